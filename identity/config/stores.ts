@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { secret } from './environment.ts';
+
+const tableName = z.string().regex(/^[a-zA-Z0-9_.-]{3,255}$/, 'must be a DynamoDB table name');
+
+/** Settings of Core's Postgres, shared by every process that reads it. */
+export const coreSettings = {
+  /** `postgres://user:password@host:port/database`; the primary, PgBouncer in transaction mode is fine. */
+  databaseUrl: secret(),
+  /** PEM file of the certificate authority that signed the server's certificate; switches TLS with verification on. */
+  databaseCaFile: z.string().optional(),
+  /** PEM files of a client certificate, if the server asks for one. */
+  databaseCertificateFile: z.string().optional(),
+  databaseKeyFile: z.string().optional(),
+};
+
+/**
+ * Settings of Edge's DynamoDB tables. Credentials and region come from AWS's default chain (environment, profile,
+ * web identity, pod identity), as in every AWS client.
+ */
+export const edgeSettings = {
+  /** Overrides the endpoint of the region, for DynamoDB Local and VPC endpoints. */
+  dynamodbEndpoint: z.url().optional(),
+  dynamodbRegion: z.string().default('eu-west-2'),
+  identitiesTable: tableName.default('flagsmith_identities'),
+  /** `flagsmith_environments_v2`: identity overrides for local evaluation. Not written when unset. */
+  environmentsV2Table: tableName.optional(),
+  /** `flagsmith_project_metadata`: what Flagsmith's dashboard shows as migration status. Not written when unset. */
+  projectMetadataTable: tableName.optional(),
+};
+
+/** Settings of every process's log. */
+export const logSettings = {
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+};

@@ -1,0 +1,69 @@
+import { z } from 'zod';
+
+/**
+ * How an event names an environment. A client key is public and is sent as it is; of a server key (`ser.…`) only the
+ * lower-case hex SHA-256 ever leaves the Core API's pod.
+ */
+export const environmentReference = z.union([
+  z.strictObject({ clientKey: z.string().min(1).max(100) }),
+  z.strictObject({ serverKeySha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  z.strictObject({ environmentId: z.int().positive() }),
+]);
+
+/**
+ * Whose documents the event is about. `identity` is the ordinary case; `identityId` is Core's id where a request names
+ * nothing else; the wider ones are fanned out over Core's and Edge's identities by whoever handles the event.
+ */
+export const eventTarget = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('identity'), environment: environmentReference, identifier: z.string() }),
+  z.strictObject({ kind: z.literal('identityId'), identityId: z.int().positive() }),
+  z.strictObject({ kind: z.literal('environment'), environment: environmentReference }),
+  z.strictObject({ kind: z.literal('feature'), projectId: z.int().positive(), featureId: z.int().positive() }),
+  z.strictObject({ kind: z.literal('project'), projectId: z.int().positive() }),
+]);
+
+/** Which parts of the identity the request may have changed. Existence is always checked; `[]` touches nothing else. */
+export const touchedParts = z.strictObject({
+  traits: z.union([z.literal('all'), z.array(z.string()).readonly()]),
+  /** Core's feature ids. */
+  overrides: z.union([z.literal('all'), z.array(z.int()).readonly()]),
+});
+
+/**
+ * One write that may have changed identities in Core. It carries no values: Flagsmith's responses and statuses do not
+ * tell what was committed, so whoever handles it reads Core's rows (docs/design.md, "Events").
+ */
+export const writeEvent = z.strictObject({
+  version: z.literal(1),
+  /** Unique; also the `Nats-Msg-Id`. */
+  id: z.string().min(1).max(64),
+  target: eventTarget,
+  touched: touchedParts,
+  /**
+   * Flagsmith settings under which Core ignores the request's traits: `clientTraits` = the environment's
+   * `allow_client_traits` (the request came with a client key), `persistTraitData` = the organisation's setting.
+   */
+  traitGates: z.array(z.enum(['clientTraits', 'persistTraitData'])).readonly(),
+  /**
+   * `known`: the API answered. `unknown`: it did not (reset, timeout, crash of the sidecar), so its commit may come
+   * later: handle at once and again after the API's request timeout. `background`: the API answered but a task does
+   * the work: handle at once, after the request timeout and after ten minutes.
+   */
+  outcome: z.enum(['known', 'unknown', 'background']),
+  /** RFC 3339, when the sidecar saw the end of the response (or gave up waiting for one). */
+  observedTime: z.iso.datetime({ precision: 3 }),
+  /** Name of the route table's row. */
+  route: z.string().max(64),
+  /** The sidecar that saw it: `<pod name>/<pod uid>`. */
+  instance: z.string().max(320),
+});
+
+export type EnvironmentReference = z.infer<typeof environmentReference>;
+export type EventTarget = z.infer<typeof eventTarget>;
+export type TouchedParts = z.infer<typeof touchedParts>;
+export type WriteEvent = z.infer<typeof writeEvent>;
+
+/** JetStream stream of all write events. */
+export const STREAM = 'IDENTITY_WRITES';
+/** Events are published below this subject. */
+export const SUBJECT = 'identity.writes';
