@@ -1,0 +1,22 @@
+import type { Operation } from './api.ts';
+import type { LiveSettings } from './facts.ts';
+
+/**
+ * What a decision asks for, in this order. Each is idempotent: it may be carried out twice, or again by another
+ * replica after a crash, and the next pass asks for it again if it did not happen.
+ */
+export type Action =
+  /** Read the range boundaries in Core and write them down. */
+  | { kind: 'planRanges'; operation: Operation }
+  /** Tell running pods their page size and their share of the write units. */
+  | { kind: 'writeLiveSettings'; operation: Operation; settings: LiveSettings }
+  /** Start the pods for these ranges; refused while the Job of the attempt before is still there and running. */
+  | { kind: 'createJob'; operation: Operation; attempt: number; rangeIds: number[]; parallelism: number }
+  | { kind: 'adjustJob'; operation: Operation; attempt: number; uid: string; suspend: boolean; parallelism: number }
+  /** Flagsmith's dashboard shows the project as being migrated, or as migrated. */
+  | { kind: 'markStarted' }
+  | { kind: 'markCompleted' }
+  /** Merge the ranges' lists of skipped identities into one ConfigMap. */
+  | { kind: 'writeSkippedReport'; operation: Operation }
+  /** The outcome is in the status: let go of ranges and checkpoints, and of the Job after a day. */
+  | { kind: 'retireWork'; operation: Operation };

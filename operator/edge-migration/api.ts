@@ -1,0 +1,190 @@
+import { z } from 'zod';
+
+/** The custom resource, as declared in crds/edgemigrations.edge.flagsmith.com.yaml. */
+export const GROUP = 'edge.flagsmith.com';
+export const EDGE_MIGRATIONS = {
+  group: GROUP,
+  version: 'v1alpha1',
+  plural: 'edgemigrations',
+  kind: 'EdgeMigration',
+  namespaced: true,
+} as const;
+
+/** Label and annotation keys of every object that belongs to a migration. */
+export const LABELS = {
+  managedBy: 'app.kubernetes.io/managed-by',
+  projectId: `${GROUP}/project-id`,
+  migrationUid: `${GROUP}/migration-uid`,
+  component: `${GROUP}/component`,
+  /** Annotation: `<namespace>/<name>` of the EdgeMigration; a label value may be too short for it. */
+  migration: `${GROUP}/migration`,
+} as const;
+
+/** Field manager of everything the operator applies. */
+export const FIELD_MANAGER = 'edge-migration-operator';
+
+const verification = z.enum(['Never', 'Report', 'Repair']).default('Report');
+
+/** Defaults repeat the CRD's, so that objects stored before a field existed read as if it had been there. */
+export const specSchema = z.object({
+  projectId: z.int().min(1).max(2147483647),
+  mode: z.enum(['Migrate', 'Plan']).default('Migrate'),
+  suspend: z.boolean().default(false),
+  retry: z.string().max(64).optional(),
+  copy: z
+    .object({
+      parallelism: z.int().min(1).max(64).default(4),
+      pageSize: z.int().min(10).max(5000).default(1000),
+      maxWriteUnitsPerSecond: z.int().min(10).max(400_000).default(4000),
+      onConflict: z.enum(['KeepEdge', 'CoreWins']).default('KeepEdge'),
+    })
+    .prefault({}),
+  replay: z.object({ windowSeconds: z.int().min(0).max(31_536_000).default(2_419_200) }).prefault({}),
+  verify: z.object({ afterCopy: verification, atDeadline: verification }).prefault({}),
+});
+
+const time = z.iso.datetime({ offset: true });
+const count = z.number().min(0);
+
+export const conditionSchema = z.object({
+  type: z.string(),
+  status: z.enum(['True', 'False', 'Unknown']),
+  reason: z.string(),
+  message: z.string(),
+  observedGeneration: z.number().optional(),
+  lastTransitionTime: z.string(),
+});
+
+const copyStatusSchema = z
+  .object({
+    startTime: time,
+    completionTime: time,
+    progressTime: time,
+    attempt: count,
+    retryTime: time,
+    identitiesTotal: count,
+    identitiesRead: count,
+    identitiesCopied: count,
+    identitiesUnchanged: count,
+    identitiesConflicting: count,
+    identitiesPerSecond: count,
+    estimatedCompletionTime: time,
+    documentBytes: count,
+    writeUnits: count,
+    throttledRequests: count,
+    pages: count,
+    rangesTotal: count,
+    rangesDone: count,
+    rangesFailed: count,
+  })
+  .partial();
+
+const skippedStatusSchema = z.object({
+  total: count,
+  reportName: z.string().optional(),
+  byReason: z.array(z.object({ reason: z.string(), count })),
+});
+
+const planStatusSchema = z
+  .object({
+    completionTime: time,
+    identitiesTotal: count,
+    identitiesMigratable: count,
+    existingEqual: count,
+    existingDiffering: count,
+    existingEdgeBorn: count,
+    existingReplaced: count,
+    documentBytes: count,
+    writeUnits: count,
+    durationSeconds: count,
+    costUSD: z.string(),
+  })
+  .partial();
+
+export const statusSchema = z
+  .object({
+    observedGeneration: z.number(),
+    phase: z.string(),
+    message: z.string(),
+    progress: z.string(),
+    observedRetry: z.string(),
+    conditions: z.array(conditionSchema),
+    copy: copyStatusSchema,
+    skipped: skippedStatusSchema,
+    plan: planStatusSchema,
+    replay: z.object({ deadline: time.optional(), lag: z.string().optional() }),
+  })
+  .partial();
+
+export type Spec = z.infer<typeof specSchema>;
+export type Status = z.infer<typeof statusSchema>;
+export type Condition = z.infer<typeof conditionSchema>;
+export type CopyStatus = z.infer<typeof copyStatusSchema>;
+export type SkippedStatus = z.infer<typeof skippedStatusSchema>;
+export type PlanStatus = z.infer<typeof planStatusSchema>;
+
+/** An EdgeMigration as the operator works with it. */
+export interface EdgeMigration {
+  namespace: string;
+  name: string;
+  uid: string;
+  resourceVersion: string;
+  generation: number;
+  /** RFC 3339. */
+  creationTime: string;
+  deleting: boolean;
+  /** `undefined` when the stored spec breaks the schema; `specProblem` then says how. */
+  spec: Spec | undefined;
+  specProblem: string | undefined;
+  status: Status;
+}
+
+const metadataSchema = z.object({
+  namespace: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  resourceVersion: z.string(),
+  generation: z.number().default(1),
+  creationTimestamp: z.string(),
+  deletionTimestamp: z.string().optional(),
+});
+
+/**
+ * Parses an EdgeMigration as the API server sent it. A wrong spec is a fact to report in the status, and a status
+ * that we cannot read is one that we write anew; only an object without metadata is an error.
+ */
+export function parseEdgeMigration(object: unknown): EdgeMigration {
+  const { metadata, spec, status } = z
+    .object({ metadata: metadataSchema, spec: z.unknown(), status: z.unknown() })
+    .parse(object);
+  const parsed = specSchema.safeParse(spec);
+  const problems = parsed.error?.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`);
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+    generation: metadata.generation,
+    creationTime: metadata.creationTimestamp,
+    deleting: metadata.deletionTimestamp !== undefined,
+    spec: parsed.data,
+    specProblem: problems?.join('; '),
+    status: statusSchema.safeParse(status ?? {}).data ?? {},
+  };
+}
+
+/** Names of a migration's objects; the uid keeps a re-created EdgeMigration apart from the one before. */
+export function objectNames(migration: Pick<EdgeMigration, 'name' | 'uid'>, operation: Operation) {
+  const base = `${migration.name}-${migration.uid.slice(0, 8)}`;
+  const root = `${base}-${operation}`;
+  return {
+    root,
+    ranges: `${root}-ranges`,
+    checkpointPrefix: `${root}-range`,
+    job: (attempt: number) => `${root}-${attempt}`,
+    skippedReport: `${base}-skipped`,
+  };
+}
+
+/** `plan` reads and counts, `copy` writes. */
+export type Operation = 'plan' | 'copy';

@@ -1,0 +1,69 @@
+import type { Condition } from './api.ts';
+
+/** What each condition says; docs/concepts.md explains them to users. */
+export type ConditionType =
+  | 'Accepted'
+  | 'Capturing'
+  | 'Copied'
+  | 'Verified'
+  | 'Replaying'
+  | 'Suspended'
+  | 'Degraded'
+  | 'Succeeded';
+
+/** A condition as a decision states it; times and generation are added by {@link mergeConditions}. */
+export interface Finding {
+  status: 'True' | 'False' | 'Unknown';
+  /** CamelCase, stable: programs may match it. */
+  reason: string;
+  /** For people: what is the case, and what to do where something is to be done. */
+  message: string;
+}
+
+export type Findings = Record<ConditionType, Finding>;
+
+export const isTrue = (reason: string, message: string): Finding => ({ status: 'True', reason, message });
+export const isFalse = (reason: string, message: string): Finding => ({ status: 'False', reason, message });
+export const isUnknown = (reason: string, message: string): Finding => ({ status: 'Unknown', reason, message });
+
+/** As many characters as the CRD allows in a condition's message. */
+const MESSAGE_LENGTH = 1024;
+
+/**
+ * All conditions of the new status, in a fixed order: a server-side apply with some left out would remove them.
+ * `lastTransitionTime` moves only when `status` changes (Kubernetes API conventions, "Typical status properties").
+ */
+export function mergeConditions(
+  before: readonly Condition[] | undefined,
+  findings: Findings,
+  generation: number,
+  now: number,
+): Condition[] {
+  return (Object.keys(findings) as ConditionType[]).map((type) => {
+    const { status, reason, message } = findings[type];
+    const previous = before?.find((condition) => condition.type === type);
+    return {
+      type,
+      status,
+      reason,
+      message: shorten(message, MESSAGE_LENGTH),
+      observedGeneration: generation,
+      lastTransitionTime: previous?.status === status ? previous.lastTransitionTime : formatTime(now),
+    };
+  });
+}
+
+/** RFC 3339 with whole seconds, as Kubernetes writes times. */
+export function formatTime(milliseconds: number): string {
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+}
+
+/** At most `length` characters; what is cut is shown as an ellipsis. */
+export function shorten(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}
+
+/** The condition as recorded before, if any. */
+export function findCondition(conditions: readonly Condition[] | undefined, type: ConditionType) {
+  return conditions?.find((condition) => condition.type === type);
+}

@@ -1,0 +1,201 @@
+import type { Action } from './actions.ts';
+import type { CopyStatus, EdgeMigration, PlanStatus, SkippedStatus, Spec, Status } from './api.ts';
+import {
+  type Finding,
+  type Findings,
+  findCondition,
+  isFalse,
+  isTrue,
+  isUnknown,
+  mergeConditions,
+} from './conditions.ts';
+import type { Facts } from './facts.ts';
+import { decideAccepted, decideCapturing, decideSuspended } from './policies.ts';
+import { summarisePlan } from './progress.ts';
+import { summarise } from './summary.ts';
+import { decideWork, type WorkDecision } from './work.ts';
+
+export interface Decision {
+  /** The whole new status. */
+  status: Status;
+  actions: Action[];
+  /** Milliseconds since the epoch: look again then even if nothing happens. */
+  nextTime: number | undefined;
+}
+
+/** While something outside is wrong that no watch tells us about, look again this often. */
+const RECHECK_MILLISECONDS = 15_000;
+
+/**
+ * The life of a migration: from facts to the new status and to what is to be done. Pure, and total: every state is
+ * computed anew from what exists, so that a crash between any two steps is nothing special.
+ * The rules are in docs/design.md, "Life of a migration" and "Convergence".
+ */
+export function decide(facts: Facts): Decision {
+  const accepted = decideAccepted(facts);
+  const { spec } = facts.migration;
+  if (spec === undefined || accepted.status !== 'True') return decideRejected(facts, accepted);
+  const { status } = facts.migration;
+  if (spec.mode === 'Plan') {
+    return status.plan?.completionTime === undefined
+      ? decidePlan(facts, spec, accepted)
+      : decidePlanned(facts, spec, accepted);
+  }
+  return isCopied(facts.migration) ? decideCopied(facts, accepted) : decideCopy(facts, spec, accepted);
+}
+
+/** The copy's completion is kept in the status alone: its Jobs and checkpoints are let go of. */
+export function isCopied({ status }: EdgeMigration): boolean {
+  return status.copy?.completionTime !== undefined && findCondition(status.conditions, 'Copied')?.status === 'True';
+}
+
+function decideRejected(facts: Facts, accepted: Finding): Decision {
+  const { migration, now } = facts;
+  const before = migration.status;
+  const copied = findCondition(before.conditions, 'Copied');
+  const isGone = accepted.reason === 'ProjectDeleted';
+  const succeeded = findCondition(before.conditions, 'Succeeded');
+  return compose(facts, {
+    accepted,
+    copied:
+      copied?.status === 'True'
+        ? keep(copied)
+        : isUnknown('NotAccepted', 'nothing is copied before the migration is accepted'),
+    degraded: isTrue('NotAccepted', accepted.message),
+    succeeded:
+      succeeded?.status === 'True'
+        ? keep(succeeded)
+        : isGone
+          ? isFalse('ProjectDeleted', accepted.message)
+          : isUnknown('NotAccepted', 'waiting for the migration to be accepted'),
+    actions: holdJobs(facts),
+    nextTime: now + RECHECK_MILLISECONDS,
+  });
+}
+
+function decideCopy(facts: Facts, spec: Spec, accepted: Finding): Decision {
+  const work = decideWork(facts, spec, 'copy');
+  return compose(facts, {
+    accepted,
+    copied: work.finding,
+    degraded: work.degraded,
+    succeeded: work.complete ? succeedWithoutCapture(work.finding) : isUnknown('Active', 'the copy is not complete'),
+    ...pick(work),
+  });
+}
+
+function decideCopied(facts: Facts, accepted: Finding): Decision {
+  const copied = findCondition(facts.migration.status.conditions, 'Copied');
+  const finding = copied === undefined ? isUnknown('Unrecorded', 'the outcome was not recorded') : keep(copied);
+  return compose(facts, {
+    accepted,
+    copied: finding,
+    succeeded: succeedWithoutCapture(finding),
+    actions: hasLeftovers(facts) ? [{ kind: 'retireWork', operation: 'copy' }] : [],
+  });
+}
+
+function decidePlan(facts: Facts, spec: Spec, accepted: Finding): Decision {
+  const work = decideWork(facts, spec, 'plan');
+  return compose(facts, {
+    accepted,
+    copied: isFalse(
+      work.complete || work.finding.status === 'True' ? 'PlanMode' : work.finding.reason,
+      describePlanMode(work),
+    ),
+    degraded: work.degraded,
+    succeeded: work.complete
+      ? isTrue('Planned', 'status.plan tells what a migration would do; set spec.mode to Migrate to start it')
+      : isUnknown('Active', 'the plan is not complete'),
+    ...pick(work),
+    ...(work.complete ? { plan: summarisePlan(facts) } : {}),
+  });
+}
+
+function decidePlanned(facts: Facts, spec: Spec, accepted: Finding): Decision {
+  const before = facts.migration.status.plan ?? {};
+  const durationSeconds = Math.ceil((before.writeUnits ?? 0) / spec.copy.maxWriteUnitsPerSecond);
+  return compose(facts, {
+    accepted,
+    copied: isFalse('PlanMode', 'mode Plan writes nothing to Edge'),
+    succeeded: isTrue('Planned', 'status.plan tells what a migration would do; set spec.mode to Migrate to start it'),
+    plan: { ...before, durationSeconds },
+    actions: hasLeftovers(facts) ? [{ kind: 'retireWork', operation: 'plan' }] : [],
+  });
+}
+
+interface Parts {
+  accepted: Finding;
+  copied: Finding;
+  degraded?: Finding | undefined;
+  succeeded: Finding;
+  copy?: CopyStatus;
+  skipped?: SkippedStatus | undefined;
+  plan?: PlanStatus;
+  actions: Action[];
+  nextTime?: number | undefined;
+}
+
+/** Puts the parts of the decision together as the whole status. */
+function compose(facts: Facts, parts: Parts): Decision {
+  const { migration, now } = facts;
+  const before = migration.status;
+  const findings: Findings = {
+    Accepted: parts.accepted,
+    Capturing: decideCapturing(facts),
+    Copied: parts.copied,
+    Verified: isUnknown('NotVerified', 'Core and Edge have not been compared'),
+    Replaying: isFalse('CaptureDisabled', 'nothing is replayed while capture is switched off'),
+    Suspended: decideSuspended(facts),
+    Degraded: parts.degraded ?? isFalse('AsExpected', 'nothing needs attention'),
+    Succeeded: parts.succeeded,
+  };
+  const copy = parts.copy ?? before.copy;
+  const skipped = parts.skipped ?? before.skipped;
+  const plan = parts.plan ?? before.plan;
+  const retry = migration.spec?.retry ?? before.observedRetry;
+  const status: Status = {
+    observedGeneration: migration.generation,
+    ...summarise(findings, copy),
+    ...(retry === undefined ? {} : { observedRetry: retry }),
+    conditions: mergeConditions(before.conditions, findings, migration.generation, now),
+    ...(copy === undefined || Object.keys(copy).length === 0 ? {} : { copy }),
+    ...(skipped === undefined ? {} : { skipped }),
+    ...(plan === undefined ? {} : { plan }),
+  };
+  // The first visit only says what will be done, so that a person sees every condition before anything long begins.
+  if (before.conditions === undefined) return { status, actions: [], nextTime: now };
+  return { status, actions: parts.actions, nextTime: parts.nextTime };
+}
+
+const keep = ({ status, reason, message }: Finding): Finding => ({ status, reason, message });
+
+const pick = ({ copy, skipped, actions, nextTime }: WorkDecision) => ({ copy, skipped, actions, nextTime });
+
+const succeedWithoutCapture = (copied: Finding): Finding =>
+  isTrue('CaptureDisabled', `${copied.message}; capture is switched off, so nothing is replayed`);
+
+/** The migration may not go on: pods that run are stopped, and go on by themselves once it may. */
+function holdJobs({ work, migration }: Facts): Action[] {
+  const operation = migration.spec?.mode === 'Plan' ? 'plan' : 'copy';
+  return work.jobs
+    .filter((job) => job.outcome === 'active' && !job.suspended)
+    .map(({ attempt, uid, parallelism }) => ({
+      kind: 'adjustJob',
+      operation,
+      attempt,
+      uid,
+      suspend: true,
+      parallelism,
+    }));
+}
+
+const hasLeftovers = ({ work }: Facts): boolean =>
+  work.ranges !== undefined ||
+  work.checkpoints.length > 0 ||
+  work.jobs.some(({ ttlSeconds }) => ttlSeconds === undefined);
+
+const describePlanMode = (work: WorkDecision) =>
+  work.finding.status === 'True'
+    ? 'mode Plan writes nothing to Edge'
+    : `mode Plan, nothing is written: ${work.finding.message}`;

@@ -1,0 +1,116 @@
+import type { EdgeMigration } from './api.ts';
+
+/**
+ * Everything that a decision about one EdgeMigration may depend on, gathered by observe.ts. Plain data: times are
+ * milliseconds since the epoch, and nothing in here is a client or a promise.
+ */
+export interface Facts {
+  now: number;
+  migration: EdgeMigration;
+  /** `<namespace>/<name>` of an older EdgeMigration of the same project. */
+  olderDuplicate: string | undefined;
+  /** Only looked at while the answer matters: `unread` otherwise. */
+  core: CoreFact;
+  edge: EdgeFact;
+  capture: CaptureFact;
+  work: WorkFacts;
+  settings: DecisionSettings;
+}
+
+export interface DecisionSettings {
+  /** A page may be written this long after it was read; nothing is complete until it has passed (rule 4). */
+  pageMaxAgeMilliseconds: number;
+  /** Price of a million on-demand write units. */
+  pricePerMillionWriteUnits: number;
+}
+
+export type CoreFact =
+  | { kind: 'unread' }
+  | { kind: 'found'; environments: number }
+  | { kind: 'missing' }
+  | { kind: 'deleted' }
+  | { kind: 'problem'; reason: string; message: string };
+
+export type EdgeFact = { kind: 'unread' } | { kind: 'ready' } | { kind: 'problem'; reason: string; message: string };
+
+/** Whether the identity writes of Core are seen by sidecars. */
+export type CaptureFact = { kind: 'disabled' };
+
+/** What exists in the cluster for the operation at hand (plan or copy) of this very EdgeMigration (by uid). */
+export interface WorkFacts {
+  /** The planned ranges, once they are written down. */
+  ranges: PlannedRange[] | undefined;
+  /** When they were planned. */
+  plannedTime: number | undefined;
+  jobs: JobFact[];
+  checkpoints: CheckpointFact[];
+  /** Copy pods that cannot start or have failed, newest first. */
+  podProblems: PodProblem[];
+  /** The settings that running pods read. */
+  liveSettings: LiveSettings | undefined;
+}
+
+export interface PlannedRange {
+  rangeId: number;
+  identities: number;
+}
+
+export interface JobFact {
+  name: string;
+  uid: string;
+  attempt: number;
+  /** Index -> range id. */
+  rangeIds: number[];
+  suspended: boolean;
+  parallelism: number;
+  outcome: 'active' | 'complete' | 'failed';
+  /** When the last pod had ended. */
+  endedTime: number | undefined;
+  completedIndexes: number[];
+  failedIndexes: number[];
+  /** Reason and message of the Failed condition. */
+  failure: string | undefined;
+  /** Pods that are not terminal. */
+  activePods: number;
+  /** Set once the outcome is in the status: Kubernetes may then remove the Job. */
+  ttlSeconds: number | undefined;
+}
+
+export interface CheckpointFact {
+  rangeId: number;
+  finished: boolean;
+  updatedTime: number;
+  identitiesPerSecond: number;
+  counts: CopyCounts;
+  skippedByReason: Record<string, number>;
+  lastError: string | undefined;
+}
+
+export interface CopyCounts {
+  pages: number;
+  read: number;
+  inserted: number;
+  unchanged: number;
+  kept: number;
+  merged: number;
+  replaced: number;
+  skipped: number;
+  differing: number;
+  edgeBorn: number;
+  documentBytes: number;
+  writeUnits: number;
+  throttled: number;
+}
+
+export interface PodProblem {
+  pod: string;
+  reason: string;
+  message: string;
+}
+
+/** What pods of a running copy follow live, each for itself. */
+export interface LiveSettings {
+  pageSize: number;
+  maxWriteUnitsPerSecond: number;
+  onConflict: 'KeepEdge' | 'CoreWins';
+}

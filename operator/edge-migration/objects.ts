@@ -1,0 +1,232 @@
+import { z } from 'zod';
+import { EDGE_MIGRATIONS, type EdgeMigration, GROUP, LABELS, type Operation, objectNames } from './api.ts';
+import type { LiveSettings, PlannedRange } from './facts.ts';
+
+/**
+ * The pod template that copy pods are made from: image, service account, environment with secret references, security
+ * context, resources, node selection. Everything that is the installation's choice is in there; the operator adds
+ * only what a single migration needs. Its first container is the worker.
+ */
+export const workerTemplateSchema = z.looseObject({
+  metadata: z
+    .looseObject({
+      labels: z.record(z.string(), z.string()).optional(),
+      annotations: z.record(z.string(), z.string()).optional(),
+    })
+    .optional(),
+  spec: z.looseObject({
+    containers: z
+      .array(
+        z.looseObject({
+          name: z.string(),
+          image: z.string(),
+          env: z.array(z.looseObject({ name: z.string() })).optional(),
+          volumeMounts: z.array(z.looseObject({ name: z.string(), mountPath: z.string() })).optional(),
+        }),
+      )
+      .min(1),
+    volumes: z.array(z.looseObject({ name: z.string() })).optional(),
+  }),
+});
+
+export type WorkerTemplate = z.infer<typeof workerTemplateSchema>;
+
+/** Exit codes of a worker that the Job's failure policy knows; also in operator/copy/worker. */
+export const EXIT = { misconfigured: 64, poisoned: 65 } as const;
+
+const RANGES_DIRECTORY = '/var/run/edge-migration/ranges';
+const RETRIES_PER_RANGE = 6;
+
+interface Place {
+  migration: EdgeMigration;
+  operation: Operation;
+  /** The operator's own: Jobs and their secrets stay in it wherever the EdgeMigration is. */
+  namespace: string;
+}
+
+/** Labels and annotations by which a migration's objects are found again. */
+function describe({ migration, operation }: Place) {
+  return {
+    labels: {
+      [LABELS.managedBy]: 'edge-migration',
+      [LABELS.projectId]: String(migration.spec?.projectId),
+      [LABELS.migrationUid]: migration.uid,
+      [LABELS.component]: operation,
+    },
+    annotations: { [LABELS.migration]: `${migration.namespace}/${migration.name}` },
+  };
+}
+
+/** Owner references do not cross namespaces; elsewhere the operator itself removes what is left behind. */
+function ownedByMigration({ migration, namespace }: Place) {
+  if (migration.namespace !== namespace) return {};
+  const { group, version, kind } = EDGE_MIGRATIONS;
+  const owner = { apiVersion: `${group}/${version}`, kind, name: migration.name, uid: migration.uid, controller: true };
+  return { ownerReferences: [owner] };
+}
+
+function ownedByRoot(root: RootReference) {
+  return { ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: root.name, uid: root.uid }] };
+}
+
+export interface RootReference {
+  name: string;
+  uid: string;
+}
+
+/** What the root ConfigMap holds, each as JSON text. */
+export interface RootContent {
+  plan?: { plannedTime: string; ranges: PlannedRange[] };
+  settings?: LiveSettings;
+}
+
+/**
+ * The ConfigMap that owns everything else of a plan or copy: removing it removes all, so that a stop is one delete.
+ * It has the plan once that is complete, and the settings that pods follow while they run.
+ */
+export function buildRoot(place: Place, { plan, settings }: RootContent) {
+  const { name } = { name: objectNames(place.migration, place.operation).root };
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name, namespace: place.namespace, ...describe(place), ...ownedByMigration(place) },
+    data: {
+      ...(plan === undefined ? {} : { plan: JSON.stringify(plan) }),
+      ...(settings === undefined ? {} : { settings: JSON.stringify(settings) }),
+    },
+  };
+}
+
+/** The ranges' boundaries are identifiers, which are personal data: a Secret, mounted by the pods alone. */
+export function buildRanges(place: Place, root: RootReference, ranges: ReadonlyMap<number, string>) {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: `${GROUP}/ranges`,
+    metadata: {
+      name: objectNames(place.migration, place.operation).ranges,
+      namespace: place.namespace,
+      ...describe(place),
+      ...ownedByRoot(root),
+    },
+    stringData: Object.fromEntries([...ranges].map(([rangeId, text]) => [String(rangeId), text])),
+  };
+}
+
+/** All identities that were skipped, one JSON object a line, as far as a ConfigMap can hold them. */
+export function buildSkippedReport(place: Place, data: Record<string, string>) {
+  const { skippedReport } = objectNames(place.migration, place.operation);
+  const { labels, annotations } = describe(place);
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: skippedReport,
+      namespace: place.namespace,
+      labels: { ...labels, [LABELS.component]: 'skipped-report' },
+      annotations,
+      ...ownedByMigration(place),
+    },
+    data,
+  };
+}
+
+export interface JobPlan extends Place {
+  root: RootReference;
+  attempt: number;
+  rangeIds: number[];
+  parallelism: number;
+  template: WorkerTemplate;
+  pageMaxAgeSeconds: number;
+}
+
+/**
+ * The Indexed Job of one attempt. Per-index back-off retries a range by itself; the failure policy lets drains and
+ * preemptions cost nothing (KEP-3329) and stops a Job whose configuration is wrong; replacements wait until the old
+ * pod has ended (KEP-3939), so that no two pods of one range run but by a node's failure.
+ */
+export function buildJob(plan: JobPlan) {
+  const { migration, operation, attempt, rangeIds, parallelism, root, namespace } = plan;
+  const names = objectNames(migration, operation);
+  const { labels, annotations } = describe(plan);
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: names.job(attempt),
+      namespace,
+      labels,
+      annotations: { ...annotations, [`${GROUP}/attempt`]: String(attempt), [`${GROUP}/ranges`]: rangeIds.join(',') },
+      ...ownedByRoot(root),
+    },
+    spec: {
+      completionMode: 'Indexed',
+      completions: rangeIds.length,
+      parallelism,
+      suspend: false,
+      backoffLimitPerIndex: RETRIES_PER_RANGE,
+      podReplacementPolicy: 'Failed',
+      podFailurePolicy: {
+        rules: [
+          { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+          { action: 'FailJob', onExitCodes: { operator: 'In', values: [EXIT.misconfigured] } },
+          { action: 'FailIndex', onExitCodes: { operator: 'In', values: [EXIT.poisoned] } },
+        ],
+      },
+      template: buildPodTemplate(plan, labels, annotations),
+    },
+  };
+}
+
+function buildPodTemplate(plan: JobPlan, labels: Record<string, string>, annotations: Record<string, string>) {
+  const { template, migration, operation } = plan;
+  const [worker, ...others] = template.spec.containers;
+  const { ranges } = objectNames(migration, operation);
+  return {
+    metadata: {
+      ...template.metadata,
+      labels: { ...template.metadata?.labels, ...labels },
+      annotations: { ...template.metadata?.annotations, ...annotations },
+    },
+    spec: {
+      terminationGracePeriodSeconds: 30,
+      enableServiceLinks: false,
+      ...template.spec,
+      restartPolicy: 'Never',
+      containers: [
+        {
+          ...worker,
+          env: [...(worker?.env ?? []), ...buildEnvironment(plan)],
+          volumeMounts: [
+            ...(worker?.volumeMounts ?? []),
+            { name: 'ranges', mountPath: RANGES_DIRECTORY, readOnly: true },
+          ],
+        },
+        ...others,
+      ],
+      volumes: [
+        ...(template.spec.volumes ?? []),
+        { name: 'ranges', secret: { secretName: ranges, defaultMode: 0o440 } },
+      ],
+    },
+  };
+}
+
+function buildEnvironment({ migration, operation, rangeIds, root, namespace, pageMaxAgeSeconds }: JobPlan) {
+  const index = "metadata.annotations['batch.kubernetes.io/job-completion-index']";
+  const values = {
+    MODE: operation === 'plan' ? 'Plan' : 'Migrate',
+    PROJECT_ID: String(migration.spec?.projectId),
+    MIGRATION_UID: migration.uid,
+    NAMESPACE: namespace,
+    RANGES_DIRECTORY,
+    RANGE_IDS: rangeIds.join(','),
+    CHECKPOINT_NAME: objectNames(migration, operation).checkpointPrefix,
+    SETTINGS_NAME: root.name,
+    PAGE_MAX_AGE_SECONDS: String(pageMaxAgeSeconds),
+  };
+  return [
+    ...Object.entries(values).map(([name, value]) => ({ name: `EDGE_MIGRATION_${name}`, value })),
+    { name: 'EDGE_MIGRATION_RANGE_INDEX', valueFrom: { fieldRef: { fieldPath: index } } },
+  ];
+}

@@ -1,0 +1,73 @@
+import { type Finding, isFalse, isTrue, isUnknown } from './conditions.ts';
+import type { Facts } from './facts.ts';
+
+/** Looks at the facts for one thing; answers with what is wrong, or nothing. */
+type Policy = (facts: Facts) => Finding | undefined;
+
+/** Make sure that the stored object is one that we understand; the CRD's rules may have been bypassed or older. */
+const specIsValid: Policy = ({ migration }) =>
+  migration.spec === undefined
+    ? isFalse(
+        'InvalidSpec',
+        `${migration.specProblem ?? 'spec cannot be read'}; correct the manifest and apply it again`,
+      )
+    : undefined;
+
+/** Make sure that one EdgeMigration only works on a project: the older one wins, wherever it is. */
+const isNotDuplicate: Policy = ({ olderDuplicate, migration }) =>
+  olderDuplicate === undefined
+    ? undefined
+    : isFalse(
+        'Duplicate',
+        `project ${migration.spec?.projectId} is migrated by ${olderDuplicate}, which is older; delete one of the two`,
+      );
+
+/** Make sure that Core answers and has the project. */
+const projectIsInCore: Policy = ({ core, migration }) => {
+  const project = `project ${migration.spec?.projectId}`;
+  switch (core.kind) {
+    case 'problem':
+      return isFalse(core.reason, core.message);
+    case 'missing':
+      return isFalse('ProjectNotFound', `${project} is not in Core; check spec.projectId, or create the project`);
+    case 'deleted':
+      return isFalse('ProjectDeleted', `${project} was deleted in Core; delete this EdgeMigration`);
+    case 'found':
+    case 'unread':
+      return undefined;
+  }
+};
+
+/** Make sure that Edge's tables are there and of the right shape before anything is read. */
+const tablesAreReady: Policy = ({ edge }) => (edge.kind === 'problem' ? isFalse(edge.reason, edge.message) : undefined);
+
+/** Reading the chain is reading the rule: the first violation is what `Accepted` says. */
+const ACCEPTANCE: readonly Policy[] = [specIsValid, isNotDuplicate, projectIsInCore, tablesAreReady];
+
+/** The finding for condition `Accepted`. */
+export function decideAccepted(facts: Facts): Finding {
+  for (const policy of ACCEPTANCE) {
+    const violation = policy(facts);
+    if (violation !== undefined) return violation;
+  }
+  return isTrue('Accepted', 'the spec is valid, the project is in Core and the tables are reachable');
+}
+
+/** The finding for condition `Capturing`. */
+export function decideCapturing({ capture }: Facts): Finding {
+  switch (capture.kind) {
+    case 'disabled':
+      return isFalse(
+        'Disabled',
+        'capture is switched off by configuration: writes that reach Core during and after the copy are not replayed',
+      );
+  }
+}
+
+/** The finding for condition `Suspended`. */
+export function decideSuspended({ migration }: Facts): Finding {
+  if (migration.spec === undefined) return isUnknown('InvalidSpec', 'the spec cannot be read');
+  return migration.spec.suspend
+    ? isTrue('Requested', 'spec.suspend is true; set it to false to go on')
+    : isFalse('NotRequested', 'spec.suspend is false');
+}

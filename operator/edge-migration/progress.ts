@@ -1,0 +1,110 @@
+import type { CopyStatus, PlanStatus, SkippedStatus, Status } from './api.ts';
+import { formatTime } from './conditions.ts';
+import type { CheckpointFact, CopyCounts, Facts, PlannedRange } from './facts.ts';
+
+/** A pod that has not saved a page for this long adds nothing to the current rate. */
+const RATE_VALID_MILLISECONDS = 15_000;
+
+/** Progress moves the status at most this often; a running copy saves pages many times a second. */
+export const PROGRESS_INTERVAL_MILLISECONDS = 2_000;
+
+const COUNTS: readonly (keyof CopyCounts)[] = [
+  'pages',
+  'read',
+  'inserted',
+  'unchanged',
+  'kept',
+  'merged',
+  'replaced',
+  'skipped',
+  'differing',
+  'edgeBorn',
+  'documentBytes',
+  'writeUnits',
+  'throttled',
+];
+
+/** Sum over all ranges. */
+export function sumCounts(checkpoints: readonly CheckpointFact[]): CopyCounts {
+  const sum = Object.fromEntries(COUNTS.map((key) => [key, 0])) as Record<keyof CopyCounts, number>;
+  for (const { counts } of checkpoints) for (const key of COUNTS) sum[key] += counts[key];
+  return sum;
+}
+
+/** Exact number of identities when the ranges were planned. */
+export const countPlanned = (ranges: readonly PlannedRange[]) =>
+  ranges.reduce((total, { identities }) => total + identities, 0);
+
+/** The part of `status.copy` that moves while pages are copied. */
+export function measureProgress(facts: Facts, doneRanges: ReadonlySet<number>): CopyStatus {
+  const { now, work } = facts;
+  const ranges = work.ranges ?? [];
+  const counts = sumCounts(work.checkpoints);
+  const total = countPlanned(ranges);
+  const rate = Math.round(
+    work.checkpoints
+      .filter(({ finished, updatedTime }) => !finished && now - updatedTime < RATE_VALID_MILLISECONDS)
+      .reduce((sum, { identitiesPerSecond }) => sum + identitiesPerSecond, 0),
+  );
+  const left = Math.max(0, total - counts.read);
+  return {
+    progressTime: formatTime(now),
+    identitiesTotal: total,
+    identitiesRead: counts.read,
+    identitiesCopied: counts.inserted + counts.merged + counts.replaced,
+    identitiesUnchanged: counts.unchanged + counts.kept,
+    identitiesConflicting: counts.differing,
+    identitiesPerSecond: rate,
+    ...(rate > 0 && left > 0 ? { estimatedCompletionTime: formatTime(now + (left / rate) * 1000) } : {}),
+    documentBytes: counts.documentBytes,
+    writeUnits: Math.ceil(counts.writeUnits),
+    throttledRequests: counts.throttled,
+    pages: counts.pages,
+    rangesTotal: ranges.length,
+    rangesDone: doneRanges.size,
+  };
+}
+
+/** `status.skipped`: totals by reason, largest first. */
+export function summariseSkipped(checkpoints: readonly CheckpointFact[], reportName: string): SkippedStatus {
+  const byReason = new Map<string, number>();
+  for (const { skippedByReason } of checkpoints) {
+    for (const [reason, count] of Object.entries(skippedByReason)) {
+      byReason.set(reason, (byReason.get(reason) ?? 0) + count);
+    }
+  }
+  const total = [...byReason.values()].reduce((sum, count) => sum + count, 0);
+  return {
+    total,
+    ...(total > 0 ? { reportName } : {}),
+    byReason: [...byReason]
+      .map(([reason, count]) => ({ reason, count }))
+      .sort((a, b) => b.count - a.count || a.reason.localeCompare(b.reason)),
+  };
+}
+
+/** `status.plan`: what a copy with the present spec would do. */
+export function summarisePlan(facts: Facts): PlanStatus {
+  const counts = sumCounts(facts.work.checkpoints);
+  const { maxWriteUnitsPerSecond } = facts.migration.spec?.copy ?? { maxWriteUnitsPerSecond: 1 };
+  const writeUnits = Math.ceil(counts.writeUnits);
+  return {
+    completionTime: formatTime(facts.now),
+    identitiesTotal: counts.read,
+    identitiesMigratable: counts.read - counts.skipped,
+    existingEqual: counts.unchanged,
+    existingDiffering: counts.kept,
+    existingEdgeBorn: counts.edgeBorn,
+    existingReplaced: counts.replaced,
+    documentBytes: counts.documentBytes,
+    writeUnits,
+    durationSeconds: Math.ceil(writeUnits / maxWriteUnitsPerSecond),
+    costUSD: ((writeUnits / 1_000_000) * facts.settings.pricePerMillionWriteUnits).toFixed(2),
+  };
+}
+
+/** Whether only numbers that move all the time would change, and did so a moment ago. */
+export function isTooSoon(before: Status, now: number): boolean {
+  const last = before.copy?.progressTime;
+  return last !== undefined && now - Date.parse(last) < PROGRESS_INTERVAL_MILLISECONDS;
+}

@@ -1,0 +1,35 @@
+import type { CopyStatus, Status } from './api.ts';
+import { type Findings, shorten } from './conditions.ts';
+
+/** Phase, message and progress: for people and printer columns, computed from the conditions and never read back. */
+export function summarise(
+  findings: Findings,
+  copy: CopyStatus | undefined,
+): Pick<Status, 'phase' | 'message' | 'progress'> {
+  return {
+    phase: namePhase(findings),
+    message: shorten(chooseMessage(findings), 1024),
+    ...(copy?.identitiesTotal === undefined ? {} : { progress: describeProgress(copy) }),
+  };
+}
+
+function namePhase({ Accepted, Copied, Replaying, Suspended, Succeeded, Degraded }: Findings): string {
+  if (Succeeded.status === 'False') return 'Failed';
+  if (Accepted.status !== 'True') return 'Rejected';
+  if (Succeeded.status === 'True') return Succeeded.reason === 'Planned' ? 'Planned' : 'Succeeded';
+  if (Suspended.status === 'True') return 'Suspended';
+  if (Replaying.status === 'True') return 'Replaying';
+  if (Copied.reason === 'RangesFailed') return 'Retrying';
+  return Degraded.status === 'True' && Copied.status === 'True' ? 'Degraded' : Copied.reason;
+}
+
+function chooseMessage({ Accepted, Degraded, Succeeded, Copied }: Findings): string {
+  if (Accepted.status !== 'True') return Accepted.message;
+  if (Degraded.status === 'True') return Degraded.message;
+  return Succeeded.status === 'True' ? Succeeded.message : Copied.message;
+}
+
+function describeProgress({ identitiesRead = 0, identitiesTotal = 0 }: CopyStatus): string {
+  const share = identitiesTotal === 0 ? 100 : Math.min(100, Math.floor((identitiesRead / identitiesTotal) * 100));
+  return `${identitiesRead}/${identitiesTotal} (${share}%)`;
+}

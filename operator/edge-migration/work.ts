@@ -1,0 +1,250 @@
+import type { Action } from './actions.ts';
+import { type CopyStatus, type Operation, objectNames, type SkippedStatus, type Spec } from './api.ts';
+import { type Finding, formatTime, isFalse, isTrue } from './conditions.ts';
+import type { Facts, JobFact, LiveSettings, WorkFacts } from './facts.ts';
+import { isTooSoon, measureProgress, PROGRESS_INTERVAL_MILLISECONDS, summariseSkipped } from './progress.ts';
+
+/** The state of the ranges' work, be it a plan's or a copy's, and what is to be done about it. */
+export interface WorkDecision {
+  /** For condition `Copied`. */
+  finding: Finding;
+  degraded: Finding | undefined;
+  copy: CopyStatus;
+  skipped: SkippedStatus | undefined;
+  actions: Action[];
+  /** Look again at this time even if nothing happens. */
+  nextTime: number | undefined;
+  complete: boolean;
+}
+
+const FIRST_RETRY_MILLISECONDS = 15_000;
+const LONGEST_RETRY_MILLISECONDS = 10 * 60_000;
+
+/** Failed ranges are tried again for ever: after 15 s, then twice as long each time, at most 10 minutes. */
+export const retryDelay = (attempt: number) =>
+  Math.min(FIRST_RETRY_MILLISECONDS * 2 ** (attempt - 1), LONGEST_RETRY_MILLISECONDS);
+
+/** Decides about the copy (or the plan) from the ranges, Jobs and checkpoints that exist. */
+export function decideWork(facts: Facts, spec: Spec, operation: Operation): WorkDecision {
+  const { work } = facts;
+  if (work.ranges === undefined) return decidePlanning(facts, spec, operation);
+  const done = findDoneRanges(work);
+  const remaining = work.ranges.filter(({ rangeId }) => !done.has(rangeId)).map(({ rangeId }) => rangeId);
+  const job = findLatest(work.jobs);
+  const view = { facts, spec, operation, done, remaining, job };
+  if (job?.outcome === 'active') return decideRunning(view, job);
+  if (remaining.length === 0) return decideSettling(view);
+  return decideStarting(view);
+}
+
+interface View {
+  facts: Facts;
+  spec: Spec;
+  operation: Operation;
+  done: ReadonlySet<number>;
+  remaining: number[];
+  job: JobFact | undefined;
+}
+
+function decidePlanning(facts: Facts, spec: Spec, operation: Operation): WorkDecision {
+  const before = facts.migration.status;
+  const base = { degraded: undefined, skipped: before.skipped, nextTime: undefined, complete: false };
+  const copy = { ...before.copy };
+  if (spec.suspend) return { ...base, finding: suspended('nothing is planned yet'), copy, actions: [] };
+  return {
+    ...base,
+    finding: isFalse('Planning', 'the identities are counted and divided into ranges'),
+    copy: { ...copy, startTime: copy.startTime ?? formatTime(facts.now) },
+    actions: [{ kind: 'planRanges', operation }],
+  };
+}
+
+function decideRunning(view: View, job: JobFact): WorkDecision {
+  const { facts, spec, operation } = view;
+  const { copy, skipped, nextTime } = describeProgress(view);
+  const actions: Action[] = adjustSettings(view);
+  const { parallelism } = spec.copy;
+  if (job.suspended !== spec.suspend || job.parallelism !== parallelism) {
+    const { attempt, uid } = job;
+    actions.push({ kind: 'adjustJob', operation, attempt, uid, suspend: spec.suspend, parallelism });
+  }
+  const progress = `${copy.identitiesRead ?? 0} of ${copy.identitiesTotal ?? 0} identities`;
+  const finding = spec.suspend
+    ? suspended(`stopped at ${progress}`)
+    : isFalse('Copying', `${progress} done, ${copy.identitiesPerSecond ?? 0} a second`);
+  const degraded = spec.suspend ? undefined : findTrouble(facts);
+  return { finding, degraded, copy, skipped, actions, nextTime, complete: false };
+}
+
+/** Every range is done; a page that some pod still holds in its hand must be too old to be written. */
+function decideSettling(view: View): WorkDecision {
+  const { facts, operation } = view;
+  const { now, work, settings } = facts;
+  const copy = { ...measureProgress(facts, view.done), ...keptFrom(view), identitiesPerSecond: 0 };
+  const skipped = summariseSkipped(work.checkpoints, objectNames(facts.migration, operation).skippedReport);
+  const settled = operation === 'plan' ? now : findLastWork(view) + settings.pageMaxAgeMilliseconds;
+  if (settled > now) {
+    const message = `every range is done; complete at ${formatTime(settled + 999)}, when no page read before may still be written`;
+    return {
+      finding: isFalse('Settling', message),
+      degraded: undefined,
+      copy,
+      skipped,
+      actions: [],
+      nextTime: settled,
+      complete: false,
+    };
+  }
+  const actions: Action[] = skipped.total > 0 ? [{ kind: 'writeSkippedReport', operation }] : [];
+  if (operation === 'copy') actions.push({ kind: 'markCompleted' });
+  return {
+    finding: describeCompletion(copy, skipped),
+    degraded: undefined,
+    copy: operation === 'copy' ? { ...copy, completionTime: formatTime(now) } : copy,
+    skipped,
+    actions,
+    nextTime: undefined,
+    complete: true,
+  };
+}
+
+/** Ranges are left and no pods work on them: start them, or wait until it is time to try again. */
+function decideStarting(view: View): WorkDecision {
+  const { facts, spec, operation, remaining, job } = view;
+  const { now, migration } = facts;
+  const { copy, skipped } = describeProgress(view);
+  const base = { skipped, complete: false };
+  const failed = job?.outcome === 'failed' ? { rangesFailed: remaining.length } : {};
+  if (spec.suspend) {
+    return {
+      ...base,
+      finding: suspended('no pods run'),
+      degraded: undefined,
+      copy: { ...copy, ...failed },
+      actions: [],
+      nextTime: undefined,
+    };
+  }
+  const isNewRetry = spec.retry !== undefined && spec.retry !== migration.status.observedRetry;
+  const retryTime = job?.endedTime === undefined ? now : job.endedTime + retryDelay(job.attempt);
+  if (job?.outcome === 'failed' && retryTime > now && !isNewRetry) {
+    const finding = isFalse('RangesFailed', describeFailure(view, job, retryTime));
+    const status = { ...copy, ...failed, retryTime: formatTime(retryTime) };
+    return {
+      ...base,
+      finding,
+      degraded: { ...finding, status: 'True' },
+      copy: status,
+      actions: [],
+      nextTime: retryTime,
+    };
+  }
+  const attempt = (job?.attempt ?? migration.status.copy?.attempt ?? 0) + 1;
+  const { parallelism } = spec.copy;
+  const start: Action = { kind: 'createJob', operation, attempt, rangeIds: remaining, parallelism };
+  return {
+    ...base,
+    finding: isFalse('Copying', `pods for ${remaining.length} ranges are started`),
+    degraded: undefined,
+    copy: { ...copy, attempt },
+    actions: [...(operation === 'copy' ? [{ kind: 'markStarted' } as const] : []), ...adjustSettings(view), start],
+    nextTime: undefined,
+  };
+}
+
+/** Numbers of a running copy, taken over from the status before when they moved a moment ago. */
+function describeProgress(view: View): Pick<WorkDecision, 'copy' | 'skipped' | 'nextTime'> {
+  const { facts, operation, done } = view;
+  const { status } = facts.migration;
+  const kept = keptFrom(view);
+  if (status.copy !== undefined && isTooSoon(status, facts.now)) {
+    const { retryTime: _, ...copy } = status.copy;
+    const nextTime = Date.parse(status.copy.progressTime ?? '') + PROGRESS_INTERVAL_MILLISECONDS;
+    return { copy: { ...copy, ...kept }, skipped: status.skipped, nextTime };
+  }
+  const measured = measureProgress(facts, done);
+  const { progressTime: _, ...now } = measured;
+  const { progressTime: __, ...before } = { ...status.copy };
+  const isMoved = Object.entries(now).some(([key, value]) => before[key as keyof typeof before] !== value);
+  return {
+    copy: {
+      ...measured,
+      ...kept,
+      ...(isMoved ? {} : { progressTime: status.copy?.progressTime ?? measured.progressTime }),
+    },
+    skipped: summariseSkipped(facts.work.checkpoints, objectNames(facts.migration, operation).skippedReport),
+    nextTime: undefined,
+  };
+}
+
+/** What the numbers of the checkpoints do not tell. */
+function keptFrom({ facts, job }: View): CopyStatus {
+  const { copy } = facts.migration.status;
+  return {
+    ...(copy?.startTime === undefined ? {} : { startTime: copy.startTime }),
+    ...(job === undefined && copy?.attempt === undefined
+      ? {}
+      : { attempt: Math.max(job?.attempt ?? 0, copy?.attempt ?? 0) }),
+    rangesFailed: job?.failedIndexes.length ?? 0,
+  };
+}
+
+function adjustSettings({ facts, spec, operation, remaining }: View): Action[] {
+  const { parallelism, pageSize, maxWriteUnitsPerSecond, onConflict } = spec.copy;
+  const pods = Math.max(1, Math.min(parallelism, remaining.length));
+  const settings: LiveSettings = {
+    pageSize,
+    maxWriteUnitsPerSecond: Math.max(1, Math.floor(maxWriteUnitsPerSecond / pods)),
+    onConflict,
+  };
+  const live = facts.work.liveSettings;
+  const isSame =
+    live?.pageSize === settings.pageSize &&
+    live.maxWriteUnitsPerSecond === settings.maxWriteUnitsPerSecond &&
+    live.onConflict === settings.onConflict;
+  return isSame ? [] : [{ kind: 'writeLiveSettings', operation, settings }];
+}
+
+/** A range is done when its pod ended well or its checkpoint says so: either may be gone by now. */
+export function findDoneRanges({ jobs, checkpoints }: WorkFacts): Set<number> {
+  const done = new Set(checkpoints.filter(({ finished }) => finished).map(({ rangeId }) => rangeId));
+  for (const { completedIndexes, rangeIds } of jobs) {
+    for (const index of completedIndexes) {
+      const rangeId = rangeIds[index];
+      if (rangeId !== undefined) done.add(rangeId);
+    }
+  }
+  return done;
+}
+
+const findLatest = (jobs: readonly JobFact[]): JobFact | undefined =>
+  jobs.reduce<JobFact | undefined>((latest, job) => (latest && latest.attempt > job.attempt ? latest : job), undefined);
+
+/** When the last pod can have read a page. Without any pod nothing was read. */
+function findLastWork({ facts, job }: View): number {
+  const { ranges, checkpoints } = facts.work;
+  if (ranges?.length === 0) return Number.NEGATIVE_INFINITY;
+  return Math.max(job?.endedTime ?? Number.NEGATIVE_INFINITY, ...checkpoints.map(({ updatedTime }) => updatedTime));
+}
+
+function findTrouble({ work }: Facts): Finding | undefined {
+  const problem = work.podProblems[0];
+  if (problem !== undefined) return isTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`);
+  const failing = work.checkpoints.find(({ finished, lastError }) => !finished && lastError !== undefined);
+  return failing === undefined ? undefined : isTrue('CopyHindered', `range ${failing.rangeId}: ${failing.lastError}`);
+}
+
+function describeFailure({ facts, remaining }: View, job: JobFact, retryTime: number): string {
+  const problem = facts.work.podProblems[0];
+  const cause = problem ? `pod ${problem.pod}: ${problem.message}` : (job.failure ?? 'see the pods of the Job');
+  return `${remaining.length} ranges failed in Job ${job.name} (${cause}); tried again at ${formatTime(retryTime)}, or now with a new spec.retry`;
+}
+
+function describeCompletion(copy: CopyStatus, skipped: SkippedStatus): Finding {
+  const { identitiesRead = 0, identitiesCopied = 0, identitiesUnchanged = 0 } = copy;
+  const parts = [`${identitiesCopied} written`, `${identitiesUnchanged} left as they were in Edge`];
+  if (skipped.total > 0) parts.push(`${skipped.total} skipped, listed in ConfigMap ${skipped.reportName}`);
+  return isTrue('Complete', `${identitiesRead} identities: ${parts.join(', ')}`);
+}
+
+const suspended = (state: string): Finding => isFalse('Suspended', `suspended; ${state}`);
