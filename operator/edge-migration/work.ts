@@ -139,14 +139,15 @@ function decideStarting(view: View): WorkDecision {
       nextTime: retryTime,
     };
   }
-  const attempt = (job?.attempt ?? migration.status.copy?.attempt ?? 0) + 1;
+  // The status has only attempts that were seen to exist: a start that did not happen is simply asked for again.
+  const attempt = Math.max(job?.attempt ?? 0, migration.status.copy?.attempt ?? 0) + 1;
   const { parallelism } = spec.copy;
   const start: Action = { kind: 'createJob', operation, attempt, rangeIds: remaining, parallelism };
   return {
     ...base,
     finding: isFalse('Copying', `pods for ${remaining.length} ranges are started`),
     degraded: undefined,
-    copy: { ...copy, attempt },
+    copy,
     actions: [...(operation === 'copy' ? [{ kind: 'markStarted' } as const] : []), ...adjustSettings(view), start],
     nextTime: undefined,
   };

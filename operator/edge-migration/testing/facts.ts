@@ -1,0 +1,117 @@
+import { type EdgeMigration, type Status, specSchema } from '../api.ts';
+import { decide } from '../decide.ts';
+import type { CheckpointFact, CopyCounts, Facts, JobFact } from '../facts.ts';
+
+/** Noon, some day; every fact builder counts from here. */
+export const NOON = Date.parse('2026-05-04T12:00:00Z');
+
+export function migration(changes: Partial<EdgeMigration> = {}, spec: Record<string, unknown> = {}): EdgeMigration {
+  return {
+    namespace: 'customers',
+    name: 'project-42',
+    uid: '0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d',
+    resourceVersion: '1',
+    generation: 1,
+    creationTime: '2026-05-04T11:59:00Z',
+    deleting: false,
+    spec: specSchema.parse({ projectId: 42, ...spec }),
+    specProblem: undefined,
+    status: {},
+    ...changes,
+  };
+}
+
+export function facts(changes: Partial<Facts> = {}): Facts {
+  return {
+    now: NOON,
+    migration: migration(),
+    olderDuplicate: undefined,
+    core: { kind: 'found', environments: 2 },
+    edge: { kind: 'ready' },
+    capture: { kind: 'disabled' },
+    work: work(),
+    settings: { pageMaxAgeMilliseconds: 30_000, pricePerMillionWriteUnits: 0.625 },
+    ...changes,
+  };
+}
+
+export function work(changes: Partial<Facts['work']> = {}): Facts['work'] {
+  return {
+    ranges: undefined,
+    plannedTime: undefined,
+    jobs: [],
+    checkpoints: [],
+    podProblems: [],
+    liveSettings: { pageSize: 1000, maxWriteUnitsPerSecond: 2000, onConflict: 'KeepEdge' },
+    ...changes,
+  };
+}
+
+/** Two ranges of 500 identities each. */
+export const twoRanges = [
+  { rangeId: 0, identities: 500 },
+  { rangeId: 1, identities: 500 },
+];
+
+export function job(changes: Partial<JobFact> = {}): JobFact {
+  return {
+    name: 'project-42-0a1b2c3d-copy-1',
+    uid: 'job-uid',
+    attempt: 1,
+    rangeIds: [0, 1],
+    suspended: false,
+    parallelism: 4,
+    outcome: 'active',
+    endedTime: undefined,
+    completedIndexes: [],
+    failedIndexes: [],
+    failure: undefined,
+    activePods: 2,
+    ttlSeconds: undefined,
+    ...changes,
+  };
+}
+
+export function checkpoint(
+  rangeId: number,
+  counts: Partial<CopyCounts>,
+  changes: Partial<CheckpointFact> = {},
+): CheckpointFact {
+  return {
+    rangeId,
+    finished: false,
+    updatedTime: NOON,
+    identitiesPerSecond: 100,
+    skippedByReason: {},
+    lastError: undefined,
+    counts: {
+      pages: 1,
+      read: 0,
+      inserted: 0,
+      unchanged: 0,
+      kept: 0,
+      merged: 0,
+      replaced: 0,
+      skipped: 0,
+      differing: 0,
+      edgeBorn: 0,
+      documentBytes: 0,
+      writeUnits: 0,
+      throttled: 0,
+      ...counts,
+    },
+    ...changes,
+  };
+}
+
+/** The facts of the next pass: the status of the last decision recorded, time moved on, and whatever else changed. */
+export function next(before: Facts, milliseconds: number, changes: Partial<Facts> = {}): Facts {
+  const { status } = decide(before);
+  return { ...before, now: before.now + milliseconds, migration: { ...before.migration, status }, ...changes };
+}
+
+/** `Copied=False/Copying`: the condition in short. */
+export function condition(status: Status, type: string): string {
+  const found = status.conditions?.find((candidate) => candidate.type === type);
+  return found === undefined ? 'absent' : `${found.status}/${found.reason}`;
+}
