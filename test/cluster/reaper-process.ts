@@ -1,0 +1,54 @@
+/**
+ * Outlives its parent by a moment. The parent writes one JSON line per process group and data folder that it makes or
+ * is done with; when the pipe ends, for whatever reason, everything still on the list is killed and deleted.
+ * Works the same on every Unix: no parent-death signal, no subreaper.
+ */
+import { rmSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { ReaperMessage } from './reaper.ts';
+
+/** How long groups with a gentle signal get before SIGKILL. */
+const GRACE_MS = 3000;
+
+const groups = new Map<number, NodeJS.Signals>();
+const folders = new Set<string>();
+
+// A Ctrl-C or a closing terminal is the parent's to handle; its end is what counts here.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+
+const lines = createInterface({ input: process.stdin });
+lines.on('line', (line) => {
+  const message = JSON.parse(line) as ReaperMessage;
+  if ('group' in message) {
+    if (message.signal === null) groups.delete(message.group);
+    else groups.set(message.group, message.signal);
+  } else if (message.remove) folders.add(message.folder);
+  else folders.delete(message.folder);
+});
+lines.on('close', reap);
+
+function reap() {
+  const deadline = Date.now() + GRACE_MS;
+  for (const [group, signal] of groups) {
+    send(group, signal);
+    // A stopped process acts on no other signal.
+    send(group, 'SIGCONT');
+  }
+  const poll = setInterval(() => {
+    const late = Date.now() >= deadline;
+    for (const group of groups.keys()) if (!send(group, late ? 'SIGKILL' : 0)) groups.delete(group);
+    if (groups.size > 0 && Date.now() < deadline + GRACE_MS) return;
+    clearInterval(poll);
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }, 20);
+}
+
+/** Whether the group still exists. */
+function send(group: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(-group, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,48 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, realpathSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** One line on the reaper's pipe; `signal: null` and `remove: false` take an entry off its list. */
+export type ReaperMessage = { group: number; signal: NodeJS.Signals | null } | { folder: string; remove: boolean };
+
+let reaper: ChildProcess | undefined;
+
+/** Has the process group killed should this process end without doing so: by `signal` first, then SIGKILL. */
+export function reapGroup(group: number, signal: NodeJS.Signals): void {
+  tell({ group, signal });
+}
+
+/** The group is gone; its number may be somebody else's from now on. */
+export function forgetGroup(group: number): void {
+  tell({ group, signal: null });
+}
+
+/** A new temporary folder; deleted by {@link removeFolder}, or by the reaper when this process ends before. */
+export function createFolder(name: string): string {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), `edge-migration-${name}-`)));
+  tell({ folder, remove: true });
+  return folder;
+}
+
+export async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  tell({ folder, remove: false });
+}
+
+function tell(message: ReaperMessage): void {
+  reaper ??= startReaper();
+  // Pipes are written synchronously on Unix: what is registered here survives even a SIGKILL right after.
+  reaper.stdin?.write(`${JSON.stringify(message)}\n`);
+}
+
+function startReaper(): ChildProcess {
+  const script = fileURLToPath(new URL('./reaper-process.ts', import.meta.url));
+  // `detached`: a Ctrl-C in the terminal must not reach it.
+  const child = spawn(process.execPath, [script], { stdio: ['pipe', 'ignore', 'inherit'], detached: true });
+  child.unref();
+  (child.stdin as unknown as { unref(): void }).unref();
+  return child;
+}

@@ -1,0 +1,83 @@
+import { type ManagedProcess, ProcessError, type ProcessSpec, startProcess, waitUntilReady } from './processes.ts';
+
+/** A server process that tests can break and mend; every handle of this folder's `start…` functions is one. */
+export interface Service extends AsyncDisposable {
+  readonly name: string;
+  /** Of the process that runs now or ran last. */
+  readonly pid: number;
+  readonly running: boolean;
+  /** Sends a signal (SIGKILL, SIGSTOP, SIGCONT, …); with SIGKILL it returns when the process is gone. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Kills what still runs and starts it again with the same port and data; returns when it is ready. */
+  restart(): Promise<void>;
+  /** The last lines of the log. */
+  tail(lines?: number): Promise<string>;
+  /** Ends it and deletes its data. Safe to repeat. */
+  stop(): Promise<void>;
+}
+
+export interface ServiceSpec extends ProcessSpec {
+  ready(): Promise<boolean>;
+  readyTimeoutMs?: number;
+  /** Given to `stop` before SIGKILL. */
+  graceMs?: number;
+  /** An aborted start is stopped. */
+  signal?: AbortSignal | undefined;
+  /** Runs after the process is gone for good. */
+  cleanUp(): Promise<void>;
+  /** Text in the log of a failed start that is worth another try, such as a predecessor that is not quite gone. */
+  retryOn?: string;
+}
+
+/**
+ * Starts a server and waits until it is ready.
+ *
+ * @throws ProcessError with the end of its log when it does not become ready; everything is cleaned up then
+ */
+export async function startService(spec: ServiceSpec): Promise<Service> {
+  let current = await startReady(spec).catch(async (error) => {
+    await spec.cleanUp();
+    throw error;
+  });
+  const service: Service = {
+    name: spec.name,
+    get pid() {
+      return current.pid;
+    },
+    get running() {
+      return current.exit === undefined;
+    },
+    async kill(signal) {
+      current.signal(signal);
+      if (signal === 'SIGKILL') await current.exited;
+    },
+    async restart() {
+      await service.kill('SIGKILL');
+      current = await startReady(spec);
+    },
+    tail: (lines) => current.tail(lines),
+    async stop() {
+      await current.stop(spec.graceMs);
+      await spec.cleanUp();
+    },
+    [Symbol.asyncDispose]: () => service.stop(),
+  };
+  return service;
+}
+
+const START_ATTEMPTS = 20;
+
+async function startReady(spec: ServiceSpec): Promise<ManagedProcess> {
+  for (let attempt = 1; ; attempt++) {
+    const managed = await startProcess(spec);
+    try {
+      const { readyTimeoutMs: timeoutMs, signal } = spec;
+      await waitUntilReady(managed, spec.ready, { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+      return managed;
+    } catch (error) {
+      await managed.stop();
+      const again = spec.retryOn !== undefined && error instanceof ProcessError && error.message.includes(spec.retryOn);
+      if (!again || attempt === START_ATTEMPTS) throw error;
+    }
+  }
+}

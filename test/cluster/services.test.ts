@@ -1,0 +1,49 @@
+import pg from 'pg';
+import { expect, test } from 'vitest';
+import { startDynamodb } from './dynamodb.ts';
+import { startNats } from './nats.ts';
+import { startPostgres } from './postgres.ts';
+import { probeHttp, probeTcp } from './probe.ts';
+import { createDatabase, dynamodb, nats } from './shared.ts';
+
+test('Postgres keeps its data over a SIGKILL and a restart, and refuses a wrong password', async () => {
+  await using postgres = await startPostgres();
+  await query(postgres.url, 'CREATE TABLE t AS SELECT 1 AS a');
+  await postgres.restart();
+  expect(await query(postgres.url, 'SELECT a FROM t')).toEqual([{ a: 1 }]);
+  await expect(query(postgres.url.replace(':postgres@', ':wrong@'), 'SELECT 1')).rejects.toThrow(/password/);
+});
+
+test('a killed NATS server does not answer until it is restarted on the same port', async () => {
+  await using server = await startNats();
+  await server.kill('SIGKILL');
+  expect(server.running).toBe(false);
+  expect(await probeTcp('127.0.0.1', server.port)).toBe(false);
+  await server.restart();
+  expect((await probeHttp(`${server.monitorUrl}/jsz`)).status).toBe(200);
+});
+
+test('DynamoDB Local runs in as many instances as are wanted', async () => {
+  await using first = await startDynamodb({ heapMb: 128 });
+  await using second = await startDynamodb({ heapMb: 128 });
+  expect(first.endpoint).not.toBe(second.endpoint);
+});
+
+test('shared services are the same for everybody, databases are not', async () => {
+  expect(await nats()).toEqual(await nats());
+  expect(await dynamodb()).toEqual(await dynamodb());
+  await using one = await createDatabase({ schema: false });
+  await using other = await createDatabase({ schema: false });
+  await query(one.url, 'CREATE TABLE t (a int)');
+  await expect(query(other.url, 'SELECT a FROM t')).rejects.toThrow(/does not exist/);
+});
+
+async function query(connectionString: string, sql: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString });
+  try {
+    await client.connect();
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}

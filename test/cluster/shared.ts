@@ -1,0 +1,42 @@
+/**
+ * Services that all test files of a run share: started on first demand, stopped at the end of the run.
+ * A test that breaks a service starts one of its own instead (`startPostgres`, `startNats`, …).
+ */
+import { inject } from 'vitest';
+import { probeHttp } from './probe.ts';
+import type { SharedServices } from './shared-broker.ts';
+
+/** The first test to ask may wait for a start; the very first one for a build of minutes. */
+const TIMEOUT_MS = 1_200_000;
+
+export interface TestDatabase extends AsyncDisposable {
+  readonly url: string;
+  /** Closes whatever is still connected. */
+  drop(): Promise<void>;
+}
+
+/** A fresh Postgres database of the caller's own; with Core's schema (test/core/schema.sql) unless `schema` is false. */
+export async function createDatabase(options: { schema?: boolean } = {}): Promise<TestDatabase> {
+  const { url, name } = await ask('createDatabase', { schema: options.schema ?? true });
+  const drop = async () => void (await ask('dropDatabase', { name }));
+  return { url, drop, [Symbol.asyncDispose]: drop };
+}
+
+/** The run's DynamoDB Local; use table names of your own. */
+export const dynamodb = () => ask('dynamodb', {});
+
+/** The run's nats-server with JetStream; use stream names of your own. */
+export const nats = () => ask('nats', {});
+
+async function ask<M extends keyof SharedServices>(
+  method: M,
+  argument: object,
+): Promise<Awaited<ReturnType<SharedServices[M]>>> {
+  const answer = await probeHttp(`${inject('sharedServices')}/${method}`, {
+    method: 'POST',
+    body: JSON.stringify(argument),
+    timeoutMs: TIMEOUT_MS,
+  });
+  if (answer.status !== 200) throw new Error(`Shared service "${method}": ${answer.body}`);
+  return JSON.parse(answer.body);
+}
