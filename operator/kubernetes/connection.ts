@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import type { AgentOptions, RequestOptions } from 'node:https';
+import { type ConnectOptions, type DispatcherOptions, KubeConfig } from '@kubernetes/client-node';
+import { Agent, type buildConnector, type Dispatcher, ProxyAgent, Socks5ProxyAgent } from 'undici';
+
+/** Everything a request needs besides its own path and body. */
+export interface Access {
+  /** The API server's URL without a trailing slash; may have a path (behind a proxy such as Rancher's). */
+  readonly server: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly dispatcher: Dispatcher;
+}
+
+export interface Connection {
+  /**
+   * Credentials as they are now (files are read again, exec plugins run when their token has expired) and the shared
+   * pool of connections that goes with them.
+   *
+   * @throws whatever the credentials' source throws: a missing file, a failing plugin
+   */
+  access(): Promise<Access>;
+  /** Forgets cached credentials: call it after a 401, then ask for access again. */
+  refresh(): void;
+  /** Ends all requests and closes all connections. */
+  close(): Promise<void>;
+}
+
+/**
+ * kube-apiserver drops connections that are idle for 90 s and sends no hint; we drop them first, so that no request is
+ * sent into a connection that is being closed.
+ */
+const KEEP_ALIVE_MILLISECONDS = 60_000;
+
+/**
+ * Connections to one cluster, shared by all requests. client-node makes a new dispatcher for every request; this keeps
+ * one per TLS identity, so that a rotated CA or client certificate takes effect and nothing else opens connections.
+ */
+export function createConnection(kubeConfig: KubeConfig): Connection {
+  let credentials = kubeConfig;
+  let current: { key: string; dispatcher: Dispatcher } | undefined;
+  const retiring = new Set<Dispatcher>();
+
+  function dispatcherFor(options: DispatcherOptions): Dispatcher {
+    const key = createHash('sha256').update(JSON.stringify(options)).digest('hex');
+    if (current?.key === key) return current.dispatcher;
+    if (current !== undefined) retire(current.dispatcher);
+    current = { key, dispatcher: createDispatcher(options) };
+    return current.dispatcher;
+  }
+
+  /** Requests under way, watches among them, end in peace on the old connections. */
+  function retire(dispatcher: Dispatcher) {
+    retiring.add(dispatcher);
+    dispatcher.close().then(
+      () => retiring.delete(dispatcher),
+      () => retiring.delete(dispatcher),
+    );
+  }
+
+  return {
+    async access() {
+      const cluster = credentials.getCurrentCluster();
+      if (cluster === null) throw new Error('the kubeconfig has no current cluster');
+      const options: RequestOptions = {};
+      await credentials.applyToHTTPSOptions(options);
+      const headers: Record<string, string> = {};
+      for (const [name, value] of Object.entries(options.headers ?? {}))
+        headers[name.toLowerCase()] = String(value).trim();
+      if (options.auth) headers['authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
+      const dispatcher = dispatcherFor(credentials.createDispatcherOptions(cluster, options as AgentOptions));
+      return { server: cluster.server.replace(/\/$/, ''), headers, dispatcher };
+    },
+
+    refresh() {
+      // The authenticators keep tokens (60 s for files, until they expire or for ever for plugins); a copy has none.
+      const { clusters, users, contexts, currentContext } = kubeConfig;
+      credentials = new KubeConfig();
+      credentials.loadFromOptions({ clusters, users, contexts, currentContext });
+    },
+
+    async close() {
+      const dispatchers = [...retiring, ...(current === undefined ? [] : [current.dispatcher])];
+      current = undefined;
+      await Promise.all(dispatchers.map((dispatcher) => dispatcher.destroy()));
+    },
+  };
+}
+
+function createDispatcher(options: DispatcherOptions): Dispatcher {
+  // Our deadlines come from the injected clock; undici's own would cut quiet watches after five minutes.
+  const common = { keepAliveTimeout: KEEP_ALIVE_MILLISECONDS, headersTimeout: 0, bodyTimeout: 0 };
+  switch (options.type) {
+    case 'proxy':
+      return new ProxyAgent({
+        ...common,
+        uri: options.uri,
+        requestTls: tls(options.requestTls),
+        connect: tls(options.connect),
+      });
+    case 'socks':
+      return new Socks5ProxyAgent(options.uri, { ...common, requestTls: tls(options.requestTls) });
+    case 'agent':
+      return new Agent({ ...common, connect: tls(options.connect) });
+    case 'none':
+      return new Agent(common);
+  }
+}
+
+/** Node's and undici's types of the same options differ in whether `undefined` may be spelt out. */
+const tls = (options: ConnectOptions) => options as buildConnector.BuildOptions;
