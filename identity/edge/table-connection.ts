@@ -1,0 +1,132 @@
+import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import { type Clock, systemClock } from '../clock.ts';
+import { createWriteBudget, type WriteBudget } from './rate.ts';
+import {
+  DeadlinePassed,
+  describeFailure,
+  EdgeError,
+  EdgeRefused,
+  EdgeThrottled,
+  type TablePlace,
+} from './table-errors.ts';
+import { createHttpHandler, type Deadline, type HandlerOptions } from './table-http.ts';
+
+export interface EdgeOptions {
+  readonly clock?: Clock;
+  /** Shared by everything that writes through this connection. */
+  readonly budget?: WriteBudget;
+  /** How long one call goes on trying while DynamoDB throttles, fails or cannot be reached. */
+  readonly patienceMilliseconds?: number;
+  /** Longest time for one request. */
+  readonly requestTimeoutMilliseconds?: number;
+  /** For tests and tools; AWS's default chain when left out. */
+  readonly credentials?: NonNullable<DynamoDBClientConfig['credentials']>;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Nothing is sent once it has passed; the call then fails with `DeadlinePassed`. */
+  readonly deadline?: Deadline | undefined;
+}
+
+/** One client of DynamoDB for all tables of a process. */
+export interface Connection {
+  readonly clock: Clock;
+  readonly budget: WriteBudget;
+  place(table: string): TablePlace;
+  /**
+   * Sends until there is an answer: throttling, failures of the server and of the network are retried with growing,
+   * jittered pauses for as long as patience lasts. A write that is sent again may have been done the first time.
+   *
+   * @throws EdgeError, DeadlinePassed, or the signal's reason
+   */
+  call<O>(table: string, send: Send<O>, options: CallOptions): Promise<O>;
+  /** Whether a call that started at `started` (monotonic) should still be tried again. */
+  patient(started: number): boolean;
+  /** The pause before attempt `attempt` + 1, for calls that were answered but only in part. */
+  pause(attempt: number, signal?: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+export type Send<O> = (client: DynamoDBClient, options: HandlerOptions) => Promise<O>;
+
+const PATIENCE_MILLISECONDS = 20_000;
+const REQUEST_TIMEOUT_MILLISECONDS = 10_000;
+const FIRST_PAUSE_MILLISECONDS = 50;
+const LONGEST_PAUSE_MILLISECONDS = 5_000;
+/** More than any process has in flight. */
+const MAX_SOCKETS = 64;
+
+export function connect(
+  settings: { readonly dynamodbEndpoint?: string | undefined; readonly dynamodbRegion: string },
+  options: EdgeOptions,
+): Connection {
+  const clock = options.clock ?? systemClock;
+  const budget = options.budget ?? createWriteBudget({ clock });
+  const patience = options.patienceMilliseconds ?? PATIENCE_MILLISECONDS;
+  const client = createClient(settings, options);
+  const where = settings.dynamodbEndpoint ?? settings.dynamodbRegion;
+  const place = (table: string) => ({ table, where });
+  let proven = false;
+
+  /** A role that worked a moment ago is being rotated or its session renewed; one that never did is wrong. */
+  const passes = (failure: Error) =>
+    failure instanceof EdgeError && (failure.transient || (proven && failure instanceof EdgeRefused));
+
+  const patient = (started: number) => clock.monotonic() - started < patience;
+
+  function pause(attempt: number, signal?: AbortSignal): Promise<void> {
+    const longest = Math.min(LONGEST_PAUSE_MILLISECONDS, FIRST_PAUSE_MILLISECONDS * 2 ** attempt);
+    return clock.sleep(longest * (0.5 + Math.random() / 2), signal);
+  }
+
+  return {
+    clock,
+    budget,
+    place,
+    patient,
+    pause,
+
+    async call(table, send, { signal, deadline }) {
+      const handlerOptions: HandlerOptions = signal === undefined ? { deadline } : { abortSignal: signal, deadline };
+      const started = clock.monotonic();
+      for (let attempt = 0; ; attempt++) {
+        signal?.throwIfAborted();
+        if (deadline !== undefined && deadline.left() <= 0) throw new DeadlinePassed('Too late to send');
+        try {
+          const output = await send(client, handlerOptions);
+          proven = true;
+          return output;
+        } catch (error) {
+          signal?.throwIfAborted();
+          const failure = describeFailure(error, place(table));
+          if (failure instanceof EdgeThrottled) budget.throttled();
+          if (!passes(failure) || !patient(started)) throw failure;
+        }
+        await pause(attempt, signal);
+      }
+    },
+
+    close() {
+      client.destroy();
+    },
+  };
+}
+
+function createClient(
+  { dynamodbEndpoint, dynamodbRegion }: { dynamodbEndpoint?: string | undefined; dynamodbRegion: string },
+  { credentials, requestTimeoutMilliseconds = REQUEST_TIMEOUT_MILLISECONDS }: EdgeOptions,
+): DynamoDBClient {
+  const client = new DynamoDBClient({
+    region: dynamodbRegion,
+    ...(dynamodbEndpoint === undefined ? {} : { endpoint: dynamodbEndpoint }),
+    ...(credentials === undefined ? {} : { credentials }),
+    // Retries are ours: they must see the write budget, the deadline and single statements.
+    maxAttempts: 1,
+    retryMode: 'standard',
+    requestHandler: createHttpHandler({ timeoutMilliseconds: requestTimeoutMilliseconds, maxSockets: MAX_SOCKETS }),
+  });
+  // It rewrites every input and output for a log that nobody reads: a third of the client's time.
+  client.middlewareStack.remove('loggerMiddleware');
+  return client;
+}

@@ -1,0 +1,138 @@
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+
+/** What went wrong with Edge's tables, decided in one place: every error of the SDK becomes one of these. */
+
+/** Where a request went, for messages that a person can act on. */
+export interface TablePlace {
+  readonly table: string;
+  /** The endpoint's URL where one is configured, else the region. */
+  readonly where: string;
+}
+
+export abstract class EdgeError extends Error {
+  /** The same request may well succeed later. */
+  abstract readonly transient: boolean;
+}
+
+/** DynamoDB asks to slow down. */
+export class EdgeThrottled extends EdgeError {
+  override readonly name = 'EdgeThrottled';
+  readonly transient = true;
+}
+
+/** No answer, or a failure on the server's side. */
+export class EdgeUnreachable extends EdgeError {
+  override readonly name = 'EdgeUnreachable';
+  readonly transient = true;
+}
+
+/** Credentials are missing, wrong or expired, or they do not permit the operation. */
+export class EdgeRefused extends EdgeError {
+  override readonly name = 'EdgeRefused';
+  readonly transient = false;
+}
+
+export class TableMissing extends EdgeError {
+  override readonly name = 'TableMissing';
+  readonly transient = false;
+}
+
+/** The table is there, but it is not the table that its name promises. */
+export class WrongTable extends EdgeError {
+  override readonly name = 'WrongTable';
+  readonly transient = false;
+}
+
+/** DynamoDB will never accept this request, most often because of the item in it. The message is DynamoDB's own. */
+export class WriteRejected extends EdgeError {
+  override readonly name = 'WriteRejected';
+  readonly transient = false;
+}
+
+/** The time until which a request could be sent has passed; nothing was sent. */
+export class DeadlinePassed extends Error {
+  override readonly name = 'DeadlinePassed';
+}
+
+const THROTTLED = new Set([
+  'ProvisionedThroughputExceeded',
+  'ThrottlingError',
+  'Throttling',
+  'RequestLimitExceeded',
+  'LimitExceeded',
+  'TooManyRequests',
+  'TransactionConflict',
+  'TransactionInProgress',
+]);
+const FAILED = new Set(['InternalServerError', 'InternalServer', 'InternalFailure', 'ServiceUnavailable']);
+const INVALID = new Set(['ValidationError', 'Validation', 'Serialization', 'ItemCollectionSizeLimitExceeded']);
+const MISSING = new Set(['ResourceNotFound']);
+const DUPLICATE = new Set(['DuplicateItem']);
+
+export type ErrorKind = 'throttled' | 'failed' | 'invalid' | 'missing' | 'duplicate' | 'other';
+
+/**
+ * Sorts a DynamoDB error code. Statements of a batch report codes without the suffix that whole calls carry
+ * (`DuplicateItem`, `DuplicateItemException`), and servers differ in it, so the suffix does not count.
+ */
+export function errorKind(code: string): ErrorKind {
+  const stem = code.replace(/Exception$/, '');
+  if (THROTTLED.has(stem)) return 'throttled';
+  if (FAILED.has(stem)) return 'failed';
+  if (INVALID.has(stem)) return 'invalid';
+  if (MISSING.has(stem)) return 'missing';
+  if (DUPLICATE.has(stem)) return 'duplicate';
+  return 'other';
+}
+
+/** The parts of an SDK error that tell what happened; network errors have a `code` only. */
+interface SdkError {
+  name?: string;
+  message?: string;
+  code?: string;
+  $metadata?: { httpStatusCode?: number; clockSkewCorrected?: boolean };
+  $response?: { statusCode?: number };
+}
+
+/**
+ * The typed error for whatever the SDK threw; the original is its `cause`. Our own errors pass through, and so does
+ * `ConditionalCheckFailedException`, which is an answer.
+ */
+export function describeFailure(error: unknown, { table, where }: TablePlace): Error {
+  if (error instanceof EdgeError || error instanceof DeadlinePassed) return error;
+  const { name = 'Error', message = '', code, $metadata, $response } = error as SdkError;
+  const status = $metadata?.httpStatusCode ?? $response?.statusCode;
+  if (error instanceof ConditionalCheckFailedException) return error;
+  const options = { cause: error };
+  switch (errorKind(name)) {
+    case 'throttled':
+      return new EdgeThrottled(
+        `DynamoDB throttles table ${table} at ${where}: lower the write rate or raise the capacity`,
+        options,
+      );
+    case 'missing':
+      return new TableMissing(
+        `Table ${table} does not exist at ${where}: create it, or correct the table name, the region or the endpoint`,
+        options,
+      );
+    case 'invalid':
+      return new WriteRejected(message, options);
+    case 'failed':
+      return new EdgeUnreachable(`DynamoDB at ${where} failed on table ${table}: ${name}`, options);
+  }
+  if (status === undefined || status >= 500 || status === 429 || $metadata?.clockSkewCorrected === true) {
+    if (/^(Credentials|Token)Provider/.test(name)) return refused(message);
+    return new EdgeUnreachable(
+      `DynamoDB at ${where} did not answer for table ${table} (${status ?? code ?? `${name}: ${message}`}): check the endpoint, the region and the network policy`,
+      options,
+    );
+  }
+  return refused(name);
+
+  function refused(why: string): EdgeRefused {
+    return new EdgeRefused(
+      `DynamoDB at ${where} refused access to table ${table} (${why}): check the credentials and the permissions of this process's role`,
+      options,
+    );
+  }
+}

@@ -1,0 +1,80 @@
+import { type CallOptions, connect, type EdgeOptions } from './table-connection.ts';
+import { createCostAccount } from './table-cost.ts';
+import { createDocuments } from './table-documents.ts';
+import { createInserter } from './table-insert.ts';
+import { createOverrideRows } from './table-override-rows.ts';
+import { describeTable, IDENTITIES_KEY, OVERRIDE_ROWS_KEY, type TableFacts } from './table-schema.ts';
+
+export type { WriteBudget } from './rate.ts';
+export type { CallOptions, EdgeOptions } from './table-connection.ts';
+export type { Item } from './table-cost.ts';
+export type { WriteResult } from './table-documents.ts';
+export {
+  DeadlinePassed,
+  EdgeError,
+  EdgeRefused,
+  EdgeThrottled,
+  EdgeUnreachable,
+  TableMissing,
+  WriteRejected,
+  WrongTable,
+} from './table-errors.ts';
+export type { Deadline } from './table-http.ts';
+export { INSERT_BATCH, type Outcome } from './table-insert.ts';
+export type { OverrideRowKey } from './table-override-rows.ts';
+export type { TableFacts } from './table-schema.ts';
+
+/** The part of `edgeSettings` (config/stores.ts) that the tables need. */
+export interface EdgeSettings {
+  readonly dynamodbEndpoint?: string | undefined;
+  readonly dynamodbRegion: string;
+  readonly identitiesTable: string;
+  readonly environmentsV2Table?: string | undefined;
+}
+
+/** Edge's tables as one process uses them: one client, one write budget. */
+export type EdgeTables = ReturnType<typeof openEdge>;
+export type IdentitiesTable = EdgeTables['identities'];
+export type OverrideRowsTable = NonNullable<EdgeTables['overrideRows']>;
+
+/**
+ * Opens Edge's tables; nothing is sent yet.
+ *
+ * Every function waits for the write budget, retries throttling and failures for as long as patience lasts (20 s unless
+ * `options` says otherwise), takes `{ signal, deadline }`, and throws the errors of table-errors.ts, whose messages say
+ * the table, where it was looked for and what to do.
+ */
+export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
+  const connection = connect(settings, options);
+  const { identitiesTable, environmentsV2Table } = settings;
+  const account = createCostAccount(connection.budget);
+
+  return {
+    budget: connection.budget,
+
+    /** The identity documents, by composite key. */
+    identities: {
+      table: identitiesTable,
+      ...createDocuments(connection, account, identitiesTable, 'composite_key'),
+      insertMany: createInserter(connection, account, identitiesTable),
+    },
+
+    /** The override rows of `environments_v2`; undefined when that table is not configured. */
+    overrideRows: environmentsV2Table === undefined ? undefined : createOverrideRows(connection, environmentsV2Table),
+
+    /**
+     * Looks whether the configured tables are there and are the right ones.
+     *
+     * @throws TableMissing, WrongTable, EdgeRefused, EdgeUnreachable, EdgeThrottled
+     */
+    async describe(call: CallOptions = {}): Promise<{ identities: TableFacts; overrideRows: TableFacts | undefined }> {
+      const [identities, overrideRows] = await Promise.all([
+        describeTable(connection, identitiesTable, IDENTITIES_KEY, call),
+        environmentsV2Table && describeTable(connection, environmentsV2Table, OVERRIDE_ROWS_KEY, call),
+      ]);
+      return { identities, overrideRows: overrideRows || undefined };
+    },
+
+    close: () => connection.close(),
+  };
+}
