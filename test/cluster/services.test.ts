@@ -4,7 +4,7 @@ import { startDynamodb } from './dynamodb.ts';
 import { startNats } from './nats.ts';
 import { startPostgres } from './postgres.ts';
 import { probeHttp, probeTcp } from './probe.ts';
-import { createDatabase, dynamodb, nats } from './shared.ts';
+import { createDatabase, dynamodb, kubernetes, nats } from './shared.ts';
 
 test('Postgres keeps its data over a SIGKILL and a restart, and refuses a wrong password', async () => {
   await using postgres = await startPostgres();
@@ -32,6 +32,7 @@ test('DynamoDB Local runs in as many instances as are wanted', async () => {
 test('shared services are the same for everybody, databases are not', async () => {
   expect(await nats()).toEqual(await nats());
   expect(await dynamodb()).toEqual(await dynamodb());
+  expect(await kubernetes()).toEqual(await kubernetes());
   await using one = await createDatabase({ schema: false });
   await using other = await createDatabase({ schema: false });
   await query(one.url, 'CREATE TABLE t (a int)');

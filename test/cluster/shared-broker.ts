@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { startControlPlane } from './control-plane.ts';
 import { DYNAMODB_CLIENT, startDynamodb } from './dynamodb.ts';
 import { startNats } from './nats.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
@@ -22,6 +23,7 @@ export interface SharedServices {
   dropDatabase(request: { name: string }): Promise<Record<string, never>>;
   dynamodb(): Promise<{ endpoint: string } & typeof DYNAMODB_CLIENT>;
   nats(): Promise<{ url: string }>;
+  kubernetes(): Promise<{ kubeconfig: string }>;
 }
 
 export interface Broker extends Stoppable {
@@ -71,6 +73,7 @@ function createServices(): { services: SharedServices; stop(): Promise<void> } {
   const nats = once(startNats);
   const dynamodb = once(startDynamodb);
   const postgres = once(startPostgres);
+  const kubernetes = once(startControlPlane);
   const template = memo(async () => createTemplate(await postgres()));
   return {
     services: {
@@ -89,6 +92,9 @@ function createServices(): { services: SharedServices; stop(): Promise<void> } {
       },
       async nats() {
         return { url: (await nats()).url };
+      },
+      async kubernetes() {
+        return { kubeconfig: (await kubernetes()).kubeconfig };
       },
     },
     async stop() {

@@ -1,0 +1,45 @@
+import { execFileSync } from 'node:child_process';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { binary } from './binaries.ts';
+import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { waitFor } from './wait.ts';
+
+let cluster: ControlPlane;
+beforeAll(async () => {
+  cluster = await startControlPlane();
+});
+afterAll(() => cluster.stop());
+
+test('an ordinary kubectl works with the kubeconfig, TLS verified', async () => {
+  const kubectl = await binary('kubectl');
+  const version = JSON.parse(
+    execFileSync(kubectl, ['version', '-o', 'json'], { env: { KUBECONFIG: cluster.kubeconfig } }).toString(),
+  );
+  expect(version.serverVersion.gitVersion).toBe('v1.34.4');
+});
+
+test('kubectl passes its input on and rejects with what went wrong', async () => {
+  const manifest = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'greeting' }, data: { text: 'hello' } };
+  await cluster.kubectl(['apply', '-f', '-'], { input: JSON.stringify(manifest) });
+  expect(await cluster.kubectl(['get', 'cm', 'greeting', '-o', 'jsonpath={.data.text}'])).toBe('hello');
+  await expect(cluster.kubectl(['get', 'cm', 'nothing'])).rejects.toThrow(/configmaps "nothing" not found/);
+});
+
+test('a ServiceAccount may do what RBAC grants it and nothing else', async () => {
+  await cluster.kubectl(['create', 'serviceaccount', 'reader']);
+  await cluster.kubectl(['create', 'role', 'reader', '--verb=get,list', '--resource=configmaps']);
+  await cluster.kubectl(['create', 'rolebinding', 'reader', '--role=reader', '--serviceaccount=default:reader']);
+  const asReader = ['--kubeconfig', await cluster.serviceAccountKubeconfig('default', 'reader')];
+  await waitFor(async () => (await cluster.kubectl([...asReader, 'get', 'cm'])).includes('kube-root-ca.crt'), {
+    for: 'RBAC to take effect',
+  });
+  await expect(cluster.kubectl([...asReader, 'get', 'secrets'])).rejects.toThrow(/cannot list resource "secrets"/);
+});
+
+test('the API server comes back after a SIGKILL with everything it had', async () => {
+  await cluster.kubectl(['create', 'namespace', 'survivor']);
+  await cluster.apiserver.kill('SIGKILL');
+  await expect(cluster.kubectl(['get', 'ns'])).rejects.toThrow(/refused/);
+  await cluster.apiserver.restart();
+  expect(await cluster.kubectl(['get', 'ns', 'survivor', '-o', 'name'])).toBe('namespace/survivor\n');
+});

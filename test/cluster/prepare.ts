@@ -1,0 +1,32 @@
+/**
+ * Fetches and builds everything that tests and demo run, so that nothing has to wait for it later; quick when all is
+ * there. `node test/cluster/prepare.ts [name…]` takes the names of binaries and `dynamodb-local` to limit it to those.
+ */
+import { BINARIES, type Binary, binaryArtifacts } from './binaries.ts';
+import { provide } from './cache.ts';
+import { dynamodbArtifact } from './dynamodb.ts';
+
+const DYNAMODB = 'dynamodb-local';
+
+/** @throws MissingToolError when something must be built and its tool is not installed */
+export async function prepare(names: readonly string[] = [...BINARIES, DYNAMODB], signal?: AbortSignal): Promise<void> {
+  const unknown = names.filter((name) => name !== DYNAMODB && !isBinary(name));
+  if (unknown.length > 0)
+    throw new Error(`Unknown: ${unknown.join(', ')}. Known: ${[...BINARIES, DYNAMODB].join(', ')}`);
+  const others = names.includes(DYNAMODB) ? [dynamodbArtifact] : [];
+  await provide([...others, ...binaryArtifacts(names.filter(isBinary))], signal);
+}
+
+function isBinary(name: string): name is Binary {
+  return (BINARIES as readonly string[]).includes(name);
+}
+
+if (import.meta.main) {
+  const names = process.argv.slice(2);
+  try {
+    await prepare(names.length > 0 ? names : undefined);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
