@@ -1,0 +1,72 @@
+/** Anything that kept us from reading Core. The message names host and database, never the password. */
+export class CoreError extends Error {
+  override readonly name: string = 'CoreError';
+}
+
+/** No connection: wrong host, network policy, database down or out of connections. Worth retrying. */
+export class CoreUnreachable extends CoreError {
+  override readonly name = 'CoreUnreachable';
+}
+
+/** The database answered and said no: credentials, certificate, missing database or rights. A person must act. */
+export class CoreRefused extends CoreError {
+  override readonly name = 'CoreRefused';
+}
+
+/** A connection or a statement took longer than its limit. Worth retrying. */
+export class CoreTimeout extends CoreError {
+  override readonly name = 'CoreTimeout';
+}
+
+/** The database is not one that we can read faithfully. A person must act. */
+export class CoreUnsupported extends CoreError {
+  override readonly name = 'CoreUnsupported';
+}
+
+const TIMEOUTS = new Set(['57014', '55P03', '25P03', 'ETIMEDOUT']);
+const CERTIFICATE = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_)/;
+
+/**
+ * Gives a failure of node-postgres its place in our vocabulary; other errors (the caller's own) are returned as they
+ * are.
+ *
+ * @param database how messages name it, for example `db.example:5432/flagsmith`
+ */
+export function asCoreError(cause: unknown, database: string): unknown {
+  if (!(cause instanceof Error) || cause instanceof CoreError) return cause;
+  const code = codeOf(cause);
+  const said = `(${code === undefined ? '' : `${code}: `}${cause.message})`;
+  if (/timeout exceeded when trying to connect|timeout expired/.test(cause.message)) {
+    return new CoreTimeout(`${database} did not accept a connection in time; is it reachable, or out of connections?`, {
+      cause,
+    });
+  }
+  if (code === undefined) return /^Connection terminated|not queryable/.test(cause.message) ? lost() : cause;
+  if (TIMEOUTS.has(code)) {
+    return new CoreTimeout(`${database} did not finish in time ${said}; is it overloaded or locked?`, { cause });
+  }
+  if (code === '42P01' || code === '42703') {
+    return new CoreUnsupported(`${database} lacks a table or column that was there before ${said}`, { cause });
+  }
+  if (/^28|^3D000$|^42501$/.test(code) || CERTIFICATE.test(code)) {
+    return new CoreRefused(
+      `${database} refused us ${said}; check user, password, database name, certificate and the right to SELECT`,
+      { cause },
+    );
+  }
+  // 08: connection, 53: out of resources, 57P: shutting down; the rest are Node's names, such as ECONNREFUSED.
+  if (/^(08|53|57P|E[A-Z])/.test(code)) return lost();
+  return new CoreError(`${database} failed to answer ${said}`, { cause });
+
+  function lost(): CoreUnreachable {
+    return new CoreUnreachable(
+      `${database} cannot be reached ${said}; check host, port and that the network lets this pod connect`,
+      { cause },
+    );
+  }
+}
+
+function codeOf(error: Error): string | undefined {
+  const code = 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : undefined;
+}

@@ -1,0 +1,73 @@
+/**
+ * An identity as Core's rows describe it, before any rule of the Edge document is applied.
+ * Scalars are exactly Postgres's: what JavaScript cannot hold without loss stays text.
+ */
+export interface CoreIdentity {
+  /** `environments_identity.id`, Edge's `django_id`. */
+  readonly id: number;
+  readonly identifier: string;
+  /** UTC, as Postgres writes it in JSON: `2023-05-17T09:30:01.123456`, `infinity`, `0044-03-15T00:00:00 BC`. */
+  readonly createdDate: string;
+  /** JSON text (its numbers may exceed a double), or null when there are none or the release has no such column. */
+  readonly systemTraits: string | null;
+  /** Ascending by id. */
+  readonly traits: readonly CoreTrait[];
+  /** The live ones, ascending by id; several may be of one feature. */
+  readonly overrides: readonly CoreOverride[];
+}
+
+/** A float that JSON has no number for arrives as `Infinity`, `-Infinity` or `NaN` in text. */
+export type CoreFloat = number | string;
+
+export interface CoreTrait {
+  readonly id: number;
+  readonly key: string;
+  /** `int`, `unicode`, `bool`, `float`; null and anything else select no column. */
+  readonly type: string | null;
+  /** The column that `type` selects; the other columns hold leftovers of earlier types. */
+  readonly value: string | number | boolean | null;
+}
+
+/** The column that the row's type selects: `int`, `bool`, and `string_value` for every other type. */
+export type CoreFeatureValue = string | number | boolean | null;
+
+export interface CoreOverride {
+  /** `features_featurestate.id`. */
+  readonly id: number;
+  readonly uuid: string;
+  readonly featureId: number;
+  readonly featureName: string;
+  /** `STANDARD`, `MULTIVARIATE` or a legacy type. */
+  readonly featureType: string;
+  /** Of the override's row, which a stray row has in another environment than its identity. */
+  readonly environmentId: number;
+  readonly enabled: boolean;
+  /** As {@link CoreIdentity.createdDate}. */
+  readonly liveFrom: string | null;
+  readonly version: number | null;
+  /** `mv_hashing_salt`; null on releases without it. */
+  readonly hashingSalt: number | null;
+  readonly value: CoreFeatureValue;
+  /** Ascending by id. */
+  readonly multivariateValues: readonly CoreMultivariateValue[];
+}
+
+export interface CoreMultivariateValue {
+  readonly id: number;
+  readonly uuid: string;
+  readonly percentageAllocation: CoreFloat;
+  readonly optionId: number;
+  readonly optionValue: CoreFeatureValue;
+  /** Missing on releases whose options have no key. */
+  readonly optionKey?: string | null;
+}
+
+/** A live (not soft-deleted) environment of a project. */
+export interface CoreEnvironment {
+  readonly id: number;
+  readonly name: string;
+  /** The client key; part of every Edge key. */
+  readonly apiKey: string;
+  readonly allowClientTraits: boolean;
+  readonly useV2FeatureVersioning: boolean;
+}

@@ -1,0 +1,81 @@
+import type { Core } from './database.ts';
+import type { CoreEnvironment, CoreIdentity } from './identity.ts';
+import { identityColumns } from './identity-query.ts';
+import type { CoreRelease } from './release.ts';
+
+export interface PageRequest {
+  readonly environment: Pick<CoreEnvironment, 'id'>;
+  /** Identifier to start behind; null starts at the beginning. */
+  readonly after: string | null;
+  /** Last identifier that still belongs to the range; null has no end. */
+  readonly until: string | null;
+  /** Identities at most. */
+  readonly limit: number;
+}
+
+export interface Page {
+  /** Ascending by identifier, in the database's collation: never compare identifiers in JavaScript. */
+  readonly identities: CoreIdentity[];
+  /** The last one's identifier, behind which the next page starts; null when the page is empty and the range read. */
+  readonly last: string | null;
+}
+
+/**
+ * Reads the next identities of an environment with their traits and live overrides: one statement, by keyset over the
+ * unique index (environment_id, identifier), so that no other environment's rows are touched.
+ *
+ * @throws as {@link Core.read}
+ */
+export async function readPage(
+  core: Core,
+  release: CoreRelease,
+  { environment, after, until, limit }: PageRequest,
+  signal?: AbortSignal,
+): Promise<Page> {
+  const bounds: string[] = [];
+  const values: unknown[] = [environment.id, limit];
+  if (after !== null) bounds.push(`AND identifier > $${values.push(after)}`);
+  if (until !== null) bounds.push(`AND identifier <= $${values.push(until)}`);
+  const identities = await readWhere(
+    core,
+    release,
+    `environment_id = $1 ${bounds.join(' ')} ORDER BY identifier LIMIT $2`,
+    values,
+    signal,
+  );
+  return { identities, last: identities.at(-1)?.identifier ?? null };
+}
+
+/** The identities of the environment among these ids; those that Core no longer has are left out. */
+export function readIdentities(
+  core: Core,
+  release: CoreRelease,
+  environment: Pick<CoreEnvironment, 'id'>,
+  identityIds: readonly number[],
+  signal?: AbortSignal,
+): Promise<CoreIdentity[]> {
+  return readWhere(core, release, 'environment_id = $1 AND id = ANY ($2)', [environment.id, identityIds], signal);
+}
+
+/** One identity as it is now, or undefined when Core has none of that identifier. */
+export async function readIdentity(
+  core: Core,
+  release: CoreRelease,
+  { environmentId, identifier }: { readonly environmentId: number; readonly identifier: string },
+  signal?: AbortSignal,
+): Promise<CoreIdentity | undefined> {
+  const where = 'environment_id = $1 AND identifier = $2';
+  return (await readWhere(core, release, where, [environmentId, identifier], signal))[0];
+}
+
+function readWhere(
+  core: Core,
+  release: CoreRelease,
+  where: string,
+  values: readonly unknown[],
+  signal: AbortSignal | undefined,
+): Promise<CoreIdentity[]> {
+  const text = `SELECT ${identityColumns(release)}
+    FROM (SELECT * FROM environments_identity WHERE ${where}) i ORDER BY i.identifier`;
+  return core.read((query) => query<CoreIdentity>(text, values), signal);
+}

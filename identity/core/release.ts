@@ -1,0 +1,90 @@
+import type { Core } from './database.ts';
+import { CoreUnsupported } from './errors.ts';
+
+/**
+ * Which of several live overrides of one feature Core's flag evaluation takes, in an environment with v1 feature
+ * versioning (with v2 it is always the highest id).
+ */
+export type OverrideWinner = 'highestId' | 'latestLiveFrom';
+
+/** What the installed Flagsmith release has, as far as identities are concerned. */
+export interface CoreRelease {
+  /** `environments_environment.deleted_at`, since 2.42.0. */
+  readonly environmentSoftDelete: boolean;
+  /** `environments_environment.use_v2_feature_versioning`, since 2.84.0. */
+  readonly v2FeatureVersioning: boolean;
+  /** `live_from` and `version` of feature states; before them every override was live. */
+  readonly scheduledOverrides: boolean;
+  /** `deleted_at` of feature states; before it overrides were deleted for good. */
+  readonly overrideSoftDelete: boolean;
+  /** `multivariate_multivariatefeatureoption.key`, since 2.239.0. */
+  readonly optionKeys: boolean;
+  /** `features_featurestate.mv_hashing_salt`, since 2.253.0. */
+  readonly hashingSalts: boolean;
+  /** `environments_identity.system_traits`, since 2.263.0. */
+  readonly systemTraits: boolean;
+  readonly overrideWinner: OverrideWinner;
+}
+
+/** Without these there is nothing that we could copy faithfully. */
+const REQUIRED = [
+  'organisations_organisation.persist_trait_data',
+  'projects_project.organisation_id',
+  'projects_project.deleted_at',
+  'environments_environment.api_key',
+  'environments_environment.allow_client_traits',
+  'environments_identity.identifier',
+  'environments_trait.value_type',
+  'features_feature.type',
+  'features_featurestate.uuid',
+  'features_featurestatevalue.type',
+  'multivariate_multivariatefeatureoption.type',
+  'multivariate_multivariatefeaturestatevalue.uuid',
+] as const;
+
+/**
+ * Detects from the columns what the installed release has, so that one build serves every release.
+ *
+ * @throws CoreUnsupported when the database is not Flagsmith's, is older than what we can read, or is a standby
+ */
+export async function readRelease(core: Core, signal?: AbortSignal): Promise<CoreRelease> {
+  const { columns, standby } = await core.read(async (query) => {
+    const [row] = await query<{ columns: string[]; standby: boolean }>(
+      `SELECT pg_is_in_recovery() AS standby,
+              (SELECT coalesce(json_agg(c.table_name || '.' || c.column_name), '[]')
+                 FROM information_schema.columns c
+                WHERE c.table_schema = 'public' AND c.table_name = ANY ($1)) AS columns`,
+      [[...new Set(REQUIRED.map((column) => column.split('.')[0]))]],
+    );
+    return { columns: new Set(row?.columns), standby: row?.standby ?? false };
+  }, signal);
+  const missing = REQUIRED.filter((column) => !columns.has(column));
+  if (missing.length > 0) {
+    throw new CoreUnsupported(
+      `${core.name} is not a Flagsmith database that we can read, or its user may not see it: ` +
+        `${missing.join(', ')} not found in schema public. Point the URL at Flagsmith's own database and grant SELECT.`,
+    );
+  }
+  if (standby) {
+    throw new CoreUnsupported(
+      `${core.name} is a standby; it may lag behind what the API has committed. Point the URL at the primary.`,
+    );
+  }
+  return releaseOf(columns);
+}
+
+/** Pure part of {@link readRelease}: `table.column` names in, what they mean out. */
+export function releaseOf(columns: ReadonlySet<string>): CoreRelease {
+  return {
+    environmentSoftDelete: columns.has('environments_environment.deleted_at'),
+    v2FeatureVersioning: columns.has('environments_environment.use_v2_feature_versioning'),
+    scheduledOverrides: columns.has('features_featurestate.live_from') && columns.has('features_featurestate.version'),
+    overrideSoftDelete: columns.has('features_featurestate.deleted_at'),
+    optionKeys: columns.has('multivariate_multivariatefeatureoption.key'),
+    hashingSalts: columns.has('features_featurestate.mv_hashing_salt'),
+    systemTraits: columns.has('environments_identity.system_traits'),
+    // The rule changed in 2.257.0 without a column of its own. `first_evaluated_at` came within a release of it, and
+    // is the closest that the schema tells: only duplicates on a release next to 2.257.0 can be judged wrongly.
+    overrideWinner: columns.has('environments_environment.first_evaluated_at') ? 'latestLiveFrom' : 'highestId',
+  };
+}

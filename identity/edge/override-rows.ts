@@ -1,0 +1,65 @@
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import type { Item } from './document.ts';
+import { sameValue } from './document-equality.ts';
+import { canonicalNumber } from './document-number.ts';
+
+/** Keys of a row of the environments table: one identity's override of one feature, for local evaluation. */
+export interface OverrideRowKey {
+  readonly environmentId: number;
+  /** Core's, as decimal text. */
+  readonly featureId: string;
+  readonly identityUuid: string;
+}
+
+/** Partition and sort key; both are text in this table, the environment's id too. */
+export function overrideRowKey({ environmentId, featureId, identityUuid }: OverrideRowKey): Item {
+  return {
+    environment_id: { S: String(environmentId) },
+    document_key: { S: `identity_override:${featureId}:${identityUuid}` },
+  };
+}
+
+/**
+ * The rows of the environments table that belong to an identity document, one per element of its `identity_features`.
+ * Flagsmith's migrator writes none, so SDKs that evaluate locally miss every migrated override.
+ *
+ * @param document as it is or will be in the identities table: its `identity_uuid` is part of the keys
+ * @param writtenAt milliseconds since the epoch; `created_date` of such a row is the time of its write
+ */
+export function overrideRows(environmentId: number, document: Readonly<Item>, writtenAt: number): Item[] {
+  const { environment_api_key, identifier, identity_uuid, identity_features } = document;
+  if (environment_api_key === undefined || identifier === undefined || identity_uuid?.S === undefined) return [];
+  const identityUuid = identity_uuid.S;
+  return (identity_features?.L ?? []).flatMap((feature_state) => {
+    const featureId = overriddenFeature(feature_state);
+    if (featureId === undefined) return [];
+    return {
+      ...overrideRowKey({ environmentId, featureId, identityUuid }),
+      environment_api_key,
+      identifier,
+      identity_uuid,
+      feature_state,
+      created_date: { S: isoformat(writtenAt) },
+    };
+  });
+}
+
+/** The feature's id, as canonical decimal text, of an element of `identity_features`; undefined when it has none. */
+export function overriddenFeature(element: AttributeValue): string | undefined {
+  const id = element.M?.['feature']?.M?.['id']?.N;
+  return id === undefined ? undefined : canonicalNumber(id);
+}
+
+/** Whether two rows say the same, whenever they were written. */
+export function sameOverrideRow(one: Readonly<Item>, other: Readonly<Item>): boolean {
+  const { created_date: _written, ...facts } = one;
+  const { created_date: _alsoWritten, ...otherFacts } = other;
+  return sameValue({ M: facts }, { M: otherFacts });
+}
+
+/** Python's, with microseconds unless they are zero. */
+function isoformat(milliseconds: number): string {
+  return new Date(milliseconds)
+    .toISOString()
+    .replace(/\.(\d{3})Z$/, (_, ms) => `${ms === '000' ? '' : `.${ms}000`}+00:00`);
+}
