@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import {
+  type AttributeValue,
+  CreateTableCommand,
+  type CreateTableCommandInput,
+  DeleteTableCommand,
+  DynamoDBClient,
+  ScanCommand,
+} from '@aws-sdk/client-dynamodb';
+
+type Item = Record<string, AttributeValue>;
+
+/** Where a DynamoDB server is, as `dynamodb()` and `startDynamodb()` tell. */
+export interface DynamodbAccess {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+}
+
+/** Edge's tables as Flagsmith creates them, under names of their own. */
+export interface TestTables extends AsyncDisposable {
+  /** In the form of `edgeSettings`. */
+  readonly settings: {
+    readonly dynamodbEndpoint: string;
+    readonly dynamodbRegion: string;
+    readonly identitiesTable: string;
+    readonly environmentsV2Table: string;
+  };
+  /** All items of a table; of the identities when none is named. */
+  scan(table?: string): Promise<Item[]>;
+  /** Deletes the tables. */
+  drop(): Promise<void>;
+}
+
+export async function createTables({ endpoint, region, credentials }: DynamodbAccess): Promise<TestTables> {
+  const suffix = randomBytes(6).toString('hex');
+  const identitiesTable = `identities-${suffix}`;
+  const environmentsV2Table = `environments-v2-${suffix}`;
+  const client = new DynamoDBClient({ endpoint, region, credentials });
+  await client.send(new CreateTableCommand(identities(identitiesTable)));
+  await client.send(new CreateTableCommand(environmentsV2(environmentsV2Table)));
+
+  async function drop(): Promise<void> {
+    for (const TableName of [identitiesTable, environmentsV2Table]) {
+      await client.send(new DeleteTableCommand({ TableName })).catch((error: Error) => {
+        if (error.name !== 'ResourceNotFoundException') throw error;
+      });
+    }
+    client.destroy();
+  }
+
+  return {
+    settings: { dynamodbEndpoint: endpoint, dynamodbRegion: region, identitiesTable, environmentsV2Table },
+    async scan(table = identitiesTable) {
+      const items: Item[] = [];
+      let from: Item | undefined;
+      do {
+        const page = await client.send(
+          new ScanCommand({ TableName: table, ExclusiveStartKey: from, ConsistentRead: true }),
+        );
+        items.push(...(page.Items ?? []));
+        from = page.LastEvaluatedKey;
+      } while (from !== undefined);
+      return items;
+    },
+    drop,
+    [Symbol.asyncDispose]: drop,
+  };
+}
+
+/** The identities table with the indexes of Flagsmith's own test fixture. */
+export function identities(TableName: string): CreateTableCommandInput {
+  return {
+    TableName,
+    BillingMode: 'PAY_PER_REQUEST',
+    AttributeDefinitions: strings(
+      'composite_key',
+      'environment_api_key',
+      'identifier',
+      'identity_uuid',
+      'dashboard_alias',
+    ),
+    KeySchema: [{ AttributeName: 'composite_key', KeyType: 'HASH' }],
+    GlobalSecondaryIndexes: [
+      {
+        IndexName: 'environment_api_key-identifier-index',
+        KeySchema: [
+          { AttributeName: 'environment_api_key', KeyType: 'HASH' },
+          { AttributeName: 'identifier', KeyType: 'RANGE' },
+        ],
+        Projection: { ProjectionType: 'ALL' },
+      },
+      {
+        IndexName: 'identity_uuid-index',
+        KeySchema: [{ AttributeName: 'identity_uuid', KeyType: 'HASH' }],
+        Projection: { ProjectionType: 'ALL' },
+      },
+      {
+        IndexName: 'environment_api_key-dashboard_alias-index-v2',
+        KeySchema: [
+          { AttributeName: 'environment_api_key', KeyType: 'HASH' },
+          { AttributeName: 'dashboard_alias', KeyType: 'RANGE' },
+        ],
+        Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: ['identifier'] },
+      },
+    ],
+  };
+}
+
+export function environmentsV2(TableName: string): CreateTableCommandInput {
+  return {
+    TableName,
+    BillingMode: 'PAY_PER_REQUEST',
+    AttributeDefinitions: strings('environment_id', 'document_key'),
+    KeySchema: [
+      { AttributeName: 'environment_id', KeyType: 'HASH' },
+      { AttributeName: 'document_key', KeyType: 'RANGE' },
+    ],
+  };
+}
+
+const strings = (...names: string[]) => names.map((AttributeName) => ({ AttributeName, AttributeType: 'S' as const }));
