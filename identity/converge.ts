@@ -1,0 +1,255 @@
+import type { Clock } from './clock.ts';
+import type { Core } from './core/database.ts';
+import type { CoreEnvironment, CoreIdentity } from './core/identity.ts';
+import { readIdentity } from './core/pages.ts';
+import type { CoreRelease } from './core/release.ts';
+import {
+  compositeKey,
+  type EncodedDocument,
+  encodeIdentity,
+  type Item,
+  type SkippedIdentity,
+} from './edge/document.ts';
+import { sameValue } from './edge/document-reader.ts';
+import {
+  compareDocuments,
+  type Difference,
+  findAllOfCore,
+  findMissingTraits,
+  mergeTouched,
+  NOTHING,
+  type Touched,
+} from './edge/merge.ts';
+import type { CallOptions, EdgeTables, WriteResult } from './edge/table.ts';
+
+/** The two stores that are made to agree. */
+export interface Stores {
+  core: Core;
+  release: CoreRelease;
+  edge: EdgeTables;
+  clock: Clock;
+}
+
+/** Whose document is at stake: an identifier of a live environment, whether Core has the identity or not. */
+export interface Subject {
+  environment: CoreEnvironment;
+  identifier: string;
+}
+
+/** What was found or done; each is counted. */
+export type Outcome =
+  /** Core has it, Edge had not. */
+  | 'inserted'
+  /** What was touched differed and now agrees. */
+  | 'updated'
+  | 'unchanged'
+  /** Edge had the document of an identity that Core has deleted and created again. */
+  | 'replaced'
+  | 'deleted'
+  /** Core has no such identity, and the document was created on Edge. */
+  | 'keptEdgeBorn'
+  /** Neither has it. */
+  | 'absent'
+  /** Core's rows cannot be stored in Edge. */
+  | 'unstorable';
+
+export interface Convergence {
+  outcome: Outcome;
+  /** Why an identity is `unstorable`. */
+  skipped?: SkippedIdentity;
+}
+
+type Encoded = EncodedDocument | SkippedIdentity;
+
+/** Somebody else changed the document, or Core the identity, every time that we looked. Worth trying again later. */
+export class ConvergenceContention extends Error {
+  override readonly name = 'ConvergenceContention';
+}
+
+const ATTEMPTS = 30;
+const LONGEST_PAUSE_MILLISECONDS = 500;
+
+/**
+ * Makes Edge agree with Core about one identity, for exactly what was touched (docs/design.md, "Convergence", rule 1).
+ *
+ * Edge is read first, then Core; the write is conditional on Edge being as it was read, and after it Core is read
+ * again: as long as Core changed meanwhile, it is done again. Any number of these may run for one identity at the same
+ * time, in any process, be killed or frozen anywhere and be repeated.
+ *
+ * @throws ConvergenceContention, and the errors of the two stores
+ */
+export async function converge(
+  stores: Stores,
+  subject: Subject,
+  touched: Touched,
+  signal: AbortSignal,
+): Promise<Convergence> {
+  return settle(stores, subject, signal, undefined, (edge, core) => {
+    if (core === undefined) {
+      if (edge === undefined) return { outcome: 'absent' };
+      return isEdgeBorn(edge) ? { outcome: 'keptEdgeBorn' } : { outcome: 'deleted', delete: edge };
+    }
+    return update(edge, core, touched);
+  });
+}
+
+export interface ConflictOutcome {
+  outcome: 'equal' | 'kept' | 'merged' | 'replaced' | 'inserted' | 'gone' | 'unstorable';
+  /** How the document differed from Core when it was found; absent when it did not. */
+  difference?: Difference;
+  /** The document was created on Edge. */
+  edgeBorn: boolean;
+  skipped?: SkippedIdentity;
+}
+
+/**
+ * The copy found a document of the same key in Edge (docs/design.md, "Convergence", rule 2). The page in the worker's
+ * hand is not used: Core is read anew, by the same protocol as in {@link converge}.
+ *
+ * `KeepEdge` leaves a document of this very identity as it is, and adds to one born on Edge only the traits that it
+ * lacks. `CoreWins` sets every trait and override that Core has. Both leave what only Edge has.
+ *
+ * @param existing the document, when it was just read
+ * @throws as {@link converge}
+ */
+export async function resolveConflict(
+  stores: Stores,
+  { onConflict, ...subject }: Subject & { onConflict: 'KeepEdge' | 'CoreWins' },
+  existing: Item | undefined,
+  signal: AbortSignal,
+): Promise<ConflictOutcome> {
+  let difference: Difference | undefined;
+  let edgeBorn = false;
+  const { outcome, skipped } = await settle(stores, subject, signal, existing, (edge, core) => {
+    // Deleted meanwhile: the event of that deletion is handled by whoever replays.
+    if (core === undefined) return { outcome: 'absent' };
+    edgeBorn = edge !== undefined && isEdgeBorn(edge);
+    difference ??= edge && compareDocuments(edge, core);
+    return update(edge, core, chooseTouched(onConflict, edge, core));
+  });
+  return {
+    outcome: nameConflict(outcome, difference),
+    edgeBorn,
+    ...(difference === undefined ? {} : { difference }),
+    ...(skipped === undefined ? {} : { skipped }),
+  };
+}
+
+function chooseTouched(onConflict: 'KeepEdge' | 'CoreWins', edge: Item | undefined, core: Item): Touched {
+  if (edge === undefined) return NOTHING;
+  if (onConflict === 'CoreWins') return findAllOfCore(core);
+  return isEdgeBorn(edge) ? findMissingTraits(edge, core) : NOTHING;
+}
+
+function nameConflict(outcome: Outcome, difference: Difference | undefined): ConflictOutcome['outcome'] {
+  switch (outcome) {
+    case 'unchanged':
+      return difference === undefined ? 'equal' : 'kept';
+    case 'updated':
+      return 'merged';
+    case 'inserted':
+    case 'replaced':
+    case 'unstorable':
+      return outcome;
+    case 'absent':
+    case 'deleted':
+    case 'keptEdgeBorn':
+      return 'gone';
+  }
+}
+
+/** One write, or none, and what it amounts to. */
+type Step =
+  | { outcome: Outcome; delete?: Item }
+  | { outcome: 'inserted' | 'replaced'; put: Item; over: Item | undefined }
+  | { outcome: 'updated'; set: Item; of: Item };
+
+/** Both as DynamoDB documents; undefined: that store does not have the identity. */
+type Choose = (edge: Item | undefined, core: Item | undefined) => Step;
+
+/** Reads both, chooses, writes conditionally and confirms; until nothing moved in between. */
+async function settle(
+  stores: Stores,
+  { environment, identifier }: Subject,
+  signal: AbortSignal,
+  existing: Item | undefined,
+  choose: Choose,
+): Promise<Convergence> {
+  const { core, release, edge } = stores;
+  const key = compositeKey(environment.apiKey, identifier);
+  const read = async () =>
+    encode(await readIdentity(core, release, { environmentId: environment.id, identifier }, signal));
+  const encode = (identity: CoreIdentity | undefined) => identity && encodeIdentity(identity, environment, release);
+  let found: Item | undefined = existing;
+  // Edge's answer to a refused write tells what it is now, but a document that went away must be looked for anew.
+  let isFresh = existing !== undefined;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (attempt > 1) await pause(stores.clock, attempt, signal);
+    if (!isFresh) found = await edge.identities.get(key, { signal });
+    isFresh = false;
+    const encoded = await read();
+    const step = encoded?.kind === 'skipped' ? giveUp(found, encoded) : choose(found, encoded?.item);
+    const result = await write(edge, key, step, { signal });
+    const isDone = result === 'none' || (result === 'written' && isSame(encoded, await read()));
+    if (isDone) return { outcome: step.outcome, ...(encoded?.kind === 'skipped' ? { skipped: encoded } : {}) };
+  }
+  throw new ConvergenceContention(
+    `environment ${environment.id}: a document changed ${ATTEMPTS} times while Edge was made to agree with Core; tried again later`,
+  );
+}
+
+function isSame(before: Encoded | undefined, after: Encoded | undefined): boolean {
+  if (before?.kind !== 'document' || after?.kind !== 'document') return before === after;
+  return sameValue({ M: before.item }, { M: after.item });
+}
+
+async function write(
+  { identities }: EdgeTables,
+  key: string,
+  step: Step,
+  options: CallOptions,
+): Promise<WriteResult | 'none'> {
+  if ('put' in step) return identities.putIfUnchanged(step.put, step.over, options);
+  if ('set' in step) {
+    // The identity that the document stands for, and the whole of each list that is set, must be as they were read.
+    const expected = Object.fromEntries(['django_id', ...Object.keys(step.set)].map((name) => [name, step.of[name]]));
+    return identities.updateIfUnchanged(key, { set: step.set }, expected, options);
+  }
+  return step.delete === undefined ? 'none' : identities.deleteIfUnchanged(step.delete, options);
+}
+
+function update(edge: Item | undefined, core: Item, touched: Touched): Step {
+  if (edge === undefined) return { outcome: 'inserted', put: core, over: undefined };
+  if (isOther(edge, core['django_id']?.N)) return replace(edge, core);
+  const set = mergeTouched(edge, core, touched);
+  return Object.keys(set).length === 0 ? { outcome: 'unchanged' } : { outcome: 'updated', set, of: edge };
+}
+
+/** Core's document in place of that of an identity that Core has deleted; links by `identity_uuid` stay valid. */
+function replace(edge: Item, core: Item): Step {
+  const uuid = edge['identity_uuid'];
+  return { outcome: 'replaced', put: uuid?.S ? { ...core, identity_uuid: uuid } : core, over: edge };
+}
+
+/** Core's rows cannot be stored. What Edge has stays, unless it is of an identity that Core has deleted. */
+function giveUp(edge: Item | undefined, { identityId }: SkippedIdentity): Step {
+  return edge !== undefined && isOther(edge, String(identityId))
+    ? { outcome: 'unstorable', delete: edge }
+    : { outcome: 'unstorable' };
+}
+
+/** Created on Edge: Core had no identity of that key then. */
+function isEdgeBorn(edge: Item): boolean {
+  return edge['django_id']?.N === undefined;
+}
+
+/** The document is of an identity that Core had before, under the same identifier. */
+function isOther(edge: Item, djangoId: string | undefined): boolean {
+  const found = edge['django_id'];
+  return found?.N !== undefined && !sameValue(found, { N: djangoId ?? '' });
+}
+
+function pause(clock: Clock, attempt: number, signal: AbortSignal): Promise<void> {
+  const longest = Math.min(LONGEST_PAUSE_MILLISECONDS, 5 * 2 ** attempt);
+  return clock.sleep(Math.random() * longest, signal);
+}

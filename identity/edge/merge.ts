@@ -1,0 +1,143 @@
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import type { Item } from './document.ts';
+import { sameValue } from './document-reader.ts';
+
+/** Trait keys and feature ids (decimal text, as the document has them) of which Edge is to agree with Core. */
+export interface Touched {
+  traits: 'all' | ReadonlySet<string>;
+  overrides: 'all' | ReadonlySet<string>;
+}
+
+export const NOTHING: Touched = { traits: new Set(), overrides: new Set() };
+
+/** A list of the document whose elements have a key of their own: traits by `trait_key`, overrides by `feature.id`. */
+interface KeyedList {
+  attribute: 'identity_traits' | 'identity_features';
+  keyOf(element: AttributeValue): string | undefined;
+}
+
+const TRAITS: KeyedList = { attribute: 'identity_traits', keyOf: (element) => element.M?.['trait_key']?.S };
+const OVERRIDES: KeyedList = {
+  attribute: 'identity_features',
+  keyOf: (element) => element.M?.['feature']?.M?.['id']?.N,
+};
+
+/**
+ * The attributes of Edge's document that have to change so that it agrees with Core's on what was touched, and on
+ * nothing else: a touched element takes Core's value in its place, goes where Core has none, and comes last where
+ * Edge had none. Elements that we cannot read, and everything untouched, stay as they are.
+ *
+ * @param edge the document as read from Edge
+ * @param core the document that Core's rows would make
+ * @returns only the attributes that change; `{}` when Edge agrees already
+ */
+export function mergeTouched(edge: Item, core: Item, touched: Touched): Item {
+  return {
+    ...mergeList(TRAITS, edge, core, touched.traits),
+    ...mergeList(OVERRIDES, edge, core, touched.overrides),
+  };
+}
+
+function mergeList(
+  { attribute, keyOf }: KeyedList,
+  edge: Item,
+  core: Item,
+  touched: 'all' | ReadonlySet<string>,
+): Item {
+  const wanted = new Map(elements(core, attribute).map((element) => [keyOf(element), element]));
+  const isTouched = (key: string | undefined): key is string =>
+    key !== undefined && (touched === 'all' || touched.has(key));
+  const before = elements(edge, attribute);
+  const after: AttributeValue[] = [];
+  const placed = new Set<string>();
+  for (const element of before) {
+    const key = keyOf(element);
+    if (!isTouched(key)) {
+      after.push(element);
+      continue;
+    }
+    const value = wanted.get(key);
+    if (value !== undefined && !placed.has(key)) after.push(sameValue(value, element) ? element : value);
+    placed.add(key);
+  }
+  for (const [key, element] of wanted) if (isTouched(key) && !placed.has(key)) after.push(element);
+  const isSame = after.length === before.length && after.every((element, index) => element === before[index]);
+  return isSame ? {} : { [attribute]: { L: after } };
+}
+
+/** What Core has and Edge lacks among the traits; for documents born on Edge. */
+export function findMissingTraits(edge: Item, core: Item): Touched {
+  const present = new Set(elements(edge, 'identity_traits').map(TRAITS.keyOf));
+  const keys = elements(core, 'identity_traits').map(TRAITS.keyOf);
+  return { ...NOTHING, traits: new Set(keys.filter((key): key is string => key !== undefined && !present.has(key))) };
+}
+
+/** All that Core has, so that Edge's other traits and overrides are left. */
+export function findAllOfCore(core: Item): Touched {
+  return { traits: keysOf(core, TRAITS), overrides: keysOf(core, OVERRIDES) };
+}
+
+/** How a document in Edge differs from the one that Core's rows make. */
+export interface Difference {
+  /** In Core, not in Edge. */
+  missingTraits: number;
+  differingTraits: number;
+  /** In Edge, not in Core. */
+  extraTraits: number;
+  missingOverrides: number;
+  differingOverrides: number;
+  extraOverrides: number;
+  /** Names of other attributes. */
+  attributes: string[];
+}
+
+/** Edge's own: never written from Core, or free to differ. */
+const NOT_COMPARED = new Set(['identity_uuid', 'identity_traits', 'identity_features']);
+
+/** Compares what Core says with what Edge has; undefined when they agree. Attributes that only Edge has are its own. */
+export function compareDocuments(edge: Item, core: Item): Difference | undefined {
+  const traits = compareList(TRAITS, edge, core);
+  const overrides = compareList(OVERRIDES, edge, core);
+  const attributes = Object.keys(core).filter(
+    (name) => !NOT_COMPARED.has(name) && !(edge[name] && sameValue(edge[name], core[name] as AttributeValue)),
+  );
+  const difference = {
+    missingTraits: traits.missing,
+    differingTraits: traits.differing,
+    extraTraits: traits.extra,
+    missingOverrides: overrides.missing,
+    differingOverrides: overrides.differing,
+    extraOverrides: overrides.extra,
+    attributes,
+  };
+  const isEqual =
+    attributes.length === 0 && [traits, overrides].every((list) => list.missing + list.differing + list.extra === 0);
+  return isEqual ? undefined : difference;
+}
+
+function compareList({ attribute, keyOf }: KeyedList, edge: Item, core: Item) {
+  const wanted = new Map(elements(core, attribute).map((element) => [keyOf(element), element]));
+  // Readers take the last of several elements with one key.
+  const found = new Map(elements(edge, attribute).map((element) => [keyOf(element), element]));
+  let missing = 0;
+  let differing = 0;
+  for (const [key, element] of wanted) {
+    const other = found.get(key);
+    if (other === undefined) missing += 1;
+    else if (!sameValue(other, element)) differing += 1;
+  }
+  const extra = [...found.keys()].filter((key) => !wanted.has(key)).length;
+  return { missing, differing, extra };
+}
+
+function elements(item: Item, attribute: string): AttributeValue[] {
+  return item[attribute]?.L ?? [];
+}
+
+function keysOf(item: Item, { attribute, keyOf }: KeyedList): Set<string> {
+  return new Set(
+    elements(item, attribute)
+      .map(keyOf)
+      .filter((key): key is string => key !== undefined),
+  );
+}

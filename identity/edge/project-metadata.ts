@@ -1,0 +1,92 @@
+import { ConditionalCheckFailedException, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import type { Clock } from '../clock.ts';
+import type { Item } from './document.ts';
+import type { CallOptions, Connection } from './table-connection.ts';
+import { createCondition, createNames, createValues } from './table-expressions.ts';
+import { describeTable, type TableFacts } from './table-schema.ts';
+
+/** What Flagsmith's dashboard shows as a project's migration status. */
+export interface ProjectMetadata {
+  /** MIGRATION_IN_PROGRESS, unless the project has a start already. */
+  markStarted(projectId: number, options?: CallOptions): Promise<'written' | 'unchanged'>;
+  /** MIGRATION_COMPLETED, unless the project has an end already. */
+  markCompleted(projectId: number, options?: CallOptions): Promise<'written' | 'unchanged'>;
+  /** @throws as {@link describeTable} */
+  describe(options?: CallOptions): Promise<TableFacts>;
+}
+
+const KEY = ['id N (HASH)'];
+
+/** Flagsmith's loader breaks, for the whole list of projects, on any attribute but these and `id`. */
+const TIMES = ['triggered_at', 'migration_start_time', 'migration_end_time'] as const;
+type Time = (typeof TIMES)[number];
+
+/**
+ * The project metadata table (docs/flagsmith.md, "DynamoDB tables, indexes, limits"). Flagsmith writes its items whole
+ * and without conditions; we write ours only over the item as we read it, and keep every time that is there.
+ */
+export function createProjectMetadata(connection: Connection, table: string): ProjectMetadata {
+  const { clock } = connection;
+
+  async function read(projectId: number, options: CallOptions): Promise<Item | undefined> {
+    const command = new GetItemCommand({
+      TableName: table,
+      Key: { id: { N: String(projectId) } },
+      ConsistentRead: true,
+    });
+    return (await connection.call(table, (client, handling) => client.send(command, handling), options)).Item;
+  }
+
+  /** False when the item is no longer `before`. */
+  async function put(item: Item, before: Item | undefined, options: CallOptions): Promise<boolean> {
+    const names = createNames();
+    const values = createValues();
+    const expected = before ?? { id: undefined };
+    const unseen = Object.fromEntries(TIMES.map((name) => [name, undefined]));
+    const command = new PutItemCommand({
+      TableName: table,
+      Item: item,
+      ConditionExpression: createCondition(names, values, { ...unseen, ...expected }),
+      ...names.attributes(),
+      ...values.attributes(),
+    });
+    try {
+      await connection.call(table, (client, handling) => client.send(command, handling), options);
+      return true;
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) return false;
+      throw error;
+    }
+  }
+
+  async function mark(
+    projectId: number,
+    names: readonly Time[],
+    options: CallOptions,
+  ): Promise<'written' | 'unchanged'> {
+    for (;;) {
+      const before = await read(projectId, options);
+      const missing = names.filter((name) => before?.[name]?.S === undefined);
+      if (missing.length === 0) return 'unchanged';
+      const time = { S: formatNaive(clock) };
+      const item: Item = { id: { N: String(projectId) } };
+      for (const name of TIMES) item[name] = missing.includes(name) ? time : (before?.[name] ?? { NULL: true });
+      if (await put(item, before, options)) return 'written';
+    }
+  }
+
+  return {
+    markStarted: (projectId, options = {}) => mark(projectId, ['migration_start_time'], options),
+    // An end without a start would be shown as not started.
+    markCompleted: (projectId, options = {}) =>
+      mark(projectId, ['migration_start_time', 'migration_end_time'], options),
+    describe: (options = {}) => describeTable(connection, table, KEY, options),
+  };
+}
+
+/** Python's `datetime.now().isoformat()`: local time, microseconds, no offset. */
+function formatNaive(clock: Clock): string {
+  const now = clock.now();
+  const local = new Date(now - new Date(now).getTimezoneOffset() * 60_000);
+  return `${local.toISOString().slice(0, -1)}000`;
+}

@@ -1,0 +1,35 @@
+import type { Action } from '../actions.ts';
+import type { ActionContext, ActionTarget } from './context.ts';
+import { adjustJob, createJob } from './jobs.ts';
+import { writeLiveSettings } from './live-settings.ts';
+import { planRanges } from './plan-ranges.ts';
+import { retireWork } from './retire-work.ts';
+import { writeSkippedReport } from './skipped-report.ts';
+
+/** Carries out one action; each is one file in this folder. Throws the errors of Kubernetes and of the stores. */
+export async function act(
+  context: ActionContext,
+  target: Omit<ActionTarget, 'operation'>,
+  action: Action,
+): Promise<unknown> {
+  const { migration, signal } = target;
+  const projectId = migration.spec?.projectId ?? 0;
+  switch (action.kind) {
+    case 'planRanges':
+      return planRanges(context, { ...target, operation: action.operation });
+    case 'writeLiveSettings':
+      return writeLiveSettings(context, { ...target, operation: action.operation }, action.settings);
+    case 'createJob':
+      return createJob(context, { ...target, operation: action.operation }, action);
+    case 'adjustJob':
+      return adjustJob(context, { ...target, operation: action.operation }, action);
+    case 'markStarted':
+      return context.projectMetadata?.markStarted(projectId, { signal });
+    case 'markCompleted':
+      return context.projectMetadata?.markCompleted(projectId, { signal });
+    case 'writeSkippedReport':
+      return writeSkippedReport(context, { ...target, operation: action.operation });
+    case 'retireWork':
+      return retireWork(context, { ...target, operation: action.operation });
+  }
+}

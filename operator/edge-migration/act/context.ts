@@ -1,0 +1,29 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { KubernetesClient } from '../../kubernetes/client.ts';
+import type { EdgeMigration, Operation } from '../api.ts';
+import type { WorkerTemplate } from '../objects.ts';
+
+/** What the actions of every migration work with. */
+export interface ActionContext {
+  /** Refuses to write once this replica no longer leads. */
+  client: KubernetesClient;
+  core: Core;
+  /** Absent when no project metadata table is configured. */
+  projectMetadata: ProjectMetadata | undefined;
+  clock: Clock;
+  /** The operator's own namespace. */
+  namespace: string;
+  template: WorkerTemplate;
+  pageMaxAgeSeconds: number;
+}
+
+/** One action's subject. */
+export interface ActionTarget {
+  migration: EdgeMigration;
+  operation: Operation;
+  logger: Logger;
+  signal: AbortSignal;
+}

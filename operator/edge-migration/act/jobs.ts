@@ -1,0 +1,81 @@
+import { AlreadyExistsError } from '../../kubernetes/errors.ts';
+import { FIELD_MANAGER, LABELS, objectNames } from '../api.ts';
+import { buildJob } from '../objects.ts';
+import { CONFIG_MAPS, JOBS } from '../resources.ts';
+import type { ActionContext, ActionTarget } from './context.ts';
+
+/** Another Job or ConfigMap stands in the way; the message says which, and what to do. */
+export class ObjectInTheWay extends Error {
+  override readonly name = 'ObjectInTheWay';
+}
+
+/**
+ * Starts the Job of one attempt. The cache that the decision was made on may be old, so the attempt before is looked up
+ * anew: two Jobs of one migration never run at the same time. The name is the attempt's, so a second call finds the
+ * first one's Job and leaves it.
+ */
+export async function createJob(
+  context: ActionContext,
+  target: ActionTarget,
+  { attempt, rangeIds, parallelism }: { attempt: number; rangeIds: number[]; parallelism: number },
+) {
+  const { client, namespace, template, pageMaxAgeSeconds } = context;
+  const { migration, operation, logger, signal } = target;
+  const names = objectNames(migration, operation);
+  if (attempt > 1 && (await isRunning(context, names.job(attempt - 1), signal))) return;
+  const root = await client.get(CONFIG_MAPS, { namespace, name: names.root }, { signal });
+  // Removed since: the next pass plans anew.
+  if (root?.metadata.uid === undefined) return;
+  const reference = { name: names.root, uid: root.metadata.uid };
+  const job = buildJob({
+    migration,
+    operation,
+    namespace,
+    root: reference,
+    attempt,
+    rangeIds,
+    parallelism,
+    template,
+    pageMaxAgeSeconds,
+  });
+  try {
+    await client.create(JOBS, job, { fieldManager: FIELD_MANAGER, signal });
+    logger.info({ job: job.metadata.name, ranges: rangeIds.length, parallelism }, 'started the Job');
+  } catch (error) {
+    if (!(error instanceof AlreadyExistsError)) throw error;
+    await checkOwner(context, names.job(attempt), target);
+  }
+}
+
+async function isRunning({ client, namespace }: ActionContext, name: string, signal: AbortSignal): Promise<boolean> {
+  const job = await client.get(JOBS, { namespace, name }, { signal });
+  if (job === undefined) return false;
+  const { conditions = [] } = (job['status'] ?? {}) as { conditions?: { type: string; status: string }[] };
+  return !conditions.some(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True');
+}
+
+async function checkOwner({ client, namespace }: ActionContext, name: string, { migration, signal }: ActionTarget) {
+  const job = await client.get(JOBS, { namespace, name }, { signal });
+  const owner = job?.metadata.labels?.[LABELS.migrationUid];
+  if (job !== undefined && owner !== migration.uid) {
+    throw new ObjectInTheWay(
+      `Job ${namespace}/${name} exists and belongs to ${owner ?? 'something else'}; delete it if nothing needs it`,
+    );
+  }
+}
+
+/** Suspends, resumes or widens a Job that runs. */
+export async function adjustJob(
+  { client, namespace }: ActionContext,
+  { migration, operation, logger, signal }: ActionTarget,
+  { attempt, suspend, parallelism }: { attempt: number; uid: string; suspend: boolean; parallelism: number },
+) {
+  const name = objectNames(migration, operation).job(attempt);
+  await client.patch(
+    JOBS,
+    { namespace, name },
+    { spec: { suspend, parallelism } },
+    { fieldManager: FIELD_MANAGER, signal },
+  );
+  logger.info({ job: name, suspend, parallelism }, 'adjusted the Job');
+}

@@ -1,0 +1,16 @@
+import { FIELD_MANAGER, objectNames } from '../api.ts';
+import type { LiveSettings } from '../facts.ts';
+import { CONFIG_MAPS } from '../resources.ts';
+import type { ActionContext, ActionTarget } from './context.ts';
+
+/** Writes what pods of the running copy follow into the root ConfigMap, which each of them reads every few seconds. */
+export async function writeLiveSettings(
+  { client, namespace }: ActionContext,
+  { migration, operation, logger, signal }: ActionTarget,
+  settings: LiveSettings,
+) {
+  const name = objectNames(migration, operation).root;
+  const data = { settings: JSON.stringify(settings) };
+  await client.patch(CONFIG_MAPS, { namespace, name }, { data }, { fieldManager: FIELD_MANAGER, signal });
+  logger.info({ ...settings }, 'set what the copy pods follow');
+}

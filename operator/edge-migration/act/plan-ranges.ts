@@ -1,0 +1,63 @@
+import { readProject } from '@edge-migration/identity/core/projects.ts';
+import { readRelease } from '@edge-migration/identity/core/release.ts';
+import { type MeasuredRange, planRanges as measureRanges, mergeSteps } from '../../copy/ranges.ts';
+import { FIELD_MANAGER } from '../api.ts';
+import { formatTime } from '../conditions.ts';
+import { buildRanges, buildRoot } from '../objects.ts';
+import { CONFIG_MAPS, SECRETS } from '../resources.ts';
+import type { ActionContext, ActionTarget } from './context.ts';
+
+/** A Secret holds a mebibyte at most, its keys and base64's third more included. */
+const LARGEST_SECRET = 700_000;
+
+/**
+ * Counts the project's identities, divides them into ranges and writes both down. The root ConfigMap gets the plan
+ * last: until then nothing runs, and a crash in between only means that it is all done again.
+ */
+export async function planRanges(context: ActionContext, { migration, operation, logger, signal }: ActionTarget) {
+  const { client, core, namespace, clock } = context;
+  const { spec } = migration;
+  if (spec === undefined) return;
+  const place = { migration, operation, namespace };
+  const options = { fieldManager: FIELD_MANAGER, force: true, signal };
+  const started = clock.monotonic();
+  const project = await readProject(core, await readRelease(core, signal), spec.projectId, signal);
+  const environments = project?.environments ?? [];
+  const ranges = fitSecret(await measureRanges(core, environments, spec.copy.parallelism, signal));
+  const root = await client.apply(CONFIG_MAPS, buildRoot(place, {}), options);
+  const reference = { name: root.metadata.name, uid: root.metadata.uid ?? '' };
+  await client.apply(SECRETS, buildRanges(place, reference, describeRanges(ranges)), options);
+  const planned = ranges.map(({ rangeId, identities }) => ({ rangeId, identities }));
+  const plan = { plannedTime: formatTime(clock.now()), ranges: planned };
+  await client.apply(CONFIG_MAPS, buildRoot(place, { plan }), options);
+  logger.info(
+    {
+      environments: environments.length,
+      ranges: ranges.length,
+      identities: planned.reduce((sum, { identities }) => sum + identities, 0),
+      milliseconds: Math.round(clock.monotonic() - started),
+    },
+    'planned the ranges',
+  );
+}
+
+function describeRanges(ranges: readonly MeasuredRange[]): Map<number, string> {
+  return new Map(ranges.map(({ rangeId, segments }) => [rangeId, JSON.stringify({ rangeId, segments })]));
+}
+
+/** Joins neighbouring ranges until their boundaries, which may be long identifiers, fit into one Secret. */
+export function fitSecret(ranges: MeasuredRange[]): MeasuredRange[] {
+  let fitting = ranges;
+  while (fitting.length > 1 && sizeOf(fitting) > LARGEST_SECRET) {
+    const total = fitting.reduce((sum, { identities }) => sum + identities, 0);
+    const steps = fitting.flatMap(({ segments, identities }) =>
+      segments.map((segment, index) => ({ ...segment, identities: index === 0 ? identities : 0 })),
+    );
+    fitting = mergeSteps(steps, Math.ceil((2 * total) / fitting.length));
+  }
+  return fitting;
+}
+
+function sizeOf(ranges: readonly MeasuredRange[]): number {
+  return [...describeRanges(ranges).values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+}

@@ -1,0 +1,25 @@
+import { FIELD_MANAGER, LABELS, objectNames } from '../api.ts';
+import { CONFIG_MAPS, JOBS } from '../resources.ts';
+import type { ActionContext, ActionTarget } from './context.ts';
+
+/** How long a Job whose outcome is recorded is kept for people to look at its pods and logs. */
+const KEPT_SECONDS = 86_400;
+
+/**
+ * Lets go of what is no longer needed once the outcome is in the status: the ranges (identifiers are personal data) and
+ * the checkpoints at once, the Jobs after a day. The Jobs get a life of their own first, because removing the root
+ * removes what it owns.
+ */
+export async function retireWork(
+  { client, namespace }: ActionContext,
+  { migration, operation, logger, signal }: ActionTarget,
+) {
+  const labelSelector = `${LABELS.migrationUid}=${migration.uid},${LABELS.component}=${operation}`;
+  const { items } = await client.list(JOBS, { namespace, labelSelector }, { signal });
+  for (const { metadata } of items) {
+    const patch = { metadata: { ownerReferences: null }, spec: { ttlSecondsAfterFinished: KEPT_SECONDS } };
+    await client.patch(JOBS, { namespace, name: metadata.name }, patch, { fieldManager: FIELD_MANAGER, signal });
+  }
+  await client.delete(CONFIG_MAPS, { namespace, name: objectNames(migration, operation).root }, { signal });
+  logger.info({ jobs: items.length }, 'let go of ranges and checkpoints');
+}

@@ -1,0 +1,53 @@
+import { FIELD_MANAGER, LABELS } from '../api.ts';
+import { buildSkippedReport } from '../objects.ts';
+import { CONFIG_MAPS } from '../resources.ts';
+import type { ActionContext, ActionTarget } from './context.ts';
+
+/** A ConfigMap holds a mebibyte; some of it is for names and labels. */
+const LARGEST_REPORT = 900_000;
+
+/**
+ * Joins the lists of skipped identities that the ranges' checkpoints hold into one ConfigMap that outlives them. What
+ * does not fit is counted in its key `truncated`; the pods' logs have every line.
+ */
+export async function writeSkippedReport(
+  { client, namespace }: ActionContext,
+  { migration, operation, logger, signal }: ActionTarget,
+) {
+  const labelSelector = `${LABELS.migrationUid}=${migration.uid},${LABELS.component}=${operation}`;
+  const { items } = await client.list(CONFIG_MAPS, { namespace, labelSelector, pageSize: 20 }, { signal });
+  const lines = items.flatMap(
+    (item) => (item['data'] as Record<string, string> | undefined)?.['skipped.jsonl']?.split('\n') ?? [],
+  );
+  const report = joinLines(
+    lines.filter((line) => line !== ''),
+    LARGEST_REPORT,
+  );
+  const data = {
+    'skipped.jsonl': report.text,
+    lines: String(report.lines),
+    ...(report.left > 0 ? { truncated: String(report.left) } : {}),
+  };
+  await client.apply(CONFIG_MAPS, buildSkippedReport({ migration, operation, namespace }, data), {
+    fieldManager: FIELD_MANAGER,
+    force: true,
+    signal,
+  });
+  logger.info({ lines: report.lines, left: report.left }, 'wrote the report of skipped identities');
+}
+
+/** As many whole lines as fit into `limit` bytes. */
+export function joinLines(lines: readonly string[], limit: number): { text: string; lines: number; left: number } {
+  let bytes = 0;
+  let fitting = 0;
+  for (const line of lines) {
+    bytes += Buffer.byteLength(line) + 1;
+    if (bytes > limit) break;
+    fitting += 1;
+  }
+  const text = lines
+    .slice(0, fitting)
+    .map((line) => `${line}\n`)
+    .join('');
+  return { text, lines: fitting, left: lines.length - fitting };
+}

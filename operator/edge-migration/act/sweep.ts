@@ -1,0 +1,35 @@
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { EDGE_MIGRATIONS, LABELS } from '../api.ts';
+import { CONFIG_MAPS, JOBS } from '../resources.ts';
+import type { ActionContext } from './context.ts';
+
+/** An object that says it belongs to an EdgeMigration which the cache does not have. */
+export interface Orphan {
+  migrationUid: string;
+}
+
+/**
+ * Removes what an EdgeMigration that is gone has left: its pods stop with their Job. The caches may be old, so the API
+ * server is asked first whether the EdgeMigration really is gone, or is another one by now.
+ */
+export async function sweep(
+  { client, namespace }: ActionContext,
+  migration: { namespace: string; name: string },
+  orphans: readonly Orphan[],
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const living = await client.get(EDGE_MIGRATIONS, migration, { signal });
+  const uids = new Set(orphans.map(({ migrationUid }) => migrationUid));
+  uids.delete(living?.metadata.uid ?? '');
+  for (const uid of uids) {
+    const labelSelector = `${LABELS.migrationUid}=${uid}`;
+    for (const resource of [JOBS, CONFIG_MAPS]) {
+      const { items } = await client.list(resource, { namespace, labelSelector }, { signal });
+      for (const { metadata } of items) {
+        await client.delete(resource, { namespace, name: metadata.name }, { uid: metadata.uid, signal });
+      }
+    }
+    logger.info({ migrationUid: uid }, 'removed what a deleted EdgeMigration had left');
+  }
+}

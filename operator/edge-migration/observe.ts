@@ -1,0 +1,119 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Core } from '@edge-migration/identity/core/database.ts';
+import { CoreError } from '@edge-migration/identity/core/errors.ts';
+import { readProject } from '@edge-migration/identity/core/projects.ts';
+import { readRelease } from '@edge-migration/identity/core/release.ts';
+import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
+import { EdgeError, type EdgeTables } from '@edge-migration/identity/edge/table.ts';
+import { parseCheckpoint } from '../copy/checkpoint.ts';
+import type { Reflector } from '../kubernetes/reflector.ts';
+import { type EdgeMigration, type Operation, objectNames } from './api.ts';
+import { findCondition } from './conditions.ts';
+import { isCopied } from './decide.ts';
+import type { CoreFact, DecisionSettings, EdgeFact, Facts, JobFact, WorkFacts } from './facts.ts';
+import { type ConfigMapFact, type Owned, type PodFact, parseLiveSettings, parsePlan } from './parse.ts';
+
+/** Everything that facts are read from. */
+export interface Sources {
+  migrations: Reflector<EdgeMigration>;
+  jobs: Reflector<Owned<JobFact>>;
+  configMaps: Reflector<Owned<ConfigMapFact>>;
+  pods: Reflector<Owned<PodFact>>;
+  core: Core;
+  edge: EdgeTables;
+  projectMetadata: ProjectMetadata | undefined;
+  clock: Clock;
+  settings: DecisionSettings;
+}
+
+/** Name of the index of {@link Sources.migrations} by project id. */
+export const BY_PROJECT = 'project';
+/** Name of the index of the others by the EdgeMigration's uid. */
+export const BY_MIGRATION = 'migration';
+
+/** Gathers what a decision about this EdgeMigration needs. Throws nothing but the signal's reason. */
+export async function observe(sources: Sources, migration: EdgeMigration, signal: AbortSignal): Promise<Facts> {
+  const work = observeWork(sources, migration);
+  const olderDuplicate = findOlderDuplicate(sources, migration);
+  const base = {
+    now: sources.clock.now(),
+    migration,
+    olderDuplicate,
+    capture: { kind: 'disabled' } as const,
+    work,
+    settings: sources.settings,
+  };
+  if (migration.spec === undefined || olderDuplicate !== undefined || isUnderWay(migration, work)) {
+    return { ...base, core: { kind: 'unread' }, edge: { kind: 'unread' } };
+  }
+  const { projectId } = migration.spec;
+  const [core, edge] = await Promise.all([observeCore(sources, projectId, signal), observeEdge(sources, signal)]);
+  return { ...base, now: sources.clock.now(), core, edge };
+}
+
+/** The stores were looked at before this began; from then on the copy's own pods tell when something is wrong. */
+function isUnderWay(migration: EdgeMigration, { ranges }: WorkFacts): boolean {
+  const { conditions, plan } = migration.status;
+  const isAccepted = findCondition(conditions, 'Accepted')?.status === 'True';
+  const isPlanned = migration.spec?.mode === 'Plan' && plan?.completionTime !== undefined;
+  return isAccepted && (ranges !== undefined || isPlanned || isCopied(migration));
+}
+
+async function observeCore({ core }: Sources, projectId: number, signal: AbortSignal): Promise<CoreFact> {
+  try {
+    const project = await readProject(core, await readRelease(core, signal), projectId, signal);
+    if (project === undefined) return { kind: 'missing' };
+    return project.deleted ? { kind: 'deleted' } : { kind: 'found', environments: project.environments.length };
+  } catch (error) {
+    if (!(error instanceof CoreError)) throw error;
+    return { kind: 'problem', reason: error.name, message: error.message };
+  }
+}
+
+async function observeEdge({ edge, projectMetadata }: Sources, signal: AbortSignal): Promise<EdgeFact> {
+  try {
+    await Promise.all([edge.describe({ signal }), projectMetadata?.describe({ signal })]);
+    return { kind: 'ready' };
+  } catch (error) {
+    if (!(error instanceof EdgeError)) throw error;
+    return { kind: 'problem', reason: error.name, message: error.message };
+  }
+}
+
+/** Of several EdgeMigrations of one project the oldest works; equally old ones are told apart by their uids. */
+function findOlderDuplicate({ migrations }: Sources, migration: EdgeMigration): string | undefined {
+  const age = ({ creationTime, uid }: EdgeMigration) => `${creationTime} ${uid}`;
+  const older = migrations
+    .byIndex(BY_PROJECT, String(migration.spec?.projectId))
+    .filter((other) => other.uid !== migration.uid && age(other) < age(migration));
+  return older[0] && `${older[0].namespace}/${older[0].name}`;
+}
+
+export const chooseOperation = (migration: EdgeMigration): Operation =>
+  migration.spec?.mode === 'Plan' ? 'plan' : 'copy';
+
+function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
+  const operation = chooseOperation(migration);
+  const isOurs = (owned: { operation: string }) => owned.operation === operation;
+  const names = objectNames(migration, operation);
+  const configMaps = sources.configMaps.byIndex(BY_MIGRATION, migration.uid).filter(isOurs);
+  const root = configMaps.find(({ name }) => name === names.root)?.fact;
+  const plan = root?.kind === 'root' ? parsePlan(root.plan) : undefined;
+  const pods = sources.pods.byIndex(BY_MIGRATION, migration.uid).filter(isOurs);
+  return {
+    ranges: plan?.ranges,
+    plannedTime: plan?.plannedTime,
+    liveSettings: root?.kind === 'root' ? parseLiveSettings(root.settings) : undefined,
+    jobs: sources.jobs
+      .byIndex(BY_MIGRATION, migration.uid)
+      .filter(isOurs)
+      .map(({ fact }) => fact),
+    checkpoints: configMaps.flatMap(({ fact }) =>
+      fact.kind === 'checkpoint' ? (parseCheckpoint(fact.checkpoint) ?? []) : [],
+    ),
+    podProblems: pods
+      .map(({ fact }) => fact)
+      .sort((a, b) => b.time - a.time)
+      .flatMap(({ problem }) => problem ?? []),
+  };
+}
