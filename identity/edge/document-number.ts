@@ -1,8 +1,13 @@
 /** DynamoDB keeps this many significant digits and refuses more. */
 export const MAX_DIGITS = 38;
-/** Powers of ten of the first significant digit that DynamoDB takes: 1E-130 to 9.99…E+125. */
-export const MIN_EXPONENT = -130;
-export const MAX_EXPONENT = 125;
+/** Whole numbers may have this many digits, trailing zeros included: DynamoDB ends at 9.99…E+125. */
+export const MAX_INTEGER_DIGITS = 126;
+
+/** Whether DynamoDB takes a float: 1E-130 to 9.99…E+125, and zero. A double has few enough digits. */
+export function isStorableFloat(value: number): boolean {
+  const magnitude = Math.abs(value);
+  return magnitude === 0 || (magnitude >= 1e-130 && magnitude < 1e126);
+}
 
 /**
  * The text that Flagsmith's encoder gives a float: Python's shortest `repr`, turned into a `Decimal` and written by it.
@@ -19,14 +24,6 @@ export function floatText(value: number): string {
   // Decimal leaves the exponent out when no zero would have to be filled in: 17 digits before the point, none behind.
   if (scientific.endsWith('e+16') && scientific.replace(/\D/g, '').length === 17 + '16'.length) return String(value);
   return scientific.replace('e', 'E');
-}
-
-/** The power of ten of the first significant digit of a float; 0 for 0. */
-export function floatExponent(value: number): number {
-  const magnitude = Math.abs(value);
-  if (magnitude === 0 || (magnitude >= 1 && magnitude < 10)) return 0;
-  const scientific = value.toExponential();
-  return Number(scientific.slice(scientific.indexOf('e') + 1));
 }
 
 /** `-?[0-9]+` as Python's `int` writes it: no leading zeros, no minus zero. Text all the way, so no digit is lost. */

@@ -38,8 +38,16 @@ function valueBytes(value: AttributeValue): number {
   return value.BS?.reduce((bytes, binary) => bytes + binary.byteLength, 0) ?? 0;
 }
 
+/** Counts from the first to the last digit that is not zero, without taking the text apart: there are many numbers. */
 function numberBytes(number: string): number {
-  const mantissa = number.replace(/[eE].*$/, '');
-  const digits = mantissa.replace(/[-+.]/g, '').replace(/^0+|0+$/g, '').length;
-  return Math.ceil(digits / 2) + 1 + (number.startsWith('-') ? 1 : 0);
+  let digits = 0;
+  let significant = 0;
+  for (let index = 0; index < number.length; index++) {
+    const digit = number.charCodeAt(index) - 48;
+    if (digit > 9) break; // the exponent
+    if (digit < 0 || (digit === 0 && digits === 0)) continue; // sign, point, leading zero
+    digits++;
+    if (digit > 0) significant = digits;
+  }
+  return Math.ceil(significant / 2) + 1 + (number.startsWith('-') ? 1 : 0);
 }

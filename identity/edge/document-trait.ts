@@ -1,12 +1,11 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { CoreTrait } from '../core/identity.ts';
 import {
-  floatExponent,
   floatText,
   integerText,
+  isStorableFloat,
   MAX_DIGITS,
-  MAX_EXPONENT,
-  MIN_EXPONENT,
+  MAX_INTEGER_DIGITS,
   significantDigits,
 } from './document-number.ts';
 import { Unstorable } from './document-skip.ts';
@@ -64,7 +63,7 @@ export function storableInteger(digits: string, what: () => string): string {
     if (significantDigits(integer) > MAX_DIGITS) {
       throw new Unstorable('NumberTooPrecise', `${what()} has ${significantDigits(integer)} significant digits`);
     }
-    if (integer.replace('-', '').length > MAX_EXPONENT + 1) throw outOfRange(what());
+    if (integer.replace('-', '').length > MAX_INTEGER_DIGITS) throw outOfRange(what());
   }
   return integer;
 }
@@ -76,8 +75,7 @@ export function storableInteger(digits: string, what: () => string): string {
  */
 export function storableFloat(value: number, what: () => string): string {
   if (!Number.isFinite(value)) throw new Unstorable('NumberNotFinite', `${what()} is not finite`);
-  const exponent = floatExponent(value);
-  if (exponent < MIN_EXPONENT || exponent > MAX_EXPONENT) throw outOfRange(what());
+  if (!isStorableFloat(value)) throw outOfRange(what());
   return floatText(value);
 }
 
