@@ -1,0 +1,111 @@
+import type { TouchedParts } from '@edge-migration/identity/write-event.ts';
+
+import { type Data, idOf, isObject } from '../http/data.ts';
+import { idFromText } from '../python/text.ts';
+import {
+  type Answer,
+  type Effect,
+  type Effects,
+  type MatchedRequest,
+  NO_PARTS,
+  NOTHING,
+  type WriteRequest,
+} from '../route.ts';
+import { identityEffect, storedKey } from './sdk.ts';
+
+/** A string field of JSON that Core itself wrote. */
+export function textOf(json: unknown, name: string): string | undefined {
+  const value = isObject(json) ? json[name] : undefined;
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function everyIdentity(request: MatchedRequest, touched: TouchedParts): readonly Effect[] {
+  const { environment } = request;
+  return environment === undefined ? [] : [{ target: { kind: 'environment', environment }, touched, traitGates: [] }];
+}
+
+/** An identity by Core's id; every one of the environment for digits that are not ASCII, which Python takes. */
+export function identityById(request: MatchedRequest, id: string, touched: TouchedParts): readonly Effect[] {
+  const identityId = idFromText(id);
+  const ascii = Buffer.byteLength(id) === id.length;
+  if (identityId === undefined) return ascii ? [] : everyIdentity(request, touched);
+  return [{ target: { kind: 'identityId', identityId }, touched, traitGates: [] }];
+}
+
+/** `POST environments/<env>/identities/` */
+export function createIdentity(request: WriteRequest): Effects {
+  return { effects: identityEffect(request, request.data.string('identifier')) };
+}
+
+/** `PUT|PATCH …/identities/<id>/`: the old name loses its document, the new one gets it. */
+export function renameIdentity(request: WriteRequest, answer: Answer): Effects {
+  const renamed = [request.data.string('identifier'), textOf(answer.json, 'identifier')];
+  const effects = [...new Set(renamed)].flatMap((identifier) => identityEffect(request, identifier));
+  return { effects: [...formerIdentity(request), ...effects] };
+}
+
+/** `DELETE …/identities/<id>/` */
+export function deleteIdentity(request: WriteRequest): Effects {
+  return { effects: formerIdentity(request) };
+}
+
+/** Under the name it had before. Existence is all that is checked of the others when that is not known. */
+function formerIdentity(request: WriteRequest): readonly Effect[] {
+  const identifier = textOf(request.found, 'identifier');
+  return identifier === undefined ? everyIdentity(request, NO_PARTS) : identityEffect(request, identifier);
+}
+
+/** `POST …/identities/<id>/traits/` */
+export function createTrait(request: WriteRequest): Effects {
+  const traits = storedKey(request.data.string('trait_key'));
+  if (traits.length === 0) return NOTHING;
+  const effects = identityById(request, request.parameter('identity'), { traits, overrides: [] });
+  return { effects: effects.map((effect) => ({ ...effect, traitGates: ['persistTraitData'] })) };
+}
+
+/** `PUT|PATCH …/traits/<id>/`: may rename the key. */
+export function updateTrait(request: WriteRequest, answer: Answer): Effects {
+  const former = textOf(request.found, 'trait_key');
+  const keys = [former, request.data.string('trait_key'), textOf(answer.json, 'trait_key')];
+  const traits = former === undefined ? 'all' : [...new Set(keys.flatMap((key) => storedKey(key)))];
+  return { effects: identityById(request, request.parameter('identity'), { traits, overrides: [] }) };
+}
+
+/** `DELETE …/traits/<id>/`, of one identity or, with `?deleteAllMatchingTraits=true`, of all. */
+export function deleteTrait(request: WriteRequest): Effects {
+  const key = textOf(request.found, 'trait_key');
+  const touched: TouchedParts = { traits: key === undefined ? 'all' : storedKey(key), overrides: [] };
+  const all = ['true', 'True'].includes(request.query('deleteAllMatchingTraits') ?? '');
+  return {
+    effects: all ? everyIdentity(request, touched) : identityById(request, request.parameter('identity'), touched),
+  };
+}
+
+/** `POST environments/<env>/delete-traits/` */
+export function deleteTraitKey(request: WriteRequest): Effects {
+  const traits = storedKey(request.data.string('key'));
+  return traits.length === 0 ? NOTHING : { effects: everyIdentity(request, { traits, overrides: [] }) };
+}
+
+/** The overrides of the features named; of all features when none is. */
+export function overridesOf(...features: readonly (number | undefined)[]): TouchedParts {
+  const known = [...new Set(features.filter((feature) => feature !== undefined))];
+  return { traits: [], overrides: known.length === 0 ? 'all' : known };
+}
+
+export function idIn(json: unknown, name: string): number | undefined {
+  return isObject(json) ? idOf(json[name]) : undefined;
+}
+
+export function identityByKnownId(identityId: number | undefined, touched: TouchedParts): readonly Effect[] {
+  return identityId === undefined ? [] : [{ target: { kind: 'identityId', identityId }, touched, traitGates: [] }];
+}
+
+/** The identity that a feature state's body names by `identity` or `identifier`, which wins over it. */
+export function identitiesNamedBy(request: MatchedRequest, data: Data, touched: TouchedParts): readonly Effect[] {
+  const byIdentifier = identityEffect(request, data.string('identifier'));
+  return [
+    ...identityByKnownId(data.id('identity'), touched),
+    ...byIdentifier.map((effect) => ({ ...effect, touched })),
+  ];
+}

@@ -1,0 +1,127 @@
+import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
+
+import type { Data } from '../http/data.ts';
+import { storable } from '../python/text.ts';
+import { type Answer, type Effect, type Effects, type MatchedRequest, NOTHING, type WriteRequest } from '../route.ts';
+
+/** Limits of Core's columns, in code points. */
+export const IDENTIFIER_LENGTH = 2000;
+export const TRAIT_KEY_LENGTH = 200;
+
+type Gates = WriteEvent['traitGates'];
+
+/** Core drops or refuses traits that come with a client key where the environment says so. */
+function gatesOf(environment: EnvironmentReference, persistTraitData = true): Gates {
+  const gates: Gates[number][] = 'clientKey' in environment ? ['clientTraits'] : [];
+  return persistTraitData ? [...gates, 'persistTraitData'] : gates;
+}
+
+/** An identity of the request's environment; none when no row of Core can have this identifier. */
+export function identityEffect(
+  request: MatchedRequest,
+  identifier: string | undefined,
+  traitKeys: readonly (string | undefined)[] = [],
+  traitGates: Gates = [],
+): readonly Effect[] {
+  const stored = identifier === undefined ? undefined : storable(identifier, IDENTIFIER_LENGTH);
+  if (request.environment === undefined || stored === undefined || stored === '') return [];
+  const traits = new Set(traitKeys.flatMap((key) => storedKey(key)));
+  return [
+    {
+      target: { kind: 'identity', environment: request.environment, identifier: stored },
+      touched: { traits: [...traits], overrides: [] },
+      traitGates: traits.size > 0 ? traitGates : [],
+    },
+  ];
+}
+
+export function storedKey(key: string | undefined): [string] | [] {
+  const stored = key === undefined ? undefined : storable(key, TRAIT_KEY_LENGTH);
+  return stored === undefined ? [] : [stored];
+}
+
+function environmentOf(request: MatchedRequest): EnvironmentReference {
+  if (request.environment === undefined) throw new TypeError(`Route ${request.route.name} has no environment`);
+  return request.environment;
+}
+
+/** `POST identities/`: without an identifier, or transient, nothing is stored; a transient trait is left alone. */
+export function identify(request: WriteRequest): Effects {
+  if (request.data.isTrue('transient')) return NOTHING;
+  const traits = request.data.items('traits').filter((trait) => !trait.isTrue('transient'));
+  const keys = traits.map((trait) => trait.string('trait_key'));
+  const gates = gatesOf(environmentOf(request));
+  return { effects: identityEffect(request, request.data.string('identifier'), keys, gates) };
+}
+
+/** `GET identities/?identifier=`: any non-empty `transient`, `false` included, stores nothing. */
+export function readsIdentity(request: MatchedRequest): boolean {
+  return Boolean(request.query('identifier')) && !request.query('transient');
+}
+
+export function readIdentity(request: WriteRequest, answer: Answer): Effects {
+  return createdByRead(request, request.query('identifier'), answer);
+}
+
+/** `GET identities/<identifier>/…`, `GET flags/<identifier>` */
+export function readIdentityByPath(request: WriteRequest, answer: Answer): Effects {
+  return createdByRead(request, request.parameter('identifier'), answer);
+}
+
+/** An identity that has a stored trait was there before: one that this very request created has none. */
+function createdByRead(request: WriteRequest, identifier: string | undefined, answer: Answer): Effects {
+  if (answer.status === 200 && showsStoredTrait(answer.json)) return NOTHING;
+  return { effects: identityEffect(request, identifier) };
+}
+
+function showsStoredTrait(json: unknown): boolean {
+  const traits = (json as { traits?: unknown } | null | undefined)?.traits;
+  return Array.isArray(traits) && traits.some((trait: { id?: unknown } | null) => Number.isInteger(trait?.id));
+}
+
+/** `POST identities/<identifier>/traits/<key>`: sets the trait even where clients may not. */
+export function setTraitByPath(request: WriteRequest): Effects {
+  const keys = [request.parameter('traitKey')];
+  return { effects: identityEffect(request, request.parameter('identifier'), keys, ['persistTraitData']) };
+}
+
+/** `POST traits/` */
+export function setTrait(request: WriteRequest): Effects {
+  const identifier = request.data.child('identity')?.string('identifier');
+  const gates = gatesOf(environmentOf(request));
+  return { effects: identityEffect(request, identifier, [request.data.string('trait_key')], gates) };
+}
+
+/** `POST traits/increment-value/` */
+export function incrementTrait(request: WriteRequest): Effects {
+  const gates = gatesOf(environmentOf(request));
+  const keys = [request.data.string('trait_key')];
+  return { effects: identityEffect(request, request.data.string('identifier'), keys, gates) };
+}
+
+/**
+ * `PUT traits/bulk/`: a trait without a value is deleted by the raw identifier and key, the others go through the
+ * serializer. Whatever the status is: deletes survive a 400, and a 500 keeps the identities before it.
+ */
+export function bulkTraits(request: WriteRequest): Effects {
+  const keysByIdentifier = new Map<string, Set<string>>();
+  for (const item of request.items) {
+    const { identifier, key } = bulkItem(item);
+    if (identifier === undefined) continue;
+    const keys = keysByIdentifier.get(identifier) ?? new Set();
+    keysByIdentifier.set(identifier, keys);
+    if (key !== undefined) keys.add(key);
+  }
+  const gates = gatesOf(environmentOf(request));
+  return {
+    effects: [...keysByIdentifier].flatMap(([identifier, keys]) =>
+      identityEffect(request, identifier, [...keys], gates),
+    ),
+  };
+}
+
+function bulkItem(item: Data): { identifier: string | undefined; key: string | undefined } {
+  const deletes = !item.has('trait_value') || item.isNull('trait_value');
+  const read = (data: Data | undefined, name: string) => (deletes ? data?.text(name) : data?.string(name));
+  return { identifier: read(item.child('identity'), 'identifier'), key: read(item, 'trait_key') };
+}

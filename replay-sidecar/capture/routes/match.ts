@@ -1,0 +1,122 @@
+import { splitTarget } from './http/target.ts';
+import type { Method, Route } from './route.ts';
+import { DJANGO_ADMIN, ROUTES } from './table.ts';
+
+const API = '/api/v1/';
+const ADMIN = '/admin/';
+
+/**
+ * Characters of a path parameter; every other takes what has neither slash nor dot. `\w` of Python is any letter or
+ * number of Unicode and the underscore.
+ */
+const PARAMETERS: Record<string, string> = {
+  identifier: '[-\\p{L}\\p{N}_@%.]+',
+  traitKey: '[-\\p{L}\\p{N}_.]+',
+  environmentId: '[0-9]+',
+  application: '(?:environments|identities|traits|features|multivariate|projects|organisations)',
+};
+
+const ENDS: Record<Route['end'], string> = {
+  exact: '$',
+  // `traits/.json` has both the slash and the suffix, `environments/<key>.json` only the suffix.
+  format: '(?:/|/?\\.[a-z0-9]+/?)$',
+  prefix: '',
+};
+
+interface CompiledRoute {
+  route: Route;
+  pattern: RegExp;
+}
+
+function compile(route: Route): CompiledRoute {
+  const path = route.end === 'format' ? route.path.replace(/\/$/, '') : route.path;
+  const source = path.replace(/<(\w+)>/g, (_, name: string) => `(?<${name}>${PARAMETERS[name] ?? '[^/.]+'})`);
+  return { route, pattern: new RegExp(`^${source}${ENDS[route.end]}`, 'u') };
+}
+
+/** Routes by the first segment of their path: most requests are none of these, and are done after one look-up. */
+const SEGMENTS = new Map<string, CompiledRoute[]>();
+for (const compiled of ROUTES.map(compile)) {
+  const segment = compiled.route.path.slice(0, compiled.route.path.indexOf('/'));
+  SEGMENTS.set(segment, [...(SEGMENTS.get(segment) ?? []), compiled]);
+}
+const READABLE = new Set([...SEGMENTS].filter(([, routes]) => routes.some(acceptsGet)).map(([segment]) => segment));
+const ADMIN_FORMS = compile(DJANGO_ADMIN);
+
+function acceptsGet({ route }: CompiledRoute): boolean {
+  return route.methods.includes('GET');
+}
+
+/** Writes below these are of identities, or sound like it, whatever a later release calls them. */
+const OF_IDENTITIES =
+  /^(?:identities|traits|flags)\/|^features\/featurestates|^environments\/[^/]+\/(?!edge-)[^/]*(?:identit|trait|featurestate|cohort)/;
+const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
+
+export type Match =
+  | { kind: 'route'; route: Route; parameters: Record<string, string>; query: string }
+  /** A write near identities that the table does not know; `shape` names no one. */
+  | { kind: 'unknown'; shape: string };
+
+/**
+ * Finds the route of a request. Undefined for everything that cannot change identities, which is decided from the first
+ * segment for nearly every request.
+ *
+ * @param target the request target as sent, latin1
+ */
+export function matchRoute(method: string, target: string): Match | undefined {
+  const verb = method.toUpperCase();
+  const read = verb === 'GET' || verb === 'HEAD';
+  if (target.startsWith(API)) {
+    const segment = firstSegment(target, API.length);
+    if (!segment.includes('%')) return read && !READABLE.has(segment) ? undefined : matchIn(segment, verb, target);
+  } else if (!isDisguised(target)) {
+    return target.startsWith(ADMIN) && verb === 'POST' ? matchAdmin(target) : undefined;
+  }
+  const { path } = splitTarget(target);
+  if (path.startsWith(API.slice(1))) return matchIn(firstSegment(path, API.length - 1), verb, target);
+  return verb === 'POST' && path.startsWith(ADMIN.slice(1)) ? matchAdmin(target) : undefined;
+}
+
+function firstSegment(path: string, start: number): string {
+  const end = path.indexOf('/', start);
+  return end === -1 ? path.slice(start) : path.slice(start, end);
+}
+
+/** Percent-escapes in the first segments or an absolute form: the path must be decoded before it is compared. */
+function isDisguised(target: string): boolean {
+  if (!target.startsWith('/')) return target.includes('://');
+  const percent = target.indexOf('%');
+  const question = target.indexOf('?');
+  return percent !== -1 && (question === -1 || percent < question);
+}
+
+function matchIn(segment: string, verb: string, target: string): Match | undefined {
+  const routes = SEGMENTS.get(segment);
+  if (routes === undefined) return undefined;
+  const { path, query } = splitTarget(target);
+  const below = path.slice(API.length - 1);
+  for (const { route, pattern } of routes) {
+    if (!route.methods.includes(verb as Method)) continue;
+    const match = pattern.exec(below);
+    if (match !== null) return { kind: 'route', route, parameters: match.groups ?? {}, query };
+  }
+  return WRITES.has(verb) && OF_IDENTITIES.test(below)
+    ? { kind: 'unknown', shape: `${verb} ${shapeOf(below)}` }
+    : undefined;
+}
+
+function matchAdmin(target: string): Match | undefined {
+  const { path, query } = splitTarget(target);
+  const match = ADMIN_FORMS.pattern.exec(path);
+  return match === null ? undefined : { kind: 'route', route: DJANGO_ADMIN, parameters: match.groups ?? {}, query };
+}
+
+/** The path with everything replaced that may be a key, an id or an identifier. */
+function shapeOf(path: string): string {
+  const segments = path.split('/');
+  const named = segments[0] === 'traits' || segments[0] === 'features' ? 0 : 1;
+  return segments
+    .map((segment, index) => (index !== 0 && (index === named || !/^[a-z][a-z-]{0,39}$/.test(segment)) ? '*' : segment))
+    .join('/')
+    .slice(0, 200);
+}

@@ -1,0 +1,161 @@
+import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
+import type { BodyExtent, Outcome, RequestHead } from '../proxy/hook.ts';
+import type { DraftEvent } from '../spool/draft.ts';
+import { draftsOf } from './drafts.ts';
+import { referenceOf } from './environment-key.ts';
+import { readBody } from './http/body.ts';
+import { charsetOf, UTF8 } from './http/charset.ts';
+import { NO_DATA } from './http/data.ts';
+import { contentType, metaValue } from './http/head.ts';
+import { lastValue, parseQueryDict, type QueryDict } from './http/query.ts';
+import { matchRoute } from './match.ts';
+import { type Answer, type MatchedRequest, type Route, UNCHANGED, type WriteRequest } from './route.ts';
+
+/** What a request may do, from its head alone. */
+export type CapturePlan =
+  | { kind: 'write'; request: MatchedRequest; contentType: string | undefined; lookup: Lookup | undefined }
+  /** A write near identities that the table does not know; `shape` holds no key, id or identifier. */
+  | { kind: 'unknownRoute'; shape: string };
+
+export type WritePlan = Extract<CapturePlan, { kind: 'write' }>;
+
+/** What to ask Core, with the caller's credentials, before the request is forwarded. */
+export interface Lookup {
+  method: 'GET';
+  target: string;
+}
+
+/** `bodyTooLarge`, `bodyUnreadable`: the body that names identities is not known; `unnamed`: no event can name them. */
+export type UncoveredReason = 'bodyTooLarge' | 'bodyUnreadable' | 'unnamed';
+
+/** Writes that no event covers; without `environment` it may be any. */
+export interface Uncovered {
+  reason: UncoveredReason;
+  environment: EnvironmentReference | undefined;
+}
+
+/** Everything that one request may have changed, in events and otherwise. */
+export interface Captured {
+  readonly drafts: readonly DraftEvent[];
+  readonly uncovered: Uncovered | undefined;
+}
+
+export const NONE: Captured = { drafts: [], uncovered: undefined };
+
+/**
+ * Decides from the head whether a request can change identities. Undefined for all others, nearly at once.
+ * Never throws on wild input.
+ */
+export function planCapture(head: RequestHead): CapturePlan | undefined {
+  const match = matchRoute(head.method, head.target);
+  if (match === undefined) return undefined;
+  if (match.kind === 'unknown') return { kind: 'unknownRoute', shape: match.shape };
+  const { route, parameters } = match;
+  const key = route.environment === 'header' ? metaValue(head.fields, 'x-environment-key') : parameters['environment'];
+  const environment = route.environment === 'none' ? undefined : referenceOf(key);
+  if (route.environment !== 'none' && environment === undefined) return undefined;
+  const type = contentType(head.fields);
+  const request: MatchedRequest = {
+    route,
+    environment,
+    parameter: (name) => parameters[name] ?? '',
+    query: queryReader(match.query, type),
+  };
+  if (!route.concerns(request)) return undefined;
+  const path = route.lookup?.(request);
+  const lookup: Lookup | undefined = path === undefined ? undefined : { method: 'GET', target: `/api/v1/${path}` };
+  return { kind: 'write', request, contentType: type, lookup };
+}
+
+/** The charset of the body's type holds for the query string as well. */
+function queryReader(query: string, type: string | undefined): MatchedRequest['query'] {
+  let dict: QueryDict | undefined;
+  return (name) => {
+    if (query === '') return undefined;
+    const label = type?.includes('charset') ? /charset="?([^";]*)/i.exec(type)?.[1]?.trim() : undefined;
+    dict ??= parseQueryDict(Buffer.from(query, 'latin1'), charsetOf(label) ?? UTF8);
+    return lastValue(dict, name);
+  };
+}
+
+/** The request as Core reads it. `refused`: Core cannot have taken it. */
+export type ReadRequest =
+  | { kind: 'read'; request: WriteRequest }
+  | { kind: 'refused' }
+  | { kind: 'uncovered'; reason: UncoveredReason };
+
+/**
+ * Reads the body of a planned request, once.
+ *
+ * @param body undefined when the route does not need it or it was too large
+ * @param found parsed JSON of the lookup's answer; undefined when there was none
+ */
+export function readRequest(
+  plan: WritePlan,
+  body: Buffer | undefined,
+  extent: BodyExtent,
+  found: unknown,
+): ReadRequest {
+  const bare: WriteRequest = { ...plan.request, data: NO_DATA, items: [], found };
+  if (plan.request.route.body === 'none') return { kind: 'read', request: bare };
+  if (body === undefined || extent === 'tooLarge') return { kind: 'uncovered', reason: 'bodyTooLarge' };
+  const parsed = readBody(body, plan.contentType);
+  switch (parsed.kind) {
+    case 'object':
+      return { kind: 'read', request: { ...bare, data: parsed.data } };
+    case 'list':
+      return { kind: 'read', request: { ...bare, items: parsed.items } };
+    case 'unreadable':
+      return { kind: 'uncovered', reason: 'bodyUnreadable' };
+    case 'refused':
+      return { kind: 'refused' };
+  }
+}
+
+/**
+ * What the request changed at most, as far as the outcome tells. Pure; called with {@link UNANSWERED} it is what may
+ * still become true.
+ */
+export function planEvents(plan: WritePlan, read: ReadRequest, outcome: Outcome): Captured {
+  const { route, environment } = plan.request;
+  if (outcome.kind === 'notSent') return NONE;
+  const status = outcome.kind === 'responded' ? outcome.status : undefined;
+  if (status !== undefined && provesNothingChanged(route, status)) return NONE;
+  if (read.kind === 'refused') {
+    // Core took what we hold to be no body: we are wrong about it.
+    return succeeded(status) ? { drafts: [], uncovered: { reason: 'bodyUnreadable', environment } } : NONE;
+  }
+  if (read.kind === 'uncovered') return { drafts: [], uncovered: { reason: read.reason, environment } };
+  const { effects, unnamed } = route.effects(read.request, answerOf(route, outcome));
+  return {
+    drafts: draftsOf(effects, route.name),
+    uncovered: unnamed ? { reason: 'unnamed', environment } : undefined,
+  };
+}
+
+/** The API has not answered, and may do whatever the request asks for. */
+export const UNANSWERED: Outcome = { kind: 'unknown', why: 'stopped' };
+
+function provesNothingChanged(route: Route, status: number): boolean {
+  return !route.changed.includes(status) && (UNCHANGED.includes(status) || route.unchanged.includes(status));
+}
+
+function succeeded(status: number | undefined): boolean {
+  return status !== undefined && status >= 200 && status < 300;
+}
+
+function answerOf(route: Route, outcome: Outcome): Answer {
+  if (outcome.kind !== 'responded') return { status: undefined, json: undefined };
+  const { status, body, truncated } = outcome;
+  const readable = route.readsAnswer && succeeded(status) && body !== undefined && !truncated;
+  return { status, json: readable ? parseJson(body) : undefined };
+}
+
+/** Undefined when it is none, as with a content coding: then nothing is known of the answer but its status. */
+export function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8')) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,95 @@
+import type {
+  EnvironmentReference,
+  EventTarget,
+  TouchedParts,
+  WriteEvent,
+} from '@edge-migration/identity/write-event.ts';
+
+import type { Data } from './http/data.ts';
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** One way of Core to change identities: a row of the route table. */
+export interface Route {
+  /** Goes into every event of the route. */
+  readonly name: string;
+  readonly methods: readonly Method[];
+  /** Below `/api/v1/`, with `<parameters>`; see `match.ts` for which characters each takes. */
+  readonly path: string;
+  /**
+   * How the path ends: `exact` as written; `format` also with a format suffix instead of the slash (`.json`, `.json/`);
+   * `prefix` with anything behind it.
+   */
+  readonly end: 'exact' | 'format' | 'prefix';
+  /** Where the environment is named: in `X-Environment-Key`, in the path, or nowhere. */
+  readonly environment: 'header' | 'path' | 'none';
+  /** The shape of body without which nothing can be said; `none`: the body does not decide what is touched. */
+  readonly body: 'object' | 'list' | 'none';
+  /** Whether the answer's body narrows or widens what was touched. */
+  readonly readsAnswer: boolean;
+  /** Statuses that prove that nothing changed, besides {@link UNCHANGED}. */
+  readonly unchanged: readonly number[];
+  /** Statuses of {@link UNCHANGED} that prove nothing on this route. */
+  readonly changed: readonly number[];
+  readonly outcome: 'known' | 'background';
+  /** Reads that create an identity: one event per identity and while is enough. */
+  readonly rateLimited: boolean;
+  /**
+   * What Core is asked, as the caller, before the request is forwarded, because the answer goes with it. A path below
+   * `/api/v1/`; undefined when this request needs none.
+   */
+  readonly lookup: ((request: MatchedRequest) => string | undefined) | undefined;
+  /** Whether this request can change anything at all, by its head. */
+  readonly concerns: (request: MatchedRequest) => boolean;
+  readonly effects: (request: WriteRequest, answer: Answer) => Effects;
+}
+
+/** A request's head after matching. */
+export interface MatchedRequest {
+  readonly route: Route;
+  /** Undefined only on routes with `environment: 'none'`. */
+  readonly environment: EnvironmentReference | undefined;
+  parameter(name: string): string;
+  /** The last value of a query parameter. */
+  query(name: string): string | undefined;
+}
+
+/** The request as far as it is known before the answer. */
+export interface WriteRequest extends MatchedRequest {
+  /** Without fields when the route does not read the body or it is no object. */
+  readonly data: Data;
+  /** Elements of a JSON array. */
+  readonly items: readonly Data[];
+  /** What the lookup found: parsed JSON; undefined when there was none or it failed. */
+  readonly found: unknown;
+}
+
+/** What the API answered; `status` is undefined when that is unknown, `json` when it is none or was not read. */
+export interface Answer {
+  readonly status: number | undefined;
+  readonly json: unknown;
+}
+
+/** What one request may have changed of one target. */
+export interface Effect {
+  readonly target: EventTarget;
+  readonly touched: TouchedParts;
+  readonly traitGates: WriteEvent['traitGates'];
+}
+
+/** `unnamed`: something else may have changed that no event can name, in the environment of the request if it has one. */
+export interface Effects {
+  readonly effects: readonly Effect[];
+  readonly unnamed?: true;
+}
+
+export const NOTHING: Effects = { effects: [] };
+
+/**
+ * Statuses with which Core refuses a request before its view or permissions let it change anything: redirects for a
+ * missing slash, authentication and permission, no such route or object, method, media type, throttle.
+ */
+export const UNCHANGED: readonly number[] = [301, 302, 307, 308, 401, 403, 404, 405, 406, 415, 429];
+
+/** Existence only. */
+export const NO_PARTS: TouchedParts = { traits: [], overrides: [] };
