@@ -60,3 +60,13 @@ export function startDeadline(clock: Clock, milliseconds: number, caller?: Abort
     },
   };
 }
+
+/** Settles with the promise, or rejects as soon as the signal aborts; what the promise does then is ignored. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -2,7 +2,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { type Dispatcher, request } from 'undici';
 import { createConnection } from './connection.ts';
-import { DeadlineError, startDeadline, withDeadline } from './deadline.ts';
+import { abortable, DeadlineError, startDeadline, withDeadline } from './deadline.ts';
 import {
   ApiError,
   errorMessage,
@@ -272,14 +272,4 @@ function path({ resource, target }: Call): string {
   ]
     .map((segment) => `/${encodeURIComponent(segment)}`)
     .join('');
-}
-
-/** Settles with the promise, or rejects as soon as the signal aborts; what the promise does then is ignored. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

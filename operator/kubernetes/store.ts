@@ -1,0 +1,122 @@
+import { type KubernetesObject, objectKey } from './objects.ts';
+
+/** An object that the parser refuses: it exists, but we cannot say what is in it. */
+export interface Unreadable {
+  readonly object: KubernetesObject;
+  readonly error: unknown;
+}
+
+/** What became of an object. `previous` is absent where the store did not hold a readable one. */
+export type Change<T> =
+  | { readonly type: 'added'; readonly key: string; readonly object: T }
+  | { readonly type: 'updated'; readonly key: string; readonly object: T; readonly previous: T | undefined }
+  | { readonly type: 'deleted'; readonly key: string; readonly previous: T | undefined }
+  | ({ readonly type: 'unreadable'; readonly key: string; readonly previous: T | undefined } & Unreadable);
+
+export type Indexes<T> = Readonly<Record<string, (object: T) => readonly string[]>>;
+
+interface Entry<T> {
+  readonly namespace: string | undefined;
+  readonly uid: string | undefined;
+  readonly resourceVersion: string | undefined;
+  readonly value: T | undefined;
+  readonly unreadable?: Unreadable;
+}
+
+/** Objects as last heard of, parsed once. Every method that writes returns what changed. */
+export interface Store<T> {
+  get(key: string): T | undefined;
+  list(): T[];
+  byIndex(index: string, value: string): T[];
+  unreadable(key: string): Unreadable | undefined;
+  readonly size: number;
+  /** An object as a watch brings it. */
+  put(object: KubernetesObject): Change<T>[];
+  remove(object: KubernetesObject): Change<T>[];
+  /** A complete list of a namespace, or of all: what is not in it is gone. */
+  replace(namespace: string | undefined, objects: readonly KubernetesObject[]): Change<T>[];
+}
+
+export function createStore<T>(parse: (object: KubernetesObject) => T, indexes: Indexes<T> = {}): Store<T> {
+  const entries = new Map<string, Entry<T>>();
+  const indexed = new Map(Object.keys(indexes).map((name) => [name, new Map<string, Set<string>>()]));
+
+  function set(key: string, entry: Entry<T> | undefined) {
+    const old = entries.get(key)?.value;
+    for (const [name, valuesOf] of Object.entries(indexes)) {
+      const keys = indexed.get(name)!;
+      for (const value of old === undefined ? [] : valuesOf(old)) {
+        if (keys.get(value)?.delete(key) && keys.get(value)?.size === 0) keys.delete(value);
+      }
+      for (const value of entry?.value === undefined ? [] : valuesOf(entry.value)) {
+        keys.set(value, (keys.get(value) ?? new Set()).add(key));
+      }
+    }
+    if (entry === undefined) entries.delete(key);
+    else entries.set(key, entry);
+  }
+
+  function read(object: KubernetesObject): Entry<T> {
+    const { namespace, uid, resourceVersion } = object.metadata;
+    try {
+      return { namespace, uid, resourceVersion, value: parse(object) };
+    } catch (error) {
+      return { namespace, uid, resourceVersion, value: undefined, unreadable: { object, error } };
+    }
+  }
+
+  function put(object: KubernetesObject): Change<T>[] {
+    const key = objectKey(object.metadata);
+    const known = entries.get(key);
+    const { uid, resourceVersion } = object.metadata;
+    // Versions are opaque: the same one is no news, any other is.
+    if (known !== undefined && known.uid === uid && known.resourceVersion === resourceVersion) return [];
+    // Another object of the same name: whoever keeps state by uid must see the first one go.
+    const replaced = known !== undefined && known.uid !== uid ? removeKey(key) : [];
+    const previous = entries.get(key)?.value;
+    const entry = read(object);
+    set(key, entry);
+    if (entry.unreadable !== undefined)
+      return [...replaced, { type: 'unreadable', key, previous, ...entry.unreadable }];
+    const value = entry.value as T;
+    const isNew = known === undefined || replaced.length > 0;
+    return [
+      ...replaced,
+      isNew ? { type: 'added', key, object: value } : { type: 'updated', key, object: value, previous },
+    ];
+  }
+
+  function removeKey(key: string): Change<T>[] {
+    const known = entries.get(key);
+    if (known === undefined) return [];
+    set(key, undefined);
+    return [{ type: 'deleted', key, previous: known.value }];
+  }
+
+  return {
+    get: (key) => entries.get(key)?.value,
+    list: () => [...entries.values()].flatMap(({ value }) => (value === undefined ? [] : [value])),
+    byIndex(index, value) {
+      const keys = indexed.get(index);
+      if (keys === undefined) throw new Error(`no index ${index}`);
+      return [...(keys.get(value) ?? [])].map((key) => entries.get(key)?.value as T);
+    },
+    unreadable: (key) => entries.get(key)?.unreadable,
+    get size() {
+      return entries.size;
+    },
+    put,
+    remove(object) {
+      const key = objectKey(object.metadata);
+      // The late end of an earlier object must not remove its successor.
+      return entries.get(key)?.uid === object.metadata.uid ? removeKey(key) : [];
+    },
+    replace(namespace, objects) {
+      const listed = new Set(objects.map(({ metadata }) => objectKey(metadata)));
+      const gone = [...entries].filter(
+        ([key, entry]) => !listed.has(key) && (namespace === undefined || entry.namespace === namespace),
+      );
+      return [...gone.flatMap(([key]) => removeKey(key)), ...objects.flatMap(put)];
+    },
+  };
+}
