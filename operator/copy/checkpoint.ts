@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import type { CheckpointFact, CopyCounts } from '../edge-migration/facts.ts';
+
+const count = z.number().min(0).default(0);
+
+const countsSchema = z.object({
+  pages: count,
+  /** Identities of Core that were looked at; the sum of what became of them, and those that Core lost meanwhile. */
+  read: count,
+  inserted: count,
+  unchanged: count,
+  kept: count,
+  merged: count,
+  replaced: count,
+  skipped: count,
+  /** Documents that differed from Core when they were found, whatever was done about it. */
+  differing: count,
+  edgeBorn: count,
+  documentBytes: count,
+  writeUnits: count,
+  throttled: count,
+});
+
+/** Totals of a range up to some position. */
+const totalsSchema = z.object({
+  counts: countsSchema.prefault({}),
+  skippedByReason: z.record(z.string(), z.number()).default({}),
+  /** Lines of the reports that belong to these totals. */
+  skippedLines: count,
+  differingLines: count,
+});
+
+/**
+ * Where a range can be taken up again: behind an identity of one of its segments, or at a segment's start. Identifiers
+ * are personal data, so an identity is named by its id in Core, and the hash tells whether it still has its identifier.
+ */
+const positionSchema = z.object({
+  segment: z.int().min(0),
+  identity: z.object({ id: z.int(), hash: z.string() }).nullable(),
+  totals: totalsSchema,
+});
+
+/** What one range's worker writes down after every page; the text of the key `checkpoint` of its ConfigMap. */
+export const checkpointSchema = z.object({
+  rangeId: z.int().min(0),
+  /** Newest first; the others serve when an identity has been deleted or renamed since. */
+  positions: z.array(positionSchema),
+  finished: z.boolean(),
+  updatedTime: z.iso.datetime(),
+  /** Name of the worker process that wrote it. */
+  instance: z.string(),
+  identitiesPerSecond: z.number().min(0),
+  /** Some lines of the reports did not fit. */
+  truncated: z.boolean().default(false),
+  lastError: z.string().optional(),
+});
+
+export type Checkpoint = z.infer<typeof checkpointSchema>;
+export type Position = z.infer<typeof positionSchema>;
+export type Totals = z.infer<typeof totalsSchema>;
+
+/** Nothing has been copied yet. */
+export const NO_TOTALS: Totals = totalsSchema.parse({});
+
+/** A checkpoint's text as the operator needs it; undefined when it is not one of ours, and will be written anew. */
+export function parseCheckpoint(text: string): CheckpointFact | undefined {
+  const checkpoint = readCheckpoint(text);
+  if (checkpoint === undefined) return undefined;
+  const { rangeId, finished, updatedTime, identitiesPerSecond, positions, lastError } = checkpoint;
+  const { counts, skippedByReason } = positions[0]?.totals ?? NO_TOTALS;
+  return {
+    rangeId,
+    finished,
+    updatedTime: Date.parse(updatedTime),
+    identitiesPerSecond,
+    counts: counts satisfies CopyCounts,
+    skippedByReason,
+    lastError,
+  };
+}
+
+/** The whole checkpoint; undefined when the text is none. */
+export function readCheckpoint(text: string): Checkpoint | undefined {
+  try {
+    return checkpointSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
