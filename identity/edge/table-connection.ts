@@ -90,16 +90,19 @@ export function connect(
     async call(table, send, { signal, deadline }) {
       const handlerOptions: HandlerOptions = signal === undefined ? { deadline } : { abortSignal: signal, deadline };
       const started = clock.monotonic();
+      let failure: Error | undefined;
       for (let attempt = 0; ; attempt++) {
         signal?.throwIfAborted();
-        if (deadline !== undefined && deadline.left() <= 0) throw new DeadlinePassed('Too late to send');
+        if (deadline !== undefined && deadline.left() <= 0) {
+          throw new DeadlinePassed('Too late to send', { cause: failure });
+        }
         try {
           const output = await send(client, handlerOptions);
           proven = true;
           return output;
         } catch (error) {
           signal?.throwIfAborted();
-          const failure = describeFailure(error, place(table));
+          failure = describeFailure(error, place(table));
           if (failure instanceof EdgeThrottled) budget.throttled();
           if (!passes(failure) || !patient(started)) throw failure;
         }

@@ -6,8 +6,10 @@ import {
   PutItemCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
+import type { Item } from './document.ts';
+import { itemBytes } from './document-size.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
-import type { CostAccount, Item } from './table-cost.ts';
+import type { CostAccount } from './table-cost.ts';
 import { createCondition, createNames, createValues } from './table-expressions.ts';
 
 /** The write was done, or nothing was done because the document is no longer as it was read: this is what it is now. */
@@ -77,7 +79,7 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
       ...values.attributes(),
       ...REPORTING,
     });
-    return write([item], (client, handling) => client.send(command, handling), options);
+    return write(item, (client, handling) => client.send(command, handling), options);
   }
 
   /** Deletes the document if it is as `expected`. */
@@ -93,7 +95,7 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
       ...values.attributes(),
       ...REPORTING,
     });
-    return write([expected], (client, handling) => client.send(command, handling), options);
+    return write(expected, (client, handling) => client.send(command, handling), options);
   }
 
   /**
@@ -128,19 +130,15 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
       ...values.attributes(),
       ...REPORTING,
     });
-    return write(
-      [{ ...known(expected), ...change.set }],
-      (client, handling) => client.send(command, handling),
-      options,
-    );
+    return write({ ...known(expected), ...change.set }, (client, handling) => client.send(command, handling), options);
   }
 
   async function write(
-    items: Item[],
+    item: Item,
     send: Parameters<typeof connection.call<{ ConsumedCapacity?: object | undefined }>>[1],
     options: CallOptions,
   ): Promise<WriteResult> {
-    const taken = await account.take(items, options.signal);
+    const taken = await account.take([itemBytes(item)], options.signal);
     try {
       const { ConsumedCapacity } = await connection.call(table, send, options);
       account.settle(taken, ConsumedCapacity === undefined ? undefined : [ConsumedCapacity], []);

@@ -9,7 +9,8 @@ import {
   startDynamodbProxy,
 } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type EdgeOptions, type Item, openEdge } from './table.ts';
+import { itemBytes } from './document-size.ts';
+import { type CallOptions, type EdgeOptions, type EdgeTables, type Item, openEdge } from './table.ts';
 
 let access: DynamodbAccess;
 let tables: TestTables;
@@ -53,6 +54,13 @@ function createItem(): Item & { composite_key: { S: string } } {
   };
 }
 
+/** As the copy does: with sizes. */
+const insert = (to: EdgeTables, items: readonly Item[], options?: CallOptions) =>
+  to.identities.insertMany(
+    items.map((item) => ({ item, bytes: itemBytes(item) })),
+    options,
+  );
+
 const createItems = (count: number) => Array.from({ length: count }, createItem);
 
 /** The fault for the first `times` calls of an operation. */
@@ -67,7 +75,7 @@ describe('throttling', () => {
     const items = createItems(25);
     proxy.inject(first(1, 'BatchExecuteStatement', { kind: 'throttleStatements', indexes: [0, 3, 24] } as const));
     const before = proxy.calls.length;
-    expect(await edge.identities.insertMany(items)).toEqual(items.map(() => 'inserted'));
+    expect(await insert(edge, items)).toEqual(items.map(() => 'inserted'));
     expect(proxy.calls.slice(before).map(({ body }) => body.Statements?.length)).toEqual([25, 3]);
     expect(edge.budget.spent().throttled).toBe(3);
     expect((await edge.identities.getMany(items.map((item) => item.composite_key.S))).size).toBe(25);
@@ -77,7 +85,7 @@ describe('throttling', () => {
     const edge = openFaulty();
     proxy.inject(first(2, 'BatchExecuteStatement', { kind: 'throttle' } as const));
     const before = edge.budget.rate();
-    expect(await edge.identities.insertMany(createItems(2))).toEqual(['inserted', 'inserted']);
+    expect(await insert(edge, createItems(2))).toEqual(['inserted', 'inserted']);
     expect(edge.budget.rate()).toBeLessThan(before);
     expect(edge.budget.spent().throttled).toBe(2);
   });
@@ -85,31 +93,31 @@ describe('throttling', () => {
   test('is given up with an error that says what to do once patience has ended', async () => {
     const edge = openFaulty({ patienceMilliseconds: 100 });
     proxy.inject(() => ({ kind: 'throttle' }));
-    await expect(edge.identities.insertMany(createItems(1))).rejects.toMatchObject({
+    await expect(insert(edge, createItems(1))).rejects.toMatchObject({
       name: 'EdgeThrottled',
       transient: true,
       message: expect.stringContaining('lower the write rate or raise the capacity'),
     });
     proxy.inject(() => ({ kind: 'throttleStatements', indexes: [0] }));
-    await expect(edge.identities.insertMany(createItems(1))).rejects.toMatchObject({ name: 'EdgeThrottled' });
+    await expect(insert(edge, createItems(1))).rejects.toMatchObject({ name: 'EdgeThrottled' });
   });
 
   test('does not charge the budget for writes that were not carried out', async () => {
     const edge = openFaulty({ patienceMilliseconds: 0 });
     proxy.inject(() => ({ kind: 'throttle' }));
-    await expect(edge.identities.insertMany(createItems(5))).rejects.toThrow();
+    await expect(insert(edge, createItems(5))).rejects.toThrow();
     expect(edge.budget.spent().units).toBe(0);
   });
 
   test('charges exactly what the server says, and learns from it what writes cost', async () => {
     const edge = openFaulty();
     proxy.inject((call) => ({ kind: 'reportCapacity', units: 4.5 * (call.body.Statements?.length ?? 0) }));
-    await edge.identities.insertMany(createItems(10));
+    await insert(edge, createItems(10));
     expect(edge.budget.spent().units).toBe(45);
-    for (let round = 0; round < 30; round++) await edge.identities.insertMany(createItems(1));
+    for (let round = 0; round < 30; round++) await insert(edge, createItems(1));
     proxy.inject(undefined);
     const before = edge.budget.spent().units;
-    await edge.identities.insertMany(createItems(10));
+    await insert(edge, createItems(10));
     expect(edge.budget.spent().units - before).toBeCloseTo(45, 0);
   });
 });
@@ -122,14 +130,14 @@ describe('failures', () => {
   ] as const)('a server that %s is asked again', async (_, fault) => {
     const edge = openFaulty();
     proxy.inject(first(2, 'BatchExecuteStatement', fault));
-    expect(await edge.identities.insertMany(createItems(1))).toEqual(['inserted']);
+    expect(await insert(edge, createItems(1))).toEqual(['inserted']);
   });
 
   test('a write whose answer was lost is found to be there already', async () => {
     const edge = openFaulty();
     const [item] = createItems(1);
     proxy.inject(first(1, 'BatchExecuteStatement', { kind: 'loseAnswer' } as const));
-    expect(await edge.identities.insertMany([item!])).toEqual(['exists']);
+    expect(await insert(edge, [item!])).toEqual(['exists']);
     const [other] = createItems(1);
     proxy.inject(first(1, 'PutItem', { kind: 'loseAnswer' } as const));
     expect(await edge.identities.putIfUnchanged(other!, undefined)).toEqual({ changed: other });
@@ -159,7 +167,7 @@ describe('failures', () => {
     const edge = openFaulty();
     proxy.inject(() => ({ kind: 'answer', status: 400, type: 'UnrecognizedClientException' }));
     const before = proxy.calls.length;
-    await expect(edge.identities.insertMany(createItems(1))).rejects.toMatchObject({
+    await expect(insert(edge, createItems(1))).rejects.toMatchObject({
       name: 'EdgeRefused',
       message: expect.stringContaining('check the credentials and the permissions'),
     });
@@ -179,7 +187,7 @@ describe('waiting', () => {
     const edge = openFaulty();
     const before = proxy.calls.length;
     const deadline = { left: () => 0 };
-    await expect(edge.identities.insertMany(createItems(1), { deadline })).rejects.toMatchObject({
+    await expect(insert(edge, createItems(1), { deadline })).rejects.toMatchObject({
       name: 'DeadlinePassed',
     });
     expect(proxy.calls.length).toBe(before);
@@ -190,7 +198,7 @@ describe('waiting', () => {
     const before = proxy.calls.length;
     let asked = 0;
     const deadline = { left: () => (++asked < 3 ? 1000 : -1) };
-    await expect(edge.identities.insertMany(createItems(1), { deadline })).rejects.toMatchObject({
+    await expect(insert(edge, createItems(1), { deadline })).rejects.toMatchObject({
       name: 'DeadlinePassed',
     });
     expect(proxy.calls.length).toBe(before);
@@ -213,7 +221,7 @@ describe('waiting', () => {
         arrived.resolve();
         return fault;
       });
-      const inserting = edge.identities.insertMany(createItems(1), { signal: controller.signal });
+      const inserting = insert(edge, createItems(1), { signal: controller.signal });
       await arrived.promise;
       controller.abort(new Error('stop'));
       await expect(inserting).rejects.toThrow('stop');

@@ -1,10 +1,17 @@
 import { BatchExecuteStatementCommand, type BatchStatementResponse } from '@aws-sdk/client-dynamodb';
+import type { Item } from './document.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
-import type { CostAccount, Item } from './table-cost.ts';
+import type { CostAccount } from './table-cost.ts';
 import { EdgeRefused, EdgeThrottled, EdgeUnreachable, errorKind, WriteRejected } from './table-errors.ts';
 
 /** What became of one item: stored, left alone because its key is taken, or never storable (DynamoDB's own words). */
 export type Outcome = 'inserted' | 'exists' | { readonly rejected: string };
+
+/** An item and its size by DynamoDB's rules; an encoded document is one. */
+export interface SizedItem {
+  readonly item: Item;
+  readonly bytes: number;
+}
 
 /** DynamoDB takes no more statements in one call. */
 export const INSERT_BATCH = 25;
@@ -21,7 +28,7 @@ export const INSERT_BATCH = 25;
 export function createInserter(connection: Connection, account: CostAccount, table: string) {
   const statementText = createStatementCache(table);
 
-  async function insertMany(items: readonly Item[], options: CallOptions = {}): Promise<Outcome[]> {
+  async function insertMany(items: readonly SizedItem[], options: CallOptions = {}): Promise<Outcome[]> {
     if (items.length > INSERT_BATCH) throw new RangeError(`At most ${INSERT_BATCH} items at once`);
     const outcomes = new Array<Outcome>(items.length);
     const started = connection.clock.monotonic();
@@ -50,17 +57,18 @@ export function createInserter(connection: Connection, account: CostAccount, tab
   }
 
   /** One reply per item. */
-  async function send(items: readonly Item[], options: CallOptions): Promise<Reply[]> {
-    const taken = await account.take(items, options.signal);
+  async function send(items: readonly SizedItem[], options: CallOptions): Promise<Reply[]> {
+    const sizes = items.map(({ bytes }) => bytes);
+    const taken = await account.take(sizes, options.signal);
     const command = new BatchExecuteStatementCommand({
-      Statements: items.map((item) => ({ Statement: statementText(item), Parameters: Object.values(item) })),
+      Statements: items.map(({ item }) => ({ Statement: statementText(item), Parameters: Object.values(item) })),
       ReturnConsumedCapacity: 'TOTAL',
     });
     try {
       const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
       const replies = output.Responses ?? [];
-      const written = items.filter((_, index) => replies[index]?.Error === undefined);
-      account.settle(taken, output.ConsumedCapacity, written.length === items.length ? items : []);
+      const allWritten = replies.every((reply) => reply.Error === undefined);
+      account.settle(taken, output.ConsumedCapacity, allWritten ? sizes : []);
       return items.map((_, index) => replies[index] ?? { Error: { Code: 'InternalServerError' } });
     } catch (error) {
       account.refund(taken);

@@ -7,8 +7,10 @@ import {
   QueryCommand,
   type WriteRequest,
 } from '@aws-sdk/client-dynamodb';
+import type { Item } from './document.ts';
+import { itemBytes } from './document-size.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
-import { createCostAccount, type Item } from './table-cost.ts';
+import { createCostAccount } from './table-cost.ts';
 import { EdgeThrottled } from './table-errors.ts';
 
 /** The key of a row of `environments_v2`: Core's environment id as decimal text, and the document's key. */
@@ -110,9 +112,10 @@ export function createOverrideRows(connection: Connection, table: string) {
     options: CallOptions,
     write: () => Promise<Parameters<typeof account.settle>[1]>,
   ): Promise<void> {
-    const taken = await account.take(items, options.signal);
+    const sizes = items.map(itemBytes);
+    const taken = await account.take(sizes, options.signal);
     try {
-      account.settle(taken, await write(), items);
+      account.settle(taken, await write(), sizes);
     } catch (error) {
       account.refund(taken);
       throw error;

@@ -12,6 +12,8 @@ export interface TableFacts {
   readonly provisionedWriteUnits: number | undefined;
   /** Names of the global secondary indexes. */
   readonly indexes: readonly string[];
+  /** Attributes that make an index's key, index by index: an item that lacks one is not in that index. */
+  readonly indexKeys: readonly (readonly string[])[];
   /** About; DynamoDB counts every six hours. */
   readonly items: number;
   readonly bytes: number;
@@ -56,6 +58,9 @@ export async function describeTable(
     status,
     billing: onDemand ? 'OnDemand' : 'Provisioned',
     provisionedWriteUnits: onDemand ? undefined : description.ProvisionedThroughput?.WriteCapacityUnits,
+    indexKeys: (description.GlobalSecondaryIndexes ?? []).map(({ KeySchema = [] }) =>
+      KeySchema.map(({ AttributeName }) => AttributeName ?? ''),
+    ),
     indexes: (description.GlobalSecondaryIndexes ?? []).map(({ IndexName }) => IndexName ?? ''),
     items: description.ItemCount ?? 0,
     bytes: description.TableSizeBytes ?? 0,

@@ -3,7 +3,8 @@ import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type DynamodbAccess, identities, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type EdgeTables, type Item, openEdge } from './table.ts';
+import { itemBytes } from './document-size.ts';
+import { type CallOptions, type EdgeTables, type Item, openEdge } from './table.ts';
 
 let access: DynamodbAccess;
 let tables: TestTables;
@@ -35,6 +36,13 @@ function createItem(attributes: Item = {}): Item & { composite_key: { S: string 
 }
 
 const trait = (key: string, value: Item[string]) => ({ M: { trait_key: { S: key }, trait_value: value } });
+/** As the copy does: with sizes. */
+const insert = (to: EdgeTables, items: readonly Item[], options?: CallOptions) =>
+  to.identities.insertMany(
+    items.map((item) => ({ item, bytes: itemBytes(item) })),
+    options,
+  );
+
 const keyOf = (item: Item) => item['composite_key']?.S ?? '';
 
 describe('describe', () => {
@@ -73,12 +81,12 @@ describe('describe', () => {
 describe('insertMany', () => {
   test('stores absent items, leaves existing ones alone and reports what DynamoDB will never store, each alone', async () => {
     const [existing, fresh] = [createItem(), createItem({ created_date: { S: '2023-05-17T09:30:01+00:00' } })];
-    await edge.identities.insertMany([existing]);
+    await insert(edge, [existing]);
     const changed = { ...existing, identity_traits: { L: [] } };
     const noIdentifier = createItem({ identifier: { S: '' } });
     const longIdentifier = createItem({ identifier: { S: 'x'.repeat(1025) } });
     const tooBig = createItem({ identity_traits: { L: [trait('big', { S: 'x'.repeat(410_000) })] } });
-    const outcomes = await edge.identities.insertMany([changed, noIdentifier, fresh, longIdentifier, tooBig]);
+    const outcomes = await insert(edge, [changed, noIdentifier, fresh, longIdentifier, tooBig]);
     expect(outcomes).toEqual([
       'exists',
       { rejected: expect.stringContaining('empty string value') },
@@ -99,7 +107,7 @@ describe('insertMany', () => {
     const items = Array.from({ length: 25 }, () => createItem());
     items[7] = createItem({ identity_traits: { L: [trait('number', { N: '1'.repeat(39) })] } });
     items[19] = { ...items[3]!, identity_features: { L: [] } };
-    const outcomes = await edge.identities.insertMany(items);
+    const outcomes = await insert(edge, items);
     expect(outcomes[7]).toEqual({ rejected: expect.stringMatching(/38 digits/) });
     expect(outcomes.filter((outcome) => outcome === 'inserted')).toHaveLength(23);
     expect([outcomes[3], outcomes[19]].sort()).toEqual(['exists', 'inserted']);
@@ -107,7 +115,7 @@ describe('insertMany', () => {
 
   test('accounts for what it wrote, at least one unit for the item and each index', async () => {
     const before = edge.budget.spent().units;
-    await edge.identities.insertMany([createItem(), createItem()]);
+    await insert(edge, [createItem(), createItem()]);
     expect(edge.budget.spent().units - before).toBeGreaterThanOrEqual(6);
   });
 });
@@ -122,7 +130,7 @@ describe('conditional writes', () => {
 
   test('put replaces the document that was read, and no other', async () => {
     const item = createItem();
-    await edge.identities.insertMany([item]);
+    await insert(edge, [item]);
     const replacement = { ...item, identity_traits: { L: [] }, django_id: { N: '7' } };
     const reordered = { ...item, identity_traits: { L: [...item['identity_traits']!.L!].reverse() } };
     expect(await edge.identities.putIfUnchanged(replacement, reordered)).toEqual({ changed: item });
@@ -133,7 +141,7 @@ describe('conditional writes', () => {
   test('put does not erase an alias that was set since the document was read', async () => {
     const item = createItem();
     const aliased = { ...item, dashboard_alias: { S: 'somebody' } };
-    await edge.identities.insertMany([aliased]);
+    await insert(edge, [aliased]);
     expect(await edge.identities.putIfUnchanged({ ...item, identity_traits: { L: [] } }, item)).toEqual({
       changed: aliased,
     });
@@ -141,7 +149,7 @@ describe('conditional writes', () => {
 
   test('update changes the named attributes and keeps what others wrote meanwhile', async () => {
     const item = createItem({ system_traits: { M: { cohort: { BOOL: true } } } });
-    await edge.identities.insertMany([{ ...item, dashboard_alias: { S: 'written meanwhile' } }]);
+    await insert(edge, [{ ...item, dashboard_alias: { S: 'written meanwhile' } }]);
     const change = { set: { identity_traits: { L: [] } }, remove: ['system_traits'] };
     const expected = { identity_traits: item['identity_traits'], django_id: undefined };
     expect(await edge.identities.updateIfUnchanged(keyOf(item), change, expected)).toBe('written');
@@ -155,7 +163,7 @@ describe('conditional writes', () => {
 
   test('update writes nothing when a list that was read has changed, or the document has gone', async () => {
     const item = createItem();
-    await edge.identities.insertMany([item]);
+    await insert(edge, [item]);
     const change = { set: { identity_traits: { L: [] } } };
     const stale = { identity_traits: { L: [trait('plan', { S: 'silver' })] } };
     expect(await edge.identities.updateIfUnchanged(keyOf(item), change, stale)).toEqual({ changed: item });
@@ -165,7 +173,7 @@ describe('conditional writes', () => {
 
   test('numbers are compared by value', async () => {
     const item = createItem({ identity_traits: { L: [trait('score', { N: '10.0' })] } });
-    await edge.identities.insertMany([item]);
+    await insert(edge, [item]);
     const read = { identity_traits: { L: [trait('score', { N: '1E1' })] } };
     expect(await edge.identities.updateIfUnchanged(keyOf(item), { set: { django_id: { N: '1' } } }, read)).toBe(
       'written',
@@ -174,7 +182,7 @@ describe('conditional writes', () => {
 
   test('delete removes the document that was read, and no other', async () => {
     const item = createItem();
-    await edge.identities.insertMany([item]);
+    await insert(edge, [item]);
     const other = { ...item, identity_traits: { L: [] } };
     expect(await edge.identities.deleteIfUnchanged(other)).toEqual({ changed: item });
     expect(await edge.identities.deleteIfUnchanged(item)).toBe('written');
@@ -194,7 +202,7 @@ test('getMany reads more documents than one call can return', async () => {
   const items = Array.from({ length: 150 }, () =>
     createItem({ identity_traits: { L: [trait('large', { S: 'x'.repeat(150_000) })] } }),
   );
-  for (let from = 0; from < items.length; from += 25) await edge.identities.insertMany(items.slice(from, from + 25));
+  for (let from = 0; from < items.length; from += 25) await insert(edge, items.slice(from, from + 25));
   const found = await edge.identities.getMany([...items.map(keyOf), 'key_nobody', keyOf(items[0]!)]);
   expect(new Set(found.keys())).toEqual(new Set(items.map(keyOf)));
 });

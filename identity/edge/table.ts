@@ -5,9 +5,9 @@ import { createInserter } from './table-insert.ts';
 import { createOverrideRows } from './table-override-rows.ts';
 import { describeTable, IDENTITIES_KEY, OVERRIDE_ROWS_KEY, type TableFacts } from './table-schema.ts';
 
+export type { Item } from './document.ts';
 export type { WriteBudget } from './rate.ts';
 export type { CallOptions, EdgeOptions } from './table-connection.ts';
-export type { Item } from './table-cost.ts';
 export type { WriteResult } from './table-documents.ts';
 export {
   DeadlinePassed,
@@ -20,7 +20,7 @@ export {
   WrongTable,
 } from './table-errors.ts';
 export type { Deadline } from './table-http.ts';
-export { INSERT_BATCH, type Outcome } from './table-insert.ts';
+export { INSERT_BATCH, type Outcome, type SizedItem } from './table-insert.ts';
 export type { OverrideRowKey } from './table-override-rows.ts';
 export type { TableFacts } from './table-schema.ts';
 
