@@ -36,7 +36,7 @@ export function asCoreError(cause: unknown, database: string): unknown {
   if (!(cause instanceof Error) || cause instanceof CoreError) return cause;
   const code = codeOf(cause);
   const said = `(${code === undefined ? '' : `${code}: `}${cause.message})`;
-  if (/timeout exceeded when trying to connect|timeout expired/.test(cause.message)) {
+  if (/timeout exceeded when trying to connect|connection timeout/.test(cause.message)) {
     return new CoreTimeout(`${database} did not accept a connection in time; is it reachable, or out of connections?`, {
       cause,
     });

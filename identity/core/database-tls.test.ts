@@ -1,0 +1,117 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSecureContext, TLSSocket } from 'node:tls';
+import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openCore } from './database.ts';
+import type { CoreSettings } from './database-url.ts';
+import { CoreRefused } from './errors.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'core-tls-'));
+const path = (name: string) => join(folder, name);
+const sockets = new Set<Socket>();
+let database: TestDatabase;
+let server: Server;
+let clientName: string | undefined;
+
+beforeAll(async () => {
+  certificate('ca', 'Test authority');
+  certificate('server', 'db.test', 'ca');
+  certificate('client', 'edge-migration', 'ca');
+  certificate('stranger', 'Another authority');
+  database = await createDatabase();
+  server = await startTlsServer(new URL(database.url));
+});
+
+afterAll(async () => {
+  for (const socket of sockets) socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+  await database.drop();
+  rmSync(folder, { recursive: true });
+});
+
+test('sslmode=require encrypts and trusts any certificate', async () => {
+  expect(await read({}, 'require')).toBe(1);
+});
+
+test('a CA file makes us verify: the right authority and the right name are taken', async () => {
+  expect(await read({ databaseCaFile: path('ca.pem') })).toBe(1);
+  expect(await read({ databaseCaFile: path('ca.pem') }, 'require')).toBe(1);
+});
+
+test('a certificate of another authority is refused', async () => {
+  await expect(read({ databaseCaFile: path('stranger.pem') })).rejects.toThrow(CoreRefused);
+  await expect(read({}, 'verify-full')).rejects.toThrow(CoreRefused);
+});
+
+test('a certificate for another host is refused, unless only the authority is to be verified', async () => {
+  await expect(read({ databaseCaFile: path('ca.pem') }, undefined, '127.0.0.1')).rejects.toThrow(CoreRefused);
+  expect(await read({ databaseCaFile: path('ca.pem') }, 'verify-ca', '127.0.0.1')).toBe(1);
+});
+
+test('the client certificate is presented', async () => {
+  const client = { databaseCertificateFile: path('client.pem'), databaseKeyFile: path('client.key') };
+  expect(await read({ databaseCaFile: path('ca.pem'), ...client })).toBe(1);
+  expect(clientName).toBe('edge-migration');
+});
+
+async function read(settings: Omit<CoreSettings, 'databaseUrl'>, mode?: string, host = 'localhost'): Promise<unknown> {
+  const url = new URL(database.url);
+  url.hostname = host;
+  url.port = String((server.address() as AddressInfo).port);
+  if (mode !== undefined) url.searchParams.set('sslmode', mode);
+  const core = openCore({ databaseUrl: url.href, ...settings }, { maxConnections: 1 });
+  try {
+    return await core.read(async (query) => (await query<{ one: number }>('SELECT 1 AS one'))[0]?.one);
+  } finally {
+    await core.close();
+  }
+}
+
+/** Postgres's handshake in front of the shared server, which has no TLS: the client asks, we answer S, then TLS. */
+async function startTlsServer(target: URL): Promise<Server> {
+  const started = createServer((socket) => {
+    keep(socket);
+    socket.once('data', () => {
+      socket.write('S');
+      const secure = keep(
+        new TLSSocket(socket, {
+          isServer: true,
+          requestCert: true,
+          rejectUnauthorized: false,
+          secureContext: createSecureContext({
+            cert: readFileSync(path('server.pem')),
+            key: readFileSync(path('server.key')),
+            ca: readFileSync(path('ca.pem')),
+          }),
+        }),
+      );
+      secure.once('secure', () => {
+        const name = (secure as TLSSocket).getPeerCertificate().subject?.CN;
+        clientName = Array.isArray(name) ? name[0] : name;
+      });
+      const upstream = keep(connect(Number(target.port), target.hostname));
+      secure.pipe(upstream).pipe(secure);
+    });
+  });
+  await new Promise<void>((resolve) => started.listen(0, '::', resolve));
+  return started;
+}
+
+function keep(socket: Socket): Socket {
+  sockets.add(socket);
+  return socket.on('error', () => {});
+}
+
+/** Self-signed, or signed by `authority`, valid for localhost. */
+function certificate(name: string, commonName: string, authority?: string): void {
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', path(`${name}.key`)];
+  const signer = authority === undefined ? [] : ['-CA', path(`${authority}.pem`), '-CAkey', path(`${authority}.key`)];
+  const subject = ['-subj', `/CN=${commonName}`, '-addext', 'subjectAltName=DNS:localhost', '-days', '2'];
+  execFileSync('openssl', ['req', '-x509', ...key, ...signer, ...subject, '-out', path(`${name}.pem`)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+}
