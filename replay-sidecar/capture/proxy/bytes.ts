@@ -1,0 +1,59 @@
+const EMPTY = Buffer.alloc(0);
+
+/**
+ * Bytes that arrived and are not used yet. One big piece is kept as it came; many small ones are copied together with
+ * spare room, so a peer that sends single bytes costs O(1) each, in time and in memory.
+ */
+export class Bytes {
+  private buffer: Buffer = EMPTY;
+  private start = 0;
+  private end = 0;
+  /** Whether `buffer` was allocated here; one that came from a socket has no room and may be shared. */
+  private owned = false;
+
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  append(piece: Buffer): void {
+    if (this.start === this.end) {
+      this.buffer = piece;
+      this.start = 0;
+      this.end = piece.length;
+      this.owned = false;
+      return;
+    }
+    if (!this.owned || this.end + piece.length > this.buffer.length) this.grow(piece.length);
+    piece.copy(this.buffer, this.end);
+    this.end += piece.length;
+  }
+
+  /** All bytes, not copied; valid until the next `append`. */
+  view(): Buffer {
+    return this.start === 0 && this.end === this.buffer.length
+      ? this.buffer
+      : this.buffer.subarray(this.start, this.end);
+  }
+
+  consume(count: number): void {
+    this.start += count;
+    if (this.start === this.end) this.clear();
+  }
+
+  clear(): void {
+    this.buffer = EMPTY;
+    this.start = 0;
+    this.end = 0;
+    this.owned = false;
+  }
+
+  private grow(extra: number): void {
+    const length = this.length;
+    const larger = Buffer.allocUnsafeSlow(Math.max(4096, 2 * (length + extra)));
+    this.buffer.copy(larger, 0, this.start, this.end);
+    this.buffer = larger;
+    this.start = 0;
+    this.end = length;
+    this.owned = true;
+  }
+}

@@ -1,0 +1,194 @@
+import { Bytes } from './bytes.ts';
+import type { Deadlines } from './deadlines.ts';
+import type { BodyExtent, CallUpstream, Capture, CaptureHook, CaptureStage, Outcome, RequestHead } from './hook.ts';
+import type { Limits } from './limits.ts';
+import type { Counters } from './metrics.ts';
+
+export interface CaptureContext {
+  readonly hook: CaptureHook;
+  readonly call: CallUpstream;
+  readonly deadlines: Deadlines;
+  readonly limits: Limits;
+  readonly counters: Counters;
+  readonly budget: Budget;
+}
+
+/** Bytes of captured bodies in memory now, over all requests. */
+export interface Budget {
+  used: number;
+}
+
+/** A stage of the capture took longer than its bound, and the request went on without it. */
+export class CaptureTimeoutError extends Error {
+  override readonly name = 'CaptureTimeoutError';
+}
+
+/** Asks the hook; an error there is the hook's loss, never the request's. */
+export function beginCapture(context: CaptureContext, head: RequestHead): CapturedRequest | undefined {
+  try {
+    const capture = context.hook.begin(head);
+    return capture === undefined ? undefined : new CapturedRequest(context, head, capture);
+  } catch (error) {
+    reportMissed(context, head, 'begin', error);
+    return undefined;
+  }
+}
+
+function reportMissed(context: CaptureContext, head: RequestHead, stage: CaptureStage, error: unknown): void {
+  context.counters.captureErrors[stage] += 1;
+  try {
+    context.hook.missed(head, stage, error);
+  } catch {
+    context.counters.captureErrors[stage] += 1;
+  }
+}
+
+/** A {@link Capture} that cannot throw, cannot hang, and is finished exactly once. */
+export class CapturedRequest {
+  /** The intent was asked for; at most once. */
+  intended = false;
+  private finished = false;
+  private readonly context: CaptureContext;
+  private readonly head: RequestHead;
+  private readonly capture: Capture;
+  private readonly requestBody: CapturedBody;
+  private readonly responseBody: CapturedBody;
+
+  constructor(context: CaptureContext, head: RequestHead, capture: Capture) {
+    this.context = context;
+    this.head = head;
+    this.capture = capture;
+    this.requestBody = new CapturedBody(context);
+    this.responseBody = new CapturedBody(context);
+  }
+
+  get needsBody(): boolean {
+    return this.capture.needsBody;
+  }
+
+  get needsResponseBody(): boolean {
+    return this.capture.needsResponseBody;
+  }
+
+  readonly collectRequest = (data: Buffer): void => this.requestBody.collect(data);
+  readonly collectResponse = (data: Buffer): void => this.responseBody.collect(data);
+
+  /** Calls `done` when the capture is prepared, at once when there is nothing to prepare. */
+  prepare(done: () => void): void {
+    const { capture, context } = this;
+    if (capture.prepare === undefined) {
+      done();
+      return;
+    }
+    this.bounded('prepare', context.limits.prepareMillis, () => capture.prepare?.(context.call), done);
+  }
+
+  /** Calls `done` when the request's end may be forwarded, at once when the intent is synchronous. */
+  intent(extent: BodyExtent, done: () => void): void {
+    this.intended = true;
+    const { tooLarge } = this.requestBody;
+    const body = this.needsBody ? this.requestBody.take() : undefined;
+    const actual = tooLarge ? 'tooLarge' : extent;
+    this.bounded(
+      'intent',
+      this.context.limits.intentMillis,
+      () => this.capture.intent(body, actual),
+      () => {
+        this.requestBody.release();
+        done();
+      },
+    );
+  }
+
+  /** `forwarded`: some of the request reached the API, so an intent is due even when its end never came. */
+  finish(outcome: Outcome, forwarded: boolean): void {
+    if (this.finished) return;
+    this.finished = true;
+    if (forwarded && !this.intended) this.intent('cutShort', () => {});
+    try {
+      this.capture.finish(outcome);
+    } catch (error) {
+      reportMissed(this.context, this.head, 'finish', error);
+    }
+    this.requestBody.release();
+    this.responseBody.release();
+  }
+
+  responded(status: number, fields: RequestHead['fields'], complete: boolean): void {
+    const truncated = this.needsResponseBody && (!complete || this.responseBody.tooLarge);
+    const body = this.needsResponseBody ? this.responseBody.take() : undefined;
+    this.finish({ kind: 'responded', status, fields, body, truncated }, true);
+  }
+
+  private bounded(
+    stage: CaptureStage,
+    milliseconds: number,
+    run: () => Promise<void> | undefined | void,
+    done: () => void,
+  ) {
+    let waiting: Promise<void> | undefined | void;
+    try {
+      waiting = run();
+    } catch (error) {
+      reportMissed(this.context, this.head, stage, error);
+    }
+    if (waiting === undefined) return done();
+    let open = true;
+    const settle = () => {
+      if (!open) return false;
+      open = false;
+      deadline.cancel();
+      return true;
+    };
+    const fail = (error: unknown) => {
+      if (!settle()) return;
+      reportMissed(this.context, this.head, stage, error);
+      done();
+    };
+    const deadline = this.context.deadlines.set(milliseconds, () =>
+      fail(new CaptureTimeoutError(`The capture's ${stage} took longer than ${milliseconds} ms`)),
+    );
+    waiting.then(() => {
+      if (settle()) done();
+    }, fail);
+  }
+}
+
+/** A body as far as the limits let it be kept. */
+class CapturedBody {
+  tooLarge = false;
+  private readonly bytes = new Bytes();
+  private readonly context: CaptureContext;
+  private reserved = 0;
+
+  constructor(context: CaptureContext) {
+    this.context = context;
+  }
+
+  collect(data: Buffer): void {
+    if (this.tooLarge) return;
+    const { limits, budget, counters } = this.context;
+    if (
+      this.reserved + data.length > limits.capturedBodyBytes ||
+      budget.used + data.length > limits.capturedTotalBytes
+    ) {
+      this.tooLarge = true;
+      counters.bodies.tooLarge += 1;
+      this.release();
+      return;
+    }
+    this.reserved += data.length;
+    budget.used += data.length;
+    this.bytes.append(data);
+  }
+
+  take(): Buffer | undefined {
+    return this.tooLarge ? undefined : this.bytes.view();
+  }
+
+  release(): void {
+    this.context.budget.used -= this.reserved;
+    this.reserved = 0;
+    this.bytes.clear();
+  }
+}

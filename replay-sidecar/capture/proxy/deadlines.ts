@@ -1,0 +1,87 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+
+export interface Deadline {
+  cancel(): void;
+}
+
+export interface Deadlines {
+  /** Calls `expire` once, `milliseconds` from now or up to one tick later, unless cancelled before. */
+  set(milliseconds: number, expire: () => void): Deadline;
+  /** Forgets all. */
+  stop(): void;
+}
+
+const TICK_MILLIS = 25;
+
+/**
+ * Deadlines that nearly never expire, at a cost of a fraction of a microsecond each: all of one length stand in one
+ * queue in order of expiry, and one tick looks at the heads of the queues.
+ */
+export function createDeadlines(clock: Clock): Deadlines {
+  const queues = new Map<number, Set<Entry>>();
+  const stopping = new AbortController();
+  let ticking = false;
+
+  async function tick(): Promise<void> {
+    while (!stopping.signal.aborted && queues.size > 0) {
+      await clock.sleep(TICK_MILLIS, stopping.signal);
+      const now = clock.monotonic();
+      for (const [length, queue] of queues) {
+        for (const entry of queue) {
+          if (entry.at > now) break;
+          queue.delete(entry);
+          entry.expire();
+        }
+        if (queue.size === 0) queues.delete(length);
+      }
+    }
+  }
+
+  function startTicking(): void {
+    if (ticking || stopping.signal.aborted) return;
+    ticking = true;
+    tick().then(
+      () => {
+        ticking = false;
+        if (queues.size > 0) startTicking();
+      },
+      (error: unknown) => {
+        if (!stopping.signal.aborted) throw error;
+      },
+    );
+  }
+
+  return {
+    set(milliseconds, expire) {
+      let queue = queues.get(milliseconds);
+      if (queue === undefined) {
+        queue = new Set();
+        queues.set(milliseconds, queue);
+      }
+      const entry = new Entry(queue, clock.monotonic() + milliseconds, expire);
+      queue.add(entry);
+      startTicking();
+      return entry;
+    },
+    stop() {
+      stopping.abort();
+      queues.clear();
+    },
+  };
+}
+
+class Entry implements Deadline {
+  readonly at: number;
+  readonly expire: () => void;
+  private readonly queue: Set<Entry>;
+
+  constructor(queue: Set<Entry>, at: number, expire: () => void) {
+    this.queue = queue;
+    this.at = at;
+    this.expire = expire;
+  }
+
+  cancel(): void {
+    this.queue.delete(this);
+  }
+}

@@ -1,0 +1,207 @@
+import type { Head, HeadLine, ParsedRequest, ParsedResponse } from './head.ts';
+
+/**
+ * What the proxy does to `X-Forwarded-For`, `-Proto` and `-Host`. `off`: nothing, the API sees what the client sent.
+ * `append`: for a proxy behind trusted ones. `replace`: for a proxy that faces the clients itself.
+ */
+export type ForwardedPolicy = 'off' | 'append' | 'replace';
+
+export interface ForwardedRequest {
+  /** The head to send, ending in the empty line. */
+  readonly text: string;
+  /** The client's fields that the API gets. */
+  readonly fields: readonly HeadLine[];
+  /** The client wants its connection kept. */
+  readonly keepAlive: boolean;
+  /** The client asked for another protocol, and the API may agree. */
+  readonly upgrade: boolean;
+  /** Names that the client declared to be for this hop only. */
+  readonly nominated: ReadonlySet<string> | undefined;
+}
+
+/** A piece of a head's text and what comes instead; in the order of the text. */
+interface Edit {
+  readonly line: Pick<HeadLine, 'start' | 'end'>;
+  readonly replacement: string;
+}
+
+/** Removed even when `Connection` does not name them, unless listed among the options that we speak ourselves. */
+const HOP_BY_HOP = new Set(['keep-alive', 'proxy-connection', 'te', 'upgrade']);
+/** Naming these in `Connection` must not remove them: they say where the message ends and whom it is for. */
+const NEVER_NOMINATED = new Set(['content-length', 'transfer-encoding', 'host', 'connection']);
+const FORWARDED = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded']);
+
+/**
+ * The request as the API gets it (RFC 9110, section 7.6.1): every line as the client sent it, without the fields meant
+ * for this hop. An option that we would send ourselves (`keep-alive`, an upgrade, `TE: trailers`) leaves its line as it is.
+ */
+export function forwardRequest(
+  request: ParsedRequest,
+  policy: ForwardedPolicy,
+  clientAddress: string,
+): ForwardedRequest {
+  const options = connectionOptions(request);
+  const keepAlive = request.version === '1.1' ? !options.has('close') : options.has('keep-alive');
+  const upgrade = request.version === '1.1' && options.has('upgrade') && mayUpgrade(request);
+  if (policy === 'off' && isOnly(options, 'keep-alive') && !hasHopByHop(request)) {
+    return { text: request.text, fields: request.fields, keepAlive, upgrade: false, nominated: undefined };
+  }
+  const kept = new Set<string>();
+  if (options.has('keep-alive')) kept.add('keep-alive');
+  if (upgrade) kept.add('upgrade');
+  if (options.has('te') && speaksTrailersOnly(request)) kept.add('te');
+  const edits = [...hopByHopEdits(request, options, kept), ...forwardedEdits(request, policy, clientAddress)];
+  const added = forwardedLines(request, policy, clientAddress);
+  const removed = new Set(edits.filter((edit) => edit.replacement === '').map((edit) => edit.line));
+  return {
+    text: edited(request, edits, added),
+    fields: request.fields.filter((field) => !removed.has(field)),
+    keepAlive,
+    upgrade,
+    nominated: nominatedBy(options),
+  };
+}
+
+/** The response's head as the client gets it; `persist`: the client's connection stays open behind it. */
+export function forwardResponse(
+  response: ParsedResponse,
+  persist: boolean,
+  request: Pick<ParsedRequest, 'version'>,
+  untilClose: boolean,
+): string {
+  const options = connectionOptions(response);
+  const own = persist ? 'keep-alive' : 'close';
+  if (options.size === 0) {
+    if (hasHopByHop(response)) return edited(response, hopByHopEdits(response, options, options), impliedOption());
+    const implied = impliedOption();
+    return implied === '' ? response.text : edited(response, [], implied);
+  }
+  if (isOnly(options, own) && !hasHopByHop(response)) return response.text;
+  const kept = new Set([own]);
+  if (options.has('upgrade')) kept.add('upgrade');
+  return edited(response, hopByHopEdits(response, options, kept), '');
+
+  /** Says what both sides would not conclude from the versions and the framing alone. */
+  function impliedOption(): string {
+    const persistsByDefault = request.version === '1.1' && response.version === '1.1';
+    if (persist) return persistsByDefault ? '' : 'Connection: keep-alive\r\n';
+    return untilClose || response.version === '1.0' ? '' : 'Connection: close\r\n';
+  }
+}
+
+/** Whether the sender of this response keeps its connection open. */
+export function keepsAlive(response: ParsedResponse): boolean {
+  const options = connectionOptions(response);
+  return response.version === '1.1' ? !options.has('close') : options.has('keep-alive');
+}
+
+/** Names in the response's `Connection` field that are no options of ours. */
+export function nominatedFields(head: Head): ReadonlySet<string> | undefined {
+  return nominatedBy(connectionOptions(head));
+}
+
+const NO_OPTIONS: ReadonlySet<string> = new Set();
+const KEEP_ALIVE: ReadonlySet<string> = new Set(['keep-alive']);
+const CLOSE: ReadonlySet<string> = new Set(['close']);
+
+function connectionOptions(head: Head): ReadonlySet<string> {
+  let options: Set<string> | undefined;
+  let common: ReadonlySet<string> | undefined;
+  for (const field of head.fields) {
+    if (field.lower !== 'connection') continue;
+    if (options === undefined && common === undefined) {
+      // Nearly every message says just one of these.
+      if (field.value === 'keep-alive') common = KEEP_ALIVE;
+      else if (field.value === 'close') common = CLOSE;
+      if (common !== undefined) continue;
+    }
+    options ??= new Set(common);
+    for (const option of field.value.split(',')) options.add(option.trim().toLowerCase());
+  }
+  options?.delete('');
+  return options ?? common ?? NO_OPTIONS;
+}
+
+function isOnly(options: ReadonlySet<string>, option: string): boolean {
+  return options.size === 0 || (options.size === 1 && options.has(option));
+}
+
+function hasHopByHop(head: Head): boolean {
+  for (const field of head.fields) if (HOP_BY_HOP.has(field.lower)) return true;
+  return false;
+}
+
+function nominatedBy(options: ReadonlySet<string>): ReadonlySet<string> | undefined {
+  if (options === NO_OPTIONS || options === KEEP_ALIVE || options === CLOSE) return undefined;
+  const nominated = [...options].filter((option) => option !== 'close' && !NEVER_NOMINATED.has(option));
+  return nominated.length === 0 ? undefined : new Set(nominated);
+}
+
+/** h2c would carry any number of requests past the parser. */
+function mayUpgrade(request: ParsedRequest): boolean {
+  const protocols = request.fields
+    .filter((field) => field.lower === 'upgrade')
+    .flatMap(({ value }) => value.split(','));
+  return protocols.length > 0 && protocols.every((protocol) => !/^\s*h2c\b/i.test(protocol));
+}
+
+function speaksTrailersOnly(request: ParsedRequest): boolean {
+  return request.fields.every((field) => field.lower !== 'te' || field.value.toLowerCase() === 'trailers');
+}
+
+/** `kept`: the options of the next hop; a `Connection` line that says just these stays as it is. */
+function hopByHopEdits(head: Head, options: ReadonlySet<string>, kept: ReadonlySet<string>): Edit[] {
+  const edits: Edit[] = [];
+  const unchanged = kept.size === options.size && [...kept].every((option) => options.has(option));
+  let stated = false;
+  for (const line of head.fields) {
+    if (line.lower === 'connection') {
+      if (unchanged) continue;
+      const replacement = stated || kept.size === 0 ? '' : `${line.name}: ${[...kept].join(', ')}\r\n`;
+      stated = true;
+      edits.push({ line, replacement });
+    } else if (!kept.has(line.lower) && isForThisHop(line.lower, options)) {
+      edits.push({ line, replacement: '' });
+    }
+  }
+  return edits;
+}
+
+function isForThisHop(lower: string, options: ReadonlySet<string>): boolean {
+  return HOP_BY_HOP.has(lower) || (options.has(lower) && !NEVER_NOMINATED.has(lower));
+}
+
+function forwardedEdits(request: ParsedRequest, policy: ForwardedPolicy, clientAddress: string): Edit[] {
+  if (policy === 'off') return [];
+  if (policy === 'append') {
+    const line = request.fields.findLast((field) => field.lower === 'x-forwarded-for');
+    return line === undefined ? [] : [{ line, replacement: `${line.name}: ${line.value}, ${clientAddress}\r\n` }];
+  }
+  // Servers that turn names into CGI variables cannot tell `-` from `_`.
+  return request.fields
+    .filter((field) => FORWARDED.has(field.lower.replaceAll('_', '-')))
+    .map((line) => ({ line, replacement: '' }));
+}
+
+function forwardedLines(request: ParsedRequest, policy: ForwardedPolicy, clientAddress: string): string {
+  if (policy === 'off') return '';
+  const present = (lower: string) => policy === 'append' && request.fields.some((field) => field.lower === lower);
+  const host = request.fields.find((field) => field.lower === 'host')?.value;
+  let lines = present('x-forwarded-for') ? '' : `X-Forwarded-For: ${clientAddress}\r\n`;
+  if (!present('x-forwarded-proto')) lines += 'X-Forwarded-Proto: http\r\n';
+  if (!present('x-forwarded-host') && host !== undefined) lines += `X-Forwarded-Host: ${host}\r\n`;
+  return lines;
+}
+
+/** The head with the edits applied and the `added` lines in front of the empty line. */
+function edited(head: Head, edits: readonly Edit[], added: string): string {
+  const inOrder = [...edits].sort((a, b) => a.line.start - b.line.start);
+  let text = '';
+  let from = 0;
+  for (const { line, replacement } of inOrder) {
+    if (line.start < from) continue;
+    text += head.text.slice(from, line.start) + replacement;
+    from = line.end;
+  }
+  return `${text}${head.text.slice(from, -2)}${added}\r\n`;
+}

@@ -1,0 +1,43 @@
+/** Sizes in bytes, times in milliseconds. */
+export interface Limits {
+  /** Head of one message. Above everything gunicorn takes (4094 + 100 x 8190), so that the API decides, not we. */
+  readonly headBytes: number;
+  /** One captured body; beyond it the capture is told `tooLarge` and the bytes still pass. */
+  readonly capturedBodyBytes: number;
+  /** All captured bodies together; beyond it the next one is `tooLarge`. */
+  readonly capturedTotalBytes: number;
+  /** Body that an own request to the API may have in its answer. */
+  readonly callBodyBytes: number;
+  readonly prepareMillis: number;
+  readonly intentMillis: number;
+  readonly callMillis: number;
+  readonly connectMillis: number;
+  /** How long a refused connection is tried again. */
+  readonly refusedMillis: number;
+  /** A connection to the API idle for longer is not used again. Must be well below the API's own keep-alive. */
+  readonly idleUpstreamMillis: number;
+  readonly idleUpstreamConnections: number;
+  /** A client that sends nothing for so long between requests is disconnected. Above the idle time of load balancers. */
+  readonly idleClientMillis: number;
+  /** How long a captured request whose client went away is carried on: the API's request timeout. */
+  readonly carryMillis: number;
+  /** How long a client may go on sending after its last response before its connection is cut. */
+  readonly lingerMillis: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  headBytes: 1024 * 1024,
+  capturedBodyBytes: 16 * 1024 * 1024,
+  capturedTotalBytes: 64 * 1024 * 1024,
+  callBodyBytes: 1024 * 1024,
+  prepareMillis: 5_000,
+  intentMillis: 250,
+  callMillis: 4_000,
+  connectMillis: 5_000,
+  refusedMillis: 500,
+  idleUpstreamMillis: 1_000,
+  idleUpstreamConnections: 16,
+  idleClientMillis: 75_000,
+  carryMillis: 60_000,
+  lingerMillis: 2_000,
+};

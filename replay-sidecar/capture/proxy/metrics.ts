@@ -1,0 +1,77 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { CaptureStage } from './hook.ts';
+
+/**
+ * How an exchange ended. `badGateway`: no connection to the API, or an answer that is not HTTP. `upstreamLost`: the API
+ * broke off. `clientGone`: the client went away first.
+ */
+export type RequestOutcome =
+  | 'passed'
+  | 'captured'
+  | 'upgraded'
+  | 'badGateway'
+  | 'upstreamLost'
+  | 'clientGone'
+  | 'stopped';
+
+/** Plain numbers: the hot path adds, only a scrape reads. */
+export interface Counters {
+  readonly requests: Record<RequestOutcome, number>;
+  /** By {@link FramingReason}. */
+  readonly refused: Record<string, number>;
+  /** Requests sent again: the idle connection was already `stale`, or the API `refused` the connection. */
+  readonly resends: Record<'stale' | 'refused', number>;
+  readonly captureErrors: Record<CaptureStage, number>;
+  readonly connections: Record<'opened', number>;
+  readonly bodies: Record<'tooLarge', number>;
+}
+
+export interface ConnectionCounts {
+  readonly clients: number;
+  readonly upstreamBusy: number;
+  readonly upstreamIdle: number;
+}
+
+const PREFIX = 'edge_migration_proxy_';
+
+/** Registers the proxy's metrics; `connections` is asked at each scrape. */
+export function createCounters(registry: Registry, connections: () => ConnectionCounts): Counters {
+  const counters: Counters = {
+    requests: { passed: 0, captured: 0, upgraded: 0, badGateway: 0, upstreamLost: 0, clientGone: 0, stopped: 0 },
+    refused: {},
+    resends: { stale: 0, refused: 0 },
+    captureErrors: { begin: 0, prepare: 0, intent: 0, finish: 0 },
+    connections: { opened: 0 },
+    bodies: { tooLarge: 0 },
+  };
+  const expose = (name: string, help: string, label: string, values: Record<string, number>) =>
+    new Counter({
+      name: `${PREFIX}${name}_total`,
+      help,
+      labelNames: [label],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of Object.entries(values)) this.inc({ [label]: value }, count);
+      },
+    });
+  expose('requests', 'Requests forwarded to the Core API, by how they ended', 'outcome', counters.requests);
+  expose('refused', 'Messages refused because their framing is ambiguous', 'reason', counters.refused);
+  expose('resends', 'Requests sent again because the API cannot have seen them', 'reason', counters.resends);
+  expose('capture_errors', 'Requests that passed although capturing them failed', 'stage', counters.captureErrors);
+  expose('upstream_connections', 'Connections to the Core API', 'event', counters.connections);
+  expose('captured_bodies', 'Bodies that could not be captured', 'reason', counters.bodies);
+  new Gauge({
+    name: `${PREFIX}open_connections`,
+    help: 'Connections open now',
+    labelNames: ['side'],
+    registers: [registry],
+    collect() {
+      const { clients, upstreamBusy, upstreamIdle } = connections();
+      this.set({ side: 'client' }, clients);
+      this.set({ side: 'upstream_busy' }, upstreamBusy);
+      this.set({ side: 'upstream_idle' }, upstreamIdle);
+    },
+  });
+  return counters;
+}

@@ -1,0 +1,124 @@
+import { type AddressInfo, createServer } from 'node:net';
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { Registry } from 'prom-client';
+import { createCall } from './call.ts';
+import { ClientConnection } from './client.ts';
+import type { ProxyContext } from './context.ts';
+import { createDeadlines } from './deadlines.ts';
+import type { ForwardedPolicy } from './forwarding.ts';
+import type { CallUpstream, CaptureHook } from './hook.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { type ConnectionCounts, createCounters } from './metrics.ts';
+import { createUpstreamPool, type UpstreamAddress } from './upstream.ts';
+
+export interface ProxyOptions {
+  readonly upstream: UpstreamAddress;
+  readonly capture: CaptureHook;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Where the proxy's metrics are registered. */
+  readonly metrics: Registry;
+  readonly limits?: Partial<Limits>;
+  /** `off` by default. */
+  readonly forwarded?: ForwardedPolicy;
+}
+
+export interface Proxy {
+  /** @returns the address bound; port 0 takes a free one */
+  listen(address: { readonly host: string; readonly port: number }): Promise<AddressInfo>;
+  readonly callUpstream: CallUpstream;
+  readonly connections: ConnectionCounts;
+  /**
+   * Accepts no more, lets requests under way end for at most `graceMillis`, then cuts the rest. Captures are all
+   * finished when it resolves.
+   */
+  stop(graceMillis: number): Promise<void>;
+}
+
+/**
+ * A transparent HTTP/1.1 reverse proxy in front of the Core API: bytes in, bytes out, with the hook looking on.
+ *
+ * It reads sockets itself instead of using `node:http`, because that one gives back neither the bytes of a head (folded
+ * white space, the case of `chunked`, extensions of chunks) nor a half-closed connection, and costs twice the CPU and
+ * memory. What it refuses is listed in framing-error.ts, what it changes in forwarding.ts, what it sends twice in
+ * exchange.ts.
+ */
+export function createProxy(options: ProxyOptions): Proxy {
+  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const deadlines = createDeadlines(options.clock);
+  const clients = new Set<ClientConnection>();
+  const connections: ConnectionCounts = {
+    get clients() {
+      return clients.size;
+    },
+    get upstreamBusy() {
+      return pool.busy;
+    },
+    get upstreamIdle() {
+      return pool.idle;
+    },
+  };
+  const counters = createCounters(options.metrics, () => connections);
+  const pool = createUpstreamPool(options.upstream, deadlines, limits, counters);
+  const callUpstream = createCall(pool, deadlines, limits);
+  const context: ProxyContext = {
+    pool,
+    deadlines,
+    limits,
+    counters,
+    capture: { hook: options.capture, call: callUpstream, deadlines, limits, counters, budget: { used: 0 } },
+    forwarded: options.forwarded ?? 'off',
+    onUpstream: createReachability(options.logger),
+  };
+  let onEmpty: (() => void) | undefined;
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const client = new ClientConnection(context, socket, () => {
+      clients.delete(client);
+      if (clients.size === 0) onEmpty?.();
+    });
+    clients.add(client);
+  });
+
+  return {
+    callUpstream,
+    connections,
+    listen: (address) =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(address, () => {
+          server.off('error', reject);
+          const bound = server.address() as AddressInfo;
+          options.logger.info(
+            { address: bound.address, port: bound.port, upstream: options.upstream },
+            'proxy listening',
+          );
+          resolve(bound);
+        });
+      }),
+    async stop(graceMillis) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const client of clients) client.stop(false);
+      const grace = deadlines.set(graceMillis, () => {
+        for (const client of clients) client.stop(true);
+      });
+      if (clients.size > 0) await new Promise<void>((resolve) => (onEmpty = resolve));
+      grace.cancel();
+      await closed;
+      pool.close();
+      deadlines.stop();
+      options.logger.info('proxy stopped');
+    },
+  };
+}
+
+/** Logs when the API becomes unreachable and when it is back. */
+function createReachability(logger: Logger): ProxyContext['onUpstream'] {
+  let reachable = true;
+  return (now, error) => {
+    if (now === reachable) return;
+    reachable = now;
+    if (now) logger.info('API reachable again');
+    else logger.warn({ error: error?.message }, 'API unreachable');
+  };
+}

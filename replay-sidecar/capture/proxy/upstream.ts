@@ -1,0 +1,186 @@
+import { connect, type Socket } from 'node:net';
+import type { Deadline, Deadlines } from './deadlines.ts';
+import type { Limits } from './limits.ts';
+import type { Counters } from './metrics.ts';
+
+export interface UpstreamAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Whoever uses a connection to the API at the moment. */
+export interface UpstreamHandler {
+  onUpstreamConnect(): void;
+  onUpstreamData(bytes: Buffer): void;
+  onUpstreamDrain(): void;
+  /** The API sends no more. */
+  onUpstreamEnd(): void;
+  /** The connection is gone, or never came to be. Nothing follows. */
+  onUpstreamClose(error: Error | undefined): void;
+}
+
+/** Connections to the API, kept alive between requests. */
+export interface UpstreamPool {
+  /** A connection that was idle for less than the limit and that the API has not closed; the most recent one. */
+  take(handler: UpstreamHandler): UpstreamConnection | undefined;
+  open(handler: UpstreamHandler): UpstreamConnection;
+  /** Keeps the connection for the next request. */
+  release(connection: UpstreamConnection): void;
+  /** Closes idle connections and keeps none from now on. */
+  close(): void;
+  readonly idle: number;
+  readonly busy: number;
+}
+
+/** Below this, head and body are copied into one string, which is cheaper than a second write. */
+const SMALL_BODY = 8 * 1024;
+
+/** One connection to the API. Its listeners are set once; the handler changes with each request. */
+export class UpstreamConnection {
+  handler: UpstreamHandler | undefined;
+  connected = false;
+  /** It has served a request before, so the API may close it at any moment. */
+  reused = false;
+  /** While idle. */
+  deadline: Deadline | undefined;
+  private readonly socket: Socket;
+
+  constructor(socket: Socket, handler: UpstreamHandler, onIdleClose: (connection: UpstreamConnection) => void) {
+    this.socket = socket;
+    this.handler = handler;
+    let failure: Error | undefined;
+    socket.on('connect', () => {
+      this.connected = true;
+      this.handler?.onUpstreamConnect();
+    });
+    socket.on('data', (bytes: Buffer) => {
+      if (this.handler === undefined) socket.destroy();
+      else this.handler.onUpstreamData(bytes);
+    });
+    socket.on('drain', () => this.handler?.onUpstreamDrain());
+    socket.on('end', () => {
+      if (this.handler === undefined) socket.destroy();
+      else this.handler.onUpstreamEnd();
+    });
+    socket.on('error', (error) => {
+      failure = error;
+    });
+    socket.on('close', () => {
+      const last = this.handler;
+      this.handler = undefined;
+      if (last === undefined) onIdleClose(this);
+      else last.onUpstreamClose(failure);
+    });
+  }
+
+  /** False: wait for the drain before writing more. */
+  write(text: string, bytes: Buffer | undefined): boolean {
+    const { socket } = this;
+    if (bytes === undefined) return socket.write(text, 'latin1');
+    if (text === '') return socket.write(bytes);
+    if (bytes.length <= SMALL_BODY) return socket.write(text + bytes.toString('latin1'), 'latin1');
+    socket.write(text, 'latin1');
+    return socket.write(bytes);
+  }
+
+  /** Sends no more; the answer can still come. */
+  end(): void {
+    this.socket.end();
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  /** Closes when all is sent, without telling the handler. */
+  finish(): void {
+    this.handler = undefined;
+    this.socket.destroySoon();
+  }
+
+  /** Closes without telling the handler. */
+  destroy(): void {
+    this.handler = undefined;
+    this.socket.destroy();
+  }
+
+  /** Closes so that the API cannot take what it got for the whole. */
+  reset(): void {
+    this.handler = undefined;
+    this.socket.resetAndDestroy();
+  }
+
+  /** Gives up connecting; the handler is told. */
+  fail(error: Error): void {
+    this.socket.destroy(error);
+  }
+}
+
+export function createUpstreamPool(
+  address: UpstreamAddress,
+  deadlines: Deadlines,
+  limits: Limits,
+  counters: Counters,
+): UpstreamPool {
+  /** Oldest first. */
+  const idle: UpstreamConnection[] = [];
+  let open = 0;
+  let closed = false;
+
+  function forget(connection: UpstreamConnection): void {
+    const index = idle.indexOf(connection);
+    if (index >= 0) idle.splice(index, 1);
+    connection.deadline?.cancel();
+  }
+
+  function drop(connection: UpstreamConnection): void {
+    forget(connection);
+    connection.destroy();
+  }
+
+  return {
+    take(handler) {
+      const connection = idle.pop();
+      if (connection === undefined) return undefined;
+      connection.deadline?.cancel();
+      connection.handler = handler;
+      connection.reused = true;
+      return connection;
+    },
+    open(handler) {
+      counters.connections.opened += 1;
+      open += 1;
+      const socket = connect({ ...address, allowHalfOpen: true, noDelay: true });
+      const connection = new UpstreamConnection(socket, handler, forget);
+      const deadline = deadlines.set(limits.connectMillis, () => connection.fail(new Error('Connection timed out')));
+      socket.once('connect', () => deadline.cancel());
+      socket.once('close', () => {
+        deadline.cancel();
+        open -= 1;
+      });
+      return connection;
+    },
+    release(connection) {
+      connection.handler = undefined;
+      if (closed) return connection.destroy();
+      connection.resume();
+      if (idle.length >= limits.idleUpstreamConnections && idle[0] !== undefined) drop(idle[0]);
+      idle.push(connection);
+      connection.deadline = deadlines.set(limits.idleUpstreamMillis, () => drop(connection));
+    },
+    close() {
+      closed = true;
+      for (const connection of [...idle]) drop(connection);
+    },
+    get idle() {
+      return idle.length;
+    },
+    get busy() {
+      return open - idle.length;
+    },
+  };
+}
