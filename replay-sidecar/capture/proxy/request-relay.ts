@@ -62,7 +62,7 @@ export class RequestRelay {
   /** The capture is prepared: asks for its intent as soon as what it needs is there. */
   prepared(): void {
     this.holding = false;
-    if (this.capture?.needsBody === false || this.body.done) this.declare('whole');
+    if (this.capture?.needsBody === false || this.body.done) this.askIntent('whole');
     this.pump();
   }
 
@@ -117,12 +117,12 @@ export class RequestRelay {
       this.owner.onRequestRefused(error);
       return false;
     }
-    if (body.done && capture !== undefined && !capture.intended) this.declare('whole');
+    if (body.done && capture !== undefined && !capture.intended) this.askIntent('whole');
     return true;
   }
 
   /** Asks for the intent; the rest of the request waits for it. */
-  private declare(extent: BodyExtent): void {
+  private askIntent(extent: BodyExtent): void {
     this.holding = true;
     let returned = false;
     this.capture?.intent(extent, () => {
@@ -141,7 +141,7 @@ export class RequestRelay {
       return;
     }
     if (!client.ended || !this.started || this.outgoing !== undefined) return;
-    if (capture !== undefined && !capture.intended) this.declare('cutShort');
+    if (capture !== undefined && !capture.intended) this.askIntent('cutShort');
     if (this.holding) return;
     this.halfClosed = true;
     upstream?.end();
