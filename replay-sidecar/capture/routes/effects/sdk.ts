@@ -107,10 +107,10 @@ export function bulkTraits(request: WriteRequest): Effects {
   const keysByIdentifier = new Map<string, Set<string>>();
   for (const item of request.items) {
     const { identifier, key } = bulkItem(item);
-    if (identifier === undefined) continue;
+    if (identifier === undefined || key === undefined) continue;
     const keys = keysByIdentifier.get(identifier) ?? new Set();
     keysByIdentifier.set(identifier, keys);
-    if (key !== undefined) keys.add(key);
+    keys.add(key);
   }
   const gates = gatesOf(environmentOf(request));
   return {

@@ -1,0 +1,190 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+
+import type { GapReason } from './coverage/report.ts';
+import type { CallUpstream, Capture, CaptureHook, CaptureStage, Outcome, RequestHead } from './proxy/hook.ts';
+import { createReads, type RequestEvents } from './reads.ts';
+import { askCore } from './routes/lookup.ts';
+import {
+  type Captured,
+  planCapture,
+  planEvents,
+  type ReadRequest,
+  readRequest,
+  UNANSWERED,
+  type UncoveredReason,
+  type WritePlan,
+} from './routes/plan.ts';
+import type { Route } from './routes/route.ts';
+import type { DraftEvent } from './spool/draft.ts';
+import type { Intent } from './spool/intents.ts';
+import type { Spool } from './spool/spool.ts';
+
+export interface CaptureOptions {
+  spool: Pick<Spool, 'begin' | 'gaps'>;
+  clock: Clock;
+  log: Logger;
+  /** One identity that reads may have created is published at most once in this time, and once after it. */
+  readWindowMillis: number;
+}
+
+export interface CaptureCounts {
+  /** Requests that may have changed identities, by their heads. */
+  planned: number;
+  /** Writes near identities that the route table does not know, and that Core took. */
+  unknownRoutes: number;
+  lookups: number;
+  failedLookups: number;
+  /** Writes that no event covers; each is in a gap. */
+  uncovered: number;
+}
+
+export interface FlagsmithCapture extends CaptureHook {
+  readonly counts: Readonly<CaptureCounts>;
+  /** Publishes reads that have been held back long enough; to be called every second or so. */
+  tick(): void;
+  /** Publishes all reads that are held back, for a shutdown. */
+  flush(): void;
+}
+
+const GAP_REASONS: Record<UncoveredReason, GapReason> = {
+  bodyTooLarge: 'bodyTooLarge',
+  bodyUnreadable: 'bodyUnreadable',
+  unnamed: 'unnamedWrite',
+};
+
+/** Shapes of unknown routes that are logged; more than this says nothing new. */
+const MAX_LOGGED_ROUTES = 100;
+
+/**
+ * The proxy's hook: what a request may change goes into the spool before the API can act on it, and what it changed at
+ * most is handed to the publisher when the API has answered.
+ */
+export function createCapture(options: CaptureOptions): FlagsmithCapture {
+  const { spool, clock, log } = options;
+  const counts: CaptureCounts = { planned: 0, unknownRoutes: 0, lookups: 0, failedLookups: 0, uncovered: 0 };
+  const logged = new Set<string>();
+  const reads = createReads({ begin: spool.begin, clock, windowMillis: options.readWindowMillis });
+
+  function reportUnknownRoute(shape: string): void {
+    counts.unknownRoutes += 1;
+    if (logged.has(shape) || logged.size >= MAX_LOGGED_ROUTES) return;
+    logged.add(shape);
+    log.warn({ route: shape }, 'The API took a write near identities that this release does not know');
+  }
+
+  function reportUncovered({ uncovered }: Captured, from: number): void {
+    if (uncovered === undefined) return;
+    counts.uncovered += 1;
+    const environments = uncovered.environment === undefined ? undefined : [uncovered.environment];
+    spool.gaps.mark(GAP_REASONS[uncovered.reason], from, clock.now(), environments);
+  }
+
+  async function lookUp(plan: WritePlan, head: RequestHead, call: CallUpstream): Promise<unknown> {
+    if (plan.lookup === undefined) return undefined;
+    counts.lookups += 1;
+    const found = await askCore(plan.lookup, head, call);
+    if (found === undefined) counts.failedLookups += 1;
+    return found;
+  }
+
+  function begin(head: RequestHead): Capture | undefined {
+    const plan = planCapture(head);
+    if (plan === undefined) return undefined;
+    if (plan.kind === 'unknownRoute')
+      return observeOnly((outcome) => tookIt(outcome) && reportUnknownRoute(plan.shape));
+    counts.planned += 1;
+    const { route } = plan.request;
+    const beganTime = clock.now();
+    const events = route.rateLimited ? reads.one() : write(spool.begin, clock);
+    let found: unknown;
+    let read: ReadRequest | undefined;
+    return {
+      needsBody: route.body !== 'none',
+      needsResponseBody: route.readsAnswer,
+      ...(plan.lookup && {
+        async prepare(call: CallUpstream) {
+          found = await lookUp(plan, head, call);
+        },
+      }),
+      intent(body, extent) {
+        read = readRequest(plan, body, extent, found);
+        return events.begin(planEvents(plan, read, UNANSWERED).drafts);
+      },
+      finish(outcome) {
+        // Without an intent nothing reached the API, or the proxy reported it missed.
+        const captured = read === undefined ? undefined : planEvents(plan, read, outcome);
+        events.finish(finalDrafts(route, captured), eventOutcome(route.outcome, outcome));
+        if (captured !== undefined) reportUncovered(captured, beganTime);
+      },
+    };
+  }
+
+  return {
+    counts,
+    begin,
+    missed(head, stage, error) {
+      const plan = plannedAfterAll(head);
+      log.error({ stage, err: error, route: plan?.request.route.name }, 'A request could not be captured');
+      if (!losesWrites(stage, error)) return;
+      const environment = plan?.request.environment;
+      spool.gaps.mark('captureFailed', clock.now(), clock.now(), environment && [environment]);
+    },
+    tick: reads.tick,
+    flush: reads.flush,
+  };
+}
+
+function observeOnly(finish: (outcome: Outcome) => void): Capture {
+  return { needsBody: false, needsResponseBody: false, intent: () => undefined, finish };
+}
+
+function tookIt(outcome: Outcome): boolean {
+  return outcome.kind === 'responded' && outcome.status >= 200 && outcome.status < 300;
+}
+
+function eventOutcome(route: 'known' | 'background', outcome: Outcome): WriteEvent['outcome'] {
+  if (route === 'background') return 'background';
+  return outcome.kind === 'unknown' ? 'unknown' : 'known';
+}
+
+/** Without a lookup an event only gets wider, and a late intent is still in the spool, which knows its own gaps. */
+function losesWrites(stage: CaptureStage, error: unknown): boolean {
+  const late = error instanceof Error && error.name === 'CaptureTimeoutError';
+  return stage !== 'prepare' && !(stage === 'intent' && late);
+}
+
+function plannedAfterAll(head: RequestHead): WritePlan | undefined {
+  try {
+    const plan = planCapture(head);
+    return plan?.kind === 'write' ? plan : undefined;
+  } catch {
+    // It is what `begin` stumbled over.
+    return undefined;
+  }
+}
+
+/** Undefined when the answer cannot have changed them since the intent, so that they need not be spelled out again. */
+function finalDrafts(route: Route, captured: Captured | undefined): readonly DraftEvent[] | undefined {
+  if (captured === undefined || captured.drafts.length === 0) return [];
+  return route.readsAnswer && !route.rateLimited ? captured.drafts : undefined;
+}
+
+/** Events of one write. */
+function write(begin: Spool['begin'], clock: Clock): RequestEvents {
+  let intent: Promise<Intent> | undefined;
+  return {
+    begin(drafts) {
+      if (drafts.length === 0) return undefined;
+      intent = begin(drafts);
+      return intent.then(() => undefined);
+    },
+    finish(drafts, outcome) {
+      // Some answers name what the request does not.
+      if (drafts !== undefined && drafts.length > 0) intent ??= begin(drafts);
+      const result = { outcome, observedTime: clock.now(), ...(drafts && { drafts }) };
+      void intent?.then((begun) => begun.finish(result));
+    },
+  };
+}

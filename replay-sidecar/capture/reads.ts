@@ -1,0 +1,114 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+
+import type { DraftEvent } from './spool/draft.ts';
+import type { Intent } from './spool/intents.ts';
+import type { Spool } from './spool/spool.ts';
+
+/** The events of one request on their way into the spool. */
+export interface RequestEvents {
+  /** Notes down what the request may touch; undefined when there is nothing to wait for. */
+  begin(drafts: readonly DraftEvent[]): Promise<void> | undefined;
+  /** @param drafts what it touched after all; undefined: as begun */
+  finish(drafts: readonly DraftEvent[] | undefined, outcome: WriteEvent['outcome']): void;
+}
+
+export interface Reads {
+  one(): RequestEvents;
+  /** Publishes what has been held back long enough; to be called every second or so. */
+  tick(): void;
+  /** Publishes all that is held back. */
+  flush(): void;
+}
+
+export interface ReadsOptions {
+  begin: Spool['begin'];
+  clock: Clock;
+  windowMillis: number;
+  /** Identities in mind at once; beyond this a read is published at once. */
+  capacity?: number;
+}
+
+/** One identity that reads may create. */
+interface ReadIdentity {
+  readonly drafts: readonly DraftEvent[];
+  /** On disk for all reads under way and for what is held back: a crash publishes it. */
+  intent: Promise<Intent> | undefined;
+  underWay: number;
+  /** What is to be published of reads that are over. */
+  held: { outcome: WriteEvent['outcome']; observedTime: number } | undefined;
+  /** Not to be published before. */
+  nextTime: number;
+}
+
+/**
+ * Reads that may have created an identity, at most one event per identity and window: the first at once, all others in
+ * one event after the window. None is dropped, because the identity may have been deleted between two of them.
+ */
+export function createReads(options: ReadsOptions): Reads {
+  const { begin, clock, windowMillis, capacity = 20_000 } = options;
+  const identities = new Map<string, ReadIdentity>();
+
+  function publish(identity: ReadIdentity, now: number): void {
+    const { intent, held } = identity;
+    if (intent === undefined || held === undefined) return;
+    identity.held = undefined;
+    identity.nextTime = now + windowMillis;
+    // Those under way need an intent of their own, and need it before this one ends.
+    identity.intent = identity.underWay > 0 ? begin(identity.drafts) : undefined;
+    void intent.then((begun) => begun.finish(held));
+  }
+
+  function finishOne(identity: ReadIdentity, changed: boolean, outcome: WriteEvent['outcome']): void {
+    const now = clock.now();
+    identity.underWay -= 1;
+    if (changed) {
+      const unknown = outcome === 'unknown' || identity.held?.outcome === 'unknown';
+      identity.held = { outcome: unknown ? 'unknown' : outcome, observedTime: now };
+    }
+    if (identity.held !== undefined) {
+      if (now >= identity.nextTime) publish(identity, now);
+    } else if (identity.underWay === 0) {
+      void identity.intent?.then((begun) => begun.finish({ outcome: 'known', drafts: [], observedTime: now }));
+      identity.intent = undefined;
+    }
+  }
+
+  function identityOf(drafts: readonly DraftEvent[]): ReadIdentity {
+    const key = JSON.stringify(drafts[0]?.target);
+    const known = identities.get(key);
+    if (known !== undefined) return known;
+    const identity: ReadIdentity = { drafts, intent: undefined, underWay: 0, held: undefined, nextTime: 0 };
+    if (identities.size < capacity) identities.set(key, identity);
+    return identity;
+  }
+
+  return {
+    one() {
+      let identity: ReadIdentity | undefined;
+      return {
+        begin(drafts) {
+          if (drafts.length === 0) return undefined;
+          identity = identityOf(drafts);
+          identity.underWay += 1;
+          identity.intent ??= begin(drafts);
+          return identity.intent.then(() => undefined);
+        },
+        finish(drafts, outcome) {
+          if (identity !== undefined) finishOne(identity, drafts === undefined || drafts.length > 0, outcome);
+        },
+      };
+    },
+    tick() {
+      const now = clock.now();
+      for (const [key, identity] of identities) {
+        if (now < identity.nextTime) continue;
+        publish(identity, now);
+        if (identity.intent === undefined && now >= identity.nextTime) identities.delete(key);
+      }
+    },
+    flush() {
+      for (const identity of identities.values()) publish(identity, clock.now());
+    },
+  };
+}

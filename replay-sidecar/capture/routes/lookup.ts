@@ -1,0 +1,25 @@
+import type { CallUpstream, Field, RequestHead } from '../proxy/hook.ts';
+import { type Lookup, parseJson } from './plan.ts';
+
+/** Fields of the caller's request that are about its body, its conditions or the answer's form. */
+const NOT_PASSED_ON =
+  /^(?:content-.*|transfer-encoding|expect|accept|accept-encoding|range|if-.*|te|trailer|connection|upgrade|origin)$/;
+
+/**
+ * Asks the API as the caller, over the same host name. Undefined when it does not answer 200 with JSON, or not at all:
+ * whoever asked then goes without.
+ */
+export async function askCore(lookup: Lookup, head: RequestHead, call: CallUpstream): Promise<unknown> {
+  try {
+    const response = await call({ method: lookup.method, target: lookup.target, fields: fieldsOf(head) });
+    return response.status === 200 ? parseJson(response.body) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function fieldsOf(head: RequestHead): readonly Pick<Field, 'name' | 'value'>[] {
+  const passed = head.fields.filter((field) => !NOT_PASSED_ON.test(field.lower));
+  const host = passed.some((field) => field.lower === 'host') ? [] : [{ name: 'Host', value: 'localhost' }];
+  return [...host, ...passed, { name: 'Accept', value: 'application/json' }];
+}
