@@ -28,8 +28,9 @@ export interface Sources {
 
 /** Name of the index of {@link Sources.migrations} by project id. */
 export const BY_PROJECT = 'project';
-/** Name of the index of the others by the EdgeMigration's uid. */
+/** Names of the indexes of the others by the EdgeMigration's uid, and by its key. */
 export const BY_MIGRATION = 'migration';
+export const BY_KEY = 'key';
 
 /** Gathers what a decision about this EdgeMigration needs. Throws nothing but the signal's reason. */
 export async function observe(sources: Sources, migration: EdgeMigration, signal: AbortSignal): Promise<Facts> {

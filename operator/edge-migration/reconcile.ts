@@ -1,0 +1,77 @@
+import type { Reconcile, ReconcileContext, ReconcileResult } from '../kubernetes/controller.ts';
+import { parseObjectKey } from '../kubernetes/objects.ts';
+import { act } from './act/act.ts';
+import type { ActionContext } from './act/context.ts';
+import { applyStatus } from './act/status.ts';
+import { sweep } from './act/sweep.ts';
+import type { EdgeMigration, Status } from './api.ts';
+import { type Decision, decide } from './decide.ts';
+import { degrade } from './failure.ts';
+import { BY_KEY, observe, type Sources } from './observe.ts';
+
+export interface ReconcileSettings {
+  sources: Sources;
+  context: ActionContext;
+  /** Told about every status that was written, with the one before. */
+  onStatus: (migration: EdgeMigration, status: Status) => void;
+}
+
+/** How long a decision waits for the cache to show this replica's own last write before it is taken without. */
+const OWN_WRITE_MILLISECONDS = 5_000;
+
+/** Reconciles one EdgeMigration: observe, decide, act, and then say so in the status. */
+export function createReconcile({ sources, context, onStatus }: ReconcileSettings): Reconcile {
+  const { client, clock } = context;
+  /** By uid: the version that the last own write was based on, which the cache may still show. */
+  const written = new Map<string, { over: string; time: number }>();
+
+  function isBehind({ uid, resourceVersion }: EdgeMigration): boolean {
+    const last = written.get(uid);
+    return (
+      last !== undefined && last.over === resourceVersion && clock.monotonic() - last.time < OWN_WRITE_MILLISECONDS
+    );
+  }
+
+  async function record(migration: EdgeMigration, status: Status, signal: AbortSignal) {
+    if (!(await applyStatus(client, migration, status, signal))) return;
+    written.set(migration.uid, { over: migration.resourceVersion, time: clock.monotonic() });
+    onStatus(migration, status);
+  }
+
+  async function carryOut(migration: EdgeMigration, decision: Decision, { signal, logger }: ReconcileContext) {
+    try {
+      for (const action of decision.actions) await act(context, { migration, logger, signal }, action);
+    } catch (error) {
+      const status = degrade(decision.status, error, signal, clock.now());
+      if (status !== undefined) await record(migration, status, signal);
+      throw error;
+    }
+    await record(migration, decision.status, signal);
+  }
+
+  return async (key, { signal, logger }): Promise<ReconcileResult | undefined> => {
+    const migration = sources.migrations.get(key);
+    await removeOrphans(key, migration, { signal, logger });
+    if (migration === undefined || migration.deleting) return undefined;
+    if (isBehind(migration)) return { requeueAfterMilliseconds: OWN_WRITE_MILLISECONDS };
+    const log = logger.child({ projectId: migration.spec?.projectId, uid: migration.uid });
+    const facts = await observe(sources, migration, signal);
+    const decision = decide(facts);
+    await carryOut(migration, decision, { signal, logger: log });
+    if (decision.nextTime === undefined) return undefined;
+    return { requeueAfterMilliseconds: Math.max(0, decision.nextTime - clock.now()) };
+  };
+
+  /** Objects that name this EdgeMigration but another uid: of one that was deleted, with or without a successor. */
+  async function removeOrphans(
+    key: string,
+    migration: EdgeMigration | undefined,
+    { signal, logger }: ReconcileContext,
+  ) {
+    const { namespace = '', name } = parseObjectKey(key);
+    const orphans = [...sources.jobs.byIndex(BY_KEY, key), ...sources.configMaps.byIndex(BY_KEY, key)].filter(
+      ({ migrationUid }) => migrationUid !== migration?.uid,
+    );
+    if (orphans.length > 0) await sweep(context, { namespace, name }, orphans, logger, signal);
+  }
+}
