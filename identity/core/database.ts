@@ -84,8 +84,10 @@ export function openCore(settings: CoreSettings, options: CoreOptions): Core {
 }
 
 /**
- * `jit`: compiling the page query costs more than running it. `extra_float_digits` and `search_path`: a role may have
- * settings of its own, and floats would lose digits silently.
+ * `extra_float_digits` and `search_path`: a role may have settings of its own, and floats would lose digits silently.
+ * The scans: everything that we read has an index in the order that we want; without these the planner may find it
+ * cheaper to read and sort a whole environment, or all tenants' rows, for every page. `jit`: compiling the page query
+ * costs more than running it.
  */
 function beginTransaction(statementTimeout: number): string {
   return [
@@ -94,6 +96,8 @@ function beginTransaction(statementTimeout: number): string {
     `SET LOCAL idle_in_transaction_session_timeout = ${2 * statementTimeout}`,
     'SET LOCAL extra_float_digits = 1',
     'SET LOCAL search_path = public',
+    'SET LOCAL enable_seqscan = off',
+    'SET LOCAL enable_bitmapscan = off',
     'SET LOCAL jit = off',
   ].join('; ');
 }

@@ -29,21 +29,20 @@ export interface Page {
 export async function readPage(
   core: Core,
   release: CoreRelease,
-  { environment, after, until, limit }: PageRequest,
+  request: PageRequest,
   signal?: AbortSignal,
 ): Promise<Page> {
-  const bounds: string[] = [];
+  const identities = await readIdentitiesBy(core, pageStatement(release, request), signal);
+  return { identities, last: identities.at(-1)?.identifier ?? null };
+}
+
+/** The statement of {@link readPage}. */
+export function pageStatement(release: CoreRelease, { environment, after, until, limit }: PageRequest): Statement {
   const values: unknown[] = [environment.id, limit];
+  const bounds: string[] = [];
   if (after !== null) bounds.push(`AND identifier > $${values.push(after)}`);
   if (until !== null) bounds.push(`AND identifier <= $${values.push(until)}`);
-  const identities = await readWhere(
-    core,
-    release,
-    `environment_id = $1 ${bounds.join(' ')} ORDER BY identifier LIMIT $2`,
-    values,
-    signal,
-  );
-  return { identities, last: identities.at(-1)?.identifier ?? null };
+  return identityStatement(release, `environment_id = $1 ${bounds.join(' ')} ORDER BY identifier LIMIT $2`, values);
 }
 
 /** The identities of the environment among these ids; those that Core no longer has are left out. */
@@ -54,7 +53,8 @@ export function readIdentities(
   identityIds: readonly number[],
   signal?: AbortSignal,
 ): Promise<CoreIdentity[]> {
-  return readWhere(core, release, 'environment_id = $1 AND id = ANY ($2)', [environment.id, identityIds], signal);
+  const where = 'environment_id = $1 AND id = ANY ($2)';
+  return readIdentitiesBy(core, identityStatement(release, where, [environment.id, identityIds]), signal);
 }
 
 /** One identity as it is now, or undefined when Core has none of that identifier. */
@@ -65,17 +65,23 @@ export async function readIdentity(
   signal?: AbortSignal,
 ): Promise<CoreIdentity | undefined> {
   const where = 'environment_id = $1 AND identifier = $2';
-  return (await readWhere(core, release, where, [environmentId, identifier], signal))[0];
+  const statement = identityStatement(release, where, [environmentId, identifier]);
+  return (await readIdentitiesBy(core, statement, signal))[0];
 }
 
-function readWhere(
-  core: Core,
-  release: CoreRelease,
-  where: string,
-  values: readonly unknown[],
-  signal: AbortSignal | undefined,
-): Promise<CoreIdentity[]> {
-  const text = `SELECT ${identityColumns(release)}
-    FROM (SELECT * FROM environments_identity WHERE ${where}) i ORDER BY i.identifier`;
+interface Statement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+function identityStatement(release: CoreRelease, where: string, values: readonly unknown[]): Statement {
+  return {
+    text: `SELECT ${identityColumns(release)}
+             FROM (SELECT * FROM environments_identity WHERE ${where}) i ORDER BY i.identifier`,
+    values,
+  };
+}
+
+function readIdentitiesBy(core: Core, { text, values }: Statement, signal?: AbortSignal): Promise<CoreIdentity[]> {
   return core.read((query) => query<CoreIdentity>(text, values), signal);
 }
