@@ -1,0 +1,112 @@
+import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
+import { readPage } from '@edge-migration/identity/core/pages.ts';
+import { readProject } from '@edge-migration/identity/core/projects.ts';
+import { type CoreRelease, readRelease } from '@edge-migration/identity/core/release.ts';
+import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
+import { type SeededProject, seedProject } from '@edge-migration/test/core/seed.ts';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { chooseRangeSize, type MeasuredRange, mergeSteps, planRanges } from './ranges.ts';
+
+const signal = new AbortController().signal;
+let database: TestDatabase;
+let core: Core;
+let release: CoreRelease;
+let seeded: SeededProject;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  seeded = await seedProject(database.url, { identities: 5_000 });
+  core = openCore({ databaseUrl: database.url }, { maxConnections: 2 });
+  release = await readRelease(core);
+});
+
+afterAll(async () => {
+  await core.close();
+  await database.drop();
+});
+
+const plan = async (projectId: number, parallelism: number) => {
+  const project = await readProject(core, release, projectId);
+  return planRanges(core, project?.environments ?? [], parallelism, signal);
+};
+
+async function readRange({ segments }: MeasuredRange): Promise<number[]> {
+  const ids: number[] = [];
+  for (const { environmentId, after, until } of segments) {
+    const limit = 10_000;
+    const page = await readPage(core, release, { environment: { id: environmentId }, after, until, limit });
+    ids.push(...page.identities.map(({ id }) => id));
+  }
+  return ids;
+}
+
+describe('planned ranges', () => {
+  test('hold every identity of the live environments exactly once, and were counted exactly', async () => {
+    const ranges = await plan(seeded.projectId, 4);
+    const ids = await Promise.all(ranges.map(readRange));
+    expect(ids.map(({ length }) => length)).toEqual(ranges.map(({ identities }) => identities));
+    expect(new Set(ids.flat()).size).toBe(seeded.identities);
+    expect(ids.flat()).toHaveLength(seeded.identities);
+  });
+
+  test('are several for each pod, of about the same size, numbered from 0', async () => {
+    const ranges = await plan(seeded.projectId, 2);
+    expect(ranges.length).toBeGreaterThanOrEqual(4);
+    expect(ranges.map(({ rangeId }) => rangeId)).toEqual(ranges.map((_, index) => index));
+    expect(Math.max(...ranges.map(({ identities }) => identities))).toBeLessThan(1_500);
+  });
+
+  test('have open ends, so that identities created later are in one of them', async () => {
+    const segments = (await plan(seeded.projectId, 4)).flatMap((range) => range.segments);
+    const live = new Set(segments.map(({ environmentId }) => environmentId));
+    for (const environmentId of live) {
+      const own = segments.filter((segment) => segment.environmentId === environmentId);
+      expect(own.filter(({ after }) => after === null)).toHaveLength(1);
+      expect(own.filter(({ until }) => until === null)).toHaveLength(1);
+    }
+  });
+
+  test('of a project without environments are none', async () => {
+    expect(await planRanges(core, [], 4, signal)).toEqual([]);
+  });
+});
+
+describe('merging steps', () => {
+  const steps = fc.array(
+    fc.record({ environmentId: fc.integer({ min: 1, max: 3 }), identities: fc.integer({ min: 0, max: 100 }) }),
+  );
+
+  test('keeps every step, in order, and joins those that follow each other', () => {
+    fc.assert(
+      fc.property(steps, fc.integer({ min: 1, max: 500 }), (lengths, size) => {
+        const sorted = [...lengths].sort((a, b) => a.environmentId - b.environmentId);
+        const chain = sorted.map(({ environmentId, identities }, index) => ({
+          environmentId,
+          identities,
+          after: sorted[index - 1]?.environmentId === environmentId ? `boundary-${index}` : null,
+          until: sorted[index + 1]?.environmentId === environmentId ? `boundary-${index + 1}` : null,
+        }));
+        const ranges = mergeSteps(chain, size);
+        const total = (counted: { identities: number }[]) =>
+          counted.reduce((sum, { identities }) => sum + identities, 0);
+        expect(total(ranges)).toBe(total(chain));
+        const segments = ranges.flatMap((range) => range.segments);
+        segments.forEach((segment, index) => {
+          const following = segments[index + 1];
+          if (following?.environmentId === segment.environmentId) expect(following.after).toBe(segment.until);
+          else expect(segment.until).toBeNull();
+        });
+      }),
+    );
+  });
+
+  test.each([
+    [0, 4, 1],
+    [1_000, 4, 63],
+    [1_000_000, 4, 50_000],
+    [100_000_000, 4, 100_000],
+  ])('%i identities for %i pods are cut into ranges of %i', (total, parallelism, size) => {
+    expect(chooseRangeSize(total, parallelism)).toBe(size);
+  });
+});
