@@ -13,7 +13,7 @@ export type { Timings } from './list-watch.ts';
 export type { Change, Unreadable } from './store.ts';
 
 /** A cache of one kind of object that follows the API server. */
-export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'byIndex' | 'unreadable'> {
+export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | 'byIndex' | 'unreadable'> {
   readonly resource: Resource;
   /** Follows the API server until the signal aborts. Never rejects: whatever fails is tried again. Call it once. */
   run(signal: AbortSignal): Promise<void>;
@@ -108,6 +108,7 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
     resource,
     get: store.get,
     list: store.list,
+    keys: store.keys,
     byIndex: store.byIndex,
     unreadable: store.unreadable,
     synced,

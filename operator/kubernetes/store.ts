@@ -27,6 +27,8 @@ interface Entry<T> {
 export interface Store<T> {
   get(key: string): T | undefined;
   list(): T[];
+  /** Of all objects, the unreadable ones too. */
+  keys(): string[];
   byIndex(index: string, value: string): T[];
   unreadable(key: string): Unreadable | undefined;
   readonly size: number;
@@ -96,6 +98,7 @@ export function createStore<T>(parse: (object: KubernetesObject) => T, indexes: 
   return {
     get: (key) => entries.get(key)?.value,
     list: () => [...entries.values()].flatMap(({ value }) => (value === undefined ? [] : [value])),
+    keys: () => [...entries.keys()],
     byIndex(index, value) {
       const keys = indexed.get(index);
       if (keys === undefined) throw new Error(`no index ${index}`);

@@ -60,6 +60,7 @@ export function createWorkQueue(settings: WorkQueueSettings): WorkQueue {
   const { promise: idle, resolve: becomeIdle } = Promise.withResolvers<void>();
 
   for (const counter of [metrics.queueAdds, metrics.queueRetries]) counter.inc({ name }, 0);
+  for (const histogram of [metrics.queueSeconds, metrics.workSeconds]) histogram.zero({ name });
   metrics.queueDepth.set({ name }, 0);
   metrics.onScrape.add(measureWorkInProgress);
   measureWorkInProgress();

@@ -3,6 +3,8 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 export interface FakeClock extends Clock {
   /** Moves time and wakes, in order, whoever's time has come; what they start by then runs before it returns. */
   advance(milliseconds: number): Promise<void>;
+  /** Moves time and wakes nobody: the process was frozen. What is due wakes with the next `advance`. */
+  freeze(milliseconds: number): void;
   /** Moves the wall clock only: what NTP, a person or another machine's clock does. */
   skew(milliseconds: number): void;
   /** Resolves when at least `count` sleeps are pending. */
@@ -67,6 +69,10 @@ export function createFakeClock(start = Date.parse('2026-01-01T00:00:00Z')): Fak
       }
       elapsed = end;
       await settle();
+    },
+
+    freeze(milliseconds) {
+      elapsed += milliseconds;
     },
 
     skew(milliseconds) {
