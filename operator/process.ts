@@ -1,0 +1,169 @@
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
+import { openCore } from '@edge-migration/identity/core/database.ts';
+import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
+import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { connect } from '@edge-migration/identity/edge/table-connection.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { Registry } from 'prom-client';
+import type { OperatorConfiguration } from './config.ts';
+import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration } from './edge-migration/api.ts';
+import { type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
+import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/observe.ts';
+import { type Owned, parseConfigMap, parseJob, parsePod } from './edge-migration/parse.ts';
+import { createReconcile } from './edge-migration/reconcile.ts';
+import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
+import { createClient, type KubernetesClient, type KubernetesObject, type Resource } from './kubernetes/client.ts';
+import { createController, mappedSourceOf, sourceOf } from './kubernetes/controller.ts';
+import { createLeaderElection } from './kubernetes/leader-election.ts';
+import { createReflector, type Reflector } from './kubernetes/reflector.ts';
+
+export interface OperatorSettings {
+  configuration: OperatorConfiguration;
+  kubeConfig: KubeConfig;
+  clock: Clock;
+  logger: Logger;
+  signal: AbortSignal;
+}
+
+/** Only what belongs to plans and copies; the reports of skipped identities are read by nobody but people. */
+const WORK_SELECTOR = `${LABELS.managedBy}=edge-migration,${LABELS.component} in (plan,copy)`;
+
+/**
+ * Runs the operator until the signal aborts. Every replica keeps its caches warm; the one that holds the Lease
+ * reconciles.
+ *
+ * @throws LeadershipLostError when the Lease is lost: the process must end, and starts again as a follower
+ * @throws ConfigurationError when the worker's template cannot be used
+ */
+export async function runOperator({
+  configuration,
+  kubeConfig,
+  clock,
+  logger,
+  signal,
+}: OperatorSettings): Promise<void> {
+  const template = await readTemplate(configuration.workerTemplateFile);
+  const registry = new Registry();
+  const client = createClient({ kubeConfig, clock, userAgent: 'edge-migration-operator', registry });
+  const stores = openStores(configuration, clock);
+  const caches = createCaches(client, configuration, { clock, logger, registry });
+  const sources: Sources = {
+    ...caches,
+    ...stores,
+    clock,
+    settings: {
+      pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
+      pricePerMillionWriteUnits: configuration.pricePerMillionWriteUnits,
+    },
+  };
+  const election = createLeaderElection({
+    client,
+    namespace: configuration.namespace,
+    name: 'edge-migration-operator',
+    identity: `${configuration.instance}_${crypto.randomUUID()}`,
+    leaseDurationMilliseconds: configuration.leaseDurationSeconds * 1000,
+    renewDeadlineMilliseconds: configuration.renewDeadlineSeconds * 1000,
+    retryPeriodMilliseconds: configuration.retryPeriodSeconds * 1000,
+    clock,
+    logger,
+    registry,
+  });
+  const ending = new AbortController();
+  const running = Promise.all(
+    Object.values(caches).map((cache) => cache.run(AbortSignal.any([signal, ending.signal]))),
+  );
+  try {
+    await election.run(signal, async (leadership) => {
+      const context = {
+        client: leadership.fence(client),
+        core: stores.core,
+        projectMetadata: stores.projectMetadata,
+        clock,
+        namespace: configuration.namespace,
+        template,
+        pageMaxAgeSeconds: configuration.pageMaxAgeSeconds,
+      };
+      const controller = createController({
+        name: 'edgemigration',
+        sources: [
+          sourceOf(caches.migrations),
+          ...[caches.jobs, caches.configMaps, caches.pods].map((cache) =>
+            mappedSourceOf(cache as Reflector<Owned<unknown>>, ({ migration }) => [migration]),
+          ),
+        ],
+        reconcile: createReconcile({ sources, context, onStatus: () => {} }),
+        workers: configuration.concurrency,
+        clock,
+        logger,
+        registry,
+      });
+      await controller.run(leadership.signal);
+    });
+  } finally {
+    ending.abort();
+    await running;
+    await client.close();
+    await stores.core.close();
+    stores.close();
+  }
+}
+
+async function readTemplate(file: string): Promise<WorkerTemplate> {
+  try {
+    return workerTemplateSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch (cause) {
+    throw new ConfigurationError(`the worker's pod template ${file} cannot be used: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
+function openStores(configuration: OperatorConfiguration, clock: Clock) {
+  const core = openCore(configuration, { maxConnections: 4, applicationName: 'edge-migration-operator' });
+  const edge = openEdge(configuration, { clock });
+  const connection = connect(configuration, { clock });
+  const { projectMetadataTable } = configuration;
+  return {
+    core,
+    edge,
+    projectMetadata:
+      projectMetadataTable === undefined ? undefined : createProjectMetadata(connection, projectMetadataTable),
+    close() {
+      edge.close();
+      connection.close();
+    },
+  };
+}
+
+function createCaches(
+  client: KubernetesClient,
+  { namespace, watchNamespaces }: OperatorConfiguration,
+  common: { clock: Clock; logger: Logger; registry: Registry },
+) {
+  const owned = <T>(resource: Resource, parse: (object: KubernetesObject) => Owned<T>) =>
+    createReflector<Owned<T>>({
+      client,
+      resource,
+      parse,
+      namespaces: [namespace],
+      labelSelector: WORK_SELECTOR,
+      indexes: { [BY_MIGRATION]: ({ migrationUid }) => [migrationUid], [BY_KEY]: ({ migration }) => [migration] },
+      ...common,
+    });
+  return {
+    migrations: createReflector({
+      client,
+      resource: EDGE_MIGRATIONS,
+      parse: parseEdgeMigration,
+      namespaces: watchNamespaces,
+      indexes: { [BY_PROJECT]: ({ spec }) => (spec === undefined ? [] : [String(spec.projectId)]) },
+      ...common,
+    }),
+    jobs: owned(JOBS, parseJob),
+    configMaps: owned(CONFIG_MAPS, parseConfigMap),
+    pods: owned(PODS, parsePod),
+  };
+}
