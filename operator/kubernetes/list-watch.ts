@@ -49,7 +49,7 @@ export interface ListWatch {
   refresh(): Promise<void>;
   /** When the last complete list was begun, in monotonic milliseconds. */
   listedAt(): number;
-  /** When the API server was last heard, in monotonic milliseconds. */
+  /** When the API server was last heard, in monotonic milliseconds; before that, when this was made. */
   heardAt(): number;
 }
 
@@ -66,7 +66,7 @@ export function createListWatch(settings: ListWatchSettings): ListWatch {
   /** Where the next watch starts; undefined: list first. */
   let version: string | undefined;
   let listedAt = Number.NEGATIVE_INFINITY;
-  let heardAt = Number.NEGATIVE_INFINITY;
+  let heardAt = clock.monotonic();
   let relistAt = 0;
   let failures = 0;
   let failing = false;

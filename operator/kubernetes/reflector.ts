@@ -26,9 +26,12 @@ export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | '
    * `refreshMilliseconds` apart. Rejects with the signal's reason.
    */
   refresh(signal: AbortSignal): Promise<void>;
-  /** Milliseconds since the oldest part of the cache was last listed completely (since that list began). */
+  /** Milliseconds since the oldest part of the cache was last listed completely (since that list began), or Infinity. */
   listedAge(): number;
-  /** Milliseconds since the API server last sent anything for the quietest part: a list, an event, a bookmark. */
+  /**
+   * Milliseconds since the API server last sent anything for the quietest part: a list, an event, a bookmark. Counts from
+   * the start until then.
+   */
   confirmedAge(): number;
 }
 
