@@ -22,6 +22,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly server: string;
   /** Path of the cluster admin's kubeconfig. */
   readonly kubeconfig: string;
+  /** Files of a key and certificate for 127.0.0.1. */
+  readonly tls: { key: string; certificate: string };
   readonly etcd: Service;
   readonly apiserver: Service;
   readonly controllerManager: Service;
@@ -69,6 +71,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   return {
     server: apiserver.url,
     kubeconfig,
+    tls: { key: join(files.certificateFolder, 'apiserver.key'), certificate: files.certificate },
     etcd,
     apiserver,
     controllerManager,
@@ -155,6 +158,8 @@ async function startApiserver(
     'service-cluster-ip-range': '10.0.0.0/24',
     // Endpoints of the `kubernetes` Service must not be loopback addresses; nothing here reads them.
     'endpoint-reconciler-type': 'none',
+    // Where it fetches logs from.
+    'kubelet-preferred-address-types': 'InternalIP',
     // Shutting down gracefully would wait for every open watch.
     'shutdown-delay-duration': '0s',
   };

@@ -81,7 +81,8 @@ export async function startProcess(spec: ProcessSpec): Promise<ManagedProcess> {
     signal: (signal) => exit === undefined && signalGroup(pid, signal),
     async stop(graceMs = 5000) {
       if (exit === undefined) {
-        signalGroup(pid, spec.stopSignal ?? 'SIGTERM');
+        // To the leader alone, as a container runtime does it; the rest of the group is killed when it has ended.
+        process.kill(pid, spec.stopSignal ?? 'SIGTERM');
         signalGroup(pid, 'SIGCONT');
         const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), graceMs);
         await exited;

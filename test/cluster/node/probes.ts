@@ -1,0 +1,120 @@
+/** Probes and hooks of a container. */
+import { execFile } from 'node:child_process';
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { probeHttp, probeTcp } from '../probe.ts';
+import { type Command, expand, rewriteArgument } from './environment.ts';
+import type { Action, ContainerSpec, PreStop, Probe } from './pod-spec.ts';
+
+export interface ProbeTarget {
+  container: ContainerSpec;
+  podIP: string;
+  /** The container's resolved command, whose environment and folder `exec` actions share. */
+  command: Command;
+}
+
+export interface ProbeReports {
+  started(): void;
+  ready(ready: boolean): void;
+  /** The container must be killed; with the grace period of the probe that failed, if it has its own. */
+  failed(reason: string, graceSeconds: number | undefined): void;
+}
+
+/** Runs a container's probes until the signal is aborted: the startup probe first, then liveness and readiness. */
+export async function runProbes(target: ProbeTarget, reports: ProbeReports, signal: AbortSignal): Promise<void> {
+  const { startupProbe, livenessProbe, readinessProbe } = target.container;
+  const kill = (kind: string, probe: Probe) =>
+    reports.failed(`Container ${target.container.name} failed ${kind} probe`, probe.terminationGracePeriodSeconds);
+  try {
+    if (startupProbe !== undefined && !(await firstVerdict(target, startupProbe, signal))) {
+      return kill('startup', startupProbe);
+    }
+    reports.started();
+    if (readinessProbe === undefined) reports.ready(true);
+    await Promise.all([
+      readinessProbe && watchProbe(target, readinessProbe, signal, (healthy) => reports.ready(healthy)),
+      livenessProbe &&
+        watchProbe(target, livenessProbe, signal, (healthy) => {
+          if (!healthy) kill('liveness', livenessProbe);
+        }),
+    ]);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+/** Whether the probe reaches its success threshold before its failure threshold. */
+async function firstVerdict(target: ProbeTarget, probe: Probe, signal: AbortSignal): Promise<boolean> {
+  for await (const healthy of verdicts(target, probe, signal)) return healthy;
+  return false;
+}
+
+async function watchProbe(
+  target: ProbeTarget,
+  probe: Probe,
+  signal: AbortSignal,
+  report: (healthy: boolean) => void,
+): Promise<void> {
+  for await (const healthy of verdicts(target, probe, signal)) report(healthy);
+}
+
+/** Yields each time that a threshold is reached. */
+async function* verdicts(target: ProbeTarget, probe: Probe, signal: AbortSignal): AsyncGenerator<boolean> {
+  let streak = { healthy: true, length: 0 };
+  await systemClock.sleep(probe.initialDelaySeconds * 1000, signal);
+  for (;;) {
+    const healthy = await check(target, probe, probe.timeoutSeconds * 1000, signal);
+    signal.throwIfAborted();
+    streak = { healthy, length: healthy === streak.healthy ? streak.length + 1 : 1 };
+    const threshold = healthy ? probe.successThreshold : probe.failureThreshold;
+    if (streak.length === threshold) yield healthy;
+    await systemClock.sleep(probe.periodSeconds * 1000, signal);
+  }
+}
+
+async function check(target: ProbeTarget, action: Action, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+  const { exec, httpGet, tcpSocket } = action;
+  if (exec !== undefined) return await execute(target.command, exec.command, timeoutMs, signal);
+  if (tcpSocket !== undefined) {
+    return await probeTcp(tcpSocket.host ?? target.podIP, portNumber(tcpSocket.port, target.container), timeoutMs);
+  }
+  if (httpGet === undefined) return true;
+  const host = httpGet.host ?? target.podIP;
+  const url = `${httpGet.scheme.toLowerCase()}://${host}:${portNumber(httpGet.port, target.container)}`;
+  const headers = Object.fromEntries(httpGet.httpHeaders.map(({ name, value }) => [name, value]));
+  try {
+    const { status } = await probeHttp(new URL(httpGet.path, url).href, {
+      timeoutMs,
+      headers: { 'user-agent': 'kube-probe/1.34', ...headers },
+    });
+    return status >= 200 && status < 400;
+  } catch {
+    return false;
+  }
+}
+
+/** A number, or the name of one of the container's ports. */
+function portNumber(port: number | string, container: ContainerSpec): number {
+  if (typeof port === 'number') return port;
+  return container.ports.find(({ name }) => name === port)?.containerPort ?? Number.parseInt(port, 10);
+}
+
+/** Runs the container's preStop hook to its end or until the signal is aborted; its failure changes nothing. */
+export async function runPreStop(target: ProbeTarget, hook: PreStop, signal: AbortSignal): Promise<void> {
+  const never = 2 ** 31 - 1;
+  try {
+    if (hook.sleep !== undefined) await systemClock.sleep(hook.sleep.seconds * 1000, signal);
+    else await check(target, hook, never, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+function execute(command: Command, argv: string[], timeout: number, signal: AbortSignal): Promise<boolean> {
+  const variables = new Map(Object.entries(command.env));
+  const [file = '', ...args] = argv.map((argument) => rewriteArgument(expand(argument, variables), command.mounts));
+  return new Promise((resolve) => {
+    execFile(file, args, { env: command.env, cwd: command.cwd, timeout, killSignal: 'SIGKILL', signal }, (error) =>
+      resolve(error === null),
+    );
+  });
+}
