@@ -1,0 +1,105 @@
+import { resolveConflict, type Stores } from '@edge-migration/identity/converge.ts';
+import { readIdentities } from '@edge-migration/identity/core/pages.ts';
+import { encodeIdentity } from '@edge-migration/identity/edge/document.ts';
+import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
+import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
+import type { CallOptions, Item } from '@edge-migration/identity/edge/table.ts';
+import { keyOf, rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
+import { type Page, type PageDocument, skip } from './page.ts';
+import type { Result } from './totals.ts';
+
+type OnConflict = 'KeepEdge' | 'CoreWins';
+
+/**
+ * Settles documents that Edge has already (docs/design.md, "Convergence", rule 2): most are the worker's own and equal;
+ * of the others those that stay as they are need no more than a second look at Core, and the rest is converged one by
+ * one, never from the page in hand.
+ */
+export function createConflictSettler(stores: Stores) {
+  const { core, release, edge, clock } = stores;
+
+  /** @param found what Edge had a moment ago, by key; a document that is missing there has gone meanwhile */
+  return async function settleConflicts(
+    page: Page,
+    documents: readonly PageDocument[],
+    found: ReadonlyMap<string, Item>,
+    onConflict: OnConflict,
+    options: CallOptions & { signal: AbortSignal },
+  ): Promise<Result[]> {
+    const results = new Map<number, Result>();
+    const equal: Item[] = [];
+    const stays: PageDocument[] = [];
+    const open: PageDocument[] = [];
+    for (const document of documents) {
+      const existing = found.get(document.key);
+      if (existing !== undefined && compareDocuments(existing, document.item) === undefined) {
+        results.set(document.index, { outcome: 'unchanged' });
+        equal.push(existing);
+      } else if (existing !== undefined && onConflict === 'KeepEdge' && isOf(existing, document)) stays.push(document);
+      else open.push(document);
+    }
+    await addMissingRows(page, equal, options);
+    for (const [index, result] of await lookAgain(page, stays, found, options.signal)) results.set(index, result);
+    for (const document of open) results.set(document.index, await resolve(page, document, found, onConflict, options));
+    return documents.map(({ index }) => results.get(index)!);
+  };
+
+  /** Core may have changed since the page was read, and replay been quicker: only what Core says now is a difference. */
+  async function lookAgain(
+    { environment }: Page,
+    documents: readonly PageDocument[],
+    found: ReadonlyMap<string, Item>,
+    signal: AbortSignal,
+  ): Promise<Map<number, Result>> {
+    if (documents.length === 0) return new Map();
+    const ids = documents.map(({ identity }) => identity.id);
+    const identities = new Map(
+      (await readIdentities(core, release, environment, ids, signal)).map((identity) => [identity.id, identity]),
+    );
+    return new Map(documents.map((document) => [document.index, compare(document)]));
+
+    function compare({ identity, key }: PageDocument): Result {
+      const now = identities.get(identity.id);
+      if (now === undefined) return { outcome: 'gone' };
+      const encoded = encodeIdentity(now, environment, release);
+      if (encoded.kind === 'skipped') return skip(encoded);
+      const difference = compareDocuments(found.get(key)!, encoded.item);
+      return difference === undefined
+        ? { outcome: 'unchanged' }
+        : { outcome: 'kept', differing: { environmentId: environment.id, identityId: identity.id, ...difference } };
+    }
+  }
+
+  async function resolve(
+    { environment }: Page,
+    { identity, key }: PageDocument,
+    found: ReadonlyMap<string, Item>,
+    onConflict: OnConflict,
+    { signal }: { signal: AbortSignal },
+  ): Promise<Result> {
+    const subject = { environment, identifier: identity.identifier, onConflict };
+    const { outcome, difference, edgeBorn, skipped } = await resolveConflict(stores, subject, found.get(key), signal);
+    if (outcome === 'unstorable') return skipped === undefined ? { outcome: 'gone' } : { ...skip(skipped), edgeBorn };
+    const differing = difference && { environmentId: environment.id, identityId: identity.id, ...difference };
+    return { outcome: outcome === 'equal' ? 'unchanged' : outcome, differing, edgeBorn };
+  }
+
+  /** A worker that was killed between a document and its override rows left the rows to us. */
+  async function addMissingRows(
+    { environment }: Page,
+    documents: readonly Item[],
+    options: CallOptions,
+  ): Promise<void> {
+    if (edge.overrideRows === undefined) return;
+    const rows = documents.flatMap((document) => overrideRows(environment.id, document, clock.now()));
+    if (rows.length === 0) return;
+    const present = await edge.overrideRows.getMany(rows.map(keyOf), options);
+    const missing = rows.filter((row) => !present.has(rowName(keyOf(row))));
+    if (missing.length > 0) await edge.overrideRows.putMany(missing, options);
+  }
+}
+
+/** The document is of this very identity: neither of an earlier one of the same identifier, nor created on Edge. */
+function isOf(existing: Item, { identity }: PageDocument): boolean {
+  return existing['django_id']?.N === String(identity.id);
+}

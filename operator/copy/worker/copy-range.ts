@@ -1,0 +1,151 @@
+import type { Stores } from '@edge-migration/identity/converge.ts';
+import { CoreTimeout } from '@edge-migration/identity/core/errors.ts';
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import { readIdentities, readPage } from '@edge-migration/identity/core/pages.ts';
+import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
+import type { LiveSettings } from '../../edge-migration/facts.ts';
+import type { Checkpoint } from '../checkpoint.ts';
+import type { Segment } from '../ranges.ts';
+import { withPatience } from './failure.ts';
+import type { HandlePage, Page } from './page.ts';
+import { startPageAge } from './page-age.ts';
+import { createPageSizer } from './page-size.ts';
+import { identityMark } from './position.ts';
+import { openProgress, type Progress, type ProgressOptions } from './progress.ts';
+
+export interface CopyOptions extends Omit<ProgressOptions, 'budget'> {
+  readonly stores: Stores;
+  readonly project: CoreProject;
+  /** What to do with a page: write it, or look what that would mean. */
+  readonly handlePage: HandlePage;
+  /** As they are now; they may change while the copy runs. */
+  readonly settings: () => LiveSettings;
+  readonly pageMaxAgeMilliseconds: number;
+  /** How long the copy goes on while nothing gets through. */
+  readonly patienceMilliseconds: number;
+}
+
+/** A page as it was read, and whether Core has more behind it. */
+interface ReadPage extends Page {
+  readonly isLast: boolean;
+}
+
+/**
+ * Copies one range, page by page, from where its checkpoint says; the checkpoint moves after every page, so that a
+ * worker that is killed repeats at most one. The next page is read while one is written.
+ *
+ * @returns the last checkpoint, which says `finished`
+ * @throws errors of the stores and of the checkpoints once patience has ended; the signal's reason
+ */
+export async function copyRange(options: CopyOptions, signal: AbortSignal): Promise<Checkpoint> {
+  const { stores, project, range, settings, logger } = options;
+  const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
+  const sizer = createPageSizer(() => settings().pageSize, options.pageMaxAgeMilliseconds);
+  const progress = await openProgress({ ...options, budget: stores.edge.budget }, lookUp, signal);
+
+  for (let index = progress.start.position.segment; index < range.segments.length; index++) {
+    const segment = range.segments[index]!;
+    const environment = environments.get(segment.environmentId);
+    // Deleted since the ranges were planned, and its identities with it.
+    if (environment === undefined) logger.warn({ environmentId: segment.environmentId }, 'environment is gone');
+    else
+      await copySegment(
+        environment,
+        segment,
+        progress.start.position.segment === index ? progress.start.after : segment.after,
+      );
+    await progress.moveTo(index + 1, signal);
+  }
+  return progress.finish(signal);
+
+  async function lookUp(environment: Pick<CoreEnvironment, 'id'>, id: number) {
+    const [identity] = await patiently(() => readIdentities(stores.core, stores.release, environment, [id], signal));
+    return identity;
+  }
+
+  async function copySegment(environment: CoreEnvironment, segment: Segment, after: string | null): Promise<void> {
+    const failing = createFailingSince(options);
+    let next = startReading(environment, segment, after);
+    for (;;) {
+      const page = await next;
+      const last = page.identities.at(-1);
+      if (last === undefined) return;
+      if (!page.isLast) next = startReading(environment, segment, last.identifier);
+      const done = await writePage(page, progress, failing);
+      if (done === page.identities.length) {
+        if (page.isLast) return;
+      } else {
+        // What was read ahead is beyond the gap.
+        const before = page.identities[done - 1]?.identifier ?? after;
+        next = startReading(environment, segment, before);
+      }
+      after = page.identities[done - 1]?.identifier ?? after;
+    }
+  }
+
+  /** @returns how many of the page's first identities are done */
+  async function writePage(page: ReadPage, progress: Progress, failing: FailingSince): Promise<number> {
+    const { identities } = page;
+    const started = options.clock.monotonic();
+    const handled = await patiently(() => options.handlePage(page, settings(), signal));
+    const done = handled.results.length;
+    const seconds = (options.clock.monotonic() - started) / 1000;
+    if (done === identities.length) sizer.done({ identities: done, bytes: handled.documentBytes, seconds });
+    else sizer.failed();
+    if (done > 0) {
+      await progress.addPage(identityMark(identities[done - 1]!), handled, signal);
+      failing.ended();
+    }
+    if (done < identities.length) {
+      logger.info({ identities: identities.length, done }, 'dropped a page that became too old');
+      if (done === 0) failing.again(handled.hindrance);
+      // What was written is to be paid for before the next page begins to age.
+      await stores.edge.budget.take(0, signal);
+    }
+    return done;
+  }
+
+  function startReading(environment: CoreEnvironment, segment: Segment, after: string | null): Promise<ReadPage> {
+    const reading = patiently(async () => {
+      const limit = sizer.next();
+      const deadline = startPageAge(options.clock, options.pageMaxAgeMilliseconds);
+      const request = { environment, after, until: segment.until, limit };
+      const { identities } = await readPage(stores.core, stores.release, request, signal);
+      return { environment, identities, deadline, isLast: identities.length < limit };
+    });
+    // Nobody may be waiting when it fails; whoever awaits it later still sees the failure.
+    reading.catch(() => {});
+    return reading;
+  }
+
+  function patiently<T>(work: () => Promise<T>): Promise<T> {
+    const { clock, patienceMilliseconds: milliseconds } = options;
+    const onRetry = (error: unknown) => {
+      if (error instanceof CoreTimeout) sizer.failed();
+      logger.warn({ err: error }, 'trying again');
+    };
+    return withPatience({ clock, milliseconds, signal, onRetry }, work);
+  }
+}
+
+interface FailingSince {
+  /** Something got through. */
+  ended(): void;
+  /** Nothing did. Throws what was in the way once patience has ended. */
+  again(hindrance: unknown): void;
+}
+
+/** Pages that become too old one after the other, without one identity written, are a failure of the store. */
+function createFailingSince({ clock, patienceMilliseconds }: CopyOptions): FailingSince {
+  let since: number | undefined;
+  return {
+    ended() {
+      since = undefined;
+    },
+    again(hindrance) {
+      since ??= clock.monotonic();
+      const cause = hindrance instanceof Error && hindrance.cause instanceof Error ? hindrance.cause : hindrance;
+      if (clock.monotonic() - since >= patienceMilliseconds) throw cause;
+    },
+  };
+}

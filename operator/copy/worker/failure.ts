@@ -1,0 +1,80 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
+import { ConvergenceContention } from '@edge-migration/identity/converge.ts';
+import { CoreRefused, CoreTimeout, CoreUnreachable, CoreUnsupported } from '@edge-migration/identity/core/errors.ts';
+import {
+  DeadlinePassed,
+  EdgeError,
+  EdgeRefused,
+  TableMissing,
+  WrongTable,
+} from '@edge-migration/identity/edge/table.ts';
+import { EXIT } from '../../edge-migration/objects.ts';
+import { ApiError } from '../../kubernetes/errors.ts';
+
+/** The worker cannot go on, for a reason of its own. */
+export class WorkerError extends Error {
+  override readonly name = 'WorkerError';
+  readonly kind: FailureKind;
+
+  constructor(kind: FailureKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
+
+/**
+ * What a failure means for the Job: `temporary` is worth another pod, `misconfigured` fails for every range alike, and
+ * `poisoned` would fail again for this range only.
+ */
+export type FailureKind = 'temporary' | 'misconfigured' | 'poisoned';
+
+const MISCONFIGURED = [ConfigurationError, CoreRefused, CoreUnsupported, EdgeRefused, TableMissing, WrongTable];
+const TEMPORARY = [CoreUnreachable, CoreTimeout, ConvergenceContention, DeadlinePassed];
+
+/** Sorts whatever was thrown. What nobody has thought of is `poisoned`: it is most likely about this range's data. */
+export function failureKind(error: unknown): FailureKind {
+  if (error instanceof WorkerError) return error.kind;
+  if (MISCONFIGURED.some((type) => error instanceof type)) return 'misconfigured';
+  if (TEMPORARY.some((type) => error instanceof type)) return 'temporary';
+  if (error instanceof EdgeError && error.transient) return 'temporary';
+  if (error instanceof ApiError && error.kind !== 'terminal') return 'temporary';
+  return 'poisoned';
+}
+
+/** The exit code by which the Job's failure policy tells them apart; 75 is EX_TEMPFAIL of sysexits.h. */
+export function exitCode(error: unknown): number {
+  const kind = failureKind(error);
+  return kind === 'temporary' ? 75 : EXIT[kind];
+}
+
+const FIRST_PAUSE_MILLISECONDS = 200;
+const LONGEST_PAUSE_MILLISECONDS = 10_000;
+
+export interface Patience {
+  readonly clock: Clock;
+  /** How long one and the same thing may go on failing. */
+  readonly milliseconds: number;
+  readonly signal: AbortSignal;
+  /** A failure that is about to be tried again. */
+  readonly onRetry?: (error: unknown) => void;
+}
+
+/** Repeats `work` with growing pauses while it fails for reasons that may pass. */
+export async function withPatience<T>(
+  { clock, milliseconds, signal, onRetry }: Patience,
+  work: () => Promise<T>,
+): Promise<T> {
+  const started = clock.monotonic();
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (failureKind(error) !== 'temporary' || clock.monotonic() - started >= milliseconds) throw error;
+      onRetry?.(error);
+    }
+    const longest = Math.min(LONGEST_PAUSE_MILLISECONDS, FIRST_PAUSE_MILLISECONDS * 2 ** attempt);
+    await clock.sleep(longest * (0.5 + Math.random() / 2), signal);
+  }
+}

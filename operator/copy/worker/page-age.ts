@@ -1,0 +1,17 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Deadline } from '@edge-migration/identity/edge/table.ts';
+
+/**
+ * How long a page that is about to be read may still be written (docs/design.md, "Convergence", rule 4). To be made
+ * before the read begins: the rows are as old as their snapshot, not as their arrival.
+ *
+ * Both clocks count, because each can stand still without the other: the monotonic one while the machine sleeps, the
+ * wall clock when somebody sets it back.
+ */
+export function startPageAge(clock: Clock, maxAgeMilliseconds: number): Deadline {
+  const wall = clock.now();
+  const monotonic = clock.monotonic();
+  return {
+    left: () => maxAgeMilliseconds - Math.max(clock.now() - wall, clock.monotonic() - monotonic),
+  };
+}

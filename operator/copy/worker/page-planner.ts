@@ -1,0 +1,71 @@
+import type { Stores } from '@edge-migration/identity/converge.ts';
+import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
+import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
+import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
+import type { EdgeTables, Item, TableFacts } from '@edge-migration/identity/edge/table.ts';
+import { encodePage, type HandlePage, type Page, type PageDocument, sumBytes } from './page.ts';
+import type { Result } from './totals.ts';
+
+/** Calls that are under way at the same time. */
+const IN_FLIGHT = 4;
+const READ_BATCH = 100;
+
+/**
+ * Looks what writing a page would mean, and writes nothing: what is absent, equal, different, of an earlier identity or
+ * created on Edge, and what the writes would cost.
+ *
+ * @param tables as {@link EdgeTables.describe} found them: every index that an item is in costs as much as the item
+ */
+export function createPagePlanner(stores: Stores, tables: Awaited<ReturnType<EdgeTables['describe']>>): HandlePage {
+  const { edge, release, clock } = stores;
+
+  return async function planPage(page, _settings, signal) {
+    const { documents, results } = encodePage(page, release);
+    let writeUnits = 0;
+    let next = 0;
+
+    async function work(): Promise<void> {
+      while (next < documents.length) {
+        const chunk = documents.slice(next, next + READ_BATCH);
+        next += chunk.length;
+        const found = await edge.identities.getMany(
+          chunk.map(({ key }) => key),
+          { signal },
+        );
+        for (const document of chunk) {
+          const result = foresee(page, document, found.get(document.key));
+          results[document.index] = result;
+          if (result.outcome !== 'unchanged' && result.outcome !== 'kept') writeUnits += priceOf(page, document);
+        }
+      }
+    }
+
+    await Promise.all(Array.from({ length: IN_FLIGHT }, work));
+    return { results: results as Result[], documentBytes: sumBytes(documents, results.length), writeUnits };
+  };
+
+  function priceOf({ environment }: Page, { item, bytes }: PageDocument): number {
+    const rows = tables.overrideRows === undefined ? [] : overrideRows(environment.id, item, clock.now());
+    return rows.reduce(
+      (units, row) => units + unitsOf(row, itemBytes(row), tables.overrideRows!),
+      unitsOf(item, bytes, tables.identities),
+    );
+  }
+}
+
+/** As if Edge's documents were kept: what `CoreWins` would do more shows in the differing ones. */
+function foresee({ environment }: Page, { identity, item }: PageDocument, existing: Item | undefined): Result {
+  if (existing === undefined) return { outcome: 'inserted' };
+  const difference = compareDocuments(existing, item);
+  if (difference === undefined) return { outcome: 'unchanged' };
+  const differing = { environmentId: environment.id, identityId: identity.id, ...difference };
+  const djangoId = existing['django_id']?.N;
+  if (djangoId === undefined) return { outcome: 'merged', differing, edgeBorn: true };
+  return { outcome: djangoId === String(identity.id) ? 'kept' : 'replaced', differing };
+}
+
+/** Write units of storing the item: one per KiB, in the table and in every index that it is in. */
+function unitsOf(item: Item, bytes: number, { indexKeys }: TableFacts): number {
+  const indexes = indexKeys.filter((attributes) => attributes.every((name) => item[name] !== undefined));
+  return Math.ceil(bytes / 1024) * (1 + indexes.length);
+}

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
+import type { Checkpoint, Position } from '../checkpoint.ts';
+import type { Segment } from '../ranges.ts';
+
+/** Pages whose ends are remembered, in case that the last one's identity is deleted or renamed before a resume. */
+const REMEMBERED = 4;
+
+/** A position as the copy works with it: the identifier is at hand. */
+export interface Start {
+  readonly position: Position;
+  /** Identifier to start behind; null starts at the beginning of the environment. */
+  readonly after: string | null;
+}
+
+/** Names an identity without its identifier. */
+export function identityMark({ id, identifier }: Pick<CoreIdentity, 'id' | 'identifier'>) {
+  return { id, hash: createHash('sha256').update(identifier).digest('hex').slice(0, 16) };
+}
+
+/** The positions to remember, newest first; the start of the newest one's segment stays for good. */
+export function rememberPosition(positions: readonly Position[], position: Position): Position[] {
+  const same = positions.filter(({ segment }) => segment === position.segment);
+  const start = same.findLast(({ identity }) => identity === null);
+  const recent = [position, ...same.filter(({ identity }) => identity !== null)].slice(0, REMEMBERED);
+  return start === undefined || position.identity === null ? recent : [...recent, start];
+}
+
+export type IdentityLookup = (
+  environment: Pick<CoreEnvironment, 'id'>,
+  id: number,
+) => Promise<CoreIdentity | undefined>;
+
+/**
+ * Where a range is taken up again: behind the newest remembered identity that Core still has under its identifier.
+ * Undefined when there is none: the range starts anew.
+ */
+export async function findStart(
+  { positions }: Checkpoint,
+  segments: readonly Segment[],
+  lookUp: IdentityLookup,
+): Promise<Start | undefined> {
+  for (const position of positions) {
+    const segment = segments[position.segment];
+    // One past the last segment: all is done.
+    if (position.identity === null) return { position, after: segment?.after ?? null };
+    if (segment === undefined) continue;
+    const identity = await lookUp({ id: segment.environmentId }, position.identity.id);
+    if (identity !== undefined && identityMark(identity).hash === position.identity.hash) {
+      return { position, after: identity.identifier };
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,149 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { WriteBudget } from '@edge-migration/identity/edge/table.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { type Checkpoint, NO_TOTALS, type Position } from '../checkpoint.ts';
+import type { Range } from '../ranges.ts';
+import type { Checkpoints } from './checkpoints.ts';
+import type { HandledPage } from './page.ts';
+import { findStart, type IdentityLookup, rememberPosition, type Start } from './position.ts';
+import { createReport } from './report.ts';
+import { addPage, type PageCosts, type SkippedLine } from './totals.ts';
+
+/** A ConfigMap holds a mebibyte: the lists of single identities share what the checkpoint itself leaves. */
+const SKIPPED_LIMIT = 800_000;
+const DIFFERING_LIMIT = 100_000;
+/** The rate is that of about the last ten seconds. */
+const RATE_SECONDS = 10;
+
+export interface ProgressOptions {
+  readonly range: Range;
+  readonly checkpoints: Checkpoints;
+  /** Knows what was spent. */
+  readonly budget: WriteBudget;
+  /** Name of this process. */
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** After every page. */
+  readonly onProgress?: ((checkpoint: Checkpoint) => void) | undefined;
+  /** For every identity that Edge cannot hold. */
+  readonly onSkipped?: ((line: SkippedLine) => void) | undefined;
+}
+
+/** How far a range has come; everything that it learns is saved before it returns. */
+export interface Progress {
+  /** Where this process began. */
+  readonly start: Start;
+  /** A page is done as far as the identity `mark`. */
+  addPage(mark: { id: number; hash: string }, page: HandledPage, signal: AbortSignal): Promise<void>;
+  /** A segment is done, or there is nothing to do in it. */
+  moveTo(segment: number, signal: AbortSignal): Promise<void>;
+  finish(signal: AbortSignal): Promise<Checkpoint>;
+}
+
+/** Loads a range's checkpoint and keeps it up to date from then on. */
+export async function openProgress(
+  options: ProgressOptions,
+  lookUp: IdentityLookup,
+  signal: AbortSignal,
+): Promise<Progress> {
+  const { checkpoints, range, logger, clock, budget } = options;
+  const saved = await checkpoints.load(signal);
+  const first: Position = { segment: 0, identity: null, totals: NO_TOTALS };
+  const start = (saved && (await findStart(saved.checkpoint, range.segments, lookUp))) ?? {
+    position: first,
+    after: range.segments[0]?.after ?? null,
+  };
+  const skipped = createReport(SKIPPED_LIMIT, saved?.skipped ?? '', start.position.totals.skippedLines);
+  const differing = createReport(DIFFERING_LIMIT, saved?.differing ?? '', start.position.totals.differingLines);
+  let truncated = saved?.checkpoint.truncated ?? false;
+  const known = saved?.checkpoint.positions ?? [];
+  // Newer ones could not be found again.
+  let positions = start.position === first ? [first] : known.slice(known.indexOf(start.position));
+  let spent = budget.spent();
+  const rate = createRateMeter(clock.monotonic());
+  if (start.position !== first) {
+    logger.info({ rangeId: range.rangeId, identities: start.position.totals.counts.read }, 'resumed');
+  }
+
+  const current = () => positions[0] ?? first;
+
+  async function save(finished: boolean, signal: AbortSignal): Promise<Checkpoint> {
+    truncated ||= skipped.truncated || differing.truncated;
+    const checkpoint: Checkpoint = {
+      rangeId: range.rangeId,
+      positions,
+      finished,
+      updatedTime: new Date(clock.now()).toISOString(),
+      instance: options.instance,
+      identitiesPerSecond: Math.round(rate.perSecond()),
+      truncated,
+    };
+    await checkpoints.save({ checkpoint, skipped: skipped.text(), differing: differing.text() }, signal);
+    options.onProgress?.(checkpoint);
+    return checkpoint;
+  }
+
+  /** What was spent since the last page. */
+  function takeCosts({ documentBytes, writeUnits }: HandledPage): PageCosts {
+    const before = spent;
+    spent = budget.spent();
+    return {
+      documentBytes,
+      writeUnits: writeUnits ?? spent.units - before.units,
+      throttled: spent.throttled - before.throttled,
+    };
+  }
+
+  function addLines({ results }: HandledPage): void {
+    for (const { outcome, skipped: skippedLine, differing: differingLine } of results) {
+      if (skippedLine !== undefined) {
+        skipped.add(skippedLine);
+        logger.warn({ ...skippedLine }, 'skipped an identity');
+        options.onSkipped?.(skippedLine);
+      }
+      if (differingLine !== undefined) {
+        differing.add({ outcome, ...differingLine });
+        logger.debug({ outcome, ...differingLine }, 'Edge had another document');
+      }
+    }
+  }
+
+  return {
+    start,
+
+    async addPage(identity, page, signal) {
+      const { segment, totals } = current();
+      addLines(page);
+      rate.add(page.results.length, clock.monotonic());
+      const lines = { skippedLines: skipped.lines, differingLines: differing.lines };
+      const position = { segment, identity, totals: { ...addPage(totals, page.results, takeCosts(page)), ...lines } };
+      positions = rememberPosition(positions, position);
+      await save(false, signal);
+    },
+
+    async moveTo(segment, signal) {
+      positions = [{ segment, identity: null, totals: current().totals }];
+      if (segment < range.segments.length) await save(false, signal);
+    },
+
+    finish: (signal) => save(true, signal),
+  };
+}
+
+function createRateMeter(startedAt: number) {
+  let at = startedAt;
+  let rate = 0;
+  let elapsed = 0;
+  return {
+    add(identities: number, now: number) {
+      const seconds = Math.max((now - at) / 1000, 1e-3);
+      at = now;
+      elapsed += seconds;
+      // In the beginning the average of all; later what is older than the window fades.
+      const weight = Math.max(seconds / elapsed, 1 - Math.exp(-seconds / RATE_SECONDS));
+      rate += (identities / seconds - rate) * weight;
+    },
+    perSecond: () => rate,
+  };
+}

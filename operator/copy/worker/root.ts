@@ -1,0 +1,73 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { LABELS } from '../../edge-migration/api.ts';
+import type { LiveSettings } from '../../edge-migration/facts.ts';
+import { parseLiveSettings } from '../../edge-migration/parse.ts';
+import { CONFIG_MAPS } from '../../edge-migration/resources.ts';
+import type { KubernetesClient, KubernetesObject } from '../../kubernetes/client.ts';
+import { WorkerError } from './failure.ts';
+
+/** The ConfigMap by which the operator speaks to its pods, and which owns what they leave behind. */
+export interface Root {
+  readonly name: string;
+  readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly settings: LiveSettings;
+}
+
+export interface RootReference {
+  readonly namespace: string;
+  readonly name: string;
+  readonly migrationUid: string;
+}
+
+/**
+ * Reads it.
+ *
+ * @throws WorkerError `temporary` when it is gone, of another EdgeMigration or without settings: the migration was
+ *   stopped, or the operator is about to write it; ApiError
+ */
+export async function readRoot(client: KubernetesClient, reference: RootReference, signal: AbortSignal): Promise<Root> {
+  const { namespace, name, migrationUid } = reference;
+  const object = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
+  const place = `ConfigMap ${namespace}/${name}`;
+  if (object === undefined) throw new WorkerError('temporary', `${place} is gone: the migration was stopped`);
+  const { labels = {}, annotations = {}, uid = '' } = object.metadata;
+  if (labels[LABELS.migrationUid] !== migrationUid) {
+    throw new WorkerError('temporary', `${place} belongs to another EdgeMigration: this one was deleted`);
+  }
+  const settings = parseLiveSettings(readData(object)['settings']);
+  if (settings === undefined) throw new WorkerError('temporary', `${place} has no settings that can be read`);
+  return { name, uid, labels, annotations, settings };
+}
+
+export const readData = (object: KubernetesObject) => (object['data'] ?? {}) as Readonly<Record<string, string>>;
+
+const EVERY_MILLISECONDS = 5_000;
+
+/**
+ * Follows the settings while a copy runs. Ends with the signal's reason, or with a WorkerError when the ConfigMap has
+ * gone; that the API server cannot be reached changes nothing.
+ */
+export async function followSettings(
+  client: KubernetesClient,
+  reference: RootReference,
+  onChange: (settings: LiveSettings) => void,
+  { clock, logger, signal }: { clock: Clock; logger: Logger; signal: AbortSignal },
+): Promise<never> {
+  let before = '';
+  for (;;) {
+    await clock.sleep(EVERY_MILLISECONDS, signal);
+    try {
+      const { settings } = await readRoot(client, reference, signal);
+      const text = JSON.stringify(settings);
+      if (before !== '' && text !== before) logger.info({ ...settings }, 'settings changed');
+      before = text;
+      onChange(settings);
+    } catch (error) {
+      if (signal.aborted || error instanceof WorkerError) throw error;
+      logger.warn({ err: error }, 'the settings cannot be read; the last ones stay in force');
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
+import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { z } from 'zod';
+import { type Checkpoint, NO_TOTALS, type Totals } from '../checkpoint.ts';
+import type { Range } from '../ranges.ts';
+import { createMemoryCheckpoints } from './checkpoints.ts';
+import type { StandaloneConfiguration } from './configuration.ts';
+import { copyRange } from './copy-range.ts';
+import { WorkerError } from './failure.ts';
+import { createPagePlanner } from './page-planner.ts';
+import { createPageWriter } from './page-writer.ts';
+import { openStores } from './stores.ts';
+
+export const USAGE = `Usage: npm run copy -- --project ID [options]
+
+Copies a project's identities from Core to Edge without Kubernetes. Writes that reach Core meanwhile are not replayed.
+
+  --project ID        the project
+  --environment ID    one of its environments only
+  --rate N            write units a second at most (default 4000)
+  --page-size N       identities a page at most (default 1000)
+  --on-conflict WHO   KeepEdge (default) or CoreWins, where Edge has another document already
+  --plan              count and compare only, write nothing
+  --report FILE       one line of JSON for every identity that Edge cannot hold
+  --json              the last line of the output is one JSON object
+`;
+
+const integer = z.coerce.number().int().positive();
+
+const argumentsSchema = z.object({
+  project: integer,
+  environment: integer.optional(),
+  rate: integer.default(4000),
+  'page-size': integer.max(5000).default(1000),
+  'on-conflict': z.enum(['KeepEdge', 'CoreWins']).default('KeepEdge'),
+  plan: z.boolean().default(false),
+  report: z.string().optional(),
+  json: z.boolean().default(false),
+});
+
+export type StandaloneArguments = z.infer<typeof argumentsSchema>;
+
+/** @throws ConfigurationError that says which argument is wrong, and how to call it */
+export function parseArguments(args: readonly string[]): StandaloneArguments {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean' } as const;
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        ...{ project: text, environment: text, rate: text, 'page-size': text, 'on-conflict': text, report: text },
+        ...{ plan: flag, json: flag },
+      },
+    });
+    return argumentsSchema.parse(values);
+  } catch (error) {
+    const problem =
+      error instanceof z.ZodError
+        ? error.issues.map(({ path, message }) => `--${path.join('.')}: ${message}`).join('; ')
+        : (error as Error).message;
+    throw new ConfigurationError(`${problem}\n\n${USAGE}`, { cause: error });
+  }
+}
+
+export interface StandaloneContext {
+  readonly arguments: StandaloneArguments;
+  readonly configuration: StandaloneConfiguration;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** For people: a line now and then. */
+  readonly onLine: (line: string) => void;
+}
+
+/** What a run amounts to; `--json` prints it as it is. */
+export type Summary = { projectId: number } & Totals['counts'] & {
+    skippedByReason: Totals['skippedByReason'];
+    seconds: number;
+    identitiesPerSecond: number;
+    workerCpuSeconds: number;
+    rssMb: number;
+  };
+
+const LINE_EVERY_MILLISECONDS = 2_000;
+
+/**
+ * Copies a whole project in this process, one segment per environment, without checkpoints that outlive it.
+ *
+ * @throws as `copyRange` does
+ */
+export async function runStandalone(context: StandaloneContext): Promise<Summary> {
+  const { configuration, clock, logger, signal, arguments: options } = context;
+  const started = clock.monotonic();
+  const milliseconds = configuration.patienceSeconds * 1000;
+  const settings = { ...configuration, projectId: options.project, maxWriteUnitsPerSecond: options.rate };
+  await using stores = await openStores(settings, { clock, milliseconds, signal });
+  if (options.report !== undefined) writeFileSync(options.report, '');
+  const { positions } = await copyRange(
+    {
+      stores,
+      project: stores.project,
+      range: wholeProject(stores.project, options.environment),
+      checkpoints: createMemoryCheckpoints(),
+      handlePage: options.plan ? createPagePlanner(stores, stores.tables) : createPageWriter(stores),
+      settings: () => ({
+        pageSize: options['page-size'],
+        maxWriteUnitsPerSecond: options.rate,
+        onConflict: options['on-conflict'],
+      }),
+      pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
+      patienceMilliseconds: milliseconds,
+      instance: 'standalone',
+      clock,
+      logger,
+      onProgress: createLines(context),
+      onSkipped: (line) => options.report && appendFileSync(options.report, `${JSON.stringify(line)}\n`),
+    },
+    signal,
+  );
+  return summarise(options.project, positions[0]?.totals ?? NO_TOTALS, (clock.monotonic() - started) / 1000);
+}
+
+function wholeProject({ id, environments }: CoreProject, environmentId: number | undefined): Range {
+  const chosen = environments.filter((environment) => environmentId === undefined || environment.id === environmentId);
+  if (environmentId !== undefined && chosen.length === 0) {
+    const known = environments.map((environment) => environment.id).join(', ');
+    throw new WorkerError('misconfigured', `Project ${id} has no environment ${environmentId}; it has ${known}`);
+  }
+  return { rangeId: 0, segments: chosen.map((chosen) => ({ environmentId: chosen.id, after: null, until: null })) };
+}
+
+function createLines({ clock, onLine }: StandaloneContext): (checkpoint: Checkpoint) => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return ({ positions, identitiesPerSecond, finished }) => {
+    if (!finished && clock.monotonic() - last < LINE_EVERY_MILLISECONDS) return;
+    last = clock.monotonic();
+    const { read, inserted, unchanged, skipped, differing } = (positions[0]?.totals ?? NO_TOTALS).counts;
+    const format = (value: number) => value.toLocaleString('en-GB');
+    onLine(
+      `${format(read)} identities, ${format(identitiesPerSecond)}/s: ${format(inserted)} inserted, ` +
+        `${format(unchanged)} unchanged, ${format(differing)} differing, ${format(skipped)} skipped`,
+    );
+  };
+}
+
+function summarise(projectId: number, { counts, skippedByReason }: Totals, seconds: number): Summary {
+  const { user, system } = process.cpuUsage();
+  return {
+    projectId,
+    ...counts,
+    skippedByReason,
+    seconds: round(seconds),
+    identitiesPerSecond: Math.round(counts.read / seconds),
+    workerCpuSeconds: round((user + system) / 1e6),
+    rssMb: Math.round(process.resourceUsage().maxRSS / 1024),
+  };
+}
+
+const round = (value: number) => Math.round(value * 1000) / 1000;

@@ -1,0 +1,66 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Stores } from '@edge-migration/identity/converge.ts';
+import { type CoreSettings, openCore } from '@edge-migration/identity/core/database.ts';
+import { type CoreProject, readProject } from '@edge-migration/identity/core/projects.ts';
+import { readRelease } from '@edge-migration/identity/core/release.ts';
+import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
+import { type EdgeSettings, type EdgeTables, openEdge } from '@edge-migration/identity/edge/table.ts';
+import { type Patience, WorkerError, withPatience } from './failure.ts';
+
+/** One for the page that is read ahead, the others for conflicts. Core's API needs its connections more. */
+const MAX_CONNECTIONS = 3;
+
+/** Both stores, looked at and found to be what they should be. */
+export interface OpenStores extends Stores, AsyncDisposable {
+  readonly project: CoreProject;
+  readonly tables: Awaited<ReturnType<EdgeTables['describe']>>;
+}
+
+export interface StoreSettings extends CoreSettings, EdgeSettings {
+  readonly projectId: number;
+  /** Write units a second. */
+  readonly maxWriteUnitsPerSecond: number;
+}
+
+/**
+ * Opens Core and Edge, and reads what the copy needs to know of them.
+ *
+ * @throws errors of the stores; WorkerError `misconfigured` when Core has no such project
+ */
+export async function openStores(settings: StoreSettings, patience: Patience): Promise<OpenStores> {
+  const { clock, signal } = patience;
+  const core = openCore(settings, { maxConnections: MAX_CONNECTIONS, applicationName: 'edge-migration-copy' });
+  const edge = openEdgeTables(settings, clock, patience.milliseconds);
+  const close = async () => {
+    edge.close();
+    await core.close();
+  };
+  try {
+    const release = await withPatience(patience, () => readRelease(core, signal));
+    const project = await withPatience(patience, () => readProject(core, release, settings.projectId, signal));
+    const tables = await edge.describe({ signal });
+    return {
+      core,
+      edge,
+      release,
+      clock,
+      tables,
+      project: checkProject(project, settings.projectId),
+      [Symbol.asyncDispose]: close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function openEdgeTables(settings: StoreSettings, clock: Clock, patienceMilliseconds: number): EdgeTables {
+  const budget = createWriteBudget({ clock, maximum: settings.maxWriteUnitsPerSecond });
+  return openEdge(settings, { clock, budget, patienceMilliseconds });
+}
+
+function checkProject(project: CoreProject | undefined, projectId: number): CoreProject {
+  if (project !== undefined && !project.deleted) return project;
+  const state = project === undefined ? 'does not exist' : 'was deleted';
+  throw new WorkerError('misconfigured', `Project ${projectId} ${state} in Core: check the id and the database`);
+}

@@ -1,0 +1,53 @@
+import type { SkippedIdentity } from '@edge-migration/identity/edge/document.ts';
+import type { Difference } from '@edge-migration/identity/edge/merge.ts';
+import type { Totals } from '../checkpoint.ts';
+
+/** What became of one identity of a page. */
+export interface Result {
+  readonly outcome: 'inserted' | 'unchanged' | 'kept' | 'merged' | 'replaced' | 'skipped' | 'gone';
+  /** How the document that was found differed from Core. */
+  readonly differing?: DifferingLine | undefined;
+  /** The document that was found had been created on Edge. */
+  readonly edgeBorn?: boolean;
+  /** Why it was skipped. */
+  readonly skipped?: SkippedLine;
+}
+
+/** One line of the report of skipped identities: ids and rules only, never a value or an identifier. */
+export interface SkippedLine {
+  readonly environmentId: number;
+  readonly identityId: number;
+  readonly reason: SkippedIdentity['reason'] | 'RejectedByDynamodb';
+  readonly detail: string;
+}
+
+/** One line of the report of documents that differed; numbers of traits and overrides, never which. */
+export interface DifferingLine extends Difference {
+  readonly environmentId: number;
+  readonly identityId: number;
+}
+
+/** What a page adds, besides its results. */
+export interface PageCosts {
+  readonly documentBytes: number;
+  readonly writeUnits: number;
+  readonly throttled: number;
+}
+
+/** The totals after a page; lines of reports are the caller's. */
+export function addPage(totals: Totals, results: readonly Result[], costs: PageCosts): Totals {
+  const counts = { ...totals.counts };
+  const skippedByReason = { ...totals.skippedByReason };
+  counts.pages += 1;
+  counts.read += results.length;
+  counts.documentBytes += costs.documentBytes;
+  counts.writeUnits += costs.writeUnits;
+  counts.throttled += costs.throttled;
+  for (const { outcome, differing, edgeBorn, skipped } of results) {
+    if (outcome !== 'gone') counts[outcome] += 1;
+    if (differing !== undefined) counts.differing += 1;
+    if (edgeBorn) counts.edgeBorn += 1;
+    if (skipped !== undefined) skippedByReason[skipped.reason] = (skippedByReason[skipped.reason] ?? 0) + 1;
+  }
+  return { ...totals, counts, skippedByReason };
+}

@@ -1,0 +1,69 @@
+/**
+ * A DynamoDB that takes everything and keeps nothing, as a process of its own, so that a benchmark measures the client
+ * alone: batches of statements are answered as done, tables are described as Flagsmith's. Prints its URL.
+ */
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { environmentsV2, identities } from '../edge/tables.ts';
+
+const CONTENT_TYPE = 'application/x-amz-json-1.0';
+/** What AWS charges for an identity of up to a kibibyte: itself and two indexes. */
+const UNITS_PER_STATEMENT = 3;
+
+/** Answers by number of statements, made once. */
+const batchAnswers = new Map<number, Buffer>();
+
+function answerBatch(statements: number): Buffer {
+  let answer = batchAnswers.get(statements);
+  if (answer === undefined) {
+    const Responses = Array.from({ length: statements }, () => ({ TableName: 'identities' }));
+    const ConsumedCapacity = Responses.map(() => ({ TableName: 'identities', CapacityUnits: UNITS_PER_STATEMENT }));
+    answer = Buffer.from(JSON.stringify({ Responses, ConsumedCapacity }));
+    batchAnswers.set(statements, answer);
+  }
+  return answer;
+}
+
+function describeTable(table: string): Buffer {
+  const { AttributeDefinitions, KeySchema, GlobalSecondaryIndexes } = table.includes('environments')
+    ? environmentsV2(table)
+    : identities(table);
+  const Table = { TableName: table, TableStatus: 'ACTIVE', AttributeDefinitions, KeySchema, GlobalSecondaryIndexes };
+  return Buffer.from(JSON.stringify({ Table }));
+}
+
+/** Counting is cheaper than parsing, and the target must not take the CPU that it measures. */
+function countStatements(body: Buffer): number {
+  let count = 0;
+  for (let at = body.indexOf(STATEMENT); at >= 0; at = body.indexOf(STATEMENT, at + STATEMENT.length)) count++;
+  return count;
+}
+const STATEMENT = Buffer.from('"Statement":');
+
+function answer(operation: string | undefined, body: Buffer): Buffer {
+  switch (operation) {
+    case 'BatchExecuteStatement':
+      return answerBatch(countStatements(body));
+    case 'DescribeTable':
+      return describeTable(JSON.parse(body.toString()).TableName);
+    case 'BatchGetItem':
+      return Buffer.from('{"Responses":{}}');
+    default:
+      return Buffer.from('{}');
+  }
+}
+
+const server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    const operation = String(request.headers['x-amz-target']).split('.')[1];
+    const body = answer(operation, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+    response.writeHead(200, { 'content-type': CONTENT_TYPE, 'content-length': body.length });
+    response.end(body);
+  });
+});
+server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+process.once('SIGTERM', () => process.exit());
+// Ends with whoever started it.
+process.stdin.on('end', () => process.exit()).resume();
