@@ -113,10 +113,14 @@ function matchAdmin(target: string): Match | undefined {
 
 /** The path with everything replaced that may be a key, an id or an identifier. */
 function shapeOf(path: string): string {
-  const segments = path.split('/');
-  const named = segments[0] === 'traits' || segments[0] === 'features' ? 0 : 1;
-  return segments
-    .map((segment, index) => (index !== 0 && (index === named || !/^[a-z][a-z-]{0,39}$/.test(segment)) ? '*' : segment))
-    .join('/')
-    .slice(0, 200);
+  const [first = '', ...rest] = path.split('/');
+  const hidden = HIDDEN_SEGMENTS[first] ?? [];
+  const shown = rest.map((segment, index) => {
+    const plain = /^[a-z][a-z-]{0,39}$/.test(segment);
+    return segment === '' || (plain && !hidden.includes(index)) ? segment : '*';
+  });
+  return [first, ...shown].join('/').slice(0, 200);
 }
+
+/** Which segments behind the first are names that a client chose. */
+const HIDDEN_SEGMENTS: Record<string, readonly number[]> = { identities: [0, 2], flags: [0], environments: [0] };

@@ -1,0 +1,416 @@
+import { describe, expect, it } from 'vitest';
+
+import { planCapture } from './plan.ts';
+import { capture, type Exchange, events, headOf } from './testing.ts';
+
+const E = 'environments/envkey';
+const I = `${E}/identities/7`;
+
+function lookupOf(request: string): string | undefined {
+  const plan = planCapture(headOf({ request }));
+  return plan?.kind === 'write' ? plan.lookup?.target : undefined;
+}
+
+/** Whoever has no right to it changes nothing, on every route. */
+const REFUSED = [301, 401, 403, 404, 405, 415, 429] as const;
+
+describe('POST environments/<env>/identities/', () => {
+  const exchange: Exchange = { request: `POST ${E}/identities/`, body: { identifier: ' alice ' } };
+
+  it('creates the identity in the environment of the path', () => {
+    expect(capture({ ...exchange, answer: 201 }).drafts[0]?.target).toEqual({
+      kind: 'identity',
+      environment: { clientKey: 'envkey' },
+      identifier: 'alice',
+    });
+  });
+
+  it('may have created it with a 500', () => {
+    expect(events({ ...exchange, answer: 500 })).toEqual(['identity alice']);
+  });
+
+  it.each([400, ...REFUSED])('changes nothing with %i', (answer) => {
+    expect(events({ ...exchange, answer })).toEqual([]);
+  });
+
+  it.each([`POST ${E}/identities`, `GET ${E}/identities/`, `POST ${E}/identities.json`, `POST ser.k/identities/`])(
+    '%s is no route',
+    (request) => {
+      expect(events({ ...exchange, request })).toEqual([]);
+    },
+  );
+});
+
+describe('PUT and PATCH …/identities/<id>/', () => {
+  const exchange = (method: string): Exchange => ({ request: `${method} ${I}/`, body: { identifier: 'bob' } });
+
+  it('asks for the identity before', () => {
+    expect(lookupOf(`PUT ${I}/`)).toBe('/api/v1/environments/envkey/identities/7/');
+  });
+
+  it.each(['PUT', 'PATCH'])('%s checks the old name and the new one', (method) => {
+    expect(events({ ...exchange(method), found: { id: 7, identifier: 'alice' } })).toEqual([
+      'identity alice',
+      'identity bob',
+    ]);
+  });
+
+  it('takes the new name from the answer, too', () => {
+    const answer = { status: 200, json: { id: 7, identifier: 'carol' } };
+    expect(events({ ...exchange('PUT'), found: { identifier: 'alice' }, answer })).toEqual([
+      'identity alice',
+      'identity bob',
+      'identity carol',
+    ]);
+  });
+
+  it('checks every identity of the environment when the old name is not known', () => {
+    expect(events(exchange('PUT'))).toEqual(['environment envkey', 'identity bob']);
+    expect(events({ ...exchange('PUT'), found: { detail: 'Not found.' } })).toContain('environment envkey');
+  });
+
+  it.each([400, ...REFUSED])('changes nothing with %i', (answer) => {
+    expect(events({ ...exchange('PUT'), found: { identifier: 'alice' }, answer })).toEqual([]);
+  });
+});
+
+describe('DELETE …/identities/<id>/', () => {
+  it('checks the identity that was there', () => {
+    expect(lookupOf(`DELETE ${I}/`)).toBe('/api/v1/environments/envkey/identities/7/');
+    expect(events({ request: `DELETE ${I}/`, found: { identifier: 'alice' }, answer: 204 })).toEqual([
+      'identity alice',
+    ]);
+  });
+
+  it.each([500, 'unknown'] as const)('may have deleted it with %s', (answer) => {
+    expect(events({ request: `DELETE ${I}/`, found: { identifier: 'alice' }, answer })).toEqual(['identity alice']);
+  });
+
+  it('checks every identity of the environment when the lookup failed', () => {
+    expect(events({ request: `DELETE ${I}/`, answer: 204 })).toEqual(['environment envkey']);
+  });
+
+  it.each(REFUSED)('changes nothing with %i', (answer) => {
+    expect(events({ request: `DELETE ${I}/`, found: { identifier: 'alice' }, answer })).toEqual([]);
+  });
+});
+
+describe('POST …/identities/<id>/traits/', () => {
+  const exchange: Exchange = { request: `POST ${I}/traits/`, body: { trait_key: ' plan ', string_value: 'gold' } };
+
+  it('touches the trait', () => {
+    expect(events({ ...exchange, answer: 201 })).toEqual(['identity #7 traits=plan']);
+    expect(capture({ ...exchange, answer: 201 }).drafts[0]?.traitGates).toEqual(['persistTraitData']);
+  });
+
+  it('may have created it with a 500', () => {
+    expect(events({ ...exchange, answer: 500 })).toEqual(['identity #7 traits=plan']);
+  });
+
+  it.each([400, ...REFUSED])('changes nothing with %i', (answer) => {
+    expect(events({ ...exchange, answer })).toEqual([]);
+  });
+
+  it.each(['0', '-1', 'x', '99999999999'])('changes nothing under the id %s', (id) => {
+    expect(events({ ...exchange, request: `POST ${E}/identities/${id}/traits/` })).toEqual([]);
+  });
+
+  it.each(['%207', '%2B7', '0_7'])('takes the id %s as Python does', (id) => {
+    expect(events({ ...exchange, request: `POST ${E}/identities/${id}/traits/` })).toEqual(['identity #7 traits=plan']);
+  });
+});
+
+describe('PUT and PATCH …/traits/<id>/', () => {
+  const request = `PATCH ${I}/traits/3/`;
+
+  it('touches the key before and the key after', () => {
+    expect(lookupOf(request)).toBe('/api/v1/environments/envkey/identities/7/traits/3/');
+    const exchange: Exchange = { request, body: { trait_key: 'tier' }, found: { id: 3, trait_key: 'plan' } };
+    expect(events(exchange)).toEqual(['identity #7 traits=plan,tier']);
+    expect(events({ ...exchange, request: `PUT ${I}/traits/3/`, body: { string_value: 'x' } })).toEqual([
+      'identity #7 traits=plan',
+    ]);
+  });
+
+  it('touches all traits of the identity when the key before is not known', () => {
+    const answer = { status: 200, json: { id: 3, trait_key: 'tier' } };
+    expect(events({ request, body: {}, answer })).toEqual(['identity #7 traits=all']);
+  });
+
+  it.each([400, ...REFUSED])('changes nothing with %i', (answer) => {
+    expect(events({ request, body: { trait_key: 'tier' }, found: { trait_key: 'plan' }, answer })).toEqual([]);
+  });
+});
+
+describe('DELETE …/traits/<id>/', () => {
+  const request = `DELETE ${I}/traits/3/`;
+  const found = { id: 3, trait_key: 'plan' };
+
+  it('touches the trait that was there', () => {
+    expect(events({ request, found, answer: 204 })).toEqual(['identity #7 traits=plan']);
+  });
+
+  it.each(['true', 'True'])('touches it on every identity with deleteAllMatchingTraits=%s', (value) => {
+    const all = `${request}?deleteAllMatchingTraits=${value}`;
+    expect(events({ request: all, found, answer: 204 })).toEqual(['environment envkey traits=plan']);
+    expect(events({ request: all, answer: 204 })).toEqual(['environment envkey traits=all']);
+  });
+
+  it.each(['TRUE', '1', 'false', ''])('touches one identity with deleteAllMatchingTraits=%s', (value) => {
+    const one = `${request}?deleteAllMatchingTraits=${value}`;
+    expect(events({ request: one, found, answer: 204 })).toEqual(['identity #7 traits=plan']);
+  });
+
+  it('touches all traits of the identity when the lookup failed', () => {
+    expect(events({ request, answer: 204 })).toEqual(['identity #7 traits=all']);
+  });
+
+  it.each(REFUSED)('changes nothing with %i', (answer) => {
+    expect(events({ request, found, answer })).toEqual([]);
+  });
+});
+
+describe('POST environments/<env>/delete-traits/', () => {
+  const body = { key: ' plan ' };
+
+  it.each([`${E}/delete-traits/`, `${E}/delete-traits.json`])('%s touches the trait of every identity', (path) => {
+    expect(events({ request: `POST ${path}`, body })).toEqual(['environment envkey traits=plan']);
+  });
+
+  it('may have deleted some with a 500', () => {
+    expect(events({ request: `POST ${E}/delete-traits/`, body, answer: 500 })).toEqual([
+      'environment envkey traits=plan',
+    ]);
+  });
+
+  it.each([400, ...REFUSED])('changes nothing with %i', (answer) => {
+    expect(events({ request: `POST ${E}/delete-traits/`, body, answer })).toEqual([]);
+  });
+
+  it('changes nothing without a key', () => {
+    expect(events({ request: `POST ${E}/delete-traits/`, body: {}, answer: 'unknown' })).toEqual([]);
+  });
+});
+
+describe('POST …/identities/<id>/featurestates/', () => {
+  const request = `POST ${I}/featurestates/`;
+
+  it.each([201, 400, 500, 'unknown'] as const)('touches the override with %s', (answer) => {
+    expect(events({ request, body: { feature: 31, enabled: true }, answer })).toEqual(['identity #7 overrides=31']);
+  });
+
+  it.each(['31', 31.9])('takes the feature %j as Python does', (feature) => {
+    expect(events({ request, body: { feature } })).toEqual(['identity #7 overrides=31']);
+  });
+
+  it('touches all overrides when the feature is not known', () => {
+    expect(events({ request, body: { feature: null }, answer: 500 })).toEqual(['identity #7 overrides=all']);
+  });
+
+  it('touches the identity that the body names as well', () => {
+    const body = { feature: 31, identifier: 'bob', identity: 8 };
+    expect(events({ request, body })).toEqual(['identity #7 overrides=31', 'identity bob overrides=31']);
+  });
+
+  it.each(REFUSED)('changes nothing with %i', (answer) => {
+    expect(events({ request, body: { feature: 31 }, answer })).toEqual([]);
+  });
+});
+
+describe('PUT and PATCH …/identities/<id>/featurestates/<id>/', () => {
+  const request = `PUT ${I}/featurestates/9/`;
+  const found = { id: 9, feature: 31, identity: 7 };
+
+  it('touches the override that was there', () => {
+    expect(lookupOf(request)).toBe('/api/v1/environments/envkey/identities/7/featurestates/9/');
+    expect(events({ request, body: { enabled: true }, found })).toEqual(['identity #7 overrides=31']);
+  });
+
+  it.each([400, 500] as const)('may have changed its value with %i', (answer) => {
+    expect(events({ request, body: { enabled: true }, found, answer })).toEqual(['identity #7 overrides=31']);
+  });
+
+  it('touches the identity that it moves to', () => {
+    const body = { identity: 8, live_from: '2027-01-01T00:00:00Z' };
+    expect(events({ request, body, found })).toEqual(['identity #7 overrides=31', 'identity #8 overrides=31']);
+    const answer = { status: 200, json: { ...found, identity: 8 } };
+    expect(events({ request, body: {}, found, answer })).toEqual([
+      'identity #7 overrides=31',
+      'identity #8 overrides=31',
+    ]);
+    expect(events({ request, body: { identifier: 'bob' }, found })).toContain('identity bob overrides=31');
+  });
+
+  it('touches the feature that it moves to', () => {
+    expect(events({ request: `PATCH ${I}/featurestates/9/`, body: { feature: 32 }, found })).toEqual([
+      'identity #7 overrides=31,32',
+    ]);
+  });
+
+  it('touches all overrides when the lookup failed', () => {
+    expect(events({ request, body: { feature: 31 } })).toEqual(['identity #7 overrides=all']);
+  });
+
+  it.each(REFUSED)('changes nothing with %i', (answer) => {
+    expect(events({ request, body: {}, found, answer })).toEqual([]);
+  });
+});
+
+describe('DELETE …/identities/<id>/featurestates/<id>/', () => {
+  const request = `DELETE ${I}/featurestates/9/`;
+
+  it('touches the override that was there, in either form in which Core names its feature', () => {
+    expect(events({ request, found: { feature: 31 }, answer: 204 })).toEqual(['identity #7 overrides=31']);
+    expect(events({ request, found: { feature: { id: 31 } }, answer: 204 })).toEqual(['identity #7 overrides=31']);
+  });
+
+  it('touches all overrides when the lookup failed', () => {
+    expect(events({ request, answer: 204 })).toEqual(['identity #7 overrides=all']);
+  });
+
+  it.each(REFUSED)('changes nothing with %i', (answer) => {
+    expect(events({ request, found: { feature: 31 }, answer })).toEqual([]);
+  });
+});
+
+describe('POST …/featurestates/clone-from-given-identity/', () => {
+  const request = `POST ${I}/featurestates/clone-from-given-identity/`;
+
+  it.each([200, 500, 'unknown'] as const)('touches all overrides with %s', (answer) => {
+    expect(events({ request, body: { source_identity_id: 8 }, answer })).toEqual(['identity #7 overrides=all']);
+  });
+
+  it.each([400, ...REFUSED])('changes nothing with %i', (answer) => {
+    expect(events({ request, body: { source_identity_id: 8 }, answer })).toEqual([]);
+  });
+});
+
+describe('POST features/featurestates/', () => {
+  const request = 'POST features/featurestates/';
+  const body = { feature: 31, environment: 5, enabled: true };
+
+  it('touches the override of the identity that the body names', () => {
+    expect(events({ request, body: { ...body, identity: 7 } })).toEqual(['identity #7 overrides=31']);
+    expect(events({ request, body: { ...body, identifier: 'alice' } })).toEqual(['identity 5/alice overrides=31']);
+    expect(events({ request: `${request.slice(0, -1)}.json`, body: { ...body, identity: 7 } })).toHaveLength(1);
+  });
+
+  it.each([400, 500, 'unknown'] as const)('may have created it with %s', (answer) => {
+    expect(events({ request, body: { ...body, identity: 7 }, answer })).toEqual(['identity #7 overrides=31']);
+  });
+
+  it.each([undefined, null])("leaves the environment's own states to Flagsmith (identity %j)", (identity) => {
+    expect(events({ request, body: { ...body, identity }, answer: 201 })).toEqual([]);
+    expect(events({ request, body: { ...body, identity }, answer: 'unknown' })).toEqual([]);
+  });
+
+  it.each(REFUSED)('changes nothing with %i', (answer) => {
+    expect(events({ request, body: { ...body, identity: 7 }, answer })).toEqual([]);
+  });
+});
+
+describe('PUT and PATCH features/featurestates/<id>/', () => {
+  const request = 'PATCH features/featurestates/9/';
+  const answer = (identity: number | null) => ({
+    status: 200,
+    json: { id: 9, feature: 31, environment: 5, identity },
+  });
+
+  it('touches the override that the answer shows', () => {
+    expect(events({ request, body: { enabled: true }, answer: answer(7) })).toEqual(['identity #7 overrides=31']);
+    expect(events({ request: 'PUT features/featurestates/9.json', body: {}, answer: answer(7) })).toHaveLength(1);
+  });
+
+  it("leaves the environment's own states to Flagsmith", () => {
+    expect(events({ request, body: { enabled: true }, answer: answer(null) })).toEqual([]);
+    expect(events({ request, body: { enabled: true, identity: null }, answer: 'unknown' })).toEqual([]);
+  });
+
+  it('touches the override of every identity when it may have come from any', () => {
+    expect(events({ request, body: { identity: 7 }, answer: answer(7) })).toEqual([
+      'identity #7 overrides=31',
+      'environment 5 overrides=31',
+    ]);
+  });
+
+  it('touches every identity, or says that it cannot name them, without an answer', () => {
+    const body = { enabled: true, environment: 5, feature: 31 };
+    expect(events({ request, body, answer: 'unknown' })).toEqual(['environment 5 overrides=31']);
+    expect(capture({ request, body: { enabled: true }, answer: 500 })).toEqual({
+      drafts: [],
+      uncovered: { reason: 'unnamed', environment: undefined },
+    });
+  });
+
+  it.each(REFUSED)('changes nothing with %i', (status) => {
+    expect(capture({ request, body: { identity: 7 }, answer: status })).toEqual({ drafts: [], uncovered: undefined });
+  });
+});
+
+describe('POST environments/<env>/featurestates/', () => {
+  const request = `POST ${E}/featurestates/`;
+
+  it('touches the override of the identity that the body names', () => {
+    expect(events({ request, body: { feature: 31, identity: 7 }, answer: 201 })).toEqual(['identity #7 overrides=31']);
+    expect(events({ request, body: { feature: 31, identifier: 'alice' }, answer: 400 })).toEqual([
+      'identity alice overrides=31',
+    ]);
+  });
+
+  it("leaves the environment's own states to Flagsmith", () => {
+    expect(events({ request, body: { feature: 31, enabled: true }, answer: 201 })).toEqual([]);
+  });
+
+  it.each(REFUSED)('changes nothing with %i', (answer) => {
+    expect(events({ request, body: { feature: 31, identity: 7 }, answer })).toEqual([]);
+  });
+});
+
+describe('PUT, PATCH and DELETE environments/<env>/featurestates/<id>/', () => {
+  const path = `${E}/featurestates/9/`;
+  const found = { id: 9, feature: 31, identity: 7 };
+
+  it('asks for the override before, when the query lets it reach overrides', () => {
+    expect(lookupOf(`DELETE ${path}?anyIdentity=x`)).toBe(
+      '/api/v1/environments/envkey/featurestates/9/?anyIdentity=true',
+    );
+    expect(lookupOf(`PUT ${path}?anyIdentity=`)).toBe('/api/v1/environments/envkey/featurestates/9/?anyIdentity=true');
+    expect(lookupOf(`PUT ${path}`)).toBeUndefined();
+  });
+
+  it.each(['PUT', 'PATCH', 'DELETE'])('%s touches the override that was there', (method) => {
+    expect(events({ request: `${method} ${path}?anyIdentity=1`, body: {}, found })).toEqual([
+      'identity #7 overrides=31',
+    ]);
+  });
+
+  it('touches the identity that it moves to', () => {
+    const request = `PUT ${path}?anyIdentity=1`;
+    expect(events({ request, body: { identity: 8 }, found })).toEqual([
+      'identity #7 overrides=31',
+      'identity #8 overrides=31',
+    ]);
+  });
+
+  it('touches every identity when the lookup failed', () => {
+    expect(events({ request: `DELETE ${path}?anyIdentity=1`, answer: 204 })).toEqual([
+      'environment envkey overrides=all',
+    ]);
+    expect(events({ request: `PUT ${path}?anyIdentity=1`, body: { feature: 31 } })).toEqual([
+      'environment envkey overrides=31',
+    ]);
+  });
+
+  it("leaves the environment's own states to Flagsmith, unless they become overrides", () => {
+    expect(events({ request: `DELETE ${path}`, answer: 204 })).toEqual([]);
+    expect(events({ request: `PUT ${path}`, body: { enabled: true } })).toEqual([]);
+    expect(events({ request: `PUT ${path}`, body: { identity: 7, feature: 31 } })).toEqual([
+      'identity #7 overrides=31',
+    ]);
+  });
+
+  it.each(REFUSED)('changes nothing with %i', (answer) => {
+    expect(events({ request: `DELETE ${path}?anyIdentity=1`, found, answer })).toEqual([]);
+    expect(events({ request: `PUT ${path}?anyIdentity=1`, body: {}, found, answer })).toEqual([]);
+  });
+});

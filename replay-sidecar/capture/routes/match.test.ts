@@ -1,0 +1,76 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { matchRoute } from './match.ts';
+
+function routeOf(request: string): string | undefined {
+  const [method = '', target = ''] = request.split(' ');
+  const match = matchRoute(method, target);
+  return match?.kind === 'route' ? match.route.name : match?.shape;
+}
+
+describe('matchRoute', () => {
+  it.each([
+    ['POST /api/v1/identities/', 'sdk.identify'],
+    ['post /api/v1/identities/?x=1#y', 'sdk.identify'],
+    ['POST http://flags.example:8000/api/v1/identities/', 'sdk.identify'],
+    ['POST /%61pi/v1/identit%69es/', 'sdk.identify'],
+    ['POST /api%2Fv1/identities%2F', 'sdk.identify'],
+    ['PUT /api/v1/traits/bulk/', 'sdk.bulkTraits'],
+    ['GET /api/v1/flags/alice?a=%20', 'sdk.readFlagsByPath'],
+  ])('%s is %s', (request, name) => {
+    expect(routeOf(request)).toBe(name);
+  });
+
+  it.each([
+    'GET /',
+    'GET /api/v1/flags/',
+    'GET /api/v1/environment-document/',
+    'POST /api/v1/analytics/flags/',
+    'GET /api/v1/projects/42/features/',
+    'OPTIONS /api/v1/identities/',
+    'POST //api/v1/identities/',
+    'POST /api/v1//identities/',
+    'POST /API/v1/identities/',
+    'POST /api/v1/identities',
+    'POST /x/api/v1/identities/',
+    'GET /api/v1/x?next=/api/v1/identities/%20',
+    'OPTIONS *',
+    'POST /api/v1/environments/key/edge-identities/x/edge-featurestates/',
+    'PUT /api/v1/environments/environments/key/edge-identities-featurestates',
+  ])('%s is none', (request) => {
+    expect(routeOf(request)).toBeUndefined();
+  });
+
+  it.each([
+    ['DELETE /api/v1/identities/', 'DELETE identities/'],
+    ['POST /api/v1/identities/alice/segments/', 'POST identities/*/segments/'],
+    ['POST /api/v1/traits/merge/', 'POST traits/merge/'],
+    ['POST /api/v1/environments/key/identities/7/merge/', 'POST environments/*/identities/*/merge/'],
+    ['PUT /api/v1/environments/key/identity-groups/7/', 'PUT environments/*/identity-groups/*/'],
+    ['DELETE /api/v1/features/featurestates/9/', 'DELETE features/featurestates/*/'],
+  ])('%s is a write near identities that is not known: %s', (request, shape) => {
+    expect(matchRoute(...(request.split(' ') as [string, string]))).toEqual({ kind: 'unknown', shape });
+  });
+
+  it('takes any bytes for a target', () => {
+    const latin1 = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)) });
+    const prefix = fc.constantFrom(
+      '',
+      '/',
+      '/api/v1/',
+      '/api/v1/identities/',
+      '/api/v1/flags/',
+      '/api/v1/environments/',
+    );
+    fc.assert(
+      fc.property(fc.constantFrom('GET', 'POST', 'PUT', 'DELETE'), prefix, latin1, (method, start, rest) => {
+        const match = matchRoute(method, start + rest);
+        if (match?.kind !== 'route') return;
+        const { identifier } = match.parameters;
+        if (identifier !== undefined) expect(identifier).toMatch(/^[-\p{L}\p{N}_@%.]+$/u);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
