@@ -1,0 +1,69 @@
+import { environmentReference } from '@edge-migration/identity/write-event.ts';
+import { z } from 'zod';
+
+/**
+ * - `spoolFull`: the spool's limit was reached; `spoolFailing`: its disk refused or took too long.
+ * - `spoolLost`: what an earlier process left could not be read, or the node went down before it was synced.
+ * - `bodyTooLarge`: a request body was beyond the parse limit; `eventTooLarge`: an identifier was beyond an event's.
+ * - `bodyUnreadable`: a body in an encoding that the API may know and we do not; `unnamedWrite`: no event can say whose
+ *   identities a request changed (a form of the Django admin, say).
+ * - `captureFailed`: an error of our own while a request was looked at.
+ * - `streamLost`: the stream lost events after the safety time.
+ * - `sidecarVanished`, `noSidecar`: found by {@link decideCoverage}, never reported.
+ */
+export const gapReason = z.enum([
+  'spoolFull',
+  'spoolFailing',
+  'spoolLost',
+  'bodyTooLarge',
+  'eventTooLarge',
+  'bodyUnreadable',
+  'unnamedWrite',
+  'captureFailed',
+  'streamLost',
+  'sidecarVanished',
+  'noSidecar',
+]);
+
+/** A time range in which identity writes may have happened that are in no event. */
+export const coverageGap = z.object({
+  from: z.iso.datetime(),
+  /** Null while it lasts. */
+  until: z.iso.datetime().nullable(),
+  reason: gapReason,
+  /** Whose writes may be missing; null when that is not known, i.e. all. */
+  environments: z.array(environmentReference).nullable(),
+});
+
+/**
+ * What a sidecar says of itself, every few seconds, last one kept per pod. All times are RFC 3339 by the sidecar's
+ * clock.
+ */
+export const coverageReport = z.object({
+  version: z.literal(1),
+  /** `<pod name>/<pod uid>`, as in its events. */
+  instance: z.string(),
+  podUid: z.string(),
+  podName: z.string(),
+  namespace: z.string(),
+  node: z.string(),
+  release: z.string(),
+  startedTime: z.iso.datetime(),
+  time: z.iso.datetime(),
+  /** Events that the stream has not acknowledged yet; exact up to the part that waits on disk, see `spoolBytes`. */
+  spoolDepth: z.int().nonnegative(),
+  spoolBytes: z.int().nonnegative(),
+  /** When the oldest request began whose events the stream has not acknowledged; null when there is none. */
+  oldestUnsentTime: z.iso.datetime().nullable(),
+  /** Every write that began before this is in the stream or in `gaps`; null until an earlier process's spool is read. */
+  allSentUntil: z.iso.datetime().nullable(),
+  gaps: z.array(coverageGap),
+  /** The last test event that came back with its sequence; null before the first. */
+  probe: z.object({ sequence: z.int().positive(), time: z.iso.datetime() }).nullable(),
+  /** The process has ended with everything sent. */
+  goodbye: z.boolean(),
+});
+
+export type GapReason = z.infer<typeof gapReason>;
+export type CoverageGap = z.infer<typeof coverageGap>;
+export type CoverageReport = z.infer<typeof coverageReport>;

@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { coverageGap, gapReason } from '../coverage/report.ts';
+import { createGapLedger, MAX_GAPS } from './gaps.ts';
+import { SLOT_BYTES } from './state.ts';
+
+const MINUTE = 60_000;
+const at = (minutes: number) => new Date(minutes * MINUTE).toISOString();
+
+describe('the gap ledger', () => {
+  it('keeps a gap open until it is closed', () => {
+    const gaps = createGapLedger(() => undefined);
+    gaps.open('spoolFull', 10 * MINUTE, [{ clientKey: 'a' }]);
+    expect(gaps.list()).toEqual([
+      { from: at(10), until: null, reason: 'spoolFull', environments: [{ clientKey: 'a' }] },
+    ]);
+    gaps.close('spoolFull', 12 * MINUTE);
+    expect(gaps.list()).toMatchObject([{ from: at(10), until: at(12) }]);
+  });
+
+  it('joins gaps of one reason that nearly touch, and their environments', () => {
+    const gaps = createGapLedger(() => undefined);
+    gaps.mark('bodyTooLarge', 10 * MINUTE, 10 * MINUTE, [{ clientKey: 'a' }]);
+    gaps.mark('bodyTooLarge', 11 * MINUTE, 11 * MINUTE, [{ clientKey: 'b' }]);
+    gaps.mark('bodyTooLarge', 30 * MINUTE, 30 * MINUTE, [{ clientKey: 'c' }]);
+    gaps.mark('captureFailed', 11 * MINUTE, 11 * MINUTE, [{ clientKey: 'a' }]);
+    expect(gaps.list()).toMatchObject([
+      { from: at(10), until: at(11), environments: [{ clientKey: 'a' }, { clientKey: 'b' }] },
+      { reason: 'captureFailed' },
+      { from: at(30), environments: [{ clientKey: 'c' }] },
+    ]);
+  });
+
+  it('claims all environments when one gap does not know its own', () => {
+    const gaps = createGapLedger(() => undefined);
+    gaps.open('spoolFull', 0, [{ clientKey: 'a' }]);
+    gaps.open('spoolFull', 5);
+    expect(gaps.list()).toMatchObject([{ environments: null }]);
+  });
+
+  it('tells when a gap begins and ends, but not urgently when it only grows', () => {
+    const told: boolean[] = [];
+    const gaps = createGapLedger((urgent) => told.push(urgent));
+    gaps.open('spoolFull', 0);
+    gaps.open('spoolFull', 1000);
+    gaps.close('spoolFull', 2000);
+    expect(told).toEqual([true, false, true]);
+  });
+
+  it("ends an earlier process's open gaps with its successor's start", () => {
+    const gaps = createGapLedger(() => undefined);
+    gaps.restore([{ from: at(1), until: null, reason: 'spoolFailing', environments: null }], 3 * MINUTE);
+    expect(gaps.list()).toMatchObject([{ from: at(1), until: at(3) }]);
+  });
+
+  const operation = fc.record({
+    verb: fc.constantFrom('open' as const, 'close' as const, 'mark' as const),
+    reason: fc.constantFrom(...gapReason.options),
+    from: fc.nat({ max: 100_000 }).map((minutes) => minutes * MINUTE),
+    length: fc.nat({ max: 100 }).map((minutes) => minutes * MINUTE),
+    key: fc.stringMatching(/^[a-z]{1,100}$/),
+  });
+
+  it('never forgets a moment that it once claimed, and stays small enough to be saved', () => {
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 200 }), (operations) => {
+        const gaps = createGapLedger(() => undefined);
+        const claimed: number[] = [];
+        for (const { verb, reason, from, length, key } of operations) {
+          if (verb === 'close') gaps.close(reason, from);
+          else claimed.push(from);
+          if (verb === 'open') gaps.open(reason, from, [{ clientKey: key }]);
+          if (verb === 'mark') gaps.mark(reason, from, from + length, [{ clientKey: key }]);
+        }
+        const list = gaps.list().map((gap) => coverageGap.parse(gap));
+        for (const moment of claimed) {
+          expect(
+            list.some((gap) => Date.parse(gap.from) <= moment && moment <= Date.parse(gap.until ?? at(200_000))),
+          ).toBe(true);
+        }
+        expect(list.length).toBeLessThanOrEqual(MAX_GAPS);
+        expect(JSON.stringify(list).length).toBeLessThan(SLOT_BYTES - 1024);
+      }),
+    );
+  });
+});

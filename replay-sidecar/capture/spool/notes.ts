@@ -1,0 +1,90 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+
+import { createGapLedger, type GapLedger } from './gaps.ts';
+import type { Segment } from './segment.ts';
+import { type DurableState, openStateFile, type StateFile } from './state.ts';
+
+/** What the spool remembers besides its segments: gaps, and which stream has the events that it no longer keeps. */
+export interface Notes {
+  readonly gaps: GapLedger;
+  /**
+   * Takes over what earlier processes noted down; from now on notes are kept on disk. Returns what there was.
+   *
+   * @throws when the directory is not usable
+   */
+  open(directory: string, bootId: string): Promise<DurableState | undefined>;
+  /** A segment is removed: its events now depend on the stream alone. */
+  settled(segment: Segment): void;
+  observeStream(createdTime: string): void;
+  observeLoss(sequence: number): void;
+  /** Saves what changed since the last time, if anything did. */
+  save(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createNotes(clock: Clock, onError: (error: unknown) => void): Notes {
+  let file: StateFile | undefined;
+  let state: DurableState = { bootId: 'unknown', openedTime: clock.now(), gaps: [], stream: null };
+  let unsaved = false;
+  let saving: Promise<void> | undefined;
+
+  const gaps = createGapLedger((urgent) => {
+    unsaved = true;
+    if (urgent) void save();
+  });
+
+  function save(): Promise<void> {
+    saving ??= saveAll().finally(() => {
+      saving = undefined;
+    });
+    return saving;
+  }
+
+  async function saveAll(): Promise<void> {
+    while (file !== undefined && unsaved) {
+      unsaved = false;
+      state = { ...state, gaps: gaps.list() };
+      await file.save(state).catch(onError);
+    }
+  }
+
+  function markLost(): void {
+    if (state.stream === null || state.stream.settledTime === 0) return;
+    gaps.mark('streamLost', state.stream.sinceTime, state.stream.settledTime);
+  }
+
+  return {
+    gaps,
+    async open(directory, bootId) {
+      file = await openStateFile(directory);
+      const { loaded } = file;
+      gaps.restore(loaded?.gaps ?? [], clock.now());
+      state = { ...state, bootId, stream: loaded?.stream ?? null };
+      unsaved = true;
+      await save();
+      return loaded;
+    },
+    settled(segment) {
+      if (state.stream === null || segment.events === 0) return;
+      const settledTime = Math.max(state.stream.settledTime, segment.lastAckTime);
+      const settledSequence = Math.max(state.stream.settledSequence, segment.sequence);
+      state.stream = { ...state.stream, settledTime, settledSequence };
+      unsaved = true;
+    },
+    observeStream(createdTime) {
+      if (state.stream?.createdTime === createdTime) return;
+      markLost();
+      state.stream = { createdTime, sinceTime: clock.now(), settledTime: 0, settledSequence: 0 };
+      unsaved = true;
+    },
+    observeLoss(sequence) {
+      if (sequence <= (state.stream?.settledSequence ?? 0)) markLost();
+    },
+    save,
+    async close() {
+      await save();
+      await file?.close();
+      file = undefined;
+    },
+  };
+}

@@ -1,0 +1,117 @@
+import { stat } from 'node:fs/promises';
+
+import { segmentPath } from './files.ts';
+import { type Entry, readEntries } from './reader.ts';
+import { countLines, placeId } from './record.ts';
+import type { Segment } from './segment.ts';
+
+/** An intent without events: nobody knows how its request ended. */
+export interface UnfinishedIntent {
+  /** Its {@link placeId}. */
+  id: number;
+  beganTime: number;
+  lines: string;
+}
+
+/** What earlier processes left. */
+export interface Recovered {
+  unfinished: UnfinishedIntent[];
+  /** Time ranges whose records were damaged, epoch milliseconds. */
+  damaged: { from: number; until: number }[];
+  /** Time of the last record that was read, and whether it was written before the node was booted. */
+  lastTime: number | undefined;
+  rebooted: boolean;
+}
+
+/**
+ * Reads all records of these sealed segments and fills in what they hold. A record that a killed process did not finish
+ * writing is passed over: its request was not forwarded, or its intent is there. A segment that cannot be read at all
+ * is damaged as a whole.
+ *
+ * @param now epoch milliseconds; the end of damage that nothing readable follows
+ */
+export async function recoverSegments(
+  directory: string,
+  segments: readonly Segment[],
+  bootId: string,
+  now: number,
+): Promise<Recovered> {
+  const recovered: Recovered = { unfinished: [], damaged: [], lastTime: undefined, rebooted: false };
+  const scan = createScan(recovered, bootId);
+  for (const segment of segments) {
+    try {
+      await readSegment(directory, segment, (entry) => scan.take(segment, entry));
+    } catch {
+      // Read errors are damage like any other: the rest of the segment is lost.
+      scan.damage(segment);
+    }
+  }
+  scan.end(now);
+  return recovered;
+}
+
+async function readSegment(directory: string, segment: Segment, take: (entry: Entry) => void): Promise<void> {
+  segment.written = (await stat(segmentPath(directory, segment.number))).size;
+  let offset = 0;
+  while (offset < segment.written) {
+    const entries = await readEntries(directory, segment, offset);
+    for (const entry of entries) take(entry);
+    const end = entries.at(-1)?.end;
+    if (end === undefined) break;
+    offset = end;
+  }
+  // What follows is the beginning of a record that was never finished.
+  segment.written = offset;
+  segment.appended = offset;
+}
+
+function createScan(recovered: Recovered, bootId: string) {
+  const intents = new Map<number, UnfinishedIntent>();
+  let damagedFrom: number | undefined;
+
+  function endDamage(until: number): void {
+    if (damagedFrom !== undefined) recovered.damaged.push({ from: Math.min(damagedFrom, until), until });
+    damagedFrom = undefined;
+  }
+
+  function sawTime(time: number): void {
+    endDamage(time);
+    recovered.lastTime = Math.max(recovered.lastTime ?? time, time);
+  }
+
+  function damage(segment: Segment): void {
+    segment.damaged = true;
+    damagedFrom ??= recovered.lastTime ?? 0;
+  }
+
+  function take(segment: Segment, { record, offset }: Entry): void {
+    switch (record?.kind) {
+      case undefined:
+        damage(segment);
+        break;
+      case 'segment':
+        recovered.rebooted ||= record.bootId !== bootId;
+        sawTime(record.createdTime);
+        break;
+      case 'intent': {
+        const id = placeId(segment.number, offset);
+        intents.set(id, { id, beganTime: record.beganTime, lines: record.lines });
+        segment.firstTime = Math.min(segment.firstTime, record.beganTime);
+        sawTime(record.beganTime);
+        break;
+      }
+      case 'events':
+        intents.delete(record.intent);
+        segment.events += countLines(record.lines);
+        segment.firstTime = Math.min(segment.firstTime, record.beganTime);
+        sawTime(record.observedTime);
+    }
+  }
+
+  function end(now: number): void {
+    endDamage(now);
+    recovered.unfinished = [...intents.values()];
+  }
+
+  return { take, damage, end };
+}

@@ -1,0 +1,54 @@
+import type { FileHandle } from 'node:fs/promises';
+
+/** A segment file and what became of its records. The journal keeps the first half, the spool the second. */
+export interface Segment {
+  readonly number: number;
+  readonly createdTime: number;
+  /** Bytes given to {@link Journal.append}; the first `written` of them are in the file. */
+  appended: number;
+  written: number;
+  /** Set once nothing will be appended any more. */
+  sealedTime: number | undefined;
+  file: FileHandle | undefined;
+
+  /** Bytes in it were found damaged, and a gap tells so. */
+  damaged: boolean;
+
+  /** Intents without events; the segment stays while there are any. */
+  unfinished: number;
+  /** Events in here, and how many of them the stream acknowledged since they were last given out from the start. */
+  events: number;
+  acknowledged: number;
+  /** Events given out (or queued in memory) and not acknowledged. */
+  outstanding: number;
+  lastAckTime: number;
+  /** The highest sequence number that the stream gave to one of its events. */
+  sequence: number;
+  /** When the oldest request of any record in here began. */
+  firstTime: number;
+}
+
+/** Where a record is, or where reading goes on. */
+export interface Place {
+  readonly segment: Segment;
+  readonly offset: number;
+}
+
+export function newSegment(number: number, createdTime: number): Segment {
+  return {
+    number,
+    createdTime,
+    appended: 0,
+    written: 0,
+    sealedTime: undefined,
+    file: undefined,
+    damaged: false,
+    unfinished: 0,
+    events: 0,
+    acknowledged: 0,
+    outstanding: 0,
+    lastAckTime: 0,
+    sequence: 0,
+    firstTime: Infinity,
+  };
+}

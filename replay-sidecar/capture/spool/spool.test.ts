@@ -1,0 +1,329 @@
+import { pbkdf2 } from 'node:crypto';
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import type { Delivery } from './outbox.ts';
+import { draft, drain, eventOf, type Folder, identifierOf, openSpool, temporaryFolder, turn } from './testing.ts';
+
+let folder: Folder;
+beforeEach(() => {
+  folder = temporaryFolder();
+});
+afterEach(() => folder[Symbol.dispose]());
+
+const segments = (path = folder.path) => readdirSync(path).filter((name) => name.endsWith('.spool'));
+
+describe('the spool', () => {
+  it('hands out the events of a finished request with outcome, time and instance', async () => {
+    await using opened = await openSpool(folder.path);
+    const { spool, clock } = opened;
+    const intent = await spool.begin([draft('ann')]);
+    clock.advance(15);
+    intent.finish({ outcome: 'known' });
+    const [delivery] = await drain(spool);
+    expect(eventOf(delivery!)).toEqual({
+      version: 1,
+      id: delivery!.id,
+      instance: 'api-1/uid-1',
+      ...draft('ann'),
+      outcome: 'known',
+      observedTime: '2026-06-01T00:00:00.015Z',
+    });
+  });
+
+  it('hands out what the request touched after all, and nothing when it changed nothing', async () => {
+    await using opened = await openSpool(folder.path);
+    const { spool } = opened;
+    const changed = await spool.begin([draft('ann'), draft('bob')]);
+    const unchanged = await spool.begin([draft('cid')]);
+    changed.finish({ outcome: 'background', drafts: [draft('dan')] });
+    unchanged.finish({ outcome: 'known', drafts: [] });
+    expect((await drain(spool)).map(identifierOf)).toEqual(['dan']);
+    expect(spool.facts()).toMatchObject({ open: 0, depth: 0, oldestUnsentTime: undefined });
+  });
+
+  it('counts only the first end of a request', async () => {
+    await using opened = await openSpool(folder.path);
+    const intent = await opened.spool.begin([draft('ann')]);
+    intent.finish({ outcome: 'unknown' });
+    intent.finish({ outcome: 'known' });
+    expect((await drain(opened.spool)).map((one) => eventOf(one).outcome)).toEqual(['unknown']);
+  });
+
+  it('has an intent on disk before it lets the request go on', async () => {
+    await using opened = await openSpool(folder.path);
+    await opened.spool.begin([draft('ann')]);
+    using copy = temporaryFolder(folder.path);
+    await using after = await openSpool(copy.path);
+    const [delivery] = await drain(after.spool);
+    expect(eventOf(delivery!)).toMatchObject({ outcome: 'unknown', target: { identifier: 'ann' } });
+  });
+
+  it('dates an unfinished intent by its recovery, because the API may have committed at any moment before', async () => {
+    await using opened = await openSpool(folder.path);
+    await opened.spool.begin([draft('ann')]);
+    using copy = temporaryFolder(folder.path);
+    opened.clock.advance(90_000);
+    await using after = await openSpool(copy.path, { clock: opened.clock });
+    expect(eventOf((await drain(after.spool))[0]!).observedTime).toBe('2026-06-01T00:01:30.000Z');
+  });
+
+  it('tells since when something is unsent: by the beginning of the request, finished or not', async () => {
+    await using opened = await openSpool(folder.path);
+    const { spool, clock } = opened;
+    const start = clock.now();
+    const intent = await spool.begin([draft('ann')]);
+    clock.advance(1000);
+    expect(spool.facts()).toMatchObject({ open: 1, oldestUnsentTime: start, allSentUntil: start });
+    intent.finish({ outcome: 'known' });
+    clock.advance(1000);
+    expect(spool.facts()).toMatchObject({ depth: 1, oldestUnsentTime: start, allSentUntil: start });
+    await drain(spool);
+    expect(spool.facts()).toMatchObject({ depth: 0, oldestUnsentTime: undefined, allSentUntil: clock.now() });
+  });
+
+  it('keeps a backlog on disk, not in memory, and hands it out in order and once', async () => {
+    await using opened = await openSpool(folder.path);
+    const { spool } = opened;
+    const names = Array.from({ length: 500 }, (_, index) => `user-${index}`);
+    for (const name of names) (await spool.begin([draft(name)])).finish({ outcome: 'known' });
+    expect(spool.facts().depth).toBe(500);
+    expect((await drain(spool)).map(identifierOf)).toEqual(names);
+  });
+
+  it('splits what one request touches into records of bounded size', async () => {
+    await using opened = await openSpool(folder.path);
+    const names = Array.from({ length: 2000 }, (_, index) => `user-${index}-${'x'.repeat(200)}`);
+    const intent = await opened.spool.begin(names.map((name) => draft(name)));
+    using copy = temporaryFolder(folder.path);
+    intent.finish({ outcome: 'known' });
+    expect((await drain(opened.spool)).map(identifierOf)).toEqual(names);
+    await using after = await openSpool(copy.path);
+    expect((await drain(after.spool)).map(identifierOf)).toEqual(names);
+  });
+
+  it('refuses an event beyond 64 KB, notes the gap and takes the others', async () => {
+    await using opened = await openSpool(folder.path);
+    const intent = await opened.spool.begin([draft('x'.repeat(70_000)), draft('ann')]);
+    intent.finish({ outcome: 'known' });
+    expect((await drain(opened.spool)).map(identifierOf)).toEqual(['ann']);
+    expect(opened.spool.gaps.list()).toMatchObject([{ reason: 'eventTooLarge', environments: [{ clientKey: 'env' }] }]);
+  });
+});
+
+describe('after the acknowledgement', () => {
+  it('events stay on disk for the safety time, then their segments are removed', async () => {
+    await using opened = await openSpool(folder.path);
+    const { spool, clock } = opened;
+    (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    clock.advance(30_000);
+    await spool.tick();
+    await drain(spool);
+    clock.advance(59_999);
+    await spool.tick();
+    expect(segments()).toHaveLength(1);
+    clock.advance(1);
+    await spool.tick();
+    expect(segments()).toHaveLength(0);
+    expect(spool.facts().bytes).toBe(0);
+  });
+
+  it('a segment with a request under way stays, others go', async () => {
+    await using opened = await openSpool(folder.path);
+    const { spool, clock } = opened;
+    const slow = await spool.begin([draft('slow')]);
+    for (let i = 0; i < 50; i++) (await spool.begin([draft(`user-${i}`)])).finish({ outcome: 'known' });
+    clock.advance(30_000);
+    await spool.tick();
+    await drain(spool);
+    clock.advance(60_000);
+    await spool.tick();
+    expect(segments()).toHaveLength(1);
+    slow.finish({ outcome: 'known' });
+    expect((await drain(spool)).map(identifierOf)).toEqual(['slow']);
+  });
+
+  it('everything within the safety time is handed out again on a rewind', async () => {
+    await using opened = await openSpool(folder.path);
+    const { spool, clock } = opened;
+    const names = Array.from({ length: 40 }, (_, index) => `user-${index}`);
+    for (const name of names) (await spool.begin([draft(name)])).finish({ outcome: 'known' });
+    const first = await drain(spool);
+    clock.advance(59_000);
+    await spool.tick();
+    spool.outbox.rewind();
+    const second = await drain(spool);
+    expect(second.map((one) => one.id)).toEqual(first.map((one) => one.id));
+  });
+
+  it('an acknowledgement from before a rewind counts for nothing', async () => {
+    await using opened = await openSpool(folder.path);
+    const { spool } = opened;
+    (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    const before = spool.outbox.next() as Delivery;
+    spool.outbox.rewind();
+    spool.outbox.acknowledge(before, 7);
+    expect(spool.facts().depth).toBe(1);
+    expect(await drain(spool)).toHaveLength(1);
+  });
+});
+
+describe('a stream', () => {
+  async function settle(opened: Awaited<ReturnType<typeof openSpool>>): Promise<void> {
+    (await opened.spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    await drain(opened.spool, 100);
+    opened.clock.advance(30_000);
+    await opened.spool.tick();
+    opened.clock.advance(60_000);
+    await opened.spool.tick();
+    expect(segments()).toHaveLength(0);
+  }
+
+  it('that was made anew leaves a gap over what only the old one had', async () => {
+    await using opened = await openSpool(folder.path);
+    opened.spool.observeStream('2026-01-01T00:00:00Z');
+    await settle(opened);
+    opened.spool.observeStream('2026-06-01T00:02:00Z');
+    expect(opened.spool.gaps.list()).toEqual([
+      { reason: 'streamLost', from: '2026-06-01T00:00:00.000Z', until: '2026-06-01T00:00:00.000Z', environments: null },
+    ]);
+  });
+
+  it('that was made anew leaves none when the spool still has everything', async () => {
+    await using opened = await openSpool(folder.path);
+    opened.spool.observeStream('2026-01-01T00:00:00Z');
+    (await opened.spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    await drain(opened.spool);
+    opened.spool.observeStream('2026-06-01T00:02:00Z');
+    expect(opened.spool.gaps.list()).toEqual([]);
+  });
+
+  it('that lost its tail leaves a gap only when the loss reaches what the spool no longer has', async () => {
+    await using opened = await openSpool(folder.path);
+    opened.spool.observeStream('2026-01-01T00:00:00Z');
+    await settle(opened);
+    opened.spool.observeLoss(101);
+    expect(opened.spool.gaps.list()).toEqual([]);
+    opened.spool.observeLoss(100);
+    expect(opened.spool.gaps.list()).toMatchObject([{ reason: 'streamLost' }]);
+  });
+
+  it('is recognised by the next process', async () => {
+    {
+      await using opened = await openSpool(folder.path);
+      opened.spool.observeStream('2026-01-01T00:00:00Z');
+      await settle(opened);
+    }
+    await using opened = await openSpool(folder.path);
+    opened.spool.observeStream('2026-06-01T00:02:00Z');
+    expect(opened.spool.gaps.list()).toMatchObject([{ reason: 'streamLost' }]);
+  });
+});
+
+describe('a disk', () => {
+  it('that is full stops no request: events go on from memory, and the gap names the time and the environments', async () => {
+    await using opened = await openSpool(folder.path, { limitBytes: 1000 });
+    const { spool, clock } = opened;
+    while (spool.facts().bytes < 1000) (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    clock.advance(5000);
+    (await spool.begin([draft('bob')])).finish({ outcome: 'known' });
+    expect(spool.gaps.list()).toEqual([
+      {
+        reason: 'spoolFull',
+        from: '2026-06-01T00:00:05.000Z',
+        until: null,
+        environments: [{ clientKey: 'env' }],
+      },
+    ]);
+    expect((await drain(spool)).map(identifierOf)).toContain('bob');
+  });
+
+  it('that has room again ends the gap', async () => {
+    await using opened = await openSpool(folder.path, { limitBytes: 1000 });
+    const { spool, clock } = opened;
+    while (spool.facts().bytes < 1000) (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    (await spool.begin([draft('bob')])).finish({ outcome: 'known' });
+    await drain(spool);
+    clock.advance(30_000);
+    await spool.tick();
+    clock.advance(60_000);
+    await spool.tick();
+    expect(spool.gaps.list()).toMatchObject([{ reason: 'spoolFull', until: '2026-06-01T00:01:30.000Z' }]);
+  });
+
+  it('that is not usable at the start is tried again, and serves once it is', async () => {
+    const path = join(folder.path, 'spool');
+    writeFileSync(path, 'not a directory');
+    await using opened = await openSpool(path);
+    const { spool, clock, errors } = opened;
+    expect(errors).toHaveLength(1);
+    (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    expect(spool.facts().allSentUntil).toBeUndefined();
+    rmSync(path);
+    clock.advance(4000);
+    await spool.tick();
+    expect(spool.gaps.list()).toMatchObject([
+      { reason: 'spoolFailing', from: '2026-06-01T00:00:00.000Z', until: '2026-06-01T00:00:04.000Z' },
+    ]);
+    (await spool.begin([draft('bob')])).finish({ outcome: 'known' });
+    expect(segments(path)).toHaveLength(1);
+    expect((await drain(spool)).map(identifierOf)).toEqual(['ann', 'bob']);
+  });
+
+  it('that fails under way opens a gap and recovers by itself', async () => {
+    await using opened = await openSpool(folder.path, { segmentBytes: 1 });
+    const { spool, clock } = opened;
+    (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    renameSync(folder.path, `${folder.path}-gone`);
+    const unkept = await spool.begin([draft('bob')]);
+    unkept.finish({ outcome: 'known' });
+    expect(spool.gaps.list()).toMatchObject([{ reason: 'spoolFailing', until: null }]);
+    rmSync(`${folder.path}-gone`, { recursive: true });
+    mkdirSync(folder.path);
+    clock.advance(1000);
+    (await spool.begin([draft('cid')])).finish({ outcome: 'known' });
+    expect(spool.gaps.list()).toMatchObject([{ reason: 'spoolFailing', until: '2026-06-01T00:00:01.000Z' }]);
+    expect(segments().length).toBeGreaterThan(0);
+  });
+
+  it('that hangs holds no request up', async () => {
+    await using opened = await openSpool(folder.path, { writeTimeoutMillis: 1 });
+    const { spool } = opened;
+    // Node writes files on four threads; while all of them are busy no write gets done.
+    const busy = Array.from({ length: 4 }, () => promisify(pbkdf2)('a', 'b', 150_000, 64, 'sha512'));
+    const intent = await spool.begin([draft('ann')]);
+    expect(spool.gaps.list()).toMatchObject([{ reason: 'spoolFailing', until: null }]);
+    const second = await spool.begin([draft('bob')]);
+    await Promise.all(busy);
+    while (spool.gaps.list()[0]?.until === null) await turn();
+    intent.finish({ outcome: 'known' });
+    second.finish({ outcome: 'known' });
+    expect((await drain(spool)).map(identifierOf)).toEqual(['ann', 'bob']);
+  });
+
+  it('that was written before the node went down may have lost the end, so that time is a gap', async () => {
+    {
+      await using opened = await openSpool(folder.path, { bootId: 'first' });
+      await opened.spool.begin([draft('ann')]);
+    }
+    {
+      await using opened = await openSpool(folder.path, { bootId: 'first', sync: 'interval' });
+      expect(opened.spool.gaps.list()).toEqual([]);
+    }
+    await using opened = await openSpool(folder.path, { bootId: 'second', sync: 'interval' });
+    expect(opened.spool.gaps.list()).toMatchObject([{ reason: 'spoolLost', from: '2026-05-31T23:59:55.000Z' }]);
+  });
+
+  it('that is forced on every write loses nothing when the node goes down', async () => {
+    {
+      await using opened = await openSpool(folder.path, { bootId: 'first', sync: 'commit' });
+      await opened.spool.begin([draft('ann')]);
+    }
+    await using opened = await openSpool(folder.path, { bootId: 'second', sync: 'commit' });
+    expect(opened.spool.gaps.list()).toEqual([]);
+    expect((await drain(opened.spool)).map(identifierOf)).toEqual(['ann']);
+  });
+});

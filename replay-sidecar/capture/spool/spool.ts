@@ -1,0 +1,226 @@
+import { randomBytes } from 'node:crypto';
+
+import type { Clock } from '@edge-migration/identity/clock.ts';
+
+import { listSegments, readBootId } from './files.ts';
+import type { GapLedger } from './gaps.ts';
+import { createIntents, type Intents } from './intents.ts';
+import { createJournal, type SyncPolicy } from './journal.ts';
+import { createNotes, type Notes } from './notes.ts';
+import { createOutbox, type Outbox } from './outbox.ts';
+import { type Recovered, recoverSegments } from './recovery.ts';
+import { newSegment, type Segment } from './segment.ts';
+import type { DurableState } from './state.ts';
+
+export interface SpoolOptions {
+  directory: string;
+  clock: Clock;
+  /** `<pod name>/<pod uid>`; goes into every event. */
+  instance: string;
+  /** Intents are refused (and a gap is open) while the segments are larger than this. */
+  limitBytes: number;
+  /** How long events stay on disk after the stream acknowledged them. */
+  safetyMillis: number;
+  sync: SyncPolicy;
+  /** The node's boot; read from the system when left out. */
+  bootId?: string;
+  segmentBytes?: number;
+  segmentMillis?: number;
+  writeTimeoutMillis?: number;
+  /** Characters of events kept in memory for the publisher. */
+  memoryCharacters?: number;
+  /** There may be something for {@link Outbox.next}. */
+  onReady(): void;
+  /** The disk, or what is on it, is not as it should be. The spool goes on; a gap is open where there must be one. */
+  onError(error: unknown): void;
+}
+
+export interface SpoolFacts {
+  /** Requests under way. */
+  open: number;
+  /** Events that the stream has not acknowledged. */
+  depth: number;
+  bytes: number;
+  /** Epoch milliseconds; undefined when there is none. */
+  oldestUnsentTime: number | undefined;
+  /** Epoch milliseconds; undefined while it is not known what earlier processes left. */
+  allSentUntil: number | undefined;
+}
+
+/** Write events on their way from the requests to the stream; on disk until the stream is trusted to have them. */
+export interface Spool {
+  /**
+   * Notes down what a request may touch; resolves when that is on disk, or when the request must not wait for it any
+   * longer (a gap is open then). Never rejects.
+   */
+  begin: Intents['begin'];
+  readonly outbox: Pick<Outbox, 'next' | 'acknowledge' | 'rewind'>;
+  readonly gaps: GapLedger;
+  facts(): SpoolFacts;
+  /** Names the stream that the events go into; a gap is marked when it is not the one that settled events went into. */
+  observeStream: Notes['observeStream'];
+  /** The stream gives out sequence numbers that it had given out before: it lost what it had from `sequence` on. */
+  observeLoss: Notes['observeLoss'];
+  /** Opens the directory and publishes what earlier processes left in it. Never rejects: {@link tick} tries again. */
+  open(): Promise<void>;
+  /** Housekeeping, to be called every second or so: removes settled segments, tries a failed disk again. */
+  tick(): Promise<void>;
+  /** Writes what is in memory to the disk and lets go of it. */
+  close(): Promise<void>;
+}
+
+const DEFAULTS = {
+  segmentBytes: 4 * 1024 * 1024,
+  segmentMillis: 30_000,
+  writeTimeoutMillis: 250,
+  memoryCharacters: 4 * 1024 * 1024,
+};
+
+/** Under policy `interval`, what was written this long before the node went down is on its disk. */
+const SYNC_LAG_MILLIS = 5000;
+
+export function createSpool(given: SpoolOptions): Spool {
+  const options = { ...DEFAULTS, ...given };
+  const { clock, directory, onError } = options;
+  const openedTime = clock.now();
+  let bootId = 'unknown';
+  let phase: 'closed' | 'opening' | 'open' | 'recovered' = 'closed';
+
+  const notes = createNotes(clock, onError);
+  const { gaps } = notes;
+  const journal = createJournal({
+    ...options,
+    bootId: () => bootId,
+    onFailure(error, from) {
+      gaps.open('spoolFailing', from);
+      onError(error);
+    },
+    onRecovery: () => gaps.close('spoolFailing', clock.now()),
+  });
+  const bytes = () => journal.segments.reduce((sum, segment) => sum + segment.appended, 0);
+  const hasRoom = () => bytes() < options.limitBytes;
+  const outbox = createOutbox(
+    {
+      directory,
+      clock,
+      capacity: options.memoryCharacters,
+      onReady: options.onReady,
+      onDrop: (beganTime) => gaps.mark('spoolFailing', beganTime, clock.now()),
+      onDamage(segment, error) {
+        gaps.mark('spoolLost', Math.min(segment.firstTime, clock.now()), segment.sealedTime ?? clock.now());
+        onError(error);
+      },
+    },
+    journal,
+  );
+  const intents = createIntents(
+    {
+      clock,
+      instance: options.instance,
+      eventIdPrefix: `${randomBytes(9).toString('base64url')}.`,
+      hasRoom,
+      onGap(reason, from, environments, lasting) {
+        if (lasting) gaps.open(reason, from, environments);
+        else gaps.mark(reason, from, clock.now(), environments);
+      },
+    },
+    journal,
+    outbox,
+  );
+
+  async function open(): Promise<void> {
+    if (phase !== 'closed') return;
+    phase = 'opening';
+    try {
+      const numbers = await listSegments(directory);
+      bootId = given.bootId ?? (await readBootId());
+      const previous = await notes.open(directory, bootId);
+      const existing = numbers.map((number) => recoveredSegment(number, clock.now()));
+      journal.start(existing);
+      gaps.close('spoolFailing', clock.now());
+      phase = 'open';
+      await recover(existing, previous);
+    } catch (error) {
+      phase = 'closed';
+      gaps.open('spoolFailing', openedTime);
+      onError(error);
+    }
+  }
+
+  async function recover(existing: readonly Segment[], previous: DurableState | undefined): Promise<void> {
+    const recovered = await recoverSegments(directory, existing, bootId, clock.now());
+    for (const { from, until } of recovered.damaged) gaps.mark('spoolLost', from, until);
+    if (options.sync !== 'commit' && (recovered.rebooted || isOtherBoot(previous, bootId))) {
+      gaps.mark('spoolLost', unsyncedSince(options.sync, recovered, previous), openedTime);
+    }
+    intents.adopt(recovered.unfinished);
+    phase = 'recovered';
+    if (existing.length > 0) outbox.rewind();
+  }
+
+  async function removeSettled(): Promise<void> {
+    const before = clock.now() - options.safetyMillis;
+    const settled = journal.segments.filter(
+      (segment) =>
+        segment.sealedTime !== undefined &&
+        Math.max(segment.sealedTime, segment.lastAckTime) <= before &&
+        segment.written === segment.appended &&
+        segment.unfinished === 0 &&
+        outbox.isSettled(segment),
+    );
+    for (const segment of settled) {
+      notes.settled(segment);
+      await journal.remove(segment);
+    }
+  }
+
+  return {
+    begin: intents.begin,
+    outbox,
+    gaps,
+    facts() {
+      const oldest = Math.min(intents.oldestTime() ?? Infinity, outbox.oldestTime() ?? Infinity);
+      return {
+        open: intents.count(),
+        depth: outbox.depth(),
+        bytes: bytes(),
+        oldestUnsentTime: oldest === Infinity ? undefined : oldest,
+        allSentUntil: phase === 'recovered' ? Math.min(oldest, clock.now()) : undefined,
+      };
+    },
+    observeStream: notes.observeStream,
+    observeLoss: notes.observeLoss,
+    open,
+    async tick() {
+      try {
+        await open();
+        await journal.tick();
+        if (phase === 'recovered') await removeSettled();
+        if (hasRoom()) gaps.close('spoolFull', clock.now());
+        await notes.save();
+      } catch (error) {
+        onError(error);
+      }
+    },
+    async close() {
+      await journal.close();
+      await notes.close();
+    },
+  };
+}
+
+/** Of an earlier process; what it holds is filled in by {@link recoverSegments}. */
+function recoveredSegment(number: number, now: number): Segment {
+  return { ...newSegment(number, now), sealedTime: now };
+}
+
+function isOtherBoot(previous: DurableState | undefined, bootId: string): boolean {
+  return previous !== undefined && previous.bootId !== bootId;
+}
+
+/** From when on records may be missing because the node went down before they were forced to its disk. */
+function unsyncedSince(sync: SyncPolicy, recovered: Recovered, previous: DurableState | undefined): number {
+  const opened = previous?.openedTime ?? 0;
+  if (sync === 'none' || recovered.lastTime === undefined) return opened;
+  return recovered.lastTime - SYNC_LAG_MILLIS;
+}

@@ -1,0 +1,105 @@
+/** What the tests of this folder share. */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
+
+import type { DraftEvent } from './draft.ts';
+import type { Delivery } from './outbox.ts';
+import { createSpool, type Spool, type SpoolOptions } from './spool.ts';
+
+export interface ManualClock extends Clock {
+  advance(milliseconds: number): void;
+}
+
+/** Time that only moves when it is told to; nobody sleeps by it. */
+export function manualClock(start = Date.parse('2026-06-01T00:00:00Z')): ManualClock {
+  let now = start;
+  return {
+    now: () => now,
+    monotonic: () => now,
+    sleep: () => Promise.reject(new Error('nobody sleeps by this clock')),
+    advance(milliseconds) {
+      now += milliseconds;
+    },
+  };
+}
+
+/** A draft about an identity called `identifier`. */
+export function draft(identifier: string, traits: string[] = ['plan']): DraftEvent {
+  return {
+    target: { kind: 'identity', environment: { clientKey: 'env' }, identifier },
+    touched: { traits, overrides: [] },
+    traitGates: [],
+    route: 'identities.post',
+  };
+}
+
+/** The identifier that {@link draft} was given. */
+export function identifierOf(delivery: Delivery): string {
+  const { target } = eventOf(delivery);
+  return target.kind === 'identity' ? target.identifier : '';
+}
+
+/** What would be published; must be a valid event. */
+export function eventOf(delivery: Delivery): WriteEvent {
+  return writeEvent.parse(JSON.parse(delivery.json));
+}
+
+export interface Folder extends Disposable {
+  readonly path: string;
+}
+
+export function temporaryFolder(copyOf?: string): Folder {
+  const path = mkdtempSync(join(tmpdir(), 'spool-'));
+  if (copyOf !== undefined) cpSync(copyOf, path, { recursive: true });
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export interface TestSpool extends AsyncDisposable {
+  readonly spool: Spool;
+  readonly clock: ManualClock;
+  readonly errors: unknown[];
+}
+
+/** A spool with tiny segments and little memory, so that all its paths are walked. */
+export async function openSpool(directory: string, given: Partial<SpoolOptions> = {}): Promise<TestSpool> {
+  const clock = (given.clock as ManualClock | undefined) ?? manualClock();
+  const errors: unknown[] = [];
+  const spool = createSpool({
+    directory,
+    clock,
+    instance: 'api-1/uid-1',
+    limitBytes: 16 * 1024 * 1024,
+    safetyMillis: 60_000,
+    sync: 'none',
+    segmentBytes: 2048,
+    memoryCharacters: 2000,
+    writeTimeoutMillis: 10_000,
+    onReady: () => undefined,
+    onError: (error) => errors.push(error),
+    ...given,
+  });
+  await spool.open();
+  return { spool, clock, errors, [Symbol.asyncDispose]: () => spool.close() };
+}
+
+/** Lets asynchronous file access come to its end. */
+export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Publishes everything to a stream that acknowledges at once; returns what was published, in order. */
+export async function drain(spool: Spool, sequence = 1): Promise<Delivery[]> {
+  const deliveries: Delivery[] = [];
+  while (spool.facts().depth > 0) {
+    const delivery = spool.outbox.next();
+    if (delivery === undefined) {
+      await turn();
+      continue;
+    }
+    deliveries.push(delivery);
+    spool.outbox.acknowledge(delivery, sequence++);
+  }
+  return deliveries;
+}
