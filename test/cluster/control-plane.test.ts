@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { binary } from './binaries.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { createFolder, removeFolder } from './reaper.ts';
 import { waitFor } from './wait.ts';
 
 let cluster: ControlPlane;
@@ -11,11 +12,11 @@ beforeAll(async () => {
 afterAll(() => cluster.stop());
 
 test('an ordinary kubectl works with the kubeconfig, TLS verified', async () => {
-  const kubectl = await binary('kubectl');
-  const version = JSON.parse(
-    execFileSync(kubectl, ['version', '-o', 'json'], { env: { KUBECONFIG: cluster.kubeconfig } }).toString(),
-  );
-  expect(version.serverVersion.gitVersion).toBe('v1.34.4');
+  const home = createFolder('home');
+  const env = { KUBECONFIG: cluster.kubeconfig, HOME: home };
+  const output = execFileSync(await binary('kubectl'), ['version', '-o', 'json'], { env, encoding: 'utf8' });
+  expect(JSON.parse(output).serverVersion.gitVersion).toBe('v1.34.4');
+  await removeFolder(home);
 });
 
 test('kubectl passes its input on and rejects with what went wrong', async () => {
@@ -42,4 +43,4 @@ test('the API server comes back after a SIGKILL with everything it had', async (
   await expect(cluster.kubectl(['get', 'ns'])).rejects.toThrow(/refused/);
   await cluster.apiserver.restart();
   expect(await cluster.kubectl(['get', 'ns', 'survivor', '-o', 'name'])).toBe('namespace/survivor\n');
-});
+}, 90_000);

@@ -160,6 +160,7 @@ export async function waitUntilReady(
  * @throws ProcessError when it fails; the signal's reason when it is aborted (the command is killed)
  */
 export async function runCommand(spec: ProcessSpec & { signal?: AbortSignal | undefined }): Promise<void> {
+  spec.signal?.throwIfAborted();
   const managed = await startProcess(spec);
   const abort = () => void managed.stop();
   spec.signal?.addEventListener('abort', abort, { once: true });

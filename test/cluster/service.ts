@@ -69,6 +69,7 @@ const START_ATTEMPTS = 20;
 
 async function startReady(spec: ServiceSpec): Promise<ManagedProcess> {
   for (let attempt = 1; ; attempt++) {
+    spec.signal?.throwIfAborted();
     const managed = await startProcess(spec);
     try {
       const { readyTimeoutMs: timeoutMs, signal } = spec;

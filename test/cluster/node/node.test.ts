@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { binary } from '../binaries.ts';
 import { type Cluster, startCluster } from '../cluster.ts';
 import { waitFor } from '../wait.ts';
+
+// A busy machine takes its time.
+vi.setConfig({ testTimeout: 90_000 });
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -54,7 +57,7 @@ function podThat(name: string, condition: (status: PodStatus) => boolean): Promi
       const status = await podStatus(name);
       return condition(status) && status;
     },
-    { for: `pod ${name}`, intervalMs: 100, timeoutMs: 20_000 },
+    { for: `pod ${name}`, intervalMs: 100, timeoutMs: 60_000 },
   );
 }
 
@@ -92,7 +95,7 @@ describe('Jobs', () => {
     await cluster.kubectl(['wait', 'job/indexed', '--for=condition=Failed', '--timeout=60s']);
     const job = JSON.parse(await cluster.kubectl(['get', 'job', 'indexed', '-o', 'json'])).status;
     expect(job).toMatchObject({ completedIndexes: '0,2', failedIndexes: '1', succeeded: 2, failed: 3 });
-  }, 90_000);
+  });
 });
 
 describe('the order of containers', () => {
@@ -141,7 +144,7 @@ describe('the order of containers', () => {
       containers: [shell(slow)],
     });
     await podThat('terminated', isReady);
-    await cluster.kubectl(['delete', 'pod', 'terminated', '--timeout=20s']);
+    await cluster.kubectl(['delete', 'pod', 'terminated', '--timeout=60s']);
     const endOf = async (container: string) => BigInt(/\d+/.exec(await logs('terminated', container))?.[0] ?? 0);
     const [main, second, first] = [await endOf('main'), await endOf('second'), await endOf('first')];
     expect([main < second, second < first]).toEqual([true, true]);
@@ -153,7 +156,7 @@ describe('the order of containers', () => {
       containers: [shell("trap '' TERM; echo up; while :; do sleep 0.05; done")],
     });
     await podThat('stubborn', isReady);
-    await cluster.kubectl(['delete', 'pod', 'stubborn', '--timeout=20s']);
+    await cluster.kubectl(['delete', 'pod', 'stubborn', '--timeout=60s']);
     expect(await logs('stubborn')).toBe('up\n');
   });
 });
@@ -261,7 +264,7 @@ describe('health', () => {
     expect(status.containerStatuses[0]?.lastState.terminated?.exitCode).toBe(5);
     await podThat('crashing', ({ containerStatuses: [main] }) => main?.state.waiting?.reason === 'CrashLoopBackOff');
     expect(await cluster.kubectl(['logs', 'crashing', '--previous'])).toBe('run\n');
-    await cluster.kubectl(['delete', 'pod', 'crashing', '--timeout=20s']);
+    await cluster.kubectl(['delete', 'pod', 'crashing', '--timeout=60s']);
   });
 
   test('probes decide about readiness, and a failing liveness probe restarts', async () => {
@@ -289,7 +292,7 @@ describe('health', () => {
       (status) => status.containerStatuses[0]?.restartCount === 1 && isReady(status),
     );
     expect(containerStatuses[0]?.lastState.terminated?.exitCode).toBe(143);
-    await cluster.kubectl(['delete', 'pod', 'probed', '--timeout=20s']);
+    await cluster.kubectl(['delete', 'pod', 'probed', '--timeout=60s']);
   });
 });
 
@@ -313,7 +316,7 @@ describe('honesty', () => {
       ({ phase, containerStatuses: [main] }) =>
         phase === 'Pending' && main?.state.waiting?.reason === 'ErrImageNeverPull',
     );
-    await cluster.kubectl(['delete', 'pod', 'unknown-image', '--timeout=20s']);
+    await cluster.kubectl(['delete', 'pod', 'unknown-image', '--timeout=60s']);
   });
 });
 
@@ -352,6 +355,6 @@ describe('faults', () => {
     await other.disappear();
     expect((await podStatus('stranded')).phase).toBe('Running');
     expect(() => other.signal('default', 'stranded', 'main', 'SIGTERM')).toThrow(/does not run/);
-    await cluster.kubectl(['delete', 'pod', 'stranded', '--force', '--grace-period=0', '--timeout=20s']);
+    await cluster.kubectl(['delete', 'pod', 'stranded', '--force', '--grace-period=0', '--timeout=60s']);
   });
 });

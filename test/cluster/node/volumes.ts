@@ -1,7 +1,7 @@
 /** A pod's volumes as folders, written once before its containers start (the kubelet would also follow later changes). */
 import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
 import { z } from 'zod';
 import type { ApiClient } from '../api-client.ts';
 import { writeKubeconfig } from '../kubeconfig.ts';
@@ -38,11 +38,15 @@ export async function writeVolumes(context: VolumeContext, signal: AbortSignal):
 }
 
 /** Renews the ServiceAccount tokens of all volumes until the signal is aborted. */
-export async function renewTokens(context: VolumeContext, signal: AbortSignal): Promise<void> {
+export async function renewTokens(
+  context: VolumeContext,
+  signal: AbortSignal,
+  clock: Clock = systemClock,
+): Promise<void> {
   const renewals = context.spec.volumes.flatMap((volume) =>
     sourcesOf(volume)
       .filter(({ serviceAccountToken }) => serviceAccountToken !== undefined)
-      .map((source) => renewToken(context, volume.name, source, signal)),
+      .map((source) => renewToken(context, volume.name, source, signal, clock)),
   );
   await Promise.all(renewals);
 }
@@ -52,12 +56,13 @@ async function renewToken(
   volume: string,
   source: ProjectedSource,
   signal: AbortSignal,
+  clock: Clock,
 ): Promise<void> {
   const lifeMs = (source.serviceAccountToken?.expirationSeconds ?? 0) * 1000;
   let wait = lifeMs * RENEW_AFTER;
   while (!signal.aborted) {
     try {
-      await systemClock.sleep(wait, signal);
+      await clock.sleep(wait, signal);
       await writeSource(context, volume, source, signal);
       wait = lifeMs * RENEW_AFTER;
     } catch {
