@@ -4,14 +4,17 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 export const MAX_ITEM_BYTES = 409_600;
 
 /**
- * Size of an item by DynamoDB's published rules: names and strings in UTF-8; a number one byte per two significant
- * digits and one more, and one for its sign; BOOL and NULL one; lists and maps three, and one per element.
+ * Size of an item by DynamoDB's rules: names and strings in UTF-8; a number one byte per two significant digits and one
+ * more, and one for its sign; BOOL and NULL one; lists and maps three, and one per element.
  */
 export function itemBytes(item: Readonly<Record<string, AttributeValue>>): number {
   let bytes = 0;
   for (const name in item) bytes += utf8Bytes(name) + valueBytes(item[name] as AttributeValue);
   return bytes;
 }
+
+/** Character codes of `.`, `0` and `9`. */
+const [POINT, ZERO, NINE] = [46, 48, 57] as const;
 
 /** Length of a text in UTF-8. */
 export function utf8Bytes(text: string): number {
@@ -38,16 +41,31 @@ function valueBytes(value: AttributeValue): number {
   return value.BS?.reduce((bytes, binary) => bytes + binary.byteLength, 0) ?? 0;
 }
 
-/** Counts from the first to the last digit that is not zero, without taking the text apart: there are many numbers. */
+/**
+ * DynamoDB keeps a number as digits to base 100, two decimal digits a byte counted from the point, without zeros on
+ * either side: `12` takes one byte, `1.2` two. Finds the first and the last digit that is not zero in one pass, for
+ * there are many numbers.
+ */
 function numberBytes(number: string): number {
   let digits = 0;
-  let significant = 0;
+  let point = -1;
+  let first = -1;
+  let last = -1;
+  let exponent = 0;
   for (let index = 0; index < number.length; index++) {
-    const digit = number.charCodeAt(index) - 48;
-    if (digit > 9) break; // the exponent
-    if (digit < 0 || (digit === 0 && digits === 0)) continue; // sign, point, leading zero
-    digits++;
-    if (digit > 0) significant = digits;
+    const code = number.charCodeAt(index);
+    if (code === POINT) point = digits;
+    else if (code > NINE) {
+      exponent = Number(number.slice(index + 1));
+      break;
+    } else if (code >= ZERO) {
+      if (code > ZERO) last = digits;
+      if (first < 0) first = last;
+      digits++;
+    }
   }
-  return Math.ceil(significant / 2) + 1 + (number.startsWith('-') ? 1 : 0);
+  if (first < 0) return 1;
+  const ones = (point < 0 ? digits : point) - 1 + exponent;
+  const pairs = Math.floor((ones - first) / 2) - Math.floor((ones - last) / 2) + 1;
+  return pairs + 1 + (number.startsWith('-') ? 1 : 0);
 }

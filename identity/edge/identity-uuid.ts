@@ -4,8 +4,8 @@ import { hash } from 'node:crypto';
  * The `identity_uuid` of an identity that Edge does not have yet. Core stores none, and Flagsmith's own migrator draws
  * a new one on every run; ours follows from what names the identity, so that repeating a copy repeats the document.
  *
- * SHA-256 of the key's length, the key and the identifier (the length keeps `a` + `bc` apart from `ab` + `c`), cut to
- * 128 bits in the shape of an RFC 4122 version 4 uuid, the only version that Flagsmith's readers take. Lower case with
+ * SHA-256 of the key's length (in UTF-16 units), a colon, the key and the identifier (the length keeps `a` + `bc` apart
+ * from `ab` + `c`), cut to 128 bits in the shape of an RFC 4122 version 4 uuid, the only version that Flagsmith's readers take. Lower case with
  * dashes, because lookups are by exact string.
  */
 export function identityUuid(environmentApiKey: string, identifier: string): string {
