@@ -1,0 +1,93 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { createReads, type Reads } from './reads.ts';
+import {
+  draft,
+  drain,
+  eventOf,
+  type Folder,
+  identifierOf,
+  openSpool,
+  type TestSpool,
+  temporaryFolder,
+} from './spool/testing.ts';
+
+const windowMillis = 10_000;
+
+let folder: Folder;
+let test: TestSpool;
+let reads: Reads;
+
+beforeEach(async () => {
+  folder = temporaryFolder();
+  test = await openSpool(folder.path);
+  reads = createReads({ begin: test.spool.begin, clock: test.clock, windowMillis, capacity: 2 });
+});
+
+afterEach(async () => {
+  await test[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+async function begin(identifier: string) {
+  const read = reads.one();
+  await read.begin([draft(identifier, [])]);
+  return read;
+}
+
+async function published() {
+  await new Promise((resolve) => setImmediate(resolve));
+  return drain(test.spool);
+}
+
+describe('createReads', () => {
+  it('publishes reads of identities beyond its capacity at once, each of them', async () => {
+    for (const identifier of ['a', 'b', 'c', 'c', 'a', 'c']) (await begin(identifier)).finish(undefined, 'known');
+    expect((await published()).map(identifierOf)).toEqual(['a', 'b', 'c', 'c', 'c']);
+    reads.flush();
+    expect((await published()).map(identifierOf)).toEqual(['a']);
+  });
+
+  it('has room again for identities that nobody reads any more', async () => {
+    for (const identifier of ['a', 'b']) (await begin(identifier)).finish(undefined, 'known');
+    test.clock.advance(windowMillis);
+    reads.tick();
+    for (const identifier of ['c', 'c']) (await begin(identifier)).finish(undefined, 'known');
+    expect((await published()).map(identifierOf)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('does not wait for the last of reads that never stop overlapping', async () => {
+    let under = await begin('a');
+    const times: string[] = [];
+    for (let second = 0; second < 60; second++) {
+      const next = await begin('a');
+      under.finish(undefined, 'known');
+      under = next;
+      test.clock.advance(1000);
+      reads.tick();
+      for (const delivery of await published()) times.push(eventOf(delivery).observedTime);
+      expect(test.spool.facts().open).toBe(1);
+    }
+    // At once, and then at the end of each of six windows.
+    expect(times).toHaveLength(7);
+    under.finish([], 'known');
+  });
+
+  it('keeps what one read changed although another one changed nothing', async () => {
+    (await begin('a')).finish(undefined, 'known');
+    (await begin('a')).finish(undefined, 'known');
+    (await begin('a')).finish([], 'known');
+    await published();
+    test.clock.advance(windowMillis);
+    reads.tick();
+    expect((await published()).map(identifierOf)).toEqual(['a']);
+    expect(test.spool.facts().open).toBe(0);
+  });
+
+  it('notes down nothing for a read that cannot create anything', async () => {
+    const read = reads.one();
+    expect(read.begin([])).toBeUndefined();
+    read.finish([], 'known');
+    expect(await published()).toEqual([]);
+  });
+});
