@@ -16,7 +16,7 @@ let seeded: SeededProject;
 
 beforeAll(async () => {
   database = await createDatabase();
-  seeded = await seedProject(database.url, { identities: 5_000 });
+  seeded = await seedProject(database.url, { identities: 25_000 });
   core = openCore({ databaseUrl: database.url }, { maxConnections: 2 });
   release = await readRelease(core);
 });
@@ -34,7 +34,7 @@ const plan = async (projectId: number, parallelism: number) => {
 async function readRange({ segments }: MeasuredRange): Promise<number[]> {
   const ids: number[] = [];
   for (const { environmentId, after, until } of segments) {
-    const limit = 10_000;
+    const limit = 50_000;
     const page = await readPage(core, release, { environment: { id: environmentId }, after, until, limit });
     ids.push(...page.identities.map(({ id }) => id));
   }
@@ -54,7 +54,7 @@ describe('planned ranges', () => {
     const ranges = await plan(seeded.projectId, 2);
     expect(ranges.length).toBeGreaterThanOrEqual(4);
     expect(ranges.map(({ rangeId }) => rangeId)).toEqual(ranges.map((_, index) => index));
-    expect(Math.max(...ranges.map(({ identities }) => identities))).toBeLessThan(1_500);
+    expect(Math.max(...ranges.map(({ identities }) => identities))).toBeLessThan(6_000);
   });
 
   test('have open ends, so that identities created later are in one of them', async () => {
@@ -102,8 +102,9 @@ describe('merging steps', () => {
   });
 
   test.each([
-    [0, 4, 1],
-    [1_000, 4, 63],
+    [0, 4, 5_000],
+    [20_000, 4, 5_000],
+    [160_000, 4, 10_000],
     [1_000_000, 4, 50_000],
     [100_000_000, 4, 100_000],
   ])('%i identities for %i pods are cut into ranges of %i', (total, parallelism, size) => {

@@ -31,6 +31,8 @@ interface Step extends Segment {
 }
 
 const SMALLEST_STEP = 500;
+/** A pod's start costs about as much as copying this many. */
+const SMALLEST_RANGE = 5_000;
 const LARGEST_RANGE = 50_000;
 const MOST_RANGES = 1_000;
 /** Ranges per pod: the slowest pod then ends soon after the others. */
@@ -104,7 +106,7 @@ async function measureStep(core: Core, environmentId: number, after: string | nu
 /** Identities per range: small enough to share the work well, large enough to keep Jobs and their records small. */
 export function chooseRangeSize(total: number, parallelism: number): number {
   const shared = Math.ceil(total / (parallelism * RANGES_PER_POD));
-  return Math.max(1, Math.min(shared, LARGEST_RANGE), Math.ceil(total / MOST_RANGES));
+  return Math.max(SMALLEST_RANGE, Math.min(shared, LARGEST_RANGE), Math.ceil(total / MOST_RANGES));
 }
 
 /** Joins neighbouring steps, and small environments, until a range has its size. */

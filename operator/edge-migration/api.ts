@@ -155,7 +155,7 @@ const metadataSchema = z.object({
  */
 export function parseEdgeMigration(object: unknown): EdgeMigration {
   const { metadata, spec, status } = z
-    .object({ metadata: metadataSchema, spec: z.unknown(), status: z.unknown() })
+    .object({ metadata: metadataSchema, spec: z.unknown().optional(), status: z.unknown().optional() })
     .parse(object);
   const parsed = specSchema.safeParse(spec);
   const problems = parsed.error?.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`);

@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'vitest';
+import { objectNames, parseEdgeMigration } from './api.ts';
+
+const metadata = {
+  namespace: 'customers',
+  name: 'project-42',
+  uid: '0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d',
+  resourceVersion: '17',
+  generation: 3,
+  creationTimestamp: '2026-05-04T12:00:00Z',
+};
+
+describe('an EdgeMigration as the API server sends it', () => {
+  test('may have no status yet', () => {
+    expect(parseEdgeMigration({ metadata, spec: { projectId: 42 } })).toMatchObject({ generation: 3, status: {} });
+  });
+
+  test('gets the defaults of fields that did not exist when it was stored', () => {
+    const { spec } = parseEdgeMigration({ metadata, spec: { projectId: 42 }, status: {} });
+    expect(spec).toMatchObject({ mode: 'Migrate', copy: { parallelism: 4 }, replay: { windowSeconds: 2_419_200 } });
+  });
+
+  test('with a spec that breaks the rules tells which field, instead of being lost', () => {
+    const parsed = parseEdgeMigration({ metadata, spec: { projectId: 42, copy: { parallelism: 0 } } });
+    expect(parsed.spec).toBeUndefined();
+    expect(parsed.specProblem).toContain('spec.copy.parallelism');
+    expect(parseEdgeMigration({ metadata }).specProblem).toContain('spec');
+  });
+
+  test('with a status that somebody has damaged is read as one without', () => {
+    expect(parseEdgeMigration({ metadata, spec: { projectId: 42 }, status: { conditions: 'none' } }).status).toEqual(
+      {},
+    );
+  });
+});
+
+test('names of objects stay within what Kubernetes allows for pods of a Job', () => {
+  const names = objectNames({ name: 'project-2147483647', uid: metadata.uid }, 'copy');
+  // A Job's name plus `-<index>-<5 characters>` must be a DNS label for the pods' host names.
+  expect(`${names.job(9999)}-99999-abcde`.length).toBeLessThanOrEqual(63);
+});

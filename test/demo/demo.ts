@@ -1,0 +1,175 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import { prepare } from '../cluster/prepare.ts';
+import { seedProject } from '../core/seed.ts';
+import { type Comparison, compareStores } from '../e2e/comparison.ts';
+import { type Installation, install } from '../e2e/installation.ts';
+import { startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
+import { createScreen, type Screen } from './screen.ts';
+import { showIdentity } from './side-by-side.ts';
+import { readWorkerCpuSeconds } from './worker-cpu.ts';
+
+export interface DemoOptions {
+  identities: number;
+  keep: boolean;
+  json: boolean;
+  signal: AbortSignal;
+}
+
+const POLL_MILLISECONDS = 250;
+const COPY_TIMEOUT_MILLISECONDS = 4 * 3_600_000;
+
+/** The product's main job, from nothing, on real parts: what `npm run demo` shows. */
+export async function runDemo({ identities, keep, json, signal }: DemoOptions): Promise<void> {
+  // With --json standard output is for the result, but people may still look on.
+  const screen = createScreen(json && !process.stdout.isTTY ? process.stderr : process.stdout);
+  screen.heading('Edge migration for Flagsmith: one project, from Core (Postgres) to Edge (DynamoDB)');
+  await prepare(undefined, signal);
+  await using stack = new AsyncDisposableStack();
+  const installation = stack.use(
+    await screen.step('a Kubernetes cluster, Postgres and DynamoDB; the operator with two replicas', () =>
+      install({ signal, pageMaxAgeSeconds: 10 }),
+    ),
+  );
+  const { databaseUrl, tables } = installation;
+  const seeded = await screen.step(
+    `a Flagsmith project with ${format(identities)} identities, and another around it`,
+    () => seedProject(databaseUrl, { identities, unmigratable: 0.0005 }),
+  );
+  screen.heading('kubectl apply');
+  screen.quote(manifest(seeded.projectId));
+  await installation.apply(seeded.projectId);
+  const first = await watchCopy(installation, seeded.projectId, screen, signal);
+  screen.line();
+  screen.quote(await installation.cluster.kubectl(['get', 'em', '-A']));
+
+  screen.heading('Is everything there?');
+  const comparison = await screen.step('every document compared with what Core says', () =>
+    compareStores(databaseUrl, seeded.projectId, tables),
+  );
+  describeComparison(screen, first, comparison, installation);
+  await showIdentity(screen, databaseUrl, seeded.projectId, tables);
+
+  screen.heading('Once more: delete it, apply it again');
+  const proxy = stack.use(await startDynamodbProxy(installation.cluster.dynamodb.endpoint));
+  await installation.useDynamodb(proxy.endpoint);
+  await installation.delete(seeded.projectId);
+  await installation.apply(seeded.projectId);
+  const second = await watchCopy(installation, seeded.projectId, screen, signal);
+  screen.line(
+    `${format(second.migration.status.copy?.identitiesUnchanged ?? 0)} documents were there already; ${proxy.writes()} writes were sent.`,
+  );
+
+  const seconds = first.seconds;
+  const copied = first.migration.status.copy?.identitiesCopied ?? 0;
+  const result = {
+    identities: comparison.identities,
+    copied,
+    skipped: first.migration.status.skipped?.total ?? 0,
+    missing: comparison.missing.length,
+    different: comparison.different.length,
+    foreignWrites: comparison.foreign.length,
+    secondRunWrites: proxy.writes(),
+    seconds: round(seconds),
+    identitiesPerSecond: Math.round(comparison.identities / first.copySeconds),
+    workerCpuSeconds: round(first.workerCpuSeconds),
+  };
+  screen.line();
+  if (keep) await stay(installation, screen, seeded.projectId, signal);
+  if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  const isRight = result.missing + result.different + result.foreignWrites + result.secondRunWrites === 0;
+  if (!isRight) process.exitCode = 1;
+}
+
+const manifest = (projectId: number) => `apiVersion: edge.flagsmith.com/v1alpha1
+kind: EdgeMigration
+metadata: { name: project-${projectId} }
+spec: { projectId: ${projectId} }`;
+
+interface WatchedCopy {
+  migration: EdgeMigration;
+  /** From apply to `Succeeded`. */
+  seconds: number;
+  /** While pods copied. */
+  copySeconds: number;
+  workerCpuSeconds: number;
+}
+
+async function watchCopy(
+  installation: Installation,
+  projectId: number,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<WatchedCopy> {
+  const started = performance.now();
+  let copying: number | undefined;
+  let copied: number | undefined;
+  for (;;) {
+    const migration = await installation.migration(projectId);
+    const { copy, message = 'waiting for the operator', phase = '' } = migration?.status ?? {};
+    const elapsed = performance.now() - started;
+    if (phase === 'Copying') copying ??= elapsed;
+    if (phase === 'Settling') copied ??= elapsed;
+    const share = (copy?.identitiesRead ?? 0) / Math.max(1, copy?.identitiesTotal ?? 1);
+    screen.progress(share, `${phase}: ${message}`);
+    const succeeded = migration?.status.conditions?.find(({ type }) => type === 'Succeeded')?.status;
+    if (migration !== undefined && succeeded === 'True') {
+      screen.endProgress();
+      const copySeconds = ((copied ?? elapsed) - (copying ?? 0)) / 1000;
+      const workerCpuSeconds = await readWorkerCpuSeconds(installation, migration);
+      return { migration, seconds: elapsed / 1000, copySeconds, workerCpuSeconds };
+    }
+    if (succeeded === 'False' || elapsed > COPY_TIMEOUT_MILLISECONDS)
+      throw new Error(`the migration failed: ${message}`);
+    await systemClock.sleep(POLL_MILLISECONDS, signal);
+  }
+}
+
+function describeComparison(
+  screen: Screen,
+  { migration, seconds, copySeconds }: WatchedCopy,
+  comparison: Comparison,
+  { namespace }: Installation,
+) {
+  const { copy, skipped } = migration.status;
+  const { identities, equal, missing, different, foreign } = comparison;
+  screen.line(`Core   ${format(identities)} identities`);
+  screen.line(
+    `Edge   ${format(equal)} documents equal, ${missing.length} missing, ${different.length} different, ${foreign.length} of other projects`,
+  );
+  if (skipped !== undefined && skipped.total > 0) {
+    const reasons = skipped.byReason.map(({ reason, count }) => `${count} ${reason}`).join(', ');
+    screen.line(`Skipped ${skipped.total}: ${reasons}`);
+    screen.line(`        each with its reason: kubectl -n ${namespace} get configmap ${skipped.reportName} -o yaml`);
+  }
+  const rate = Math.round((copy?.identitiesRead ?? 0) / copySeconds);
+  screen.line(
+    `Time   ${seconds.toFixed(1)} s in all, ${copySeconds.toFixed(1)} s of copying: ${format(rate)} identities/s (DynamoDB Local is the limit)`,
+  );
+}
+
+/** Leaves everything running until Ctrl-C. */
+async function stay(
+  { cluster, tables }: Installation,
+  screen: Screen,
+  projectId: number,
+  signal: AbortSignal,
+): Promise<void> {
+  screen.heading('Look around; Ctrl-C ends it all');
+  screen.quote(
+    [
+      `export KUBECONFIG=${cluster.kubeconfig}`,
+      'kubectl get em -A -o wide',
+      `kubectl -n edge-migration describe em project-${projectId}`,
+      'kubectl -n edge-migration get jobs,pods,configmaps',
+      'kubectl -n edge-migration logs deployment/edge-migration-operator',
+      '',
+      'export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=eu-west-2',
+      `aws dynamodb scan --endpoint-url ${cluster.dynamodb.endpoint} --table-name ${tables.settings.identitiesTable} --max-items 1`,
+    ].join('\n'),
+  );
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+const format = (value: number) => value.toLocaleString('en-US');
+const round = (value: number) => Math.round(value * 100) / 100;

@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto';
+import { canonicalText } from '../core/canonical.ts';
+import { expectedDocuments } from '../core/expectation.ts';
+import type { TestTables } from '../edge/tables.ts';
+
+/** How Edge compares with what Core's rows, by an encoder of the tests' own, must have become. */
+export interface Comparison {
+  /** Identities of the project in Core. */
+  identities: number;
+  /** Documents that are in Edge and as they must be. */
+  equal: number;
+  /** Keys that must be in Edge and are not. */
+  missing: string[];
+  different: string[];
+  /** Identities that Edge cannot store. */
+  unstorable: number;
+  /** Keys in Edge that are of no storable identity of the project. */
+  foreign: string[];
+}
+
+/** Compares every document; `identity_uuid` aside, which Core does not know. */
+export async function compareStores(databaseUrl: string, projectId: number, tables: TestTables): Promise<Comparison> {
+  // Digests: a million documents would not fit.
+  const found = new Map((await tables.scan()).map((item) => [item['composite_key']?.S ?? '', digest(item)]));
+  const result: Comparison = { identities: 0, equal: 0, missing: [], different: [], unstorable: 0, foreign: [] };
+  for await (const { key, storable, document } of expectedDocuments(databaseUrl, projectId)) {
+    result.identities += 1;
+    if (!storable) {
+      result.unstorable += 1;
+      continue;
+    }
+    const actual = found.get(key);
+    found.delete(key);
+    if (actual === undefined) result.missing.push(key);
+    else if (actual === digest(document)) result.equal += 1;
+    else result.different.push(key);
+  }
+  result.foreign.push(...found.keys());
+  return result;
+}
+
+const digest = (item: object) => createHash('sha1').update(canonicalText(item)).digest('base64');

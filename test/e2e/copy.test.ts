@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type SeededProject, seedProject } from '../core/seed.ts';
+import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
+import { compareStores } from './comparison.ts';
+import { type Installation, install } from './installation.ts';
+
+let installation: Installation;
+let proxy: DynamodbProxy;
+let seeded: SeededProject;
+
+beforeAll(async () => {
+  installation = await install({
+    pageMaxAgeSeconds: 3,
+    async dynamodbEndpoint(real) {
+      proxy = await startDynamodbProxy(real);
+      return proxy.endpoint;
+    },
+  });
+  seeded = await seedProject(installation.databaseUrl, { identities: 20_000, unmigratable: 0.001 });
+});
+
+afterAll(async () => {
+  await installation?.stop();
+  await proxy?.stop();
+});
+
+/** Core's tables as one text, to show that nobody changed them. */
+async function fingerprintCore(): Promise<string> {
+  const client = new Client({ connectionString: installation.databaseUrl });
+  await client.connect();
+  try {
+    const hash = createHash('sha256');
+    for (const table of [
+      'environments_environment',
+      'environments_identity',
+      'environments_trait',
+      'features_featurestate',
+      'projects_project',
+    ]) {
+      const { rows } = await client.query(`SELECT md5(string_agg(t::text, '|' ORDER BY id)) AS digest FROM ${table} t`);
+      hash.update(rows[0].digest ?? '');
+    }
+    return hash.digest('hex');
+  } finally {
+    await client.end();
+  }
+}
+
+describe('kubectl apply of an EdgeMigration', () => {
+  test('copies every identity of the project, and nothing else, and leaves Core as it is', async () => {
+    const before = await fingerprintCore();
+    await installation.apply(seeded.projectId);
+    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 240_000 });
+    expect(status.copy).toMatchObject({
+      identitiesTotal: seeded.identities,
+      identitiesRead: seeded.identities,
+      identitiesCopied: seeded.identities - seeded.unmigratable,
+      rangesFailed: 0,
+    });
+    const comparison = await compareStores(installation.databaseUrl, seeded.projectId, installation.tables);
+    expect(comparison).toMatchObject({ missing: [], different: [], foreign: [], unstorable: seeded.unmigratable });
+    expect(comparison.equal).toBe(seeded.identities - seeded.unmigratable);
+    expect(await fingerprintCore()).toBe(before);
+  });
+
+  test('lists each identity that cannot be stored with its reason, and says how many', async () => {
+    const found = await installation.migration(seeded.projectId);
+    expect(found?.status.skipped?.total).toBe(seeded.unmigratable);
+    const { data } = JSON.parse(
+      await installation.cluster.kubectl([
+        'get',
+        'configmap',
+        found?.status.skipped?.reportName ?? '',
+        '-n',
+        installation.namespace,
+        '-o',
+        'json',
+      ]),
+    );
+    const lines = data['skipped.jsonl']
+      .trim()
+      .split('\n')
+      .map((line: string) => JSON.parse(line));
+    expect(lines).toHaveLength(seeded.unmigratable);
+    expect(new Set(lines.map(({ identityId }: { identityId: number }) => identityId)).size).toBe(seeded.unmigratable);
+    for (const line of lines)
+      expect(line).toMatchObject({ reason: expect.stringMatching(/^[A-Z]\w+$/), detail: expect.any(String) });
+  });
+
+  test('leaves nothing of its work behind but the outcome, the report and the Job for a day', async () => {
+    const { kubectl } = installation.cluster;
+    const names = async (kind: string) =>
+      (
+        await kubectl([
+          'get',
+          kind,
+          '-n',
+          installation.namespace,
+          '-l',
+          'app.kubernetes.io/managed-by=edge-migration',
+          '-o',
+          'name',
+        ])
+      ).trim();
+    await expect.poll(() => names('secrets'), { timeout: 30_000 }).toBe('');
+    await expect.poll(() => names('configmaps'), { timeout: 30_000 }).toMatch(/^configmap\/\S+-skipped$/);
+    expect(await names('jobs')).toMatch(/-copy-1$/);
+  });
+
+  test('that is deleted and applied again writes nothing, and reaches the same end', async () => {
+    await installation.delete(seeded.projectId);
+    const before = proxy.writes();
+    await installation.apply(seeded.projectId);
+    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 240_000 });
+    expect(status.copy?.identitiesUnchanged).toBe(seeded.identities - seeded.unmigratable);
+    expect(status.copy?.identitiesCopied).toBe(0);
+    const attempted = proxy.writes() - before;
+    expect(attempted).toBe(0);
+  });
+});
