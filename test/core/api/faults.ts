@@ -1,0 +1,39 @@
+import { z } from 'zod';
+
+/** Request header that provokes a fault in just this request, as in `X-Fixture-Fault: delay-after=500, crash-after`. */
+export const FAULT_HEADER = 'x-fixture-fault';
+
+const number = z.coerce.number().int().nonnegative();
+
+const faults = z.strictObject({
+  /** Milliseconds before the view starts, or between its last commit and the answer. */
+  'delay-before': number.optional(),
+  'delay-after': number.optional(),
+  /** The same until nobody holds the Postgres advisory lock of that key, so that a test says when it goes on. */
+  'lock-before': z.coerce.bigint().optional(),
+  'lock-after': z.coerce.bigint().optional(),
+  /** The worker dies before the view, between its last commit and the answer, or right after its nth commit. */
+  'crash-before': z.literal('').optional(),
+  'crash-after': z.literal('').optional(),
+  'crash-after-write': number.optional(),
+  /** The connection is reset instead of the answer; the worker lives. */
+  'reset-after': z.literal('').optional(),
+  /** The body is never read, nor the request answered. */
+  'stop-reading': z.literal('').optional(),
+});
+
+export type Faults = z.infer<typeof faults>;
+
+/** @throws Error on a fault that there is not: a misspelt one would let a test pass */
+export function parseFaults(text: string): Faults {
+  const parts = text.split(',').map((part) => part.trim());
+  const entries = parts.filter((part) => part !== '').map((part) => part.split('=', 2) as [string, string?]);
+  const result = faults.safeParse(Object.fromEntries(entries.map(([name, value = '']) => [name, value])));
+  if (!result.success) throw new Error(`${FAULT_HEADER}: ${z.prettifyError(result.error)}`);
+  return result.data;
+}
+
+/** The worker died in the middle of a request. */
+export class Crashed extends Error {
+  override readonly name = 'Crashed';
+}

@@ -1,0 +1,44 @@
+/**
+ * The Core API fixture as a process: `node test/core/api/main.ts`, configured by environment variables
+ * (configuration.ts). A parent that accepts, and workers that answer and are replaced when they die, as with gunicorn.
+ */
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { configuration } from './configuration.ts';
+import { startApi } from './server.ts';
+
+const options = parseEnvironment(configuration, process.env);
+const log = createLogger('core-api', options.logLevel);
+await (cluster.isPrimary ? supervise() : work());
+
+async function supervise(): Promise<void> {
+  let stopping = false;
+  cluster.on('exit', (_worker: Worker, code: number, signal: string) => {
+    if (stopping) return;
+    log.warn({ code, signal }, 'worker died');
+    cluster.fork();
+  });
+  cluster.once('listening', (_worker: Worker, { port }: { port: number }) => log.info({ port }, 'listening'));
+  for (let index = 0; index < options.workers; index++) cluster.fork();
+  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+  stopping = true;
+  for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGTERM');
+}
+
+async function work(): Promise<void> {
+  const { adminToken, viewerToken, ...rest } = options;
+  const api = await startApi({
+    ...rest,
+    ...(adminToken !== undefined && { adminToken }),
+    ...(viewerToken !== undefined && { viewerToken }),
+    log,
+    crash: () => process.kill(process.pid, 'SIGKILL'),
+  });
+  // Ctrl-C reaches the whole process group; the parent says when to stop.
+  process.on('SIGINT', () => {});
+  await once(process, 'SIGTERM');
+  await api.close();
+  process.disconnect?.();
+}

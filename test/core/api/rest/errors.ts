@@ -1,0 +1,42 @@
+import type { Output } from '../python/json.ts';
+
+/** What a view answers. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Ends a view with an answer other than its ordinary one. What was committed before stays committed. */
+export class HttpError extends Error {
+  override readonly name = 'HttpError';
+  readonly status: number;
+  readonly detail: Output;
+
+  constructor(status: number, detail: Output) {
+    super(`HTTP ${status}`);
+    this.status = status;
+    this.detail = detail;
+  }
+}
+
+/** Django's own 400, which is a page, not JSON. */
+export class BadRequest extends Error {
+  override readonly name = 'BadRequest';
+}
+
+/** Messages by field, per item of a list, or for the whole. */
+export type Messages = readonly (string | Messages)[] | { readonly [field: string]: Messages };
+
+/** 400 with messages by field. */
+export class ValidationError extends HttpError {
+  readonly messages: Messages;
+
+  constructor(messages: Messages) {
+    super(400, messages as Output);
+    this.messages = messages;
+  }
+}
+
+export const detail = (text: string): Output => ({ detail: text });
+export const notFound = () => new HttpError(404, detail('Not found.'));
