@@ -19,6 +19,7 @@ export interface StoredOverride {
   readonly value: Fact;
   readonly djangoId: string | null;
   readonly uuid: string | undefined;
+  /** As readers go through them: by id, or by uuid where there is none. */
   readonly multivariateValues: readonly StoredMultivariateValue[];
 }
 
@@ -131,7 +132,14 @@ const multivariateValues = z
     (values) =>
       values.reduce((sum, value) => sum + Number(value.percentageAllocation), 0) <= 100 + ALLOCATION_TOLERANCE,
     'percentages must not add up to more than 100',
-  );
+  )
+  .transform((values) => values.toSorted(byId));
+
+/** The order in which readers go through them, whatever the stored one; without an id, by uuid. */
+function byId(one: StoredMultivariateValue, other: StoredMultivariateValue): number {
+  if (one.id !== null && other.id !== null) return Number(one.id) - Number(other.id);
+  return (one.uuid ?? '') < (other.uuid ?? '') ? -1 : 1;
+}
 
 const override = z
   .object({
