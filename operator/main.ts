@@ -1,9 +1,9 @@
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { ConfigurationError, parseEnvironment, redact } from '@edge-migration/identity/config/environment.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
-import { KubeConfig } from '@kubernetes/client-node';
 import { operatorConfiguration } from './config.ts';
 import { LeadershipLostError } from './kubernetes/errors.ts';
+import { loadKubeConfig } from './kubernetes/kube-config.ts';
 import { runOperator } from './process.ts';
 
 /** The operator's process. Exit codes: 0 asked to stop, 1 failed or lost the Lease, 64 wrong configuration. */
@@ -15,8 +15,7 @@ try {
   const configuration = parseEnvironment(operatorConfiguration, process.env);
   logger.level = configuration.logLevel;
   logger.info({ configuration: redact(operatorConfiguration, configuration) }, 'starting');
-  const kubeConfig = new KubeConfig();
-  kubeConfig.loadFromDefault();
+  const kubeConfig = loadKubeConfig(process.env['KUBECONFIG']);
   await runOperator({ configuration, kubeConfig, clock: systemClock, logger, signal: stop.signal });
   logger.info('stopped');
 } catch (error) {

@@ -10,6 +10,8 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { Registry } from 'prom-client';
 import type { OperatorConfiguration } from './config.ts';
 import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration } from './edge-migration/api.ts';
+import { describeChanges } from './edge-migration/events.ts';
+import { registerMigrationMetrics } from './edge-migration/metrics.ts';
 import { type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/observe.ts';
 import { type Owned, parseConfigMap, parseJob, parsePod } from './edge-migration/parse.ts';
@@ -17,7 +19,9 @@ import { createReconcile } from './edge-migration/reconcile.ts';
 import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
 import { createClient, type KubernetesClient, type KubernetesObject, type Resource } from './kubernetes/client.ts';
 import { createController, mappedSourceOf, sourceOf } from './kubernetes/controller.ts';
+import { createEventRecorder } from './kubernetes/event-recorder.ts';
 import { createLeaderElection } from './kubernetes/leader-election.ts';
+import { confirmedWithin, startMetricsServer, synced } from './kubernetes/metrics-server.ts';
 import { createReflector, type Reflector } from './kubernetes/reflector.ts';
 
 export interface OperatorSettings {
@@ -27,6 +31,9 @@ export interface OperatorSettings {
   logger: Logger;
   signal: AbortSignal;
 }
+
+/** A process whose watches are silent for so long is started anew by the kubelet. */
+const STALE_MILLISECONDS = 15 * 60_000;
 
 /** Only what belongs to plans and copies; the reports of skipped identities are read by nobody but people. */
 const WORK_SELECTOR = `${LABELS.managedBy}=edge-migration,${LABELS.component} in (plan,copy)`;
@@ -71,10 +78,26 @@ export async function runOperator({
     logger,
     registry,
   });
+  const recorder = createEventRecorder({
+    client,
+    reportingController: 'edge.flagsmith.com/operator',
+    reportingInstance: configuration.instance,
+    clock,
+    logger,
+    registry,
+  });
+  registerMigrationMetrics(registry, caches.migrations);
+  const all = Object.values(caches) as Reflector<unknown>[];
+  const server = await startMetricsServer({
+    registry,
+    host: configuration.metricsHost,
+    port: configuration.metricsPort,
+    ready: { caches: synced(all) },
+    alive: { watches: confirmedWithin(STALE_MILLISECONDS, all) },
+  });
   const ending = new AbortController();
-  const running = Promise.all(
-    Object.values(caches).map((cache) => cache.run(AbortSignal.any([signal, ending.signal]))),
-  );
+  const either = AbortSignal.any([signal, ending.signal]);
+  const running = Promise.all([...all.map((cache) => cache.run(either)), recorder.run(either)]);
   try {
     await election.run(signal, async (leadership) => {
       const context = {
@@ -94,7 +117,13 @@ export async function runOperator({
             mappedSourceOf(cache as Reflector<Owned<unknown>>, ({ migration }) => [migration]),
           ),
         ],
-        reconcile: createReconcile({ sources, context, onStatus: () => {} }),
+        reconcile: createReconcile({
+          sources,
+          context,
+          onStatus(migration, status) {
+            for (const event of describeChanges(migration, status)) recorder.record(event);
+          },
+        }),
         workers: configuration.concurrency,
         clock,
         logger,
@@ -105,6 +134,8 @@ export async function runOperator({
   } finally {
     ending.abort();
     await running;
+    await server.close();
+    await server.close();
     await client.close();
     await stores.core.close();
     stores.close();

@@ -2,13 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { parseEnvironment, redact } from '@edge-migration/identity/config/environment.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
-import { KubeConfig } from '@kubernetes/client-node';
-import { createClient } from '../kubernetes/client.ts';
 import { errorMessage } from '../kubernetes/errors.ts';
 import { standaloneConfiguration, workerConfiguration } from './worker/configuration.ts';
 import { exitCode, failureKind } from './worker/failure.ts';
 import { parseArguments, runStandalone, USAGE } from './worker/standalone.ts';
-import { runWorker } from './worker/worker.ts';
 
 /**
  * The copy's process: a pod's worker, or with arguments a whole project without Kubernetes. Exit codes: 0 done,
@@ -50,8 +47,13 @@ async function worker(): Promise<void> {
   lastWords = configuration.terminationMessageFile;
   const logger = createLogger('copy', configuration.logLevel);
   logger.info({ configuration: redact(workerConfiguration, configuration) }, 'starting');
-  const kubeConfig = new KubeConfig();
-  kubeConfig.loadFromDefault();
+  // Loaded here, because a copy without Kubernetes needs none of it, and it is half of the process's memory.
+  const [{ loadKubeConfig }, { createClient }, { runWorker }] = await Promise.all([
+    import('../kubernetes/kube-config.ts'),
+    import('../kubernetes/client.ts'),
+    import('./worker/worker.ts'),
+  ]);
+  const kubeConfig = loadKubeConfig(process.env['KUBECONFIG']);
   const client = createClient({ kubeConfig, clock: systemClock, userAgent: 'edge-migration-copy' });
   try {
     await runWorker({ configuration, client, clock: systemClock, logger, signal: stop.signal });

@@ -51,7 +51,7 @@ export const conditionSchema = z.object({
   status: z.enum(['True', 'False', 'Unknown']),
   reason: z.string(),
   message: z.string(),
-  observedGeneration: z.number().optional(),
+  observedGeneration: z.number().exactOptional(),
   lastTransitionTime: z.string(),
 });
 

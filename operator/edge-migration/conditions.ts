@@ -1,4 +1,7 @@
+import { setConditions } from '../kubernetes/conditions.ts';
 import type { Condition } from './api.ts';
+
+export { formatTime } from '../kubernetes/objects.ts';
 
 /** What each condition says; docs/concepts.md explains them to users. */
 export type ConditionType =
@@ -31,7 +34,6 @@ const MESSAGE_LENGTH = 1024;
 
 /**
  * All conditions of the new status, in a fixed order: a server-side apply with some left out would remove them.
- * `lastTransitionTime` moves only when `status` changes (Kubernetes API conventions, "Typical status properties").
  */
 export function mergeConditions(
   before: readonly Condition[] | undefined,
@@ -39,23 +41,11 @@ export function mergeConditions(
   generation: number,
   now: number,
 ): Condition[] {
-  return (Object.keys(findings) as ConditionType[]).map((type) => {
-    const { status, reason, message } = findings[type];
-    const previous = before?.find((condition) => condition.type === type);
-    return {
-      type,
-      status,
-      reason,
-      message: shorten(message, MESSAGE_LENGTH),
-      observedGeneration: generation,
-      lastTransitionTime: previous?.status === status ? previous.lastTransitionTime : formatTime(now),
-    };
+  const observed = (Object.keys(findings) as ConditionType[]).map((type) => {
+    const { message, ...finding } = findings[type];
+    return { type, ...finding, message: shorten(message, MESSAGE_LENGTH) };
   });
-}
-
-/** RFC 3339 with whole seconds, as Kubernetes writes times. */
-export function formatTime(milliseconds: number): string {
-  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+  return setConditions(before ?? [], observed, generation, now);
 }
 
 /** At most `length` characters; what is cut is shown as an ellipsis. */

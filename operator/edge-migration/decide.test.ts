@@ -1,12 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { decide } from './decide.ts';
 import type { Facts } from './facts.ts';
-import { checkpoint, condition, facts, job, migration, NOON, next, twoRanges, work } from './testing/facts.ts';
+import {
+  checkpoint,
+  condition,
+  facts,
+  job,
+  migration,
+  NOON,
+  next,
+  twoRanges,
+  visitedFacts as visited,
+  work,
+} from './testing/facts.ts';
 
 const kinds = (decision: ReturnType<typeof decide>) => decision.actions.map(({ kind }) => kind);
-
-/** A migration whose first visit is over. */
-const visited = (changes: Partial<Facts> = {}) => next(facts(changes), 0);
 
 /** Both ranges copied by Job 1, which ended at noon. */
 const ranges = { ranges: twoRanges, plannedTime: NOON };

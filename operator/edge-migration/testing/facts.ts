@@ -115,3 +115,6 @@ export function condition(status: Status, type: string): string {
   const found = status.conditions?.find((candidate) => candidate.type === type);
   return found === undefined ? 'absent' : `${found.status}/${found.reason}`;
 }
+
+/** The facts of a migration whose first visit is over. */
+export const visitedFacts = (changes: Partial<Facts> = {}): Facts => next(facts(changes), 0);
