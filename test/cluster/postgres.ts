@@ -40,44 +40,26 @@ const FAST_SETTINGS = {
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   const { signal } = options;
   const folder = createFolder('postgres');
-  const user = unprivilegedUser();
-  if (user !== undefined) chownSync(folder, user.uid, user.gid);
-  const bin = options.bin ?? reachable(embeddedBin(), folder, user);
   const data = join(folder, 'data');
-  const environment = { ...process.env, LC_ALL: 'C.UTF-8' };
-  const passwordFile = join(folder, 'password');
-  writeFileSync(passwordFile, PASSWORD);
-  const common = { folder, env: environment, ...user };
+  let run: Runtime;
   try {
-    await runCommand({
-      ...common,
-      name: 'initdb',
-      command: join(bin, 'initdb'),
-      args: [
-        '--no-sync',
-        '--encoding=UTF8',
-        '--auth=scram-sha-256',
-        `--username=${USER}`,
-        `--pwfile=${passwordFile}`,
-        data,
-      ],
-      signal,
-    });
+    run = prepareRuntime(folder, options.bin);
+    await initialise(run, data, signal);
   } catch (error) {
     await removeFolder(folder);
     throw error;
   }
   const port = await freePort();
-  const settings = { ...FAST_SETTINGS, ...options.settings };
+  const settings = Object.entries({ ...FAST_SETTINGS, ...options.settings });
   const urlOf = (database: string) =>
     `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
   const service = await startService({
-    ...common,
+    ...run.process,
     name: 'postgres',
-    command: join(bin, 'postgres'),
+    command: join(run.bin, 'postgres'),
     args: [
       ...['-D', data, '-h', '127.0.0.1', '-p', String(port), '-k', ''],
-      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+      ...settings.flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
     // Fast shutdown: SIGTERM would wait for the clients.
     stopSignal: 'SIGINT',
@@ -88,6 +70,34 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     signal,
   });
   return Object.assign(service, { url: urlOf('postgres'), port, urlOf });
+}
+
+interface Runtime {
+  bin: string;
+  /** What all of its processes have in common. */
+  process: { folder: string; env: Record<string, string | undefined>; uid?: number; gid?: number };
+}
+
+function prepareRuntime(folder: string, givenBin: string | undefined): Runtime {
+  const user = unprivilegedUser();
+  if (user !== undefined) chownSync(folder, user.uid, user.gid);
+  const bin = givenBin ?? reachable(embeddedBin(), folder, user);
+  return { bin, process: { folder, env: { ...process.env, LC_ALL: 'C.UTF-8' }, ...user } };
+}
+
+async function initialise(run: Runtime, data: string, signal: AbortSignal | undefined): Promise<void> {
+  const passwordFile = join(run.process.folder, 'password');
+  writeFileSync(passwordFile, PASSWORD);
+  await runCommand({
+    ...run.process,
+    name: 'initdb',
+    command: join(run.bin, 'initdb'),
+    args: [
+      ...['--no-sync', '--encoding=UTF8', '--auth=scram-sha-256'],
+      ...[`--username=${USER}`, `--pwfile=${passwordFile}`, data],
+    ],
+    signal,
+  });
 }
 
 async function answers(connectionString: string): Promise<boolean> {

@@ -1,10 +1,13 @@
 import pg from 'pg';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { startDynamodb } from './dynamodb.ts';
 import { startNats } from './nats.ts';
 import { startPostgres } from './postgres.ts';
 import { probeHttp, probeTcp } from './probe.ts';
 import { createDatabase, dynamodb, kubernetes, nats } from './shared.ts';
+
+// A busy machine takes its time.
+vi.setConfig({ testTimeout: 120_000 });
 
 test('Postgres keeps its data over a SIGKILL and a restart, and refuses a wrong password', async () => {
   await using postgres = await startPostgres();

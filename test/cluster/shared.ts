@@ -1,6 +1,7 @@
 /**
  * Services that all test files of a run share: started on first demand, stopped at the end of the run.
- * A test that breaks a service starts one of its own instead (`startPostgres`, `startNats`, …).
+ * Ask in `beforeAll`: its timeout allows for a start on a busy machine, a test's may not. A test that breaks a service
+ * starts one of its own instead (`startPostgres`, `startNats`, …).
  */
 import { inject } from 'vitest';
 import { probeHttp } from './probe.ts';

@@ -1,13 +1,15 @@
 /** One container of a pod: a local process that is started, probed, restarted and ended as the kubelet would. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { ApiError } from '../api-client.ts';
-import { type Exit, type ManagedProcess, startProcess } from '../processes.ts';
-import { type Command, type CommandContext, type Image, resolveCommand, rewritePath } from './environment.ts';
+import type { ManagedProcess } from '../processes.ts';
+import { aborted, abortedWhen, sleepUnless } from '../signals.ts';
+import { createRecord } from './container-record.ts';
+import { runContainer } from './container-run.ts';
+import { type Command, type CommandContext, type Image, resolveCommand } from './environment.ts';
 import type { ContainerSpec, RestartPolicy } from './pod-spec.ts';
-import { type ContainerState, type ContainerStatus, type Terminated, timestamp } from './pod-status.ts';
-import { runPreStop, runProbes } from './probes.ts';
+import type { ContainerStatus, Terminated } from './pod-status.ts';
+import { runPreStop } from './probes.ts';
 import { MissingSourceError } from './sources.ts';
 
 /** Waits between restarts: none before the first, then from `initialMs`, doubled each time, up to `maxMs`. */
@@ -47,34 +49,25 @@ export interface Container {
 const CONFIG_RETRY_MS = 500;
 /** What a process gets between SIGTERM and SIGKILL even when the grace period is over (KEP-753). */
 const LEAST_GRACE_MS = 2000;
-const MESSAGE_BYTES = 4096;
+/** Until the pod's grace period ends it; `setTimeout`'s limit. */
+const NO_LIMIT_MS = 2 ** 31 - 1;
 
 export function createContainer(spec: ContainerSpec, role: Role, context: ContainerContext): Container {
   const policy = restartPolicy(role, context.spec.restartPolicy);
   const stopping = new AbortController();
   const startedOnce = Promise.withResolvers<void>();
-  const first = context.spec.initContainers.length === 0 || role !== 'main';
+  let running: { process: ManagedProcess; command: Command } | undefined;
+  const waitsForInit = role === 'main' && context.spec.initContainers.length > 0;
+  const record = createRecord({
+    name: spec.name,
+    image: spec.image,
+    waitingReason: waitsForInit ? 'PodInitializing' : 'ContainerCreating',
+    readyWhenDone: role === 'step',
+    process: () => running && { pid: running.process.pid, command: running.command.command },
+    onChange: context.onChange,
+  });
   mkdirSync(context.logFolder, { recursive: true });
   mkdirSync(context.folder, { recursive: true });
-  let state: ContainerState = { waiting: { reason: first ? 'ContainerCreating' : 'PodInitializing' } };
-  let lastState: ContainerState = {};
-  let restartCount = 0;
-  let running: { process: ManagedProcess; command: Command } | undefined;
-  let [started, ready] = [false, false];
-
-  function update(change: () => void) {
-    change();
-    context.onChange();
-  }
-
-  function enter(next: ContainerState) {
-    if (state.terminated !== undefined) lastState = { terminated: state.terminated };
-    state = next;
-  }
-
-  function wait(reason: string, message?: string) {
-    update(() => enter({ waiting: { reason, ...(message === undefined ? {} : { message }) } }));
-  }
 
   /** Retries while something that it refers to is missing; undefined when it is stopped before. */
   async function prepare(): Promise<Command | undefined> {
@@ -83,11 +76,11 @@ export function createContainer(spec: ContainerSpec, role: Role, context: Contai
         if (context.image !== undefined) {
           return await resolveCommand(spec, { ...context, image: context.image }, stopping.signal);
         }
-        wait('ErrImageNeverPull', `The embedded node has no entry for image "${spec.image}"`);
+        record.wait('ErrImageNeverPull', `The embedded node has no entry for image "${spec.image}"`);
         await aborted(stopping.signal);
       } catch (error) {
-        if (stopping.signal.aborted) return undefined;
-        if (error instanceof MissingSourceError) wait('CreateContainerConfigError', error.message);
+        if (stopping.signal.aborted) break;
+        if (error instanceof MissingSourceError) record.wait('CreateContainerConfigError', error.message);
         else if (!(error instanceof ApiError)) throw error;
         await sleepUnless(stopping.signal, CONFIG_RETRY_MS);
       }
@@ -98,118 +91,73 @@ export function createContainer(spec: ContainerSpec, role: Role, context: Contai
   async function runOnce(): Promise<Terminated | undefined> {
     const command = await prepare();
     if (command === undefined) return undefined;
-    const messageFile = rewritePath(spec.terminationMessagePath, command.mounts);
-    writeFileSync(messageFile, '');
-    const startedAt = timestamp(systemClock.now());
-    let process: ManagedProcess;
-    try {
-      process = await startProcess({ ...command, name: String(restartCount), folder: context.logFolder });
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      return { exitCode: 128, reason: 'StartError', message, startedAt, finishedAt: timestamp(systemClock.now()) };
-    }
-    update(() => {
-      running = { process, command };
-      enter({ running: { startedAt } });
+    const { logFolder, place } = context;
+    const options = { spec, command, podIP: place.podIP, logFolder, number: record.restartCount };
+    return await runContainer({
+      ...options,
+      onRunning(process, startedAt) {
+        running = { process, command };
+        record.enter({ running: { startedAt } });
+        // `terminate` came while it was being started and saw nothing to end.
+        if (stopping.signal.aborted) void process.stop(LEAST_GRACE_MS);
+        return {
+          started() {
+            record.setStarted(true);
+            startedOnce.resolve();
+          },
+          ready: record.setReady,
+          failed: (graceSeconds = context.spec.terminationGracePeriodSeconds) => void process.stop(graceSeconds * 1000),
+        };
+      },
     });
-    // `terminate` came while it was being started and saw nothing to end.
-    if (stopping.signal.aborted) void process.stop(LEAST_GRACE_MS);
-    const probing = new AbortController();
-    const probes = runProbes(target(command), reports(process), probing.signal);
-    const exit = await process.exited;
-    probing.abort();
-    await probes;
-    const exitCode = containerExitCode(exit);
-    const message = await terminationMessage(spec, messageFile, exitCode, process);
-    const finishedAt = timestamp(systemClock.now());
-    const reason = exitCode === 0 ? 'Completed' : 'Error';
-    return { exitCode, reason, ...(message === '' ? {} : { message }), startedAt, finishedAt };
   }
 
-  const target = (command: Command) => ({ container: spec, podIP: context.place.podIP, command });
+  async function run(): Promise<void> {
+    const backoff = createBackoff(context.crashBackoff);
+    for (;;) {
+      const startTime = systemClock.monotonic();
+      const terminated = await runOnce();
+      if (terminated === undefined) break;
+      record.enter({ terminated });
+      if (stopping.signal.aborted || !restarts(policy, terminated.exitCode)) break;
+      const delay = backoff(systemClock.monotonic() - startTime);
+      if (delay > 0) {
+        record.wait('CrashLoopBackOff', `back-off ${delay / 1000}s restarting failed container=${spec.name}`);
+      }
+      await sleepUnless(stopping.signal, delay);
+      if (stopping.signal.aborted) break;
+      record.restart();
+    }
+    startedOnce.resolve();
+    record.settle();
+  }
 
-  const reports = (process: ManagedProcess) => ({
-    started: () =>
-      update(() => {
-        started = true;
-        startedOnce.resolve();
-      }),
-    ready: (value: boolean) =>
-      update(() => {
-        ready = value;
-      }),
-    failed: (_reason: string, graceSeconds: number | undefined) =>
-      void process.stop((graceSeconds ?? context.spec.terminationGracePeriodSeconds) * 1000),
-  });
+  async function terminate(expired: AbortSignal, after: Promise<unknown> = Promise.resolve()): Promise<void> {
+    stopping.abort();
+    if (running === undefined || running.process.exit !== undefined) return;
+    const { process, command } = running;
+    const exited = abortedWhen(process.exited);
+    const hook = spec.lifecycle?.preStop;
+    if (hook !== undefined) {
+      const target = { container: spec, podIP: context.place.podIP, command };
+      await runPreStop(target, hook, AbortSignal.any([expired, exited]));
+    }
+    await Promise.race([after, aborted(expired), process.exited]);
+    const end = process.stop(NO_LIMIT_MS);
+    await Promise.race([end, aborted(expired).then(() => sleepUnless(exited, LEAST_GRACE_MS))]);
+    process.signal('SIGKILL');
+    await end;
+  }
 
   return {
     name: spec.name,
+    status: record.status,
+    run,
     startedOnce: startedOnce.promise,
-    status: () => ({
-      name: spec.name,
-      image: spec.image,
-      imageID: running === undefined ? '' : `process://${running.command.command}`,
-      ...(running === undefined ? {} : { containerID: `process://${running.process.pid}` }),
-      state,
-      lastState,
-      // A step that has done its work counts as ready.
-      ready: ready || (role === 'step' && state.terminated?.exitCode === 0),
-      started,
-      restartCount,
-    }),
-
-    async run() {
-      const backoff = createBackoff(context.crashBackoff);
-      for (;;) {
-        const startTime = systemClock.monotonic();
-        const terminated = await runOnce();
-        update(() => {
-          [started, ready] = [false, false];
-          if (terminated !== undefined) enter({ terminated });
-        });
-        if (stopping.signal.aborted || terminated === undefined || !restarts(policy, terminated.exitCode)) break;
-        const delay = backoff(systemClock.monotonic() - startTime);
-        if (delay > 0) {
-          const seconds = `${delay / 1000}s`;
-          wait('CrashLoopBackOff', `back-off ${seconds} restarting failed container=${spec.name}`);
-        }
-        await sleepUnless(stopping.signal, delay);
-        if (stopping.signal.aborted) break;
-        restartCount++;
-      }
-      startedOnce.resolve();
-      if (state.waiting !== undefined) {
-        update(() => {
-          state = lastState.terminated === undefined ? neverRan() : lastState;
-          lastState = {};
-        });
-      }
-    },
-
-    async terminate(expired, after = Promise.resolve()) {
-      stopping.abort();
-      if (running === undefined || running.process.exit !== undefined) return;
-      const { process, command } = running;
-      const hook = spec.lifecycle?.preStop;
-      if (hook !== undefined) {
-        const hookEnd = AbortSignal.any([expired, abortedWhen(process.exited)]);
-        await runPreStop(target(command), hook, hookEnd);
-      }
-      await Promise.race([after, aborted(expired), process.exited]);
-      // After SIGTERM `stop` sends SIGKILL by itself at the latest; the pod's grace period usually ends before.
-      const end = process.stop(LONGEST_GRACE_MS);
-      const killed = aborted(expired).then(() => sleepUnless(abortedWhen(process.exited), LEAST_GRACE_MS));
-      await Promise.race([end, killed]);
-      process.signal('SIGKILL');
-      await end;
-    },
-
+    terminate,
     signal: (signal) => running?.process.signal(signal) ?? false,
   };
 }
-
-/** `setTimeout`'s limit. */
-const LONGEST_GRACE_MS = 2 ** 31 - 1;
 
 function restartPolicy(role: Role, ofPod: RestartPolicy): RestartPolicy {
   if (role === 'sidecar') return 'Always';
@@ -218,14 +166,6 @@ function restartPolicy(role: Role, ofPod: RestartPolicy): RestartPolicy {
 
 function restarts(policy: RestartPolicy, exitCode: number): boolean {
   return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
-}
-
-/** The kubelet's verdict on a container that it cannot say anything about (status_manager.go). */
-function neverRan(): ContainerState {
-  const message = 'The container could not be located when the pod was terminated';
-  return {
-    terminated: { exitCode: 137, reason: 'ContainerStatusUnknown', message, finishedAt: timestamp(systemClock.now()) },
-  };
 }
 
 function createBackoff({ initialMs, maxMs }: CrashBackoff): (ranForMs: number) => number {
@@ -237,37 +177,4 @@ function createBackoff({ initialMs, maxMs }: CrashBackoff): (ranForMs: number) =
     next = next === 0 ? initialMs : Math.min(next * 2, maxMs);
     return delay;
   };
-}
-
-function containerExitCode({ code, signal }: Exit): number {
-  return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
-}
-
-async function terminationMessage(
-  spec: ContainerSpec,
-  file: string,
-  exitCode: number,
-  process: ManagedProcess,
-): Promise<string> {
-  const written = readFileSync(file).subarray(0, MESSAGE_BYTES).toString('utf8');
-  if (written !== '' || exitCode === 0 || spec.terminationMessagePolicy === 'File') return written;
-  return (await process.tail(80)).slice(-MESSAGE_BYTES / 2);
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
-/** Sleeps, shorter when the signal is aborted. */
-async function sleepUnless(signal: AbortSignal, milliseconds: number): Promise<void> {
-  await systemClock.sleep(milliseconds, signal).catch(() => undefined);
-}
-
-function abortedWhen(promise: Promise<unknown>): AbortSignal {
-  const controller = new AbortController();
-  void promise.then(() => controller.abort());
-  return controller.signal;
 }

@@ -1,10 +1,11 @@
 /** The part of the kubelet's API that `kubectl logs` needs. */
+
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { sleepUnless } from '../signals.ts';
 
 export interface LogsServer {
   readonly port: number;
@@ -93,7 +94,7 @@ async function follow(
       position += bytesRead;
       if (bytesRead > 0) response.write(buffer.subarray(0, bytesRead));
       else if (!more) return;
-      else await systemClock.sleep(POLL_MS, signal).catch(() => undefined);
+      else await sleepUnless(signal, POLL_MS);
     }
   } finally {
     await file.close();

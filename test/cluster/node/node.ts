@@ -1,10 +1,11 @@
 /** A Kubernetes node, scheduler included, that runs pods as local processes. */
+
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemClock } from '@edge-migration/identity/clock.ts';
 import { type ApiClient, ApiError, connectApi } from '../api-client.ts';
 import { createFolder, removeFolder } from '../reaper.ts';
+import { sleepUnless } from '../signals.ts';
 import type { CrashBackoff } from './container.ts';
 import type { Image } from './environment.ts';
 import { type LogsServer, serveLogs } from './logs-server.ts';
@@ -185,7 +186,7 @@ async function bind(api: ApiClient, pod: Pod, node: string, signal: AbortSignal)
       return;
     } catch (error) {
       if (signal.aborted || !(error instanceof ApiError) || !isTemporary(error)) return;
-      await systemClock.sleep(RETRY_MS, signal).catch(() => undefined);
+      await sleepUnless(signal, RETRY_MS);
     }
   }
 }

@@ -60,12 +60,13 @@ export function podConditions(facts: PodFacts): Condition[] {
   const phase = podPhase(facts);
   const completed = phase === 'Succeeded' ? { reason: 'PodCompleted' } : undefined;
   const failed = phase === 'Failed' ? { reason: 'PodFailed' } : undefined;
-  const notInitialized = facts.init.filter((status) => !isInitDone(facts, status)).map(({ name }) => name);
-  const notReady = [...facts.init.filter(({ name }) => facts.sidecars.has(name)), ...facts.main]
-    .filter(({ ready }) => !ready)
-    .map(({ name }) => name);
-  const because = (reason: string, text: string, names: string[]) =>
-    names.length === 0 ? undefined : { reason, message: `containers with ${text} status: [${names.join(' ')}]` };
+  const notInitialized = isInitialized(facts) ? [] : facts.init.filter((status) => !isInitDone(facts, status));
+  const sidecars = facts.init.filter(({ name }) => facts.sidecars.has(name));
+  const notReady = [...sidecars, ...facts.main].filter(({ ready }) => !ready);
+  const because = (reason: string, text: string, culprits: ContainerStatus[]) => {
+    const names = culprits.map(({ name }) => name).join(' ');
+    return names === '' ? undefined : { reason, message: `containers with ${text} status: [${names}]` };
+  };
   const readiness = completed ?? failed ?? because('ContainersNotReady', 'unready', notReady);
   return [
     condition('Initialized', because('ContainersNotInitialized', 'incomplete', notInitialized), completed),
@@ -78,13 +79,13 @@ function condition(type: string, problem?: Partial<Condition>, note?: Partial<Co
   return problem === undefined ? { ...note, type, status: 'True' } : { ...problem, type, status: 'False' };
 }
 
+/** Once is for ever: a sidecar that is restarted later does not undo it. */
 function isInitialized(facts: PodFacts): boolean {
-  return facts.init.every((status) => isInitDone(facts, status));
+  return facts.main.some(hasStarted) || facts.init.every((status) => isInitDone(facts, status));
 }
 
-/** A sidecar counts once it has started, even if it ended or is restarted since. */
 function isInitDone(facts: PodFacts, status: ContainerStatus): boolean {
-  return facts.sidecars.has(status.name) ? status.started || status.state.terminated !== undefined : succeeded(status);
+  return facts.sidecars.has(status.name) ? status.started : succeeded(status);
 }
 
 function hasStarted({ state, lastState }: ContainerStatus): boolean {

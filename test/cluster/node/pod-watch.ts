@@ -1,6 +1,6 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
 import { z } from 'zod';
 import type { ApiClient } from '../api-client.ts';
+import { sleepUnless } from '../signals.ts';
 import { Pod } from './pod-spec.ts';
 
 export interface PodHandlers {
@@ -44,7 +44,7 @@ export async function watchPods(api: ApiClient, handlers: PodHandlers, signal: A
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof z.ZodError) throw error;
-      await systemClock.sleep(RETRY_MS, signal).catch(() => undefined);
+      await sleepUnless(signal, RETRY_MS);
     }
   }
 }

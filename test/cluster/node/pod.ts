@@ -1,14 +1,16 @@
 /** The life of one pod on this node, from its binding to its removal. */
+
 import { rmSync } from 'node:fs';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { type ApiClient, ApiError } from '../api-client.ts';
+import { sleepUnless } from '../signals.ts';
 import type { CrashBackoff } from './container.ts';
 import type { Image } from './environment.ts';
 import { createPodContainers, type PodContainers } from './pod-containers.ts';
+import { createPodReport } from './pod-report.ts';
 import { type Pod, type PodSpec, parsePodSpec, UnsupportedPodSpecError } from './pod-spec.ts';
-import { type PodFacts, podConditions, podPhase, timestamp } from './pod-status.ts';
 import { MissingSourceError, type PodPlace } from './sources.ts';
-import { createStatusWriter, isTemporary } from './status-writer.ts';
+import { isTemporary } from './status-writer.ts';
 import { renewTokens, type VolumeContext, writeVolumes } from './volumes.ts';
 
 export interface PodContext {
@@ -45,33 +47,19 @@ const REMOVED_GRACE_MS = 1000;
 const RETRY_MS = 500;
 
 export function runPod(initial: Pod, context: PodContext): PodRunner {
-  const { api, folder } = context;
+  const { api, folder, place } = context;
   const { name, namespace, uid } = initial.metadata;
   const path = `/api/v1/namespaces/${namespace}/pods/${name}`;
+  const log = (line: string) => context.log(`${namespace}/${name}: ${line}`);
   const gone = new AbortController();
   const writable = AbortSignal.any([context.life, gone.signal]);
+  const onRefused = (error: ApiError) => log(`the status was refused: ${error.message}`);
+  const report = createPodReport({ api, path, uid, place, onRefused, signal: writable });
   const ending = new AbortController();
   const grace = createGrace();
   const deletion = Promise.withResolvers<void>();
-  const startTime = timestamp(systemClock.now());
-  const transitions = new Map<string, Transition>();
   let pod = initial;
-  let spec: PodSpec | undefined;
   let containers: PodContainers | undefined;
-  let failure: PodFacts['failure'];
-  let waitingFor: string | undefined;
-  let hasEnded = false;
-
-  const writer = createStatusWriter({
-    render: () => {
-      const own = containers?.facts() ?? { init: [], sidecars: new Set<string>(), main: [] };
-      const facts = { ...own, ended: hasEnded, ...(failure === undefined ? {} : { failure }) };
-      return { ...renderStatus(facts, transitions, waitingFor), ...addresses(context.place), startTime };
-    },
-    write: (status) => api.patch(`${path}/status`, 'strategic-merge', { metadata: { uid }, status }, writable),
-    onRefused: (error) => context.log(`${namespace}/${name}: the status was refused: ${error.message}`),
-    signal: writable,
-  });
 
   /** Begins the end of all containers, or hurries it. */
   async function end(graceMs: number): Promise<void> {
@@ -89,29 +77,28 @@ export function runPod(initial: Pod, context: PodContext): PodRunner {
     if (pod.status.startTime !== undefined) {
       throw new LostPodError('The node that ran this pod is gone, and its processes with it');
     }
-    spec = parsePodSpec(pod.spec);
-    const volumes = { api, pod, spec, place: context.place, folder };
-    containers = createPodContainers(volumes, context, writer.request);
-    writer.request();
-    const mounted = await mountVolumes(volumes, ending.signal, (problem) => {
-      waitingFor = problem;
-      writer.request();
-    });
-    if (!mounted) return;
-    const renewing = new AbortController();
-    const background = [renewTokens(volumes, renewing.signal), watchDeadline(spec, renewing.signal)];
+    const spec = parsePodSpec(pod.spec);
+    const volumes = { api, pod, spec, place, folder };
+    containers = createPodContainers(volumes, context, report.changed);
+    report.watch(containers.facts);
+    if (!(await mountVolumes(volumes, ending.signal, report.waitFor))) return;
+    const finished = new AbortController();
+    const background = [renewTokens(volumes, finished.signal), watchDeadline(spec, finished.signal)];
     await containers.run();
     await end(spec.terminationGracePeriodSeconds * 1000);
-    renewing.abort();
+    finished.abort();
     await Promise.all(background);
   }
 
-  async function watchDeadline({ activeDeadlineSeconds }: PodSpec, signal: AbortSignal): Promise<void> {
-    if (activeDeadlineSeconds === undefined) return;
-    await systemClock.sleep(activeDeadlineSeconds * 1000, signal).catch(() => undefined);
+  async function watchDeadline(spec: PodSpec, signal: AbortSignal): Promise<void> {
+    if (spec.activeDeadlineSeconds === undefined) return;
+    await sleepUnless(signal, spec.activeDeadlineSeconds * 1000);
     if (signal.aborted) return;
-    failure = { reason: 'DeadlineExceeded', message: 'Pod was active on the node longer than the specified deadline' };
-    await end((spec?.terminationGracePeriodSeconds ?? 0) * 1000);
+    report.fail({
+      reason: 'DeadlineExceeded',
+      message: 'Pod was active on the node longer than the specified deadline',
+    });
+    await end(spec.terminationGracePeriodSeconds * 1000);
   }
 
   async function run(): Promise<void> {
@@ -120,13 +107,13 @@ export function runPod(initial: Pod, context: PodContext): PodRunner {
     try {
       await live();
     } catch (error) {
-      failure = failureOf(error);
-      context.log(`${namespace}/${name}: ${failure.reason}: ${failure.message}`);
+      const failure = failureOf(error);
+      log(`${failure.reason}: ${failure.message}`);
+      report.fail(failure);
       await end(0).catch(() => undefined);
     }
     grace.done();
-    hasEnded = true;
-    await writer.flush();
+    await report.end();
   }
 
   function update(next: Pod) {
@@ -150,7 +137,7 @@ export function runPod(initial: Pod, context: PodContext): PodRunner {
       endInBackground(REMOVED_GRACE_MS);
       void ended.then(() => rmSync(folder, { recursive: true, force: true }));
     },
-    crash: () => {
+    crash() {
       ending.abort();
       containers?.crash();
     },
@@ -209,37 +196,10 @@ async function mountVolumes(
       if (ending.aborted) break;
       if (!(error instanceof MissingSourceError || error instanceof ApiError)) throw error;
       onProblem(error.message);
-      await systemClock.sleep(RETRY_MS, ending).catch(() => undefined);
+      await sleepUnless(ending, RETRY_MS);
     }
   }
   return false;
-}
-
-interface Transition {
-  status: string;
-  lastTransitionTime: string;
-}
-
-function renderStatus(facts: PodFacts, transitions: Map<string, Transition>, waitingFor: string | undefined): object {
-  const conditions = podConditions(facts).map((condition) => {
-    const known = transitions.get(condition.type);
-    if (known?.status === condition.status) return { ...condition, lastTransitionTime: known.lastTransitionTime };
-    const lastTransitionTime = timestamp(systemClock.now());
-    transitions.set(condition.type, { status: condition.status, lastTransitionTime });
-    return { ...condition, lastTransitionTime };
-  });
-  return {
-    phase: podPhase(facts),
-    conditions,
-    initContainerStatuses: facts.init,
-    containerStatuses: facts.main,
-    reason: facts.failure?.reason ?? null,
-    message: facts.failure?.message ?? waitingFor ?? null,
-  };
-}
-
-function addresses({ podIP, hostIP }: PodPlace): object {
-  return { hostIP, hostIPs: [{ ip: hostIP }], podIP, podIPs: [{ ip: podIP }] };
 }
 
 /** Tells the API server that nothing is left of the pod, upon which it removes the object. */
@@ -250,7 +210,7 @@ async function deleteObject(api: ApiClient, path: string, uid: string, signal: A
       return;
     } catch (error) {
       if (signal.aborted || !(error instanceof ApiError) || !isTemporary(error)) return;
-      await systemClock.sleep(RETRY_MS, signal).catch(() => undefined);
+      await sleepUnless(signal, RETRY_MS);
     }
   }
 }

@@ -16,17 +16,16 @@ export interface ProbeReports {
   started(): void;
   ready(ready: boolean): void;
   /** The container must be killed; with the grace period of the probe that failed, if it has its own. */
-  failed(reason: string, graceSeconds: number | undefined): void;
+  failed(graceSeconds: number | undefined): void;
 }
 
 /** Runs a container's probes until the signal is aborted: the startup probe first, then liveness and readiness. */
 export async function runProbes(target: ProbeTarget, reports: ProbeReports, signal: AbortSignal): Promise<void> {
   const { startupProbe, livenessProbe, readinessProbe } = target.container;
-  const kill = (kind: string, probe: Probe) =>
-    reports.failed(`Container ${target.container.name} failed ${kind} probe`, probe.terminationGracePeriodSeconds);
+  const kill = (probe: Probe) => reports.failed(probe.terminationGracePeriodSeconds);
   try {
     if (startupProbe !== undefined && !(await firstVerdict(target, startupProbe, signal))) {
-      return kill('startup', startupProbe);
+      return kill(startupProbe);
     }
     reports.started();
     if (readinessProbe === undefined) reports.ready(true);
@@ -34,7 +33,7 @@ export async function runProbes(target: ProbeTarget, reports: ProbeReports, sign
       readinessProbe && watchProbe(target, readinessProbe, signal, (healthy) => reports.ready(healthy)),
       livenessProbe &&
         watchProbe(target, livenessProbe, signal, (healthy) => {
-          if (!healthy) kill('liveness', livenessProbe);
+          if (!healthy) kill(livenessProbe);
         }),
     ]);
   } catch (error) {

@@ -1,6 +1,8 @@
 /** The node as the cluster sees it: its Node object and the Lease that says that it is alive. */
+
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { type ApiClient, ApiError } from '../api-client.ts';
+import { sleepUnless } from '../signals.ts';
 import { timestamp } from './pod-status.ts';
 
 export interface Registration {
@@ -42,7 +44,7 @@ export async function register(api: ApiClient, registration: Registration, signa
 /** Renews the Lease until the signal is aborted, whatever happens to the API server meanwhile. */
 export async function sendHeartbeats(api: ApiClient, name: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    await systemClock.sleep(HEARTBEAT_MS, signal).catch(() => undefined);
+    await sleepUnless(signal, HEARTBEAT_MS);
     if (signal.aborted) return;
     await api.patch(`${LEASES}/${name}`, 'merge', { spec: { renewTime: microTime() } }, signal).catch((error) => {
       if (!signal.aborted && !(error instanceof ApiError)) throw error;

@@ -1,5 +1,5 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
 import { ApiError } from '../api-client.ts';
+import { sleepUnless } from '../signals.ts';
 
 export interface StatusWriter {
   /** What is written may have changed. */
@@ -38,7 +38,7 @@ export function createStatusWriter(options: {
         if (signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
         if (error.status === 404 || error.status === 409) ended = true;
-        else if (isTemporary(error)) await systemClock.sleep(RETRY_MS, signal).catch(() => undefined);
+        else if (isTemporary(error)) await sleepUnless(signal, RETRY_MS);
         else {
           onRefused(error);
           written = text;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@edge-migration/identity/clock.ts';
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { connectApi } from '../api-client.ts';
 import { createFolder, removeFolder } from '../reaper.ts';
@@ -11,8 +11,13 @@ import { kubeconfigOf, renewTokens, type VolumeContext, writeVolumes } from './v
 
 const NAMESPACE = 'volumes-test';
 
+let kubeconfig: string;
+beforeAll(async () => {
+  ({ kubeconfig } = await kubernetes());
+});
+
 test("the ServiceAccount's token and kubeconfig are replaced when four fifths of their life are over", async () => {
-  await using api = connectApi((await kubernetes()).kubeconfig);
+  await using api = connectApi(kubeconfig);
   const folder = createFolder('pod');
   const { context, tokenFile } = await createTokenPod(api, folder);
   const read = () => {
