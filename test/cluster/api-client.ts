@@ -56,6 +56,8 @@ export function connectApi(kubeconfig: string): ApiClient {
   const authorization = `Bearer ${config.users[0].user.token}`;
   const dispatcher = new Agent({
     connect: { ca: certificateAuthority },
+    // Destroying an HTTP/2 client makes its open streams emit errors that nobody can listen for.
+    allowH2: false,
     headersTimeout: TIMEOUT_MS,
     bodyTimeout: 0,
     keepAliveTimeout: 30_000,

@@ -6,13 +6,15 @@ import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy
 import { compareStores } from './comparison.ts';
 import { type Installation, install } from './installation.ts';
 
+const MINUTES = 60_000;
+
 let installation: Installation;
 let proxy: DynamodbProxy;
 let seeded: SeededProject;
 
 beforeAll(async () => {
   installation = await install({
-    pageMaxAgeSeconds: 3,
+    pageMaxAgeSeconds: 10,
     async dynamodbEndpoint(real) {
       proxy = await startDynamodbProxy(real);
       return proxy.endpoint;
@@ -48,11 +50,11 @@ async function fingerprintCore(): Promise<string> {
   }
 }
 
-describe('kubectl apply of an EdgeMigration', () => {
+describe('kubectl apply of an EdgeMigration', { timeout: 5 * MINUTES }, () => {
   test('copies every identity of the project, and nothing else, and leaves Core as it is', async () => {
     const before = await fingerprintCore();
     await installation.apply(seeded.projectId);
-    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 240_000 });
+    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
     expect(status.copy).toMatchObject({
       identitiesTotal: seeded.identities,
       identitiesRead: seeded.identities,
@@ -113,7 +115,7 @@ describe('kubectl apply of an EdgeMigration', () => {
     await installation.delete(seeded.projectId);
     const before = proxy.writes();
     await installation.apply(seeded.projectId);
-    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 240_000 });
+    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
     expect(status.copy?.identitiesUnchanged).toBe(seeded.identities - seeded.unmigratable);
     expect(status.copy?.identitiesCopied).toBe(0);
     const attempted = proxy.writes() - before;
