@@ -1,0 +1,137 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { Client } from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { parseFaults } from './faults.ts';
+import { CLIENT_KEY, createFixture, type Fixture } from './testing/fixture.ts';
+
+let core: Fixture;
+beforeAll(async () => {
+  core = await createFixture();
+});
+beforeEach(() => core.reset());
+afterAll(() => core[Symbol.asyncDispose]());
+
+const identify = (fault: string, init = {}) =>
+  core.send('POST', 'identities/', {
+    body: { identifier: 'ann', traits: [{ trait_key: 'a', trait_value: 1 }] },
+    headers: { 'X-Fixture-Fault': fault },
+    ...init,
+  });
+
+/** Holds the advisory lock until released, and can tell whether the API waits for it. */
+async function holdLock(key: number, databaseUrl = core.databaseUrl) {
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  await client.query('SELECT pg_advisory_lock($1)', [key]);
+  return {
+    isAwaited: async () =>
+      (await client.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted", [key]))
+        .rows.length > 0,
+    release: () => client.end(),
+  };
+}
+
+describe('A request that asks for a fault', () => {
+  it('has committed nothing when its worker dies before the view', async () => {
+    await expect(identify('crash-before')).rejects.toThrow();
+    expect(await core.identifiers()).toEqual([]);
+  });
+
+  it('has committed the identity alone when its worker dies after the first write', async () => {
+    await expect(identify('crash-after-write=1')).rejects.toThrow();
+    expect(await core.traits('ann')).toEqual({});
+  });
+
+  it.each(['crash-after', 'reset-after'])('has committed everything but gets no answer with %s', async (fault) => {
+    await expect(identify(fault)).rejects.toThrow();
+    expect(await core.traits('ann')).toEqual({ a: 'int 1' });
+  });
+
+  it('commits before it waits for a lock, and answers when the test lets go', async () => {
+    const lock = await holdLock(1);
+    const answer = identify('lock-after=1');
+    await vi.waitUntil(lock.isAwaited);
+    expect(await core.traits('ann')).toEqual({ a: 'int 1' });
+    await lock.release();
+    expect((await answer).status).toBe(200);
+  });
+
+  it('can wait before it commits, and goes on although its client has gone', async () => {
+    const lock = await holdLock(2);
+    const socket = connect(core.api.port, '127.0.0.1');
+    socket.write(`GET /api/v1/identities/?identifier=bob HTTP/1.1\r\nHost: a\r\nX-Environment-Key: ${CLIENT_KEY}\r\n`);
+    socket.write('X-Fixture-Fault: lock-before=2\r\n\r\n');
+    await vi.waitUntil(lock.isAwaited);
+    socket.destroy();
+    expect(await core.identifiers()).toEqual([]);
+    await lock.release();
+    await vi.waitUntil(async () => (await core.identifiers()).includes('bob'));
+  });
+
+  it('can be slow before and after the view', async () => {
+    const waited: number[] = [];
+    const clock = { ...systemClock, sleep: async (milliseconds: number) => void waited.push(milliseconds) };
+    await using slow = await createFixture({ clock });
+    const headers = { 'X-Fixture-Fault': 'delay-before=10, delay-after=20' };
+    expect((await slow.send('GET', 'identities/?identifier=ann', { headers })).status).toBe(200);
+    expect(waited).toEqual([10, 20]);
+  });
+
+  it('is never read with stop-reading: the client has to give up', async () => {
+    const socket = connect(core.api.port, '127.0.0.1');
+    socket.write(`POST /api/v1/identities/ HTTP/1.1\r\nHost: a\r\nX-Environment-Key: ${CLIENT_KEY}\r\n`);
+    socket.write(`X-Fixture-Fault: stop-reading\r\nContent-Length: ${64 << 20}\r\n\r\n`);
+    const chunk = Buffer.alloc(1 << 20, 0x20);
+    // Buffers on the way fill up, and then nothing drains any more.
+    const flood = (async () => {
+      for (let sent = 0; sent < 64; sent++) if (!socket.write(chunk)) await once(socket, 'drain');
+    })();
+    flood.catch(() => {});
+    await vi.waitUntil(() => socket.writableNeedDrain && socket.bytesWritten > 0);
+    expect(socket.bytesWritten).toBeLessThan(64 << 20);
+    socket.destroy();
+  });
+
+  it('that does not exist fails', async () => {
+    expect(() => parseFaults('crash-afterwards')).toThrow('crash-afterwards');
+    expect(() => parseFaults('delay-after=soon')).toThrow('delay-after');
+    await expect(identify('crash-afterwards')).rejects.toThrow();
+  });
+});
+
+describe('A worker', () => {
+  it('handles no more requests at a time than it has threads', async () => {
+    await using single = await createFixture({ threads: 1 });
+    const lock = await holdLock(3, single.databaseUrl);
+    const get = (identifier: string, fault: string) =>
+      single.send('GET', `identities/?identifier=${identifier}`, { headers: { 'X-Fixture-Fault': fault } });
+    const first = get('first', 'lock-before=3');
+    await vi.waitUntil(lock.isAwaited);
+    const second = get('second', '');
+    for (let query = 0; query < 20; query++) expect(await single.identifiers()).toEqual([]);
+    await lock.release();
+    await Promise.all([first, second]);
+    expect(await single.identifiers()).toEqual(['first', 'second']);
+  });
+
+  it('ignores requested faults unless it is told to accept them', async () => {
+    await using deaf = await createFixture({ acceptFaults: false });
+    const sent = { headers: { 'X-Fixture-Fault': 'crash-before' } };
+    expect((await deaf.send('GET', 'identities/?identifier=ann', sent)).status).toBe(200);
+  });
+
+  it('can be told a fault for every request', async () => {
+    await using broken = await createFixture({ fault: 'reset-after' });
+    await expect(broken.send('GET', 'identities/?identifier=ann')).rejects.toThrow();
+    expect(await broken.identifiers()).toEqual(['ann']);
+  });
+
+  it('closes each connection after the answer without keep-alive, and names no timeout with it', async () => {
+    await using sync = await createFixture({ keepAliveSeconds: 0 });
+    expect((await sync.send('GET', 'identities/')).headers.get('connection')).toBe('close');
+    const { headers } = await core.send('GET', 'identities/');
+    expect([headers.get('connection'), headers.get('keep-alive')]).toEqual(['keep-alive', null]);
+  });
+});
