@@ -86,7 +86,12 @@ export interface KubernetesClient {
   create(resource: Resource, object: KubernetesObject, options?: WriteOptions): Promise<KubernetesObject>;
   /** Replaces the object; {@link ConflictError} unless its resourceVersion is the current one. */
   update(resource: Resource, object: KubernetesObject, options?: WriteOptions): Promise<KubernetesObject>;
-  /** Server-side apply: creates the object or takes it to what is given. Send all that this manager owns. */
+  /**
+   * Server-side apply: creates the object or takes it to what is given. Send all that this manager owns.
+   *
+   * With `metadata.uid` an object of the same name that was created since is left alone ({@link ConflictError}), but not
+   * its status: there the API server ignores the uid, and only `metadata.resourceVersion` protects the successor.
+   */
   apply(resource: Resource, object: KubernetesObject, options: ApplyOptions): Promise<KubernetesObject>;
   /** JSON merge patch. */
   patch(

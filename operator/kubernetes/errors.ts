@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /**
  * What a caller may do about a failed call: try again later; read again and decide anew; or nothing, because the same
  * request will fail the same way until it or the cluster is changed.
@@ -110,21 +112,32 @@ const LONGEST_DETAIL = 500;
  * @param body the response's body: a `Status` object from the API server, anything from a proxy in between
  */
 export function responseError(call: string, status: number, body: unknown, retryAfterMilliseconds?: number): ApiError {
-  const { reason, message, objectName } = readStatus(body);
-  const [Type, kind] = BY_STATUS[status] ?? [ApiError, status >= 500 ? 'retryable' : 'terminal'];
+  const { reason, message, objectName, fields } = readStatus(body);
+  // A custom resource's uid is validated as an immutable field: what it says is that another object has the name now.
+  const meant = status === 422 && fields?.includes('metadata.uid') ? 409 : status;
+  const [Type, kind] = BY_STATUS[meant] ?? [ApiError, status >= 500 ? 'retryable' : 'terminal'];
   const Exact = reason === 'AlreadyExists' ? AlreadyExistsError : Type;
   const detail = message === undefined ? '' : `: ${message.slice(0, LONGEST_DETAIL)}`;
   const facts = { status, reason: reason ?? `HTTP${status}`, kind, retryAfterMilliseconds, objectName };
   return new Exact(`${call}: ${reason ?? 'error'} (${status})${detail}`, facts);
 }
 
-function readStatus(body: unknown): { reason?: string; message?: string; objectName?: string } {
-  if (typeof body !== 'object' || body === null || !('kind' in body) || body.kind !== 'Status') return {};
-  const { reason, message, details } = body as { reason?: unknown; message?: unknown; details?: { name?: unknown } };
+const Status = z.object({
+  kind: z.literal('Status'),
+  reason: z.string().optional(),
+  message: z.string().optional(),
+  details: z
+    .object({ name: z.string().optional(), causes: z.array(z.object({ field: z.string().optional() })).nullish() })
+    .nullish(),
+});
+
+function readStatus(body: unknown) {
+  const { data } = Status.safeParse(body);
   return {
-    ...(typeof reason === 'string' && reason !== '' && { reason }),
-    ...(typeof message === 'string' && message !== '' && { message }),
-    ...(typeof details?.name === 'string' && details.name !== '' && { objectName: details.name }),
+    reason: data?.reason || undefined,
+    message: data?.message || undefined,
+    objectName: data?.details?.name || undefined,
+    fields: data?.details?.causes?.map(({ field }) => field),
   };
 }
 

@@ -1,4 +1,12 @@
-/** Waits for a condition, turn by turn of the event loop; the test's own time limit ends a wait in vain. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * Waits for a condition: turn by turn of the event loop, and when that takes long, with some milliseconds between. The
+ * test's own time limit ends a wait in vain.
+ */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; !(await condition()); turn++) {
+    if (turn < 500) await new Promise((resolve) => setImmediate(resolve));
+    else await sleep(5);
+  }
 }

@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { KubeConfig, type User } from '@kubernetes/client-node';
+import { parse } from 'yaml';
+import { z } from 'zod';
+
+const TokenFiles = z.object({
+  users: z
+    .array(z.object({ name: z.string(), user: z.object({ tokenFile: z.string().optional() }).nullish() }))
+    .nullish(),
+});
+
+/**
+ * Loads a kubeconfig. Users with a `tokenFile` have it read again and again, as with kubectl, so that a rotated token
+ * takes effect; client-node by itself ignores the field.
+ *
+ * @param path of the file; undefined: client-node's order, that is $KUBECONFIG, ~/.kube/config, the pod's ServiceAccount
+ */
+export function loadKubeConfig(path?: string): KubeConfig {
+  const kubeConfig = new KubeConfig();
+  if (path === undefined) {
+    kubeConfig.loadFromDefault();
+    return kubeConfig;
+  }
+  kubeConfig.loadFromFile(path);
+  const { users } = TokenFiles.parse(parse(readFileSync(path, 'utf8')));
+  const files = new Map((users ?? []).map(({ name, user }) => [name, user?.tokenFile]));
+  kubeConfig.users = kubeConfig.users.map((user) => withTokenFile(user, files.get(user.name), dirname(path)));
+  return kubeConfig;
+}
+
+/** The file wins over a token, as in client-go. */
+function withTokenFile(user: User, file: string | undefined, folder: string): User {
+  if (file === undefined) return user;
+  const { token: _, ...rest } = user;
+  return { ...rest, authProvider: { name: 'tokenFile', config: { tokenFile: resolve(folder, file) } } };
+}
