@@ -43,7 +43,7 @@ test('a whole document as facts', () => {
         trait({ S: 'plan' }, { S: 'silver' }),
       ],
     },
-    system_traits: { M: { cohort: { BOOL: true }, level: { N: '3.0' } } },
+    system_traits: { M: { cohort: { BOOL: true }, level: { N: '3.0' }, ['__proto__']: { S: 'x' } } },
     identity_features: {
       L: [
         override({
@@ -76,6 +76,7 @@ test('a whole document as facts', () => {
     systemTraits: new Map<string, unknown>([
       ['cohort', true],
       ['level', { number: '3' }],
+      ['__proto__', 'x'],
     ]),
     overrides: [
       {

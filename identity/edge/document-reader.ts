@@ -170,6 +170,11 @@ const overrides = z
   .transform(({ L }) => L)
   .refine((all) => new Set(all.map(({ featureId }) => featureId)).size === all.length, 'must be of different features');
 
+/** Not a `z.record`, which drops a key `__proto__`. */
+const systemTraits = z
+  .object({ M: z.custom<Record<string, AttributeValue>>((value) => typeof value === 'object' && value !== null) })
+  .transform(({ M }) => Object.entries(M).map(([key, value]) => [key, fact.parse(value)] as const));
+
 const storedIdentity = z
   .object({
     environment_api_key: text,
@@ -180,9 +185,7 @@ const storedIdentity = z
     dashboard_alias: z.union([text, absent]).default(null),
     identity_traits: z.object({ L: z.array(trait) }).default({ L: [] }),
     identity_features: overrides.default([]),
-    system_traits: z
-      .union([z.object({ M: z.record(z.string(), fact) }).transform(({ M }) => Object.entries(M)), absent])
-      .default(null),
+    system_traits: z.union([systemTraits, absent]).default(null),
   })
   .transform(
     (item): StoredIdentity => ({
