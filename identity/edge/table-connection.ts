@@ -10,6 +10,7 @@ import {
   type TablePlace,
 } from './table-errors.ts';
 import { createHttpHandler, type Deadline, type HandlerOptions } from './table-http.ts';
+import { PlainJsonProtocol } from './table-protocol.ts';
 
 export interface EdgeOptions {
   readonly clock?: Clock;
@@ -127,6 +128,7 @@ function createClient(
     // Retries are ours: they must see the write budget, the deadline and single statements.
     maxAttempts: 1,
     retryMode: 'standard',
+    protocol: PlainJsonProtocol,
     requestHandler: createHttpHandler({ timeoutMilliseconds: requestTimeoutMilliseconds, maxSockets: MAX_SOCKETS }),
   });
   // It rewrites every input and output for a log that nobody reads: a third of the client's time.

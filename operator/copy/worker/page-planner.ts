@@ -3,7 +3,7 @@ import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
 import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import type { EdgeTables, Item, TableFacts } from '@edge-migration/identity/edge/table.ts';
-import { encodePage, type HandlePage, type Page, type PageDocument, sumBytes } from './page.ts';
+import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument } from './page.ts';
 import type { Result } from './totals.ts';
 
 /** Calls that are under way at the same time. */
@@ -20,28 +20,30 @@ export function createPagePlanner(stores: Stores, tables: Awaited<ReturnType<Edg
   const { edge, release, clock } = stores;
 
   return async function planPage(page, _settings, signal) {
-    const { documents, results } = encodePage(page, release);
+    const known = createResults(page);
     let writeUnits = 0;
     let next = 0;
 
     async function work(): Promise<void> {
-      while (next < documents.length) {
-        const chunk = documents.slice(next, next + READ_BATCH);
-        next += chunk.length;
+      while (next < page.identities.length) {
+        const slice = { from: next, count: READ_BATCH };
+        next += slice.count;
+        const chunk = encodeSlice(page, slice, release, known);
+        if (chunk.length === 0) continue;
         const found = await edge.identities.getMany(
           chunk.map(({ key }) => key),
           { signal },
         );
         for (const document of chunk) {
           const result = foresee(page, document, found.get(document.key));
-          results[document.index] = result;
+          known.results[document.index] = result;
           if (result.outcome !== 'unchanged' && result.outcome !== 'kept') writeUnits += priceOf(page, document);
         }
       }
     }
 
     await Promise.all(Array.from({ length: IN_FLIGHT }, work));
-    return { results: results as Result[], documentBytes: sumBytes(documents, results.length), writeUnits };
+    return { ...listDone(known), writeUnits };
   };
 
   function priceOf({ environment }: Page, { item, bytes }: PageDocument): number {

@@ -8,7 +8,7 @@ export interface PageSizer {
 }
 
 /** The first page is small, because nobody knows yet how large the documents are. */
-const FIRST = 100;
+const FIRST = 25;
 /** Two pages are in memory at a time, each as rows, as documents and as requests. */
 const MAX_BYTES = 6 * 2 ** 20;
 /** A page waits while the one before it is written, so that both have to fit into its age. */

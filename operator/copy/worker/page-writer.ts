@@ -2,7 +2,7 @@ import type { Stores } from '@edge-migration/identity/converge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { type CallOptions, DeadlinePassed, INSERT_BATCH, type Item } from '@edge-migration/identity/edge/table.ts';
 import { createConflictSettler } from './conflicts.ts';
-import { encodePage, type HandledPage, type HandlePage, type Page, type PageDocument, sumBytes } from './page.ts';
+import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument } from './page.ts';
 import { describeRejection } from './rejection.ts';
 import type { Result } from './totals.ts';
 
@@ -26,17 +26,18 @@ export function createPageWriter(stores: Stores): HandlePage {
   let readFirst = false;
 
   async function writePage(page: Page, { onConflict }: { onConflict: 'KeepEdge' | 'CoreWins' }, signal: AbortSignal) {
-    const { documents, results } = encodePage(page, release);
+    const known = createResults(page);
+    const { results } = known;
     const options = { signal, deadline: page.deadline };
     let next = 0;
     let failure: { error: unknown } | undefined;
 
     async function work(): Promise<void> {
-      while (next < documents.length && failure === undefined) {
-        const chunk = documents.slice(next, next + (readFirst ? READ_BATCH : INSERT_BATCH));
-        next += chunk.length;
+      while (next < page.identities.length && failure === undefined) {
+        const slice = { from: next, count: readFirst ? READ_BATCH : INSERT_BATCH };
+        next += slice.count;
         try {
-          await writeChunk(chunk);
+          await writeChunk(encodeSlice(page, slice, release, known));
         } catch (error) {
           failure ??= { error };
         }
@@ -44,6 +45,7 @@ export function createPageWriter(stores: Stores): HandlePage {
     }
 
     async function writeChunk(chunk: readonly PageDocument[]): Promise<void> {
+      if (chunk.length === 0) return;
       const found = readFirst ? await readExisting(chunk, options) : new Map<string, Item>();
       const absent = chunk.filter(({ key }) => !found.has(key));
       const taken: PageDocument[] = [];
@@ -59,7 +61,10 @@ export function createPageWriter(stores: Stores): HandlePage {
     }
 
     await Promise.all(Array.from({ length: IN_FLIGHT }, work));
-    return describePage(documents, results, failure);
+    if (failure === undefined) return listDone(known);
+    // A page that became too old is done as far as it came.
+    if (failure.error instanceof DeadlinePassed) return { ...listDone(known), hindrance: failure.error };
+    throw failure.error;
   }
 
   function noticeConflicts(share: number): void {
@@ -108,17 +113,4 @@ function reject(environmentId: number, { identity }: PageDocument, message: stri
     outcome: 'skipped',
     skipped: { environmentId, identityId: identity.id, reason, detail: describeRejection(message) },
   };
-}
-
-/** A page that became too old is done as far as its first identities without a gap; anything else is an error. */
-function describePage(
-  documents: readonly PageDocument[],
-  results: readonly (Result | undefined)[],
-  failure: { error: unknown } | undefined,
-): HandledPage {
-  if (failure !== undefined && !(failure.error instanceof DeadlinePassed)) throw failure.error;
-  const gap = results.indexOf(undefined);
-  const done = (gap < 0 ? results : results.slice(0, gap)) as readonly Result[];
-  const handled = { results: done, documentBytes: sumBytes(documents, done.length) };
-  return failure === undefined ? handled : { ...handled, hindrance: failure.error };
 }

@@ -14,7 +14,7 @@ export interface Page {
 }
 
 /** A document of a page and its place there. */
-export interface PageDocument extends EncodedDocument {
+export interface PageDocument extends Omit<EncodedDocument, 'kind'> {
   readonly index: number;
   readonly identity: CoreIdentity;
 }
@@ -33,23 +33,52 @@ export interface HandledPage {
 /** Writes a page, or looks what writing it would mean. */
 export type HandlePage = (page: Page, settings: LiveSettings, signal: AbortSignal) => Promise<HandledPage>;
 
-/** Encodes a page; `results` has what is settled by that alone. */
-export function encodePage({ environment, identities }: Page, release: CoreRelease) {
-  const documents: PageDocument[] = [];
-  const results = new Array<Result | undefined>(identities.length).fill(undefined);
-  for (const [index, identity] of identities.entries()) {
-    const encoded = encodeIdentity(identity, environment, release);
-    if (encoded.kind === 'skipped') results[index] = skip(encoded);
-    else documents.push({ ...encoded, index, identity });
-  }
-  return { documents, results };
+/** What is known of a page so far, by the identity's place in it. */
+export interface PageResults {
+  readonly results: (Result | undefined)[];
+  /** Sizes of the documents. */
+  readonly bytes: number[];
 }
 
-/** Bytes of the documents among a page's first `identities`. */
-export function sumBytes(documents: readonly PageDocument[], identities: number): number {
-  let sum = 0;
-  for (const { index, bytes } of documents) if (index < identities) sum += bytes;
-  return sum;
+export function createResults({ identities }: Page): PageResults {
+  return {
+    results: new Array<Result | undefined>(identities.length).fill(undefined),
+    bytes: new Array<number>(identities.length).fill(0),
+  };
+}
+
+/**
+ * Encodes the `count` identities from `from` on. Not all of a page at once: documents take several times the memory of
+ * rows, and only those that are on their way are needed.
+ *
+ * @param known gets the sizes, and the results of identities that Edge cannot hold
+ */
+export function encodeSlice(
+  { environment, identities }: Page,
+  { from, count }: { from: number; count: number },
+  release: CoreRelease,
+  known: PageResults,
+): PageDocument[] {
+  const documents: PageDocument[] = [];
+  for (let index = from; index < Math.min(from + count, identities.length); index++) {
+    const identity = identities[index]!;
+    const encoded = encodeIdentity(identity, environment, release);
+    if (encoded.kind === 'skipped') known.results[index] = skip(encoded);
+    else {
+      known.bytes[index] = encoded.bytes;
+      documents.push({ key: encoded.key, item: encoded.item, bytes: encoded.bytes, index, identity });
+    }
+  }
+  return documents;
+}
+
+/** What is done of a page: its first identities without a gap. */
+export function listDone({ results, bytes }: PageResults): HandledPage {
+  const gap = results.indexOf(undefined);
+  const done = (gap < 0 ? results : results.slice(0, gap)) as readonly Result[];
+  let documentBytes = 0;
+  for (let index = 0; index < done.length; index++) documentBytes += bytes[index]!;
+  return { results: done, documentBytes };
 }
 
 /** The result of an identity that Edge cannot hold. */

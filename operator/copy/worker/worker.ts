@@ -106,7 +106,9 @@ async function copy(
       },
       signal,
     );
-    logger.info({ rangeId: range.rangeId, ...positions[0]?.totals.counts }, 'range is done');
+    const { user, system } = process.cpuUsage();
+    const cpuSeconds = (user + system) / 1e6;
+    logger.info({ rangeId: range.rangeId, ...positions[0]?.totals.counts, cpuSeconds }, 'range is done');
   } finally {
     await server?.close();
   }
