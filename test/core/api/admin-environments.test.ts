@@ -79,7 +79,9 @@ describe('A project', () => {
     expect((await core.admin('DELETE', 'projects/1/')).status).toBe(204);
     expect((await core.send('GET', 'identities/?identifier=bob')).status).toBe(200);
     await core.query('COMMIT');
-    await vi.waitUntil(async () => (await core.send('GET', 'identities/?identifier=cid')).status === 403);
+    const isDeleted = 'SELECT deleted_at IS NOT NULL FROM environments_environment';
+    await vi.waitUntil(async () => (await core.query(isDeleted))[0]?.[0] === true);
+    expect((await core.send('GET', 'identities/?identifier=cid')).status).toBe(403);
     expect(await core.identifiers()).toEqual([]);
     expect((await core.admin('DELETE', 'projects/1/')).status).toBe(404);
   });

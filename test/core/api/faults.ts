@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
 
 /** Request header that provokes a fault in just this request, as in `X-Fixture-Fault: delay-after=500, crash-after`. */
@@ -31,6 +32,15 @@ export function parseFaults(text: string): Faults {
   const result = faults.safeParse(Object.fromEntries(entries.map(([name, value = '']) => [name, value])));
   if (!result.success) throw new Error(`${FAULT_HEADER}: ${z.prettifyError(result.error)}`);
   return result.data;
+}
+
+/** The faults of one request. @throws Error as {@link parseFaults} */
+export function faultsOf(
+  { fault = '', acceptFaults = false }: { readonly fault?: string; readonly acceptFaults?: boolean },
+  headers: IncomingHttpHeaders,
+): Faults {
+  const own = acceptFaults ? headers[FAULT_HEADER] : undefined;
+  return parseFaults(own === undefined ? fault : String(own));
 }
 
 /** The worker died in the middle of a request. */

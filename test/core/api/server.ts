@@ -1,15 +1,14 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { buffer } from 'node:stream/consumers';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
-import { Crashed, FAULT_HEADER, type Faults, parseFaults } from './faults.ts';
-import { form, type Input, parseBody } from './rest/body.ts';
-import type { Reply } from './rest/errors.ts';
+import { Crashed, type Faults, faultsOf } from './faults.ts';
+import { readRequest, sendReply } from './http.ts';
 import { createRouter } from './router.ts';
-import { connectStore, type Session } from './store/session.ts';
+import { connectStore } from './store/session.ts';
+import { createSlots, createTasks } from './work.ts';
 
 export interface ApiOptions {
   readonly databaseUrl: string;
@@ -20,6 +19,7 @@ export interface ApiOptions {
   readonly threads?: number;
   /** How long an idle connection stays open; 0 closes after each answer, as gunicorn's sync workers do. */
   readonly keepAliveSeconds?: number;
+  /** How long the settings of an environment are remembered. */
   readonly environmentCacheSeconds?: number;
   readonly adminToken?: string;
   readonly viewerToken?: string;
@@ -41,60 +41,68 @@ export interface Api extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-const VERSION = 'fixture';
-
 /**
  * One worker of a Core API for tests and the demo: the identity routes of Flagsmith 2.265.0 against the real schema,
  * with its parsing rules, its statuses and its commits. It evaluates no flags: `flags` is always empty.
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { keepAliveSeconds = 2, clock = systemClock, taskDelaySeconds = 0 } = options;
-  const threads = options.threads ?? 2;
+  const { host = '127.0.0.1', keepAliveSeconds = 2 } = options;
+  const worker = createWorker(options, () => server.closeAllConnections());
+  const server = createServer({
+    keepAliveTimeout: keepAliveSeconds * 1000,
+    keepAliveTimeoutBuffer: 0,
+    requestTimeout: 0,
+  });
+  server.on('request', worker.handle);
+  server.listen(options.port ?? 0, host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+
+  async function close(): Promise<void> {
+    server.close();
+    server.closeAllConnections();
+    await worker.close();
+  }
+
+  return { url: `http://${host}:${port}`, port, close, [Symbol.asyncDispose]: close };
+}
+
+function createWorker(options: ApiOptions, resetConnections: () => void) {
+  const { clock = systemClock, threads = 2, keepAliveSeconds = 2, log } = options;
   const store = connectStore(options.databaseUrl, threads + 1);
   const stopping = new AbortController();
-  const tasks = new Set<Promise<void>>();
   const slots = createSlots(threads);
+  const tasks = createTasks({ clock, delaySeconds: options.taskDelaySeconds ?? 0, signal: stopping.signal, log });
   const handling = new Set<Promise<void>>();
   const route = createRouter({
     environmentCacheSeconds: options.environmentCacheSeconds ?? 0,
     adminToken: options.adminToken ?? 'admin-token',
     viewerToken: options.viewerToken ?? 'viewer-token',
     now: clock.now,
-    onError: (error) => options.log?.warn({ error: (error as Error).message }, 'view failed'),
+    onError: (error) => log?.warn({ error: (error as Error).message }, 'view failed'),
   });
 
-  function later(task: (session: Session) => Promise<void>): void {
-    const run = clock
-      .sleep(taskDelaySeconds * 1000, stopping.signal)
-      .then(() => task(store.session(async () => {})))
-      .catch((error: unknown) => {
-        if (!stopping.signal.aborted) options.log?.warn({ error: (error as Error).message }, 'task failed');
-      })
-      .finally(() => tasks.delete(run));
-    tasks.add(run);
-  }
-
   function crash(): never {
-    if (options.crash === undefined) server.closeAllConnections();
-    else options.crash();
+    (options.crash ?? resetConnections)();
     throw new Crashed('The worker died');
   }
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const faults = faultsOf(request);
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const faults = faultsOf(options, request.headers);
     if (faults['stop-reading'] !== undefined) return void (await once(response, 'close'));
     await pause(faults, 'before');
     if (faults['crash-before'] !== undefined) crash();
-    const reply = await route(toIncoming(request, faults));
+    const session = store.session(countCommits(faults));
+    const later = (task: Parameters<typeof tasks.add>[0]) =>
+      tasks.add(
+        task,
+        store.session(async () => {}),
+      );
+    const reply = await route({ ...readRequest(request), session, later });
     await pause(faults, 'after');
     if (faults['crash-after'] !== undefined) crash();
     if (faults['reset-after'] !== undefined) return void request.socket.resetAndDestroy();
-    send(response, reply, keepAliveSeconds > 0);
-  }
-
-  function faultsOf(request: IncomingMessage): Faults {
-    const own = options.acceptFaults ? request.headers[FAULT_HEADER] : undefined;
-    return parseFaults(own === undefined ? (options.fault ?? '') : String(own));
+    sendReply(response, reply, keepAliveSeconds > 0);
   }
 
   async function pause(faults: Faults, when: 'before' | 'after'): Promise<void> {
@@ -104,97 +112,28 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     if (lock !== undefined) await store.waitForLock(lock);
   }
 
-  function toIncoming(request: IncomingMessage, faults: Faults) {
-    const [rawPath = '', ...rest] = (request.url ?? '').split('?');
-    const search = rest.join('?');
+  function countCommits(faults: Faults): () => Promise<void> {
     let commits = 0;
-    let data: Promise<Input> | undefined;
-    return {
-      method: request.method ?? 'GET',
-      pathname: decodePath(rawPath),
-      search: search === '' ? '' : `?${search}`,
-      query: form(search),
-      header: (name: string) => request.headers[name]?.toString(),
-      data: () => (data ??= readBody(request)),
-      session: store.session(async () => {
-        commits++;
-        if (faults['crash-after-write'] === commits) crash();
-      }),
-      later,
+    return async () => {
+      commits++;
+      if (faults['crash-after-write'] === commits) crash();
     };
   }
 
-  const server = createServer({
-    keepAliveTimeout: keepAliveSeconds * 1000,
-    keepAliveTimeoutBuffer: 0,
-    requestTimeout: 0,
-  });
-  server.on('request', (request, response) => {
-    const handled = slots(() => handle(request, response))
-      .catch((error: unknown) => {
-        if (!(error instanceof Crashed)) options.log?.warn({ error: (error as Error).message }, 'request failed');
-        request.socket.destroy();
-      })
-      .finally(() => handling.delete(handled));
-    handling.add(handled);
-  });
-  server.listen(options.port ?? 0, options.host ?? '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-
-  async function close(): Promise<void> {
-    stopping.abort();
-    server.close();
-    server.closeAllConnections();
-    await Promise.all([...tasks, ...handling]);
-    await store.close();
-  }
-
-  return { url: `http://${options.host ?? '127.0.0.1'}:${port}`, port, close, [Symbol.asyncDispose]: close };
-}
-
-function send(response: ServerResponse, { status, headers, body }: Reply, keepAlive: boolean): void {
-  response.writeHead(status, {
-    Server: 'gunicorn',
-    // Named here, so that Node adds no Keep-Alive header, which gunicorn does not have.
-    Connection: keepAlive ? 'keep-alive' : 'close',
-    'Flagsmith-Version': VERSION,
-    'X-Frame-Options': 'DENY',
-    'X-Content-Type-Options': 'nosniff',
-    ...headers,
-    ...(status === 204 ? {} : { 'Content-Length': Buffer.byteLength(body) }),
-  });
-  response.end(status === 204 ? undefined : body);
-}
-
-async function readBody(request: IncomingMessage): Promise<Input> {
-  return parseBody(await buffer(request), request.headers['content-type'] ?? '');
-}
-
-/** Percent-decoded; what is not UTF-8 stays as it is, as in Django. */
-function decodePath(path: string): string {
-  return path.replace(/(%[0-9a-f]{2})+/gi, (run) => {
-    try {
-      return decodeURIComponent(run);
-    } catch {
-      return run;
-    }
-  });
-}
-
-/** At most `count` at a time, in order of arrival. */
-function createSlots(count: number): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let free = count;
-  return async (work) => {
-    if (free > 0) free--;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) free++;
-      else next();
-    }
+  return {
+    handle(request: IncomingMessage, response: ServerResponse): void {
+      const handled = slots(() => answer(request, response))
+        .catch((error: unknown) => {
+          if (!(error instanceof Crashed)) log?.warn({ error: (error as Error).message }, 'request failed');
+          request.socket.destroy();
+        })
+        .finally(() => handling.delete(handled));
+      handling.add(handled);
+    },
+    async close(): Promise<void> {
+      stopping.abort();
+      await Promise.all([tasks.settled(), ...handling]);
+      await store.close();
+    },
   };
 }

@@ -1,0 +1,51 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { form, type Input, parseBody } from './rest/body.ts';
+import type { Reply } from './rest/errors.ts';
+import type { Incoming } from './router.ts';
+
+const VERSION = 'fixture';
+
+/** What the router needs of a request; the body is read when a view asks for it. */
+export function readRequest(request: IncomingMessage): Omit<Incoming, 'session' | 'later'> {
+  const [rawPath = '', ...rest] = (request.url ?? '').split('?');
+  const search = rest.join('?');
+  let data: Promise<Input> | undefined;
+  return {
+    method: request.method ?? 'GET',
+    pathname: decodePath(rawPath),
+    search: search === '' ? '' : `?${search}`,
+    query: form(search),
+    header: (name) => request.headers[name]?.toString(),
+    data() {
+      data ??= buffer(request).then((body) => parseBody(body, request.headers['content-type'] ?? ''));
+      return data;
+    },
+  };
+}
+
+/** Writes the answer with the headers of Django and gunicorn. */
+export function sendReply(response: ServerResponse, { status, headers, body }: Reply, keepAlive: boolean): void {
+  response.writeHead(status, {
+    Server: 'gunicorn',
+    // Named here, so that Node adds no Keep-Alive header, which gunicorn does not have.
+    Connection: keepAlive ? 'keep-alive' : 'close',
+    'Flagsmith-Version': VERSION,
+    'X-Frame-Options': 'DENY',
+    'X-Content-Type-Options': 'nosniff',
+    ...headers,
+    ...(status === 204 ? {} : { 'Content-Length': Buffer.byteLength(body) }),
+  });
+  response.end(status === 204 ? undefined : body);
+}
+
+/** Percent-decoded; what is not UTF-8 stays as it is, as in Django. */
+function decodePath(path: string): string {
+  return path.replace(/(%[0-9a-f]{2})+/gi, (run) => {
+    try {
+      return decodeURIComponent(run);
+    } catch {
+      return run;
+    }
+  });
+}
