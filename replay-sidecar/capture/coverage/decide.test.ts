@@ -1,0 +1,162 @@
+import { describe, expect, it } from 'vitest';
+
+import { type CoverageFacts, decideCoverage, type StoredReport } from './decide.ts';
+import type { CoverageGap, CoverageReport } from './report.ts';
+
+const NOW = Date.parse('2026-06-01T12:00:00Z');
+const at = (secondsAgo: number) => new Date(NOW - secondsAgo * 1000).toISOString();
+
+const pod = (name: string, ready = true) => ({ uid: `uid-${name}`, name, ready, readyTime: at(600) });
+
+/** A healthy report of the pod called `name`, stored two seconds ago. */
+function report(name: string, changes: Partial<CoverageReport> = {}, storedSecondsAgo = 2): StoredReport {
+  return {
+    storedTime: NOW - storedSecondsAgo * 1000,
+    report: {
+      version: 1,
+      instance: `${name}/uid-${name}`,
+      podUid: `uid-${name}`,
+      podName: name,
+      namespace: 'flagsmith',
+      node: 'node-1',
+      release: '0.1.0',
+      startedTime: at(600),
+      time: at(storedSecondsAgo),
+      spoolDepth: 0,
+      spoolBytes: 0,
+      oldestUnsentTime: null,
+      allSentUntil: at(storedSecondsAgo),
+      gaps: [],
+      probe: { sequence: 1, time: at(storedSecondsAgo) },
+      goodbye: false,
+      ...changes,
+    },
+  };
+}
+
+const gap = (changes: Partial<CoverageGap> = {}): CoverageGap => ({
+  from: at(300),
+  until: at(200),
+  reason: 'spoolFull',
+  environments: null,
+  ...changes,
+});
+
+const decide = (facts: Partial<CoverageFacts>) =>
+  decideCoverage({ pods: [pod('a')], reports: [report('a')], now: NOW, freshMillis: 30_000, ...facts });
+
+describe('the Core API is covered', () => {
+  const cases: Record<string, Partial<CoverageFacts>> = {
+    'when every ready pod has a fresh proof': {
+      pods: [pod('a'), pod('b')],
+      reports: [report('a'), report('b')],
+    },
+    'while a pod that is not ready has no sidecar yet': { pods: [pod('a'), pod('b', false)] },
+    'with reports of other pods lying around': { reports: [report('a'), report('gone', { goodbye: true }, 9000)] },
+    'although the clock of a node is an hour ahead': {
+      reports: [report('a', { time: at(-3600), probe: { sequence: 1, time: at(-3598) } })],
+    },
+    'although there is a backlog: it is on its way': { reports: [report('a', { spoolDepth: 5, spoolBytes: 5000 })] },
+    'with gaps that are over': { reports: [report('a', { gaps: [gap()] })] },
+    'by sidecars outside Kubernetes alone': {
+      pods: [],
+      reports: [report('vm-1', { namespace: '' }), report('vm-2', { namespace: '' })],
+      staticCount: 2,
+    },
+  };
+  it.each(Object.entries(cases))('%s', (_, facts) => {
+    expect(decide(facts)).toMatchObject({ covered: true, reason: 'AllCovered' });
+  });
+});
+
+describe('the Core API is not covered', () => {
+  const cases: Record<string, [Partial<CoverageFacts>, { reason: string; message: RegExp }]> = {
+    'when no pod is found': [{ pods: [] }, { reason: 'NoCoreApi', message: /label selector/ }],
+    'when no pod is ready': [{ pods: [pod('a', false)] }, { reason: 'NoCoreApi', message: /ready/ }],
+    'when a ready pod has no sidecar': [
+      { pods: [pod('a'), pod('b')] },
+      { reason: 'SidecarMissing', message: /Pod b has no sidecar/ },
+    ],
+    'when a sidecar said goodbye and its pod is still ready': [
+      { reports: [report('a', { goodbye: true })] },
+      { reason: 'SidecarMissing', message: /pod a has ended/ },
+    ],
+    'when a sidecar has never proven its way': [
+      { reports: [report('a', { probe: null })] },
+      { reason: 'ProofStale', message: /pod a has not proven/ },
+    ],
+    'when a report is old': [{ reports: [report('a', {}, 31)] }, { reason: 'ProofStale', message: /proved 31 s ago/ }],
+    'when the report is new and the proof in it is old': [
+      { reports: [report('a', { probe: { sequence: 1, time: at(40) } })] },
+      { reason: 'ProofStale', message: /proved 40 s ago/ },
+    ],
+    'while a gap is open': [
+      { reports: [report('a', { gaps: [gap({ until: null })] })] },
+      { reason: 'GapOpen', message: /misses writes since .* \(spoolFull\)/ },
+    ],
+    'when fewer sidecars outside Kubernetes prove themselves than there should be': [
+      { reports: [report('a'), report('vm-1', { namespace: '' })], staticCount: 2 },
+      { reason: 'StaticSidecarsMissing', message: /1 of 2/ },
+    ],
+  };
+  it.each(Object.entries(cases))('%s', (_, [facts, expected]) => {
+    expect(decide(facts)).toMatchObject({
+      covered: false,
+      reason: expected.reason,
+      message: expect.stringMatching(expected.message),
+    });
+  });
+
+  it('and the message names everything that is wrong', () => {
+    const { message } = decide({ pods: [pod('a'), pod('b'), pod('c')], reports: [report('a', { probe: null })] });
+    expect(message).toMatch(/pod a .*; Pod b .*; Pod c /);
+  });
+});
+
+describe('gaps', () => {
+  it('are those that the sidecars report, of pods that are gone too, oldest first', () => {
+    const { gaps } = decide({
+      reports: [
+        report('a', { gaps: [gap({ environments: [{ clientKey: 'env' }] })] }),
+        report('gone', { goodbye: true, gaps: [gap({ from: at(900), until: at(800) })] }, 700),
+      ],
+    });
+    expect(gaps).toMatchObject([
+      { podName: 'gone', from: at(900), until: at(800) },
+      { podName: 'a', from: at(300), until: at(200), environments: [{ clientKey: 'env' }] },
+    ]);
+  });
+
+  it('begin where a sidecar that vanished with its pod last had sent everything', () => {
+    const { covered, gaps } = decide({ reports: [report('a'), report('gone', { allSentUntil: at(95) }, 90)] });
+    expect(covered).toBe(true);
+    expect(gaps).toMatchObject([{ podName: 'gone', reason: 'sidecarVanished', from: at(95), until: at(0) }]);
+  });
+
+  it('last while a silent sidecar may still serve', () => {
+    const { gaps } = decide({ reports: [report('a', {}, 45)] });
+    expect(gaps).toMatchObject([{ podName: 'a', reason: 'sidecarVanished', from: at(45), until: null }]);
+  });
+
+  it('have no known beginning when a sidecar vanished before it had read what another left', () => {
+    const { gaps } = decide({ reports: [report('a'), report('gone', { allSentUntil: null }, 90)] });
+    expect(gaps).toMatchObject([{ from: '1970-01-01T00:00:00.000Z' }]);
+  });
+
+  it('are none for a sidecar that said goodbye', () => {
+    expect(decide({ reports: [report('a'), report('gone', { goodbye: true }, 90)] }).gaps).toEqual([]);
+  });
+
+  it('last for a ready pod without a sidecar, since it was ready', () => {
+    const { gaps } = decide({ pods: [pod('a'), pod('b')] });
+    expect(gaps).toMatchObject([{ podName: 'b', reason: 'noSidecar', from: at(600), until: null }]);
+  });
+
+  it('keep their id from one decision to the next', () => {
+    const reports = [report('a', { gaps: [gap({ until: null })] })];
+    const first = decide({ reports }).gaps.map(({ id }) => id);
+    const later = decide({ reports, now: NOW + 5000 }).gaps.map(({ id }) => id);
+    expect(later).toEqual(first);
+    expect(first).toHaveLength(1);
+  });
+});

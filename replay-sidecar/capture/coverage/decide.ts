@@ -1,0 +1,154 @@
+import type { CoverageGap, CoverageReport } from './report.ts';
+
+/** A pod of the Core API, as Kubernetes shows it. */
+export interface CoreApiPod {
+  uid: string;
+  name: string;
+  ready: boolean;
+  /** RFC 3339, since when it is ready, if it is. */
+  readyTime?: string;
+}
+
+export interface StoredReport {
+  report: CoverageReport;
+  /** When NATS stored it, epoch milliseconds. Ages are counted from here: the sidecar's clock may be wrong. */
+  storedTime: number;
+}
+
+export interface CoverageFacts {
+  pods: readonly CoreApiPod[];
+  reports: readonly StoredReport[];
+  /** Epoch milliseconds. */
+  now: number;
+  /** A proof older than this proves nothing any more. */
+  freshMillis: number;
+  /** How many sidecars there must be in front of Core APIs outside Kubernetes (reports without a namespace). */
+  staticCount?: number;
+}
+
+/** A time range in which writes may be missing, and whose sidecar it is about. */
+export interface SidecarGap extends CoverageGap {
+  /** The same for the same gap each time it is decided; whoever keeps gaps replaces by it. */
+  id: string;
+  podUid: string;
+  podName: string;
+}
+
+export type CoverageReason =
+  | 'AllCovered'
+  | 'NoCoreApi'
+  | 'SidecarMissing'
+  | 'ProofStale'
+  | 'StaticSidecarsMissing'
+  | 'GapOpen';
+
+export interface Coverage {
+  /** Every identity write that reaches the Core API now becomes an event. */
+  covered: boolean;
+  reason: CoverageReason;
+  message: string;
+  /** Oldest first. */
+  gaps: SidecarGap[];
+}
+
+interface Finding {
+  reason: CoverageReason;
+  message: string;
+}
+
+/** Whether every ready Core API pod is seen by a sidecar that can prove its way to the stream, and what was not seen. */
+export function decideCoverage(facts: CoverageFacts): Coverage {
+  const gaps = [...reportedGaps(facts), ...vanishedGaps(facts), ...uncoveredGaps(facts)];
+  gaps.sort((a, b) => a.from.localeCompare(b.from));
+  const findings = [...findPods(facts), ...findStatic(facts), ...findOpenGaps(facts)];
+  const [first] = findings;
+  if (first !== undefined) {
+    return { covered: false, reason: first.reason, message: findings.map(({ message }) => message).join('; '), gaps };
+  }
+  const pods = facts.pods.filter(({ ready }) => ready).length + (facts.staticCount ?? 0);
+  return { covered: true, reason: 'AllCovered', message: `All ${pods} Core API instances have a live sidecar`, gaps };
+}
+
+function findPods(facts: CoverageFacts): Finding[] {
+  const ready = facts.pods.filter((pod) => pod.ready);
+  if (ready.length === 0 && (facts.staticCount ?? 0) === 0) {
+    return [{ reason: 'NoCoreApi', message: 'No ready Core API pod was found; check the label selector' }];
+  }
+  return ready.flatMap(({ uid, name }): Finding[] => {
+    const stored = facts.reports.find(({ report }) => report.podUid === uid);
+    if (stored === undefined) return [{ reason: 'SidecarMissing', message: `Pod ${name} has no sidecar that reports` }];
+    if (stored.report.goodbye) return [{ reason: 'SidecarMissing', message: `The sidecar of pod ${name} has ended` }];
+    const age = proofAge(stored, facts.now);
+    if (age <= facts.freshMillis) return [];
+    const since = age === Infinity ? 'has not proven' : `proved ${Math.round(age / 1000)} s ago`;
+    return [{ reason: 'ProofStale', message: `The sidecar of pod ${name} ${since} that its events reach the stream` }];
+  });
+}
+
+function findStatic({ reports, staticCount = 0, now, freshMillis }: CoverageFacts): Finding[] {
+  const fresh = reports.filter(
+    (stored) => isStatic(stored) && !stored.report.goodbye && proofAge(stored, now) <= freshMillis,
+  ).length;
+  if (fresh >= staticCount) return [];
+  const message = `${fresh} of ${staticCount} sidecars outside Kubernetes have proven that their events reach the stream`;
+  return [{ reason: 'StaticSidecarsMissing', message }];
+}
+
+/** Of sidecars that are there; what became of the others is in `gaps`. */
+function findOpenGaps({ reports, now, freshMillis }: CoverageFacts): Finding[] {
+  return reports
+    .filter((stored) => now - stored.storedTime <= freshMillis && !stored.report.goodbye)
+    .flatMap(({ report }) =>
+      report.gaps
+        .filter(({ until }) => until === null)
+        .map(({ from, reason }) => ({
+          reason: 'GapOpen' as const,
+          message: `The sidecar of pod ${report.podName} misses writes since ${from} (${reason})`,
+        })),
+    );
+}
+
+/** Milliseconds since the test event came back; Infinity when none ever did. */
+function proofAge({ report, storedTime }: StoredReport, now: number): number {
+  if (report.probe === null) return Infinity;
+  return now - storedTime + Math.max(0, Date.parse(report.time) - Date.parse(report.probe.time));
+}
+
+function reportedGaps({ reports }: CoverageFacts): SidecarGap[] {
+  return reports.flatMap(({ report }) => report.gaps.map((gap) => sidecarGap(report, gap)));
+}
+
+/** A sidecar that is silent and did not say goodbye may have taken writes with it that it had not sent. */
+function vanishedGaps({ reports, pods, now, freshMillis }: CoverageFacts): SidecarGap[] {
+  return reports
+    .filter(({ report, storedTime }) => !report.goodbye && now - storedTime > freshMillis)
+    .map((stored) => {
+      const { report } = stored;
+      const mayServe = isStatic(stored) || pods.some(({ uid }) => uid === report.podUid);
+      return sidecarGap(report, {
+        from: report.allSentUntil ?? new Date(0).toISOString(),
+        until: mayServe ? null : new Date(now).toISOString(),
+        reason: 'sidecarVanished',
+        environments: null,
+      });
+    });
+}
+
+function uncoveredGaps({ pods, reports, now }: CoverageFacts): SidecarGap[] {
+  return pods
+    .filter(({ ready, uid }) => ready && !reports.some(({ report }) => report.podUid === uid))
+    .map(({ uid, name, readyTime }) =>
+      sidecarGap(
+        { podUid: uid, podName: name },
+        { from: readyTime ?? new Date(now).toISOString(), until: null, reason: 'noSidecar', environments: null },
+      ),
+    );
+}
+
+function sidecarGap({ podUid, podName }: Pick<CoverageReport, 'podUid' | 'podName'>, gap: CoverageGap): SidecarGap {
+  return { ...gap, id: `${podUid}/${gap.reason}/${gap.from}`, podUid, podName };
+}
+
+function isStatic({ report }: StoredReport): boolean {
+  return report.namespace === '';
+}

@@ -1,0 +1,114 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+
+import { coverageSubject, probeSubject } from '../../stream.ts';
+import type { Publisher } from '../publisher/publisher.ts';
+import type { Spool } from '../spool/spool.ts';
+import type { CoverageReport } from './report.ts';
+
+export interface HeartbeatOptions {
+  /** What stays the same as long as the process lives. */
+  sidecar: Pick<CoverageReport, 'instance' | 'podUid' | 'podName' | 'namespace' | 'node' | 'release'>;
+  publisher: Pick<Publisher, 'probe' | 'publish' | 'connected'>;
+  spool: Pick<Spool, 'facts' | 'gaps'>;
+  clock: Clock;
+  log: Logger;
+  intervalMillis: number;
+}
+
+export interface Heartbeat {
+  /** Proves the way to the stream and reports, until the signal is aborted. Rejects only with its reason. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Says goodbye if nothing is left to send; whether it was said. For the end of the process. */
+  sayGoodbye(): Promise<boolean>;
+  /** The last test event that came back. */
+  readonly probe: CoverageReport['probe'];
+}
+
+/** How soon a gap that begins or ends is reported. */
+const LOOK_MILLIS = 1000;
+
+/**
+ * Tells the operator that this pod's writes are seen. The proof is a test event that the stream stored, not a
+ * connection: the stream may be missing or full, or permissions may be wrong, while the connection is fine.
+ */
+export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
+  const { sidecar, publisher, spool, clock, log } = options;
+  const startedTime = iso(clock.now());
+  let probe: CoverageReport['probe'] = null;
+  let beating: boolean | undefined;
+
+  async function prove(): Promise<void> {
+    const payload = JSON.stringify({ instance: sidecar.instance, time: iso(clock.now()) });
+    const { sequence } = await publisher.probe(probeSubject(sidecar.podUid), payload, { 'Nats-Rollup': 'sub' });
+    probe = { sequence, time: iso(clock.now()) };
+  }
+
+  function report(goodbye: boolean): CoverageReport {
+    const { depth, bytes, oldestUnsentTime, allSentUntil } = spool.facts();
+    return {
+      version: 1,
+      ...sidecar,
+      startedTime,
+      time: iso(clock.now()),
+      spoolDepth: depth,
+      spoolBytes: bytes,
+      oldestUnsentTime: oldestUnsentTime === undefined ? null : iso(oldestUnsentTime),
+      allSentUntil: allSentUntil === undefined ? null : iso(allSentUntil),
+      gaps: spool.gaps.list(),
+      probe,
+      goodbye,
+    };
+  }
+
+  async function send(goodbye: boolean): Promise<void> {
+    await publisher.publish(coverageSubject(sidecar.podUid), JSON.stringify(report(goodbye)));
+  }
+
+  /** Whether both came through; a change is logged once. */
+  async function beat(): Promise<boolean> {
+    try {
+      await prove();
+      await send(false);
+      if (beating !== true) log.info('The way to the stream is proven');
+      beating = true;
+    } catch (error) {
+      if (beating !== false) log.warn({ err: error }, 'The way to the stream cannot be proven');
+      beating = false;
+    }
+    return beating;
+  }
+
+  return {
+    async run(signal) {
+      let nextBeat = Number.NEGATIVE_INFINITY;
+      let reportedGaps = '';
+      for (;;) {
+        const gaps = JSON.stringify(spool.gaps.list());
+        if (publisher.connected && (clock.monotonic() >= nextBeat || gaps !== reportedGaps)) {
+          if (await beat()) reportedGaps = gaps;
+          nextBeat = clock.monotonic() + options.intervalMillis;
+        }
+        await clock.sleep(Math.min(LOOK_MILLIS, options.intervalMillis), signal);
+      }
+    },
+    async sayGoodbye() {
+      const { depth, open, allSentUntil } = spool.facts();
+      const allSent = depth === 0 && open === 0 && allSentUntil !== undefined;
+      try {
+        await send(allSent);
+      } catch (error) {
+        log.warn({ err: error }, 'The last report could not be sent');
+        return false;
+      }
+      return allSent;
+    },
+    get probe() {
+      return probe;
+    },
+  };
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString();
+}

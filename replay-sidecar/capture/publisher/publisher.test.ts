@@ -1,0 +1,163 @@
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { STREAM } from '../../stream.ts';
+import { type Folder, temporaryFolder } from '../spool/testing.ts';
+import { administrate, createRig, eventsIn, makeStreams, namesOf } from './testing.ts';
+
+const distinct = (names: readonly string[]) => [...new Set(names)].sort();
+
+let folder: Folder;
+beforeEach(() => {
+  folder = temporaryFolder();
+});
+afterEach(() => folder[Symbol.dispose]());
+
+describe('the publisher', () => {
+  let nats: Nats;
+  beforeAll(async () => {
+    nats = await startNats();
+  });
+  afterAll(() => nats.stop());
+  beforeEach(() => makeStreams(nats.url));
+  afterEach(() => administrate(nats.url, (manager) => manager.streams.delete(STREAM)));
+
+  it('puts every event into the stream, once, under its id', async () => {
+    await using rig = await createRig(nats.url, folder.path);
+    const names = await rig.write('user', 3000);
+    await rig.sent();
+    expect(namesOf(await eventsIn(nats.url))).toEqual(names.sort());
+    expect(rig.publisher.counts).toMatchObject({ published: 3000, failed: {} });
+  });
+
+  it('waits for a stream that is missing', async () => {
+    await administrate(nats.url, (manager) => manager.streams.delete(STREAM));
+    await using rig = await createRig(nats.url, folder.path);
+    await rig.write('user', 10);
+    await waitFor(() => (rig.publisher.counts.failed['NoStreamError'] ?? 0) > 0, { for: 'a refusal' });
+    expect(rig.spool.facts().depth).toBe(10);
+    await makeStreams(nats.url);
+    await rig.sent();
+    expect(distinct(namesOf(await eventsIn(nats.url)))).toHaveLength(10);
+  });
+
+  it('waits for a stream that is full, and drops nothing', async () => {
+    await administrate(nats.url, (manager) => manager.streams.update(STREAM, { max_msgs: 5 }));
+    await using rig = await createRig(nats.url, folder.path);
+    await rig.write('user', 10);
+    await waitFor(() => (rig.publisher.counts.failed['StreamRefusedError'] ?? 0) > 0, { for: 'a refusal' });
+    await waitFor(() => rig.spool.facts().depth === 5, { for: 'five events to be stored' });
+    await administrate(nats.url, (manager) => manager.streams.update(STREAM, { max_msgs: 100 }));
+    await rig.sent();
+    expect(namesOf(await eventsIn(nats.url))).toHaveLength(10);
+  });
+
+  it('publishes everything again when the stream was made anew', async () => {
+    await using rig = await createRig(nats.url, folder.path);
+    await rig.write('before', 20);
+    await rig.sent();
+    await administrate(nats.url, (manager) => manager.streams.delete(STREAM));
+    await rig.write('while', 5);
+    await makeStreams(nats.url);
+    await waitFor(async () => namesOf(await eventsIn(nats.url)).length >= 25, {
+      for: 'all events to be in the new stream',
+    });
+    expect(distinct(namesOf(await eventsIn(nats.url)))).toHaveLength(25);
+    expect(rig.spool.gaps.list()).toEqual([]);
+  });
+});
+
+describe('when NATS', () => {
+  /** Its data are in a folder of the test's own. */
+  async function startWithData(more = ''): Promise<{ nats: Nats; data: string }> {
+    const data = join(folder.path, 'jetstream');
+    const nats = await startNats({ config: `jetstream { store_dir: ${JSON.stringify(data)} }\n${more}` });
+    return { nats, data };
+  }
+  const spoolFolder = () => join(folder.path, 'spool');
+
+  it('is down at the start, events wait and go out when it is up', async () => {
+    const { nats } = await startWithData();
+    await using _ = nats;
+    await makeStreams(nats.url);
+    await nats.kill('SIGKILL');
+    await using rig = await createRig(nats.url, spoolFolder());
+    await rig.write('user', 10);
+    expect(rig.publisher.connected).toBe(false);
+    await nats.restart();
+    await rig.sent();
+    expect(namesOf(await eventsIn(nats.url))).toHaveLength(10);
+  });
+
+  it('is killed and comes back, everything is published again and the stream keeps one of each', async () => {
+    const { nats } = await startWithData();
+    await using _ = nats;
+    await makeStreams(nats.url);
+    await using rig = await createRig(nats.url, spoolFolder());
+    await rig.write('before', 200);
+    await rig.sent();
+    await nats.kill('SIGKILL');
+    await rig.write('while', 200);
+    const rewinds = rig.publisher.counts.rewinds;
+    await nats.restart();
+    await rig.sent();
+    await waitFor(() => rig.publisher.counts.rewinds > rewinds, { for: 'a rewind' });
+    await rig.sent();
+    expect(namesOf(await eventsIn(nats.url))).toHaveLength(400);
+  });
+
+  it('lost its last minutes, they come back from the spool', async () => {
+    const { nats, data } = await startWithData();
+    await using _ = nats;
+    await makeStreams(nats.url);
+    await using rig = await createRig(nats.url, spoolFolder());
+    await rig.write('kept', 50);
+    await rig.sent();
+    cpSync(data, `${data}-earlier`, { recursive: true });
+    await rig.write('lost', 50);
+    await rig.sent();
+    await nats.kill('SIGKILL');
+    rmSync(data, { recursive: true });
+    cpSync(`${data}-earlier`, data, { recursive: true });
+    await nats.restart();
+    await waitFor(async () => distinct(namesOf(await eventsIn(nats.url))).length === 100, {
+      for: 'all events to be in the stream again',
+    });
+    expect(rig.spool.gaps.list()).toEqual([]);
+  });
+
+  it('hangs, nothing is lost and nothing waits for it', async () => {
+    const { nats } = await startWithData();
+    await using _ = nats;
+    await makeStreams(nats.url);
+    await using rig = await createRig(nats.url, spoolFolder(), { answerTimeoutMillis: 300 });
+    await rig.write('before', 10);
+    await rig.sent();
+    await nats.kill('SIGSTOP');
+    await rig.write('while', 100);
+    await waitFor(() => (rig.publisher.counts.failed['NoAnswerError'] ?? 0) > 0, { for: 'answers to stay away' });
+    await nats.kill('SIGCONT');
+    await rig.sent();
+    expect(distinct(namesOf(await eventsIn(nats.url)))).toHaveLength(110);
+  });
+
+  it('refuses the password, the publisher takes the new one from its file', async () => {
+    const password = join(folder.path, 'password');
+    writeFileSync(password, 'outdated\n');
+    const { nats } = await startWithData('authorization { user: sidecar, password: current }');
+    await using _ = nats;
+    await using rig = await createRig(nats.url, spoolFolder(), {
+      nats: { natsUser: 'sidecar', natsPasswordFile: password },
+    });
+    await makeStreams(nats.url, { user: 'sidecar', pass: 'current' });
+    await rig.write('user', 1);
+    expect(rig.publisher.connected).toBe(false);
+    writeFileSync(password, 'current\n');
+    await rig.sent();
+    expect(rig.publisher.connected).toBe(true);
+  });
+});

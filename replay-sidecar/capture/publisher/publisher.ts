@@ -1,0 +1,270 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { STREAM } from '@edge-migration/identity/write-event.ts';
+import { jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+
+import { connectNats, type NatsSettings } from '../../nats.ts';
+import { EVENT_SUBJECT, isStreamMissing } from '../../stream.ts';
+import type { Delivery } from '../spool/outbox.ts';
+import type { Spool } from '../spool/spool.ts';
+import {
+  type AcknowledgedPublisher,
+  type Acknowledgement,
+  createAcknowledgedPublisher,
+  DisconnectedError,
+  StreamRefusedError,
+} from './acknowledgements.ts';
+import { createPace } from './pace.ts';
+
+export interface PublisherOptions {
+  settings: NatsSettings;
+  /** Shown in NATS's list of connections. */
+  name: string;
+  spool: Pick<Spool, 'outbox' | 'observeStream' | 'observeLoss'>;
+  clock: Clock;
+  log: Logger;
+  /** For the messages under way; after it a message counts as unanswered. */
+  answerTimeoutMillis?: number;
+  /** A rewind publishes minutes of events again; a flapping connection must not multiply them. */
+  rewindIntervalMillis?: number;
+}
+
+export interface PublisherCounts {
+  published: number;
+  /** By the error's name. */
+  failed: Record<string, number>;
+  rewinds: number;
+  connects: number;
+}
+
+export interface Publisher {
+  /** Connects and publishes what the spool hands out, until the signal is aborted. Rejects only with its reason. */
+  run(signal: AbortSignal): Promise<void>;
+  /** The spool has something. */
+  wake(): void;
+  /**
+   * Publishes a test event to the stream of events.
+   *
+   * @throws DisconnectedError, NoStreamError, StreamRefusedError, NoAnswerError
+   */
+  probe(subject: string, payload: string, fields: Readonly<Record<string, string>>): Promise<Acknowledgement>;
+  /**
+   * Publishes to another stream.
+   *
+   * @throws DisconnectedError, NoStreamError, StreamRefusedError, NoAnswerError
+   */
+  publish(subject: string, payload: string): Promise<Acknowledgement>;
+  readonly connected: boolean;
+  readonly counts: Readonly<PublisherCounts>;
+}
+
+const TICK_MILLIS = 200;
+/** Under way at once. Bounds memory, and what is published twice after a reconnect. */
+const WINDOW = 512;
+const WINDOW_CHARACTERS = 1024 * 1024;
+
+/**
+ * Publishes events with their ids as `Nats-Msg-Id`, many under way at once, each until the stream has it.
+ *
+ * An acknowledgement is no promise: NATS forces its files to the disk every two minutes by default, so a server that
+ * goes down may take acknowledged messages with it. Whenever that could have happened (a reconnect, no answer, no
+ * stream, sequence numbers that were given out before) everything still in the spool is published again; the stream
+ * recognises ids within its duplicate window, and applying an event twice changes nothing.
+ */
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { spool, clock, log, answerTimeoutMillis = 5000, rewindIntervalMillis = 30_000 } = options;
+  const counts: PublisherCounts = { published: 0, failed: {}, rewinds: 0, connects: 0 };
+  const pace = createPace(clock);
+  let link: { connection: NatsConnection; messages: AcknowledgedPublisher } | undefined;
+  let connected = false;
+  /** Published and failed; they go first. */
+  let retries: Delivery[] = [];
+  let underWay = 0;
+  let charactersUnderWay = 0;
+  /** Messages published under an earlier generation are not waited for: they will come again. */
+  let generation = 0;
+  let doubted = false;
+  let lastRewind = Number.NEGATIVE_INFINITY;
+  let lastSequence = 0;
+
+  function pump(): void {
+    const window = pace.allows(WINDOW);
+    while (connected && underWay < window && charactersUnderWay < WINDOW_CHARACTERS) {
+      const delivery = retries.pop() ?? spool.outbox.next();
+      if (delivery === undefined) return;
+      send(delivery);
+    }
+  }
+
+  function send(delivery: Delivery): void {
+    const sentIn = generation;
+    underWay += 1;
+    charactersUnderWay += delivery.json.length;
+    const settled = () => {
+      if (sentIn !== generation) return false;
+      underWay -= 1;
+      charactersUnderWay -= delivery.json.length;
+      return true;
+    };
+    store(
+      EVENT_SUBJECT,
+      delivery.json,
+      { 'Nats-Msg-Id': delivery.id },
+      {
+        stored({ sequence }) {
+          if (!settled()) return;
+          counts.published += 1;
+          spool.outbox.acknowledge(delivery, sequence);
+          pump();
+        },
+        failed() {
+          if (settled()) retries.push(delivery);
+        },
+      },
+    );
+  }
+
+  /** Publishes to the stream of events and learns from the answer. */
+  function store(
+    subject: string,
+    payload: string,
+    fields: Readonly<Record<string, string>>,
+    settle: Parameters<AcknowledgedPublisher['publish']>[3],
+  ): void {
+    const before = lastSequence;
+    link!.messages.publish(subject, payload, fields, {
+      stored(acknowledgement) {
+        if (acknowledgement.stream !== STREAM) {
+          refuse(new StreamRefusedError(`Stream ${acknowledgement.stream} took it`));
+          return;
+        }
+        pace.succeeded();
+        observeSequence(acknowledgement.sequence, before);
+        settle.stored(acknowledgement);
+      },
+      failed: refuse,
+    });
+
+    function refuse(error: Error): void {
+      counts.failed[error.name] = (counts.failed[error.name] ?? 0) + 1;
+      pace.failed();
+      // A refusal is an answer: the stream is there, and knows what it took.
+      if (!(error instanceof StreamRefusedError)) doubted = true;
+      settle.failed(error);
+    }
+  }
+
+  /** @param before the highest sequence known when the message was sent: its own must be higher */
+  function observeSequence(sequence: number, before: number): void {
+    if (sequence <= before && sequence < lastSequence) {
+      loseFrom(sequence);
+      doubted = true;
+    }
+    lastSequence = Math.max(lastSequence, sequence);
+  }
+
+  function loseFrom(sequence: number): void {
+    log.warn({ sequence, lastSequence }, 'The stream lost acknowledged events');
+    spool.observeLoss(sequence);
+    lastSequence = sequence;
+  }
+
+  /** Once the way to the stream is known to work again. */
+  async function settleDoubt(connection: NatsConnection): Promise<void> {
+    if (!doubted || pace.isFailing() || clock.monotonic() - lastRewind < rewindIntervalMillis) return;
+    doubted = false;
+    await inspectStream(connection);
+    lastRewind = clock.monotonic();
+    counts.rewinds += 1;
+    generation += 1;
+    underWay = 0;
+    charactersUnderWay = 0;
+    retries = [];
+    spool.outbox.rewind();
+  }
+
+  async function inspectStream(connection: NatsConnection): Promise<void> {
+    try {
+      const manager = await jetstreamManager(connection, { checkAPI: false });
+      const { created, state } = await manager.streams.info(STREAM);
+      spool.observeStream(created);
+      if (state.last_seq < lastSequence) loseFrom(state.last_seq + 1);
+    } catch (error) {
+      // Sequence numbers still tell most losses. A missing stream shows with the next publish.
+      if (!isStreamMissing(error)) log.warn({ err: error }, 'The stream cannot be inspected');
+    }
+  }
+
+  async function onConnected(connection: NatsConnection): Promise<void> {
+    counts.connects += 1;
+    doubted = true;
+    pace.succeeded();
+    await settleDoubt(connection);
+    connected = true;
+    log.info({ server: connection.getServer() }, 'Connected to NATS');
+    pump();
+  }
+
+  function onDisconnected(): void {
+    if (connected) log.warn('Disconnected from NATS; events wait in the spool');
+    connected = false;
+    link?.messages.failAll(new DisconnectedError('The connection was lost'));
+  }
+
+  async function watch(connection: NatsConnection): Promise<void> {
+    for await (const status of connection.status()) {
+      if (status.type === 'disconnect') onDisconnected();
+      else if (status.type === 'reconnect') await onConnected(connection);
+      else if (status.type === 'error') log.warn({ err: status.error }, 'NATS reports an error');
+    }
+  }
+
+  async function tickWhileOpen(connection: NatsConnection, signal: AbortSignal): Promise<void> {
+    while (!connection.isClosed()) {
+      await clock.sleep(TICK_MILLIS, signal);
+      link?.messages.expire();
+      if (connected) await settleDoubt(connection);
+      pump();
+    }
+  }
+
+  async function runConnection(signal: AbortSignal): Promise<void> {
+    const onFailure = (error: unknown) => log.warn({ err: error }, 'Cannot connect to NATS');
+    const connection = await connectNats(options.settings, { name: options.name, clock, signal, onFailure });
+    link = { connection, messages: createAcknowledgedPublisher(connection, clock, answerTimeoutMillis) };
+    const watching = watch(connection);
+    try {
+      await onConnected(connection);
+      await tickWhileOpen(connection, signal);
+    } finally {
+      onDisconnected();
+      link.messages.close();
+      await connection.close();
+      await watching;
+    }
+  }
+
+  return {
+    async run(signal) {
+      for (;;) await runConnection(signal);
+    },
+    wake: pump,
+    probe(subject, payload, fields) {
+      return new Promise((stored, failed) => {
+        if (connected) store(subject, payload, fields, { stored, failed });
+        else failed(new DisconnectedError('Not connected'));
+      });
+    },
+    publish(subject, payload) {
+      return new Promise((stored, failed) => {
+        if (connected) link!.messages.publish(subject, payload, {}, { stored, failed });
+        else failed(new DisconnectedError('Not connected'));
+      });
+    },
+    get connected() {
+      return connected;
+    },
+    counts,
+  };
+}

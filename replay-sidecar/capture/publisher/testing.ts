@@ -1,0 +1,123 @@
+/** A spool with a publisher on a real NATS server, for the tests of this folder and its neighbours. */
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+
+import { type NatsSettings, natsSettings } from '../../nats.ts';
+import { EVENT_SUBJECT, ensureStreams, isStreamMissing, STREAM, type StreamSettings } from '../../stream.ts';
+import { createSpool, type Spool, type SpoolOptions } from '../spool/spool.ts';
+import { draft } from '../spool/testing.ts';
+import { createPublisher, type Publisher } from './publisher.ts';
+
+const STREAMS: StreamSettings = {
+  streamReplicas: 1,
+  streamMaxBytes: 64 * 1024 * 1024,
+  streamDuplicateWindowSeconds: 120,
+};
+
+export const silent = createLogger('test', 'fatal');
+
+/** An administrator's connection of its own. */
+export async function administrate<T>(
+  url: string,
+  work: (manager: JetStreamManager) => Promise<T>,
+  credentials: { user?: string; pass?: string } = {},
+): Promise<T> {
+  const connection = await connect({ servers: url, ...credentials });
+  try {
+    return await work(await jetstreamManager(connection, { checkAPI: false }));
+  } finally {
+    await connection.close();
+  }
+}
+
+export const makeStreams = (url: string, credentials?: { user: string; pass: string }) =>
+  administrate(url, (manager) => ensureStreams(manager, STREAMS), credentials);
+
+/** The write events in the stream, in its order; none when it is missing. */
+export function eventsIn(url: string): Promise<WriteEvent[]> {
+  return administrate(url, async (manager) => {
+    const events: WriteEvent[] = [];
+    try {
+      const { state } = await manager.streams.info(STREAM);
+      for (let sequence = state.first_seq; sequence <= state.last_seq; sequence++) {
+        const message = await manager.streams.getMessage(STREAM, { seq: sequence });
+        if (message?.subject === EVENT_SUBJECT) events.push(writeEvent.parse(message.json()));
+      }
+    } catch (error) {
+      if (!isStreamMissing(error)) throw error;
+    }
+    return events;
+  });
+}
+
+export interface Rig extends AsyncDisposable {
+  readonly spool: Spool;
+  readonly publisher: Publisher;
+  /** Requests about identities `<prefix>-0`, `<prefix>-1`, …, one after the other. */
+  write(prefix: string, count: number): Promise<string[]>;
+  /** Resolves when the stream acknowledged everything. */
+  sent(): Promise<void>;
+}
+
+export interface RigOptions {
+  spool?: Partial<SpoolOptions>;
+  nats?: Partial<NatsSettings>;
+  answerTimeoutMillis?: number;
+}
+
+export async function createRig(url: string, directory: string, options: RigOptions = {}): Promise<Rig> {
+  const { answerTimeoutMillis = 1000 } = options;
+  const clock = systemClock;
+  const spool = createSpool({
+    directory,
+    clock,
+    instance: 'api-1/uid-1',
+    limitBytes: 64 * 1024 * 1024,
+    safetyMillis: 60_000,
+    sync: 'none',
+    onReady: () => publisher.wake(),
+    onError: () => undefined,
+    ...options.spool,
+  });
+  const settings = { ...parseNats(url), ...options.nats };
+  const publisher = createPublisher({
+    settings,
+    name: 'test',
+    spool,
+    clock,
+    log: silent,
+    answerTimeoutMillis,
+    rewindIntervalMillis: 500,
+  });
+  const stop = new AbortController();
+  await spool.open();
+  const running = publisher.run(stop.signal).catch((error: unknown) => error);
+  return {
+    spool,
+    publisher,
+    async write(prefix, count) {
+      const names = Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
+      for (const name of names) (await spool.begin([draft(name)])).finish({ outcome: 'known' });
+      return names;
+    },
+    sent: async () => void (await waitFor(() => spool.facts().depth === 0, { for: 'the spool to be sent' })),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await running;
+      await spool.close();
+    },
+  };
+}
+
+/** The settings of a client without credentials. */
+export function parseNats(url: string): NatsSettings {
+  return { natsServers: natsSettings.natsServers.parse(url), natsTlsFirst: false };
+}
+
+export function namesOf(events: readonly WriteEvent[]): string[] {
+  return events.map(({ target }) => (target.kind === 'identity' ? target.identifier : '')).sort();
+}

@@ -1,0 +1,147 @@
+import { STREAM, SUBJECT } from '@edge-migration/identity/write-event.ts';
+import {
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamUpdateConfig,
+} from '@nats-io/jetstream';
+import { z } from 'zod';
+
+export { STREAM };
+
+/** Write events are published to this subject. */
+export const EVENT_SUBJECT = `${SUBJECT}.event`;
+
+const PROBES = `${SUBJECT}.probe.`;
+
+/**
+ * A sidecar's test events, of which the stream keeps the last (`Nats-Rollup`). They go the way of the write events to
+ * prove it; whoever consumes the stream acknowledges and ignores them.
+ */
+export function probeSubject(podUid: string): string {
+  return PROBES + podUid;
+}
+
+export function isProbe(subject: string): boolean {
+  return subject.startsWith(PROBES);
+}
+
+/** Keeps each sidecar's last coverage report. */
+export const COVERAGE_STREAM = 'EDGE_COVERAGE';
+const COVERAGE = 'coverage.';
+export const COVERAGE_SUBJECTS = `${COVERAGE}>`;
+
+export function coverageSubject(podUid: string): string {
+  return COVERAGE + podUid;
+}
+
+/** Settings of the streams, for the process that makes them. */
+export const streamSettings = {
+  streamReplicas: z.coerce.number().int().min(1).max(5).default(1),
+  /** When it is full, publishes are refused and the sidecars keep the events; nothing is dropped. */
+  streamMaxBytes: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(16 * 1024 ** 3),
+  /** A second publish of an event within this time is recognised and stored once. */
+  streamDuplicateWindowSeconds: z.coerce.number().int().min(1).default(120),
+};
+
+export interface StreamSettings {
+  streamReplicas: number;
+  streamMaxBytes: number;
+  streamDuplicateWindowSeconds: number;
+}
+
+/** A stream of this name exists and cannot be turned into what we need without losing what is in it. */
+export class StreamMismatchError extends Error {
+  override readonly name = 'StreamMismatchError';
+}
+
+/** An operator sees a gap long before; afterwards a report of a pod that is gone says nothing new. */
+const REPORT_DAYS = 7;
+const nanos = (seconds: number) => seconds * 1e9;
+
+/** How many bytes an event with its headers takes at most. */
+const MAX_MESSAGE_BYTES = 128 * 1024;
+
+function eventStream(settings: StreamSettings): StreamDefinition {
+  return {
+    name: STREAM,
+    description: 'Identity writes that reached the Core API, until they are in Edge',
+    subjects: [`${SUBJECT}.>`],
+    retention: RetentionPolicy.Workqueue,
+    storage: StorageType.File,
+    discard: DiscardPolicy.New,
+    num_replicas: settings.streamReplicas,
+    max_bytes: settings.streamMaxBytes,
+    max_msg_size: MAX_MESSAGE_BYTES,
+    duplicate_window: nanos(settings.streamDuplicateWindowSeconds),
+    allow_rollup_hdrs: true,
+  };
+}
+
+function coverageStream(settings: StreamSettings): StreamDefinition {
+  return {
+    name: COVERAGE_STREAM,
+    description: 'The last coverage report of each sidecar',
+    subjects: [COVERAGE_SUBJECTS],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.Old,
+    num_replicas: settings.streamReplicas,
+    max_msgs_per_subject: 1,
+    max_age: nanos(REPORT_DAYS * 24 * 60 * 60),
+    allow_direct: true,
+  };
+}
+
+type StreamDefinition = Pick<StreamConfig, 'name' | 'retention' | 'storage'> & Partial<StreamUpdateConfig>;
+
+/**
+ * Makes both streams, or brings them in line with the settings; idempotent. The operator does it; sidecars only
+ * publish and wait while a stream is missing.
+ *
+ * @throws StreamMismatchError when a stream exists with another retention or storage
+ */
+export async function ensureStreams(manager: JetStreamManager, settings: StreamSettings): Promise<void> {
+  for (const definition of [eventStream(settings), coverageStream(settings)]) await ensureStream(manager, definition);
+}
+
+async function ensureStream(manager: JetStreamManager, definition: StreamDefinition): Promise<void> {
+  const existing = await findStream(manager, definition.name);
+  if (existing === undefined) {
+    await manager.streams.add(definition);
+    return;
+  }
+  if (existing.retention !== definition.retention || existing.storage !== definition.storage) {
+    throw new StreamMismatchError(
+      `Stream ${definition.name} exists with retention ${existing.retention} on ${existing.storage} storage; ` +
+        `${definition.retention} on ${definition.storage} is needed`,
+    );
+  }
+  if (differs(existing, definition)) await manager.streams.update(definition.name, { ...existing, ...definition });
+}
+
+async function findStream(manager: JetStreamManager, name: string): Promise<StreamConfig | undefined> {
+  try {
+    return (await manager.streams.info(name)).config;
+  } catch (error) {
+    if (isStreamMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export function isStreamMissing(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
+}
+
+function differs(existing: StreamConfig, definition: StreamDefinition): boolean {
+  const current: Record<string, unknown> = { ...existing };
+  return Object.entries(definition).some(([field, value]) => JSON.stringify(current[field]) !== JSON.stringify(value));
+}
