@@ -58,22 +58,23 @@ export function createFeatureState(request: WriteRequest, answer: Answer): Effec
 }
 
 /**
- * `PUT|PATCH features/featurestates/<id>/`. The path says neither whose state it is nor does Core tell before: only the
- * answer does. Where the body names an identity, the override may have come from any other one of the environment; a
- * `null` there cannot make an override the environment's own, which Core refuses as a duplicate.
+ * `PUT|PATCH features/featurestates/<id>/`. The path does not say whose state it is, nor does Core tell before: only the
+ * answer does. Where the body names an identity, the override may have come from any other one of the environment.
+ *
+ * An `identity` of null is taken at its word, because the dashboard sends it with every change of the environment's own
+ * states. An override that somebody turns into such a state this way is found by verification only.
  */
 export function updateFeatureState(request: WriteRequest, answer: Answer): Effects {
   const touched = overridesOf(idIn(answer.json, 'feature') ?? request.data.id('feature'));
   const scoped = withBodyEnvironment(request, answer);
-  const answered = succeeded(answer) && isObject(answer.json);
-  if (namesIdentity(request)) {
-    const effects = [...identitiesNamedBy(scoped, request.data, touched), ...everyIdentity(scoped, touched)];
-    return scoped.environment === undefined ? { effects, unnamed: true } : { effects };
+  const named = namesIdentity(request);
+  if (!named && succeeded(answer) && isObject(answer.json)) {
+    return { effects: identityByKnownId(idIn(answer.json, 'identity'), touched) };
   }
-  if (answered) return { effects: identityByKnownId(idIn(answer.json, 'identity'), touched) };
-  if (answer.status === 400 || request.data.isNull('identity')) return NOTHING;
-  const effects = everyIdentity(scoped, touched);
-  return scoped.environment === undefined ? { effects, unnamed: true } : { effects };
+  if (!named && (answer.status === 400 || request.data.isNull('identity'))) return NOTHING;
+  const effects = [...identitiesNamedBy(scoped, request.data, touched), ...everyIdentity(scoped, touched)];
+  const unnamed = scoped.environment === undefined && answer.status !== 400;
+  return unnamed ? { effects, unnamed } : { effects };
 }
 
 function succeeded(answer: Answer): boolean {

@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto';
+import type { EnvironmentReference, EventTarget, WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { Client } from 'pg';
+
+/** An identity as Core's rows have it, with everything of it that a document shows. */
+export interface IdentityRows {
+  readonly id: number;
+  readonly identifier: string;
+  readonly projectId: number;
+  readonly environmentId: number;
+  readonly apiKey: string;
+  readonly serverKeys: readonly string[];
+  readonly allowClientTraits: boolean;
+  readonly persistTraitData: boolean;
+  /** JSON of all rows by trait key. */
+  readonly traits: Readonly<Record<string, string>>;
+  /** JSON of all rows by feature id. */
+  readonly overrides: Readonly<Record<string, string>>;
+}
+
+/** What a request may aim at, besides identities. */
+export interface Rows {
+  readonly identities: readonly IdentityRows[];
+  readonly traits: readonly { id: number; identity_id: number; trait_key: string }[];
+  readonly states: readonly { id: number; identity_id: number | null; environment_id: number; feature_id: number }[];
+  readonly options: readonly { id: number; feature_id: number }[];
+  readonly features: readonly { id: number; project_id: number; name: string }[];
+  readonly environments: readonly { id: number; api_key: string; server_key: string; project_id: number }[];
+}
+
+const IDENTITIES = `
+  SELECT i.id, i.identifier, e.project_id AS "projectId", e.id AS "environmentId", e.api_key AS "apiKey",
+    array(SELECT key FROM environments_environmentapikey WHERE environment_id = e.id) AS "serverKeys",
+    e.allow_client_traits AS "allowClientTraits", o.persist_trait_data AS "persistTraitData",
+    coalesce((SELECT jsonb_object_agg(trait_key, to_jsonb(t)::text) FROM environments_trait t WHERE identity_id = i.id), '{}') AS traits,
+    coalesce((SELECT jsonb_object_agg(feature_id, rows) FROM (
+      SELECT s.feature_id, jsonb_agg(jsonb_build_array(s.id, s.enabled, s.version, s.live_from, f.name, f.type, v.type,
+        v.integer_value, v.string_value, v.boolean_value, m.rows) ORDER BY s.id)::text AS rows
+      FROM features_featurestate s
+      JOIN features_feature f ON f.id = s.feature_id
+      LEFT JOIN features_featurestatevalue v ON v.feature_state_id = s.id
+      LEFT JOIN LATERAL (SELECT jsonb_agg(jsonb_build_array(to_jsonb(a), to_jsonb(b)) ORDER BY a.id) AS rows
+        FROM multivariate_multivariatefeaturestatevalue a
+        JOIN multivariate_multivariatefeatureoption b ON b.id = a.multivariate_feature_option_id
+        WHERE a.feature_state_id = s.id) AS m ON true
+      WHERE s.identity_id = i.id AND s.deleted_at IS NULL GROUP BY s.feature_id) AS live), '{}') AS overrides
+  FROM environments_identity i
+  JOIN environments_environment e ON e.id = i.environment_id
+  JOIN projects_project p ON p.id = e.project_id
+  JOIN organisations_organisation o ON o.id = p.organisation_id
+  ORDER BY i.id`;
+
+/** Everything that is compared before and after a request. */
+export async function readRows(client: Client): Promise<Rows> {
+  const all = async (sql: string) => (await client.query(sql)).rows;
+  return {
+    identities: await all(IDENTITIES),
+    traits: await all('SELECT id, identity_id, trait_key FROM environments_trait ORDER BY id'),
+    states: await all(
+      'SELECT id, identity_id, environment_id, feature_id FROM features_featurestate WHERE deleted_at IS NULL ORDER BY id',
+    ),
+    options: await all('SELECT id, feature_id FROM multivariate_multivariatefeatureoption ORDER BY id'),
+    features: await all('SELECT id, project_id, name FROM features_feature WHERE deleted_at IS NULL ORDER BY id'),
+    environments: await all(
+      `SELECT e.id, e.api_key, k.key AS server_key, e.project_id FROM environments_environment e
+       JOIN environments_environmentapikey k ON k.environment_id = e.id WHERE e.deleted_at IS NULL ORDER BY e.id`,
+    ),
+  };
+}
+
+/** One document of Edge that is not as before. */
+export interface Change {
+  /** As it was if it is gone, as it is otherwise. */
+  readonly identity: IdentityRows;
+  readonly kind: 'appeared' | 'gone' | 'changed';
+  readonly traits: readonly string[];
+  readonly overrides: readonly number[];
+}
+
+/** Documents whose rows differ, by the name that Edge knows them by: environment key and identifier. */
+export function changesOf(before: Rows, after: Rows): readonly Change[] {
+  const [old, current] = [byName(before), byName(after)];
+  const changes: Change[] = [];
+  for (const [name, identity] of current) {
+    const was = old.get(name);
+    const traits = was === undefined ? [] : differing(was.traits, identity.traits);
+    const overrides = was === undefined ? [] : differing(was.overrides, identity.overrides).map(Number);
+    if (was === undefined || was.id !== identity.id)
+      changes.push({ identity, kind: 'appeared', traits: [], overrides: [] });
+    else if (traits.length + overrides.length > 0) changes.push({ identity: was, kind: 'changed', traits, overrides });
+  }
+  for (const [name, identity] of old) {
+    if (!current.has(name)) changes.push({ identity, kind: 'gone', traits: [], overrides: [] });
+  }
+  return changes;
+}
+
+function byName({ identities }: Rows): Map<string, IdentityRows> {
+  return new Map(identities.map((identity) => [`${identity.apiKey}\0${identity.identifier}`, identity]));
+}
+
+function differing(before: Readonly<Record<string, string>>, after: Readonly<Record<string, string>>): string[] {
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...keys].filter((key) => before[key] !== after[key]);
+}
+
+/** What of a change no event covers; empty when all is. */
+export function uncovered(change: Change, events: readonly WriteEvent[]): readonly string[] {
+  const covering = events.filter(({ target }) => names(target, change));
+  if (covering.length === 0) return [`${change.kind} ${change.identity.identifier}`];
+  const touches = (part: 'traits' | 'overrides', key: string | number) =>
+    covering.some((event) => {
+      if (part === 'traits' && !gatesOpen(event, change.identity)) return false;
+      const touched: 'all' | readonly (string | number)[] = event.touched[part];
+      return touched === 'all' || touched.includes(key);
+    });
+  return [
+    ...change.traits.filter((key) => !touches('traits', key)).map((key) => `trait ${key}`),
+    ...change.overrides.filter((feature) => !touches('overrides', feature)).map((feature) => `override ${feature}`),
+  ];
+}
+
+/** Whether whoever handles an event for this target comes to the change's document. */
+function names(target: EventTarget, { identity, kind }: Change): boolean {
+  switch (target.kind) {
+    case 'identity':
+      return refersTo(target.environment, identity) && target.identifier === identity.identifier;
+    case 'identityId':
+      // Of an identity that is gone, the id leads nowhere.
+      return kind !== 'gone' && target.identityId === identity.id;
+    case 'environment':
+      return refersTo(target.environment, identity);
+    case 'feature':
+    case 'project':
+      return target.projectId === identity.projectId;
+  }
+}
+
+function refersTo(reference: EnvironmentReference, identity: IdentityRows): boolean {
+  if ('clientKey' in reference) return reference.clientKey === identity.apiKey;
+  if ('environmentId' in reference) return reference.environmentId === identity.environmentId;
+  const hashes = identity.serverKeys.map((key) => createHash('sha256').update(key).digest('hex'));
+  return hashes.includes(reference.serverKeySha256);
+}
+
+/** Whoever handles an event leaves traits alone when a setting says that Core ignored them. */
+function gatesOpen({ traitGates }: WriteEvent, identity: IdentityRows): boolean {
+  if (traitGates.includes('clientTraits') && !identity.allowClientTraits) return false;
+  return !(traitGates.includes('persistTraitData') && !identity.persistTraitData);
+}
