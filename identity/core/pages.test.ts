@@ -237,7 +237,9 @@ describe('live overrides', () => {
   });
 });
 
-test("a page is read by index alone, whatever the planner knows, and without other environments' rows", async () => {
+test("a page is read by index alone, whatever the planner knows, and without other environments' rows", {
+  timeout: 120_000,
+}, async () => {
   await execute(
     database.url,
     `INSERT INTO environments_identity (id, identifier, created_date, environment_id, system_traits)

@@ -173,7 +173,7 @@ describe('documents', () => {
     { minLength: 50, maxLength: 200 },
   );
 
-  test('are as big for us as for DynamoDB, to the byte, whatever is in them', async () => {
+  test('are as big for us as for DynamoDB, to the byte, whatever is in them', { timeout: 120_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(nested, async (L) => {
         const item = { ...withTrait({ L }), padding: { S: '' } };

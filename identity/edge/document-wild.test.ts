@@ -54,7 +54,9 @@ async function store(documents: readonly EncodedDocument[]): Promise<Map<string 
   return new Map((await tables.scan()).map((item) => [item['composite_key']?.S, item]));
 }
 
-test('whatever the rows are, they become a document that reads as them, or are skipped for a reason', async () => {
+test('whatever the rows are, they become a document that reads as them, or are skipped for a reason', {
+  timeout: 300_000,
+}, async () => {
   let stored = 0;
   let skipped = 0;
   const batches = fc.array(wildIdentity, { minLength: 150, maxLength: 150, size: 'max' });
