@@ -88,7 +88,8 @@ export function createConnection(kubeConfig: KubeConfig): Connection {
 
 function createDispatcher(options: DispatcherOptions): Dispatcher {
   // Our deadlines come from the injected clock; undici's own would cut quiet watches after five minutes.
-  const common = { keepAliveTimeout: KEEP_ALIVE_MILLISECONDS, headersTimeout: 0, bodyTimeout: 0 };
+  // HTTP/1.1: open streams of an HTTP/2 client that is destroyed emit errors that nobody can listen for.
+  const common = { allowH2: false, keepAliveTimeout: KEEP_ALIVE_MILLISECONDS, headersTimeout: 0, bodyTimeout: 0 };
   switch (options.type) {
     case 'proxy':
       return new ProxyAgent({

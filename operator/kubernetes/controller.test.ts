@@ -1,7 +1,6 @@
 import { createLogger } from '@edge-migration/identity/logger.ts';
-import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createClient, type KubernetesClient, type KubernetesObject } from './client.ts';
+import type { KubernetesObject } from './client.ts';
 import {
   type Controller,
   type ControllerSettings,
@@ -12,15 +11,11 @@ import {
 } from './controller.ts';
 import { ConflictError, responseError, TerminalError } from './errors.ts';
 import { createReflector, type Reflector } from './reflector.ts';
-import { type FakeApiServer, startFakeApiServer } from './testing/fake-api-server.ts';
-import { createFakeClock, type FakeClock } from './testing/fake-clock.ts';
+import { useFake } from './testing/fake.ts';
 import { leases, widget, widgets } from './testing/resources.ts';
 import { until } from './testing/until.ts';
 
-let server: FakeApiServer;
-let clock: FakeClock;
-let client: KubernetesClient;
-let registry: Registry;
+const fake = useFake([widgets, leases]);
 let stop: AbortController;
 let running: Promise<unknown>[];
 let seen: string[];
@@ -28,11 +23,7 @@ let seen: string[];
 const logger = createLogger('test', 'silent');
 const first = { namespace: 'default', name: 'first' };
 
-beforeEach(async () => {
-  server = await startFakeApiServer([widgets, leases]);
-  clock = createFakeClock();
-  registry = new Registry();
-  client = createClient({ kubeConfig: server.kubeConfig(), clock, userAgent: 'test' });
+beforeEach(() => {
   stop = new AbortController();
   running = [];
   seen = [];
@@ -41,13 +32,10 @@ beforeEach(async () => {
 afterEach(async () => {
   stop.abort(new Error('test over'));
   await Promise.all(running);
-  await client.close();
-  expect(clock.pending()).toEqual([]);
-  await server.stop();
 });
 
 function reflect(resource = widgets): Reflector<KubernetesObject> {
-  const reflector = createReflector({ client, resource, parse: (object) => object, clock, logger, registry });
+  const reflector = createReflector({ ...fake, resource, parse: (object) => object, logger });
   running.push(reflector.run(stop.signal));
   return reflector;
 }
@@ -56,9 +44,9 @@ function start(reconcile: Reconcile, settings: Partial<ControllerSettings> = {})
   const controller = createController({
     name: 'widget',
     sources: [],
-    clock,
+    clock: fake.clock,
     logger,
-    registry,
+    registry: fake.registry,
     reconcile: (key, context) => {
       seen.push(key);
       return reconcile(key, context);
@@ -73,25 +61,25 @@ const nothing: Reconcile = async () => undefined;
 
 describe('a controller', () => {
   it('reconciles what is there, then what changes', async () => {
-    server.store.create(widgets, widget('first'));
+    fake.server.store.create(widgets, widget('first'));
     start(nothing, { sources: [sourceOf(reflect())] });
     await until(() => seen.length === 1);
-    server.store.create(widgets, widget('second'));
+    fake.server.store.create(widgets, widget('second'));
     await until(() => seen.length === 2);
-    server.store.remove(widgets, first);
+    fake.server.store.remove(widgets, first);
     await until(() => seen.length === 3);
     expect(seen).toEqual(['default/first', 'default/second', 'default/first']);
   });
 
   it('reconciles nothing before every cache is synced', async () => {
-    server.store.create(widgets, widget('first'));
-    server.fail(({ verb, resource }) => verb === 'list' && resource === leases, 'hang');
+    fake.server.store.create(widgets, widget('first'));
+    fake.server.fail(({ verb, resource }) => verb === 'list' && resource === leases, 'hang');
     const own = reflect();
     start(nothing, { sources: [sourceOf(own), mappedSourceOf(reflect(leases), () => [])] });
     await own.synced;
-    await until(() => server.requests.some(({ resource }) => resource === leases));
+    await until(() => fake.server.requests.some(({ resource }) => resource === leases));
     expect(seen).toEqual([]);
-    await clock.advance(35_000);
+    await fake.clock.advance(35_000);
     await until(() => seen.length === 1);
   });
 
@@ -102,13 +90,13 @@ describe('a controller', () => {
       metadata: { namespace: 'default', name: 'l' },
       spec: { owner: 'a' },
     };
-    server.store.create(leases, owned);
+    fake.server.store.create(leases, owned);
     const ownerOf = (object: KubernetesObject) => [`default/${(object['spec'] as { owner: string }).owner}`];
     start(nothing, { sources: [mappedSourceOf(reflect(leases), ownerOf)] });
     await until(() => seen.length === 1);
-    server.store.merge(leases, { namespace: 'default', name: 'l' }, { spec: { owner: 'b' } });
+    fake.server.store.merge(leases, { namespace: 'default', name: 'l' }, { spec: { owner: 'b' } });
     await until(() => seen.length === 3);
-    server.store.remove(leases, { namespace: 'default', name: 'l' });
+    fake.server.store.remove(leases, { namespace: 'default', name: 'l' });
     await until(() => seen.length === 4);
     expect(seen).toEqual(['default/a', 'default/a', 'default/b', 'default/b']);
   });
@@ -141,14 +129,14 @@ describe('after a reconcile', () => {
   it('that succeeds nothing follows', async () => {
     start(nothing).enqueue('a');
     await until(() => seen.length === 1);
-    await clock.advance(10_000_000);
+    await fake.clock.advance(10_000_000);
     expect(seen).toEqual(['a']);
   });
 
   it('that asks to come back it does, at that time', async () => {
     start(async () => ({ requeueAfterMilliseconds: 5_000 })).enqueue('a');
-    await until(() => clock.pending()[0] === 5_000);
-    await clock.advance(15_000);
+    await until(() => fake.clock.pending()[0] === 5_000);
+    await fake.clock.advance(15_000);
     expect(seen).toHaveLength(4);
   });
 
@@ -161,12 +149,12 @@ describe('after a reconcile', () => {
     controller.enqueue('a');
     const delays: (number | undefined)[] = [];
     for (let i = 0; i < 4; i++) {
-      await until(() => clock.pending().length === 1);
-      delays.push(clock.pending()[0]);
+      await until(() => fake.clock.pending().length === 1);
+      delays.push(fake.clock.pending()[0]);
       if (i === 2) failing = false;
-      await clock.advance(delays[i]!);
+      await fake.clock.advance(delays[i]!);
       if (i === 2) {
-        await until(() => clock.pending().length === 0);
+        await until(() => fake.clock.pending().length === 0);
         failing = true;
         controller.enqueue('a');
       }
@@ -178,7 +166,7 @@ describe('after a reconcile', () => {
     start(async () => {
       throw responseError('list widgets', 429, undefined, 60_000);
     }).enqueue('a');
-    await until(() => clock.pending()[0] === 60_000);
+    await until(() => fake.clock.pending()[0] === 60_000);
   });
 
   it('that fails for good it is not repeated before a change', async () => {
@@ -187,7 +175,7 @@ describe('after a reconcile', () => {
     });
     controller.enqueue('a');
     await until(() => seen.length === 1);
-    await clock.advance(10_000_000);
+    await fake.clock.advance(10_000_000);
     expect(seen).toHaveLength(1);
     controller.enqueue('a');
     await until(() => seen.length === 2);
@@ -203,8 +191,10 @@ describe('after a reconcile', () => {
       controller.enqueue('bad');
       controller.enqueue('good');
       await until(() => seen.includes('good'));
-      await until(() => clock.pending().length === 1);
-      expect(await registry.metrics()).toContain('controller_runtime_reconcile_panics_total{controller="widget"} 1');
+      await until(() => fake.clock.pending().length === 1);
+      expect(await fake.registry.metrics()).toContain(
+        'controller_runtime_reconcile_panics_total{controller="widget"} 1',
+      );
     },
   );
 
@@ -215,8 +205,8 @@ describe('after a reconcile', () => {
         timeoutMilliseconds: 60_000,
       },
     ).enqueue('a');
-    await until(() => clock.pending()[0] === 60_000);
-    await clock.advance(60_005);
+    await until(() => fake.clock.pending()[0] === 60_000);
+    await fake.clock.advance(60_005);
     await until(() => seen.length === 2);
   });
 });
@@ -244,13 +234,13 @@ describe('stopping', () => {
     cleanup.resolve();
     await until(() => stopped);
     expect(seen).toEqual(['a']);
-    expect(await registry.metrics()).toContain('controller_runtime_reconcile_errors_total{controller="widget"} 0');
+    expect(await fake.registry.metrics()).toContain('controller_runtime_reconcile_errors_total{controller="widget"} 0');
   });
 
   it('works before the caches are synced', async () => {
-    server.fail(({ verb }) => verb === 'list', 'hang');
+    fake.server.fail(({ verb }) => verb === 'list', 'hang');
     start(nothing, { sources: [sourceOf(reflect())] });
-    await until(() => server.requests.length === 1);
+    await until(() => fake.server.requests.length === 1);
     stop.abort(new Error('shutting down'));
     await Promise.all(running);
   });
@@ -259,7 +249,7 @@ describe('stopping', () => {
 describe('metrics', () => {
   it('have a zero for every series from the start', async () => {
     start(nothing);
-    const text = await registry.metrics();
+    const text = await fake.registry.metrics();
     for (const series of [
       'controller_runtime_reconcile_total{controller="widget",result="success"} 0',
       'controller_runtime_reconcile_total{controller="widget",result="requeue_after"} 0',
@@ -288,8 +278,8 @@ describe('metrics', () => {
     const controller = start((key) => results[key]!());
     for (const key of Object.keys(results)) controller.enqueue(key);
     await until(() => seen.length === 4);
-    await until(() => clock.pending().length === 2);
-    const text = await registry.metrics();
+    await until(() => fake.clock.pending().length === 2);
+    const text = await fake.registry.metrics();
     expect(text).toContain('reconcile_total{controller="widget",result="success"} 1');
     expect(text).toContain('reconcile_total{controller="widget",result="requeue_after"} 1');
     expect(text).toContain('reconcile_total{controller="widget",result="error"} 2');

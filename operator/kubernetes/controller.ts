@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { Registry } from 'prom-client';
-import { abortable, withDeadline } from './deadline.ts';
+import { abortable, whenAborted, withDeadline } from './deadline.ts';
 import { ApiError, errorMessage, TerminalError } from './errors.ts';
 import { type RuntimeMetrics, runtimeMetrics } from './metrics.ts';
 import { parseObjectKey } from './objects.ts';
@@ -155,7 +155,7 @@ export function createController(settings: ControllerSettings): Controller {
         await abortable(Promise.all(sources.map((source) => source.synced)), signal);
         for (const source of sources) for (const key of source.keys()) queue.add(key);
         logger.info({ workers, keys: queue.length }, 'caches are synced, reconciling');
-        signal.addEventListener('abort', () => queue.shutDown(), { once: true });
+        void whenAborted(signal).then(() => queue.shutDown());
         await Promise.all(Array.from({ length: workers }, () => work(signal)));
         logger.info('stopped');
       } catch (error) {

@@ -1,17 +1,11 @@
 import { createLogger } from '@edge-migration/identity/logger.ts';
-import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createClient, type KubernetesClient } from './client.ts';
 import { createEventRecorder, type EventRecorder, type ObservedEvent } from './event-recorder.ts';
-import { type FakeApiServer, startFakeApiServer } from './testing/fake-api-server.ts';
-import { createFakeClock, type FakeClock } from './testing/fake-clock.ts';
+import { useFake } from './testing/fake.ts';
 import { events, widget } from './testing/resources.ts';
 import { until } from './testing/until.ts';
 
-let server: FakeApiServer;
-let clock: FakeClock;
-let client: KubernetesClient;
-let registry: Registry;
+const fake = useFake([events]);
 let recorder: EventRecorder;
 let stop: AbortController;
 let running: Promise<void>;
@@ -26,17 +20,13 @@ const started: ObservedEvent = {
   regarding: subject,
 };
 const any = () => true;
-const sent = () => server.store.all(events);
+const sent = () => fake.server.store.all(events);
 
-beforeEach(async () => {
-  server = await startFakeApiServer([events]);
-  clock = createFakeClock();
-  registry = new Registry();
-  client = createClient({ kubeConfig: server.kubeConfig(), clock, userAgent: 'test' });
+beforeEach(() => {
   recorder = createEventRecorder({
-    client,
-    clock,
-    registry,
+    client: fake.client,
+    clock: fake.clock,
+    registry: fake.registry,
     logger: createLogger('test', 'silent'),
     reportingController: 'example.com/operator',
     reportingInstance: 'operator-1',
@@ -48,14 +38,11 @@ beforeEach(async () => {
 afterEach(async () => {
   stop.abort(new Error('test over'));
   await running;
-  await client.close();
-  expect(clock.pending()).toEqual([]);
-  await server.stop();
 });
 
 /** Until nothing is on its way any more. */
 async function idle() {
-  await until(() => clock.pending().every((left) => left !== 30_000));
+  await until(() => fake.clock.pending().every((left) => left !== 30_000));
 }
 
 describe('the event recorder', () => {
@@ -82,21 +69,21 @@ describe('the event recorder', () => {
     await until(() => sent().length === 1);
     await idle();
     for (let i = 0; i < 9; i++) recorder.record({ ...started, note: `again ${i}` });
-    await clock.advance(60_000);
+    await fake.clock.advance(60_000);
     await until(() => sent()[0]?.['series'] !== undefined);
     expect(sent()).toHaveLength(1);
     expect(sent()[0]).toMatchObject({
       note: 'It begins',
       series: { count: 10, lastObservedTime: '2026-01-01T00:00:00.000000Z' },
     });
-    expect(server.requests).toHaveLength(2);
+    expect(fake.server.requests).toHaveLength(2);
   });
 
   it('writes another event when the last one is six minutes old', async () => {
     recorder.record(started);
     await until(() => sent().length === 1);
     await idle();
-    await clock.advance(360_000);
+    await fake.clock.advance(360_000);
     recorder.record(started);
     await until(() => sent().length === 2);
   });
@@ -121,40 +108,40 @@ describe('the event recorder', () => {
     for (let i = 0; i < 100; i++) recorder.record({ ...started, reason: `Reason${i}` });
     recorder.record({ ...started, regarding: widget('second') });
     await until(() => sent().length === 26);
-    expect(await registry.metrics()).toContain('event_recorder_events_total{result="dropped"} 75');
+    expect(await fake.registry.metrics()).toContain('event_recorder_events_total{result="dropped"} 75');
   });
 });
 
 describe('when the API server fails', () => {
   it('tries again, and writes it once', async () => {
-    server.fail(any, { status: 500 });
-    server.fail(any, 'lost');
+    fake.server.fail(any, { status: 500 });
+    fake.server.fail(any, 'lost');
     recorder.record(started);
     for (const delay of [500, 1_000]) {
-      await until(() => clock.pending().includes(delay));
-      await clock.advance(delay);
+      await until(() => fake.clock.pending().includes(delay));
+      await fake.clock.advance(delay);
     }
-    await until(async () => (await registry.metrics()).includes('event_recorder_events_total{result="sent"} 1'));
+    await until(async () => (await fake.registry.metrics()).includes('event_recorder_events_total{result="sent"} 1'));
     expect(sent()).toHaveLength(1);
   });
 
   it('gives an event up after five tries and goes on with the next', async () => {
-    server.fail(({ name }) => name?.startsWith('first') === true, { status: 500 }, 99);
+    fake.server.fail(({ name }) => name?.startsWith('first') === true, { status: 500 }, 99);
     recorder.record(started);
     recorder.record({ ...started, regarding: widget('second') });
     for (const delay of [500, 1_000, 2_000, 4_000]) {
-      await until(() => clock.pending().includes(delay));
-      await clock.advance(delay);
+      await until(() => fake.clock.pending().includes(delay));
+      await fake.clock.advance(delay);
     }
-    await until(async () => (await registry.metrics()).includes('event_recorder_events_total{result="failed"} 1'));
+    await until(async () => (await fake.registry.metrics()).includes('event_recorder_events_total{result="failed"} 1'));
     expect(sent()).toHaveLength(1);
   });
 
   it.each([403, 404, 422])('gives an event up at once on %i', async (status) => {
-    server.fail(any, { status });
+    fake.server.fail(any, { status });
     recorder.record(started);
-    await until(async () => (await registry.metrics()).includes('event_recorder_events_total{result="failed"} 1'));
-    expect(server.requests).toHaveLength(1);
+    await until(async () => (await fake.registry.metrics()).includes('event_recorder_events_total{result="failed"} 1'));
+    expect(fake.server.requests).toHaveLength(1);
   });
 });
 
@@ -172,12 +159,12 @@ describe('when it stops', () => {
   });
 
   it('does not wait for an API server that is away for longer than five seconds', async () => {
-    server.fail(any, 'hang', 99);
+    fake.server.fail(any, 'hang', 99);
     recorder.record(started);
     recorder.record({ ...started, reason: 'Stopping' });
-    await until(() => server.requests.length === 1);
+    await until(() => fake.server.requests.length === 1);
     stop.abort(new Error('shutting down'));
-    await clock.advance(5_000);
+    await fake.clock.advance(5_000);
     await running;
   });
 });

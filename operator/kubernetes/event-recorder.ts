@@ -3,7 +3,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { Registry } from 'prom-client';
 import type { KubernetesClient, KubernetesObject, Resource } from './client.ts';
-import { startDeadline } from './deadline.ts';
+import { startDeadline, whenAborted } from './deadline.ts';
 import { ApiError, errorMessage, ForbiddenError, NotFoundError } from './errors.ts';
 import { runtimeMetrics } from './metrics.ts';
 import { formatMicroTime } from './objects.ts';
@@ -166,7 +166,7 @@ export function createEventRecorder(settings: EventRecorderSettings): EventRecor
     async run(signal) {
       const sending = new AbortController();
       const working = work(sending.signal);
-      await aborted(signal);
+      await whenAborted(signal);
       for (const [identity, { count, sentCount }] of allSeries) if (count > sentCount) queue.add(identity);
       const limit = startDeadline(clock, FLUSH_MILLISECONDS);
       limit.signal.addEventListener('abort', () => sending.abort(limit.signal.reason), { once: true });
@@ -206,11 +206,4 @@ function shorten(note: string): string {
   const ellipsis = '…';
   const { read } = new TextEncoder().encodeInto(note, new Uint8Array(LONGEST_NOTE_BYTES - Buffer.byteLength(ellipsis)));
   return note.slice(0, read) + ellipsis;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -57,6 +57,8 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
   const metrics = runtimeMetrics(settings.registry);
   const labels = { resource: resource.plural };
   const store = createStore(settings.parse, settings.indexes);
+  for (const result of ['success', 'error']) metrics.lists.inc({ ...labels, result }, 0);
+  metrics.parseFailures.inc(labels, 0);
   const listeners = new Set<(change: Change<T>) => void>();
   const scopes = namespaces.length === 0 ? [undefined] : [...new Set(namespaces)];
   const unlisted = new Set(scopes);
