@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { systemClock } from '@edge-migration/identity/clock.ts';
-import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseFaults } from './faults.ts';
 import { CLIENT_KEY, createFixture, type Fixture } from './testing/fixture.ts';
+import { holdLock } from './testing/lock.ts';
 
 let core: Fixture;
 beforeAll(async () => {
@@ -19,19 +19,6 @@ const identify = (fault: string, init = {}) =>
     headers: { 'X-Fixture-Fault': fault },
     ...init,
   });
-
-/** Holds the advisory lock until released, and can tell whether the API waits for it. */
-async function holdLock(key: number, databaseUrl = core.databaseUrl) {
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
-  await client.query('SELECT pg_advisory_lock($1)', [key]);
-  return {
-    isAwaited: async () =>
-      (await client.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted", [key]))
-        .rows.length > 0,
-    release: () => client.end(),
-  };
-}
 
 describe('A request that asks for a fault', () => {
   it('has committed nothing when its worker dies before the view', async () => {
@@ -50,7 +37,7 @@ describe('A request that asks for a fault', () => {
   });
 
   it('commits before it waits for a lock, and answers when the test lets go', async () => {
-    const lock = await holdLock(1);
+    const lock = await holdLock(core.databaseUrl, 1);
     const answer = identify('lock-after=1');
     await vi.waitUntil(lock.isAwaited);
     expect(await core.traits('ann')).toEqual({ a: 'int 1' });
@@ -59,7 +46,7 @@ describe('A request that asks for a fault', () => {
   });
 
   it('can wait before it commits, and goes on although its client has gone', async () => {
-    const lock = await holdLock(2);
+    const lock = await holdLock(core.databaseUrl, 2);
     const socket = connect(core.api.port, '127.0.0.1');
     socket.write(`GET /api/v1/identities/?identifier=bob HTTP/1.1\r\nHost: a\r\nX-Environment-Key: ${CLIENT_KEY}\r\n`);
     socket.write('X-Fixture-Fault: lock-before=2\r\n\r\n');
@@ -104,7 +91,7 @@ describe('A request that asks for a fault', () => {
 describe('A worker', () => {
   it('handles no more requests at a time than it has threads', async () => {
     await using single = await createFixture({ threads: 1 });
-    const lock = await holdLock(3, single.databaseUrl);
+    const lock = await holdLock(single.databaseUrl, 3);
     const get = (identifier: string, fault: string) =>
       single.send('GET', `identities/?identifier=${identifier}`, { headers: { 'X-Fixture-Fault': fault } });
     const first = get('first', 'lock-before=3');
@@ -114,6 +101,21 @@ describe('A worker', () => {
     await lock.release();
     await Promise.all([first, second]);
     expect(await single.identifiers()).toEqual(['first', 'second']);
+  });
+
+  it('answers what it has begun when it is drained, and takes nothing new', async () => {
+    await using stopping = await createFixture();
+    await using lock = await holdLock(stopping.databaseUrl, 4);
+    const held = stopping.send('GET', 'identities/?identifier=ann', {
+      headers: { 'X-Fixture-Fault': 'lock-before=4' },
+    });
+    await vi.waitUntil(lock.isAwaited);
+    const drained = stopping.api.drain();
+    await expect(stopping.send('GET', 'identities/?identifier=bob')).rejects.toThrow();
+    await lock.release();
+    expect((await held).status).toBe(200);
+    await drained;
+    expect(await stopping.identifiers()).toEqual(['ann']);
   });
 
   it('ignores requested faults unless it is told to accept them', async () => {

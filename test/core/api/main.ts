@@ -36,9 +36,10 @@ async function work(): Promise<void> {
     log,
     crash: () => process.kill(process.pid, 'SIGKILL'),
   });
-  // Ctrl-C reaches the whole process group; the parent says when to stop.
+  // A signal may reach the whole process group; the parent's says when to stop, and a second one changes nothing.
   process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => {});
   await once(process, 'SIGTERM');
-  await api.close();
+  await api.drain();
   process.disconnect?.();
 }

@@ -38,7 +38,10 @@ export interface Api extends AsyncDisposable {
   /** Without a slash at its end. */
   readonly url: string;
   readonly port: number;
+  /** Cuts every connection. */
   close(): Promise<void>;
+  /** Answers what it has begun, and then closes. */
+  drain(): Promise<void>;
 }
 
 /**
@@ -58,13 +61,21 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
 
-  async function close(): Promise<void> {
+  let closed: Promise<void> | undefined;
+  function close(): Promise<void> {
     server.close();
     server.closeAllConnections();
-    await worker.close();
+    closed ??= worker.close();
+    return closed;
   }
 
-  return { url: `http://${host}:${port}`, port, close, [Symbol.asyncDispose]: close };
+  async function drain(): Promise<void> {
+    server.close();
+    await worker.idle();
+    await close();
+  }
+
+  return { url: `http://${host}:${port}`, port, close, drain, [Symbol.asyncDispose]: close };
 }
 
 function createWorker(options: ApiOptions, resetConnections: () => void) {
@@ -129,6 +140,9 @@ function createWorker(options: ApiOptions, resetConnections: () => void) {
         })
         .finally(() => handling.delete(handled));
       handling.add(handled);
+    },
+    async idle(): Promise<void> {
+      await Promise.all(handling);
     },
     async close(): Promise<void> {
       stopping.abort();
