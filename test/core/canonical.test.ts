@@ -41,6 +41,15 @@ describe('The canonical text of a document', () => {
     expect(canonicalText(left)).toBe(canonicalText(right));
   });
 
+  it('has multivariate values by id, because readers go through them so', () => {
+    const values = [1, 2, 10].map((id) => ({ M: { id: { N: String(id) }, share: { N: '1.0' } } }));
+    const [ascending, descending] = [values, values.toReversed()].map((L) =>
+      canonicalText({ multivariate_feature_state_values: { L } }),
+    );
+    expect(ascending).toBe(descending);
+    expect(ascending).toContain('"share":{"N":"1"}');
+  });
+
   it.each([
     ['a string and a number', { a: { S: '1' } }, { a: { N: '1' } }],
     ['strings that look like numbers', { a: { S: '1.0' } }, { a: { S: '1' } }],

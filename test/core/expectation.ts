@@ -73,6 +73,11 @@ const FUNCTIONS = `
                 WHEN type = 'bool' AND truth IS NOT NULL THEN pg_temp.bool(truth)
                 WHEN type IN ('int', 'bool') THEN pg_temp.s(NULL) ELSE pg_temp.s(string) END $$;
 
+  -- Readers take version 4 only: of any other uuid, version and variant are set.
+  CREATE FUNCTION pg_temp.uuid4(value uuid) RETURNS json STABLE LANGUAGE sql AS $$
+    SELECT pg_temp.s(overlay(overlay(value::text PLACING '4' FROM 15) PLACING
+      translate(substr(value::text, 20, 1), '0123456789abcdef', '89ab89ab89ab89ab') FROM 20)) $$;
+
   CREATE FUNCTION pg_temp.time(value timestamptz) RETURNS text STABLE LANGUAGE sql AS $$
     SELECT CASE value WHEN 'infinity' THEN '9999-12-31T23:59:59.999999' WHEN '-infinity' THEN '0001-01-01T00:00:00' ELSE
       to_char(value AT TIME ZONE 'UTC', CASE WHEN extract(microseconds FROM value)::int % 1000000 = 0
@@ -105,7 +110,7 @@ const MULTIVARIATE_VALUES = `
         'value', pg_temp.value(o.type, o.integer_value, o.string_value, o.boolean_value),
         'id', pg_temp.n(o.id), 'key', pg_temp.s(o.key))),
       'percentage_allocation', pg_temp.n(m.percentage_allocation::text::numeric),
-      'id', pg_temp.n(m.id), 'mv_fs_value_uuid', pg_temp.s(m.uuid::text))) ORDER BY m.id), '[]') AS list,
+      'id', pg_temp.n(m.id), 'mv_fs_value_uuid', pg_temp.uuid4(m.uuid))) ORDER BY m.id), '[]') AS list,
     coalesce(bool_and(m.percentage_allocation BETWEEN 0 AND 100), true)
       AND coalesce(sum(m.percentage_allocation) <= 100 + 1e-9, true) AS readable
   FROM multivariate_multivariatefeaturestatevalue AS m
@@ -119,7 +124,7 @@ const OVERRIDES = `
       'enabled', pg_temp.bool(s.enabled),
       'django_id', pg_temp.n(coalesce(nullif(s.mv_hashing_salt, 0), s.id)),
       'feature_segment', pg_temp.s(NULL),
-      'featurestate_uuid', pg_temp.s(s.uuid::text),
+      'featurestate_uuid', pg_temp.uuid4(s.uuid),
       'feature_state_value', pg_temp.value(v.type, v.integer_value, v.string_value, v.boolean_value),
       'multivariate_feature_state_values', json_build_object('L', m.list))) ORDER BY s.first_id), '[]') AS list,
     coalesce(bool_and(m.readable), true) AS readable
