@@ -197,10 +197,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   async function onConnected(connection: NatsConnection): Promise<void> {
+    // Before the first connection nothing was acknowledged, so nothing can be lost.
+    doubted = counts.connects > 0;
     counts.connects += 1;
-    doubted = true;
     pace.succeeded();
-    await settleDoubt(connection);
+    if (doubted) await settleDoubt(connection);
+    else await inspectStream(connection);
     connected = true;
     log.info({ server: connection.getServer() }, 'Connected to NATS');
     pump();

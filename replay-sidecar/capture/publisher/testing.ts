@@ -95,6 +95,7 @@ export async function createRig(url: string, directory: string, options: RigOpti
   });
   const stop = new AbortController();
   await spool.open();
+  await spool.recover();
   const running = publisher.run(stop.signal).catch((error: unknown) => error);
   return {
     spool,

@@ -107,8 +107,10 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
       const beganTime = clock.now();
       const lines = encode(drafts, beganTime);
       const hasRoom = options.hasRoom();
-      if (!hasRoom) options.onGap('spoolFull', beganTime, environmentsOf(drafts), true);
       const parts = hasRoom ? spool(lines, beganTime) : [];
+      if (parts.length === 0 && lines.length > 0) {
+        options.onGap(hasRoom ? 'spoolFailing' : 'spoolFull', beganTime, environmentsOf(drafts), true);
+      }
       const intent: Intent = {
         finish(result) {
           if (!open.delete(intent)) return;

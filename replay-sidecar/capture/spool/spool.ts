@@ -61,8 +61,10 @@ export interface Spool {
   observeStream: Notes['observeStream'];
   /** The stream gives out sequence numbers that it had given out before: it lost what it had from `sequence` on. */
   observeLoss: Notes['observeLoss'];
-  /** Opens the directory and publishes what earlier processes left in it. Never rejects: {@link tick} tries again. */
+  /** Makes the directory usable. Never rejects: while it is not, a gap is open and {@link tick} tries again. */
   open(): Promise<void>;
+  /** Publishes what earlier processes left in the directory. Never rejects. */
+  recover(): Promise<void>;
   /** Housekeeping, to be called every second or so: removes settled segments, tries a failed disk again. */
   tick(): Promise<void>;
   /** Writes what is in memory to the disk and lets go of it. */
@@ -72,7 +74,8 @@ export interface Spool {
 const DEFAULTS = {
   segmentBytes: 4 * 1024 * 1024,
   segmentMillis: 30_000,
-  writeTimeoutMillis: 250,
+  // Below the time that the proxy gives an intent.
+  writeTimeoutMillis: 200,
   memoryCharacters: 4 * 1024 * 1024,
 };
 
@@ -84,7 +87,9 @@ export function createSpool(given: SpoolOptions): Spool {
   const { clock, directory, onError } = options;
   const openedTime = clock.now();
   let bootId = 'unknown';
-  let phase: 'closed' | 'opening' | 'open' | 'recovered' = 'closed';
+  let phase: 'closed' | 'opening' | 'open' | 'recovering' | 'recovered' = 'closed';
+  /** What earlier processes left in the directory. */
+  let left: { previous: DurableState | undefined; segments: Segment[] } = { previous: undefined, segments: [] };
 
   const notes = createNotes(clock, onError);
   const { gaps } = notes;
@@ -135,11 +140,10 @@ export function createSpool(given: SpoolOptions): Spool {
       const numbers = await listSegments(directory);
       bootId = given.bootId ?? (await readBootId());
       const previous = await notes.open(directory, bootId);
-      const existing = numbers.map((number) => recoveredSegment(number, clock.now()));
-      journal.start(existing);
+      left = { previous, segments: numbers.map((number) => recoveredSegment(number, clock.now())) };
+      journal.start(left.segments);
       gaps.close('spoolFailing', clock.now());
       phase = 'open';
-      await recover(existing, previous);
     } catch (error) {
       phase = 'closed';
       gaps.open('spoolFailing', openedTime);
@@ -147,15 +151,18 @@ export function createSpool(given: SpoolOptions): Spool {
     }
   }
 
-  async function recover(existing: readonly Segment[], previous: DurableState | undefined): Promise<void> {
-    const recovered = await recoverSegments(directory, existing, bootId, clock.now());
+  async function recover(): Promise<void> {
+    if (phase !== 'open') return;
+    phase = 'recovering';
+    const { previous, segments } = left;
+    const recovered = await recoverSegments(directory, segments, bootId, clock.now());
     for (const { from, until } of recovered.damaged) gaps.mark('spoolLost', from, until);
     if (options.sync !== 'commit' && (recovered.rebooted || isOtherBoot(previous, bootId))) {
       gaps.mark('spoolLost', unsyncedSince(options.sync, recovered, previous), openedTime);
     }
     intents.adopt(recovered.unfinished);
     phase = 'recovered';
-    if (existing.length > 0) outbox.rewind();
+    if (segments.length > 0) outbox.rewind();
   }
 
   async function removeSettled(): Promise<void> {
@@ -191,9 +198,11 @@ export function createSpool(given: SpoolOptions): Spool {
     observeStream: notes.observeStream,
     observeLoss: notes.observeLoss,
     open,
+    recover,
     async tick() {
       try {
         await open();
+        await recover();
         await journal.tick();
         if (phase === 'recovered') await removeSettled();
         if (hasRoom()) gaps.close('spoolFull', clock.now());

@@ -83,6 +83,7 @@ export async function openSpool(directory: string, given: Partial<SpoolOptions> 
     ...given,
   });
   await spool.open();
+  await spool.recover();
   return { spool, clock, errors, [Symbol.asyncDispose]: () => spool.close() };
 }
 

@@ -1,0 +1,72 @@
+import { logSettings } from '@edge-migration/identity/config/stores.ts';
+import { z } from 'zod';
+
+import { natsSettings } from '../nats.ts';
+
+const ADDRESS = /^(?:\[(?<ipv6>[0-9a-fA-F:.]+)\]|(?<host>[^:[\]]+)):(?<port>\d{1,5})$/;
+
+export interface Address {
+  host: string;
+  port: number;
+}
+
+/** `host:port`, an IPv6 host in brackets. */
+const address = z
+  .string()
+  .regex(ADDRESS, 'must be host:port')
+  .transform((text): Address => {
+    const { ipv6, host, port } = ADDRESS.exec(text)?.groups ?? {};
+    return { host: ipv6 ?? host ?? '', port: Number(port) };
+  })
+  .refine(({ port }) => port < 65536, 'must have a port below 65536');
+
+const seconds = (fallback: number) => z.coerce.number().positive().default(fallback);
+const bytes = (fallback: number) => z.coerce.number().int().positive().default(fallback);
+
+const MIB = 1024 * 1024;
+
+/** Settings of the capture sidecar; field `spoolMaxBytes` is variable `EDGE_MIGRATION_SPOOL_MAX_BYTES`. */
+export const captureConfiguration = z.object({
+  ...logSettings,
+  ...natsSettings,
+
+  /** Where clients reach the API through the sidecar. */
+  listenAddress: address.prefault('0.0.0.0:8000'),
+  /** Where the Core API itself listens. */
+  upstreamAddress: address.prefault('127.0.0.1:8001'),
+  /** `/livez`, `/readyz`, `/metrics`. */
+  healthAddress: address.prefault('0.0.0.0:9464'),
+  /** What becomes of `X-Forwarded-For`, `-Proto` and `-Host`: left alone, appended to, or replaced. */
+  forwardedHeaders: z.enum(['off', 'append', 'replace']).default('off'),
+  /** Request bodies of identity writes beyond this pass, but are a gap of their environment. */
+  maxBodyBytes: bytes(16 * MIB),
+  /** Repeated reads that may have created the same identity make one event in this time. */
+  readWindowSeconds: seconds(30),
+
+  spoolDirectory: z.string().default('/var/spool/edge-migration'),
+  /** Well below the size limit of the volume: a pod that exceeds that is evicted. */
+  spoolMaxBytes: bytes(512 * MIB),
+  /**
+   * When the spool is forced to the disk: never (`none`), every second, or on each write (`commit`). It matters only
+   * when the node goes down: what was not forced is then a reported gap.
+   */
+  spoolSync: z.enum(['none', 'interval', 'commit']).default('interval'),
+  /**
+   * How long events stay in the spool after NATS acknowledged them. Longer than NATS's `sync_interval` (two minutes by
+   * default): what it had not forced to its disk by then may be gone when its node goes down.
+   */
+  safetySeconds: seconds(150),
+
+  heartbeatSeconds: seconds(5),
+  /** Below the pod's `terminationGracePeriodSeconds`, of which the API needs a part first. */
+  shutdownSeconds: seconds(20),
+
+  podName: z.string().min(1).max(253),
+  /** Unique; part of a NATS subject. Any unique word outside Kubernetes. */
+  podUid: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, - and _ only'),
+  /** Left out for a Core API outside Kubernetes. */
+  podNamespace: z.string().default(''),
+  nodeName: z.string().default(''),
+});
+
+export type CaptureConfiguration = z.output<typeof captureConfiguration>;

@@ -1,0 +1,39 @@
+import process from 'node:process';
+
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { parseEnvironment, redact } from '@edge-migration/identity/config/environment.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+
+import manifest from '../package.json' with { type: 'json' };
+import { captureConfiguration } from './config.ts';
+import { createSidecar } from './sidecar.ts';
+
+const configuration = parseEnvironment(captureConfiguration, process.env);
+const log = createLogger('capture-sidecar', configuration.logLevel);
+log.info({ configuration: redact(captureConfiguration, configuration), release: manifest.version }, 'Starting');
+
+const sidecar = createSidecar({ configuration, release: manifest.version, clock: systemClock, log });
+
+// The API must not go down with us: whatever nobody caught concerns one request at most.
+process.on('uncaughtException', sidecar.survive);
+process.on('unhandledRejection', sidecar.survive);
+
+let stopping = false;
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'Stopping');
+    sidecar.stop().then(
+      () => process.exit(0),
+      (error: unknown) => exit(error),
+    );
+  });
+}
+
+function exit(error: unknown): void {
+  log.fatal({ err: error }, 'The sidecar cannot go on');
+  process.exit(1);
+}
+
+await sidecar.start().catch(exit);

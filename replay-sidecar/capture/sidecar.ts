@@ -1,0 +1,148 @@
+import type { AddressInfo } from 'node:net';
+
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+
+import { createCapture } from './capture.ts';
+import type { CaptureConfiguration } from './config.ts';
+import { createHeartbeat } from './coverage/heartbeat.ts';
+import { createHealthServer } from './health.ts';
+import { registerMetrics } from './metrics.ts';
+import { createProxy } from './proxy/proxy.ts';
+import { createPublisher } from './publisher/publisher.ts';
+import { createSpool } from './spool/spool.ts';
+
+export interface SidecarOptions {
+  configuration: CaptureConfiguration;
+  /** This software's version. */
+  release: string;
+  clock: Clock;
+  log: Logger;
+}
+
+export interface Sidecar {
+  /**
+   * Takes requests, whether or not NATS and the spool's disk are there.
+   *
+   * @throws when an address cannot be listened on
+   */
+  start(): Promise<{ proxy: AddressInfo; health: AddressInfo }>;
+  /** Lets requests end, sends what is left and says goodbye; takes `shutdownSeconds` at most. */
+  stop(): Promise<void>;
+  /** An error that nobody caught: requests go on, and a gap tells that one may have been missed. */
+  survive(error: unknown): void;
+}
+
+const TICK_MILLIS = 1000;
+/** A disk that hangs does not keep the API from being served. */
+const OPEN_MILLIS = 2000;
+const DRAIN_POLL_MILLIS = 20;
+
+/** The capture sidecar: proxy, route table, spool, publisher and heartbeat, wired together. */
+export function createSidecar({ configuration, release, clock, log }: SidecarOptions): Sidecar {
+  const instance = `${configuration.podName}/${configuration.podUid}`;
+  const registry = new Registry();
+  const faults: Record<string, number> = { spool: 0, process: 0 };
+  const stopping = new AbortController();
+  let ready = false;
+  let running: Promise<unknown> = Promise.resolve();
+
+  const spool = createSpool({
+    directory: configuration.spoolDirectory,
+    clock,
+    instance,
+    limitBytes: configuration.spoolMaxBytes,
+    safetyMillis: configuration.safetySeconds * 1000,
+    sync: configuration.spoolSync,
+    onReady: () => publisher.wake(),
+    onError(error) {
+      faults['spool']! += 1;
+      log.error({ err: error }, 'The spool has a problem');
+    },
+  });
+  const publisher = createPublisher({ settings: configuration, name: `edge-migration ${instance}`, spool, clock, log });
+  const heartbeat = createHeartbeat({
+    sidecar: {
+      instance,
+      podUid: configuration.podUid,
+      podName: configuration.podName,
+      namespace: configuration.podNamespace,
+      node: configuration.nodeName,
+      release,
+    },
+    publisher,
+    spool,
+    clock,
+    log,
+    intervalMillis: configuration.heartbeatSeconds * 1000,
+  });
+  const capture = createCapture({ spool, clock, log, readWindowMillis: configuration.readWindowSeconds * 1000 });
+  const proxy = createProxy({
+    upstream: configuration.upstreamAddress,
+    capture,
+    clock,
+    logger: log,
+    metrics: registry,
+    limits: { capturedBodyBytes: configuration.maxBodyBytes },
+    forwarded: configuration.forwardedHeaders,
+  });
+  const health = createHealthServer(registry, () => ready);
+  registerMetrics(registry, { spool, publisher, heartbeat, counts: capture.counts, faults, clock });
+  collectDefaultMetrics({ register: registry });
+
+  async function every(milliseconds: number, work: () => void | Promise<void>, signal: AbortSignal): Promise<never> {
+    for (;;) {
+      await clock.sleep(milliseconds, signal);
+      await work();
+    }
+  }
+
+  /** Of their own each, so that a disk that hangs holds up nothing else. They end when the signal is aborted. */
+  function runLoops(signal: AbortSignal): Promise<unknown> {
+    return Promise.allSettled([
+      spool.recover(),
+      publisher.run(signal),
+      heartbeat.run(signal),
+      every(TICK_MILLIS, spool.tick, signal),
+      every(TICK_MILLIS, capture.tick, signal),
+    ]);
+  }
+
+  /** Waits until everything is sent, or `until` (monotonic). */
+  async function drain(until: number): Promise<void> {
+    const isEmpty = () => spool.facts().depth === 0 && spool.facts().open === 0;
+    while (!isEmpty() && clock.monotonic() < until) await clock.sleep(DRAIN_POLL_MILLIS);
+  }
+
+  return {
+    async start() {
+      const healthAddress = await health.listen(configuration.healthAddress);
+      await Promise.race([spool.open(), clock.sleep(OPEN_MILLIS, stopping.signal)]);
+      running = runLoops(stopping.signal);
+      const proxyAddress = await proxy.listen(configuration.listenAddress);
+      ready = true;
+      log.info({ listen: proxyAddress, health: healthAddress }, 'The sidecar takes requests');
+      return { proxy: proxyAddress, health: healthAddress };
+    },
+    async stop() {
+      const deadline = clock.monotonic() + configuration.shutdownSeconds * 1000;
+      ready = false;
+      // Half of the time for requests under way, the rest for what they leave to be sent.
+      await proxy.stop(configuration.shutdownSeconds * 500);
+      capture.flush();
+      await drain(deadline);
+      const goodbye = await heartbeat.sayGoodbye();
+      log.info({ goodbye, ...spool.facts() }, goodbye ? 'All is sent' : 'Not all is sent; it stays in the spool');
+      stopping.abort();
+      await running;
+      await spool.close();
+      await health.close();
+    },
+    survive(error) {
+      faults['process']! += 1;
+      spool.gaps.mark('captureFailed', clock.now(), clock.now());
+      log.error({ err: error }, 'An error that nobody caught');
+    },
+  };
+}

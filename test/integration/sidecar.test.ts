@@ -1,0 +1,199 @@
+/** The capture sidecar as a process, between real clients, the Core API fixture on Postgres, and NATS. */
+import { writeFileSync } from 'node:fs';
+
+import { decideCoverage } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
+import type { CoverageGap } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import {
+  administrate,
+  eventsIn,
+  makeStreams,
+  namesOf,
+} from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
+import { STREAM } from '@edge-migration/replay-sidecar/stream.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { type Nats, startNats } from '../cluster/nats.ts';
+import { createFolder, removeFolder } from '../cluster/reaper.ts';
+import { waitFor } from '../cluster/wait.ts';
+import { createFixture, type Fixture } from '../core/api/testing/fixture.ts';
+import { lastReport, type SidecarProcess, startSidecar } from './sidecar/process.ts';
+import { createTraffic, type Traffic, type Write } from './sidecar/traffic.ts';
+
+let core: Fixture;
+let nats: Nats;
+
+beforeAll(async () => {
+  core = await createFixture({ threads: 8 });
+});
+afterAll(() => core?.[Symbol.asyncDispose]());
+beforeEach(async () => {
+  await core.reset();
+  nats = await startNats();
+  await makeStreams(nats.url);
+});
+afterEach(() => nats?.stop());
+
+const start = (settings: Record<string, string> = {}) =>
+  startSidecar({ natsUrl: nats.url, upstreamPort: core.api.port, settings });
+
+/** The sidecar's own word that the stream has everything. */
+async function allSent(sidecar: SidecarProcess): Promise<void> {
+  await waitFor(
+    async () =>
+      (await sidecar.metric('edge_migration_sidecar_connected')) === 1 &&
+      (await sidecar.metric('edge_migration_sidecar_spool_events')) === 0 &&
+      (await sidecar.metric('edge_migration_sidecar_open_requests')) === 0,
+    { for: 'the sidecar to have sent everything', timeoutMs: 60_000 },
+  );
+}
+
+function answered(traffic: Traffic): Write[] {
+  return traffic.writes.filter(({ status }) => status !== undefined);
+}
+
+/** Writes that are neither in the stream nor in a gap. */
+async function unaccounted(writes: readonly Write[], gaps: readonly CoverageGap[]): Promise<Write[]> {
+  const names = new Set(namesOf(await eventsIn(nats.url)));
+  return writes.filter(({ identifier, beganTime, endedTime }) => {
+    const inGap = gaps.some(
+      ({ from, until }) => Date.parse(from) <= endedTime && (until === null || beganTime <= Date.parse(until)),
+    );
+    return !names.has(identifier) && !inGap;
+  });
+}
+
+describe('the sidecar', () => {
+  it('turns a write into an event and proves that it covers its pod', async () => {
+    await using sidecar = await start();
+    using traffic = createTraffic(sidecar.port);
+    await traffic.write('ann');
+    await allSent(sidecar);
+    const [event] = await eventsIn(nats.url);
+    expect(event).toMatchObject({
+      target: { kind: 'identity', environment: { clientKey: 'client-key' }, identifier: 'ann' },
+      touched: { traits: ['plan'] },
+      outcome: 'known',
+      instance: 'api-1/uid-1',
+    });
+    await waitFor(async () => (await lastReport(nats.url))?.probe, { for: 'a report with a proof' });
+    const { reports } = await administrate(nats.url, readReports);
+    const pods = [{ uid: 'uid-1', name: 'api-1', ready: true }];
+    expect(decideCoverage({ pods, reports, now: Date.now(), freshMillis: 10_000 })).toMatchObject({ covered: true });
+  });
+
+  it('keeps no more than one test event in the stream', async () => {
+    await using sidecar = await start();
+    const first = await waitFor(async () => (await lastReport(nats.url))?.probe, { for: 'a first proof' });
+    await waitFor(async () => ((await lastReport(nats.url))?.probe?.sequence ?? 0) > first.sequence, {
+      for: 'another proof',
+    });
+    const { state } = await administrate(nats.url, (manager) => manager.streams.info(STREAM));
+    expect(state.messages).toBe(1);
+    expect(await sidecar.health('/livez')).toBe(200);
+  });
+
+  it('ends a request under way, sends everything and says goodbye on SIGTERM', async () => {
+    await using sidecar = await start();
+    using traffic = createTraffic(sidecar.port);
+    await traffic.burst('before', 20);
+    const underWay = traffic.write('last', { 'X-Fixture-Fault': 'delay-after=1000' });
+    await waitFor(async () => (await sidecar.metric('edge_migration_sidecar_open_requests')) === 1, {
+      for: 'the last request to be under way',
+    });
+    expect(await sidecar.stop()).toEqual({ code: 0, signal: null });
+    expect((await underWay).status).toBe(200);
+    expect(namesOf(await eventsIn(nats.url))).toContain('last');
+    expect(await lastReport(nats.url)).toMatchObject({ goodbye: true, spoolDepth: 0, gaps: [] });
+  });
+});
+
+describe('no API error and no write lost', () => {
+  it('while NATS is down under a burst of writes', async () => {
+    await using sidecar = await start();
+    using traffic = createTraffic(sidecar.port);
+    await traffic.burst('up', 100);
+    await nats.kill('SIGKILL');
+    await traffic.burst('down', 500);
+    expect(await sidecar.health('/readyz')).toBe(200);
+    await nats.restart();
+    await traffic.burst('back', 100);
+    await allSent(sidecar);
+    expect(traffic.writes.filter(({ status }) => status !== 200)).toEqual([]);
+    expect(await unaccounted(traffic.writes, [])).toEqual([]);
+    expect((await lastReport(nats.url))?.gaps).toEqual([]);
+  });
+
+  it('when the sidecar is killed in the middle of it: whatever Core committed has its event', async () => {
+    await using sidecar = await start();
+    using traffic = createTraffic(sidecar.port);
+    for (const round of [1, 2, 3]) {
+      const burst = traffic.burst(`round-${round}`, 200);
+      await waitFor(() => answered(traffic).length > round * 60, { for: 'the burst to be under way' });
+      await sidecar.restart();
+      await burst;
+    }
+    await traffic.burst('after', 20);
+    await allSent(sidecar);
+    expect(await unaccounted(answered(traffic), [])).toEqual([]);
+    const names = new Set(namesOf(await eventsIn(nats.url)));
+    const committed = (await core.identifiers()) as string[];
+    expect(committed.filter((identifier) => !names.has(identifier))).toEqual([]);
+    expect((await lastReport(nats.url))?.gaps).toEqual([]);
+  });
+
+  it('when the spool is full: what is missing lies in a reported gap', async () => {
+    // Room for some of the writes on disk; what memory holds beyond is lost with the process.
+    await using sidecar = await start({ SPOOL_MAX_BYTES: '60000' });
+    using traffic = createTraffic(sidecar.port);
+    await traffic.burst('up', 20);
+    await nats.kill('SIGKILL');
+    await traffic.burst('down', 300);
+    await sidecar.restart();
+    await nats.restart();
+    await allSent(sidecar);
+    const gaps = await waitFor(async () => (await lastReport(nats.url))?.gaps, { for: 'a report' });
+    expect(traffic.writes.filter(({ status }) => status !== 200)).toEqual([]);
+    expect(gaps).toMatchObject([{ reason: 'spoolFull', environments: [{ clientKey: 'client-key' }] }]);
+    expect(await unaccounted(traffic.writes, gaps)).toEqual([]);
+    const lost = await unaccounted(traffic.writes, []);
+    expect(lost.length).toBeGreaterThan(0);
+    expect(lost.every(({ identifier }) => identifier.startsWith('down'))).toBe(true);
+  });
+
+  it('when NATS comes back without its data', async () => {
+    await using sidecar = await start();
+    using traffic = createTraffic(sidecar.port);
+    await traffic.burst('before', 200);
+    await allSent(sidecar);
+    await administrate(nats.url, (manager) => manager.streams.delete(STREAM));
+    await nats.kill('SIGKILL');
+    await traffic.burst('while', 100);
+    await nats.restart();
+    await makeStreams(nats.url);
+    await traffic.burst('after', 50);
+    await waitFor(async () => (await unaccounted(traffic.writes, [])).length === 0, {
+      for: 'all writes to be in the new stream',
+      timeoutMs: 60_000,
+    });
+    expect(traffic.writes.filter(({ status }) => status !== 200)).toEqual([]);
+    expect((await lastReport(nats.url))?.gaps).toEqual([]);
+  });
+
+  it('when neither NATS nor the disk is there at the start', async () => {
+    const folder = createFolder('no-spool');
+    const notADirectory = `${folder}/file`;
+    writeFileSync(notADirectory, '');
+    await nats.kill('SIGKILL');
+    await using sidecar = await start({ SPOOL_DIRECTORY: notADirectory });
+    using traffic = createTraffic(sidecar.port);
+    await traffic.burst('early', 50);
+    expect(traffic.writes.filter(({ status }) => status !== 200)).toEqual([]);
+    await nats.restart();
+    await allSent(sidecar);
+    const gaps = await waitFor(async () => (await lastReport(nats.url))?.gaps, { for: 'a report' });
+    expect(gaps).toMatchObject([{ reason: 'spoolFailing', until: null }]);
+    expect(await unaccounted(traffic.writes, [])).toEqual([]);
+    await removeFolder(folder);
+  });
+});

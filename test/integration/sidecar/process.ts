@@ -1,0 +1,89 @@
+import { type CoverageReport, coverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import { administrate } from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
+import { COVERAGE_STREAM, coverageSubject } from '@edge-migration/replay-sidecar/stream.ts';
+
+import { freePort } from '../../cluster/ports.ts';
+import { probeHttp } from '../../cluster/probe.ts';
+import { type Exit, type ManagedProcess, startProcess, waitUntilReady } from '../../cluster/processes.ts';
+import { createFolder, removeFolder } from '../../cluster/reaper.ts';
+
+const MAIN = new URL('../../../replay-sidecar/capture/main.ts', import.meta.url).pathname;
+
+export interface SidecarProcess extends AsyncDisposable {
+  readonly port: number;
+  readonly spoolDirectory: string;
+  readonly process: ManagedProcess;
+  /** Kills it, and starts it again on the same spool and port. */
+  restart(): Promise<void>;
+  /** SIGTERM, and what came of it. */
+  stop(): Promise<Exit>;
+  /** Status of `/readyz` or `/livez`. */
+  health(path: string): Promise<number>;
+  /** Value of a metric without labels. */
+  metric(name: string): Promise<number>;
+}
+
+export interface SidecarSettings {
+  natsUrl: string;
+  upstreamPort: number;
+  /** More variables, without the prefix. */
+  settings?: Readonly<Record<string, string>>;
+}
+
+/** Starts the sidecar as its container would. */
+export async function startSidecar({ natsUrl, upstreamPort, settings = {} }: SidecarSettings): Promise<SidecarProcess> {
+  const folder = createFolder('sidecar');
+  const [port, healthPort] = [await freePort(), await freePort()];
+  const variables: Record<string, string> = {
+    LISTEN_ADDRESS: `127.0.0.1:${port}`,
+    UPSTREAM_ADDRESS: `127.0.0.1:${upstreamPort}`,
+    HEALTH_ADDRESS: `127.0.0.1:${healthPort}`,
+    NATS_SERVERS: natsUrl,
+    SPOOL_DIRECTORY: `${folder}/spool`,
+    HEARTBEAT_SECONDS: '0.3',
+    POD_NAME: 'api-1',
+    POD_UID: 'uid-1',
+    POD_NAMESPACE: 'flagsmith',
+    ...settings,
+  };
+  const env = Object.fromEntries(Object.entries(variables).map(([name, value]) => [`EDGE_MIGRATION_${name}`, value]));
+  const health = async (path: string) => (await probeHttp(`http://127.0.0.1:${healthPort}${path}`)).status;
+
+  async function start(): Promise<ManagedProcess> {
+    const started = await startProcess({ name: 'sidecar', command: process.execPath, args: [MAIN], env, folder });
+    await waitUntilReady(started, async () => (await health('/readyz')) === 200);
+    return started;
+  }
+
+  let current = await start();
+  return {
+    port,
+    spoolDirectory: variables['SPOOL_DIRECTORY']!,
+    get process() {
+      return current;
+    },
+    async restart() {
+      current.signal('SIGKILL');
+      await current.exited;
+      current = await start();
+    },
+    stop: () => current.stop(30_000),
+    health,
+    async metric(name) {
+      const { body } = await probeHttp(`http://127.0.0.1:${healthPort}/metrics`);
+      return Number(new RegExp(`^${name} (.*)$`, 'm').exec(body)?.[1]);
+    },
+    async [Symbol.asyncDispose]() {
+      await current.stop(0);
+      await removeFolder(folder);
+    },
+  };
+}
+
+/** The sidecar's last coverage report; undefined before the first. */
+export function lastReport(natsUrl: string): Promise<CoverageReport | undefined> {
+  return administrate(natsUrl, async (manager) => {
+    const message = await manager.streams.getMessage(COVERAGE_STREAM, { last_by_subj: coverageSubject('uid-1') });
+    return message === null ? undefined : coverageReport.parse(message.json());
+  });
+}

@@ -1,0 +1,77 @@
+import { Agent, request } from 'node:http';
+
+/** One write that was sent through the sidecar. */
+export interface Write {
+  readonly identifier: string;
+  readonly beganTime: number;
+  /** Undefined when no response came: then nobody was promised anything. */
+  status: number | undefined;
+  endedTime: number;
+}
+
+export interface Traffic extends Disposable {
+  readonly writes: readonly Write[];
+  /** Creates an identity; resolves in any case. */
+  write(identifier: string, headers?: Readonly<Record<string, string>>): Promise<Write>;
+  /** Creates `count` identities called `<prefix>-…`, several at a time. */
+  burst(prefix: string, count: number): Promise<Write[]>;
+}
+
+const AT_A_TIME = 16;
+
+/** A client of the Core API with kept connections, which knows what it sent and what came back. */
+export function createTraffic(port: number): Traffic {
+  const agent = new Agent({ keepAlive: true, maxSockets: AT_A_TIME });
+  const writes: Write[] = [];
+
+  function post(body: string, headers: Readonly<Record<string, string>>): Promise<number | undefined> {
+    return new Promise((resolve) => {
+      const sent = request(
+        {
+          port,
+          host: '127.0.0.1',
+          agent,
+          method: 'POST',
+          path: '/api/v1/identities/',
+          headers: {
+            'X-Environment-Key': 'client-key',
+            'Content-Type': 'application/json',
+            'Content-Length': Buffer.byteLength(body),
+            ...headers,
+          },
+        },
+        (response) => {
+          response.resume();
+          response.on('end', () => resolve(response.statusCode));
+          response.on('error', () => resolve(undefined));
+        },
+      );
+      sent.on('error', () => resolve(undefined));
+      sent.end(body);
+    });
+  }
+
+  async function write(identifier: string, headers: Readonly<Record<string, string>> = {}): Promise<Write> {
+    const traits = [{ trait_key: 'plan', trait_value: 'gold' }];
+    const one: Write = { identifier, beganTime: Date.now(), status: undefined, endedTime: Number.POSITIVE_INFINITY };
+    writes.push(one);
+    one.status = await post(JSON.stringify({ identifier, traits }), headers);
+    one.endedTime = Date.now();
+    return one;
+  }
+
+  return {
+    writes,
+    write,
+    async burst(prefix, count) {
+      const sent: Write[] = [];
+      let next = 0;
+      const client = async () => {
+        while (next < count) sent.push(await write(`${prefix}-${next++}`));
+      };
+      await Promise.all(Array.from({ length: AT_A_TIME }, client));
+      return sent;
+    },
+    [Symbol.dispose]: () => agent.destroy(),
+  };
+}
