@@ -1,0 +1,185 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { type SeededProject, seedProject } from '../core/seed.ts';
+import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
+import { compareStores } from './comparison.ts';
+import { type Installation, install } from './installation.ts';
+
+const MINUTES = 60_000;
+const IDENTITIES = 6_000;
+
+let installation: Installation;
+let proxy: DynamodbProxy;
+
+beforeAll(async () => {
+  installation = await install({
+    pageMaxAgeSeconds: 8,
+    // A leader that is killed is followed within seconds.
+    operatorEnvironment: {
+      EDGE_MIGRATION_LEASE_DURATION_SECONDS: '5',
+      EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: '4',
+      EDGE_MIGRATION_RETRY_PERIOD_SECONDS: '1',
+    },
+    async dynamodbEndpoint(real) {
+      proxy = await startDynamodbProxy(real);
+      return proxy.endpoint;
+    },
+  });
+});
+
+afterEach(() => proxy.inject(undefined));
+
+afterAll(async () => {
+  await installation?.stop();
+  await proxy?.stop();
+});
+
+/** A copy that takes a while: slowed down by its write units, in small pages. */
+async function startSlowCopy(): Promise<SeededProject> {
+  const seeded = await seedProject(installation.databaseUrl, { identities: IDENTITIES, neighbours: 20 });
+  await installation.apply(seeded.projectId, {
+    copy: { parallelism: 2, pageSize: 200, maxWriteUnitsPerSecond: 1200 },
+  });
+  const isCopying = async () => {
+    const { copy } = (await installation.migration(seeded.projectId))?.status ?? {};
+    return (copy?.identitiesRead ?? 0) > 400;
+  };
+  await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTES, intervalMs: 50 });
+  return seeded;
+}
+
+/** Waits for the end, compares every document, and returns the status. */
+async function expectComplete({ projectId }: SeededProject) {
+  const { status } = await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
+  const comparison = await compareStores(installation.databaseUrl, projectId, installation.tables);
+  // Documents of the projects before are in the same table.
+  expect({ ...comparison, foreign: [] }).toMatchObject({ missing: [], different: [], equal: IDENTITIES });
+  expect(status.copy).toMatchObject({ identitiesRead: IDENTITIES, rangesFailed: 0 });
+  const { identitiesCopied = 0, identitiesUnchanged = 0 } = status.copy ?? {};
+  expect(identitiesCopied + identitiesUnchanged).toBe(IDENTITIES);
+  return status;
+}
+
+async function findLeader(): Promise<string> {
+  const path = '-o=jsonpath={.spec.holderIdentity}';
+  const holder = await installation.cluster.kubectl([
+    'get',
+    'lease',
+    'edge-migration-operator',
+    '-n',
+    installation.namespace,
+    path,
+  ]);
+  return holder.split('_')[0] ?? '';
+}
+
+async function findCopyPods({ projectId }: SeededProject): Promise<string[]> {
+  const { kubectl } = installation.cluster;
+  const selector = `edge.flagsmith.com/project-id=${projectId}`;
+  const names = await kubectl([
+    'get',
+    'pods',
+    '-n',
+    installation.namespace,
+    '-l',
+    selector,
+    '--field-selector=status.phase=Running',
+    '-o=jsonpath={.items[*].metadata.name}',
+  ]);
+  return names.split(' ').filter((name) => name !== '');
+}
+
+describe('a copy in whose midst', { timeout: 6 * MINUTES }, () => {
+  test('a worker is killed is completed by another pod, from its last page on', async () => {
+    const seeded = await startSlowCopy();
+    const [pod = ''] = await findCopyPods(seeded);
+    installation.cluster.node.signal(installation.namespace, pod, 'worker', 'SIGKILL');
+    const failed = async () =>
+      (await installation.cluster.kubectl([
+        'get',
+        'pod',
+        pod,
+        '-n',
+        installation.namespace,
+        '-o=jsonpath={.status.phase}',
+      ])) === 'Failed';
+    await waitFor(failed, { for: 'the pod to be seen as failed' });
+    await expectComplete(seeded);
+  });
+
+  test('the leading operator is killed is taken over by the other replica', async () => {
+    const seeded = await startSlowCopy();
+    const leader = await findLeader();
+    installation.cluster.node.signal(installation.namespace, leader, 'operator', 'SIGKILL');
+    await expectComplete(seeded);
+    const { kubectl } = installation.cluster;
+    const jobs = await kubectl([
+      'get',
+      'jobs',
+      '-n',
+      installation.namespace,
+      '-l',
+      `edge.flagsmith.com/project-id=${seeded.projectId}`,
+      '-o',
+      'name',
+    ]);
+    expect(jobs.trim().split('\n')).toHaveLength(1);
+  });
+
+  test('the API server is killed goes on when it is back', async () => {
+    const seeded = await startSlowCopy();
+    await installation.cluster.apiserver.kill('SIGKILL');
+    await installation.cluster.apiserver.restart();
+    await expectComplete(seeded);
+  });
+
+  test('DynamoDB throttles and fails slows down, says so, and loses nothing', async () => {
+    const seeded = await startSlowCopy();
+    let call = 0;
+    proxy.inject(() => {
+      call += 1;
+      if (call % 5 === 0) return { kind: 'throttle' };
+      if (call % 7 === 0) return { kind: 'throttleStatements', indexes: [0, 3, 4] };
+      if (call % 11 === 0) return { kind: 'answer', status: 500, type: 'InternalServerError' };
+      if (call % 13 === 0) return { kind: 'loseAnswer' };
+      if (call % 17 === 0) return { kind: 'reset' };
+      return undefined;
+    });
+    const status = await expectComplete(seeded);
+    expect(status.copy?.throttledRequests).toBeGreaterThan(0);
+  });
+
+  test('the EdgeMigration is suspended stops, and goes on when it is resumed', async () => {
+    const seeded = await startSlowCopy();
+    await installation.apply(seeded.projectId, {
+      suspend: true,
+      copy: { parallelism: 2, pageSize: 200, maxWriteUnitsPerSecond: 1200 },
+    });
+    await installation.condition(seeded.projectId, 'Suspended', 'True');
+    const isStopped = async () => (await findCopyPods(seeded)).length === 0;
+    await waitFor(isStopped, { for: 'the pods to stop', timeoutMs: MINUTES });
+    await installation.apply(seeded.projectId, { suspend: false });
+    await expectComplete(seeded);
+  });
+
+  test('the EdgeMigration is deleted stops, and leaves the documents where they are', async () => {
+    const seeded = await startSlowCopy();
+    await installation.delete(seeded.projectId);
+    const { kubectl } = installation.cluster;
+    const left = () =>
+      kubectl([
+        'get',
+        'jobs,pods,configmaps,secrets',
+        '-n',
+        installation.namespace,
+        '-l',
+        `edge.flagsmith.com/project-id=${seeded.projectId}`,
+        '-o',
+        'name',
+      ]);
+    await waitFor(async () => (await left()).trim() === '', { for: 'everything of it to be gone', timeoutMs: MINUTES });
+    const { missing, equal } = await compareStores(installation.databaseUrl, seeded.projectId, installation.tables);
+    expect(equal).toBeGreaterThan(400);
+    expect(missing.length).toBeGreaterThan(0);
+  });
+});
