@@ -190,6 +190,7 @@ describe('a watch', () => {
     const next = watch.next();
     next.catch(() => {});
     await fake.clock.advance(89_000);
+    expect([fake.server.watching(), fake.clock.pending()]).toEqual([1, [1_000]]);
     fake.server.silenceWatches();
     await fake.clock.advance(1_000);
     await expect(next).rejects.toThrow('watch widgets: no answer within 90000 ms');

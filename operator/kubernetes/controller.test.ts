@@ -162,6 +162,21 @@ describe('after a reconcile', () => {
     expect(delays).toEqual([5, 10, 20, 5]);
   });
 
+  it('that asks to come back earlier failures are forgotten', async () => {
+    const outcomes = ['fail', 'fail', 'later', 'fail'];
+    start(async () => {
+      if (outcomes.shift() === 'fail') throw new Error('broken');
+      return { requeueAfterMilliseconds: 5_000 };
+    }).enqueue('a');
+    const delays: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      await until(() => fake.clock.pending().length === 1);
+      delays.push(fake.clock.pending()[0]!);
+      await fake.clock.advance(delays[i]!);
+    }
+    expect(delays).toEqual([5, 10, 5_000, 5]);
+  });
+
   it('that fails because the API server is busy it waits as long as that asks', async () => {
     start(async () => {
       throw responseError('list widgets', 429, undefined, 60_000);

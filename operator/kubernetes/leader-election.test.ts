@@ -215,6 +215,23 @@ describe('a leader', () => {
     expect(spec()?.['holderIdentity']).toBe(how === 'deleted' ? undefined : 'thief');
   });
 
+  it('counts from when it sent its last renewal, not from when the answer came', async () => {
+    const first = stand('first');
+    const leadership = await elected(first);
+    const answer = Promise.withResolvers<void>();
+    server.fail(writesOfLease, { after: answer.promise });
+    await first.clock.advance(2_000);
+    await first.clock.advance(1_500);
+    answer.resolve();
+    await until(() => first.clock.pending()[0] === 2_000);
+    server.fail(writesOfLease, { status: 500 }, Number.POSITIVE_INFINITY);
+    await first.clock.advance(8_499);
+    leadership.assert();
+    await first.clock.advance(1);
+    expect(() => leadership.assert()).toThrow(LeadershipLostError);
+    await until(() => first.ended);
+  });
+
   it('is not disturbed when somebody labels its lease', async () => {
     const first = stand('first');
     const leadership = await elected(first);

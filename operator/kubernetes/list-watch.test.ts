@@ -62,6 +62,26 @@ describe('a watch that ends', () => {
     expect(reflected.received('list')).toBe(expected);
   });
 
+  it('because its version is too old costs no wait the first time', async () => {
+    await reflected.startSynced();
+    await fake.clock.advance(2_000);
+    fake.server.store.compact();
+    fake.server.endWatches();
+    await until(() => reflected.received('list') === 2);
+    await until(() => fake.server.watching() === 1);
+    expect(fake.clock.monotonic()).toBe(2_000);
+  });
+
+  it('never, although the API server was asked to end it, gives way to the periodic list', async () => {
+    await reflected.startSynced();
+    for (let minute = 0; minute < 10; minute++) {
+      expect(reflected.received('list')).toBe(1);
+      await fake.clock.advance(60_000);
+      fake.server.bookmark();
+    }
+    await until(() => reflected.received('list') === 2);
+  });
+
   it('without a word is noticed, and what it missed is found', async () => {
     await reflected.startSynced();
     fake.server.silenceWatches();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ReceivedRequest } from './testing/fake-api-server.ts';
-import { REQUEST_LIMIT, useReflector } from './testing/reflected.ts';
+import { useReflector } from './testing/reflected.ts';
 import { widget, widgets } from './testing/resources.ts';
 import { until } from './testing/until.ts';
 
@@ -155,17 +155,17 @@ describe('a refresh', () => {
   });
 
   it('is not satisfied by a list that was under way when it was asked for', async () => {
-    fake.server.fail(lists, 'hang');
+    const answer = Promise.withResolvers<void>();
+    fake.server.fail(lists, { after: answer.promise });
     reflected.start();
     await until(() => reflected.received('list') === 1);
-    let refreshed = false;
-    void reflected.reflector.refresh(reflected.stop.signal).then(() => {
-      refreshed = true;
-    });
-    await fake.clock.advance(REQUEST_LIMIT);
-    await reflected.retry();
-    await until(() => refreshed);
-    expect(reflected.received('list')).toBe(2);
+    fake.server.store.create(widgets, widget('first', { size: 1 }));
+    const refreshing = reflected.reflector.refresh(reflected.stop.signal);
+    answer.resolve();
+    await reflected.reflector.synced;
+    await fake.clock.advance(1_000);
+    await refreshing;
+    expect([reflected.received('list'), reflected.cached()]).toEqual([2, ['first=1']]);
   });
 
   it('gives up when its caller does', async () => {

@@ -20,7 +20,7 @@ export interface ReceivedRequest {
 
 /**
  * What goes wrong: an answer; `hang`: no answer ever; `reset`: the connection breaks before anything is done;
- * `lost`: it is done, then the connection breaks before the answer.
+ * `lost`: it is done, then the connection breaks before the answer; `after`: it is done, the answer comes later.
  */
 export type Fault =
   | {
@@ -29,6 +29,7 @@ export type Fault =
       readonly headers?: Record<string, string>;
       readonly text?: string;
     }
+  | { readonly after: Promise<unknown> }
   | 'hang'
   | 'reset'
   | 'lost';
@@ -92,10 +93,11 @@ export async function startFakeApiServer(resources: readonly Resource[]) {
     const fault = planned?.fault;
     if (fault === 'hang') return void hanging.add(response);
     if (fault === 'reset') return void incoming.socket.destroy();
-    if (fault !== undefined && fault !== 'lost') return sendFault(response, fault);
+    if (typeof fault === 'object' && 'status' in fault) return sendFault(response, fault);
     if (request.verb === 'watch') return openWatch(request, response);
     const result = carryOut(request);
     if (fault === 'lost') return void incoming.socket.destroy();
+    if (fault !== undefined) await fault.after;
     send(response, 200, result);
   }
 
@@ -269,7 +271,10 @@ function sendStatus(response: ServerResponse, { status, reason, message, objectN
   send(response, status, { kind: 'Status', code: status, reason, message, details: { name: objectName } });
 }
 
-function sendFault(response: ServerResponse, { status, reason = '', headers, text }: Exclude<Fault, string>) {
+function sendFault(
+  response: ServerResponse,
+  { status, reason = '', headers, text }: Extract<Fault, { status: number }>,
+) {
   if (text !== undefined) response.writeHead(status, headers).end(text);
   else send(response, status, { kind: 'Status', code: status, reason, message: 'injected' }, headers);
 }
