@@ -23,7 +23,8 @@ const READ_BATCH = 100;
 export function createPageWriter(stores: Stores): HandlePage {
   const { edge, release, clock } = stores;
   const settleConflicts = createConflictSettler(stores);
-  let readFirst = false;
+  // A copy that is run again must not write at all, so the first documents are looked up whatever comes.
+  let readFirst = true;
 
   async function writePage(page: Page, { onConflict }: { onConflict: 'KeepEdge' | 'CoreWins' }, signal: AbortSignal) {
     const known = createResults(page);

@@ -1,0 +1,318 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Checkpoint } from '../checkpoint.ts';
+import { type Checkpoints, createMemoryCheckpoints } from './checkpoints.ts';
+import { createPagePlanner } from './page-planner.ts';
+import { countInserts, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
+
+let project: TestProject;
+
+beforeEach(async () => {
+  project = await createTestProject({ identities: 300, unmigratable: 0.02 });
+});
+
+afterEach(() => project[Symbol.asyncDispose]());
+
+const countsOf = ({ positions }: Checkpoint) => positions[0]!.totals.counts;
+
+/** Checkpoints of a worker that dies right after, or right before, its `saves`-th page was saved. */
+function dieAfter(saves: number, inner: Checkpoints, when: 'afterSave' | 'beforeSave'): Checkpoints {
+  let left = saves;
+  return {
+    load: (signal) => inner.load(signal),
+    async save(saved, signal) {
+      if (--left > 0 || when === 'afterSave') await inner.save(saved, signal);
+      if (left <= 0) throw new Error('killed');
+    },
+  };
+}
+
+describe('a copy', () => {
+  test('puts every identity of the project into Edge as Flagsmith writes it, and nothing else', async () => {
+    const checkpoint = await project.copy();
+    expect(checkpoint.finished).toBe(true);
+    expect(await project.compare()).toEqual(EQUAL);
+    const { read, inserted, skipped, unchanged } = countsOf(checkpoint);
+    expect({ read, inserted, skipped, unchanged }).toEqual({ read: 300, inserted: 294, skipped: 6, unchanged: 0 });
+  });
+
+  test('writes a row for local evaluation for every override', async () => {
+    await project.copy();
+    const overrides = (await project.tables.scan()).flatMap((item) =>
+      (item['identity_features']?.L ?? []).map(
+        (element) => `identity_override:${element.M?.['feature']?.M?.['id']?.N}:${item['identity_uuid']?.S}`,
+      ),
+    );
+    const rows = await project.tables.scan(project.tables.settings.environmentsV2Table);
+    expect(overrides.length).toBeGreaterThan(0);
+    expect(rows.map((row) => row['document_key']?.S).sort()).toEqual(overrides.sort());
+  });
+
+  test('reports every identity that Edge cannot hold by id and reason, without identifiers or values', async () => {
+    const checkpoints = createMemoryCheckpoints();
+    const checkpoint = await project.copy({ checkpoints });
+    const lines = checkpoints
+      .current()!
+      .skipped.trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines).toHaveLength(6);
+    for (const line of lines) {
+      expect(Object.keys(line).sort()).toEqual(['detail', 'environmentId', 'identityId', 'reason']);
+      const [identity] = await project.sql('SELECT identifier FROM environments_identity WHERE id = $1', [
+        line.identityId,
+      ]);
+      if (identity?.['identifier'] !== '') expect(JSON.stringify(line)).not.toContain(identity?.['identifier']);
+    }
+    const byReason = checkpoint.positions[0]!.totals.skippedByReason;
+    expect(Object.values(byReason).reduce((sum, count) => sum + count, 0)).toBe(6);
+  });
+
+  test('writes nothing the second time', async () => {
+    await project.copy();
+    const before = project.proxy.writes();
+    const checkpoint = await project.copy();
+    expect(countsOf(checkpoint)).toMatchObject({ inserted: 0, unchanged: 294, differing: 0 });
+    expect(project.proxy.writes() - before).toBe(0);
+    expect(await project.compare()).toEqual(EQUAL);
+  });
+
+  test('reads first where most documents exist, after a few inserts that failed', async () => {
+    const [present, ...others] = project.wholeProject.segments;
+    await project.copy({ range: { rangeId: 0, segments: [present!] } });
+    // The first segment is absent, so that the copy inserts without reading when it comes to the second.
+    const range = { rangeId: 0, segments: [...others, present!] };
+    const checkpoint = await project.copy({ range });
+    const { inserted, unchanged } = countsOf(checkpoint);
+    expect(inserted).toBeGreaterThan(0);
+    expect(unchanged).toBeGreaterThan(100);
+    const failed = [...countInserts(project.proxy).values()].filter((times) => times > 1).length;
+    expect(failed).toBeGreaterThan(0);
+    // All of one page may be under way before the first answer.
+    expect(failed).toBeLessThanOrEqual(project.settings.pageSize);
+    expect(await project.compare()).toEqual(EQUAL);
+  });
+
+  test('inserts without reading again where documents are absent', async () => {
+    const [present] = project.wholeProject.segments;
+    await project.copy({ range: { rangeId: 0, segments: [present!] } });
+    const reads = () => project.proxy.calls.filter(({ operation }) => operation === 'BatchGetItem').length;
+    const before = reads();
+    await project.copy({ settings: () => ({ ...project.settings, pageSize: 25 }) });
+    expect(await project.compare()).toEqual(EQUAL);
+    const pages = Math.ceil(300 / 25);
+    expect(reads() - before).toBeGreaterThan(0);
+    expect(reads() - before).toBeLessThan(pages);
+  });
+
+  test('looks what it would do without writing when it only plans', async () => {
+    await project.copy({ range: { rangeId: 0, segments: [project.wholeProject.segments[0]!] } });
+    const before = project.proxy.writes();
+    const planned = countsOf(
+      await project.copy({ handlePage: createPagePlanner(project.stores, project.stores.tables) }),
+    );
+    expect(project.proxy.writes()).toBe(before);
+    const copied = countsOf(await project.copy());
+    expect(planned).toMatchObject({ read: 300, inserted: copied.inserted, unchanged: copied.unchanged, skipped: 6 });
+    expect(planned.writeUnits).toBeGreaterThanOrEqual(3 * planned.inserted);
+    expect(planned.documentBytes).toBe(copied.documentBytes);
+  });
+});
+
+describe('a worker that dies', () => {
+  test.each(['afterSave', 'beforeSave'] as const)(
+    'at any page (%s) repeats at most that page and counts nothing twice',
+    async (when) => {
+      const checkpoints = createMemoryCheckpoints();
+      let deaths = 0;
+      for (;;) {
+        try {
+          await project.copy({ checkpoints: dieAfter(when === 'afterSave' ? 2 : 3, checkpoints, when) });
+          break;
+        } catch (error) {
+          expect(error).toMatchObject({ message: 'killed' });
+          if (++deaths > 60) throw error;
+          if (checkpoints.current()?.checkpoint.finished) break;
+        }
+      }
+      expect(deaths).toBeGreaterThan(3);
+      expect(await project.compare()).toEqual(EQUAL);
+      const { read, inserted, unchanged, skipped } = countsOf(checkpoints.current()!.checkpoint);
+      expect({ read, written: inserted + unchanged, skipped }).toEqual({ read: 300, written: 294, skipped: 6 });
+      expect(checkpoints.current()!.skipped.trim().split('\n')).toHaveLength(6);
+      // Every death repeats no more than the page that was not saved.
+      const repeated = [...countInserts(project.proxy).values()].reduce((sum, times) => sum + times - 1, 0);
+      expect(repeated).toBeLessThanOrEqual(when === 'afterSave' ? 0 : deaths * project.settings.pageSize);
+    },
+  );
+
+  test('goes on where it was even if the last identity was deleted in between', async () => {
+    const checkpoints = createMemoryCheckpoints();
+    await expect(project.copy({ checkpoints: dieAfter(4, checkpoints, 'afterSave') })).rejects.toThrow('killed');
+    const last = checkpoints.current()!.checkpoint.positions[0]!.identity!.id;
+    for (const table of ['environments_trait', 'features_featurestate']) {
+      await project.sql(`DELETE FROM ${table} WHERE identity_id = $1`, [last]);
+    }
+    await project.sql('DELETE FROM environments_identity WHERE id = $1', [last]);
+    const { positions, finished } = await project.copy({ checkpoints });
+    expect(finished).toBe(true);
+    expect(positions[0]!.totals.counts.read).toBe(299);
+    // The deleted one's document is the business of replay.
+    const { extra, ...rest } = await project.compare();
+    expect(rest).toEqual({ missing: [], different: [] });
+    expect(extra).toHaveLength(1);
+  });
+});
+
+describe('a copy in trouble', () => {
+  test('completes although DynamoDB throttles, fails, resets connections and loses answers', async () => {
+    let call = 0;
+    project.proxy.inject(({ operation }) => {
+      if (operation !== 'BatchExecuteStatement') return undefined;
+      switch (call++ % 7) {
+        case 0:
+          return { kind: 'throttleStatements', indexes: [0, 2, 9] };
+        case 1:
+          return { kind: 'answer', status: 500, type: 'InternalServerError' };
+        case 2:
+          return { kind: 'reset' };
+        case 3:
+          return { kind: 'loseAnswer' };
+        case 4:
+          return { kind: 'throttle' };
+        default:
+          return undefined;
+      }
+    });
+    const checkpoint = await project.copy();
+    expect(await project.compare()).toEqual(EQUAL);
+    const { inserted, unchanged, throttled } = countsOf(checkpoint);
+    expect(inserted + unchanged).toBe(294);
+    expect(throttled).toBeGreaterThan(0);
+  });
+
+  test('reads a page again that became too old before it was written, and writes nothing old', async () => {
+    // The first page's requests are stuck; what Core says meanwhile is what Edge must get.
+    let stuck = 0;
+    const started = Promise.withResolvers<void>();
+    project.proxy.inject(({ operation }) => {
+      if (operation !== 'BatchExecuteStatement' || stuck++ > 0) return undefined;
+      started.resolve();
+      return { kind: 'hang' };
+    });
+    const copying = project.copy({ pageMaxAgeMilliseconds: 400 });
+    await started.promise;
+    await project.sql(
+      `UPDATE environments_trait t SET string_value = 'changed meanwhile' FROM environments_identity i
+       JOIN environments_environment e ON e.id = i.environment_id
+       WHERE i.id = t.identity_id AND e.project_id = $1 AND t.value_type = 'unicode' AND t.trait_key = 'plan'`,
+      [project.seeded.projectId],
+    );
+    await copying;
+    expect(stuck).toBeGreaterThan(1);
+    expect(await project.compare()).toEqual(EQUAL);
+  });
+
+  test('gives up with the reason once nothing has got through for as long as it has patience', async () => {
+    project.proxy.inject(({ operation }) => (operation === 'BatchExecuteStatement' ? { kind: 'throttle' } : undefined));
+    const failing = project.copy({ pageMaxAgeMilliseconds: 300, patienceMilliseconds: 500 });
+    await expect(failing).rejects.toMatchObject({ name: 'EdgeThrottled' });
+  });
+
+  test('ends at once when it is asked to', async () => {
+    const controller = new AbortController();
+    project.proxy.inject(({ operation }) => {
+      if (operation !== 'BatchExecuteStatement') return undefined;
+      controller.abort(new Error('SIGTERM'));
+      return { kind: 'hang' };
+    });
+    await expect(project.copy({}, controller.signal)).rejects.toThrow('SIGTERM');
+  });
+
+  test('keeps to its write rate, also to one that is lowered while it runs', async () => {
+    project.stores.edge.budget.setMaximum(1500);
+    const started = performance.now();
+    const checkpoint = await project.copy({
+      onProgress: () => project.stores.edge.budget.setMaximum(500),
+    });
+    const seconds = (performance.now() - started) / 1000;
+    const { writeUnits } = countsOf(checkpoint);
+    expect(writeUnits).toBeGreaterThan(800);
+    // The first page may be at the old rate, and half a second of either may have been saved up.
+    expect(writeUnits).toBeLessThanOrEqual(500 * (seconds + 0.5) + 1500 * 0.5 + 300);
+  });
+});
+
+describe('a document that Edge has already', () => {
+  const change = async (environmentKey: string, changes: Record<string, unknown>, count: number) => {
+    const items = (await project.tables.scan()).filter((item) => item['environment_api_key']?.S === environmentKey);
+    for (const item of items.slice(0, count)) {
+      await project.stores.edge.identities.putIfUnchanged({ ...item, ...(changes as typeof item) }, item);
+    }
+    return items.slice(0, count).map((item) => item['composite_key']!.S!);
+  };
+  const elsewhere = { identity_traits: { L: [{ M: { trait_key: { S: 'edge' }, trait_value: { S: 'only' } } }] } };
+  const environmentKey = () => project.stores.project.environments[0]!.apiKey;
+
+  test('stays as it is by default, and is counted and listed', async () => {
+    await project.copy();
+    const keys = await change(environmentKey(), elsewhere, 3);
+    const checkpoints = createMemoryCheckpoints();
+    const counts = countsOf(await project.copy({ checkpoints }));
+    expect(counts).toMatchObject({ kept: 3, differing: 3, unchanged: 291, merged: 0, replaced: 0 });
+    const lines = checkpoints
+      .current()!
+      .differing.trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toMatchObject({ outcome: 'kept', extraTraits: 1 });
+    for (const item of await project.tables.scan()) {
+      if (keys.includes(item['composite_key']!.S!)) expect(item['identity_traits']).toEqual(elsewhere.identity_traits);
+    }
+  });
+
+  test('gets every trait of Core, and keeps its own, when Core wins', async () => {
+    await project.copy();
+    const keys = await change(environmentKey(), elsewhere, 3);
+    const settings = { ...project.settings, onConflict: 'CoreWins' as const };
+    expect(countsOf(await project.copy({ settings: () => settings }))).toMatchObject({
+      merged: 3,
+      differing: 3,
+      kept: 0,
+    });
+    for (const item of await project.tables.scan()) {
+      if (!keys.includes(item['composite_key']!.S!)) continue;
+      const traits = (item['identity_traits']?.L ?? []).map((trait) => trait.M?.['trait_key']?.S);
+      expect(traits).toContain('edge');
+      expect(traits.length).toBeGreaterThan(1);
+    }
+  });
+
+  test('gets the traits that it lacks when it was created on Edge', async () => {
+    await project.copy();
+    await change(environmentKey(), { ...elsewhere, django_id: { NULL: true } }, 2);
+    expect(countsOf(await project.copy())).toMatchObject({ merged: 2, edgeBorn: 2, differing: 2 });
+  });
+
+  test('is replaced when it is of an identity that Core has deleted and created again', async () => {
+    await project.copy();
+    await change(environmentKey(), { ...elsewhere, django_id: { N: '999999' } }, 2);
+    expect(countsOf(await project.copy())).toMatchObject({ replaced: 2 });
+    expect(await project.compare()).toEqual(EQUAL);
+  });
+
+  test('gets its rows for local evaluation when the worker was killed before it wrote them', async () => {
+    await project.copy();
+    const table = project.tables.settings.environmentsV2Table;
+    const rows = await project.tables.scan(table);
+    for (const row of rows.slice(0, 5)) {
+      await project.stores.edge.overrideRows!.delete({
+        environment_id: row['environment_id']!.S!,
+        document_key: row['document_key']!.S!,
+      });
+    }
+    await project.copy();
+    const keys = (items: typeof rows) => items.map((row) => row['document_key']!.S!).sort();
+    expect(keys(await project.tables.scan(table))).toEqual(keys(rows));
+  });
+});

@@ -1,0 +1,62 @@
+import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
+import { CoreError, CoreRefused, CoreUnreachable } from '@edge-migration/identity/core/errors.ts';
+import { EdgeRefused, EdgeThrottled, EdgeUnreachable, TableMissing } from '@edge-migration/identity/edge/table.ts';
+import { describe, expect, test } from 'vitest';
+import { InvalidError, UnreachableError } from '../../kubernetes/errors.ts';
+import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
+import { exitCode, withPatience } from './failure.ts';
+
+const api = { status: 0, reason: 'Test', kind: 'retryable' } as const;
+
+test.each([
+  [64, new ConfigurationError('wrong variable')],
+  [64, new CoreRefused('wrong password')],
+  [64, new TableMissing('no table')],
+  [64, new EdgeRefused('no permission')],
+  [75, new CoreUnreachable('database down')],
+  [75, new EdgeUnreachable('no answer')],
+  [75, new EdgeThrottled('too fast')],
+  [75, new UnreachableError('API server down', api)],
+  [65, new CoreError('page cannot be read')],
+  [65, new InvalidError('object refused', { ...api, kind: 'terminal' })],
+  [65, new TypeError('a bug')],
+])('exit code %d for: %s', (code, error) => {
+  expect(exitCode(error)).toBe(code);
+});
+
+describe('patience', () => {
+  const signal = new AbortController().signal;
+
+  test('repeats what may pass until it succeeds', async () => {
+    const clock = createFakeClock();
+    let attempts = 0;
+    const working = withPatience({ clock, milliseconds: 60_000, signal }, async () => {
+      if (++attempts < 4) throw new CoreUnreachable('down');
+      return 'up';
+    });
+    await clock.advance(10_000);
+    expect(await working).toBe('up');
+  });
+
+  test('ends after the configured time with the last failure', async () => {
+    const clock = createFakeClock();
+    const failing = withPatience({ clock, milliseconds: 60_000, signal }, async () => {
+      throw new CoreUnreachable('down');
+    });
+    const outcome = expect(failing).rejects.toThrow('down');
+    await clock.advance(80_000);
+    await outcome;
+    expect(clock.pending()).toEqual([]);
+  });
+
+  test('does not repeat what will not pass', async () => {
+    let attempts = 0;
+    const clock = createFakeClock();
+    const failing = withPatience({ clock, milliseconds: 60_000, signal }, async () => {
+      attempts++;
+      throw new CoreRefused('wrong password');
+    });
+    await expect(failing).rejects.toThrow('wrong password');
+    expect(attempts).toBe(1);
+  });
+});

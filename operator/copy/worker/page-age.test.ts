@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
+import { startPageAge } from './page-age.ts';
+
+test('a page may be written for as long as configured, from before it was read', async () => {
+  const clock = createFakeClock();
+  const age = startPageAge(clock, 30_000);
+  await clock.advance(29_000);
+  expect(age.left()).toBe(1000);
+  await clock.advance(1001);
+  expect(age.left()).toBeLessThan(0);
+});
+
+test('a wall clock that is set back makes no page younger', async () => {
+  const clock = createFakeClock();
+  const age = startPageAge(clock, 30_000);
+  await clock.advance(31_000);
+  clock.skew(-3_600_000);
+  expect(age.left()).toBeLessThan(0);
+});
+
+test('time in which the monotonic clock stood still counts', () => {
+  const clock = createFakeClock();
+  const age = startPageAge(clock, 30_000);
+  clock.skew(60_000);
+  expect(age.left()).toBeLessThan(0);
+});

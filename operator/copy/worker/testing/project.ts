@@ -1,0 +1,136 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { createDatabase, dynamodb } from '@edge-migration/test/cluster/shared.ts';
+import { canonicalText } from '@edge-migration/test/core/canonical.ts';
+import { expectedDocuments } from '@edge-migration/test/core/expectation.ts';
+import { type SeededProject, type SeedOptions, seedProject } from '@edge-migration/test/core/seed.ts';
+import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
+import { type DynamodbProxy, startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
+import pg from 'pg';
+import { vi } from 'vitest';
+import type { LiveSettings } from '../../../edge-migration/facts.ts';
+import type { Checkpoint } from '../../checkpoint.ts';
+import type { Range } from '../../ranges.ts';
+import { createMemoryCheckpoints } from '../checkpoints.ts';
+import { type CopyOptions, copyRange } from '../copy-range.ts';
+import { createPageWriter } from '../page-writer.ts';
+import { type OpenStores, openStores } from '../stores.ts';
+
+/** A seeded project in a database of its own, empty tables behind a fault proxy, and how to copy the one to the others. */
+export interface TestProject extends AsyncDisposable {
+  readonly seeded: SeededProject;
+  readonly databaseUrl: string;
+  readonly tables: TestTables;
+  readonly proxy: DynamodbProxy;
+  readonly stores: OpenStores;
+  readonly wholeProject: Range;
+  readonly settings: LiveSettings;
+  copy(options?: Partial<CopyOptions>, signal?: AbortSignal): Promise<Checkpoint>;
+  /** Runs SQL on Core. */
+  sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+  /**
+   * Compares Edge with an independent statement of what Flagsmith would have written. Lists at most five keys of each
+   * kind, because whoever looks at a failed test needs no more.
+   */
+  compare(): Promise<{ missing: string[]; extra: string[]; different: string[] }>;
+}
+
+const silent = createLogger('test', 'silent');
+
+export async function createTestProject(
+  options: SeedOptions & { clock?: CopyOptions['clock'] } = {},
+): Promise<TestProject> {
+  vi.stubEnv('AWS_ACCESS_KEY_ID', 'local');
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'local');
+  const { clock = systemClock, ...seed } = options;
+  const access = await dynamodb();
+  const database = await createDatabase();
+  const seeded = await seedProject(database.url, { identities: 300, ...seed });
+  const tables = await createTables(access);
+  const proxy = await startDynamodbProxy(access.endpoint);
+  const signal = new AbortController().signal;
+  const stores = await openStores(
+    {
+      ...tables.settings,
+      dynamodbEndpoint: proxy.endpoint,
+      databaseUrl: database.url,
+      projectId: seeded.projectId,
+      maxWriteUnitsPerSecond: 1_000_000,
+    },
+    { clock, milliseconds: 20_000, signal },
+  );
+  const core = new pg.Client({ connectionString: database.url });
+  await core.connect();
+  const settings: LiveSettings = { pageSize: 50, maxWriteUnitsPerSecond: 1_000_000, onConflict: 'KeepEdge' };
+  const wholeProject: Range = {
+    rangeId: 0,
+    segments: stores.project.environments.map(({ id }) => ({ environmentId: id, after: null, until: null })),
+  };
+
+  return {
+    seeded,
+    databaseUrl: database.url,
+    tables,
+    proxy,
+    stores,
+    settings,
+    wholeProject,
+    copy: (given, abort = signal) =>
+      copyRange(
+        {
+          stores,
+          project: stores.project,
+          range: wholeProject,
+          checkpoints: createMemoryCheckpoints(),
+          handlePage: createPageWriter(stores),
+          settings: () => settings,
+          pageMaxAgeMilliseconds: 30_000,
+          patienceMilliseconds: 20_000,
+          instance: 'test',
+          clock,
+          logger: silent,
+          ...given,
+        },
+        abort,
+      ),
+    sql: async (text, values) => (await core.query(text, values)).rows,
+    async compare() {
+      const items = await tables.scan();
+      const actual = new Map(items.map((item) => [item['composite_key']?.S ?? '', canonicalText(item)]));
+      const missing: string[] = [];
+      const different: string[] = [];
+      for await (const { key, storable, document } of expectedDocuments(database.url, seeded.projectId)) {
+        if (!storable) continue;
+        if (!actual.has(key)) missing.push(key);
+        else if (actual.get(key) !== canonicalText(document)) different.push(key);
+        actual.delete(key);
+      }
+      const extra = [...actual.keys()];
+      return { missing: missing.slice(0, 5), extra: extra.slice(0, 5), different: different.slice(0, 5) };
+    },
+    async [Symbol.asyncDispose]() {
+      await core.end();
+      await stores[Symbol.asyncDispose]();
+      await proxy.stop();
+      await tables.drop();
+      await database.drop();
+      vi.unstubAllEnvs();
+    },
+  };
+}
+
+/** What {@link TestProject.compare} says when all is well. */
+export const EQUAL = { missing: [], extra: [], different: [] };
+
+/** How often each document's insert was sent. */
+export function countInserts({ calls }: DynamodbProxy): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { operation, body } of calls) {
+    if (operation !== 'BatchExecuteStatement') continue;
+    for (const { Parameters } of body.Statements as { Parameters: { S?: string }[] }[]) {
+      const key = Parameters[0]?.S ?? '';
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
