@@ -24,6 +24,8 @@ export interface GapLedger {
 interface Gap {
   reason: GapReason;
   from: number;
+  /** The latest moment known to be missed: a clock that was set back must not end the gap before it. */
+  latest: number;
   /** Infinity while it lasts. */
   until: number;
   /** By their JSON; null for all. */
@@ -57,21 +59,23 @@ export function createGapLedger(onChange: (urgent: boolean) => void): GapLedger 
 
   return {
     open(reason, from, environments) {
-      add({ reason, from, until: Infinity, environments: byJson(environments) });
+      add({ reason, from, latest: from, until: Infinity, environments: byJson(environments) });
     },
     close(reason, until) {
       const open = gaps.find((gap) => gap.reason === reason && gap.until === Infinity);
       if (open === undefined) return;
-      open.until = Math.max(open.from, until);
+      open.until = Math.max(open.latest, until);
       onChange(true);
     },
     mark(reason, from, until, environments) {
-      add({ reason, from, until: Math.max(from, until), environments: byJson(environments) });
+      const end = Math.max(from, until);
+      add({ reason, from, latest: end, until: end, environments: byJson(environments) });
     },
     restore(restored, now) {
       for (const gap of restored) {
-        const until = gap.until === null ? now : Date.parse(gap.until);
-        add({ reason: gap.reason, from: Date.parse(gap.from), until, environments: byJson(gap.environments) });
+        const from = Date.parse(gap.from);
+        const until = Math.max(from, gap.until === null ? now : Date.parse(gap.until));
+        add({ reason: gap.reason, from, latest: until, until, environments: byJson(gap.environments) });
       }
     },
     list: () => gaps.map(toReport),
@@ -89,6 +93,7 @@ function joinOldest(gaps: Gap[]): void {
 
 function join(into: Gap, other: Gap): void {
   into.from = Math.min(into.from, other.from);
+  into.latest = Math.max(into.latest, other.latest);
   into.until = Math.max(into.until, other.until);
   if (into.environments === null || other.environments === null) into.environments = null;
   else {

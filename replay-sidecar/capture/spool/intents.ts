@@ -81,8 +81,9 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
     return parts;
   }
 
+  /** What has an intent on disk may always join it there: requests under way are few. Others need room. */
   function publish(record: EventsRecord): void {
-    const place = journal.append(record);
+    const place = record.intent !== 0 || options.hasRoom() ? journal.append(record) : undefined;
     if (place !== undefined) {
       place.segment.firstTime = Math.min(place.segment.firstTime, record.beganTime);
       place.segment.events += countLines(record.lines);

@@ -241,6 +241,19 @@ describe('a disk', () => {
     expect((await drain(spool)).map(identifierOf)).toContain('bob');
   });
 
+  it('that is full is not written to any more, and memory takes only so much', async () => {
+    await using opened = await openSpool(folder.path, { limitBytes: 1000 });
+    const { spool } = opened;
+    while (spool.facts().bytes < 1000) (await spool.begin([draft('early')])).finish({ outcome: 'known' });
+    const { bytes } = spool.facts();
+    for (let i = 0; i < 100; i++) (await spool.begin([draft(`late-${i}`)])).finish({ outcome: 'known' });
+    expect(spool.facts().bytes).toBe(bytes);
+    const names = (await drain(spool)).map(identifierOf);
+    expect(names).toContain('late-0');
+    expect(names).not.toContain('late-99');
+    expect(spool.gaps.list()).toMatchObject([{ reason: 'spoolFull', until: null }]);
+  });
+
   it('that has room again ends the gap', async () => {
     await using opened = await openSpool(folder.path, { limitBytes: 1000 });
     const { spool, clock } = opened;

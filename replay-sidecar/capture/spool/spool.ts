@@ -110,7 +110,7 @@ export function createSpool(given: SpoolOptions): Spool {
       clock,
       capacity: options.memoryCharacters,
       onReady: options.onReady,
-      onDrop: (beganTime) => gaps.mark('spoolFailing', beganTime, clock.now()),
+      onDrop: (beganTime) => gaps.mark(hasRoom() ? 'spoolFailing' : 'spoolFull', beganTime, clock.now()),
       onDamage(segment, error) {
         gaps.mark('spoolLost', Math.min(segment.firstTime, clock.now()), segment.sealedTime ?? clock.now());
         onError(error);

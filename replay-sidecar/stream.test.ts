@@ -1,0 +1,68 @@
+import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+
+import { COVERAGE_STREAM, ensureStreams, isProbe, probeSubject, STREAM, StreamMismatchError } from './stream.ts';
+
+const SETTINGS = { streamReplicas: 1, streamMaxBytes: 1024 ** 2, streamDuplicateWindowSeconds: 60 };
+
+let nats: Nats;
+let connection: NatsConnection;
+beforeAll(async () => {
+  nats = await startNats();
+  connection = await connect({ servers: nats.url });
+});
+afterAll(async () => {
+  await connection?.close();
+  await nats?.stop();
+});
+afterEach(async () => {
+  const manager = await jetstreamManager(connection);
+  for await (const name of manager.streams.names()) await manager.streams.delete(name);
+});
+
+describe('the streams', () => {
+  it('are made as the design says', async () => {
+    const manager = await jetstreamManager(connection);
+    await ensureStreams(manager, SETTINGS);
+    expect((await manager.streams.info(STREAM)).config).toMatchObject({
+      subjects: ['identity.writes.>'],
+      retention: 'workqueue',
+      storage: 'file',
+      discard: 'new',
+      max_bytes: 1024 ** 2,
+      duplicate_window: 60e9,
+    });
+    expect((await manager.streams.info(COVERAGE_STREAM)).config).toMatchObject({
+      subjects: ['coverage.>'],
+      max_msgs_per_subject: 1,
+    });
+  });
+
+  it('are made once and follow the settings, with what is in them', async () => {
+    const manager = await jetstreamManager(connection);
+    await ensureStreams(manager, SETTINGS);
+    const { created } = await manager.streams.info(STREAM);
+    connection.publish('identity.writes.event', 'one');
+    await ensureStreams(manager, { ...SETTINGS, streamMaxBytes: 2 * 1024 ** 2 });
+    const info = await manager.streams.info(STREAM);
+    expect(info).toMatchObject({ created, config: { max_bytes: 2 * 1024 ** 2 }, state: { messages: 1 } });
+  });
+
+  it('of another kind under their names are refused, not replaced', async () => {
+    const manager = await jetstreamManager(connection);
+    await manager.streams.add({
+      name: STREAM,
+      subjects: ['identity.writes.>'],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.Memory,
+    });
+    await expect(ensureStreams(manager, SETTINGS)).rejects.toThrow(StreamMismatchError);
+  });
+
+  it('take test events under a subject that is told from an event', () => {
+    expect(isProbe(probeSubject('uid-1'))).toBe(true);
+    expect(isProbe('identity.writes.event')).toBe(false);
+  });
+});
