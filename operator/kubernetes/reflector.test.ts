@@ -160,10 +160,15 @@ describe('a refresh', () => {
     reflected.start();
     await until(() => reflected.received('list') === 1);
     fake.server.store.create(widgets, widget('first', { size: 1 }));
-    const refreshing = reflected.reflector.refresh(reflected.stop.signal);
+    let refreshed = false;
+    const refreshing = reflected.reflector.refresh(reflected.stop.signal).then(() => {
+      refreshed = true;
+    });
     answer.resolve();
     await reflected.reflector.synced;
-    await fake.clock.advance(1_000);
+    await fake.clock.advance(999);
+    expect(refreshed).toBe(false);
+    await fake.clock.advance(1);
     await refreshing;
     expect([reflected.received('list'), reflected.cached()]).toEqual([2, ['first=1']]);
   });
