@@ -48,7 +48,11 @@ beforeEach(async () => {
   if (left !== undefined) await stores.edge.identities.deleteIfUnchanged(left);
 });
 
-const deleteFromCore = () => execute(database.url, 'DELETE FROM environments_trait; DELETE FROM environments_identity');
+const deleteFromCore = () =>
+  execute(
+    database.url,
+    'DELETE FROM features_featurestate; DELETE FROM environments_trait; DELETE FROM environments_identity',
+  );
 
 /** Core's row of `ada`, with the trait `plan`. */
 async function putInCore(id: number, plan = 'gold') {
@@ -139,6 +143,72 @@ describe('converging one identity', () => {
     const before = await putInEdge({ django_id: { N: '7' } });
     expect(await run()).toMatchObject({ outcome: 'unstorable', skipped: { identityId: 7 } });
     expect(await fromEdge()).toEqual(before);
+  });
+});
+
+describe('with the table of overrides for local evaluation', () => {
+  const FLAG = { id: 31, uuid: '3f1c1a52-6a0e-4f0e-9a3c-7a1d2b3c4d5e', identity_id: 7, feature_id: 5 };
+  const ALL: Touched = { traits: 'all', overrides: 'all' };
+  const rows = () => tables.scan(tables.settings.environmentsV2Table);
+
+  beforeAll(() => insertRows(database.url, { features_feature: [{ id: 5, name: 'banner' }] }));
+
+  test('a row comes with its override, changes with it, and goes with it', async () => {
+    await putInCore(7);
+    await insertRows(database.url, { features_featurestate: [{ ...FLAG, enabled: true }] });
+    expect(await run(ALL)).toEqual({ outcome: 'inserted' });
+    const document = await fromEdge();
+    const document_key = { S: `identity_override:5:${document?.['identity_uuid']?.S}` };
+    expect(await rows()).toMatchObject([
+      {
+        document_key,
+        environment_id: { S: '1' },
+        identifier: { S: 'ada' },
+        feature_state: { M: { enabled: { BOOL: true } } },
+      },
+    ]);
+    await execute(database.url, 'UPDATE features_featurestate SET enabled = false');
+    await run(ALL);
+    expect(await rows()).toMatchObject([{ document_key, feature_state: { M: { enabled: { BOOL: false } } } }]);
+    await execute(database.url, 'DELETE FROM features_featurestate');
+    expect(await run(ALL)).toEqual({ outcome: 'updated' });
+    expect(await rows()).toEqual([]);
+  });
+
+  test('a row that an aborted attempt has left out is added, and nothing is written after that', async () => {
+    await putInCore(7);
+    await insertRows(database.url, { features_featurestate: [FLAG] });
+    await run(ALL);
+    const [row] = await rows();
+    await stores.edge.overrideRows?.delete({ environment_id: '1', document_key: row?.['document_key']?.S ?? '' });
+    await run(ALL);
+    expect(await rows()).toMatchObject([{ document_key: row?.['document_key'] }]);
+    const [before] = await rows();
+    expect(await run(ALL)).toEqual({ outcome: 'unchanged' });
+    expect(await rows()).toEqual([before]);
+  });
+
+  test('rows go with the identity', async () => {
+    await putInCore(7);
+    await insertRows(database.url, { features_featurestate: [FLAG] });
+    await run(ALL);
+    await deleteFromCore();
+    expect(await run(ALL)).toEqual({ outcome: 'deleted' });
+    expect(await rows()).toEqual([]);
+  });
+
+  test('more overrides than a transaction takes are all there, and all go', async () => {
+    await putInCore(7);
+    const features = Array.from({ length: 150 }, (_, index) => 1000 + index);
+    await insertRows(database.url, {
+      features_feature: features.map((id) => ({ id, name: `feature-${id}` })),
+      features_featurestate: features.map((feature_id) => ({ id: feature_id, identity_id: 7, feature_id })),
+    });
+    expect(await run(ALL)).toEqual({ outcome: 'inserted' });
+    expect(await rows()).toHaveLength(150);
+    await deleteFromCore();
+    expect(await run(ALL)).toEqual({ outcome: 'deleted' });
+    expect(await rows()).toEqual([]);
   });
 });
 

@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import { carryOut, giveUp, isEdgeBorn, remove, type Step, update } from './convergence-step.ts';
 import type { Core } from './core/database.ts';
 import type { CoreEnvironment, CoreIdentity } from './core/identity.ts';
 import { readIdentity } from './core/pages.ts';
@@ -16,11 +17,10 @@ import {
   type Difference,
   findAllOfCore,
   findMissingTraits,
-  mergeTouched,
   NOTHING,
   type Touched,
 } from './edge/merge.ts';
-import type { CallOptions, EdgeTables, WriteResult } from './edge/table.ts';
+import type { EdgeTables } from './edge/table.ts';
 
 /** The two stores that are made to agree. */
 export interface Stores {
@@ -84,13 +84,10 @@ export async function converge(
   touched: Touched,
   signal: AbortSignal,
 ): Promise<Convergence> {
-  return settle(stores, subject, signal, undefined, (edge, core) => {
-    if (core === undefined) {
-      if (edge === undefined) return { outcome: 'absent' };
-      return isEdgeBorn(edge) ? { outcome: 'keptEdgeBorn' } : { outcome: 'deleted', delete: edge };
-    }
-    return update(edge, core, touched);
-  });
+  const syncRows = touched.overrides === 'all' || touched.overrides.size > 0;
+  return settle(stores, subject, { signal, syncRows }, undefined, (edge, core) =>
+    core === undefined ? remove(edge) : update(edge, core, touched),
+  );
 }
 
 export interface ConflictOutcome {
@@ -120,9 +117,9 @@ export async function resolveConflict(
 ): Promise<ConflictOutcome> {
   let difference: Difference | undefined;
   let edgeBorn = false;
-  const { outcome, skipped } = await settle(stores, subject, signal, existing, (edge, core) => {
+  const { outcome, skipped } = await settle(stores, subject, { signal, syncRows: true }, existing, (edge, core) => {
     // Deleted meanwhile: the event of that deletion is handled by whoever replays.
-    if (core === undefined) return { outcome: 'absent' };
+    if (core === undefined) return { outcome: 'absent', after: edge };
     edgeBorn = edge !== undefined && isEdgeBorn(edge);
     difference ??= edge && compareDocuments(edge, core);
     return update(edge, core, chooseTouched(onConflict, edge, core));
@@ -158,12 +155,6 @@ function nameConflict(outcome: Outcome, difference: Difference | undefined): Con
   }
 }
 
-/** One write, or none, and what it amounts to. */
-type Step =
-  | { outcome: Outcome; delete?: Item }
-  | { outcome: 'inserted' | 'replaced'; put: Item; over: Item | undefined }
-  | { outcome: 'updated'; set: Item; of: Item };
-
 /** Both as DynamoDB documents; undefined: that store does not have the identity. */
 type Choose = (edge: Item | undefined, core: Item | undefined) => Step;
 
@@ -171,25 +162,22 @@ type Choose = (edge: Item | undefined, core: Item | undefined) => Step;
 async function settle(
   stores: Stores,
   { environment, identifier }: Subject,
-  signal: AbortSignal,
+  options: { signal: AbortSignal; syncRows: boolean },
   existing: Item | undefined,
   choose: Choose,
 ): Promise<Convergence> {
-  const { core, release, edge } = stores;
+  const { core, release, edge, clock } = stores;
+  const { signal } = options;
   const key = compositeKey(environment.apiKey, identifier);
   const read = async () =>
     encode(await readIdentity(core, release, { environmentId: environment.id, identifier }, signal));
   const encode = (identity: CoreIdentity | undefined) => identity && encodeIdentity(identity, environment, release);
-  let found: Item | undefined = existing;
-  // Edge's answer to a refused write tells what it is now, but a document that went away must be looked for anew.
-  let isFresh = existing !== undefined;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    if (attempt > 1) await pause(stores.clock, attempt, signal);
-    if (!isFresh) found = await edge.identities.get(key, { signal });
-    isFresh = false;
+    if (attempt > 1) await pause(clock, attempt, signal);
+    const found = attempt === 0 && existing !== undefined ? existing : await edge.identities.get(key, { signal });
     const encoded = await read();
     const step = encoded?.kind === 'skipped' ? giveUp(found, encoded) : choose(found, encoded?.item);
-    const result = await write(edge, key, step, { signal });
+    const result = await carryOut(edge, found, step, { environmentId: environment.id, clock, ...options });
     const isDone = result === 'none' || (result === 'written' && isSame(encoded, await read()));
     if (isDone) return { outcome: step.outcome, ...(encoded?.kind === 'skipped' ? { skipped: encoded } : {}) };
   }
@@ -201,52 +189,6 @@ async function settle(
 function isSame(before: Encoded | undefined, after: Encoded | undefined): boolean {
   if (before?.kind !== 'document' || after?.kind !== 'document') return before === after;
   return sameValue({ M: before.item }, { M: after.item });
-}
-
-async function write(
-  { identities }: EdgeTables,
-  key: string,
-  step: Step,
-  options: CallOptions,
-): Promise<WriteResult | 'none'> {
-  if ('put' in step) return identities.putIfUnchanged(step.put, step.over, options);
-  if ('set' in step) {
-    // The identity that the document stands for, and the whole of each list that is set, must be as they were read.
-    const expected = Object.fromEntries(['django_id', ...Object.keys(step.set)].map((name) => [name, step.of[name]]));
-    return identities.updateIfUnchanged(key, { set: step.set }, expected, options);
-  }
-  return step.delete === undefined ? 'none' : identities.deleteIfUnchanged(step.delete, options);
-}
-
-function update(edge: Item | undefined, core: Item, touched: Touched): Step {
-  if (edge === undefined) return { outcome: 'inserted', put: core, over: undefined };
-  if (isOther(edge, core['django_id']?.N)) return replace(edge, core);
-  const set = mergeTouched(edge, core, touched);
-  return Object.keys(set).length === 0 ? { outcome: 'unchanged' } : { outcome: 'updated', set, of: edge };
-}
-
-/** Core's document in place of that of an identity that Core has deleted; links by `identity_uuid` stay valid. */
-function replace(edge: Item, core: Item): Step {
-  const uuid = edge['identity_uuid'];
-  return { outcome: 'replaced', put: uuid?.S ? { ...core, identity_uuid: uuid } : core, over: edge };
-}
-
-/** Core's rows cannot be stored. What Edge has stays, unless it is of an identity that Core has deleted. */
-function giveUp(edge: Item | undefined, { identityId }: SkippedIdentity): Step {
-  return edge !== undefined && isOther(edge, String(identityId))
-    ? { outcome: 'unstorable', delete: edge }
-    : { outcome: 'unstorable' };
-}
-
-/** Created on Edge: Core had no identity of that key then. */
-function isEdgeBorn(edge: Item): boolean {
-  return edge['django_id']?.N === undefined;
-}
-
-/** The document is of an identity that Core had before, under the same identifier. */
-function isOther(edge: Item, djangoId: string | undefined): boolean {
-  const found = edge['django_id'];
-  return found?.N !== undefined && !sameValue(found, { N: djangoId ?? '' });
 }
 
 function pause(clock: Clock, attempt: number, signal: AbortSignal): Promise<void> {

@@ -63,3 +63,45 @@ function isoformat(milliseconds: number): string {
     .toISOString()
     .replace(/\.(\d{3})Z$/, (_, ms) => `${ms === '000' ? '' : `.${ms}000`}+00:00`);
 }
+
+export interface RowDifference {
+  /** Rows of overrides that are new or changed. */
+  readonly put: readonly Item[];
+  /** Keys of rows whose overrides are gone. */
+  readonly remove: readonly Item[];
+  /** Rows that should be there already, as far as the document tells. */
+  readonly kept: readonly Item[];
+}
+
+/**
+ * What becomes of a document's override rows when the document changes; undefined: it does not exist.
+ * Rows of overrides that stay as they are are not written again, because others keep them up to date too.
+ */
+export function diffOverrideRows(
+  environmentId: number,
+  before: Readonly<Item> | undefined,
+  after: Readonly<Item> | undefined,
+  writtenAt: number,
+): RowDifference {
+  const rowsOf = (document: Readonly<Item> | undefined) =>
+    new Map(
+      (document === undefined ? [] : overrideRows(environmentId, document, writtenAt)).map((row) => [
+        row['document_key']?.S,
+        row,
+      ]),
+    );
+  const old = rowsOf(before);
+  const wanted = rowsOf(after);
+  const put: Item[] = [];
+  const kept: Item[] = [];
+  for (const [key, row] of wanted) {
+    const previous = old.get(key);
+    (previous !== undefined && sameOverrideRow(previous, row) ? kept : put).push(row);
+  }
+  const remove = [...old].filter(([key]) => !wanted.has(key)).map(([, row]) => rowKey(row));
+  return { put, remove, kept };
+}
+
+function rowKey({ environment_id, document_key }: Item): Item {
+  return { environment_id: environment_id!, document_key: document_key! };
+}

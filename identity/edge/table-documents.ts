@@ -1,6 +1,7 @@
 import {
   BatchGetItemCommand,
   ConditionalCheckFailedException,
+  type ConsumedCapacity,
   DeleteItemCommand,
   GetItemCommand,
   PutItemCommand,
@@ -8,9 +9,9 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { Item } from './document.ts';
 import { itemBytes } from './document-size.ts';
-import type { CallOptions, Connection } from './table-connection.ts';
+import type { CallOptions, Connection, Send } from './table-connection.ts';
 import type { CostAccount } from './table-cost.ts';
-import { createCondition, createNames, createValues } from './table-expressions.ts';
+import { type DocumentWrite, describeWrite, type Expected, writtenItem } from './table-writes.ts';
 
 /** The write was done, or nothing was done because the document is no longer as it was read: this is what it is now. */
 export type WriteResult = 'written' | { readonly changed: Item | undefined };
@@ -65,38 +66,11 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
    *
    * @throws WriteRejected when DynamoDB can never store it
    */
-  function putIfUnchanged(item: Item, expected: Item | undefined, options: CallOptions = {}): Promise<WriteResult> {
-    const names = createNames();
-    const values = createValues();
-    // An attribute that appeared meanwhile must not be erased by this put.
-    const unseen = expected === undefined ? [keyName] : [...Object.keys(item), ...OPTIONAL_ATTRIBUTES];
-    const condition = createCondition(names, values, { ...absent(unseen), ...expected });
-    const command = new PutItemCommand({
-      TableName: table,
-      Item: item,
-      ConditionExpression: condition,
-      ...names.attributes(),
-      ...values.attributes(),
-      ...REPORTING,
-    });
-    return write(item, (client, handling) => client.send(command, handling), options);
-  }
+  const putIfUnchanged = (item: Item, expected: Item | undefined, options: CallOptions = {}) =>
+    write({ kind: 'put', item, expected }, options);
 
   /** Deletes the document if it is as `expected`. */
-  function deleteIfUnchanged(expected: Item, options: CallOptions = {}): Promise<WriteResult> {
-    const names = createNames();
-    const values = createValues();
-    const condition = createCondition(names, values, { ...absent(OPTIONAL_ATTRIBUTES), ...expected });
-    const command = new DeleteItemCommand({
-      TableName: table,
-      Key: { [keyName]: expected[keyName]! },
-      ConditionExpression: condition,
-      ...names.attributes(),
-      ...values.attributes(),
-      ...REPORTING,
-    });
-    return write(expected, (client, handling) => client.send(command, handling), options);
-  }
+  const deleteIfUnchanged = (expected: Item, options: CallOptions = {}) => write({ kind: 'delete', expected }, options);
 
   /**
    * Changes single attributes of a document that exists, and leaves all others as they are.
@@ -106,41 +80,17 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
    * @param expected attributes that must be as they were read; `undefined` for one that must not exist
    * @throws WriteRejected when DynamoDB can never store it
    */
-  function updateIfUnchanged(
+  const updateIfUnchanged = (
     value: string,
-    change: { readonly set?: Item; readonly remove?: readonly string[] },
-    expected: Readonly<Record<string, Item[string] | undefined>>,
+    { set = {}, remove }: { readonly set?: Item; readonly remove?: readonly string[] },
+    expected: Expected,
     options: CallOptions = {},
-  ): Promise<WriteResult> {
-    const names = createNames();
-    const values = createValues();
-    const set = Object.entries(change.set ?? {}).map(([name, to]) => `${names.add(name)} = ${values.add(to)}`);
-    const remove = (change.remove ?? []).map((name) => names.add(name));
-    // Without the key in the condition an update would create a document.
-    const condition = createCondition(names, values, { ...key(value), ...expected });
-    const clauses = [];
-    if (set.length > 0) clauses.push(`SET ${set.join(', ')}`);
-    if (remove.length > 0) clauses.push(`REMOVE ${remove.join(', ')}`);
-    const command = new UpdateItemCommand({
-      TableName: table,
-      Key: key(value),
-      UpdateExpression: clauses.join(' '),
-      ConditionExpression: condition,
-      ...names.attributes(),
-      ...values.attributes(),
-      ...REPORTING,
-    });
-    return write({ ...known(expected), ...change.set }, (client, handling) => client.send(command, handling), options);
-  }
+  ) => write({ kind: 'update', key: value, set, remove, expected }, options);
 
-  async function write(
-    item: Item,
-    send: Parameters<typeof connection.call<{ ConsumedCapacity?: object | undefined }>>[1],
-    options: CallOptions,
-  ): Promise<WriteResult> {
-    const taken = await account.take([itemBytes(item)], options.signal);
+  async function write(document: SingleWrite, options: CallOptions): Promise<WriteResult> {
+    const taken = await account.take([itemBytes(writtenItem(document))], options.signal);
     try {
-      const { ConsumedCapacity } = await connection.call(table, send, options);
+      const { ConsumedCapacity } = await connection.call(table, send(document), options);
       account.settle(taken, ConsumedCapacity === undefined ? undefined : [ConsumedCapacity], []);
       return 'written';
     } catch (error) {
@@ -150,24 +100,28 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
     }
   }
 
+  function send(document: SingleWrite): Send<{ ConsumedCapacity?: ConsumedCapacity | undefined }> {
+    const described = describeWrite(table, keyName, document);
+    return (client, handling) => {
+      switch (described.kind) {
+        case 'put':
+          return client.send(new PutItemCommand({ ...described.input, ...REPORTING }), handling);
+        case 'update':
+          return client.send(new UpdateItemCommand({ ...described.input, ...REPORTING }), handling);
+        case 'delete':
+          return client.send(new DeleteItemCommand({ ...described.input, ...REPORTING }), handling);
+        case 'check':
+          throw new TypeError('a check alone writes nothing');
+      }
+    };
+  }
+
   return { get, getMany, putIfUnchanged, deleteIfUnchanged, updateIfUnchanged };
 }
 
-/** Attributes that others may add to an identity document at any time. */
-const OPTIONAL_ATTRIBUTES = ['dashboard_alias', 'system_traits'];
+type SingleWrite = Extract<DocumentWrite, { kind: 'put' | 'update' | 'delete' }>;
 
 const REPORTING = {
   ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
   ReturnConsumedCapacity: 'TOTAL',
 } as const;
-
-/** What is known of the document, for its size. */
-function known(expected: Readonly<Record<string, Item[string] | undefined>>): Item {
-  return Object.fromEntries(
-    Object.entries(expected).filter((entry): entry is [string, Item[string]] => entry[1] !== undefined),
-  );
-}
-
-function absent(names: readonly string[]): Record<string, undefined> {
-  return Object.fromEntries(names.map((name) => [name, undefined]));
-}

@@ -4,6 +4,7 @@ import { createDocuments } from './table-documents.ts';
 import { createInserter } from './table-insert.ts';
 import { createOverrideRows } from './table-override-rows.ts';
 import { describeTable, IDENTITIES_KEY, OVERRIDE_ROWS_KEY, type TableFacts } from './table-schema.ts';
+import { createTransaction } from './table-transaction.ts';
 
 export type { Item } from './document.ts';
 export type { WriteBudget } from './rate.ts';
@@ -61,6 +62,12 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
 
     /** The override rows of `environments_v2`; undefined when that table is not configured. */
     overrideRows: environmentsV2Table === undefined ? undefined : createOverrideRows(connection, environmentsV2Table),
+
+    /** Writes a document and its override rows, both or neither; undefined when that table is not configured. */
+    commit:
+      environmentsV2Table === undefined
+        ? undefined
+        : createTransaction(connection, account, identitiesTable, environmentsV2Table),
 
     /**
      * Looks whether the configured tables are there and are the right ones.

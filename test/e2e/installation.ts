@@ -32,6 +32,8 @@ export interface InstallationOptions {
   operatorEnvironment?: Readonly<Record<string, string>>;
   /** Endpoint that operator and copy pods use for DynamoDB instead of the server's own, for fault proxies. */
   dynamodbEndpoint?: (real: string) => Promise<string>;
+  /** Whether `environments_v2` and the project metadata table are configured. */
+  optionalTables?: boolean;
   crashBackoff?: CrashBackoff;
   signal?: AbortSignal;
 }
@@ -81,7 +83,10 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
   started.defer(() => client.close());
   await installCrd(client);
   const endpoint = (await options.dynamodbEndpoint?.(cluster.dynamodb.endpoint)) ?? cluster.dynamodb.endpoint;
-  await applyManifests(cluster, [...describeStores(databaseUrl, tables, endpoint), ...(await readManifests(options))]);
+  await applyManifests(cluster, [
+    ...describeStores(databaseUrl, tables, endpoint, options.optionalTables ?? false),
+    ...(await readManifests(options)),
+  ]);
   const stack = started.move();
   const stop = () => stack.disposeAsync();
   return {
@@ -120,7 +125,12 @@ async function execute(url: string, statements: string): Promise<void> {
 }
 
 /** Settings and credentials of both stores, as an installation would write them. */
-function describeStores(databaseUrl: string, tables: TestTables, endpoint: string): object[] {
+function describeStores(
+  databaseUrl: string,
+  tables: TestTables,
+  endpoint: string,
+  withOptionalTables: boolean,
+): object[] {
   const reader = new URL(databaseUrl);
   reader.username = 'edge_migration';
   reader.password = 'read-only';
@@ -135,6 +145,12 @@ function describeStores(databaseUrl: string, tables: TestTables, endpoint: strin
         EDGE_MIGRATION_DYNAMODB_ENDPOINT: endpoint,
         EDGE_MIGRATION_DYNAMODB_REGION: tables.settings.dynamodbRegion,
         EDGE_MIGRATION_IDENTITIES_TABLE: tables.settings.identitiesTable,
+        ...(withOptionalTables
+          ? {
+              EDGE_MIGRATION_ENVIRONMENTS_V2_TABLE: tables.settings.environmentsV2Table,
+              EDGE_MIGRATION_PROJECT_METADATA_TABLE: tables.settings.projectMetadataTable,
+            }
+          : {}),
       },
     },
     {

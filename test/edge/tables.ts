@@ -25,6 +25,7 @@ export interface TestTables extends AsyncDisposable {
     readonly dynamodbRegion: string;
     readonly identitiesTable: string;
     readonly environmentsV2Table: string;
+    readonly projectMetadataTable: string;
   };
   /** All items of a table; of the identities when none is named. */
   scan(table?: string): Promise<Item[]>;
@@ -36,12 +37,14 @@ export async function createTables({ endpoint, region, credentials }: DynamodbAc
   const suffix = randomBytes(6).toString('hex');
   const identitiesTable = `identities-${suffix}`;
   const environmentsV2Table = `environments-v2-${suffix}`;
+  const projectMetadataTable = `project-metadata-${suffix}`;
   const client = new DynamoDBClient({ endpoint, region, credentials });
   await client.send(new CreateTableCommand(identities(identitiesTable)));
+  await client.send(new CreateTableCommand(projectMetadata(projectMetadataTable)));
   await client.send(new CreateTableCommand(environmentsV2(environmentsV2Table)));
 
   async function drop(): Promise<void> {
-    for (const TableName of [identitiesTable, environmentsV2Table]) {
+    for (const TableName of [identitiesTable, environmentsV2Table, projectMetadataTable]) {
       await client.send(new DeleteTableCommand({ TableName })).catch((error: Error) => {
         if (error.name !== 'ResourceNotFoundException') throw error;
       });
@@ -50,7 +53,13 @@ export async function createTables({ endpoint, region, credentials }: DynamodbAc
   }
 
   return {
-    settings: { dynamodbEndpoint: endpoint, dynamodbRegion: region, identitiesTable, environmentsV2Table },
+    settings: {
+      dynamodbEndpoint: endpoint,
+      dynamodbRegion: region,
+      identitiesTable,
+      environmentsV2Table,
+      projectMetadataTable,
+    },
     async scan(table = identitiesTable) {
       const items: Item[] = [];
       let from: Item | undefined;
@@ -116,6 +125,15 @@ export function environmentsV2(TableName: string): CreateTableCommandInput {
       { AttributeName: 'environment_id', KeyType: 'HASH' },
       { AttributeName: 'document_key', KeyType: 'RANGE' },
     ],
+  };
+}
+
+export function projectMetadata(TableName: string): CreateTableCommandInput {
+  return {
+    TableName,
+    BillingMode: 'PAY_PER_REQUEST',
+    AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'N' }],
+    KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
   };
 }
 

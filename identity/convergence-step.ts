@@ -1,0 +1,114 @@
+import type { Clock } from './clock.ts';
+import type { Outcome } from './converge.ts';
+import type { Item, SkippedIdentity } from './edge/document.ts';
+import { sameValue } from './edge/document-reader.ts';
+import { mergeTouched, type Touched } from './edge/merge.ts';
+import { diffOverrideRows } from './edge/override-rows.ts';
+import type { CallOptions, EdgeTables, WriteResult } from './edge/table.ts';
+import { keyOf, rowName } from './edge/table-override-rows.ts';
+import type { DocumentWrite } from './edge/table-writes.ts';
+
+/** One write of a document, or none, and what it amounts to. */
+export interface Step {
+  outcome: Outcome;
+  write?: Exclude<DocumentWrite, { kind: 'check' | 'gone' }>;
+  /** The document as it will be; undefined: there will be none. */
+  after: Item | undefined;
+}
+
+/** Makes what was touched agree with Core's document; an absent document is inserted, one of an earlier identity replaced. */
+export function update(edge: Item | undefined, core: Item, touched: Touched): Step {
+  if (edge === undefined) {
+    return { outcome: 'inserted', write: { kind: 'put', item: core, expected: undefined }, after: core };
+  }
+  if (isOther(edge, core['django_id']?.N)) return replace(edge, core);
+  const set = mergeTouched(edge, core, touched);
+  if (Object.keys(set).length === 0) return { outcome: 'unchanged', after: edge };
+  // The identity that the document stands for, and the whole of each list that is set, must be as they were read.
+  const expected = Object.fromEntries(['django_id', ...Object.keys(set)].map((name) => [name, edge[name]]));
+  const key = edge['composite_key']?.S ?? '';
+  return { outcome: 'updated', write: { kind: 'update', key, set, expected }, after: { ...edge, ...set } };
+}
+
+/** Core's document in place of that of an identity that Core has deleted; links by `identity_uuid` stay valid. */
+function replace(edge: Item, core: Item): Step {
+  const uuid = edge['identity_uuid'];
+  const item = uuid?.S ? { ...core, identity_uuid: uuid } : core;
+  return { outcome: 'replaced', write: { kind: 'put', item, expected: edge }, after: item };
+}
+
+/** Core does not have the identity: what came from Core goes, what was created on Edge stays. */
+export function remove(edge: Item | undefined): Step {
+  if (edge === undefined) return { outcome: 'absent', after: undefined };
+  if (isEdgeBorn(edge)) return { outcome: 'keptEdgeBorn', after: edge };
+  return { outcome: 'deleted', write: { kind: 'delete', expected: edge }, after: undefined };
+}
+
+/** Core's rows cannot be stored. What Edge has stays, unless it is of an identity that Core has deleted. */
+export function giveUp(edge: Item | undefined, { identityId }: SkippedIdentity): Step {
+  if (edge === undefined || !isOther(edge, String(identityId))) return { outcome: 'unstorable', after: edge };
+  return { outcome: 'unstorable', write: { kind: 'delete', expected: edge }, after: undefined };
+}
+
+/** Created on Edge: Core had no identity of that key then. */
+export function isEdgeBorn(edge: Item): boolean {
+  return edge['django_id']?.N === undefined;
+}
+
+/** The document is of an identity that Core had before, under the same identifier. */
+function isOther(edge: Item, djangoId: string | undefined): boolean {
+  const found = edge['django_id'];
+  return found?.N !== undefined && !sameValue(found, { N: djangoId ?? '' });
+}
+
+export interface StepOptions extends CallOptions {
+  environmentId: number;
+  /** Also add override rows that are missing although the document has not changed. */
+  syncRows: boolean;
+  clock: Clock;
+}
+
+/**
+ * Carries out the step: the document, and with it the rows of `environments_v2` that repeat its overrides, in one
+ * transaction where rows change. `none`: there was nothing to write.
+ */
+export async function carryOut(
+  edge: EdgeTables,
+  found: Item | undefined,
+  { write, after }: Step,
+  { environmentId, syncRows, clock, ...options }: StepOptions,
+): Promise<WriteResult | 'none'> {
+  if (edge.commit !== undefined) {
+    const { put, remove, kept } = diffOverrideRows(environmentId, found, after, clock.now());
+    const missing = syncRows ? await findMissingRows(edge, kept, options) : [];
+    const changes = { put: [...put, ...missing], remove };
+    if (put.length + missing.length + remove.length > 0) return edge.commit(write ?? lookAt(after), changes, options);
+  }
+  switch (write?.kind) {
+    case 'put':
+      return edge.identities.putIfUnchanged(write.item, write.expected, options);
+    case 'update':
+      return edge.identities.updateIfUnchanged(write.key, { set: write.set }, write.expected, options);
+    case 'delete':
+      return edge.identities.deleteIfUnchanged(write.expected, options);
+    default:
+      return 'none';
+  }
+}
+
+/** Rows that a document's overrides should have and have not, such as those of an aborted attempt. */
+async function findMissingRows(
+  { overrideRows }: EdgeTables,
+  rows: readonly Item[],
+  options: CallOptions,
+): Promise<Item[]> {
+  if (rows.length === 0 || overrideRows === undefined) return [];
+  const present = await overrideRows.getMany(rows.map(keyOf), options);
+  return rows.filter((row) => !present.has(rowName(keyOf(row))));
+}
+
+/** Rows alone are added to a document that is as it was read. */
+function lookAt(document: Item | undefined): DocumentWrite {
+  const { composite_key, identity_features, identity_uuid } = document ?? {};
+  return { kind: 'check', key: composite_key?.S ?? '', expected: { identity_features, identity_uuid } };
+}

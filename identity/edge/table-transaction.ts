@@ -1,0 +1,120 @@
+import {
+  type CancellationReason,
+  TransactionCanceledException,
+  type TransactWriteItem,
+  TransactWriteItemsCommand,
+} from '@aws-sdk/client-dynamodb';
+import type { Item } from './document.ts';
+import { itemBytes } from './document-size.ts';
+import type { CallOptions, Connection } from './table-connection.ts';
+import type { CostAccount } from './table-cost.ts';
+import type { WriteResult } from './table-documents.ts';
+import { EdgeThrottled, errorKind, WriteRejected } from './table-errors.ts';
+import { type DocumentWrite, describeWrite, writtenItem } from './table-writes.ts';
+
+/** What has to change among a document's override rows. */
+export interface RowChanges {
+  readonly put: readonly Item[];
+  /** Keys: `environment_id` and `document_key`. */
+  readonly remove: readonly Item[];
+}
+
+/** DynamoDB takes a hundred actions in a transaction; one is the document's. */
+const ROWS = 99;
+
+/**
+ * Writes a document together with its override rows: both or neither, and only over the document as it was read, so
+ * that of several writers at the same time the rows are always the last one's.
+ *
+ * More rows than a transaction takes follow in further ones that depend on the document being as the first left it.
+ */
+export function createTransaction(connection: Connection, account: CostAccount, table: string, rowsTable: string) {
+  async function commit(write: DocumentWrite, rows: RowChanges, options: CallOptions = {}): Promise<WriteResult> {
+    const actions: TransactWriteItem[] = [
+      ...rows.put.map((Item) => ({ Put: { TableName: rowsTable, Item } })),
+      ...rows.remove.map((Key) => ({ Delete: { TableName: rowsTable, Key } })),
+    ];
+    let document = write;
+    for (let from = 0; from === 0 || from < actions.length; from += ROWS) {
+      const part = actions.slice(from, from + ROWS);
+      const result = await send(document, part, options);
+      if (result !== 'written') return result;
+      document = followUp(write);
+    }
+    return 'written';
+  }
+
+  async function send(write: DocumentWrite, actions: TransactWriteItem[], options: CallOptions): Promise<WriteResult> {
+    // A transaction costs twice what its writes cost alone.
+    const sizes = [writtenItem(write), ...actions.map(({ Put }) => Put?.Item ?? {})].map(itemBytes);
+    const taken = await account.take([...sizes, ...sizes], options.signal);
+    const command = new TransactWriteItemsCommand({
+      TransactItems: [documentAction(table, write), ...actions],
+      ReturnConsumedCapacity: 'TOTAL',
+    });
+    try {
+      return await connection.call(
+        table,
+        async (client, handling) => {
+          try {
+            const { ConsumedCapacity } = await client.send(command, handling);
+            account.settle(taken, ConsumedCapacity, []);
+            return 'written';
+          } catch (error) {
+            if (!(error instanceof TransactionCanceledException)) throw error;
+            return judge(error, error.CancellationReasons ?? [], connection.place(table).where);
+          }
+        },
+        options,
+      );
+    } catch (error) {
+      account.refund(taken);
+      throw error;
+    }
+  }
+
+  function judge(error: Error, reasons: readonly CancellationReason[], where: string): WriteResult {
+    const [document] = reasons;
+    if (document?.Code === 'ConditionalCheckFailed') return { changed: document.Item };
+    const failed = reasons.find(({ Code }) => Code !== undefined && Code !== 'None');
+    if (failed?.Code !== undefined && errorKind(failed.Code) === 'invalid') {
+      throw new WriteRejected(failed.Message ?? failed.Code, { cause: error });
+    }
+    const message = `DynamoDB cancelled a transaction on tables ${table} and ${rowsTable} at ${where} (${failed?.Code})`;
+    throw new EdgeThrottled(message, { cause: error });
+  }
+
+  return commit;
+}
+
+function documentAction(table: string, write: DocumentWrite): TransactWriteItem {
+  const described = describeWrite(table, 'composite_key', write);
+  const reporting = { ReturnValuesOnConditionCheckFailure: 'ALL_OLD' } as const;
+  switch (described.kind) {
+    case 'put':
+      return { Put: { ...described.input, ...reporting } };
+    case 'update':
+      return { Update: { ...described.input, ...reporting } };
+    case 'delete':
+      return { Delete: { ...described.input, ...reporting } };
+    case 'check':
+      return { ConditionCheck: { ...described.input, ...reporting } };
+  }
+}
+
+/** The look at the document that further rows depend on; a deleted document must stay away. */
+function followUp(write: DocumentWrite): DocumentWrite {
+  switch (write.kind) {
+    case 'put': {
+      const { composite_key, identity_features, identity_uuid } = write.item;
+      return { kind: 'check', key: composite_key?.S ?? '', expected: { identity_features, identity_uuid } };
+    }
+    case 'update':
+      return { kind: 'check', key: write.key, expected: { ...write.expected, ...write.set } };
+    case 'delete':
+      return { kind: 'gone', key: write.expected['composite_key']?.S ?? '' };
+    case 'gone':
+    case 'check':
+      return write;
+  }
+}
