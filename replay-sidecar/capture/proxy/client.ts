@@ -89,8 +89,7 @@ export class ClientConnection {
       return;
     }
     this.waitForRequest();
-    if (this.input.length > 0) this.readHead();
-    else if (this.ended) this.socket.end();
+    if (this.input.length > 0 || this.ended) this.readHead();
     this.adjustFlow();
   }
 
@@ -100,8 +99,8 @@ export class ClientConnection {
 
   /** Stops reading while nobody can take what the client sends. */
   adjustFlow(): void {
-    const { socket } = this;
-    const full = !this.lingering && (this.input.length > READ_AHEAD || this.handler?.stalled === true);
+    const { socket, handler } = this;
+    const full = handler !== undefined && (handler.stalled || this.input.length > READ_AHEAD);
     if (full === socket.isPaused()) return;
     if (full) socket.pause();
     else socket.resume();
@@ -195,7 +194,6 @@ export class ClientConnection {
 
   private readHead(): void {
     this.skipEmptyLines();
-    if (this.input.length === 0) return;
     try {
       const view = this.input.view();
       const end = findHeadEnd(view, this.scanned);
@@ -224,6 +222,8 @@ export class ClientConnection {
     const view = this.input.view();
     let count = 0;
     while (view[count] === CR && view[count + 1] === LF) count += 2;
-    if (count > 0) this.input.consume(count);
+    if (count === 0) return;
+    this.input.consume(count);
+    this.scanned = 0;
   }
 }

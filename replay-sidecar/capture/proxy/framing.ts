@@ -45,8 +45,10 @@ export function responseFraming(method: string, response: ParsedResponse): Frami
   const { lengths, codings } = lengthFields(response);
   if (codings !== undefined) {
     if (lengths !== undefined) throw new FramingError('lengthAndEncoding');
-    const last = codings.join(',').split(',').at(-1)?.trim().toLowerCase();
-    return last === 'chunked' ? CHUNKED : UNTIL_CLOSE;
+    const coding = codings.join(',').toLowerCase();
+    if (coding === 'chunked') return CHUNKED;
+    if (coding.includes('chunked')) throw new FramingError('transferEncoding');
+    return UNTIL_CLOSE;
   }
   if (lengths === undefined) return UNTIL_CLOSE;
   if (lengths.some((length) => length !== lengths[0])) throw new FramingError('contentLength');

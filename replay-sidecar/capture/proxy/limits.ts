@@ -36,7 +36,7 @@ export const DEFAULT_LIMITS: Limits = {
   connectMillis: 5_000,
   refusedMillis: 500,
   idleUpstreamMillis: 1_000,
-  idleUpstreamConnections: 16,
+  idleUpstreamConnections: 64,
   idleClientMillis: 75_000,
   carryMillis: 60_000,
   lingerMillis: 2_000,

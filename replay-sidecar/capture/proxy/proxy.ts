@@ -24,7 +24,7 @@ export interface ProxyOptions {
   readonly forwarded?: ForwardedPolicy;
 }
 
-export interface Proxy {
+export interface ReverseProxy {
   /** @returns the address bound; port 0 takes a free one */
   listen(address: { readonly host: string; readonly port: number }): Promise<AddressInfo>;
   readonly callUpstream: CallUpstream;
@@ -44,7 +44,7 @@ export interface Proxy {
  * memory. What it refuses is listed in framing-error.ts, what it changes in forwarding.ts, what it sends twice in
  * exchange.ts.
  */
-export function createProxy(options: ProxyOptions): Proxy {
+export function createProxy(options: ProxyOptions): ReverseProxy {
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
   const deadlines = createDeadlines(options.clock);
   const clients = new Set<ClientConnection>();

@@ -1,0 +1,46 @@
+/**
+ * All that the proxy may change. Both sides of a comparison go through here, so whatever is not named below has to be
+ * the same byte for byte.
+ */
+
+/**
+ * Connections are the proxy's own on both sides (RFC 9110, section 7.6.1), so the fields about them are not compared:
+ * `Connection` and what it names, `Keep-Alive`, `Proxy-Connection`, `TE`; `Upgrade` where the message does not upgrade.
+ */
+const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'te'];
+const NEVER_NOMINATED = ['content-length', 'transfer-encoding', 'host'];
+
+/** Empty lines in front of a request (RFC 9112, section 2.2) are not passed on. */
+const LEADING_EMPTY_LINES = /^(?:\r\n)+/;
+
+/** Interim responses are not passed on to clients of HTTP/1.0, which do not know them (RFC 9110, section 15.2). */
+const INTERIM = /^HTTP\/1\.1 1(?!01)/;
+
+/** The request that the API saw, without what may differ. */
+export function comparableRequest(text: string): string {
+  return withoutHopByHop(text.replace(LEADING_EMPTY_LINES, ''));
+}
+
+/** The bytes that the client got, without what may differ. */
+export function comparableResponses(text: string, requestVersion: string): string {
+  const headEnd = text.indexOf('\r\n\r\n');
+  if (headEnd < 0) return text;
+  const head = text.slice(0, headEnd + 4);
+  const rest = text.slice(headEnd + 4);
+  if (!INTERIM.test(head)) return withoutHopByHop(head) + rest;
+  return (requestVersion === '1.0' ? '' : withoutHopByHop(head)) + comparableResponses(rest, requestVersion);
+}
+
+function withoutHopByHop(text: string): string {
+  const headEnd = text.indexOf('\r\n\r\n');
+  if (headEnd < 0) return text;
+  const [first = '', ...lines] = text.slice(0, headEnd).split('\r\n');
+  const nameOf = (line: string) => line.slice(0, line.indexOf(':')).toLowerCase();
+  const options = lines
+    .filter((line) => nameOf(line) === 'connection')
+    .flatMap((line) => line.slice(line.indexOf(':') + 1).split(','))
+    .map((option) => option.trim().toLowerCase());
+  const nominated = options.filter((option) => option !== 'upgrade' && !NEVER_NOMINATED.includes(option));
+  const dropped = new Set([...HOP_BY_HOP, ...nominated, ...(options.includes('upgrade') ? [] : ['upgrade'])]);
+  return [first, ...lines.filter((line) => !dropped.has(nameOf(line)))].join('\r\n') + text.slice(headEnd);
+}

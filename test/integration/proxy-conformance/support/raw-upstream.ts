@@ -1,0 +1,111 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type Message, readRequests } from './reading.ts';
+
+export interface UpstreamConnection {
+  readonly socket: Socket;
+  /** Every byte that came over it, as latin1. */
+  received: string;
+  ended: boolean;
+  /** The connection broke instead of ending. */
+  broken: boolean;
+  readonly closed: Promise<void>;
+}
+
+export interface SeenRequest {
+  readonly text: string;
+  readonly message: Message;
+  readonly connection: UpstreamConnection;
+}
+
+export interface UpstreamBehaviour {
+  /** The head of the next request is complete. */
+  onHead?(head: string, connection: UpstreamConnection): void;
+  /** A request is complete; writes its response to the connection's socket. */
+  onRequest?(request: SeenRequest): void;
+  onConnection?(connection: UpstreamConnection): void;
+  onData?(connection: UpstreamConnection, bytes: Buffer): void;
+  /** The peer sends no more. By default this side ends, too. */
+  onEnd?(connection: UpstreamConnection): void;
+}
+
+export interface RawUpstream extends AsyncDisposable {
+  readonly port: number;
+  /** May be replaced at any time. */
+  behaviour: UpstreamBehaviour;
+  readonly connections: UpstreamConnection[];
+  readonly requests: SeenRequest[];
+  clear(): void;
+  /** Stops listening; open connections stay. */
+  unlisten(): Promise<void>;
+  listen(): Promise<void>;
+}
+
+export const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+/** An API that shows the bytes that it was sent, and sends the bytes that it is told to. */
+export async function startRawUpstream(behaviour: UpstreamBehaviour = {}): Promise<RawUpstream> {
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => accept(socket));
+  const upstream = {
+    port: 0,
+    behaviour,
+    connections: [] as UpstreamConnection[],
+    requests: [] as SeenRequest[],
+    clear() {
+      upstream.connections = [];
+      upstream.requests = [];
+    },
+    unlisten: () => new Promise<void>((resolve) => server.close(() => resolve())),
+    listen: () => new Promise<void>((resolve) => server.listen(upstream.port, '127.0.0.1', resolve)),
+    async [Symbol.asyncDispose]() {
+      for (const { socket } of open) socket.destroy();
+      if (server.listening) await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+  const open = new Set<UpstreamConnection>();
+  await upstream.listen();
+  upstream.port = (server.address() as AddressInfo).port;
+  return upstream;
+
+  function accept(socket: Socket): void {
+    const connection: UpstreamConnection = {
+      socket,
+      received: '',
+      ended: false,
+      broken: false,
+      closed: new Promise((resolve) => socket.once('close', () => resolve())),
+    };
+    let complete = 0;
+    let heads = 0;
+    open.add(connection);
+    upstream.connections.push(connection);
+    socket.on('error', () => {
+      connection.broken = true;
+    });
+    socket.on('close', () => open.delete(connection));
+    socket.on('end', () => {
+      connection.ended = true;
+      if (upstream.behaviour.onEnd === undefined) socket.end();
+      else upstream.behaviour.onEnd(connection);
+    });
+    socket.on('data', (bytes) => {
+      if (upstream.behaviour.onData !== undefined) {
+        upstream.behaviour.onData(connection, bytes);
+        return;
+      }
+      connection.received += bytes.toString('latin1');
+      const pending = connection.received.slice(complete);
+      const headEnd = pending.indexOf('\r\n\r\n');
+      if (headEnd >= 0 && heads <= complete) {
+        heads = complete + 1;
+        upstream.behaviour.onHead?.(pending.slice(0, headEnd + 4), connection);
+      }
+      for (const message of readRequests(pending)) {
+        const request = { text: pending.slice(message.start, message.end), message, connection };
+        complete += message.end - message.start;
+        upstream.requests.push(request);
+        upstream.behaviour.onRequest?.(request);
+      }
+    });
+    upstream.behaviour.onConnection?.(connection);
+  }
+}
