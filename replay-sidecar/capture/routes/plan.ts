@@ -7,6 +7,7 @@ import { readBody } from './http/body.ts';
 import { charsetOf, UTF8 } from './http/charset.ts';
 import { NO_DATA } from './http/data.ts';
 import { contentType, metaValue } from './http/head.ts';
+import { parseParameters } from './http/parameters.ts';
 import { lastValue, parseQueryDict, type QueryDict } from './http/query.ts';
 import { matchRoute } from './match.ts';
 import { type Answer, type MatchedRequest, type Route, UNCHANGED, type WriteRequest } from './route.ts';
@@ -72,7 +73,7 @@ function queryReader(query: string, type: string | undefined): MatchedRequest['q
   let dict: QueryDict | undefined;
   return (name) => {
     if (query === '') return undefined;
-    const label = type?.includes('charset') ? /charset="?([^";]*)/i.exec(type)?.[1]?.trim() : undefined;
+    const label = type?.includes(';') ? parseParameters(type).parameters.get('charset') : undefined;
     dict ??= parseQueryDict(Buffer.from(query, 'latin1'), charsetOf(label) ?? UTF8);
     return lastValue(dict, name);
   };

@@ -267,7 +267,7 @@ const ADMIN: readonly Row[] = [
   },
 ];
 
-/** What changes documents without naming an identity (docs/flagsmith.md, "Writes without an identity"). */
+/** What changes documents without naming an identity (docs/flagsmith.md, "Writes … without naming an identity"). */
 const SETTINGS: readonly Row[] = [
   { name: 'admin.deleteFeature', methods: 'DELETE', path: FEATURE, effects: changeFeature },
   {

@@ -19,29 +19,30 @@ const FAULT = fc.option(
   { freq: 8, nil: undefined },
 );
 
-const identifier = fc.oneof(
-  fc.constantFrom('new-1', 'new-2', ' new-3 ', '\u00a0new-4', '\u200bnew-5', 'né 人', "it's", '7', '1.0', '1e+16'),
-  fc.constantFrom('', ' ', 'x'.repeat(2001), 'a\0b'),
+/** Mostly what Core takes, or hardly any request would change anything. */
+function mostly<T>(good: readonly T[], bad: readonly T[]): fc.Arbitrary<T> {
+  return fc.oneof(
+    { weight: 9, arbitrary: fc.constantFrom(...good) },
+    { weight: 1, arbitrary: fc.constantFrom(...bad) },
+  );
+}
+
+const identifier = mostly(
+  ['new-1', 'new-2', ' new-3 ', '\u00a0new-4', '\u200bnew-5', 'né 人', "it's", '7', '1.0', '1e+16'],
+  ['', ' ', 'x'.repeat(2001), 'a\0b'],
 );
 /** An identifier as JSON has it; some exist, some are no identifier at all. */
 const identifierJson = fc.oneof(
   identifier.map((text) => JSON.stringify(text)),
-  fc.constantFrom('7', '1.0', '1e16', '123456789012345678901234567890', 'null', 'true', '["a"]', '"\\ud800"'),
+  mostly(['7', '1.0', '1e16', '123456789012345678901234567890'], ['null', 'true', '["a"]', '"\\ud800"']),
 );
-const traitKey = fc.constantFrom(
-  '"plan"',
-  '"age"',
-  '" vip "',
-  '"new"',
-  '7',
-  '1.50',
-  '""',
-  'null',
-  `"${'k'.repeat(201)}"`,
+const traitKey = mostly(
+  ['"plan"', '"age"', '" vip "', '"new"', '"score"', '7', '1.50'],
+  ['""', 'null', `"${'k'.repeat(201)}"`],
 );
-const traitValue = fc.constantFrom(
-  ...['"gold"', '1', '2147483648', '1.5', '1e999', 'true', 'null', '[1, {"a": null}]', '"a\\u0000"', '""'],
-  JSON.stringify('x'.repeat(2001)),
+const traitValue = mostly(
+  ['"gold"', '1', '1.5', 'true', 'null', '[1, {"a": null}]', '""', '2', '"silver"', 'false'],
+  ['2147483648', '1e999', '"a\\u0000"', JSON.stringify('x'.repeat(2001))],
 );
 const traitJson = fc
   .tuple(traitKey, traitValue, fc.option(fc.constantFrom('true', 'false', '"on"'), { freq: 3, nil: undefined }))
@@ -69,7 +70,8 @@ function maker(make: fc.Arbitrary<Make>): fc.Arbitrary<RequestMaker> {
 /** An environment's key, and the identifier of an identity that is there already or not. */
 function sdk(rows: Rows, pick: Pick, wanted: string): { key: Record<string, string>; name: string } {
   const environment = pick(rows.environments);
-  const key = pick([environment.api_key, environment.server_key, environment.api_key, 'unknown']);
+  const keys = [environment.api_key, environment.server_key];
+  const key = pick([...keys, ...keys, ...keys, ...keys, 'unknown']);
   const existing = rows.identities.filter(({ environmentId }) => environmentId === environment.id);
   const name = existing.length > 0 && pick([true, true, false]) ? JSON.stringify(pick(existing).identifier) : wanted;
   return { key: { 'x-environment-key': key }, name };
@@ -220,7 +222,7 @@ const identityOverride = fc
       const state = method === 'POST' || method === 'clone' || overrides.length === 0 ? undefined : pick(overrides);
       const identity = rows.identities.find(({ id }) => id === state?.identity_id) ?? pick(rows.identities);
       const path = `/api/v1/environments/${identity.apiKey}/identities/${identity.id}/featurestates/`;
-      const source = pick(rows.identities);
+      const source = pick(rows.identities.filter(({ projectId }) => projectId === identity.projectId));
       if (method === 'clone') {
         return {
           method: 'POST',
@@ -229,7 +231,8 @@ const identityOverride = fc
           body: `{"source_identity_id": ${source.id}}`,
         };
       }
-      const feature = state === undefined ? `, "feature": ${pick(rows.features).id}` : '';
+      const features = rows.features.filter(({ project_id }) => project_id === identity.projectId);
+      const feature = state === undefined ? `, "feature": ${pick(features).id}` : '';
       const moved =
         dice === 0
           ? `, "identity": ${source.id}`
