@@ -36,7 +36,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { sidecar, publisher, spool, clock, log } = options;
   const startedTime = iso(clock.now());
   let probe: CoverageReport['probe'] = null;
-  let beating: boolean | undefined;
+  let wasWell: boolean | undefined;
 
   async function prove(): Promise<void> {
     const payload = JSON.stringify({ instance: sidecar.instance, time: iso(clock.now()) });
@@ -65,18 +65,14 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     await publisher.publish(coverageSubject(sidecar.podUid), JSON.stringify(report(goodbye)));
   }
 
-  /** Whether both came through; a change is logged once. */
+  /** Whether the report came through. It is sent without a new proof too: its gaps matter all the more then. */
   async function beat(): Promise<boolean> {
-    try {
-      await prove();
-      await send(false);
-      if (beating !== true) log.info('The way to the stream is proven');
-      beating = true;
-    } catch (error) {
-      if (beating !== false) log.warn({ err: error }, 'The way to the stream cannot be proven');
-      beating = false;
-    }
-    return beating;
+    const [proven, reported] = [await errorOf(prove()), await errorOf(send(false))];
+    const error = proven ?? reported;
+    if (error === undefined && wasWell !== true) log.info('The way to the stream is proven');
+    if (error !== undefined && wasWell !== false) log.warn({ err: error }, 'The way to the stream cannot be proven');
+    wasWell = error === undefined;
+    return reported === undefined;
   }
 
   return {
@@ -107,6 +103,16 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       return probe;
     },
   };
+}
+
+/** The error, if there was one. */
+async function errorOf(work: Promise<void>): Promise<unknown> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    return error;
+  }
 }
 
 function iso(time: number): string {

@@ -1,0 +1,128 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { coverageSubject, STREAM } from '../../stream.ts';
+import { administrate, createRig, makeStreams, type Rig, silent } from '../publisher/testing.ts';
+import { type Folder, temporaryFolder } from '../spool/testing.ts';
+import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
+import { readReports } from './read.ts';
+import type { CoverageReport } from './report.ts';
+
+let nats: Nats;
+let folder: Folder;
+let rig: Rig;
+let heartbeat: Heartbeat;
+let stop: AbortController;
+let running: Promise<unknown>;
+
+beforeAll(async () => {
+  nats = await startNats();
+});
+afterAll(() => nats?.stop());
+beforeEach(async () => {
+  await makeStreams(nats.url);
+  folder = temporaryFolder();
+  rig = await createRig(nats.url, folder.path);
+  heartbeat = createHeartbeat({
+    sidecar: {
+      instance: 'api-1/uid-1',
+      podUid: 'uid-1',
+      podName: 'api-1',
+      namespace: 'flagsmith',
+      node: 'node-1',
+      release: '0.1.0',
+    },
+    publisher: rig.publisher,
+    spool: rig.spool,
+    clock: systemClock,
+    log: silent,
+    intervalMillis: 50,
+  });
+  stop = new AbortController();
+  running = Promise.resolve();
+});
+afterEach(async () => {
+  stop.abort();
+  await running;
+  await rig[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+  await administrate(nats.url, async (manager) => {
+    for await (const name of manager.streams.names()) await manager.streams.delete(name);
+  });
+});
+
+function beat(): void {
+  running = heartbeat.run(stop.signal).catch((error: unknown) => error);
+}
+
+async function report(): Promise<CoverageReport | undefined> {
+  const { reports } = await administrate(nats.url, readReports);
+  return reports.at(-1)?.report;
+}
+
+const reported = (what: string, condition: (report: CoverageReport) => boolean) =>
+  waitFor(
+    async () => {
+      const last = await report();
+      return last !== undefined && condition(last) ? last : undefined;
+    },
+    { for: what },
+  );
+
+describe('the heartbeat', () => {
+  it('proves the way to the stream by test events with growing sequences', async () => {
+    beat();
+    const first = await reported('a proof', ({ probe }) => probe !== null);
+    const later = await reported('another', ({ probe }) => probe!.sequence > first.probe!.sequence);
+    expect(Date.parse(later.probe!.time)).toBeGreaterThanOrEqual(Date.parse(first.probe!.time));
+    expect(later).toMatchObject({ podUid: 'uid-1', spoolDepth: 0, oldestUnsentTime: null, goodbye: false });
+  });
+
+  it('reports without a proof while the stream is missing, and with one when it is there', async () => {
+    await administrate(nats.url, (manager) => manager.streams.delete(STREAM));
+    await rig.write('user', 3);
+    beat();
+    const before = await reported('a report', () => true);
+    expect(before).toMatchObject({ probe: null, spoolDepth: 3 });
+    expect(before.oldestUnsentTime).toBe(before.allSentUntil);
+    await makeStreams(nats.url);
+    await reported('a proof', ({ probe, spoolDepth }) => probe !== null && spoolDepth === 0);
+  });
+
+  it('reports a gap when it begins and when it ends', async () => {
+    beat();
+    rig.spool.gaps.open('spoolFull', Date.now());
+    await reported('an open gap', ({ gaps }) => gaps[0]?.until === null);
+    rig.spool.gaps.close('spoolFull', Date.now());
+    await reported('its end', ({ gaps }) => typeof gaps[0]?.until === 'string');
+  });
+
+  it('says goodbye only when everything is sent', async () => {
+    await waitFor(() => rig.publisher.connected, { for: 'the connection' });
+    await administrate(nats.url, (manager) => manager.streams.delete(STREAM));
+    await rig.write('user', 1);
+    expect(await heartbeat.sayGoodbye()).toBe(false);
+    expect(await report()).toMatchObject({ goodbye: false, spoolDepth: 1 });
+    await makeStreams(nats.url);
+    await rig.sent();
+    expect(await heartbeat.sayGoodbye()).toBe(true);
+    expect(await report()).toMatchObject({ goodbye: true, spoolDepth: 0 });
+  });
+});
+
+describe('reports', () => {
+  it('are read however many there are, and those that are not understood are told apart', async () => {
+    await waitFor(() => rig.publisher.connected, { for: 'the connection' });
+    const known = await heartbeat.sayGoodbye().then(() => report());
+    for (let i = 0; i < 600; i++) {
+      await rig.publisher.publish(coverageSubject(`pod-${i}`), JSON.stringify({ ...known, podUid: `pod-${i}` }));
+    }
+    await rig.publisher.publish(coverageSubject('newer'), JSON.stringify({ version: 2 }));
+    const { reports, unreadable } = await administrate(nats.url, readReports);
+    expect(reports).toHaveLength(601);
+    expect(unreadable).toHaveLength(1);
+    expect(unreadable[0]?.message).toContain('coverage.newer');
+  });
+});
