@@ -20,8 +20,10 @@ import { createDatabase, type TestDatabase } from '../cluster/shared.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { type Api, startApi } from '../core/api/server.ts';
 import { seedProject } from '../core/seed.ts';
-import { anyRequest, type Request } from './route-coverage/requests.ts';
+import { adminRequests } from './route-coverage/admin-requests.ts';
+import type { Request } from './route-coverage/request.ts';
 import { changesOf, type Rows, readRows, uncovered } from './route-coverage/rows.ts';
+import { sdkRequests } from './route-coverage/sdk-requests.ts';
 
 let database: TestDatabase;
 let client: Client;
@@ -105,6 +107,7 @@ const SETTINGS = [
   'UPDATE organisations_organisation SET persist_trait_data = true',
   'UPDATE organisations_organisation SET persist_trait_data = false',
 ];
+const anyRequest = fc.oneof(...sdkRequests, ...adminRequests);
 const settings = fc.option(fc.constantFrom(...SETTINGS), { freq: 14, nil: undefined });
 
 describe('every change of Core', () => {

@@ -1,0 +1,158 @@
+import {
+  createIdentity,
+  createTrait,
+  deleteIdentity,
+  deleteTrait,
+  deleteTraitKey,
+  renameIdentity,
+  updateTrait,
+} from '../effects/identities.ts';
+import {
+  cloneOverrides,
+  createFeatureState,
+  createOverride,
+  deleteEnvironmentFeatureState,
+  deleteOverride,
+  environmentFeatureStateLookup,
+  reachesOverrides,
+  updateEnvironmentFeatureState,
+  updateFeatureState,
+  updateOverride,
+} from '../effects/overrides.ts';
+import { itself, type Row, UPDATE } from './row.ts';
+
+const IDENTITY = 'environments/<environment>/identities/<identity>/';
+const TRAIT = `${IDENTITY}traits/<trait>/`;
+const OVERRIDE = `${IDENTITY}featurestates/<featureState>/`;
+const ENVIRONMENT_STATE = 'environments/<environment>/featurestates/<featureState>/';
+
+/** What the dashboard and scripts call about one identity (docs/flagsmith.md, "Admin endpoints"). */
+export const ADMIN: readonly Row[] = [
+  {
+    name: 'admin.createIdentity',
+    methods: 'POST',
+    path: 'environments/<environment>/identities/',
+    body: 'object',
+    unchanged: [400],
+    effects: createIdentity,
+  },
+  {
+    name: 'admin.renameIdentity',
+    methods: UPDATE,
+    path: IDENTITY,
+    body: 'object',
+    readsAnswer: true,
+    unchanged: [400],
+    lookup: itself(IDENTITY),
+    effects: renameIdentity,
+  },
+  {
+    name: 'admin.deleteIdentity',
+    methods: 'DELETE',
+    path: IDENTITY,
+    lookup: itself(IDENTITY),
+    effects: deleteIdentity,
+  },
+  {
+    name: 'admin.createTrait',
+    methods: 'POST',
+    path: `${IDENTITY}traits/`,
+    body: 'object',
+    unchanged: [400],
+    effects: createTrait,
+  },
+  {
+    name: 'admin.updateTrait',
+    methods: UPDATE,
+    path: TRAIT,
+    body: 'object',
+    readsAnswer: true,
+    unchanged: [400],
+    lookup: itself(TRAIT),
+    effects: updateTrait,
+  },
+  { name: 'admin.deleteTrait', methods: 'DELETE', path: TRAIT, lookup: itself(TRAIT), effects: deleteTrait },
+  {
+    name: 'admin.deleteTraitKey',
+    methods: 'POST',
+    path: 'environments/<environment>/delete-traits/',
+    end: 'format',
+    body: 'object',
+    unchanged: [400],
+    effects: deleteTraitKey,
+  },
+  // The value of an override is saved before the rest is validated, so a 400 proves nothing on these.
+  {
+    name: 'admin.createOverride',
+    methods: 'POST',
+    path: `${IDENTITY}featurestates/`,
+    body: 'object',
+    effects: createOverride,
+  },
+  {
+    name: 'admin.cloneOverrides',
+    methods: 'POST',
+    path: `${IDENTITY}featurestates/clone-from-given-identity/`,
+    unchanged: [400],
+    effects: cloneOverrides,
+  },
+  {
+    name: 'admin.updateOverride',
+    methods: UPDATE,
+    path: OVERRIDE,
+    body: 'object',
+    readsAnswer: true,
+    lookup: itself(OVERRIDE),
+    effects: updateOverride,
+  },
+  {
+    name: 'admin.deleteOverride',
+    methods: 'DELETE',
+    path: OVERRIDE,
+    lookup: itself(OVERRIDE),
+    effects: deleteOverride,
+  },
+  {
+    name: 'admin.createFeatureState',
+    methods: 'POST',
+    path: 'features/featurestates/',
+    end: 'format',
+    body: 'object',
+    readsAnswer: true,
+    effects: createFeatureState,
+  },
+  {
+    name: 'admin.updateFeatureState',
+    methods: UPDATE,
+    path: 'features/featurestates/<featureState>/',
+    end: 'format',
+    body: 'object',
+    readsAnswer: true,
+    effects: updateFeatureState,
+  },
+  {
+    name: 'admin.createEnvironmentFeatureState',
+    methods: 'POST',
+    path: 'environments/<environment>/featurestates/',
+    body: 'object',
+    readsAnswer: true,
+    effects: createFeatureState,
+  },
+  {
+    name: 'admin.updateEnvironmentFeatureState',
+    methods: UPDATE,
+    path: ENVIRONMENT_STATE,
+    body: 'object',
+    readsAnswer: true,
+    lookup: environmentFeatureStateLookup,
+    effects: updateEnvironmentFeatureState,
+  },
+  {
+    name: 'admin.deleteEnvironmentFeatureState',
+    methods: 'DELETE',
+    path: ENVIRONMENT_STATE,
+    lookup: environmentFeatureStateLookup,
+    concerns: reachesOverrides,
+    effects: deleteEnvironmentFeatureState,
+  },
+];

@@ -1,0 +1,31 @@
+import type { MatchedRequest, Method, Route } from '../route.ts';
+
+/** A route as a table writes it down: what is left out is as {@link route} says. */
+export type Row = Pick<Route, 'name' | 'path' | 'effects'> & { methods: Method | readonly Method[] } & Partial<
+    Omit<Route, 'methods'>
+  >;
+
+/** Fills in what most routes have in common: the body and the answer say nothing, and Core has done all when it answers. */
+export function route(row: Row): Route {
+  return {
+    end: 'exact',
+    environment: row.path.includes('<environment>') ? 'path' : 'none',
+    body: 'none',
+    readsAnswer: false,
+    unchanged: [],
+    changed: [],
+    outcome: 'known',
+    rateLimited: false,
+    lookup: undefined,
+    concerns: () => true,
+    ...row,
+    methods: typeof row.methods === 'string' ? [row.methods] : row.methods,
+  };
+}
+
+export const READ = ['GET', 'HEAD'] as const;
+export const UPDATE = ['PUT', 'PATCH'] as const;
+
+/** The request's own path, which also answers `GET`. */
+export const itself = (path: string) => (request: MatchedRequest) =>
+  path.replace(/<(\w+)>/g, (_, name: string) => encodeURIComponent(request.parameter(name)));

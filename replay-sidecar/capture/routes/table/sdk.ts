@@ -1,0 +1,69 @@
+import {
+  bulkTraits,
+  identify,
+  incrementTrait,
+  readIdentity,
+  readIdentityByPath,
+  readsIdentity,
+  setTrait,
+  setTraitByPath,
+} from '../effects/sdk.ts';
+import { READ, type Row } from './row.ts';
+
+/** What SDKs call, with an environment's key (docs/flagsmith.md, "SDK endpoints"). */
+export const SDK: readonly Row[] = [
+  { name: 'sdk.identify', methods: 'POST', path: 'identities/', body: 'object', unchanged: [400], effects: identify },
+  {
+    name: 'sdk.readIdentity',
+    methods: READ,
+    path: 'identities/',
+    changed: [404],
+    readsAnswer: true,
+    rateLimited: true,
+    concerns: readsIdentity,
+    effects: readIdentity,
+  },
+  // The deprecated routes come first in Core's list, and the first pattern that fits the path decides.
+  {
+    name: 'sdk.setTraitByPath',
+    methods: 'POST',
+    path: 'identities/<identifier>/traits/<traitKey>',
+    effects: setTraitByPath,
+  },
+  {
+    name: 'sdk.readIdentityByPath',
+    methods: READ,
+    path: 'identities/<identifier>/',
+    end: 'prefix',
+    changed: [404],
+    readsAnswer: true,
+    rateLimited: true,
+    effects: readIdentityByPath,
+  },
+  {
+    name: 'sdk.readFlagsByPath',
+    methods: READ,
+    path: 'flags/<identifier>',
+    changed: [404],
+    rateLimited: true,
+    effects: readIdentityByPath,
+  },
+  {
+    name: 'sdk.setTrait',
+    methods: 'POST',
+    path: 'traits/',
+    end: 'format',
+    body: 'object',
+    unchanged: [400],
+    effects: setTrait,
+  },
+  { name: 'sdk.bulkTraits', methods: 'PUT', path: 'traits/bulk/', body: 'list', effects: bulkTraits },
+  {
+    name: 'sdk.incrementTrait',
+    methods: 'POST',
+    path: 'traits/increment-value/',
+    body: 'object',
+    unchanged: [400],
+    effects: incrementTrait,
+  },
+];
