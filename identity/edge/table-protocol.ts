@@ -1,14 +1,33 @@
 import { AwsJson1_0Protocol } from '@aws-sdk/core/protocols';
 
+/** Longest UTF-8 form of a UTF-16 unit. */
+const BYTES_PER_UNIT = 3;
+
+/**
+ * Texts as bytes, each encoded once: the SDK would do it for the length, for the signature and for the socket, and one
+ * character beyond Latin-1 makes that slow. The scratch buffer saves counting the bytes first.
+ */
+function createEncoder(): (text: string) => Uint8Array {
+  let scratch = Buffer.allocUnsafeSlow(64 * 1024);
+  return (text) => {
+    const most = text.length * BYTES_PER_UNIT;
+    if (most > LARGEST_SCRATCH) return Buffer.from(text);
+    if (most > scratch.length) scratch = Buffer.allocUnsafeSlow(2 * most);
+    return Buffer.from(scratch.subarray(0, scratch.write(text)));
+  };
+}
+const LARGEST_SCRATCH = 1024 * 1024;
+
 /** The SDK reuses one; each message is written and flushed before the next one begins. */
 function createSerializer() {
+  const encode = createEncoder();
   let text = '';
   return {
     setSerdeContext() {},
     write(_schema: unknown, value: unknown) {
       text = JSON.stringify(value);
     },
-    flush: () => text,
+    flush: () => encode(text),
   };
 }
 

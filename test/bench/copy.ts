@@ -87,8 +87,11 @@ async function* firstLine(stream: NodeJS.ReadableStream): AsyncGenerator<string>
 /** Runs the copy as a user would. */
 async function copy({ database, projectId }: { database: string; projectId: number }, endpoint: string): Promise<Run> {
   const profile = values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`];
+  const { scripts } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  // `node` with its flags, but for the file, which is relative to the project's folder.
+  const flags = scripts.copy.split(' ').slice(1, -1);
   const args = ['--project', String(projectId), '--rate', '1000000', '--json'];
-  const worker = spawn(process.execPath, [...profile, path('../../operator/copy/main.ts'), ...args], {
+  const worker = spawn(process.execPath, [...flags, ...profile, path('../../operator/copy/main.ts'), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       PATH: process.env['PATH'],
