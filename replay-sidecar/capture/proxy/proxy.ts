@@ -31,7 +31,7 @@ export interface ReverseProxy {
   readonly connections: ConnectionCounts;
   /**
    * Accepts no more, lets requests under way end for at most `graceMillis`, then cuts the rest. Captures are all
-   * finished when it resolves.
+   * finished when it resolves. Further calls return the first one's promise.
    */
   stop(graceMillis: number): Promise<void>;
 }
@@ -72,6 +72,7 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
     onUpstream: createReachability(options.logger),
   };
   let onEmpty: (() => void) | undefined;
+  let stopped: Promise<void> | undefined;
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     const client = new ClientConnection(context, socket, () => {
       clients.delete(client);
@@ -96,20 +97,26 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
           resolve(bound);
         });
       }),
-    async stop(graceMillis) {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const client of clients) client.stop(false);
-      const grace = deadlines.set(graceMillis, () => {
-        for (const client of clients) client.stop(true);
-      });
-      if (clients.size > 0) await new Promise<void>((resolve) => (onEmpty = resolve));
-      grace.cancel();
-      await closed;
-      pool.close();
-      deadlines.stop();
-      options.logger.info('proxy stopped');
-    },
+    stop: (graceMillis) => (stopped ??= stop(graceMillis)),
   };
+
+  async function stop(graceMillis: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const client of clients) client.stop(false);
+    const grace = deadlines.set(graceMillis, () => {
+      for (const client of clients) client.stop(true);
+    });
+    if (clients.size > 0) {
+      await new Promise<void>((resolve) => {
+        onEmpty = resolve;
+      });
+    }
+    grace.cancel();
+    await closed;
+    pool.close();
+    deadlines.stop();
+    options.logger.info('proxy stopped');
+  }
 }
 
 /** Logs when the API becomes unreachable and when it is back. */

@@ -74,8 +74,8 @@ export async function startRawUpstream(behaviour: UpstreamBehaviour = {}): Promi
       broken: false,
       closed: new Promise((resolve) => socket.once('close', () => resolve())),
     };
-    let complete = 0;
-    let heads = 0;
+    let pending = '';
+    let headSeen = false;
     open.add(connection);
     upstream.connections.push(connection);
     socket.on('error', () => {
@@ -92,19 +92,21 @@ export async function startRawUpstream(behaviour: UpstreamBehaviour = {}): Promi
         upstream.behaviour.onData(connection, bytes);
         return;
       }
-      connection.received += bytes.toString('latin1');
-      const pending = connection.received.slice(complete);
+      const text = bytes.toString('latin1');
+      connection.received += text;
+      pending += text;
       const headEnd = pending.indexOf('\r\n\r\n');
-      if (headEnd >= 0 && heads <= complete) {
-        heads = complete + 1;
-        upstream.behaviour.onHead?.(pending.slice(0, headEnd + 4), connection);
-      }
-      for (const message of readRequests(pending)) {
+      if (headEnd >= 0 && !headSeen) upstream.behaviour.onHead?.(pending.slice(0, headEnd + 4), connection);
+      headSeen = headEnd >= 0;
+      const messages = readRequests(pending);
+      for (const message of messages) {
         const request = { text: pending.slice(message.start, message.end), message, connection };
-        complete += message.end - message.start;
         upstream.requests.push(request);
         upstream.behaviour.onRequest?.(request);
       }
+      const complete = messages.at(-1)?.end ?? 0;
+      pending = pending.slice(complete);
+      headSeen &&= complete === 0;
     });
     upstream.behaviour.onConnection?.(connection);
   }

@@ -1,0 +1,55 @@
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { type ProxySettings, type ProxyUnderTest, startProxy } from './proxy-under-test.ts';
+import { type RawUpstream, startRawUpstream, type UpstreamBehaviour } from './raw-upstream.ts';
+
+export interface ApiBehindProxy extends AsyncDisposable {
+  readonly api: RawUpstream;
+  readonly proxy: ProxyUnderTest;
+}
+
+/** An API and a proxy in front of it, both of one test. */
+export async function startBoth(
+  behaviour: UpstreamBehaviour,
+  settings: Omit<ProxySettings, 'upstreamPort'> = {},
+): Promise<ApiBehindProxy> {
+  const api = await startRawUpstream(behaviour);
+  const proxy = await startProxy({ ...settings, upstreamPort: api.port });
+  return {
+    api,
+    proxy,
+    async [Symbol.asyncDispose]() {
+      await proxy[Symbol.asyncDispose]();
+      await api[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A request without a body. */
+export function get(target: string, ...lines: string[]): string {
+  return [`GET ${target} HTTP/1.1`, 'Host: a', ...lines, '', ''].join('\r\n');
+}
+
+/** A request with a body of known length. */
+export function post(target: string, body: string, ...lines: string[]): string {
+  return [`POST ${target} HTTP/1.1`, 'Host: a', ...lines, `Content-Length: ${body.length}`, '', body].join('\r\n');
+}
+
+/** A response with a body of known length. */
+export function answer(body: string, status = 200, ...lines: string[]): string {
+  return [`HTTP/1.1 ${status} X`, ...lines, `Content-Length: ${body.length}`, '', body].join('\r\n');
+}
+
+/** Waits until a quantity stops changing. */
+export async function settled(quantity: () => number): Promise<void> {
+  let last = Number.NaN;
+  let same = 0;
+  await waitFor(
+    () => {
+      const now = quantity();
+      same = now === last ? same + 1 : 0;
+      last = now;
+      return same >= 10 || undefined;
+    },
+    { for: 'the flow to stop' },
+  );
+}
