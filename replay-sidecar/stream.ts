@@ -101,7 +101,7 @@ function coverageStream(settings: StreamSettings): StreamDefinition {
   };
 }
 
-type StreamDefinition = Pick<StreamConfig, 'name' | 'retention' | 'storage'> & Partial<StreamUpdateConfig>;
+export type StreamDefinition = Pick<StreamConfig, 'name' | 'retention' | 'storage'> & Partial<StreamUpdateConfig>;
 
 /**
  * Makes both streams, or brings them in line with the settings; idempotent. The operator does it; sidecars only
@@ -113,7 +113,8 @@ export async function ensureStreams(manager: JetStreamManager, settings: StreamS
   for (const definition of [eventStream(settings), coverageStream(settings)]) await ensureStream(manager, definition);
 }
 
-async function ensureStream(manager: JetStreamManager, definition: StreamDefinition): Promise<void> {
+/** One of them; idempotent. */
+export async function ensureStream(manager: JetStreamManager, definition: StreamDefinition): Promise<void> {
   const existing = await findStream(manager, definition.name);
   if (existing === undefined) {
     await manager.streams.add(definition);

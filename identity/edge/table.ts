@@ -1,6 +1,7 @@
 import { type CallOptions, connect, type EdgeOptions } from './table-connection.ts';
 import { createCostAccount } from './table-cost.ts';
 import { createDocuments } from './table-documents.ts';
+import { createEnvironmentQuery } from './table-environment.ts';
 import { createInserter } from './table-insert.ts';
 import { createOverrideRows } from './table-override-rows.ts';
 import { describeTable, IDENTITIES_KEY, OVERRIDE_ROWS_KEY, type TableFacts } from './table-schema.ts';
@@ -58,6 +59,7 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
       table: identitiesTable,
       ...createDocuments(connection, account, identitiesTable, 'composite_key'),
       insertMany: createInserter(connection, account, identitiesTable),
+      listEnvironment: createEnvironmentQuery(connection, identitiesTable),
     },
 
     /** The override rows of `environments_v2`; undefined when that table is not configured. */

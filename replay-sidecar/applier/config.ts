@@ -1,0 +1,47 @@
+import { coreSettings, edgeSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
+import { z } from 'zod';
+import { natsSettings } from '../nats.ts';
+import { streamSettings } from '../stream.ts';
+
+const count = (fallback: number, most: number) => z.coerce.number().int().min(1).max(most).default(fallback);
+
+/** Settings of the edge applier; field `ackWaitSeconds` is variable `EDGE_MIGRATION_ACK_WAIT_SECONDS`. */
+export const applierConfiguration = z.object({
+  ...logSettings,
+  ...coreSettings,
+  ...edgeSettings,
+  ...natsSettings,
+  streamReplicas: streamSettings.streamReplicas,
+  /** Name of this replica; the pod's name. */
+  instance: z
+    .string()
+    .regex(/^[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_-])?$/, 'must be letters, digits, -, _ and . only'),
+  /** Namespaces whose EdgeMigrations count, separated by commas; all when unset. As for the operator. */
+  watchNamespaces: z
+    .string()
+    .transform((text) => text.split(',').map((name) => name.trim()))
+    .optional(),
+  /** Identities that are made to agree at the same time. */
+  concurrency: count(32, 1024),
+  /** Of these, as many for one project at most; so that one project's trouble leaves room for the others. */
+  projectConcurrency: count(24, 1024),
+  /** Connections to Core at most; Core's API needs them more than we do. */
+  maxDatabaseConnections: count(6, 64),
+  /** DynamoDB write units a second of this replica, for all projects together. */
+  maxWriteUnitsPerSecond: count(4000, 400_000),
+  /** An event that nobody has spoken for during this time is delivered again. */
+  ackWaitSeconds: z.coerce.number().min(1).max(600).default(30),
+  /** Events in hand at most. */
+  window: count(16_384, 1_000_000),
+  /** Most that the parked events of all projects may take. */
+  parkedMaxBytes: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(8 * 1024 ** 3),
+  /** Address of /metrics, /livez and /readyz. */
+  metricsHost: z.string().default('0.0.0.0'),
+  metricsPort: z.coerce.number().int().min(0).max(65_535).default(9465),
+});
+
+export type ApplierConfiguration = z.output<typeof applierConfiguration>;

@@ -1,0 +1,85 @@
+import type { Outcome } from '@edge-migration/identity/converge.ts';
+import type { ParkReason } from './parking.ts';
+import type { DropReason } from './view.ts';
+
+/** What became of the events of one project since this process started. */
+export interface ProjectCounts {
+  /** Events applied, by what it came to for the document. */
+  readonly applied: Record<Outcome, number>;
+  /** Pages of wide events that were fanned out. */
+  fannedOut: number;
+  readonly dropped: Record<DropReason, number>;
+  readonly parked: Record<ParkReason, number>;
+  /** Times that an identity was tried again because of an error. */
+  failed: number;
+  /** Documents that were looked at; several events may be one. */
+  converged: number;
+  /** Milliseconds since the epoch; of the last event that was applied. */
+  lastAppliedTime: number | undefined;
+}
+
+export interface Counts {
+  of(projectId: number): ProjectCounts;
+  readonly projects: ReadonlyMap<number, ProjectCounts>;
+  /** Events that are of no project with an EdgeMigration. */
+  foreign: number;
+  /** Test events of sidecars, and events that cannot concern any document. */
+  ignored: number;
+  /** Messages that are no events. */
+  unreadable: number;
+}
+
+const zeros = <K extends string>(keys: readonly K[]) =>
+  Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
+
+export const OUTCOMES = [
+  'inserted',
+  'updated',
+  'unchanged',
+  'replaced',
+  'deleted',
+  'keptEdgeBorn',
+  'absent',
+  'unstorable',
+] as const satisfies readonly Outcome[];
+export const DROP_REASONS = [
+  'noMigration',
+  'planMode',
+  'rejected',
+  'windowClosed',
+  'finished',
+] as const satisfies readonly DropReason[];
+export const PARK_REASONS = [
+  'suspended',
+  'undecided',
+  'unreadable',
+  'copying',
+  'overflow',
+  'poison',
+] as const satisfies readonly ParkReason[];
+
+export function createCounts(): Counts {
+  const projects = new Map<number, ProjectCounts>();
+  return {
+    projects,
+    foreign: 0,
+    ignored: 0,
+    unreadable: 0,
+    of(projectId) {
+      let counts = projects.get(projectId);
+      if (counts === undefined) {
+        counts = {
+          applied: zeros(OUTCOMES),
+          fannedOut: 0,
+          dropped: zeros(DROP_REASONS),
+          parked: zeros(PARK_REASONS),
+          failed: 0,
+          converged: 0,
+          lastAppliedTime: undefined,
+        };
+        projects.set(projectId, counts);
+      }
+      return counts;
+    },
+  };
+}

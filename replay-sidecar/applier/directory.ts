@@ -1,0 +1,87 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Core } from '@edge-migration/identity/core/database.ts';
+import { type EnvironmentRecord, readEnvironments, referenceName } from '@edge-migration/identity/core/environments.ts';
+import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
+import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
+import { createBatcher } from './batcher.ts';
+import type { Patience } from './patience.ts';
+
+/** Which environment a reference names, remembered for a few seconds. */
+export interface Directory {
+  /** Undefined: not remembered, ask. Null: Core has no such environment. */
+  peek(reference: EnvironmentReference): EnvironmentRecord | null | undefined;
+  /** Null: Core has no such environment. Waits through outages; rejects with the signal's reason. */
+  find(reference: EnvironmentReference): Promise<EnvironmentRecord | null>;
+}
+
+/**
+ * Less than the time after which events about whole environments are handled again, so that whatever was done by an
+ * old name or setting is put right.
+ */
+const KNOWN_MILLIS = 10_000;
+const UNKNOWN_MILLIS = 2000;
+/** All environments of a large installation; beyond it the oldest go. */
+const MAX_ENTRIES = 50_000;
+
+interface Entry {
+  readonly record: EnvironmentRecord | null;
+  readonly until: number;
+}
+
+export interface DirectoryOptions {
+  core: Core;
+  release(): CoreRelease;
+  patience: Patience;
+  clock: Clock;
+  signal: AbortSignal;
+}
+
+export function createDirectory({ core, release, patience, clock, signal }: DirectoryOptions): Directory {
+  const entries = new Map<string, Entry>();
+  /** A server key means its environment for ever, also when it was removed after the write. */
+  const serverKeys = new Map<string, number>();
+
+  const batcher = createBatcher<EnvironmentReference, EnvironmentRecord | null>(async (references) => {
+    const known = references.map((reference) => knownAs(reference));
+    const found = await patience.persist(
+      () => readEnvironments(core, release(), [...references, ...known.filter((one) => one !== undefined)], signal),
+      signal,
+    );
+    return references.map((reference, index) => {
+      const other = known[index];
+      const record = found.get(referenceName(reference)) ?? (other && found.get(referenceName(other))) ?? null;
+      remember(reference, record);
+      return record;
+    });
+  });
+
+  function knownAs(reference: EnvironmentReference): EnvironmentReference | undefined {
+    const environmentId = 'serverKeySha256' in reference ? serverKeys.get(reference.serverKeySha256) : undefined;
+    return environmentId === undefined ? undefined : { environmentId };
+  }
+
+  function remember(reference: EnvironmentReference, record: EnvironmentRecord | null): void {
+    const name = referenceName(reference);
+    entries.delete(name);
+    entries.set(name, { record, until: clock.monotonic() + (record === null ? UNKNOWN_MILLIS : KNOWN_MILLIS) });
+    dropOldest(entries);
+    if (record === null || !('serverKeySha256' in reference)) return;
+    serverKeys.set(reference.serverKeySha256, record.environment.id);
+    dropOldest(serverKeys);
+  }
+
+  return {
+    peek(reference) {
+      const entry = entries.get(referenceName(reference));
+      return entry !== undefined && entry.until > clock.monotonic() ? entry.record : undefined;
+    },
+    find: (reference) => batcher.ask(referenceName(reference), reference),
+  };
+}
+
+function dropOldest(map: Map<string, unknown>): void {
+  for (const key of map.keys()) {
+    if (map.size <= MAX_ENTRIES) return;
+    map.delete(key);
+  }
+}

@@ -1,0 +1,124 @@
+import type { Stores } from '@edge-migration/identity/converge.ts';
+import {
+  readEnvironmentIds,
+  readIdentifiers,
+  readOverriddenIdentities,
+  readPresentIdentifiers,
+} from '@edge-migration/identity/core/environments.ts';
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { nextHandling, roundOf } from './repeats.ts';
+import { type Cursor, derivedId, type Work } from './work.ts';
+
+/** One page of a fan-out: events to be published, and where the next page starts; undefined after the last one. */
+export interface FanOutPage {
+  readonly events: readonly WriteEvent[];
+  readonly next: Cursor | undefined;
+}
+
+/** Identities of one page. */
+const PAGE = 500;
+
+/**
+ * The next page of what a wide event means for single identities. Each page is a message of its own, so a killed
+ * applier repeats one page at most, and other events are handled in between.
+ *
+ * - environment: every identity of Core, and every document of Edge that Core should have an identity for and has not;
+ * - feature: every identity that has or had an override of it;
+ * - project: each of its environments.
+ *
+ * @throws the errors of the two stores
+ */
+export async function readFanOutPage(
+  stores: Stores,
+  { event, observed, resolution, cursor }: Work,
+  now: number,
+  signal: AbortSignal,
+): Promise<FanOutPage> {
+  const position = cursor ?? { from: 'core', round: roundOf(event, observed, now), after: null };
+  const derive = createDerive(event, position.round);
+  switch (resolution.kind) {
+    case 'project': {
+      const ids = await readEnvironmentIds(stores.core, resolution.projectId, signal);
+      const target = (environmentId: number) => ({ kind: 'environment', environment: { environmentId } }) as const;
+      return { events: ids.map((id) => derive(target(id))), next: undefined };
+    }
+    case 'feature':
+      return readFeaturePage(stores, resolution.featureId, position, derive, signal);
+    case 'environment':
+      return position.from === 'core' && resolution.environment !== undefined
+        ? readCorePage(stores, resolution.environment.id, position, derive, signal)
+        : readEdgePage(stores, resolution, position, derive, signal);
+    case 'identity':
+      return { events: [], next: undefined };
+  }
+}
+
+type Derive = (target: WriteEvent['target']) => WriteEvent;
+
+function createDerive(event: WriteEvent, round: number): Derive {
+  return (target) => ({ ...event, id: derivedId(event.id, round, JSON.stringify(target)), target, outcome: 'known' });
+}
+
+async function readCorePage(
+  { core }: Stores,
+  environmentId: number,
+  { round, after }: Cursor,
+  derive: Derive,
+  signal: AbortSignal,
+): Promise<FanOutPage> {
+  const identifiers = await readIdentifiers(core, { environmentId, after, limit: PAGE }, signal);
+  const last = identifiers.at(-1);
+  return {
+    events: identifiers.map((identifier) => derive({ kind: 'identity', environment: { environmentId }, identifier })),
+    next:
+      last === undefined || identifiers.length < PAGE
+        ? { from: 'edge', round, after: null }
+        : { from: 'core', round, after: last },
+  };
+}
+
+/** Documents of identities that Core does not have; born on Edge, they stay whatever happens in Core. */
+async function readEdgePage(
+  { core, edge }: Stores,
+  { apiKey, environment }: Extract<Work['resolution'], { kind: 'environment' }>,
+  { from, round, after }: Cursor,
+  derive: Derive,
+  signal: AbortSignal,
+): Promise<FanOutPage> {
+  const start = from === 'edge' && after !== null ? after : undefined;
+  const page = await edge.identities.listEnvironment({ apiKey, after: start, limit: PAGE }, { signal });
+  const identifiers = page.documents.flatMap(({ identifier, djangoId }) =>
+    djangoId === undefined ? [] : [identifier],
+  );
+  const present =
+    environment === undefined
+      ? new Set<string>()
+      : await readPresentIdentifiers(core, environment.id, identifiers, signal);
+  const reference = { clientKey: apiKey };
+  return {
+    events: identifiers
+      .filter((identifier) => !present.has(identifier))
+      .map((identifier) => derive({ kind: 'identity', environment: reference, identifier })),
+    next: page.next === undefined ? undefined : { from: 'edge', round, after: page.next },
+  };
+}
+
+async function readFeaturePage(
+  { core }: Stores,
+  featureId: number,
+  { round, after }: Cursor,
+  derive: Derive,
+  signal: AbortSignal,
+): Promise<FanOutPage> {
+  const ids = await readOverriddenIdentities(core, { featureId, after: Number(after ?? 0), limit: PAGE }, signal);
+  const last = ids.at(-1);
+  return {
+    events: ids.map((identityId) => derive({ kind: 'identityId', identityId })),
+    next: last === undefined || ids.length < PAGE ? undefined : { from: 'core', round, after: String(last) },
+  };
+}
+
+/** Pages are not repeated by themselves: the event that they come from is. */
+export function nextFanOut({ event, observed, cursor }: Work, now: number): number | undefined {
+  return cursor === undefined ? nextHandling(event, observed, now) : undefined;
+}

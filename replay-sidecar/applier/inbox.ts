@@ -1,0 +1,134 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { STREAM } from '@edge-migration/identity/write-event.ts';
+import {
+  type ConsumerInfo,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
+  jetstream,
+  jetstreamManager,
+} from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { type ApplierStreamSettings, CONSUMER, ensureApplierStreams } from './streams.ts';
+
+/** A message that was delivered to this process and not yet answered. */
+export interface Held {
+  readonly message: JsMsg;
+  /** Monotonic milliseconds. */
+  readonly delivered: number;
+  /** Not yet answered. */
+  isOpen(): boolean;
+  /** It is done with, for all replicas. */
+  done(): void;
+  /** It is to be delivered again, to any replica, after this time. */
+  again(milliseconds: number): void;
+}
+
+export interface Inbox {
+  /** Takes messages until the signal is aborted, and gives back what is in hand then. Rejects with its reason. */
+  run(signal: AbortSignal, handle: (held: Held) => void): Promise<void>;
+  readonly held: ReadonlySet<Held>;
+}
+
+export interface InboxOptions {
+  connection: NatsConnection;
+  settings: ApplierStreamSettings & { window: number };
+  clock: Clock;
+  log: Logger;
+}
+
+const FETCH_MILLIS = 1000;
+/** No more bytes in hand than this, give or take a fetch. */
+const WINDOW_BYTES = 64 * 1024 * 1024;
+const LOOK_MILLIS = 5;
+const RETRY_MILLIS = 1000;
+
+/**
+ * What this process has in hand of the stream of events: fetches while there is room, and speaks for whatever is held
+ * longer, so that nobody else gets it meanwhile. Replicas compete; a message whose holder dies comes again.
+ */
+export function createInbox({ connection, settings, clock, log }: InboxOptions): Inbox {
+  const held = new Set<Held>();
+  let bytes = 0;
+
+  function hold(message: JsMsg): Held {
+    const answer = (send: () => void) => {
+      if (!held.delete(one)) return;
+      bytes -= message.data.length;
+      if (!connection.isClosed()) send();
+    };
+    const one: Held = {
+      message,
+      delivered: clock.monotonic(),
+      isOpen: () => held.has(one),
+      done: () => answer(() => message.ack()),
+      again: (milliseconds) => answer(() => message.nak(Math.max(1, Math.round(milliseconds)))),
+    };
+    held.add(one);
+    bytes += message.data.length;
+    return one;
+  }
+
+  async function fetchOnce(client: JetStreamClient, signal: AbortSignal, handle: (held: Held) => void): Promise<void> {
+    const consumer = client.consumers.getConsumerFromInfo(await infoOf(client));
+    for (;;) {
+      while (held.size > settings.window / 2 || bytes > WINDOW_BYTES) await clock.sleep(LOOK_MILLIS, signal);
+      signal.throwIfAborted();
+      const messages = await consumer.fetch({ max_messages: settings.window - held.size, expires: FETCH_MILLIS });
+      const stop = () => void messages.close();
+      signal.addEventListener('abort', stop, { once: true });
+      try {
+        for await (const message of messages) handle(hold(message));
+      } finally {
+        signal.removeEventListener('abort', stop);
+      }
+    }
+  }
+
+  async function infoOf(client: JetStreamClient): Promise<ConsumerInfo> {
+    const manager = await client.jetstreamManager(false);
+    await ensureApplierStreams(manager, settings);
+    return manager.consumers.info(STREAM, CONSUMER);
+  }
+
+  async function fetchAlways(signal: AbortSignal, handle: (held: Held) => void): Promise<never> {
+    const client = jetstream(connection);
+    let failing = false;
+    for (;;) {
+      try {
+        await fetchOnce(client, signal, handle);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!failing) log.warn({ err: error }, 'Events cannot be fetched; tried again until they can');
+        failing = true;
+        await clock.sleep(RETRY_MILLIS, signal);
+      }
+    }
+  }
+
+  async function speakUp(signal: AbortSignal): Promise<never> {
+    const interval = (settings.ackWaitSeconds * 1000) / 3;
+    for (;;) {
+      await clock.sleep(interval, signal);
+      const before = clock.monotonic() - interval / 2;
+      if (!connection.isClosed()) for (const one of held) if (one.delivered < before) one.message.working();
+    }
+  }
+
+  return {
+    held,
+    async run(signal, handle) {
+      try {
+        await Promise.all([fetchAlways(signal, handle), speakUp(signal)]);
+      } finally {
+        for (const one of held) one.again(1);
+      }
+    },
+  };
+}
+
+/** The JetStream API of a connection; it asks nothing yet. */
+export function manage(connection: NatsConnection): Promise<JetStreamManager> {
+  return jetstreamManager(connection, { checkAPI: false });
+}

@@ -1,0 +1,97 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Counts, ProjectCounts } from './counts.ts';
+import { type Parking, parsePlace } from './parking.ts';
+import type { Reporter } from './reporter.ts';
+
+export interface MeasuredParts {
+  counts: Counts;
+  parking: Pick<Parking, 'parked'>;
+  reporter: Pick<Reporter, 'position'>;
+  /** Events in hand. */
+  inHand(): number;
+  writeUnits(): { units: number; throttled: number };
+}
+
+const PREFIX = 'edge_migration_applier_';
+
+/** The applier's metrics, read from its parts at each scrape. */
+export function registerMetrics(registry: Registry, parts: MeasuredParts) {
+  const { counts } = parts;
+  const perProject = (
+    name: string,
+    help: string,
+    label: string,
+    read: (one: ProjectCounts) => Record<string, number>,
+  ) =>
+    new Counter({
+      name: `${PREFIX}${name}_total`,
+      help,
+      labelNames: ['project', label],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [project, one] of counts.projects) {
+          for (const [value, number] of Object.entries(read(one))) this.inc({ project, [label]: value }, number);
+        }
+      },
+    });
+  const total = (name: string, help: string, read: () => number) =>
+    new Counter({
+      name: `${PREFIX}${name}_total`,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name: PREFIX + name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+
+  perProject('applied_events', 'Events applied, by what it came to', 'outcome', ({ applied }) => applied);
+  perProject('dropped_events', 'Events that must not reach Edge', 'reason', ({ dropped }) => dropped);
+  perProject('parked_events', 'Times that an event was put aside', 'reason', ({ parked }) => parked);
+  perProject('work', 'Documents looked at, pages fanned out, tries that failed', 'kind', (one) => ({
+    converged: one.converged,
+    fannedOut: one.fannedOut,
+    failed: one.failed,
+  }));
+  total('foreign_events', 'Events of projects without an EdgeMigration', () => counts.foreign);
+  total('ignored_events', 'Test events, and events that concern no document', () => counts.ignored);
+  total('unreadable_messages', 'Messages that are no events', () => counts.unreadable);
+  total('write_units', 'DynamoDB write units spent', () => parts.writeUnits().units);
+  total('throttled_requests', 'Requests that DynamoDB throttled', () => parts.writeUnits().throttled);
+  gauge('in_hand_events', 'Events delivered to this process and not done with', parts.inHand);
+  gauge('pending_events', 'Events in the stream that nobody has got yet', () => parts.reporter.position?.pending ?? 0);
+  new Gauge({
+    name: `${PREFIX}parked`,
+    help: 'Events that wait for their EdgeMigration; project 0: unknown',
+    labelNames: ['project', 'reason'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [subject, events] of parts.parking.parked) {
+        const place = parsePlace(subject);
+        if (place !== undefined) this.inc({ project: place.projectId, reason: place.reason }, events);
+      }
+    },
+  });
+  const lag = new Histogram({
+    name: `${PREFIX}lag_seconds`,
+    help: 'From the end of the API response to Edge, of each event applied',
+    labelNames: ['project'],
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600],
+    registers: [registry],
+  });
+  return {
+    observeLag: (projectId: number, milliseconds: number) =>
+      lag.observe({ project: projectId }, Math.max(0, milliseconds) / 1000),
+  };
+}

@@ -1,0 +1,56 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import type { Reflector } from '@edge-migration/operator/kubernetes/reflector.ts';
+import { chooseMigration, judge, projectOf, type Verdict } from './view.ts';
+
+/** Name of the reflector's index by project. */
+export const BY_PROJECT = 'project';
+export const projectsOf = (migration: EdgeMigration): string[] => [String(projectOf(migration))];
+
+/** Beyond this a view says nothing any more (docs/design.md, "Convergence", rule 5). */
+export const STALE_MILLIS = 10_000;
+/** The API server speaks up about once a minute, so it is asked well before that. */
+const ASK_MILLIS = 4000;
+
+/** The EdgeMigrations as this process sees them now. */
+export interface Migrations {
+  /** By the project's EdgeMigration, if there is one. */
+  judge(projectId: number, observedTime: number): Verdict;
+  find(projectId: number): EdgeMigration | undefined;
+  /** Whether the view may decide anything. */
+  isConfirmed(): boolean;
+  /** Whether it was listed after this moment (monotonic), so that what is missing in it was missing then. */
+  isListedSince(moment: number): boolean;
+  /** Resolves when it was listed after this call; at most one list a second, however many ask. */
+  refresh(signal: AbortSignal): Promise<void>;
+  /** Keeps it confirmed while `isNeeded`. Rejects with the signal's reason. */
+  keepConfirmed(isNeeded: () => boolean, signal: AbortSignal): Promise<never>;
+  /** Calls back with the project of each EdgeMigration that changed. */
+  subscribe(listener: (projectId: number) => void): () => void;
+}
+
+type Source = Pick<Reflector<EdgeMigration>, 'byIndex' | 'refresh' | 'listedAge' | 'confirmedAge' | 'subscribe'>;
+
+export function createMigrations(reflector: Source, clock: Clock): Migrations {
+  const find = (projectId: number) => chooseMigration(reflector.byIndex(BY_PROJECT, String(projectId)));
+  const isConfirmed = () =>
+    reflector.confirmedAge() <= STALE_MILLIS && reflector.listedAge() < Number.POSITIVE_INFINITY;
+  return {
+    find,
+    judge: (projectId, observedTime) => judge(find(projectId), observedTime),
+    isConfirmed,
+    isListedSince: (moment) => clock.monotonic() - reflector.listedAge() >= moment,
+    refresh: (signal) => reflector.refresh(signal),
+    async keepConfirmed(isNeeded, signal) {
+      for (;;) {
+        if (isNeeded() && reflector.confirmedAge() > ASK_MILLIS) await reflector.refresh(signal);
+        await clock.sleep(250, signal);
+      }
+    },
+    subscribe: (listener) =>
+      reflector.subscribe((change) => {
+        // The API server compares the name with the spec.
+        listener(projectOf({ name: change.key.slice(change.key.indexOf('/') + 1), spec: undefined }));
+      }),
+  };
+}

@@ -1,0 +1,181 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { type JetStreamManager, type JsMsg, jetstream, type StoredMsg } from '@nats-io/jetstream';
+import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import { EVENT_SUBJECT } from '../stream.ts';
+import { manage } from './inbox.ts';
+import type { Migrations } from './migrations.ts';
+import { PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
+import type { HoldReason } from './view.ts';
+import { CURSOR_HEADER } from './work.ts';
+
+/**
+ * Why an event waits. `copying`: until the copy is complete; `overflow`: its project has too many events in hand;
+ * `poison`: it failed again and again, or cannot be read, and waits for a new `spec.retry`.
+ */
+export type ParkReason = HoldReason | 'copying' | 'overflow' | 'poison';
+
+/** What is in a subject of the parking stream: `identity.parked.<projectId>.<reason>[.<spec.retry>]`. */
+export interface Place {
+  /** 0: nobody could say. */
+  readonly projectId: number;
+  readonly reason: ParkReason;
+  /** `spec.retry` when the event was parked as poison; `-` for none. */
+  readonly retry: string;
+}
+
+const REASON_HEADER = 'Edge-Migration-Reason';
+const NO_RETRY = '-';
+/** As many characters as anyone reads. */
+const MAX_REASON_CHARACTERS = 500;
+const BATCH = 256;
+const LOOK_MILLIS = 2000;
+/** Parked events come back only while the stream is short, so that others need not wait behind them. */
+const SHORT_STREAM = 2000;
+
+export function placeSubject({ projectId, reason, retry }: Place): string {
+  const base = `identity.parked.${projectId}.${reason}`;
+  return reason === 'poison' ? `${base}.${retry}` : base;
+}
+
+export function parsePlace(subject: string): Place | undefined {
+  const [, , projectId, reason, ...retry] = subject.split('.');
+  if (projectId === undefined || reason === undefined) return undefined;
+  return { projectId: Number(projectId), reason: reason as ParkReason, retry: retry.join('.') };
+}
+
+/** Whether what is parked at a place may go on, to be judged anew: applied, dropped or parked for another reason. */
+export function isReleasable(
+  place: Place,
+  migrations: Pick<Migrations, 'judge' | 'find'>,
+  isFull: (projectId: number) => boolean,
+): boolean {
+  const { projectId, reason, retry } = place;
+  if (projectId === 0) return false;
+  // As if observed long ago: whether an event came before the deadline is told by itself alone.
+  const verdict = migrations.judge(projectId, 0);
+  if (verdict.kind === 'drop') return true;
+  if (reason === 'overflow') return !isFull(projectId);
+  if (reason === 'poison') return retryOf(migrations, projectId) !== retry;
+  if (reason === 'copying') return verdict.kind === 'apply' && !verdict.copying;
+  return verdict.kind === 'apply' || verdict.reason !== reason;
+}
+
+export interface Parking {
+  /**
+   * Puts an event aside; once this resolves it is stored, and the stream of events may forget it.
+   *
+   * @throws when the parking stream refuses it or does not answer
+   */
+  park(message: JsMsg, projectId: number, reason: ParkReason, detail?: string): Promise<void>;
+  /** Brings events back when they may go on. Rejects with the signal's reason. */
+  run(signal: AbortSignal): Promise<never>;
+  /** Number of events by place, as last seen. */
+  readonly parked: ReadonlyMap<string, number>;
+}
+
+export interface ParkingOptions {
+  connection: NatsConnection;
+  migrations: Migrations;
+  /** Undelivered messages in the stream of events, as far as known. */
+  pending(): number;
+  /** Whether a project has as many events in hand as it may. */
+  isFull(projectId: number): boolean;
+  clock: Clock;
+  log: Logger;
+}
+
+export function createParking({ connection, migrations, pending, isFull, clock, log }: ParkingOptions): Parking {
+  const client = jetstream(connection);
+  let parked: ReadonlyMap<string, number> = new Map();
+
+  async function look(manager: JetStreamManager, signal: AbortSignal): Promise<void> {
+    const { state } = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
+    parked = new Map(Object.entries(state.subjects ?? {}));
+    for (const subject of parked.keys()) await releaseAll(manager, subject, signal);
+  }
+
+  async function releaseAll(manager: JetStreamManager, subject: string, signal: AbortSignal): Promise<void> {
+    const place = parsePlace(subject);
+    if (place === undefined) return;
+    let released = 0;
+    while (pending() < SHORT_STREAM && migrations.isConfirmed() && isReleasable(place, migrations, isFull)) {
+      signal.throwIfAborted();
+      const count = await releaseBatch(manager, subject);
+      released += count;
+      if (count < BATCH) break;
+    }
+    if (released > 0) log.info({ projectId: place.projectId, reason: place.reason, events: released }, 'Events go on');
+  }
+
+  async function releaseBatch(manager: JetStreamManager, subject: string): Promise<number> {
+    const messages = await readBatch(manager, subject);
+    const last = messages.at(-1);
+    if (last === undefined) return 0;
+    await Promise.all(messages.map((message) => publish(message)));
+    await manager.streams.purge(PARKING_STREAM, { filter: subject, seq: last.seq + 1 });
+    return messages.length;
+  }
+
+  /** The id of the event itself would be taken for a duplicate of its first coming. */
+  function publish(message: StoredMsg): Promise<unknown> {
+    const msgID = `released-${message.seq}-${message.timestamp}`;
+    return client.publish(EVENT_SUBJECT, message.data, { msgID, headers: keep(message.header) });
+  }
+
+  return {
+    get parked() {
+      return parked;
+    },
+    async park(message, projectId, reason, detail) {
+      const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
+      const fields = keep(message.headers);
+      if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
+      // Unique to this message of the stream: the event may come back, and be parked once more.
+      const msgID = `parked-${message.seq}-${message.timestampNanos}`;
+      await client.publish(placeSubject({ projectId, reason, retry }), message.data, { msgID, headers: fields });
+    },
+    async run(signal) {
+      const manager = await manage(connection);
+      let failing = false;
+      for (;;) {
+        try {
+          if (!connection.isClosed()) await look(manager, signal);
+          failing = false;
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!failing) log.warn({ err: error }, 'Parked events cannot be looked at');
+          failing = true;
+        }
+        await clock.sleep(LOOK_MILLIS, signal);
+      }
+    },
+  };
+}
+
+async function readBatch(manager: JetStreamManager, subject: string): Promise<StoredMsg[]> {
+  const messages: StoredMsg[] = [];
+  for (let seq = 1; messages.length < BATCH; ) {
+    const message = await manager.direct.getMessage(PARKING_STREAM, { seq, next_by_subj: subject });
+    if (message === null) break;
+    messages.push(message);
+    seq = message.seq + 1;
+  }
+  return messages;
+}
+
+function retryOf(migrations: Pick<Migrations, 'find'>, projectId: number): string {
+  return migrations.find(projectId)?.spec?.retry ?? NO_RETRY;
+}
+
+/** Of the headers, those that are the event's own. */
+function keep(from: MsgHdrs | undefined): MsgHdrs {
+  const fields = headers();
+  const cursor = from?.get(CURSOR_HEADER);
+  if (cursor) fields.set(CURSOR_HEADER, cursor);
+  return fields;
+}
+
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_REASON_CHARACTERS);
+}

@@ -1,0 +1,159 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { isProbe } from '../stream.ts';
+import type { Counts } from './counts.ts';
+import type { Held } from './inbox.ts';
+import type { Migrations } from './migrations.ts';
+import type { Parking, ParkReason } from './parking.ts';
+import type { Resolution, Resolver } from './resolve.ts';
+import { type Delivery, readDelivery, UnreadableEvent, type Work } from './work.ts';
+
+/** From a message to a decision: who is it about, and may it be applied? */
+export interface Pipeline {
+  /** Takes a message in hand. */
+  handle(held: Held): void;
+  /** Judges what could not be judged yet, as soon as the view allows it. Rejects with the signal's reason. */
+  run(signal: AbortSignal): Promise<never>;
+  /** What the view says now; what may not be applied goes its way. */
+  admit(works: readonly Work[]): { works: readonly Work[]; copying: boolean };
+  /** Puts an event aside; if that does not work out it is delivered again. */
+  park(delivery: Pick<Delivery, 'held'>, projectId: number, reason: ParkReason, detail?: string): void;
+  /** Events whose project's state is not known yet. */
+  readonly undecided: ReadonlySet<Work>;
+}
+
+export interface PipelineOptions {
+  migrations: Migrations;
+  resolver: Resolver;
+  parking: Parking;
+  counts: Counts;
+  /** Takes events that are to be applied. */
+  enqueue(work: Work): void;
+  /** Whether a project has as many events in hand as it may. */
+  isFull(projectId: number): boolean;
+  clock: Clock;
+  log: Logger;
+}
+
+const PARK_AGAIN_MILLIS = 10_000;
+const LOOK_MILLIS = 20;
+
+export function createPipeline(options: PipelineOptions): Pipeline {
+  const { migrations, resolver, parking, counts, clock, log } = options;
+  const undecided = new Set<Work>();
+
+  function handle(held: Held): void {
+    if (isProbe(held.message.subject)) {
+      counts.ignored += 1;
+      held.done();
+      return;
+    }
+    let delivery: Delivery;
+    try {
+      delivery = readDelivery(held);
+    } catch (error) {
+      if (!(error instanceof UnreadableEvent)) throw error;
+      counts.unreadable += 1;
+      log.warn({ sequence: held.message.seq, problem: error.message }, 'A message is no event; it is parked');
+      park({ held }, 0, 'poison', error.message);
+      return;
+    }
+    const resolution = resolver.peek(delivery.event);
+    if (resolution !== undefined) take(delivery, resolution);
+    else void resolve(delivery);
+  }
+
+  async function resolve(delivery: Delivery): Promise<void> {
+    try {
+      take(delivery, await resolver.resolve(delivery.event));
+    } catch (error) {
+      // Stopping gives everything back; whatever else is wrong with it, this event alone has it.
+      if (!delivery.held.isOpen()) return;
+      log.error({ err: error, event: delivery.event.id }, 'Nobody can say what an event is about; it is parked');
+      park(delivery, 0, 'poison', String(error));
+    }
+  }
+
+  function take(delivery: Delivery, resolution: Resolution): void {
+    switch (resolution.kind) {
+      case 'nothing':
+        counts.ignored += 1;
+        delivery.held.done();
+        return;
+      case 'unknown':
+        park(delivery, 0, 'poison', resolution.why);
+        return;
+      default:
+        judge({ ...delivery, resolution });
+    }
+  }
+
+  function judge(work: Work): void {
+    if (decide(work) === 'gone') return;
+    const { projectId } = work.resolution;
+    if (options.isFull(projectId)) park(work, projectId, 'overflow');
+    else options.enqueue(work);
+  }
+
+  /** Everything that is not to be applied is on its way when this returns. */
+  function decide(work: Work): 'apply' | 'copying' | 'gone' {
+    if (!migrations.isConfirmed()) return wait(work);
+    const { projectId } = work.resolution;
+    const verdict = migrations.judge(projectId, work.observed);
+    switch (verdict.kind) {
+      case 'apply':
+        return verdict.copying ? 'copying' : 'apply';
+      case 'park':
+        park(work, projectId, verdict.reason);
+        return 'gone';
+      case 'drop':
+        if (!migrations.isListedSince(work.held.delivered)) return wait(work);
+        if (verdict.reason === 'noMigration') counts.foreign += 1;
+        else counts.of(projectId).dropped[verdict.reason] += 1;
+        work.held.done();
+        return 'gone';
+    }
+  }
+
+  function wait(work: Work): 'gone' {
+    undecided.add(work);
+    return 'gone';
+  }
+
+  function park({ held }: Pick<Delivery, 'held'>, projectId: number, reason: ParkReason, detail?: string): void {
+    parking.park(held.message, projectId, reason, detail).then(
+      () => {
+        if (projectId !== 0) counts.of(projectId).parked[reason] += 1;
+        held.done();
+      },
+      (error: unknown) => {
+        if (held.isOpen()) log.warn({ err: error, projectId, reason }, 'An event cannot be parked; tried again later');
+        held.again(PARK_AGAIN_MILLIS);
+      },
+    );
+  }
+
+  return {
+    handle,
+    park,
+    undecided,
+    admit(works) {
+      let copying = false;
+      const admitted = works.filter((work) => {
+        const decision = decide(work);
+        copying ||= decision === 'copying';
+        return decision !== 'gone';
+      });
+      return { works: admitted, copying };
+    },
+    async run(signal) {
+      for (;;) {
+        while (undecided.size === 0) await clock.sleep(LOOK_MILLIS, signal);
+        await migrations.refresh(signal);
+        const waited = [...undecided];
+        undecided.clear();
+        for (const work of waited) judge(work);
+      }
+    },
+  };
+}

@@ -1,0 +1,27 @@
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+
+/** After the API's request timeout; with what clocks of different nodes may differ by. */
+const AFTER_REQUEST_MILLIS = 65_000;
+/** Flagsmith's background tasks are over by then. */
+const AFTER_TASKS_MILLIS = 605_000;
+
+/**
+ * When, in milliseconds since the epoch, an event is to be handled once more, after it was handled at `now`; undefined:
+ * it is done with. Pure, and no state is kept: the event stays in the stream until it was handled after its last time.
+ *
+ * What concerns a whole environment is always handled again: names of environments are cached for less than that.
+ */
+export function nextHandling({ outcome, target }: WriteEvent, observedTime: number, now: number): number | undefined {
+  return dues(outcome, target.kind, observedTime).find((due) => due > now);
+}
+
+/** How many of these times have passed at `now`: 0 at first. Ids of what the event is fanned out into differ by it. */
+export function roundOf({ outcome, target }: WriteEvent, observedTime: number, now: number): number {
+  return dues(outcome, target.kind, observedTime).filter((due) => due <= now).length;
+}
+
+function dues(outcome: WriteEvent['outcome'], kind: WriteEvent['target']['kind'], observedTime: number): number[] {
+  const isWide = kind === 'environment' || kind === 'feature' || kind === 'project';
+  if (outcome === 'background') return [observedTime + AFTER_REQUEST_MILLIS, observedTime + AFTER_TASKS_MILLIS];
+  return outcome === 'unknown' || isWide ? [observedTime + AFTER_REQUEST_MILLIS] : [];
+}

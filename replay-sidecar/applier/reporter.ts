@@ -1,0 +1,132 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { jetstream } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Counts } from './counts.ts';
+import { manage } from './inbox.ts';
+import { type Parking, parsePlace } from './parking.ts';
+import { readPosition } from './position.ts';
+import type { ApplierReport, Position, ProjectReport } from './report.ts';
+import { reportSubject } from './streams.ts';
+
+/** What is in hand of one project. */
+export interface InHand {
+  readonly events: number;
+  /** Milliseconds since the epoch. */
+  readonly oldestObserved: number | undefined;
+}
+
+export interface ReporterOptions {
+  connection: NatsConnection;
+  process: string;
+  instance: string;
+  counts: Counts;
+  parking: Pick<Parking, 'parked'>;
+  /** By project. */
+  inHand(): ReadonlyMap<number, InHand>;
+  isConfirmed(): boolean;
+  outage(): unknown;
+  clock: Clock;
+  log: Logger;
+}
+
+export interface Reporter {
+  /** Rejects with the signal's reason. */
+  run(signal: AbortSignal): Promise<never>;
+  /** Sends the last report; never rejects. */
+  sayGoodbye(): Promise<void>;
+  /** As last asked. */
+  readonly position: Position | undefined;
+}
+
+const INTERVAL_MILLIS = 2000;
+
+/** Publishes what the operator writes into the EdgeMigrations' status. */
+export function createReporter(options: ReporterOptions): Reporter {
+  const { connection, counts, clock, log } = options;
+  const client = jetstream(connection);
+  const startedTime = iso(clock.now());
+  let position: Position | undefined;
+
+  function reportProjects(): ProjectReport[] {
+    const inHand = options.inHand();
+    const ids = new Set([...counts.projects.keys(), ...inHand.keys()]);
+    return [...ids].map((projectId) => {
+      const { applied, dropped, parked, failed, lastAppliedTime } = counts.of(projectId);
+      const hand = inHand.get(projectId);
+      return {
+        projectId,
+        applied,
+        dropped,
+        parked,
+        failed,
+        inHand: hand?.events ?? 0,
+        oldestObservedTime: hand?.oldestObserved === undefined ? null : iso(hand.oldestObserved),
+        lastAppliedTime: lastAppliedTime === undefined ? null : iso(lastAppliedTime),
+      };
+    });
+  }
+
+  function reportParked(): ApplierReport['parked'] {
+    return [...options.parking.parked].flatMap(([subject, events]) => {
+      const place = parsePlace(subject);
+      return place === undefined ? [] : [{ projectId: place.projectId, reason: place.reason, events }];
+    });
+  }
+
+  async function send(goodbye: boolean): Promise<void> {
+    const outage = options.outage();
+    const report: ApplierReport = {
+      version: 1,
+      process: options.process,
+      instance: options.instance,
+      startedTime,
+      time: iso(clock.now()),
+      goodbye,
+      confirmed: options.isConfirmed(),
+      outage: outage === undefined ? null : describe(outage),
+      position: position ?? null,
+      parked: reportParked(),
+      foreign: counts.foreign,
+      projects: reportProjects(),
+    };
+    await client.publish(reportSubject(options.process), JSON.stringify(report));
+  }
+
+  return {
+    get position() {
+      return position;
+    },
+    async run(signal) {
+      const manager = await manage(connection);
+      let failing = false;
+      for (;;) {
+        try {
+          position = await readPosition(manager);
+          await send(false);
+          failing = false;
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!failing) log.warn({ err: error }, 'No report can be sent');
+          failing = true;
+        }
+        await clock.sleep(INTERVAL_MILLIS, signal);
+      }
+    },
+    async sayGoodbye() {
+      try {
+        await send(true);
+      } catch (error) {
+        log.warn({ err: error }, 'The last report could not be sent');
+      }
+    },
+  };
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString();
+}

@@ -1,0 +1,179 @@
+import type { Core } from '@edge-migration/identity/core/database.ts';
+import { type EnvironmentRecord, readIdentityPlaces } from '@edge-migration/identity/core/environments.ts';
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import { compositeKey } from '@edge-migration/identity/edge/document.ts';
+import type { Touched } from '@edge-migration/identity/edge/merge.ts';
+import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
+import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { createBatcher } from './batcher.ts';
+import type { Directory } from './directory.ts';
+import type { Patience } from './patience.ts';
+
+/** What an event is about. */
+export type Resolution =
+  /** One document. */
+  | {
+      readonly kind: 'identity';
+      readonly projectId: number;
+      readonly environment: CoreEnvironment;
+      readonly identifier: string;
+      readonly touched: Touched;
+    }
+  /** All documents of an environment key; `environment` is undefined when Core has no live environment of that key. */
+  | {
+      readonly kind: 'environment';
+      readonly projectId: number;
+      readonly apiKey: string;
+      readonly environment: CoreEnvironment | undefined;
+    }
+  | { readonly kind: 'feature'; readonly projectId: number; readonly featureId: number }
+  | { readonly kind: 'project'; readonly projectId: number }
+  /** No document can be concerned. */
+  | { readonly kind: 'nothing' }
+  /** Some may be, but nobody can say of which project. */
+  | { readonly kind: 'unknown'; readonly why: string };
+
+export interface Resolver {
+  /** The answer where it needs no question; nearly all events are of this kind. */
+  peek(event: WriteEvent): Resolution | undefined;
+  /** Waits through outages. Rejects with the signal's reason, or when a store refuses the question. */
+  resolve(event: WriteEvent): Promise<Resolution>;
+}
+
+/** DynamoDB's limit of the index that has the identifier as its sort key: no document has a longer one. */
+const MAX_IDENTIFIER_BYTES = 1024;
+const NOTHING: Resolution = { kind: 'nothing' };
+
+export interface ResolverOptions {
+  core: Core;
+  edge: EdgeTables;
+  directory: Directory;
+  patience: Patience;
+  signal: AbortSignal;
+}
+
+export function createResolver({ core, edge, directory, patience, signal }: ResolverOptions): Resolver {
+  const places = createBatcher(async (ids: readonly number[]) => {
+    const found = await patience.persist(() => readIdentityPlaces(core, ids, signal), signal);
+    return ids.map((id) => found.get(id));
+  });
+  const placeOf = (id: number) => places.ask(String(id), id);
+
+  async function resolveIdentityId(event: WriteEvent, identityId: number): Promise<Resolution> {
+    // Gone: whoever deleted it named it in an event of its own.
+    const place = await placeOf(identityId);
+    if (place === undefined) return NOTHING;
+    const record = await directory.find({ environmentId: place.environmentId });
+    return record === null ? NOTHING : identityOf(event, record, place.identifier);
+  }
+
+  /** Core knows the key no more: its environment was renamed, or has gone for good. */
+  async function resolveOrphan(
+    event: WriteEvent,
+    reference: EnvironmentReference,
+    identifier: string | undefined,
+  ): Promise<Resolution> {
+    if (!('clientKey' in reference)) return { kind: 'unknown', why: 'Core has no environment of this key' };
+    const apiKey = reference.clientKey;
+    const ids = await patience.persist(() => readDjangoIds(apiKey, identifier), signal);
+    if (ids.length === 0) return NOTHING;
+    for (const id of ids) {
+      const place = await placeOf(id);
+      const record = place && (await directory.find({ environmentId: place.environmentId }));
+      if (record == null) continue;
+      // It was not there a moment ago, but is now.
+      if (record.environment.apiKey === apiKey) return recordOf(event, record, identifier);
+      const { projectId } = record;
+      return identifier === undefined
+        ? { kind: 'environment', projectId, apiKey, environment: undefined }
+        : { kind: 'identity', projectId, environment: noEnvironment(apiKey), identifier, touched: UNTOUCHED };
+    }
+    return { kind: 'unknown', why: 'Edge has documents of an environment key that Core does not have' };
+  }
+
+  /** Core's ids of the documents, or the first documents, of an environment key. */
+  async function readDjangoIds(apiKey: string, identifier: string | undefined): Promise<number[]> {
+    if (identifier !== undefined) {
+      const item = await edge.identities.get(compositeKey(apiKey, identifier), { signal });
+      return item?.['django_id']?.N === undefined ? [] : [Number(item['django_id'].N)];
+    }
+    const ids: number[] = [];
+    let after: string | undefined;
+    do {
+      const page = await edge.identities.listEnvironment({ apiKey, after, limit: 1000 }, { signal });
+      ids.push(...page.documents.flatMap(({ djangoId }) => (djangoId === undefined ? [] : [Number(djangoId)])));
+      after = page.next;
+    } while (after !== undefined && ids.length === 0);
+    return ids.slice(0, 100);
+  }
+
+  return {
+    peek(event) {
+      const { target } = event;
+      switch (target.kind) {
+        case 'identity': {
+          if (!canBeStored(target.identifier)) return NOTHING;
+          const record = directory.peek(target.environment);
+          return record == null ? undefined : identityOf(event, record, target.identifier);
+        }
+        case 'feature':
+        case 'project':
+          return target;
+        default:
+          return undefined;
+      }
+    },
+
+    async resolve(event) {
+      const { target } = event;
+      if (target.kind === 'identityId') return resolveIdentityId(event, target.identityId);
+      if (target.kind === 'feature' || target.kind === 'project') return target;
+      const record = await directory.find(target.environment);
+      const identifier = target.kind === 'identity' ? target.identifier : undefined;
+      if (record === null) return resolveOrphan(event, target.environment, identifier);
+      return recordOf(event, record, identifier);
+    },
+  };
+}
+
+const UNTOUCHED: Touched = { traits: new Set(), overrides: new Set() };
+
+function identityOf(event: WriteEvent, record: EnvironmentRecord, identifier: string): Resolution {
+  if (!canBeStored(identifier)) return NOTHING;
+  const { environment, projectId, deleted } = record;
+  return {
+    kind: 'identity',
+    projectId,
+    environment: deleted ? noEnvironment(environment.apiKey) : environment,
+    identifier,
+    touched: touchedBy(event, record),
+  };
+}
+
+function recordOf(event: WriteEvent, record: EnvironmentRecord, identifier: string | undefined): Resolution {
+  return identifier === undefined ? environmentOf(record) : identityOf(event, record, identifier);
+}
+
+function environmentOf({ projectId, environment, deleted }: EnvironmentRecord): Resolution {
+  return { kind: 'environment', projectId, apiKey: environment.apiKey, environment: deleted ? undefined : environment };
+}
+
+/** What the event may have changed, less the traits that Core ignored by its settings. */
+export function touchedBy({ touched, traitGates }: WriteEvent, record: EnvironmentRecord): Touched {
+  const isOpen = { clientTraits: record.environment.allowClientTraits, persistTraitData: record.persistTraitData };
+  const traits = traitGates.every((gate) => isOpen[gate]) ? touched.traits : [];
+  return {
+    traits: traits === 'all' ? 'all' : new Set(traits),
+    overrides: touched.overrides === 'all' ? 'all' : new Set(touched.overrides.map(String)),
+  };
+}
+
+/** Stands for an environment that Core does not have: no identity is in it, so its documents converge to none. */
+function noEnvironment(apiKey: string): CoreEnvironment {
+  return { id: 0, name: '', apiKey, allowClientTraits: false, useV2FeatureVersioning: false };
+}
+
+function canBeStored(identifier: string): boolean {
+  if (identifier === '') return false;
+  return 3 * identifier.length <= MAX_IDENTIFIER_BYTES || Buffer.byteLength(identifier) <= MAX_IDENTIFIER_BYTES;
+}

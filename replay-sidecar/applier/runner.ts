@@ -1,0 +1,141 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Stores } from '@edge-migration/identity/converge.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { applyEvents } from './apply.ts';
+import type { Counts } from './counts.ts';
+import { nextFanOut, readFanOutPage } from './fan-out.ts';
+import type { Migrations } from './migrations.ts';
+import type { Patience } from './patience.ts';
+import type { Pipeline } from './pipeline.ts';
+import { nextHandling } from './repeats.ts';
+import type { Cursor, Work } from './work.ts';
+
+export interface RunnerOptions {
+  stores(): Stores;
+  migrations: Migrations;
+  pipeline: Pick<Pipeline, 'admit' | 'park'>;
+  patience: Patience;
+  counts: Counts;
+  /** Resolves when the stream has the event; `cursor` makes it a page of a fan-out. */
+  publish(event: WriteEvent, cursor?: Cursor): Promise<void>;
+  /** Whether the stream of events is long: then nothing is added to it. */
+  isBusy(): boolean;
+  /** Told how late an event is when it has been applied, in milliseconds. */
+  onApplied(projectId: number, lag: number): void;
+  clock: Clock;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+const BUSY_PAUSE_MILLIS = 2000;
+
+/** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
+export function createRunner(options: RunnerOptions) {
+  const { migrations, pipeline, patience, counts, clock, log, signal } = options;
+  /** What is under way, by project; aborted when its EdgeMigration says so. */
+  const underWay = new Map<number, Set<AbortController>>();
+
+  const unsubscribe = migrations.subscribe((projectId) => {
+    const running = underWay.get(projectId);
+    if (running === undefined || migrations.judge(projectId, 0).kind === 'apply') return;
+    for (const controller of running) controller.abort(new Error('The EdgeMigration says stop'));
+  });
+
+  /** The process ends, or the project's EdgeMigration stops what is under way. */
+  async function stoppable(projectId: number, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const controller = new AbortController();
+    const running = underWay.get(projectId) ?? new Set();
+    underWay.set(projectId, running.add(controller));
+    const forward = () => controller.abort(signal.reason);
+    signal.addEventListener('abort', forward, { once: true });
+    if (signal.aborted) forward();
+    try {
+      await work(controller.signal);
+    } finally {
+      signal.removeEventListener('abort', forward);
+      running.delete(controller);
+      if (running.size === 0) underWay.delete(projectId);
+    }
+  }
+
+  async function apply(projectId: number, all: readonly Work[]): Promise<void> {
+    const { works, copying } = pipeline.admit(all);
+    const newest = works.at(-1);
+    if (newest === undefined) return;
+    try {
+      await stoppable(projectId, (stop) =>
+        newest.resolution.kind === 'identity'
+          ? applyToIdentity(projectId, works, copying, stop)
+          : fanOut(projectId, newest, stop),
+      );
+    } catch (error) {
+      if (signal.aborted) return;
+      for (const work of works.filter(({ held }) => held.isOpen())) giveUp(projectId, work, error);
+    }
+  }
+
+  async function applyToIdentity(projectId: number, works: readonly Work[], copying: boolean, stop: AbortSignal) {
+    const identities = works.flatMap(({ resolution }) => (resolution.kind === 'identity' ? [resolution] : []));
+    const subject = identities.at(-1);
+    if (subject === undefined) return;
+    const { convergence, held } = await patience.persist(() => {
+      const touched = identities.map((identity) => identity.touched);
+      return applyEvents(options.stores(), subject, touched, copying, stop).catch(rethrow(projectId));
+    }, stop);
+    const count = counts.of(projectId);
+    count.converged += 1;
+    for (const [index, work] of works.entries()) {
+      count.applied[convergence.outcome] += 1;
+      count.lastAppliedTime = clock.now();
+      options.onApplied(projectId, clock.now() - work.observed);
+      if (held[index]) pipeline.park(work, projectId, 'copying');
+      else finish(work, nextHandling(work.event, work.observed, clock.now()));
+    }
+  }
+
+  async function fanOut(projectId: number, work: Work, stop: AbortSignal): Promise<void> {
+    if (options.isBusy()) {
+      work.held.again(BUSY_PAUSE_MILLIS);
+      return;
+    }
+    const page = await patience.persist(
+      () => readFanOutPage(options.stores(), work, clock.now(), stop).catch(rethrow(projectId)),
+      stop,
+    );
+    await Promise.all(page.events.map((event) => options.publish(event)));
+    if (page.next !== undefined) await options.publish({ ...work.event, outcome: 'known' }, page.next);
+    counts.of(projectId).fannedOut += 1;
+    finish(work, nextFanOut(work, clock.now()));
+  }
+
+  function rethrow(projectId: number) {
+    return (error: unknown): never => {
+      counts.of(projectId).failed += 1;
+      throw error;
+    };
+  }
+
+  /** Done with, unless it is to be handled once more. */
+  function finish({ held }: Work, next: number | undefined): void {
+    if (next === undefined) held.done();
+    else held.again(next - clock.now());
+  }
+
+  /** Stopped in the middle: judged again when it comes back. Otherwise it failed again and again. */
+  function giveUp(projectId: number, work: Work, error: unknown): void {
+    if (migrations.judge(projectId, work.observed).kind !== 'apply') {
+      work.held.again(1);
+      return;
+    }
+    log.error({ err: error, projectId, event: work.event.id }, 'An event cannot be applied; it is parked');
+    pipeline.park(
+      work,
+      projectId,
+      'poison',
+      error instanceof Error ? `${error.name}: ${error.message}` : String(error),
+    );
+  }
+
+  return { apply, close: unsubscribe };
+}

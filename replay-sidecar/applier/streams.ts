@@ -1,0 +1,111 @@
+import { STREAM } from '@edge-migration/identity/write-event.ts';
+import {
+  AckPolicy,
+  type ConsumerConfig,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { ensureStream, type StreamDefinition } from '../stream.ts';
+
+/** The durable consumer that all replicas share. */
+export const CONSUMER = 'edge-applier';
+/** Events that wait for their EdgeMigration, see parking.ts. */
+export const PARKING_STREAM = 'IDENTITY_WRITES_PARKED';
+export const PARKING_SUBJECTS = 'identity.parked.>';
+/** The last report of each applier process, see report.ts. */
+export const REPORT_STREAM = 'EDGE_REPLAY';
+const REPORTS = 'replay.';
+export const REPORT_SUBJECTS = `${REPORTS}>`;
+
+/** @param process unique for each start of an applier; its counters begin at 0 */
+export function reportSubject(process: string): string {
+  return REPORTS + process.replaceAll('.', '-');
+}
+
+export interface ApplierStreamSettings {
+  streamReplicas: number;
+  parkedMaxBytes: number;
+  ackWaitSeconds: number;
+}
+
+const nanos = (seconds: number) => seconds * 1e9;
+/** Longer than the longest usual window, so that the sum over all reports stays a total. */
+const REPORT_DAYS = 60;
+/** Bounds the clean-up; two replicas that start once a day leave 120. */
+const MAX_REPORTS = 10_000;
+
+/**
+ * Makes the consumer and the appliers' own streams, or brings them in line with the settings; idempotent.
+ *
+ * @throws StreamMismatchError, and JetStreamApiError while the stream of events is missing
+ */
+export async function ensureApplierStreams(manager: JetStreamManager, settings: ApplierStreamSettings): Promise<void> {
+  await ensureStream(manager, parkingStream(settings));
+  await ensureStream(manager, reportStream(settings));
+  await ensureConsumer(manager, settings);
+}
+
+function parkingStream({ streamReplicas, parkedMaxBytes }: ApplierStreamSettings): StreamDefinition {
+  return {
+    name: PARKING_STREAM,
+    description: 'Identity writes that wait until their EdgeMigration lets them go on',
+    subjects: [PARKING_SUBJECTS],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    // A refusal keeps the event in the stream it came from; nothing is dropped.
+    discard: DiscardPolicy.New,
+    num_replicas: streamReplicas,
+    max_bytes: parkedMaxBytes,
+    allow_direct: true,
+  };
+}
+
+function reportStream({ streamReplicas }: ApplierStreamSettings): StreamDefinition {
+  return {
+    name: REPORT_STREAM,
+    description: 'The last report of each applier process',
+    subjects: [REPORT_SUBJECTS],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.Old,
+    num_replicas: streamReplicas,
+    max_msgs_per_subject: 1,
+    max_msgs: MAX_REPORTS,
+    max_age: nanos(REPORT_DAYS * 24 * 60 * 60),
+    allow_direct: true,
+  };
+}
+
+async function ensureConsumer(manager: JetStreamManager, { ackWaitSeconds }: ApplierStreamSettings): Promise<void> {
+  const settings = {
+    ack_wait: nanos(ackWaitSeconds),
+    // Events that are handled again later stay unacknowledged meanwhile; however many, they must not stop the others.
+    max_ack_pending: -1,
+  };
+  const existing = await findConsumer(manager);
+  if (existing === undefined) {
+    await manager.consumers.add(STREAM, {
+      ...settings,
+      durable_name: CONSUMER,
+      ack_policy: AckPolicy.Explicit,
+      deliver_policy: DeliverPolicy.All,
+      max_deliver: -1,
+    });
+  } else if (existing.ack_wait !== settings.ack_wait || existing.max_ack_pending !== settings.max_ack_pending) {
+    await manager.consumers.update(STREAM, CONSUMER, settings);
+  }
+}
+
+async function findConsumer(manager: JetStreamManager): Promise<ConsumerConfig | undefined> {
+  try {
+    return (await manager.consumers.info(STREAM, CONSUMER)).config;
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.ConsumerNotFound) return undefined;
+    throw error;
+  }
+}

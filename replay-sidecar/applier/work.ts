@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
+import { z } from 'zod';
+import type { Held } from './inbox.ts';
+import type { Resolution } from './resolve.ts';
+
+/** Where a fan-out goes on; in the header {@link CURSOR_HEADER}. */
+export const cursor = z.discriminatedUnion('from', [
+  z.strictObject({ from: z.literal('core'), round: z.int(), after: z.string().nullable() }),
+  z.strictObject({ from: z.literal('edge'), round: z.int(), after: z.string().nullable() }),
+]);
+export type Cursor = z.infer<typeof cursor>;
+export const CURSOR_HEADER = 'Edge-Migration-Cursor';
+
+/** An event in hand. */
+export interface Delivery {
+  readonly held: Held;
+  readonly event: WriteEvent;
+  /** Milliseconds since the epoch. */
+  readonly observed: number;
+  /** Of a page of a fan-out other than the first. */
+  readonly cursor: Cursor | undefined;
+}
+
+/** An event whose project is known. */
+export interface Work extends Delivery {
+  readonly resolution: Extract<Resolution, { projectId: number }>;
+}
+
+/** The message is no event of ours; it can never be handled. */
+export class UnreadableEvent extends Error {
+  override readonly name = 'UnreadableEvent';
+}
+
+/** @throws UnreadableEvent; its message holds paths and rules, no values */
+export function readDelivery(held: Held): Delivery {
+  const event = parse(writeEvent, held.message.string());
+  const header = held.message.headers?.get(CURSOR_HEADER);
+  return {
+    held,
+    event,
+    observed: Date.parse(event.observedTime),
+    cursor: header === undefined || header === '' ? undefined : parse(cursor, header),
+  };
+}
+
+function parse<T>(schema: z.ZodType<T>, text: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new UnreadableEvent('not JSON', { cause });
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new UnreadableEvent(problems.join('; '), { cause: result.error });
+}
+
+/** The id of an event that others follow from: the same whenever it is made again. */
+export function derivedId(...parts: readonly (string | number)[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 43);
+}
