@@ -108,7 +108,7 @@ async function findMissingRows(
 }
 
 /** Rows alone are added to a document that is as it was read. */
-function lookAt(document: Item | undefined): DocumentWrite {
+export function lookAt(document: Item | undefined): DocumentWrite {
   const { composite_key, identity_features, identity_uuid } = document ?? {};
   return { kind: 'check', key: composite_key?.S ?? '', expected: { identity_features, identity_uuid } };
 }

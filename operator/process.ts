@@ -125,6 +125,8 @@ export async function runOperator({
           },
         }),
         workers: configuration.concurrency,
+        // A cause outside that has been corrected is noticed within a minute, however long it lasted.
+        queue: { backoffMilliseconds: { first: 5, longest: 60_000 } },
         clock,
         logger,
         registry,

@@ -6,46 +6,9 @@ import { readIdentities, readPage } from '../core/pages.ts';
 import { readProject } from '../core/projects.ts';
 import { type CoreRelease, readRelease } from '../core/release.ts';
 import { insertRows, type Row } from '../fixtures/core-rows.ts';
-import { insertVectors, PROJECTS, VECTORS, type Vector } from '../fixtures/vectors.ts';
-import { type EncodedDocument, encodeIdentity, type Item, type SkippedIdentity, type SkipReason } from './document.ts';
+import { DIFFERENT, insertVectors, PROJECTS, SKIPPED, VECTORS, type Vector } from '../fixtures/vectors.ts';
+import { type EncodedDocument, encodeIdentity, type Item, type SkippedIdentity } from './document.ts';
 import { readDocument } from './document-reader.ts';
-
-/** Flagsmith's mapper or DynamoDB refuses these; so do we, but only these, and with a reason. */
-const SKIPPED: Readonly<Record<string, SkipReason>> = {
-  'identifier empty string (GSI key)': 'IdentifierEmpty',
-  'identifier 1025 ASCII characters: skipped by migrator with a log line': 'IdentifierTooLong',
-  'identifier 2000 ASCII characters: skipped by migrator': 'IdentifierTooLong',
-  'identifier 342 CJK characters = 1026 bytes': 'IdentifierTooLong',
-  'identifier 257 4-byte characters = 1028 bytes': 'IdentifierTooLong',
-  'trait float Infinity': 'NumberNotFinite',
-  'trait float NaN': 'NumberNotFinite',
-  'decimal string overflowing a double': 'NumberNotFinite',
-  '38+2 digits': 'NumberTooPrecise',
-  '120 digits (> boto3 context precision 100)': 'NumberTooPrecise',
-  '1 followed by 126 zeros': 'NumberOutOfRange',
-  'trait float 1e+126': 'NumberOutOfRange',
-  'trait float 1e-131': 'NumberOutOfRange',
-  'trait float 1e-200': 'NumberOutOfRange',
-  'trait float 1.7976931348623157e+308': 'NumberOutOfRange',
-  'MV sum 120': 'AllocationInvalid',
-  'MV allocation 100.5': 'AllocationInvalid',
-  'MV allocation NaN': 'AllocationInvalid',
-};
-
-/** We differ from the migrator on purpose; each has a test of its own below. */
-const DIFFERENT = [
-  'soft-deleted environment is still migrated',
-  'identity of another project (must not be migrated)',
-  'traits of every type',
-  'trait NULL forms',
-  'override: two live rows, later live_from on higher id: migrator takes lowest id',
-  'override: archived, deleted, legacy-type, unicode-named feature',
-  'override uuid v1, not v4',
-  'override uuid nil, not v4',
-  'MV value uuid v1',
-  'override environment_id NULL',
-  'MV allocations 64.4, 29.7, 5.9: naive float sum 100.00000000000001 raises on Python 3.11; Python 3.12+ sum() is compensated (100.0) and accepts',
-];
 
 let database: TestDatabase;
 let core: Core;

@@ -1,6 +1,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { Item } from './document.ts';
 import { sameValue } from './document-reader.ts';
+import { overriddenFeature } from './override-rows.ts';
 
 /** Trait keys and feature ids (decimal text, as the document has them) of which Edge is to agree with Core. */
 export interface Touched {
@@ -17,10 +18,7 @@ interface KeyedList {
 }
 
 const TRAITS: KeyedList = { attribute: 'identity_traits', keyOf: (element) => element.M?.['trait_key']?.S };
-const OVERRIDES: KeyedList = {
-  attribute: 'identity_features',
-  keyOf: (element) => element.M?.['feature']?.M?.['id']?.N,
-};
+const OVERRIDES: KeyedList = { attribute: 'identity_features', keyOf: overriddenFeature };
 
 /**
  * The attributes of Edge's document that have to change so that it agrees with Core's on what was touched, and on

@@ -17,7 +17,7 @@ export function createCostAccount(budget: WriteBudget) {
   return {
     /** Waits until items of these sizes (bytes) may be written. Returns what was taken, for `settle` or `refund`. */
     async take(sizes: readonly number[], signal?: AbortSignal): Promise<number> {
-      const units = baseUnits(sizes) * unitsPerBaseUnit;
+      const units = Math.ceil(baseUnits(sizes) * unitsPerBaseUnit);
       await budget.take(units, signal);
       return units;
     },

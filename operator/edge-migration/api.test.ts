@@ -27,10 +27,16 @@ describe('an EdgeMigration as the API server sends it', () => {
     expect(parseEdgeMigration({ metadata }).specProblem).toContain('spec');
   });
 
-  test('with a status that somebody has damaged is read as one without', () => {
-    expect(parseEdgeMigration({ metadata, spec: { projectId: 42 }, status: { conditions: 'none' } }).status).toEqual(
-      {},
-    );
+  test('with a status that somebody has damaged in part is read without that part', () => {
+    const status = { conditions: 'none', phase: 'Copying', plan: { writeUnits: 7 } };
+    const parsed = parseEdgeMigration({ metadata, spec: { projectId: 42 }, status });
+    expect(parsed.status).toEqual({ phase: 'Copying', plan: { writeUnits: 7 } });
+    expect(parseEdgeMigration({ metadata, spec: { projectId: 42 }, status: 'none' }).status).toEqual({});
+  });
+
+  test('may lack lists that were written empty, because the API server stores none', () => {
+    const parsed = parseEdgeMigration({ metadata, spec: { projectId: 42 }, status: { skipped: { total: 0 } } });
+    expect(parsed.status.skipped).toEqual({ total: 0, byReason: [] });
   });
 });
 

@@ -82,7 +82,8 @@ const copyStatusSchema = z
 const skippedStatusSchema = z.object({
   total: count,
   reportName: z.string().optional(),
-  byReason: z.array(z.object({ reason: z.string(), count })),
+  // The API server stores no empty list of this kind.
+  byReason: z.array(z.object({ reason: z.string(), count })).default([]),
 });
 
 const planStatusSchema = z
@@ -169,8 +170,16 @@ export function parseEdgeMigration(object: unknown): EdgeMigration {
     deleting: metadata.deletionTimestamp !== undefined,
     spec: parsed.data,
     specProblem: problems?.join('; '),
-    status: statusSchema.safeParse(status ?? {}).data ?? {},
+    status: parseStatus(status),
   };
+}
+
+/** What of the status can be read. A part that somebody has damaged is written anew and does not take others with it. */
+function parseStatus(status: unknown): Status {
+  const parts = Object.entries(z.record(z.string(), z.unknown()).safeParse(status).data ?? {}).filter(
+    ([name, part]) => statusSchema.safeParse({ [name]: part }).success,
+  );
+  return statusSchema.parse(Object.fromEntries(parts));
 }
 
 /** Names of a migration's objects; the uid keeps a re-created EdgeMigration apart from the one before. */

@@ -119,6 +119,8 @@ function decidePlanned(facts: Facts, spec: Spec, accepted: Finding): Decision {
     accepted,
     copied: isFalse('PlanMode', 'mode Plan writes nothing to Edge'),
     succeeded: isTrue('Planned', 'status.plan tells what a migration would do; set spec.mode to Migrate to start it'),
+    // The plan's own progress: a copy that follows starts with its own.
+    copy: {},
     plan: { ...before, durationSeconds },
     actions: hasLeftovers(facts) ? [{ kind: 'retireWork', operation: 'plan' }] : [],
   });

@@ -1,4 +1,5 @@
 import { resolveConflict, type Stores } from '@edge-migration/identity/converge.ts';
+import { lookAt } from '@edge-migration/identity/convergence-step.ts';
 import { readIdentities } from '@edge-migration/identity/core/pages.ts';
 import { encodeIdentity } from '@edge-migration/identity/edge/document.ts';
 import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
@@ -90,12 +91,20 @@ export function createConflictSettler(stores: Stores) {
     documents: readonly Item[],
     options: CallOptions,
   ): Promise<void> {
-    if (edge.overrideRows === undefined) return;
-    const rows = documents.flatMap((document) => overrideRows(environment.id, document, clock.now()));
-    if (rows.length === 0) return;
-    const present = await edge.overrideRows.getMany(rows.map(keyOf), options);
-    const missing = rows.filter((row) => !present.has(rowName(keyOf(row))));
-    if (missing.length > 0) await edge.overrideRows.putMany(missing, options);
+    const { commit, overrideRows: table } = edge;
+    if (commit === undefined || table === undefined) return;
+    const wanted = documents.map((document) => ({
+      document,
+      rows: overrideRows(environment.id, document, clock.now()),
+    }));
+    const keys = wanted.flatMap(({ rows }) => rows.map(keyOf));
+    if (keys.length === 0) return;
+    const present = await table.getMany(keys, options);
+    for (const { document, rows } of wanted) {
+      const missing = rows.filter((row) => !present.has(rowName(keyOf(row))));
+      // A document that has changed meanwhile got its rows from whoever changed it.
+      if (missing.length > 0) await commit(lookAt(document), { put: missing, remove: [] }, options);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { UnreachableError } from '../../kubernetes/errors.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { type Checkpoints, createMemoryCheckpoints } from './checkpoints.ts';
 import { createPagePlanner } from './page-planner.ts';
@@ -76,7 +77,7 @@ describe('a copy', () => {
     expect(await project.compare()).toEqual(EQUAL);
   });
 
-  test('reads first where most documents exist, after a few inserts that failed', async () => {
+  test('comes to read first, after a few inserts that failed, where documents exist behind absent ones', async () => {
     const [present, ...others] = project.wholeProject.segments;
     await project.copy({ range: { rangeId: 0, segments: [present!] } });
     // The first segment is absent, so that the copy inserts without reading when it comes to the second.
@@ -188,6 +189,22 @@ describe('a copy in trouble', () => {
     const { inserted, unchanged, throttled } = countsOf(checkpoint);
     expect(inserted + unchanged).toBe(294);
     expect(throttled).toBeGreaterThan(0);
+  });
+
+  test('waits for the API server while it is away', async () => {
+    const checkpoints = createMemoryCheckpoints();
+    let calls = 0;
+    const away = async () => {
+      if (calls++ % 3 === 0) throw new UnreachableError('away', { status: 0, reason: 'Test', kind: 'retryable' });
+    };
+    const checkpoint = await project.copy({
+      checkpoints: {
+        load: (signal) => away().then(() => checkpoints.load(signal)),
+        save: (saved, signal) => away().then(() => checkpoints.save(saved, signal)),
+      },
+    });
+    expect(countsOf(checkpoint).read).toBe(300);
+    expect(checkpoints.current()?.checkpoint).toEqual(checkpoint);
   });
 
   test('reads a page again that became too old before it was written, and writes nothing old', async () => {

@@ -6,6 +6,7 @@ import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import type { Segment } from '../ranges.ts';
+import type { Checkpoints } from './checkpoints.ts';
 import { withPatience } from './failure.ts';
 import type { HandlePage, Page } from './page.ts';
 import { startPageAge } from './page-age.ts';
@@ -41,7 +42,11 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   const { stores, project, range, settings, logger } = options;
   const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
   const sizer = createPageSizer(() => settings().pageSize, options.pageMaxAgeMilliseconds);
-  const progress = await openProgress({ ...options, budget: stores.edge.budget }, lookUp, signal);
+  const checkpoints: Checkpoints = {
+    load: (signal) => patiently(() => options.checkpoints.load(signal)),
+    save: (saved, signal) => patiently(() => options.checkpoints.save(saved, signal)),
+  };
+  const progress = await openProgress({ ...options, checkpoints, budget: stores.edge.budget }, lookUp, signal);
 
   for (let index = progress.start.position.segment; index < range.segments.length; index++) {
     const segment = range.segments[index]!;

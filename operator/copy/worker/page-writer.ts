@@ -1,6 +1,13 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
-import { type CallOptions, DeadlinePassed, INSERT_BATCH, type Item } from '@edge-migration/identity/edge/table.ts';
+import {
+  type CallOptions,
+  DeadlinePassed,
+  INSERT_BATCH,
+  type Item,
+  type Outcome,
+  WriteRejected,
+} from '@edge-migration/identity/edge/table.ts';
 import { createConflictSettler } from './conflicts.ts';
 import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument } from './page.ts';
 import { describeRejection } from './rejection.ts';
@@ -87,26 +94,43 @@ export function createPageWriter(stores: Stores): HandlePage {
     results: (Result | undefined)[],
     options: CallOptions,
   ): Promise<PageDocument[]> {
-    const outcomes = await edge.identities.insertMany(documents, options);
     const taken: PageDocument[] = [];
-    const settled: [PageDocument, Result][] = [];
-    const rows: Item[] = [];
-    for (const [position, document] of documents.entries()) {
-      const outcome = outcomes[position]!;
+    const note = (document: PageDocument, outcome: Outcome) => {
       if (outcome === 'exists') taken.push(document);
-      else if (outcome === 'inserted') {
-        settled.push([document, { outcome }]);
-        if (edge.overrideRows !== undefined) rows.push(...overrideRows(environment.id, document.item, clock.now()));
-      } else settled.push([document, reject(environment.id, document, outcome.rejected)]);
+      else if (outcome === 'inserted') results[document.index] = { outcome };
+      else results[document.index] = reject(environment.id, document, outcome.rejected);
+    };
+    const alone = edge.commit === undefined ? documents : documents.filter((document) => !hasOverrides(document));
+    const outcomes = alone.length === 0 ? [] : await edge.identities.insertMany(alone, options);
+    for (const [position, document] of alone.entries()) note(document, outcomes[position]!);
+    if (edge.commit === undefined) return taken;
+    for (const document of documents.filter(hasOverrides)) {
+      note(document, await insertWithRows(edge.commit, environment.id, document, options));
     }
-    if (rows.length > 0) await edge.overrideRows?.putMany(rows, options);
-    // Only now: an identity whose override rows are not there yet is not done.
-    for (const [{ index }, result] of settled) results[index] = result;
     return taken;
+  }
+
+  /** In one transaction, so that a row can never outlive what replay makes of its override meanwhile. */
+  async function insertWithRows(
+    commit: NonNullable<typeof edge.commit>,
+    environmentId: number,
+    { item }: PageDocument,
+    options: CallOptions,
+  ): Promise<Outcome> {
+    const rows = { put: overrideRows(environmentId, item, clock.now()), remove: [] };
+    try {
+      const result = await commit({ kind: 'put', item, expected: undefined }, rows, options);
+      return result === 'written' ? 'inserted' : 'exists';
+    } catch (error) {
+      if (error instanceof WriteRejected) return { rejected: error.message };
+      throw error;
+    }
   }
 
   return writePage;
 }
+
+const hasOverrides = ({ item }: PageDocument) => (item['identity_features']?.L ?? []).length > 0;
 
 function reject(environmentId: number, { identity }: PageDocument, message: string): Result {
   const reason = 'RejectedByDynamodb';

@@ -3,18 +3,20 @@ import type { KubernetesClient } from '../../kubernetes/client.ts';
 import { EDGE_MIGRATIONS, type EdgeMigration, FIELD_MANAGER, type Status } from '../api.ts';
 
 /**
- * Writes the whole status by server-side apply, or nothing when it is as it was. The uid makes it fail for an
- * EdgeMigration of the same name that was created since.
+ * Writes the whole status by server-side apply, or nothing when it is as it was.
+ *
+ * @throws ConflictError when the EdgeMigration has changed since it was read, or is another one of the same name by now
+ *   (a uid would not tell: the status subresource ignores it)
  */
 export async function applyStatus(
   client: KubernetesClient,
-  { namespace, name, uid, status: before }: EdgeMigration,
+  { namespace, name, resourceVersion, status: before }: EdgeMigration,
   status: Status,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (isDeepStrictEqual(before, status)) return false;
   const { group, version, kind } = EDGE_MIGRATIONS;
-  const object = { apiVersion: `${group}/${version}`, kind, metadata: { namespace, name, uid }, status };
+  const object = { apiVersion: `${group}/${version}`, kind, metadata: { namespace, name, resourceVersion }, status };
   await client.apply(EDGE_MIGRATIONS, object, {
     fieldManager: FIELD_MANAGER,
     force: true,
