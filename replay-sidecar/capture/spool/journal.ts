@@ -1,17 +1,8 @@
-import { open, unlink } from 'node:fs/promises';
-
 import type { Clock } from '@edge-migration/identity/clock.ts';
 
-import { segmentPath, writeFully } from './files.ts';
+import { createDisk, type SyncPolicy } from './disk.ts';
 import { encodeRecord, type SpoolRecord, worstCaseBytes } from './record.ts';
 import { newSegment, type Place, type Segment } from './segment.ts';
-
-/**
- * How often written records are forced to the disk. A process that is killed loses nothing in any case: the kernel has
- * the bytes. Only a node that goes down takes what was not forced; an emptyDir outlives a reboot, and the next process
- * then reports a gap.
- */
-export type SyncPolicy = 'none' | 'interval' | 'commit';
 
 export interface JournalOptions {
   directory: string;
@@ -66,11 +57,11 @@ interface Batch {
 const LAZY_MILLIS = 10;
 const RETRY_MILLIS = 1000;
 const FIRST_BATCH_BYTES = 16 * 1024;
+const LARGEST_SPARE_BYTES = 256 * 1024;
 
 /**
  * Appends records to segment files, one write at a time: what arrives during an event-loop turn, or while the last
- * write is under way, goes out together. Writes are asynchronous although a synchronous one costs less: a disk that
- * hangs must not stop the requests.
+ * write is under way, goes out together.
  */
 export function createJournal(options: JournalOptions): Journal {
   const { clock } = options;
@@ -80,12 +71,21 @@ export function createJournal(options: JournalOptions): Journal {
   let queue: Batch[] = [];
   let inFlight: Batch | undefined;
   let onSettled: (() => void)[] = [];
-  const closing = new Set<Promise<void>>();
   let scheduled = false;
   let lazyTimer: NodeJS.Timeout | undefined;
-  let unsynced = false;
+  /** The last batch's buffer, for the next one. */
+  let spare: Buffer | undefined;
   /** Set before the start, and while the disk fails or hangs. */
   let trouble: { retryAt: number } | undefined = { retryAt: Infinity };
+  const disk = createDisk({
+    directory: options.directory,
+    clock,
+    policy: options.sync,
+    onUnsynced(error, { firstTime }) {
+      options.onFailure(error, Math.min(firstTime, clock.now()));
+      if (trouble === undefined) options.onRecovery();
+    },
+  });
 
   function append(record: SpoolRecord): Place | undefined {
     const now = clock.now();
@@ -111,7 +111,7 @@ export function createJournal(options: JournalOptions): Journal {
     if (segment === undefined) return;
     segment.sealedTime = now;
     const busy = inFlight?.segment === segment || queue.some((batch) => batch.segment === segment);
-    if (!busy) closeFile(segment);
+    if (!busy) disk.release(segment);
   }
 
   function write(segment: Segment, record: SpoolRecord, now: number): void {
@@ -126,7 +126,9 @@ export function createJournal(options: JournalOptions): Journal {
   function batchFor(segment: Segment, now: number): Batch {
     const last = queue.at(-1);
     if (last?.segment === segment) return last;
-    const batch = { segment, buffer: Buffer.allocUnsafe(FIRST_BATCH_BYTES), length: 0, since: now, waiting: [] };
+    const buffer = spare ?? Buffer.allocUnsafe(FIRST_BATCH_BYTES);
+    spare = undefined;
+    const batch = { segment, buffer, length: 0, since: now, waiting: [] };
     queue.push(batch);
     return batch;
   }
@@ -160,33 +162,32 @@ export function createJournal(options: JournalOptions): Journal {
     if (inFlight !== undefined) return;
     for (inFlight = queue.shift(); inFlight !== undefined; inFlight = queue.shift()) {
       const batch = inFlight;
-      const timer = setTimeout(stall, options.writeTimeoutMillis, batch);
       try {
-        await writeBatch(batch);
+        const written = disk.write(batch.segment, batch.buffer.subarray(0, batch.length));
+        if (written !== undefined) await beforeStall(written, batch);
         succeed(batch);
       } catch (error) {
         fail(batch, error);
-      } finally {
-        clearTimeout(timer);
       }
-      if (batch.segment.sealedTime !== undefined && queue[0]?.segment !== batch.segment) closeFile(batch.segment);
+      if (batch.segment.sealedTime !== undefined && queue[0]?.segment !== batch.segment) disk.release(batch.segment);
       const waiting = onSettled;
       onSettled = [];
       for (const resolve of waiting) resolve();
     }
   }
 
-  async function writeBatch(batch: Batch): Promise<void> {
-    const { segment } = batch;
-    segment.file ??= await open(segmentPath(options.directory, segment.number), 'wx');
-    await writeFully(segment.file.fd, batch.buffer.subarray(0, batch.length), segment.written);
-    if (options.sync === 'commit') await segment.file.datasync();
-    segment.written += batch.length;
-    unsynced = true;
+  async function beforeStall(written: Promise<void>, batch: Batch): Promise<void> {
+    const timer = setTimeout(stall, options.writeTimeoutMillis, batch);
+    try {
+      await written;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   function succeed(batch: Batch): void {
     answer([batch], true);
+    if (batch.buffer.length <= LARGEST_SPARE_BYTES) spare ??= batch.buffer;
     if (trouble === undefined) return;
     trouble = undefined;
     options.onRecovery();
@@ -211,30 +212,6 @@ export function createJournal(options: JournalOptions): Journal {
     options.onFailure(error, batch.since);
   }
 
-  /** Not waited for: nothing more is written to it. */
-  function closeFile(segment: Segment): void {
-    const { file } = segment;
-    segment.file = undefined;
-    if (file === undefined) return;
-    const closed = (options.sync === 'none' ? Promise.resolve() : file.datasync())
-      .finally(() => file.close())
-      .catch((error: unknown) => reportUnsynced(error, segment.firstTime))
-      .finally(() => closing.delete(closed));
-    closing.add(closed);
-  }
-
-  function reportUnsynced(error: unknown, from: number): void {
-    options.onFailure(error, Math.min(from, clock.now()));
-    if (trouble === undefined) options.onRecovery();
-  }
-
-  async function sync(): Promise<void> {
-    if (options.sync !== 'interval' || !unsynced || active?.file === undefined) return;
-    unsynced = false;
-    const { file, firstTime } = active;
-    await file.datasync().catch((error: unknown) => reportUnsynced(error, firstTime));
-  }
-
   return {
     segments,
     start(existing) {
@@ -253,17 +230,17 @@ export function createJournal(options: JournalOptions): Journal {
         roll(now);
         schedule();
       }
-      await sync();
+      if (active?.file !== undefined) disk.sync(active);
     },
     async remove(segment) {
-      await unlink(segmentPath(options.directory, segment.number)).catch(ignoreMissing);
+      await disk.remove(segment);
       segments.splice(segments.indexOf(segment), 1);
     },
     async close() {
       await commit();
       clearTimeout(lazyTimer);
       seal(clock.now());
-      await Promise.all(closing);
+      await disk.close();
     },
   };
 }
@@ -284,8 +261,4 @@ function grow(buffer: Buffer, needed: number): Buffer {
   const larger = Buffer.allocUnsafe(Math.max(needed, buffer.length * 2));
   buffer.copy(larger);
   return larger;
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
 }

@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 
 import type { Clock } from '@edge-migration/identity/clock.ts';
 
+import type { SyncPolicy } from './disk.ts';
 import { listSegments, readBootId } from './files.ts';
 import type { GapLedger } from './gaps.ts';
 import { createIntents, type Intents } from './intents.ts';
-import { createJournal, type SyncPolicy } from './journal.ts';
+import { createJournal } from './journal.ts';
 import { createNotes, type Notes } from './notes.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import { type Recovered, recoverSegments } from './recovery.ts';
