@@ -2,7 +2,7 @@ import { createBody } from './body.ts';
 import { Bytes } from './bytes.ts';
 import type { Deadlines } from './deadlines.ts';
 import { forwardRequest, keepsAlive } from './forwarding.ts';
-import { responseFraming } from './framing.ts';
+import { requestFraming, responseFraming } from './framing.ts';
 import { FramingError } from './framing-error.ts';
 import { findHeadEnd, type ParsedResponse, parseRequest, parseResponse } from './head.ts';
 import type { CallUpstream, UpstreamRequest, UpstreamResponse } from './hook.ts';
@@ -37,10 +37,12 @@ export function createCall(pool: UpstreamPool, deadlines: Deadlines, limits: Lim
     });
 }
 
-/** @throws FramingError when a field would not be one line of a head */
-function headOf(request: UpstreamRequest): string {
-  const lines = request.fields.map(({ name, value }) => `${name}: ${value}\r\n`).join('');
-  const head = parseRequest(`${request.method} ${request.target} HTTP/1.1\r\n${lines}\r\n`);
+/** @throws FramingError | UpstreamCallError when the request would be anything but one head */
+function headOf({ method, target, fields }: UpstreamRequest): string {
+  const lines = fields.map(({ name, value }) => `${name}: ${value}\r\n`).join('');
+  const head = parseRequest(`${method} ${target} HTTP/1.1\r\n${lines}\r\n`);
+  if (head.target !== target || head.fields.length !== fields.length || requestFraming(head).kind !== 'none')
+    throw new UpstreamCallError('The call is not one request without a body');
   return forwardRequest(head, 'off', '').text;
 }
 

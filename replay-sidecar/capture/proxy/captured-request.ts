@@ -73,6 +73,11 @@ export class CapturedRequest {
   readonly collectRequest = (data: Buffer): void => this.requestBody.collect(data);
   readonly collectResponse = (data: Buffer): void => this.responseBody.collect(data);
 
+  /** The request's body will have this length. */
+  expectRequest(length: number): void {
+    this.requestBody.expect(length);
+  }
+
   /** Calls `done` when the capture is prepared, at once when there is nothing to prepare. */
   prepare(done: () => void): void {
     const { capture, context } = this;
@@ -165,16 +170,17 @@ class CapturedBody {
     this.context = context;
   }
 
+  /** Not even the beginning of a body is kept whose end will not fit. */
+  expect(length: number): void {
+    if (length > this.context.limits.capturedBodyBytes) this.giveUp();
+  }
+
   collect(data: Buffer): void {
     if (this.tooLarge) return;
-    const { limits, budget, counters } = this.context;
-    if (
-      this.reserved + data.length > limits.capturedBodyBytes ||
-      budget.used + data.length > limits.capturedTotalBytes
-    ) {
-      this.tooLarge = true;
-      counters.bodies.tooLarge += 1;
-      this.release();
+    const { limits, budget } = this.context;
+    const length = this.reserved + data.length;
+    if (length > limits.capturedBodyBytes || budget.used + data.length > limits.capturedTotalBytes) {
+      this.giveUp();
       return;
     }
     this.reserved += data.length;
@@ -190,5 +196,11 @@ class CapturedBody {
     this.context.budget.used -= this.reserved;
     this.reserved = 0;
     this.bytes.clear();
+  }
+
+  private giveUp(): void {
+    this.tooLarge = true;
+    this.context.counters.bodies.tooLarge += 1;
+    this.release();
   }
 }

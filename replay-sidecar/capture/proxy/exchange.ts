@@ -48,6 +48,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
     const body = createBody(framing, forwarded.nominated);
     this.repeatable = body.done && SAFE.has(method);
     this.capture = beginCapture(context.capture, { method, target, version, fields: forwarded.fields });
+    if (this.capture?.needsBody && framing.kind === 'length') this.capture.expectRequest(framing.length);
     this.request = new RequestRelay(client, forwarded.text, body, this.capture, this);
     this.response = new ResponseRelay(request, forwarded, this.capture, context.limits.headBytes, this);
   }
