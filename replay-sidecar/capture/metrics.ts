@@ -1,6 +1,7 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
-import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 
+import { createMetrics } from '../metrics.ts';
 import type { CaptureCounts } from './capture.ts';
 import type { Heartbeat } from './coverage/heartbeat.ts';
 import { gapReason } from './coverage/report.ts';
@@ -22,37 +23,7 @@ const PREFIX = 'edge_migration_sidecar_';
 /** The sidecar's own metrics, read from its parts at each scrape; the proxy has its own. */
 export function registerMetrics(registry: Registry, parts: MeasuredParts): void {
   const { spool, publisher, heartbeat, counts, faults, clock } = parts;
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name: PREFIX + name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(read());
-      },
-    });
-  const counter = (name: string, help: string, read: () => number) =>
-    new Counter({
-      name: `${PREFIX}${name}_total`,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  const labelled = (name: string, help: string, label: string, read: () => Readonly<Record<string, number>>) =>
-    new Counter({
-      name: `${PREFIX}${name}_total`,
-      help,
-      labelNames: [label],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count);
-      },
-    });
-
+  const { gauge, counter, labelledGauge, labelledCounter } = createMetrics(registry, PREFIX);
   const secondsSince = (time: number | undefined) => (time === undefined ? 0 : (clock.now() - time) / 1000);
 
   gauge('open_requests', 'Captured requests under way', () => spool.facts().open);
@@ -61,17 +32,11 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts): void 
   gauge('oldest_unsent_seconds', 'Age of the oldest request whose events the stream has not acknowledged', () =>
     secondsSince(spool.facts().oldestUnsentTime),
   );
-  new Gauge({
-    name: `${PREFIX}gap_open`,
-    help: '1 while writes are missed, by reason',
-    labelNames: ['reason'],
-    registers: [registry],
-    collect() {
-      const gaps = spool.gaps.list();
-      for (const reason of gapReason.options) {
-        this.set({ reason }, gaps.some((gap) => gap.reason === reason && gap.until === null) ? 1 : 0);
-      }
-    },
+  labelledGauge('gap_open', '1 while writes are missed, by reason', 'reason', () => {
+    const open = spool.gaps.list().filter(({ until }) => until === null);
+    return Object.fromEntries(
+      gapReason.options.map((reason) => [reason, open.some((gap) => gap.reason === reason) ? 1 : 0]),
+    );
   });
   gauge('gaps', 'Time ranges in which writes were missed, as reported', () => spool.gaps.list().length);
   gauge('connected', '1 while connected to NATS', () => (publisher.connected ? 1 : 0));
@@ -79,12 +44,17 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts): void 
     heartbeat.probe === null ? -1 : secondsSince(Date.parse(heartbeat.probe.time)),
   );
   counter('published_events', 'Events that the stream acknowledged', () => publisher.counts.published);
-  labelled('failed_publishes', 'Publishes that failed; all are repeated', 'reason', () => publisher.counts.failed);
+  labelledCounter(
+    'failed_publishes',
+    'Publishes that failed; all are repeated',
+    'reason',
+    () => publisher.counts.failed,
+  );
   counter('rewinds', 'Times the whole spool was published again', () => publisher.counts.rewinds);
   counter('planned_requests', 'Requests that may have changed identities', () => counts.planned);
   counter('unknown_routes', 'Writes near identities that the route table does not know', () => counts.unknownRoutes);
   counter('lookups', 'Questions to the API about what a request is going to remove', () => counts.lookups);
   counter('failed_lookups', 'Such questions without an answer; their events are wider', () => counts.failedLookups);
   counter('uncovered_requests', 'Writes that no event covers; each is in a gap', () => counts.uncovered);
-  labelled('faults', 'Errors that were survived', 'part', () => faults);
+  labelledCounter('faults', 'Errors that were survived', 'part', () => faults);
 }

@@ -76,6 +76,8 @@ describe('the sidecar', () => {
       outcome: 'known',
       instance: 'api-1/uid-1',
     });
+    expect(await sidecar.metric('edge_migration_sidecar_published_events_total')).toBe(1);
+    expect(await sidecar.metric('edge_migration_sidecar_gaps')).toBe(0);
     await waitFor(async () => (await lastReport(nats.url))?.probe, { for: 'a report with a proof' });
     const { reports } = await administrate(nats.url, readReports);
     const pods = [{ uid: 'uid-1', name: 'api-1', ready: true }];

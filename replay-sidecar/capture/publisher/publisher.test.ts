@@ -5,7 +5,7 @@ import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { STREAM } from '../../stream.ts';
+import { coverageSubject, probeSubject, STREAM } from '../../stream.ts';
 import { type Folder, temporaryFolder } from '../spool/testing.ts';
 import { administrate, createRig, eventsIn, makeStreams, namesOf } from './testing.ts';
 
@@ -143,6 +143,27 @@ describe('when NATS', () => {
     await nats.kill('SIGCONT');
     await rig.sent();
     expect(distinct(namesOf(await eventsIn(nats.url)))).toHaveLength(110);
+  });
+
+  it('lets the sidecar only publish and look at the stream, that is enough', async () => {
+    const password = join(folder.path, 'password');
+    writeFileSync(password, 'pass');
+    const { nats } = await startWithData(`authorization { users: [
+      { user: admin, password: pass }
+      { user: sidecar, password: pass, permissions: {
+        publish: ["identity.writes.event", "identity.writes.probe.*", "coverage.*", "$JS.API.STREAM.INFO.IDENTITY_WRITES"]
+        subscribe: ["_INBOX.>"]
+      } } ] }`);
+    await using _ = nats;
+    await makeStreams(nats.url, { user: 'admin', pass: 'pass' });
+    await using rig = await createRig(nats.url, spoolFolder(), {
+      nats: { natsUser: 'sidecar', natsPasswordFile: password },
+    });
+    await rig.write('user', 10);
+    await rig.sent();
+    await rig.publisher.probe(probeSubject('uid-1'), '{}', { 'Nats-Rollup': 'sub' });
+    await rig.publisher.publish(coverageSubject('uid-1'), '{}');
+    expect(rig.publisher.counts.failed).toEqual({});
   });
 
   it('refuses the password, the publisher takes the new one from its file', async () => {

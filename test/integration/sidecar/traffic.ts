@@ -18,6 +18,8 @@ export interface Traffic extends Disposable {
 }
 
 const AT_A_TIME = 16;
+/** No answer after this is no answer. */
+const PATIENCE_MILLIS = 15_000;
 
 /** A client of the Core API with kept connections, which knows what it sent and what came back. */
 export function createTraffic(port: number): Traffic {
@@ -31,6 +33,7 @@ export function createTraffic(port: number): Traffic {
           port,
           host: '127.0.0.1',
           agent,
+          timeout: PATIENCE_MILLIS,
           method: 'POST',
           path: '/api/v1/identities/',
           headers: {
@@ -46,6 +49,7 @@ export function createTraffic(port: number): Traffic {
           response.on('error', () => resolve(undefined));
         },
       );
+      sent.on('timeout', () => sent.destroy());
       sent.on('error', () => resolve(undefined));
       sent.end(body);
     });
