@@ -5,7 +5,7 @@ import { openCore } from '@edge-migration/identity/core/database.ts';
 import { type CoreRelease, readRelease } from '@edge-migration/identity/core/release.ts';
 import { compositeKey } from '@edge-migration/identity/edge/document.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { type EdgeOptions, openEdge } from '@edge-migration/identity/edge/table.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { EDGE_MIGRATIONS, parseEdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
 import { createClient } from '@edge-migration/operator/kubernetes/client.ts';
@@ -30,6 +30,7 @@ import { createPipeline } from './pipeline.ts';
 import { createReporter, type InHand } from './reporter.ts';
 import { createResolver } from './resolve.ts';
 import { createRunner } from './runner.ts';
+import { awaitApplierStreams } from './streams.ts';
 import { CURSOR_HEADER, derivedId, type Work } from './work.ts';
 
 export interface ApplierOptions {
@@ -38,6 +39,8 @@ export interface ApplierOptions {
   clock: Clock;
   log: Logger;
   signal: AbortSignal;
+  /** For tests and tools; AWS's default chain when left out. */
+  credentials?: NonNullable<EdgeOptions['credentials']>;
   /** Told once where /metrics, /livez and /readyz are. */
   onListening?(url: string): void;
 }
@@ -76,7 +79,11 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
   });
   resources.defer(() => core.close());
   const budget = createWriteBudget({ clock, maximum: configuration.maxWriteUnitsPerSecond });
-  const edge = openEdge(configuration, { clock, budget });
+  const edge = openEdge(configuration, {
+    clock,
+    budget,
+    ...(options.credentials && { credentials: options.credentials }),
+  });
   resources.defer(() => edge.close());
   let live = false;
   const server = await startMetricsServer({
@@ -201,6 +208,7 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
     }
   }
 
+  await awaitApplierStreams(connection, configuration, { clock, log, signal });
   live = true;
   log.info('The applier takes events');
   const loops = [

@@ -1,14 +1,7 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { STREAM } from '@edge-migration/identity/write-event.ts';
-import {
-  type ConsumerInfo,
-  type JetStreamClient,
-  type JetStreamManager,
-  type JsMsg,
-  jetstream,
-  jetstreamManager,
-} from '@nats-io/jetstream';
+import { type ConsumerInfo, type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { type ApplierStreamSettings, CONSUMER, ensureApplierStreams } from './streams.ts';
 
@@ -126,9 +119,4 @@ export function createInbox({ connection, settings, clock, log }: InboxOptions):
       }
     },
   };
-}
-
-/** The JetStream API of a connection; it asks nothing yet. */
-export function manage(connection: NatsConnection): Promise<JetStreamManager> {
-  return jetstreamManager(connection, { checkAPI: false });
 }

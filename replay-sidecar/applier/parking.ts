@@ -3,9 +3,8 @@ import type { Logger } from '@edge-migration/identity/logger.ts';
 import { type JetStreamManager, type JsMsg, jetstream, type StoredMsg } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { EVENT_SUBJECT } from '../stream.ts';
-import { manage } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
-import { PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
+import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import type { HoldReason } from './view.ts';
 import { CURSOR_HEADER } from './work.ts';
 

@@ -3,11 +3,10 @@ import type { Logger } from '@edge-migration/identity/logger.ts';
 import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Counts } from './counts.ts';
-import { manage } from './inbox.ts';
 import { type Parking, parsePlace } from './parking.ts';
 import { readPosition } from './position.ts';
 import type { ApplierReport, Position, ProjectReport } from './report.ts';
-import { reportSubject } from './streams.ts';
+import { manage, reportSubject } from './streams.ts';
 
 /** What is in hand of one project. */
 export interface InHand {

@@ -1,3 +1,5 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
 import { STREAM } from '@edge-migration/identity/write-event.ts';
 import {
   AckPolicy,
@@ -7,9 +9,11 @@ import {
   JetStreamApiCodes,
   JetStreamApiError,
   type JetStreamManager,
+  jetstreamManager,
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { ensureStream, type StreamDefinition } from '../stream.ts';
 
 /** The durable consumer that all replicas share. */
@@ -38,6 +42,30 @@ const nanos = (seconds: number) => seconds * 1e9;
 const REPORT_DAYS = 60;
 /** Bounds the clean-up; two replicas that start once a day leave 120. */
 const MAX_REPORTS = 10_000;
+
+const RETRY_MILLIS = 1000;
+
+/** As {@link ensureApplierStreams}, however long it takes. Rejects with the signal's reason. */
+export async function awaitApplierStreams(
+  connection: NatsConnection,
+  settings: ApplierStreamSettings,
+  { clock, log, signal }: { clock: Clock; log: Logger; signal: AbortSignal },
+): Promise<void> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await ensureApplierStreams(await manage(connection), settings);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (failures === 0) log.warn({ err: error }, 'The streams are not ready; tried again until they are');
+    }
+    await clock.sleep(RETRY_MILLIS, signal);
+  }
+}
+
+/** The JetStream API of a connection; it asks nothing yet. */
+export function manage(connection: NatsConnection): Promise<JetStreamManager> {
+  return jetstreamManager(connection, { checkAPI: false });
+}
 
 /**
  * Makes the consumer and the appliers' own streams, or brings them in line with the settings; idempotent.

@@ -1,0 +1,269 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { COPIED, COPYING, createHarness, type Harness, written } from './applier/harness.ts';
+
+let on: Harness;
+let stop: () => Promise<void>;
+
+beforeAll(async () => {
+  on = await createHarness();
+  stop = on.start();
+});
+
+afterAll(async () => {
+  await stop();
+  await on[Symbol.asyncDispose]();
+});
+
+/** An identity of environment `id`, with the trait `plan`. */
+async function putInCore(id: number, identityId: number, identifier: string, plan = 'gold') {
+  await on.rows({
+    environments_identity: [{ id: identityId, identifier, environment_id: id }],
+    environments_trait: [
+      { id: identityId, identity_id: identityId, trait_key: 'plan', value_type: 'unicode', string_value: plan },
+    ],
+  });
+}
+
+const eventually = (what: string, condition: () => Promise<boolean>) => waitFor(condition, { for: what });
+const planIs = (id: number, identifier: string, plan: string | undefined) =>
+  eventually(
+    `plan ${plan} of ${identifier}`,
+    async () => (await on.traits(`key-${id}`, identifier))?.['plan'] === plan,
+  );
+const isGone = (id: number, identifier: string) =>
+  eventually(`${identifier} to be gone`, async () => (await on.document(`key-${id}`, identifier)) === undefined);
+const deadline = (milliseconds: number) => ({
+  replay: { deadline: new Date(Date.now() + milliseconds).toISOString() },
+});
+
+describe('while the EdgeMigration says so', () => {
+  test('a write in Core appears in Edge: created, changed, removed, deleted', async () => {
+    await on.project(10);
+    await on.migrate(10);
+    await putInCore(10, 1001, 'ada');
+    await on.publish(written(10, 'ada'));
+    await planIs(10, 'ada', 'gold');
+    await on.core(`UPDATE environments_trait SET string_value = 'free' WHERE identity_id = 1001`);
+    await on.publish(written(10, 'ada'));
+    await planIs(10, 'ada', 'free');
+    await on.core('DELETE FROM environments_trait WHERE identity_id = 1001');
+    await on.publish(written(10, 'ada', { target: { kind: 'identityId', identityId: 1001 } }));
+    await planIs(10, 'ada', undefined);
+    await on.core('DELETE FROM environments_identity WHERE id = 1001');
+    await on.publish(written(10, 'ada'));
+    await isGone(10, 'ada');
+    await on.drained();
+  });
+
+  test('events twice, late and in any order come to the same', async () => {
+    await on.project(11);
+    await on.migrate(11);
+    await putInCore(11, 1101, 'ada', 'old');
+    const first = written(11, 'ada');
+    await on.core(`UPDATE environments_trait SET string_value = 'new' WHERE identity_id = 1101`);
+    await on.publish(
+      written(11, 'ada'),
+      { ...first, id: 'again' },
+      first,
+      written(11, 'ada', { observedTime: '2026-01-01T00:00:00.000Z' }),
+    );
+    await planIs(11, 'ada', 'new');
+    await on.drained();
+    await planIs(11, 'ada', 'new');
+  });
+
+  test('traits that Core ignores by its settings are left as Edge has them', async () => {
+    await on.project(12);
+    await on.core('UPDATE environments_environment SET allow_client_traits = false WHERE id = 12');
+    await on.migrate(12);
+    await putInCore(12, 1201, 'ada');
+    await on.publish(written(12, 'ada'));
+    await planIs(12, 'ada', 'gold');
+    await on.core('DELETE FROM environments_trait WHERE identity_id = 1201');
+    await on.publish(written(12, 'ada', { traitGates: ['clientTraits'] }));
+    await on.drained();
+    await planIs(12, 'ada', 'gold');
+  });
+
+  test('a write by a server key is found by its hash', async () => {
+    await on.project(13);
+    await on.rows({
+      environments_environmentapikey: [
+        { id: 13, key: 'ser.secret', name: 'key', environment_id: 13, created_at: new Date(), active: true },
+      ],
+    });
+    await on.migrate(13);
+    await putInCore(13, 1301, 'ada');
+    const serverKeySha256 = Buffer.from(
+      await crypto.subtle.digest('SHA-256', new TextEncoder().encode('ser.secret')),
+    ).toString('hex');
+    await on.publish(
+      written(13, 'ada', { target: { kind: 'identity', environment: { serverKeySha256 }, identifier: 'ada' } }),
+    );
+    await planIs(13, 'ada', 'gold');
+  });
+
+  test('an event of unknown outcome is handled once more when the API can no longer be at it', async () => {
+    await on.project(14);
+    await on.migrate(14);
+    const observedTime = new Date(Date.now() - 62_000).toISOString();
+    await on.publish(written(14, 'ada', { outcome: 'unknown', observedTime }));
+    await eventually(
+      'the first handling',
+      async () => (await on.manager.consumers.info('IDENTITY_WRITES', 'edge-applier')).num_ack_pending === 1,
+    );
+    await putInCore(14, 1401, 'ada');
+    await planIs(14, 'ada', 'gold');
+    await on.drained();
+  });
+});
+
+describe('while the copy runs', () => {
+  test('a removal is handled again when the copy is complete, because the copy may have written an older page', async () => {
+    await on.project(20);
+    await on.migrate(20, {}, COPYING);
+    await on.publish(written(20, 'ada'));
+    await eventually('the removal to be parked', async () => (await on.parked())['identity.parked.20.copying'] === 1);
+    await on.drained();
+    // The copy writes what it read before Core deleted the identity.
+    await putInCore(20, 2001, 'ada');
+    await on.publish(written(20, 'ada'));
+    await planIs(20, 'ada', 'gold');
+    await on.core(
+      'DELETE FROM environments_trait WHERE identity_id = 2001',
+      'DELETE FROM environments_identity WHERE id = 2001',
+    );
+    await on.migrate(20, {}, COPIED);
+    await isGone(20, 'ada');
+    await on.drained();
+  });
+
+  test('what is in Core is not held back', async () => {
+    await on.project(21);
+    await on.migrate(21, {}, COPYING);
+    await putInCore(21, 2101, 'ada');
+    await on.publish(written(21, 'ada'));
+    await planIs(21, 'ada', 'gold');
+    await on.drained();
+    expect((await on.parked())['identity.parked.21.copying']).toBeUndefined();
+  });
+});
+
+describe('when the EdgeMigration says otherwise', () => {
+  test.each<[string, number, (id: number) => Promise<void>]>([
+    ['there is none', 30, async () => {}],
+    ['it is in mode Plan', 31, (id) => on.migrate(id, { mode: 'Plan' })],
+    ['it was rejected', 32, (id) => on.migrate(id, {}, { Accepted: 'False', Succeeded: 'Unknown' })],
+    ['it has finished', 33, (id) => on.migrate(id, {}, { ...COPIED, Succeeded: 'True' })],
+    ['its window has closed', 34, (id) => on.migrate(id, {}, COPIED, deadline(-1000))],
+    [
+      'it was deleted',
+      35,
+      async (id) => {
+        await on.migrate(id);
+        await on.endMigration(id);
+      },
+    ],
+  ])('%s: nothing reaches Edge', async (_, id, prepare) => {
+    await on.project(id);
+    await prepare(id);
+    await putInCore(id, id * 100, 'ada');
+    await on.publish(written(id, 'ada'));
+    await on.drained();
+    expect(await on.document(`key-${id}`, 'ada')).toBeUndefined();
+    expect(Object.keys(await on.parked()).filter((subject) => subject.startsWith(`identity.parked.${id}.`))).toEqual(
+      [],
+    );
+  });
+
+  test('an event observed before the deadline is applied, however late it comes', async () => {
+    await on.project(36);
+    await putInCore(36, 3601, 'ada');
+    await on.migrate(36, {}, COPIED, deadline(-1000));
+    await on.publish(written(36, 'ada', { observedTime: new Date(Date.now() - 60_000).toISOString() }));
+    await planIs(36, 'ada', 'gold');
+  });
+
+  test('events of a suspended project are kept, and all reach Edge when it is resumed', async () => {
+    await on.project(37);
+    await on.migrate(37, { suspend: true });
+    const names = Array.from({ length: 300 }, (_, index) => `person-${index}`);
+    await on.rows({
+      environments_identity: names.map((identifier, index) => ({ id: 37_000 + index, identifier, environment_id: 37 })),
+    });
+    await on.publish(...names.map((name) => written(37, name)));
+    await on.drained();
+    expect((await on.parked())['identity.parked.37.suspended']).toBe(300);
+    expect((await on.tables.scan()).filter((item) => item['environment_api_key']?.S === 'key-37')).toHaveLength(0);
+    await on.migrate(37, { suspend: false });
+    await eventually('all to be in Edge', async () => {
+      const items = await on.tables.scan();
+      return items.filter((item) => item['environment_api_key']?.S === 'key-37').length === 300;
+    });
+  });
+
+  test('a suspended project whose EdgeMigration is deleted loses its events', async () => {
+    await on.project(38);
+    await on.migrate(38, { suspend: true });
+    await putInCore(38, 3801, 'ada');
+    await on.publish(written(38, 'ada'));
+    await eventually('it to be parked', async () => (await on.parked())['identity.parked.38.suspended'] === 1);
+    await on.endMigration(38);
+    await eventually(
+      'it to be forgotten',
+      async () => (await on.parked())['identity.parked.38.suspended'] === undefined,
+    );
+    await on.drained();
+    expect(await on.document('key-38', 'ada')).toBeUndefined();
+  });
+});
+
+describe('what cannot be handled', () => {
+  test('a message that is no event is parked with the reason; test events are ignored', async () => {
+    await on.publishRaw('identity.writes.event', 'nonsense');
+    await on.publishRaw('identity.writes.probe.uid', '{}');
+    await eventually('it to be parked', async () => (await on.parked())['identity.parked.0.poison.-'] === 1);
+    await on.drained();
+    const message = await on.manager.streams.getMessage('IDENTITY_WRITES_PARKED', {
+      last_by_subj: 'identity.parked.0.poison.-',
+    });
+    expect(message?.header.get('Edge-Migration-Reason')).toBe('not JSON');
+  });
+
+  test('an event that fails again and again is parked, does not hold up others, and is tried anew on spec.retry', async () => {
+    await on.project(40);
+    await on.migrate(40);
+    await putInCore(40, 4001, 'ada');
+    // Postgres takes no NUL in a text.
+    await on.publish(written(40, 'a\u0000a'), written(40, 'ada'));
+    await planIs(40, 'ada', 'gold');
+    await eventually('it to be parked', async () => (await on.parked())['identity.parked.40.poison.-'] === 1);
+    await on.drained();
+    await on.migrate(40, { retry: 'v1.2' });
+    await eventually('it to be parked again', async () => (await on.parked())['identity.parked.40.poison.v1.2'] === 1);
+    expect((await on.parked())['identity.parked.40.poison.-']).toBeUndefined();
+  });
+});
+
+test('appliers report per project what they did, and where they are in the stream', async () => {
+  await on.project(50);
+  await on.migrate(50);
+  await putInCore(50, 5001, 'ada');
+  await on.publish(written(50, 'ada'), written(50, 'nobody'));
+  await on.drained();
+  const report = await waitFor(
+    async () => {
+      const [one] = await on.reports();
+      const project = one?.projects.find(({ projectId }) => projectId === 50);
+      return one && project && one.position?.pending === 0 && one.position?.unacknowledged === 0
+        ? { one, project }
+        : undefined;
+    },
+    { for: 'a report' },
+  );
+  expect(report.project).toMatchObject({ applied: { inserted: 1, absent: 1, deleted: 0 }, inHand: 0, failed: 0 });
+  expect(report.project.lastAppliedTime).not.toBeNull();
+  expect(report.one).toMatchObject({ instance: 'applier', confirmed: true, outage: null, goodbye: false });
+  expect(report.one.position).toMatchObject({ oldestTime: null });
+});

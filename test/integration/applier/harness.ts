@@ -1,0 +1,242 @@
+/** An applier between real stores, a real stream and a real API server. */
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { compositeKey } from '@edge-migration/identity/edge/document.ts';
+import { execute, insertRows, type Row } from '@edge-migration/identity/fixtures/core-rows.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { STREAM, type WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
+import { createClient, type KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
+import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
+import { namespaces } from '@edge-migration/operator/kubernetes/testing/real-api-server.ts';
+import { runApplier } from '@edge-migration/replay-sidecar/applier/applier.ts';
+import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
+import { type ApplierReport, applierReport } from '@edge-migration/replay-sidecar/applier/report.ts';
+import { PARKING_STREAM, PARKING_SUBJECTS, REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
+import { EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
+import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { type Nats, startNats } from '../../cluster/nats.ts';
+import { type ManagedProcess, startProcess } from '../../cluster/processes.ts';
+import { createFolder, removeFolder } from '../../cluster/reaper.ts';
+import { createDatabase, dynamodb, kubernetes, type TestDatabase } from '../../cluster/shared.ts';
+import { waitFor } from '../../cluster/wait.ts';
+import { createTables, type TestTables } from '../../edge/tables.ts';
+import { installCrd } from '../crd.ts';
+
+export type Item = Awaited<ReturnType<TestTables['scan']>>[number];
+export type Statuses = Readonly<Record<string, 'True' | 'False' | 'Unknown'>>;
+
+/** What the operator says while it copies, and afterwards. */
+export const COPYING: Statuses = { Accepted: 'True', Copied: 'False', Succeeded: 'Unknown' };
+export const COPIED: Statuses = { Accepted: 'True', Copied: 'True', Succeeded: 'Unknown' };
+
+export interface Harness extends AsyncDisposable {
+  readonly nats: Nats;
+  readonly manager: JetStreamManager;
+  readonly kubernetes: KubernetesClient;
+  readonly namespace: string;
+  readonly tables: TestTables;
+  /** Runs statements in Core, each committed by itself. */
+  core(...statements: string[]): Promise<void>;
+  rows(tables: Readonly<Record<string, readonly Row[]>>): Promise<void>;
+  /** A project with one environment of the same id, whose client key is `key-<id>`. */
+  project(id: number): Promise<void>;
+  migrate(projectId: number, spec?: object, statuses?: Statuses, status?: object): Promise<void>;
+  endMigration(projectId: number): Promise<void>;
+  publish(...events: WriteEvent[]): Promise<void>;
+  publishRaw(subject: string, payload: string): Promise<void>;
+  document(key: string, identifier: string): Promise<Item | undefined>;
+  /** Traits of a document by key. */
+  traits(key: string, identifier: string): Promise<Record<string, unknown> | undefined>;
+  /** Messages in the stream of events. */
+  depth(): Promise<number>;
+  /** Waits until the stream of events is empty. */
+  drained(timeoutMs?: number): Promise<void>;
+  parked(): Promise<Record<string, number>>;
+  reports(): Promise<ApplierReport[]>;
+  /** Runs an applier in this process; the function returned stops it. */
+  start(settings?: Readonly<Record<string, string>>): () => Promise<void>;
+  /** Runs an applier as a process of its own. */
+  spawn(name: string, settings?: Readonly<Record<string, string>>): Promise<ManagedProcess>;
+}
+
+export async function createHarness(): Promise<Harness> {
+  const resources = new AsyncDisposableStack();
+  const database: TestDatabase = resources.use(await createDatabase());
+  await insertRows(database.url, { organisations_organisation: [{ id: 1 }] });
+  const access = await dynamodb();
+  const tables = resources.use(await createTables(access));
+  const nats = resources.use(await startNats());
+  const connection: NatsConnection = await connect({ servers: nats.url });
+  resources.defer(() => connection.close());
+  const manager = await jetstreamManager(connection);
+  await ensureStreams(manager, { streamReplicas: 1, streamMaxBytes: 1024 ** 3, streamDuplicateWindowSeconds: 120 });
+  const stream: JetStreamClient = jetstream(connection);
+  const { kubeconfig } = await kubernetes();
+  const client = createClient({ kubeConfig: loadKubeConfig(kubeconfig), clock: systemClock, userAgent: 'test' });
+  resources.defer(() => client.close());
+  await installCrd(client);
+  const namespace = `applier-${randomUUID().slice(0, 8)}`;
+  await client.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+  resources.defer(async () => void (await client.delete(namespaces, { name: namespace })));
+
+  const folder = createFolder('applier');
+  resources.defer(() => removeFolder(folder));
+
+  const environment = (settings: Readonly<Record<string, string>>) => ({
+    EDGE_MIGRATION_DATABASE_URL: database.url,
+    EDGE_MIGRATION_DYNAMODB_ENDPOINT: access.endpoint,
+    EDGE_MIGRATION_IDENTITIES_TABLE: tables.settings.identitiesTable,
+    EDGE_MIGRATION_NATS_SERVERS: nats.url,
+    EDGE_MIGRATION_WATCH_NAMESPACES: namespace,
+    EDGE_MIGRATION_METRICS_HOST: '127.0.0.1',
+    EDGE_MIGRATION_METRICS_PORT: '0',
+    EDGE_MIGRATION_INSTANCE: 'applier',
+    EDGE_MIGRATION_LOG_LEVEL: 'warn',
+    EDGE_MIGRATION_PARKED_MAX_BYTES: String(1024 ** 3),
+    ...settings,
+  });
+
+  const harness: Omit<Harness, 'start' | 'spawn' | typeof Symbol.asyncDispose> = {
+    nats,
+    manager,
+    kubernetes: client,
+    namespace,
+    tables,
+    core: (...statements) => execute(database.url, ...statements),
+    rows: (all) => insertRows(database.url, all),
+    project: (id) =>
+      insertRows(database.url, {
+        projects_project: [{ id }],
+        environments_environment: [{ id, project_id: id, api_key: `key-${id}` }],
+      }),
+    async migrate(projectId, spec = {}, statuses = COPIED, status = {}) {
+      const metadata = { name: `project-${projectId}`, namespace };
+      const type = { apiVersion: 'edge.flagsmith.com/v1alpha1', kind: 'EdgeMigration', metadata };
+      await client.apply(
+        EDGE_MIGRATIONS,
+        { ...type, spec: { projectId, ...spec } },
+        { fieldManager: 'test', force: true },
+      );
+      const lastTransitionTime = new Date().toISOString();
+      const conditions = Object.entries(statuses).map(([type, status]) => ({
+        type,
+        status,
+        reason: 'Test',
+        message: '',
+        lastTransitionTime,
+      }));
+      await client.apply(
+        EDGE_MIGRATIONS,
+        { ...type, status: { conditions, ...status } },
+        { fieldManager: 'operator', force: true, subresource: 'status' },
+      );
+    },
+    async endMigration(projectId) {
+      await client.delete(EDGE_MIGRATIONS, { name: `project-${projectId}`, namespace });
+    },
+    async publish(...events) {
+      await Promise.all(
+        events.map((event) => stream.publish(EVENT_SUBJECT, JSON.stringify(event), { msgID: event.id })),
+      );
+    },
+    async publishRaw(subject, payload) {
+      await stream.publish(subject, payload);
+    },
+    async document(key, identifier) {
+      const wanted = compositeKey(key, identifier);
+      return (await tables.scan()).find((item) => item['composite_key']?.S === wanted);
+    },
+    async traits(key, identifier) {
+      const item = await harness.document(key, identifier);
+      return (
+        item &&
+        Object.fromEntries(
+          (item['identity_traits']?.L ?? []).map(({ M }) => [
+            M?.['trait_key']?.S,
+            Object.values(M?.['trait_value'] ?? {})[0],
+          ]),
+        )
+      );
+    },
+    depth: async () => (await manager.streams.info(STREAM)).state.messages,
+    async drained(timeoutMs = 30_000) {
+      await waitFor(async () => (await harness.depth()) === 0, { for: 'the stream to be empty', timeoutMs });
+    },
+    async parked() {
+      const { state } = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
+      return state.subjects ?? {};
+    },
+    async reports() {
+      const { state } = await manager.streams.info(REPORT_STREAM, { subjects_filter: '>' });
+      const reports: ApplierReport[] = [];
+      for (const subject of Object.keys(state.subjects ?? {})) {
+        const message = await manager.streams.getMessage(REPORT_STREAM, { last_by_subj: subject });
+        if (message !== null) reports.push(applierReport.parse(message.json()));
+      }
+      return reports;
+    },
+  };
+  return {
+    ...harness,
+    start(settings = {}) {
+      const stop = new AbortController();
+      const fields = Object.entries(environment(settings)).map(([name, value]) => [fieldName(name), value]);
+      const running = runApplier({
+        configuration: applierConfiguration.parse(Object.fromEntries(fields)),
+        kubeConfig: loadKubeConfig(kubeconfig),
+        clock: systemClock,
+        credentials: access.credentials,
+        log: createLogger('applier', process.env['APPLIER_LOG'] ?? 'fatal', 2),
+        signal: stop.signal,
+      });
+      return async () => {
+        stop.abort(new Error('the test is over'));
+        await running.catch((error: unknown) => {
+          if (error !== stop.signal.reason) throw error;
+        });
+      };
+    },
+    spawn: (name, settings = {}) =>
+      startProcess({
+        name,
+        command: process.execPath,
+        args: [fileURLToPath(new URL('../../../replay-sidecar/applier/main.ts', import.meta.url))],
+        env: {
+          PATH: process.env['PATH'],
+          KUBECONFIG: kubeconfig,
+          AWS_ACCESS_KEY_ID: 'local',
+          AWS_SECRET_ACCESS_KEY: 'local',
+          ...environment({ EDGE_MIGRATION_INSTANCE: name, ...settings }),
+        },
+        folder,
+      }),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+/** `EDGE_MIGRATION_NATS_SERVERS` -> `natsServers`. */
+function fieldName(variable: string): string {
+  return variable
+    .replace('EDGE_MIGRATION_', '')
+    .toLowerCase()
+    .replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** A write about one identity of environment `id`. */
+export function written(id: number, identifier: string, changes: Partial<WriteEvent> = {}): WriteEvent {
+  return {
+    version: 1,
+    id: randomUUID(),
+    target: { kind: 'identity', environment: { clientKey: `key-${id}` }, identifier },
+    touched: { traits: ['plan'], overrides: [] },
+    traitGates: [],
+    outcome: 'known',
+    observedTime: new Date().toISOString(),
+    route: 'test',
+    instance: 'api-0/uid-0',
+    ...changes,
+  };
+}
