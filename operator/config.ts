@@ -1,4 +1,6 @@
 import { coreSettings, edgeSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
+import { natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
+import { streamSettings } from '@edge-migration/replay-sidecar/stream.ts';
 import { z } from 'zod';
 
 const seconds = z.coerce.number().int().positive();
@@ -20,8 +22,22 @@ export const operatorConfiguration = z.object({
   instance: z.string().min(1).max(253),
   /** JSON file with the pod template of copy workers: image, service account, secrets, resources. */
   workerTemplateFile: z.string().min(1),
-  /** Whether migrations wait for sidecars that see Core's writes. `Disabled`: nothing is replayed. */
-  capture: z.literal('Disabled').default('Disabled'),
+  /**
+   * `Required`: a copy begins once every Core API pod has a sidecar that proves its way to the stream, and Core's writes
+   * are replayed. `Disabled`: nothing is replayed.
+   */
+  capture: z.enum(['Disabled', 'Required']).default('Disabled'),
+  ...natsSettings,
+  ...streamSettings,
+  /** Needed where capture is required. */
+  natsServers: natsSettings.natsServers.optional(),
+  /** Where the Core API's pods are, and the label selector that finds them. */
+  coreApiNamespace: z.string().min(1).max(63).optional(),
+  coreApiSelector: z.string().min(1).max(1024).optional(),
+  /** Sidecars in front of Core APIs outside Kubernetes. */
+  coreApiStaticCount: z.coerce.number().int().min(0).default(0),
+  /** A proof or report that is older says nothing any more. */
+  reportFreshSeconds: seconds.default(20),
   /** A page that a copy pod read may be written for so long; a copy is complete only after it. */
   pageMaxAgeSeconds: seconds.default(30),
   /** US dollars for a million on-demand write units, for mode Plan. */

@@ -6,6 +6,7 @@ import { createProjectMetadata } from '@edge-migration/identity/edge/project-met
 import { openEdge } from '@edge-migration/identity/edge/table.ts';
 import { connect } from '@edge-migration/identity/edge/table-connection.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Registry } from 'prom-client';
 import type { OperatorConfiguration } from './config.ts';
@@ -14,9 +15,10 @@ import { describeChanges } from './edge-migration/events.ts';
 import { registerMigrationMetrics } from './edge-migration/metrics.ts';
 import { type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/observe.ts';
-import { type Owned, parseConfigMap, parseJob, parsePod } from './edge-migration/parse.ts';
+import { type Owned, parseConfigMap, parseCoreApiPod, parseJob, parsePod } from './edge-migration/parse.ts';
 import { createReconcile } from './edge-migration/reconcile.ts';
 import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
+import { createStreamView, noStream, type StreamView } from './edge-migration/stream.ts';
 import { createClient, type KubernetesClient, type KubernetesObject, type Resource } from './kubernetes/client.ts';
 import { createController, mappedSourceOf, sourceOf } from './kubernetes/controller.ts';
 import { createEventRecorder } from './kubernetes/event-recorder.ts';
@@ -57,9 +59,11 @@ export async function runOperator({
   const client = createClient({ kubeConfig, clock, userAgent: 'edge-migration-operator', registry });
   const stores = openStores(configuration, clock);
   const caches = createCaches(client, configuration, { clock, logger, registry });
+  const { stream, coreApi } = createCapture(client, configuration, { clock, logger, registry });
   const sources: Sources = {
     ...caches,
     ...stores,
+    stream,
     clock,
     settings: {
       pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
@@ -87,7 +91,7 @@ export async function runOperator({
     registry,
   });
   registerMigrationMetrics(registry, caches.migrations);
-  const all = Object.values(caches) as Reflector<unknown>[];
+  const all = [...Object.values(caches), ...(coreApi === undefined ? [] : [coreApi])] as Reflector<unknown>[];
   const server = await startMetricsServer({
     registry,
     host: configuration.metricsHost,
@@ -97,7 +101,7 @@ export async function runOperator({
   });
   const ending = new AbortController();
   const either = AbortSignal.any([signal, ending.signal]);
-  const running = Promise.all([...all.map((cache) => cache.run(either)), recorder.run(either)]);
+  const running = Promise.all([...all.map((cache) => cache.run(either)), recorder.run(either), stream.run(either)]);
   try {
     await election.run(signal, async (leadership) => {
       const context = {
@@ -169,6 +173,43 @@ function openStores(configuration: OperatorConfiguration, clock: Clock) {
       connection.close();
     },
   };
+}
+
+/** The Core API's pods and what sidecars and appliers say, where capture is required. */
+function createCapture(
+  client: KubernetesClient,
+  configuration: OperatorConfiguration,
+  common: { clock: Clock; logger: Logger; registry: Registry },
+): { stream: StreamView; coreApi: Reflector<CoreApiPod> | undefined } {
+  const { capture, natsServers, coreApiNamespace, coreApiSelector, coreApiStaticCount } = configuration;
+  if (capture === 'Disabled') return { stream: noStream, coreApi: undefined };
+  if (natsServers === undefined)
+    throw new ConfigurationError('EDGE_MIGRATION_NATS_SERVERS must be set: capture is Required');
+  if (coreApiStaticCount === 0 && (coreApiNamespace === undefined || coreApiSelector === undefined)) {
+    throw new ConfigurationError(
+      'EDGE_MIGRATION_CORE_API_NAMESPACE and EDGE_MIGRATION_CORE_API_SELECTOR must be set: capture is Required',
+    );
+  }
+  const coreApi =
+    coreApiNamespace === undefined
+      ? undefined
+      : createReflector({
+          client,
+          resource: PODS,
+          parse: parseCoreApiPod,
+          namespaces: [coreApiNamespace],
+          labelSelector: coreApiSelector,
+          ...common,
+        });
+  const stream = createStreamView({
+    nats: { ...configuration, natsServers },
+    pods: () => coreApi?.list() ?? [],
+    staticCount: coreApiStaticCount,
+    freshSeconds: configuration.reportFreshSeconds,
+    clock: common.clock,
+    logger: common.logger,
+  });
+  return { stream, coreApi };
 }
 
 function createCaches(

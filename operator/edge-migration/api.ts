@@ -102,6 +102,20 @@ const planStatusSchema = z
   })
   .partial();
 
+const replayStatusSchema = z
+  .object({
+    deadline: time,
+    progressTime: time,
+    lag: z.string(),
+    lagSeconds: count,
+    lastAppliedTime: time,
+    eventsApplied: count,
+    eventsUnchanged: count,
+    eventsDropped: count,
+    eventsParked: count,
+  })
+  .partial();
+
 export const statusSchema = z
   .object({
     observedGeneration: z.number(),
@@ -113,7 +127,7 @@ export const statusSchema = z
     copy: copyStatusSchema,
     skipped: skippedStatusSchema,
     plan: planStatusSchema,
-    replay: z.object({ deadline: time.optional(), lag: z.string().optional() }),
+    replay: replayStatusSchema,
   })
   .partial();
 
@@ -122,6 +136,7 @@ export type Status = z.infer<typeof statusSchema>;
 export type Condition = z.infer<typeof conditionSchema>;
 export type CopyStatus = z.infer<typeof copyStatusSchema>;
 export type SkippedStatus = z.infer<typeof skippedStatusSchema>;
+export type ReplayStatus = z.infer<typeof replayStatusSchema>;
 export type PlanStatus = z.infer<typeof planStatusSchema>;
 
 /** An EdgeMigration as the operator works with it. */

@@ -1,5 +1,5 @@
 import type { Action } from './actions.ts';
-import type { CopyStatus, EdgeMigration, PlanStatus, SkippedStatus, Spec, Status } from './api.ts';
+import type { CopyStatus, EdgeMigration, PlanStatus, ReplayStatus, SkippedStatus, Spec, Status } from './api.ts';
 import {
   type Finding,
   type Findings,
@@ -12,6 +12,7 @@ import {
 import type { Facts } from './facts.ts';
 import { decideAccepted, decideCapturing, decideSuspended } from './policies.ts';
 import { summarisePlan } from './progress.ts';
+import { decideReplay, findGap } from './replay.ts';
 import { summarise } from './summary.ts';
 import { decideWork, type WorkDecision } from './work.ts';
 
@@ -25,6 +26,7 @@ export interface Decision {
 
 /** While something outside is wrong that no watch tells us about, look again this often. */
 const RECHECK_MILLISECONDS = 15_000;
+const CAPTURE_RECHECK_MILLISECONDS = 2_000;
 
 /**
  * The life of a migration: from facts to the new status and to what is to be done. Pure, and total: every state is
@@ -41,7 +43,7 @@ export function decide(facts: Facts): Decision {
       ? decidePlan(facts, spec, accepted)
       : decidePlanned(facts, spec, accepted);
   }
-  return isCopied(facts.migration) ? decideCopied(facts, accepted) : decideCopy(facts, spec, accepted);
+  return isCopied(facts.migration) ? decideCopied(facts, spec, accepted) : decideCopy(facts, spec, accepted);
 }
 
 /** The copy's completion is kept in the status alone: its Jobs and checkpoints are let go of. */
@@ -74,24 +76,62 @@ function decideRejected(facts: Facts, accepted: Finding): Decision {
 }
 
 function decideCopy(facts: Facts, spec: Spec, accepted: Finding): Decision {
+  if (!mayBegin(facts)) return decideWaiting(facts, accepted);
   const work = decideWork(facts, spec, 'copy');
+  const replay = work.complete ? decideReplay(facts, spec, facts.now, work.finding) : undefined;
   return compose(facts, {
     accepted,
     copied: work.finding,
-    degraded: work.degraded,
-    succeeded: work.complete ? succeedWithoutCapture(work.finding) : isUnknown('Active', 'the copy is not complete'),
+    degraded: work.degraded ?? replay?.degraded ?? findGap(facts),
+    replaying: replay?.replaying ?? notYetReplaying(facts),
+    succeeded: replay?.succeeded ?? isUnknown('Active', 'the copy is not complete'),
     ...pick(work),
+    nextTime: work.nextTime ?? replay?.nextTime,
+    ...(replay === undefined ? {} : { replay: replay.replay }),
   });
 }
 
-function decideCopied(facts: Facts, accepted: Finding): Decision {
-  const copied = findCondition(facts.migration.status.conditions, 'Copied');
+/** The first page is read only once every write that it could miss is seen by a sidecar. */
+function mayBegin({ capture, work, migration }: Facts): boolean {
+  const hasBegun = work.jobs.length > 0 || (migration.status.copy?.attempt ?? 0) > 0;
+  return hasBegun || capture.kind === 'disabled' || (capture.kind === 'observed' && capture.covered);
+}
+
+function decideWaiting(facts: Facts, accepted: Finding): Decision {
+  const { status, reason, message } = decideCapturing(facts);
+  return compose(facts, {
+    accepted,
+    copied: isFalse('WaitingForCapture', `nothing is copied before every write to Core is seen: ${message}`),
+    degraded: status === 'True' ? undefined : isTrue(reason, message),
+    replaying: notYetReplaying(facts),
+    succeeded: isUnknown('Active', 'waiting for the sidecars'),
+    actions: [],
+    nextTime: facts.now + CAPTURE_RECHECK_MILLISECONDS,
+  });
+}
+
+const notYetReplaying = ({ capture }: Facts): Finding =>
+  capture.kind === 'disabled'
+    ? isFalse('CaptureDisabled', 'nothing is replayed while capture is switched off')
+    : isFalse(
+        'NotCopied',
+        'writes during the copy are replayed as they come; the window begins when the copy is complete',
+      );
+
+function decideCopied(facts: Facts, spec: Spec, accepted: Finding): Decision {
+  const { conditions, copy } = facts.migration.status;
+  const copied = findCondition(conditions, 'Copied');
   const finding = copied === undefined ? isUnknown('Unrecorded', 'the outcome was not recorded') : keep(copied);
+  const replay = decideReplay(facts, spec, Date.parse(copy?.completionTime ?? ''), finding);
   return compose(facts, {
     accepted,
     copied: finding,
-    succeeded: succeedWithoutCapture(finding),
+    degraded: replay.degraded,
+    replaying: replay.replaying,
+    succeeded: replay.succeeded,
+    replay: replay.replay,
     actions: hasLeftovers(facts) ? [{ kind: 'retireWork', operation: 'copy' }] : [],
+    nextTime: replay.nextTime,
   });
 }
 
@@ -130,10 +170,12 @@ interface Parts {
   accepted: Finding;
   copied: Finding;
   degraded?: Finding | undefined;
+  replaying?: Finding;
   succeeded: Finding;
   copy?: CopyStatus;
   skipped?: SkippedStatus | undefined;
   plan?: PlanStatus;
+  replay?: ReplayStatus;
   actions: Action[];
   nextTime?: number | undefined;
 }
@@ -147,7 +189,7 @@ function compose(facts: Facts, parts: Parts): Decision {
     Capturing: decideCapturing(facts),
     Copied: parts.copied,
     Verified: isUnknown('NotVerified', 'Core and Edge have not been compared'),
-    Replaying: isFalse('CaptureDisabled', 'nothing is replayed while capture is switched off'),
+    Replaying: parts.replaying ?? isFalse('NotReplaying', 'nothing is replayed'),
     Suspended: decideSuspended(facts),
     Degraded: parts.degraded ?? isFalse('AsExpected', 'nothing needs attention'),
     Succeeded: parts.succeeded,
@@ -155,6 +197,7 @@ function compose(facts: Facts, parts: Parts): Decision {
   const copy = parts.copy ?? before.copy;
   const skipped = parts.skipped ?? before.skipped;
   const plan = parts.plan ?? before.plan;
+  const replay = parts.replay ?? before.replay;
   const retry = migration.spec?.retry ?? before.observedRetry;
   const status: Status = {
     observedGeneration: migration.generation,
@@ -164,6 +207,7 @@ function compose(facts: Facts, parts: Parts): Decision {
     ...(copy === undefined || Object.keys(copy).length === 0 ? {} : { copy }),
     ...(skipped === undefined ? {} : { skipped }),
     ...(plan === undefined ? {} : { plan }),
+    ...(replay === undefined || Object.keys(replay).length === 0 ? {} : { replay }),
   };
   // The first visit only says what will be done, so that a person sees every condition before anything long begins.
   if (before.conditions === undefined) return { status, actions: [], nextTime: now };
@@ -173,9 +217,6 @@ function compose(facts: Facts, parts: Parts): Decision {
 const keep = ({ status, reason, message }: Finding): Finding => ({ status, reason, message });
 
 const pick = ({ copy, skipped, actions, nextTime }: WorkDecision) => ({ copy, skipped, actions, nextTime });
-
-const succeedWithoutCapture = (copied: Finding): Finding =>
-  isTrue('CaptureDisabled', `${copied.message}; capture is switched off, so nothing is replayed`);
 
 /** The migration may not go on: pods that run are stopped, and go on by themselves once it may. */
 function holdJobs({ work, migration }: Facts): Action[] {

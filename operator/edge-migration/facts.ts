@@ -13,6 +13,7 @@ export interface Facts {
   core: CoreFact;
   edge: EdgeFact;
   capture: CaptureFact;
+  replay: ReplayFact;
   work: WorkFacts;
   settings: DecisionSettings;
 }
@@ -34,7 +35,48 @@ export type CoreFact =
 export type EdgeFact = { kind: 'unread' } | { kind: 'ready' } | { kind: 'problem'; reason: string; message: string };
 
 /** Whether the identity writes of Core are seen by sidecars. */
-export type CaptureFact = { kind: 'disabled' };
+export type CaptureFact =
+  | { kind: 'disabled' }
+  /** The sidecars' reports cannot be read. */
+  | { kind: 'unknown'; reason: string; message: string }
+  | {
+      kind: 'observed';
+      covered: boolean;
+      reason: string;
+      message: string;
+      /** Times in which writes may be in no event; until is undefined while it lasts. */
+      gaps: { from: number; until: number | undefined; reason: string; podName: string }[];
+      /** Every live sidecar has sent all that it saw before this; undefined when one of them cannot tell. */
+      allSentUntil: number | undefined;
+    };
+
+/** What the appliers say. */
+export type ReplayFact =
+  | { kind: 'disabled' }
+  | { kind: 'unknown'; reason: string; message: string }
+  | {
+      kind: 'observed';
+      /** Appliers that reported a moment ago and may apply. */
+      appliers: number;
+      /** A store's last error, as an applier tells it. */
+      outage: string | undefined;
+      /** When the oldest event of any project that is not done with came into the stream; undefined when all are. */
+      oldestTime: number | undefined;
+      /** When the position was last looked at. */
+      positionTime: number | undefined;
+      project: ProjectReplay;
+    };
+
+export interface ProjectReplay {
+  applied: number;
+  unchanged: number;
+  dropped: number;
+  /** Events that wait aside now. */
+  parked: number;
+  /** When the oldest event in hand was observed. */
+  oldestObservedTime: number | undefined;
+  lastAppliedTime: number | undefined;
+}
 
 /** What exists in the cluster for the operation at hand (plan or copy) of this very EdgeMigration (by uid). */
 export interface WorkFacts {

@@ -12,6 +12,7 @@ import { findCondition } from './conditions.ts';
 import { isCopied } from './decide.ts';
 import type { CoreFact, DecisionSettings, EdgeFact, Facts, JobFact, WorkFacts } from './facts.ts';
 import { type ConfigMapFact, type Owned, type PodFact, parseLiveSettings, parsePlan } from './parse.ts';
+import type { StreamView } from './stream.ts';
 
 /** Everything that facts are read from. */
 export interface Sources {
@@ -22,6 +23,7 @@ export interface Sources {
   core: Core;
   edge: EdgeTables;
   projectMetadata: ProjectMetadata | undefined;
+  stream: StreamView;
   clock: Clock;
   settings: DecisionSettings;
 }
@@ -40,7 +42,8 @@ export async function observe(sources: Sources, migration: EdgeMigration, signal
     now: sources.clock.now(),
     migration,
     olderDuplicate,
-    capture: { kind: 'disabled' } as const,
+    capture: sources.stream.capture(),
+    replay: sources.stream.replay(migration.spec?.projectId ?? 0),
     work,
     settings: sources.settings,
   };

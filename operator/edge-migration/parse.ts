@@ -1,3 +1,4 @@
+import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import { z } from 'zod';
 import type { KubernetesObject } from '../kubernetes/client.ts';
 import { GROUP, LABELS } from './api.ts';
@@ -212,4 +213,18 @@ export function parseJson<T>(text: string | undefined, schema: z.ZodType<T>): T 
   } catch {
     return undefined;
   }
+}
+
+/** A pod of the Core API: whether it takes requests, and since when. */
+export function parseCoreApiPod(object: KubernetesObject): CoreApiPod {
+  const { status } = podSchema.parse(object);
+  const { name, uid } = metadataSchema.parse(object.metadata);
+  const ready = status.conditions.find(({ type }) => type === 'Ready');
+  const isReady = ready?.status === 'True';
+  return {
+    uid,
+    name,
+    ready: isReady,
+    ...(isReady && ready.lastTransitionTime !== undefined ? { readyTime: ready.lastTransitionTime } : {}),
+  };
 }

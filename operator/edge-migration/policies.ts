@@ -61,6 +61,10 @@ export function decideCapturing({ capture }: Facts): Finding {
         'Disabled',
         'capture is switched off by configuration: writes that reach Core during and after the copy are not replayed',
       );
+    case 'unknown':
+      return isUnknown(capture.reason, capture.message);
+    case 'observed':
+      return capture.covered ? isTrue(capture.reason, capture.message) : isFalse(capture.reason, capture.message);
   }
 }
 

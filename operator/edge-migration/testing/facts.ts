@@ -29,6 +29,7 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     core: { kind: 'found', environments: 2 },
     edge: { kind: 'ready' },
     capture: { kind: 'disabled' },
+    replay: { kind: 'disabled' },
     work: work(),
     settings: { pageMaxAgeMilliseconds: 30_000, pricePerMillionWriteUnits: 0.625 },
     ...changes,

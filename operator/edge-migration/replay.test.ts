@@ -1,0 +1,215 @@
+import { describe, expect, test } from 'vitest';
+import { specSchema } from './api.ts';
+import { decide } from './decide.ts';
+import type { CaptureFact, Facts, ReplayFact } from './facts.ts';
+import { checkpoint, condition, job, NOON, next, twoRanges, visitedFacts, work } from './testing/facts.ts';
+
+const DAY = 86_400_000;
+const DEADLINE = NOON + 60_000 + 28 * DAY;
+
+const covered = (changes: Partial<Extract<CaptureFact, { kind: 'observed' }>> = {}): CaptureFact => ({
+  kind: 'observed',
+  covered: true,
+  reason: 'AllCovered',
+  message: 'all 2 Core API instances have a live sidecar',
+  gaps: [],
+  allSentUntil: NOON,
+  ...changes,
+});
+
+const following = (changes: Partial<Extract<ReplayFact, { kind: 'observed' }>> = {}): ReplayFact => ({
+  kind: 'observed',
+  appliers: 2,
+  outage: undefined,
+  oldestTime: undefined,
+  positionTime: NOON,
+  project: { applied: 10, unchanged: 4, dropped: 0, parked: 0, oldestObservedTime: undefined, lastAppliedTime: NOON },
+  ...changes,
+});
+
+const done = [0, 1].map((rangeId) => checkpoint(rangeId, { read: 500, inserted: 500 }, { finished: true }));
+const endedJob = job({ outcome: 'complete', endedTime: NOON, completedIndexes: [0, 1], activePods: 0 });
+
+/** Copied a minute after noon, with sidecars and appliers in place. */
+function copied(changes: Partial<Facts> = {}): Facts {
+  const settling = visitedFacts({
+    capture: covered(),
+    replay: following(),
+    work: work({ ranges: twoRanges, jobs: [endedJob], checkpoints: done }),
+  });
+  return next({ ...settling, now: NOON + 60_000 }, 1_000, { work: work(), ...changes });
+}
+
+describe('before the copy', () => {
+  test('nothing is read before every Core API pod has a sidecar that proves its way to the stream', () => {
+    const missing = covered({
+      covered: false,
+      reason: 'SidecarMissing',
+      message: 'Pod api-1 has no sidecar that reports',
+    });
+    const waiting = decide(visitedFacts({ capture: missing, replay: following() }));
+    expect(condition(waiting.status, 'Capturing')).toBe('False/SidecarMissing');
+    expect(condition(waiting.status, 'Copied')).toBe('False/WaitingForCapture');
+    expect(waiting.status.message).toContain('api-1');
+    expect(waiting.actions).toEqual([]);
+    expect(decide(visitedFacts({ capture: covered(), replay: following() })).actions).toMatchObject([
+      { kind: 'planRanges' },
+    ]);
+  });
+
+  test('a stream that cannot be read is not taken for one without sidecars', () => {
+    const unknown = { kind: 'unknown', reason: 'StreamUnreachable', message: 'NATS cannot be read: refused' } as const;
+    const { status } = decide(visitedFacts({ capture: unknown, replay: unknown }));
+    expect(condition(status, 'Capturing')).toBe('Unknown/StreamUnreachable');
+    expect(condition(status, 'Degraded')).toBe('True/StreamUnreachable');
+  });
+
+  test('a sidecar that is lost while pods copy does not stop them, and the gap is said', () => {
+    const lost = covered({
+      covered: false,
+      reason: 'ProofStale',
+      gaps: [{ from: NOON, until: undefined, reason: 'sidecarVanished', podName: 'api-1' }],
+    });
+    const running = work({ ranges: twoRanges, jobs: [job()], checkpoints: [] });
+    const { status, actions } = decide(visitedFacts({ capture: lost, replay: following(), work: running }));
+    expect(condition(status, 'Copied')).toBe('False/Copying');
+    expect(condition(status, 'Degraded')).toBe('True/CoverageGap');
+    expect(status.message).toContain('compare Core and Edge');
+    expect(actions.every(({ kind }) => kind === 'writeLiveSettings')).toBe(true);
+  });
+});
+
+describe('within the window', () => {
+  test('the deadline counts from the end of the copy, and Succeeded is not known', () => {
+    const { status } = decide(copied());
+    expect(status.replay?.deadline).toBe(new Date(DEADLINE).toISOString().replace('.000Z', 'Z'));
+    expect(condition(status, 'Replaying')).toBe('True/Following');
+    expect(condition(status, 'Succeeded')).toBe('Unknown/Replaying');
+    expect(status.replay).toMatchObject({ eventsApplied: 10, eventsUnchanged: 4, lagSeconds: 0 });
+  });
+
+  test('the deadline moves with spec.replay.windowSeconds', () => {
+    const facts = copied();
+    const spec = specSchema.parse({ projectId: 42, replay: { windowSeconds: 3_600 } });
+    const { status } = decide({ ...facts, migration: { ...facts.migration, spec } });
+    expect(status.replay?.deadline).toBe('2026-05-04T13:01:00Z');
+  });
+
+  test('lag is the age of the oldest event in hand', () => {
+    const project = {
+      applied: 1,
+      unchanged: 0,
+      dropped: 0,
+      parked: 0,
+      oldestObservedTime: NOON + 20_000,
+      lastAppliedTime: NOON,
+    };
+    const facts = copied({ replay: following({ project }) });
+    const { status } = decide({ ...facts, now: facts.now + 19_000 });
+    expect(status.replay?.lagSeconds).toBe(60);
+  });
+
+  test.each<[string, Partial<Facts>, string, string]>([
+    ['no applier is alive', { replay: following({ appliers: 0 }) }, 'False/NoApplier', 'True/NoApplier'],
+    [
+      'a store hinders the appliers',
+      { replay: following({ outage: 'DynamoDB throttles' }) },
+      'True/Following',
+      'True/ReplayHindered',
+    ],
+    [
+      'writes may have been missed',
+      { capture: covered({ gaps: [{ from: NOON, until: NOON + 90_000, reason: 'spoolFull', podName: 'api-1' }] }) },
+      'True/Following',
+      'True/CoverageGap',
+    ],
+  ])('it is said when %s', (_, changes, replaying, degraded) => {
+    const { status } = decide(copied(changes));
+    expect(condition(status, 'Replaying')).toBe(replaying);
+    expect(condition(status, 'Degraded')).toBe(degraded);
+  });
+
+  test('a gap that ended before the migration began is none of its business', () => {
+    const old = covered({ gaps: [{ from: NOON - 2 * DAY, until: NOON - DAY, reason: 'spoolFull', podName: 'api-1' }] });
+    expect(condition(decide(copied({ capture: old })).status, 'Degraded')).toBe('False/AsExpected');
+  });
+
+  test('numbers alone move the status every ten seconds at most', () => {
+    const facts = copied();
+    const more = following({
+      project: {
+        applied: 99,
+        unchanged: 4,
+        dropped: 0,
+        parked: 0,
+        oldestObservedTime: undefined,
+        lastAppliedTime: NOON,
+      },
+    });
+    const soon = next(facts, 5_000, { replay: more });
+    expect(decide(soon).status.replay?.eventsApplied).toBe(10);
+    expect(decide({ ...soon, now: soon.now + 10_000 }).status.replay?.eventsApplied).toBe(99);
+  });
+});
+
+describe('at the deadline', () => {
+  const AFTER = DEADLINE + 5_000;
+  const drained = { capture: covered({ allSentUntil: AFTER }), replay: following({ positionTime: AFTER + 1_000 }) };
+  const at = (changes: Partial<Facts>) => decide({ ...copied(changes), now: AFTER + 2_000 }).status;
+
+  test('it has succeeded once nothing from before can be left anywhere', () => {
+    expect(condition(at(drained), 'Succeeded')).toBe('True/WindowClosed');
+    expect(condition(at(drained), 'Replaying')).toBe('False/WindowClosed');
+  });
+
+  test.each<[string, Partial<Facts>, RegExp]>([
+    [
+      'a sidecar has events that it has not sent',
+      { ...drained, capture: covered({ allSentUntil: DEADLINE - 1 }) },
+      /sidecar has not sent/,
+    ],
+    [
+      'the stream has older events',
+      { ...drained, replay: following({ positionTime: AFTER + 1_000, oldestTime: DEADLINE }) },
+      /events from before/,
+    ],
+    [
+      'the position is from before the deadline',
+      { ...drained, replay: following({ positionTime: DEADLINE - 1 }) },
+      /is looked at/,
+    ],
+    ['no applier tells', { ...drained, replay: following({ appliers: 0 }) }, /no edge applier/],
+    [
+      'events of the project wait aside',
+      {
+        ...drained,
+        replay: following({
+          positionTime: AFTER + 1_000,
+          project: {
+            applied: 0,
+            unchanged: 0,
+            dropped: 0,
+            parked: 3,
+            oldestObservedTime: undefined,
+            lastAppliedTime: undefined,
+          },
+        }),
+      },
+      /3 events wait aside/,
+    ],
+  ])('it waits while %s', (_, changes, message) => {
+    const status = at(changes);
+    expect(condition(status, 'Succeeded')).toBe('Unknown/Draining');
+    expect(status.conditions?.find(({ type }) => type === 'Replaying')?.message).toMatch(message);
+  });
+
+  test('and rests: nothing is asked for and nothing changes', () => {
+    const finished = { ...copied(drained), now: AFTER + 2_000 };
+    const rested = next(finished, DAY);
+    const { status, actions, nextTime } = decide({ ...rested, replay: { kind: 'unknown', reason: 'x', message: 'y' } });
+    expect(condition(decide(rested).status, 'Succeeded')).toBe('True/WindowClosed');
+    expect(actions).toEqual([]);
+    expect(condition(status, 'Succeeded')).toBe('True/WindowClosed');
+    expect(nextTime).toBeUndefined();
+  });
+});

@@ -1,0 +1,149 @@
+import type { ReplayStatus, Spec } from './api.ts';
+import { type Finding, findCondition, formatTime, isFalse, isTrue, isUnknown } from './conditions.ts';
+import type { CaptureFact, Facts, ProjectReplay, ReplayFact } from './facts.ts';
+
+/** The part of a decision that is about following Core after the copy. */
+export interface ReplayDecision {
+  replaying: Finding;
+  succeeded: Finding;
+  degraded: Finding | undefined;
+  replay: ReplayStatus;
+  nextTime: number | undefined;
+}
+
+/** Numbers that move all the time are written at most this often. */
+const PROGRESS_INTERVAL_MILLISECONDS = 10_000;
+const LOOK_AGAIN_MILLISECONDS = 5_000;
+
+/**
+ * Decides about a migration whose copy is complete: until the deadline it follows Core; after it, it waits until every
+ * event that was observed before has been applied, and is then done (docs/design.md, "Life of a migration").
+ *
+ * @param completion when the copy was complete, in milliseconds; the deadline counts from it, so that changing
+ *   `windowSeconds` moves the deadline
+ */
+export function decideReplay(facts: Facts, spec: Spec, completion: number, copied: Finding): ReplayDecision {
+  const { capture, replay, now } = facts;
+  if (capture.kind === 'disabled' || replay.kind === 'disabled') return withoutCapture(copied);
+  const deadline = completion + spec.replay.windowSeconds * 1000;
+  const status = describeReplay(facts, deadline);
+  if (now < deadline) {
+    const { replaying, degraded } = judgeFollowing(spec, replay, deadline);
+    const nextTime = Math.min(deadline, now + LOOK_AGAIN_MILLISECONDS);
+    const succeeded = isUnknown('Replaying', `Core's writes are replayed until ${formatTime(deadline)}`);
+    return { replaying, degraded: degraded ?? findGap(facts, completion), succeeded, replay: status, nextTime };
+  }
+  const waiting = isClosed(facts, deadline) ? undefined : findUnapplied(capture, replay, deadline);
+  if (waiting === undefined) {
+    const message = `the replay window closed at ${formatTime(deadline)}, and every event before it is applied`;
+    return {
+      replaying: isFalse('WindowClosed', message),
+      succeeded: isTrue('WindowClosed', message),
+      degraded: undefined,
+      replay: isClosed(facts, deadline) ? (facts.migration.status.replay ?? {}) : status,
+      nextTime: undefined,
+    };
+  }
+  return {
+    replaying: isTrue('Draining', `the window has closed; ${waiting}`),
+    succeeded: isUnknown('Draining', `the window has closed; ${waiting}`),
+    degraded: judgeFollowing(spec, replay, deadline).degraded,
+    replay: status,
+    nextTime: now + LOOK_AGAIN_MILLISECONDS,
+  };
+}
+
+/** It was found closed before, for this very deadline: from then on it does not matter what sidecars and appliers do. */
+function isClosed({ migration }: Facts, deadline: number): boolean {
+  const { conditions, replay } = migration.status;
+  const { status, reason } = findCondition(conditions, 'Succeeded') ?? {};
+  return status === 'True' && reason === 'WindowClosed' && replay?.deadline === formatTime(deadline);
+}
+
+function withoutCapture(copied: Finding): ReplayDecision {
+  return {
+    replaying: isFalse('CaptureDisabled', 'nothing is replayed while capture is switched off'),
+    succeeded: isTrue('CaptureDisabled', `${copied.message}; capture is switched off, so nothing is replayed`),
+    degraded: undefined,
+    replay: {},
+    nextTime: undefined,
+  };
+}
+
+function judgeFollowing(
+  spec: Spec,
+  replay: ReplayFact,
+  deadline: number,
+): Pick<ReplayDecision, 'replaying' | 'degraded'> {
+  if (replay.kind !== 'observed') {
+    const { reason, message } = replay.kind === 'unknown' ? replay : { reason: 'Unknown', message: 'no report' };
+    return { replaying: isUnknown(reason, message), degraded: isTrue(reason, message) };
+  }
+  if (spec.suspend) {
+    return {
+      replaying: isFalse('Suspended', 'suspended; events are kept aside until it goes on'),
+      degraded: undefined,
+    };
+  }
+  if (replay.appliers === 0) {
+    const message = 'no edge applier is alive: events wait in the stream; look at the pods of the applier';
+    return { replaying: isFalse('NoApplier', message), degraded: isTrue('NoApplier', message) };
+  }
+  const following = isTrue('Following', `Core's writes are replayed into Edge until ${formatTime(deadline)}`);
+  return {
+    replaying: following,
+    degraded: replay.outage === undefined ? undefined : isTrue('ReplayHindered', replay.outage),
+  };
+}
+
+/** Writes that no event may have told us of, since the migration began. */
+export function findGap({ capture, migration }: Facts, since?: number): Finding | undefined {
+  if (capture.kind !== 'observed') return undefined;
+  const start = Math.min(since ?? Number.POSITIVE_INFINITY, Date.parse(migration.creationTime));
+  const gaps = capture.gaps.filter(({ until }) => until === undefined || until > start);
+  const [first] = gaps;
+  if (first === undefined) return undefined;
+  const end = first.until === undefined ? 'now' : formatTime(first.until);
+  return isTrue(
+    'CoverageGap',
+    `writes to Core between ${formatTime(Math.max(first.from, start))} and ${end} may be missing in Edge (${first.reason}, pod ${first.podName}; ${gaps.length} such gaps): compare Core and Edge`,
+  );
+}
+
+/** What an event from before the deadline may still be in; undefined when it can be nowhere. */
+function findUnapplied(capture: CaptureFact, replay: ReplayFact, deadline: number): string | undefined {
+  if (capture.kind !== 'observed') return 'the sidecars cannot be asked whether they have sent everything';
+  if (capture.allSentUntil === undefined || capture.allSentUntil <= deadline)
+    return 'a sidecar has not sent everything yet';
+  if (replay.kind !== 'observed' || replay.appliers === 0) return 'no edge applier tells how far it is';
+  const { positionTime, oldestTime, project } = replay;
+  if (positionTime === undefined || positionTime <= Math.max(deadline, capture.allSentUntil))
+    return 'the stream is looked at';
+  if (oldestTime !== undefined && oldestTime <= capture.allSentUntil) return 'events from before it are applied';
+  if (project.parked > 0) return `${project.parked} events wait aside; resume, or set spec.retry`;
+  return undefined;
+}
+
+function describeReplay({ replay, migration, now }: Facts, deadline: number): ReplayStatus {
+  const before = migration.status.replay ?? {};
+  const fixed = { deadline: formatTime(deadline) };
+  const last = before.progressTime === undefined ? Number.NEGATIVE_INFINITY : Date.parse(before.progressTime);
+  if (replay.kind !== 'observed' || now - last < PROGRESS_INTERVAL_MILLISECONDS) return { ...before, ...fixed };
+  const numbers = describeNumbers(replay.project, now);
+  const isMoved = Object.entries(numbers).some(([name, value]) => before[name as keyof ReplayStatus] !== value);
+  return isMoved ? { ...numbers, ...fixed, progressTime: formatTime(now) } : { ...before, ...fixed };
+}
+
+function describeNumbers(project: ProjectReplay, now: number): ReplayStatus {
+  const { oldestObservedTime, lastAppliedTime } = project;
+  const lagSeconds = oldestObservedTime === undefined ? 0 : Math.max(0, Math.round((now - oldestObservedTime) / 1000));
+  return {
+    lag: `${lagSeconds}s`,
+    lagSeconds,
+    ...(lastAppliedTime === undefined ? {} : { lastAppliedTime: formatTime(lastAppliedTime) }),
+    eventsApplied: project.applied,
+    eventsUnchanged: project.unchanged,
+    eventsDropped: project.dropped,
+    eventsParked: project.parked,
+  };
+}

@@ -1,0 +1,175 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { type ApplierReport, applierReport } from '@edge-migration/replay-sidecar/applier/report.ts';
+import { REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
+import {
+  type CoreApiPod,
+  decideCoverage,
+  type StoredReport,
+} from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
+import { connectNats, type NatsSettings } from '@edge-migration/replay-sidecar/nats.ts';
+import { ensureStreams, isStreamMissing, type StreamSettings } from '@edge-migration/replay-sidecar/stream.ts';
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import { errorMessage } from '../kubernetes/errors.ts';
+import type { CaptureFact, ProjectReplay, ReplayFact } from './facts.ts';
+
+/** What sidecars and appliers say, as far as it is known now. */
+export interface StreamView {
+  capture(): CaptureFact;
+  replay(projectId: number): ReplayFact;
+  /** Follows the reports until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface StreamViewSettings {
+  nats: NatsSettings & StreamSettings;
+  /** The Core API's pods, from a cache. */
+  pods: () => CoreApiPod[];
+  /** Sidecars in front of Core APIs outside Kubernetes. */
+  staticCount: number;
+  freshSeconds: number;
+  clock: Clock;
+  logger: Logger;
+}
+
+const EVERY_MILLISECONDS = 2_000;
+const BATCH = 256;
+
+/** For an installation without capture. */
+export const noStream: StreamView = {
+  capture: () => ({ kind: 'disabled' }),
+  replay: () => ({ kind: 'disabled' }),
+  run: async () => {},
+};
+
+/** Reads the reports every few seconds into memory, so that a decision never waits for NATS. */
+export function createStreamView(settings: StreamViewSettings): StreamView {
+  const { clock, logger, freshSeconds } = settings;
+  const fresh = freshSeconds * 1000;
+  let read: { time: number; sidecars: StoredReport[]; appliers: ApplierReport[] } | undefined;
+  let problem = 'not connected to NATS yet';
+
+  const isFresh = () => read !== undefined && clock.monotonic() - read.time <= fresh;
+  const unknown = () => ({
+    kind: 'unknown' as const,
+    reason: 'StreamUnreachable',
+    message: `NATS cannot be read: ${problem}`,
+  });
+
+  async function refresh(manager: JetStreamManager) {
+    const { reports, unreadable } = await readReports(manager);
+    if (unreadable.length > 0) logger.warn({ count: unreadable.length }, 'coverage reports of another release');
+    read = { time: clock.monotonic(), sidecars: reports, appliers: await readAppliers(manager) };
+  }
+
+  function capture(): CaptureFact {
+    if (read === undefined || !isFresh()) return unknown();
+    const now = clock.now();
+    const { covered, reason, message, gaps } = decideCoverage({
+      pods: settings.pods(),
+      reports: read.sidecars,
+      now,
+      freshMillis: fresh,
+      staticCount: settings.staticCount,
+    });
+    const live = read.sidecars.filter(({ report, storedTime }) => !report.goodbye && now - storedTime <= fresh);
+    const times = live.map(({ report }) =>
+      report.allSentUntil === null ? undefined : Date.parse(report.allSentUntil),
+    );
+    return {
+      kind: 'observed',
+      covered,
+      reason,
+      message,
+      gaps: gaps.map(({ from, until, reason: why, podName }) => ({
+        from: Date.parse(from),
+        until: until === null ? undefined : Date.parse(until),
+        reason: why,
+        podName,
+      })),
+      allSentUntil: times.some((time) => time === undefined) ? undefined : Math.min(now, ...(times as number[])),
+    };
+  }
+
+  function replay(projectId: number): ReplayFact {
+    if (read === undefined || !isFresh()) return unknown();
+    const now = clock.now();
+    const alive = read.appliers.filter(({ goodbye, time }) => !goodbye && now - Date.parse(time) <= fresh);
+    const [latest] = alive.filter(({ position }) => position !== null).toSorted((a, b) => b.time.localeCompare(a.time));
+    const oldest = latest?.position?.oldestTime;
+    return {
+      kind: 'observed',
+      appliers: alive.filter(({ confirmed }) => confirmed).length,
+      outage: alive.find(({ outage }) => outage !== null)?.outage ?? undefined,
+      oldestTime: oldest ? Date.parse(oldest) : undefined,
+      positionTime: latest === undefined ? undefined : Date.parse(latest.time),
+      project: sumProject(read.appliers, alive, projectId),
+    };
+  }
+
+  return {
+    capture,
+    replay,
+    async run(signal) {
+      const onFailure = (error: unknown) => {
+        problem = errorMessage(error);
+      };
+      const options = { name: 'edge-migration-operator', clock, signal, onFailure };
+      const connection = await connectNats(settings.nats, options).catch(() => undefined);
+      while (connection !== undefined && !signal.aborted) {
+        try {
+          const manager = await jetstreamManager(connection);
+          await ensureStreams(manager, settings.nats);
+          await refresh(manager);
+        } catch (error) {
+          if (problem !== errorMessage(error))
+            logger.warn({ error: errorMessage(error) }, 'the streams cannot be read');
+          onFailure(error);
+        }
+        await clock.sleep(EVERY_MILLISECONDS, signal).catch(() => {});
+      }
+      await connection?.close();
+    },
+  };
+}
+
+/** The last report of every applier process, of those that are gone too; none while no applier has ever run. */
+async function readAppliers(manager: JetStreamManager): Promise<ApplierReport[]> {
+  const reports: ApplierReport[] = [];
+  try {
+    for (let sequence = 1; ; ) {
+      let count = 0;
+      for await (const message of await manager.direct.getBatch(REPORT_STREAM, { seq: sequence, batch: BATCH })) {
+        const report = applierReport.safeParse(message.json());
+        if (report.success) reports.push(report.data);
+        sequence = message.seq + 1;
+        count += 1;
+      }
+      if (count < BATCH) return reports;
+    }
+  } catch (error) {
+    if (isStreamMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Counters are totals over all processes that ever were; what is in hand, of those that live. */
+function sumProject(all: readonly ApplierReport[], alive: readonly ApplierReport[], projectId: number): ProjectReplay {
+  const of = (reports: readonly ApplierReport[]) =>
+    reports.flatMap(({ projects }) => projects.filter((each) => each.projectId === projectId));
+  const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const times = (values: (string | null)[]) =>
+    values.filter((value) => value !== null).map((value) => Date.parse(value));
+  const oldest = times(of(alive).map(({ oldestObservedTime }) => oldestObservedTime));
+  const last = times(of(all).map(({ lastAppliedTime }) => lastAppliedTime));
+  const parked = alive[0]?.parked.filter((each) => each.projectId === projectId) ?? [];
+  return {
+    applied: of(all).reduce((sum, { applied }) => sum + total(applied), 0),
+    unchanged: of(all).reduce((sum, { applied }) => sum + (applied['unchanged'] ?? 0), 0),
+    dropped: of(all).reduce((sum, { dropped }) => sum + total(dropped), 0),
+    parked: parked.reduce((sum, { events }) => sum + events, 0),
+    oldestObservedTime: oldest.length === 0 ? undefined : Math.min(...oldest),
+    lastAppliedTime: last.length === 0 ? undefined : Math.max(...last),
+  };
+}
