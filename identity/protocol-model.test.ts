@@ -1,0 +1,30 @@
+import { describe, expect, test } from 'vitest';
+import { ALL_RULES, explore } from './protocol-model.ts';
+
+describe('in every order of steps', () => {
+  test('Edge ends as Core says, and what Edge clients wrote stays', () => {
+    const { states, violations } = explore(ALL_RULES);
+    expect(violations).toEqual([]);
+    expect(states).toBeGreaterThan(10_000);
+  });
+
+  test('so it does when an applier is killed at any step and its event comes again', () => {
+    expect(explore(ALL_RULES, { kills: 1 }).violations).toEqual([]);
+  });
+});
+
+describe('each rule is needed', () => {
+  test('without reading Core again, a change between read and write is lost', () => {
+    expect(explore({ ...ALL_RULES, rereads: false }).violations).not.toEqual([]);
+  });
+
+  test('without handling removals again, the copy brings back what Core has removed', () => {
+    const { violations } = explore({ ...ALL_RULES, holds: false });
+    expect(violations.some((what) => what.endsWith('a deleted identity is in Edge'))).toBe(true);
+  });
+
+  test('without replacing, Edge keeps the identity that was deleted and created again', () => {
+    const { violations } = explore({ ...ALL_RULES, replaces: false });
+    expect(violations.some((what) => what.endsWith('Edge has the identity that was deleted before'))).toBe(true);
+  });
+});
