@@ -87,7 +87,7 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts) {
     name: `${PREFIX}lag_seconds`,
     help: 'From the end of the API response to Edge, of each event applied',
     labelNames: ['project'],
-    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600],
+    buckets: [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 5, 10, 30, 60, 300, 3600],
     registers: [registry],
   });
   return {
