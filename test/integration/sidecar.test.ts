@@ -11,14 +11,18 @@ import {
   namesOf,
 } from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
 import { STREAM } from '@edge-migration/replay-sidecar/stream.ts';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { type Nats, startNats } from '../cluster/nats.ts';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { createFixture, type Fixture } from '../core/api/testing/fixture.ts';
+import { holdLock } from '../core/api/testing/lock.ts';
 import { lastReport, type SidecarProcess, startSidecar } from './sidecar/process.ts';
 import { createTraffic, type Traffic, type Write } from './sidecar/traffic.ts';
+
+// Servers start, are killed and start again: nothing here waits for a time, but a busy machine takes its own.
+vi.setConfig({ testTimeout: 240_000 });
 
 let core: Fixture;
 let nats: Nats;
@@ -44,7 +48,19 @@ async function allSent(sidecar: SidecarProcess): Promise<void> {
       (await sidecar.metric('edge_migration_sidecar_connected')) === 1 &&
       (await sidecar.metric('edge_migration_sidecar_spool_events')) === 0 &&
       (await sidecar.metric('edge_migration_sidecar_open_requests')) === 0,
-    { for: 'the sidecar to have sent everything', timeoutMs: 60_000 },
+    { for: 'the sidecar to have sent everything', timeoutMs: 120_000 },
+  );
+}
+
+/** The gaps that the sidecar reports from now on. */
+async function reportedGaps(): Promise<CoverageGap[]> {
+  const now = Date.now();
+  return await waitFor(
+    async () => {
+      const report = await lastReport(nats.url);
+      return report !== undefined && Date.parse(report.time) > now ? report.gaps : undefined;
+    },
+    { for: 'a new report' },
   );
 }
 
@@ -99,12 +115,14 @@ describe('the sidecar', () => {
     await using sidecar = await start();
     using traffic = createTraffic(sidecar.port);
     await traffic.burst('before', 20);
-    const underWay = traffic.write('last', { 'X-Fixture-Fault': 'delay-after=1000' });
-    await waitFor(async () => (await sidecar.metric('edge_migration_sidecar_open_requests')) === 1, {
-      for: 'the last request to be under way',
-    });
-    expect(await sidecar.stop()).toEqual({ code: 0, signal: null });
+    await using lock = await holdLock(core.databaseUrl, 7);
+    const underWay = traffic.write('last', { 'X-Fixture-Fault': 'lock-after=7' });
+    await waitFor(() => lock.isAwaited(), { for: 'the request to be committed and not answered' });
+    const stopped = sidecar.stop();
+    await waitFor(async () => (await sidecar.health('/readyz')) === 503, { for: 'the sidecar to be stopping' });
+    await lock.release();
     expect((await underWay).status).toBe(200);
+    expect(await stopped).toEqual({ code: 0, signal: null });
     expect(namesOf(await eventsIn(nats.url))).toContain('last');
     expect(await lastReport(nats.url)).toMatchObject({ goodbye: true, spoolDepth: 0, gaps: [] });
   });
@@ -123,7 +141,7 @@ describe('no API error and no write lost', () => {
     await allSent(sidecar);
     expect(traffic.writes.filter(({ status }) => status !== 200)).toEqual([]);
     expect(await unaccounted(traffic.writes, [])).toEqual([]);
-    expect((await lastReport(nats.url))?.gaps).toEqual([]);
+    expect(await reportedGaps()).toEqual([]);
   });
 
   it('when the sidecar is killed in the middle of it: whatever Core committed has its event', async () => {
@@ -141,7 +159,7 @@ describe('no API error and no write lost', () => {
     const names = new Set(namesOf(await eventsIn(nats.url)));
     const committed = (await core.identifiers()) as string[];
     expect(committed.filter((identifier) => !names.has(identifier))).toEqual([]);
-    expect((await lastReport(nats.url))?.gaps).toEqual([]);
+    expect(await reportedGaps()).toEqual([]);
   });
 
   it('when the spool is full: what is missing lies in a reported gap', async () => {
@@ -154,7 +172,7 @@ describe('no API error and no write lost', () => {
     await sidecar.restart();
     await nats.restart();
     await allSent(sidecar);
-    const gaps = await waitFor(async () => (await lastReport(nats.url))?.gaps, { for: 'a report' });
+    const gaps = await reportedGaps();
     expect(traffic.writes.filter(({ status }) => status !== 200)).toEqual([]);
     expect(gaps).toMatchObject([{ reason: 'spoolFull', environments: [{ clientKey: 'client-key' }] }]);
     expect(await unaccounted(traffic.writes, gaps)).toEqual([]);
@@ -179,7 +197,7 @@ describe('no API error and no write lost', () => {
       timeoutMs: 60_000,
     });
     expect(traffic.writes.filter(({ status }) => status !== 200)).toEqual([]);
-    expect((await lastReport(nats.url))?.gaps).toEqual([]);
+    expect(await reportedGaps()).toEqual([]);
   });
 
   it('when neither NATS nor the disk is there at the start', async () => {
@@ -193,7 +211,7 @@ describe('no API error and no write lost', () => {
     expect(traffic.writes.filter(({ status }) => status !== 200)).toEqual([]);
     await nats.restart();
     await allSent(sidecar);
-    const gaps = await waitFor(async () => (await lastReport(nats.url))?.gaps, { for: 'a report' });
+    const gaps = await reportedGaps();
     expect(gaps).toMatchObject([{ reason: 'spoolFailing', until: null }]);
     expect(await unaccounted(traffic.writes, [])).toEqual([]);
     await removeFolder(folder);

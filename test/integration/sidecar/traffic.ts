@@ -19,7 +19,7 @@ export interface Traffic extends Disposable {
 
 const AT_A_TIME = 16;
 /** No answer after this is no answer. */
-const PATIENCE_MILLIS = 15_000;
+const PATIENCE_MILLIS = 60_000;
 
 /** A client of the Core API with kept connections, which knows what it sent and what came back. */
 export function createTraffic(port: number): Traffic {
