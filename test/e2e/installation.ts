@@ -13,11 +13,13 @@ import { Client } from 'pg';
 import { parseAllDocuments } from 'yaml';
 import { type Cluster, startCluster } from '../cluster/cluster.ts';
 import type { Dynamodb } from '../cluster/dynamodb.ts';
+import type { Nats } from '../cluster/nats.ts';
 import type { CrashBackoff } from '../cluster/node/node.ts';
 import type { Postgres } from '../cluster/postgres.ts';
 import { type WaitOptions, waitFor } from '../cluster/wait.ts';
 import { createTables, type TestTables } from '../edge/tables.ts';
 import { installCrd } from '../integration/crd.ts';
+import { CORE_API, captureEnvironment, describeCoreApi, readApplier } from './replay-parts.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const NAMESPACE = 'edge-migration';
@@ -34,12 +36,14 @@ export interface InstallationOptions {
   dynamodbEndpoint?: (real: string) => Promise<string>;
   /** Whether `environments_v2` and the project metadata table are configured. */
   optionalTables?: boolean;
+  /** NATS, two Core API pods with sidecars, two appliers; the operator requires capture. */
+  replay?: boolean;
   crashBackoff?: CrashBackoff;
   signal?: AbortSignal;
 }
 
-/** A cluster with both stores. */
-export type StoresCluster = Cluster & { readonly postgres: Postgres; readonly dynamodb: Dynamodb };
+/** A cluster with both stores and NATS. */
+export type StoresCluster = Cluster & { readonly postgres: Postgres; readonly dynamodb: Dynamodb; readonly nats: Nats };
 
 /** The product on an embedded cluster, installed from the manifests that are shipped, next to empty stores. */
 export interface Installation extends AsyncDisposable {
@@ -55,6 +59,8 @@ export interface Installation extends AsyncDisposable {
   /** Waits until the EdgeMigration's condition has this status, and returns it. */
   condition(projectId: number, type: string, status: string, options?: Partial<WaitOptions>): Promise<EdgeMigration>;
   delete(projectId: number, namespace?: string): Promise<void>;
+  /** Base URLs of the Core API through the sidecars of its ready pods. */
+  coreApis(): Promise<string[]>;
   /** Lets copy pods that start from now on use another endpoint of DynamoDB. */
   useDynamodb(endpoint: string): Promise<void>;
   stop(): Promise<void>;
@@ -70,7 +76,7 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
       images,
       postgres: {},
       dynamodb: {},
-      nats: false,
+      nats: {},
       node: options.crashBackoff === undefined ? {} : { crashBackoff: options.crashBackoff },
       ...(signal === undefined ? {} : { signal }),
     }),
@@ -83,10 +89,12 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
   started.defer(() => client.close());
   await installCrd(client);
   const endpoint = (await options.dynamodbEndpoint?.(cluster.dynamodb.endpoint)) ?? cluster.dynamodb.endpoint;
-  await applyManifests(cluster, [
-    ...describeStores(databaseUrl, tables, endpoint, options.optionalTables ?? false),
-    ...(await readManifests(options)),
-  ]);
+  const stores = describeStores(databaseUrl, tables, endpoint, options.optionalTables ?? false);
+  await applyManifests(cluster, [...stores, ...(await readManifests(options, cluster.nats.url))]);
+  if (options.replay) {
+    const natsUrl = cluster.nats.url;
+    await applyManifests(cluster, [...(await readApplier(natsUrl)), ...(await describeCoreApi(databaseUrl, natsUrl))]);
+  }
   const stack = started.move();
   const stop = () => stack.disposeAsync();
   return {
@@ -136,7 +144,7 @@ function describeStores(
   reader.password = 'read-only';
   const metadata = { name: STORES, namespace: NAMESPACE };
   return [
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
+    ...[NAMESPACE, CORE_API.namespace].map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })),
     {
       apiVersion: 'v1',
       kind: 'ConfigMap',
@@ -166,18 +174,26 @@ function describeStores(
   ];
 }
 
+interface Pod {
+  status: { podIP: string; conditions?: { type: string; status: string }[] };
+}
+
 interface Deployment {
   kind: string;
   spec: { template: { spec: { containers: { env: { name: string; value: string }[] }[] } } };
 }
 
 /** The shipped manifests, with the test's settings added to the operator's environment. */
-async function readManifests({ pageMaxAgeSeconds, operatorEnvironment }: InstallationOptions): Promise<object[]> {
+async function readManifests(
+  { pageMaxAgeSeconds, operatorEnvironment, replay }: InstallationOptions,
+  natsUrl: string,
+): Promise<object[]> {
   const files = ['rbac.yaml', 'operator.yaml'].map((name) => new URL(`../../operator/deploy/${name}`, import.meta.url));
   const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')));
   const objects = texts.flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as object));
   const environment = {
     ...(pageMaxAgeSeconds === undefined ? {} : { EDGE_MIGRATION_PAGE_MAX_AGE_SECONDS: String(pageMaxAgeSeconds) }),
+    ...(replay ? captureEnvironment(natsUrl) : {}),
     ...operatorEnvironment,
   };
   const deployment = objects.find((object) => (object as Deployment).kind === 'Deployment') as Deployment;
@@ -217,6 +233,13 @@ function createVerbs(cluster: Cluster, client: KubernetesClient) {
         return condition?.status === status && found;
       };
       return waitFor(check, { for: `${type}=${status} of ${nameOf(projectId)}`, intervalMs: 100, ...options });
+    },
+    async coreApis() {
+      const { namespace, selector } = CORE_API;
+      const pods = JSON.parse(await cluster.kubectl(['get', 'pods', '-n', namespace, '-l', selector, '-o', 'json']));
+      const isReady = ({ status }: Pod) =>
+        status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
+      return (pods.items as Pod[]).filter(isReady).map(({ status }) => `http://${status.podIP}:8000`);
     },
     async useDynamodb(endpoint: string) {
       const data = { EDGE_MIGRATION_DYNAMODB_ENDPOINT: endpoint };

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { type SeededProject, seedProject } from '../core/seed.ts';
+import { compareStores } from './comparison.ts';
+import { type Installation, install } from './installation.ts';
+import { CORE_API } from './replay-parts.ts';
+
+const MINUTES = 60_000;
+let installation: Installation;
+let seeded: SeededProject;
+let key: string;
+let next = 0;
+
+beforeAll(async () => {
+  installation = await install({ pageMaxAgeSeconds: 8, replay: true });
+  seeded = await seedProject(installation.databaseUrl, { identities: 2_000, neighbours: 20 });
+  key = seeded.environments[0]?.apiKey ?? '';
+});
+
+afterAll(() => installation?.stop());
+
+/** A request to one Core API pod after the other, through its sidecar. */
+async function send(method: string, path: string, body?: object, admin = false): Promise<Response> {
+  const apis = await waitFor(async () => (await installation.coreApis()).slice(0, 2), {
+    for: 'the Core API',
+    timeoutMs: MINUTES,
+  });
+  const base = apis[next++ % apis.length] ?? '';
+  const headers: Record<string, string> = { 'content-type': 'application/json', 'x-environment-key': key };
+  if (admin) headers['authorization'] = `Token ${CORE_API.adminToken}`;
+  return fetch(`${base}/api/v1/${path}`, {
+    method,
+    headers,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+}
+
+const identify = async (identifier: string, traits: Record<string, unknown>) => {
+  const list = Object.entries(traits).map(([trait_key, trait_value]) => ({ trait_key, trait_value }));
+  expect((await send('POST', 'identities/', { identifier, traits: list })).status).toBe(200);
+};
+
+async function traitsInEdge(identifier: string): Promise<Map<string | undefined, unknown> | undefined> {
+  const items = await installation.tables.scan();
+  const item = items.find((each) => each['composite_key']?.S === `${key}_${identifier}`);
+  return (
+    item &&
+    new Map(
+      item['identity_traits']?.L?.map(({ M }) => [M?.['trait_key']?.S, Object.values(M?.['trait_value'] ?? {})[0]]),
+    )
+  );
+}
+
+const untilEdge = (
+  identifier: string,
+  isRight: (traits: Map<string | undefined, unknown> | undefined) => boolean,
+  what: string,
+) => waitFor(async () => isRight(await traitsInEdge(identifier)), { for: what, timeoutMs: MINUTES, intervalMs: 200 });
+
+describe('a migration with capture', { timeout: 6 * MINUTES }, () => {
+  test('does not replay writes of a project without an EdgeMigration', async () => {
+    await waitFor(async () => (await installation.coreApis()).length === 2, {
+      for: 'both Core API pods',
+      timeoutMs: 2 * MINUTES,
+    });
+    await identify('early bird', { plan: 'free' });
+    expect(await traitsInEdge('early bird')).toBeUndefined();
+  });
+
+  test('copies once every Core API pod is covered, and follows writes made meanwhile', async () => {
+    await installation.apply(seeded.projectId);
+    await installation.condition(seeded.projectId, 'Capturing', 'True', { timeoutMs: 2 * MINUTES });
+    await identify('during the copy', { plan: 'gold' });
+    const { status } = await installation.condition(seeded.projectId, 'Replaying', 'True', { timeoutMs: 3 * MINUTES });
+    expect(status.replay?.deadline).toBeDefined();
+    expect(status.conditions?.find(({ type }) => type === 'Succeeded')?.status).toBe('Unknown');
+    await untilEdge('during the copy', (traits) => traits?.get('plan') === 'gold', 'the write to be in Edge');
+    expect((await traitsInEdge('early bird'))?.get('plan')).toBe('free');
+  });
+
+  test('replays new identities, changed and removed traits, and deletions', async () => {
+    await identify('ada', { plan: 'free', age: 36 });
+    await untilEdge('ada', (traits) => traits?.get('age') === '36', 'a new identity');
+    await identify('ada', { plan: 'gold', age: null });
+    await untilEdge(
+      'ada',
+      (traits) => traits?.get('plan') === 'gold' && !traits.has('age'),
+      'changed and removed traits',
+    );
+    const found = await send('GET', `environments/${key}/identities/?q=ada`, undefined, true);
+    const { results } = (await found.json()) as { results: { id: number; identifier: string }[] };
+    const id = results.find(({ identifier }) => identifier === 'ada')?.id;
+    expect((await send('DELETE', `environments/${key}/identities/${id}/`, undefined, true)).status).toBe(204);
+    await untilEdge('ada', (traits) => traits === undefined, 'the deletion');
+  });
+
+  test('keeps events while it is suspended, and applies them when it goes on', async () => {
+    await installation.apply(seeded.projectId, { suspend: true });
+    await installation.condition(seeded.projectId, 'Suspended', 'True');
+    await identify('sleeper', { plan: 'gold' });
+    await installation.apply(seeded.projectId, { suspend: false });
+    await untilEdge('sleeper', (traits) => traits?.get('plan') === 'gold', 'the event to come back');
+  });
+
+  test('loses nothing when appliers and sidecars are killed', async () => {
+    const { kubectl } = installation.cluster;
+    const pods = async (namespace: string, selector: string) =>
+      (await kubectl(['get', 'pods', '-n', namespace, '-l', selector, '-o=jsonpath={.items[*].metadata.name}'])).split(
+        ' ',
+      );
+    for (let round = 0; round < 20; round++) {
+      await identify(`burst ${round}`, { round });
+      if (round === 5) {
+        const [applier = ''] = await pods(installation.namespace, 'app.kubernetes.io/component=applier');
+        installation.cluster.node.signal(installation.namespace, applier, 'applier', 'SIGKILL');
+      }
+      if (round === 10) {
+        const [api = ''] = await pods(CORE_API.namespace, CORE_API.selector);
+        installation.cluster.node.signal(CORE_API.namespace, api, 'edge-migration-capture', 'SIGKILL');
+        // Kubernetes restarts the container; the API behind it cannot be reached until then.
+        await waitFor(async () => (await installation.coreApis()).length === 2, {
+          for: 'the sidecar to be back',
+          timeoutMs: MINUTES,
+        });
+      }
+    }
+    const isThere = async () => {
+      const { missing, different } = await compareStores(
+        installation.databaseUrl,
+        seeded.projectId,
+        installation.tables,
+      );
+      return missing.length === 0 && different.length === 0;
+    };
+    await waitFor(isThere, { for: 'Edge to agree with Core', timeoutMs: 2 * MINUTES, intervalMs: 1_000 });
+  });
+
+  test('ends at the deadline: everything before is in Edge, later writes stay in Core', async () => {
+    await identify('last minute', { plan: 'gold' });
+    await installation.apply(seeded.projectId, { replay: { windowSeconds: 1 } });
+    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 3 * MINUTES });
+    expect(status.conditions?.find(({ type }) => type === 'Succeeded')?.reason).toBe('WindowClosed');
+    expect((await traitsInEdge('last minute'))?.get('plan')).toBe('gold');
+    await identify('too late', { plan: 'gold' });
+    const dropped = async () => {
+      const found = await fetch(`${(await installation.coreApis())[0]}/api/v1/identities/?identifier=too%20late`, {
+        headers: { 'x-environment-key': key },
+      });
+      return found.ok;
+    };
+    await waitFor(dropped, { for: 'Core to have it' });
+    expect(await traitsInEdge('too late')).toBeUndefined();
+  });
+});
