@@ -7,7 +7,7 @@ export interface Deadline {
 export interface Deadlines {
   /** Calls `expire` once, `milliseconds` from now or up to one tick later, unless cancelled before. */
   set(milliseconds: number, expire: () => void): Deadline;
-  /** Forgets all. */
+  /** Forgets all, and whatever is set from now on. */
   stop(): void;
 }
 
@@ -25,6 +25,7 @@ export function createDeadlines(clock: Clock): Deadlines {
   async function tick(): Promise<void> {
     while (!stopping.signal.aborted && queues.size > 0) {
       await clock.sleep(TICK_MILLIS, stopping.signal);
+      if (stopping.signal.aborted) return;
       const now = clock.monotonic();
       for (const [length, queue] of queues) {
         for (const entry of queue) {

@@ -160,11 +160,16 @@ function hopByHopEdits(head: Head, options: ReadonlySet<string>, kept: ReadonlyS
       const replacement = stated || kept.size === 0 ? '' : `${line.name}: ${[...kept].join(', ')}\r\n`;
       stated = true;
       edits.push({ line, replacement });
-    } else if (!kept.has(line.lower) && isForThisHop(line.lower, options)) {
+    } else if (isForThisHop(line.lower, options) && !isKept(line.lower, kept)) {
       edits.push({ line, replacement: '' });
     }
   }
   return edits;
+}
+
+/** `Upgrade` and `TE` belong to the option of their name; `Keep-Alive` only describes a connection, never the next one. */
+function isKept(lower: string, kept: ReadonlySet<string>): boolean {
+  return lower !== 'keep-alive' && kept.has(lower);
 }
 
 function isForThisHop(lower: string, options: ReadonlySet<string>): boolean {

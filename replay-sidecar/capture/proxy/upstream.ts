@@ -34,6 +34,8 @@ export interface UpstreamPool {
 
 /** Below this, head and body are copied into one string, which is cheaper than a second write. */
 const SMALL_BODY = 8 * 1024;
+/** All connections read into this one, and copy: cheaper than a buffer of this size for each small answer. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** One connection to the API. Its listeners are set once; the handler changes with each request. */
 export class UpstreamConnection {
@@ -44,22 +46,21 @@ export class UpstreamConnection {
   /** While idle. */
   deadline: Deadline | undefined;
   private readonly socket: Socket;
+  private readonly onIdleEnd: (connection: UpstreamConnection) => void;
 
-  constructor(socket: Socket, handler: UpstreamHandler, onIdleClose: (connection: UpstreamConnection) => void) {
+  /** `onIdleEnd`: the API closed the connection while nobody used it. */
+  constructor(socket: Socket, handler: UpstreamHandler, onIdleEnd: (connection: UpstreamConnection) => void) {
     this.socket = socket;
     this.handler = handler;
+    this.onIdleEnd = onIdleEnd;
     let failure: Error | undefined;
     socket.on('connect', () => {
       this.connected = true;
       this.handler?.onUpstreamConnect();
     });
-    socket.on('data', (bytes: Buffer) => {
-      if (this.handler === undefined) socket.destroy();
-      else this.handler.onUpstreamData(bytes);
-    });
     socket.on('drain', () => this.handler?.onUpstreamDrain());
     socket.on('end', () => {
-      if (this.handler === undefined) socket.destroy();
+      if (this.handler === undefined) this.endIdle();
       else this.handler.onUpstreamEnd();
     });
     socket.on('error', (error) => {
@@ -68,9 +69,14 @@ export class UpstreamConnection {
     socket.on('close', () => {
       const last = this.handler;
       this.handler = undefined;
-      if (last === undefined) onIdleClose(this);
+      if (last === undefined) this.onIdleEnd(this);
       else last.onUpstreamClose(failure);
     });
+  }
+
+  receive(bytes: Buffer): void {
+    if (this.handler === undefined) this.endIdle();
+    else this.handler.onUpstreamData(bytes);
   }
 
   /** False: wait for the drain before writing more. */
@@ -118,6 +124,12 @@ export class UpstreamConnection {
   fail(error: Error): void {
     this.socket.destroy(error);
   }
+
+  /** Before it is closed for good, which takes a moment, nobody may take it any more. */
+  private endIdle(): void {
+    this.onIdleEnd(this);
+    this.socket.destroy();
+  }
 }
 
 export function createUpstreamPool(
@@ -154,7 +166,14 @@ export function createUpstreamPool(
     open(handler) {
       counters.connections.opened += 1;
       open += 1;
-      const socket = connect({ ...address, allowHalfOpen: true, noDelay: true });
+      const onread = {
+        buffer: READ_BUFFER,
+        callback(length: number) {
+          connection.receive(Buffer.from(READ_BUFFER.subarray(0, length)));
+          return true;
+        },
+      };
+      const socket = connect({ ...address, allowHalfOpen: true, noDelay: true, onread });
       const connection = new UpstreamConnection(socket, handler, forget);
       const deadline = deadlines.set(limits.connectMillis, () => connection.fail(new Error('Connection timed out')));
       socket.once('connect', () => deadline.cancel());
@@ -166,9 +185,11 @@ export function createUpstreamPool(
     },
     release(connection) {
       connection.handler = undefined;
-      if (closed) return connection.destroy();
+      if (closed || idle.length >= limits.idleUpstreamConnections) {
+        connection.destroy();
+        return;
+      }
       connection.resume();
-      if (idle.length >= limits.idleUpstreamConnections && idle[0] !== undefined) drop(idle[0]);
       idle.push(connection);
       connection.deadline = deadlines.set(limits.idleUpstreamMillis, () => drop(connection));
     },

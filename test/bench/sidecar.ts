@@ -1,0 +1,123 @@
+/**
+ * What the capture sidecar costs: the sidecar as it is deployed in front of an API that does nothing, and nginx in its
+ * place. Everything is a process of its own; CPU time is what the kernel says of the process (Linux only).
+ *
+ *   npm run bench:sidecar -- [--requests 30000] [--rounds 5] [--json]
+ *
+ * CPU per request is taken under full load; what a request costs at 1,000/s, where each one wakes the process up, is a
+ * row of its own. Latency is taken at 1,000 requests/s, in rounds that alternate with the API alone; "added" is the
+ * median of the rounds' differences.
+ */
+import { parseArgs } from 'node:util';
+import { makeStreams } from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
+import { startNats } from '../cluster/nats.ts';
+import type { Load } from './sidecar/load.ts';
+import {
+  cpuSeconds,
+  load,
+  residentMegabytes,
+  type SidecarTarget,
+  startNginx,
+  startNullApi,
+  startSidecar,
+  type Target,
+} from './sidecar/parts.ts';
+
+const { values } = parseArgs({
+  options: {
+    requests: { type: 'string', default: '30000' },
+    rounds: { type: 'string', default: '5' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const REQUESTS = Number(values.requests);
+const ROUNDS = Number(values.rounds);
+const RATE = 1_000;
+const ROUND_REQUESTS = 2 * RATE;
+const FULL = { connections: 16, requests: REQUESTS };
+const PACED = { connections: 64, requests: ROUND_REQUESTS, rate: RATE };
+
+async function main(): Promise<void> {
+  if (process.platform !== 'linux') throw new Error('The benchmark reads /proc: it needs Linux');
+  await using nats = await startNats();
+  await makeStreams(nats.url);
+  await using api = await startNullApi();
+  await using sidecar = await startSidecar(api.port, nats);
+  await using nginx = await startNginx(api.port);
+  if (nginx === undefined) console.error('nginx is not installed: its column stays empty');
+  const targets = nginx === undefined ? [sidecar] : [sidecar, nginx];
+  for (const target of targets) await load({ ...FULL, port: target.port, kind: 'read', requests: REQUESTS / 3 });
+  await load({ ...FULL, port: sidecar.port, kind: 'write', requests: REQUESTS / 10 });
+  await sidecar.drained();
+
+  const passed = await spent(sidecar, { ...FULL, kind: 'read' });
+  const passedByNginx = nginx && (await spent(nginx, { ...FULL, kind: 'read' }));
+  const captured = await spent(sidecar, { ...FULL, kind: 'write', requests: REQUESTS / 2 }, sidecar);
+  const writtenByNginx = nginx && (await spent(nginx, { ...FULL, kind: 'write', requests: REQUESTS / 2 }));
+  const slow = await spent(sidecar, { ...PACED, kind: 'read' });
+  const slowByNginx = nginx && (await spent(nginx, { ...PACED, kind: 'read' }));
+  const reads = await compare(api, sidecar, 'read');
+  const readsByNginx = nginx && (await compare(api, nginx, 'read'));
+  const rssMb = residentMegabytes(sidecar.service);
+  const writes = await compare(api, sidecar, 'write');
+  await sidecar.drained();
+
+  console.table({
+    'CPU per passed request (µs)': row(passed, passedByNginx),
+    'CPU per captured write (µs)': row(captured, writtenByNginx),
+    'CPU per passed request at 1,000/s (µs)': row(slow, slowByNginx),
+    'Added p50 at 1,000/s (ms)': row(reads.p50, readsByNginx?.p50),
+    'Added p99 at 1,000/s (ms)': row(reads.p99, readsByNginx?.p99),
+    'Added p50 of captured writes (ms)': row(writes.p50),
+    'Added p99 of captured writes (ms)': row(writes.p99),
+    'Resident memory (MB)': row(rssMb, nginx && residentMegabytes(nginx.service)),
+  });
+  if (!values.json) return;
+  const figures = {
+    passMicros: passed,
+    captureMicros: captured,
+    nginxMicros: passedByNginx ?? null,
+    addedP50Millis: reads.p50,
+    addedP99Millis: reads.p99,
+    rssMb,
+  };
+  console.log(JSON.stringify(figures, (_name, value) => (typeof value === 'number' ? round(value) : value)));
+}
+
+/** Microseconds of CPU time per request that the target spends on this load, with what it leaves to be published. */
+async function spent(target: Target, spec: Omit<Load, 'port'>, draining?: SidecarTarget): Promise<number> {
+  const before = cpuSeconds(target.service);
+  const { requests } = await load({ ...spec, port: target.port });
+  await draining?.drained();
+  return ((cpuSeconds(target.service) - before) * 1e6) / requests;
+}
+
+interface Added {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** Milliseconds that the target adds to the API's own. */
+async function compare(api: Target, target: Target, kind: Load['kind']): Promise<Added> {
+  const rounds: Added[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const alone = await load({ ...PACED, kind, port: api.port });
+    const through = await load({ ...PACED, kind, port: target.port });
+    rounds.push({ p50: through.p50Millis - alone.p50Millis, p99: through.p99Millis - alone.p99Millis });
+  }
+  return { p50: median(rounds.map(({ p50 }) => p50)), p99: median(rounds.map(({ p99 }) => p99)) };
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN;
+}
+
+function row(ours: number, nginx?: number): Record<string, number | string> {
+  return { sidecar: round(ours), nginx: nginx === undefined ? '-' : round(nginx) };
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+await main();
