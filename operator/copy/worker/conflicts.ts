@@ -4,9 +4,10 @@ import { readIdentities } from '@edge-migration/identity/core/pages.ts';
 import { encodeIdentity } from '@edge-migration/identity/edge/document.ts';
 import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
-import type { CallOptions, Item } from '@edge-migration/identity/edge/table.ts';
+import { type CallOptions, type Item, WriteRejected } from '@edge-migration/identity/edge/table.ts';
 import { keyOf, rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
 import { type Page, type PageDocument, skip } from './page.ts';
+import { reject } from './rejection.ts';
 import type { Result } from './totals.ts';
 
 type OnConflict = 'KeepEdge' | 'CoreWins';
@@ -79,10 +80,17 @@ export function createConflictSettler(stores: Stores) {
     { signal }: { signal: AbortSignal },
   ): Promise<Result> {
     const subject = { environment, identifier: identity.identifier, onConflict };
-    const { outcome, difference, edgeBorn, skipped } = await resolveConflict(stores, subject, found.get(key), signal);
-    if (outcome === 'unstorable') return skipped === undefined ? { outcome: 'gone' } : { ...skip(skipped), edgeBorn };
-    const differing = difference && { environmentId: environment.id, identityId: identity.id, ...difference };
-    return { outcome: outcome === 'equal' ? 'unchanged' : outcome, differing, edgeBorn };
+    const place = { environmentId: environment.id, identityId: identity.id };
+    try {
+      const { outcome, difference, edgeBorn, skipped } = await resolveConflict(stores, subject, found.get(key), signal);
+      if (outcome === 'unstorable') return skipped === undefined ? { outcome: 'gone' } : { ...skip(skipped), edgeBorn };
+      const differing = difference && { ...place, ...difference };
+      return { outcome: outcome === 'equal' ? 'unchanged' : outcome, differing, edgeBorn };
+    } catch (error) {
+      // Both sides together may be more than an item can hold; the others of the page go on.
+      if (error instanceof WriteRejected) return reject(place.environmentId, place.identityId, error.message);
+      throw error;
+    }
   }
 
   /** A worker that was killed between a document and its override rows left the rows to us. */

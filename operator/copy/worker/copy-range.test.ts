@@ -1,3 +1,4 @@
+import { itemBytes, MAX_ITEM_BYTES } from '@edge-migration/identity/edge/document-size.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { UnreachableError } from '../../kubernetes/errors.ts';
 import type { Checkpoint } from '../checkpoint.ts';
@@ -303,6 +304,21 @@ describe('a document that Edge has already', () => {
       expect(traits).toContain('edge');
       expect(traits.length).toBeGreaterThan(1);
     }
+  });
+
+  test('is reported, and no reason to stop, when Edge and Core together are more than DynamoDB can hold', async () => {
+    await project.copy();
+    const [item] = await project.tables.scan();
+    const fill = (length: number) => {
+      const trait = { M: { trait_key: { S: 'large' }, trait_value: { S: 'x'.repeat(length) } } };
+      return { ...item!, identity_traits: { L: [trait] } };
+    };
+    await project.stores.edge.identities.putIfUnchanged(fill(MAX_ITEM_BYTES - itemBytes(fill(0))), item);
+    const settings = { ...project.settings, onConflict: 'CoreWins' as const };
+    const { positions, finished } = await project.copy({ settings: () => settings });
+    expect(finished).toBe(true);
+    expect(positions[0]!.totals.skippedByReason).toMatchObject({ RejectedByDynamodb: 1 });
+    expect(positions[0]!.totals.counts).toMatchObject({ read: 300, unchanged: 293, skipped: 7 });
   });
 
   test('gets the traits that it lacks when it was created on Edge', async () => {

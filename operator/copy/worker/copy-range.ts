@@ -4,13 +4,14 @@ import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts'
 import { readIdentities, readPage } from '@edge-migration/identity/core/pages.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
+import { errorMessage } from '../../kubernetes/errors.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import type { Segment } from '../ranges.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { withPatience } from './failure.ts';
 import type { HandlePage, Page } from './page.ts';
 import { startPageAge } from './page-age.ts';
-import { createPageSizer } from './page-size.ts';
+import { createPageSizer, type PageSizer } from './page-size.ts';
 import { identityMark } from './position.ts';
 import { openProgress, type Progress, type ProgressOptions } from './progress.ts';
 
@@ -26,11 +27,6 @@ export interface CopyOptions extends Omit<ProgressOptions, 'budget'> {
   readonly patienceMilliseconds: number;
 }
 
-/** A page as it was read, and whether Core has more behind it. */
-interface ReadPage extends Page {
-  readonly isLast: boolean;
-}
-
 /**
  * Copies one range, page by page, from where its checkpoint says; the checkpoint moves after every page, so that a
  * worker that is killed repeats at most one. The next page is read while one is written.
@@ -42,6 +38,11 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   const { stores, project, range, settings, logger } = options;
   const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
   const sizer = createPageSizer(() => settings().pageSize, options.pageMaxAgeMilliseconds);
+  const patiently = createPatience(options, signal, (error) => {
+    if (error instanceof CoreTimeout) sizer.failed();
+    logger.warn({ error: errorMessage(error) }, 'trying again');
+  });
+  const startReading = createPageReader(options, sizer, patiently, signal);
   const checkpoints: Checkpoints = {
     load: (signal) => patiently(() => options.checkpoints.load(signal)),
     save: (saved, signal) => patiently(() => options.checkpoints.save(saved, signal)),
@@ -51,14 +52,10 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   for (let index = progress.start.position.segment; index < range.segments.length; index++) {
     const segment = range.segments[index]!;
     const environment = environments.get(segment.environmentId);
+    const isResumed = progress.start.position.segment === index;
     // Deleted since the ranges were planned, and its identities with it.
     if (environment === undefined) logger.warn({ environmentId: segment.environmentId }, 'environment is gone');
-    else
-      await copySegment(
-        environment,
-        segment,
-        progress.start.position.segment === index ? progress.start.after : segment.after,
-      );
+    else await copySegment(environment, segment, isResumed ? progress.start.after : segment.after);
     await progress.moveTo(index + 1, signal);
   }
   return progress.finish(signal);
@@ -109,11 +106,33 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     }
     return done;
   }
+}
 
-  function startReading(environment: CoreEnvironment, segment: Segment, after: string | null): Promise<ReadPage> {
+type Patiently = <T>(work: () => Promise<T>) => Promise<T>;
+
+function createPatience(
+  { clock, patienceMilliseconds: milliseconds }: CopyOptions,
+  signal: AbortSignal,
+  onRetry: (error: unknown) => void,
+): Patiently {
+  return (work) => withPatience({ clock, milliseconds, signal, onRetry }, work);
+}
+
+/** A page as it was read, and whether Core has more behind it. */
+interface ReadPage extends Page {
+  readonly isLast: boolean;
+}
+
+function createPageReader(
+  { stores, clock, pageMaxAgeMilliseconds }: CopyOptions,
+  sizer: PageSizer,
+  patiently: Patiently,
+  signal: AbortSignal,
+) {
+  return (environment: CoreEnvironment, segment: Segment, after: string | null): Promise<ReadPage> => {
     const reading = patiently(async () => {
       const limit = sizer.next();
-      const deadline = startPageAge(options.clock, options.pageMaxAgeMilliseconds);
+      const deadline = startPageAge(clock, pageMaxAgeMilliseconds);
       const request = { environment, after, until: segment.until, limit };
       const { identities } = await readPage(stores.core, stores.release, request, signal);
       return { environment, identities, deadline, isLast: identities.length < limit };
@@ -121,16 +140,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     // Nobody may be waiting when it fails; whoever awaits it later still sees the failure.
     reading.catch(() => {});
     return reading;
-  }
-
-  function patiently<T>(work: () => Promise<T>): Promise<T> {
-    const { clock, patienceMilliseconds: milliseconds } = options;
-    const onRetry = (error: unknown) => {
-      if (error instanceof CoreTimeout) sizer.failed();
-      logger.warn({ err: error }, 'trying again');
-    };
-    return withPatience({ clock, milliseconds, signal, onRetry }, work);
-  }
+  };
 }
 
 interface FailingSince {

@@ -10,7 +10,7 @@ import {
 } from '@edge-migration/identity/edge/table.ts';
 import { createConflictSettler } from './conflicts.ts';
 import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument } from './page.ts';
-import { describeRejection } from './rejection.ts';
+import { reject } from './rejection.ts';
 import type { Result } from './totals.ts';
 
 /** Calls that are under way at the same time. */
@@ -98,7 +98,7 @@ export function createPageWriter(stores: Stores): HandlePage {
     const note = (document: PageDocument, outcome: Outcome) => {
       if (outcome === 'exists') taken.push(document);
       else if (outcome === 'inserted') results[document.index] = { outcome };
-      else results[document.index] = reject(environment.id, document, outcome.rejected);
+      else results[document.index] = reject(environment.id, document.identity.id, outcome.rejected);
     };
     const alone = edge.commit === undefined ? documents : documents.filter((document) => !hasOverrides(document));
     const outcomes = alone.length === 0 ? [] : await edge.identities.insertMany(alone, options);
@@ -131,11 +131,3 @@ export function createPageWriter(stores: Stores): HandlePage {
 }
 
 const hasOverrides = ({ item }: PageDocument) => (item['identity_features']?.L ?? []).length > 0;
-
-function reject(environmentId: number, { identity }: PageDocument, message: string): Result {
-  const reason = 'RejectedByDynamodb';
-  return {
-    outcome: 'skipped',
-    skipped: { environmentId, identityId: identity.id, reason, detail: describeRejection(message) },
-  };
-}

@@ -1,3 +1,5 @@
+import type { Result } from './totals.ts';
+
 /** DynamoDB's messages may quote values, so only their kind is told. */
 const KINDS: readonly [pattern: RegExp, kind: string][] = [
   [/item size|maximum allowed size/i, 'the item is larger than DynamoDB allows'],
@@ -9,6 +11,12 @@ const KINDS: readonly [pattern: RegExp, kind: string][] = [
 ];
 
 /** Why DynamoDB refused an item, without any of its values. */
-export function describeRejection(message: string): string {
+function describeRejection(message: string): string {
   return KINDS.find(([pattern]) => pattern.test(message))?.[1] ?? 'DynamoDB does not accept the item';
+}
+
+/** The result of an identity whose document DynamoDB refused for good. */
+export function reject(environmentId: number, identityId: number, message: string): Result {
+  const reason = 'RejectedByDynamodb';
+  return { outcome: 'skipped', skipped: { environmentId, identityId, reason, detail: describeRejection(message) } };
 }

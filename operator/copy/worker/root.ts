@@ -5,6 +5,7 @@ import type { LiveSettings } from '../../edge-migration/facts.ts';
 import { parseLiveSettings } from '../../edge-migration/parse.ts';
 import { CONFIG_MAPS } from '../../edge-migration/resources.ts';
 import type { KubernetesClient, KubernetesObject } from '../../kubernetes/client.ts';
+import { errorMessage } from '../../kubernetes/errors.ts';
 import { WorkerError } from './failure.ts';
 
 /** The ConfigMap by which the operator speaks to its pods, and which owns what they leave behind. */
@@ -67,7 +68,7 @@ export async function followSettings(
       onChange(settings);
     } catch (error) {
       if (signal.aborted || error instanceof WorkerError) throw error;
-      logger.warn({ err: error }, 'the settings cannot be read; the last ones stay in force');
+      logger.warn({ error: errorMessage(error) }, 'the settings cannot be read; the last ones stay in force');
     }
   }
 }
