@@ -45,19 +45,36 @@ export function createInbox({ connection, settings, clock, log }: InboxOptions):
   const held = new Set<Held>();
   let bytes = 0;
 
+  /** Thousands are in hand at once, so they share their functions. */
+  class HeldMessage implements Held {
+    readonly message: JsMsg;
+    readonly delivered = clock.monotonic();
+
+    constructor(message: JsMsg) {
+      this.message = message;
+    }
+
+    isOpen() {
+      return held.has(this);
+    }
+
+    done() {
+      if (this.#close()) this.message.ack();
+    }
+
+    again(milliseconds: number) {
+      if (this.#close()) this.message.nak(Math.max(1, Math.round(milliseconds)));
+    }
+
+    #close(): boolean {
+      if (!held.delete(this)) return false;
+      bytes -= this.message.data.length;
+      return !connection.isClosed();
+    }
+  }
+
   function hold(message: JsMsg): Held {
-    const answer = (send: () => void) => {
-      if (!held.delete(one)) return;
-      bytes -= message.data.length;
-      if (!connection.isClosed()) send();
-    };
-    const one: Held = {
-      message,
-      delivered: clock.monotonic(),
-      isOpen: () => held.has(one),
-      done: () => answer(() => message.ack()),
-      again: (milliseconds) => answer(() => message.nak(Math.max(1, Math.round(milliseconds)))),
-    };
+    const one = new HeldMessage(message);
     held.add(one);
     bytes += message.data.length;
     return one;

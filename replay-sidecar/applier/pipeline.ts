@@ -6,7 +6,7 @@ import type { Held } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
 import type { Parking, ParkReason } from './parking.ts';
 import type { Resolution, Resolver } from './resolve.ts';
-import { type Delivery, readDelivery, UnreadableEvent, type Work } from './work.ts';
+import { type Delivery, readDelivery, readJson, UnreadableEvent, type Work } from './work.ts';
 
 /** From a message to a decision: who is it about, and may it be applied? */
 export interface Pipeline {
@@ -18,8 +18,6 @@ export interface Pipeline {
   admit(works: readonly Work[]): { works: readonly Work[]; copying: boolean };
   /** Puts an event aside; if that does not work out it is delivered again. */
   park(delivery: Pick<Delivery, 'held'>, projectId: number, reason: ParkReason, detail?: string): void;
-  /** Events whose project's state is not known yet. */
-  readonly undecided: ReadonlySet<Work>;
 }
 
 export interface PipelineOptions {
@@ -41,6 +39,8 @@ const LOOK_MILLIS = 20;
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { migrations, resolver, parking, counts, clock, log } = options;
   const undecided = new Set<Work>();
+  /** Of projects without an EdgeMigration, as far as the view goes. */
+  let foreign: { readonly held: Held; readonly projectId: number }[] = [];
 
   function handle(held: Held): void {
     if (isProbe(held.message.subject)) {
@@ -48,16 +48,20 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       held.done();
       return;
     }
-    let delivery: Delivery;
     try {
-      delivery = readDelivery(held);
+      const json = readJson(held);
+      const projectId = resolver.glance(json);
+      if (projectId !== undefined && migrations.find(projectId) === undefined) foreign.push({ held, projectId });
+      else begin(readDelivery(held, json));
     } catch (error) {
       if (!(error instanceof UnreadableEvent)) throw error;
       counts.unreadable += 1;
       log.warn({ sequence: held.message.seq, problem: error.message }, 'A message is no event; it is parked');
       park({ held }, 0, 'poison', error.message);
-      return;
     }
+  }
+
+  function begin(delivery: Delivery): void {
     const resolution = resolver.peek(delivery.event);
     if (resolution !== undefined) take(delivery, resolution);
     else void resolve(delivery);
@@ -115,6 +119,20 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     }
   }
 
+  /** Those that were delivered before the view was listed, and still have no EdgeMigration. */
+  function settleForeign(): void {
+    const waited = foreign;
+    foreign = [];
+    for (const one of waited) {
+      if (migrations.find(one.projectId) !== undefined) handle(one.held);
+      else if (!migrations.isListedSince(one.held.delivered)) foreign.push(one);
+      else {
+        counts.foreign += 1;
+        one.held.done();
+      }
+    }
+  }
+
   function wait(work: Work): 'gone' {
     undecided.add(work);
     return 'gone';
@@ -136,7 +154,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   return {
     handle,
     park,
-    undecided,
     admit(works) {
       let copying = false;
       const admitted = works.filter((work) => {
@@ -148,11 +165,12 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
     async run(signal) {
       for (;;) {
-        while (undecided.size === 0) await clock.sleep(LOOK_MILLIS, signal);
+        while (undecided.size + foreign.length === 0) await clock.sleep(LOOK_MILLIS, signal);
         await migrations.refresh(signal);
         const waited = [...undecided];
         undecided.clear();
         for (const work of waited) judge(work);
+        settleForeign();
       }
     },
   };

@@ -32,25 +32,35 @@ export class UnreadableEvent extends Error {
   override readonly name = 'UnreadableEvent';
 }
 
-/** @throws UnreadableEvent; its message holds paths and rules, no values */
-export function readDelivery(held: Held): Delivery {
-  const event = parse(writeEvent, held.message.string());
+/** The message as JSON. @throws UnreadableEvent */
+export function readJson({ message }: Pick<Held, 'message'>): unknown {
+  return parseJson(message.string());
+}
+
+/**
+ * @param json of the message
+ * @throws UnreadableEvent; its message holds paths and rules, no values
+ */
+export function readDelivery(held: Held, json: unknown): Delivery {
+  const event = parse(writeEvent, json);
   const header = held.message.headers?.get(CURSOR_HEADER);
   return {
     held,
     event,
     observed: Date.parse(event.observedTime),
-    cursor: header === undefined || header === '' ? undefined : parse(cursor, header),
+    cursor: header === undefined || header === '' ? undefined : parse(cursor, parseJson(header)),
   };
 }
 
-function parse<T>(schema: z.ZodType<T>, text: string): T {
-  let value: unknown;
+function parseJson(text: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (cause) {
     throw new UnreadableEvent('not JSON', { cause });
   }
+}
+
+function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const problems = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
