@@ -5,6 +5,7 @@ import { seedProject } from '../core/seed.ts';
 import { type Comparison, compareStores } from '../e2e/comparison.ts';
 import { type Installation, install } from '../e2e/installation.ts';
 import { startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
+import { showReplay, waitForCoreApis } from './replay.ts';
 import { createScreen, type Screen } from './screen.ts';
 import { showIdentity } from './side-by-side.ts';
 import { readWorkerCpuSeconds } from './worker-cpu.ts';
@@ -27,14 +28,17 @@ export async function runDemo({ identities, keep, json, signal }: DemoOptions): 
   await prepare(undefined, signal);
   await using stack = new AsyncDisposableStack();
   const installation = stack.use(
-    await screen.step('a Kubernetes cluster, Postgres and DynamoDB; the operator with two replicas', () =>
-      install({ signal, pageMaxAgeSeconds: 10 }),
+    await screen.step('Kubernetes, Postgres, DynamoDB, NATS; two replicas of the operator and of the applier', () =>
+      install({ signal, pageMaxAgeSeconds: 10, replay: true }),
     ),
   );
   const { databaseUrl, tables } = installation;
   const seeded = await screen.step(
     `a Flagsmith project with ${format(identities)} identities, and another around it`,
     () => seedProject(databaseUrl, { identities, unmigratable: 0.0005 }),
+  );
+  await screen.step('two pods of a Core API, each with the capture sidecar in front', () =>
+    waitForCoreApis(installation),
   );
   screen.heading('kubectl apply');
   screen.quote(manifest(seeded.projectId));
@@ -49,6 +53,8 @@ export async function runDemo({ identities, keep, json, signal }: DemoOptions): 
   );
   describeComparison(screen, first, comparison, installation);
   await showIdentity(screen, databaseUrl, seeded.projectId, tables);
+
+  const replay = await showReplay(screen, installation, seeded, signal);
 
   screen.heading('Once more: delete it, apply it again');
   const proxy = stack.use(await startDynamodbProxy(installation.cluster.dynamodb.endpoint));
@@ -73,6 +79,7 @@ export async function runDemo({ identities, keep, json, signal }: DemoOptions): 
     seconds: round(seconds),
     identitiesPerSecond: Math.round(comparison.identities / first.copySeconds),
     workerCpuSeconds: round(first.workerCpuSeconds),
+    ...replay,
   };
   screen.line();
   if (keep) await stay(installation, screen, seeded.projectId, signal);
@@ -88,7 +95,7 @@ spec: { projectId: ${projectId} }`;
 
 interface WatchedCopy {
   migration: EdgeMigration;
-  /** From apply to `Succeeded`. */
+  /** From apply to `Copied`. */
   seconds: number;
   /** While pods copied. */
   copySeconds: number;
@@ -112,14 +119,14 @@ async function watchCopy(
     if (phase === 'Settling') copied ??= elapsed;
     const share = (copy?.identitiesRead ?? 0) / Math.max(1, copy?.identitiesTotal ?? 1);
     screen.progress(share, `${phase}: ${message}`);
-    const succeeded = migration?.status.conditions?.find(({ type }) => type === 'Succeeded')?.status;
-    if (migration !== undefined && succeeded === 'True') {
+    const statusOf = (type: string) => migration?.status.conditions?.find((each) => each.type === type)?.status;
+    if (migration !== undefined && statusOf('Copied') === 'True') {
       screen.endProgress();
       const copySeconds = ((copied ?? elapsed) - (copying ?? 0)) / 1000;
       const workerCpuSeconds = await readWorkerCpuSeconds(installation, migration);
       return { migration, seconds: elapsed / 1000, copySeconds, workerCpuSeconds };
     }
-    if (succeeded === 'False' || elapsed > COPY_TIMEOUT_MILLISECONDS)
+    if (statusOf('Succeeded') === 'False' || elapsed > COPY_TIMEOUT_MILLISECONDS)
       throw new Error(`the migration failed: ${message}`);
     await systemClock.sleep(POLL_MILLISECONDS, signal);
   }

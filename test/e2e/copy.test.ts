@@ -14,7 +14,7 @@ let seeded: SeededProject;
 
 beforeAll(async () => {
   installation = await install({
-    pageMaxAgeSeconds: 10,
+    pageMaxAgeSeconds: 20,
     async dynamodbEndpoint(real) {
       proxy = await startDynamodbProxy(real);
       return proxy.endpoint;

@@ -10,7 +10,7 @@ const MINUTES = 60_000;
 let installation: Installation;
 
 beforeAll(async () => {
-  installation = await install({ pageMaxAgeSeconds: 5, optionalTables: true });
+  installation = await install({ pageMaxAgeSeconds: 15, optionalTables: true });
   await insertVectors(installation.databaseUrl);
 });
 

@@ -13,7 +13,7 @@ let proxy: DynamodbProxy;
 
 beforeAll(async () => {
   installation = await install({
-    pageMaxAgeSeconds: 8,
+    pageMaxAgeSeconds: 12,
     // A leader that is killed is followed within seconds.
     operatorEnvironment: {
       EDGE_MIGRATION_LEASE_DURATION_SECONDS: '5',

@@ -5,6 +5,7 @@ import {
   type CreateTableCommandInput,
   DeleteTableCommand,
   DynamoDBClient,
+  GetItemCommand,
   ScanCommand,
 } from '@aws-sdk/client-dynamodb';
 
@@ -29,6 +30,8 @@ export interface TestTables extends AsyncDisposable {
   };
   /** All items of a table; of the identities when none is named. */
   scan(table?: string): Promise<Item[]>;
+  /** One identity's document. */
+  get(compositeKey: string): Promise<Item | undefined>;
   /** Deletes the tables. */
   drop(): Promise<void>;
 }
@@ -59,6 +62,10 @@ export async function createTables({ endpoint, region, credentials }: DynamodbAc
       identitiesTable,
       environmentsV2Table,
       projectMetadataTable,
+    },
+    async get(compositeKey) {
+      const Key = { composite_key: { S: compositeKey } };
+      return (await client.send(new GetItemCommand({ TableName: identitiesTable, Key, ConsistentRead: true }))).Item;
     },
     async scan(table = identitiesTable) {
       const items: Item[] = [];
