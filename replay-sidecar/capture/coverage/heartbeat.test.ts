@@ -1,7 +1,7 @@
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { coverageSubject, STREAM } from '../../stream.ts';
 import { administrate, createRig, makeStreams, type Rig, silent } from '../publisher/testing.ts';
@@ -9,6 +9,9 @@ import { type Folder, temporaryFolder } from '../spool/testing.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { readReports } from './read.ts';
 import type { CoverageReport } from './report.ts';
+
+// Servers are killed and start again; a busy machine takes its time for that.
+vi.setConfig({ testTimeout: 120_000 });
 
 let nats: Nats;
 let folder: Folder;

@@ -3,11 +3,14 @@ import { join } from 'node:path';
 
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { coverageSubject, probeSubject, STREAM } from '../../stream.ts';
 import { type Folder, temporaryFolder } from '../spool/testing.ts';
 import { administrate, createRig, eventsIn, makeStreams, namesOf } from './testing.ts';
+
+// Servers are killed and start again; a busy machine takes its time for that.
+vi.setConfig({ testTimeout: 120_000 });
 
 const distinct = (names: readonly string[]) => [...new Set(names)].sort();
 

@@ -105,7 +105,8 @@ export async function createRig(url: string, directory: string, options: RigOpti
       for (const name of names) (await spool.begin([draft(name)])).finish({ outcome: 'known' });
       return names;
     },
-    sent: async () => void (await waitFor(() => spool.facts().depth === 0, { for: 'the spool to be sent' })),
+    sent: async () =>
+      void (await waitFor(() => spool.facts().depth === 0, { for: 'the spool to be sent', timeoutMs: 90_000 })),
     async [Symbol.asyncDispose]() {
       stop.abort();
       await running;
