@@ -1,0 +1,93 @@
+/** Appliers that are killed, frozen and told to stop, between real stores. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { createHarness, type Harness, written } from './applier/harness.ts';
+
+let on: Harness;
+
+beforeAll(async () => {
+  on = await createHarness();
+});
+
+afterAll(async () => {
+  await on[Symbol.asyncDispose]();
+});
+
+const documents = async (id: number) =>
+  (await on.tables.scan()).filter((item) => item['environment_api_key']?.S === `key-${id}`);
+
+async function fill(id: number, people: number): Promise<string[]> {
+  await on.project(id);
+  const names = Array.from({ length: people }, (_, index) => `person-${index}`);
+  await on.rows({
+    environments_identity: names.map((identifier, index) => ({
+      id: id * 10_000 + index,
+      identifier,
+      environment_id: id,
+    })),
+  });
+  return names;
+}
+
+test('appliers killed in the middle of their work lose nothing', { timeout: 180_000 }, async () => {
+  const names = await fill(1, 1500);
+  await on.migrate(1);
+  const settings = { EDGE_MIGRATION_ACK_WAIT_SECONDS: '3', EDGE_MIGRATION_CONCURRENCY: '4' };
+  await using resources = new AsyncDisposableStack();
+  const spawn = async (name: string) => {
+    const applier = await on.spawn(name, settings);
+    resources.defer(async () => void (await applier.stop()));
+    return applier;
+  };
+  const first = await spawn('first');
+  const second = await spawn('second');
+  await on.publish(...names.map((name) => written(1, name)));
+  for (const victim of [first, second]) {
+    const before = (await documents(1)).length;
+    await waitFor(async () => (await documents(1)).length > before + 50, {
+      for: 'some to be in Edge',
+      timeoutMs: 60_000,
+    });
+    victim.signal('SIGKILL');
+    await victim.exited;
+  }
+  expect((await documents(1)).length).toBeLessThan(names.length);
+  await spawn('third');
+  await waitFor(async () => (await documents(1)).length === names.length, { for: 'all', timeoutMs: 120_000 });
+  await on.drained(60_000);
+});
+
+test('two seconds after the EdgeMigration is deleted nothing more reaches Edge', { timeout: 120_000 }, async () => {
+  const names = await fill(2, 3000);
+  await on.migrate(2);
+  const stop = on.start({ EDGE_MIGRATION_CONCURRENCY: '2' });
+  try {
+    await on.publish(...names.map((name) => written(2, name)));
+    await waitFor(async () => (await documents(2)).length > 20, { for: 'some to be in Edge', timeoutMs: 60_000 });
+    await on.endMigration(2);
+    const ended = performance.now();
+    await waitFor(() => performance.now() - ended > 2000, { for: 'two seconds' });
+    const count = (await documents(2)).length;
+    expect(count).toBeLessThan(names.length);
+    await on.drained(60_000);
+    expect((await documents(2)).length).toBe(count);
+  } finally {
+    await stop();
+  }
+});
+
+test('an applier that is asked to stop gives back at once what it has in hand', { timeout: 120_000 }, async () => {
+  const names = await fill(3, 1000);
+  await on.migrate(3);
+  const stopFirst = on.start({ EDGE_MIGRATION_CONCURRENCY: '2', EDGE_MIGRATION_ACK_WAIT_SECONDS: '600' });
+  await on.publish(...names.map((name) => written(3, name)));
+  await waitFor(async () => (await documents(3)).length > 20, { for: 'some to be in Edge', timeoutMs: 60_000 });
+  await stopFirst();
+  expect((await documents(3)).length).toBeLessThan(names.length);
+  const reports = await on.reports();
+  expect(reports.filter(({ goodbye, projects }) => goodbye && projects[0]?.projectId === 3)).toHaveLength(1);
+  const stopSecond = on.start();
+  await waitFor(async () => (await documents(3)).length === names.length, { for: 'the rest', timeoutMs: 90_000 });
+  await on.drained();
+  await stopSecond();
+});

@@ -1,0 +1,117 @@
+/** Writes that touch many identities and name none (docs/flagsmith.md, "Writes that change identity documents without naming an identity"). */
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { createHarness, type Harness, written } from './applier/harness.ts';
+
+/** More than one page. */
+const PEOPLE = 600;
+
+let on: Harness;
+let stop: () => Promise<void>;
+
+beforeAll(async () => {
+  on = await createHarness();
+  stop = on.start();
+});
+
+afterAll(async () => {
+  await stop();
+  await on[Symbol.asyncDispose]();
+});
+
+/** A migrating project of `PEOPLE` identities with traits `plan` and `age`, all of them in Edge. */
+async function prepare(id: number): Promise<void> {
+  await on.project(id);
+  await on.migrate(id);
+  const people = Array.from({ length: PEOPLE }, (_, index) => ({
+    id: id * 10_000 + index,
+    identifier: `person-${index}`,
+  }));
+  await on.rows({
+    environments_identity: people.map((person) => ({ ...person, environment_id: id })),
+    environments_trait: people.flatMap((person) =>
+      ['plan', 'age'].map((trait_key, index) => ({
+        id: 2 * person.id + index,
+        identity_id: person.id,
+        trait_key,
+        value_type: 'unicode',
+        string_value: 'value',
+      })),
+    ),
+  });
+  await on.publish(...people.map(({ identifier }) => written(id, identifier)));
+  await waitFor(async () => (await documents(id)).length === PEOPLE, { for: 'all to be in Edge', timeoutMs: 60_000 });
+}
+
+const documents = async (id: number, key = `key-${id}`) =>
+  (await on.tables.scan()).filter((item) => item['environment_api_key']?.S === key);
+
+/** A write about everybody, long enough ago that it is handled once. */
+function wide(
+  target: WriteEvent['target'],
+  touched: WriteEvent['touched'] = { traits: [], overrides: [] },
+): WriteEvent {
+  return written(0, '', { target, touched, observedTime: new Date(Date.now() - 120_000).toISOString() });
+}
+
+const traitsOf = (item: Awaited<ReturnType<typeof documents>>[number]) =>
+  (item['identity_traits']?.L ?? []).map(({ M }) => M?.['trait_key']?.S);
+
+test('a trait that was deleted for a whole environment goes from every document, and no other', {
+  timeout: 120_000,
+}, async () => {
+  await prepare(1);
+  await on.core(`DELETE FROM environments_trait WHERE trait_key = 'plan'`);
+  await on.publish(
+    wide({ kind: 'environment', environment: { clientKey: 'key-1' } }, { traits: ['plan'], overrides: [] }),
+  );
+  await waitFor(async () => (await documents(1)).every((item) => traitsOf(item).join() === 'age'), {
+    for: 'the trait to be gone',
+    timeoutMs: 60_000,
+  });
+  await on.drained();
+  expect(await documents(1)).toHaveLength(PEOPLE);
+});
+
+test('when an environment gets another key, its documents move', {
+  timeout: 120_000,
+}, async () => {
+  await prepare(2);
+  await on.core(`UPDATE environments_environment SET api_key = 'renamed' WHERE id = 2`);
+  await on.publish(
+    wide({ kind: 'environment', environment: { clientKey: 'key-2' } }),
+    wide({ kind: 'environment', environment: { environmentId: 2 } }),
+  );
+  await waitFor(async () => (await documents(2, 'renamed')).length === PEOPLE, {
+    for: 'the new ones',
+    timeoutMs: 60_000,
+  });
+  // Names are remembered for some seconds; that is why such events are handled again a minute later.
+  await waitFor(
+    async () => {
+      if ((await documents(2)).length === 0) return true;
+      await on.publish(wide({ kind: 'environment', environment: { clientKey: 'key-2' } }));
+      return false;
+    },
+    { for: 'the old ones to go', timeoutMs: 60_000, intervalMs: 5000 },
+  );
+});
+
+test('a deleted environment takes its documents with it', { timeout: 120_000 }, async () => {
+  await prepare(3);
+  await on.core(
+    'DELETE FROM environments_trait WHERE identity_id BETWEEN 30000 AND 39999',
+    'DELETE FROM environments_identity WHERE environment_id = 3',
+    'UPDATE environments_environment SET deleted_at = now() WHERE id = 3',
+  );
+  await on.publish(wide({ kind: 'project', projectId: 3 }));
+  await waitFor(async () => (await documents(3)).length === 0, { for: 'the documents to go', timeoutMs: 60_000 });
+  await on.drained();
+});
+
+test('a key that Core does not have and Edge has no documents of concerns nobody', async () => {
+  await on.publish(wide({ kind: 'environment', environment: { clientKey: 'nobody' } }), written(999, 'ada'));
+  await on.drained();
+  expect(await on.parked()).toEqual({});
+});
