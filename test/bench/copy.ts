@@ -88,8 +88,8 @@ async function* firstLine(stream: NodeJS.ReadableStream): AsyncGenerator<string>
 async function copy({ database, projectId }: { database: string; projectId: number }, endpoint: string): Promise<Run> {
   const profile = values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`];
   const { scripts } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
-  // `node` with its flags, but for the file, which is relative to the project's folder.
-  const flags = scripts.copy.split(' ').slice(1, -1);
+  // The flags that it gives to `node`.
+  const flags = scripts.copy.match(/--\S+/g) ?? [];
   const args = ['--project', String(projectId), '--rate', '1000000', '--json'];
   const worker = spawn(process.execPath, [...flags, ...profile, path('../../operator/copy/main.ts'), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
