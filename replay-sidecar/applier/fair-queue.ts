@@ -33,7 +33,7 @@ export function createFairQueue<T>(
   limits: { readonly overall: number; readonly perGroup: number },
   run: (group: number, key: string, items: readonly T[]) => Promise<void>,
 ): FairQueue<T> {
-  /** In the order in which they are next; a group moves to the end when it got its turn. */
+  /** In the order in which they are next; a group moves to the end when its turn begins, and when it ends. */
   const groups = new Map<number, Group<T>>();
   const runs = new Set<Promise<void>>();
   let size = 0;
@@ -94,7 +94,8 @@ export function createFairQueue<T>(
       group.blocked.delete(key);
       group.ready.set(key, next);
     }
-    if (group.size === 0) groups.delete(group.id);
+    groups.delete(group.id);
+    if (group.size > 0) groups.set(group.id, group);
   }
 
   return {

@@ -1,0 +1,34 @@
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { expect, test } from 'vitest';
+import { nextHandling, roundOf } from './repeats.ts';
+
+const NOON = Date.parse('2026-05-04T12:00:00Z');
+const IDENTITY = { kind: 'identityId', identityId: 1 } as const;
+const PROJECT = { kind: 'project', projectId: 1 } as const;
+
+type Case = [
+  outcome: WriteEvent['outcome'],
+  target: WriteEvent['target'],
+  seconds: number,
+  next: number | undefined,
+  round: number,
+];
+
+test.each<Case>([
+  ['known', IDENTITY, 0, undefined, 0],
+  ['known', PROJECT, 0, 65, 0],
+  ['known', PROJECT, 65, undefined, 1],
+  ['unknown', IDENTITY, 0, 65, 0],
+  ['unknown', IDENTITY, 64, 65, 0],
+  ['unknown', IDENTITY, 65, undefined, 1],
+  ['background', PROJECT, 0, 65, 0],
+  ['background', PROJECT, 65, 605, 1],
+  ['background', PROJECT, 605, undefined, 2],
+  // Parked for weeks: once is enough.
+  ['background', PROJECT, 2_000_000, undefined, 2],
+])('%s, %o: handled after %i s, next at %s s, round %i', (outcome, target, seconds, next, round) => {
+  const now = NOON + seconds * 1000;
+  const event = { outcome, target } as WriteEvent;
+  expect(nextHandling(event, NOON, now)).toBe(next === undefined ? undefined : NOON + next * 1000);
+  expect(roundOf(event, NOON, now)).toBe(round);
+});
