@@ -30,6 +30,11 @@ export interface RunnerOptions {
 
 const BUSY_PAUSE_MILLIS = 2000;
 
+/** The project's EdgeMigration changed: what is under way for it must not go on. */
+class MigrationStopped extends Error {
+  override readonly name = 'MigrationStopped';
+}
+
 /** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
 export function createRunner(options: RunnerOptions) {
   const { migrations, pipeline, patience, counts, clock, log, signal } = options;
@@ -39,7 +44,7 @@ export function createRunner(options: RunnerOptions) {
   const unsubscribe = migrations.subscribe((projectId) => {
     const running = underWay.get(projectId);
     if (running === undefined || migrations.judge(projectId, 0).kind === 'apply') return;
-    for (const controller of running) controller.abort(new Error('The EdgeMigration says stop'));
+    for (const controller of running) controller.abort(new MigrationStopped('The EdgeMigration says stop'));
   });
 
   /** The process ends, or the project's EdgeMigration stops what is under way. */
@@ -103,8 +108,15 @@ export function createRunner(options: RunnerOptions) {
       () => readFanOutPage(options.stores(), work, clock.now(), stop).catch(rethrow(projectId)),
       stop,
     );
-    await Promise.all(page.events.map((event) => options.publish(event)));
-    if (page.next !== undefined) await options.publish({ ...work.event, outcome: 'known' }, page.next);
+    try {
+      await Promise.all(page.events.map((event) => options.publish(event)));
+      if (page.next !== undefined) await options.publish({ ...work.event, outcome: 'known' }, page.next);
+    } catch (error) {
+      // The stream is full or cannot be reached; that says nothing about the event.
+      log.warn({ err: error, projectId }, 'A page cannot be published; tried again');
+      work.held.again(BUSY_PAUSE_MILLIS);
+      return;
+    }
     counts.of(projectId).fannedOut += 1;
     finish(work, nextFanOut(work, clock.now()));
   }
@@ -124,7 +136,7 @@ export function createRunner(options: RunnerOptions) {
 
   /** Stopped in the middle: judged again when it comes back. Otherwise it failed again and again. */
   function giveUp(projectId: number, work: Work, error: unknown): void {
-    if (migrations.judge(projectId, work.observed).kind !== 'apply') {
+    if (error instanceof MigrationStopped) {
       work.held.again(1);
       return;
     }
