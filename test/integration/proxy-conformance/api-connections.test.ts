@@ -57,7 +57,10 @@ describe('connections to the API', () => {
     ['of HTTP/1.0', answer('ok').replace('HTTP/1.1', 'HTTP/1.0')],
     ['with more bytes behind it', `${answer('')}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`],
   ])('are not used again after a response %s', async (_name, response) => {
-    await using both = await startBoth({ onRequest: ({ connection }) => connection.socket.write(response) });
+    await using both = await startBoth(
+      { onRequest: ({ connection }) => connection.socket.write(response) },
+      { limits: { idleUpstreamMillis: 60_000 } },
+    );
     await ask(both.proxy.port, get('/a', 'Connection: close'));
     await both.api.connections[0]?.closed;
     await ask(both.proxy.port, get('/b', 'Connection: close'));
