@@ -6,6 +6,7 @@ import { Exchange } from './exchange.ts';
 import { requestFraming } from './framing.ts';
 import { FramingError } from './framing-error.ts';
 import { findHeadEnd, parseRequest } from './head.ts';
+import { writeMessage } from './write.ts';
 
 /** Whoever answers the client at the moment. */
 export interface ClientHandler {
@@ -23,8 +24,6 @@ export interface ClientHandler {
 
 /** What is read ahead of a client, for the next request or while the current one waits. */
 const READ_AHEAD = 64 * 1024;
-/** Below this, head and body are copied into one string, which is cheaper than a second write. */
-const SMALL_BODY = 8 * 1024;
 const CR = 0x0d;
 const LF = 0x0a;
 
@@ -68,13 +67,7 @@ export class ClientConnection {
 
   /** False: wait for the drain before writing more. */
   write(text: string, bytes: Buffer | undefined): boolean {
-    const { socket } = this;
-    if (this.gone) return true;
-    if (bytes === undefined) return socket.write(text, 'latin1');
-    if (text === '') return socket.write(bytes);
-    if (bytes.length <= SMALL_BODY) return socket.write(text + bytes.toString('latin1'), 'latin1');
-    socket.write(text, 'latin1');
-    return socket.write(bytes);
+    return this.gone || writeMessage(this.socket, text, bytes);
   }
 
   /** Goes on with the next request, or closes. */

@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import type { Limits } from './limits.ts';
 import type { Counters } from './metrics.ts';
+import { writeMessage } from './write.ts';
 
 export interface UpstreamAddress {
   readonly host: string;
@@ -32,8 +33,6 @@ export interface UpstreamPool {
   readonly busy: number;
 }
 
-/** Below this, head and body are copied into one string, which is cheaper than a second write. */
-const SMALL_BODY = 8 * 1024;
 /** All connections read into this one, and copy: cheaper than a buffer of this size for each small answer. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
@@ -81,12 +80,7 @@ export class UpstreamConnection {
 
   /** False: wait for the drain before writing more. */
   write(text: string, bytes: Buffer | undefined): boolean {
-    const { socket } = this;
-    if (bytes === undefined) return socket.write(text, 'latin1');
-    if (text === '') return socket.write(bytes);
-    if (bytes.length <= SMALL_BODY) return socket.write(text + bytes.toString('latin1'), 'latin1');
-    socket.write(text, 'latin1');
-    return socket.write(bytes);
+    return writeMessage(this.socket, text, bytes);
   }
 
   /** Sends no more; the answer can still come. */
