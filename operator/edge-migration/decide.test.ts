@@ -103,7 +103,10 @@ describe('acceptance', () => {
   test('a cause that was fixed is enough to go on', () => {
     const broken = visited({ core: { kind: 'problem', reason: 'CoreUnreachable', message: 'no answer' } });
     expect(decide(broken).nextTime).toBe(NOON + 15_000);
-    expect(kinds(decide(next(broken, 15_000, { core: { kind: 'found', environments: 2 } })))).toEqual(['planRanges']);
+    const mended = next(broken, 15_000, { core: { kind: 'found', environments: 2 } });
+    expect(condition(decide(mended).status, 'Accepted')).toBe('True/Accepted');
+    expect(kinds(decide(mended))).toEqual([]);
+    expect(kinds(decide(next(mended, 0)))).toEqual(['planRanges']);
   });
 
   test('pods that run are stopped while the migration is not accepted', () => {

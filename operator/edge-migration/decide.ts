@@ -209,8 +209,10 @@ function compose(facts: Facts, parts: Parts): Decision {
     ...(plan === undefined ? {} : { plan }),
     ...(replay === undefined || Object.keys(replay).length === 0 ? {} : { replay }),
   };
-  // The first visit only says what will be done, so that a person sees every condition before anything long begins.
-  if (before.conditions === undefined) return { status, actions: [], nextTime: now };
+  // What was just accepted is first said and then acted on: people see every condition before anything long begins, and
+  // appliers, which go by the status, never take a copy that runs for one that was not accepted.
+  const isNews = parts.accepted.status === 'True' && findCondition(before.conditions, 'Accepted')?.status !== 'True';
+  if (before.conditions === undefined || isNews) return { status, actions: [], nextTime: now };
   return { status, actions: parts.actions, nextTime: parts.nextTime };
 }
 
