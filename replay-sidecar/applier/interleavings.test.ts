@@ -105,20 +105,24 @@ function statements(write: string, id: number): { sql: string[]; touched: Touche
   }
 }
 
+/** Calls that are under way at the same time overlap in the stores, so a client that was overtaken tries again. */
 async function writeAsEdgeClient(): Promise<void> {
-  const found = await stores.edge.identities.get(KEY);
-  const item: Item = found ?? {
-    composite_key: { S: KEY },
-    environment_api_key: { S: 'client-key' },
-    identifier: { S: IDENTIFIER },
-    identity_uuid: { S: '9b2cf0a6-3c5e-4d0f-8a4b-0c1d2e3f4a5b' },
-    created_date: { S: '2024-01-01T00:00:00+00:00' },
-    django_id: { NULL: true },
-    identity_traits: { L: [] },
-    identity_features: { L: [] },
-  };
-  const traits = [...(item['identity_traits']?.L ?? []), EDGE_CLIENT];
-  await stores.edge.identities.putIfUnchanged({ ...item, identity_traits: { L: traits } }, found);
+  for (let isWritten = false; !isWritten; ) {
+    const found = await stores.edge.identities.get(KEY);
+    const item: Item = found ?? {
+      composite_key: { S: KEY },
+      environment_api_key: { S: 'client-key' },
+      identifier: { S: IDENTIFIER },
+      identity_uuid: { S: '9b2cf0a6-3c5e-4d0f-8a4b-0c1d2e3f4a5b' },
+      created_date: { S: '2024-01-01T00:00:00+00:00' },
+      django_id: { NULL: true },
+      identity_traits: { L: [] },
+      identity_features: { L: [] },
+    };
+    const traits = [...(item['identity_traits']?.L ?? []), EDGE_CLIENT];
+    const changed = { ...item, identity_traits: { L: traits } };
+    isWritten = (await stores.edge.identities.putIfUnchanged(changed, found)) === 'written';
+  }
 }
 
 async function prepare(before: string): Promise<void> {
