@@ -1,4 +1,4 @@
-import { setConditions } from '../kubernetes/conditions.ts';
+import { findCondition as find, setConditions } from '../kubernetes/conditions.ts';
 import type { Condition } from './api.ts';
 
 export { formatTime } from '../kubernetes/objects.ts';
@@ -54,6 +54,9 @@ export function shorten(text: string, length: number): string {
 }
 
 /** The condition as recorded before, if any. */
-export function findCondition(conditions: readonly Condition[] | undefined, type: ConditionType) {
-  return conditions?.find((condition) => condition.type === type);
+export function findCondition(
+  conditions: readonly Condition[] | undefined,
+  type: ConditionType,
+): Condition | undefined {
+  return find(conditions ?? [], type);
 }

@@ -17,8 +17,8 @@ import {
 const kinds = (decision: ReturnType<typeof decide>) => decision.actions.map(({ kind }) => kind);
 
 /** Both ranges copied by Job 1, which ended at noon. */
-const ranges = { ranges: twoRanges, plannedTime: NOON };
-const endedJob = job({ outcome: 'complete', endedTime: NOON, completedIndexes: [0, 1], activePods: 0 });
+const ranges = { ranges: twoRanges };
+const endedJob = job({ outcome: 'complete', endedTime: NOON, completedIndexes: [0, 1] });
 const finished = [
   checkpoint(
     0,
@@ -189,7 +189,7 @@ describe('the copy', () => {
   });
 
   test('of a project without identities is complete at once', () => {
-    const { status } = decide(visited({ work: work({ ranges: [], plannedTime: NOON }) }));
+    const { status } = decide(visited({ work: work({ ranges: [] }) }));
     expect(condition(status, 'Copied')).toBe('True/Complete');
   });
 
@@ -220,7 +220,6 @@ describe('failed ranges', () => {
     completedIndexes: [0],
     failedIndexes: [1],
     failure: 'FailedIndexes',
-    activePods: 0,
   });
   const failed = (spec = {}) =>
     visited({

@@ -82,8 +82,6 @@ export interface ProjectReplay {
 export interface WorkFacts {
   /** The planned ranges, once they are written down. */
   ranges: PlannedRange[] | undefined;
-  /** When they were planned. */
-  plannedTime: number | undefined;
   jobs: JobFact[];
   checkpoints: CheckpointFact[];
   /** Copy pods that cannot start or have failed, newest first. */
@@ -112,8 +110,6 @@ export interface JobFact {
   failedIndexes: number[];
   /** Reason and message of the Failed condition. */
   failure: string | undefined;
-  /** Pods that are not terminal. */
-  activePods: number;
   /** Set once the outcome is in the status: Kubernetes may then remove the Job. */
   ttlSeconds: number | undefined;
 }

@@ -106,7 +106,6 @@ function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
   const pods = sources.pods.byIndex(BY_MIGRATION, migration.uid).filter(isOurs);
   return {
     ranges: plan?.ranges,
-    plannedTime: plan?.plannedTime,
     liveSettings: root?.kind === 'root' ? parseLiveSettings(root.settings) : undefined,
     jobs: sources.jobs
       .byIndex(BY_MIGRATION, migration.uid)

@@ -55,8 +55,6 @@ const jobSchema = z.object({
   }),
   status: z
     .object({
-      active: z.number().default(0),
-      terminating: z.number().default(0),
       completedIndexes: z.string().default(''),
       failedIndexes: z.string().default(''),
       conditions: conditionsSchema,
@@ -82,7 +80,6 @@ export function parseJob(object: KubernetesObject): Owned<JobFact> {
     completedIndexes: parseIndexes(status.completedIndexes),
     failedIndexes: parseIndexes(status.failedIndexes),
     failure: ended?.type === 'Failed' ? `${ended.reason}: ${ended.message}` : undefined,
-    activePods: status.active + status.terminating,
     ttlSeconds: spec.ttlSecondsAfterFinished,
   }));
 }
@@ -198,9 +195,9 @@ export const liveSettingsSchema = z.object({
 });
 
 /** The plan in the root; undefined while there is none, or when someone has damaged it: it is then made anew. */
-export function parsePlan(text: string | undefined): { plannedTime: number; ranges: PlannedRange[] } | undefined {
+export function parsePlan(text: string | undefined): { ranges: PlannedRange[] } | undefined {
   const plan = parseJson(text, planSchema);
-  return plan && { plannedTime: Date.parse(plan.plannedTime), ranges: plan.ranges };
+  return plan && { ranges: plan.ranges };
 }
 
 export const parseLiveSettings = (text: string | undefined) => parseJson(text, liveSettingsSchema);

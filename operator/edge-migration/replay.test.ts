@@ -28,7 +28,7 @@ const following = (changes: Partial<Extract<ReplayFact, { kind: 'observed' }>> =
 });
 
 const done = [0, 1].map((rangeId) => checkpoint(rangeId, { read: 500, inserted: 500 }, { finished: true }));
-const endedJob = job({ outcome: 'complete', endedTime: NOON, completedIndexes: [0, 1], activePods: 0 });
+const endedJob = job({ outcome: 'complete', endedTime: NOON, completedIndexes: [0, 1] });
 
 /** Copied a minute after noon, with sidecars and appliers in place. */
 function copied(changes: Partial<Facts> = {}): Facts {

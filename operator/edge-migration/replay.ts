@@ -33,14 +33,15 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
     const succeeded = isUnknown('Replaying', `Core's writes are replayed until ${formatTime(deadline)}`);
     return { replaying, degraded: degraded ?? findGap(facts, completion), succeeded, replay: status, nextTime };
   }
-  const waiting = isClosed(facts, deadline) ? undefined : findUnapplied(capture, replay, deadline);
+  const wasClosed = isClosed(facts, deadline);
+  const waiting = wasClosed ? undefined : findUnapplied(capture, replay, deadline);
   if (waiting === undefined) {
     const message = `the replay window closed at ${formatTime(deadline)}, and every event before it is applied`;
     return {
       replaying: isFalse('WindowClosed', message),
       succeeded: isTrue('WindowClosed', message),
       degraded: undefined,
-      replay: isClosed(facts, deadline) ? (facts.migration.status.replay ?? {}) : status,
+      replay: wasClosed ? (facts.migration.status.replay ?? {}) : status,
       nextTime: undefined,
     };
   }

@@ -39,7 +39,6 @@ export function facts(changes: Partial<Facts> = {}): Facts {
 export function work(changes: Partial<Facts['work']> = {}): Facts['work'] {
   return {
     ranges: undefined,
-    plannedTime: undefined,
     jobs: [],
     checkpoints: [],
     podProblems: [],
@@ -67,7 +66,6 @@ export function job(changes: Partial<JobFact> = {}): JobFact {
     completedIndexes: [],
     failedIndexes: [],
     failure: undefined,
-    activePods: 2,
     ttlSeconds: undefined,
     ...changes,
   };
