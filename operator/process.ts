@@ -8,7 +8,7 @@ import { connect } from '@edge-migration/identity/edge/table-connection.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { OperatorConfiguration } from './config.ts';
 import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration } from './edge-migration/api.ts';
 import { describeChanges } from './edge-migration/events.ts';
@@ -90,7 +90,8 @@ export async function runOperator({
     logger,
     registry,
   });
-  registerMigrationMetrics(registry, caches.migrations);
+  registerMigrationMetrics(registry, { migrations: caches.migrations, stream, clock });
+  collectDefaultMetrics({ register: registry });
   const all = [...Object.values(caches), ...(coreApi === undefined ? [] : [coreApi])] as Reflector<unknown>[];
   const server = await startMetricsServer({
     registry,
@@ -140,7 +141,6 @@ export async function runOperator({
   } finally {
     ending.abort();
     await running;
-    await server.close();
     await server.close();
     await client.close();
     await stores.core.close();

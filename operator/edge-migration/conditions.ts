@@ -4,15 +4,18 @@ import type { Condition } from './api.ts';
 export { formatTime } from '../kubernetes/objects.ts';
 
 /** What each condition says; docs/concepts.md explains them to users. */
-export type ConditionType =
-  | 'Accepted'
-  | 'Capturing'
-  | 'Copied'
-  | 'Verified'
-  | 'Replaying'
-  | 'Suspended'
-  | 'Degraded'
-  | 'Succeeded';
+export const CONDITION_TYPES = [
+  'Accepted',
+  'Capturing',
+  'Copied',
+  'Verified',
+  'Replaying',
+  'Suspended',
+  'Degraded',
+  'Succeeded',
+] as const;
+
+export type ConditionType = (typeof CONDITION_TYPES)[number];
 
 /** A condition as a decision states it; times and generation are added by {@link mergeConditions}. */
 export interface Finding {

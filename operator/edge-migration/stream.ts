@@ -18,6 +18,8 @@ import type { CaptureFact, ProjectReplay, ReplayFact } from './facts.ts';
 export interface StreamView {
   capture(): CaptureFact;
   replay(projectId: number): ReplayFact;
+  /** How many appliers reported a moment ago and may apply; undefined when that is not known. */
+  appliers(): number | undefined;
   /** Follows the reports until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -40,6 +42,7 @@ const BATCH = 256;
 export const noStream: StreamView = {
   capture: () => ({ kind: 'disabled' }),
   replay: () => ({ kind: 'disabled' }),
+  appliers: () => undefined,
   run: async () => {},
 };
 
@@ -92,10 +95,16 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     };
   }
 
+  const isAlive = ({ goodbye, time }: ApplierReport) => !goodbye && clock.now() - Date.parse(time) <= fresh;
+
+  function appliers(): number | undefined {
+    if (read === undefined || !isFresh()) return undefined;
+    return read.appliers.filter((report) => isAlive(report) && report.confirmed).length;
+  }
+
   function replay(projectId: number): ReplayFact {
     if (read === undefined || !isFresh()) return unknown();
-    const now = clock.now();
-    const alive = read.appliers.filter(({ goodbye, time }) => !goodbye && now - Date.parse(time) <= fresh);
+    const alive = read.appliers.filter(isAlive);
     const [latest] = alive.filter(({ position }) => position !== null).toSorted((a, b) => b.time.localeCompare(a.time));
     const oldest = latest?.position?.oldestTime;
     return {
@@ -111,6 +120,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   return {
     capture,
     replay,
+    appliers,
     async run(signal) {
       const onFailure = (error: unknown) => {
         problem = errorMessage(error);
