@@ -24,7 +24,7 @@ import { createController, mappedSourceOf, sourceOf } from './kubernetes/control
 import { createEventRecorder } from './kubernetes/event-recorder.ts';
 import { createLeaderElection } from './kubernetes/leader-election.ts';
 import { confirmedWithin, startMetricsServer, synced } from './kubernetes/metrics-server.ts';
-import { createReflector, type Reflector } from './kubernetes/reflector.ts';
+import { createReflector, type Reflector, type ReflectorSettings } from './kubernetes/reflector.ts';
 
 export interface OperatorSettings {
   configuration: OperatorConfiguration;
@@ -33,6 +33,8 @@ export interface OperatorSettings {
   logger: Logger;
   signal: AbortSignal;
 }
+
+type CacheSettings = Pick<ReflectorSettings<unknown>, 'clock' | 'logger' | 'registry' | 'timings'>;
 
 /** A process whose watches are silent for so long is started anew by the kubelet. */
 const STALE_MILLISECONDS = 15 * 60_000;
@@ -58,8 +60,9 @@ export async function runOperator({
   const registry = new Registry();
   const client = createClient({ kubeConfig, clock, userAgent: 'edge-migration-operator', registry });
   const stores = openStores(configuration, clock);
-  const caches = createCaches(client, configuration, { clock, logger, registry });
-  const { stream, coreApi } = createCapture(client, configuration, { clock, logger, registry });
+  const common = { clock, logger, registry, timings: { relistMilliseconds: configuration.relistSeconds * 1000 } };
+  const caches = createCaches(client, configuration, common);
+  const { stream, coreApi } = createCapture(client, configuration, common);
   const sources: Sources = {
     ...caches,
     ...stores,
@@ -82,14 +85,6 @@ export async function runOperator({
     logger,
     registry,
   });
-  const recorder = createEventRecorder({
-    client,
-    reportingController: 'edge.flagsmith.com/operator',
-    reportingInstance: configuration.instance,
-    clock,
-    logger,
-    registry,
-  });
   registerMigrationMetrics(registry, { migrations: caches.migrations, stream, clock });
   collectDefaultMetrics({ register: registry });
   const all = [...Object.values(caches), ...(coreApi === undefined ? [] : [coreApi])] as Reflector<unknown>[];
@@ -102,11 +97,21 @@ export async function runOperator({
   });
   const ending = new AbortController();
   const either = AbortSignal.any([signal, ending.signal]);
-  const running = Promise.all([...all.map((cache) => cache.run(either)), recorder.run(either), stream.run(either)]);
+  const running = Promise.all([...all.map((cache) => cache.run(either)), stream.run(either)]);
   try {
     await election.run(signal, async (leadership) => {
+      const fenced = leadership.fence(client);
+      // Events are writes like any other: an old leader has none to send.
+      const recorder = createEventRecorder({
+        client: fenced,
+        reportingController: 'edge.flagsmith.com/operator',
+        reportingInstance: configuration.instance,
+        clock,
+        logger,
+        registry,
+      });
       const context = {
-        client: leadership.fence(client),
+        client: fenced,
         core: stores.core,
         projectMetadata: stores.projectMetadata,
         clock,
@@ -136,7 +141,14 @@ export async function runOperator({
         logger,
         registry,
       });
-      await controller.run(leadership.signal);
+      const recording = new AbortController();
+      const recorded = recorder.run(recording.signal);
+      try {
+        await controller.run(leadership.signal);
+      } finally {
+        recording.abort();
+        await recorded;
+      }
     });
   } finally {
     ending.abort();
@@ -179,7 +191,7 @@ function openStores(configuration: OperatorConfiguration, clock: Clock) {
 function createCapture(
   client: KubernetesClient,
   configuration: OperatorConfiguration,
-  common: { clock: Clock; logger: Logger; registry: Registry },
+  common: CacheSettings,
 ): { stream: StreamView; coreApi: Reflector<CoreApiPod> | undefined } {
   const { capture, natsServers, coreApiNamespace, coreApiSelector, coreApiStaticCount } = configuration;
   if (capture === 'Disabled') return { stream: noStream, coreApi: undefined };
@@ -215,7 +227,7 @@ function createCapture(
 function createCaches(
   client: KubernetesClient,
   { namespace, watchNamespaces }: OperatorConfiguration,
-  common: { clock: Clock; logger: Logger; registry: Registry },
+  common: CacheSettings,
 ) {
   const owned = <T>(resource: Resource, parse: (object: KubernetesObject) => Owned<T>) =>
     createReflector<Owned<T>>({
