@@ -1,7 +1,8 @@
 import { BINARIES, binaryArtifacts } from './binaries.ts';
 import { provide } from './cache.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
-import { type Dynamodb, type DynamodbOptions, dynamodbArtifact, startDynamodb } from './dynamodb.ts';
+import { type Dynamodb, type DynamodbOptions, startDynamodb } from './dynamodb.ts';
+import { dynamodbArtifact } from './dynamodb-local.ts';
 import { type Nats, type NatsOptions, startNats } from './nats.ts';
 import { type ClusterNode, type Images, type NodeOptions, startNode } from './node/node.ts';
 import { type Postgres, type PostgresOptions, startPostgres } from './postgres.ts';

@@ -1,17 +1,12 @@
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { type Artifact, CACHE, provide, requireTool } from './cache.ts';
+import { provide, requireTool } from './cache.ts';
+import { createContainer } from './container.ts';
+import { dynamodbArtifact } from './dynamodb-local.ts';
 import { freePort } from './ports.ts';
 import { probeHttp } from './probe.ts';
-import { ProcessError, runCommand } from './processes.ts';
+import { startProcess } from './processes.ts';
+import { serviceProvider } from './provider.ts';
 import { createFolder, removeFolder } from './reaper.ts';
-import { type Service, startService } from './service.ts';
-
-/** The version is `tools/dynamodb-local/pom.xml`'s. */
-const VERSION = '3.1.0';
-const JAR_SHA256 = '3d6d35f34482d0fcbdd52d7ec2c0aa18cf937aab2b5a1e4605ad6b2052bac03c';
+import { type Service, type ServiceSpec, superviseService } from './service.ts';
 
 export interface DynamodbOptions {
   /** Java's heap limit in MB. */
@@ -34,52 +29,53 @@ export const DYNAMODB_CLIENT = {
   credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
 } as const;
 
-/** DynamoDB Local and what it needs, from Maven Central; its jar's checksum is pinned. */
-export const dynamodbArtifact: Artifact = {
-  title: `DynamoDB Local ${VERSION}`,
-  path: join(CACHE, 'dynamodb-local', `${VERSION}-${process.platform}-${process.arch}`),
-  async build(to, signal) {
-    requireTool('mvn', 'fetch DynamoDB Local from Maven Central');
-    const folder = createFolder('maven');
-    const goals = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${to}`];
-    const pom = fileURLToPath(new URL('./tools/dynamodb-local/pom.xml', import.meta.url));
-    try {
-      await runCommand({ name: 'mvn', command: 'mvn', args: ['-q', '-B', '-f', pom, ...goals], folder, signal });
-    } finally {
-      await removeFolder(folder);
-    }
-    const jar = readFileSync(join(to, `DynamoDBLocal-${VERSION}.jar`));
-    const sha256 = createHash('sha256').update(jar).digest('hex');
-    if (sha256 !== JAR_SHA256) {
-      throw new ProcessError(`DynamoDBLocal-${VERSION}.jar has the SHA-256 ${sha256}, expected ${JAR_SHA256}`);
-    }
-  },
-};
-
 /** Starts a DynamoDB Local of its own, in memory: its data is gone after `restart()`. Ready in 1 to 2 s. */
 export async function startDynamodb(options: DynamodbOptions = {}): Promise<Dynamodb> {
-  const { heapMb = 512, optimise = false, signal } = options;
-  requireTool('java', 'run DynamoDB Local (Java 17 or later)');
-  await provide([dynamodbArtifact], signal);
-  const lib = dynamodbArtifact.path;
-  const folder = createFolder('dynamodb');
+  const { signal } = options;
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
-  const service = await startService({
-    name: 'dynamodb-local',
-    command: 'java',
-    args: [
-      ...(optimise ? [] : ['-XX:TieredStopAtLevel=1']),
-      ...['-XX:+UseSerialGC', '-Xms64m', `-Xmx${heapMb}m`, `-Djava.library.path=${lib}`, '-cp', `${lib}/*`],
-      'software.amazon.dynamodb.services.local.main.ServerRunner',
-      ...['-inMemory', '-sharedDb', '-port', String(port), '-disableTelemetry'],
-    ],
-    folder,
-    ready: () => listsTables(endpoint),
-    cleanUp: () => removeFolder(folder),
-    signal,
-  });
+  const run = serviceProvider() === 'containers' ? inContainer(port, options) : await asProcess(port, options);
+  const service = await superviseService({ ...run, ready: () => listsTables(endpoint), signal });
   return Object.assign(service, { endpoint, port, ...DYNAMODB_CLIENT });
+}
+
+type Run = Pick<ServiceSpec, 'name' | 'launch' | 'cleanUp'>;
+
+const NAME = 'dynamodb-local';
+/** Where the server listens inside a container. */
+const PORT = 8000;
+
+async function asProcess(port: number, options: DynamodbOptions): Promise<Run> {
+  requireTool('java', 'run DynamoDB Local (Java 17 or later)');
+  await provide([dynamodbArtifact], options.signal);
+  const lib = dynamodbArtifact.path;
+  const folder = createFolder('dynamodb');
+  const args = describeServer({ classPath: `${lib}/*`, lib, port }, options);
+  return {
+    name: NAME,
+    launch: () => startProcess({ name: NAME, command: 'java', args, folder }),
+    cleanUp: () => removeFolder(folder),
+  };
+}
+
+function inContainer(hostPort: number, options: DynamodbOptions): Run {
+  const lib = 'DynamoDBLocal_lib';
+  const args = describeServer({ classPath: `DynamoDBLocal.jar:${lib}/*`, lib, port: PORT }, options);
+  const { launch, remove } = createContainer({ service: 'dynamodb', args, port: PORT, hostPort });
+  return { name: NAME, launch, cleanUp: remove };
+}
+
+/** Arguments of `java`. */
+function describeServer(
+  { classPath, lib, port }: { classPath: string; lib: string; port: number },
+  { heapMb = 512, optimise = false }: DynamodbOptions,
+): string[] {
+  return [
+    ...(optimise ? [] : ['-XX:TieredStopAtLevel=1']),
+    ...['-XX:+UseSerialGC', '-Xms64m', `-Xmx${heapMb}m`, `-Djava.library.path=${lib}`, '-cp', classPath],
+    'software.amazon.dynamodb.services.local.main.ServerRunner',
+    ...['-inMemory', '-sharedDb', '-port', String(port), '-disableTelemetry'],
+  ];
 }
 
 /** A bare GET is answered with 400 by any server; only a real call shows that this is DynamoDB, and ready. */

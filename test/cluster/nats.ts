@@ -1,13 +1,19 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { binary } from './binaries.ts';
+import { createContainer } from './container.ts';
 import { freePort } from './ports.ts';
 import { probeHttp } from './probe.ts';
+import { startProcess } from './processes.ts';
+import { serviceProvider } from './provider.ts';
 import { createFolder, removeFolder } from './reaper.ts';
-import { type Service, startService } from './service.ts';
+import { type Service, type ServiceSpec, superviseService } from './service.ts';
 
 export interface NatsOptions {
-  /** More lines of nats-server configuration (authorization, tls, …). */
+  /**
+   * More lines of nats-server configuration (authorization, tls, …). They may name files of this machine, so such a
+   * server is a local process always.
+   */
   config?: string;
   signal?: AbortSignal;
 }
@@ -21,28 +27,53 @@ export interface Nats extends Service {
 
 /** Starts a nats-server of its own with JetStream on file storage. */
 export async function startNats(options: NatsOptions = {}): Promise<Nats> {
-  const { signal } = options;
+  const { config, signal } = options;
+  const ports = { port: await freePort(), monitorPort: await freePort() };
+  const contained = serviceProvider() === 'containers' && config === undefined;
+  const run = contained ? inContainer(ports) : await asProcess(ports, options);
+  const monitorUrl = `http://127.0.0.1:${ports.monitorPort}`;
+  const service = await superviseService({
+    ...run,
+    ready: async () => (await probeHttp(`${monitorUrl}/healthz?js-enabled-only=true`)).status === 200,
+    signal,
+  });
+  return Object.assign(service, { url: `nats://127.0.0.1:${ports.port}`, port: ports.port, monitorUrl });
+}
+
+type Run = Pick<ServiceSpec, 'name' | 'launch' | 'cleanUp'>;
+
+interface Ports {
+  port: number;
+  monitorPort: number;
+}
+
+const NAME = 'nats-server';
+
+async function asProcess({ port, monitorPort }: Ports, { config = '', signal }: NatsOptions): Promise<Run> {
   const command = await binary('nats-server', signal);
   const folder = createFolder('nats');
-  const [port, monitorPort] = [await freePort(), await freePort()];
   const configFile = join(folder, 'nats.conf');
   const lines = [
     'server_name: embedded',
     `listen: "127.0.0.1:${port}"`,
     `http: "127.0.0.1:${monitorPort}"`,
     `jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))}, max_file_store: 8G }`,
-    options.config ?? '',
+    config,
   ];
   writeFileSync(configFile, lines.join('\n'));
-  const monitorUrl = `http://127.0.0.1:${monitorPort}`;
-  const service = await startService({
-    name: 'nats-server',
-    command,
-    args: ['-c', configFile],
-    folder,
-    ready: async () => (await probeHttp(`${monitorUrl}/healthz?js-enabled-only=true`)).status === 200,
+  return {
+    name: NAME,
+    launch: () => startProcess({ name: NAME, command, args: ['-c', configFile], folder }),
     cleanUp: () => removeFolder(folder),
-    signal,
-  });
-  return Object.assign(service, { url: `nats://127.0.0.1:${port}`, port, monitorUrl });
+  };
+}
+
+function inContainer({ port, monitorPort }: Ports): Run {
+  // The address that clients are told must be the published one.
+  const args = ['--jetstream', '--store_dir', '/data', '--port', '4222', '--http_port', '8222'];
+  const advertise = ['--client_advertise', `127.0.0.1:${port}`];
+  const ports = { 8222: monitorPort };
+  const spec = { service: 'nats', args: [...args, ...advertise], port: 4222, hostPort: port, ports } as const;
+  const { launch, remove } = createContainer(spec);
+  return { name: NAME, launch, cleanUp: remove };
 }

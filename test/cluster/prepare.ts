@@ -4,7 +4,7 @@
  */
 import { BINARIES, type Binary, binaryArtifacts } from './binaries.ts';
 import { provide } from './cache.ts';
-import { dynamodbArtifact } from './dynamodb.ts';
+import { dynamodbArtifact } from './dynamodb-local.ts';
 
 const DYNAMODB = 'dynamodb-local';
 

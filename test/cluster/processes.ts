@@ -130,7 +130,7 @@ function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
  * @throws ProcessError with the end of the log when the process ends or the time is up before
  */
 export async function waitUntilReady(
-  managed: ManagedProcess,
+  managed: Pick<ManagedProcess, 'name' | 'exit' | 'tail'>,
   ready: () => Promise<boolean> | boolean,
   options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {

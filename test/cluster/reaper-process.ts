@@ -1,10 +1,12 @@
 /**
  * Outlives its parent by a moment. The parent writes one JSON line per process group and data folder that it makes or
- * is done with; when the pipe ends, for whatever reason, everything still on the list is killed and deleted.
+ * is done with, and per container; when the pipe ends, for whatever reason, everything still on the list is killed and
+ * deleted.
  * Works the same on every Unix: no parent-death signal, no subreaper.
  */
 import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { requireEngine } from './engine.ts';
 import type { ReaperMessage } from './reaper.ts';
 
 /** How long groups with a gentle signal get before SIGKILL. */
@@ -12,6 +14,7 @@ const GRACE_MS = 3000;
 
 const groups = new Map<number, NodeJS.Signals>();
 const folders = new Set<string>();
+const containers = new Set<string>();
 
 // A Ctrl-C or a closing terminal is the parent's to handle; its end is what counts here.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
@@ -22,10 +25,22 @@ lines.on('line', (line) => {
   if ('group' in message) {
     if (message.signal === null) groups.delete(message.group);
     else groups.set(message.group, message.signal);
+  } else if ('container' in message) {
+    if (message.remove) containers.add(message.container);
+    else containers.delete(message.container);
   } else if (message.remove) folders.add(message.folder);
   else folders.delete(message.folder);
 });
-lines.on('close', reap);
+lines.on('close', () => {
+  reap();
+  if (containers.size > 0) void reapContainers();
+});
+
+async function reapContainers(): Promise<void> {
+  const engine = await requireEngine();
+  const removals = [...containers].map((id) => engine.container.getById(id).remove({ force: true, v: true }));
+  await Promise.allSettled(removals);
+}
 
 function reap() {
   const deadline = Date.now() + GRACE_MS;

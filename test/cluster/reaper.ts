@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** One line on the reaper's pipe; `signal: null` and `remove: false` take an entry off its list. */
-export type ReaperMessage = { group: number; signal: NodeJS.Signals | null } | { folder: string; remove: boolean };
+export type ReaperMessage =
+  | { group: number; signal: NodeJS.Signals | null }
+  | { folder: string; remove: boolean }
+  | { container: string; remove: boolean };
 
 let reaper: ChildProcess | undefined;
 
@@ -18,6 +21,16 @@ export function reapGroup(group: number, signal: NodeJS.Signals): void {
 /** The group is gone; its number may be somebody else's from now on. */
 export function forgetGroup(group: number): void {
   tell({ group, signal: null });
+}
+
+/** Has the Docker container removed should this process end without doing so. */
+export function reapContainer(container: string): void {
+  tell({ container, remove: true });
+}
+
+/** The container is gone. */
+export function forgetContainer(container: string): void {
+  tell({ container, remove: false });
 }
 
 /** A new temporary folder; deleted by {@link removeFolder}, or by the reaper when this process ends before. */

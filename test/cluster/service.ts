@@ -1,9 +1,20 @@
-import { type ManagedProcess, ProcessError, type ProcessSpec, startProcess, waitUntilReady } from './processes.ts';
+import { type Exit, ProcessError, type ProcessSpec, startProcess, waitUntilReady } from './processes.ts';
 
-/** A server process that tests can break and mend; every handle of this folder's `start…` functions is one. */
+/** One run of a server: a `ManagedProcess`, or a container with the same verbs. */
+export interface Instance {
+  readonly name: string;
+  readonly pid: number;
+  readonly exit: Exit | undefined;
+  readonly exited: Promise<Exit>;
+  signal(signal: NodeJS.Signals): boolean | Promise<void>;
+  stop(graceMs?: number): Promise<Exit>;
+  tail(lines?: number): Promise<string>;
+}
+
+/** A server that tests can break and mend; every handle of this folder's `start…` functions is one. */
 export interface Service extends AsyncDisposable {
   readonly name: string;
-  /** Of the process that runs now or ran last. */
+  /** Of the process that runs now or ran last; a container's first one. */
   readonly pid: number;
   readonly running: boolean;
   /** Sends a signal (SIGKILL, SIGSTOP, SIGCONT, …); with SIGKILL it returns when the process is gone. */
@@ -16,25 +27,33 @@ export interface Service extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export interface ServiceSpec extends ProcessSpec {
+export interface ServiceSpec {
+  readonly name: string;
+  /** Starts it, with the data that it had before if it ran before. */
+  launch(): Promise<Instance>;
   ready(): Promise<boolean>;
   readyTimeoutMs?: number;
   /** Given to `stop` before SIGKILL. */
   graceMs?: number;
   /** An aborted start is stopped. */
   signal?: AbortSignal | undefined;
-  /** Runs after the process is gone for good. */
+  /** Runs after it is gone for good. */
   cleanUp(): Promise<void>;
   /** Text in the log of a failed start that is worth another try, such as a predecessor that is not quite gone. */
   retryOn?: string;
 }
 
+/** Starts a server as a local process; see {@link superviseService}. */
+export function startService(spec: ProcessSpec & Omit<ServiceSpec, 'launch'>): Promise<Service> {
+  return superviseService({ ...spec, launch: () => startProcess(spec) });
+}
+
 /**
- * Starts a server and waits until it is ready.
+ * Starts a server, whatever it runs as, and waits until it is ready.
  *
  * @throws ProcessError with the end of its log when it does not become ready; everything is cleaned up then
  */
-export async function startService(spec: ServiceSpec): Promise<Service> {
+export async function superviseService(spec: ServiceSpec): Promise<Service> {
   let current = await startReady(spec).catch(async (error) => {
     await spec.cleanUp();
     throw error;
@@ -48,7 +67,7 @@ export async function startService(spec: ServiceSpec): Promise<Service> {
       return current.exit === undefined;
     },
     async kill(signal) {
-      current.signal(signal);
+      await current.signal(signal);
       if (signal === 'SIGKILL') await current.exited;
     },
     async restart() {
@@ -67,16 +86,16 @@ export async function startService(spec: ServiceSpec): Promise<Service> {
 
 const START_ATTEMPTS = 20;
 
-async function startReady(spec: ServiceSpec): Promise<ManagedProcess> {
+async function startReady(spec: ServiceSpec): Promise<Instance> {
   for (let attempt = 1; ; attempt++) {
     spec.signal?.throwIfAborted();
-    const managed = await startProcess(spec);
+    const instance = await spec.launch();
     try {
       const { readyTimeoutMs: timeoutMs, signal } = spec;
-      await waitUntilReady(managed, spec.ready, { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
-      return managed;
+      await waitUntilReady(instance, spec.ready, { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+      return instance;
     } catch (error) {
-      await managed.stop();
+      await instance.stop();
       const again = spec.retryOn !== undefined && error instanceof ProcessError && error.message.includes(spec.retryOn);
       if (!again || attempt === START_ATTEMPTS) throw error;
     }

@@ -1,4 +1,5 @@
 import type { TestProject } from 'vitest/node';
+import { chooseProvider } from './provider.ts';
 import { startBroker } from './shared-broker.ts';
 
 declare module 'vitest' {
@@ -8,8 +9,9 @@ declare module 'vitest' {
   }
 }
 
-/** Vitest's global set-up: one broker of shared services per run; returns the teardown. */
+/** Vitest's global set-up: where services run, and one broker of shared services per run; returns the teardown. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await chooseProvider();
   const broker = await startBroker();
   project.provide('sharedServices', broker.url);
   return () => broker.stop();

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+
+const image = z.string().min(1).optional();
+
+/** Environment variables of tests, under their own names: what machines and pipelines differ in. */
+const schema = z.object({
+  /** Where Postgres, NATS and DynamoDB Local of `npm test` run; `auto`: containers where an engine answers and has their images. */
+  TEST_SERVICES: z.enum(['auto', 'containers', 'processes']).default('auto'),
+  /** Images of the services; otherwise built on DEBIAN_IMAGE if that is named, and public ones if not. */
+  POSTGRES_IMAGE: image,
+  NATS_IMAGE: image,
+  DYNAMODB_IMAGE: image,
+  /** A Debian with a package source that answers, for machines that reach no public registry. */
+  DEBIAN_IMAGE: image,
+  /** Base of the product's image: Node 24 as `node` on the PATH. */
+  NODE_IMAGE: image,
+  /** Image of kind's nodes. */
+  KIND_NODE_IMAGE: image,
+  /** Name of the cluster that `npm run test:kind` makes, or finds. */
+  KIND_CLUSTER: z.string().min(1).default('edge-migration'),
+  /** `npm run test:kind` leaves the cluster that it made. */
+  KIND_KEEP: z.stringbool().default(false),
+  /** The cluster that `npm run test:kind` takes instead of making one. */
+  KUBECONFIG: z.string().min(1).optional(),
+  /** Set by `npm run test:kind`: the end-to-end tests install into this cluster instead of an embedded one. */
+  E2E_KUBECONFIG: z.string().min(1).optional(),
+});
+
+export type TestConfiguration = z.output<typeof schema>;
+
+/**
+ * What the environment says; an empty variable counts as unset.
+ *
+ * @throws ZodError naming the variable that is wrong
+ */
+export function readTestConfiguration(environment: NodeJS.ProcessEnv = process.env): TestConfiguration {
+  return schema.parse(Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== '')));
+}
