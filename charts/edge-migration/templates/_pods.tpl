@@ -1,0 +1,162 @@
+{{- /* What the pods of all components have in common. Each takes { root, component }. */ -}}
+
+{{- /* Variables of both stores and of the process. Secrets come by reference only. */ -}}
+{{- define "edge-migration.env" -}}
+{{- $values := .root.Values -}}
+{{- $optional := .optionalSecrets | default false -}}
+- { name: EDGE_MIGRATION_LOG_LEVEL, value: {{ $values.logLevel }} }
+- name: EDGE_MIGRATION_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ $values.database.existingSecret.name }}
+      key: {{ $values.database.existingSecret.key }}
+      {{- if $optional }}
+      optional: true
+      {{- end }}
+{{- with $values.database.tls }}
+{{- if .existingSecret }}
+- { name: EDGE_MIGRATION_DATABASE_CA_FILE, value: {{ printf "/etc/edge-migration/database/%s" .caKey | quote }} }
+{{- if .certificateKey }}
+- { name: EDGE_MIGRATION_DATABASE_CERTIFICATE_FILE, value: {{ printf "/etc/edge-migration/database/%s" .certificateKey | quote }} }
+- { name: EDGE_MIGRATION_DATABASE_KEY_FILE, value: {{ printf "/etc/edge-migration/database/%s" .privateKeyKey | quote }} }
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with $values.dynamodb }}
+- { name: EDGE_MIGRATION_DYNAMODB_REGION, value: {{ .region | quote }} }
+{{- if .endpoint }}
+- { name: EDGE_MIGRATION_DYNAMODB_ENDPOINT, value: {{ .endpoint | quote }} }
+{{- end }}
+- { name: EDGE_MIGRATION_IDENTITIES_TABLE, value: {{ .identitiesTable | quote }} }
+{{- if .environmentsV2Table }}
+- { name: EDGE_MIGRATION_ENVIRONMENTS_V2_TABLE, value: {{ .environmentsV2Table | quote }} }
+{{- end }}
+{{- if .projectMetadataTable }}
+- { name: EDGE_MIGRATION_PROJECT_METADATA_TABLE, value: {{ .projectMetadataTable | quote }} }
+{{- end }}
+{{- if .existingSecret }}
+{{- range $name := list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
+- name: {{ $name }}
+  valueFrom: { secretKeyRef: { name: {{ $values.dynamodb.existingSecret }}, key: {{ $name }}{{ if $optional }}, optional: true{{ end }} } }
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if $values.extraCaCertificates.configMap }}
+- { name: NODE_EXTRA_CA_CERTS, value: {{ printf "/etc/edge-migration/ca/%s" $values.extraCaCertificates.key | quote }} }
+{{- end }}
+{{- with $values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- with (index $values .component).extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "edge-migration.natsEnv" -}}
+{{- $nats := .root.Values.nats -}}
+- { name: EDGE_MIGRATION_NATS_SERVERS, value: {{ include "edge-migration.natsServers" .root | quote }} }
+{{- with $nats.credentials }}
+{{- if .existingSecret }}
+{{- $file := printf "/etc/edge-migration/nats/%s" .key | quote }}
+{{- if eq .type "creds" }}
+- { name: EDGE_MIGRATION_NATS_CREDENTIALS_FILE, value: {{ $file }} }
+{{- else if eq .type "nkey" }}
+- { name: EDGE_MIGRATION_NATS_NKEY_FILE, value: {{ $file }} }
+{{- else }}
+- { name: EDGE_MIGRATION_NATS_USER, value: {{ .user | quote }} }
+- { name: EDGE_MIGRATION_NATS_PASSWORD_FILE, value: {{ $file }} }
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with $nats.tls }}
+{{- if .existingSecret }}
+- { name: EDGE_MIGRATION_NATS_CA_FILE, value: {{ printf "/etc/edge-migration/nats-tls/%s" .caKey | quote }} }
+{{- if .certificateKey }}
+- { name: EDGE_MIGRATION_NATS_CERTIFICATE_FILE, value: {{ printf "/etc/edge-migration/nats-tls/%s" .certificateKey | quote }} }
+- { name: EDGE_MIGRATION_NATS_KEY_FILE, value: {{ printf "/etc/edge-migration/nats-tls/%s" .privateKeyKey | quote }} }
+{{- end }}
+{{- end }}
+{{- if .first }}
+- { name: EDGE_MIGRATION_NATS_TLS_FIRST, value: "true" }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Name, namespace and address of the pod, for processes that serve metrics. */ -}}
+{{- define "edge-migration.podEnv" -}}
+- { name: EDGE_MIGRATION_INSTANCE, valueFrom: { fieldRef: { fieldPath: metadata.name } } }
+- { name: EDGE_MIGRATION_METRICS_HOST, valueFrom: { fieldRef: { fieldPath: status.podIP } } }
+{{- end }}
+
+{{- define "edge-migration.volumeMounts" -}}
+{{- $values := .root.Values -}}
+{{- if $values.database.tls.existingSecret }}
+- { name: database-tls, mountPath: /etc/edge-migration/database, readOnly: true }
+{{- end }}
+{{- if $values.extraCaCertificates.configMap }}
+- { name: extra-ca, mountPath: /etc/edge-migration/ca, readOnly: true }
+{{- end }}
+{{- if .nats }}
+{{- if $values.nats.credentials.existingSecret }}
+- { name: nats, mountPath: /etc/edge-migration/nats, readOnly: true }
+{{- end }}
+{{- if $values.nats.tls.existingSecret }}
+- { name: nats-tls, mountPath: /etc/edge-migration/nats-tls, readOnly: true }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* 288 is 0440: the pod's group may read. */ -}}
+{{- define "edge-migration.volumes" -}}
+{{- $values := .root.Values -}}
+{{- $optional := .optionalSecrets | default false -}}
+{{- $secrets := dict -}}
+{{- if $values.database.tls.existingSecret }}{{ $_ := set $secrets "database-tls" $values.database.tls.existingSecret }}{{ end -}}
+{{- if and .nats $values.nats.credentials.existingSecret }}{{ $_ := set $secrets "nats" $values.nats.credentials.existingSecret }}{{ end -}}
+{{- if and .nats $values.nats.tls.existingSecret }}{{ $_ := set $secrets "nats-tls" $values.nats.tls.existingSecret }}{{ end -}}
+{{- range $name, $secret := $secrets }}
+- { name: {{ $name }}, secret: { secretName: {{ $secret }}, defaultMode: 288{{ if $optional }}, optional: true{{ end }} } }
+{{- end }}
+{{- if $values.extraCaCertificates.configMap }}
+- { name: extra-ca, configMap: { name: {{ $values.extraCaCertificates.configMap }} } }
+{{- end }}
+{{- end }}
+
+{{- /* Where and with which rights pods run. */ -}}
+{{- define "edge-migration.podSpec" -}}
+{{- $values := .root.Values -}}
+enableServiceLinks: false
+securityContext:
+  {{- toYaml $values.podSecurityContext | nindent 2 }}
+{{- with $values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "edge-migration.topologySpread" -}}
+topologySpreadConstraints:
+  {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - topologyKey: {{ $key }}
+    maxSkew: 1
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "edge-migration.selectorLabels" $ | nindent 8 }}
+  {{- end }}
+{{- end }}
