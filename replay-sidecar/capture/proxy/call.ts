@@ -76,7 +76,7 @@ class Call implements UpstreamHandler {
   }
 
   start(mayReuse: boolean): void {
-    this.upstream = mayReuse ? this.pool.take(this) : undefined;
+    this.upstream = mayReuse ? this.pool.take(this, undefined, false) : undefined;
     if (this.upstream === undefined) this.upstream = this.pool.open(this);
     else this.onUpstreamConnect();
   }
@@ -152,7 +152,7 @@ class Call implements UpstreamHandler {
   private complete(response: ParsedResponse, reusable: boolean): void {
     if (this.over || this.upstream === undefined) return;
     this.over = true;
-    if (reusable && keepsAlive(response)) this.pool.release(this.upstream);
+    if (reusable && keepsAlive(response)) this.pool.release(this.upstream, undefined);
     else this.upstream.destroy();
     this.settle({ status: response.status, fields: response.fields, body: Buffer.from(this.data.view()) });
   }

@@ -22,10 +22,11 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
  * One request and its response.
  *
  * A connection that the API has used before may be closed by it at any moment, and then nobody can tell whether it saw
- * the request. Therefore only requests that may be sent twice (safe method, no body) go over such connections, and are
- * sent again, over a new one, when it breaks before the first byte of a response. All others get a connection of their
- * own, which fails as it would fail a client without us. What fails there is shown to the client as the API showed
- * it: closed or reset. Only an API that cannot be reached at all is answered for, with 502.
+ * the request. Requests that may be sent twice (safe method, no body) go over any such connection, and are sent again,
+ * over a new one, when it breaks before the first byte of a response. All others go over the connection that the same
+ * client's last request used, or over a new one: that is where a client without us would have sent it, so what happens
+ * to it there would have happened without us, too. It is shown to the client as the API showed it: closed or reset. Only
+ * an API that cannot be reached at all is answered for, with 502.
  */
 export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, ResponseOwner {
   private readonly context: ProxyContext;
@@ -171,7 +172,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
 
   private connect(mayReuse: boolean): void {
     const { pool } = this.context;
-    const pooled = mayReuse && this.repeatable ? pool.take(this) : undefined;
+    const pooled = mayReuse ? pool.take(this, this.client, !this.repeatable) : undefined;
     this.upstream = pooled ?? pool.open(this);
     this.request.attach(this.upstream);
     if (pooled !== undefined) this.request.pump();
@@ -187,7 +188,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
     const inStep = response.reusable && !request.halfClosed && !lost;
     if (!request.sent && inStep && !client.gone) return;
     this.conclude(this.capture === undefined ? 'passed' : 'captured');
-    if (request.sent && inStep) this.context.pool.release(upstream);
+    if (request.sent && inStep) this.context.pool.release(upstream, client);
     else upstream.destroy();
     if (request.sent || client.gone) client.next(response.persist);
     else client.close();
@@ -199,7 +200,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
     upstream.destroy();
     if (response.done) {
       this.settle(true);
-    } else if (!response.begun && upstream.reused) {
+    } else if (upstream.reused && !response.begun && (this.repeatable || !this.request.started)) {
       this.context.counters.resends.stale += 1;
       this.connect(false);
     } else {

@@ -22,11 +22,14 @@ export interface UpstreamHandler {
 
 /** Connections to the API, kept alive between requests. */
 export interface UpstreamPool {
-  /** A connection that was idle for less than the limit and that the API has not closed; the most recent one. */
-  take(handler: UpstreamHandler): UpstreamConnection | undefined;
+  /**
+   * A connection that was idle for less than the limit and that the API has not closed: the one that `client` used
+   * last, if it is there; otherwise the most recent one of any client, unless `ownOnly`.
+   */
+  take(handler: UpstreamHandler, client: object | undefined, ownOnly: boolean): UpstreamConnection | undefined;
   open(handler: UpstreamHandler): UpstreamConnection;
-  /** Keeps the connection for the next request. */
-  release(connection: UpstreamConnection): void;
+  /** Keeps the connection for the next request, preferably of the same client. */
+  release(connection: UpstreamConnection, client: object | undefined): void;
   /** Closes idle connections and keeps none from now on. */
   close(): void;
   readonly idle: number;
@@ -44,6 +47,8 @@ export class UpstreamConnection {
   reused = false;
   /** While idle. */
   deadline: Deadline | undefined;
+  /** While idle: whoever used it last. */
+  lastClient: object | undefined;
   private readonly socket: Socket;
   private readonly onIdleEnd: (connection: UpstreamConnection) => void;
 
@@ -141,6 +146,7 @@ export function createUpstreamPool(
     const index = idle.indexOf(connection);
     if (index >= 0) idle.splice(index, 1);
     connection.deadline?.cancel();
+    connection.lastClient = undefined;
   }
 
   function drop(connection: UpstreamConnection): void {
@@ -149,10 +155,11 @@ export function createUpstreamPool(
   }
 
   return {
-    take(handler) {
-      const connection = idle.pop();
+    take(handler, client, ownOnly) {
+      const own = idle.findLast(({ lastClient }) => lastClient === client && client !== undefined);
+      const connection = own ?? (ownOnly ? undefined : idle.at(-1));
       if (connection === undefined) return undefined;
-      connection.deadline?.cancel();
+      forget(connection);
       connection.handler = handler;
       connection.reused = true;
       return connection;
@@ -177,8 +184,9 @@ export function createUpstreamPool(
       });
       return connection;
     },
-    release(connection) {
+    release(connection, client) {
       connection.handler = undefined;
+      connection.lastClient = client;
       if (closed || idle.length >= limits.idleUpstreamConnections) {
         connection.destroy();
         return;

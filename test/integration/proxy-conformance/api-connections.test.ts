@@ -27,6 +27,32 @@ describe('connections to the API', () => {
     expect(both.api.connections).toHaveLength(1);
   });
 
+  test('are used again for requests that may not, when the same client used them last', async () => {
+    await using both = await startBoth({ onRequest: respond });
+    using client = await connectRaw(both.proxy.port);
+    for (const [index, method] of ['POST', 'PUT', 'GET', 'PATCH', 'DELETE', 'POST'].entries()) {
+      client.send(post(`/${index}`, 'x').replace('POST', method));
+      await client.until((received) => received.split(answer('ok')).length === index + 2);
+    }
+    expect(both.api.requests).toHaveLength(6);
+    expect(both.api.connections).toHaveLength(1);
+  });
+
+  test('are left to the client that used them last, as long as there are others', async () => {
+    await using both = await startBoth({ onRequest: respond });
+    using one = await connectRaw(both.proxy.port);
+    using other = await connectRaw(both.proxy.port);
+    for (const client of [one, other]) {
+      client.send(post('/first', 'x'));
+      await client.until((received) => received.endsWith('ok'));
+    }
+    one.send(get('/second'));
+    await one.until((received) => received.split('ok').length > 2);
+    other.send(post('/second', 'x'));
+    await other.until((received) => received.split('ok').length > 2);
+    expect(both.api.connections).toHaveLength(2);
+  });
+
   test('are new for requests that may not, and serve others afterwards', async () => {
     await using both = await startBoth({ onRequest: respond });
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'])
@@ -114,14 +140,16 @@ describe('a request that may be sent twice', () => {
 });
 
 describe('a request that may not be sent twice', () => {
-  test.each([
+  const requests = [
     ['POST without a body', 'POST /a HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['POST with a body', post('/a', 'hello')],
     ['PUT', post('/a', 'hello').replace('POST', 'PUT')],
     ['DELETE', get('/a').replace('GET', 'DELETE')],
     ['GET with a body', post('/a', 'hello').replace('POST', 'GET')],
     ['a method that nobody knows', get('/a').replace('GET', 'FROBNICATE')],
-  ])('reaches the API once, whatever happens: %s', async (_name, request) => {
+  ] as const;
+
+  test.each(requests)('reaches the API once, whatever happens: %s', async (_name, request) => {
     await using both = await startBoth({ onRequest: respond });
     await ask(both.proxy.port, get('/first'));
     both.api.clear();
@@ -131,6 +159,42 @@ describe('a request that may not be sent twice', () => {
     expect(await client.all()).toBe('');
     expect(client.broken, 'the client sees the reset').toBe(true);
     expect(both.api.requests).toHaveLength(1);
+  });
+
+  test.each(requests)('reaches it once over a connection of the same client, too: %s', async (_name, request) => {
+    await using both = await startBoth({ onRequest: respond });
+    using client = await connectRaw(both.proxy.port);
+    client.send(get('/first'));
+    await client.until((received) => received.endsWith('ok'));
+    both.api.clear();
+    both.api.behaviour = { onRequest: ({ connection }) => connection.socket.resetAndDestroy() };
+    client.send(request);
+    expect(await client.all()).toBe(answer('ok'));
+    expect(client.broken, 'the client sees the reset').toBe(true);
+    expect(both.api.requests).toHaveLength(1);
+  });
+
+  test('goes over a new connection when the API closes the old one before anything was sent', async () => {
+    const intents: (() => void)[] = [];
+    const intent = () => new Promise<void>((resolve) => intents.push(resolve));
+    const hook = createRecordingHook(
+      () => ({ intent }),
+      ({ method }) => method === 'POST',
+    );
+    await using both = await startBoth({ onRequest: respond }, { hook, limits: { intentMillis: 60_000 } });
+    using client = await connectRaw(both.proxy.port);
+    client.send(get('/first'));
+    await client.until((received) => received.endsWith('ok'));
+    client.send(post('/a', 'hello'));
+    await waitFor(() => intents.length === 1 || undefined, { for: 'the intent' });
+    both.api.connections[0]?.socket.destroy();
+    await waitFor(() => both.api.connections.length === 2 || undefined, { for: 'a new connection' });
+    intents[0]?.();
+    await client.until((received) => received === answer('ok') + answer('ok'));
+    expect(both.api.requests.map(({ message }) => message.firstLine)).toEqual([
+      'GET /first HTTP/1.1',
+      'POST /a HTTP/1.1',
+    ]);
   });
 });
 
