@@ -40,7 +40,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
 
   async function prove(): Promise<void> {
     const payload = JSON.stringify({ instance: sidecar.instance, time: iso(clock.now()) });
-    const { sequence } = await publisher.probe(probeSubject(sidecar.podUid), payload, { 'Nats-Rollup': 'sub' });
+    const { sequence } = await publisher.probe(probeSubject(sidecar.podUid), payload, { 'Nats-Rollup': ['sub'] });
     probe = { sequence, time: iso(clock.now()) };
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
-import { createInbox, headers, Match, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { createInbox, type Msg, MsgHdrsImpl, type NatsConnection } from '@nats-io/transport-node';
 import { z } from 'zod';
 
 /** What the server says of a stored message. */
@@ -36,9 +36,12 @@ export interface Settle {
   failed(error: Error): void;
 }
 
+/** Headers by their names; NATS allows several values of one name. Neither may hold a line end. */
+export type HeaderFields = Record<string, string[]>;
+
 /** Publishes with an acknowledgement each, any number of them under way. */
 export interface AcknowledgedPublisher {
-  publish(subject: string, payload: string, fields: Readonly<Record<string, string>>, settle: Settle): void;
+  publish(subject: string, payload: string, fields: HeaderFields, settle: Settle): void;
   /** Gives up those that wait too long; to be called now and then. */
   expire(): void;
   /** Gives up all. */
@@ -83,11 +86,9 @@ export function createAcknowledgedPublisher(
   return {
     publish(subject, payload, fields, settle) {
       const token = (next++).toString(36);
-      const head = headers();
-      for (const [name, value] of Object.entries(fields)) head.set(name, value, Match.Exact);
       waiting.set(token, { ...settle, since: clock.monotonic() });
       try {
-        connection.publish(subject, payload, { reply: `${inbox}.${token}`, headers: head });
+        connection.publish(subject, payload, { reply: `${inbox}.${token}`, headers: MsgHdrsImpl.fromRecord(fields) });
       } catch (cause) {
         waiting.delete(token);
         settle.failed(new DisconnectedError('The connection is closed', { cause }));

@@ -164,7 +164,7 @@ describe('when NATS', () => {
     });
     await rig.write('user', 10);
     await rig.sent();
-    await rig.publisher.probe(probeSubject('uid-1'), '{}', { 'Nats-Rollup': 'sub' });
+    await rig.publisher.probe(probeSubject('uid-1'), '{}', { 'Nats-Rollup': ['sub'] });
     await rig.publisher.publish(coverageSubject('uid-1'), '{}');
     expect(rig.publisher.counts.failed).toEqual({});
   });
