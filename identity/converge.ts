@@ -2,7 +2,7 @@ import type { Clock } from './clock.ts';
 import { carryOut, giveUp, isEdgeBorn, remove, type Step, update } from './convergence-step.ts';
 import type { Core } from './core/database.ts';
 import type { CoreEnvironment, CoreIdentity } from './core/identity.ts';
-import { readIdentity } from './core/pages.ts';
+import { type IdentityPlace, readIdentity } from './core/pages.ts';
 import type { CoreRelease } from './core/release.ts';
 import {
   compositeKey,
@@ -28,6 +28,8 @@ export interface Stores {
   release: CoreRelease;
   edge: EdgeTables;
   clock: Clock;
+  /** One identity of Core as it is after this call; by a statement of its own when left out, see shared-stores.ts. */
+  readIdentity?(place: IdentityPlace, signal: AbortSignal): Promise<CoreIdentity | undefined>;
 }
 
 /** Whose document is at stake: an identifier of a live environment, whether Core has the identity or not. */
@@ -57,6 +59,8 @@ export interface Convergence {
   outcome: Outcome;
   /** Why an identity is `unstorable`. */
   skipped?: SkippedIdentity;
+  /** The document that Core's rows make, with which Edge agrees now; absent when Core has none, or none to be stored. */
+  core?: Item;
 }
 
 type Encoded = EncodedDocument | SkippedIdentity;
@@ -169,21 +173,29 @@ async function settle(
   const { core, release, edge, clock } = stores;
   const { signal } = options;
   const key = compositeKey(environment.apiKey, identifier);
-  const read = async () =>
-    encode(await readIdentity(core, release, { environmentId: environment.id, identifier }, signal));
-  const encode = (identity: CoreIdentity | undefined) => identity && encodeIdentity(identity, environment, release);
+  const place = { environmentId: environment.id, identifier };
+  const read = async (): Promise<Encoded | undefined> => {
+    const identity = await (stores.readIdentity?.(place, signal) ?? readIdentity(core, release, place, signal));
+    return identity && encodeIdentity(identity, environment, release);
+  };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     if (attempt > 1) await pause(clock, attempt, signal);
     const found = attempt === 0 && existing !== undefined ? existing : await edge.identities.get(key, { signal });
     const encoded = await read();
+    signal.throwIfAborted();
     const step = encoded?.kind === 'skipped' ? giveUp(found, encoded) : choose(found, encoded?.item);
     const result = await carryOut(edge, found, step, { environmentId: environment.id, clock, ...options });
     const isDone = result === 'none' || (result === 'written' && isSame(encoded, await read()));
-    if (isDone) return { outcome: step.outcome, ...(encoded?.kind === 'skipped' ? { skipped: encoded } : {}) };
+    if (isDone) return { outcome: step.outcome, ...describe(encoded) };
   }
   throw new ConvergenceContention(
     `environment ${environment.id}: a document changed ${ATTEMPTS} times while Edge was made to agree with Core; tried again later`,
   );
+}
+
+function describe(encoded: Encoded | undefined): Omit<Convergence, 'outcome'> {
+  if (encoded === undefined) return {};
+  return encoded.kind === 'skipped' ? { skipped: encoded } : { core: encoded.item };
 }
 
 function isSame(before: Encoded | undefined, after: Encoded | undefined): boolean {

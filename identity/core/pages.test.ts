@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { execute, insertRows, ONE_PROJECT } from '../fixtures/core-rows.ts';
 import { type Core, openCore } from './database.ts';
 import type { CoreIdentity } from './identity.ts';
-import { pageStatement, readIdentities, readIdentity, readPage } from './pages.ts';
+import { pageStatement, readIdentities, readIdentitiesAt, readIdentity, readPage } from './pages.ts';
 import { type CoreRelease, readRelease } from './release.ts';
 
 const IDENTIFIERS = [
@@ -235,6 +235,20 @@ describe('live overrides', () => {
       },
     ]);
   });
+});
+
+test('identities at any places of several environments come in the order of the places, and none where Core has none', async () => {
+  const places = [
+    ...IDENTIFIERS.map((identifier) => ({ environmentId: 3, identifier })),
+    { environmentId: 1, identifier: 'nobody' },
+    ...IDENTIFIERS.map((identifier) => ({ environmentId: 1, identifier })).reverse(),
+    { environmentId: 2, identifier: 'A' },
+  ];
+  const found = await readIdentitiesAt(core, release, places);
+  const singly = await Promise.all(places.map((place) => readIdentity(core, release, place)));
+  expect(found).toHaveLength(places.length);
+  expect(found).toEqual(singly);
+  expect(await readIdentitiesAt(core, release, [])).toEqual([]);
 });
 
 test("a page is read by index alone, whatever the planner knows, and without other environments' rows", {

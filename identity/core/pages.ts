@@ -57,11 +57,48 @@ export function readIdentities(
   return readIdentitiesBy(core, identityStatement(release, where, [environment.id, identityIds]), signal);
 }
 
+/** Where an identity is, or would be. */
+export interface IdentityPlace {
+  readonly environmentId: number;
+  readonly identifier: string;
+}
+
+/**
+ * The identities at these places as they are now, of any environments, in the order of the places; undefined where Core
+ * has none. One statement, so all are of one snapshot.
+ */
+export async function readIdentitiesAt(
+  core: Core,
+  release: CoreRelease,
+  places: readonly IdentityPlace[],
+  signal?: AbortSignal,
+): Promise<(CoreIdentity | undefined)[]> {
+  const found = new Array<CoreIdentity | undefined>(places.length);
+  const statement = {
+    // The lateral limit makes it one look into the unique index for each place, whatever the planner thinks of the rest.
+    text: `SELECT i.position, ${identityColumns(release)}
+             FROM (SELECT place.position, one.*
+                     FROM unnest($1::int[], $2::text[]) WITH ORDINALITY place (environment_id, identifier, position),
+                  LATERAL (SELECT * FROM environments_identity known
+                            WHERE known.environment_id = place.environment_id AND known.identifier = place.identifier
+                            LIMIT 1) one) i`,
+    values: [places.map(({ environmentId }) => environmentId), places.map(({ identifier }) => identifier)],
+  };
+  const rows = await core.read((query) => query<PlacedIdentity>(statement.text, statement.values), signal);
+  for (const { position, ...identity } of rows) found[Number(position) - 1] = identity;
+  return found;
+}
+
+/** With its number, from 1, among the places that were asked for. */
+interface PlacedIdentity extends CoreIdentity {
+  readonly position: string;
+}
+
 /** One identity as it is now, or undefined when Core has none of that identifier. */
 export async function readIdentity(
   core: Core,
   release: CoreRelease,
-  { environmentId, identifier }: { readonly environmentId: number; readonly identifier: string },
+  { environmentId, identifier }: IdentityPlace,
   signal?: AbortSignal,
 ): Promise<CoreIdentity | undefined> {
   const where = 'environment_id = $1 AND identifier = $2';

@@ -16,6 +16,8 @@ export interface EdgeOptions {
   readonly clock?: Clock;
   /** Shared by everything that writes through this connection. */
   readonly budget?: WriteBudget;
+  /** Read units for whoever reads whole tables; single reads and replay are not held up. */
+  readonly readBudget?: WriteBudget | undefined;
   /** How long one call goes on trying while DynamoDB throttles, fails or cannot be reached. */
   readonly patienceMilliseconds?: number;
   /** Longest time for one request. */
@@ -28,12 +30,15 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Nothing is sent once it has passed; the call then fails with `DeadlinePassed`. */
   readonly deadline?: Deadline | undefined;
+  /** Not tried again when it fails, because the caller knows another way. */
+  readonly once?: boolean | undefined;
 }
 
 /** One client of DynamoDB for all tables of a process. */
 export interface Connection {
   readonly clock: Clock;
   readonly budget: WriteBudget;
+  readonly readBudget: WriteBudget | undefined;
   place(table: string): TablePlace;
   /**
    * Sends until there is an answer: throttling, failures of the server and of the network are retried with growing,
@@ -84,11 +89,12 @@ export function connect(
   return {
     clock,
     budget,
+    readBudget: options.readBudget,
     place,
     patient,
     pause,
 
-    async call(table, send, { signal, deadline }) {
+    async call(table, send, { signal, deadline, once }) {
       const handlerOptions: HandlerOptions = signal === undefined ? { deadline } : { abortSignal: signal, deadline };
       const started = clock.monotonic();
       let failure: Error | undefined;
@@ -105,7 +111,7 @@ export function connect(
           signal?.throwIfAborted();
           failure = describeFailure(error, place(table));
           if (failure instanceof EdgeThrottled) budget.throttled();
-          if (!passes(failure) || !patient(started)) throw failure;
+          if (once || !passes(failure) || !patient(started)) throw failure;
         }
         await pause(attempt, signal);
       }

@@ -3,6 +3,7 @@ import type { Item } from './document.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
 import type { CostAccount } from './table-cost.ts';
 import { EdgeRefused, EdgeThrottled, EdgeUnreachable, errorKind, WriteRejected } from './table-errors.ts';
+import { createStatements } from './table-statements.ts';
 
 /** What became of one item: stored, left alone because its key is taken, or never storable (DynamoDB's own words). */
 export type Outcome = 'inserted' | 'exists' | { readonly rejected: string };
@@ -26,7 +27,7 @@ export const INSERT_BATCH = 25;
  *   until patience ends, and takes a call apart that DynamoDB refuses as a whole, to find the item at fault.
  */
 export function createInserter(connection: Connection, account: CostAccount, table: string) {
-  const statementText = createStatementCache(table);
+  const statements = createStatements(table, 'composite_key');
 
   async function insertMany(items: readonly SizedItem[], options: CallOptions = {}): Promise<Outcome[]> {
     if (items.length > INSERT_BATCH) throw new RangeError(`At most ${INSERT_BATCH} items at once`);
@@ -61,7 +62,7 @@ export function createInserter(connection: Connection, account: CostAccount, tab
     const sizes = items.map(({ bytes }) => bytes);
     const taken = await account.take(sizes, options.signal);
     const command = new BatchExecuteStatementCommand({
-      Statements: items.map(({ item }) => ({ Statement: statementText(item), Parameters: Object.values(item) })),
+      Statements: items.map(({ item }) => statements.insert(item)),
       ReturnConsumedCapacity: 'TOTAL',
     });
     try {
@@ -103,19 +104,3 @@ export function createInserter(connection: Connection, account: CostAccount, tab
 }
 
 type Reply = Pick<BatchStatementResponse, 'Error'>;
-
-/** Documents come in a handful of shapes, so their statements are written once. */
-function createStatementCache(table: string): (item: Item) => string {
-  const texts = new Map<string, string>();
-  return (item) => {
-    const names = Object.keys(item);
-    const shape = names.join('\n');
-    let text = texts.get(shape);
-    if (text === undefined) {
-      const value = names.map((name) => `'${name.replaceAll("'", "''")}': ?`).join(', ');
-      text = `INSERT INTO "${table}" VALUE {${value}}`;
-      texts.set(shape, text);
-    }
-    return text;
-  };
-}

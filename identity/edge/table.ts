@@ -1,16 +1,19 @@
+import { createBatchWriter } from './table-batch-writes.ts';
 import { type CallOptions, connect, type EdgeOptions } from './table-connection.ts';
 import { createCostAccount } from './table-cost.ts';
 import { createDocuments } from './table-documents.ts';
 import { createEnvironmentQuery } from './table-environment.ts';
 import { createInserter } from './table-insert.ts';
+import { createKeyListing, createRowListing } from './table-listing.ts';
 import { createOverrideRows } from './table-override-rows.ts';
 import { describeTable, IDENTITIES_KEY, OVERRIDE_ROWS_KEY, type TableFacts } from './table-schema.ts';
 import { createTransaction } from './table-transaction.ts';
 
 export type { Item } from './document.ts';
 export type { WriteBudget } from './rate.ts';
+export type { SharedResult, SharedWrite } from './table-batch-writes.ts';
 export type { CallOptions, EdgeOptions } from './table-connection.ts';
-export type { WriteResult } from './table-documents.ts';
+export { GET_BATCH, type WriteResult } from './table-documents.ts';
 export {
   DeadlinePassed,
   EdgeError,
@@ -53,17 +56,26 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
 
   return {
     budget: connection.budget,
+    readBudget: connection.readBudget,
 
     /** The identity documents, by composite key. */
     identities: {
       table: identitiesTable,
       ...createDocuments(connection, account, identitiesTable, 'composite_key'),
       insertMany: createInserter(connection, account, identitiesTable),
+      writeMany: createBatchWriter(connection, account, identitiesTable, 'composite_key'),
       listEnvironment: createEnvironmentQuery(connection, identitiesTable),
+      listKeys: createKeyListing(connection, identitiesTable),
     },
 
     /** The override rows of `environments_v2`; undefined when that table is not configured. */
-    overrideRows: environmentsV2Table === undefined ? undefined : createOverrideRows(connection, environmentsV2Table),
+    overrideRows:
+      environmentsV2Table === undefined
+        ? undefined
+        : {
+            ...createOverrideRows(connection, environmentsV2Table),
+            listRows: createRowListing(connection, environmentsV2Table),
+          },
 
     /** Writes a document and its override rows, both or neither; undefined when that table is not configured. */
     commit:

@@ -1,6 +1,4 @@
 import { type Convergence, converge, type Stores, type Subject } from '@edge-migration/identity/converge.ts';
-import { readIdentity } from '@edge-migration/identity/core/pages.ts';
-import { encodeIdentity } from '@edge-migration/identity/edge/document.ts';
 import { findAllOfCore, type Touched } from '@edge-migration/identity/edge/merge.ts';
 
 export interface Applied {
@@ -26,26 +24,9 @@ export async function applyEvents(
   signal: AbortSignal,
 ): Promise<Applied> {
   const convergence = await converge(stores, subject, union(events), signal);
-  const none = events.map(() => false);
-  if (!copying) return { convergence, held: none };
-  if (events.every(isUntouched) && !isGone(convergence)) return { convergence, held: none };
-  const present = isGone(convergence) ? undefined : await readPresent(stores, subject, signal);
+  if (!copying) return { convergence, held: events.map(() => false) };
+  const present = convergence.core && findAllOfCore(convergence.core);
   return { convergence, held: events.map((touched) => present === undefined || lacks(present, touched)) };
-}
-
-function isGone({ outcome }: Convergence): boolean {
-  return outcome === 'deleted' || outcome === 'absent' || outcome === 'keptEdgeBorn';
-}
-
-/** What of the identity would be in a document; undefined when Core does not have it, or not in a form to be stored. */
-async function readPresent(
-  { core, release }: Stores,
-  { environment, identifier }: Subject,
-  signal: AbortSignal,
-): Promise<Touched | undefined> {
-  const identity = await readIdentity(core, release, { environmentId: environment.id, identifier }, signal);
-  const encoded = identity && encodeIdentity(identity, environment, release);
-  return encoded?.kind === 'document' ? findAllOfCore(encoded.item) : undefined;
 }
 
 function lacks(present: Touched, touched: Touched): boolean {
@@ -55,10 +36,6 @@ function lacks(present: Touched, touched: Touched): boolean {
 /** Of `all`, some may be gone. */
 function lacksAny(present: Touched['traits'], touched: Touched['traits']): boolean {
   return touched === 'all' || [...touched].some((key) => present !== 'all' && !present.has(key));
-}
-
-function isUntouched({ traits, overrides }: Touched): boolean {
-  return traits !== 'all' && overrides !== 'all' && traits.size + overrides.size === 0;
 }
 
 function union(events: readonly Touched[]): Touched {

@@ -21,10 +21,10 @@ export const applierConfiguration = z.object({
     .string()
     .transform((text) => text.split(',').map((name) => name.trim()))
     .optional(),
-  /** Identities that are made to agree at the same time. */
-  concurrency: count(32, 1024),
+  /** Identities that are made to agree at the same time; what they read and write goes together in calls for many. */
+  concurrency: count(128, 1024),
   /** Of these, as many for one project at most; so that one project's trouble leaves room for the others. */
-  projectConcurrency: count(24, 1024),
+  projectConcurrency: count(96, 1024),
   /** Connections to Core at most; Core's API needs them more than we do. */
   maxDatabaseConnections: count(6, 64),
   /** DynamoDB write units a second of this replica, for all projects together. */

@@ -1,9 +1,9 @@
+import { createBatcher } from '@edge-migration/identity/batcher.ts';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import { type EnvironmentRecord, readEnvironments, referenceName } from '@edge-migration/identity/core/environments.ts';
 import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
 import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
-import { createBatcher } from './batcher.ts';
 import type { Patience } from './patience.ts';
 
 /** Which environment a reference names, remembered for a few seconds. */

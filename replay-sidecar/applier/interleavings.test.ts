@@ -15,6 +15,7 @@ import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import { openEdge } from '@edge-migration/identity/edge/table.ts';
 import { execute, insertRows, ONE_PROJECT } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { SCENARIOS } from '@edge-migration/identity/protocol-model.ts';
+import { shareStores } from '@edge-migration/identity/shared-stores.ts';
 import { createDatabase, dynamodb, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import fc, { type Scheduler } from 'fast-check';
@@ -68,6 +69,8 @@ function stepwise(scheduler: Scheduler): Stores {
       identities: {
         ...identities,
         get: step(identities.get),
+        getMany: step(identities.getMany),
+        writeMany: step(identities.writeMany),
         putIfUnchanged: step(identities.putIfUnchanged),
         updateIfUnchanged: step(identities.updateIfUnchanged),
         deleteIfUnchanged: step(identities.deleteIfUnchanged),
@@ -145,9 +148,17 @@ function isPossible(writes: string, before: string): boolean {
   return true;
 }
 
+interface Variant {
+  /** Every event comes twice. */
+  isTwice: boolean;
+  /** Reads and writes of several handlers go together. */
+  isShared: boolean;
+}
+
 /** Core's and Edge clients' writes, the events that follow from them, and the copy, all at once. */
-async function play(scheduler: Scheduler, writes: string, isTwice: boolean): Promise<void> {
-  const using = stepwise(scheduler);
+async function play(scheduler: Scheduler, writes: string, { isTwice, isShared }: Variant): Promise<void> {
+  const own = stepwise(scheduler);
+  const using = isShared ? shareStores(own, { signal, isOutage: () => false }) : own;
   const running: Promise<unknown>[] = [];
   const copied = Promise.withResolvers<void>();
   let copying = true;
@@ -193,7 +204,7 @@ async function play(scheduler: Scheduler, writes: string, isTwice: boolean): Pro
 }
 
 test('in any order of steps Edge ends as Core says, and what Edge clients wrote stays', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const befores = ['', 'core', 'core trait', 'edge', 'edge core', 'edge core trait'] as const;
   const cases = befores.flatMap((before) =>
@@ -203,10 +214,10 @@ test('in any order of steps Edge ends as Core says, and what Edge clients wrote 
     fc.asyncProperty(
       fc.scheduler(),
       fc.constantFrom(...cases),
-      fc.boolean(),
-      async (scheduler, { before, writes }, isTwice) => {
+      fc.record({ isTwice: fc.boolean(), isShared: fc.boolean() }),
+      async (scheduler, { before, writes }, variant) => {
         await prepare(before);
-        await play(scheduler, writes, isTwice);
+        await play(scheduler, writes, variant);
         const edge = await stores.edge.identities.get(KEY);
         const djangoId = edge?.['django_id']?.N;
         const place = { environmentId: 1, identifier: IDENTIFIER };

@@ -1,12 +1,12 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Counts, ProjectCounts } from './counts.ts';
 import { type Parking, parsePlace } from './parking.ts';
-import type { Reporter } from './reporter.ts';
+import type { PositionTracker } from './position.ts';
 
 export interface MeasuredParts {
   counts: Counts;
   parking: Pick<Parking, 'parked'>;
-  reporter: Pick<Reporter, 'position'>;
+  position: Pick<PositionTracker, 'pending'>;
   /** Events in hand. */
   inHand(): number;
   writeUnits(): { units: number; throttled: number };
@@ -15,7 +15,7 @@ export interface MeasuredParts {
 const PREFIX = 'edge_migration_applier_';
 
 /** The applier's metrics, read from its parts at each scrape. */
-export function registerMetrics(registry: Registry, parts: MeasuredParts) {
+export function registerMetrics(registry: Registry, parts: MeasuredParts): void {
   const { counts } = parts;
   const perProject = (
     name: string,
@@ -69,7 +69,7 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts) {
   total('write_units', 'DynamoDB write units spent', () => parts.writeUnits().units);
   total('throttled_requests', 'Requests that DynamoDB throttled', () => parts.writeUnits().throttled);
   gauge('in_hand_events', 'Events delivered to this process and not done with', parts.inHand);
-  gauge('pending_events', 'Events in the stream that nobody has got yet', () => parts.reporter.position?.pending ?? 0);
+  gauge('pending_events', 'Events in the stream that nobody has got yet', parts.position.pending);
   new Gauge({
     name: `${PREFIX}parked`,
     help: 'Events that wait for their EdgeMigration; project 0: unknown',
@@ -83,15 +83,16 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts) {
       }
     },
   });
-  const lag = new Histogram({
+}
+
+/** @returns takes how late an event was when it was applied, in milliseconds */
+export function createLagHistogram(registry: Registry): (projectId: number, lag: number) => void {
+  const histogram = new Histogram({
     name: `${PREFIX}lag_seconds`,
     help: 'From the end of the API response to Edge, of each event applied',
     labelNames: ['project'],
     buckets: [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 5, 10, 30, 60, 300, 3600],
     registers: [registry],
   });
-  return {
-    observeLag: (projectId: number, milliseconds: number) =>
-      lag.observe({ project: projectId }, Math.max(0, milliseconds) / 1000),
-  };
+  return (project, lag) => histogram.observe({ project }, Math.max(0, lag) / 1000);
 }

@@ -3,8 +3,28 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Position } from './report.ts';
 import { CONSUMER } from './streams.ts';
 
-/** Asks where the shared consumer is. */
-export async function readPosition(manager: JetStreamManager): Promise<Position> {
+/** Where the shared consumer is in the stream of events, as last asked. */
+export interface PositionTracker {
+  readonly current: Position | undefined;
+  /** Messages that nobody has got yet, as far as known. */
+  pending(): number;
+  refresh(manager: JetStreamManager): Promise<void>;
+}
+
+export function createPositionTracker(): PositionTracker {
+  let current: Position | undefined;
+  return {
+    get current() {
+      return current;
+    },
+    pending: () => current?.pending ?? 0,
+    async refresh(manager) {
+      current = await readPosition(manager);
+    },
+  };
+}
+
+async function readPosition(manager: JetStreamManager): Promise<Position> {
   const [consumer, stream] = await Promise.all([
     manager.consumers.info(STREAM, CONSUMER),
     manager.streams.info(STREAM),

@@ -4,8 +4,8 @@ import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Counts } from './counts.ts';
 import { type Parking, parsePlace } from './parking.ts';
-import { readPosition } from './position.ts';
-import type { ApplierReport, Position, ProjectReport } from './report.ts';
+import type { PositionTracker } from './position.ts';
+import type { ApplierReport, ProjectReport } from './report.ts';
 import { manage, reportSubject } from './streams.ts';
 
 /** What is in hand of one project. */
@@ -21,6 +21,8 @@ export interface ReporterOptions {
   instance: string;
   counts: Counts;
   parking: Pick<Parking, 'parked'>;
+  /** Brought up to date before each report. */
+  position: PositionTracker;
   /** By project. */
   inHand(): ReadonlyMap<number, InHand>;
   isConfirmed(): boolean;
@@ -34,18 +36,15 @@ export interface Reporter {
   run(signal: AbortSignal): Promise<never>;
   /** Sends the last report; never rejects. */
   sayGoodbye(): Promise<void>;
-  /** As last asked. */
-  readonly position: Position | undefined;
 }
 
 const INTERVAL_MILLIS = 2000;
 
 /** Publishes what the operator writes into the EdgeMigrations' status. */
 export function createReporter(options: ReporterOptions): Reporter {
-  const { connection, counts, clock, log } = options;
+  const { connection, counts, position, clock, log } = options;
   const client = jetstream(connection);
   const startedTime = iso(clock.now());
-  let position: Position | undefined;
 
   function reportProjects(): ProjectReport[] {
     const inHand = options.inHand();
@@ -84,7 +83,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       goodbye,
       confirmed: options.isConfirmed(),
       outage: outage === undefined ? null : describe(outage),
-      position: position ?? null,
+      position: position.current ?? null,
       parked: reportParked(),
       foreign: counts.foreign,
       projects: reportProjects(),
@@ -93,15 +92,12 @@ export function createReporter(options: ReporterOptions): Reporter {
   }
 
   return {
-    get position() {
-      return position;
-    },
     async run(signal) {
       const manager = await manage(connection);
       let failing = false;
       for (;;) {
         try {
-          position = await readPosition(manager);
+          await position.refresh(manager);
           await send(false);
           failing = false;
         } catch (error) {

@@ -1,3 +1,4 @@
+import { createBatcher } from '@edge-migration/identity/batcher.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import { type EnvironmentRecord, readIdentityPlaces } from '@edge-migration/identity/core/environments.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
@@ -5,7 +6,6 @@ import { compositeKey } from '@edge-migration/identity/edge/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
 import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
-import { createBatcher } from './batcher.ts';
 import type { Directory } from './directory.ts';
 import type { Patience } from './patience.ts';
 

@@ -5,15 +5,15 @@ import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import { applyEvents } from './apply.ts';
 import type { Counts } from './counts.ts';
 import { nextFanOut, readFanOutPage } from './fan-out.ts';
-import type { Migrations } from './migrations.ts';
 import type { Patience } from './patience.ts';
 import type { Pipeline } from './pipeline.ts';
 import { nextHandling } from './repeats.ts';
+import { MigrationStopped, type Stops } from './stops.ts';
 import type { Cursor, Work } from './work.ts';
 
 export interface RunnerOptions {
   stores(): Stores;
-  migrations: Migrations;
+  stops: Pick<Stops, 'of'>;
   pipeline: Pick<Pipeline, 'admit' | 'park'>;
   patience: Patience;
   counts: Counts;
@@ -30,50 +30,18 @@ export interface RunnerOptions {
 
 const BUSY_PAUSE_MILLIS = 2000;
 
-/** The project's EdgeMigration changed: what is under way for it must not go on. */
-class MigrationStopped extends Error {
-  override readonly name = 'MigrationStopped';
-}
-
 /** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
 export function createRunner(options: RunnerOptions) {
-  const { migrations, pipeline, patience, counts, clock, log, signal } = options;
-  /** What is under way, by project; aborted when its EdgeMigration says so. */
-  const underWay = new Map<number, Set<AbortController>>();
-
-  const unsubscribe = migrations.subscribe((projectId) => {
-    const running = underWay.get(projectId);
-    if (running === undefined || migrations.judge(projectId, 0).kind === 'apply') return;
-    for (const controller of running) controller.abort(new MigrationStopped('The EdgeMigration says stop'));
-  });
-
-  /** The process ends, or the project's EdgeMigration stops what is under way. */
-  async function stoppable(projectId: number, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const controller = new AbortController();
-    const running = underWay.get(projectId) ?? new Set();
-    underWay.set(projectId, running.add(controller));
-    const forward = () => controller.abort(signal.reason);
-    signal.addEventListener('abort', forward, { once: true });
-    if (signal.aborted) forward();
-    try {
-      await work(controller.signal);
-    } finally {
-      signal.removeEventListener('abort', forward);
-      running.delete(controller);
-      if (running.size === 0) underWay.delete(projectId);
-    }
-  }
+  const { pipeline, stops, patience, counts, clock, log, signal } = options;
 
   async function apply(projectId: number, all: readonly Work[]): Promise<void> {
     const { works, copying } = pipeline.admit(all);
     const newest = works.at(-1);
     if (newest === undefined) return;
     try {
-      await stoppable(projectId, (stop) =>
-        newest.resolution.kind === 'identity'
-          ? applyToIdentity(projectId, works, copying, stop)
-          : fanOut(projectId, newest, stop),
-      );
+      const stop = stops.of(projectId);
+      if (newest.resolution.kind === 'identity') await applyToIdentity(projectId, works, copying, stop);
+      else await fanOut(projectId, newest, stop);
     } catch (error) {
       if (signal.aborted) return;
       for (const work of works.filter(({ held }) => held.isOpen())) giveUp(projectId, work, error);
@@ -149,5 +117,5 @@ export function createRunner(options: RunnerOptions) {
     );
   }
 
-  return { apply, close: unsubscribe };
+  return { apply };
 }

@@ -1,5 +1,7 @@
 import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
 
+export { projectOf } from '@edge-migration/operator/edge-migration/api.ts';
+
 /**
  * What becomes of an event of a project:
  * - `apply`: now. `copying`: the copy may still write a page that it read before (docs/design.md, "Convergence", rule 3).
@@ -58,11 +60,6 @@ export function chooseMigration(migrations: readonly EdgeMigration[]): EdgeMigra
   let oldest = migrations[0];
   for (const other of migrations) if (oldest !== undefined && age(other) < age(oldest)) oldest = other;
   return oldest;
-}
-
-/** The project that an EdgeMigration is about: from its name, which the API server compares with the spec. */
-export function projectOf({ name, spec }: Pick<EdgeMigration, 'name' | 'spec'>): number {
-  return spec?.projectId ?? Number(/^project-(\d+)$/.exec(name)?.[1] ?? 0);
 }
 
 const drop = (reason: DropReason): Verdict => ({ kind: 'drop', reason });

@@ -1,0 +1,80 @@
+/** Asks one question for many. */
+export interface Batcher<Question, Answer> {
+  /**
+   * The answer of a load that begins after this call. Questions of the same name within one load are one. Rejects as
+   * the load does.
+   */
+  ask(name: string, question: Question): Promise<Answer>;
+}
+
+export interface BatcherOptions {
+  /** Questions of one load at most; 500 by default. */
+  readonly most?: number;
+  /** Loads at the same time; one by default. */
+  readonly parallel?: number;
+  /** Whether one question alone may be to blame for a failed load; the others are then asked without it. */
+  isolates?(error: unknown): boolean;
+}
+
+interface Asked<Question, Answer> {
+  readonly question: Question;
+  readonly answer: PromiseWithResolvers<Answer>;
+}
+
+/**
+ * Collects what is asked while loads are under way (or within one turn of the event loop), for the next load.
+ *
+ * @param load answers in the order of the questions
+ */
+export function createBatcher<Question, Answer>(
+  load: (questions: readonly Question[]) => Promise<readonly Answer[]>,
+  { most = 500, parallel = 1, isolates = () => false }: BatcherOptions = {},
+): Batcher<Question, Answer> {
+  const waiting = new Map<string, Asked<Question, Answer>>();
+  let loaders = 0;
+
+  async function loadWaiting(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    while (waiting.size > 0) await answer(takeBatch());
+    loaders -= 1;
+  }
+
+  function takeBatch(): Asked<Question, Answer>[] {
+    const batch: Asked<Question, Answer>[] = [];
+    for (const [name, asked] of waiting) {
+      if (batch.length === most) break;
+      batch.push(asked);
+      waiting.delete(name);
+    }
+    return batch;
+  }
+
+  async function answer(batch: readonly Asked<Question, Answer>[]): Promise<void> {
+    try {
+      const answers = await load(batch.map(({ question }) => question));
+      for (const [index, asked] of batch.entries()) asked.answer.resolve(answers[index] as Answer);
+    } catch (error) {
+      if (batch.length === 1 || !isolates(error)) for (const asked of batch) asked.answer.reject(error);
+      else {
+        const middle = batch.length >> 1;
+        await answer(batch.slice(0, middle));
+        await answer(batch.slice(middle));
+      }
+    }
+  }
+
+  return {
+    ask(name, question) {
+      let asked = waiting.get(name);
+      if (asked === undefined) {
+        asked = { question, answer: Promise.withResolvers() };
+        waiting.set(name, asked);
+      }
+      if (loaders < parallel) {
+        loaders += 1;
+        void loadWaiting();
+      }
+      return asked.answer.promise;
+    },
+  };
+}

@@ -1,0 +1,155 @@
+import { createDatabase, dynamodb, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
+import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
+import { type DynamodbProxy, startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { systemClock } from './clock.ts';
+import { converge, type Stores } from './converge.ts';
+import { type Core, openCore } from './core/database.ts';
+import { CoreUnreachable } from './core/errors.ts';
+import type { CoreEnvironment } from './core/identity.ts';
+import { readProject } from './core/projects.ts';
+import { readRelease } from './core/release.ts';
+import type { Touched } from './edge/merge.ts';
+import { openEdge } from './edge/table.ts';
+import { execute, insertRows, ONE_PROJECT } from './fixtures/core-rows.ts';
+import { shareStores } from './shared-stores.ts';
+
+const PEOPLE = 60;
+const TOUCHED: Touched = { traits: new Set(['plan']), overrides: new Set() };
+
+let database: TestDatabase;
+let tables: TestTables;
+let proxy: DynamodbProxy;
+let core: Core;
+let own: Stores;
+let shared: Stores;
+let environment: CoreEnvironment;
+let coreReads = 0;
+const ending = new AbortController();
+
+beforeAll(async () => {
+  database = await createDatabase();
+  await insertRows(database.url, { ...ONE_PROJECT, environments_environment: [{ id: 1, api_key: 'client-key' }] });
+  core = openCore({ databaseUrl: database.url }, { maxConnections: 2 });
+  const release = await readRelease(core);
+  environment = (await readProject(core, release, 1))?.environments[0] as CoreEnvironment;
+  const access = await dynamodb();
+  tables = await createTables(access);
+  proxy = await startDynamodbProxy(access.endpoint);
+  const { environmentsV2Table: _, ...settings } = tables.settings;
+  const edge = openEdge({ ...settings, dynamodbEndpoint: proxy.endpoint }, { credentials: access.credentials });
+  const counted: Core = {
+    ...core,
+    read(work, signal) {
+      coreReads += 1;
+      return core.read(work, signal);
+    },
+  };
+  own = { core: counted, release, edge, clock: systemClock };
+  shared = shareStores(own, { signal: ending.signal, isOutage: (error) => error instanceof CoreUnreachable });
+});
+
+afterEach(() => proxy.inject(undefined));
+
+afterAll(async () => {
+  own.edge.close();
+  await proxy.stop();
+  await core.close();
+  await tables.drop();
+  await database.drop();
+});
+
+/** `PEOPLE` identities of Core named after `group`, with the trait `plan`. */
+async function putInCore(group: string, from: number): Promise<string[]> {
+  const names = Array.from({ length: PEOPLE }, (_, index) => `${group}-${index}`);
+  await insertRows(database.url, {
+    environments_identity: names.map((identifier, index) => ({ id: from + index, identifier, environment_id: 1 })),
+    environments_trait: names.map((_, index) => ({
+      ...{ id: from + index, identity_id: from + index, trait_key: 'plan' },
+      ...{ value_type: 'unicode', string_value: 'gold' },
+    })),
+  });
+  return names;
+}
+
+const run = (identifier: string, signal = ending.signal) =>
+  converge(shared, { environment, identifier }, TOUCHED, signal);
+const runAll = async (names: readonly string[]) =>
+  (await Promise.all(names.map((name) => run(name)))).map(({ outcome }) => outcome);
+const setPlan = (plan: string) => execute(database.url, `UPDATE environments_trait SET string_value = '${plan}'`);
+const planOf = async (name: string) =>
+  (await own.edge.identities.get(`client-key_${name}`))?.['identity_traits']?.L?.[0]?.M?.['trait_value']?.S;
+const all = (outcome: string) => Array.from({ length: PEOPLE }, () => outcome);
+
+test('many identities are inserted, found unchanged and updated in a handful of calls', async () => {
+  const names = await putInCore('crowd', 1000);
+  for (const [outcome, calls] of [
+    ['inserted', 15],
+    ['unchanged', 6],
+  ] as const) {
+    const before = proxy.calls.length + coreReads;
+    expect(await runAll(names)).toEqual(all(outcome));
+    expect(proxy.calls.length + coreReads - before).toBeLessThan(calls);
+  }
+  await setPlan('free');
+  expect(await runAll(names)).toEqual(all('updated'));
+  expect(await Promise.all(names.map(planOf))).toEqual(all('free'));
+});
+
+test('an identity that Core cannot be asked for fails alone', async () => {
+  const names = await putInCore('poisoned', 2000);
+  // Postgres takes no NUL in a text.
+  const results = await Promise.allSettled(
+    [...names.slice(0, 30), 'a\u0000a', ...names.slice(30)].map((name) => run(name)),
+  );
+  expect(results.flatMap(({ status }, index) => (status === 'rejected' ? [index] : []))).toEqual([30]);
+});
+
+test('what is throttled or lost for all is done one by one', async () => {
+  const names = await putInCore('unlucky', 3000);
+  let count = 0;
+  proxy.inject(({ operation }) => {
+    if (operation !== 'BatchExecuteStatement') return undefined;
+    return count++ % 2 === 0 ? { kind: 'throttleStatements', indexes: [0, 3, 4] } : { kind: 'loseAnswer' };
+  });
+  await runAll(names);
+  expect(await Promise.all(names.map(planOf))).toEqual(all('gold'));
+});
+
+test("an Edge client's write in between is kept, and Core's change in between ends up in Edge", async () => {
+  const names = await putInCore('busy', 4000);
+  await runAll(names);
+  await setPlan('silver');
+  const theirs = { M: { trait_key: { S: 'theme' }, trait_value: { S: 'dark' } } };
+  const { identities } = own.edge;
+  async function happen(): Promise<void> {
+    const item = await identities.get('client-key_busy-0');
+    const traits = { L: [...(item?.['identity_traits']?.L ?? []), theirs] };
+    await identities.updateIfUnchanged('client-key_busy-0', { set: { identity_traits: traits } }, {});
+    await setPlan('platinum');
+  }
+  // Once, when everything has been read and nothing is written.
+  let happened: Promise<void> | undefined;
+  const writeMany: typeof identities.writeMany = async (...values) => {
+    happened ??= happen();
+    await happened;
+    return identities.writeMany(...values);
+  };
+  const interrupted = { ...own, edge: { ...own.edge, identities: { ...identities, writeMany } } };
+  const using = shareStores(interrupted, { signal: ending.signal, isOutage: () => false });
+  await Promise.all(names.map((identifier) => converge(using, { environment, identifier }, TOUCHED, ending.signal)));
+  expect(await Promise.all(names.map(planOf))).toEqual(all('platinum'));
+  expect((await own.edge.identities.get('client-key_busy-0'))?.['identity_traits']?.L).toContainEqual(theirs);
+});
+
+test('who is told to stop writes nothing, and the others go on', async () => {
+  const names = await putInCore('stopped', 5000);
+  const stopping = new AbortController();
+  const results = Promise.allSettled(
+    names.map((name, index) => run(name, index % 2 === 0 ? ending.signal : stopping.signal)),
+  );
+  stopping.abort(new Error('stop'));
+  const statuses = (await results).map(({ status }) => status);
+  expect(statuses).toEqual(names.map((_, index) => (index % 2 === 0 ? 'fulfilled' : 'rejected')));
+  expect(await Promise.all(names.map(planOf))).toEqual(names.map((_, index) => (index % 2 === 0 ? 'gold' : undefined)));
+});

@@ -1,0 +1,44 @@
+import type { Migrations } from './migrations.ts';
+
+/** The project's EdgeMigration changed: what is under way for it must not go on. */
+export class MigrationStopped extends Error {
+  override readonly name = 'MigrationStopped';
+}
+
+export interface Stops {
+  /** Aborts when the project's EdgeMigration says that nothing more may be applied, and when the process ends. */
+  of(projectId: number): AbortSignal;
+  close(): void;
+}
+
+export function createStops(migrations: Pick<Migrations, 'subscribe' | 'judge'>, signal: AbortSignal): Stops {
+  const controllers = new Map<number, AbortController>();
+
+  const unsubscribe = migrations.subscribe((projectId) => {
+    const controller = controllers.get(projectId);
+    // As if observed long ago: the deadline is judged by event.
+    if (controller === undefined || migrations.judge(projectId, 0).kind === 'apply') return;
+    controllers.delete(projectId);
+    controller.abort(new MigrationStopped('The EdgeMigration says stop'));
+  });
+  const stopAll = () => {
+    for (const controller of controllers.values()) controller.abort(signal.reason);
+  };
+  signal.addEventListener('abort', stopAll, { once: true });
+
+  return {
+    of(projectId) {
+      if (signal.aborted) return signal;
+      let controller = controllers.get(projectId);
+      if (controller === undefined) {
+        controller = new AbortController();
+        controllers.set(projectId, controller);
+      }
+      return controller.signal;
+    },
+    close() {
+      unsubscribe();
+      signal.removeEventListener('abort', stopAll);
+    },
+  };
+}

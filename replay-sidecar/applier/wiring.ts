@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { jetstream } from '@nats-io/jetstream';
+import { headers, type NatsConnection } from '@nats-io/transport-node';
+import type { Registry } from 'prom-client';
+import { EVENT_SUBJECT } from '../stream.ts';
+import type { ApplierConfiguration } from './config.ts';
+import { createCounts } from './counts.ts';
+import { createDirectory } from './directory.ts';
+import { createInbox } from './inbox.ts';
+import { createLagHistogram, registerMetrics } from './metrics.ts';
+import type { Migrations } from './migrations.ts';
+import { createParking } from './parking.ts';
+import type { Patience } from './patience.ts';
+import { createPipeline } from './pipeline.ts';
+import { createPositionTracker } from './position.ts';
+import { createReporter } from './reporter.ts';
+import { createResolver } from './resolve.ts';
+import { createRunner } from './runner.ts';
+import { createStops } from './stops.ts';
+import type { OpenStores } from './stores.ts';
+import { createWaiting } from './waiting.ts';
+import { CURSOR_HEADER, type Cursor, derivedId } from './work.ts';
+
+/** What is open before events are taken. */
+export interface Parts {
+  registry: Registry;
+  stores: OpenStores;
+  connection: NatsConnection;
+  migrations: Migrations;
+  patience: Patience;
+}
+
+/** Messages in the stream beyond which nothing is fanned out. */
+const BUSY_STREAM = 50_000;
+
+/** Wires the parts between the stream and the stores: inbox -> pipeline -> waiting -> runner, parking beside them. */
+export function wire(
+  { configuration, clock, log }: { configuration: ApplierConfiguration; clock: Clock; log: Logger },
+  { registry, stores, connection, migrations, patience }: Parts,
+  signal: AbortSignal,
+) {
+  const { core, edge } = stores;
+  const counts = createCounts();
+  const position = createPositionTracker();
+  const stops = createStops(migrations, signal);
+  const inbox = createInbox({ connection, settings: configuration, clock, log });
+  const waiting = createWaiting(configuration, clock, (projectId, works) => runner.apply(projectId, works));
+  const { isFull } = waiting;
+  const directory = createDirectory({ core, release: () => stores.now().release, patience, clock, signal });
+  const resolver = createResolver({ core, edge, directory, patience, signal });
+  const parking = createParking({ connection, migrations, pending: position.pending, isFull, clock, log });
+  const pipeline = createPipeline({ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log });
+  const publish = createPublish(connection);
+  const isBusy = () => position.pending() > BUSY_STREAM;
+  const onApplied = createLagHistogram(registry);
+  const doing = { stores: stores.now, stops, pipeline, patience, counts, publish, isBusy, onApplied };
+  const runner = createRunner({ ...doing, clock, log, signal });
+  const { instance } = configuration;
+  const process = `${instance}-${randomBytes(4).toString('hex')}`;
+  const state = { inHand: waiting.inHand, isConfirmed: migrations.isConfirmed, outage: patience.outage };
+  const reporter = createReporter({ connection, process, instance, counts, parking, position, ...state, clock, log });
+  const spent = () => edge.budget.spent();
+  registerMetrics(registry, { counts, parking, position, inHand: () => inbox.held.size, writeUnits: spent });
+  return { inbox, waiting, pipeline, parking, reporter, close: stops.close };
+}
+
+/** Into the stream of events; `cursor` makes it a page of a fan-out. */
+function createPublish(connection: NatsConnection) {
+  const client = jetstream(connection);
+  return async (event: WriteEvent, cursor?: Cursor) => {
+    const fields = headers();
+    if (cursor !== undefined) fields.set(CURSOR_HEADER, JSON.stringify(cursor));
+    const msgID = cursor === undefined ? event.id : derivedId(event.id, JSON.stringify(cursor));
+    await client.publish(EVENT_SUBJECT, JSON.stringify(event), { msgID, headers: fields });
+  };
+}
