@@ -11,9 +11,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { LABELS } from '../edge-migration/api.ts';
 import type { LiveSettings } from '../edge-migration/facts.ts';
 import { CONFIG_MAPS } from '../edge-migration/resources.ts';
+import { readData } from '../job/root.ts';
 import { createClient, type KubernetesClient } from '../kubernetes/client.ts';
 import { parseCheckpoint } from './checkpoint.ts';
-import { readData } from './worker/root.ts';
 import { countInserts, createTestProject, EQUAL, type TestProject } from './worker/testing/project.ts';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));

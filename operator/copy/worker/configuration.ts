@@ -1,51 +1,19 @@
-import { hostname } from 'node:os';
-import { coreSettings, edgeSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
 import { z } from 'zod';
-
-const seconds = z.coerce.number().int().positive();
+import { podSettings, seconds, workerSettings } from '../../job/configuration.ts';
 
 /** What every copy has, in a pod or alone. */
 const copySettings = {
-  ...coreSettings,
-  ...edgeSettings,
-  ...logSettings,
+  ...workerSettings,
   /** A page that was read longer ago is not written any more, but read again (docs/design.md, "Convergence", rule 4). */
   pageMaxAgeSeconds: seconds.default(30),
-  /** How long a worker goes on trying while a store fails, before it leaves the next try to the Job. */
-  patienceSeconds: seconds.default(300),
 };
 
 /** Configuration of a copy pod; docs/configuration.md lists the variables. The operator sets most of them. */
 export const workerConfiguration = z.object({
   ...copySettings,
+  ...podSettings,
   /** `Plan` reads and counts only. */
   mode: z.enum(['Plan', 'Migrate']).default('Migrate'),
-  projectId: z.coerce.number().int().positive(),
-  /** Uid of the EdgeMigration; what is found under its names must be of this one. */
-  migrationUid: z.string().min(1),
-  /** Namespace of the ConfigMaps. */
-  namespace: z.string().min(1),
-  /** Folder of the ranges, one file each, named by its id. */
-  rangesDirectory: z.string().min(1),
-  /** Index of this pod in its Job. */
-  rangeIndex: z.coerce.number().int().min(0),
-  /** Which index works on which range, as in `3,7,9`; when unset the index is the range's id. */
-  rangeIds: z
-    .string()
-    .regex(/^\d+(,\d+)*$/, 'must be numbers separated by commas')
-    .transform((text) => text.split(',').map(Number))
-    .optional(),
-  /** The checkpoint's ConfigMap is called `<checkpointName>-<range id>`. */
-  checkpointName: z.string().min(1),
-  /** ConfigMap that owns the checkpoints and whose key `settings` says how fast to write, and how. */
-  settingsName: z.string().min(1),
-  /** Name of this worker in logs and checkpoints; the pod's name. */
-  instance: z.string().min(1).default(hostname()),
-  /** Where the last words go, for the pod's status; nowhere when unset. In pods `/dev/termination-log`. */
-  terminationMessageFile: z.string().optional(),
-  /** Address of /metrics and /livez; not served when the port is unset. */
-  metricsHost: z.string().default('0.0.0.0'),
-  metricsPort: z.coerce.number().int().min(0).max(65_535).optional(),
 });
 
 /** Configuration of a copy without Kubernetes; project, rate and page size come from the command line. */

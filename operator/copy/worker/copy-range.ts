@@ -4,11 +4,11 @@ import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts'
 import { readIdentities, readPage } from '@edge-migration/identity/core/pages.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
+import { withPatience } from '../../job/failure.ts';
 import { errorMessage } from '../../kubernetes/errors.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import type { Segment } from '../ranges.ts';
 import type { Checkpoints } from './checkpoints.ts';
-import { withPatience } from './failure.ts';
 import type { HandlePage, Page } from './page.ts';
 import { startPageAge } from './page-age.ts';
 import { createPageSizer, type PageSizer } from './page-size.ts';

@@ -5,15 +5,15 @@ import { ConfigurationError } from '@edge-migration/identity/config/environment.
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { z } from 'zod';
+import { WorkerError } from '../../job/failure.ts';
+import { openStores } from '../../job/stores.ts';
 import { type Checkpoint, NO_TOTALS, type Totals } from '../checkpoint.ts';
 import type { Range } from '../ranges.ts';
 import { createMemoryCheckpoints } from './checkpoints.ts';
 import type { StandaloneConfiguration } from './configuration.ts';
 import { copyRange } from './copy-range.ts';
-import { WorkerError } from './failure.ts';
 import { createPagePlanner } from './page-planner.ts';
 import { createPageWriter } from './page-writer.ts';
-import { openStores } from './stores.ts';
 
 export const USAGE = `Usage: npm run copy -- --project ID [options]
 

@@ -9,12 +9,12 @@ import { type DynamodbProxy, startDynamodbProxy } from '@edge-migration/test/fau
 import pg from 'pg';
 import { vi } from 'vitest';
 import type { LiveSettings } from '../../../edge-migration/facts.ts';
+import { type OpenStores, openStores } from '../../../job/stores.ts';
 import type { Checkpoint } from '../../checkpoint.ts';
 import type { Range } from '../../ranges.ts';
 import { createMemoryCheckpoints } from '../checkpoints.ts';
 import { type CopyOptions, copyRange } from '../copy-range.ts';
 import { createPageWriter } from '../page-writer.ts';
-import { type OpenStores, openStores } from '../stores.ts';
 
 /** A seeded project in a database of its own, empty tables behind a fault proxy, and how to copy the one to the others. */
 export interface TestProject extends AsyncDisposable {

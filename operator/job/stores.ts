@@ -20,16 +20,18 @@ export interface StoreSettings extends CoreSettings, EdgeSettings {
   readonly projectId: number;
   /** Write units a second. */
   readonly maxWriteUnitsPerSecond: number;
+  /** Read units a second; unlimited when left out. */
+  readonly maxReadUnitsPerSecond?: number;
 }
 
 /**
- * Opens Core and Edge, and reads what the copy needs to know of them.
+ * Opens Core and Edge, and reads what a worker needs to know of them.
  *
  * @throws errors of the stores; WorkerError `misconfigured` when Core has no such project
  */
 export async function openStores(settings: StoreSettings, patience: Patience): Promise<OpenStores> {
   const { clock, signal } = patience;
-  const core = openCore(settings, { maxConnections: MAX_CONNECTIONS, applicationName: 'edge-migration-copy' });
+  const core = openCore(settings, { maxConnections: MAX_CONNECTIONS, applicationName: 'edge-migration-worker' });
   const edge = openEdgeTables(settings, clock, patience.milliseconds);
   const close = async () => {
     edge.close();
@@ -55,8 +57,10 @@ export async function openStores(settings: StoreSettings, patience: Patience): P
 }
 
 function openEdgeTables(settings: StoreSettings, clock: Clock, patienceMilliseconds: number): EdgeTables {
-  const budget = createWriteBudget({ clock, maximum: settings.maxWriteUnitsPerSecond });
-  return openEdge(settings, { clock, budget, patienceMilliseconds });
+  const { maxWriteUnitsPerSecond, maxReadUnitsPerSecond: maximum } = settings;
+  const budget = createWriteBudget({ clock, maximum: maxWriteUnitsPerSecond });
+  const readBudget = maximum === undefined ? undefined : createWriteBudget({ clock, maximum });
+  return openEdge(settings, { clock, budget, readBudget, patienceMilliseconds });
 }
 
 function checkProject(project: CoreProject | undefined, projectId: number): CoreProject {

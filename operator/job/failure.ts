@@ -9,8 +9,8 @@ import {
   TableMissing,
   WrongTable,
 } from '@edge-migration/identity/edge/table.ts';
-import { EXIT } from '../../edge-migration/objects.ts';
-import { ApiError } from '../../kubernetes/errors.ts';
+import { EXIT } from '../edge-migration/objects.ts';
+import { ApiError } from '../kubernetes/errors.ts';
 
 /** The worker cannot go on, for a reason of its own. */
 export class WorkerError extends Error {

@@ -2,8 +2,8 @@ import { ConfigurationError } from '@edge-migration/identity/config/environment.
 import { CoreError, CoreRefused, CoreUnreachable } from '@edge-migration/identity/core/errors.ts';
 import { EdgeRefused, EdgeThrottled, EdgeUnreachable, TableMissing } from '@edge-migration/identity/edge/table.ts';
 import { describe, expect, test } from 'vitest';
-import { InvalidError, UnreachableError } from '../../kubernetes/errors.ts';
-import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
+import { InvalidError, UnreachableError } from '../kubernetes/errors.ts';
+import { createFakeClock } from '../kubernetes/testing/fake-clock.ts';
 import { exitCode, withPatience } from './failure.ts';
 
 const api = { status: 0, reason: 'Test', kind: 'retryable' } as const;

@@ -1,26 +1,26 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
-import { LABELS } from '../../edge-migration/api.ts';
-import type { LiveSettings } from '../../edge-migration/facts.ts';
-import { parseLiveSettings } from '../../edge-migration/parse.ts';
-import { CONFIG_MAPS } from '../../edge-migration/resources.ts';
-import type { KubernetesClient, KubernetesObject } from '../../kubernetes/client.ts';
-import { errorMessage } from '../../kubernetes/errors.ts';
+import { LABELS } from '../edge-migration/api.ts';
+import { CONFIG_MAPS } from '../edge-migration/resources.ts';
+import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
+import { errorMessage } from '../kubernetes/errors.ts';
 import { WorkerError } from './failure.ts';
 
 /** The ConfigMap by which the operator speaks to its pods, and which owns what they leave behind. */
-export interface Root {
+export interface Root<Settings = unknown> {
   readonly name: string;
   readonly uid: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
-  readonly settings: LiveSettings;
+  readonly settings: Settings;
 }
 
-export interface RootReference {
+export interface RootReference<Settings> {
   readonly namespace: string;
   readonly name: string;
   readonly migrationUid: string;
+  /** Undefined for a text that is none of ours. */
+  readonly parseSettings: (text: string | undefined) => Settings | undefined;
 }
 
 /**
@@ -29,8 +29,12 @@ export interface RootReference {
  * @throws WorkerError `temporary` when it is gone, of another EdgeMigration or without settings: the migration was
  *   stopped, or the operator is about to write it; ApiError
  */
-export async function readRoot(client: KubernetesClient, reference: RootReference, signal: AbortSignal): Promise<Root> {
-  const { namespace, name, migrationUid } = reference;
+export async function readRoot<Settings>(
+  client: KubernetesClient,
+  reference: RootReference<Settings>,
+  signal: AbortSignal,
+): Promise<Root<Settings>> {
+  const { namespace, name, migrationUid, parseSettings } = reference;
   const object = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
   const place = `ConfigMap ${namespace}/${name}`;
   if (object === undefined) throw new WorkerError('temporary', `${place} is gone: the migration was stopped`);
@@ -38,7 +42,7 @@ export async function readRoot(client: KubernetesClient, reference: RootReferenc
   if (labels[LABELS.migrationUid] !== migrationUid) {
     throw new WorkerError('temporary', `${place} belongs to another EdgeMigration: this one was deleted`);
   }
-  const settings = parseLiveSettings(readData(object)['settings']);
+  const settings = parseSettings(readData(object)['settings']);
   if (settings === undefined) throw new WorkerError('temporary', `${place} has no settings that can be read`);
   return { name, uid, labels, annotations, settings };
 }
@@ -48,13 +52,13 @@ export const readData = (object: KubernetesObject) => (object['data'] ?? {}) as 
 const EVERY_MILLISECONDS = 5_000;
 
 /**
- * Follows the settings while a copy runs. Ends with the signal's reason, or with a WorkerError when the ConfigMap has
+ * Follows the settings while a pod works. Ends with the signal's reason, or with a WorkerError when the ConfigMap has
  * gone; that the API server cannot be reached changes nothing.
  */
-export async function followSettings(
+export async function followSettings<Settings extends object>(
   client: KubernetesClient,
-  reference: RootReference,
-  onChange: (settings: LiveSettings) => void,
+  reference: RootReference<Settings>,
+  onChange: (settings: Settings) => void,
   { clock, logger, signal }: { clock: Clock; logger: Logger; signal: AbortSignal },
 ): Promise<never> {
   let before = '';
@@ -63,7 +67,7 @@ export async function followSettings(
     try {
       const { settings } = await readRoot(client, reference, signal);
       const text = JSON.stringify(settings);
-      if (before !== '' && text !== before) logger.info({ ...settings }, 'settings changed');
+      if (before !== '' && text !== before) logger.debug({ settings }, 'settings changed');
       before = text;
       onChange(settings);
     } catch (error) {

@@ -1,0 +1,73 @@
+import { writeFileSync } from 'node:fs';
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { parseEnvironment, redact } from '@edge-migration/identity/config/environment.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import type { z } from 'zod';
+import { errorMessage } from '../kubernetes/errors.ts';
+import type { PodConfiguration } from './configuration.ts';
+import { exitCode, failureKind } from './failure.ts';
+import type { PodContext } from './pod.ts';
+
+export interface WorkerProcess<Configuration extends PodConfiguration, Shape extends Record<string, z.ZodType>> {
+  /** In logs, and to the API server. */
+  readonly name: string;
+  readonly usage: string;
+  readonly configuration: z.ZodObject<Shape> & z.ZodType<Configuration>;
+  /** The work without Kubernetes, asked for by arguments. */
+  standalone(args: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Loaded when needed: without Kubernetes half of the process's memory is not. */
+  pod(): Promise<(context: PodContext<Configuration>) => Promise<void>>;
+}
+
+/**
+ * The process of a worker: a pod of a Job, or with arguments a whole project without Kubernetes. Exit codes: 0 done,
+ * 64 wrong configuration or refused for good, 65 this range cannot be worked on, 75 worth another try, 143 asked to stop.
+ */
+export async function runWorkerProcess<
+  Configuration extends PodConfiguration,
+  Shape extends Record<string, z.ZodType>,
+>({ name, usage, configuration: schema, standalone, pod }: WorkerProcess<Configuration, Shape>): Promise<never> {
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort(new Error(signal)));
+  const args = process.argv.slice(2);
+  let lastWords: string | undefined;
+
+  async function runInPod(): Promise<void> {
+    const configuration = parseEnvironment(schema, process.env) as unknown as Configuration;
+    lastWords = configuration.terminationMessageFile;
+    const logger = createLogger(name, configuration.logLevel);
+    logger.info({ configuration: redact(schema, { ...configuration }) }, 'starting');
+    const [{ loadKubeConfig }, { createClient }, run] = await Promise.all([
+      import('../kubernetes/kube-config.ts'),
+      import('../kubernetes/client.ts'),
+      pod(),
+    ]);
+    const kubeConfig = loadKubeConfig(process.env['KUBECONFIG']);
+    const client = createClient({ kubeConfig, clock: systemClock, userAgent: `edge-migration-${name}` });
+    try {
+      await run({ configuration, client, clock: systemClock, logger, signal: stop.signal });
+    } finally {
+      await client.close();
+    }
+  }
+
+  try {
+    if (args.includes('--help')) process.stdout.write(usage);
+    else if (args.length > 0) await standalone(args, stop.signal);
+    else await runInPod();
+  } catch (error) {
+    process.exitCode = stop.signal.aborted ? 143 : exitCode(error);
+    // On standard error for whoever reads logs, and in the pod's status. Our errors' messages hold no personal data.
+    const isUnexpected = !stop.signal.aborted && failureKind(error) === 'poisoned' && error instanceof Error;
+    process.stderr.write(`${isUnexpected ? error.stack : errorMessage(error)}\n`);
+    if (lastWords !== undefined) writeFileSync(lastWords, errorMessage(error).slice(0, 4096));
+  }
+  // Whatever still waits for something that nobody needs any more, such as a connection attempt, must not keep us.
+  process.exit();
+}
+
+/** Prints what a run amounts to, for people or, on the last line, as one JSON object. */
+export function printSummary(summary: object, json: boolean): void {
+  const lines = Object.entries(summary).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
+  process.stdout.write(json ? `${JSON.stringify(summary)}\n` : `${lines.join('\n')}\n`);
+}
