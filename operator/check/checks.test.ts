@@ -1,0 +1,78 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { createDatabase, dynamodb, kubernetes, nats } from '@edge-migration/test/cluster/shared.ts';
+import { createTables } from '@edge-migration/test/edge/tables.ts';
+import { installCrd } from '@edge-migration/test/integration/crd.ts';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createClient, type KubernetesClient } from '../kubernetes/client.ts';
+import { loadKubeConfig } from '../kubernetes/kube-config.ts';
+import { createChecks, runChecks } from './checks.ts';
+import { checkConfiguration } from './config.ts';
+
+const started = new AsyncDisposableStack();
+let client: KubernetesClient;
+let working: Record<string, string>;
+
+beforeAll(async () => {
+  const kubeConfig = loadKubeConfig((await kubernetes()).kubeconfig);
+  client = createClient({ kubeConfig, clock: systemClock, userAgent: 'check-test' });
+  started.defer(() => client.close());
+  await installCrd(client);
+  const database = await createDatabase();
+  started.defer(() => database.drop());
+  const server = await dynamodb();
+  const { settings } = started.use(await createTables(server));
+  process.env['AWS_ACCESS_KEY_ID'] = server.credentials.accessKeyId;
+  process.env['AWS_SECRET_ACCESS_KEY'] = server.credentials.secretAccessKey;
+  working = {
+    EDGE_MIGRATION_DATABASE_URL: database.url,
+    EDGE_MIGRATION_DYNAMODB_ENDPOINT: server.endpoint,
+    EDGE_MIGRATION_IDENTITIES_TABLE: settings.identitiesTable,
+    EDGE_MIGRATION_NATS_SERVERS: (await nats()).url,
+  };
+});
+
+afterAll(async () => {
+  delete process.env['AWS_ACCESS_KEY_ID'];
+  delete process.env['AWS_SECRET_ACCESS_KEY'];
+  await started.disposeAsync();
+});
+
+async function check(changes: Record<string, string | undefined> = {}) {
+  const configuration = parseEnvironment(checkConfiguration, { ...working, ...changes });
+  const outcomes = await runChecks(createChecks({ configuration, client, clock: systemClock }), 10_000);
+  return Object.fromEntries(outcomes.map(({ name, passed, text }) => [name, `${passed ? 'ok' : 'FAIL'}: ${text}`]));
+}
+
+it('finds everything where everything is', async () => {
+  expect(await check()).toEqual({
+    Kubernetes: expect.stringMatching(/^ok: \d+ EdgeMigrations in all namespaces/),
+    Postgres: expect.stringMatching(/^ok: .* can be read/),
+    DynamoDB: expect.stringMatching(/^ok: .* can be described/),
+    NATS: expect.stringMatching(/^ok: .*JetStream/),
+  });
+});
+
+it('looks for NATS only where something is captured', async () => {
+  expect(await check({ EDGE_MIGRATION_NATS_SERVERS: undefined })).not.toHaveProperty('NATS');
+});
+
+it('says that a Secret is missing', async () => {
+  const outcome = await check({ EDGE_MIGRATION_DATABASE_URL: undefined });
+  expect(outcome['Postgres']).toMatch(/^FAIL: .*its Secret, or the key in it, does not exist/);
+});
+
+it('says each thing that cannot be reached, whatever the others are', async () => {
+  const nowhere = '127.0.0.1:1';
+  const outcome = await check({
+    EDGE_MIGRATION_DATABASE_URL: `postgres://reader:word@${nowhere}/flagsmith`,
+    EDGE_MIGRATION_IDENTITIES_TABLE: 'no_such_table',
+    EDGE_MIGRATION_NATS_SERVERS: `nats://${nowhere}`,
+  });
+  expect(outcome).toEqual({
+    Kubernetes: expect.stringMatching(/^ok/),
+    Postgres: expect.stringMatching(/^FAIL: .*127\.0\.0\.1:1/),
+    DynamoDB: expect.stringMatching(/^FAIL: .*no_such_table/),
+    NATS: expect.stringMatching(/^FAIL: nats:\/\/127\.0\.0\.1:1/),
+  });
+});
