@@ -10,7 +10,7 @@ import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage
 import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { OperatorConfiguration } from './config.ts';
-import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration } from './edge-migration/api.ts';
+import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from './edge-migration/api.ts';
 import { describeChanges } from './edge-migration/events.ts';
 import { registerMigrationMetrics } from './edge-migration/metrics.ts';
 import { type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
@@ -39,8 +39,8 @@ type CacheSettings = Pick<ReflectorSettings<unknown>, 'clock' | 'logger' | 'regi
 /** A process whose watches are silent for so long is started anew by the kubelet. */
 const STALE_MILLISECONDS = 15 * 60_000;
 
-/** Only what belongs to plans and copies; the reports of skipped identities are read by nobody but people. */
-const WORK_SELECTOR = `${LABELS.managedBy}=edge-migration,${LABELS.component} in (plan,copy)`;
+/** What belongs to a migration; of reports for people only that they are there, so that they go with it. */
+const OWNED_SELECTOR = `${LABELS.managedBy}=edge-migration,${LABELS.component}`;
 
 /**
  * Runs the operator until the signal aborts. Every replica keeps its caches warm; the one that holds the Lease
@@ -235,7 +235,7 @@ function createCaches(
       resource,
       parse,
       namespaces: [namespace],
-      labelSelector: WORK_SELECTOR,
+      labelSelector: OWNED_SELECTOR,
       indexes: { [BY_MIGRATION]: ({ migrationUid }) => [migrationUid], [BY_KEY]: ({ migration }) => [migration] },
       ...common,
     });
@@ -245,7 +245,7 @@ function createCaches(
       resource: EDGE_MIGRATIONS,
       parse: parseEdgeMigration,
       namespaces: watchNamespaces,
-      indexes: { [BY_PROJECT]: ({ spec }) => (spec === undefined ? [] : [String(spec.projectId)]) },
+      indexes: { [BY_PROJECT]: (migration) => [String(projectOf(migration))] },
       ...common,
     }),
     jobs: owned(JOBS, parseJob),

@@ -57,6 +57,8 @@ export const conditionSchema = z.object({
 
 const copyStatusSchema = z
   .object({
+    /** It is a plan's progress: nothing is written. */
+    dryRun: z.boolean(),
     startTime: time,
     completionTime: time,
     progressTime: time,
@@ -102,6 +104,13 @@ const planStatusSchema = z
   })
   .partial();
 
+const gapStatusSchema = z.object({
+  from: time,
+  until: time.exactOptional(),
+  reason: z.string(),
+  podName: z.string().exactOptional(),
+});
+
 const replayStatusSchema = z
   .object({
     deadline: time,
@@ -128,6 +137,7 @@ export const statusSchema = z
     skipped: skippedStatusSchema,
     plan: planStatusSchema,
     replay: replayStatusSchema,
+    gaps: z.array(gapStatusSchema),
   })
   .partial();
 
@@ -136,6 +146,7 @@ export type Status = z.infer<typeof statusSchema>;
 export type Condition = z.infer<typeof conditionSchema>;
 export type CopyStatus = z.infer<typeof copyStatusSchema>;
 export type SkippedStatus = z.infer<typeof skippedStatusSchema>;
+export type GapStatus = z.infer<typeof gapStatusSchema>;
 export type ReplayStatus = z.infer<typeof replayStatusSchema>;
 export type PlanStatus = z.infer<typeof planStatusSchema>;
 
@@ -195,6 +206,11 @@ function parseStatus(status: unknown): Status {
     ([name, part]) => statusSchema.safeParse({ [name]: part }).success,
   );
   return statusSchema.parse(Object.fromEntries(parts));
+}
+
+/** The project that an EdgeMigration is about: from its name, which the API server compares with the spec. */
+export function projectOf({ name, spec }: Pick<EdgeMigration, 'name' | 'spec'>): number {
+  return spec?.projectId ?? Number(/^project-(\d+)$/.exec(name)?.[1] ?? 0);
 }
 
 /** Names of a migration's objects; the uid keeps a re-created EdgeMigration apart from the one before. */

@@ -17,23 +17,77 @@ export const CONDITION_TYPES = [
 
 export type ConditionType = (typeof CONDITION_TYPES)[number];
 
+type ConditionStatus = 'True' | 'False' | 'Unknown';
+
+/** Where the reason is an error's name, or comes from another process. */
+const ANY = ['*'] as const;
+
+/** Every pair of status and reason that a condition can have; no other can be stated. */
+export const REASONS = {
+  Accepted: { True: ['Accepted'], False: ANY, Unknown: [] },
+  Capturing: { True: ANY, False: ANY, Unknown: ANY },
+  Copied: {
+    True: ['Complete'],
+    False: ['Planning', 'Copying', 'Settling', 'RangesFailed', 'Suspended', 'WaitingForCapture', 'PlanMode'],
+    Unknown: ['NotAccepted'],
+  },
+  Verified: { True: ANY, False: ANY, Unknown: ANY },
+  Replaying: {
+    True: ['Following', 'Draining'],
+    False: ['NotReplaying', 'CaptureDisabled', 'NotCopied', 'Suspended', 'NoApplier', 'WindowClosed'],
+    Unknown: ANY,
+  },
+  Suspended: { True: ['Requested'], False: ['NotRequested'], Unknown: ['InvalidSpec'] },
+  Degraded: { True: ANY, False: ['AsExpected'], Unknown: [] },
+  Succeeded: {
+    True: ['Planned', 'CaptureDisabled', 'WindowClosed'],
+    False: ['ProjectDeleted'],
+    Unknown: ['NotAccepted', 'Active', 'Replaying', 'Draining'],
+  },
+} as const satisfies Record<ConditionType, Record<ConditionStatus, readonly string[]>>;
+
+type ReasonOf<T extends ConditionType, S extends ConditionStatus> = '*' extends (typeof REASONS)[T][S][number]
+  ? string
+  : (typeof REASONS)[T][S][number];
+
 /** A condition as a decision states it; times and generation are added by {@link mergeConditions}. */
-export interface Finding {
-  status: 'True' | 'False' | 'Unknown';
+export interface Finding<S extends ConditionStatus = ConditionStatus, R extends string = string> {
+  status: S;
   /** CamelCase, stable: programs may match it. */
-  reason: string;
+  reason: R;
   /** For people: what is the case, and what to do where something is to be done. */
   message: string;
 }
 
-export type Findings = Record<ConditionType, Finding>;
+/** What can be stated of one condition. */
+export type FindingOf<T extends ConditionType> = {
+  [S in ConditionStatus]: Finding<S, ReasonOf<T, S>>;
+}[ConditionStatus];
 
-export const isTrue = (reason: string, message: string): Finding => ({ status: 'True', reason, message });
-export const isFalse = (reason: string, message: string): Finding => ({ status: 'False', reason, message });
-export const isUnknown = (reason: string, message: string): Finding => ({ status: 'Unknown', reason, message });
+export type Findings = { [T in ConditionType]: FindingOf<T> };
 
-/** As many characters as the CRD allows in a condition's message. */
-const MESSAGE_LENGTH = 1024;
+export const isTrue = <R extends string>(reason: R, message: string): Finding<'True', R> => ({
+  status: 'True',
+  reason,
+  message,
+});
+export const isFalse = <R extends string>(reason: R, message: string): Finding<'False', R> => ({
+  status: 'False',
+  reason,
+  message,
+});
+export const isUnknown = <R extends string>(reason: R, message: string): Finding<'Unknown', R> => ({
+  status: 'Unknown',
+  reason,
+  message,
+});
+
+/** A recorded condition, stated again. A reason of another release becomes the first that this one has for the status. */
+export function recall<T extends ConditionType>(type: T, { status, reason, message }: Condition): FindingOf<T> {
+  const known: readonly string[] = REASONS[type][status];
+  const isKnown = known.includes(reason) || known === ANY;
+  return { status, reason: isKnown ? reason : (known[0] ?? reason), message } as FindingOf<T>;
+}
 
 /**
  * All conditions of the new status, in a fixed order: a server-side apply with some left out would remove them.
@@ -41,12 +95,11 @@ const MESSAGE_LENGTH = 1024;
 export function mergeConditions(
   before: readonly Condition[] | undefined,
   findings: Findings,
-  generation: number,
-  now: number,
+  { generation, now, messageLength }: { generation: number; now: number; messageLength: number },
 ): Condition[] {
   const observed = (Object.keys(findings) as ConditionType[]).map((type) => {
     const { message, ...finding } = findings[type];
-    return { type, ...finding, message: shorten(message, MESSAGE_LENGTH) };
+    return { type, ...finding, message: shorten(message, messageLength) };
   });
   return setConditions(before ?? [], observed, generation, now);
 }

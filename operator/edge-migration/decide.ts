@@ -2,18 +2,21 @@ import type { Action } from './actions.ts';
 import type { CopyStatus, EdgeMigration, PlanStatus, ReplayStatus, SkippedStatus, Spec, Status } from './api.ts';
 import {
   type Finding,
+  type FindingOf,
   type Findings,
   findCondition,
   isFalse,
   isTrue,
   isUnknown,
   mergeConditions,
+  recall,
 } from './conditions.ts';
 import type { Facts } from './facts.ts';
+import { collectGaps, describeGaps } from './gaps.ts';
 import { decideAccepted, decideCapturing, decideSuspended } from './policies.ts';
 import { summarisePlan } from './progress.ts';
-import { decideReplay, findGap } from './replay.ts';
-import { summarise } from './summary.ts';
+import { decideReplay } from './replay.ts';
+import { fitStatus, summarise } from './summary.ts';
 import { decideWork, type WorkDecision } from './work.ts';
 
 export interface Decision {
@@ -33,7 +36,8 @@ const CAPTURE_RECHECK_MILLISECONDS = 2_000;
  * computed anew from what exists, so that a crash between any two steps is nothing special.
  * The rules are in docs/design.md, "Life of a migration" and "Convergence".
  */
-export function decide(facts: Facts): Decision {
+export function decide(observed: Facts): Decision {
+  const facts = forgetPlan(observed);
   const accepted = decideAccepted(facts);
   const { spec } = facts.migration;
   if (spec === undefined || accepted.status !== 'True') return decideRejected(facts, accepted);
@@ -46,12 +50,20 @@ export function decide(facts: Facts): Decision {
   return isCopied(facts.migration) ? decideCopied(facts, spec, accepted) : decideCopy(facts, spec, accepted);
 }
 
+/** What a plan has counted is not the progress of the copy that follows it. */
+function forgetPlan(facts: Facts): Facts {
+  const { migration } = facts;
+  const { copy, ...status } = migration.status;
+  if (migration.spec?.mode !== 'Migrate' || copy?.dryRun !== true) return facts;
+  return { ...facts, migration: { ...migration, status } };
+}
+
 /** The copy's completion is kept in the status alone: its Jobs and checkpoints are let go of. */
 export function isCopied({ status }: EdgeMigration): boolean {
   return status.copy?.completionTime !== undefined && findCondition(status.conditions, 'Copied')?.status === 'True';
 }
 
-function decideRejected(facts: Facts, accepted: Finding): Decision {
+function decideRejected(facts: Facts, accepted: FindingOf<'Accepted'>): Decision {
   const { migration, now } = facts;
   const before = migration.status;
   const copied = findCondition(before.conditions, 'Copied');
@@ -61,12 +73,12 @@ function decideRejected(facts: Facts, accepted: Finding): Decision {
     accepted,
     copied:
       copied?.status === 'True'
-        ? keep(copied)
+        ? recall('Copied', copied)
         : isUnknown('NotAccepted', 'nothing is copied before the migration is accepted'),
     degraded: isTrue('NotAccepted', accepted.message),
     succeeded:
       succeeded?.status === 'True'
-        ? keep(succeeded)
+        ? recall('Succeeded', succeeded)
         : isGone
           ? isFalse('ProjectDeleted', accepted.message)
           : isUnknown('NotAccepted', 'waiting for the migration to be accepted'),
@@ -75,17 +87,18 @@ function decideRejected(facts: Facts, accepted: Finding): Decision {
   });
 }
 
-function decideCopy(facts: Facts, spec: Spec, accepted: Finding): Decision {
-  if (!mayBegin(facts)) return decideWaiting(facts, accepted);
+function decideCopy(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): Decision {
+  if (!mayBegin(facts)) return decideWaiting(facts, spec, accepted);
   const work = decideWork(facts, spec, 'copy');
   const replay = work.complete ? decideReplay(facts, spec, facts.now, work.finding) : undefined;
   return compose(facts, {
     accepted,
     copied: work.finding,
-    degraded: work.degraded ?? replay?.degraded ?? findGap(facts),
+    degraded: work.degraded ?? replay?.degraded,
     replaying: replay?.replaying ?? notYetReplaying(facts),
     succeeded: replay?.succeeded ?? isUnknown('Active', 'the copy is not complete'),
     ...pick(work),
+    actions: [...retirePlan(facts), ...work.actions],
     nextTime: work.nextTime ?? replay?.nextTime,
     ...(replay === undefined ? {} : { replay: replay.replay }),
   });
@@ -97,20 +110,22 @@ function mayBegin({ capture, work, migration }: Facts): boolean {
   return hasBegun || capture.kind === 'disabled' || (capture.kind === 'observed' && capture.covered);
 }
 
-function decideWaiting(facts: Facts, accepted: Finding): Decision {
-  const { status, reason, message } = decideCapturing(facts);
+function decideWaiting(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): Decision {
+  const { reason, message } = decideCapturing(facts);
   return compose(facts, {
     accepted,
-    copied: isFalse('WaitingForCapture', `nothing is copied before every write to Core is seen: ${message}`),
-    degraded: status === 'True' ? undefined : isTrue(reason, message),
+    copied: spec.suspend
+      ? isFalse('Suspended', 'suspended; nothing is planned yet')
+      : isFalse('WaitingForCapture', `nothing is copied before every write to Core is seen: ${message}`),
+    degraded: spec.suspend ? undefined : isTrue(reason, message),
     replaying: notYetReplaying(facts),
     succeeded: isUnknown('Active', 'waiting for the sidecars'),
-    actions: [],
+    actions: retirePlan(facts),
     nextTime: facts.now + CAPTURE_RECHECK_MILLISECONDS,
   });
 }
 
-const notYetReplaying = ({ capture }: Facts): Finding =>
+const notYetReplaying = ({ capture }: Facts): FindingOf<'Replaying'> =>
   capture.kind === 'disabled'
     ? isFalse('CaptureDisabled', 'nothing is replayed while capture is switched off')
     : isFalse(
@@ -118,10 +133,10 @@ const notYetReplaying = ({ capture }: Facts): Finding =>
         'writes during the copy are replayed as they come; the window begins when the copy is complete',
       );
 
-function decideCopied(facts: Facts, spec: Spec, accepted: Finding): Decision {
+function decideCopied(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): Decision {
   const { conditions, copy } = facts.migration.status;
   const copied = findCondition(conditions, 'Copied');
-  const finding = copied === undefined ? isUnknown('Unrecorded', 'the outcome was not recorded') : keep(copied);
+  const finding = copied === undefined ? isTrue('Complete', 'the copy is complete') : recall('Copied', copied);
   const replay = decideReplay(facts, spec, Date.parse(copy?.completionTime ?? ''), finding);
   return compose(facts, {
     accepted,
@@ -130,19 +145,19 @@ function decideCopied(facts: Facts, spec: Spec, accepted: Finding): Decision {
     replaying: replay.replaying,
     succeeded: replay.succeeded,
     replay: replay.replay,
-    actions: hasLeftovers(facts) ? [{ kind: 'retireWork', operation: 'copy' }] : [],
+    actions: [
+      ...retirePlan(facts),
+      ...(hasLeftovers(facts) ? [{ kind: 'retireWork', operation: 'copy' } as const] : []),
+    ],
     nextTime: replay.nextTime,
   });
 }
 
-function decidePlan(facts: Facts, spec: Spec, accepted: Finding): Decision {
+function decidePlan(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): Decision {
   const work = decideWork(facts, spec, 'plan');
   return compose(facts, {
     accepted,
-    copied: isFalse(
-      work.complete || work.finding.status === 'True' ? 'PlanMode' : work.finding.reason,
-      describePlanMode(work),
-    ),
+    copied: describePlanMode(work.finding),
     degraded: work.degraded,
     succeeded: work.complete
       ? isTrue('Planned', 'status.plan tells what a migration would do; set spec.mode to Migrate to start it')
@@ -152,7 +167,7 @@ function decidePlan(facts: Facts, spec: Spec, accepted: Finding): Decision {
   });
 }
 
-function decidePlanned(facts: Facts, spec: Spec, accepted: Finding): Decision {
+function decidePlanned(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): Decision {
   const before = facts.migration.status.plan ?? {};
   const durationSeconds = Math.ceil((before.writeUnits ?? 0) / spec.copy.maxWriteUnitsPerSecond);
   return compose(facts, {
@@ -167,11 +182,11 @@ function decidePlanned(facts: Facts, spec: Spec, accepted: Finding): Decision {
 }
 
 interface Parts {
-  accepted: Finding;
-  copied: Finding;
-  degraded?: Finding | undefined;
-  replaying?: Finding;
-  succeeded: Finding;
+  accepted: FindingOf<'Accepted'>;
+  copied: FindingOf<'Copied'>;
+  degraded?: Finding<'True'> | undefined;
+  replaying?: FindingOf<'Replaying'>;
+  succeeded: FindingOf<'Succeeded'>;
   copy?: CopyStatus;
   skipped?: SkippedStatus | undefined;
   plan?: PlanStatus;
@@ -184,6 +199,11 @@ interface Parts {
 function compose(facts: Facts, parts: Parts): Decision {
   const { migration, now } = facts;
   const before = migration.status;
+  const copy = parts.copy ?? before.copy;
+  const skipped = parts.skipped ?? before.skipped;
+  const plan = parts.plan ?? before.plan;
+  const replay = parts.replay ?? before.replay;
+  const gaps = collectGaps(facts, copy?.dryRun ? undefined : copy?.startTime, replay?.deadline);
   const findings: Findings = {
     Accepted: parts.accepted,
     Capturing: decideCapturing(facts),
@@ -191,32 +211,38 @@ function compose(facts: Facts, parts: Parts): Decision {
     Verified: isUnknown('NotVerified', 'Core and Edge have not been compared'),
     Replaying: parts.replaying ?? isFalse('NotReplaying', 'nothing is replayed'),
     Suspended: decideSuspended(facts),
-    Degraded: parts.degraded ?? isFalse('AsExpected', 'nothing needs attention'),
+    Degraded: parts.degraded ?? describeGaps(gaps) ?? isFalse('AsExpected', 'nothing needs attention'),
     Succeeded: parts.succeeded,
-  };
-  const copy = parts.copy ?? before.copy;
-  const skipped = parts.skipped ?? before.skipped;
-  const plan = parts.plan ?? before.plan;
-  const replay = parts.replay ?? before.replay;
-  const retry = migration.spec?.retry ?? before.observedRetry;
-  const status: Status = {
-    observedGeneration: migration.generation,
-    ...summarise(findings, copy),
-    ...(retry === undefined ? {} : { observedRetry: retry }),
-    conditions: mergeConditions(before.conditions, findings, migration.generation, now),
-    ...(copy === undefined || Object.keys(copy).length === 0 ? {} : { copy }),
-    ...(skipped === undefined ? {} : { skipped }),
-    ...(plan === undefined ? {} : { plan }),
-    ...(replay === undefined || Object.keys(replay).length === 0 ? {} : { replay }),
   };
   // What was just accepted is first said and then acted on: people see every condition before anything long begins, and
   // appliers, which go by the status, never take a copy that runs for one that was not accepted.
   const isNews = parts.accepted.status === 'True' && findCondition(before.conditions, 'Accepted')?.status !== 'True';
-  if (before.conditions === undefined || isNews) return { status, actions: [], nextTime: now };
+  const isFirst = before.conditions === undefined;
+  const retry = isNews && !isFirst ? before.observedRetry : takeRetry(facts);
+  const status = fitStatus((messageLength) => ({
+    observedGeneration: migration.generation,
+    ...summarise(findings, copy, messageLength),
+    ...(retry === undefined ? {} : { observedRetry: retry }),
+    conditions: mergeConditions(before.conditions, findings, { generation: migration.generation, now, messageLength }),
+    ...(copy === undefined || Object.keys(copy).length === 0 ? {} : { copy }),
+    ...(skipped === undefined ? {} : { skipped }),
+    ...(plan === undefined ? {} : { plan }),
+    ...(replay === undefined || Object.keys(replay).length === 0 ? {} : { replay }),
+    ...(gaps.length === 0 ? {} : { gaps }),
+  }));
+  if (isFirst || isNews) return { status, actions: [], nextTime: now };
   return { status, actions: parts.actions, nextTime: parts.nextTime };
 }
 
-const keep = ({ status, reason, message }: Finding): Finding => ({ status, reason, message });
+/** A token is taken once what it asks for can be done: not while suspended, nor while the Job still works on the rest. */
+function takeRetry({ migration, work }: Facts): string | undefined {
+  const { spec, status } = migration;
+  const isBusy = work.jobs.some(({ outcome, failedIndexes }) => outcome === 'active' && failedIndexes.length > 0);
+  return spec?.suspend || isBusy ? status.observedRetry : (spec?.retry ?? status.observedRetry);
+}
+
+/** Something of an earlier plan is still there. */
+const retirePlan = ({ work }: Facts): Action[] => (work.planIsLeft ? [{ kind: 'retireWork', operation: 'plan' }] : []);
 
 const pick = ({ copy, skipped, actions, nextTime }: WorkDecision) => ({ copy, skipped, actions, nextTime });
 
@@ -240,7 +266,7 @@ const hasLeftovers = ({ work }: Facts): boolean =>
   work.checkpoints.length > 0 ||
   work.jobs.some(({ ttlSeconds }) => ttlSeconds === undefined);
 
-const describePlanMode = (work: WorkDecision) =>
-  work.finding.status === 'True'
-    ? 'mode Plan writes nothing to Edge'
-    : `mode Plan, nothing is written: ${work.finding.message}`;
+const describePlanMode = ({ status, reason, message }: FindingOf<'Copied'>): FindingOf<'Copied'> =>
+  status === 'False'
+    ? isFalse(reason, `mode Plan, nothing is written: ${message}`)
+    : isFalse('PlanMode', 'mode Plan writes nothing to Edge');

@@ -17,15 +17,32 @@ export function describeChanges(migration: EdgeMigration, after: Status): Observ
   const { namespace, name, uid, resourceVersion } = migration;
   const { group, version, kind } = EDGE_MIGRATIONS;
   const regarding = { apiVersion: `${group}/${version}`, kind, metadata: { namespace, name, uid, resourceVersion } };
-  return (after.conditions ?? []).flatMap((condition) => {
+  const retry = describeRetry(migration.status, after);
+  const events = (after.conditions ?? []).flatMap((condition): ObservedEvent[] => {
     const action = ACTIONS[condition.type as ConditionType];
     const previous = before.get(condition.type);
     const isSame = previous?.status === condition.status && previous.reason === condition.reason;
     if (action === undefined || isSame || isSilent(condition, previous)) return [];
     const type = isWarning(condition) ? 'Warning' : 'Normal';
     const reason = condition.type === 'Degraded' && condition.status === 'False' ? 'Recovered' : condition.reason;
-    return [{ type, reason, action, note: condition.message, regarding } as const];
+    return [{ type, reason, action, note: condition.message, regarding }];
   });
+  if (retry === undefined) return events;
+  return [{ type: 'Normal', ...retry, action: 'Retry', regarding }, ...events];
+}
+
+/** What a new `spec.retry` has led to, when it was taken. */
+function describeRetry(before: Status, after: Status): { reason: string; note: string } | undefined {
+  const token = after.observedRetry;
+  if (token === undefined || token === before.observedRetry || before.conditions === undefined) return undefined;
+  const taken = `spec.retry ${token}:`;
+  const { rangesFailed = 0 } = before.copy ?? {};
+  const { eventsParked = 0 } = before.replay ?? {};
+  if (rangesFailed > 0) return { reason: 'Retried', note: `${taken} ${rangesFailed} failed ranges are started again` };
+  if (eventsParked > 0)
+    return { reason: 'Retried', note: `${taken} ${eventsParked} events that wait aside are tried again` };
+  const note = `${taken} nothing had failed; to copy anew delete the EdgeMigration and apply it again`;
+  return { reason: 'NothingToRetry', note };
 }
 
 function isWarning({ type, status }: Condition): boolean {

@@ -45,10 +45,20 @@ export type CaptureFact =
       reason: string;
       message: string;
       /** Times in which writes may be in no event; until is undefined while it lasts. */
-      gaps: { from: number; until: number | undefined; reason: string; podName: string }[];
+      gaps: CoverageGapFact[];
+      /** Pods whose sidecars report now. */
+      speaking: string[];
       /** Every live sidecar has sent all that it saw before this; undefined when one of them cannot tell. */
       allSentUntil: number | undefined;
     };
+
+export interface CoverageGapFact {
+  from: number;
+  until: number | undefined;
+  reason: string;
+  /** Of the sidecar; undefined when it is about all. */
+  podName: string | undefined;
+}
 
 /** What the appliers say. */
 export type ReplayFact =
@@ -82,12 +92,16 @@ export interface ProjectReplay {
 export interface WorkFacts {
   /** The planned ranges, once they are written down. */
   ranges: PlannedRange[] | undefined;
+  /** When they were planned: no page was read before. */
+  plannedTime: number | undefined;
   jobs: JobFact[];
   checkpoints: CheckpointFact[];
   /** Copy pods that cannot start or have failed, newest first. */
   podProblems: PodProblem[];
   /** The settings that running pods read. */
   liveSettings: LiveSettings | undefined;
+  /** Whether something of the plan is still there although the project is to be copied by now. */
+  planIsLeft: boolean;
 }
 
 export interface PlannedRange {

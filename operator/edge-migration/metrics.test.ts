@@ -16,6 +16,7 @@ const capture: CaptureFact = {
     { ...gap, until: NOON },
     { ...gap, until: undefined },
   ],
+  speaking: ['api-1'],
   allSentUntil: NOON,
 };
 

@@ -7,7 +7,7 @@ import type { ProjectMetadata } from '@edge-migration/identity/edge/project-meta
 import { EdgeError, type EdgeTables } from '@edge-migration/identity/edge/table.ts';
 import { parseCheckpoint } from '../copy/checkpoint.ts';
 import type { Reflector } from '../kubernetes/reflector.ts';
-import { type EdgeMigration, type Operation, objectNames } from './api.ts';
+import { type EdgeMigration, type Operation, objectNames, projectOf } from './api.ts';
 import { findCondition } from './conditions.ts';
 import { isCopied } from './decide.ts';
 import type { CoreFact, DecisionSettings, EdgeFact, Facts, JobFact, WorkFacts } from './facts.ts';
@@ -88,13 +88,21 @@ async function observeEdge({ edge, projectMetadata }: Sources, signal: AbortSign
 function findOlderDuplicate({ migrations }: Sources, migration: EdgeMigration): string | undefined {
   const age = ({ creationTime, uid }: EdgeMigration) => `${creationTime} ${uid}`;
   const older = migrations
-    .byIndex(BY_PROJECT, String(migration.spec?.projectId))
+    .byIndex(BY_PROJECT, String(projectOf(migration)))
     .filter((other) => other.uid !== migration.uid && age(other) < age(migration));
   return older[0] && `${older[0].namespace}/${older[0].name}`;
 }
 
 export const chooseOperation = (migration: EdgeMigration): Operation =>
   migration.spec?.mode === 'Plan' ? 'plan' : 'copy';
+
+function hasPlan({ jobs, configMaps }: Sources, { uid }: EdgeMigration): boolean {
+  const isPlan = (owned: { operation: string }) => owned.operation === 'plan';
+  return (
+    configMaps.byIndex(BY_MIGRATION, uid).some(isPlan) ||
+    jobs.byIndex(BY_MIGRATION, uid).some((job) => isPlan(job) && job.fact.ttlSeconds === undefined)
+  );
+}
 
 function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
   const operation = chooseOperation(migration);
@@ -106,6 +114,7 @@ function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
   const pods = sources.pods.byIndex(BY_MIGRATION, migration.uid).filter(isOurs);
   return {
     ranges: plan?.ranges,
+    plannedTime: plan === undefined ? undefined : Date.parse(plan.plannedTime),
     liveSettings: root?.kind === 'root' ? parseLiveSettings(root.settings) : undefined,
     jobs: sources.jobs
       .byIndex(BY_MIGRATION, migration.uid)
@@ -114,6 +123,7 @@ function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
     checkpoints: configMaps.flatMap(({ fact }) =>
       fact.kind === 'checkpoint' ? (parseCheckpoint(fact.checkpoint) ?? []) : [],
     ),
+    planIsLeft: operation === 'copy' && hasPlan(sources, migration),
     podProblems: pods
       .map(({ fact }) => fact)
       .sort((a, b) => b.time - a.time)

@@ -2,7 +2,7 @@ import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage
 import { z } from 'zod';
 import type { KubernetesObject } from '../kubernetes/client.ts';
 import { GROUP, LABELS } from './api.ts';
-import type { JobFact, PlannedRange, PodProblem } from './facts.ts';
+import type { JobFact, PodProblem } from './facts.ts';
 
 /** An object of ours, as the caches hold it: what it belongs to, and what it says. */
 export interface Owned<T> {
@@ -169,7 +169,7 @@ export function parsePod(object: KubernetesObject): Owned<PodFact> {
   });
 }
 
-/** The root ConfigMap or a range's checkpoint, by what it holds. */
+/** The root ConfigMap, a range's checkpoint or a report for people, by what it holds. */
 export type ConfigMapFact =
   | { kind: 'root'; plan: string | undefined; settings: string | undefined }
   | { kind: 'checkpoint'; checkpoint: string };
@@ -184,7 +184,7 @@ export function parseConfigMap(object: KubernetesObject): Owned<ConfigMapFact> {
 }
 
 const planSchema = z.object({
-  plannedTime: z.string(),
+  plannedTime: z.iso.datetime(),
   ranges: z.array(z.object({ rangeId: z.number(), identities: z.number() })),
 });
 
@@ -195,10 +195,7 @@ export const liveSettingsSchema = z.object({
 });
 
 /** The plan in the root; undefined while there is none, or when someone has damaged it: it is then made anew. */
-export function parsePlan(text: string | undefined): { ranges: PlannedRange[] } | undefined {
-  const plan = parseJson(text, planSchema);
-  return plan && { ranges: plan.ranges };
-}
+export const parsePlan = (text: string | undefined) => parseJson(text, planSchema);
 
 export const parseLiveSettings = (text: string | undefined) => parseJson(text, liveSettingsSchema);
 

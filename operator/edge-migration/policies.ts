@@ -1,8 +1,8 @@
-import { type Finding, isFalse, isTrue, isUnknown } from './conditions.ts';
+import { type Finding, type FindingOf, isFalse, isTrue, isUnknown } from './conditions.ts';
 import type { Facts } from './facts.ts';
 
 /** Looks at the facts for one thing; answers with what is wrong, or nothing. */
-type Policy = (facts: Facts) => Finding | undefined;
+type Policy = (facts: Facts) => Finding<'False'> | undefined;
 
 /** Make sure that the stored object is one that we understand; the CRD's rules may have been bypassed or older. */
 const specIsValid: Policy = ({ migration }) =>
@@ -45,7 +45,7 @@ const tablesAreReady: Policy = ({ edge }) => (edge.kind === 'problem' ? isFalse(
 const ACCEPTANCE: readonly Policy[] = [specIsValid, isNotDuplicate, projectIsInCore, tablesAreReady];
 
 /** The finding for condition `Accepted`. */
-export function decideAccepted(facts: Facts): Finding {
+export function decideAccepted(facts: Facts): FindingOf<'Accepted'> {
   for (const policy of ACCEPTANCE) {
     const violation = policy(facts);
     if (violation !== undefined) return violation;
@@ -54,7 +54,7 @@ export function decideAccepted(facts: Facts): Finding {
 }
 
 /** The finding for condition `Capturing`. */
-export function decideCapturing({ capture }: Facts): Finding {
+export function decideCapturing({ capture }: Facts): FindingOf<'Capturing'> {
   switch (capture.kind) {
     case 'disabled':
       return isFalse(
@@ -69,7 +69,7 @@ export function decideCapturing({ capture }: Facts): Finding {
 }
 
 /** The finding for condition `Suspended`. */
-export function decideSuspended({ migration }: Facts): Finding {
+export function decideSuspended({ migration }: Facts): FindingOf<'Suspended'> {
   if (migration.spec === undefined) return isUnknown('InvalidSpec', 'the spec cannot be read');
   return migration.spec.suspend
     ? isTrue('Requested', 'spec.suspend is true; set it to false to go on')

@@ -62,7 +62,10 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
     return { requeueAfterMilliseconds: Math.max(0, decision.nextTime - clock.now()) };
   };
 
-  /** Objects that name this EdgeMigration but another uid: of one that was deleted, with or without a successor. */
+  /**
+   * Objects that name this EdgeMigration but another uid: of one that was deleted, with or without a successor. Whoever
+   * has put a finalizer on it may take long; its pods stop at once.
+   */
   async function removeOrphans(
     key: string,
     migration: EdgeMigration | undefined,
@@ -70,7 +73,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
   ) {
     const { namespace = '', name } = parseObjectKey(key);
     const orphans = [...sources.jobs.byIndex(BY_KEY, key), ...sources.configMaps.byIndex(BY_KEY, key)].filter(
-      ({ migrationUid }) => migrationUid !== migration?.uid,
+      ({ migrationUid }) => migrationUid !== migration?.uid || migration.deleting,
     );
     if (orphans.length > 0) await sweep(context, { namespace, name }, orphans, logger, signal);
   }

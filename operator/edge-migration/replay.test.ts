@@ -13,6 +13,7 @@ const covered = (changes: Partial<Extract<CaptureFact, { kind: 'observed' }>> = 
   reason: 'AllCovered',
   message: 'all 2 Core API instances have a live sidecar',
   gaps: [],
+  speaking: ['api-1'],
   allSentUntil: NOON,
   ...changes,
 });

@@ -1,12 +1,12 @@
 import type { ReplayStatus, Spec } from './api.ts';
-import { type Finding, findCondition, formatTime, isFalse, isTrue, isUnknown } from './conditions.ts';
+import { type Finding, type FindingOf, findCondition, formatTime, isFalse, isTrue, isUnknown } from './conditions.ts';
 import type { CaptureFact, Facts, ProjectReplay, ReplayFact } from './facts.ts';
 
 /** The part of a decision that is about following Core after the copy. */
 export interface ReplayDecision {
-  replaying: Finding;
-  succeeded: Finding;
-  degraded: Finding | undefined;
+  replaying: FindingOf<'Replaying'>;
+  succeeded: FindingOf<'Succeeded'>;
+  degraded: Finding<'True'> | undefined;
   replay: ReplayStatus;
   nextTime: number | undefined;
 }
@@ -31,7 +31,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
     const { replaying, degraded } = judgeFollowing(spec, replay, deadline);
     const nextTime = Math.min(deadline, now + LOOK_AGAIN_MILLISECONDS);
     const succeeded = isUnknown('Replaying', `Core's writes are replayed until ${formatTime(deadline)}`);
-    return { replaying, degraded: degraded ?? findGap(facts, completion), succeeded, replay: status, nextTime };
+    return { replaying, degraded, succeeded, replay: status, nextTime };
   }
   const wasClosed = isClosed(facts, deadline);
   const waiting = wasClosed ? undefined : findUnapplied(capture, replay, deadline);
@@ -45,10 +45,11 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
       nextTime: undefined,
     };
   }
+  const { replaying, degraded } = judgeFollowing(spec, replay, deadline);
   return {
-    replaying: isTrue('Draining', `the window has closed; ${waiting}`),
+    replaying: replaying.status === 'True' ? isTrue('Draining', `the window has closed; ${waiting}`) : replaying,
     succeeded: isUnknown('Draining', `the window has closed; ${waiting}`),
-    degraded: judgeFollowing(spec, replay, deadline).degraded,
+    degraded,
     replay: status,
     nextTime: now + LOOK_AGAIN_MILLISECONDS,
   };
@@ -95,20 +96,6 @@ function judgeFollowing(
     replaying: following,
     degraded: replay.outage === undefined ? undefined : isTrue('ReplayHindered', replay.outage),
   };
-}
-
-/** Writes that no event may have told us of, since the migration began. */
-export function findGap({ capture, migration }: Facts, since?: number): Finding | undefined {
-  if (capture.kind !== 'observed') return undefined;
-  const start = Math.min(since ?? Number.POSITIVE_INFINITY, Date.parse(migration.creationTime));
-  const gaps = capture.gaps.filter(({ until }) => until === undefined || until > start);
-  const [first] = gaps;
-  if (first === undefined) return undefined;
-  const end = first.until === undefined ? 'now' : formatTime(first.until);
-  return isTrue(
-    'CoverageGap',
-    `writes to Core between ${formatTime(Math.max(first.from, start))} and ${end} may be missing in Edge (${first.reason}, pod ${first.podName}; ${gaps.length} such gaps): compare Core and Edge`,
-  );
 }
 
 /** What an event from before the deadline may still be in; undefined when it can be nowhere. */

@@ -91,6 +91,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
         reason: why,
         podName,
       })),
+      speaking: live.map(({ report }) => report.podName),
       allSentUntil: times.some((time) => time === undefined) ? undefined : Math.min(now, ...(times as number[])),
     };
   }

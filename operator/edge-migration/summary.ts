@@ -1,14 +1,30 @@
 import type { CopyStatus, Status } from './api.ts';
 import { type Findings, shorten } from './conditions.ts';
 
+/** As many characters as the CRD allows in a message, and how far messages are cut when the status grows too large. */
+const MESSAGE_LENGTHS = [1024, 512, 256, 128, 64];
+const SHORTEST_MESSAGE = 32;
+const LARGEST_STATUS_BYTES = 4096;
+
+/** The status with messages as long as it may have them: it is read often, by many, and stays small. */
+export function fitStatus(build: (messageLength: number) => Status): Status {
+  const isSmall = (status: Status) => Buffer.byteLength(JSON.stringify(status)) <= LARGEST_STATUS_BYTES;
+  for (const length of MESSAGE_LENGTHS) {
+    const status = build(length);
+    if (isSmall(status)) return status;
+  }
+  return build(SHORTEST_MESSAGE);
+}
+
 /** Phase, message and progress: for people and printer columns, computed from the conditions and never read back. */
 export function summarise(
   findings: Findings,
   copy: CopyStatus | undefined,
+  messageLength: number,
 ): Pick<Status, 'phase' | 'message' | 'progress'> {
   return {
     phase: namePhase(findings),
-    message: shorten(chooseMessage(findings), 1024),
+    message: shorten(chooseMessage(findings), messageLength),
     ...(copy?.identitiesTotal === undefined ? {} : { progress: describeProgress(copy) }),
   };
 }

@@ -1,14 +1,14 @@
 import type { Action } from './actions.ts';
 import { type CopyStatus, type Operation, objectNames, type SkippedStatus, type Spec } from './api.ts';
-import { type Finding, formatTime, isFalse, isTrue } from './conditions.ts';
+import { type Finding, type FindingOf, formatTime, isFalse, isTrue } from './conditions.ts';
 import type { Facts, JobFact, LiveSettings, WorkFacts } from './facts.ts';
 import { isTooSoon, measureProgress, PROGRESS_INTERVAL_MILLISECONDS, summariseSkipped } from './progress.ts';
 
 /** The state of the ranges' work, be it a plan's or a copy's, and what is to be done about it. */
 export interface WorkDecision {
   /** For condition `Copied`. */
-  finding: Finding;
-  degraded: Finding | undefined;
+  finding: FindingOf<'Copied'>;
+  degraded: Finding<'True'> | undefined;
   copy: CopyStatus;
   skipped: SkippedStatus | undefined;
   actions: Action[];
@@ -54,7 +54,11 @@ function decidePlanning(facts: Facts, spec: Spec, operation: Operation): WorkDec
   return {
     ...base,
     finding: isFalse('Planning', 'the identities are counted and divided into ranges'),
-    copy: { ...copy, startTime: copy.startTime ?? formatTime(facts.now) },
+    copy: {
+      ...(operation === 'plan' ? { dryRun: true } : {}),
+      ...copy,
+      startTime: copy.startTime ?? formatTime(facts.now),
+    },
     actions: [{ kind: 'planRanges', operation }],
   };
 }
@@ -133,7 +137,7 @@ function decideStarting(view: View): WorkDecision {
     return {
       ...base,
       finding,
-      degraded: { ...finding, status: 'True' },
+      degraded: isTrue(finding.reason, finding.message),
       copy: status,
       actions: [],
       nextTime: retryTime,
@@ -179,10 +183,13 @@ function describeProgress(view: View): Pick<WorkDecision, 'copy' | 'skipped' | '
 }
 
 /** What the numbers of the checkpoints do not tell. */
-function keptFrom({ facts, job }: View): CopyStatus {
+function keptFrom({ facts, job, operation }: View): CopyStatus {
   const { copy } = facts.migration.status;
+  // Whoever has planned may have died before it could say when.
+  const { plannedTime = Date.parse(facts.migration.creationTime) } = facts.work;
   return {
-    ...(copy?.startTime === undefined ? {} : { startTime: copy.startTime }),
+    ...(operation === 'plan' ? { dryRun: true } : {}),
+    startTime: copy?.startTime ?? formatTime(plannedTime),
     ...(job === undefined && copy?.attempt === undefined
       ? {}
       : { attempt: Math.max(job?.attempt ?? 0, copy?.attempt ?? 0) }),
@@ -228,7 +235,7 @@ function findLastWork({ facts, job }: View): number {
   return Math.max(job?.endedTime ?? Number.NEGATIVE_INFINITY, ...checkpoints.map(({ updatedTime }) => updatedTime));
 }
 
-function findTrouble({ work }: Facts): Finding | undefined {
+function findTrouble({ work }: Facts): Finding<'True'> | undefined {
   const problem = work.podProblems[0];
   if (problem !== undefined) return isTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`);
   const failing = work.checkpoints.find(({ finished, lastError }) => !finished && lastError !== undefined);
@@ -241,11 +248,11 @@ function describeFailure({ facts, remaining }: View, job: JobFact, retryTime: nu
   return `${remaining.length} ranges failed in Job ${job.name} (${cause}); tried again at ${formatTime(retryTime)}, or now with a new spec.retry`;
 }
 
-function describeCompletion(copy: CopyStatus, skipped: SkippedStatus): Finding {
+function describeCompletion(copy: CopyStatus, skipped: SkippedStatus): FindingOf<'Copied'> {
   const { identitiesRead = 0, identitiesCopied = 0, identitiesUnchanged = 0 } = copy;
   const parts = [`${identitiesCopied} written`, `${identitiesUnchanged} left as they were in Edge`];
   if (skipped.total > 0) parts.push(`${skipped.total} skipped, listed in ConfigMap ${skipped.reportName}`);
   return isTrue('Complete', `${identitiesRead} identities: ${parts.join(', ')}`);
 }
 
-const suspended = (state: string): Finding => isFalse('Suspended', `suspended; ${state}`);
+const suspended = (state: string): FindingOf<'Copied'> => isFalse('Suspended', `suspended; ${state}`);

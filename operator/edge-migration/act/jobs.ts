@@ -1,3 +1,4 @@
+import type { KubernetesObject } from '../../kubernetes/client.ts';
 import { AlreadyExistsError } from '../../kubernetes/errors.ts';
 import { FIELD_MANAGER, LABELS, objectNames } from '../api.ts';
 import { buildJob } from '../objects.ts';
@@ -49,9 +50,13 @@ export async function createJob(
 
 async function isRunning({ client, namespace }: ActionContext, name: string, signal: AbortSignal): Promise<boolean> {
   const job = await client.get(JOBS, { namespace, name }, { signal });
-  if (job === undefined) return false;
+  return job !== undefined && !hasEnded(job);
+}
+
+/** Whether a Job's last pod has ended. */
+export function hasEnded(job: KubernetesObject): boolean {
   const { conditions = [] } = (job['status'] ?? {}) as { conditions?: { type: string; status: string }[] };
-  return !conditions.some(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True');
+  return conditions.some(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True');
 }
 
 async function checkOwner({ client, namespace }: ActionContext, name: string, { migration, signal }: ActionTarget) {

@@ -1,6 +1,7 @@
 import { FIELD_MANAGER, LABELS, objectNames } from '../api.ts';
 import { CONFIG_MAPS, JOBS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
+import { hasEnded } from './jobs.ts';
 
 /** How long a Job whose outcome is recorded is kept for people to look at its pods and logs. */
 const KEPT_SECONDS = 86_400;
@@ -8,7 +9,7 @@ const KEPT_SECONDS = 86_400;
 /**
  * Lets go of what is no longer needed once the outcome is in the status: the ranges (identifiers are personal data) and
  * the checkpoints at once, the Jobs after a day. The Jobs get a life of their own first, because removing the root
- * removes what it owns.
+ * removes what it owns; one that still runs, of a plan that nobody waits for any more, goes with it.
  */
 export async function retireWork(
   { client, namespace }: ActionContext,
@@ -16,7 +17,7 @@ export async function retireWork(
 ) {
   const labelSelector = `${LABELS.migrationUid}=${migration.uid},${LABELS.component}=${operation}`;
   const { items } = await client.list(JOBS, { namespace, labelSelector }, { signal });
-  for (const { metadata } of items) {
+  for (const { metadata } of items.filter(hasEnded)) {
     const patch = { metadata: { ownerReferences: null }, spec: { ttlSecondsAfterFinished: KEPT_SECONDS } };
     await client.patch(JOBS, { namespace, name: metadata.name }, patch, { fieldManager: FIELD_MANAGER, signal });
   }

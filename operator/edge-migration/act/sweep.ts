@@ -9,7 +9,7 @@ export interface Orphan {
 }
 
 /**
- * Removes what an EdgeMigration that is gone has left: its pods stop with their Job. The caches may be old, so the API
+ * Removes what an EdgeMigration that is gone, or is going, has left: its pods stop with their Job. The caches may be old, so the API
  * server is asked first whether the EdgeMigration really is gone, or is another one by now.
  */
 export async function sweep(
@@ -21,7 +21,7 @@ export async function sweep(
 ): Promise<void> {
   const living = await client.get(EDGE_MIGRATIONS, migration, { signal });
   const uids = new Set(orphans.map(({ migrationUid }) => migrationUid));
-  uids.delete(living?.metadata.uid ?? '');
+  if (living?.metadata.deletionTimestamp === undefined) uids.delete(living?.metadata.uid ?? '');
   for (const uid of uids) {
     const labelSelector = `${LABELS.migrationUid}=${uid}`;
     for (const resource of [JOBS, CONFIG_MAPS]) {

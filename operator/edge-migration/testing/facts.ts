@@ -39,9 +39,11 @@ export function facts(changes: Partial<Facts> = {}): Facts {
 export function work(changes: Partial<Facts['work']> = {}): Facts['work'] {
   return {
     ranges: undefined,
+    plannedTime: undefined,
     jobs: [],
     checkpoints: [],
     podProblems: [],
+    planIsLeft: false,
     liveSettings: { pageSize: 1000, maxWriteUnitsPerSecond: 2000, onConflict: 'KeepEdge' },
     ...changes,
   };

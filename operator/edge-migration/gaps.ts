@@ -1,0 +1,128 @@
+import type { GapStatus } from './api.ts';
+import { type Finding, findCondition, formatTime, isTrue } from './conditions.ts';
+import type { CoverageGapFact, Facts } from './facts.ts';
+
+/** Appliers may go by a status that is so much older (docs/design.md, "Convergence", rule 5). */
+const APPLIER_STALE_MILLISECONDS = 10_000;
+/** More gaps than this are joined, oldest first: a joined gap only claims more. */
+const MOST_GAPS = 6;
+
+/** Reasons of our own; all others come from the sidecars' reports. */
+const REASON = { reopened: 'windowReopened', disabled: 'captureDisabled', joined: 'several' } as const;
+/** What we conclude from silence: once the sidecar speaks again, its own report says what it has missed. */
+const CONCLUDED: readonly string[] = ['sidecarVanished', 'noSidecar'];
+
+/** Milliseconds since the epoch; `until` is undefined while it lasts. */
+type Gap = CoverageGapFact;
+
+/**
+ * The time ranges since the first page was read in which writes to Core may have been missed, as the status keeps them:
+ * the reports that told of them expire, sidecars go, and operators start anew. What is reported again is recognised by
+ * sidecar, reason and time, because a gap may grow at both ends.
+ *
+ * @param start when the copy began to read; what was missed before is in the pages. Undefined: it has not begun
+ * @param deadline of replay by this decision, RFC 3339
+ */
+export function collectGaps(facts: Facts, start: string | undefined, deadline: string | undefined): GapStatus[] {
+  if (start === undefined) return [];
+  const from = Date.parse(start);
+  const kept = (facts.migration.status.gaps ?? []).map(parseGap);
+  const own = findOwn(facts, deadline);
+  const gaps = [...carryOver(kept, facts), ...observe(facts), ...own]
+    .filter(({ until }) => until === undefined || until > from)
+    .map((gap) => ({ ...gap, from: Math.max(gap.from, from) }))
+    .toSorted((a, b) => a.from - b.from)
+    .reduce(join, []);
+  return limit(gaps).map(formatGap);
+}
+
+/** Says that there are gaps and what to do; undefined when there are none. */
+export function describeGaps(gaps: readonly GapStatus[]): Finding<'True'> | undefined {
+  const [first] = gaps;
+  if (first === undefined) return undefined;
+  const { from, until = 'now', reason, podName } = first;
+  const where = podName === undefined ? reason : `${reason}, pod ${podName}`;
+  const others = gaps.length > 1 ? `, and ${gaps.length - 1} more in status.gaps` : '';
+  return isTrue(
+    'CoverageGap',
+    `writes to Core between ${from} and ${until} may be missing in Edge (${where}${others}): compare Core and Edge`,
+  );
+}
+
+const observe = ({ capture }: Facts): Gap[] => (capture.kind === 'observed' ? capture.gaps : []);
+
+/** A gap that lasted and that nobody speaks of any more has ended by now, or has turned out to be none. */
+function carryOver(kept: readonly Gap[], { capture, now }: Facts): Gap[] {
+  if (capture.kind !== 'observed') return [...kept];
+  return kept.flatMap((gap) => {
+    if (gap.until !== undefined) return gap;
+    const reported = capture.gaps.filter((other) => isSame(gap, other)).map(endOf);
+    const end = Math.max(...reported);
+    if (reported.length > 0) return { ...gap, until: end === Number.POSITIVE_INFINITY ? undefined : end };
+    if (CONCLUDED.includes(gap.reason) && gap.podName !== undefined && capture.speaking.includes(gap.podName))
+      return [];
+    return { ...gap, until: now };
+  });
+}
+
+/** While the window was closed, or capture was switched off, appliers dropped what they got. */
+function findOwn({ migration, capture, now }: Facts, deadline: string | undefined): Gap[] {
+  const { conditions, replay } = migration.status;
+  const until = now + APPLIER_STALE_MILLISECONDS;
+  const gaps: Gap[] = [];
+  const past = replay?.deadline === undefined ? Number.POSITIVE_INFINITY : Date.parse(replay.deadline);
+  if (past <= now && deadline !== undefined && Date.parse(deadline) > now) {
+    gaps.push({ from: past, until, reason: REASON.reopened, podName: undefined });
+  }
+  const capturing = findCondition(conditions, 'Capturing');
+  if (capturing?.reason === 'Disabled' && capture.kind !== 'disabled') {
+    gaps.push({ from: Date.parse(capturing.lastTransitionTime), until, reason: REASON.disabled, podName: undefined });
+  }
+  return gaps;
+}
+
+/** Of the same sidecar and reason, and without time in between: a report is whole seconds in the status. */
+function isSame(a: Gap, b: Gap): boolean {
+  const touches = a.from <= endOf(b) + 1000 && b.from <= endOf(a) + 1000;
+  return a.reason === b.reason && a.podName === b.podName && touches;
+}
+
+const endOf = ({ until = Number.POSITIVE_INFINITY }: Gap): number => until;
+
+/** Adds a gap to those before it; what is one gap becomes one. */
+function join(gaps: Gap[], gap: Gap): Gap[] {
+  const known = gaps.find((other) => isSame(other, gap));
+  if (known === undefined) return [...gaps, gap];
+  return gaps.map((other) => (other === known ? span(known, gap, gap.reason, gap.podName) : other));
+}
+
+function span(a: Gap, b: Gap, reason: string, podName: string | undefined): Gap {
+  const until = a.until === undefined || b.until === undefined ? undefined : Math.max(a.until, b.until);
+  return { from: Math.min(a.from, b.from), until, reason, podName };
+}
+
+function limit(gaps: readonly Gap[]): Gap[] {
+  const limited = [...gaps];
+  while (limited.length > MOST_GAPS) {
+    const [first, second] = limited.splice(0, 2) as [Gap, Gap];
+    limited.unshift(span(first, second, REASON.joined, undefined));
+  }
+  return limited;
+}
+
+const parseGap = ({ from, until, reason, podName }: GapStatus): Gap => ({
+  from: Date.parse(from),
+  until: until === undefined ? undefined : Date.parse(until),
+  reason,
+  podName,
+});
+
+/** The end is rounded up: a gap never claims less. */
+function formatGap({ from, until, reason, podName }: Gap): GapStatus {
+  return {
+    from: formatTime(from),
+    ...(until === undefined ? {} : { until: formatTime(until + 999) }),
+    reason,
+    ...(podName === undefined ? {} : { podName }),
+  };
+}
