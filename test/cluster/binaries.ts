@@ -21,11 +21,30 @@ const MODULES = {
       kubectl: 'k8s.io/kubernetes/cmd/kubectl',
     },
   },
+  helm: {
+    module: 'helm.sh/helm/v4',
+    packages: {
+      helm: 'helm.sh/helm/v4/cmd/helm',
+      'helm-unittest': 'github.com/helm-unittest/helm-unittest/cmd/helm-unittest',
+    },
+  },
+  promtool: {
+    module: 'github.com/prometheus/prometheus',
+    packages: { promtool: 'github.com/prometheus/prometheus/cmd/promtool' },
+  },
 } as const;
 
-export type Binary = 'nats-server' | 'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kubectl';
+export type Binary =
+  | 'nats-server'
+  | 'etcd'
+  | 'kube-apiserver'
+  | 'kube-controller-manager'
+  | 'kubectl'
+  | 'helm'
+  | 'helm-unittest'
+  | 'promtool';
 
-/** In the order of their size, so that the first one is there soon. */
+/** Those of a cluster, in the order of their size, so that the first one is there soon. */
 export const BINARIES: readonly Binary[] = [
   'nats-server',
   'etcd',
@@ -33,6 +52,12 @@ export const BINARIES: readonly Binary[] = [
   'kube-controller-manager',
   'kubectl',
 ];
+
+/** Those that only the chart's tests need. */
+export const CHART_TOOLS: readonly Binary[] = ['helm', 'helm-unittest', 'promtool'];
+
+/** Promtool is built without its service discovery, which is most of it and is of no use here. */
+const BUILD_TAGS: Readonly<Partial<Record<string, string>>> = { promtool: 'remove_all_sd' };
 
 /**
  * The path of a binary: from the folder `KUBEBUILDER_ASSETS` if it is there (the convention of envtest), from the cache
@@ -74,7 +99,8 @@ function binaryArtifact(name: Binary): Artifact {
     async build(to, signal) {
       requireTool('go', `build ${name} ${version} (or set KUBEBUILDER_ASSETS to a folder that has it)`);
       const importPath = (packages as Readonly<Partial<Record<Binary, string>>>)[name] as string;
-      await goBuild(name, source, to, importPath, linkerFlags(folder, version), signal);
+      const flags = ['-ldflags', linkerFlags(folder, version), '-tags', BUILD_TAGS[folder] ?? ''];
+      await goBuild(name, source, to, importPath, flags, signal);
     },
   };
 }
@@ -103,7 +129,7 @@ async function goBuild(
   source: string,
   to: string,
   importPath: string,
-  ldflags: string,
+  flags: readonly string[],
   signal?: AbortSignal,
 ): Promise<void> {
   const folder = createFolder('go-build');
@@ -111,7 +137,7 @@ async function goBuild(
     await runCommand({
       name: `build-${name}`,
       command: 'go',
-      args: ['build', '-trimpath', '-ldflags', ldflags, '-o', to, importPath],
+      args: ['build', '-trimpath', ...flags, '-o', to, importPath],
       cwd: source,
       folder,
       env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOWORK: 'off' },

@@ -2,23 +2,24 @@
  * Fetches and builds everything that tests and demo run, so that nothing has to wait for it later; quick when all is
  * there. `node test/cluster/prepare.ts [name…]` takes the names of binaries and `dynamodb-local` to limit it to those.
  */
-import { BINARIES, type Binary, binaryArtifacts } from './binaries.ts';
+import { BINARIES, type Binary, binaryArtifacts, CHART_TOOLS } from './binaries.ts';
 import { provide } from './cache.ts';
 import { dynamodbArtifact } from './dynamodb-local.ts';
 
+const PROGRAMS = [...BINARIES, ...CHART_TOOLS];
 const DYNAMODB = 'dynamodb-local';
 
 /** @throws MissingToolError when something must be built and its tool is not installed */
-export async function prepare(names: readonly string[] = [...BINARIES, DYNAMODB], signal?: AbortSignal): Promise<void> {
+export async function prepare(names: readonly string[] = [...PROGRAMS, DYNAMODB], signal?: AbortSignal): Promise<void> {
   const unknown = names.filter((name) => name !== DYNAMODB && !isBinary(name));
   if (unknown.length > 0)
-    throw new Error(`Unknown: ${unknown.join(', ')}. Known: ${[...BINARIES, DYNAMODB].join(', ')}`);
+    throw new Error(`Unknown: ${unknown.join(', ')}. Known: ${[...PROGRAMS, DYNAMODB].join(', ')}`);
   const others = names.includes(DYNAMODB) ? [dynamodbArtifact] : [];
   await provide([...others, ...binaryArtifacts(names.filter(isBinary))], signal);
 }
 
 function isBinary(name: string): name is Binary {
-  return (BINARIES as readonly string[]).includes(name);
+  return (PROGRAMS as readonly string[]).includes(name);
 }
 
 if (import.meta.main) {
