@@ -63,7 +63,7 @@
 {{- else if eq .type "nkey" }}
 - { name: EDGE_MIGRATION_NATS_NKEY_FILE, value: {{ $file }} }
 {{- else }}
-- { name: EDGE_MIGRATION_NATS_USER, value: {{ .user | quote }} }
+- { name: EDGE_MIGRATION_NATS_USER, value: {{ required "nats.credentials.user must be set: its type is password" .user | quote }} }
 - { name: EDGE_MIGRATION_NATS_PASSWORD_FILE, value: {{ $file }} }
 {{- end }}
 {{- end }}
