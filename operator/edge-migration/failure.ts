@@ -1,35 +1,33 @@
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
 import { EdgeError } from '@edge-migration/identity/edge/table.ts';
-import { ApiError, LeadershipLostError } from '../kubernetes/errors.ts';
+import { setConditions } from '../kubernetes/conditions.ts';
+import { ApiError, errorMessage, LeadershipLostError } from '../kubernetes/errors.ts';
 import { ObjectInTheWay } from './act/jobs.ts';
-import type { Status } from './api.ts';
-import { formatTime, shorten } from './conditions.ts';
+import type { EdgeMigration, Status } from './api.ts';
+import { shorten } from './conditions.ts';
 
 /**
  * The one place where an error of an action becomes something that people see: condition `Degraded`, or nothing for
- * what the next try settles by itself.
+ * what the next try settles by itself. Everything else stays as it was: what was decided has not happened, and the next
+ * pass must decide it again.
  *
  * @returns undefined when the error is no matter of this migration: it was stopped, or another replica leads
  */
-export function degrade(status: Status, error: unknown, signal: AbortSignal, now: number): Status | undefined {
+export function degrade(
+  { status: before, generation }: EdgeMigration,
+  error: unknown,
+  signal: AbortSignal,
+  now: number,
+): Status | undefined {
   if (signal.aborted || error instanceof LeadershipLostError) return undefined;
   if (error instanceof ApiError && error.kind === 'conflict') return undefined;
-  const reason = nameReason(error);
-  const message = shorten(error instanceof Error ? error.message : String(error), 1024);
+  const message = shorten(errorMessage(error), 1024);
+  const degraded = { type: 'Degraded', status: 'True', reason: nameReason(error), message } as const;
   return {
-    ...status,
+    ...before,
+    observedGeneration: generation,
     message,
-    conditions: (status.conditions ?? []).map((condition) =>
-      condition.type === 'Degraded'
-        ? {
-            ...condition,
-            status: 'True' as const,
-            reason,
-            message,
-            lastTransitionTime: condition.status === 'True' ? condition.lastTransitionTime : formatTime(now),
-          }
-        : condition,
-    ),
+    conditions: setConditions(before.conditions ?? [], [degraded], generation, now),
   };
 }
 

@@ -109,8 +109,12 @@ function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
   const isOurs = (owned: { operation: string }) => owned.operation === operation;
   const names = objectNames(migration, operation);
   const configMaps = sources.configMaps.byIndex(BY_MIGRATION, migration.uid).filter(isOurs);
-  const root = configMaps.find(({ name }) => name === names.root)?.fact;
+  const rootMap = configMaps.find(({ name }) => name === names.root);
+  const root = rootMap?.fact;
   const plan = root?.kind === 'root' ? parsePlan(root.plan) : undefined;
+  // What was done by another plan, whose root somebody has removed, says nothing about the ranges of this one.
+  const isOfPlan = ({ rootUid }: { rootUid: string | undefined }) =>
+    rootMap === undefined || rootUid === undefined || rootUid === rootMap.uid;
   const pods = sources.pods.byIndex(BY_MIGRATION, migration.uid).filter(isOurs);
   return {
     ranges: plan?.ranges,
@@ -118,11 +122,11 @@ function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
     liveSettings: root?.kind === 'root' ? parseLiveSettings(root.settings) : undefined,
     jobs: sources.jobs
       .byIndex(BY_MIGRATION, migration.uid)
-      .filter(isOurs)
+      .filter((job) => isOurs(job) && isOfPlan(job))
       .map(({ fact }) => fact),
-    checkpoints: configMaps.flatMap(({ fact }) =>
-      fact.kind === 'checkpoint' ? (parseCheckpoint(fact.checkpoint) ?? []) : [],
-    ),
+    checkpoints: configMaps
+      .filter(isOfPlan)
+      .flatMap(({ fact }) => (fact.kind === 'checkpoint' ? (parseCheckpoint(fact.checkpoint) ?? []) : [])),
     planIsLeft: operation === 'copy' && hasPlan(sources, migration),
     podProblems: pods
       .map(({ fact }) => fact)

@@ -12,6 +12,8 @@ export interface Owned<T> {
   operation: string;
   name: string;
   uid: string;
+  /** Uid of the root ConfigMap that owns it, if any. */
+  rootUid: string | undefined;
   fact: T;
 }
 
@@ -20,17 +22,19 @@ const metadataSchema = z.object({
   uid: z.string(),
   labels: z.record(z.string(), z.string()).default({}),
   annotations: z.record(z.string(), z.string()).default({}),
+  ownerReferences: z.array(z.object({ kind: z.string(), uid: z.string() })).default([]),
 });
 
 function own<T>({ metadata }: KubernetesObject, read: (metadata: z.infer<typeof metadataSchema>) => T): Owned<T> {
   const parsed = metadataSchema.parse(metadata);
-  const { name, uid, labels, annotations } = parsed;
+  const { name, uid, labels, annotations, ownerReferences } = parsed;
   return {
     migration: annotations[LABELS.migration] ?? '',
     migrationUid: labels[LABELS.migrationUid] ?? '',
     operation: labels[LABELS.component] ?? '',
     name,
     uid,
+    rootUid: ownerReferences.find(({ kind }) => kind === 'ConfigMap')?.uid,
     fact: read(parsed),
   };
 }
@@ -105,7 +109,8 @@ const containerSchema = z.object({
           exitCode: z.number(),
           reason: z.string().optional(),
           message: z.string().optional(),
-          finishedAt: z.string().optional(),
+          // Null when the kubelet lost sight of the container (ContainerStatusUnknown).
+          finishedAt: z.string().nullish(),
         })
         .optional(),
     })

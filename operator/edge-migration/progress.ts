@@ -106,5 +106,10 @@ export function summarisePlan(facts: Facts): PlanStatus {
 /** Whether only numbers that move all the time would change, and did so a moment ago. */
 export function isTooSoon(before: Status, now: number): boolean {
   const last = before.copy?.progressTime;
-  return last !== undefined && now - Date.parse(last) < PROGRESS_INTERVAL_MILLISECONDS;
+  return last !== undefined && isRecent(Date.parse(last), now, PROGRESS_INTERVAL_MILLISECONDS);
+}
+
+/** Another replica's clock may be ahead of ours: what it says of the future is no reason to wait for it. */
+export function isRecent(time: number, now: number, milliseconds: number): boolean {
+  return time <= now && now - time < milliseconds;
 }

@@ -1,10 +1,11 @@
 import type { Reconcile, ReconcileContext, ReconcileResult } from '../kubernetes/controller.ts';
-import { parseObjectKey } from '../kubernetes/objects.ts';
+import { ConflictError } from '../kubernetes/errors.ts';
+import { objectKey, parseObjectKey } from '../kubernetes/objects.ts';
 import { act } from './act/act.ts';
 import type { ActionContext } from './act/context.ts';
 import { applyStatus } from './act/status.ts';
 import { sweep } from './act/sweep.ts';
-import type { EdgeMigration, Status } from './api.ts';
+import { EDGE_MIGRATIONS, type EdgeMigration, type Status } from './api.ts';
 import { type Decision, decide } from './decide.ts';
 import { degrade } from './failure.ts';
 import { BY_KEY, observe, type Sources } from './observe.ts';
@@ -22,27 +23,46 @@ const OWN_WRITE_MILLISECONDS = 5_000;
 /** Reconciles one EdgeMigration: observe, decide, act, and then say so in the status. */
 export function createReconcile({ sources, context, onStatus }: ReconcileSettings): Reconcile {
   const { client, clock } = context;
-  /** By uid: the version that the last own write was based on, which the cache may still show. */
+  /** By key: the version that the last own write was based on, which the cache may still show. */
   const written = new Map<string, { over: string; time: number }>();
 
-  function isBehind({ uid, resourceVersion }: EdgeMigration): boolean {
-    const last = written.get(uid);
+  function isBehind(migration: EdgeMigration): boolean {
+    const last = written.get(objectKey(migration));
     return (
-      last !== undefined && last.over === resourceVersion && clock.monotonic() - last.time < OWN_WRITE_MILLISECONDS
+      last !== undefined &&
+      last.over === migration.resourceVersion &&
+      clock.monotonic() - last.time < OWN_WRITE_MILLISECONDS
     );
   }
 
   async function record(migration: EdgeMigration, status: Status, signal: AbortSignal) {
     if (!(await applyStatus(client, migration, status, signal))) return;
-    written.set(migration.uid, { over: migration.resourceVersion, time: clock.monotonic() });
+    written.set(objectKey(migration), { over: migration.resourceVersion, time: clock.monotonic() });
     onStatus(migration, status);
+  }
+
+  /**
+   * The cache may be behind, by as much as an API server that lags or a watch event that was lost: nothing is done on the
+   * word of an EdgeMigration that has changed, gone or been made anew since.
+   */
+  async function confirm(migration: EdgeMigration, signal: AbortSignal) {
+    const { namespace, name, resourceVersion } = migration;
+    const living = await client.get(EDGE_MIGRATIONS, { namespace, name }, { signal });
+    if (living?.metadata.resourceVersion === resourceVersion) return;
+    await sources.migrations.refresh(signal);
+    throw new ConflictError(`EdgeMigration ${namespace}/${name} is not as it is in the cache`, {
+      status: 409,
+      reason: 'CacheBehind',
+      kind: 'conflict',
+    });
   }
 
   async function carryOut(migration: EdgeMigration, decision: Decision, { signal, logger }: ReconcileContext) {
     try {
+      if (decision.actions.length > 0) await confirm(migration, signal);
       for (const action of decision.actions) await act(context, { migration, logger, signal }, action);
     } catch (error) {
-      const status = degrade(decision.status, error, signal, clock.now());
+      const status = degrade(migration, error, signal, clock.now());
       if (status !== undefined) await record(migration, status, signal);
       throw error;
     }
@@ -52,6 +72,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
   return async (key, { signal, logger }): Promise<ReconcileResult | undefined> => {
     const migration = sources.migrations.get(key);
     await removeOrphans(key, migration, { signal, logger });
+    if (migration === undefined) written.delete(key);
     if (migration === undefined || migration.deleting) return undefined;
     if (isBehind(migration)) return { requeueAfterMilliseconds: OWN_WRITE_MILLISECONDS };
     const log = logger.child({ projectId: migration.spec?.projectId, uid: migration.uid });

@@ -1,6 +1,7 @@
 import type { ReplayStatus, Spec } from './api.ts';
 import { type Finding, type FindingOf, findCondition, formatTime, isFalse, isTrue, isUnknown } from './conditions.ts';
 import type { CaptureFact, Facts, ProjectReplay, ReplayFact } from './facts.ts';
+import { isRecent } from './progress.ts';
 
 /** The part of a decision that is about following Core after the copy. */
 export interface ReplayDecision {
@@ -116,7 +117,7 @@ function describeReplay({ replay, migration, now }: Facts, deadline: number): Re
   const before = migration.status.replay ?? {};
   const fixed = { deadline: formatTime(deadline) };
   const last = before.progressTime === undefined ? Number.NEGATIVE_INFINITY : Date.parse(before.progressTime);
-  if (replay.kind !== 'observed' || now - last < PROGRESS_INTERVAL_MILLISECONDS) return { ...before, ...fixed };
+  if (replay.kind !== 'observed' || isRecent(last, now, PROGRESS_INTERVAL_MILLISECONDS)) return { ...before, ...fixed };
   const numbers = describeNumbers(replay.project, now);
   const isMoved = Object.entries(numbers).some(([name, value]) => before[name as keyof ReplayStatus] !== value);
   return isMoved ? { ...numbers, ...fixed, progressTime: formatTime(now) } : { ...before, ...fixed };

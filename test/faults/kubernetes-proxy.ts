@@ -125,7 +125,9 @@ export async function startKubernetesProxy({
   function forward(request: Pick<IncomingMessage, 'url' | 'method' | 'headers'>, body = ''): Promise<IncomingMessage> {
     const { host: _, connection: __, 'content-length': ___, 'accept-encoding': ____, ...headers } = request.headers;
     return new Promise((resolve, reject) => {
-      const options = { method: request.method, headers, agent };
+      // Node adds no length to the body of a DELETE.
+      const length = body === '' ? {} : { 'content-length': Buffer.byteLength(body) };
+      const options = { method: request.method, headers: { ...headers, ...length }, agent };
       const outgoing = https.request(new URL(request.url ?? '/', upstream), options, resolve);
       outgoing.on('error', reject);
       outgoing.end(body);

@@ -1,10 +1,11 @@
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { type MeasuredRange, planRanges as measureRanges, mergeSteps } from '../../copy/ranges.ts';
-import { FIELD_MANAGER } from '../api.ts';
+import { FIELD_MANAGER, LABELS, objectNames } from '../api.ts';
 import { formatTime } from '../conditions.ts';
 import { buildRanges, buildRoot } from '../objects.ts';
-import { CONFIG_MAPS, SECRETS } from '../resources.ts';
+import { parsePlan } from '../parse.ts';
+import { CONFIG_MAPS, JOBS, SECRETS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
 /** A Secret holds a mebibyte at most, its keys and base64's third more included. */
@@ -12,12 +13,14 @@ const LARGEST_SECRET = 700_000;
 
 /**
  * Counts the project's identities, divides them into ranges and writes both down. The root ConfigMap gets the plan
- * last: until then nothing runs, and a crash in between only means that it is all done again.
+ * last: until then nothing runs, and a crash in between only means that it is all done again. Afterwards the ranges are
+ * never made anew, because pods may be in their midst: a cache that does not show the plan is behind, and where somebody
+ * has damaged it all goes together.
  */
 export async function planRanges(context: ActionContext, { migration, operation, logger, signal }: ActionTarget) {
   const { client, core, namespace, clock } = context;
   const { spec } = migration;
-  if (spec === undefined) return;
+  if (spec === undefined || (await isPlanned(context, { migration, operation, logger, signal }))) return;
   const place = { migration, operation, namespace };
   const options = { fieldManager: FIELD_MANAGER, force: true, signal };
   const started = clock.monotonic();
@@ -39,6 +42,23 @@ export async function planRanges(context: ActionContext, { migration, operation,
     },
     'planned the ranges',
   );
+}
+
+/** Whether there is a plan; one that cannot be read is removed, with everything that was done by it. */
+async function isPlanned(
+  { client, namespace }: ActionContext,
+  { migration, operation, logger, signal }: ActionTarget,
+): Promise<boolean> {
+  const name = objectNames(migration, operation).root;
+  const root = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
+  if (root === undefined) return false;
+  if (parsePlan((root['data'] as Record<string, string> | undefined)?.['plan']) !== undefined) return true;
+  const labelSelector = `${LABELS.migrationUid}=${migration.uid},${LABELS.component}=${operation}`;
+  const { items } = await client.list(JOBS, { namespace, labelSelector }, { signal });
+  if (!items.some(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === root.metadata.uid)))
+    return false;
+  logger.warn('the plan was damaged: the copy begins again');
+  return client.delete(CONFIG_MAPS, { namespace, name }, { uid: root.metadata.uid, signal });
 }
 
 function describeRanges(ranges: readonly MeasuredRange[]): Map<number, string> {
