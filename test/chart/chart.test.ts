@@ -1,0 +1,142 @@
+/** What holds of the chart without a cluster. Its definition of EdgeMigration is a link to the one in crds/. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { listValues, renderReadme } from '../../scripts/chart-readme.ts';
+import { binary } from '../cluster/binaries.ts';
+import { CHART, helm, type Manifest, render, VARIANTS } from './helm.ts';
+
+const DEFINITION = 'edgemigrations.edge.flagsmith.com.yaml';
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const TRIAL = ['--set', 'nats.bundled.enabled=true'];
+
+async function temporaryFolder() {
+  const path = await mkdtemp(join(tmpdir(), 'chart-'));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
+}
+
+describe('helm', () => {
+  it.each(VARIANTS)('lints the chart with values for %s', async (_, file) => {
+    await expect(helm(['lint', CHART, '--strict', '--values', file])).resolves.toContain('0 chart(s) failed');
+  });
+
+  it('packages the chart, and what it renders is the same', async () => {
+    await using folder = await temporaryFolder();
+    const packed = /saved it to: (\S+)/.exec(await helm(['package', CHART, '--destination', folder.path]))?.[1];
+    const args = ['--namespace', 'ours', ...TRIAL];
+    const expected = await helm(['template', 'edge-migration', CHART, ...args]);
+    expect(await helm(['template', 'edge-migration', packed ?? '', ...args])).toBe(expected);
+  });
+
+  it("passes helm-unittest's tests of its templates", async () => {
+    const { stdout } = await promisify(execFile)(await binary('helm-unittest'), [CHART, '--strict']);
+    expect(stdout).toMatch(/Tests:\s+\d+ passed/);
+  });
+});
+
+describe('the definition of EdgeMigration', () => {
+  it('comes with the release, is kept without it, and is otherwise what it was', async () => {
+    const [definition] = (await render('ours', TRIAL)).filter(({ kind }) => kind === 'CustomResourceDefinition');
+    const source = parse(read(`crds/${DEFINITION}`)) as Manifest;
+    expect(definition?.metadata.annotations).toMatchObject({ 'helm.sh/resource-policy': 'keep' });
+    expect(definition?.['spec']).toEqual(source['spec']);
+  });
+});
+
+describe('the values', () => {
+  it('are all in the schema, and none else', () => {
+    const leaves = (value: unknown, path: string): string[] => {
+      const isWhole = listValues().some((known) => known.path === path);
+      if (isWhole || typeof value !== 'object' || value === null || Array.isArray(value)) return [path];
+      return Object.entries(value).flatMap(([name, inner]) => leaves(inner, path === '' ? name : `${path}.${name}`));
+    };
+    const set = leaves(parse(read('charts/edge-migration/values.yaml')), '');
+    expect(set.toSorted()).toEqual(
+      listValues()
+        .map(({ path }) => path)
+        .toSorted(),
+    );
+  });
+
+  it('each say what they mean', () => {
+    expect(listValues().filter(({ description }) => description.length < 5)).toEqual([]);
+  });
+
+  it('are in the README (else: node scripts/chart-readme.ts)', () => {
+    expect(read('charts/edge-migration/README.md')).toBe(renderReadme());
+  });
+
+  it('are closed wherever the chart itself defines what is in them', () => {
+    const open: string[] = [];
+    const walk = (schema: Record<string, unknown>, path: string) => {
+      const { properties, items, additionalProperties } = schema as Record<string, Record<string, object>>;
+      if (properties !== undefined && (additionalProperties as unknown) !== false) open.push(path);
+      for (const [name, inner] of Object.entries(properties ?? {})) walk(inner as never, `${path}.${name}`);
+      if (items !== undefined) walk(items as never, `${path}[]`);
+    };
+    walk(JSON.parse(read('charts/edge-migration/values.schema.json')), '');
+    expect(open).toEqual([]);
+  });
+
+  it.each([
+    ['operator.replica=2', "at '/operator': additional properties 'replica' not allowed"],
+    ['capture.mode=Sometimes', "at '/capture/mode': value must be one of 'Required', 'Disabled'"],
+    ['nats.servers={http://nats}', "at '/nats/servers/0': 'http://nats' does not match pattern"],
+    ['operator.replicas=0', "at '/operator/replicas': minimum: got 0, want 1"],
+    ['database.existingSecret.name=', "at '/database/existingSecret/name': minLength: got 0, want 1"],
+    ['image.digest=latest', "at '/image/digest'"],
+    ['applier.extraEnv[0].value=x', "missing property 'name'"],
+    ['capture.mode=Required', 'nats.servers is empty: set it'],
+    ['nats.bundled.enabled=true,nats.servers={nats://nats:4222}', 'exclude each other'],
+    [
+      'nats.servers={nats://n:4222},nats.credentials.type=password,nats.credentials.existingSecret=n',
+      'nats.credentials.user must be set',
+    ],
+  ])('are refused where they are wrong: %s', async (wrong, message) => {
+    await expect(helm(['template', 'edge-migration', CHART, '--set', wrong])).rejects.toThrow(message);
+  });
+});
+
+describe('the rights', () => {
+  interface Rule {
+    apiGroups: string[];
+    resources: string[];
+    verbs: string[];
+  }
+
+  /** All rules of one account, whatever roles they are in. */
+  function rulesOf(objects: readonly Manifest[], account: RegExp): string[] {
+    const bindings = objects.filter(
+      ({ kind, subjects }) =>
+        /Binding$/.test(kind) && (subjects as { name: string }[]).some(({ name }) => account.test(name)),
+    );
+    return bindings
+      .flatMap(({ roleRef }) => {
+        const { kind, name } = roleRef as { kind: string; name: string };
+        const role = objects.find((object) => object.kind === kind && object.metadata.name === name);
+        return ((role?.['rules'] ?? []) as Rule[]).map((rule) => JSON.stringify([kind, rule]));
+      })
+      .toSorted();
+  }
+
+  it.each(['operator', 'worker', 'applier'])('of the %s are those of the plain manifests', async (component) => {
+    const plain = ['operator/deploy/rbac.yaml', 'replay-sidecar/deploy/applier.yaml'].flatMap((path) =>
+      parseAllDocuments(read(path)).map((document) => document.toJS() as Manifest),
+    );
+    const args = ['--set', 'nats.servers={nats://nats:4222},capture.coreApi.namespace=flagsmith'];
+    const account = new RegExp(`^edge-migration-${component}$`);
+    expect(rulesOf(await render('edge-migration', args), account)).toEqual(rulesOf(plain, account));
+  });
+
+  it('reach no other namespace but the Core API when the namespaces are listed', async () => {
+    const objects = await render('ours', ['--values', `${CHART}/ci/namespaces-values.yaml`]);
+    expect(objects.filter(({ kind }) => /^ClusterRole/.test(kind))).toEqual([]);
+    const namespaces = objects.filter(({ kind }) => kind === 'Role').map(({ metadata }) => metadata.namespace);
+    expect(new Set(namespaces)).toEqual(new Set(['ours', 'chart-team-a', 'chart-team-b', 'chart-flagsmith']));
+  });
+});
