@@ -215,7 +215,8 @@ function createCapture(
         });
   const stream = createStreamView({
     nats: { ...configuration, natsServers },
-    pods: () => coreApi?.list() ?? [],
+    pods: () =>
+      coreApi === undefined ? [] : coreApi.listedAge() < Number.POSITIVE_INFINITY ? coreApi.list() : undefined,
     staticCount: coreApiStaticCount,
     freshSeconds: configuration.reportFreshSeconds,
     clock: common.clock,

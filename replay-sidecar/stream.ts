@@ -3,9 +3,11 @@ import {
   DiscardPolicy,
   JetStreamApiCodes,
   JetStreamApiError,
+  JetStreamError,
   type JetStreamManager,
   RetentionPolicy,
   StorageType,
+  type StoredMsg,
   type StreamConfig,
   type StreamUpdateConfig,
 } from '@nats-io/jetstream';
@@ -129,12 +131,37 @@ export async function ensureStream(manager: JetStreamManager, definition: Stream
   if (differs(existing, definition)) await manager.streams.update(definition.name, { ...existing, ...definition });
 }
 
-async function findStream(manager: JetStreamManager, name: string): Promise<StreamConfig | undefined> {
+/** The stream's configuration; undefined when there is none of this name. */
+export async function findStream(manager: JetStreamManager, name: string): Promise<StreamConfig | undefined> {
   try {
     return (await manager.streams.info(name)).config;
   } catch (error) {
     if (isStreamMissing(error)) return undefined;
     throw error;
+  }
+}
+
+const BATCH = 256;
+
+/**
+ * Every message that a stream has now, in order, by direct gets.
+ *
+ * @throws what the client library throws when the stream is missing or out of reach; not when it is empty
+ */
+export async function* readStored(manager: JetStreamManager, stream: string): AsyncGenerator<StoredMsg> {
+  try {
+    for (let sequence = 1; ; ) {
+      let count = 0;
+      for await (const message of await manager.direct.getBatch(stream, { seq: sequence, batch: BATCH })) {
+        yield message;
+        sequence = message.seq + 1;
+        count += 1;
+      }
+      if (count < BATCH) return;
+    }
+  } catch (error) {
+    // "message not found": nothing is stored from this sequence on.
+    if (!(error instanceof JetStreamError && 'code' in error && error.code === 404)) throw error;
   }
 }
 

@@ -39,7 +39,12 @@ export const specSchema = z.object({
       onConflict: z.enum(['KeepEdge', 'CoreWins']).default('KeepEdge'),
     })
     .prefault({}),
-  replay: z.object({ windowSeconds: z.int().min(0).max(31_536_000).default(2_419_200) }).prefault({}),
+  replay: z
+    .object({
+      windowSeconds: z.int().min(0).max(31_536_000).default(2_419_200),
+      maxWriteUnitsPerSecond: z.int().min(10).max(400_000).optional(),
+    })
+    .prefault({}),
   verify: z.object({ afterCopy: verification, atDeadline: verification }).prefault({}),
 });
 

@@ -5,7 +5,8 @@ import {
 } from '@edge-migration/replay-sidecar/applier/metrics.ts';
 import { registerMetrics as registerSidecar } from '@edge-migration/replay-sidecar/capture/metrics.ts';
 import { createCounters as registerProxy } from '@edge-migration/replay-sidecar/capture/proxy/metrics.ts';
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { createCopyMetrics } from '../copy/worker/metrics.ts';
 import { runtimeMetrics } from '../kubernetes/metrics.ts';
@@ -27,8 +28,14 @@ const PROCESSES: Record<string, (registry: Registry) => void> = {
     createLagHistogram(registry);
   },
   Sidecar(registry) {
-    registerSidecar(registry, unread());
-    registerProxy(registry, unread());
+    const metrics = createMetrics();
+    registerSidecar(metrics, unread());
+    registerProxy(metrics, unread());
+    for (const { name, type, help, label } of metrics.list) {
+      const options = { name, help, labelNames: label === undefined ? [] : [label], registers: [registry] };
+      if (type === 'gauge') new Gauge(options);
+      else new Counter(options);
+    }
   },
 };
 

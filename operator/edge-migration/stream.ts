@@ -4,13 +4,29 @@ import { type ApplierReport, applierReport } from '@edge-migration/replay-sideca
 import { REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import {
   type CoreApiPod,
+  type CoverageFacts,
+  closeVanished,
   decideCoverage,
   type StoredReport,
 } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
+import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { connectNats, type NatsSettings } from '@edge-migration/replay-sidecar/nats.ts';
-import { ensureStreams, isStreamMissing, type StreamSettings } from '@edge-migration/replay-sidecar/stream.ts';
-import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import {
+  coverageSubject,
+  ensureStreams,
+  findStream,
+  readStored,
+  type StreamSettings,
+} from '@edge-migration/replay-sidecar/stream.ts';
+import {
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+} from '@nats-io/jetstream';
 import { errorMessage } from '../kubernetes/errors.ts';
 import type { CaptureFact, ProjectReplay, ReplayFact } from './facts.ts';
 
@@ -26,8 +42,8 @@ export interface StreamView {
 
 export interface StreamViewSettings {
   nats: NatsSettings & StreamSettings;
-  /** The Core API's pods, from a cache. */
-  pods: () => CoreApiPod[];
+  /** The Core API's pods, from a cache; undefined until they are listed. */
+  pods: () => CoreApiPod[] | undefined;
   /** Sidecars in front of Core APIs outside Kubernetes. */
   staticCount: number;
   freshSeconds: number;
@@ -36,7 +52,6 @@ export interface StreamViewSettings {
 }
 
 const EVERY_MILLISECONDS = 2_000;
-const BATCH = 256;
 
 /** For an installation without capture. */
 export const noStream: StreamView = {
@@ -60,22 +75,32 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     message: `NATS cannot be read: ${problem}`,
   });
 
-  async function refresh(manager: JetStreamManager) {
+  /** What coverage is judged by; undefined while the pods are not listed. */
+  function describeCoverage(reports: StoredReport[]): CoverageFacts | undefined {
+    const pods = settings.pods();
+    const { staticCount } = settings;
+    return pods === undefined ? undefined : { pods, reports, now: clock.now(), freshMillis: fresh, staticCount };
+  }
+
+  async function refresh(manager: JetStreamManager, client: JetStreamClient) {
     const { reports, unreadable } = await readReports(manager);
     if (unreadable.length > 0) logger.warn({ count: unreadable.length }, 'coverage reports of another release');
     read = { time: clock.monotonic(), sidecars: reports, appliers: await readAppliers(manager) };
+    const facts = describeCoverage(reports);
+    for (const { report, sequence } of facts === undefined ? [] : closeVanished(facts)) {
+      logger.warn({ pod: report.podName }, 'a sidecar has gone without a goodbye: noted its gap');
+      await sayGoodbyeFor(client, report, sequence);
+    }
   }
 
   function capture(): CaptureFact {
     if (read === undefined || !isFresh()) return unknown();
-    const now = clock.now();
-    const { covered, reason, message, gaps } = decideCoverage({
-      pods: settings.pods(),
-      reports: read.sidecars,
-      now,
-      freshMillis: fresh,
-      staticCount: settings.staticCount,
-    });
+    const facts = describeCoverage(read.sidecars);
+    if (facts === undefined) {
+      return { kind: 'unknown', reason: 'CoreApiNotListed', message: 'the pods of the Core API are not listed yet' };
+    }
+    const { now } = facts;
+    const { covered, reason, message, gaps } = decideCoverage(facts);
     const live = read.sidecars.filter(({ report, storedTime }) => !report.goodbye && now - storedTime <= fresh);
     const times = live.map(({ report }) =>
       report.allSentUntil === null ? undefined : Date.parse(report.allSentUntil),
@@ -132,7 +157,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
         try {
           const manager = await jetstreamManager(connection);
           await ensureStreams(manager, settings.nats);
-          await refresh(manager);
+          await refresh(manager, jetstream(connection));
         } catch (error) {
           if (problem !== errorMessage(error))
             logger.warn({ error: errorMessage(error) }, 'the streams cannot be read');
@@ -145,24 +170,26 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   };
 }
 
+/** In place of the sidecar's own report, unless it has sent another one meanwhile. */
+async function sayGoodbyeFor(client: JetStreamClient, report: CoverageReport, sequence: number): Promise<void> {
+  try {
+    const expect = { lastSubjectSequence: sequence };
+    await client.publish(coverageSubject(report.podUid), JSON.stringify(report), { expect });
+  } catch (error) {
+    const isOvertaken = error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence;
+    if (!isOvertaken) throw error;
+  }
+}
+
 /** The last report of every applier process, of those that are gone too; none while no applier has ever run. */
 async function readAppliers(manager: JetStreamManager): Promise<ApplierReport[]> {
   const reports: ApplierReport[] = [];
-  try {
-    for (let sequence = 1; ; ) {
-      let count = 0;
-      for await (const message of await manager.direct.getBatch(REPORT_STREAM, { seq: sequence, batch: BATCH })) {
-        const report = applierReport.safeParse(message.json());
-        if (report.success) reports.push(report.data);
-        sequence = message.seq + 1;
-        count += 1;
-      }
-      if (count < BATCH) return reports;
-    }
-  } catch (error) {
-    if (isStreamMissing(error)) return [];
-    throw error;
+  if ((await findStream(manager, REPORT_STREAM)) === undefined) return reports;
+  for await (const message of readStored(manager, REPORT_STREAM)) {
+    const report = applierReport.safeParse(message.json());
+    if (report.success) reports.push(report.data);
   }
+  return reports;
 }
 
 /** Counters are totals over all processes that ever were; what is in hand, of those that live. */

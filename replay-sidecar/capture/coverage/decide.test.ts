@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { type CoverageFacts, decideCoverage, type StoredReport } from './decide.ts';
+import { type CoverageFacts, closeVanished, decideCoverage, type StoredReport } from './decide.ts';
 import type { CoverageGap, CoverageReport } from './report.ts';
 
 const NOW = Date.parse('2026-06-01T12:00:00Z');
@@ -11,6 +11,7 @@ const pod = (name: string, ready = true) => ({ uid: `uid-${name}`, name, ready, 
 /** A healthy report of the pod called `name`, stored two seconds ago. */
 function report(name: string, changes: Partial<CoverageReport> = {}, storedSecondsAgo = 2): StoredReport {
   return {
+    sequence: 1,
     storedTime: NOW - storedSecondsAgo * 1000,
     report: {
       version: 1,
@@ -150,6 +151,24 @@ describe('gaps', () => {
   it('last for a ready pod without a sidecar, since it was ready', () => {
     const { gaps } = decide({ pods: [pod('a'), pod('b')] });
     expect(gaps).toMatchObject([{ podName: 'b', reason: 'noSidecar', from: at(600), until: null }]);
+  });
+
+  it('end once for all when the last report of a sidecar that went with its pod is written in its stead', () => {
+    const gone = report('gone', { allSentUntil: at(95), gaps: [gap({ until: null })] }, 90);
+    const facts = { pods: [pod('a')], reports: [report('a'), gone], now: NOW, freshMillis: 30_000 };
+    const [closed, ...others] = closeVanished(facts);
+    expect(others).toEqual([]);
+    const later = decide({ reports: [report('a'), closed as StoredReport], now: NOW + 3_600_000 });
+    expect(later.gaps.filter(({ podName }) => podName === 'gone')).toMatchObject([
+      { reason: 'spoolFull', until: at(0) },
+      { reason: 'sidecarVanished', from: at(95), until: at(0) },
+    ]);
+    expect(later.gaps[1]?.id).toBe(decideCoverage(facts).gaps.find(({ reason }) => reason === 'sidecarVanished')?.id);
+  });
+
+  it('are not ended while the pod is there, nor for a sidecar outside Kubernetes, nor after a goodbye', () => {
+    const silent = [report('a', {}, 90), report('vm', { namespace: '' }, 90), report('b', { goodbye: true }, 90)];
+    expect(closeVanished({ pods: [pod('a')], reports: silent, now: NOW, freshMillis: 30_000 })).toEqual([]);
   });
 
   it('keep their id from one decision to the next', () => {

@@ -11,6 +11,8 @@ export interface CoreApiPod {
 
 export interface StoredReport {
   report: CoverageReport;
+  /** In the stream. */
+  sequence: number;
   /** When NATS stored it, epoch milliseconds. Ages are counted from here: the sidecar's clock may be wrong. */
   storedTime: number;
 }
@@ -123,14 +125,30 @@ function vanishedGaps({ reports, pods, now, freshMillis }: CoverageFacts): Sidec
   return reports
     .filter(({ report, storedTime }) => !report.goodbye && now - storedTime > freshMillis)
     .map((stored) => {
-      const { report } = stored;
-      const mayServe = isStatic(stored) || pods.some(({ uid }) => uid === report.podUid);
-      return sidecarGap(report, {
-        from: report.allSentUntil ?? new Date(0).toISOString(),
-        until: mayServe ? null : new Date(now).toISOString(),
-        reason: 'sidecarVanished',
-        environments: null,
-      });
+      const mayServe = isStatic(stored) || pods.some(({ uid }) => uid === stored.report.podUid);
+      return sidecarGap(stored.report, vanishedGap(stored.report, mayServe ? null : new Date(now).toISOString()));
+    });
+}
+
+const vanishedGap = ({ allSentUntil }: CoverageReport, until: string | null): CoverageGap => ({
+  from: allSentUntil ?? new Date(0).toISOString(),
+  until,
+  reason: 'sidecarVanished',
+  environments: null,
+});
+
+/**
+ * The last reports of sidecars that went with their pods and could not say goodbye, in their stead: stored in place of
+ * the report of this sequence, they hold the end of the gap for everyone, which would otherwise grow until they expire.
+ */
+export function closeVanished({ pods, reports, now, freshMillis }: CoverageFacts): StoredReport[] {
+  const time = new Date(now).toISOString();
+  return reports
+    .filter((stored) => !stored.report.goodbye && now - stored.storedTime > freshMillis && !isStatic(stored))
+    .filter(({ report }) => !pods.some(({ uid }) => uid === report.podUid))
+    .map(({ report, ...stored }) => {
+      const reported = report.gaps.map((gap) => ({ ...gap, until: gap.until ?? time }));
+      return { ...stored, report: { ...report, gaps: [...reported, vanishedGap(report, time)], goodbye: true } };
     });
 }
 

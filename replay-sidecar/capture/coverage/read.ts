@@ -1,10 +1,8 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 
-import { COVERAGE_STREAM } from '../../stream.ts';
+import { COVERAGE_STREAM, readStored } from '../../stream.ts';
 import type { StoredReport } from './decide.ts';
 import { type CoverageReport, coverageReport } from './report.ts';
-
-const BATCH = 256;
 
 /** A report that this release does not understand: the sidecar is newer, or something else publishes there. */
 export class UnreadableReportError extends Error {
@@ -24,18 +22,12 @@ export interface ReadReports {
  */
 export async function readReports(manager: JetStreamManager): Promise<ReadReports> {
   const read: ReadReports = { reports: [], unreadable: [] };
-  for (let sequence = 1; ; ) {
-    const batch = await manager.direct.getBatch(COVERAGE_STREAM, { seq: sequence, batch: BATCH });
-    let count = 0;
-    for await (const message of batch) {
-      const report = parse(message.subject, message.string());
-      if (report instanceof UnreadableReportError) read.unreadable.push(report);
-      else read.reports.push({ report, storedTime: Date.parse(message.timestamp) });
-      sequence = message.seq + 1;
-      count += 1;
-    }
-    if (count < BATCH) return read;
+  for await (const message of readStored(manager, COVERAGE_STREAM)) {
+    const report = parse(message.subject, message.string());
+    if (report instanceof UnreadableReportError) read.unreadable.push(report);
+    else read.reports.push({ report, sequence: message.seq, storedTime: Date.parse(message.timestamp) });
   }
+  return read;
 }
 
 function parse(subject: string, text: string): CoverageReport | UnreadableReportError {

@@ -60,7 +60,7 @@ export const coverageReport = z.object({
   gaps: z.array(coverageGap),
   /** The last test event that came back with its sequence; null before the first. */
   probe: z.object({ sequence: z.int().positive(), time: z.iso.datetime() }).nullable(),
-  /** The process has ended with everything sent. */
+  /** The process has ended with everything sent, or with its pod, and what it took along is in `gaps`. */
   goodbye: z.boolean(),
 });
 

@@ -1,0 +1,113 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import { natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
+import { coverageSubject, streamSettings } from '@edge-migration/replay-sidecar/stream.ts';
+import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { jetstream } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import type { CaptureFact } from './facts.ts';
+import { createStreamView, type StreamView } from './stream.ts';
+
+let nats: Nats;
+beforeAll(async () => {
+  nats = await startNats();
+});
+afterAll(() => nats?.stop());
+
+type Observed = Extract<CaptureFact, { kind: 'observed' }>;
+
+const settings = z.object({ ...natsSettings, ...streamSettings });
+
+/** The view of one operator process, and how to end it. */
+function openView(pods: () => CoreApiPod[] | undefined): StreamView & AsyncDisposable {
+  const stopping = new AbortController();
+  const view = createStreamView({
+    nats: settings.parse({ natsServers: nats.url, streamMaxBytes: 64 * 1024 ** 2 }),
+    pods,
+    staticCount: 0,
+    freshSeconds: 3,
+    clock: systemClock,
+    logger: createLogger('test', 'silent'),
+  });
+  const running = view.run(stopping.signal);
+  return {
+    ...view,
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+function observed(view: StreamView): Observed | undefined {
+  const capture = view.capture();
+  return capture.kind === 'observed' ? capture : undefined;
+}
+
+async function report(podName: string, allSentUntil: string): Promise<void> {
+  const now = new Date().toISOString();
+  const text: CoverageReport = {
+    version: 1,
+    instance: `${podName}/uid-${podName}`,
+    podUid: `uid-${podName}`,
+    podName,
+    namespace: 'flagsmith',
+    node: 'node-1',
+    release: '0.1.0',
+    startedTime: now,
+    time: now,
+    spoolDepth: 3,
+    spoolBytes: 300,
+    oldestUnsentTime: allSentUntil,
+    allSentUntil,
+    gaps: [],
+    probe: { sequence: 1, time: now },
+    goodbye: false,
+  };
+  const connection = await connect({ servers: nats.url });
+  await jetstream(connection).publish(coverageSubject(text.podUid), JSON.stringify(text));
+  await connection.close();
+}
+
+test('while the Core API pods are not listed, nobody says that they are not covered', async () => {
+  await using view = openView(() => undefined);
+  const capture = await waitFor(
+    () => {
+      const found = view.capture();
+      return 'reason' in found && found.reason !== 'StreamUnreachable' && found;
+    },
+    { for: 'the stream to be read' },
+  );
+  expect(capture).toMatchObject({ kind: 'unknown', reason: 'CoreApiNotListed' });
+});
+
+test('the gap of a sidecar that went with its pod ends once, for every operator and whoever asks later', async () => {
+  const from = new Date(Date.now() - 60_000).toISOString();
+  const ended = (view: StreamView) =>
+    waitFor(
+      () => {
+        const [gap] = observed(view)?.gaps ?? [];
+        return gap?.until !== undefined && observed(view)?.speaking.length === 0 && gap;
+      },
+      { for: 'the gap to end', timeoutMs: 60_000 },
+    );
+  await using first = openView(() => []);
+  await waitFor(() => observed(first), { for: 'the streams' });
+  await report('gone', from);
+  const closed = await waitFor(
+    async () => {
+      const [one, two] = [await ended(first), await ended(first)];
+      await using later = openView(() => []);
+      const three = await ended(later);
+      return one.until === two.until && two.until === three.until && three;
+    },
+    { for: 'two operators to see the same end', timeoutMs: 60_000, intervalMs: 2_500 },
+  );
+  expect(closed).toMatchObject({ podName: 'gone', reason: 'sidecarVanished', from: Date.parse(from) });
+  expect(observed(first)?.gaps).toHaveLength(1);
+});
