@@ -77,6 +77,7 @@ async function takeEvents(options: ApplierOptions, parts: Parts): Promise<void> 
   const loops = [
     inbox.run(signal, pipeline.handle),
     pipeline.run(signal),
+    waiting.run(signal),
     parking.run(signal),
     reporter.run(signal),
     migrations.keepConfirmed(() => inbox.held.size > 0, signal),

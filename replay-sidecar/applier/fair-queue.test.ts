@@ -21,7 +21,7 @@ test('what waits under one key runs together, and not while the key runs', async
   const { queue, started, end } = createRig({ overall: 2, perGroup: 2 });
   for (const item of [1, 2, 3]) queue.add(7, 'a', item);
   expect(started).toEqual(['7/a:1']);
-  expect(queue.sizeOf(7)).toBe(3);
+  expect(queue.size).toBe(3);
   await end('7/a:1');
   expect(started).toEqual(['7/a:1', '7/a:2+3']);
   await end('7/a:2+3');

@@ -4,8 +4,8 @@ export interface FairQueue<T> {
   add(group: number, key: string, item: T): void;
   /** Items that wait or run. */
   readonly size: number;
-  /** Of one group. */
-  sizeOf(group: number): number;
+  /** Looks whether more may run, after `mayStart` has changed its mind. */
+  pump(): void;
   /** Resolves when nothing runs. What waits is not started any more. */
   stop(): Promise<void>;
 }
@@ -25,12 +25,18 @@ interface Group<T> {
   size: number;
 }
 
-/**
- * @param limits how many keys run at once: over all, and of one group
- * @param run must not reject
- */
+export interface Limits {
+  /** Keys that run at once. */
+  readonly overall: number;
+  /** Of these, of one group. */
+  readonly perGroup: number;
+  /** Whether anything more of a group may be begun now; yes when left out. */
+  mayStart?(group: number): boolean;
+}
+
+/** @param run must not reject */
 export function createFairQueue<T>(
-  limits: { readonly overall: number; readonly perGroup: number },
+  limits: Limits,
   run: (group: number, key: string, items: readonly T[]) => Promise<void>,
 ): FairQueue<T> {
   /** In the order in which they are next; a group moves to the end when its turn begins, and when it ends. */
@@ -66,7 +72,8 @@ export function createFairQueue<T>(
 
   function nextGroup(): Group<T> | undefined {
     for (const group of groups.values()) {
-      if (group.ready.size > 0 && group.running.size < limits.perGroup) return group;
+      if (group.ready.size === 0 || group.running.size >= limits.perGroup) continue;
+      if (limits.mayStart?.(group.id) ?? true) return group;
     }
     return undefined;
   }
@@ -100,10 +107,10 @@ export function createFairQueue<T>(
 
   return {
     add,
+    pump,
     get size() {
       return size;
     },
-    sizeOf: (id) => groups.get(id)?.size ?? 0,
     async stop() {
       stopped = true;
       await Promise.all(runs);

@@ -32,8 +32,10 @@ export interface InboxOptions {
 }
 
 const FETCH_MILLIS = 1000;
-/** No more bytes in hand than this, give or take a fetch. */
-const WINDOW_BYTES = 64 * 1024 * 1024;
+/** What one event of the window may take; larger ones count as several. */
+export const BYTES_PER_EVENT = 4096;
+/** Share of the window that may be taken while more is fetched. */
+const FETCH_BELOW = 7 / 8;
 const LOOK_MILLIS = 5;
 const RETRY_MILLIS = 1000;
 
@@ -82,8 +84,9 @@ export function createInbox({ connection, settings, clock, log }: InboxOptions):
 
   async function fetchOnce(client: JetStreamClient, signal: AbortSignal, handle: (held: Held) => void): Promise<void> {
     const consumer = client.consumers.getConsumerFromInfo(await infoOf(client));
+    const most = FETCH_BELOW * settings.window;
     for (;;) {
-      while (held.size > settings.window / 2 || bytes > WINDOW_BYTES) await clock.sleep(LOOK_MILLIS, signal);
+      while (held.size > most || bytes > most * BYTES_PER_EVENT) await clock.sleep(LOOK_MILLIS, signal);
       signal.throwIfAborted();
       const messages = await consumer.fetch({ max_messages: settings.window - held.size, expires: FETCH_MILLIS });
       const stop = () => void messages.close();

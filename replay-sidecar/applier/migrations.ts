@@ -17,6 +17,8 @@ export interface Migrations {
   /** By the project's EdgeMigration, if there is one. */
   judge(projectId: number, observedTime: number): Verdict;
   find(projectId: number): EdgeMigration | undefined;
+  /** How many there are, of whatever state. */
+  count(): number;
   /** Whether the view may decide anything. */
   isConfirmed(): boolean;
   /** Whether it was listed after this moment (monotonic), so that what is missing in it was missing then. */
@@ -29,7 +31,10 @@ export interface Migrations {
   subscribe(listener: (projectId: number) => void): () => void;
 }
 
-type Source = Pick<Reflector<EdgeMigration>, 'byIndex' | 'refresh' | 'listedAge' | 'confirmedAge' | 'subscribe'>;
+type Source = Pick<
+  Reflector<EdgeMigration>,
+  'byIndex' | 'keys' | 'refresh' | 'listedAge' | 'confirmedAge' | 'subscribe'
+>;
 
 export function createMigrations(reflector: Source, clock: Clock): Migrations {
   const find = (projectId: number) => chooseMigration(reflector.byIndex(BY_PROJECT, String(projectId)));
@@ -38,6 +43,7 @@ export function createMigrations(reflector: Source, clock: Clock): Migrations {
   return {
     find,
     judge: (projectId, observedTime) => judge(find(projectId), observedTime),
+    count: () => reflector.keys().length,
     isConfirmed,
     isListedSince: (moment) => clock.monotonic() - reflector.listedAge() >= moment,
     refresh: (signal) => reflector.refresh(signal),

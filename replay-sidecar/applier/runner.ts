@@ -1,7 +1,9 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Stores } from '@edge-migration/identity/converge.ts';
+import type { Convergence, Stores } from '@edge-migration/identity/converge.ts';
+import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { Allowance } from './allowance.ts';
 import { applyEvents } from './apply.ts';
 import type { Counts } from './counts.ts';
 import { nextFanOut, readFanOutPage } from './fan-out.ts';
@@ -14,6 +16,7 @@ import type { Cursor, Work } from './work.ts';
 export interface RunnerOptions {
   stores(): Stores;
   stops: Pick<Stops, 'of'>;
+  allowance: Pick<Allowance, 'charge'>;
   pipeline: Pick<Pipeline, 'admit' | 'park'>;
   patience: Patience;
   counts: Counts;
@@ -58,6 +61,7 @@ export function createRunner(options: RunnerOptions) {
     }, stop);
     const count = counts.of(projectId);
     count.converged += 1;
+    options.allowance.charge(projectId, writeUnitsOf(convergence));
     for (const [index, work] of works.entries()) {
       count.applied[convergence.outcome] += 1;
       count.lastAppliedTime = clock.now();
@@ -118,4 +122,13 @@ export function createRunner(options: RunnerOptions) {
   }
 
   return { apply };
+}
+
+/** The table and the two indexes that every document is in. */
+const WRITES_PER_DOCUMENT = 3;
+
+/** About what it cost, by the size of the document that was written. */
+function writeUnitsOf({ outcome, core }: Convergence): number {
+  const isWritten = outcome === 'inserted' || outcome === 'updated' || outcome === 'replaced' || outcome === 'deleted';
+  return isWritten ? WRITES_PER_DOCUMENT * Math.max(1, Math.ceil(itemBytes(core ?? {}) / 1024)) : 0;
 }

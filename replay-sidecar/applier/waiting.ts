@@ -1,16 +1,24 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { compositeKey } from '@edge-migration/identity/edge/document.ts';
+import type { Allowance } from './allowance.ts';
 import { createFairQueue, type FairQueue } from './fair-queue.ts';
+import { BYTES_PER_EVENT } from './inbox.ts';
 import type { InHand } from './reporter.ts';
 import type { Work } from './work.ts';
 
 /** Events that are to be applied, by project. */
 export interface Waiting extends Pick<FairQueue<Work>, 'stop'> {
   add(work: Work): void;
-  /** Whether a project is slow by itself and has as many events in hand as it may then. */
+  /**
+   * Whether a project has as many events in hand as it may while others may need room, or while it may not spend what
+   * they cost: half of what the others leave. So however many projects are slow or flood the stream, there is room for
+   * one more.
+   */
   isFull(projectId: number): boolean;
   /** What waits, by project. */
   inHand(): Map<number, InHand>;
+  /** Begins what could not be begun before. Rejects with the signal's reason. */
+  run(signal: AbortSignal): Promise<never>;
 }
 
 export interface WaitingOptions {
@@ -18,34 +26,52 @@ export interface WaitingOptions {
   readonly projectConcurrency: number;
   /** Events in hand at most. */
   readonly window: number;
+  readonly allowance: Pick<Allowance, 'isOpen'>;
+  /** Whether there are other projects at all. */
+  isShared(): boolean;
+  /** Must not reject. */
+  apply(projectId: number, works: readonly Work[]): Promise<void>;
+  readonly clock: Clock;
 }
 
-/** A project whose events wait so long is slow by itself: it may have half of the window, no more. */
-const SLOW_MILLIS = 30_000;
+const LOOK_MILLIS = 20;
 
-/** @param apply must not reject */
-export function createWaiting(
-  options: WaitingOptions,
-  clock: Clock,
-  apply: (projectId: number, works: readonly Work[]) => Promise<void>,
-): Waiting {
+export function createWaiting(options: WaitingOptions): Waiting {
   const works = new Set<Work>();
-  /** How long what was applied last had waited. */
-  const waits = new Map<number, number>();
-  const limits = { overall: options.concurrency, perGroup: options.projectConcurrency };
+  /** Events in hand by project, large ones counted as several; of those that run, too. */
+  const loads = new Map<number, number>();
+  let total = 0;
+  const limits = {
+    overall: options.concurrency,
+    perGroup: options.projectConcurrency,
+    mayStart: options.allowance.isOpen,
+  };
   const queue = createFairQueue<Work>(limits, async (projectId, _, batch) => {
     for (const work of batch) works.delete(work);
-    waits.set(projectId, clock.monotonic() - (batch[0]?.held.delivered ?? 0));
-    await apply(projectId, batch);
+    await options.apply(projectId, batch);
+    weigh(projectId, -batch.reduce((sum, work) => sum + weightOf(work), 0));
   });
+
+  function weigh(projectId: number, change: number): void {
+    const load = (loads.get(projectId) ?? 0) + change;
+    if (load > 0) loads.set(projectId, load);
+    else loads.delete(projectId);
+    total += change;
+  }
 
   return {
     stop: queue.stop,
     add(work) {
+      const { projectId } = work.resolution;
       works.add(work);
-      queue.add(work.resolution.projectId, keyOf(work), work);
+      weigh(projectId, weightOf(work));
+      queue.add(projectId, keyOf(work), work);
     },
-    isFull: (projectId) => queue.sizeOf(projectId) > options.window / 2 && (waits.get(projectId) ?? 0) > SLOW_MILLIS,
+    isFull(projectId) {
+      const load = loads.get(projectId) ?? 0;
+      if (load <= (options.window - (total - load)) / 2) return false;
+      return options.isShared() || !options.allowance.isOpen(projectId);
+    },
     inHand() {
       const result = new Map<number, { events: number; oldestObserved: number }>();
       for (const { resolution, observed } of works) {
@@ -57,7 +83,18 @@ export function createWaiting(
       }
       return result;
     },
+    async run(signal) {
+      for (;;) {
+        await options.clock.sleep(LOOK_MILLIS, signal);
+        queue.pump();
+      }
+    },
   };
+}
+
+/** Whole numbers, so that sums come back to zero. */
+function weightOf({ held }: Work): number {
+  return Math.ceil(held.message.data.length / BYTES_PER_EVENT);
 }
 
 /** All events of one document are applied together; a page of a fan-out is by itself. */

@@ -6,6 +6,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import type { Registry } from 'prom-client';
 import { EVENT_SUBJECT } from '../stream.ts';
+import { createAllowance } from './allowance.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { createCounts } from './counts.ts';
 import { createDirectory } from './directory.ts';
@@ -47,7 +48,14 @@ export function wire(
   const position = createPositionTracker();
   const stops = createStops(migrations, signal);
   const inbox = createInbox({ connection, settings: configuration, clock, log });
-  const waiting = createWaiting(configuration, clock, (projectId, works) => runner.apply(projectId, works));
+  const allowance = createAllowance((id) => migrations.find(id)?.spec?.replay.maxWriteUnitsPerSecond, clock);
+  const waiting = createWaiting({
+    ...configuration,
+    allowance,
+    isShared: () => migrations.count() > 1,
+    apply: (projectId, works) => runner.apply(projectId, works),
+    clock,
+  });
   const { isFull } = waiting;
   const directory = createDirectory({ core, release: () => stores.now().release, patience, clock, signal });
   const resolver = createResolver({ core, edge, directory, patience, signal });
@@ -56,7 +64,7 @@ export function wire(
   const publish = createPublish(connection);
   const isBusy = () => position.pending() > BUSY_STREAM;
   const onApplied = createLagHistogram(registry);
-  const doing = { stores: stores.now, stops, pipeline, patience, counts, publish, isBusy, onApplied };
+  const doing = { stores: stores.now, stops, allowance, pipeline, patience, counts, publish, isBusy, onApplied };
   const runner = createRunner({ ...doing, clock, log, signal });
   const { instance } = configuration;
   const process = `${instance}-${randomBytes(4).toString('hex')}`;

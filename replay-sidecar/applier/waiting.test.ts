@@ -1,0 +1,112 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { describe, expect, test } from 'vitest';
+import { createAllowance } from './allowance.ts';
+import type { Held } from './inbox.ts';
+import { createWaiting, type WaitingOptions } from './waiting.ts';
+import type { Work } from './work.ts';
+
+const WINDOW = 1000;
+const environment = { id: 1, name: '', apiKey: 'key', allowClientTraits: true, useV2FeatureVersioning: false };
+
+let sequence = 0;
+function createWork(projectId: number, bytes = 300): Work {
+  sequence += 1;
+  const message = { seq: sequence, data: new Uint8Array(bytes) } as unknown as Held['message'];
+  const held: Held = { message, delivered: 0, isOpen: () => true, done() {}, again() {} };
+  const touched = { traits: new Set<string>(), overrides: new Set<string>() };
+  const resolution = { kind: 'identity', projectId, environment, identifier: `person-${sequence}`, touched } as const;
+  const observed = 0;
+  return { held, observed, resolution, cursor: undefined, event: {} as Work['event'] };
+}
+
+/** What is applied stays under way until `finish`. */
+function createSlow(options: Partial<WaitingOptions> = {}) {
+  const running: { projectId: number; end: () => void }[] = [];
+  const waiting = createWaiting({
+    ...{ concurrency: 4, projectConcurrency: 4, window: WINDOW, clock: systemClock },
+    ...{ allowance: { isOpen: () => true }, isShared: () => true },
+    apply(projectId) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      running.push({ projectId, end: resolve });
+      return promise;
+    },
+    ...options,
+  });
+  const fill = (projectId: number, bytes?: number) => {
+    let count = 0;
+    for (; !waiting.isFull(projectId); count++) waiting.add(createWork(projectId, bytes));
+    return count;
+  };
+  return { waiting, fill, running };
+}
+
+describe('room in hand', () => {
+  test('each of several projects that go on and on gets half of what the others leave, so there is room for one more', () => {
+    const { fill, waiting } = createSlow();
+    const counts = [1, 2, 3, 4].map((projectId) => fill(projectId));
+    expect(counts).toEqual([501, 250, 125, 63]);
+    expect(waiting.isFull(5)).toBe(false);
+  });
+
+  test('large events count as several', () => {
+    expect(createSlow().fill(1, 40_000)).toBe(51);
+  });
+
+  test('a project that is alone may have all', () => {
+    const { waiting } = createSlow({ isShared: () => false });
+    for (let count = 0; count < WINDOW; count++) waiting.add(createWork(1));
+    expect(waiting.isFull(1)).toBe(false);
+  });
+
+  test('there is room again when something is done', async () => {
+    const { waiting, fill, running } = createSlow();
+    fill(1);
+    for (const { end } of running.splice(0)) end();
+    await waiting.stop();
+    expect(waiting.isFull(1)).toBe(false);
+  });
+});
+
+describe('write units of one project', () => {
+  test('are spent on average at its limit, and the others go on', () => {
+    let now = 0;
+    const clock = { ...systemClock, monotonic: () => now };
+    const allowance = createAllowance((projectId) => (projectId === 1 ? 100 : undefined), clock);
+    for (const projectId of [1, 2]) allowance.charge(projectId, 300);
+    expect([1, 2].map(allowance.isOpen)).toEqual([false, true]);
+    now = 2999;
+    expect(allowance.isOpen(1)).toBe(false);
+    now = 3000;
+    expect(allowance.isOpen(1)).toBe(true);
+    let spent = 0;
+    for (const start = now; now < start + 60_000; now += 10) {
+      if (!allowance.isOpen(1)) continue;
+      allowance.charge(1, 30);
+      spent += 30;
+    }
+    expect(spent).toBe(6000);
+  });
+
+  test('a limit that is lifted holds no longer', () => {
+    let limit: number | undefined = 1;
+    const allowance = createAllowance(() => limit, systemClock);
+    allowance.charge(1, 1_000_000);
+    expect(allowance.isOpen(1)).toBe(false);
+    limit = undefined;
+    expect(allowance.isOpen(1)).toBe(true);
+  });
+
+  test('events of a project beyond its limit wait, and keep nobody else from being applied', async () => {
+    const open = new Set([2]);
+    const stop = new AbortController();
+    const { waiting, running } = createSlow({ allowance: { isOpen: (projectId) => open.has(projectId) } });
+    for (let count = 0; count < 10; count++) waiting.add(createWork(1));
+    waiting.add(createWork(2));
+    expect(running.map(({ projectId }) => projectId)).toEqual([2]);
+    open.add(1);
+    const begun = waiting.run(stop.signal).catch((error: unknown) => error);
+    await expect.poll(() => running.length).toBe(4);
+    stop.abort('over');
+    expect(await begun).toBe('over');
+  });
+});
