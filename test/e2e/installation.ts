@@ -1,11 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '@edge-migration/identity/clock.ts';
-import {
-  EDGE_MIGRATIONS,
-  type EdgeMigration,
-  parseEdgeMigration,
-} from '@edge-migration/operator/edge-migration/api.ts';
 import { CONFIG_MAPS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { createClient, type KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
 import { KubeConfig } from '@kubernetes/client-node';
@@ -16,28 +11,24 @@ import type { Dynamodb } from '../cluster/dynamodb.ts';
 import type { Nats } from '../cluster/nats.ts';
 import type { CrashBackoff } from '../cluster/node/node.ts';
 import type { Postgres } from '../cluster/postgres.ts';
-import { type WaitOptions, waitFor } from '../cluster/wait.ts';
 import { createTables, type TestTables } from '../edge/tables.ts';
+import { takeTurns } from '../faults/disturbance.ts';
+import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
 import { installCrd } from '../integration/crd.ts';
 import { CORE_API, captureEnvironment, describeCoreApi, readApplier } from './replay-parts.ts';
+import type { DynamodbFaults, StoreSettings, Target, TargetOptions } from './target.ts';
+import { createVerbs, NAMESPACE } from './verbs.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const NAMESPACE = 'edge-migration';
 /** Name of the ConfigMap and the Secret with the settings of both stores. */
 const STORES = 'edge-migration-stores';
 const IMAGE = 'edge-migration:0.1.0';
 
-export interface InstallationOptions {
-  /** `EDGE_MIGRATION_PAGE_MAX_AGE_SECONDS` of the operator; 30 by default, as shipped. */
-  pageMaxAgeSeconds?: number;
-  /** Further environment variables of the operator's container. */
-  operatorEnvironment?: Readonly<Record<string, string>>;
+export interface InstallationOptions extends TargetOptions {
+  /** Variables of the appliers' container that are set anew. */
+  applierEnvironment?: Readonly<Record<string, string>>;
   /** Endpoint that operator and copy pods use for DynamoDB instead of the server's own, for fault proxies. */
   dynamodbEndpoint?: (real: string) => Promise<string>;
-  /** Whether `environments_v2` and the project metadata table are configured. */
-  optionalTables?: boolean;
-  /** NATS, two Core API pods with sidecars, two appliers; the operator requires capture. */
-  replay?: boolean;
   crashBackoff?: CrashBackoff;
   signal?: AbortSignal;
 }
@@ -46,24 +37,10 @@ export interface InstallationOptions {
 export type StoresCluster = Cluster & { readonly postgres: Postgres; readonly dynamodb: Dynamodb; readonly nats: Nats };
 
 /** The product on an embedded cluster, installed from the manifests that are shipped, next to empty stores. */
-export interface Installation extends AsyncDisposable {
+export interface Installation extends Target {
   readonly cluster: StoresCluster;
-  readonly client: KubernetesClient;
-  readonly tables: TestTables;
-  /** Core's database, with Flagsmith's schema, owned by a superuser. */
-  readonly databaseUrl: string;
-  /** Namespace of operator and Jobs. */
-  readonly namespace: string;
-  apply(projectId: number, spec?: Readonly<Record<string, unknown>>, namespace?: string): Promise<void>;
-  migration(projectId: number, namespace?: string): Promise<EdgeMigration | undefined>;
-  /** Waits until the EdgeMigration's condition has this status, and returns it. */
-  condition(projectId: number, type: string, status: string, options?: Partial<WaitOptions>): Promise<EdgeMigration>;
-  delete(projectId: number, namespace?: string): Promise<void>;
-  /** Base URLs of the Core API through the sidecars of its ready pods. */
-  coreApis(): Promise<string[]>;
   /** Lets copy pods that start from now on use another endpoint of DynamoDB. */
   useDynamodb(endpoint: string): Promise<void>;
-  stop(): Promise<void>;
 }
 
 /** Starts the cluster and installs the product: definition, rights, settings, two replicas of the operator. */
@@ -81,19 +58,23 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
       ...(signal === undefined ? {} : { signal }),
     }),
   );
-  const databaseUrl = await createCore(cluster);
+  const databaseUrl = await createCore(cluster.postgres, 'flagsmith');
   const tables = started.use(await createTables(cluster.dynamodb));
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromFile(cluster.kubeconfig);
   const client = createClient({ kubeConfig, clock: systemClock, userAgent: 'edge-migration-test' });
   started.defer(() => client.close());
   await installCrd(client);
-  const endpoint = (await options.dynamodbEndpoint?.(cluster.dynamodb.endpoint)) ?? cluster.dynamodb.endpoint;
-  const stores = describeStores(databaseUrl, tables, endpoint, options.optionalTables ?? false);
+  const proxy = options.dynamodbFaults ? started.use(await startDynamodbProxy(cluster.dynamodb.endpoint)) : undefined;
+  const { endpoint: real } = proxy ?? cluster.dynamodb;
+  const endpoint = (await options.dynamodbEndpoint?.(real)) ?? real;
+  const readerUrl = describeReader(databaseUrl);
+  const stores = describeStores(readerUrl, tables, endpoint, options.optionalTables ?? false);
   await applyManifests(cluster, [...stores, ...(await readManifests(options, cluster.nats.url))]);
   if (options.replay) {
     const natsUrl = cluster.nats.url;
-    await applyManifests(cluster, [...(await readApplier(natsUrl)), ...(await describeCoreApi(databaseUrl, natsUrl))]);
+    const applier = await readApplier(natsUrl, options.applierEnvironment);
+    await applyManifests(cluster, [...applier, ...(await describeCoreApi(databaseUrl, natsUrl))]);
   }
   const stack = started.move();
   const stop = () => stack.disposeAsync();
@@ -102,22 +83,28 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
     client,
     tables,
     databaseUrl,
+    readerUrl,
     namespace: NAMESPACE,
-    ...createVerbs(cluster, client),
+    ...(proxy === undefined ? {} : { dynamodb: describeFaults(proxy) }),
+    ...createOwnVerbs(cluster, client),
     stop,
     [Symbol.asyncDispose]: stop,
   };
 }
 
-async function createCore(cluster: StoresCluster): Promise<string> {
-  const { postgres } = cluster;
-  await execute(postgres.url, 'CREATE DATABASE flagsmith');
-  const url = postgres.urlOf('flagsmith');
+/** Makes a database with Flagsmith's schema, and the user that the product gets: one who can read and nothing else. */
+export async function createCore(
+  { url: administrator, urlOf }: Pick<Postgres, 'url' | 'urlOf'>,
+  name: string,
+): Promise<string> {
+  await execute(administrator, `CREATE DATABASE ${name}`);
+  const url = urlOf(name);
   await execute(url, await readFile(new URL('../core/schema.sql', import.meta.url), 'utf8'));
-  // What the product gets: a user who can read and nothing else.
   await execute(
     url,
-    "CREATE ROLE edge_migration LOGIN PASSWORD 'read-only'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO edge_migration",
+    `DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'edge_migration') THEN
+       CREATE ROLE edge_migration LOGIN PASSWORD 'read-only'; END IF; END $$;
+     GRANT SELECT ON ALL TABLES IN SCHEMA public TO edge_migration`,
   );
   return url;
 }
@@ -132,16 +119,26 @@ async function execute(url: string, statements: string): Promise<void> {
   }
 }
 
+/** The same database, by the product's user. */
+export function describeReader(databaseUrl: string): string {
+  const reader = new URL(databaseUrl);
+  reader.username = 'edge_migration';
+  reader.password = 'read-only';
+  return reader.href;
+}
+
+const describeFaults = (proxy: DynamodbProxy): DynamodbFaults => ({
+  writes: async () => proxy.writes(),
+  disturb: async (disturbances) => proxy.inject(takeTurns(disturbances)),
+});
+
 /** Settings and credentials of both stores, as an installation would write them. */
 function describeStores(
-  databaseUrl: string,
+  readerUrl: string,
   tables: TestTables,
   endpoint: string,
   withOptionalTables: boolean,
 ): object[] {
-  const reader = new URL(databaseUrl);
-  reader.username = 'edge_migration';
-  reader.password = 'read-only';
   const metadata = { name: STORES, namespace: NAMESPACE };
   return [
     ...[NAMESPACE, CORE_API.namespace].map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })),
@@ -166,16 +163,12 @@ function describeStores(
       kind: 'Secret',
       metadata,
       stringData: {
-        EDGE_MIGRATION_DATABASE_URL: reader.href,
+        EDGE_MIGRATION_DATABASE_URL: readerUrl,
         AWS_ACCESS_KEY_ID: 'local',
         AWS_SECRET_ACCESS_KEY: 'local',
       },
     },
   ];
-}
-
-interface Pod {
-  status: { podIP: string; conditions?: { type: string; status: string }[] };
 }
 
 interface Deployment {
@@ -207,46 +200,35 @@ async function applyManifests({ kubectl }: Cluster, objects: readonly object[]):
   await kubectl(['apply', '--server-side', '-f', '-'], { input: JSON.stringify(list) });
 }
 
-function createVerbs(cluster: Cluster, client: KubernetesClient) {
-  const nameOf = (projectId: number) => `project-${projectId}`;
-
-  async function migration(projectId: number, namespace = NAMESPACE) {
-    const object = await client.get(EDGE_MIGRATIONS, { namespace, name: nameOf(projectId) });
-    return object === undefined ? undefined : parseEdgeMigration(object);
-  }
+function createOwnVerbs(cluster: StoresCluster, client: KubernetesClient) {
+  const { kubectl } = cluster;
+  const { readyApiPods, restartOperator, ...verbs } = createVerbs(kubectl, client);
+  const setting = { namespace: NAMESPACE, name: STORES };
 
   return {
-    migration,
-    async apply(projectId: number, spec: Readonly<Record<string, unknown>> = {}, namespace = NAMESPACE) {
-      const manifest = {
-        apiVersion: 'edge.flagsmith.com/v1alpha1',
-        kind: 'EdgeMigration',
-        metadata: { name: nameOf(projectId), namespace },
-        spec: { projectId, ...spec },
-      };
-      await cluster.kubectl(['apply', '-f', '-'], { input: JSON.stringify(manifest) });
-    },
-    async condition(projectId: number, type: string, status: string, options: Partial<WaitOptions> = {}) {
-      const check = async () => {
-        const found = await migration(projectId);
-        const condition = found?.status.conditions?.find((each) => each.type === type);
-        return condition?.status === status && found;
-      };
-      return waitFor(check, { for: `${type}=${status} of ${nameOf(projectId)}`, intervalMs: 100, ...options });
-    },
-    async coreApis() {
-      const { namespace, selector } = CORE_API;
-      const pods = JSON.parse(await cluster.kubectl(['get', 'pods', '-n', namespace, '-l', selector, '-o', 'json']));
-      const isReady = ({ status }: Pod) =>
-        status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
-      return (pods.items as Pod[]).filter(isReady).map(({ status }) => `http://${status.podIP}:8000`);
-    },
+    ...verbs,
+    kubectl,
+    coreApis: async () => (await readyApiPods()).map(({ ip }) => `http://${ip}:8000`),
     async useDynamodb(endpoint: string) {
-      const data = { EDGE_MIGRATION_DYNAMODB_ENDPOINT: endpoint };
-      await client.patch(CONFIG_MAPS, { namespace: NAMESPACE, name: STORES }, { data });
+      await client.patch(CONFIG_MAPS, setting, { data: { EDGE_MIGRATION_DYNAMODB_ENDPOINT: endpoint } });
     },
-    async delete(projectId: number, namespace = NAMESPACE) {
-      await cluster.kubectl(['delete', 'edgemigration', nameOf(projectId), '-n', namespace]);
+    async reconfigure({ identitiesTable, databaseUrl }: StoreSettings) {
+      const change = (kind: string, field: string, data: object) =>
+        kubectl(['patch', kind, STORES, '-n', NAMESPACE, '--type=merge', '-p', JSON.stringify({ [field]: data })]);
+      if (identitiesTable !== undefined) {
+        await change('configmap', 'data', { EDGE_MIGRATION_IDENTITIES_TABLE: identitiesTable });
+      }
+      if (databaseUrl !== undefined) {
+        await change('secret', 'stringData', { EDGE_MIGRATION_DATABASE_URL: databaseUrl });
+      }
+      await restartOperator();
+    },
+    async kill(namespace: string, pod: string, container: string) {
+      cluster.node.signal(namespace, pod, container, 'SIGKILL');
+    },
+    async crashApiServer() {
+      await cluster.apiserver.kill('SIGKILL');
+      await cluster.apiserver.restart();
     },
   };
 }

@@ -35,8 +35,11 @@ export const captureEnvironment = (natsUrl: string) => ({
   EDGE_MIGRATION_STREAM_MAX_BYTES: String(64 * 1024 * 1024),
 });
 
-/** The appliers, from the manifest that is shipped. */
-export async function readApplier(natsUrl: string): Promise<object[]> {
+/** The appliers, from the manifest that is shipped, with some variables set anew. */
+export async function readApplier(
+  natsUrl: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<object[]> {
   const text = await readFile(new URL('applier.yaml', DEPLOY), 'utf8');
   const objects = parseAllDocuments(text).map((document) => document.toJS());
   const deployment = objects.find(({ kind }) => kind === 'Deployment');
@@ -44,6 +47,7 @@ export async function readApplier(natsUrl: string): Promise<object[]> {
   container.env = withVariables(container.env, {
     EDGE_MIGRATION_NATS_SERVERS: natsUrl,
     EDGE_MIGRATION_PARKED_MAX_BYTES: String(64 * 1024 * 1024),
+    ...environment,
   });
   return objects;
 }

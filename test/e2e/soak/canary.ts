@@ -1,0 +1,60 @@
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { WaitTimeoutError, waitFor } from '../../cluster/wait.ts';
+import type { TestTables } from '../../edge/tables.ts';
+import type { CoreClients } from './core-clients.ts';
+import type { Population } from './population.ts';
+
+export interface Canary {
+  /** Creates an identity in Core every other second and waits for it in Edge, until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Seconds from the answer of Core until the document was there, in ascending order. */
+  seconds(): number[];
+  /** Identities that were acknowledged and did not come. */
+  readonly missing: number;
+}
+
+const EVERY_MILLIS = 2000;
+const LOOK_MILLIS = 50;
+const TIMEOUT_MILLIS = 180_000;
+
+/** Measures how late replay is, as its users see it. */
+export function createCanary(
+  clients: CoreClients,
+  population: Population,
+  tables: TestTables,
+  clock: Clock = systemClock,
+): Canary {
+  const times: number[] = [];
+  let missing = 0;
+
+  async function measure(identifier: string): Promise<void> {
+    const environmentKey = population.current().environments[0]?.apiKey ?? '';
+    const request = { route: 'canary', method: 'POST', path: 'identities/', environmentKey };
+    const body = { identifier, traits: [{ trait_key: 'plan', trait_value: 'canary' }] };
+    if ((await clients.send({ ...request, body })) !== 'acknowledged') return;
+    const answered = clock.monotonic();
+    const isThere = async () => (await tables.get(`${environmentKey}_${identifier}`)) !== undefined;
+    try {
+      await waitFor(isThere, { for: identifier, intervalMs: LOOK_MILLIS, timeoutMs: TIMEOUT_MILLIS });
+      times.push((clock.monotonic() - answered) / 1000);
+    } catch (error) {
+      if (!(error instanceof WaitTimeoutError)) throw error;
+      missing += 1;
+    }
+  }
+
+  return {
+    seconds: () => times.toSorted((a, b) => a - b),
+    get missing() {
+      return missing;
+    },
+    async run(signal) {
+      const measuring: Promise<void>[] = [];
+      for (let number = 0; !signal.aborted; number++) {
+        measuring.push(measure(`canary-${number}`));
+        await clock.sleep(EVERY_MILLIS, signal).catch(() => {});
+      }
+      await Promise.all(measuring);
+    },
+  };
+}

@@ -1,0 +1,196 @@
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { canonicalText } from '../../core/canonical.ts';
+import { expectedDocuments } from '../../core/expectation.ts';
+import type { TestTables } from '../../edge/tables.ts';
+import type { Document, EdgeWrites } from './edge-clients.ts';
+import type { Population } from './population.ts';
+
+/** Something in Edge that must not be so. */
+export interface Violation {
+  readonly kind:
+    | 'missing'
+    | 'differs'
+    | 'left over'
+    | 'edge-born lost'
+    | 'edge write lost'
+    | 'override rows'
+    | 'foreign project';
+  readonly key: string;
+  readonly detail: string;
+}
+
+export interface Judgement {
+  /** Identities of the project in Core. */
+  readonly identities: number;
+  /** Of these, documents that still are as Edge clients created them, with what Core's clients wrote. */
+  readonly edgeBorn: number;
+  /** Edge clients' traits and overrides that are there. */
+  readonly edgeWrites: number;
+  readonly violations: readonly Violation[];
+}
+
+export interface Evidence {
+  readonly databaseUrl: string;
+  readonly tables: TestTables;
+  readonly population: Population;
+  readonly edgeWrites: ReadonlyMap<string, EdgeWrites>;
+  readonly sharedWrites: ReadonlyMap<string, number>;
+}
+
+type ByName = ReadonlyMap<string, AttributeValue>;
+
+/** Compares all of Edge with all of Core, once every event has been applied. */
+export async function judge(evidence: Evidence): Promise<Judgement> {
+  const { databaseUrl, tables, population } = evidence;
+  const documents = new Map((await tables.scan()).map((item) => [item['composite_key']?.S ?? '', item]));
+  const violations: Violation[] = [];
+  const seen = new Set<string>();
+  const edgeOverride = String(population.edgeFeature);
+  let edgeBorn = 0;
+  for await (const { key, storable, document } of expectedDocuments(databaseUrl, population.project.projectId)) {
+    if (!storable) continue;
+    seen.add(key);
+    const actual = documents.get(key);
+    if (actual === undefined) violations.push({ kind: 'missing', key, detail: 'Core has it, Edge has not' });
+    else {
+      if (actual['django_id']?.N === undefined) edgeBorn += 1;
+      const isShared = /_shared-\d+$/.test(key);
+      const details = findDifferences(actual, document as Document, { isShared, edgeOverride });
+      violations.push(...details.map((detail) => ({ kind: 'differs' as const, key, detail })));
+      if (isShared) violations.push(...judgeShared(key, actual, document as Document, evidence));
+    }
+  }
+  violations.push(...findUnexpected(documents, seen, evidence));
+  const { lost, present } = judgeEdgeWrites(documents, evidence);
+  violations.push(...lost, ...(await judgeOverrideRows(documents, evidence)));
+  return { identities: seen.size, edgeBorn, edgeWrites: present, violations };
+}
+
+/** All that Core has must be there, and nothing that only Core's clients write may be there besides. */
+function findDifferences(
+  actual: Document,
+  expected: Document,
+  { isShared, edgeOverride }: { isShared: boolean; edgeOverride: string },
+): string[] {
+  const isEdgeBorn = actual['django_id']?.N === undefined;
+  const names = isEdgeBorn
+    ? ['environment_api_key', 'identifier']
+    : ['environment_api_key', 'identifier', 'django_id', 'created_date', 'system_traits'];
+  const attributes = names.filter((name) => !same(actual[name], expected[name]));
+  const isEdgeTrait = (name: string) => name.startsWith('edge_') || (isShared && name === 'plan');
+  return [
+    ...attributes.map((name) => `${name} is ${show(actual[name])}, not ${show(expected[name])}`),
+    ...compareNames('trait', traitsOf(actual), traitsOf(expected), isEdgeTrait),
+    ...compareNames('override', overridesOf(actual), overridesOf(expected), (name) => name === edgeOverride),
+  ];
+}
+
+function compareNames(what: string, actual: ByName, expected: ByName, isEdges: (name: string) => boolean): string[] {
+  return [...new Set([...actual.keys(), ...expected.keys()])]
+    .filter((name) => !isEdges(name) && !same(actual.get(name), expected.get(name)))
+    .map((name) => `${what} ${name} is ${show(actual.get(name))}, not ${show(expected.get(name))}`);
+}
+
+/** `plan` is as Core or as an Edge client says; as Core says where its client wrote after the last Edge client. */
+function judgeShared(
+  key: string,
+  actual: Document,
+  expected: Document,
+  { edgeWrites, sharedWrites }: Evidence,
+): Violation[] {
+  const plan = traitsOf(actual).get('plan');
+  const core = traitsOf(expected).get('plan');
+  if (same(plan, core)) return [];
+  const edge = edgeWrites.get(key);
+  const coreTime = sharedWrites.get(key.slice(key.indexOf('_') + 1)) ?? 0;
+  if (plan?.S?.startsWith('edge ') && (edge?.planTime ?? 0) >= coreTime) return [];
+  return [{ kind: 'differs', key, detail: `trait plan is ${show(plan)}, not ${show(core)}, which was written later` }];
+}
+
+/** Documents of identities that Core does not have. */
+function findUnexpected(
+  documents: ReadonlyMap<string, Document>,
+  expected: ReadonlySet<string>,
+  { population, edgeWrites }: Evidence,
+): Violation[] {
+  const foreign = new Set(population.project.neighbour.environments.map(({ apiKey }) => apiKey));
+  return [...documents]
+    .filter(([key]) => !expected.has(key))
+    .flatMap(([key, document]): Violation[] => {
+      const id = document['django_id']?.N;
+      if (foreign.has(document['environment_api_key']?.S ?? '')) {
+        return [{ kind: 'foreign project', key, detail: 'its project has no EdgeMigration' }];
+      }
+      if (id === undefined && edgeWrites.has(key)) return [];
+      return [{ kind: 'left over', key, detail: `of identity ${id}, which Core does not have` }];
+    });
+}
+
+/** What Edge clients wrote stays, as long as the document is that of the same identity. */
+function judgeEdgeWrites(
+  documents: ReadonlyMap<string, Document>,
+  { edgeWrites, population }: Evidence,
+): { lost: Violation[]; present: number } {
+  const lost: Violation[] = [];
+  let present = 0;
+  for (const [key, { djangoId, traits, override }] of edgeWrites) {
+    const document = documents.get(key);
+    if (djangoId === undefined && (document === undefined || document['django_id']?.N !== undefined)) {
+      lost.push({ kind: 'edge-born lost', key, detail: document === undefined ? 'deleted' : 'replaced' });
+    }
+    if (document === undefined || document['django_id']?.N !== djangoId) continue;
+    const found = traitsOf(document);
+    for (const [name, text] of traits) {
+      const value = found.get(name);
+      // What Core's clients write, too, is judged elsewhere.
+      if (name === 'plan') continue;
+      if (value?.S === text) present += 1;
+      else lost.push({ kind: 'edge write lost', key, detail: `trait ${name} is ${show(value)}, not ${text}` });
+    }
+    if (override === undefined) continue;
+    const element = overridesOf(document).get(String(population.edgeFeature));
+    if (element?.M?.['enabled']?.BOOL === override) present += 1;
+    else lost.push({ kind: 'edge write lost', key, detail: `override is ${show(element)}` });
+  }
+  return { lost, present };
+}
+
+/** The rows for local evaluation repeat the documents' overrides; of those of Edge clients, nobody promises any. */
+async function judgeOverrideRows(
+  documents: ReadonlyMap<string, Document>,
+  { tables, population }: Evidence,
+): Promise<Violation[]> {
+  const edgeOverride = String(population.edgeFeature);
+  const rows = new Map<string, AttributeValue | undefined>();
+  for (const row of await tables.scan(tables.settings.environmentsV2Table)) {
+    rows.set(row['document_key']?.S ?? '', row['feature_state']);
+  }
+  const violations: Violation[] = [];
+  for (const [key, document] of documents) {
+    for (const [feature, element] of overridesOf(document)) {
+      const name = `identity_override:${feature}:${document['identity_uuid']?.S}`;
+      const row = rows.get(name);
+      rows.delete(name);
+      if (feature === edgeOverride || same(row, element)) continue;
+      violations.push({ kind: 'override rows', key, detail: `row of feature ${feature} is ${show(row)}` });
+    }
+  }
+  const extra = [...rows.keys()].filter((name) => name.startsWith('identity_override:'));
+  return [...violations, ...extra.map((key) => ({ kind: 'override rows' as const, key, detail: 'of no override' }))];
+}
+
+const traitsOf = (document: Document): ByName =>
+  new Map(
+    (document['identity_traits']?.L ?? []).map(({ M }) => [
+      M?.['trait_key']?.S ?? '',
+      M?.['trait_value'] ?? { NULL: true },
+    ]),
+  );
+
+const overridesOf = (document: Document): ByName =>
+  new Map(
+    (document['identity_features']?.L ?? []).map((element) => [element.M?.['feature']?.M?.['id']?.N ?? '', element]),
+  );
+
+const same = (one: AttributeValue | undefined, other: AttributeValue | undefined) => show(one) === show(other);
+const show = (value: AttributeValue | undefined) => (value === undefined ? 'absent' : canonicalText(value));

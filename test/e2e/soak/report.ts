@@ -1,0 +1,44 @@
+import type { SoakResult } from './soak.ts';
+
+const SHOWN_VIOLATIONS = 20;
+
+/** Numbers alone, for one line of JSON. */
+export function summarize(result: SoakResult) {
+  const { writes, lagSeconds, violations, gaps } = result;
+  const { byRoute: _routes, ...outcomes } = writes;
+  const percentile = (share: number) => {
+    const seconds = lagSeconds[Math.min(lagSeconds.length - 1, Math.floor(lagSeconds.length * share))];
+    return seconds === undefined ? null : Math.round(seconds * 100) / 100;
+  };
+  return {
+    ...outcomes,
+    edgeClientWrites: result.edgeClients.written,
+    edgeClientWritesFound: result.edgeWrites,
+    faults: Object.fromEntries(result.faults),
+    identities: result.identities,
+    edgeBorn: result.edgeBorn,
+    eventsApplied: result.eventsApplied,
+    loadSeconds: Math.round(result.loadSeconds),
+    drainSeconds: Math.round(result.drainSeconds),
+    lagSeconds: { p50: percentile(0.5), p90: percentile(0.9), max: percentile(1), samples: lagSeconds.length },
+    canariesMissing: result.canariesMissing,
+    gaps: gaps.length,
+    violations: violations.length,
+  };
+}
+
+/** The same for people, with what is wrong. */
+export function describeResult(result: SoakResult): string {
+  const { faults, lagSeconds, ...numbers } = summarize(result);
+  const rows: [string, unknown][] = [
+    ...Object.entries(numbers),
+    ...Object.entries(lagSeconds).map(([name, value]): [string, unknown] => [`lag ${name}`, value]),
+    ...Object.entries(faults),
+    ...result.writes.byRoute,
+  ];
+  const lines = rows.map(([name, value]) => `  ${name.padEnd(44)} ${String(value ?? '-').padStart(9)}`);
+  const gaps = result.gaps.map((gap) => `  gap: ${JSON.stringify(gap)}`);
+  const shown = result.violations.slice(0, SHOWN_VIOLATIONS);
+  const violations = shown.map(({ kind, key, detail }) => `  ${kind}: ${key}: ${detail}`);
+  return [...lines, ...gaps, ...violations].join('\n');
+}

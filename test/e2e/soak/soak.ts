@@ -1,0 +1,178 @@
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import type { CoverageGap } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import { waitFor } from '../../cluster/wait.ts';
+import { seedProject } from '../../core/seed.ts';
+import { type Installation, install } from '../installation.ts';
+import { readGaps } from '../stream.ts';
+import { createCanary } from './canary.ts';
+import { createCoreClients, type WriteCounts } from './core-clients.ts';
+import { createCoreRequests } from './core-requests.ts';
+import { createEdgeClients } from './edge-clients.ts';
+import { createFaults, type Patience } from './faults.ts';
+import { type Judgement, judge } from './judgement.ts';
+import { openPopulation, type Population } from './population.ts';
+import { createRandom } from './random.ts';
+import { createWideRequests } from './wide-requests.ts';
+
+export interface SoakOptions {
+  /** Of load; starting, the rest of the copy and draining come on top. */
+  readonly seconds: number;
+  /** Requests to the Core APIs, a second. */
+  readonly rate: number;
+  /** Decides what clients and faults do; the machine decides when. */
+  readonly seed: number;
+  readonly identities: number;
+  /** Seconds from one fault to the next, at least and at most. */
+  readonly faultPauseSeconds: readonly [number, number];
+  /** Told what happens. */
+  readonly say: (text: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface SoakResult extends Judgement {
+  readonly writes: WriteCounts;
+  readonly edgeClients: { written: number; overtaken: number; absent: number };
+  readonly faults: ReadonlyMap<string, number>;
+  /** Seconds from Core's answer to the document in Edge, in ascending order. */
+  readonly lagSeconds: readonly number[];
+  readonly canariesMissing: number;
+  readonly gaps: readonly CoverageGap[];
+  readonly loadSeconds: number;
+  /** From the end of the load until the operator said that everything was applied. */
+  readonly drainSeconds: number;
+  readonly eventsApplied: number;
+}
+
+const MINUTES = 60_000;
+const PATIENCE: Patience = { ackWaitSeconds: 5, leaseSeconds: 5, pageMaxAgeSeconds: 8 };
+/** Shares of the load: before the EdgeMigration is there, and until when the copy is to be complete. */
+const BEFORE = 0.1;
+const COPYING = 0.4;
+const EDGE_RATE_SHARE = 0.15;
+/** What an identity takes, roughly, with its indexes. */
+const WRITE_UNITS_PER_IDENTITY = 4;
+const WINDOW_SECONDS = 3600;
+
+/**
+ * Mixed writes to two Core APIs behind sidecars and to Edge itself, before, during and after the copy, while processes
+ * are killed and frozen; then everything is left to come to rest, and compared.
+ */
+export async function runSoak(options: SoakOptions, clock: Clock = systemClock): Promise<SoakResult> {
+  const { say } = options;
+  await using resources = new AsyncDisposableStack();
+  const installation = resources.use(await installForSoak(options.signal));
+  const project = await seedProject(installation.databaseUrl, { identities: options.identities, seed: options.seed });
+  const population = resources.use(await openPopulation(installation.databaseUrl, project));
+  const clients = resources.use(createCoreClients(await findApis(installation)));
+  const random = createRandom(options.seed);
+  const edge = createEdgeClients({
+    dynamodb: installation.cluster.dynamodb,
+    table: installation.tables.settings.identitiesTable,
+    population,
+    random: random.fork('edge clients'),
+  });
+  const faults = createFaults(installation, {
+    random: random.fork('faults'),
+    patience: PATIENCE,
+    pauseSeconds: options.faultPauseSeconds,
+  });
+  const canary = createCanary(clients, population, installation.tables);
+
+  const started = clock.monotonic();
+  const share = () => (clock.monotonic() - started) / 1000 / options.seconds;
+  const ended = new AbortController();
+  const mended = new AbortController();
+  const next = createCoreRequests(random.fork('core clients'), population);
+  const nextWide = createWideRequests(random.fork('wide requests'), population);
+  const running = [
+    faults.run(mended.signal),
+    population.follow(ended.signal),
+    clients.run(() => nextWide(share()) ?? next(), options.rate, ended.signal),
+    edge.run(options.rate * EDGE_RATE_SHARE, ended.signal),
+    followLife(installation, population, options, canary, ended.signal),
+  ];
+  const failed = Promise.all(running);
+  const rest = async () => {
+    while (share() < 1) await clock.sleep(200, options.signal);
+    mended.abort();
+    await running[0];
+    say('everything is mended; clients go on until the copy is complete');
+    await installation.condition(project.projectId, 'Copied', 'True', { timeoutMs: 5 * MINUTES });
+    ended.abort();
+  };
+  try {
+    await Promise.all([rest(), failed]);
+  } finally {
+    mended.abort();
+    ended.abort();
+    await Promise.allSettled(running);
+  }
+  const loadSeconds = (clock.monotonic() - started) / 1000;
+  say(`the load has ended after ${Math.round(loadSeconds)} s`);
+  const drained = clock.monotonic();
+  await clients.settle();
+  await installation.apply(project.projectId, { replay: { windowSeconds: 1 } });
+  const { status } = await installation.condition(project.projectId, 'Succeeded', 'True', { timeoutMs: 10 * MINUTES });
+  const drainSeconds = (clock.monotonic() - drained) / 1000;
+  say(`everything is applied after another ${Math.round(drainSeconds)} s; the stores are compared`);
+  const { sharedWrites } = clients;
+  const evidence = { databaseUrl: installation.databaseUrl, tables: installation.tables, population, sharedWrites };
+  return {
+    ...(await judge({ ...evidence, edgeWrites: edge.writes })),
+    writes: clients.counts,
+    edgeClients: edge.counts,
+    faults: faults.counts,
+    lagSeconds: canary.seconds(),
+    canariesMissing: canary.missing,
+    gaps: await readGaps(installation.cluster.nats),
+    loadSeconds,
+    drainSeconds,
+    eventsApplied: status.replay?.eventsApplied ?? 0,
+  };
+}
+
+function installForSoak(signal: AbortSignal | undefined): Promise<Installation> {
+  return install({
+    replay: true,
+    optionalTables: true,
+    pageMaxAgeSeconds: PATIENCE.pageMaxAgeSeconds,
+    operatorEnvironment: {
+      EDGE_MIGRATION_LEASE_DURATION_SECONDS: String(PATIENCE.leaseSeconds),
+      EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: String(PATIENCE.leaseSeconds - 1),
+      EDGE_MIGRATION_RETRY_PERIOD_SECONDS: '1',
+    },
+    applierEnvironment: { EDGE_MIGRATION_ACK_WAIT_SECONDS: String(PATIENCE.ackWaitSeconds) },
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+function findApis(installation: Installation): Promise<string[]> {
+  const both = async () => {
+    const apis = await installation.coreApis();
+    return apis.length === 2 && apis;
+  };
+  return waitFor(both, { for: 'both Core APIs', timeoutMs: 3 * MINUTES, intervalMs: 250 });
+}
+
+/** Applies the EdgeMigration when it is time, and measures the lag from when replay has begun. */
+async function followLife(
+  installation: Installation,
+  { project }: Population,
+  { seconds, identities, say }: SoakOptions,
+  canary: { run(signal: AbortSignal): Promise<void> },
+  signal: AbortSignal,
+): Promise<void> {
+  const clock = systemClock;
+  await clock.sleep(seconds * BEFORE * 1000, signal);
+  const copySeconds = seconds * (COPYING - BEFORE);
+  const units = Math.ceil((identities * WRITE_UNITS_PER_IDENTITY) / copySeconds);
+  await installation.apply(project.projectId, {
+    copy: { parallelism: 2, pageSize: 100, maxWriteUnitsPerSecond: Math.max(50, units) },
+    replay: { windowSeconds: WINDOW_SECONDS },
+  });
+  say('the EdgeMigration is applied');
+  const options = { timeoutMs: 30 * MINUTES, signal };
+  await installation.condition(project.projectId, 'Copied', 'True', options);
+  say('the copy is complete');
+  await canary.run(signal);
+}

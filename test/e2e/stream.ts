@@ -1,0 +1,36 @@
+import { STREAM } from '@edge-migration/identity/write-event.ts';
+import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
+import type { CoverageGap } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import type { Nats } from '../cluster/nats.ts';
+
+/** Events that nobody has handled yet, or not for the last time. */
+export function countEvents(nats: Nats): Promise<number> {
+  return ask(nats, async (manager) => (await manager.streams.info(STREAM)).state.messages);
+}
+
+/** Events that all sidecars together have not sent yet. */
+export function countUnsent(nats: Nats): Promise<number> {
+  return ask(nats, async (manager) => {
+    const { reports } = await readReports(manager);
+    return reports.reduce((sum, { report }) => sum + report.spoolDepth, 0);
+  });
+}
+
+/** What all sidecars together say that they have not seen or could not send. */
+export function readGaps(nats: Nats): Promise<CoverageGap[]> {
+  return ask(nats, async (manager) => {
+    const { reports } = await readReports(manager);
+    return reports.flatMap(({ report }) => report.gaps);
+  });
+}
+
+async function ask<T>(nats: Nats, question: (manager: JetStreamManager) => Promise<T>): Promise<T> {
+  const connection = await connect({ servers: nats.url });
+  try {
+    return await question(await jetstreamManager(connection));
+  } finally {
+    await connection.close();
+  }
+}
