@@ -1,0 +1,148 @@
+/** What the real API server says to everything that the chart renders, and to the pods that come of it. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { parseEdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import { buildJob, workerTemplateSchema } from '@edge-migration/operator/edge-migration/objects.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { type ApiClient, connectApi } from '../cluster/api-client.ts';
+import { binary } from '../cluster/binaries.ts';
+import { kubernetes } from '../cluster/shared.ts';
+import { waitFor } from '../cluster/wait.ts';
+import { find, type Manifest, render, VARIANTS } from './helm.ts';
+
+const NAMESPACE = 'chart-dry-run';
+const NAMESPACES = [NAMESPACE, 'chart-team-a', 'chart-team-b', 'chart-flagsmith'];
+
+let kubeconfig: string;
+let api: ApiClient;
+
+beforeAll(async () => {
+  kubeconfig = (await kubernetes()).kubeconfig;
+  api = connectApi(kubeconfig);
+  for (const name of NAMESPACES) {
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    await api.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
+  }
+  const definitions = parseAllDocuments(readFileSync(new URL('foreign-definitions.yaml', import.meta.url), 'utf8'));
+  await kubectl(
+    ['apply', '--server-side', '-f', '-'],
+    definitions.map((document) => document.toJS()),
+  );
+  const account = `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/default`;
+  const exists = () => api.get(account).catch(() => undefined);
+  await waitFor(async () => (await exists()) !== undefined, { for: account });
+});
+
+afterAll(async () => {
+  for (const name of NAMESPACES) await api?.delete(`/api/v1/namespaces/${name}`);
+  await api?.close();
+});
+
+function kubectl(args: readonly string[], objects: readonly object[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    void binary('kubectl').then((path) => {
+      const child = execFile(path, ['--kubeconfig', kubeconfig, ...args], (error, stdout, stderr) =>
+        error === null ? resolve(stdout) : reject(new Error(stderr, { cause: error })),
+      );
+      child.stdin?.end(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
+    }, reject);
+  });
+}
+
+const dryRun = (objects: readonly object[]) =>
+  kubectl(['apply', '--server-side', '--dry-run=server', '--validate=strict', '--force-conflicts', '-f', '-'], objects);
+
+interface PodTemplate {
+  metadata?: object;
+  spec: Record<string, unknown>;
+}
+
+/** Every pod that the release will have: of its workloads, its test, and of a Job that the operator makes. */
+function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][] {
+  const workloads = objects.filter(({ kind }) => ['Deployment', 'StatefulSet'].includes(kind));
+  const [check] = objects.filter(({ kind }) => kind === 'Pod');
+  const { data } = find(objects, 'ConfigMap', check?.metadata.name.replace(/check$/, 'worker') ?? '');
+  const migration = parseEdgeMigration({
+    apiVersion: 'edge.flagsmith.com/v1alpha1',
+    kind: 'EdgeMigration',
+    metadata: {
+      name: 'project-1',
+      namespace: NAMESPACE,
+      uid: 'uid',
+      resourceVersion: '1',
+      generation: 1,
+      creationTimestamp: '2026-11-01T00:00:00Z',
+    },
+    spec: { projectId: 1 },
+  });
+  const job = buildJob({
+    migration,
+    operation: 'copy',
+    namespace: NAMESPACE,
+    root: { name: 'root', uid: 'uid' },
+    attempt: 1,
+    rangeIds: [1],
+    parallelism: 1,
+    template: workerTemplateSchema.parse(JSON.parse((data as Record<string, string>)['template.json'] ?? '')),
+    pageMaxAgeSeconds: 30,
+  });
+  return [
+    ...workloads.map(({ kind, metadata, spec }): [string, PodTemplate] => [
+      `${kind} ${metadata.name}`,
+      (spec as { template: PodTemplate }).template,
+    ]),
+    ['Job', job.spec.template],
+    ['helm test', check as unknown as PodTemplate],
+  ];
+}
+
+describe.each(VARIANTS)('with values for %s', (name, file) => {
+  let objects: Manifest[];
+  beforeAll(async () => {
+    objects = await render(NAMESPACE, ['--values', file]);
+  });
+
+  it('every object is taken, field by field', async () => {
+    // A pod by itself needs its account; it is tried below.
+    const others = objects.filter(({ kind }) => kind !== 'Pod');
+    await expect(dryRun(others)).resolves.toContain('serverside-applied');
+  });
+
+  it('every pod passes the restricted pod security standard', async () => {
+    for (const [owner, { spec }] of podsOf(objects)) {
+      // The volume of a StatefulSet comes from its claim.
+      const mounted = (spec['volumes'] as { name: string }[] | undefined) ?? [];
+      const volumes = owner.startsWith('StatefulSet') ? [...mounted, { name: 'data', emptyDir: {} }] : mounted;
+      const unique = [...new Map(volumes.map((volume) => [volume.name, volume])).values()];
+      const pod = {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: `${name}-pod` },
+        spec: { ...spec, volumes: unique, restartPolicy: 'Never', serviceAccountName: 'default' },
+      };
+      const path = `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All&fieldValidation=Strict`;
+      await expect(api.create(path, pod), owner).resolves.toMatchObject({ kind: 'Pod' });
+    }
+  });
+
+  it('every pod has a read-only root file system, bounded memory and no Secret in clear', async () => {
+    for (const [owner, { spec }] of podsOf(objects)) {
+      for (const container of spec['containers'] as Record<string, never>[]) {
+        expect(container, owner).toMatchObject({
+          securityContext: { readOnlyRootFilesystem: true },
+          resources: { limits: { memory: expect.any(String) } },
+        });
+        expect(JSON.stringify(container), owner).not.toMatch(/postgres:\/\/|AWS_SECRET_ACCESS_KEY","value"/);
+      }
+    }
+  });
+});
+
+it('would refuse a misspelt field', async () => {
+  const [, file] = VARIANTS[0]!;
+  const objects = await render(NAMESPACE, ['--values', file]);
+  const deployment = find(objects, 'Deployment', 'edge-migration-operator');
+  Object.assign(deployment['spec'] as object, { replica: 2 });
+  await expect(dryRun([deployment])).rejects.toThrow(/replica/);
+});
