@@ -2,10 +2,11 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { seedProject } from '../core/seed.ts';
-import { type Installation, install } from './installation.ts';
+import { install } from './install.ts';
+import type { Target } from './target.ts';
 
 const MINUTES = 60_000;
-let installation: Installation;
+let installation: Target;
 
 beforeAll(async () => {
   installation = await install({ pageMaxAgeSeconds: 5 });
@@ -33,31 +34,6 @@ async function reason(projectId: number, type: string, expected: string) {
   return waitFor(check, { for: `${type} with reason ${expected}`, timeoutMs: MINUTES, intervalMs: 100 });
 }
 
-/** Changes a setting of operator and workers, and waits until the operator runs with it. */
-async function reconfigure(kind: 'configmap' | 'secret', data: Record<string, string>) {
-  const { kubectl } = installation.cluster;
-  const field = kind === 'secret' ? 'stringData' : 'data';
-  await kubectl([
-    'patch',
-    kind,
-    'edge-migration-stores',
-    '-n',
-    installation.namespace,
-    '--type=merge',
-    '-p',
-    JSON.stringify({ [field]: data }),
-  ]);
-  await kubectl(['rollout', 'restart', 'deployment/edge-migration-operator', '-n', installation.namespace]);
-  await kubectl([
-    'rollout',
-    'status',
-    'deployment/edge-migration-operator',
-    '-n',
-    installation.namespace,
-    '--timeout=120s',
-  ]);
-}
-
 describe('bad input is refused with what to do, and correcting it is enough to go on', { timeout: 5 * MINUTES }, () => {
   test('a project that Core does not have, until it has it', async () => {
     await installation.apply(1);
@@ -80,35 +56,31 @@ describe('bad input is refused with what to do, and correcting it is enough to g
 
   test('a table that is not there, until its name is corrected', async () => {
     const { projectId } = await seedProject(installation.databaseUrl, { identities: 50 });
-    await reconfigure('configmap', { EDGE_MIGRATION_IDENTITIES_TABLE: 'no-such-table' });
+    await installation.reconfigure({ identitiesTable: 'no-such-table' });
     await installation.apply(projectId);
     const status = await reason(projectId, 'Accepted', 'TableMissing');
     expect(status.message).toContain('no-such-table');
-    await reconfigure('configmap', {
-      EDGE_MIGRATION_IDENTITIES_TABLE: installation.tables.settings.environmentsV2Table,
-    });
+    await installation.reconfigure({ identitiesTable: installation.tables.settings.environmentsV2Table });
     expect((await reason(projectId, 'Accepted', 'WrongTable')).message).toContain('composite_key');
-    await reconfigure('configmap', { EDGE_MIGRATION_IDENTITIES_TABLE: installation.tables.settings.identitiesTable });
+    await installation.reconfigure({ identitiesTable: installation.tables.settings.identitiesTable });
     await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 2 * MINUTES });
   });
 
   test('a Postgres that cannot be reached or refuses us, until it is reachable and does not', async () => {
     const { projectId } = await seedProject(installation.databaseUrl, { identities: 50 });
-    const right = new URL(installation.databaseUrl);
-    right.username = 'edge_migration';
-    right.password = 'read-only';
+    const right = new URL(installation.readerUrl);
     const nowhere = new URL(right);
     nowhere.port = '1';
-    await reconfigure('secret', { EDGE_MIGRATION_DATABASE_URL: nowhere.href });
+    await installation.reconfigure({ databaseUrl: nowhere.href });
     await installation.apply(projectId);
     expect((await reason(projectId, 'Accepted', 'CoreUnreachable')).message).toContain('check host, port');
     const wrong = new URL(right);
     wrong.password = 'guessed';
-    await reconfigure('secret', { EDGE_MIGRATION_DATABASE_URL: wrong.href });
+    await installation.reconfigure({ databaseUrl: wrong.href });
     const { message } = await reason(projectId, 'Accepted', 'CoreRefused');
     expect(message).toContain('check user, password');
     expect(message).not.toContain('guessed');
-    await reconfigure('secret', { EDGE_MIGRATION_DATABASE_URL: right.href });
+    await installation.reconfigure({ databaseUrl: right.href });
     await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 2 * MINUTES });
   });
 
@@ -116,7 +88,7 @@ describe('bad input is refused with what to do, and correcting it is enough to g
     const { projectId } = await seedProject(installation.databaseUrl, { identities: 50 });
     await installation.apply(projectId);
     await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 2 * MINUTES });
-    await installation.cluster.kubectl(['create', 'namespace', 'customers']);
+    await installation.kubectl(['create', 'namespace', 'customers']);
     await installation.apply(projectId, {}, 'customers');
     const duplicate = async () => {
       const found = await installation.migration(projectId, 'customers');

@@ -2,31 +2,24 @@ import { createHash } from 'node:crypto';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type SeededProject, seedProject } from '../core/seed.ts';
-import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
 import { compareStores } from './comparison.ts';
-import { type Installation, install } from './installation.ts';
+import { install } from './install.ts';
+import type { Target } from './target.ts';
 
 const MINUTES = 60_000;
 
-let installation: Installation;
-let proxy: DynamodbProxy;
+let installation: Target;
 let seeded: SeededProject;
 
 beforeAll(async () => {
   installation = await install({
     pageMaxAgeSeconds: 20,
-    async dynamodbEndpoint(real) {
-      proxy = await startDynamodbProxy(real);
-      return proxy.endpoint;
-    },
+    dynamodbFaults: true,
   });
   seeded = await seedProject(installation.databaseUrl, { identities: 20_000, unmigratable: 0.001 });
 });
 
-afterAll(async () => {
-  await installation?.stop();
-  await proxy?.stop();
-});
+afterAll(() => installation?.stop());
 
 /** Core's tables as one text, to show that nobody changed them. */
 async function fingerprintCore(): Promise<string> {
@@ -71,7 +64,7 @@ describe('kubectl apply of an EdgeMigration', { timeout: 5 * MINUTES }, () => {
     const found = await installation.migration(seeded.projectId);
     expect(found?.status.skipped?.total).toBe(seeded.unmigratable);
     const { data } = JSON.parse(
-      await installation.cluster.kubectl([
+      await installation.kubectl([
         'get',
         'configmap',
         found?.status.skipped?.reportName ?? '',
@@ -92,7 +85,7 @@ describe('kubectl apply of an EdgeMigration', { timeout: 5 * MINUTES }, () => {
   });
 
   test('leaves nothing of its work behind but the outcome, the report and the Job for a day', async () => {
-    const { kubectl } = installation.cluster;
+    const { kubectl } = installation;
     const names = async (kind: string) =>
       (
         await kubectl([
@@ -113,12 +106,11 @@ describe('kubectl apply of an EdgeMigration', { timeout: 5 * MINUTES }, () => {
 
   test('that is deleted and applied again writes nothing, and reaches the same end', async () => {
     await installation.delete(seeded.projectId);
-    const before = proxy.writes();
+    const before = await installation.dynamodb?.writes();
     await installation.apply(seeded.projectId);
     const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
     expect(status.copy?.identitiesUnchanged).toBe(seeded.identities - seeded.unmigratable);
     expect(status.copy?.identitiesCopied).toBe(0);
-    const attempted = proxy.writes() - before;
-    expect(attempted).toBe(0);
+    expect(await installation.dynamodb?.writes()).toBe(before);
   });
 });

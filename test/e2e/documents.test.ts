@@ -4,10 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canonicalText } from '../core/canonical.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
 import { compareStores } from './comparison.ts';
-import { type Installation, install } from './installation.ts';
+import { install } from './install.ts';
+import type { Target } from './target.ts';
 
 const MINUTES = 60_000;
-let installation: Installation;
+let installation: Target;
 
 beforeAll(async () => {
   installation = await install({ pageMaxAgeSeconds: 15, optionalTables: true });

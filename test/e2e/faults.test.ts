@@ -1,15 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
-import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
 import { compareStores } from './comparison.ts';
-import { type Installation, install } from './installation.ts';
+import { install } from './install.ts';
+import type { Target } from './target.ts';
 
 const MINUTES = 60_000;
 const IDENTITIES = 6_000;
 
-let installation: Installation;
-let proxy: DynamodbProxy;
+let installation: Target;
 
 beforeAll(async () => {
   installation = await install({
@@ -20,19 +19,13 @@ beforeAll(async () => {
       EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: '4',
       EDGE_MIGRATION_RETRY_PERIOD_SECONDS: '1',
     },
-    async dynamodbEndpoint(real) {
-      proxy = await startDynamodbProxy(real);
-      return proxy.endpoint;
-    },
+    dynamodbFaults: true,
   });
 });
 
-afterEach(() => proxy.inject(undefined));
+afterEach(() => installation.dynamodb?.disturb([]));
 
-afterAll(async () => {
-  await installation?.stop();
-  await proxy?.stop();
-});
+afterAll(() => installation?.stop());
 
 /** A copy that takes a while: slowed down by its write units, in small pages. */
 async function startSlowCopy(): Promise<SeededProject> {
@@ -62,7 +55,7 @@ async function expectComplete({ projectId }: SeededProject) {
 
 async function findLeader(): Promise<string> {
   const path = '-o=jsonpath={.spec.holderIdentity}';
-  const holder = await installation.cluster.kubectl([
+  const holder = await installation.kubectl([
     'get',
     'lease',
     'edge-migration-operator',
@@ -74,7 +67,7 @@ async function findLeader(): Promise<string> {
 }
 
 async function findCopyPods({ projectId }: SeededProject): Promise<string[]> {
-  const { kubectl } = installation.cluster;
+  const { kubectl } = installation;
   const selector = `edge.flagsmith.com/project-id=${projectId}`;
   const names = await kubectl([
     'get',
@@ -93,16 +86,10 @@ describe('a copy in whose midst', { timeout: 6 * MINUTES }, () => {
   test('a worker is killed is completed by another pod, from its last page on', async () => {
     const seeded = await startSlowCopy();
     const [pod = ''] = await findCopyPods(seeded);
-    installation.cluster.node.signal(installation.namespace, pod, 'worker', 'SIGKILL');
+    await installation.kill(installation.namespace, pod, 'worker');
     const failed = async () =>
-      (await installation.cluster.kubectl([
-        'get',
-        'pod',
-        pod,
-        '-n',
-        installation.namespace,
-        '-o=jsonpath={.status.phase}',
-      ])) === 'Failed';
+      (await installation.kubectl(['get', 'pod', pod, '-n', installation.namespace, '-o=jsonpath={.status.phase}'])) ===
+      'Failed';
     await waitFor(failed, { for: 'the pod to be seen as failed' });
     await expectComplete(seeded);
   });
@@ -110,9 +97,9 @@ describe('a copy in whose midst', { timeout: 6 * MINUTES }, () => {
   test('the leading operator is killed is taken over by the other replica', async () => {
     const seeded = await startSlowCopy();
     const leader = await findLeader();
-    installation.cluster.node.signal(installation.namespace, leader, 'operator', 'SIGKILL');
+    await installation.kill(installation.namespace, leader, 'operator');
     await expectComplete(seeded);
-    const { kubectl } = installation.cluster;
+    const { kubectl } = installation;
     const jobs = await kubectl([
       'get',
       'jobs',
@@ -128,23 +115,19 @@ describe('a copy in whose midst', { timeout: 6 * MINUTES }, () => {
 
   test('the API server is killed goes on when it is back', async () => {
     const seeded = await startSlowCopy();
-    await installation.cluster.apiserver.kill('SIGKILL');
-    await installation.cluster.apiserver.restart();
+    await installation.crashApiServer();
     await expectComplete(seeded);
   });
 
   test('DynamoDB throttles and fails slows down, says so, and loses nothing', async () => {
     const seeded = await startSlowCopy();
-    let call = 0;
-    proxy.inject(() => {
-      call += 1;
-      if (call % 5 === 0) return { kind: 'throttle' };
-      if (call % 7 === 0) return { kind: 'throttleStatements', indexes: [0, 3, 4] };
-      if (call % 11 === 0) return { kind: 'answer', status: 500, type: 'InternalServerError' };
-      if (call % 13 === 0) return { kind: 'loseAnswer' };
-      if (call % 17 === 0) return { kind: 'reset' };
-      return undefined;
-    });
+    await installation.dynamodb?.disturb([
+      { every: 5, fault: { kind: 'throttle' } },
+      { every: 7, fault: { kind: 'throttleStatements', indexes: [0, 3, 4] } },
+      { every: 11, fault: { kind: 'answer', status: 500, type: 'InternalServerError' } },
+      { every: 13, fault: { kind: 'loseAnswer' } },
+      { every: 17, fault: { kind: 'reset' } },
+    ]);
     const status = await expectComplete(seeded);
     expect(status.copy?.throttledRequests).toBeGreaterThan(0);
   });
@@ -165,7 +148,7 @@ describe('a copy in whose midst', { timeout: 6 * MINUTES }, () => {
   test('the EdgeMigration is deleted stops, and leaves the documents where they are', async () => {
     const seeded = await startSlowCopy();
     await installation.delete(seeded.projectId);
-    const { kubectl } = installation.cluster;
+    const { kubectl } = installation;
     const left = () =>
       kubectl([
         'get',

@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
 import { compareStores } from './comparison.ts';
-import { type Installation, install } from './installation.ts';
+import { install } from './install.ts';
 import { CORE_API } from './replay-parts.ts';
+import type { Target } from './target.ts';
 
 const MINUTES = 60_000;
-let installation: Installation;
+let installation: Target;
 let seeded: SeededProject;
 let key: string;
 let next = 0;
@@ -103,7 +104,7 @@ describe('a migration with capture', { timeout: 6 * MINUTES }, () => {
   });
 
   test('loses nothing when appliers and sidecars are killed', async () => {
-    const { kubectl } = installation.cluster;
+    const { kubectl } = installation;
     const pods = async (namespace: string, selector: string) =>
       (await kubectl(['get', 'pods', '-n', namespace, '-l', selector, '-o=jsonpath={.items[*].metadata.name}'])).split(
         ' ',
@@ -112,11 +113,11 @@ describe('a migration with capture', { timeout: 6 * MINUTES }, () => {
       await identify(`burst ${round}`, { round });
       if (round === 5) {
         const [applier = ''] = await pods(installation.namespace, 'app.kubernetes.io/component=applier');
-        installation.cluster.node.signal(installation.namespace, applier, 'applier', 'SIGKILL');
+        await installation.kill(installation.namespace, applier, 'applier');
       }
       if (round === 10) {
         const [api = ''] = await pods(CORE_API.namespace, CORE_API.selector);
-        installation.cluster.node.signal(CORE_API.namespace, api, 'edge-migration-capture', 'SIGKILL');
+        await installation.kill(CORE_API.namespace, api, 'edge-migration-capture');
         // Kubernetes restarts the container; the API behind it cannot be reached until then.
         await waitFor(async () => (await installation.coreApis()).length === 2, {
           for: 'the sidecar to be back',

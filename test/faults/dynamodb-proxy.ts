@@ -44,7 +44,10 @@ const THROTTLED = { Code: 'ProvisionedThroughputExceeded', Message: 'Injected: t
 const WRITES = /^(BatchExecuteStatement|BatchWriteItem|PutItem|UpdateItem|DeleteItem)$/;
 
 /** A proxy in front of a DynamoDB endpoint that can throttle, fail, delay and lose, and that remembers what it saw. */
-export async function startDynamodbProxy(endpoint: string): Promise<DynamodbProxy> {
+export async function startDynamodbProxy(
+  endpoint: string,
+  listen: { host: string; port: number } = { host: '127.0.0.1', port: 0 },
+): Promise<DynamodbProxy> {
   const calls: DynamodbCall[] = [];
   const agent = new http.Agent({ keepAlive: true });
   const timers = new Set<NodeJS.Timeout>();
@@ -125,7 +128,7 @@ export async function startDynamodbProxy(endpoint: string): Promise<DynamodbProx
   const server = http.createServer((request, response) => {
     handle(request, response).catch(() => request.socket.resetAndDestroy());
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(listen.port, listen.host);
   await once(server, 'listening');
 
   async function stop(): Promise<void> {
@@ -136,7 +139,7 @@ export async function startDynamodbProxy(endpoint: string): Promise<DynamodbProx
   }
 
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: `http://${listen.host}:${(server.address() as AddressInfo).port}`,
     calls,
     writes: () => calls.reduce((total, call) => total + countWrites(call), 0),
     inject(fault) {

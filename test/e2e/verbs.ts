@@ -1,0 +1,72 @@
+import {
+  EDGE_MIGRATIONS,
+  type EdgeMigration,
+  parseEdgeMigration,
+} from '@edge-migration/operator/edge-migration/api.ts';
+import type { KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
+import { type WaitOptions, waitFor } from '../cluster/wait.ts';
+import { CORE_API } from './replay-parts.ts';
+import type { Target } from './target.ts';
+
+/** Namespace of operator and Jobs in every installation of the tests. */
+export const NAMESPACE = 'edge-migration';
+export const OPERATOR = 'edge-migration-operator';
+
+interface ListedPod {
+  metadata: { name: string };
+  status: { podIP: string; conditions?: { type: string; status: string }[] };
+}
+
+type Verbs = Pick<Target, 'apply' | 'migration' | 'condition' | 'delete'> & {
+  /** The Core API's pods that are ready. */
+  readyApiPods(): Promise<{ name: string; ip: string }[]>;
+  /** Lets the operator's pods be replaced, and waits until they are. */
+  restartOperator(): Promise<void>;
+};
+
+/** What is done in the same way to every installation: by kubectl, as its users do, and by the product's own client. */
+export function createVerbs(kubectl: Target['kubectl'], client: KubernetesClient): Verbs {
+  const nameOf = (projectId: number) => `project-${projectId}`;
+
+  async function migration(projectId: number, namespace = NAMESPACE): Promise<EdgeMigration | undefined> {
+    const object = await client.get(EDGE_MIGRATIONS, { namespace, name: nameOf(projectId) });
+    return object === undefined ? undefined : parseEdgeMigration(object);
+  }
+
+  return {
+    migration,
+    async apply(projectId, spec = {}, namespace = NAMESPACE) {
+      const manifest = {
+        apiVersion: 'edge.flagsmith.com/v1alpha1',
+        kind: 'EdgeMigration',
+        metadata: { name: nameOf(projectId), namespace },
+        spec: { projectId, ...spec },
+      };
+      await kubectl(['apply', '-f', '-'], { input: JSON.stringify(manifest) });
+    },
+    async condition(projectId, type, status, options: Partial<WaitOptions> = {}) {
+      const check = async () => {
+        const found = await migration(projectId);
+        const condition = found?.status.conditions?.find((each) => each.type === type);
+        return condition?.status === status && found;
+      };
+      return waitFor(check, { for: `${type}=${status} of ${nameOf(projectId)}`, intervalMs: 100, ...options });
+    },
+    async delete(projectId, namespace = NAMESPACE) {
+      await kubectl(['delete', 'edgemigration', nameOf(projectId), '-n', namespace]);
+    },
+    async readyApiPods() {
+      const { namespace, selector } = CORE_API;
+      const pods = JSON.parse(await kubectl(['get', 'pods', '-n', namespace, '-l', selector, '-o', 'json']));
+      const isReady = ({ status }: ListedPod) =>
+        status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
+      return (pods.items as ListedPod[])
+        .filter(isReady)
+        .map(({ metadata, status }) => ({ name: metadata.name, ip: status.podIP }));
+    },
+    async restartOperator() {
+      await kubectl(['rollout', 'restart', `deployment/${OPERATOR}`, '-n', NAMESPACE]);
+      await kubectl(['rollout', 'status', `deployment/${OPERATOR}`, '-n', NAMESPACE, '--timeout=120s']);
+    },
+  };
+}
