@@ -1,20 +1,29 @@
+import { connect } from 'node:net';
+
 import { probeHttp } from '@edge-migration/test/cluster/probe.ts';
-import { Gauge, Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { createMetrics } from '../metrics.ts';
 import { createHealthServer, type HealthServer } from './health.ts';
 
 let server: HealthServer;
 let url: string;
 let ready = false;
-const registry = new Registry();
+const metrics = createMetrics();
 
 beforeAll(async () => {
-  server = createHealthServer(registry, () => ready);
+  server = createHealthServer(metrics, () => ready);
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
   url = `http://127.0.0.1:${port}`;
 });
 afterAll(() => server.close());
+
+/** Sends the pieces one after the other and answers all that comes back. */
+async function ask(pieces: readonly string[]): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port), noDelay: true });
+  for (const piece of pieces) await new Promise((sent) => socket.write(piece, sent));
+  return Buffer.concat(await Array.fromAsync(socket)).toString();
+}
 
 describe('the health server', () => {
   it('says that the process lives, ready or not', async () => {
@@ -28,21 +37,26 @@ describe('the health server', () => {
   });
 
   it('shows the metrics, and an error of one of them as such', async () => {
-    const gauge = new Gauge({ name: 'temperature', help: 'of the test', registers: [registry] });
-    gauge.set(21);
-    expect((await probeHttp(`${url}/metrics`)).body).toContain('temperature 21');
-    new Gauge({
-      name: 'broken',
-      help: 'never works',
-      registers: [registry],
-      collect() {
-        throw new Error('out of order');
-      },
+    const metric = { type: 'gauge', help: 'of the test', label: undefined } as const;
+    metrics.add({ ...metric, name: 'temperature', read: () => 21 });
+    expect(await probeHttp(`${url}/metrics`)).toMatchObject({
+      status: 200,
+      body: '# HELP temperature of the test\n# TYPE temperature gauge\ntemperature 21\n',
     });
+    const read = () => {
+      throw new Error('out of order');
+    };
+    metrics.add({ ...metric, name: 'broken', read });
     expect(await probeHttp(`${url}/metrics`)).toMatchObject({ status: 500, body: 'out of order\n' });
   });
 
   it('has nothing else', async () => {
     expect((await probeHttp(`${url}/`)).status).toBe(404);
+  });
+
+  it('takes a request in pieces, and refuses what is none', async () => {
+    expect(await ask(['GET /li', 'vez HTTP/1.1\r\nHo', 'st: a\r\n\r', '\n'])).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(await ask(['hello\r\n\r\n'])).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await ask([`GET /livez HTTP/1.1\r\nA: ${'a'.repeat(17_000)}`])).toMatch(/^HTTP\/1\.1 400 /);
   });
 });

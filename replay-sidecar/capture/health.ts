@@ -1,9 +1,8 @@
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 
-import type { Registry } from 'prom-client';
-
+import { METRICS_TYPE, type Metrics } from '../metrics.ts';
 import type { Address } from './config.ts';
+import { findHeadEnd, parseRequest } from './proxy/head.ts';
 
 export interface HealthServer {
   /** @returns the address bound; port 0 takes a free one */
@@ -11,18 +10,47 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
+/** Probes and scrapes are a few hundred bytes. */
+const MAX_HEAD_BYTES = 16 * 1024;
+const IDLE_MILLIS = 10_000;
+const REASONS = { 200: 'OK', 400: 'Bad Request', 404: 'Not Found', 500: 'Internal Server Error', 503: 'Unavailable' };
+
+interface Answer {
+  status: keyof typeof REASONS;
+  body: string;
+  type?: string;
+}
+
 /**
  * `/livez`: the process answers. `/readyz`: it takes requests; NATS, the disk and the API itself have no say in it,
  * because none of them is a reason to take the Core API out of service. `/metrics`: for Prometheus.
+ *
+ * One request a connection, read by the proxy's own parser: `node:http` costs 12 MB, because it brings a fetch client.
  */
-export function createHealthServer(registry: Registry, isReady: () => boolean): HealthServer {
-  const server = createServer((request, response) => {
-    const path = request.url?.split('?', 1)[0];
-    if (path === '/livez') answer(response, 200, 'ok\n');
-    else if (path === '/readyz') answer(response, isReady() ? 200 : 503, isReady() ? 'ok\n' : 'not ready\n');
-    else if (path === '/metrics') void answerMetrics(response, registry);
-    else answer(response, 404, 'not found\n');
+export function createHealthServer(metrics: Metrics, isReady: () => boolean): HealthServer {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    // Always followed by 'close'.
+    socket.on('error', () => {});
+    socket.setTimeout(IDLE_MILLIS, () => socket.destroy());
+    readTarget(socket, (target) => socket.end(format(target === undefined ? BAD_REQUEST : answer(target))));
   });
+
+  function answer(target: string): Answer {
+    switch (target.split('?', 1)[0]) {
+      case '/livez':
+        return { status: 200, body: 'ok\n' };
+      case '/readyz':
+        return isReady() ? { status: 200, body: 'ok\n' } : { status: 503, body: 'not ready\n' };
+      case '/metrics':
+        return scrape(metrics);
+      default:
+        return { status: 404, body: 'not found\n' };
+    }
+  }
+
   return {
     listen: ({ host, port }) =>
       new Promise((resolve, reject) => {
@@ -32,20 +60,47 @@ export function createHealthServer(registry: Registry, isReady: () => boolean): 
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        server.closeAllConnections();
+        for (const socket of sockets) socket.destroy();
       }),
   };
 }
 
-function answer(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(text);
+const BAD_REQUEST: Answer = { status: 400, body: 'bad request\n' };
+
+/** Calls `done` once, with the target of the first request; undefined when it is none. */
+function readTarget(socket: Socket, done: (target: string | undefined) => void): void {
+  let head = Buffer.alloc(0);
+  const onData = (bytes: Buffer) => {
+    head = Buffer.concat([head, bytes]);
+    const target = targetIn(head);
+    if (target === 'incomplete') return;
+    socket.off('data', onData);
+    // The rest is of no interest, but unread bytes would turn the end of the connection into a reset.
+    socket.resume();
+    done(target?.value);
+  };
+  socket.on('data', onData);
 }
 
-async function answerMetrics(response: ServerResponse, registry: Registry): Promise<void> {
+function targetIn(head: Buffer): { value: string } | undefined | 'incomplete' {
   try {
-    const text = await registry.metrics();
-    response.writeHead(200, { 'content-type': registry.contentType }).end(text);
-  } catch (error) {
-    answer(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
+    const end = findHeadEnd(head, 0);
+    if (end >= 0) return { value: parseRequest(head.toString('latin1', 0, end)).target };
+    return head.length > MAX_HEAD_BYTES ? undefined : 'incomplete';
+  } catch {
+    return undefined;
   }
+}
+
+function scrape(metrics: Metrics): Answer {
+  try {
+    return { status: 200, body: metrics.text(), type: METRICS_TYPE };
+  } catch (error) {
+    return { status: 500, body: `${error instanceof Error ? error.message : String(error)}\n` };
+  }
+}
+
+function format({ status, body, type = 'text/plain; charset=utf-8' }: Answer): string {
+  const length = Buffer.byteLength(body);
+  return `HTTP/1.1 ${status} ${REASONS[status]}\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${body}`;
 }

@@ -1,7 +1,5 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Registry } from 'prom-client';
-
-import { createMetrics } from '../metrics.ts';
+import { type Metrics, metricsOf } from '../metrics.ts';
 import type { CaptureCounts } from './capture.ts';
 import type { Heartbeat } from './coverage/heartbeat.ts';
 import { gapReason } from './coverage/report.ts';
@@ -21,9 +19,9 @@ export interface MeasuredParts {
 const PREFIX = 'edge_migration_sidecar_';
 
 /** The sidecar's own metrics, read from its parts at each scrape; the proxy has its own. */
-export function registerMetrics(registry: Registry, parts: MeasuredParts): void {
+export function registerMetrics(metrics: Metrics, parts: MeasuredParts): void {
   const { spool, publisher, heartbeat, counts, faults, clock } = parts;
-  const { gauge, counter, labelledGauge, labelledCounter } = createMetrics(registry, PREFIX);
+  const { gauge, counter, labelledGauge, labelledCounter } = metricsOf(metrics, PREFIX);
   const secondsSince = (time: number | undefined) => (time === undefined ? 0 : (clock.now() - time) / 1000);
 
   gauge('open_requests', 'Captured requests under way', () => spool.facts().open);

@@ -2,8 +2,7 @@ import type { AddressInfo } from 'node:net';
 
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
-import { collectDefaultMetrics, Registry } from 'prom-client';
-
+import { createMetrics, registerProcessMetrics } from '../metrics.ts';
 import { createCapture } from './capture.ts';
 import type { CaptureConfiguration } from './config.ts';
 import { createHeartbeat } from './coverage/heartbeat.ts';
@@ -42,7 +41,7 @@ const DRAIN_POLL_MILLIS = 20;
 /** The capture sidecar: proxy, route table, spool, publisher and heartbeat, wired together. */
 export function createSidecar({ configuration, release, clock, log }: SidecarOptions): Sidecar {
   const instance = `${configuration.podName}/${configuration.podUid}`;
-  const registry = new Registry();
+  const metrics = createMetrics();
   const faults: Record<string, number> = { spool: 0, process: 0 };
   const stopping = new AbortController();
   let ready = false;
@@ -83,13 +82,13 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
     capture,
     clock,
     logger: log,
-    metrics: registry,
+    metrics,
     limits: { capturedBodyBytes: configuration.maxBodyBytes },
     forwarded: configuration.forwardedHeaders,
   });
-  const health = createHealthServer(registry, () => ready);
-  registerMetrics(registry, { spool, publisher, heartbeat, counts: capture.counts, faults, clock });
-  collectDefaultMetrics({ register: registry });
+  const health = createHealthServer(metrics, () => ready);
+  registerMetrics(metrics, { spool, publisher, heartbeat, counts: capture.counts, faults, clock });
+  registerProcessMetrics(metrics);
 
   async function every(milliseconds: number, work: () => void | Promise<void>, signal: AbortSignal): Promise<never> {
     for (;;) {

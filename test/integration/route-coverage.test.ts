@@ -12,9 +12,9 @@ import {
   type TestSpool,
   temporaryFolder,
 } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
+import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
 import fc from 'fast-check';
 import { Client } from 'pg';
-import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDatabase, type TestDatabase } from '../cluster/shared.ts';
 import { waitFor } from '../cluster/wait.ts';
@@ -50,7 +50,7 @@ beforeAll(async () => {
     capture,
     clock: systemClock,
     logger,
-    metrics: new Registry(),
+    metrics: createMetrics(),
   });
   ({ port } = await proxy.listen({ host: '127.0.0.1', port: 0 }));
 });

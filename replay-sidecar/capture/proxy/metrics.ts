@@ -1,4 +1,4 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { type Metrics, metricsOf } from '../../metrics.ts';
 import type { CaptureStage } from './hook.ts';
 
 /**
@@ -35,7 +35,7 @@ export interface ConnectionCounts {
 const PREFIX = 'edge_migration_proxy_';
 
 /** Registers the proxy's metrics; `connections` is asked at each scrape. */
-export function createCounters(registry: Registry, connections: () => ConnectionCounts): Counters {
+export function createCounters(metrics: Metrics, connections: () => ConnectionCounts): Counters {
   const counters: Counters = {
     requests: { passed: 0, captured: 0, upgraded: 0, badGateway: 0, upstreamLost: 0, clientGone: 0, stopped: 0 },
     refused: {},
@@ -44,34 +44,18 @@ export function createCounters(registry: Registry, connections: () => Connection
     connections: { opened: 0 },
     bodies: { tooLarge: 0 },
   };
+  const { labelledCounter, labelledGauge } = metricsOf(metrics, PREFIX);
   const expose = (name: string, help: string, label: string, values: Record<string, number>) =>
-    new Counter({
-      name: `${PREFIX}${name}_total`,
-      help,
-      labelNames: [label],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [value, count] of Object.entries(values)) this.inc({ [label]: value }, count);
-      },
-    });
+    labelledCounter(name, help, label, () => values);
   expose('requests', 'Requests forwarded to the Core API, by how they ended', 'outcome', counters.requests);
   expose('refused', 'Messages refused because their framing is ambiguous', 'reason', counters.refused);
   expose('resends', 'Requests sent again because the API cannot have seen them', 'reason', counters.resends);
   expose('capture_errors', 'Requests that passed although capturing them failed', 'stage', counters.captureErrors);
   expose('upstream_connections', 'Connections to the Core API', 'event', counters.connections);
   expose('captured_bodies', 'Bodies that could not be captured', 'reason', counters.bodies);
-  new Gauge({
-    name: `${PREFIX}open_connections`,
-    help: 'Connections open now',
-    labelNames: ['side'],
-    registers: [registry],
-    collect() {
-      const { clients, upstreamBusy, upstreamIdle } = connections();
-      this.set({ side: 'client' }, clients);
-      this.set({ side: 'upstream_busy' }, upstreamBusy);
-      this.set({ side: 'upstream_idle' }, upstreamIdle);
-    },
+  labelledGauge('open_connections', 'Connections open now', 'side', () => {
+    const { clients, upstreamBusy, upstreamIdle } = connections();
+    return { client: clients, upstream_busy: upstreamBusy, upstream_idle: upstreamIdle };
   });
   return counters;
 }

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer } from 'node:net';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
-import type { Registry } from 'prom-client';
+import type { Metrics } from '../../metrics.ts';
 import { createCall } from './call.ts';
 import { ClientConnection } from './client.ts';
 import type { ProxyContext } from './context.ts';
@@ -18,7 +18,7 @@ export interface ProxyOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Where the proxy's metrics are registered. */
-  readonly metrics: Registry;
+  readonly metrics: Metrics;
   readonly limits?: Partial<Limits>;
   /** `off` by default. */
   readonly forwarded?: ForwardedPolicy;

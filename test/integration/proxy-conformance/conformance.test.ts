@@ -1,11 +1,14 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CASES, type Case } from './support/cases.ts';
 import { comparableRequest, comparableResponses } from './support/differences.ts';
 import { createRecordingHook, type ProxyUnderTest, startProxy } from './support/proxy-under-test.ts';
 import { connectRaw } from './support/raw-client.ts';
 import { type RawUpstream, startRawUpstream } from './support/raw-upstream.ts';
 import { readResponses } from './support/reading.ts';
+
+// Hundreds of exchanges a test; a busy machine takes its time for them.
+vi.setConfig({ testTimeout: 120_000 });
 
 /** What both ends of one request saw. */
 interface Sight {

@@ -1,10 +1,13 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { AMBIGUOUS_REQUEST, AMBIGUOUS_RESPONSE, CUTS } from './support/ambiguous.ts';
 import { createRecordingHook, PASS_ALL, type ProxyUnderTest, startProxy } from './support/proxy-under-test.ts';
 import { connectRaw } from './support/raw-client.ts';
 import { type RawUpstream, startRawUpstream } from './support/raw-upstream.ts';
 import { type Message, ORDINARY, READINGS, readMessages, readRequests, readResponses } from './support/reading.ts';
+
+// Hundreds of exchanges a test; a busy machine takes its time for them.
+vi.setConfig({ testTimeout: 120_000 });
 
 let api: RawUpstream;
 let proxy: ProxyUnderTest;

@@ -10,7 +10,7 @@ import type {
 } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
 import type { Limits } from '@edge-migration/replay-sidecar/capture/proxy/limits.ts';
 import { createProxy, type ReverseProxy } from '@edge-migration/replay-sidecar/capture/proxy/proxy.ts';
-import { Registry } from 'prom-client';
+import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
 
 export interface ProxyUnderTest extends AsyncDisposable {
   readonly port: number;
@@ -29,7 +29,7 @@ export interface ProxySettings {
 export const PASS_ALL: CaptureHook = { begin: () => undefined, missed: () => {} };
 
 export async function startProxy(settings: ProxySettings): Promise<ProxyUnderTest> {
-  const metrics = new Registry();
+  const metrics = createMetrics();
   const proxy = createProxy({
     upstream: { host: '127.0.0.1', port: settings.upstreamPort },
     capture: settings.hook ?? PASS_ALL,
@@ -44,10 +44,10 @@ export async function startProxy(settings: ProxySettings): Promise<ProxyUnderTes
     port,
     proxy,
     async metric(name, labels = {}) {
-      const metric = (await metrics.getMetricsAsJSON()).find((found) => found.name === `edge_migration_proxy_${name}`);
-      return (metric?.values ?? [])
-        .filter((sample) => Object.entries(labels).every(([label, value]) => sample.labels[label] === value))
-        .reduce((sum, sample) => sum + sample.value, 0);
+      const metric = metrics.list.find((found) => found.name === `edge_migration_proxy_${name}`);
+      return Object.entries(metric?.read() ?? {})
+        .filter(([value]) => Object.values(labels).every((wanted) => wanted === value))
+        .reduce((sum, [, number]) => sum + number, 0);
     },
     [Symbol.asyncDispose]: () => proxy.stop(0),
   };
