@@ -79,9 +79,12 @@ function queryReader(query: string, type: string | undefined): MatchedRequest['q
   };
 }
 
-/** The request as Core reads it. `refused`: Core cannot have taken it. */
+/**
+ * The request as Core reads it. `refused`: Core cannot have taken it. `captured`: as it was planned before the answer,
+ * where that has no say.
+ */
 export type ReadRequest =
-  | { kind: 'read'; request: WriteRequest }
+  | { kind: 'read'; request: WriteRequest; captured?: Captured }
   | { kind: 'refused' }
   | { kind: 'uncovered'; reason: UncoveredReason };
 
@@ -114,7 +117,7 @@ export function readRequest(
 }
 
 /**
- * What the request changed at most, as far as the outcome tells. Pure; called with {@link UNANSWERED} it is what may
+ * What the request changed at most, as far as the outcome tells. Called with {@link UNANSWERED} it is what may
  * still become true.
  */
 export function planEvents(plan: WritePlan, read: ReadRequest, outcome: Outcome): Captured {
@@ -127,7 +130,13 @@ export function planEvents(plan: WritePlan, read: ReadRequest, outcome: Outcome)
     return succeeded(status) ? { drafts: [], uncovered: { reason: 'bodyUnreadable', environment } } : NONE;
   }
   if (read.kind === 'uncovered') return { drafts: [], uncovered: { reason: read.reason, environment } };
-  const { effects, unnamed } = route.effects(read.request, answerOf(route, outcome));
+  if (route.readsAnswer) return planOne(plan, read.request, outcome);
+  read.captured ??= planOne(plan, read.request, UNANSWERED);
+  return read.captured;
+}
+
+function planOne({ request: { route, environment } }: WritePlan, request: WriteRequest, outcome: Outcome): Captured {
+  const { effects, unnamed } = route.effects(request, answerOf(outcome));
   return {
     drafts: draftsOf(effects, route.name),
     uncovered: unnamed ? { reason: 'unnamed', environment } : undefined,
@@ -145,10 +154,10 @@ function succeeded(status: number | undefined): boolean {
   return status !== undefined && status >= 200 && status < 300;
 }
 
-function answerOf(route: Route, outcome: Outcome): Answer {
+function answerOf(outcome: Outcome): Answer {
   if (outcome.kind !== 'responded') return { status: undefined, json: undefined };
   const { status, body, truncated } = outcome;
-  const readable = route.readsAnswer && succeeded(status) && body !== undefined && !truncated;
+  const readable = succeeded(status) && body !== undefined && !truncated;
   return { status, json: readable ? parseJson(body) : undefined };
 }
 

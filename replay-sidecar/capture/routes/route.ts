@@ -25,7 +25,7 @@ export interface Route {
   readonly environment: 'header' | 'path' | 'none';
   /** The shape of body without which nothing can be said; `none`: the body does not decide what is touched. */
   readonly body: 'object' | 'list' | 'none';
-  /** Whether the answer's body narrows or widens what was touched. */
+  /** Whether the answer narrows or widens what was touched; `effects` is not asked again after it otherwise. */
   readonly readsAnswer: boolean;
   /** Statuses that prove that nothing changed, besides {@link UNCHANGED}. */
   readonly unchanged: readonly number[];
