@@ -73,12 +73,13 @@ async function takeEvents(options: ApplierOptions, parts: Parts): Promise<void> 
   const { stores, migrations } = parts;
   const failing = new AbortController();
   const signal = AbortSignal.any([options.signal, failing.signal]);
-  const { inbox, waiting, pipeline, parking, reporter, close } = wire(options, parts, signal);
+  const { inbox, waiting, pipeline, parking, strays, reporter, close } = wire(options, parts, signal);
   const loops = [
     inbox.run(signal, pipeline.handle),
     pipeline.run(signal),
     waiting.run(signal),
     parking.run(signal),
+    strays.run(signal),
     reporter.run(signal),
     migrations.keepConfirmed(() => inbox.held.size > 0, signal),
     stores.follow(signal),

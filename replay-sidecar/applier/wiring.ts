@@ -22,6 +22,7 @@ import { createResolver } from './resolve.ts';
 import { createRunner } from './runner.ts';
 import { createStops } from './stops.ts';
 import type { OpenStores } from './stores.ts';
+import { createStrays } from './strays.ts';
 import { createWaiting } from './waiting.ts';
 import { CURSOR_HEADER, type Cursor, derivedId } from './work.ts';
 
@@ -37,7 +38,7 @@ export interface Parts {
 /** Messages in the stream beyond which nothing is fanned out. */
 const BUSY_STREAM = 50_000;
 
-/** Wires the parts between the stream and the stores: inbox -> pipeline -> waiting -> runner, parking beside them. */
+/** Wires the parts between stream and stores: inbox -> pipeline -> waiting -> runner; parking and strays beside them. */
 export function wire(
   { configuration, clock, log }: { configuration: ApplierConfiguration; clock: Clock; log: Logger },
   { registry, stores, connection, migrations, patience }: Parts,
@@ -56,10 +57,10 @@ export function wire(
     apply: (projectId, works) => runner.apply(projectId, works),
     clock,
   });
-  const { isFull } = waiting;
+  const { isFull, roomFor } = waiting;
   const directory = createDirectory({ core, release: () => stores.now().release, patience, clock, signal });
   const resolver = createResolver({ core, edge, directory, patience, signal });
-  const parking = createParking({ connection, migrations, pending: position.pending, isFull, clock, log });
+  const parking = createParking({ connection, migrations, pending: position.pending, roomFor, clock, log });
   const pipeline = createPipeline({ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log });
   const publish = createPublish(connection);
   const isBusy = () => position.pending() > BUSY_STREAM;
@@ -72,7 +73,8 @@ export function wire(
   const reporter = createReporter({ connection, process, instance, counts, parking, position, ...state, clock, log });
   const spent = () => edge.budget.spent();
   registerMetrics(registry, { counts, parking, position, inHand: () => inbox.held.size, writeUnits: spent });
-  return { inbox, waiting, pipeline, parking, reporter, close: stops.close };
+  const strays = createStrays({ connection, clock, log });
+  return { inbox, waiting, pipeline, parking, strays, reporter, close: stops.close };
 }
 
 /** Into the stream of events; `cursor` makes it a page of a fan-out. */

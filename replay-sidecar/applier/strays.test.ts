@@ -1,0 +1,80 @@
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { STREAM } from '@edge-migration/identity/write-event.ts';
+import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { createFolder, removeFolder } from '@edge-migration/test/cluster/reaper.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { EVENT_SUBJECT, ensureStreams } from '../stream.ts';
+import { createStrays } from './strays.ts';
+import { CONSUMER, ensureApplierStreams } from './streams.ts';
+
+const folder = createFolder('strays');
+let nats: Nats;
+let connection: NatsConnection;
+let manager: JetStreamManager;
+
+beforeAll(async () => {
+  nats = await startNats();
+  connection = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
+  manager = await jetstreamManager(connection);
+  await ensureStreams(manager, { streamReplicas: 1, streamMaxBytes: 1e8, streamDuplicateWindowSeconds: 120 });
+  await ensureApplierStreams(manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
+});
+
+afterAll(async () => {
+  await connection?.close();
+  await nats?.stop();
+  removeFolder(folder);
+});
+
+/** Takes events from the stream, and answers those that `isDone` accepts. */
+async function take(count: number, isDone: (text: string) => boolean = () => true): Promise<string[]> {
+  const consumer = await jetstream(connection).consumers.get(STREAM, CONSUMER);
+  const texts: string[] = [];
+  for await (const message of await consumer.fetch({ max_messages: count, expires: 5000 })) {
+    texts.push(message.string());
+    if (isDone(message.string())) await message.ackAck();
+  }
+  return texts;
+}
+
+/** As after a crash before which the acknowledgements of the consumer, but not of the stream, reached the disk. */
+async function forgetRemovals(change: () => Promise<void>): Promise<void> {
+  const answer = (await (await fetch(`${nats.monitorUrl}/jsz?config=1`)).json()) as { config: { store_dir: string } };
+  const messages = join(answer.config.store_dir, '$G/streams', STREAM, 'msgs');
+  const before = join(folder, 'before');
+  await cp(messages, before, { recursive: true });
+  await change();
+  await nats.kill('SIGTERM');
+  await waitFor(() => !nats.running, { for: 'NATS to end' });
+  await rm(messages, { recursive: true });
+  await cp(before, messages, { recursive: true });
+  await nats.restart();
+}
+
+const depth = async () => (await manager.streams.info(STREAM)).state.messages;
+
+test('events that NATS has kept but takes for acknowledged come again, once', { timeout: 60_000 }, async () => {
+  const client = jetstream(connection);
+  for (const text of ['one', 'two', 'held', 'new']) await client.publish(EVENT_SUBJECT, text, { msgID: text });
+  await forgetRemovals(async () => {
+    expect(await take(3, (text) => text !== 'held')).toEqual(['one', 'two', 'held']);
+  });
+  // As soon as the connection is there again.
+  await waitFor(async () => (await depth()) === 4, { for: 'the stream to be as before' });
+  const stop = new AbortController();
+  const log = createLogger('test', 'fatal');
+  const running = [1, 2].map(() => createStrays({ connection, clock: systemClock, log }).run(stop.signal));
+  const areMoved = async () => (await manager.streams.info(STREAM)).state.first_seq === 3;
+  await waitFor(areMoved, { for: 'the strays to be brought back', timeoutMs: 30_000 });
+  stop.abort(new Error('the test is over'));
+  await Promise.allSettled(running);
+  // What is delivered and not yet answered is nobody's stray.
+  expect(await take(3)).toEqual(['new', 'one', 'two']);
+  expect(await depth()).toBe(1);
+});

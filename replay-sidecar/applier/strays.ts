@@ -1,0 +1,92 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { STREAM } from '@edge-migration/identity/write-event.ts';
+import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetstream';
+import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { EVENT_SUBJECT } from '../stream.ts';
+import { CONSUMER, manage } from './streams.ts';
+import { CURSOR_HEADER } from './work.ts';
+
+/** Events that the stream of events has kept, but that nobody would ever get again. */
+export interface Strays {
+  /** Looks for them until the signal aborts; rejects with its reason. */
+  run(signal: AbortSignal): Promise<never>;
+}
+
+export interface StraysOptions {
+  connection: NatsConnection;
+  clock: Clock;
+  log: Logger;
+}
+
+const LOOK_MILLIS = 5000;
+/** Brought back in one look at most. */
+const BATCH = 256;
+
+/**
+ * Brings back events that the shared consumer takes for acknowledged while the stream still has them. After a crash of
+ * NATS the stream and its consumer may disagree about the last moments before it, because they are written to the disk
+ * by themselves; what is then below the consumer's floor is never delivered again. Whether it was applied is not
+ * known, so it is published anew: to apply an event twice does no harm.
+ *
+ * An acknowledgement takes a moment to reach the stream, so an event is a stray when it is found twice.
+ */
+export function createStrays({ connection, clock, log }: StraysOptions): Strays {
+  const client = jetstream(connection);
+  let seen: ReadonlySet<number> = new Set();
+
+  async function look(manager: JetStreamManager): Promise<void> {
+    const found = await findBelowFloor(manager);
+    const strays = found.filter(({ seq }) => seen.has(seq));
+    for (const stray of strays) await bringBack(manager, stray);
+    if (strays.length > 0) log.warn({ events: strays.length }, 'Events that NATS would not deliver again go on');
+    seen = new Set(found.map(({ seq }) => seq));
+  }
+
+  /** Several replicas may do it at the same time: the first one's is taken. */
+  async function bringBack(manager: JetStreamManager, { seq, timestamp, data, header }: StoredMsg): Promise<void> {
+    const fields = headers();
+    const cursor = header.get(CURSOR_HEADER);
+    if (cursor) fields.set(CURSOR_HEADER, cursor);
+    await client.publish(EVENT_SUBJECT, data, { msgID: `stray-${seq}-${timestamp}`, headers: fields });
+    await manager.streams.deleteMessage(STREAM, seq, false);
+  }
+
+  return {
+    async run(signal) {
+      const manager = await manage(connection);
+      let failing = false;
+      for (;;) {
+        await clock.sleep(LOOK_MILLIS, signal);
+        try {
+          if (!connection.isClosed()) await look(manager);
+          failing = false;
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!failing) log.warn({ err: error }, 'The stream cannot be searched for strays; tried again until it can');
+          failing = true;
+        }
+      }
+    },
+  };
+}
+
+/** What the stream has although the consumer has done with everything up to there. */
+async function findBelowFloor(manager: JetStreamManager): Promise<StoredMsg[]> {
+  // In this order: an event below the floor was there for at least as long as both questions took.
+  const { ack_floor } = await manager.consumers.info(STREAM, CONSUMER);
+  const { state } = await manager.streams.info(STREAM);
+  const found: StoredMsg[] = [];
+  for (let seq = state.first_seq; state.messages > 0 && seq <= ack_floor.stream_seq && found.length < BATCH; ) {
+    const message = await manager.streams.getMessage(STREAM, from(seq));
+    if (message === null || message.seq > ack_floor.stream_seq) break;
+    found.push(message);
+    seq = message.seq + 1;
+  }
+  return found;
+}
+
+/** The first message at or behind this sequence; the server knows this form of the question, the client's types do not. */
+function from(seq: number): { seq: number } {
+  return Object.assign({ seq }, { next_by_subj: '>' });
+}
