@@ -131,6 +131,31 @@ describe('converging one identity', () => {
     });
   });
 
+  test('gives a document born on Edge the traits that it lacks when the identity came to this name by a rename', async () => {
+    await putInCore(7);
+    const theirs = [TRAIT('age', { N: '36' }), TRAIT('theme', { S: 'dark' })];
+    await insertRows(database.url, {
+      environments_trait: [{ id: 8, identity_id: 7, trait_key: 'age', value_type: 'int', integer_value: 35 }],
+    });
+    const moved: Touched = { traits: new Set(), overrides: new Set(), moved: true };
+    await putInEdge({ identity_traits: { L: theirs } });
+    expect(await run({ ...moved, moved: false })).toMatchObject({ outcome: 'unchanged' });
+    expect(await run(moved)).toMatchObject({ outcome: 'updated' });
+    expect((await fromEdge())?.['identity_traits']).toEqual({ L: [...theirs, TRAIT('plan', { S: 'gold' })] });
+    expect(await run(moved)).toMatchObject({ outcome: 'unchanged' });
+  });
+
+  test('leaves a document of this identity to its clients when it was made after the rename', async () => {
+    await putInCore(7);
+    const before = await putInEdge({
+      django_id: { N: '7' },
+      identity_traits: { L: [TRAIT('plan', { S: 'theirs' })] },
+    });
+    const moved: Touched = { traits: new Set(), overrides: new Set(), moved: true };
+    expect(await run(moved)).toMatchObject({ outcome: 'unchanged' });
+    expect(await fromEdge()).toEqual(before);
+  });
+
   test('deletes what Core has deleted, and says when neither has it', async () => {
     await putInEdge({ django_id: { N: '7' } });
     expect(await run()).toMatchObject({ outcome: 'deleted' });

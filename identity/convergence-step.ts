@@ -2,7 +2,7 @@ import type { Clock } from './clock.ts';
 import type { Outcome } from './converge.ts';
 import type { Item, SkippedIdentity } from './edge/document.ts';
 import { sameValue } from './edge/document-reader.ts';
-import { mergeTouched, type Touched } from './edge/merge.ts';
+import { findMissingTraits, joinTouched, mergeTouched, type Touched } from './edge/merge.ts';
 import { diffOverrideRows } from './edge/override-rows.ts';
 import type { CallOptions, EdgeTables, WriteResult } from './edge/table.ts';
 import { keyOf, rowName } from './edge/table-override-rows.ts';
@@ -22,12 +22,17 @@ export function update(edge: Item | undefined, core: Item, touched: Touched): St
     return { outcome: 'inserted', write: { kind: 'put', item: core, expected: undefined }, after: core };
   }
   if (isOther(edge, core['django_id']?.N)) return replace(edge, core);
-  const set = mergeTouched(edge, core, touched);
+  const set = mergeTouched(edge, core, touched.moved ? withMoved(edge, core, touched) : touched);
   if (Object.keys(set).length === 0) return { outcome: 'unchanged', after: edge };
   // The identity that the document stands for, and the whole of each list that is set, must be as they were read.
   const expected = Object.fromEntries(['django_id', ...Object.keys(set)].map((name) => [name, edge[name]]));
   const key = edge['composite_key']?.S ?? '';
   return { outcome: 'updated', write: { kind: 'update', key, set, expected }, after: { ...edge, ...set } };
+}
+
+/** Core's traits came here with the identity, and nobody touches them one by one. Edge's own are newer. */
+function withMoved(edge: Item, core: Item, touched: Touched): Touched {
+  return isEdgeBorn(edge) ? joinTouched([touched, findMissingTraits(edge, core)]) : touched;
 }
 
 /** Core's document in place of that of an identity that Core has deleted; links by `identity_uuid` stay valid. */

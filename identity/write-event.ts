@@ -27,6 +27,11 @@ export const touchedParts = z.strictObject({
   traits: z.union([z.literal('all'), z.array(z.string()).readonly()]),
   /** Core's feature ids. */
   overrides: z.union([z.literal('all'), z.array(z.int()).readonly()]),
+  /**
+   * Core may have moved the identity here from another name or environment key, with all its traits: a document that
+   * was born on Edge under this key gets those that it lacks.
+   */
+  moved: z.literal(true).optional(),
 });
 
 /**

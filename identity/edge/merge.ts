@@ -7,6 +7,8 @@ import { overriddenFeature } from './override-rows.ts';
 export interface Touched {
   traits: 'all' | ReadonlySet<string>;
   overrides: 'all' | ReadonlySet<string>;
+  /** Core's identity may have come to this key from another one, with all that it has. */
+  moved?: boolean;
 }
 
 export const NOTHING: Touched = { traits: new Set(), overrides: new Set() };
@@ -68,6 +70,25 @@ export function findMissingTraits(edge: Item, core: Item): Touched {
   const present = new Set(elements(edge, 'identity_traits').map(TRAITS.keyOf));
   const keys = elements(core, 'identity_traits').map(TRAITS.keyOf);
   return { ...NOTHING, traits: new Set(keys.filter((key): key is string => key !== undefined && !present.has(key))) };
+}
+
+/** What was touched, and also what was. */
+export function joinTouched(all: readonly Touched[]): Touched {
+  const moved = all.some((touched) => touched.moved);
+  return {
+    traits: unionOf(all.map(({ traits }) => traits)),
+    overrides: unionOf(all.map(({ overrides }) => overrides)),
+    ...(moved && { moved }),
+  };
+}
+
+function unionOf(sets: readonly Touched['traits'][]): Touched['traits'] {
+  const all = new Set<string>();
+  for (const set of sets) {
+    if (set === 'all') return 'all';
+    for (const key of set) all.add(key);
+  }
+  return all;
 }
 
 /** All that Core has, so that Edge's other traits and overrides are left. */

@@ -1,5 +1,5 @@
 import { type Convergence, converge, type Stores, type Subject } from '@edge-migration/identity/converge.ts';
-import { findAllOfCore, type Touched } from '@edge-migration/identity/edge/merge.ts';
+import { findAllOfCore, joinTouched, type Touched } from '@edge-migration/identity/edge/merge.ts';
 
 export interface Applied {
   readonly convergence: Convergence;
@@ -23,7 +23,12 @@ export async function applyEvents(
   copying: boolean,
   signal: AbortSignal,
 ): Promise<Applied> {
-  const convergence = await converge(stores, subject, union(events), signal);
+  const convergence = await converge(
+    stores,
+    subject,
+    events.length === 1 && events[0] ? events[0] : joinTouched(events),
+    signal,
+  );
   if (!copying) return { convergence, held: events.map(() => false) };
   const present = convergence.core && findAllOfCore(convergence.core);
   return { convergence, held: events.map((touched) => present === undefined || lacks(present, touched)) };
@@ -36,22 +41,4 @@ function lacks(present: Touched, touched: Touched): boolean {
 /** Of `all`, some may be gone. */
 function lacksAny(present: Touched['traits'], touched: Touched['traits']): boolean {
   return touched === 'all' || [...touched].some((key) => present !== 'all' && !present.has(key));
-}
-
-function union(events: readonly Touched[]): Touched {
-  const [only] = events;
-  if (only !== undefined && events.length === 1) return only;
-  return {
-    traits: unionOf(events.map(({ traits }) => traits)),
-    overrides: unionOf(events.map((one) => one.overrides)),
-  };
-}
-
-function unionOf(sets: readonly Touched['traits'][]): Touched['traits'] {
-  const all = new Set<string>();
-  for (const set of sets) {
-    if (set === 'all') return 'all';
-    for (const key of set) all.add(key);
-  }
-  return all;
 }

@@ -28,16 +28,15 @@ test.each<[ParkReason, Verdict, boolean]>([
   ['poison', NONE, true],
 ])('parked as %s, and now %o: goes on? %s', (reason, verdict, expected) => {
   const migrations = { judge: () => verdict, find: () => undefined };
-  expect(isReleasable({ projectId: 42, reason, retry: '-' }, migrations, () => false)).toBe(expected);
+  expect(isReleasable({ projectId: 42, reason, retry: '-' }, migrations)).toBe(expected);
 });
 
-test('poison goes on with another spec.retry, an overflow when the project has room, an unknown project never', () => {
+test('poison goes on with another spec.retry, an unknown project never', () => {
   const migrations = { judge: () => APPLY, find: () => ({ spec: { retry: 'v2' } }) as EdgeMigration };
-  const release = (projectId: number, reason: ParkReason, retry: string, isFull = false) =>
-    isReleasable({ projectId, reason, retry }, migrations, () => isFull);
+  const release = (projectId: number, reason: ParkReason, retry: string) =>
+    isReleasable({ projectId, reason, retry }, migrations);
   expect(release(42, 'poison', 'v1')).toBe(true);
   expect(release(42, 'poison', 'v2')).toBe(false);
-  expect(release(42, 'overflow', '', true)).toBe(false);
   expect(release(0, 'poison', 'v1')).toBe(false);
 });
 

@@ -44,17 +44,13 @@ export function parsePlace(subject: string): Place | undefined {
 }
 
 /** Whether what is parked at a place may go on, to be judged anew: applied, dropped or parked for another reason. */
-export function isReleasable(
-  place: Place,
-  migrations: Pick<Migrations, 'judge' | 'find'>,
-  isFull: (projectId: number) => boolean,
-): boolean {
+export function isReleasable(place: Place, migrations: Pick<Migrations, 'judge' | 'find'>): boolean {
   const { projectId, reason, retry } = place;
   if (projectId === 0) return false;
   // As if observed long ago: whether an event came before the deadline is told by itself alone.
   const verdict = migrations.judge(projectId, 0);
   if (verdict.kind === 'drop') return true;
-  if (reason === 'overflow') return !isFull(projectId);
+  if (reason === 'overflow') return true;
   if (reason === 'poison') return retryOf(migrations, projectId) !== retry;
   if (reason === 'copying') return verdict.kind === 'apply' && !verdict.copying;
   return verdict.kind === 'apply' || verdict.reason !== reason;
@@ -78,13 +74,13 @@ export interface ParkingOptions {
   migrations: Migrations;
   /** Undelivered messages in the stream of events, as far as known. */
   pending(): number;
-  /** Whether a project has as many events in hand as it may. */
-  isFull(projectId: number): boolean;
+  /** How many more events of a project may be in hand. */
+  roomFor(projectId: number): number;
   clock: Clock;
   log: Logger;
 }
 
-export function createParking({ connection, migrations, pending, isFull, clock, log }: ParkingOptions): Parking {
+export function createParking({ connection, migrations, pending, roomFor, clock, log }: ParkingOptions): Parking {
   const client = jetstream(connection);
   let parked: ReadonlyMap<string, number> = new Map();
 
@@ -97,8 +93,10 @@ export function createParking({ connection, migrations, pending, isFull, clock, 
   async function releaseAll(manager: JetStreamManager, subject: string, signal: AbortSignal): Promise<void> {
     const place = parsePlace(subject);
     if (place === undefined) return;
+    // What comes back to find no room would go aside once more.
+    const most = place.reason === 'overflow' ? roomFor(place.projectId) : Number.POSITIVE_INFINITY;
     let released = 0;
-    while (pending() < SHORT_STREAM && migrations.isConfirmed() && isReleasable(place, migrations, isFull)) {
+    while (released < most && pending() < SHORT_STREAM && migrations.isConfirmed() && isReleasable(place, migrations)) {
       signal.throwIfAborted();
       const count = await releaseBatch(manager, subject);
       released += count;

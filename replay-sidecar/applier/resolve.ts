@@ -176,6 +176,7 @@ export function touchedBy({ touched, traitGates }: WriteEvent, record: Environme
   return {
     traits: traits === 'all' ? 'all' : new Set(traits),
     overrides: touched.overrides === 'all' ? 'all' : new Set(touched.overrides.map(String)),
+    ...(touched.moved && { moved: true }),
   };
 }
 

@@ -50,6 +50,7 @@ describe('room in hand', () => {
 
   test('large events count as several', () => {
     expect(createSlow().fill(1, 40_000)).toBe(51);
+    expect(createSlow().waiting.roomFor(1)).toBe(500);
   });
 
   test('a project that is alone may have all', () => {

@@ -15,6 +15,8 @@ export interface Waiting extends Pick<FairQueue<Work>, 'stop'> {
    * one more.
    */
   isFull(projectId: number): boolean;
+  /** How many more events of the project may be in hand; below zero when it is full. */
+  roomFor(projectId: number): number;
   /** What waits, by project. */
   inHand(): Map<number, InHand>;
   /** Begins what could not be begun before. Rejects with the signal's reason. */
@@ -59,18 +61,22 @@ export function createWaiting(options: WaitingOptions): Waiting {
     total += change;
   }
 
+  function roomFor(projectId: number): number {
+    const load = loads.get(projectId) ?? 0;
+    const left = options.window - (total - load);
+    const isLimited = options.isShared() || !options.allowance.isOpen(projectId);
+    return (isLimited ? left / 2 : Number.POSITIVE_INFINITY) - load;
+  }
+
   return {
     stop: queue.stop,
+    roomFor,
+    isFull: (projectId) => roomFor(projectId) < 0,
     add(work) {
       const { projectId } = work.resolution;
       works.add(work);
       weigh(projectId, weightOf(work));
       queue.add(projectId, keyOf(work), work);
-    },
-    isFull(projectId) {
-      const load = loads.get(projectId) ?? 0;
-      if (load <= (options.window - (total - load)) / 2) return false;
-      return options.isShared() || !options.allowance.isOpen(projectId);
     },
     inHand() {
       const result = new Map<number, { events: number; oldestObserved: number }>();

@@ -79,14 +79,18 @@ test('when an environment gets another key, its documents move', {
 }, async () => {
   await prepare(2);
   await on.core(`UPDATE environments_environment SET api_key = 'renamed' WHERE id = 2`);
+  await on.putInEdge('renamed', 'person-3', { theme: 'dark', age: 'theirs' });
   await on.publish(
     wide({ kind: 'environment', environment: { clientKey: 'key-2' } }),
-    wide({ kind: 'environment', environment: { environmentId: 2 } }),
+    wide({ kind: 'environment', environment: { environmentId: 2 } }, { traits: [], overrides: [], moved: true }),
   );
   await waitFor(async () => (await documents(2, 'renamed')).length === PEOPLE, {
     for: 'the new ones',
     timeoutMs: 60_000,
   });
+  // An Edge client was there first with the new key; it keeps what it set, and Core's traits come to it.
+  await waitFor(async () => (await on.traits('renamed', 'person-3'))?.['plan'] === 'value', { for: "Core's traits" });
+  expect(await on.traits('renamed', 'person-3')).toEqual({ theme: 'dark', age: 'theirs', plan: 'value' });
   // Names are remembered for some seconds; that is why such events are handled again a minute later.
   await waitFor(
     async () => {

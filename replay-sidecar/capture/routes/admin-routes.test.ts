@@ -51,7 +51,7 @@ describe('PUT and PATCH …/identities/<id>/', () => {
   it.each(['PUT', 'PATCH'])('%s checks the old name and the new one', (method) => {
     expect(events({ ...exchange(method), found: { id: 7, identifier: 'alice' } })).toEqual([
       'identity alice',
-      'identity bob',
+      'identity bob moved',
     ]);
   });
 
@@ -59,13 +59,13 @@ describe('PUT and PATCH …/identities/<id>/', () => {
     const answer = { status: 200, json: { id: 7, identifier: 'carol' } };
     expect(events({ ...exchange('PUT'), found: { identifier: 'alice' }, answer })).toEqual([
       'identity alice',
-      'identity bob',
-      'identity carol',
+      'identity bob moved',
+      'identity carol moved',
     ]);
   });
 
   it('checks every identity of the environment when the old name is not known', () => {
-    expect(events(exchange('PUT'))).toEqual(['environment envkey', 'identity bob']);
+    expect(events(exchange('PUT'))).toEqual(['environment envkey', 'identity bob moved']);
     expect(events({ ...exchange('PUT'), found: { detail: 'Not found.' } })).toContain('environment envkey');
   });
 

@@ -29,7 +29,8 @@ function join(one: Effect, other: Effect): Effect {
   const overrides = union(one.touched.overrides, other.touched.overrides);
   // A gate may only stay closed when it is closed for both.
   const traitGates = one.traitGates.filter((gate) => other.traitGates.includes(gate));
-  return { target: one.target, touched: { traits, overrides }, traitGates };
+  const moved = one.touched.moved ?? other.touched.moved;
+  return { target: one.target, touched: { traits, overrides, ...(moved && { moved }) }, traitGates };
 }
 
 function union<T>(one: 'all' | readonly T[], other: 'all' | readonly T[]): 'all' | readonly T[] {
@@ -51,7 +52,7 @@ function split(draft: DraftEvent): readonly DraftEvent[] {
     keys.push(key);
     bytes += size;
   }
-  return [...drafts, { ...draft, touched: { traits: keys, overrides: draft.touched.overrides } }];
+  return [...drafts, { ...draft, touched: { ...draft.touched, traits: keys } }];
 }
 
 /** Up to 35 keys need no counting: one has at most 200 characters of at most 6 bytes. */

@@ -60,10 +60,13 @@ describe('environments', () => {
   it.each(['PUT', 'PATCH'])('%s with another api_key renames every document', (method) => {
     const request = `${method} environments/envkey/`;
     const answer = { status: 200, json: { id: 5, api_key: 'newkey' } };
-    expect(events({ request, body: { api_key: 'newkey' }, answer })).toEqual(['environment envkey', 'environment 5']);
+    expect(events({ request, body: { api_key: 'newkey' }, answer })).toEqual([
+      'environment envkey',
+      'environment 5 moved',
+    ]);
     expect(events({ request, body: { api_key: 'newkey' }, answer: 'unknown' })).toEqual([
       'environment envkey',
-      'environment newkey',
+      'environment newkey moved',
     ]);
   });
 

@@ -57,7 +57,7 @@ export function events(exchange: Exchange): readonly string[] {
   return capture(exchange).drafts.map(({ target, touched }) => {
     const traits = touched.traits === 'all' ? ' traits=all' : listed('traits', touched.traits);
     const overrides = touched.overrides === 'all' ? ' overrides=all' : listed('overrides', touched.overrides);
-    return `${targetText(target)}${traits}${overrides}`;
+    return `${targetText(target)}${traits}${overrides}${touched.moved ? ' moved' : ''}`;
   });
 }
 

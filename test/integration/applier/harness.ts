@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { compositeKey } from '@edge-migration/identity/edge/document.ts';
+import { openEdge } from '@edge-migration/identity/edge/table.ts';
 import { execute, insertRows, type Row } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
 import { STREAM, type WriteEvent } from '@edge-migration/identity/write-event.ts';
@@ -38,6 +39,8 @@ export interface Harness extends AsyncDisposable {
   readonly kubernetes: KubernetesClient;
   readonly namespace: string;
   readonly tables: TestTables;
+  /** For proxies in front of it. */
+  readonly dynamodbEndpoint: string;
   /** Runs statements in Core, each committed by itself. */
   core(...statements: string[]): Promise<void>;
   rows(tables: Readonly<Record<string, readonly Row[]>>): Promise<void>;
@@ -50,6 +53,8 @@ export interface Harness extends AsyncDisposable {
   document(key: string, identifier: string): Promise<Item | undefined>;
   /** Traits of a document by key. */
   traits(key: string, identifier: string): Promise<Record<string, unknown> | undefined>;
+  /** A document as Edge's own clients make them. */
+  putInEdge(key: string, identifier: string, traits: Readonly<Record<string, string>>): Promise<void>;
   /** Messages in the stream of events. */
   depth(): Promise<number>;
   /** Waits until the stream of events is empty. */
@@ -73,7 +78,7 @@ export async function createHarness(): Promise<Harness> {
   resources.defer(() => connection.close());
   const manager = await jetstreamManager(connection);
   await ensureStreams(manager, { streamReplicas: 1, streamMaxBytes: 1024 ** 3, streamDuplicateWindowSeconds: 120 });
-  const stream: JetStreamClient = jetstream(connection);
+  const stream: JetStreamClient = jetstream(connection, { timeout: 60_000 });
   const { kubeconfig } = await kubernetes();
   const client = createClient({ kubeConfig: loadKubeConfig(kubeconfig), clock: systemClock, userAgent: 'test' });
   resources.defer(() => client.close());
@@ -105,6 +110,7 @@ export async function createHarness(): Promise<Harness> {
     kubernetes: client,
     namespace,
     tables,
+    dynamodbEndpoint: access.endpoint,
     core: (...statements) => execute(database.url, ...statements),
     rows: (all) => insertRows(database.url, all),
     project: (id) =>
@@ -160,6 +166,23 @@ export async function createHarness(): Promise<Harness> {
           ]),
         )
       );
+    },
+    async putInEdge(key, identifier, all) {
+      const edge = openEdge(tables.settings, { credentials: access.credentials });
+      const item: Item = {
+        composite_key: { S: compositeKey(key, identifier) },
+        environment_api_key: { S: key },
+        identifier: { S: identifier },
+        identity_uuid: { S: randomUUID() },
+        created_date: { S: '2024-01-01T00:00:00+00:00' },
+        django_id: { NULL: true },
+        identity_traits: {
+          L: Object.entries(all).map(([name, value]) => ({ M: { trait_key: { S: name }, trait_value: { S: value } } })),
+        },
+        identity_features: { L: [] },
+      };
+      await edge.identities.putIfUnchanged(item, undefined);
+      edge.close();
     },
     depth: async () => (await manager.streams.info(STREAM)).state.messages,
     async drained(timeoutMs = 30_000) {
@@ -223,6 +246,11 @@ function fieldName(variable: string): string {
     .replace('EDGE_MIGRATION_', '')
     .toLowerCase()
     .replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** Names of so many people. */
+export function people(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `person-${index}`);
 }
 
 /** A write about one identity of environment `id`. */

@@ -37,11 +37,15 @@ export function createIdentity(request: WriteRequest): Effects {
   return { effects: identityEffect(request, request.data.string('identifier')) };
 }
 
+/** Existence, of what may have come here under another name before. */
+export const MOVED: TouchedParts = { ...NO_PARTS, moved: true };
+
 /** `PUT|PATCH …/identities/<id>/`: the old name loses its document, the new one gets it. */
 export function renameIdentity(request: WriteRequest, answer: Answer): Effects {
   const renamed = [request.data.string('identifier'), textOf(answer.json, 'identifier')];
   const effects = [...new Set(renamed)].flatMap((identifier) => identityEffect(request, identifier));
-  return { effects: [...formerIdentity(request), ...effects] };
+  const moved = effects.map((effect) => ({ ...effect, touched: MOVED }));
+  return { effects: [...formerIdentity(request), ...moved] };
 }
 
 /** `DELETE …/identities/<id>/` */

@@ -3,7 +3,7 @@ import { referenceOf } from '../environment-key.ts';
 import { isObject } from '../http/data.ts';
 import { idFromText, strip } from '../python/text.ts';
 import { type Answer, type Effect, type Effects, NO_PARTS, NOTHING, type WriteRequest } from '../route.ts';
-import { everyIdentity, idIn, overridesOf, textOf } from './identities.ts';
+import { everyIdentity, idIn, MOVED, overridesOf, textOf } from './identities.ts';
 
 function project(projectId: number | undefined, touched: TouchedParts): readonly Effect[] {
   return projectId === undefined ? [] : [{ target: { kind: 'project', projectId }, touched, traitGates: [] }];
@@ -52,7 +52,7 @@ export function renameEnvironment(request: WriteRequest, answer: Answer): Effect
   if (key === undefined || key === request.parameter('environment')) return NOTHING;
   const environmentId = idIn(answer.json, 'id');
   const renamed = environmentId === undefined ? referenceOf(strip(key)) : { environmentId };
-  const after = renamed === undefined ? [] : everyIdentity({ ...request, environment: renamed }, NO_PARTS);
+  const after = renamed === undefined ? [] : everyIdentity({ ...request, environment: renamed }, MOVED);
   return { effects: [...everyIdentity(request, NO_PARTS), ...after] };
 }
 

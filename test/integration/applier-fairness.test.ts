@@ -1,0 +1,122 @@
+/** Several projects on one stream: none of them keeps another waiting. */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
+import { createHarness, type Harness, people, written } from './applier/harness.ts';
+
+let on: Harness;
+let proxy: DynamodbProxy;
+const running: (() => Promise<void>)[] = [];
+
+beforeAll(async () => {
+  on = await createHarness();
+  proxy = await startDynamodbProxy(on.dynamodbEndpoint);
+});
+
+afterEach(async () => {
+  proxy.inject(undefined);
+  for (const stop of running.splice(0)) await stop();
+});
+
+afterAll(async () => {
+  await proxy.stop();
+  await on[Symbol.asyncDispose]();
+});
+
+function start(settings: Readonly<Record<string, string>>): () => Promise<void> {
+  const stop = on.start({ EDGE_MIGRATION_DYNAMODB_ENDPOINT: proxy.endpoint, ...settings });
+  running.push(stop);
+  return stop;
+}
+
+async function fill(id: number, names: readonly string[], spec: object = {}): Promise<void> {
+  await on.project(id);
+  await on.migrate(id, spec);
+  await on.rows({
+    environments_identity: names.map((identifier, index) => ({
+      ...{ id: id * 10_000 + index, identifier, environment_id: id },
+    })),
+  });
+}
+
+const countOf = async (id: number) =>
+  (await on.tables.scan()).filter((item) => item['environment_api_key']?.S === `key-${id}`).length;
+const reaches = (id: number, count: number) =>
+  waitFor(async () => (await countOf(id)) === count, {
+    for: `${count} of project ${id}`,
+    timeoutMs: 120_000,
+    intervalMs: 250,
+  });
+
+test("a project's few events do not wait for another's many that came before", { timeout: 300_000 }, async () => {
+  await fill(1, people(500));
+  await fill(2, people(20));
+  // Before the applier runs, so that all of the flood is ahead in the stream.
+  await on.publish(...people(500).map((name) => written(1, name)));
+  await on.publish(...people(20).map((name) => written(2, name)));
+  start({ EDGE_MIGRATION_CONCURRENCY: '8', EDGE_MIGRATION_PROJECT_CONCURRENCY: '6' });
+  await reaches(2, 20);
+  expect(await countOf(1)).toBeLessThan(400);
+  await reaches(1, 500);
+  await on.drained(60_000);
+});
+
+test('a project whose writes do not come to an end fills only its share of what is in hand; the rest waits aside and comes back', {
+  timeout: 300_000,
+}, async () => {
+  await fill(3, people(600));
+  await fill(4, people(60));
+  // Every write of project 3 is throttled, for as long as it is asked.
+  const isStuck = (body: object) => JSON.stringify(body).includes('key-3_');
+  proxy.inject(({ operation, body }) =>
+    !/Get|Query|Describe/.test(operation) && isStuck(body) ? { kind: 'throttle' } : undefined,
+  );
+  start({ EDGE_MIGRATION_WINDOW: '200', EDGE_MIGRATION_CONCURRENCY: '16', EDGE_MIGRATION_PROJECT_CONCURRENCY: '8' });
+  await on.publish(...people(600).map((name) => written(3, name)));
+  await on.publish(...people(60).map((name) => written(4, name)));
+  await reaches(4, 60);
+  expect(await countOf(3)).toBe(0);
+  expect((await on.parked())['identity.parked.3.overflow']).toBeGreaterThan(300);
+  proxy.inject(undefined);
+  await reaches(3, 600);
+  await on.drained(90_000);
+  expect(await on.parked()).toEqual({});
+});
+
+test('a project with a limit of its own keeps to it, and the others go on', { timeout: 300_000 }, async () => {
+  // Each document costs three units, so all of them would take three minutes.
+  await fill(5, people(600), { replay: { maxWriteUnitsPerSecond: 10 } });
+  await fill(6, people(100));
+  start({ EDGE_MIGRATION_PROJECT_CONCURRENCY: '8' });
+  await on.publish(...people(600).map((name) => written(5, name)));
+  await on.publish(...people(100).map((name) => written(6, name)));
+  await reaches(6, 100);
+  const limited = await countOf(5);
+  expect(limited).toBeGreaterThan(0);
+  expect(limited).toBeLessThan(500);
+  await on.migrate(5, { replay: { maxWriteUnitsPerSecond: 400_000 } });
+  await reaches(5, 600);
+  await on.drained(60_000);
+});
+
+test('asked to stop, an applier ends within two seconds although a store does not answer', {
+  timeout: 300_000,
+}, async () => {
+  await fill(7, people(300));
+  const stop = start({ EDGE_MIGRATION_ACK_WAIT_SECONDS: '600' });
+  let asked = 0;
+  proxy.inject(() => {
+    asked += 1;
+    return { kind: 'hang' };
+  });
+  await on.publish(...people(300).map((name) => written(7, name)));
+  await waitFor(() => asked > 0, { for: 'it to wait for an answer', timeoutMs: 120_000 });
+  const before = performance.now();
+  await stop();
+  expect(performance.now() - before).toBeLessThan(2000);
+  proxy.inject(undefined);
+  start({});
+  // Given back, not left to time out.
+  await reaches(7, 300);
+  await on.drained(60_000);
+});
