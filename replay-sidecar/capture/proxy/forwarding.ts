@@ -29,7 +29,9 @@ interface Edit {
 const HOP_BY_HOP = new Set(['keep-alive', 'proxy-connection', 'te', 'upgrade']);
 /** Naming these in `Connection` must not remove them: they say where the message ends and whom it is for. */
 const NEVER_NOMINATED = new Set(['content-length', 'transfer-encoding', 'host', 'connection']);
-const FORWARDED = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded']);
+/** What gunicorn takes a request's scheme from; it refuses a request in which they contradict each other. */
+const SCHEME = ['x-forwarded-proto', 'x-forwarded-ssl', 'x-forwarded-protocol'];
+const FORWARDED = new Set([...SCHEME, 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-port', 'forwarded']);
 
 /**
  * The request as the API gets it (RFC 9110, section 7.6.1): every line as the client sent it, without the fields meant
@@ -193,7 +195,7 @@ function forwardedLines(request: ParsedRequest, policy: ForwardedPolicy, clientA
   const present = (lower: string) => policy === 'append' && request.fields.some((field) => field.lower === lower);
   const host = request.fields.find((field) => field.lower === 'host')?.value;
   let lines = present('x-forwarded-for') ? '' : `X-Forwarded-For: ${clientAddress}\r\n`;
-  if (!present('x-forwarded-proto')) lines += 'X-Forwarded-Proto: http\r\n';
+  if (!SCHEME.some(present)) lines += 'X-Forwarded-Proto: http\r\n';
   if (!present('x-forwarded-host') && host !== undefined) lines += `X-Forwarded-Host: ${host}\r\n`;
   return lines;
 }

@@ -27,10 +27,11 @@ test.each([
       ...['B: 1', 'X-Forwarded-Host: a'],
     ],
   ],
+  ['append', ['X-Forwarded-Ssl: on'], ['X-Forwarded-Ssl: on', 'X-Forwarded-For: 127.0.0.1', 'X-Forwarded-Host: a']],
   ['replace', [], ['X-Forwarded-For: 127.0.0.1', 'X-Forwarded-Proto: http', 'X-Forwarded-Host: a']],
   [
     'replace',
-    [...CLIENT, 'X_Forwarded_For: 6.6.6.6'],
+    [...CLIENT, 'X_Forwarded_For: 6.6.6.6', 'X-Forwarded-SSL: on', 'X-Forwarded-Protocol: ssl', 'X-Forwarded-Port: 1'],
     ['B: 1', 'X-Forwarded-For: 127.0.0.1', 'X-Forwarded-Proto: http', 'X-Forwarded-Host: a'],
   ],
 ] as const)('%s: of %j the API sees %j', async (forwarded, sent, seen) => {
