@@ -23,10 +23,10 @@ export async function createJob(
   const { client, namespace, template, pageMaxAgeSeconds } = context;
   const { migration, operation, logger, signal } = target;
   const names = objectNames(migration, operation);
-  if (attempt > 1 && (await isRunning(context, names.job(attempt - 1), signal))) return;
   const root = await client.get(CONFIG_MAPS, { namespace, name: names.root }, { signal });
   // Removed since: the next pass plans anew.
   if (root?.metadata.uid === undefined) return;
+  if (attempt > 1 && !(await mayFollow(context, target, names.job(attempt - 1), root.metadata.uid))) return;
   const reference = { name: names.root, uid: root.metadata.uid };
   const job = buildJob({
     migration,
@@ -48,15 +48,27 @@ export async function createJob(
   }
 }
 
-async function isRunning({ client, namespace }: ActionContext, name: string, signal: AbortSignal): Promise<boolean> {
+/** Whether the attempt before is over, and has left something to do: a plan or copy that ended well has not. */
+async function mayFollow(
+  { client, namespace }: ActionContext,
+  { operation, signal }: ActionTarget,
+  name: string,
+  rootUid: string,
+): Promise<boolean> {
   const job = await client.get(JOBS, { namespace, name }, { signal });
-  return job !== undefined && !hasEnded(job);
+  if (job === undefined) return true;
+  const isOfRanges = operation === 'copy' || operation === 'plan';
+  const isOfThisPlan = job.metadata.ownerReferences?.some(({ uid }) => uid === rootUid) ?? false;
+  return hasEnded(job) && !(isOfRanges && isOfThisPlan && hasCondition(job, 'Complete'));
 }
 
 /** Whether a Job's last pod has ended. */
-export function hasEnded(job: KubernetesObject): boolean {
+export const hasEnded = (job: KubernetesObject): boolean =>
+  hasCondition(job, 'Complete') || hasCondition(job, 'Failed');
+
+function hasCondition(job: KubernetesObject, type: string): boolean {
   const { conditions = [] } = (job['status'] ?? {}) as { conditions?: { type: string; status: string }[] };
-  return conditions.some(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True');
+  return conditions.some((condition) => condition.type === type && condition.status === 'True');
 }
 
 async function checkOwner({ client, namespace }: ActionContext, name: string, { migration, signal }: ActionTarget) {
