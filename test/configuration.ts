@@ -14,10 +14,18 @@ const schema = z.object({
   DEBIAN_IMAGE: image,
   /** Base of the product's image: Node 24 as `node` on the PATH. */
   NODE_IMAGE: image,
+  /** Where the image's `npm ci` runs; NODE_IMAGE if that has npm, else that with this machine's npm. */
+  BUILD_IMAGE: image,
+  /** The product's image, if it is built already. */
+  PRODUCT_IMAGE: image,
+  /** Set by `npm run test:kind`: the product's image with the tests' own pods in it. */
+  FIXTURE_IMAGE: image,
   /** Image of kind's nodes. */
   KIND_NODE_IMAGE: image,
   /** Name of the cluster that `npm run test:kind` makes, or finds. */
   KIND_CLUSTER: z.string().min(1).default('edge-migration'),
+  /** Configuration file of that cluster. */
+  KIND_CONFIG: z.string().min(1).optional(),
   /** `npm run test:kind` leaves the cluster that it made. */
   KIND_KEEP: z.stringbool().default(false),
   /** The cluster that `npm run test:kind` takes instead of making one. */

@@ -59,10 +59,14 @@ async function asProcess(port: number, options: DynamodbOptions): Promise<Run> {
 }
 
 function inContainer(hostPort: number, options: DynamodbOptions): Run {
-  const lib = 'DynamoDBLocal_lib';
-  const args = describeServer({ classPath: `DynamoDBLocal.jar:${lib}/*`, lib, port: PORT }, options);
-  const { launch, remove } = createContainer({ service: 'dynamodb', args, port: PORT, hostPort });
+  const { launch, remove } = createContainer({ service: 'dynamodb', ...describeContainer(options), hostPort });
   return { name: NAME, launch, cleanUp: remove };
+}
+
+/** How a container of the image is started. */
+export function describeContainer(options: DynamodbOptions): { args: string[]; port: number } {
+  const lib = 'DynamoDBLocal_lib';
+  return { args: describeServer({ classPath: `DynamoDBLocal.jar:${lib}/*`, lib, port: PORT }, options), port: PORT };
 }
 
 /** Arguments of `java`. */

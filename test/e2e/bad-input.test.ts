@@ -31,10 +31,10 @@ async function reason(projectId: number, type: string, expected: string) {
     const condition = status?.conditions?.find((each) => each.type === type);
     return condition?.reason === expected && status;
   };
-  return waitFor(check, { for: `${type} with reason ${expected}`, timeoutMs: MINUTES, intervalMs: 100 });
+  return waitFor(check, { for: `${type} with reason ${expected}`, timeoutMs: 2 * MINUTES, intervalMs: 100 });
 }
 
-describe('bad input is refused with what to do, and correcting it is enough to go on', { timeout: 5 * MINUTES }, () => {
+describe('bad input is refused with what to do, and correcting it is enough to go on', { timeout: 10 * MINUTES }, () => {
   test('a project that Core does not have, until it has it', async () => {
     await installation.apply(1);
     const status = await reason(1, 'Accepted', 'ProjectNotFound');
@@ -42,7 +42,7 @@ describe('bad input is refused with what to do, and correcting it is enough to g
     expect(status.phase).toBe('Rejected');
     const { projectId } = await seedProject(installation.databaseUrl, { identities: 50 });
     expect(projectId).toBe(1);
-    await installation.condition(1, 'Succeeded', 'True', { timeoutMs: 2 * MINUTES });
+    await installation.condition(1, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
   });
 
   test('a project that was deleted', async () => {
@@ -63,7 +63,7 @@ describe('bad input is refused with what to do, and correcting it is enough to g
     await installation.reconfigure({ identitiesTable: installation.tables.settings.environmentsV2Table });
     expect((await reason(projectId, 'Accepted', 'WrongTable')).message).toContain('composite_key');
     await installation.reconfigure({ identitiesTable: installation.tables.settings.identitiesTable });
-    await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 2 * MINUTES });
+    await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
   });
 
   test('a Postgres that cannot be reached or refuses us, until it is reachable and does not', async () => {
@@ -81,23 +81,23 @@ describe('bad input is refused with what to do, and correcting it is enough to g
     expect(message).toContain('check user, password');
     expect(message).not.toContain('guessed');
     await installation.reconfigure({ databaseUrl: right.href });
-    await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 2 * MINUTES });
+    await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
   });
 
   test('a second EdgeMigration of the project in another namespace, until the first is gone', async () => {
     const { projectId } = await seedProject(installation.databaseUrl, { identities: 50 });
     await installation.apply(projectId);
-    await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 2 * MINUTES });
+    await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
     await installation.kubectl(['create', 'namespace', 'customers']);
     await installation.apply(projectId, {}, 'customers');
     const duplicate = async () => {
       const found = await installation.migration(projectId, 'customers');
       return found?.status.conditions?.find(({ type }) => type === 'Accepted')?.reason === 'Duplicate' && found;
     };
-    const { status } = await waitFor(duplicate, { for: 'the younger one to be refused', timeoutMs: MINUTES });
+    const { status } = await waitFor(duplicate, { for: 'the younger one to be refused', timeoutMs: 2 * MINUTES });
     expect(status.message).toContain(`edge-migration/project-${projectId}`);
     await installation.delete(projectId);
     const taken = async () => (await installation.migration(projectId, 'customers'))?.status.phase === 'Succeeded';
-    await waitFor(taken, { for: 'the younger one to take over', timeoutMs: 2 * MINUTES });
+    await waitFor(taken, { for: 'the younger one to take over', timeoutMs: 4 * MINUTES });
   });
 });

@@ -16,7 +16,7 @@ beforeAll(async () => {
     pageMaxAgeSeconds: 20,
     dynamodbFaults: true,
   });
-  seeded = await seedProject(installation.databaseUrl, { identities: 20_000, unmigratable: 0.001 });
+  seeded = await seedProject(installation.databaseUrl, { identities: 5_000, unmigratable: 0.004 });
 });
 
 afterAll(() => installation?.stop());
@@ -43,11 +43,11 @@ async function fingerprintCore(): Promise<string> {
   }
 }
 
-describe('kubectl apply of an EdgeMigration', { timeout: 5 * MINUTES }, () => {
+describe('kubectl apply of an EdgeMigration', { timeout: 10 * MINUTES }, () => {
   test('copies every identity of the project, and nothing else, and leaves Core as it is', async () => {
     const before = await fingerprintCore();
     await installation.apply(seeded.projectId);
-    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
+    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 8 * MINUTES });
     expect(status.copy).toMatchObject({
       identitiesTotal: seeded.identities,
       identitiesRead: seeded.identities,
@@ -108,7 +108,7 @@ describe('kubectl apply of an EdgeMigration', { timeout: 5 * MINUTES }, () => {
     await installation.delete(seeded.projectId);
     const before = await installation.dynamodb?.writes();
     await installation.apply(seeded.projectId);
-    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
+    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 8 * MINUTES });
     expect(status.copy?.identitiesUnchanged).toBe(seeded.identities - seeded.unmigratable);
     expect(status.copy?.identitiesCopied).toBe(0);
     expect(await installation.dynamodb?.writes()).toBe(before);

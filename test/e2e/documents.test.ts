@@ -22,13 +22,13 @@ const readMetadata = async (projectId: number) =>
     (item) => item['id']?.N === String(projectId),
   );
 
-describe("documents that the Job writes of Flagsmith's own vectors", { timeout: 5 * MINUTES }, () => {
+describe("documents that the Job writes of Flagsmith's own vectors", { timeout: 10 * MINUTES }, () => {
   beforeAll(async () => {
     for (const projectId of PROJECTS) {
       await installation.apply(projectId);
-      await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
+      await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 8 * MINUTES });
     }
-  }, 10 * MINUTES);
+  }, 20 * MINUTES);
 
   test('are what Flagsmith itself makes of them', async () => {
     const found = new Map((await installation.tables.scan()).map((item) => [item['django_id']?.N, item]));
@@ -70,7 +70,7 @@ describe("documents that the Job writes of Flagsmith's own vectors", { timeout: 
   });
 });
 
-describe('mode Plan, then Migrate', { timeout: 5 * MINUTES }, () => {
+describe('mode Plan, then Migrate', { timeout: 10 * MINUTES }, () => {
   let seeded: SeededProject;
 
   beforeAll(async () => {
@@ -80,7 +80,7 @@ describe('mode Plan, then Migrate', { timeout: 5 * MINUTES }, () => {
   test('tells exactly what a migration would do, and writes nothing', async () => {
     const before = (await installation.tables.scan()).length;
     await installation.apply(seeded.projectId, { mode: 'Plan', copy: { maxWriteUnitsPerSecond: 1000 } });
-    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 2 * MINUTES });
+    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
     expect(status.phase).toBe('Planned');
     expect(status.plan).toMatchObject({
       identitiesTotal: seeded.identities,
@@ -100,7 +100,7 @@ describe('mode Plan, then Migrate', { timeout: 5 * MINUTES }, () => {
 
   test('and the migration does it, and tells the dashboard', async () => {
     await installation.apply(seeded.projectId, { mode: 'Migrate' });
-    const isCopied = { timeoutMs: 3 * MINUTES };
+    const isCopied = { timeoutMs: 6 * MINUTES };
     const { status } = await installation.condition(seeded.projectId, 'Copied', 'True', isCopied);
     expect(status.copy?.identitiesCopied).toBe(seeded.identities - seeded.unmigratable);
     expect(status.copy?.attempt).toBe(1);
@@ -124,7 +124,7 @@ describe('mode Plan, then Migrate', { timeout: 5 * MINUTES }, () => {
     );
     await client.end();
     await installation.apply(seeded.projectId, { mode: 'Plan' });
-    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 2 * MINUTES });
+    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
     const { existingEqual = 0, existingDiffering = 0 } = status.plan ?? {};
     expect(existingDiffering).toBe(5);
     expect(existingEqual).toBe(seeded.identities - seeded.unmigratable - 5);

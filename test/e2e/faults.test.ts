@@ -37,13 +37,13 @@ async function startSlowCopy(): Promise<SeededProject> {
     const { copy } = (await installation.migration(seeded.projectId))?.status ?? {};
     return (copy?.identitiesRead ?? 0) > 400;
   };
-  await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTES, intervalMs: 50 });
+  await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 4 * MINUTES, intervalMs: 50 });
   return seeded;
 }
 
 /** Waits for the end, compares every document, and returns the status. */
 async function expectComplete({ projectId }: SeededProject) {
-  const { status } = await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 4 * MINUTES });
+  const { status } = await installation.condition(projectId, 'Succeeded', 'True', { timeoutMs: 8 * MINUTES });
   const comparison = await compareStores(installation.databaseUrl, projectId, installation.tables);
   // Documents of the projects before are in the same table.
   expect({ ...comparison, foreign: [] }).toMatchObject({ missing: [], different: [], equal: IDENTITIES });
@@ -82,7 +82,7 @@ async function findCopyPods({ projectId }: SeededProject): Promise<string[]> {
   return names.split(' ').filter((name) => name !== '');
 }
 
-describe('a copy in whose midst', { timeout: 6 * MINUTES }, () => {
+describe('a copy in whose midst', { timeout: 12 * MINUTES }, () => {
   test('a worker is killed is completed by another pod, from its last page on', async () => {
     const seeded = await startSlowCopy();
     const [pod = ''] = await findCopyPods(seeded);
@@ -140,7 +140,7 @@ describe('a copy in whose midst', { timeout: 6 * MINUTES }, () => {
     });
     await installation.condition(seeded.projectId, 'Suspended', 'True');
     const isStopped = async () => (await findCopyPods(seeded)).length === 0;
-    await waitFor(isStopped, { for: 'the pods to stop', timeoutMs: MINUTES });
+    await waitFor(isStopped, { for: 'the pods to stop', timeoutMs: 2 * MINUTES });
     await installation.apply(seeded.projectId, { suspend: false });
     await expectComplete(seeded);
   });
@@ -160,7 +160,7 @@ describe('a copy in whose midst', { timeout: 6 * MINUTES }, () => {
         '-o',
         'name',
       ]);
-    await waitFor(async () => (await left()).trim() === '', { for: 'everything of it to be gone', timeoutMs: MINUTES });
+    await waitFor(async () => (await left()).trim() === '', { for: 'everything of it to be gone', timeoutMs: 2 * MINUTES });
     const { missing, equal } = await compareStores(installation.databaseUrl, seeded.projectId, installation.tables);
     expect(equal).toBeGreaterThan(400);
     expect(missing.length).toBeGreaterThan(0);

@@ -24,7 +24,7 @@ afterAll(() => installation?.stop());
 async function send(method: string, path: string, body?: object, admin = false): Promise<Response> {
   const apis = await waitFor(async () => (await installation.coreApis()).slice(0, 2), {
     for: 'the Core API',
-    timeoutMs: MINUTES,
+    timeoutMs: 2 * MINUTES,
   });
   const base = apis[next++ % apis.length] ?? '';
   const headers: Record<string, string> = { 'content-type': 'application/json', 'x-environment-key': key };
@@ -56,13 +56,13 @@ const untilEdge = (
   identifier: string,
   isRight: (traits: Map<string | undefined, unknown> | undefined) => boolean,
   what: string,
-) => waitFor(async () => isRight(await traitsInEdge(identifier)), { for: what, timeoutMs: MINUTES, intervalMs: 200 });
+) => waitFor(async () => isRight(await traitsInEdge(identifier)), { for: what, timeoutMs: 2 * MINUTES, intervalMs: 200 });
 
-describe('a migration with capture', { timeout: 6 * MINUTES }, () => {
+describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
   test('does not replay writes of a project without an EdgeMigration', async () => {
     await waitFor(async () => (await installation.coreApis()).length === 2, {
       for: 'both Core API pods',
-      timeoutMs: 2 * MINUTES,
+      timeoutMs: 4 * MINUTES,
     });
     await identify('early bird', { plan: 'free' });
     expect(await traitsInEdge('early bird')).toBeUndefined();
@@ -70,9 +70,9 @@ describe('a migration with capture', { timeout: 6 * MINUTES }, () => {
 
   test('copies once every Core API pod is covered, and follows writes made meanwhile', async () => {
     await installation.apply(seeded.projectId);
-    await installation.condition(seeded.projectId, 'Capturing', 'True', { timeoutMs: 2 * MINUTES });
+    await installation.condition(seeded.projectId, 'Capturing', 'True', { timeoutMs: 4 * MINUTES });
     await identify('during the copy', { plan: 'gold' });
-    const { status } = await installation.condition(seeded.projectId, 'Replaying', 'True', { timeoutMs: 3 * MINUTES });
+    const { status } = await installation.condition(seeded.projectId, 'Replaying', 'True', { timeoutMs: 6 * MINUTES });
     expect(status.replay?.deadline).toBeDefined();
     expect(status.conditions?.find(({ type }) => type === 'Succeeded')?.status).toBe('Unknown');
     await untilEdge('during the copy', (traits) => traits?.get('plan') === 'gold', 'the write to be in Edge');
@@ -121,7 +121,7 @@ describe('a migration with capture', { timeout: 6 * MINUTES }, () => {
         // Kubernetes restarts the container; the API behind it cannot be reached until then.
         await waitFor(async () => (await installation.coreApis()).length === 2, {
           for: 'the sidecar to be back',
-          timeoutMs: MINUTES,
+          timeoutMs: 2 * MINUTES,
         });
       }
     }
@@ -133,13 +133,13 @@ describe('a migration with capture', { timeout: 6 * MINUTES }, () => {
       );
       return missing.length === 0 && different.length === 0;
     };
-    await waitFor(isThere, { for: 'Edge to agree with Core', timeoutMs: 2 * MINUTES, intervalMs: 1_000 });
+    await waitFor(isThere, { for: 'Edge to agree with Core', timeoutMs: 4 * MINUTES, intervalMs: 1_000 });
   });
 
   test('ends at the deadline: everything before is in Edge, later writes stay in Core', async () => {
     await identify('last minute', { plan: 'gold' });
     await installation.apply(seeded.projectId, { replay: { windowSeconds: 1 } });
-    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 3 * MINUTES });
+    const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 6 * MINUTES });
     expect(status.conditions?.find(({ type }) => type === 'Succeeded')?.reason).toBe('WindowClosed');
     expect((await traitsInEdge('last minute'))?.get('plan')).toBe('gold');
     await identify('too late', { plan: 'gold' });

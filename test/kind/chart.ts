@@ -1,0 +1,59 @@
+import { CORE_API } from '../e2e/replay-parts.ts';
+import type { TargetOptions } from '../e2e/target.ts';
+import type { TestTables } from '../edge/tables.ts';
+
+/** The chart's own server. */
+export const NATS_URL = 'nats://edge-migration-nats.edge-migration.svc:4222';
+
+export interface ValuesOptions {
+  readonly product: string;
+  readonly nats: string;
+  readonly endpoint: string;
+  readonly tables: TestTables['settings'];
+  /** Another one replaces the pods. */
+  readonly revision: string;
+  readonly options: TargetOptions;
+}
+
+/** Values of the chart for a small cluster: less CPU is asked for, everything else is as shipped. */
+export function describeValues({ product, nats, endpoint, tables, revision, options }: ValuesOptions): object {
+  const requests = { cpu: '25m', memory: '128Mi' };
+  const environment = Object.entries(options.operatorEnvironment ?? {});
+  return {
+    image: splitImage(product),
+    dynamodb: {
+      endpoint,
+      region: tables.dynamodbRegion,
+      identitiesTable: tables.identitiesTable,
+      ...(options.optionalTables
+        ? { environmentsV2Table: tables.environmentsV2Table, projectMetadataTable: tables.projectMetadataTable }
+        : {}),
+      existingSecret: 'edge-migration-aws',
+    },
+    capture: {
+      mode: options.replay ? 'Required' : 'Disabled',
+      coreApi: { namespace: CORE_API.namespace, selector: CORE_API.selector },
+    },
+    nats: {
+      bundled: {
+        enabled: true,
+        image: splitImage(nats),
+        storage: { size: '1Gi' },
+        resources: { requests, limits: { memory: '512Mi' } },
+      },
+    },
+    podAnnotations: { 'edge-migration-test/revision': revision },
+    operator: {
+      ...(options.pageMaxAgeSeconds === undefined ? {} : { pageMaxAgeSeconds: options.pageMaxAgeSeconds }),
+      extraEnv: environment.map(([name, value]) => ({ name, value })),
+      resources: { requests, limits: { memory: '512Mi' } },
+    },
+    worker: { resources: { requests, limits: { memory: '384Mi' } } },
+    applier: { resources: { requests, limits: { memory: '512Mi' } } },
+  };
+}
+
+function splitImage(image: string): { repository: string; tag: string } {
+  const colon = image.lastIndexOf(':');
+  return { repository: image.slice(0, colon), tag: image.slice(colon + 1) };
+}
