@@ -31,7 +31,7 @@ export function collectGaps(facts: Facts, start: string | undefined, deadline: s
   const gaps = [...carryOver(kept, facts), ...observe(facts), ...own]
     .filter(({ until }) => until === undefined || until > from)
     .map((gap) => ({ ...gap, from: Math.max(gap.from, from) }))
-    .toSorted((a, b) => a.from - b.from)
+    .toSorted(compare)
     .reduce(join, []);
   return limit(gaps).map(formatGap);
 }
@@ -88,6 +88,13 @@ function isSame(a: Gap, b: Gap): boolean {
 }
 
 const endOf = ({ until = Number.POSITIVE_INFINITY }: Gap): number => until;
+
+/** Oldest first, and what was joined before all, so that it takes in the same ones again. */
+function compare(a: Gap, b: Gap): number {
+  const rank = ({ reason }: Gap) => (reason === REASON.joined ? 0 : 1);
+  const name = ({ reason, podName = '' }: Gap) => `${reason} ${podName}`;
+  return rank(a) - rank(b) || a.from - b.from || name(a).localeCompare(name(b));
+}
 
 /** Adds a gap to those before it; what is one gap becomes one. */
 function join(gaps: Gap[], gap: Gap): Gap[] {

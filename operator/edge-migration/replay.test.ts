@@ -1,32 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { specSchema } from './api.ts';
 import { decide } from './decide.ts';
-import type { CaptureFact, Facts, ReplayFact } from './facts.ts';
-import { checkpoint, condition, job, NOON, next, twoRanges, visitedFacts, work } from './testing/facts.ts';
+import type { Facts } from './facts.ts';
+import {
+  checkpoint,
+  condition,
+  covered,
+  following,
+  job,
+  NOON,
+  next,
+  twoRanges,
+  visitedFacts,
+  work,
+} from './testing/facts.ts';
 
 const DAY = 86_400_000;
 const DEADLINE = NOON + 60_000 + 28 * DAY;
-
-const covered = (changes: Partial<Extract<CaptureFact, { kind: 'observed' }>> = {}): CaptureFact => ({
-  kind: 'observed',
-  covered: true,
-  reason: 'AllCovered',
-  message: 'all 2 Core API instances have a live sidecar',
-  gaps: [],
-  speaking: ['api-1'],
-  allSentUntil: NOON,
-  ...changes,
-});
-
-const following = (changes: Partial<Extract<ReplayFact, { kind: 'observed' }>> = {}): ReplayFact => ({
-  kind: 'observed',
-  appliers: 2,
-  outage: undefined,
-  oldestTime: undefined,
-  positionTime: NOON,
-  project: { applied: 10, unchanged: 4, dropped: 0, parked: 0, oldestObservedTime: undefined, lastAppliedTime: NOON },
-  ...changes,
-});
 
 const done = [0, 1].map((rangeId) => checkpoint(rangeId, { read: 500, inserted: 500 }, { finished: true }));
 const endedJob = job({ outcome: 'complete', endedTime: NOON, completedIndexes: [0, 1] });

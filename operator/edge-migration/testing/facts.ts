@@ -1,6 +1,6 @@
 import { type EdgeMigration, type Status, specSchema } from '../api.ts';
 import { decide } from '../decide.ts';
-import type { CheckpointFact, CopyCounts, Facts, JobFact } from '../facts.ts';
+import type { CaptureFact, CheckpointFact, CopyCounts, Facts, JobFact, ReplayFact } from '../facts.ts';
 
 /** Noon, some day; every fact builder counts from here. */
 export const NOON = Date.parse('2026-05-04T12:00:00Z');
@@ -104,6 +104,29 @@ export function checkpoint(
     ...changes,
   };
 }
+
+/** Every Core API pod has its sidecar. */
+export const covered = (changes: Partial<Extract<CaptureFact, { kind: 'observed' }>> = {}): CaptureFact => ({
+  kind: 'observed',
+  covered: true,
+  reason: 'AllCovered',
+  message: 'all 2 Core API instances have a live sidecar',
+  gaps: [],
+  speaking: ['api-1'],
+  allSentUntil: NOON,
+  ...changes,
+});
+
+/** Two appliers, nothing waits. */
+export const following = (changes: Partial<Extract<ReplayFact, { kind: 'observed' }>> = {}): ReplayFact => ({
+  kind: 'observed',
+  appliers: 2,
+  outage: undefined,
+  oldestTime: undefined,
+  positionTime: NOON,
+  project: { applied: 10, unchanged: 4, dropped: 0, parked: 0, oldestObservedTime: undefined, lastAppliedTime: NOON },
+  ...changes,
+});
 
 /** The facts of the next pass: the status of the last decision recorded, time moved on, and whatever else changed. */
 export function next(before: Facts, milliseconds: number, changes: Partial<Facts> = {}): Facts {
