@@ -1,0 +1,168 @@
+import type { Copy, CoreState, EdgeState, Event, Handler, Rules, State } from './protocol-model.ts';
+
+/** What Edge clients set their own trait to. */
+export const EDGE_CLIENT = 7;
+/** Appliers at work at the same time. */
+const HANDLERS = 2;
+
+/** The states that one more step of anybody leads to. */
+export function successors(state: State, rules: Rules): State[] {
+  return [
+    ...write(state),
+    ...deliver(state),
+    ...state.handlers.flatMap((handler, index) => [
+      ...handle(state, handler, index, rules),
+      ...kill(state, handler, index),
+    ]),
+    ...copy(state, rules),
+    ...release(state),
+  ];
+}
+
+function write(state: State): State[] {
+  const kind = state.writes[0];
+  if (kind === undefined) return [];
+  const rest = { ...state, writes: state.writes.slice(1) };
+  const withEvent = (core: CoreState | null, event: Event) => [
+    { ...rest, core, events: sorted([...state.events, event]) },
+  ];
+  switch (kind) {
+    case 'c':
+      return [{ ...withEvent({ id: state.nextId, trait: 0 }, 'existence')[0]!, nextId: state.nextId + 1 }];
+    case 'd':
+      return withEvent(null, 'existence');
+    case 'e':
+      return [{ ...rest, edge: { ...(state.edge ?? { djangoId: null, trait: 0 }), own: EDGE_CLIENT } }];
+    default:
+      return withEvent({ id: state.core!.id, trait: kind === 'u' ? 0 : Number(kind) }, 'trait');
+  }
+}
+
+function deliver(state: State): State[] {
+  if (state.handlers.length >= HANDLERS) return [];
+  return [...new Set(state.events)].map((event) => ({
+    ...state,
+    events: without(state.events, state.events.indexOf(event)),
+    handlers: sorted([
+      ...state.handlers,
+      { event, step: 'readEdge', copying: state.copy.step !== 'done', edge: null, core: null },
+    ]),
+  }));
+}
+
+function handle(state: State, handler: Handler, index: number, rules: Rules): State[] {
+  const become = (change: Partial<Handler>, edge = state.edge) =>
+    advance({ ...state, edge }, index, { ...handler, ...change });
+  switch (handler.step) {
+    case 'readEdge':
+      return read(state, 'edge', rules).flatMap(([after, edge]) =>
+        advance(after, index, { ...handler, edge, step: 'readCore' }),
+      );
+    case 'readCore':
+      return read(state, 'core', rules).flatMap(([after, core]) =>
+        advance(after, index, { ...handler, core, step: 'write' }),
+      );
+    case 'write': {
+      const wanted = converged(handler.edge, handler.core, handler.event === 'trait', rules);
+      if (same(wanted, handler.edge)) return finish(state, handler, index, rules);
+      if (!same(state.edge, handler.edge)) return become({ edge: null, core: null, step: 'readEdge' });
+      if (!rules.rereads) return finish({ ...state, edge: wanted }, handler, index, rules);
+      return become({ step: 'confirm', edge: null }, wanted);
+    }
+    case 'confirm':
+      return read(state, 'core', rules).flatMap(([after, core]) =>
+        same(core, handler.core)
+          ? finish(after, handler, index, rules)
+          : advance(after, index, { ...handler, core: null, step: 'readEdge' }),
+      );
+  }
+}
+
+/** A store as it is now; where reads need not be fresh, also as somebody found it before. */
+function read<Store extends 'edge' | 'core'>(
+  state: State,
+  store: Store,
+  { fresh }: Rules,
+): (readonly [after: State, found: State[Store]])[] {
+  if (fresh) return [[state, state[store]]];
+  const now = [{ ...state, loaded: { ...state.loaded, [store]: state[store] } }, state[store]] as const;
+  const before = state.loaded[store] as State[Store] | undefined;
+  return before === undefined ? [now] : [now, [state, before]];
+}
+
+function advance(state: State, index: number, handler: Handler): State[] {
+  return [{ ...state, handlers: sorted(state.handlers.with(index, handler)) }];
+}
+
+/** What Edge should be by rule 1. */
+function converged(edge: EdgeState | null, core: CoreState | null, touched: boolean, rules: Rules): EdgeState | null {
+  if (core === null) return edge !== null && edge.djangoId !== null ? null : edge;
+  const whole = { djangoId: core.id, trait: core.trait, own: 0 };
+  if (edge === null) return whole;
+  if (edge.djangoId !== null && edge.djangoId !== core.id) return rules.replaces ? whole : edge;
+  return touched ? { ...edge, trait: core.trait } : edge;
+}
+
+function finish(state: State, handler: Handler, index: number, rules: Rules): State[] {
+  const isRemoval = handler.core === null || (handler.event === 'trait' && handler.core.trait === 0);
+  const held = rules.holds && handler.copying && isRemoval ? [handler.event] : [];
+  return [{ ...state, handlers: without(state.handlers, index), held: sorted([...state.held, ...held]) }];
+}
+
+function kill(state: State, handler: Handler, index: number): State[] {
+  if (state.kills === 0) return [];
+  const events = sorted([...state.events, handler.event]);
+  return [{ ...state, kills: state.kills - 1, events, handlers: without(state.handlers, index) }];
+}
+
+/** Rule 2, `KeepEdge`. */
+function copy(state: State, rules: Rules): State[] {
+  const { copy: at, edge, core } = state;
+  const become = (copy: Copy, changed = edge): State[] => [{ ...state, copy, edge: changed }];
+  switch (at.step) {
+    case 'read':
+      return become(core === null ? { step: 'done' } : { step: 'insert', core });
+    case 'insert':
+      if (edge === null) return become({ step: 'done' }, { djangoId: at.core.id, trait: at.core.trait, own: 0 });
+      return become(edge.djangoId === at.core.id ? { step: 'done' } : { step: 'readEdge' });
+    case 'readEdge':
+      return become({ step: 'readCore', edge });
+    case 'readCore':
+      return become({ step: 'write', edge: at.edge, core });
+    case 'write': {
+      const wanted = merged(at.edge, at.core, rules);
+      if (!same(edge, at.edge)) return become({ step: 'readEdge' });
+      return same(wanted, at.edge) ? become({ step: 'done' }) : become({ step: 'confirm', core: at.core }, wanted);
+    }
+    case 'confirm':
+      return become(same(core, at.core) ? { step: 'done' } : { step: 'readEdge' });
+    case 'done':
+      return [];
+  }
+}
+
+/** Born on Edge: the traits that it lacks are added. */
+function merged(edge: EdgeState | null, core: CoreState | null, rules: Rules): EdgeState | null {
+  if (core === null) return edge;
+  if (edge === null || edge.djangoId !== null) return converged(edge, core, false, rules);
+  return { ...edge, trait: edge.trait === 0 ? core.trait : edge.trait };
+}
+
+function release(state: State): State[] {
+  const [first, ...held] = state.held;
+  if (first === undefined || state.copy.step !== 'done') return [];
+  return [{ ...state, held, events: sorted([...state.events, first]) }];
+}
+
+function same(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** Where the order says nothing, states that differ by it alone are one. */
+function sorted<T>(items: readonly T[]): T[] {
+  return items.length < 2 ? [...items] : items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+}
+
+function without<T>(items: readonly T[], index: number): T[] {
+  return items.toSpliced(index, 1);
+}
