@@ -5,7 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 
 import { coverageSubject, STREAM } from '../../stream.ts';
 import { administrate, createRig, makeStreams, type Rig, silent } from '../publisher/testing.ts';
-import { type Folder, temporaryFolder } from '../spool/testing.ts';
+import { createSpool, type Spool } from '../spool/spool.ts';
+import { draft, type Folder, temporaryFolder } from '../spool/testing.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { readReports } from './read.ts';
 import type { CoverageReport } from './report.ts';
@@ -28,21 +29,7 @@ beforeEach(async () => {
   await makeStreams(nats.url);
   folder = temporaryFolder();
   rig = await createRig(nats.url, folder.path);
-  heartbeat = createHeartbeat({
-    sidecar: {
-      instance: 'api-1/uid-1',
-      podUid: 'uid-1',
-      podName: 'api-1',
-      namespace: 'flagsmith',
-      node: 'node-1',
-      release: '0.1.0',
-    },
-    publisher: rig.publisher,
-    spool: rig.spool,
-    clock: systemClock,
-    log: silent,
-    intervalMillis: 50,
-  });
+  heartbeat = heartbeatOf(rig.spool);
   stop = new AbortController();
   running = Promise.resolve();
 });
@@ -55,6 +42,24 @@ afterEach(async () => {
     for await (const name of manager.streams.names()) await manager.streams.delete(name);
   });
 });
+
+function heartbeatOf(spool: Spool): Heartbeat {
+  return createHeartbeat({
+    sidecar: {
+      instance: 'api-1/uid-1',
+      podUid: 'uid-1',
+      podName: 'api-1',
+      namespace: 'flagsmith',
+      node: 'node-1',
+      release: '0.1.0',
+    },
+    publisher: rig.publisher,
+    spool,
+    clock: systemClock,
+    log: silent,
+    intervalMillis: 50,
+  });
+}
 
 function beat(): void {
   running = heartbeat.run(stop.signal).catch((error: unknown) => error);
@@ -112,6 +117,30 @@ describe('the heartbeat', () => {
     await rig.sent();
     expect(await heartbeat.sayGoodbye()).toBe(true);
     expect(await report()).toMatchObject({ goodbye: true, spoolDepth: 0 });
+  });
+
+  it('says no goodbye while a request is under way, because it may still change something', async () => {
+    await waitFor(() => rig.publisher.connected, { for: 'the connection' });
+    const intent = await rig.spool.begin([draft('user')]);
+    expect(await heartbeat.sayGoodbye()).toBe(false);
+    intent.finish({ outcome: 'known', drafts: [] });
+    expect(await heartbeat.sayGoodbye()).toBe(true);
+  });
+
+  it('says no goodbye before it knows what an earlier process left', async () => {
+    await waitFor(() => rig.publisher.connected, { for: 'the connection' });
+    const unread = createSpool({
+      directory: folder.path,
+      clock: systemClock,
+      instance: 'api-1/uid-1',
+      limitBytes: 1,
+      safetyMillis: 1,
+      sync: 'none',
+      onReady: () => undefined,
+      onError: () => undefined,
+    });
+    expect(await heartbeatOf(unread).sayGoodbye()).toBe(false);
+    expect(await report()).toMatchObject({ goodbye: false, allSentUntil: null });
   });
 });
 
