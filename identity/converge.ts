@@ -36,6 +36,8 @@ export interface Stores {
 export interface Subject {
   environment: CoreEnvironment;
   identifier: string;
+  /** The environment is deleted, or has another key by now: as if Core had none of its identities. */
+  isGone?: boolean;
 }
 
 /** What was found or done; each is counted. */
@@ -165,7 +167,7 @@ type Choose = (edge: Item | undefined, core: Item | undefined) => Step;
 /** Reads both, chooses, writes conditionally and confirms; until nothing moved in between. */
 async function settle(
   stores: Stores,
-  { environment, identifier }: Subject,
+  { environment, identifier, isGone }: Subject,
   options: { signal: AbortSignal; syncRows: boolean },
   existing: Item | undefined,
   choose: Choose,
@@ -175,6 +177,7 @@ async function settle(
   const key = compositeKey(environment.apiKey, identifier);
   const place = { environmentId: environment.id, identifier };
   const read = async (): Promise<Encoded | undefined> => {
+    if (isGone) return undefined;
     const identity = await (stores.readIdentity?.(place, signal) ?? readIdentity(core, release, place, signal));
     return identity && encodeIdentity(identity, environment, release);
   };

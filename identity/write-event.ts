@@ -8,6 +8,8 @@ export const environmentReference = z.union([
   z.strictObject({ clientKey: z.string().min(1).max(100) }),
   z.strictObject({ serverKeySha256: z.string().regex(/^[0-9a-f]{64}$/) }),
   z.strictObject({ environmentId: z.int().positive() }),
+  /** With the client key under which the documents are: the environment's, or one that it had before. */
+  z.strictObject({ environmentId: z.int().positive(), apiKey: z.string().min(1).max(100) }),
 ]);
 
 /**

@@ -45,7 +45,7 @@ export async function readFanOutPage(
     case 'feature':
       return readFeaturePage(stores, resolution.featureId, position, derive, signal);
     case 'environment':
-      return position.from === 'core' && resolution.environment !== undefined
+      return position.from === 'core' && !resolution.isGone
         ? readCorePage(stores, resolution.environment.id, position, derive, signal)
         : readEdgePage(stores, resolution, position, derive, signal);
     case 'identity':
@@ -80,21 +80,20 @@ async function readCorePage(
 /** Documents of identities that Core does not have; born on Edge, they stay whatever happens in Core. */
 async function readEdgePage(
   { core, edge }: Stores,
-  { apiKey, environment }: Extract<Work['resolution'], { kind: 'environment' }>,
+  { environment, isGone }: Extract<Work['resolution'], { kind: 'environment' }>,
   { from, round, after }: Cursor,
   derive: Derive,
   signal: AbortSignal,
 ): Promise<FanOutPage> {
+  const { id: environmentId, apiKey } = environment;
   const start = from === 'edge' && after !== null ? after : undefined;
   const page = await edge.identities.listEnvironment({ apiKey, after: start, limit: PAGE }, { signal });
   const identifiers = page.documents.flatMap(({ identifier, djangoId }) =>
     djangoId === undefined ? [] : [identifier],
   );
-  const present =
-    environment === undefined
-      ? new Set<string>()
-      : await readPresentIdentifiers(core, environment.id, identifiers, signal);
-  const reference = { clientKey: apiKey };
+  const present = isGone ? new Set<string>() : await readPresentIdentifiers(core, environmentId, identifiers, signal);
+  // Whose documents these are could not be told by the key alone once Core does not have it any more.
+  const reference = { environmentId, apiKey };
   return {
     events: identifiers
       .filter((identifier) => !present.has(identifier))

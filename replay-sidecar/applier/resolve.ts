@@ -16,15 +16,17 @@ export type Resolution =
       readonly kind: 'identity';
       readonly projectId: number;
       readonly environment: CoreEnvironment;
+      /** Core has no live environment of this key (any more); `environment` is the one that it is or was of. */
+      readonly isGone: boolean;
       readonly identifier: string;
       readonly touched: Touched;
     }
-  /** All documents of an environment key; `environment` is undefined when Core has no live environment of that key. */
+  /** All documents of an environment key, which Core may have no live environment of (any more). */
   | {
       readonly kind: 'environment';
       readonly projectId: number;
-      readonly apiKey: string;
-      readonly environment: CoreEnvironment | undefined;
+      readonly environment: CoreEnvironment;
+      readonly isGone: boolean;
     }
   | { readonly kind: 'feature'; readonly projectId: number; readonly featureId: number }
   | { readonly kind: 'project'; readonly projectId: number }
@@ -78,20 +80,16 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
     reference: EnvironmentReference,
     identifier: string | undefined,
   ): Promise<Resolution> {
-    if (!('clientKey' in reference)) return { kind: 'unknown', why: 'Core has no environment of this key' };
-    const apiKey = reference.clientKey;
+    const apiKey = keyOf(reference);
+    if (apiKey === undefined) return { kind: 'unknown', why: 'Core has no environment of this key' };
     const ids = await patience.persist(() => readDjangoIds(apiKey, identifier), signal);
     if (ids.length === 0) return NOTHING;
     for (const id of ids) {
       const place = await placeOf(id);
       const record = place && (await directory.find({ environmentId: place.environmentId }));
       if (record == null) continue;
-      // It was not there a moment ago, but is now.
-      if (record.environment.apiKey === apiKey) return recordOf(event, record, identifier);
-      const { projectId } = record;
-      return identifier === undefined
-        ? { kind: 'environment', projectId, apiKey, environment: undefined }
-        : { kind: 'identity', projectId, environment: noEnvironment(apiKey), identifier, touched: UNTOUCHED };
+      // It may be there now although it was not a moment ago.
+      return recordOf(event, under(record, apiKey), identifier);
     }
     return { kind: 'unknown', why: 'Edge has documents of an environment key that Core does not have' };
   }
@@ -125,7 +123,9 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
         case 'identity': {
           if (!canBeStored(target.identifier)) return NOTHING;
           const record = directory.peek(target.environment);
-          return record == null ? undefined : identityOf(event, record, target.identifier);
+          return record == null
+            ? undefined
+            : identityOf(event, under(record, keyOf(target.environment)), target.identifier);
         }
         case 'feature':
         case 'project':
@@ -142,12 +142,23 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
       const record = await directory.find(target.environment);
       const identifier = target.kind === 'identity' ? target.identifier : undefined;
       if (record === null) return resolveOrphan(event, target.environment, identifier);
-      return recordOf(event, record, identifier);
+      return recordOf(event, under(record, keyOf(target.environment)), identifier);
     },
   };
 }
 
-const UNTOUCHED: Touched = { traits: new Set(), overrides: new Set() };
+/** The client key that a reference names, if it does. */
+function keyOf(reference: EnvironmentReference): string | undefined {
+  if ('clientKey' in reference) return reference.clientKey;
+  return 'apiKey' in reference ? reference.apiKey : undefined;
+}
+
+/** The environment as it is under this key: one that it had before has no identities in Core any more. */
+function under(record: EnvironmentRecord, apiKey: string | undefined): EnvironmentRecord {
+  const { environment } = record;
+  if (apiKey === undefined || apiKey === environment.apiKey) return record;
+  return { ...record, environment: { ...environment, apiKey }, deleted: true };
+}
 
 function identityOf(event: WriteEvent, record: EnvironmentRecord, identifier: string): Resolution {
   if (!canBeStored(identifier)) return NOTHING;
@@ -155,7 +166,8 @@ function identityOf(event: WriteEvent, record: EnvironmentRecord, identifier: st
   return {
     kind: 'identity',
     projectId,
-    environment: deleted ? noEnvironment(environment.apiKey) : environment,
+    environment,
+    isGone: deleted,
     identifier,
     touched: touchedBy(event, record),
   };
@@ -166,7 +178,7 @@ function recordOf(event: WriteEvent, record: EnvironmentRecord, identifier: stri
 }
 
 function environmentOf({ projectId, environment, deleted }: EnvironmentRecord): Resolution {
-  return { kind: 'environment', projectId, apiKey: environment.apiKey, environment: deleted ? undefined : environment };
+  return { kind: 'environment', projectId, environment, isGone: deleted };
 }
 
 /** What the event may have changed, less the traits that Core ignored by its settings. */
@@ -178,11 +190,6 @@ export function touchedBy({ touched, traitGates }: WriteEvent, record: Environme
     overrides: touched.overrides === 'all' ? 'all' : new Set(touched.overrides.map(String)),
     ...(touched.moved && { moved: true }),
   };
-}
-
-/** Stands for an environment that Core does not have: no identity is in it, so its documents converge to none. */
-function noEnvironment(apiKey: string): CoreEnvironment {
-  return { id: 0, name: '', apiKey, allowClientTraits: false, useV2FeatureVersioning: false };
 }
 
 function canBeStored(identifier: string): boolean {

@@ -14,7 +14,8 @@ function createWork(projectId: number, bytes = 300): Work {
   const message = { seq: sequence, data: new Uint8Array(bytes) } as unknown as Held['message'];
   const held: Held = { message, delivered: 0, isOpen: () => true, done() {}, again() {} };
   const touched = { traits: new Set<string>(), overrides: new Set<string>() };
-  const resolution = { kind: 'identity', projectId, environment, identifier: `person-${sequence}`, touched } as const;
+  const identifier = `person-${sequence}`;
+  const resolution = { kind: 'identity', projectId, environment, isGone: false, identifier, touched } as const;
   const observed = 0;
   return { held, observed, resolution, cursor: undefined, event: {} as Work['event'] };
 }

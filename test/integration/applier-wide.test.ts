@@ -12,7 +12,7 @@ let stop: () => Promise<void>;
 
 beforeAll(async () => {
   on = await createHarness();
-  stop = on.start();
+  stop = on.start({ EDGE_MIGRATION_ENVIRONMENTS_V2_TABLE: on.tables.settings.environmentsV2Table });
 });
 
 afterAll(async () => {
@@ -78,13 +78,19 @@ test('when an environment gets another key, its documents move', {
   timeout: 120_000,
 }, async () => {
   await prepare(2);
-  await on.core(`UPDATE environments_environment SET api_key = 'renamed' WHERE id = 2`);
+  // Of these, Core has nothing more by which the old key's project could be told.
+  const removed = '(SELECT id FROM environments_identity WHERE environment_id = 2 AND id % 100 = 7)';
+  await on.core(
+    `DELETE FROM environments_trait WHERE identity_id IN ${removed}`,
+    `DELETE FROM environments_identity WHERE id IN ${removed}`,
+    `UPDATE environments_environment SET api_key = 'renamed' WHERE id = 2`,
+  );
   await on.putInEdge('renamed', 'person-3', { theme: 'dark', age: 'theirs' });
   await on.publish(
     wide({ kind: 'environment', environment: { clientKey: 'key-2' } }),
     wide({ kind: 'environment', environment: { environmentId: 2 } }, { traits: [], overrides: [], moved: true }),
   );
-  await waitFor(async () => (await documents(2, 'renamed')).length === PEOPLE, {
+  await waitFor(async () => (await documents(2, 'renamed')).length === PEOPLE - PEOPLE / 100, {
     for: 'the new ones',
     timeoutMs: 60_000,
   });
@@ -100,11 +106,20 @@ test('when an environment gets another key, its documents move', {
     },
     { for: 'the old ones to go', timeoutMs: 60_000, intervalMs: 5000 },
   );
+  expect(await on.parked()).toEqual({});
 });
 
 test('a deleted environment takes its documents with it', { timeout: 120_000 }, async () => {
   await prepare(3);
+  await on.rows({
+    features_feature: [{ id: 3, project_id: 3, name: 'banner', type: 'STANDARD' }],
+    features_featurestate: [{ id: 3, feature_id: 3, environment_id: 3, identity_id: 30_000 }],
+  });
+  const rows = () => on.tables.scan(on.tables.settings.environmentsV2Table);
+  await on.publish(written(3, 'person-0', { touched: { traits: [], overrides: [3] } }));
+  await waitFor(async () => (await rows()).length === 1, { for: 'the row of the override' });
   await on.core(
+    'DELETE FROM features_featurestate WHERE identity_id = 30000',
     'DELETE FROM environments_trait WHERE identity_id BETWEEN 30000 AND 39999',
     'DELETE FROM environments_identity WHERE environment_id = 3',
     'UPDATE environments_environment SET deleted_at = now() WHERE id = 3',
@@ -112,6 +127,7 @@ test('a deleted environment takes its documents with it', { timeout: 120_000 }, 
   await on.publish(wide({ kind: 'project', projectId: 3 }));
   await waitFor(async () => (await documents(3)).length === 0, { for: 'the documents to go', timeoutMs: 60_000 });
   await on.drained();
+  expect(await rows()).toEqual([]);
 });
 
 test('a key that Core does not have and Edge has no documents of concerns nobody', async () => {
