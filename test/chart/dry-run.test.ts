@@ -85,8 +85,9 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
     rangeIds: [1],
     parallelism: 1,
     template: workerTemplateSchema.parse(JSON.parse((data as Record<string, string>)['template.json'] ?? '')),
+    environment: {},
     pageMaxAgeSeconds: 30,
-  });
+  } as Parameters<typeof buildJob>[0]);
   return [
     ...workloads.map(({ kind, metadata, spec }): [string, PodTemplate] => [
       `${kind} ${metadata.name}`,
