@@ -8,6 +8,7 @@ export const NATS_URL = 'nats://edge-migration-nats.edge-migration.svc:4222';
 export interface ValuesOptions {
   readonly product: string;
   readonly nats: string;
+  readonly storageClass: string;
   readonly endpoint: string;
   readonly tables: TestTables['settings'];
   /** Another one replaces the pods. */
@@ -16,7 +17,8 @@ export interface ValuesOptions {
 }
 
 /** Values of the chart for a small cluster: less CPU is asked for, everything else is as shipped. */
-export function describeValues({ product, nats, endpoint, tables, revision, options }: ValuesOptions): object {
+export function describeValues(given: ValuesOptions): object {
+  const { product, nats, storageClass, endpoint, tables, revision, options } = given;
   const requests = { cpu: '25m', memory: '128Mi' };
   const environment = Object.entries(options.operatorEnvironment ?? {});
   return {
@@ -38,7 +40,7 @@ export function describeValues({ product, nats, endpoint, tables, revision, opti
       bundled: {
         enabled: true,
         image: splitImage(nats),
-        storage: { size: '1Gi' },
+        storage: { size: '1Gi', className: storageClass },
         resources: { requests, limits: { memory: '512Mi' } },
       },
     },

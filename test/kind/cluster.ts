@@ -64,5 +64,6 @@ async function createKind({
 }
 
 async function loadIntoKind(name: string, images: readonly string[]): Promise<void> {
-  await run('kind', ['load', 'docker-image', '--name', name, ...images], { show: true });
+  // One at a time: kind would send all of them if one is missing.
+  for (const image of images) await run('kind', ['load', 'docker-image', '--name', name, image], { show: true });
 }

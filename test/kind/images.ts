@@ -25,9 +25,9 @@ export async function buildImages(engine: Engine, configuration: TestConfigurati
   const product = configuration.PRODUCT_IMAGE ?? (await buildProduct(configuration));
   const folder = createFolder('fixture-image');
   try {
-    const lines = [`FROM ${product}`, 'COPY test /app/test', 'USER 65532:65532'];
+    const lines = [`FROM ${product}`, 'COPY test /app/test'];
     writeFileSync(join(folder, 'Dockerfile'), lines.join('\n'));
-    for (const part of ['core', 'faults', 'kind']) {
+    for (const part of ['core', 'faults', 'kind/pods']) {
       cpSync(join(ROOT, 'test', part), join(folder, 'test', part), { recursive: true });
     }
     cpSync(join(ROOT, 'test/package.json'), join(folder, 'test/package.json'));

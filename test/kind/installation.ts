@@ -19,6 +19,7 @@ import { describeCoreApi } from './core-api.ts';
 import { killContainer } from './node.ts';
 import { startPortForward } from './port-forward.ts';
 import { DYNAMODB_PROXY, describeNamespace, describeStores, STORE_NAMES, STORES } from './services.ts';
+import { provideStorage } from './storage.ts';
 
 /** Images as the cluster knows them. */
 export interface RealImages {
@@ -137,7 +138,10 @@ async function openAccess(kubeconfig: string, started: AsyncDisposableStack): Pr
 }
 
 /** Removes what the test file before left: its EdgeMigrations, its Core API, its namespaces. */
-async function clear({ kubectl }: Access): Promise<void> {
+async function clear({ kubectl, helm }: Access): Promise<void> {
+  // A run that was interrupted in the middle of an upgrade would refuse every later one.
+  const pending = await helm(['list', '-n', NAMESPACE, '--pending', '--short']);
+  if (pending.trim() !== '') await helm(['uninstall', RELEASE, '-n', NAMESPACE, '--wait']);
   const definition = await kubectl(['get', 'crd', 'edgemigrations.edge.flagsmith.com', '--ignore-not-found']);
   if (definition !== '') await kubectl(['delete', 'edgemigrations', '-A', '--all', `--timeout=${TIMEOUT}`]);
   await kubectl(['delete', 'namespace', 'customers', '--ignore-not-found']);
@@ -196,6 +200,7 @@ async function deployChart(installed: Installed): Promise<(settings: StoreSettin
   let { identitiesTable } = stores.tables.settings;
   let { readerUrl: databaseUrl } = stores;
   let change = 0;
+  const storageClass = options.replay ? await provideStorage(access.kubectl) : '';
 
   async function deploy(): Promise<void> {
     change += 1;
@@ -207,6 +212,7 @@ async function deployChart(installed: Installed): Promise<(settings: StoreSettin
     const values = describeValues({
       product: images.product,
       nats: images.nats,
+      storageClass,
       endpoint: `http://${host}.${STORES}.svc:8000`,
       tables: { ...stores.tables.settings, identitiesTable },
       revision: `${revision}-${change}`,
