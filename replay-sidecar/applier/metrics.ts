@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Counts, ProjectCounts } from './counts.ts';
 import { type Parking, parsePlace } from './parking.ts';
 import type { PositionTracker } from './position.ts';
+import type { InHand } from './reporter.ts';
 
 export interface MeasuredParts {
   counts: Counts;
@@ -9,7 +10,11 @@ export interface MeasuredParts {
   position: Pick<PositionTracker, 'pending'>;
   /** Events in hand. */
   inHand(): number;
+  /** Of these, the ones that wait to be applied, by project. */
+  waiting(): ReadonlyMap<number, InHand>;
   writeUnits(): { units: number; throttled: number };
+  /** Milliseconds since the epoch. */
+  now(): number;
 }
 
 const PREFIX = 'edge_migration_applier_';
@@ -17,24 +22,8 @@ const PREFIX = 'edge_migration_applier_';
 /** The applier's metrics, read from its parts at each scrape. */
 export function registerMetrics(registry: Registry, parts: MeasuredParts): void {
   const { counts } = parts;
-  const perProject = (
-    name: string,
-    help: string,
-    label: string,
-    read: (one: ProjectCounts) => Record<string, number>,
-  ) =>
-    new Counter({
-      name: `${PREFIX}${name}_total`,
-      help,
-      labelNames: ['project', label],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [project, one] of counts.projects) {
-          for (const [value, number] of Object.entries(read(one))) this.inc({ project, [label]: value }, number);
-        }
-      },
-    });
+  registerProjects(registry, parts);
+  registerWaiting(registry, parts);
   const total = (name: string, help: string, read: () => number) =>
     new Counter({
       name: `${PREFIX}${name}_total`,
@@ -55,6 +44,36 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts): void 
       },
     });
 
+  total('foreign_events', 'Events of projects without an EdgeMigration', () => counts.foreign);
+  total('ignored_events', 'Test events, and events that concern no document', () => counts.ignored);
+  total('unreadable_messages', 'Messages that are no events', () => counts.unreadable);
+  total('write_units', 'DynamoDB write units spent', () => parts.writeUnits().units);
+  total('throttled_requests', 'Requests that DynamoDB throttled', () => parts.writeUnits().throttled);
+  gauge('in_hand_events', 'Events delivered to this process and not done with', parts.inHand);
+  gauge('pending_events', 'Events in the stream that nobody has got yet', parts.position.pending);
+}
+
+/** What became of the events of each project. */
+function registerProjects(registry: Registry, { counts }: Pick<MeasuredParts, 'counts'>): void {
+  const perProject = (
+    name: string,
+    help: string,
+    label: string,
+    read: (one: ProjectCounts) => Record<string, number>,
+  ) =>
+    new Counter({
+      name: `${PREFIX}${name}_total`,
+      help,
+      labelNames: ['project', label],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [project, one] of counts.projects) {
+          for (const [value, number] of Object.entries(read(one))) this.inc({ project, [label]: value }, number);
+        }
+      },
+    });
+
   perProject('applied_events', 'Events applied, by what it came to', 'outcome', ({ applied }) => applied);
   perProject('dropped_events', 'Events that must not reach Edge', 'reason', ({ dropped }) => dropped);
   perProject('parked_events', 'Times that an event was put aside', 'reason', ({ parked }) => parked);
@@ -63,13 +82,35 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts): void 
     fannedOut: one.fannedOut,
     failed: one.failed,
   }));
-  total('foreign_events', 'Events of projects without an EdgeMigration', () => counts.foreign);
-  total('ignored_events', 'Test events, and events that concern no document', () => counts.ignored);
-  total('unreadable_messages', 'Messages that are no events', () => counts.unreadable);
-  total('write_units', 'DynamoDB write units spent', () => parts.writeUnits().units);
-  total('throttled_requests', 'Requests that DynamoDB throttled', () => parts.writeUnits().throttled);
-  gauge('in_hand_events', 'Events delivered to this process and not done with', parts.inHand);
-  gauge('pending_events', 'Events in the stream that nobody has got yet', parts.position.pending);
+}
+
+/** What of each project waits: here to be applied, or aside for its EdgeMigration. */
+function registerWaiting(
+  registry: Registry,
+  { waiting, parking, now }: Pick<MeasuredParts, 'waiting' | 'parking' | 'now'>,
+): void {
+  new Gauge({
+    name: `${PREFIX}waiting_events`,
+    help: 'Events in hand that wait to be applied',
+    labelNames: ['project'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [project, { events }] of waiting()) this.set({ project }, events);
+    },
+  });
+  new Gauge({
+    name: `${PREFIX}oldest_waiting_event_age_seconds`,
+    help: 'Since the end of the API response, of the oldest event in hand that waits to be applied',
+    labelNames: ['project'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [project, { oldestObserved }] of waiting()) {
+        if (oldestObserved !== undefined) this.set({ project }, Math.max(0, now() - oldestObserved) / 1000);
+      }
+    },
+  });
   new Gauge({
     name: `${PREFIX}parked`,
     help: 'Events that wait for their EdgeMigration; project 0: unknown',
@@ -77,7 +118,7 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts): void 
     registers: [registry],
     collect() {
       this.reset();
-      for (const [subject, events] of parts.parking.parked) {
+      for (const [subject, events] of parking.parked) {
         const place = parsePlace(subject);
         if (place !== undefined) this.inc({ project: place.projectId, reason: place.reason }, events);
       }

@@ -72,7 +72,8 @@ export function wire(
   const state = { inHand: waiting.inHand, isConfirmed: migrations.isConfirmed, outage: patience.outage };
   const reporter = createReporter({ connection, process, instance, counts, parking, position, ...state, clock, log });
   const spent = () => edge.budget.spent();
-  registerMetrics(registry, { counts, parking, position, inHand: () => inbox.held.size, writeUnits: spent });
+  const measured = { inHand: () => inbox.held.size, waiting: waiting.inHand, writeUnits: spent, now: clock.now };
+  registerMetrics(registry, { counts, parking, position, ...measured });
   const strays = createStrays({ connection, clock, log });
   return { inbox, waiting, pipeline, parking, strays, reporter, close: stops.close };
 }

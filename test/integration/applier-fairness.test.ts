@@ -99,6 +99,35 @@ test('a project with a limit of its own keeps to it, and the others go on', { ti
   await on.drained(60_000);
 });
 
+test('of a backlog only a window is in hand, events of one identity are applied together, and none is left out', {
+  timeout: 300_000,
+}, async () => {
+  const names = people(50);
+  await fill(8, names);
+  await on.publish(...Array.from({ length: 2000 }, (_, index) => written(8, names[index % 50] ?? '')));
+  start({ EDGE_MIGRATION_INSTANCE: 'bounded', EDGE_MIGRATION_WINDOW: '100', EDGE_MIGRATION_CONCURRENCY: '4' });
+  let most = 0;
+  const project = async () => {
+    const report = (await on.reports()).find(({ instance }) => instance === 'bounded');
+    const { unacknowledged = 0 } = report?.position ?? {};
+    most = Math.max(most, unacknowledged);
+    return report?.projects.find(({ projectId }) => projectId === 8);
+  };
+  const applied = await waitFor(
+    async () => {
+      const counts = (await project())?.applied ?? {};
+      const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+      return total >= 2000 ? counts : undefined;
+    },
+    { for: 'all to be applied', timeoutMs: 120_000, intervalMs: 100 },
+  );
+  await on.drained(60_000);
+  expect(most).toBeGreaterThan(0);
+  expect(most).toBeLessThanOrEqual(100);
+  // Those that came for one document while it was being read were applied with one write.
+  expect(applied).toMatchObject({ updated: 0, replaced: 0 });
+});
+
 test('asked to stop, an applier ends within two seconds although a store does not answer', {
   timeout: 300_000,
 }, async () => {
