@@ -1,0 +1,76 @@
+/**
+ * A DynamoDB that answers at once, as a process of its own, so that a benchmark measures the applier alone. It has the
+ * documents of environment `key-1` as the bench's Core made them at first, and none of any other; it says that every
+ * write was done, and keeps nothing. Prints its URL.
+ */
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Item } from '@edge-migration/identity/edge/document.ts';
+import { compositeKey, encodeIdentity } from '@edge-migration/identity/edge/document.ts';
+import { CREATED_DATE, traitsOf } from './people.ts';
+
+const documents = new Map<string, Item | undefined>();
+
+function documentOf(key: string): Item | undefined {
+  if (!documents.has(key)) documents.set(key, makeDocument(key));
+  return documents.get(key);
+}
+
+function makeDocument(key: string): Item | undefined {
+  const number = /^key-1_person-(\d+)$/.exec(key)?.[1];
+  if (number === undefined) return undefined;
+  const index = Number(number);
+  const identifier = `person-${index}`;
+  const traits = traitsOf(index).map(({ key, value }, place) => ({
+    id: 3 * index + place + 1,
+    key,
+    type: 'unicode',
+    value,
+  }));
+  const facts = { id: index + 1, identifier, createdDate: CREATED_DATE, systemTraits: null, traits, overrides: [] };
+  const environment = { id: 1, apiKey: 'key-1', useV2FeatureVersioning: false };
+  const encoded = encodeIdentity(facts, environment, { overrideWinner: 'highestId' });
+  if (encoded.kind !== 'document' || encoded.key !== compositeKey('key-1', identifier)) throw new Error(key);
+  return encoded.item;
+}
+
+interface Body {
+  readonly RequestItems?: Readonly<Record<string, { readonly Keys: readonly Item[] }>>;
+  readonly Statements?: readonly unknown[];
+  readonly Key?: Item;
+}
+
+function answer(operation: string | undefined, body: Body): object {
+  switch (operation) {
+    case 'BatchGetItem':
+      return {
+        Responses: Object.fromEntries(
+          Object.entries(body.RequestItems ?? {}).map(([table, { Keys }]) => [
+            table,
+            Keys.map(({ composite_key }) => documentOf(composite_key?.S ?? '')).filter((item) => item !== undefined),
+          ]),
+        ),
+      };
+    case 'BatchExecuteStatement':
+      return { Responses: (body.Statements ?? []).map(() => ({})) };
+    case 'GetItem':
+      return { Item: documentOf(body.Key?.['composite_key']?.S ?? '') };
+    default:
+      return {};
+  }
+}
+
+const server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    const operation = String(request.headers['x-amz-target']).split('.')[1];
+    const text = JSON.stringify(answer(operation, JSON.parse(Buffer.concat(chunks).toString())));
+    response.writeHead(200, {
+      'content-type': 'application/x-amz-json-1.0',
+      'content-length': Buffer.byteLength(text),
+    });
+    response.end(text);
+  });
+});
+server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
