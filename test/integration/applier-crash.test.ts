@@ -29,7 +29,7 @@ async function fill(id: number, people: number): Promise<string[]> {
   return names;
 }
 
-test('appliers killed in the middle of their work lose nothing', { timeout: 180_000 }, async () => {
+test('appliers killed in the middle of their work lose nothing', { timeout: 300_000 }, async () => {
   const names = await fill(1, 1500);
   await on.migrate(1);
   const settings = { EDGE_MIGRATION_ACK_WAIT_SECONDS: '3', EDGE_MIGRATION_CONCURRENCY: '4' };
@@ -46,24 +46,33 @@ test('appliers killed in the middle of their work lose nothing', { timeout: 180_
     const before = (await documents(1)).length;
     await waitFor(async () => (await documents(1)).length > before + 50, {
       for: 'some to be in Edge',
-      timeoutMs: 60_000,
+      timeoutMs: 150_000,
+      intervalMs: 100,
     });
     victim.signal('SIGKILL');
     await victim.exited;
   }
   expect((await documents(1)).length).toBeLessThan(names.length);
   await spawn('third');
-  await waitFor(async () => (await documents(1)).length === names.length, { for: 'all', timeoutMs: 120_000 });
+  await waitFor(async () => (await documents(1)).length === names.length, {
+    for: 'all',
+    timeoutMs: 150_000,
+    intervalMs: 100,
+  });
   await on.drained(60_000);
 });
 
-test('two seconds after the EdgeMigration is deleted nothing more reaches Edge', { timeout: 120_000 }, async () => {
+test('two seconds after the EdgeMigration is deleted nothing more reaches Edge', { timeout: 300_000 }, async () => {
   const names = await fill(2, 3000);
   await on.migrate(2);
   const stop = on.start({ EDGE_MIGRATION_CONCURRENCY: '2' });
   try {
     await on.publish(...names.map((name) => written(2, name)));
-    await waitFor(async () => (await documents(2)).length > 20, { for: 'some to be in Edge', timeoutMs: 60_000 });
+    await waitFor(async () => (await documents(2)).length > 20, {
+      for: 'some to be in Edge',
+      timeoutMs: 150_000,
+      intervalMs: 100,
+    });
     await on.endMigration(2);
     const ended = performance.now();
     await waitFor(() => performance.now() - ended > 2000, { for: 'two seconds' });
@@ -76,18 +85,26 @@ test('two seconds after the EdgeMigration is deleted nothing more reaches Edge',
   }
 });
 
-test('an applier that is asked to stop gives back at once what it has in hand', { timeout: 120_000 }, async () => {
+test('an applier that is asked to stop gives back at once what it has in hand', { timeout: 300_000 }, async () => {
   const names = await fill(3, 1000);
   await on.migrate(3);
   const stopFirst = on.start({ EDGE_MIGRATION_CONCURRENCY: '2', EDGE_MIGRATION_ACK_WAIT_SECONDS: '600' });
   await on.publish(...names.map((name) => written(3, name)));
-  await waitFor(async () => (await documents(3)).length > 20, { for: 'some to be in Edge', timeoutMs: 60_000 });
+  await waitFor(async () => (await documents(3)).length > 20, {
+    for: 'some to be in Edge',
+    timeoutMs: 150_000,
+    intervalMs: 100,
+  });
   await stopFirst();
   expect((await documents(3)).length).toBeLessThan(names.length);
   const reports = await on.reports();
   expect(reports.filter(({ goodbye, projects }) => goodbye && projects[0]?.projectId === 3)).toHaveLength(1);
   const stopSecond = on.start();
-  await waitFor(async () => (await documents(3)).length === names.length, { for: 'the rest', timeoutMs: 90_000 });
+  await waitFor(async () => (await documents(3)).length === names.length, {
+    for: 'the rest',
+    timeoutMs: 150_000,
+    intervalMs: 100,
+  });
   await on.drained();
   await stopSecond();
 });

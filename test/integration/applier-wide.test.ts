@@ -41,7 +41,11 @@ async function prepare(id: number): Promise<void> {
     ),
   });
   await on.publish(...people.map(({ identifier }) => written(id, identifier)));
-  await waitFor(async () => (await documents(id)).length === PEOPLE, { for: 'all to be in Edge', timeoutMs: 60_000 });
+  await waitFor(async () => (await documents(id)).length === PEOPLE, {
+    for: 'all to be in Edge',
+    timeoutMs: 150_000,
+    intervalMs: 100,
+  });
 }
 
 const documents = async (id: number, key = `key-${id}`) =>
@@ -59,7 +63,7 @@ const traitsOf = (item: Awaited<ReturnType<typeof documents>>[number]) =>
   (item['identity_traits']?.L ?? []).map(({ M }) => M?.['trait_key']?.S);
 
 test('a trait that was deleted for a whole environment goes from every document, and no other', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await prepare(1);
   await on.core(`DELETE FROM environments_trait WHERE trait_key = 'plan'`);
@@ -68,14 +72,15 @@ test('a trait that was deleted for a whole environment goes from every document,
   );
   await waitFor(async () => (await documents(1)).every((item) => traitsOf(item).join() === 'age'), {
     for: 'the trait to be gone',
-    timeoutMs: 60_000,
+    timeoutMs: 150_000,
+    intervalMs: 100,
   });
   await on.drained();
   expect(await documents(1)).toHaveLength(PEOPLE);
 });
 
 test('when an environment gets another key, its documents move', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await prepare(2);
   // Of these, Core has nothing more by which the old key's project could be told.
@@ -92,7 +97,8 @@ test('when an environment gets another key, its documents move', {
   );
   await waitFor(async () => (await documents(2, 'renamed')).length === PEOPLE - PEOPLE / 100, {
     for: 'the new ones',
-    timeoutMs: 60_000,
+    timeoutMs: 150_000,
+    intervalMs: 100,
   });
   // An Edge client was there first with the new key; it keeps what it set, and Core's traits come to it.
   await waitFor(async () => (await on.traits('renamed', 'person-3'))?.['plan'] === 'value', { for: "Core's traits" });
@@ -109,7 +115,7 @@ test('when an environment gets another key, its documents move', {
   expect(await on.parked()).toEqual({});
 });
 
-test('a deleted environment takes its documents with it', { timeout: 120_000 }, async () => {
+test('a deleted environment takes its documents with it', { timeout: 300_000 }, async () => {
   await prepare(3);
   await on.rows({
     features_feature: [{ id: 3, project_id: 3, name: 'banner', type: 'STANDARD' }],
@@ -125,7 +131,11 @@ test('a deleted environment takes its documents with it', { timeout: 120_000 }, 
     'UPDATE environments_environment SET deleted_at = now() WHERE id = 3',
   );
   await on.publish(wide({ kind: 'project', projectId: 3 }));
-  await waitFor(async () => (await documents(3)).length === 0, { for: 'the documents to go', timeoutMs: 60_000 });
+  await waitFor(async () => (await documents(3)).length === 0, {
+    for: 'the documents to go',
+    timeoutMs: 150_000,
+    intervalMs: 100,
+  });
   await on.drained();
   expect(await rows()).toEqual([]);
 });

@@ -29,7 +29,7 @@ export async function publishAll(
   count: number,
   make: (index: number) => WriteEvent,
 ): Promise<void> {
-  const client = jetstream(connection);
+  const client = jetstream(connection, { timeout: 120_000 });
   for (let from = 0; from < count; from += UNDER_WAY) {
     const events = Array.from({ length: Math.min(UNDER_WAY, count - from) }, (_, index) => make(from + index));
     await Promise.all(events.map((event) => client.publish(EVENT_SUBJECT, JSON.stringify(event), { msgID: event.id })));
