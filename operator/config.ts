@@ -17,11 +17,14 @@ export const operatorConfiguration = z.object({
   watchNamespaces: z
     .string()
     .transform((text) => text.split(',').map((name) => name.trim()))
+    .pipe(z.array(z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be names of namespaces')))
     .optional(),
   /** Name of this replica; the pod's name. */
   instance: z.string().min(1).max(253),
   /** JSON file with the pod template of copy workers: image, service account, secrets, resources. */
   workerTemplateFile: z.string().min(1),
+  /** The same of pods that compare; the copy's with the other entry point when unset. */
+  verifyTemplateFile: z.string().min(1).optional(),
   /**
    * `Required`: a copy begins once every Core API pod has a sidecar that proves its way to the stream, and Core's writes
    * are replayed. `Disabled`: nothing is replayed.

@@ -13,7 +13,7 @@ import type { OperatorConfiguration } from './config.ts';
 import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from './edge-migration/api.ts';
 import { describeChanges } from './edge-migration/events.ts';
 import { registerMigrationMetrics } from './edge-migration/metrics.ts';
-import { type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
+import { comparingTemplate, type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/observe.ts';
 import { type Owned, parseConfigMap, parseCoreApiPod, parseJob, parsePod } from './edge-migration/parse.ts';
 import { createReconcile } from './edge-migration/reconcile.ts';
@@ -56,7 +56,10 @@ export async function runOperator({
   logger,
   signal,
 }: OperatorSettings): Promise<void> {
-  const template = await readTemplate(configuration.workerTemplateFile);
+  const { workerTemplateFile, verifyTemplateFile } = configuration;
+  const template = await readTemplate(workerTemplateFile);
+  const verifyTemplate =
+    verifyTemplateFile === undefined ? comparingTemplate(template) : await readTemplate(verifyTemplateFile);
   const registry = new Registry();
   const client = createClient({ kubeConfig, clock, userAgent: 'edge-migration-operator', registry });
   const stores = openStores(configuration, clock);
@@ -117,6 +120,7 @@ export async function runOperator({
         clock,
         namespace: configuration.namespace,
         template,
+        verifyTemplate,
         pageMaxAgeSeconds: configuration.pageMaxAgeSeconds,
       };
       const controller = createController({

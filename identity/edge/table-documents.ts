@@ -49,8 +49,7 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
   async function getBatch(keys: Item[], found: Map<string, Item>, options: CallOptions): Promise<void> {
     let open = keys;
     for (let attempt = 0; ; attempt++) {
-      const command = new BatchGetItemCommand({ RequestItems: { [table]: { Keys: open, ConsistentRead: true } } });
-      const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
+      const output = await readBatch(connection, table, open, options);
       const items = output.Responses?.[table] ?? [];
       for (const item of items) found.set(item[keyName]?.S ?? '', item);
       open = output.UnprocessedKeys?.[table]?.Keys ?? [];
@@ -117,6 +116,20 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
   }
 
   return { get, getMany, putIfUnchanged, deleteIfUnchanged, updateIfUnchanged };
+}
+
+/** One call of at most {@link GET_BATCH} keys; consistent. What it costs goes to the read budget, where there is one. */
+export async function readBatch(connection: Connection, table: string, keys: Item[], options: CallOptions) {
+  const budget = connection.readBudget;
+  await budget?.take(keys.length, options.signal);
+  const command = new BatchGetItemCommand({
+    RequestItems: { [table]: { Keys: keys, ConsistentRead: true } },
+    ...(budget === undefined ? {} : { ReturnConsumedCapacity: 'TOTAL' }),
+  });
+  const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
+  const units = output.ConsumedCapacity?.[0]?.CapacityUnits;
+  if (units) budget?.settle(keys.length, units);
+  return output;
 }
 
 type SingleWrite = Extract<DocumentWrite, { kind: 'put' | 'update' | 'delete' }>;

@@ -1,6 +1,5 @@
 import {
   type AttributeValue,
-  BatchGetItemCommand,
   BatchWriteItemCommand,
   DeleteItemCommand,
   PutItemCommand,
@@ -11,6 +10,7 @@ import type { Item } from './document.ts';
 import { itemBytes } from './document-size.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
 import { createCostAccount } from './table-cost.ts';
+import { GET_BATCH, readBatch } from './table-documents.ts';
 import { EdgeThrottled } from './table-errors.ts';
 
 /** The key of a row of `environments_v2`: Core's environment id as decimal text, and the document's key. */
@@ -19,9 +19,8 @@ export interface OverrideRowKey {
   readonly document_key: string;
 }
 
-/** DynamoDB takes no more puts, or keys, in one call. */
+/** DynamoDB takes no more puts in one call. */
 const PUT_BATCH = 25;
-const GET_BATCH = 100;
 
 /**
  * The rows of `environments_v2` that repeat identity overrides for local evaluation (docs/flagsmith.md, "DynamoDB
@@ -80,8 +79,7 @@ export function createOverrideRows(connection: Connection, table: string) {
     for (let from = 0; from < wanted.length; from += GET_BATCH) {
       let open = wanted.slice(from, from + GET_BATCH);
       for (let attempt = 0; open.length > 0; attempt++) {
-        const command = new BatchGetItemCommand({ RequestItems: { [table]: { Keys: open, ConsistentRead: true } } });
-        const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
+        const output = await readBatch(connection, table, open, options);
         for (const row of output.Responses?.[table] ?? []) found.set(rowName(keyOf(row)), row);
         open = output.UnprocessedKeys?.[table]?.Keys ?? [];
         if (open.length > 0) await connection.pause(attempt, options.signal);

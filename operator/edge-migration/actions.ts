@@ -1,4 +1,5 @@
-import type { Operation } from './api.ts';
+import type { VerifySettings } from '../verify/settings.ts';
+import type { LastComparison, Operation, Status } from './api.ts';
 import type { LiveSettings } from './facts.ts';
 
 /**
@@ -10,13 +11,26 @@ export type Action =
   | { kind: 'planRanges'; operation: Operation }
   /** Tell running pods their page size and their share of the write units. */
   | { kind: 'writeLiveSettings'; operation: Operation; settings: LiveSettings }
+  | { kind: 'writeVerifySettings'; operation: Operation; settings: VerifySettings }
   /** Start the pods for these ranges; refused while the Job of the attempt before is still there and running. */
-  | { kind: 'createJob'; operation: Operation; attempt: number; rangeIds: number[]; parallelism: number }
+  | {
+      kind: 'createJob';
+      operation: Operation;
+      attempt: number;
+      rangeIds: number[];
+      parallelism: number;
+      /** Besides what every pod is told; `EDGE_MIGRATION_` is put before the names. */
+      environment?: Readonly<Record<string, string>>;
+    }
   | { kind: 'adjustJob'; operation: Operation; attempt: number; uid: string; suspend: boolean; parallelism: number }
   /** Flagsmith's dashboard shows the project as being migrated, or as migrated. */
   | { kind: 'markStarted' }
   | { kind: 'markCompleted' }
   /** Merge the ranges' lists of skipped identities into one ConfigMap. */
   | { kind: 'writeSkippedReport'; operation: Operation }
+  /** Put the outcome of a comparison and its samples into one ConfigMap. */
+  | { kind: 'writeVerificationReport'; operation: Operation; comparison: LastComparison }
+  /** Bring the account of the whole migration up to date. */
+  | { kind: 'writeAudit'; status: Status }
   /** The outcome is in the status: let go of ranges and checkpoints, and of the Job after a day. */
   | { kind: 'retireWork'; operation: Operation };

@@ -45,7 +45,14 @@ export const specSchema = z.object({
       maxWriteUnitsPerSecond: z.int().min(10).max(400_000).optional(),
     })
     .prefault({}),
-  verify: z.object({ afterCopy: verification, atDeadline: verification }).prefault({}),
+  verify: z
+    .object({
+      afterCopy: verification,
+      atDeadline: verification,
+      maxReadUnitsPerSecond: z.int().min(10).max(400_000).default(4000),
+      clearIdentifiers: z.boolean().default(false),
+    })
+    .prefault({}),
 });
 
 const time = z.iso.datetime({ offset: true });
@@ -130,6 +137,66 @@ const replayStatusSchema = z
   })
   .partial();
 
+const comparisonSchema = z.object({
+  run: count,
+  trigger: z.enum(['AfterCopy', 'AtDeadline', 'Requested', 'CoverageGap']),
+  mode: z.enum(['Report', 'Repair']),
+  /** By which rule the outcome is judged, and what a repair may do. */
+  moment: z.enum(['AfterCopy', 'AtDeadline']),
+  startTime: time,
+});
+
+const currentComparisonSchema = comparisonSchema.extend({
+  attempt: count.optional(),
+  retryTime: time.optional(),
+  progress: z.string().optional(),
+  progressTime: time.optional(),
+  /** The token that asked for it. */
+  token: z.string().optional(),
+});
+
+const findingCountsSchema = z
+  .object({ missing: count, extra: count, differing: count, malformed: count, rows: count })
+  .partial();
+
+/** Counts that are zero are left out. */
+const lastComparisonSchema = comparisonSchema.extend({
+  completionTime: time,
+  reportName: z.string(),
+  identitiesTotal: count,
+  identitiesEqual: count.exactOptional(),
+  identitiesDiffering: count.exactOptional(),
+  identitiesMissing: count.exactOptional(),
+  identitiesSkipped: count.exactOptional(),
+  identitiesUnsettled: count.exactOptional(),
+  documentsTotal: count,
+  documentsMatched: count.exactOptional(),
+  documentsExtra: count.exactOptional(),
+  documentsEdgeBorn: count.exactOptional(),
+  /** What is left after repair, by kind; kinds without any are left out. */
+  findings: findingCountsSchema.exactOptional(),
+  repaired: count.exactOptional(),
+  coreChecksum: z.string(),
+  edgeChecksum: z.string(),
+});
+
+const verificationStatusSchema = z
+  .object({
+    current: currentComparisonSchema,
+    last: lastComparisonSchema,
+    /** `status.copy.completionTime` of the copy that was compared. */
+    copyTime: time,
+    /** `status.replay.deadline` at which was compared. */
+    deadline: time,
+    /** The last `spec.retry` that asked for a comparison and got it. */
+    token: z.string(),
+    /** Whatever was written before this was compared. */
+    coveredTime: time,
+  })
+  .partial();
+
+const auditStatusSchema = z.object({ reportName: z.string(), milestone: z.string() });
+
 export const statusSchema = z
   .object({
     observedGeneration: z.number(),
@@ -143,6 +210,8 @@ export const statusSchema = z
     plan: planStatusSchema,
     replay: replayStatusSchema,
     gaps: z.array(gapStatusSchema),
+    verification: verificationStatusSchema,
+    audit: auditStatusSchema,
   })
   .partial();
 
@@ -154,6 +223,10 @@ export type SkippedStatus = z.infer<typeof skippedStatusSchema>;
 export type GapStatus = z.infer<typeof gapStatusSchema>;
 export type ReplayStatus = z.infer<typeof replayStatusSchema>;
 export type PlanStatus = z.infer<typeof planStatusSchema>;
+export type VerificationStatus = z.infer<typeof verificationStatusSchema>;
+export type CurrentComparison = z.infer<typeof currentComparisonSchema>;
+export type LastComparison = z.infer<typeof lastComparisonSchema>;
+export type AuditStatus = z.infer<typeof auditStatusSchema>;
 
 /** An EdgeMigration as the operator works with it. */
 export interface EdgeMigration {
@@ -228,8 +301,13 @@ export function objectNames(migration: Pick<EdgeMigration, 'name' | 'uid'>, oper
     checkpointPrefix: `${root}-range`,
     job: (attempt: number) => `${root}-${attempt}`,
     skippedReport: `${base}-skipped`,
+    /** Of a comparison, where the operation is one. */
+    verificationReport: `${root}-report`,
+    audit: `${base}-audit`,
   };
 }
 
-/** `plan` reads and counts, `copy` writes. */
-export type Operation = 'plan' | 'copy';
+/** `plan` reads and counts, `copy` writes; comparisons are numbered, because there may be several. */
+export type Operation = 'plan' | 'copy' | `verify-${number}`;
+
+export const isComparison = (operation: string) => operation.startsWith('verify-');

@@ -31,7 +31,11 @@ export const REASONS = {
     False: ['Planning', 'Copying', 'Settling', 'RangesFailed', 'Suspended', 'WaitingForCapture', 'PlanMode'],
     Unknown: ['NotAccepted'],
   },
-  Verified: { True: ANY, False: ANY, Unknown: ANY },
+  Verified: {
+    True: ['NothingDiffers', 'NothingMissing'],
+    False: ['DifferencesFound'],
+    Unknown: ['NotVerified', 'Comparing'],
+  },
   Replaying: {
     True: ['Following', 'Draining'],
     False: ['NotReplaying', 'CaptureDisabled', 'NotCopied', 'Suspended', 'NoApplier', 'WindowClosed'],

@@ -180,7 +180,7 @@ describe('the copy', () => {
     const settled = decide({ ...settling, now: NOON + 30_000 });
     expect(condition(settled.status, 'Copied')).toBe('True/Complete');
     expect(condition(settled.status, 'Succeeded')).toBe('True/CaptureDisabled');
-    expect(kinds(settled)).toEqual(['writeSkippedReport', 'markCompleted']);
+    expect(kinds(settled)).toEqual(['writeSkippedReport', 'markCompleted', 'writeAudit']);
     expect(settled.status.skipped).toEqual({
       total: 10,
       reportName: 'project-42-0a1b2c3d-skipped',

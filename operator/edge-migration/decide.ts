@@ -1,5 +1,15 @@
+import { nameMilestone } from '../verify/audit.ts';
 import type { Action } from './actions.ts';
-import type { CopyStatus, EdgeMigration, PlanStatus, ReplayStatus, SkippedStatus, Spec, Status } from './api.ts';
+import {
+  type CopyStatus,
+  type EdgeMigration,
+  objectNames,
+  type PlanStatus,
+  type ReplayStatus,
+  type SkippedStatus,
+  type Spec,
+  type Status,
+} from './api.ts';
 import {
   type Finding,
   type FindingOf,
@@ -17,6 +27,7 @@ import { decideAccepted, decideCapturing, decideSuspended } from './policies.ts'
 import { summarisePlan } from './progress.ts';
 import { decideReplay } from './replay.ts';
 import { fitStatus, summarise } from './summary.ts';
+import { decideVerification, findUncovered } from './verification.ts';
 import { decideWork, type WorkDecision } from './work.ts';
 
 export interface Decision {
@@ -204,14 +215,26 @@ function compose(facts: Facts, parts: Parts): Decision {
   const plan = parts.plan ?? before.plan;
   const replay = parts.replay ?? before.replay;
   const gaps = collectGaps(facts, copy?.dryRun ? undefined : copy?.startTime, replay?.deadline);
+  const comparison = decideVerification(facts, {
+    isCopied: parts.accepted.status === 'True' && parts.copied.status === 'True',
+    copyTime: copy?.completionTime,
+    isClosed: parts.succeeded.reason === 'WindowClosed',
+    deadline: replay?.deadline,
+    gaps,
+  });
+  const { verification } = comparison;
   const findings: Findings = {
     Accepted: parts.accepted,
     Capturing: decideCapturing(facts),
     Copied: parts.copied,
-    Verified: isUnknown('NotVerified', 'Core and Edge have not been compared'),
+    Verified: comparison.verified,
     Replaying: parts.replaying ?? isFalse('NotReplaying', 'nothing is replayed'),
     Suspended: decideSuspended(facts),
-    Degraded: parts.degraded ?? describeGaps(gaps) ?? isFalse('AsExpected', 'nothing needs attention'),
+    Degraded:
+      parts.degraded ??
+      comparison.degraded ??
+      describeGaps(findUncovered(gaps, verification ?? {})) ??
+      isFalse('AsExpected', 'nothing needs attention'),
     Succeeded: parts.succeeded,
   };
   // What was just accepted is first said and then acted on: people see every condition before anything long begins, and
@@ -229,10 +252,29 @@ function compose(facts: Facts, parts: Parts): Decision {
     ...(plan === undefined ? {} : { plan }),
     ...(replay === undefined || Object.keys(replay).length === 0 ? {} : { replay }),
     ...(gaps.length === 0 ? {} : { gaps }),
+    ...(verification === undefined ? {} : { verification }),
+    ...(before.audit === undefined ? {} : { audit: before.audit }),
   }));
   if (isFirst || isNews) return { status, actions: [], nextTime: now };
-  return { status, actions: parts.actions, nextTime: parts.nextTime };
+  const audited = account(migration, status);
+  return {
+    status: audited.status,
+    actions: [...parts.actions, ...comparison.actions, ...audited.actions],
+    nextTime: earliest(parts.nextTime, comparison.nextTime),
+  };
 }
+
+/** What has come to an end is written into the audit, and the status says that it is. */
+function account(migration: EdgeMigration, status: Status): { status: Status; actions: Action[] } {
+  const milestone = nameMilestone(status);
+  if (milestone === undefined || milestone === status.audit?.milestone) return { status, actions: [] };
+  const { audit: reportName } = objectNames(migration, 'copy');
+  const audited = { ...status, audit: { reportName, milestone } };
+  return { status: audited, actions: [{ kind: 'writeAudit', status: audited }] };
+}
+
+const earliest = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 
 /** A token is taken once what it asks for can be done: not while suspended, nor while the Job still works on the rest. */
 function takeRetry({ migration, work }: Facts): string | undefined {

@@ -6,6 +6,7 @@ import type { ConditionType } from './conditions.ts';
 const ACTIONS: Partial<Record<ConditionType, string>> = {
   Accepted: 'Validate',
   Copied: 'Copy',
+  Verified: 'Compare',
   Suspended: 'Suspend',
   Degraded: 'Reconcile',
   Succeeded: 'Finish',
@@ -36,6 +37,7 @@ function describeRetry(before: Status, after: Status): { reason: string; note: s
   const token = after.observedRetry;
   if (token === undefined || token === before.observedRetry || before.conditions === undefined) return undefined;
   const taken = `spec.retry ${token}:`;
+  if (/^(verify|repair)(-|$)/.test(token)) return { reason: 'Requested', note: `${taken} Core and Edge are compared` };
   const { rangesFailed = 0 } = before.copy ?? {};
   const { eventsParked = 0 } = before.replay ?? {};
   if (rangesFailed > 0) return { reason: 'Retried', note: `${taken} ${rangesFailed} failed ranges are started again` };
@@ -47,7 +49,7 @@ function describeRetry(before: Status, after: Status): { reason: string; note: s
 
 function isWarning({ type, status }: Condition): boolean {
   if (type === 'Degraded') return status === 'True';
-  return status === 'False' && (type === 'Accepted' || type === 'Succeeded');
+  return status === 'False' && (type === 'Accepted' || type === 'Succeeded' || type === 'Verified');
 }
 
 /** On the first visit nothing has changed yet but what was asked for; not knowing is no news at all. */

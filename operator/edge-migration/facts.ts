@@ -1,3 +1,5 @@
+import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
+import type { VerifySettings } from '../verify/settings.ts';
 import type { EdgeMigration } from './api.ts';
 
 /**
@@ -15,6 +17,8 @@ export interface Facts {
   capture: CaptureFact;
   replay: ReplayFact;
   work: WorkFacts;
+  /** Of the comparison that is under way, or was last. */
+  verification?: VerificationFacts | undefined;
   settings: DecisionSettings;
 }
 
@@ -74,6 +78,8 @@ export type ReplayFact =
       oldestTime: number | undefined;
       /** When the position was last looked at. */
       positionTime: number | undefined;
+      /** Every write that was observed before this is in Edge; undefined when that is not known. */
+      appliedUntil?: number | undefined;
       project: ProjectReplay;
     };
 
@@ -102,6 +108,15 @@ export interface WorkFacts {
   liveSettings: LiveSettings | undefined;
   /** Whether something of the plan is still there although the project is to be copied by now. */
   planIsLeft: boolean;
+}
+
+/** As {@link WorkFacts}, of a comparison. */
+export interface VerificationFacts {
+  ranges: PlannedRange[] | undefined;
+  jobs: JobFact[];
+  checkpoints: VerifyCheckpoint[];
+  podProblems: PodProblem[];
+  liveSettings: VerifySettings | undefined;
 }
 
 export interface PlannedRange {

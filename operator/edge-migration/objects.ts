@@ -20,6 +20,8 @@ export const workerTemplateSchema = z.looseObject({
         z.looseObject({
           name: z.string(),
           image: z.string(),
+          command: z.array(z.string()).optional(),
+          args: z.array(z.string()).optional(),
           env: z.array(z.looseObject({ name: z.string() })).optional(),
           volumeMounts: z.array(z.looseObject({ name: z.string(), mountPath: z.string() })).optional(),
         }),
@@ -30,6 +32,16 @@ export const workerTemplateSchema = z.looseObject({
 });
 
 export type WorkerTemplate = z.infer<typeof workerTemplateSchema>;
+
+/** The template of copy pods, for pods that compare: another entry point of the same image. */
+export function comparingTemplate(template: WorkerTemplate): WorkerTemplate {
+  const [worker, ...others] = template.spec.containers;
+  const swap = (argument: string) => argument.replace(/(^|\/)operator\/copy\/main\.ts$/, '$1operator/verify/main.ts');
+  const swapAll = (list: readonly string[] | undefined) => list?.map(swap);
+  const { args, command } = worker!;
+  const swapped = { ...worker!, ...(args && { args: swapAll(args) }), ...(command && { command: swapAll(command) }) };
+  return { ...template, spec: { ...template.spec, containers: [swapped, ...others] } };
+}
 
 /** Exit codes of a worker that the Job's failure policy knows; also in operator/copy/worker. */
 export const EXIT = { misconfigured: 64, poisoned: 65 } as const;
@@ -98,7 +110,7 @@ export function buildRoot(place: Place, { plan, settings }: RootContent) {
 }
 
 /** The ranges' boundaries are identifiers, which are personal data: a Secret, mounted by the pods alone. */
-export function buildRanges(place: Place, root: RootReference, ranges: ReadonlyMap<number, string>) {
+export function buildRanges(place: Place, root: RootReference, ranges: ReadonlyMap<number | string, string>) {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -115,15 +127,23 @@ export function buildRanges(place: Place, root: RootReference, ranges: ReadonlyM
 
 /** All identities that were skipped, one JSON object a line, as far as a ConfigMap can hold them. */
 export function buildSkippedReport(place: Place, data: Record<string, string>) {
-  const { skippedReport } = objectNames(place.migration, place.operation);
+  const { skippedReport: name } = objectNames(place.migration, place.operation);
+  return buildReport(place, { name, component: 'skipped-report', data });
+}
+
+/** A ConfigMap for people that outlives the work that it is about, and goes with the EdgeMigration. */
+export function buildReport(
+  place: Place,
+  { name, component, data }: { name: string; component: string; data: Record<string, string> },
+) {
   const { labels, annotations } = describe(place);
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: {
-      name: skippedReport,
+      name,
       namespace: place.namespace,
-      labels: { ...labels, [LABELS.component]: 'skipped-report' },
+      labels: { ...labels, [LABELS.component]: component },
       annotations,
       ...ownedByMigration(place),
     },
@@ -137,7 +157,7 @@ export interface JobPlan extends Place {
   rangeIds: number[];
   parallelism: number;
   template: WorkerTemplate;
-  pageMaxAgeSeconds: number;
+  environment: Readonly<Record<string, string>>;
 }
 
 /**
@@ -212,10 +232,9 @@ function buildPodTemplate(plan: JobPlan, labels: Record<string, string>, annotat
   };
 }
 
-function buildEnvironment({ migration, operation, rangeIds, root, namespace, pageMaxAgeSeconds }: JobPlan) {
+function buildEnvironment({ migration, operation, rangeIds, root, namespace, environment }: JobPlan) {
   const index = "metadata.annotations['batch.kubernetes.io/job-completion-index']";
   const values = {
-    MODE: operation === 'plan' ? 'Plan' : 'Migrate',
     PROJECT_ID: String(migration.spec?.projectId),
     MIGRATION_UID: migration.uid,
     NAMESPACE: namespace,
@@ -223,7 +242,7 @@ function buildEnvironment({ migration, operation, rangeIds, root, namespace, pag
     RANGE_IDS: rangeIds.join(','),
     CHECKPOINT_NAME: objectNames(migration, operation).checkpointPrefix,
     SETTINGS_NAME: root.name,
-    PAGE_MAX_AGE_SECONDS: String(pageMaxAgeSeconds),
+    ...environment,
   };
   return [
     ...Object.entries(values).map(([name, value]) => ({ name: `EDGE_MIGRATION_${name}`, value })),

@@ -13,6 +13,7 @@ import { isCopied } from './decide.ts';
 import type { CoreFact, DecisionSettings, EdgeFact, Facts, JobFact, WorkFacts } from './facts.ts';
 import { type ConfigMapFact, type Owned, type PodFact, parseLiveSettings, parsePlan } from './parse.ts';
 import type { StreamView } from './stream.ts';
+import { observeVerification } from './verification-facts.ts';
 
 /** Everything that facts are read from. */
 export interface Sources {
@@ -45,6 +46,7 @@ export async function observe(sources: Sources, migration: EdgeMigration, signal
     capture: sources.stream.capture(),
     replay: sources.stream.replay(migration.spec?.projectId ?? 0),
     work,
+    verification: observeVerification(sources, migration),
     settings: sources.settings,
   };
   if (migration.spec === undefined || olderDuplicate !== undefined || isUnderWay(migration, work)) {

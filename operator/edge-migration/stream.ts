@@ -28,6 +28,7 @@ import {
   jetstreamManager,
 } from '@nats-io/jetstream';
 import { errorMessage } from '../kubernetes/errors.ts';
+import { createAppliedTracker } from './applied.ts';
 import type { CaptureFact, ProjectReplay, ReplayFact } from './facts.ts';
 
 /** What sidecars and appliers say, as far as it is known now. */
@@ -67,6 +68,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   const fresh = freshSeconds * 1000;
   let read: { time: number; sidecars: StoredReport[]; appliers: ApplierReport[] } | undefined;
   let problem = 'not connected to NATS yet';
+  const applied = createAppliedTracker();
 
   const isFresh = () => read !== undefined && clock.monotonic() - read.time <= fresh;
   const unknown = () => ({
@@ -86,6 +88,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     const { reports, unreadable } = await readReports(manager);
     if (unreadable.length > 0) logger.warn({ count: unreadable.length }, 'coverage reports of another release');
     read = { time: clock.monotonic(), sidecars: reports, appliers: await readAppliers(manager) };
+    noticePosition();
     const facts = describeCoverage(reports);
     for (const { report, sequence } of facts === undefined ? [] : closeVanished(facts)) {
       logger.warn({ pod: report.podName }, 'a sidecar has gone without a goodbye: noted its gap');
@@ -121,6 +124,14 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     };
   }
 
+  function noticePosition(): void {
+    const seen = capture();
+    const position = replay(0);
+    if (seen.kind !== 'observed' || position.kind !== 'observed') return;
+    const { oldestTime, positionTime } = position;
+    applied.notice({ sentUntil: seen.allSentUntil, time: clock.now(), oldestTime, positionTime });
+  }
+
   const isAlive = ({ goodbye, time }: ApplierReport) => !goodbye && clock.now() - Date.parse(time) <= fresh;
 
   function appliers(): number | undefined {
@@ -139,6 +150,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       outage: alive.find(({ outage }) => outage !== null)?.outage ?? undefined,
       oldestTime: oldest ? Date.parse(oldest) : undefined,
       positionTime: latest === undefined ? undefined : Date.parse(latest.time),
+      appliedUntil: applied.until(),
       project: sumProject(read.appliers, alive, projectId),
     };
   }

@@ -6,14 +6,13 @@ import type { Range } from '../ranges.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import type { HandledPage } from './page.ts';
 import { findStart, type IdentityLookup, rememberPosition, type Start } from './position.ts';
+import { createRateMeter } from './rate-meter.ts';
 import { createReport } from './report.ts';
 import { addPage, type PageCosts, type SkippedLine } from './totals.ts';
 
 /** A ConfigMap holds a mebibyte: the lists of single identities share what the checkpoint itself leaves. */
 const SKIPPED_LIMIT = 800_000;
 const DIFFERING_LIMIT = 100_000;
-/** The rate is that of about the last ten seconds. */
-const RATE_SECONDS = 10;
 
 export interface ProgressOptions {
   readonly range: Range;
@@ -128,22 +127,5 @@ export async function openProgress(
     },
 
     finish: (signal) => save(true, signal),
-  };
-}
-
-function createRateMeter(startedAt: number) {
-  let at = startedAt;
-  let rate = 0;
-  let elapsed = 0;
-  return {
-    add(identities: number, now: number) {
-      const seconds = Math.max((now - at) / 1000, 1e-3);
-      at = now;
-      elapsed += seconds;
-      // In the beginning the average of all; later what is older than the window fades.
-      const weight = Math.max(seconds / elapsed, 1 - Math.exp(-seconds / RATE_SECONDS));
-      rate += (identities / seconds - rate) * weight;
-    },
-    perSecond: () => rate,
   };
 }

@@ -1,10 +1,12 @@
 import type { Action } from '../actions.ts';
+import { writeAudit } from './audit.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { adjustJob, createJob } from './jobs.ts';
 import { writeLiveSettings } from './live-settings.ts';
 import { planRanges } from './plan-ranges.ts';
 import { retireWork } from './retire-work.ts';
 import { writeSkippedReport } from './skipped-report.ts';
+import { writeVerificationReport } from './verification-report.ts';
 
 /** Carries out one action; each is one file in this folder. Throws the errors of Kubernetes and of the stores. */
 export async function act(
@@ -18,6 +20,7 @@ export async function act(
     case 'planRanges':
       return planRanges(context, { ...target, operation: action.operation });
     case 'writeLiveSettings':
+    case 'writeVerifySettings':
       return writeLiveSettings(context, { ...target, operation: action.operation }, action.settings);
     case 'createJob':
       return createJob(context, { ...target, operation: action.operation }, action);
@@ -27,6 +30,10 @@ export async function act(
       return context.projectMetadata?.markStarted(projectId, { signal });
     case 'markCompleted':
       return context.projectMetadata?.markCompleted(projectId, { signal });
+    case 'writeVerificationReport':
+      return writeVerificationReport(context, { ...target, operation: action.operation }, action.comparison);
+    case 'writeAudit':
+      return writeAudit(context, target, action.status);
     case 'writeSkippedReport':
       return writeSkippedReport(context, { ...target, operation: action.operation });
     case 'retireWork':

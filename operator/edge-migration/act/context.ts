@@ -17,6 +17,8 @@ export interface ActionContext {
   /** The operator's own namespace. */
   namespace: string;
   template: WorkerTemplate;
+  /** Of pods that compare; they need no right to write to Edge, unless they are to repair. */
+  verifyTemplate: WorkerTemplate;
   pageMaxAgeSeconds: number;
 }
 

@@ -1,6 +1,7 @@
 import type { KubernetesObject } from '../../kubernetes/client.ts';
 import { AlreadyExistsError } from '../../kubernetes/errors.ts';
-import { FIELD_MANAGER, LABELS, objectNames } from '../api.ts';
+import type { Action } from '../actions.ts';
+import { FIELD_MANAGER, isComparison, LABELS, objectNames } from '../api.ts';
 import { buildJob } from '../objects.ts';
 import { CONFIG_MAPS, JOBS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
@@ -18,9 +19,9 @@ export class ObjectInTheWay extends Error {
 export async function createJob(
   context: ActionContext,
   target: ActionTarget,
-  { attempt, rangeIds, parallelism }: { attempt: number; rangeIds: number[]; parallelism: number },
+  { attempt, rangeIds, parallelism, environment }: Omit<Extract<Action, { kind: 'createJob' }>, 'kind' | 'operation'>,
 ) {
-  const { client, namespace, template, pageMaxAgeSeconds } = context;
+  const { client, namespace, template, verifyTemplate, pageMaxAgeSeconds } = context;
   const { migration, operation, logger, signal } = target;
   const names = objectNames(migration, operation);
   const root = await client.get(CONFIG_MAPS, { namespace, name: names.root }, { signal });
@@ -36,8 +37,11 @@ export async function createJob(
     attempt,
     rangeIds,
     parallelism,
-    template,
-    pageMaxAgeSeconds,
+    template: isComparison(operation) ? verifyTemplate : template,
+    environment: environment ?? {
+      MODE: operation === 'plan' ? 'Plan' : 'Migrate',
+      PAGE_MAX_AGE_SECONDS: String(pageMaxAgeSeconds),
+    },
   });
   try {
     await client.create(JOBS, job, { fieldManager: FIELD_MANAGER, signal });

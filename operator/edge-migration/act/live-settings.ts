@@ -1,3 +1,4 @@
+import type { VerifySettings } from '../../verify/settings.ts';
 import { FIELD_MANAGER, objectNames } from '../api.ts';
 import type { LiveSettings } from '../facts.ts';
 import { CONFIG_MAPS } from '../resources.ts';
@@ -7,10 +8,10 @@ import type { ActionContext, ActionTarget } from './context.ts';
 export async function writeLiveSettings(
   { client, namespace }: ActionContext,
   { migration, operation, logger, signal }: ActionTarget,
-  settings: LiveSettings,
+  settings: LiveSettings | VerifySettings,
 ) {
   const name = objectNames(migration, operation).root;
   const data = { settings: JSON.stringify(settings) };
   await client.patch(CONFIG_MAPS, { namespace, name }, { data }, { fieldManager: FIELD_MANAGER, signal });
-  logger.info({ ...settings }, 'set what the copy pods follow');
+  logger.info({ ...settings }, 'set what the pods follow');
 }

@@ -1,7 +1,9 @@
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { type MeasuredRange, planRanges as measureRanges, mergeSteps } from '../../copy/ranges.ts';
-import { FIELD_MANAGER, LABELS, objectNames } from '../api.ts';
+import { planVerification } from '../../verify/ranges.ts';
+import { createSealKey, SEAL_FILE } from '../../verify/seal.ts';
+import { FIELD_MANAGER, isComparison, LABELS, objectNames } from '../api.ts';
 import { formatTime } from '../conditions.ts';
 import { buildRanges, buildRoot } from '../objects.ts';
 import { parsePlan } from '../parse.ts';
@@ -26,10 +28,15 @@ export async function planRanges(context: ActionContext, { migration, operation,
   const started = clock.monotonic();
   const project = await readProject(core, await readRelease(core, signal), spec.projectId, signal);
   const environments = project?.environments ?? [];
-  const ranges = fitSecret(await measureRanges(core, environments, spec.copy.parallelism, signal));
+  const { parallelism } = spec.copy;
+  const ranges = isComparison(operation)
+    ? await planVerification(core, environments, parallelism, (all) => fitSecret(all, LARGEST_SECRET / 2), signal)
+    : fitSecret(await measureRanges(core, environments, parallelism, signal));
   const root = await client.apply(CONFIG_MAPS, buildRoot(place, {}), options);
   const reference = { name: root.metadata.name, uid: root.metadata.uid ?? '' };
-  await client.apply(SECRETS, buildRanges(place, reference, describeRanges(ranges)), options);
+  const texts = new Map<number | string, string>(describeRanges(ranges));
+  if (isComparison(operation)) texts.set(SEAL_FILE, createSealKey());
+  await client.apply(SECRETS, buildRanges(place, reference, texts), options);
   const planned = ranges.map(({ rangeId, identities }) => ({ rangeId, identities }));
   const plan = { plannedTime: formatTime(clock.now()), ranges: planned };
   await client.apply(CONFIG_MAPS, buildRoot(place, { plan }), options);
@@ -61,14 +68,14 @@ async function isPlanned(
   return client.delete(CONFIG_MAPS, { namespace, name }, { uid: root.metadata.uid, signal });
 }
 
-function describeRanges(ranges: readonly MeasuredRange[]): Map<number, string> {
+function describeRanges(ranges: readonly { rangeId: number; segments: readonly object[] }[]): Map<number, string> {
   return new Map(ranges.map(({ rangeId, segments }) => [rangeId, JSON.stringify({ rangeId, segments })]));
 }
 
 /** Joins neighbouring ranges until their boundaries, which may be long identifiers, fit into one Secret. */
-export function fitSecret(ranges: MeasuredRange[]): MeasuredRange[] {
+export function fitSecret(ranges: MeasuredRange[], largest = LARGEST_SECRET): MeasuredRange[] {
   let fitting = ranges;
-  while (fitting.length > 1 && sizeOf(fitting) > LARGEST_SECRET) {
+  while (fitting.length > 1 && sizeOf(fitting) > largest) {
     const total = fitting.reduce((sum, { identities }) => sum + identities, 0);
     const steps = fitting.flatMap(({ segments, identities }) =>
       segments.map((segment, index) => ({ ...segment, identities: index === 0 ? identities : 0 })),

@@ -14,7 +14,8 @@ export function migration(changes: Partial<EdgeMigration> = {}, spec: Record<str
     generation: 1,
     creationTime: '2026-05-04T11:59:00Z',
     deleting: false,
-    spec: specSchema.parse({ projectId: 42, ...spec }),
+    // Comparisons have tests of their own.
+    spec: specSchema.parse({ projectId: 42, verify: { afterCopy: 'Never', atDeadline: 'Never' }, ...spec }),
     specProblem: undefined,
     status: {},
     ...changes,

@@ -1,0 +1,118 @@
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { canonicalText } from './canonical.ts';
+import type { Item } from './document.ts';
+import { sameValue } from './document-equality.ts';
+import type { Touched } from './merge.ts';
+import { overriddenFeature } from './override-rows.ts';
+
+/** How one list of the document, traits or overrides, differs; by trait key or by Core's feature id. */
+export interface ListDifference {
+  /** In Core, not in Edge. */
+  readonly missing: readonly string[];
+  /** In both, with another value. */
+  readonly changed: readonly string[];
+  /** In Edge, not in Core. */
+  readonly extra: readonly string[];
+  /** Elements without a key, or with the key of another one. */
+  readonly irregular: number;
+}
+
+/** How a document in Edge differs from the one that Core's rows make. */
+export interface DocumentDifference {
+  readonly traits: ListDifference;
+  readonly overrides: ListDifference;
+  /** Other attributes that Core's document has and Edge's has not, or with another value. */
+  readonly attributes: readonly string[];
+  /** Attributes that neither Flagsmith nor we write. */
+  readonly foreign: readonly string[];
+}
+
+const LISTS = {
+  traits: { attribute: 'identity_traits', keyOf: (element: AttributeValue) => element.M?.['trait_key']?.S },
+  overrides: { attribute: 'identity_features', keyOf: overriddenFeature },
+} as const;
+
+/** Attributes that a document may have without Core knowing of them: Edge's own. */
+const EDGE_OWN = new Set(['dashboard_alias', 'system_traits', 'identity_uuid']);
+
+/** Compared list by list, or free to differ. */
+const NOT_COMPARED = new Set(['identity_uuid', 'identity_traits', 'identity_features']);
+
+const NONE: ListDifference = { missing: [], changed: [], extra: [], irregular: 0 };
+
+/**
+ * Compares a document with what Core's rows would make of it; undefined when it says the same. `identity_uuid` and
+ * `dashboard_alias` are Edge's own, and so are `system_traits` where Core has none.
+ */
+export function findDifferences(edge: Readonly<Item>, core: Readonly<Item>): DocumentDifference | undefined {
+  const traits = compareList('traits', edge, core);
+  const overrides = compareList('overrides', edge, core);
+  const attributes: string[] = [];
+  for (const name of Object.keys(core)) {
+    if (!NOT_COMPARED.has(name) && !sameValue(edge[name], core[name])) attributes.push(name);
+  }
+  for (const { attribute } of Object.values(LISTS)) if (edge[attribute]?.L === undefined) attributes.push(attribute);
+  const foreign: string[] = [];
+  for (const name of Object.keys(edge)) if (core[name] === undefined && !EDGE_OWN.has(name)) foreign.push(name);
+  const isEqual = traits === NONE && overrides === NONE && attributes.length === 0 && foreign.length === 0;
+  return isEqual ? undefined : { traits, overrides, attributes, foreign };
+}
+
+function compareList(list: keyof typeof LISTS, edge: Readonly<Item>, core: Readonly<Item>): ListDifference {
+  const { attribute, keyOf } = LISTS[list];
+  const found = edge[attribute]?.L ?? [];
+  const wanted = core[attribute]?.L ?? [];
+  // As most are: written by us, and not touched since.
+  if (found.length === wanted.length && found.every((element, index) => sameValue(element, wanted[index]))) return NONE;
+  const byKey = new Map<string, AttributeValue>();
+  let irregular = 0;
+  for (const element of found) {
+    const key = keyOf(element);
+    if (key === undefined || byKey.has(key)) irregular += 1;
+    // Readers take the last of several elements with one key.
+    if (key !== undefined) byKey.set(key, element);
+  }
+  const missing: string[] = [];
+  const changed: string[] = [];
+  for (const element of wanted) {
+    const key = keyOf(element) ?? '';
+    const other = byKey.get(key);
+    byKey.delete(key);
+    if (other === undefined) missing.push(key);
+    else if (!sameElement(other, element)) changed.push(key);
+  }
+  const extra = [...byKey.keys()];
+  const isSame = missing.length + changed.length + extra.length + irregular === 0;
+  return isSame ? NONE : { missing, changed, extra, irregular };
+}
+
+/** Multivariate values have no order, and Flagsmith's own migrator writes them in any. */
+function sameElement(one: AttributeValue, other: AttributeValue): boolean {
+  return sameValue(one, other) || canonicalText(one) === canonicalText(other);
+}
+
+/** What has to be touched so that the lists agree. */
+export function touchedBy({ traits, overrides }: DocumentDifference): Touched {
+  const keys = ({ missing, changed, extra }: ListDifference) => new Set([...missing, ...changed, ...extra]);
+  return { traits: keys(traits), overrides: keys(overrides) };
+}
+
+/**
+ * What of a difference counts for a document that was created on Edge and that Core has too. What only Edge has is its
+ * own; and where the migration keeps Edge's documents, so are its values: only traits that it lacks were to be added
+ * (docs/concepts.md, "Conflicts").
+ */
+export function limitToMigrated(
+  difference: DocumentDifference | undefined,
+  onConflict: 'KeepEdge' | 'CoreWins',
+): DocumentDifference | undefined {
+  if (difference === undefined) return undefined;
+  const { traits, overrides } = difference;
+  const limited =
+    onConflict === 'KeepEdge'
+      ? { traits: { ...NONE, missing: traits.missing }, overrides: NONE }
+      : { traits: { ...traits, extra: [] }, overrides: { ...overrides, extra: [] } };
+  const size = ({ missing, changed }: ListDifference) => missing.length + changed.length;
+  if (size(limited.traits) + size(limited.overrides) === 0) return undefined;
+  return { ...limited, attributes: [], foreign: [] };
+}

@@ -1,0 +1,208 @@
+import { hash } from 'node:crypto';
+import { canonicalItem } from './canonical.ts';
+import { type DocumentDifference, findDifferences, limitToMigrated } from './compare.ts';
+import type { EncodedDocument, Item, SkippedIdentity } from './document.ts';
+import { sameValue } from './document-equality.ts';
+import { readDocument } from './document-reader.ts';
+import { overriddenFeature, overrideRows, sameOverrideRow } from './override-rows.ts';
+import { keyOf, rowName } from './table-override-rows.ts';
+
+/**
+ * - `missing`: Core has the identity, Edge has no document of it, or one of an earlier identity of that identifier.
+ * - `extra`: a document that came from Core, and Core has no such identity.
+ * - `differing`: the document says something else than Core.
+ * - `malformed`: Flagsmith's readers refuse the document, or cannot find it.
+ * - `rows`: rows of `environments_v2` are missing, left over, or say something else than the document.
+ * - `uuid`: a valid `identity_uuid` that is not the one that we give; for information, since other tools give others.
+ */
+export type FindingKind = 'missing' | 'extra' | 'differing' | 'malformed' | 'rows' | 'uuid';
+
+/** What is wrong about an identity; ids, trait keys and attribute names, never a value. */
+export interface Finding {
+  /** The gravest first. */
+  readonly kinds: readonly FindingKind[];
+  readonly difference?: DocumentDifference;
+  /** Rules of Flagsmith's readers that the document breaks. */
+  readonly problems?: readonly string[];
+  /** Feature ids. */
+  readonly rows?: RowDifference;
+}
+
+export interface RowDifference {
+  readonly missing: readonly string[];
+  readonly changed: readonly string[];
+}
+
+/** What both stores say of one identity. */
+export interface Verdict {
+  /** Of Core's identity; undefined where Core has none. */
+  readonly identity: 'equal' | 'differing' | 'missing' | 'skipped' | undefined;
+  /** Of Edge's document; undefined where Edge has none. */
+  readonly document: 'matched' | 'extra' | 'edgeBorn' | undefined;
+  readonly finding: Finding | undefined;
+}
+
+export interface JudgedPair {
+  readonly environmentId: number;
+  readonly core: EncodedDocument | SkippedIdentity | undefined;
+  readonly edge: Item | undefined;
+  /** Rows that were found among those that the document asks for, by name; undefined where there is no such table. */
+  readonly rows: ReadonlyMap<string, Item> | undefined;
+  /** What the migration did with documents that were created on Edge. */
+  readonly onConflict: 'KeepEdge' | 'CoreWins';
+}
+
+const CANONICAL_UUID4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** Judges one identity as both stores have it now (docs/verification.md, "What is compared"). */
+export function judge(pair: JudgedPair): Verdict {
+  const { core, edge } = pair;
+  if (core === undefined) return edge === undefined ? NOTHING_THERE : judgeWithoutCore(edge);
+  if (core.kind === 'skipped') return judgeUnstorable(core, edge);
+  if (edge === undefined) return { identity: 'missing', document: undefined, finding: { kinds: ['missing'] } };
+  const origin = originOf(edge, core.item['django_id']!.N!);
+  // Core has deleted the identity and created it again.
+  if (origin === 'other') return { identity: 'missing', document: 'extra', finding: { kinds: ['missing', 'extra'] } };
+  const whole = findDifferences(edge, core.item);
+  const difference = origin === 'edge' ? limitToMigrated(whole, pair.onConflict) : whole;
+  const finding = describe({
+    difference,
+    problems: whole === undefined && hasGoodUuid(edge) ? [] : findProblems(edge),
+    rows: compareRows(pair),
+    uuid: origin === 'core' && !sameValue(edge['identity_uuid'], core.item['identity_uuid']),
+  });
+  const isDiffering = finding?.kinds.some((kind) => kind === 'differing' || kind === 'malformed') ?? false;
+  return {
+    identity: isDiffering ? 'differing' : 'equal',
+    document: origin === 'edge' ? 'edgeBorn' : 'matched',
+    finding,
+  };
+}
+
+const NOTHING_THERE: Verdict = { identity: undefined, document: undefined, finding: undefined };
+
+/** A document whose key does not follow from its attributes: nobody who looks for its identity finds it. */
+export function judgeMisplaced(edge: Item | undefined): Verdict {
+  if (edge === undefined) return NOTHING_THERE;
+  const { document } = judgeWithoutCore(edge);
+  const problems = ['composite_key: does not follow from environment_api_key and identifier'];
+  const kinds: FindingKind[] = document === 'extra' ? ['extra', 'malformed'] : ['malformed'];
+  return { identity: undefined, document, finding: { kinds, problems } };
+}
+
+function judgeWithoutCore(edge: Item): Verdict {
+  const problems = findProblems(edge);
+  const malformed: FindingKind[] = problems.length > 0 ? ['malformed'] : [];
+  const isExtra = originOf(edge, '') === 'other';
+  const kinds: FindingKind[] = isExtra ? ['extra', ...malformed] : malformed;
+  return {
+    identity: undefined,
+    document: isExtra ? 'extra' : 'edgeBorn',
+    finding: kinds.length === 0 ? undefined : { kinds, ...(problems.length > 0 ? { problems } : {}) },
+  };
+}
+
+/** Edge cannot hold what Core has now; what it holds from before stays (docs/design.md, "Convergence"). */
+function judgeUnstorable({ identityId }: SkippedIdentity, edge: Item | undefined): Verdict {
+  if (edge === undefined) return { identity: 'skipped', document: undefined, finding: undefined };
+  const origin = originOf(edge, String(identityId));
+  if (origin === 'other') return { identity: 'skipped', document: 'extra', finding: { kinds: ['extra'] } };
+  return { identity: 'skipped', document: origin === 'edge' ? 'edgeBorn' : 'matched', finding: undefined };
+}
+
+/** Where a document comes from: this identity of Core, another one, or Edge. */
+function originOf(edge: Item, djangoId: string): 'core' | 'other' | 'edge' {
+  const found = edge['django_id'];
+  if (found === undefined || found.NULL !== undefined) return 'edge';
+  // What is no number at all is a damaged one, not a sign of another origin.
+  if (found.N === undefined) return djangoId === '' ? 'other' : 'core';
+  return sameValue(found, { N: djangoId || '-1' }) ? 'core' : 'other';
+}
+
+function describe({
+  difference,
+  problems,
+  rows,
+  uuid,
+}: {
+  difference: DocumentDifference | undefined;
+  problems: readonly string[];
+  rows: RowDifference | undefined;
+  uuid: boolean;
+}): Finding | undefined {
+  const kinds: FindingKind[] = [
+    ...(problems.length > 0 ? (['malformed'] as const) : []),
+    ...(difference === undefined ? [] : (['differing'] as const)),
+    ...(rows === undefined ? [] : (['rows'] as const)),
+    ...(uuid && problems.length === 0 ? (['uuid'] as const) : []),
+  ];
+  if (kinds.length === 0) return undefined;
+  return {
+    kinds,
+    ...(difference === undefined ? {} : { difference }),
+    ...(problems.length > 0 ? { problems } : {}),
+    ...(rows === undefined ? {} : { rows }),
+  };
+}
+
+const hasGoodUuid = (edge: Item) => CANONICAL_UUID4.test(edge['identity_uuid']?.S ?? '');
+
+/** As many as anybody reads. */
+const MOST_PROBLEMS = 5;
+
+function findProblems(edge: Item): string[] {
+  const read = readDocument(edge);
+  const problems = read.kind === 'unreadable' ? read.problems.slice(0, MOST_PROBLEMS) : [];
+  const isOurs = read.kind === 'readable' && hasGoodUuid(edge);
+  // Readable in another spelling, or drawn anew on every read: looked up by exact text, it is not found.
+  return read.kind === 'readable' && !isOurs ? ['identity_uuid: must be a version 4 uuid in lower case'] : problems;
+}
+
+/** The rows that a document asks for. */
+export function wantedRows(environmentId: number, edge: Item, writtenAt = 0): Item[] {
+  return (edge['identity_features']?.L ?? []).length === 0 ? [] : overrideRows(environmentId, edge, writtenAt);
+}
+
+function compareRows({ environmentId, edge, rows }: JudgedPair): RowDifference | undefined {
+  if (rows === undefined || edge === undefined) return undefined;
+  const missing: string[] = [];
+  const changed: string[] = [];
+  for (const wanted of wantedRows(environmentId, edge)) {
+    const found = rows.get(rowName(keyOf(wanted)));
+    const featureId = overriddenFeature(wanted['feature_state']!) ?? '';
+    if (found === undefined) missing.push(featureId);
+    else if (!sameRow(found, wanted)) changed.push(featureId);
+  }
+  return missing.length + changed.length === 0 ? undefined : { missing, changed };
+}
+
+/**
+ * Flagsmith's dashboard writes the bucketed value of a multivariate override into the row, its migration the control
+ * value (docs/flagsmith.md, "DynamoDB tables, indexes, limits"): both are right.
+ */
+function sameRow(found: Item, wanted: Item): boolean {
+  return sameOverrideRow(found, wanted) || sameOverrideRow(withoutBucket(found), withoutBucket(wanted));
+}
+
+function withoutBucket(row: Item): Item {
+  const state = row['feature_state']?.M;
+  if (state === undefined || (state['multivariate_feature_state_values']?.L ?? []).length === 0) return row;
+  const { feature_state_value: _value, ...rest } = state;
+  return { ...row, feature_state: { M: rest } };
+}
+
+/** Whether the document has the override that a row repeats, under the same uuid. */
+export function hasRow(environmentId: number, edge: Item | undefined, row: Item): boolean {
+  return (
+    edge !== undefined &&
+    wantedRows(environmentId, edge).some((wanted) => rowName(keyOf(wanted)) === rowName(keyOf(row)))
+  );
+}
+
+/** One text for the state of both sides: as long as it stays, nobody has written. */
+export function stateOf({ core, edge, rows }: JudgedPair): string {
+  const coreText = core?.kind === 'document' ? canonicalItem(core.item) : (core?.reason ?? '');
+  const rowTexts = [...(rows ?? [])].map(([name, row]) => `${name} ${canonicalItem(row)}`).sort();
+  const texts = [coreText, edge === undefined ? '' : canonicalItem(edge), ...rowTexts];
+  return hash('sha256', JSON.stringify(texts), 'base64url').slice(0, 22);
+}

@@ -1,0 +1,20 @@
+/** The rate is that of about the last ten seconds. */
+const RATE_SECONDS = 10;
+
+/** Identities a second, of late. Times are monotonic milliseconds. */
+export function createRateMeter(startedAt: number) {
+  let at = startedAt;
+  let rate = 0;
+  let elapsed = 0;
+  return {
+    add(identities: number, now: number) {
+      const seconds = Math.max((now - at) / 1000, 1e-3);
+      at = now;
+      elapsed += seconds;
+      // In the beginning the average of all; later what is older than the window fades.
+      const weight = Math.max(seconds / elapsed, 1 - Math.exp(-seconds / RATE_SECONDS));
+      rate += (identities / seconds - rate) * weight;
+    },
+    perSecond: () => rate,
+  };
+}

@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { type Audit, auditSchema, extendAudit, writeAuditText } from '../../verify/audit.ts';
+import { EDGE_MIGRATIONS, FIELD_MANAGER, objectNames, type Status } from '../api.ts';
+import { formatTime } from '../conditions.ts';
+import { buildReport } from '../objects.ts';
+import { parseJson } from '../parse.ts';
+import { CONFIG_MAPS } from '../resources.ts';
+import type { ActionContext, ActionTarget } from './context.ts';
+
+const managedFieldsSchema = z
+  .array(
+    z.object({
+      manager: z.string(),
+      operation: z.string(),
+      time: z.string().optional(),
+      subresource: z.string().optional(),
+    }),
+  )
+  .default([]);
+
+/**
+ * Brings the account of the migration up to date: what was there stays, what the status says now is added. It is kept as
+ * long as the EdgeMigration, and holds counts only: it may be sent to whoever's data was moved.
+ */
+export async function writeAudit(
+  { client, clock, namespace }: ActionContext,
+  { migration, logger, signal }: Omit<ActionTarget, 'operation'>,
+  status: Status,
+) {
+  const { audit: name } = objectNames(migration, 'copy');
+  const [existing, live] = await Promise.all([
+    client.get(CONFIG_MAPS, { namespace, name }, { signal }),
+    client.get(EDGE_MIGRATIONS, migration, { signal }),
+  ]);
+  const known = parseJson((existing?.['data'] as Record<string, string> | undefined)?.['audit.json'], auditSchema);
+  const managers = managedFieldsSchema.safeParse(live?.metadata['managedFields']).data ?? [];
+  const audit: Audit = extendAudit(known, {
+    migration,
+    status,
+    now: formatTime(clock.now()),
+    writers: managers.flatMap(({ manager, operation, time, subresource }) =>
+      subresource === undefined && manager !== FIELD_MANAGER ? { manager, operation, time: time ?? '' } : [],
+    ),
+  });
+  const data = { 'audit.json': JSON.stringify(audit), 'audit.txt': writeAuditText(audit) };
+  const object = buildReport({ migration, operation: 'copy', namespace }, { name, component: 'audit', data });
+  await client.apply(CONFIG_MAPS, object, { fieldManager: FIELD_MANAGER, force: true, signal });
+  logger.info({ report: name }, 'brought the audit up to date');
+}

@@ -1,0 +1,38 @@
+import { parseVerifyCheckpoint } from '../../verify/checkpoint.ts';
+import { writeReportText } from '../../verify/report-text.ts';
+import { FIELD_MANAGER, LABELS, type LastComparison, objectNames } from '../api.ts';
+import { buildReport } from '../objects.ts';
+import { CONFIG_MAPS } from '../resources.ts';
+import type { ActionContext, ActionTarget } from './context.ts';
+import { joinLines } from './skipped-report.ts';
+
+/** A ConfigMap holds a mebibyte; the summary needs little of it. */
+const LARGEST_SAMPLES = 900_000;
+
+/** Puts the outcome of a comparison, for programs and for people, and its samples into one ConfigMap that is kept. */
+export async function writeVerificationReport(
+  { client, namespace }: ActionContext,
+  { migration, operation, logger, signal }: ActionTarget,
+  comparison: LastComparison,
+) {
+  const labelSelector = `${LABELS.migrationUid}=${migration.uid},${LABELS.component}=${operation}`;
+  const { items } = await client.list(CONFIG_MAPS, { namespace, labelSelector, pageSize: 20 }, { signal });
+  const texts = items.map((item) => (item['data'] ?? {}) as Record<string, string>);
+  const lines = texts.flatMap((data) => (data['samples.jsonl'] ?? '').split('\n')).filter((line) => line !== '');
+  const samples = joinLines(lines, LARGEST_SAMPLES);
+  const ranges = texts.flatMap((data) => {
+    const checkpoint = parseVerifyCheckpoint(data['checkpoint']);
+    return checkpoint === undefined ? [] : { rangeId: checkpoint.rangeId, ...checkpoint.totals };
+  });
+  const report = { project: migration.spec?.projectId, generation: migration.generation, ...comparison };
+  const data = {
+    'report.json': JSON.stringify({ ...report, ranges: ranges.sort((a, b) => a.rangeId - b.rangeId) }),
+    'report.txt': writeReportText(report),
+    'samples.jsonl': samples.text,
+    ...(samples.left > 0 ? { truncated: String(samples.left) } : {}),
+  };
+  const name = objectNames(migration, operation).verificationReport;
+  const object = buildReport({ migration, operation, namespace }, { name, component: 'verification-report', data });
+  await client.apply(CONFIG_MAPS, object, { fieldManager: FIELD_MANAGER, force: true, signal });
+  logger.info({ report: name, samples: samples.lines }, 'wrote the report of the comparison');
+}

@@ -1,0 +1,84 @@
+import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
+import { addTotals, countDocuments, countIdentities, countLeft } from '../verify/totals.ts';
+import type { CurrentComparison, LastComparison } from './api.ts';
+import { type FindingOf, formatTime, isFalse, isTrue } from './conditions.ts';
+import type { VerificationFacts } from './facts.ts';
+import { countPlanned } from './progress.ts';
+
+const KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows'] as const;
+
+/** How people call what was found. */
+const WORDS: Record<(typeof KINDS)[number], string> = {
+  missing: 'missing in Edge',
+  extra: 'extra in Edge',
+  differing: 'differing',
+  malformed: 'malformed',
+  rows: 'with override rows out of step',
+};
+
+/** What all ranges together have found. */
+export function summariseComparison(
+  { run, trigger, mode, moment, startTime }: CurrentComparison,
+  checkpoints: readonly VerifyCheckpoint[],
+  { reportName, now }: { reportName: string; now: number },
+): LastComparison {
+  const totals = addTotals(checkpoints.map((checkpoint) => checkpoint.totals));
+  const left = KINDS.map((kind) => [kind, countLeft(totals, kind)] as const).filter(([, count]) => count > 0);
+  return {
+    run,
+    trigger,
+    mode,
+    moment,
+    startTime,
+    completionTime: formatTime(now),
+    reportName,
+    identitiesTotal: countIdentities(totals),
+    documentsTotal: countDocuments(totals),
+    ...withoutZeros({
+      identitiesEqual: totals.equal,
+      identitiesDiffering: totals.differing,
+      identitiesMissing: totals.missing,
+      identitiesSkipped: totals.skipped,
+      identitiesUnsettled: totals.unsettled,
+      documentsMatched: totals.matched,
+      documentsExtra: totals.extra,
+      documentsEdgeBorn: totals.edgeBorn,
+      repaired: totals.repairs,
+    }),
+    ...(left.length === 0 ? {} : { findings: Object.fromEntries(left) }),
+    coreChecksum: totals.coreChecksum,
+    edgeChecksum: totals.edgeChecksum,
+  };
+}
+
+/** The status has to stay small. */
+function withoutZeros<T extends Record<string, number>>(counts: T): Partial<T> {
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0)) as Partial<T>;
+}
+
+/**
+ * The finding for condition `Verified`: after the copy every difference counts; once the window has closed Edge is the
+ * master, and only what is missing or extra does.
+ */
+export function describeVerdict(last: LastComparison): FindingOf<'Verified'> {
+  const { findings = {}, moment, reportName, identitiesEqual = 0, identitiesTotal, repaired = 0 } = last;
+  const parts = KINDS.flatMap((kind) => (findings[kind] ? [`${findings[kind]} ${WORDS[kind]}`] : []));
+  const counts = `${identitiesEqual} of ${identitiesTotal} identities equal`;
+  const done = repaired > 0 ? `, ${repaired} repaired` : '';
+  const found = parts.length === 0 ? '' : `; ${parts.join(', ')}`;
+  const text = `${counts}${done}${found}; see ConfigMap ${reportName}`;
+  if (moment === 'AtDeadline') {
+    const isComplete = !findings.missing && !findings.extra;
+    return isComplete ? isTrue('NothingMissing', text) : isFalse('DifferencesFound', text);
+  }
+  return parts.length === 0 ? isTrue('NothingDiffers', text) : isFalse('DifferencesFound', text);
+}
+
+/** `12000/100000 identities compared`. */
+export function describeProgress({ ranges, checkpoints }: VerificationFacts): string {
+  if (ranges === undefined) return 'the comparison is planned';
+  const totals = addTotals(checkpoints.map((checkpoint) => checkpoint.totals));
+  const candidates = checkpoints.reduce((sum, each) => sum + each.candidates, 0);
+  const doubtful = candidates === 0 ? '' : `, ${candidates} looked at again`;
+  return `${countIdentities(totals)}/${countPlanned(ranges)} identities compared${doubtful}`;
+}

@@ -1,0 +1,291 @@
+import type { VerifySettings } from '../verify/settings.ts';
+import type { Action } from './actions.ts';
+import {
+  type CurrentComparison,
+  type GapStatus,
+  type Operation,
+  objectNames,
+  type Spec,
+  type VerificationStatus,
+} from './api.ts';
+import { type Finding, type FindingOf, findCondition, formatTime, isTrue, isUnknown, recall } from './conditions.ts';
+import type { Facts, JobFact, VerificationFacts } from './facts.ts';
+import { describeProgress, describeVerdict, summariseComparison } from './verification-result.ts';
+import { retryDelay } from './work.ts';
+
+/** The part of a decision that is about comparing Core and Edge. */
+export interface VerificationDecision {
+  verified: FindingOf<'Verified'>;
+  degraded: Finding<'True'> | undefined;
+  verification: VerificationStatus | undefined;
+  actions: Action[];
+  nextTime: number | undefined;
+}
+
+/** What the rest of the decision says that matters here. */
+export interface VerificationContext {
+  /** Comparisons may run: the migration is accepted, and its copy complete. */
+  isCopied: boolean;
+  /** When it was, RFC 3339. */
+  copyTime: string | undefined;
+  /** The deadline has passed and everything before it is applied. */
+  isClosed: boolean;
+  deadline: string | undefined;
+  gaps: readonly GapStatus[];
+}
+
+/** A gap is compared once what was observed in it can have been applied. */
+const GAP_SETTLES_MILLISECONDS = 30_000;
+/** While pods compare, they are told this often how far replay is. */
+const SETTINGS_MILLISECONDS = 2_000;
+/** The checkpoints of pods that have ended may come a little after their Job's end. */
+const CHECKPOINT_MILLISECONDS = 10_000;
+const WRITE_UNITS_PER_SECOND = 1_000;
+
+/**
+ * Decides which comparison is due and carries it through (docs/verification.md, "When it runs"): after the copy, at the
+ * deadline, when `spec.retry` asks for one, and after writes were not captured.
+ */
+export function decideVerification(facts: Facts, context: VerificationContext): VerificationDecision {
+  const before = facts.migration.status.verification;
+  const { spec } = facts.migration;
+  if (spec === undefined || !context.isCopied) return hold(facts, before);
+  const current = before?.current;
+  if (current !== undefined) return carryOn({ facts, spec, context, before: before ?? {}, current });
+  const due = spec.suspend ? undefined : findDue(facts, spec, context);
+  if (due !== undefined && !('nextTime' in due)) {
+    const run = (before?.last?.run ?? 0) + 1;
+    const started: CurrentComparison = { ...due, run, startTime: formatTime(facts.now) };
+    const verification = { ...before, current: started };
+    return { ...rest(facts, verification, 'the comparison begins'), nextTime: facts.now };
+  }
+  const settled = { ...rest(facts, before, describeNone(spec)), nextTime: due?.nextTime };
+  return hasLeftovers(facts.verification) && before?.last !== undefined
+    ? { ...settled, actions: [{ kind: 'retireWork', operation: operationOf(before.last) }] }
+    : settled;
+}
+
+const operationOf = ({ run }: { run: number }): Operation => `verify-${run}`;
+
+/** Nothing is compared now; pods that do are stopped until they may go on. */
+function hold(facts: Facts, before: VerificationStatus | undefined): VerificationDecision {
+  const { current } = before ?? {};
+  const jobs = current === undefined ? [] : (facts.verification?.jobs ?? []);
+  const running = jobs.filter(({ outcome, suspended }) => outcome === 'active' && !suspended);
+  return {
+    ...rest(facts, before, 'Core and Edge are compared when the copy is complete'),
+    actions: running.map(({ attempt, uid, parallelism }) => ({
+      kind: 'adjustJob',
+      operation: operationOf(current!),
+      attempt,
+      uid,
+      suspend: true,
+      parallelism,
+    })),
+  };
+}
+
+/** The last verdict stays until there is another one. */
+function rest(facts: Facts, verification: VerificationStatus | undefined, message: string): VerificationDecision {
+  const known = findCondition(facts.migration.status.conditions, 'Verified');
+  const verified =
+    known !== undefined && verification?.last !== undefined
+      ? recall('Verified', known)
+      : isUnknown(verification?.current === undefined ? 'NotVerified' : 'Comparing', message);
+  return { verified, degraded: undefined, verification, actions: [], nextTime: undefined };
+}
+
+const describeNone = ({ verify }: Spec) =>
+  verify.afterCopy === 'Never'
+    ? 'Core and Edge have not been compared: spec.verify.afterCopy is Never'
+    : 'Core and Edge have not been compared';
+
+type Due = Pick<CurrentComparison, 'trigger' | 'mode' | 'moment' | 'token'>;
+
+/** What is to be compared next, or when to look again; undefined when nothing is. */
+function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | { nextTime: number } | undefined {
+  const { now, migration } = facts;
+  const done = migration.status.verification ?? {};
+  const { afterCopy, atDeadline } = spec.verify;
+  const moment = context.isClosed ? 'AtDeadline' : 'AfterCopy';
+  if (afterCopy !== 'Never' && !context.isClosed && done.copyTime !== context.copyTime) {
+    return { trigger: 'AfterCopy', mode: afterCopy, moment };
+  }
+  const [, asked] = /^(verify|repair)(?:-|$)/.exec(spec.retry ?? '') ?? [];
+  if (asked !== undefined && done.token !== spec.retry) {
+    return { trigger: 'Requested', mode: asked === 'repair' ? 'Repair' : 'Report', moment, token: spec.retry };
+  }
+  if (context.isClosed && atDeadline !== 'Never' && done.deadline !== context.deadline) {
+    return { trigger: 'AtDeadline', mode: atDeadline, moment };
+  }
+  const open = findUncovered(context.gaps, done).flatMap(({ until }) => (until === undefined ? [] : Date.parse(until)));
+  if (open.length === 0) return undefined;
+  const settled = Math.max(...open) + GAP_SETTLES_MILLISECONDS;
+  return settled > now ? { nextTime: settled } : { trigger: 'CoverageGap', mode: 'Report', moment };
+}
+
+/** Gaps that no comparison has begun after. */
+export function findUncovered(gaps: readonly GapStatus[], { coveredTime }: VerificationStatus): GapStatus[] {
+  const covered = coveredTime === undefined ? Number.NEGATIVE_INFINITY : Date.parse(coveredTime);
+  return gaps.filter(({ until }) => until === undefined || Date.parse(until) > covered);
+}
+
+interface View {
+  facts: Facts;
+  spec: Spec;
+  context: VerificationContext;
+  before: VerificationStatus;
+  current: CurrentComparison;
+}
+
+const NO_WORK: VerificationFacts = {
+  ranges: undefined,
+  jobs: [],
+  checkpoints: [],
+  podProblems: [],
+  liveSettings: undefined,
+};
+
+/** The comparison that has begun: plan it, start or adjust its pods, try again what failed, record its outcome. */
+function carryOn(view: View): VerificationDecision {
+  const { facts, spec, before, current } = view;
+  const work = facts.verification ?? NO_WORK;
+  const base = rest(facts, before, describeProgress(work));
+  if (work.ranges === undefined) {
+    const operation = operationOf(current);
+    return spec.suspend ? base : { ...base, actions: [{ kind: 'planRanges', operation }] };
+  }
+  const done = new Set(work.checkpoints.filter(({ finished }) => finished).map(({ rangeId }) => rangeId));
+  const remaining = work.ranges.map(({ rangeId }) => rangeId).filter((rangeId) => !done.has(rangeId));
+  const job = work.jobs.reduce<JobFact | undefined>(
+    (latest, each) => (latest !== undefined && latest.attempt > each.attempt ? latest : each),
+    undefined,
+  );
+  if (job?.outcome === 'active') return follow(view, work, job, remaining.length);
+  if (remaining.length === 0) return conclude(view, work);
+  return start(view, work, job, remaining);
+}
+
+function follow(view: View, work: VerificationFacts, job: JobFact, remaining: number): VerificationDecision {
+  const { facts, spec, before, current } = view;
+  const operation = operationOf(current);
+  const { parallelism } = spec.copy;
+  const actions = adjustSettings(view, work, remaining);
+  if (job.suspended !== spec.suspend || job.parallelism !== parallelism) {
+    const { attempt, uid } = job;
+    actions.push({ kind: 'adjustJob', operation, attempt, uid, suspend: spec.suspend, parallelism });
+  }
+  const problem = work.podProblems[0];
+  const verification = { ...before, current: { ...current, attempt: job.attempt, ...moveProgress(view, work) } };
+  return {
+    ...rest(facts, verification, spec.suspend ? 'suspended' : describeProgress(work)),
+    degraded:
+      problem === undefined || spec.suspend
+        ? undefined
+        : isTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`),
+    actions,
+    nextTime: spec.suspend ? undefined : facts.now + SETTINGS_MILLISECONDS,
+  };
+}
+
+/** People are told every few seconds. */
+function moveProgress({ facts, current }: View, work: VerificationFacts): Partial<CurrentComparison> {
+  const { progress, progressTime } = current;
+  const isRecent = progressTime !== undefined && facts.now - Date.parse(progressTime) < 2 * SETTINGS_MILLISECONDS;
+  const text = describeProgress(work);
+  return isRecent || text === progress ? {} : { progress: text, progressTime: formatTime(facts.now) };
+}
+
+function start(
+  view: View,
+  work: VerificationFacts,
+  job: JobFact | undefined,
+  remaining: number[],
+): VerificationDecision {
+  const { facts, spec, before, current } = view;
+  const { now } = facts;
+  const base = rest(facts, before, describeProgress(work));
+  if (spec.suspend) return base;
+  const attempt = Math.max(job?.attempt ?? 0, current.attempt ?? 0) + 1;
+  const ended = job?.endedTime;
+  // A Job that ended well has said so before its last checkpoint could be seen here.
+  const pause = job?.outcome === 'complete' ? CHECKPOINT_MILLISECONDS : retryDelay(job?.attempt ?? 1);
+  if (ended !== undefined && ended + pause > now) {
+    const isFailed = job?.outcome === 'failed';
+    const retryTime = formatTime(ended + pause);
+    const problem = work.podProblems[0]?.message ?? job?.failure ?? 'see the pods of the Job';
+    const message = `the comparison of ${remaining.length} ranges failed (${problem}); tried again at ${retryTime}`;
+    const verification = isFailed ? { ...before, current: { ...current, retryTime } } : before;
+    return {
+      ...rest(facts, verification, message),
+      degraded: isFailed ? isTrue('ComparisonFailed', message) : undefined,
+      nextTime: ended + pause,
+    };
+  }
+  const operation = operationOf(current);
+  const { mode, moment } = current;
+  const environment = {
+    MODE: mode,
+    MOMENT: moment,
+    ON_CONFLICT: spec.copy.onConflict,
+    CLEAR_IDENTIFIERS: String(spec.verify.clearIdentifiers),
+  };
+  const { parallelism } = spec.copy;
+  return {
+    ...base,
+    actions: [
+      ...adjustSettings(view, work, remaining.length),
+      { kind: 'createJob', operation, attempt, rangeIds: remaining, parallelism, environment },
+    ],
+  };
+}
+
+function adjustSettings({ facts, spec, context, current }: View, work: VerificationFacts, remaining: number): Action[] {
+  const pods = Math.max(1, Math.min(spec.copy.parallelism, remaining));
+  const { liveSettings: live } = work;
+  const { replay } = facts;
+  const known = replay.kind === 'observed' ? (replay.appliedUntil ?? null) : null;
+  const appliedUntil = context.isClosed || replay.kind === 'disabled' ? 'none' : (known ?? live?.appliedUntil ?? null);
+  const settings: VerifySettings = {
+    pageSize: spec.copy.pageSize,
+    maxReadUnitsPerSecond: Math.max(1, Math.floor(spec.verify.maxReadUnitsPerSecond / pods)),
+    maxWriteUnitsPerSecond: Math.max(
+      1,
+      Math.floor(Math.min(spec.copy.maxWriteUnitsPerSecond, WRITE_UNITS_PER_SECOND) / pods),
+    ),
+    appliedUntil,
+  };
+  const isSame = (Object.keys(settings) as (keyof VerifySettings)[]).every((name) => live?.[name] === settings[name]);
+  return isSame ? [] : [{ kind: 'writeVerifySettings', operation: operationOf(current), settings }];
+}
+
+/** Every range is compared. */
+function conclude({ facts, context, before, current }: View, work: VerificationFacts): VerificationDecision {
+  const operation = operationOf(current);
+  const { verificationReport: reportName } = objectNames(facts.migration, operation);
+  const last = summariseComparison(current, work.checkpoints, { reportName, now: facts.now });
+  const { current: _, ...others } = before;
+  const verification: VerificationStatus = {
+    ...others,
+    last,
+    coveredTime: current.startTime,
+    ...(current.trigger === 'AfterCopy' && context.copyTime !== undefined ? { copyTime: context.copyTime } : {}),
+    ...(context.isClosed && current.moment === 'AtDeadline' && context.deadline !== undefined
+      ? { deadline: context.deadline }
+      : {}),
+    ...(current.token === undefined ? {} : { token: current.token }),
+  };
+  return {
+    verified: describeVerdict(last),
+    degraded: undefined,
+    verification,
+    actions: [{ kind: 'writeVerificationReport', operation, comparison: last }],
+    nextTime: facts.now,
+  };
+}
+
+function hasLeftovers(work: VerificationFacts | undefined): boolean {
+  if (work === undefined) return false;
+  const { ranges, checkpoints, jobs } = work;
+  return ranges !== undefined || checkpoints.length > 0 || jobs.some(({ ttlSeconds }) => ttlSeconds === undefined);
+}

@@ -1,0 +1,95 @@
+import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import { z } from 'zod';
+import { type MeasuredRange, planRanges } from '../copy/ranges.ts';
+
+/**
+ * What is looked at, one after the other:
+ * - `core`: Core's identities of an environment and their documents; bounds in the database's own collation.
+ * - `documents`: Edge's documents of an environment, for those that Core does not have; bounds by bytes in UTF-8.
+ * - `rows`: an environment's rows of `environments_v2`, for those whose document has no such override; no bounds.
+ *
+ * A stretch begins behind `after` and ends with `until`; null is the open end.
+ */
+export const segmentSchema = z.strictObject({
+  kind: z.enum(['core', 'documents', 'rows']),
+  environmentId: z.int().positive(),
+  after: z.string().nullable(),
+  until: z.string().nullable(),
+});
+
+/** What one pod works through, in order. The text of one key of the ranges Secret. */
+export const verifyRangeSchema = z.strictObject({
+  rangeId: z.int().min(0),
+  segments: z.array(segmentSchema),
+});
+
+export type VerifySegment = z.infer<typeof segmentSchema>;
+export type VerifyRange = z.infer<typeof verifyRangeSchema>;
+
+/** A range and how many identities of Core it had when it was planned. */
+export interface MeasuredVerifyRange extends VerifyRange {
+  identities: number;
+}
+
+/** A pod that compares goes several times as far as one that copies. */
+const COPY_RANGES_PER_RANGE = 4;
+
+/**
+ * Divides both directions of a comparison into ranges: Core's identities as the copy does, Edge's documents at the same
+ * identifiers, so that the parts are about as large.
+ *
+ * @param fit joins ranges whose boundaries take too much room
+ * @throws CoreError as the database's reader does
+ */
+export async function planVerification(
+  core: Core,
+  environments: readonly CoreEnvironment[],
+  parallelism: number,
+  fit: (ranges: MeasuredRange[]) => MeasuredRange[],
+  signal: AbortSignal,
+): Promise<MeasuredVerifyRange[]> {
+  const pods = Math.ceil(parallelism / COPY_RANGES_PER_RANGE);
+  return addEdge(fit(await planRanges(core, environments, pods, signal)));
+}
+
+/** Adds Edge's direction to ranges of Core's. */
+export function addEdge(ranges: readonly MeasuredRange[]): MeasuredVerifyRange[] {
+  const stretches = new Map<number, VerifySegment[]>();
+  for (const { environmentId, until } of ranges.flatMap(({ segments }) => segments)) {
+    const known = stretches.get(environmentId);
+    if (known === undefined) stretches.set(environmentId, [{ kind: 'documents', environmentId, after: null, until }]);
+    else known.push({ kind: 'documents', environmentId, after: null, until });
+  }
+  for (const [environmentId, parts] of stretches) stretches.set(environmentId, divide(environmentId, parts));
+  const begun = new Set<number>();
+  return ranges.map(({ rangeId, identities, segments }) => ({
+    rangeId,
+    identities,
+    segments: [
+      ...segments.map((segment) => ({ kind: 'core' as const, ...segment })),
+      ...segments.flatMap(({ environmentId }) => stretches.get(environmentId)?.shift() ?? []),
+      ...segments.flatMap(({ environmentId }) => {
+        if (begun.has(environmentId)) return [];
+        begun.add(environmentId);
+        return { kind: 'rows' as const, environmentId, after: null, until: null };
+      }),
+    ],
+  }));
+}
+
+/** The most that DynamoDB takes as a sort key, in bytes. */
+const MAX_KEY_BYTES = 1024;
+
+/** An environment's documents by bytes, at most as many parts as Core's identities have. */
+function divide(environmentId: number, parts: readonly VerifySegment[]): VerifySegment[] {
+  const bounds = parts
+    .flatMap(({ until }) => (until === null || until === '' || Buffer.byteLength(until) > MAX_KEY_BYTES ? [] : until))
+    .sort(compareBytes);
+  const ends = [...new Set(bounds), null];
+  return ends.map((until, index) => ({ kind: 'documents', environmentId, after: ends[index - 1] ?? null, until }));
+}
+
+function compareBytes(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other));
+}

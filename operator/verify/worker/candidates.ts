@@ -1,0 +1,136 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import { stateOf } from '@edge-migration/identity/edge/verdict.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { z } from 'zod';
+import type { VerifySettings } from '../settings.ts';
+import { isOnly, type Ledger } from './ledger.ts';
+import type { Look, Looked } from './look.ts';
+import type { Repair } from './repair.ts';
+
+/** A difference that was seen, and may be a write under way. */
+export const candidateSchema = z.object({
+  kind: z.enum(['identity', 'misplaced', 'row']),
+  environmentId: z.number(),
+  identifier: z.string(),
+  key: z.string(),
+  row: z.object({ environment_id: z.string(), document_key: z.string() }).optional(),
+  /** Of both sides when they were last looked at. */
+  state: z.string(),
+});
+
+export type Candidate = z.infer<typeof candidateSchema>;
+
+/** Whether what was seen needs a second look before it is certain. */
+export const isDoubtful = ({ verdict: { finding } }: Looked) => finding !== undefined && !isOnly(finding, 'uuid');
+
+export function toCandidate(looked: Looked): Candidate {
+  const { kind, environment, identifier, key, row, pair } = looked;
+  return { kind, environmentId: environment.id, identifier, key, ...(row && { row }), state: stateOf(pair) };
+}
+
+export interface SettleContext {
+  readonly look: Look;
+  readonly ledger: Ledger;
+  /** Undefined where findings are only reported. */
+  readonly repair: Repair | undefined;
+  readonly environments: ReadonlyMap<number, CoreEnvironment>;
+  readonly settings: () => VerifySettings;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Where nothing is replayed: how long a write of both stores may take. */
+  readonly settleMilliseconds: number;
+  /** How long replay is waited for, before what still differs is taken as it is. */
+  readonly replayPatienceMilliseconds: number;
+}
+
+/** After so many looks at something that was another each time. */
+const GENERATIONS = 8;
+const CHUNK = 50;
+const EVERY_MILLISECONDS = 500;
+
+/**
+ * Looks at candidates again, in generations, each after replay has applied what was written before the last look. What
+ * is equal then was a write under way; what differs as it did, with nothing written in between, is certain; anything
+ * else is looked at once more.
+ *
+ * @param since when they were last looked at, in milliseconds since the epoch
+ * @param save keeps what is left of them, now and then
+ */
+export async function settleCandidates(
+  context: SettleContext,
+  candidates: readonly Candidate[],
+  since: number,
+  save: (left: readonly Candidate[]) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, ledger, logger } = context;
+  let open = [...candidates];
+  let lookedAt = since;
+  for (let generation = 1; open.length > 0 && generation <= GENERATIONS; generation++) {
+    await waitUntilApplied(context, lookedAt, signal);
+    lookedAt = clock.now();
+    const moving: Candidate[] = [];
+    for (const chunk of divide(open)) {
+      moving.push(...(await settleChunk(context, chunk, signal)));
+      open = open.slice(chunk.length);
+      await save([...open, ...moving]);
+    }
+    logger.debug({ generation, left: moving.length }, 'looked at differences again');
+    open = moving;
+  }
+  for (const { kind } of open) if (kind === 'identity') ledger.addUnsettled();
+  await save([]);
+}
+
+/** Of one environment and kind each, small enough to be looked at in one call. */
+function divide(candidates: readonly Candidate[]): Candidate[][] {
+  const chunks: Candidate[][] = [];
+  for (const candidate of candidates) {
+    const last = chunks.at(-1);
+    const [first] = last ?? [];
+    const fits = first?.kind === candidate.kind && first.environmentId === candidate.environmentId;
+    if (last !== undefined && fits && last.length < CHUNK) last.push(candidate);
+    else chunks.push([candidate]);
+  }
+  return chunks;
+}
+
+/** @returns those that have changed since */
+async function settleChunk(
+  { look, ledger, repair, environments }: SettleContext,
+  chunk: readonly Candidate[],
+  signal: AbortSignal,
+): Promise<Candidate[]> {
+  const [{ kind, environmentId }] = chunk as [Candidate];
+  const environment = environments.get(environmentId);
+  // Deleted meanwhile, and its identities with it.
+  if (environment === undefined) return [];
+  const again = await look.lookAgain(kind, environment, chunk.map(toPlace), signal);
+  const moving: Candidate[] = [];
+  for (const [index, looked] of again.entries()) {
+    if (looked === undefined) continue;
+    if (!isDoubtful(looked)) ledger.add(looked);
+    else if (stateOf(looked.pair) === chunk[index]!.state) ledger.add(looked, await repair?.(looked, signal));
+    else moving.push(toCandidate(looked));
+  }
+  return moving;
+}
+
+const toPlace = ({ identifier, key, row }: Candidate) => ({ identifier, key, ...(row && { row }) });
+
+async function waitUntilApplied(context: SettleContext, since: number, signal: AbortSignal): Promise<void> {
+  const { clock, settings, logger, settleMilliseconds, replayPatienceMilliseconds } = context;
+  const started = clock.monotonic();
+  for (;;) {
+    const { appliedUntil } = settings();
+    const waited = clock.monotonic() - started;
+    if (appliedUntil === 'none' && waited >= settleMilliseconds) return;
+    if (typeof appliedUntil === 'number' && appliedUntil > since) return;
+    if (waited >= replayPatienceMilliseconds) {
+      logger.warn({ seconds: Math.round(waited / 1000) }, 'replay did not catch up; differences are taken as they are');
+      return;
+    }
+    await clock.sleep(EVERY_MILLISECONDS, signal);
+  }
+}

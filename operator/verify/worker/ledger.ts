@@ -1,0 +1,108 @@
+import { hash } from 'node:crypto';
+import { createChecksum, documentDigest } from '@edge-migration/identity/edge/canonical.ts';
+import type { Finding, FindingKind } from '@edge-migration/identity/edge/verdict.ts';
+import { createReport } from '../../copy/worker/report.ts';
+import type { VerifyTotals } from '../totals.ts';
+import type { Looked } from './look.ts';
+
+/** One line of the samples: which identity or row, and what about it; no value. */
+export interface SampleLine extends Finding {
+  readonly environmentId: number;
+  /** Core's id; the document's `django_id` where Core has none. */
+  readonly identityId: number | undefined;
+  /** The first 16 hexadecimal digits of the identifier's SHA-256, or the identifier where that was asked for. */
+  readonly identifier: string;
+  readonly repaired?: boolean;
+}
+
+/** A ConfigMap holds a mebibyte, and the candidates need most of it. */
+const SAMPLES_BYTES = 60_000;
+/** Other tools' uuids are all over a table that was filled by one. */
+const UUID_SAMPLES = 10;
+
+export interface LedgerOptions {
+  readonly totals: VerifyTotals;
+  readonly samples: string;
+  readonly sampleLines: number;
+  readonly clearIdentifiers: boolean;
+}
+
+/** Counts, sums up and keeps samples of what was found. */
+export function createLedger({ totals: initial, samples: text, sampleLines, clearIdentifiers }: LedgerOptions) {
+  const totals = structuredClone(initial);
+  const core = createChecksum(initial.coreChecksum);
+  const edge = createChecksum(initial.edgeChecksum);
+  const samples = createReport(SAMPLES_BYTES, text, sampleLines);
+
+  /** What both stores say goes into both sums; what was created on Edge, or cannot be stored there, into none. */
+  function addChecksums({ verdict, pair }: Looked, repaired: boolean): void {
+    if (verdict.document === 'edgeBorn' || verdict.identity === 'skipped') return;
+    // A row's, whose document is summed up where it is looked at itself.
+    if (verdict.document === undefined && verdict.identity === undefined) return;
+    const coreDigest = pair.core?.kind === 'document' ? documentDigest(pair.core.item) : undefined;
+    if (coreDigest !== undefined) core.add(coreDigest);
+    if (repaired || (verdict.identity === 'equal' && coreDigest !== undefined)) {
+      if (coreDigest !== undefined) edge.add(coreDigest);
+    } else if (pair.edge !== undefined) edge.add(documentDigest(pair.edge));
+  }
+
+  function addFinding({ pair, identifier }: Looked, finding: Finding, repaired: boolean | undefined): void {
+    for (const kind of finding.kinds) {
+      totals.found[kind] += 1;
+      if (repaired && kind !== 'uuid') totals.repaired[kind] += 1;
+    }
+    if (repaired) totals.repairs += 1;
+    if (isOnly(finding, 'uuid') && totals.found.uuid > UUID_SAMPLES) return;
+    const { environmentId, core, edge } = pair;
+    const id =
+      core?.kind === 'skipped' ? core.identityId : Number(core?.item['django_id']?.N ?? edge?.['django_id']?.N);
+    const line: SampleLine = {
+      ...finding,
+      environmentId,
+      identityId: Number.isNaN(id) ? undefined : id,
+      identifier: clearIdentifiers ? identifier : hash('sha256', identifier, 'hex').slice(0, 16),
+      ...(repaired === undefined ? {} : { repaired }),
+    };
+    samples.add(line);
+  }
+
+  return {
+    /**
+     * Counts what is certain about one identity.
+     *
+     * @param repaired whether its repair succeeded; undefined when none was tried
+     */
+    add(looked: Looked, repaired?: boolean): void {
+      const { identity, document, finding } = looked.verdict;
+      if (identity !== undefined) totals[identity] += 1;
+      if (document !== undefined) totals[document] += 1;
+      addChecksums(looked, repaired ?? false);
+      if (finding !== undefined) addFinding(looked, finding, repaired);
+    },
+
+    addUnsettled(): void {
+      totals.unsettled += 1;
+    },
+
+    addRows(rows: number): void {
+      totals.rows += rows;
+    },
+
+    addCosts(costs: { readUnits: number; writeUnits: number }): void {
+      totals.readUnits += costs.readUnits;
+      totals.writeUnits += costs.writeUnits;
+    },
+
+    totals: (): VerifyTotals => ({
+      ...structuredClone(totals),
+      coreChecksum: core.text(),
+      edgeChecksum: edge.text(),
+    }),
+    samples,
+  };
+}
+
+export type Ledger = ReturnType<typeof createLedger>;
+
+/** Nothing but this is found. */
+export const isOnly = ({ kinds }: Finding, kind: FindingKind) => kinds.length === 1 && kinds[0] === kind;

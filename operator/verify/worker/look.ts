@@ -1,0 +1,232 @@
+import type { Stores } from '@edge-migration/identity/converge.ts';
+import { readPresentIdentifiers } from '@edge-migration/identity/core/environments.ts';
+import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
+import { readIdentitiesAt } from '@edge-migration/identity/core/pages.ts';
+import {
+  compositeKey,
+  type EncodedDocument,
+  encodeIdentity,
+  type Item,
+  type SkippedIdentity,
+} from '@edge-migration/identity/edge/document.ts';
+import type { ListedDocument } from '@edge-migration/identity/edge/table-listing.ts';
+import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
+import {
+  hasRow,
+  type JudgedPair,
+  judge,
+  judgeMisplaced,
+  type Verdict,
+  wantedRows,
+} from '@edge-migration/identity/edge/verdict.ts';
+
+/** One identity, document or row, and what both stores say of it now. */
+export interface Looked {
+  readonly kind: 'identity' | 'misplaced' | 'row';
+  readonly environment: CoreEnvironment;
+  readonly identifier: string;
+  /** Of the document. */
+  readonly key: string;
+  readonly row?: OverrideRowKey;
+  readonly verdict: Verdict;
+  readonly pair: JudgedPair;
+}
+
+/** Documents of these identities can be in no table, and their keys must not even be asked for. */
+const WITHOUT_DOCUMENT = new Set(['IdentifierEmpty', 'IdentifierTooLong', 'KeyTooLong']);
+
+const NO_VERDICT: Verdict = { identity: undefined, document: undefined, finding: undefined };
+
+/** Looks at both stores; every read of Edge is consistent, and Core is always read first. */
+export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') {
+  const { core, release, edge } = stores;
+
+  /** Core's identities and their documents. */
+  async function lookAtIdentities(
+    environment: CoreEnvironment,
+    identities: readonly CoreIdentity[],
+    signal: AbortSignal,
+  ): Promise<Looked[]> {
+    const encoded = identities.map((identity) => encodeIdentity(identity, environment, release));
+    return judgeAll(
+      identities.map(({ identifier }, index) => ({ environment, identifier, core: encoded[index] })),
+      signal,
+    );
+  }
+
+  /** Documents that Core may not have. Those that it has are left out: they are looked at with its identities. */
+  async function lookAtDocuments(
+    environment: CoreEnvironment,
+    documents: readonly ListedDocument[],
+    signal: AbortSignal,
+  ): Promise<Looked[]> {
+    const isPlaced = ({ key, identifier }: ListedDocument) => key === compositeKey(environment.apiKey, identifier);
+    const identifiers = documents.filter((document) => isPlaced(document)).map(({ identifier }) => identifier);
+    const present = await readPresentIdentifiers(core, environment.id, identifiers.filter(isText), signal);
+    const foreign = documents.filter((document) => isPlaced(document) && !present.has(document.identifier));
+    const misplaced = documents.filter((document) => !isPlaced(document));
+    return [
+      ...(await judgeAll(
+        foreign.map(({ identifier }) => ({ environment, identifier, core: undefined })),
+        signal,
+      )),
+      ...(await lookAtMisplaced(environment, misplaced, signal)),
+    ];
+  }
+
+  async function lookAtMisplaced(
+    environment: CoreEnvironment,
+    documents: readonly ListedDocument[],
+    signal: AbortSignal,
+  ): Promise<Looked[]> {
+    const found = await readDocuments(
+      documents.map(({ key }) => key),
+      signal,
+    );
+    return documents.map(({ key, identifier }) => {
+      const item = found.get(key);
+      const pair = pairOf(environment, undefined, item, undefined);
+      return { kind: 'misplaced', environment, identifier, key, verdict: judgeMisplaced(item), pair };
+    });
+  }
+
+  /** Rows whose document has no such override. */
+  async function lookAtRows(
+    environment: CoreEnvironment,
+    rows: readonly Item[],
+    signal: AbortSignal,
+  ): Promise<Looked[]> {
+    const keys = rows.map(documentKeyOf);
+    const found = await readDocuments(
+      keys.filter((key) => key !== ''),
+      signal,
+    );
+    return rows.flatMap((row, index) => {
+      const key = keys[index]!;
+      const item = found.get(key);
+      if (hasRow(environment.id, item, row)) return [];
+      const rowKey = keyOf(row);
+      const pair = pairOf(environment, undefined, item, new Map([[rowName(rowKey), row]]));
+      const verdict: Verdict = { ...NO_VERDICT, finding: { kinds: ['rows'] } };
+      const identifier = row['identifier']?.S ?? '';
+      return { kind: 'row' as const, environment, identifier, key, row: rowKey, verdict, pair };
+    });
+  }
+
+  /** What was found before, each as it is now; undefined for a row that is gone or has its override by now. */
+  async function lookAgain(
+    kind: Looked['kind'],
+    environment: CoreEnvironment,
+    places: readonly Pick<Looked, 'identifier' | 'key' | 'row'>[],
+    signal: AbortSignal,
+  ): Promise<(Looked | undefined)[]> {
+    if (kind === 'misplaced') return lookAtMisplaced(environment, places, signal);
+    if (kind === 'row') {
+      const found =
+        (await edge.overrideRows?.getMany(
+          places.flatMap(({ row }) => row ?? []),
+          { signal },
+        )) ?? new Map();
+      const looked = await lookAtRows(environment, [...found.values()], signal);
+      return places.map(({ row }) => looked.find((each) => row && each.row && rowName(each.row) === rowName(row)));
+    }
+    const identities = await readIdentitiesAt(
+      core,
+      release,
+      // Postgres holds no such text, and refuses to look for it.
+      places.map(({ identifier }) => ({
+        environmentId: environment.id,
+        identifier: isText(identifier) ? identifier : '',
+      })),
+      signal,
+    );
+    const requests = places.map(({ identifier }, index) => {
+      const identity = isText(identifier) ? identities[index] : undefined;
+      return { environment, identifier, core: identity && encodeIdentity(identity, environment, release) };
+    });
+    return judgeAll(requests, signal);
+  }
+
+  interface Request {
+    readonly environment: CoreEnvironment;
+    readonly identifier: string;
+    readonly core: EncodedDocument | SkippedIdentity | undefined;
+  }
+
+  async function judgeAll(requests: readonly Request[], signal: AbortSignal): Promise<Looked[]> {
+    const keys = requests.map(({ environment, identifier }) => compositeKey(environment.apiKey, identifier));
+    const documents = await readDocuments(
+      keys.filter((_, index) => canHaveDocument(requests[index]!.core)),
+      signal,
+    );
+    const rows = await readRows(requests, keys, documents, signal);
+    return requests.map(({ environment, identifier, core }, index) => {
+      const key = keys[index]!;
+      const item = documents.get(key);
+      const pair = pairOf(environment, core, item, rows && pickRows(environment, item, rows));
+      return { kind: 'identity', environment, identifier, key, verdict: judge(pair), pair };
+    });
+  }
+
+  function readDocuments(keys: readonly string[], signal: AbortSignal): Promise<Map<string, Item>> {
+    return keys.length === 0 ? Promise.resolve(new Map()) : edge.identities.getMany(keys, { signal });
+  }
+
+  async function readRows(
+    requests: readonly Request[],
+    keys: readonly string[],
+    documents: ReadonlyMap<string, Item>,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Item> | undefined> {
+    if (edge.overrideRows === undefined) return undefined;
+    const wanted = requests.flatMap(({ environment }, index) => {
+      const document = documents.get(keys[index]!);
+      return document === undefined ? [] : wantedRows(environment.id, document).map(keyOf);
+    });
+    return wanted.length === 0 ? NO_ROWS : edge.overrideRows.getMany(wanted, { signal });
+  }
+
+  function pairOf(
+    environment: CoreEnvironment,
+    core: EncodedDocument | SkippedIdentity | undefined,
+    item: Item | undefined,
+    rows: ReadonlyMap<string, Item> | undefined,
+  ): JudgedPair {
+    return { environmentId: environment.id, core, edge: item, rows, onConflict };
+  }
+
+  return { lookAtIdentities, lookAtDocuments, lookAtRows, lookAgain };
+}
+
+export type Look = ReturnType<typeof createLook>;
+
+const NO_ROWS: ReadonlyMap<string, Item> = new Map();
+
+/** Those of one document. */
+function pickRows(
+  { id }: CoreEnvironment,
+  item: Item | undefined,
+  rows: ReadonlyMap<string, Item>,
+): ReadonlyMap<string, Item> {
+  const wanted = item === undefined ? [] : wantedRows(id, item);
+  if (wanted.length === 0) return NO_ROWS;
+  return new Map(
+    wanted.flatMap((row) => {
+      const name = rowName(keyOf(row));
+      const found = rows.get(name);
+      return found === undefined ? [] : [[name, found] as const];
+    }),
+  );
+}
+
+function canHaveDocument(core: EncodedDocument | SkippedIdentity | undefined): boolean {
+  return core?.kind !== 'skipped' || !WITHOUT_DOCUMENT.has(core.reason);
+}
+
+const isText = (identifier: string) => !identifier.includes('\0');
+
+/** Key of the document that a row names; empty when it names none. */
+export function documentKeyOf(row: Item): string {
+  const { environment_api_key, identifier } = row;
+  return environment_api_key?.S && identifier?.S ? compositeKey(environment_api_key.S, identifier.S) : '';
+}

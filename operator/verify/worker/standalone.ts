@@ -1,0 +1,161 @@
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { z } from 'zod';
+import type { WorkerRecord } from '../../job/record.ts';
+import { openStores } from '../../job/stores.ts';
+import type { VerifyRange } from '../ranges.ts';
+import { createSeal, createSealKey } from '../seal.ts';
+import { countDocuments, countIdentities, type VerifyTotals } from '../totals.ts';
+import type { StandaloneVerifyConfiguration } from './configuration.ts';
+import { describeProgress, verifyRange } from './verify-range.ts';
+
+export const USAGE = `Usage: npm run verify -- --project ID [options]
+
+Compares a project's identities in Core with its documents in Edge, both ways, without Kubernetes. Differences that
+writes under way explain are looked at again; what replay still has to apply is not waited for.
+
+  --project ID        the project
+  --rate N            read units a second at most (default 4000)
+  --page-size N       identities a page at most (default 1000)
+  --on-conflict WHO   KeepEdge (default) or CoreWins: what the migration did with Edge's own documents
+  --repair            make Edge agree with Core on what is found, for as long as no app writes to Edge
+  --at-deadline       Edge is the master: a repair only inserts what it lacks
+  --report FILE       one line of JSON for each finding, as far as they are kept
+  --clear             identifiers in it, instead of their hashes
+  --json              the last line of the output is one JSON object
+`;
+
+const integer = z.coerce.number().int().positive();
+
+const argumentsSchema = z.object({
+  project: integer,
+  rate: integer.default(4000),
+  'page-size': integer.max(5000).default(1000),
+  'on-conflict': z.enum(['KeepEdge', 'CoreWins']).default('KeepEdge'),
+  repair: z.boolean().default(false),
+  'at-deadline': z.boolean().default(false),
+  report: z.string().optional(),
+  clear: z.boolean().default(false),
+  json: z.boolean().default(false),
+});
+
+export type VerifyArguments = z.infer<typeof argumentsSchema>;
+
+/** @throws ConfigurationError that says which argument is wrong, and how to call it */
+export function parseVerifyArguments(args: readonly string[]): VerifyArguments {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean' } as const;
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        ...{ project: text, rate: text, 'page-size': text, 'on-conflict': text, report: text },
+        ...{ repair: flag, 'at-deadline': flag, clear: flag, json: flag },
+      },
+    });
+    return argumentsSchema.parse(values);
+  } catch (error) {
+    const problem =
+      error instanceof z.ZodError
+        ? error.issues.map(({ path, message }) => `--${path.join('.')}: ${message}`).join('; ')
+        : (error as Error).message;
+    throw new ConfigurationError(`${problem}\n\n${USAGE}`, { cause: error });
+  }
+}
+
+export interface StandaloneVerification {
+  readonly arguments: VerifyArguments;
+  readonly configuration: StandaloneVerifyConfiguration;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** For people: a line now and then. */
+  readonly onLine: (line: string) => void;
+}
+
+/** What a run amounts to; `--json` prints it as it is. */
+export type VerifySummary = { projectId: number; identities: number; documents: number } & VerifyTotals & {
+    seconds: number;
+    workerCpuSeconds: number;
+    rssMb: number;
+  };
+
+/**
+ * Compares a whole project in this process.
+ *
+ * @throws as `verifyRange` does
+ */
+export async function runStandaloneVerification(context: StandaloneVerification): Promise<VerifySummary> {
+  const { configuration, clock, logger, signal, onLine, arguments: options } = context;
+  const started = clock.monotonic();
+  const milliseconds = configuration.patienceSeconds * 1000;
+  const limits = { maxReadUnitsPerSecond: options.rate, maxWriteUnitsPerSecond: options.rate };
+  const settings = { ...configuration, projectId: options.project, ...limits };
+  await using stores = await openStores(settings, { clock, milliseconds, signal });
+  const record = createMemoryRecord();
+  const { totals } = await verifyRange(
+    {
+      stores,
+      project: stores.project,
+      range: wholeProject(stores.project.environments),
+      record,
+      seal: createSeal(createSealKey()),
+      settings: () => ({ pageSize: options['page-size'], ...limits, appliedUntil: 'none' }),
+      onConflict: options['on-conflict'],
+      repair: options.repair ? (options['at-deadline'] ? 'AtDeadline' : 'AfterCopy') : undefined,
+      clearIdentifiers: options.clear,
+      settleMilliseconds: configuration.settleSeconds * 1000,
+      replayPatienceMilliseconds: configuration.replayPatienceSeconds * 1000,
+      patienceMilliseconds: milliseconds,
+      instance: 'standalone',
+      clock,
+      logger,
+      onProgress: (checkpoint) => onLine(describeProgress(checkpoint)),
+    },
+    signal,
+  );
+  if (options.report !== undefined) writeFileSync(options.report, record.texts()['samples.jsonl'] ?? '');
+  return summarise(options.project, totals, (clock.monotonic() - started) / 1000);
+}
+
+/** For a worker that nobody resumes. */
+export function createMemoryRecord(
+  initial?: Readonly<Record<string, string>>,
+): WorkerRecord & { texts(): Readonly<Record<string, string>> } {
+  let texts = initial;
+  return {
+    load: async () => texts,
+    save: async (saved) => {
+      texts = saved;
+    },
+    texts: () => texts ?? {},
+  };
+}
+
+/** All of both directions, one segment for each environment and direction. */
+export function wholeProject(environments: readonly { readonly id: number }[]): VerifyRange {
+  const kinds = ['core', 'documents', 'rows'] as const;
+  return {
+    rangeId: 0,
+    segments: kinds.flatMap((kind) =>
+      environments.map(({ id }) => ({ kind, environmentId: id, after: null, until: null })),
+    ),
+  };
+}
+
+function summarise(projectId: number, totals: VerifyTotals, seconds: number): VerifySummary {
+  const { user, system } = process.cpuUsage();
+  const round = (value: number) => Math.round(value * 1000) / 1000;
+  return {
+    projectId,
+    identities: countIdentities(totals),
+    documents: countDocuments(totals),
+    ...totals,
+    seconds: round(seconds),
+    workerCpuSeconds: round((user + system) / 1e6),
+    rssMb: Math.round(process.resourceUsage().maxRSS / 1024),
+  };
+}

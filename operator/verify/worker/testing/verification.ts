@@ -1,0 +1,52 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import type { TestProject } from '../../../copy/worker/testing/project.ts';
+import type { VerifyCheckpoint } from '../../checkpoint.ts';
+import { createSeal, createSealKey } from '../../seal.ts';
+import type { VerifySettings } from '../../settings.ts';
+import type { SampleLine } from '../ledger.ts';
+import { createMemoryRecord, wholeProject } from '../standalone.ts';
+import { type VerifyOptions, verifyRange } from '../verify-range.ts';
+
+export interface Verified extends VerifyCheckpoint {
+  readonly samples: SampleLine[];
+}
+
+export const VERIFY_SETTINGS: VerifySettings = {
+  pageSize: 100,
+  maxReadUnitsPerSecond: 1_000_000,
+  maxWriteUnitsPerSecond: 1_000_000,
+  appliedUntil: 'none',
+};
+
+/** Compares a whole test project. */
+export async function verify(
+  { stores }: Pick<TestProject, 'stores'>,
+  changes: Partial<VerifyOptions> = {},
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Verified> {
+  const record = changes.record ?? createMemoryRecord();
+  const checkpoint = await verifyRange(
+    {
+      stores,
+      project: stores.project,
+      range: wholeProject(stores.project.environments),
+      record,
+      seal: createSeal(createSealKey()),
+      settings: () => VERIFY_SETTINGS,
+      onConflict: 'KeepEdge',
+      repair: undefined,
+      clearIdentifiers: true,
+      settleMilliseconds: 100,
+      replayPatienceMilliseconds: 60_000,
+      patienceMilliseconds: 20_000,
+      instance: 'test',
+      clock: systemClock,
+      logger: createLogger('test', 'silent'),
+      ...changes,
+    },
+    signal,
+  );
+  const lines = ((await record.load(signal))?.['samples.jsonl'] ?? '').split('\n').filter((line) => line !== '');
+  return { ...checkpoint, samples: lines.map((line) => JSON.parse(line)) };
+}

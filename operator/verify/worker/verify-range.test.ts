@@ -1,0 +1,189 @@
+import type { Item } from '@edge-migration/identity/edge/document.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
+import { createSeal, createSealKey } from '../seal.ts';
+import { countDocuments, countIdentities, FINDING_KINDS, type VerifyTotals } from '../totals.ts';
+import { createMemoryRecord } from './standalone.ts';
+import { CORRUPTIONS } from './testing/corruptions.ts';
+import { VERIFY_SETTINGS, verify } from './testing/verification.ts';
+
+const IDENTITIES = 300;
+const UNMIGRATABLE = 6;
+
+let project: TestProject;
+
+/** A project of its own, copied. */
+function useCopiedProject(): void {
+  beforeAll(async () => {
+    project = await createTestProject({ identities: IDENTITIES, unmigratable: UNMIGRATABLE / IDENTITIES });
+    await project.copy();
+  });
+  afterAll(() => project[Symbol.asyncDispose]());
+}
+
+const found = ({ found }: VerifyTotals) => FINDING_KINDS.filter((kind) => found[kind] > 0);
+
+/** Documents, those with most overrides first, and the environment of each. */
+async function listDocuments(): Promise<{ item: Item; environmentId: number }[]> {
+  const items = await project.tables.scan();
+  const size = (item: Item) => item['identity_features']?.L?.length ?? 0;
+  return items
+    .filter((item) => size(item) > 0 || (item['identity_traits']?.L?.length ?? 0) > 1)
+    .sort((a, b) => size(b) - size(a) || a['composite_key']!.S!.localeCompare(b['composite_key']!.S!))
+    .map((item) => ({ item, environmentId: environmentOf(item) }));
+}
+
+function environmentOf(item: Item): number {
+  const key = item['environment_api_key']?.S;
+  return project.stores.project.environments.find(({ apiKey }) => apiKey === key)!.id;
+}
+
+describe('a comparison of what was just copied', () => {
+  useCopiedProject();
+
+  test('finds every identity equal or skipped, sums both sides up alike, and uses no write units', async () => {
+    const before = project.proxy.writes();
+    const { totals, finished } = await verify(project);
+    expect(finished).toBe(true);
+    expect(found(totals)).toEqual([]);
+    expect(totals).toMatchObject({ equal: IDENTITIES - UNMIGRATABLE, skipped: UNMIGRATABLE, extra: 0, edgeBorn: 0 });
+    expect(countIdentities(totals)).toBe(IDENTITIES);
+    expect(countDocuments(totals)).toBe((await project.tables.scan()).length);
+    expect(totals.rows).toBe((await project.tables.scan(project.tables.settings.environmentsV2Table)).length);
+    expect(totals.coreChecksum).toBe(totals.edgeChecksum);
+    expect(totals.coreChecksum).not.toMatch(/^0+$/);
+    expect(project.proxy.writes()).toBe(before);
+    expect(totals.writeUnits).toBe(0);
+  });
+
+  test('sums up alike however it is divided', async () => {
+    const whole = await verify(project);
+    const paged = await verify(project, { settings: () => ({ ...VERIFY_SETTINGS, pageSize: 7 }) });
+    expect(paged.totals).toEqual({ ...whole.totals, readUnits: paged.totals.readUnits });
+  });
+});
+
+describe('a damaged document', () => {
+  useCopiedProject();
+
+  test.each(CORRUPTIONS)('$name is found and repaired, and nothing else is found', async (corruption) => {
+    const { apply, finds, needsOverride, isNotSummed = false } = corruption;
+    const documents = await listDocuments();
+    const index = CORRUPTIONS.filter((other) => other.needsOverride === needsOverride).indexOf(corruption);
+    const { item, environmentId } = documents.at(needsOverride ? index : -1 - index)!;
+    await apply(project.stores.edge, item, environmentId);
+    const { totals, samples } = await verify(project);
+    expect(samples.filter(({ kinds }) => kinds.join() === finds.join())).toHaveLength(1);
+    for (const { identifier } of samples) expect(identifier.startsWith(item['identifier']!.S!)).toBe(true);
+    expect(totals.coreChecksum === totals.edgeChecksum).toBe(isNotSummed);
+    expect(countIdentities(totals)).toBe(IDENTITIES);
+
+    const repaired = await verify(project, { repair: 'AfterCopy' });
+    // A row that was left over may have its override back before it is looked at again.
+    expect(found(totals)).toEqual(expect.arrayContaining(found(repaired.totals)));
+    expect(repaired.totals.repairs).toBeGreaterThan(0);
+    expect({ ...repaired.totals.repaired, uuid: 0 }).toEqual({ ...repaired.totals.found, uuid: 0 });
+    const after = await verify(project);
+    expect(found(after.totals).filter((kind) => kind !== 'uuid')).toEqual([]);
+    expect(after.totals.coreChecksum).toBe(after.totals.edgeChecksum);
+    expect(after.totals.equal).toBe(IDENTITIES - UNMIGRATABLE);
+  });
+});
+
+describe('what Edge created itself', () => {
+  useCopiedProject();
+
+  const elsewhere = { identity_traits: { L: [{ M: { trait_key: { S: 'edge' }, trait_value: { N: '1' } } }] } };
+
+  test('is no finding, where Core has no such identity', async () => {
+    const { item } = (await listDocuments())[0]!;
+    const identifier = { S: 'only-on-edge' };
+    const key = { S: `${item['environment_api_key']!.S}_only-on-edge` };
+    const born = {
+      ...item,
+      identifier,
+      composite_key: key,
+      django_id: { NULL: true as const },
+      identity_features: { L: [] },
+    };
+    await project.stores.edge.identities.putIfUnchanged(born, undefined);
+    const { totals } = await verify(project);
+    expect(found(totals)).toEqual([]);
+    expect(totals).toMatchObject({ edgeBorn: 1, extra: 0 });
+    expect(countDocuments(totals)).toBe((await project.tables.scan()).length);
+  });
+
+  test('is a finding, where Core has the identity too, only for traits that it lacks', async () => {
+    const [one, other] = (await listDocuments()).slice(-2) as { item: Item }[];
+    const born = (item: Item, traits: Item): Item => ({ ...item, ...traits, django_id: { NULL: true } });
+    const more = [...one!.item['identity_traits']!.L!, ...elsewhere.identity_traits.L];
+    await project.stores.edge.identities.putIfUnchanged(born(one!.item, { identity_traits: { L: more } }), one!.item);
+    expect(found((await verify(project)).totals)).toEqual([]);
+    await project.stores.edge.identities.putIfUnchanged(born(other!.item, elsewhere), other!.item);
+    const { totals, samples } = await verify(project, { repair: 'AfterCopy' });
+    expect(totals).toMatchObject({ differing: 1, edgeBorn: 3, repairs: 1 });
+    expect(samples[0]!.difference).toMatchObject({ traits: { changed: [], extra: [] } });
+    const kept = await project.tables.get(other!.item['composite_key']!.S!);
+    expect(JSON.stringify(kept)).toContain('"edge"');
+  });
+});
+
+describe('once the replay window has closed', () => {
+  useCopiedProject();
+
+  test('a repair inserts what Edge lacks and changes and removes nothing that it has', async () => {
+    const documents = (await listDocuments()).slice(-CORRUPTIONS.length);
+    for (const [index, { apply, needsOverride }] of CORRUPTIONS.entries()) {
+      const { item, environmentId } = documents[index]!;
+      if (!needsOverride) await apply(project.stores.edge, item, environmentId);
+    }
+    const before = new Map((await project.tables.scan()).map((item) => [item['composite_key']!.S!, item]));
+    const { totals } = await verify(project, { repair: 'AtDeadline' });
+    const after = new Map((await project.tables.scan()).map((item) => [item['composite_key']!.S!, item]));
+    expect(totals.repaired).toEqual({ missing: 1, extra: 0, differing: 0, malformed: 0, rows: 0, uuid: 0 });
+    for (const [key, item] of before) expect(after.get(key)).toEqual(item);
+    expect(after.size).toBe(before.size + 1);
+  });
+});
+
+describe('a worker that is killed again and again', () => {
+  useCopiedProject();
+
+  test('ends with the same counts, samples and sums', async () => {
+    const documents = await listDocuments();
+    for (const { item, environmentId } of documents.slice(-5))
+      await CORRUPTIONS[2]!.apply(project.stores.edge, item, environmentId);
+    const expected = await verify(project);
+    const seal = createSeal(createSealKey());
+    let texts: Readonly<Record<string, string>> | undefined;
+    let kills = 0;
+    for (;;) {
+      const killed = new AbortController();
+      let saves = 0;
+      const memory = createMemoryRecord(texts);
+      const record = {
+        load: memory.load,
+        // A pod dies right after, or right before, something was written down.
+        save: async (saved: Readonly<Record<string, string>>, signal: AbortSignal) => {
+          if (++saves === 3) killed.abort(new Error('killed'));
+          killed.signal.throwIfAborted();
+          await memory.save(saved, signal);
+        },
+      };
+      const settings = () => ({ ...VERIFY_SETTINGS, pageSize: 40 });
+      const outcome = await verify(project, { record, seal, settings, settleMilliseconds: 1 }, killed.signal).catch(
+        () => undefined,
+      );
+      texts = memory.texts();
+      if (outcome !== undefined) {
+        expect(outcome.samples).toEqual(expected.samples);
+        expect({ ...outcome.totals, readUnits: 0 }).toEqual({ ...expected.totals, readUnits: 0 });
+        break;
+      }
+      kills += 1;
+      expect(kills).toBeLessThan(200);
+    }
+    expect(kills).toBeGreaterThan(3);
+    expect(JSON.stringify(texts)).not.toContain('@');
+  });
+});

@@ -1,0 +1,130 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Stores } from '@edge-migration/identity/converge.ts';
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { withPatience } from '../../job/failure.ts';
+import type { WorkerRecord } from '../../job/record.ts';
+import { errorMessage } from '../../kubernetes/errors.ts';
+import type { VerifyCheckpoint } from '../checkpoint.ts';
+import type { VerifyRange, VerifySegment } from '../ranges.ts';
+import type { Seal } from '../seal.ts';
+import type { VerifySettings } from '../settings.ts';
+import { countDocuments, countIdentities } from '../totals.ts';
+import { isDoubtful, type SettleContext, settleCandidates, toCandidate } from './candidates.ts';
+import { createLook, type Looked } from './look.ts';
+import { createPageReader, type ReadPage, type Start } from './pages.ts';
+import { openProgress } from './progress.ts';
+import { createRepair } from './repair.ts';
+
+export interface VerifyOptions extends Pick<SettleContext, 'settleMilliseconds' | 'replayPatienceMilliseconds'> {
+  readonly stores: Stores;
+  readonly project: CoreProject;
+  readonly range: VerifyRange;
+  readonly record: WorkerRecord;
+  readonly seal: Seal;
+  /** As they are now; they may change while the comparison runs. */
+  readonly settings: () => VerifySettings;
+  readonly onConflict: 'KeepEdge' | 'CoreWins';
+  /** Undefined where findings are only reported. */
+  readonly repair: 'AfterCopy' | 'AtDeadline' | undefined;
+  readonly clearIdentifiers: boolean;
+  readonly patienceMilliseconds: number;
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onProgress?: ((checkpoint: VerifyCheckpoint) => void) | undefined;
+}
+
+/**
+ * Compares one range, page by page, from where its checkpoint says. Differences are looked at again at its end, or
+ * before it where there are many.
+ *
+ * @returns the last checkpoint, which says `finished`
+ * @throws errors of the stores and of the checkpoints once patience has ended; the signal's reason
+ */
+export async function verifyRange(options: VerifyOptions, signal: AbortSignal): Promise<VerifyCheckpoint> {
+  const { stores, project, range, settings, clock, logger } = options;
+  const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
+  const patiently = <T>(work: () => Promise<T>): Promise<T> =>
+    withPatience(
+      {
+        clock,
+        milliseconds: options.patienceMilliseconds,
+        signal,
+        onRetry: (error) => logger.warn({ error: errorMessage(error) }, 'trying again'),
+      },
+      work,
+    );
+  const look = createLook(stores, options.onConflict);
+  const readSegment = createPageReader(stores, look, settings);
+  const progress = await openProgress({ ...options, patiently }, signal);
+  const { ledger } = progress;
+  const repair = options.repair && createRepair(stores, look, options.repair);
+  const context: SettleContext = {
+    ...options,
+    look: { ...look, lookAgain: (...request) => patiently(() => look.lookAgain(...request)) },
+    ledger,
+    repair: repair && ((looked, signal) => patiently(() => repair(looked, signal))),
+    environments,
+  };
+
+  for (let index = progress.place.segment; index < range.segments.length; index++) {
+    const segment = range.segments[index]!;
+    const environment = environments.get(segment.environmentId);
+    const from = progress.place.segment === index ? progress.place.from : null;
+    // Deleted since the ranges were planned, and its identities with it.
+    if (environment === undefined) logger.warn({ environmentId: segment.environmentId }, 'environment is gone');
+    else await verifySegment(environment, segment, index, from);
+  }
+  await settle();
+  return progress.finish(signal);
+
+  async function verifySegment(
+    environment: CoreEnvironment,
+    segment: VerifySegment,
+    index: number,
+    start: Start,
+  ): Promise<void> {
+    let reading = startReading(environment, segment, start);
+    for (;;) {
+      const { compare, rows, next } = await reading;
+      // Read while this one is compared.
+      if (next !== undefined) reading = startReading(environment, segment, next);
+      addPage(await patiently(compare));
+      ledger.addRows(rows);
+      const place = next === undefined ? { segment: index + 1, from: null } : { segment: index, from: next };
+      await progress.moveTo(place, signal, next !== undefined);
+      if (progress.isFull()) await settle();
+      if (next === undefined) return;
+    }
+  }
+
+  function startReading(environment: CoreEnvironment, segment: VerifySegment, start: Start): Promise<ReadPage> {
+    const reading = patiently(() => readSegment(environment, segment, start, signal));
+    // Nobody may be waiting when it fails; whoever awaits it later still sees the failure.
+    reading.catch(() => {});
+    return reading;
+  }
+
+  function addPage(page: readonly Looked[]): void {
+    for (const looked of page) {
+      if (isDoubtful(looked)) progress.candidates.push(toCandidate(looked));
+      else ledger.add(looked);
+    }
+    progress.noticeLook(clock.now());
+  }
+
+  async function settle(): Promise<void> {
+    const { candidates, lookedAt } = progress;
+    if (candidates.length === 0) return;
+    logger.info({ rangeId: range.rangeId, candidates: candidates.length }, 'looking at differences again');
+    await settleCandidates(context, candidates, lookedAt, (left) => progress.keep(left, signal), signal);
+  }
+}
+
+/** For people: `12,345 identities, 12,340 documents`. */
+export function describeProgress({ totals }: VerifyCheckpoint): string {
+  const format = (value: number) => value.toLocaleString('en-GB');
+  return `${format(countIdentities(totals))} identities, ${format(countDocuments(totals))} documents`;
+}

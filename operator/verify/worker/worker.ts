@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { WorkerError } from '../../job/failure.ts';
+import { type PodContext, runPod } from '../../job/pod.ts';
+import { openStores } from '../../job/stores.ts';
+import { verifyRangeSchema } from '../ranges.ts';
+import { createSeal, SEAL_FILE, type Seal } from '../seal.ts';
+import { parseVerifySettings } from '../settings.ts';
+import type { VerifyConfiguration } from './configuration.ts';
+import { createVerifyMetrics } from './metrics.ts';
+import { verifyRange } from './verify-range.ts';
+
+/**
+ * One pod that compares.
+ *
+ * @throws as {@link runPod}
+ */
+export async function runVerifyWorker(context: PodContext<VerifyConfiguration>): Promise<void> {
+  const { configuration, clock, logger } = context;
+  const { mode, moment, onConflict, clearIdentifiers, instance } = configuration;
+  const seal = await readSeal(configuration);
+  await runPod(context, {
+    rangeSchema: verifyRangeSchema,
+    parseSettings: parseVerifySettings,
+    fieldManager: 'verify-worker',
+    async work({ range, root, patience, settings, onSettings, record, registry }, signal) {
+      const { maxReadUnitsPerSecond, maxWriteUnitsPerSecond } = root.settings;
+      const limits = { maxReadUnitsPerSecond, maxWriteUnitsPerSecond };
+      await using stores = await openStores({ ...configuration, ...limits }, { ...patience, signal });
+      onSettings((changed) => {
+        stores.edge.readBudget?.setMaximum(changed.maxReadUnitsPerSecond);
+        stores.edge.budget.setMaximum(changed.maxWriteUnitsPerSecond);
+      });
+      const onProgress = createVerifyMetrics(registry);
+      logger.info({ rangeId: range.rangeId, segments: range.segments.length, mode, moment }, 'comparing a range');
+      const { totals } = await verifyRange(
+        {
+          stores,
+          project: stores.project,
+          range,
+          record,
+          seal,
+          settings,
+          onConflict,
+          repair: mode === 'Repair' ? moment : undefined,
+          clearIdentifiers,
+          settleMilliseconds: configuration.settleSeconds * 1000,
+          replayPatienceMilliseconds: configuration.replayPatienceSeconds * 1000,
+          patienceMilliseconds: patience.milliseconds,
+          instance,
+          clock,
+          logger,
+          onProgress,
+        },
+        signal,
+      );
+      const { user, system } = process.cpuUsage();
+      logger.info({ rangeId: range.rangeId, ...totals, cpuSeconds: (user + system) / 1e6 }, 'range is compared');
+    },
+  });
+}
+
+async function readSeal({ rangesDirectory }: VerifyConfiguration): Promise<Seal> {
+  const file = join(rangesDirectory, SEAL_FILE);
+  try {
+    return createSeal(await readFile(file, 'utf8'));
+  } catch (cause) {
+    throw new WorkerError('poisoned', `The key in ${file} cannot be read; plan the comparison again`, { cause });
+  }
+}
