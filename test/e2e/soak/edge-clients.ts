@@ -3,6 +3,7 @@ import {
   ConditionalCheckFailedException,
   DynamoDBClient,
   GetItemCommand,
+  InternalServerError,
   PutItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
@@ -113,7 +114,8 @@ export function createEdgeClients(options: EdgeClientOptions): EdgeClients {
       await client.send(new PutItemCommand({ TableName: table, Item: item, ...condition(found) }));
       return true;
     } catch (error) {
-      if (error instanceof ConditionalCheckFailedException) return false;
+      // Without an answer it may be there or not; what it sets is the same when it is done again.
+      if (error instanceof ConditionalCheckFailedException || error instanceof InternalServerError) return false;
       throw error;
     }
   }
