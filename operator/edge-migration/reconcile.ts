@@ -49,7 +49,6 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
     const { namespace, name, resourceVersion } = migration;
     const living = await client.get(EDGE_MIGRATIONS, { namespace, name }, { signal });
     if (living?.metadata.resourceVersion === resourceVersion) return;
-    await sources.migrations.refresh(signal);
     throw new ConflictError(`EdgeMigration ${namespace}/${name} is not as it is in the cache`, {
       status: 409,
       reason: 'CacheBehind',
@@ -78,7 +77,13 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
     const log = logger.child({ projectId: migration.spec?.projectId, uid: migration.uid });
     const facts = await observe(sources, migration, signal);
     const decision = decide(facts);
-    await carryOut(migration, decision, { signal, logger: log });
+    try {
+      await carryOut(migration, decision, { signal, logger: log });
+    } catch (error) {
+      // If the cache is behind because an event was lost, nothing but a list will bring it.
+      if (error instanceof ConflictError) await sources.migrations.refresh(signal);
+      throw error;
+    }
     if (decision.nextTime === undefined) return undefined;
     return { requeueAfterMilliseconds: Math.max(0, decision.nextTime - clock.now()) };
   };

@@ -47,10 +47,10 @@ export interface KubernetesProxy extends AsyncDisposable {
   /** Asks again for every list that was asked for so far and keeps the answers. */
   recordPast(): Promise<void>;
   /**
-   * Lists are answered as recorded, and watches bring nothing, as from an API server that lags behind. When that ends
-   * its watches end.
+   * These lists are answered as recorded, if they were, and their watches bring nothing, as from an API server that
+   * lags behind. When that ends its watches end. Without an argument: nothing is of the past any more.
    */
-  serveThePast(on: boolean): void;
+  serveThePast(isOfThePast?: (call: KubernetesCall) => boolean): void;
   /**
    * `refusing`: connections break, and no new one is made. `silent`: nothing comes back any more; what was under way
    * stays without an answer for ever, as behind a firewall that forgot its connections.
@@ -80,7 +80,7 @@ export async function startKubernetesProxy({
   const lagging = new Set<ServerResponse>();
   let decide: Decide | undefined;
   let filter: Filter = () => true;
-  let isPast = false;
+  let isPast: (call: KubernetesCall) => boolean = () => false;
   let dark: 'refusing' | 'silent' | undefined;
   /** Requests of an earlier period than this are without an answer for ever. */
   let period = 0;
@@ -114,8 +114,9 @@ export async function startKubernetesProxy({
       case 'delay':
         await systemClock.sleep(fault.milliseconds);
     }
-    if (isPast && call.verb === 'list') return answer(response, lists.get(call.url)?.past ?? NOTHING);
-    if (isPast && call.verb === 'watch') return lag(response);
+    const past = call.verb === 'list' && isPast(call) ? lists.get(call.url)?.past : undefined;
+    if (past !== undefined) return answer(response, past);
+    if (call.verb === 'watch' && isPast(call)) return lag(call, response);
     const { incoming, isHeard } = await passOn();
     if (call.verb === 'watch') return relayWatch(call, incoming, response, isHeard);
     const text = await readText(incoming);
@@ -152,11 +153,17 @@ export async function startKubernetesProxy({
     if (isHeard()) response.end();
   }
 
-  function lag(response: ServerResponse): void {
+  /** A watch that brings nothing, until the server ends it as it was asked to. */
+  function lag({ url }: KubernetesCall, response: ServerResponse): void {
+    const seconds = Number(new URL(url, upstream).searchParams.get('timeoutSeconds'));
+    const timer = setTimeout(() => response.end(), seconds * 1000);
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
     lagging.add(response);
-    response.once('close', () => lagging.delete(response));
+    response.once('close', () => {
+      clearTimeout(timer);
+      lagging.delete(response);
+    });
   }
 
   const server = https.createServer({ key: readFileSync(tls.key), cert: certificate }, (request, response) => {
@@ -199,8 +206,8 @@ export async function startKubernetesProxy({
         list.past = { status: incoming.statusCode ?? 502, headers: incoming.headers, text };
       }
     },
-    serveThePast(on) {
-      isPast = on;
+    serveThePast(isOfThePast = () => false) {
+      isPast = isOfThePast;
       for (const response of lagging) response.end();
     },
     goDark(how) {
@@ -221,13 +228,6 @@ interface Answer {
   headers: IncomingMessage['headers'];
   text: string;
 }
-
-/** A list that was never recorded fails: an empty one would be a lie of another kind. */
-const NOTHING: Answer = {
-  status: 500,
-  headers: {},
-  text: JSON.stringify({ kind: 'Status', code: 500, reason: 'InternalError', message: 'this list was not recorded' }),
-};
 
 function answer(response: ServerResponse, { status, headers, text }: Answer): void {
   const retryAfter = headers['retry-after'];
