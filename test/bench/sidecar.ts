@@ -1,11 +1,12 @@
 /**
- * What the capture sidecar costs: the sidecar as it is deployed in front of an API that does nothing, and nginx in its
- * place. Everything is a process of its own; CPU time is what the kernel says of the process (Linux only).
+ * What the capture sidecar costs: the sidecar as it is deployed in front of an API that does nothing, and in its place
+ * nginx and a bare pass-through of `node:http` and undici, so that machines can be compared. Everything is a process of
+ * its own; CPU time is what the kernel says of the process (Linux only).
  *
  *   npm run bench:sidecar -- [--requests 30000] [--rounds 5] [--json]
  *
  * CPU per request is taken under full load; what a request costs at 1,000/s, where each one wakes the process up, is a
- * row of its own. Latency is taken at 1,000 requests/s, in rounds that alternate with the API alone; "added" is the
+ * row of its own. A captured write costs what is spent until its event is in the stream. Latency is taken at 1,000 requests/s, in rounds that alternate with the API alone; "added" is the
  * median of the rounds' differences.
  */
 import { parseArgs } from 'node:util';
@@ -15,8 +16,10 @@ import type { Load } from './sidecar/load.ts';
 import {
   cpuSeconds,
   load,
+  publishMicros,
   residentMegabytes,
   type SidecarTarget,
+  startBareProxy,
   startNginx,
   startNullApi,
   startSidecar,
@@ -44,44 +47,53 @@ async function main(): Promise<void> {
   await using api = await startNullApi();
   await using sidecar = await startSidecar(api.port, nats);
   await using nginx = await startNginx(api.port);
+  await using bare = await startBareProxy(api.port);
   if (nginx === undefined) console.error('nginx is not installed: its column stays empty');
-  const targets = nginx === undefined ? [sidecar] : [sidecar, nginx];
+  const targets = nginx === undefined ? [sidecar, bare] : [sidecar, bare, nginx];
   for (const target of [api, ...targets]) await load({ ...PACED, port: target.port, kind: 'read' });
   const reads = await compare(api, sidecar, 'read');
   const readsByNginx = nginx && (await compare(api, nginx, 'read'));
-  const rssMb = residentMegabytes(sidecar.service);
+  const memory = residentMegabytes(sidecar.service);
+  const memoryOfBare = residentMegabytes(bare.service);
   const slow = await spent(sidecar, { ...PACED, kind: 'read' });
   const slowByNginx = nginx && (await spent(nginx, { ...PACED, kind: 'read' }));
 
   for (const target of targets) await load({ ...FULL, port: target.port, kind: 'read', requests: REQUESTS / 5 });
   const passed = await spent(sidecar, { ...FULL, kind: 'read' });
   const passedByNginx = nginx && (await spent(nginx, { ...FULL, kind: 'read' }));
+  const passedByBare = await spent(bare, { ...FULL, kind: 'read' });
   await load({ ...FULL, port: sidecar.port, kind: 'write', requests: REQUESTS / 10 });
   await sidecar.drained();
   const captured = await spent(sidecar, { ...FULL, kind: 'write', requests: REQUESTS / 2 }, sidecar);
   const writtenByNginx = nginx && (await spent(nginx, { ...FULL, kind: 'write', requests: REQUESTS / 2 }));
+  const writtenByBare = await spent(bare, { ...FULL, kind: 'write', requests: REQUESTS / 2 });
+  const publish = await publishMicros(nats, REQUESTS / 2);
   const writes = await compare(api, sidecar, 'write');
   await sidecar.drained();
 
   console.table({
-    'CPU per passed request (µs)': row(passed, passedByNginx),
-    'CPU per captured write (µs)': row(captured, writtenByNginx),
+    'CPU per passed request (µs)': row(passed, passedByNginx, passedByBare),
+    'CPU per captured write (µs)': row(captured, writtenByNginx, writtenByBare),
+    'CPU per JetStream publish (µs)': row(undefined, undefined, publish),
     'CPU per passed request at 1,000/s (µs)': row(slow, slowByNginx),
     'Added p50 at 1,000/s (ms)': row(reads.p50, readsByNginx?.p50),
     'Added p99 at 1,000/s (ms)': row(reads.p99, readsByNginx?.p99),
     'Added p50 of captured writes (ms)': row(writes.p50),
     'Added p99 of captured writes (ms)': row(writes.p99),
-    'Resident memory at 1,000/s (MB)': row(rssMb, nginx && residentMegabytes(nginx.service)),
-    'Resident memory after full load (MB)': row(residentMegabytes(sidecar.service)),
+    'Resident memory at 1,000/s (MB)': row(memory.all, nginx && residentMegabytes(nginx.service).all, memoryOfBare.all),
+    '… of it not shared (MB)': row(memory.own, nginx && residentMegabytes(nginx.service).own, memoryOfBare.own),
+    'Resident memory after full load (MB)': row(residentMegabytes(sidecar.service).all),
   });
   if (!values.json) return;
   const figures = {
     passMicros: passed,
     captureMicros: captured,
     nginxMicros: passedByNginx ?? null,
+    bareMicros: passedByBare,
+    publishMicros: publish,
     addedP50Millis: reads.p50,
     addedP99Millis: reads.p99,
-    rssMb,
+    rssMb: memory.all,
   };
   console.log(JSON.stringify(figures, (_name, value) => (typeof value === 'number' ? round(value) : value)));
 }
@@ -114,8 +126,9 @@ function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN;
 }
 
-function row(ours: number, nginx?: number): Record<string, number | string> {
-  return { sidecar: round(ours), nginx: nginx === undefined ? '-' : round(nginx) };
+function row(sidecar?: number, nginx?: number, bare?: number): Record<string, number | string> {
+  const shown = (value: number | undefined) => (value === undefined ? '-' : round(value));
+  return { sidecar: shown(sidecar), nginx: shown(nginx), 'node:http + undici': shown(bare) };
 }
 
 function round(value: number): number {

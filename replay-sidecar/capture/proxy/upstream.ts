@@ -146,7 +146,6 @@ export function createUpstreamPool(
     const index = idle.indexOf(connection);
     if (index >= 0) idle.splice(index, 1);
     connection.deadline?.cancel();
-    connection.lastClient = undefined;
   }
 
   function drop(connection: UpstreamConnection): void {

@@ -25,13 +25,23 @@ export interface SidecarTarget extends Target {
 const path = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 const ROOT = path('../../..');
 
-export async function startNullApi(): Promise<Target> {
+export function startNullApi(): Promise<Target> {
+  return startScript('null-api', []);
+}
+
+/** What Node itself needs to pass a request on. */
+export function startBareProxy(upstreamPort: number): Promise<Target> {
+  return startScript('bare-proxy', [String(upstreamPort)]);
+}
+
+/** A script of this folder that listens on the port that is its first argument. */
+async function startScript(name: string, more: readonly string[]): Promise<Target> {
   const port = await freePort();
-  const folder = createFolder('bench-api');
+  const folder = createFolder(`bench-${name}`);
   const service = await startService({
-    name: 'null-api',
+    name,
     command: process.execPath,
-    args: [path('./null-api.ts'), String(port)],
+    args: [path(`./${name}.ts`), String(port), ...more],
     folder,
     ready: () => probeTcp('127.0.0.1', port),
     cleanUp: () => removeFolder(folder),
@@ -129,13 +139,20 @@ export async function startNginx(upstreamPort: number): Promise<Target | undefin
 
 /** Runs the load in a process of its own. */
 export async function load(spec: Load): Promise<Seen> {
-  const child = spawn(process.execPath, [path('./load.ts'), JSON.stringify(spec)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  return JSON.parse(await outputOf('load', [JSON.stringify(spec)]));
+}
+
+/** Microseconds of CPU time that the client library needs for an event, in a process of its own. */
+export async function publishMicros(nats: Nats, count: number): Promise<number> {
+  return Number(await outputOf('bare-publisher', [nats.url, String(count)]));
+}
+
+async function outputOf(script: string, args: readonly string[]): Promise<string> {
+  const child = spawn(process.execPath, [path(`./${script}.ts`), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const output = Buffer.concat(await Array.fromAsync(child.stdout)).toString();
-  if ((await ended) !== 0) throw new Error('The load ended early');
-  return JSON.parse(output);
+  if ((await ended) !== 0) throw new Error(`${script} ended early`);
+  return output;
 }
 
 const TICKS_PER_SECOND = 100;
@@ -148,7 +165,9 @@ export function cpuSeconds({ pid }: Service): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-export function residentMegabytes({ pid }: Service): number {
+/** Resident memory, and the part of it that is not shared with other processes of the same image. */
+export function residentMegabytes({ pid }: Service): { all: number; own: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+  const megabytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
+  return { all: megabytes('VmRSS'), own: megabytes('RssAnon') };
 }
