@@ -84,7 +84,7 @@ describe('kubectl apply of an EdgeMigration', { timeout: 10 * MINUTES }, () => {
       expect(line).toMatchObject({ reason: expect.stringMatching(/^[A-Z]\w+$/), detail: expect.any(String) });
   });
 
-  test('leaves nothing of its work behind but the outcome, the report and the Job for a day', async () => {
+  test('leaves nothing of its work behind but the outcome, the reports and the Jobs for a day', async () => {
     const { kubectl } = installation;
     const names = async (kind: string) =>
       (
@@ -100,8 +100,10 @@ describe('kubectl apply of an EdgeMigration', { timeout: 10 * MINUTES }, () => {
         ])
       ).trim();
     await expect.poll(() => names('secrets'), { timeout: 30_000 }).toBe('');
-    await expect.poll(() => names('configmaps'), { timeout: 30_000 }).toMatch(/^configmap\/\S+-skipped$/);
-    expect(await names('jobs')).toMatch(/-copy-1$/);
+    await installation.condition(seeded.projectId, 'Verified', 'True', { timeoutMs: 2 * MINUTES });
+    const kept = /^configmap\/\S+-audit\nconfigmap\/\S+-skipped\nconfigmap\/\S+-verify-1-report$/;
+    await expect.poll(() => names('configmaps'), { timeout: 30_000 }).toMatch(kept);
+    expect(await names('jobs')).toMatch(/-copy-1\n\S+-verify-1-1$/);
   });
 
   test('that is deleted and applied again writes nothing, and reaches the same end', async () => {

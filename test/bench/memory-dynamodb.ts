@@ -1,0 +1,89 @@
+/**
+ * A DynamoDB that keeps what is inserted and returns it by key and by environment, as a process of its own, so that a
+ * benchmark measures the client alone. Prints its URL.
+ */
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { identities } from '../edge/tables.ts';
+
+type Item = Record<string, { S?: string }>;
+
+/** Documents as the text that answers have in them. */
+const documents = new Map<string, string>();
+/** By environment key: keys and identifiers, sorted by identifier once somebody asks. */
+const environments = new Map<string, { key: string; identifier: string }[]>();
+let isSorted = false;
+
+function insert({ Statements }: { Statements: { Statement: string; Parameters: Item[string][] }[] }): object {
+  const Responses = Statements.map(({ Statement, Parameters }) => {
+    const names = [...Statement.matchAll(/'([^']+)':/g)].map(([, name]) => name!);
+    const item: Item = Object.fromEntries(names.map((name, index) => [name, Parameters[index]!]));
+    const key = item['composite_key']?.S ?? '';
+    const environment = item['environment_api_key']?.S ?? '';
+    documents.set(key, JSON.stringify(item));
+    const keys = environments.get(environment) ?? [];
+    keys.push({ key, identifier: item['identifier']?.S ?? '' });
+    environments.set(environment, keys);
+    isSorted = false;
+    return { TableName: 'identities' };
+  });
+  return { Responses };
+}
+
+/** Composed of texts: parsing and writing documents is the client's work, not the target's. */
+function get({ RequestItems }: { RequestItems: Record<string, { Keys: { composite_key: { S: string } }[] }> }): string {
+  const [table, { Keys }] = Object.entries(RequestItems)[0]!;
+  const found = Keys.flatMap(({ composite_key: { S } }) => documents.get(S) ?? []);
+  return `{"Responses":{${JSON.stringify(table)}:[${found.join()}]}}`;
+}
+
+function query(request: { Limit: number; ExpressionAttributeValues: Item; ExclusiveStartKey?: Item }): object {
+  if (!isSorted) {
+    for (const keys of environments.values()) {
+      keys.sort((a, b) => Buffer.compare(Buffer.from(a.identifier), Buffer.from(b.identifier)));
+    }
+    isSorted = true;
+  }
+  const environment = request.ExpressionAttributeValues[':key']?.S ?? '';
+  const keys = environments.get(environment) ?? [];
+  const from = request.ExclusiveStartKey?.['composite_key']?.S;
+  const start = from === undefined ? 0 : keys.findIndex(({ key }) => key === from) + 1;
+  const page = keys.slice(start, start + request.Limit);
+  const Items = page.map(({ key, identifier }) => ({ composite_key: { S: key }, identifier: { S: identifier } }));
+  const last = Items.at(-1);
+  const isEnd = start + page.length >= keys.length;
+  return isEnd || last === undefined
+    ? { Items }
+    : { Items, LastEvaluatedKey: { ...last, environment_api_key: { S: environment } } };
+}
+
+function answer(operation: string | undefined, body: Buffer): string {
+  const request = JSON.parse(body.toString());
+  switch (operation) {
+    case 'BatchExecuteStatement':
+      return JSON.stringify(insert(request));
+    case 'BatchGetItem':
+      return get(request);
+    case 'Query':
+      return JSON.stringify(query(request));
+    case 'DescribeTable':
+      return JSON.stringify({ Table: { ...identities(request.TableName), TableStatus: 'ACTIVE' } });
+    default:
+      return '{}';
+  }
+}
+
+const server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    const operation = String(request.headers['x-amz-target']).split('.')[1];
+    const body = Buffer.from(answer(operation, Buffer.concat(chunks)));
+    response.writeHead(200, { 'content-type': 'application/x-amz-json-1.0', 'content-length': body.length });
+    response.end(body);
+  });
+});
+server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+process.once('SIGTERM', () => process.exit());
+// Ends with whoever started it.
+process.stdin.on('end', () => process.exit()).resume();
