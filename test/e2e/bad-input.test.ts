@@ -34,7 +34,9 @@ async function reason(projectId: number, type: string, expected: string) {
   return waitFor(check, { for: `${type} with reason ${expected}`, timeoutMs: 2 * MINUTES, intervalMs: 100 });
 }
 
-describe('bad input is refused with what to do, and correcting it is enough to go on', { timeout: 10 * MINUTES }, () => {
+describe('bad input is refused with what to do, and correcting it is enough to go on', {
+  timeout: 10 * MINUTES,
+}, () => {
   test('a project that Core does not have, until it has it', async () => {
     await installation.apply(1);
     const status = await reason(1, 'Accepted', 'ProjectNotFound');

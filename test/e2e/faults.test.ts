@@ -160,7 +160,10 @@ describe('a copy in whose midst', { timeout: 12 * MINUTES }, () => {
         '-o',
         'name',
       ]);
-    await waitFor(async () => (await left()).trim() === '', { for: 'everything of it to be gone', timeoutMs: 2 * MINUTES });
+    await waitFor(async () => (await left()).trim() === '', {
+      for: 'everything of it to be gone',
+      timeoutMs: 2 * MINUTES,
+    });
     const { missing, equal } = await compareStores(installation.databaseUrl, seeded.projectId, installation.tables);
     expect(equal).toBeGreaterThan(400);
     expect(missing.length).toBeGreaterThan(0);

@@ -56,7 +56,8 @@ const untilEdge = (
   identifier: string,
   isRight: (traits: Map<string | undefined, unknown> | undefined) => boolean,
   what: string,
-) => waitFor(async () => isRight(await traitsInEdge(identifier)), { for: what, timeoutMs: 2 * MINUTES, intervalMs: 200 });
+) =>
+  waitFor(async () => isRight(await traitsInEdge(identifier)), { for: what, timeoutMs: 2 * MINUTES, intervalMs: 200 });
 
 describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
   test('does not replay writes of a project without an EdgeMigration', async () => {

@@ -3,9 +3,8 @@ import { defineConfig } from 'vitest/config';
 /** `npm run test:kind`; see main.ts. */
 export default defineConfig({
   test: {
-    include: ['test/e2e/*.test.ts', 'test/kind/*.test.ts'],
-    // These start clusters and freeze processes of their own, which only the embedded cluster can.
-    exclude: ['test/e2e/operator-*.test.ts', 'test/e2e/soak*'],
+    // The others freeze processes, or put proxies of their own between the parts, which only the embedded cluster can.
+    include: ['test/e2e/{copy,documents,faults,bad-input,replay,verify}.test.ts', 'test/kind/*.test.ts'],
     setupFiles: ['test/setup/leaks.ts'],
     // One installation at a time.
     fileParallelism: false,

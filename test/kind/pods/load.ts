@@ -19,7 +19,7 @@ const configuration = z.object({
 const RETRY_AFTER_MS = 250;
 const TIMEOUT_MS = 10_000;
 /** A write that is not acknowledged by then is given up, and reported. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 
 const { url, environmentKey, rate, seconds, identities } = parseEnvironment(configuration, process.env);
 const lost: number[] = [];
