@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { parseEdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import { buildJob, workerTemplateSchema } from '@edge-migration/operator/edge-migration/objects.ts';
+import { buildJob, comparingTemplate, workerTemplateSchema } from '@edge-migration/operator/edge-migration/objects.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { type ApiClient, connectApi } from '../cluster/api-client.ts';
@@ -58,7 +58,7 @@ interface PodTemplate {
   spec: Record<string, unknown>;
 }
 
-/** Every pod that the release will have: of its workloads, its test, and of a Job that the operator makes. */
+/** Every pod that the release will have: of its workloads, its test, and of the operator's Jobs. */
 function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][] {
   const workloads = objects.filter(({ kind }) => ['Deployment', 'StatefulSet'].includes(kind));
   const [check] = objects.filter(({ kind }) => kind === 'Pod');
@@ -76,24 +76,26 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
     },
     spec: { projectId: 1 },
   });
-  const job = buildJob({
-    migration,
-    operation: 'copy',
-    namespace: NAMESPACE,
-    root: { name: 'root', uid: 'uid' },
-    attempt: 1,
-    rangeIds: [1],
-    parallelism: 1,
-    template: workerTemplateSchema.parse(JSON.parse((data as Record<string, string>)['template.json'] ?? '')),
-    environment: {},
-    pageMaxAgeSeconds: 30,
-  } as Parameters<typeof buildJob>[0]);
+  const template = workerTemplateSchema.parse(JSON.parse((data as Record<string, string>)['template.json'] ?? ''));
+  const jobOf = (operation: 'copy' | 'verify-1') =>
+    buildJob({
+      migration,
+      operation,
+      namespace: NAMESPACE,
+      root: { name: 'root', uid: 'uid' },
+      attempt: 1,
+      rangeIds: [1],
+      parallelism: 1,
+      template: operation === 'verify-1' ? comparingTemplate(template) : template,
+      environment: {},
+    });
   return [
     ...workloads.map(({ kind, metadata, spec }): [string, PodTemplate] => [
       `${kind} ${metadata.name}`,
       (spec as { template: PodTemplate }).template,
     ]),
-    ['Job', job.spec.template],
+    ['copy', jobOf('copy').spec.template],
+    ['verify', jobOf('verify-1').spec.template],
     ['helm test', check as unknown as PodTemplate],
   ];
 }
@@ -138,6 +140,14 @@ describe.each(VARIANTS)('with values for %s', (name, file) => {
       }
     }
   });
+});
+
+it("gives the Jobs that compare the image's other entry point", async () => {
+  const [, file] = VARIANTS[0]!;
+  const pods = new Map(podsOf(await render(NAMESPACE, ['--values', file])));
+  const argsOf = (name: string) => (pods.get(name)!.spec['containers'] as [{ args: string[] }])[0].args;
+  expect(argsOf('copy').at(-1)).toBe('operator/copy/main.ts');
+  expect(argsOf('verify').at(-1)).toBe('operator/verify/main.ts');
 });
 
 it('would refuse a misspelt field', async () => {

@@ -67,6 +67,7 @@ function install(...further: string[]): Promise<string> {
       existingSecret: 'dynamodb',
     },
     operator: { pageMaxAgeSeconds: 8 },
+    worker: { extraEnv: [{ name: 'NOTE', valueFrom: { secretKeyRef: { name: 'note', key: 'text' } } }] },
     // There is no metrics server in here.
     applier: { autoscaling: { enabled: false } },
   };
@@ -133,10 +134,15 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
     await createSecret(SECRET, { url: describeReader(databaseUrl) });
     await rollout();
     const passed = await run(['test', RELEASE, '--namespace', NAMESPACE, '--logs']);
-    expect(passed.match(/^ok {4}\w+/gm)).toEqual(['ok    Kubernetes', 'ok    Postgres', 'ok    DynamoDB', 'ok    NATS']);
+    expect(passed.match(/^ok {4}\w+/gm)).toEqual([
+      'ok    Kubernetes',
+      'ok    Postgres',
+      'ok    DynamoDB',
+      'ok    NATS',
+    ]);
   });
 
-  it('copies a project once its API is captured, and follows its writes', async () => {
+  it('copies a project once its API is captured, says which Secret its pods miss, and follows its writes', async () => {
     const coreApi = await describeCoreApi(databaseUrl, cluster.nats.url);
     const list = { apiVersion: 'v1', kind: 'List', items: coreApi };
     await cluster.kubectl(['apply', '-f', '-'], { input: JSON.stringify(list) });
@@ -148,6 +154,13 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
       spec: { projectId: seeded.projectId },
     };
     await cluster.kubectl(['apply', '-f', '-'], { input: JSON.stringify(migration) });
+    await condition('Degraded', 'True');
+    const degraded = await kubectl('get', 'em', '-o', 'jsonpath={.items[0].status.conditions[?(@.type=="Degraded")]}');
+    expect(JSON.parse(degraded)).toMatchObject({
+      reason: 'PodNotStarting',
+      message: expect.stringMatching(/CreateContainerConfigError.*note/),
+    });
+    await createSecret('note', { text: 'here' });
     await condition('Replaying', 'True');
     await identify('ada', 'gold');
     await untilEdge('ada', 'gold');

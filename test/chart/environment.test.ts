@@ -1,0 +1,47 @@
+/** What the processes make of the environment that the chart gives them. */
+import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { checkConfiguration } from '@edge-migration/operator/check/config.ts';
+import { operatorConfiguration } from '@edge-migration/operator/config.ts';
+import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
+import { describe, expect, it } from 'vitest';
+import { find, type Manifest, render, VARIANTS } from './helm.ts';
+
+interface Container {
+  env: { name: string; value?: string }[];
+}
+
+/** The variables of the first container; what comes from elsewhere has some value. */
+function environmentOf(object: Manifest): Record<string, string> {
+  const spec = object['spec'] as { containers?: [Container]; template?: { spec: { containers: [Container] } } };
+  const [container] = spec.template?.spec.containers ?? spec.containers!;
+  return Object.fromEntries(container.env.map(({ name, value }) => [name, value ?? 'from-elsewhere']));
+}
+
+const nameOf = (variant: string) => (variant === 'everything' ? 'flagsmith-edge' : 'edge-migration');
+
+describe.each(VARIANTS)('with values for %s', (variant, file) => {
+  it('every process knows all its settings', async () => {
+    const objects = await render('ours', ['--values', file]);
+    const of = (kind: string, component: string) =>
+      environmentOf(find(objects, kind, `${nameOf(variant)}-${component}`));
+    parseEnvironment(operatorConfiguration, of('Deployment', 'operator'));
+    parseEnvironment(checkConfiguration, of('Pod', 'check'));
+    if (variant !== 'copy-only') parseEnvironment(applierConfiguration, of('Deployment', 'applier'));
+  });
+});
+
+it("the chart's defaults are the processes' own", async () => {
+  const objects = await render('ours', ['--set', 'nats.servers={nats://nats:4222}']);
+  const operator = environmentOf(find(objects, 'Deployment', 'edge-migration-operator'));
+  const applier = environmentOf(find(objects, 'Deployment', 'edge-migration-applier'));
+  const required = (environment: Record<string, string>, ...names: string[]) =>
+    Object.fromEntries(names.map((name) => [`EDGE_MIGRATION_${name}`, environment[`EDGE_MIGRATION_${name}`]]));
+  const installation = ['DATABASE_URL', 'INSTANCE', 'METRICS_HOST', 'NATS_SERVERS'];
+  const capture = ['NAMESPACE', 'WORKER_TEMPLATE_FILE', 'CAPTURE', 'CORE_API_NAMESPACE', 'CORE_API_SELECTOR'];
+  expect(parseEnvironment(operatorConfiguration, operator)).toEqual(
+    parseEnvironment(operatorConfiguration, required(operator, ...installation, ...capture)),
+  );
+  expect(parseEnvironment(applierConfiguration, applier)).toEqual(
+    parseEnvironment(applierConfiguration, required(applier, ...installation)),
+  );
+});
