@@ -15,7 +15,7 @@ export interface Waiting extends Pick<FairQueue<Work>, 'stop'> {
    * one more.
    */
   isFull(projectId: number): boolean;
-  /** How many more events of the project may be in hand; below zero when it is full. */
+  /** How many more events of the project may be in hand, at least; below zero when it is full. */
   roomFor(projectId: number): number;
   /** What waits, by project. */
   inHand(): Map<number, InHand>;
@@ -63,9 +63,9 @@ export function createWaiting(options: WaitingOptions): Waiting {
 
   function roomFor(projectId: number): number {
     const load = loads.get(projectId) ?? 0;
-    const left = options.window - (total - load);
-    const isLimited = options.isShared() || !options.allowance.isOpen(projectId);
-    return (isLimited ? left / 2 : Number.POSITIVE_INFINITY) - load;
+    const room = (options.window - (total - load)) / 2 - load;
+    if (room >= 0 || options.isShared() || !options.allowance.isOpen(projectId)) return room;
+    return options.window - total;
   }
 
   return {

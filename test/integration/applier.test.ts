@@ -240,6 +240,10 @@ describe('what cannot be handled', () => {
     await planIs(40, 'ada', 'gold');
     await eventually('it to be parked', async () => (await on.parked())['identity.parked.40.poison.-'] === 1);
     await on.drained();
+    const message = await on.manager.streams.getMessage('IDENTITY_WRITES_PARKED', {
+      last_by_subj: 'identity.parked.40.poison.-',
+    });
+    expect(message?.header.get('Edge-Migration-Reason')).toMatch(/^CoreError: .*invalid byte sequence/);
     await on.migrate(40, { retry: 'v1.2' });
     await eventually('it to be parked again', async () => (await on.parked())['identity.parked.40.poison.v1.2'] === 1);
     expect((await on.parked())['identity.parked.40.poison.-']).toBeUndefined();
