@@ -270,7 +270,7 @@ describe('what an older release has left', () => {
     const upgraded = { ...STATES.following(), migration: migration({ status: old }) };
     expect(short(upgraded)).toBe(short(STATES.following()));
     expect(decide(upgraded).status.conditions).toHaveLength(8);
-    expect(actions(upgraded)).toEqual([]);
+    expect(actions(upgraded).filter((kind) => /planRanges|createJob/.test(kind))).toEqual([]);
   });
 
   test('a reason that is not known any more keeps its status', () => {

@@ -46,6 +46,14 @@ async function idle() {
 }
 
 describe('the event recorder', () => {
+  it('names events so that their names sort by time, those of one moment too', async () => {
+    const reasons = ['Accepted', 'Planning', 'Copying', 'Settling', 'Complete'];
+    for (const reason of reasons) recorder.record({ ...started, reason });
+    await until(() => sent().length === reasons.length);
+    const byName = sent().toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+    expect(byName.map((event) => event['reason'])).toEqual(reasons);
+  });
+
   it('writes who did what to which object and why', async () => {
     recorder.record({ ...started, related: widget('other') });
     await until(() => sent().length === 1);
