@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { runSoak } from './soak/soak.ts';
+
+const MINUTES = 60_000;
+
+test('Edge agrees with Core, and keeps what Edge clients wrote, whatever is killed or frozen meanwhile', {
+  timeout: 25 * MINUTES,
+}, async () => {
+  const { violations, gaps, canariesMissing, ...result } = await runSoak({
+    seconds: 90,
+    rate: 25,
+    seed: 20_261_123,
+    identities: 600,
+    faultPauseSeconds: [3, 8],
+    say: () => {},
+  });
+  // Containers that are killed keep their spool, so not even a gap excuses a difference.
+  expect({ violations, gaps, canariesMissing }).toEqual({ violations: [], gaps: [], canariesMissing: 0 });
+  expect(result.writes.acknowledged).toBeGreaterThan(500);
+  expect(result.edgeWrites).toBeGreaterThan(50);
+  expect([...result.faults.values()].reduce((sum, count) => sum + count)).toBeGreaterThan(5);
+});
