@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { addEdge, type VerifySegment } from './ranges.ts';
+
+const core = (environmentId: number, after: string | null, until: string | null) => ({ environmentId, after, until });
+
+test('both directions are divided without a gap and without anything twice, each in its own order', () => {
+  // In the database's collation `b` may come before `C`; by bytes it does not.
+  const ranges = addEdge([
+    { rangeId: 0, identities: 10, segments: [core(1, null, 'b')] },
+    { rangeId: 1, identities: 10, segments: [core(1, 'b', 'C')] },
+    { rangeId: 2, identities: 10, segments: [core(1, 'C', null), core(2, null, null)] },
+  ]);
+  const of = (kind: VerifySegment['kind'], environmentId: number) =>
+    ranges
+      .flatMap(({ segments }) => segments)
+      .filter((segment) => segment.kind === kind && segment.environmentId === environmentId)
+      .map(({ after, until }) => [after, until]);
+  expect(of('core', 1)).toEqual([
+    [null, 'b'],
+    ['b', 'C'],
+    ['C', null],
+  ]);
+  expect(of('documents', 1)).toEqual([
+    [null, 'C'],
+    ['C', 'b'],
+    ['b', null],
+  ]);
+  expect(of('documents', 2)).toEqual([[null, null]]);
+  expect(of('rows', 1)).toHaveLength(1);
+  expect(of('rows', 2)).toHaveLength(1);
+  expect(ranges.map(({ identities }) => identities)).toEqual([10, 10, 10]);
+});
+
+test('identifiers that no index holds are no boundaries, and everything is still covered', () => {
+  const long = 'x'.repeat(2000);
+  const ranges = addEdge([
+    { rangeId: 0, identities: 1, segments: [core(1, null, long)] },
+    { rangeId: 1, identities: 1, segments: [core(1, long, null)] },
+  ]);
+  const documents = ranges.flatMap(({ segments }) => segments).filter(({ kind }) => kind === 'documents');
+  expect(documents).toEqual([{ kind: 'documents', environmentId: 1, after: null, until: null }]);
+});
