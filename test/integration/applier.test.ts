@@ -25,7 +25,8 @@ async function putInCore(id: number, identityId: number, identifier: string, pla
   });
 }
 
-const eventually = (what: string, condition: () => Promise<boolean>) => waitFor(condition, { for: what });
+const eventually = (what: string, condition: () => Promise<boolean>) =>
+  waitFor(condition, { for: what, timeoutMs: 90_000 });
 const planIs = (id: number, identifier: string, plan: string | undefined) =>
   eventually(
     `plan ${plan} of ${identifier}`,
@@ -185,7 +186,9 @@ describe('when the EdgeMigration says otherwise', () => {
     await planIs(36, 'ada', 'gold');
   });
 
-  test('events of a suspended project are kept, and all reach Edge when it is resumed', async () => {
+  test('events of a suspended project are kept, and all reach Edge when it is resumed', {
+    timeout: 300_000,
+  }, async () => {
     await on.project(37);
     await on.migrate(37, { suspend: true });
     const names = Array.from({ length: 300 }, (_, index) => `person-${index}`);
