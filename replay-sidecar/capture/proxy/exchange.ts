@@ -25,7 +25,8 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
  * the request. Requests that may be sent twice (safe method, no body) go over any such connection, and are sent again,
  * over a new one, when it breaks before the first byte of a response. All others go over the connection that the same
  * client's last request used, or over a new one: that is where a client without us would have sent it, so what happens
- * to it there would have happened without us, too. It is shown to the client as the API showed it: closed or reset. Only
+ * to it there would have happened without us, too. (The API's keep-alive never ends such a connection under a request:
+ * it is used only while it is younger than that, by the clock, and not known to be closed.) It is shown to the client as the API showed it: closed or reset. Only
  * an API that cannot be reached at all is answered for, with 502.
  */
 export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, ResponseOwner {
@@ -57,13 +58,13 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
   start(): void {
     const { capture } = this;
     if (capture === undefined) {
-      this.connect(true);
+      this.connectSoon();
       return;
     }
     // The connection comes later: one that waits for its request would keep a worker of the API busy.
     capture.prepare(() => {
       if (!this.over) this.request.prepared();
-      if (!this.over) this.connect(true);
+      if (!this.over) this.connectSoon();
     });
   }
 
@@ -136,6 +137,16 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
 
   // The two relays
 
+  /** A kept connection may have grown old while the intent was written. */
+  mayStart(upstream: UpstreamConnection): boolean {
+    const { limits, counters } = this.context;
+    if (this.repeatable || !upstream.reused || upstream.isYoungerThan(limits.idleUpstreamMillis)) return true;
+    counters.resends.stale += 1;
+    upstream.destroy();
+    this.connect(false);
+    return false;
+  }
+
   onRequestSent(): void {
     if (this.response.done) this.settle(false);
   }
@@ -168,6 +179,12 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
 
   onResponseDone(): void {
     this.settle(false);
+  }
+
+  /** A request that cannot be sent again goes when all is read that has arrived, the end of a kept connection too. */
+  private connectSoon(): void {
+    if (this.repeatable) this.connect(true);
+    else setImmediate(() => !this.over && this.connect(true));
   }
 
   private connect(mayReuse: boolean): void {

@@ -60,7 +60,7 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
     },
   };
   const counters = createCounters(options.metrics, () => connections);
-  const pool = createUpstreamPool(options.upstream, deadlines, limits, counters);
+  const pool = createUpstreamPool(options.upstream, options.clock, deadlines, limits, counters);
   const callUpstream = createCall(pool, deadlines, limits);
   const context: ProxyContext = {
     pool,

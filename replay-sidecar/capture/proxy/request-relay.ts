@@ -7,6 +7,8 @@ import type { UpstreamConnection } from './upstream.ts';
 
 /** What the exchange does when the request's side comes to an end. */
 export interface RequestOwner {
+  /** Nothing of the request is forwarded yet. False: not over this connection; another one follows. */
+  mayStart(upstream: UpstreamConnection): boolean;
   /** All of the request is forwarded. */
   onRequestSent(): void;
   /** The body's framing turned out to be ambiguous. */
@@ -94,6 +96,7 @@ export class RequestRelay {
     if (!this.readBody()) return false;
     if (this.holding || this.blocked || this.upstream?.connected !== true) return false;
     if (this.started && this.outgoing === undefined) return false;
+    if (!this.started && !this.owner.mayStart(this.upstream)) return false;
     this.blocked = !this.upstream.write(this.started ? '' : this.head, this.outgoing);
     this.started = true;
     this.outgoing = undefined;

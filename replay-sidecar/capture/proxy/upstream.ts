@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import type { Limits } from './limits.ts';
 import type { Counters } from './metrics.ts';
@@ -51,11 +52,20 @@ export class UpstreamConnection {
   lastClient: object | undefined;
   private readonly socket: Socket;
   private readonly onIdleEnd: (connection: UpstreamConnection) => void;
+  private readonly clock: Clock;
+  /** When something was last sent on it: the API has not been idle on it for longer. */
+  private sentTime = 0;
 
   /** `onIdleEnd`: the API closed the connection while nobody used it. */
-  constructor(socket: Socket, handler: UpstreamHandler, onIdleEnd: (connection: UpstreamConnection) => void) {
+  constructor(
+    socket: Socket,
+    handler: UpstreamHandler,
+    clock: Clock,
+    onIdleEnd: (connection: UpstreamConnection) => void,
+  ) {
     this.socket = socket;
     this.handler = handler;
+    this.clock = clock;
     this.onIdleEnd = onIdleEnd;
     let failure: Error | undefined;
     socket.on('connect', () => {
@@ -83,8 +93,17 @@ export class UpstreamConnection {
     else this.handler.onUpstreamData(bytes);
   }
 
+  /**
+   * Whether the API has been idle on it for less than this, in milliseconds. Told by the clock and by what we sent last,
+   * because timers fire and answers are read late on a machine that is short of CPU.
+   */
+  isYoungerThan(milliseconds: number): boolean {
+    return this.clock.monotonic() - this.sentTime < milliseconds;
+  }
+
   /** False: wait for the drain before writing more. */
   write(text: string, bytes: Buffer | undefined): boolean {
+    this.sentTime = this.clock.monotonic();
     return writeMessage(this.socket, text, bytes);
   }
 
@@ -133,6 +152,7 @@ export class UpstreamConnection {
 
 export function createUpstreamPool(
   address: UpstreamAddress,
+  clock: Clock,
   deadlines: Deadlines,
   limits: Limits,
   counters: Counters,
@@ -174,7 +194,7 @@ export function createUpstreamPool(
         },
       };
       const socket = connect({ ...address, allowHalfOpen: true, noDelay: true, onread });
-      const connection = new UpstreamConnection(socket, handler, forget);
+      const connection = new UpstreamConnection(socket, handler, clock, forget);
       const deadline = deadlines.set(limits.connectMillis, () => connection.fail(new Error('Connection timed out')));
       socket.once('connect', () => deadline.cancel());
       socket.once('close', () => {

@@ -196,6 +196,28 @@ describe('a request that may not be sent twice', () => {
       'POST /a HTTP/1.1',
     ]);
   });
+
+  test('goes over a new connection when the old one grew too old while the intent was written', async () => {
+    const intents: (() => void)[] = [];
+    const intent = () => new Promise<void>((resolve) => intents.push(resolve));
+    const hook = createRecordingHook(
+      () => ({ intent }),
+      ({ method }) => method === 'POST',
+    );
+    const limits = { intentMillis: 60_000, idleUpstreamMillis: 2_000 };
+    await using both = await startBoth({ onRequest: respond }, { hook, limits });
+    using client = await connectRaw(both.proxy.port);
+    client.send(get('/first'));
+    await client.until((received) => received.endsWith('ok'));
+    client.send(post('/a', 'hello'));
+    await waitFor(() => intents.length === 1 || undefined, { for: 'the intent' });
+    const tooOld = systemClock.monotonic() + limits.idleUpstreamMillis;
+    await waitFor(() => systemClock.monotonic() > tooOld || undefined, { for: 'the connection to be too old' });
+    intents[0]?.();
+    await client.until((received) => received === answer('ok') + answer('ok'));
+    expect(both.api.connections).toHaveLength(2);
+    expect(both.api.requests).toHaveLength(2);
+  });
 });
 
 describe('an API that cannot be reached', () => {
