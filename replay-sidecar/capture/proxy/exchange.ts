@@ -26,8 +26,8 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
  * over a new one, when it breaks before the first byte of a response. All others go over the connection that the same
  * client's last request used, or over a new one: that is where a client without us would have sent it, so what happens
  * to it there would have happened without us, too. (The API's keep-alive never ends such a connection under a request:
- * it is used only while it is younger than that, by the clock, and not known to be closed.) It is shown to the client as the API showed it: closed or reset. Only
- * an API that cannot be reached at all is answered for, with 502.
+ * it is used only while it is younger than that, by the clock, and not known to be closed.) It is shown to the client as
+ * the API showed it: closed or reset. Only an API that cannot be reached at all is answered for, with 502.
  */
 export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, ResponseOwner {
   private readonly context: ProxyContext;
