@@ -1,0 +1,142 @@
+/**
+ * What settled migrations cost: runs the operator's own process on a real kube-apiserver with many EdgeMigrations that
+ * have nothing left to do, and reads its CPU time and memory from the kernel and its requests from its metrics.
+ *
+ *   npm run bench:operator -- [--migrations 1000] [--seconds 60] [--json]
+ *
+ * Measured twice: `finished`, and `following`: the replay window is open, so each of them is looked at every few seconds.
+ */
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
+import { EDGE_MIGRATIONS, parseEdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { startDynamodb } from '../cluster/dynamodb.ts';
+import { startNats } from '../cluster/nats.ts';
+import { freePort } from '../cluster/ports.ts';
+import { startPostgres } from '../cluster/postgres.ts';
+import { probeHttp } from '../cluster/probe.ts';
+import type { ManagedProcess } from '../cluster/processes.ts';
+import { waitFor } from '../cluster/wait.ts';
+import { NAMESPACE, startWorld, type World } from '../e2e/operator-world.ts';
+import { createTables } from '../edge/tables.ts';
+import { cpuSeconds, residentMegabytes } from './usage.ts';
+
+const { values } = parseArgs({
+  options: {
+    migrations: { type: 'string', default: '1000' },
+    seconds: { type: 'string', default: '60' },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+const MIGRATIONS = Number(values.migrations);
+/** Created at the same time. */
+const UNDER_WAY = 25;
+const MINUTE = 60_000;
+
+interface Cost {
+  readonly state: string;
+  readonly migrations: number;
+  /** Of one core. */
+  readonly cpuPercent: number;
+  readonly rssMb: number;
+  readonly apiWrites: number;
+  readonly apiReads: number;
+}
+
+async function main(): Promise<void> {
+  await using resources = new AsyncDisposableStack();
+  const nats = resources.use(await startNats());
+  const databaseUrl = await prepareCore(resources.use(await startPostgres()).urlOf);
+  const tables = resources.use(await createTables(resources.use(await startDynamodb())));
+  const world = resources.use(await startWorld({ databaseUrl, tables }));
+  await migrateAll(world);
+  const finished = await measure(world, 'finished', {});
+  const following = await measure(world, 'following', {
+    EDGE_MIGRATION_CAPTURE: 'Required',
+    EDGE_MIGRATION_NATS_SERVERS: nats.url,
+    EDGE_MIGRATION_STREAM_MAX_BYTES: String(64 * 1024 ** 2),
+    EDGE_MIGRATION_CORE_API_STATIC_COUNT: '1',
+  });
+  const result = [finished, following];
+  console.table(result);
+  if (values.json) console.log(JSON.stringify(result));
+}
+
+async function prepareCore(urlOf: (database: string) => string): Promise<string> {
+  await execute(urlOf('postgres'), 'CREATE DATABASE core');
+  const url = urlOf('core');
+  await execute(url, await readFile(new URL('../core/schema.sql', import.meta.url), 'utf8'));
+  return url;
+}
+
+/** Empty projects need no pods, and come to their end all the same. */
+async function migrateAll(world: World): Promise<void> {
+  const { operator } = await start(world, { EDGE_MIGRATION_CONCURRENCY: '16' });
+  const projectIds = await world.addProjects(MIGRATIONS, { empty: true });
+  for (let from = 0; from < projectIds.length; from += UNDER_WAY) {
+    await Promise.all(projectIds.slice(from, from + UNDER_WAY).map((projectId) => world.create(projectId)));
+  }
+  const areCopied = async () => {
+    const { items } = await world.client.list(EDGE_MIGRATIONS, { namespace: NAMESPACE });
+    const conditionsOf = (item: object) => parseEdgeMigration(item).status.conditions;
+    return items.every((item) => findCondition(conditionsOf(item), 'Copied')?.status === 'True');
+  };
+  await waitFor(areCopied, { for: 'all copies', timeoutMs: 20 * MINUTE, intervalMs: 2000 });
+  await operator.stop();
+}
+
+async function start(world: World, settings: Readonly<Record<string, string>>) {
+  const port = await freePort();
+  const operator = await world.startOperator(world.controlPlane.kubeconfig, {
+    EDGE_MIGRATION_METRICS_PORT: String(port),
+    EDGE_MIGRATION_LOG_LEVEL: 'warn',
+    ...settings,
+  });
+  const metrics = `http://127.0.0.1:${port}`;
+  const isReady = async () => (await probeHttp(`${metrics}/readyz`)).status === 200;
+  await waitFor(isReady, { for: 'the operator', timeoutMs: 2 * MINUTE });
+  return { operator, metrics };
+}
+
+/** Costs of a time in which nothing is asked for, once what the operator had to say at its start is said. */
+async function measure(world: World, state: string, settings: Readonly<Record<string, string>>): Promise<Cost> {
+  // A list within the time that is measured, too: ten times as often as by default.
+  const { operator, metrics } = await start(world, { EDGE_MIGRATION_RELIST_SECONDS: '60', ...settings });
+  let before = await sample(operator, metrics);
+  for (let quiet = false; !quiet; ) {
+    await systemClock.sleep(10_000);
+    const now = await sample(operator, metrics);
+    quiet = now.reconciles >= MIGRATIONS && now.writes === before.writes;
+    before = now;
+  }
+  await systemClock.sleep(Number(values.seconds) * 1000);
+  const after = await sample(operator, metrics);
+  const cost = {
+    state,
+    migrations: MIGRATIONS,
+    cpuPercent: Math.round((1000 * (after.cpu - before.cpu)) / ((after.time - before.time) / 1000)) / 10,
+    rssMb: await residentMegabytes(operator.pid),
+    apiWrites: after.writes - before.writes,
+    apiReads: after.reads - before.reads,
+  };
+  await operator.stop();
+  return cost;
+}
+
+async function sample({ pid }: ManagedProcess, url: string) {
+  const { body } = await probeHttp(`${url}/metrics`);
+  const sum = (pattern: RegExp) => [...body.matchAll(pattern)].reduce((total, [, count]) => total + Number(count), 0);
+  return {
+    time: systemClock.monotonic(),
+    cpu: await cpuSeconds(pid),
+    // Leases alone are replaced (PUT).
+    writes: sum(/^rest_client_requests_total\{[^}]*method="(?:POST|PATCH|DELETE)"[^}]*\} (\d+)/gm),
+    reads: sum(/^rest_client_requests_total\{[^}]*method="GET"[^}]*\} (\d+)/gm),
+    reconciles: sum(/^controller_runtime_reconcile_total\{[^}]*\} (\d+)/gm),
+  };
+}
+
+await main();

@@ -1,0 +1,138 @@
+import { writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { customResourceDefinitions } from '@edge-migration/operator/kubernetes/testing/real-api-server.ts';
+import { afterEach, describe, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { waitFor } from '../cluster/wait.ts';
+import { installCrd, readCrd } from '../integration/crd.ts';
+import { createFastClock, runOperatorHere } from './operator-run.ts';
+import { isRetired, useWorld } from './operator-setup.ts';
+import { type Description, NAMESPACE } from './operator-world.ts';
+
+const MINUTE = 60_000;
+/** A request that is not answered for 30 s has failed: six seconds, at this speed. */
+const FACTOR = 5;
+/** Nothing is done meanwhile that could take too long at this one. */
+const OUTAGE_FACTOR = 60;
+/** Time enough to renew on a busy machine. */
+const SETTINGS = {
+  EDGE_MIGRATION_LEASE_DURATION_SECONDS: '60',
+  EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: '40',
+  EDGE_MIGRATION_RETRY_PERIOD_SECONDS: '4',
+  EDGE_MIGRATION_RELIST_SECONDS: '20',
+};
+
+const setup = useWorld();
+
+afterEach(() => {
+  setup.pods.hold(false);
+});
+
+const startOperator = (kubeconfig = setup.kubeconfig, clock = createFastClock(FACTOR)) =>
+  runOperatorHere(setup.world, { kubeconfig, clock, settings: SETTINGS });
+
+async function expectEnd(projectIds: readonly number[], end: Description): Promise<void> {
+  const { world } = setup;
+  for (const projectId of projectIds) {
+    const isOver = () => isRetired(world, projectId);
+    await waitFor(isOver, { for: `the end of project ${projectId}`, timeoutMs: 5 * MINUTE, intervalMs: 200 });
+    expect(await world.describe(projectId)).toEqual(end);
+  }
+}
+
+/** What is there when a copy has come to its end without any fault. */
+async function liveUndisturbed(): Promise<Description> {
+  const { world } = setup;
+  const [projectId = 0] = await world.addProjects(1);
+  await world.create(projectId);
+  await waitFor(() => isRetired(world, projectId), { for: 'its end', timeoutMs: 2 * MINUTE, intervalMs: 200 });
+  return world.describe(projectId);
+}
+
+/** A migration whose pods are at work. */
+async function createCopying(): Promise<number> {
+  const { world, pods } = setup;
+  pods.hold(true);
+  const [projectId = 0] = await world.addProjects(1);
+  await world.create(projectId);
+  const isCopying = async () => (await world.migration(projectId))?.status.phase === 'Copying';
+  await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTE, intervalMs: 100 });
+  return projectId;
+}
+
+describe('an operator', { timeout: 15 * MINUTE }, () => {
+  test.each(['silent', 'refusing'] as const)(
+    'survives an API server that is %s for 30 minutes, and catches up with what happened meanwhile',
+    async (how) => {
+      const { world, proxy, pods } = setup;
+      const clock = createFastClock(FACTOR);
+      await using _operator = startOperator(setup.kubeconfig, clock);
+      const end = await liveUndisturbed();
+      const copying = await createCopying();
+      const [created = 0] = await world.addProjects(1);
+      proxy.goDark(how);
+      await world.create(created);
+      pods.hold(false);
+      clock.run(OUTAGE_FACTOR);
+      await clock.sleep(30 * MINUTE);
+      clock.run(FACTOR);
+      proxy.comeBack();
+      await expectEnd([copying, created], end);
+      expect(await world.jobs(copying)).toHaveLength(1);
+    },
+  );
+
+  test('goes on with a token that was rotated after the old one had expired', async () => {
+    const { world, proxy, pods } = setup;
+    const { kubeconfig, rotate } = await writeTokenFile();
+    await rotate();
+    await using _operator = startOperator(kubeconfig);
+    const end = await liveUndisturbed();
+    const copying = await createCopying();
+    // The API server no longer accepts any token of an account that was made anew.
+    const reference = ['serviceaccount', 'edge-migration-operator', '-n', NAMESPACE];
+    await world.controlPlane.kubectl(['delete', ...reference]);
+    await world.controlPlane.kubectl(['create', ...reference]);
+    pods.hold(false);
+    const refused = proxy.calls.length;
+    await waitFor(() => proxy.calls.length > refused + 10, { for: 'calls with the old token', timeoutMs: MINUTE });
+    expect(await isRetired(world, copying)).toBe(false);
+    await rotate();
+    await expectEnd([copying], end);
+    setup.kubeconfig = await world.operatorKubeconfig(proxy);
+  });
+
+  test('waits for its definition when that was removed, and starts anew when it is back', async () => {
+    const { world, pods } = setup;
+    await using _operator = startOperator();
+    const end = await liveUndisturbed();
+    const copying = await createCopying();
+    const { metadata } = await readCrd();
+    await world.client.delete(customResourceDefinitions, { name: metadata.name });
+    const isGone = async () =>
+      (await world.client.get(customResourceDefinitions, { name: metadata.name })) === undefined;
+    await waitFor(isGone, { for: 'the definition to be gone', timeoutMs: MINUTE });
+    const isSwept = async () => (await world.jobs(copying)).length === 0;
+    await waitFor(isSwept, { for: 'what it left to be removed', timeoutMs: MINUTE, intervalMs: 200 });
+    await installCrd(world.client);
+    pods.hold(false);
+    await world.create(copying);
+    await expectEnd([copying], end);
+  });
+});
+
+/** A kubeconfig whose token is in a file, and what puts a new one there. */
+async function writeTokenFile() {
+  const { world, kubeconfig } = setup;
+  const tokenFile = join(world.folder, 'token');
+  const path = join(world.folder, 'rotated.kubeconfig');
+  const document = parse(await readFile(kubeconfig, 'utf8'));
+  document.users[0].user = { tokenFile };
+  writeFileSync(path, stringify(document));
+  const rotate = async () => {
+    const args = ['create', 'token', 'edge-migration-operator', '-n', NAMESPACE];
+    writeFileSync(tokenFile, (await world.controlPlane.kubectl(args)).trim());
+  };
+  return { kubeconfig: path, rotate };
+}

@@ -1,0 +1,100 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { NO_TOTALS } from '@edge-migration/operator/copy/checkpoint.ts';
+import { CONFIG_MAPS, PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import type { KubernetesClient, KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
+import { errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
+import { NAMESPACE } from './operator-world.ts';
+
+/** What does the copy pods' work without doing it: on a control plane without a node, in no time. */
+export interface PodRunner extends AsyncDisposable {
+  /** Pods that are created while this is so stay Pending. */
+  hold(on: boolean): void;
+  stop(): Promise<void>;
+}
+
+interface PodSpec {
+  containers: { name: string; env: { name: string; value?: string }[] }[];
+}
+
+const INDEX = 'batch.kubernetes.io/job-completion-index';
+const EVERY_MILLISECONDS = 100;
+const logger = createLogger('pod-runner', 'warn');
+
+/** For each pod of a plan or copy: writes the checkpoint that a worker would have left, and lets the pod end well. */
+export function startPodRunner(client: KubernetesClient): PodRunner {
+  const ending = new AbortController();
+  const { signal } = ending;
+  let isHeld = false;
+
+  async function step() {
+    const labelSelector = 'edge.flagsmith.com/component in (plan,copy)';
+    const fieldSelector = 'status.phase=Pending';
+    const { items } = await client.list(PODS, { namespace: NAMESPACE, labelSelector, fieldSelector }, { signal });
+    for (const pod of items) {
+      if (isHeld || pod.metadata.deletionTimestamp !== undefined) continue;
+      // Its root may just have gone, as a pod's may that really runs.
+      await finish(client, pod, signal).catch((error: unknown) => logger.debug({ error: errorMessage(error) }, 'pod'));
+    }
+  }
+
+  async function run() {
+    while (!signal.aborted) {
+      await step().catch((error: unknown) => logger.debug({ error: errorMessage(error) }, 'pods'));
+      await systemClock.sleep(EVERY_MILLISECONDS, signal).catch(() => {}); // stopped
+    }
+  }
+
+  const running = run();
+  const stop = async () => {
+    ending.abort(new Error('stopped'));
+    await running;
+  };
+  return {
+    hold(on) {
+      isHeld = on;
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+async function finish(client: KubernetesClient, pod: KubernetesObject, signal: AbortSignal) {
+  const [container] = (pod['spec'] as PodSpec).containers;
+  const read = (name: string) => container?.env.find((each) => each.name === `EDGE_MIGRATION_${name}`)?.value ?? '';
+  const rangeId = Number(read('RANGE_IDS').split(',')[Number(pod.metadata.annotations?.[INDEX])]);
+  const root = await client.get(CONFIG_MAPS, { namespace: NAMESPACE, name: read('SETTINGS_NAME') }, { signal });
+  if (root === undefined) return;
+  const checkpoint = describeCheckpoint(root, `${read('CHECKPOINT_NAME')}-${rangeId}`, rangeId);
+  await client.apply(CONFIG_MAPS, checkpoint, { fieldManager: 'copy-worker', force: true, signal });
+  const state = { terminated: { exitCode: 0, reason: 'Completed' } };
+  const ended = { name: container?.name, ready: false, restartCount: 0, image: '', imageID: '', state };
+  const status = { phase: 'Succeeded', containerStatuses: [ended] };
+  const reference = { namespace: NAMESPACE, name: pod.metadata.name };
+  await client.patch(PODS, reference, { status }, { subresource: 'status', signal });
+}
+
+/** Of a range of two identities, of which one could not be stored. */
+function describeCheckpoint({ metadata }: KubernetesObject, name: string, rangeId: number): KubernetesObject {
+  const { uid = '', labels = {}, annotations = {} } = metadata;
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: metadata.name, uid }];
+  const counts = { ...NO_TOTALS.counts, pages: 1, read: 2, inserted: 1, skipped: 1, writeUnits: 1 };
+  const totals = { ...NO_TOTALS, counts, skippedByReason: { TooLarge: 1 }, skippedLines: 1 };
+  const checkpoint = {
+    rangeId,
+    positions: [{ segment: 0, identity: null, totals }],
+    finished: true,
+    updatedTime: new Date(systemClock.now()).toISOString(),
+    instance: 'pod-runner',
+    identitiesPerSecond: 0,
+  };
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name, namespace: NAMESPACE, labels, annotations, ownerReferences },
+    data: {
+      checkpoint: JSON.stringify(checkpoint),
+      'skipped.jsonl': `${JSON.stringify({ id: rangeId, reason: 'TooLarge' })}\n`,
+    },
+  };
+}

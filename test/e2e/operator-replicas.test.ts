@@ -1,0 +1,141 @@
+import { describe, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { isWrite, type KubernetesCall, type KubernetesProxy } from '../faults/kubernetes-proxy.ts';
+import { createSkewedClock, runOperatorHere } from './operator-run.ts';
+import { isRetired, projectOf, useWorld } from './operator-setup.ts';
+
+const MINUTE = 60_000;
+/** Long enough for a busy machine to renew in time, short enough to wait for. */
+const LEASE = {
+  EDGE_MIGRATION_LEASE_DURATION_SECONDS: '8',
+  EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: '6',
+  EDGE_MIGRATION_RETRY_PERIOD_SECONDS: '1',
+};
+
+const setup = useWorld();
+
+const isLease = ({ resource }: KubernetesCall) => resource === 'leases';
+/** What it did as the leader: whoever follows writes at most to the Lease. */
+const doingsOf = (proxy: KubernetesProxy) => proxy.writes().filter((call) => !isLease(call));
+
+async function startReplicas() {
+  const { world } = setup;
+  const proxies = [await world.startProxy(), await world.startProxy()] as const;
+  const kubeconfigs = await Promise.all(proxies.map((proxy) => world.operatorKubeconfig(proxy)));
+  return { first: proxies[0], second: proxies[1], kubeconfigs };
+}
+
+async function waitForDoing(proxy: KubernetesProxy, projectId: number): Promise<void> {
+  const isDoing = () => doingsOf(proxy).some((call) => projectOf(call) === projectId);
+  await waitFor(isDoing, { for: `writes for project ${projectId}`, timeoutMs: 2 * MINUTE });
+}
+
+async function create(): Promise<number> {
+  const [projectId = 0] = await setup.world.addProjects(1);
+  await setup.world.create(projectId);
+  return projectId;
+}
+
+async function expectEnd(projectId: number): Promise<void> {
+  const isOver = () => isRetired(setup.world, projectId);
+  await waitFor(isOver, { for: `the end of project ${projectId}`, timeoutMs: 3 * MINUTE, intervalMs: 200 });
+  expect(await setup.world.jobs(projectId)).toHaveLength(1);
+}
+
+describe('two replicas', { timeout: 10 * MINUTE }, () => {
+  test('whose leader froze in the midst of a copy and woke after its lease had expired have one Job, and one writer', async () => {
+    const { world, pods } = setup;
+    const { first, second, kubeconfigs } = await startReplicas();
+    pods.hold(true);
+    const leader = await world.startOperator(kubeconfigs[0] ?? '', LEASE);
+    const projectId = await create();
+    await waitForDoing(first, projectId);
+    const follower = await world.startOperator(kubeconfigs[1] ?? '', LEASE);
+    const isFollowing = () => second.calls.some((call) => isLease(call) && call.verb === 'get');
+    await waitFor(isFollowing, { for: 'the other to stand for election', timeoutMs: MINUTE });
+
+    leader.signal('SIGSTOP');
+    // It is not answered either: what it gets to see when it wakes is all old.
+    const another = await create();
+    await waitForDoing(second, another);
+    const frozen = first.writes().length;
+    leader.signal('SIGCONT');
+    await leader.exited;
+    pods.hold(false);
+    await expectEnd(projectId);
+    await expectEnd(another);
+
+    const successor = doingsOf(second)[0]?.time ?? 0;
+    expect(doingsOf(first).filter(({ time }) => time > successor)).toEqual([]);
+    expect(
+      first
+        .writes()
+        .slice(frozen)
+        .filter((call) => !isLease(call)),
+    ).toEqual([]);
+    await follower.stop();
+  });
+
+  test('whose clocks are ten minutes apart do not disturb each other, and hand over with one Job', async () => {
+    const { world, pods } = setup;
+    const { first, second, kubeconfigs } = await startReplicas();
+    pods.hold(true);
+    const settings = { ...LEASE, EDGE_MIGRATION_RELIST_SECONDS: '2' };
+    const ahead = { kubeconfig: kubeconfigs[0] ?? '', clock: createSkewedClock(5 * MINUTE), settings };
+    const behind = { kubeconfig: kubeconfigs[1] ?? '', clock: createSkewedClock(-5 * MINUTE), settings };
+    await using leader = runOperatorHere(world, ahead);
+    const projectId = await create();
+    await waitForDoing(first, projectId);
+    await using follower = runOperatorHere(world, behind);
+    const renewals = () => first.writes().filter(isLease).length;
+    const before = renewals();
+    // As long as several leases last by any clock but the monotonic one.
+    await waitFor(() => renewals() > before + 10, { for: 'the leader to renew', timeoutMs: 3 * MINUTE });
+    expect(doingsOf(second)).toEqual([]);
+
+    await leader.stop();
+    const another = await create();
+    await waitForDoing(second, another);
+    pods.hold(false);
+    await expectEnd(projectId);
+    await expectEnd(another);
+    const successor = doingsOf(second)[0]?.time ?? 0;
+    expect(doingsOf(first).filter(({ time }) => time > successor)).toEqual([]);
+    expect([leader.losses, follower.losses]).toEqual([0, 0]);
+  });
+});
+
+describe('settled migrations', { timeout: 10 * MINUTE }, () => {
+  test('cause no write at all while everything is listed ten times over, plans and failures among them', async () => {
+    const { world, pods } = setup;
+    const proxy = await world.startProxy();
+    const kubeconfig = await world.operatorKubeconfig(proxy);
+    pods.hold(false);
+    await using _operator = runOperatorHere(world, {
+      kubeconfig,
+      settings: { ...LEASE, EDGE_MIGRATION_RELIST_SECONDS: '1' },
+    });
+    const [plan = 0, suspended = 0, missing = 0, ...copies] = await world.addProjects(13);
+    await Promise.all(copies.map((projectId) => world.create(projectId)));
+    await world.create(plan, { mode: 'Plan' });
+    await world.create(suspended, { suspend: true });
+    await world.create(missing + 1_000_000);
+    for (const projectId of [...copies, plan]) {
+      const isOver = () => isRetired(world, projectId);
+      await waitFor(isOver, { for: `the end of project ${projectId}`, timeoutMs: 3 * MINUTE, intervalMs: 200 });
+    }
+    await world.condition([suspended], 'Suspended', 'True');
+    await world.condition([missing + 1_000_000], 'Accepted', 'False');
+    const listsOf = (resource: string) =>
+      proxy.calls.filter((call) => call.verb === 'list' && call.resource === resource).length;
+    const resources = ['edgemigrations', 'jobs', 'configmaps', 'pods'];
+    // Events of what has just happened are still on their way.
+    const settled = resources.map((resource) => listsOf(resource) + 2);
+    const areListed = (counts: number[]) => () =>
+      resources.every((each, index) => listsOf(each) >= (counts[index] ?? 0));
+    await waitFor(areListed(settled), { for: 'the last events', timeoutMs: MINUTE });
+    const from = proxy.calls.length;
+    await waitFor(areListed(settled.map((count) => count + 10)), { for: 'ten lists', timeoutMs: 2 * MINUTE });
+    expect(proxy.calls.slice(from).filter((call) => isWrite(call) && !isLease(call))).toEqual([]);
+  });
+});

@@ -1,0 +1,94 @@
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { operatorConfiguration } from '@edge-migration/operator/config.ts';
+import { errorMessage, LeadershipLostError } from '@edge-migration/operator/kubernetes/errors.ts';
+import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
+import { runOperator } from '@edge-migration/operator/process.ts';
+import type { World } from './operator-world.ts';
+
+/** An operator in this process, so that it can have a clock of its own; started again when it ends, as a kubelet does. */
+export interface OperatorRun extends AsyncDisposable {
+  /** How often it ended because it had lost the Lease. */
+  readonly losses: number;
+  /** Ends it in an orderly way. */
+  stop(): Promise<void>;
+}
+
+export interface OperatorRunSettings {
+  readonly kubeconfig: string;
+  readonly clock?: Clock;
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+const logger = createLogger('operator', 'error');
+
+export function runOperatorHere(
+  world: World,
+  { kubeconfig, clock = systemClock, settings }: OperatorRunSettings,
+): OperatorRun {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const configuration = parseEnvironment(operatorConfiguration, world.environment(settings));
+  let losses = 0;
+
+  async function supervise() {
+    while (!signal.aborted) {
+      try {
+        await runOperator({ configuration, kubeConfig: loadKubeConfig(kubeconfig), clock, logger, signal });
+      } catch (error) {
+        if (!(error instanceof LeadershipLostError)) throw error;
+        logger.debug({ error: errorMessage(error) }, 'started again');
+        losses += 1;
+      }
+    }
+  }
+
+  const running = supervise();
+  const stop = async () => {
+    stopping.abort(new Error('stopped'));
+    await running;
+  };
+  return {
+    get losses() {
+      return losses;
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+export interface FastClock extends Clock {
+  /** So many times as fast as the system's from now on, for sleeps under way too. */
+  run(factor: number): void;
+}
+
+/** Sleeps look at the time this often: the clock may have become faster. */
+const LOOK_MILLISECONDS = 50;
+
+/** A clock that can be made faster, so that half an hour passes in half a minute. */
+export function createFastClock(initialFactor: number): FastClock {
+  const offset = systemClock.now() - systemClock.monotonic();
+  let factor = initialFactor;
+  let from = { real: systemClock.monotonic(), fast: systemClock.monotonic() };
+  const monotonic = () => from.fast + (systemClock.monotonic() - from.real) * factor;
+  return {
+    monotonic,
+    now: () => offset + monotonic(),
+    async sleep(milliseconds, signal) {
+      const end = monotonic() + milliseconds;
+      for (let left = milliseconds; left > 0; left = end - monotonic()) {
+        await systemClock.sleep(Math.min(left / factor, LOOK_MILLISECONDS), signal);
+      }
+    },
+    run(next) {
+      from = { real: systemClock.monotonic(), fast: monotonic() };
+      factor = next;
+    },
+  };
+}
+
+/** What another machine's clock says that is wrong by so much; time passes there as it does here. */
+export function createSkewedClock(milliseconds: number): Clock {
+  return { ...systemClock, now: () => systemClock.now() + milliseconds };
+}

@@ -1,0 +1,250 @@
+import { JOBS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { afterEach, describe, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import type { KubernetesCall, WatchFrame } from '../faults/kubernetes-proxy.ts';
+import { runOperatorHere } from './operator-run.ts';
+import { isRetired, projectOf, useWorld } from './operator-setup.ts';
+import { type Description, NAMESPACE } from './operator-world.ts';
+
+const MINUTE = 60_000;
+const MOST_ROUNDS = 4;
+/** Relists every three seconds on a machine that is not too busy to lead. */
+const SETTINGS = {
+  EDGE_MIGRATION_LEASE_DURATION_SECONDS: '12',
+  EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: '8',
+  EDGE_MIGRATION_RETRY_PERIOD_SECONDS: '1',
+  EDGE_MIGRATION_RELIST_SECONDS: '3',
+};
+
+const setup = useWorld();
+
+afterEach(() => {
+  setup.proxy.serveThePast();
+  setup.proxy.filterWatches(undefined);
+  setup.pods.hold(false);
+});
+
+const startOperator = () => runOperatorHere(setup.world, { kubeconfig: setup.kubeconfig, settings: SETTINGS });
+
+async function addProject(): Promise<number> {
+  const [projectId = 0] = await setup.world.addProjects(1);
+  return projectId;
+}
+
+async function expectEnd(projectIds: readonly number[], end: Description): Promise<void> {
+  for (const projectId of projectIds) {
+    const isOver = () => isRetired(setup.world, projectId);
+    await waitFor(isOver, { for: `the end of project ${projectId}`, timeoutMs: 3 * MINUTE, intervalMs: 200 });
+    expect(await setup.world.describe(projectId)).toEqual(end);
+  }
+}
+
+/** What is there when a copy has come to its end without any fault. */
+async function liveUndisturbed(): Promise<Description> {
+  const projectId = await addProject();
+  await setup.world.create(projectId);
+  await waitFor(() => isRetired(setup.world, projectId), { for: 'its end', timeoutMs: 2 * MINUTE, intervalMs: 200 });
+  return setup.world.describe(projectId);
+}
+
+async function waitForJob(projectId: number): Promise<void> {
+  const isCopying = async () => (await setup.world.migration(projectId))?.status.phase === 'Copying';
+  await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTE, intervalMs: 100 });
+}
+
+/** Uid and version of a project's Jobs, by name: neither may be another because of an old view. */
+async function identify(projectId: number): Promise<string[]> {
+  const labelSelector = `edge.flagsmith.com/project-id=${projectId}`;
+  const { items } = await setup.world.client.list(JOBS, { namespace: NAMESPACE, labelSelector });
+  return items.map(({ metadata }) => `${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`);
+}
+
+/** Waits until the operator has looked at the past long enough to act on it: it lists it again and again. */
+async function waitForLists(count: number): Promise<void> {
+  const { proxy } = setup;
+  const lists = () => proxy.calls.filter(({ verb, resource }) => verb === 'list' && resource === 'edgemigrations');
+  const before = lists().length;
+  const isEnough = () => lists().length >= before + count;
+  await waitFor(isEnough, { for: 'the past to be listed', timeoutMs: 2 * MINUTE, intervalMs: 100 });
+}
+
+const isAnything = () => true;
+const isMigrations = ({ resource }: KubernetesCall) => resource === 'edgemigrations';
+
+describe('an operator that starts on a past', { timeout: 15 * MINUTE }, () => {
+  test('in which nothing was planned leaves plan and Job alone, and goes on when the present comes', async () => {
+    const { world, proxy, pods } = setup;
+    let end: Description;
+    const projectId = await addProject();
+    {
+      await using _operator = startOperator();
+      end = await liveUndisturbed();
+    }
+    await world.create(projectId);
+    await proxy.recordPast();
+    pods.hold(true);
+    {
+      await using _operator = startOperator();
+      await waitForJob(projectId);
+    }
+    const before = await identify(projectId);
+    const description = await world.describe(projectId);
+    proxy.serveThePast(isAnything);
+    await using _operator = startOperator();
+    await waitForLists(3);
+    expect(await identify(projectId)).toEqual(before);
+    expect(await world.describe(projectId)).toEqual(description);
+    proxy.serveThePast();
+    pods.hold(false);
+    await expectEnd([projectId], end);
+  });
+
+  test('in which another EdgeMigration had the name leaves its successor alone', async () => {
+    const { world, proxy, pods } = setup;
+    let end: Description;
+    const projectId = await addProject();
+    {
+      await using _operator = startOperator();
+      end = await liveUndisturbed();
+      pods.hold(true);
+      await world.create(projectId);
+      await waitForJob(projectId);
+      await proxy.recordPast();
+      await world.delete(projectId);
+      const isGone = async () => (await world.describe(projectId)).objects.length === 0;
+      await waitFor(isGone, { for: 'the first one to be gone', timeoutMs: MINUTE, intervalMs: 100 });
+      await world.create(projectId);
+      await waitForJob(projectId);
+    }
+    const before = await identify(projectId);
+    const description = await world.describe(projectId);
+    proxy.serveThePast(isAnything);
+    await using _operator = startOperator();
+    await waitForLists(3);
+    expect(await identify(projectId)).toEqual(before);
+    expect(await world.describe(projectId)).toEqual(description);
+    proxy.serveThePast();
+    pods.hold(false);
+    await expectEnd([projectId], end);
+  });
+
+  test('in which the EdgeMigration did not exist does not take its Job for an orphan', async () => {
+    const { world, proxy, pods } = setup;
+    let end: Description;
+    const projectId = await addProject();
+    pods.hold(false);
+    {
+      await using _operator = startOperator();
+      end = await liveUndisturbed();
+      await proxy.recordPast();
+      pods.hold(true);
+      await world.create(projectId);
+      await waitForJob(projectId);
+    }
+    const before = await identify(projectId);
+    proxy.serveThePast(isMigrations);
+    await using _operator = startOperator();
+    await waitForLists(3);
+    expect(await identify(projectId)).toEqual(before);
+    proxy.serveThePast();
+    pods.hold(false);
+    await expectEnd([projectId], end);
+  });
+});
+
+describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
+  /** Names frames, each of a project's once: `jobs MODIFIED 2`. */
+  function createNames() {
+    const counts = new Map<string, number>();
+    return ({ type, object }: WatchFrame, { resource }: KubernetesCall) => {
+      const projectId = projectOf({ name: object.metadata?.name });
+      const key = `${projectId} ${resource} ${type}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+      return { projectId, name: `${resource} ${type} ${counts.get(key)}` };
+    };
+  }
+
+  test('any single event comes to the same end, with one Job', async () => {
+    const { world, proxy } = setup;
+    await using _operator = startOperator();
+    const nameFrame = createNames();
+    const names = new Set<string>();
+    proxy.filterWatches((frame, call) => {
+      const { projectId, name } = nameFrame(frame, call);
+      if (projectId !== 0) names.add(name);
+      return true;
+    });
+    const end = await liveUndisturbed();
+    const events = [...names];
+    const lost = new Set<string>();
+    // Changes come in other numbers each time, and what a list has found no watch brings.
+    for (let round = 1; round <= MOST_ROUNDS && lost.size < events.length; round++) {
+      const left = events.filter((name) => !lost.has(name));
+      const projectIds = await world.addProjects(left.length);
+      const nameAgain = createNames();
+      proxy.filterWatches((frame, call) => {
+        const { projectId, name } = nameAgain(frame, call);
+        const isLost = projectId !== 0 && left[projectIds.indexOf(projectId)] === name;
+        if (isLost) lost.add(name);
+        return !isLost;
+      });
+      await Promise.all(projectIds.map((projectId) => world.create(projectId)));
+      await expectEnd(projectIds, end);
+      for (const projectId of projectIds) expect(await world.jobs(projectId)).toHaveLength(1);
+    }
+    const isCertain = (name: string) => !name.includes('MODIFIED') || name.endsWith(' 1');
+    expect([...lost]).toEqual(expect.arrayContaining(events.filter(isCertain)));
+  });
+
+  test('the deletion of an EdgeMigration does nothing for it any more, and leaves nothing', async () => {
+    const { world, proxy, pods } = setup;
+    await using _operator = startOperator();
+    pods.hold(true);
+    const projectId = await addProject();
+    await world.create(projectId);
+    await waitForJob(projectId);
+    proxy.filterWatches(({ type }, { resource }) => resource !== 'edgemigrations' || type !== 'DELETED');
+    const created = proxy.writes().filter(({ verb, resource }) => verb === 'create' && resource === 'jobs').length;
+    await world.delete(projectId);
+    await waitForLists(2);
+    const isGone = async () => (await world.describe(projectId)).objects.length === 0;
+    await waitFor(isGone, { for: 'everything of it to be gone', timeoutMs: MINUTE, intervalMs: 100 });
+    expect(proxy.writes().filter(({ verb, resource }) => verb === 'create' && resource === 'jobs')).toHaveLength(
+      created,
+    );
+  });
+
+  test('that the EdgeMigration was made anew, for a while, does nothing for the old one', async () => {
+    const { world, proxy, pods } = setup;
+    await using _operator = startOperator();
+    const end = await liveUndisturbed();
+    pods.hold(true);
+    const projectId = await addProject();
+    await world.create(projectId);
+    await waitForJob(projectId);
+    const { promise: released, resolve: release } = Promise.withResolvers<boolean>();
+    proxy.serveThePast();
+    proxy.filterWatches((_, { resource }) => (resource === 'edgemigrations' ? released : true));
+    proxy.inject((call) => (isMigrations(call) && call.verb === 'list' ? held(released) : undefined));
+    const before = await world.migration(projectId);
+    await world.delete(projectId);
+    const isGone = async () => (await world.describe(projectId)).objects.length === 0;
+    await waitFor(isGone, { for: 'the first one to be gone', timeoutMs: MINUTE, intervalMs: 100 });
+    await world.create(projectId);
+    // The old one's objects are gone, so its name is reconciled; it may be made again for nobody.
+    const isAsked = () =>
+      proxy.calls.some((call) => isMigrations(call) && call.verb === 'get' && projectOf(call) === projectId);
+    await waitFor(isAsked, { for: 'the API server to be asked', timeoutMs: MINUTE, intervalMs: 100 });
+    const old = before?.uid.slice(0, 8) ?? '';
+    expect((await world.jobs(projectId)).filter((name) => name.includes(old))).toEqual([]);
+    release(true);
+    proxy.inject(undefined);
+    pods.hold(false);
+    await expectEnd([projectId], end);
+  });
+});
+
+async function held(released: Promise<unknown>): Promise<undefined> {
+  await released;
+  return undefined;
+}
