@@ -4,7 +4,7 @@ import { runSoak } from './soak/soak.ts';
 const MINUTES = 60_000;
 
 test('Edge agrees with Core, and keeps what Edge clients wrote, whatever is killed or frozen meanwhile', {
-  timeout: 25 * MINUTES,
+  timeout: 45 * MINUTES,
 }, async () => {
   const { violations, gaps, canariesMissing, ...result } = await runSoak({
     seconds: 90,
