@@ -1,9 +1,8 @@
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import type { Clock } from '@edge-migration/identity/clock.ts';
-import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { z } from 'zod';
+import { flag, parseCommandLine, text } from '../../job/arguments.ts';
 import type { WorkerRecord } from '../../job/record.ts';
 import { openStores } from '../../job/stores.ts';
 import type { VerifyRange } from '../ranges.ts';
@@ -46,24 +45,15 @@ export type VerifyArguments = z.infer<typeof argumentsSchema>;
 
 /** @throws ConfigurationError that says which argument is wrong, and how to call it */
 export function parseVerifyArguments(args: readonly string[]): VerifyArguments {
-  const text = { type: 'string' } as const;
-  const flag = { type: 'boolean' } as const;
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        ...{ project: text, rate: text, 'page-size': text, 'on-conflict': text, report: text },
-        ...{ repair: flag, 'at-deadline': flag, clear: flag, json: flag },
-      },
-    });
-    return argumentsSchema.parse(values);
-  } catch (error) {
-    const problem =
-      error instanceof z.ZodError
-        ? error.issues.map(({ path, message }) => `--${path.join('.')}: ${message}`).join('; ')
-        : (error as Error).message;
-    throw new ConfigurationError(`${problem}\n\n${USAGE}`, { cause: error });
-  }
+  return parseCommandLine(
+    args,
+    {
+      ...{ project: text, rate: text, 'page-size': text, 'on-conflict': text, report: text },
+      ...{ repair: flag, 'at-deadline': flag, clear: flag, json: flag },
+    },
+    argumentsSchema,
+    USAGE,
+  );
 }
 
 export interface StandaloneVerification {

@@ -1,0 +1,28 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
+import { z } from 'zod';
+
+export const text = { type: 'string' } as const;
+export const flag = { type: 'boolean' } as const;
+
+/**
+ * Parses a worker's command line.
+ *
+ * @throws ConfigurationError that says which argument is wrong, and how to call it
+ */
+export function parseCommandLine<T>(
+  args: readonly string[],
+  options: NonNullable<ParseArgsConfig['options']>,
+  schema: z.ZodType<T>,
+  usage: string,
+): T {
+  try {
+    return schema.parse(parseArgs({ args: [...args], options }).values);
+  } catch (error) {
+    const problem =
+      error instanceof z.ZodError
+        ? error.issues.map(({ path, message }) => `--${path.join('.')}: ${message}`).join('; ')
+        : (error as Error).message;
+    throw new ConfigurationError(`${problem}\n\n${usage}`, { cause: error });
+  }
+}
