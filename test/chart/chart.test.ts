@@ -20,7 +20,7 @@ async function temporaryFolder() {
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
 }
 
-describe('helm', () => {
+describe('helm', { timeout: 120_000 }, () => {
   it.each(VARIANTS)('lints the chart with values for %s', async (_, file) => {
     await expect(helm(['lint', CHART, '--strict', '--values', file])).resolves.toContain('0 chart(s) failed');
   });

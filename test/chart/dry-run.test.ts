@@ -100,7 +100,7 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
   ];
 }
 
-describe.each(VARIANTS)('with values for %s', (name, file) => {
+describe.each(VARIANTS)('with values for %s', { timeout: 120_000 }, (name, file) => {
   let objects: Manifest[];
   beforeAll(async () => {
     objects = await render(NAMESPACE, ['--values', file]);
