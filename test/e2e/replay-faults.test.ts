@@ -1,0 +1,200 @@
+/** What may happen to the processes that follow Core, one thing at a time; all of it at once is soak/. */
+
+import { PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { type SeededProject, seedProject } from '../core/seed.ts';
+import { compareStores } from './comparison.ts';
+import { type Installation, install } from './installation.ts';
+import { CORE_API } from './replay-parts.ts';
+import { type CoreClients, createCoreClients } from './soak/core-clients.ts';
+import { countEvents, countUnsent, readGaps } from './stream.ts';
+
+const MINUTES = 60_000;
+const ACK_WAIT_SECONDS = 3;
+const PAGE_MAX_AGE_SECONDS = 8;
+
+let installation: Installation;
+let clients: CoreClients;
+
+beforeAll(async () => {
+  installation = await install({
+    replay: true,
+    pageMaxAgeSeconds: PAGE_MAX_AGE_SECONDS,
+    applierEnvironment: { EDGE_MIGRATION_ACK_WAIT_SECONDS: String(ACK_WAIT_SECONDS) },
+  });
+  const both = async () => {
+    const apis = await installation.coreApis();
+    return apis.length === 2 && apis;
+  };
+  clients = createCoreClients(await waitFor(both, { for: 'both Core APIs', timeoutMs: 3 * MINUTES, intervalMs: 250 }));
+});
+
+afterAll(async () => {
+  await clients?.[Symbol.asyncDispose]();
+  await installation?.stop();
+});
+
+const keyOf = ({ environments }: Pick<SeededProject, 'environments'>) => environments[0]?.apiKey ?? '';
+
+async function identify(project: Pick<SeededProject, 'environments'>, identifier: string, plan: string): Promise<void> {
+  const body = { identifier, traits: [{ trait_key: 'plan', trait_value: plan }] };
+  const request = { route: 'identify', method: 'POST', path: 'identities/', environmentKey: keyOf(project), body };
+  expect(await clients.send(request)).toBe('acknowledged');
+}
+
+async function planInEdge(
+  project: Pick<SeededProject, 'environments'>,
+  identifier: string,
+): Promise<string | undefined> {
+  const traits = (await installation.tables.get(`${keyOf(project)}_${identifier}`))?.['identity_traits']?.L;
+  return traits?.find(({ M }) => M?.['trait_key']?.S === 'plan')?.M?.['trait_value']?.S;
+}
+
+/** Until every event has been sent and handled, or put aside. */
+async function quiet(): Promise<void> {
+  const { nats } = installation.cluster;
+  const isQuiet = async () => (await countUnsent(nats)) + (await countEvents(nats)) === 0;
+  // What sidecars say of themselves is a few seconds old.
+  for (let times = 0; times < 2; times++) {
+    await waitFor(isQuiet, { for: 'every event to be handled', timeoutMs: 3 * MINUTES, intervalMs: 500 });
+    await nextReports();
+  }
+}
+
+async function nextReports(): Promise<void> {
+  const asked = performance.now();
+  await waitFor(() => performance.now() - asked > 6000, { for: 'newer reports of the sidecars', intervalMs: 500 });
+}
+
+async function migrate(identities = 200): Promise<SeededProject> {
+  const project = await seedProject(installation.databaseUrl, { identities, neighbours: 20 });
+  await installation.apply(project.projectId);
+  await installation.condition(project.projectId, 'Replaying', 'True', { timeoutMs: 3 * MINUTES });
+  return project;
+}
+
+async function podsOf(component: string, namespace = installation.namespace): Promise<string[]> {
+  const labelSelector = `app.kubernetes.io/component=${component}`;
+  const fieldSelector = 'status.phase=Running';
+  const { items } = await installation.client.list(PODS, { namespace, labelSelector, fieldSelector });
+  return items.map(({ metadata }) => metadata.name);
+}
+
+async function expectAgreement(project: SeededProject): Promise<void> {
+  const { missing, different, foreign } = await compareStores(
+    installation.databaseUrl,
+    project.projectId,
+    installation.tables,
+  );
+  const keys = project.environments.map(({ apiKey }) => `${apiKey}_`);
+  const leftOver = foreign.filter((key) => keys.some((start) => key.startsWith(start)));
+  expect({ missing, different, leftOver }).toEqual({ missing: [], different: [], leftOver: [] });
+}
+
+describe('replay', { timeout: 8 * MINUTES }, () => {
+  test('an applier that was frozen with events in hand takes nothing back when it goes on', async () => {
+    const project = await migrate();
+    const { node } = installation.cluster;
+    const [frozen = ''] = await podsOf('applier');
+    const people = Array.from({ length: 60 }, (_, index) => `person ${index}`);
+    const writeAll = (plan: string) => Promise.all(people.map((person) => identify(project, person, plan)));
+    const burst = writeAll('first');
+    node.signal(installation.namespace, frozen, 'applier', 'SIGSTOP');
+    try {
+      await burst;
+      await writeAll('second');
+      const areThere = async () => {
+        const plans = await Promise.all(people.map((person) => planInEdge(project, person)));
+        return plans.every((plan) => plan === 'second');
+      };
+      // What the frozen one had in hand is delivered to the other after the time for an acknowledgement.
+      await waitFor(areThere, { for: 'the other applier to apply all', timeoutMs: MINUTES, intervalMs: 250 });
+    } finally {
+      node.signal(installation.namespace, frozen, 'applier', 'SIGCONT');
+    }
+    await quiet();
+    await expectAgreement(project);
+  });
+
+  test('a copy pod that was frozen for longer than a page may be old brings back nothing', async () => {
+    const project = await seedProject(installation.databaseUrl, { identities: 3000, neighbours: 20 });
+    await installation.apply(project.projectId, {
+      copy: { parallelism: 1, pageSize: 500, maxWriteUnitsPerSecond: 600 },
+    });
+    const isCopying = async () =>
+      ((await installation.migration(project.projectId))?.status.copy?.identitiesRead ?? 0) > 0;
+    await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTES, intervalMs: 50 });
+    const { node } = installation.cluster;
+    const [pod = ''] = await podsOf('copy');
+    node.signal(installation.namespace, pod, 'worker', 'SIGSTOP');
+    const frozenAt = performance.now();
+    try {
+      await removeAndCreate(project);
+      await waitFor(() => performance.now() - frozenAt > PAGE_MAX_AGE_SECONDS * 1500, {
+        for: 'the page to be too old',
+      });
+      const [left] = await podsOf('copy');
+      expect(left).toBe(pod);
+    } finally {
+      node.signal(installation.namespace, pod, 'worker', 'SIGCONT');
+    }
+    await installation.condition(project.projectId, 'Replaying', 'True', { timeoutMs: 3 * MINUTES });
+    await quiet();
+    await expectAgreement(project);
+  });
+
+  test('nothing is lost when NATS is killed, and writes are served while it is away', async () => {
+    const project = await migrate();
+    const { nats } = installation.cluster;
+    const people = Array.from({ length: 40 }, (_, index) => `person ${index}`);
+    for (const [index, person] of people.entries()) {
+      if (index === 10) await nats.kill('SIGKILL');
+      if (index === 30) await nats.restart();
+      await identify(project, person, `plan ${index}`);
+    }
+    await quiet();
+    await expectAgreement(project);
+    expect(await planInEdge(project, 'person 20')).toBe('plan 20');
+    // A disk that the machine keeps too busy is a gap of its own; NATS makes none.
+    expect((await readGaps(nats)).filter(({ reason }) => reason !== 'spoolFailing')).toEqual([]);
+  });
+
+  test('writes of projects that are not to be followed stay in Core, and come when they are to be', async () => {
+    const suspended = await migrate();
+    const finished = await migrate();
+    const deleted = await migrate();
+    const untouched = suspended.neighbour;
+    await installation.apply(suspended.projectId, { suspend: true });
+    await installation.condition(suspended.projectId, 'Suspended', 'True', { timeoutMs: MINUTES });
+    await installation.apply(finished.projectId, { replay: { windowSeconds: 1 } });
+    await installation.condition(finished.projectId, 'Succeeded', 'True', { timeoutMs: 2 * MINUTES });
+    await installation.delete(deleted.projectId);
+    const all = [suspended, finished, deleted, untouched];
+    for (const project of all) await identify(project, 'latecomer', 'gold');
+    await quiet();
+    const documents = () => Promise.all(all.map((project) => planInEdge(project, 'latecomer')));
+    expect(await documents()).toEqual([undefined, undefined, undefined, undefined]);
+    await installation.apply(suspended.projectId, { suspend: false });
+    const isThere = async () => (await planInEdge(suspended, 'latecomer')) === 'gold';
+    await waitFor(isThere, { for: 'the suspended one to be followed', timeoutMs: MINUTES, intervalMs: 250 });
+    await quiet();
+    expect(await documents()).toEqual(['gold', undefined, undefined, undefined]);
+    await expectAgreement(suspended);
+  });
+});
+
+/** Of the first identities by identifier, which the copy has in hand: a third is deleted, a third created anew. */
+async function removeAndCreate(project: SeededProject): Promise<void> {
+  const path = `environments/${keyOf(project)}/identities/`;
+  const [base = ''] = await installation.coreApis();
+  const headers = { authorization: `Token ${CORE_API.adminToken}` };
+  const response = await fetch(`${base}/api/v1/${path}?page_size=999`, { headers });
+  const { results } = (await response.json()) as { results: { id: number; identifier: string }[] };
+  for (const [index, { id, identifier }] of results.entries()) {
+    if (index % 10 > 1) continue;
+    const removal = { route: 'remove', method: 'DELETE', path: `${path}${id}/` };
+    expect(await clients.send(removal)).toBe('acknowledged');
+    if (index % 10 === 1) await identify(project, identifier, 'anew');
+  }
+}
