@@ -14,6 +14,7 @@ createServer((request, response) => {
   api.dispatch(
     { method, path: url, headers: forwarded, body },
     {
+      onRequestStart: () => {},
       onResponseStart: (_controller, status, fields) => void response.writeHead(status, fields),
       onResponseData: (_controller, data) => void response.write(data),
       onResponseEnd: () => void response.end(),
