@@ -6,8 +6,9 @@ import { isRetired, nameCall, projectOf, useWorld } from './operator-setup.ts';
 import { type Description, NAMESPACE, TENANT } from './operator-world.ts';
 
 const MINUTE = 60_000;
-/** A write that a restart made superfluous is tried again in another life; no write is so rare that this is not enough. */
-const MOST_ROUNDS = 5;
+/** A write that a restart made superfluous is tried again in other lives; none is so rare that these are not enough. */
+const MOST_ROUNDS = 6;
+const LIVES_OF_RARE_WRITES = 6;
 
 interface Life {
   readonly name: string;
@@ -19,12 +20,11 @@ interface Life {
   readonly ending?: (projectId: number) => Promise<void>;
 }
 
-/** The operator dies right before or right after this write of this project's. */
+/** The operator dies right before or right after this write, once, for whichever of the projects it comes first. */
 interface Crash {
-  readonly life: Life;
   readonly write: string;
   readonly when: 'before' | 'after';
-  projectId: number;
+  projectIds: readonly number[];
   done: boolean;
 }
 
@@ -86,8 +86,8 @@ function crashOperator(): void {
 function crashAt(crashes: readonly Crash[]) {
   return (call: KubernetesCall): Fault | undefined => {
     if (!isWrite(call)) return undefined;
-    const isIt = ({ done, projectId, write }: Crash) =>
-      !done && projectId === projectOf(call) && write === nameCall(call);
+    const isIt = ({ done, projectIds, write }: Crash) =>
+      !done && projectIds.includes(projectOf(call)) && write === nameCall(call);
     const crash = crashes.find(isIt);
     if (crash === undefined) return undefined;
     crash.done = true;
@@ -97,16 +97,16 @@ function crashAt(crashes: readonly Crash[]) {
   };
 }
 
-/** Lives the lives of these projects to their end. */
-async function live(lives: readonly { life: Life; projectId: number }[]): Promise<void> {
-  await Promise.all(lives.map(({ life, projectId }) => setup.world.create(projectId, life.spec, life.namespace)));
-  for (const { life, projectId } of lives) {
-    if (life.ending === undefined) continue;
+/** Lives this life with each of the projects, to its end. */
+async function live(life: Life, projectIds: readonly number[]): Promise<void> {
+  await Promise.all(projectIds.map((projectId) => setup.world.create(projectId, life.spec, life.namespace)));
+  for (const projectId of projectIds) {
+    if (life.ending === undefined) break;
     const hasJob = async () => (await setup.world.jobs(projectId)).length > 0;
     await waitFor(hasJob, { for: 'a Job', timeoutMs: 5 * MINUTE, intervalMs: 200 });
     await life.ending(projectId);
   }
-  for (const { life, projectId } of lives) {
+  for (const projectId of projectIds) {
     const isOver = () => life.isOver(projectId);
     await waitFor(isOver, { for: `the end of ${life.name}`, timeoutMs: 10 * MINUTE, intervalMs: 500 });
   }
@@ -115,7 +115,7 @@ async function live(lives: readonly { life: Life; projectId: number }[]): Promis
 /** What the writes of a life are, and what is there at its end, when nothing happens. */
 async function liveUndisturbed(life: Life): Promise<Golden> {
   const [projectId = 0] = await setup.world.addProjects(1);
-  await live([{ life, projectId }]);
+  await live(life, [projectId]);
   const writes = [...new Set(writesOf(projectId).map(nameCall))];
   return { life, writes, end: await setup.world.describe(projectId, life.namespace) };
 }
@@ -123,18 +123,19 @@ async function liveUndisturbed(life: Life): Promise<Golden> {
 /** Lives as often as it takes to crash before and after each of the writes, and returns every project there was. */
 async function liveWithCrashes({ life, writes }: Golden): Promise<number[]> {
   const crashes = writes.flatMap((write) =>
-    (['before', 'after'] as const).map((when): Crash => ({ life, write, when, projectId: 0, done: false })),
+    (['before', 'after'] as const).map((when): Crash => ({ write, when, projectIds: [], done: false })),
   );
   const all: number[] = [];
   for (let round = 1; round <= MOST_ROUNDS; round++) {
     const left = crashes.filter(({ done }) => !done);
     if (left.length === 0) break;
-    const projectIds = await setup.world.addProjects(left.length);
+    const each = round === 1 ? 1 : LIVES_OF_RARE_WRITES;
+    const projectIds = await setup.world.addProjects(left.length * each);
     left.forEach((crash, index) => {
-      crash.projectId = projectIds[index] ?? 0;
+      crash.projectIds = projectIds.slice(index * each, (index + 1) * each);
     });
     setup.proxy.inject(crashAt(left));
-    await live(left);
+    await live(life, projectIds);
     all.push(...projectIds);
   }
   setup.proxy.inject(undefined);
