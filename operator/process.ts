@@ -12,6 +12,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { OperatorConfiguration } from './config.ts';
 import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from './edge-migration/api.ts';
 import { describeChanges } from './edge-migration/events.ts';
+import { createIdleTimes } from './edge-migration/idle-times.ts';
 import { registerMigrationMetrics } from './edge-migration/metrics.ts';
 import { comparingTemplate, type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/observe.ts';
@@ -70,6 +71,7 @@ export async function runOperator({
     ...caches,
     ...stores,
     stream,
+    idleTimes: createIdleTimes(clock),
     clock,
     settings: {
       pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,

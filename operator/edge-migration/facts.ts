@@ -52,7 +52,7 @@ export type CaptureFact =
       gaps: CoverageGapFact[];
       /** Pods whose sidecars report now. */
       speaking: string[];
-      /** Every live sidecar has sent all that it saw before this; undefined when one of them cannot tell. */
+      /** Every sidecar that is not gone has sent all that it saw before this; undefined when one of them cannot tell. */
       allSentUntil: number | undefined;
     };
 
@@ -101,6 +101,8 @@ export interface WorkFacts {
   /** When they were planned: no page was read before. */
   plannedTime: number | undefined;
   jobs: JobFact[];
+  /** Since when this process has seen that ranges are planned and no pods work on them; see idle-times.ts. */
+  idleSince: number | undefined;
   checkpoints: CheckpointFact[];
   /** Copy pods that cannot start or have failed, newest first. */
   podProblems: PodProblem[];

@@ -130,6 +130,7 @@ function moveJob({ work: before, now }: Facts, { outcome, completed, problem }: 
   return {
     ...before,
     jobs: [...before.jobs.slice(0, -1), moved],
+    idleSince: outcome === 'active' ? undefined : now,
     checkpoints: [...before.checkpoints, ...checkpoints],
     podProblems,
   };

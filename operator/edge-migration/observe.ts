@@ -11,6 +11,7 @@ import { type EdgeMigration, type Operation, objectNames, projectOf } from './ap
 import { findCondition } from './conditions.ts';
 import { isCopied } from './decide.ts';
 import type { CoreFact, DecisionSettings, EdgeFact, Facts, JobFact, WorkFacts } from './facts.ts';
+import type { IdleTimes } from './idle-times.ts';
 import { type ConfigMapFact, type Owned, type PodFact, parseLiveSettings, parsePlan } from './parse.ts';
 import type { StreamView } from './stream.ts';
 import { observeVerification } from './verification-facts.ts';
@@ -25,6 +26,7 @@ export interface Sources {
   edge: EdgeTables;
   projectMetadata: ProjectMetadata | undefined;
   stream: StreamView;
+  idleTimes: IdleTimes;
   clock: Clock;
   settings: DecisionSettings;
 }
@@ -118,14 +120,17 @@ function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
   const isOfPlan = ({ rootUid }: { rootUid: string | undefined }) =>
     rootMap === undefined || rootUid === undefined || rootUid === rootMap.uid;
   const pods = sources.pods.byIndex(BY_MIGRATION, migration.uid).filter(isOurs);
+  const jobs = sources.jobs
+    .byIndex(BY_MIGRATION, migration.uid)
+    .filter((job) => isOurs(job) && isOfPlan(job))
+    .map(({ fact }) => fact);
+  const isIdle = plan !== undefined && jobs.every(({ outcome }) => outcome !== 'active');
   return {
     ranges: plan?.ranges,
     plannedTime: plan === undefined ? undefined : Date.parse(plan.plannedTime),
     liveSettings: root?.kind === 'root' ? parseLiveSettings(root.settings) : undefined,
-    jobs: sources.jobs
-      .byIndex(BY_MIGRATION, migration.uid)
-      .filter((job) => isOurs(job) && isOfPlan(job))
-      .map(({ fact }) => fact),
+    jobs,
+    idleSince: sources.idleTimes.notice(migration, isIdle),
     checkpoints: configMaps
       .filter(isOfPlan)
       .flatMap(({ fact }) => (fact.kind === 'checkpoint' ? (parseCheckpoint(fact.checkpoint) ?? []) : [])),

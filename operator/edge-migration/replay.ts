@@ -103,7 +103,7 @@ function judgeFollowing(
 function findUnapplied(capture: CaptureFact, replay: ReplayFact, deadline: number): string | undefined {
   if (capture.kind !== 'observed') return 'the sidecars cannot be asked whether they have sent everything';
   if (capture.allSentUntil === undefined || capture.allSentUntil <= deadline)
-    return 'a sidecar has not sent everything yet';
+    return 'a sidecar has not sent everything yet, or is silent: see condition Capturing';
   if (replay.kind !== 'observed' || replay.appliers === 0) return 'no edge applier tells how far it is';
   const { positionTime, oldestTime, project } = replay;
   if (positionTime === undefined || positionTime <= Math.max(deadline, capture.allSentUntil))

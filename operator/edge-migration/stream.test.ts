@@ -111,3 +111,22 @@ test('the gap of a sidecar that went with its pod ends once, for every operator 
   expect(closed).toMatchObject({ podName: 'gone', reason: 'sidecarVanished', from: Date.parse(from) });
   expect(observed(first)?.gaps).toHaveLength(1);
 });
+
+test('a silent sidecar whose pod is there holds back what is known to be sent: it may send the rest when it wakes', async () => {
+  const until = new Date(Date.now() - 60_000).toISOString();
+  await using view = openView(() => [{ uid: 'uid-frozen', name: 'frozen', ready: true }]);
+  await waitFor(() => observed(view), { for: 'the streams' });
+  await report('frozen', until);
+  const seen = await waitFor(
+    () => {
+      const capture = observed(view);
+      return (
+        capture?.gaps.some((gap) => gap.podName === 'frozen' && gap.reason === 'sidecarVanished') &&
+        capture.speaking.length === 0 &&
+        capture
+      );
+    },
+    { for: 'its silence to be noticed', timeoutMs: 60_000 },
+  );
+  expect(seen).toMatchObject({ covered: false, speaking: [], allSentUntil: Date.parse(until) });
+});

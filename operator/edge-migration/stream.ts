@@ -104,8 +104,10 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     }
     const { now } = facts;
     const { covered, reason, message, gaps } = decideCoverage(facts);
-    const live = read.sidecars.filter(({ report, storedTime }) => !report.goodbye && now - storedTime <= fresh);
-    const times = live.map(({ report }) =>
+    const present = read.sidecars.filter(({ report }) => !report.goodbye);
+    const live = present.filter(({ storedTime }) => now - storedTime <= fresh);
+    // A silent one may be frozen and send the rest when it wakes; once its pod is gone, somebody says goodbye for it.
+    const times = present.map(({ report }) =>
       report.allSentUntil === null ? undefined : Date.parse(report.allSentUntil),
     );
     return {

@@ -229,10 +229,9 @@ const findLatest = (jobs: readonly JobFact[]): JobFact | undefined =>
   jobs.reduce<JobFact | undefined>((latest, job) => (latest && latest.attempt > job.attempt ? latest : job), undefined);
 
 /** When the last pod can have read a page. Without any pod nothing was read. */
-function findLastWork({ facts, job }: View): number {
-  const { ranges, checkpoints } = facts.work;
-  if (ranges?.length === 0) return Number.NEGATIVE_INFINITY;
-  return Math.max(job?.endedTime ?? Number.NEGATIVE_INFINITY, ...checkpoints.map(({ updatedTime }) => updatedTime));
+function findLastWork({ facts }: View): number {
+  const { ranges, idleSince } = facts.work;
+  return ranges?.length === 0 ? Number.NEGATIVE_INFINITY : (idleSince ?? facts.now);
 }
 
 function findTrouble({ work }: Facts): Finding<'True'> | undefined {

@@ -42,6 +42,7 @@ export function work(changes: Partial<Facts['work']> = {}): Facts['work'] {
     ranges: undefined,
     plannedTime: undefined,
     jobs: [],
+    idleSince: NOON,
     checkpoints: [],
     podProblems: [],
     planIsLeft: false,
