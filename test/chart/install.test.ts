@@ -154,12 +154,16 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
       spec: { projectId: seeded.projectId },
     };
     await cluster.kubectl(['apply', '-f', '-'], { input: JSON.stringify(migration) });
-    await condition('Degraded', 'True');
-    const degraded = await kubectl('get', 'em', '-o', 'jsonpath={.items[0].status.conditions[?(@.type=="Degraded")]}');
-    expect(JSON.parse(degraded)).toMatchObject({
-      reason: 'PodNotStarting',
-      message: expect.stringMatching(/CreateContainerConfigError.*note/),
-    });
+    const degraded = await waitFor(
+      async () => {
+        const path = 'jsonpath={.items[0].status.conditions[?(@.type=="Degraded")]}';
+        const found = (await kubectl('get', 'em', '-o', path)) || '{}';
+        // Whatever else is still on its way up is told, too.
+        return found.includes('PodNotStarting') && found;
+      },
+      { for: 'the pods that cannot start to be told', timeoutMs: 2 * MINUTES, intervalMs: 200 },
+    );
+    expect(JSON.parse(degraded)).toMatchObject({ message: expect.stringMatching(/CreateContainerConfigError.*note/) });
     await createSecret('note', { text: 'here' });
     await condition('Replaying', 'True');
     await identify('ada', 'gold');
