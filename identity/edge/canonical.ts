@@ -30,13 +30,34 @@ export function canonicalText(value: AttributeValue, name?: string): string {
 
 /** As {@link canonicalText}, of a map or of a whole item; attributes in `without` are left out. */
 export function canonicalItem(item: Readonly<Item>, without?: ReadonlySet<string>): string {
-  const names = Object.keys(item).sort();
-  const parts: string[] = [];
-  for (const name of names) {
+  const { sorted, quoted } = shapeOf(Object.keys(item));
+  let text = '';
+  for (let index = 0; index < sorted.length; index++) {
+    const name = sorted[index]!;
     if (without?.has(name)) continue;
-    parts.push(`${JSON.stringify(name)}:${canonicalText(item[name]!, name)}`);
+    text += `${text === '' ? '' : ','}${quoted[index]}:${canonicalText(item[name]!, name)}`;
   }
-  return `{${parts.join()}}`;
+  return `{${text}}`;
+}
+
+interface Shape {
+  readonly names: readonly string[];
+  readonly sorted: readonly string[];
+  /** Of `sorted`, as JSON. */
+  readonly quoted: readonly string[];
+}
+
+/** The last one of each number of names: nearly all documents, and all traits, have the same names in the same order. */
+const shapes: (Shape | undefined)[] = [];
+const MOST_NAMES = 64;
+
+function shapeOf(names: readonly string[]): Shape {
+  const last = shapes[names.length];
+  if (last !== undefined && names.every((name, index) => name === last.names[index])) return last;
+  const sorted = names.toSorted();
+  const shape = { names, sorted, quoted: sorted.map((name) => JSON.stringify(name)) };
+  if (names.length <= MOST_NAMES) shapes[names.length] = shape;
+  return shape;
 }
 
 /** Edge's own, so no part of what both stores must say alike. */
