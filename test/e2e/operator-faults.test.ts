@@ -5,9 +5,10 @@ import { customResourceDefinitions } from '@edge-migration/operator/kubernetes/t
 import { afterEach, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { waitFor } from '../cluster/wait.ts';
+import { type Fault, isWrite } from '../faults/kubernetes-proxy.ts';
 import { installCrd, readCrd } from '../integration/crd.ts';
 import { createFastClock, runOperatorHere } from './operator-run.ts';
-import { isRetired, useWorld } from './operator-setup.ts';
+import { isRetired, nameCall, projectOf, useWorld } from './operator-setup.ts';
 import { type Description, NAMESPACE } from './operator-world.ts';
 
 const MINUTE = 60_000;
@@ -26,6 +27,7 @@ const SETTINGS = {
 const setup = useWorld();
 
 afterEach(() => {
+  setup.proxy.inject(undefined);
   setup.pods.hold(false);
 });
 
@@ -61,7 +63,46 @@ async function createCopying(): Promise<number> {
   return projectId;
 }
 
+const FAULTS: Readonly<Record<string, Fault>> = {
+  'a conflict (409)': { kind: 'answer', status: 409, reason: 'Conflict' },
+  'a busy API server (429)': { kind: 'answer', status: 429, reason: 'TooManyRequests', retryAfterSeconds: 5 },
+  'an internal error (500)': { kind: 'answer', status: 500, reason: 'InternalError' },
+  'an API server that goes away (503)': { kind: 'answer', status: 503, reason: 'ServiceUnavailable' },
+  'a broken connection': { kind: 'reset' },
+  'a lost answer': { kind: 'loseAnswer' },
+  'no answer': { kind: 'hang' },
+  'an answer that never comes': { kind: 'hangAfter' },
+};
+
 describe('an operator', { timeout: 15 * MINUTE }, () => {
+  test('gets every kind of fault at each of its writes, and comes to the same end', async () => {
+    const { world, proxy } = setup;
+    await using _operator = startOperator();
+    const end = await liveUndisturbed();
+    const projectIds = await world.addProjects(Object.keys(FAULTS).length);
+    const faultOf = new Map(Object.values(FAULTS).map((fault, index) => [projectIds[index] ?? 0, fault]));
+    const failed = new Set<string>();
+    proxy.inject((call) => {
+      const fault = isWrite(call) ? faultOf.get(projectOf(call)) : undefined;
+      const write = `${projectOf(call)} ${nameCall(call)}`;
+      if (fault === undefined || failed.has(write)) return undefined;
+      failed.add(write);
+      return fault;
+    });
+    await Promise.all(projectIds.map((projectId) => world.create(projectId)));
+    await expectEnd(projectIds, end);
+    // Each of them was hit at its status, its ConfigMaps, its Job and its events.
+    for (const projectId of projectIds) {
+      const hit = [...failed].filter((write) => write.startsWith(`${projectId} `));
+      for (const resource of ['edgemigrations/status', 'configmaps', 'secrets', 'jobs', 'events']) {
+        expect(
+          hit.some((write) => write.includes(` ${resource} `)),
+          `${resource} of ${projectId}`,
+        ).toBe(true);
+      }
+    }
+  });
+
   test.each(['silent', 'refusing'] as const)(
     'survives an API server that is %s for 30 minutes, and catches up with what happened meanwhile',
     async (how) => {

@@ -74,7 +74,7 @@ export function createFastClock(initialFactor: number): FastClock {
   const monotonic = () => from.fast + (systemClock.monotonic() - from.real) * factor;
   return {
     monotonic,
-    now: () => offset + monotonic(),
+    now: () => Math.floor(offset + monotonic()),
     async sleep(milliseconds, signal) {
       const end = monotonic() + milliseconds;
       for (let left = milliseconds; left > 0; left = end - monotonic()) {

@@ -51,7 +51,7 @@ describe('a manifest', () => {
       suspend: false,
       copy: { parallelism: 4, pageSize: 1000, maxWriteUnitsPerSecond: 4000, onConflict: 'KeepEdge' },
       replay: { windowSeconds: 2_419_200 },
-      verify: { afterCopy: 'Report', atDeadline: 'Report' },
+      verify: { afterCopy: 'Report', atDeadline: 'Report', maxReadUnitsPerSecond: 4000, clearIdentifiers: false },
     });
   });
 
