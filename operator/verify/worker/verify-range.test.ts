@@ -1,6 +1,8 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
 import type { Item } from '@edge-migration/identity/edge/document.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
+import { openStores } from '../../job/stores.ts';
 import { createSeal, createSealKey } from '../seal.ts';
 import { countDocuments, countIdentities, FINDING_KINDS, type VerifyTotals } from '../totals.ts';
 import { createMemoryRecord } from './standalone.ts';
@@ -60,6 +62,32 @@ describe('a comparison of what was just copied', () => {
     const whole = await verify(project);
     const paged = await verify(project, { settings: () => ({ ...VERIFY_SETTINGS, pageSize: 7 }) });
     expect(paged.totals).toEqual({ ...whole.totals, readUnits: paged.totals.readUnits });
+  });
+});
+
+describe('a limit of read units', () => {
+  useCopiedProject();
+
+  test('is kept over the whole comparison, and changes nothing of what it says', async () => {
+    const free = await verify(project);
+    const rate = 100;
+    await using stores = await openStores(
+      {
+        ...project.tables.settings,
+        databaseUrl: project.databaseUrl,
+        projectId: project.seeded.projectId,
+        maxWriteUnitsPerSecond: 1_000_000,
+        maxReadUnitsPerSecond: rate,
+      },
+      { clock: systemClock, milliseconds: 20_000, signal: new AbortController().signal },
+    );
+    const from = systemClock.monotonic();
+    const limited = await verify({ stores }, { settings: () => ({ ...VERIFY_SETTINGS, maxReadUnitsPerSecond: rate }) });
+    const seconds = (systemClock.monotonic() - from) / 1000;
+    expect(limited.totals.readUnits).toBeGreaterThan(2 * rate);
+    // What was saved up before, and the last request, which is paid for when nobody waits for it any more.
+    expect(seconds * rate).toBeGreaterThan(limited.totals.readUnits - 2 * rate);
+    expect({ ...limited.totals, readUnits: 0 }).toEqual({ ...free.totals, readUnits: 0 });
   });
 });
 
