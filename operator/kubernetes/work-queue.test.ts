@@ -68,6 +68,20 @@ describe('a work queue', () => {
     expect(queue.length).toBe(0);
   });
 
+  it('delays a key again after a delay was over while the key was waiting for a worker', async () => {
+    queue.add('a');
+    await queue.take();
+    queue.add('a');
+    queue.addAfter('a', 100);
+    queue.done('a');
+    await clock.advance(100);
+    expect(await queue.take()).toBe('a');
+    queue.addAfter('a', 100);
+    queue.done('a');
+    await clock.advance(100);
+    expect(queue.length).toBe(1);
+  });
+
   it('doubles the delay of a failing key from 5 ms to 1000 s, until it is forgotten', async () => {
     const delays: number[] = [];
     for (let i = 0; i < 20; i++) {

@@ -75,9 +75,10 @@ export function createWorkQueue(settings: WorkQueueSettings): WorkQueue {
   }
 
   function add(key: string) {
-    if (!open || waiting.has(key)) return;
+    if (!open) return;
+    // Also when it waits already: a delay that is over but still noted would stand for every later one.
     undelay(key);
-    if (again.has(key)) return;
+    if (waiting.has(key) || again.has(key)) return;
     metrics.queueAdds.inc({ name });
     if (inHand.has(key)) again.add(key);
     else enqueue(key);

@@ -106,7 +106,7 @@ describe('a copy in whose midst', { timeout: 12 * MINUTES }, () => {
       '-n',
       installation.namespace,
       '-l',
-      `edge.flagsmith.com/project-id=${seeded.projectId}`,
+      `edge.flagsmith.com/project-id=${seeded.projectId},edge.flagsmith.com/component=copy`,
       '-o',
       'name',
     ]);

@@ -7,7 +7,8 @@ import { VERIFY_SETTINGS, verify } from '@edge-migration/operator/verify/worker/
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const MINUTES = 60_000;
-const IDENTITIES = 100_000;
+/** DynamoDB Local takes minutes to be filled: `CI` has fewer than the benchmark of a release. */
+const IDENTITIES = 20_000;
 /** Of each of the 22 kinds. */
 const EACH = 5;
 
@@ -62,7 +63,7 @@ function startWrites(identityIds: readonly number[]) {
   };
 }
 
-test('110 documents damaged in 22 ways among 100,000, while others are written, are found, and none else; and repaired', {
+test('110 documents damaged in 22 ways among 20,000, while others are written, are found, and none else; and repaired', {
   timeout: 30 * MINUTES,
 }, async () => {
   const items = (await project.tables.scan()).filter((item) => (item['identity_traits']?.L?.length ?? 0) > 1);
@@ -78,7 +79,7 @@ test('110 documents damaged in 22 ways among 100,000, while others are written, 
       damaged.add(item['identifier']!.S!);
     }
   }
-  const writes = startWrites(plain.slice(0, 5_000).map((item) => Number(item['django_id']!.N)));
+  const writes = startWrites(plain.slice(0, 1_000).map((item) => Number(item['django_id']!.N)));
   const settings = () => ({ ...VERIFY_SETTINGS, pageSize: 1000, appliedUntil: writes.appliedUntil() });
 
   const found = await verify(project, { settings });
