@@ -35,9 +35,6 @@ export interface OperatorSettings {
   signal: AbortSignal;
 }
 
-/** After an outage of hours, nobody shall wait for a quarter of an hour more: writes a customer waits for stand behind it. */
-const RECONCILE_BACKOFF = { first: 5, longest: 30_000 };
-
 type CacheSettings = Pick<ReflectorSettings<unknown>, 'clock' | 'logger' | 'registry' | 'timings'>;
 
 /** A process whose watches are silent for so long is started anew by the kubelet. */
@@ -130,7 +127,6 @@ export async function runOperator({
       };
       const controller = createController({
         name: 'edgemigration',
-        queue: { backoffMilliseconds: RECONCILE_BACKOFF },
         sources: [
           sourceOf(caches.migrations),
           ...[caches.jobs, caches.configMaps, caches.pods].map((cache) =>
