@@ -1,6 +1,7 @@
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { converge } from '@edge-migration/identity/converge.ts';
 import { createTestProject, type TestProject } from '@edge-migration/operator/copy/worker/testing/project.ts';
+import { type OpenStores, openStores } from '@edge-migration/operator/job/stores.ts';
 import { countDocuments, countIdentities, FINDING_KINDS } from '@edge-migration/operator/verify/totals.ts';
 import { CORRUPTIONS } from '@edge-migration/operator/verify/worker/testing/corruptions.ts';
 import { VERIFY_SETTINGS, verify } from '@edge-migration/operator/verify/worker/testing/verification.ts';
@@ -22,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => project?.[Symbol.asyncDispose]());
 
 /** What a Core API and an edge applier do: a trait is set in Core, and a little later in Edge. */
-function startWrites(identityIds: readonly number[]) {
+function startWrites(stores: OpenStores, identityIds: readonly number[]) {
   const stop = new AbortController();
   let writes = 0;
   /** When the oldest write that is not in Edge was made. */
@@ -38,11 +39,11 @@ function startWrites(identityIds: readonly number[]) {
         [identityIds[index], writes],
       );
       await systemClock.sleep(5);
-      const environment = project.stores.project.environments.find(({ id }) => id === row?.['environment_id']);
+      const environment = stores.project.environments.find(({ id }) => id === row?.['environment_id']);
       if (row !== undefined && environment !== undefined) {
         const touched = { traits: new Set([String(row['trait_key'])]), overrides: new Set<string>() };
         await converge(
-          project.stores,
+          stores,
           { environment, identifier: String(row['identifier']) },
           touched,
           new AbortController().signal,
@@ -79,7 +80,20 @@ test('110 documents damaged in 22 ways among 20,000, while others are written, a
       damaged.add(item['identifier']!.S!);
     }
   }
-  const writes = startWrites(plain.slice(0, 1_000).map((item) => Number(item['django_id']!.N)));
+  // Of its own, so that its writes do not count as the comparison's.
+  await using applier = await openStores(
+    {
+      ...project.tables.settings,
+      databaseUrl: project.databaseUrl,
+      projectId: project.seeded.projectId,
+      maxWriteUnitsPerSecond: 1_000_000,
+    },
+    { clock: systemClock, milliseconds: 20_000, signal: new AbortController().signal },
+  );
+  const writes = startWrites(
+    applier,
+    plain.slice(0, 1_000).map((item) => Number(item['django_id']!.N)),
+  );
   const settings = () => ({ ...VERIFY_SETTINGS, pageSize: 1000, appliedUntil: writes.appliedUntil() });
 
   const found = await verify(project, { settings });

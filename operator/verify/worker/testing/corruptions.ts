@@ -54,7 +54,8 @@ function row(item: Item, environmentId: number, featureId: string, state: Attrib
   };
 }
 
-const OTHER_UUID = '11111111-2222-4333-8444-555555555555';
+/** Of each document another one: rows of two documents with the same uuid would be the same rows. */
+const otherUuid = (item: Item) => `11111111-2222-4333-8444-${(item['django_id']?.N ?? '').padStart(12, '0')}`;
 
 export const CORRUPTIONS: readonly Corruption[] = [
   { name: 'missing', finds: ['missing'], apply: (edge, item) => edge.identities.deleteIfUnchanged(item) },
@@ -178,6 +179,6 @@ export const CORRUPTIONS: readonly Corruption[] = [
     isNotSummed: true,
     needsOverride: true,
     finds: ['rows', 'uuid'],
-    apply: change(() => ({ identity_uuid: text(OTHER_UUID) })),
+    apply: change((item) => ({ identity_uuid: text(otherUuid(item)) })),
   },
 ];
