@@ -29,6 +29,8 @@ const NO_RETRY = '-';
 const MAX_REASON_CHARACTERS = 500;
 const BATCH = 256;
 const LOOK_MILLIS = 2000;
+/** While events come back as there is room for them, it is freed within moments. */
+const LOOK_SOON_MILLIS = 100;
 /** Parked events come back only while the stream is short, so that others need not wait behind them. */
 const SHORT_STREAM = 2000;
 
@@ -84,29 +86,36 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
   const client = jetstream(connection);
   let parked: ReadonlyMap<string, number> = new Map();
 
-  async function look(manager: JetStreamManager, signal: AbortSignal): Promise<void> {
+  /** Number of events that went on. */
+  async function look(manager: JetStreamManager, signal: AbortSignal): Promise<number> {
     const { state } = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
     parked = new Map(Object.entries(state.subjects ?? {}));
-    for (const subject of parked.keys()) await releaseAll(manager, subject, signal);
+    let released = 0;
+    for (const subject of parked.keys()) released += await releaseAll(manager, subject, signal);
+    return released;
   }
 
-  async function releaseAll(manager: JetStreamManager, subject: string, signal: AbortSignal): Promise<void> {
+  async function releaseAll(manager: JetStreamManager, subject: string, signal: AbortSignal): Promise<number> {
     const place = parsePlace(subject);
-    if (place === undefined) return;
+    if (place === undefined) return 0;
     // What comes back to find no room would go aside once more.
-    const most = place.reason === 'overflow' ? roomFor(place.projectId) : Number.POSITIVE_INFINITY;
+    const most = place.reason === 'overflow' ? Math.floor(roomFor(place.projectId)) : Number.POSITIVE_INFINITY;
     let released = 0;
     while (released < most && pending() < SHORT_STREAM && migrations.isConfirmed() && isReleasable(place, migrations)) {
       signal.throwIfAborted();
-      const count = await releaseBatch(manager, subject);
+      const wanted = Math.min(BATCH, most - released);
+      const count = await releaseBatch(manager, subject, wanted);
       released += count;
-      if (count < BATCH) break;
+      if (count < wanted) break;
     }
-    if (released > 0) log.info({ projectId: place.projectId, reason: place.reason, events: released }, 'Events go on');
+    const level = place.reason === 'overflow' ? 'debug' : 'info';
+    if (released > 0)
+      log[level]({ projectId: place.projectId, reason: place.reason, events: released }, 'Events go on');
+    return released;
   }
 
-  async function releaseBatch(manager: JetStreamManager, subject: string): Promise<number> {
-    const messages = await readBatch(manager, subject);
+  async function releaseBatch(manager: JetStreamManager, subject: string, size: number): Promise<number> {
+    const messages = await readBatch(manager, subject, size);
     const last = messages.at(-1);
     if (last === undefined) return 0;
     await Promise.all(messages.map((message) => publish(message)));
@@ -136,23 +145,24 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
       const manager = await manage(connection);
       let failing = false;
       for (;;) {
+        let released = 0;
         try {
-          if (!connection.isClosed()) await look(manager, signal);
+          if (!connection.isClosed()) released = await look(manager, signal);
           failing = false;
         } catch (error) {
           signal.throwIfAborted();
           if (!failing) log.warn({ err: error }, 'Parked events cannot be looked at');
           failing = true;
         }
-        await clock.sleep(LOOK_MILLIS, signal);
+        await clock.sleep(released > 0 ? LOOK_SOON_MILLIS : LOOK_MILLIS, signal);
       }
     },
   };
 }
 
-async function readBatch(manager: JetStreamManager, subject: string): Promise<StoredMsg[]> {
+async function readBatch(manager: JetStreamManager, subject: string, size: number): Promise<StoredMsg[]> {
   const messages: StoredMsg[] = [];
-  for (let seq = 1; messages.length < BATCH; ) {
+  for (let seq = 1; messages.length < size; ) {
     const message = await manager.direct.getMessage(PARKING_STREAM, { seq, next_by_subj: subject });
     if (message === null) break;
     messages.push(message);

@@ -2,9 +2,8 @@
  * A DynamoDB that keeps what is inserted and returns it by key and by environment, as a process of its own, so that a
  * benchmark measures the client alone. Prints its URL.
  */
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { identities } from '../edge/tables.ts';
+import { serveStore } from './store.ts';
 
 type Item = Record<string, { S?: string }>;
 
@@ -73,17 +72,4 @@ function answer(operation: string | undefined, body: Buffer): string {
   }
 }
 
-const server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
-  const chunks: Buffer[] = [];
-  request.on('data', (chunk: Buffer) => chunks.push(chunk));
-  request.on('end', () => {
-    const operation = String(request.headers['x-amz-target']).split('.')[1];
-    const body = Buffer.from(answer(operation, Buffer.concat(chunks)));
-    response.writeHead(200, { 'content-type': 'application/x-amz-json-1.0', 'content-length': body.length });
-    response.end(body);
-  });
-});
-server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
-process.once('SIGTERM', () => process.exit());
-// Ends with whoever started it.
-process.stdin.on('end', () => process.exit()).resume();
+serveStore((operation, body) => Buffer.from(answer(operation, body)));

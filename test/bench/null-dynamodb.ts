@@ -2,11 +2,9 @@
  * A DynamoDB that takes everything and keeps nothing, as a process of its own, so that a benchmark measures the client
  * alone: batches of statements are answered as done, tables are described as Flagsmith's. Prints its URL.
  */
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { environmentsV2, identities } from '../edge/tables.ts';
+import { serveStore } from './store.ts';
 
-const CONTENT_TYPE = 'application/x-amz-json-1.0';
 /** What AWS charges for an identity of up to a kibibyte: itself and two indexes. */
 const UNITS_PER_STATEMENT = 3;
 
@@ -53,17 +51,4 @@ function answer(operation: string | undefined, body: Buffer): Buffer {
   }
 }
 
-const server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
-  const chunks: Buffer[] = [];
-  request.on('data', (chunk: Buffer) => chunks.push(chunk));
-  request.on('end', () => {
-    const operation = String(request.headers['x-amz-target']).split('.')[1];
-    const body = answer(operation, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-    response.writeHead(200, { 'content-type': CONTENT_TYPE, 'content-length': body.length });
-    response.end(body);
-  });
-});
-server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
-process.once('SIGTERM', () => process.exit());
-// Ends with whoever started it.
-process.stdin.on('end', () => process.exit()).resume();
+serveStore(answer);

@@ -6,10 +6,8 @@
  *
  * Measured twice: `finished`, and `following`: the replay window is open, so each of them is looked at every few seconds.
  */
-import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { systemClock } from '@edge-migration/identity/clock.ts';
-import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { EDGE_MIGRATIONS, parseEdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
 import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { startDynamodb } from '../cluster/dynamodb.ts';
@@ -19,6 +17,7 @@ import { startPostgres } from '../cluster/postgres.ts';
 import { probeHttp } from '../cluster/probe.ts';
 import type { ManagedProcess } from '../cluster/processes.ts';
 import { waitFor } from '../cluster/wait.ts';
+import { createEmptyCore } from '../core/database.ts';
 import { NAMESPACE, startWorld, type World } from '../e2e/operator-world.ts';
 import { createTables } from '../edge/tables.ts';
 import { cpuSeconds, residentMegabytes } from './usage.ts';
@@ -49,7 +48,7 @@ interface Cost {
 async function main(): Promise<void> {
   await using resources = new AsyncDisposableStack();
   const nats = resources.use(await startNats());
-  const databaseUrl = await prepareCore(resources.use(await startPostgres()).urlOf);
+  const databaseUrl = await createEmptyCore(resources.use(await startPostgres()).urlOf, 'core');
   const tables = resources.use(await createTables(resources.use(await startDynamodb())));
   const world = resources.use(await startWorld({ databaseUrl, tables }));
   await migrateAll(world);
@@ -63,13 +62,6 @@ async function main(): Promise<void> {
   const result = [finished, following];
   console.table(result);
   if (values.json) console.log(JSON.stringify(result));
-}
-
-async function prepareCore(urlOf: (database: string) => string): Promise<string> {
-  await execute(urlOf('postgres'), 'CREATE DATABASE core');
-  const url = urlOf('core');
-  await execute(url, await readFile(new URL('../core/schema.sql', import.meta.url), 'utf8'));
-  return url;
 }
 
 /** Empty projects need no pods, and come to their end all the same. */

@@ -13,8 +13,9 @@ import { startDynamodb } from '../cluster/dynamodb.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { createTables } from '../edge/tables.ts';
 import { publishAll, publishSteadily, written } from './replay/events.ts';
-import { cpuSeconds, lagBuckets, percentile, residentMegabytes } from './replay/figures.ts';
+import { lagBuckets, percentile } from './replay/figures.ts';
 import { type Applier, FOREIGN, FRESH, KNOWN, openStage, type Stage, startNullStore } from './replay/stage.ts';
+import { cpuSeconds, residentMegabytes } from './usage.ts';
 
 const { values } = parseArgs({
   options: {

@@ -6,12 +6,14 @@ const TICKS_PER_SECOND = 100;
 /** CPU time of a process since it began, all its threads and the kernel's share included. */
 export async function cpuSeconds(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  // Behind the name in brackets: field 3 (state) on; user and system time are fields 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Memory that a process has now. */
-export async function residentMegabytes(pid: number): Promise<number> {
-  const [, kilobytes] = /VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? [];
+/** Memory that a process has now; `RssAnon` is the part of it that is not shared with others of the same image. */
+export async function residentMegabytes(pid: number, part: 'VmRSS' | 'RssAnon' = 'VmRSS'): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const [, kilobytes] = new RegExp(`^${part}:\\s+(\\d+) kB$`, 'm').exec(status) ?? [];
   return Math.round(Number(kilobytes) / 1024);
 }

@@ -1,16 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '@edge-migration/identity/clock.ts';
+import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { CONFIG_MAPS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { createClient, type KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
 import { KubeConfig } from '@kubernetes/client-node';
-import { Client } from 'pg';
 import { parseAllDocuments } from 'yaml';
 import { type Cluster, startCluster } from '../cluster/cluster.ts';
 import type { Dynamodb } from '../cluster/dynamodb.ts';
 import type { Nats } from '../cluster/nats.ts';
 import type { CrashBackoff } from '../cluster/node/node.ts';
 import type { Postgres } from '../cluster/postgres.ts';
+import { createEmptyCore } from '../core/database.ts';
 import { createTables, type TestTables } from '../edge/tables.ts';
 import { takeTurns } from '../faults/disturbance.ts';
 import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
@@ -93,13 +94,8 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
 }
 
 /** Makes a database with Flagsmith's schema, and the user that the product gets: one who can read and nothing else. */
-export async function createCore(
-  { url: administrator, urlOf }: Pick<Postgres, 'url' | 'urlOf'>,
-  name: string,
-): Promise<string> {
-  await execute(administrator, `CREATE DATABASE ${name}`);
-  const url = urlOf(name);
-  await execute(url, await readFile(new URL('../core/schema.sql', import.meta.url), 'utf8'));
+export async function createCore({ urlOf }: Pick<Postgres, 'urlOf'>, name: string): Promise<string> {
+  const url = await createEmptyCore(urlOf, name);
   await execute(
     url,
     `DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'edge_migration') THEN
@@ -107,16 +103,6 @@ export async function createCore(
      GRANT SELECT ON ALL TABLES IN SCHEMA public TO edge_migration`,
   );
   return url;
-}
-
-async function execute(url: string, statements: string): Promise<void> {
-  const client = new Client(url);
-  await client.connect();
-  try {
-    await client.query(statements);
-  } finally {
-    await client.end();
-  }
 }
 
 /** The same database, by the product's user. */

@@ -173,7 +173,7 @@ async function openStores(access: Access, started: AsyncDisposableStack): Promis
   ];
   const name = `flagsmith_${randomBytes(4).toString('hex')}`;
   const urlOf = (database: string) => `postgres://postgres:postgres@127.0.0.1:${postgres}/${database}`;
-  const databaseUrl = await createCore({ url: urlOf('postgres'), urlOf }, name);
+  const databaseUrl = await createCore({ urlOf }, name);
   const inside = new URL(databaseUrl);
   inside.host = `postgres.${STORES}.svc:5432`;
   const tables = await createTables({ endpoint: `http://127.0.0.1:${dynamodb}`, ...DYNAMODB_CLIENT });

@@ -3,10 +3,9 @@
  * documents of environment `key-1` as the bench's Core made them at first, and none of any other; it says that every
  * write was done, and keeps nothing. Prints its URL.
  */
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Item } from '@edge-migration/identity/edge/document.ts';
 import { compositeKey, encodeIdentity } from '@edge-migration/identity/edge/document.ts';
+import { serveStore } from '../store.ts';
 import { CREATED_DATE, traitsOf } from './people.ts';
 
 const documents = new Map<string, Item | undefined>();
@@ -60,17 +59,4 @@ function answer(operation: string | undefined, body: Body): object {
   }
 }
 
-const server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
-  const chunks: Buffer[] = [];
-  request.on('data', (chunk: Buffer) => chunks.push(chunk));
-  request.on('end', () => {
-    const operation = String(request.headers['x-amz-target']).split('.')[1];
-    const text = JSON.stringify(answer(operation, JSON.parse(Buffer.concat(chunks).toString())));
-    response.writeHead(200, {
-      'content-type': 'application/x-amz-json-1.0',
-      'content-length': Buffer.byteLength(text),
-    });
-    response.end(text);
-  });
-});
-server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+serveStore((operation, body) => Buffer.from(JSON.stringify(answer(operation, JSON.parse(body.toString())))));

@@ -1,7 +1,4 @@
 /** Everything that an applier needs, with real NATS, Postgres and kube-apiserver, and the applier as its own process. */
-import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
@@ -12,7 +9,6 @@ import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.
 import { ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import pg from 'pg';
 import { startControlPlane } from '../../cluster/control-plane.ts';
 import { startNats } from '../../cluster/nats.ts';
 import { freePort } from '../../cluster/ports.ts';
@@ -21,7 +17,9 @@ import { probeHttp } from '../../cluster/probe.ts';
 import { type ManagedProcess, startProcess } from '../../cluster/processes.ts';
 import { createFolder, removeFolder } from '../../cluster/reaper.ts';
 import { waitFor } from '../../cluster/wait.ts';
+import { createEmptyCore } from '../../core/database.ts';
 import { installCrd } from '../../integration/crd.ts';
+import { startStore } from '../store.ts';
 import { CREATED_DATE, traitsOf } from './people.ts';
 
 /** Projects, each with one environment of the same id: two that migrate and one that does not. */
@@ -73,12 +71,7 @@ export async function openStage(identities: number, profile: string | undefined)
 }
 
 async function prepareCore(urlOf: (database: string) => string, identities: number): Promise<string> {
-  const admin = new pg.Client({ connectionString: urlOf('postgres') });
-  await admin.connect();
-  await admin.query('CREATE DATABASE core');
-  await admin.end();
-  const url = urlOf('core');
-  await execute(url, await readFile(new URL('../../core/schema.sql', import.meta.url), 'utf8'));
+  const url = await createEmptyCore(urlOf, 'core');
   const projects = [KNOWN, FOREIGN, FRESH];
   await insertRows(url, {
     organisations_organisation: [{ id: 1 }],
@@ -155,18 +148,5 @@ async function startApplier(
   return { process: applier, metrics, [Symbol.asyncDispose]: async () => void (await applier.stop()) };
 }
 
-/** The store that costs nothing, in a process of its own. */
-export async function startNullStore(): Promise<AsyncDisposable & { readonly endpoint: string }> {
-  const program = fileURLToPath(new URL('./null-store.ts', import.meta.url));
-  const store = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const ended = new Promise((resolve) => store.once('exit', resolve));
-  const lines = createInterface({ input: store.stdout });
-  const endpoint = await new Promise<string>((resolve) => lines.once('line', resolve));
-  return {
-    endpoint,
-    async [Symbol.asyncDispose]() {
-      store.kill();
-      await ended;
-    },
-  };
-}
+/** The store that costs nothing. */
+export const startNullStore = () => startStore(new URL('./null-store.ts', import.meta.url));
