@@ -1,41 +1,16 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Core } from '@edge-migration/identity/core/database.ts';
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
-import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
-import { EdgeError, type EdgeTables } from '@edge-migration/identity/edge/table.ts';
+import { EdgeError } from '@edge-migration/identity/edge/table.ts';
 import { parseCheckpoint } from '../copy/checkpoint.ts';
-import type { Reflector } from '../kubernetes/reflector.ts';
-import { type EdgeMigration, type Operation, objectNames, projectOf } from './api.ts';
+import { type EdgeMigration, type Operation, projectOf } from './api.ts';
 import { findCondition } from './conditions.ts';
 import { isCopied } from './decide.ts';
-import type { CoreFact, DecisionSettings, EdgeFact, Facts, JobFact, WorkFacts } from './facts.ts';
-import type { IdleTimes } from './idle-times.ts';
-import { type ConfigMapFact, type Owned, type PodFact, parseLiveSettings, parsePlan } from './parse.ts';
-import type { StreamView } from './stream.ts';
+import type { CoreFact, EdgeFact, Facts, WorkFacts } from './facts.ts';
+import { observeOperation } from './operation-facts.ts';
+import { parseLiveSettings } from './parse.ts';
+import { BY_MIGRATION, BY_PROJECT, type Sources } from './sources.ts';
 import { observeVerification } from './verification-facts.ts';
-
-/** Everything that facts are read from. */
-export interface Sources {
-  migrations: Reflector<EdgeMigration>;
-  jobs: Reflector<Owned<JobFact>>;
-  configMaps: Reflector<Owned<ConfigMapFact>>;
-  pods: Reflector<Owned<PodFact>>;
-  core: Core;
-  edge: EdgeTables;
-  projectMetadata: ProjectMetadata | undefined;
-  stream: StreamView;
-  idleTimes: IdleTimes;
-  clock: Clock;
-  settings: DecisionSettings;
-}
-
-/** Name of the index of {@link Sources.migrations} by project id. */
-export const BY_PROJECT = 'project';
-/** Names of the indexes of the others by the EdgeMigration's uid, and by its key. */
-export const BY_MIGRATION = 'migration';
-export const BY_KEY = 'key';
 
 /** Gathers what a decision about this EdgeMigration needs. Throws nothing but the signal's reason. */
 export async function observe(sources: Sources, migration: EdgeMigration, signal: AbortSignal): Promise<Facts> {
@@ -110,34 +85,14 @@ function hasPlan({ jobs, configMaps }: Sources, { uid }: EdgeMigration): boolean
 
 function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
   const operation = chooseOperation(migration);
-  const isOurs = (owned: { operation: string }) => owned.operation === operation;
-  const names = objectNames(migration, operation);
-  const configMaps = sources.configMaps.byIndex(BY_MIGRATION, migration.uid).filter(isOurs);
-  const rootMap = configMaps.find(({ name }) => name === names.root);
-  const root = rootMap?.fact;
-  const plan = root?.kind === 'root' ? parsePlan(root.plan) : undefined;
-  // What was done by another plan, whose root somebody has removed, says nothing about the ranges of this one.
-  const isOfPlan = ({ rootUid }: { rootUid: string | undefined }) =>
-    rootMap === undefined || rootUid === undefined || rootUid === rootMap.uid;
-  const pods = sources.pods.byIndex(BY_MIGRATION, migration.uid).filter(isOurs);
-  const jobs = sources.jobs
-    .byIndex(BY_MIGRATION, migration.uid)
-    .filter((job) => isOurs(job) && isOfPlan(job))
-    .map(({ fact }) => fact);
-  const isIdle = plan !== undefined && jobs.every(({ outcome }) => outcome !== 'active');
+  const { plan, settings, ...facts } = observeOperation(sources, migration, operation, parseCheckpoint);
+  const isIdle = plan !== undefined && facts.jobs.every(({ outcome }) => outcome !== 'active');
   return {
+    ...facts,
     ranges: plan?.ranges,
     plannedTime: plan === undefined ? undefined : Date.parse(plan.plannedTime),
-    liveSettings: root?.kind === 'root' ? parseLiveSettings(root.settings) : undefined,
-    jobs,
+    liveSettings: parseLiveSettings(settings),
     idleSince: sources.idleTimes.notice(migration, isIdle),
-    checkpoints: configMaps
-      .filter(isOfPlan)
-      .flatMap(({ fact }) => (fact.kind === 'checkpoint' ? (parseCheckpoint(fact.checkpoint) ?? []) : [])),
     planIsLeft: operation === 'copy' && hasPlan(sources, migration),
-    podProblems: pods
-      .map(({ fact }) => fact)
-      .sort((a, b) => b.time - a.time)
-      .flatMap(({ problem }) => problem ?? []),
   };
 }

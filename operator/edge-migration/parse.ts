@@ -193,6 +193,8 @@ const planSchema = z.object({
   ranges: z.array(z.object({ rangeId: z.number(), identities: z.number() })),
 });
 
+export type Plan = z.infer<typeof planSchema>;
+
 export const liveSettingsSchema = z.object({
   pageSize: z.number(),
   maxWriteUnitsPerSecond: z.number(),

@@ -8,7 +8,8 @@ import { sweep } from './act/sweep.ts';
 import { EDGE_MIGRATIONS, type EdgeMigration, type Status } from './api.ts';
 import { type Decision, decide } from './decide.ts';
 import { degrade } from './failure.ts';
-import { BY_KEY, observe, type Sources } from './observe.ts';
+import { observe } from './observe.ts';
+import { BY_KEY, type Sources } from './sources.ts';
 
 export interface ReconcileSettings {
   sources: Sources;

@@ -1,0 +1,31 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
+import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
+import type { Reflector } from '../kubernetes/reflector.ts';
+import type { EdgeMigration } from './api.ts';
+import type { DecisionSettings, JobFact } from './facts.ts';
+import type { IdleTimes } from './idle-times.ts';
+import type { ConfigMapFact, Owned, PodFact } from './parse.ts';
+import type { StreamView } from './stream.ts';
+
+/** Everything that facts are read from. */
+export interface Sources {
+  migrations: Reflector<EdgeMigration>;
+  jobs: Reflector<Owned<JobFact>>;
+  configMaps: Reflector<Owned<ConfigMapFact>>;
+  pods: Reflector<Owned<PodFact>>;
+  core: Core;
+  edge: EdgeTables;
+  projectMetadata: ProjectMetadata | undefined;
+  stream: StreamView;
+  idleTimes: IdleTimes;
+  clock: Clock;
+  settings: DecisionSettings;
+}
+
+/** Name of the index of {@link Sources.migrations} by project id. */
+export const BY_PROJECT = 'project';
+/** Names of the indexes of the others by the EdgeMigration's uid, and by its key. */
+export const BY_MIGRATION = 'migration';
+export const BY_KEY = 'key';
