@@ -3,6 +3,7 @@ import type { Action } from './actions.ts';
 import {
   type CopyStatus,
   type EdgeMigration,
+  type Operation,
   objectNames,
   type PlanStatus,
   type ReplayStatus,
@@ -23,6 +24,7 @@ import {
 } from './conditions.ts';
 import type { Facts } from './facts.ts';
 import { collectGaps, describeGaps } from './gaps.ts';
+import { hasLeftovers, holdJobs } from './jobs.ts';
 import { decideAccepted, decideCapturing, decideSuspended } from './policies.ts';
 import { summarisePlan } from './progress.ts';
 import { decideReplay } from './replay.ts';
@@ -74,6 +76,9 @@ export function isCopied({ status }: EdgeMigration): boolean {
   return status.copy?.completionTime !== undefined && findCondition(status.conditions, 'Copied')?.status === 'True';
 }
 
+/** What the project's identities are worked on for. */
+export const chooseOperation = ({ spec }: EdgeMigration): Operation => (spec?.mode === 'Plan' ? 'plan' : 'copy');
+
 function decideRejected(facts: Facts, accepted: FindingOf<'Accepted'>): Decision {
   const { migration, now } = facts;
   const before = migration.status;
@@ -93,7 +98,7 @@ function decideRejected(facts: Facts, accepted: FindingOf<'Accepted'>): Decision
         : isGone
           ? isFalse('ProjectDeleted', accepted.message)
           : isUnknown('NotAccepted', 'waiting for the migration to be accepted'),
-    actions: holdJobs(facts),
+    actions: holdJobs(chooseOperation(migration), facts.work.jobs),
     nextTime: now + RECHECK_MILLISECONDS,
   });
 }
@@ -158,7 +163,7 @@ function decideCopied(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>)
     replay: replay.replay,
     actions: [
       ...retirePlan(facts),
-      ...(hasLeftovers(facts) ? [{ kind: 'retireWork', operation: 'copy' } as const] : []),
+      ...(hasLeftovers(facts.work) ? [{ kind: 'retireWork', operation: 'copy' } as const] : []),
     ],
     nextTime: replay.nextTime,
   });
@@ -188,7 +193,7 @@ function decidePlanned(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>
     // The plan's own progress: a copy that follows starts with its own.
     copy: {},
     plan: { ...before, durationSeconds },
-    actions: hasLeftovers(facts) ? [{ kind: 'retireWork', operation: 'plan' }] : [],
+    actions: hasLeftovers(facts.work) ? [{ kind: 'retireWork', operation: 'plan' }] : [],
   });
 }
 
@@ -287,26 +292,6 @@ function takeRetry({ migration, work }: Facts): string | undefined {
 const retirePlan = ({ work }: Facts): Action[] => (work.planIsLeft ? [{ kind: 'retireWork', operation: 'plan' }] : []);
 
 const pick = ({ copy, skipped, actions, nextTime }: WorkDecision) => ({ copy, skipped, actions, nextTime });
-
-/** The migration may not go on: pods that run are stopped, and go on by themselves once it may. */
-function holdJobs({ work, migration }: Facts): Action[] {
-  const operation = migration.spec?.mode === 'Plan' ? 'plan' : 'copy';
-  return work.jobs
-    .filter((job) => job.outcome === 'active' && !job.suspended)
-    .map(({ attempt, uid, parallelism }) => ({
-      kind: 'adjustJob',
-      operation,
-      attempt,
-      uid,
-      suspend: true,
-      parallelism,
-    }));
-}
-
-const hasLeftovers = ({ work }: Facts): boolean =>
-  work.ranges !== undefined ||
-  work.checkpoints.length > 0 ||
-  work.jobs.some(({ ttlSeconds }) => ttlSeconds === undefined);
 
 const describePlanMode = ({ status, reason, message }: FindingOf<'Copied'>): FindingOf<'Copied'> =>
   status === 'False'

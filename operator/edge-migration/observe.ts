@@ -3,9 +3,9 @@ import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { EdgeError } from '@edge-migration/identity/edge/table.ts';
 import { parseCheckpoint } from '../copy/checkpoint.ts';
-import { type EdgeMigration, type Operation, projectOf } from './api.ts';
+import { type EdgeMigration, projectOf } from './api.ts';
 import { findCondition } from './conditions.ts';
-import { isCopied } from './decide.ts';
+import { chooseOperation, isCopied } from './decide.ts';
 import type { CoreFact, EdgeFact, Facts, WorkFacts } from './facts.ts';
 import { observeOperation } from './operation-facts.ts';
 import { parseLiveSettings } from './parse.ts';
@@ -71,9 +71,6 @@ function findOlderDuplicate({ migrations }: Sources, migration: EdgeMigration): 
     .filter((other) => other.uid !== migration.uid && age(other) < age(migration));
   return older[0] && `${older[0].namespace}/${older[0].name}`;
 }
-
-export const chooseOperation = (migration: EdgeMigration): Operation =>
-  migration.spec?.mode === 'Plan' ? 'plan' : 'copy';
 
 function hasPlan({ jobs, configMaps }: Sources, { uid }: EdgeMigration): boolean {
   const isPlan = (owned: { operation: string }) => owned.operation === 'plan';

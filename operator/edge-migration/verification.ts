@@ -10,8 +10,8 @@ import {
 } from './api.ts';
 import { type Finding, type FindingOf, findCondition, formatTime, isTrue, isUnknown, recall } from './conditions.ts';
 import type { Facts, JobFact, VerificationFacts } from './facts.ts';
+import { adjustJob, findLatest, hasLeftovers, holdJobs, retryDelay } from './jobs.ts';
 import { describeProgress, describeVerdict, summariseComparison } from './verification-result.ts';
-import { retryDelay } from './work.ts';
 
 /** The part of a decision that is about comparing Core and Edge. */
 export interface VerificationDecision {
@@ -60,7 +60,7 @@ export function decideVerification(facts: Facts, context: VerificationContext): 
     return { ...rest(facts, verification, 'the comparison begins'), nextTime: facts.now };
   }
   const settled = { ...rest(facts, before, describeNone(spec)), nextTime: due?.nextTime };
-  return hasLeftovers(facts.verification) && before?.last !== undefined
+  return before?.last !== undefined && hasLeftovers(facts.verification ?? NO_WORK)
     ? { ...settled, actions: [{ kind: 'retireWork', operation: operationOf(before.last) }] }
     : settled;
 }
@@ -70,19 +70,9 @@ const operationOf = ({ run }: { run: number }): Operation => `verify-${run}`;
 /** Nothing is compared now; pods that do are stopped until they may go on. */
 function hold(facts: Facts, before: VerificationStatus | undefined): VerificationDecision {
   const { current } = before ?? {};
-  const jobs = current === undefined ? [] : (facts.verification?.jobs ?? []);
-  const running = jobs.filter(({ outcome, suspended }) => outcome === 'active' && !suspended);
-  return {
-    ...rest(facts, before, 'Core and Edge are compared when the copy is complete'),
-    actions: running.map(({ attempt, uid, parallelism }) => ({
-      kind: 'adjustJob',
-      operation: operationOf(current!),
-      attempt,
-      uid,
-      suspend: true,
-      parallelism,
-    })),
-  };
+  const { jobs } = facts.verification ?? NO_WORK;
+  const held = rest(facts, before, 'Core and Edge are compared when the copy is complete');
+  return current === undefined ? held : { ...held, actions: holdJobs(operationOf(current), jobs) };
 }
 
 /** The last verdict stays until there is another one. */
@@ -157,10 +147,7 @@ function carryOn(view: View): VerificationDecision {
   }
   const done = new Set(work.checkpoints.filter(({ finished }) => finished).map(({ rangeId }) => rangeId));
   const remaining = work.ranges.map(({ rangeId }) => rangeId).filter((rangeId) => !done.has(rangeId));
-  const job = work.jobs.reduce<JobFact | undefined>(
-    (latest, each) => (latest !== undefined && latest.attempt > each.attempt ? latest : each),
-    undefined,
-  );
+  const job = findLatest(work.jobs);
   if (job?.outcome === 'active') return follow(view, work, job, remaining.length);
   if (remaining.length === 0) return conclude(view, work);
   return start(view, work, job, remaining);
@@ -168,13 +155,7 @@ function carryOn(view: View): VerificationDecision {
 
 function follow(view: View, work: VerificationFacts, job: JobFact, remaining: number): VerificationDecision {
   const { facts, spec, before, current } = view;
-  const operation = operationOf(current);
-  const { parallelism } = spec.copy;
-  const actions = adjustSettings(view, work, remaining);
-  if (job.suspended !== spec.suspend || job.parallelism !== parallelism) {
-    const { attempt, uid } = job;
-    actions.push({ kind: 'adjustJob', operation, attempt, uid, suspend: spec.suspend, parallelism });
-  }
+  const wanted = { suspend: spec.suspend, parallelism: spec.copy.parallelism };
   const problem = work.podProblems[0];
   const verification = { ...before, current: { ...current, attempt: job.attempt, ...moveProgress(view, work) } };
   return {
@@ -183,7 +164,7 @@ function follow(view: View, work: VerificationFacts, job: JobFact, remaining: nu
       problem === undefined || spec.suspend
         ? undefined
         : isTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`),
-    actions,
+    actions: [...adjustSettings(view, work, remaining), ...adjustJob(operationOf(current), job, wanted)],
     nextTime: spec.suspend ? undefined : facts.now + SETTINGS_MILLISECONDS,
   };
 }
@@ -282,10 +263,4 @@ function conclude({ facts, context, before, current }: View, work: VerificationF
     actions: [{ kind: 'writeVerificationReport', operation, comparison: last }],
     nextTime: facts.now,
   };
-}
-
-function hasLeftovers(work: VerificationFacts | undefined): boolean {
-  if (work === undefined) return false;
-  const { ranges, checkpoints, jobs } = work;
-  return ranges !== undefined || checkpoints.length > 0 || jobs.some(({ ttlSeconds }) => ttlSeconds === undefined);
 }

@@ -2,6 +2,7 @@ import type { Action } from './actions.ts';
 import { type CopyStatus, type Operation, objectNames, type SkippedStatus, type Spec } from './api.ts';
 import { type Finding, type FindingOf, formatTime, isFalse, isTrue } from './conditions.ts';
 import type { Facts, JobFact, LiveSettings, WorkFacts } from './facts.ts';
+import { adjustJob, findLatest, retryDelay } from './jobs.ts';
 import { isTooSoon, measureProgress, PROGRESS_INTERVAL_MILLISECONDS, summariseSkipped } from './progress.ts';
 
 /** The state of the ranges' work, be it a plan's or a copy's, and what is to be done about it. */
@@ -16,13 +17,6 @@ export interface WorkDecision {
   nextTime: number | undefined;
   complete: boolean;
 }
-
-const FIRST_RETRY_MILLISECONDS = 15_000;
-const LONGEST_RETRY_MILLISECONDS = 10 * 60_000;
-
-/** Failed ranges are tried again for ever: after 15 s, then twice as long each time, at most 10 minutes. */
-export const retryDelay = (attempt: number) =>
-  Math.min(FIRST_RETRY_MILLISECONDS * 2 ** (attempt - 1), LONGEST_RETRY_MILLISECONDS);
 
 /** Decides about the copy (or the plan) from the ranges, Jobs and checkpoints that exist. */
 export function decideWork(facts: Facts, spec: Spec, operation: Operation): WorkDecision {
@@ -66,12 +60,8 @@ function decidePlanning(facts: Facts, spec: Spec, operation: Operation): WorkDec
 function decideRunning(view: View, job: JobFact): WorkDecision {
   const { facts, spec, operation } = view;
   const { copy, skipped, nextTime } = describeProgress(view);
-  const actions: Action[] = adjustSettings(view);
   const { parallelism } = spec.copy;
-  if (job.suspended !== spec.suspend || job.parallelism !== parallelism) {
-    const { attempt, uid } = job;
-    actions.push({ kind: 'adjustJob', operation, attempt, uid, suspend: spec.suspend, parallelism });
-  }
+  const actions = [...adjustSettings(view), ...adjustJob(operation, job, { suspend: spec.suspend, parallelism })];
   const progress = `${copy.identitiesRead ?? 0} of ${copy.identitiesTotal ?? 0} identities`;
   const finding = spec.suspend
     ? suspended(`stopped at ${progress}`)
@@ -224,9 +214,6 @@ export function findDoneRanges({ jobs, checkpoints }: WorkFacts): Set<number> {
   }
   return done;
 }
-
-const findLatest = (jobs: readonly JobFact[]): JobFact | undefined =>
-  jobs.reduce<JobFact | undefined>((latest, job) => (latest && latest.attempt > job.attempt ? latest : job), undefined);
 
 /** When the last pod can have read a page. Without any pod nothing was read. */
 function findLastWork({ facts }: View): number {

@@ -1,0 +1,40 @@
+import type { Action } from './actions.ts';
+import type { Operation } from './api.ts';
+import type { JobFact } from './facts.ts';
+
+const FIRST_RETRY_MILLISECONDS = 15_000;
+const LONGEST_RETRY_MILLISECONDS = 10 * 60_000;
+
+/** Failed ranges are tried again for ever: after 15 s, then twice as long each time, at most 10 minutes. */
+export const retryDelay = (attempt: number) =>
+  Math.min(FIRST_RETRY_MILLISECONDS * 2 ** (attempt - 1), LONGEST_RETRY_MILLISECONDS);
+
+/** The Job of the last attempt. */
+export const findLatest = (jobs: readonly JobFact[]): JobFact | undefined =>
+  jobs.reduce<JobFact | undefined>((latest, job) => (latest && latest.attempt > job.attempt ? latest : job), undefined);
+
+/** Makes a Job as it should be, if it is not so already. */
+export function adjustJob(
+  operation: Operation,
+  { attempt, uid, ...job }: JobFact,
+  { suspend, parallelism }: { suspend: boolean; parallelism: number },
+): Action[] {
+  const isSame = job.suspended === suspend && job.parallelism === parallelism;
+  return isSame ? [] : [{ kind: 'adjustJob', operation, attempt, uid, suspend, parallelism }];
+}
+
+/** Stops pods that run, until the migration may go on. */
+export const holdJobs = (operation: Operation, jobs: readonly JobFact[]): Action[] =>
+  jobs
+    .filter(({ outcome }) => outcome === 'active')
+    .flatMap((job) => adjustJob(operation, job, { suspend: true, parallelism: job.parallelism }));
+
+/** Whether something of the work is still there that is let go of once its outcome is in the status. */
+export const hasLeftovers = ({ ranges, checkpoints, jobs }: Work): boolean =>
+  ranges !== undefined || checkpoints.length > 0 || jobs.some(({ ttlSeconds }) => ttlSeconds === undefined);
+
+interface Work {
+  ranges: unknown;
+  checkpoints: readonly unknown[];
+  jobs: readonly JobFact[];
+}
