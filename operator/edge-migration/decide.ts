@@ -247,7 +247,7 @@ function compose(facts: Facts, parts: Parts): Decision {
   const isNews = parts.accepted.status === 'True' && findCondition(before.conditions, 'Accepted')?.status !== 'True';
   const isFirst = before.conditions === undefined;
   const retry = isNews && !isFirst ? before.observedRetry : takeRetry(facts);
-  const status = fitStatus((messageLength) => ({
+  const build = (messageLength: number): Status => ({
     observedGeneration: migration.generation,
     ...summarise(findings, copy, messageLength),
     ...(retry === undefined ? {} : { observedRetry: retry }),
@@ -259,23 +259,22 @@ function compose(facts: Facts, parts: Parts): Decision {
     ...(gaps.length === 0 ? {} : { gaps }),
     ...(verification === undefined ? {} : { verification }),
     ...(before.audit === undefined ? {} : { audit: before.audit }),
-  }));
-  if (isFirst || isNews) return { status, actions: [], nextTime: now };
-  const audited = account(migration, status);
+  });
+  if (isFirst || isNews) return { status: fitStatus(build), actions: [], nextTime: now };
+  const status = fitStatus((messageLength) => account(migration, build(messageLength)));
+  const isAudited = status.audit?.milestone === before.audit?.milestone;
   return {
-    status: audited.status,
-    actions: [...parts.actions, ...comparison.actions, ...audited.actions],
+    status,
+    actions: [...parts.actions, ...comparison.actions, ...(isAudited ? [] : [{ kind: 'writeAudit', status } as const])],
     nextTime: earliest(parts.nextTime, comparison.nextTime),
   };
 }
 
 /** What has come to an end is written into the audit, and the status says that it is. */
-function account(migration: EdgeMigration, status: Status): { status: Status; actions: Action[] } {
+function account(migration: EdgeMigration, status: Status): Status {
   const milestone = nameMilestone(status);
-  if (milestone === undefined || milestone === status.audit?.milestone) return { status, actions: [] };
-  const { audit: reportName } = objectNames(migration, 'copy');
-  const audited = { ...status, audit: { reportName, milestone } };
-  return { status: audited, actions: [{ kind: 'writeAudit', status: audited }] };
+  if (milestone === undefined || milestone === status.audit?.milestone) return status;
+  return { ...status, audit: { reportName: objectNames(migration, 'copy').audit, milestone } };
 }
 
 const earliest = (one: number | undefined, other: number | undefined): number | undefined =>
