@@ -9,6 +9,7 @@ import {
   StorageType,
   type StoredMsg,
   type StreamConfig,
+  type StreamInfo,
   type StreamUpdateConfig,
 } from '@nats-io/jetstream';
 import { z } from 'zod';
@@ -117,7 +118,7 @@ export async function ensureStreams(manager: JetStreamManager, settings: StreamS
 
 /** One of them; idempotent. */
 export async function ensureStream(manager: JetStreamManager, definition: StreamDefinition): Promise<void> {
-  const existing = await findStream(manager, definition.name);
+  const existing = (await findStream(manager, definition.name))?.config;
   if (existing === undefined) {
     await manager.streams.add(definition);
     return;
@@ -131,10 +132,10 @@ export async function ensureStream(manager: JetStreamManager, definition: Stream
   if (differs(existing, definition)) await manager.streams.update(definition.name, { ...existing, ...definition });
 }
 
-/** The stream's configuration; undefined when there is none of this name. */
-export async function findStream(manager: JetStreamManager, name: string): Promise<StreamConfig | undefined> {
+/** Undefined when there is no stream of this name. */
+export async function findStream(manager: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
   try {
-    return (await manager.streams.info(name)).config;
+    return await manager.streams.info(name);
   } catch (error) {
     if (isStreamMissing(error)) return undefined;
     throw error;
@@ -144,20 +145,22 @@ export async function findStream(manager: JetStreamManager, name: string): Promi
 const BATCH = 256;
 
 /**
- * Every message that a stream has now, in order, by direct gets.
+ * Every message that a stream has now, in order, by direct gets. A batch may be cut short by its bytes, so that only an
+ * empty one is the end.
  *
+ * @param from the first sequence
  * @throws what the client library throws when the stream is missing or out of reach; not when it is empty
  */
-export async function* readStored(manager: JetStreamManager, stream: string): AsyncGenerator<StoredMsg> {
+export async function* readStored(manager: JetStreamManager, stream: string, from = 1): AsyncGenerator<StoredMsg> {
   try {
-    for (let sequence = 1; ; ) {
+    for (let sequence = from; ; ) {
       let count = 0;
       for await (const message of await manager.direct.getBatch(stream, { seq: sequence, batch: BATCH })) {
         yield message;
         sequence = message.seq + 1;
         count += 1;
       }
-      if (count < BATCH) return;
+      if (count === 0) return;
     }
   } catch (error) {
     // "message not found": nothing is stored from this sequence on.

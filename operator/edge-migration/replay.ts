@@ -14,7 +14,8 @@ export interface ReplayDecision {
 
 /** Numbers that move all the time are written at most this often. */
 const PROGRESS_INTERVAL_MILLISECONDS = 10_000;
-const LOOK_AGAIN_MILLISECONDS = 5_000;
+/** While only events from before the deadline are waited for. */
+const DRAINING_LOOK_MILLISECONDS = 5_000;
 
 /**
  * Decides about a migration whose copy is complete: until the deadline it follows Core; after it, it waits until every
@@ -30,7 +31,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
   const status = describeReplay(facts, deadline);
   if (now < deadline) {
     const { replaying, degraded } = judgeFollowing(spec, replay, deadline);
-    const nextTime = Math.min(deadline, now + LOOK_AGAIN_MILLISECONDS);
+    const nextTime = Math.min(deadline, now + PROGRESS_INTERVAL_MILLISECONDS);
     const succeeded = isUnknown('Replaying', `Core's writes are replayed until ${formatTime(deadline)}`);
     return { replaying, degraded, succeeded, replay: status, nextTime };
   }
@@ -52,7 +53,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
     succeeded: isUnknown('Draining', `the window has closed; ${waiting}`),
     degraded,
     replay: status,
-    nextTime: now + LOOK_AGAIN_MILLISECONDS,
+    nextTime: now + DRAINING_LOOK_MILLISECONDS,
   };
 }
 

@@ -1,7 +1,5 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
-import { type ApplierReport, applierReport } from '@edge-migration/replay-sidecar/applier/report.ts';
-import { REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import {
   type CoreApiPod,
   type CoverageFacts,
@@ -12,13 +10,7 @@ import {
 import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
 import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { connectNats, type NatsSettings } from '@edge-migration/replay-sidecar/nats.ts';
-import {
-  coverageSubject,
-  ensureStreams,
-  findStream,
-  readStored,
-  type StreamSettings,
-} from '@edge-migration/replay-sidecar/stream.ts';
+import { coverageSubject, ensureStreams, type StreamSettings } from '@edge-migration/replay-sidecar/stream.ts';
 import {
   JetStreamApiCodes,
   JetStreamApiError,
@@ -29,7 +21,8 @@ import {
 } from '@nats-io/jetstream';
 import { errorMessage } from '../kubernetes/errors.ts';
 import { createAppliedTracker } from './applied.ts';
-import type { CaptureFact, ProjectReplay, ReplayFact } from './facts.ts';
+import { createAppliers } from './appliers.ts';
+import type { CaptureFact, ReplayFact } from './facts.ts';
 
 /** What sidecars and appliers say, as far as it is known now. */
 export interface StreamView {
@@ -66,8 +59,9 @@ export const noStream: StreamView = {
 export function createStreamView(settings: StreamViewSettings): StreamView {
   const { clock, logger, freshSeconds } = settings;
   const fresh = freshSeconds * 1000;
-  let read: { time: number; sidecars: StoredReport[]; appliers: ApplierReport[] } | undefined;
+  let read: { time: number; sidecars: StoredReport[] } | undefined;
   let problem = 'not connected to NATS yet';
+  const reported = createAppliers();
   const applied = createAppliedTracker();
 
   const isFresh = () => read !== undefined && clock.monotonic() - read.time <= fresh;
@@ -87,7 +81,8 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   async function refresh(manager: JetStreamManager, client: JetStreamClient) {
     const { reports, unreadable } = await readReports(manager);
     if (unreadable.length > 0) logger.warn({ count: unreadable.length }, 'coverage reports of another release');
-    read = { time: clock.monotonic(), sidecars: reports, appliers: await readAppliers(manager) };
+    await reported.refresh(manager);
+    read = { time: clock.monotonic(), sidecars: reports };
     noticePosition();
     const facts = describeCoverage(reports);
     for (const { report, sequence } of facts === undefined ? [] : closeVanished(facts)) {
@@ -134,27 +129,14 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     applied.notice({ sentUntil: seen.allSentUntil, time: clock.now(), oldestTime, positionTime });
   }
 
-  const isAlive = ({ goodbye, time }: ApplierReport) => !goodbye && clock.now() - Date.parse(time) <= fresh;
-
   function appliers(): number | undefined {
     if (read === undefined || !isFresh()) return undefined;
-    return read.appliers.filter((report) => isAlive(report) && report.confirmed).length;
+    return reported.countApplying(clock.now() - fresh);
   }
 
   function replay(projectId: number): ReplayFact {
     if (read === undefined || !isFresh()) return unknown();
-    const alive = read.appliers.filter(isAlive);
-    const [latest] = alive.filter(({ position }) => position !== null).toSorted((a, b) => b.time.localeCompare(a.time));
-    const oldest = latest?.position?.oldestTime;
-    return {
-      kind: 'observed',
-      appliers: alive.filter(({ confirmed }) => confirmed).length,
-      outage: alive.find(({ outage }) => outage !== null)?.outage ?? undefined,
-      oldestTime: oldest ? Date.parse(oldest) : undefined,
-      positionTime: latest === undefined ? undefined : Date.parse(latest.time),
-      appliedUntil: applied.until(),
-      project: sumProject(read.appliers, alive, projectId),
-    };
+    return { ...reported.replay(projectId, clock.now() - fresh), appliedUntil: applied.until() };
   }
 
   return {
@@ -193,35 +175,4 @@ async function sayGoodbyeFor(client: JetStreamClient, report: CoverageReport, se
     const isOvertaken = error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence;
     if (!isOvertaken) throw error;
   }
-}
-
-/** The last report of every applier process, of those that are gone too; none while no applier has ever run. */
-async function readAppliers(manager: JetStreamManager): Promise<ApplierReport[]> {
-  const reports: ApplierReport[] = [];
-  if ((await findStream(manager, REPORT_STREAM)) === undefined) return reports;
-  for await (const message of readStored(manager, REPORT_STREAM)) {
-    const report = applierReport.safeParse(message.json());
-    if (report.success) reports.push(report.data);
-  }
-  return reports;
-}
-
-/** Counters are totals over all processes that ever were; what is in hand, of those that live. */
-function sumProject(all: readonly ApplierReport[], alive: readonly ApplierReport[], projectId: number): ProjectReplay {
-  const of = (reports: readonly ApplierReport[]) =>
-    reports.flatMap(({ projects }) => projects.filter((each) => each.projectId === projectId));
-  const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const times = (values: (string | null)[]) =>
-    values.filter((value) => value !== null).map((value) => Date.parse(value));
-  const oldest = times(of(alive).map(({ oldestObservedTime }) => oldestObservedTime));
-  const last = times(of(all).map(({ lastAppliedTime }) => lastAppliedTime));
-  const parked = alive[0]?.parked.filter((each) => each.projectId === projectId) ?? [];
-  return {
-    applied: of(all).reduce((sum, { applied }) => sum + total(applied), 0),
-    unchanged: of(all).reduce((sum, { applied }) => sum + (applied['unchanged'] ?? 0), 0),
-    dropped: of(all).reduce((sum, { dropped }) => sum + total(dropped), 0),
-    parked: parked.reduce((sum, { events }) => sum + events, 0),
-    oldestObservedTime: oldest.length === 0 ? undefined : Math.min(...oldest),
-    lastAppliedTime: last.length === 0 ? undefined : Math.max(...last),
-  };
 }

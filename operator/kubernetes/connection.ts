@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { AgentOptions, RequestOptions } from 'node:https';
-import { type ConnectOptions, type DispatcherOptions, KubeConfig } from '@kubernetes/client-node';
+import type { ConnectOptions, DispatcherOptions } from '@kubernetes/client-node';
 import { Agent, type buildConnector, type Dispatcher, ProxyAgent, Socks5ProxyAgent } from 'undici';
+import { KubeConfig } from './client-node.ts';
 
 /** Everything a request needs besides its own path and body. */
 export interface Access {

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { KubeConfig, type User } from '@kubernetes/client-node';
+import type { User } from '@kubernetes/client-node';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { KubeConfig } from './client-node.ts';
 
 const TokenFiles = z.object({
   users: z

@@ -1,3 +1,5 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
 
 const count = z.int().nonnegative();
@@ -62,3 +64,29 @@ export const applierReport = z.object({
 export type ApplierReport = z.infer<typeof applierReport>;
 export type ProjectReport = z.infer<typeof projectReport>;
 export type Position = z.infer<typeof position>;
+
+const ENCODING_HEADER = 'Content-Encoding';
+/** NATS refuses messages of more than a mebibyte by default; a few thousand projects are more than that. */
+const COMPRESS_BYTES = 64 * 1024;
+/** Nobody's report is longer; what says that it is, is refused before it fills the memory. */
+const MOST_BYTES = 256 * 1024 ** 2;
+
+/** A report as a message; a long one is compressed. */
+export function encodeReport(report: ApplierReport): { payload: string | Uint8Array; headers: MsgHdrs } {
+  const text = JSON.stringify(report);
+  const fields = headers();
+  if (text.length < COMPRESS_BYTES) return { payload: text, headers: fields };
+  fields.set(ENCODING_HEADER, 'gzip');
+  return { payload: gzipSync(text, { level: 1 }), headers: fields };
+}
+
+/** The report in a message; undefined when it is none, or one of another release. */
+export function decodeReport(message: { data: Uint8Array; header?: MsgHdrs | undefined }): ApplierReport | undefined {
+  try {
+    const isCompressed = message.header?.get(ENCODING_HEADER) === 'gzip';
+    const bytes = isCompressed ? gunzipSync(message.data, { maxOutputLength: MOST_BYTES }) : message.data;
+    return applierReport.safeParse(JSON.parse(Buffer.from(bytes).toString())).data;
+  } catch {
+    return undefined;
+  }
+}

@@ -5,7 +5,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Counts } from './counts.ts';
 import { type Parking, parsePlace } from './parking.ts';
 import type { PositionTracker } from './position.ts';
-import type { ApplierReport, ProjectReport } from './report.ts';
+import { type ApplierReport, encodeReport, type ProjectReport } from './report.ts';
 import { manage, reportSubject } from './streams.ts';
 
 /** What is in hand of one project. */
@@ -88,7 +88,8 @@ export function createReporter(options: ReporterOptions): Reporter {
       foreign: counts.foreign,
       projects: reportProjects(),
     };
-    await client.publish(reportSubject(options.process), JSON.stringify(report));
+    const { payload, headers } = encodeReport(report);
+    await client.publish(reportSubject(options.process), payload, { headers });
   }
 
   return {

@@ -34,7 +34,7 @@ const LEASES: Resource = {
   kind: 'Lease',
   namespaced: true,
 };
-const ENTRY = fileURLToPath(new URL('../../operator/main.ts', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const DEPLOY = new URL('../../operator/deploy/', import.meta.url);
 
 /** Comparisons have tests of their own. */
@@ -94,7 +94,7 @@ export async function startWorld({ databaseUrl, tables }: WorldSettings): Promis
   const client = createClient({ kubeConfig, clock: systemClock, userAgent: 'edge-migration-test' });
   started.defer(() => client.close());
   await installCrd(client);
-  const template = await installRights(controlPlane);
+  const { template, deployedArguments } = await install(controlPlane);
   const templateFile = join(folder, 'template.json');
   writeFileSync(templateFile, template);
   await insertRows(databaseUrl, ONE_PROJECT);
@@ -145,7 +145,8 @@ export async function startWorld({ databaseUrl, tables }: WorldSettings): Promis
       const operator = await startProcess({
         name: `operator-${processes++}`,
         command: process.execPath,
-        args: [ENTRY],
+        args: deployedArguments,
+        cwd: ROOT,
         env: { ...environment(settings), KUBECONFIG: kubeconfig },
         folder,
       });
@@ -206,15 +207,19 @@ export async function startWorld({ databaseUrl, tables }: WorldSettings): Promis
 
 const nameOf = (projectId: number) => `project-${projectId}`;
 
-/** The shipped rights, and the namespaces; returns the shipped pod template of copy pods. */
-async function installRights({ kubectl }: ControlPlane): Promise<string> {
+/** The shipped rights, and the namespaces; returns the shipped pod template of copy pods, and how the operator is started. */
+async function install({ kubectl }: ControlPlane): Promise<{ template: string; deployedArguments: string[] }> {
   const read = async (name: string) => parseAllDocuments(await readFile(new URL(name, DEPLOY), 'utf8'));
   const rights = (await read('rbac.yaml')).map((document) => document.toJS());
   const settings = (await read('operator.yaml')).map((document) => document.toJS());
   const namespaces = [NAMESPACE, TENANT].map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
   const list = { apiVersion: 'v1', kind: 'List', items: [...namespaces, ...rights] };
   await kubectl(['apply', '--server-side', '-f', '-'], { input: JSON.stringify(list) });
-  return settings.find(({ kind }) => kind === 'ConfigMap').data['template.json'];
+  const find = (kind: string) => settings.find((document) => document.kind === kind);
+  return {
+    template: find('ConfigMap').data['template.json'],
+    deployedArguments: find('Deployment').spec.template.spec.containers[0].args,
+  };
 }
 
 /** Fields that the API server and the controllers fill in, each time anew. */

@@ -13,7 +13,7 @@ import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.
 import { namespaces } from '@edge-migration/operator/kubernetes/testing/real-api-server.ts';
 import { runApplier } from '@edge-migration/replay-sidecar/applier/applier.ts';
 import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
-import { type ApplierReport, applierReport } from '@edge-migration/replay-sidecar/applier/report.ts';
+import { type ApplierReport, decodeReport } from '@edge-migration/replay-sidecar/applier/report.ts';
 import { PARKING_STREAM, PARKING_SUBJECTS, REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -197,7 +197,8 @@ export async function createHarness(): Promise<Harness> {
       const reports: ApplierReport[] = [];
       for (const subject of Object.keys(state.subjects ?? {})) {
         const message = await manager.streams.getMessage(REPORT_STREAM, { last_by_subj: subject });
-        if (message !== null) reports.push(applierReport.parse(message.json()));
+        const report = message === null ? undefined : decodeReport(message);
+        if (report !== undefined) reports.push(report);
       }
       return reports;
     },

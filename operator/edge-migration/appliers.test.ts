@@ -1,0 +1,110 @@
+import { type ApplierReport, encodeReport } from '@edge-migration/replay-sidecar/applier/report.ts';
+import { REPORT_STREAM, REPORT_SUBJECTS, reportSubject } from '@edge-migration/replay-sidecar/applier/streams.ts';
+import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createAppliers } from './appliers.ts';
+
+let nats: Nats;
+let connection: NatsConnection;
+let manager: JetStreamManager;
+
+beforeAll(async () => {
+  nats = await startNats();
+  connection = await connect({ servers: nats.url });
+  manager = await jetstreamManager(connection);
+});
+
+afterAll(async () => {
+  await connection?.close();
+  await nats?.stop();
+});
+
+const addStream = () => manager.streams.add({ name: REPORT_STREAM, subjects: [REPORT_SUBJECTS], allow_direct: true });
+beforeEach(addStream);
+afterEach(() => manager.streams.delete(REPORT_STREAM));
+
+const NOW = Date.parse('2026-05-01T12:00:00Z');
+const iso = (time: number) => new Date(time).toISOString();
+
+function report(process: string, applied: Record<number, number>, changes: Partial<ApplierReport> = {}): ApplierReport {
+  return {
+    version: 1,
+    process,
+    instance: process,
+    startedTime: iso(NOW - 60_000),
+    time: iso(NOW),
+    goodbye: false,
+    confirmed: true,
+    outage: null,
+    position: null,
+    parked: [],
+    foreign: 0,
+    projects: Object.entries(applied).map(([projectId, count]) => ({
+      projectId: Number(projectId),
+      applied: { updated: count },
+      dropped: {},
+      parked: {},
+      failed: 0,
+      inHand: 0,
+      oldestObservedTime: null,
+      lastAppliedTime: iso(NOW),
+    })),
+    ...changes,
+  };
+}
+
+async function publish(...reports: ApplierReport[]): Promise<void> {
+  for (const each of reports) {
+    const { payload, headers } = encodeReport(each);
+    await jetstream(connection).publish(reportSubject(each.process), payload, { headers });
+  }
+}
+
+test('counters of processes that have ended stay part of the total', async () => {
+  const appliers = createAppliers();
+  await publish(report('one', { 1: 5 }, { goodbye: true }), report('two', { 1: 7, 2: 1 }));
+  await appliers.refresh(manager);
+  expect(appliers.replay(1, NOW - 1000)).toMatchObject({ appliers: 1, project: { applied: 12 } });
+  expect(appliers.replay(2, NOW - 1000).project.applied).toBe(1);
+  await publish(report('two', { 1: 8, 2: 1 }));
+  await appliers.refresh(manager);
+  expect(appliers.replay(1, NOW - 1000).project.applied).toBe(13);
+});
+
+test('one that was not heard of for a while is not alive', async () => {
+  const appliers = createAppliers();
+  await publish(report('one', { 1: 5 }), report('two', {}, { time: iso(NOW - 60_000) }));
+  await appliers.refresh(manager);
+  expect(appliers.countApplying(NOW - 1000)).toBe(1);
+  expect(appliers.countApplying(NOW - 61_000)).toBe(2);
+});
+
+test('reports about thousands of projects fit into messages, and come in batches of any size', async () => {
+  const appliers = createAppliers();
+  const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [index + 1, index]));
+  await publish(...Array.from({ length: 300 }, (_, index) => report(`small-${index}`, { 77: 1 })), report('big', many));
+  await appliers.refresh(manager);
+  expect(appliers.replay(77, NOW).project.applied).toBe(300 + 76);
+  expect(appliers.replay(10_000, NOW).project.applied).toBe(9_999);
+});
+
+test('a stream that was made anew, or is an older one again, is read from its beginning', async () => {
+  const appliers = createAppliers();
+  await publish(report('one', { 1: 5 }), report('one', { 1: 6 }));
+  await appliers.refresh(manager);
+  await manager.streams.delete(REPORT_STREAM);
+  await addStream();
+  await publish(report('two', { 1: 2 }));
+  await appliers.refresh(manager);
+  expect(appliers.replay(1, NOW - 1000)).toMatchObject({ appliers: 1, project: { applied: 2 } });
+});
+
+test('what is no report is left out', async () => {
+  const appliers = createAppliers();
+  await jetstream(connection).publish(reportSubject('odd'), 'no report');
+  await publish(report('one', { 1: 5 }));
+  await appliers.refresh(manager);
+  expect(appliers.countApplying(NOW - 1000)).toBe(1);
+});

@@ -1,0 +1,92 @@
+import { type ApplierReport, decodeReport, type ProjectReport } from '@edge-migration/replay-sidecar/applier/report.ts';
+import { REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
+import { findStream, readStored } from '@edge-migration/replay-sidecar/stream.ts';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { ProjectReplay, ReplayFact } from './facts.ts';
+
+/** What the edge appliers say of themselves, as last read. */
+export interface Appliers {
+  /** Reads what is new. @throws what the NATS client throws */
+  refresh(manager: JetStreamManager): Promise<void>;
+  /** @param since those that reported after this time are alive; milliseconds since the epoch, as below */
+  replay(projectId: number, since: number): Extract<ReplayFact, { kind: 'observed' }>;
+  /** How many are alive and may apply. */
+  countApplying(since: number): number;
+}
+
+interface Stored {
+  readonly report: ApplierReport;
+  readonly time: number;
+  readonly projects: ReadonlyMap<number, ProjectReport>;
+}
+
+/** Follows the last report of every applier process, of those that are gone too: their counters are part of the total. */
+export function createAppliers(): Appliers {
+  /** By process. */
+  let stored = new Map<string, Stored>();
+  /** What was read of which stream. */
+  let read = { created: '', sequence: 0 };
+
+  const findAlive = (since: number) =>
+    [...stored.values()].filter(({ report, time }) => !report.goodbye && time >= since);
+
+  return {
+    async refresh(manager) {
+      // None while no applier has ever run.
+      const stream = await findStream(manager, REPORT_STREAM);
+      const { created = '', state } = stream ?? {};
+      // Another stream, or the same from a backup.
+      if (created !== read.created || (state?.last_seq ?? 0) < read.sequence) {
+        stored = new Map();
+        read = { created, sequence: 0 };
+      }
+      if (stream === undefined) return;
+      for await (const message of readStored(manager, REPORT_STREAM, read.sequence + 1)) {
+        read.sequence = message.seq;
+        const report = decodeReport(message);
+        if (report !== undefined) stored.set(report.process, describe(report));
+      }
+    },
+    countApplying: (since) => findAlive(since).filter(({ report }) => report.confirmed).length,
+    replay(projectId, since) {
+      const alive = findAlive(since);
+      const latest = alive
+        .filter(({ report }) => report.position !== null)
+        .reduce<Stored | undefined>((best, each) => (best && best.time >= each.time ? best : each), undefined);
+      const oldest = latest?.report.position?.oldestTime;
+      return {
+        kind: 'observed',
+        appliers: alive.filter(({ report }) => report.confirmed).length,
+        outage: alive.find(({ report }) => report.outage !== null)?.report.outage ?? undefined,
+        oldestTime: oldest ? Date.parse(oldest) : undefined,
+        positionTime: latest?.time,
+        project: sumProject([...stored.values()], alive, projectId),
+      };
+    },
+  };
+}
+
+function describe(report: ApplierReport): Stored {
+  const projects = new Map(report.projects.map((project) => [project.projectId, project]));
+  return { report, time: Date.parse(report.time), projects };
+}
+
+/** Counters are totals over all processes that ever were; what is in hand, of those that live. */
+function sumProject(all: readonly Stored[], alive: readonly Stored[], projectId: number): ProjectReplay {
+  const of = (reports: readonly Stored[]) => reports.flatMap(({ projects }) => projects.get(projectId) ?? []);
+  const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const times = (values: (string | null)[]) =>
+    values.filter((value) => value !== null).map((value) => Date.parse(value));
+  const totals = of(all);
+  const oldest = times(of(alive).map(({ oldestObservedTime }) => oldestObservedTime));
+  const last = times(totals.map(({ lastAppliedTime }) => lastAppliedTime));
+  const parked = alive[0]?.report.parked.filter((each) => each.projectId === projectId) ?? [];
+  return {
+    applied: totals.reduce((sum, { applied }) => sum + total(applied), 0),
+    unchanged: totals.reduce((sum, { applied }) => sum + (applied['unchanged'] ?? 0), 0),
+    dropped: totals.reduce((sum, { dropped }) => sum + total(dropped), 0),
+    parked: parked.reduce((sum, { events }) => sum + events, 0),
+    oldestObservedTime: oldest.length === 0 ? undefined : Math.min(...oldest),
+    lastAppliedTime: last.length === 0 ? undefined : Math.max(...last),
+  };
+}
