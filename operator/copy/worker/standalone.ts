@@ -4,6 +4,7 @@ import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { z } from 'zod';
 import { flag, parseCommandLine, text } from '../../job/arguments.ts';
+import { type Consumption, measureConsumption, roundSeconds } from '../../job/consumption.ts';
 import { WorkerError } from '../../job/failure.ts';
 import { openStores } from '../../job/stores.ts';
 import { type Checkpoint, NO_TOTALS, type Totals } from '../checkpoint.ts';
@@ -71,9 +72,7 @@ export type Summary = { projectId: number } & Totals['counts'] & {
     skippedByReason: Totals['skippedByReason'];
     seconds: number;
     identitiesPerSecond: number;
-    workerCpuSeconds: number;
-    rssMb: number;
-  };
+  } & Consumption;
 
 const LINE_EVERY_MILLISECONDS = 2_000;
 
@@ -138,16 +137,12 @@ function createLines({ clock, onLine }: StandaloneContext): (checkpoint: Checkpo
 }
 
 function summarise(projectId: number, { counts, skippedByReason }: Totals, seconds: number): Summary {
-  const { user, system } = process.cpuUsage();
   return {
     projectId,
     ...counts,
     skippedByReason,
-    seconds: round(seconds),
+    seconds: roundSeconds(seconds),
     identitiesPerSecond: Math.round(counts.read / seconds),
-    workerCpuSeconds: round((user + system) / 1e6),
-    rssMb: Math.round(process.resourceUsage().maxRSS / 1024),
+    ...measureConsumption(),
   };
 }
-
-const round = (value: number) => Math.round(value * 1000) / 1000;

@@ -1,4 +1,5 @@
 import { parseLiveSettings } from '../../edge-migration/parse.ts';
+import { measureCpuSeconds } from '../../job/consumption.ts';
 import { type PodContext, runPod } from '../../job/pod.ts';
 import { openStores } from '../../job/stores.ts';
 import { rangeSchema } from '../ranges.ts';
@@ -45,8 +46,7 @@ export async function runWorker(context: PodContext<WorkerConfiguration>): Promi
         },
         signal,
       );
-      const { user, system } = process.cpuUsage();
-      const cpuSeconds = (user + system) / 1e6;
+      const cpuSeconds = measureCpuSeconds();
       logger.info({ rangeId: range.rangeId, ...positions[0]?.totals.counts, cpuSeconds }, 'range is done');
     },
   });

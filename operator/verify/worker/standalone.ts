@@ -3,6 +3,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { z } from 'zod';
 import { flag, parseCommandLine, text } from '../../job/arguments.ts';
+import { type Consumption, measureConsumption, roundSeconds } from '../../job/consumption.ts';
 import type { WorkerRecord } from '../../job/record.ts';
 import { openStores } from '../../job/stores.ts';
 import type { VerifyRange } from '../ranges.ts';
@@ -69,9 +70,7 @@ export interface StandaloneVerification {
 /** What a run amounts to; `--json` prints it as it is. */
 export type VerifySummary = { projectId: number; identities: number; documents: number } & VerifyTotals & {
     seconds: number;
-    workerCpuSeconds: number;
-    rssMb: number;
-  };
+  } & Consumption;
 
 /**
  * Compares a whole project in this process.
@@ -137,15 +136,12 @@ export function wholeProject(environments: readonly { readonly id: number }[]): 
 }
 
 function summarise(projectId: number, totals: VerifyTotals, seconds: number): VerifySummary {
-  const { user, system } = process.cpuUsage();
-  const round = (value: number) => Math.round(value * 1000) / 1000;
   return {
     projectId,
     identities: countIdentities(totals),
     documents: countDocuments(totals),
     ...totals,
-    seconds: round(seconds),
-    workerCpuSeconds: round((user + system) / 1e6),
-    rssMb: Math.round(process.resourceUsage().maxRSS / 1024),
+    seconds: roundSeconds(seconds),
+    ...measureConsumption(),
   };
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { measureCpuSeconds } from '../../job/consumption.ts';
 import { WorkerError } from '../../job/failure.ts';
 import { type PodContext, runPod } from '../../job/pod.ts';
 import { openStores } from '../../job/stores.ts';
@@ -54,8 +55,7 @@ export async function runVerifyWorker(context: PodContext<VerifyConfiguration>):
         },
         signal,
       );
-      const { user, system } = process.cpuUsage();
-      logger.info({ rangeId: range.rangeId, ...totals, cpuSeconds: (user + system) / 1e6 }, 'range is compared');
+      logger.info({ rangeId: range.rangeId, ...totals, cpuSeconds: measureCpuSeconds() }, 'range is compared');
     },
   });
 }
