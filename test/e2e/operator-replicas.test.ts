@@ -1,8 +1,12 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { JOBS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { isWrite, type KubernetesCall, type KubernetesProxy } from '../faults/kubernetes-proxy.ts';
 import { createSkewedClock, runOperatorHere } from './operator-run.ts';
 import { isRetired, projectOf, useWorld } from './operator-setup.ts';
+import { NAMESPACE } from './operator-world.ts';
 
 const MINUTE = 60_000;
 /** Long enough for a busy machine to renew in time, short enough to wait for. */
@@ -102,6 +106,58 @@ describe('two replicas', { timeout: 10 * MINUTE }, () => {
     const successor = doingsOf(second)[0]?.time ?? 0;
     expect(doingsOf(first).filter(({ time }) => time > successor)).toEqual([]);
     expect([leader.losses, follower.losses]).toEqual([0, 0]);
+  });
+});
+
+/** The shipped template with the next release's image. */
+async function writeNextTemplate(image: string): Promise<string> {
+  const { world } = setup;
+  const template = JSON.parse(await readFile(world.environment()['EDGE_MIGRATION_WORKER_TEMPLATE_FILE'] ?? '', 'utf8'));
+  template.spec.containers[0].image = image;
+  const file = join(world.folder, 'next-template.json');
+  await writeFile(file, JSON.stringify(template));
+  return file;
+}
+
+async function readImages(projectId: number): Promise<string[]> {
+  const { world } = setup;
+  const jobs = await Promise.all(
+    (await world.jobs(projectId)).map((name) => world.client.get(JOBS, { namespace: NAMESPACE, name })),
+  );
+  return jobs.flatMap((job) => {
+    const spec = job?.['spec'] as { template: { spec: { containers: { image: string }[] } } } | undefined;
+    return spec?.template.spec.containers.map(({ image }) => image) ?? [];
+  });
+}
+
+describe('an upgrade', { timeout: 10 * MINUTE }, () => {
+  test('in the midst of a copy lets its Job come to its end as it is; what starts afterwards has the new template', async () => {
+    const { world, pods } = setup;
+    const { first, second, kubeconfigs } = await startReplicas();
+    const image = 'edge-migration:next';
+    const settings = { ...LEASE, EDGE_MIGRATION_WORKER_TEMPLATE_FILE: await writeNextTemplate(image) };
+    pods.hold(true);
+    const old = await world.startOperator(kubeconfigs[0] ?? '', LEASE);
+    const projectId = await create();
+    const hasJob = async () => (await world.jobs(projectId)).length === 1;
+    await waitFor(hasJob, { for: 'the Job', timeoutMs: MINUTE });
+    await world.condition([projectId], 'Accepted', 'True');
+    await old.stop();
+
+    await using next = runOperatorHere(world, { kubeconfig: kubeconfigs[1] ?? '', settings });
+    const another = await create();
+    await waitForDoing(second, another);
+    pods.hold(false);
+    await expectEnd(projectId);
+    await expectEnd(another);
+    expect(await readImages(projectId)).not.toContain(image);
+    expect(await readImages(another)).toEqual([image]);
+    const jobsOf = (calls: readonly KubernetesCall[]) =>
+      calls.filter((call) => call.resource === 'jobs' && projectOf(call) === projectId);
+    expect(jobsOf(first.writes())).toHaveLength(1);
+    // The Job of the old release is neither changed nor replaced; once it is done, it is marked for its removal.
+    expect(jobsOf(second.writes()).map(({ verb }) => verb)).not.toContain('create');
+    expect(next.losses).toBe(0);
   });
 });
 
