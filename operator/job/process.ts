@@ -13,7 +13,7 @@ export interface WorkerProcess<Configuration extends PodConfiguration, Shape ext
   readonly name: string;
   readonly usage: string;
   readonly configuration: z.ZodObject<Shape> & z.ZodType<Configuration>;
-  /** The work without Kubernetes, asked for by arguments. */
+  /** The work without Kubernetes, asked for by arguments; see standalone.ts. */
   standalone(args: readonly string[], signal: AbortSignal): Promise<void>;
   /** Loaded when needed: without Kubernetes half of the process's memory is not. */
   pod(): Promise<(context: PodContext<Configuration>) => Promise<void>>;
@@ -64,10 +64,4 @@ export async function runWorkerProcess<
   }
   // Whatever still waits for something that nobody needs any more, such as a connection attempt, must not keep us.
   process.exit();
-}
-
-/** Prints what a run amounts to, for people or, on the last line, as one JSON object. */
-export function printSummary(summary: object, json: boolean): void {
-  const lines = Object.entries(summary).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
-  process.stdout.write(json ? `${JSON.stringify(summary)}\n` : `${lines.join('\n')}\n`);
 }

@@ -1,11 +1,10 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
 import { z } from 'zod';
 import { flag, parseCommandLine, text } from '../../job/arguments.ts';
 import { type Consumption, measureConsumption, roundSeconds } from '../../job/consumption.ts';
 import { WorkerError } from '../../job/failure.ts';
+import type { StandaloneContext } from '../../job/standalone.ts';
 import { openStores } from '../../job/stores.ts';
 import { type Checkpoint, NO_TOTALS, type Totals } from '../checkpoint.ts';
 import type { Range } from '../ranges.ts';
@@ -57,15 +56,7 @@ export function parseArguments(args: readonly string[]): StandaloneArguments {
   );
 }
 
-export interface StandaloneContext {
-  readonly arguments: StandaloneArguments;
-  readonly configuration: StandaloneConfiguration;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly signal: AbortSignal;
-  /** For people: a line now and then. */
-  readonly onLine: (line: string) => void;
-}
+type Context = StandaloneContext<StandaloneArguments, StandaloneConfiguration>;
 
 /** What a run amounts to; `--json` prints it as it is. */
 export type Summary = { projectId: number } & Totals['counts'] & {
@@ -81,7 +72,7 @@ const LINE_EVERY_MILLISECONDS = 2_000;
  *
  * @throws as `copyRange` does
  */
-export async function runStandalone(context: StandaloneContext): Promise<Summary> {
+export async function runStandalone(context: Context): Promise<Summary> {
   const { configuration, clock, logger, signal, arguments: options } = context;
   const started = clock.monotonic();
   const milliseconds = configuration.patienceSeconds * 1000;
@@ -122,7 +113,7 @@ function wholeProject({ id, environments }: CoreProject, environmentId: number |
   return { rangeId: 0, segments: chosen.map((chosen) => ({ environmentId: chosen.id, after: null, until: null })) };
 }
 
-function createLines({ clock, onLine }: StandaloneContext): (checkpoint: Checkpoint) => void {
+function createLines({ clock, onLine }: Context): (checkpoint: Checkpoint) => void {
   let last = Number.NEGATIVE_INFINITY;
   return ({ positions, identitiesPerSecond, finished }) => {
     if (!finished && clock.monotonic() - last < LINE_EVERY_MILLISECONDS) return;

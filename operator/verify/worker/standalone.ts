@@ -1,10 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
 import { z } from 'zod';
 import { flag, parseCommandLine, text } from '../../job/arguments.ts';
 import { type Consumption, measureConsumption, roundSeconds } from '../../job/consumption.ts';
 import type { WorkerRecord } from '../../job/record.ts';
+import type { StandaloneContext } from '../../job/standalone.ts';
 import { openStores } from '../../job/stores.ts';
 import type { VerifyRange } from '../ranges.ts';
 import { createSeal, createSealKey } from '../seal.ts';
@@ -57,16 +56,6 @@ export function parseVerifyArguments(args: readonly string[]): VerifyArguments {
   );
 }
 
-export interface StandaloneVerification {
-  readonly arguments: VerifyArguments;
-  readonly configuration: StandaloneVerifyConfiguration;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly signal: AbortSignal;
-  /** For people: a line now and then. */
-  readonly onLine: (line: string) => void;
-}
-
 /** What a run amounts to; `--json` prints it as it is. */
 export type VerifySummary = { projectId: number; identities: number; documents: number } & VerifyTotals & {
     seconds: number;
@@ -77,7 +66,9 @@ export type VerifySummary = { projectId: number; identities: number; documents: 
  *
  * @throws as `verifyRange` does
  */
-export async function runStandaloneVerification(context: StandaloneVerification): Promise<VerifySummary> {
+export async function runStandaloneVerification(
+  context: StandaloneContext<VerifyArguments, StandaloneVerifyConfiguration>,
+): Promise<VerifySummary> {
   const { configuration, clock, logger, signal, onLine, arguments: options } = context;
   const started = clock.monotonic();
   const milliseconds = configuration.patienceSeconds * 1000;
