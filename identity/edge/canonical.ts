@@ -11,40 +11,41 @@ const UNORDERED = new Set(['identity_traits', 'identity_features', 'multivariate
 
 /**
  * One text for all ways to write the same value: numbers by their value, maps by name, lists that have no order by
- * content.
+ * content. Texts and names stand behind their length, because quoting them takes longer.
  */
 export function canonicalText(value: AttributeValue, name?: string): string {
-  if (value.S !== undefined) return JSON.stringify(value.S);
+  if (value.S !== undefined) return `"${value.S.length}:${value.S}`;
   if (value.N !== undefined) return PLAIN_INTEGER.test(value.N) ? value.N : canonicalNumber(value.N);
+  if (value.M !== undefined) return canonicalItem(value.M);
+  if (value.L !== undefined) return canonicalList(value.L, name);
   if (value.BOOL !== undefined) return value.BOOL ? 'true' : 'false';
   if (value.NULL !== undefined) return 'null';
-  if (value.L !== undefined) {
-    const texts = value.L.map((element) => canonicalText(element));
-    if (name !== undefined && UNORDERED.has(name)) texts.sort();
-    return `[${texts.join()}]`;
-  }
-  if (value.M !== undefined) return canonicalItem(value.M);
   // Binaries and sets: none of ours, and only ever compared with themselves.
   return JSON.stringify(value);
 }
 
+function canonicalList(list: readonly AttributeValue[], name: string | undefined): string {
+  const texts = list.map((element) => canonicalText(element));
+  if (texts.length > 1 && name !== undefined && UNORDERED.has(name)) texts.sort();
+  return `[${texts.join()}]`;
+}
+
 /** As {@link canonicalText}, of a map or of a whole item; attributes in `without` are left out. */
 export function canonicalItem(item: Readonly<Item>, without?: ReadonlySet<string>): string {
-  const { sorted, quoted } = shapeOf(Object.keys(item));
-  let text = '';
+  const { sorted, titles } = shapeOf(Object.keys(item));
+  let text = '{';
   for (let index = 0; index < sorted.length; index++) {
     const name = sorted[index]!;
-    if (without?.has(name)) continue;
-    text += `${text === '' ? '' : ','}${quoted[index]}:${canonicalText(item[name]!, name)}`;
+    if (!without?.has(name)) text += titles[index]! + canonicalText(item[name]!, name);
   }
-  return `{${text}}`;
+  return `${text}}`;
 }
 
 interface Shape {
   readonly names: readonly string[];
   readonly sorted: readonly string[];
-  /** Of `sorted`, as JSON. */
-  readonly quoted: readonly string[];
+  /** Of `sorted`, each behind its length. */
+  readonly titles: readonly string[];
 }
 
 /** The last one of each number of names: nearly all documents, and all traits, have the same names in the same order. */
@@ -53,19 +54,24 @@ const MOST_NAMES = 64;
 
 function shapeOf(names: readonly string[]): Shape {
   const last = shapes[names.length];
-  if (last !== undefined && names.every((name, index) => name === last.names[index])) return last;
+  if (last !== undefined && isSame(names, last.names)) return last;
   const sorted = names.toSorted();
-  const shape = { names, sorted, quoted: sorted.map((name) => JSON.stringify(name)) };
+  const shape = { names, sorted, titles: sorted.map((name) => `,${name.length}:${name}`) };
   if (names.length <= MOST_NAMES) shapes[names.length] = shape;
   return shape;
+}
+
+function isSame(names: readonly string[], others: readonly string[]): boolean {
+  for (let index = 0; index < names.length; index++) if (names[index] !== others[index]) return false;
+  return true;
 }
 
 /** Edge's own, so no part of what both stores must say alike. */
 const NOT_SUMMED: ReadonlySet<string> = new Set(['identity_uuid', 'dashboard_alias']);
 
-/** SHA-256 of what a document says, without what is Edge's own. */
-export function documentDigest(item: Readonly<Item>): Buffer {
-  return hash('sha256', canonicalItem(item, NOT_SUMMED), 'buffer');
+/** SHA-256 of what a document says, without what is Edge's own; 32 characters, one for each byte. */
+export function documentDigest(item: Readonly<Item>): string {
+  return hash('sha256', canonicalItem(item, NOT_SUMMED), 'binary');
 }
 
 const WORDS = 8;
@@ -76,7 +82,8 @@ const DIGITS = 8;
  * parts add up to that of the whole, and two sets of documents with the same checksum are the same set.
  */
 export interface Checksum {
-  add(digest: Buffer): void;
+  /** @param digest a character for each byte */
+  add(digest: string): void;
   /** 64 hexadecimal digits. */
   text(): string;
 }
@@ -86,7 +93,7 @@ export function createChecksum(text = NO_DOCUMENTS): Checksum {
   const sum = parse(text);
   return {
     add(digest) {
-      for (let word = 0; word < WORDS; word++) sum[word] = sum[word]! + digest.readUInt32BE(4 * word);
+      for (let word = 0; word < WORDS; word++) sum[word]! += wordOf(digest, 4 * word);
     },
     text: () => Array.from(sum, (word) => word.toString(16).padStart(DIGITS, '0')).join(''),
   };
@@ -95,14 +102,20 @@ export function createChecksum(text = NO_DOCUMENTS): Checksum {
 /** The checksum of all parts together. */
 export function addChecksums(texts: readonly string[]): string {
   const total = createChecksum();
-  for (const text of texts) total.add(Buffer.from(text, 'hex'));
+  for (const text of texts) total.add(Buffer.from(text, 'hex').toString('latin1'));
   return total.text();
 }
 
 /** The checksum of nothing. */
 export const NO_DOCUMENTS = '0'.repeat(WORDS * DIGITS);
 
+/** Four bytes as one number, the highest first. */
+function wordOf(digest: string, at: number): number {
+  const [one, two] = [digest.charCodeAt(at), digest.charCodeAt(at + 1)];
+  return (one << 24) | (two << 16) | (digest.charCodeAt(at + 2) << 8) | digest.charCodeAt(at + 3);
+}
+
 function parse(text: string): Uint32Array {
-  const bytes = Buffer.from(text, 'hex');
-  return Uint32Array.from({ length: WORDS }, (_, word) => bytes.readUInt32BE(4 * word));
+  const bytes = Buffer.from(text, 'hex').toString('latin1');
+  return Uint32Array.from({ length: WORDS }, (_, word) => wordOf(bytes, 4 * word));
 }

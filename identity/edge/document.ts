@@ -87,6 +87,18 @@ export function compositeKey(environmentApiKey: string, identifier: string): str
   return `${environmentApiKey}_${identifier}`;
 }
 
+/** Whether a document can have this key and identifier; whoever asks DynamoDB for others is refused. */
+export function canBeStored(key: string, identifier: string): boolean {
+  try {
+    checkKeys(key, identifier);
+    return true;
+  } catch (error) {
+    if (error instanceof Unstorable) return false;
+    throw error;
+  }
+}
+
+/** @throws Unstorable */
 function checkKeys(key: string, identifier: string): void {
   if (identifier === '') throw new Unstorable('IdentifierEmpty', 'identifier has 0 bytes');
   // No text has more than three bytes per UTF-16 unit, so most need no counting.

@@ -3,6 +3,7 @@ import { readPresentIdentifiers } from '@edge-migration/identity/core/environmen
 import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
 import { readIdentitiesAt } from '@edge-migration/identity/core/pages.ts';
 import {
+  canBeStored,
   compositeKey,
   type EncodedDocument,
   encodeIdentity,
@@ -32,9 +33,6 @@ export interface Looked {
   readonly pair: JudgedPair;
 }
 
-/** Documents of these identities can be in no table, and their keys must not even be asked for. */
-const WITHOUT_DOCUMENT = new Set(['IdentifierEmpty', 'IdentifierTooLong', 'KeyTooLong']);
-
 const NO_VERDICT: Verdict = { identity: undefined, document: undefined, finding: undefined };
 
 /** Looks at both stores; every read of Edge is consistent, and Core is always read first. */
@@ -47,9 +45,9 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
     identities: readonly CoreIdentity[],
     signal: AbortSignal,
   ): Promise<Looked[]> {
-    const encoded = identities.map((identity) => encodeIdentity(identity, environment, release));
     return judgeAll(
-      identities.map(({ identifier }, index) => ({ environment, identifier, core: encoded[index] })),
+      environment,
+      identities.map((identity) => ({ identifier: identity.identifier, identity })),
       signal,
     );
   }
@@ -67,7 +65,8 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
     const misplaced = documents.filter((document) => !isPlaced(document));
     return [
       ...(await judgeAll(
-        foreign.map(({ identifier }) => ({ environment, identifier, core: undefined })),
+        environment,
+        foreign.map(({ identifier }) => ({ identifier, identity: undefined })),
         signal,
       )),
       ...(await lookAtMisplaced(environment, misplaced, signal)),
@@ -140,29 +139,35 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
       })),
       signal,
     );
-    const requests = places.map(({ identifier }, index) => {
-      const identity = isText(identifier) ? identities[index] : undefined;
-      return { environment, identifier, core: identity && encodeIdentity(identity, environment, release) };
-    });
-    return judgeAll(requests, signal);
+    const requests = places.map(({ identifier }, index) => ({
+      identifier,
+      identity: isText(identifier) ? identities[index] : undefined,
+    }));
+    return judgeAll(environment, requests, signal);
   }
 
   interface Request {
-    readonly environment: CoreEnvironment;
     readonly identifier: string;
-    readonly core: EncodedDocument | SkippedIdentity | undefined;
+    /** As Core has just been read. */
+    readonly identity: CoreIdentity | undefined;
   }
 
-  async function judgeAll(requests: readonly Request[], signal: AbortSignal): Promise<Looked[]> {
-    const keys = requests.map(({ environment, identifier }) => compositeKey(environment.apiKey, identifier));
+  async function judgeAll(
+    environment: CoreEnvironment,
+    requests: readonly Request[],
+    signal: AbortSignal,
+  ): Promise<Looked[]> {
+    const keys = requests.map(({ identifier }) => compositeKey(environment.apiKey, identifier));
     const documents = await readDocuments(
-      keys.filter((_, index) => canHaveDocument(requests[index]!.core)),
+      keys.filter((key, index) => canBeStored(key, requests[index]!.identifier)),
       signal,
     );
-    const rows = await readRows(requests, keys, documents, signal);
-    return requests.map(({ environment, identifier, core }, index) => {
+    const rows = await readRows(environment, documents, signal);
+    return requests.map(({ identifier, identity }, index) => {
       const key = keys[index]!;
       const item = documents.get(key);
+      // Encoded only now: what waits for an answer would outlive many collections of garbage.
+      const core = identity && encodeIdentity(identity, environment, release);
       const pair = pairOf(environment, core, item, rows && pickRows(environment, item, rows));
       return { kind: 'identity', environment, identifier, key, verdict: judge(pair), pair };
     });
@@ -173,17 +178,14 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
   }
 
   async function readRows(
-    requests: readonly Request[],
-    keys: readonly string[],
+    { id }: CoreEnvironment,
     documents: ReadonlyMap<string, Item>,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Item> | undefined> {
     if (edge.overrideRows === undefined) return undefined;
-    const wanted = requests.flatMap(({ environment }, index) => {
-      const document = documents.get(keys[index]!);
-      return document === undefined ? [] : wantedRows(environment.id, document).map(keyOf);
-    });
-    return wanted.length === 0 ? NO_ROWS : edge.overrideRows.getMany(wanted, { signal });
+    const wanted = documents.values().flatMap((document) => wantedRows(id, document).map(keyOf));
+    const keys = [...wanted];
+    return keys.length === 0 ? NO_ROWS : edge.overrideRows.getMany(keys, { signal });
   }
 
   function pairOf(
@@ -217,10 +219,6 @@ function pickRows(
       return found === undefined ? [] : [[name, found] as const];
     }),
   );
-}
-
-function canHaveDocument(core: EncodedDocument | SkippedIdentity | undefined): boolean {
-  return core?.kind !== 'skipped' || !WITHOUT_DOCUMENT.has(core.reason);
 }
 
 const isText = (identifier: string) => !identifier.includes('\0');

@@ -9,16 +9,29 @@ import type { Look, Looked } from './look.ts';
 /** Where a page begins: behind an identifier of Core's or a key of Edge's; null at the segment's start. */
 export type Start = string | Item | null;
 
+/** Takes what was found, part by part. */
+export type TakeLooked = (part: readonly Looked[]) => void;
+
 /** A page that was read from one side, how to compare it, and where the next one begins; undefined after the last. */
 export interface ReadPage {
-  readonly compare: () => Promise<readonly Looked[]>;
+  /** Hands over each part once, as soon as it is compared: what a whole page would keep costs more to collect. */
+  readonly compare: (take: TakeLooked) => Promise<void>;
   /** Rows of `environments_v2` in it. */
   readonly rows: number;
   readonly next: Exclude<Start, null> | undefined;
 }
 
-/** Reads a segment's pages from the side that it is about. */
-export function createPageReader(stores: Stores, look: Look, settings: () => VerifySettings) {
+/**
+ * Reads a segment's pages from the side that it is about.
+ *
+ * @param patiently repeats what may pass
+ */
+export function createPageReader(
+  stores: Stores,
+  look: Look,
+  settings: () => VerifySettings,
+  patiently: <T>(work: () => Promise<T>) => Promise<T>,
+) {
   const { core, release, edge } = stores;
 
   async function readCore(
@@ -29,14 +42,13 @@ export function createPageReader(stores: Stores, look: Look, settings: () => Ver
   ): Promise<ReadPage> {
     const limit = settings().pageSize;
     const after = typeof start === 'string' ? start : segment.after;
-    const { identities, last } = await readPage(
-      core,
-      release,
-      { environment, after, until: segment.until, limit },
-      signal,
-    );
+    const request = { environment, after, until: segment.until, limit };
+    const { identities, last } = await patiently(() => readPage(core, release, request, signal));
     return {
-      compare: () => inParts(identities, (part) => look.lookAtIdentities(environment, part, signal)),
+      compare: (take) =>
+        inParts(identities, async (part) => {
+          take(await patiently(() => look.lookAtIdentities(environment, part, signal)));
+        }),
       rows: 0,
       next: identities.length < limit ? undefined : (last ?? undefined),
     };
@@ -49,8 +61,12 @@ export function createPageReader(stores: Stores, look: Look, settings: () => Ver
     signal: AbortSignal,
   ): Promise<ReadPage> {
     const stretch = { apiKey: environment.apiKey, after, until, from: asKey(start), limit: settings().pageSize };
-    const { entries, next } = await edge.identities.listKeys(stretch, { signal });
-    return { compare: () => look.lookAtDocuments(environment, entries, signal), rows: 0, next };
+    const { entries, next } = await patiently(() => edge.identities.listKeys(stretch, { signal }));
+    return {
+      compare: async (take) => take(await patiently(() => look.lookAtDocuments(environment, entries, signal))),
+      rows: 0,
+      next,
+    };
   }
 
   async function readRows(
@@ -59,10 +75,15 @@ export function createPageReader(stores: Stores, look: Look, settings: () => Ver
     start: Start,
     signal: AbortSignal,
   ): Promise<ReadPage> {
-    if (edge.overrideRows === undefined) return { compare: async () => [], rows: 0, next: undefined };
+    const { overrideRows } = edge;
+    if (overrideRows === undefined) return { compare: async () => {}, rows: 0, next: undefined };
     const request = { environmentId: environment.id, from: asKey(start), limit: settings().pageSize };
-    const { entries, next } = await edge.overrideRows.listRows(request, { signal });
-    return { compare: () => look.lookAtRows(environment, entries, signal), rows: entries.length, next };
+    const { entries, next } = await patiently(() => overrideRows.listRows(request, { signal }));
+    return {
+      compare: async (take) => take(await patiently(() => look.lookAtRows(environment, entries, signal))),
+      rows: entries.length,
+      next,
+    };
   }
 
   const readers = { core: readCore, documents: readDocuments, rows: readRows };
@@ -77,16 +98,14 @@ const PART = 100;
 /** Calls that are under way at the same time. */
 const IN_FLIGHT = 4;
 
-async function inParts<T, R>(all: readonly T[], work: (part: readonly T[]) => Promise<R[]>): Promise<R[]> {
-  const results: R[][] = [];
+async function inParts<T>(all: readonly T[], work: (part: readonly T[]) => Promise<void>): Promise<void> {
   let next = 0;
   async function run(): Promise<void> {
     while (next < all.length) {
       const from = next;
       next += PART;
-      results[from / PART] = await work(all.slice(from, from + PART));
+      await work(all.slice(from, from + PART));
     }
   }
   await Promise.all(Array.from({ length: IN_FLIGHT }, run));
-  return results.flat();
 }

@@ -57,7 +57,7 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
       work,
     );
   const look = createLook(stores, options.onConflict);
-  const readSegment = createPageReader(stores, look, settings);
+  const readSegment = createPageReader(stores, look, settings, patiently);
   const progress = await openProgress({ ...options, patiently }, signal);
   const { ledger } = progress;
   const repair = options.repair && createRepair(stores, look, options.repair);
@@ -91,7 +91,8 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
       const { compare, rows, next } = await reading;
       // Read while this one is compared.
       if (next !== undefined) reading = startReading(environment, segment, next);
-      addPage(await patiently(compare));
+      await compare(add);
+      progress.noticeLook(clock.now());
       ledger.addRows(rows);
       const place = next === undefined ? { segment: index + 1, from: null } : { segment: index, from: next };
       await progress.moveTo(place, signal, next !== undefined);
@@ -101,18 +102,18 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   }
 
   function startReading(environment: CoreEnvironment, segment: VerifySegment, start: Start): Promise<ReadPage> {
-    const reading = patiently(() => readSegment(environment, segment, start, signal));
+    const reading = readSegment(environment, segment, start, signal);
     // Nobody may be waiting when it fails; whoever awaits it later still sees the failure.
     reading.catch(() => {});
     return reading;
   }
 
-  function addPage(page: readonly Looked[]): void {
-    for (const looked of page) {
+  /** Nothing is saved before the page is done, so what a killed worker has added is added once. */
+  function add(part: readonly Looked[]): void {
+    for (const looked of part) {
       if (isDoubtful(looked)) progress.candidates.push(toCandidate(looked));
       else ledger.add(looked);
     }
-    progress.noticeLook(clock.now());
   }
 
   async function settle(): Promise<void> {
