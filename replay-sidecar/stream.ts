@@ -144,23 +144,35 @@ export async function findStream(manager: JetStreamManager, name: string): Promi
 
 const BATCH = 256;
 
+export interface ReadOptions {
+  /** The first sequence. */
+  from?: number;
+  /** Only messages of this subject. */
+  subject?: string;
+  most?: number;
+}
+
 /**
- * Every message that a stream has now, in order, by direct gets. A batch may be cut short by its bytes, so that only an
+ * The messages that a stream has now, in order, by direct gets. A batch may be cut short by its bytes, so that only an
  * empty one is the end.
  *
- * @param from the first sequence
  * @throws what the client library throws when the stream is missing or out of reach; not when it is empty
  */
-export async function* readStored(manager: JetStreamManager, stream: string, from = 1): AsyncGenerator<StoredMsg> {
+export async function* readStored(
+  manager: JetStreamManager,
+  stream: string,
+  { from = 1, subject, most = Number.POSITIVE_INFINITY }: ReadOptions = {},
+): AsyncGenerator<StoredMsg> {
+  const filter = subject === undefined ? {} : { next_by_subj: subject };
   try {
-    for (let sequence = from; ; ) {
-      let count = 0;
-      for await (const message of await manager.direct.getBatch(stream, { seq: sequence, batch: BATCH })) {
+    for (let sequence = from, left = most; left > 0; ) {
+      const options = { seq: sequence, batch: Math.min(BATCH, left), ...filter };
+      for await (const message of await manager.direct.getBatch(stream, options)) {
         yield message;
         sequence = message.seq + 1;
-        count += 1;
+        left -= 1;
       }
-      if (count === 0) return;
+      if (sequence === options.seq) return;
     }
   } catch (error) {
     // "message not found": nothing is stored from this sequence on.

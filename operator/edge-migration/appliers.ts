@@ -41,7 +41,7 @@ export function createAppliers(): Appliers {
         read = { created, sequence: 0 };
       }
       if (stream === undefined) return;
-      for await (const message of readStored(manager, REPORT_STREAM, read.sequence + 1)) {
+      for await (const message of readStored(manager, REPORT_STREAM, { from: read.sequence + 1 })) {
         read.sequence = message.seq;
         const report = decodeReport(message);
         if (report !== undefined) stored.set(report.process, describe(report));

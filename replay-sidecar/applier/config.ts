@@ -32,7 +32,7 @@ export const applierConfiguration = z.object({
   /** An event that nobody has spoken for during this time is delivered again. */
   ackWaitSeconds: z.coerce.number().min(1).max(600).default(30),
   /** Events in hand at most. */
-  window: count(16_384, 1_000_000),
+  window: count(8192, 1_000_000),
   /** Most that the parked events of all projects may take. */
   parkedMaxBytes: z.coerce
     .number()

@@ -2,7 +2,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { type JetStreamManager, type JsMsg, jetstream, type StoredMsg } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
-import { EVENT_SUBJECT } from '../stream.ts';
+import { EVENT_SUBJECT, readStored } from '../stream.ts';
 import type { Migrations } from './migrations.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import type { HoldReason } from './view.ts';
@@ -115,7 +115,7 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
   }
 
   async function releaseBatch(manager: JetStreamManager, subject: string, size: number): Promise<number> {
-    const messages = await readBatch(manager, subject, size);
+    const messages = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: size }));
     const last = messages.at(-1);
     if (last === undefined) return 0;
     await Promise.all(messages.map((message) => publish(message)));
@@ -158,17 +158,6 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
       }
     },
   };
-}
-
-async function readBatch(manager: JetStreamManager, subject: string, size: number): Promise<StoredMsg[]> {
-  const messages: StoredMsg[] = [];
-  for (let seq = 1; messages.length < size; ) {
-    const message = await manager.direct.getMessage(PARKING_STREAM, { seq, next_by_subj: subject });
-    if (message === null) break;
-    messages.push(message);
-    seq = message.seq + 1;
-  }
-  return messages;
 }
 
 function retryOf(migrations: Pick<Migrations, 'find'>, projectId: number): string {

@@ -1,7 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { insertRows, ONE_PROJECT } from '@edge-migration/identity/fixtures/core-rows.ts';
 import {
@@ -18,6 +17,7 @@ import { type ControlPlane, startControlPlane } from '../cluster/control-plane.t
 import { type ManagedProcess, startProcess } from '../cluster/processes.ts';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import { waitFor } from '../cluster/wait.ts';
+import { ROOT, readDeployedArguments } from '../deployed.ts';
 import type { TestTables } from '../edge/tables.ts';
 import { type KubernetesProxy, startKubernetesProxy } from '../faults/kubernetes-proxy.ts';
 import { installCrd } from '../integration/crd.ts';
@@ -34,7 +34,6 @@ const LEASES: Resource = {
   kind: 'Lease',
   namespaced: true,
 };
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const DEPLOY = new URL('../../operator/deploy/', import.meta.url);
 
 /** Comparisons have tests of their own. */
@@ -94,7 +93,8 @@ export async function startWorld({ databaseUrl, tables }: WorldSettings): Promis
   const client = createClient({ kubeConfig, clock: systemClock, userAgent: 'edge-migration-test' });
   started.defer(() => client.close());
   await installCrd(client);
-  const { template, deployedArguments } = await install(controlPlane);
+  const template = await installRights(controlPlane);
+  const args = await readDeployedArguments('operator/deploy/operator.yaml');
   const templateFile = join(folder, 'template.json');
   writeFileSync(templateFile, template);
   await insertRows(databaseUrl, ONE_PROJECT);
@@ -145,7 +145,7 @@ export async function startWorld({ databaseUrl, tables }: WorldSettings): Promis
       const operator = await startProcess({
         name: `operator-${processes++}`,
         command: process.execPath,
-        args: deployedArguments,
+        args,
         cwd: ROOT,
         env: { ...environment(settings), KUBECONFIG: kubeconfig },
         folder,
@@ -207,19 +207,15 @@ export async function startWorld({ databaseUrl, tables }: WorldSettings): Promis
 
 const nameOf = (projectId: number) => `project-${projectId}`;
 
-/** The shipped rights, and the namespaces; returns the shipped pod template of copy pods, and how the operator is started. */
-async function install({ kubectl }: ControlPlane): Promise<{ template: string; deployedArguments: string[] }> {
+/** The shipped rights, and the namespaces; returns the shipped pod template of copy pods. */
+async function installRights({ kubectl }: ControlPlane): Promise<string> {
   const read = async (name: string) => parseAllDocuments(await readFile(new URL(name, DEPLOY), 'utf8'));
   const rights = (await read('rbac.yaml')).map((document) => document.toJS());
   const settings = (await read('operator.yaml')).map((document) => document.toJS());
   const namespaces = [NAMESPACE, TENANT].map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
   const list = { apiVersion: 'v1', kind: 'List', items: [...namespaces, ...rights] };
   await kubectl(['apply', '--server-side', '-f', '-'], { input: JSON.stringify(list) });
-  const find = (kind: string) => settings.find((document) => document.kind === kind);
-  return {
-    template: find('ConfigMap').data['template.json'],
-    deployedArguments: find('Deployment').spec.template.spec.containers[0].args,
-  };
+  return settings.find(({ kind }) => kind === 'ConfigMap').data['template.json'];
 }
 
 /** Fields that the API server and the controllers fill in, each time anew. */

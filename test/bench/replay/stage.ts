@@ -1,5 +1,5 @@
 /** Everything that an applier needs, with real NATS, Postgres and kube-apiserver, and the applier as its own process. */
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { STREAM } from '@edge-migration/identity/write-event.ts';
@@ -18,6 +18,7 @@ import { type ManagedProcess, startProcess } from '../../cluster/processes.ts';
 import { createFolder, removeFolder } from '../../cluster/reaper.ts';
 import { waitFor } from '../../cluster/wait.ts';
 import { createEmptyCore } from '../../core/database.ts';
+import { ROOT, readDeployedArguments } from '../../deployed.ts';
 import { installCrd } from '../../integration/crd.ts';
 import { startStore } from '../store.ts';
 import { CREATED_DATE, traitsOf } from './people.ts';
@@ -121,13 +122,16 @@ async function startApplier(
   environment: Readonly<Record<string, string>>,
 ): Promise<Applier> {
   const port = await freePort();
-  const main = fileURLToPath(new URL('../../../replay-sidecar/applier/main.ts', import.meta.url));
+  const args = await readDeployedArguments('replay-sidecar/deploy/applier.yaml');
   const applier = await startProcess({
     name: 'applier',
     command: process.execPath,
-    args: [...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]), main],
+    args: [...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]), ...args],
+    cwd: ROOT,
     env: {
       PATH: process.env['PATH'],
+      // In the image the files are compiled already; here by the first start.
+      NODE_COMPILE_CACHE: join(folder, 'compiled'),
       AWS_ACCESS_KEY_ID: 'local',
       AWS_SECRET_ACCESS_KEY: 'local',
       EDGE_MIGRATION_PARKED_MAX_BYTES: String(1024 ** 3),
