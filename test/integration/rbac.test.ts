@@ -137,6 +137,10 @@ describe('the rights of people, by Kubernetes’ own roles', () => {
 });
 
 describe('a migration under the operator’s rights alone', { timeout: 5 * MINUTE }, () => {
+  function setSuspend(projectId: number, suspend: boolean) {
+    const patch = JSON.stringify({ spec: { suspend } });
+    return kubectl(['patch', 'em', `project-${projectId}`, '-n', NAMESPACE, '--type=merge', '-p', patch]);
+  }
   const isOver = (projectId: number, namespace: string) => () => isRetired(setup.world, projectId, namespace);
 
   test('comes to its end, is refused nothing, and needs every right there is', async () => {
@@ -149,27 +153,9 @@ describe('a migration under the operator’s rights alone', { timeout: 5 * MINUT
     await world.condition([own], 'Accepted', 'True');
     const isCopying = async () => (await world.jobs(own)).length === 1;
     await waitFor(isCopying, { for: 'the Job', timeoutMs: 2 * MINUTE });
-    await kubectl([
-      'patch',
-      'em',
-      `project-${own}`,
-      '-n',
-      NAMESPACE,
-      '--type=merge',
-      '-p',
-      '{"spec":{"suspend":true}}',
-    ]);
+    await setSuspend(own, true);
     await world.condition([own], 'Suspended', 'True');
-    await kubectl([
-      'patch',
-      'em',
-      `project-${own}`,
-      '-n',
-      NAMESPACE,
-      '--type=merge',
-      '-p',
-      '{"spec":{"suspend":false}}',
-    ]);
+    await setSuspend(own, false);
     setup.pods.hold(false);
     await waitFor(isOver(own, NAMESPACE), { for: 'the own one', timeoutMs: 2 * MINUTE });
     await waitFor(isOver(tenants, TENANT), { for: 'the tenant’s', timeoutMs: 2 * MINUTE });
