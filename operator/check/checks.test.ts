@@ -3,7 +3,7 @@ import { parseEnvironment } from '@edge-migration/identity/config/environment.ts
 import { createDatabase, dynamodb, kubernetes, nats } from '@edge-migration/test/cluster/shared.ts';
 import { createTables } from '@edge-migration/test/edge/tables.ts';
 import { installCrd } from '@edge-migration/test/integration/crd.ts';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { createClient, type KubernetesClient } from '../kubernetes/client.ts';
 import { loadKubeConfig } from '../kubernetes/kube-config.ts';
 import { createChecks, runChecks } from './checks.ts';
@@ -22,8 +22,9 @@ beforeAll(async () => {
   started.defer(() => database.drop());
   const server = await dynamodb();
   const { settings } = started.use(await createTables(server));
-  process.env['AWS_ACCESS_KEY_ID'] = server.credentials.accessKeyId;
-  process.env['AWS_SECRET_ACCESS_KEY'] = server.credentials.secretAccessKey;
+  started.defer(() => void vi.unstubAllEnvs());
+  vi.stubEnv('AWS_ACCESS_KEY_ID', server.credentials.accessKeyId);
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', server.credentials.secretAccessKey);
   working = {
     EDGE_MIGRATION_DATABASE_URL: database.url,
     EDGE_MIGRATION_DYNAMODB_ENDPOINT: server.endpoint,
@@ -32,11 +33,7 @@ beforeAll(async () => {
   };
 });
 
-afterAll(async () => {
-  delete process.env['AWS_ACCESS_KEY_ID'];
-  delete process.env['AWS_SECRET_ACCESS_KEY'];
-  await started.disposeAsync();
-});
+afterAll(() => started.disposeAsync());
 
 async function check(changes: Record<string, string | undefined> = {}) {
   const configuration = parseEnvironment(checkConfiguration, { ...working, ...changes });
