@@ -17,20 +17,28 @@ afterEach(async () => {
   await removeFolder(folder);
 });
 
-/** A process that provides `<folder>/thing`, noting each build in `<folder>/builds`. */
+/**
+ * A process that provides `<folder>/thing`, noting each build in `<folder>/builds`. No build ends before two processes
+ * have found that there is no such thing, each of which notes it in `<folder>/missed`.
+ */
 function startProvider(): Promise<string> {
   const script = `
-    import { appendFileSync, writeFileSync } from 'node:fs';
+    import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
     import { provide } from './cache.ts';
-    await provide([{
+    import { waitFor } from './wait.ts';
+    const folder = process.argv[1];
+    const providing = provide([{
       title: 'thing',
-      path: process.argv[1] + '/thing',
+      path: folder + '/thing',
       async build(to) {
-        appendFileSync(process.argv[1] + '/builds', process.pid + '\\n');
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        appendFileSync(folder + '/builds', process.pid + '\\n');
+        const isMissedByBoth = () => readFileSync(folder + '/missed', 'utf8').length === 2;
+        await waitFor(isMissedByBoth, { for: 'the other process', timeoutMs: 30_000, intervalMs: 10 });
         writeFileSync(to, 'made');
       },
-    }]);`;
+    }]);
+    appendFileSync(folder + '/missed', '.');
+    await providing;`;
   const args = ['--input-type=module', '-e', script, folder];
   const child = spawn(process.execPath, args, { cwd: import.meta.dirname, stdio: ['ignore', 'ignore', 'pipe'] });
   return Promise.all([text(child.stderr), once(child, 'exit')]).then(([output]) => output);
