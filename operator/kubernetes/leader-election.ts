@@ -7,7 +7,7 @@ import { AlreadyExistsError, ConflictError, errorMessage, LeadershipLostError, N
 import { runtimeMetrics } from './metrics.ts';
 import { formatMicroTime } from './objects.ts';
 
-const LEASES: Resource = {
+export const LEASES: Resource = {
   group: 'coordination.k8s.io',
   version: 'v1',
   plural: 'leases',

@@ -12,6 +12,7 @@ import { findCondition } from '@edge-migration/operator/edge-migration/condition
 import { CONFIG_MAPS, JOBS, PODS, SECRETS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { createClient, type KubernetesClient, type Resource } from '@edge-migration/operator/kubernetes/client.ts';
 import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
+import { LEASES } from '@edge-migration/operator/kubernetes/leader-election.ts';
 import { parseAllDocuments } from 'yaml';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
 import { type ManagedProcess, startProcess } from '../cluster/processes.ts';
@@ -27,13 +28,6 @@ export const NAMESPACE = 'edge-migration';
 /** Another one, whose EdgeMigrations own nothing across the border. */
 export const TENANT = 'tenant';
 
-const LEASES: Resource = {
-  group: 'coordination.k8s.io',
-  version: 'v1',
-  plural: 'leases',
-  kind: 'Lease',
-  namespaced: true,
-};
 const DEPLOY = new URL('../../operator/deploy/', import.meta.url);
 
 /** Comparisons have tests of their own. */
