@@ -74,7 +74,10 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
     return record === null ? NOTHING : identityOf(event, record, place.identifier);
   }
 
-  /** Core knows the key no more: its environment was renamed, or has gone for good. */
+  /**
+   * Core knows the key no more: its environment was renamed, or has gone for good. Which it is, is told by Core's ids in
+   * the document, or in its neighbours' if its identity has gone too.
+   */
   async function resolveOrphan(
     event: WriteEvent,
     reference: EnvironmentReference,
@@ -82,16 +85,23 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
   ): Promise<Resolution> {
     const apiKey = keyOf(reference);
     if (apiKey === undefined) return { kind: 'unknown', why: 'Core has no environment of this key' };
-    const ids = await patience.persist(() => readDjangoIds(apiKey, identifier), signal);
+    const documents = (of: string | undefined) => patience.persist(() => readDjangoIds(apiKey, of), signal);
+    const ids = await documents(identifier);
     if (ids.length === 0) return NOTHING;
-    for (const id of ids) {
+    const record = (await findRecord(ids)) ?? (identifier && (await findRecord(await documents(undefined))));
+    // It may be there now although it was not a moment ago.
+    if (record) return recordOf(event, under(record, apiKey), identifier);
+    return { kind: 'unknown', why: 'Edge has documents of an environment key that Core does not have' };
+  }
+
+  /** The environment of the first of these identities that Core still has. */
+  async function findRecord(identityIds: readonly number[]): Promise<EnvironmentRecord | undefined> {
+    for (const id of identityIds) {
       const place = await placeOf(id);
       const record = place && (await directory.find({ environmentId: place.environmentId }));
-      if (record == null) continue;
-      // It may be there now although it was not a moment ago.
-      return recordOf(event, under(record, apiKey), identifier);
+      if (record) return record;
     }
-    return { kind: 'unknown', why: 'Edge has documents of an environment key that Core does not have' };
+    return undefined;
   }
 
   /** Core's ids of the documents, or the first documents, of an environment key. */

@@ -140,6 +140,19 @@ test('a deleted environment takes its documents with it', { timeout: 300_000 }, 
   expect(await rows()).toEqual([]);
 });
 
+test('an identity that was deleted goes from under a key that its environment had before, though nobody has met that key', async () => {
+  await on.project(5);
+  await on.migrate(5);
+  await on.rows({ environments_identity: [{ id: 50_000, identifier: 'stays', environment_id: 5 }] });
+  await on.putInEdge('former-5', 'stays', {}, 50_000);
+  await on.putInEdge('former-5', 'gone', {}, 50_001);
+  const event = { target: { kind: 'identity', environment: { clientKey: 'former-5' }, identifier: 'gone' } } as const;
+  await on.publish(written(5, 'gone', event));
+  await on.drained();
+  expect(await on.parked()).toEqual({});
+  expect((await documents(5, 'former-5')).map((item) => item['identifier']?.S)).toEqual(['stays']);
+});
+
 test('a key that Core does not have and Edge has no documents of concerns nobody', async () => {
   await on.publish(wide({ kind: 'environment', environment: { clientKey: 'nobody' } }), written(999, 'ada'));
   await on.drained();

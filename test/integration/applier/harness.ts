@@ -24,6 +24,7 @@ import { createFolder, removeFolder } from '../../cluster/reaper.ts';
 import { createDatabase, dynamodb, kubernetes, type TestDatabase } from '../../cluster/shared.ts';
 import { waitFor } from '../../cluster/wait.ts';
 import { createTables, type TestTables } from '../../edge/tables.ts';
+import { type Traits, traitsOf } from '../../edge/traits.ts';
 import { installCrd } from '../crd.ts';
 
 export type Item = Awaited<ReturnType<TestTables['scan']>>[number];
@@ -52,9 +53,14 @@ export interface Harness extends AsyncDisposable {
   publishRaw(subject: string, payload: string): Promise<void>;
   document(key: string, identifier: string): Promise<Item | undefined>;
   /** Traits of a document by key. */
-  traits(key: string, identifier: string): Promise<Record<string, unknown> | undefined>;
-  /** A document as Edge's own clients make them. */
-  putInEdge(key: string, identifier: string, traits: Readonly<Record<string, string>>): Promise<void>;
+  traits(key: string, identifier: string): Promise<Traits | undefined>;
+  /** A document as Edge's own clients make them, or one that came from Core's identity of this id. */
+  putInEdge(
+    key: string,
+    identifier: string,
+    traits: Readonly<Record<string, string>>,
+    djangoId?: number,
+  ): Promise<void>;
   /** Messages in the stream of events. */
   depth(): Promise<number>;
   /** Waits until the stream of events is empty. */
@@ -156,18 +162,10 @@ export async function createHarness(): Promise<Harness> {
       return (await tables.scan()).find((item) => item['composite_key']?.S === wanted);
     },
     async traits(key, identifier) {
-      const item = await harness.document(key, identifier);
-      return (
-        item &&
-        Object.fromEntries(
-          (item['identity_traits']?.L ?? []).map(({ M }) => [
-            M?.['trait_key']?.S,
-            Object.values(M?.['trait_value'] ?? {})[0],
-          ]),
-        )
-      );
+      const document = await harness.document(key, identifier);
+      return document && traitsOf(document);
     },
-    async putInEdge(key, identifier, all) {
+    async putInEdge(key, identifier, all, djangoId) {
       const edge = openEdge(tables.settings, { credentials: access.credentials });
       const item: Item = {
         composite_key: { S: compositeKey(key, identifier) },
@@ -175,7 +173,7 @@ export async function createHarness(): Promise<Harness> {
         identifier: { S: identifier },
         identity_uuid: { S: randomUUID() },
         created_date: { S: '2024-01-01T00:00:00+00:00' },
-        django_id: { NULL: true },
+        django_id: djangoId === undefined ? { NULL: true } : { N: String(djangoId) },
         identity_traits: {
           L: Object.entries(all).map(([name, value]) => ({ M: { trait_key: { S: name }, trait_value: { S: value } } })),
         },
