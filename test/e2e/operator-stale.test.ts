@@ -52,6 +52,11 @@ async function waitForJob(projectId: number): Promise<void> {
   await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTE, intervalMs: 100 });
 }
 
+async function waitUntilGone(projectId: number): Promise<void> {
+  const isGone = async () => (await setup.world.describe(projectId)).objects.length === 0;
+  await waitFor(isGone, { for: 'everything of it to be gone', timeoutMs: MINUTE, intervalMs: 100 });
+}
+
 /** Uid and version of a project's Jobs, by name: neither may be another because of an old view. */
 async function identify(projectId: number): Promise<string[]> {
   const labelSelector = `edge.flagsmith.com/project-id=${projectId}`;
@@ -66,6 +71,25 @@ async function waitForLists(count: number): Promise<void> {
   const before = lists().length;
   const isEnough = () => lists().length >= before + count;
   await waitFor(isEnough, { for: 'the past to be listed', timeoutMs: 2 * MINUTE, intervalMs: 100 });
+}
+
+/** An operator that sees the past changes nothing of a project, and brings it to its end once it sees the present. */
+async function expectLeftAlone(
+  projectId: number,
+  isPast: (call: KubernetesCall) => boolean,
+  end: Description,
+): Promise<void> {
+  const { world, proxy, pods } = setup;
+  const jobs = await identify(projectId);
+  const description = await world.describe(projectId);
+  proxy.serveThePast(isPast);
+  await using _operator = startOperator();
+  await waitForLists(3);
+  expect(await identify(projectId)).toEqual(jobs);
+  expect(await world.describe(projectId)).toEqual(description);
+  proxy.serveThePast();
+  pods.hold(false);
+  await expectEnd([projectId], end);
 }
 
 const isAnything = () => true;
@@ -87,16 +111,7 @@ describe('an operator that starts on a past', { timeout: 15 * MINUTE }, () => {
       await using _operator = startOperator();
       await waitForJob(projectId);
     }
-    const before = await identify(projectId);
-    const description = await world.describe(projectId);
-    proxy.serveThePast(isAnything);
-    await using _operator = startOperator();
-    await waitForLists(3);
-    expect(await identify(projectId)).toEqual(before);
-    expect(await world.describe(projectId)).toEqual(description);
-    proxy.serveThePast();
-    pods.hold(false);
-    await expectEnd([projectId], end);
+    await expectLeftAlone(projectId, isAnything, end);
   });
 
   test('in which another EdgeMigration had the name leaves its successor alone', async () => {
@@ -111,21 +126,11 @@ describe('an operator that starts on a past', { timeout: 15 * MINUTE }, () => {
       await waitForJob(projectId);
       await proxy.recordPast();
       await world.delete(projectId);
-      const isGone = async () => (await world.describe(projectId)).objects.length === 0;
-      await waitFor(isGone, { for: 'the first one to be gone', timeoutMs: MINUTE, intervalMs: 100 });
+      await waitUntilGone(projectId);
       await world.create(projectId);
       await waitForJob(projectId);
     }
-    const before = await identify(projectId);
-    const description = await world.describe(projectId);
-    proxy.serveThePast(isAnything);
-    await using _operator = startOperator();
-    await waitForLists(3);
-    expect(await identify(projectId)).toEqual(before);
-    expect(await world.describe(projectId)).toEqual(description);
-    proxy.serveThePast();
-    pods.hold(false);
-    await expectEnd([projectId], end);
+    await expectLeftAlone(projectId, isAnything, end);
   });
 
   test('in which the EdgeMigration did not exist does not take its Job for an orphan', async () => {
@@ -141,14 +146,7 @@ describe('an operator that starts on a past', { timeout: 15 * MINUTE }, () => {
       await world.create(projectId);
       await waitForJob(projectId);
     }
-    const before = await identify(projectId);
-    proxy.serveThePast(isMigrations);
-    await using _operator = startOperator();
-    await waitForLists(3);
-    expect(await identify(projectId)).toEqual(before);
-    proxy.serveThePast();
-    pods.hold(false);
-    await expectEnd([projectId], end);
+    await expectLeftAlone(projectId, isMigrations, end);
   });
 });
 
@@ -207,8 +205,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     const created = proxy.writes().filter(({ verb, resource }) => verb === 'create' && resource === 'jobs').length;
     await world.delete(projectId);
     await waitForLists(2);
-    const isGone = async () => (await world.describe(projectId)).objects.length === 0;
-    await waitFor(isGone, { for: 'everything of it to be gone', timeoutMs: MINUTE, intervalMs: 100 });
+    await waitUntilGone(projectId);
     expect(proxy.writes().filter(({ verb, resource }) => verb === 'create' && resource === 'jobs')).toHaveLength(
       created,
     );
@@ -228,8 +225,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     proxy.inject((call) => (isMigrations(call) && call.verb === 'list' ? held(released) : undefined));
     const before = await world.migration(projectId);
     await world.delete(projectId);
-    const isGone = async () => (await world.describe(projectId)).objects.length === 0;
-    await waitFor(isGone, { for: 'the first one to be gone', timeoutMs: MINUTE, intervalMs: 100 });
+    await waitUntilGone(projectId);
     await world.create(projectId);
     // The old one's objects are gone, so its name is reconciled; it may be made again for nobody.
     const isAsked = () =>
