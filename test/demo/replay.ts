@@ -3,6 +3,7 @@ import { waitFor } from '../cluster/wait.ts';
 import type { SeededProject } from '../core/seed.ts';
 import type { Installation } from '../e2e/installation.ts';
 import { CORE_API } from '../e2e/replay-parts.ts';
+import { type Traits, traitsOf } from '../edge/traits.ts';
 import type { Screen } from './screen.ts';
 
 /** What the replay part of the demo measured. */
@@ -18,8 +19,6 @@ export async function waitForCoreApis(installation: Installation): Promise<void>
   const areReady = async () => (await installation.coreApis()).length === 2;
   await waitFor(areReady, { for: 'two Core API pods', timeoutMs: 120_000, intervalMs: 250 });
 }
-
-type Traits = Record<string, unknown>;
 
 /** Writes to Core, through its sidecars, and their way into Edge; until the window closes. */
 export async function showReplay(
@@ -121,14 +120,6 @@ function createCoreClient(installation: Installation, key: string) {
 }
 
 async function readTraits({ tables }: Installation, compositeKey: string): Promise<Traits | undefined> {
-  const item = await tables.get(compositeKey);
-  return (
-    item &&
-    Object.fromEntries(
-      (item['identity_traits']?.L ?? []).map(({ M }) => [
-        M?.['trait_key']?.S,
-        Object.values(M?.['trait_value'] ?? {})[0],
-      ]),
-    )
-  );
+  const document = await tables.get(compositeKey);
+  return document && traitsOf(document);
 }

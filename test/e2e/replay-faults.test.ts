@@ -4,6 +4,7 @@ import { PODS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
+import { traitsOf } from '../edge/traits.ts';
 import { compareStores } from './comparison.ts';
 import { type Installation, install } from './installation.ts';
 import { CORE_API } from './replay-parts.ts';
@@ -43,12 +44,9 @@ async function identify(project: Pick<SeededProject, 'environments'>, identifier
   expect(await clients.send(request)).toBe('acknowledged');
 }
 
-async function planInEdge(
-  project: Pick<SeededProject, 'environments'>,
-  identifier: string,
-): Promise<string | undefined> {
-  const traits = (await installation.tables.get(`${keyOf(project)}_${identifier}`))?.['identity_traits']?.L;
-  return traits?.find(({ M }) => M?.['trait_key']?.S === 'plan')?.M?.['trait_value']?.S;
+async function planInEdge(project: Pick<SeededProject, 'environments'>, identifier: string): Promise<unknown> {
+  const document = await installation.tables.get(`${keyOf(project)}_${identifier}`);
+  return document && traitsOf(document)['plan'];
 }
 
 /** Until every event has been sent and handled, or put aside. */

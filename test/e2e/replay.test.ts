@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
+import { type Traits, traitsOf } from '../edge/traits.ts';
 import { compareStores } from './comparison.ts';
 import { install } from './install.ts';
 import { CORE_API } from './replay-parts.ts';
@@ -41,22 +42,12 @@ const identify = async (identifier: string, traits: Record<string, unknown>) => 
   expect((await send('POST', 'identities/', { identifier, traits: list })).status).toBe(200);
 };
 
-async function traitsInEdge(identifier: string): Promise<Map<string | undefined, unknown> | undefined> {
-  const items = await installation.tables.scan();
-  const item = items.find((each) => each['composite_key']?.S === `${key}_${identifier}`);
-  return (
-    item &&
-    new Map(
-      item['identity_traits']?.L?.map(({ M }) => [M?.['trait_key']?.S, Object.values(M?.['trait_value'] ?? {})[0]]),
-    )
-  );
+async function traitsInEdge(identifier: string): Promise<Traits | undefined> {
+  const document = await installation.tables.get(`${key}_${identifier}`);
+  return document && traitsOf(document);
 }
 
-const untilEdge = (
-  identifier: string,
-  isRight: (traits: Map<string | undefined, unknown> | undefined) => boolean,
-  what: string,
-) =>
+const untilEdge = (identifier: string, isRight: (traits: Traits | undefined) => boolean, what: string) =>
   waitFor(async () => isRight(await traitsInEdge(identifier)), { for: what, timeoutMs: 2 * MINUTES, intervalMs: 200 });
 
 describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
@@ -76,19 +67,15 @@ describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
     const { status } = await installation.condition(seeded.projectId, 'Replaying', 'True', { timeoutMs: 6 * MINUTES });
     expect(status.replay?.deadline).toBeDefined();
     expect(status.conditions?.find(({ type }) => type === 'Succeeded')?.status).toBe('Unknown');
-    await untilEdge('during the copy', (traits) => traits?.get('plan') === 'gold', 'the write to be in Edge');
-    expect((await traitsInEdge('early bird'))?.get('plan')).toBe('free');
+    await untilEdge('during the copy', (traits) => traits?.['plan'] === 'gold', 'the write to be in Edge');
+    expect((await traitsInEdge('early bird'))?.['plan']).toBe('free');
   });
 
   test('replays new identities, changed and removed traits, and deletions', async () => {
     await identify('ada', { plan: 'free', age: 36 });
-    await untilEdge('ada', (traits) => traits?.get('age') === '36', 'a new identity');
+    await untilEdge('ada', (traits) => traits?.['age'] === '36', 'a new identity');
     await identify('ada', { plan: 'gold', age: null });
-    await untilEdge(
-      'ada',
-      (traits) => traits?.get('plan') === 'gold' && !traits.has('age'),
-      'changed and removed traits',
-    );
+    await untilEdge('ada', (traits) => traits?.['plan'] === 'gold' && !('age' in traits), 'changed and removed traits');
     const found = await send('GET', `environments/${key}/identities/?q=ada`, undefined, true);
     const { results } = (await found.json()) as { results: { id: number; identifier: string }[] };
     const id = results.find(({ identifier }) => identifier === 'ada')?.id;
@@ -101,7 +88,7 @@ describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
     await installation.condition(seeded.projectId, 'Suspended', 'True');
     await identify('sleeper', { plan: 'gold' });
     await installation.apply(seeded.projectId, { suspend: false });
-    await untilEdge('sleeper', (traits) => traits?.get('plan') === 'gold', 'the event to come back');
+    await untilEdge('sleeper', (traits) => traits?.['plan'] === 'gold', 'the event to come back');
   });
 
   test('loses nothing when appliers and sidecars are killed', async () => {
@@ -142,7 +129,7 @@ describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
     await installation.apply(seeded.projectId, { replay: { windowSeconds: 1 } });
     const { status } = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: 6 * MINUTES });
     expect(status.conditions?.find(({ type }) => type === 'Succeeded')?.reason).toBe('WindowClosed');
-    expect((await traitsInEdge('last minute'))?.get('plan')).toBe('gold');
+    expect((await traitsInEdge('last minute'))?.['plan']).toBe('gold');
     await identify('too late', { plan: 'gold' });
     const dropped = async () => {
       const found = await fetch(`${(await installation.coreApis())[0]}/api/v1/identities/?identifier=too%20late`, {

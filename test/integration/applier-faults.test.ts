@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ManagedProcess } from '../cluster/processes.ts';
 import { waitFor } from '../cluster/wait.ts';
+import { traitsOf } from '../edge/traits.ts';
 import { startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
 import { createHarness, type Harness, people, written } from './applier/harness.ts';
 
@@ -39,13 +40,8 @@ async function documents(id: number) {
 }
 
 /** Plans by identifier, of all documents of an environment. */
-async function plans(id: number): Promise<Record<string, string | undefined>> {
-  return Object.fromEntries(
-    (await documents(id)).map((item) => [
-      item['identifier']?.S,
-      item['identity_traits']?.L?.find(({ M }) => M?.['trait_key']?.S === 'plan')?.M?.['trait_value']?.S,
-    ]),
-  );
+async function plans(id: number): Promise<Record<string, unknown>> {
+  return Object.fromEntries((await documents(id)).map((item) => [item['identifier']?.S, traitsOf(item)['plan']]));
 }
 
 const someOf = (id: number, count: number) =>
