@@ -18,6 +18,8 @@ const schema = z.object({
   BUILD_IMAGE: image,
   /** The product's image, if it is built already. */
   PRODUCT_IMAGE: image,
+  /** Identities of the test that damages documents: a release takes 100000, which DynamoDB Local needs long to hold. */
+  VERIFY_IDENTITIES: z.coerce.number().int().min(5_000).default(20_000),
   /** Set by `npm run test:kind`: the product's image with the tests' own pods in it. */
   FIXTURE_IMAGE: image,
   /** Image of kind's nodes. */

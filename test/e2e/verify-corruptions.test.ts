@@ -6,21 +6,29 @@ import { countDocuments, countIdentities, FINDING_KINDS } from '@edge-migration/
 import { CORRUPTIONS } from '@edge-migration/operator/verify/worker/testing/corruptions.ts';
 import { VERIFY_SETTINGS, verify } from '@edge-migration/operator/verify/worker/testing/verification.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Dynamodb, startDynamodb } from '../cluster/dynamodb.ts';
+import { readTestConfiguration } from '../configuration.ts';
 
 const MINUTES = 60_000;
-/** DynamoDB Local takes minutes to be filled: `CI` has fewer than the benchmark of a release. */
-const IDENTITIES = 20_000;
+const { VERIFY_IDENTITIES: IDENTITIES } = readTestConfiguration();
+/** DynamoDB Local keeps in its heap what it is about to return or to index. */
+const IDENTITIES_PER_MEGABYTE = 40;
 /** Of each of the 22 kinds. */
 const EACH = 5;
 
+let dynamodb: Dynamodb;
 let project: TestProject;
 
 beforeAll(async () => {
-  project = await createTestProject({ identities: IDENTITIES });
+  dynamodb = await startDynamodb({ heapMb: Math.max(512, Math.ceil(IDENTITIES / IDENTITIES_PER_MEGABYTE)) });
+  project = await createTestProject({ identities: IDENTITIES, dynamodb });
   const settings = { ...project.settings, pageSize: 1000 };
   await project.copy({ settings: () => settings });
 }, 20 * MINUTES);
-afterAll(() => project?.[Symbol.asyncDispose]());
+afterAll(async () => {
+  await project?.[Symbol.asyncDispose]();
+  await dynamodb?.stop();
+});
 
 /** What a Core API and an edge applier do: a trait is set in Core, and a little later in Edge. */
 function startWrites(stores: OpenStores, identityIds: readonly number[]) {
@@ -64,7 +72,7 @@ function startWrites(stores: OpenStores, identityIds: readonly number[]) {
   };
 }
 
-test('110 documents damaged in 22 ways among 20,000, while others are written, are found, and none else; and repaired', {
+test(`110 documents damaged in 22 ways among ${IDENTITIES.toLocaleString('en-GB')}, while others are written, are found, and none else; and repaired`, {
   timeout: 30 * MINUTES,
 }, async () => {
   const items = (await project.tables.scan()).filter((item) => (item['identity_traits']?.L?.length ?? 0) > 1);

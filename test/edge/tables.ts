@@ -36,6 +36,9 @@ export interface TestTables extends AsyncDisposable {
   drop(): Promise<void>;
 }
 
+/** Without a limit DynamoDB Local fails on large tables. */
+const SCAN_PAGE = 1_000;
+
 export async function createTables({ endpoint, region, credentials }: DynamodbAccess): Promise<TestTables> {
   const suffix = randomBytes(6).toString('hex');
   const identitiesTable = `identities-${suffix}`;
@@ -72,7 +75,7 @@ export async function createTables({ endpoint, region, credentials }: DynamodbAc
       let from: Item | undefined;
       do {
         const page = await client.send(
-          new ScanCommand({ TableName: table, ExclusiveStartKey: from, ConsistentRead: true }),
+          new ScanCommand({ TableName: table, ExclusiveStartKey: from, ConsistentRead: true, Limit: SCAN_PAGE }),
         );
         items.push(...(page.Items ?? []));
         from = page.LastEvaluatedKey;

@@ -4,7 +4,7 @@ import { createDatabase, dynamodb } from '@edge-migration/test/cluster/shared.ts
 import { canonicalText } from '@edge-migration/test/core/canonical.ts';
 import { expectedDocuments } from '@edge-migration/test/core/expectation.ts';
 import { type SeededProject, type SeedOptions, seedProject } from '@edge-migration/test/core/seed.ts';
-import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
+import { createTables, type DynamodbAccess, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { type DynamodbProxy, startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import pg from 'pg';
 import { vi } from 'vitest';
@@ -37,13 +37,14 @@ export interface TestProject extends AsyncDisposable {
 
 const silent = createLogger('test', 'silent');
 
+/** @param options `dynamodb`: a server of the caller's own; the run's when left out */
 export async function createTestProject(
-  options: SeedOptions & { clock?: CopyOptions['clock'] } = {},
+  options: SeedOptions & { clock?: CopyOptions['clock']; dynamodb?: DynamodbAccess } = {},
 ): Promise<TestProject> {
   vi.stubEnv('AWS_ACCESS_KEY_ID', 'local');
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'local');
-  const { clock = systemClock, ...seed } = options;
-  const access = await dynamodb();
+  const { clock = systemClock, dynamodb: own, ...seed } = options;
+  const access = own ?? (await dynamodb());
   const database = await createDatabase();
   const seeded = await seedProject(database.url, { identities: 300, ...seed });
   const tables = await createTables(access);
