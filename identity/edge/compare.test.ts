@@ -72,6 +72,13 @@ describe('a document', () => {
     });
   });
 
+  test('has a foreign attribute whatever its name is', () => {
+    for (const name of ['leftover', 'constructor', '__proto__']) {
+      const edge = Object.defineProperty({ ...CORE }, name, { value: { S: 'x' }, enumerable: true });
+      expect(findDifferences(edge, CORE)).toMatchObject({ attributes: [], foreign: [name] });
+    }
+  });
+
   test('that was created on Edge owes Core only what the migration was to give it', () => {
     const edge = change({
       created_date: { S: '2020-01-01T00:00:00+00:00' },

@@ -32,6 +32,8 @@ const LISTS = {
   overrides: { attribute: 'identity_features', keyOf: overriddenFeature },
 } as const;
 
+const LISTED = Object.values(LISTS).map(({ attribute }) => attribute);
+
 /** Attributes that a document may have without Core knowing of them: Edge's own. */
 const EDGE_OWN = new Set(['dashboard_alias', 'system_traits', 'identity_uuid']);
 
@@ -48,12 +50,12 @@ export function findDifferences(edge: Readonly<Item>, core: Readonly<Item>): Doc
   const traits = compareList('traits', edge, core);
   const overrides = compareList('overrides', edge, core);
   const attributes: string[] = [];
-  for (const name of Object.keys(core)) {
+  for (const name in core) {
     if (!NOT_COMPARED.has(name) && !sameValue(edge[name], core[name])) attributes.push(name);
   }
-  for (const { attribute } of Object.values(LISTS)) if (edge[attribute]?.L === undefined) attributes.push(attribute);
+  for (const attribute of LISTED) if (edge[attribute]?.L === undefined) attributes.push(attribute);
   const foreign: string[] = [];
-  for (const name of Object.keys(edge)) if (core[name] === undefined && !EDGE_OWN.has(name)) foreign.push(name);
+  for (const name in edge) if (!Object.hasOwn(core, name) && !EDGE_OWN.has(name)) foreign.push(name);
   const isEqual = traits === NONE && overrides === NONE && attributes.length === 0 && foreign.length === 0;
   return isEqual ? undefined : { traits, overrides, attributes, foreign };
 }
@@ -63,7 +65,7 @@ function compareList(list: keyof typeof LISTS, edge: Readonly<Item>, core: Reado
   const found = edge[attribute]?.L ?? [];
   const wanted = core[attribute]?.L ?? [];
   // As most are: written by us, and not touched since.
-  if (found.length === wanted.length && found.every((element, index) => sameValue(element, wanted[index]))) return NONE;
+  if (sameList(found, wanted)) return NONE;
   const byKey = new Map<string, AttributeValue>();
   let irregular = 0;
   for (const element of found) {
@@ -84,6 +86,12 @@ function compareList(list: keyof typeof LISTS, edge: Readonly<Item>, core: Reado
   const extra = [...byKey.keys()];
   const isSame = missing.length + changed.length + extra.length + irregular === 0;
   return isSame ? NONE : { missing, changed, extra, irregular };
+}
+
+function sameList(found: readonly AttributeValue[], wanted: readonly AttributeValue[]): boolean {
+  if (found.length !== wanted.length) return false;
+  for (let index = 0; index < found.length; index++) if (!sameValue(found[index], wanted[index])) return false;
+  return true;
 }
 
 /** Multivariate values have no order, and Flagsmith's own migrator writes them in any. */

@@ -65,11 +65,12 @@ export function judge(pair: JudgedPair): Verdict {
   if (origin === 'other') return { identity: 'missing', document: 'extra', finding: { kinds: ['missing', 'extra'] } };
   const whole = findDifferences(edge, core.item);
   const difference = origin === 'edge' ? limitToMigrated(whole, pair.onConflict) : whole;
+  const hasOurUuid = sameValue(edge['identity_uuid'], core.item['identity_uuid']);
   const finding = describe({
     difference,
-    problems: whole === undefined && hasGoodUuid(edge) ? [] : findProblems(edge),
+    problems: whole === undefined && (hasOurUuid || hasGoodUuid(edge)) ? [] : findProblems(edge),
     rows: compareRows(pair),
-    uuid: origin === 'core' && !sameValue(edge['identity_uuid'], core.item['identity_uuid']),
+    uuid: origin === 'core' && !hasOurUuid,
   });
   const isDiffering = finding?.kinds.some((kind) => kind === 'differing' || kind === 'malformed') ?? false;
   return {
