@@ -1,0 +1,104 @@
+import { request as httpRequest } from 'node:http';
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { createCapture, type FlagsmithCapture } from '@edge-migration/replay-sidecar/capture/capture.ts';
+import { createProxy } from '@edge-migration/replay-sidecar/capture/proxy/proxy.ts';
+import type { Spool } from '@edge-migration/replay-sidecar/capture/spool/spool.ts';
+import {
+  drain,
+  eventOf,
+  openSpool,
+  type TestSpool,
+  temporaryFolder,
+} from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
+import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
+import { Client } from 'pg';
+import { waitFor } from '../../cluster/wait.ts';
+import type { Request } from './request.ts';
+import { type Change, changesOf, type Rows, readRows, uncovered } from './rows.ts';
+
+/** What one request changed of Core's rows, beside the events that it left. */
+export interface Observation {
+  readonly request: Request;
+  /** Undefined when the connection broke. */
+  readonly status: number | undefined;
+  readonly events: readonly WriteEvent[];
+  readonly changes: readonly Change[];
+  /** Of the changes, what no event covers. */
+  readonly missed: readonly string[];
+  /** Gaps that the request left. */
+  readonly gaps: number;
+}
+
+/** Proxy, capture and spool in front of a Core API, and a look at the API's database. */
+export interface Stage extends AsyncDisposable {
+  readonly port: number;
+  readonly spool: Spool;
+  readonly client: Client;
+  rows(): Promise<Rows>;
+  /** What is to be published now, oldest first; each is handed out once. */
+  events(): Promise<WriteEvent[]>;
+  /** Sends one request and compares Core before and after with the events that it left. */
+  observe(makeRequest: (rows: Rows) => Request, until?: () => Promise<boolean>): Promise<Observation>;
+}
+
+export async function createStage(databaseUrl: string, apiPort: number): Promise<Stage> {
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  const folder = temporaryFolder();
+  const test = await openSpool(folder.path, { clock: systemClock as TestSpool['clock'] });
+  const { spool } = test;
+  const logger = createLogger('route-coverage', 'silent');
+  const capture = createCapture({ spool, clock: systemClock, log: logger, readWindowMillis: 0 });
+  const upstream = { host: '127.0.0.1', port: apiPort };
+  const proxy = createProxy({ upstream, capture, clock: systemClock, logger, metrics: createMetrics() });
+  const { port } = await proxy.listen({ host: '127.0.0.1', port: 0 });
+  const rows = () => readRows(client);
+  const events = async () => (await drain(spool)).map(eventOf);
+
+  return {
+    port,
+    spool,
+    client,
+    rows,
+    events,
+    async observe(makeRequest, until = async () => true) {
+      const before = await rows();
+      const request = makeRequest(before);
+      const gapsBefore = capture.counts.uncovered;
+      const status = await send(port, request);
+      await waitFor(async () => spool.facts().open === 0 && (await until()), { for: 'the change', intervalMs: 1 });
+      const left = await events();
+      const changes = changesOf(before, await rows());
+      const missed = changes.flatMap((change) => uncovered(change, left));
+      return { request, status, events: left, changes, missed, gaps: gapsSince(capture, gapsBefore) };
+    },
+    async [Symbol.asyncDispose]() {
+      await proxy.stop(1000);
+      await test[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+      await client.end();
+    },
+  };
+}
+
+function gapsSince({ counts }: FlagsmithCapture, before: number): number {
+  return counts.uncovered - before;
+}
+
+function send(port: number, { method, target, headers, body }: Request): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
+    const request = httpRequest(
+      { port, method, path: target, agent: false, headers: { ...headers, ...length } },
+      (response) => {
+        response.resume();
+        response.on('end', () => resolve(response.statusCode));
+        response.on('error', () => resolve(undefined));
+      },
+    );
+    request.on('error', () => resolve(undefined));
+    request.end(body);
+  });
+}
