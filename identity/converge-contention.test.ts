@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest';
+import { systemClock } from './clock.ts';
+import { ConvergenceContention, type Stores } from './converge.ts';
+import { execute } from './fixtures/core-rows.ts';
+import { KEY, TOUCHED, TRAIT, useAda } from './testing/ada.ts';
+
+const { on, putInCore, putInEdge, deleteFromCore, fromEdge, run } = useAda();
+
+describe('while others write', () => {
+  /** Something happens once, right before our first conditional write. */
+  function interrupt(happen: () => Promise<unknown>): Stores {
+    let pending: (() => Promise<unknown>) | undefined = happen;
+    const identities = { ...on.stores.edge.identities };
+    for (const name of ['putIfUnchanged', 'updateIfUnchanged', 'deleteIfUnchanged'] as const) {
+      const original = identities[name] as (...values: unknown[]) => Promise<never>;
+      Object.assign(identities, {
+        async [name](...values: unknown[]) {
+          const now = pending;
+          pending = undefined;
+          await now?.();
+          return original(...values);
+        },
+      });
+    }
+    return { ...on.stores, edge: { ...on.stores.edge, identities } };
+  }
+
+  test("an Edge client's write in between is kept", async () => {
+    await putInCore(7);
+    await putInEdge({ django_id: { N: '7' } });
+    const theirs = TRAIT('theme', { S: 'dark' });
+    const clientWrites = () =>
+      on.stores.edge.identities.updateIfUnchanged(KEY, { set: { identity_traits: { L: [theirs] } } }, {});
+    expect(await run(TOUCHED, interrupt(clientWrites))).toMatchObject({ outcome: 'updated' });
+    expect((await fromEdge())?.['identity_traits']).toEqual({ L: [theirs, TRAIT('plan', { S: 'gold' })] });
+  });
+
+  test('a change of Core in between ends up in Edge', async () => {
+    await putInCore(7, 'free');
+    const coreChanges = () => execute(on.databaseUrl, "UPDATE environments_trait SET string_value = 'gold'");
+    expect(await run(TOUCHED, interrupt(coreChanges))).toMatchObject({ outcome: 'updated' });
+    expect((await fromEdge())?.['identity_traits']).toEqual({ L: [TRAIT('plan', { S: 'gold' })] });
+  });
+
+  test('a deletion in Core in between leaves nothing in Edge', async () => {
+    await putInCore(7);
+    await run(TOUCHED, interrupt(deleteFromCore));
+    expect(await fromEdge()).toBeUndefined();
+  });
+
+  test('somebody who never stops writing is not waited for for ever', async () => {
+    await putInCore(7);
+    await putInEdge({ django_id: { N: '7' } });
+    let count = 0;
+    const identities = {
+      ...on.stores.edge.identities,
+      async updateIfUnchanged(...values: Parameters<typeof on.stores.edge.identities.updateIfUnchanged>) {
+        const theirs = { L: [TRAIT('counter', { N: String(count++) })] };
+        await on.stores.edge.identities.updateIfUnchanged(KEY, { set: { identity_traits: theirs } }, {});
+        return on.stores.edge.identities.updateIfUnchanged(...values);
+      },
+    };
+    const impatient = {
+      ...on.stores,
+      clock: { ...systemClock, sleep: async () => {} },
+      edge: { ...on.stores.edge, identities },
+    };
+    await expect(run(TOUCHED, impatient)).rejects.toThrow(ConvergenceContention);
+  });
+});

@@ -1,0 +1,40 @@
+import { createDatabase, dynamodb } from '@edge-migration/test/cluster/shared.ts';
+import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
+import { systemClock } from '../clock.ts';
+import type { Stores } from '../converge.ts';
+import { openCore } from '../core/database.ts';
+import type { CoreEnvironment } from '../core/identity.ts';
+import { readProject } from '../core/projects.ts';
+import { readRelease } from '../core/release.ts';
+import { openEdge } from '../edge/table.ts';
+import { insertRows, ONE_PROJECT } from '../fixtures/core-rows.ts';
+
+/** Real stores with one project of one environment, whose client key is `client-key`. */
+export interface TestStores extends AsyncDisposable {
+  readonly databaseUrl: string;
+  readonly tables: TestTables;
+  readonly stores: Stores;
+  readonly environment: CoreEnvironment;
+}
+
+export async function createStores(): Promise<TestStores> {
+  await using starting = new AsyncDisposableStack();
+  const { url: databaseUrl } = starting.use(await createDatabase());
+  await insertRows(databaseUrl, { ...ONE_PROJECT, environments_environment: [{ id: 1, api_key: 'client-key' }] });
+  const core = openCore({ databaseUrl }, { maxConnections: 2 });
+  starting.defer(() => core.close());
+  const release = await readRelease(core);
+  const environment = (await readProject(core, release, 1))?.environments[0] as CoreEnvironment;
+  const access = await dynamodb();
+  const tables = starting.use(await createTables(access));
+  const edge = openEdge(tables.settings, { credentials: access.credentials });
+  starting.defer(() => edge.close());
+  const resources = starting.move();
+  return {
+    databaseUrl,
+    tables,
+    stores: { core, release, edge, clock: systemClock },
+    environment,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
