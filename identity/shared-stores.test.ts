@@ -1,42 +1,31 @@
-import { createDatabase, dynamodb, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
-import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
+import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { type DynamodbProxy, startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { systemClock } from './clock.ts';
 import { converge, type Stores } from './converge.ts';
-import { type Core, openCore } from './core/database.ts';
+import type { Core } from './core/database.ts';
 import { CoreUnreachable } from './core/errors.ts';
-import type { CoreEnvironment } from './core/identity.ts';
-import { readProject } from './core/projects.ts';
-import { readRelease } from './core/release.ts';
 import type { Touched } from './edge/merge.ts';
 import { openEdge } from './edge/table.ts';
-import { execute, insertRows, ONE_PROJECT } from './fixtures/core-rows.ts';
+import { execute, insertRows } from './fixtures/core-rows.ts';
 import { shareStores } from './shared-stores.ts';
+import { createStores, type TestStores } from './testing/stores.ts';
 
 const PEOPLE = 60;
 const TOUCHED: Touched = { traits: new Set(['plan']), overrides: new Set() };
 
-let database: TestDatabase;
-let tables: TestTables;
+let on: TestStores;
 let proxy: DynamodbProxy;
-let core: Core;
 let own: Stores;
 let shared: Stores;
-let environment: CoreEnvironment;
 let coreReads = 0;
 const ending = new AbortController();
 
 beforeAll(async () => {
-  database = await createDatabase();
-  await insertRows(database.url, { ...ONE_PROJECT, environments_environment: [{ id: 1, api_key: 'client-key' }] });
-  core = openCore({ databaseUrl: database.url }, { maxConnections: 2 });
-  const release = await readRelease(core);
-  environment = (await readProject(core, release, 1))?.environments[0] as CoreEnvironment;
+  on = await createStores();
+  const { core } = on.stores;
   const access = await dynamodb();
-  tables = await createTables(access);
   proxy = await startDynamodbProxy(access.endpoint);
-  const { environmentsV2Table: _, ...settings } = tables.settings;
+  const { environmentsV2Table: _, ...settings } = on.tables.settings;
   const edge = openEdge({ ...settings, dynamodbEndpoint: proxy.endpoint }, { credentials: access.credentials });
   const counted: Core = {
     ...core,
@@ -45,7 +34,7 @@ beforeAll(async () => {
       return core.read(work, signal);
     },
   };
-  own = { core: counted, release, edge, clock: systemClock };
+  own = { ...on.stores, core: counted, edge };
   shared = shareStores(own, { signal: ending.signal, isOutage: (error) => error instanceof CoreUnreachable });
 });
 
@@ -54,15 +43,13 @@ afterEach(() => proxy.inject(undefined));
 afterAll(async () => {
   own.edge.close();
   await proxy.stop();
-  await core.close();
-  await tables.drop();
-  await database.drop();
+  await on[Symbol.asyncDispose]();
 });
 
 /** `PEOPLE` identities of Core named after `group`, with the trait `plan`. */
 async function putInCore(group: string, from: number): Promise<string[]> {
   const names = Array.from({ length: PEOPLE }, (_, index) => `${group}-${index}`);
-  await insertRows(database.url, {
+  await insertRows(on.databaseUrl, {
     environments_identity: names.map((identifier, index) => ({ id: from + index, identifier, environment_id: 1 })),
     environments_trait: names.map((_, index) => ({
       ...{ id: from + index, identity_id: from + index, trait_key: 'plan' },
@@ -73,10 +60,10 @@ async function putInCore(group: string, from: number): Promise<string[]> {
 }
 
 const run = (identifier: string, signal = ending.signal) =>
-  converge(shared, { environment, identifier }, TOUCHED, signal);
+  converge(shared, { environment: on.environment, identifier }, TOUCHED, signal);
 const runAll = async (names: readonly string[]) =>
   (await Promise.all(names.map((name) => run(name)))).map(({ outcome }) => outcome);
-const setPlan = (plan: string) => execute(database.url, `UPDATE environments_trait SET string_value = '${plan}'`);
+const setPlan = (plan: string) => execute(on.databaseUrl, `UPDATE environments_trait SET string_value = '${plan}'`);
 const planOf = async (name: string) =>
   (await own.edge.identities.get(`client-key_${name}`))?.['identity_traits']?.L?.[0]?.M?.['trait_value']?.S;
 const all = (outcome: string) => Array.from({ length: PEOPLE }, () => outcome);
@@ -137,7 +124,9 @@ test("an Edge client's write in between is kept, and Core's change in between en
   };
   const interrupted = { ...own, edge: { ...own.edge, identities: { ...identities, writeMany } } };
   const using = shareStores(interrupted, { signal: ending.signal, isOutage: () => false });
-  await Promise.all(names.map((identifier) => converge(using, { environment, identifier }, TOUCHED, ending.signal)));
+  await Promise.all(
+    names.map((identifier) => converge(using, { environment: on.environment, identifier }, TOUCHED, ending.signal)),
+  );
   expect(await Promise.all(names.map(planOf))).toEqual(all('platinum'));
   expect((await own.edge.identities.get('client-key_busy-0'))?.['identity_traits']?.L).toContainEqual(theirs);
 });

@@ -5,19 +5,14 @@
 
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { resolveConflict, type Stores } from '@edge-migration/identity/converge.ts';
-import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
-import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import type { Core } from '@edge-migration/identity/core/database.ts';
 import { readIdentity } from '@edge-migration/identity/core/pages.ts';
-import { readProject } from '@edge-migration/identity/core/projects.ts';
-import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { encodeIdentity, type Item } from '@edge-migration/identity/edge/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
-import { execute, insertRows, ONE_PROJECT } from '@edge-migration/identity/fixtures/core-rows.ts';
+import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { SCENARIOS } from '@edge-migration/identity/protocol-model.ts';
 import { shareStores } from '@edge-migration/identity/shared-stores.ts';
-import { createDatabase, dynamodb, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
-import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
+import { createStores, type TestStores } from '@edge-migration/identity/testing/stores.ts';
 import fc, { type Scheduler } from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { applyEvents } from './apply.ts';
@@ -28,44 +23,27 @@ const IDENTIFIER = 'ada';
 const EDGE_CLIENT = { M: { trait_key: { S: 'own' }, trait_value: { S: 'edge' } } };
 const signal = new AbortController().signal;
 
-let database: TestDatabase;
-let tables: TestTables;
-let core: Core;
-let stores: Stores;
-let environment: CoreEnvironment;
+let on: TestStores;
 
 beforeAll(async () => {
-  database = await createDatabase();
-  await insertRows(database.url, { ...ONE_PROJECT, environments_environment: [{ id: 1, api_key: 'client-key' }] });
-  core = openCore({ databaseUrl: database.url }, { maxConnections: 2 });
-  const release = await readRelease(core);
-  environment = (await readProject(core, release, 1))?.environments[0] as CoreEnvironment;
-  const access = await dynamodb();
-  tables = await createTables(access);
-  stores = { core, release, edge: openEdge(tables.settings, { credentials: access.credentials }), clock: systemClock };
+  on = await createStores();
 });
-
-afterAll(async () => {
-  stores.edge.close();
-  await core.close();
-  await tables.drop();
-  await database.drop();
-});
+afterAll(() => on[Symbol.asyncDispose]());
 
 const TRAIT: Touched = { traits: new Set(['plan']), overrides: new Set() };
 const EXISTENCE: Touched = { traits: new Set(), overrides: new Set() };
-const subject = () => ({ environment, identifier: IDENTIFIER });
+const subject = () => ({ environment: on.environment, identifier: IDENTIFIER });
 
 /** The same stores; each access is one step. */
 function stepwise(scheduler: Scheduler): Stores {
-  const { identities } = stores.edge;
+  const { identities } = on.stores.edge;
   const step = <A extends unknown[], R>(work: (...args: A) => Promise<R>) => scheduler.scheduleFunction(work);
   return {
-    ...stores,
+    ...on.stores,
     clock: { ...systemClock, sleep: async () => {} },
-    core: { ...core, read: step(core.read) as Core['read'] },
+    core: { ...on.stores.core, read: step(on.stores.core.read) as Core['read'] },
     edge: {
-      ...stores.edge,
+      ...on.stores.edge,
       identities: {
         ...identities,
         get: step(identities.get),
@@ -111,7 +89,7 @@ function statements(write: string, id: number): { sql: string[]; touched: Touche
 /** Calls that are under way at the same time overlap in the stores, so a client that was overtaken tries again. */
 async function writeAsEdgeClient(): Promise<void> {
   for (let isWritten = false; !isWritten; ) {
-    const found = await stores.edge.identities.get(KEY);
+    const found = await on.stores.edge.identities.get(KEY);
     const item: Item = found ?? {
       composite_key: { S: KEY },
       environment_api_key: { S: 'client-key' },
@@ -124,17 +102,17 @@ async function writeAsEdgeClient(): Promise<void> {
     };
     const traits = [...(item['identity_traits']?.L ?? []), EDGE_CLIENT];
     const changed = { ...item, identity_traits: { L: traits } };
-    isWritten = (await stores.edge.identities.putIfUnchanged(changed, found)) === 'written';
+    isWritten = (await on.stores.edge.identities.putIfUnchanged(changed, found)) === 'written';
   }
 }
 
 async function prepare(before: string): Promise<void> {
-  await execute(database.url, 'DELETE FROM environments_trait', 'DELETE FROM environments_identity');
-  const left = await stores.edge.identities.get(KEY);
-  if (left !== undefined) await stores.edge.identities.deleteIfUnchanged(left);
+  await execute(on.databaseUrl, 'DELETE FROM environments_trait', 'DELETE FROM environments_identity');
+  const left = await on.stores.edge.identities.get(KEY);
+  if (left !== undefined) await on.stores.edge.identities.deleteIfUnchanged(left);
   if (before.includes('edge')) await writeAsEdgeClient();
-  if (before.includes('core')) await execute(database.url, ...statements('c', 1).sql);
-  if (before.includes('trait')) await execute(database.url, setTrait('before'));
+  if (before.includes('core')) await execute(on.databaseUrl, ...statements('c', 1).sql);
+  if (before.includes('trait')) await execute(on.databaseUrl, setTrait('before'));
 }
 
 /** Whether the scenario can happen: nobody deletes what is not there. */
@@ -179,7 +157,7 @@ async function play(scheduler: Scheduler, writes: string, { isTwice, isShared }:
         continue;
       }
       const { sql, touched } = statements(kind, index + 2);
-      await scheduler.scheduleFunction(() => execute(database.url, ...sql))();
+      await scheduler.scheduleFunction(() => execute(on.databaseUrl, ...sql))();
       for (let times = isTwice ? 2 : 1; times > 0; times--) running.push(handle(touched));
     }
   }
@@ -187,7 +165,7 @@ async function play(scheduler: Scheduler, writes: string, { isTwice, isShared }:
   async function copy(): Promise<void> {
     const place = { environmentId: 1, identifier: IDENTIFIER };
     const identity = await readIdentity(using.core, using.release, place, signal);
-    const encoded = identity && encodeIdentity(identity, environment, using.release);
+    const encoded = identity && encodeIdentity(identity, on.environment, using.release);
     if (encoded?.kind === 'document') {
       const [outcome] = await using.edge.identities.insertMany([encoded]);
       if (outcome === 'exists') {
@@ -218,10 +196,10 @@ test('in any order of steps Edge ends as Core says, and what Edge clients wrote 
       async (scheduler, { before, writes }, variant) => {
         await prepare(before);
         await play(scheduler, writes, variant);
-        const edge = await stores.edge.identities.get(KEY);
+        const edge = await on.stores.edge.identities.get(KEY);
         const djangoId = edge?.['django_id']?.N;
         const place = { environmentId: 1, identifier: IDENTIFIER };
-        const identity = await readIdentity(core, stores.release, place, signal);
+        const identity = await readIdentity(on.stores.core, on.stores.release, place, signal);
         if (identity === undefined) expect(djangoId).toBeUndefined();
         else {
           expect(edge).toBeDefined();
