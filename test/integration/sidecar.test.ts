@@ -1,5 +1,7 @@
 /** The capture sidecar as a process, between real clients, the Core API fixture on Postgres, and NATS. */
-import { writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { decideCoverage } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
@@ -16,7 +18,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { type Nats, startNats } from '../cluster/nats.ts';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import { waitFor } from '../cluster/wait.ts';
-import { createFixture, type Fixture } from '../core/api/testing/fixture.ts';
+import { createFixture, type Fixture, SERVER_KEY } from '../core/api/testing/fixture.ts';
 import { holdLock } from '../core/api/testing/lock.ts';
 import { lastReport, type SidecarProcess, startSidecar } from './sidecar/process.ts';
 import { createTraffic, type Traffic, type Write } from './sidecar/traffic.ts';
@@ -111,6 +113,44 @@ describe('the sidecar', () => {
     expect(await sidecar.health('/livez')).toBe(200);
   });
 
+  it('publishes nothing for reads of an identity whose stored traits show that it was there', async () => {
+    await core.addIdentity('ann', { plan: 'gold' });
+    await using sidecar = await start();
+    using traffic = createTraffic(sidecar.port);
+    for (let count = 0; count < 20; count++) expect(await traffic.read('ann')).toBe(200);
+    await allSent(sidecar);
+    expect(await sidecar.metric('edge_migration_sidecar_planned_requests_total')).toBe(20);
+    expect(await sidecar.metric('edge_migration_sidecar_published_events_total')).toBe(0);
+    expect(await traffic.read('bob')).toBe(200);
+    await allSent(sidecar);
+    expect(namesOf(await eventsIn(nats.url))).toEqual(['bob']);
+  });
+
+  it('serves a body beyond its limit, and reports the gap of that environment', async () => {
+    await using sidecar = await start({ MAX_BODY_BYTES: '1000' });
+    using traffic = createTraffic(sidecar.port);
+    const large = await traffic.write('l'.repeat(1500));
+    expect(large.status).toBe(200);
+    expect(await core.identifiers()).toEqual([large.identifier]);
+    const gaps = await reportedGaps();
+    expect(gaps).toMatchObject([{ reason: 'bodyTooLarge', environments: [{ clientKey: 'client-key' }] }]);
+    expect(await unaccounted(traffic.writes, gaps)).toEqual([]);
+    await allSent(sidecar);
+    expect(await eventsIn(nats.url)).toEqual([]);
+  });
+
+  it('lets a server key neither onto its disk nor into NATS', async () => {
+    await using sidecar = await start();
+    using traffic = createTraffic(sidecar.port);
+    const { status } = await traffic.write('ann', { 'X-Environment-Key': SERVER_KEY });
+    expect(status).toBe(200);
+    await allSent(sidecar);
+    const files = readdirSync(sidecar.spoolDirectory).map((name) => readFileSync(join(sidecar.spoolDirectory, name)));
+    const kept = [...files.map(String), JSON.stringify(await eventsIn(nats.url)), await sidecar.process.tail(1000)];
+    expect(kept.join('\n')).toContain(createHash('sha256').update(SERVER_KEY).digest('hex'));
+    expect(kept.join('\n')).not.toContain(SERVER_KEY);
+  });
+
   it('ends a request under way, sends everything and says goodbye on SIGTERM', async () => {
     await using sidecar = await start();
     using traffic = createTraffic(sidecar.port);
@@ -125,6 +165,20 @@ describe('the sidecar', () => {
     expect(await stopped).toEqual({ code: 0, signal: null });
     expect(namesOf(await eventsIn(nats.url))).toContain('last');
     expect(await lastReport(nats.url)).toMatchObject({ goodbye: true, spoolDepth: 0, gaps: [] });
+  });
+
+  it('stops in its time without a goodbye when NATS is away, and its successor sends what is left', async () => {
+    await using sidecar = await start({ SHUTDOWN_SECONDS: '1' });
+    using traffic = createTraffic(sidecar.port);
+    await nats.kill('SIGKILL');
+    await traffic.burst('left', 20);
+    expect(await sidecar.stop()).toEqual({ code: 0, signal: null });
+    await nats.restart();
+    expect((await lastReport(nats.url))?.goodbye ?? false).toBe(false);
+    await sidecar.restart();
+    await allSent(sidecar);
+    expect(await unaccounted(traffic.writes, [])).toEqual([]);
+    expect(await reportedGaps()).toEqual([]);
   });
 });
 

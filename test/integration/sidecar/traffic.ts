@@ -13,6 +13,8 @@ export interface Traffic extends Disposable {
   readonly writes: readonly Write[];
   /** Creates an identity; resolves in any case. */
   write(identifier: string, headers?: Readonly<Record<string, string>>): Promise<Write>;
+  /** Asks for an identity, which creates it; its status. */
+  read(identifier: string): Promise<number | undefined>;
   /** Creates `count` identities called `<prefix>-…`, several at a time. */
   burst(prefix: string, count: number): Promise<Write[]>;
 }
@@ -26,7 +28,12 @@ export function createTraffic(port: number): Traffic {
   const agent = new Agent({ keepAlive: true, maxSockets: AT_A_TIME });
   const writes: Write[] = [];
 
-  function post(body: string, headers: Readonly<Record<string, string>>): Promise<number | undefined> {
+  function send(
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string | number>>,
+    body = '',
+  ): Promise<number | undefined> {
     return new Promise((resolve) => {
       const sent = request(
         {
@@ -34,14 +41,9 @@ export function createTraffic(port: number): Traffic {
           host: '127.0.0.1',
           agent,
           timeout: PATIENCE_MILLIS,
-          method: 'POST',
-          path: '/api/v1/identities/',
-          headers: {
-            'X-Environment-Key': 'client-key',
-            'Content-Type': 'application/json',
-            'Content-Length': Buffer.byteLength(body),
-            ...headers,
-          },
+          method,
+          path: `/api/v1/${path}`,
+          headers: { 'X-Environment-Key': 'client-key', ...headers },
         },
         (response) => {
           response.resume();
@@ -59,7 +61,9 @@ export function createTraffic(port: number): Traffic {
     const traits = [{ trait_key: 'plan', trait_value: 'gold' }];
     const one: Write = { identifier, beganTime: Date.now(), status: undefined, endedTime: Number.POSITIVE_INFINITY };
     writes.push(one);
-    one.status = await post(JSON.stringify({ identifier, traits }), headers);
+    const body = JSON.stringify({ identifier, traits });
+    const about = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
+    one.status = await send('POST', 'identities/', { ...about, ...headers }, body);
     one.endedTime = Date.now();
     return one;
   }
@@ -67,6 +71,7 @@ export function createTraffic(port: number): Traffic {
   return {
     writes,
     write,
+    read: (identifier) => send('GET', `identities/?identifier=${encodeURIComponent(identifier)}`, {}),
     async burst(prefix, count) {
       const sent: Write[] = [];
       let next = 0;
