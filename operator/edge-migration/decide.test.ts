@@ -4,6 +4,7 @@ import type { Facts } from './facts.ts';
 import {
   checkpoint,
   condition,
+  endedJob,
   facts,
   job,
   migration,
@@ -18,7 +19,6 @@ const kinds = (decision: ReturnType<typeof decide>) => decision.actions.map(({ k
 
 /** Both ranges copied by Job 1, which ended at noon. */
 const ranges = { ranges: twoRanges };
-const endedJob = job({ outcome: 'complete', endedTime: NOON, completedIndexes: [0, 1] });
 const finished = [
   checkpoint(
     0,

@@ -5,7 +5,9 @@ import type { Facts } from './facts.ts';
 import {
   checkpoint,
   condition,
+  copiedWork,
   covered,
+  endedJob,
   facts,
   following,
   job,
@@ -19,11 +21,8 @@ import {
 
 const HOUR = 3_600_000;
 const captured = { capture: covered(), replay: following() };
-const done = [0, 1].map((rangeId) => checkpoint(rangeId, { read: 500, inserted: 500 }, { finished: true }));
-const ended = job({ outcome: 'complete', endedTime: NOON, completedIndexes: [0, 1] });
 const failed = job({ outcome: 'failed', endedTime: NOON, completedIndexes: [0], failedIndexes: [1] });
-const settling = () =>
-  visitedFacts({ ...captured, work: work({ ranges: twoRanges, jobs: [ended], checkpoints: done }) });
+const settling = () => visitedFacts({ ...captured, work: copiedWork() });
 const copied = () => next({ ...settling(), now: NOON + 60_000 }, 1_000, { work: work() });
 const DEADLINE = NOON + 60_000 + 28 * 24 * HOUR;
 const after = (milliseconds: number, changes: Partial<Facts> = {}) =>
@@ -236,7 +235,7 @@ describe('spec.retry', () => {
 describe('a plan that becomes a migration', () => {
   const planned = () => {
     const counted = [0, 1].map((rangeId) => checkpoint(rangeId, { read: 500, writeUnits: 500 }, { finished: true }));
-    const work1 = work({ ranges: twoRanges, jobs: [ended], checkpoints: counted });
+    const work1 = work({ ranges: twoRanges, jobs: [endedJob], checkpoints: counted });
     return next(visitedFacts({ ...captured, migration: migration({}, { mode: 'Plan' }), work: work1 }), 0);
   };
   const uncovered = { capture: covered({ covered: false, reason: 'SidecarMissing' }) };
@@ -285,11 +284,7 @@ describe('what an older release has left', () => {
 
 describe('capture that is switched on only after the copy', () => {
   test('follows from then on, and says which writes it cannot have seen', () => {
-    const blind = next(
-      { ...visitedFacts({ work: work({ ranges: twoRanges, jobs: [ended], checkpoints: done }) }), now: NOON + 60_000 },
-      HOUR,
-      { work: work() },
-    );
+    const blind = next({ ...visitedFacts({ work: copiedWork() }), now: NOON + 60_000 }, HOUR, { work: work() });
     expect(short(blind)).toBe('Succeeded True/Complete False/CaptureDisabled True/CaptureDisabled');
     const seeing = next(blind, 0, captured);
     expect(short(seeing)).toBe('Replaying True/Complete True/Following Unknown/Replaying');

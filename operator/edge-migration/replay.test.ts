@@ -3,8 +3,8 @@ import { specSchema } from './api.ts';
 import { decide } from './decide.ts';
 import type { Facts } from './facts.ts';
 import {
-  checkpoint,
   condition,
+  copiedWork,
   covered,
   following,
   job,
@@ -18,16 +18,9 @@ import {
 const DAY = 86_400_000;
 const DEADLINE = NOON + 60_000 + 28 * DAY;
 
-const done = [0, 1].map((rangeId) => checkpoint(rangeId, { read: 500, inserted: 500 }, { finished: true }));
-const endedJob = job({ outcome: 'complete', endedTime: NOON, completedIndexes: [0, 1] });
-
 /** Copied a minute after noon, with sidecars and appliers in place. */
 function copied(changes: Partial<Facts> = {}): Facts {
-  const settling = visitedFacts({
-    capture: covered(),
-    replay: following(),
-    work: work({ ranges: twoRanges, jobs: [endedJob], checkpoints: done }),
-  });
+  const settling = visitedFacts({ capture: covered(), replay: following(), work: copiedWork() });
   return next({ ...settling, now: NOON + 60_000 }, 1_000, { work: work(), ...changes });
 }
 

@@ -107,6 +107,15 @@ export function checkpoint(
   };
 }
 
+/** Both of {@link twoRanges}, done by noon. */
+export const endedJob = job({ outcome: 'complete', endedTime: NOON, completedIndexes: [0, 1] });
+
+/** What is there when both are copied. */
+export function copiedWork(): Facts['work'] {
+  const checkpoints = [0, 1].map((rangeId) => checkpoint(rangeId, { read: 500, inserted: 500 }, { finished: true }));
+  return work({ ranges: twoRanges, jobs: [endedJob], checkpoints });
+}
+
 /** Every Core API pod has its sidecar. */
 export const covered = (changes: Partial<Extract<CaptureFact, { kind: 'observed' }>> = {}): CaptureFact => ({
   kind: 'observed',
