@@ -20,11 +20,12 @@ let dynamodb: Dynamodb;
 let project: TestProject;
 
 beforeAll(async () => {
-  dynamodb = await startDynamodb({ heapMb: Math.max(512, Math.ceil(IDENTITIES / IDENTITIES_PER_MEGABYTE)) });
+  const heapMb = Math.max(512, Math.ceil(IDENTITIES / IDENTITIES_PER_MEGABYTE));
+  dynamodb = await startDynamodb({ heapMb, optimise: true });
   project = await createTestProject({ identities: IDENTITIES, dynamodb });
   const settings = { ...project.settings, pageSize: 1000 };
   await project.copy({ settings: () => settings });
-}, 20 * MINUTES);
+}, 40 * MINUTES);
 afterAll(async () => {
   await project?.[Symbol.asyncDispose]();
   await dynamodb?.stop();
@@ -73,7 +74,7 @@ function startWrites(stores: OpenStores, identityIds: readonly number[]) {
 }
 
 test(`110 documents damaged in 22 ways among ${IDENTITIES.toLocaleString('en-GB')}, while others are written, are found, and none else; and repaired`, {
-  timeout: 30 * MINUTES,
+  timeout: 40 * MINUTES,
 }, async () => {
   const items = (await project.tables.scan()).filter((item) => (item['identity_traits']?.L?.length ?? 0) > 1);
   const overridden = items.filter((item) => (item['identity_features']?.L?.length ?? 0) > 0);

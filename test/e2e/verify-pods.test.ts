@@ -1,0 +1,134 @@
+import type { Item } from '@edge-migration/identity/edge/document.ts';
+import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { LABELS, type LastComparison } from '@edge-migration/operator/edge-migration/api.ts';
+import { CONFIG_MAPS, PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { parseVerifyCheckpoint } from '@edge-migration/operator/verify/checkpoint.ts';
+import { countIdentities } from '@edge-migration/operator/verify/totals.ts';
+import { CORRUPTIONS } from '@edge-migration/operator/verify/worker/testing/corruptions.ts';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { type SeededProject, seedProject } from '../core/seed.ts';
+import { install } from './install.ts';
+import type { Target } from './target.ts';
+
+const MINUTES = 60_000;
+/** Few enough for one range, so that one pod after the other has it. */
+const IDENTITIES = 3_000;
+/** So slow that a comparison takes about eight seconds, each of them saved. */
+const READ_UNITS = 500;
+/** Kubernetes waits 10 s, then 20 s, before it starts the next pod of a range. */
+const KILLS_AT = [600, 1_600];
+
+let installation: Target;
+let seeded: SeededProject;
+
+beforeAll(async () => {
+  vi.stubEnv('AWS_ACCESS_KEY_ID', 'local');
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'local');
+  installation = await install({ pageMaxAgeSeconds: 3 });
+  seeded = await seedProject(installation.databaseUrl, { identities: IDENTITIES, unmigratable: 0.005, neighbours: 20 });
+  await request({ afterCopy: 'Never' });
+  await installation.condition(seeded.projectId, 'Copied', 'True', { timeoutMs: 5 * MINUTES });
+  await damage();
+}, 10 * MINUTES);
+
+afterAll(async () => {
+  await installation?.stop();
+  vi.unstubAllEnvs();
+});
+
+const request = (verify: object, retry?: string) =>
+  installation.apply(seeded.projectId, {
+    copy: { parallelism: 1, pageSize: 100 },
+    verify: { afterCopy: 'Never', ...verify },
+    ...(retry === undefined ? {} : { retry }),
+  });
+
+async function damage(): Promise<void> {
+  const edge = openEdge(installation.tables.settings);
+  const items = (await installation.tables.scan()).filter((item) => (item['identity_traits']?.L?.length ?? 0) > 1);
+  const damages = CORRUPTIONS.filter(({ finds, needsOverride }) => !needsOverride && !finds.includes('rows'));
+  for (const [index, { apply }] of damages.entries()) {
+    await apply(edge, items[index] as Item, seeded.environments[0]?.id ?? 0);
+  }
+  edge.close();
+}
+
+interface Report {
+  last: LastComparison;
+  samples: string[];
+}
+
+/** What the comparison that was asked for by this token came to; undefined until it is done. */
+async function findLast(token: string): Promise<LastComparison | undefined> {
+  const { verification } = (await installation.migration(seeded.projectId))?.status ?? {};
+  return verification?.token === token ? verification.last : undefined;
+}
+
+async function readReport(token: string): Promise<Report> {
+  const last = await waitFor(() => findLast(token), { for: token, timeoutMs: 4 * MINUTES, intervalMs: 100 });
+  const place = { namespace: installation.namespace, name: last.reportName ?? '' };
+  const object = await installation.client.get(CONFIG_MAPS, place);
+  const data = (object?.['data'] ?? {}) as Record<string, string>;
+  return { last, samples: (data['samples.jsonl'] ?? '').trim().split('\n').sort() };
+}
+
+/** Of the comparison with this number. */
+const selectorOf = (number: number) => `${LABELS.projectId}=${seeded.projectId},${LABELS.component}=verify-${number}`;
+
+/** How many identities its range has compared, as its checkpoint says; undefined while there is none. */
+async function readCompared(number: number): Promise<number | undefined> {
+  const { namespace } = installation;
+  const { items } = await installation.client.list(CONFIG_MAPS, { namespace, labelSelector: selectorOf(number) });
+  const texts = items.map((item) => (item['data'] as Record<string, string> | undefined)?.['checkpoint']);
+  const checkpoint = texts.map(parseVerifyCheckpoint).find((each) => each !== undefined);
+  return checkpoint && countIdentities(checkpoint.totals);
+}
+
+/** Ends the process of its pod that runs; the pod's name. */
+async function killPod(number: number): Promise<string> {
+  const { namespace } = installation;
+  const fieldSelector = 'status.phase=Running';
+  const { items } = await installation.client.list(PODS, {
+    namespace,
+    fieldSelector,
+    labelSelector: selectorOf(number),
+  });
+  const [name = ''] = items.map(({ metadata }) => metadata.name);
+  await installation.kill(namespace, name, 'worker');
+  return name;
+}
+
+/** What both must say alike: everything but when it was, what it cost, and where it is kept. */
+const outcome = ({ last, samples }: Report) => {
+  const { coreChecksum, edgeChecksum } = last;
+  const counts = Object.entries(last).filter(([name]) => /^(?:identities|documents|findings)/.test(name));
+  return { coreChecksum, edgeChecksum, counts, samples };
+};
+
+test('a comparison whose pod is killed again and again goes on where it was each time, and finds the same', {
+  timeout: 10 * MINUTES,
+}, async () => {
+  await request({}, 'verify-whole');
+  const whole = await readReport('verify-whole');
+  expect(whole.samples.length).toBeGreaterThan(10);
+
+  await request({ maxReadUnitsPerSecond: READ_UNITS }, 'verify-killed');
+  const compared: number[] = [];
+  const isAt = async (identities: number) => {
+    compared.push((await readCompared(2)) ?? compared.at(-1) ?? 0);
+    return compared.at(-1)! >= identities;
+  };
+  const killed = new Set<string>();
+  for (const identities of KILLS_AT) {
+    const reached = { for: `${identities} compared identities`, timeoutMs: 3 * MINUTES, intervalMs: 50 };
+    await waitFor(() => isAt(identities), reached);
+    killed.add(await killPod(2));
+  }
+  expect(killed.size).toBe(KILLS_AT.length);
+  const isDone = async () => (await isAt(IDENTITIES)) || (await findLast('verify-killed')) !== undefined;
+  await waitFor(isDone, { for: 'the end', timeoutMs: 3 * MINUTES, intervalMs: 50 });
+  // A pod that began anew would save less than the one before it had.
+  expect(compared).toEqual(compared.toSorted((a, b) => a - b));
+  expect(outcome(await readReport('verify-killed'))).toEqual(outcome(whole));
+});
