@@ -1,3 +1,4 @@
+import { choosePause } from '@edge-migration/identity/backoff.ts';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
 import { ConvergenceContention } from '@edge-migration/identity/converge.ts';
@@ -48,8 +49,7 @@ export function exitCode(error: unknown): number {
   return kind === 'temporary' ? 75 : EXIT[kind];
 }
 
-const FIRST_PAUSE_MILLISECONDS = 200;
-const LONGEST_PAUSE_MILLISECONDS = 10_000;
+const BACKOFF = { firstMilliseconds: 200, longestMilliseconds: 10_000 };
 
 export interface Patience {
   readonly clock: Clock;
@@ -74,7 +74,6 @@ export async function withPatience<T>(
       if (failureKind(error) !== 'temporary' || clock.monotonic() - started >= milliseconds) throw error;
       onRetry?.(error);
     }
-    const longest = Math.min(LONGEST_PAUSE_MILLISECONDS, FIRST_PAUSE_MILLISECONDS * 2 ** attempt);
-    await clock.sleep(longest * (0.5 + Math.random() / 2), signal);
+    await clock.sleep(choosePause(BACKOFF, attempt), signal);
   }
 }

@@ -1,3 +1,4 @@
+import { choosePause } from '@edge-migration/identity/backoff.ts';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { CoreRefused, CoreTimeout, CoreUnreachable, CoreUnsupported } from '@edge-migration/identity/core/errors.ts';
 import { EdgeError, WriteRejected } from '@edge-migration/identity/edge/table.ts';
@@ -20,8 +21,7 @@ export interface Patience {
 }
 
 export const ATTEMPTS = 5;
-const FIRST_PAUSE_MILLIS = 100;
-const LONGEST_PAUSE_MILLIS = 10_000;
+const BACKOFF = { firstMilliseconds: 100, longestMilliseconds: 10_000 };
 
 /** @param onOutage told when an outage begins and, with undefined, when it is over */
 export function createPatience(clock: Clock, onOutage: (error: unknown) => void): Patience {
@@ -36,7 +36,7 @@ export function createPatience(clock: Clock, onOutage: (error: unknown) => void)
   return {
     outage: () => outage,
     async persist(work, signal) {
-      for (let failures = 0, pause = FIRST_PAUSE_MILLIS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MILLIS)) {
+      for (let attempt = 0, failures = 0; ; attempt++) {
         try {
           const result = await work();
           note(undefined);
@@ -46,7 +46,7 @@ export function createPatience(clock: Clock, onOutage: (error: unknown) => void)
           if (isOutage(error)) note(error);
           else if (++failures >= ATTEMPTS) throw error;
         }
-        await clock.sleep(pause * (0.5 + Math.random() / 2), signal);
+        await clock.sleep(choosePause(BACKOFF, attempt), signal);
       }
     },
   };

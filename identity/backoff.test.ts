@@ -1,0 +1,21 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { choosePause } from './backoff.ts';
+
+const BACKOFF = { firstMilliseconds: 200, longestMilliseconds: 10_000 };
+
+test('pauses double from try to try, up to the longest, each between half of that and all of it', () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 2000 }), (attempt) => {
+      const whole = [200, 400, 800, 1600, 3200, 6400][attempt] ?? 10_000;
+      const pause = choosePause(BACKOFF, attempt);
+      expect(pause).toBeGreaterThanOrEqual(whole / 2);
+      expect(pause).toBeLessThanOrEqual(whole);
+    }),
+    { examples: [[0], [1], [2], [5], [6]] },
+  );
+});
+
+test('two who fail at the same time do not come back at the same time', () => {
+  expect(new Set(Array.from({ length: 20 }, () => choosePause(BACKOFF, 3))).size).toBeGreaterThan(1);
+});
