@@ -8,8 +8,16 @@ import { waitFor } from '../cluster/wait.ts';
 import { type Fault, isWrite } from '../faults/kubernetes-proxy.ts';
 import { installCrd, readCrd } from '../integration/crd.ts';
 import { createFastClock, runOperatorHere } from './operator-run.ts';
-import { isRetired, nameCall, projectOf, useWorld } from './operator-setup.ts';
-import { type Description, NAMESPACE } from './operator-world.ts';
+import {
+  expectEnd,
+  isRetired,
+  liveUndisturbed,
+  nameCall,
+  projectOf,
+  useWorld,
+  waitUntilCopying,
+} from './operator-setup.ts';
+import { NAMESPACE } from './operator-world.ts';
 
 const MINUTE = 60_000;
 /** A request that is not answered for 30 s has failed: six seconds, at this speed. */
@@ -34,32 +42,13 @@ afterEach(() => {
 const startOperator = (kubeconfig = setup.kubeconfig, clock = createFastClock(FACTOR)) =>
   runOperatorHere(setup.world, { kubeconfig, clock, settings: SETTINGS });
 
-async function expectEnd(projectIds: readonly number[], end: Description): Promise<void> {
-  const { world } = setup;
-  for (const projectId of projectIds) {
-    const isOver = () => isRetired(world, projectId);
-    await waitFor(isOver, { for: `the end of project ${projectId}`, timeoutMs: 5 * MINUTE, intervalMs: 200 });
-    expect(await world.describe(projectId)).toEqual(end);
-  }
-}
-
-/** What is there when a copy has come to its end without any fault. */
-async function liveUndisturbed(): Promise<Description> {
-  const { world } = setup;
-  const [projectId = 0] = await world.addProjects(1);
-  await world.create(projectId);
-  await waitFor(() => isRetired(world, projectId), { for: 'its end', timeoutMs: 2 * MINUTE, intervalMs: 200 });
-  return world.describe(projectId);
-}
-
 /** A migration whose pods are at work. */
 async function createCopying(): Promise<number> {
   const { world, pods } = setup;
   pods.hold(true);
   const [projectId = 0] = await world.addProjects(1);
   await world.create(projectId);
-  const isCopying = async () => (await world.migration(projectId))?.status.phase === 'Copying';
-  await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTE, intervalMs: 100 });
+  await waitUntilCopying(world, projectId);
   return projectId;
 }
 
@@ -78,7 +67,7 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
   test('gets every kind of fault at each of its writes, and comes to the same end', async () => {
     const { world, proxy } = setup;
     await using _operator = startOperator();
-    const end = await liveUndisturbed();
+    const end = await liveUndisturbed(world);
     const projectIds = await world.addProjects(Object.keys(FAULTS).length);
     const faultOf = new Map(Object.values(FAULTS).map((fault, index) => [projectIds[index] ?? 0, fault]));
     const failed = new Set<string>();
@@ -90,7 +79,7 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
       return fault;
     });
     await Promise.all(projectIds.map((projectId) => world.create(projectId)));
-    await expectEnd(projectIds, end);
+    await expectEnd(world, projectIds, end);
     // Each of them was hit at its status, its ConfigMaps, its Job and its events.
     for (const projectId of projectIds) {
       const hit = [...failed].filter((write) => write.startsWith(`${projectId} `));
@@ -109,7 +98,7 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
       const { world, proxy, pods } = setup;
       const clock = createFastClock(FACTOR);
       await using _operator = startOperator(setup.kubeconfig, clock);
-      const end = await liveUndisturbed();
+      const end = await liveUndisturbed(world);
       const copying = await createCopying();
       const [created = 0] = await world.addProjects(1);
       proxy.goDark(how);
@@ -119,7 +108,7 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
       await clock.sleep(30 * MINUTE);
       clock.run(FACTOR);
       proxy.comeBack();
-      await expectEnd([copying, created], end);
+      await expectEnd(world, [copying, created], end);
       expect(await world.jobs(copying)).toHaveLength(1);
     },
   );
@@ -129,7 +118,7 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
     const { kubeconfig, rotate } = await writeTokenFile();
     await rotate();
     await using _operator = startOperator(kubeconfig);
-    const end = await liveUndisturbed();
+    const end = await liveUndisturbed(world);
     const copying = await createCopying();
     // The API server no longer accepts any token of an account that was made anew.
     const reference = ['serviceaccount', 'edge-migration-operator', '-n', NAMESPACE];
@@ -140,14 +129,14 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
     await waitFor(() => proxy.calls.length > refused + 10, { for: 'calls with the old token', timeoutMs: MINUTE });
     expect(await isRetired(world, copying)).toBe(false);
     await rotate();
-    await expectEnd([copying], end);
+    await expectEnd(world, [copying], end);
     setup.kubeconfig = await world.operatorKubeconfig(proxy);
   });
 
   test('waits for its definition when that was removed, and starts anew when it is back', async () => {
     const { world, pods } = setup;
     await using _operator = startOperator();
-    const end = await liveUndisturbed();
+    const end = await liveUndisturbed(world);
     const copying = await createCopying();
     const { metadata } = await readCrd();
     await world.client.delete(customResourceDefinitions, { name: metadata.name });
@@ -159,7 +148,7 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
     await installCrd(world.client);
     pods.hold(false);
     await world.create(copying);
-    await expectEnd([copying], end);
+    await expectEnd(world, [copying], end);
   });
 });
 

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, vi } from 'vitest';
+import { afterAll, beforeAll, expect, vi } from 'vitest';
 import { createDatabase, dynamodb } from '../cluster/shared.ts';
+import { waitFor } from '../cluster/wait.ts';
 import { createTables } from '../edge/tables.ts';
 import type { KubernetesCall, KubernetesProxy } from '../faults/kubernetes-proxy.ts';
 import { type PodRunner, startPodRunner } from './operator-pods.ts';
-import { startWorld, type World } from './operator-world.ts';
+import { type Description, startWorld, type World } from './operator-world.ts';
+
+const MINUTE = 60_000;
 
 export interface OperatorSetup {
   world: World;
@@ -53,4 +56,26 @@ export async function isRetired(world: World, projectId: number, namespace?: str
   const { status, objects } = await world.describe(projectId, namespace);
   const isOver = status?.conditions?.some(({ type, status }) => type === 'Succeeded' && status === 'True') ?? false;
   return isOver && objects.every(({ kind, metadata }) => kind !== 'Secret' && !/-(copy|plan)$/.test(metadata.name));
+}
+
+/** What is there when a copy has come to its end without any fault. */
+export async function liveUndisturbed(world: World): Promise<Description> {
+  const [projectId = 0] = await world.addProjects(1);
+  await world.create(projectId);
+  await waitFor(() => isRetired(world, projectId), { for: 'its end', timeoutMs: 2 * MINUTE, intervalMs: 200 });
+  return world.describe(projectId);
+}
+
+/** Waits for the end of each project, and finds there what is there without any fault. */
+export async function expectEnd(world: World, projectIds: readonly number[], end: Description): Promise<void> {
+  for (const projectId of projectIds) {
+    const isOver = () => isRetired(world, projectId);
+    await waitFor(isOver, { for: `the end of project ${projectId}`, timeoutMs: 5 * MINUTE, intervalMs: 200 });
+    expect(await world.describe(projectId)).toEqual(end);
+  }
+}
+
+export async function waitUntilCopying(world: World, projectId: number): Promise<void> {
+  const isCopying = async () => (await world.migration(projectId))?.status.phase === 'Copying';
+  await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTE, intervalMs: 100 });
 }

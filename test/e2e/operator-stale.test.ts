@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import type { KubernetesCall, WatchFrame } from '../faults/kubernetes-proxy.ts';
 import { runOperatorHere } from './operator-run.ts';
-import { isRetired, projectOf, useWorld } from './operator-setup.ts';
+import { expectEnd, liveUndisturbed, projectOf, useWorld, waitUntilCopying } from './operator-setup.ts';
 import { type Description, NAMESPACE } from './operator-world.ts';
 
 const MINUTE = 60_000;
@@ -29,27 +29,6 @@ const startOperator = () => runOperatorHere(setup.world, { kubeconfig: setup.kub
 async function addProject(): Promise<number> {
   const [projectId = 0] = await setup.world.addProjects(1);
   return projectId;
-}
-
-async function expectEnd(projectIds: readonly number[], end: Description): Promise<void> {
-  for (const projectId of projectIds) {
-    const isOver = () => isRetired(setup.world, projectId);
-    await waitFor(isOver, { for: `the end of project ${projectId}`, timeoutMs: 3 * MINUTE, intervalMs: 200 });
-    expect(await setup.world.describe(projectId)).toEqual(end);
-  }
-}
-
-/** What is there when a copy has come to its end without any fault. */
-async function liveUndisturbed(): Promise<Description> {
-  const projectId = await addProject();
-  await setup.world.create(projectId);
-  await waitFor(() => isRetired(setup.world, projectId), { for: 'its end', timeoutMs: 2 * MINUTE, intervalMs: 200 });
-  return setup.world.describe(projectId);
-}
-
-async function waitForJob(projectId: number): Promise<void> {
-  const isCopying = async () => (await setup.world.migration(projectId))?.status.phase === 'Copying';
-  await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTE, intervalMs: 100 });
 }
 
 async function waitUntilGone(projectId: number): Promise<void> {
@@ -89,7 +68,7 @@ async function expectLeftAlone(
   expect(await world.describe(projectId)).toEqual(description);
   proxy.serveThePast();
   pods.hold(false);
-  await expectEnd([projectId], end);
+  await expectEnd(world, [projectId], end);
 }
 
 const isAnything = () => true;
@@ -102,14 +81,14 @@ describe('an operator that starts on a past', { timeout: 15 * MINUTE }, () => {
     const projectId = await addProject();
     {
       await using _operator = startOperator();
-      end = await liveUndisturbed();
+      end = await liveUndisturbed(world);
     }
     await world.create(projectId);
     await proxy.recordPast();
     pods.hold(true);
     {
       await using _operator = startOperator();
-      await waitForJob(projectId);
+      await waitUntilCopying(world, projectId);
     }
     await expectLeftAlone(projectId, isAnything, end);
   });
@@ -120,15 +99,15 @@ describe('an operator that starts on a past', { timeout: 15 * MINUTE }, () => {
     const projectId = await addProject();
     {
       await using _operator = startOperator();
-      end = await liveUndisturbed();
+      end = await liveUndisturbed(world);
       pods.hold(true);
       await world.create(projectId);
-      await waitForJob(projectId);
+      await waitUntilCopying(world, projectId);
       await proxy.recordPast();
       await world.delete(projectId);
       await waitUntilGone(projectId);
       await world.create(projectId);
-      await waitForJob(projectId);
+      await waitUntilCopying(world, projectId);
     }
     await expectLeftAlone(projectId, isAnything, end);
   });
@@ -140,11 +119,11 @@ describe('an operator that starts on a past', { timeout: 15 * MINUTE }, () => {
     pods.hold(false);
     {
       await using _operator = startOperator();
-      end = await liveUndisturbed();
+      end = await liveUndisturbed(world);
       await proxy.recordPast();
       pods.hold(true);
       await world.create(projectId);
-      await waitForJob(projectId);
+      await waitUntilCopying(world, projectId);
     }
     await expectLeftAlone(projectId, isMigrations, end);
   });
@@ -172,7 +151,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
       if (projectId !== 0) names.add(name);
       return true;
     });
-    const end = await liveUndisturbed();
+    const end = await liveUndisturbed(world);
     const events = [...names];
     const lost = new Set<string>();
     // Changes come in other numbers each time, and what a list has found no watch brings.
@@ -187,7 +166,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
         return !isLost;
       });
       await Promise.all(projectIds.map((projectId) => world.create(projectId)));
-      await expectEnd(projectIds, end);
+      await expectEnd(world, projectIds, end);
       for (const projectId of projectIds) expect(await world.jobs(projectId)).toHaveLength(1);
     }
     const isCertain = (name: string) => !name.includes('MODIFIED') || name.endsWith(' 1');
@@ -200,7 +179,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     pods.hold(true);
     const projectId = await addProject();
     await world.create(projectId);
-    await waitForJob(projectId);
+    await waitUntilCopying(world, projectId);
     proxy.filterWatches(({ type }, { resource }) => resource !== 'edgemigrations' || type !== 'DELETED');
     const created = proxy.writes().filter(({ verb, resource }) => verb === 'create' && resource === 'jobs').length;
     await world.delete(projectId);
@@ -214,11 +193,11 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
   test('that the EdgeMigration was made anew, for a while, does nothing for the old one', async () => {
     const { world, proxy, pods } = setup;
     await using _operator = startOperator();
-    const end = await liveUndisturbed();
+    const end = await liveUndisturbed(world);
     pods.hold(true);
     const projectId = await addProject();
     await world.create(projectId);
-    await waitForJob(projectId);
+    await waitUntilCopying(world, projectId);
     const { promise: released, resolve: release } = Promise.withResolvers<boolean>();
     proxy.serveThePast();
     proxy.filterWatches((_, { resource }) => (resource === 'edgemigrations' ? released : true));
@@ -236,7 +215,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     release(true);
     proxy.inject(undefined);
     pods.hold(false);
-    await expectEnd([projectId], end);
+    await expectEnd(world, [projectId], end);
   });
 });
 
