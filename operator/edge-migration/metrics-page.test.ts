@@ -10,6 +10,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { createCopyMetrics } from '../copy/worker/metrics.ts';
 import { runtimeMetrics } from '../kubernetes/metrics.ts';
+import { createVerifyMetrics } from '../verify/worker/metrics.ts';
 import { registerMigrationMetrics } from './metrics.ts';
 
 const PAGE = new URL('../../docs/metrics.md', import.meta.url);
@@ -23,6 +24,7 @@ const PROCESSES: Record<string, (registry: Registry) => void> = {
   Operator: (registry) => registerMigrationMetrics(registry, unread()),
   'Operator and applier: Kubernetes': (registry) => void runtimeMetrics(registry),
   'Copy pods': (registry) => void createCopyMetrics(registry, unread()),
+  'Verify pods': (registry) => void createVerifyMetrics(registry),
   Applier(registry) {
     registerApplier(registry, unread());
     createLagHistogram(registry);

@@ -1,10 +1,10 @@
 import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
-import { FINDING_KINDS } from '../totals.ts';
+import { FINDING_KINDS, NOTHING_VERIFIED } from '../totals.ts';
 
 const IDENTITIES = ['equal', 'differing', 'missing', 'skipped', 'unsettled'] as const;
 
-/** A comparison's metrics; returns what is to be called with every checkpoint. */
+/** A comparison's metrics, all there from the start; returns what is to be called with every checkpoint. */
 export function createVerifyMetrics(registry: Registry): (checkpoint: VerifyCheckpoint) => void {
   const registers = [registry];
   const identities = new Gauge({
@@ -32,11 +32,14 @@ export function createVerifyMetrics(registry: Registry): (checkpoint: VerifyChec
   });
   collectDefaultMetrics({ register: registry });
 
-  return ({ totals, candidates: left }) => {
+  function show({ totals, candidates: left }: Pick<VerifyCheckpoint, 'totals' | 'candidates'>): void {
     for (const outcome of IDENTITIES) identities.set({ outcome }, totals[outcome]);
     for (const kind of FINDING_KINDS) findings.set({ kind }, totals.found[kind]);
     candidates.set(left);
     units.set({ kind: 'read' }, totals.readUnits);
     units.set({ kind: 'write' }, totals.writeUnits);
-  };
+  }
+
+  show({ totals: NOTHING_VERIFIED, candidates: 0 });
+  return show;
 }
