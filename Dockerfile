@@ -44,6 +44,8 @@ COPY scripts/warm-compile-cache.mjs scripts/
 ENV PATH=/usr/local/bin NODE_ENV=production NODE_COMPILE_CACHE=/var/cache/node
 USER 65532:65532
 RUN ["node", "scripts/warm-compile-cache.mjs"]
+# What was compiled holds for the same flags only: these are the sidecar's.
+RUN ["node", "--no-maglev", "--expose-gc", "scripts/warm-compile-cache.mjs", "{identity,replay-sidecar/capture}"]
 
 ENTRYPOINT ["node"]
 CMD ["operator/main.ts"]

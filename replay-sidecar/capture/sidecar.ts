@@ -119,6 +119,7 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
       const healthAddress = await health.listen(configuration.healthAddress);
       await Promise.race([spool.open(), clock.sleep(OPEN_MILLIS, stopping.signal)]);
       running = runLoops(stopping.signal);
+      collectGarbage();
       const proxyAddress = await proxy.listen(configuration.listenAddress);
       ready = true;
       log.info({ listen: proxyAddress, health: healthAddress }, 'The sidecar takes requests');
@@ -144,4 +145,13 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
       log.error({ err: error }, 'An error that nobody caught');
     },
   };
+}
+
+/**
+ * Loading leaves more garbage than code, and a heap grown to hold it: 9 MB in every pod of the Core API that would stay,
+ * because what requests need is too little to make the collector come by. Before the first request nobody waits for it.
+ * Without `--expose-gc` nothing happens.
+ */
+function collectGarbage(): void {
+  globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' });
 }

@@ -2,6 +2,7 @@
  * The manifests beside this file, in Deployments of the shape that Flagsmith's Helm chart 0.81.0 makes, checked by the
  * real API server.
  */
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
@@ -15,6 +16,7 @@ import { captureConfiguration } from '../capture/config.ts';
 
 const container = z.looseObject({
   name: z.string(),
+  args: z.array(z.string()),
   env: z.array(z.looseObject({ name: z.string(), value: z.string().optional() })),
   volumeMounts: z.array(z.looseObject({ name: z.string() })),
 });
@@ -119,6 +121,16 @@ describe('the manifest of the sidecar', () => {
     expect(configurationOf(capture).shutdownSeconds + gunicornSeconds).toBeLessThan(
       sidecar.terminationGracePeriodSeconds,
     );
+  });
+
+  it('starts Node with flags that it knows, and for which the image has its code compiled', () => {
+    const tagWith = (flags: readonly string[]) =>
+      execFileSync(process.execPath, [...flags, '-p', 'v8.cachedDataVersionTag()'], { encoding: 'utf8' });
+    const flagsOf = (args: readonly string[]) => args.filter((argument) => argument.startsWith('--'));
+    const dockerfile = readFileSync(new URL('../../Dockerfile', import.meta.url), 'utf8');
+    const warmed = [...dockerfile.matchAll(/^RUN (\[.*"scripts\/warm-compile-cache\.mjs".*\])$/gm)];
+    const tags = warmed.map(([, command = '']) => tagWith(flagsOf(JSON.parse(command))));
+    expect(tags).toContain(tagWith(flagsOf(capture.args)));
   });
 
   it('mounts volumes that are there', () => {
