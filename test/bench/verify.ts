@@ -2,7 +2,7 @@
  * How much CPU a comparison costs: seeds a project, copies it by the copy's own process into a DynamoDB that only keeps
  * and returns documents, compares the two by the comparison's own process, and prints what that process says of itself.
  *
- *   npm run bench:verify -- [--identities 50000] [--runs 1] [--json]
+ *   npm run bench:verify -- [--identities 200000] [--runs 1] [--json]
  */
 import { parseArgs } from 'node:util';
 import { startPostgres } from '../cluster/postgres.ts';
@@ -11,7 +11,7 @@ import { runWorker, seed } from './worker.ts';
 
 const { values } = parseArgs({
   options: {
-    identities: { type: 'string', default: '50000' },
+    identities: { type: 'string', default: '200000' },
     runs: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
     /** Folder for a V8 CPU profile of the comparison. */

@@ -19,6 +19,7 @@ export interface DemoOptions {
 
 const POLL_MILLISECONDS = 250;
 const COPY_TIMEOUT_MILLISECONDS = 4 * 3_600_000;
+const VERIFY_TIMEOUT_MILLISECONDS = 3_600_000;
 
 /** The product's main job, from nothing, on real parts: what `npm run demo` shows. */
 export async function runDemo({ identities, keep, json, signal }: DemoOptions): Promise<void> {
@@ -52,6 +53,7 @@ export async function runDemo({ identities, keep, json, signal }: DemoOptions): 
     compareStores(databaseUrl, seeded.projectId, tables),
   );
   describeComparison(screen, first, comparison, installation);
+  const verified = await showVerification(screen, installation, seeded.projectId, signal);
   await showIdentity(screen, databaseUrl, seeded.projectId, tables);
 
   const replay = await showReplay(screen, installation, seeded, signal);
@@ -75,6 +77,7 @@ export async function runDemo({ identities, keep, json, signal }: DemoOptions): 
     missing: comparison.missing.length,
     different: comparison.different.length,
     foreignWrites: comparison.foreign.length,
+    verifiedEqual: verified?.identitiesEqual ?? 0,
     secondRunWrites: proxy.writes(),
     seconds: round(seconds),
     identitiesPerSecond: Math.round(comparison.identities / first.copySeconds),
@@ -153,6 +156,16 @@ function describeComparison(
   screen.line(
     `Time   ${seconds.toFixed(1)} s in all, ${copySeconds.toFixed(1)} s of copying: ${format(rate)} identities/s (DynamoDB Local is the limit)`,
   );
+}
+
+/** What the product says of its own comparison, which begins when the copy is complete. */
+async function showVerification(screen: Screen, installation: Installation, projectId: number, signal: AbortSignal) {
+  const { status } = await screen.step(
+    'both stores compared by the product itself, document by document, both ways',
+    () => installation.condition(projectId, 'Verified', 'True', { timeoutMs: VERIFY_TIMEOUT_MILLISECONDS, signal }),
+  );
+  screen.line(`Verified  ${status.conditions?.find(({ type }) => type === 'Verified')?.message ?? ''}`);
+  return status.verification?.last;
 }
 
 /** Leaves everything running until Ctrl-C. */

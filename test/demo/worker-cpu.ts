@@ -6,7 +6,7 @@ export async function readWorkerCpuSeconds(
   { cluster, namespace }: Installation,
   { uid }: EdgeMigration,
 ): Promise<number> {
-  const selector = `edge.flagsmith.com/migration-uid=${uid}`;
+  const selector = `edge.flagsmith.com/migration-uid=${uid},edge.flagsmith.com/component=copy`;
   const names = await cluster.kubectl([
     'get',
     'pods',
