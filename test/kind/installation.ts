@@ -51,7 +51,9 @@ interface Access {
 export async function install(kubeconfig: string, options: TargetOptions): Promise<Target> {
   await using started = new AsyncDisposableStack();
   const images = readImages();
-  const access = await openAccess(kubeconfig, started);
+  // Of their own: they are opened for as long as the installation is used, and closed last.
+  const forwards = started.use(new AsyncDisposableStack());
+  const access = await openAccess(kubeconfig, forwards);
   const { kubectl } = access;
   await clear(access);
   await applyObjects(access, [NAMESPACE, CORE_API.namespace].map(describeNamespace));
@@ -116,9 +118,9 @@ function readImages(): RealImages {
   };
 }
 
-async function openAccess(kubeconfig: string, started: AsyncDisposableStack): Promise<Access> {
+async function openAccess(kubeconfig: string, opened: AsyncDisposableStack): Promise<Access> {
   const [kubectlPath, helm] = [await binary('kubectl'), await binary('helm')];
-  const forwards = new Map<string, Promise<number>>();
+  const ports = new Map<string, Promise<number>>();
   return {
     kubeconfig,
     kubectlPath,
@@ -126,12 +128,12 @@ async function openAccess(kubeconfig: string, started: AsyncDisposableStack): Pr
     helm: (args, input) => run(helm, ['--kubeconfig', kubeconfig, ...args], { input }),
     forward(namespace, target, port) {
       const key = `${namespace}/${target}:${port}`;
-      const known = forwards.get(key);
+      const known = ports.get(key);
       if (known !== undefined) return known;
       const starting = startPortForward({ kubectl: kubectlPath, kubeconfig, namespace, target, port }).then(
-        (forward) => started.use(forward).port,
+        (forward) => opened.use(forward).port,
       );
-      forwards.set(key, starting);
+      ports.set(key, starting);
       return starting;
     },
   };
