@@ -102,7 +102,8 @@ async function measure(world: World, state: string, settings: Readonly<Record<st
   const { operator, metrics } = await start(world, { EDGE_MIGRATION_RELIST_SECONDS: '60', ...settings });
   let before = await sample(operator, metrics);
   for (let quiet = false; !quiet; ) {
-    await systemClock.sleep(10_000);
+    // Longer than any of them is left alone.
+    await systemClock.sleep(15_000);
     const now = await sample(operator, metrics);
     quiet = now.reconciles >= MIGRATIONS && now.writes === before.writes;
     before = now;
