@@ -42,6 +42,10 @@ const identify = async (identifier: string, traits: Record<string, unknown>) => 
   expect((await send('POST', 'identities/', { identifier, traits: list })).status).toBe(200);
 };
 
+/** As clients do that repeat a write which was not answered. */
+const identifyInTheEnd = (identifier: string, traits: Record<string, unknown>) =>
+  waitFor(() => identify(identifier, traits).then(() => true), { for: 'an answer', timeoutMs: 2 * MINUTES });
+
 async function traitsInEdge(identifier: string): Promise<Traits | undefined> {
   const document = await installation.tables.get(`${key}_${identifier}`);
   return document && traitsOf(document);
@@ -98,7 +102,7 @@ describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
         ' ',
       );
     for (let round = 0; round < 20; round++) {
-      await identify(`burst ${round}`, { round });
+      await identifyInTheEnd(`burst ${round}`, { round });
       if (round === 5) {
         const [applier = ''] = await pods(installation.namespace, 'app.kubernetes.io/component=applier');
         await installation.kill(installation.namespace, applier, 'applier');
