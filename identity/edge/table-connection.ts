@@ -1,4 +1,5 @@
 import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import { type Backoff, choosePause } from '../backoff.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { createWriteBudget, type WriteBudget } from './rate.ts';
 import {
@@ -58,8 +59,7 @@ export type Send<O> = (client: DynamoDBClient, options: HandlerOptions) => Promi
 
 const PATIENCE_MILLISECONDS = 20_000;
 const REQUEST_TIMEOUT_MILLISECONDS = 10_000;
-const FIRST_PAUSE_MILLISECONDS = 50;
-const LONGEST_PAUSE_MILLISECONDS = 5_000;
+const BACKOFF: Backoff = { firstMilliseconds: 50, longestMilliseconds: 5_000 };
 /** More than any process has in flight. */
 const MAX_SOCKETS = 64;
 
@@ -82,8 +82,7 @@ export function connect(
   const patient = (started: number) => clock.monotonic() - started < patience;
 
   function pause(attempt: number, signal?: AbortSignal): Promise<void> {
-    const longest = Math.min(LONGEST_PAUSE_MILLISECONDS, FIRST_PAUSE_MILLISECONDS * 2 ** attempt);
-    return clock.sleep(longest * (0.5 + Math.random() / 2), signal);
+    return clock.sleep(choosePause(BACKOFF, attempt), signal);
   }
 
   return {

@@ -1,3 +1,4 @@
+import { type Backoff, choosePause } from '@edge-migration/identity/backoff.ts';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 
 /** How fast to go on after failures. */
@@ -9,8 +10,7 @@ export interface Pace {
   isFailing(): boolean;
 }
 
-const FIRST_PAUSE_MILLIS = 200;
-const LONGEST_PAUSE_MILLIS = 10_000;
+const BACKOFF: Backoff = { firstMilliseconds: 200, longestMilliseconds: 10_000 };
 
 /** Pauses grow with the failures in a row, with jitter; failures of one burst count once. */
 export function createPace(clock: Clock): Pace {
@@ -26,9 +26,8 @@ export function createPace(clock: Clock): Pace {
     },
     failed() {
       if (failures > 0 && clock.monotonic() < pausedUntil) return;
-      const pause = Math.min(LONGEST_PAUSE_MILLIS, FIRST_PAUSE_MILLIS * 2 ** failures);
+      pausedUntil = clock.monotonic() + choosePause(BACKOFF, failures);
       failures += 1;
-      pausedUntil = clock.monotonic() + pause * (0.5 + Math.random() / 2);
     },
     isFailing: () => failures > 0,
   };
