@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { ConfigurationError, parseEnvironment } from '@edge-migration/identity/config/environment.ts';
 import { describe, expect, it } from 'vitest';
 
@@ -36,6 +38,17 @@ describe('the configuration', () => {
     const variable = `EDGE_MIGRATION_${name}`;
     expect(() => parse({ [variable]: value })).toThrow(ConfigurationError);
     expect(() => parse({ [variable]: value })).toThrow(variable);
+  });
+
+  it('is told in one line when it is wrong, by the exit code as well', () => {
+    const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main], { env: {}, encoding: 'utf8' });
+    expect(status).toBe(64);
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toMatchObject({
+      level: 'fatal',
+      error: expect.stringContaining('NATS_SERVERS must be'),
+    });
   });
 
   it('keeps events for longer than NATS takes to force them to its disk', () => {

@@ -1,15 +1,17 @@
 import process from 'node:process';
 
 import { systemClock } from '@edge-migration/identity/clock.ts';
-import { parseEnvironment, redact } from '@edge-migration/identity/config/environment.ts';
+import { ConfigurationError, parseEnvironment, redact } from '@edge-migration/identity/config/environment.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
 
 import manifest from '../package.json' with { type: 'json' };
 import { captureConfiguration } from './config.ts';
 import { createSidecar } from './sidecar.ts';
 
-const configuration = parseEnvironment(captureConfiguration, process.env);
-const log = createLogger('capture-sidecar', configuration.logLevel);
+/** The capture sidecar's process. Exit codes: 0 asked to stop, 1 failed, 64 wrong configuration. */
+const log = createLogger('capture-sidecar', 'info');
+const configuration = readConfiguration();
+log.level = configuration.logLevel;
 log.info({ configuration: redact(captureConfiguration, configuration), release: manifest.version }, 'Starting');
 
 const sidecar = createSidecar({ configuration, release: manifest.version, clock: systemClock, log });
@@ -29,6 +31,16 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       (error: unknown) => exit(error),
     );
   });
+}
+
+function readConfiguration() {
+  try {
+    return parseEnvironment(captureConfiguration, process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    log.fatal({ error: error.message }, 'The sidecar cannot start');
+    return process.exit(64);
+  }
 }
 
 function exit(error: unknown): void {
