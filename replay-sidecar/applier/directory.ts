@@ -12,6 +12,8 @@ export interface Directory {
   peek(reference: EnvironmentReference): EnvironmentRecord | null | undefined;
   /** Null: Core has no such environment. Waits through outages; rejects with the signal's reason. */
   find(reference: EnvironmentReference): Promise<EnvironmentRecord | null>;
+  /** Notes whose a key is or was. */
+  meet(reference: EnvironmentReference, environmentId: number): void;
 }
 
 /**
@@ -38,8 +40,11 @@ export interface DirectoryOptions {
 
 export function createDirectory({ core, release, patience, clock, signal }: DirectoryOptions): Directory {
   const entries = new Map<string, Entry>();
-  /** A server key means its environment for ever, also when it was removed after the write. */
-  const serverKeys = new Map<string, number>();
+  /**
+   * The environments of keys that were met, by the key's name. A server key means its environment for ever, also when it
+   * was removed after the write; so does a client key, unless Core has given it to another since.
+   */
+  const met = new Map<string, number>();
 
   const batcher = createBatcher<EnvironmentReference, EnvironmentRecord | null>(async (references) => {
     const known = references.map((reference) => knownAs(reference));
@@ -56,7 +61,7 @@ export function createDirectory({ core, release, patience, clock, signal }: Dire
   });
 
   function knownAs(reference: EnvironmentReference): EnvironmentReference | undefined {
-    const environmentId = 'serverKeySha256' in reference ? serverKeys.get(reference.serverKeySha256) : undefined;
+    const environmentId = met.get(referenceName(reference));
     return environmentId === undefined ? undefined : { environmentId };
   }
 
@@ -65,9 +70,15 @@ export function createDirectory({ core, release, patience, clock, signal }: Dire
     entries.delete(name);
     entries.set(name, { record, until: clock.monotonic() + (record === null ? UNKNOWN_MILLIS : KNOWN_MILLIS) });
     dropOldest(entries);
-    if (record === null || !('serverKeySha256' in reference)) return;
-    serverKeys.set(reference.serverKeySha256, record.environment.id);
-    dropOldest(serverKeys);
+    if (record !== null) meet(reference, record.environment.id);
+  }
+
+  function meet(reference: EnvironmentReference, environmentId: number): void {
+    if ('environmentId' in reference) return;
+    const name = referenceName(reference);
+    met.delete(name);
+    met.set(name, environmentId);
+    dropOldest(met);
   }
 
   return {
@@ -76,6 +87,7 @@ export function createDirectory({ core, release, patience, clock, signal }: Dire
       return entry !== undefined && entry.until > clock.monotonic() ? entry.record : undefined;
     },
     find: (reference) => batcher.ask(referenceName(reference), reference),
+    meet,
   };
 }
 

@@ -1,12 +1,13 @@
 import { createBatcher } from '@edge-migration/identity/batcher.ts';
+import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import { type EnvironmentRecord, readIdentityPlaces } from '@edge-migration/identity/core/environments.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { compositeKey } from '@edge-migration/identity/edge/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
 import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { Directory } from './directory.ts';
+import { createFormerKeys } from './former-keys.ts';
 import type { Patience } from './patience.ts';
 
 /** What an event is about. */
@@ -56,15 +57,18 @@ export interface ResolverOptions {
   edge: EdgeTables;
   directory: Directory;
   patience: Patience;
+  clock: Clock;
   signal: AbortSignal;
 }
 
-export function createResolver({ core, edge, directory, patience, signal }: ResolverOptions): Resolver {
+export function createResolver({ core, edge, directory, patience, clock, signal }: ResolverOptions): Resolver {
   const places = createBatcher(async (ids: readonly number[]) => {
     const found = await patience.persist(() => readIdentityPlaces(core, ids, signal), signal);
     return ids.map((id) => found.get(id));
   });
   const placeOf = (id: number) => places.ask(String(id), id);
+  const environmentOf = async (id: number) => (await placeOf(id))?.environmentId;
+  const formerKeys = createFormerKeys({ edge, environmentOf, patience, clock, signal });
 
   async function resolveIdentityId(event: WriteEvent, identityId: number): Promise<Resolution> {
     // Gone: whoever deleted it named it in an event of its own.
@@ -74,10 +78,7 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
     return record === null ? NOTHING : identityOf(event, record, place.identifier);
   }
 
-  /**
-   * Core knows the key no more: its environment was renamed, or has gone for good. Which it is, is told by Core's ids in
-   * the document, or in its neighbours' if its identity has gone too.
-   */
+  /** Core knows the key no more: its environment was renamed, or has gone for good. */
   async function resolveOrphan(
     event: WriteEvent,
     reference: EnvironmentReference,
@@ -85,39 +86,15 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
   ): Promise<Resolution> {
     const apiKey = keyOf(reference);
     if (apiKey === undefined) return { kind: 'unknown', why: 'Core has no environment of this key' };
-    const documents = (of: string | undefined) => patience.persist(() => readDjangoIds(apiKey, of), signal);
-    const ids = await documents(identifier);
-    if (ids.length === 0) return NOTHING;
-    const record = (await findRecord(ids)) ?? (identifier && (await findRecord(await documents(undefined))));
+    const owner = await formerKeys.find(apiKey);
+    if (owner.kind === 'none') return NOTHING;
+    const record = owner.kind === 'environment' ? await directory.find(owner) : null;
+    if (record === null) {
+      return { kind: 'unknown', why: 'Edge has documents of an environment key that Core does not have' };
+    }
+    directory.meet(reference, record.environment.id);
     // It may be there now although it was not a moment ago.
-    if (record) return recordOf(event, under(record, apiKey), identifier);
-    return { kind: 'unknown', why: 'Edge has documents of an environment key that Core does not have' };
-  }
-
-  /** The environment of the first of these identities that Core still has. */
-  async function findRecord(identityIds: readonly number[]): Promise<EnvironmentRecord | undefined> {
-    for (const id of identityIds) {
-      const place = await placeOf(id);
-      const record = place && (await directory.find({ environmentId: place.environmentId }));
-      if (record) return record;
-    }
-    return undefined;
-  }
-
-  /** Core's ids of the documents, or the first documents, of an environment key. */
-  async function readDjangoIds(apiKey: string, identifier: string | undefined): Promise<number[]> {
-    if (identifier !== undefined) {
-      const item = await edge.identities.get(compositeKey(apiKey, identifier), { signal });
-      return item?.['django_id']?.N === undefined ? [] : [Number(item['django_id'].N)];
-    }
-    const ids: number[] = [];
-    let after: string | undefined;
-    do {
-      const page = await edge.identities.listEnvironment({ apiKey, after, limit: 1000 }, { signal });
-      ids.push(...page.documents.flatMap(({ djangoId }) => (djangoId === undefined ? [] : [Number(djangoId)])));
-      after = page.next;
-    } while (after !== undefined && ids.length === 0);
-    return ids.slice(0, 100);
+    return recordOf(event, under(record, apiKey), identifier);
   }
 
   return {

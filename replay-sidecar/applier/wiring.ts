@@ -59,7 +59,7 @@ export function wire(
   });
   const { isFull, roomFor } = waiting;
   const directory = createDirectory({ core, release: () => stores.now().release, patience, clock, signal });
-  const resolver = createResolver({ core, edge, directory, patience, signal });
+  const resolver = createResolver({ core, edge, directory, patience, clock, signal });
   const parking = createParking({ connection, migrations, pending: position.pending, roomFor, clock, log });
   const pipeline = createPipeline({ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log });
   const publish = createPublish(connection);

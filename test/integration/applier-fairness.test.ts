@@ -133,6 +133,32 @@ test('of a backlog only a window is in hand, events of one identity are applied 
   expect(applied).toMatchObject({ updated: 0, replaced: 0 });
 });
 
+test('a key that an environment had before is looked for once, however many events still name it', {
+  timeout: 300_000,
+}, async () => {
+  const names = people(200);
+  await fill(9, names);
+  for (const [index, name] of names.entries()) await on.putInEdge('former-9', name, {}, 9 * 10_000 + index);
+  const environment = { clientKey: 'former-9' };
+  await on.publish(
+    ...Array.from({ length: 2000 }, (_, index) => {
+      const identifier = names[index % names.length] ?? '';
+      return written(9, identifier, { target: { kind: 'identity', environment, identifier } });
+    }),
+  );
+  let lists = 0;
+  proxy.inject(({ operation }) => {
+    if (operation === 'Query') lists += 1;
+    return undefined;
+  });
+  start({ EDGE_MIGRATION_INSTANCE: 'late' });
+  await on.drained(120_000);
+  expect(lists).toBeGreaterThan(0);
+  expect(lists).toBeLessThan(20);
+  expect((await on.tables.scan()).filter((item) => item['environment_api_key']?.S === 'former-9')).toEqual([]);
+  expect(await on.parked()).toEqual({});
+});
+
 test('asked to stop, an applier ends within two seconds although a store does not answer', {
   timeout: 300_000,
 }, async () => {
