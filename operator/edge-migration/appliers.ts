@@ -7,7 +7,7 @@ import type { ProjectReplay, ReplayFact } from './facts.ts';
 /** What the edge appliers say of themselves, as last read. */
 export interface Appliers {
   /** Reads what is new. @throws what the NATS client throws */
-  refresh(manager: JetStreamManager): Promise<void>;
+  refresh(manager: JetStreamManager, now: number, since: number): Promise<void>;
   /** @param since those that reported after this time are alive; milliseconds since the epoch, as below */
   replay(projectId: number, since: number): Extract<ReplayFact, { kind: 'observed' }>;
   /** How many are alive and may apply. */
@@ -26,12 +26,23 @@ export function createAppliers(): Appliers {
   let stored = new Map<string, Stored>();
   /** What was read of which stream. */
   let read = { created: '', sequence: 0 };
+  /** When anything of a project was last in hand or aside, as far as this process has looked. */
+  const busy = new Map<number, number>();
+  let begun: number | undefined;
 
   const findAlive = (since: number) =>
     [...stored.values()].filter(({ report, time }) => !report.goodbye && time >= since);
 
+  function noteBusy(now: number, since: number): void {
+    begun ??= now;
+    for (const { report } of findAlive(since)) {
+      for (const { projectId, inHand } of report.projects) if (inHand > 0) busy.set(projectId, now);
+      for (const { projectId, events } of report.parked) if (events > 0) busy.set(projectId, now);
+    }
+  }
+
   return {
-    async refresh(manager) {
+    async refresh(manager, now, since) {
       // None while no applier has ever run.
       const stream = await findStream(manager, REPORT_STREAM);
       const { created = '', state } = stream ?? {};
@@ -40,12 +51,13 @@ export function createAppliers(): Appliers {
         stored = new Map();
         read = { created, sequence: 0 };
       }
-      if (stream === undefined) return;
+      if (stream === undefined) return noteBusy(now, since);
       for await (const message of readStored(manager, REPORT_STREAM, { from: read.sequence + 1 })) {
         read.sequence = message.seq;
         const report = decodeReport(message);
         if (report !== undefined) stored.set(report.process, describe(report));
       }
+      noteBusy(now, since);
     },
     countApplying: (since) => findAlive(since).filter(({ report }) => report.confirmed).length,
     replay(projectId, since) {
@@ -60,6 +72,7 @@ export function createAppliers(): Appliers {
         outage: alive.find(({ report }) => report.outage !== null)?.report.outage ?? undefined,
         oldestTime: oldest ? Date.parse(oldest) : undefined,
         positionTime: latest?.time,
+        quietSince: busy.get(projectId) ?? begun,
         project: sumProject([...stored.values()], alive, projectId),
       };
     },

@@ -78,6 +78,8 @@ export type ReplayFact =
       oldestTime: number | undefined;
       /** When the position was last looked at. */
       positionTime: number | undefined;
+      /** When anything of the project was last in an applier's hands or aside; undefined: nobody has looked yet. */
+      quietSince: number | undefined;
       /** Every write that was observed before this is in Edge; undefined when that is not known. */
       appliedUntil?: number | undefined;
       project: ProjectReplay;

@@ -164,6 +164,16 @@ describe('at the deadline', () => {
     ],
     ['no applier tells', { ...drained, replay: following({ appliers: 0 }) }, /no edge applier/],
     [
+      'events that others may follow from were in hand a moment ago',
+      { ...drained, replay: following({ positionTime: AFTER + 1_000, quietSince: AFTER }) },
+      /others may follow/,
+    ],
+    [
+      'nobody has looked yet whether events are in hand',
+      { ...drained, replay: following({ positionTime: AFTER + 1_000, quietSince: undefined }) },
+      /others may follow/,
+    ],
+    [
       'events of the project wait aside',
       {
         ...drained,

@@ -14,6 +14,8 @@ export interface ReplayDecision {
 
 /** Numbers that move all the time are written at most this often. */
 const PROGRESS_INTERVAL_MILLISECONDS = 10_000;
+/** Longer than it takes from one page of a fan-out to the next, several times over, and than several reports. */
+const QUIET_MILLISECONDS = 15_000;
 /** While only events from before the deadline are waited for. */
 const DRAINING_LOOK_MILLISECONDS = 5_000;
 
@@ -36,7 +38,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
     return { replaying, degraded, succeeded, replay: status, nextTime };
   }
   const wasClosed = isClosed(facts, deadline);
-  const waiting = wasClosed ? undefined : findUnapplied(capture, replay, deadline);
+  const waiting = wasClosed ? undefined : findUnapplied(capture, replay, deadline, now);
   if (waiting === undefined) {
     const message = `the replay window closed at ${formatTime(deadline)}, and every event before it is applied`;
     return {
@@ -100,8 +102,11 @@ function judgeFollowing(
   };
 }
 
-/** What an event from before the deadline may still be in; undefined when it can be nowhere. */
-function findUnapplied(capture: CaptureFact, replay: ReplayFact, deadline: number): string | undefined {
+/**
+ * What an event from before the deadline may still be in; undefined when it can be nowhere. Age alone does not tell: the
+ * pages of an event about a whole environment, and what had waited aside, come into the stream anew, one after the other.
+ */
+function findUnapplied(capture: CaptureFact, replay: ReplayFact, deadline: number, now: number): string | undefined {
   if (capture.kind !== 'observed') return 'the sidecars cannot be asked whether they have sent everything';
   if (capture.allSentUntil === undefined || capture.allSentUntil <= deadline)
     return 'a sidecar has not sent everything yet, or is silent: see condition Capturing';
@@ -111,6 +116,8 @@ function findUnapplied(capture: CaptureFact, replay: ReplayFact, deadline: numbe
     return 'the stream is looked at';
   if (oldestTime !== undefined && oldestTime <= capture.allSentUntil) return 'events from before it are applied';
   if (project.parked > 0) return `${project.parked} events wait aside; resume, or set spec.retry`;
+  if (replay.quietSince === undefined || now - replay.quietSince < QUIET_MILLISECONDS)
+    return 'events from before it were applied a moment ago, and others may follow from them';
   return undefined;
 }
 

@@ -81,7 +81,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   async function refresh(manager: JetStreamManager, client: JetStreamClient) {
     const { reports, unreadable } = await readReports(manager);
     if (unreadable.length > 0) logger.warn({ count: unreadable.length }, 'coverage reports of another release');
-    await reported.refresh(manager);
+    await reported.refresh(manager, clock.now(), clock.now() - fresh);
     read = { time: clock.monotonic(), sidecars: reports };
     noticePosition();
     const facts = describeCoverage(reports);

@@ -179,6 +179,7 @@ describe('later', () => {
       const replay = {
         kind: 'observed' as const,
         ...{ appliers: 1, outage: undefined, oldestTime: undefined, positionTime: Date.parse(DEADLINE) + 3_000 },
+        quietSince: 0,
         project: {
           applied: 1,
           unchanged: 0,

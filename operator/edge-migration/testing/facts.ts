@@ -135,6 +135,7 @@ export const following = (changes: Partial<Extract<ReplayFact, { kind: 'observed
   outage: undefined,
   oldestTime: undefined,
   positionTime: NOON,
+  quietSince: 0,
   project: { applied: 10, unchanged: 4, dropped: 0, parked: 0, oldestObservedTime: undefined, lastAppliedTime: NOON },
   ...changes,
 });
