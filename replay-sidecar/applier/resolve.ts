@@ -21,6 +21,11 @@ export type Resolution =
       readonly isGone: boolean;
       readonly identifier: string;
       readonly touched: Touched;
+      /**
+       * The event names its environment by a key that it had before. Flagsmith's processes remember keys for a while, so
+       * the write may be later than the new key, and concern the document under that one, too.
+       */
+      readonly isFormer?: boolean;
     }
   /** All documents of an environment key, which Core may have no live environment of (any more). */
   | {
@@ -94,7 +99,7 @@ export function createResolver({ core, edge, directory, patience, clock, signal 
     }
     directory.meet(reference, record.environment.id);
     // It may be there now although it was not a moment ago.
-    return recordOf(event, under(record, apiKey), identifier);
+    return byKey(event, record, reference, identifier);
   }
 
   return {
@@ -110,9 +115,7 @@ export function createResolver({ core, edge, directory, patience, clock, signal 
         case 'identity': {
           if (!canBeStored(target.identifier)) return NOTHING;
           const record = directory.peek(target.environment);
-          return record == null
-            ? undefined
-            : identityOf(event, under(record, keyOf(target.environment)), target.identifier);
+          return record == null ? undefined : byKey(event, record, target.environment, target.identifier);
         }
         case 'feature':
         case 'project':
@@ -129,7 +132,7 @@ export function createResolver({ core, edge, directory, patience, clock, signal 
       const record = await directory.find(target.environment);
       const identifier = target.kind === 'identity' ? target.identifier : undefined;
       if (record === null) return resolveOrphan(event, target.environment, identifier);
-      return recordOf(event, under(record, keyOf(target.environment)), identifier);
+      return byKey(event, record, target.environment, identifier);
     },
   };
 }
@@ -158,6 +161,18 @@ function identityOf(event: WriteEvent, record: EnvironmentRecord, identifier: st
     identifier,
     touched: touchedBy(event, record),
   };
+}
+
+function byKey(
+  event: WriteEvent,
+  record: EnvironmentRecord,
+  reference: EnvironmentReference,
+  identifier: string | undefined,
+): Resolution {
+  const named = under(record, keyOf(reference));
+  const resolution = recordOf(event, named, identifier);
+  const isFormer = named !== record && !record.deleted && 'clientKey' in reference;
+  return isFormer && resolution.kind === 'identity' ? { ...resolution, isFormer } : resolution;
 }
 
 function recordOf(event: WriteEvent, record: EnvironmentRecord, identifier: string | undefined): Resolution {

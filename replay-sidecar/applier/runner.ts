@@ -11,7 +11,7 @@ import type { Patience } from './patience.ts';
 import type { Pipeline } from './pipeline.ts';
 import { nextHandling } from './repeats.ts';
 import { MigrationStopped, type Stops } from './stops.ts';
-import type { Cursor, Work } from './work.ts';
+import { type Cursor, derivedId, type Work } from './work.ts';
 
 export interface RunnerOptions {
   stores(): Stores;
@@ -55,6 +55,7 @@ export function createRunner(options: RunnerOptions) {
     const identities = works.flatMap(({ resolution }) => (resolution.kind === 'identity' ? [resolution] : []));
     const subject = identities.at(-1);
     if (subject === undefined) return;
+    if (!(await publishFollowers(projectId, works))) return;
     const { convergence, held } = await patience.persist(() => {
       const touched = identities.map((identity) => identity.touched);
       return applyEvents(options.stores(), subject, touched, copying, stop).catch(rethrow(projectId));
@@ -68,6 +69,24 @@ export function createRunner(options: RunnerOptions) {
       options.onApplied(projectId, clock.now() - work.observed);
       if (held[index]) pipeline.park(work, projectId, 'copying');
       else finish(work, nextHandling(work.event, work.observed, clock.now()));
+    }
+  }
+
+  /** What names a former key is about the document under the present one, too. */
+  async function publishFollowers(projectId: number, works: readonly Work[]): Promise<boolean> {
+    const followers = works.flatMap(({ event, resolution }) => {
+      if (resolution.kind !== 'identity' || !resolution.isFormer) return [];
+      const { environment, identifier } = resolution;
+      const target = { kind: 'identity', environment: { environmentId: environment.id }, identifier } as const;
+      return [{ ...event, id: derivedId(event.id, 'present key'), target }];
+    });
+    try {
+      await Promise.all(followers.map((event) => options.publish(event)));
+      return true;
+    } catch (error) {
+      log.warn({ err: error, projectId }, 'What follows from an event cannot be published; tried again');
+      for (const { held } of works) held.again(BUSY_PAUSE_MILLIS);
+      return false;
     }
   }
 

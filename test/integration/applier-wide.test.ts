@@ -140,6 +140,24 @@ test('a deleted environment takes its documents with it', { timeout: 300_000 }, 
   expect(await rows()).toEqual([]);
 });
 
+test('a write by a key that its environment had a moment ago reaches the document under the new one', async () => {
+  await on.project(6);
+  await on.migrate(6);
+  await on.rows({ environments_identity: [{ id: 60_000, identifier: 'ada', environment_id: 6 }] });
+  await on.putInEdge('former-6', 'ada', {}, 60_000);
+  await on.publish(written(6, 'ada'));
+  await waitFor(() => on.document('key-6', 'ada'), { for: 'the document under the new key' });
+  await on.rows({
+    environments_trait: [
+      { id: 60_000, identity_id: 60_000, trait_key: 'plan', value_type: 'unicode', string_value: 'gold' },
+    ],
+  });
+  const environment = { clientKey: 'former-6' };
+  await on.publish(written(6, 'ada', { target: { kind: 'identity', environment, identifier: 'ada' } }));
+  await waitFor(async () => (await on.traits('key-6', 'ada'))?.['plan'] === 'gold', { for: 'the write' });
+  await waitFor(async () => (await on.document('former-6', 'ada')) === undefined, { for: 'the former one to go' });
+});
+
 test('an identity that was deleted goes from under a key that its environment had before, though nobody has met that key', async () => {
   await on.project(5);
   await on.migrate(5);
