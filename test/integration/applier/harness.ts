@@ -211,7 +211,7 @@ export async function createHarness(): Promise<Harness> {
         kubeConfig: loadKubeConfig(kubeconfig),
         clock: systemClock,
         credentials: access.credentials,
-        log: createLogger('applier', process.env['APPLIER_LOG'] ?? 'fatal', 2),
+        log: createLogger('applier', 'silent'),
         signal: stop.signal,
       });
       return async () => {
