@@ -1,44 +1,15 @@
-import { nameMilestone } from '../verify/audit.ts';
 import type { Action } from './actions.ts';
-import {
-  type CopyStatus,
-  type EdgeMigration,
-  type Operation,
-  objectNames,
-  type PlanStatus,
-  type ReplayStatus,
-  type SkippedStatus,
-  type Spec,
-  type Status,
-} from './api.ts';
-import {
-  type Finding,
-  type FindingOf,
-  type Findings,
-  findCondition,
-  isFalse,
-  isTrue,
-  isUnknown,
-  mergeConditions,
-  recall,
-} from './conditions.ts';
+import type { EdgeMigration, Operation, Spec } from './api.ts';
+import { type FindingOf, findCondition, isFalse, isTrue, isUnknown, recall } from './conditions.ts';
+import { compose, type Decision } from './decision.ts';
 import type { Facts } from './facts.ts';
-import { collectGaps, describeGaps } from './gaps.ts';
 import { hasLeftovers, holdJobs } from './jobs.ts';
-import { decideAccepted, decideCapturing, decideSuspended } from './policies.ts';
+import { decideAccepted, decideCapturing } from './policies.ts';
 import { summarisePlan } from './progress.ts';
 import { decideReplay } from './replay.ts';
-import { fitStatus, summarise } from './summary.ts';
-import { decideVerification, findUncovered } from './verification.ts';
 import { decideWork, type WorkDecision } from './work.ts';
 
-export interface Decision {
-  /** The whole new status. */
-  status: Status;
-  actions: Action[];
-  /** Milliseconds since the epoch: look again then even if nothing happens. */
-  nextTime: number | undefined;
-}
+export type { Decision } from './decision.ts';
 
 /** While something outside is wrong that no watch tells us about, look again this often. */
 const RECHECK_MILLISECONDS = 15_000;
@@ -195,96 +166,6 @@ function decidePlanned(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>
     plan: { ...before, durationSeconds },
     actions: hasLeftovers(facts.work) ? [{ kind: 'retireWork', operation: 'plan' }] : [],
   });
-}
-
-interface Parts {
-  accepted: FindingOf<'Accepted'>;
-  copied: FindingOf<'Copied'>;
-  degraded?: Finding<'True'> | undefined;
-  replaying?: FindingOf<'Replaying'>;
-  succeeded: FindingOf<'Succeeded'>;
-  copy?: CopyStatus;
-  skipped?: SkippedStatus | undefined;
-  plan?: PlanStatus;
-  replay?: ReplayStatus;
-  actions: Action[];
-  nextTime?: number | undefined;
-}
-
-/** Puts the parts of the decision together as the whole status. */
-function compose(facts: Facts, parts: Parts): Decision {
-  const { migration, now } = facts;
-  const before = migration.status;
-  const copy = parts.copy ?? before.copy;
-  const skipped = parts.skipped ?? before.skipped;
-  const plan = parts.plan ?? before.plan;
-  const replay = parts.replay ?? before.replay;
-  const gaps = collectGaps(facts, copy?.dryRun ? undefined : copy?.startTime, replay?.deadline);
-  const comparison = decideVerification(facts, {
-    isCopied: parts.accepted.status === 'True' && parts.copied.status === 'True',
-    copyTime: copy?.completionTime,
-    isClosed: parts.succeeded.reason === 'WindowClosed',
-    deadline: replay?.deadline,
-    gaps,
-  });
-  const { verification } = comparison;
-  const findings: Findings = {
-    Accepted: parts.accepted,
-    Capturing: decideCapturing(facts),
-    Copied: parts.copied,
-    Verified: comparison.verified,
-    Replaying: parts.replaying ?? isFalse('NotReplaying', 'nothing is replayed'),
-    Suspended: decideSuspended(facts),
-    Degraded:
-      parts.degraded ??
-      comparison.degraded ??
-      describeGaps(findUncovered(gaps, verification ?? {})) ??
-      isFalse('AsExpected', 'nothing needs attention'),
-    Succeeded: parts.succeeded,
-  };
-  // What was just accepted is first said and then acted on: people see every condition before anything long begins, and
-  // appliers, which go by the status, never take a copy that runs for one that was not accepted.
-  const isNews = parts.accepted.status === 'True' && findCondition(before.conditions, 'Accepted')?.status !== 'True';
-  const isFirst = before.conditions === undefined;
-  const retry = isNews && !isFirst ? before.observedRetry : takeRetry(facts);
-  const build = (messageLength: number): Status => ({
-    observedGeneration: migration.generation,
-    ...summarise(findings, copy, messageLength),
-    ...(retry === undefined ? {} : { observedRetry: retry }),
-    conditions: mergeConditions(before.conditions, findings, { generation: migration.generation, now, messageLength }),
-    ...(copy === undefined || Object.keys(copy).length === 0 ? {} : { copy }),
-    ...(skipped === undefined ? {} : { skipped }),
-    ...(plan === undefined ? {} : { plan }),
-    ...(replay === undefined || Object.keys(replay).length === 0 ? {} : { replay }),
-    ...(gaps.length === 0 ? {} : { gaps }),
-    ...(verification === undefined ? {} : { verification }),
-    ...(before.audit === undefined ? {} : { audit: before.audit }),
-  });
-  if (isFirst || isNews) return { status: fitStatus(build), actions: [], nextTime: now };
-  const status = fitStatus((messageLength) => account(migration, build(messageLength)));
-  const isAudited = status.audit?.milestone === before.audit?.milestone;
-  return {
-    status,
-    actions: [...parts.actions, ...comparison.actions, ...(isAudited ? [] : [{ kind: 'writeAudit', status } as const])],
-    nextTime: earliest(parts.nextTime, comparison.nextTime),
-  };
-}
-
-/** What has come to an end is written into the audit, and the status says that it is. */
-function account(migration: EdgeMigration, status: Status): Status {
-  const milestone = nameMilestone(status);
-  if (milestone === undefined || milestone === status.audit?.milestone) return status;
-  return { ...status, audit: { reportName: objectNames(migration, 'copy').audit, milestone } };
-}
-
-const earliest = (one: number | undefined, other: number | undefined): number | undefined =>
-  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
-
-/** A token is taken once what it asks for can be done: not while suspended, nor while the Job still works on the rest. */
-function takeRetry({ migration, work }: Facts): string | undefined {
-  const { spec, status } = migration;
-  const isBusy = work.jobs.some(({ outcome, failedIndexes }) => outcome === 'active' && failedIndexes.length > 0);
-  return spec?.suspend || isBusy ? status.observedRetry : (spec?.retry ?? status.observedRetry);
 }
 
 /** Something of an earlier plan is still there. */

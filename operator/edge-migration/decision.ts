@@ -1,0 +1,149 @@
+import { nameMilestone } from '../verify/audit.ts';
+import type { Action } from './actions.ts';
+import {
+  type CopyStatus,
+  type EdgeMigration,
+  type GapStatus,
+  objectNames,
+  type PlanStatus,
+  type ReplayStatus,
+  type SkippedStatus,
+  type Status,
+} from './api.ts';
+import { type Finding, type FindingOf, type Findings, findCondition, isFalse, mergeConditions } from './conditions.ts';
+import type { Facts } from './facts.ts';
+import { collectGaps, describeGaps } from './gaps.ts';
+import { decideCapturing, decideSuspended } from './policies.ts';
+import { fitStatus, summarise } from './summary.ts';
+import { decideVerification, findUncovered, type VerificationDecision } from './verification.ts';
+
+export interface Decision {
+  /** The whole new status. */
+  status: Status;
+  actions: Action[];
+  /** Milliseconds since the epoch: look again then even if nothing happens. */
+  nextTime: number | undefined;
+}
+
+/** What each state of a migration decides for itself; of the status it leaves out what stays as it was. */
+export interface Parts {
+  accepted: FindingOf<'Accepted'>;
+  copied: FindingOf<'Copied'>;
+  degraded?: Finding<'True'> | undefined;
+  replaying?: FindingOf<'Replaying'>;
+  succeeded: FindingOf<'Succeeded'>;
+  copy?: CopyStatus;
+  skipped?: SkippedStatus | undefined;
+  plan?: PlanStatus;
+  replay?: ReplayStatus;
+  actions: Action[];
+  nextTime?: number | undefined;
+}
+
+/** Puts the parts together with what every state has in common: capture, gaps, comparisons, `spec.retry`, the audit. */
+export function compose(facts: Facts, parts: Parts): Decision {
+  const { migration, now } = facts;
+  const before = migration.status;
+  const contents = carryOver(before, parts);
+  const { copy, replay } = contents;
+  const gaps = collectGaps(facts, copy?.dryRun ? undefined : copy?.startTime, replay?.deadline);
+  const comparison = decideVerification(facts, {
+    isCopied: parts.accepted.status === 'True' && parts.copied.status === 'True',
+    copyTime: copy?.completionTime,
+    isClosed: parts.succeeded.reason === 'WindowClosed',
+    deadline: replay?.deadline,
+    gaps,
+  });
+  const findings = gatherFindings(facts, parts, gaps, comparison);
+  // What was just accepted is first said and then acted on: people see every condition before anything long begins, and
+  // appliers, which go by the status, never take a copy that runs for one that was not accepted.
+  const isNews = parts.accepted.status === 'True' && findCondition(before.conditions, 'Accepted')?.status !== 'True';
+  const isFirst = before.conditions === undefined;
+  const observedRetry = isNews && !isFirst ? before.observedRetry : takeRetry(facts);
+  const all = { ...contents, observedRetry, gaps, verification: comparison.verification };
+  const build = (messageLength: number) => buildStatus(facts, findings, all, messageLength);
+  if (isFirst || isNews) return { status: fitStatus(build), actions: [], nextTime: now };
+  const status = fitStatus((messageLength) => account(migration, build(messageLength)));
+  const isAudited = status.audit?.milestone === before.audit?.milestone;
+  return {
+    status,
+    actions: [...parts.actions, ...comparison.actions, ...(isAudited ? [] : [{ kind: 'writeAudit', status } as const])],
+    nextTime: earliest(parts.nextTime, comparison.nextTime),
+  };
+}
+
+const carryOver = (before: Status, { copy, skipped, plan, replay }: Parts) => ({
+  copy: copy ?? before.copy,
+  skipped: skipped ?? before.skipped,
+  plan: plan ?? before.plan,
+  replay: replay ?? before.replay,
+  audit: before.audit,
+});
+
+/** Every condition; of several reasons to be degraded the first is said. */
+function gatherFindings(
+  facts: Facts,
+  { accepted, copied, degraded, replaying, succeeded }: Parts,
+  gaps: readonly GapStatus[],
+  comparison: VerificationDecision,
+): Findings {
+  return {
+    Accepted: accepted,
+    Capturing: decideCapturing(facts),
+    Copied: copied,
+    Verified: comparison.verified,
+    Replaying: replaying ?? isFalse('NotReplaying', 'nothing is replayed'),
+    Suspended: decideSuspended(facts),
+    Degraded:
+      degraded ??
+      comparison.degraded ??
+      describeGaps(findUncovered(gaps, comparison.verification ?? {})) ??
+      isFalse('AsExpected', 'nothing needs attention'),
+    Succeeded: succeeded,
+  };
+}
+
+type Contents = Pick<
+  Status,
+  'observedRetry' | 'copy' | 'skipped' | 'plan' | 'replay' | 'gaps' | 'verification' | 'audit'
+>;
+
+/** The status with messages of so many characters; what is empty is left out. */
+function buildStatus(
+  { migration, now }: Facts,
+  findings: Findings,
+  { observedRetry, copy, skipped, plan, replay, gaps, verification, audit }: Contents,
+  messageLength: number,
+): Status {
+  const { generation, status: before } = migration;
+  return {
+    observedGeneration: generation,
+    ...summarise(findings, copy, messageLength),
+    ...(observedRetry === undefined ? {} : { observedRetry }),
+    conditions: mergeConditions(before.conditions, findings, { generation, now, messageLength }),
+    ...(copy === undefined || Object.keys(copy).length === 0 ? {} : { copy }),
+    ...(skipped === undefined ? {} : { skipped }),
+    ...(plan === undefined ? {} : { plan }),
+    ...(replay === undefined || Object.keys(replay).length === 0 ? {} : { replay }),
+    ...(gaps === undefined || gaps.length === 0 ? {} : { gaps }),
+    ...(verification === undefined ? {} : { verification }),
+    ...(audit === undefined ? {} : { audit }),
+  };
+}
+
+/** What has come to an end is written into the audit, and the status says that it is. */
+function account(migration: EdgeMigration, status: Status): Status {
+  const milestone = nameMilestone(status);
+  if (milestone === undefined || milestone === status.audit?.milestone) return status;
+  return { ...status, audit: { reportName: objectNames(migration, 'copy').audit, milestone } };
+}
+
+const earliest = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
+
+/** A token is taken once what it asks for can be done: not while suspended, nor while the Job still works on the rest. */
+function takeRetry({ migration, work }: Facts): string | undefined {
+  const { spec, status } = migration;
+  const isBusy = work.jobs.some(({ outcome, failedIndexes }) => outcome === 'active' && failedIndexes.length > 0);
+  return spec?.suspend || isBusy ? status.observedRetry : (spec?.retry ?? status.observedRetry);
+}
