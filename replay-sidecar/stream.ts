@@ -10,6 +10,7 @@ import {
   type StoredMsg,
   type StreamConfig,
   type StreamInfo,
+  type StreamInfoRequestOptions,
   type StreamUpdateConfig,
 } from '@nats-io/jetstream';
 import { z } from 'zod';
@@ -18,6 +19,25 @@ export { STREAM };
 
 /** Write events are published to this subject. */
 export const EVENT_SUBJECT = `${SUBJECT}.event`;
+
+const ANEW = `${SUBJECT}.anew.`;
+export const ANEW_SUBJECTS = `${ANEW}>`;
+
+/**
+ * For events that come into the stream because of others that were in it: pages of a fan-out and what they hold, what
+ * had been put aside, strays. Each is in the stream before what it comes from is acknowledged, so that a project that
+ * has none here, and nothing aside, has none under way (docs/design.md, "Life of a migration").
+ *
+ * @param projectId 0 when nobody can say
+ */
+export function anewSubject(projectId: number): string {
+  return ANEW + projectId;
+}
+
+/** The project in such a subject; undefined for others. */
+export function parseAnewSubject(subject: string): number | undefined {
+  return subject.startsWith(ANEW) ? Number(subject.slice(ANEW.length)) : undefined;
+}
 
 const PROBES = `${SUBJECT}.probe.`;
 
@@ -86,6 +106,7 @@ function eventStream(settings: StreamSettings): StreamDefinition {
     max_msg_size: MAX_MESSAGE_BYTES,
     duplicate_window: nanos(settings.streamDuplicateWindowSeconds),
     allow_rollup_hdrs: true,
+    allow_direct: true,
   };
 }
 
@@ -133,9 +154,13 @@ export async function ensureStream(manager: JetStreamManager, definition: Stream
 }
 
 /** Undefined when there is no stream of this name. */
-export async function findStream(manager: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
+export async function findStream(
+  manager: JetStreamManager,
+  name: string,
+  options?: Partial<StreamInfoRequestOptions>,
+): Promise<StreamInfo | undefined> {
   try {
-    return await manager.streams.info(name);
+    return await manager.streams.info(name, options);
   } catch (error) {
     if (isStreamMissing(error)) return undefined;
     throw error;

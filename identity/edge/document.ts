@@ -87,8 +87,8 @@ export function compositeKey(environmentApiKey: string, identifier: string): str
   return `${environmentApiKey}_${identifier}`;
 }
 
-/** Whether a document can have this key and identifier; whoever asks DynamoDB for others is refused. */
-export function canBeStored(key: string, identifier: string): boolean {
+/** Whether a document can have this identifier, and this key; whoever asks DynamoDB for others is refused. */
+export function canBeStored(identifier: string, key = identifier): boolean {
   try {
     checkKeys(key, identifier);
     return true;

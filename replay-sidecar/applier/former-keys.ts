@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import { createBatcher } from '@edge-migration/identity/batcher.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
 import type { Patience } from './patience.ts';
 
@@ -20,22 +20,19 @@ export interface FormerKeysOptions {
   /** The environment of one of Core's identities. */
   environmentOf(identityId: number): Promise<number | undefined>;
   patience: Patience;
-  clock: Clock;
   signal: AbortSignal;
 }
 
-/** Less than the time after which events about whole environments are handled again. */
-const REMEMBERED_MILLIS = 10_000;
 const PAGE = 1000;
 /** Identities that Core is asked for. */
 const CANDIDATES = 100;
 
 /**
  * A renamed key may still be in thousands of events that were published before: whoever has not met it reads it from
- * Edge once, for all of them.
+ * Edge once for all who wait, and tells the directory.
  */
-export function createFormerKeys({ edge, environmentOf, patience, clock, signal }: FormerKeysOptions): FormerKeys {
-  const answers = new Map<string, { readonly owner: Promise<Owner>; readonly until: number }>();
+export function createFormerKeys({ edge, environmentOf, patience, signal }: FormerKeysOptions): FormerKeys {
+  const reads = createBatcher((apiKeys: readonly string[]) => Promise.all(apiKeys.map(read)));
 
   async function read(apiKey: string): Promise<Owner> {
     const ids = await patience.persist(() => readDjangoIds(apiKey), signal);
@@ -57,17 +54,5 @@ export function createFormerKeys({ edge, environmentOf, patience, clock, signal 
     return ids.slice(0, CANDIDATES);
   }
 
-  return {
-    find(apiKey) {
-      const now = clock.monotonic();
-      const known = answers.get(apiKey);
-      if (known !== undefined && known.until > now) return known.owner;
-      for (const [key, { until }] of answers) if (until <= now) answers.delete(key);
-      // As long as it is being read, it is not read again; nor is what failed asked for again by those who wait now.
-      const owner = read(apiKey);
-      answers.set(apiKey, { owner, until: now + REMEMBERED_MILLIS });
-      owner.catch(() => answers.delete(apiKey));
-      return owner;
-    },
-  };
+  return { find: (apiKey) => reads.ask(apiKey, apiKey) };
 }

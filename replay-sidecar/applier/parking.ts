@@ -2,7 +2,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { type JetStreamManager, type JsMsg, jetstream, type StoredMsg } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
-import { EVENT_SUBJECT, readStored } from '../stream.ts';
+import { anewSubject, readStored } from '../stream.ts';
 import type { Migrations } from './migrations.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import type { HoldReason } from './view.ts';
@@ -104,7 +104,7 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
     while (released < most && pending() < SHORT_STREAM && migrations.isConfirmed() && isReleasable(place, migrations)) {
       signal.throwIfAborted();
       const wanted = Math.min(BATCH, most - released);
-      const count = await releaseBatch(manager, subject, wanted);
+      const count = await releaseBatch(manager, subject, place.projectId, wanted);
       released += count;
       if (count < wanted) break;
     }
@@ -114,19 +114,19 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
     return released;
   }
 
-  async function releaseBatch(manager: JetStreamManager, subject: string, size: number): Promise<number> {
+  async function releaseBatch(manager: JetStreamManager, subject: string, projectId: number, size: number) {
     const messages = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: size }));
     const last = messages.at(-1);
     if (last === undefined) return 0;
-    await Promise.all(messages.map((message) => publish(message)));
+    await Promise.all(messages.map((message) => publish(message, projectId)));
     await manager.streams.purge(PARKING_STREAM, { filter: subject, seq: last.seq + 1 });
     return messages.length;
   }
 
   /** The id of the event itself would be taken for a duplicate of its first coming. */
-  function publish(message: StoredMsg): Promise<unknown> {
+  function publish(message: StoredMsg, projectId: number): Promise<unknown> {
     const msgID = `released-${message.seq}-${message.timestamp}`;
-    return client.publish(EVENT_SUBJECT, message.data, { msgID, headers: keep(message.header) });
+    return client.publish(anewSubject(projectId), message.data, { msgID, headers: keep(message.header) });
   }
 
   return {

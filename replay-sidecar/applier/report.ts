@@ -13,7 +13,7 @@ export const projectReport = z.object({
   applied: counts,
   /** Events that must not reach Edge, by reason: `windowClosed`, `finished`, … */
   dropped: counts,
-  /** Times that an event was put aside, by reason; what waits now is in {@link applierReport} `parked`. */
+  /** Times that an event was put aside, by reason; what waits now is in the parking stream. */
   parked: counts,
   /** Tries that failed; all are repeated. */
   failed: count,
@@ -54,8 +54,6 @@ export const applierReport = z.object({
   /** Why nothing is applied although it may be, for people: a store's last error. */
   outage: z.string().nullable(),
   position: position.nullable(),
-  /** Events that wait in the parking stream, by project (0: unknown) and reason, as last seen. */
-  parked: z.array(z.object({ projectId: count, reason: z.string(), events: count })),
   /** Events of projects without an EdgeMigration. */
   foreign: count,
   projects: z.array(projectReport),

@@ -3,7 +3,6 @@ import type { Logger } from '@edge-migration/identity/logger.ts';
 import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Counts } from './counts.ts';
-import { type Parking, parsePlace } from './parking.ts';
 import type { PositionTracker } from './position.ts';
 import { type ApplierReport, encodeReport, type ProjectReport } from './report.ts';
 import { manage, reportSubject } from './streams.ts';
@@ -20,7 +19,6 @@ export interface ReporterOptions {
   process: string;
   instance: string;
   counts: Counts;
-  parking: Pick<Parking, 'parked'>;
   /** Brought up to date before each report. */
   position: PositionTracker;
   /** By project. */
@@ -65,13 +63,6 @@ export function createReporter(options: ReporterOptions): Reporter {
     });
   }
 
-  function reportParked(): ApplierReport['parked'] {
-    return [...options.parking.parked].flatMap(([subject, events]) => {
-      const place = parsePlace(subject);
-      return place === undefined ? [] : [{ projectId: place.projectId, reason: place.reason, events }];
-    });
-  }
-
   async function send(goodbye: boolean): Promise<void> {
     const outage = options.outage();
     const report: ApplierReport = {
@@ -84,7 +75,6 @@ export function createReporter(options: ReporterOptions): Reporter {
       confirmed: options.isConfirmed(),
       outage: outage === undefined ? null : describe(outage),
       position: position.current ?? null,
-      parked: reportParked(),
       foreign: counts.foreign,
       projects: reportProjects(),
     };

@@ -1,8 +1,8 @@
 import { createBatcher } from '@edge-migration/identity/batcher.ts';
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import { type EnvironmentRecord, readIdentityPlaces } from '@edge-migration/identity/core/environments.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import { canBeStored } from '@edge-migration/identity/edge/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
 import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
@@ -53,8 +53,6 @@ export interface Resolver {
   resolve(event: WriteEvent): Promise<Resolution>;
 }
 
-/** DynamoDB's limit of the index that has the identifier as its sort key: no document has a longer one. */
-const MAX_IDENTIFIER_BYTES = 1024;
 const NOTHING: Resolution = { kind: 'nothing' };
 
 export interface ResolverOptions {
@@ -62,18 +60,17 @@ export interface ResolverOptions {
   edge: EdgeTables;
   directory: Directory;
   patience: Patience;
-  clock: Clock;
   signal: AbortSignal;
 }
 
-export function createResolver({ core, edge, directory, patience, clock, signal }: ResolverOptions): Resolver {
+export function createResolver({ core, edge, directory, patience, signal }: ResolverOptions): Resolver {
   const places = createBatcher(async (ids: readonly number[]) => {
     const found = await patience.persist(() => readIdentityPlaces(core, ids, signal), signal);
     return ids.map((id) => found.get(id));
   });
   const placeOf = (id: number) => places.ask(String(id), id);
   const environmentOf = async (id: number) => (await placeOf(id))?.environmentId;
-  const formerKeys = createFormerKeys({ edge, environmentOf, patience, clock, signal });
+  const formerKeys = createFormerKeys({ edge, environmentOf, patience, signal });
 
   async function resolveIdentityId(event: WriteEvent, identityId: number): Promise<Resolution> {
     // Gone: whoever deleted it named it in an event of its own.
@@ -99,7 +96,7 @@ export function createResolver({ core, edge, directory, patience, clock, signal 
     }
     directory.meet(reference, record.environment.id);
     // It may be there now although it was not a moment ago.
-    return byKey(event, record, reference, identifier);
+    return byReference(event, record, reference, identifier);
   }
 
   return {
@@ -115,7 +112,7 @@ export function createResolver({ core, edge, directory, patience, clock, signal 
         case 'identity': {
           if (!canBeStored(target.identifier)) return NOTHING;
           const record = directory.peek(target.environment);
-          return record == null ? undefined : byKey(event, record, target.environment, target.identifier);
+          return record == null ? undefined : byReference(event, record, target.environment, target.identifier);
         }
         case 'feature':
         case 'project':
@@ -132,7 +129,7 @@ export function createResolver({ core, edge, directory, patience, clock, signal 
       const record = await directory.find(target.environment);
       const identifier = target.kind === 'identity' ? target.identifier : undefined;
       if (record === null) return resolveOrphan(event, target.environment, identifier);
-      return byKey(event, record, target.environment, identifier);
+      return byReference(event, record, target.environment, identifier);
     },
   };
 }
@@ -163,20 +160,18 @@ function identityOf(event: WriteEvent, record: EnvironmentRecord, identifier: st
   };
 }
 
-function byKey(
+/** What the event is about, by the key or id that it names its environment by. */
+function byReference(
   event: WriteEvent,
   record: EnvironmentRecord,
   reference: EnvironmentReference,
   identifier: string | undefined,
 ): Resolution {
   const named = under(record, keyOf(reference));
-  const resolution = recordOf(event, named, identifier);
+  if (identifier === undefined) return environmentOf(named);
+  const resolution = identityOf(event, named, identifier);
   const isFormer = named !== record && !record.deleted && 'clientKey' in reference;
   return isFormer && resolution.kind === 'identity' ? { ...resolution, isFormer } : resolution;
-}
-
-function recordOf(event: WriteEvent, record: EnvironmentRecord, identifier: string | undefined): Resolution {
-  return identifier === undefined ? environmentOf(record) : identityOf(event, record, identifier);
 }
 
 function environmentOf({ projectId, environment, deleted }: EnvironmentRecord): Resolution {
@@ -192,9 +187,4 @@ export function touchedBy({ touched, traitGates }: WriteEvent, record: Environme
     overrides: touched.overrides === 'all' ? 'all' : new Set(touched.overrides.map(String)),
     ...(touched.moved && { moved: true }),
   };
-}
-
-function canBeStored(identifier: string): boolean {
-  if (identifier === '') return false;
-  return 3 * identifier.length <= MAX_IDENTIFIER_BYTES || Buffer.byteLength(identifier) <= MAX_IDENTIFIER_BYTES;
 }

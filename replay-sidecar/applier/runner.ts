@@ -20,8 +20,8 @@ export interface RunnerOptions {
   pipeline: Pick<Pipeline, 'admit' | 'park'>;
   patience: Patience;
   counts: Counts;
-  /** Resolves when the stream has the event; `cursor` makes it a page of a fan-out. */
-  publish(event: WriteEvent, cursor?: Cursor): Promise<void>;
+  /** Resolves when the stream has what follows from an event; `cursor` makes it a page of a fan-out. */
+  publish(projectId: number, event: WriteEvent, cursor?: Cursor): Promise<void>;
   /** Whether the stream of events is long: then nothing is added to it. */
   isBusy(): boolean;
   /** Told how late an event is when it has been applied, in milliseconds. */
@@ -80,8 +80,17 @@ export function createRunner(options: RunnerOptions) {
       const target = { kind: 'identity', environment: { environmentId: environment.id }, identifier } as const;
       return [{ ...event, id: derivedId(event.id, 'present key'), target }];
     });
+    return tryToPublish(projectId, works, () => publishAll(projectId, followers));
+  }
+
+  async function publishAll(projectId: number, events: readonly WriteEvent[]): Promise<void> {
+    await Promise.all(events.map((event) => options.publish(projectId, event)));
+  }
+
+  /** False: the stream is full or cannot be reached, which says nothing about the works; they come again. */
+  async function tryToPublish(projectId: number, works: readonly Work[], publish: () => Promise<void>) {
     try {
-      await Promise.all(followers.map((event) => options.publish(event)));
+      await publish();
       return true;
     } catch (error) {
       log.warn({ err: error, projectId }, 'What follows from an event cannot be published; tried again');
@@ -99,15 +108,12 @@ export function createRunner(options: RunnerOptions) {
       () => readFanOutPage(options.stores(), work, clock.now(), stop).catch(rethrow(projectId)),
       stop,
     );
-    try {
-      await Promise.all(page.events.map((event) => options.publish(event)));
-      if (page.next !== undefined) await options.publish({ ...work.event, outcome: 'known' }, page.next);
-    } catch (error) {
-      // The stream is full or cannot be reached; that says nothing about the event.
-      log.warn({ err: error, projectId }, 'A page cannot be published; tried again');
-      work.held.again(BUSY_PAUSE_MILLIS);
-      return;
-    }
+    const isPublished = await tryToPublish(projectId, [work], async () => {
+      await publishAll(projectId, page.events);
+      // Behind its page: whoever takes the next one may rely on it.
+      if (page.next !== undefined) await options.publish(projectId, { ...work.event, outcome: 'known' }, page.next);
+    });
+    if (!isPublished) return;
     counts.of(projectId).fannedOut += 1;
     finish(work, nextFanOut(work, clock.now()));
   }

@@ -3,7 +3,7 @@ import type { Logger } from '@edge-migration/identity/logger.ts';
 import { STREAM } from '@edge-migration/identity/write-event.ts';
 import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
-import { EVENT_SUBJECT } from '../stream.ts';
+import { anewSubject, isProbe, parseAnewSubject, readStored } from '../stream.ts';
 import { CONSUMER, manage } from './streams.ts';
 import { CURSOR_HEADER } from './work.ts';
 
@@ -21,7 +21,7 @@ export interface StraysOptions {
 
 const LOOK_MILLIS = 5000;
 /** Brought back in one look at most. */
-const BATCH = 256;
+const MOST = 2048;
 
 /**
  * Brings back events that the shared consumer takes for acknowledged while the stream still has them. After a crash of
@@ -36,19 +36,24 @@ export function createStrays({ connection, clock, log }: StraysOptions): Strays 
   let seen: ReadonlySet<number> = new Set();
 
   async function look(manager: JetStreamManager): Promise<void> {
-    const found = await findBelowFloor(manager);
+    let found = await findBelowFloor(manager);
     const strays = found.filter(({ seq }) => seen.has(seq));
-    for (const stray of strays) await bringBack(manager, stray);
-    if (strays.length > 0) log.warn({ events: strays.length }, 'Events that NATS would not deliver again go on');
+    if (strays.length > 0) {
+      await Promise.all(strays.map((stray) => bringBack(manager, stray)));
+      log.warn({ events: strays.length }, 'Events that NATS would not deliver again go on');
+      found = await findBelowFloor(manager);
+    }
     seen = new Set(found.map(({ seq }) => seq));
   }
 
   /** Several replicas may do it at the same time: the first one's is taken. */
-  async function bringBack(manager: JetStreamManager, { seq, timestamp, data, header }: StoredMsg): Promise<void> {
+  async function bringBack(manager: JetStreamManager, { subject, seq, timestamp, data, header }: StoredMsg) {
     const fields = headers();
     const cursor = header.get(CURSOR_HEADER);
     if (cursor) fields.set(CURSOR_HEADER, cursor);
-    await client.publish(EVENT_SUBJECT, data, { msgID: `stray-${seq}-${timestamp}`, headers: fields });
+    const msgID = `stray-${seq}-${timestamp}`;
+    const anew = anewSubject(parseAnewSubject(subject) ?? 0);
+    if (!isProbe(subject)) await client.publish(anew, data, { msgID, headers: fields });
     await manager.streams.deleteMessage(STREAM, seq, false);
   }
 
@@ -76,17 +81,11 @@ async function findBelowFloor(manager: JetStreamManager): Promise<StoredMsg[]> {
   // In this order: an event below the floor was there for at least as long as both questions took.
   const { ack_floor } = await manager.consumers.info(STREAM, CONSUMER);
   const { state } = await manager.streams.info(STREAM);
+  if (state.messages === 0 || state.first_seq > ack_floor.stream_seq) return [];
   const found: StoredMsg[] = [];
-  for (let seq = state.first_seq; state.messages > 0 && seq <= ack_floor.stream_seq && found.length < BATCH; ) {
-    const message = await manager.streams.getMessage(STREAM, from(seq));
-    if (message === null || message.seq > ack_floor.stream_seq) break;
+  for await (const message of readStored(manager, STREAM, { from: state.first_seq, most: MOST })) {
+    if (message.seq > ack_floor.stream_seq) break;
     found.push(message);
-    seq = message.seq + 1;
   }
   return found;
-}
-
-/** The first message at or behind this sequence; the server knows this form of the question, the client's types do not. */
-function from(seq: number): { seq: number } {
-  return Object.assign({ seq }, { next_by_subj: '>' });
 }

@@ -5,7 +5,7 @@ import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import { jetstream } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import type { Registry } from 'prom-client';
-import { EVENT_SUBJECT } from '../stream.ts';
+import { anewSubject } from '../stream.ts';
 import { createAllowance } from './allowance.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { createCounts } from './counts.ts';
@@ -59,7 +59,7 @@ export function wire(
   });
   const { isFull, roomFor } = waiting;
   const directory = createDirectory({ core, release: () => stores.now().release, patience, clock, signal });
-  const resolver = createResolver({ core, edge, directory, patience, clock, signal });
+  const resolver = createResolver({ core, edge, directory, patience, signal });
   const parking = createParking({ connection, migrations, pending: position.pending, roomFor, clock, log });
   const pipeline = createPipeline({ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log });
   const publish = createPublish(connection);
@@ -70,7 +70,7 @@ export function wire(
   const { instance } = configuration;
   const process = `${instance}-${randomBytes(4).toString('hex')}`;
   const state = { inHand: waiting.inHand, isConfirmed: migrations.isConfirmed, outage: patience.outage };
-  const reporter = createReporter({ connection, process, instance, counts, parking, position, ...state, clock, log });
+  const reporter = createReporter({ connection, process, instance, counts, position, ...state, clock, log });
   const spent = () => edge.budget.spent();
   const measured = { inHand: () => inbox.held.size, waiting: waiting.inHand, writeUnits: spent, now: clock.now };
   registerMetrics(registry, { counts, parking, position, ...measured });
@@ -78,13 +78,13 @@ export function wire(
   return { inbox, waiting, pipeline, parking, strays, reporter, close: stops.close };
 }
 
-/** Into the stream of events; `cursor` makes it a page of a fan-out. */
+/** What follows from an event goes into the stream, too; `cursor` makes it a page of a fan-out. */
 function createPublish(connection: NatsConnection) {
   const client = jetstream(connection);
-  return async (event: WriteEvent, cursor?: Cursor) => {
+  return async (projectId: number, event: WriteEvent, cursor?: Cursor) => {
     const fields = headers();
     if (cursor !== undefined) fields.set(CURSOR_HEADER, JSON.stringify(cursor));
     const msgID = cursor === undefined ? event.id : derivedId(event.id, JSON.stringify(cursor));
-    await client.publish(EVENT_SUBJECT, JSON.stringify(event), { msgID, headers: fields });
+    await client.publish(anewSubject(projectId), JSON.stringify(event), { msgID, headers: fields });
   };
 }

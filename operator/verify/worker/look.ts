@@ -159,7 +159,7 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
   ): Promise<Looked[]> {
     const keys = requests.map(({ identifier }) => compositeKey(environment.apiKey, identifier));
     const documents = await readDocuments(
-      keys.filter((key, index) => canBeStored(key, requests[index]!.identifier)),
+      keys.filter((key, index) => canBeStored(requests[index]!.identifier, key)),
       signal,
     );
     const rows = await readRows(environment, documents, signal);
