@@ -40,7 +40,6 @@ function report(process: string, applied: Record<number, number>, changes: Parti
     confirmed: true,
     outage: null,
     position: null,
-    parked: [],
     foreign: 0,
     projects: Object.entries(applied).map(([projectId, count]) => ({
       projectId: Number(projectId),
@@ -66,18 +65,18 @@ async function publish(...reports: ApplierReport[]): Promise<void> {
 test('counters of processes that have ended stay part of the total', async () => {
   const appliers = createAppliers();
   await publish(report('one', { 1: 5 }, { goodbye: true }), report('two', { 1: 7, 2: 1 }));
-  await appliers.refresh(manager, NOW, NOW - 1000);
+  await appliers.refresh(manager);
   expect(appliers.replay(1, NOW - 1000)).toMatchObject({ appliers: 1, project: { applied: 12 } });
   expect(appliers.replay(2, NOW - 1000).project.applied).toBe(1);
   await publish(report('two', { 1: 8, 2: 1 }));
-  await appliers.refresh(manager, NOW, NOW - 1000);
+  await appliers.refresh(manager);
   expect(appliers.replay(1, NOW - 1000).project.applied).toBe(13);
 });
 
 test('one that was not heard of for a while is not alive', async () => {
   const appliers = createAppliers();
   await publish(report('one', { 1: 5 }), report('two', {}, { time: iso(NOW - 60_000) }));
-  await appliers.refresh(manager, NOW, NOW - 1000);
+  await appliers.refresh(manager);
   expect(appliers.countApplying(NOW - 1000)).toBe(1);
   expect(appliers.countApplying(NOW - 61_000)).toBe(2);
 });
@@ -86,7 +85,7 @@ test('reports about thousands of projects fit into messages, and come in batches
   const appliers = createAppliers();
   const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [index + 1, index]));
   await publish(...Array.from({ length: 300 }, (_, index) => report(`small-${index}`, { 77: 1 })), report('big', many));
-  await appliers.refresh(manager, NOW, NOW - 1000);
+  await appliers.refresh(manager);
   expect(appliers.replay(77, NOW).project.applied).toBe(300 + 76);
   expect(appliers.replay(10_000, NOW).project.applied).toBe(9_999);
 });
@@ -94,7 +93,7 @@ test('reports about thousands of projects fit into messages, and come in batches
 test('a stream that was made anew, or is an older one again, is read from its beginning', async () => {
   const appliers = createAppliers();
   await publish(report('one', { 1: 5 }), report('one', { 1: 6 }));
-  await appliers.refresh(manager, NOW, NOW - 1000);
+  await appliers.refresh(manager);
   const { created } = await manager.streams.info(REPORT_STREAM);
   await waitFor(
     async () => {
@@ -104,26 +103,14 @@ test('a stream that was made anew, or is an older one again, is read from its be
     { for: 'another stream' },
   );
   await publish(report('two', { 1: 2 }));
-  await appliers.refresh(manager, NOW, NOW - 1000);
+  await appliers.refresh(manager);
   expect(appliers.replay(1, NOW - 1000)).toMatchObject({ appliers: 1, project: { applied: 2 } });
-});
-
-test('what was in hand or aside is remembered with its time, as long as its applier lives', async () => {
-  const appliers = createAppliers();
-  const inHand = report('one', { 1: 5, 2: 5 }, { parked: [{ projectId: 3, reason: 'overflow', events: 2 }] });
-  await publish({ ...inHand, projects: inHand.projects.map((each) => ({ ...each, inHand: 2 - each.projectId })) });
-  await appliers.refresh(manager, NOW - 9000, NOW - 1000);
-  await appliers.refresh(manager, NOW, NOW - 1000);
-  expect([1, 2, 3].map((id) => appliers.replay(id, NOW - 1000).quietSince)).toEqual([NOW, NOW - 9000, NOW]);
-  // It has not been heard of since.
-  await appliers.refresh(manager, NOW + 60_000, NOW + 59_000);
-  expect(appliers.replay(1, NOW + 59_000).quietSince).toBe(NOW);
 });
 
 test('what is no report is left out', async () => {
   const appliers = createAppliers();
   await jetstream(connection).publish(reportSubject('odd'), 'no report');
   await publish(report('one', { 1: 5 }));
-  await appliers.refresh(manager, NOW, NOW - 1000);
+  await appliers.refresh(manager);
   expect(appliers.countApplying(NOW - 1000)).toBe(1);
 });

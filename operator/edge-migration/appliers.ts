@@ -2,16 +2,21 @@ import { type ApplierReport, decodeReport, type ProjectReport } from '@edge-migr
 import { REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { findStream, readStored } from '@edge-migration/replay-sidecar/stream.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
-import type { ProjectReplay, ReplayFact } from './facts.ts';
+import type { ObservedReplay } from './facts.ts';
 
 /** What the edge appliers say of themselves, as last read. */
 export interface Appliers {
   /** Reads what is new. @throws what the NATS client throws */
-  refresh(manager: JetStreamManager, now: number, since: number): Promise<void>;
+  refresh(manager: JetStreamManager): Promise<void>;
   /** @param since those that reported after this time are alive; milliseconds since the epoch, as below */
-  replay(projectId: number, since: number): Extract<ReplayFact, { kind: 'observed' }>;
+  replay(projectId: number, since: number): AppliersFact;
   /** How many are alive and may apply. */
   countApplying(since: number): number;
+}
+
+/** What is known of a project from them alone. */
+export interface AppliersFact extends Pick<ObservedReplay, 'appliers' | 'outage'> {
+  project: Omit<ObservedReplay['project'], 'parked'>;
 }
 
 interface Stored {
@@ -26,23 +31,12 @@ export function createAppliers(): Appliers {
   let stored = new Map<string, Stored>();
   /** What was read of which stream. */
   let read = { created: '', sequence: 0 };
-  /** When anything of a project was last in hand or aside, as far as this process has looked. */
-  const busy = new Map<number, number>();
-  let begun: number | undefined;
 
   const findAlive = (since: number) =>
     [...stored.values()].filter(({ report, time }) => !report.goodbye && time >= since);
 
-  function noteBusy(now: number, since: number): void {
-    begun ??= now;
-    for (const { report } of findAlive(since)) {
-      for (const { projectId, inHand } of report.projects) if (inHand > 0) busy.set(projectId, now);
-      for (const { projectId, events } of report.parked) if (events > 0) busy.set(projectId, now);
-    }
-  }
-
   return {
-    async refresh(manager, now, since) {
+    async refresh(manager) {
       // None while no applier has ever run.
       const stream = await findStream(manager, REPORT_STREAM);
       const { created = '', state } = stream ?? {};
@@ -51,28 +45,19 @@ export function createAppliers(): Appliers {
         stored = new Map();
         read = { created, sequence: 0 };
       }
-      if (stream === undefined) return noteBusy(now, since);
+      if (stream === undefined) return;
       for await (const message of readStored(manager, REPORT_STREAM, { from: read.sequence + 1 })) {
         read.sequence = message.seq;
         const report = decodeReport(message);
         if (report !== undefined) stored.set(report.process, describe(report));
       }
-      noteBusy(now, since);
     },
     countApplying: (since) => findAlive(since).filter(({ report }) => report.confirmed).length,
     replay(projectId, since) {
       const alive = findAlive(since);
-      const latest = alive
-        .filter(({ report }) => report.position !== null)
-        .reduce<Stored | undefined>((best, each) => (best && best.time >= each.time ? best : each), undefined);
-      const oldest = latest?.report.position?.oldestTime;
       return {
-        kind: 'observed',
         appliers: alive.filter(({ report }) => report.confirmed).length,
         outage: alive.find(({ report }) => report.outage !== null)?.report.outage ?? undefined,
-        oldestTime: oldest ? Date.parse(oldest) : undefined,
-        positionTime: latest?.time,
-        quietSince: busy.get(projectId) ?? begun,
         project: sumProject([...stored.values()], alive, projectId),
       };
     },
@@ -85,7 +70,7 @@ function describe(report: ApplierReport): Stored {
 }
 
 /** Counters are totals over all processes that ever were; what is in hand, of those that live. */
-function sumProject(all: readonly Stored[], alive: readonly Stored[], projectId: number): ProjectReplay {
+function sumProject(all: readonly Stored[], alive: readonly Stored[], projectId: number): AppliersFact['project'] {
   const of = (reports: readonly Stored[]) => reports.flatMap(({ projects }) => projects.get(projectId) ?? []);
   const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, count) => sum + count, 0);
   const times = (values: (string | null)[]) =>
@@ -93,12 +78,10 @@ function sumProject(all: readonly Stored[], alive: readonly Stored[], projectId:
   const totals = of(all);
   const oldest = times(of(alive).map(({ oldestObservedTime }) => oldestObservedTime));
   const last = times(totals.map(({ lastAppliedTime }) => lastAppliedTime));
-  const parked = alive[0]?.report.parked.filter((each) => each.projectId === projectId) ?? [];
   return {
     applied: totals.reduce((sum, { applied }) => sum + total(applied), 0),
     unchanged: totals.reduce((sum, { applied }) => sum + (applied['unchanged'] ?? 0), 0),
     dropped: totals.reduce((sum, { dropped }) => sum + total(dropped), 0),
-    parked: parked.reduce((sum, { events }) => sum + events, 0),
     oldestObservedTime: oldest.length === 0 ? undefined : Math.min(...oldest),
     lastAppliedTime: last.length === 0 ? undefined : Math.max(...last),
   };

@@ -74,16 +74,16 @@ export type ReplayFact =
       appliers: number;
       /** A store's last error, as an applier tells it. */
       outage: string | undefined;
-      /** When the oldest event of any project that is not done with came into the stream; undefined when all are. */
-      oldestTime: number | undefined;
-      /** When the position was last looked at. */
-      positionTime: number | undefined;
-      /** When anything of the project was last in an applier's hands or aside; undefined: nobody has looked yet. */
-      quietSince: number | undefined;
-      /** Every write that was observed before this is in Edge; undefined when that is not known. */
-      appliedUntil?: number | undefined;
+      /**
+       * Every event that was observed before this has been taken from the stream: applied, dropped, put aside, or made
+       * into others, which {@link underWay} counts. Undefined when that is not known.
+       */
+      takenUntil: number | undefined;
+      /** Events of the project that come anew, or soon will by themselves; undefined when that is not known. */
+      underWay: number | undefined;
       project: ProjectReplay;
     };
+export type ObservedReplay = Extract<ReplayFact, { kind: 'observed' }>;
 
 export interface ProjectReplay {
   applied: number;

@@ -67,7 +67,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     replay: fc.oneof(
       fc.constant<ReplayFact>({ kind: 'disabled' }),
       text.map((message): ReplayFact => ({ kind: 'unknown', reason: 'StreamUnreachable', message })),
-      fc.nat(2).map((appliers) => following({ appliers, positionTime: 2_000_000_001_000 })),
+      fc.nat(2).map((appliers) => following({ appliers, takenUntil: 2_000_000_000_000 })),
       text.map((outage) => following({ outage })),
     ),
   }),

@@ -29,7 +29,7 @@ const after = (milliseconds: number, changes: Partial<Facts> = {}) =>
   next({ ...copied(), now: DEADLINE + milliseconds, ...changes }, 0);
 const drained = {
   capture: covered({ allSentUntil: DEADLINE + 5_000 }),
-  replay: following({ positionTime: DEADLINE + 6_000 }),
+  replay: following({ takenUntil: DEADLINE + 4_000 }),
 };
 
 /** Every state that a migration can be in, as the facts that make it. */
@@ -164,7 +164,7 @@ describe('spec.replay.windowSeconds', () => {
     const closing = window(next(copied(), HOUR), 600);
     expect(short(closing)).toBe('Replaying True/Complete True/Draining Unknown/Draining');
     const now = closing.now;
-    const all = { capture: covered({ allSentUntil: now }), replay: following({ positionTime: now + 1 }) };
+    const all = { capture: covered({ allSentUntil: now }), replay: following({ takenUntil: now }) };
     expect(short({ ...closing, ...all })).toBe('Succeeded True/Complete False/WindowClosed True/WindowClosed');
   });
 

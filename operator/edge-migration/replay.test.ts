@@ -138,7 +138,8 @@ describe('within the window', () => {
 
 describe('at the deadline', () => {
   const AFTER = DEADLINE + 5_000;
-  const drained = { capture: covered({ allSentUntil: AFTER }), replay: following({ positionTime: AFTER + 1_000 }) };
+  const unreadable = { kind: 'unknown', reason: 'StreamUnreachable', message: 'refused' } as const;
+  const drained = { capture: covered({ allSentUntil: AFTER }), replay: following({ takenUntil: AFTER }) };
   const at = (changes: Partial<Facts>) => decide({ ...copied(changes), now: AFTER + 2_000 }).status;
 
   test('it has succeeded once nothing from before can be left anywhere', () => {
@@ -152,33 +153,29 @@ describe('at the deadline', () => {
       { ...drained, capture: covered({ allSentUntil: DEADLINE - 1 }) },
       /sidecar has not sent/,
     ],
+    ['the stream has older events', { ...drained, replay: following({ takenUntil: DEADLINE }) }, /events from before/],
     [
-      'the stream has older events',
-      { ...drained, replay: following({ positionTime: AFTER + 1_000, oldestTime: DEADLINE }) },
+      'nobody knows how far the stream was taken',
+      { ...drained, replay: following({ takenUntil: undefined }) },
       /events from before/,
     ],
     [
-      'the position is from before the deadline',
-      { ...drained, replay: following({ positionTime: DEADLINE - 1 }) },
-      /is looked at/,
-    ],
-    ['no applier tells', { ...drained, replay: following({ appliers: 0 }) }, /no edge applier/],
-    [
-      'events that others may follow from were in hand a moment ago',
-      { ...drained, replay: following({ positionTime: AFTER + 1_000, quietSince: AFTER }) },
-      /others may follow/,
+      'pages of an event about a whole environment are on their way',
+      { ...drained, replay: following({ takenUntil: AFTER, underWay: 500 }) },
+      /500 events that follow/,
     ],
     [
-      'nobody has looked yet whether events are in hand',
-      { ...drained, replay: following({ positionTime: AFTER + 1_000, quietSince: undefined }) },
-      /others may follow/,
+      'events are moving while it looks',
+      { ...drained, replay: following({ takenUntil: AFTER, underWay: undefined }) },
+      /put aside at this moment/,
     ],
+    ['the stream cannot be read', { ...drained, replay: unreadable }, /refused/],
     [
       'events of the project wait aside',
       {
         ...drained,
         replay: following({
-          positionTime: AFTER + 1_000,
+          takenUntil: AFTER,
           project: {
             applied: 0,
             unchanged: 0,

@@ -14,8 +14,6 @@ export interface ReplayDecision {
 
 /** Numbers that move all the time are written at most this often. */
 const PROGRESS_INTERVAL_MILLISECONDS = 10_000;
-/** Longer than it takes from one page of a fan-out to the next, several times over, and than several reports. */
-const QUIET_MILLISECONDS = 15_000;
 /** While only events from before the deadline are waited for. */
 const DRAINING_LOOK_MILLISECONDS = 5_000;
 
@@ -38,7 +36,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
     return { replaying, degraded, succeeded, replay: status, nextTime };
   }
   const wasClosed = isClosed(facts, deadline);
-  const waiting = wasClosed ? undefined : findUnapplied(capture, replay, deadline, now);
+  const waiting = wasClosed ? undefined : findUnapplied(capture, replay, deadline);
   if (waiting === undefined) {
     const message = `the replay window closed at ${formatTime(deadline)}, and every event before it is applied`;
     return {
@@ -103,21 +101,19 @@ function judgeFollowing(
 }
 
 /**
- * What an event from before the deadline may still be in; undefined when it can be nowhere. Age alone does not tell: the
- * pages of an event about a whole environment, and what had waited aside, come into the stream anew, one after the other.
+ * What an event from before the deadline may still be in; undefined when it can be nowhere: all of them were taken from
+ * the stream, and nothing that followed from them, or had waited aside, is on its way.
  */
-function findUnapplied(capture: CaptureFact, replay: ReplayFact, deadline: number, now: number): string | undefined {
+function findUnapplied(capture: CaptureFact, replay: ReplayFact, deadline: number): string | undefined {
   if (capture.kind !== 'observed') return 'the sidecars cannot be asked whether they have sent everything';
   if (capture.allSentUntil === undefined || capture.allSentUntil <= deadline)
     return 'a sidecar has not sent everything yet, or is silent: see condition Capturing';
-  if (replay.kind !== 'observed' || replay.appliers === 0) return 'no edge applier tells how far it is';
-  const { positionTime, oldestTime, project } = replay;
-  if (positionTime === undefined || positionTime <= Math.max(deadline, capture.allSentUntil))
-    return 'the stream is looked at';
-  if (oldestTime !== undefined && oldestTime <= capture.allSentUntil) return 'events from before it are applied';
+  if (replay.kind !== 'observed') return 'the stream cannot be read';
+  const { takenUntil, underWay, project } = replay;
+  if (takenUntil === undefined || takenUntil <= deadline) return 'events from before it are applied';
   if (project.parked > 0) return `${project.parked} events wait aside; resume, or set spec.retry`;
-  if (replay.quietSince === undefined || now - replay.quietSince < QUIET_MILLISECONDS)
-    return 'events from before it were applied a moment ago, and others may follow from them';
+  if (underWay === undefined) return 'events are put aside at this moment, perhaps of this project';
+  if (underWay > 0) return `${underWay} events that follow from earlier ones are applied`;
   return undefined;
 }
 

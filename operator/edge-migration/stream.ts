@@ -20,9 +20,10 @@ import {
   jetstreamManager,
 } from '@nats-io/jetstream';
 import { errorMessage } from '../kubernetes/errors.ts';
-import { createAppliedTracker } from './applied.ts';
 import { createAppliers } from './appliers.ts';
 import type { CaptureFact, ReplayFact } from './facts.ts';
+import { createTakenTracker } from './taken.ts';
+import { readTransit, type Transit } from './transit.ts';
 
 /** What sidecars and appliers say, as far as it is known now. */
 export interface StreamView {
@@ -59,10 +60,10 @@ export const noStream: StreamView = {
 export function createStreamView(settings: StreamViewSettings): StreamView {
   const { clock, logger, freshSeconds } = settings;
   const fresh = freshSeconds * 1000;
-  let read: { time: number; sidecars: StoredReport[] } | undefined;
+  let read: { time: number; sidecars: StoredReport[]; transit: Transit } | undefined;
   let problem = 'not connected to NATS yet';
   const reported = createAppliers();
-  const applied = createAppliedTracker();
+  const taken = createTakenTracker();
 
   const isFresh = () => read !== undefined && clock.monotonic() - read.time <= fresh;
   const unknown = () => ({
@@ -81,10 +82,12 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   async function refresh(manager: JetStreamManager, client: JetStreamClient) {
     const { reports, unreadable } = await readReports(manager);
     if (unreadable.length > 0) logger.warn({ count: unreadable.length }, 'coverage reports of another release');
-    await reported.refresh(manager, clock.now(), clock.now() - fresh);
-    read = { time: clock.monotonic(), sidecars: reports };
-    noticePosition();
+    await reported.refresh(manager);
+    // What the sidecars had sent is in the stream by now.
+    const transit = await readTransit(manager);
+    read = { time: clock.monotonic(), sidecars: reports, transit };
     const facts = describeCoverage(reports);
+    if (facts !== undefined) taken.notice({ ...transit, sentUntil: sentUntil(facts) });
     for (const { report, sequence } of facts === undefined ? [] : closeVanished(facts)) {
       logger.warn({ pod: report.podName }, 'a sidecar has gone without a goodbye: noted its gap');
       await sayGoodbyeFor(client, report, sequence);
@@ -97,14 +100,8 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     if (facts === undefined) {
       return { kind: 'unknown', reason: 'CoreApiNotListed', message: 'the pods of the Core API are not listed yet' };
     }
-    const { now } = facts;
     const { covered, reason, message, gaps } = decideCoverage(facts);
-    const present = read.sidecars.filter(({ report }) => !report.goodbye);
-    const live = present.filter(({ storedTime }) => now - storedTime <= fresh);
-    // A silent one may be frozen and send the rest when it wakes; once its pod is gone, somebody says goodbye for it.
-    const times = present.map(({ report }) =>
-      report.allSentUntil === null ? undefined : Date.parse(report.allSentUntil),
-    );
+    const live = facts.reports.filter(({ report, storedTime }) => !report.goodbye && facts.now - storedTime <= fresh);
     return {
       kind: 'observed',
       covered,
@@ -117,16 +114,8 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
         podName,
       })),
       speaking: live.map(({ report }) => report.podName),
-      allSentUntil: times.some((time) => time === undefined) ? undefined : Math.min(now, ...(times as number[])),
+      allSentUntil: sentUntil(facts),
     };
-  }
-
-  function noticePosition(): void {
-    const seen = capture();
-    const position = replay(0);
-    if (seen.kind !== 'observed' || position.kind !== 'observed') return;
-    const { oldestTime, positionTime } = position;
-    applied.notice({ sentUntil: seen.allSentUntil, time: clock.now(), oldestTime, positionTime });
   }
 
   function appliers(): number | undefined {
@@ -136,7 +125,15 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
 
   function replay(projectId: number): ReplayFact {
     if (read === undefined || !isFresh()) return unknown();
-    return { ...reported.replay(projectId, clock.now() - fresh), appliedUntil: applied.until() };
+    const { transit } = read;
+    const { project, ...said } = reported.replay(projectId, clock.now() - fresh);
+    return {
+      kind: 'observed',
+      ...said,
+      takenUntil: taken.until(),
+      underWay: transit.underWay(projectId),
+      project: { ...project, parked: transit.parked(projectId) },
+    };
   }
 
   return {
@@ -164,6 +161,16 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       await connection?.close();
     },
   };
+}
+
+/** Every sidecar has sent all that it saw before this; undefined when one of them cannot tell. */
+function sentUntil({ reports, now }: CoverageFacts): number | undefined {
+  // A silent one may be frozen and send the rest when it wakes; once its pod is gone, somebody says goodbye for it.
+  const present = reports.filter(({ report }) => !report.goodbye);
+  const times = present.map(({ report }) =>
+    report.allSentUntil === null ? undefined : Date.parse(report.allSentUntil),
+  );
+  return times.includes(undefined) ? undefined : Math.min(now, ...(times as number[]));
 }
 
 /** In place of the sidecar's own report, unless it has sent another one meanwhile. */

@@ -178,8 +178,7 @@ describe('later', () => {
     const closed = (each: Partial<VerifyTotals>) => {
       const replay = {
         kind: 'observed' as const,
-        ...{ appliers: 1, outage: undefined, oldestTime: undefined, positionTime: Date.parse(DEADLINE) + 3_000 },
-        quietSince: 0,
+        ...{ appliers: 1, outage: undefined, takenUntil: Date.parse(DEADLINE) + 1_000, underWay: 0 },
         project: {
           applied: 1,
           unchanged: 0,

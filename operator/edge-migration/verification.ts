@@ -225,7 +225,8 @@ function adjustSettings({ facts, spec, context, current }: View, work: Verificat
   const pods = Math.max(1, Math.min(spec.copy.parallelism, remaining));
   const { liveSettings: live } = work;
   const { replay } = facts;
-  const known = replay.kind === 'observed' ? (replay.appliedUntil ?? null) : null;
+  // What follows from events that were taken, or waits for room, is not applied yet.
+  const known = replay.kind === 'observed' && replay.underWay === 0 ? replay.takenUntil : undefined;
   const appliedUntil = context.isClosed || replay.kind === 'disabled' ? 'none' : (known ?? live?.appliedUntil ?? null);
   const settings: VerifySettings = {
     pageSize: spec.copy.pageSize,

@@ -133,9 +133,8 @@ export const following = (changes: Partial<Extract<ReplayFact, { kind: 'observed
   kind: 'observed',
   appliers: 2,
   outage: undefined,
-  oldestTime: undefined,
-  positionTime: NOON,
-  quietSince: 0,
+  takenUntil: NOON,
+  underWay: 0,
   project: { applied: 10, unchanged: 4, dropped: 0, parked: 0, oldestObservedTime: undefined, lastAppliedTime: NOON },
   ...changes,
 });

@@ -1,0 +1,72 @@
+import { parsePlace } from '@edge-migration/replay-sidecar/applier/parking.ts';
+import { PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/replay-sidecar/applier/streams.ts';
+import { ANEW_SUBJECTS, findStream, parseAnewSubject, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
+import type { JetStreamManager } from '@nats-io/jetstream';
+
+/** What the streams of events hold at one moment. */
+export interface Transit {
+  /** Of the oldest event; the one behind {@link lastSequence} when there is none. */
+  readonly firstSequence: number;
+  /** Of the newest event that there ever was. */
+  readonly lastSequence: number;
+  /** Events of a project that wait aside. */
+  parked(projectId: number): number;
+  /**
+   * Events of a project, or of nobody knows which, that are in the stream because of others, or aside until there is
+   * room; undefined when some may have moved while this was looked at.
+   */
+  underWay(projectId: number): number | undefined;
+}
+
+const TRIES = 3;
+
+/**
+ * Looks where events are that have been in the stream before. They are put into the next place before they leave the
+ * last one, but two places cannot be looked at in one moment: a count of nothing holds when nothing came to the first
+ * place until after the second was looked at.
+ *
+ * @throws what the NATS client throws
+ */
+export async function readTransit(manager: JetStreamManager): Promise<Transit> {
+  for (let tries = 1; ; tries++) {
+    const before = await readParked(manager);
+    const { state } = await manager.streams.info(STREAM, { subjects_filter: ANEW_SUBJECTS });
+    const after = await findStream(manager, PARKING_STREAM);
+    const isSteady = before.lastSequence === (after?.state.last_seq ?? 0);
+    if (!isSteady && tries < TRIES) continue;
+    const anew = sumBy(state.subjects ?? {}, parseAnewSubject);
+    return {
+      firstSequence: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
+      lastSequence: state.last_seq,
+      parked: (projectId) => before.all.get(projectId) ?? 0,
+      underWay(projectId) {
+        if (!isSteady) return undefined;
+        const counts = [anew.get(projectId), anew.get(0), before.overflow.get(projectId)];
+        return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
+      },
+    };
+  }
+}
+
+async function readParked(manager: JetStreamManager) {
+  // None while no applier has ever run.
+  const state = (await findStream(manager, PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS }))?.state;
+  const subjects = state?.subjects ?? {};
+  const projectOf = (subject: string) => parsePlace(subject)?.projectId;
+  const isOverflow = (subject: string) => parsePlace(subject)?.reason === 'overflow';
+  return {
+    lastSequence: state?.last_seq ?? 0,
+    all: sumBy(subjects, projectOf),
+    overflow: sumBy(subjects, (subject) => (isOverflow(subject) ? projectOf(subject) : undefined)),
+  };
+}
+
+/** Numbers of messages by project. */
+function sumBy(subjects: Record<string, number>, projectOf: (subject: string) => number | undefined) {
+  const sums = new Map<number, number>();
+  for (const [subject, count] of Object.entries(subjects)) {
+    const projectId = projectOf(subject);
+    if (projectId !== undefined) sums.set(projectId, (sums.get(projectId) ?? 0) + count);
+  }
+  return sums;
+}
