@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 
@@ -7,7 +8,7 @@ export const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
 /** How a shipped manifest starts its process, flags included: the arguments of the Deployment's first container. */
 export async function readDeployedArguments(manifest: `${string}.yaml`): Promise<string[]> {
-  const documents = parseAllDocuments(await readFile(new URL(manifest, new URL('../', import.meta.url)), 'utf8'));
+  const documents = parseAllDocuments(await readFile(join(ROOT, manifest), 'utf8'));
   const deployment = documents.map((document) => document.toJS()).find(({ kind }) => kind === 'Deployment');
   return deployment.spec.template.spec.containers[0].args;
 }

@@ -6,18 +6,16 @@
  *   npm run bench:sidecar -- [--requests 30000] [--rounds 5] [--json]
  *
  * CPU per request is taken under full load; what a request costs at 1,000/s, where each one wakes the process up, is a
- * row of its own. A captured write costs what is spent until its event is in the stream. Latency is taken at 1,000 requests/s, in rounds that alternate with the API alone; "added" is the
- * median of the rounds' differences.
+ * row of its own. A captured write costs what is spent until its event is in the stream. Latency is taken at 1,000
+ * requests/s, in rounds that alternate with the API alone; "added" is the median of the rounds' differences.
  */
 import { parseArgs } from 'node:util';
 import { makeStreams } from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
 import { startNats } from '../cluster/nats.ts';
 import type { Load } from './sidecar/load.ts';
 import {
-  cpuSeconds,
   load,
   publishMicros,
-  residentMegabytes,
   type SidecarTarget,
   startBareProxy,
   startNginx,
@@ -25,6 +23,7 @@ import {
   startSidecar,
   type Target,
 } from './sidecar/parts.ts';
+import { cpuSeconds, residentMegabytes } from './usage.ts';
 
 const { values } = parseArgs({
   options: {
@@ -53,8 +52,8 @@ async function main(): Promise<void> {
   for (const target of [api, ...targets]) await load({ ...PACED, port: target.port, kind: 'read' });
   const reads = await compare(api, sidecar, 'read');
   const readsByNginx = nginx && (await compare(api, nginx, 'read'));
-  const memory = residentMegabytes(sidecar.service);
-  const memoryOfBare = residentMegabytes(bare.service);
+  const memory = await memoryOf(sidecar);
+  const memoryOfBare = await memoryOf(bare);
   const slow = await spent(sidecar, { ...PACED, kind: 'read' });
   const slowByNginx = nginx && (await spent(nginx, { ...PACED, kind: 'read' }));
 
@@ -72,6 +71,7 @@ async function main(): Promise<void> {
   const writes = await compare(api, sidecar, 'write');
   await sidecar.drained();
 
+  const memoryOfNginx = nginx && (await memoryOf(nginx));
   console.table({
     'CPU per passed request (µs)': row(passed, passedByNginx, passedByBare),
     'CPU per captured write (µs)': row(captured, writtenByNginx, writtenByBare),
@@ -81,9 +81,9 @@ async function main(): Promise<void> {
     'Added p99 at 1,000/s (ms)': row(reads.p99, readsByNginx?.p99),
     'Added p50 of captured writes (ms)': row(writes.p50),
     'Added p99 of captured writes (ms)': row(writes.p99),
-    'Resident memory at 1,000/s (MB)': row(memory.all, nginx && residentMegabytes(nginx.service).all, memoryOfBare.all),
-    '… of it not shared (MB)': row(memory.own, nginx && residentMegabytes(nginx.service).own, memoryOfBare.own),
-    'Resident memory after full load (MB)': row(residentMegabytes(sidecar.service).all),
+    'Resident memory at 1,000/s (MB)': row(memory.all, memoryOfNginx?.all, memoryOfBare.all),
+    '… of it not shared (MB)': row(memory.own, memoryOfNginx?.own, memoryOfBare.own),
+    'Resident memory after full load (MB)': row((await memoryOf(sidecar)).all),
   });
   if (!values.json) return;
   const figures = {
@@ -101,10 +101,15 @@ async function main(): Promise<void> {
 
 /** Microseconds of CPU time per request that the target spends on this load, with what it leaves to be published. */
 async function spent(target: Target, spec: Omit<Load, 'port'>, draining?: SidecarTarget): Promise<number> {
-  const before = cpuSeconds(target.service);
+  const before = await cpuSeconds(target.service.pid);
   const { requests } = await load({ ...spec, port: target.port });
   await draining?.drained();
-  return ((cpuSeconds(target.service) - before) * 1e6) / requests;
+  return (((await cpuSeconds(target.service.pid)) - before) * 1e6) / requests;
+}
+
+/** In megabytes, and the part of it that is not shared with other processes of the same image. */
+async function memoryOf({ service: { pid } }: Target): Promise<{ all: number; own: number }> {
+  return { all: await residentMegabytes(pid), own: await residentMegabytes(pid, 'RssAnon') };
 }
 
 interface Added {
@@ -123,8 +128,11 @@ async function compare(api: Target, target: Target, kind: Load['kind']): Promise
   return { p50: median(rounds.map(({ p50 }) => p50)), p99: median(rounds.map(({ p99 }) => p99)) };
 }
 
+/** Of an even number, between the two in the middle. */
 function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN;
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  return middle.reduce<number>((sum, number) => sum + (number ?? Number.NaN), 0) / 2;
 }
 
 function row(sidecar?: number, nginx?: number, bare?: number): Record<string, number | string> {

@@ -15,5 +15,5 @@ export async function cpuSeconds(pid: number): Promise<number> {
 export async function residentMegabytes(pid: number, part: 'VmRSS' | 'RssAnon' = 'VmRSS'): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   const [, kilobytes] = new RegExp(`^${part}:\\s+(\\d+) kB$`, 'm').exec(status) ?? [];
-  return Math.round(Number(kilobytes) / 1024);
+  return Math.round(Number(kilobytes) / 102.4) / 10;
 }

@@ -9,6 +9,7 @@ import { probeHttp, probeTcp } from '../../cluster/probe.ts';
 import { createFolder, removeFolder } from '../../cluster/reaper.ts';
 import { type Service, startService } from '../../cluster/service.ts';
 import { waitFor } from '../../cluster/wait.ts';
+import { ROOT } from '../../deployed.ts';
 import type { Load, Seen } from './load.ts';
 
 /** Something in front of the API, or the API itself. */
@@ -23,7 +24,6 @@ export interface SidecarTarget extends Target {
 }
 
 const path = (file: string) => fileURLToPath(new URL(file, import.meta.url));
-const ROOT = path('../../..');
 
 export function startNullApi(): Promise<Target> {
   return startScript('null-api', []);
@@ -153,21 +153,4 @@ async function outputOf(script: string, args: readonly string[]): Promise<string
   const output = Buffer.concat(await Array.fromAsync(child.stdout)).toString();
   if ((await ended) !== 0) throw new Error(`${script} ended early`);
   return output;
-}
-
-const TICKS_PER_SECOND = 100;
-
-/** CPU time that the process has spent so far, in seconds. */
-export function cpuSeconds({ pid }: Service): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // Behind the name in brackets: field 3 (state) on; user and system time are fields 14 and 15.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-/** Resident memory, and the part of it that is not shared with other processes of the same image. */
-export function residentMegabytes({ pid }: Service): { all: number; own: number } {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const megabytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
-  return { all: megabytes('VmRSS'), own: megabytes('RssAnon') };
 }
