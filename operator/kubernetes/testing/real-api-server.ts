@@ -51,6 +51,36 @@ export async function enterRealApiServer() {
   };
 }
 
+/** The same with a kind `Widget` of the test's own, and objects to send. */
+export async function enterWithWidgets() {
+  const real = await enterRealApiServer();
+  const widgets = await installWidgets(real.client, `${real.namespace}.example.com`);
+  const at = (name: string) => ({ namespace: real.namespace, name });
+  return {
+    ...real,
+    widgets,
+    at,
+    widget: (name: string, fields: Record<string, unknown> = {}): KubernetesObject => ({
+      apiVersion: apiVersionOf(widgets),
+      kind: 'Widget',
+      metadata: at(name),
+      ...fields,
+    }),
+    configMap: (name: string): KubernetesObject => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: at(name),
+      data: {},
+    }),
+    async leave() {
+      await real.client.delete(customResourceDefinitions, { name: `widgets.${widgets.group}` });
+      await real.leave();
+    },
+  };
+}
+
+export const apiVersionOf = ({ group, version }: Resource) => `${group}/${version}`;
+
 /** Installs a CRD of kind Widget in a group of its own, with a status; resolves when it is served. */
 export async function installWidgets(client: KubernetesClient, group: string): Promise<Resource> {
   const resource: Resource = { group, version: 'v1', plural: 'widgets', kind: 'Widget', namespaced: true };
