@@ -1,10 +1,8 @@
-import { itemBytes, MAX_ITEM_BYTES } from '@edge-migration/identity/edge/document-size.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { UnreachableError } from '../../kubernetes/errors.ts';
-import type { Checkpoint } from '../checkpoint.ts';
 import { type Checkpoints, createMemoryCheckpoints } from './checkpoints.ts';
 import { createPagePlanner } from './page-planner.ts';
-import { countInserts, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
+import { countInserts, countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
 
 let project: TestProject;
 
@@ -13,8 +11,6 @@ beforeEach(async () => {
 });
 
 afterEach(() => project[Symbol.asyncDispose]());
-
-const countsOf = ({ positions }: Checkpoint) => positions[0]!.totals.counts;
 
 /** Checkpoints of a worker that dies right after, or right before, its `saves`-th page was saved. */
 function dieAfter(saves: number, inner: Checkpoints, when: 'afterSave' | 'beforeSave'): Checkpoints {
@@ -257,95 +253,5 @@ describe('a copy in trouble', () => {
     expect(writeUnits).toBeGreaterThan(800);
     // The first page may be at the old rate, and half a second of either may have been saved up.
     expect(writeUnits).toBeLessThanOrEqual(500 * (seconds + 0.5) + 1500 * 0.5 + 300);
-  });
-});
-
-describe('a document that Edge has already', () => {
-  const change = async (environmentKey: string, changes: Record<string, unknown>, count: number) => {
-    const items = (await project.tables.scan()).filter((item) => item['environment_api_key']?.S === environmentKey);
-    for (const item of items.slice(0, count)) {
-      await project.stores.edge.identities.putIfUnchanged({ ...item, ...(changes as typeof item) }, item);
-    }
-    return items.slice(0, count).map((item) => item['composite_key']!.S!);
-  };
-  const elsewhere = { identity_traits: { L: [{ M: { trait_key: { S: 'edge' }, trait_value: { S: 'only' } } }] } };
-  const environmentKey = () => project.stores.project.environments[0]!.apiKey;
-
-  test('stays as it is by default, and is counted and listed', async () => {
-    await project.copy();
-    const keys = await change(environmentKey(), elsewhere, 3);
-    const checkpoints = createMemoryCheckpoints();
-    const counts = countsOf(await project.copy({ checkpoints }));
-    expect(counts).toMatchObject({ kept: 3, differing: 3, unchanged: 291, merged: 0, replaced: 0 });
-    const lines = checkpoints
-      .current()!
-      .differing.trim()
-      .split('\n')
-      .map((line) => JSON.parse(line));
-    expect(lines).toHaveLength(3);
-    expect(lines[0]).toMatchObject({ outcome: 'kept', extraTraits: 1 });
-    for (const item of await project.tables.scan()) {
-      if (keys.includes(item['composite_key']!.S!)) expect(item['identity_traits']).toEqual(elsewhere.identity_traits);
-    }
-  });
-
-  test('gets every trait of Core, and keeps its own, when Core wins', async () => {
-    await project.copy();
-    const keys = await change(environmentKey(), elsewhere, 3);
-    const settings = { ...project.settings, onConflict: 'CoreWins' as const };
-    expect(countsOf(await project.copy({ settings: () => settings }))).toMatchObject({
-      merged: 3,
-      differing: 3,
-      kept: 0,
-    });
-    for (const item of await project.tables.scan()) {
-      if (!keys.includes(item['composite_key']!.S!)) continue;
-      const traits = (item['identity_traits']?.L ?? []).map((trait) => trait.M?.['trait_key']?.S);
-      expect(traits).toContain('edge');
-      expect(traits.length).toBeGreaterThan(1);
-    }
-  });
-
-  test('is reported, and no reason to stop, when Edge and Core together are more than DynamoDB can hold', async () => {
-    await project.copy();
-    const [item] = await project.tables.scan();
-    const fill = (length: number) => {
-      const trait = { M: { trait_key: { S: 'large' }, trait_value: { S: 'x'.repeat(length) } } };
-      return { ...item!, identity_traits: { L: [trait] } };
-    };
-    await project.stores.edge.identities.putIfUnchanged(fill(MAX_ITEM_BYTES - itemBytes(fill(0))), item);
-    const settings = { ...project.settings, onConflict: 'CoreWins' as const };
-    const { positions, finished } = await project.copy({ settings: () => settings });
-    expect(finished).toBe(true);
-    expect(positions[0]!.totals.skippedByReason).toMatchObject({ RejectedByDynamodb: 1 });
-    expect(positions[0]!.totals.counts).toMatchObject({ read: 300, unchanged: 293, skipped: 7 });
-  });
-
-  test('gets the traits that it lacks when it was created on Edge', async () => {
-    await project.copy();
-    await change(environmentKey(), { ...elsewhere, django_id: { NULL: true } }, 2);
-    expect(countsOf(await project.copy())).toMatchObject({ merged: 2, edgeBorn: 2, differing: 2 });
-  });
-
-  test('is replaced when it is of an identity that Core has deleted and created again', async () => {
-    await project.copy();
-    await change(environmentKey(), { ...elsewhere, django_id: { N: '999999' } }, 2);
-    expect(countsOf(await project.copy())).toMatchObject({ replaced: 2 });
-    expect(await project.compare()).toEqual(EQUAL);
-  });
-
-  test('gets its rows for local evaluation when the worker was killed before it wrote them', async () => {
-    await project.copy();
-    const table = project.tables.settings.environmentsV2Table;
-    const rows = await project.tables.scan(table);
-    for (const row of rows.slice(0, 5)) {
-      await project.stores.edge.overrideRows!.delete({
-        environment_id: row['environment_id']!.S!,
-        document_key: row['document_key']!.S!,
-      });
-    }
-    await project.copy();
-    const keys = (items: typeof rows) => items.map((row) => row['document_key']!.S!).sort();
-    expect(keys(await project.tables.scan(table))).toEqual(keys(rows));
   });
 });

@@ -123,6 +123,9 @@ export async function createTestProject(
 /** What {@link TestProject.compare} says when all is well. */
 export const EQUAL = { missing: [], extra: [], different: [] };
 
+/** What a copy has counted. */
+export const countsOf = ({ positions }: Checkpoint) => positions[0]!.totals.counts;
+
 /** How often each document's insert was sent. */
 export function countInserts({ calls }: DynamodbProxy): Map<string, number> {
   const counts = new Map<string, number>();
