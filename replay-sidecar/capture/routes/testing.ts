@@ -80,6 +80,15 @@ function targetText(target: EventTarget): string {
   }
 }
 
+/** Whoever has no right to it changes nothing, on every route of the dashboard. */
+export const REFUSED = [301, 401, 403, 404, 405, 415, 429] as const;
+
+/** What is asked of the API before the request is forwarded, if anything is. */
+export function lookupOf(request: string): string | undefined {
+  const plan = planCapture(headOf({ request }));
+  return plan?.kind === 'write' ? plan.lookup?.target : undefined;
+}
+
 /** Text with everything that parsers stumble over. */
 export const wildText = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 8 }),

@@ -1,0 +1,75 @@
+/** What the tests of the capture share. */
+import { Writable } from 'node:stream';
+
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { pino } from 'pino';
+
+import { createCapture, type FlagsmithCapture } from './capture.ts';
+import type { Capture, Outcome } from './proxy/hook.ts';
+import { headOf } from './routes/testing.ts';
+import { drain, eventOf, openSpool, type TestSpool, temporaryFolder } from './spool/testing.ts';
+
+export const WINDOW_MILLIS = 30_000;
+export const unknown: Outcome = { kind: 'unknown', why: 'reset' };
+
+/** A capture with a spool in a folder of its own, by a clock that the test moves. */
+export interface TestCapture extends AsyncDisposable, Pick<TestSpool, 'spool' | 'clock'> {
+  readonly capture: FlagsmithCapture;
+  /** The spool's folder. */
+  readonly path: string;
+  /** Lines of its log. */
+  readonly log: readonly string[];
+  begin(request: string, body?: unknown): Capture;
+  /** The whole of a request and how it ended. */
+  exchange(request: string, body: unknown, outcome: Outcome): Promise<void>;
+  /** What is published now, oldest first. */
+  published(): Promise<WriteEvent[]>;
+}
+
+export async function openCapture(): Promise<TestCapture> {
+  const folder = temporaryFolder();
+  const opened = await openSpool(folder.path);
+  const { spool, clock } = opened;
+  const log: string[] = [];
+  const lines = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      log.push(chunk.toString());
+      done();
+    },
+  });
+  const capture = createCapture({ spool, clock, log: pino({}, lines), readWindowMillis: WINDOW_MILLIS });
+
+  function begin(request: string, body?: unknown): Capture {
+    const begun = capture.begin(headOf({ request, body }));
+    if (begun === undefined) throw new Error(`${request} is not captured`);
+    return begun;
+  }
+
+  return {
+    ...{ capture, spool, clock, log, path: folder.path, begin },
+    async exchange(request, body, outcome) {
+      const begun = begin(request);
+      await begun.intent(Buffer.from(JSON.stringify(body) ?? ''), 'whole');
+      begun.finish(outcome);
+    },
+    async published() {
+      // Events are handed over once their intent has begun.
+      await new Promise((resolve) => setImmediate(resolve));
+      return (await drain(spool)).map(eventOf);
+    },
+    async [Symbol.asyncDispose]() {
+      await opened[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+/** How the API responded. */
+export function answer(status: number, json?: unknown): Outcome {
+  const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json));
+  return { kind: 'responded', status, fields: [], body, truncated: false };
+}
+
+/** Whom the events are about, or what kind of thing. */
+export const identifiers = (events: readonly WriteEvent[]) =>
+  events.map(({ target }) => (target.kind === 'identity' ? target.identifier : target.kind));
