@@ -4,17 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { createRecordingHook } from './support/proxy-under-test.ts';
 import { connectRaw } from './support/raw-client.ts';
 import type { SeenRequest } from './support/raw-upstream.ts';
-import { answer, get, post, startBoth } from './support/setup.ts';
-
-const respond = ({ message, connection }: SeenRequest) =>
-  connection.socket.write(message.firstLine.startsWith('HEAD') ? answer('ok').slice(0, -2) : answer('ok'));
-
-/** Sends the request over a connection of its own and returns everything that came. */
-async function ask(port: number, request: string): Promise<string> {
-  using client = await connectRaw(port);
-  client.send(request);
-  return await client.untilOrEnd((received) => received.endsWith('ok'));
-}
+import { answer, ask, get, post, respond, startBoth } from './support/setup.ts';
 
 describe('connections to the API', () => {
   test('are used again for requests that may be sent twice, from whatever client', async () => {
@@ -99,124 +89,6 @@ describe('connections to the API', () => {
     both.api.connections[0]?.socket.write(answer('for nobody'));
     await both.api.connections[0]?.closed;
     expect(await ask(both.proxy.port, get('/b'))).toBe(answer('ok'));
-  });
-});
-
-describe('a request that may be sent twice', () => {
-  test.each([
-    ['closed', (request: SeenRequest) => request.connection.socket.end()],
-    ['reset', (request: SeenRequest) => request.connection.socket.resetAndDestroy()],
-  ])('is sent again when its connection had been used before and is %s instead of an answer', async (_how, fail) => {
-    await using both = await startBoth({ onRequest: respond });
-    await ask(both.proxy.port, get('/first'));
-    both.api.behaviour = {
-      onRequest(request) {
-        if (request.connection === both.api.connections[0]) fail(request);
-        else respond(request);
-      },
-    };
-    expect(await ask(both.proxy.port, get('/second'))).toBe(answer('ok'));
-    expect(both.api.requests.map(({ message }) => message.firstLine)).toEqual([
-      'GET /first HTTP/1.1',
-      'GET /second HTTP/1.1',
-      'GET /second HTTP/1.1',
-    ]);
-    expect(await both.proxy.metric('resends_total', { reason: 'stale' })).toBe(1);
-  });
-
-  test('is not sent again when its connection was new: the client sees what the API did', async () => {
-    await using both = await startBoth({ onRequest: ({ connection }) => connection.socket.end() });
-    expect(await ask(both.proxy.port, get('/a'))).toBe('');
-    expect(both.api.requests).toHaveLength(1);
-  });
-
-  test('is not sent again once a byte of an answer has come', async () => {
-    await using both = await startBoth({ onRequest: respond });
-    await ask(both.proxy.port, get('/first'));
-    both.api.behaviour = { onRequest: ({ connection }) => connection.socket.end('HTTP/1.1 20') };
-    expect(await ask(both.proxy.port, get('/second'))).toBe('HTTP/1.1 20');
-    expect(both.api.requests).toHaveLength(2);
-  });
-});
-
-describe('a request that may not be sent twice', () => {
-  const requests = [
-    ['POST without a body', 'POST /a HTTP/1.1\r\nHost: a\r\n\r\n'],
-    ['POST with a body', post('/a', 'hello')],
-    ['PUT', post('/a', 'hello').replace('POST', 'PUT')],
-    ['DELETE', get('/a').replace('GET', 'DELETE')],
-    ['GET with a body', post('/a', 'hello').replace('POST', 'GET')],
-    ['a method that nobody knows', get('/a').replace('GET', 'FROBNICATE')],
-  ] as const;
-
-  test.each(requests)('reaches the API once, whatever happens: %s', async (_name, request) => {
-    await using both = await startBoth({ onRequest: respond });
-    await ask(both.proxy.port, get('/first'));
-    both.api.clear();
-    both.api.behaviour = { onRequest: ({ connection }) => connection.socket.resetAndDestroy() };
-    using client = await connectRaw(both.proxy.port);
-    client.send(request);
-    expect(await client.all()).toBe('');
-    expect(client.broken, 'the client sees the reset').toBe(true);
-    expect(both.api.requests).toHaveLength(1);
-  });
-
-  test.each(requests)('reaches it once over a connection of the same client, too: %s', async (_name, request) => {
-    await using both = await startBoth({ onRequest: respond });
-    using client = await connectRaw(both.proxy.port);
-    client.send(get('/first'));
-    await client.until((received) => received.endsWith('ok'));
-    both.api.clear();
-    both.api.behaviour = { onRequest: ({ connection }) => connection.socket.resetAndDestroy() };
-    client.send(request);
-    expect(await client.all()).toBe(answer('ok'));
-    expect(client.broken, 'the client sees the reset').toBe(true);
-    expect(both.api.requests).toHaveLength(1);
-  });
-
-  test('goes over a new connection when the API closes the old one before anything was sent', async () => {
-    const intents: (() => void)[] = [];
-    const intent = () => new Promise<void>((resolve) => intents.push(resolve));
-    const hook = createRecordingHook(
-      () => ({ intent }),
-      ({ method }) => method === 'POST',
-    );
-    await using both = await startBoth({ onRequest: respond }, { hook, limits: { intentMillis: 60_000 } });
-    using client = await connectRaw(both.proxy.port);
-    client.send(get('/first'));
-    await client.until((received) => received.endsWith('ok'));
-    client.send(post('/a', 'hello'));
-    await waitFor(() => intents.length === 1 || undefined, { for: 'the intent' });
-    both.api.connections[0]?.socket.destroy();
-    await waitFor(() => both.api.connections.length === 2 || undefined, { for: 'a new connection' });
-    intents[0]?.();
-    await client.until((received) => received === answer('ok') + answer('ok'));
-    expect(both.api.requests.map(({ message }) => message.firstLine)).toEqual([
-      'GET /first HTTP/1.1',
-      'POST /a HTTP/1.1',
-    ]);
-  });
-
-  test('goes over a new connection when the old one grew too old while the intent was written', async () => {
-    const intents: (() => void)[] = [];
-    const intent = () => new Promise<void>((resolve) => intents.push(resolve));
-    const hook = createRecordingHook(
-      () => ({ intent }),
-      ({ method }) => method === 'POST',
-    );
-    const limits = { intentMillis: 60_000, idleUpstreamMillis: 2_000 };
-    await using both = await startBoth({ onRequest: respond }, { hook, limits });
-    using client = await connectRaw(both.proxy.port);
-    client.send(get('/first'));
-    await client.until((received) => received.endsWith('ok'));
-    client.send(post('/a', 'hello'));
-    await waitFor(() => intents.length === 1 || undefined, { for: 'the intent' });
-    const tooOld = systemClock.monotonic() + limits.idleUpstreamMillis;
-    await waitFor(() => systemClock.monotonic() > tooOld || undefined, { for: 'the connection to be too old' });
-    intents[0]?.();
-    await client.until((received) => received === answer('ok') + answer('ok'));
-    expect(both.api.connections).toHaveLength(2);
-    expect(both.api.requests).toHaveLength(2);
   });
 });
 

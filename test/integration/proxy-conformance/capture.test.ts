@@ -3,9 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { type CapturedCall, createRecordingHook } from './support/proxy-under-test.ts';
 import { connectRaw } from './support/raw-client.ts';
 import type { SeenRequest } from './support/raw-upstream.ts';
-import { answer, get, post, startBoth } from './support/setup.ts';
-
-const respond = ({ connection }: SeenRequest) => connection.socket.write(answer('ok'));
+import { answer, get, post, respond, startBoth } from './support/setup.ts';
 
 /** An intent that is spooled when `settle` is called. */
 function slowIntent() {

@@ -3,9 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { createRecordingHook } from './support/proxy-under-test.ts';
 import { connectRaw } from './support/raw-client.ts';
 import type { SeenRequest } from './support/raw-upstream.ts';
-import { answer, get, post, settled, startBoth } from './support/setup.ts';
+import { answer, get, post, respond, settled, startBoth } from './support/setup.ts';
 
-const respond = ({ connection }: SeenRequest) => connection.socket.write(answer('ok'));
 const echo = ({ message, connection }: SeenRequest) =>
   connection.socket.write(answer(message.firstLine.split(' ')[1] ?? ''));
 

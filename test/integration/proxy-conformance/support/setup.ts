@@ -1,6 +1,7 @@
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { type ProxySettings, type ProxyUnderTest, startProxy } from './proxy-under-test.ts';
-import { type RawUpstream, startRawUpstream, type UpstreamBehaviour } from './raw-upstream.ts';
+import { connectRaw } from './raw-client.ts';
+import { type RawUpstream, type SeenRequest, startRawUpstream, type UpstreamBehaviour } from './raw-upstream.ts';
 
 export interface ApiBehindProxy extends AsyncDisposable {
   readonly api: RawUpstream;
@@ -37,6 +38,17 @@ export function post(target: string, body: string, ...lines: string[]): string {
 /** A response with a body of known length. */
 export function answer(body: string, status = 200, ...lines: string[]): string {
   return [`HTTP/1.1 ${status} X`, ...lines, `Content-Length: ${body.length}`, '', body].join('\r\n');
+}
+
+/** An API that answers `ok`, and HEAD without it. */
+export const respond = ({ message, connection }: SeenRequest) =>
+  connection.socket.write(message.firstLine.startsWith('HEAD') ? answer('ok').slice(0, -2) : answer('ok'));
+
+/** Sends the request over a connection of its own and returns everything that came. */
+export async function ask(port: number, request: string): Promise<string> {
+  using client = await connectRaw(port);
+  client.send(request);
+  return await client.untilOrEnd((received) => received.endsWith('ok'));
 }
 
 /** Waits until a quantity stops changing. */
