@@ -10,12 +10,17 @@ export interface CoreClients extends AsyncDisposable {
   /** Sends one request to a Core API through its sidecar. Never rejects. */
   send(request: CoreRequest): Promise<WriteOutcome>;
   /** Sends what `next` chooses, `rate` times a second, until the signal aborts and all answers are there. */
-  run(next: () => CoreRequest | undefined, rate: number, signal: AbortSignal): Promise<void>;
+  run(next: () => ChosenRequest | undefined, rate: number, signal: AbortSignal): Promise<void>;
   /** Returns when each API has answered all that it was sent before; what its clients gave up, too. */
   settle(): Promise<void>;
   readonly counts: WriteCounts;
   /** By `shared-…` identity: when the last acknowledged write of its `plan` was sent, monotonic. */
   readonly sharedWrites: ReadonlyMap<string, number>;
+}
+
+export interface ChosenRequest extends CoreRequest {
+  /** Sent again until it is answered, as people do whose click had no answer. */
+  readonly insists?: boolean;
 }
 
 export interface WriteCounts extends Record<WriteOutcome, number> {
@@ -28,6 +33,7 @@ export interface WriteCounts extends Record<WriteOutcome, number> {
 const TIMEOUT_MILLIS = 10_000;
 const IN_HAND = 48;
 const TICK_MILLIS = 10;
+const AGAIN_MILLIS = 1000;
 /** More than all workers and threads of an API together, so that every one of them has answered one. */
 const SETTLE_REQUESTS = 16;
 
@@ -65,6 +71,14 @@ export function createCoreClients(baseUrls: readonly string[], clock: Clock = sy
     return outcome;
   }
 
+  async function insist(request: ChosenRequest): Promise<void> {
+    for (;;) {
+      const outcome = await send(request);
+      if (!request.insists || outcome === 'acknowledged' || outcome === 'refused') return;
+      await clock.sleep(AGAIN_MILLIS);
+    }
+  }
+
   return {
     send,
     counts,
@@ -76,7 +90,7 @@ export function createCoreClients(baseUrls: readonly string[], clock: Clock = sy
         for (const due = ((clock.monotonic() - begun) / 1000) * rate; sent < due; sent++) {
           const request = next();
           if (request === undefined) continue;
-          const one = send(request).finally(() => sending.delete(one));
+          const one = insist(request).finally(() => sending.delete(one));
           sending.add(one);
         }
         await clock.sleep(TICK_MILLIS, signal).catch(() => {});

@@ -1,12 +1,14 @@
+import type { ChosenRequest } from './core-clients.ts';
 import type { CoreRequest } from './core-requests.ts';
 import type { Population } from './population.ts';
 import type { Random } from './random.ts';
 
 /**
  * Requests that change many identities at once, in the order in which they are sent; `after` is the share of the run
- * that must have passed. Late in the run one environment gets another client key, and another is deleted.
+ * that must have passed. Late in the run one environment gets another client key, and another is deleted. Core deletes an
+ * environment table by table: one that it broke off half-way is in no state that Edge could have (docs/limits.md).
  */
-export function createWideRequests(random: Random, population: Population): (share: number) => CoreRequest | undefined {
+export function createWideRequests(random: Random, population: Population) {
   const { project, disposableFeatures } = population;
   const options = `projects/${project.projectId}/features/${project.features.checkout}/mv-options/`;
   const [, second, third] = project.environments;
@@ -83,8 +85,9 @@ export function createWideRequests(random: Random, population: Population): (sha
     [0.8, deleteKey],
   ];
 
-  return (share) => {
+  return (share: number): ChosenRequest | undefined => {
     if (plan[0] === undefined || plan[0][0] > share) return undefined;
-    return plan.shift()?.[1]();
+    const request = plan.shift()?.[1]();
+    return request && { ...request, insists: true };
   };
 }
