@@ -34,7 +34,7 @@ export const REASONS = {
   Verified: {
     True: ['NothingDiffers', 'NothingMissing'],
     False: ['DifferencesFound'],
-    Unknown: ['NotVerified', 'Comparing'],
+    Unknown: ['NotVerified', 'SwitchedOff', 'Comparing'],
   },
   Replaying: {
     True: ['Following', 'Draining'],

@@ -117,7 +117,7 @@ describe('after the copy', () => {
 
   test('nothing is compared where the spec says Never', () => {
     const { status, nextTime } = decide(copied({ afterCopy: 'Never' }));
-    expect(condition(status, 'Verified')).toBe('Unknown/NotVerified');
+    expect(condition(status, 'Verified')).toBe('Unknown/SwitchedOff');
     expect(status.verification).toBeUndefined();
     expect(nextTime).toBeUndefined();
   });

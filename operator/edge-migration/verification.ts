@@ -81,9 +81,13 @@ function rest(facts: Facts, verification: VerificationStatus | undefined, messag
   const verified =
     known !== undefined && verification?.last !== undefined
       ? recall('Verified', known)
-      : isUnknown(verification?.current === undefined ? 'NotVerified' : 'Comparing', message);
+      : isUnknown(verification?.current === undefined ? reasonForNone(facts) : 'Comparing', message);
   return { verified, degraded: undefined, verification, actions: [], nextTime: undefined };
 }
+
+/** Somebody who wants no comparison is not to be told that there was none. */
+const reasonForNone = ({ migration }: Facts) =>
+  migration.spec?.verify.afterCopy === 'Never' ? 'SwitchedOff' : 'NotVerified';
 
 const describeNone = ({ verify }: Spec) =>
   verify.afterCopy === 'Never'
