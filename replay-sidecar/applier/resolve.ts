@@ -33,6 +33,8 @@ export type Resolution =
       readonly projectId: number;
       readonly environment: CoreEnvironment;
       readonly isGone: boolean;
+      /** As above: what it changed may be of the identities under the present key. */
+      readonly isFormer?: boolean;
     }
   | { readonly kind: 'feature'; readonly projectId: number; readonly featureId: number }
   | { readonly kind: 'project'; readonly projectId: number }
@@ -53,7 +55,10 @@ export interface Resolver {
   resolve(event: WriteEvent): Promise<Resolution>;
 }
 
-const NOTHING: Resolution = { kind: 'nothing' };
+/** Where `isFormer` can be. */
+type NamesEnvironment = Extract<Resolution, { kind: 'identity' | 'environment' }>;
+
+const NOTHING = { kind: 'nothing' } as const satisfies Resolution;
 
 export interface ResolverOptions {
   core: Core;
@@ -147,7 +152,11 @@ function under(record: EnvironmentRecord, apiKey: string | undefined): Environme
   return { ...record, environment: { ...environment, apiKey }, deleted: true };
 }
 
-function identityOf(event: WriteEvent, record: EnvironmentRecord, identifier: string): Resolution {
+function identityOf(
+  event: WriteEvent,
+  record: EnvironmentRecord,
+  identifier: string,
+): NamesEnvironment | typeof NOTHING {
   if (!canBeStored(identifier)) return NOTHING;
   const { environment, projectId, deleted } = record;
   return {
@@ -168,13 +177,12 @@ function byReference(
   identifier: string | undefined,
 ): Resolution {
   const named = under(record, keyOf(reference));
-  if (identifier === undefined) return environmentOf(named);
-  const resolution = identityOf(event, named, identifier);
+  const resolution = identifier === undefined ? environmentOf(named) : identityOf(event, named, identifier);
   const isFormer = named !== record && !record.deleted && 'clientKey' in reference;
-  return isFormer && resolution.kind === 'identity' ? { ...resolution, isFormer } : resolution;
+  return isFormer && resolution.kind !== 'nothing' ? { ...resolution, isFormer } : resolution;
 }
 
-function environmentOf({ projectId, environment, deleted }: EnvironmentRecord): Resolution {
+function environmentOf({ projectId, environment, deleted }: EnvironmentRecord): NamesEnvironment {
   return { kind: 'environment', projectId, environment, isGone: deleted };
 }
 

@@ -72,12 +72,14 @@ export function createRunner(options: RunnerOptions) {
     }
   }
 
-  /** What names a former key is about the document under the present one, too. */
+  /** What names a former key is about the documents under the present one, too. */
   async function publishFollowers(projectId: number, works: readonly Work[]): Promise<boolean> {
-    const followers = works.flatMap(({ event, resolution }) => {
-      if (resolution.kind !== 'identity' || !resolution.isFormer) return [];
-      const { environment, identifier } = resolution;
-      const target = { kind: 'identity', environment: { environmentId: environment.id }, identifier } as const;
+    const followers = works.flatMap(({ event, resolution, cursor }) => {
+      const { kind } = resolution;
+      if ((kind !== 'identity' && kind !== 'environment') || !resolution.isFormer || cursor !== undefined) return [];
+      const environment = { environmentId: resolution.environment.id };
+      const target =
+        kind === 'identity' ? { kind, environment, identifier: resolution.identifier } : { kind, environment };
       return [{ ...event, id: derivedId(event.id, 'present key'), target }];
     });
     return tryToPublish(projectId, works, () => publishAll(projectId, followers));
@@ -108,6 +110,7 @@ export function createRunner(options: RunnerOptions) {
       () => readFanOutPage(options.stores(), work, clock.now(), stop).catch(rethrow(projectId)),
       stop,
     );
+    if (!(await publishFollowers(projectId, [work]))) return;
     const isPublished = await tryToPublish(projectId, [work], async () => {
       await publishAll(projectId, page.events);
       // Behind its page: whoever takes the next one may rely on it.

@@ -158,6 +158,30 @@ test('a write by a key that its environment had a moment ago reaches the documen
   await waitFor(async () => (await on.document('former-6', 'ada')) === undefined, { for: 'the former one to go' });
 });
 
+test('a write to a whole environment by a key that it had before reaches the documents under the new one', async () => {
+  await on.project(7);
+  await on.migrate(7);
+  await on.rows({
+    environments_identity: ['ada', 'bob'].map((identifier, index) => ({
+      id: 70_000 + index,
+      identifier,
+      environment_id: 7,
+    })),
+  });
+  await on.putInEdge('former-7', 'ada', {}, 70_000);
+  await on.putInEdge('key-7', 'ada', { campaign: 'old' }, 70_000);
+  await on.putInEdge('key-7', 'bob', { campaign: 'old', own: 'kept' }, 70_001);
+  const environment = { clientKey: 'former-7' };
+  await on.publish(wide({ kind: 'environment', environment }, { traits: ['campaign'], overrides: [] }));
+  await waitFor(async () => Object.keys((await on.traits('key-7', 'ada')) ?? { campaign: '' }).length === 0, {
+    for: 'the trait to go',
+  });
+  await waitFor(async () => Object.keys((await on.traits('key-7', 'bob')) ?? {}).join() === 'own', {
+    for: 'Edge to agree',
+  });
+  await waitFor(async () => (await documents(7, 'former-7')).length === 0, { for: 'the former one to go' });
+});
+
 test('an identity that was deleted goes from under a key that its environment had before, though nobody has met that key', async () => {
   await on.project(5);
   await on.migrate(5);
