@@ -44,7 +44,13 @@ describe('PUT and PATCH …/traits/<id>/', () => {
 
   it('touches all traits of the identity when the key before is not known', () => {
     const answer = { status: 200, json: { id: 3, trait_key: 'tier' } };
-    expect(events({ request, body: {}, answer })).toEqual(['identity #7 traits=all']);
+    expect(events({ request, body: { trait_key: 'tier' }, answer })).toEqual(['identity #7 traits=all']);
+    expect(events({ request, body: {}, answer: 'unknown' })).toEqual(['identity #7 traits=all']);
+  });
+
+  it('touches the trait that the answer names when the request names none: its key is the same as before', () => {
+    const answer = { status: 200, json: { id: 3, trait_key: 'tier' } };
+    expect(events({ request, body: { string_value: 'x' }, answer })).toEqual(['identity #7 traits=tier']);
   });
 
   it.each([400, ...REFUSED])('changes nothing with %i', (answer) => {

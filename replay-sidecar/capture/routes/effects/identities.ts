@@ -69,8 +69,11 @@ export function createTrait(request: WriteRequest): Effects {
 
 /** `PUT|PATCH …/traits/<id>/`: may rename the key. */
 export function updateTrait(request: WriteRequest, answer: Answer): Effects {
-  const former = textOf(request.found, 'trait_key');
-  const keys = [former, request.data.string('trait_key'), textOf(answer.json, 'trait_key')];
+  const asked = request.data.string('trait_key');
+  const answered = textOf(answer.json, 'trait_key');
+  // A request that names no key leaves it as it was.
+  const former = textOf(request.found, 'trait_key') ?? (asked === undefined ? answered : undefined);
+  const keys = [former, asked, answered];
   const traits = former === undefined ? 'all' : [...new Set(keys.flatMap((key) => storedKey(key)))];
   return { effects: identityById(request, request.parameter('identity'), { traits, overrides: [] }) };
 }
