@@ -16,6 +16,10 @@ function createSteppedClock() {
     get sleeping() {
       return sleepers.length;
     },
+    /** Time goes on, and nobody lives through it. */
+    freeze(milliseconds: number) {
+      now += milliseconds;
+    },
     async advance(milliseconds: number) {
       for (const end = now + milliseconds; now < end; ) {
         now += 1;
@@ -44,6 +48,20 @@ test('deadlines expire once, in their order, at most a tick late', async () => {
   expect(expired).toEqual(['short', 'short, later', 'long']);
   await stepped.advance(300);
   expect(expired).toHaveLength(3);
+});
+
+test('a process that was frozen has its time to see what came meanwhile', async () => {
+  const stepped = createSteppedClock();
+  const deadlines = createDeadlines(stepped.clock);
+  const expired: string[] = [];
+  deadlines.set(250, () => expired.push('before'));
+  await stepped.advance(40);
+  stepped.freeze(10_000);
+  deadlines.set(250, () => expired.push('after'));
+  await stepped.advance(100);
+  expect(expired).toEqual([]);
+  await stepped.advance(175);
+  expect(expired).toEqual(['before', 'after']);
 });
 
 test('a deadline that is cancelled does not expire', async () => {

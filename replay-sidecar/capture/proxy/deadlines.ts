@@ -5,13 +5,18 @@ export interface Deadline {
 }
 
 export interface Deadlines {
-  /** Calls `expire` once, `milliseconds` from now or up to one tick later, unless cancelled before. */
+  /**
+   * Calls `expire` once, `milliseconds` from now or up to one tick later, unless cancelled before. While the process
+   * is frozen, or too busy, time stands still: what it waits for may have come, and it has not had a chance to look.
+   */
   set(milliseconds: number, expire: () => void): Deadline;
   /** Forgets all, and whatever is set from now on. */
   stop(): void;
 }
 
 const TICK_MILLIS = 25;
+/** A tick that took longer counts as this. */
+const LONGEST_TICK_MILLIS = 4 * TICK_MILLIS;
 
 /**
  * Deadlines that nearly never expire, at a cost of a fraction of a microsecond each: all of one length stand in one
@@ -21,15 +26,22 @@ export function createDeadlines(clock: Clock): Deadlines {
   const queues = new Map<number, Set<Entry>>();
   const stopping = new AbortController();
   let ticking = false;
+  /** Time that was lived through at the last tick, and when that was. */
+  let lived = 0;
+  let lastTick = 0;
+
+  const now = () => lived + Math.min(clock.monotonic() - lastTick, LONGEST_TICK_MILLIS);
 
   async function tick(): Promise<void> {
     while (!stopping.signal.aborted && queues.size > 0) {
       await clock.sleep(TICK_MILLIS, stopping.signal);
       if (stopping.signal.aborted) return;
-      const now = clock.monotonic();
+      const time = clock.monotonic();
+      lived += Math.min(time - lastTick, LONGEST_TICK_MILLIS);
+      lastTick = time;
       for (const [length, queue] of queues) {
         for (const entry of queue) {
-          if (entry.at > now) break;
+          if (entry.at > lived) break;
           queue.delete(entry);
           entry.expire();
         }
@@ -41,6 +53,7 @@ export function createDeadlines(clock: Clock): Deadlines {
   function startTicking(): void {
     if (ticking || stopping.signal.aborted) return;
     ticking = true;
+    lastTick = clock.monotonic();
     tick().then(
       () => {
         ticking = false;
@@ -59,9 +72,9 @@ export function createDeadlines(clock: Clock): Deadlines {
         queue = new Set();
         queues.set(milliseconds, queue);
       }
-      const entry = new Entry(queue, clock.monotonic() + milliseconds, expire);
-      queue.add(entry);
       startTicking();
+      const entry = new Entry(queue, now() + milliseconds, expire);
+      queue.add(entry);
       return entry;
     },
     stop() {

@@ -50,6 +50,8 @@ export class UpstreamConnection {
   deadline: Deadline | undefined;
   /** While idle: whoever used it last. */
   lastClient: object | undefined;
+  /** While idle: since when, monotonic. */
+  idleSince = 0;
   private readonly socket: Socket;
   private readonly onIdleEnd: (connection: UpstreamConnection) => void;
   private readonly clock: Clock;
@@ -173,8 +175,15 @@ export function createUpstreamPool(
     connection.destroy();
   }
 
+  /** Their deadlines stand still while the process is frozen; the API's do not. */
+  function dropStale(): void {
+    const oldest = clock.monotonic() - limits.idleUpstreamMillis;
+    for (let [first] = idle; first !== undefined && first.idleSince < oldest; [first] = idle) drop(first);
+  }
+
   return {
     take(handler, client, ownOnly) {
+      dropStale();
       const own = idle.findLast(({ lastClient }) => lastClient === client && client !== undefined);
       const connection = own ?? (ownOnly ? undefined : idle.at(-1));
       if (connection === undefined) return undefined;
@@ -211,6 +220,7 @@ export function createUpstreamPool(
         return;
       }
       connection.resume();
+      connection.idleSince = clock.monotonic();
       idle.push(connection);
       connection.deadline = deadlines.set(limits.idleUpstreamMillis, () => drop(connection));
     },

@@ -176,8 +176,12 @@ export function createJournal(options: JournalOptions): Journal {
     }
   }
 
+  /** In two halves: a process that was frozen hears of both at once, the end of a half and of the write. */
   async function beforeStall(written: Promise<void>, batch: Batch): Promise<void> {
-    const timer = setTimeout(stall, options.writeTimeoutMillis, batch);
+    const half = options.writeTimeoutMillis / 2;
+    let timer = setTimeout(() => {
+      timer = setTimeout(stall, half, batch);
+    }, half);
     try {
       await written;
     } finally {
