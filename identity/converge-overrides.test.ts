@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Item } from './edge/document.ts';
 import type { Touched } from './edge/merge.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
 import { useAda } from './testing/ada.ts';
@@ -8,6 +10,8 @@ const { on, putInCore, deleteFromCore, fromEdge, run } = useAda();
 describe('with the table of overrides for local evaluation', () => {
   const FLAG = { id: 31, uuid: '3f1c1a52-6a0e-4f0e-9a3c-7a1d2b3c4d5e', identity_id: 7, feature_id: 5 };
   const ALL: Touched = { traits: 'all', overrides: 'all' };
+  const featuresOf = (item: Item | undefined) =>
+    item?.['identity_features']?.L?.map(({ M }) => M?.['feature']?.M?.['id']?.N);
   const rows = () => on.tables.scan(on.tables.settings.environmentsV2Table);
 
   beforeAll(() => insertRows(on.databaseUrl, { features_feature: [{ id: 5, name: 'banner' }] }));
@@ -29,9 +33,38 @@ describe('with the table of overrides for local evaluation', () => {
     await execute(on.databaseUrl, 'UPDATE features_featurestate SET enabled = false');
     await run(ALL);
     expect(await rows()).toMatchObject([{ document_key, feature_state: { M: { enabled: { BOOL: false } } } }]);
-    await execute(on.databaseUrl, 'DELETE FROM features_featurestate');
+    await execute(on.databaseUrl, 'UPDATE features_featurestate SET deleted_at = now()');
     expect(await run(ALL)).toMatchObject({ outcome: 'updated' });
     expect(await rows()).toEqual([]);
+  });
+
+  test('where all of Core is touched, an override that only an Edge client has set stays, and so does its row', async () => {
+    await putInCore(7);
+    await insertRows(on.databaseUrl, { features_feature: [{ id: 6, name: 'edge-only' }] });
+    await insertRows(on.databaseUrl, {
+      features_featurestate: [FLAG, { ...FLAG, id: 32, uuid: randomUUID(), feature_id: 6 }],
+    });
+    await run(ALL);
+    // From Core's sight nobody has ever set it.
+    await execute(on.databaseUrl, 'DELETE FROM features_featurestate WHERE feature_id = 6');
+    await execute(on.databaseUrl, 'UPDATE features_featurestate SET deleted_at = now()');
+    expect(await run(ALL)).toMatchObject({ outcome: 'updated' });
+    expect(featuresOf(await fromEdge())).toEqual(['6']);
+    expect((await rows()).map((row) => row['document_key']?.S?.split(':')[1])).toEqual(['6']);
+    expect(await run(ALL)).toMatchObject({ outcome: 'unchanged' });
+    await deleteFromCore();
+    await run(ALL);
+    expect(await rows()).toEqual([]);
+  });
+
+  test('a release that deletes overrides for good leaves no trace of what Core had: what it lacks goes', async () => {
+    await putInCore(7);
+    await insertRows(on.databaseUrl, { features_featurestate: [FLAG] });
+    await run(ALL);
+    await execute(on.databaseUrl, 'DELETE FROM features_featurestate');
+    const release = { ...on.stores.release, overrideSoftDelete: false };
+    expect(await run(ALL, { ...on.stores, release })).toMatchObject({ outcome: 'updated' });
+    expect(featuresOf(await fromEdge())).toEqual([]);
   });
 
   test('a row that an aborted attempt has left out is added, and nothing is written after that', async () => {

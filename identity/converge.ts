@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts';
 import { carryOut, giveUp, isEdgeBorn, remove, type Step, update } from './convergence-step.ts';
 import type { Core } from './core/database.ts';
+import { readOverriddenFeatures } from './core/environments.ts';
 import type { CoreEnvironment, CoreIdentity } from './core/identity.ts';
 import { type IdentityPlace, readIdentity } from './core/pages.ts';
 import type { CoreRelease } from './core/release.ts';
@@ -17,6 +18,8 @@ import {
   type Difference,
   findAllOfCore,
   findMissingTraits,
+  hasOtherOverrides,
+  joinTouched,
   NOTHING,
   type Touched,
 } from './edge/merge.ts';
@@ -91,9 +94,29 @@ export async function converge(
   signal: AbortSignal,
 ): Promise<Convergence> {
   const syncRows = touched.overrides === 'all' || touched.overrides.size > 0;
-  return settle(stores, subject, { signal, syncRows }, undefined, (edge, core) =>
-    core === undefined ? remove(edge) : update(edge, core, touched),
+  return settle(stores, subject, { signal, syncRows }, undefined, async (edge, core) =>
+    core === undefined ? remove(edge) : update(edge, core, await spareOthers(stores, touched, edge, core, signal)),
   );
+}
+
+/**
+ * Of all overrides, those that Core has or had: what an Edge client alone has set is none of its business. A deleted
+ * override's row stays in Core; of releases that delete rows nobody can tell, and what Core lacks goes.
+ */
+async function spareOthers(
+  { core, release }: Stores,
+  touched: Touched,
+  found: Item | undefined,
+  wanted: Item,
+  signal: AbortSignal,
+): Promise<Touched> {
+  const isNarrow = touched.overrides !== 'all' || !release.overrideSoftDelete;
+  if (isNarrow || found === undefined || !hasOtherOverrides(found, wanted)) return touched;
+  const former = await readOverriddenFeatures(core, wanted['django_id']?.N ?? '', signal);
+  return joinTouched([
+    { ...touched, overrides: new Set(former) },
+    { ...findAllOfCore(wanted), traits: new Set() },
+  ]);
 }
 
 export interface ConflictOutcome {
@@ -162,7 +185,7 @@ function nameConflict(outcome: Outcome, difference: Difference | undefined): Con
 }
 
 /** Both as DynamoDB documents; undefined: that store does not have the identity. */
-type Choose = (edge: Item | undefined, core: Item | undefined) => Step;
+type Choose = (edge: Item | undefined, core: Item | undefined) => Step | Promise<Step>;
 
 /** Reads both, chooses, writes conditionally and confirms; until nothing moved in between. */
 async function settle(
@@ -186,7 +209,7 @@ async function settle(
     const found = attempt === 0 && existing !== undefined ? existing : await edge.identities.get(key, { signal });
     const encoded = await read();
     signal.throwIfAborted();
-    const step = encoded?.kind === 'skipped' ? giveUp(found, encoded) : choose(found, encoded?.item);
+    const step = encoded?.kind === 'skipped' ? giveUp(found, encoded) : await choose(found, encoded?.item);
     const result = await carryOut(edge, found, step, { environmentId: environment.id, clock, ...options });
     const isDone = result === 'none' || (result === 'written' && isSame(encoded, await read()));
     if (isDone) return { outcome: step.outcome, ...describe(encoded) };

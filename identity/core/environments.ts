@@ -165,3 +165,15 @@ export async function readOverriddenIdentities(
   );
   return rows.map(({ id }) => id);
 }
+
+/** The features that an identity has, or had (soft-deleted), an override of, as text. */
+export async function readOverriddenFeatures(core: Core, identityId: string, signal?: AbortSignal): Promise<string[]> {
+  const rows = await core.read(
+    (query) =>
+      query<{ id: number }>('SELECT DISTINCT feature_id AS id FROM features_featurestate WHERE identity_id = $1', [
+        identityId,
+      ]),
+    signal,
+  );
+  return rows.map(({ id }) => String(id));
+}
