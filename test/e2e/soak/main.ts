@@ -1,7 +1,7 @@
 /**
  * A long run of everything at once, with faults: `npm run soak -- [--minutes 10] [--rate 200] [--seed N] [--json]`
  *
- * Exits with 1 when Edge is not as it must be. The same seed makes clients and faults choose the same again.
+ * Exits with 1 when Edge is not as it must be; gaps that the sidecars report themselves are printed. The same seed makes clients and faults choose the same again.
  */
 import { parseArgs } from 'node:util';
 import { describeResult, summarize } from './report.ts';
@@ -35,4 +35,4 @@ const result = await runSoak({
 });
 if (!values.json) console.log(describeResult(result));
 console.log(JSON.stringify({ ...settings, ...summarize(result) }));
-if (result.violations.length + result.gaps.length + result.canariesMissing > 0) process.exitCode = 1;
+if (result.violations.length + result.canariesMissing > 0) process.exitCode = 1;
