@@ -6,7 +6,7 @@ import type { Held } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
 import type { Parking, ParkReason } from './parking.ts';
 import type { Resolution, Resolver } from './resolve.ts';
-import { type Delivery, readDelivery, readJson, UnreadableEvent, type Work } from './work.ts';
+import { type Delivery, readDelivery, UnreadableEvent, type Work } from './work.ts';
 
 /** From a message to a decision: who is it about, and may it be applied? */
 export interface Pipeline {
@@ -49,10 +49,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       return;
     }
     try {
-      const json = readJson(held);
-      const projectId = resolver.glance(json);
+      const projectId = resolver.glance(held.message.data);
       if (projectId !== undefined && migrations.find(projectId) === undefined) foreign.push({ held, projectId });
-      else begin(readDelivery(held, json));
+      else begin(readDelivery(held));
     } catch (error) {
       if (!(error instanceof UnreadableEvent)) throw error;
       counts.unreadable += 1;

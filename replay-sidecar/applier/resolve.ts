@@ -9,6 +9,7 @@ import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/
 import type { Directory } from './directory.ts';
 import { createFormerKeys } from './former-keys.ts';
 import type { Patience } from './patience.ts';
+import { findClientKey } from './work.ts';
 
 /** What an event is about. */
 export type Resolution =
@@ -48,7 +49,7 @@ export interface Resolver {
    * The project of what looks like an event, if it can be told at a glance: by a client key that was met before. Nine
    * of ten events are of projects that nobody migrates, and nothing else about them matters.
    */
-  glance(json: unknown): number | undefined;
+  glance(data: Uint8Array): number | undefined;
   /** The answer where it needs no question; nearly all events are of this kind. */
   peek(event: WriteEvent): Resolution | undefined;
   /** Waits through outages. Rejects with the signal's reason, or when a store refuses the question. */
@@ -105,10 +106,9 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
   }
 
   return {
-    glance(json) {
-      const { target } = (json ?? {}) as { target?: { environment?: { clientKey?: unknown } } };
-      const clientKey = target?.environment?.clientKey;
-      return typeof clientKey === 'string' ? directory.peek({ clientKey })?.projectId : undefined;
+    glance(data) {
+      const clientKey = findClientKey(data);
+      return clientKey === undefined ? undefined : directory.peek({ clientKey })?.projectId;
     },
 
     peek(event) {

@@ -32,17 +32,27 @@ export class UnreadableEvent extends Error {
   override readonly name = 'UnreadableEvent';
 }
 
-/** The message as JSON. @throws UnreadableEvent */
-export function readJson({ message }: Pick<Held, 'message'>): unknown {
-  return parseJson(message.string());
-}
+const CLIENT_KEY = Buffer.from('"clientKey":"');
+const QUOTE = 0x22;
 
 /**
- * @param json of the message
- * @throws UnreadableEvent; its message holds paths and rules, no values
+ * The client key that an event names, without reading the event: parsing it is half of what a dropped one would cost.
+ * Within a string of JSON quotes are escaped, so what looks like the key's name is one. Undefined when there is none, or
+ * when it has escapes itself.
  */
-export function readDelivery(held: Held, json: unknown): Delivery {
-  const event = parse(writeEvent, json);
+export function findClientKey(data: Uint8Array): string | undefined {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const found = bytes.indexOf(CLIENT_KEY);
+  if (found < 0) return undefined;
+  const start = found + CLIENT_KEY.length;
+  const end = bytes.indexOf(QUOTE, start);
+  const key = end < 0 ? undefined : bytes.toString('utf8', start, end);
+  return key?.includes('\\') ? undefined : key;
+}
+
+/** @throws UnreadableEvent; its message holds paths and rules, no values */
+export function readDelivery(held: Held): Delivery {
+  const event = parse(writeEvent, parseJson(held.message.string()));
   const header = held.message.headers?.get(CURSOR_HEADER);
   return {
     held,

@@ -15,7 +15,8 @@ export interface Canary {
 
 const EVERY_MILLIS = 2000;
 const LOOK_MILLIS = 50;
-const TIMEOUT_MILLIS = 180_000;
+/** Late is not lost. */
+const TIMEOUT_MILLIS = 600_000;
 
 /** Measures how late replay is, as its users see it. */
 export function createCanary(
