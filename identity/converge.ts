@@ -18,8 +18,6 @@ import {
   type Difference,
   findAllOfCore,
   findMissingTraits,
-  hasOtherOverrides,
-  joinTouched,
   NOTHING,
   type Touched,
 } from './edge/merge.ts';
@@ -110,13 +108,11 @@ async function spareOthers(
   wanted: Item,
   signal: AbortSignal,
 ): Promise<Touched> {
-  const isNarrow = touched.overrides !== 'all' || !release.overrideSoftDelete;
-  if (isNarrow || found === undefined || !hasOtherOverrides(found, wanted)) return touched;
-  const former = await readOverriddenFeatures(core, wanted['django_id']?.N ?? '', signal);
-  return joinTouched([
-    { ...touched, overrides: new Set(former) },
-    { ...findAllOfCore(wanted), traits: new Set() },
-  ]);
+  if (touched.overrides !== 'all' || !release.overrideSoftDelete || found === undefined) return touched;
+  // Asked only where something would go.
+  if (!compareDocuments(found, wanted)?.extraOverrides) return touched;
+  const overrides = await readOverriddenFeatures(core, wanted['django_id']?.N ?? '', signal);
+  return { ...touched, overrides: new Set(overrides) };
 }
 
 export interface ConflictOutcome {

@@ -91,12 +91,6 @@ function unionOf(sets: readonly Touched['traits'][]): Touched['traits'] {
   return all;
 }
 
-/** Whether Edge has overrides that Core has not. */
-export function hasOtherOverrides(edge: Item, core: Item): boolean {
-  const present = keysOf(core, OVERRIDES);
-  return [...keysOf(edge, OVERRIDES)].some((key) => !present.has(key));
-}
-
 /** All that Core has, so that Edge's other traits and overrides are left. */
 export function findAllOfCore(core: Item): Touched {
   return { traits: keysOf(core, TRAITS), overrides: keysOf(core, OVERRIDES) };
