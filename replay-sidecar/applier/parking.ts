@@ -1,12 +1,12 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { type JetStreamManager, type JsMsg, jetstream, type StoredMsg } from '@nats-io/jetstream';
-import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { anewSubject, readStored } from '../stream.ts';
 import type { Migrations } from './migrations.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import type { HoldReason } from './view.ts';
-import { CURSOR_HEADER } from './work.ts';
+import { keepHeaders } from './work.ts';
 
 /**
  * Why an event waits. `copying`: until the copy is complete; `overflow`: its project has too many events in hand;
@@ -126,7 +126,7 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
   /** The id of the event itself would be taken for a duplicate of its first coming. */
   function publish(message: StoredMsg, projectId: number): Promise<unknown> {
     const msgID = `released-${message.seq}-${message.timestamp}`;
-    return client.publish(anewSubject(projectId), message.data, { msgID, headers: keep(message.header) });
+    return client.publish(anewSubject(projectId), message.data, { msgID, headers: keepHeaders(message.header) });
   }
 
   return {
@@ -135,7 +135,7 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
     },
     async park(message, projectId, reason, detail) {
       const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
-      const fields = keep(message.headers);
+      const fields = keepHeaders(message.headers);
       if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
       // Unique to this message of the stream: the event may come back, and be parked once more.
       const msgID = `parked-${message.seq}-${message.timestampNanos}`;
@@ -162,14 +162,6 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
 
 function retryOf(migrations: Pick<Migrations, 'find'>, projectId: number): string {
   return migrations.find(projectId)?.spec?.retry ?? NO_RETRY;
-}
-
-/** Of the headers, those that are the event's own. */
-function keep(from: MsgHdrs | undefined): MsgHdrs {
-  const fields = headers();
-  const cursor = from?.get(CURSOR_HEADER);
-  if (cursor) fields.set(CURSOR_HEADER, cursor);
-  return fields;
 }
 
 function printable(text: string): string {

@@ -55,7 +55,8 @@ export function createRunner(options: RunnerOptions) {
     const identities = works.flatMap(({ resolution }) => (resolution.kind === 'identity' ? [resolution] : []));
     const subject = identities.at(-1);
     if (subject === undefined) return;
-    if (!(await publishFollowers(projectId, works))) return;
+    const followers = works.flatMap(followersOf);
+    if (followers.length > 0 && !(await tryToPublish(projectId, works, followers))) return;
     const { convergence, held } = await patience.persist(() => {
       const touched = identities.map((identity) => identity.touched);
       return applyEvents(options.stores(), subject, touched, copying, stop).catch(rethrow(projectId));
@@ -72,27 +73,19 @@ export function createRunner(options: RunnerOptions) {
     }
   }
 
-  /** What names a former key is about the documents under the present one, too. */
-  async function publishFollowers(projectId: number, works: readonly Work[]): Promise<boolean> {
-    const followers = works.flatMap(({ event, resolution, cursor }) => {
-      const { kind } = resolution;
-      if ((kind !== 'identity' && kind !== 'environment') || !resolution.isFormer || cursor !== undefined) return [];
-      const environment = { environmentId: resolution.environment.id };
-      const target =
-        kind === 'identity' ? { kind, environment, identifier: resolution.identifier } : { kind, environment };
-      return [{ ...event, id: derivedId(event.id, 'present key'), target }];
-    });
-    return tryToPublish(projectId, works, () => publishAll(projectId, followers));
-  }
-
-  async function publishAll(projectId: number, events: readonly WriteEvent[]): Promise<void> {
-    await Promise.all(events.map((event) => options.publish(projectId, event)));
-  }
-
-  /** False: the stream is full or cannot be reached, which says nothing about the works; they come again. */
-  async function tryToPublish(projectId: number, works: readonly Work[], publish: () => Promise<void>) {
+  /**
+   * @param more published after the events
+   * @returns false: the stream is full or cannot be reached, which says nothing about the works; they come again
+   */
+  async function tryToPublish(
+    projectId: number,
+    works: readonly Work[],
+    events: readonly WriteEvent[],
+    more = async () => {},
+  ): Promise<boolean> {
     try {
-      await publish();
+      await Promise.all(events.map((event) => options.publish(projectId, event)));
+      await more();
       return true;
     } catch (error) {
       log.warn({ err: error, projectId }, 'What follows from an event cannot be published; tried again');
@@ -110,9 +103,7 @@ export function createRunner(options: RunnerOptions) {
       () => readFanOutPage(options.stores(), work, clock.now(), stop).catch(rethrow(projectId)),
       stop,
     );
-    if (!(await publishFollowers(projectId, [work]))) return;
-    const isPublished = await tryToPublish(projectId, [work], async () => {
-      await publishAll(projectId, page.events);
+    const isPublished = await tryToPublish(projectId, [work], [...followersOf(work), ...page.events], async () => {
       // Behind its page: whoever takes the next one may rely on it.
       if (page.next !== undefined) await options.publish(projectId, { ...work.event, outcome: 'known' }, page.next);
     });
@@ -150,6 +141,15 @@ export function createRunner(options: RunnerOptions) {
   }
 
   return { apply };
+}
+
+/** What names a former key is about the documents under the present one, too. */
+function followersOf({ event, resolution, cursor }: Work): WriteEvent[] {
+  const { kind } = resolution;
+  if ((kind !== 'identity' && kind !== 'environment') || !resolution.isFormer || cursor !== undefined) return [];
+  const environment = { environmentId: resolution.environment.id };
+  const target = kind === 'identity' ? { kind, environment, identifier: resolution.identifier } : { kind, environment };
+  return [{ ...event, id: derivedId(event.id, 'present key'), target }];
 }
 
 /** The table and the two indexes that every document is in. */

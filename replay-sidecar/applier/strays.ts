@@ -2,10 +2,10 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { STREAM } from '@edge-migration/identity/write-event.ts';
 import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetstream';
-import { headers, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { anewSubject, isProbe, parseAnewSubject, readStored } from '../stream.ts';
 import { CONSUMER, manage } from './streams.ts';
-import { CURSOR_HEADER } from './work.ts';
+import { keepHeaders } from './work.ts';
 
 /** Events that the stream of events has kept, but that nobody would ever get again. */
 export interface Strays {
@@ -48,12 +48,9 @@ export function createStrays({ connection, clock, log }: StraysOptions): Strays 
 
   /** Several replicas may do it at the same time: the first one's is taken. */
   async function bringBack(manager: JetStreamManager, { subject, seq, timestamp, data, header }: StoredMsg) {
-    const fields = headers();
-    const cursor = header.get(CURSOR_HEADER);
-    if (cursor) fields.set(CURSOR_HEADER, cursor);
     const msgID = `stray-${seq}-${timestamp}`;
     const anew = anewSubject(parseAnewSubject(subject) ?? 0);
-    if (!isProbe(subject)) await client.publish(anew, data, { msgID, headers: fields });
+    if (!isProbe(subject)) await client.publish(anew, data, { msgID, headers: keepHeaders(header) });
     await manager.streams.deleteMessage(STREAM, seq, false);
   }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
 import type { Held } from './inbox.ts';
 import type { Resolution } from './resolve.ts';
@@ -11,6 +12,14 @@ export const cursor = z.discriminatedUnion('from', [
 ]);
 export type Cursor = z.infer<typeof cursor>;
 export const CURSOR_HEADER = 'Edge-Migration-Cursor';
+
+/** Of a message's headers, those that are the event's own, for when it is published once more. */
+export function keepHeaders(from: MsgHdrs | undefined): MsgHdrs {
+  const fields = headers();
+  const cursor = from?.get(CURSOR_HEADER);
+  if (cursor) fields.set(CURSOR_HEADER, cursor);
+  return fields;
+}
 
 /** An event in hand. */
 export interface Delivery {
