@@ -30,14 +30,14 @@ export function createDeadlines(clock: Clock): Deadlines {
   let lived = 0;
   let lastTick = 0;
 
-  const now = () => lived + Math.min(clock.monotonic() - lastTick, LONGEST_TICK_MILLIS);
+  const livedAt = (time: number) => lived + Math.min(time - lastTick, LONGEST_TICK_MILLIS);
 
   async function tick(): Promise<void> {
     while (!stopping.signal.aborted && queues.size > 0) {
       await clock.sleep(TICK_MILLIS, stopping.signal);
       if (stopping.signal.aborted) return;
       const time = clock.monotonic();
-      lived += Math.min(time - lastTick, LONGEST_TICK_MILLIS);
+      lived = livedAt(time);
       lastTick = time;
       for (const [length, queue] of queues) {
         for (const entry of queue) {
@@ -73,7 +73,7 @@ export function createDeadlines(clock: Clock): Deadlines {
         queues.set(milliseconds, queue);
       }
       startTicking();
-      const entry = new Entry(queue, now() + milliseconds, expire);
+      const entry = new Entry(queue, livedAt(clock.monotonic()) + milliseconds, expire);
       queue.add(entry);
       return entry;
     },
