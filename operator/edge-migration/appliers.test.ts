@@ -1,30 +1,16 @@
 import { type ApplierReport, encodeReport } from '@edge-migration/replay-sidecar/applier/report.ts';
 import { REPORT_STREAM, REPORT_SUBJECTS, reportSubject } from '@edge-migration/replay-sidecar/applier/streams.ts';
-import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
-import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { jetstream } from '@nats-io/jetstream';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAppliers } from './appliers.ts';
+import { useJetStream } from './testing/jetstream.ts';
 
-let nats: Nats;
-let connection: NatsConnection;
-let manager: JetStreamManager;
-
-beforeAll(async () => {
-  nats = await startNats();
-  connection = await connect({ servers: nats.url });
-  manager = await jetstreamManager(connection);
-});
-
-afterAll(async () => {
-  await connection?.close();
-  await nats?.stop();
-});
-
-const addStream = () => manager.streams.add({ name: REPORT_STREAM, subjects: [REPORT_SUBJECTS], allow_direct: true });
+const on = useJetStream();
+const addStream = () =>
+  on.manager.streams.add({ name: REPORT_STREAM, subjects: [REPORT_SUBJECTS], allow_direct: true });
 beforeEach(addStream);
-afterEach(() => manager.streams.delete(REPORT_STREAM));
+afterEach(() => on.manager.streams.delete(REPORT_STREAM));
 
 const NOW = Date.parse('2026-05-01T12:00:00Z');
 const iso = (time: number) => new Date(time).toISOString();
@@ -58,25 +44,25 @@ function report(process: string, applied: Record<number, number>, changes: Parti
 async function publish(...reports: ApplierReport[]): Promise<void> {
   for (const each of reports) {
     const { payload, headers } = encodeReport(each);
-    await jetstream(connection).publish(reportSubject(each.process), payload, { headers });
+    await jetstream(on.connection).publish(reportSubject(each.process), payload, { headers });
   }
 }
 
 test('counters of processes that have ended stay part of the total', async () => {
   const appliers = createAppliers();
   await publish(report('one', { 1: 5 }, { goodbye: true }), report('two', { 1: 7, 2: 1 }));
-  await appliers.refresh(manager);
+  await appliers.refresh(on.manager);
   expect(appliers.replay(1, NOW - 1000)).toMatchObject({ appliers: 1, project: { applied: 12 } });
   expect(appliers.replay(2, NOW - 1000).project.applied).toBe(1);
   await publish(report('two', { 1: 8, 2: 1 }));
-  await appliers.refresh(manager);
+  await appliers.refresh(on.manager);
   expect(appliers.replay(1, NOW - 1000).project.applied).toBe(13);
 });
 
 test('one that was not heard of for a while is not alive', async () => {
   const appliers = createAppliers();
   await publish(report('one', { 1: 5 }), report('two', {}, { time: iso(NOW - 60_000) }));
-  await appliers.refresh(manager);
+  await appliers.refresh(on.manager);
   expect(appliers.countApplying(NOW - 1000)).toBe(1);
   expect(appliers.countApplying(NOW - 61_000)).toBe(2);
 });
@@ -85,7 +71,7 @@ test('reports about thousands of projects fit into messages, and come in batches
   const appliers = createAppliers();
   const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [index + 1, index]));
   await publish(...Array.from({ length: 300 }, (_, index) => report(`small-${index}`, { 77: 1 })), report('big', many));
-  await appliers.refresh(manager);
+  await appliers.refresh(on.manager);
   expect(appliers.replay(77, NOW).project.applied).toBe(300 + 76);
   expect(appliers.replay(10_000, NOW).project.applied).toBe(9_999);
 });
@@ -93,24 +79,24 @@ test('reports about thousands of projects fit into messages, and come in batches
 test('a stream that was made anew, or is an older one again, is read from its beginning', async () => {
   const appliers = createAppliers();
   await publish(report('one', { 1: 5 }), report('one', { 1: 6 }));
-  await appliers.refresh(manager);
-  const { created } = await manager.streams.info(REPORT_STREAM);
+  await appliers.refresh(on.manager);
+  const { created } = await on.manager.streams.info(REPORT_STREAM);
   await waitFor(
     async () => {
-      await manager.streams.delete(REPORT_STREAM);
+      await on.manager.streams.delete(REPORT_STREAM);
       return (await addStream()).created !== created;
     },
     { for: 'another stream' },
   );
   await publish(report('two', { 1: 2 }));
-  await appliers.refresh(manager);
+  await appliers.refresh(on.manager);
   expect(appliers.replay(1, NOW - 1000)).toMatchObject({ appliers: 1, project: { applied: 2 } });
 });
 
 test('what is no report is left out', async () => {
   const appliers = createAppliers();
-  await jetstream(connection).publish(reportSubject('odd'), 'no report');
+  await jetstream(on.connection).publish(reportSubject('odd'), 'no report');
   await publish(report('one', { 1: 5 }));
-  await appliers.refresh(manager);
+  await appliers.refresh(on.manager);
   expect(appliers.countApplying(NOW - 1000)).toBe(1);
 });

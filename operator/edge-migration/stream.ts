@@ -83,10 +83,10 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     const { reports, unreadable } = await readReports(manager);
     if (unreadable.length > 0) logger.warn({ count: unreadable.length }, 'coverage reports of another release');
     await reported.refresh(manager);
+    const facts = describeCoverage(reports);
     // What the sidecars had sent is in the stream by now.
     const transit = await readTransit(manager);
     read = { time: clock.monotonic(), sidecars: reports, transit };
-    const facts = describeCoverage(reports);
     if (facts !== undefined) taken.notice({ ...transit, sentUntil: sentUntil(facts) });
     for (const { report, sequence } of facts === undefined ? [] : closeVanished(facts)) {
       logger.warn({ pod: report.podName }, 'a sidecar has gone without a goodbye: noted its gap');

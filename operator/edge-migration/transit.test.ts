@@ -1,51 +1,39 @@
 import { placeSubject } from '@edge-migration/replay-sidecar/applier/parking.ts';
 import { ensureApplierStreams } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { anewSubject, EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
-import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
-import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
+import { beforeAll, expect, test } from 'vitest';
+import { useJetStream } from './testing/jetstream.ts';
 import { readTransit } from './transit.ts';
 
-let nats: Nats;
-let connection: NatsConnection;
-let manager: JetStreamManager;
-
-beforeAll(async () => {
-  nats = await startNats();
-  connection = await connect({ servers: nats.url });
-  manager = await jetstreamManager(connection);
-  await ensureStreams(manager, { streamReplicas: 1, streamMaxBytes: 1e8, streamDuplicateWindowSeconds: 120 });
-});
-
-afterAll(async () => {
-  await connection?.close();
-  await nats?.stop();
-});
+const on = useJetStream();
+beforeAll(() =>
+  ensureStreams(on.manager, { streamReplicas: 1, streamMaxBytes: 1e8, streamDuplicateWindowSeconds: 120 }),
+);
 
 const publish = async (...subjects: string[]) => {
-  for (const subject of subjects) await jetstream(connection).publish(subject, '{}');
+  for (const subject of subjects) await jetstream(on.connection).publish(subject, '{}');
 };
 const park = (projectId: number, reason: 'overflow' | 'suspended') =>
   publish(placeSubject({ projectId, reason, retry: '-' }));
 
 test('nothing is under way before any applier has run', async () => {
-  const transit = await readTransit(manager);
+  const transit = await readTransit(on.manager);
   expect(transit).toMatchObject({ firstSequence: 1, lastSequence: 0 });
   expect([transit.parked(1), transit.underWay(1)]).toEqual([0, 0]);
 });
 
 test('what comes anew is told by project, and what nobody can tell the project of holds all back', async () => {
-  await ensureApplierStreams(manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
+  await ensureApplierStreams(on.manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
   await publish(EVENT_SUBJECT, anewSubject(1), anewSubject(1), anewSubject(2));
-  let transit = await readTransit(manager);
+  let transit = await readTransit(on.manager);
   expect(transit).toMatchObject({ firstSequence: 1, lastSequence: 4 });
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([2, 1, 0]);
   await publish(anewSubject(0));
-  transit = await readTransit(manager);
+  transit = await readTransit(on.manager);
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([3, 2, 1]);
-  await manager.streams.purge('IDENTITY_WRITES');
-  transit = await readTransit(manager);
+  await on.manager.streams.purge('IDENTITY_WRITES');
+  transit = await readTransit(on.manager);
   expect(transit).toMatchObject({ firstSequence: 6, lastSequence: 5 });
   expect(transit.underWay(1)).toBe(0);
 });
@@ -54,18 +42,18 @@ test('of what waits aside, only what waits for room moves by itself', async () =
   await park(1, 'suspended');
   await park(1, 'overflow');
   await park(2, 'suspended');
-  const transit = await readTransit(manager);
+  const transit = await readTransit(on.manager);
   expect([1, 2, 3].map((id) => transit.parked(id))).toEqual([2, 1, 0]);
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([1, 0, 0]);
 });
 
 test('nobody says that nothing is under way while events are put aside', async () => {
-  const moving = Object.create(manager, {
+  const moving = Object.create(on.manager, {
     streams: {
-      value: Object.create(manager.streams, {
+      value: Object.create(on.manager.streams, {
         info: {
           async value(...args: Parameters<JetStreamManager['streams']['info']>) {
-            const info = await manager.streams.info(...args);
+            const info = await on.manager.streams.info(...args);
             await park(7, 'suspended');
             return info;
           },
@@ -75,5 +63,5 @@ test('nobody says that nothing is under way while events are put aside', async (
   });
   const transit = await readTransit(moving);
   expect(transit.underWay(3)).toBeUndefined();
-  expect((await readTransit(manager)).underWay(3)).toBe(0);
+  expect((await readTransit(on.manager)).underWay(3)).toBe(0);
 });
