@@ -1,7 +1,8 @@
 /**
  * A long run of everything at once, with faults: `npm run soak -- [--minutes 10] [--rate 200] [--seed N] [--json]`
  *
- * Exits with 1 when Edge is not as it must be; gaps that the sidecars report themselves are printed. The same seed makes clients and faults choose the same again.
+ * Exits with 1 when Edge is not as it must be; gaps that the sidecars report themselves are printed. The same seed
+ * makes clients and faults choose the same again.
  */
 import { parseArgs } from 'node:util';
 import { describeResult, summarize } from './report.ts';

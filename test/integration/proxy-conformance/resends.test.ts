@@ -6,6 +6,17 @@ import { connectRaw } from './support/raw-client.ts';
 import type { SeenRequest } from './support/raw-upstream.ts';
 import { answer, ask, get, post, respond, startBoth } from './support/setup.ts';
 
+/** A hook that holds back each POST until its intent is let go. */
+function holdIntents() {
+  const intents: (() => void)[] = [];
+  const intent = () => new Promise<void>((resolve) => intents.push(resolve));
+  const hook = createRecordingHook(
+    () => ({ intent }),
+    ({ method }) => method === 'POST',
+  );
+  return { intents, hook };
+}
+
 describe('a request that may be sent twice', () => {
   test.each([
     ['closed', (request: SeenRequest) => request.connection.socket.end()],
@@ -79,12 +90,7 @@ describe('a request that may not be sent twice', () => {
   });
 
   test('goes over a new connection when the API closes the old one before anything was sent', async () => {
-    const intents: (() => void)[] = [];
-    const intent = () => new Promise<void>((resolve) => intents.push(resolve));
-    const hook = createRecordingHook(
-      () => ({ intent }),
-      ({ method }) => method === 'POST',
-    );
+    const { intents, hook } = holdIntents();
     await using both = await startBoth({ onRequest: respond }, { hook, limits: { intentMillis: 60_000 } });
     using client = await connectRaw(both.proxy.port);
     client.send(get('/first'));
@@ -102,12 +108,7 @@ describe('a request that may not be sent twice', () => {
   });
 
   test('goes over a new connection when the old one grew too old while the intent was written', async () => {
-    const intents: (() => void)[] = [];
-    const intent = () => new Promise<void>((resolve) => intents.push(resolve));
-    const hook = createRecordingHook(
-      () => ({ intent }),
-      ({ method }) => method === 'POST',
-    );
+    const { intents, hook } = holdIntents();
     const limits = { intentMillis: 60_000, idleUpstreamMillis: 2_000 };
     await using both = await startBoth({ onRequest: respond }, { hook, limits });
     using client = await connectRaw(both.proxy.port);
