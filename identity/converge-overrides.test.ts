@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { Item } from './edge/document.ts';
 import type { Touched } from './edge/merge.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
-import { useAda } from './testing/ada.ts';
+import { KEY, useAda } from './testing/ada.ts';
 
 const { on, putInCore, deleteFromCore, fromEdge, run } = useAda();
 
@@ -45,7 +45,18 @@ describe('with the table of overrides for local evaluation', () => {
       features_featurestate: [FLAG, { ...FLAG, id: 32, uuid: randomUUID(), feature_id: 6 }],
     });
     await run(ALL);
-    // From Core's sight nobody has ever set it.
+    // As an Edge client makes them; from Core's sight nobody has ever set it.
+    const found = await fromEdge();
+    const elements = found?.['identity_features']?.L ?? [];
+    const born = elements.map(({ M: { django_id, ...M } = {} }) =>
+      M['feature']?.M?.['id']?.N === '6' ? { M } : { M: { ...M, ...(django_id && { django_id }) } },
+    );
+    const set = { identity_features: { L: born } };
+    await on.stores.edge.identities.updateIfUnchanged(
+      KEY,
+      { set },
+      { identity_features: found?.['identity_features'] },
+    );
     await execute(on.databaseUrl, 'DELETE FROM features_featurestate WHERE feature_id = 6');
     await execute(on.databaseUrl, 'UPDATE features_featurestate SET deleted_at = now()');
     expect(await run(ALL)).toMatchObject({ outcome: 'updated' });
@@ -55,6 +66,18 @@ describe('with the table of overrides for local evaluation', () => {
     await deleteFromCore();
     await run(ALL);
     expect(await rows()).toEqual([]);
+  });
+
+  test('where all of Core is touched, an override goes whose row was given to another feature', async () => {
+    await putInCore(7);
+    await insertRows(on.databaseUrl, { features_feature: [{ id: 9, name: 'other' }] });
+    await insertRows(on.databaseUrl, { features_featurestate: [FLAG] });
+    await run(ALL);
+    await execute(on.databaseUrl, 'UPDATE features_featurestate SET feature_id = 9');
+    expect(await run(ALL)).toMatchObject({ outcome: 'updated' });
+    expect(featuresOf(await fromEdge())).toEqual(['9']);
+    await deleteFromCore();
+    await run(ALL);
   });
 
   test('a release that deletes overrides for good leaves no trace of what Core had: what it lacks goes', async () => {

@@ -18,6 +18,7 @@ import {
   type Difference,
   findAllOfCore,
   findMissingTraits,
+  findOverridesOfCore,
   NOTHING,
   type Touched,
 } from './edge/merge.ts';
@@ -99,7 +100,8 @@ export async function converge(
 
 /**
  * Of all overrides, those that Core has or had: what an Edge client alone has set is none of its business. A deleted
- * override's row stays in Core; of releases that delete rows nobody can tell, and what Core lacks goes.
+ * override's row stays in Core, and one whose row was given to another identity or feature has the row's id in Edge. Of
+ * releases that delete rows nobody can tell, and what Core lacks goes.
  */
 async function spareOthers(
   { core, release }: Stores,
@@ -112,7 +114,7 @@ async function spareOthers(
   // Asked only where something would go.
   if (!compareDocuments(found, wanted)?.extraOverrides) return touched;
   const overrides = await readOverriddenFeatures(core, wanted['django_id']?.N ?? '', signal);
-  return { ...touched, overrides: new Set(overrides) };
+  return { ...touched, overrides: new Set([...overrides, ...findOverridesOfCore(found)]) };
 }
 
 export interface ConflictOutcome {

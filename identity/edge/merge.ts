@@ -96,6 +96,12 @@ export function findAllOfCore(core: Item): Touched {
   return { traits: keysOf(core, TRAITS), overrides: keysOf(core, OVERRIDES) };
 }
 
+/** The overrides of a document that came from a row of Core's: Edge clients give theirs no `django_id`. */
+export function findOverridesOfCore(edge: Item): string[] {
+  const fromCore = elements(edge, 'identity_features').filter(({ M }) => M?.['django_id']?.N !== undefined);
+  return fromCore.map(overriddenFeature).filter((key) => key !== undefined);
+}
+
 /** How a document in Edge differs from the one that Core's rows make. */
 export interface Difference {
   /** In Core, not in Edge. */
