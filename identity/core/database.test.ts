@@ -188,6 +188,29 @@ test('a user without rights is refused', async () => {
   }
 });
 
+test('rows that row-level security would hide are refused, not taken for deleted ones', async () => {
+  const role = `limited_${process.pid}`;
+  await administer(
+    `CREATE ROLE ${role} LOGIN PASSWORD 'x'`,
+    `GRANT SELECT ON environments_identity TO ${role}`,
+    'ALTER TABLE environments_identity ENABLE ROW LEVEL SECURITY',
+  );
+  try {
+    const url = changed(database.url, (parsed) => Object.assign(parsed, { username: role, password: 'x' }));
+    const error = await failure(open(url).read((query) => query('SELECT count(*) FROM environments_identity')));
+    expect(error).toBeInstanceOf(CoreRefused);
+    expect(String(error)).toMatch(/row-level security.+BYPASSRLS/);
+    await administer(`ALTER ROLE ${role} BYPASSRLS`);
+    expect(await open(url).read((query) => query('SELECT id FROM environments_identity'))).toEqual([]);
+  } finally {
+    await administer(
+      'ALTER TABLE environments_identity DISABLE ROW LEVEL SECURITY',
+      `REVOKE ALL ON environments_identity FROM ${role}`,
+      `DROP ROLE ${role}`,
+    );
+  }
+});
+
 test('closing waits for reads under way, refuses new ones and may be repeated', async () => {
   const core = open();
   const reading = one(core);

@@ -1,6 +1,6 @@
-import { Pool, type PoolClient, type QueryResultRow } from 'pg';
+import { Pool, type PoolClient, type QueryResult, type QueryResultRow } from 'pg';
 import { type CoreSettings, parseDatabaseUrl } from './database-url.ts';
-import { asCoreError } from './errors.ts';
+import { asCoreError, CoreUnreachable } from './errors.ts';
 
 export type { CoreSettings } from './database-url.ts';
 
@@ -14,6 +14,9 @@ export interface Core {
   /**
    * Runs `work` in one short read-only transaction with one snapshot. The begin travels with the first statement, so a
    * single statement costs one round trip before its rows are here.
+   *
+   * Every transaction makes sure that it sees everything the API has committed: the server is a primary, and row-level
+   * security hides nothing. A standby counts as an outage, because a failover is under way or the address is wrong.
    *
    * @throws CoreUnreachable, CoreRefused, CoreTimeout, CoreUnsupported, CoreError; the signal's reason on abort, which
    *   also drops the connection; whatever `work` throws
@@ -67,7 +70,7 @@ export function openCore(settings: CoreSettings, options: CoreOptions): Core {
     signal?.throwIfAborted();
     try {
       const client = await connect(pool, signal);
-      return await inTransaction(client, begin, work, signal);
+      return await inTransaction(client, { begin, name, work, signal });
     } catch (error) {
       throw asCoreError(error, name);
     }
@@ -84,7 +87,8 @@ export function openCore(settings: CoreSettings, options: CoreOptions): Core {
 }
 
 /**
- * `extra_float_digits` and `search_path`: a role may have settings of its own, and floats would lose digits silently.
+ * `row_security`: a policy would hide rows without a word, and a hidden row looks like a deleted one; Postgres refuses
+ * the query instead. `extra_float_digits` and `search_path`: a role may have settings of its own, and floats would lose digits silently.
  * The scans: everything that we read has an index in the order that we want; without these the planner may find it
  * cheaper to read and sort a whole environment, or all tenants' rows, for every page. `jit`: compiling the page query
  * costs more than running it.
@@ -99,20 +103,25 @@ function beginTransaction(statementTimeout: number): string {
     'SET LOCAL enable_seqscan = off',
     'SET LOCAL enable_bitmapscan = off',
     'SET LOCAL jit = off',
+    'SET LOCAL row_security = off',
+    'SELECT pg_is_in_recovery() AS standby',
   ].join('; ');
 }
 
-async function inTransaction<T>(
-  client: PoolClient,
-  begin: string,
-  work: (query: Query) => Promise<T>,
-  signal: AbortSignal | undefined,
-): Promise<T> {
+interface Transaction<T> {
+  readonly begin: string;
+  /** How messages name the database. */
+  readonly name: string;
+  readonly work: (query: Query) => Promise<T>;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function inTransaction<T>(client: PoolClient, { begin, name, work, signal }: Transaction<T>): Promise<T> {
   let done = false;
   try {
     const query: Query = async <Row extends QueryResultRow>(text: string, values: readonly unknown[] = []) =>
       (await client.query<Row>(text, [...values])).rows;
-    const begun = client.query(begin);
+    const begun = beginOnPrimary(client, begin, name);
     const result = await unlessAborted(Promise.all([work(query), begun]), signal);
     await client.query('COMMIT');
     done = true;
@@ -121,6 +130,21 @@ async function inTransaction<T>(
     // A connection whose transaction did not end well is closed rather than repaired.
     client.release(!done);
   }
+}
+
+/**
+ * Asked in every transaction, because a failover may turn any connection, or the address itself, into a standby's.
+ *
+ * @throws CoreUnreachable on a standby
+ */
+async function beginOnPrimary(client: PoolClient, begin: string, name: string): Promise<void> {
+  // One result for each statement; the types know single statements only.
+  const results = (await client.query(begin)) as unknown as QueryResult<{ standby: boolean }>[];
+  if (results.at(-1)?.rows[0]?.standby === false) return;
+  throw new CoreUnreachable(
+    `${name} is a standby, which may lag behind what the API has committed: waiting for the primary. ` +
+      'If no failover is under way, point the URL at the primary',
+  );
 }
 
 /** A free connection; on abort the one that comes too late goes back to the pool. */

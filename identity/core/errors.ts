@@ -48,6 +48,12 @@ export function asCoreError(cause: unknown, database: string): unknown {
   if (code === '42P01' || code === '42703') {
     return new CoreUnsupported(`${database} lacks a table or column that was there before ${said}`, { cause });
   }
+  if (code === '42501' && /row-level security/.test(cause.message)) {
+    return new CoreRefused(
+      `${database} has row-level security that would hide rows from us ${said}; give our user BYPASSRLS, or read as the owner of the tables`,
+      { cause },
+    );
+  }
   if (/^28|^3D000$|^42501$/.test(code) || CERTIFICATE.test(code)) {
     return new CoreRefused(
       `${database} refused us ${said}; check user, password, database name, certificate and the right to SELECT`,

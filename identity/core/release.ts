@@ -42,32 +42,31 @@ const REQUIRED = [
   'multivariate_multivariatefeaturestatevalue.uuid',
 ] as const;
 
+const REQUIRED_TABLES = [...new Set(REQUIRED.map((column) => column.split('.')[0] as string))];
+
+/** Every table of Core that is read. */
+export const CORE_TABLES: readonly string[] = [...REQUIRED_TABLES, 'environments_environmentapikey'];
+
 /**
  * Detects from the columns what the installed release has, so that one build serves every release.
  *
- * @throws CoreUnsupported when the database is not Flagsmith's, is older than what we can read, or is a standby
+ * @throws CoreUnsupported when the database is not Flagsmith's, or is older than what we can read
  */
 export async function readRelease(core: Core, signal?: AbortSignal): Promise<CoreRelease> {
-  const { columns, standby } = await core.read(async (query) => {
-    const [row] = await query<{ columns: string[]; standby: boolean }>(
-      `SELECT pg_is_in_recovery() AS standby,
-              (SELECT coalesce(json_agg(c.table_name || '.' || c.column_name), '[]')
-                 FROM information_schema.columns c
-                WHERE c.table_schema = 'public' AND c.table_name = ANY ($1)) AS columns`,
-      [[...new Set(REQUIRED.map((column) => column.split('.')[0]))]],
+  const columns = await core.read(async (query) => {
+    const [row] = await query<{ columns: string[] }>(
+      `SELECT coalesce(json_agg(c.table_name || '.' || c.column_name), '[]') AS columns
+         FROM information_schema.columns c
+        WHERE c.table_schema = 'public' AND c.table_name = ANY ($1)`,
+      [REQUIRED_TABLES],
     );
-    return { columns: new Set(row?.columns), standby: row?.standby ?? false };
+    return new Set(row?.columns);
   }, signal);
   const missing = REQUIRED.filter((column) => !columns.has(column));
   if (missing.length > 0) {
     throw new CoreUnsupported(
       `${core.name} is not a Flagsmith database that we can read, or its user may not see it: ` +
         `${missing.join(', ')} not found in schema public. Point the URL at Flagsmith's own database and grant SELECT.`,
-    );
-  }
-  if (standby) {
-    throw new CoreUnsupported(
-      `${core.name} is a standby; it may lag behind what the API has committed. Point the URL at the primary.`,
     );
   }
   return releaseOf(columns);

@@ -1,6 +1,6 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { openCore } from '@edge-migration/identity/core/database.ts';
-import { readRelease } from '@edge-migration/identity/core/release.ts';
+import { CORE_TABLES, readRelease } from '@edge-migration/identity/core/release.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { openEdge } from '@edge-migration/identity/edge/table.ts';
 import { connect } from '@edge-migration/identity/edge/table-connection.ts';
@@ -86,7 +86,8 @@ async function checkCore({ databaseUrl, ...rest }: CheckConfiguration, signal: A
   const core = openCore({ ...rest, databaseUrl }, { maxConnections: 1, applicationName: 'edge-migration-check' });
   try {
     await readRelease(core, signal);
-    await core.read((query) => query('SELECT 1 FROM environments_identity LIMIT 1'), signal);
+    // Rights are per table, and so is row-level security.
+    for (const table of CORE_TABLES) await core.read((query) => query(`SELECT 1 FROM ${table} LIMIT 1`), signal);
     return `${core.name} is the primary of a Flagsmith database and can be read`;
   } finally {
     await core.close();

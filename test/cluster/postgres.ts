@@ -27,6 +27,11 @@ export interface Postgres extends Service {
   readonly port: number;
   /** The superuser's connection string for another database. */
   urlOf(database: string): string;
+  /**
+   * Restarts the server as a standby that no longer hears from a primary, at the same address and with the same data; a
+   * superuser's `SELECT pg_promote()` makes it a primary again. For a local process only.
+   */
+  demote(): Promise<void>;
 }
 
 const USER = 'postgres';
@@ -52,10 +57,19 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const contained = serviceProvider() === 'containers' && options.bin === undefined;
   const run = contained ? inContainer(port, flags) : await asProcess(port, flags, options);
   const service = await superviseService({ ...run, ready: () => answers(urlOf('postgres')), signal });
-  return Object.assign(service, { url: urlOf('postgres'), port, urlOf });
+  async function demote(): Promise<void> {
+    if (run.data === undefined) throw new ProcessError('A Postgres in a container cannot be made a standby');
+    writeFileSync(join(run.data, 'standby.signal'), '');
+    await service.restart();
+  }
+
+  return Object.assign(service, { url: urlOf('postgres'), port, urlOf, demote });
 }
 
-type Run = Pick<ServiceSpec, 'name' | 'launch' | 'cleanUp' | 'retryOn'>;
+interface Run extends Pick<ServiceSpec, 'name' | 'launch' | 'cleanUp' | 'retryOn'> {
+  /** Its data folder, if that is on this machine. */
+  data?: string;
+}
 
 const NAME = 'postgres';
 
@@ -80,6 +94,7 @@ async function asProcess(port: number, flags: readonly string[], { bin, signal }
   } as const;
   return {
     name: NAME,
+    data,
     launch: () => startProcess(spec),
     // After a SIGKILL of the postmaster its backends need a moment to notice.
     retryOn: 'pre-existing shared memory block',
