@@ -57,6 +57,11 @@ export const writeEvent = z.strictObject({
    * the work: handle at once, after the request timeout and after ten minutes.
    */
   outcome: z.enum(['known', 'unknown', 'background']),
+  /**
+   * RFC 3339, when the request began: before the API could act on it, however late its end was noted down. Whether the
+   * event belongs to the replay window is told by this. Missing in events of older sidecars.
+   */
+  beganTime: z.iso.datetime({ precision: 3 }).optional(),
   /** RFC 3339, when the sidecar saw the end of the response (or gave up waiting for one). */
   observedTime: z.iso.datetime({ precision: 3 }),
   /** Name of the route table's row. */

@@ -15,7 +15,7 @@ const ASK_MILLIS = 4000;
 /** The EdgeMigrations as this process sees them now. */
 export interface Migrations {
   /** By the project's EdgeMigration, if there is one. */
-  judge(projectId: number, observedTime: number): Verdict;
+  judge(projectId: number, beganTime: number): Verdict;
   find(projectId: number): EdgeMigration | undefined;
   /** How many there are, of whatever state. */
   count(): number;
@@ -42,7 +42,7 @@ export function createMigrations(reflector: Source, clock: Clock): Migrations {
     reflector.confirmedAge() <= STALE_MILLIS && reflector.listedAge() < Number.POSITIVE_INFINITY;
   return {
     find,
-    judge: (projectId, observedTime) => judge(find(projectId), observedTime),
+    judge: (projectId, beganTime) => judge(find(projectId), beganTime),
     count: () => reflector.keys().length,
     isConfirmed,
     isListedSince: (moment) => clock.monotonic() - reflector.listedAge() >= moment,

@@ -49,7 +49,7 @@ export function parsePlace(subject: string): Place | undefined {
 export function isReleasable(place: Place, migrations: Pick<Migrations, 'judge' | 'find'>): boolean {
   const { projectId, reason, retry } = place;
   if (projectId === 0) return false;
-  // As if observed long ago: whether an event came before the deadline is told by itself alone.
+  // As if begun long ago: whether an event came before the deadline is told by itself alone.
   const verdict = migrations.judge(projectId, 0);
   if (verdict.kind === 'drop') return true;
   if (reason === 'overflow') return true;

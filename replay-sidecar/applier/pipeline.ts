@@ -102,7 +102,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   function decide(work: Work): 'apply' | 'copying' | 'gone' {
     if (!migrations.isConfirmed()) return wait(work);
     const { projectId } = work.resolution;
-    const verdict = migrations.judge(projectId, work.observed);
+    const verdict = migrations.judge(projectId, work.began);
     switch (verdict.kind) {
       case 'apply':
         return verdict.copying ? 'copying' : 'apply';

@@ -41,7 +41,7 @@ const APPLY = { kind: 'apply', copying: false };
 const dropped = (reason: string) => ({ kind: 'drop', reason });
 const parked = (reason: string) => ({ kind: 'park', reason });
 
-describe('what becomes of an event observed at noon', () => {
+describe('what becomes of an event whose request began at noon', () => {
   test.each<[string, EdgeMigration | undefined, object]>([
     ['no EdgeMigration', undefined, dropped('noMigration')],
     ['one that is being deleted', migration(COPIED, {}, { deleting: true }), dropped('noMigration')],
@@ -78,7 +78,7 @@ describe('what becomes of an event observed at noon', () => {
       dropped('windowClosed'),
     ],
     [
-      'succeeded, but it is late: observed before the deadline',
+      'succeeded, but it is late: begun before the deadline',
       migration({ ...conditions({ Accepted: 'True', Copied: 'True', Succeeded: 'True' }), ...deadline(NOON + 1) }),
       APPLY,
     ],

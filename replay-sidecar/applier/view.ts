@@ -23,7 +23,7 @@ export type DropReason = 'noMigration' | 'planMode' | 'rejected' | 'windowClosed
  * | --- | --- |
  * | `metadata.deletionTimestamp` | set: as if there were none |
  * | `spec.mode` | `Plan` writes nothing |
- * | `status.replay.deadline` | an event observed after it stays in Core; one observed before it, or at it, is applied whenever it comes |
+ * | `status.replay.deadline` | an event whose request began after it stays in Core; one that began before it, or at it, is applied whenever it comes |
  * | condition `Succeeded` | without a deadline: True (copied, nothing to be replayed) and False (failed for good) end replay |
  * | condition `Accepted` | True: applied. Not there or Unknown: parked. False: parked when the copy has begun, else dropped |
  * | `status.copy.startTime`, `.completionTime` | whether a copy has begun |
@@ -34,16 +34,17 @@ export type DropReason = 'noMigration' | 'planMode' | 'rejected' | 'windowClosed
  * `Copied` is not True for ten seconds before a range is copied again.
  *
  * @param migration the EdgeMigration that counts, see {@link chooseMigration}
- * @param observedTime milliseconds since the epoch
+ * @param beganTime when the event's request began, milliseconds since the epoch. Not when its end was seen: of a request
+ *   that was under way when its sidecar died, that is the sidecar's next start
  */
-export function judge(migration: EdgeMigration | undefined, observedTime: number): Verdict {
+export function judge(migration: EdgeMigration | undefined, beganTime: number): Verdict {
   if (migration === undefined || migration.deleting) return drop('noMigration');
   const { spec, status } = migration;
   if (spec === undefined) return park('unreadable');
   if (spec.mode === 'Plan') return drop('planMode');
   const deadline = status.replay?.deadline;
   if (deadline !== undefined) {
-    if (observedTime > Date.parse(deadline)) return drop('windowClosed');
+    if (beganTime > Date.parse(deadline)) return drop('windowClosed');
   } else if (statusOf(migration, 'Succeeded') !== 'Unknown') return drop('finished');
   if (statusOf(migration, 'Accepted') === 'False' && !hasBegun(migration)) return drop('rejected');
   if (spec.suspend) return park('suspended');

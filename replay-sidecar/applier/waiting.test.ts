@@ -17,7 +17,7 @@ function createWork(projectId: number, bytes = 300): Work {
   const identifier = `person-${sequence}`;
   const resolution = { kind: 'identity', projectId, environment, isGone: false, identifier, touched } as const;
   const observed = 0;
-  return { held, observed, resolution, cursor: undefined, event: {} as Work['event'] };
+  return { held, began: 0, observed, resolution, cursor: undefined, event: {} as Work['event'] };
 }
 
 /** What is applied stays under way until `finish`. */

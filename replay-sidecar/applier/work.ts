@@ -25,7 +25,8 @@ export function keepHeaders(from: MsgHdrs | undefined): MsgHdrs {
 export interface Delivery {
   readonly held: Held;
   readonly event: WriteEvent;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch: when its request began, as far as the event tells, and when its end was seen. */
+  readonly began: number;
   readonly observed: number;
   /** Of a page of a fan-out other than the first. */
   readonly cursor: Cursor | undefined;
@@ -66,6 +67,7 @@ export function readDelivery(held: Held): Delivery {
   return {
     held,
     event,
+    began: Math.min(Date.parse(event.beganTime ?? event.observedTime), Date.parse(event.observedTime)),
     observed: Date.parse(event.observedTime),
     cursor: header === undefined || header === '' ? undefined : parse(cursor, parseJson(header)),
   };

@@ -76,6 +76,15 @@ describe('createCapture', () => {
     expect(event).toMatchObject({ target: { kind: 'identityId', identityId: 7 }, touched: { overrides: [31] } });
   });
 
+  it('dates an event that only the answer names by the beginning of its request', async () => {
+    const begun = test.begin('PATCH features/featurestates/9/');
+    await begun.intent(Buffer.from('{"enabled": true, "environment": 5}'), 'whole');
+    test.clock.advance(5000);
+    expect(test.spool.facts().allSentUntil).toBe(test.clock.now() - 5000);
+    begun.finish(answer(200, { identity: 7, feature: 31, environment: 5 }));
+    expect(await test.published()).toMatchObject([{ beganTime: '2026-06-01T00:00:00.000Z' }]);
+  });
+
   it('does nothing for a request that never reached the API', async () => {
     test.begin('POST identities/').finish({ kind: 'notSent' });
     expect(await test.published()).toEqual([]);

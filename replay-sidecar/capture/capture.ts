@@ -176,13 +176,11 @@ function write(begin: Spool['begin'], clock: Clock): RequestEvents {
   let intent: Promise<Intent> | undefined;
   return {
     begin(drafts) {
-      if (drafts.length === 0) return undefined;
+      // Also without drafts: the answer may name what the request does not, and its event began here.
       intent = begin(drafts);
-      return intent.then(() => undefined);
+      return drafts.length === 0 ? undefined : intent.then(() => undefined);
     },
     finish(drafts, outcome) {
-      // Some answers name what the request does not.
-      if (drafts !== undefined && drafts.length > 0) intent ??= begin(drafts);
       const result = { outcome, observedTime: clock.now(), ...(drafts && { drafts }) };
       void intent?.then((begun) => begun.finish(result));
     },

@@ -73,6 +73,19 @@ describe('createReads', () => {
     under.finish([], 'known');
   });
 
+  it('dates a read by its own beginning, also when another read of the identity was published meanwhile', async () => {
+    const [first, second] = [await begin('a'), await begin('a')];
+    test.clock.advance(1000);
+    first.finish(undefined, 'known');
+    await published();
+    expect(test.spool.facts().allSentUntil).toBe(test.clock.now() - 1000);
+    second.finish(undefined, 'known');
+    test.clock.advance(windowMillis);
+    reads.tick();
+    const [event] = (await published()).map(eventOf);
+    expect(event?.beganTime).toBe('2026-06-01T00:00:00.000Z');
+  });
+
   it('keeps what one read changed although another one changed nothing', async () => {
     (await begin('a')).finish(undefined, 'known');
     (await begin('a')).finish(undefined, 'known');

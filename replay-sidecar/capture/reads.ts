@@ -34,7 +34,8 @@ interface ReadIdentity {
   readonly drafts: readonly DraftEvent[];
   /** On disk for all reads under way and for what is held back: a crash publishes it. */
   intent: Promise<Intent> | undefined;
-  underWay: number;
+  /** When the reads under way began, epoch milliseconds each, oldest first. */
+  readonly underWay: Set<{ readonly beganTime: number }>;
   /** What is to be published of reads that are over. */
   held: { outcome: WriteEvent['outcome']; observedTime: number } | undefined;
   /** Not to be published before. */
@@ -55,20 +56,26 @@ export function createReads(options: ReadsOptions): Reads {
     identity.held = undefined;
     identity.nextTime = now + windowMillis;
     // Those under way need an intent of their own, and need it before this one ends.
-    identity.intent = identity.underWay > 0 ? begin(identity.drafts) : undefined;
+    const [oldest] = identity.underWay;
+    identity.intent = oldest && begin(identity.drafts, oldest.beganTime);
     void intent.then((begun) => begun.finish(held));
   }
 
-  function finishOne(identity: ReadIdentity, changed: boolean, outcome: WriteEvent['outcome']): void {
+  function finishOne(
+    identity: ReadIdentity,
+    read: { beganTime: number },
+    changed: boolean,
+    outcome: WriteEvent['outcome'],
+  ): void {
     const now = clock.now();
-    identity.underWay -= 1;
+    identity.underWay.delete(read);
     if (changed) {
       const unknown = outcome === 'unknown' || identity.held?.outcome === 'unknown';
       identity.held = { outcome: unknown ? 'unknown' : outcome, observedTime: now };
     }
     if (identity.held !== undefined) {
       if (now >= identity.nextTime) publish(identity, now);
-    } else if (identity.underWay === 0) {
+    } else if (identity.underWay.size === 0) {
       void identity.intent?.then((begun) => begun.finish({ outcome: 'known', drafts: [], observedTime: now }));
       identity.intent = undefined;
     }
@@ -78,24 +85,26 @@ export function createReads(options: ReadsOptions): Reads {
     const key = JSON.stringify(drafts[0]?.target);
     const known = identities.get(key);
     if (known !== undefined) return known;
-    const identity: ReadIdentity = { drafts, intent: undefined, underWay: 0, held: undefined, nextTime: 0 };
+    const identity: ReadIdentity = { drafts, intent: undefined, underWay: new Set(), held: undefined, nextTime: 0 };
     if (identities.size < capacity) identities.set(key, identity);
     return identity;
   }
 
   return {
     one() {
+      const read = { beganTime: 0 };
       let identity: ReadIdentity | undefined;
       return {
         begin(drafts) {
           if (drafts.length === 0) return undefined;
           identity = identityOf(drafts);
-          identity.underWay += 1;
+          read.beganTime = clock.now();
+          identity.underWay.add(read);
           identity.intent ??= begin(drafts);
           return identity.intent.then(() => undefined);
         },
         finish(drafts, outcome) {
-          if (identity !== undefined) finishOne(identity, drafts === undefined || drafts.length > 0, outcome);
+          if (identity !== undefined) finishOne(identity, read, drafts === undefined || drafts.length > 0, outcome);
         },
       };
     },

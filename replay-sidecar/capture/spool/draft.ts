@@ -6,8 +6,8 @@ export type DraftEvent = Pick<WriteEvent, 'target' | 'touched' | 'traitGates' | 
 /** Far below NATS's default limit of 1 MiB a message, and small enough that an applier's batch stays small. */
 export const MAX_EVENT_BYTES = 64 * 1024;
 
-/** Room that outcome and time take when the event is completed. */
-const COMPLETION_BYTES = 80;
+/** Room that outcome and times take when the event is completed. */
+const COMPLETION_BYTES = 128;
 
 /** The draft names too much for one event; whoever makes drafts splits them or widens what they touch. */
 export class EventTooLargeError extends Error {
@@ -22,14 +22,14 @@ export class EventTooLargeError extends Error {
 }
 
 /**
- * A draft as one line of text: its id, a space, and the event's JSON without outcome, time and closing brace. It is
+ * A draft as one line of text: its id, a space, and the event's JSON without outcome, times and closing brace. It is
  * serialised once; {@link completeLine} appends the rest when the response is known. JSON text holds no raw line
  * feed, so lines are joined by line feeds in the spool.
  *
  * @throws EventTooLargeError when the completed event would exceed {@link MAX_EVENT_BYTES}
  */
 export function encodeLine(id: string, instance: string, draft: DraftEvent): string {
-  const event: Omit<WriteEvent, 'outcome' | 'observedTime'> = { version: 1, id, instance, ...draft };
+  const event: Omit<WriteEvent, 'outcome' | 'beganTime' | 'observedTime'> = { version: 1, id, instance, ...draft };
   const json = JSON.stringify(event);
   // A UTF-16 unit takes at most three bytes: most lines need no count.
   if (json.length * 3 > MAX_EVENT_BYTES - COMPLETION_BYTES) {
@@ -45,12 +45,18 @@ export interface EncodedEvent {
   json: string;
 }
 
-/** @param observedTime milliseconds since the epoch */
-export function completeLine(line: string, outcome: WriteEvent['outcome'], observedTime: number): EncodedEvent {
+/** What the lines of a record have in common; times in milliseconds since the epoch. */
+export interface Completion {
+  outcome: WriteEvent['outcome'];
+  beganTime: number;
+  observedTime: number;
+}
+
+export function completeLine(line: string, { outcome, beganTime, observedTime }: Completion): EncodedEvent {
   const space = line.indexOf(' ');
-  const time = new Date(observedTime).toISOString();
+  const [began, observed] = [new Date(beganTime).toISOString(), new Date(observedTime).toISOString()];
   return {
     id: line.slice(0, space),
-    json: `${line.slice(space + 1)},"outcome":"${outcome}","observedTime":"${time}"}`,
+    json: `${line.slice(space + 1)},"outcome":"${outcome}","beganTime":"${began}","observedTime":"${observed}"}`,
   };
 }

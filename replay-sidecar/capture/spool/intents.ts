@@ -25,7 +25,8 @@ export interface Intent {
 }
 
 export interface Intents {
-  begin(drafts: readonly DraftEvent[]): Promise<Intent>;
+  /** @param beganTime when the request began, epoch milliseconds; now when left out */
+  begin(drafts: readonly DraftEvent[], beganTime?: number): Promise<Intent>;
   /** Publishes what an earlier process began and did not finish, as of unknown outcome. */
   adopt(unfinished: readonly UnfinishedIntent[]): void;
   /** When the oldest unfinished request began, epoch milliseconds; undefined when there is none. */
@@ -104,8 +105,7 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
   }
 
   return {
-    async begin(drafts) {
-      const beganTime = clock.now();
+    async begin(drafts, beganTime = clock.now()) {
       const lines = encode(drafts, beganTime);
       const hasRoom = options.hasRoom();
       const parts = hasRoom ? spool(lines, beganTime) : [];

@@ -63,7 +63,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
   function enqueue(segment: Segment | undefined, record: EventsRecord): void {
     if (record.lines === '') return;
     for (const line of record.lines.split('\n')) {
-      const event = completeLine(line, record.outcome, record.observedTime);
+      const event = completeLine(line, record);
       const delivery: Delivery = { ...event, beganTime: record.beganTime, segment };
       if (segment !== undefined) segment.outstanding += 1;
       pending.add(delivery);

@@ -27,6 +27,7 @@ describe('the spool', () => {
       instance: 'api-1/uid-1',
       ...draft('ann'),
       outcome: 'known',
+      beganTime: '2026-06-01T00:00:00.000Z',
       observedTime: '2026-06-01T00:00:00.015Z',
     });
   });
@@ -66,6 +67,15 @@ describe('the spool', () => {
     opened.clock.advance(90_000);
     await using after = await openSpool(copy.path, { clock: opened.clock });
     expect(eventOf((await drain(after.spool))[0]!).observedTime).toBe('2026-06-01T00:01:30.000Z');
+  });
+
+  it('says when an unfinished request began, however late it is recovered', async () => {
+    await using opened = await openSpool(folder.path);
+    await opened.spool.begin([draft('ann')]);
+    using copy = temporaryFolder(folder.path);
+    opened.clock.advance(90_000);
+    await using after = await openSpool(copy.path, { clock: opened.clock });
+    expect(eventOf((await drain(after.spool))[0]!).beganTime).toBe('2026-06-01T00:00:00.000Z');
   });
 
   it('tells since when something is unsent: by the beginning of the request, finished or not', async () => {
