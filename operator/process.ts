@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
-import { openCore } from '@edge-migration/identity/core/database.ts';
+import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
+import { readScopeProjects } from '@edge-migration/identity/core/write-scopes.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { openEdge } from '@edge-migration/identity/edge/table.ts';
 import { connect } from '@edge-migration/identity/edge/table-connection.ts';
@@ -66,7 +67,7 @@ export async function runOperator({
   const stores = openStores(configuration, clock);
   const common = { clock, logger, registry, timings: { relistMilliseconds: configuration.relistSeconds * 1000 } };
   const caches = createCaches(client, configuration, common);
-  const { stream, coreApi } = createCapture(client, configuration, common);
+  const { stream, coreApi } = createCapture(client, configuration, stores.core, common);
   const sources: Sources = {
     ...caches,
     ...stores,
@@ -197,6 +198,7 @@ function openStores(configuration: OperatorConfiguration, clock: Clock) {
 function createCapture(
   client: KubernetesClient,
   configuration: OperatorConfiguration,
+  core: Core,
   common: CacheSettings,
 ): { stream: StreamView; coreApi: Reflector<CoreApiPod> | undefined } {
   const { capture, natsServers, coreApiNamespace, coreApiSelector, coreApiStaticCount } = configuration;
@@ -225,6 +227,7 @@ function createCapture(
       coreApi === undefined ? [] : coreApi.listedAge() < Number.POSITIVE_INFINITY ? coreApi.list() : undefined,
     staticCount: coreApiStaticCount,
     freshSeconds: configuration.reportFreshSeconds,
+    readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
     clock: common.clock,
     logger: common.logger,
   });

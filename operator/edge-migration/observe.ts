@@ -20,7 +20,7 @@ export async function observe(sources: Sources, migration: EdgeMigration, signal
     now: sources.clock.now(),
     migration,
     olderDuplicate,
-    capture: sources.stream.capture(),
+    capture: sources.stream.capture(projectOf(migration)),
     replay: sources.stream.replay(migration.spec?.projectId ?? 0),
     work,
     verification: observeVerification(sources, migration),

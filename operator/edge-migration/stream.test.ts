@@ -1,10 +1,14 @@
 import { systemClock } from '@edge-migration/identity/clock.ts';
+import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
+import { readScopeProjects } from '@edge-migration/identity/core/write-scopes.ts';
+import { insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
 import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
 import { coverageSubject, streamSettings } from '@edge-migration/replay-sidecar/stream.ts';
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
@@ -14,10 +18,22 @@ import type { CaptureFact } from './facts.ts';
 import { createStreamView, type StreamView } from './stream.ts';
 
 let nats: Nats;
+let database: TestDatabase;
+let core: Core;
 beforeAll(async () => {
-  nats = await startNats();
+  [nats, database] = await Promise.all([startNats(), createDatabase()]);
+  await insertRows(database.url, {
+    organisations_organisation: [{ id: 1 }],
+    projects_project: [{ id: 41 }, { id: 42 }],
+    environments_environment: [{ id: 1, project_id: 42, api_key: 'client-key' }],
+  });
+  core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
 });
-afterAll(() => nats?.stop());
+afterAll(async () => {
+  await nats?.stop();
+  await core?.close();
+  await database?.drop();
+});
 
 type Observed = Extract<CaptureFact, { kind: 'observed' }>;
 
@@ -31,6 +47,7 @@ function openView(pods: () => CoreApiPod[] | undefined): StreamView & AsyncDispo
     pods,
     staticCount: 0,
     freshSeconds: 3,
+    readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
     clock: systemClock,
     logger: createLogger('test', 'silent'),
   });
@@ -49,7 +66,7 @@ function observed(view: StreamView): Observed | undefined {
   return capture.kind === 'observed' ? capture : undefined;
 }
 
-async function report(podName: string, allSentUntil: string): Promise<void> {
+async function report(podName: string, allSentUntil: string, gaps: CoverageReport['gaps'] = []): Promise<void> {
   const now = new Date().toISOString();
   const text: CoverageReport = {
     version: 1,
@@ -65,7 +82,7 @@ async function report(podName: string, allSentUntil: string): Promise<void> {
     spoolBytes: 300,
     oldestUnsentTime: allSentUntil,
     allSentUntil,
-    gaps: [],
+    gaps,
     probe: { sequence: 1, time: now },
     goodbye: false,
   };
@@ -129,4 +146,33 @@ test('a silent sidecar whose pod is there holds back what is known to be sent: i
     { for: 'its silence to be noticed', timeoutMs: 60_000 },
   );
   expect(seen).toMatchObject({ covered: false, speaking: [], allSentUntil: Date.parse(until) });
+});
+
+test('a gap degrades the projects that it names, and everyone only where Core does not know the name', async () => {
+  const at = new Date(Date.now() - 1000).toISOString();
+  const gapOf = (reason: 'bodyTooLarge' | 'spoolFull', clientKey: string) => ({
+    from: at,
+    until: reason === 'spoolFull' ? null : at,
+    reason,
+    scope: [{ clientKey }],
+  });
+  await using view = openView(() => [{ uid: 'uid-named', name: 'named', ready: true }]);
+  await waitFor(() => observed(view), { for: 'the streams' });
+  const keep = setInterval(
+    () => void report('named', at, [gapOf('spoolFull', 'client-key'), gapOf('bodyTooLarge', 'unknown')]),
+    500,
+  );
+  try {
+    const reasons = (projectId: number) => {
+      const capture = view.capture(projectId);
+      if (capture.kind !== 'observed') return undefined;
+      const gaps = capture.gaps.filter(({ podName, reason }) => podName === 'named' && reason !== 'noSidecar');
+      return gaps.length === 0 ? undefined : { covered: capture.covered, reasons: gaps.map(({ reason }) => reason) };
+    };
+    await waitFor(() => reasons(42), { for: 'the report to be read' });
+    expect(reasons(42)).toEqual({ covered: false, reasons: ['spoolFull', 'bodyTooLarge'] });
+    expect(reasons(41)).toEqual({ covered: true, reasons: ['bodyTooLarge'] });
+  } finally {
+    clearInterval(keep);
+  }
 });

@@ -22,12 +22,14 @@ import {
 import { errorMessage } from '../kubernetes/errors.ts';
 import { createAppliers } from './appliers.ts';
 import type { CaptureFact, ReplayFact } from './facts.ts';
+import { createGapProjects, type ReadProjects } from './gap-projects.ts';
 import { createTakenTracker } from './taken.ts';
 import { readTransit, type Transit } from './transit.ts';
 
 /** What sidecars and appliers say, as far as it is known now. */
 export interface StreamView {
-  capture(): CaptureFact;
+  /** @param projectId leaves out the gaps that are not about this project; all when left out */
+  capture(projectId?: number): CaptureFact;
   replay(projectId: number): ReplayFact;
   /** How many appliers reported a moment ago and may apply; undefined when that is not known. */
   appliers(): number | undefined;
@@ -42,6 +44,8 @@ export interface StreamViewSettings {
   /** Sidecars in front of Core APIs outside Kubernetes. */
   staticCount: number;
   freshSeconds: number;
+  /** The projects of what gaps name; as readScopeProjects. */
+  readProjects: ReadProjects;
   clock: Clock;
   logger: Logger;
 }
@@ -64,12 +68,13 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   let problem = 'not connected to NATS yet';
   const reported = createAppliers();
   const taken = createTakenTracker();
+  const projects = createGapProjects(settings.readProjects, clock);
 
   const isFresh = () => read !== undefined && clock.monotonic() - read.time <= fresh;
   const unknown = () => ({
     kind: 'unknown' as const,
     reason: 'StreamUnreachable',
-    message: `NATS cannot be read: ${problem}`,
+    message: `what sidecars and appliers report is not known: ${problem}`,
   });
 
   /** What coverage is judged by; undefined while the pods are not listed. */
@@ -79,10 +84,11 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     return pods === undefined ? undefined : { pods, reports, now: clock.now(), freshMillis: fresh, staticCount };
   }
 
-  async function refresh(manager: JetStreamManager, client: JetStreamClient) {
+  async function refresh(manager: JetStreamManager, client: JetStreamClient, signal: AbortSignal) {
     const { reports, unreadable } = await readReports(manager);
     if (unreadable.length > 0) logger.warn({ count: unreadable.length }, 'coverage reports of another release');
     await reported.refresh(manager);
+    await projects.follow(reports, signal);
     const facts = describeCoverage(reports);
     // What the sidecars had sent is in the stream by now.
     const transit = await readTransit(manager);
@@ -94,13 +100,13 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     }
   }
 
-  function capture(): CaptureFact {
+  function capture(projectId?: number): CaptureFact {
     if (read === undefined || !isFresh()) return unknown();
     const facts = describeCoverage(read.sidecars);
     if (facts === undefined) {
       return { kind: 'unknown', reason: 'CoreApiNotListed', message: 'the pods of the Core API are not listed yet' };
     }
-    const { covered, reason, message, gaps } = decideCoverage(facts);
+    const { covered, reason, message, gaps } = decideCoverage(facts, (scope) => projects.mayConcern(scope, projectId));
     const live = facts.reports.filter(({ report, storedTime }) => !report.goodbye && facts.now - storedTime <= fresh);
     return {
       kind: 'observed',
@@ -150,7 +156,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
         try {
           const manager = await jetstreamManager(connection);
           await ensureStreams(manager, settings.nats);
-          await refresh(manager, jetstream(connection));
+          await refresh(manager, jetstream(connection), signal);
         } catch (error) {
           if (problem !== errorMessage(error))
             logger.warn({ error: errorMessage(error) }, 'the streams cannot be read');

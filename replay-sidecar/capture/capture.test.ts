@@ -116,7 +116,7 @@ describe('gaps', () => {
         from: '2026-06-01T00:00:00.000Z',
         until: '2026-06-01T00:00:01.000Z',
         reason,
-        environments: [{ clientKey: 'clientkey' }],
+        scope: [{ clientKey: 'clientkey' }],
       },
     ]);
     expect(test.capture.counts.uncovered).toBe(1);
@@ -124,7 +124,7 @@ describe('gaps', () => {
 
   it('a form of the Django admin may have changed any environment', async () => {
     await test.exchange('POST /admin/environments/identity/7/change/', undefined, answer(302));
-    expect(test.spool.gaps.list()).toMatchObject([{ reason: 'unnamedWrite', environments: null }]);
+    expect(test.spool.gaps.list()).toMatchObject([{ reason: 'unnamedWrite', scope: null }]);
   });
 
   it('an error of our own is one, a failed or late lookup and a late intent are none', () => {
@@ -133,9 +133,7 @@ describe('gaps', () => {
     test.capture.missed(head, 'intent', new CaptureTimeoutError('late'));
     expect(test.spool.gaps.list()).toEqual([]);
     test.capture.missed(head, 'intent', new Error('bug'));
-    expect(test.spool.gaps.list()).toMatchObject([
-      { reason: 'captureFailed', environments: [{ clientKey: 'clientkey' }] },
-    ]);
+    expect(test.spool.gaps.list()).toMatchObject([{ reason: 'captureFailed', scope: [{ clientKey: 'clientkey' }] }]);
     expect(test.log).toHaveLength(3);
     expect(test.log.join()).not.toContain('clientkey');
   });

@@ -12,6 +12,7 @@ import {
   planEvents,
   type ReadRequest,
   readRequest,
+  scopeOf,
   UNANSWERED,
   type UncoveredReason,
   type WritePlan,
@@ -77,8 +78,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
   function reportUncovered({ uncovered }: Captured, from: number): void {
     if (uncovered === undefined) return;
     counts.uncovered += 1;
-    const environments = uncovered.environment === undefined ? undefined : [uncovered.environment];
-    spool.gaps.mark(GAP_REASONS[uncovered.reason], from, clock.now(), environments);
+    spool.gaps.mark(GAP_REASONS[uncovered.reason], from, clock.now(), uncovered.scope);
   }
 
   async function lookUp(plan: WritePlan, head: RequestHead, call: CallUpstream): Promise<unknown> {
@@ -128,8 +128,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
       const plan = plannedAfterAll(head);
       log.error({ stage, err: error, route: plan?.request.route.name }, 'A request could not be captured');
       if (!losesWrites(stage, error)) return;
-      const environment = plan?.request.environment;
-      spool.gaps.mark('captureFailed', clock.now(), clock.now(), environment && [environment]);
+      spool.gaps.mark('captureFailed', clock.now(), clock.now(), plan && scopeOf(plan.request));
     },
     tick: reads.tick,
     flush: reads.flush,

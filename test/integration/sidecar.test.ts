@@ -133,7 +133,7 @@ describe('the sidecar', () => {
     expect(large.status).toBe(200);
     expect(await core.identifiers()).toEqual([large.identifier]);
     const gaps = await reportedGaps();
-    expect(gaps).toMatchObject([{ reason: 'bodyTooLarge', environments: [{ clientKey: 'client-key' }] }]);
+    expect(gaps).toMatchObject([{ reason: 'bodyTooLarge', scope: [{ clientKey: 'client-key' }] }]);
     expect(await unaccounted(traffic.writes, gaps)).toEqual([]);
     await allSent(sidecar);
     expect(await eventsIn(nats.url)).toEqual([]);
@@ -228,7 +228,7 @@ describe('no API error and no write lost', () => {
     await allSent(sidecar);
     const gaps = await reportedGaps();
     expect(traffic.writes.filter(({ status }) => status !== 200)).toEqual([]);
-    expect(gaps).toMatchObject([{ reason: 'spoolFull', environments: [{ clientKey: 'client-key' }] }]);
+    expect(gaps).toMatchObject([{ reason: 'spoolFull', scope: [{ clientKey: 'client-key' }] }]);
     expect(await unaccounted(traffic.writes, gaps)).toEqual([]);
     const lost = await unaccounted(traffic.writes, []);
     expect(lost.length).toBeGreaterThan(0);

@@ -39,7 +39,7 @@ const gap = (changes: Partial<CoverageGap> = {}): CoverageGap => ({
   from: at(300),
   until: at(200),
   reason: 'spoolFull',
-  environments: null,
+  scope: null,
   ...changes,
 });
 
@@ -118,14 +118,30 @@ describe('gaps', () => {
   it('are those that the sidecars report, of pods that are gone too, oldest first', () => {
     const { gaps } = decide({
       reports: [
-        report('a', { gaps: [gap({ environments: [{ clientKey: 'env' }] })] }),
+        report('a', { gaps: [gap({ scope: [{ clientKey: 'env' }] })] }),
         report('gone', { goodbye: true, gaps: [gap({ from: at(900), until: at(800) })] }, 700),
       ],
     });
     expect(gaps).toMatchObject([
       { podName: 'gone', from: at(900), until: at(800) },
-      { podName: 'a', from: at(300), until: at(200), environments: [{ clientKey: 'env' }] },
+      { podName: 'a', from: at(300), until: at(200), scope: [{ clientKey: 'env' }] },
     ]);
+  });
+
+  it('that are about others alone neither count nor keep a project waiting', () => {
+    const others = gap({ from: at(900), until: null, scope: [{ clientKey: 'other' }] });
+    const both = gap({ scope: [{ clientKey: 'other' }, { projectId: 7 }] });
+    const reports = [report('a', { gaps: [others, both] })];
+    const facts = { pods: [pod('a')], reports, now: NOW, freshMillis: 30_000 };
+    const ours = decideCoverage(facts, (scope) => 'projectId' in scope);
+    expect(ours).toMatchObject({ covered: true, gaps: [{ from: at(300) }] });
+    expect(decideCoverage(facts)).toMatchObject({ covered: false, reason: 'GapOpen', gaps: [{ from: at(900) }, {}] });
+  });
+
+  it('that do not say whose they are concern everyone', () => {
+    const reports = [report('a', { gaps: [gap(), gap({ scope: [] })] })];
+    const facts = { pods: [pod('a')], reports, now: NOW, freshMillis: 30_000 };
+    expect(decideCoverage(facts, () => false).gaps).toHaveLength(2);
   });
 
   it('begin where a sidecar that vanished with its pod last had sent everything', () => {

@@ -1,3 +1,5 @@
+import type { WriteScope } from '@edge-migration/identity/write-scope.ts';
+
 import type { CoverageGap, CoverageReport } from './report.ts';
 
 /** A pod of the Core API, as Kubernetes shows it. */
@@ -27,6 +29,9 @@ export interface CoverageFacts {
   /** How many sidecars there must be in front of Core APIs outside Kubernetes (reports without a namespace). */
   staticCount?: number;
 }
+
+/** Whether writes of this scope matter to the asker; a gap without a scope always does. */
+export type Concerns = (scope: WriteScope) => boolean;
 
 /** A time range in which writes may be missing, and whose sidecar it is about. */
 export interface SidecarGap extends CoverageGap {
@@ -58,11 +63,16 @@ interface Finding {
   message: string;
 }
 
-/** Whether every ready Core API pod is seen by a sidecar that can prove its way to the stream, and what was not seen. */
-export function decideCoverage(facts: CoverageFacts): Coverage {
-  const gaps = [...reportedGaps(facts), ...vanishedGaps(facts), ...uncoveredGaps(facts)];
+/**
+ * Whether every ready Core API pod is seen by a sidecar that can prove its way to the stream, and what was not seen.
+ *
+ * @param concerns leaves out the gaps that are about others alone
+ */
+export function decideCoverage(facts: CoverageFacts, concerns: Concerns = () => true): Coverage {
+  const isConcerned = ({ scope }: CoverageGap) => scope === null || scope.length === 0 || scope.some(concerns);
+  const gaps = [...reportedGaps(facts), ...vanishedGaps(facts), ...uncoveredGaps(facts)].filter(isConcerned);
   gaps.sort((a, b) => a.from.localeCompare(b.from));
-  const findings = [...findPods(facts), ...findStatic(facts), ...findOpenGaps(facts)];
+  const findings = [...findPods(facts), ...findStatic(facts), ...findOpenGaps(facts, isConcerned)];
   const [first] = findings;
   if (first !== undefined) {
     return { covered: false, reason: first.reason, message: findings.map(({ message }) => message).join('; '), gaps };
@@ -97,12 +107,15 @@ function findStatic({ reports, staticCount = 0, now, freshMillis }: CoverageFact
 }
 
 /** Of sidecars that are there; what became of the others is in `gaps`. */
-function findOpenGaps({ reports, now, freshMillis }: CoverageFacts): Finding[] {
+function findOpenGaps(
+  { reports, now, freshMillis }: CoverageFacts,
+  isConcerned: (gap: CoverageGap) => boolean,
+): Finding[] {
   return reports
     .filter((stored) => now - stored.storedTime <= freshMillis && !stored.report.goodbye)
     .flatMap(({ report }) =>
       report.gaps
-        .filter(({ until }) => until === null)
+        .filter((gap) => gap.until === null && isConcerned(gap))
         .map(({ from, reason }) => ({
           reason: 'GapOpen' as const,
           message: `The sidecar of pod ${report.podName} misses writes since ${from} (${reason})`,
@@ -134,7 +147,7 @@ const vanishedGap = ({ allSentUntil }: CoverageReport, until: string | null): Co
   from: allSentUntil ?? new Date(0).toISOString(),
   until,
   reason: 'sidecarVanished',
-  environments: null,
+  scope: null,
 });
 
 /**
@@ -158,13 +171,14 @@ function uncoveredGaps({ pods, reports, now }: CoverageFacts): SidecarGap[] {
     .map(({ uid, name, readyTime }) =>
       sidecarGap(
         { podUid: uid, podName: name },
-        { from: readyTime ?? new Date(now).toISOString(), until: null, reason: 'noSidecar', environments: null },
+        { from: readyTime ?? new Date(now).toISOString(), until: null, reason: 'noSidecar', scope: null },
       ),
     );
 }
 
 function sidecarGap({ podUid, podName }: Pick<CoverageReport, 'podUid' | 'podName'>, gap: CoverageGap): SidecarGap {
-  return { ...gap, id: `${podUid}/${gap.reason}/${gap.from}`, podUid, podName };
+  const scope = gap.scope === null ? 'all' : 'named';
+  return { ...gap, id: `${podUid}/${gap.reason}/${scope}/${gap.from}`, podUid, podName };
 }
 
 function isStatic({ report }: StoredReport): boolean {

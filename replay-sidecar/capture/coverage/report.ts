@@ -1,4 +1,4 @@
-import { environmentReference } from '@edge-migration/identity/write-event.ts';
+import { writeScope } from '@edge-migration/identity/write-scope.ts';
 import { z } from 'zod';
 
 /**
@@ -31,8 +31,8 @@ export const coverageGap = z.object({
   /** Null while it lasts. */
   until: z.iso.datetime().nullable(),
   reason: gapReason,
-  /** Whose writes may be missing; null when that is not known, i.e. all. */
-  environments: z.array(environmentReference).nullable(),
+  /** Whose writes may be missing; null when that is not known, i.e. all. Sidecars of releases before 0.2 do not say. */
+  scope: z.array(writeScope).nullable().default(null),
 });
 
 /**

@@ -1,4 +1,4 @@
-import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
+import type { WriteScope } from '@edge-migration/identity/write-scope.ts';
 import type { BodyExtent, Outcome, RequestHead } from '../proxy/hook.ts';
 import type { DraftEvent } from '../spool/draft.ts';
 import { draftsOf } from './drafts.ts';
@@ -10,6 +10,7 @@ import { contentType, metaValue } from './http/head.ts';
 import { parseParameters } from './http/parameters.ts';
 import { lastValue, parseQueryDict, type QueryDict } from './http/query.ts';
 import { matchRoute } from './match.ts';
+import { idFromText } from './python/text.ts';
 import { type Answer, type MatchedRequest, type Route, UNCHANGED, type WriteRequest } from './route.ts';
 
 /** What a request may do, from its head alone. */
@@ -29,10 +30,10 @@ export interface Lookup {
 /** `bodyTooLarge`, `bodyUnreadable`: the body that names identities is not known; `unnamed`: no event can name them. */
 export type UncoveredReason = 'bodyTooLarge' | 'bodyUnreadable' | 'unnamed';
 
-/** Writes that no event covers; without `environment` it may be any. */
+/** Writes that no event covers; an empty scope: they may be anyone's. */
 export interface Uncovered {
   reason: UncoveredReason;
-  environment: EnvironmentReference | undefined;
+  scope: readonly WriteScope[];
 }
 
 /** Everything that one request may have changed, in events and otherwise. */
@@ -121,26 +122,48 @@ export function readRequest(
  * still become true.
  */
 export function planEvents(plan: WritePlan, read: ReadRequest, outcome: Outcome): Captured {
-  const { route, environment } = plan.request;
+  const { route } = plan.request;
   if (outcome.kind === 'notSent') return NONE;
   const status = outcome.kind === 'responded' ? outcome.status : undefined;
   if (status !== undefined && provesNothingChanged(route, status)) return NONE;
   if (read.kind === 'refused') {
     // Core took what we hold to be no body: we are wrong about it.
-    return succeeded(status) ? { drafts: [], uncovered: { reason: 'bodyUnreadable', environment } } : NONE;
+    return succeeded(status)
+      ? { drafts: [], uncovered: { reason: 'bodyUnreadable', scope: scopeOf(plan.request) } }
+      : NONE;
   }
-  if (read.kind === 'uncovered') return { drafts: [], uncovered: { reason: read.reason, environment } };
+  if (read.kind === 'uncovered')
+    return { drafts: [], uncovered: { reason: read.reason, scope: scopeOf(plan.request) } };
   if (route.readsAnswer) return planOne(plan, read.request, outcome);
   read.captured ??= planOne(plan, read.request, UNANSWERED);
   return read.captured;
 }
 
-function planOne({ request: { route, environment } }: WritePlan, request: WriteRequest, outcome: Outcome): Captured {
+function planOne({ request: { route } }: WritePlan, request: WriteRequest, outcome: Outcome): Captured {
   const { effects, unnamed } = route.effects(request, answerOf(outcome));
   return {
     drafts: draftsOf(effects, route.name),
-    uncovered: unnamed ? { reason: 'unnamed', environment } : undefined,
+    uncovered: unnamed ? { reason: 'unnamed', scope: scopeOf(request) } : undefined,
   };
+}
+
+/** Which scope each parameter of a path is, the narrowest first. */
+const SCOPES = [
+  ['featureState', 'featureStateId'],
+  ['feature', 'featureId'],
+  ['project', 'projectId'],
+  ['organisation', 'organisationId'],
+  ['environmentId', 'environmentId'],
+] as const;
+
+/** What the head of a request says of whose writes it is about. */
+export function scopeOf({ environment, parameter }: MatchedRequest): readonly WriteScope[] {
+  if (environment !== undefined) return [environment];
+  for (const [name, kind] of SCOPES) {
+    const id = idFromText(parameter(name));
+    if (id !== undefined) return [{ [kind]: id } as unknown as WriteScope];
+  }
+  return [];
 }
 
 /** The API has not answered, and may do whatever the request asks for. */

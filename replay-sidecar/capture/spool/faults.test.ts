@@ -32,7 +32,7 @@ describe('a stream', () => {
     await settle(opened);
     opened.spool.observeStream('2026-06-01T00:02:00Z');
     expect(opened.spool.gaps.list()).toEqual([
-      { reason: 'streamLost', from: '2026-06-01T00:00:00.000Z', until: '2026-06-01T00:00:00.000Z', environments: null },
+      { reason: 'streamLost', from: '2026-06-01T00:00:00.000Z', until: '2026-06-01T00:00:00.000Z', scope: null },
     ]);
   });
 
@@ -79,7 +79,7 @@ describe('a disk', () => {
         reason: 'spoolFull',
         from: '2026-06-01T00:00:05.000Z',
         until: null,
-        environments: [{ clientKey: 'env' }],
+        scope: [{ clientKey: 'env' }],
       },
     ]);
     expect((await drain(spool)).map(identifierOf)).toContain('bob');
@@ -95,7 +95,7 @@ describe('a disk', () => {
     const names = (await drain(spool)).map(identifierOf);
     expect(names).toContain('late-0');
     expect(names).not.toContain('late-99');
-    expect(spool.gaps.list()).toMatchObject([{ reason: 'spoolFull', until: null }]);
+    expect(spool.gaps.list()).toMatchObject([{ reason: 'spoolFull', until: null }, { reason: 'spoolFull' }]);
   });
 
   it('that has room again ends the gap', async () => {

@@ -12,9 +12,7 @@ describe('the gap ledger', () => {
   it('keeps a gap open until it is closed', () => {
     const gaps = createGapLedger(() => undefined);
     gaps.open('spoolFull', 10 * MINUTE, [{ clientKey: 'a' }]);
-    expect(gaps.list()).toEqual([
-      { from: at(10), until: null, reason: 'spoolFull', environments: [{ clientKey: 'a' }] },
-    ]);
+    expect(gaps.list()).toEqual([{ from: at(10), until: null, reason: 'spoolFull', scope: [{ clientKey: 'a' }] }]);
     gaps.close('spoolFull', 12 * MINUTE);
     expect(gaps.list()).toMatchObject([{ from: at(10), until: at(12) }]);
   });
@@ -26,17 +24,39 @@ describe('the gap ledger', () => {
     gaps.mark('bodyTooLarge', 30 * MINUTE, 30 * MINUTE, [{ clientKey: 'c' }]);
     gaps.mark('captureFailed', 11 * MINUTE, 11 * MINUTE, [{ clientKey: 'a' }]);
     expect(gaps.list()).toMatchObject([
-      { from: at(10), until: at(11), environments: [{ clientKey: 'a' }, { clientKey: 'b' }] },
+      { from: at(10), until: at(11), scope: [{ clientKey: 'a' }, { clientKey: 'b' }] },
       { reason: 'captureFailed' },
-      { from: at(30), environments: [{ clientKey: 'c' }] },
+      { from: at(30), scope: [{ clientKey: 'c' }] },
     ]);
   });
 
-  it('claims all environments when one gap does not know its own', () => {
+  it('claims all while one gap does not know whose it is, and only then', () => {
+    const gaps = createGapLedger(() => undefined);
+    gaps.mark('unnamedWrite', 0, 0);
+    for (const minute of [0.5, 1, 1.5]) gaps.mark('unnamedWrite', minute * MINUTE, minute * MINUTE, [{ projectId: 7 }]);
+    expect(gaps.list()).toMatchObject([
+      { from: at(0), until: at(0), scope: null },
+      { from: at(0.5), until: at(1.5), scope: [{ projectId: 7 }] },
+    ]);
+  });
+
+  it('ends all that is open of a reason, whether it names whose it is or not', () => {
     const gaps = createGapLedger(() => undefined);
     gaps.open('spoolFull', 0, [{ clientKey: 'a' }]);
     gaps.open('spoolFull', 5);
-    expect(gaps.list()).toMatchObject([{ environments: null }]);
+    gaps.close('spoolFull', MINUTE);
+    expect(gaps.list()).toMatchObject([{ until: at(1) }, { until: at(1) }]);
+  });
+
+  it('names as many environments as fit, and claims all beyond', () => {
+    const gaps = createGapLedger(() => undefined);
+    const name = (from: number, until: number) => {
+      for (let index = from; index < until; index++) gaps.mark('bodyTooLarge', 0, 0, [{ clientKey: `key-${index}` }]);
+    };
+    name(0, 500);
+    expect(gaps.list()[0]?.scope).toHaveLength(500);
+    name(500, 2000);
+    expect(gaps.list()[0]?.scope).toBeNull();
   });
 
   it('tells when a gap begins and ends, but not urgently when it only grows', () => {
@@ -50,7 +70,7 @@ describe('the gap ledger', () => {
 
   it("ends an earlier process's open gaps with its successor's start", () => {
     const gaps = createGapLedger(() => undefined);
-    gaps.restore([{ from: at(1), until: null, reason: 'spoolFailing', environments: null }], 3 * MINUTE);
+    gaps.restore([{ from: at(1), until: null, reason: 'spoolFailing', scope: null }], 3 * MINUTE);
     expect(gaps.list()).toMatchObject([{ from: at(1), until: at(3) }]);
   });
 
@@ -59,7 +79,7 @@ describe('the gap ledger', () => {
     reason: fc.constantFrom(...gapReason.options),
     from: fc.nat({ max: 100_000 }).map((minutes) => minutes * MINUTE),
     length: fc.nat({ max: 100 }).map((minutes) => minutes * MINUTE),
-    key: fc.stringMatching(/^[a-z]{1,100}$/),
+    key: fc.string({ minLength: 1, maxLength: 100, unit: 'binary' }),
   });
 
   it('never forgets a moment that it once claimed, and stays small enough to be saved', () => {

@@ -1,21 +1,26 @@
-import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
+import { scopeName, type WriteScope } from '@edge-migration/identity/write-scope.ts';
 
 import type { CoverageGap, GapReason } from '../coverage/report.ts';
 
 /** More gaps than this are joined, oldest first: a report stays small, and a joined gap only claims more. */
 export const MAX_GAPS = 32;
-/** More environments than this are "all". */
-export const MAX_ENVIRONMENTS = 6;
+/** Of what all gaps together may name, as JSON; beyond it the gap that names most claims all. */
+const MAX_SCOPE_BYTES = 20 * 1024;
 /** Gaps of one reason closer than this are one gap. */
 const JOIN_MILLIS = 60_000;
 
 export interface GapLedger {
-  /** A gap that lasts until {@link close}; naming the reason again widens it. @param from milliseconds since the epoch */
-  open(reason: GapReason, from: number, environments?: readonly EnvironmentReference[]): void;
-  /** Ends the open gap of this reason, if there is one. */
+  /**
+   * A gap that lasts until {@link close}; naming the reason again widens it.
+   *
+   * @param from milliseconds since the epoch
+   * @param scope whose writes may be missing; all when left out
+   */
+  open(reason: GapReason, from: number, scope?: readonly WriteScope[]): void;
+  /** Ends what is open of this reason, if anything is. */
   close(reason: GapReason, until: number): void;
   /** A gap that is over already. */
-  mark(reason: GapReason, from: number, until: number, environments?: readonly EnvironmentReference[]): void;
+  mark(reason: GapReason, from: number, until: number, scope?: readonly WriteScope[]): void;
   /** Takes over what an earlier process noted down; its open gaps ended with it, at the latest by `now`. */
   restore(gaps: readonly CoverageGap[], now: number): void;
   list(): CoverageGap[];
@@ -28,8 +33,8 @@ interface Gap {
   latest: number;
   /** Infinity while it lasts. */
   until: number;
-  /** By their JSON; null for all. */
-  environments: Map<string, EnvironmentReference> | null;
+  /** By name; null for all. */
+  scope: Map<string, WriteScope> | null;
 }
 
 /**
@@ -41,70 +46,97 @@ export function createGapLedger(onChange: (urgent: boolean) => void): GapLedger 
   const gaps: Gap[] = [];
 
   function add(gap: Gap): void {
-    const neighbour = gaps.find(
-      (other) =>
-        other.reason === gap.reason && gap.from <= other.until + JOIN_MILLIS && other.from <= gap.until + JOIN_MILLIS,
-    );
+    const neighbour = gaps.find((other) => belongsTo(other, gap));
     if (neighbour === undefined) {
       gaps.push(gap);
       gaps.sort((a, b) => a.from - b.from);
       joinOldest(gaps);
+      widen(gaps);
       onChange(true);
     } else {
-      const wasOpen = neighbour.until === Infinity;
+      const before = { isOpen: neighbour.until === Infinity, scope: neighbour.scope?.size };
       join(neighbour, gap);
-      onChange(wasOpen !== (neighbour.until === Infinity));
+      const isWider = before.scope !== neighbour.scope?.size;
+      if (isWider) widen(gaps);
+      onChange(isWider || before.isOpen !== (neighbour.until === Infinity));
     }
   }
 
   return {
-    open(reason, from, environments) {
-      add({ reason, from, latest: from, until: Infinity, environments: byJson(environments) });
+    open(reason, from, scope) {
+      add({ reason, from, latest: from, until: Infinity, scope: byName(scope) });
     },
     close(reason, until) {
-      const open = gaps.find((gap) => gap.reason === reason && gap.until === Infinity);
-      if (open === undefined) return;
-      open.until = Math.max(open.latest, until);
-      onChange(true);
+      const open = gaps.filter((gap) => gap.reason === reason && gap.until === Infinity);
+      for (const gap of open) gap.until = Math.max(gap.latest, until);
+      if (open.length > 0) onChange(true);
     },
-    mark(reason, from, until, environments) {
+    mark(reason, from, until, scope) {
       const end = Math.max(from, until);
-      add({ reason, from, latest: end, until: end, environments: byJson(environments) });
+      add({ reason, from, latest: end, until: end, scope: byName(scope) });
     },
     restore(restored, now) {
       for (const gap of restored) {
         const from = Date.parse(gap.from);
         const until = Math.max(from, gap.until === null ? now : Date.parse(gap.until));
-        add({ reason: gap.reason, from, latest: until, until, environments: byJson(gap.environments) });
+        add({ reason: gap.reason, from, latest: until, until, scope: byName(gap.scope) });
       }
     },
     list: () => gaps.map(toReport),
   };
 }
 
-/** Open gaps are left alone, so that each can still be closed: there is at most one of each reason. */
+/**
+ * A gap that is over and claims all does not take in those that name whose they are: it would claim all for as long as
+ * they go on.
+ */
+function belongsTo(known: Gap, gap: Gap): boolean {
+  const claimsAllNow = known.scope === null && known.until === Infinity;
+  return (
+    known.reason === gap.reason &&
+    (claimsAllNow || (known.scope === null) === (gap.scope === null)) &&
+    gap.from <= known.until + JOIN_MILLIS &&
+    known.from <= gap.until + JOIN_MILLIS
+  );
+}
+
+/** Open gaps are left alone, so that each can still be closed: there are at most two of each reason. */
 function joinOldest(gaps: Gap[]): void {
   while (gaps.length > MAX_GAPS) {
-    const [first, second] = gaps.filter((gap) => gap.until !== Infinity) as [Gap, Gap];
+    const closed = gaps.filter((gap) => gap.until !== Infinity);
+    const named = closed.filter((gap) => gap.scope !== null);
+    const unnamed = closed.filter((gap) => gap.scope === null);
+    const [first, second] = (named.length > unnamed.length ? named : unnamed) as [Gap, Gap];
     join(first, second);
     gaps.splice(gaps.indexOf(second), 1);
   }
+}
+
+/** What the gaps name must fit a report and the spool's state, so the one that names most claims all. */
+function widen(gaps: readonly Gap[]): void {
+  const sizes = gaps.map((gap) => ({ gap, bytes: scopeBytes(gap) })).sort((a, b) => b.bytes - a.bytes);
+  let total = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
+  for (const { gap, bytes } of sizes) {
+    if (total <= MAX_SCOPE_BYTES) return;
+    gap.scope = null;
+    total -= bytes;
+  }
+}
+
+function scopeBytes({ scope }: Gap): number {
+  return scope === null ? 0 : Buffer.byteLength(JSON.stringify([...scope.values()]));
 }
 
 function join(into: Gap, other: Gap): void {
   into.from = Math.min(into.from, other.from);
   into.latest = Math.max(into.latest, other.latest);
   into.until = Math.max(into.until, other.until);
-  if (into.environments === null || other.environments === null) into.environments = null;
-  else {
-    for (const [json, environment] of other.environments) into.environments.set(json, environment);
-    if (into.environments.size > MAX_ENVIRONMENTS) into.environments = null;
-  }
+  if (into.scope === null || other.scope === null) into.scope = null;
+  else for (const [name, scope] of other.scope) into.scope.set(name, scope);
 }
 
-function byJson(environments: readonly EnvironmentReference[] | null | undefined): Gap['environments'] {
-  const known = new Map((environments ?? []).map((environment) => [JSON.stringify(environment), environment]));
-  return known.size === 0 || known.size > MAX_ENVIRONMENTS ? null : known;
+function byName(scope: readonly WriteScope[] | null | undefined): Gap['scope'] {
+  return scope == null || scope.length === 0 ? null : new Map(scope.map((one) => [scopeName(one), one]));
 }
 
 function toReport(gap: Gap): CoverageGap {
@@ -112,6 +144,6 @@ function toReport(gap: Gap): CoverageGap {
     from: new Date(gap.from).toISOString(),
     until: gap.until === Infinity ? null : new Date(gap.until).toISOString(),
     reason: gap.reason,
-    environments: gap.environments === null ? null : [...gap.environments.values()],
+    scope: gap.scope === null ? null : [...gap.scope.values()],
   };
 }

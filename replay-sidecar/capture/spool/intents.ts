@@ -1,5 +1,6 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { EventTarget, WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteScope } from '@edge-migration/identity/write-scope.ts';
 
 import type { GapReason } from '../coverage/report.ts';
 import { type DraftEvent, EventTooLargeError, encodeLine } from './draft.ts';
@@ -41,12 +42,7 @@ export interface IntentsOptions {
   eventIdPrefix: string;
   /** False while the spool takes no more intents. */
   hasRoom(): boolean;
-  onGap(
-    reason: GapReason,
-    from: number,
-    environments: readonly EnvironmentReference[] | undefined,
-    lasting: boolean,
-  ): void;
+  onGap(reason: GapReason, from: number, scope: readonly WriteScope[], lasting: boolean): void;
 }
 
 /** A record stays below this, so that reading one back never needs much memory. */
@@ -64,7 +60,7 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
         lines.push(encodeLine(`${options.eventIdPrefix}${(nextEventId++).toString(36)}`, options.instance, draft));
       } catch (error) {
         if (!(error instanceof EventTooLargeError)) throw error;
-        options.onGap('eventTooLarge', beganTime, environmentsOf([draft]), false);
+        options.onGap('eventTooLarge', beganTime, scopeOf([draft]), false);
       }
     }
     return lines;
@@ -110,7 +106,7 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
       const hasRoom = options.hasRoom();
       const parts = hasRoom ? spool(lines, beganTime) : [];
       if (parts.length === 0 && lines.length > 0) {
-        options.onGap(hasRoom ? 'spoolFailing' : 'spoolFull', beganTime, environmentsOf(drafts), true);
+        options.onGap(hasRoom ? 'spoolFailing' : 'spoolFull', beganTime, scopeOf(drafts), true);
       }
       const intent: Intent = {
         finish(result) {
@@ -149,12 +145,21 @@ function joined(lines: readonly string[]): string[] {
   return texts;
 }
 
-/** The environments that the drafts name; undefined when one of them names none. */
-export function environmentsOf(drafts: readonly DraftEvent[]): EnvironmentReference[] | undefined {
-  const environments: EnvironmentReference[] = [];
-  for (const { target } of drafts) {
-    if (target.kind !== 'identity' && target.kind !== 'environment') return undefined;
-    environments.push(target.environment);
+/** What the drafts are about, for a gap in their place. */
+export function scopeOf(drafts: readonly DraftEvent[]): WriteScope[] {
+  return drafts.map(({ target }) => scopeOfTarget(target));
+}
+
+function scopeOfTarget(target: EventTarget): WriteScope {
+  switch (target.kind) {
+    case 'identity':
+    case 'environment':
+      return target.environment;
+    case 'identityId':
+      return { identityId: target.identityId };
+    case 'feature':
+      return { featureId: target.featureId };
+    case 'project':
+      return { projectId: target.projectId };
   }
-  return environments;
 }

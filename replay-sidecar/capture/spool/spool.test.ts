@@ -117,7 +117,7 @@ describe('the spool', () => {
     const intent = await opened.spool.begin([draft('x'.repeat(70_000)), draft('ann')]);
     intent.finish({ outcome: 'known' });
     expect((await drain(opened.spool)).map(identifierOf)).toEqual(['ann']);
-    expect(opened.spool.gaps.list()).toMatchObject([{ reason: 'eventTooLarge', environments: [{ clientKey: 'env' }] }]);
+    expect(opened.spool.gaps.list()).toMatchObject([{ reason: 'eventTooLarge', scope: [{ clientKey: 'env' }] }]);
   });
 });
 

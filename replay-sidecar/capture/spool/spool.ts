@@ -125,9 +125,9 @@ export function createSpool(given: SpoolOptions): Spool {
       instance: options.instance,
       eventIdPrefix: `${randomBytes(9).toString('base64url')}.`,
       hasRoom,
-      onGap(reason, from, environments, lasting) {
-        if (lasting) gaps.open(reason, from, environments);
-        else gaps.mark(reason, from, clock.now(), environments);
+      onGap(reason, from, scope, lasting) {
+        if (lasting) gaps.open(reason, from, scope);
+        else gaps.mark(reason, from, clock.now(), scope);
       },
     },
     journal,

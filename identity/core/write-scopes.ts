@@ -1,0 +1,73 @@
+import { scopeName, type WriteScope } from '../write-scope.ts';
+import type { Core } from './database.ts';
+
+/** Each gives the scope's name, as {@link scopeName} makes it, and a project; `$n` are its values. */
+const STATEMENTS = {
+  clientKey: `SELECT 'clientKey:' || api_key, project_id FROM environments_environment WHERE api_key = ANY ($1::text[])`,
+  serverKey: `SELECT 'serverKey:' || hash, e.project_id
+     FROM (SELECT encode(sha256(convert_to(key, 'UTF8')), 'hex') AS hash, environment_id
+             FROM environments_environmentapikey) hashed
+     JOIN environments_environment e ON e.id = hashed.environment_id
+    WHERE hash = ANY ($1::text[])`,
+  environment: `SELECT 'environment:' || id, project_id FROM environments_environment WHERE id = ANY ($1::int[])`,
+  project: `SELECT 'project:' || id, id FROM projects_project WHERE id = ANY ($1::int[])`,
+  // One without projects leads to none, which is an answer.
+  organisation: `SELECT 'organisation:' || o.id, p.id
+     FROM organisations_organisation o LEFT JOIN projects_project p ON p.organisation_id = o.id
+    WHERE o.id = ANY ($1::int[])`,
+  identity: `SELECT 'identity:' || i.id, e.project_id
+     FROM environments_identity i JOIN environments_environment e ON e.id = i.environment_id
+    WHERE i.id = ANY ($1::int[])`,
+  // An override may be of another project's feature.
+  feature: `SELECT 'feature:' || f.id, f.project_id FROM features_feature f WHERE f.id = ANY ($1::int[])
+    UNION
+    SELECT 'feature:' || s.feature_id, e.project_id
+      FROM features_featurestate s
+      JOIN environments_identity i ON i.id = s.identity_id
+      JOIN environments_environment e ON e.id = i.environment_id
+     WHERE s.feature_id = ANY ($1::int[])`,
+  featureState: `SELECT 'featureState:' || s.id, e.project_id
+     FROM features_featurestate s JOIN environments_environment e ON e.id = s.environment_id
+    WHERE s.id = ANY ($1::int[])`,
+} as const;
+
+interface Row {
+  name: string;
+  projectId: number | null;
+}
+
+type Kind = keyof typeof STATEMENTS;
+
+/**
+ * The projects that scopes lead to, by {@link scopeName}; rows of what was soft-deleted count. A scope that is left out
+ * leads nowhere: Core has no such row, or no longer, so that any project may be meant.
+ *
+ * @throws as {@link Core.read}
+ */
+export async function readScopeProjects(
+  core: Core,
+  scopes: readonly WriteScope[],
+  signal?: AbortSignal,
+): Promise<Map<string, Set<number>>> {
+  const values = new Map<Kind, string[]>();
+  for (const scope of scopes) {
+    const name = scopeName(scope);
+    const colon = name.indexOf(':');
+    const kind = name.slice(0, colon) as Kind;
+    values.set(kind, [...(values.get(kind) ?? []), name.slice(colon + 1)]);
+  }
+  const rows = await core.read(async (query) => {
+    const found: Row[] = [];
+    for (const [kind, of] of values) {
+      const statement = `SELECT name, project_id AS "projectId" FROM (${STATEMENTS[kind]}) found (name, project_id)`;
+      found.push(...(await query<Row>(statement, [of])));
+    }
+    return found;
+  }, signal);
+  const projects = new Map<string, Set<number>>();
+  for (const { name, projectId } of rows) {
+    const known = projects.get(name) ?? new Set();
+    projects.set(name, projectId === null ? known : known.add(projectId));
+  }
+  return projects;
+}

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { environmentReference } from './write-event.ts';
+
+const id = z.int().min(1).max(2_147_483_647);
+
+/**
+ * What a write concerns that no event covers, as far as the request told: an environment, or something of Core's that
+ * leads to projects. Ids are Core's.
+ */
+export const writeScope = z.union([
+  environmentReference,
+  z.strictObject({ projectId: id }),
+  z.strictObject({ organisationId: id }),
+  z.strictObject({ identityId: id }),
+  z.strictObject({ featureId: id }),
+  z.strictObject({ featureStateId: id }),
+]);
+
+export type WriteScope = z.infer<typeof writeScope>;
+
+/** One text for a scope, for maps. */
+export function scopeName(scope: WriteScope): string {
+  if ('clientKey' in scope) return `clientKey:${scope.clientKey}`;
+  if ('serverKeySha256' in scope) return `serverKey:${scope.serverKeySha256}`;
+  if ('environmentId' in scope) return `environment:${scope.environmentId}`;
+  const [[kind, value] = []] = Object.entries(scope);
+  return `${kind?.replace(/Id$/, '')}:${value}`;
+}

@@ -1,0 +1,67 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { scopeName, type WriteScope } from '@edge-migration/identity/write-scope.ts';
+import type { StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+
+/** The projects of each scope, by its name; those that Core cannot tell are left out. */
+export type ReadProjects = (scopes: readonly WriteScope[], signal: AbortSignal) => Promise<Map<string, Set<number>>>;
+
+/** Which projects the gaps in the sidecars' reports are about. */
+export interface GapProjects {
+  /**
+   * Asks Core about what these reports name, where that is not known yet.
+   *
+   * @throws what Core says when it cannot be asked: then it is not known whom the gaps concern
+   */
+  follow(reports: readonly StoredReport[], signal: AbortSignal): Promise<void>;
+  /** Any project may be meant by what Core does not know. `undefined`: is anything meant at all? */
+  mayConcern(scope: WriteScope, projectId: number | undefined): boolean;
+}
+
+/** What a name means may change, or be found, while reports repeat it. */
+const ASK_AGAIN_MILLISECONDS = 30_000;
+/** An earlier look at the reports, which still counts, may name what the next one does not. */
+const FORGET_MILLISECONDS = 600_000;
+
+interface Known {
+  /** Undefined: Core does not know the name. */
+  projects: Set<number> | undefined;
+  askedTime: number;
+  namedTime: number;
+}
+
+/**
+ * A key that is renamed, or given to another environment, while a gap names it leads to both: the answers of all the time
+ * that the name is reported count, so that a gap never claims less than it did.
+ */
+export function createGapProjects(readProjects: ReadProjects, clock: Clock): GapProjects {
+  const known = new Map<string, Known>();
+
+  return {
+    async follow(reports, signal) {
+      const now = clock.monotonic();
+      const named = namedBy(reports);
+      for (const [name, entry] of known) {
+        if (named.has(name)) entry.namedTime = now;
+        else if (entry.namedTime + FORGET_MILLISECONDS < now) known.delete(name);
+      }
+      const isDue = (name: string) => (known.get(name)?.askedTime ?? -Infinity) + ASK_AGAIN_MILLISECONDS <= now;
+      const due = [...named].flatMap(([name, scope]) => (isDue(name) ? [scope] : []));
+      if (due.length === 0) return;
+      const found = await readProjects(due, signal);
+      for (const name of due.map(scopeName)) {
+        const ever = [...(known.get(name)?.projects ?? []), ...(found.get(name) ?? [])];
+        const isKnown = found.has(name) || known.get(name)?.projects !== undefined;
+        known.set(name, { projects: isKnown ? new Set(ever) : undefined, askedTime: now, namedTime: now });
+      }
+    },
+    mayConcern(scope, projectId) {
+      const projects = known.get(scopeName(scope))?.projects;
+      return projectId === undefined || projects === undefined || projects.has(projectId);
+    },
+  };
+}
+
+function namedBy(reports: readonly StoredReport[]): Map<string, WriteScope> {
+  const scopes = reports.flatMap(({ report }) => report.gaps.flatMap(({ scope }) => scope ?? []));
+  return new Map(scopes.map((scope) => [scopeName(scope), scope]));
+}
