@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { BlockList } from 'node:net';
 
 import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
 import { type ApiClient, connectApi } from '@edge-migration/test/cluster/api-client.ts';
@@ -33,6 +34,7 @@ const values = z.strictObject({
   service: z.strictObject({ api: z.strictObject({ port: z.int() }) }).prefault({ api: { port: 8000 } }),
   api: z.strictObject({
     command: z.array(z.string()).optional(),
+    extraEnv: z.record(z.string(), z.string()),
     enableMigrateDbInitContainer: z.boolean().default(true),
     terminationGracePeriodSeconds: z.int(),
     extraInitContainers: z.array(container),
@@ -73,6 +75,7 @@ function podSpec({ api, service }: Values) {
         name: 'flagsmith-api',
         image: 'flagsmith/flagsmith-api:2.227.0',
         ...(api.command === undefined ? { args: ['serve'] } : { command: api.command }),
+        env: Object.entries(api.extraEnv).map(([name, value]) => ({ name, value })),
         ports: [{ name: 'http', containerPort: port, protocol: 'TCP' }],
         livenessProbe: probe('/health/liveness/'),
         readinessProbe: probe('/health/readiness/'),
@@ -157,6 +160,13 @@ describe.each(variants)('%s', (_, given) => {
     expect(listenAddress.port).toBe(given.service.api.port);
     expect(upstreamAddress.port).toBe(bind === undefined ? 8000 : Number(bind.split(':')[1]));
     expect(upstreamAddress.port).not.toBe(listenAddress.port);
+  });
+
+  it('has gunicorn trust no address, neither the sidecar nor a network', () => {
+    const trusted = given.api.extraEnv['FORWARDED_ALLOW_IPS']?.split(',') ?? ['127.0.0.1', '::1'];
+    const documentation = new BlockList();
+    documentation.addSubnet('192.0.2.0', 24);
+    expect(trusted.filter((address) => !documentation.check(address))).toEqual([]);
   });
 });
 

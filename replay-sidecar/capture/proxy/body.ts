@@ -14,11 +14,11 @@ export interface Body {
   scan(bytes: Buffer, sink?: (data: Buffer) => void): number;
 }
 
-/** `nominated`: names in the message's `Connection` field; trailers so called must not be passed on either. */
-export function createBody(framing: Framing, nominated?: ReadonlySet<string>): Body {
+/** `refusesTrailer`: fields (by their names in lower case) that must not be passed on in trailers either. */
+export function createBody(framing: Framing, refusesTrailer?: (lower: string) => boolean): Body {
   if (framing.kind === 'none') return NO_BODY;
   if (framing.kind === 'length') return new SizedBody(framing.length);
-  return framing.kind === 'chunked' ? new ChunkedBody(nominated) : UNTIL_CLOSE;
+  return framing.kind === 'chunked' ? new ChunkedBody(refusesTrailer) : UNTIL_CLOSE;
 }
 
 const NO_BODY: Body = { done: true, scan: () => 0 };
@@ -81,10 +81,10 @@ class ChunkedBody implements Body {
   /** The beginning of a line whose end has not arrived. */
   private line = '';
   private trailerLength = 0;
-  private readonly nominated: ReadonlySet<string> | undefined;
+  private readonly refusesTrailer: ((lower: string) => boolean) | undefined;
 
-  constructor(nominated: ReadonlySet<string> | undefined) {
-    this.nominated = nominated;
+  constructor(refusesTrailer: ((lower: string) => boolean) | undefined) {
+    this.refusesTrailer = refusesTrailer;
   }
 
   get done(): boolean {
@@ -145,10 +145,11 @@ class ChunkedBody implements Body {
       this.onTrailer(line);
     }
   }
+
   private onTrailer(line: string): void {
     this.trailerLength += line.length;
     const { lower } = parseField(line, 0, line.length);
-    const refused = NOT_IN_TRAILERS.has(lower) || this.nominated?.has(lower) === true;
+    const refused = NOT_IN_TRAILERS.has(lower) || this.refusesTrailer?.(lower) === true;
     if (refused || this.trailerLength > LONGEST_TRAILER_SECTION) throw new FramingError('trailer');
   }
 }

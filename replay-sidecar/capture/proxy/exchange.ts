@@ -3,7 +3,7 @@ import { beginCapture, type CapturedRequest } from './captured-request.ts';
 import type { ClientConnection, ClientHandler } from './client.ts';
 import type { ProxyContext } from './context.ts';
 import type { Deadline } from './deadlines.ts';
-import { forwardRequest } from './forwarding.ts';
+import { forwardRequest, isAliasedName } from './forwarding.ts';
 import type { Framing } from './framing.ts';
 import { FramingError } from './framing-error.ts';
 import type { ParsedRequest } from './head.ts';
@@ -47,7 +47,8 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
     this.client = client;
     const { method, target, version } = request;
     const forwarded = forwardRequest(request, context.forwarded, client.address);
-    const body = createBody(framing, forwarded.nominated);
+    context.counters.droppedFields.aliased += forwarded.aliases;
+    const body = createBody(framing, isAliasedName);
     this.repeatable = body.done && SAFE.has(method);
     this.capture = beginCapture(context.capture, { method, target, version, fields: forwarded.fields });
     if (this.capture?.needsBody && framing.kind === 'length') this.capture.expectRequest(framing.length);

@@ -12,11 +12,24 @@ describe('of a request the API gets', () => {
     ['a plain head as it is', ['Host: a', 'X:  1 '], ['Host: a', 'X:  1 ']],
     ['a connection to be kept as it is', ['Connection: keep-alive', 'A: 1'], ['Connection: keep-alive', 'A: 1']],
     ['no wish to close', ['A: 1', 'Connection: close', 'B: 2'], ['A: 1', 'B: 2']],
-    ['no fields that are always for one hop', ['Keep-Alive: 5', 'Proxy-Connection: x', 'TE: gzip', 'Upgrade: h'], []],
-    ['no fields that are named as such', ['Connection: x-a, X-B', 'X-A: 1', 'x-b: 2', 'X-C: 3', 'X-A: 4'], ['X-C: 3']],
-    ['no fields named on several lines', ['Connection: x-a', 'A: 1', 'connection: A, close', 'X-A: 1'], []],
-    ['what says how long it is', ['Connection: Content-Length', 'Content-Length: 0'], ['Content-Length: 0']],
-    ['whom it is for', ['Connection: Host', 'Host: a'], ['Host: a']],
+    [
+      'no fields about a connection',
+      ['Keep-Alive: 5', 'Proxy-Connection: x', 'TE: gzip', 'Upgrade: h', 'HTTP2-Settings: x', 'A: 1'],
+      ['A: 1'],
+    ],
+    ...['X-Forwarded-For', 'Authorization', 'Cookie', 'X-Environment-Key', 'Content-Length', 'Host', 'X-A'].map(
+      (name): [string, string[], string[]] => [
+        `${name}, although Connection names it`,
+        [`Connection: close, ${name.toLowerCase()}`, `${name}: 1`, `connection: ${name}`],
+        [`${name}: 1`],
+      ],
+    ),
+    [
+      'no field whose name WSGI could take for another one',
+      ['SCRIPT_NAME: /x', 'A: 1', 'Path_Info: /y', 'x_forwarded-for: 1.2.3.4', '_: 1', 'A-B: 2', 'A_B: 3'],
+      ['A: 1', 'A-B: 2'],
+    ],
+    ['no such field next to a connection to be kept', ['Connection: keep-alive', 'A_B: 1'], ['Connection: keep-alive']],
     [
       'the wish for an upgrade',
       ['Connection: Upgrade', 'Upgrade: websocket'],
@@ -25,7 +38,7 @@ describe('of a request the API gets', () => {
     [
       'that wish without others',
       ['connection: X-A, upgrade, close', 'X-A: 1', 'Upgrade: websocket'],
-      ['connection: upgrade', 'Upgrade: websocket'],
+      ['connection: upgrade', 'X-A: 1', 'Upgrade: websocket'],
     ],
     ['no wish for HTTP/2', ['Connection: Upgrade', 'Upgrade: h2c'], []],
     ['no wish for HTTP/2 among others', ['Connection: Upgrade', 'Upgrade: websocket, h2c'], []],
@@ -34,9 +47,19 @@ describe('of a request the API gets', () => {
   ])('%s', (_name, sent, seen) => {
     const forwarded = forwardRequest(request(sent), 'off', '1.2.3.4');
     expect(linesOf(forwarded.text)).toEqual(seen);
-    const named = (lines: readonly string[]) => lines.map((line) => line.split(':')[0]);
-    expect(named(forwarded.fields.map(({ name }) => name))).toEqual(named(seen));
+    expect(forwarded.fields).toEqual(parseRequest(forwarded.text).fields);
   });
+
+  test.each(['off', 'append', 'replace'] as const)(
+    'no aliased name, whatever becomes of forwarded fields: %s',
+    (policy) => {
+      const sent = ['Host: a', 'X_Forwarded_For: 6.6.6.6', 'X_FORWARDED_PROTO: https', 'Script_Name: /x'];
+      const { text, fields, aliases } = forwardRequest(request(sent), policy, '1.2.3.4');
+      expect(linesOf(text).filter((line) => line.includes('_'))).toEqual([]);
+      expect(fields).toEqual(parseRequest(text).fields);
+      expect(aliases).toBe(3);
+    },
+  );
 
   test('no upgrade of HTTP/1.0', () => {
     const forwarded = forwardRequest(request(['Connection: upgrade', 'Upgrade: websocket'], '1.0'), 'off', '1.2.3.4');

@@ -1,22 +1,24 @@
-import type { Head, HeadLine, ParsedRequest, ParsedResponse } from './head.ts';
+import { type Head, type HeadLine, type ParsedRequest, type ParsedResponse, parseRequest } from './head.ts';
+import type { Field } from './hook.ts';
 
 /**
  * What the proxy does to `X-Forwarded-For`, `-Proto` and `-Host`. `off`: nothing, the API sees what the client sent.
- * `append`: for a proxy behind trusted ones. `replace`: for a proxy that faces the clients itself.
+ * `append`: for a proxy behind trusted ones. `replace`: for a proxy that faces the clients itself; everything that only
+ * a proxy could know is removed.
  */
 export type ForwardedPolicy = 'off' | 'append' | 'replace';
 
 export interface ForwardedRequest {
   /** The head to send, ending in the empty line. */
   readonly text: string;
-  /** The client's fields that the API gets. */
-  readonly fields: readonly HeadLine[];
+  /** The fields in that text. */
+  readonly fields: readonly Field[];
   /** The client wants its connection kept. */
   readonly keepAlive: boolean;
   /** The client asked for another protocol, and the API may agree. */
   readonly upgrade: boolean;
-  /** Names that the client declared to be for this hop only. */
-  readonly nominated: ReadonlySet<string> | undefined;
+  /** Fields left out because of their names ({@link isAliasedName}). */
+  readonly aliases: number;
 }
 
 /** A piece of a head's text and what comes instead; in the order of the text. */
@@ -26,16 +28,32 @@ interface Edit {
 }
 
 /** Removed even when `Connection` does not name them, unless listed among the options that we speak ourselves. */
-const HOP_BY_HOP = new Set(['keep-alive', 'proxy-connection', 'te', 'upgrade']);
+const HOP_BY_HOP = new Set(['http2-settings', 'keep-alive', 'proxy-connection', 'te', 'upgrade']);
 /** Naming these in `Connection` must not remove them: they say where the message ends and whom it is for. */
 const NEVER_NOMINATED = new Set(['content-length', 'transfer-encoding', 'host', 'connection']);
 /** What gunicorn takes a request's scheme from; it refuses a request in which they contradict each other. */
 const SCHEME = ['x-forwarded-proto', 'x-forwarded-ssl', 'x-forwarded-protocol'];
-const FORWARDED = new Set([...SCHEME, 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-port', 'forwarded']);
+/** What the common proxies say about the client, its scheme and the host that it asked for. */
+const SAID_BY_PROXIES =
+  /^(?:forwarded|x-forwarded(?:-.*)?|x-original-(?:forwarded-for|host)|x-real-ip|(?:x-)?(?:cluster-|true-)?client-ip|cf-connecting-ip|x-(?:url-)?scheme|front-end-https)$/;
 
 /**
- * The request as the API gets it (RFC 9110, section 7.6.1): every line as the client sent it, without the fields meant
- * for this hop. An option that we would send ourselves (`keep-alive`, an upgrade, `TE: trailers`) leaves its line as it is.
+ * Whether WSGI could take the name for another one, because it writes `-` as `_`: `SCRIPT_NAME` for the variable that
+ * is cut off the path, `X_Forwarded_For` for `X-Forwarded-For`. gunicorn leaves out fields so named, except some of a
+ * peer whose address it trusts, and behind this proxy every client has that address.
+ */
+export function isAliasedName(lower: string): boolean {
+  return lower.includes('_');
+}
+
+/**
+ * The request as the API gets it: every line as the client sent it, without the fields that are about a connection and
+ * those with an aliased name. An option that we would send ourselves (`keep-alive`, an upgrade, `TE: trailers`) leaves
+ * its line as it is.
+ *
+ * Other fields that `Connection` names stay, against RFC 9110, section 7.6.1: gunicorn hands them to the API all the
+ * same, and a client must not be able to take away what a proxy in front of us has said, or make us see less than the
+ * API would.
  */
 export function forwardRequest(
   request: ParsedRequest,
@@ -45,23 +63,21 @@ export function forwardRequest(
   const options = connectionOptions(request);
   const keepAlive = request.version === '1.1' ? !options.has('close') : options.has('keep-alive');
   const upgrade = request.version === '1.1' && options.has('upgrade') && mayUpgrade(request);
-  if (policy === 'off' && isOnly(options, 'keep-alive') && !hasHopByHop(request)) {
-    return { text: request.text, fields: request.fields, keepAlive, upgrade: false, nominated: undefined };
+  if (policy === 'off' && isOnly(options, 'keep-alive') && !request.fields.some(mustGo)) {
+    return { text: request.text, fields: request.fields, keepAlive, upgrade: false, aliases: 0 };
   }
   const kept = new Set<string>();
   if (options.has('keep-alive')) kept.add('keep-alive');
   if (upgrade) kept.add('upgrade');
   if (options.has('te') && speaksTrailersOnly(request)) kept.add('te');
-  const edits = [...hopByHopEdits(request, options, kept), ...forwardedEdits(request, policy, clientAddress)];
-  const added = forwardedLines(request, policy, clientAddress);
-  const removed = new Set(edits.filter((edit) => edit.replacement === '').map((edit) => edit.line));
-  return {
-    text: edited(request, edits, added),
-    fields: request.fields.filter((field) => !removed.has(field)),
-    keepAlive,
-    upgrade,
-    nominated: nominatedBy(options),
-  };
+  const aliases = request.fields.filter(({ lower }) => isAliasedName(lower));
+  const edits = [
+    ...hopByHopEdits(request, options, kept, (lower) => HOP_BY_HOP.has(lower)),
+    ...aliases.map(removal),
+    ...forwardedEdits(request, policy, clientAddress),
+  ];
+  const text = edited(request, edits, forwardedLines(request, policy, clientAddress));
+  return { text, fields: parseRequest(text).fields, keepAlive, upgrade, aliases: aliases.length };
 }
 
 /** The response's head as the client gets it; `persist`: the client's connection stays open behind it. */
@@ -74,14 +90,15 @@ export function forwardResponse(
   const options = connectionOptions(response);
   const own = persist ? 'keep-alive' : 'close';
   if (options.size === 0) {
-    if (hasHopByHop(response)) return edited(response, hopByHopEdits(response, options, options), impliedOption());
+    if (hasHopByHop(response))
+      return edited(response, hopByHopEdits(response, options, options, isForThisHop(options)), impliedOption());
     const implied = impliedOption();
     return implied === '' ? response.text : edited(response, [], implied);
   }
   if (isOnly(options, own) && !hasHopByHop(response)) return response.text;
   const kept = new Set([own]);
   if (options.has('upgrade')) kept.add('upgrade');
-  return edited(response, hopByHopEdits(response, options, kept), '');
+  return edited(response, hopByHopEdits(response, options, kept, isForThisHop(options)), '');
 
   /** Says what both sides would not conclude from the versions and the framing alone. */
   function impliedOption(): string {
@@ -98,8 +115,11 @@ export function keepsAlive(response: ParsedResponse): boolean {
 }
 
 /** Names in the response's `Connection` field that are no options of ours. */
-export function nominatedFields(head: Head): ReadonlySet<string> | undefined {
-  return nominatedBy(connectionOptions(head));
+export function nominatedFields(response: ParsedResponse): ReadonlySet<string> | undefined {
+  const options = connectionOptions(response);
+  if (options === NO_OPTIONS || options === KEEP_ALIVE || options === CLOSE) return undefined;
+  const nominated = [...options].filter((option) => option !== 'close' && !NEVER_NOMINATED.has(option));
+  return nominated.length === 0 ? undefined : new Set(nominated);
 }
 
 const NO_OPTIONS: ReadonlySet<string> = new Set();
@@ -124,6 +144,10 @@ function connectionOptions(head: Head): ReadonlySet<string> {
   return options ?? common ?? NO_OPTIONS;
 }
 
+function mustGo({ lower }: HeadLine): boolean {
+  return HOP_BY_HOP.has(lower) || isAliasedName(lower);
+}
+
 function isOnly(options: ReadonlySet<string>, option: string): boolean {
   return options.size === 0 || (options.size === 1 && options.has(option));
 }
@@ -131,12 +155,6 @@ function isOnly(options: ReadonlySet<string>, option: string): boolean {
 function hasHopByHop(head: Head): boolean {
   for (const field of head.fields) if (HOP_BY_HOP.has(field.lower)) return true;
   return false;
-}
-
-function nominatedBy(options: ReadonlySet<string>): ReadonlySet<string> | undefined {
-  if (options === NO_OPTIONS || options === KEEP_ALIVE || options === CLOSE) return undefined;
-  const nominated = [...options].filter((option) => option !== 'close' && !NEVER_NOMINATED.has(option));
-  return nominated.length === 0 ? undefined : new Set(nominated);
 }
 
 /** h2c would carry any number of requests past the parser. */
@@ -152,7 +170,12 @@ function speaksTrailersOnly(request: ParsedRequest): boolean {
 }
 
 /** `kept`: the options of the next hop; a `Connection` line that says just these stays as it is. */
-function hopByHopEdits(head: Head, options: ReadonlySet<string>, kept: ReadonlySet<string>): Edit[] {
+function hopByHopEdits(
+  head: Head,
+  options: ReadonlySet<string>,
+  kept: ReadonlySet<string>,
+  isHopByHop: (lower: string) => boolean,
+): Edit[] {
   const edits: Edit[] = [];
   const unchanged = kept.size === options.size && [...kept].every((option) => options.has(option));
   let stated = false;
@@ -162,8 +185,8 @@ function hopByHopEdits(head: Head, options: ReadonlySet<string>, kept: ReadonlyS
       const replacement = stated || kept.size === 0 ? '' : `${line.name}: ${[...kept].join(', ')}\r\n`;
       stated = true;
       edits.push({ line, replacement });
-    } else if (isForThisHop(line.lower, options) && !isKept(line.lower, kept)) {
-      edits.push({ line, replacement: '' });
+    } else if (isHopByHop(line.lower) && !isKept(line.lower, kept)) {
+      edits.push(removal(line));
     }
   }
   return edits;
@@ -174,8 +197,13 @@ function isKept(lower: string, kept: ReadonlySet<string>): boolean {
   return lower !== 'keep-alive' && kept.has(lower);
 }
 
-function isForThisHop(lower: string, options: ReadonlySet<string>): boolean {
-  return HOP_BY_HOP.has(lower) || (options.has(lower) && !NEVER_NOMINATED.has(lower));
+/** Of a response, whose sender is trusted, what `Connection` names is for this hop, too. */
+function isForThisHop(options: ReadonlySet<string>): (lower: string) => boolean {
+  return (lower) => HOP_BY_HOP.has(lower) || (options.has(lower) && !NEVER_NOMINATED.has(lower));
+}
+
+function removal(line: HeadLine): Edit {
+  return { line, replacement: '' };
 }
 
 function forwardedEdits(request: ParsedRequest, policy: ForwardedPolicy, clientAddress: string): Edit[] {
@@ -184,10 +212,7 @@ function forwardedEdits(request: ParsedRequest, policy: ForwardedPolicy, clientA
     const line = request.fields.findLast((field) => field.lower === 'x-forwarded-for');
     return line === undefined ? [] : [{ line, replacement: `${line.name}: ${line.value}, ${clientAddress}\r\n` }];
   }
-  // Servers that turn names into CGI variables cannot tell `-` from `_`.
-  return request.fields
-    .filter((field) => FORWARDED.has(field.lower.replaceAll('_', '-')))
-    .map((line) => ({ line, replacement: '' }));
+  return request.fields.filter((field) => SAID_BY_PROXIES.test(field.lower)).map(removal);
 }
 
 function forwardedLines(request: ParsedRequest, policy: ForwardedPolicy, clientAddress: string): string {

@@ -19,6 +19,8 @@ export interface Counters {
   readonly requests: Record<RequestOutcome, number>;
   /** By {@link FramingReason}. */
   readonly refused: Record<string, number>;
+  /** Header fields of requests that were not passed on because of their names. */
+  readonly droppedFields: Record<'aliased', number>;
   /** Requests sent again: the idle connection was already `stale`, or the API `refused` the connection. */
   readonly resends: Record<'stale' | 'refused', number>;
   readonly captureErrors: Record<CaptureStage, number>;
@@ -39,6 +41,7 @@ export function createCounters(metrics: Metrics, connections: () => ConnectionCo
   const counters: Counters = {
     requests: { passed: 0, captured: 0, upgraded: 0, badGateway: 0, upstreamLost: 0, clientGone: 0, stopped: 0 },
     refused: {},
+    droppedFields: { aliased: 0 },
     resends: { stale: 0, refused: 0 },
     captureErrors: { begin: 0, prepare: 0, intent: 0, finish: 0 },
     connections: { opened: 0 },
@@ -49,6 +52,7 @@ export function createCounters(metrics: Metrics, connections: () => ConnectionCo
     labelledCounter(name, help, label, () => values);
   expose('requests', 'Requests forwarded to the Core API, by how they ended', 'outcome', counters.requests);
   expose('refused', 'Messages refused because their framing is ambiguous', 'reason', counters.refused);
+  expose('dropped_fields', 'Header fields of requests that were not passed on', 'reason', counters.droppedFields);
   expose('resends', 'Requests sent again because the API cannot have seen them', 'reason', counters.resends);
   expose('capture_errors', 'Requests that passed although capturing them failed', 'stage', counters.captureErrors);
   expose('upstream_connections', 'Connections to the Core API', 'event', counters.connections);

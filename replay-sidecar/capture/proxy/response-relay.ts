@@ -120,7 +120,8 @@ export class ResponseRelay {
     const untilClose = framing.kind === 'untilClose';
     const staysOpen = response.version === '1.1' || keepsAlive(response);
     this.framing = framing;
-    this.body = createBody(framing, nominatedFields(response));
+    const nominated = nominatedFields(response);
+    this.body = createBody(framing, nominated && ((lower) => nominated.has(lower)));
     this.persist = staysOpen && !untilClose && this.forwarded.keepAlive && this.owner.mayPersist();
     this.response = response;
     this.readBody(forwardResponse(response, this.persist, this.request, untilClose), headEnd);

@@ -238,15 +238,17 @@ test('the hook sees the head as the API does', async () => {
   await using both = await startBoth({ onRequest: respond }, { hook });
   using client = await connectRaw(both.proxy.port);
   client.send(
-    'GET /a?b=%20c HTTP/1.1\r\nHost: a\r\nConnection: X-Environment-Key\r\nx-environment-KEY: hidden\r\nX-A:  1 \r\nx-a: \xe9\r\n\r\n',
+    'GET /a?b=%20c HTTP/1.1\r\nHost: a\r\nConnection: X-Environment-Key\r\nx-environment-KEY: key\r\nKeep-Alive: 5\r\nA_B: hidden\r\nX-A:  1 \r\nx-a: \xe9\r\n\r\n',
   );
   await client.until((received) => received.endsWith('ok'));
   const head = hook.calls[0]?.head;
   expect(head).toMatchObject({ method: 'GET', target: '/a?b=%20c', version: '1.1' });
   expect(head?.fields.map(({ name, lower, value }) => [name, lower, value])).toEqual([
     ['Host', 'host', 'a'],
+    ['x-environment-KEY', 'x-environment-key', 'key'],
     ['X-A', 'x-a', '1'],
     ['x-a', 'x-a', '\xe9'],
   ]);
+  expect(both.api.requests[0]?.message.fields).toEqual(head?.fields.map(({ name, value }) => [name, value]));
   expect(both.api.requests[0]?.text).not.toContain('hidden');
 });

@@ -1,14 +1,7 @@
 import type { Field } from '../../proxy/hook.ts';
 
-/**
- * A request header as Django's `request.META` has it: gunicorn joins duplicates by commas (and took `_` for `-` before
- * its release 22, where a header so written is dropped).
- */
+/** A request header as Django's `request.META` has it: gunicorn joins duplicates by commas. */
 export function metaValue(fields: readonly Field[], lower: string): string | undefined {
-  return joined(fields, lower) ?? joined(fields, lower.replaceAll('-', '_'));
-}
-
-function joined(fields: readonly Field[], lower: string): string | undefined {
   let value: string | undefined;
   for (const field of fields) {
     if (field.lower === lower) value = value === undefined ? field.value : `${value},${field.value}`;

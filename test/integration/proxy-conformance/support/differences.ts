@@ -5,10 +5,14 @@
 
 /**
  * Connections are the proxy's own on both sides (RFC 9110, section 7.6.1), so the fields about them are not compared:
- * `Connection` and what it names, `Keep-Alive`, `Proxy-Connection`, `TE`; `Upgrade` where the message does not upgrade.
+ * `Connection` and what it names in a response, `Keep-Alive`, `Proxy-Connection`, `TE`, `HTTP2-Settings`; `Upgrade`
+ * where the message does not upgrade.
  */
-const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'te'];
+const HOP_BY_HOP = ['connection', 'http2-settings', 'keep-alive', 'proxy-connection', 'te'];
 const NEVER_NOMINATED = ['content-length', 'transfer-encoding', 'host'];
+
+/** WSGI could take a request's fields so named for others; gunicorn leaves them out by itself. */
+const ALIASED = /_/;
 
 /** Empty lines in front of a request (RFC 9112, section 2.2) are not passed on. */
 const LEADING_EMPTY_LINES = /^(?:\r\n)+/;
@@ -18,7 +22,7 @@ const INTERIM = /^HTTP\/1\.1 1(?!01)/;
 
 /** The request that the API saw, without what may differ. */
 export function comparableRequest(text: string): string {
-  return withoutHopByHop(text.replace(LEADING_EMPTY_LINES, ''));
+  return withoutHopByHop(text.replace(LEADING_EMPTY_LINES, ''), 'request');
 }
 
 /** The bytes that the client got, without what may differ. */
@@ -27,11 +31,13 @@ export function comparableResponses(text: string, requestVersion: string): strin
   if (headEnd < 0) return text;
   const head = text.slice(0, headEnd + 4);
   const rest = text.slice(headEnd + 4);
-  if (!INTERIM.test(head)) return withoutHopByHop(head) + rest;
-  return (requestVersion === '1.0' ? '' : withoutHopByHop(head)) + comparableResponses(rest, requestVersion);
+  if (!INTERIM.test(head)) return withoutHopByHop(head, 'response') + rest;
+  return (
+    (requestVersion === '1.0' ? '' : withoutHopByHop(head, 'response')) + comparableResponses(rest, requestVersion)
+  );
 }
 
-function withoutHopByHop(text: string): string {
+function withoutHopByHop(text: string, kind: 'request' | 'response'): string {
   const headEnd = text.indexOf('\r\n\r\n');
   if (headEnd < 0) return text;
   const [first = '', ...lines] = text.slice(0, headEnd).split('\r\n');
@@ -41,6 +47,11 @@ function withoutHopByHop(text: string): string {
     .flatMap((line) => line.slice(line.indexOf(':') + 1).split(','))
     .map((option) => option.trim().toLowerCase());
   const nominated = options.filter((option) => option !== 'upgrade' && !NEVER_NOMINATED.includes(option));
-  const dropped = new Set([...HOP_BY_HOP, ...nominated, ...(options.includes('upgrade') ? [] : ['upgrade'])]);
-  return [first, ...lines.filter((line) => !dropped.has(nameOf(line)))].join('\r\n') + text.slice(headEnd);
+  const dropped = new Set([
+    ...HOP_BY_HOP,
+    ...(kind === 'response' ? nominated : []),
+    ...(options.includes('upgrade') ? [] : ['upgrade']),
+  ]);
+  const isCompared = (name: string) => !dropped.has(name) && !(kind === 'request' && ALIASED.test(name));
+  return [first, ...lines.filter((line) => isCompared(nameOf(line)))].join('\r\n') + text.slice(headEnd);
 }
