@@ -58,8 +58,12 @@ export const COVERAGE_STREAM = 'EDGE_COVERAGE';
 const COVERAGE = 'coverage.';
 export const COVERAGE_SUBJECTS = `${COVERAGE}>`;
 
-export function coverageSubject(podUid: string): string {
-  return COVERAGE + podUid;
+/**
+ * Each spool has a subject of its own, so that the report of one that was lost stays until the operator has seen what was
+ * lost with it. A sidecar that has no spool yet reports under its pod alone.
+ */
+export function coverageSubject(podUid: string, spoolId?: string): string {
+  return COVERAGE + podUid + (spoolId === undefined ? '' : `~${spoolId}`);
 }
 
 /** Settings of the streams, for the process that makes them. */

@@ -8,21 +8,14 @@ import {
   type StoredReport,
 } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
-import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { connectNats, type NatsSettings } from '@edge-migration/replay-sidecar/nats.ts';
-import { coverageSubject, ensureStreams, type StreamSettings } from '@edge-migration/replay-sidecar/stream.ts';
-import {
-  JetStreamApiCodes,
-  JetStreamApiError,
-  type JetStreamClient,
-  type JetStreamManager,
-  jetstream,
-  jetstreamManager,
-} from '@nats-io/jetstream';
+import { ensureStreams, type StreamSettings } from '@edge-migration/replay-sidecar/stream.ts';
+import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { errorMessage } from '../kubernetes/errors.ts';
 import { createAppliers } from './appliers.ts';
 import type { CaptureFact, ReplayFact } from './facts.ts';
 import { createGapProjects, type ReadProjects } from './gap-projects.ts';
+import { sayGoodbyeFor } from './goodbye.ts';
 import { createTakenTracker } from './taken.ts';
 import { readTransit, type Transit } from './transit.ts';
 
@@ -94,9 +87,9 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     const transit = await readTransit(manager);
     read = { time: clock.monotonic(), sidecars: reports, transit };
     if (facts !== undefined) taken.notice({ ...transit, sentUntil: sentUntil(facts) });
-    for (const { report, sequence } of facts === undefined ? [] : closeVanished(facts)) {
-      logger.warn({ pod: report.podName }, 'a sidecar has gone without a goodbye: noted its gap');
-      await sayGoodbyeFor(client, report, sequence);
+    for (const closed of facts === undefined ? [] : closeVanished(facts)) {
+      logger.warn({ pod: closed.report.podName }, 'a sidecar or its spool has gone without a goodbye: noted its gap');
+      await sayGoodbyeFor(client, closed);
     }
   }
 
@@ -177,15 +170,4 @@ function sentUntil({ reports, now }: CoverageFacts): number | undefined {
     report.allSentUntil === null ? undefined : Date.parse(report.allSentUntil),
   );
   return times.includes(undefined) ? undefined : Math.min(now, ...(times as number[]));
-}
-
-/** In place of the sidecar's own report, unless it has sent another one meanwhile. */
-async function sayGoodbyeFor(client: JetStreamClient, report: CoverageReport, sequence: number): Promise<void> {
-  try {
-    const expect = { lastSubjectSequence: sequence };
-    await client.publish(coverageSubject(report.podUid), JSON.stringify(report), { expect });
-  } catch (error) {
-    const isOvertaken = error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence;
-    if (!isOvertaken) throw error;
-  }
 }

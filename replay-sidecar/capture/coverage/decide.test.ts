@@ -182,6 +182,39 @@ describe('gaps', () => {
     expect(later.gaps[1]?.id).toBe(decideCoverage(facts).gaps.find(({ reason }) => reason === 'sidecarVanished')?.id);
   });
 
+  it('are left by a spool that was lost: what its last report had not sent, until another spool is there', () => {
+    const open = gap({ from: at(150), until: null, reason: 'spoolFailing' });
+    const lost = report('a', { spoolId: 'first', allSentUntil: at(95), gaps: [open] }, 90);
+    const next = { ...report('a', { spoolId: 'second', startedTime: at(20) }), sequence: 2 };
+    const facts = { reports: [lost, next], pods: [pod('a')], now: NOW, freshMillis: 30_000 };
+    const decision = decideCoverage(facts);
+    expect(decision).toMatchObject({ covered: true });
+    expect(decision.gaps).toMatchObject([
+      { reason: 'spoolFailing', from: at(150), until: at(20) },
+      { reason: 'sidecarVanished', from: at(95), until: at(20) },
+    ]);
+    const [closed, ...others] = closeVanished(facts);
+    expect(others).toEqual([]);
+    const later = decide({ reports: [closed as StoredReport, { ...next, sequence: 3 }] });
+    expect(later.gaps.map(({ id, from, until }) => ({ id, from, until }))).toEqual(
+      decision.gaps.map(({ id, from, until }) => ({ id, from, until })),
+    );
+  });
+
+  it('are none for the first spool of a pod, nor after a spool that said goodbye', () => {
+    expect(decide({ reports: [report('a', { spoolId: 'first' })] }).gaps).toEqual([]);
+    const ended = report('a', { spoolId: 'first', goodbye: true, allSentUntil: at(95) }, 90);
+    expect(decide({ reports: [ended, { ...report('a', { spoolId: 'second' }), sequence: 2 }] }).gaps).toEqual([]);
+  });
+
+  it('last while a sidecar has no spool, because it may still find the one that it had', () => {
+    const had = report('a', { spoolId: 'first', allSentUntil: at(95) }, 90);
+    const without = { ...report('a', { allSentUntil: null, startedTime: at(50) }), sequence: 2 };
+    expect(decide({ reports: [had, without] }).gaps).toMatchObject([{ from: at(95), until: null }]);
+    const found = { ...report('a', { spoolId: 'first', startedTime: at(5) }), sequence: 3 };
+    expect(decide({ reports: [found, without] }).gaps).toMatchObject([{ from: at(50), until: at(5) }]);
+  });
+
   it('are not ended while the pod is there, nor for a sidecar outside Kubernetes, nor after a goodbye', () => {
     const silent = [report('a', {}, 90), report('vm', { namespace: '' }, 90), report('b', { goodbye: true }, 90)];
     expect(closeVanished({ pods: [pod('a')], reports: silent, now: NOW, freshMillis: 30_000 })).toEqual([]);

@@ -1,6 +1,7 @@
 import type { WriteScope } from '@edge-migration/identity/write-scope.ts';
 
 import type { CoverageGap, CoverageReport } from './report.ts';
+import { findSuccessors, lostGap, newestOfPods } from './successors.ts';
 
 /** A pod of the Core API, as Kubernetes shows it. */
 export interface CoreApiPod {
@@ -86,8 +87,9 @@ function findPods(facts: CoverageFacts): Finding[] {
   if (ready.length === 0 && (facts.staticCount ?? 0) === 0) {
     return [{ reason: 'NoCoreApi', message: 'No ready Core API pod was found; check the label selector' }];
   }
+  const reports = newestOfPods(facts.reports);
   return ready.flatMap(({ uid, name }): Finding[] => {
-    const stored = facts.reports.find(({ report }) => report.podUid === uid);
+    const stored = reports.get(uid);
     if (stored === undefined) return [{ reason: 'SidecarMissing', message: `Pod ${name} has no sidecar that reports` }];
     if (stored.report.goodbye) return [{ reason: 'SidecarMissing', message: `The sidecar of pod ${name} has ended` }];
     const age = proofAge(stored, facts.now);
@@ -98,7 +100,7 @@ function findPods(facts: CoverageFacts): Finding[] {
 }
 
 function findStatic({ reports, staticCount = 0, now, freshMillis }: CoverageFacts): Finding[] {
-  const fresh = reports.filter(
+  const fresh = [...newestOfPods(reports).values()].filter(
     (stored) => isStatic(stored) && !stored.report.goodbye && proofAge(stored, now) <= freshMillis,
   ).length;
   if (fresh >= staticCount) return [];
@@ -111,7 +113,7 @@ function findOpenGaps(
   { reports, now, freshMillis }: CoverageFacts,
   isConcerned: (gap: CoverageGap) => boolean,
 ): Finding[] {
-  return reports
+  return [...newestOfPods(reports).values()]
     .filter((stored) => now - stored.storedTime <= freshMillis && !stored.report.goodbye)
     .flatMap(({ report }) =>
       report.gaps
@@ -130,17 +132,28 @@ function proofAge({ report, storedTime }: StoredReport, now: number): number {
 }
 
 function reportedGaps({ reports }: CoverageFacts): SidecarGap[] {
-  return reports.flatMap(({ report }) => report.gaps.map((gap) => sidecarGap(report, gap)));
+  const successorOf = findSuccessors(reports);
+  return reports.flatMap((stored) => {
+    const end = successorOf(stored)?.report.startedTime ?? null;
+    return stored.report.gaps.map((gap) => sidecarGap(stored.report, { ...gap, until: gap.until ?? end }));
+  });
 }
 
-/** A sidecar that is silent and did not say goodbye may have taken writes with it that it had not sent. */
+/**
+ * A sidecar that is silent and did not say goodbye may have taken writes with it that it had not sent; so has one whose
+ * pod reports with another spool by now.
+ */
 function vanishedGaps({ reports, pods, now, freshMillis }: CoverageFacts): SidecarGap[] {
-  return reports
-    .filter(({ report, storedTime }) => !report.goodbye && now - storedTime > freshMillis)
-    .map((stored) => {
-      const mayServe = isStatic(stored) || pods.some(({ uid }) => uid === stored.report.podUid);
-      return sidecarGap(stored.report, vanishedGap(stored.report, mayServe ? null : new Date(now).toISOString()));
-    });
+  const successorOf = findSuccessors(reports);
+  return reports.flatMap((stored) => {
+    const { report, storedTime } = stored;
+    if (report.goodbye) return [];
+    const successor = successorOf(stored);
+    if (successor !== undefined) return [sidecarGap(report, lostGap(report, successor.report))];
+    if (now - storedTime <= freshMillis) return [];
+    const mayServe = isStatic(stored) || pods.some(({ uid }) => uid === report.podUid);
+    return [sidecarGap(report, vanishedGap(report, mayServe ? null : new Date(now).toISOString()))];
+  });
 }
 
 const vanishedGap = ({ allSentUntil }: CoverageReport, until: string | null): CoverageGap => ({
@@ -151,18 +164,27 @@ const vanishedGap = ({ allSentUntil }: CoverageReport, until: string | null): Co
 });
 
 /**
- * The last reports of sidecars that went with their pods and could not say goodbye, in their stead: stored in place of
- * the report of this sequence, they hold the end of the gap for everyone, which would otherwise grow until they expire.
+ * The last reports of sidecars that went with their pods, or whose spools were lost, and that could not say goodbye, in
+ * their stead: stored in place of the report of this sequence, they hold the end of the gap for everyone, which would
+ * otherwise grow until they expire.
  */
 export function closeVanished({ pods, reports, now, freshMillis }: CoverageFacts): StoredReport[] {
   const time = new Date(now).toISOString();
-  return reports
-    .filter((stored) => !stored.report.goodbye && now - stored.storedTime > freshMillis && !isStatic(stored))
-    .filter(({ report }) => !pods.some(({ uid }) => uid === report.podUid))
-    .map(({ report, ...stored }) => {
-      const reported = report.gaps.map((gap) => ({ ...gap, until: gap.until ?? time }));
-      return { ...stored, report: { ...report, gaps: [...reported, vanishedGap(report, time)], goodbye: true } };
-    });
+  const successorOf = findSuccessors(reports);
+  return reports.flatMap((stored) => {
+    const { report, storedTime } = stored;
+    if (report.goodbye) return [];
+    const successor = successorOf(stored);
+    if (successor !== undefined) return [closed(stored, lostGap(report, successor.report))];
+    const isGone =
+      now - storedTime > freshMillis && !isStatic(stored) && !pods.some(({ uid }) => uid === report.podUid);
+    return isGone ? [closed(stored, vanishedGap(report, time))] : [];
+  });
+}
+
+function closed({ report, ...stored }: StoredReport, last: CoverageGap): StoredReport {
+  const gaps = report.gaps.map((gap) => ({ ...gap, until: gap.until ?? last.until }));
+  return { ...stored, report: { ...report, gaps: [...gaps, last], goodbye: true } };
 }
 
 function uncoveredGaps({ pods, reports, now }: CoverageFacts): SidecarGap[] {

@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from 'node:fs';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
@@ -7,6 +8,7 @@ import { coverageSubject, STREAM } from '../../stream.ts';
 import { administrate, createRig, makeStreams, type Rig, silent } from '../publisher/testing.ts';
 import { createSpool, type Spool } from '../spool/spool.ts';
 import { draft, type Folder, temporaryFolder } from '../spool/testing.ts';
+import { decideCoverage } from './decide.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { readReports } from './read.ts';
 import type { CoverageReport } from './report.ts';
@@ -125,6 +127,55 @@ describe('the heartbeat', () => {
     expect(await heartbeat.sayGoodbye()).toBe(false);
     intent.finish({ outcome: 'known', drafts: [] });
     expect(await heartbeat.sayGoodbye()).toBe(true);
+  });
+
+  it('with an empty spool does not speak for the one before, whose unsent events and gaps stay reported', async () => {
+    await administrate(nats.url, (manager) => manager.streams.delete(STREAM));
+    rig.spool.gaps.mark('bodyTooLarge', Date.now() - 60_000, Date.now() - 60_000);
+    await rig.write('lost', 3);
+    beat();
+    const before = await reported('what is unsent', ({ spoolDepth }) => spoolDepth === 3);
+    stop.abort();
+    await running;
+    await rig[Symbol.asyncDispose]();
+    using empty = temporaryFolder();
+    await makeStreams(nats.url);
+    rig = await createRig(nats.url, empty.path);
+    stop = new AbortController();
+    heartbeat = heartbeatOf(rig.spool);
+    beat();
+    const reports = await waitFor(
+      async () => {
+        const read = await administrate(nats.url, readReports);
+        return read.reports.length === 2 && read.reports.at(-1)?.report.probe !== null && read.reports;
+      },
+      { for: 'both spools to be reported' },
+    );
+    const pods = [{ uid: 'uid-1', name: 'api-1', ready: true }];
+    const { covered, gaps } = decideCoverage({ pods, reports, now: Date.now(), freshMillis: 30_000 });
+    expect(covered).toBe(true);
+    const until = reports.at(-1)?.report.startedTime;
+    expect(gaps).toMatchObject([
+      { reason: 'bodyTooLarge' },
+      { reason: 'sidecarVanished', from: before.allSentUntil, until },
+    ]);
+  });
+
+  it('reports under the id of its spool as soon as it is usable, and takes back what it said before', async () => {
+    const directory = `${folder.path}/later`;
+    writeFileSync(directory, 'not a directory yet');
+    await rig[Symbol.asyncDispose]();
+    rig = await createRig(nats.url, directory);
+    heartbeat = heartbeatOf(rig.spool);
+    beat();
+    const before = await reported('a report without a spool', ({ probe }) => probe !== null);
+    expect(before).toMatchObject({ allSentUntil: null, gaps: [{ reason: 'spoolFailing', until: null }] });
+    expect(before.spoolId).toBeUndefined();
+    rmSync(directory);
+    await rig.spool.tick();
+    await reported('a report with one', ({ spoolId, allSentUntil }) => spoolId !== undefined && allSentUntil !== null);
+    const { reports } = await administrate(nats.url, readReports);
+    expect(reports.map(({ report: { goodbye } }) => goodbye)).toEqual([true, false]);
   });
 
   it('says no goodbye before it knows what an earlier process left', async () => {

@@ -37,6 +37,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   const startedTime = iso(clock.now());
   let probe: CoverageReport['probe'] = null;
   let wasWell: boolean | undefined;
+  let saidUnnamed = false;
 
   async function prove(): Promise<void> {
     const payload = JSON.stringify({ instance: sidecar.instance, time: iso(clock.now()) });
@@ -45,10 +46,11 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   }
 
   function report(goodbye: boolean): CoverageReport {
-    const { depth, bytes, oldestUnsentTime, allSentUntil } = spool.facts();
+    const { id, depth, bytes, oldestUnsentTime, allSentUntil } = spool.facts();
     return {
       version: 1,
       ...sidecar,
+      ...(id !== undefined && { spoolId: id }),
       startedTime,
       time: iso(clock.now()),
       spoolDepth: depth,
@@ -62,7 +64,16 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   }
 
   async function send(goodbye: boolean): Promise<void> {
-    await publisher.publish(coverageSubject(sidecar.podUid), JSON.stringify(report(goodbye)));
+    const next = report(goodbye);
+    const { spoolId, ...unnamed } = next;
+    // What was reported before the spool had an id is reported under its id from now on.
+    if (spoolId !== undefined && saidUnnamed) await publish({ ...unnamed, goodbye: true });
+    saidUnnamed = spoolId === undefined;
+    await publish(next);
+  }
+
+  async function publish(next: CoverageReport): Promise<void> {
+    await publisher.publish(coverageSubject(sidecar.podUid, next.spoolId), JSON.stringify(next));
   }
 
   /** Whether the report came through. It is sent without a new proof too: its gaps matter all the more then. */

@@ -48,6 +48,11 @@ export const coverageReport = z.object({
   namespace: z.string(),
   node: z.string(),
   release: z.string(),
+  /** Changes when a spool is lost; missing while its directory is not usable, and in reports of older sidecars. */
+  spoolId: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/)
+    .optional(),
   startedTime: z.iso.datetime(),
   time: z.iso.datetime(),
   /** Events that the stream has not acknowledged yet; exact up to the part that waits on disk, see `spoolBytes`. */

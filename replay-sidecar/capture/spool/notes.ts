@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 import type { Clock } from '@edge-migration/identity/clock.ts';
 
 import { createGapLedger, type GapLedger } from './gaps.ts';
@@ -7,6 +9,8 @@ import { type DurableState, openStateFile, type StateFile } from './state.ts';
 /** What the spool remembers besides its segments: gaps, and which stream has the events that it no longer keeps. */
 export interface Notes {
   readonly gaps: GapLedger;
+  /** Names what is in the directory, across processes; undefined until it is opened. */
+  readonly spoolId: string | undefined;
   /**
    * Takes over what earlier processes noted down; from now on notes are kept on disk. Returns what there was.
    *
@@ -55,11 +59,15 @@ export function createNotes(clock: Clock, onError: (error: unknown) => void): No
 
   return {
     gaps,
+    get spoolId() {
+      return file && state.spoolId;
+    },
     async open(directory, bootId) {
       file = await openStateFile(directory);
       const { loaded } = file;
       gaps.restore(loaded?.gaps ?? [], clock.now());
-      state = { ...state, bootId, stream: loaded?.stream ?? null };
+      const spoolId = loaded?.spoolId ?? randomBytes(12).toString('base64url');
+      state = { ...state, bootId, spoolId, stream: loaded?.stream ?? null };
       unsaved = true;
       await save();
       return loaded;

@@ -37,6 +37,8 @@ export interface SpoolOptions {
 }
 
 export interface SpoolFacts {
+  /** Names what is in the directory: another one means that it was lost. Undefined until the directory is usable. */
+  id: string | undefined;
   /** Requests under way. */
   open: number;
   /** Events that the stream has not acknowledged. */
@@ -189,6 +191,7 @@ export function createSpool(given: SpoolOptions): Spool {
     facts() {
       const oldest = Math.min(intents.oldestTime() ?? Infinity, outbox.oldestTime() ?? Infinity);
       return {
+        id: notes.spoolId,
         open: intents.count(),
         depth: outbox.depth(),
         bytes: bytes(),

@@ -21,6 +21,8 @@ const streamState = z.object({
 const durableState = z.object({
   /** Boot of the node under which it was saved, and when that process began. */
   bootId: z.string(),
+  /** Made with the directory's first state; missing in those of older releases. */
+  spoolId: z.string().optional(),
   openedTime: z.number(),
   gaps: z.array(coverageGap),
   stream: streamState.nullable(),

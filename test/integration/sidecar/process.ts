@@ -1,6 +1,6 @@
-import { type CoverageReport, coverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
+import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { administrate } from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
-import { COVERAGE_STREAM, coverageSubject } from '@edge-migration/replay-sidecar/stream.ts';
 
 import { freePort } from '../../cluster/ports.ts';
 import { probeHttp } from '../../cluster/probe.ts';
@@ -83,7 +83,7 @@ export async function startSidecar({ natsUrl, upstreamPort, settings = {} }: Sid
 /** The sidecar's last coverage report; undefined before the first. */
 export function lastReport(natsUrl: string): Promise<CoverageReport | undefined> {
   return administrate(natsUrl, async (manager) => {
-    const message = await manager.streams.getMessage(COVERAGE_STREAM, { last_by_subj: coverageSubject('uid-1') });
-    return message === null ? undefined : coverageReport.parse(message.json());
+    const { reports } = await readReports(manager);
+    return reports.findLast(({ report }) => report.podUid === 'uid-1')?.report;
   });
 }
