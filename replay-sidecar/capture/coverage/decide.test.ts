@@ -201,6 +201,11 @@ describe('gaps', () => {
     );
   });
 
+  it('are none when a report and the one that replaced it were both read', () => {
+    const [before, after] = [report('a', { spoolId: 'first' }), report('a', { spoolId: 'first' })];
+    expect(decide({ reports: [before, { ...after, sequence: 2 }] }).gaps).toEqual([]);
+  });
+
   it('are none for the first spool of a pod, nor after a spool that said goodbye', () => {
     expect(decide({ reports: [report('a', { spoolId: 'first' })] }).gaps).toEqual([]);
     const ended = report('a', { spoolId: 'first', goodbye: true, allSentUntil: at(95) }, 90);

@@ -19,7 +19,8 @@ export function findSuccessors(reports: readonly StoredReport[]): (stored: Store
   const named = newestOfPods(reports.filter(({ report }) => report.spoolId !== undefined));
   return (stored) => {
     const newest = named.get(stored.report.podUid);
-    return newest !== undefined && newest.sequence > stored.sequence ? newest : undefined;
+    const isAnother = newest !== undefined && newest.report.spoolId !== stored.report.spoolId;
+    return isAnother && newest.sequence > stored.sequence ? newest : undefined;
   };
 }
 
