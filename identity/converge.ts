@@ -22,6 +22,7 @@ import {
   NOTHING,
   type Touched,
 } from './edge/merge.ts';
+import { isDocumentOf, keyTaken } from './edge/ownership.ts';
 import type { EdgeTables } from './edge/table.ts';
 
 /** The two stores that are made to agree. */
@@ -56,7 +57,7 @@ export type Outcome =
   | 'keptEdgeBorn'
   /** Neither has it. */
   | 'absent'
-  /** Core's rows cannot be stored in Edge. */
+  /** Core's rows cannot be stored in Edge, or another identity's document has their key. */
   | 'unstorable';
 
 export interface Convergence {
@@ -82,7 +83,8 @@ const LONGEST_PAUSE_MILLISECONDS = 500;
  *
  * Edge is read first, then Core; the write is conditional on Edge being as it was read, and after it Core is read
  * again: as long as Core changed meanwhile, it is done again. Any number of these may run for one identity at the same
- * time, in any process, be killed or frozen anywhere and be repeated.
+ * time, in any process, be killed or frozen anywhere and be repeated. A document of another identity under the same key
+ * is left alone.
  *
  * @throws ConvergenceContention, and the errors of the two stores
  */
@@ -207,6 +209,9 @@ async function settle(
     const found = attempt === 0 && existing !== undefined ? existing : await edge.identities.get(key, { signal });
     const encoded = await read();
     signal.throwIfAborted();
+    if (found !== undefined && !isDocumentOf(found, { apiKey: environment.apiKey, identifier })) {
+      return leaveToOwner(encoded, environment.id);
+    }
     const step = encoded?.kind === 'skipped' ? giveUp(found, encoded) : await choose(found, encoded?.item);
     const result = await carryOut(edge, found, step, { environmentId: environment.id, clock, ...options });
     const isDone = result === 'none' || (result === 'written' && isSame(encoded, await read()));
@@ -215,6 +220,14 @@ async function settle(
   throw new ConvergenceContention(
     `environment ${environment.id}: a document changed ${ATTEMPTS} times while Edge was made to agree with Core; tried again later`,
   );
+}
+
+/** Edge has no document of this identity, and cannot have one while another identity's is in its place. */
+function leaveToOwner(encoded: Encoded | undefined, environmentId: number): Convergence {
+  if (encoded === undefined) return { outcome: 'absent' };
+  if (encoded.kind === 'skipped') return { outcome: 'unstorable', skipped: encoded };
+  const skipped = keyTaken(environmentId, Number(encoded.item['django_id']?.N));
+  return { outcome: 'unstorable', skipped };
 }
 
 function describe(encoded: Encoded | undefined): Omit<Convergence, 'outcome'> {

@@ -4,6 +4,7 @@ import type { Item, SkippedIdentity } from './edge/document.ts';
 import { sameValue } from './edge/document-reader.ts';
 import { findMissingTraits, joinTouched, mergeTouched, type Touched } from './edge/merge.ts';
 import { diffOverrideRows } from './edge/override-rows.ts';
+import { ownershipOf } from './edge/ownership.ts';
 import type { CallOptions, EdgeTables, WriteResult } from './edge/table.ts';
 import { keyOf, rowName } from './edge/table-override-rows.ts';
 import type { DocumentWrite } from './edge/table-writes.ts';
@@ -24,8 +25,9 @@ export function update(edge: Item | undefined, core: Item, touched: Touched): St
   if (isOther(edge, core['django_id']?.N)) return replace(edge, core);
   const set = mergeTouched(edge, core, touched.moved ? withMoved(edge, core, touched) : touched);
   if (Object.keys(set).length === 0) return { outcome: 'unchanged', after: edge };
-  // The identity that the document stands for, and the whole of each list that is set, must be as they were read.
-  const expected = Object.fromEntries(['django_id', ...Object.keys(set)].map((name) => [name, edge[name]]));
+  // Whose the document is, the identity that it stands for, and the whole of each list that is set, must be as read.
+  const lists = Object.fromEntries(Object.keys(set).map((name) => [name, edge[name]]));
+  const expected = { ...ownershipOf(edge), django_id: edge['django_id'], ...lists };
   const key = edge['composite_key']?.S ?? '';
   return { outcome: 'updated', write: { kind: 'update', key, set, expected }, after: { ...edge, ...set } };
 }
@@ -115,5 +117,6 @@ async function findMissingRows(
 /** Rows alone are added to a document that is as it was read. */
 export function lookAt(document: Item | undefined): DocumentWrite {
   const { composite_key, identity_features, identity_uuid } = document ?? {};
-  return { kind: 'check', key: composite_key?.S ?? '', expected: { identity_features, identity_uuid } };
+  const expected = { ...ownershipOf(document ?? {}), identity_features, identity_uuid };
+  return { kind: 'check', key: composite_key?.S ?? '', expected };
 }

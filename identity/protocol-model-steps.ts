@@ -7,8 +7,7 @@ const HANDLERS = 2;
 
 /** The states that one more step of anybody leads to. */
 export function successors(state: State, rules: Rules): State[] {
-  return [
-    ...write(state),
+  const ours = [
     ...deliver(state),
     ...state.handlers.flatMap((handler, index) => [
       ...handle(state, handler, index, rules),
@@ -17,6 +16,8 @@ export function successors(state: State, rules: Rules): State[] {
     ...copy(state, rules),
     ...release(state),
   ];
+  const harms = (next: State) => state.edge?.foreign === true && !same(next.edge, state.edge);
+  return [...write(state), ...ours.map((next) => (harms(next) ? { ...next, harmed: true } : next))];
 }
 
 function write(state: State): State[] {
@@ -31,6 +32,14 @@ function write(state: State): State[] {
       return [{ ...withEvent({ id: state.nextId, trait: 0 }, 'existence')[0]!, nextId: state.nextId + 1 }];
     case 'd':
       return withEvent(null, 'existence');
+    case 'f':
+      return [{ ...rest, edge: state.edge ?? { djangoId: 50, trait: 5, own: 9, foreign: true } }];
+    case 'b':
+      return [{ ...rest, edge: state.edge ?? { djangoId: null, trait: 5, own: 9, foreign: true } }];
+    case 'g':
+      return [{ ...rest, edge: state.edge?.foreign ? null : state.edge }];
+    case 'x':
+      return [{ ...rest, edge: state.edge?.foreign ? state.edge : null }];
     case 'e':
       return [{ ...rest, edge: { ...(state.edge ?? { djangoId: null, trait: 0 }), own: EDGE_CLIENT } }];
     default:
@@ -63,11 +72,14 @@ function handle(state: State, handler: Handler, index: number, rules: Rules): St
         advance(after, index, { ...handler, core, step: 'write' }),
       );
     case 'write': {
+      if (rules.owns && handler.edge?.foreign) return finish(list(state, handler.core), handler, index, rules);
       const wanted = converged(handler.edge, handler.core, handler.event === 'trait', rules);
       if (same(wanted, handler.edge)) return finish(state, handler, index, rules);
-      if (!same(state.edge, handler.edge)) return become({ edge: null, core: null, step: 'readEdge' });
-      if (!rules.rereads) return finish({ ...state, edge: wanted }, handler, index, rules);
-      return become({ step: 'confirm', edge: null }, wanted);
+      if (!isAsRead(state.edge, handler.edge, wanted, rules))
+        return become({ edge: null, core: null, step: 'readEdge' });
+      const written = apply(state.edge, handler.edge, wanted);
+      if (!rules.rereads) return finish({ ...state, edge: written }, handler, index, rules);
+      return become({ step: 'confirm', edge: null }, written);
     }
     case 'confirm':
       return read(state, 'core', rules).flatMap(([after, core]) =>
@@ -76,6 +88,30 @@ function handle(state: State, handler: Handler, index: number, rules: Rules): St
           : advance(after, index, { ...handler, core: null, step: 'readEdge' }),
       );
   }
+}
+
+/** Core has the identity, but not the place for its document. */
+function list(state: State, core: CoreState | null): State {
+  return core === null ? state : { ...state, listed: true };
+}
+
+/**
+ * The condition of a write: of an update the identity that the document stands for and what is set, as DynamoDB's
+ * condition has it, of any other write the whole document. Whose it is, where that is guarded.
+ */
+function isAsRead(now: EdgeState | null, read: EdgeState | null, wanted: EdgeState | null, { guards }: Rules): boolean {
+  if (now === null || read === null || !isUpdate(read, wanted)) return same(now, read);
+  const isOwn = !guards || now.foreign === read.foreign;
+  return isOwn && now.djangoId === read.djangoId && now.trait === read.trait;
+}
+
+/** An update leaves what it does not set. */
+function apply(now: EdgeState | null, read: EdgeState | null, wanted: EdgeState | null): EdgeState | null {
+  return now !== null && wanted !== null && isUpdate(read, wanted) ? { ...now, trait: wanted.trait } : wanted;
+}
+
+function isUpdate(read: EdgeState | null, wanted: EdgeState | null): boolean {
+  return read !== null && wanted !== null && wanted.djangoId === read.djangoId;
 }
 
 /** A store as it is now; where reads need not be fresh, also as somebody found it before. */
@@ -105,7 +141,9 @@ function converged(edge: EdgeState | null, core: CoreState | null, touched: bool
 
 function finish(state: State, handler: Handler, index: number, rules: Rules): State[] {
   const isRemoval = handler.core === null || (handler.event === 'trait' && handler.core.trait === 0);
-  const held = rules.holds && handler.copying && isRemoval ? [handler.event] : [];
+  // Another's document may go, and the copy insert the page that it holds.
+  const isTaken = rules.owns && handler.edge?.foreign;
+  const held = rules.holds && handler.copying && (isRemoval || isTaken) ? [handler.event] : [];
   return [{ ...state, handlers: without(state.handlers, index), held: sorted([...state.held, ...held]) }];
 }
 
@@ -124,15 +162,17 @@ function copy(state: State, rules: Rules): State[] {
       return become(core === null ? { step: 'done' } : { step: 'insert', core });
     case 'insert':
       if (edge === null) return become({ step: 'done' }, { djangoId: at.core.id, trait: at.core.trait, own: 0 });
-      return become(edge.djangoId === at.core.id ? { step: 'done' } : { step: 'readEdge' });
+      return become(edge.djangoId === at.core.id && !edge.foreign ? { step: 'done' } : { step: 'readEdge' });
     case 'readEdge':
       return become({ step: 'readCore', edge });
     case 'readCore':
       return become({ step: 'write', edge: at.edge, core });
     case 'write': {
+      if (rules.owns && at.edge?.foreign) return [{ ...list(state, at.core), copy: { step: 'done' } }];
       const wanted = merged(at.edge, at.core, rules);
-      if (!same(edge, at.edge)) return become({ step: 'readEdge' });
-      return same(wanted, at.edge) ? become({ step: 'done' }) : become({ step: 'confirm', core: at.core }, wanted);
+      if (same(wanted, at.edge)) return become({ step: 'done' });
+      if (!isAsRead(edge, at.edge, wanted, rules)) return become({ step: 'readEdge' });
+      return become({ step: 'confirm', core: at.core }, apply(edge, at.edge, wanted));
     }
     case 'confirm':
       return become(same(core, at.core) ? { step: 'done' } : { step: 'readEdge' });

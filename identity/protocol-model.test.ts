@@ -28,6 +28,16 @@ describe('each rule is needed', { timeout: 240_000 }, () => {
     expect(violations.some((what) => what.endsWith('the trait differs'))).toBe(true);
   });
 
+  test("without looking whose a document is, another identity's of the same key is changed", () => {
+    const { violations } = explore({ ...ALL_RULES, owns: false });
+    expect(violations.some((what) => what.endsWith("another identity's document was changed"))).toBe(true);
+  });
+
+  test('looking whose it is before the write is not enough: the document may be exchanged in between', () => {
+    const { violations } = explore({ ...ALL_RULES, guards: false });
+    expect(violations.some((what) => what.endsWith("another identity's document was changed"))).toBe(true);
+  });
+
   test('without replacing, Edge keeps the identity that was deleted and created again', () => {
     const { violations } = explore({ ...ALL_RULES, replaces: false });
     expect(violations.some((what) => what.endsWith('Edge has the identity that was deleted before'))).toBe(true);

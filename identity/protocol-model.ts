@@ -18,11 +18,15 @@ export interface CoreState {
   readonly trait: number;
 }
 
-/** Edge's document: `djangoId` null means that it was born on Edge; `own` is a trait that only Edge clients set. */
+/**
+ * Edge's document: `djangoId` null means that it was born on Edge; `own` is a trait that only Edge clients set. `foreign`:
+ * it is of another identity that has the same composite key.
+ */
 export interface EdgeState {
   readonly djangoId: number | null;
   readonly trait: number;
   readonly own: number;
+  readonly foreign?: true;
 }
 
 /** What an event touched: the trait, or only the identity's existence. */
@@ -58,6 +62,10 @@ export interface State {
   readonly copy: Copy;
   /** How often an applier may still be killed: what it had in hand comes again. */
   readonly kills: number;
+  /** The identity was listed as one whose key is taken by another. */
+  readonly listed: boolean;
+  /** Another identity's document was changed by us. */
+  readonly harmed: boolean;
   /** What handlers read last; kept where a later one may be given it (see {@link Rules} `fresh`). */
   readonly loaded: { readonly edge?: EdgeState | null; readonly core?: CoreState | null };
 }
@@ -72,15 +80,32 @@ export interface Rules {
   readonly holds: boolean;
   /** What is read began to be read after it was asked for, however many asked. */
   readonly fresh: boolean;
+  /** A document that is another identity's is left alone (rule 6). */
+  readonly owns: boolean;
+  /** Whose a document is, is part of the condition of every write, not only looked at before it (rule 6). */
+  readonly guards: boolean;
 }
 
-export const ALL_RULES: Rules = { rereads: true, replaces: true, holds: true, fresh: true };
+export const ALL_RULES: Rules = {
+  rereads: true,
+  replaces: true,
+  holds: true,
+  fresh: true,
+  owns: true,
+  guards: true,
+};
 
 /**
  * Core's and Edge clients' writes, one character each: `c` create, `1` and `2` set the trait, `u` remove the trait,
  * `d` delete the identity; `e` an Edge client sets its own trait, which creates a document where there is none.
+ *
+ * An identity of another project may have the same composite key: `x` an Edge client deletes the document, `f` that
+ * project's copy inserts its own where there is none, `b` an Edge client creates one for it, `g` it goes again.
  */
-export const SCENARIOS = ['12', '1u', 'u1', 'd', 'dc', 'dc1', 'c1', 'cd', 'c1d', 'u', 'e1', 'eu', 'ed', '1e'] as const;
+export const SCENARIOS = [
+  ...(['12', '1u', 'u1', 'd', 'dc', 'dc1', 'c1', 'cd', 'c1d', 'u', 'e1', 'eu', 'ed', '1e'] as const),
+  ...(['f1', 'fd', 'fc1', 'fdc', 'f1g', '1xb', '1xf', 'dxb'] as const),
+] as const;
 
 const CORE_BEFORE: readonly (CoreState | null)[] = [null, { id: 1, trait: 0 }, { id: 1, trait: 1 }];
 const EDGE_BEFORE: readonly (EdgeState | null)[] = [null, { djangoId: null, trait: 5, own: 9 }];
@@ -108,6 +133,8 @@ export function explore(rules: Rules, options: { readonly kills?: number } = {})
           handlers: [],
           copy: { step: 'read' },
           kills: options.kills ?? 0,
+          listed: false,
+          harmed: false,
           loaded: {},
         };
         const found = exploreFrom(start, writes, rules);
@@ -122,7 +149,7 @@ export function explore(rules: Rules, options: { readonly kills?: number } = {})
 function isPossible(writes: string, exists: boolean): boolean {
   let present = exists;
   for (const write of writes) {
-    if (write === 'e') continue;
+    if ('efbgx'.includes(write)) continue;
     if (present === (write === 'c')) return false;
     if (write === 'c' || write === 'd') present = write === 'c';
   }
@@ -148,9 +175,14 @@ function exploreFrom(start: State, writes: string, rules: Rules): Exploration {
 }
 
 /** What is wrong with the end of a run, if anything. */
-function judge({ core, edge }: State, writes: string): string | undefined {
+function judge({ core, edge, listed, harmed }: State, writes: string): string | undefined {
+  if (harmed) return "another identity's document was changed";
+  // Whether an identity that a client has deleted on Edge comes back is a matter of the order.
+  if (writes.includes('x')) return undefined;
+  if (edge?.foreign) return core === null || listed ? undefined : 'an identity whose key is taken is not listed';
   if (core === null) return edge !== null && edge.djangoId !== null ? 'a deleted identity is in Edge' : undefined;
-  if (edge === null) return 'an identity is missing in Edge';
+  // The other's document may have gone after ours was listed.
+  if (edge === null) return listed ? undefined : 'an identity is missing in Edge';
   if (edge.djangoId !== null && edge.djangoId !== core.id) return 'Edge has the identity that was deleted before';
   const isTouched = /[12u]/.test(writes);
   if ((edge.djangoId !== null || isTouched) && edge.trait !== core.trait) return 'the trait differs';

@@ -7,6 +7,7 @@ import { compositeKey, type EncodedDocument, encodeIdentity, type Item } from '.
 import { readDocument } from './edge/document-reader.ts';
 import { version4 } from './edge/identity-uuid.ts';
 import { mergeTouched, NOTHING, type Touched } from './edge/merge.ts';
+import { isDocumentOf } from './edge/ownership.ts';
 import { keyOf } from './edge/table-override-rows.ts';
 import { type Finding, wantedRows } from './edge/verdict.ts';
 
@@ -74,8 +75,8 @@ async function rewrite(
   difference: DocumentDifference | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const { environment, identifier } = subject;
-  const edge = await stores.edge.identities.get(compositeKey(environment.apiKey, identifier), { signal });
+  const { environment } = subject;
+  const edge = await readOwn(stores, subject, signal);
   const core = await readCore(stores, subject, signal);
   if (edge === undefined || core === undefined || isEdgesOwn(edge, core)) return;
   const after = rebuild(edge, core.item, difference);
@@ -136,16 +137,29 @@ function withRows(touched: Touched, featureIds: readonly string[]): Touched {
 
 /** Rows follow the document, whatever Core says by now. */
 async function rewriteRows(
-  { edge, clock }: Stores,
-  { environment, identifier }: Subject,
+  stores: Stores,
+  subject: Subject,
   featureIds: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const document = await edge.identities.get(compositeKey(environment.apiKey, identifier), { signal });
+  const { edge, clock } = stores;
+  const { environment } = subject;
+  const document = await readOwn(stores, subject, signal);
   if (document === undefined || edge.commit === undefined) return;
   const names = new Set(featureIds.map((id) => `identity_override:${id}:${document['identity_uuid']?.S}`));
   const put = wantedRows(environment.id, document, clock.now()).filter((row) => names.has(keyOf(row).document_key));
   if (put.length > 0) await edge.commit(lookAt(document), { put, remove: [] }, { signal });
+}
+
+/** The identity's document; undefined where there is none, or another identity's is in its place. */
+async function readOwn(
+  { edge }: Stores,
+  { environment, identifier }: Subject,
+  signal: AbortSignal,
+): Promise<Item | undefined> {
+  const { apiKey } = environment;
+  const found = await edge.identities.get(compositeKey(apiKey, identifier), { signal });
+  return found !== undefined && isDocumentOf(found, { apiKey, identifier }) ? found : undefined;
 }
 
 async function readCore(

@@ -14,6 +14,8 @@ export const SKIP_REASONS = {
   TextTooLong: 'A text is longer than Edge reads: 2,000 characters of a trait, 20,000 of a flag value. Shorten it.',
   SystemTraitUnsupported: 'A system trait is neither text, number nor boolean. Correct the system traits in Core.',
   AllocationInvalid: 'Multivariate percentages are outside 0 to 100 or add up to more than 100. Correct the override.',
+  KeyTakenByAnother:
+    'Edge has a document of another identity under the same key: one environment key continues the other, as a and a_b. Rename one of the two identities or keys.',
   DocumentTooLarge: 'The document would exceed 400 KB, the most that Edge can hold. Delete traits or overrides.',
 } as const;
 

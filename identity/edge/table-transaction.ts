@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { Item } from './document.ts';
 import { itemBytes } from './document-size.ts';
+import { ownershipOf } from './ownership.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
 import type { CostAccount } from './table-cost.ts';
 import type { WriteResult } from './table-documents.ts';
@@ -107,7 +108,8 @@ function followUp(write: DocumentWrite): DocumentWrite {
   switch (write.kind) {
     case 'put': {
       const { composite_key, identity_features, identity_uuid } = write.item;
-      return { kind: 'check', key: composite_key?.S ?? '', expected: { identity_features, identity_uuid } };
+      const expected = { ...ownershipOf(write.item), identity_features, identity_uuid };
+      return { kind: 'check', key: composite_key?.S ?? '', expected };
     }
     case 'update':
       return { kind: 'check', key: write.key, expected: { ...write.expected, ...write.set } };

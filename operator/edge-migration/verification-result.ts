@@ -62,10 +62,12 @@ function withoutZeros<T extends Record<string, number>>(counts: T): Partial<T> {
  */
 export function describeVerdict(last: LastComparison): FindingOf<'Verified'> {
   const { findings = {}, moment, reportName, identitiesEqual = 0, identitiesTotal, repaired = 0 } = last;
+  const { identitiesSkipped = 0 } = last;
   const parts = KINDS.flatMap((kind) => (findings[kind] ? [`${findings[kind]} ${WORDS[kind]}`] : []));
   const counts = `${identitiesEqual} of ${identitiesTotal} identities equal`;
   const done = repaired > 0 ? `, ${repaired} repaired` : '';
-  const found = parts.length === 0 ? '' : `; ${parts.join(', ')}`;
+  const listed = identitiesSkipped > 0 ? [...parts, `${identitiesSkipped} that Edge cannot hold`] : parts;
+  const found = listed.length === 0 ? '' : `; ${listed.join(', ')}`;
   const text = `${counts}${done}${found}; see ConfigMap ${reportName}`;
   if (moment === 'AtDeadline') {
     const isComplete = !findings.missing && !findings.extra;

@@ -53,6 +53,7 @@ function checkpoint(rangeId: number, changes: Partial<VerifyTotals>, finished = 
     candidates: 0,
     sealed: '',
     sampleLines: 0,
+    skippedLines: 0,
   };
 }
 

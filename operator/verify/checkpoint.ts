@@ -17,6 +17,8 @@ export const verifyCheckpointSchema = z.object({
   sealed: z.string(),
   /** Samples that belong to these totals. */
   sampleLines: z.number().min(0),
+  /** Lines about skipped identities that belong to these totals. */
+  skippedLines: z.number().min(0).default(0),
   lastError: z.string().optional(),
 });
 

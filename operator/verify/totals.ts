@@ -15,8 +15,9 @@ export const verifyTotalsSchema = z.object({
   equal: count,
   differing: count,
   missing: count,
-  /** Edge cannot hold them. */
+  /** Edge cannot hold them, or another identity's document has their key. */
   skipped: count,
+  skippedByReason: z.record(z.string(), z.number()).default({}),
   /** Somebody wrote them every time that they were looked at. */
   unsettled: count,
   matched: count,
@@ -46,6 +47,9 @@ export function addTotals(all: readonly VerifyTotals[]): VerifyTotals {
   const sum = structuredClone(NOTHING_VERIFIED);
   for (const totals of all) {
     for (const name of NUMBERS) sum[name] += totals[name];
+    for (const [reason, number] of Object.entries(totals.skippedByReason)) {
+      sum.skippedByReason[reason] = (sum.skippedByReason[reason] ?? 0) + number;
+    }
     for (const kind of FINDING_KINDS) {
       sum.found[kind] += totals.found[kind];
       sum.repaired[kind] += totals.repaired[kind];

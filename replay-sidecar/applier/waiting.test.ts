@@ -69,6 +69,33 @@ describe('room in hand', () => {
   });
 });
 
+test('identities of two environments that have the same key in Edge are applied each by itself', async () => {
+  const applied: (readonly [apiKey: string, identifier: string])[][] = [];
+  const waiting = createWaiting({
+    ...{ concurrency: 1, projectConcurrency: 1, window: WINDOW, clock: systemClock },
+    ...{ allowance: { isOpen: () => true }, isShared: () => true },
+    async apply(_, works) {
+      applied.push(
+        works.flatMap(({ resolution }) =>
+          resolution.kind === 'identity' ? [[resolution.environment.apiKey, resolution.identifier] as const] : [],
+        ),
+      );
+    },
+  });
+  for (const [id, apiKey, identifier] of [
+    [1, 'key', 'b_x'],
+    [2, 'key_b', 'x'],
+    [1, 'key', 'b_x'],
+  ] as const) {
+    const work = createWork(1);
+    const resolution = { ...work.resolution, environment: { ...environment, id, apiKey }, identifier };
+    waiting.add({ ...work, resolution } as Work);
+  }
+  await expect.poll(() => applied.flat()).toHaveLength(3);
+  await waiting.stop();
+  for (const batch of applied) expect(new Set(batch.map((place) => place.join(' '))).size).toBe(1);
+});
+
 describe('write units of one project', () => {
   test('are spent on average at its limit, and the others go on', () => {
     let now = 0;

@@ -1,5 +1,4 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
-import { compositeKey } from '@edge-migration/identity/edge/document.ts';
 import type { Allowance } from './allowance.ts';
 import { createFairQueue, type FairQueue } from './fair-queue.ts';
 import { BYTES_PER_EVENT } from './inbox.ts';
@@ -103,9 +102,12 @@ function weightOf({ held }: Work): number {
   return Math.ceil(held.message.data.length / BYTES_PER_EVENT);
 }
 
-/** All events of one document are applied together; a page of a fan-out is by itself. */
+/**
+ * All events of one identity are applied together; a page of a fan-out is by itself. The document's key would not do:
+ * identities of different environments may have the same one.
+ */
 function keyOf({ resolution, held }: Work): string {
-  return resolution.kind === 'identity'
-    ? `document ${compositeKey(resolution.environment.apiKey, resolution.identifier)}`
-    : `wide ${held.message.seq}`;
+  if (resolution.kind !== 'identity') return `wide ${held.message.seq}`;
+  const { environment, isGone, identifier } = resolution;
+  return JSON.stringify([environment.id, environment.apiKey, isGone, identifier]);
 }

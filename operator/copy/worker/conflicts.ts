@@ -1,9 +1,11 @@
 import { resolveConflict, type Stores } from '@edge-migration/identity/converge.ts';
 import { lookAt } from '@edge-migration/identity/convergence-step.ts';
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { readIdentities } from '@edge-migration/identity/core/pages.ts';
 import { encodeIdentity } from '@edge-migration/identity/edge/document.ts';
 import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
+import { isDocumentOf } from '@edge-migration/identity/edge/ownership.ts';
 import { type CallOptions, type Item, WriteRejected } from '@edge-migration/identity/edge/table.ts';
 import { keyOf, rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
 import { type Page, type PageDocument, skip } from './page.ts';
@@ -37,7 +39,8 @@ export function createConflictSettler(stores: Stores) {
       if (existing !== undefined && compareDocuments(existing, document.item) === undefined) {
         results.set(document.index, { outcome: 'unchanged' });
         equal.push(existing);
-      } else if (existing !== undefined && onConflict === 'KeepEdge' && isOf(existing, document)) stays.push(document);
+      } else if (existing !== undefined && onConflict === 'KeepEdge' && isOf(existing, page.environment, document))
+        stays.push(document);
       else open.push(document);
     }
     await addMissingRows(page, equal, options);
@@ -116,7 +119,11 @@ export function createConflictSettler(stores: Stores) {
   }
 }
 
-/** The document is of this very identity: neither of an earlier one of the same identifier, nor created on Edge. */
-function isOf(existing: Item, { identity }: PageDocument): boolean {
-  return existing['django_id']?.N === String(identity.id);
+/**
+ * The document is of this very identity: neither of an earlier one of the same identifier, nor created on Edge, nor of
+ * another one that has the same key.
+ */
+function isOf(existing: Item, { apiKey }: CoreEnvironment, { identity }: PageDocument): boolean {
+  const isOwn = isDocumentOf(existing, { apiKey, identifier: identity.identifier });
+  return isOwn && existing['django_id']?.N === String(identity.id);
 }

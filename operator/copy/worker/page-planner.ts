@@ -2,10 +2,13 @@ import type { Stores } from '@edge-migration/identity/converge.ts';
 import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
 import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
+import { isDocumentOf, keyTaken } from '@edge-migration/identity/edge/ownership.ts';
 import type { EdgeTables, Item, TableFacts } from '@edge-migration/identity/edge/table.ts';
-import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument } from './page.ts';
+import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument, skip } from './page.ts';
 import type { Result } from './totals.ts';
 
+/** What would be written. */
+const WRITTEN = new Set<Result['outcome']>(['inserted', 'merged', 'replaced']);
 /** Calls that are under way at the same time. */
 const IN_FLIGHT = 4;
 const READ_BATCH = 100;
@@ -37,7 +40,7 @@ export function createPagePlanner(stores: Stores, tables: Awaited<ReturnType<Edg
         for (const document of chunk) {
           const result = foresee(page, document, found.get(document.key));
           known.results[document.index] = result;
-          if (result.outcome !== 'unchanged' && result.outcome !== 'kept') writeUnits += priceOf(page, document);
+          if (WRITTEN.has(result.outcome)) writeUnits += priceOf(page, document);
         }
       }
     }
@@ -58,6 +61,8 @@ export function createPagePlanner(stores: Stores, tables: Awaited<ReturnType<Edg
 /** As if Edge's documents were kept: what `CoreWins` would do more shows in the differing ones. */
 function foresee({ environment }: Page, { identity, item }: PageDocument, existing: Item | undefined): Result {
   if (existing === undefined) return { outcome: 'inserted' };
+  const owner = { apiKey: environment.apiKey, identifier: identity.identifier };
+  if (!isDocumentOf(existing, owner)) return skip(keyTaken(environment.id, identity.id));
   const difference = compareDocuments(existing, item);
   if (difference === undefined) return { outcome: 'unchanged' };
   const differing = { environmentId: environment.id, identityId: identity.id, ...difference };

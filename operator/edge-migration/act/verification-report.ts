@@ -7,7 +7,8 @@ import type { ActionContext, ActionTarget } from './context.ts';
 import { joinLines } from './skipped-report.ts';
 
 /** A ConfigMap holds a mebibyte; the summary needs little of it. */
-const LARGEST_SAMPLES = 900_000;
+const LARGEST_SAMPLES = 700_000;
+const LARGEST_SKIPPED = 200_000;
 
 /** Puts the outcome of a comparison, for programs and for people, and its samples into one ConfigMap that is kept. */
 export async function writeVerificationReport(
@@ -18,8 +19,9 @@ export async function writeVerificationReport(
   const labelSelector = `${LABELS.migrationUid}=${migration.uid},${LABELS.component}=${operation}`;
   const { items } = await client.list(CONFIG_MAPS, { namespace, labelSelector, pageSize: 20 }, { signal });
   const texts = items.map((item) => (item['data'] ?? {}) as Record<string, string>);
-  const lines = texts.flatMap((data) => (data['samples.jsonl'] ?? '').split('\n')).filter((line) => line !== '');
-  const samples = joinLines(lines, LARGEST_SAMPLES);
+  const linesOf = (key: string) => texts.flatMap((data) => (data[key] ?? '').split('\n')).filter((line) => line !== '');
+  const samples = joinLines(linesOf('samples.jsonl'), LARGEST_SAMPLES);
+  const skipped = joinLines(linesOf('skipped.jsonl'), LARGEST_SKIPPED);
   const ranges = texts.flatMap((data) => {
     const checkpoint = parseVerifyCheckpoint(data['checkpoint']);
     return checkpoint === undefined ? [] : { rangeId: checkpoint.rangeId, ...checkpoint.totals };
@@ -29,6 +31,7 @@ export async function writeVerificationReport(
     'report.json': JSON.stringify({ ...report, ranges: ranges.sort((a, b) => a.rangeId - b.rangeId) }),
     'report.txt': writeReportText(report),
     'samples.jsonl': samples.text,
+    'skipped.jsonl': skipped.text,
     ...(samples.left > 0 ? { truncated: String(samples.left) } : {}),
   };
   const name = objectNames(migration, operation).verificationReport;

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { createChecksum, documentDigest } from '@edge-migration/identity/edge/canonical.ts';
+import type { SkippedIdentity } from '@edge-migration/identity/edge/document.ts';
 import type { Finding, FindingKind } from '@edge-migration/identity/edge/verdict.ts';
 import { createReport } from '../../copy/worker/report.ts';
 import type { VerifyTotals } from '../totals.ts';
@@ -17,6 +18,7 @@ export interface SampleLine extends Finding {
 
 /** A ConfigMap holds a mebibyte, and the candidates need most of it. */
 const SAMPLES_BYTES = 60_000;
+const SKIPPED_BYTES = 40_000;
 /** Other tools' uuids are all over a table that was filled by one. */
 const UUID_SAMPLES = 10;
 
@@ -24,15 +26,25 @@ export interface LedgerOptions {
   readonly totals: VerifyTotals;
   readonly samples: string;
   readonly sampleLines: number;
+  readonly skipped: string;
+  readonly skippedLines: number;
   readonly clearIdentifiers: boolean;
 }
 
 /** Counts, sums up and keeps samples of what was found. */
-export function createLedger({ totals: initial, samples: text, sampleLines, clearIdentifiers }: LedgerOptions) {
+export function createLedger(options: LedgerOptions) {
+  const { totals: initial, samples: text, sampleLines, clearIdentifiers } = options;
   const totals = structuredClone(initial);
   const core = createChecksum(initial.coreChecksum);
   const edge = createChecksum(initial.edgeChecksum);
   const samples = createReport(SAMPLES_BYTES, text, sampleLines);
+  const skippedLines = createReport(SKIPPED_BYTES, options.skipped, options.skippedLines);
+
+  /** The same line as in the copy's report of skipped identities. */
+  function addSkipped({ kind: _, ...line }: SkippedIdentity): void {
+    totals.skippedByReason[line.reason] = (totals.skippedByReason[line.reason] ?? 0) + 1;
+    skippedLines.add(line);
+  }
 
   /** What both stores say goes into both sums; what was created on Edge, or cannot be stored there, into none. */
   function addChecksums({ verdict, pair }: Looked, repaired: boolean): void {
@@ -76,6 +88,7 @@ export function createLedger({ totals: initial, samples: text, sampleLines, clea
       const { identity, document, finding } = looked.verdict;
       if (identity !== undefined) totals[identity] += 1;
       if (document !== undefined) totals[document] += 1;
+      if (looked.pair.core?.kind === 'skipped') addSkipped(looked.pair.core);
       addChecksums(looked, repaired ?? false);
       if (finding !== undefined) addFinding(looked, finding, repaired);
     },
@@ -99,6 +112,7 @@ export function createLedger({ totals: initial, samples: text, sampleLines, clea
       edgeChecksum: edge.text(),
     }),
     samples,
+    skipped: skippedLines,
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type Item,
   type SkippedIdentity,
 } from '@edge-migration/identity/edge/document.ts';
+import { isDocumentOf, keyTaken } from '@edge-migration/identity/edge/ownership.ts';
 import type { ListedDocument } from '@edge-migration/identity/edge/table-listing.ts';
 import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
 import {
@@ -84,8 +85,9 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
     );
     return documents.map(({ key, identifier }) => {
       const item = found.get(key);
-      const pair = pairOf(environment, undefined, item, undefined);
-      return { kind: 'misplaced', environment, identifier, key, verdict: judgeMisplaced(item), pair };
+      const own = item !== undefined && isMisplaced(environment, item) ? item : undefined;
+      const pair = pairOf(environment, undefined, own, undefined);
+      return { kind: 'misplaced', environment, identifier, key, verdict: judgeMisplaced(own), pair };
     });
   }
 
@@ -102,7 +104,7 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
     );
     return rows.flatMap((row, index) => {
       const key = keys[index]!;
-      const item = found.get(key);
+      const item = ownedBy(row, found.get(key));
       if (hasRow(environment.id, item, row)) return [];
       const rowKey = keyOf(row);
       const pair = pairOf(environment, undefined, item, new Map([[rowName(rowKey), row]]));
@@ -165,9 +167,12 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
     const rows = await readRows(environment, documents, signal);
     return requests.map(({ identifier, identity }, index) => {
       const key = keys[index]!;
-      const item = documents.get(key);
+      const found = documents.get(key);
+      const isTaken = found !== undefined && !isDocumentOf(found, { apiKey: environment.apiKey, identifier });
+      const item = isTaken ? undefined : found;
       // Encoded only now: what waits for an answer would outlive many collections of garbage.
-      const core = identity && encodeIdentity(identity, environment, release);
+      const encoded = identity && encodeIdentity(identity, environment, release);
+      const core = isTaken && encoded?.kind === 'document' ? keyTaken(environment.id, identity!.id) : encoded;
       const pair = pairOf(environment, core, item, rows && pickRows(environment, item, rows));
       return { kind: 'identity', environment, identifier, key, verdict: judge(pair), pair };
     });
@@ -222,6 +227,21 @@ function pickRows(
 }
 
 const isText = (identifier: string) => !identifier.includes('\0');
+
+/**
+ * Whether the environment's document has a key that does not follow from its attributes. The index is a little older
+ * than the table: by now another document may have the key.
+ */
+function isMisplaced({ apiKey }: CoreEnvironment, item: Item): boolean {
+  const { composite_key, environment_api_key, identifier } = item;
+  return environment_api_key?.S === apiKey && composite_key?.S !== compositeKey(apiKey, identifier?.S ?? '');
+}
+
+/** The document that was found under a row's key, unless it is of another identity than the row names. */
+function ownedBy(row: Item, item: Item | undefined): Item | undefined {
+  const owner = { apiKey: row['environment_api_key']?.S ?? '', identifier: row['identifier']?.S ?? '' };
+  return item !== undefined && isDocumentOf(item, owner) ? item : undefined;
+}
 
 /** Key of the document that a row names; empty when it names none. */
 export function documentKeyOf(row: Item): string {

@@ -72,6 +72,8 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
     totals: (opened && saved?.totals) ?? NOTHING_VERIFIED,
     samples: texts?.['samples.jsonl'] ?? '',
     sampleLines: opened && saved ? saved.sampleLines : 0,
+    skipped: texts?.['skipped.jsonl'] ?? '',
+    skippedLines: opened && saved ? saved.skippedLines : 0,
     clearIdentifiers: options.clearIdentifiers,
   });
   const rate = createRateMeter(clock.monotonic());
@@ -98,8 +100,13 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
       candidates: candidates.length,
       sealed: seal.close({ place, candidates, lookedAt }),
       sampleLines: ledger.samples.lines,
+      skippedLines: ledger.skipped.lines,
     };
-    const data = { checkpoint: JSON.stringify(checkpoint), 'samples.jsonl': ledger.samples.text() };
+    const data = {
+      checkpoint: JSON.stringify(checkpoint),
+      'samples.jsonl': ledger.samples.text(),
+      'skipped.jsonl': ledger.skipped.text(),
+    };
     await patiently(() => record.save(data, signal));
     savedAt = clock.monotonic();
     options.onProgress?.(checkpoint);

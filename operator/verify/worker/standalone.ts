@@ -22,7 +22,7 @@ writes under way explain are looked at again; what replay still has to apply is 
   --on-conflict WHO   KeepEdge (default) or CoreWins: what the migration did with Edge's own documents
   --repair            make Edge agree with Core on what is found, for as long as no app writes to Edge
   --at-deadline       Edge is the master: a repair only inserts what it lacks
-  --report FILE       one line of JSON for each finding, as far as they are kept
+  --report FILE       one line of JSON for each finding and skipped identity, as far as they are kept
   --clear             identifiers in it, instead of their hashes
   --json              the last line of the output is one JSON object
 `;
@@ -97,7 +97,10 @@ export async function runStandaloneVerification(
     },
     signal,
   );
-  if (options.report !== undefined) writeFileSync(options.report, record.texts()['samples.jsonl'] ?? '');
+  if (options.report !== undefined) {
+    const { 'samples.jsonl': samples = '', 'skipped.jsonl': skipped = '' } = record.texts();
+    writeFileSync(options.report, samples + skipped);
+  }
   return summarise(options.project, totals, (clock.monotonic() - started) / 1000);
 }
 

@@ -10,6 +10,7 @@ import { type VerifyOptions, verifyRange } from '../verify-range.ts';
 
 export interface Verified extends VerifyCheckpoint {
   readonly samples: SampleLine[];
+  readonly skipped: Record<string, unknown>[];
 }
 
 export const VERIFY_SETTINGS: VerifySettings = {
@@ -47,6 +48,8 @@ export async function verify(
     },
     signal,
   );
-  const lines = ((await record.load(signal))?.['samples.jsonl'] ?? '').split('\n').filter((line) => line !== '');
-  return { ...checkpoint, samples: lines.map((line) => JSON.parse(line)) };
+  const texts = await record.load(signal);
+  const linesOf = (key: string) => (texts?.[key] ?? '').split('\n').filter((line) => line !== '');
+  const samples = linesOf('samples.jsonl').map((line) => JSON.parse(line));
+  return { ...checkpoint, samples, skipped: linesOf('skipped.jsonl').map((line) => JSON.parse(line)) };
 }
