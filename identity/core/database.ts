@@ -1,11 +1,20 @@
 import { Pool, type PoolClient, type QueryResult, type QueryResultRow } from 'pg';
+import { type BoundedRows, readBoundedRows } from './bounded-rows.ts';
 import { type CoreSettings, parseDatabaseUrl } from './database-url.ts';
 import { asCoreError, CoreUnreachable } from './errors.ts';
 
 export type { CoreSettings } from './database-url.ts';
 
 /** Runs one statement inside the transaction of {@link Core.read}; rows come as objects. */
-export type Query = <Row extends QueryResultRow>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
+export interface Query {
+  <Row extends QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** The first rows, as far as they fit into `maxSize` characters: for rows that may be large. */
+  bounded<Row extends QueryResultRow>(
+    text: string,
+    values: readonly unknown[],
+    maxSize: number,
+  ): Promise<BoundedRows<Row>>;
+}
 
 /** Core's Postgres, read only. */
 export interface Core {
@@ -119,8 +128,7 @@ interface Transaction<T> {
 async function inTransaction<T>(client: PoolClient, { begin, name, work, signal }: Transaction<T>): Promise<T> {
   let done = false;
   try {
-    const query: Query = async <Row extends QueryResultRow>(text: string, values: readonly unknown[] = []) =>
-      (await client.query<Row>(text, [...values])).rows;
+    const query = createQuery(client);
     const begun = beginOnPrimary(client, begin, name);
     const result = await unlessAborted(Promise.all([work(query), begun]), signal);
     await client.query('COMMIT');
@@ -130,6 +138,14 @@ async function inTransaction<T>(client: PoolClient, { begin, name, work, signal 
     // A connection whose transaction did not end well is closed rather than repaired.
     client.release(!done);
   }
+}
+
+function createQuery(client: PoolClient): Query {
+  const all = async <Row extends QueryResultRow>(text: string, values: readonly unknown[] = []) =>
+    (await client.query<Row>(text, [...values])).rows;
+  const bounded = <Row extends QueryResultRow>(text: string, values: readonly unknown[], maxSize: number) =>
+    readBoundedRows<Row>(client, text, values, maxSize);
+  return Object.assign(all, { bounded });
 }
 
 /**

@@ -73,7 +73,20 @@ describe.each(['C', 'en-x-icu', 'und-x-icu'])('in collation %s', (collation) => 
 
 test('an empty page has no last identifier', async () => {
   const request = { environment: { id: 99 }, after: null, until: null, limit: 10 };
-  expect(await readPage(core, release, request)).toEqual({ identities: [], last: null });
+  expect(await readPage(core, release, request)).toEqual({ identities: [], last: null, isLast: true, size: 0 });
+});
+
+test('a page ends where its rows become too large, and the next one goes on behind it', async () => {
+  const request = { environment: { id: 1 }, until: null, limit: 1000, maxSize: 400 };
+  const pages: string[][] = [];
+  for (let after: string | null = null, isLast = false; !isLast; ) {
+    const page = await readPage(core, release, { ...request, after });
+    pages.push(page.identities.map(({ identifier }) => identifier));
+    ({ last: after, isLast } = page);
+  }
+  expect(pages.flat()).toEqual(await readAll(1000));
+  expect(pages.length).toBeGreaterThan(2);
+  expect(pages.every(({ length }) => length > 0)).toBe(true);
 });
 
 test('identities are found by id within their environment, and by identifier', async () => {

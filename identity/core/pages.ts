@@ -11,13 +11,25 @@ export interface PageRequest {
   readonly until: string | null;
   /** Identities at most. */
   readonly limit: number;
+  /** Characters of rows at most, and one identity more; {@link MAX_PAGE_SIZE} unless given. */
+  readonly maxSize?: number;
 }
+
+/**
+ * Characters of rows that a page holds, whatever the number of identities. Rows take about twice as much memory,
+ * documents several times as much.
+ */
+export const MAX_PAGE_SIZE = 4 * 2 ** 20;
 
 export interface Page {
   /** Ascending by identifier, in the database's collation: never compare identifiers in JavaScript. */
   readonly identities: CoreIdentity[];
   /** The last one's identifier, behind which the next page starts; null when the page is empty and the range read. */
   readonly last: string | null;
+  /** The range has no more identities. A page with fewer than `limit` may have been cut by its size. */
+  readonly isLast: boolean;
+  /** Characters of its rows. */
+  readonly size: number;
 }
 
 /**
@@ -32,8 +44,15 @@ export async function readPage(
   request: PageRequest,
   signal?: AbortSignal,
 ): Promise<Page> {
-  const identities = await readIdentitiesBy(core, pageStatement(release, request), signal);
-  return { identities, last: identities.at(-1)?.identifier ?? null };
+  const { text, values } = pageStatement(release, request);
+  const { maxSize = MAX_PAGE_SIZE, limit } = request;
+  const { rows, sizes, isCut } = await core.read((query) => query.bounded<CoreIdentity>(text, values, maxSize), signal);
+  return {
+    identities: rows,
+    last: rows.at(-1)?.identifier ?? null,
+    isLast: !isCut && rows.length < limit,
+    size: sizes.reduce((sum, size) => sum + size, 0),
+  };
 }
 
 /** The statement of {@link readPage}. */

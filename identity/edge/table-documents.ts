@@ -1,5 +1,4 @@
 import {
-  BatchGetItemCommand,
   ConditionalCheckFailedException,
   type ConsumedCapacity,
   DeleteItemCommand,
@@ -9,15 +8,13 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { Item } from './document.ts';
 import { itemBytes } from './document-size.ts';
+import { createBatchReader } from './table-batch-reads.ts';
 import type { CallOptions, Connection, Send } from './table-connection.ts';
 import type { CostAccount } from './table-cost.ts';
 import { type DocumentWrite, describeWrite, type Expected, writtenItem } from './table-writes.ts';
 
 /** The write was done, or nothing was done because the document is no longer as it was read: this is what it is now. */
 export type WriteResult = 'written' | { readonly changed: Item | undefined };
-
-/** DynamoDB takes no more keys in one call. */
-export const GET_BATCH = 100;
 
 /**
  * Reads and conditional writes of items by key.
@@ -28,6 +25,7 @@ export const GET_BATCH = 100;
  */
 export function createDocuments(connection: Connection, account: CostAccount, table: string, keyName: string) {
   const key = (value: string): Item => ({ [keyName]: { S: value } });
+  const readItems = createBatchReader(connection, table);
 
   /** Consistent. */
   async function get(value: string, options: CallOptions = {}): Promise<Item | undefined> {
@@ -36,27 +34,20 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
     return output.Item;
   }
 
-  /** Consistent; the documents that exist, by key. */
+  /** Consistent; the documents that exist, by key. For many that may be large use {@link getParts}. */
   async function getMany(values: readonly string[], options: CallOptions = {}): Promise<Map<string, Item>> {
     const found = new Map<string, Item>();
-    const wanted = [...new Set(values)];
-    for (let from = 0; from < wanted.length; from += GET_BATCH) {
-      await getBatch(wanted.slice(from, from + GET_BATCH).map(key), found, options);
-    }
+    for await (const part of getParts(values, options)) for (const [value, item] of part) found.set(value, item);
     return found;
   }
 
-  async function getBatch(keys: Item[], found: Map<string, Item>, options: CallOptions): Promise<void> {
-    let open = keys;
-    for (let attempt = 0; ; attempt++) {
-      const output = await readBatch(connection, table, open, options);
-      const items = output.Responses?.[table] ?? [];
-      for (const item of items) found.set(item[keyName]?.S ?? '', item);
-      open = output.UnprocessedKeys?.[table]?.Keys ?? [];
-      if (open.length === 0) return;
-      // A large answer comes in parts; only a part without anything in it means that we are too fast.
-      if (items.length > 0) attempt = 0;
-      else await connection.pause(attempt, options.signal);
+  /** As {@link getMany}, in parts that each take little memory; each key is in one part at most. */
+  async function* getParts(
+    values: readonly string[],
+    options: CallOptions = {},
+  ): AsyncGenerator<ReadonlyMap<string, Item>> {
+    for await (const items of readItems([...new Set(values)].map(key), options)) {
+      yield new Map(items.map((item) => [item[keyName]?.S ?? '', item]));
     }
   }
 
@@ -115,21 +106,7 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
     };
   }
 
-  return { get, getMany, putIfUnchanged, deleteIfUnchanged, updateIfUnchanged };
-}
-
-/** One call of at most {@link GET_BATCH} keys; consistent. What it costs goes to the read budget, where there is one. */
-export async function readBatch(connection: Connection, table: string, keys: Item[], options: CallOptions) {
-  const budget = connection.readBudget;
-  await budget?.take(keys.length, options.signal);
-  const command = new BatchGetItemCommand({
-    RequestItems: { [table]: { Keys: keys, ConsistentRead: true } },
-    ...(budget === undefined ? {} : { ReturnConsumedCapacity: 'TOTAL' }),
-  });
-  const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
-  const units = output.ConsumedCapacity?.[0]?.CapacityUnits;
-  if (units) budget?.settle(keys.length, units);
-  return output;
+  return { get, getMany, getParts, putIfUnchanged, deleteIfUnchanged, updateIfUnchanged };
 }
 
 type SingleWrite = Extract<DocumentWrite, { kind: 'put' | 'update' | 'delete' }>;

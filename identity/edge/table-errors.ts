@@ -49,6 +49,12 @@ export class WriteRejected extends EdgeError {
   readonly transient = false;
 }
 
+/** An answer is larger than its caller is ready to hold, and was not read. */
+export class ResponseTooLarge extends EdgeError {
+  override readonly name = 'ResponseTooLarge';
+  readonly transient = false;
+}
+
 /** The time until which a request could be sent has passed; nothing was sent. */
 export class DeadlinePassed extends Error {
   override readonly name = 'DeadlinePassed';

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import { DeadlinePassed } from './table-errors.ts';
+import { DeadlinePassed, ResponseTooLarge } from './table-errors.ts';
 
 /** A time after which a request must not be sent any more. */
 export interface Deadline {
@@ -12,6 +12,8 @@ export interface Deadline {
 export interface HandlerOptions {
   readonly abortSignal?: AbortSignal;
   readonly deadline?: Deadline | undefined;
+  /** Told the bytes that an answer announces, before they are read; false refuses it with `ResponseTooLarge`. */
+  admit?(bytes: number): boolean;
 }
 
 /** The SDK's request as far as DynamoDB uses it: always a POST to `/`. */
@@ -54,7 +56,7 @@ export function createHttpHandler({
     metadata: { handlerProtocol: 'http/1.1' },
 
     handle(request: OutgoingRequest, options: HandlerOptions = {}): Promise<{ response: IncomingResponse }> {
-      const { abortSignal, deadline } = options;
+      const { abortSignal, deadline, admit } = options;
       const tls = request.protocol === 'https:';
       return new Promise((resolve, reject) => {
         if (abortSignal?.aborted) return reject(abortSignal.reason);
@@ -78,7 +80,11 @@ export function createHttpHandler({
           reject(Object.assign(new Error('Connection closed without an answer'), { code: 'ECONNRESET' }));
         });
         outgoing.on('error', reject);
-        outgoing.on('response', (incoming) => collect(incoming, resolve, reject));
+        outgoing.on('response', (incoming) => {
+          const bytes = Number(incoming.headers['content-length'] ?? 0);
+          if (admit === undefined || admit(bytes)) collect(incoming, resolve, reject);
+          else outgoing.destroy(new ResponseTooLarge(`The answer has ${bytes} bytes`));
+        });
 
         const send = () => {
           if (deadline !== undefined && deadline.left() <= 0) outgoing.destroy(new DeadlinePassed('Too late to send'));

@@ -8,9 +8,9 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { Item } from './document.ts';
 import { itemBytes } from './document-size.ts';
+import { createBatchReader } from './table-batch-reads.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
 import { createCostAccount } from './table-cost.ts';
-import { GET_BATCH, readBatch } from './table-documents.ts';
 import { EdgeThrottled } from './table-errors.ts';
 
 /** The key of a row of `environments_v2`: Core's environment id as decimal text, and the document's key. */
@@ -28,6 +28,7 @@ const PUT_BATCH = 25;
  */
 export function createOverrideRows(connection: Connection, table: string) {
   const account = createCostAccount(connection.budget);
+  const readItems = createBatchReader(connection, table);
 
   async function put(row: Item, options: CallOptions = {}): Promise<void> {
     const command = new PutItemCommand({ TableName: table, Item: row, ReturnConsumedCapacity: 'TOTAL' });
@@ -76,15 +77,7 @@ export function createOverrideRows(connection: Connection, table: string) {
   async function getMany(keys: readonly OverrideRowKey[], options: CallOptions = {}): Promise<Map<string, Item>> {
     const found = new Map<string, Item>();
     const wanted = [...new Map(keys.map((key) => [rowName(key), keyItem(key)])).values()];
-    for (let from = 0; from < wanted.length; from += GET_BATCH) {
-      let open = wanted.slice(from, from + GET_BATCH);
-      for (let attempt = 0; open.length > 0; attempt++) {
-        const output = await readBatch(connection, table, open, options);
-        for (const row of output.Responses?.[table] ?? []) found.set(rowName(keyOf(row)), row);
-        open = output.UnprocessedKeys?.[table]?.Keys ?? [];
-        if (open.length > 0) await connection.pause(attempt, options.signal);
-      }
-    }
+    for await (const rows of readItems(wanted, options)) for (const row of rows) found.set(rowName(keyOf(row)), row);
     return found;
   }
 

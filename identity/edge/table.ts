@@ -11,9 +11,10 @@ import { createTransaction } from './table-transaction.ts';
 
 export type { Item } from './document.ts';
 export type { WriteBudget } from './rate.ts';
+export { GET_BATCH } from './table-batch-reads.ts';
 export type { SharedResult, SharedWrite } from './table-batch-writes.ts';
 export type { CallOptions, EdgeOptions } from './table-connection.ts';
-export { GET_BATCH, type WriteResult } from './table-documents.ts';
+export type { WriteResult } from './table-documents.ts';
 export {
   DeadlinePassed,
   EdgeError,

@@ -92,7 +92,9 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     const handled = await patiently(() => options.handlePage(page, settings(), signal));
     const done = handled.results.length;
     const seconds = (options.clock.monotonic() - started) / 1000;
-    if (done === identities.length) sizer.done({ identities: done, bytes: handled.documentBytes, seconds });
+    // Rows of identities that Edge cannot hold have no documents, but are read all the same.
+    const bytes = Math.max(handled.documentBytes, page.size);
+    if (done === identities.length) sizer.done({ identities: done, bytes, seconds });
     else sizer.failed();
     if (done > 0) {
       await progress.addPage(identityMark(identities[done - 1]!), handled, signal);
@@ -118,9 +120,10 @@ function createPatience(
   return (work) => withPatience({ clock, milliseconds, signal, onRetry }, work);
 }
 
-/** A page as it was read, and whether Core has more behind it. */
+/** A page as it was read, whether Core has more behind it, and the characters of its rows. */
 interface ReadPage extends Page {
   readonly isLast: boolean;
+  readonly size: number;
 }
 
 function createPageReader(
@@ -134,8 +137,8 @@ function createPageReader(
       const limit = sizer.next();
       const deadline = startPageAge(clock, pageMaxAgeMilliseconds);
       const request = { environment, after, until: segment.until, limit };
-      const { identities } = await readPage(stores.core, stores.release, request, signal);
-      return { environment, identities, deadline, isLast: identities.length < limit };
+      const { identities, isLast, size } = await readPage(stores.core, stores.release, request, signal);
+      return { environment, identities, deadline, isLast, size };
     });
     // Nobody may be waiting when it fails; whoever awaits it later still sees the failure.
     reading.catch(() => {});

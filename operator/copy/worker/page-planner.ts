@@ -33,16 +33,26 @@ export function createPagePlanner(stores: Stores, tables: Awaited<ReturnType<Edg
         next += slice.count;
         const chunk = encodeSlice(page, slice, release, known);
         if (chunk.length === 0) continue;
-        const found = await edge.identities.getMany(
-          chunk.map(({ key }) => key),
-          { signal },
-        );
-        for (const document of chunk) {
-          const result = foresee(page, document, found.get(document.key));
-          known.results[document.index] = result;
-          if (WRITTEN.has(result.outcome)) writeUnits += priceOf(page, document);
+        await planChunk(chunk);
+      }
+    }
+
+    async function planChunk(chunk: readonly PageDocument[]): Promise<void> {
+      const absent = new Map(chunk.map((document) => [document.key, document]));
+      const keys = [...absent.keys()];
+      for await (const part of edge.identities.getParts(keys, { signal })) {
+        for (const [key, existing] of part) {
+          note(absent.get(key)!, existing);
+          absent.delete(key);
         }
       }
+      for (const document of absent.values()) note(document, undefined);
+    }
+
+    function note(document: PageDocument, existing: Item | undefined): void {
+      const result = foresee(page, document, existing);
+      known.results[document.index] = result;
+      if (WRITTEN.has(result.outcome)) writeUnits += priceOf(page, document);
     }
 
     await Promise.all(Array.from({ length: IN_FLIGHT }, work));

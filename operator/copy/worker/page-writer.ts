@@ -54,18 +54,32 @@ export function createPageWriter(stores: Stores): HandlePage {
 
     async function writeChunk(chunk: readonly PageDocument[]): Promise<void> {
       if (chunk.length === 0) return;
-      const found = readFirst ? await readExisting(chunk, options) : new Map<string, Item>();
-      const absent = chunk.filter(({ key }) => !found.has(key));
+      const absent = readFirst ? await settleExisting(chunk) : chunk;
       const taken: PageDocument[] = [];
       for (let from = 0; from < absent.length; from += INSERT_BATCH) {
         taken.push(...(await insert(absent.slice(from, from + INSERT_BATCH), page, results, options)));
       }
       noticeConflicts((chunk.length - absent.length + taken.length) / chunk.length);
-      if (taken.length > 0) for (const [key, item] of await readExisting(taken, options)) found.set(key, item);
-      const existing = chunk.filter(({ key }) => found.has(key)).concat(taken.filter(({ key }) => !found.has(key)));
-      if (existing.length === 0) return;
-      const settled = await settleConflicts(page, existing, found, onConflict, options);
-      for (const [index, { index: place }] of existing.entries()) results[place] = settled[index];
+      const gone = await settleExisting(taken);
+      if (gone.length > 0) await settle(gone, new Map());
+    }
+
+    /** Part by part, so that large documents are never in memory together. Returns those that Edge has not. */
+    async function settleExisting(documents: readonly PageDocument[]): Promise<readonly PageDocument[]> {
+      const open = new Map(documents.map((document) => [document.key, document]));
+      for await (const part of edge.identities.getParts([...open.keys()], options)) {
+        await settle(
+          [...part.keys()].map((key) => open.get(key)!),
+          part,
+        );
+        for (const key of part.keys()) open.delete(key);
+      }
+      return [...open.values()];
+    }
+
+    async function settle(documents: readonly PageDocument[], found: ReadonlyMap<string, Item>): Promise<void> {
+      const settled = await settleConflicts(page, documents, found, onConflict, options);
+      for (const [index, { index: place }] of documents.entries()) results[place] = settled[index];
     }
 
     await Promise.all(Array.from({ length: IN_FLIGHT }, work));
@@ -78,13 +92,6 @@ export function createPageWriter(stores: Stores): HandlePage {
   function noticeConflicts(share: number): void {
     if (share > MANY_EXIST) readFirst = true;
     else if (share < FEW_EXIST) readFirst = false;
-  }
-
-  async function readExisting(documents: readonly PageDocument[], options: CallOptions): Promise<Map<string, Item>> {
-    return edge.identities.getMany(
-      documents.map(({ key }) => key),
-      options,
-    );
   }
 
   /** Returns the documents whose key is taken. */

@@ -43,14 +43,14 @@ export function createPageReader(
     const limit = settings().pageSize;
     const after = typeof start === 'string' ? start : segment.after;
     const request = { environment, after, until: segment.until, limit };
-    const { identities, last } = await patiently(() => readPage(core, release, request, signal));
+    const { identities, last, isLast } = await patiently(() => readPage(core, release, request, signal));
     return {
       compare: (take) =>
         inParts(identities, async (part) => {
           take(await patiently(() => look.lookAtIdentities(environment, part, signal)));
         }),
       rows: 0,
-      next: identities.length < limit ? undefined : (last ?? undefined),
+      next: isLast ? undefined : (last ?? undefined),
     };
   }
 
