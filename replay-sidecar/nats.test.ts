@@ -2,12 +2,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { systemClock } from '@edge-migration/identity/clock.ts';
+import { parseEnvironment, redact } from '@edge-migration/identity/config/environment.ts';
 import { startNats } from '@edge-migration/test/cluster/nats.ts';
 import { createFolder, removeFolder } from '@edge-migration/test/cluster/reaper.ts';
 import { nkeys } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 
-import { connectNats, type NatsSettings } from './nats.ts';
+import { connectNats, type NatsSettings, natsSettings } from './nats.ts';
 
 const tls = (name: string) => new URL(`fixtures/tls/${name}`, import.meta.url).pathname;
 
@@ -18,14 +20,19 @@ beforeAll(() => {
 afterAll(() => removeFolder(folder));
 
 /** Connects to a server of this configuration; returns what it was told before, if it did not give up. */
-async function connectTo(config: string, settings: Partial<NatsSettings>): Promise<{ tls: boolean; failures: number }> {
+async function connectTo(config: string, settings: Partial<NatsSettings>, userInfo?: string) {
   await using nats = await startNats({ config });
   const giveUp = new AbortController();
   let failures = 0;
   const connection = await connectNats(
-    { natsServers: [nats.url], natsTlsFirst: false, ...settings },
+    {
+      natsServers: [userInfo === undefined ? nats.url : nats.url.replace('//', `//${userInfo}@`)],
+      natsTlsFirst: false,
+      ...settings,
+    },
     {
       name: 'test',
+      role: 'sidecar',
       clock: systemClock,
       signal: giveUp.signal,
       onFailure(error) {
@@ -77,8 +84,30 @@ describe('the connection to NATS', () => {
     expect(await connectTo(config, settings)).toMatchObject({ failures: 0 });
   });
 
+  it.each([
+    ['a user and a password', 'authorization { user: sidecar, password: "p@ss:w%rd" }', 'sidecar:p@ss:w%25rd'],
+    ['a token', 'authorization { token: "tok/en" }', 'tok%2Fen'],
+  ])('takes %s from the address of the server', async (_, config, userInfo) => {
+    expect(await connectTo(config, {}, userInfo)).toMatchObject({ failures: 0 });
+  });
+
   it('goes on trying while it is refused, until it is told to stop', async () => {
     const config = 'authorization { user: sidecar, password: secret }';
     await expect(connectTo(config, { natsUser: 'sidecar' })).rejects.toThrow(/authorization/i);
+  });
+});
+
+describe('the servers of a configuration', () => {
+  const schema = z.object(natsSettings);
+  const shownOf = (servers: string) =>
+    redact(schema, parseEnvironment(schema, { EDGE_MIGRATION_NATS_SERVERS: servers }))['natsServers'];
+
+  it.each([
+    ['nats://sidecar:secret@one:4222', ['nats://one:4222']],
+    ['tls://sidecar:sec@ret@one:4222, tls://two:4222', ['tls://one:4222', 'tls://two:4222']],
+    ['secret-token@one:4222', ['one:4222']],
+    ['nats://one:4222', ['nats://one:4222']],
+  ])('are logged without what identifies us: %s', (servers, shown) => {
+    expect(shownOf(servers)).toEqual(shown);
   });
 });

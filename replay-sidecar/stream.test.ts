@@ -1,5 +1,5 @@
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
-import { jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
@@ -48,6 +48,24 @@ describe('the streams', () => {
     await ensureStreams(manager, { ...SETTINGS, streamMaxBytes: 2 * 1024 ** 2 });
     const info = await manager.streams.info(STREAM);
     expect(info).toMatchObject({ created, config: { max_bytes: 2 * 1024 ** 2 }, state: { messages: 1 } });
+  });
+
+  it('of earlier releases, which could be emptied by whoever published to them, are closed', async () => {
+    const manager = await jetstreamManager(connection);
+    await manager.streams.add({
+      name: STREAM,
+      subjects: ['identity.writes.>'],
+      retention: RetentionPolicy.Workqueue,
+      storage: StorageType.File,
+      discard: DiscardPolicy.New,
+      allow_rollup_hdrs: true,
+    });
+    connection.publish('identity.writes.event', 'one');
+    await ensureStreams(manager, SETTINGS);
+    const { config, state } = await manager.streams.info(STREAM);
+    expect(config).toMatchObject({ allow_rollup_hdrs: false, deny_purge: true, allow_msg_ttl: true });
+    expect(state.messages).toBe(1);
+    await expect(manager.streams.purge(STREAM)).rejects.toThrow(/purge/);
   });
 
   it('of another kind under their names are refused, not replaced', async () => {

@@ -42,8 +42,9 @@ export function parseAnewSubject(subject: string): number | undefined {
 const PROBES = `${SUBJECT}.probe.`;
 
 /**
- * A sidecar's test events, of which the stream keeps the last (`Nats-Rollup`). They go the way of the write events to
- * prove it; whoever consumes the stream acknowledges and ignores them.
+ * A sidecar's test events. They go the way of the write events to prove it; appliers acknowledge and ignore them, and
+ * where none runs they go by their own `Nats-TTL`. (`Nats-Rollup` would keep the last one, but a stream that allows it
+ * can be purged by everyone who may publish.)
  */
 export function probeSubject(podUid: string): string {
   return PROBES + podUid;
@@ -96,6 +97,13 @@ const nanos = (seconds: number) => seconds * 1e9;
 
 /** How many bytes an event with its headers takes at most. */
 const MAX_MESSAGE_BYTES = 128 * 1024;
+/** NATS's own limit of a message by default. */
+export const MAX_REPORT_BYTES = 1024 * 1024;
+/** Bounds what invented pods can take: each report is of some kilobytes, and thousands of sidecars have room. */
+export const REPORTS_MAX_BYTES = 128 * 1024 * 1024;
+export const MAX_REPORTS = 10_000;
+/** More than the bytes of a stream leave room for; it bounds the server's index of a subject. */
+export const MAX_EVENTS_PER_SUBJECT = 100_000_000;
 
 function eventStream(settings: StreamSettings): StreamDefinition {
   return {
@@ -108,8 +116,14 @@ function eventStream(settings: StreamSettings): StreamDefinition {
     num_replicas: settings.streamReplicas,
     max_bytes: settings.streamMaxBytes,
     max_msg_size: MAX_MESSAGE_BYTES,
+    // Without the second one the first would drop the oldest events of the subject.
+    max_msgs_per_subject: MAX_EVENTS_PER_SUBJECT,
+    discard_new_per_subject: true,
     duplicate_window: nanos(settings.streamDuplicateWindowSeconds),
-    allow_rollup_hdrs: true,
+    allow_msg_ttl: true,
+    allow_rollup_hdrs: false,
+    // A reply to `$JS.API.STREAM.PURGE…` is a purge to some servers, so who may publish could empty the stream.
+    deny_purge: true,
     allow_direct: true,
   };
 }
@@ -124,6 +138,10 @@ function coverageStream(settings: StreamSettings): StreamDefinition {
     discard: DiscardPolicy.Old,
     num_replicas: settings.streamReplicas,
     max_msgs_per_subject: 1,
+    max_msgs: MAX_REPORTS,
+    max_bytes: REPORTS_MAX_BYTES,
+    max_msg_size: MAX_REPORT_BYTES,
+    deny_purge: true,
     max_age: nanos(REPORT_DAYS * 24 * 60 * 60),
     allow_direct: true,
   };

@@ -55,7 +55,10 @@ export function variableName(field: string): string {
 /** Marks a string setting as secret: {@link redact} never shows it. */
 export const secret = () => z.string().min(1).brand<'secret'>().meta({ secret: true });
 
-/** The configuration as it may be logged: secrets replaced by `[redacted]`. */
+/**
+ * The configuration as it may be logged: secrets replaced by `[redacted]`, and what is secret in part by what its
+ * `shown` in the setting's `meta` makes of it.
+ */
 export function redact<S extends Shape>(
   schema: z.ZodObject<S>,
   configuration: Readonly<Record<string, unknown>>,
@@ -63,15 +66,17 @@ export function redact<S extends Shape>(
   return Object.fromEntries(
     Object.entries(configuration).map(([field, value]) => [
       field,
-      value !== undefined && isSecret(schema.shape[field]) ? '[redacted]' : value,
+      value === undefined ? value : show(schema.shape[field], value),
     ]),
   );
 }
 
-function isSecret(type: z.core.$ZodType | undefined): boolean {
+function show(type: z.core.$ZodType | undefined, value: unknown): unknown {
   for (let inner = type; inner !== undefined; ) {
-    if (z.globalRegistry.get(inner)?.['secret'] === true) return true;
+    const { secret, shown } = z.globalRegistry.get(inner) ?? {};
+    if (secret === true) return '[redacted]';
+    if (typeof shown === 'function') return shown(value);
     inner = (inner._zod.def as { innerType?: z.core.$ZodType }).innerType;
   }
-  return false;
+  return value;
 }

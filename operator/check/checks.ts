@@ -4,7 +4,7 @@ import { CORE_TABLES, readRelease } from '@edge-migration/identity/core/release.
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { openEdge } from '@edge-migration/identity/edge/table.ts';
 import { connect } from '@edge-migration/identity/edge/table-connection.ts';
-import { connectNats } from '@edge-migration/replay-sidecar/nats.ts';
+import { connectNats, showServers } from '@edge-migration/replay-sidecar/nats.ts';
 import { isStreamMissing, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { EDGE_MIGRATIONS } from '../edge-migration/api.ts';
@@ -121,9 +121,15 @@ async function checkNats(
   const onFailure = (error: unknown) => {
     problem = errorMessage(error);
   };
-  const connecting = connectNats(settings, { name: 'edge-migration-check', clock, signal, onFailure });
+  const connecting = connectNats(settings, {
+    name: 'edge-migration-check',
+    role: 'operator',
+    clock,
+    signal,
+    onFailure,
+  });
   const connection = await connecting.catch((error) => {
-    throw problem === undefined ? error : new CheckError(`${settings.natsServers.join(', ')}: ${problem}`);
+    throw problem === undefined ? error : new CheckError(`${showServers(settings.natsServers).join(', ')}: ${problem}`);
   });
   try {
     const manager = await jetstreamManager(connection);

@@ -7,7 +7,7 @@ import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage
 import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
 import { coverageSubject, streamSettings } from '@edge-migration/replay-sidecar/stream.ts';
-import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { type NatsWithAccounts, startNatsWithAccounts } from '@edge-migration/test/cluster/nats-accounts.ts';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { jetstream } from '@nats-io/jetstream';
@@ -17,11 +17,11 @@ import { z } from 'zod';
 import type { CaptureFact } from './facts.ts';
 import { createStreamView, type StreamView } from './stream.ts';
 
-let nats: Nats;
+let nats: NatsWithAccounts;
 let database: TestDatabase;
 let core: Core;
 beforeAll(async () => {
-  [nats, database] = await Promise.all([startNats(), createDatabase()]);
+  [nats, database] = await Promise.all([startNatsWithAccounts(), createDatabase()]);
   await insertRows(database.url, {
     organisations_organisation: [{ id: 1 }],
     projects_project: [{ id: 41 }, { id: 42 }],
@@ -43,7 +43,7 @@ const settings = z.object({ ...natsSettings, ...streamSettings });
 function openView(pods: () => CoreApiPod[] | undefined): StreamView & AsyncDisposable {
   const stopping = new AbortController();
   const view = createStreamView({
-    nats: settings.parse({ natsServers: nats.url, streamMaxBytes: 64 * 1024 ** 2 }),
+    nats: settings.parse({ natsServers: nats.urlOf('operator'), streamMaxBytes: 64 * 1024 ** 2 }),
     pods,
     staticCount: 0,
     freshSeconds: 3,

@@ -143,7 +143,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       const onFailure = (error: unknown) => {
         problem = errorMessage(error);
       };
-      const options = { name: 'edge-migration-operator', clock, signal, onFailure };
+      const options = { name: 'edge-migration-operator', role: 'operator', clock, signal, onFailure } as const;
       const connection = await connectNats(settings.nats, options).catch(() => undefined);
       while (connection !== undefined && !signal.aborted) {
         try {

@@ -56,6 +56,7 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
   await stores.prepare(signal);
   const connection = await connectNats(configuration, {
     name: `edge-applier ${configuration.instance}`,
+    role: 'applier',
     clock,
     signal,
     onFailure: (error) => log.warn({ err: error }, 'Cannot connect to NATS'),

@@ -14,7 +14,14 @@ import {
   StorageType,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { ensureStream, type StreamDefinition } from '../stream.ts';
+import {
+  ensureStream,
+  MAX_EVENTS_PER_SUBJECT,
+  MAX_REPORT_BYTES,
+  MAX_REPORTS,
+  REPORTS_MAX_BYTES,
+  type StreamDefinition,
+} from '../stream.ts';
 
 /** The durable consumer that all replicas share. */
 export const CONSUMER = 'edge-applier';
@@ -40,8 +47,8 @@ export interface ApplierStreamSettings {
 const nanos = (seconds: number) => seconds * 1e9;
 /** Longer than the longest usual window, so that the sum over all reports stays a total. */
 const REPORT_DAYS = 60;
-/** Bounds the clean-up; two replicas that start once a day leave 120. */
-const MAX_REPORTS = 10_000;
+/** An event with the headers that say why it waits. */
+const MAX_PARKED_BYTES = 256 * 1024;
 
 const RETRY_MILLIS = 1000;
 
@@ -89,6 +96,9 @@ function parkingStream({ streamReplicas, parkedMaxBytes }: ApplierStreamSettings
     discard: DiscardPolicy.New,
     num_replicas: streamReplicas,
     max_bytes: parkedMaxBytes,
+    max_msg_size: MAX_PARKED_BYTES,
+    max_msgs_per_subject: MAX_EVENTS_PER_SUBJECT,
+    discard_new_per_subject: true,
     allow_direct: true,
   };
 }
@@ -104,6 +114,9 @@ function reportStream({ streamReplicas }: ApplierStreamSettings): StreamDefiniti
     num_replicas: streamReplicas,
     max_msgs_per_subject: 1,
     max_msgs: MAX_REPORTS,
+    max_bytes: REPORTS_MAX_BYTES,
+    max_msg_size: MAX_REPORT_BYTES,
+    deny_purge: true,
     max_age: nanos(REPORT_DAYS * 24 * 60 * 60),
     allow_direct: true,
   };

@@ -29,6 +29,11 @@ const MIB = 1024 * 1024;
 export const captureConfiguration = z.object({
   ...logSettings,
   ...natsSettings,
+  /** Where the NATS account of the sidecars has JetStream's API: an import, or `$JS.<domain>.API` of a leaf node. */
+  natsApiPrefix: z
+    .string()
+    .regex(/^[A-Za-z0-9$_-]+(\.[A-Za-z0-9$_-]+)*$/, 'must be a NATS subject without wildcards')
+    .default('$JS.API'),
 
   /** Where clients reach the API through the sidecar. */
   listenAddress: address.prefault('0.0.0.0:8000'),

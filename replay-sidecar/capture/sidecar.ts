@@ -60,7 +60,14 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
       log.error({ err: error }, 'The spool has a problem');
     },
   });
-  const publisher = createPublisher({ settings: configuration, name: `edge-migration ${instance}`, spool, clock, log });
+  const publisher = createPublisher({
+    settings: configuration,
+    apiPrefix: configuration.natsApiPrefix,
+    name: `edge-migration ${instance}`,
+    spool,
+    clock,
+    log,
+  });
   const heartbeat = createHeartbeat({
     sidecar: {
       instance,

@@ -13,7 +13,7 @@ import { CHART, helm, type Manifest, render, VARIANTS } from './helm.ts';
 
 const DEFINITION = 'edgemigrations.edge.flagsmith.com.yaml';
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
-const TRIAL = ['--set', 'nats.bundled.enabled=true'];
+const TRIAL = ['--set', 'nats.bundled.enabled=true,nats.bundled.users.existingSecret=nats-users'];
 
 async function temporaryFolder() {
   const path = await mkdtemp(join(tmpdir(), 'chart-'));
@@ -93,10 +93,8 @@ describe('the values', () => {
     ['applier.extraEnv[0].value=x', "missing property 'name'"],
     ['capture.mode=Required', 'nats.servers is empty: set it'],
     ['nats.bundled.enabled=true,nats.servers={nats://nats:4222}', 'exclude each other'],
-    [
-      'nats.servers={nats://n:4222},nats.credentials.type=password,nats.credentials.existingSecret=n',
-      'nats.credentials.user must be set',
-    ],
+    ['nats.bundled.enabled=true,nats.credentials.existingSecret=n', 'are for servers of your own'],
+    ['nats.servers={nats://n:4222},nats.credentials.operator.user=', 'minLength: got 0, want 1'],
   ])('are refused where they are wrong: %s', async (wrong, message) => {
     await expect(helm(['template', 'edge-migration', CHART, '--set', wrong])).rejects.toThrow(message);
   });

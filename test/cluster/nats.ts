@@ -15,6 +15,8 @@ export interface NatsOptions {
    * server is a local process always.
    */
   config?: string;
+  /** False: requests may have fields that the API does not know, as they may for servers before 2.12. */
+  strict?: boolean;
   signal?: AbortSignal;
 }
 
@@ -49,7 +51,10 @@ interface Ports {
 
 const NAME = 'nats-server';
 
-async function asProcess({ port, monitorPort }: Ports, { config = '', signal }: NatsOptions): Promise<Run> {
+async function asProcess(
+  { port, monitorPort }: Ports,
+  { config = '', strict = true, signal }: NatsOptions,
+): Promise<Run> {
   const command = await binary('nats-server', signal);
   const folder = createFolder('nats');
   const configFile = join(folder, 'nats.conf');
@@ -57,7 +62,7 @@ async function asProcess({ port, monitorPort }: Ports, { config = '', signal }: 
     'server_name: embedded',
     `listen: "127.0.0.1:${port}"`,
     `http: "127.0.0.1:${monitorPort}"`,
-    `jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))}, max_file_store: 8G }`,
+    `jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))}, max_file_store: 8G, strict: ${strict} }`,
     config,
   ];
   writeFileSync(configFile, lines.join('\n'));

@@ -5,6 +5,12 @@ import type { TestTables } from '../edge/tables.ts';
 /** The chart's own server. */
 export const NATS_URL = 'nats://edge-migration-nats.edge-migration.svc:4222';
 
+/** Passwords of its users. */
+export const NATS_USERS = {
+  secret: 'edge-migration-nats-users',
+  passwords: { operator: 'word-of-operator', applier: 'word-of-applier', sidecar: 'word-of-sidecar' },
+};
+
 export interface ValuesOptions {
   readonly product: string;
   readonly nats: string;
@@ -40,6 +46,7 @@ export function describeValues(given: ValuesOptions): object {
       bundled: {
         enabled: true,
         image: splitImage(nats),
+        users: { existingSecret: NATS_USERS.secret },
         storage: { size: '1Gi', className: storageClass },
         resources: { requests, limits: { memory: '512Mi' } },
       },

@@ -34,17 +34,16 @@ const LABELS = { 'app.kubernetes.io/name': 'flagsmith', 'app.kubernetes.io/compo
 
 /**
  * The fixture Core API in a Deployment of the shape that Flagsmith's chart makes of the values that are shipped, with the
- * sidecar as a native sidecar. Only NATS's address and the missing credentials differ.
+ * sidecar as a native sidecar. Only NATS's address differs.
  */
 export async function describeCoreApi(options: CoreApiOptions): Promise<object[]> {
   const { images, databaseUrl, natsUrl, revision } = options;
   const { api } = values.parse(parse(await readFile(VALUES, 'utf8')));
   const [shipped] = api.extraInitContainers;
-  const isKept = ({ name }: { name: string }) => name !== 'edge-migration-nats';
-  const env = shipped.env
-    .filter(({ name }) => name !== 'EDGE_MIGRATION_NATS_CREDENTIALS_FILE')
-    .map((each) => (each.name === 'EDGE_MIGRATION_NATS_SERVERS' ? { name: each.name, value: natsUrl } : each));
-  const sidecar = { ...shipped, image: images.product, env, volumeMounts: shipped.volumeMounts.filter(isKept) };
+  const env = shipped.env.map((each) =>
+    each.name === 'EDGE_MIGRATION_NATS_SERVERS' ? { name: each.name, value: natsUrl } : each,
+  );
+  const sidecar = { ...shipped, image: images.product, env };
   const probe = { httpGet: { path: '/health/readiness/', port: 8000 }, timeoutSeconds: 2, periodSeconds: 2 };
   const container = {
     name: 'flagsmith-api',
@@ -71,7 +70,7 @@ export async function describeCoreApi(options: CoreApiOptions): Promise<object[]
     securityContext: { fsGroup: 65532 },
     initContainers: [sidecar],
     containers: [container],
-    volumes: api.extraVolumes.filter(isKept),
+    volumes: api.extraVolumes,
   };
   const metadata = { name: 'flagsmith-api', namespace: CORE_API.namespace, labels: LABELS };
   const template = { metadata: { labels: LABELS, annotations: { revision } }, spec };

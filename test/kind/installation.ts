@@ -13,7 +13,7 @@ import { CORE_API } from '../e2e/replay-parts.ts';
 import type { DynamodbFaults, StoreSettings, Target, TargetOptions } from '../e2e/target.ts';
 import { createVerbs, NAMESPACE } from '../e2e/verbs.ts';
 import { createTables, type TestTables } from '../edge/tables.ts';
-import { describeValues, NATS_URL } from './chart.ts';
+import { describeValues, NATS_URL, NATS_USERS } from './chart.ts';
 import { run } from './commands.ts';
 import { describeCoreApi } from './core-api.ts';
 import { killContainer } from './node.ts';
@@ -193,7 +193,11 @@ interface Installed {
 
 async function applyCoreApi({ access, images, stores, revision }: Installed): Promise<void> {
   const options = { images, databaseUrl: stores.ownerUrl, natsUrl: NATS_URL, revision };
-  await applyObjects(access, await describeCoreApi(options));
+  const { sidecar } = NATS_USERS.passwords;
+  await applyObjects(access, [
+    describeSecret('edge-migration-nats', { sidecar }, CORE_API.namespace),
+    ...(await describeCoreApi(options)),
+  ]);
 }
 
 /** Installs the chart or upgrades it; returns what changes its settings. */
@@ -208,6 +212,7 @@ async function deployChart(installed: Installed): Promise<(settings: StoreSettin
     change += 1;
     await applyObjects(access, [
       describeSecret('edge-migration-database', { url: databaseUrl }),
+      describeSecret(NATS_USERS.secret, NATS_USERS.passwords),
       describeSecret('edge-migration-aws', { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' }),
     ]);
     const host = options.dynamodbFaults ? 'dynamodb-proxy' : 'dynamodb';
@@ -232,10 +237,10 @@ async function deployChart(installed: Installed): Promise<(settings: StoreSettin
   };
 }
 
-const describeSecret = (name: string, stringData: Readonly<Record<string, string>>) => ({
+const describeSecret = (name: string, stringData: Readonly<Record<string, string>>, namespace = NAMESPACE) => ({
   apiVersion: 'v1',
   kind: 'Secret',
-  metadata: { name, namespace: NAMESPACE },
+  metadata: { name, namespace },
   stringData,
 });
 

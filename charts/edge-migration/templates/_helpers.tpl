@@ -53,6 +53,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- define "edge-migration.natsServers" -}}
 {{- if and .Values.nats.bundled.enabled .Values.nats.servers }}
 {{- fail "nats.servers and nats.bundled.enabled exclude each other: set one of them" }}
+{{- else if and .Values.nats.bundled.enabled .Values.nats.credentials.existingSecret }}
+{{- fail "nats.credentials are for servers of your own; those of the bundled one are in nats.bundled.users.existingSecret" }}
 {{- else if .Values.nats.bundled.enabled -}}
 nats://{{ include "edge-migration.fullname" . }}-nats.{{ .Release.Namespace }}.svc:4222
 {{- else if .Values.nats.servers -}}
@@ -60,6 +62,11 @@ nats://{{ include "edge-migration.fullname" . }}-nats.{{ .Release.Namespace }}.s
 {{- else }}
 {{- fail "nats.servers is empty: set it (for example --set nats.servers={nats://nats.nats.svc:4222}), or nats.bundled.enabled=true for a trial, or capture.mode=Disabled for a copy without replay" }}
 {{- end }}
+{{- end }}
+
+{{- /* Secret with a password for each user of the bundled server: operator, applier, sidecar. */ -}}
+{{- define "edge-migration.natsUsersSecret" -}}
+{{- .Values.nats.bundled.users.existingSecret | default (printf "%s-nats-users" (include "edge-migration.fullname" .)) }}
 {{- end }}
 
 {{- /* Bytes of a stream: the value, or an eighth of the bundled server's storage. Takes { root, value }. */ -}}

@@ -55,15 +55,20 @@
 {{- define "edge-migration.natsEnv" -}}
 {{- $nats := .root.Values.nats -}}
 - { name: EDGE_MIGRATION_NATS_SERVERS, value: {{ include "edge-migration.natsServers" .root | quote }} }
+{{- $role := .component }}
+{{- if $nats.bundled.enabled }}
+- { name: EDGE_MIGRATION_NATS_USER, value: {{ $role }} }
+- { name: EDGE_MIGRATION_NATS_PASSWORD_FILE, value: /etc/edge-migration/nats/{{ $role }} }
+{{- end }}
 {{- with $nats.credentials }}
 {{- if .existingSecret }}
-{{- $file := printf "/etc/edge-migration/nats/%s" .key | quote }}
+{{- $file := printf "/etc/edge-migration/nats/%s" (index . $role).key | quote }}
 {{- if eq .type "creds" }}
 - { name: EDGE_MIGRATION_NATS_CREDENTIALS_FILE, value: {{ $file }} }
 {{- else if eq .type "nkey" }}
 - { name: EDGE_MIGRATION_NATS_NKEY_FILE, value: {{ $file }} }
 {{- else }}
-- { name: EDGE_MIGRATION_NATS_USER, value: {{ required "nats.credentials.user must be set: its type is password" .user | quote }} }
+- { name: EDGE_MIGRATION_NATS_USER, value: {{ (index . $role).user | quote }} }
 - { name: EDGE_MIGRATION_NATS_PASSWORD_FILE, value: {{ $file }} }
 {{- end }}
 {{- end }}
@@ -97,7 +102,7 @@
 - { name: extra-ca, mountPath: /etc/edge-migration/ca, readOnly: true }
 {{- end }}
 {{- if .nats }}
-{{- if $values.nats.credentials.existingSecret }}
+{{- if or $values.nats.bundled.enabled $values.nats.credentials.existingSecret }}
 - { name: nats, mountPath: /etc/edge-migration/nats, readOnly: true }
 {{- end }}
 {{- if $values.nats.tls.existingSecret }}
@@ -112,10 +117,21 @@
 {{- $optional := .optionalSecrets | default false -}}
 {{- $secrets := dict -}}
 {{- if $values.database.tls.existingSecret }}{{ $_ := set $secrets "database-tls" $values.database.tls.existingSecret }}{{ end -}}
-{{- if and .nats $values.nats.credentials.existingSecret }}{{ $_ := set $secrets "nats" $values.nats.credentials.existingSecret }}{{ end -}}
 {{- if and .nats $values.nats.tls.existingSecret }}{{ $_ := set $secrets "nats-tls" $values.nats.tls.existingSecret }}{{ end -}}
 {{- range $name, $secret := $secrets }}
 - { name: {{ $name }}, secret: { secretName: {{ $secret }}, defaultMode: 288{{ if $optional }}, optional: true{{ end }} } }
+{{- end }}
+{{- if .nats }}
+{{- $role := .component }}
+{{- with $values.nats.credentials }}
+{{- $bundled := $values.nats.bundled.enabled }}
+{{- if or $bundled .existingSecret }}
+{{- /* Of this role alone. */}}
+{{- $name := ternary (include "edge-migration.natsUsersSecret" $.root) .existingSecret $bundled }}
+{{- $key := ternary $role (index . $role).key $bundled }}
+- { name: nats, secret: { secretName: {{ $name }}, defaultMode: 288, items: [{ key: {{ $key }}, path: {{ $key }} }]{{ if $optional }}, optional: true{{ end }} } }
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if $values.extraCaCertificates.configMap }}
 - { name: extra-ca, configMap: { name: {{ $values.extraCaCertificates.configMap }} } }

@@ -35,13 +35,15 @@ const LOOK_MILLIS = 1000;
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { sidecar, publisher, spool, clock, log } = options;
   const startedTime = iso(clock.now());
+  // The next one is there before.
+  const timeToLive = `${Math.ceil((2 * options.intervalMillis) / 1000)}s`;
   let probe: CoverageReport['probe'] = null;
   let wasWell: boolean | undefined;
   let saidUnnamed = false;
 
   async function prove(): Promise<void> {
     const payload = JSON.stringify({ instance: sidecar.instance, time: iso(clock.now()) });
-    const { sequence } = await publisher.probe(probeSubject(sidecar.podUid), payload, { 'Nats-Rollup': ['sub'] });
+    const { sequence } = await publisher.probe(probeSubject(sidecar.podUid), payload, { 'Nats-TTL': [timeToLive] });
     probe = { sequence, time: iso(clock.now()) };
   }
 

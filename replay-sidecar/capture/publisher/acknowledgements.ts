@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { createInbox, type Msg, MsgHdrsImpl, type NatsConnection } from '@nats-io/transport-node';
 import { z } from 'zod';
+
+import { inboxPrefix } from '../../nats.ts';
 
 /** What the server says of a stored message. */
 const answer = z.union([
@@ -64,9 +67,8 @@ export function createAcknowledgedPublisher(
   clock: Clock,
   timeoutMillis: number,
 ): AcknowledgedPublisher {
-  const inbox = createInbox();
+  const inbox = createInbox(inboxPrefix('sidecar'));
   const waiting = new Map<string, Waiting>();
-  let next = 1;
   const subscription = connection.subscribe(`${inbox}.*`, {
     callback(error, message) {
       // An error is about the subscription; the connection's status tells it.
@@ -85,7 +87,8 @@ export function createAcknowledgedPublisher(
 
   return {
     publish(subject, payload, fields, settle) {
-      const token = (next++).toString(36);
+      // Not to be guessed: who shares the NATS user could have the stream acknowledge another message in its place.
+      const token = randomUUID();
       waiting.set(token, { ...settle, since: clock.monotonic() });
       try {
         connection.publish(subject, payload, { reply: `${inbox}.${token}`, headers: MsgHdrsImpl.fromRecord(fields) });

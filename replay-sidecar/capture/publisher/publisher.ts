@@ -20,6 +20,8 @@ import { createPace } from './pace.ts';
 
 export interface PublisherOptions {
   settings: NatsSettings;
+  /** Where the sidecar's account has JetStream's API; `$JS.API` by default. */
+  apiPrefix?: string;
   /** Shown in NATS's list of connections. */
   name: string;
   spool: Pick<Spool, 'outbox' | 'observeStream' | 'observeLoss'>;
@@ -76,7 +78,7 @@ const WINDOW_CHARACTERS = 1024 * 1024;
  * recognises ids within its duplicate window, and applying an event twice changes nothing.
  */
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { spool, clock, log, answerTimeoutMillis = 5000, rewindIntervalMillis = 30_000 } = options;
+  const { name, spool, clock, log, apiPrefix, answerTimeoutMillis = 5000, rewindIntervalMillis = 30_000 } = options;
   const counts: PublisherCounts = { published: 0, failed: {}, rewinds: 0, connects: 0 };
   const pace = createPace(clock);
   let link: { connection: NatsConnection; messages: AcknowledgedPublisher } | undefined;
@@ -196,7 +198,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   async function inspectStream(connection: NatsConnection): Promise<void> {
     try {
-      const manager = await jetstreamManager(connection, { checkAPI: false });
+      const manager = await jetstreamManager(connection, { checkAPI: false, ...(apiPrefix && { apiPrefix }) });
       const { created, state } = await manager.streams.info(STREAM);
       spool.observeStream(created);
       if (state.last_seq < lastSequence) loseFrom(state.last_seq + 1);
@@ -243,7 +245,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   async function runConnection(signal: AbortSignal): Promise<void> {
     const onFailure = (error: unknown) => log.warn({ err: error }, 'Cannot connect to NATS');
-    const connection = await connectNats(options.settings, { name: options.name, clock, signal, onFailure });
+    const connection = await connectNats(options.settings, { name, role: 'sidecar', clock, signal, onFailure });
     link = { connection, messages: createAcknowledgedPublisher(connection, clock, answerTimeoutMillis) };
     const watching = watch(connection);
     try {

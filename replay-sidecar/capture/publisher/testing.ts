@@ -1,6 +1,6 @@
 /** A spool with a publisher on a real NATS server, for the tests of this folder and its neighbours. */
 import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { createLogger, type Logger } from '@edge-migration/identity/logger.ts';
 import { type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
@@ -67,10 +67,12 @@ export interface RigOptions {
   spool?: Partial<SpoolOptions>;
   nats?: Partial<NatsSettings>;
   answerTimeoutMillis?: number;
+  apiPrefix?: string;
+  log?: Logger;
 }
 
 export async function createRig(url: string, directory: string, options: RigOptions = {}): Promise<Rig> {
-  const { answerTimeoutMillis = 1000 } = options;
+  const { answerTimeoutMillis = 1000, apiPrefix, log = silent } = options;
   const clock = systemClock;
   const spool = createSpool({
     directory,
@@ -89,7 +91,8 @@ export async function createRig(url: string, directory: string, options: RigOpti
     name: 'test',
     spool,
     clock,
-    log: silent,
+    log,
+    ...(apiPrefix && { apiPrefix }),
     answerTimeoutMillis,
     rewindIntervalMillis: 500,
   });

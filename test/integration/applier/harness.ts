@@ -18,7 +18,8 @@ import { PARKING_STREAM, PARKING_SUBJECTS, REPORT_STREAM } from '@edge-migration
 import { EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { type Nats, startNats } from '../../cluster/nats.ts';
+import type { Nats } from '../../cluster/nats.ts';
+import { startNatsWithAccounts } from '../../cluster/nats-accounts.ts';
 import { type ManagedProcess, startProcess } from '../../cluster/processes.ts';
 import { createFolder, removeFolder } from '../../cluster/reaper.ts';
 import { createDatabase, dynamodb, kubernetes, type TestDatabase } from '../../cluster/shared.ts';
@@ -79,7 +80,7 @@ export async function createHarness(): Promise<Harness> {
   await insertRows(database.url, { organisations_organisation: [{ id: 1 }] });
   const access = await dynamodb();
   const tables = resources.use(await createTables(access));
-  const nats = resources.use(await startNats());
+  const nats = resources.use(await startNatsWithAccounts());
   const connection: NatsConnection = await connect({ servers: nats.url });
   resources.defer(() => connection.close());
   const manager = await jetstreamManager(connection);
@@ -100,7 +101,7 @@ export async function createHarness(): Promise<Harness> {
     EDGE_MIGRATION_DATABASE_URL: database.url,
     EDGE_MIGRATION_DYNAMODB_ENDPOINT: access.endpoint,
     EDGE_MIGRATION_IDENTITIES_TABLE: tables.settings.identitiesTable,
-    EDGE_MIGRATION_NATS_SERVERS: nats.url,
+    EDGE_MIGRATION_NATS_SERVERS: nats.urlOf('applier'),
     EDGE_MIGRATION_WATCH_NAMESPACES: namespace,
     EDGE_MIGRATION_METRICS_HOST: '127.0.0.1',
     EDGE_MIGRATION_METRICS_PORT: '0',
