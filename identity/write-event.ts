@@ -12,16 +12,34 @@ export const environmentReference = z.union([
   z.strictObject({ environmentId: z.int().positive(), apiKey: z.string().min(1).max(100) }),
 ]);
 
+/** Core's ids are 32-bit. */
+const id = z.int().min(1).max(2_147_483_647);
+
 /**
  * Whose documents the event is about. `identity` is the ordinary case; `identityId` is Core's id where a request names
  * nothing else; the wider ones are fanned out over Core's and Edge's identities by whoever handles the event.
  */
 export const eventTarget = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('identity'), environment: environmentReference, identifier: z.string() }),
-  z.strictObject({ kind: z.literal('identityId'), identityId: z.int().positive() }),
+  z.strictObject({ kind: z.literal('identityId'), identityId: id }),
   z.strictObject({ kind: z.literal('environment'), environment: environmentReference }),
-  z.strictObject({ kind: z.literal('feature'), projectId: z.int().positive(), featureId: z.int().positive() }),
-  z.strictObject({ kind: z.literal('project'), projectId: z.int().positive() }),
+  /** Every identity that has or had an override of the feature, or holds one of its options; of this project alone if it is named. */
+  z.strictObject({ kind: z.literal('feature'), featureId: id, projectId: id.exactOptional() }),
+  /** All features of a project, as above: something of them has gone that cannot be named any more. */
+  z.strictObject({
+    kind: z.literal('features'),
+    of: z.union([z.strictObject({ projectId: id }), environmentReference]),
+  }),
+  /** Every identity that holds the option, in whatever override, and those of the option's feature. */
+  z.strictObject({ kind: z.literal('option'), optionId: id }),
+  /**
+   * The identity that a feature state is of, and its feature; rows of deleted ones stay. `moved`: it may have come from
+   * any identity of its environment.
+   */
+  z.strictObject({ kind: z.literal('featureState'), featureStateId: id, moved: z.literal(true).exactOptional() }),
+  z.strictObject({ kind: z.literal('project'), projectId: id }),
+  /** Whatever projects Core has deleted: the request does not say which. */
+  z.strictObject({ kind: z.literal('deletedProjects') }),
 ]);
 
 /** Which parts of the identity the request may have changed. Existence is always checked; `[]` touches nothing else. */

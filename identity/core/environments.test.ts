@@ -95,6 +95,7 @@ test('identifiers come page by page', async () => {
 });
 
 test('identities that have or had an override of a feature come once each', async () => {
-  expect(await readOverriddenIdentities(core, { featureId: 9, after: 0, limit: 10 })).toEqual([2, 3]);
-  expect(await readOverriddenIdentities(core, { featureId: 9, after: 2, limit: 10 })).toEqual([3]);
+  expect(await readOverriddenIdentities(core, { featureId: 9, projectId: 1, after: 0, limit: 10 })).toEqual([2, 3]);
+  expect(await readOverriddenIdentities(core, { featureId: 9, projectId: 2, after: 0, limit: 10 })).toEqual([]);
+  expect(await readOverriddenIdentities(core, { featureId: 9, projectId: 1, after: 2, limit: 10 })).toEqual([3]);
 });

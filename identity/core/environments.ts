@@ -147,19 +147,23 @@ export async function readIdentifiers(
 }
 
 /**
- * The next identities that have, or had (soft-deleted), an override of a feature; ascending by id, behind `after`.
+ * The next identities of a project that have, or had (soft-deleted), an override of a feature; ascending by id, behind
+ * `after`.
  */
 export async function readOverriddenIdentities(
   core: Core,
-  { featureId, after, limit }: { featureId: number; after: number; limit: number },
+  { featureId, projectId, after, limit }: { featureId: number; projectId: number; after: number; limit: number },
   signal?: AbortSignal,
 ): Promise<number[]> {
   const rows = await core.read(
     (query) =>
       query<{ id: number }>(
-        `SELECT DISTINCT identity_id AS id FROM features_featurestate
-          WHERE feature_id = $1 AND identity_id > $2 ORDER BY identity_id LIMIT $3`,
-        [featureId, after, limit],
+        `SELECT DISTINCT s.identity_id AS id
+           FROM features_featurestate s
+           JOIN environments_identity i ON i.id = s.identity_id
+           JOIN environments_environment e ON e.id = i.environment_id
+          WHERE s.feature_id = $1 AND e.project_id = $4 AND s.identity_id > $2 ORDER BY s.identity_id LIMIT $3`,
+        [featureId, after, limit, projectId],
       ),
     signal,
   );

@@ -23,7 +23,7 @@ const PAGE = 500;
  * applier repeats one page at most, and other events are handled in between.
  *
  * - environment: every identity of Core, and every document of Edge that Core should have an identity for and has not;
- * - feature: every identity that has or had an override of it;
+ * - feature: every identity of the project that has or had an override of it;
  * - project: each of its environments.
  *
  * @throws the errors of the two stores
@@ -43,7 +43,7 @@ export async function readFanOutPage(
       return { events: ids.map((id) => derive(target(id))), next: undefined };
     }
     case 'feature':
-      return readFeaturePage(stores, resolution.featureId, position, derive, signal);
+      return readFeaturePage(stores, resolution, position, derive, signal);
     case 'environment':
       return position.from === 'core' && !resolution.isGone
         ? readCorePage(stores, resolution.environment.id, position, derive, signal)
@@ -104,12 +104,16 @@ async function readEdgePage(
 
 async function readFeaturePage(
   { core }: Stores,
-  featureId: number,
+  { featureId, projectId }: Extract<Work['resolution'], { kind: 'feature' }>,
   { round, after }: Cursor,
   derive: Derive,
   signal: AbortSignal,
 ): Promise<FanOutPage> {
-  const ids = await readOverriddenIdentities(core, { featureId, after: Number(after ?? 0), limit: PAGE }, signal);
+  const ids = await readOverriddenIdentities(
+    core,
+    { featureId, projectId, after: Number(after ?? 0), limit: PAGE },
+    signal,
+  );
   const last = ids.at(-1);
   return {
     events: ids.map((identityId) => derive({ kind: 'identityId', identityId })),

@@ -17,6 +17,8 @@ export interface Migrations {
   /** By the project's EdgeMigration, if there is one. */
   judge(projectId: number, beganTime: number): Verdict;
   find(projectId: number): EdgeMigration | undefined;
+  /** Projects that have an EdgeMigration in a list that is begun after this call. */
+  listProjects(signal: AbortSignal): Promise<readonly number[]>;
   /** How many there are, of whatever state. */
   count(): number;
   /** Whether the view may decide anything. */
@@ -43,6 +45,10 @@ export function createMigrations(reflector: Source, clock: Clock): Migrations {
   return {
     find,
     judge: (projectId, beganTime) => judge(find(projectId), beganTime),
+    async listProjects(signal) {
+      await reflector.refresh(signal);
+      return reflector.keys().map(projectOfKey);
+    },
     count: () => reflector.keys().length,
     isConfirmed,
     isListedSince: (moment) => clock.monotonic() - reflector.listedAge() >= moment,
@@ -55,8 +61,12 @@ export function createMigrations(reflector: Source, clock: Clock): Migrations {
     },
     subscribe: (listener) =>
       reflector.subscribe((change) => {
-        // The API server compares the name with the spec.
-        listener(projectOf({ name: change.key.slice(change.key.indexOf('/') + 1), spec: undefined }));
+        listener(projectOfKey(change.key));
       }),
   };
+}
+
+/** The API server compares the name with the spec. */
+function projectOfKey(key: string): number {
+  return projectOf({ name: key.slice(key.indexOf('/') + 1), spec: undefined });
 }

@@ -6,6 +6,7 @@ import type { Held } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
 import type { Parking, ParkReason } from './parking.ts';
 import type { Resolution, Resolver } from './resolve.ts';
+import type { Part } from './spread.ts';
 import { type Delivery, readDelivery, UnreadableEvent, type Work } from './work.ts';
 
 /** From a message to a decision: who is it about, and may it be applied? */
@@ -25,6 +26,8 @@ export interface PipelineOptions {
   resolver: Resolver;
   parking: Parking;
   counts: Counts;
+  /** Publishes the parts of an event that lies in several projects. Never rejects. */
+  spread(delivery: Delivery, parts: readonly Part[]): Promise<void>;
   /** Takes events that are to be applied. */
   enqueue(work: Work): void;
   /** Whether a project has as many events in hand as it may. */
@@ -82,6 +85,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       case 'nothing':
         counts.ignored += 1;
         delivery.held.done();
+        return;
+      case 'spread':
+        void options.spread(delivery, resolution.parts);
         return;
       case 'unknown':
         park(delivery, 0, 'poison', resolution.why);

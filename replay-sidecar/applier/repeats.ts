@@ -21,7 +21,7 @@ export function roundOf({ outcome, target }: WriteEvent, observedTime: number, n
 }
 
 function dues(outcome: WriteEvent['outcome'], kind: WriteEvent['target']['kind'], observedTime: number): number[] {
-  const isWide = kind === 'environment' || kind === 'feature' || kind === 'project';
+  const isWide = kind !== 'identity' && kind !== 'identityId' && kind !== 'featureState';
   if (outcome === 'background') return [observedTime + AFTER_REQUEST_MILLIS, observedTime + AFTER_TASKS_MILLIS];
   return outcome === 'unknown' || isWide ? [observedTime + AFTER_REQUEST_MILLIS] : [];
 }

@@ -9,6 +9,7 @@ import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/
 import type { Directory } from './directory.ts';
 import { createFormerKeys } from './former-keys.ts';
 import type { Patience } from './patience.ts';
+import type { Part, Spreader } from './spread.ts';
 import { findClientKey } from './work.ts';
 
 /** What an event is about. */
@@ -39,6 +40,8 @@ export type Resolution =
     }
   | { readonly kind: 'feature'; readonly projectId: number; readonly featureId: number }
   | { readonly kind: 'project'; readonly projectId: number }
+  /** Lies in several projects: each part becomes an event of its own. */
+  | { readonly kind: 'spread'; readonly parts: readonly Part[] }
   /** No document can be concerned. */
   | { readonly kind: 'nothing' }
   /** Some may be, but nobody can say of which project. */
@@ -65,11 +68,12 @@ export interface ResolverOptions {
   core: Core;
   edge: EdgeTables;
   directory: Directory;
+  spreader: Spreader;
   patience: Patience;
   signal: AbortSignal;
 }
 
-export function createResolver({ core, edge, directory, patience, signal }: ResolverOptions): Resolver {
+export function createResolver({ core, edge, directory, spreader, patience, signal }: ResolverOptions): Resolver {
   const places = createBatcher(async (ids: readonly number[]) => {
     const found = await patience.persist(() => readIdentityPlaces(core, ids, signal), signal);
     return ids.map((id) => found.get(id));
@@ -84,6 +88,16 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
     if (place === undefined) return NOTHING;
     const record = await directory.find({ environmentId: place.environmentId });
     return record === null ? NOTHING : identityOf(event, record, place.identifier);
+  }
+
+  async function resolveFeatureState(
+    event: WriteEvent,
+    target: Extract<WriteEvent['target'], { kind: 'featureState' }>,
+  ): Promise<Resolution> {
+    const found = await spreader.ofFeatureState(event, target);
+    if (found === undefined) return NOTHING;
+    if ('target' in found) return { kind: 'spread', parts: [found] };
+    return resolveIdentityId({ ...event, touched: found.touched }, found.identityId);
   }
 
   /** Core knows the key no more: its environment was renamed, or has gone for good. */
@@ -105,6 +119,17 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
     return byReference(event, record, reference, identifier);
   }
 
+  async function resolveNamed(
+    event: WriteEvent,
+    reference: EnvironmentReference,
+    identifier: string | undefined,
+  ): Promise<Resolution> {
+    const record = await directory.find(reference);
+    return record === null
+      ? resolveOrphan(event, reference, identifier)
+      : byReference(event, record, reference, identifier);
+  }
+
   return {
     glance(data) {
       const clientKey = findClientKey(data);
@@ -120,6 +145,7 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
           return record == null ? undefined : byReference(event, record, target.environment, target.identifier);
         }
         case 'feature':
+          return target.projectId === undefined ? undefined : { ...target, projectId: target.projectId };
         case 'project':
           return target;
         default:
@@ -129,12 +155,22 @@ export function createResolver({ core, edge, directory, patience, signal }: Reso
 
     async resolve(event) {
       const { target } = event;
-      if (target.kind === 'identityId') return resolveIdentityId(event, target.identityId);
-      if (target.kind === 'feature' || target.kind === 'project') return target;
-      const record = await directory.find(target.environment);
-      const identifier = target.kind === 'identity' ? target.identifier : undefined;
-      if (record === null) return resolveOrphan(event, target.environment, identifier);
-      return byReference(event, record, target.environment, identifier);
+      switch (target.kind) {
+        case 'identityId':
+          return resolveIdentityId(event, target.identityId);
+        case 'featureState':
+          return resolveFeatureState(event, target);
+        case 'project':
+          return target;
+        case 'feature':
+        case 'features':
+        case 'option':
+        case 'deletedProjects':
+          return { kind: 'spread', parts: await spreader.spread(event, target) };
+        case 'identity':
+        case 'environment':
+          return resolveNamed(event, target.environment, target.kind === 'identity' ? target.identifier : undefined);
+      }
     },
   };
 }

@@ -9,9 +9,10 @@ import type { Counts } from './counts.ts';
 import { nextFanOut, readFanOutPage } from './fan-out.ts';
 import type { Patience } from './patience.ts';
 import type { Pipeline } from './pipeline.ts';
-import { nextHandling } from './repeats.ts';
+import { nextHandling, roundOf } from './repeats.ts';
+import type { Part } from './spread.ts';
 import { MigrationStopped, type Stops } from './stops.ts';
-import { type Cursor, derivedId, type Work } from './work.ts';
+import { type Cursor, type Delivery, derivedId, type Work } from './work.ts';
 
 export interface RunnerOptions {
   stores(): Stores;
@@ -112,6 +113,28 @@ export function createRunner(options: RunnerOptions) {
     finish(work, nextFanOut(work, clock.now()));
   }
 
+  /** Whether there is an EdgeMigration is judged of each part, when it comes. */
+  async function spread(delivery: Delivery, parts: readonly Part[]): Promise<void> {
+    const { event, observed, held } = delivery;
+    if (options.isBusy()) {
+      held.again(BUSY_PAUSE_MILLIS);
+      return;
+    }
+    const round = roundOf(event, observed, clock.now());
+    try {
+      await Promise.all(
+        parts.map(({ projectId, target, touched }) => {
+          const id = derivedId(event.id, round, JSON.stringify(target));
+          return options.publish(projectId, { ...event, id, target, touched, outcome: 'known' });
+        }),
+      );
+      finish(delivery, nextHandling(event, observed, clock.now()));
+    } catch (error) {
+      log.warn({ err: error, event: event.id }, 'The parts of an event cannot be published; tried again');
+      held.again(BUSY_PAUSE_MILLIS);
+    }
+  }
+
   function rethrow(projectId: number) {
     return (error: unknown): never => {
       counts.of(projectId).failed += 1;
@@ -120,7 +143,7 @@ export function createRunner(options: RunnerOptions) {
   }
 
   /** Done with, unless it is to be handled once more. */
-  function finish({ held }: Work, next: number | undefined): void {
+  function finish({ held }: Pick<Delivery, 'held'>, next: number | undefined): void {
     if (next === undefined) held.done();
     else held.again(next - clock.now());
   }
@@ -140,7 +163,7 @@ export function createRunner(options: RunnerOptions) {
     );
   }
 
-  return { apply };
+  return { apply, spread };
 }
 
 /** What names a former key is about the documents under the present one, too. */

@@ -20,6 +20,7 @@ import { createPositionTracker } from './position.ts';
 import { createReporter } from './reporter.ts';
 import { createResolver } from './resolve.ts';
 import { createRunner } from './runner.ts';
+import { createSpreader } from './spread.ts';
 import { createStops } from './stops.ts';
 import type { OpenStores } from './stores.ts';
 import { createStrays } from './strays.ts';
@@ -59,9 +60,13 @@ export function wire(
   });
   const { isFull, roomFor } = waiting;
   const directory = createDirectory({ core, release: () => stores.now().release, patience, clock, signal });
-  const resolver = createResolver({ core, edge, directory, patience, signal });
+  const spreader = createSpreader({ core, directory, migrating: migrations.listProjects, patience, signal });
+  const resolver = createResolver({ core, edge, directory, spreader, patience, signal });
   const parking = createParking({ connection, migrations, pending: position.pending, roomFor, clock, log });
-  const pipeline = createPipeline({ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log });
+  const pipeline = createPipeline({
+    ...{ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log },
+    spread: (delivery, parts) => runner.spread(delivery, parts),
+  });
   const publish = createPublish(connection);
   const isBusy = () => position.pending() > BUSY_STREAM;
   const onApplied = createLagHistogram(registry);

@@ -140,9 +140,9 @@ describe('every change of Core', () => {
     );
     await waitFor(() => stage.spool.facts().open === 0, { for: 'the events' });
     const [event] = await stage.events();
-    expect(changesOf(before, await stage.rows()).flatMap((change) => uncovered(change, event ? [event] : []))).toEqual(
-      [],
-    );
+    const after = await stage.rows();
+    const events = event ? [event] : [];
+    expect(changesOf(before, after).flatMap((change) => uncovered(change, events, after.spread))).toEqual([]);
     const commit = (rows[0].created_date as Date).getTime();
     expect(event?.outcome === 'unknown' || Date.parse(event?.observedTime ?? '') >= commit).toBe(true);
   });

@@ -74,9 +74,17 @@ function targetText(target: EventTarget): string {
     case 'environment':
       return `environment ${Object.values(target.environment)[0]}`;
     case 'feature':
-      return `feature ${target.projectId}/${target.featureId}`;
+      return `feature ${target.featureId}`;
+    case 'features':
+      return `features of ${Object.entries(target.of).flat().join(' ')}`;
+    case 'option':
+      return `option ${target.optionId}`;
+    case 'featureState':
+      return `feature state ${target.featureStateId}${target.moved ? ' moved' : ''}`;
     case 'project':
       return `project ${target.projectId}`;
+    case 'deletedProjects':
+      return 'deleted projects';
   }
 }
 

@@ -145,21 +145,29 @@ function joined(lines: readonly string[]): string[] {
   return texts;
 }
 
-/** What the drafts are about, for a gap in their place. */
+/** What the drafts are about, for a gap in their place; empty when one of them may be about anyone. */
 export function scopeOf(drafts: readonly DraftEvent[]): WriteScope[] {
-  return drafts.map(({ target }) => scopeOfTarget(target));
+  const scopes = drafts.map(({ target }) => scopeOfTarget(target));
+  return scopes.includes(undefined) ? [] : (scopes as WriteScope[]);
 }
 
-function scopeOfTarget(target: EventTarget): WriteScope {
+function scopeOfTarget(target: EventTarget): WriteScope | undefined {
   switch (target.kind) {
     case 'identity':
     case 'environment':
       return target.environment;
+    case 'features':
+      return target.of;
     case 'identityId':
       return { identityId: target.identityId };
     case 'feature':
       return { featureId: target.featureId };
+    case 'featureState':
+      return { featureStateId: target.featureStateId };
     case 'project':
       return { projectId: target.projectId };
+    case 'option':
+    case 'deletedProjects':
+      return undefined;
   }
 }

@@ -26,6 +26,23 @@ export interface Rows {
   readonly options: readonly { id: number; feature_id: number }[];
   readonly features: readonly { id: number; project_id: number; name: string }[];
   readonly environments: readonly { id: number; api_key: string; server_key: string; project_id: number }[];
+  readonly spread: SpreadRows;
+}
+
+/** What the handler of an event asks Core for, where the event does not name identities. */
+export interface SpreadRows {
+  /** Soft-deleted ones included. */
+  readonly states: readonly {
+    id: number;
+    identity_id: number | null;
+    environment_id: number | null;
+    feature_id: number;
+  }[];
+  readonly options: readonly { id: number; feature_id: number }[];
+  readonly holdings: readonly { feature_state_id: number; multivariate_feature_option_id: number }[];
+  readonly features: readonly { id: number; project_id: number }[];
+  readonly environments: readonly { id: number; api_key: string; project_id: number }[];
+  readonly deletedProjects: readonly number[];
 }
 
 const IDENTITIES = `
@@ -34,7 +51,7 @@ const IDENTITIES = `
     e.allow_client_traits AS "allowClientTraits", o.persist_trait_data AS "persistTraitData",
     coalesce((SELECT jsonb_object_agg(trait_key, to_jsonb(t)::text) FROM environments_trait t WHERE identity_id = i.id), '{}') AS traits,
     coalesce((SELECT jsonb_object_agg(feature_id, rows) FROM (
-      SELECT s.feature_id, jsonb_agg(jsonb_build_array(s.id, s.enabled, s.version, s.live_from, f.name, f.type, v.type,
+      SELECT s.feature_id, jsonb_agg(jsonb_build_array(e.use_v2_feature_versioning, s.id, s.enabled, s.version, s.live_from, f.name, f.type, v.type,
         v.integer_value, v.string_value, v.boolean_value, m.rows) ORDER BY s.id)::text AS rows
       FROM features_featurestate s
       JOIN features_feature f ON f.id = s.feature_id
@@ -54,6 +71,16 @@ const IDENTITIES = `
 export async function readRows(client: Client): Promise<Rows> {
   const all = async (sql: string) => (await client.query(sql)).rows;
   return {
+    spread: {
+      states: await all('SELECT id, identity_id, environment_id, feature_id FROM features_featurestate'),
+      options: await all('SELECT id, feature_id FROM multivariate_multivariatefeatureoption'),
+      holdings: await all(
+        'SELECT feature_state_id, multivariate_feature_option_id FROM multivariate_multivariatefeaturestatevalue',
+      ),
+      features: await all('SELECT id, project_id FROM features_feature'),
+      environments: await all('SELECT id, api_key, project_id FROM environments_environment'),
+      deletedProjects: (await all('SELECT id FROM projects_project WHERE deleted_at IS NOT NULL')).map(({ id }) => id),
+    },
     identities: await all(IDENTITIES),
     traits: await all('SELECT id, identity_id, trait_key FROM environments_trait ORDER BY id'),
     states: await all(
@@ -104,9 +131,13 @@ function differing(before: Readonly<Record<string, string>>, after: Readonly<Rec
   return [...keys].filter((key) => before[key] !== after[key]);
 }
 
-/** What of a change no event covers; empty when all is. */
-export function uncovered(change: Change, events: readonly WriteEvent[]): readonly string[] {
-  const covering = events.filter(({ target }) => names(target, change));
+/**
+ * What of a change no event covers; empty when all is.
+ *
+ * @param after Core's rows when the events are handled
+ */
+export function uncovered(change: Change, events: readonly WriteEvent[], after: SpreadRows): readonly string[] {
+  const covering = events.flatMap((event) => spread(event, after)).filter(({ target }) => names(target, change, after));
   if (covering.length === 0) return [`${change.kind} ${change.identity.identifier}`];
   const touches = (part: 'traits' | 'overrides', key: string | number) =>
     covering.some((event) => {
@@ -120,8 +151,60 @@ export function uncovered(change: Change, events: readonly WriteEvent[]): readon
   ];
 }
 
-/** Whether whoever handles an event for this target comes to the change's document. */
-function names(target: EventTarget, { identity, kind }: Change): boolean {
+/** The events that follow from one whose target Core's rows must tell. */
+function spread(event: WriteEvent, rows: SpreadRows): readonly WriteEvent[] {
+  const { target, touched } = event;
+  const about = (to: EventTarget, feature?: number): WriteEvent => {
+    const overrides =
+      feature === undefined || touched.overrides === 'all' ? touched.overrides : [...touched.overrides, feature];
+    return { ...event, target: to, touched: { ...touched, overrides } };
+  };
+  const features = (ids: readonly number[]) => ids.map((featureId) => about({ kind: 'feature', featureId }, featureId));
+  switch (target.kind) {
+    case 'feature':
+      return features([target.featureId, ...holders(optionsOf(target.featureId, rows), rows)]);
+    case 'features': {
+      const { of } = target;
+      const projectId =
+        'projectId' in of
+          ? of.projectId
+          : rows.environments.find((one) =>
+              'clientKey' in of ? one.api_key === of.clientKey : 'environmentId' in of && one.id === of.environmentId,
+            )?.project_id;
+      const ids = rows.features.filter((one) => one.project_id === projectId).map(({ id }) => id);
+      return features([...ids, ...ids.flatMap((id) => holders(optionsOf(id, rows), rows))]);
+    }
+    case 'option': {
+      const own = rows.options.filter(({ id }) => id === target.optionId).map((option) => option.feature_id);
+      return features([...own, ...holders([target.optionId], rows)]);
+    }
+    case 'featureState': {
+      const state = rows.states.find(({ id }) => id === target.featureStateId);
+      if (state === undefined) return [];
+      const { feature_id, environment_id, identity_id } = state;
+      if (target.moved && environment_id !== null)
+        return [about({ kind: 'environment', environment: { environmentId: environment_id } }, feature_id)];
+      return identity_id === null ? [] : [about({ kind: 'identityId', identityId: identity_id }, feature_id)];
+    }
+    case 'deletedProjects':
+      return rows.deletedProjects.map((projectId) => about({ kind: 'project', projectId }));
+    default:
+      return [event];
+  }
+}
+
+function optionsOf(featureId: number, { options }: SpreadRows): number[] {
+  return options.filter((option) => option.feature_id === featureId).map(({ id }) => id);
+}
+
+/** Features of the overrides that hold one of these options. */
+function holders(options: readonly number[], { holdings, states }: SpreadRows): number[] {
+  const held = holdings.filter((one) => options.includes(one.multivariate_feature_option_id));
+  return states.filter(({ id }) => held.some((one) => one.feature_state_id === id)).map((state) => state.feature_id);
+}
+
+/** Whether the handler of an event for this target comes to the change's document. */
+function names(target: EventTarget, { identity, kind }: Change, { states }: SpreadRows): boolean {
   switch (target.kind) {
     case 'identity':
       return refersTo(target.environment, identity) && target.identifier === identity.identifier;
@@ -131,8 +214,11 @@ function names(target: EventTarget, { identity, kind }: Change): boolean {
     case 'environment':
       return refersTo(target.environment, identity);
     case 'feature':
+      return states.some((state) => state.identity_id === identity.id && state.feature_id === target.featureId);
     case 'project':
       return target.projectId === identity.projectId;
+    default:
+      return false;
   }
 }
 

@@ -70,8 +70,9 @@ export async function createStage(databaseUrl: string, apiPort: number): Promise
       const status = await send(port, request);
       await waitFor(async () => spool.facts().open === 0 && (await until()), { for: 'the change', intervalMs: 1 });
       const left = await events();
-      const changes = changesOf(before, await rows());
-      const missed = changes.flatMap((change) => uncovered(change, left));
+      const after = await rows();
+      const changes = changesOf(before, after);
+      const missed = changes.flatMap((change) => uncovered(change, left, after.spread));
       return { request, status, events: left, changes, missed, gaps: gapsSince(capture, gapsBefore) };
     },
     async [Symbol.asyncDispose]() {

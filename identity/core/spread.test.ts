@@ -1,0 +1,80 @@
+import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { insertRows } from '../fixtures/core-rows.ts';
+import { type Core, openCore } from './database.ts';
+import {
+  readDeletedProjects,
+  readFeatureIds,
+  readFeaturePlaces,
+  readFeatureStatePlace,
+  readOptionPlaces,
+} from './spread.ts';
+
+const DELETED = { deleted_at: '2026-01-01T00:00:00Z' };
+
+let database: TestDatabase;
+let core: Core;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  await insertRows(database.url, {
+    organisations_organisation: [{ id: 1 }],
+    projects_project: [{ id: 1 }, { id: 2 }, { id: 3, ...DELETED }],
+    environments_environment: [
+      { id: 1, project_id: 1, api_key: 'one' },
+      { id: 2, project_id: 2, api_key: 'two' },
+    ],
+    environments_identity: [
+      { id: 101, identifier: 'ada', environment_id: 1 },
+      { id: 102, identifier: 'bob', environment_id: 2 },
+    ],
+    features_feature: [
+      { id: 11, project_id: 1, name: 'of the first' },
+      { id: 12, project_id: 1, name: 'deleted', ...DELETED },
+      { id: 21, project_id: 2, name: 'of the second' },
+    ],
+    multivariate_multivariatefeatureoption: [{ id: 301, feature_id: 11, type: 'unicode' }],
+    features_featurestate: [
+      { id: 1, feature_id: 11, environment_id: 1, identity_id: 101, ...DELETED },
+      { id: 2, feature_id: 21, environment_id: 2, identity_id: 102 },
+      { id: 3, feature_id: 12, environment_id: 1 },
+    ],
+    multivariate_multivariatefeaturestatevalue: [
+      { id: 1, feature_state_id: 2, multivariate_feature_option_id: 301, percentage_allocation: 100 },
+    ],
+  });
+  core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
+});
+
+afterAll(async () => {
+  await core.close();
+  await database.drop();
+});
+
+const OWN = { projectId: 1, featureId: 11 };
+const FOREIGN = { projectId: 2, featureId: 21 };
+
+test('a feature is where identities have or had an override of it, or hold one of its options', async () => {
+  expect(await readFeaturePlaces(core, [11])).toEqual(expect.arrayContaining([OWN, FOREIGN]));
+  expect(await readFeaturePlaces(core, [21])).toEqual([FOREIGN]);
+  expect(await readFeaturePlaces(core, [12])).toEqual([]);
+});
+
+test('an option is where it is held, and where its feature is', async () => {
+  expect(await readOptionPlaces(core, 301)).toEqual(expect.arrayContaining([OWN, FOREIGN]));
+  expect(await readOptionPlaces(core, 302)).toEqual([]);
+});
+
+test('deleted features of a project count, and those of others do not', async () => {
+  expect(await readFeatureIds(core, 1)).toEqual([11, 12]);
+});
+
+test('a project that was deleted, or is not there, is gone', async () => {
+  expect(await readDeletedProjects(core, [1, 3, 4])).toEqual([3, 4]);
+});
+
+test('a feature state says what it is of, a deleted one too', async () => {
+  expect(await readFeatureStatePlace(core, 1)).toEqual({ featureId: 11, environmentId: 1, identityId: 101 });
+  expect(await readFeatureStatePlace(core, 3)).toEqual({ featureId: 12, environmentId: 1, identityId: null });
+  expect(await readFeatureStatePlace(core, 4)).toBeUndefined();
+});

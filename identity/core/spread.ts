@@ -1,0 +1,111 @@
+import type { Core } from './database.ts';
+
+/** A feature, and a project whose identities it concerns. */
+export interface FeaturePlace {
+  readonly projectId: number;
+  readonly featureId: number;
+}
+
+/** An override may be of another project's feature, and hold an option of another feature. */
+const OVERRIDES = `
+  features_featurestate s
+  JOIN environments_identity i ON i.id = s.identity_id
+  JOIN environments_environment e ON e.id = i.environment_id`;
+const HOLDERS = `
+  multivariate_multivariatefeatureoption o
+  JOIN multivariate_multivariatefeaturestatevalue v ON v.multivariate_feature_option_id = o.id
+  JOIN features_featurestate s ON s.id = v.feature_state_id
+  JOIN environments_identity i ON i.id = s.identity_id
+  JOIN environments_environment e ON e.id = i.environment_id`;
+
+/**
+ * Where identities have, or had (soft-deleted), an override of one of these features, or one of any feature that holds an
+ * option of theirs.
+ *
+ * @throws as {@link Core.read}
+ */
+export async function readFeaturePlaces(
+  core: Core,
+  featureIds: readonly number[],
+  signal?: AbortSignal,
+): Promise<FeaturePlace[]> {
+  return core.read(
+    (query) =>
+      query<{ projectId: number; featureId: number }>(
+        `SELECT e.project_id AS "projectId", s.feature_id AS "featureId"
+           FROM ${OVERRIDES} WHERE s.feature_id = ANY ($1::int[])
+         UNION
+         SELECT e.project_id, s.feature_id FROM ${HOLDERS} WHERE o.feature_id = ANY ($1::int[])`,
+        [featureIds],
+      ),
+    signal,
+  );
+}
+
+/** As {@link readFeaturePlaces}, of one option: of the overrides that hold it and of those of its feature. */
+export async function readOptionPlaces(core: Core, optionId: number, signal?: AbortSignal): Promise<FeaturePlace[]> {
+  return core.read(
+    (query) =>
+      query<{ projectId: number; featureId: number }>(
+        `SELECT e.project_id AS "projectId", s.feature_id AS "featureId" FROM ${HOLDERS} WHERE o.id = $1
+         UNION
+         SELECT e.project_id, s.feature_id FROM ${OVERRIDES}
+          WHERE s.feature_id IN (SELECT feature_id FROM multivariate_multivariatefeatureoption WHERE id = $1)`,
+        [optionId],
+      ),
+    signal,
+  );
+}
+
+/** Ids of all features of a project, soft-deleted ones included. */
+export async function readFeatureIds(core: Core, projectId: number, signal?: AbortSignal): Promise<number[]> {
+  const rows = await core.read(
+    (query) => query<{ id: number }>('SELECT id FROM features_feature WHERE project_id = $1 ORDER BY id', [projectId]),
+    signal,
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** Which of these projects Core has deleted, or does not know. */
+export async function readDeletedProjects(
+  core: Core,
+  projectIds: readonly number[],
+  signal?: AbortSignal,
+): Promise<number[]> {
+  const rows = await core.read(
+    (query) =>
+      query<{ id: number }>(
+        `SELECT asked.id FROM unnest($1::int[]) AS asked (id)
+          WHERE NOT EXISTS (SELECT FROM projects_project p WHERE p.id = asked.id AND p.deleted_at IS NULL)`,
+        [projectIds],
+      ),
+    signal,
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** What a feature state is of. */
+export interface FeatureStatePlace {
+  readonly featureId: number;
+  readonly environmentId: number | null;
+  /** Null: it is an environment's or a segment's. */
+  readonly identityId: number | null;
+}
+
+/** Undefined when Core has no such row; those of soft-deleted states count. */
+export async function readFeatureStatePlace(
+  core: Core,
+  featureStateId: number,
+  signal?: AbortSignal,
+): Promise<FeatureStatePlace | undefined> {
+  const [row] = await core.read(
+    (query) =>
+      query<{ featureId: number; environmentId: number | null; identityId: number | null }>(
+        `SELECT feature_id AS "featureId", environment_id AS "environmentId", identity_id AS "identityId"
+           FROM features_featurestate WHERE id = $1`,
+        [featureStateId],
+      ),
+    signal,
+  );
+  return row;
+}

@@ -1,0 +1,94 @@
+import type { Core } from '@edge-migration/identity/core/database.ts';
+import {
+  type FeaturePlace,
+  readDeletedProjects,
+  readFeatureIds,
+  readFeaturePlaces,
+  readFeatureStatePlace,
+  readOptionPlaces,
+} from '@edge-migration/identity/core/spread.ts';
+import type { EventTarget, TouchedParts, WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { Directory } from './directory.ts';
+import type { Patience } from './patience.ts';
+
+/** A part of what an event is about that lies in one project. */
+export interface Part {
+  readonly projectId: number;
+  readonly target: EventTarget;
+  readonly touched: TouchedParts;
+}
+
+export type SpreadTarget = Extract<EventTarget, { kind: 'feature' | 'features' | 'option' | 'deletedProjects' }>;
+type FeatureStateTarget = Extract<EventTarget, { kind: 'featureState' }>;
+
+/** Finds the projects of targets that may be in several, by Core's rows as they are now. */
+export interface Spreader {
+  /** Waits through outages. Rejects with the signal's reason, or when Core refuses the question. */
+  spread(event: WriteEvent, target: SpreadTarget): Promise<readonly Part[]>;
+  /** @returns undefined when the state is no identity's, or Core has no such row */
+  ofFeatureState(
+    event: WriteEvent,
+    target: FeatureStateTarget,
+  ): Promise<Part | { readonly identityId: number; readonly touched: TouchedParts } | undefined>;
+}
+
+export interface SpreaderOptions {
+  core: Core;
+  directory: Directory;
+  /** Projects with an EdgeMigration, listed after this call. */
+  migrating(signal: AbortSignal): Promise<readonly number[]>;
+  patience: Patience;
+  signal: AbortSignal;
+}
+
+export function createSpreader({ core, directory, migrating, patience, signal }: SpreaderOptions): Spreader {
+  const ask = <T>(question: () => Promise<T>) => patience.persist(question, signal);
+
+  async function projectOf(of: Extract<EventTarget, { kind: 'features' }>['of']): Promise<number | undefined> {
+    return 'projectId' in of ? of.projectId : (await directory.find(of))?.projectId;
+  }
+
+  async function places(target: Exclude<SpreadTarget, { kind: 'deletedProjects' }>): Promise<FeaturePlace[]> {
+    if (target.kind === 'option') return ask(() => readOptionPlaces(core, target.optionId, signal));
+    if (target.kind === 'feature') return ask(() => readFeaturePlaces(core, [target.featureId], signal));
+    const projectId = await projectOf(target.of);
+    if (projectId === undefined) return [];
+    const features = await ask(() => readFeatureIds(core, projectId, signal));
+    return ask(() => readFeaturePlaces(core, features, signal));
+  }
+
+  return {
+    async spread(event, target) {
+      if (target.kind === 'deletedProjects') {
+        const deleted = await ask(async () => readDeletedProjects(core, await migrating(signal), signal));
+        return deleted.map((projectId) => ({
+          projectId,
+          target: { kind: 'project', projectId },
+          touched: event.touched,
+        }));
+      }
+      return (await places(target)).map(({ projectId, featureId }) => ({
+        projectId,
+        target: { kind: 'feature', projectId, featureId },
+        touched: withOverride(event.touched, featureId),
+      }));
+    },
+
+    async ofFeatureState(event, { featureStateId, moved }) {
+      const place = await ask(() => readFeatureStatePlace(core, featureStateId, signal));
+      if (place === undefined) return undefined;
+      const { featureId, identityId, environmentId } = place;
+      const touched = withOverride(event.touched, featureId);
+      if (moved === undefined) return identityId === null ? undefined : { identityId, touched };
+      const environment = environmentId === null ? undefined : { environmentId };
+      const record = environment && (await directory.find(environment));
+      if (environment === undefined || record == null) return undefined;
+      return { projectId: record.projectId, target: { kind: 'environment', environment }, touched };
+    },
+  };
+}
+
+function withOverride(touched: TouchedParts, featureId: number): TouchedParts {
+  if (touched.overrides === 'all' || touched.overrides.includes(featureId)) return touched;
+  return { ...touched, overrides: [...touched.overrides, featureId] };
+}
