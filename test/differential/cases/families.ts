@@ -1,0 +1,30 @@
+import type fc from 'fast-check';
+import type { Case } from '../case.ts';
+import { charsetCases } from './charsets.ts';
+import { formCases } from './forms.ts';
+import { framingCases } from './framing.ts';
+import { headerCases } from './headers.ts';
+import { jsonCases } from './json.ts';
+import { multipartCases } from './multipart.ts';
+import { targetCases } from './targets.ts';
+import { typeCases } from './types.ts';
+
+export interface Family {
+  readonly cases: fc.Arbitrary<Case>;
+  /** Its part of a run. */
+  readonly weight: number;
+}
+
+/** What requests can be odd in. */
+export const FAMILIES = {
+  headers: { cases: headerCases, weight: 2 },
+  targets: { cases: targetCases, weight: 3 },
+  charsets: { cases: charsetCases, weight: 3 },
+  json: { cases: jsonCases, weight: 4 },
+  forms: { cases: formCases, weight: 2 },
+  multipart: { cases: multipartCases, weight: 3 },
+  types: { cases: typeCases, weight: 1 },
+  framing: { cases: framingCases, weight: 1 },
+} satisfies Record<string, Family>;
+
+export type FamilyName = keyof typeof FAMILIES;

@@ -1,0 +1,80 @@
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { describe, expect, it } from 'vitest';
+import { isInGap, uncovered } from './coverage.ts';
+import type { CoreWrite, JournalEntry } from './judge.ts';
+import { judge, type Observation } from './verdict.ts';
+
+const ANN: CoreWrite = { kind: 'identity', environment: 41, identifier: 'ann' };
+const PLAN: CoreWrite = { kind: 'trait', environment: 41, identifier: 'ann', key: 'plan' };
+
+function event(target: WriteEvent['target'], touched: Partial<WriteEvent['touched']> = {}): WriteEvent {
+  return {
+    ...{ version: 1, id: '1', outcome: 'known', route: 'x', instance: 'x', observedTime: '2026-01-01T00:00:00.000Z' },
+    ...{ target, touched: { traits: [], overrides: [], ...touched }, traitGates: [] },
+  };
+}
+
+const ofAnn = (touched?: Partial<WriteEvent['touched']>) =>
+  event({ kind: 'identity', environment: { clientKey: 'client-key' }, identifier: 'ann' }, touched);
+
+describe('coverage of what Core wrote', () => {
+  it('takes an event for the write that it names', () => {
+    expect(uncovered([ANN], [ofAnn()])).toEqual([]);
+    expect(uncovered([ANN, PLAN], [ofAnn({ traits: ['plan'] })])).toEqual([]);
+  });
+
+  it('misses another name, another environment and another trait', () => {
+    expect(uncovered([{ ...ANN, identifier: 'Ann' }], [ofAnn()])).toHaveLength(1);
+    expect(uncovered([{ ...ANN, environment: 42 }], [ofAnn()])).toHaveLength(1);
+    expect(uncovered([PLAN], [ofAnn({ traits: ['age'] })])).toEqual([PLAN]);
+  });
+
+  it('finds no identity that is gone by its id', () => {
+    const byId = event({ kind: 'identityId', identityId: 1001 });
+    expect(uncovered([{ kind: 'trait', environment: 41, identifier: 'alice', key: 'plan' }], [byId])).toHaveLength(1);
+    expect(uncovered([{ kind: 'identity', environment: 41, identifier: 'alice' }], [byId])).toEqual([]);
+    expect(uncovered([{ kind: 'gone', environment: 41, identifier: 'alice' }], [byId])).toHaveLength(1);
+  });
+
+  it('takes an event of the environment for its identities, as far as it goes', () => {
+    const all = event({ kind: 'environment', environment: { environmentId: 41 } }, { traits: 'all' });
+    expect(uncovered([ANN, PLAN], [all])).toEqual([]);
+    expect(uncovered([{ kind: 'environment', environment: 41, overrides: 'all' }], [all])).toHaveLength(1);
+  });
+
+  it('takes a gap for what it names only', () => {
+    expect(isInGap(ANN, { reason: 'x', scope: undefined })).toBe(true);
+    expect(isInGap(ANN, { reason: 'x', scope: [{ clientKey: 'client-key' }] })).toBe(true);
+    expect(isInGap(ANN, { reason: 'x', scope: [{ clientKey: 'other-key' }] })).toBe(false);
+    expect(isInGap({ kind: 'unknown' }, { reason: 'x', scope: [{ clientKey: 'client-key' }] })).toBe(false);
+  });
+});
+
+const entry: JournalEntry = {
+  ...{ method: 'POST', path: '/api/v1/identities/', script: '', query: '', secure: false, status: 200 },
+  ...{ route: 'sdk.identify', writes: [ANN] },
+};
+
+function observation(through: Partial<Observation['through']>, direct: readonly JournalEntry[] = [entry]): Observation {
+  return {
+    direct: { status: 200, entries: direct },
+    through: { status: 200, entries: [entry], events: [], gaps: [], ...through },
+  };
+}
+
+describe('the verdict', () => {
+  const gap = { reason: 'bodyUnreadable', scope: undefined };
+  it.each([
+    ['covered', observation({ events: [ofAnn()] })],
+    ['gap', observation({ gaps: [gap] })],
+    ['wrongWithGap', observation({ events: [event({ kind: 'project', projectId: 22 })], gaps: [gap] })],
+    ['silent', observation({})],
+    ['silent', observation({ gaps: [{ ...gap, scope: [{ clientKey: 'other-key' }] }] })],
+    ['different', observation({ events: [ofAnn()] }, [])],
+    ['different', observation({ events: [ofAnn()] }, [{ ...entry, script: '/x' }])],
+    ['refused', observation({ entries: [] })],
+    ['idle', observation({ entries: [] }, [])],
+  ])('is %s', (verdict, seen) => {
+    expect(judge(seen).verdict).toBe(verdict);
+  });
+});

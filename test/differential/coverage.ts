@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteScope } from '@edge-migration/identity/write-scope.ts';
+import type { CoreWrite } from './judge.ts';
+
+/** A gap as it was marked; `scope` undefined: it may be anything. */
+export interface MarkedGap {
+  readonly reason: string;
+  readonly scope: readonly WriteScope[] | undefined;
+}
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+
+/** The rows of `app/judge/world.py` that references lead to. */
+const ENVIRONMENTS = [
+  { id: 41, apiKey: 'client-key', serverKey: sha256('ser.key'), project: 21 },
+  { id: 42, apiKey: 'other-key', serverKey: sha256('ser.other'), project: 21 },
+];
+const ORGANISATION = 11;
+const IDENTITIES = new Map([
+  [1001, 'alice'],
+  [1002, 'bob'],
+]);
+const STATES = new Map([
+  [9001, { identityId: 1001, feature: 101 }],
+  [9002, { identityId: 1002, feature: 101 }],
+  [9003, { identityId: 1001, feature: 102 }],
+]);
+
+function environmentOf(reference: EnvironmentReference): number | undefined {
+  return ENVIRONMENTS.find(({ id, apiKey, serverKey }) => {
+    if ('clientKey' in reference) return reference.clientKey === apiKey;
+    if ('serverKeySha256' in reference) return reference.serverKeySha256 === serverKey;
+    return reference.environmentId === id;
+  })?.id;
+}
+
+function projectOf(write: CoreWrite): number | undefined {
+  if ('project' in write) return write.project;
+  return 'environment' in write ? ENVIRONMENTS.find(({ id }) => id === write.environment)?.project : undefined;
+}
+
+/** Of what Core wrote, what no event leads its handler to. */
+export function uncovered(writes: readonly CoreWrite[], events: readonly WriteEvent[]): CoreWrite[] {
+  return writes.filter((write) => !events.some((event) => names(event, write) && touches(event, write)));
+}
+
+/** Whether who handles the event comes to every document that the write changed. */
+function names({ target }: WriteEvent, write: CoreWrite): boolean {
+  if (write.kind === 'unknown') return false;
+  switch (target.kind) {
+    case 'identity':
+      return (
+        'identifier' in write &&
+        target.identifier === write.identifier &&
+        environmentOf(target.environment) === write.environment
+      );
+    case 'identityId':
+      // Of an identity that is gone the id leads nowhere.
+      return write.kind !== 'gone' && 'identifier' in write && IDENTITIES.get(target.identityId) === write.identifier;
+    case 'environment':
+      return 'environment' in write && environmentOf(target.environment) === write.environment;
+    case 'feature':
+      return target.projectId === projectOf(write) && (!('feature' in write) || write.feature === target.featureId);
+    case 'project':
+      return target.projectId === projectOf(write);
+  }
+}
+
+/** Whether the event has the write's part of the document compared; existence always is. */
+function touches({ touched, target }: WriteEvent, write: CoreWrite): boolean {
+  const has = <T>(part: 'all' | readonly T[], value: T) => part === 'all' || part.includes(value);
+  switch (write.kind) {
+    case 'identity':
+    case 'gone':
+    case 'project':
+      return target.kind !== 'feature';
+    case 'trait':
+      return has(touched.traits, write.key);
+    case 'override':
+      return has(touched.overrides, write.feature);
+    case 'feature':
+      return has(touched.overrides, write.feature);
+    case 'environment':
+      if (write.key !== undefined) return has(touched.traits, write.key);
+      return write.overrides === undefined || touched.overrides === 'all';
+    case 'unknown':
+      return false;
+  }
+}
+
+/** Whether a gap tells that this write may be missing. */
+export function isInGap(write: CoreWrite, { scope }: MarkedGap): boolean {
+  return scope === undefined || scope.length === 0 || scope.some((one) => concerns(one, write));
+}
+
+function concerns(scope: WriteScope, write: CoreWrite): boolean {
+  if (write.kind === 'unknown') return false;
+  if ('projectId' in scope) return scope.projectId === projectOf(write);
+  if ('organisationId' in scope) return scope.organisationId === ORGANISATION;
+  if ('identityId' in scope) return 'identifier' in write && IDENTITIES.get(scope.identityId) === write.identifier;
+  if ('featureId' in scope) return 'feature' in write && scope.featureId === write.feature;
+  if ('featureStateId' in scope) {
+    return write.kind === 'override' && STATES.get(scope.featureStateId)?.feature === write.feature;
+  }
+  // A project's deletion is not confined to one environment.
+  return 'environment' in write && environmentOf(scope) === write.environment;
+}

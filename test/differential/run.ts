@@ -1,0 +1,160 @@
+import { readFileSync } from 'node:fs';
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import fc from 'fast-check';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { type Case, show } from './case.ts';
+import { FAMILIES, type FamilyName } from './cases/families.ts';
+import type { JudgeSettings } from './judge.ts';
+import { RELEASES } from './python.ts';
+import { createStage, type Stage } from './stage.ts';
+import { isBad, type Judgement, judge, type Observation, type Verdict } from './verdict.ts';
+
+/** `ours`: as our values for Flagsmith's chart set it. */
+const TRUSTS = ['ours', 'default'] as const;
+
+/** Name of a judge, as `pinned/ours`: releases, and whose forwarded headers gunicorn believes. */
+export type JudgeName = `${(typeof RELEASES)[number]}/${(typeof TRUSTS)[number]}`;
+export const JUDGES = RELEASES.flatMap((release) => TRUSTS.map((trust): JudgeName => `${release}/${trust}`));
+
+export function settingsOf(name: JudgeName): JudgeSettings {
+  const [release, trust] = name.split('/') as [JudgeSettings['release'], (typeof TRUSTS)[number]];
+  return { release, forwardedAllowIps: trust === 'ours' ? valueOfOurs() : undefined };
+}
+
+const values = z.object({ api: z.object({ extraEnv: z.object({ FORWARDED_ALLOW_IPS: z.string() }).optional() }) });
+const VALUES = new URL('../../replay-sidecar/deploy/flagsmith-values-loopback-api.yaml', import.meta.url);
+
+function valueOfOurs(): string | undefined {
+  return values.parse(parse(readFileSync(VALUES, 'utf8'))).api.extraEnv?.FORWARDED_ALLOW_IPS;
+}
+
+export interface Failure extends Judgement {
+  readonly judge: JudgeName;
+  readonly family: FamilyName;
+  /** fast-check's, of the smallest form that was found. */
+  readonly path: string;
+  readonly smallest: Case;
+  readonly observation: Observation;
+}
+
+export interface RunOptions {
+  readonly seed: number;
+  /** Over all families and judges. */
+  readonly cases: number;
+  readonly families?: readonly FamilyName[];
+  readonly judges?: readonly JudgeName[];
+  /** Only this case of the one family and judge. */
+  readonly path?: string;
+}
+
+export interface RunResult {
+  readonly verdicts: Readonly<Record<Verdict, number>>;
+  /** One of each kind, in its smallest form. */
+  readonly failures: readonly Failure[];
+  readonly seconds: number;
+}
+
+/** Failures that are made smaller: each costs many more requests. */
+const MAX_FAILURES = 6;
+const SHRINK_MILLIS = 15_000;
+
+/** Judges generated cases; the same seed makes the same cases. */
+export async function run(options: RunOptions): Promise<RunResult> {
+  const { judges = JUDGES } = options;
+  const start = systemClock.monotonic();
+  const verdicts = { idle: 0, covered: 0, gap: 0, wrongWithGap: 0, silent: 0, different: 0, refused: 0 };
+  const kinds = new Set<string>();
+  const failures = await Promise.all(judges.map((name) => runJudge(name, options, { verdicts, kinds })));
+  return { verdicts, failures: failures.flat(), seconds: (systemClock.monotonic() - start) / 1000 };
+}
+
+/** What all judges of a run know of. */
+interface Tally {
+  readonly verdicts: Record<Verdict, number>;
+  /** Kinds of failures that have been seen. */
+  readonly kinds: Set<string>;
+}
+
+async function runJudge(name: JudgeName, options: RunOptions, tally: Tally): Promise<Failure[]> {
+  const { families = Object.keys(FAMILIES) as FamilyName[], judges = JUDGES } = options;
+  const total = families.reduce((sum, family) => sum + FAMILIES[family].weight, 0);
+  // Each has cases of its own.
+  const seed = options.seed + JUDGES.indexOf(name);
+  await using stage = await createStage(settingsOf(name));
+  const failures: Failure[] = [];
+  for (const family of families) {
+    const runs = Math.ceil((options.cases * FAMILIES[family].weight) / total / judges.length);
+    const found = await runFamily(stage, family, { ...options, seed }, runs, tally);
+    for (const path of found.slice(0, MAX_FAILURES)) {
+      failures.push({ ...(await shrink(stage, family, seed, path)), judge: name, family });
+    }
+  }
+  return failures;
+}
+
+/** Paths of cases that fail in a way that no other has. */
+async function runFamily(
+  stage: Stage,
+  family: FamilyName,
+  { seed, path }: RunOptions,
+  runs: number,
+  { verdicts, kinds }: Tally,
+): Promise<string[]> {
+  const paths: string[] = [];
+  let index = 0;
+  const property = fc.asyncProperty(FAMILIES[family].cases, async (one) => {
+    const observation = await stage.observe(one);
+    const judgement = judge(observation);
+    verdicts[judgement.verdict] += 1;
+    const kind = `${family} ${kindOf(judgement, observation)}`;
+    if (isBad(judgement) && !kinds.has(kind)) {
+      kinds.add(kind);
+      paths.push(path ?? String(index));
+    }
+    index += 1;
+  });
+  const details = await fc.check(property, {
+    seed,
+    numRuns: runs,
+    ...(path !== undefined && { path, endOnFailure: true }),
+  });
+  if (details.failed) throw details.errorInstance ?? new Error(`The run of ${family} failed`);
+  return paths;
+}
+
+function kindOf({ verdict, missing }: Judgement, { through }: Observation): string {
+  const routes = through.entries.map(({ route }) => route);
+  return JSON.stringify([verdict, routes, missing.map(({ kind }) => kind)]);
+}
+
+type Smallest = Omit<Failure, 'judge' | 'family'>;
+
+async function shrink(stage: Stage, family: FamilyName, seed: number, path: string): Promise<Smallest> {
+  let smallest: Smallest | undefined;
+  const property = fc.asyncProperty(FAMILIES[family].cases, async (one) => {
+    const observation = await stage.observe(one);
+    const judgement = judge(observation);
+    if (!isBad(judgement)) return;
+    smallest = { ...judgement, smallest: one, observation, path };
+    throw new Error('It fails still');
+  });
+  const details = await fc.check(property, { seed, path, interruptAfterTimeLimit: SHRINK_MILLIS });
+  if (smallest === undefined) throw new Error(`Case ${path} of ${family} fails only sometimes`);
+  return { ...smallest, path: details.counterexamplePath ?? path };
+}
+
+/** What a person needs to see, and to see it again. */
+export function describeFailure(failure: Failure, seed: number): string {
+  const { direct, through } = failure.observation;
+  const lines = [
+    `${failure.verdict}: ${show(failure.smallest)}`,
+    `  directly: ${direct.status ?? 'no answer'} ${JSON.stringify(direct.entries)}`,
+    `  through the sidecar: ${through.status ?? 'no answer'} ${JSON.stringify(through.entries)}`,
+    `  events: ${JSON.stringify(through.events.map(({ target, touched }) => ({ target, touched })))}`,
+    `  gaps: ${JSON.stringify(through.gaps)}`,
+    `  missing: ${JSON.stringify(failure.missing)}`,
+    `  again: npm run differential -- --seed ${seed} --judge ${failure.judge} --family ${failure.family} --path ${failure.path}`,
+  ];
+  return lines.map((line) => (line.length > 1000 ? `${line.slice(0, 1000)}…` : line)).join('\n');
+}

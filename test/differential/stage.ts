@@ -1,0 +1,88 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { createCapture } from '@edge-migration/replay-sidecar/capture/capture.ts';
+import { createProxy } from '@edge-migration/replay-sidecar/capture/proxy/proxy.ts';
+import type { GapLedger } from '@edge-migration/replay-sidecar/capture/spool/gaps.ts';
+import {
+  drain,
+  eventOf,
+  openSpool,
+  type TestSpool,
+  temporaryFolder,
+} from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
+import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
+import { waitFor } from '../cluster/wait.ts';
+import { type Case, render } from './case.ts';
+import type { MarkedGap } from './coverage.ts';
+import { type JudgeSettings, startJudge } from './judge.ts';
+import type { Observation, Reached } from './verdict.ts';
+import { DIRECT, exchange, NEIGHBOUR } from './wire.ts';
+
+/** A judge, and the sidecar in front of it. */
+export interface Stage extends AsyncDisposable {
+  /** Sends the case both ways, one after the other. */
+  observe(one: Case): Promise<Observation>;
+}
+
+export async function createStage(settings: JudgeSettings): Promise<Stage> {
+  const judge = await startJudge(settings);
+  const folder = temporaryFolder();
+  const test = await openSpool(folder.path, { clock: systemClock as TestSpool['clock'], segmentBytes: 1 << 20 });
+  const { spool } = test;
+  const gaps = recordGaps(spool.gaps);
+  const log = createLogger('differential', 'silent');
+  const watched = { begin: spool.begin, gaps: gaps.ledger };
+  const capture = createCapture({ spool: watched, clock: systemClock, log, readWindowMillis: 0 });
+  const upstream = { host: '127.0.0.1', port: judge.port };
+  const proxy = createProxy({ upstream, capture, clock: systemClock, logger: log, metrics: createMetrics() });
+  const { port } = await proxy.listen({ host: '127.0.0.1', port: 0 });
+
+  async function send(bytes: Buffer, to: number, from: string): Promise<Reached> {
+    const { status, late } = await exchange({ port: to, from, bytes });
+    if (late) throw new Error('A request was neither answered nor ended');
+    return { status, entries: await judge.take(status === undefined) };
+  }
+
+  return {
+    async observe(one) {
+      const bytes = render(one);
+      const direct = await send(bytes, judge.port, DIRECT);
+      const reached = await send(bytes, port, NEIGHBOUR);
+      // A capture ends when its request's response has.
+      await new Promise((resolve) => setImmediate(resolve));
+      await waitFor(() => spool.facts().open === 0, { for: 'the intents to end', intervalMs: 1 });
+      const events = (await drain(spool)).map(eventOf);
+      return { direct, through: { ...reached, events, gaps: gaps.take() } };
+    },
+    async [Symbol.asyncDispose]() {
+      await proxy.stop(1000);
+      await test[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+      await judge[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The spool's ledger, which joins gaps; with what was told it since the last look. */
+function recordGaps(ledger: GapLedger): { ledger: GapLedger; take(): MarkedGap[] } {
+  let marked: MarkedGap[] = [];
+  const recording: GapLedger = {
+    ...ledger,
+    open(reason, from, scope) {
+      marked.push({ reason, scope });
+      ledger.open(reason, from, scope);
+    },
+    mark(reason, from, until, scope) {
+      marked.push({ reason, scope });
+      ledger.mark(reason, from, until, scope);
+    },
+  };
+  return {
+    ledger: recording,
+    take() {
+      const taken = marked;
+      marked = [];
+      return taken;
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { isInGap, type MarkedGap, uncovered } from './coverage.ts';
+import type { CoreWrite, JournalEntry } from './judge.ts';
+
+/** What one case did, once sent to gunicorn itself and once through the sidecar. */
+export interface Observation {
+  readonly direct: Reached;
+  readonly through: Reached & { readonly events: readonly WriteEvent[]; readonly gaps: readonly MarkedGap[] };
+}
+
+export interface Reached {
+  /** Undefined when no answer came. */
+  readonly status: number | undefined;
+  readonly entries: readonly JournalEntry[];
+}
+
+/**
+ * - `idle`: Core wrote nothing
+ * - `covered`: events lead to all that Core wrote
+ * - `gap`: no event does, and a gap says so
+ * - `wrongWithGap`: events lead to other things, and a gap says that something is missing
+ * - `silent`: Core wrote what neither an event nor a gap tells of
+ * - `different`: the API understood the request otherwise through the sidecar than from its client
+ * - `refused`: the sidecar or the API refused through the sidecar what the API takes from its client
+ */
+export type Verdict = 'idle' | 'covered' | 'gap' | 'wrongWithGap' | 'silent' | 'different' | 'refused';
+
+export interface Judgement {
+  readonly verdict: Verdict;
+  /** What is in no event. */
+  readonly missing: readonly CoreWrite[];
+}
+
+export function judge({ direct, through }: Observation): Judgement {
+  const writes = through.entries.flatMap((entry) => entry.writes);
+  const missing = uncovered(writes, through.events);
+  const inGaps = missing.every((write) => through.gaps.some((gap) => isInGap(write, gap)));
+  return { verdict: verdictOf(), missing };
+
+  function verdictOf(): Verdict {
+    if (!inGaps) return 'silent';
+    const [asked, reached] = [summary(direct), summary(through)];
+    if (asked !== reached) return reached === '' ? 'refused' : 'different';
+    if (writes.length === 0) return 'idle';
+    if (missing.length === 0) return 'covered';
+    return through.events.length === 0 ? 'gap' : 'wrongWithGap';
+  }
+}
+
+/** The views that were reached, and how: what decides what they do. The sidecar's own look-ups write nothing. */
+function summary({ entries }: Reached): string {
+  return entries
+    .filter(({ route }) => route !== null)
+    .map(({ status, ...entry }) => JSON.stringify(entry))
+    .join('\n');
+}
+
+/** A judgement that fails a run. */
+export function isBad({ verdict }: Judgement): boolean {
+  return verdict === 'silent' || verdict === 'different';
+}

@@ -1,0 +1,49 @@
+import { connect } from 'node:net';
+
+/** Neither gunicorn's own address nor, by its default, one whose forwarded headers it believes. */
+export const DIRECT = '127.0.0.2';
+export const NEIGHBOUR = '127.0.0.1';
+
+const PATIENCE_MILLIS = 8_000;
+
+export interface Sent {
+  readonly port: number;
+  /** The client's address. */
+  readonly from: string;
+  readonly bytes: Buffer;
+}
+
+export interface Answered {
+  /** Of the first response that is not interim; undefined when none came. */
+  readonly status: number | undefined;
+  /** It took longer than any request may. */
+  readonly late: boolean;
+}
+
+/** Sends bytes over a connection of their own, ends it, and reads to its end whatever comes back. */
+export function exchange({ port, from, bytes }: Sent): Promise<Answered> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from, noDelay: true, allowHalfOpen: true });
+    let received = '';
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      socket.destroy();
+    }, PATIENCE_MILLIS);
+    socket.on('data', (data) => {
+      received += data.toString('latin1');
+    });
+    // What came is what counts; a reset after it is no news.
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      clearTimeout(timer);
+      resolve({ status: statusOf(received), late });
+    });
+    socket.end(bytes);
+  });
+}
+
+function statusOf(received: string): number | undefined {
+  const head = /^(?:HTTP\/1\.[01] 1\d\d[\s\S]*?\r\n\r\n)*HTTP\/1\.[01] (\d{3})/.exec(received);
+  return head === null ? undefined : Number(head[1]);
+}
