@@ -21,11 +21,19 @@ export interface ReadReports {
  * @throws what the client library throws when the stream is missing or out of reach
  */
 export async function readReports(manager: JetStreamManager): Promise<ReadReports> {
-  const read: ReadReports = { reports: [], unreadable: [] };
+  // A report that is replaced while they are read would be there twice.
+  const last = new Map<string, StoredReport | UnreadableReportError>();
   for await (const message of readStored(manager, COVERAGE_STREAM)) {
     const report = parse(message.subject, message.string());
-    if (report instanceof UnreadableReportError) read.unreadable.push(report);
-    else read.reports.push({ report, sequence: message.seq, storedTime: Date.parse(message.timestamp) });
+    // In the order of their sequences.
+    last.delete(message.subject);
+    if (report instanceof UnreadableReportError) last.set(message.subject, report);
+    else last.set(message.subject, { report, sequence: message.seq, storedTime: Date.parse(message.timestamp) });
+  }
+  const read: ReadReports = { reports: [], unreadable: [] };
+  for (const one of last.values()) {
+    if (one instanceof UnreadableReportError) read.unreadable.push(one);
+    else read.reports.push(one);
   }
   return read;
 }

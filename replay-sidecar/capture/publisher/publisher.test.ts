@@ -8,8 +8,8 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { coverageSubject, probeSubject, STREAM } from '../../stream.ts';
-import { type Folder, temporaryFolder } from '../spool/testing.ts';
-import { administrate, createRig, eventsIn, makeStreams, namesOf } from './testing.ts';
+import { type Folder, type ManualClock, manualClock, temporaryFolder } from '../spool/testing.ts';
+import { administrate, createRig, eventsIn, makeStreams, namesOf, type Rig } from './testing.ts';
 
 // Servers are killed and start again; a busy machine takes its time for that.
 vi.setConfig({ testTimeout: 120_000 });
@@ -83,6 +83,12 @@ describe('when NATS', () => {
     const nats = await startNats({ config: `jetstream { store_dir: ${JSON.stringify(data)} }\n${more}` });
     return { nats, data };
   }
+  /** Brings it back with the data that were copied earlier. */
+  async function restore({ nats, data }: { nats: Nats; data: string }): Promise<void> {
+    rmSync(data, { recursive: true });
+    cpSync(`${data}-earlier`, data, { recursive: true });
+    await nats.restart();
+  }
   const spoolFolder = () => join(folder.path, 'spool');
 
   it('is down at the start, events wait and go out when it is up', async () => {
@@ -126,13 +132,83 @@ describe('when NATS', () => {
     await rig.write('lost', 50);
     await rig.sent();
     await nats.kill('SIGKILL');
-    rmSync(data, { recursive: true });
-    cpSync(`${data}-earlier`, data, { recursive: true });
-    await nats.restart();
+    await restore({ nats, data });
     await waitFor(async () => distinct(namesOf(await eventsIn(nats.url))).length === 100, {
       for: 'all events to be in the stream again',
     });
     expect(rig.spool.gaps.list()).toEqual([]);
+  });
+
+  it('was away for longer than the safety time, the spool still has what NATS lost at its end', async () => {
+    const { nats, data } = await startWithData();
+    await using _ = nats;
+    await makeStreams(nats.url);
+    const clock = manualClock();
+    await using rig = await createRig(nats.url, spoolFolder(), { spool: { clock, segmentMillis: 1000 } });
+    await rig.write('kept', 50);
+    await rig.sent();
+    cpSync(data, `${data}-earlier`, { recursive: true });
+    await rig.write('lost', 50);
+    await rig.sent();
+    await nats.kill('SIGKILL');
+    await waitFor(() => !rig.publisher.connected, { for: 'the disconnection to be noticed' });
+    for (let minute = 0; minute < 60; minute++) {
+      clock.advance(60_000);
+      await rig.spool.tick();
+    }
+    await restore({ nats, data });
+    await waitFor(async () => distinct(namesOf(await eventsIn(nats.url))).length === 100, {
+      for: 'all events to be in the stream again',
+    });
+    expect(rig.spool.gaps.list()).toEqual([]);
+  });
+
+  describe('lost acknowledged events that the spool no longer has', () => {
+    /** NATS with its data of before the writes, which were acknowledged, and which the spool has let go of. */
+    async function loseSettled(
+      rig: Rig,
+      clock: ManualClock,
+      { nats, data }: Awaited<ReturnType<typeof startWithData>>,
+    ) {
+      cpSync(data, `${data}-earlier`, { recursive: true });
+      await rig.write('lost', 20);
+      await rig.sent();
+      for (let answers = 0; answers < 40; answers++) {
+        clock.advance(5000);
+        await rig.publisher.probe(probeSubject('uid-1'), '{}', {});
+        await rig.spool.tick();
+      }
+      expect(rig.spool.facts().bytes).toBe(0);
+      await nats.kill('SIGKILL');
+    }
+    const options = (clock: ManualClock) => ({ spool: { clock, segmentMillis: 1000 } });
+
+    it('the time is a gap, although nothing was written since', async () => {
+      const started = await startWithData();
+      await using _ = started.nats;
+      await makeStreams(started.nats.url);
+      const clock = manualClock();
+      await using rig = await createRig(started.nats.url, spoolFolder(), options(clock));
+      await loseSettled(rig, clock, started);
+      await restore(started);
+      await waitFor(() => rig.spool.gaps.list().length > 0, { for: 'the loss to be noticed' });
+      expect(rig.spool.gaps.list()).toMatchObject([{ reason: 'streamLost' }]);
+    });
+
+    it('the time is a gap, although the sidecar was down as well', async () => {
+      const started = await startWithData();
+      await using _ = started.nats;
+      await makeStreams(started.nats.url);
+      const clock = manualClock();
+      {
+        await using rig = await createRig(started.nats.url, spoolFolder(), options(clock));
+        await loseSettled(rig, clock, started);
+      }
+      await restore(started);
+      await using rig = await createRig(started.nats.url, spoolFolder(), options(clock));
+      await waitFor(() => rig.publisher.connected, { for: 'the connection' });
+      expect(rig.spool.gaps.list()).toMatchObject([{ reason: 'streamLost' }]);
+    });
   });
 
   it('hangs, nothing is lost and nothing waits for it', async () => {

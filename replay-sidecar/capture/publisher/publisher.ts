@@ -24,7 +24,7 @@ export interface PublisherOptions {
   apiPrefix?: string;
   /** Shown in NATS's list of connections. */
   name: string;
-  spool: Pick<Spool, 'outbox' | 'observeStream' | 'observeLoss'>;
+  spool: Pick<Spool, 'outbox' | 'observeStream' | 'observeLoss' | 'observeAnswer' | 'observeDoubt'>;
   clock: Clock;
   log: Logger;
   /** For the messages under way; after it a message counts as unanswered. */
@@ -153,6 +153,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         }
         pace.succeeded();
         observeSequence(acknowledgement.sequence, before);
+        if (!doubted) spool.observeAnswer();
         settle.stored(acknowledgement);
       },
       failed: refuse,
@@ -162,7 +163,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       counts.failed[error.name] = (counts.failed[error.name] ?? 0) + 1;
       pace.failed();
       // A refusal is an answer: the stream is there, and knows what it took.
-      if (!(error instanceof StreamRefusedError)) doubted = true;
+      if (!(error instanceof StreamRefusedError)) doubt();
       settle.failed(error);
     }
   }
@@ -171,14 +172,22 @@ export function createPublisher(options: PublisherOptions): Publisher {
   function observeSequence(sequence: number, before: number): void {
     if (sequence <= before && sequence < lastSequence) {
       loseFrom(sequence);
-      doubted = true;
+      doubt();
     }
     lastSequence = Math.max(lastSequence, sequence);
   }
 
+  /** What is in the spool is published again before any of it may go. */
+  function doubt(): void {
+    doubted = true;
+    spool.observeDoubt();
+  }
+
+  /** The stream has nothing from this sequence on. A new process learns it, too: the spool knows what it relies on. */
   function loseFrom(sequence: number): void {
-    log.warn({ sequence, lastSequence }, 'The stream lost acknowledged events');
     spool.observeLoss(sequence);
+    if (sequence > lastSequence) return;
+    log.warn({ sequence, lastSequence }, 'The stream lost acknowledged events');
     lastSequence = sequence;
   }
 
@@ -201,7 +210,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const manager = await jetstreamManager(connection, { checkAPI: false, ...(apiPrefix && { apiPrefix }) });
       const { created, state } = await manager.streams.info(STREAM);
       spool.observeStream(created);
-      if (state.last_seq < lastSequence) loseFrom(state.last_seq + 1);
+      loseFrom(state.last_seq + 1);
     } catch (error) {
       // Sequence numbers still tell most losses. A missing stream shows with the next publish.
       if (!isStreamMissing(error)) log.warn({ err: error }, 'The stream cannot be inspected');
@@ -210,11 +219,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   async function onConnected(connection: NatsConnection): Promise<void> {
     // Before the first connection nothing was acknowledged, so nothing can be lost.
-    doubted = counts.connects > 0;
+    const isFirst = counts.connects === 0;
     counts.connects += 1;
     pace.succeeded();
-    if (doubted) await settleDoubt(connection);
-    else await inspectStream(connection);
+    if (isFirst) await inspectStream(connection);
+    else {
+      doubt();
+      await settleDoubt(connection);
+    }
     connected = true;
     log.info({ server: connection.getServer() }, 'Connected to NATS');
     pump();
@@ -223,6 +235,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   function onDisconnected(): void {
     if (connected) log.warn('Disconnected from NATS; events wait in the spool');
     connected = false;
+    spool.observeDoubt();
     link?.messages.failAll(new DisconnectedError('The connection was lost'));
   }
 

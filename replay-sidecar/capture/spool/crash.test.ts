@@ -130,6 +130,7 @@ interface Expected {
   name: string;
   intent: Intent;
   state: 'open' | 'published' | 'silent';
+  /** By the time for which the stream was trusted. */
   acknowledgedAt: number | undefined;
 }
 
@@ -139,7 +140,7 @@ type Step =
   | { do: 'take'; count: number }
   | { do: 'acknowledge'; count: number }
   | { do: 'rewind' }
-  | { do: 'wait'; seconds: number }
+  | { do: 'wait'; seconds: number; trusted: boolean }
   | { do: 'crash' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -156,7 +157,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('rewind' as const) }) },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.integer({ min: 1, max: 150 }) }),
+    arbitrary: fc.record({
+      do: fc.constant('wait' as const),
+      seconds: fc.integer({ min: 1, max: 150 }),
+      trusted: fc.boolean(),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const) }) },
 );
@@ -169,6 +174,7 @@ class Model {
   private opened!: TestSpool;
   private taken: Delivery[] = [];
   private sequence = 0;
+  private trusted = 0;
 
   private get path(): string {
     return this.folders.at(-1)!.path;
@@ -189,12 +195,21 @@ class Model {
     else if (action.do === 'take') await this.take(action.count);
     else if (action.do === 'acknowledge') for (let i = 0; i < action.count; i++) this.acknowledge();
     else if (action.do === 'wait') {
-      this.clock.advance(action.seconds * 1000);
+      if (action.trusted) this.elapse(action.seconds * 1000);
+      else {
+        spool.observeDoubt();
+        this.clock.advance(action.seconds * 1000);
+      }
       await spool.tick();
     } else if (action.do === 'rewind') {
       spool.outbox.rewind();
       this.taken = [];
     } else await this.crash();
+  }
+
+  private elapse(milliseconds: number): void {
+    this.opened.elapse(milliseconds);
+    this.trusted += milliseconds;
   }
 
   private finish(which: number, silent: boolean): void {
@@ -217,7 +232,7 @@ class Model {
     const delivery = this.taken.shift();
     if (delivery === undefined) return;
     this.opened.spool.outbox.acknowledge(delivery, ++this.sequence);
-    this.requestOf(delivery).acknowledgedAt = this.clock.now();
+    this.requestOf(delivery).acknowledgedAt = this.trusted;
   }
 
   private requestOf(delivery: Delivery): Expected {
@@ -240,7 +255,7 @@ class Model {
     const { spool } = this.opened;
     for (const request of this.requests) if (request.state === 'open') this.finish(0, false);
     spool.outbox.rewind();
-    const recent = this.clock.now() - 60_000;
+    const recent = this.trusted - 60_000;
     const owed = this.requests.filter(
       ({ state, acknowledgedAt }) => state === 'published' && (acknowledgedAt ?? Infinity) > recent,
     );
@@ -249,7 +264,7 @@ class Model {
     expect(spool.gaps.list()).toEqual([]);
     expect(this.opened.errors).toEqual([]);
     while (spool.facts().bytes > 0) {
-      this.clock.advance(30_000);
+      this.elapse(30_000);
       await spool.tick();
       await turn();
     }

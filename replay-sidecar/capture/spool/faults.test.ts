@@ -21,7 +21,7 @@ describe('a stream', () => {
     await drain(opened.spool, 100);
     opened.clock.advance(30_000);
     await opened.spool.tick();
-    opened.clock.advance(60_000);
+    opened.elapse(60_000);
     await opened.spool.tick();
     expect(segments()).toHaveLength(0);
   }
@@ -106,7 +106,7 @@ describe('a disk', () => {
     await drain(spool);
     clock.advance(30_000);
     await spool.tick();
-    clock.advance(60_000);
+    opened.elapse(60_000);
     await spool.tick();
     expect(spool.gaps.list()).toMatchObject([{ reason: 'spoolFull', until: '2026-06-01T00:01:30.000Z' }]);
   });
@@ -146,7 +146,7 @@ describe('a disk', () => {
     expect((await drain(spool)).map(identifierOf)).toEqual(['ann', 'bob', 'cid']);
     clock.advance(30_000);
     await spool.tick();
-    clock.advance(60_000);
+    opened.elapse(60_000);
     await spool.tick();
     expect(spool.facts().bytes).toBe(0);
   });

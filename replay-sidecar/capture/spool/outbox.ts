@@ -5,6 +5,7 @@ import type { Journal } from './journal.ts';
 import { type Entry, readEntries } from './reader.ts';
 import type { EventsRecord } from './record.ts';
 import type { Place, Segment } from './segment.ts';
+import type { Trust } from './trust.ts';
 
 /** One event to publish. */
 export interface Delivery extends EncodedEvent {
@@ -34,6 +35,7 @@ export interface Outbox {
 export interface OutboxOptions {
   directory: string;
   clock: Clock;
+  trust: Pick<Trust, 'total'>;
   /** Characters of events kept in memory; what comes beyond is read back from disk, or lost if it is not there. */
   capacity: number;
   onReady(): void;
@@ -147,6 +149,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
       delivery.segment.outstanding -= 1;
       delivery.segment.acknowledged += 1;
       delivery.segment.lastAckTime = options.clock.now();
+      delivery.segment.lastAckTrust = options.trust.total();
       delivery.segment.sequence = Math.max(delivery.segment.sequence, sequence);
     },
     rewind() {

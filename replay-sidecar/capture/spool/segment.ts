@@ -22,6 +22,8 @@ export interface Segment {
   /** Events given out (or queued in memory) and not acknowledged. */
   outstanding: number;
   lastAckTime: number;
+  /** {@link Trust.total} at the last acknowledgement. */
+  lastAckTrust: number;
   /** The highest sequence number that the stream gave to one of its events. */
   sequence: number;
   /** When the oldest request of any record in here began. */
@@ -48,6 +50,7 @@ export function newSegment(number: number, createdTime: number): Segment {
     acknowledged: 0,
     outstanding: 0,
     lastAckTime: 0,
+    lastAckTrust: 0,
     sequence: 0,
     firstTime: Infinity,
   };

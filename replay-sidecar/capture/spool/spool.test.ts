@@ -159,10 +159,10 @@ describe('after the acknowledgement', () => {
     clock.advance(30_000);
     await spool.tick();
     await drain(spool);
-    clock.advance(59_999);
+    opened.elapse(59_999);
     await spool.tick();
     expect(segments()).toHaveLength(1);
-    clock.advance(1);
+    opened.elapse(1);
     await spool.tick();
     expect(segments()).toHaveLength(0);
     expect(spool.facts().bytes).toBe(0);
@@ -176,7 +176,7 @@ describe('after the acknowledgement', () => {
     clock.advance(30_000);
     await spool.tick();
     await drain(spool);
-    clock.advance(60_000);
+    opened.elapse(60_000);
     await spool.tick();
     expect(segments()).toHaveLength(1);
     slow.finish({ outcome: 'known' });
@@ -185,11 +185,11 @@ describe('after the acknowledgement', () => {
 
   it('everything within the safety time is handed out again on a rewind', async () => {
     await using opened = await openSpool(folder.path);
-    const { spool, clock } = opened;
+    const { spool } = opened;
     const names = Array.from({ length: 40 }, (_, index) => `user-${index}`);
     for (const name of names) (await spool.begin([draft(name)])).finish({ outcome: 'known' });
     const first = await drain(spool);
-    clock.advance(59_000);
+    opened.elapse(59_000);
     await spool.tick();
     spool.outbox.rewind();
     const second = await drain(spool);
@@ -205,5 +205,38 @@ describe('after the acknowledgement', () => {
     spool.outbox.acknowledge(before, 7);
     expect(spool.facts().depth).toBe(1);
     expect(await drain(spool)).toHaveLength(1);
+  });
+
+  it('events stay on disk while the stream is not heard of, however long', async () => {
+    await using opened = await openSpool(folder.path);
+    const { spool, clock } = opened;
+    (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    await drain(spool);
+    opened.elapse(59_000);
+    spool.observeDoubt();
+    for (let hour = 0; hour < 24; hour++) {
+      clock.advance(3_600_000);
+      await spool.tick();
+    }
+    expect(segments()).toHaveLength(1);
+    // The first answer after the doubt tells nothing about the time before it.
+    opened.elapse(999);
+    await spool.tick();
+    expect(segments()).toHaveLength(1);
+    opened.elapse(1);
+    await spool.tick();
+    expect(segments()).toHaveLength(0);
+  });
+
+  it('events stay on disk when the process was frozen: an answer after hours does not vouch for the hours', async () => {
+    await using opened = await openSpool(folder.path);
+    const { spool, clock } = opened;
+    (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    await drain(spool);
+    opened.elapse(10_000);
+    clock.advance(3_600_000);
+    spool.observeAnswer();
+    await spool.tick();
+    expect(segments()).toHaveLength(1);
   });
 });

@@ -12,6 +12,7 @@ import { createOutbox, type Outbox } from './outbox.ts';
 import { type Recovered, recoverSegments } from './recovery.ts';
 import { newSegment, type Segment } from './segment.ts';
 import type { DurableState } from './state.ts';
+import { createTrust, type Trust } from './trust.ts';
 
 export interface SpoolOptions {
   directory: string;
@@ -20,7 +21,7 @@ export interface SpoolOptions {
   instance: string;
   /** Intents are refused (and a gap is open) while the segments are larger than this. */
   limitBytes: number;
-  /** How long events stay on disk after the stream acknowledged them. */
+  /** How long events stay on disk after the stream acknowledged them, counted while the stream is trusted. */
   safetyMillis: number;
   sync: SyncPolicy;
   /** The node's boot; read from the system when left out. */
@@ -64,6 +65,10 @@ export interface Spool {
   observeStream: Notes['observeStream'];
   /** The stream gives out sequence numbers that it had given out before: it lost what it had from `sequence` on. */
   observeLoss: Notes['observeLoss'];
+  /** The stream answered as expected: what it acknowledged long ago may go once it has been trusted for long enough. */
+  observeAnswer: Trust['confirm'];
+  /** The stream may have lost what it acknowledged. Nothing is removed until it answers again. */
+  observeDoubt: Trust['doubt'];
   /** Makes the directory usable. Never rejects: while it is not, a gap is open and {@link tick} tries again. */
   open(): Promise<void>;
   /** Publishes what earlier processes left in the directory. Never rejects. */
@@ -96,6 +101,7 @@ export function createSpool(given: SpoolOptions): Spool {
 
   const notes = createNotes(clock, onError);
   const { gaps } = notes;
+  const trust = createTrust(clock);
   const journal = createJournal({
     ...options,
     bootId: () => bootId,
@@ -111,6 +117,7 @@ export function createSpool(given: SpoolOptions): Spool {
     {
       directory,
       clock,
+      trust,
       capacity: options.memoryCharacters,
       onReady: options.onReady,
       onDrop: (beganTime) => gaps.mark(hasRoom() ? 'spoolFailing' : 'spoolFull', beganTime, clock.now()),
@@ -169,11 +176,11 @@ export function createSpool(given: SpoolOptions): Spool {
   }
 
   async function removeSettled(): Promise<void> {
-    const before = clock.now() - options.safetyMillis;
+    const until = trust.isTrusted() ? trust.total() - options.safetyMillis : Number.NEGATIVE_INFINITY;
     const settled = journal.segments.filter(
       (segment) =>
         segment.sealedTime !== undefined &&
-        Math.max(segment.sealedTime, segment.lastAckTime) <= before &&
+        (segment.events === 0 || segment.lastAckTrust <= until) &&
         segment.written === segment.appended &&
         segment.unfinished === 0 &&
         outbox.isSettled(segment),
@@ -201,6 +208,8 @@ export function createSpool(given: SpoolOptions): Spool {
     },
     observeStream: notes.observeStream,
     observeLoss: notes.observeLoss,
+    observeAnswer: trust.confirm,
+    observeDoubt: trust.doubt,
     open,
     recover,
     async tick() {

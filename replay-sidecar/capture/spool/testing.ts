@@ -62,6 +62,8 @@ export interface TestSpool extends AsyncDisposable {
   readonly spool: Spool;
   readonly clock: ManualClock;
   readonly errors: unknown[];
+  /** Time passes, and the stream answers all the while. */
+  elapse(milliseconds: number): void;
 }
 
 /** A spool with tiny segments and little memory, so that all its paths are walked. */
@@ -84,8 +86,22 @@ export async function openSpool(directory: string, given: Partial<SpoolOptions> 
   });
   await spool.open();
   await spool.recover();
-  return { spool, clock, errors, [Symbol.asyncDispose]: () => spool.close() };
+  return {
+    spool,
+    clock,
+    errors,
+    elapse(milliseconds) {
+      for (let left = milliseconds; left > 0; left -= ANSWER_MILLIS) {
+        spool.observeAnswer();
+        clock.advance(Math.min(left, ANSWER_MILLIS));
+      }
+      spool.observeAnswer();
+    },
+    [Symbol.asyncDispose]: () => spool.close(),
+  };
 }
+
+const ANSWER_MILLIS = 5000;
 
 /** Lets asynchronous file access come to its end. */
 export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
