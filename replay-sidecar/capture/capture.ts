@@ -14,6 +14,7 @@ import {
   readRequest,
   scopeOf,
   UNANSWERED,
+  UNREADABLE,
   type UncoveredReason,
   type WritePlan,
 } from './routes/plan.ts';
@@ -99,7 +100,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     const beganTime = clock.now();
     const events = route.rateLimited ? reads.one() : write(spool.begin, clock);
     let found: unknown;
-    let read: ReadRequest | undefined;
+    let reading: ReadRequest | Promise<ReadRequest> | undefined;
     return {
       needsBody: route.body !== 'none',
       needsResponseBody: route.readsAnswer,
@@ -109,14 +110,19 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
         },
       }),
       intent(body, extent) {
-        read = readRequest(plan, body, extent, found);
-        return events.begin(planEvents(plan, read, UNANSWERED).drafts);
+        const begin = (read: ReadRequest) => events.begin(planEvents(plan, read, UNANSWERED).drafts);
+        reading = readRequest(plan, body, extent, found);
+        return reading instanceof Promise ? reading.then(begin) : begin(reading);
       },
       finish(outcome) {
+        const finish = (read: ReadRequest | undefined): void => {
+          const captured = read === undefined ? undefined : planEvents(plan, read, outcome);
+          events.finish(finalDrafts(route, captured), eventOutcome(route.outcome, outcome));
+          if (captured !== undefined) reportUncovered(captured, beganTime);
+        };
         // Without an intent nothing reached the API, or the proxy reported it missed.
-        const captured = read === undefined ? undefined : planEvents(plan, read, outcome);
-        events.finish(finalDrafts(route, captured), eventOutcome(route.outcome, outcome));
-        if (captured !== undefined) reportUncovered(captured, beganTime);
+        if (reading instanceof Promise) void reading.then(finish, () => finish(UNREADABLE));
+        else finish(reading);
       },
     };
   }

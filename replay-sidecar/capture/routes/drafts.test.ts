@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeLine, MAX_EVENT_BYTES } from '../spool/draft.ts';
 import { draftsOf } from './drafts.ts';
 import type { Effect } from './route.ts';
-import { capture } from './testing.ts';
+import { captureLong } from './testing.ts';
 
 const environment = { clientKey: 'k'.repeat(100) };
 
@@ -47,9 +47,9 @@ describe('draftsOf', () => {
     expect(draft).toMatchObject({ touched: { traits: 'all', overrides: 'all' }, traitGates: [] });
   });
 
-  it('makes events of a request that names ten thousand traits', () => {
+  it('makes events of a request that names ten thousand traits', async () => {
     const traits = Array.from({ length: 10_000 }, (_, index) => ({ trait_key: `key-${index}`, trait_value: index }));
-    const { drafts } = capture({ request: 'POST identities/', body: { identifier: 'alice', traits } });
+    const { drafts } = await captureLong({ request: 'POST identities/', body: { identifier: 'alice', traits } });
     expect(drafts.length).toBeGreaterThan(1);
     expect(drafts.flatMap(({ touched }) => touched.traits)).toHaveLength(10_000);
     const completed = {

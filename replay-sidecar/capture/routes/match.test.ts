@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { matchRoute } from './match.ts';
+import { ROUTES } from './table.ts';
 
 function routeOf(request: string): string | undefined {
   const [method = '', target = ''] = request.split(' ');
@@ -18,6 +19,10 @@ describe('matchRoute', () => {
     ['POST /api%2Fv1/identities%2F', 'sdk.identify'],
     ['PUT /api/v1/traits/bulk/', 'sdk.bulkTraits'],
     ['GET /api/v1/flags/alice?a=%20', 'sdk.readFlagsByPath'],
+    ['POST /api/v1/environments/key/enable-v2-versioning.json', 'admin.enableVersioning'],
+    ['POST /api/v1/environments/key/disable-v2-versioning.api/', 'admin.disableVersioning'],
+    ['PUT /api/v1/traits/bulk.json', 'sdk.bulkTraits'],
+    ['POST /api/v1/traits/increment-value.json', 'sdk.incrementTrait'],
   ])('%s is %s', (request, name) => {
     expect(routeOf(request)).toBe(name);
   });
@@ -72,5 +77,18 @@ describe('matchRoute', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it('takes a format suffix wherever a route ends in a slash', () => {
+    for (const { methods, path, end } of ROUTES) {
+      if (end !== 'exact' || !path.endsWith('/')) continue;
+      const target = `/api/v1/${path.replace(/<\w+>/g, '7')}`;
+      const name = routeOf(`${methods[0]} ${target}`);
+      expect([path, name]).not.toEqual([path, undefined]);
+      const deep = path.indexOf('/') < path.length - 1;
+      for (const suffix of deep ? ['.json', '/.json', '.api/'] : ['/.json']) {
+        expect([path, routeOf(`${methods[0]} ${target.slice(0, -1)}${suffix}`)]).toEqual([path, name]);
+      }
+    }
   });
 });

@@ -16,12 +16,8 @@ const PARAMETERS: Record<string, string> = {
   application: '(?:environments|identities|traits|features|multivariate|projects|organisations)',
 };
 
-const ENDS: Record<Route['end'], string> = {
-  exact: '$',
-  // `traits/.json` has both the slash and the suffix, `environments/<key>.json` only the suffix.
-  format: '(?:/|/?\\.[a-z0-9]+/?)$',
-  prefix: '',
-};
+/** `traits/.json` has both the slash and the suffix, `environments/<key>.json` only the suffix. */
+const SLASH_OR_FORMAT = '(?:/|/?\\.[a-z0-9]+/?)$';
 
 interface CompiledRoute {
   route: Route;
@@ -29,9 +25,11 @@ interface CompiledRoute {
 }
 
 function compile(route: Route): CompiledRoute {
-  const path = route.end === 'format' ? route.path.replace(/\/$/, '') : route.path;
+  const slash = route.end === 'exact' && route.path.endsWith('/');
+  const path = slash ? route.path.slice(0, -1) : route.path;
   const source = path.replace(/<(\w+)>/g, (_, name: string) => `(?<${name}>${PARAMETERS[name] ?? '[^/.]+'})`);
-  return { route, pattern: new RegExp(`^${source}${ENDS[route.end]}`, 'u') };
+  const end = route.end === 'prefix' ? '' : slash ? SLASH_OR_FORMAT : '$';
+  return { route, pattern: new RegExp(`^${source}${end}`, 'u') };
 }
 
 /** Routes by the first segment of their path: most requests are none of these, and are done after one look-up. */

@@ -3,19 +3,27 @@ import type { BodyExtent, Outcome, RequestHead } from '../proxy/hook.ts';
 import type { DraftEvent } from '../spool/draft.ts';
 import { draftsOf } from './drafts.ts';
 import { referenceOf } from './environment-key.ts';
-import { readBody } from './http/body.ts';
-import { charsetOf, UTF8 } from './http/charset.ts';
-import { NO_DATA } from './http/data.ts';
+import { type Body, readBody } from './http/body.ts';
+import { type Charset, charsetOf, UTF8 } from './http/charset.ts';
+import { NO_DATA } from './http/form-data.ts';
 import { contentType, metaValue } from './http/head.ts';
 import { parseParameters } from './http/parameters.ts';
-import { lastValue, parseQueryDict, type QueryDict } from './http/query.ts';
+import { type FormFields, parseFormFields } from './http/query.ts';
+import { UnreadableError } from './http/unreadable.ts';
 import { matchRoute } from './match.ts';
 import { idFromText } from './python/text.ts';
 import { type Answer, type MatchedRequest, type Route, UNCHANGED, type WriteRequest } from './route.ts';
 
 /** What a request may do, from its head alone. */
 export type CapturePlan =
-  | { kind: 'write'; request: MatchedRequest; contentType: string | undefined; lookup: Lookup | undefined }
+  | {
+      kind: 'write';
+      request: MatchedRequest;
+      contentType: string | undefined;
+      lookup: Lookup | undefined;
+      /** Whether its query string, where that decides, is read here as Core reads it. */
+      readable: boolean;
+    }
   /** A write near identities that the table does not know; `shape` holds no key, id or identifier. */
   | { kind: 'unknownRoute'; shape: string };
 
@@ -27,7 +35,7 @@ export interface Lookup {
   target: string;
 }
 
-/** `bodyTooLarge`, `bodyUnreadable`: the body that names identities is not known; `unnamed`: no event can name them. */
+/** `bodyTooLarge`, `bodyUnreadable`: the body or query that names identities is not known; `unnamed`: no event can name them. */
 export type UncoveredReason = 'bodyTooLarge' | 'bodyUnreadable' | 'unnamed';
 
 /** Writes that no event covers; an empty scope: they may be anyone's. */
@@ -63,21 +71,39 @@ export function planCapture(head: RequestHead): CapturePlan | undefined {
     parameter: (name) => parameters[name] ?? '',
     query: queryReader(match.query, type),
   };
-  if (!route.concerns(request)) return undefined;
-  const path = route.lookup?.(request);
+  const concerned = unlessUnreadable(() => ({ yes: route.concerns(request), path: route.lookup?.(request) }));
+  // Core may read in the query what we cannot: then the request may concern anything.
+  const { yes, path } = concerned ?? { yes: true, path: undefined };
+  if (!yes) return undefined;
   const lookup: Lookup | undefined = path === undefined ? undefined : { method: 'GET', target: `/api/v1/${path}` };
-  return { kind: 'write', request, contentType: type, lookup };
+  return { kind: 'write', request, contentType: type, lookup, readable: concerned !== undefined };
+}
+
+/** Undefined when what is asked turns out to be unreadable. */
+function unlessUnreadable<T extends object>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    if (error instanceof UnreadableError) return undefined;
+    throw error;
+  }
+}
+
+/** Reads the query string when it is asked for; throws UnreadableError then. */
+function queryReader(query: string, type: string | undefined): MatchedRequest['query'] {
+  let fields: FormFields | undefined;
+  return (name) => {
+    if (query === '') return undefined;
+    fields ??= parseFormFields(Buffer.from(query, 'latin1'), queryCharset(type));
+    return fields.get(name)?.text;
+  };
 }
 
 /** The charset of the body's type holds for the query string as well. */
-function queryReader(query: string, type: string | undefined): MatchedRequest['query'] {
-  let dict: QueryDict | undefined;
-  return (name) => {
-    if (query === '') return undefined;
-    const label = type?.includes(';') ? parseParameters(type).parameters.get('charset') : undefined;
-    dict ??= parseQueryDict(Buffer.from(query, 'latin1'), charsetOf(label) ?? UTF8);
-    return lastValue(dict, name);
-  };
+function queryCharset(type: string | undefined): Charset {
+  const charset = type?.includes(';') ? charsetOf(parseParameters(type).parameters.get('charset')) : UTF8;
+  if (charset === undefined) throw new UnreadableError('The query string is in a character set that is not read');
+  return charset;
 }
 
 /**
@@ -90,7 +116,7 @@ export type ReadRequest =
   | { kind: 'uncovered'; reason: UncoveredReason };
 
 /**
- * Reads the body of a planned request, once.
+ * Reads the body of a planned request, once; a long one is read in slices.
  *
  * @param body undefined when the route does not need it or it was too large
  * @param found parsed JSON of the lookup's answer; undefined when there was none
@@ -100,18 +126,26 @@ export function readRequest(
   body: Buffer | undefined,
   extent: BodyExtent,
   found: unknown,
-): ReadRequest {
+): ReadRequest | Promise<ReadRequest> {
   const bare: WriteRequest = { ...plan.request, data: NO_DATA, items: [], found };
+  if (!plan.readable) return UNREADABLE;
   if (plan.request.route.body === 'none') return { kind: 'read', request: bare };
   if (body === undefined || extent === 'tooLarge') return { kind: 'uncovered', reason: 'bodyTooLarge' };
   const parsed = readBody(body, plan.contentType);
-  switch (parsed.kind) {
+  return parsed instanceof Promise ? parsed.then((late) => withBody(bare, late)) : withBody(bare, parsed);
+}
+
+/** What Core may understand and we do not. */
+export const UNREADABLE: ReadRequest = { kind: 'uncovered', reason: 'bodyUnreadable' };
+
+function withBody(bare: WriteRequest, body: Body): ReadRequest {
+  switch (body.kind) {
     case 'object':
-      return { kind: 'read', request: { ...bare, data: parsed.data } };
+      return { kind: 'read', request: { ...bare, data: body.data } };
     case 'list':
-      return { kind: 'read', request: { ...bare, items: parsed.items } };
+      return { kind: 'read', request: { ...bare, items: body.items } };
     case 'unreadable':
-      return { kind: 'uncovered', reason: 'bodyUnreadable' };
+      return UNREADABLE;
     case 'refused':
       return { kind: 'refused' };
   }
@@ -140,7 +174,9 @@ export function planEvents(plan: WritePlan, read: ReadRequest, outcome: Outcome)
 }
 
 function planOne({ request: { route } }: WritePlan, request: WriteRequest, outcome: Outcome): Captured {
-  const { effects, unnamed } = route.effects(request, answerOf(outcome));
+  const changed = unlessUnreadable(() => route.effects(request, answerOf(outcome)));
+  if (changed === undefined) return { drafts: [], uncovered: { reason: 'bodyUnreadable', scope: scopeOf(request) } };
+  const { effects, unnamed } = changed;
   return {
     drafts: draftsOf(effects, route.name),
     uncovered: unnamed ? { reason: 'unnamed', scope: scopeOf(request) } : undefined,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { events } from './testing.ts';
+import { captureLong, events } from './testing.ts';
 
 describe('POST traits/', () => {
   const body = { identity: { identifier: ' alice ' }, trait_key: 'plan', trait_value: 'gold', transient: true };
@@ -85,13 +85,13 @@ describe('PUT traits/bulk/', () => {
     expect(events({ request, type: 'application/x-www-form-urlencoded', body: form, answer: 'unknown' })).toEqual([]);
   });
 
-  it.each(['POST traits/bulk/', 'PUT traits/bulk', 'PUT traits/bulk.json'])('%s is no route', (other) => {
+  it.each(['POST traits/bulk/', 'PUT traits/bulk'])('%s is no route', (other) => {
     expect(events({ request: other, body: [item('alice', 'plan', null)] })).toEqual([]);
   });
 
-  it('makes as many events as there are identities', () => {
+  it('makes as many events as there are identities', async () => {
     const body = Array.from({ length: 4000 }, (_, index) => item(`user-${index}`, 'plan', index));
-    expect(events({ request, body })).toHaveLength(4000);
+    expect((await captureLong({ request, body })).drafts).toHaveLength(4000);
   });
 });
 
@@ -111,10 +111,7 @@ describe('POST traits/increment-value/', () => {
     expect(events({ request, body, answer })).toEqual([]);
   });
 
-  it.each(['PUT traits/increment-value/', 'POST traits/increment-value', 'POST traits/increment-value.json'])(
-    '%s is no route',
-    (other) => {
-      expect(events({ request: other, body })).toEqual([]);
-    },
-  );
+  it.each(['PUT traits/increment-value/', 'POST traits/increment-value'])('%s is no route', (other) => {
+    expect(events({ request: other, body })).toEqual([]);
+  });
 });

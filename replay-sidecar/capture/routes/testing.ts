@@ -43,13 +43,23 @@ function outcomeOf(answer: Exchange['answer'] = 200): Outcome {
 
 /** Everything that the exchange may have changed. */
 export function capture(exchange: Exchange): Captured {
+  const captured = captureLong(exchange);
+  if (captured instanceof Promise) throw new RangeError('The body is too long to be read at once');
+  return captured;
+}
+
+/** The same for a body that may be too long to be read at once. */
+export function captureLong(exchange: Exchange): Captured | Promise<Captured> {
   const plan = planCapture(headOf(exchange));
   if (plan?.kind !== 'write') return NONE;
   const { body } = exchange;
   const raw = typeof body === 'string' || Buffer.isBuffer(body);
   const bytes = Buffer.from(raw ? body : body === undefined ? '' : JSON.stringify(body));
   const read = readRequest(plan, bytes, exchange.extent ?? 'whole', exchange.found);
-  return planEvents(plan, read, outcomeOf(exchange.answer));
+  const outcome = outcomeOf(exchange.answer);
+  return read instanceof Promise
+    ? read.then((late) => planEvents(plan, late, outcome))
+    : planEvents(plan, read, outcome);
 }
 
 /** The same in one line for each event: `identity alice traits=plan,age`. */

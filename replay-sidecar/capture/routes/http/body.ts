@@ -1,8 +1,15 @@
-import { charsetOf } from './charset.ts';
-import { type Data, formData, jsonData, NO_DATA } from './data.ts';
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+
+import { JsonScanner, JsonSyntaxError } from '../python/json-scanner.ts';
+import { type Charset, charsetOf } from './charset.ts';
+import type { Data } from './data.ts';
+import { formData, NO_DATA } from './form-data.ts';
+import { jsonData } from './json-data.ts';
 import { parseMultipart } from './multipart.ts';
 import { type ParameterisedValue, parseParameters } from './parameters.ts';
-import { parseQueryDict } from './query.ts';
+import { parseFormFields } from './query.ts';
+import { takeTurn } from './turns.ts';
+import { UnreadableError } from './unreadable.ts';
 
 /**
  * What Core makes of a request body.
@@ -22,25 +29,43 @@ const UNREADABLE: Body = { kind: 'unreadable' };
 /** REST framework's parsers in its order of preference, which decides for a content type with a wildcard. */
 const PARSERS = ['application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'] as const;
 
+/** Bytes of JSON that are read without a pause: less than a millisecond, in which nothing else happens in the process. */
+const SLICE = 64 * 1024;
+/** Within the time for which the end of a request waits for its intent. */
+const LONGEST_MILLIS = 150;
+
 /**
- * Reads a body as Django REST framework does.
+ * Reads a body as Django REST framework does. A long one is read in slices, in turn with others; one that takes too
+ * long is unreadable.
  *
  * @param contentType the request's header; the encoding comes from its `charset`
  */
-export function readBody(bytes: Buffer, contentType: string | undefined): Body {
+export function readBody(bytes: Buffer, contentType: string | undefined, clock?: Clock): Body | Promise<Body> {
   if (bytes.length === 0) return { kind: 'object', data: NO_DATA };
-  const type = parseParameters(contentType ?? '');
-  const charset = charsetOf(type.parameters.get('charset'));
-  if (charset === undefined) return UNREADABLE;
-  switch (PARSERS.find((parser) => matchesMediaType(parser, type.value))) {
-    case 'application/json':
-      return readJson(charset.strict(bytes));
-    case 'application/x-www-form-urlencoded':
-      return { kind: 'object', data: formData(parseQueryDict(bytes, charset)) };
-    case 'multipart/form-data':
-      return readMultipart(bytes, type, charset);
-    default:
-      return REFUSED;
+  return guarded<Body | Promise<Body>>(() => {
+    const type = parseParameters(contentType ?? '');
+    const charset = charsetOf(type.parameters.get('charset'));
+    if (charset === undefined) return UNREADABLE;
+    switch (PARSERS.find((parser) => matchesMediaType(parser, type.value))) {
+      case 'application/json':
+        return readJson(charset.stream(bytes), clock);
+      case 'application/x-www-form-urlencoded':
+        return { kind: 'object', data: formData(parseFormFields(bytes, charset)) };
+      case 'multipart/form-data':
+        return readMultipart(bytes, contentType ?? '', type, charset);
+      default:
+        return REFUSED;
+    }
+  });
+}
+
+function guarded<T>(read: () => T): T | Body {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return REFUSED;
+    if (error instanceof UnreadableError) return UNREADABLE;
+    throw error;
   }
 }
 
@@ -52,20 +77,33 @@ function matchesMediaType(parser: string, type: string): boolean {
   return (main === '*' || main === mainType) && (sub === '*' || sub === subType);
 }
 
-function readJson(text: string | undefined): Body {
-  if (text === undefined) return REFUSED;
-  try {
-    const data = jsonData(text);
-    if (data === undefined) return REFUSED;
-    return 'object' in data ? { kind: 'object', data: data.object } : { kind: 'list', items: data.elements };
-  } catch {
-    // Python's parser accepts nothing that JavaScript's does not, `NaN` and `Infinity` excepted, which Core refuses.
-    return REFUSED;
+function readJson(bytes: Buffer | undefined, clock: Clock = systemClock): Body | Promise<Body> {
+  if (bytes === undefined) return REFUSED;
+  const scanner = new JsonScanner(bytes);
+  if (bytes.length > SLICE) return readSlices(scanner, bytes, clock);
+  scanner.advance(bytes.length);
+  return jsonBody(bytes, scanner);
+}
+
+async function readSlices(scanner: JsonScanner, bytes: Buffer, clock: Clock): Promise<Body> {
+  const began = clock.monotonic();
+  for (;;) {
+    await takeTurn();
+    if (clock.monotonic() - began > LONGEST_MILLIS) return UNREADABLE;
+    const body = guarded(() => (scanner.advance(SLICE) ? jsonBody(bytes, scanner) : undefined));
+    if (body !== undefined) return body;
   }
 }
 
-function readMultipart(bytes: Buffer, type: ParameterisedValue, charset: Parameters<typeof parseMultipart>[2]): Body {
-  const boundary = type.parameters.get('boundary');
-  if (boundary === undefined || boundary === '') return REFUSED;
+function jsonBody(bytes: Buffer, scanner: JsonScanner): Body {
+  const data = jsonData(bytes, scanner.tape);
+  if (data === undefined) return REFUSED;
+  return 'object' in data ? { kind: 'object', data: data.object } : { kind: 'list', items: data.elements };
+}
+
+/** Django compares the beginning of the header as it was sent, and takes few characters for a boundary. */
+function readMultipart(bytes: Buffer, header: string, type: ParameterisedValue, charset: Charset): Body {
+  const boundary = type.parameters.get('boundary') ?? '';
+  if (!header.startsWith('multipart/') || !/^[ -~]{0,200}[!-~]$/.test(boundary)) return REFUSED;
   return { kind: 'object', data: formData(parseMultipart(bytes, boundary, charset)) };
 }

@@ -1,77 +1,145 @@
-/** A codec as Python has it; `strict` answers undefined where Python raises UnicodeDecodeError. */
+import { isAscii, isUtf8 } from 'node:buffer';
+
+/** A codec as Python has it. */
 export interface Charset {
-  strict(bytes: Uint8Array): string | undefined;
-  /** `errors="replace"` */
-  lenient(bytes: Uint8Array): string;
+  /** Whether an ASCII byte stands for the same character wherever it is. */
+  readonly keepsAscii: boolean;
+  /** `bytes.decode()`; undefined where Python raises UnicodeDecodeError. */
+  strict(bytes: Buffer): string | undefined;
+  /** `bytes.decode(errors="replace")` */
+  lenient(bytes: Buffer): string;
+  /**
+   * A whole stream through `codecs.getreader()`, as UTF-8: a last character that is incomplete is left out.
+   * Undefined where Python raises.
+   */
+  stream(bytes: Buffer): Buffer | undefined;
 }
 
-/** `TextDecoder` differs from Python's codecs in the byte order mark, which Python's `utf-8` keeps. */
-function fromTextDecoder(label: string, ignoreBOM: boolean): Charset {
-  const fatal = new TextDecoder(label, { fatal: true, ignoreBOM });
-  const replacing = new TextDecoder(label, { ignoreBOM });
+// Without `ignoreBOM` the decoder would take a byte order mark away, which Python's `utf-8` keeps.
+const FATAL_UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const LENIENT_UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+export const UTF8: Charset = {
+  keepsAscii: true,
+  strict: (bytes) => (isUtf8(bytes) ? FATAL_UTF8.decode(bytes) : undefined),
+  lenient: (bytes) => LENIENT_UTF8.decode(bytes),
+  stream(bytes) {
+    if (isUtf8(bytes)) return bytes;
+    const whole = bytes.subarray(0, bytes.length - incompleteUtf8(bytes));
+    return whole.length < bytes.length && isUtf8(whole) ? whole : undefined;
+  },
+};
+
+/** Length of the beginning of a character at the end; 0 when there is none that could still be completed. */
+function incompleteUtf8(bytes: Buffer): number {
+  for (let length = 1; length <= 3 && length <= bytes.length; length++) {
+    const lead = bytes[bytes.length - length] ?? 0;
+    if (lead >= 0x80 && lead < 0xc0) continue;
+    const whole = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 1;
+    return length < whole && completesUtf8(bytes.subarray(-length), whole) ? length : 0;
+  }
+  return 0;
+}
+
+/** Whether these bytes could become a character. Python sees half a surrogate as the beginning of one. */
+function completesUtf8(beginning: Buffer, length: number): boolean {
+  if (beginning.length === 2 && beginning[0] === 0xed) return true;
+  return [0x80, 0xbf].some((byte) => isUtf8(Buffer.concat([beginning, Buffer.alloc(length - beginning.length, byte)])));
+}
+
+const latin1 = (bytes: Buffer): string => bytes.toString('latin1');
+
+const LATIN1: Charset = {
+  keepsAscii: true,
+  strict: latin1,
+  lenient: latin1,
+  stream: (bytes) => (isAscii(bytes) ? bytes : Buffer.from(latin1(bytes))),
+};
+
+const ASCII: Charset = {
+  keepsAscii: true,
+  strict: (bytes) => (isAscii(bytes) ? latin1(bytes) : undefined),
+  lenient: (bytes) => latin1(bytes).replace(/[\x80-\xff]/g, '\ufffd'),
+  stream: (bytes) => (isAscii(bytes) ? bytes : undefined),
+};
+
+type Utf16 = (bytes: Buffer) => { text: string; rest: number };
+
+function utf16Charset(decode: Utf16, needsMark: boolean): Charset {
   return {
+    keepsAscii: false,
     strict(bytes) {
-      try {
-        return fatal.decode(bytes);
-      } catch {
-        return undefined;
-      }
+      const { text, rest } = decode(bytes);
+      return rest === 0 && text.isWellFormed() ? text : undefined;
     },
-    lenient: (bytes) => replacing.decode(bytes),
+    lenient(bytes) {
+      const { text, rest } = decode(bytes);
+      // A byte left over behind half a pair is one error with it.
+      const joined = rest === 1 && /[\ud800-\udbff]$/.test(text);
+      return text.toWellFormed() + (rest === 1 && !joined ? '\ufffd' : '');
+    },
+    stream(bytes) {
+      if (needsMark && markOf(bytes) === undefined) return undefined;
+      const text = decode(bytes).text.replace(/[\ud800-\udbff]$/, '');
+      return text.isWellFormed() ? Buffer.from(text) : undefined;
+    },
   };
 }
 
-export const UTF8 = fromTextDecoder('utf-8', true);
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+function markOf(bytes: Buffer): 'little' | 'big' | undefined {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'little';
+  return bytes[0] === 0xfe && bytes[1] === 0xff ? 'big' : undefined;
 }
 
-const LATIN1: Charset = { strict: latin1, lenient: latin1 };
-const ASCII: Charset = {
-  strict: (bytes) => (bytes.every((byte) => byte < 0x80) ? latin1(bytes) : undefined),
-  lenient: (bytes) => latin1(bytes).replace(/[\x80-\xff]/g, '\ufffd'),
+const littleEndian: Utf16 = (bytes) => ({ text: bytes.toString('utf16le'), rest: bytes.length % 2 });
+
+const bigEndian: Utf16 = (bytes) => {
+  const even = Buffer.from(bytes.subarray(0, bytes.length - (bytes.length % 2)));
+  return { text: even.swap16().toString('utf16le'), rest: bytes.length % 2 };
 };
 
-const LATIN1_NAMES =
-  /^(?:iso_?8859(?:_1)?|iso_8859_1_1987|iso_ir_100|8859|cp819|ibm819|csisolatin1|l1|latin|latin_?1)$/;
-const ASCII_NAMES = /^(?:us_?ascii|ascii|646|us|cp367|ibm367|iso646_us|iso_ir_6|csascii|ansi_x3[._]4_19(?:68|86))$/;
-const UTF8_NAMES = /^(?:utf_?8|u8|utf|utf8_ucs[24]|cp65001)$/;
-/** Codecs of Python that are neither ASCII-compatible nor worth having; a body in one is not understood. */
-const UNREADABLE =
-  /^(?:utf_?7|u7|utf_?32.*|u32|cp(?:037|273|424|500|875|1026|1140)|ibm(?:037|039|273|424|500|1026|1140)|ebcdic.*|hz.*|iso_?2022.*|csiso2022.*|idna|punycode|(?:raw_)?unicode_escape|undefined|base_?64.*|bz2.*|hex.*|quopri.*|quoted_printable|rot_?13|uu|uu_codec|zip|zlib.*)$/;
+/** Without a byte order mark `decode` takes the machine's order, and Flagsmith's machines are little-endian. */
+const marked: Utf16 = (bytes) => {
+  const mark = markOf(bytes);
+  const content = mark === undefined ? bytes : bytes.subarray(2);
+  return mark === 'big' ? bigEndian(content) : littleEndian(content);
+};
+
+/** Names of Python's codecs and their aliases (`encodings/aliases.py`), normalised; the same in all its releases. */
+const CODECS: readonly [Charset, string][] = [
+  [UTF8, 'utf_8 u8 utf utf8 utf8_ucs2 utf8_ucs4 cp65001'],
+  [
+    ASCII,
+    'ascii 646 ansi_x3.4_1968 ansi_x3_4_1968 ansi_x3.4_1986 cp367 csascii ibm367 iso646_us iso_646.irv_1991 iso_ir_6 us us_ascii',
+  ],
+  [
+    LATIN1,
+    'latin_1 8859 cp819 csisolatin1 ibm819 iso8859 iso8859_1 iso_8859_1 iso_8859_1_1987 iso_ir_100 l1 latin latin1',
+  ],
+  [utf16Charset(marked, true), 'utf_16 u16 utf16'],
+  [utf16Charset(littleEndian, false), 'utf_16_le unicodelittleunmarked utf_16le'],
+  [utf16Charset(bigEndian, false), 'utf_16_be unicodebigunmarked utf_16be'],
+];
+const BY_NAME = new Map(CODECS.flatMap(([charset, names]) => names.split(' ').map((name) => [name, charset] as const)));
+/** The codecs' own names come first; only an alias is also found with dots in the place of underscores. */
+const OWN_NAMES = new Set(CODECS.map(([, names]) => names.split(' ')[0]));
 
 /**
- * The codec that Django takes for a request with this `charset` parameter; a name that Python does not know is
- * ignored. Undefined: Python has the codec, we do not.
+ * The codec that Django takes for a request with this `charset` parameter. Undefined for every other label: Python may
+ * have a codec for it, in one of its releases, and takes UTF-8 where it has none.
  */
 export function charsetOf(label: string | undefined): Charset | undefined {
   if (label === undefined) return UTF8;
-  const name = label.toLowerCase().replaceAll(/[- ]/g, '_');
-  if (UTF8_NAMES.test(name)) return UTF8;
-  if (LATIN1_NAMES.test(name)) return LATIN1;
-  if (ASCII_NAMES.test(name)) return ASCII;
-  if (UNREADABLE.test(name)) return undefined;
-  if (/^utf_?8_sig$/.test(name)) return fromTextDecoder('utf-8', false);
-  if (/^(?:utf_?16|u16)$/.test(name)) return UTF16;
-  if (/^utf_?16_?(?:le|be)$/.test(name)) return fromTextDecoder(name.endsWith('be') ? 'utf-16be' : 'utf-16le', true);
-  return byLabel(label);
+  if (!/^[\t\x20-\x7e]{1,100}$/.test(label)) return undefined;
+  const name = normaliseEncoding(label);
+  const alias = name.replaceAll('.', '_');
+  return BY_NAME.get(name) ?? (OWN_NAMES.has(alias) ? undefined : BY_NAME.get(alias));
 }
 
-/** Without a byte order mark Python takes the machine's order, and Flagsmith's machines are little-endian. */
-const UTF16: Charset = {
-  strict: (bytes) => utf16(bytes).strict(bytes),
-  lenient: (bytes) => utf16(bytes).lenient(bytes),
-};
-
-function utf16(bytes: Uint8Array): Charset {
-  return fromTextDecoder(bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : 'utf-16le', false);
-}
-
-function byLabel(label: string): Charset {
-  try {
-    return fromTextDecoder(label.replaceAll('_', '-'), true);
-  } catch {
-    return UTF8;
-  }
+/** Python's `normalize_encoding`. */
+function normaliseEncoding(label: string): string {
+  return label
+    .toLowerCase()
+    .replace(/[^a-z0-9.]+/g, '_')
+    .replace(/^_|_$/g, '');
 }

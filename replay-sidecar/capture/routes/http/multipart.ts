@@ -1,22 +1,33 @@
 import type { Charset } from './charset.ts';
 import { parseParameters } from './parameters.ts';
-import type { QueryDict } from './query.ts';
+import type { FormFields, FormValue } from './query.ts';
+import { UnreadableError } from './unreadable.ts';
 
-/** Django reads a part's header within this many bytes, or not at all. */
+/** Django looks for the end of a part's header within this many bytes. */
 const MAX_HEADER_BYTES = 1024;
+/** Ten times what Django takes by default. */
+const MOST_PARTS = 10_000;
+/** The beginning of a header line that cannot be taken for another header. */
+const HEADER_NAME = /^([A-Za-z0-9-]+):/;
 
 /**
- * The fields (not the files) of a `multipart/form-data` body, as Django's MultiPartParser reads them: a boundary counts
- * wherever it stands, a part without a name or without a header is skipped.
+ * The fields of a `multipart/form-data` body, as Django's MultiPartParser reads them: a boundary counts wherever it
+ * stands, a part without a name or without a header is skipped.
+ *
+ * @throws UnreadableError for files, for headers in other than the plain forms that all releases read alike, for a
+ * character set that does not keep ASCII, and for a long part that is skipped, because Django may go on within it
  */
-export function parseMultipart(body: Buffer, boundary: string, charset: Charset): QueryDict {
-  const fields: QueryDict = new Map();
+export function parseMultipart(body: Buffer, boundary: string, charset: Charset): FormFields {
+  if (!charset.keepsAscii) throw new UnreadableError('A multipart body is in a character set that does not keep ASCII');
+  const fields = new Map<string, FormValue>();
+  let parts = 0;
   for (const part of splitParts(body, Buffer.from(`--${boundary}`, 'latin1'))) {
+    parts += 1;
+    if (parts > MOST_PARTS) throw new UnreadableError(`A multipart body has more than ${MOST_PARTS} parts`);
     const field = readField(part, charset);
-    if (field === undefined) continue;
-    const values = fields.get(field.name);
-    if (values === undefined) fields.set(field.name, [field.value]);
-    else values.push(field.value);
+    if (field !== undefined) fields.set(field.name, { text: field.value });
+    else if (part.length >= MAX_HEADER_BYTES)
+      throw new UnreadableError('A multipart body has a long part without a name');
   }
   return fields;
 }
@@ -41,16 +52,38 @@ function withoutLineEnd(body: Buffer, start: number, end: number): number {
 function readField(part: Buffer, charset: Charset): { name: string; value: string } | undefined {
   const headerEnd = part.subarray(0, MAX_HEADER_BYTES).indexOf('\r\n\r\n');
   if (headerEnd === -1) return undefined;
-  const headers = new Map<string, ReturnType<typeof parseParameters>>();
-  for (const line of part.toString('utf8', 0, headerEnd).split('\r\n')) {
-    const { value, parameters } = parseParameters(line);
-    const colon = value.indexOf(':');
-    if (colon !== -1) headers.set(value.slice(0, colon), { value: value.slice(colon + 1).trim(), parameters });
-  }
-  const parameters = headers.get('content-disposition')?.parameters;
-  const name = parameters?.get('name')?.trim();
-  if (name === undefined || parameters?.get('filename')) return undefined;
+  const headers = readHeaders(part.toString('latin1', 0, headerEnd));
+  const disposition = headers.get('content-disposition');
+  if (disposition === undefined) return undefined;
+  if (disposition.parameters.get('filename')) throw new UnreadableError('A multipart body has a file');
+  const name = disposition.parameters.get('name')?.trim();
+  if (name === undefined) return undefined;
   const content = part.subarray(headerEnd + 4);
   const base64 = headers.get('content-transfer-encoding')?.value === 'base64';
-  return { name, value: charset.lenient(base64 ? Buffer.from(content.toString('latin1'), 'base64') : content) };
+  return { name, value: charset.lenient(base64 ? decodeBase64(content) : content) };
+}
+
+type Headers = Map<string, ReturnType<typeof parseParameters>>;
+
+/** The headers that decide; a line without a colon is no header for Django. */
+function readHeaders(text: string): Headers {
+  const headers: Headers = new Map();
+  for (const line of text.split('\r\n')) {
+    if (!line.includes(':')) continue;
+    const match = HEADER_NAME.exec(line);
+    if (match === null) throw new UnreadableError('A multipart body has a header in an unusual form');
+    const name = (match[1] ?? '').toLowerCase();
+    if (name !== 'content-disposition' && name !== 'content-transfer-encoding') continue;
+    if (headers.has(name)) throw new UnreadableError('A multipart body has a header twice');
+    headers.set(name, parseParameters(line.slice(match[0].length)));
+  }
+  return headers;
+}
+
+/** Python leaves out all that is not of the alphabet, and takes the text as it is when the padding is wrong. */
+function decodeBase64(content: Buffer): Buffer {
+  const text = content.toString('latin1').replace(/[\r\n\t ]+/g, '');
+  const canonical = /^[A-Za-z0-9+/]*={0,2}$/.test(text) && text.length % 4 === 0;
+  if (!canonical) throw new UnreadableError('A multipart body has base64 in an unusual form');
+  return Buffer.from(text, 'base64');
 }

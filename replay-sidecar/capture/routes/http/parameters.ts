@@ -1,48 +1,39 @@
-/** A header value such as `multipart/form-data; boundary="x"`, as Django's `parse_header_parameters` reads it. */
+import { UnreadableError } from './unreadable.ts';
+
+/** A header value such as `multipart/form-data; boundary="x"`. */
 export interface ParameterisedValue {
   /** Lower case. */
   value: string;
-  /** Names in lower case; the last one of a name counts. */
-  parameters: Map<string, string>;
+  /** Names in lower case. */
+  parameters: ReadonlyMap<string, string>;
 }
 
+const BLANKS = '[ \\t]*';
+const VALUE = new RegExp(`^${BLANKS}([^;="<>\\\\]*)`);
+/** Nothing, or a name with a value that has neither escapes nor the quotes and brackets that some readers remove. */
+const PARAMETER = new RegExp(
+  `;${BLANKS}(?:([\\w!#$&+.^-]+)${BLANKS}=${BLANKS}(?:"([^"\\\\]*)"|([^\\s;"<>\\\\]*))${BLANKS})?`,
+  'y',
+);
+
+/**
+ * Reads a header value in the forms that all releases of Django read alike. They disagree, or follow rules that are
+ * hardly documented, about escapes, stray quotes, `name*=` in other character sets, and blanks beyond ASCII.
+ *
+ * @throws UnreadableError when it has any other form
+ */
 export function parseParameters(text: string): ParameterisedValue {
-  const [value = '', ...rest] = splitOutsideQuotes(text);
+  if (!/^[\t\x20-\x7e]*$/.test(text)) throw new UnreadableError('A header value has characters beyond printable ASCII');
   const parameters = new Map<string, string>();
-  for (const part of rest) {
-    const equals = part.indexOf('=');
-    if (equals === -1) continue;
-    const name = part.slice(0, equals).trim().toLowerCase();
-    parameters.set(name.replace(/\*$/, ''), parameterValue(part.slice(equals + 1).trim(), name.endsWith('*')));
+  const [whole = '', value = ''] = VALUE.exec(text) ?? [];
+  PARAMETER.lastIndex = whole.length;
+  while (PARAMETER.lastIndex < text.length) {
+    const match = PARAMETER.exec(text);
+    if (match === null) throw new UnreadableError('A header value has a parameter in an unusual form');
+    const name = match[1]?.toLowerCase();
+    if (name === undefined) continue;
+    if (parameters.has(name)) throw new UnreadableError('A header value has a parameter twice');
+    parameters.set(name, match[2] ?? match[3] ?? '');
   }
   return { value: value.trim().toLowerCase(), parameters };
-}
-
-function parameterValue(text: string, extended: boolean): string {
-  const quoted = text.length >= 2 && text.startsWith('"') && text.endsWith('"');
-  const value = quoted ? text.slice(1, -1).replaceAll('\\\\', '\\').replaceAll('\\"', '"') : text;
-  const encoded = extended ? /^[^']*'[^']*'([^']*)$/.exec(value) : null;
-  return encoded === null ? value : decodeEscapes(encoded[1] ?? '');
-}
-
-function decodeEscapes(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-function splitOutsideQuotes(text: string): string[] {
-  const parts: string[] = [];
-  let start = 0;
-  let quoted = false;
-  for (let at = 0; at < text.length; at++) {
-    if (text[at] === '"' && text[at - 1] !== '\\') quoted = !quoted;
-    if (text[at] !== ';' || quoted) continue;
-    parts.push(text.slice(start, at));
-    start = at + 1;
-  }
-  parts.push(text.slice(start));
-  return parts;
 }

@@ -1,35 +1,84 @@
 import type { Charset } from './charset.ts';
+import { UnreadableError } from './unreadable.ts';
 
-/** Django's QueryDict: all values of each name, in order. */
-export type QueryDict = Map<string, string[]>;
+/** The fields of a form or a query string: the last value of each name, which is what counts for Core. */
+export type FormFields = ReadonlyMap<string, FormValue>;
 
-/** `application/x-www-form-urlencoded` and query strings, as Python's `parse_qsl(keep_blank_values=True)` reads them. */
-export function parseQueryDict(bytes: Buffer, charset: Charset): QueryDict {
+export interface FormValue {
+  /** @throws UnreadableError when it is longer or stranger than any value that Core stores */
+  readonly text: string;
+}
+
+/** Ten times what Django takes by default. */
+const MOST_FIELDS = 10_000;
+/** Longer than any name of Core's, and any value that fits a column, with every byte escaped. */
+const LONGEST_NAME = 2_000;
+const LONGEST_VALUE = 64 * 1024;
+/** Runs of escapes that are no ASCII; each costs about a microsecond. */
+const MOST_RUNS = 5_000;
+
+/**
+ * `application/x-www-form-urlencoded` and query strings, as Python's `parse_qsl(keep_blank_values=True)` reads them.
+ *
+ * @throws UnreadableError when there is more of it than can be read at once
+ */
+export function parseFormFields(bytes: Buffer, charset: Charset): FormFields {
   const text = charset.strict(bytes) ?? bytes.toString('latin1');
-  const dict: QueryDict = new Map();
-  for (const pair of text.split('&')) {
-    if (pair === '') continue;
-    const equals = pair.indexOf('=');
-    const name = unquote(equals === -1 ? pair : pair.slice(0, equals), charset);
-    const value = equals === -1 ? '' : unquote(pair.slice(equals + 1), charset);
-    const values = dict.get(name);
-    if (values === undefined) dict.set(name, [value]);
-    else values.push(value);
+  const unquote = createUnquote(charset);
+  const fields = new Map<string, FormValue>();
+  let pairs = 0;
+  for (let start = 0; start < text.length; ) {
+    const ampersand = text.indexOf('&', start);
+    const end = ampersand === -1 ? text.length : ampersand;
+    pairs += 1;
+    if (pairs > MOST_FIELDS) throw new UnreadableError(`A form has more than ${MOST_FIELDS} fields`);
+    if (end > start) addField(fields, text.slice(start, end), unquote);
+    start = end + 1;
   }
-  return dict;
+  return fields;
 }
 
-/** `QueryDict.get()`: the last value. */
-export function lastValue(dict: QueryDict, name: string): string | undefined {
-  return dict.get(name)?.at(-1);
+function addField(fields: Map<string, FormValue>, pair: string, unquote: Unquote): void {
+  const equals = pair.indexOf('=');
+  const name = equals === -1 ? pair : pair.slice(0, equals);
+  if (name.length > LONGEST_NAME) throw new UnreadableError('A form has a name of more than 2,000 characters');
+  const value = equals === -1 ? '' : pair.slice(equals + 1);
+  fields.set(unquote(name), {
+    get text() {
+      if (value.length > LONGEST_VALUE) throw new UnreadableError('A form has a value of more than 64 KB');
+      return unquote(value);
+    },
+  });
 }
+
+type Unquote = (text: string) => string;
+
+const ESCAPES = /(?:%[0-9A-Fa-f]{2})+/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: Python splits at exactly these
+const ASCII_RUNS = /[\x00-\x7f]+/g;
 
 /** Percent-escapes are decoded per run of ASCII, so one never joins a raw byte next to it to a character. */
-function unquote(text: string, charset: Charset): string {
-  const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
-  if (!spaced.includes('%')) return spaced;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: Python splits at exactly these
-  return spaced.replace(/[\x00-\x7f]+/g, (run) => charset.lenient(unquoteToBytes(Buffer.from(run, 'latin1'))));
+function createUnquote(charset: Charset): Unquote {
+  let runs = 0;
+  const decode = (bytes: Buffer): string => {
+    runs += 1;
+    if (runs > MOST_RUNS) throw new UnreadableError('A form has too many escapes');
+    return charset.lenient(bytes);
+  };
+  const decodeRun = (run: string): string => {
+    const bytes = unquoteToBytes(Buffer.from(run, 'latin1'));
+    return charset.keepsAscii && isAsciiEscape(run) ? bytes.toString('latin1') : decode(bytes);
+  };
+  return (text) => {
+    const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
+    if (!spaced.includes('%')) return spaced;
+    // What stands between the escapes is the same in every charset that keeps ASCII, and separates characters.
+    return spaced.replace(charset.keepsAscii ? ESCAPES : ASCII_RUNS, decodeRun);
+  };
+}
+
+function isAsciiEscape(run: string): boolean {
+  return /^(?:%[0-7].)+$/.test(run);
 }
 
 /** Python's `unquote_to_bytes`: a percent sign without two hex digits stays as it is. */

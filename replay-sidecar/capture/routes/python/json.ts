@@ -1,44 +1,79 @@
+import { UnreadableError } from '../http/unreadable.ts';
 import { floatText } from './text.ts';
 
-/** A number as it was written: JavaScript's own would lose `1.0`, `1e2` and long integers. */
-export class JsonNumber {
-  readonly source: string;
-  constructor(source: string) {
-    this.source = source;
-  }
+/** Longer or deeper values are no text that a column of Core holds. */
+const LONGEST = 64 * 1024;
+const DEEPEST = 100;
+
+/** Python's `str()` of a JSON number: an integer keeps all its digits, a float is spelled as a float. */
+export function numberText(source: string): string {
+  if (!/^-?[0-9]+$/.test(source)) return floatText(Number(source));
+  return source === '-0' ? '0' : source;
 }
 
 /**
- * `JSON.parse`, but with every number as {@link JsonNumber}. Several times slower: only for bodies in which the
- * spelling of a number matters.
+ * Python's `str()` of a value: a string as it is, everything else as `repr()`.
  *
- * @throws RangeError when nested deeper than the stack allows
+ * @param json valid JSON
+ * @throws UnreadableError when it is beyond 64 KB or a hundred levels
  */
-export function parseExactJson(text: string): unknown {
-  return JSON.parse(text, (_key: string, value: unknown, context?: { source?: string }) =>
-    typeof value === 'number' ? new JsonNumber(context?.source ?? String(value)) : value,
-  );
+export function pythonText(json: string): string {
+  if (json.length > LONGEST) throw new UnreadableError('A JSON value that Core may store as text is beyond 64 KB');
+  return json.startsWith('"') ? (JSON.parse(json) as string) : new Representation(json).value(0);
 }
 
-/** Python's `str()` of a JSON number: an integer keeps all its digits, a float is spelled as a float. */
-export function numberText(number: JsonNumber): string {
-  if (!/^-?[0-9]+$/.test(number.source)) return floatText(Number(number.source));
-  return number.source === '-0' ? '0' : number.source;
-}
+const TOKEN = /[ \t\n\r]*("(?:[^"\\]|\\.)*"|[-0-9][-+.0-9eE]*|[a-z]+|[[\]{},:])/y;
+const WORDS: Record<string, string> = { true: 'True', false: 'False', null: 'None' };
 
-/** Python's `str()` of a value of {@link parseExactJson}: a string as it is, everything else as `repr()`. */
-export function pythonText(value: unknown): string {
-  return typeof value === 'string' ? value : pythonRepr(value);
-}
+/** `repr()`, made in one pass, because an object of JavaScript keeps neither spelling nor order of all that JSON has. */
+class Representation {
+  private readonly json: string;
+  private at = 0;
 
-function pythonRepr(value: unknown): string {
-  if (typeof value === 'string') return stringRepr(value);
-  if (value === null || value === undefined) return 'None';
-  if (typeof value === 'boolean') return value ? 'True' : 'False';
-  if (value instanceof JsonNumber) return numberText(value);
-  if (Array.isArray(value)) return `[${value.map(pythonRepr).join(', ')}]`;
-  const items = Object.entries(value).map(([key, item]) => `${stringRepr(key)}: ${pythonRepr(item)}`);
-  return `{${items.join(', ')}}`;
+  constructor(json: string) {
+    this.json = json;
+  }
+
+  value(depth: number): string {
+    if (depth > DEEPEST) throw new UnreadableError(`A JSON value is nested more than ${DEEPEST} levels deep`);
+    const token = this.next();
+    if (token === '{') return this.dict(depth + 1);
+    if (token === '[') return this.list(depth + 1);
+    if (token.startsWith('"')) return stringRepr(JSON.parse(token) as string);
+    return WORDS[token] ?? numberText(token);
+  }
+
+  private list(depth: number): string {
+    const items: string[] = [];
+    while (!this.closes(']')) items.push(this.value(depth));
+    return `[${items.join(', ')}]`;
+  }
+
+  /** The last of several values of a key counts, in the place of the first. */
+  private dict(depth: number): string {
+    const items = new Map<string, string>();
+    while (!this.closes('}')) {
+      const key = JSON.parse(this.next()) as string;
+      this.next();
+      items.set(key, this.value(depth));
+    }
+    return `{${[...items].map(([key, value]) => `${stringRepr(key)}: ${value}`).join(', ')}}`;
+  }
+
+  /** Whether the list or object ends here; a comma is passed over. */
+  private closes(end: string): boolean {
+    const before = this.at;
+    const token = this.next();
+    if (token !== ',' && token !== end) this.at = before;
+    return token === end;
+  }
+
+  private next(): string {
+    TOKEN.lastIndex = this.at;
+    const token = TOKEN.exec(this.json)?.[1] ?? '';
+    this.at = TOKEN.lastIndex;
+    return token;
+  }
 }
 
 const SHORT_ESCAPES: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\\': '\\\\' };

@@ -52,7 +52,6 @@ export const SDK: readonly Row[] = [
     name: 'sdk.setTrait',
     methods: 'POST',
     path: 'traits/',
-    end: 'format',
     body: 'object',
     unchanged: [400],
     effects: setTrait,

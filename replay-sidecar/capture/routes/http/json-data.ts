@@ -1,0 +1,129 @@
+import { numberText, pythonText } from '../python/json.ts';
+import { KIND, RECORDED_DEPTH, type Tape } from '../python/json-scanner.ts';
+import { idFromNumber, idFromText, strip } from '../python/text.ts';
+import { type Data, isTrueText } from './data.ts';
+import { UnreadableError } from './unreadable.ts';
+
+/** `request.data` of a JSON body: an object, or the elements of an array; undefined for a scalar. */
+export function jsonData(bytes: Buffer, tape: Tape): { object: Data } | { elements: readonly Data[] } | undefined {
+  const root = new JsonValue({ bytes, tape }, 0, 0);
+  if (root.kind === KIND.array) return { elements: root.elements() };
+  return root.kind === KIND.object ? { object: jsonObject(root) } : undefined;
+}
+
+function jsonObject(object: JsonValue): Data {
+  return {
+    has: (name) => object.member(name) !== undefined,
+    isNull: (name) => object.member(name)?.kind === KIND.null,
+    string: (name) => serializerString(object.member(name)),
+    text: (name) => untrimmedText(object.member(name)),
+    isTrue: (name) => isTrue(object.member(name)),
+    id: (name) => idOf(object.member(name)),
+    child(name) {
+      const member = object.member(name);
+      return member?.kind === KIND.object ? jsonObject(member) : undefined;
+    },
+    items: (name) => object.member(name)?.elements() ?? [],
+  };
+}
+
+function serializerString(value: JsonValue | undefined): string | undefined {
+  if (value?.kind === KIND.number) return numberText(value.json);
+  return value?.isString ? strip(value.string) || undefined : undefined;
+}
+
+function untrimmedText(value: JsonValue | undefined): string | undefined {
+  if (value === undefined || value.kind === KIND.null) return undefined;
+  return value.isString ? value.string : pythonText(value.json);
+}
+
+function isTrue(value: JsonValue | undefined): boolean {
+  if (value?.kind === KIND.number) return Number(value.json) === 1;
+  return value?.kind === KIND.true || (value?.isString === true && isTrueText(value.string));
+}
+
+function idOf(value: JsonValue | undefined): number | undefined {
+  if (value?.kind === KIND.number) return idFromNumber(Number(value.json));
+  if (value?.isString) return idFromText(value.string);
+  const id = value?.kind === KIND.object ? value.member('id') : undefined;
+  return id === undefined || id.kind === KIND.object ? undefined : idOf(id);
+}
+
+/** A value where it is in the document; nothing of it is copied before it is asked for. */
+class JsonValue {
+  private readonly document: { bytes: Buffer; tape: Tape };
+  private readonly index: number;
+  private readonly depth: number;
+
+  constructor(document: JsonValue['document'], index: number, depth: number) {
+    this.document = document;
+    this.index = index;
+    this.depth = depth;
+  }
+
+  get kind(): number {
+    return this.document.tape[4 * this.index] ?? 0;
+  }
+
+  get isString(): boolean {
+    return this.kind === KIND.string || this.kind === KIND.escaped;
+  }
+
+  get json(): string {
+    return this.document.bytes.toString('utf8', this.start, this.end);
+  }
+
+  /** What a string says. */
+  get string(): string {
+    if (this.kind === KIND.escaped) return JSON.parse(this.json) as string;
+    return this.document.bytes.toString('utf8', this.start + 1, this.end - 1);
+  }
+
+  /** The last member of this ASCII name; undefined where there is none, or no object. */
+  member(name: string): JsonValue | undefined {
+    if (this.kind !== KIND.object) return undefined;
+    let found: number | undefined;
+    for (let key = this.firstChild; key < this.behind; ) {
+      const value = new JsonValue(this.document, key, this.depth + 1).says(name) ? key + 1 : undefined;
+      found = value ?? found;
+      key = this.nextOf(key + 1);
+    }
+    return found === undefined ? undefined : new JsonValue(this.document, found, this.depth + 1);
+  }
+
+  /** As objects; of no array: none. */
+  elements(): readonly Data[] {
+    if (this.kind !== KIND.array) return [];
+    const elements: Data[] = [];
+    for (let index = this.firstChild; index < this.behind; index = this.nextOf(index)) {
+      elements.push(jsonObject(new JsonValue(this.document, index, this.depth + 1)));
+    }
+    return elements;
+  }
+
+  private get start(): number {
+    return this.document.tape[4 * this.index + 1] ?? 0;
+  }
+
+  private get end(): number {
+    return this.document.tape[4 * this.index + 2] ?? 0;
+  }
+
+  private get behind(): number {
+    return this.nextOf(this.index);
+  }
+
+  private get firstChild(): number {
+    if (this.depth === RECORDED_DEPTH) throw new UnreadableError('JSON is nested deeper than its values are recorded');
+    return this.index + 1;
+  }
+
+  private nextOf(index: number): number {
+    return this.document.tape[4 * index + 3] ?? Number.POSITIVE_INFINITY;
+  }
+
+  private says(name: string): boolean {
+    if (this.kind === KIND.escaped) return this.string === name;
+    return this.end - this.start === name.length + 2 && this.string === name;
+  }
+}
