@@ -21,6 +21,7 @@ const IDENTITIES = new Map([
   [1001, 'alice'],
   [1002, 'bob'],
 ]);
+const OPTIONS = new Map([[301, 101]]);
 const STATES = new Map([
   [9001, { identityId: 1001, feature: 101 }],
   [9002, { identityId: 1002, feature: 101 }],
@@ -61,11 +62,31 @@ function names({ target }: WriteEvent, write: CoreWrite): boolean {
     case 'environment':
       return 'environment' in write && environmentOf(target.environment) === write.environment;
     case 'feature':
-      return target.projectId === projectOf(write) && (!('feature' in write) || write.feature === target.featureId);
+      return (
+        'feature' in write &&
+        write.feature === target.featureId &&
+        [undefined, projectOf(write)].includes(target.projectId)
+      );
+    case 'features':
+      return (
+        'feature' in write &&
+        ('projectId' in target.of ? target.of.projectId === projectOf(write) : concerns(target.of, write))
+      );
+    case 'option':
+      return write.kind === 'feature' && OPTIONS.get(target.optionId) === write.feature;
+    case 'featureState':
+      return (
+        write.kind === 'override' && write.state === target.featureStateId && (!write.left || target.moved === true)
+      );
+    case 'deletedProjects':
+      return write.kind === 'project' && write.deleted;
     case 'project':
       return target.projectId === projectOf(write);
   }
 }
+
+/** Targets that lead to overrides only. */
+const PARTIAL: readonly WriteEvent['target']['kind'][] = ['feature', 'features', 'option', 'featureState'];
 
 /** Whether the event has the write's part of the document compared; existence always is. */
 function touches({ touched, target }: WriteEvent, write: CoreWrite): boolean {
@@ -74,7 +95,7 @@ function touches({ touched, target }: WriteEvent, write: CoreWrite): boolean {
     case 'identity':
     case 'gone':
     case 'project':
-      return target.kind !== 'feature';
+      return !PARTIAL.includes(target.kind);
     case 'trait':
       return has(touched.traits, write.key);
     case 'override':

@@ -22,6 +22,10 @@ const write = z.discriminatedUnion('kind', [
     identityId: z.int(),
     identifier: z.string(),
     feature: z.int(),
+    /** Id of its row; null where Core does not tell. */
+    state: z.int().nullable(),
+    /** The row is another identity's now, or the environment's own. */
+    left: z.boolean(),
   }),
   /** All identities: their existence, a trait of each, or their overrides. */
   z.strictObject({
@@ -32,7 +36,7 @@ const write = z.discriminatedUnion('kind', [
     renamed: z.string().optional(),
   }),
   z.strictObject({ kind: z.literal('feature'), project: z.int(), feature: z.int() }),
-  z.strictObject({ kind: z.literal('project'), project: z.int() }),
+  z.strictObject({ kind: z.literal('project'), project: z.int(), deleted: z.boolean() }),
   /** Anything. */
   z.strictObject({ kind: z.literal('unknown') }),
 ]);

@@ -83,6 +83,15 @@ def shown_state(number, feature=None):
     return {"id": number, "feature": feature or own, "identity": identity, "environment": 41, "enabled": True}
 
 
+def move_state(number, owner):
+    """Saves a stored state, whose owner may be another than before."""
+    former, feature = STATES[number]
+    if former is not None:
+        write_override(former, feature, state=number, left=owner != former)
+    if owner is not None and owner != former:
+        write_override(owner, feature, state=number)
+
+
 class IdentityList(APIView):
     permission_classes = [OfEnvironment]
 
@@ -185,7 +194,7 @@ class OverrideList(APIView):
         request.data["identity"] = number
         serializer = StateData(data=request.data)
         serializer.is_valid(raise_exception=True)
-        write_override(serializer.validated_data["identity"], serializer.validated_data["feature"])
+        write_override(serializer.validated_data["identity"], serializer.validated_data["feature"], state=9010)
         return Response({"id": 9010, "feature": serializer.validated_data["feature"], "identity": number}, status=201)
 
 
@@ -207,13 +216,11 @@ class OverrideDetail(APIView):
         number = self.find(request)
         identity, feature = STATES[number]
         if "feature_state_value" in request.data:
-            write_override(identity, feature)
+            write_override(identity, feature, state=number)
         serializer = StateData(data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
-        write_override(identity, feature)
         moved = None if partial else serializer.validated_data.get("identity")
-        if moved is not None and moved != identity:
-            write_override(moved, feature)
+        move_state(number, moved or identity)
         return Response({**shown_state(number), "identity": moved or identity})
 
     def patch(self, request, **kwargs):
@@ -221,7 +228,8 @@ class OverrideDetail(APIView):
 
     def delete(self, request, **kwargs):
         enter("admin.deleteOverride")
-        write_override(*STATES[self.find(request)])
+        number = self.find(request)
+        move_state(number, STATES[number][0])
         return Response(status=204)
 
 
@@ -248,7 +256,7 @@ class EnvironmentStateList(APIView):
         serializer.is_valid(raise_exception=True)
         identity = serializer.validated_data.get("identity")
         if identity is not None:
-            write_override(identity, serializer.validated_data["feature"])
+            write_override(identity, serializer.validated_data["feature"], state=9010)
         return Response({"id": 9010, "identity": identity, **serializer.validated_data}, status=201)
 
 
@@ -264,19 +272,17 @@ class EnvironmentStateDetail(OverrideDetail):
     def put(self, request, partial=False, **kwargs):
         enter("admin.updateEnvironmentFeatureState")
         number = self.find(request)
-        identity, feature = STATES[number]
+        identity = STATES[number][0]
         serializer = StateData(data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         moved = None if partial else serializer.validated_data.get("identity")
-        for owner in {identity, moved} - {None}:
-            write_override(owner, feature)
+        move_state(number, moved or identity)
         return Response({**shown_state(number), "identity": moved or identity})
 
     def delete(self, request, **kwargs):
         enter("admin.deleteEnvironmentFeatureState")
-        identity, feature = STATES[self.find(request)]
-        if identity is not None:
-            write_override(identity, feature)
+        number = self.find(request)
+        move_state(number, STATES[number][0])
         return Response(status=204)
 
 
@@ -296,18 +302,16 @@ class FeatureStates(ModelViewSet):
             return Response({"environment": "required"}, status=400)
         identity = serializer.validated_data.get("identity")
         if identity is not None:
-            write_override(identity, serializer.validated_data["feature"])
+            write_override(identity, serializer.validated_data["feature"], state=9010)
         return Response({"id": 9010, "identity": identity, **serializer.validated_data}, status=201)
 
     def update(self, request, *args, partial=False, **kwargs):
         enter("admin.updateFeatureState")
         number = lookup(STATES, kwargs["pk"])
-        identity, feature = STATES[number]
         serializer = StateData(data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
-        moved = serializer.validated_data.get("identity", identity)
-        for owner in {identity, moved} - {None}:
-            write_override(owner, feature)
+        moved = serializer.validated_data.get("identity", STATES[number][0])
+        move_state(number, moved)
         return Response({**shown_state(number), "identity": moved})
 
     def retrieve(self, request, *args, **kwargs):

@@ -113,7 +113,7 @@ class Projects(ViewSet):
 
     def destroy(self, request, *args, **kwargs):
         enter("admin.deleteProject")
-        record("project", project=lookup(PROJECTS, kwargs["pk"]))
+        record("project", project=lookup(PROJECTS, kwargs["pk"]), deleted=True)
         return Response(status=204)
 
 
@@ -122,7 +122,7 @@ class Organisations(ViewSet):
         enter("admin.deleteOrganisation")
         lookup(PROJECTS.values(), kwargs["pk"])
         for project in PROJECTS:
-            record("project", project=project)
+            record("project", project=project, deleted=True)
         return Response(status=204)
 
 
@@ -179,7 +179,7 @@ class Options(FeatureDetail):
 class LaunchDarklyImport(APIView):
     def post(self, request, project):
         enter("admin.importLaunchDarkly")
-        record("project", project=lookup(PROJECTS, project))
+        record("project", project=lookup(PROJECTS, project), deleted=False)
         return Response({"id": 1}, status=201)
 
 
@@ -197,7 +197,7 @@ class Users(ViewSet):
         serializer.is_valid(raise_exception=True)
         if serializer.validated_data["delete_orphan_organisations"]:
             for project in PROJECTS:
-                record("project", project=project)
+                record("project", project=project, deleted=True)
         return Response(status=204)
 
     @action(detail=False, methods=["DELETE"], url_path="me")

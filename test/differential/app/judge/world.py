@@ -58,9 +58,10 @@ def write_trait(environment, identifier, key):
     record("trait", environment=environment["id"], identifier=identifier, key=column(key, KEY_LENGTH))
 
 
-def write_override(identity_id, feature):
-    """Sets or deletes an override of a stored identity."""
-    record("override", environment=41, identityId=identity_id, identifier=IDENTITIES[identity_id], feature=feature)
+def write_override(identity_id, feature, state=None, left=False):
+    """Sets or deletes an override of a stored identity; `left`: the state is another's now, or the environment's."""
+    owner = {"environment": 41, "identityId": identity_id, "identifier": IDENTITIES[identity_id]}
+    record("override", **owner, feature=feature, state=state, left=left)
 
 
 def lookup(rows, value):
