@@ -4,6 +4,7 @@ export type FramingReason =
   | 'statusLine'
   | 'version'
   | 'method'
+  | 'target'
   | 'headTooLarge'
   | 'lineEnding'
   | 'foldedField'

@@ -19,8 +19,6 @@ const DIGITS = /^[0-9]+$/;
  * @throws FramingError when there is more than one: both fields, a repeated field, a coding other than `chunked`
  */
 export function requestFraming(request: ParsedRequest): Framing {
-  // A 2xx to CONNECT turns the connection into a tunnel past every check; an API has no use for it.
-  if (request.method === 'CONNECT') throw new FramingError('method');
   const { lengths, codings } = lengthFields(request);
   if (codings !== undefined) {
     if (lengths !== undefined) throw new FramingError('lengthAndEncoding');

@@ -1,5 +1,6 @@
 import { FramingError } from './framing-error.ts';
 import type { Field } from './hook.ts';
+import { hasOneReading } from './target.ts';
 
 /** A header line and where it stands in the head's text, its CRLF included. */
 export interface HeadLine extends Field {
@@ -65,6 +66,9 @@ export function parseRequest(text: string): ParsedRequest {
   if (match === null) throw new FramingError(NOT_IN_LINE.test(line) ? 'lineEnding' : 'requestLine');
   const [, method = '', target = '', major, minor] = match;
   if (major !== '1' || (minor !== '0' && minor !== '1')) throw new FramingError('version');
+  // A 2xx to CONNECT turns the connection into a tunnel past every check; an API has no use for it.
+  if (method === 'CONNECT') throw new FramingError('method');
+  if (!hasOneReading(method, target)) throw new FramingError('target');
   const fieldsStart = lineEnd + 2;
   return {
     text,

@@ -51,7 +51,7 @@ export function createCounters(metrics: Metrics, connections: () => ConnectionCo
   const expose = (name: string, help: string, label: string, values: Record<string, number>) =>
     labelledCounter(name, help, label, () => values);
   expose('requests', 'Requests forwarded to the Core API, by how they ended', 'outcome', counters.requests);
-  expose('refused', 'Messages refused because their framing is ambiguous', 'reason', counters.refused);
+  expose('refused', 'Messages refused because two readers could take them differently', 'reason', counters.refused);
   expose('dropped_fields', 'Header fields of requests that were not passed on', 'reason', counters.droppedFields);
   expose('resends', 'Requests sent again because the API cannot have seen them', 'reason', counters.resends);
   expose('capture_errors', 'Requests that passed although capturing them failed', 'stage', counters.captureErrors);

@@ -23,6 +23,9 @@ describe('matchRoute', () => {
     ['POST /api/v1/environments/key/disable-v2-versioning.api/', 'admin.disableVersioning'],
     ['PUT /api/v1/traits/bulk.json', 'sdk.bulkTraits'],
     ['POST /api/v1/traits/increment-value.json', 'sdk.incrementTrait'],
+    ['GET https://[::1]?/api/v1/flags/', undefined],
+    ['POST HTTP://a/api/v1/identities/#?', 'sdk.identify'],
+    ['GET /api/v1/identities#/?identifier=a', undefined],
   ])('%s is %s', (request, name) => {
     expect(routeOf(request)).toBe(name);
   });

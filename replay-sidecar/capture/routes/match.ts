@@ -75,14 +75,15 @@ export function matchRoute(method: string, target: string): Match | undefined {
   return verb === 'POST' && path.startsWith(ADMIN.slice(1)) ? matchAdmin(target) : undefined;
 }
 
+/** The segment that starts here; query and fragment end it, too. */
 function firstSegment(path: string, start: number): string {
-  const end = path.indexOf('/', start);
-  return end === -1 ? path.slice(start) : path.slice(start, end);
+  const length = path.slice(start).search(/[/?#]/);
+  return length === -1 ? path.slice(start) : path.slice(start, start + length);
 }
 
 /** Percent-escapes in the first segments or an absolute form: the path must be decoded before it is compared. */
 function isDisguised(target: string): boolean {
-  if (!target.startsWith('/')) return target.includes('://');
+  if (!target.startsWith('/')) return true;
   const percent = target.indexOf('%');
   const question = target.indexOf('?');
   return percent !== -1 && (question === -1 || percent < question);

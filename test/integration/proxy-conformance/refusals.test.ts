@@ -25,6 +25,25 @@ beforeEach(() => {
 const START = 'POST /a HTTP/1.1\r\nHost: a\r\n';
 const CHUNKED = `${START}Transfer-Encoding: chunked\r\n\r\n`;
 
+/** Some releases of gunicorn or of Python find a path in these that others do not. */
+const TARGETS = [
+  ...['x:/api/v1/identities/', 'http:/api/v1/identities/', 'javascript:/api/v1/identities/', 'x:%2Fapi/v1/identities/'],
+  ...['X:/api/v1/identities/?a=b://c', 'x:api/v1/identities/', 'x://a/api/v1/identities/', 'http:api/v1/identities/'],
+  ...['http:///api/v1/identities/', 'http://[/api/v1/identities/', 'http://a]/api/', 'http://a@b/api/v1/identities/'],
+  ...['http://a%2Fapi/v1/identities/', 'http://\xe2\x84\x80/api/v1/identities/', 'http://a:x/api/v1/identities/'],
+  ...[
+    'http://a:80:80/',
+    'api/v1/identities/',
+    'a:80',
+    '*',
+    '?a',
+    '#/api/v1/identities/',
+    '%2Fapi/v1/identities/',
+    '\\a',
+  ],
+  ...[';/api/v1/identities/', ':/api/v1/identities/', '://a/api/v1/identities/', 'http:\\\\a/api/v1/identities/'],
+];
+
 /** Heads whose reason to be refused is known before anything is forwarded. */
 const HEADS: readonly (readonly [name: string, reason: string, bytes: string])[] = [
   [
@@ -74,6 +93,11 @@ const HEADS: readonly (readonly [name: string, reason: string, bytes: string])[]
   ['no version', 'requestLine', 'GET /a\r\n\r\n'],
   ['HTTP/2', 'version', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
   ['a version that does not exist', 'version', 'GET /a HTTP/1.2\r\n\r\n'],
+  ...TARGETS.map((target): [string, string, string] => [
+    `the target ${target}`,
+    'target',
+    `POST ${target} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}`,
+  ]),
   ['CONNECT', 'method', 'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n'],
   ['a head beyond the limit', 'headTooLarge', `${START}X: ${'a'.repeat(100_000)}\r\n\r\n`],
   ['a head beyond the limit without end', 'headTooLarge', `${START}X: ${'a'.repeat(200_000)}`],

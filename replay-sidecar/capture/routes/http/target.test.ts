@@ -1,19 +1,24 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { hasOneReading } from '../../proxy/target.ts';
 import { runPython3 } from '../python/python3.ts';
 import { splitTarget } from './target.ts';
 
-/** gunicorn's and Django's own functions for the path. */
-const DJANGO_PATH = `
-from urllib.parse import quote, unquote_to_bytes
+/** What gunicorn and Django make of a target; both in a few lines. An error means 400. */
+const GUNICORN_TARGET = `
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+def split(target):
+    parts = urlsplit("." + target) if target.startswith("//") else urlsplit(target)
+    path = parts.path[1:] if target.startswith("//") else parts.path
+    return repercent(unquote_to_bytes(path)) or "/", parts.query
 def repercent(path):
     while True:
         try:
             return path.decode()
         except UnicodeDecodeError as e:
             path = path[:e.start] + quote(path[e.start:e.end], safe=b"/#%[]=:;$&()+,!?*@'~").encode() + path[e.end:]
-print(json.dumps([repercent(unquote_to_bytes(v)) for v in values]))`;
+print(json.dumps([{"path": path.removeprefix("/"), "query": query} for path, query in map(split, values)]))`;
 
 describe('splitTarget', () => {
   it.each([
@@ -50,7 +55,39 @@ describe('splitTarget', () => {
       fc.array(fc.oneof(escaped, literal), { maxLength: 8 }).map((parts) => parts.join('')),
       3000,
     );
-    const theirs = runPython3(DJANGO_PATH, paths);
-    if (theirs !== undefined) expect(paths.map((path) => splitTarget(`/${path}`).path)).toEqual(theirs);
+    const targets = paths.map((path) => `/${path}`);
+    const theirs = runPython3(GUNICORN_TARGET, targets);
+    if (theirs !== undefined) expect(targets.map(splitTarget)).toEqual(theirs);
+  });
+
+  it('finds the path and the query that gunicorn finds in every target that the proxy lets pass', () => {
+    const piece = fc.constantFrom(
+      ...['/', '//', ':', '://', '?', '#', '%2F', '%3F', '%23', '%', '@', '[', ']', '*', ';', '.', '..', '\\', '='],
+      ...[
+        'http',
+        'HTTPS',
+        'x',
+        'javascript',
+        'a',
+        'api/v1/identities/',
+        '8000',
+        '::1',
+        '\u00e9',
+        '\u00ff',
+        '\u0085',
+        '&',
+      ],
+    );
+    const start = fc.constantFrom('', '/', '//', 'http://', 'https://a', 'http://[::1]', 'http://a:80', 'x:', 'http:/');
+    const targets = fc
+      .sample(fc.tuple(start, fc.array(piece, { maxLength: 7 })), 20_000)
+      .map(([first, rest]) => first + rest.join(''));
+    const passed = targets.filter((target) => hasOneReading('GET', target));
+    expect(passed.length).toBeGreaterThan(2_000);
+    const theirs = runPython3(GUNICORN_TARGET, passed) as { path: string; query: string }[] | undefined;
+    for (const [index, split] of theirs?.entries() ?? []) {
+      const target = passed[index] ?? '';
+      expect({ target, ...splitTarget(target) }).toEqual({ target, ...split });
+    }
   });
 });

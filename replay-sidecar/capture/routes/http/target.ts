@@ -9,7 +9,8 @@ export interface Target {
 
 /**
  * Splits a request target (latin1, as sent) the way gunicorn and Django do: an absolute form loses its authority, a
- * fragment is cut off, the path is percent-decoded once (so `%2F` separates), a second leading slash stays.
+ * fragment is cut off, the path is percent-decoded once (so `%2F` separates), a second leading slash stays. The proxy
+ * refuses targets that this could split in another way than some release of gunicorn.
  */
 export function splitTarget(target: string): Target {
   const absolute = target.startsWith('/') ? null : /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\/[^/?#]*/.exec(target);

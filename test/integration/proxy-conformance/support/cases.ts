@@ -64,7 +64,8 @@ const HEADS: Readonly<Record<string, readonly string[]>> = {
   'bytes above ASCII in the target': ['{method} /caf\xc3\xa9?q=\xff HTTP/1.1', HOST],
   'a target with every punctuation mark': ['{method} /a;b=c,d/%2F/..//.?x[]=1&y=\'"<>\\^`{|}#f HTTP/1.1', HOST],
   'an absolute target': ['{method} http://other.example.com/a?b HTTP/1.1', HOST],
-  'a target of an asterisk': ['{method} * HTTP/1.1', HOST],
+  'an absolute target without a path': ['{method} https://[::1]:8000?a#b HTTP/1.1', HOST],
+  'a path that looks like an absolute target': ['{method} //a/x:/b://c HTTP/1.1', HOST],
   'a target of 4,000 bytes': [`{method} /${'a'.repeat(4_000)} HTTP/1.1`, HOST],
   'a field of 8,000 bytes': ['{method} /a HTTP/1.1', HOST, `X-Long: ${'b'.repeat(8_000)}`],
   'a hundred fields': ['{method} /a HTTP/1.1', HOST, ...Array.from({ length: 99 }, (_, index) => `X-${index}: v`)],
@@ -134,6 +135,8 @@ const heads: Case[] = ['GET', 'POST'].flatMap((method) =>
     response: OK,
   })),
 );
+
+heads.push({ name: 'OPTIONS of an asterisk', request: head('OPTIONS * HTTP/1.1', HOST), response: OK });
 
 const EARLY_HINTS = head('HTTP/1.1 103 Early Hints', 'Link: </a>; rel=preload', 'link: </b>');
 

@@ -1,0 +1,11 @@
+/** `http://host:port` in front of a path, a query, a fragment or nothing; no user, no escapes, no empty host. */
+const ABSOLUTE = /^https?:\/\/(?:[\w.~-]+|\[[0-9a-f:.]+\])(?::[0-9]*)?(?:[/?#]|$)/i;
+
+/**
+ * Whether there is one reading of a request target: a path, an absolute form of HTTP, or the asterisk of `OPTIONS`. All
+ * releases of gunicorn, and of Python's URL parser beneath it, find the same path in these. What else there is
+ * (`x:/path`, `javascript:/path`, `http:/path`, `host:80`) is a path to some of them and an error to others.
+ */
+export function hasOneReading(method: string, target: string): boolean {
+  return target.startsWith('/') || ABSOLUTE.test(target) || (target === '*' && method === 'OPTIONS');
+}
