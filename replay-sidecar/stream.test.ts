@@ -1,6 +1,6 @@
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
-import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { DiscardPolicy, jetstream, jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { COVERAGE_STREAM, ensureStreams, isProbe, probeSubject, STREAM, StreamMismatchError } from './stream.ts';
@@ -38,6 +38,29 @@ describe('the streams', () => {
       subjects: ['coverage.>'],
       max_msgs_per_subject: 1,
     });
+  });
+
+  it.each(['all', 'sub'])('let nobody who may publish remove what is in them by Nats-Rollup: %s', async (rollup) => {
+    const manager = await jetstreamManager(connection);
+    await ensureStreams(manager, SETTINGS);
+    const client = jetstream(connection);
+    await client.publish('identity.writes.event', 'one');
+    const fields = headers();
+    fields.set('Nats-Rollup', rollup);
+    await expect(client.publish('identity.writes.event', 'two', { headers: fields })).rejects.toThrow(/rollup/);
+    expect((await manager.streams.info(STREAM)).state.messages).toBe(1);
+  });
+
+  it('are bounded in bytes, messages of a subject and size of a message, and full they refuse', async () => {
+    const manager = await jetstreamManager(connection);
+    await ensureStreams(manager, SETTINGS);
+    for (const name of [STREAM, COVERAGE_STREAM]) {
+      const { config } = await manager.streams.info(name);
+      expect(config.discard).toBe('new');
+      for (const limit of [config.max_bytes, config.max_msgs_per_subject, config.max_msg_size]) {
+        expect(limit).toBeGreaterThan(0);
+      }
+    }
   });
 
   it('are made once and follow the settings, with what is in them', async () => {

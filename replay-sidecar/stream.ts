@@ -96,7 +96,7 @@ const REPORT_DAYS = 7;
 const nanos = (seconds: number) => seconds * 1e9;
 
 /** How many bytes an event with its headers takes at most. */
-const MAX_MESSAGE_BYTES = 128 * 1024;
+export const MAX_MESSAGE_BYTES = 128 * 1024;
 /** NATS's own limit of a message by default. */
 export const MAX_REPORT_BYTES = 1024 * 1024;
 /** Bounds what invented pods can take: each report is of some kilobytes, and thousands of sidecars have room. */
@@ -135,7 +135,8 @@ function coverageStream(settings: StreamSettings): StreamDefinition {
     subjects: [COVERAGE_SUBJECTS],
     retention: RetentionPolicy.Limits,
     storage: StorageType.File,
-    discard: DiscardPolicy.Old,
+    // Of each subject the last one; but no sidecar's reports push out another's.
+    discard: DiscardPolicy.New,
     num_replicas: settings.streamReplicas,
     max_msgs_per_subject: 1,
     max_msgs: MAX_REPORTS,

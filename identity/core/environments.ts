@@ -1,4 +1,4 @@
-import type { EnvironmentReference } from '../write-event.ts';
+import type { DerivedReference } from '../write-event.ts';
 import type { Core } from './database.ts';
 import type { CoreEnvironment } from './identity.ts';
 import type { CoreRelease } from './release.ts';
@@ -14,7 +14,7 @@ export interface EnvironmentRecord {
 }
 
 /** One text for a reference, for maps. */
-export function referenceName(reference: EnvironmentReference): string {
+export function referenceName(reference: DerivedReference): string {
   if ('clientKey' in reference) return `c:${reference.clientKey}`;
   return 'environmentId' in reference ? `i:${reference.environmentId}` : `s:${reference.serverKeySha256}`;
 }
@@ -31,7 +31,7 @@ export function referenceName(reference: EnvironmentReference): string {
 export async function readEnvironments(
   core: Core,
   release: CoreRelease,
-  references: readonly EnvironmentReference[],
+  references: readonly DerivedReference[],
   signal?: AbortSignal,
 ): Promise<Map<string, EnvironmentRecord>> {
   const clientKeys = references.flatMap((reference) => ('clientKey' in reference ? [reference.clientKey] : []));

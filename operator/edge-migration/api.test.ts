@@ -27,6 +27,19 @@ describe('an EdgeMigration as the API server sends it', () => {
     expect(parseEdgeMigration({ metadata }).specProblem).toContain('spec');
   });
 
+  test.each(['a..b', '.a', 'a.', 'a b', 'a.*', '>', 'a\n', '', 'x'.repeat(64)])(
+    'with spec.retry %j, which a subject of NATS cannot hold, is refused',
+    (retry) => {
+      const parsed = parseEdgeMigration({ metadata, spec: { projectId: 42, retry } });
+      expect(parsed.spec).toBeUndefined();
+      expect(parsed.specProblem).toContain('spec.retry');
+    },
+  );
+
+  test.each(['a', 'v1.2', 'after-incident_17.b', '2026-11-28', 'a__b--c'])('with spec.retry %s is taken', (retry) => {
+    expect(parseEdgeMigration({ metadata, spec: { projectId: 42, retry } }).spec?.retry).toBe(retry);
+  });
+
   test('with a status that somebody has damaged in part is read without that part', () => {
     const status = { conditions: 'none', phase: 'Copying', plan: { writeUnits: 7 } };
     const parsed = parseEdgeMigration({ metadata, spec: { projectId: 42 }, status });

@@ -33,7 +33,12 @@ export const specSchema = z.object({
   projectId: z.int().min(1).max(2147483647),
   mode: z.enum(['Migrate', 'Plan']).default('Migrate'),
   suspend: z.boolean().default(false),
-  retry: z.string().max(64).optional(),
+  // Becomes part of a subject of NATS, between dots.
+  retry: z
+    .string()
+    .max(63)
+    .regex(/^[A-Za-z0-9]([_-]*[A-Za-z0-9])*(\.[A-Za-z0-9]([_-]*[A-Za-z0-9])*)*$/)
+    .optional(),
   copy: z
     .object({
       parallelism: z.int().min(1).max(64).default(4),

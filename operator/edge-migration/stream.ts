@@ -8,6 +8,7 @@ import {
   type StoredReport,
 } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
+import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { connectNats, type NatsSettings } from '@edge-migration/replay-sidecar/nats.ts';
 import { ensureStreams, type StreamSettings } from '@edge-migration/replay-sidecar/stream.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -112,7 +113,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
         reason: why,
         podName,
       })),
-      speaking: live.map(({ report }) => report.podName),
+      speaking: live.filter(({ report }) => isItself(report, facts.pods)).map(({ report }) => report.podName),
       allSentUntil: sentUntil(facts),
     };
   }
@@ -160,6 +161,11 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       await connection?.close();
     },
   };
+}
+
+/** A name counts only as that of its own pod, or of none that Kubernetes has. */
+function isItself({ podUid, podName }: CoverageReport, pods: readonly CoreApiPod[]): boolean {
+  return pods.every(({ uid, name }) => (uid === podUid) === (name === podName));
 }
 
 /** Every sidecar has sent all that it saw before this; undefined when one of them cannot tell. */

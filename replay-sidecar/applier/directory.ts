@@ -3,17 +3,17 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import { type EnvironmentRecord, readEnvironments, referenceName } from '@edge-migration/identity/core/environments.ts';
 import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
-import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
+import type { DerivedReference } from '@edge-migration/identity/write-event.ts';
 import type { Patience } from './patience.ts';
 
 /** Which environment a reference names, remembered for a few seconds. */
 export interface Directory {
   /** Undefined: not remembered, ask. Null: Core has no such environment. */
-  peek(reference: EnvironmentReference): EnvironmentRecord | null | undefined;
+  peek(reference: DerivedReference): EnvironmentRecord | null | undefined;
   /** Null: Core has no such environment. Waits through outages; rejects with the signal's reason. */
-  find(reference: EnvironmentReference): Promise<EnvironmentRecord | null>;
+  find(reference: DerivedReference): Promise<EnvironmentRecord | null>;
   /** Notes whose a key is or was. */
-  meet(reference: EnvironmentReference, environmentId: number): void;
+  meet(reference: DerivedReference, environmentId: number): void;
 }
 
 /**
@@ -46,7 +46,7 @@ export function createDirectory({ core, release, patience, clock, signal }: Dire
    */
   const met = new Map<string, number>();
 
-  const batcher = createBatcher<EnvironmentReference, EnvironmentRecord | null>(async (references) => {
+  const batcher = createBatcher<DerivedReference, EnvironmentRecord | null>(async (references) => {
     const known = references.map((reference) => knownAs(reference));
     const found = await patience.persist(
       () => readEnvironments(core, release(), [...references, ...known.filter((one) => one !== undefined)], signal),
@@ -60,12 +60,12 @@ export function createDirectory({ core, release, patience, clock, signal }: Dire
     });
   });
 
-  function knownAs(reference: EnvironmentReference): EnvironmentReference | undefined {
+  function knownAs(reference: DerivedReference): DerivedReference | undefined {
     const environmentId = met.get(referenceName(reference));
     return environmentId === undefined ? undefined : { environmentId };
   }
 
-  function remember(reference: EnvironmentReference, record: EnvironmentRecord | null): void {
+  function remember(reference: DerivedReference, record: EnvironmentRecord | null): void {
     const name = referenceName(reference);
     entries.delete(name);
     entries.set(name, { record, until: clock.monotonic() + (record === null ? UNKNOWN_MILLIS : KNOWN_MILLIS) });
@@ -73,7 +73,7 @@ export function createDirectory({ core, release, patience, clock, signal }: Dire
     if (record !== null) meet(reference, record.environment.id);
   }
 
-  function meet(reference: EnvironmentReference, environmentId: number): void {
+  function meet(reference: DerivedReference, environmentId: number): void {
     if ('environmentId' in reference) return;
     const name = referenceName(reference);
     met.delete(name);

@@ -126,7 +126,8 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
   /** The id of the event itself would be taken for a duplicate of its first coming. */
   function publish(message: StoredMsg, projectId: number): Promise<unknown> {
     const msgID = `released-${message.seq}-${message.timestamp}`;
-    return client.publish(anewSubject(projectId), message.data, { msgID, headers: keepHeaders(message.header) });
+    const fields = keepHeaders({ subject: message.subject, headers: message.header });
+    return client.publish(anewSubject(projectId), message.data, { msgID, headers: fields });
   }
 
   return {
@@ -135,7 +136,7 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
     },
     async park(message, projectId, reason, detail) {
       const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
-      const fields = keepHeaders(message.headers);
+      const fields = keepHeaders(message);
       if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
       // Unique to this message of the stream: the event may come back, and be parked once more.
       const msgID = `parked-${message.seq}-${message.timestampNanos}`;

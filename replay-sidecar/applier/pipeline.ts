@@ -54,7 +54,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     try {
       const projectId = resolver.glance(held.message.data);
       if (projectId !== undefined && migrations.find(projectId) === undefined) foreign.push({ held, projectId });
-      else begin(readDelivery(held));
+      else begin(readDelivery(held, clock.now()));
     } catch (error) {
       if (!(error instanceof UnreadableEvent)) throw error;
       counts.unreadable += 1;

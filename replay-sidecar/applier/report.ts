@@ -1,14 +1,22 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
+import { reportSubject } from './streams.ts';
 
 const count = z.int().nonnegative();
-const counts = z.record(z.string(), count);
+/** By outcome or reason, of this release or another. */
+const counts = z
+  .record(z.string().max(32), count)
+  .refine((all) => Object.keys(all).length <= 64, { error: 'must have at most 64 entries' });
 const time = z.iso.datetime();
+const text = (characters: number) => z.string().max(characters);
 
 /** What one applier process did for a project since it started, and what it has in hand. */
 export const projectReport = z.object({
-  projectId: z.int().positive(),
+  projectId: z
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1),
   /** Events applied, by outcome of the convergence: `inserted`, `updated`, `unchanged`, … */
   applied: counts,
   /** Events that must not reach Edge, by reason: `windowClosed`, `finished`, … */
@@ -35,6 +43,10 @@ export const position = z.object({
   oldestTime: time.nullable(),
 });
 
+/** As much of an error as anyone reads. */
+export const MOST_OUTAGE_CHARACTERS = 500;
+const MOST_PROJECTS = 50_000;
+
 /**
  * What an applier process says of itself every few seconds; the last report of each process is kept in
  * `EDGE_REPLAY`, also after its end. Counters begin at 0 with the process, whose subject is its own: the sum over all
@@ -43,8 +55,8 @@ export const position = z.object({
 export const applierReport = z.object({
   version: z.literal(1),
   /** `<instance>-<random>`: of this process only. */
-  process: z.string(),
-  instance: z.string(),
+  process: text(300),
+  instance: text(300),
   startedTime: time,
   time,
   /** Its last report: it ended as asked. */
@@ -52,38 +64,66 @@ export const applierReport = z.object({
   /** Whether it may apply anything: it heard of the API server within ten seconds. */
   confirmed: z.boolean(),
   /** Why nothing is applied although it may be, for people: a store's last error. */
-  outage: z.string().nullable(),
+  outage: text(MOST_OUTAGE_CHARACTERS).nullable(),
   position: position.nullable(),
   /** Events of projects without an EdgeMigration. */
   foreign: count,
-  projects: z.array(projectReport),
+  projects: z.array(projectReport).max(MOST_PROJECTS),
 });
 
 export type ApplierReport = z.infer<typeof applierReport>;
 export type ProjectReport = z.infer<typeof projectReport>;
 export type Position = z.infer<typeof position>;
 
+interface ReportMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly header?: MsgHdrs | undefined;
+}
+
 const ENCODING_HEADER = 'Content-Encoding';
 /** NATS refuses messages of more than a mebibyte by default; a few thousand projects are more than that. */
 const COMPRESS_BYTES = 64 * 1024;
-/** Nobody's report is longer; what says that it is, is refused before it fills the memory. */
-const MOST_BYTES = 256 * 1024 ** 2;
+/**
+ * Uncompressed. Some 150 bytes a project, and as much memory as the operator can spare: parsed, hostile JSON takes thirty
+ * times as much, and a gzip a thousandth.
+ */
+const MOST_BYTES = 3 * 1024 ** 2;
 
-/** A report as a message; a long one is compressed. */
+/**
+ * A report as a message; a long one is compressed, and counts of zero are left out.
+ *
+ * @throws RangeError when it is longer than any reader takes
+ */
 export function encodeReport(report: ApplierReport): { payload: string | Uint8Array; headers: MsgHdrs } {
-  const text = JSON.stringify(report);
+  const text = JSON.stringify({ ...report, projects: report.projects.map(leaveOutZeros) });
+  if (Buffer.byteLength(text) > MOST_BYTES) {
+    throw new RangeError(`A report of ${report.projects.length} projects has more than ${MOST_BYTES} bytes`);
+  }
   const fields = headers();
   if (text.length < COMPRESS_BYTES) return { payload: text, headers: fields };
   fields.set(ENCODING_HEADER, 'gzip');
   return { payload: gzipSync(text, { level: 1 }), headers: fields };
 }
 
-/** The report in a message; undefined when it is none, or one of another release. */
-export function decodeReport(message: { data: Uint8Array; header?: MsgHdrs | undefined }): ApplierReport | undefined {
+function leaveOutZeros(project: ProjectReport): ProjectReport {
+  const some = (all: ProjectReport['applied']) =>
+    Object.fromEntries(Object.entries(all).filter(([, count]) => count > 0));
+  const { applied, dropped, parked } = project;
+  return { ...project, applied: some(applied), dropped: some(dropped), parked: some(parked) };
+}
+
+/**
+ * The report in a message; undefined when it is none, one of another release, or one on the subject of another process,
+ * whose counters it would replace.
+ */
+export function decodeReport(message: ReportMessage): ApplierReport | undefined {
   try {
     const isCompressed = message.header?.get(ENCODING_HEADER) === 'gzip';
     const bytes = isCompressed ? gunzipSync(message.data, { maxOutputLength: MOST_BYTES }) : message.data;
-    return applierReport.safeParse(JSON.parse(Buffer.from(bytes).toString())).data;
+    if (bytes.length > MOST_BYTES) return undefined;
+    const report = applierReport.safeParse(JSON.parse(Buffer.from(bytes).toString())).data;
+    return report !== undefined && reportSubject(report.process) === message.subject ? report : undefined;
   } catch {
     return undefined;
   }

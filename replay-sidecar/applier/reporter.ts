@@ -4,7 +4,7 @@ import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Counts } from './counts.ts';
 import type { PositionTracker } from './position.ts';
-import { type ApplierReport, encodeReport, type ProjectReport } from './report.ts';
+import { type ApplierReport, encodeReport, MOST_OUTAGE_CHARACTERS, type ProjectReport } from './report.ts';
 import { manage, reportSubject } from './streams.ts';
 
 /** What is in hand of one project. */
@@ -110,7 +110,8 @@ export function createReporter(options: ReporterOptions): Reporter {
 }
 
 function describe(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return text.slice(0, MOST_OUTAGE_CHARACTERS);
 }
 
 function iso(time: number): string {

@@ -5,7 +5,7 @@ import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts'
 import { canBeStored } from '@edge-migration/identity/edge/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
-import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { DerivedReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { Directory } from './directory.ts';
 import { createFormerKeys } from './former-keys.ts';
 import type { Patience } from './patience.ts';
@@ -103,7 +103,7 @@ export function createResolver({ core, edge, directory, spreader, patience, sign
   /** Core knows the key no more: its environment was renamed, or has gone for good. */
   async function resolveOrphan(
     event: WriteEvent,
-    reference: EnvironmentReference,
+    reference: DerivedReference,
     identifier: string | undefined,
   ): Promise<Resolution> {
     const apiKey = keyOf(reference);
@@ -121,7 +121,7 @@ export function createResolver({ core, edge, directory, spreader, patience, sign
 
   async function resolveNamed(
     event: WriteEvent,
-    reference: EnvironmentReference,
+    reference: DerivedReference,
     identifier: string | undefined,
   ): Promise<Resolution> {
     const record = await directory.find(reference);
@@ -176,7 +176,7 @@ export function createResolver({ core, edge, directory, spreader, patience, sign
 }
 
 /** The client key that a reference names, if it does. */
-function keyOf(reference: EnvironmentReference): string | undefined {
+function keyOf(reference: DerivedReference): string | undefined {
   if ('clientKey' in reference) return reference.clientKey;
   return 'apiKey' in reference ? reference.apiKey : undefined;
 }
@@ -209,7 +209,7 @@ function identityOf(
 function byReference(
   event: WriteEvent,
   record: EnvironmentRecord,
-  reference: EnvironmentReference,
+  reference: DerivedReference,
   identifier: string | undefined,
 ): Resolution {
   const named = under(record, keyOf(reference));

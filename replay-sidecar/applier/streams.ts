@@ -27,7 +27,14 @@ import {
 export const CONSUMER = 'edge-applier';
 /** Events that wait for their EdgeMigration, see parking.ts. */
 export const PARKING_STREAM = 'IDENTITY_WRITES_PARKED';
-export const PARKING_SUBJECTS = 'identity.parked.>';
+const PARKED = 'identity.parked.';
+export const PARKING_SUBJECTS = `${PARKED}>`;
+
+/** Only appliers publish below it. */
+export function isParked(subject: string): boolean {
+  return subject.startsWith(PARKED);
+}
+
 /** The last report of each applier process, see report.ts. */
 export const REPORT_STREAM = 'EDGE_REPLAY';
 const REPORTS = 'replay.';

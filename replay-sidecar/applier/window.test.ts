@@ -1,6 +1,7 @@
 import { type EdgeMigration, specSchema } from '@edge-migration/operator/edge-migration/api.ts';
 import { expect, test } from 'vitest';
 import { draft, drain, manualClock, openSpool, temporaryFolder } from '../capture/spool/testing.ts';
+import { EVENT_SUBJECT } from '../stream.ts';
 import type { Held } from './inbox.ts';
 import { judge } from './view.ts';
 import { readDelivery } from './work.ts';
@@ -44,8 +45,8 @@ async function verdictAfterCrash({ deadline, downMillis }: { deadline: number; d
   clock.advance(downMillis);
   await using successor = await openSpool(left.path, { clock });
   const [delivery] = await drain(successor.spool);
-  const message = { string: () => delivery?.json ?? '', headers: undefined };
-  return judge(migration(deadline), readDelivery({ message } as unknown as Held).began);
+  const message = { subject: EVENT_SUBJECT, data: Buffer.from(delivery?.json ?? ''), headers: undefined };
+  return judge(migration(deadline), readDelivery({ message } as unknown as Held, clock.now()).began);
 }
 
 test('a write before the deadline whose sidecar died before it was answered, and came back after it, is applied', async () => {

@@ -3,7 +3,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import { jetstream } from '@nats-io/jetstream';
-import { headers, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import type { Registry } from 'prom-client';
 import { anewSubject } from '../stream.ts';
 import { createAllowance } from './allowance.ts';
@@ -25,7 +25,7 @@ import { createStops } from './stops.ts';
 import type { OpenStores } from './stores.ts';
 import { createStrays } from './strays.ts';
 import { createWaiting } from './waiting.ts';
-import { CURSOR_HEADER, type Cursor, derivedId } from './work.ts';
+import { type Cursor, derivedHeaders, derivedId } from './work.ts';
 
 /** What is open before events are taken. */
 export interface Parts {
@@ -87,9 +87,7 @@ export function wire(
 function createPublish(connection: NatsConnection) {
   const client = jetstream(connection);
   return async (projectId: number, event: WriteEvent, cursor?: Cursor) => {
-    const fields = headers();
-    if (cursor !== undefined) fields.set(CURSOR_HEADER, JSON.stringify(cursor));
     const msgID = cursor === undefined ? event.id : derivedId(event.id, JSON.stringify(cursor));
-    await client.publish(anewSubject(projectId), JSON.stringify(event), { msgID, headers: fields });
+    await client.publish(anewSubject(projectId), JSON.stringify(event), { msgID, headers: derivedHeaders(cursor) });
   };
 }

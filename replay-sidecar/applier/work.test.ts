@@ -1,7 +1,11 @@
 import { writeEvent } from '@edge-migration/identity/write-event.ts';
+import type { JsMsg } from '@nats-io/jetstream';
+import { headers } from '@nats-io/transport-node';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { findClientKey } from './work.ts';
+import { describe, expect, test } from 'vitest';
+import { anewSubject, EVENT_SUBJECT } from '../stream.ts';
+import type { Held } from './inbox.ts';
+import { CURSOR_HEADER, derivedHeaders, findClientKey, keepHeaders, readDelivery, UnreadableEvent } from './work.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -10,7 +14,7 @@ function event(clientKey: string, identifier: string, route: string) {
     version: 1,
     id: 'id',
     target: { kind: 'identity', environment: { clientKey }, identifier },
-    touched: { traits: [identifier.slice(0, 9) || 'plan'], overrides: [] },
+    touched: { traits: [identifier.slice(0, 9).toWellFormed() || 'plan'], overrides: [] },
     traitGates: [],
     outcome: 'known',
     observedTime: '2026-01-01T00:00:00.000Z',
@@ -21,7 +25,7 @@ function event(clientKey: string, identifier: string, route: string) {
 
 test('the client key is found in any event, whatever its other texts look like', () => {
   const wild = fc.oneof(
-    fc.string({ unit: 'binary', minLength: 1, maxLength: 60 }),
+    fc.string({ unit: 'binary', minLength: 1, maxLength: 60 }).map((text) => text.replaceAll('\0', '0')),
     fc.constantFrom('"clientKey":"other"', '\\"clientKey":"other', '{"clientKey":"other"}', '\\', '"'),
   );
   fc.assert(
@@ -40,3 +44,99 @@ test.each(['', '{}', '{"target":{"kind":"feature"}}', '{"clientKey":7}', '{"clie
     expect(findClientKey(bytes(text))).toBeUndefined();
   },
 );
+
+const NOW = Date.parse('2026-01-01T00:00:00Z');
+
+const EVENT = event('key', 'ada', 'sdk.identify');
+
+/** A message as NATS delivers it; only what is read of it. */
+function held(subject: string, payload: unknown, fields = headers()): Held {
+  const data = payload instanceof Uint8Array ? payload : bytes(JSON.stringify(payload));
+  const message: Partial<JsMsg> = { subject, data, headers: fields, seq: 1 };
+  return { message: message as JsMsg, delivered: 0, isOpen: () => true, done() {}, again() {} };
+}
+
+describe('an event from a sidecar is refused by itself', () => {
+  const target = (changes: object) => ({ ...EVENT, target: { ...EVENT.target, ...changes } });
+  const touched = (changes: object) => ({ ...EVENT, touched: { ...EVENT.touched, ...changes } });
+  test.each<[string, object]>([
+    ['NUL in the identifier', target({ identifier: 'a\0a' })],
+    ['half a surrogate pair in the identifier', target({ identifier: 'a\ud800' })],
+    ['an identifier longer than Core stores', target({ identifier: 'a'.repeat(2001) })],
+    ['NUL in the client key', target({ environment: { clientKey: 'k\0' } })],
+    ['half a surrogate pair in the client key', target({ environment: { clientKey: '\udc00' } })],
+    ['a client key longer than Core stores', target({ environment: { clientKey: 'k'.repeat(101) } })],
+    ['a hash that is none', target({ environment: { serverKeySha256: 'ABC' } })],
+    ['an environment id beyond int4', target({ environment: { environmentId: 2 ** 31 } })],
+    ['an identity id beyond int4', { ...EVENT, target: { kind: 'identityId', identityId: 2 ** 31 } }],
+    ['an identity id of 0', { ...EVENT, target: { kind: 'identityId', identityId: 0 } }],
+    ['a fractional feature id', { ...EVENT, target: { kind: 'feature', projectId: 1, featureId: 1.5 } }],
+    ['a feature id beyond int4', { ...EVENT, target: { kind: 'feature', projectId: 1, featureId: 1e15 } }],
+    ['a project id beyond int4', { ...EVENT, target: { kind: 'project', projectId: 2 ** 31 } }],
+    ['NUL in a trait key', touched({ traits: ['plan', 'a\0'] })],
+    ['a trait key longer than Core stores', touched({ traits: ['k'.repeat(201)] })],
+    ['more trait keys than an event has room for', touched({ traits: Array(32_769).fill('') })],
+    ['an overridden feature beyond int4', touched({ overrides: [2 ** 31] })],
+    ['a negative overridden feature', touched({ overrides: [-1] })],
+    ['a time more than a day ahead', { ...EVENT, observedTime: '2026-01-02T00:00:00.001Z' }],
+    ['an id that is no header', { ...EVENT, id: 'a\r\nNats-Rollup: all' }],
+    ['a route that is no plain text', { ...EVENT, route: 'a\nb' }],
+    ['an unknown field', { ...EVENT, values: {} }],
+    ['a key that is named for an environment', target({ environment: { environmentId: 1, apiKey: 'key' } })],
+  ])('for %s', (_, payload) => {
+    expect(() => readDelivery(held(EVENT_SUBJECT, payload), NOW)).toThrow(UnreadableEvent);
+  });
+
+  test('for bytes that are no UTF-8, which would otherwise name another identity', () => {
+    const data = bytes(JSON.stringify(EVENT));
+    data[data.indexOf(0x61, data.indexOf(0x7b) + 60)] = 0xff;
+    expect(() => readDelivery(held(EVENT_SUBJECT, data), NOW)).toThrow(UnreadableEvent);
+  });
+
+  test('for its size, before it is parsed', () => {
+    expect(() => readDelivery(held(EVENT_SUBJECT, new Uint8Array(100_000)), NOW)).toThrow('bytes');
+  });
+
+  test('with a reason that is short however much is wrong', () => {
+    const payload = touched({ traits: Array.from({ length: 5000 }, () => 7) });
+    expect(() => readDelivery(held(EVENT_SUBJECT, payload), NOW)).toThrow(/^.{1,1000}$/);
+  });
+});
+
+test('what Core can store and a clock of the same day passes', () => {
+  const payload = {
+    ...EVENT,
+    target: { kind: 'identity', environment: { clientKey: '🗝'.repeat(100) }, identifier: '🧑'.repeat(2000) },
+    observedTime: '2026-01-02T00:00:00.000Z',
+  };
+  expect(readDelivery(held(EVENT_SUBJECT, payload), NOW).event).toEqual(payload);
+});
+
+describe('what only appliers may say', () => {
+  const derived = { ...EVENT, target: { kind: 'environment', environment: { environmentId: 1, apiKey: 'former' } } };
+  const cursor = { from: 'edge', round: 1, after: 'ada' } as const;
+
+  test('is believed of an event that an applier derived', () => {
+    const { event, cursor: read } = readDelivery(held(anewSubject(1), derived, derivedHeaders(cursor)), NOW);
+    expect(event).toEqual(derived);
+    expect(read).toEqual(cursor);
+  });
+
+  test('is not believed on the subject of the sidecars, whatever the headers say', () => {
+    expect(() => readDelivery(held(EVENT_SUBJECT, derived, derivedHeaders(cursor)), NOW)).toThrow(UnreadableEvent);
+    expect(readDelivery(held(EVENT_SUBJECT, EVENT, derivedHeaders(cursor)), NOW).cursor).toBeUndefined();
+  });
+
+  test("a sidecar's event remains a claim when it comes once more", () => {
+    const kept = keepHeaders({ subject: EVENT_SUBJECT, headers: derivedHeaders(cursor) });
+    expect(kept.keys()).toEqual([]);
+    expect(() => readDelivery(held(anewSubject(1), derived, kept), NOW)).toThrow(UnreadableEvent);
+  });
+
+  test('remains so when an event that an applier derived was put aside and comes back', () => {
+    const aside = keepHeaders({ subject: anewSubject(1), headers: derivedHeaders(cursor) });
+    const back = keepHeaders({ subject: 'identity.parked.1.suspended', headers: aside });
+    expect(back.get(CURSOR_HEADER)).toBe(JSON.stringify(cursor));
+    expect(readDelivery(held(anewSubject(1), derived, back), NOW).event).toEqual(derived);
+  });
+});

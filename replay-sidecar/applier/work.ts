@@ -1,24 +1,55 @@
 import { createHash } from 'node:crypto';
-import { type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
+import { claimedEvent, type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
+import { parseAnewSubject } from '../stream.ts';
 import type { Held } from './inbox.ts';
 import type { Resolution } from './resolve.ts';
+import { isParked } from './streams.ts';
+
+const round = z.int().min(0).max(9);
+const after = z.string().max(4000).nullable();
 
 /** Where a fan-out goes on; in the header {@link CURSOR_HEADER}. */
 export const cursor = z.discriminatedUnion('from', [
-  z.strictObject({ from: z.literal('core'), round: z.int(), after: z.string().nullable() }),
-  z.strictObject({ from: z.literal('edge'), round: z.int(), after: z.string().nullable() }),
+  z.strictObject({ from: z.literal('core'), round, after }),
+  z.strictObject({ from: z.literal('edge'), round, after }),
 ]);
 export type Cursor = z.infer<typeof cursor>;
 export const CURSOR_HEADER = 'Edge-Migration-Cursor';
 
-/** Of a message's headers, those that are the event's own, for when it is published once more. */
-export function keepHeaders(from: MsgHdrs | undefined): MsgHdrs {
+/** Marks what appliers made themselves. Everything else in the stream is a claim, whatever its headers say. */
+const DERIVED_HEADER = 'Edge-Migration-Derived';
+
+/** A message of one of the streams, with the event in it. */
+interface Carrier {
+  readonly subject: string;
+  readonly headers: MsgHdrs | undefined;
+}
+
+/** Headers of an event that an applier made; `cursor` makes it a page of a fan-out. */
+export function derivedHeaders(cursor: Cursor | undefined): MsgHdrs {
   const fields = headers();
-  const cursor = from?.get(CURSOR_HEADER);
-  if (cursor) fields.set(CURSOR_HEADER, cursor);
+  fields.set(DERIVED_HEADER, 'true');
+  if (cursor !== undefined) fields.set(CURSOR_HEADER, JSON.stringify(cursor));
   return fields;
+}
+
+/** Of a message's headers, those that are the event's own, for when it is published once more: a claim remains one. */
+export function keepHeaders(carrier: Carrier): MsgHdrs {
+  const fields = headers();
+  if (!isDerived(carrier)) return fields;
+  for (const name of [DERIVED_HEADER, CURSOR_HEADER]) {
+    const value = carrier.headers?.get(name);
+    if (value) fields.set(name, value);
+  }
+  return fields;
+}
+
+/** Sidecars may set any header, but publish to no subject of the appliers (docs/security.md, "Subjects"). */
+function isDerived({ subject, headers }: Carrier): boolean {
+  const isOurs = parseAnewSubject(subject) !== undefined || isParked(subject);
+  return isOurs && headers?.get(DERIVED_HEADER) === 'true';
 }
 
 /** An event in hand. */
@@ -60,17 +91,43 @@ export function findClientKey(data: Uint8Array): string | undefined {
   return key?.includes('\\') ? undefined : key;
 }
 
-/** @throws UnreadableEvent; its message holds paths and rules, no values */
-export function readDelivery(held: Held): Delivery {
-  const event = parse(writeEvent, parseJson(held.message.string()));
-  const header = held.message.headers?.get(CURSOR_HEADER);
+/** Sidecars keep to 64 KB; derived events name the same parts under another target. */
+const MOST_BYTES = 96 * 1024;
+/** No two clocks differ by more; an event from further ahead would wait in the stream until then. */
+const AHEAD_MILLIS = 24 * 60 * 60 * 1000;
+
+/**
+ * Reads an event and judges each of its fields, so that nothing behind it meets a value that a store refuses: one such
+ * value would fail the query of all that are asked for together.
+ *
+ * @param now milliseconds since the epoch
+ * @throws UnreadableEvent; its message holds paths and rules, no values
+ */
+export function readDelivery(held: Held, now: number): Delivery {
+  const { message } = held;
+  if (message.data.length > MOST_BYTES) throw new UnreadableEvent(`more than ${MOST_BYTES} bytes`);
+  const derived = isDerived(message);
+  const event = parse(derived ? writeEvent : claimedEvent, parseJson(decodeText(message.data)));
+  const observed = Date.parse(event.observedTime);
+  if (observed > now + AHEAD_MILLIS) throw new UnreadableEvent('observedTime: more than a day ahead');
+  const header = derived ? message.headers?.get(CURSOR_HEADER) : undefined;
   return {
     held,
     event,
-    began: Math.min(Date.parse(event.beganTime ?? event.observedTime), Date.parse(event.observedTime)),
-    observed: Date.parse(event.observedTime),
-    cursor: header === undefined || header === '' ? undefined : parse(cursor, parseJson(header)),
+    began: Math.min(Date.parse(event.beganTime ?? event.observedTime), observed),
+    observed,
+    cursor: header ? parse(cursor, parseJson(header)) : undefined,
   };
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function decodeText(data: Uint8Array): string {
+  try {
+    return utf8.decode(data);
+  } catch (cause) {
+    throw new UnreadableEvent('not UTF-8', { cause });
+  }
 }
 
 function parseJson(text: string): unknown {
@@ -81,11 +138,16 @@ function parseJson(text: string): unknown {
   }
 }
 
+/** An array of thousands may have thousands of them. */
+const MOST_PROBLEMS = 5;
+
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const problems = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw new UnreadableEvent(problems.join('; '), { cause: result.error });
+  const problems = result.error.issues
+    .slice(0, MOST_PROBLEMS)
+    .map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new UnreadableEvent(problems.join('; '));
 }
 
 /** The id of an event that others follow from: the same whenever it is made again. */

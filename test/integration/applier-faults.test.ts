@@ -140,7 +140,7 @@ test('a table that throttles slows the applier down, and every event is applied 
   expect(throttled).toBe(30);
   // However often a write was sent again, it was done once.
   const reports = (await on.reports()).flatMap(({ projects }) => projects.filter(({ projectId }) => projectId === 3));
-  expect(reports.map(({ applied }) => applied)).toMatchObject([{ inserted: 300, replaced: 0 }]);
+  expect(reports.map(({ applied }) => applied)).toEqual([{ inserted: 300 }]);
   expect(await on.parked()).toEqual({});
 });
 

@@ -200,12 +200,39 @@ describe('reports', () => {
     await waitFor(() => rig.publisher.connected, { for: 'the connection' });
     const known = await heartbeat.sayGoodbye().then(() => report());
     for (let i = 0; i < 600; i++) {
-      await rig.publisher.publish(coverageSubject(`pod-${i}`), JSON.stringify({ ...known, podUid: `pod-${i}` }));
+      await rig.publisher.publish(
+        coverageSubject(`pod-${i}`, known?.spoolId),
+        JSON.stringify({ ...known, podUid: `pod-${i}` }),
+      );
     }
     await rig.publisher.publish(coverageSubject('newer'), JSON.stringify({ version: 2 }));
     const { reports, unreadable } = await administrate(nats.url, readReports);
     expect(reports).toHaveLength(601);
     expect(unreadable).toHaveLength(1);
     expect(unreadable[0]?.message).toContain('coverage.newer');
+  });
+
+  it('are believed on their own subject, in bounds, and with times that can be', async () => {
+    await waitFor(() => rig.publisher.connected, { for: 'the connection' });
+    const known = (await heartbeat.sayGoodbye().then(() => report()))!;
+    const ahead = new Date(Date.now() + 25 * 60 * 60 * 1000).toISOString();
+    const gap = { from: known.time, until: null, reason: 'spoolFull', scope: null };
+    const forged: [subject: string, changes: object][] = [
+      ['another', {}],
+      ['uid-2', { podUid: 'uid-2', podName: 'x'.repeat(254) }],
+      ['uid-3', { podUid: 'uid-3', node: 'a\u0000b' }],
+      ['uid-4', { podUid: 'uid-4', time: ahead }],
+      ['uid-5', { podUid: 'uid-5', allSentUntil: ahead }],
+      ['uid-6', { podUid: 'uid-6', gaps: [{ ...gap, until: ahead }] }],
+      ['uid-7', { podUid: 'uid-7', gaps: Array(257).fill(gap) }],
+      ['uid-8', { podUid: 'uid-8', spoolDepth: -1 }],
+      ['uid-9', { podUid: 'uid-9', gaps: [{ ...gap, scope: [{ projectId: 2 ** 31 }] }] }],
+    ];
+    for (const [subject, changes] of forged) {
+      await rig.publisher.publish(coverageSubject(subject, known.spoolId), JSON.stringify({ ...known, ...changes }));
+    }
+    const { reports, unreadable } = await administrate(nats.url, readReports);
+    expect(reports.map((stored) => stored.report.podUid)).toEqual(['uid-1']);
+    expect(unreadable).toHaveLength(forged.length);
   });
 });

@@ -1,10 +1,13 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 
-import { COVERAGE_STREAM, readStored } from '../../stream.ts';
+import { COVERAGE_STREAM, coverageSubject, MAX_MESSAGE_BYTES, readStored } from '../../stream.ts';
 import type { StoredReport } from './decide.ts';
 import { type CoverageReport, coverageReport } from './report.ts';
 
-/** A report that this release does not understand: the sidecar is newer, or something else publishes there. */
+/**
+ * A report that this release does not understand, or does not believe: the sidecar is newer, its clock is wrong, or
+ * something else publishes there.
+ */
 export class UnreadableReportError extends Error {
   override readonly name = 'UnreadableReportError';
 }
@@ -24,11 +27,12 @@ export async function readReports(manager: JetStreamManager): Promise<ReadReport
   // A report that is replaced while they are read would be there twice.
   const last = new Map<string, StoredReport | UnreadableReportError>();
   for await (const message of readStored(manager, COVERAGE_STREAM)) {
-    const report = parse(message.subject, message.string());
+    const storedTime = Date.parse(message.timestamp);
+    const report = parse(message.subject, message.data, storedTime);
     // In the order of their sequences.
     last.delete(message.subject);
     if (report instanceof UnreadableReportError) last.set(message.subject, report);
-    else last.set(message.subject, { report, sequence: message.seq, storedTime: Date.parse(message.timestamp) });
+    else last.set(message.subject, { report, sequence: message.seq, storedTime });
   }
   const read: ReadReports = { reports: [], unreadable: [] };
   for (const one of last.values()) {
@@ -38,10 +42,27 @@ export async function readReports(manager: JetStreamManager): Promise<ReadReport
   return read;
 }
 
-function parse(subject: string, text: string): CoverageReport | UnreadableReportError {
+function parse(subject: string, data: Uint8Array, storedTime: number): CoverageReport | UnreadableReportError {
+  const refuse = (why: string, cause?: unknown) =>
+    new UnreadableReportError(`The coverage report in ${subject} is not understood: ${why}`, { cause });
+  if (data.length > MAX_MESSAGE_BYTES) return refuse('too long');
   try {
-    return coverageReport.parse(JSON.parse(text));
+    const report = coverageReport.parse(JSON.parse(Buffer.from(data).toString()));
+    if (coverageSubject(report.podUid, report.spoolId) !== subject)
+      return refuse('it speaks for another pod than its subject');
+    if (latestTime(report) > storedTime + AHEAD_MILLIS) return refuse('a time in it is more than a day ahead');
+    return report;
   } catch (cause) {
-    return new UnreadableReportError(`The coverage report in ${subject} is not understood`, { cause });
+    return refuse('its fields', cause);
   }
+}
+
+/** No two clocks differ by more. */
+const AHEAD_MILLIS = 24 * 60 * 60 * 1000;
+
+/** Of all the times in a report, in milliseconds since the epoch. */
+function latestTime({ time, startedTime, oldestUnsentTime, allSentUntil, probe, gaps }: CoverageReport): number {
+  const ends = gaps.flatMap(({ from, until }) => [from, until]);
+  const times = [time, startedTime, oldestUnsentTime, allSentUntil, probe?.time, ...ends];
+  return Math.max(...times.filter((each) => each != null).map((each) => Date.parse(each)));
 }

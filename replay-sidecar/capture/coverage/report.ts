@@ -25,14 +25,27 @@ export const gapReason = z.enum([
   'noSidecar',
 ]);
 
+/** More than a sidecar reports (spool/gaps.ts), with what is added in its stead when it has gone. */
+const MOST_GAPS = 256;
+const MOST_SCOPES = 256;
+
+/** Names of Kubernetes, and what stands in their place outside it. */
+const name = (characters: number) =>
+  z
+    .string()
+    .regex(/^[\x20-\x7e]*$/)
+    .max(characters);
+const count = z.int().nonnegative();
+const time = z.iso.datetime();
+
 /** A time range in which identity writes may have happened that are in no event. */
 export const coverageGap = z.object({
-  from: z.iso.datetime(),
+  from: time,
   /** Null while it lasts. */
-  until: z.iso.datetime().nullable(),
+  until: time.nullable(),
   reason: gapReason,
   /** Whose writes may be missing; null when that is not known, i.e. all. Sidecars of releases before 0.2 do not say. */
-  scope: z.array(writeScope).nullable().default(null),
+  scope: z.array(writeScope).max(MOST_SCOPES).nullable().default(null),
 });
 
 /**
@@ -42,29 +55,30 @@ export const coverageGap = z.object({
 export const coverageReport = z.object({
   version: z.literal(1),
   /** `<pod name>/<pod uid>`, as in its events. */
-  instance: z.string(),
-  podUid: z.string(),
-  podName: z.string(),
-  namespace: z.string(),
-  node: z.string(),
-  release: z.string(),
+  instance: name(320),
+  /** As in its subject: nothing else is believed. */
+  podUid: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+  podName: name(253).min(1),
+  namespace: name(63),
+  node: name(253),
+  release: name(64),
   /** Changes when a spool is lost; missing while its directory is not usable, and in reports of older sidecars. */
   spoolId: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/)
     .optional(),
-  startedTime: z.iso.datetime(),
-  time: z.iso.datetime(),
+  startedTime: time,
+  time,
   /** Events that the stream has not acknowledged yet; exact up to the part that waits on disk, see `spoolBytes`. */
-  spoolDepth: z.int().nonnegative(),
-  spoolBytes: z.int().nonnegative(),
+  spoolDepth: count,
+  spoolBytes: count,
   /** When the oldest request began whose events the stream has not acknowledged; null when there is none. */
-  oldestUnsentTime: z.iso.datetime().nullable(),
+  oldestUnsentTime: time.nullable(),
   /** Every write that began before this is in the stream or in `gaps`; null until an earlier process's spool is read. */
-  allSentUntil: z.iso.datetime().nullable(),
-  gaps: z.array(coverageGap),
+  allSentUntil: time.nullable(),
+  gaps: z.array(coverageGap).max(MOST_GAPS),
   /** The last test event that came back with its sequence; null before the first. */
-  probe: z.object({ sequence: z.int().positive(), time: z.iso.datetime() }).nullable(),
+  probe: z.object({ sequence: z.int().positive(), time }).nullable(),
   /** The process has ended with everything sent, or with its pod, and what it took along is in `gaps`. */
   goodbye: z.boolean(),
 });
