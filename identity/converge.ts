@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts';
-import { carryOut, giveUp, isEdgeBorn, remove, type Step, update } from './convergence-step.ts';
+import { carryOut, giveUp, isEdgeBorn, remove, type Step, update, updatePart } from './convergence-step.ts';
 import type { Core } from './core/database.ts';
 import { readOverriddenFeatures } from './core/environments.ts';
 import type { CoreEnvironment, CoreIdentity } from './core/identity.ts';
@@ -12,14 +12,17 @@ import {
   type Item,
   type SkippedIdentity,
 } from './edge/document.ts';
+import { type DocumentPart, encodePart } from './edge/document-part.ts';
 import { sameValue } from './edge/document-reader.ts';
 import {
   compareDocuments,
   type Difference,
+  EVERYTHING,
   findAllOfCore,
   findMissingTraits,
   findOverridesOfCore,
   NOTHING,
+  type Pending,
   type Touched,
 } from './edge/merge.ts';
 import { isDocumentOf, keyTaken } from './edge/ownership.ts';
@@ -64,11 +67,18 @@ export interface Convergence {
   outcome: Outcome;
   /** Why an identity is `unstorable`. */
   skipped?: SkippedIdentity;
+  /** Of an `unstorable` identity: what of it Edge cannot follow now. */
+  pending?: Pending;
   /** The document that Core's rows make, with which Edge agrees now; absent when Core has none, or none to be stored. */
   core?: Item;
 }
 
-type Encoded = EncodedDocument | SkippedIdentity;
+/** An identity that a document cannot hold as a whole, and what it can hold of it. */
+export interface Unstorable extends SkippedIdentity {
+  readonly part: DocumentPart | undefined;
+}
+
+type Encoded = EncodedDocument | Unstorable;
 
 /** Somebody else changed the document, or Core the identity, every time that we looked. Worth trying again later. */
 export class ConvergenceContention extends Error {
@@ -95,9 +105,15 @@ export async function converge(
   signal: AbortSignal,
 ): Promise<Convergence> {
   const syncRows = touched.overrides === 'all' || touched.overrides.size > 0;
-  return settle(stores, subject, { signal, syncRows }, undefined, async (edge, core) =>
-    core === undefined ? remove(edge) : update(edge, core, await spareOthers(stores, touched, edge, core, signal)),
-  );
+  return settle(stores, subject, { signal, syncRows }, undefined, {
+    whole: async (edge, core) =>
+      core === undefined ? remove(edge) : update(edge, core, await spareOthers(stores, touched, edge, core, signal)),
+    part: async (edge, unstorable) => {
+      const item = unstorable.part?.item;
+      const spared = item === undefined ? touched : await spareOthers(stores, touched, edge, item, signal);
+      return updatePart(edge, unstorable, spared);
+    },
+  });
 }
 
 /**
@@ -146,12 +162,15 @@ export async function resolveConflict(
 ): Promise<ConflictOutcome> {
   let difference: Difference | undefined;
   let edgeBorn = false;
-  const { outcome, skipped } = await settle(stores, subject, { signal, syncRows: true }, existing, (edge, core) => {
-    // Deleted meanwhile: the event of that deletion is handled by whoever replays.
-    if (core === undefined) return { outcome: 'absent', after: edge };
-    edgeBorn = edge !== undefined && isEdgeBorn(edge);
-    difference ??= edge && compareDocuments(edge, core);
-    return update(edge, core, chooseTouched(onConflict, edge, core));
+  const { outcome, skipped } = await settle(stores, subject, { signal, syncRows: true }, existing, {
+    whole: (edge, core) => {
+      // Deleted meanwhile: the event of that deletion is handled by whoever replays.
+      if (core === undefined) return { outcome: 'absent', after: edge };
+      edgeBorn = edge !== undefined && isEdgeBorn(edge);
+      difference ??= edge && compareDocuments(edge, core);
+      return update(edge, core, chooseTouched(onConflict, edge, core));
+    },
+    part: giveUp,
   });
   return {
     outcome: nameConflict(outcome, difference),
@@ -184,8 +203,13 @@ function nameConflict(outcome: Outcome, difference: Difference | undefined): Con
   }
 }
 
-/** Both as DynamoDB documents; undefined: that store does not have the identity. */
-type Choose = (edge: Item | undefined, core: Item | undefined) => Step | Promise<Step>;
+/** What to do; undefined: that store does not have the identity. */
+interface Choose {
+  /** Both as DynamoDB documents. */
+  whole(edge: Item | undefined, core: Item | undefined): Step | Promise<Step>;
+  /** Where no document can hold what Core has. */
+  part(edge: Item | undefined, unstorable: Unstorable): Step | Promise<Step>;
+}
 
 /** Reads both, chooses, writes conditionally and confirms; until nothing moved in between. */
 async function settle(
@@ -202,7 +226,8 @@ async function settle(
   const read = async (): Promise<Encoded | undefined> => {
     if (isGone) return undefined;
     const identity = await (stores.readIdentity?.(place, signal) ?? readIdentity(core, release, place, signal));
-    return identity && encodeIdentity(identity, environment, release);
+    const encoded = identity && encodeIdentity(identity, environment, release);
+    return encoded?.kind === 'skipped' ? { ...encoded, part: encodePart(identity!, environment, release) } : encoded;
   };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     if (attempt > 1) await pause(clock, attempt, signal);
@@ -212,10 +237,11 @@ async function settle(
     if (found !== undefined && !isDocumentOf(found, { apiKey: environment.apiKey, identifier })) {
       return leaveToOwner(encoded, environment.id);
     }
-    const step = encoded?.kind === 'skipped' ? giveUp(found, encoded) : await choose(found, encoded?.item);
+    const isPart = encoded?.kind === 'skipped';
+    const step = isPart ? await choose.part(found, encoded) : await choose.whole(found, encoded?.item);
     const result = await carryOut(edge, found, step, { environmentId: environment.id, clock, ...options });
     const isDone = result === 'none' || (result === 'written' && isSame(encoded, await read()));
-    if (isDone) return { outcome: step.outcome, ...describe(encoded) };
+    if (isDone) return describe(encoded, step, environment.id);
   }
   throw new ConvergenceContention(
     `environment ${environment.id}: a document changed ${ATTEMPTS} times while Edge was made to agree with Core; tried again later`,
@@ -225,19 +251,43 @@ async function settle(
 /** Edge has no document of this identity, and cannot have one while another identity's is in its place. */
 function leaveToOwner(encoded: Encoded | undefined, environmentId: number): Convergence {
   if (encoded === undefined) return { outcome: 'absent' };
-  if (encoded.kind === 'skipped') return { outcome: 'unstorable', skipped: encoded };
-  const skipped = keyTaken(environmentId, Number(encoded.item['django_id']?.N));
-  return { outcome: 'unstorable', skipped };
+  const skipped = encoded.kind === 'skipped' ? describeSkip(encoded) : keyTaken(environmentId, idOf(encoded));
+  return { outcome: 'unstorable', skipped, pending: EVERYTHING };
 }
 
-function describe(encoded: Encoded | undefined): Omit<Convergence, 'outcome'> {
-  if (encoded === undefined) return {};
-  return encoded.kind === 'skipped' ? { skipped: encoded } : { core: encoded.item };
+function describe(encoded: Encoded | undefined, { outcome, pending }: Step, environmentId: number): Convergence {
+  if (encoded?.kind === 'skipped') return { outcome, skipped: describeSkip(encoded), ...(pending && { pending }) };
+  if (encoded === undefined || pending === undefined) return { outcome, ...(encoded && { core: encoded.item }) };
+  // Each can be stored, but not both together.
+  const detail = "Core's traits and overrides do not fit beside those that only Edge has";
+  const skipped: SkippedIdentity = {
+    ...{ kind: 'skipped', environmentId, identityId: idOf(encoded), reason: 'DocumentTooLarge', detail },
+  };
+  return { outcome, skipped, pending };
 }
+
+const idOf = ({ item }: EncodedDocument) => Number(item['django_id']?.N);
+
+const describeSkip = ({ part: _, ...skipped }: Unstorable): SkippedIdentity => skipped;
 
 function isSame(before: Encoded | undefined, after: Encoded | undefined): boolean {
-  if (before?.kind !== 'document' || after?.kind !== 'document') return before === after;
-  return sameValue({ M: before.item }, { M: after.item });
+  if (before?.kind === 'document' && after?.kind === 'document') {
+    return sameValue({ M: before.item }, { M: after.item });
+  }
+  if (before?.kind !== 'skipped' || after?.kind !== 'skipped') return before === after;
+  return before.identityId === after.identityId && isSamePart(before.part, after.part);
+}
+
+function isSamePart(before: DocumentPart | undefined, after: DocumentPart | undefined): boolean {
+  if (before === undefined || after === undefined) return before === after;
+  const isSameLeft =
+    sameKeys(before.left.traits, after.left.traits) && sameKeys(before.left.overrides, after.left.overrides);
+  return isSameLeft && sameValue({ M: before.item }, { M: after.item });
+}
+
+function sameKeys(one: Pending['traits'], other: Pending['traits']): boolean {
+  if (one === 'all' || other === 'all') return one === other;
+  return one.symmetricDifference(other).size === 0;
 }
 
 function pause(clock: Clock, attempt: number, signal: AbortSignal): Promise<void> {

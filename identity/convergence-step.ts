@@ -1,8 +1,19 @@
 import type { Clock } from './clock.ts';
-import type { Outcome } from './converge.ts';
+import type { Outcome, Unstorable } from './converge.ts';
 import type { Item, SkippedIdentity } from './edge/document.ts';
 import { sameValue } from './edge/document-reader.ts';
-import { findMissingTraits, joinTouched, mergeTouched, type Touched } from './edge/merge.ts';
+import { itemBytes, MAX_ITEM_BYTES } from './edge/document-size.ts';
+import { fitTouched } from './edge/fit.ts';
+import {
+  EVERYTHING,
+  findMissingTraits,
+  joinTouched,
+  leaveOut,
+  mergeTouched,
+  NOTHING,
+  type Pending,
+  type Touched,
+} from './edge/merge.ts';
 import { diffOverrideRows } from './edge/override-rows.ts';
 import { ownershipOf } from './edge/ownership.ts';
 import type { CallOptions, EdgeTables, WriteResult } from './edge/table.ts';
@@ -15,6 +26,8 @@ export interface Step {
   write?: Exclude<DocumentWrite, { kind: 'check' | 'gone' }>;
   /** The document as it will be; undefined: there will be none. */
   after: Item | undefined;
+  /** What stays as it was, because the document would be too large or cannot hold it. */
+  pending?: Pending;
 }
 
 /** Makes what was touched agree with Core's document; an absent document is inserted, one of an earlier identity replaced. */
@@ -23,8 +36,30 @@ export function update(edge: Item | undefined, core: Item, touched: Touched): St
     return { outcome: 'inserted', write: { kind: 'put', item: core, expected: undefined }, after: core };
   }
   if (isOther(edge, core['django_id']?.N)) return replace(edge, core);
-  const set = mergeTouched(edge, core, touched.moved ? withMoved(edge, core, touched) : touched);
+  const all = touched.moved ? withMoved(edge, core, touched) : touched;
+  const set = mergeTouched(edge, core, all);
   if (Object.keys(set).length === 0) return { outcome: 'unchanged', after: edge };
+  if (itemBytes({ ...edge, ...set }) <= MAX_ITEM_BYTES) return change(edge, set);
+  const { fitting, left } = fitTouched(edge, core, all);
+  const part = mergeTouched(edge, core, fitting);
+  const step = Object.keys(part).length === 0 ? { after: edge } : change(edge, part);
+  return { ...step, outcome: 'unstorable', pending: left };
+}
+
+/**
+ * Core's rows cannot be stored as a whole. What was touched of them agrees with Core as far as a document can hold it;
+ * everything else stays as it is. Nothing is inserted: a document that lacks something would be taken for complete.
+ */
+export function updatePart(edge: Item | undefined, skipped: Unstorable, touched: Touched): Step {
+  const { part, identityId } = skipped;
+  const isOwn = edge !== undefined && !isOther(edge, String(identityId));
+  if (!isOwn || part === undefined) return giveUp(edge, skipped);
+  const { pending, ...step } = update(edge, part.item, leaveOut(touched, part.left, edge, part.item));
+  return { ...step, outcome: 'unstorable', pending: joinTouched([part.left, pending ?? NOTHING]) };
+}
+
+/** Sets attributes of a document that is as it was read. */
+function change(edge: Item, set: Item): Step {
   // Whose the document is, the identity that it stands for, and the whole of each list that is set, must be as read.
   const lists = Object.fromEntries(Object.keys(set).map((name) => [name, edge[name]]));
   const expected = { ...ownershipOf(edge), django_id: edge['django_id'], ...lists };
@@ -53,8 +88,9 @@ export function remove(edge: Item | undefined): Step {
 
 /** Core's rows cannot be stored. What Edge has stays, unless it is of an identity that Core has deleted. */
 export function giveUp(edge: Item | undefined, { identityId }: SkippedIdentity): Step {
-  if (edge === undefined || !isOther(edge, String(identityId))) return { outcome: 'unstorable', after: edge };
-  return { outcome: 'unstorable', write: { kind: 'delete', expected: edge }, after: undefined };
+  const pending = EVERYTHING;
+  if (edge === undefined || !isOther(edge, String(identityId))) return { outcome: 'unstorable', after: edge, pending };
+  return { outcome: 'unstorable', write: { kind: 'delete', expected: edge }, after: undefined, pending };
 }
 
 /** Created on Edge: Core had no identity of that key then. */

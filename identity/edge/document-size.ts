@@ -13,6 +13,11 @@ export function itemBytes(item: Readonly<Record<string, AttributeValue>>): numbe
   return bytes;
 }
 
+/** Size of one element of a list. */
+export function elementBytes(element: AttributeValue): number {
+  return valueBytes(element) + 1;
+}
+
 /** Character codes of `.`, `0` and `9`. */
 const [POINT, ZERO, NINE] = [46, 48, 57] as const;
 
@@ -32,7 +37,7 @@ function valueBytes(value: AttributeValue): number {
   }
   if (value.L !== undefined) {
     let bytes = 3;
-    for (const element of value.L) bytes += valueBytes(element) + 1;
+    for (const element of value.L) bytes += elementBytes(element);
     return bytes;
   }
   if (value.B !== undefined) return value.B.byteLength;

@@ -11,16 +11,25 @@ export interface Touched {
   moved?: boolean;
 }
 
+/** Trait keys and feature ids of which Edge cannot agree with Core now, because it cannot store what Core has. */
+export interface Pending {
+  traits: 'all' | ReadonlySet<string>;
+  overrides: 'all' | ReadonlySet<string>;
+}
+
+/** The whole document. */
+export const EVERYTHING: Pending = { traits: 'all', overrides: 'all' };
+
 export const NOTHING: Touched = { traits: new Set(), overrides: new Set() };
 
 /** A list of the document whose elements have a key of their own: traits by `trait_key`, overrides by `feature.id`. */
-interface KeyedList {
+export interface KeyedList {
   attribute: 'identity_traits' | 'identity_features';
   keyOf(element: AttributeValue): string | undefined;
 }
 
-const TRAITS: KeyedList = { attribute: 'identity_traits', keyOf: (element) => element.M?.['trait_key']?.S };
-const OVERRIDES: KeyedList = { attribute: 'identity_features', keyOf: overriddenFeature };
+export const TRAITS: KeyedList = { attribute: 'identity_traits', keyOf: (element) => element.M?.['trait_key']?.S };
+export const OVERRIDES: KeyedList = { attribute: 'identity_features', keyOf: overriddenFeature };
 
 /**
  * The attributes of Edge's document that have to change so that it agrees with Core's on what was touched, and on
@@ -44,10 +53,10 @@ function mergeList(
   core: Item,
   touched: 'all' | ReadonlySet<string>,
 ): Item {
-  const wanted = new Map(elements(core, attribute).map((element) => [keyOf(element), element]));
+  const wanted = new Map(listElements(core, attribute).map((element) => [keyOf(element), element]));
   const isTouched = (key: string | undefined): key is string =>
     key !== undefined && (touched === 'all' || touched.has(key));
-  const before = elements(edge, attribute);
+  const before = listElements(edge, attribute);
   const after: AttributeValue[] = [];
   const placed = new Set<string>();
   for (const element of before) {
@@ -67,8 +76,8 @@ function mergeList(
 
 /** What Core has and Edge lacks among the traits; for documents born on Edge. */
 export function findMissingTraits(edge: Item, core: Item): Touched {
-  const present = new Set(elements(edge, 'identity_traits').map(TRAITS.keyOf));
-  const keys = elements(core, 'identity_traits').map(TRAITS.keyOf);
+  const present = new Set(listElements(edge, 'identity_traits').map(TRAITS.keyOf));
+  const keys = listElements(core, 'identity_traits').map(TRAITS.keyOf);
   return { ...NOTHING, traits: new Set(keys.filter((key): key is string => key !== undefined && !present.has(key))) };
 }
 
@@ -80,6 +89,31 @@ export function joinTouched(all: readonly Touched[]): Touched {
     overrides: unionOf(all.map(({ overrides }) => overrides)),
     ...(moved && { moved }),
   };
+}
+
+/** What was touched, less what cannot be stored. */
+export function leaveOut(touched: Touched, left: Pending, edge: Item, core: Item): Touched {
+  const without = (list: KeyedList, all: Touched['traits'], out: Pending['traits']): Touched['traits'] => {
+    if (out === 'all') return new Set();
+    if (out.size === 0) return all;
+    const keys = all === 'all' ? keysOf(edge, list).union(keysOf(core, list)) : new Set(all);
+    return keys.difference(out);
+  };
+  return {
+    ...touched,
+    traits: without(TRAITS, touched.traits, left.traits),
+    overrides: without(OVERRIDES, touched.overrides, left.overrides),
+  };
+}
+
+/** Whether something that was touched is among what is pending. */
+export function concerns(touched: Touched, pending: Pending): boolean {
+  const { traits, overrides } = pending;
+  if (traits === 'all' || overrides === 'all') return true;
+  if (touched.moved && traits.size > 0) return true;
+  const meets = (all: Touched['traits'], some: ReadonlySet<string>) =>
+    some.size > 0 && (all === 'all' || !some.isDisjointFrom(new Set(all)));
+  return meets(touched.traits, traits) || meets(touched.overrides, overrides);
 }
 
 function unionOf(sets: readonly Touched['traits'][]): Touched['traits'] {
@@ -98,7 +132,7 @@ export function findAllOfCore(core: Item): Touched {
 
 /** The overrides of a document that came from a row of Core's: Edge clients give theirs no `django_id`. */
 export function findOverridesOfCore(edge: Item): string[] {
-  const fromCore = elements(edge, 'identity_features').filter(({ M }) => M?.['django_id']?.N !== undefined);
+  const fromCore = listElements(edge, 'identity_features').filter(({ M }) => M?.['django_id']?.N !== undefined);
   return fromCore.map(overriddenFeature).filter((key) => key !== undefined);
 }
 
@@ -141,9 +175,9 @@ export function compareDocuments(edge: Item, core: Item): Difference | undefined
 }
 
 function compareList({ attribute, keyOf }: KeyedList, edge: Item, core: Item) {
-  const wanted = new Map(elements(core, attribute).map((element) => [keyOf(element), element]));
+  const wanted = new Map(listElements(core, attribute).map((element) => [keyOf(element), element]));
   // Readers take the last of several elements with one key.
-  const found = new Map(elements(edge, attribute).map((element) => [keyOf(element), element]));
+  const found = new Map(listElements(edge, attribute).map((element) => [keyOf(element), element]));
   let missing = 0;
   let differing = 0;
   for (const [key, element] of wanted) {
@@ -155,13 +189,14 @@ function compareList({ attribute, keyOf }: KeyedList, edge: Item, core: Item) {
   return { missing, differing, extra };
 }
 
-function elements(item: Item, attribute: string): AttributeValue[] {
+/** The elements of one of a document's lists. */
+export function listElements(item: Item, attribute: string): AttributeValue[] {
   return item[attribute]?.L ?? [];
 }
 
 function keysOf(item: Item, { attribute, keyOf }: KeyedList): Set<string> {
   return new Set(
-    elements(item, attribute)
+    listElements(item, attribute)
       .map(keyOf)
       .filter((key): key is string => key !== undefined),
   );

@@ -1,0 +1,56 @@
+import type { Item } from './document.ts';
+import { elementBytes, itemBytes, MAX_ITEM_BYTES } from './document-size.ts';
+import { type KeyedList, listElements, OVERRIDES, type Pending, type Touched, TRAITS } from './merge.ts';
+
+/** What of a change fits into the document, and what does not. */
+export interface Fit {
+  readonly fitting: Touched;
+  readonly left: Pending;
+}
+
+interface Change {
+  readonly list: 'traits' | 'overrides';
+  readonly key: string;
+  /** By how much the document grows; less than zero: it shrinks. */
+  readonly bytes: number;
+}
+
+/**
+ * Of what was touched, as much as fits into a document of the largest size: first all that makes it smaller, then the
+ * rest, the smallest first, so that as few keys as possible stay as they were.
+ */
+export function fitTouched(edge: Item, core: Item, touched: Touched): Fit {
+  const changes = [
+    ...describeChanges('traits', TRAITS, edge, core, touched.traits),
+    ...describeChanges('overrides', OVERRIDES, edge, core, touched.overrides),
+  ].sort((one, other) => one.bytes - other.bytes);
+  let room = MAX_ITEM_BYTES - itemBytes({ identity_traits: { L: [] }, identity_features: { L: [] }, ...edge });
+  const fitting = { traits: new Set<string>(), overrides: new Set<string>() };
+  const left = { traits: new Set<string>(), overrides: new Set<string>() };
+  for (const { list, key, bytes } of changes) {
+    const fits = bytes <= 0 || bytes <= room;
+    (fits ? fitting : left)[list].add(key);
+    if (fits) room -= bytes;
+  }
+  return { fitting, left };
+}
+
+function describeChanges(
+  list: Change['list'],
+  { attribute, keyOf }: KeyedList,
+  edge: Item,
+  core: Item,
+  touched: Touched['traits'],
+): Change[] {
+  const changes = new Map<string, number>();
+  const count = (item: Item, sign: 1 | -1) => {
+    for (const element of listElements(item, attribute)) {
+      const key = keyOf(element);
+      if (key === undefined || (touched !== 'all' && !touched.has(key))) continue;
+      changes.set(key, (changes.get(key) ?? 0) + sign * elementBytes(element));
+    }
+  };
+  count(core, 1);
+  count(edge, -1);
+  return [...changes].map(([key, bytes]) => ({ list, key, bytes }));
+}
