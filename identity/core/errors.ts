@@ -23,6 +23,11 @@ export class CoreUnsupported extends CoreError {
   override readonly name = 'CoreUnsupported';
 }
 
+/** More rows than their caller is ready to hold; it is to ask for fewer. */
+export class ResultTooLarge extends CoreError {
+  override readonly name = 'ResultTooLarge';
+}
+
 const TIMEOUTS = new Set(['57014', '55P03', '25P03', 'ETIMEDOUT']);
 const CERTIFICATE = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_)/;
 

@@ -1,4 +1,5 @@
 import type { Core } from './database.ts';
+import { ResultTooLarge } from './errors.ts';
 import type { CoreEnvironment, CoreIdentity } from './identity.ts';
 import { identityColumns } from './identity-query.ts';
 import type { CoreRelease } from './release.ts';
@@ -85,6 +86,9 @@ export interface IdentityPlace {
 /**
  * The identities at these places as they are now, of any environments, in the order of the places; undefined where Core
  * has none. One statement, so all are of one snapshot.
+ *
+ * @throws ResultTooLarge when there are several places and their rows have more than {@link MAX_PAGE_SIZE} characters
+ *   together; as {@link Core.read}
  */
 export async function readIdentitiesAt(
   core: Core,
@@ -103,7 +107,11 @@ export async function readIdentitiesAt(
                             LIMIT 1) one) i`,
     values: [places.map(({ environmentId }) => environmentId), places.map(({ identifier }) => identifier)],
   };
-  const rows = await core.read((query) => query<PlacedIdentity>(statement.text, statement.values), signal);
+  const { rows, isCut } = await core.read(
+    (query) => query.bounded<PlacedIdentity>(statement.text, statement.values, MAX_PAGE_SIZE),
+    signal,
+  );
+  if (isCut) throw new ResultTooLarge(`The rows of ${places.length} identities are too large to be read at once`);
   for (const { position, ...identity } of rows) found[Number(position) - 1] = identity;
   return found;
 }

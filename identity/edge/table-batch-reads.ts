@@ -15,8 +15,15 @@ const ROOMY = 0.4;
 /** DynamoDB charges a read unit for so many bytes that are read consistently. */
 const BYTES_PER_UNIT = 4096;
 
+/** One answer. */
+export interface ItemPart {
+  readonly items: readonly Item[];
+  /** As they came over the network. */
+  readonly bytes: number;
+}
+
 /** Reads items by key, consistently, part by part; those that do not exist are left out. */
-export type ReadItems = (keys: readonly Item[], options: CallOptions) => AsyncGenerator<readonly Item[]>;
+export type ReadItems = (keys: readonly Item[], options: CallOptions) => AsyncGenerator<ItemPart>;
 
 /**
  * How many keys a call has follows from the size of the answers: one that is announced as too large is not read, and
@@ -46,7 +53,7 @@ export function createBatchReader(connection: Connection, table: string): ReadIt
       const units = output.ConsumedCapacity?.[0]?.CapacityUnits;
       if (units) budget?.settle(keys.length, units);
       if (bytes < ROOMY * MAX_ANSWER_BYTES && keys.length === most) most = Math.min(2 * most, GET_BATCH);
-      return output;
+      return { output, bytes };
     } catch (error) {
       if (!(error instanceof ResponseTooLarge)) throw error;
       budget?.settle(keys.length, Math.ceil(bytes / BYTES_PER_UNIT));
@@ -59,15 +66,16 @@ export function createBatchReader(connection: Connection, table: string): ReadIt
     let open = [...keys];
     for (let attempt = 0; open.length > 0; attempt++) {
       const batch = open.slice(0, most);
-      const output = await read(batch, options);
-      if (output === undefined) continue;
+      const answer = await read(batch, options);
+      if (answer === undefined) continue;
+      const { output, bytes } = answer;
       const items = output.Responses?.[table] ?? [];
       const unprocessed = output.UnprocessedKeys?.[table]?.Keys ?? [];
       open = [...unprocessed, ...open.slice(batch.length)];
       // A large answer comes in parts; only a part without anything in it means that we are too fast.
       if (unprocessed.length === batch.length) await connection.pause(attempt, options.signal);
       else attempt = 0;
-      if (items.length > 0) yield items;
+      if (items.length > 0) yield { items, bytes };
     }
   };
 }

@@ -11,6 +11,7 @@ import { itemBytes } from './document-size.ts';
 import { createBatchReader } from './table-batch-reads.ts';
 import type { CallOptions, Connection, Send } from './table-connection.ts';
 import type { CostAccount } from './table-cost.ts';
+import { ResponseTooLarge } from './table-errors.ts';
 import { type DocumentWrite, describeWrite, type Expected, writtenItem } from './table-writes.ts';
 
 /** The write was done, or nothing was done because the document is no longer as it was read: this is what it is now. */
@@ -34,10 +35,23 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
     return output.Item;
   }
 
-  /** Consistent; the documents that exist, by key. For many that may be large use {@link getParts}. */
-  async function getMany(values: readonly string[], options: CallOptions = {}): Promise<Map<string, Item>> {
+  /**
+   * Consistent; the documents that exist, by key.
+   *
+   * @throws ResponseTooLarge when several keys were asked for and their documents have more than `mostBytes` together
+   */
+  async function getMany(
+    values: readonly string[],
+    { mostBytes = Number.POSITIVE_INFINITY, ...options }: CallOptions & { readonly mostBytes?: number } = {},
+  ): Promise<Map<string, Item>> {
     const found = new Map<string, Item>();
-    for await (const part of getParts(values, options)) for (const [value, item] of part) found.set(value, item);
+    let total = 0;
+    for await (const { items, bytes } of readItems([...new Set(values)].map(key), options)) {
+      total += bytes;
+      if (total > mostBytes && values.length > 1)
+        throw new ResponseTooLarge(`${values.length} documents are too large`);
+      for (const item of items) found.set(item[keyName]?.S ?? '', item);
+    }
     return found;
   }
 
@@ -46,7 +60,7 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
     values: readonly string[],
     options: CallOptions = {},
   ): AsyncGenerator<ReadonlyMap<string, Item>> {
-    for await (const items of readItems([...new Set(values)].map(key), options)) {
+    for await (const { items } of readItems([...new Set(values)].map(key), options)) {
       yield new Map(items.map((item) => [item[keyName]?.S ?? '', item]));
     }
   }

@@ -77,7 +77,9 @@ export function createOverrideRows(connection: Connection, table: string) {
   async function getMany(keys: readonly OverrideRowKey[], options: CallOptions = {}): Promise<Map<string, Item>> {
     const found = new Map<string, Item>();
     const wanted = [...new Map(keys.map((key) => [rowName(key), keyItem(key)])).values()];
-    for await (const rows of readItems(wanted, options)) for (const row of rows) found.set(rowName(keyOf(row)), row);
+    for await (const { items } of readItems(wanted, options)) {
+      for (const row of items) found.set(rowName(keyOf(row)), row);
+    }
     return found;
   }
 

@@ -21,6 +21,7 @@ export {
   EdgeRefused,
   EdgeThrottled,
   EdgeUnreachable,
+  ResponseTooLarge,
   TableMissing,
   WriteRejected,
   WrongTable,

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { VerifySettings } from '../settings.ts';
 import { isOnly, type Ledger } from './ledger.ts';
 import type { Look, Looked } from './look.ts';
+import { createParts } from './parts.ts';
 import type { Repair } from './repair.ts';
 
 /** A difference that was seen, and may be a write under way. */
@@ -65,6 +66,7 @@ export async function settleCandidates(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, ledger, logger } = context;
+  const inParts = createParts(CHUNK);
   let open = [...candidates];
   let lookedAt = since;
   for (let generation = 1; open.length > 0 && generation <= GENERATIONS; generation++) {
@@ -72,7 +74,9 @@ export async function settleCandidates(
     lookedAt = clock.now();
     const moving: Candidate[] = [];
     for (const chunk of divide(open)) {
-      moving.push(...(await settleChunk(context, chunk, signal)));
+      await inParts(chunk, async (part) => {
+        moving.push(...(await settleChunk(context, part, signal)));
+      });
       open = open.slice(chunk.length);
       await save([...open, ...moving]);
     }

@@ -36,7 +36,14 @@ export interface Looked {
 
 const NO_VERDICT: Verdict = { identity: undefined, document: undefined, finding: undefined };
 
-/** Looks at both stores; every read of Edge is consistent, and Core is always read first. */
+/** Of the documents that are looked at together. Parsed they take several times as much, and four parts are under way. */
+const MOST_BYTES = 2 * 2 ** 20;
+
+/**
+ * Looks at both stores; every read of Edge is consistent, and Core is always read first.
+ *
+ * Each function throws ResponseTooLarge or ResultTooLarge when it is asked for more than memory should hold.
+ */
 export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') {
   const { core, release, edge } = stores;
 
@@ -179,7 +186,9 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
   }
 
   function readDocuments(keys: readonly string[], signal: AbortSignal): Promise<Map<string, Item>> {
-    return keys.length === 0 ? Promise.resolve(new Map()) : edge.identities.getMany(keys, { signal });
+    return keys.length === 0
+      ? Promise.resolve(new Map())
+      : edge.identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
   }
 
   async function readRows(

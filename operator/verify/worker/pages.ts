@@ -1,10 +1,11 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { readPage } from '@edge-migration/identity/core/pages.ts';
+import { type Page, readPage } from '@edge-migration/identity/core/pages.ts';
 import type { Item } from '@edge-migration/identity/edge/document.ts';
 import type { VerifySegment } from '../ranges.ts';
 import type { VerifySettings } from '../settings.ts';
 import type { Look, Looked } from './look.ts';
+import { createParts, PART } from './parts.ts';
 
 /** Where a page begins: behind an identifier of Core's or a key of Edge's; null at the segment's start. */
 export type Start = string | Item | null;
@@ -33,6 +34,15 @@ export function createPageReader(
   patiently: <T>(work: () => Promise<T>) => Promise<T>,
 ) {
   const { core, release, edge } = stores;
+  const inParts = createParts(PART);
+  const inLargeParts = createParts(Number.POSITIVE_INFINITY);
+  let limit = FIRST_PAGE;
+
+  /** Identities of the next page: as many as were not cut off for their size the last time, or more again. */
+  function adaptLimit({ identities, isLast }: Page): void {
+    const isCut = identities.length < limit && !isLast;
+    limit = isCut ? Math.max(identities.length, 1) : 2 * limit;
+  }
 
   async function readCore(
     environment: CoreEnvironment,
@@ -40,15 +50,19 @@ export function createPageReader(
     start: Start,
     signal: AbortSignal,
   ): Promise<ReadPage> {
-    const limit = settings().pageSize;
     const after = typeof start === 'string' ? start : segment.after;
+    limit = Math.min(limit, settings().pageSize);
     const request = { environment, after, until: segment.until, limit };
-    const { identities, last, isLast } = await patiently(() => readPage(core, release, request, signal));
+    const page = await patiently(() => readPage(core, release, request, signal));
+    adaptLimit(page);
+    const { identities, last, isLast } = page;
     return {
       compare: (take) =>
-        inParts(identities, async (part) => {
-          take(await patiently(() => look.lookAtIdentities(environment, part, signal)));
-        }),
+        inFlight(identities, (some) =>
+          inParts(some, async (part) => {
+            take(await patiently(() => look.lookAtIdentities(environment, part, signal)));
+          }),
+        ),
       rows: 0,
       next: isLast ? undefined : (last ?? undefined),
     };
@@ -63,7 +77,10 @@ export function createPageReader(
     const stretch = { apiKey: environment.apiKey, after, until, from: asKey(start), limit: settings().pageSize };
     const { entries, next } = await patiently(() => edge.identities.listKeys(stretch, { signal }));
     return {
-      compare: async (take) => take(await patiently(() => look.lookAtDocuments(environment, entries, signal))),
+      compare: (take) =>
+        inLargeParts(entries, async (part) => {
+          take(await patiently(() => look.lookAtDocuments(environment, part, signal)));
+        }),
       rows: 0,
       next,
     };
@@ -80,7 +97,10 @@ export function createPageReader(
     const request = { environmentId: environment.id, from: asKey(start), limit: settings().pageSize };
     const { entries, next } = await patiently(() => overrideRows.listRows(request, { signal }));
     return {
-      compare: async (take) => take(await patiently(() => look.lookAtRows(environment, entries, signal))),
+      compare: (take) =>
+        inLargeParts(entries, async (part) => {
+          take(await patiently(() => look.lookAtRows(environment, part, signal)));
+        }),
       rows: entries.length,
       next,
     };
@@ -93,12 +113,12 @@ export function createPageReader(
 
 const asKey = (start: Start): Item | undefined => (start === null || typeof start === 'string' ? undefined : start);
 
-/** As many as one call of DynamoDB takes. */
-const PART = 100;
+/** The first page is small, because nothing is known yet of how large the rows are. */
+const FIRST_PAGE = 100;
 /** Calls that are under way at the same time. */
 const IN_FLIGHT = 4;
 
-async function inParts<T>(all: readonly T[], work: (part: readonly T[]) => Promise<void>): Promise<void> {
+async function inFlight<T>(all: readonly T[], work: (part: readonly T[]) => Promise<void>): Promise<void> {
   let next = 0;
   async function run(): Promise<void> {
     while (next < all.length) {

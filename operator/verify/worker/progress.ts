@@ -54,7 +54,9 @@ export interface Progress {
 }
 
 const SAVE_MILLISECONDS = 1_000;
-/** Candidates have to fit beside the checkpoint. */
+/** A ConfigMap holds a mebibyte, its metadata included. */
+const MOST_RECORD_BYTES = 900_000;
+/** After this the candidates are settled. One page may add more than fits into the record: then saving waits for that. */
 const MOST_CANDIDATES = 1_000;
 /** Their identifiers in UTF-16 units; sealed they take about twice as much. */
 const MOST_CANDIDATE_TEXT = 250_000;
@@ -107,7 +109,8 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
       'samples.jsonl': ledger.samples.text(),
       'skipped.jsonl': ledger.skipped.text(),
     };
-    await patiently(() => record.save(data, signal));
+    // A worker that is killed now goes on from what was saved before, whose totals have nothing of this in them.
+    if (finished || sizeOf(data) <= MOST_RECORD_BYTES) await patiently(() => record.save(data, signal));
     savedAt = clock.monotonic();
     options.onProgress?.(checkpoint);
     return checkpoint;
@@ -141,6 +144,10 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
 
     finish: (signal) => save(true, signal),
   };
+}
+
+function sizeOf(texts: Readonly<Record<string, string>>): number {
+  return Object.values(texts).reduce((size, text) => size + Buffer.byteLength(text), 0);
 }
 
 function textLength(candidates: readonly Candidate[]): number {

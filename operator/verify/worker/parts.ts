@@ -1,0 +1,39 @@
+import { ResultTooLarge } from '@edge-migration/identity/core/errors.ts';
+import { ResponseTooLarge } from '@edge-migration/identity/edge/table.ts';
+
+/** As many as one call of DynamoDB takes. */
+export const PART = 100;
+/** After so many parts that fit, twice as much is tried. */
+const FITTING = 10;
+
+/** What both stores say of several identities is more than memory should hold at once. */
+const isTooLarge = (error: unknown) => error instanceof ResponseTooLarge || error instanceof ResultTooLarge;
+
+/**
+ * Runs `work` for parts of `all`, one after the other. A part that is too large is done again in halves, and following
+ * ones are small from the start; `work` must have no effect when it says so.
+ */
+export type WorkInParts = <T>(all: readonly T[], work: (part: readonly T[]) => Promise<void>) => Promise<void>;
+
+/** @param largest items of a part at most */
+export function createParts(largest: number): WorkInParts {
+  let most = largest;
+  let fitting = 0;
+  return async function workInParts(all, work) {
+    for (let from = 0; from < all.length; ) {
+      const part = all.slice(from, from + most);
+      try {
+        await work(part);
+      } catch (error) {
+        if (part.length === 1 || !isTooLarge(error)) throw error;
+        most = part.length >> 1;
+        fitting = 0;
+        continue;
+      }
+      from += part.length;
+      if (++fitting < FITTING) continue;
+      most = Math.min(2 * most, largest);
+      fitting = 0;
+    }
+  };
+}
