@@ -68,7 +68,7 @@ describe('a document that Edge has already', () => {
     const settings = { ...project.settings, onConflict: 'CoreWins' as const };
     const { positions, finished } = await project.copy({ settings: () => settings });
     expect(finished).toBe(true);
-    expect(positions[0]!.totals.skippedByReason).toMatchObject({ RejectedByDynamodb: 1 });
+    expect(positions[0]!.totals.skippedByReason).toMatchObject({ DocumentTooLarge: 1 });
     expect(positions[0]!.totals.counts).toMatchObject({ read: 300, unchanged: 293, skipped: 7 });
   });
 
