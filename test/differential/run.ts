@@ -7,8 +7,8 @@ import { type Case, show } from './case.ts';
 import { FAMILIES, type FamilyName } from './cases/families.ts';
 import type { JudgeSettings } from './judge.ts';
 import { RELEASES } from './python.ts';
-import { createStage, type Stage } from './stage.ts';
-import { isBad, type Judgement, judge, type Observation, type Verdict } from './verdict.ts';
+import { createStage, type Judged, type Stage } from './stage.ts';
+import { isBad, VERDICTS, type Verdict } from './verdict.ts';
 
 /** `ours`: as our values for Flagsmith's chart set it. */
 const TRUSTS = ['ours', 'default'] as const;
@@ -29,13 +29,12 @@ function valueOfOurs(): string | undefined {
   return values.parse(parse(readFileSync(VALUES, 'utf8'))).api.extraEnv?.FORWARDED_ALLOW_IPS;
 }
 
-export interface Failure extends Judgement {
+export interface Failure extends Judged {
   readonly judge: JudgeName;
   readonly family: FamilyName;
   /** fast-check's, of the smallest form that was found. */
   readonly path: string;
   readonly smallest: Case;
-  readonly observation: Observation;
 }
 
 export interface RunOptions {
@@ -63,7 +62,7 @@ const SHRINK_MILLIS = 15_000;
 export async function run(options: RunOptions): Promise<RunResult> {
   const { judges = JUDGES } = options;
   const start = systemClock.monotonic();
-  const verdicts = { idle: 0, covered: 0, gap: 0, wrongWithGap: 0, silent: 0, different: 0, refused: 0 };
+  const verdicts = Object.fromEntries(VERDICTS.map((verdict) => [verdict, 0])) as Record<Verdict, number>;
   const kinds = new Set<string>();
   const failures = await Promise.all(judges.map((name) => runJudge(name, options, { verdicts, kinds })));
   return { verdicts, failures: failures.flat(), seconds: (systemClock.monotonic() - start) / 1000 };
@@ -104,11 +103,10 @@ async function runFamily(
   const paths: string[] = [];
   let index = 0;
   const property = fc.asyncProperty(FAMILIES[family].cases, async (one) => {
-    const observation = await stage.observe(one);
-    const judgement = judge(observation);
-    verdicts[judgement.verdict] += 1;
-    const kind = `${family} ${kindOf(judgement, observation)}`;
-    if (isBad(judgement) && !kinds.has(kind)) {
+    const judged = await stage.judge(one);
+    verdicts[judged.verdict] += 1;
+    const kind = `${family} ${kindOf(judged)}`;
+    if (isBad(judged) && !kinds.has(kind)) {
       kinds.add(kind);
       paths.push(path ?? String(index));
     }
@@ -123,8 +121,8 @@ async function runFamily(
   return paths;
 }
 
-function kindOf({ verdict, missing }: Judgement, { through }: Observation): string {
-  const routes = through.entries.map(({ route }) => route);
+function kindOf({ verdict, missing, observation }: Judged): string {
+  const routes = observation.through.entries.map(({ route }) => route);
   return JSON.stringify([verdict, routes, missing.map(({ kind }) => kind)]);
 }
 
@@ -133,10 +131,9 @@ type Smallest = Omit<Failure, 'judge' | 'family'>;
 async function shrink(stage: Stage, family: FamilyName, seed: number, path: string): Promise<Smallest> {
   let smallest: Smallest | undefined;
   const property = fc.asyncProperty(FAMILIES[family].cases, async (one) => {
-    const observation = await stage.observe(one);
-    const judgement = judge(observation);
-    if (!isBad(judgement)) return;
-    smallest = { ...judgement, smallest: one, observation, path };
+    const judged = await stage.judge(one);
+    if (!isBad(judged)) return;
+    smallest = { ...judged, smallest: one, path };
     throw new Error('It fails still');
   });
   const details = await fc.check(property, { seed, path, interruptAfterTimeLimit: SHRINK_MILLIS });

@@ -15,17 +15,21 @@ import { waitFor } from '../cluster/wait.ts';
 import { type Case, render } from './case.ts';
 import type { MarkedGap } from './coverage.ts';
 import { type JudgeSettings, startJudge } from './judge.ts';
-import type { Observation, Reached } from './verdict.ts';
+import { type Judgement, judge, type Observation, type Reached } from './verdict.ts';
 import { DIRECT, exchange, NEIGHBOUR } from './wire.ts';
+
+export interface Judged extends Judgement {
+  readonly observation: Observation;
+}
 
 /** A judge, and the sidecar in front of it. */
 export interface Stage extends AsyncDisposable {
-  /** Sends the case both ways, one after the other. */
-  observe(one: Case): Promise<Observation>;
+  /** Sends the case both ways, one after the other, and judges what came of it. */
+  judge(one: Case): Promise<Judged>;
 }
 
 export async function createStage(settings: JudgeSettings): Promise<Stage> {
-  const judge = await startJudge(settings);
+  const api = await startJudge(settings);
   const folder = temporaryFolder();
   const test = await openSpool(folder.path, { clock: systemClock as TestSpool['clock'], segmentBytes: 1 << 20 });
   const { spool } = test;
@@ -33,32 +37,33 @@ export async function createStage(settings: JudgeSettings): Promise<Stage> {
   const log = createLogger('differential', 'silent');
   const watched = { begin: spool.begin, gaps: gaps.ledger };
   const capture = createCapture({ spool: watched, clock: systemClock, log, readWindowMillis: 0 });
-  const upstream = { host: '127.0.0.1', port: judge.port };
+  const upstream = { host: '127.0.0.1', port: api.port };
   const proxy = createProxy({ upstream, capture, clock: systemClock, logger: log, metrics: createMetrics() });
   const { port } = await proxy.listen({ host: '127.0.0.1', port: 0 });
 
   async function send(bytes: Buffer, to: number, from: string): Promise<Reached> {
     const { status, late } = await exchange({ port: to, from, bytes });
     if (late) throw new Error('A request was neither answered nor ended');
-    return { status, entries: await judge.take(status === undefined) };
+    return { status, entries: await api.take(status === undefined) };
   }
 
   return {
-    async observe(one) {
+    async judge(one) {
       const bytes = render(one);
-      const direct = await send(bytes, judge.port, DIRECT);
+      const direct = await send(bytes, api.port, DIRECT);
       const reached = await send(bytes, port, NEIGHBOUR);
       // A capture ends when its request's response has.
       await new Promise((resolve) => setImmediate(resolve));
       await waitFor(() => spool.facts().open === 0, { for: 'the intents to end', intervalMs: 1 });
       const events = (await drain(spool)).map(eventOf);
-      return { direct, through: { ...reached, events, gaps: gaps.take() } };
+      const observation = { direct, through: { ...reached, events, gaps: gaps.take() } };
+      return { observation, ...judge(observation, settings.forwardedAllowIps === undefined) };
     },
     async [Symbol.asyncDispose]() {
       await proxy.stop(1000);
       await test[Symbol.asyncDispose]();
       folder[Symbol.dispose]();
-      await judge[Symbol.asyncDispose]();
+      await api[Symbol.asyncDispose]();
     },
   };
 }

@@ -22,8 +22,19 @@ export interface Reached {
  * - `silent`: Core wrote what neither an event nor a gap tells of
  * - `different`: the API understood the request otherwise through the sidecar than from its client
  * - `refused`: the sidecar or the API refused through the sidecar what the API takes from its client
+ * - `repaired`: gunicorn refused directly what it took through the sidecar, which had left out or rewritten a field
  */
-export type Verdict = 'idle' | 'covered' | 'gap' | 'wrongWithGap' | 'silent' | 'different' | 'refused';
+export const VERDICTS = [
+  'idle',
+  'covered',
+  'gap',
+  'wrongWithGap',
+  'silent',
+  'different',
+  'refused',
+  'repaired',
+] as const;
+export type Verdict = (typeof VERDICTS)[number];
 
 export interface Judgement {
   readonly verdict: Verdict;
@@ -31,7 +42,8 @@ export interface Judgement {
   readonly missing: readonly CoreWrite[];
 }
 
-export function judge({ direct, through }: Observation): Judgement {
+/** @param trusts gunicorn believes what its neighbour says of the scheme, so that it may be another through the sidecar */
+export function judge({ direct, through }: Observation, trusts = false): Judgement {
   const writes = through.entries.flatMap((entry) => entry.writes);
   const missing = uncovered(writes, through.events);
   const inGaps = missing.every((write) => through.gaps.some((gap) => isInGap(write, gap)));
@@ -39,8 +51,9 @@ export function judge({ direct, through }: Observation): Judgement {
 
   function verdictOf(): Verdict {
     if (!inGaps) return 'silent';
-    const [asked, reached] = [summary(direct), summary(through)];
-    if (asked !== reached) return reached === '' ? 'refused' : 'different';
+    const [asked, reached] = [summary(direct, trusts), summary(through, trusts)];
+    if (asked !== reached && reached === '') return 'refused';
+    if (asked !== reached) return direct.entries.length === 0 ? 'repaired' : 'different';
     if (writes.length === 0) return 'idle';
     if (missing.length === 0) return 'covered';
     return through.events.length === 0 ? 'gap' : 'wrongWithGap';
@@ -48,10 +61,10 @@ export function judge({ direct, through }: Observation): Judgement {
 }
 
 /** The views that were reached, and how: what decides what they do. The sidecar's own look-ups write nothing. */
-function summary({ entries }: Reached): string {
+function summary({ entries }: Reached, trusts: boolean): string {
   return entries
     .filter(({ route }) => route !== null)
-    .map(({ status, ...entry }) => JSON.stringify(entry))
+    .map(({ status, secure, ...entry }) => JSON.stringify({ ...entry, secure: trusts || secure }))
     .join('\n');
 }
 

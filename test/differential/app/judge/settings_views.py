@@ -157,11 +157,17 @@ class FeatureDetail(APIView):
         return Response(status=204)
 
 
-class Options(FeatureDetail):
+class OptionList(FeatureDetail):
+    http_method_names = ["post"]
+
     def post(self, request, **kwargs):
         enter("admin.createOption")
         self.record()
         return Response({"id": 301}, status=201)
+
+
+class OptionDetail(FeatureDetail):
+    http_method_names = ["put", "patch", "delete"]
 
     def put(self, request, **kwargs):
         enter("admin.changeOption")

@@ -16,6 +16,7 @@ def router(prefix, viewset, basename):
 
 ENVIRONMENT = r"^environments/(?P<environment>[^/.]+)/"
 IDENTITY = ENVIRONMENT + r"identities/(?P<identity>[^/.]+)/"
+ADMIN_APPLICATIONS = "environments|identities|traits|features|multivariate|projects|organisations"
 FEATURE = r"^projects/(?P<project>[^/.]+)/features/(?P<feature>[^/.]+)/"
 
 api = [
@@ -25,7 +26,8 @@ api = [
     re_path(r"^organisations/", include(router("", settings_views.Organisations, "organisation"))),
     re_path(r"^projects/", include(router("", settings_views.Projects, "project"))),
     re_path(FEATURE + "$", settings_views.FeatureDetail.as_view()),
-    re_path(FEATURE + r"mv-options/(?:(?P<option>[^/.]+)/)?$", settings_views.Options.as_view()),
+    re_path(FEATURE + "mv-options/$", settings_views.OptionList.as_view()),
+    re_path(FEATURE + "mv-options/(?P<option>[^/.]+)/$", settings_views.OptionDetail.as_view()),
     re_path(r"^projects/(?P<project>[^/.]+)/imports/launch-darkly/$", settings_views.LaunchDarklyImport.as_view()),
     re_path(r"^environments/", include(router("", settings_views.Environments, "environment"))),
     re_path(ENVIRONMENT + "identities/$", admin.IdentityList.as_view()),
@@ -48,5 +50,5 @@ api = [
 
 urlpatterns = [
     re_path(r"^api/v1/", include(api)),
-    re_path(r"^admin/", csrf_exempt(settings_views.AdminForm.as_view())),
+    re_path(rf"^admin/(?:{ADMIN_APPLICATIONS})/", csrf_exempt(settings_views.AdminForm.as_view())),
 ]

@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WRITES } from './cases/writes.ts';
+import { LISTED } from './listed-cases.ts';
+import { findPython } from './python.ts';
+import { describeFailure, JUDGES, run, settingsOf } from './run.ts';
+import { createStage, type Stage } from './stage.ts';
+import { isBad } from './verdict.ts';
+
+const python = findPython();
+if (python === undefined) process.stdout.write('No Python 3 with venv and ensurepip: nothing is judged\n');
+// On CI a machine without it must not look as if all was judged.
+const hasJudge = python !== undefined || process.env['CI'] !== undefined;
+
+/** About half a minute. */
+const CASES = 4000;
+
+describe.runIf(hasJudge).each(JUDGES)('what Core writes, judged by %s', (name) => {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await createStage(settingsOf(name));
+  });
+  afterAll(() => stage?.[Symbol.asyncDispose]());
+
+  it.each(Object.entries(WRITES))('is in an event for an ordinary request: %s', async (route, one) => {
+    // What a form of the Django admin changed is in nothing that can be asked.
+    const expected = route === 'django.admin' ? 'gap' : 'covered';
+    expect(await stage.judge(one)).toMatchObject({ verdict: expected });
+  });
+
+  it.each(Object.entries(LISTED))('is in an event or a gap for %s', async (_, one) => {
+    const judged = await stage.judge(one);
+    expect(isBad(judged) ? judged : undefined).toBeUndefined();
+  });
+});
+
+describe.runIf(hasJudge)('what Core writes', () => {
+  it('is in an event or a gap, whatever was sent', { timeout: 300_000 }, async () => {
+    const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 0x7fff0000));
+    process.stdout.write(`Seed of the generated requests: ${seed}\n`);
+    const { verdicts, failures } = await run({ seed, cases: CASES });
+    expect(failures.map((failure) => describeFailure(failure, seed)).join('\n')).toBe('');
+    expect(verdicts).toMatchObject({ silent: 0, different: 0 });
+    // The run is worth something only if Core wrote.
+    expect(verdicts.covered).toBeGreaterThan(CASES / 10);
+  });
+});
