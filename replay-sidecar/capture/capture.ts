@@ -5,16 +5,15 @@ import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { GapReason } from './coverage/report.ts';
 import type { CallUpstream, Capture, CaptureHook, CaptureStage, Outcome, RequestHead } from './proxy/hook.ts';
 import { createReads, type RequestEvents } from './reads.ts';
+import { createRequestParts } from './request-parts.ts';
 import { askCore } from './routes/lookup.ts';
 import {
   type Captured,
   planCapture,
   planEvents,
-  type ReadRequest,
   readRequest,
   scopeOf,
   UNANSWERED,
-  UNREADABLE,
   type UncoveredReason,
   type WritePlan,
 } from './routes/plan.ts';
@@ -98,9 +97,9 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     counts.planned += 1;
     const { route } = plan.request;
     const beganTime = clock.now();
-    const events = route.rateLimited ? reads.one() : write(spool.begin, clock);
+    const open = () => (route.rateLimited ? reads.one() : write((drafts) => spool.begin(drafts, beganTime), clock));
+    const request = createRequestParts(open, (read) => planEvents(plan, read, UNANSWERED).drafts);
     let found: unknown;
-    let reading: ReadRequest | Promise<ReadRequest> | undefined;
     return {
       needsBody: route.body !== 'none',
       needsResponseBody: route.readsAnswer,
@@ -109,20 +108,14 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
           found = await lookUp(plan, head, call);
         },
       }),
-      intent(body, extent) {
-        const begin = (read: ReadRequest) => events.begin(planEvents(plan, read, UNANSWERED).drafts);
-        reading = readRequest(plan, body, extent, found);
-        return reading instanceof Promise ? reading.then(begin) : begin(reading);
-      },
+      intent: (body, extent) => request.begin(readRequest(plan, body, extent, found)),
       finish(outcome) {
-        const finish = (read: ReadRequest | undefined): void => {
-          const captured = read === undefined ? undefined : planEvents(plan, read, outcome);
-          events.finish(finalDrafts(route, captured), eventOutcome(route.outcome, outcome));
-          if (captured !== undefined) reportUncovered(captured, beganTime);
-        };
         // Without an intent nothing reached the API, or the proxy reported it missed.
-        if (reading instanceof Promise) void reading.then(finish, () => finish(UNREADABLE));
-        else finish(reading);
+        request.finish(({ read, events }) => {
+          const captured = planEvents(plan, read, outcome);
+          events.finish(finalDrafts(route, captured), eventOutcome(route.outcome, outcome));
+          reportUncovered(captured, beganTime);
+        });
       },
     };
   }
@@ -171,13 +164,13 @@ function plannedAfterAll(head: RequestHead): WritePlan | undefined {
 }
 
 /** Undefined when the answer cannot have changed them since the intent, so that they need not be spelled out again. */
-function finalDrafts(route: Route, captured: Captured | undefined): readonly DraftEvent[] | undefined {
-  if (captured === undefined || captured.drafts.length === 0) return [];
+function finalDrafts(route: Route, captured: Captured): readonly DraftEvent[] | undefined {
+  if (captured.drafts.length === 0) return [];
   return route.readsAnswer && !route.rateLimited ? captured.drafts : undefined;
 }
 
 /** Events of one write. */
-function write(begin: Spool['begin'], clock: Clock): RequestEvents {
+function write(begin: (drafts: readonly DraftEvent[]) => Promise<Intent>, clock: Clock): RequestEvents {
   let intent: Promise<Intent> | undefined;
   return {
     begin(drafts) {

@@ -44,7 +44,7 @@ export const captureConfiguration = z.object({
   /** What becomes of `X-Forwarded-For`, `-Proto` and `-Host`: left alone, appended to, or replaced. */
   forwardedHeaders: z.enum(['off', 'append', 'replace']).default('off'),
   /** Request bodies of identity writes beyond this pass, but are a gap of their environment. */
-  maxBodyBytes: bytes(16 * MIB),
+  maxBodyBytes: bytes(MIB),
   /** Repeated reads that may have created the same identity make one event in this time. */
   readWindowSeconds: seconds(30),
 

@@ -11,8 +11,11 @@ export async function cpuSeconds(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Memory that a process has now; `RssAnon` is the part of it that is not shared with others of the same image. */
-export async function residentMegabytes(pid: number, part: 'VmRSS' | 'RssAnon' = 'VmRSS'): Promise<number> {
+/**
+ * Memory that a process has now; `RssAnon` is the part of it that is not shared with others of the same image, `VmHWM` the
+ * most that it ever had.
+ */
+export async function residentMegabytes(pid: number, part: 'VmRSS' | 'RssAnon' | 'VmHWM' = 'VmRSS'): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   const [, kilobytes] = new RegExp(`^${part}:\\s+(\\d+) kB$`, 'm').exec(status) ?? [];
   return Math.round(Number(kilobytes) / 102.4) / 10;

@@ -8,11 +8,17 @@ export class Bytes {
   private buffer: Buffer = EMPTY;
   private start = 0;
   private end = 0;
+  private expected = 0;
   /** Whether `buffer` was allocated here; one that came from a socket has no room and may be shared. */
   private owned = false;
 
   get length(): number {
     return this.end - this.start;
+  }
+
+  /** How many bytes will come in all; no more than that is allocated for them. */
+  expect(length: number): void {
+    this.expected = length;
   }
 
   append(piece: Buffer): void {
@@ -49,7 +55,9 @@ export class Bytes {
 
   private grow(extra: number): void {
     const length = this.length;
-    const larger = Buffer.allocUnsafeSlow(Math.max(4096, 2 * (length + extra)));
+    const spare = Math.max(4096, 2 * (length + extra));
+    const needed = this.expected >= length + extra ? Math.min(spare, this.expected) : spare;
+    const larger = Buffer.allocUnsafeSlow(needed);
     this.buffer.copy(larger, 0, this.start, this.end);
     this.buffer = larger;
     this.start = 0;

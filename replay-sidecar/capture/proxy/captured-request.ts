@@ -1,3 +1,4 @@
+import type { Budget } from './budget.ts';
 import { Bytes } from './bytes.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { BodyExtent, CallUpstream, Capture, CaptureHook, CaptureStage, Outcome, RequestHead } from './hook.ts';
@@ -13,10 +14,8 @@ export interface CaptureContext {
   readonly budget: Budget;
 }
 
-/** Bytes of captured bodies in memory now, over all requests. */
-export interface Budget {
-  used: number;
-}
+/** What a byte of a captured body takes: the spare room of its buffer, and what the capture makes of it. */
+const BYTES_PER_BYTE = 3;
 
 /** A stage of the capture took longer than its bound, and the request went on without it. */
 export class CaptureTimeoutError extends Error {
@@ -53,6 +52,8 @@ export class CapturedRequest {
   private readonly capture: Capture;
   private readonly requestBody: CapturedBody;
   private readonly responseBody: CapturedBody;
+  /** What the capture still does with the request's body. */
+  private reading: Promise<void> | void = undefined;
 
   constructor(context: CaptureContext, head: RequestHead, capture: Capture) {
     this.context = context;
@@ -94,15 +95,11 @@ export class CapturedRequest {
     const { tooLarge } = this.requestBody;
     const body = this.needsBody ? this.requestBody.take() : undefined;
     const actual = tooLarge ? 'tooLarge' : extent;
-    this.bounded(
-      'intent',
-      this.context.limits.intentMillis,
-      () => this.capture.intent(body, actual),
-      () => {
-        this.requestBody.release();
-        done();
-      },
-    );
+    const run = () => {
+      this.reading = this.capture.intent(body, actual);
+      return this.reading;
+    };
+    this.bounded('intent', this.context.limits.intentMillis, run, done);
   }
 
   /** `forwarded`: some of the request reached the API, so an intent is due even when its end never came. */
@@ -115,8 +112,11 @@ export class CapturedRequest {
     } catch (error) {
       reportMissed(this.context, this.head, 'finish', error);
     }
-    this.requestBody.release();
     this.responseBody.release();
+    const release = () => this.requestBody.release();
+    // The capture may go on reading when its time is over.
+    if (this.reading === undefined) release();
+    else this.reading.then(release, release);
   }
 
   responded(status: number, fields: RequestHead['fields'], complete: boolean): void {
@@ -159,11 +159,12 @@ export class CapturedRequest {
   }
 }
 
-/** A body as far as the limits let it be kept. */
+/** A body as far as the limits let it be kept. It counts until its request is over, because the capture keeps it as long. */
 class CapturedBody {
   tooLarge = false;
   private readonly bytes = new Bytes();
   private readonly context: CaptureContext;
+  private length = 0;
   private reserved = 0;
 
   constructor(context: CaptureContext) {
@@ -173,18 +174,19 @@ class CapturedBody {
   /** Not even the beginning of a body is kept whose end will not fit. */
   expect(length: number): void {
     if (length > this.context.limits.capturedBodyBytes) this.giveUp();
+    else this.bytes.expect(length);
   }
 
   collect(data: Buffer): void {
     if (this.tooLarge) return;
     const { limits, budget } = this.context;
-    const length = this.reserved + data.length;
-    if (length > limits.capturedBodyBytes || budget.used + data.length > limits.capturedTotalBytes) {
+    this.length += data.length;
+    const more = BYTES_PER_BYTE * data.length;
+    if (this.length > limits.capturedBodyBytes || !budget.reserve(more)) {
       this.giveUp();
       return;
     }
-    this.reserved += data.length;
-    budget.used += data.length;
+    this.reserved += more;
     this.bytes.append(data);
   }
 
@@ -193,7 +195,7 @@ class CapturedBody {
   }
 
   release(): void {
-    this.context.budget.used -= this.reserved;
+    this.context.budget.release(this.reserved);
     this.reserved = 0;
     this.bytes.clear();
   }

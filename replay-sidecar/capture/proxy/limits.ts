@@ -4,8 +4,11 @@ export interface Limits {
   readonly headBytes: number;
   /** One captured body; beyond it the capture is told `tooLarge` and the bytes still pass. */
   readonly capturedBodyBytes: number;
-  /** All captured bodies together; beyond it the next one is `tooLarge`. */
-  readonly capturedTotalBytes: number;
+  /**
+   * Memory for all that clients send and the proxy has to hold, and for what is made of it: a captured body counts three
+   * times, until its request is over. A body beyond it is `tooLarge`.
+   */
+  readonly heldBytes: number;
   /** Body that an own request to the API may have in its answer. */
   readonly callBodyBytes: number;
   readonly prepareMillis: number;
@@ -27,8 +30,8 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = {
   headBytes: 1024 * 1024,
-  capturedBodyBytes: 16 * 1024 * 1024,
-  capturedTotalBytes: 64 * 1024 * 1024,
+  capturedBodyBytes: 1024 * 1024,
+  heldBytes: 48 * 1024 * 1024,
   callBodyBytes: 1024 * 1024,
   prepareMillis: 5_000,
   intentMillis: 250,

@@ -2,6 +2,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { Metrics } from '../../metrics.ts';
+import { Budget } from './budget.ts';
 import { createCall } from './call.ts';
 import { ClientConnection } from './client.ts';
 import type { ProxyContext } from './context.ts';
@@ -67,7 +68,14 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
     deadlines,
     limits,
     counters,
-    capture: { hook: options.capture, call: callUpstream, deadlines, limits, counters, budget: { used: 0 } },
+    capture: {
+      hook: options.capture,
+      call: callUpstream,
+      deadlines,
+      limits,
+      counters,
+      budget: new Budget(limits.heldBytes),
+    },
     forwarded: options.forwarded ?? 'off',
     onUpstream: createReachability(options.logger),
   };

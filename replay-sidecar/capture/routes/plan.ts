@@ -11,6 +11,7 @@ import { parseParameters } from './http/parameters.ts';
 import { type FormFields, parseFormFields } from './http/query.ts';
 import { UnreadableError } from './http/unreadable.ts';
 import { matchRoute } from './match.ts';
+import { piecesOf } from './pieces.ts';
 import { idFromText } from './python/text.ts';
 import { type Answer, type MatchedRequest, type Route, UNCHANGED, type WriteRequest } from './route.ts';
 
@@ -116,7 +117,8 @@ export type ReadRequest =
   | { kind: 'uncovered'; reason: UncoveredReason };
 
 /**
- * Reads the body of a planned request, once; a long one is read in slices.
+ * Reads the body of a planned request, once. A long one is read in slices, and makes several requests of which each does
+ * a part of the whole.
  *
  * @param body undefined when the route does not need it or it was too large
  * @param found parsed JSON of the lookup's answer; undefined when there was none
@@ -126,17 +128,24 @@ export function readRequest(
   body: Buffer | undefined,
   extent: BodyExtent,
   found: unknown,
-): ReadRequest | Promise<ReadRequest> {
+): ReadRequest | Promise<readonly ReadRequest[]> {
   const bare: WriteRequest = { ...plan.request, data: NO_DATA, items: [], found };
   if (!plan.readable) return UNREADABLE;
   if (plan.request.route.body === 'none') return { kind: 'read', request: bare };
   if (body === undefined || extent === 'tooLarge') return { kind: 'uncovered', reason: 'bodyTooLarge' };
   const parsed = readBody(body, plan.contentType);
-  return parsed instanceof Promise ? parsed.then((late) => withBody(bare, late)) : withBody(bare, parsed);
+  return parsed instanceof Promise ? parsed.then((late) => piecesWithBody(bare, late)) : withBody(bare, parsed);
 }
 
 /** What Core may understand and we do not. */
 export const UNREADABLE: ReadRequest = { kind: 'uncovered', reason: 'bodyUnreadable' };
+
+function piecesWithBody(bare: WriteRequest, body: Body): readonly ReadRequest[] {
+  const read = withBody(bare, body);
+  if (read.kind !== 'read') return [read];
+  const longest = body.kind === 'object' ? (body.longest ?? 0) : 0;
+  return piecesOf(read.request, longest).map((request) => ({ kind: 'read', request }));
+}
 
 function withBody(bare: WriteRequest, body: Body): ReadRequest {
   switch (body.kind) {

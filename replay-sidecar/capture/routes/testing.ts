@@ -57,9 +57,12 @@ export function captureLong(exchange: Exchange): Captured | Promise<Captured> {
   const bytes = Buffer.from(raw ? body : body === undefined ? '' : JSON.stringify(body));
   const read = readRequest(plan, bytes, exchange.extent ?? 'whole', exchange.found);
   const outcome = outcomeOf(exchange.answer);
-  return read instanceof Promise
-    ? read.then((late) => planEvents(plan, late, outcome))
-    : planEvents(plan, read, outcome);
+  if (!(read instanceof Promise)) return planEvents(plan, read, outcome);
+  return read.then((pieces) => {
+    const captured = pieces.map((piece) => planEvents(plan, piece, outcome));
+    const uncovered = captured.find((one) => one.uncovered !== undefined)?.uncovered;
+    return { drafts: captured.flatMap(({ drafts }) => drafts), uncovered };
+  });
 }
 
 /** The same in one line for each event: `identity alice traits=plan,age`. */

@@ -53,14 +53,18 @@ async function startScript(name: string, more: readonly string[]): Promise<Targe
  * The sidecar as it is deployed, flags included. In the image its files are compiled already; here a first start
  * fills the cache that the measured one reads.
  */
-export async function startSidecar(upstreamPort: number, nats: Nats): Promise<SidecarTarget> {
+export async function startSidecar(
+  upstreamPort: number,
+  nats: Nats,
+  { flags = [], environment = {} }: { flags?: readonly string[]; environment?: Record<string, string> } = {},
+): Promise<SidecarTarget> {
   const [port, healthPort] = [await freePort(), await freePort()];
   const folder = createFolder('bench-sidecar');
   const start = () =>
     startService({
       name: 'sidecar',
       command: process.execPath,
-      args: deployedArguments(),
+      args: [...flags, ...deployedArguments()],
       cwd: ROOT,
       folder,
       env: {
@@ -74,6 +78,7 @@ export async function startSidecar(upstreamPort: number, nats: Nats): Promise<Si
         EDGE_MIGRATION_POD_NAME: 'bench',
         EDGE_MIGRATION_POD_UID: 'bench',
         EDGE_MIGRATION_LOG_LEVEL: 'warn',
+        ...environment,
       },
       ready: async () => (await probeHttp(`http://127.0.0.1:${healthPort}/readyz`)).status === 200,
       cleanUp: async () => {},

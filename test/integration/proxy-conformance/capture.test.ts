@@ -162,7 +162,7 @@ describe('bodies that are captured', () => {
 
   test('share one budget, which they give back', async () => {
     const hook = createRecordingHook(() => ({ needsResponseBody: false }));
-    await using both = await startBoth({ onRequest: respond }, { hook, limits: { capturedTotalBytes: 1_000 } });
+    await using both = await startBoth({ onRequest: respond }, { hook, limits: { heldBytes: 3_000 } });
     using first = await connectRaw(both.proxy.port);
     using second = await connectRaw(both.proxy.port);
     first.send(post('/1', 'x'.repeat(800)).slice(0, -1));

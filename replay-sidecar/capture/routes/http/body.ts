@@ -13,12 +13,12 @@ import { UnreadableError } from './unreadable.ts';
 
 /**
  * What Core makes of a request body.
- * - `object`, `list`: `request.data`; a form is an object
+ * - `object`, `list`: `request.data`; a form is an object. `longest`: elements of the longest list in it
  * - `refused`: Core answers 400 or 415 before anything changes
  * - `unreadable`: Core may understand it, we do not
  */
 export type Body =
-  | { kind: 'object'; data: Data }
+  | { kind: 'object'; data: Data; longest?: number }
   | { kind: 'list'; items: readonly Data[] }
   | { kind: 'refused' }
   | { kind: 'unreadable' };
@@ -31,8 +31,8 @@ const PARSERS = ['application/json', 'application/x-www-form-urlencoded', 'multi
 
 /** Bytes of JSON that are read without a pause: less than a millisecond, in which nothing else happens in the process. */
 const SLICE = 64 * 1024;
-/** Within the time for which the end of a request waits for its intent. */
-const LONGEST_MILLIS = 150;
+/** Far beyond what a body takes alone. The request has gone on by then, and waits for its events no longer. */
+const LONGEST_MILLIS = 2_000;
 
 /**
  * Reads a body as Django REST framework does. A long one is read in slices, in turn with others; one that takes too
@@ -96,9 +96,7 @@ async function readSlices(scanner: JsonScanner, bytes: Buffer, clock: Clock): Pr
 }
 
 function jsonBody(bytes: Buffer, scanner: JsonScanner): Body {
-  const data = jsonData(bytes, scanner.tape);
-  if (data === undefined) return REFUSED;
-  return 'object' in data ? { kind: 'object', data: data.object } : { kind: 'list', items: data.elements };
+  return jsonData(bytes, scanner.tape) ?? REFUSED;
 }
 
 /** Django compares the beginning of the header as it was sent, and takes few characters for a boundary. */

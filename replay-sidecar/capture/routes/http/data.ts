@@ -17,7 +17,7 @@ export interface Data {
   id(name: string): number | undefined;
   /** The field of a nested serializer; undefined when it is no object. */
   child(name: string): Data | undefined;
-  /** The elements of a nested list serializer; what is no object has no fields. */
+  /** The elements of a nested list serializer; what is no object has no fields. A piece of a long request has some. */
   items(name: string): readonly Data[];
 }
 

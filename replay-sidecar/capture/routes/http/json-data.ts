@@ -4,11 +4,15 @@ import { idFromNumber, idFromText, strip } from '../python/text.ts';
 import { type Data, isTrueText } from './data.ts';
 import { UnreadableError } from './unreadable.ts';
 
-/** `request.data` of a JSON body: an object, or the elements of an array; undefined for a scalar. */
-export function jsonData(bytes: Buffer, tape: Tape): { object: Data } | { elements: readonly Data[] } | undefined {
+type JsonData = { kind: 'object'; data: Data; longest: number } | { kind: 'list'; items: readonly Data[] };
+
+/** `request.data` of a JSON body; undefined for a scalar. `longest`: elements of the longest list in an object. */
+export function jsonData(bytes: Buffer, tape: Tape): JsonData | undefined {
   const root = new JsonValue({ bytes, tape }, 0, 0);
-  if (root.kind === KIND.array) return { elements: root.elements() };
-  return root.kind === KIND.object ? { object: jsonObject(root) } : undefined;
+  if (root.kind === KIND.array) return { kind: 'list', items: root.elements() };
+  return root.kind === KIND.object
+    ? { kind: 'object', data: jsonObject(root), longest: root.longestList() }
+    : undefined;
 }
 
 function jsonObject(object: JsonValue): Data {
@@ -93,12 +97,26 @@ class JsonValue {
 
   /** As objects; of no array: none. */
   elements(): readonly Data[] {
-    if (this.kind !== KIND.array) return [];
-    const elements: Data[] = [];
-    for (let index = this.firstChild; index < this.behind; index = this.nextOf(index)) {
-      elements.push(jsonObject(new JsonValue(this.document, index, this.depth + 1)));
+    return this.kind === KIND.array ? [...this.children()].map(jsonObject) : [];
+  }
+
+  /** Of an object: the most elements that a list in it has. */
+  longestList(): number {
+    let longest = 0;
+    for (const value of this.children()) {
+      if (value.kind !== KIND.array) continue;
+      let length = 0;
+      for (const _ of value.children()) length += 1;
+      longest = Math.max(longest, length);
     }
-    return elements;
+    return longest;
+  }
+
+  /** Of an array: its elements; of an object: its keys and values. */
+  private *children(): Generator<JsonValue> {
+    for (let index = this.firstChild; index < this.behind; index = this.nextOf(index)) {
+      yield new JsonValue(this.document, index, this.depth + 1);
+    }
   }
 
   private get start(): number {

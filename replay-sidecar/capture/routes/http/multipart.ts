@@ -5,8 +5,8 @@ import { UnreadableError } from './unreadable.ts';
 
 /** Django looks for the end of a part's header within this many bytes. */
 const MAX_HEADER_BYTES = 1024;
-/** Ten times what Django takes by default. */
-const MOST_PARTS = 10_000;
+/** What Django takes at most, with what stands before and after the fields. */
+const MOST_PARTS = 1_002;
 /** The beginning of a header line that cannot be taken for another header. */
 const HEADER_NAME = /^([A-Za-z0-9-]+):/;
 

@@ -38,7 +38,7 @@ describe('parseFormFields', () => {
   });
 
   it.each([
-    ['fields', 'a&'.repeat(20_000)],
+    ['fields', 'a&'.repeat(1_001)],
     ['bytes in a name', `${'a'.repeat(3000)}=1`],
     ['bytes in a value', `a=${'b'.repeat(100_000)}`],
     ['escapes', `a=${'%C3é'.repeat(6000)}`],

@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { field, headOf } from './routes/testing.ts';
+import { drain, eventOf, openSpool, temporaryFolder } from './spool/testing.ts';
+import { answer, identifiers, openCapture, type TestCapture, unknown } from './testing.ts';
+
+let test: TestCapture;
+
+beforeEach(async () => {
+  test = await openCapture();
+});
+
+afterEach(() => test[Symbol.asyncDispose]());
+
+const MANY = 3000;
+const NAMES = Array.from({ length: MANY }, (_, index) => `user-${index}`);
+const BULK = Buffer.from(
+  JSON.stringify(
+    NAMES.map((identifier) => ({ identity: { identifier }, trait_key: 'plan', trait_value: 'enterprise' })),
+  ),
+);
+
+/** All events, once the parts of the request are ended. */
+async function settled(): Promise<string[]> {
+  while (test.spool.facts().open > 0) await new Promise((resolve) => setImmediate(resolve));
+  return identifiers(await test.published());
+}
+
+describe('a long request', () => {
+  it('is noted down in parts, all of them before its end is forwarded, and published in full', async () => {
+    const begun = test.begin('PUT traits/bulk/');
+    await begun.intent(BULK, 'whole');
+    expect(test.spool.facts().open).toBe(Math.ceil(MANY / 250));
+    begun.finish(answer(200));
+    expect(await settled()).toEqual(NAMES);
+  });
+
+  it('leaves the event loop to others between its parts', async () => {
+    const begun = test.begin('PUT traits/bulk/');
+    let rounds = 0;
+    let counting = true;
+    const count = () => {
+      rounds += 1;
+      if (counting) setImmediate(count);
+    };
+    setImmediate(count);
+    await begun.intent(BULK, 'whole');
+    counting = false;
+    expect(rounds).toBeGreaterThanOrEqual(MANY / 250);
+    begun.finish(answer(400));
+    await settled();
+  });
+
+  it('keeps every trait of one identity', async () => {
+    const keys = Array.from({ length: 5000 }, (_, index) => `key-${index}`);
+    const traits = keys.map((trait_key) => ({ trait_key, trait_value: 'x'.repeat(10) }));
+    const begun = test.begin('POST identities/');
+    await begun.intent(Buffer.from(JSON.stringify({ traits, identifier: 'alice' })), 'whole');
+    begun.finish(answer(200));
+    while (test.spool.facts().open > 0) await new Promise((resolve) => setImmediate(resolve));
+    const events = await test.published();
+    expect(new Set(identifiers(events))).toEqual(new Set(['alice']));
+    expect(events.flatMap(({ touched }) => touched.traits)).toEqual(keys);
+  });
+
+  it('that ends while it is still read is published all the same', async () => {
+    const begun = test.begin('PUT traits/bulk/');
+    void begun.intent(BULK, 'whole');
+    begun.finish(unknown);
+    expect(await settled()).toEqual(NAMES);
+  });
+
+  it('lets no report say that all is sent while it is read', async () => {
+    const began = test.clock.now();
+    const begun = test.begin('PUT traits/bulk/');
+    void begun.intent(BULK, 'whole');
+    test.clock.advance(400);
+    expect(test.spool.facts().allSentUntil).toBe(began);
+    begun.finish(answer(200));
+    await settled();
+  });
+
+  it('is published after a crash, as of unknown outcome', async () => {
+    const begun = test.begin('PUT traits/bulk/');
+    await begun.intent(BULK, 'whole');
+    using copy = temporaryFolder(test.path);
+    await using next = await openSpool(copy.path);
+    expect(identifiers((await drain(next.spool)).map(eventOf))).toEqual(NAMES);
+    begun.finish(answer(200));
+    await settled();
+  });
+
+  it('of more values than are read is a gap of its environment', async () => {
+    const begun = test.begin('PUT traits/bulk/');
+    await begun.intent(Buffer.from(`[${'1,'.repeat(200_000)}1]`), 'whole');
+    begun.finish(answer(200));
+    expect(await settled()).toEqual([]);
+    expect(test.spool.gaps.list()).toMatchObject([{ reason: 'bodyUnreadable', scope: [{ clientKey: 'clientkey' }] }]);
+  });
+});
+
+describe('a query string in another character set', () => {
+  const type = (label: string) => field('Content-Type', `application/json; charset=${label}`);
+  const read = async (label: string, status: number) => {
+    const head = headOf({ request: 'GET identities/?identifier=caf%C3%A9', fields: [type(label)] });
+    const begun = test.capture.begin(head);
+    await begun?.intent(undefined, 'whole');
+    begun?.finish(answer(status));
+    return identifiers(await test.published());
+  };
+
+  it.each([
+    ['utf-8', 'café'],
+    ['latin-1', 'cafÃ©'],
+    ['ascii', 'caf\ufffd\ufffd'],
+  ])('is read as %s', async (label, identifier) => {
+    expect(await read(label, 200)).toEqual([identifier]);
+    expect(test.spool.gaps.list()).toEqual([]);
+  });
+
+  it.each(['ibm437', 'utf!7', 'x-cp1252'])('is a gap of its environment where Core takes %s', async (label) => {
+    expect(await read(label, 200)).toEqual([]);
+    expect(test.spool.gaps.list()).toMatchObject([{ reason: 'bodyUnreadable', scope: [{ clientKey: 'clientkey' }] }]);
+  });
+
+  it('is none where Core refuses it', async () => {
+    expect(await read('utf!7', 403)).toEqual([]);
+    expect(test.spool.gaps.list()).toEqual([]);
+  });
+});

@@ -1,0 +1,21 @@
+/** Memory that all clients of one proxy share: what they send and it has to hold, and what is made of that. */
+export class Budget {
+  private used = 0;
+  private readonly limit: number;
+
+  /** @param limit in bytes */
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  /** False: there is no room for so many bytes more. */
+  reserve(bytes: number): boolean {
+    if (this.used + bytes > this.limit) return false;
+    this.used += bytes;
+    return true;
+  }
+
+  release(bytes: number): void {
+    this.used -= bytes;
+  }
+}

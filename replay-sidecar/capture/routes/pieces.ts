@@ -1,0 +1,31 @@
+import type { Data } from './http/data.ts';
+import type { WriteRequest } from './route.ts';
+
+/** Elements of lists in one piece: what their events take is a few milliseconds. */
+const PIECE = 250;
+
+/**
+ * A request with long lists as several, each with a part of every list: together they change what the whole one does, and
+ * none of them holds up the process.
+ *
+ * @param longest elements of the longest list in the request's data
+ */
+export function piecesOf(request: WriteRequest, longest: number): readonly WriteRequest[] {
+  const { data, items } = request;
+  const count = Math.max(1, Math.ceil(Math.max(items.length, longest) / PIECE));
+  if (count === 1) return [request];
+  const listOf = remembered((name) => data.items(name));
+  return Array.from({ length: count }, (_, piece) => {
+    const part = (all: readonly Data[]) => all.slice(piece * PIECE, (piece + 1) * PIECE);
+    return { ...request, items: part(items), data: { ...data, items: (name: string) => part(listOf(name)) } };
+  });
+}
+
+function remembered<T>(find: (name: string) => T): (name: string) => T {
+  const known = new Map<string, T>();
+  return (name) => {
+    const value = known.get(name) ?? find(name);
+    known.set(name, value);
+    return value;
+  };
+}
