@@ -111,7 +111,7 @@ describe('the rights', () => {
   function rulesOf(objects: readonly Manifest[], account: RegExp): string[] {
     const bindings = objects.filter(
       ({ kind, subjects }) =>
-        /Binding$/.test(kind) && (subjects as { name: string }[]).some(({ name }) => account.test(name)),
+        /RoleBinding$/.test(kind) && (subjects as { name: string }[]).some(({ name }) => account.test(name)),
     );
     return bindings
       .flatMap(({ roleRef }) => {

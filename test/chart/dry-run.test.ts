@@ -62,7 +62,9 @@ interface PodTemplate {
 function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][] {
   const workloads = objects.filter(({ kind }) => ['Deployment', 'StatefulSet'].includes(kind));
   const [check] = objects.filter(({ kind }) => kind === 'Pod');
-  const { data } = find(objects, 'ConfigMap', check?.metadata.name.replace(/check$/, 'worker') ?? '');
+  const operator = find(objects, 'Deployment', check?.metadata.name.replace(/check$/, 'operator') ?? '');
+  const { annotations } = (operator['spec'] as { template: { metadata: { annotations: Record<string, string> } } })
+    .template.metadata;
   const migration = parseEdgeMigration({
     apiVersion: 'edge.flagsmith.com/v1alpha1',
     kind: 'EdgeMigration',
@@ -76,7 +78,7 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
     },
     spec: { projectId: 1 },
   });
-  const template = workerTemplateSchema.parse(JSON.parse((data as Record<string, string>)['template.json'] ?? ''));
+  const template = workerTemplateSchema.parse(JSON.parse(annotations['edge.flagsmith.com/worker-template'] ?? ''));
   const jobOf = (operation: 'copy' | 'verify-1') =>
     buildJob({
       migration,

@@ -209,7 +209,8 @@ async function installRights({ kubectl }: ControlPlane): Promise<string> {
   const namespaces = [NAMESPACE, TENANT].map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
   const list = { apiVersion: 'v1', kind: 'List', items: [...namespaces, ...rights] };
   await kubectl(['apply', '--server-side', '-f', '-'], { input: JSON.stringify(list) });
-  return settings.find(({ kind }) => kind === 'ConfigMap').data['template.json'];
+  const operator = settings.find(({ kind }) => kind === 'Deployment');
+  return operator.spec.template.metadata.annotations['edge.flagsmith.com/worker-template'];
 }
 
 /** Fields that the API server and the controllers fill in, each time anew. */

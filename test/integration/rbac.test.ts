@@ -93,6 +93,18 @@ describe('the rights of a service account', () => {
     ['worker', 'delete', 'configmaps', NAMESPACE, false],
     ['worker', 'get', 'configmaps', TENANT, false],
     ['worker', 'get', 'secrets', NAMESPACE, false],
+    // What their pods run is in the operator's Deployment.
+    ...['operator', 'worker'].flatMap((name) =>
+      ['deployments.apps', 'replicasets.apps', 'pods'].flatMap((resource) =>
+        ['create', 'update', 'patch'].map((verb): [string, string, string, string, boolean] => [
+          name,
+          verb,
+          resource,
+          NAMESPACE,
+          false,
+        ]),
+      ),
+    ),
     ['worker', 'get', MIGRATIONS, NAMESPACE, false],
     ['worker', 'get', 'pods', NAMESPACE, false],
     ['applier', 'watch', MIGRATIONS, undefined, true],
@@ -105,9 +117,84 @@ describe('the rights of a service account', () => {
   });
 });
 
+describe('what a service account may write, by name', () => {
+  const spec = (serviceAccountName: string) => ({
+    template: { spec: { serviceAccountName, restartPolicy: 'Never', containers: [{ name: 'a', image: 'b' }] } },
+  });
+  const OBJECTS = {
+    "a copy's ConfigMap": { kind: 'ConfigMap', metadata: { name: 'project-7-0123abcd-copy' } },
+    'a checkpoint': { kind: 'ConfigMap', metadata: { name: 'project-7-0123abcd-copy-range-12' } },
+    'a ConfigMap that configures us': { kind: 'ConfigMap', metadata: { name: 'edge-migration-stores' } },
+    'a Secret of ranges': {
+      kind: 'Secret',
+      metadata: { name: 'project-7-0123abcd-copy-ranges' },
+      type: 'edge.flagsmith.com/ranges',
+    },
+    'a Secret that configures us': { kind: 'Secret', metadata: { name: 'edge-migration-stores' }, type: 'Opaque' },
+    'a token of another account': {
+      kind: 'Secret',
+      metadata: {
+        name: 'project-7-0123abcd-copy-ranges',
+        annotations: { 'kubernetes.io/service-account.name': 'edge-migration-applier' },
+      },
+      type: 'kubernetes.io/service-account-token',
+    },
+    'a Job of workers': {
+      kind: 'Job',
+      metadata: { name: 'project-7-0123abcd-copy-1' },
+      spec: spec('edge-migration-worker'),
+    },
+    'a Job of another account': {
+      kind: 'Job',
+      metadata: { name: 'project-7-0123abcd-copy-1' },
+      spec: spec('edge-migration-applier'),
+    },
+  };
+  type Name = keyof typeof OBJECTS;
+
+  /** What the API server says to it; nothing is kept. */
+  async function write(name: string, verb: 'apply' | 'delete', what: Name): Promise<string> {
+    const as = ['--as', account(name), '--as-group', 'system:serviceaccounts', '--as-group', 'system:authenticated'];
+    const object = { apiVersion: OBJECTS[what].kind === 'Job' ? 'batch/v1' : 'v1', ...OBJECTS[what] };
+    const apply = ['apply', '--server-side', '--dry-run=server', '-f', '-'];
+    const args = verb === 'apply' ? apply : ['delete', '--dry-run=server', '--wait=false', '-f', '-'];
+    try {
+      await kubectl([...args, '-n', NAMESPACE, ...as], object);
+      return 'allowed';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  beforeAll(async () => {
+    const stores = { apiVersion: 'v1', ...OBJECTS['a ConfigMap that configures us'] };
+    await kubectl(['apply', '--server-side', '-n', NAMESPACE, '-f', '-'], stores);
+    const isDenied = async () => (await write('worker', 'apply', 'a ConfigMap that configures us')) !== 'allowed';
+    await waitFor(isDenied, { for: 'the policy to be in force', timeoutMs: MINUTE });
+  });
+
+  const MIGRATIONS_ALONE = /write the objects of migrations alone/;
+  test.each<[string, 'apply' | 'delete', Name, RegExp]>([
+    ['operator', 'apply', "a copy's ConfigMap", /^allowed$/],
+    ['worker', 'apply', 'a checkpoint', /^allowed$/],
+    ['operator', 'apply', 'a Secret of ranges', /^allowed$/],
+    ['operator', 'apply', 'a Job of workers', /^allowed$/],
+    ['operator', 'apply', 'a ConfigMap that configures us', MIGRATIONS_ALONE],
+    ['operator', 'delete', 'a ConfigMap that configures us', MIGRATIONS_ALONE],
+    ['worker', 'apply', 'a ConfigMap that configures us', MIGRATIONS_ALONE],
+    ['operator', 'apply', 'a Secret that configures us', MIGRATIONS_ALONE],
+    ['operator', 'apply', 'a token of another account', /a Secret of the operator holds ranges/],
+    ['worker', 'apply', "a copy's ConfigMap", /a worker writes checkpoints alone/],
+    ['operator', 'apply', 'a Job of another account', /runs as the workers' service account/],
+  ])('%s: %s %s: %s', async (name, verb, what, expected) => {
+    expect(await write(name, verb, what)).toMatch(expected);
+  });
+});
+
 describe('the rights of people, by Kubernetes’ own roles', () => {
   const USERS = ['view', 'edit', 'admin'];
   beforeAll(async () => {
+    await applyAll(await readManifests('operator/deploy/rbac-aggregate.yaml'));
     const bindings = USERS.map((name) => ({
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'RoleBinding',

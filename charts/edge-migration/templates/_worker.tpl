@@ -1,4 +1,7 @@
-{{- /* The template that the operator makes its Jobs' pods from. */ -}}
+{{- /*
+The template that the operator makes its Jobs' pods from. It is an annotation of the operator's own pods, which neither its
+role nor the workers' can change; both write ConfigMaps.
+*/ -}}
 {{- define "edge-migration.workerTemplate" -}}
 {{- $place := dict "root" . "component" "worker" }}
 metadata:
@@ -40,13 +43,3 @@ spec:
     {{- . | nindent 4 }}
   {{- end }}
 {{- end }}
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: {{ include "edge-migration.fullname" . }}-worker
-  namespace: {{ .Release.Namespace }}
-  labels:
-    {{- include "edge-migration.labels" (dict "root" . "component" "worker") | nindent 4 }}
-data:
-  template.json: |
-    {{- include "edge-migration.workerTemplate" . | fromYaml | toPrettyJson | nindent 4 }}
