@@ -16,6 +16,7 @@ const sockets = new Set<Socket>();
 let database: TestDatabase;
 let server: Server;
 let clientName: string | undefined;
+let encrypted = false;
 
 beforeAll(async () => {
   certificate('ca', 'Test authority');
@@ -35,6 +36,41 @@ afterAll(async () => {
 
 test('sslmode=require encrypts and trusts any certificate', async () => {
   expect(await read({}, 'require')).toBe(1);
+});
+
+test('without sslmode the server decides: TLS where it has it, none where it has not', async () => {
+  expect(await read({})).toBe(1);
+  expect(encrypted).toBe(true);
+  const plain = openCore({ databaseUrl: database.url }, { maxConnections: 4 });
+  const reads = Array.from({ length: 4 }, () => plain.read((query) => query('SELECT 1 AS one')));
+  expect(await Promise.all(reads)).toHaveLength(4);
+  await plain.close();
+});
+
+test('where TLS is asked for and not offered, the error says which setting asks for it', async () => {
+  const core = openCore({ databaseUrl: `${database.url}?sslmode=require` }, { maxConnections: 1 });
+  await expect(core.read((query) => query('SELECT 1'))).rejects.toThrow(/offers no TLS.* take sslmode=prefer/);
+  await core.close();
+});
+
+test('a server that takes no connection without TLS gets one, or is reported with what to set', async () => {
+  await using strict = await startRefusing(
+    'no pg_hba.conf entry for host "10.0.0.1", user "u", database "d", no encryption',
+  );
+  const url = (mode: string) => `postgres://u:p@localhost:${strict.port}/d?sslmode=${mode}`;
+  const core = openCore({ databaseUrl: url('disable') }, { maxConnections: 1 });
+  await expect(core.read((query) => query('SELECT 1'))).rejects.toThrow(/without TLS.*set sslmode=require/);
+  await core.close();
+  const allowing = openCore({ databaseUrl: url('allow') }, { maxConnections: 1 });
+  await expect(allowing.read((query) => query('SELECT 1'))).rejects.toThrow(/offers no TLS/);
+  await allowing.close();
+  expect(strict.asked).toEqual(['plain', 'plain', 'TLS']);
+});
+
+test('a certificate that cannot be verified is an error, not a reason to go on without TLS', async () => {
+  await expect(read({}, undefined, 'localhost', path('stranger.pem'))).rejects.toThrow(
+    /cannot be verified.*sslrootcert/,
+  );
 });
 
 test('a CA file makes us verify: the right authority and the right name are taken', async () => {
@@ -58,11 +94,18 @@ test('the client certificate is presented', async () => {
   expect(clientName).toBe('edge-migration');
 });
 
-async function read(settings: Omit<CoreSettings, 'databaseUrl'>, mode?: string, host = 'localhost'): Promise<unknown> {
+async function read(
+  settings: Omit<CoreSettings, 'databaseUrl'>,
+  mode?: string,
+  host = 'localhost',
+  root?: string,
+): Promise<unknown> {
   const url = new URL(database.url);
   url.hostname = host;
   url.port = String((server.address() as AddressInfo).port);
   if (mode !== undefined) url.searchParams.set('sslmode', mode);
+  if (root !== undefined) url.searchParams.set('sslrootcert', root);
+  encrypted = false;
   const core = openCore({ databaseUrl: url.href, ...settings }, { maxConnections: 1 });
   try {
     return await core.read(async (query) => (await query<{ one: number }>('SELECT 1 AS one'))[0]?.one);
@@ -90,6 +133,7 @@ async function startTlsServer(target: URL): Promise<Server> {
         }),
       );
       secure.once('secure', () => {
+        encrypted = true;
         const name = (secure as TLSSocket).getPeerCertificate().subject?.CN;
         clientName = Array.isArray(name) ? name[0] : name;
       });
@@ -99,6 +143,26 @@ async function startTlsServer(target: URL): Promise<Server> {
   });
   await new Promise<void>((resolve) => started.listen(0, '::', resolve));
   return started;
+}
+
+/** A server without TLS that refuses every user, in these words; what it was asked for, in order. */
+async function startRefusing(message: string) {
+  const asked: string[] = [];
+  const refusing = createServer((socket) => {
+    keep(socket).once('data', (head) => {
+      // The code of an SSLRequest instead of the version of the protocol.
+      const isTls = head.readUInt32BE(4) === 80877103;
+      asked.push(isTls ? 'TLS' : 'plain');
+      if (isTls) return void socket.end('N');
+      const fields = Buffer.from(`SFATAL\0C28000\0M${message}\0\0`);
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(fields.length + 4);
+      socket.end(Buffer.concat([Buffer.from('E'), length, fields]));
+    });
+  });
+  await new Promise<void>((resolve) => refusing.listen(0, '::', resolve));
+  const { port } = refusing.address() as AddressInfo;
+  return { port, asked, [Symbol.asyncDispose]: async () => void refusing.close() };
 }
 
 function keep(socket: Socket): Socket {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseDatabaseUrl } from './database-url.ts';
 
 const parse = (databaseUrl: string) => parseDatabaseUrl({ databaseUrl });
@@ -10,7 +10,7 @@ test('the ordinary form', () => {
     database: 'core',
     user: 'flagsmith',
     password: 'secret',
-    ssl: false,
+    encryptions: [{ rejectUnauthorized: false }, false],
   });
 });
 
@@ -37,13 +37,59 @@ test('a user without password', () => {
   expect(parse('postgres://u@h/d')).toMatchObject({ user: 'u', password: undefined });
 });
 
-test.each([
-  ['disable', false],
-  ['prefer', false],
-  ['require', { rejectUnauthorized: false }],
-  ['verify-full', {}],
-])('sslmode %s', (mode, ssl) => {
-  expect(parse(`postgres://u:p@h/d?connect_timeout=1&sslmode=${mode}`).ssl).toEqual(ssl);
+const TRUSTING = { rejectUnauthorized: false };
+const VERIFYING = {};
+const VERIFYING_AUTHORITY = { checkServerIdentity: expect.any(Function) };
+
+describe('TLS is chosen as libpq does it', () => {
+  test.each([
+    ['', [TRUSTING, false]],
+    ['sslmode=prefer', [TRUSTING, false]],
+    ['sslmode=allow', [false, TRUSTING]],
+    ['sslmode=disable', [false]],
+    ['sslmode=require', [TRUSTING]],
+    ['sslmode=verify-ca', [VERIFYING_AUTHORITY]],
+    ['sslmode=verify-full', [VERIFYING]],
+    ['sslrootcert=system', [VERIFYING]],
+  ])('%s', (parameters, encryptions) => {
+    expect(parse(`postgres://u:p@h/d?connect_timeout=1&${parameters}`).encryptions).toEqual(encryptions);
+  });
+
+  const here = encodeURIComponent(import.meta.filename);
+  test.each([
+    ['', [{ ca: expect.any(String), ...VERIFYING_AUTHORITY }, false]],
+    ['&sslmode=require', [{ ca: expect.any(String), ...VERIFYING_AUTHORITY }]],
+    ['&sslmode=verify-full', [{ ca: expect.any(String) }]],
+    ['&sslmode=disable', [false]],
+  ])('with an authority in sslrootcert, which is then verified at least: %s', (parameters, encryptions) => {
+    expect(parse(`postgres://u:p@h/d?sslrootcert=${here}${parameters}`).encryptions).toEqual(encryptions);
+  });
+
+  test('a client certificate in sslcert and sslkey', () => {
+    const [first] = parse(`postgres://u:p@h/d?sslcert=${here}&sslkey=${here}`).encryptions;
+    expect(first).toEqual({ ...TRUSTING, cert: expect.any(String), key: expect.any(String) });
+  });
+
+  test('none on a Unix socket', () => {
+    expect(parse('postgres:///d?host=/var/run/postgresql&sslmode=require')).toMatchObject({
+      host: '/var/run/postgresql',
+      encryptions: [false],
+    });
+  });
+});
+
+test('parameters go before the parts of the URL', () => {
+  expect(parse('postgres://u:p@h/d?host=h2&port=5433&user=u2&password=p2&dbname=d2')).toMatchObject({
+    host: 'h2',
+    port: 5433,
+    user: 'u2',
+    password: 'p2',
+    database: 'd2',
+  });
+});
+
+test('several hosts are refused: only the primary will do', () => {
+  expect(() => parse('postgres://u:p@one,two/d')).toThrow(/names several hosts: give the address of the primary/);
 });
 
 test.each(['postgres://u:p@h', 'postgres://u:p@h/', 'http://u:p@h/d', '', 'postgres://u:p@h:port/d'])(
@@ -61,6 +107,9 @@ test('certificate files are checked at start, by the name of their variable', ()
   const settings = { databaseUrl: 'postgres://u:p@h/d' };
   expect(() => parseDatabaseUrl({ ...settings, databaseCaFile: '/nowhere/ca.pem' })).toThrow(
     /EDGE_MIGRATION_DATABASE_CA_FILE names cannot be read/,
+  );
+  expect(() => parse('postgres://u:p@h/d?sslrootcert=/nowhere/ca.pem')).toThrow(
+    /sslrootcert in EDGE_MIGRATION_DATABASE_URL names cannot be read/,
   );
   expect(() => parseDatabaseUrl({ ...settings, databaseCertificateFile: import.meta.filename })).toThrow(
     /must be set together/,

@@ -10,13 +10,17 @@ export interface CoreSettings {
   readonly databaseKeyFile?: string | undefined;
 }
 
+/** TLS as Node takes it; false: none. */
+export type Encryption = ConnectionOptions | false;
+
 export interface CoreAddress {
   readonly host: string;
   readonly port: number;
   readonly database: string;
   readonly user: string;
   readonly password: string | undefined;
-  readonly ssl: ConnectionOptions | false;
+  /** In the order of preference: the second one is taken where the server refuses the first. */
+  readonly encryptions: readonly [Encryption, Encryption?];
 }
 
 /** The password may hold `@`, `/`, `#` and `?` as they are: Flagsmith's chart does not encode it. Hence "up to the last @". */
@@ -27,67 +31,100 @@ const URL_PARTS =
  * Parses `postgres://user:password@host:port/database?sslmode=…` as Flagsmith does (percent-decoding that leaves
  * broken sequences alone) and reads the certificate files.
  *
- * TLS: `sslmode` as in libpq (`disable`, `require` without and `verify-ca`, `verify-full` with verification), and a CA
- * file always switches verification on.
+ * Parameters mean what they mean to libpq: `host`, `port`, `user`, `password`, `dbname`, `sslmode` (`prefer` by default),
+ * `sslrootcert`, `sslcert`, `sslkey`. Others are of no concern here. Stricter than libpq in one point: a certificate that
+ * cannot be verified is never answered by going on without TLS.
  *
  * @throws ConfigurationError that names the variable, never a value
  */
 export function parseDatabaseUrl(settings: CoreSettings): CoreAddress {
-  const [, user, password, host, port, database, parameters] = URL_PARTS.exec(settings.databaseUrl) ?? [];
-  if (host === undefined || database === undefined || database === '') {
+  const [, user, password, host, port, path, query] = URL_PARTS.exec(settings.databaseUrl) ?? [];
+  const parameters = new URLSearchParams(query ?? '');
+  const database = parameters.get('dbname') ?? decode(path ?? '');
+  if (host === undefined || database === '') {
     throw new ConfigurationError(
       'EDGE_MIGRATION_DATABASE_URL must have the form postgres://user:password@host:port/database',
     );
   }
+  const server = (parameters.get('host') ?? decode(host.replace(/^\[(.*)\]$/, '$1'))) || 'localhost';
+  if (server.includes(',')) {
+    throw new ConfigurationError('EDGE_MIGRATION_DATABASE_URL names several hosts: give the address of the primary');
+  }
   return {
-    host: decode(host.replace(/^\[(.*)\]$/, '$1')) || 'localhost',
-    port: Number(port ?? 5432),
-    database: decode(database),
-    user: decode(user ?? ''),
-    password: password === undefined ? undefined : decode(password),
-    ssl: tlsOptions(settings, new URLSearchParams(parameters ?? '').get('sslmode')),
+    host: server,
+    port: Number(parameters.get('port') ?? port ?? 5432),
+    database,
+    user: parameters.get('user') ?? decode(user ?? ''),
+    password: parameters.get('password') ?? (password === undefined ? undefined : decode(password)),
+    // libpq has no TLS on Unix sockets either.
+    encryptions: server.startsWith('/') ? [false] : chooseEncryptions(settings, parameters),
   };
 }
 
-function tlsOptions(settings: CoreSettings, mode: string | null): ConnectionOptions | false {
-  const certificates = {
-    ...file('ca', 'EDGE_MIGRATION_DATABASE_CA_FILE', settings.databaseCaFile),
-    ...file('cert', 'EDGE_MIGRATION_DATABASE_CERTIFICATE_FILE', settings.databaseCertificateFile),
-    ...file('key', 'EDGE_MIGRATION_DATABASE_KEY_FILE', settings.databaseKeyFile),
+function chooseEncryptions(settings: CoreSettings, parameters: URLSearchParams): CoreAddress['encryptions'] {
+  const mode = parameters.get('sslmode') ?? 'prefer';
+  const { certificates, verify } = readCertificates(settings, parameters);
+  // The authority alone: the name in the certificate may be any.
+  const verifyAuthority = { ...certificates, checkServerIdentity: () => undefined };
+  if (verify === 'always') return [mode === 'verify-ca' ? verifyAuthority : certificates];
+  const trusting = { ...certificates, rejectUnauthorized: false };
+  const weakest = verify === 'authority' ? verifyAuthority : trusting;
+  switch (mode) {
+    case 'verify-full':
+      return [certificates];
+    case 'verify-ca':
+      return [verifyAuthority];
+    case 'require':
+      return [weakest];
+    case 'no-verify':
+      return [trusting];
+    case 'prefer':
+      return [weakest, false];
+    case 'allow':
+      return [false, weakest];
+    case 'disable':
+      return [false];
+    default:
+      throw new ConfigurationError(
+        'EDGE_MIGRATION_DATABASE_URL has an unknown sslmode: disable, allow, prefer, require, verify-ca and verify-full are known',
+      );
+  }
+}
+
+type Verification = 'always' | 'authority' | 'by mode';
+
+/**
+ * The files that our variables name, else those of the URL. With an authority in the URL libpq verifies at least that
+ * it signed the certificate; one in our variable, or `sslrootcert=system`, asks for full verification.
+ */
+function readCertificates(settings: CoreSettings, parameters: URLSearchParams) {
+  const root = parameters.get('sslrootcert');
+  const trustsSystem = settings.databaseCaFile === undefined && root === 'system';
+  const read = (key: 'ca' | 'cert' | 'key', variable: string, path: string | undefined, parameter: string) =>
+    readFile(key, variable, path) ??
+    readFile(key, `${parameter} in EDGE_MIGRATION_DATABASE_URL`, parameters.get(parameter) ?? undefined);
+  const { databaseCaFile, databaseCertificateFile, databaseKeyFile } = settings;
+  const certificates: ConnectionOptions = {
+    ...(trustsSystem ? {} : read('ca', 'EDGE_MIGRATION_DATABASE_CA_FILE', databaseCaFile, 'sslrootcert')),
+    ...read('cert', 'EDGE_MIGRATION_DATABASE_CERTIFICATE_FILE', databaseCertificateFile, 'sslcert'),
+    ...read('key', 'EDGE_MIGRATION_DATABASE_KEY_FILE', databaseKeyFile, 'sslkey'),
   };
   if ((certificates.cert === undefined) !== (certificates.key === undefined)) {
     throw new ConfigurationError(
       'EDGE_MIGRATION_DATABASE_CERTIFICATE_FILE and EDGE_MIGRATION_DATABASE_KEY_FILE must be set together',
     );
   }
-  if (certificates.ca !== undefined) {
-    // verify-ca vouches for the authority only: the name in the certificate may be any.
-    return mode === 'verify-ca' ? { ...certificates, checkServerIdentity: () => undefined } : certificates;
-  }
-  switch (mode) {
-    case 'verify-full':
-      return certificates;
-    case 'verify-ca':
-      return { ...certificates, checkServerIdentity: () => undefined };
-    case 'require':
-    case 'no-verify':
-      return { ...certificates, rejectUnauthorized: false };
-    case null:
-    case 'disable':
-    case 'allow':
-    case 'prefer':
-      return certificates.cert === undefined ? false : certificates;
-    default:
-      throw new ConfigurationError('EDGE_MIGRATION_DATABASE_URL has an unknown sslmode');
-  }
+  const always = trustsSystem || databaseCaFile !== undefined;
+  const verify: Verification = always ? 'always' : certificates.ca === undefined ? 'by mode' : 'authority';
+  return { certificates, verify };
 }
 
-function file<K extends string>(key: K, variable: string, path: string | undefined): { [P in K]?: string } {
-  if (path === undefined) return {};
+function readFile(key: string, place: string, path: string | undefined): ConnectionOptions | undefined {
+  if (path === undefined) return undefined;
   try {
-    return { [key]: readFileSync(path, 'utf8') } as { [P in K]?: string };
+    return { [key]: readFileSync(path, 'utf8') };
   } catch (cause) {
-    throw new ConfigurationError(`The file that ${variable} names cannot be read`, { cause });
+    throw new ConfigurationError(`The file that ${place} names cannot be read`, { cause });
   }
 }
 

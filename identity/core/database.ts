@@ -1,5 +1,6 @@
-import { Pool, type PoolClient, type QueryResult, type QueryResultRow } from 'pg';
+import type { PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { type BoundedRows, readBoundedRows } from './bounded-rows.ts';
+import { type Connections, createConnections } from './connections.ts';
 import { type CoreSettings, parseDatabaseUrl } from './database-url.ts';
 import { asCoreError, CoreUnreachable } from './errors.ts';
 
@@ -53,15 +54,9 @@ export interface CoreOptions {
  * @throws ConfigurationError when the URL or a certificate file is wrong
  */
 export function openCore(settings: CoreSettings, options: CoreOptions): Core {
-  const { host, port, database, user, password, ssl } = parseDatabaseUrl(settings);
-  const name = `${host}:${port}/${database}`;
-  const pool = new Pool({
-    host,
-    port,
-    database,
-    user,
-    password,
-    ssl,
+  const address = parseDatabaseUrl(settings);
+  const name = `${address.host}:${address.port}/${address.database}`;
+  const connections = createConnections(address, {
     max: options.maxConnections,
     application_name: options.applicationName ?? 'edge-migration',
     connectionTimeoutMillis: options.connectTimeout ?? 10_000,
@@ -69,16 +64,13 @@ export function openCore(settings: CoreSettings, options: CoreOptions): Core {
     keepAlive: true,
     pipeline: true,
   });
-  // A connection that breaks leaves the pool by itself; whoever is using it or opens the next one reports what failed.
-  pool.on('error', () => {});
-  pool.on('connect', (client) => client.on('error', () => {}));
   const begin = beginTransaction(options.statementTimeout ?? 30_000);
   let closed: Promise<void> | undefined;
 
   async function read<T>(work: (query: Query) => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
     try {
-      const client = await connect(pool, signal);
+      const client = await connect(connections, signal);
       return await inTransaction(client, { begin, name, work, signal });
     } catch (error) {
       throw asCoreError(error, name);
@@ -89,7 +81,7 @@ export function openCore(settings: CoreSettings, options: CoreOptions): Core {
     name,
     read,
     close() {
-      closed ??= pool.end();
+      closed ??= connections.end();
       return closed;
     },
   };
@@ -164,8 +156,8 @@ async function beginOnPrimary(client: PoolClient, begin: string, name: string): 
 }
 
 /** A free connection; on abort the one that comes too late goes back to the pool. */
-function connect(pool: Pool, signal: AbortSignal | undefined): Promise<PoolClient> {
-  const connecting = pool.connect();
+function connect(connections: Connections, signal: AbortSignal | undefined): Promise<PoolClient> {
+  const connecting = connections.connect();
   return unlessAborted(connecting, signal).catch((error: unknown) => {
     if (signal?.aborted) connecting.then((client) => client.release()).catch(() => {});
     throw error;

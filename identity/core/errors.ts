@@ -1,3 +1,5 @@
+import { offersNoTls, wantsTls } from './connections.ts';
+
 /** Anything that kept us from reading Core. The message names host and database, never the password. */
 export class CoreError extends Error {
   override readonly name: string = 'CoreError';
@@ -39,6 +41,12 @@ const CERTIFICATE = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SS
  */
 export function asCoreError(cause: unknown, database: string): unknown {
   if (!(cause instanceof Error) || cause instanceof CoreError) return cause;
+  if (offersNoTls(cause)) {
+    return new CoreRefused(
+      `${database} offers no TLS, which sslmode in EDGE_MIGRATION_DATABASE_URL or a CA file asks for; switch TLS on at the server or the pooler, or take sslmode=prefer`,
+      { cause },
+    );
+  }
   const code = codeOf(cause);
   const said = `(${code === undefined ? '' : `${code}: `}${cause.message})`;
   if (/timeout exceeded when trying to connect|connection timeout/.test(cause.message)) {
@@ -59,9 +67,21 @@ export function asCoreError(cause: unknown, database: string): unknown {
       { cause },
     );
   }
-  if (/^28|^3D000$|^42501$/.test(code) || CERTIFICATE.test(code)) {
+  if (wantsTls(cause)) {
     return new CoreRefused(
-      `${database} refused us ${said}; check user, password, database name, certificate and the right to SELECT`,
+      `${database} takes no connection without TLS ${said}; set sslmode=require in EDGE_MIGRATION_DATABASE_URL, or sslmode=verify-full with the authority's file as sslrootcert`,
+      { cause },
+    );
+  }
+  if (CERTIFICATE.test(code)) {
+    return new CoreRefused(
+      `${database} has a certificate that cannot be verified ${said}; give the authority that signed it (EDGE_MIGRATION_DATABASE_CA_FILE, or sslrootcert in the URL), or encrypt without verification by sslmode=require alone`,
+      { cause },
+    );
+  }
+  if (/^28|^3D000$|^42501$/.test(code)) {
+    return new CoreRefused(
+      `${database} refused us ${said}; check user, password, database name and the right to SELECT`,
       { cause },
     );
   }
