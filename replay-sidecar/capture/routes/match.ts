@@ -16,8 +16,12 @@ const PARAMETERS: Record<string, string> = {
   application: '(?:environments|identities|traits|features|multivariate|projects|organisations)',
 };
 
-/** `traits/.json` has both the slash and the suffix, `environments/<key>.json` only the suffix. */
-const SLASH_OR_FORMAT = '(?:/|/?\\.[a-z0-9]+/?)$';
+const ENDS: Record<Route['end'], string> = {
+  exact: '$',
+  // `traits/.json` has both the slash and the suffix, `environments/<key>.json` only the suffix.
+  format: '(?:/|/?\\.[a-z0-9]+/?)$',
+  prefix: '',
+};
 
 interface CompiledRoute {
   route: Route;
@@ -25,11 +29,9 @@ interface CompiledRoute {
 }
 
 function compile(route: Route): CompiledRoute {
-  const slash = route.end === 'exact' && route.path.endsWith('/');
-  const path = slash ? route.path.slice(0, -1) : route.path;
+  const path = route.end === 'format' ? route.path.slice(0, -1) : route.path;
   const source = path.replace(/<(\w+)>/g, (_, name: string) => `(?<${name}>${PARAMETERS[name] ?? '[^/.]+'})`);
-  const end = route.end === 'prefix' ? '' : slash ? SLASH_OR_FORMAT : '$';
-  return { route, pattern: new RegExp(`^${source}${end}`, 'u') };
+  return { route, pattern: new RegExp(`^${source}${ENDS[route.end]}`, 'u') };
 }
 
 /** Routes by the first segment of their path: most requests are none of these, and are done after one look-up. */

@@ -17,10 +17,10 @@ export interface Route {
   /** Below `/api/v1/`, with `<parameters>`; see `match.ts` for which characters each takes. */
   readonly path: string;
   /**
-   * How the path ends: `exact` as written, or with a format suffix instead of a slash at its end (`.json`, `.json/`), which
+   * How the path ends: `exact` as written; `format` also with a format suffix instead of the slash (`.json`, `.json/`), which
    * most of Core's routers take; `prefix` with anything behind it.
    */
-  readonly end: 'exact' | 'prefix';
+  readonly end: 'exact' | 'format' | 'prefix';
   /** Where the environment is named: in `X-Environment-Key`, in the path, or nowhere. */
   readonly environment: 'header' | 'path' | 'none';
   /** The shape of body without which nothing can be said; `none`: the body does not decide what is touched. */

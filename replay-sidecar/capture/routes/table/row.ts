@@ -8,7 +8,7 @@ export type Row = Pick<Route, 'name' | 'path' | 'effects'> & { methods: Method |
 /** Fills in what most routes have in common: the body and the answer say nothing, and Core has done all when it answers. */
 export function route(row: Row): Route {
   return {
-    end: 'exact',
+    end: row.path.endsWith('/') ? 'format' : 'exact',
     environment: row.path.includes('<environment>') ? 'path' : 'none',
     body: 'none',
     readsAnswer: false,

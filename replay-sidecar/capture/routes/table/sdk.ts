@@ -12,11 +12,21 @@ import { READ, type Row } from './row.ts';
 
 /** What SDKs call, with an environment's key (docs/flagsmith.md, "SDK endpoints"). */
 export const SDK: readonly Row[] = [
-  { name: 'sdk.identify', methods: 'POST', path: 'identities/', body: 'object', unchanged: [400], effects: identify },
+  // No router's: `identities/.json/` is the identity `.json` of the deprecated route.
+  {
+    name: 'sdk.identify',
+    methods: 'POST',
+    path: 'identities/',
+    end: 'exact',
+    body: 'object',
+    unchanged: [400],
+    effects: identify,
+  },
   {
     name: 'sdk.readIdentity',
     methods: READ,
     path: 'identities/',
+    end: 'exact',
     changed: [404],
     readsAnswer: true,
     rateLimited: true,
