@@ -2,6 +2,7 @@ import { logSettings } from '@edge-migration/identity/config/stores.ts';
 import { z } from 'zod';
 
 import { natsSettings } from '../nats.ts';
+import { DEFAULT_LIMITS } from './proxy/limits.ts';
 
 const ADDRESS = /^(?:\[(?<ipv6>[0-9a-fA-F:.]+)\]|(?<host>[^:[\]]+)):(?<port>\d{1,5})$/;
 
@@ -43,6 +44,8 @@ export const captureConfiguration = z.object({
   healthAddress: address.prefault('0.0.0.0:9464'),
   /** What becomes of `X-Forwarded-For`, `-Proto` and `-Host`: left alone, appended to, or replaced. */
   forwardedHeaders: z.enum(['off', 'append', 'replace']).default('off'),
+  /** Clients' connections; fewer where the process may not open twice as many descriptors. */
+  maxConnections: z.coerce.number().int().positive().default(DEFAULT_LIMITS.clients),
   /** Request bodies of identity writes beyond this pass, but are a gap of their environment. */
   maxBodyBytes: bytes(MIB),
   /** Repeated reads that may have created the same identity make one event in this time. */

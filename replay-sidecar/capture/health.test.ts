@@ -1,10 +1,12 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 
 import { probeHttp } from '@edge-migration/test/cluster/probe.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createMetrics } from '../metrics.ts';
-import { createHealthServer, type HealthServer } from './health.ts';
+import { createHealthServer, type HealthServer, MAX_HEALTH_CONNECTIONS } from './health.ts';
 
 let server: HealthServer;
 let url: string;
@@ -28,6 +30,32 @@ async function ask(pieces: readonly string[]): Promise<string> {
 describe('the health server', () => {
   it('says that the process lives, ready or not', async () => {
     expect((await probeHttp(`${url}/livez`)).status).toBe(200);
+  });
+
+  it('answers a probe however many connections others keep open', async () => {
+    const { port } = new URL(url);
+    const others = Array.from({ length: 3 * MAX_HEALTH_CONNECTIONS }, () =>
+      connect({ host: '127.0.0.1', port: Number(port) }).resume(),
+    );
+    const closed = Promise.all(
+      others.map((socket) =>
+        once(
+          socket.on('error', () => {}),
+          'close',
+        ),
+      ),
+    );
+    await waitFor(
+      () =>
+        others.filter((socket) => socket.readableEnded || socket.destroyed).length >= MAX_HEALTH_CONNECTIONS ||
+        undefined,
+      {
+        for: 'the oldest to be closed',
+      },
+    );
+    expect((await probeHttp(`${url}/livez`)).status).toBe(200);
+    for (const socket of others) socket.destroy();
+    await closed;
   });
 
   it('says whether requests are taken', async () => {

@@ -13,6 +13,8 @@ export interface HealthServer {
 /** Probes and scrapes are a few hundred bytes. */
 const MAX_HEAD_BYTES = 16 * 1024;
 const IDLE_MILLIS = 10_000;
+/** Beyond these the oldest is closed, so that the next probe is answered. */
+export const MAX_HEALTH_CONNECTIONS = 64;
 const REASONS = { 200: 'OK', 400: 'Bad Request', 404: 'Not Found', 500: 'Internal Server Error', 503: 'Unavailable' };
 
 interface Answer {
@@ -30,6 +32,11 @@ interface Answer {
 export function createHealthServer(metrics: Metrics, isReady: () => boolean): HealthServer {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
+    const [oldest] = sockets;
+    if (oldest !== undefined && sockets.size >= MAX_HEALTH_CONNECTIONS) {
+      sockets.delete(oldest);
+      oldest.destroy();
+    }
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     // Always followed by 'close'.

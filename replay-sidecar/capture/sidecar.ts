@@ -6,6 +6,7 @@ import { createMetrics, registerProcessMetrics } from '../metrics.ts';
 import { createCapture } from './capture.ts';
 import type { CaptureConfiguration } from './config.ts';
 import { createHeartbeat } from './coverage/heartbeat.ts';
+import { affordableClients, readDescriptorLimit } from './descriptors.ts';
 import { createHealthServer } from './health.ts';
 import { registerMetrics } from './metrics.ts';
 import { createProxy } from './proxy/proxy.ts';
@@ -83,6 +84,10 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
     log,
     intervalMillis: configuration.heartbeatSeconds * 1000,
   });
+  const descriptors = readDescriptorLimit();
+  const clients = affordableClients(configuration.maxConnections, descriptors);
+  if (clients < configuration.maxConnections)
+    log.warn({ clients, descriptors }, 'Too few descriptors for all connections');
   const capture = createCapture({ spool, clock, log, readWindowMillis: configuration.readWindowSeconds * 1000 });
   const proxy = createProxy({
     upstream: configuration.upstreamAddress,
@@ -90,7 +95,7 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
     clock,
     logger: log,
     metrics,
-    limits: { capturedBodyBytes: configuration.maxBodyBytes },
+    limits: { capturedBodyBytes: configuration.maxBodyBytes, clients },
     forwarded: configuration.forwardedHeaders,
   });
   const health = createHealthServer(metrics, () => ready);

@@ -21,6 +21,11 @@ export class Bytes {
     this.expected = length;
   }
 
+  /** Memory that is kept, with the spare room. */
+  get capacity(): number {
+    return this.buffer.length;
+  }
+
   append(piece: Buffer): void {
     if (this.start === this.end) {
       this.buffer = piece;

@@ -1,17 +1,21 @@
 import type { Socket } from 'node:net';
 import { Bytes } from './bytes.ts';
+import type { Client } from './clients.ts';
 import type { ProxyContext } from './context.ts';
 import type { Deadline } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
 import { requestFraming } from './framing.ts';
 import { FramingError } from './framing-error.ts';
 import { findHeadEnd, parseRequest } from './head.ts';
+import { answerOf, type RefusalStatus } from './refusal.ts';
 import { writeMessage } from './write.ts';
 
 /** Whoever answers the client at the moment. */
 export interface ClientHandler {
   /** The client's bytes cannot be taken now. */
   readonly stalled: boolean;
+  /** Nothing goes on until the client sends or reads. */
+  readonly waitsForClient: boolean;
   /** `client.input` has more. */
   onClientData(): void;
   onClientDrain(): void;
@@ -23,7 +27,7 @@ export interface ClientHandler {
 }
 
 /** What is read ahead of a client, for the next request or while the current one waits. */
-const READ_AHEAD = 64 * 1024;
+const READ_AHEAD = 16 * 1024;
 const CR = 0x0d;
 const LF = 0x0a;
 
@@ -31,7 +35,7 @@ const LF = 0x0a;
  * One client's connection: one request after the other, in order. The next head is looked at when the response before
  * it is complete, so whatever a message may hide behind its end is only ever read as the next request.
  */
-export class ClientConnection {
+export class ClientConnection implements Client {
   readonly input = new Bytes();
   readonly address: string;
   /** The client sends no more. */
@@ -40,10 +44,14 @@ export class ClientConnection {
   gone = false;
   /** No further request is taken. */
   stopping = false;
+  /** Since when it waits for a request, reads one or has one answered; monotonic. */
+  since = 0;
   private readonly context: ProxyContext;
   private readonly socket: Socket;
   private handler: ClientHandler | undefined;
   private scanned = 0;
+  /** A request was complete before. */
+  private served = false;
   /** Reading on only so that the last response is not lost to a reset. */
   private lingering = false;
   private deadline: Deadline | undefined;
@@ -57,7 +65,7 @@ export class ClientConnection {
     this.onFinished = onFinished;
     this.address = socket.remoteAddress ?? 'unknown';
     socket.on('data', (bytes: Buffer) => this.onData(bytes));
-    socket.on('drain', () => this.handler?.onClientDrain());
+    socket.on('drain', () => this.onDrain());
     socket.on('end', () => this.onEnd());
     // Always followed by 'close', where it is handled.
     socket.on('error', () => {});
@@ -68,6 +76,28 @@ export class ClientConnection {
   /** False: wait for the drain before writing more. */
   write(text: string, bytes: Buffer | undefined): boolean {
     return this.gone || writeMessage(this.socket, text, bytes);
+  }
+
+  get standing(): Client['standing'] {
+    const { socket, handler } = this;
+    if (this.gone || socket.destroyed) return 'busy';
+    if (handler === undefined && socket.writableLength > 0) return 'slow';
+    if (this.lingering) return 'leaving';
+    if (handler === undefined) return this.served && this.input.length === 0 ? 'idle' : 'asking';
+    return handler.waitsForClient ? 'slow' : 'busy';
+  }
+
+  /** Gives way to other clients, unread; a request under way learns that its client is gone. */
+  cut(): void {
+    const { socket } = this;
+    if (this.handler !== undefined || this.lingering || this.input.length === 0) {
+      socket.destroy();
+      return;
+    }
+    this.lingering = true;
+    this.input.clear();
+    socket.pause();
+    socket.end(answerOf(408, 'Other clients need the room'), () => socket.destroy());
   }
 
   /** Goes on with the next request, or closes. */
@@ -93,26 +123,21 @@ export class ClientConnection {
   /** Stops reading while nobody can take what the client sends. */
   adjustFlow(): void {
     const { socket, handler } = this;
-    const full = handler !== undefined && (handler.stalled || this.input.length > READ_AHEAD);
+    const waits = handler !== undefined || socket.writableNeedDrain;
+    const full = waits && (handler?.stalled === true || this.input.length > READ_AHEAD);
     if (full === socket.isPaused()) return;
     if (full) socket.pause();
     else socket.resume();
   }
 
   refuseFraming(error: FramingError): void {
-    const { refused } = this.context.counters;
-    refused[error.reason] = (refused[error.reason] ?? 0) + 1;
+    this.countRefusal(error.reason);
     this.refuse(error.reason === 'headTooLarge' ? 431 : 400, error.message);
   }
 
   /** Answers for the API and closes. */
-  refuse(status: 400 | 431 | 502, reason: string): void {
-    const text = { 400: 'Bad Request', 431: 'Request Header Fields Too Large', 502: 'Bad Gateway' }[status];
-    const body = `${reason}\n`;
-    this.write(
-      `HTTP/1.1 ${status} ${text}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
-      undefined,
-    );
+  refuse(status: RefusalStatus, reason: string): void {
+    this.write(answerOf(status, reason), undefined);
     this.close();
   }
 
@@ -130,11 +155,12 @@ export class ClientConnection {
     }
     this.lingering = true;
     this.input.clear();
+    this.context.clients.holdHead(this, 0);
     this.adjustFlow();
-    this.deadline?.cancel();
-    const { deadlines, limits } = this.context;
+    // For as long as a client may be idle it may also take to read what was sent.
+    this.expect(this.context.limits.idleClientMillis, () => this.destroy());
     this.socket.end(() => {
-      if (!this.gone) this.deadline = deadlines.set(limits.lingerMillis, () => this.destroy());
+      if (!this.gone) this.expect(this.context.limits.lingerMillis, () => this.destroy());
     });
   }
 
@@ -166,10 +192,19 @@ export class ClientConnection {
     this.adjustFlow();
   }
 
+  private onDrain(): void {
+    if (this.handler !== undefined) {
+      this.handler.onClientDrain();
+    } else if (!this.lingering) {
+      if (this.input.length > 0 || this.ended) this.readHead();
+      this.adjustFlow();
+    }
+  }
+
   private onEnd(): void {
     this.ended = true;
     if (this.handler !== undefined) this.handler.onClientEnd();
-    else if (!this.lingering) this.socket.end();
+    else if (!this.lingering && !this.socket.writableNeedDrain) this.socket.end();
   }
 
   private onClose(): void {
@@ -180,27 +215,48 @@ export class ClientConnection {
   }
 
   private waitForRequest(): void {
-    const { deadlines, limits } = this.context;
+    const { clients, clock, limits } = this.context;
+    this.since = clock.monotonic();
+    clients.holdHead(this, 0);
+    this.expect(limits.idleClientMillis, () => this.close());
+  }
+
+  /** Replaces the deadline. */
+  private expect(milliseconds: number, expire: () => void): void {
     this.deadline?.cancel();
-    this.deadline = deadlines.set(limits.idleClientMillis, () => this.close());
+    this.deadline = this.context.deadlines.set(milliseconds, expire);
+  }
+
+  private countRefusal(reason: FramingError['reason'] | 'headTooSlow' | 'headsTooLarge'): void {
+    const { refused } = this.context.counters;
+    refused[reason] = (refused[reason] ?? 0) + 1;
   }
 
   private readHead(): void {
+    // Requests of a client that does not read wait for it, so that their answers do not pile up here.
+    if (this.socket.writableNeedDrain) return;
     this.skipEmptyLines();
     try {
       const view = this.input.view();
       const end = findHeadEnd(view, this.scanned);
-      const { limits } = this.context;
+      const { clients, clock, limits } = this.context;
       if (end < 0 ? view.length > limits.headBytes : end > limits.headBytes) throw new FramingError('headTooLarge');
-      this.scanned = end < 0 ? view.length : 0;
       if (end < 0) {
-        if (this.ended) this.close();
+        this.waitForHeadEnd();
         return;
       }
+      this.scanned = 0;
       const request = parseRequest(view.toString('latin1', 0, end));
       const framing = requestFraming(request);
       this.input.consume(end);
       this.deadline?.cancel();
+      this.served = true;
+      this.since = clock.monotonic();
+      // As text it is kept twice, as it came and as it is sent.
+      if (!clients.holdHead(this, 2 * end)) {
+        this.refuseLargeHeads();
+        return;
+      }
       const exchange = new Exchange(this.context, this, request, framing);
       this.handler = exchange;
       exchange.start();
@@ -208,6 +264,28 @@ export class ClientConnection {
       if (!(error instanceof FramingError)) throw error;
       this.refuseFraming(error);
     }
+  }
+
+  private waitForHeadEnd(): void {
+    if (this.ended) {
+      this.close();
+      return;
+    }
+    const { clients, clock, limits } = this.context;
+    if (this.scanned === 0 && this.input.length > 0) {
+      this.since = clock.monotonic();
+      this.expect(limits.headMillis, () => {
+        this.countRefusal('headTooSlow');
+        this.refuse(408, 'The request took too long');
+      });
+    }
+    this.scanned = this.input.length;
+    if (!clients.holdHead(this, this.input.capacity)) this.refuseLargeHeads();
+  }
+
+  private refuseLargeHeads(): void {
+    this.countRefusal('headsTooLarge');
+    this.refuse(431, 'Too many large heads at once');
   }
 
   /** Old clients send an empty line behind a body (RFC 9112, section 2.2). */

@@ -1,4 +1,7 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { CaptureContext } from './captured-request.ts';
+import type { ClientConnection } from './client.ts';
+import type { Clients } from './clients.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { ForwardedPolicy } from './forwarding.ts';
 import type { Limits } from './limits.ts';
@@ -8,7 +11,9 @@ import type { UpstreamPool } from './upstream.ts';
 /** What every connection of one proxy shares. */
 export interface ProxyContext {
   readonly pool: UpstreamPool;
+  readonly clients: Clients<ClientConnection>;
   readonly capture: CaptureContext;
+  readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly limits: Limits;
   readonly counters: Counters;

@@ -38,6 +38,8 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
   private readonly repeatable: boolean;
   private upstream: UpstreamConnection | undefined;
   private over = false;
+  /** The client reads slower than the API sends. */
+  private clientBlocked = false;
   private refusals = 0;
   private retry: Deadline | undefined;
   private carry: Deadline | undefined;
@@ -81,6 +83,10 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
     return this.request.stalled;
   }
 
+  get waitsForClient(): boolean {
+    return this.clientBlocked || this.request.waitsForClient;
+  }
+
   onClientData(): void {
     this.request.pump();
   }
@@ -90,6 +96,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
   }
 
   onClientDrain(): void {
+    this.clientBlocked = false;
     this.upstream?.resume();
   }
 
@@ -163,7 +170,9 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
   }
 
   toClient(text: string, bytes: Buffer | undefined): void {
-    if (!this.client.write(text, bytes)) this.upstream?.pause();
+    if (this.client.write(text, bytes)) return;
+    this.clientBlocked = true;
+    this.upstream?.pause();
   }
 
   mayPersist(): boolean {

@@ -2,6 +2,11 @@
 export interface Limits {
   /** Head of one message. Above everything gunicorn takes (4094 + 100 x 8190), so that the API decides, not we. */
   readonly headBytes: number;
+  /** A head of this size is always taken; larger ones share `headsTotalBytes`, from their first byte to their answer. */
+  readonly smallHeadBytes: number;
+  readonly headsTotalBytes: number;
+  /** Connections of clients; beyond it those are closed that wait for nothing but the client. */
+  readonly clients: number;
   /** One captured body; beyond it the capture is told `tooLarge` and the bytes still pass. */
   readonly capturedBodyBytes: number;
   /**
@@ -22,6 +27,8 @@ export interface Limits {
   readonly idleUpstreamConnections: number;
   /** A client that sends nothing for so long between requests is disconnected. Above the idle time of load balancers. */
   readonly idleClientMillis: number;
+  /** How long a head may take from its first byte to its end. */
+  readonly headMillis: number;
   /** How long a captured request whose client went away is carried on: the API's request timeout. */
   readonly carryMillis: number;
   /** How long a client may go on sending after its last response before its connection is cut. */
@@ -30,6 +37,9 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = {
   headBytes: 1024 * 1024,
+  smallHeadBytes: 16 * 1024,
+  headsTotalBytes: 16 * 1024 * 1024,
+  clients: 512,
   capturedBodyBytes: 1024 * 1024,
   heldBytes: 48 * 1024 * 1024,
   callBodyBytes: 1024 * 1024,
@@ -41,6 +51,7 @@ export const DEFAULT_LIMITS: Limits = {
   idleUpstreamMillis: 1_000,
   idleUpstreamConnections: 64,
   idleClientMillis: 75_000,
+  headMillis: 30_000,
   carryMillis: 60_000,
   lingerMillis: 2_000,
 };

@@ -1,4 +1,5 @@
 import { type Metrics, metricsOf } from '../../metrics.ts';
+import type { Expendable } from './clients.ts';
 import type { CaptureStage } from './hook.ts';
 
 /**
@@ -21,6 +22,8 @@ export interface Counters {
   readonly refused: Record<string, number>;
   /** Header fields of requests that were not passed on because of their names. */
   readonly droppedFields: Record<'aliased', number>;
+  /** Clients' connections closed to make room, by what they were at; `refused`: new ones for which there was none. */
+  readonly cutConnections: Record<Expendable | 'refused', number>;
   /** Requests sent again: the idle connection was already `stale`, or the API `refused` the connection. */
   readonly resends: Record<'stale' | 'refused', number>;
   readonly captureErrors: Record<CaptureStage, number>;
@@ -42,6 +45,7 @@ export function createCounters(metrics: Metrics, connections: () => ConnectionCo
     requests: { passed: 0, captured: 0, upgraded: 0, badGateway: 0, upstreamLost: 0, clientGone: 0, stopped: 0 },
     refused: {},
     droppedFields: { aliased: 0 },
+    cutConnections: { leaving: 0, asking: 0, idle: 0, slow: 0, refused: 0 },
     resends: { stale: 0, refused: 0 },
     captureErrors: { begin: 0, prepare: 0, intent: 0, finish: 0 },
     connections: { opened: 0 },
@@ -53,6 +57,7 @@ export function createCounters(metrics: Metrics, connections: () => ConnectionCo
   expose('requests', 'Requests forwarded to the Core API, by how they ended', 'outcome', counters.requests);
   expose('refused', 'Messages refused because two readers could take them differently', 'reason', counters.refused);
   expose('dropped_fields', 'Header fields of requests that were not passed on', 'reason', counters.droppedFields);
+  expose('cut_connections', "Clients' connections closed to make room", 'state', counters.cutConnections);
   expose('resends', 'Requests sent again because the API cannot have seen them', 'reason', counters.resends);
   expose('capture_errors', 'Requests that passed although capturing them failed', 'stage', counters.captureErrors);
   expose('upstream_connections', 'Connections to the Core API', 'event', counters.connections);

@@ -5,12 +5,14 @@ import type { Metrics } from '../../metrics.ts';
 import { Budget } from './budget.ts';
 import { createCall } from './call.ts';
 import { ClientConnection } from './client.ts';
+import { Clients } from './clients.ts';
 import type { ProxyContext } from './context.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { ForwardedPolicy } from './forwarding.ts';
 import type { CallUpstream, CaptureHook } from './hook.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type ConnectionCounts, createCounters } from './metrics.ts';
+import { answerOf } from './refusal.ts';
 import { createUpstreamPool, type UpstreamAddress } from './upstream.ts';
 
 export interface ProxyOptions {
@@ -48,7 +50,6 @@ export interface ReverseProxy {
 export function createProxy(options: ProxyOptions): ReverseProxy {
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
   const deadlines = createDeadlines(options.clock);
-  const clients = new Set<ClientConnection>();
   const connections: ConnectionCounts = {
     get clients() {
       return clients.size;
@@ -61,10 +62,14 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
     },
   };
   const counters = createCounters(options.metrics, () => connections);
+  const budget = new Budget(limits.heldBytes);
+  const clients = new Clients<ClientConnection>(limits, counters, budget);
   const pool = createUpstreamPool(options.upstream, options.clock, deadlines, limits, counters);
   const callUpstream = createCall(pool, deadlines, limits);
   const context: ProxyContext = {
     pool,
+    clients,
+    clock: options.clock,
     deadlines,
     limits,
     counters,
@@ -74,7 +79,7 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
       deadlines,
       limits,
       counters,
-      budget: new Budget(limits.heldBytes),
+      budget,
     },
     forwarded: options.forwarded ?? 'off',
     onUpstream: createReachability(options.logger),
@@ -82,6 +87,11 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
   let onEmpty: (() => void) | undefined;
   let stopped: Promise<void> | undefined;
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    if (!clients.makeRoom()) {
+      socket.on('error', () => {});
+      socket.end(answerOf(503, 'Too many requests wait for the API'), () => socket.destroy());
+      return;
+    }
     const client = new ClientConnection(context, socket, () => {
       clients.delete(client);
       if (clients.size === 0) onEmpty?.();

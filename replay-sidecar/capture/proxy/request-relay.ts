@@ -61,6 +61,11 @@ export class RequestRelay {
     return this.outgoing !== undefined || this.blocked;
   }
 
+  /** There is more to come, and the API would take it. */
+  get waitsForClient(): boolean {
+    return !this.body.done && !this.stalled && !this.holding && this.upstream?.connected === true;
+  }
+
   /** The capture is prepared: asks for its intent as soon as what it needs is there. */
   prepared(): void {
     this.holding = false;

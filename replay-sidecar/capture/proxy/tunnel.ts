@@ -28,6 +28,11 @@ export class Tunnel implements ClientHandler, UpstreamHandler {
     return this.blocked;
   }
 
+  /** Silence is nothing unusual in another protocol. */
+  get waitsForClient(): boolean {
+    return false;
+  }
+
   onClientData(): void {
     const { input } = this.client;
     if (this.blocked || input.length === 0) return;

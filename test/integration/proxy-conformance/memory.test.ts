@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS } from '@edge-migration/replay-sidecar/capture/proxy/lim
 import { expect, test } from 'vitest';
 import { connectRaw, type RawClient } from './support/raw-client.ts';
 import { startRawUpstream } from './support/raw-upstream.ts';
-import { answer, get } from './support/setup.ts';
+import { answer, ask, get, respond } from './support/setup.ts';
 
 const MEGABYTE = 1024 * 1024;
 const LARGE = 100 * MEGABYTE;
@@ -75,6 +75,22 @@ test.each(['pass', 'capture'] as const)('100 MB either way leave the memory flat
   expect(once - atStart, 'after 300 MB').toBeLessThan(SLACK[mode]);
   expect(twice - once, 'after 300 MB more').toBeLessThan(FLAT);
 });
+
+test('a thousand connections with a megabyte of unfinished head each leave the memory flat, and others served', async () => {
+  await using api = await startRawUpstream({ onRequest: respond });
+  await using proxy = await startProxyProcess(api.port, 'pass');
+  const head = Buffer.from(`GET /a HTTP/1.1\r\n${`X: ${'a'.repeat(8_000)}\r\n`.repeat(130)}`).subarray(0, 1_040_000);
+  const clients: RawClient[] = [];
+  const atStart = await proxy.peak();
+  for (let n = 0; n < 1_000; n += 1) {
+    const client = await connectRaw(proxy.port);
+    client.send(head);
+    clients.push(client);
+    if (n % 100 === 99) expect(await ask(proxy.port, get('/b'))).toContain(' 200 ');
+  }
+  expect((await proxy.peak()) - atStart).toBeLessThan(176 * MEGABYTE);
+  for (const client of clients) client[Symbol.dispose]();
+}, 120_000);
 
 async function download(port: number): Promise<void> {
   let downloaded = 0;

@@ -28,10 +28,13 @@ export interface SidecarSettings {
   upstreamPort: number;
   /** More variables, without the prefix. */
   settings?: Readonly<Record<string, string>>;
+  /** How many descriptors it may have open. */
+  descriptors?: number;
 }
 
 /** Starts the sidecar as its container would. */
-export async function startSidecar({ natsUrl, upstreamPort, settings = {} }: SidecarSettings): Promise<SidecarProcess> {
+export async function startSidecar(given: SidecarSettings): Promise<SidecarProcess> {
+  const { natsUrl, upstreamPort, settings = {}, descriptors } = given;
   const folder = createFolder('sidecar');
   const [port, healthPort] = [await freePort(), await freePort()];
   const variables: Record<string, string> = {
@@ -50,7 +53,9 @@ export async function startSidecar({ natsUrl, upstreamPort, settings = {} }: Sid
   const health = async (path: string) => (await probeHttp(`http://127.0.0.1:${healthPort}${path}`)).status;
 
   async function start(): Promise<ManagedProcess> {
-    const started = await startProcess({ name: 'sidecar', command: process.execPath, args: [MAIN], env, folder });
+    const limited = ['-c', `ulimit -n ${descriptors} && exec "$0" "$@"`, process.execPath, MAIN];
+    const [command, args] = descriptors === undefined ? [process.execPath, [MAIN]] : ['sh', limited];
+    const started = await startProcess({ name: 'sidecar', command, args, env, folder });
     await waitUntilReady(started, async () => (await health('/readyz')) === 200);
     return started;
   }

@@ -1,0 +1,119 @@
+import type { Budget } from './budget.ts';
+import type { Limits } from './limits.ts';
+import type { Counters } from './metrics.ts';
+
+/**
+ * What a client's connection is at, in the order in which connections are cut. `leaving`: it got its last response.
+ * `asking`: no request is complete yet, neither the first nor the one that has begun. `idle`: between two requests.
+ * `slow`: its request waits for the client to send or to read.
+ */
+export const EXPENDABLE = ['leaving', 'asking', 'idle', 'slow'] as const;
+export type Expendable = (typeof EXPENDABLE)[number];
+
+/** What has to be known of a connection to decide which one is cut. */
+export interface Client {
+  /** `busy`: its request waits for the API. */
+  readonly standing: Expendable | 'busy';
+  /** Since when it has been at that, monotonic. */
+  readonly since: number;
+  cut(): void;
+}
+
+/**
+ * All clients' connections: no more of them, and of what they hold in large heads, than the process can bear. What is
+ * too much is taken from who waits for nothing but the client, and from who has done so for longest.
+ */
+export class Clients<C extends Client> {
+  private readonly all = new Set<C>();
+  /** Bytes held in large heads; small ones are bounded by the number of connections. */
+  private readonly heads = new Map<C, number>();
+  private headBytes = 0;
+  private readonly limits: Limits;
+  private readonly counters: Counters;
+  private readonly budget: Budget;
+
+  /** `budget`: of all that the proxy holds for clients. Heads may take only a part of it. */
+  constructor(limits: Limits, counters: Counters, budget: Budget) {
+    this.limits = limits;
+    this.counters = counters;
+    this.budget = budget;
+  }
+
+  get size(): number {
+    return this.all.size;
+  }
+
+  [Symbol.iterator](): Iterator<C> {
+    return this.all.values();
+  }
+
+  add(client: C): void {
+    this.all.add(client);
+  }
+
+  delete(client: C): void {
+    this.all.delete(client);
+    this.releaseHead(client);
+  }
+
+  /** Makes room for one more connection. False: there is none to be had, because every request waits for the API. */
+  makeRoom(): boolean {
+    if (this.all.size < this.limits.clients) return true;
+    const victim = mostExpendable(this.all, EXPENDABLE);
+    if (victim === undefined) {
+      this.counters.cutConnections.refused += 1;
+      return false;
+    }
+    this.cut(victim);
+    return true;
+  }
+
+  /**
+   * Says how much memory the client's head takes now. False: there is too much of it and no slower client to take it
+   * from, so this one must not go on.
+   */
+  holdHead(client: C, bytes: number): boolean {
+    const { limits, heads, budget } = this;
+    this.releaseHead(client);
+    if (bytes <= limits.smallHeadBytes) return true;
+    heads.set(client, 0);
+    while (this.headBytes + bytes > limits.headsTotalBytes || !budget.reserve(bytes)) {
+      const victim = mostExpendable(heads.keys(), ['asking']);
+      if (victim !== undefined) this.releaseHead(victim);
+      if (victim === undefined || victim === client) {
+        this.releaseHead(client);
+        return false;
+      }
+      this.cut(victim);
+    }
+    heads.set(client, bytes);
+    this.headBytes += bytes;
+    return true;
+  }
+
+  private releaseHead(client: C): void {
+    const bytes = this.heads.get(client) ?? 0;
+    this.heads.delete(client);
+    this.headBytes -= bytes;
+    this.budget.release(bytes);
+  }
+
+  private cut(victim: C): void {
+    if (victim.standing !== 'busy') this.counters.cutConnections[victim.standing] += 1;
+    victim.cut();
+  }
+}
+
+function mostExpendable<C extends Client>(clients: Iterable<C>, standings: readonly Expendable[]): C | undefined {
+  let found: C | undefined;
+  let lowest: number = standings.length;
+  for (const client of clients) {
+    const { standing } = client;
+    const rank = standing === 'busy' ? -1 : standings.indexOf(standing);
+    if (rank < 0 || rank > lowest) continue;
+    if (rank === lowest && found !== undefined && found.since <= client.since) continue;
+    found = client;
+    lowest = rank;
+  }
+  return found;
+}
