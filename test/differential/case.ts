@@ -8,6 +8,8 @@ export interface Case {
   readonly body: string;
   /** `length`, `chunked`: the matching field is added; `none`: neither is, whatever the body. */
   readonly framing: 'length' | 'chunked' | 'none';
+  /** The bytes themselves, whatever the rest says. */
+  readonly raw?: string;
 }
 
 export const VERSION = 'HTTP/1.1';
@@ -25,7 +27,8 @@ export function request(line: string, fields: Case['fields'] = [KEY, JSON_TYPE],
 }
 
 /** The bytes of a case. Its connection is closed by the server. */
-export function render({ method, target, version, fields, body, framing }: Case): Buffer {
+export function render({ method, target, version, fields, body, framing, raw }: Case): Buffer {
+  if (raw !== undefined) return Buffer.from(raw, 'latin1');
   const names = new Set(fields.map(([name]) => name.toLowerCase()));
   const lines = [`${method} ${target} ${version}`];
   if (!names.has('host')) lines.push('Host: flags.example');

@@ -74,6 +74,8 @@ describe('the verdict', () => {
     ['repaired', observation({ events: [ofAnn()] }, [])],
     ['different', observation({ events: [ofAnn()] }, [{ ...entry, script: '/x' }])],
     ['refused', observation({ entries: [] })],
+    ['needlessGap', observation({ status: 403, entries: [], gaps: [gap] }, [])],
+    ['idle', observation({ status: 500, entries: [], gaps: [gap] }, [])],
     ['idle', observation({ entries: [] }, [])],
   ])('is %s', (verdict, seen) => {
     expect(judge(seen).verdict).toBe(verdict);

@@ -39,7 +39,6 @@ describe.runIf(hasJudge)('what Core writes', () => {
     process.stdout.write(`Seed of the generated requests: ${seed}\n`);
     const { verdicts, failures } = await run({ seed, cases: CASES });
     expect(failures.map((failure) => describeFailure(failure, seed)).join('\n')).toBe('');
-    expect(verdicts).toMatchObject({ silent: 0, different: 0 });
     // The run is worth something only if Core wrote.
     expect(verdicts.covered).toBeGreaterThan(CASES / 10);
   });

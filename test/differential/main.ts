@@ -53,4 +53,4 @@ const text = summary(result);
 process.stdout.write(
   values.json ? `${JSON.stringify(text)}\n` : `${text.cases} cases in ${text.seconds} s, ${text.silent} silent\n`,
 );
-process.exitCode = result.verdicts.silent + result.verdicts.different > 0 ? 1 : 0;
+process.exitCode = result.failures.length > 0 ? 1 : 0;

@@ -19,6 +19,7 @@ export interface Reached {
  * - `covered`: events lead to all that Core wrote
  * - `gap`: no event does, and a gap says so
  * - `wrongWithGap`: events lead to other things, and a gap says that something is missing
+ * - `needlessGap`: a gap, although the answer proves that nothing was written
  * - `silent`: Core wrote what neither an event nor a gap tells of
  * - `different`: the API understood the request otherwise through the sidecar than from its client
  * - `refused`: the sidecar or the API refused through the sidecar what the API takes from its client
@@ -29,6 +30,7 @@ export const VERDICTS = [
   'covered',
   'gap',
   'wrongWithGap',
+  'needlessGap',
   'silent',
   'different',
   'refused',
@@ -54,10 +56,16 @@ export function judge({ direct, through }: Observation, trusts = false): Judgeme
     const [asked, reached] = [summary(direct, trusts), summary(through, trusts)];
     if (asked !== reached && reached === '') return 'refused';
     if (asked !== reached) return direct.entries.length === 0 ? 'repaired' : 'different';
-    if (writes.length === 0) return 'idle';
+    if (writes.length === 0) return isRefusal(through) && through.gaps.length > 0 ? 'needlessGap' : 'idle';
     if (missing.length === 0) return 'covered';
     return through.events.length === 0 ? 'gap' : 'wrongWithGap';
   }
+}
+
+/** Not allowed, no such method, no such media type, or sent to the login of the Django admin. */
+function isRefusal({ status, entries }: Reached): boolean {
+  if (status === 302) return entries.some(({ route }) => route === 'django.admin');
+  return status !== undefined && [401, 403, 405, 415].includes(status);
 }
 
 /** The views that were reached, and how: what decides what they do. The sidecar's own look-ups write nothing. */

@@ -6,6 +6,10 @@ import { framingCases } from './framing.ts';
 import { headerCases } from './headers.ts';
 import { jsonCases } from './json.ts';
 import { multipartCases } from './multipart.ts';
+import { mutationCases } from './mutations.ts';
+import { pathCases, queryCases } from './queries.ts';
+import { routeCases } from './routes.ts';
+import { sizeCases } from './sizes.ts';
 import { targetCases } from './targets.ts';
 import { typeCases } from './types.ts';
 
@@ -23,6 +27,11 @@ export const FAMILIES = {
   json: { cases: jsonCases, weight: 4 },
   forms: { cases: formCases, weight: 2 },
   multipart: { cases: multipartCases, weight: 3 },
+  routes: { cases: routeCases, weight: 3 },
+  queries: { cases: queryCases, weight: 2 },
+  paths: { cases: pathCases, weight: 1 },
+  mutations: { cases: mutationCases, weight: 3 },
+  sizes: { cases: sizeCases, weight: 0.2 },
   types: { cases: typeCases, weight: 1 },
   framing: { cases: framingCases, weight: 1 },
 } satisfies Record<string, Family>;
