@@ -7,7 +7,7 @@ import { CoreUnreachable } from './core/errors.ts';
 import type { Touched } from './edge/merge.ts';
 import { openEdge } from './edge/table.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
-import { shareStores } from './shared-stores.ts';
+import { convergeShared, type SharedStores, shareStores } from './shared-stores.ts';
 import { createStores, type TestStores } from './testing/stores.ts';
 
 const PEOPLE = 60;
@@ -16,8 +16,10 @@ const TOUCHED: Touched = { traits: new Set(['plan']), overrides: new Set() };
 let on: TestStores;
 let proxy: DynamodbProxy;
 let own: Stores;
-let shared: Stores;
+let shared: SharedStores;
 let coreReads = 0;
+let readsUnderWay = 0;
+let mostReadsUnderWay = 0;
 const ending = new AbortController();
 
 beforeAll(async () => {
@@ -31,7 +33,10 @@ beforeAll(async () => {
     ...core,
     read(work, signal) {
       coreReads += 1;
-      return core.read(work, signal);
+      mostReadsUnderWay = Math.max(mostReadsUnderWay, ++readsUnderWay);
+      return core.read(work, signal).finally(() => {
+        readsUnderWay -= 1;
+      });
     },
   };
   own = { ...on.stores, core: counted, edge };
@@ -141,4 +146,28 @@ test('who is told to stop writes nothing, and the others go on', async () => {
   const statuses = (await results).map(({ status }) => status);
   expect(statuses).toEqual(names.map((_, index) => (index % 2 === 0 ? 'fulfilled' : 'rejected')));
   expect(await Promise.all(names.map(planOf))).toEqual(names.map((_, index) => (index % 2 === 0 ? 'gold' : undefined)));
+});
+
+test('large identities are converged by themselves, few at a time, beside many small ones', async () => {
+  const names = await putInCore('mixed', 9000);
+  const large = names.slice(0, 20);
+  await execute(
+    on.databaseUrl,
+    `INSERT INTO environments_trait (id, trait_key, value_type, string_value, created_date, identity_id)
+     SELECT i.id * 1000 + n, 'long' || n, 'unicode', repeat('x', 2000), now(), i.id
+       FROM environments_identity i, generate_series(1, 60) n
+      WHERE i.identifier = ANY ('{${large.join(',')}}')`,
+  );
+  const converge = (touched: Touched) =>
+    Promise.all(
+      names.map((identifier) =>
+        convergeShared(shared, { environment: on.environment, identifier }, touched, ending.signal),
+      ),
+    );
+  mostReadsUnderWay = 0;
+  expect((await converge(TOUCHED)).map(({ outcome }) => outcome)).toEqual(all('inserted'));
+  await setPlan('platinum');
+  expect((await converge(TOUCHED)).map(({ outcome }) => outcome)).toEqual(all('updated'));
+  expect(await Promise.all(names.map(planOf))).toEqual(all('platinum'));
+  expect(mostReadsUnderWay).toBeLessThanOrEqual(4);
 });

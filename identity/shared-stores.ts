@@ -1,11 +1,50 @@
 import { type BatcherOptions, createBatcher } from './batcher.ts';
-import type { Stores } from './converge.ts';
-import { type IdentityPlace, readIdentitiesAt } from './core/pages.ts';
-import { GET_BATCH, INSERT_BATCH, type SharedWrite, type WriteResult } from './edge/table.ts';
+import { type Convergence, converge, type Stores, type Subject } from './converge.ts';
+import { ResultTooLarge } from './core/errors.ts';
+import { type IdentityPlace, measureIdentitiesAt } from './core/pages.ts';
+import { itemBytes } from './edge/document-size.ts';
+import type { Touched } from './edge/merge.ts';
+import { GET_BATCH, INSERT_BATCH, ResponseTooLarge, type SharedWrite, type WriteResult } from './edge/table.ts';
 import type { DocumentWrite } from './edge/table-writes.ts';
 
 /** Loads of each kind at the same time: the next one fills while these are under way. */
 const PARALLEL = 2;
+/** Bytes of an identity, on either side, beyond which it is not converged together with a hundred others. */
+const LARGE_BYTES = 64 * 1024;
+/** Of the documents of one load. */
+const MOST_BYTES = 4 * 2 ** 20;
+/** Large identities at the same time. */
+const LARGE_PARALLEL = 2;
+
+/** Stores for many identities, and a way for those that are too large for it. */
+export interface SharedStores extends Stores {
+  /** Runs `work` with stores of its own; two at a time, so that large identities are never in memory all together. */
+  alone<T>(work: (stores: Stores) => Promise<T>): Promise<T>;
+}
+
+/** This identity is to be converged by itself. What was done until then is found done, and nothing is done twice. */
+class TooLargeToShare extends Error {
+  override readonly name = 'TooLargeToShare';
+}
+
+/**
+ * Converges one of many identities; a large one by itself.
+ *
+ * @throws as {@link converge}
+ */
+export async function convergeShared(
+  stores: Stores | SharedStores,
+  subject: Subject,
+  touched: Touched,
+  signal: AbortSignal,
+): Promise<Convergence> {
+  try {
+    return await converge(stores, subject, touched, signal);
+  } catch (error) {
+    if (!(error instanceof TooLargeToShare && 'alone' in stores)) throw error;
+    return stores.alone((own) => converge(own, subject, touched, signal));
+  }
+}
 
 /**
  * The same stores for many identities that are converged at the same time: what they read, and single writes of theirs,
@@ -20,16 +59,20 @@ const PARALLEL = 2;
 export function shareStores(
   stores: Stores,
   { signal, isOutage }: { signal: AbortSignal; isOutage(error: unknown): boolean },
-): Stores {
+): SharedStores {
   const { core, release, edge } = stores;
   const { identities } = edge;
-  const reading: BatcherOptions = { most: GET_BATCH, parallel: PARALLEL, isolates: (error) => !isOutage(error) };
+  const reading: BatcherOptions = {
+    most: GET_BATCH,
+    parallel: PARALLEL,
+    isolates: (error) => error instanceof ResultTooLarge || error instanceof ResponseTooLarge || !isOutage(error),
+  };
   const rows = createBatcher(
-    (places: readonly IdentityPlace[]) => readIdentitiesAt(core, release, places, signal),
+    (places: readonly IdentityPlace[]) => measureIdentitiesAt(core, release, places, signal),
     reading,
   );
   const documents = createBatcher(async (keys: readonly string[]) => {
-    const found = await identities.getMany(keys, { signal });
+    const found = await identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
     return keys.map((key) => found.get(key));
   }, reading);
   const writes = createBatcher((all: readonly SharedWrite[]) => identities.writeMany(all, { signal }), {
@@ -50,14 +93,29 @@ export function shareStores(
     return result === 'written' ? result : { changed: undefined };
   }
 
+  /** One load for each work: it is their number that counts. */
+  const lane = createBatcher(async ([work]: readonly (() => Promise<unknown>)[]) => [await work?.()], {
+    most: 1,
+    parallel: LARGE_PARALLEL,
+  });
+
   return {
     ...stores,
-    readIdentity: (place) => rows.ask(`${place.environmentId} ${place.identifier}`, place),
+    alone: <T>(work: (own: Stores) => Promise<T>) => lane.ask(String(count++), () => work(stores)) as Promise<T>,
+    async readIdentity(place) {
+      const found = await rows.ask(`${place.environmentId} ${place.identifier}`, place);
+      if (found !== undefined && found.size > LARGE_BYTES) throw new TooLargeToShare();
+      return found?.identity;
+    },
     edge: {
       ...edge,
       identities: {
         ...identities,
-        get: (key) => documents.ask(key, key),
+        async get(key) {
+          const document = await documents.ask(key, key);
+          if (document !== undefined && itemBytes(document) > LARGE_BYTES) throw new TooLargeToShare();
+          return document;
+        },
         putIfUnchanged: (item, expected, options) =>
           write({ kind: 'put', item, expected }, options?.signal, () =>
             identities.putIfUnchanged(item, expected, options),

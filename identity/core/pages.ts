@@ -20,7 +20,7 @@ export interface PageRequest {
  * Characters of rows that a page holds, whatever the number of identities. Rows take about twice as much memory,
  * documents several times as much.
  */
-export const MAX_PAGE_SIZE = 4 * 2 ** 20;
+export const MAX_PAGE_SIZE = 2 * 2 ** 20;
 
 export interface Page {
   /** Ascending by identifier, in the database's collation: never compare identifiers in JavaScript. */
@@ -96,7 +96,23 @@ export async function readIdentitiesAt(
   places: readonly IdentityPlace[],
   signal?: AbortSignal,
 ): Promise<(CoreIdentity | undefined)[]> {
-  const found = new Array<CoreIdentity | undefined>(places.length);
+  return (await measureIdentitiesAt(core, release, places, signal)).map((found) => found?.identity);
+}
+
+/** An identity and the characters of its rows. */
+export interface MeasuredIdentity {
+  readonly identity: CoreIdentity;
+  readonly size: number;
+}
+
+/** As {@link readIdentitiesAt}, with their sizes. */
+export async function measureIdentitiesAt(
+  core: Core,
+  release: CoreRelease,
+  places: readonly IdentityPlace[],
+  signal?: AbortSignal,
+): Promise<(MeasuredIdentity | undefined)[]> {
+  const found = new Array<MeasuredIdentity | undefined>(places.length).fill(undefined);
   const statement = {
     // The lateral limit makes it one look into the unique index for each place, whatever the planner thinks of the rest.
     text: `SELECT i.position, ${identityColumns(release)}
@@ -107,12 +123,14 @@ export async function readIdentitiesAt(
                             LIMIT 1) one) i`,
     values: [places.map(({ environmentId }) => environmentId), places.map(({ identifier }) => identifier)],
   };
-  const { rows, isCut } = await core.read(
+  const { rows, sizes, isCut } = await core.read(
     (query) => query.bounded<PlacedIdentity>(statement.text, statement.values, MAX_PAGE_SIZE),
     signal,
   );
   if (isCut) throw new ResultTooLarge(`The rows of ${places.length} identities are too large to be read at once`);
-  for (const { position, ...identity } of rows) found[Number(position) - 1] = identity;
+  for (const [index, { position, ...identity }] of rows.entries()) {
+    found[Number(position) - 1] = { identity, size: sizes[index]! };
+  }
   return found;
 }
 

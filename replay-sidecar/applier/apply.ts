@@ -1,5 +1,6 @@
-import { type Convergence, converge, type Stores, type Subject } from '@edge-migration/identity/converge.ts';
+import type { Convergence, Stores, Subject } from '@edge-migration/identity/converge.ts';
 import { findAllOfCore, joinTouched, type Touched } from '@edge-migration/identity/edge/merge.ts';
+import { convergeShared } from '@edge-migration/identity/shared-stores.ts';
 
 export interface Applied {
   readonly convergence: Convergence;
@@ -23,7 +24,7 @@ export async function applyEvents(
   copying: boolean,
   signal: AbortSignal,
 ): Promise<Applied> {
-  const convergence = await converge(
+  const convergence = await convergeShared(
     stores,
     subject,
     events.length === 1 && events[0] ? events[0] : joinTouched(events),
