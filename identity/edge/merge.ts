@@ -106,6 +106,14 @@ export function leaveOut(touched: Touched, left: Pending, edge: Item, core: Item
   };
 }
 
+/** Whether all that `touched` touches is touched by `other`, too. */
+export function covers(other: Touched, touched: Touched): boolean {
+  const includes = (all: Touched['traits'], some: Touched['traits']) =>
+    all === 'all' || (some !== 'all' && new Set(some).isSubsetOf(all));
+  const isMoved = other.moved || !touched.moved;
+  return isMoved && includes(other.traits, touched.traits) && includes(other.overrides, touched.overrides);
+}
+
 /** Whether something that was touched is among what is pending. */
 export function concerns(touched: Touched, pending: Pending): boolean {
   const { traits, overrides } = pending;

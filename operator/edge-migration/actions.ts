@@ -1,3 +1,4 @@
+import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/parking.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { LastComparison, Operation, Status } from './api.ts';
 import type { LiveSettings } from './facts.ts';
@@ -28,6 +29,8 @@ export type Action =
   | { kind: 'markCompleted' }
   /** Merge the ranges' lists of skipped identities into one ConfigMap. */
   | { kind: 'writeSkippedReport'; operation: Operation }
+  /** Put the identities that replay cannot follow as a whole into one ConfigMap. */
+  | { kind: 'writeUnstorableReport'; identities: readonly UnstorableIdentity[] }
   /** Put the outcome of a comparison and its samples into one ConfigMap. */
   | { kind: 'writeVerificationReport'; operation: Operation; comparison: LastComparison }
   /** Bring the account of the whole migration up to date. */

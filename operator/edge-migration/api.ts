@@ -130,6 +130,7 @@ export function objectNames(migration: Pick<EdgeMigration, 'name' | 'uid'>, oper
     checkpointPrefix: `${root}-range`,
     job: (attempt: number) => `${root}-${attempt}`,
     skippedReport: `${base}-skipped`,
+    unstorableReport: `${base}-unstorable`,
     /** Of a comparison, where the operation is one. */
     verificationReport: `${root}-report`,
     audit: `${base}-audit`,

@@ -16,7 +16,7 @@ export interface Appliers {
 
 /** What is known of a project from them alone. */
 export interface AppliersFact extends Pick<ObservedReplay, 'appliers' | 'outage'> {
-  project: Omit<ObservedReplay['project'], 'parked'>;
+  project: Omit<ObservedReplay['project'], 'parked' | 'unstorable'>;
 }
 
 interface Stored {

@@ -15,6 +15,7 @@ import type { Facts } from './facts.ts';
 import { collectGaps, describeGaps } from './gaps.ts';
 import { decideCapturing, decideSuspended } from './policies.ts';
 import { fitStatus, summarise } from './summary.ts';
+import { decideUnstorable } from './unstorable.ts';
 import { decideVerification, findUncovered, type VerificationDecision } from './verification.ts';
 
 export interface Decision {
@@ -54,20 +55,28 @@ export function compose(facts: Facts, parts: Parts): Decision {
     deadline: replay?.deadline,
     gaps,
   });
-  const findings = gatherFindings(facts, parts, gaps, comparison);
+  const { unstorable, degraded, actions } = decideUnstorable(facts, parts.succeeded.reason === 'WindowClosed');
+  const findings = gatherFindings(facts, parts, gaps, comparison, degraded);
   // What was just accepted is first said and then acted on: people see every condition before anything long begins, and
   // appliers, which go by the status, never take a copy that runs for one that was not accepted.
   const isNews = parts.accepted.status === 'True' && findCondition(before.conditions, 'Accepted')?.status !== 'True';
   const isFirst = before.conditions === undefined;
   const observedRetry = isNews && !isFirst ? before.observedRetry : takeRetry(facts);
+  // What the status says is in the report: as long as nothing is carried out it stays what it was.
   const all = { ...contents, observedRetry, gaps, verification: comparison.verification };
-  const build = (messageLength: number) => buildStatus(facts, findings, all, messageLength);
-  if (isFirst || isNews) return { status: fitStatus(build), actions: [], nextTime: now };
-  const status = fitStatus((messageLength) => account(migration, build(messageLength)));
+  const build = (listed: Status['unstorable']) => (messageLength: number) =>
+    buildStatus(facts, findings, { ...all, unstorable: listed }, messageLength);
+  if (isFirst || isNews) return { status: fitStatus(build(before.unstorable)), actions: [], nextTime: now };
+  const status = fitStatus((messageLength) => account(migration, build(unstorable)(messageLength)));
   const isAudited = status.audit?.milestone === before.audit?.milestone;
   return {
     status,
-    actions: [...parts.actions, ...comparison.actions, ...(isAudited ? [] : [{ kind: 'writeAudit', status } as const])],
+    actions: [
+      ...parts.actions,
+      ...comparison.actions,
+      ...actions,
+      ...(isAudited ? [] : [{ kind: 'writeAudit', status } as const]),
+    ],
     nextTime: earliest(parts.nextTime, comparison.nextTime),
   };
 }
@@ -86,6 +95,7 @@ function gatherFindings(
   { accepted, copied, degraded, replaying, succeeded }: Parts,
   gaps: readonly GapStatus[],
   comparison: VerificationDecision,
+  unstorable: Finding<'True'> | undefined,
 ): Findings {
   return {
     Accepted: accepted,
@@ -98,6 +108,7 @@ function gatherFindings(
       degraded ??
       comparison.degraded ??
       describeGaps(findUncovered(gaps, comparison.verification ?? {})) ??
+      unstorable ??
       isFalse('AsExpected', 'nothing needs attention'),
     Succeeded: succeeded,
   };
@@ -105,14 +116,14 @@ function gatherFindings(
 
 type Contents = Pick<
   Status,
-  'observedRetry' | 'copy' | 'skipped' | 'plan' | 'replay' | 'gaps' | 'verification' | 'audit'
+  'observedRetry' | 'copy' | 'skipped' | 'unstorable' | 'plan' | 'replay' | 'gaps' | 'verification' | 'audit'
 >;
 
 /** The status with messages of so many characters; what is empty is left out. */
 function buildStatus(
   { migration, now }: Facts,
   findings: Findings,
-  { observedRetry, copy, skipped, plan, replay, gaps, verification, audit }: Contents,
+  { observedRetry, copy, skipped, unstorable, plan, replay, gaps, verification, audit }: Contents,
   messageLength: number,
 ): Status {
   const { generation, status: before } = migration;
@@ -123,6 +134,7 @@ function buildStatus(
     conditions: mergeConditions(before.conditions, findings, { generation, now, messageLength }),
     ...(copy === undefined || Object.keys(copy).length === 0 ? {} : { copy }),
     ...(skipped === undefined ? {} : { skipped }),
+    ...(unstorable === undefined ? {} : { unstorable }),
     ...(plan === undefined ? {} : { plan }),
     ...(replay === undefined || Object.keys(replay).length === 0 ? {} : { replay }),
     ...(gaps === undefined || gaps.length === 0 ? {} : { gaps }),

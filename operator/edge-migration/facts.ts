@@ -1,3 +1,4 @@
+import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/parking.ts';
 import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { EdgeMigration } from './api.ts';
@@ -89,8 +90,10 @@ export interface ProjectReplay {
   applied: number;
   unchanged: number;
   dropped: number;
-  /** Events that wait aside now. */
+  /** Events that wait aside until something is done about it. */
   parked: number;
+  /** Identities that Edge cannot hold, or not as a whole. */
+  unstorable: readonly UnstorableIdentity[];
   /** When the oldest event in hand was observed. */
   oldestObservedTime: number | undefined;
   lastAppliedTime: number | undefined;

@@ -39,6 +39,11 @@ const SERIES: readonly [string, string, Read][] = [
   ['replay_dropped_events', 'Events that must not reach Edge', ({ replay }) => replay?.eventsDropped],
   ['replay_parked_events', 'Events that wait aside now', ({ replay }) => replay?.eventsParked],
   [
+    'replay_unstorable_identities',
+    'Identities that Edge cannot hold, or not as a whole, while their writes are followed',
+    ({ replay, unstorable }) => (replay === undefined ? undefined : (unstorable?.total ?? 0)),
+  ],
+  [
     'replay_last_applied_timestamp_seconds',
     'When an event was last applied',
     ({ replay }) => seconds(replay?.lastAppliedTime),

@@ -85,6 +85,7 @@ describe('within the window', () => {
       unchanged: 0,
       dropped: 0,
       parked: 0,
+      unstorable: [],
       oldestObservedTime: NOON + 20_000,
       lastAppliedTime: NOON,
     };
@@ -126,6 +127,7 @@ describe('within the window', () => {
         unchanged: 4,
         dropped: 0,
         parked: 0,
+        unstorable: [],
         oldestObservedTime: undefined,
         lastAppliedTime: NOON,
       },
@@ -181,6 +183,7 @@ describe('at the deadline', () => {
             unchanged: 0,
             dropped: 0,
             parked: 3,
+            unstorable: [],
             oldestObservedTime: undefined,
             lastAppliedTime: undefined,
           },

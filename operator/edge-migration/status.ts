@@ -45,6 +45,9 @@ const skippedStatusSchema = z.object({
   byReason: z.array(z.object({ reason: z.string(), count })).default([]),
 });
 
+/** Identities that replay cannot follow as a whole; `revision` is another text whenever the list is another one. */
+const unstorableStatusSchema = skippedStatusSchema.extend({ reportName: z.string(), revision: z.string() });
+
 const planStatusSchema = z
   .object({
     completionTime: time,
@@ -152,6 +155,7 @@ const statusSchema = z
     conditions: z.array(conditionSchema),
     copy: copyStatusSchema,
     skipped: skippedStatusSchema,
+    unstorable: unstorableStatusSchema,
     plan: planStatusSchema,
     replay: replayStatusSchema,
     gaps: z.array(gapStatusSchema),
@@ -164,6 +168,7 @@ export type Status = z.infer<typeof statusSchema>;
 export type Condition = z.infer<typeof conditionSchema>;
 export type CopyStatus = z.infer<typeof copyStatusSchema>;
 export type SkippedStatus = z.infer<typeof skippedStatusSchema>;
+export type UnstorableStatus = z.infer<typeof unstorableStatusSchema>;
 export type GapStatus = z.infer<typeof gapStatusSchema>;
 export type ReplayStatus = z.infer<typeof replayStatusSchema>;
 export type PlanStatus = z.infer<typeof planStatusSchema>;

@@ -132,7 +132,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       ...said,
       takenUntil: taken.until(),
       underWay: transit.underWay(projectId),
-      project: { ...project, parked: transit.parked(projectId) },
+      project: { ...project, parked: transit.parked(projectId), unstorable: transit.unstorable(projectId) },
     };
   }
 

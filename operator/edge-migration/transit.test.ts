@@ -32,7 +32,7 @@ test('what comes anew is told by project, and what nobody can tell the project o
   await publish(anewSubject(0));
   transit = await readTransit(on.manager);
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([3, 2, 1]);
-  await on.manager.streams.purge('IDENTITY_WRITES');
+  for (let sequence = 1; sequence <= 5; sequence++) await on.manager.streams.deleteMessage('IDENTITY_WRITES', sequence);
   transit = await readTransit(on.manager);
   expect(transit).toMatchObject({ firstSequence: 6, lastSequence: 5 });
   expect(transit.underWay(1)).toBe(0);
@@ -45,6 +45,25 @@ test('of what waits aside, only what waits for room moves by itself', async () =
   const transit = await readTransit(on.manager);
   expect([1, 2, 3].map((id) => transit.parked(id))).toEqual([2, 1, 0]);
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([1, 0, 0]);
+});
+
+test('what Edge cannot hold is listed by identity, and keeps nobody waiting', async () => {
+  const unstorable = (identityId: number, cause: string) =>
+    publish(
+      placeSubject({
+        projectId: 5,
+        reason: 'unstorable',
+        retry: '',
+        identity: { environmentId: 3, identityId, cause },
+      }),
+    );
+  await unstorable(8, 'NumberTooPrecise');
+  await unstorable(7, 'KeyTakenByAnother');
+  await unstorable(7, 'DocumentTooLarge');
+  const transit = await readTransit(on.manager);
+  expect([transit.parked(5), transit.underWay(5)]).toEqual([0, 0]);
+  expect(transit.unstorable(5).map(({ identityId }) => identityId)).toEqual([7, 8]);
+  expect(transit.unstorable(1)).toEqual([]);
 });
 
 test('nobody says that nothing is under way while events are put aside', async () => {

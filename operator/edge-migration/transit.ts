@@ -1,4 +1,8 @@
-import { parsePlace } from '@edge-migration/replay-sidecar/applier/parking.ts';
+import {
+  type ParkReason,
+  parsePlace,
+  type UnstorableIdentity,
+} from '@edge-migration/replay-sidecar/applier/parking.ts';
 import { PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { ANEW_SUBJECTS, findStream, parseAnewSubject, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
@@ -9,8 +13,10 @@ export interface Transit {
   readonly firstSequence: number;
   /** Of the newest event that there ever was. */
   readonly lastSequence: number;
-  /** Events of a project that wait aside. */
+  /** Events of a project that wait aside until something is done about it. */
   parked(projectId: number): number;
+  /** Identities of a project of which events wait because Edge cannot hold them, ascending by Core's id. */
+  unstorable(projectId: number): readonly UnstorableIdentity[];
   /**
    * Events of a project, or of nobody knows which, that are in the stream because of others, or aside until there is
    * room; undefined when some may have moved while this was looked at.
@@ -39,6 +45,7 @@ export async function readTransit(manager: JetStreamManager): Promise<Transit> {
       firstSequence: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
       lastSequence: state.last_seq,
       parked: (projectId) => before.all.get(projectId) ?? 0,
+      unstorable: (projectId) => before.unstorable.get(projectId) ?? [],
       underWay(projectId) {
         if (!isSteady) return undefined;
         const counts = [anew.get(projectId), anew.get(0), before.overflow.get(projectId)];
@@ -53,12 +60,27 @@ async function readParked(manager: JetStreamManager) {
   const state = (await findStream(manager, PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS }))?.state;
   const subjects = state?.subjects ?? {};
   const projectOf = (subject: string) => parsePlace(subject)?.projectId;
-  const isOverflow = (subject: string) => parsePlace(subject)?.reason === 'overflow';
+  const isOf = (reason: ParkReason, subject: string) => parsePlace(subject)?.reason === reason;
   return {
     lastSequence: state?.last_seq ?? 0,
-    all: sumBy(subjects, projectOf),
-    overflow: sumBy(subjects, (subject) => (isOverflow(subject) ? projectOf(subject) : undefined)),
+    // What Edge cannot hold is listed by itself: it may never be otherwise.
+    all: sumBy(subjects, (subject) => (isOf('unstorable', subject) ? undefined : projectOf(subject))),
+    overflow: sumBy(subjects, (subject) => (isOf('overflow', subject) ? projectOf(subject) : undefined)),
+    unstorable: listUnstorable(Object.keys(subjects)),
   };
+}
+
+/** By project; each identity once, although its cause may have changed. */
+function listUnstorable(subjects: readonly string[]): Map<number, UnstorableIdentity[]> {
+  const found = new Map<number, Map<number, UnstorableIdentity>>();
+  for (const subject of subjects) {
+    const { projectId, identity } = parsePlace(subject) ?? {};
+    if (projectId === undefined || identity === undefined) continue;
+    found.set(projectId, (found.get(projectId) ?? new Map()).set(identity.identityId, identity));
+  }
+  const sort = (identities: Iterable<UnstorableIdentity>) =>
+    [...identities].sort((one, other) => one.identityId - other.identityId);
+  return new Map([...found].map(([projectId, identities]) => [projectId, sort(identities.values())]));
 }
 
 /** Numbers of messages by project. */

@@ -185,6 +185,7 @@ describe('later', () => {
           unchanged: 0,
           dropped: 0,
           parked: 0,
+          unstorable: [],
           oldestObservedTime: undefined,
           lastAppliedTime: undefined,
         },

@@ -39,6 +39,8 @@ export const applierConfiguration = z.object({
     .int()
     .positive()
     .default(8 * 1024 ** 3),
+  /** After so long it is tried again to store what Edge could not hold. */
+  unstorableRetrySeconds: z.coerce.number().min(1).max(86_400).default(60),
   /** Address of /metrics, /livez and /readyz. */
   metricsHost: z.string().default('0.0.0.0'),
   metricsPort: z.coerce.number().int().min(0).max(65_535).default(9465),

@@ -56,6 +56,7 @@ export const PARK_REASONS = [
   'copying',
   'overflow',
   'poison',
+  'unstorable',
 ] as const satisfies readonly ParkReason[];
 
 export function createCounts(): Counts {

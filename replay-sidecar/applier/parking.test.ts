@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { isReleasable, type ParkReason, parsePlace, placeSubject } from './parking.ts';
 import type { Verdict } from './view.ts';
 
+const NOW = Date.parse('2026-06-01T00:00:00Z');
 const APPLY: Verdict = { kind: 'apply', copying: false };
 const COPYING: Verdict = { kind: 'apply', copying: true };
 const SUSPENDED: Verdict = { kind: 'park', reason: 'suspended' };
@@ -23,21 +24,32 @@ test.each<[ParkReason, Verdict, boolean]>([
   ['copying', APPLY, true],
   ['copying', NONE, true],
   ['overflow', APPLY, true],
+  ['unstorable', APPLY, true],
+  ['unstorable', SUSPENDED, false],
+  ['unstorable', NONE, true],
   ['poison', APPLY, false],
   ['poison', SUSPENDED, false],
   ['poison', NONE, true],
 ])('parked as %s, and now %o: goes on? %s', (reason, verdict, expected) => {
   const migrations = { judge: () => verdict, find: () => undefined };
-  expect(isReleasable({ projectId: 42, reason, retry: '-' }, migrations)).toBe(expected);
+  expect(isReleasable({ projectId: 42, reason, retry: '-' }, migrations, NOW)).toBe(expected);
 });
 
 test('poison goes on with another spec.retry, an unknown project never', () => {
   const migrations = { judge: () => APPLY, find: () => ({ spec: { retry: 'v2' } }) as EdgeMigration };
   const release = (projectId: number, reason: ParkReason, retry: string) =>
-    isReleasable({ projectId, reason, retry }, migrations);
+    isReleasable({ projectId, reason, retry }, migrations, NOW);
   expect(release(42, 'poison', 'v1')).toBe(true);
   expect(release(42, 'poison', 'v2')).toBe(false);
   expect(release(0, 'poison', 'v1')).toBe(false);
+});
+
+test('what Edge cannot hold is not tried any more once the window has closed, although the event came before that', () => {
+  const closed = (began: number): Verdict => (began < NOW ? APPLY : { kind: 'drop', reason: 'windowClosed' });
+  const migrations = { judge: (_: number, began: number) => closed(began), find: () => undefined };
+  const place = { projectId: 42, reason: 'unstorable', retry: '' } as const;
+  expect(isReleasable(place, migrations, NOW - 1)).toBe(true);
+  expect(isReleasable(place, migrations, NOW)).toBe(false);
 });
 
 test('a place is read back from its subject, whatever characters spec.retry has', () => {
@@ -45,6 +57,12 @@ test('a place is read back from its subject, whatever characters spec.retry has'
     { projectId: 42, reason: 'suspended', retry: '' },
     { projectId: 0, reason: 'poison', retry: '-' },
     { projectId: 7, reason: 'poison', retry: 'a.b-c_d' },
+    {
+      projectId: 7,
+      reason: 'unstorable',
+      retry: '3.4.NumberTooPrecise',
+      identity: { environmentId: 3, identityId: 4, cause: 'NumberTooPrecise' },
+    },
   ] as const) {
     expect(parsePlace(placeSubject(place))).toEqual(place);
   }

@@ -5,22 +5,37 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { anewSubject, readStored } from '../stream.ts';
 import type { Migrations } from './migrations.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
+import { createRetries } from './unstorable.ts';
 import type { HoldReason } from './view.ts';
 import { keepHeaders } from './work.ts';
 
 /**
  * Why an event waits. `copying`: until the copy is complete; `overflow`: its project has too many events in hand;
- * `poison`: it failed again and again, or cannot be read, and waits for a new `spec.retry`.
+ * `poison`: it failed again and again, or cannot be read, and waits for a new `spec.retry`; `unstorable`: Edge cannot
+ * hold what it touched, and it is tried again now and then.
  */
-export type ParkReason = HoldReason | 'copying' | 'overflow' | 'poison';
+export type ParkReason = HoldReason | 'copying' | 'overflow' | 'poison' | 'unstorable';
 
-/** What is in a subject of the parking stream: `identity.parked.<projectId>.<reason>[.<spec.retry>]`. */
+/**
+ * What is in a subject of the parking stream: `identity.parked.<projectId>.<reason>`, behind it `spec.retry` of what is
+ * poison, and `<environment id>.<identity id>.<cause>` of what is unstorable.
+ */
 export interface Place {
   /** 0: nobody could say. */
   readonly projectId: number;
   readonly reason: ParkReason;
   /** `spec.retry` when the event was parked as poison; `-` for none. */
   readonly retry: string;
+  /** The identity of an event that is unstorable. */
+  readonly identity?: UnstorableIdentity;
+}
+
+/** An identity of Core that Edge cannot hold, or not as a whole; Core's ids. */
+export interface UnstorableIdentity {
+  readonly environmentId: number;
+  readonly identityId: number;
+  /** A reason as in the copy's report of skipped identities. */
+  readonly cause: string;
 }
 
 const REASON_HEADER = 'Edge-Migration-Reason';
@@ -34,19 +49,27 @@ const LOOK_SOON_MILLIS = 100;
 /** Parked events come back only while the stream is short, so that others need not wait behind them. */
 const SHORT_STREAM = 2000;
 
-export function placeSubject({ projectId, reason, retry }: Place): string {
+export function placeSubject({ projectId, reason, retry, identity }: Place): string {
   const base = `identity.parked.${projectId}.${reason}`;
+  if (identity !== undefined) return `${base}.${identity.environmentId}.${identity.identityId}.${identity.cause}`;
   return reason === 'poison' ? `${base}.${retry}` : base;
 }
 
 export function parsePlace(subject: string): Place | undefined {
   const [, , projectId, reason, ...retry] = subject.split('.');
   if (projectId === undefined || reason === undefined) return undefined;
-  return { projectId: Number(projectId), reason: reason as ParkReason, retry: retry.join('.') };
+  const place = { projectId: Number(projectId), reason: reason as ParkReason, retry: retry.join('.') };
+  const [environmentId, identityId, cause = ''] = retry;
+  if (reason !== 'unstorable') return place;
+  return { ...place, identity: { environmentId: Number(environmentId), identityId: Number(identityId), cause } };
 }
 
-/** Whether what is parked at a place may go on, to be judged anew: applied, dropped or parked for another reason. */
-export function isReleasable(place: Place, migrations: Pick<Migrations, 'judge' | 'find'>): boolean {
+/**
+ * Whether what is parked at a place may go on, to be judged anew: applied, dropped or parked for another reason.
+ *
+ * @param now what Edge cannot hold is not tried any more once the replay window has closed: Edge is the master then
+ */
+export function isReleasable(place: Place, migrations: Pick<Migrations, 'judge' | 'find'>, now: number): boolean {
   const { projectId, reason, retry } = place;
   if (projectId === 0) return false;
   // As if begun long ago: whether an event came before the deadline is told by itself alone.
@@ -55,6 +78,7 @@ export function isReleasable(place: Place, migrations: Pick<Migrations, 'judge' 
   if (reason === 'overflow') return true;
   if (reason === 'poison') return retryOf(migrations, projectId) !== retry;
   if (reason === 'copying') return verdict.kind === 'apply' && !verdict.copying;
+  if (reason === 'unstorable') return migrations.judge(projectId, now).kind === 'apply';
   return verdict.kind === 'apply' || verdict.reason !== reason;
 }
 
@@ -64,7 +88,11 @@ export interface Parking {
    *
    * @throws when the parking stream refuses it or does not answer
    */
-  park(message: JsMsg, projectId: number, reason: ParkReason, detail?: string): Promise<void>;
+  park(message: JsMsg, projectId: number, reason: ParkReason, detail?: string, of?: UnstorableIdentity): Promise<void>;
+  /** Whether events of this identity wait because Edge cannot hold it, as last seen. */
+  isListed(projectId: number, identity: Omit<UnstorableIdentity, 'cause'>): boolean;
+  /** Edge can hold the identity now: what waits of it is tried again at once. */
+  wake(projectId: number, identity: Omit<UnstorableIdentity, 'cause'>): void;
   /** Brings events back when they may go on. Rejects with the signal's reason. */
   run(signal: AbortSignal): Promise<never>;
   /** Number of events by place, as last seen. */
@@ -78,18 +106,23 @@ export interface ParkingOptions {
   pending(): number;
   /** How many more events of a project may be in hand. */
   roomFor(projectId: number): number;
+  /** After so long what Edge could not hold is tried again. */
+  unstorableRetrySeconds: number;
   clock: Clock;
   log: Logger;
 }
 
-export function createParking({ connection, migrations, pending, roomFor, clock, log }: ParkingOptions): Parking {
+export function createParking(options: ParkingOptions): Parking {
+  const { connection, migrations, pending, roomFor, clock, log } = options;
   const client = jetstream(connection);
+  const unstorable = createRetries(options.unstorableRetrySeconds * 1000, clock);
   let parked: ReadonlyMap<string, number> = new Map();
 
   /** Number of events that went on. */
   async function look(manager: JetStreamManager, signal: AbortSignal): Promise<number> {
     const { state } = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
     parked = new Map(Object.entries(state.subjects ?? {}));
+    unstorable.notice(parked.keys());
     let released = 0;
     for (const subject of parked.keys()) released += await releaseAll(manager, subject, signal);
     return released;
@@ -97,18 +130,24 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
 
   async function releaseAll(manager: JetStreamManager, subject: string, signal: AbortSignal): Promise<number> {
     const place = parsePlace(subject);
-    if (place === undefined) return 0;
+    if (place === undefined || (place.identity !== undefined && !unstorable.isDue(subject))) return 0;
     // What comes back to find no room would go aside once more.
     const most = place.reason === 'overflow' ? Math.floor(roomFor(place.projectId)) : Number.POSITIVE_INFINITY;
     let released = 0;
-    while (released < most && pending() < SHORT_STREAM && migrations.isConfirmed() && isReleasable(place, migrations)) {
+    while (
+      released < most &&
+      pending() < SHORT_STREAM &&
+      migrations.isConfirmed() &&
+      isReleasable(place, migrations, clock.now())
+    ) {
       signal.throwIfAborted();
       const wanted = Math.min(BATCH, most - released);
       const count = await releaseBatch(manager, subject, place.projectId, wanted);
       released += count;
       if (count < wanted) break;
     }
-    const level = place.reason === 'overflow' ? 'debug' : 'info';
+    if (released > 0) unstorable.tried(subject);
+    const level = place.reason === 'overflow' || place.reason === 'unstorable' ? 'debug' : 'info';
     if (released > 0)
       log[level]({ projectId: place.projectId, reason: place.reason, events: released }, 'Events go on');
     return released;
@@ -134,13 +173,16 @@ export function createParking({ connection, migrations, pending, roomFor, clock,
     get parked() {
       return parked;
     },
-    async park(message, projectId, reason, detail) {
+    isListed: (projectId, identity) => unstorable.subjectsOf(projectId, identity).length > 0,
+    wake: (projectId, identity) => unstorable.wake(projectId, identity),
+    async park(message, projectId, reason, detail, identity) {
       const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
       const fields = keepHeaders(message);
       if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
       // Unique to this message of the stream: the event may come back, and be parked once more.
       const msgID = `parked-${message.seq}-${message.timestampNanos}`;
-      await client.publish(placeSubject({ projectId, reason, retry }), message.data, { msgID, headers: fields });
+      const place = placeSubject({ projectId, reason, retry, ...(identity && { identity }) });
+      await client.publish(place, message.data, { msgID, headers: fields });
     },
     async run(signal) {
       const manager = await manage(connection);

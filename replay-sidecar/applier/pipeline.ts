@@ -4,7 +4,7 @@ import { isProbe } from '../stream.ts';
 import type { Counts } from './counts.ts';
 import type { Held } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
-import type { Parking, ParkReason } from './parking.ts';
+import type { Parking, ParkReason, UnstorableIdentity } from './parking.ts';
 import type { Resolution, Resolver } from './resolve.ts';
 import type { Part } from './spread.ts';
 import { type Delivery, readDelivery, UnreadableEvent, type Work } from './work.ts';
@@ -18,7 +18,13 @@ export interface Pipeline {
   /** What the view says now; what may not be applied goes its way. */
   admit(works: readonly Work[]): { works: readonly Work[]; copying: boolean };
   /** Puts an event aside; if that does not work out it is delivered again. */
-  park(delivery: Pick<Delivery, 'held'>, projectId: number, reason: ParkReason, detail?: string): void;
+  park(
+    delivery: Pick<Delivery, 'held'>,
+    projectId: number,
+    reason: ParkReason,
+    detail?: string,
+    identity?: UnstorableIdentity,
+  ): void;
 }
 
 export interface PipelineOptions {
@@ -143,8 +149,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     return 'gone';
   }
 
-  function park({ held }: Pick<Delivery, 'held'>, projectId: number, reason: ParkReason, detail?: string): void {
-    parking.park(held.message, projectId, reason, detail).then(
+  function park(
+    { held }: Pick<Delivery, 'held'>,
+    projectId: number,
+    reason: ParkReason,
+    detail?: string,
+    identity?: UnstorableIdentity,
+  ): void {
+    parking.park(held.message, projectId, reason, detail, identity).then(
       () => {
         if (projectId !== 0) counts.of(projectId).parked[reason] += 1;
         held.done();

@@ -1,17 +1,20 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Convergence, Stores } from '@edge-migration/identity/converge.ts';
 import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
+import { EVERYTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { Allowance } from './allowance.ts';
 import { applyEvents } from './apply.ts';
 import type { Counts } from './counts.ts';
 import { nextFanOut, readFanOutPage } from './fan-out.ts';
+import type { Parking, UnstorableIdentity } from './parking.ts';
 import type { Patience } from './patience.ts';
 import type { Pipeline } from './pipeline.ts';
 import { nextHandling, roundOf } from './repeats.ts';
 import type { Part } from './spread.ts';
 import { MigrationStopped, type Stops } from './stops.ts';
+import { chooseWaiting } from './unstorable.ts';
 import { type Cursor, type Delivery, derivedId, type Work } from './work.ts';
 
 export interface RunnerOptions {
@@ -19,6 +22,7 @@ export interface RunnerOptions {
   stops: Pick<Stops, 'of'>;
   allowance: Pick<Allowance, 'charge'>;
   pipeline: Pick<Pipeline, 'admit' | 'park'>;
+  parking: Pick<Parking, 'isListed' | 'wake'>;
   patience: Patience;
   counts: Counts;
   /** Resolves when the stream has what follows from an event; `cursor` makes it a page of a fan-out. */
@@ -65,13 +69,36 @@ export function createRunner(options: RunnerOptions) {
     const count = counts.of(projectId);
     count.converged += 1;
     options.allowance.charge(projectId, writeUnitsOf(convergence));
+    const waiting = keepUnstorable(projectId, subject.environment.id, convergence, identities);
     for (const [index, work] of works.entries()) {
       count.applied[convergence.outcome] += 1;
       count.lastAppliedTime = clock.now();
       options.onApplied(projectId, clock.now() - work.observed);
       if (held[index]) pipeline.park(work, projectId, 'copying');
-      else finish(work, nextHandling(work.event, work.observed, clock.now()));
+      else if (waiting?.indexes.has(index)) {
+        pipeline.park(work, projectId, 'unstorable', convergence.skipped?.detail, waiting.identity);
+      } else finish(work, nextHandling(work.event, work.observed, clock.now()));
     }
+  }
+
+  /** Which of several events wait because Edge cannot hold their identity now; what waits goes on when it can. */
+  function keepUnstorable(
+    projectId: number,
+    environmentId: number,
+    { skipped, pending, core }: Convergence,
+    events: readonly { readonly touched: Touched }[],
+  ): { identity: UnstorableIdentity; indexes: ReadonlySet<number> } | undefined {
+    if (skipped === undefined) {
+      const identityId = Number(core?.['django_id']?.N ?? 0);
+      options.parking.wake(projectId, { environmentId, identityId });
+      return undefined;
+    }
+    const { identityId, reason, detail } = skipped;
+    const identity = { environmentId, identityId, cause: reason };
+    const isListed = options.parking.isListed(projectId, identity);
+    if (!isListed) log.warn({ projectId, environmentId, identityId, reason, detail }, 'Edge cannot hold an identity');
+    const touched = events.map((event) => event.touched);
+    return { identity, indexes: chooseWaiting(touched, pending ?? EVERYTHING, isListed) };
   }
 
   /**

@@ -62,7 +62,9 @@ export function wire(
   const directory = createDirectory({ core, release: () => stores.now().release, patience, clock, signal });
   const spreader = createSpreader({ core, directory, migrating: migrations.listProjects, patience, signal });
   const resolver = createResolver({ core, edge, directory, spreader, patience, signal });
-  const parking = createParking({ connection, migrations, pending: position.pending, roomFor, clock, log });
+  const { unstorableRetrySeconds } = configuration;
+  const waits = { pending: position.pending, roomFor, unstorableRetrySeconds };
+  const parking = createParking({ connection, migrations, ...waits, clock, log });
   const pipeline = createPipeline({
     ...{ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log },
     spread: (delivery, parts) => runner.spread(delivery, parts),
@@ -70,7 +72,18 @@ export function wire(
   const publish = createPublish(connection);
   const isBusy = () => position.pending() > BUSY_STREAM;
   const onApplied = createLagHistogram(registry);
-  const doing = { stores: stores.now, stops, allowance, pipeline, patience, counts, publish, isBusy, onApplied };
+  const doing = {
+    stores: stores.now,
+    stops,
+    allowance,
+    pipeline,
+    parking,
+    patience,
+    counts,
+    publish,
+    isBusy,
+    onApplied,
+  };
   const runner = createRunner({ ...doing, clock, log, signal });
   const { instance } = configuration;
   const process = `${instance}-${randomBytes(4).toString('hex')}`;

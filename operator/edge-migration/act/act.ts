@@ -6,6 +6,7 @@ import { writeLiveSettings } from './live-settings.ts';
 import { planRanges } from './plan-ranges.ts';
 import { retireWork } from './retire-work.ts';
 import { writeSkippedReport } from './skipped-report.ts';
+import { writeUnstorableReport } from './unstorable-report.ts';
 import { writeVerificationReport } from './verification-report.ts';
 
 /** Carries out one action; each is one file in this folder. Throws the errors of Kubernetes and of the stores. */
@@ -34,6 +35,8 @@ export async function act(
       return writeVerificationReport(context, { ...target, operation: action.operation }, action.comparison);
     case 'writeAudit':
       return writeAudit(context, target, action.status);
+    case 'writeUnstorableReport':
+      return writeUnstorableReport(context, target, action.identities);
     case 'writeSkippedReport':
       return writeSkippedReport(context, { ...target, operation: action.operation });
     case 'retireWork':

@@ -4,7 +4,7 @@ import { CONFIG_MAPS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
 /** A ConfigMap holds a mebibyte; some of it is for names and labels. */
-const LARGEST_REPORT = 900_000;
+export const LARGEST_REPORT = 900_000;
 
 /**
  * Joins the lists of skipped identities that the ranges' checkpoints hold into one ConfigMap that outlives them. What

@@ -1,6 +1,6 @@
 import { type EdgeMigration, type Status, specSchema } from '../api.ts';
 import { decide } from '../decide.ts';
-import type { CaptureFact, CheckpointFact, CopyCounts, Facts, JobFact, ReplayFact } from '../facts.ts';
+import type { CaptureFact, CheckpointFact, CopyCounts, Facts, JobFact, ObservedReplay } from '../facts.ts';
 
 /** Noon, some day; every fact builder counts from here. */
 export const NOON = Date.parse('2026-05-04T12:00:00Z');
@@ -129,13 +129,21 @@ export const covered = (changes: Partial<Extract<CaptureFact, { kind: 'observed'
 });
 
 /** Two appliers, nothing waits. */
-export const following = (changes: Partial<Extract<ReplayFact, { kind: 'observed' }>> = {}): ReplayFact => ({
+export const following = (changes: Partial<ObservedReplay> = {}): ObservedReplay => ({
   kind: 'observed',
   appliers: 2,
   outage: undefined,
   takenUntil: NOON,
   underWay: 0,
-  project: { applied: 10, unchanged: 4, dropped: 0, parked: 0, oldestObservedTime: undefined, lastAppliedTime: NOON },
+  project: {
+    applied: 10,
+    unchanged: 4,
+    dropped: 0,
+    parked: 0,
+    unstorable: [],
+    oldestObservedTime: undefined,
+    lastAppliedTime: NOON,
+  },
   ...changes,
 });
 

@@ -1,0 +1,36 @@
+import { SKIP_REASONS } from '@edge-migration/identity/edge/document.ts';
+import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/parking.ts';
+import { FIELD_MANAGER, objectNames } from '../api.ts';
+import { buildReport } from '../objects.ts';
+import { CONFIG_MAPS } from '../resources.ts';
+import type { ActionContext, ActionTarget } from './context.ts';
+import { joinLines, LARGEST_REPORT } from './skipped-report.ts';
+
+/** Puts the identities that replay cannot follow as a whole into one ConfigMap: ids and reasons, and what to do about each. */
+export async function writeUnstorableReport(
+  { client, namespace }: ActionContext,
+  { migration, logger, signal }: Omit<ActionTarget, 'operation'>,
+  identities: readonly UnstorableIdentity[],
+) {
+  const lines = identities.map(({ environmentId, identityId, cause }) =>
+    JSON.stringify({ environmentId, identityId, reason: cause }),
+  );
+  const report = joinLines(lines, LARGEST_REPORT);
+  const reasons = new Map<string, string>(Object.entries(SKIP_REASONS));
+  const causes = [...new Set(identities.map(({ cause }) => cause))].sort();
+  const data = {
+    'unstorable.jsonl': report.text,
+    'reasons.txt': causes
+      .map((cause) => `${cause}: ${reasons.get(cause) ?? 'see the logs of the appliers'}\n`)
+      .join(''),
+    lines: String(report.lines),
+    ...(report.left > 0 ? { truncated: String(report.left) } : {}),
+  };
+  const { unstorableReport: name } = objectNames(migration, 'copy');
+  const object = buildReport(
+    { migration, operation: 'copy', namespace },
+    { name, component: 'unstorable-report', data },
+  );
+  await client.apply(CONFIG_MAPS, object, { fieldManager: FIELD_MANAGER, force: true, signal });
+  logger.info({ report: name, identities: identities.length }, 'wrote the report of identities that Edge cannot hold');
+}

@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/parking.ts';
+import type { Action } from './actions.ts';
+import { objectNames, type UnstorableStatus } from './api.ts';
+import { type Finding, isTrue } from './conditions.ts';
+import type { Facts } from './facts.ts';
+
+/** The part of a decision that is about identities whose writes Edge cannot hold. */
+export interface UnstorableDecision {
+  unstorable: UnstorableStatus | undefined;
+  degraded: Finding<'True'> | undefined;
+  actions: Action[];
+}
+
+/** Reasons that the status names; the report has all. */
+const MOST_REASONS = 16;
+
+/**
+ * Lists the identities that replay cannot follow as a whole, as soon as appliers tell of them: in the status, in a
+ * ConfigMap, and in `Degraded` for as long as the window is open.
+ *
+ * @param isClosed the window has closed, and nothing more can be done about them
+ */
+export function decideUnstorable({ migration, replay }: Facts, isClosed: boolean): UnstorableDecision {
+  const before = migration.status.unstorable;
+  if (replay.kind !== 'observed') return describe(before, isClosed, []);
+  const { unstorable: identities } = replay.project;
+  const revision = identities.length === 0 ? undefined : nameRevision(identities);
+  if (revision === before?.revision) return describe(before, isClosed, []);
+  const action: Action = { kind: 'writeUnstorableReport', identities };
+  if (revision === undefined) return describe(undefined, isClosed, [action]);
+  const counts = new Map<string, number>();
+  for (const { cause } of identities) counts.set(cause, (counts.get(cause) ?? 0) + 1);
+  const byReason = [...counts].sort(([one], [other]) => (one < other ? -1 : 1)).slice(0, MOST_REASONS);
+  const status: UnstorableStatus = {
+    total: identities.length,
+    byReason: byReason.map(([reason, count]) => ({ reason, count })),
+    reportName: objectNames(migration, 'copy').unstorableReport,
+    revision,
+  };
+  return describe(status, isClosed, [action]);
+}
+
+function describe(unstorable: UnstorableStatus | undefined, isClosed: boolean, actions: Action[]): UnstorableDecision {
+  if (unstorable === undefined || isClosed) return { unstorable, degraded: undefined, actions };
+  const { total, byReason, reportName } = unstorable;
+  const reasons = byReason.map(({ reason, count }) => `${count} ${reason}`).join(', ');
+  const message =
+    `Edge cannot hold all that was written to ${total} identities (${reasons}); the rest of them is followed. ` +
+    `Correct them in Core: see ConfigMap ${reportName}`;
+  return { unstorable, degraded: isTrue('IdentitiesUnstorable', message), actions };
+}
+
+/** Another text whenever the list is another one. */
+function nameRevision(identities: readonly UnstorableIdentity[]): string {
+  return createHash('sha256').update(JSON.stringify(identities)).digest('base64url').slice(0, 16);
+}

@@ -1,0 +1,59 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { concerns, covers, type Pending, type Touched } from '@edge-migration/identity/edge/merge.ts';
+import { parsePlace, type UnstorableIdentity } from './parking.ts';
+
+type Identity = Omit<UnstorableIdentity, 'cause'>;
+
+/**
+ * When events that Edge could not hold are tried again: now and then, since what is in the way may go without an event,
+ * and at once when their identity was found to be storable.
+ *
+ * @param interval milliseconds
+ */
+export function createRetries(interval: number, clock: Pick<Clock, 'monotonic'>) {
+  /** When each place was first seen, or last tried, by this process. */
+  const since = new Map<string, number>();
+  let subjects = new Map<string, string[]>();
+
+  const nameOf = (projectId: number, { environmentId, identityId }: Identity) =>
+    `${projectId}.${environmentId}.${identityId}`;
+  const subjectsOf = (projectId: number, identity: Identity) => subjects.get(nameOf(projectId, identity)) ?? [];
+
+  return {
+    /** @param parked all subjects of the parking stream */
+    notice(parked: Iterable<string>): void {
+      const now = clock.monotonic();
+      subjects = new Map();
+      for (const subject of parked) {
+        const place = parsePlace(subject);
+        if (place?.identity === undefined) continue;
+        const name = nameOf(place.projectId, place.identity);
+        subjects.set(name, [...(subjects.get(name) ?? []), subject]);
+        if (!since.has(subject)) since.set(subject, now);
+      }
+      const present = new Set([...subjects.values()].flat());
+      // One that was just let go comes back if it still cannot be held.
+      for (const [subject, time] of since) if (!present.has(subject) && now - time > interval) since.delete(subject);
+    },
+    isDue: (subject: string) => clock.monotonic() - (since.get(subject) ?? clock.monotonic()) >= interval,
+    tried: (subject: string) => void since.set(subject, clock.monotonic()),
+    wake(projectId: number, identity: Identity): void {
+      for (const subject of subjectsOf(projectId, identity)) since.set(subject, Number.NEGATIVE_INFINITY);
+    },
+    subjectsOf,
+  };
+}
+
+/**
+ * Of events of one identity that Edge cannot hold, those that have to wait: they touched what is pending, and no other
+ * one that waits touched as much. One waits in any case while the identity is not listed: what waits is the list.
+ */
+export function chooseWaiting(events: readonly Touched[], pending: Pending, isListed: boolean): ReadonlySet<number> {
+  const kept: { readonly index: number; readonly touched: Touched }[] = [];
+  for (const [index, touched] of events.entries()) {
+    if (!concerns(touched, pending) || kept.some((other) => covers(other.touched, touched))) continue;
+    for (const other of kept.filter((one) => covers(touched, one.touched))) kept.splice(kept.indexOf(other), 1);
+    kept.push({ index, touched });
+  }
+  return new Set(kept.length === 0 && !isListed ? [0] : kept.map(({ index }) => index));
+}
