@@ -27,7 +27,8 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     stopping = true;
     log.info({ signal }, 'Stopping');
     sidecar.stop().then(
-      () => process.exit(0),
+      // An orderly exit waits for threads that wait for the disk.
+      (isClosed) => (isClosed ? process.exit(0) : process.kill(process.pid, 'SIGKILL')),
       (error: unknown) => exit(error),
     );
   });

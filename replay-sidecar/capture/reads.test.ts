@@ -36,6 +36,7 @@ async function begin(identifier: string) {
 }
 
 async function published() {
+  await test.spool.tick();
   await new Promise((resolve) => setImmediate(resolve));
   return drain(test.spool);
 }

@@ -28,8 +28,11 @@ export interface Sidecar {
    * @throws when an address cannot be listened on
    */
   start(): Promise<{ proxy: AddressInfo; health: AddressInfo }>;
-  /** Lets requests end, sends what is left and says goodbye; takes `shutdownSeconds` at most. */
-  stop(): Promise<void>;
+  /**
+   * Lets requests end, sends what is left and says goodbye; takes `shutdownSeconds` at most, and a second for the disk.
+   * False when calls to the disk are still under way then.
+   */
+  stop(): Promise<boolean>;
   /** An error that nobody caught: requests go on, and a gap tells that one may have been missed. */
   survive(error: unknown): void;
 }
@@ -37,6 +40,7 @@ export interface Sidecar {
 const TICK_MILLIS = 1000;
 /** A disk that hangs does not keep the API from being served. */
 const OPEN_MILLIS = 2000;
+const CLOSE_MILLIS = 1000;
 const DRAIN_POLL_MILLIS = 20;
 
 /** The capture sidecar: proxy, route table, spool, publisher and heartbeat, wired together. */
@@ -47,6 +51,8 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
   const stopping = new AbortController();
   let ready = false;
   let running: Promise<unknown> = Promise.resolve();
+  /** What waits for the disk. */
+  let keepingHouse: Promise<unknown> = Promise.resolve();
 
   const spool = createSpool({
     directory: configuration.spoolDirectory,
@@ -110,14 +116,13 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
   }
 
   /** Of their own each, so that a disk that hangs holds up nothing else. They end when the signal is aborted. */
-  function runLoops(signal: AbortSignal): Promise<unknown> {
-    return Promise.allSettled([
-      spool.recover(),
+  function runLoops(signal: AbortSignal): void {
+    running = Promise.allSettled([
       publisher.run(signal),
       heartbeat.run(signal),
-      every(TICK_MILLIS, spool.tick, signal),
       every(TICK_MILLIS, capture.tick, signal),
     ]);
+    keepingHouse = Promise.allSettled([spool.recover(), every(TICK_MILLIS, spool.tick, signal)]);
   }
 
   /** Waits until everything is sent, or `until` (monotonic). */
@@ -126,11 +131,17 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
     while (!isEmpty() && clock.monotonic() < until) await clock.sleep(DRAIN_POLL_MILLIS);
   }
 
+  async function closeSpool(): Promise<boolean> {
+    await keepingHouse;
+    await spool.close();
+    return true;
+  }
+
   return {
     async start() {
       const healthAddress = await health.listen(configuration.healthAddress);
       await Promise.race([spool.open(), clock.sleep(OPEN_MILLIS, stopping.signal)]);
-      running = runLoops(stopping.signal);
+      runLoops(stopping.signal);
       collectGarbage();
       const proxyAddress = await proxy.listen(configuration.listenAddress);
       ready = true;
@@ -148,8 +159,11 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
       log.info({ goodbye, ...spool.facts() }, goodbye ? 'All is sent' : 'Not all is sent; it stays in the spool');
       stopping.abort();
       await running;
-      await spool.close();
+      // Calls to a disk that hangs may never come back; what the spool has then is as after a crash.
+      const isClosed = await Promise.race([closeSpool(), clock.sleep(CLOSE_MILLIS).then(() => false)]);
+      if (!isClosed) log.error("The spool's disk does not answer; the process ends without it");
       await health.close();
+      return isClosed;
     },
     survive(error) {
       faults['process']! += 1;

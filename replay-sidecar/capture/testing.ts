@@ -53,7 +53,8 @@ export async function openCapture(): Promise<TestCapture> {
       begun.finish(outcome);
     },
     async published() {
-      // Events are handed over once their intent has begun.
+      // Events are handed over once their intent is on disk.
+      await spool.tick();
       await new Promise((resolve) => setImmediate(resolve));
       return (await drain(spool)).map(eventOf);
     },

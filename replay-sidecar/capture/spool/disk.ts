@@ -1,9 +1,7 @@
-import { writeSync } from 'node:fs';
 import { open, unlink } from 'node:fs/promises';
 
-import type { Clock } from '@edge-migration/identity/clock.ts';
-
-import { segmentPath, writeFully } from './files.ts';
+import { FILE_MODE, segmentPath, writeFully } from './files.ts';
+import type { Lane } from './lane.ts';
 import type { Segment } from './segment.ts';
 
 /**
@@ -14,14 +12,10 @@ import type { Segment } from './segment.ts';
 export type SyncPolicy = 'none' | 'interval' | 'commit';
 
 export interface Disk {
-  /**
-   * Appends bytes to the segment's file. Done when it returns undefined.
-   *
-   * @throws or rejects when the disk does
-   */
-  write(segment: Segment, bytes: Buffer): Promise<void> | undefined;
+  /** Appends bytes to the segment's file; one call at a time. Rejects when the disk does. */
+  write(segment: Segment, bytes: Buffer): Promise<void>;
   /** Under policy `interval`: begins to force what was written, unless that is under way. */
-  sync(segment: Segment): void;
+  sync(): void;
   /** Closes the file in the background; nothing more is written to it. */
   release(segment: Segment): void;
   remove(segment: Segment): Promise<void>;
@@ -31,86 +25,56 @@ export interface Disk {
 
 export interface DiskOptions {
   directory: string;
-  clock: Clock;
   policy: SyncPolicy;
+  /** For everything but writes. */
+  chores: Lane;
   /** Bytes of the segment could not be forced to the disk. */
   onUnsynced(error: unknown, segment: Segment): void;
 }
 
-/** A write into the kernel's cache takes microseconds; this is a disk in trouble. */
-const SLOW_WRITE_MILLIS = 20;
-const SLOW_FOR_MILLIS = 60_000;
-
 /**
- * Writes at once while the disk is quick: into the kernel's cache that costs 2 µs, through a thread ten times as much
- * and another turn of the event loop. But a disk that hangs must not stop the requests, so after a slow write, and
- * while bytes are being forced to the disk (each second, in a thread: on a disk that hangs this does not come back),
- * writes go through threads.
+ * The segments' files. Every call goes through a thread, also a write into the kernel's cache, which takes microseconds
+ * as a rule: on a disk that hangs it does not come back, and it would be the event loop, with all requests, that waits.
  */
-export function createDisk({ directory, clock, policy, onUnsynced }: DiskOptions): Disk {
-  const background = new Set<Promise<void>>();
-  let slowUntil = Number.NEGATIVE_INFINITY;
-  let unsynced = false;
-  let syncing = 0;
+export function createDisk({ directory, policy, chores, onUnsynced }: DiskOptions): Disk {
+  const unsynced = new Set<Segment>();
+  let syncing = false;
 
-  function writeAtOnce(segment: Segment, fd: number, bytes: Buffer): void {
-    const began = clock.monotonic();
-    for (let done = 0; done < bytes.length; ) {
-      done += writeSync(fd, bytes, done, bytes.length - done, segment.written + done);
-    }
-    const now = clock.monotonic();
-    if (now - began > SLOW_WRITE_MILLIS) slowUntil = now + SLOW_FOR_MILLIS;
-  }
-
-  async function writeInThread(segment: Segment, bytes: Buffer): Promise<void> {
-    segment.file ??= await open(segmentPath(directory, segment.number), 'wx');
-    await writeFully(segment.file.fd, bytes, segment.written);
-    if (policy === 'commit') await segment.file.datasync();
-    segment.written += bytes.length;
-  }
-
-  function inBackground(work: Promise<void>, segment: Segment): void {
-    const done = work
-      .catch((error: unknown) => onUnsynced(error, segment))
-      .finally(() => {
-        background.delete(done);
-      });
-    background.add(done);
-  }
-
-  async function force(segment: Segment, close: boolean): Promise<void> {
-    const { file } = segment;
-    if (close) segment.file = undefined;
-    syncing += 1;
+  async function force(segment: Segment): Promise<void> {
     try {
-      if (policy !== 'none') await file?.datasync();
-    } finally {
-      syncing -= 1;
-      if (close) await file?.close();
+      if (unsynced.delete(segment)) await segment.file?.datasync();
+    } catch (error) {
+      onUnsynced(error, segment);
     }
+  }
+
+  async function forceAll(): Promise<void> {
+    for (const segment of [...unsynced]) await force(segment);
+    syncing = false;
+  }
+
+  async function closeFile(segment: Segment): Promise<void> {
+    await force(segment);
+    await segment.file?.close().catch((error: unknown) => onUnsynced(error, segment));
+    segment.file = undefined;
   }
 
   return {
-    write(segment, bytes) {
-      unsynced = true;
-      const quick = policy !== 'commit' && syncing === 0 && clock.monotonic() > slowUntil;
-      if (!quick || segment.file === undefined) return writeInThread(segment, bytes);
-      writeAtOnce(segment, segment.file.fd, bytes);
+    async write(segment, bytes) {
+      segment.file ??= await open(segmentPath(directory, segment), 'wx', FILE_MODE);
+      await writeFully(segment.file.fd, bytes, segment.written);
+      if (policy === 'commit') await segment.file.datasync();
+      else if (policy === 'interval') unsynced.add(segment);
       segment.written += bytes.length;
-      return undefined;
     },
-    sync(segment) {
-      if (policy !== 'interval' || !unsynced || syncing > 0) return;
-      unsynced = false;
-      inBackground(force(segment, false), segment);
+    sync() {
+      if (unsynced.size === 0 || syncing) return;
+      syncing = true;
+      void chores.run(forceAll);
     },
-    release: (segment) => inBackground(force(segment, true), segment),
-    async remove(segment) {
-      await unlink(segmentPath(directory, segment.number)).catch(ignoreMissing);
-    },
-    async close() {
-      await Promise.all(background);
-    },
+    release: (segment) => void chores.run(() => closeFile(segment)),
+    remove: (segment) => chores.run(() => unlink(segmentPath(directory, segment)).catch(ignoreMissing)),
+    close: () => chores.run(async () => undefined),
   };
 }
 

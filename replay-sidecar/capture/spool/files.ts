@@ -1,18 +1,40 @@
 import { promises as fs, write as writeCallback } from 'node:fs';
 import { join } from 'node:path';
 
-const SEGMENT_NAME = /^(\d{8,})\.spool$/;
+import type { Segment } from './segment.ts';
+
+/** Identifiers are personal data: what is in the directory is for this user alone. */
+export const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+
+const SEGMENT_NAME = /^(\d{8,})\.(spool|intents)$/;
+/** Earlier releases had both kinds of records in files that end with `.spool`. */
+const EXTENSIONS = { events: 'spool', intents: 'intents' } as const satisfies Record<Segment['kind'], string>;
+
+type SegmentName = Pick<Segment, 'number' | 'kind'>;
 
 /** A segment's file. Numbers only grow, also across restarts. */
-export function segmentPath(directory: string, number: number): string {
-  return join(directory, `${String(number).padStart(8, '0')}.spool`);
+export function segmentPath(directory: string, { number, kind }: SegmentName): string {
+  return join(directory, `${String(number).padStart(8, '0')}.${EXTENSIONS[kind]}`);
 }
 
-/** Numbers of the segments in the directory, oldest first; the directory is made when it is missing. */
-export async function listSegments(directory: string): Promise<number[]> {
-  await fs.mkdir(directory, { recursive: true });
-  const numbers = (await fs.readdir(directory)).map((name) => Number(SEGMENT_NAME.exec(name)?.[1] ?? 0));
-  return numbers.filter((number) => number > 0).sort((a, b) => a - b);
+/** The segments in the directory, oldest first; the directory is made when it is missing. */
+export async function listSegments(directory: string): Promise<SegmentName[]> {
+  await fs.mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
+  // A volume's own root belongs to another user as a rule; the files are closed to others all the same.
+  await fs.chmod(directory, DIRECTORY_MODE).catch(ignoreForeign);
+  const names = (await fs.readdir(directory)).map((name) => SEGMENT_NAME.exec(name));
+  return names
+    .filter((match) => match !== null)
+    .map(([, number, extension]) => ({
+      number: Number(number),
+      kind: extension === EXTENSIONS.intents ? ('intents' as const) : ('events' as const),
+    }))
+    .sort((a, b) => a.number - b.number);
+}
+
+function ignoreForeign(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPERM') throw error;
 }
 
 /** Writes all of `buffer` at `position`; a short write (a disk that fills up) is continued until it fails. */

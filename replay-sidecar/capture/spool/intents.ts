@@ -1,6 +1,6 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { EventTarget, WriteEvent } from '@edge-migration/identity/write-event.ts';
-import type { WriteScope } from '@edge-migration/identity/write-scope.ts';
+import { scopeName, type WriteScope } from '@edge-migration/identity/write-scope.ts';
 
 import type { GapReason } from '../coverage/report.ts';
 import { type DraftEvent, EventTooLargeError, encodeLine } from './draft.ts';
@@ -8,7 +8,8 @@ import type { Journal } from './journal.ts';
 import type { Outbox } from './outbox.ts';
 import { countLines, type EventsRecord, placeId } from './record.ts';
 import type { UnfinishedIntent } from './recovery.ts';
-import type { Place } from './segment.ts';
+import type { Place, Segment } from './segment.ts';
+import type { Shares } from './shares.ts';
 
 /** How a request ended. */
 export interface Result {
@@ -40,16 +41,30 @@ export interface IntentsOptions {
   instance: string;
   /** Unique start of this process's event ids. */
   eventIdPrefix: string;
-  /** False while the spool takes no more intents. */
-  hasRoom(): boolean;
+  /** A segment of intents is of no use any more. */
+  onEnded(): void;
+  /** Who has how much of the spool. */
+  shares: Pick<Shares, 'mayTake' | 'take' | 'giveBack'>;
   onGap(reason: GapReason, from: number, scope: readonly WriteScope[], lasting: boolean): void;
 }
 
 /** A record stays below this, so that reading one back never needs much memory. */
 const RECORD_CHARACTERS = 128 * 1024;
 
+/** What is known of a request from its beginning on. */
+interface Request {
+  beganTime: number;
+  scope: readonly WriteScope[];
+  /** Whose share of the spool it takes, and how much of it until its end. */
+  owner: string;
+  intentBytes: number;
+}
+
+/** Of requests that do not tell whom they are about. */
+const NO_OWNER = '';
+
 export function createIntents(options: IntentsOptions, journal: Journal, outbox: Outbox): Intents {
-  const { clock } = options;
+  const { clock, shares } = options;
   const open = new Map<Intent, number>();
   let nextEventId = 1;
 
@@ -66,52 +81,73 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
     return lines;
   }
 
-  function spool(lines: readonly string[], beganTime: number): Place[] {
+  function spool(lines: readonly string[], request: Request): Place[] {
+    const { beganTime, owner } = request;
     const parts: Place[] = [];
     for (const text of joined(lines)) {
       const place = journal.append({ kind: 'intent', beganTime, lines: text });
       if (place === undefined) break;
       place.segment.unfinished += 1;
       place.segment.firstTime = Math.min(place.segment.firstTime, beganTime);
+      shares.take(owner, text.length);
+      request.intentBytes += text.length;
       parts.push(place);
     }
     return parts;
   }
 
   /** What has an intent on disk may always join it there: requests under way are few. Others need room. */
-  function publish(record: EventsRecord): void {
-    const place = record.intent !== 0 || options.hasRoom() ? journal.append(record) : undefined;
-    if (place !== undefined) {
-      place.segment.firstTime = Math.min(place.segment.firstTime, record.beganTime);
-      place.segment.events += countLines(record.lines);
-    }
+  function publish(record: EventsRecord, { beganTime, owner, scope }: Request): void {
+    const place = record.intent !== 0 || shares.mayTake(owner) ? journal.append(record) : undefined;
+    if (place !== undefined) note(place.segment, record, owner);
+    if (record.lines === '') return;
     outbox.push(place, record);
+    // At best memory has the events, and the intent goes: should the process end, nothing would tell of them.
+    if (place !== undefined) return;
+    options.onGap(shares.mayTake(owner) ? 'spoolFailing' : 'spoolFull', beganTime, scope, false);
   }
 
-  function finish(parts: readonly Place[], lines: readonly string[], beganTime: number, result: Result): void {
+  function note(segment: Segment, { beganTime, lines }: EventsRecord, owner: string): void {
+    segment.firstTime = Math.min(segment.firstTime, beganTime);
+    if (lines === '') return;
+    segment.events += countLines(lines);
+    segment.held.set(owner, (segment.held.get(owner) ?? 0) + lines.length);
+    shares.take(owner, lines.length);
+  }
+
+  function finish(parts: readonly Place[], lines: readonly string[], request: Request, result: Result): void {
     const texts = joined(lines);
+    const { beganTime } = request;
     const observedTime = result.observedTime ?? clock.now();
     // Each record of the intent gets its counterpart, an empty one if need be, or a restart would bring it back.
     for (let i = 0; i < Math.max(parts.length, texts.length); i++) {
       const part = parts[i];
       const intent = part === undefined ? 0 : placeId(part.segment.number, part.offset);
-      publish({ kind: 'events', intent, beganTime, outcome: result.outcome, observedTime, lines: texts[i] ?? '' });
+      const text = texts[i] ?? '';
+      publish({ kind: 'events', intent, beganTime, outcome: result.outcome, observedTime, lines: text }, request);
     }
-    for (const { segment } of parts) segment.unfinished -= 1;
+    for (const { segment } of parts) {
+      segment.unfinished -= 1;
+      if (segment.unfinished === 0 && segment.sealedTime !== undefined) options.onEnded();
+    }
   }
 
   return {
     async begin(drafts, beganTime = clock.now()) {
       const lines = encode(drafts, beganTime);
-      const hasRoom = options.hasRoom();
-      const parts = hasRoom ? spool(lines, beganTime) : [];
+      const scope = scopeOf(drafts);
+      const owner = scope[0] === undefined ? NO_OWNER : scopeName(scope[0]);
+      const request: Request = { beganTime, scope, owner, intentBytes: 0 };
+      const mayTake = shares.mayTake(owner);
+      const parts = mayTake ? spool(lines, request) : [];
       if (parts.length === 0 && lines.length > 0) {
-        options.onGap(hasRoom ? 'spoolFailing' : 'spoolFull', beganTime, scopeOf(drafts), true);
+        options.onGap(mayTake ? 'spoolFailing' : 'spoolFull', beganTime, scope, true);
       }
       const intent: Intent = {
         finish(result) {
           if (!open.delete(intent)) return;
-          finish(parts, result.drafts === undefined ? lines : encode(result.drafts, beganTime), beganTime, result);
+          finish(parts, result.drafts === undefined ? lines : encode(result.drafts, beganTime), request, result);
+          shares.giveBack(owner, request.intentBytes);
         },
       };
       open.set(intent, beganTime);
@@ -122,7 +158,8 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
       // Not the time of the request: the API may have committed at any moment since.
       const observedTime = clock.now();
       for (const { id, beganTime, lines } of unfinished) {
-        publish({ kind: 'events', intent: id, beganTime, outcome: 'unknown', observedTime, lines });
+        const request: Request = { beganTime, scope: [], owner: NO_OWNER, intentBytes: 0 };
+        publish({ kind: 'events', intent: id, beganTime, outcome: 'unknown', observedTime, lines }, request);
       }
     },
     oldestTime() {

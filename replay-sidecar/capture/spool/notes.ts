@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 
 import { createGapLedger, type GapLedger } from './gaps.ts';
+import type { Lane } from './lane.ts';
 import type { Segment } from './segment.ts';
 import { type DurableState, openStateFile, type StateFile } from './state.ts';
 
@@ -26,7 +27,7 @@ export interface Notes {
   close(): Promise<void>;
 }
 
-export function createNotes(clock: Clock, onError: (error: unknown) => void): Notes {
+export function createNotes(clock: Clock, chores: Lane, onError: (error: unknown) => void): Notes {
   let file: StateFile | undefined;
   let state: DurableState = { bootId: 'unknown', openedTime: clock.now(), gaps: [], stream: null };
   let unsaved = false;
@@ -48,7 +49,8 @@ export function createNotes(clock: Clock, onError: (error: unknown) => void): No
     while (file !== undefined && unsaved) {
       unsaved = false;
       state = { ...state, gaps: gaps.list() };
-      await file.save(state).catch(onError);
+      const saved = file.save.bind(file, state);
+      await chores.run(saved).catch(onError);
     }
   }
 
@@ -63,7 +65,7 @@ export function createNotes(clock: Clock, onError: (error: unknown) => void): No
       return file && state.spoolId;
     },
     async open(directory, bootId) {
-      file = await openStateFile(directory);
+      file = await chores.run(() => openStateFile(directory));
       const { loaded } = file;
       gaps.restore(loaded?.gaps ?? [], clock.now());
       const spoolId = loaded?.spoolId ?? randomBytes(12).toString('base64url');

@@ -2,6 +2,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 
 import { completeLine, type EncodedEvent } from './draft.ts';
 import type { Journal } from './journal.ts';
+import type { Lane } from './lane.ts';
 import { type Entry, readEntries } from './reader.ts';
 import type { EventsRecord } from './record.ts';
 import type { Place, Segment } from './segment.ts';
@@ -16,7 +17,10 @@ export interface Delivery extends EncodedEvent {
 }
 
 export interface Outbox {
-  /** Gives out the events of a record that was just appended at `place`, or of one that could not be. */
+  /**
+   * Gives out the events of a record that was just appended at `place`. Of one that could not be appended memory keeps
+   * them, as far as it has room; whoever appends reports the gap.
+   */
   push(place: Place | undefined, record: EventsRecord): void;
   /** The next event, in the order of the journal; undefined when there is none at hand (see `onReady`). */
   next(): Delivery | undefined;
@@ -38,9 +42,9 @@ export interface OutboxOptions {
   trust: Pick<Trust, 'total'>;
   /** Characters of events kept in memory; what comes beyond is read back from disk, or lost if it is not there. */
   capacity: number;
+  /** For reading. */
+  chores: Lane;
   onReady(): void;
-  /** An event that is nowhere but in memory found no room there. */
-  onDrop(beganTime: number): void;
   /** Records on disk cannot be read. */
   onDamage(segment: Segment, error: unknown): void;
 }
@@ -63,6 +67,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
   let queued = 0;
 
   function enqueue(segment: Segment | undefined, record: EventsRecord): void {
+    // As earlier releases marked what changed nothing among the events.
     if (record.lines === '') return;
     for (const line of record.lines.split('\n')) {
       const event = completeLine(line, record);
@@ -101,7 +106,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
   }
 
   async function readWhole(segment: Segment, offset: number): Promise<Entry[]> {
-    const entries = await readEntries(options.directory, segment, offset);
+    const entries = await options.chores.run(() => readEntries(options.directory, segment, offset));
     if (entries.length === 0) throw new SpoolDamagedError(segment.number);
     return entries;
   }
@@ -110,7 +115,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
   function placeAfter({ segment, offset }: Place, entries: Entry[] | 'unreadable'): Place | undefined {
     const end = entries === 'unreadable' ? Infinity : (entries.at(-1)?.end ?? offset);
     if (end < segment.appended) return { segment, offset: end };
-    const next = segments.find((other) => other.number > segment.number);
+    const next = segments.find((other) => other.kind === 'events' && other.number > segment.number);
     return next && { segment: next, offset: 0 };
   }
 
@@ -131,7 +136,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
   return {
     push(place, record) {
       if (queued >= options.capacity) {
-        if (place === undefined) return options.onDrop(record.beganTime);
+        if (place === undefined) return;
         cursor ??= place;
       } else if (cursor === undefined || place === undefined) {
         enqueue(place?.segment, record);
@@ -165,7 +170,8 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
         segment.outstanding = 0;
         segment.acknowledged = 0;
       }
-      cursor = segments[0] === undefined ? undefined : { segment: segments[0], offset: 0 };
+      const first = segments.find(({ kind }) => kind === 'events');
+      cursor = first && { segment: first, offset: 0 };
       if (loose.length > 0) options.onReady();
       void readOn();
     },

@@ -21,7 +21,7 @@ export const CHUNK_BYTES = 256 * 1024;
  * @throws when the file cannot be read
  */
 export async function readEntries(directory: string, segment: Segment, offset: number): Promise<Entry[]> {
-  const file = await open(segmentPath(directory, segment.number), 'r');
+  const file = await open(segmentPath(directory, segment), 'r');
   try {
     for (let size = CHUNK_BYTES; ; ) {
       const wanted = Math.min(size, segment.written - offset);

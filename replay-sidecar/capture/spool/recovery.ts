@@ -37,21 +37,26 @@ export async function recoverSegments(
   now: number,
 ): Promise<Recovered> {
   const recovered: Recovered = { unfinished: [], damaged: [], lastTime: undefined, rebooted: false };
-  const scan = createScan(recovered, bootId);
-  for (const segment of segments) {
-    try {
-      await readSegment(directory, segment, (entry) => scan.take(segment, entry));
-    } catch {
-      // Read errors are damage like any other: the rest of the segment is lost.
-      scan.damage(segment);
+  const intents = new Map<number, UnfinishedIntent>();
+  // Intents before the events that they became, whichever file is older.
+  for (const kind of ['intents', 'events'] as const) {
+    const scan = createScan(recovered, intents, bootId);
+    for (const segment of segments.filter((one) => one.kind === kind)) {
+      try {
+        await readSegment(directory, segment, (entry) => scan.take(segment, entry));
+      } catch {
+        // Read errors are damage like any other: the rest of the segment is lost.
+        scan.damage(segment);
+      }
     }
+    scan.end(now);
   }
-  scan.end(now);
+  recovered.unfinished = [...intents.values()];
   return recovered;
 }
 
 async function readSegment(directory: string, segment: Segment, take: (entry: Entry) => void): Promise<void> {
-  segment.written = (await stat(segmentPath(directory, segment.number))).size;
+  segment.written = (await stat(segmentPath(directory, segment))).size;
   let offset = 0;
   while (offset < segment.written) {
     const entries = await readEntries(directory, segment, offset);
@@ -65,8 +70,11 @@ async function readSegment(directory: string, segment: Segment, take: (entry: En
   segment.appended = offset;
 }
 
-function createScan(recovered: Recovered, bootId: string) {
-  const intents = new Map<number, UnfinishedIntent>();
+/** An event is written when its request ends, behind those of requests that began after it. */
+const LONGEST_REQUEST_MILLIS = 10 * 60_000;
+
+function createScan(recovered: Recovered, intents: Map<number, UnfinishedIntent>, bootId: string) {
+  let lastTime: number | undefined;
   let damagedFrom: number | undefined;
 
   function endDamage(until: number): void {
@@ -76,12 +84,13 @@ function createScan(recovered: Recovered, bootId: string) {
 
   function sawTime(time: number): void {
     endDamage(time);
+    lastTime = Math.max(lastTime ?? time, time);
     recovered.lastTime = Math.max(recovered.lastTime ?? time, time);
   }
 
   function damage(segment: Segment): void {
     segment.damaged = true;
-    damagedFrom ??= recovered.lastTime ?? 0;
+    damagedFrom ??= Math.max(0, (lastTime ?? 0) - LONGEST_REQUEST_MILLIS);
   }
 
   function take(segment: Segment, { record, offset }: Entry): void {
@@ -110,7 +119,6 @@ function createScan(recovered: Recovered, bootId: string) {
 
   function end(now: number): void {
     endDamage(now);
-    recovered.unfinished = [...intents.values()];
   }
 
   return { take, damage, end };

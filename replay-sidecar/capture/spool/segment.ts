@@ -3,6 +3,11 @@ import type { FileHandle } from 'node:fs/promises';
 /** A segment file and what became of its records. The journal keeps the first half, the spool the second. */
 export interface Segment {
   readonly number: number;
+  /**
+   * `intents`: of requests under way, and marks of those that changed nothing; removed as soon as all have ended.
+   * `events`: what is to be published; stays until the stream is trusted to have it.
+   */
+  readonly kind: 'intents' | 'events';
   readonly createdTime: number;
   /** Bytes given to {@link Journal.append}; the first `written` of them are in the file. */
   appended: number;
@@ -26,6 +31,8 @@ export interface Segment {
   lastAckTrust: number;
   /** The highest sequence number that the stream gave to one of its events. */
   sequence: number;
+  /** Bytes of its events, by owner; see {@link Shares}. */
+  readonly held: Map<string, number>;
   /** When the oldest request of any record in here began. */
   firstTime: number;
 }
@@ -36,9 +43,10 @@ export interface Place {
   readonly offset: number;
 }
 
-export function newSegment(number: number, createdTime: number): Segment {
+export function newSegment({ number, kind }: Pick<Segment, 'number' | 'kind'>, createdTime: number): Segment {
   return {
     number,
+    kind,
     createdTime,
     appended: 0,
     written: 0,
@@ -52,6 +60,7 @@ export function newSegment(number: number, createdTime: number): Segment {
     lastAckTime: 0,
     lastAckTrust: 0,
     sequence: 0,
+    held: new Map(),
     firstTime: Infinity,
   };
 }

@@ -1,9 +1,11 @@
-import { readdirSync } from 'node:fs';
+import { chmodSync, readdirSync, statSync } from 'node:fs';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Delivery } from './outbox.ts';
 import { draft, drain, eventOf, type Folder, identifierOf, openSpool, temporaryFolder, turn } from './testing.ts';
+
+const MIB = 1024 * 1024;
 
 let folder: Folder;
 beforeEach(() => {
@@ -11,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => folder[Symbol.dispose]());
 
-const segments = (path = folder.path) => readdirSync(path).filter((name) => name.endsWith('.spool'));
+const segments = (path = folder.path) => readdirSync(path).filter((name) => name !== 'state');
 
 describe('the spool', () => {
   it('hands out the events of a finished request with outcome, time and instance', async () => {
@@ -110,6 +112,74 @@ describe('the spool', () => {
     expect((await drain(opened.spool)).map(identifierOf)).toEqual(names);
     await using after = await openSpool(copy.path);
     expect((await drain(after.spool)).map(identifierOf)).toEqual(names);
+  });
+
+  it('lets go at once of what a request might have touched that changed nothing, among others that did', async () => {
+    await using opened = await openSpool(folder.path, { limitBytes: 2 * MIB, segmentBytes: 512 * 1024 });
+    const { spool } = opened;
+    const large = Array.from({ length: 20 }, (_, index) => draft(`user-${index}-${'x'.repeat(50_000)}`));
+    for (let round = 0; round < 20; round++) {
+      (await spool.begin(large)).finish({ outcome: 'known', drafts: [] });
+      (await spool.begin([draft(`kept-${round}`)])).finish({ outcome: 'known' });
+      await spool.tick();
+      expect(segments().length).toBeLessThanOrEqual(3);
+    }
+    expect(spool.gaps.list()).toEqual([]);
+    expect((await drain(spool)).map(identifierOf)).toEqual(Array.from({ length: 20 }, (_, round) => `kept-${round}`));
+  });
+
+  it('does not bring back what changed nothing, nor what was published, after a restart', async () => {
+    await using opened = await openSpool(folder.path, { segmentBytes: 400 });
+    const { spool } = opened;
+    const slow = await spool.begin([draft('slow')]);
+    for (let i = 0; i < 10; i++) (await spool.begin([draft(`silent-${i}`)])).finish({ outcome: 'known', drafts: [] });
+    (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    await spool.tick();
+    using copy = temporaryFolder(folder.path);
+    slow.finish({ outcome: 'known' });
+    await using after = await openSpool(copy.path);
+    const events = (await drain(after.spool)).map((one) => `${identifierOf(one)} ${eventOf(one).outcome}`);
+    expect(events.sort()).toEqual(['ann known', 'slow unknown']);
+  });
+
+  it('leaves room for others when one environment writes more than its share, and the gap names that one', async () => {
+    await using opened = await openSpool(folder.path, { limitBytes: 64 * 1024, memoryCharacters: MIB });
+    const { spool } = opened;
+    const of = (clientKey: string) => ({
+      ...draft('ann'),
+      target: { kind: 'identity' as const, environment: { clientKey }, identifier: 'ann' },
+    });
+    for (let i = 0; i < 1000; i++) (await spool.begin([of('greedy')])).finish({ outcome: 'known' });
+    for (const key of ['modest', 'frugal']) {
+      for (let i = 0; i < 5; i++) (await spool.begin([of(key)])).finish({ outcome: 'known' });
+    }
+    expect(spool.gaps.list()).toMatchObject([{ reason: 'spoolFull', scope: [{ clientKey: 'greedy' }] }]);
+    using copy = temporaryFolder(folder.path);
+    await spool.tick();
+    await using after = await openSpool(copy.path);
+    const keys = (await drain(after.spool)).map((one) => JSON.parse(one.json).target.environment.clientKey);
+    expect(keys.filter((key) => key !== 'greedy')).toHaveLength(10);
+  });
+
+  it('keeps what it has from other users of the machine', async () => {
+    const path = `${folder.path}/made`;
+    await using opened = await openSpool(path);
+    (await opened.spool.begin([draft('ann')])).finish({ outcome: 'known' });
+    await opened.spool.tick();
+    expect(statSync(path).mode & 0o777).toBe(0o700);
+    const modes = readdirSync(path).map((name) => statSync(`${path}/${name}`).mode & 0o777);
+    expect(modes).toEqual([0o600, 0o600, 0o600]);
+  });
+
+  it('closes to others what an earlier release left open', async () => {
+    const path = `${folder.path}/old`;
+    {
+      await using _ = await openSpool(path);
+    }
+    chmodSync(path, 0o755);
+    chmodSync(`${path}/state`, 0o644);
+    await using _ = await openSpool(path);
+    expect([path, `${path}/state`].map((name) => statSync(name).mode & 0o777)).toEqual([0o700, 0o600]);
   });
 
   it('refuses an event beyond 64 KB, notes the gap and takes the others', async () => {

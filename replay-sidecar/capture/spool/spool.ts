@@ -7,10 +7,12 @@ import { listSegments, readBootId } from './files.ts';
 import type { GapLedger } from './gaps.ts';
 import { createIntents, type Intents } from './intents.ts';
 import { createJournal } from './journal.ts';
+import { createLane } from './lane.ts';
 import { createNotes, type Notes } from './notes.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import { type Recovered, recoverSegments } from './recovery.ts';
 import { newSegment, type Segment } from './segment.ts';
+import { createShares } from './shares.ts';
 import type { DurableState } from './state.ts';
 import { createTrust, type Trust } from './trust.ts';
 
@@ -99,11 +101,16 @@ export function createSpool(given: SpoolOptions): Spool {
   /** What earlier processes left in the directory. */
   let left: { previous: DurableState | undefined; segments: Segment[] } = { previous: undefined, segments: [] };
 
-  const notes = createNotes(clock, onError);
+  const chores = createLane();
+  let removing: Promise<void> | undefined;
+  let isRemovalDue = false;
+
+  const notes = createNotes(clock, chores, onError);
   const { gaps } = notes;
   const trust = createTrust(clock);
   const journal = createJournal({
     ...options,
+    chores,
     bootId: () => bootId,
     onFailure(error, from) {
       gaps.open('spoolFailing', from);
@@ -112,15 +119,15 @@ export function createSpool(given: SpoolOptions): Spool {
     onRecovery: () => gaps.close('spoolFailing', clock.now()),
   });
   const bytes = () => journal.segments.reduce((sum, segment) => sum + segment.appended, 0);
-  const hasRoom = () => bytes() < options.limitBytes;
+  const shares = createShares(() => options.limitBytes - bytes());
   const outbox = createOutbox(
     {
       directory,
       clock,
       trust,
+      chores,
       capacity: options.memoryCharacters,
       onReady: options.onReady,
-      onDrop: (beganTime) => gaps.mark(hasRoom() ? 'spoolFailing' : 'spoolFull', beganTime, clock.now()),
       onDamage(segment, error) {
         gaps.mark('spoolLost', Math.min(segment.firstTime, clock.now()), segment.sealedTime ?? clock.now());
         onError(error);
@@ -133,7 +140,8 @@ export function createSpool(given: SpoolOptions): Spool {
       clock,
       instance: options.instance,
       eventIdPrefix: `${randomBytes(9).toString('base64url')}.`,
-      hasRoom,
+      shares,
+      onEnded: () => void removeSettled().catch(onError),
       onGap(reason, from, scope, lasting) {
         if (lasting) gaps.open(reason, from, scope);
         else gaps.mark(reason, from, clock.now(), scope);
@@ -147,10 +155,11 @@ export function createSpool(given: SpoolOptions): Spool {
     if (phase !== 'closed') return;
     phase = 'opening';
     try {
-      const numbers = await listSegments(directory);
-      bootId = given.bootId ?? (await readBootId());
+      const found = await chores.run(() => listSegments(directory));
+      bootId = given.bootId ?? (await chores.run(readBootId));
       const previous = await notes.open(directory, bootId);
-      left = { previous, segments: numbers.map((number) => recoveredSegment(number, clock.now())) };
+      const segments = found.map((name) => ({ ...newSegment(name, clock.now()), sealedTime: clock.now() }));
+      left = { previous, segments };
       journal.start(left.segments);
       gaps.close('spoolFailing', clock.now());
       phase = 'open';
@@ -165,7 +174,7 @@ export function createSpool(given: SpoolOptions): Spool {
     if (phase !== 'open') return;
     phase = 'recovering';
     const { previous, segments } = left;
-    const recovered = await recoverSegments(directory, segments, bootId, clock.now());
+    const recovered = await chores.run(() => recoverSegments(directory, segments, bootId, clock.now()));
     for (const { from, until } of recovered.damaged) gaps.mark('spoolLost', from, until);
     if (options.sync !== 'commit' && (recovered.rebooted || isOtherBoot(previous, bootId))) {
       gaps.mark('spoolLost', unsyncedSince(options.sync, recovered, previous), openedTime);
@@ -175,18 +184,36 @@ export function createSpool(given: SpoolOptions): Spool {
     if (segments.length > 0) outbox.rewind();
   }
 
-  async function removeSettled(): Promise<void> {
+  /** What no restart and no rewind needs any more. */
+  function removeSettled(): Promise<void> {
+    isRemovalDue = true;
+    removing ??= removeWhileDue().finally(() => {
+      removing = undefined;
+    });
+    return removing;
+  }
+
+  async function removeWhileDue(): Promise<void> {
+    while (isRemovalDue) {
+      isRemovalDue = false;
+      await removeAll();
+    }
+  }
+
+  async function removeAll(): Promise<void> {
     const until = trust.isTrusted() ? trust.total() - options.safetyMillis : Number.NEGATIVE_INFINITY;
+    // What a request became must be in its file before its intent goes.
+    if (!(await journal.flush())) return;
     const settled = journal.segments.filter(
       (segment) =>
         segment.sealedTime !== undefined &&
-        (segment.events === 0 || segment.lastAckTrust <= until) &&
-        segment.written === segment.appended &&
         segment.unfinished === 0 &&
-        outbox.isSettled(segment),
+        (segment.kind === 'intents' ||
+          ((segment.events === 0 || segment.lastAckTrust <= until) && outbox.isSettled(segment))),
     );
     for (const segment of settled) {
       notes.settled(segment);
+      for (const [owner, held] of segment.held) shares.giveBack(owner, held);
       await journal.remove(segment);
     }
   }
@@ -218,7 +245,7 @@ export function createSpool(given: SpoolOptions): Spool {
         await recover();
         await journal.tick();
         if (phase === 'recovered') await removeSettled();
-        if (hasRoom()) gaps.close('spoolFull', clock.now());
+        if (!shares.isAnyOver()) gaps.close('spoolFull', clock.now());
         await notes.save();
       } catch (error) {
         onError(error);
@@ -229,11 +256,6 @@ export function createSpool(given: SpoolOptions): Spool {
       await notes.close();
     },
   };
-}
-
-/** Of an earlier process; what it holds is filled in by {@link recoverSegments}. */
-function recoveredSegment(number: number, now: number): Segment {
-  return { ...newSegment(number, now), sealedTime: now };
 }
 
 function isOtherBoot(previous: DurableState | undefined, bootId: string): boolean {

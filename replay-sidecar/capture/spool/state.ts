@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 
 import { coverageGap } from '../coverage/report.ts';
+import { FILE_MODE } from './files.ts';
 
 /** The stream that events were put into, so that another one of the same name, or a loss in it, is noticed. */
 const streamState = z.object({
@@ -53,8 +54,9 @@ export interface StateFile {
  */
 export async function openStateFile(directory: string): Promise<StateFile> {
   const path = join(directory, 'state');
-  const file = await open(path, 'r+').catch(() => open(path, 'w+'));
+  const file = await open(path, 'r+').catch(() => open(path, 'w+', FILE_MODE));
   try {
+    await file.chmod(FILE_MODE);
     const content = Buffer.alloc(2 * SLOT_BYTES);
     await file.read(content, 0, content.length, 0);
     // Blocks are taken from the disk now, while it has some.

@@ -28,13 +28,15 @@ export interface SidecarSettings {
   upstreamPort: number;
   /** More variables, without the prefix. */
   settings?: Readonly<Record<string, string>>;
+  /** More variables, as they are. */
+  env?: Readonly<Record<string, string>>;
   /** How many descriptors it may have open. */
   descriptors?: number;
 }
 
 /** Starts the sidecar as its container would. */
 export async function startSidecar(given: SidecarSettings): Promise<SidecarProcess> {
-  const { natsUrl, upstreamPort, settings = {}, descriptors } = given;
+  const { natsUrl, upstreamPort, settings = {}, env: more = {}, descriptors } = given;
   const folder = createFolder('sidecar');
   const [port, healthPort] = [await freePort(), await freePort()];
   const variables: Record<string, string> = {
@@ -49,7 +51,8 @@ export async function startSidecar(given: SidecarSettings): Promise<SidecarProce
     POD_NAMESPACE: 'flagsmith',
     ...settings,
   };
-  const env = Object.fromEntries(Object.entries(variables).map(([name, value]) => [`EDGE_MIGRATION_${name}`, value]));
+  const named = Object.entries(variables).map(([name, value]) => [`EDGE_MIGRATION_${name}`, value]);
+  const env = { ...Object.fromEntries(named), ...more };
   const health = async (path: string) => (await probeHttp(`http://127.0.0.1:${healthPort}${path}`)).status;
 
   async function start(): Promise<ManagedProcess> {
