@@ -21,7 +21,8 @@ export const coreSettings = {
 export const edgeSettings = {
   /** Overrides the endpoint of the region, for DynamoDB Local and VPC endpoints. */
   dynamodbEndpoint: z.url().optional(),
-  dynamodbRegion: z.string().default('eu-west-2'),
+  /** AWS_REGION, AWS_DEFAULT_REGION, the profile's and Flagsmith's own eu-west-2 come after it, in this order. */
+  dynamodbRegion: z.string().optional(),
   identitiesTable: tableName.default('flagsmith_identities'),
   /** `flagsmith_environments_v2`: identity overrides for local evaluation. Not written when unset. */
   environmentsV2Table: tableName.optional(),

@@ -2,6 +2,7 @@ import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynam
 import { type Backoff, choosePause } from '../backoff.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { createWriteBudget, type WriteBudget } from './rate.ts';
+import { findRegion } from './region.ts';
 import {
   DeadlinePassed,
   describeFailure,
@@ -63,16 +64,19 @@ const BACKOFF: Backoff = { firstMilliseconds: 50, longestMilliseconds: 5_000 };
 /** More than any process has in flight. */
 const MAX_SOCKETS = 64;
 
-export function connect(
-  settings: { readonly dynamodbEndpoint?: string | undefined; readonly dynamodbRegion: string },
-  options: EdgeOptions,
-): Connection {
+export interface ConnectionSettings {
+  readonly dynamodbEndpoint?: string | undefined;
+  /** AWS's own settings when left out, see {@link findRegion}. */
+  readonly dynamodbRegion?: string | undefined;
+}
+
+export function connect(settings: ConnectionSettings, options: EdgeOptions): Connection {
   const clock = options.clock ?? systemClock;
   const budget = options.budget ?? createWriteBudget({ clock });
   const patience = options.patienceMilliseconds ?? PATIENCE_MILLISECONDS;
-  const client = createClient(settings, options);
-  const where = settings.dynamodbEndpoint ?? settings.dynamodbRegion;
-  const place = (table: string) => ({ table, where });
+  let { dynamodbRegion: region } = settings;
+  const client = createClient(settings, options, async () => (region ??= await findRegion()));
+  const place = (table: string) => ({ table, where: settings.dynamodbEndpoint ?? region ?? 'the default region' });
   let proven = false;
 
   /** A role that worked a moment ago is being rotated or its session renewed; one that never did is wrong. */
@@ -129,11 +133,12 @@ export function connect(
 const WASTEFUL = ['loggerMiddleware', 'getUserAgentMiddleware', 'recursionDetectionMiddleware'];
 
 function createClient(
-  { dynamodbEndpoint, dynamodbRegion }: { dynamodbEndpoint?: string | undefined; dynamodbRegion: string },
+  { dynamodbEndpoint }: ConnectionSettings,
   { credentials, requestTimeoutMilliseconds = REQUEST_TIMEOUT_MILLISECONDS }: EdgeOptions,
+  region: () => Promise<string>,
 ): DynamoDBClient {
   const client = new DynamoDBClient({
-    region: dynamodbRegion,
+    region,
     ...(dynamodbEndpoint === undefined ? {} : { endpoint: dynamodbEndpoint }),
     ...(credentials === undefined ? {} : { credentials }),
     // Retries are ours: they must see the write budget, the deadline and single statements.

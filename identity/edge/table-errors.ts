@@ -70,12 +70,55 @@ const THROTTLED = new Set([
   'TransactionConflict',
   'TransactionInProgress',
 ]);
-const FAILED = new Set(['InternalServerError', 'InternalServer', 'InternalFailure', 'ServiceUnavailable']);
+const FAILED = new Set([
+  'InternalServerError',
+  'InternalServer',
+  'InternalFailure',
+  'InternalServiceFault',
+  'ServiceUnavailable',
+  'RequestTimeout',
+  'PriorRequestNotComplete',
+  // Writes in another region of a global table, and a table that is being changed.
+  'ReplicatedWriteConflict',
+  'ResourceInUse',
+  'TableInUse',
+  // The identity provider, when a web identity is exchanged for credentials.
+  'IDPCommunicationError',
+]);
+const REFUSED = new Set([
+  'AccessDenied',
+  'UnauthorizedAccess',
+  'UnauthorizedOperation',
+  'NotAuthorized',
+  'AuthFailure',
+  'UnrecognizedClient',
+  'InvalidClientTokenId',
+  'InvalidAccessKeyId',
+  'InvalidIdentityToken',
+  'InvalidToken',
+  'ExpiredToken',
+  'InvalidSignature',
+  'IncompleteSignature',
+  'SignatureDoesNotMatch',
+  'MissingAuthenticationToken',
+  'OptInRequired',
+  'CredentialsProviderError',
+  'TokenProviderError',
+]);
 const INVALID = new Set(['ValidationError', 'Validation', 'Serialization', 'ItemCollectionSizeLimitExceeded']);
 const MISSING = new Set(['ResourceNotFound']);
 const DUPLICATE = new Set(['DuplicateItem']);
 
-export type ErrorKind = 'throttled' | 'failed' | 'invalid' | 'missing' | 'duplicate' | 'other';
+/** `encryption`: the table's key in KMS cannot be used. `other`: nothing that this version knows. */
+export type ErrorKind =
+  | 'throttled'
+  | 'failed'
+  | 'invalid'
+  | 'missing'
+  | 'duplicate'
+  | 'refused'
+  | 'encryption'
+  | 'other';
 
 /**
  * Sorts a DynamoDB error code. Statements of a batch report codes without the suffix that whole calls carry
@@ -83,11 +126,14 @@ export type ErrorKind = 'throttled' | 'failed' | 'invalid' | 'missing' | 'duplic
  */
 export function errorKind(code: string): ErrorKind {
   const stem = code.replace(/Exception$/, '');
-  if (THROTTLED.has(stem)) return 'throttled';
+  // Of DynamoDB itself, of KMS in its name, of STS: `KMSThrottling`, `RequestThrottled`, …
+  if (THROTTLED.has(stem) || /Throttl|SlowDown|BandwidthLimit/.test(stem)) return 'throttled';
   if (FAILED.has(stem)) return 'failed';
   if (INVALID.has(stem)) return 'invalid';
   if (MISSING.has(stem)) return 'missing';
   if (DUPLICATE.has(stem)) return 'duplicate';
+  if (REFUSED.has(stem)) return 'refused';
+  if (/^KMS|Encryption/.test(stem)) return /Internal|Timeout|Unavailable/.test(stem) ? 'failed' : 'encryption';
   return 'other';
 }
 
@@ -125,15 +171,26 @@ export function describeFailure(error: unknown, { table, where }: TablePlace): E
       return new WriteRejected(message, options);
     case 'failed':
       return new EdgeUnreachable(`DynamoDB at ${where} failed on table ${table}: ${name}`, options);
+    case 'encryption':
+      return new EdgeRefused(
+        `DynamoDB at ${where} cannot use the key that encrypts table ${table} (${name}): check the key's state and policy in KMS`,
+        options,
+      );
+    case 'refused':
+      if ($metadata?.clockSkewCorrected !== true) return refused(/Provider/.test(name) ? message : name);
   }
   if (status === undefined || status >= 500 || status === 429 || $metadata?.clockSkewCorrected === true) {
-    if (/^(Credentials|Token)Provider/.test(name)) return refused(message);
     return new EdgeUnreachable(
       `DynamoDB at ${where} did not answer for table ${table} (${status ?? code ?? `${name}: ${message}`}): check the endpoint, the region and the network policy`,
       options,
     );
   }
-  return refused(name);
+  if (status === 401 || status === 403) return refused(name);
+  // Nothing says that it is for good, and a guess would send people to the wrong place.
+  return new EdgeUnreachable(
+    `DynamoDB at ${where} answered a request for table ${table} with ${name} (${status}), which is tried again`,
+    options,
+  );
 
   function refused(why: string): EdgeRefused {
     return new EdgeRefused(

@@ -163,6 +163,50 @@ describe('failures', () => {
     });
   });
 
+  test.each([
+    'ReplicatedWriteConflictException',
+    'ResourceInUseException',
+    'RequestTimeoutException',
+    'IDPCommunicationErrorException',
+    'KMSInternalException',
+    'ANameOfTheFutureException',
+  ])('%s means to ask again, and says nothing of credentials', async (type) => {
+    const edge = openFaulty({ patienceMilliseconds: 2000 });
+    const fault = { kind: 'answer', status: 400, type } as const;
+    proxy.inject(first(2, 'BatchExecuteStatement', fault));
+    expect(await insert(edge, createItems(1))).toEqual(['inserted']);
+    proxy.inject(() => fault);
+    const impatient = openFaulty({ patienceMilliseconds: 0 });
+    await expect(insert(impatient, createItems(1))).rejects.toMatchObject({
+      name: 'EdgeUnreachable',
+      transient: true,
+      message: expect.not.stringContaining('credentials'),
+    });
+  });
+
+  test.each(['KMSThrottlingException', 'RequestThrottledException', 'SlowDown', 'TooManyRequestsException'])(
+    '%s means to slow down',
+    async (type) => {
+      const edge = openFaulty();
+      proxy.inject(first(1, 'BatchExecuteStatement', { kind: 'answer', status: 400, type } as const));
+      const before = edge.budget.rate();
+      expect(await insert(edge, createItems(1))).toEqual(['inserted']);
+      expect(edge.budget.rate()).toBeLessThan(before);
+    },
+  );
+
+  test.each(['KMSAccessDeniedException', 'KMSDisabledException', 'InaccessibleEncryptionDateTimeException'])(
+    '%s sends people to the key of the table',
+    async (type) => {
+      const edge = openFaulty();
+      proxy.inject(() => ({ kind: 'answer', status: 400, type }));
+      await expect(insert(edge, createItems(1))).rejects.toMatchObject({
+        name: 'EdgeRefused',
+        message: expect.stringContaining("check the key's state and policy in KMS"),
+      });
+    },
+  );
+
   test('refused credentials are an error at once', async () => {
     const edge = openFaulty();
     proxy.inject(() => ({ kind: 'answer', status: 400, type: 'UnrecognizedClientException' }));

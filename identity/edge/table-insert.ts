@@ -93,6 +93,10 @@ export function createInserter(connection: Connection, account: CostAccount, tab
         return new EdgeThrottled(`DynamoDB throttles inserts into table ${table} at ${where}`);
       case 'failed':
         return new EdgeUnreachable(`DynamoDB at ${where} failed on inserts into table ${table}: ${code}`);
+      case 'other':
+        return new EdgeUnreachable(
+          `DynamoDB at ${where} answered inserts into table ${table} with ${code}, which is tried again`,
+        );
       default:
         return new EdgeRefused(
           `DynamoDB at ${where} refused inserts into table ${table} (${code}): the role needs dynamodb:PartiQLInsert on it`,

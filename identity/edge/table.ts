@@ -34,7 +34,7 @@ export type { TableFacts } from './table-schema.ts';
 /** The part of `edgeSettings` (config/stores.ts) that the tables need. */
 export interface EdgeSettings {
   readonly dynamodbEndpoint?: string | undefined;
-  readonly dynamodbRegion: string;
+  readonly dynamodbRegion?: string | undefined;
   readonly identitiesTable: string;
   readonly environmentsV2Table?: string | undefined;
 }

@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
 import { createDatabase, dynamodb, kubernetes, nats } from '@edge-migration/test/cluster/shared.ts';
 import { createTables } from '@edge-migration/test/edge/tables.ts';
 import { installCrd } from '@edge-migration/test/integration/crd.ts';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { createClient, type KubernetesClient } from '../kubernetes/client.ts';
 import { loadKubeConfig } from '../kubernetes/kube-config.ts';
 import { createChecks, runChecks } from './checks.ts';
@@ -52,6 +54,21 @@ it('finds everything where everything is', async () => {
 
 it('looks for NATS only where something is captured', async () => {
   expect(await check({ EDGE_MIGRATION_NATS_SERVERS: undefined })).not.toHaveProperty('NATS');
+});
+
+it("takes the operator's own environment as it is", async () => {
+  const manifest = readFileSync(new URL('../deploy/operator.yaml', import.meta.url), 'utf8');
+  const deployment = parseAllDocuments(manifest)
+    .map((document) => document.toJS())
+    .find(({ kind }) => kind === 'Deployment');
+  const { env } = deployment.spec.template.spec.containers[0] as { env: { name: string; value?: string }[] };
+  const own = Object.fromEntries(env.map(({ name, value }) => [name, value ?? 'from-the-pod']));
+  expect(await check({ ...own, EDGE_MIGRATION_CAPTURE: 'Required' })).toHaveProperty('NATS');
+});
+
+it('says that NATS is needed where writes are to be captured', async () => {
+  const outcome = await check({ EDGE_MIGRATION_CAPTURE: 'Required', EDGE_MIGRATION_NATS_SERVERS: undefined });
+  expect(outcome['NATS']).toMatch(/^FAIL: EDGE_MIGRATION_NATS_SERVERS is not set/);
 });
 
 it('says that a Secret is missing', async () => {

@@ -37,9 +37,9 @@ export function createChecks({ configuration, client, clock }: CheckSettings): C
     { name: 'Kubernetes', run: (signal) => checkDefinition(configuration, client, signal) },
     { name: 'Postgres', run: (signal) => checkCore(configuration, signal) },
     { name: 'DynamoDB', run: (signal) => checkEdge(configuration, clock, signal) },
-    ...(natsServers === undefined
+    ...(natsServers === undefined && configuration.capture === 'Disabled'
       ? []
-      : [{ name: 'NATS', run: (signal: AbortSignal) => checkNats({ ...configuration, natsServers }, clock, signal) }]),
+      : [{ name: 'NATS', run: (signal: AbortSignal) => checkNats(configuration, clock, signal) }]),
   ];
 }
 
@@ -113,10 +113,14 @@ async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal
 }
 
 async function checkNats(
-  settings: CheckConfiguration & { natsServers: string[] },
+  { natsServers, ...rest }: CheckConfiguration,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<string> {
+  if (natsServers === undefined) {
+    throw new CheckError('EDGE_MIGRATION_NATS_SERVERS is not set, and EDGE_MIGRATION_CAPTURE is Required');
+  }
+  const settings = { ...rest, natsServers };
   let problem: string | undefined;
   const onFailure = (error: unknown) => {
     problem = errorMessage(error);

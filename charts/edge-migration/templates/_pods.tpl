@@ -23,7 +23,9 @@
 {{- end }}
 {{- end }}
 {{- with $values.dynamodb }}
+{{- if .region }}
 - { name: EDGE_MIGRATION_DYNAMODB_REGION, value: {{ .region | quote }} }
+{{- end }}
 {{- if .endpoint }}
 - { name: EDGE_MIGRATION_DYNAMODB_ENDPOINT, value: {{ .endpoint | quote }} }
 {{- end }}
