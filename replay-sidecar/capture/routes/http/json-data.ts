@@ -53,13 +53,19 @@ function idOf(value: JsonValue | undefined): number | undefined {
   return id === undefined || id.kind === KIND.object ? undefined : idOf(id);
 }
 
+interface JsonDocument {
+  /** UTF-8 */
+  readonly bytes: Buffer;
+  readonly tape: Tape;
+}
+
 /** A value where it is in the document; nothing of it is copied before it is asked for. */
 class JsonValue {
-  private readonly document: { bytes: Buffer; tape: Tape };
+  private readonly document: JsonDocument;
   private readonly index: number;
   private readonly depth: number;
 
-  constructor(document: JsonValue['document'], index: number, depth: number) {
+  constructor(document: JsonDocument, index: number, depth: number) {
     this.document = document;
     this.index = index;
     this.depth = depth;
@@ -87,10 +93,8 @@ class JsonValue {
   member(name: string): JsonValue | undefined {
     if (this.kind !== KIND.object) return undefined;
     let found: number | undefined;
-    for (let key = this.firstChild; key < this.behind; ) {
-      const value = new JsonValue(this.document, key, this.depth + 1).says(name) ? key + 1 : undefined;
-      found = value ?? found;
-      key = this.nextOf(key + 1);
+    for (let key = this.firstChild; key < this.behind; key = this.nextOf(key + 1)) {
+      if (isKey(this.document, key, name)) found = key + 1;
     }
     return found === undefined ? undefined : new JsonValue(this.document, found, this.depth + 1);
   }
@@ -139,9 +143,13 @@ class JsonValue {
   private nextOf(index: number): number {
     return this.document.tape[4 * index + 3] ?? Number.POSITIVE_INFINITY;
   }
+}
 
-  private says(name: string): boolean {
-    if (this.kind === KIND.escaped) return this.string === name;
-    return this.end - this.start === name.length + 2 && this.string === name;
-  }
+function isKey({ bytes, tape }: JsonDocument, key: number, name: string): boolean {
+  const start = (tape[4 * key + 1] ?? 0) + 1;
+  const end = (tape[4 * key + 2] ?? 0) - 1;
+  if (tape[4 * key] === KIND.escaped) return JSON.parse(bytes.toString('utf8', start - 1, end + 1)) === name;
+  if (end - start !== name.length) return false;
+  for (let at = 0; at < name.length; at++) if (bytes[start + at] !== name.charCodeAt(at)) return false;
+  return true;
 }

@@ -11,12 +11,14 @@ export const KIND = { object: 1, array: 2, string: 3, escaped: 4, number: 5, tru
  * - offset behind its last byte
  * - index behind it and everything within it
  */
-export type Tape = Int32Array;
+export type Tape = readonly number[] | Int32Array;
 
 /** Core's serializers look no deeper: `[{"identity": {"identifier": …}}]`. */
 export const RECORDED_DEPTH = 3;
 /** 2 MiB of numbers. A megabyte of `traits/bulk` has about half as many values. */
 const MOST_RECORDED = 128 * 1024;
+/** Up to so many bytes an array of JavaScript is faster, beyond it a typed one, which the collector never copies. */
+const SHORT = 16 * 1024;
 /** Far beyond what any release of Python reads without a RecursionError. */
 const DEEPEST = 100_000;
 
@@ -44,16 +46,17 @@ export class JsonScanner {
   private at = 0;
   private expected: Expected = 'value';
   /** Whether the value that is open at each depth is an object. */
-  private objects = new Uint8Array(64);
+  private objects: Uint8Array = new Uint8Array(64);
   private depth = 0;
   /** Index of the open value at each recorded depth. */
-  private readonly open = new Int32Array(RECORDED_DEPTH + 1);
-  private entries = new Int32Array(256);
+  private readonly open: number[] = [];
+  private entries: number[] | Int32Array;
   private count = 0;
 
   /** @param bytes well-formed UTF-8 */
   constructor(bytes: Buffer) {
     this.bytes = bytes;
+    this.entries = bytes.length > SHORT ? new Int32Array(4096) : [];
   }
 
   /**
@@ -73,7 +76,8 @@ export class JsonScanner {
 
   /** What was found; once the document is complete. */
   get tape(): Tape {
-    return this.entries.subarray(0, 4 * this.count);
+    const { entries } = this;
+    return entries instanceof Int32Array ? entries.subarray(0, 4 * this.count) : entries;
   }
 
   private step(byte: number): void {
@@ -209,7 +213,9 @@ export class JsonScanner {
   private record(kind: number, start: number, end: number): number {
     const index = this.count;
     if (index === MOST_RECORDED) throw new UnreadableError(`JSON has more than ${MOST_RECORDED} values`);
-    if (4 * index === this.entries.length) this.entries = enlarge(this.entries, new Int32Array(8 * index));
+    if (this.entries instanceof Int32Array && 4 * index === this.entries.length) {
+      this.entries = enlarge(this.entries, new Int32Array(8 * index));
+    }
     const { entries } = this;
     entries[4 * index] = kind;
     entries[4 * index + 1] = start;
