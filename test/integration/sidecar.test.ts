@@ -168,6 +168,18 @@ describe('the sidecar', () => {
     expect(await lastReport(nats.url)).toMatchObject({ goodbye: true, spoolDepth: 0, gaps: [] });
   });
 
+  it('sends the reads that it holds back before it says goodbye on SIGTERM', async () => {
+    await using sidecar = await start({ READ_WINDOW_SECONDS: '3600' });
+    using traffic = createTraffic(sidecar.port);
+    for (const _ of [1, 2]) expect(await traffic.read('held')).toBe(200);
+    await waitFor(async () => (await sidecar.metric('edge_migration_sidecar_published_events_total')) === 1, {
+      for: 'the first read to be sent, and the second held back',
+    });
+    expect(await sidecar.stop()).toEqual({ code: 0, signal: null });
+    expect(namesOf(await eventsIn(nats.url))).toEqual(['held', 'held']);
+    expect(await lastReport(nats.url)).toMatchObject({ goodbye: true, spoolDepth: 0 });
+  });
+
   it('stops in its time without a goodbye when NATS is away, and its successor sends what is left', async () => {
     await using sidecar = await start({ SHUTDOWN_SECONDS: '1' });
     using traffic = createTraffic(sidecar.port);

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { draft, drain, type Folder, identifierOf, openSpool, temporaryFolder, turn } from './testing.ts';
+import { draft, drain, type Folder, identifierOf, manualClock, openSpool, temporaryFolder, turn } from './testing.ts';
 
 let folder: Folder;
 beforeEach(() => {
@@ -175,6 +175,27 @@ describe('a disk', () => {
       await using opened = await openSpool(folder.path, { bootId: 'first', sync: 'interval' });
       expect(opened.spool.gaps.list()).toEqual([]);
     }
+    await using opened = await openSpool(folder.path, { bootId: 'second', sync: 'interval' });
+    expect(opened.spool.gaps.list()).toMatchObject([{ reason: 'spoolLost', from: '2026-05-31T23:59:55.000Z' }]);
+  });
+
+  it('that kept nothing but the state when the node went down may have lost all since the process began', async () => {
+    {
+      await using _ = await openSpool(folder.path, { bootId: 'first', sync: 'interval' });
+    }
+    const clock = manualClock(Date.parse('2026-06-01T01:00:00Z'));
+    await using opened = await openSpool(folder.path, { bootId: 'second', sync: 'interval', clock });
+    expect(opened.spool.gaps.list()).toMatchObject([
+      { reason: 'spoolLost', from: '2026-06-01T00:00:00.000Z', until: '2026-06-01T01:00:00.000Z' },
+    ]);
+  });
+
+  it('that kept segments but not the state when the node went down may have lost their end', async () => {
+    {
+      await using opened = await openSpool(folder.path, { bootId: 'first', sync: 'interval' });
+      await opened.spool.begin([draft('ann')]);
+    }
+    rmSync(join(folder.path, 'state'));
     await using opened = await openSpool(folder.path, { bootId: 'second', sync: 'interval' });
     expect(opened.spool.gaps.list()).toMatchObject([{ reason: 'spoolLost', from: '2026-05-31T23:59:55.000Z' }]);
   });
