@@ -3,6 +3,7 @@
  * for the next run to take it along.
  */
 export const SKIP_REASONS = {
+  EnvironmentKeyEmpty: 'The environment has an empty key, which Edge cannot index. Give it a key in Core.',
   IdentifierEmpty: 'Edge looks identities up by identifier and cannot index an empty one. Delete it in Core.',
   IdentifierTooLong: 'The identifier is longer than 1,024 bytes in UTF-8, the most that Edge can index. Rename it.',
   KeyTooLong: 'Environment key and identifier together are longer than 2,048 bytes. Rename the identity.',
@@ -13,7 +14,8 @@ export const SKIP_REASONS = {
     'A number has more than 38 significant digits, which Edge cannot hold. Shorten or delete the trait.',
   TextTooLong: 'A text is longer than Edge reads: 2,000 characters of a trait, 20,000 of a flag value. Shorten it.',
   SystemTraitUnsupported: 'A system trait is neither text, number nor boolean. Correct the system traits in Core.',
-  AllocationInvalid: 'Multivariate percentages are outside 0 to 100 or add up to more than 100. Correct the override.',
+  AllocationInvalid:
+    'Multivariate percentages are outside 0 to 100 or, as readers add them, more than 100. Correct the override.',
   KeyTakenByAnother:
     'Edge has a document of another identity under the same key: one environment key continues the other, as a and a_b. Rename one of the two identities or keys.',
   DocumentTooLarge: 'The document would exceed 400 KB, the most that Edge can hold. Delete traits or overrides.',

@@ -101,6 +101,9 @@ export function canBeStored(identifier: string, key = identifier): boolean {
 /** @throws Unstorable */
 function checkKeys(key: string, identifier: string): void {
   if (identifier === '') throw new Unstorable('IdentifierEmpty', 'identifier has 0 bytes');
+  if (key.length > identifier.length && key === compositeKey('', identifier)) {
+    throw new Unstorable('EnvironmentKeyEmpty', 'environment key has 0 bytes');
+  }
   // No text has more than three bytes per UTF-16 unit, so most need no counting.
   if (3 * key.length <= MAX_IDENTIFIER_BYTES) return;
   const bytes = utf8Bytes(identifier);

@@ -78,9 +78,12 @@ function encodeMultivariateValues(override: CoreOverride): AttributeValue[] {
       throw new Unstorable('AllocationInvalid', `${what()}: percentage ${id} is outside 0 to 100`);
     }
   }
-  const ordered = inReadableOrder(values);
-  if (sum(ordered) > 100 + ALLOCATION_TOLERANCE) {
+  if (sum(values) > 100 + ALLOCATION_TOLERANCE) {
     throw new Unstorable('AllocationInvalid', `${what()}: percentages add up to more than 100`);
+  }
+  const ordered = findReadableOrder(values);
+  if (ordered === undefined) {
+    throw new Unstorable('AllocationInvalid', `${what()}: percentages exceed 100 by rounding in whatever order`);
   }
   return ordered.map((value) => ({
     M: {
@@ -98,14 +101,34 @@ function encodeMultivariateValues(override: CoreOverride): AttributeValue[] {
   }));
 }
 
+/** Every order of so many is tried: 40,320 at most. */
+const MAX_PERMUTED = 8;
+
 /**
  * Readers sort these by id, so their order says nothing; but before Python 3.12 they add the percentages up in the
  * stored order and refuse a sum a rounding error above 100. By id, unless another order avoids that.
  */
-function inReadableOrder(values: readonly CoreMultivariateValue[]): readonly CoreMultivariateValue[] {
+function findReadableOrder(values: readonly CoreMultivariateValue[]): readonly CoreMultivariateValue[] | undefined {
   if (sum(values) <= 100) return values;
   const ascending = values.toSorted((a, b) => Number(a.percentageAllocation) - Number(b.percentageAllocation));
-  return [ascending, ascending.toReversed()].find((order) => sum(order) <= 100) ?? values;
+  const monotonic = [ascending, ascending.toReversed()].find((order) => sum(order) <= 100);
+  if (monotonic !== undefined || values.length > MAX_PERMUTED) return monotonic;
+  return findOrder([], 0, values);
+}
+
+/** The first order of `rest` behind `chosen`, whose sum is `total`, that stays within 100. */
+function findOrder(
+  chosen: readonly CoreMultivariateValue[],
+  total: number,
+  rest: readonly CoreMultivariateValue[],
+): readonly CoreMultivariateValue[] | undefined {
+  if (rest.length === 0) return total <= 100 ? chosen : undefined;
+  for (const value of rest) {
+    const others = rest.filter((other) => other !== value);
+    const found = findOrder([...chosen, value], total + Number(value.percentageAllocation), others);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function sum(values: readonly CoreMultivariateValue[]): number {

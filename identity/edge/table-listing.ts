@@ -36,6 +36,8 @@ export function createKeyListing(connection: Connection, table: string) {
     options: CallOptions = {},
   ): Promise<Listing<ListedDocument>> {
     const { apiKey, after, until, from, limit } = stretch;
+    // No document can be in the index under an empty key, and DynamoDB refuses to look for one.
+    if (apiKey === '') return { entries: [], next: undefined };
     const bound = describeBounds(after, until);
     const budget = connection.readBudget;
     await budget?.take(1, options.signal);

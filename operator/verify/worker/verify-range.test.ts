@@ -215,3 +215,53 @@ describe('a worker that is killed again and again', () => {
     expect(JSON.stringify(texts)).not.toContain('@');
   });
 });
+
+describe('an environment with an empty key', () => {
+  useCopiedProject();
+
+  test('has its identities listed by copy and comparison, and the others are compared as ever', async () => {
+    const [environment] = project.stores.project.environments;
+    await project.sql(`UPDATE environments_environment SET api_key = '' WHERE id = $1`, [environment!.id]);
+    const counts = await project.sql('SELECT count(*)::int AS n FROM environments_identity WHERE environment_id = $1', [
+      environment!.id,
+    ]);
+    const changed = project.stores.project.environments.map((each) =>
+      each.id === environment!.id ? { ...each, apiKey: '' } : each,
+    );
+    const renamed = { ...project.stores.project, environments: changed };
+    const copied = await project.copy({ project: renamed });
+    expect(copied.positions[0]!.totals.skippedByReason['EnvironmentKeyEmpty']).toBe(counts[0]!['n']);
+    const { totals, finished } = await verify(project, { project: renamed });
+    expect(finished).toBe(true);
+    expect(totals.skipped).toBeGreaterThanOrEqual(counts[0]!['n'] as number);
+    expect(totals.missing).toBe(0);
+  });
+});
+
+describe('a range in which everything is missing', () => {
+  beforeAll(async () => {
+    project = await createTestProject({ identities: 20 });
+    await project.sql(
+      `INSERT INTO environments_identity (identifier, created_date, environment_id, system_traits)
+       SELECT repeat('ü', 400) || n, now(), $1, '{}' FROM generate_series(1, 2500) n`,
+      [project.stores.project.environments[0]!.id],
+    );
+  });
+  afterAll(() => project[Symbol.asyncDispose]());
+
+  test('has a checkpoint that fits into a ConfigMap at any time', async () => {
+    const memory = createMemoryRecord();
+    let largest = 0;
+    const record = {
+      load: memory.load,
+      save: async (texts: Readonly<Record<string, string>>, signal: AbortSignal) => {
+        largest = Math.max(largest, ...[Buffer.byteLength(JSON.stringify(texts))]);
+        await memory.save(texts, signal);
+      },
+    };
+    const settings = () => ({ ...VERIFY_SETTINGS, pageSize: 5000 });
+    const { totals } = await verify(project, { record, settings, settleMilliseconds: 1 });
+    expect(totals.missing).toBe(2520);
+    expect(largest).toBeLessThan(2 ** 20);
+  });
+});
