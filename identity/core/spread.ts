@@ -90,6 +90,11 @@ export interface FeatureStatePlace {
   readonly environmentId: number | null;
   /** Null: it is an environment's or a segment's. */
   readonly identityId: number | null;
+  /**
+   * It is an environment's own state, but may have been an identity's: the own state of a feature comes with it, before
+   * any other, and Core refuses to make a second one of an override.
+   */
+  readonly mayHaveBeenOverride: boolean;
 }
 
 /** Undefined when Core has no such row; those of soft-deleted states count. */
@@ -100,9 +105,16 @@ export async function readFeatureStatePlace(
 ): Promise<FeatureStatePlace | undefined> {
   const [row] = await core.read(
     (query) =>
-      query<{ featureId: number; environmentId: number | null; identityId: number | null }>(
-        `SELECT feature_id AS "featureId", environment_id AS "environmentId", identity_id AS "identityId"
-           FROM features_featurestate WHERE id = $1`,
+      query<FeatureStatePlace & Record<string, unknown>>(
+        `SELECT s.feature_id AS "featureId", s.environment_id AS "environmentId", s.identity_id AS "identityId",
+                s.identity_id IS NULL AND s.feature_segment_id IS NULL AND coalesce(s.version, 1) = 1
+                AND bool_or(o.id < s.id)
+                AND NOT bool_or(o.id <> s.id AND o.identity_id IS NULL AND o.feature_segment_id IS NULL
+                                AND o.deleted_at IS NULL AND coalesce(o.version, 1) = 1) AS "mayHaveBeenOverride"
+           FROM features_featurestate s
+           LEFT JOIN features_featurestate o
+             ON o.feature_id = s.feature_id AND o.environment_id = s.environment_id
+          WHERE s.id = $1 GROUP BY s.id`,
         [featureStateId],
       ),
     signal,

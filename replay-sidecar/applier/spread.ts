@@ -77,9 +77,9 @@ export function createSpreader({ core, directory, migrating, patience, signal }:
     async ofFeatureState(event, { featureStateId, moved }) {
       const place = await ask(() => readFeatureStatePlace(core, featureStateId, signal));
       if (place === undefined) return undefined;
-      const { featureId, identityId, environmentId } = place;
+      const { featureId, identityId, environmentId, mayHaveBeenOverride } = place;
       const touched = withOverride(event.touched, featureId);
-      if (moved === undefined) return identityId === null ? undefined : { identityId, touched };
+      if (moved === undefined && !mayHaveBeenOverride) return identityId === null ? undefined : { identityId, touched };
       const environment = environmentId === null ? undefined : { environmentId };
       const record = environment && (await directory.find(environment));
       if (environment === undefined || record == null) return undefined;

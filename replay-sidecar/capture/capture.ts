@@ -9,6 +9,7 @@ import { createRequestParts } from './request-parts.ts';
 import { askCore } from './routes/lookup.ts';
 import {
   type Captured,
+  type CapturePlan,
   planCapture,
   planEvents,
   readRequest,
@@ -33,13 +34,15 @@ export interface CaptureOptions {
 export interface CaptureCounts {
   /** Requests that may have changed identities, by their heads. */
   planned: number;
-  /** Writes near identities that the route table does not know, and that Core took. */
+  /** What looked like a write of identities, is none that the route table knows, and was taken by Core; each is in a gap. */
   unknownRoutes: number;
   lookups: number;
   failedLookups: number;
   /** Writes that no event covers; each is in a gap. */
   uncovered: number;
 }
+
+type UnknownRoute = Extract<CapturePlan, { kind: 'unknownRoute' }>;
 
 export interface FlagsmithCapture extends CaptureHook {
   readonly counts: Readonly<CaptureCounts>;
@@ -68,8 +71,9 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
   const logged = new Set<string>();
   const reads = createReads({ begin: spool.begin, clock, windowMillis: options.readWindowMillis });
 
-  function reportUnknownRoute(shape: string): void {
+  function reportUnknownRoute({ shape, scope }: UnknownRoute, from: number): void {
     counts.unknownRoutes += 1;
+    spool.gaps.mark('unknownRoute', from, clock.now(), scope);
     if (logged.has(shape) || logged.size >= MAX_LOGGED_ROUTES) return;
     logged.add(shape);
     log.warn({ route: shape }, 'The API took a write near identities that this release does not know');
@@ -92,11 +96,12 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
   function begin(head: RequestHead): Capture | undefined {
     const plan = planCapture(head);
     if (plan === undefined) return undefined;
-    if (plan.kind === 'unknownRoute')
-      return observeOnly((outcome) => tookIt(outcome) && reportUnknownRoute(plan.shape));
+    const beganTime = clock.now();
+    if (plan.kind === 'unknownRoute') {
+      return observeOnly((outcome) => tookIt(outcome) && reportUnknownRoute(plan, beganTime));
+    }
     counts.planned += 1;
     const { route } = plan.request;
-    const beganTime = clock.now();
     const open = () => (route.rateLimited ? reads.one() : write((drafts) => spool.begin(drafts, beganTime), clock));
     const request = createRequestParts(open, (read) => planEvents(plan, read, UNANSWERED).drafts);
     let found: unknown;
@@ -138,8 +143,11 @@ function observeOnly(finish: (outcome: Outcome) => void): Capture {
   return { needsBody: false, needsResponseBody: false, intent: () => undefined, finish };
 }
 
+/** A page is not the API's: some of Flagsmith's images answer any path with that of the dashboard. */
 function tookIt(outcome: Outcome): boolean {
-  return outcome.kind === 'responded' && outcome.status >= 200 && outcome.status < 300;
+  if (outcome.kind !== 'responded' || outcome.status < 200 || outcome.status >= 300) return false;
+  const type = outcome.fields.find(({ lower }) => lower === 'content-type')?.value ?? '';
+  return !/^text\/html\b/i.test(type);
 }
 
 function eventOutcome(route: 'known' | 'background', outcome: Outcome): WriteEvent['outcome'] {

@@ -75,9 +75,8 @@ function names({ target }: WriteEvent, write: CoreWrite): boolean {
     case 'option':
       return write.kind === 'feature' && OPTIONS.get(target.optionId) === write.feature;
     case 'featureState':
-      return (
-        write.kind === 'override' && write.state === target.featureStateId && (!write.left || target.moved === true)
-      );
+      // Its handler goes through the environment where it may have been another identity's, or is none's any more.
+      return write.kind === 'override' && write.state === target.featureStateId;
     case 'deletedProjects':
       return write.kind === 'project' && write.deleted;
     case 'project':
@@ -99,9 +98,9 @@ function touches({ touched, target }: WriteEvent, write: CoreWrite): boolean {
     case 'trait':
       return has(touched.traits, write.key);
     case 'override':
-      return has(touched.overrides, write.feature);
     case 'feature':
-      return has(touched.overrides, write.feature);
+      // Core's rows tell which features these are about.
+      return target.kind === 'featureState' || target.kind === 'option' || has(touched.overrides, write.feature);
     case 'environment':
       if (write.key !== undefined) return has(touched.traits, write.key);
       return write.overrides === undefined || touched.overrides === 'all';

@@ -4,6 +4,7 @@ import { capture, events, lookupOf, REFUSED } from './testing.ts';
 
 const E = 'environments/envkey';
 const I = `${E}/identities/7`;
+const WITHOUT_404 = REFUSED.filter((status) => status !== 404);
 
 describe('POST …/identities/<id>/featurestates/', () => {
   const request = `POST ${I}/featurestates/`;
@@ -64,7 +65,16 @@ describe('PUT and PATCH …/identities/<id>/featurestates/<id>/', () => {
     expect(events({ request, body: { feature: 31 } })).toEqual(['identity #7 overrides=all']);
   });
 
-  it.each(REFUSED)('changes nothing with %i', (answer) => {
+  it('takes the values that it names by id from another override, but not its own', () => {
+    const body = (id: number) => ({ multivariate_feature_state_values: [{ id, multivariate_feature_option: 301 }] });
+    const before = { ...found, multivariate_feature_state_values: [{ id: 15017 }] };
+    expect(events({ request, body: body(15017), found: before })).toEqual(['identity #7 overrides=31']);
+    const all = ['identity #7 overrides=31', 'feature 31 overrides=31', 'option 301'];
+    expect(events({ request, body: body(15018), found: before })).toEqual(all);
+    expect(events({ request, body: body(15017), found })).toEqual(all);
+  });
+
+  it.each(WITHOUT_404)('changes nothing with %i', (answer) => {
     expect(events({ request, body: {}, found, answer })).toEqual([]);
   });
 });
@@ -136,23 +146,41 @@ describe('PUT and PATCH features/featurestates/<id>/', () => {
 
   it("leaves the environment's own states to Flagsmith", () => {
     expect(events({ request, body: { enabled: true }, answer: answer(null) })).toEqual([]);
-    expect(events({ request, body: { enabled: true, identity: null }, answer: 'unknown' })).toEqual([]);
+  });
+
+  it('lets its handler find out whose the state was when the body says that it is nobody’s', () => {
+    const body = { enabled: true, identity: null };
+    expect(events({ request, body, answer: answer(null) })).toEqual(['feature state 9 overrides=31']);
+    expect(events({ request, body, answer: 'unknown' })).toEqual(['feature state 9']);
   });
 
   it('touches the override of every identity when it may have come from any', () => {
     expect(events({ request, body: { identity: 7 }, answer: answer(7) })).toEqual([
+      'feature state 9 moved overrides=31',
       'identity #7 overrides=31',
-      'environment 5 overrides=31',
+    ]);
+    expect(events({ request, body: { identifier: 'ann', environment: 5 }, answer: 'unknown' })).toEqual([
+      'feature state 9 moved',
+      'identity 5/ann overrides=all',
     ]);
   });
 
-  it('touches every identity, or says that it cannot name them, without an answer', () => {
-    const body = { enabled: true, environment: 5, feature: 31 };
-    expect(events({ request, body, answer: 'unknown' })).toEqual(['environment 5 overrides=31']);
-    expect(capture({ request, body: { enabled: true }, answer: 500 })).toEqual({
-      drafts: [],
-      uncovered: { reason: 'unnamed', environment: undefined },
+  it.each(['unknown', 500, 400] as const)('names the state alone without an answer that tells (%s)', (answer) => {
+    expect(capture({ request, body: { enabled: true }, answer })).toMatchObject({
+      drafts: [{ target: { kind: 'featureState', featureStateId: 9 } }],
+      uncovered: undefined,
     });
+  });
+
+  it('says that it cannot name a state by digits of another script', () => {
+    const other = 'PATCH features/featurestates/%D9%A9/';
+    expect(capture({ request: other, body: {}, answer: 500 }).uncovered).toEqual({ reason: 'unnamed', scope: [] });
+    expect(capture({ request: 'PATCH features/featurestates/x/', body: {} }).uncovered).toBeUndefined();
+  });
+
+  it('takes the values that it names by id from whosever they are', () => {
+    const body = { feature: 31, multivariate_feature_state_values: [{ id: 15017, multivariate_feature_option: 301 }] };
+    expect(events({ request, body, answer: answer(null) })).toEqual(['feature 31 overrides=31', 'option 301']);
   });
 
   it.each(REFUSED)('changes nothing with %i', (status) => {
@@ -205,10 +233,8 @@ describe('PUT, PATCH and DELETE environments/<env>/featurestates/<id>/', () => {
     ]);
   });
 
-  it('touches every identity when the lookup failed', () => {
-    expect(events({ request: `DELETE ${path}?anyIdentity=1`, answer: 204 })).toEqual([
-      'environment envkey overrides=all',
-    ]);
+  it('touches the state, or every identity when it may have moved, when the lookup failed', () => {
+    expect(events({ request: `DELETE ${path}?anyIdentity=1`, answer: 204 })).toEqual(['feature state 9']);
     expect(events({ request: `PUT ${path}?anyIdentity=1`, body: { feature: 31 } })).toEqual([
       'environment envkey overrides=31',
     ]);
@@ -224,6 +250,9 @@ describe('PUT, PATCH and DELETE environments/<env>/featurestates/<id>/', () => {
 
   it.each(REFUSED)('changes nothing with %i', (answer) => {
     expect(events({ request: `DELETE ${path}?anyIdentity=1`, found, answer })).toEqual([]);
+  });
+
+  it.each(WITHOUT_404)('an update changes nothing with %i', (answer) => {
     expect(events({ request: `PUT ${path}?anyIdentity=1`, body: {}, found, answer })).toEqual([]);
   });
 });

@@ -110,7 +110,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   'admin.deleteOverride': {
     writes: { request: `DELETE ${ANN}/featurestates/9/`, found: { feature: 31 }, answer: 204 },
     event: 'identity #7 overrides=31',
-    leavesNone: { request: `DELETE ${ANN}/featurestates/9/`, found: { feature: 31 }, answer: 404 },
+    leavesNone: { request: `DELETE ${ANN}/featurestates/9/`, found: { feature: 31 }, answer: 405 },
   },
   'admin.createFeatureState': {
     writes: { request: 'POST features/featurestates/', body: { feature: 31, identity: 7 }, answer: 201 },
@@ -156,23 +156,52 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   },
   'admin.deleteFeature': {
     writes: { request: `DELETE ${FEATURE}/`, answer: 204 },
-    event: 'feature 42/31 overrides=31',
+    event: 'feature 31 overrides=31',
     leavesNone: { request: `DELETE ${FEATURE}/segments/`, answer: 204 },
   },
   'admin.updateFeature': {
     writes: { request: `PATCH ${FEATURE}/`, body: { name: 'b' }, found: { id: 31, name: 'a' }, answer: 'unknown' },
-    event: 'feature 42/31 overrides=31',
+    event: 'feature 31 overrides=31',
     leavesNone: { request: `PATCH ${FEATURE}/`, body: { description: 'b' }, answer: 'unknown' },
   },
   'admin.createOption': {
     writes: { request: `POST ${FEATURE}/mv-options/`, body: {}, answer: 201 },
-    event: 'feature 42/31 overrides=31',
+    event: 'feature 31 overrides=31',
     leavesNone: { request: `GET ${FEATURE}/mv-options/` },
   },
-  'admin.changeOption': {
+  'admin.updateOption': {
     writes: { request: `PATCH ${FEATURE}/mv-options/3/`, body: {}, answer: 500 },
-    event: 'feature 42/31 overrides=31',
+    event: 'option 3',
     leavesNone: { request: `GET ${FEATURE}/mv-options/3/` },
+  },
+  'admin.deleteOption': {
+    writes: { request: `DELETE ${FEATURE}/mv-options/3/`, answer: 204 },
+    event: 'features of projectId 42',
+    leavesNone: { request: `DELETE ${FEATURE}/mv-options/3/`, answer: 404 },
+  },
+  'admin.changeVersion': {
+    writes: { request: 'POST environments/5/features/31/versions/', body: {}, answer: 201 },
+    event: 'feature 31 overrides=31',
+    leavesNone: { request: 'GET environments/5/features/31/versions/' },
+  },
+  'admin.createSegmentOverride': {
+    writes: {
+      request: `POST ${ENV}/features/31/create-segment-override/`,
+      body: { multivariate_feature_state_values: [{ id: 15017 }] },
+      answer: 201,
+    },
+    event: 'feature 31 overrides=31',
+    leavesNone: { request: `POST ${ENV}/features/31/create-segment-override/`, body: {}, answer: 201 },
+  },
+  'admin.deleteAccount': {
+    writes: { request: 'DELETE auth/users/me/', answer: 204 },
+    event: 'deleted projects',
+    leavesNone: { request: 'PATCH auth/users/me/', body: {} },
+  },
+  'admin.resetTests': {
+    writes: { request: 'POST e2etests/teardown/', answer: 204 },
+    event: 'deleted projects',
+    leavesNone: { request: 'GET e2etests/teardown/' },
   },
   'admin.deleteEnvironment': {
     writes: { request: `DELETE ${ENV}/`, answer: 'unknown' },

@@ -54,8 +54,11 @@ const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
 export type Match =
   | { kind: 'route'; route: Route; parameters: Record<string, string>; query: string }
-  /** A write near identities that the table does not know; `shape` names no one. */
-  | { kind: 'unknown'; shape: string };
+  /**
+   * What looks like a write of identities and is none that the table knows; `shape` names no one.
+   * `environmentKey`: of its path, if it has one.
+   */
+  | { kind: 'unknown'; shape: string; environmentKey: string | undefined };
 
 /**
  * Finds the route of a request. Undefined for everything that cannot change identities, which is decided from the first
@@ -70,11 +73,24 @@ export function matchRoute(method: string, target: string): Match | undefined {
     const segment = firstSegment(target, API.length);
     if (!segment.includes('%')) return read && !READABLE.has(segment) ? undefined : matchIn(segment, verb, target);
   } else if (!isDisguised(target)) {
-    return target.startsWith(ADMIN) && verb === 'POST' ? matchAdmin(target) : undefined;
+    if (target.startsWith(ADMIN) && verb === 'POST') return matchAdmin(target);
+    return target.includes(API) ? matchBelow(verb, splitTarget(target).path) : undefined;
   }
   const { path } = splitTarget(target);
   if (path.startsWith(API.slice(1))) return matchIn(firstSegment(path, API.length - 1), verb, target);
-  return verb === 'POST' && path.startsWith(ADMIN.slice(1)) ? matchAdmin(target) : undefined;
+  if (verb === 'POST' && path.startsWith(ADMIN.slice(1))) return matchAdmin(target);
+  return matchBelow(verb, path);
+}
+
+/** Core serves no API below another path, unless it was told to, or believes a client who says so. */
+function matchBelow(verb: string, path: string): Match | undefined {
+  const start = path.indexOf(API);
+  if (start === -1) return undefined;
+  const below = path.slice(start + API.length);
+  const isOurs = SEGMENTS.get(firstSegment(below, 0))?.some(
+    ({ route, pattern }) => route.methods.includes(verb as Method) && pattern.test(below),
+  );
+  return isOurs || isNearIdentities(verb, below) ? unknown(verb, below, '*/api/v1/') : undefined;
 }
 
 /** The segment that starts here; query and fragment end it, too. */
@@ -101,15 +117,27 @@ function matchIn(segment: string, verb: string, target: string): Match | undefin
     const match = pattern.exec(below);
     if (match !== null) return { kind: 'route', route, parameters: match.groups ?? {}, query };
   }
-  return WRITES.has(verb) && OF_IDENTITIES.test(below)
-    ? { kind: 'unknown', shape: `${verb} ${shapeOf(below)}` }
-    : undefined;
+  return isNearIdentities(verb, below) ? unknown(verb, below, '') : undefined;
 }
+
+function isNearIdentities(verb: string, below: string): boolean {
+  return WRITES.has(verb) && OF_IDENTITIES.test(below);
+}
+
+function unknown(verb: string, below: string, prefix: string): Match {
+  const environmentKey = /^environments\/([^/]+)\//.exec(below)?.[1];
+  return { kind: 'unknown', shape: `${verb} ${prefix}${shapeOf(below)}`, environmentKey };
+}
+
+/** Forms of what leads to projects by its id; an identity's may have moved it to another environment. */
+const ADMIN_OBJECT =
+  /^admin\/(?:\w+\/project\/(?<project>\d+)|\w+\/environment\/(?<environmentId>\d+)|\w+\/organisation\/(?<organisation>\d+)|\w+\/feature\/(?<feature>\d+))\/(?:change|delete)\//;
 
 function matchAdmin(target: string): Match | undefined {
   const { path, query } = splitTarget(target);
-  const match = ADMIN_FORMS.pattern.exec(path);
-  return match === null ? undefined : { kind: 'route', route: DJANGO_ADMIN, parameters: match.groups ?? {}, query };
+  if (!ADMIN_FORMS.pattern.test(path)) return undefined;
+  const parameters = Object.entries(ADMIN_OBJECT.exec(path)?.groups ?? {}).filter(([, id]) => id !== undefined);
+  return { kind: 'route', route: DJANGO_ADMIN, parameters: Object.fromEntries(parameters), query };
 }
 
 /** The path with everything replaced that may be a key, an id or an identifier. */

@@ -25,8 +25,8 @@ export type CapturePlan =
       /** Whether its query string, where that decides, is read here as Core reads it. */
       readable: boolean;
     }
-  /** A write near identities that the table does not know; `shape` holds no key, id or identifier. */
-  | { kind: 'unknownRoute'; shape: string };
+  /** What looks like a write of identities and is none that is known; `shape` holds no key, id or identifier. */
+  | { kind: 'unknownRoute'; shape: string; scope: readonly WriteScope[] };
 
 export type WritePlan = Extract<CapturePlan, { kind: 'write' }>;
 
@@ -60,7 +60,10 @@ export const NONE: Captured = { drafts: [], uncovered: undefined };
 export function planCapture(head: RequestHead): CapturePlan | undefined {
   const match = matchRoute(head.method, head.target);
   if (match === undefined) return undefined;
-  if (match.kind === 'unknown') return { kind: 'unknownRoute', shape: match.shape };
+  if (match.kind === 'unknown') {
+    const environment = referenceOf(match.environmentKey ?? metaValue(head.fields, 'x-environment-key'));
+    return { kind: 'unknownRoute', shape: match.shape, scope: environment === undefined ? [] : [environment] };
+  }
   const { route, parameters } = match;
   const key = route.environment === 'header' ? metaValue(head.fields, 'x-environment-key') : parameters['environment'];
   const environment = route.environment === 'none' ? undefined : referenceOf(key);
@@ -167,8 +170,8 @@ function withBody(bare: WriteRequest, body: Body): ReadRequest {
 export function planEvents(plan: WritePlan, read: ReadRequest, outcome: Outcome): Captured {
   const { route } = plan.request;
   if (outcome.kind === 'notSent') return NONE;
+  if (provesNothingChanged(route, outcome)) return NONE;
   const status = outcome.kind === 'responded' ? outcome.status : undefined;
-  if (status !== undefined && provesNothingChanged(route, status)) return NONE;
   if (read.kind === 'refused') {
     // Core took what we hold to be no body: we are wrong about it.
     return succeeded(status)
@@ -202,7 +205,8 @@ const SCOPES = [
 ] as const;
 
 /** What the head of a request says of whose writes it is about. */
-export function scopeOf({ environment, parameter }: MatchedRequest): readonly WriteScope[] {
+export function scopeOf({ route, environment, parameter }: MatchedRequest): readonly WriteScope[] {
+  if (route.reaches === 'anything') return [];
   if (environment !== undefined) return [environment];
   for (const [name, kind] of SCOPES) {
     const id = idFromText(parameter(name));
@@ -214,8 +218,17 @@ export function scopeOf({ environment, parameter }: MatchedRequest): readonly Wr
 /** The API has not answered, and may do whatever the request asks for. */
 export const UNANSWERED: Outcome = { kind: 'unknown', why: 'stopped' };
 
-function provesNothingChanged(route: Route, status: number): boolean {
+function provesNothingChanged(route: Route, outcome: Outcome): boolean {
+  if (outcome.kind !== 'responded') return false;
+  const { status } = outcome;
+  if (isLoginRedirect(outcome)) return true;
   return !route.changed.includes(status) && (UNCHANGED.includes(status) || route.unchanged.includes(status));
+}
+
+/** Django's own pages send whoever is not logged in to a login, whose path ends like this. */
+function isLoginRedirect({ status, fields }: Extract<Outcome, { kind: 'responded' }>): boolean {
+  const location = status === 302 ? fields.find(({ lower }) => lower === 'location')?.value : undefined;
+  return location !== undefined && /^[^?#]*\/login\/(?:[?#]|$)/.test(location);
 }
 
 function succeeded(status: number | undefined): boolean {

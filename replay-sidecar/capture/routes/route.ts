@@ -32,6 +32,8 @@ export interface Route {
   /** Statuses of {@link UNCHANGED} that prove nothing on this route. */
   readonly changed: readonly number[];
   readonly outcome: 'known' | 'background';
+  /** Whether a body that is not known may name `anything` of Core's, beyond what the head is about. */
+  readonly reaches: 'scope' | 'anything';
   /** Reads that create an identity: one event per identity and while is enough. */
   readonly rateLimited: boolean;
   /**
@@ -86,10 +88,10 @@ export interface Effects {
 export const NOTHING: Effects = { effects: [] };
 
 /**
- * Statuses with which Core refuses a request before its view or permissions let it change anything: redirects for a
- * missing slash, authentication and permission, no such route or object, method, media type, throttle.
+ * Statuses with which Core refuses a request before its view can change anything: a missing slash, authentication and
+ * permission, no such object, method, media type, throttle. A view that may answer 404 later says so in its row.
  */
-export const UNCHANGED: readonly number[] = [301, 302, 307, 308, 401, 403, 404, 405, 406, 415, 429];
+export const UNCHANGED: readonly number[] = [301, 401, 403, 404, 405, 406, 415, 429];
 
 /** Existence only. */
 export const NO_PARTS: TouchedParts = { traits: [], overrides: [] };

@@ -129,7 +129,7 @@ describe('POST identities/', () => {
     const captured = capture({ request, body: '{"identifier": "al', extent: 'tooLarge' });
     expect(captured).toEqual({
       drafts: [],
-      uncovered: { reason: 'bodyTooLarge', environment: { clientKey: 'clientkey' } },
+      uncovered: { reason: 'bodyTooLarge', scope: [{ clientKey: 'clientkey' }] },
     });
     expect(capture({ request, extent: 'tooLarge', answer: 403 }).uncovered).toBeUndefined();
   });

@@ -12,16 +12,22 @@ function outcomeOf(request: string): string | undefined {
 }
 
 describe('features and their options', () => {
+  const override = 'feature 31 overrides=31';
+  const plain = { id: 31, name: 'button', type: 'STANDARD', multivariate_options: [], description: '' };
+  const multivariate = { ...plain, type: 'MULTIVARIATE', multivariate_options: [{ id: 7 }, { id: 8 }] };
+
   it.each([
-    `DELETE ${F}/`,
-    `POST ${F}/mv-options/`,
-    `PUT ${F}/mv-options/7/`,
-    `PATCH ${F}/mv-options/7/`,
-    `DELETE ${F}/mv-options/7/`,
-  ])('%s touches every override of the feature', (request) => {
-    expect(events({ request, body: {}, answer: 204 })).toEqual(['feature 42/31 overrides=31']);
-    expect(events({ request, body: {}, answer: 500 })).toEqual(['feature 42/31 overrides=31']);
-    expect(events({ request, body: {}, answer: 403 })).toEqual([]);
+    [`DELETE ${F}/`, undefined, [override, 'features of projectId 42']],
+    [`DELETE ${F}/`, multivariate, [override, 'features of projectId 42']],
+    [`DELETE ${F}/`, plain, [override]],
+    [`POST ${F}/mv-options/`, undefined, [override]],
+    [`PUT ${F}/mv-options/7/`, undefined, [override, 'option 7']],
+    [`PATCH ${F}/mv-options/7/`, undefined, [override, 'option 7']],
+    [`DELETE ${F}/mv-options/7/`, undefined, [override, 'features of projectId 42']],
+  ])('%s, of %j, touches every override of the feature, and those that hold its options', (request, found, all) => {
+    expect(events({ request, body: {}, found, answer: 204 })).toEqual(all);
+    expect(events({ request, body: {}, found, answer: 500 })).toEqual(all);
+    expect(events({ request, body: {}, found, answer: 403 })).toEqual([]);
   });
 
   it.each([
@@ -34,17 +40,57 @@ describe('features and their options', () => {
     expect(events({ request, body: {} })).toEqual([]);
   });
 
+  it('an option may be put on the feature that the body names, of whatever project', () => {
+    const other = 'feature 109 overrides=109';
+    expect(events({ request: `POST ${F}/mv-options/`, body: { feature: 109 }, answer: 201 })).toEqual([
+      override,
+      other,
+    ]);
+    expect(events({ request: `PATCH ${F}/mv-options/7/`, body: { feature: '109' } })).toEqual([
+      override,
+      other,
+      'option 7',
+    ]);
+    const answer = { status: 201, json: { id: 7, feature: 109 } };
+    expect(events({ request: `POST ${F}/mv-options/`, body: {}, answer })).toEqual([override, other]);
+  });
+
   it('an update touches them when what they embed is not as before', () => {
     const request = `PUT ${F}/`;
-    const before = { id: 31, name: 'button', type: 'STANDARD', multivariate_options: [], description: '' };
     const body = { name: 'button', multivariate_options: [] };
-    const answer = (after: object) => ({ status: 200, json: { ...before, ...after } });
-    expect(events({ request, body, found: before, answer: answer({ description: 'new' }) })).toEqual([]);
+    const answer = (after: object) => ({ status: 200, json: { ...plain, ...after } });
+    expect(events({ request, body, found: plain, answer: answer({ description: 'new' }) })).toEqual([]);
     expect(events({ request, body: { description: 'x' }, answer: 200 })).toEqual([]);
-    const changed = ['feature 42/31 overrides=31'];
-    expect(events({ request, body, found: before, answer: answer({ type: 'MULTIVARIATE' }) })).toEqual(changed);
-    expect(events({ request, body, answer: answer({}) })).toEqual(changed);
-    expect(events({ request, body, found: before, answer: 500 })).toEqual(changed);
+    expect(events({ request, body, found: plain, answer: answer({ type: 'MULTIVARIATE' }) })).toEqual([override]);
+    expect(events({ request, body, found: plain, answer: 500 })).toEqual([override]);
+    expect(events({ request, body: { name: 'b' }, answer: answer({}) })).toEqual([override]);
+  });
+
+  it('an update takes the options that it names, and deletes those that it does not', () => {
+    const request = `PATCH ${F}/`;
+    const body = { multivariate_options: [{ id: 7 }, { pk: '301' }, { string_value: 'new' }] };
+    expect(events({ request, body, found: multivariate })).toEqual([
+      override,
+      'option 301',
+      'features of projectId 42',
+    ]);
+    expect(events({ request, body: { multivariate_options: [{ id: 7 }, { id: 8 }] }, found: multivariate })).toEqual([
+      override,
+    ]);
+    expect(events({ request, body })).toEqual([override, 'option 7', 'option 301', 'features of projectId 42']);
+  });
+
+  it.each(['POST', 'PUT'])('%s of a version may take the values of an override of its feature', (method) => {
+    const request = `${method} environments/5/features/31/versions/`;
+    expect(events({ request, body: {}, answer: 201 })).toEqual([override]);
+  });
+
+  it('a segment override takes the values that it names by id, and no others', () => {
+    const request = 'POST environments/envkey/features/31/create-segment-override/';
+    const values = (value: object) => ({ multivariate_feature_state_values: [value] });
+    const option = { multivariate_feature_option: 7, percentage_allocation: 5 };
+    expect(events({ request, body: values(option), answer: 201 })).toEqual([]);
+    expect(events({ request, body: values({ ...option, id: 15017 }), answer: 201 })).toEqual([override, 'option 7']);
   });
 });
 
@@ -103,7 +149,7 @@ describe('environments', () => {
 
 describe('projects and organisations', () => {
   it('DELETE projects/<p>/ takes its identities with it, in the background', () => {
-    expect(events({ request: 'DELETE projects/42/', answer: 204 })).toEqual(['project 42']);
+    expect(events({ request: 'DELETE projects/42/', answer: 204 })).toEqual(['project 42', 'deleted projects']);
     expect(outcomeOf('DELETE projects/42/')).toBe('background');
     expect(events({ request: 'DELETE projects/42/', answer: 403 })).toEqual([]);
     expect(events({ request: 'PUT projects/42/', body: {} })).toEqual([]);
@@ -116,9 +162,9 @@ describe('projects and organisations', () => {
     expect(events({ request, answer: 400 })).toEqual([]);
   });
 
-  it('a feature import touches the overrides of the environment', () => {
+  it('a feature import touches the overrides of the environment, and all that embed a feature of its project', () => {
     const request = 'POST features/feature-import/5';
-    expect(events({ request, answer: 201 })).toEqual(['environment 5 overrides=all']);
+    expect(events({ request, answer: 201 })).toEqual(['environment 5 overrides=all', 'features of environmentId 5']);
     expect(outcomeOf(request)).toBe('background');
     expect(events({ request: 'POST features/feature-import/5/' })).toEqual([]);
     expect(events({ request, answer: 403 })).toEqual([]);
@@ -128,13 +174,29 @@ describe('projects and organisations', () => {
     const request = 'DELETE organisations/3/';
     const plan = planCapture(headOf({ request }));
     expect(plan).toMatchObject({ lookup: { target: '/api/v1/projects/?organisation=3' } });
-    expect(events({ request, found: [{ id: 42 }, { id: 43 }], answer: 204 })).toEqual(['project 42', 'project 43']);
-    expect(capture({ request, found: { results: [{ id: 42 }], next: 'x' }, answer: 204 })).toMatchObject({
-      drafts: [{ target: { projectId: 42 } }],
-      uncovered: { reason: 'unnamed' },
+    const all = ['project 42', 'project 43', 'deleted projects'];
+    expect(events({ request, found: [{ id: 42 }, { id: 43 }], answer: 204 })).toEqual(all);
+    expect(capture({ request, answer: 204 })).toMatchObject({
+      drafts: [{ target: { kind: 'deletedProjects' } }],
+      uncovered: undefined,
     });
-    expect(capture({ request, answer: 204 }).uncovered).toEqual({ reason: 'unnamed', environment: undefined });
     expect(events({ request, found: [{ id: 42 }], answer: 403 })).toEqual([]);
+  });
+});
+
+describe('accounts', () => {
+  it.each(['DELETE auth/users/me/', 'DELETE auth/users/me.json', 'DELETE auth/users/2/'])(
+    '%s may take organisations with it, in the background',
+    (request) => {
+      expect(events({ request, answer: 204 })).toEqual(['deleted projects']);
+      expect(outcomeOf(request)).toBe('background');
+      expect(events({ request, answer: 400 })).toEqual([]);
+      expect(events({ request, answer: 401 })).toEqual([]);
+    },
+  );
+
+  it.each(['PATCH auth/users/me/', 'DELETE auth/token/', 'POST auth/users/'])('%s takes none', (request) => {
+    expect(events({ request })).toEqual([]);
   });
 });
 
@@ -142,11 +204,27 @@ describe('the Django admin', () => {
   it.each(['/admin/environments/identity/7/change/', '/admin/features/feature/', '/%61dmin/traits/trait/add/'])(
     'a saved form at %s is a write that no event can name',
     (path) => {
-      expect(capture({ request: `POST ${path}`, answer: 302 }).uncovered).toEqual({
-        reason: 'unnamed',
-        environment: undefined,
-      });
+      expect(capture({ request: `POST ${path}`, answer: 302 }).uncovered).toEqual({ reason: 'unnamed', scope: [] });
       expect(capture({ request: `POST ${path}`, answer: 200 }).uncovered).toBeUndefined();
+    },
+  );
+
+  it.each([
+    ['/admin/projects/project/21/change/', { projectId: 21 }],
+    ['/admin/environments/environment/41/delete/', { environmentId: 41 }],
+    ['/admin/organisations/organisation/11/change/', { organisationId: 11 }],
+    ['/admin/features/feature/101/change/', { featureId: 101 }],
+  ])('a saved form at %s names whose it is', (path, scope) => {
+    expect(capture({ request: `POST ${path}`, answer: 302 }).uncovered).toEqual({ reason: 'unnamed', scope: [scope] });
+  });
+
+  it.each(['/admin/login/?next=/admin/', 'https://flags.example/admin/login/'])(
+    'whoever is sent to %s has changed nothing',
+    (location) => {
+      const request = 'POST /admin/features/feature/';
+      expect(capture({ request, answer: { status: 302, location } }).uncovered).toBeUndefined();
+      const saved = { status: 302, location: '/admin/features/feature/?q=/login/' };
+      expect(capture({ request, answer: saved }).uncovered).toBeDefined();
     },
   );
 

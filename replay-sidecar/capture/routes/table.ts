@@ -22,6 +22,5 @@ export const DJANGO_ADMIN: Route = route({
   path: 'admin/<application>/',
   end: 'prefix',
   unchanged: [200, 400],
-  changed: [302],
   effects: saveAdminForm,
 });

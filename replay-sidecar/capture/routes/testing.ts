@@ -13,8 +13,8 @@ export interface Exchange {
   type?: string;
   key?: string;
   fields?: readonly Field[];
-  /** A status, a status with JSON, or how it failed; 200 when left out. */
-  answer?: number | { status: number; json: unknown } | 'unknown' | 'notSent';
+  /** A status, a status with JSON or a redirect's place, or how it failed; 200 when left out. */
+  answer?: number | { status: number; json?: unknown; location?: string } | 'unknown' | 'notSent';
   /** What the lookup found. */
   found?: unknown;
 }
@@ -36,9 +36,11 @@ export function headOf(exchange: Exchange): RequestHead {
 function outcomeOf(answer: Exchange['answer'] = 200): Outcome {
   if (answer === 'unknown') return { kind: 'unknown', why: 'reset' };
   if (answer === 'notSent') return { kind: 'notSent' };
-  const { status, json } = typeof answer === 'number' ? { status: answer, json: undefined } : answer;
+  const given: Exclude<typeof answer, number> = typeof answer === 'number' ? { status: answer } : answer;
+  const { status, json, location } = given;
   const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json));
-  return { kind: 'responded', status, fields: [], body, truncated: false };
+  const fields = location === undefined ? [] : [field('Location', location)];
+  return { kind: 'responded', status, fields, body, truncated: false };
 }
 
 /** Everything that the exchange may have changed. */

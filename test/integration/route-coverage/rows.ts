@@ -26,7 +26,6 @@ export interface Rows {
   readonly options: readonly { id: number; feature_id: number }[];
   readonly features: readonly { id: number; project_id: number; name: string }[];
   readonly environments: readonly { id: number; api_key: string; server_key: string; project_id: number }[];
-  readonly spread: SpreadRows;
 }
 
 /** What the handler of an event asks Core for, where the event does not name identities. */
@@ -71,16 +70,6 @@ const IDENTITIES = `
 export async function readRows(client: Client): Promise<Rows> {
   const all = async (sql: string) => (await client.query(sql)).rows;
   return {
-    spread: {
-      states: await all('SELECT id, identity_id, environment_id, feature_id FROM features_featurestate'),
-      options: await all('SELECT id, feature_id FROM multivariate_multivariatefeatureoption'),
-      holdings: await all(
-        'SELECT feature_state_id, multivariate_feature_option_id FROM multivariate_multivariatefeaturestatevalue',
-      ),
-      features: await all('SELECT id, project_id FROM features_feature'),
-      environments: await all('SELECT id, api_key, project_id FROM environments_environment'),
-      deletedProjects: (await all('SELECT id FROM projects_project WHERE deleted_at IS NOT NULL')).map(({ id }) => id),
-    },
     identities: await all(IDENTITIES),
     traits: await all('SELECT id, identity_id, trait_key FROM environments_trait ORDER BY id'),
     states: await all(
@@ -92,6 +81,21 @@ export async function readRows(client: Client): Promise<Rows> {
       `SELECT e.id, e.api_key, k.key AS server_key, e.project_id FROM environments_environment e
        JOIN environments_environmentapikey k ON k.environment_id = e.id WHERE e.deleted_at IS NULL ORDER BY e.id`,
     ),
+  };
+}
+
+/** What the handler of an event may ask Core for. */
+export async function readSpreadRows(client: Client): Promise<SpreadRows> {
+  const all = async (sql: string) => (await client.query(sql)).rows;
+  return {
+    states: await all('SELECT id, identity_id, environment_id, feature_id FROM features_featurestate'),
+    options: await all('SELECT id, feature_id FROM multivariate_multivariatefeatureoption'),
+    holdings: await all(
+      'SELECT feature_state_id, multivariate_feature_option_id FROM multivariate_multivariatefeaturestatevalue',
+    ),
+    features: await all('SELECT id, project_id FROM features_feature'),
+    environments: await all('SELECT id, api_key, project_id FROM environments_environment'),
+    deletedProjects: (await all('SELECT id FROM projects_project WHERE deleted_at IS NOT NULL')).map(({ id }) => id),
   };
 }
 

@@ -16,7 +16,7 @@ import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
 import { Client } from 'pg';
 import { waitFor } from '../../cluster/wait.ts';
 import type { Request } from './request.ts';
-import { type Change, changesOf, type Rows, readRows, uncovered } from './rows.ts';
+import { type Change, changesOf, type Rows, readRows, readSpreadRows, uncovered } from './rows.ts';
 
 /** What one request changed of Core's rows, beside the events that it left. */
 export interface Observation {
@@ -72,7 +72,8 @@ export async function createStage(databaseUrl: string, apiPort: number): Promise
       const left = await events();
       const after = await rows();
       const changes = changesOf(before, after);
-      const missed = changes.flatMap((change) => uncovered(change, left, after.spread));
+      const spread = await readSpreadRows(client);
+      const missed = changes.flatMap((change) => uncovered(change, left, spread));
       return { request, status, events: left, changes, missed, gaps: gapsSince(capture, gapsBefore) };
     },
     async [Symbol.asyncDispose]() {

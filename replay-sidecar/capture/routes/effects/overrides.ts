@@ -1,14 +1,41 @@
-import { isObject } from '../http/data.ts';
-import { type Answer, type Effects, type MatchedRequest, NOTHING, type WriteRequest } from '../route.ts';
+import type { TouchedParts } from '@edge-migration/identity/write-event.ts';
+import { type Data, isObject } from '../http/data.ts';
+import { idFromText } from '../python/text.ts';
+import { type Answer, type Effect, type Effects, type MatchedRequest, NOTHING, type WriteRequest } from '../route.ts';
 import { everyIdentity, identitiesNamedBy, identityById, identityByKnownId, idIn, overridesOf } from './identities.ts';
+import { featureEffect, optionEffect } from './settings.ts';
+
+/**
+ * Core gives a feature state the multivariate values that the body names by id, and takes them from the state that had
+ * them, whoever's that is. All that is known of it is the value's option, which is mostly one of its feature.
+ */
+function takenValues(request: WriteRequest, features: readonly (number | undefined)[]): readonly Effect[] {
+  const own = new Set(itemsOf(request.found).map((item) => idIn(item, 'id')));
+  const foreign = request.data.items('multivariate_feature_state_values').filter((item) => {
+    const id = item.id('id') ?? item.id('pk');
+    return (item.has('id') || item.has('pk')) && !(id !== undefined && own.has(id));
+  });
+  if (foreign.length === 0) return [];
+  return [
+    ...new Set(features.filter((feature) => feature !== undefined)).values().map((feature) => featureEffect(feature)),
+    ...foreign.flatMap((item: Data) => optionEffect(item.id('multivariate_feature_option'))),
+  ];
+}
+
+function itemsOf(state: unknown): readonly unknown[] {
+  const items = isObject(state) ? state['multivariate_feature_state_values'] : undefined;
+  return Array.isArray(items) ? items : [];
+}
 
 /** `POST …/identities/<id>/featurestates/`: an `identifier` in the body wins over the path. */
 export function createOverride(request: WriteRequest): Effects {
-  const touched = overridesOf(request.data.id('feature'));
+  const feature = request.data.id('feature');
+  const touched = overridesOf(feature);
   return {
     effects: [
       ...identityById(request, request.parameter('identity'), touched),
       ...identitiesNamedBy(request, request.data, touched).filter(({ target }) => target.kind === 'identity'),
+      ...takenValues(request, [feature]),
     ],
   };
 }
@@ -16,15 +43,14 @@ export function createOverride(request: WriteRequest): Effects {
 /** `PUT|PATCH …/identities/<id>/featurestates/<id>/`: may move the override to another identity. */
 export function updateOverride(request: WriteRequest, answer: Answer): Effects {
   const former = idIn(request.found, 'feature');
-  const touched =
-    former === undefined
-      ? overridesOf()
-      : overridesOf(former, request.data.id('feature'), idIn(answer.json, 'feature'));
+  const features = [former, request.data.id('feature'), idIn(answer.json, 'feature')];
+  const touched = former === undefined ? overridesOf() : overridesOf(...features);
   return {
     effects: [
       ...identityById(request, request.parameter('identity'), touched),
       ...identitiesNamedBy(request, request.data, touched),
       ...identityByKnownId(idIn(answer.json, 'identity'), touched),
+      ...takenValues(request, features),
     ],
   };
 }
@@ -47,38 +73,49 @@ function namesIdentity({ data }: WriteRequest): boolean {
 
 /** `POST environments/<env>/featurestates/`, `POST features/featurestates/` */
 export function createFeatureState(request: WriteRequest, answer: Answer): Effects {
-  const touched = overridesOf(request.data.id('feature'), idIn(answer.json, 'feature'));
+  const features = [request.data.id('feature'), idIn(answer.json, 'feature')];
+  const touched = overridesOf(...features);
   const scoped = withBodyEnvironment(request, answer);
   return {
     effects: [
       ...identitiesNamedBy(scoped, request.data, touched),
       ...identityByKnownId(idIn(answer.json, 'identity'), touched),
+      ...takenValues(request, features),
     ],
   };
 }
 
-/**
- * `PUT|PATCH features/featurestates/<id>/`. The path does not say whose state it is, nor does Core tell before: only the
- * answer does. Where the body names an identity, the override may have come from any other one of the environment.
- *
- * An `identity` of null is taken at its word, because the dashboard sends it with every change of the environment's own
- * states. An override that somebody turns into such a state this way is found by verification only.
- */
-export function updateFeatureState(request: WriteRequest, answer: Answer): Effects {
-  const touched = overridesOf(idIn(answer.json, 'feature') ?? request.data.id('feature'));
-  const scoped = withBodyEnvironment(request, answer);
-  const named = namesIdentity(request);
-  if (!named && succeeded(answer) && isObject(answer.json)) {
-    return { effects: identityByKnownId(idIn(answer.json, 'identity'), touched) };
-  }
-  if (!named && (answer.status === 400 || request.data.isNull('identity'))) return NOTHING;
-  const effects = [...identitiesNamedBy(scoped, request.data, touched), ...everyIdentity(scoped, touched)];
-  const unnamed = scoped.environment === undefined && answer.status !== 400;
-  return unnamed ? { effects, unnamed } : { effects };
+/** The override that a feature state's id leads to; see the event's target. */
+function featureState(request: MatchedRequest, touched: TouchedParts, moved: boolean): Effects {
+  const featureStateId = idFromText(request.parameter('featureState'));
+  if (featureStateId === undefined)
+    return isAscii(request.parameter('featureState')) ? NOTHING : { effects: [], unnamed: true };
+  const target = { kind: 'featureState', featureStateId, ...(moved && { moved: true as const }) } as const;
+  return { effects: [{ target, touched, traitGates: [] }] };
 }
 
-function succeeded(answer: Answer): boolean {
-  return answer.status !== undefined && answer.status >= 200 && answer.status < 300;
+/** Python takes digits of every script for a number. */
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length;
+}
+
+/**
+ * `PUT|PATCH features/featurestates/<id>/`. The path does not say whose state it is, but the answer does, and Core's row.
+ * Where the body names an identity, the override may have come from any other one of the environment.
+ */
+export function updateFeatureState(request: WriteRequest, answer: Answer): Effects {
+  const features = [request.data.id('feature'), idIn(answer.json, 'feature')];
+  const taken = takenValues(request, features);
+  const identity = identityByKnownId(idIn(answer.json, 'identity'), overridesOf(...features));
+  const named = namesIdentity(request);
+  // The dashboard names no identity when it changes the environment's own states.
+  const isOwn = isObject(answer.json) && !named && !request.data.has('identity');
+  if (isOwn || (!named && identity.length > 0)) return { effects: [...identity, ...taken] };
+  const touched: TouchedParts = { traits: [], overrides: features.filter((feature) => feature !== undefined) };
+  const { effects, ...others } = featureState(request, touched, named);
+  const scoped = withBodyEnvironment(request, answer);
+  const asked = identitiesNamedBy(scoped, request.data, overridesOf(...features));
+  return { effects: [...effects, ...identity, ...asked, ...taken], ...others };
 }
 
 /** The routes below `features/` name the environment by its id, in the body. */
@@ -104,7 +141,8 @@ export function environmentFeatureStateLookup(request: MatchedRequest): string |
 /** `PUT|PATCH environments/<env>/featurestates/<id>/`: may make the environment's own state an override, too. */
 export function updateEnvironmentFeatureState(request: WriteRequest, answer: Answer): Effects {
   const former = idIn(request.found, 'identity');
-  const touched = overridesOf(idIn(request.found, 'feature'), request.data.id('feature'), idIn(answer.json, 'feature'));
+  const features = [idIn(request.found, 'feature'), request.data.id('feature'), idIn(answer.json, 'feature')];
+  const touched = overridesOf(...features);
   const unknown = anyIdentity(request) && former === undefined;
   return {
     effects: [
@@ -112,13 +150,21 @@ export function updateEnvironmentFeatureState(request: WriteRequest, answer: Ans
       ...identitiesNamedBy(request, request.data, touched),
       ...identityByKnownId(idIn(answer.json, 'identity'), touched),
       ...(unknown ? everyIdentity(request, touched) : []),
+      ...takenValues(request, features),
     ],
   };
 }
 
-/** `DELETE environments/<env>/featurestates/<id>/?anyIdentity=` */
+/** `DELETE environments/<env>/featurestates/<id>/?anyIdentity=`: the row of what was deleted stays. */
 export function deleteEnvironmentFeatureState(request: WriteRequest): Effects {
   const former = idIn(request.found, 'identity');
   const touched = overridesOf(idIn(request.found, 'feature'));
-  return { effects: former === undefined ? everyIdentity(request, touched) : identityByKnownId(former, touched) };
+  return former === undefined
+    ? featureState(request, { traits: [], overrides: [] }, false)
+    : { effects: identityByKnownId(former, touched) };
+}
+
+/** `POST environments/<env>/features/<f>/create-segment-override/`: changes identities by the values that it takes. */
+export function createSegmentOverride(request: WriteRequest): Effects {
+  return { effects: takenValues(request, [idFromText(request.parameter('feature'))]) };
 }

@@ -2,24 +2,77 @@ import type { TouchedParts } from '@edge-migration/identity/write-event.ts';
 import { referenceOf } from '../environment-key.ts';
 import { isObject } from '../http/data.ts';
 import { idFromText, strip } from '../python/text.ts';
-import { type Answer, type Effect, type Effects, NO_PARTS, NOTHING, type WriteRequest } from '../route.ts';
+import {
+  type Answer,
+  type Effect,
+  type Effects,
+  type MatchedRequest,
+  NO_PARTS,
+  NOTHING,
+  type WriteRequest,
+} from '../route.ts';
 import { everyIdentity, idIn, MOVED, overridesOf, textOf } from './identities.ts';
 
 function project(projectId: number | undefined, touched: TouchedParts): readonly Effect[] {
   return projectId === undefined ? [] : [{ target: { kind: 'project', projectId }, touched, traitGates: [] }];
 }
 
-function projectOf(request: WriteRequest): number | undefined {
+function projectOf(request: MatchedRequest): number | undefined {
   return idFromText(request.parameter('project'));
 }
 
-/** `DELETE projects/<p>/features/<f>/`, and everything below `mv-options/`: options are embedded in overrides. */
-export function changeFeature(request: WriteRequest): Effects {
-  const [projectId, featureId] = [projectOf(request), idFromText(request.parameter('feature'))];
-  if (projectId === undefined || featureId === undefined) return NOTHING;
-  return {
-    effects: [{ target: { kind: 'feature', projectId, featureId }, touched: overridesOf(featureId), traitGates: [] }],
-  };
+/** Overrides of a feature, in whatever project: they embed it and its options. */
+export function featureEffect(featureId: number): Effect {
+  return { target: { kind: 'feature', featureId }, touched: overridesOf(featureId), traitGates: [] };
+}
+
+/** Overrides that hold an option, of whatever feature they are. */
+export function optionEffect(optionId: number | undefined): readonly Effect[] {
+  return optionId === undefined
+    ? []
+    : [{ target: { kind: 'option', optionId }, touched: { traits: [], overrides: [] }, traitGates: [] }];
+}
+
+/** Overrides of all features of the project: any of them may have held an option that is gone. */
+function featuresOf(request: MatchedRequest): readonly Effect[] {
+  const projectId = projectOf(request);
+  return projectId === undefined
+    ? []
+    : [{ target: { kind: 'features', of: { projectId } }, touched: { traits: [], overrides: [] }, traitGates: [] }];
+}
+
+function namedFeature(request: MatchedRequest): readonly Effect[] {
+  const featureId = idFromText(request.parameter('feature'));
+  return featureId === undefined ? [] : [featureEffect(featureId)];
+}
+
+/** `DELETE projects/<p>/features/<f>/`: the options of a multivariate one go with it. */
+export function deleteFeature(request: WriteRequest): Effects {
+  const before = optionsOf(request.found);
+  const isPlain = before !== undefined && before.length === 0;
+  return { effects: [...namedFeature(request), ...(isPlain ? [] : featuresOf(request))] };
+}
+
+/** `POST …/mv-options/`: the body says of which feature the option is, whatever the path says. */
+export function createOption(request: WriteRequest, answer: Answer): Effects {
+  const features = [request.data.id('feature'), idIn(answer.json, 'feature')].filter((id) => id !== undefined);
+  return { effects: [...namedFeature(request), ...features.map(featureEffect)] };
+}
+
+/** `PUT|PATCH …/mv-options/<o>/`: may give the option to another feature. */
+export function updateOption(request: WriteRequest, answer: Answer): Effects {
+  const { effects } = createOption(request, answer);
+  return { effects: [...effects, ...optionEffect(idFromText(request.parameter('option')))] };
+}
+
+/** `DELETE …/mv-options/<o>/`: who held it is not known any more. */
+export function deleteOption(request: WriteRequest): Effects {
+  return { effects: [...namedFeature(request), ...featuresOf(request)] };
+}
+
+/** `POST environments/<id>/features/<f>/versions/…`: its states may take over multivariate values of overrides. */
+export function changeVersion(request: WriteRequest): Effects {
+  return { effects: namedFeature(request) };
 }
 
 /** The parts of a feature that overrides embed. */
@@ -27,11 +80,29 @@ const EMBEDDED = ['name', 'type', 'multivariate_options'] as const;
 
 /** `PUT|PATCH projects/<p>/features/<f>/`: mostly changes nothing that is in an override, and before and after show it. */
 export function updateFeature(request: WriteRequest, answer: Answer): Effects {
-  const named =
-    EMBEDDED.some((name) => request.data.has(name)) || request.data.items('multivariate_options').length > 0;
+  const options = request.data.items('multivariate_options');
+  const named = EMBEDDED.some((name) => request.data.has(name)) || options.length > 0;
   const [before, after] = [embedded(request.found), embedded(answer.json)];
   const same = before !== undefined && after !== undefined && before === after;
-  return named && !same ? changeFeature(request) : NOTHING;
+  if (!named || same) return NOTHING;
+  // Options that the body names by id are the feature's afterwards, whosever they were; those that it leaves out go.
+  const own = optionsOf(request.found);
+  const asked = options.flatMap((option) => option.id('id') ?? option.id('pk') ?? []);
+  const namesOptions = request.data.has('multivariate_options') || options.length > 0;
+  const keepsAll = !namesOptions || (own?.every((id) => id !== undefined && asked.includes(id)) ?? false);
+  return {
+    effects: [
+      ...namedFeature(request),
+      ...asked.filter((id) => !own?.includes(id)).flatMap(optionEffect),
+      ...(keepsAll ? [] : featuresOf(request)),
+    ],
+  };
+}
+
+/** Ids of a feature's options; undefined when they are not known. */
+function optionsOf(feature: unknown): readonly (number | undefined)[] | undefined {
+  const options = isObject(feature) ? feature['multivariate_options'] : undefined;
+  return Array.isArray(options) ? options.map((option: unknown) => idIn(option, 'id')) : undefined;
 }
 
 function embedded(feature: unknown): string | undefined {
@@ -61,25 +132,40 @@ export function changeVersioning(request: WriteRequest): Effects {
   return { effects: everyIdentity(request, overridesOf()) };
 }
 
+const DELETED_PROJECTS: Effect = { target: { kind: 'deletedProjects' }, touched: NO_PARTS, traitGates: [] };
+
 /** `DELETE projects/<p>/` */
 export function deleteProject(request: WriteRequest): Effects {
-  return { effects: project(projectOf(request), NO_PARTS) };
+  return { effects: [...project(projectOf(request), NO_PARTS), DELETED_PROJECTS] };
 }
 
 /** `DELETE organisations/<o>/`: its projects go with it. */
 export function deleteOrganisation(request: WriteRequest): Effects {
   const listed = isObject(request.found) ? request.found['results'] : request.found;
-  if (!Array.isArray(listed)) return { effects: [], unnamed: true };
-  const effects = listed.flatMap((entry: unknown) => project(idIn(entry, 'id'), NO_PARTS));
-  const more = isObject(request.found) && request.found['next'] != null;
-  return more ? { effects, unnamed: true } : { effects };
+  const projects = Array.isArray(listed) ? listed : [];
+  return {
+    effects: [...projects.flatMap((entry: unknown) => project(idIn(entry, 'id'), NO_PARTS)), DELETED_PROJECTS],
+  };
 }
 
-/** `POST features/feature-import/<environment>`: replaces features with all their overrides. */
+/** `DELETE auth/users/<u>/`: takes the organisations along that have no other member, if the body asks for it. */
+export function deleteAccount(): Effects {
+  return { effects: [DELETED_PROJECTS] };
+}
+
+/**
+ * `POST features/feature-import/<environment>`: replaces features with all their overrides, and what it makes of their types
+ * and options is embedded in the overrides of every environment.
+ */
 export function importFeatures(request: WriteRequest): Effects {
   const environmentId = idFromText(request.parameter('environmentId'));
   if (environmentId === undefined) return NOTHING;
-  return { effects: everyIdentity({ ...request, environment: { environmentId } }, overridesOf()) };
+  const all: Effect = {
+    target: { kind: 'features', of: { environmentId } },
+    touched: { traits: [], overrides: [] },
+    traitGates: [],
+  };
+  return { effects: [...everyIdentity({ ...request, environment: { environmentId } }, overridesOf()), all] };
 }
 
 /** `POST projects/<p>/imports/launch-darkly/`: creates identities with overrides and a trait `key`. */

@@ -11,6 +11,7 @@ import {
   cloneOverrides,
   createFeatureState,
   createOverride,
+  createSegmentOverride,
   deleteEnvironmentFeatureState,
   deleteOverride,
   environmentFeatureStateLookup,
@@ -101,6 +102,8 @@ export const ADMIN: readonly Row[] = [
     path: OVERRIDE,
     body: 'object',
     readsAnswer: true,
+    // It is looked for once more after it was written, when it may be another identity's.
+    changed: [404],
     lookup: itself(OVERRIDE),
     effects: updateOverride,
   },
@@ -141,6 +144,7 @@ export const ADMIN: readonly Row[] = [
     path: ENVIRONMENT_STATE,
     body: 'object',
     readsAnswer: true,
+    changed: [404],
     lookup: environmentFeatureStateLookup,
     effects: updateEnvironmentFeatureState,
   },
@@ -151,5 +155,12 @@ export const ADMIN: readonly Row[] = [
     lookup: environmentFeatureStateLookup,
     concerns: reachesOverrides,
     effects: deleteEnvironmentFeatureState,
+  },
+  {
+    name: 'admin.createSegmentOverride',
+    methods: 'POST',
+    path: 'environments/<environment>/features/<feature>/create-segment-override/',
+    body: 'object',
+    effects: createSegmentOverride,
   },
 ];

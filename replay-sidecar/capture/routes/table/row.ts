@@ -16,6 +16,7 @@ export function route(row: Row): Route {
     changed: [],
     outcome: 'known',
     rateLimited: false,
+    reaches: 'scope',
     lookup: undefined,
     concerns: () => true,
     ...row,

@@ -1,37 +1,63 @@
 import {
   changeCohort,
-  changeFeature,
+  changeVersion,
   changeVersioning,
+  createOption,
+  deleteAccount,
   deleteEnvironment,
+  deleteFeature,
+  deleteOption,
   deleteOrganisation,
   deleteProject,
   importFeatures,
   importLaunchDarkly,
   renameEnvironment,
   updateFeature,
+  updateOption,
 } from '../effects/settings.ts';
 import { itself, type Row, UPDATE } from './row.ts';
 
 const FEATURE = 'projects/<project>/features/<feature>/';
+const OPTION = `${FEATURE}mv-options/<option>/`;
 
 /** What changes documents without naming an identity (docs/flagsmith.md, "Writes … without naming an identity"). */
 export const SETTINGS: readonly Row[] = [
-  { name: 'admin.deleteFeature', methods: 'DELETE', path: FEATURE, effects: changeFeature },
+  { name: 'admin.deleteFeature', methods: 'DELETE', path: FEATURE, lookup: itself(FEATURE), effects: deleteFeature },
   {
     name: 'admin.updateFeature',
     methods: UPDATE,
     path: FEATURE,
     body: 'object',
     readsAnswer: true,
+    reaches: 'anything',
     lookup: itself(FEATURE),
     effects: updateFeature,
   },
-  { name: 'admin.createOption', methods: 'POST', path: `${FEATURE}mv-options/`, effects: changeFeature },
   {
-    name: 'admin.changeOption',
-    methods: [...UPDATE, 'DELETE'],
-    path: `${FEATURE}mv-options/<option>/`,
-    effects: changeFeature,
+    name: 'admin.createOption',
+    methods: 'POST',
+    path: `${FEATURE}mv-options/`,
+    body: 'object',
+    readsAnswer: true,
+    reaches: 'anything',
+    effects: createOption,
+  },
+  {
+    name: 'admin.updateOption',
+    methods: UPDATE,
+    path: OPTION,
+    body: 'object',
+    readsAnswer: true,
+    reaches: 'anything',
+    effects: updateOption,
+  },
+  { name: 'admin.deleteOption', methods: 'DELETE', path: OPTION, effects: deleteOption },
+  {
+    name: 'admin.changeVersion',
+    methods: ['POST', ...UPDATE],
+    path: 'environments/<environmentId>/features/<feature>/versions/',
+    end: 'prefix',
+    effects: changeVersion,
   },
   {
     name: 'admin.deleteEnvironment',
@@ -103,5 +129,22 @@ export const SETTINGS: readonly Row[] = [
     outcome: 'background',
     lookup: (request) => `projects/?organisation=${encodeURIComponent(request.parameter('organisation'))}`,
     effects: deleteOrganisation,
+  },
+  {
+    name: 'admin.deleteAccount',
+    methods: 'DELETE',
+    path: 'auth/users/<user>/',
+    unchanged: [400],
+    outcome: 'background',
+    effects: deleteAccount,
+  },
+  {
+    name: 'admin.resetTests',
+    methods: 'POST',
+    path: 'e2etests/teardown/',
+    end: 'prefix',
+    unchanged: [400],
+    outcome: 'background',
+    effects: deleteAccount,
   },
 ];

@@ -1,0 +1,117 @@
+import type { Outcome } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDatabase, type TestDatabase } from '../cluster/shared.ts';
+import { type Captured, createCaptureRun } from '../transcripts/capture-run.ts';
+import { applyChanges, loadState, readTranscripts, replayUntil, type Transcript } from '../transcripts/transcripts.ts';
+import { type Change, changesOf, readRows, readSpreadRows, type SpreadRows, uncovered } from './route-coverage/rows.ts';
+
+let database: TestDatabase;
+let client: Client;
+let transcripts: ReadonlyMap<string, Transcript>;
+/** By transcript; those that changed no document are left out. */
+let recorded: ReadonlyMap<string, Recorded>;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  client = new Client({ connectionString: database.url });
+  await client.connect();
+  await loadState(client);
+  transcripts = new Map((await readTranscripts()).map((transcript) => [transcript.id, transcript]));
+  const all = new Map<string, Recorded>();
+  for (const transcript of transcripts.values()) {
+    const found = await record(transcript);
+    if (found.changes.length + found.later.length > 0) all.set(transcript.id, found);
+  }
+  recorded = all;
+});
+
+afterAll(async () => {
+  await client?.end();
+  await database?.drop();
+});
+
+/** What a request changed of the documents that Edge should have. */
+interface Recorded {
+  readonly changes: readonly Change[];
+  /** What tasks changed after the answer. */
+  readonly later: readonly Change[];
+  /** Rows as they are when all is done. */
+  readonly after: SpreadRows;
+}
+
+const UNCHANGED: Recorded = {
+  changes: [],
+  later: [],
+  after: { states: [], options: [], holdings: [], features: [], environments: [], deletedProjects: [] },
+};
+
+async function record(transcript: Transcript): Promise<Recorded> {
+  const { changes, background = { changes: {} } } = transcript;
+  if (Object.keys({ ...changes, ...background.changes }).length === 0) return UNCHANGED;
+  await client.query('BEGIN');
+  try {
+    await replayUntil(client, transcript, transcripts);
+    const before = await readRows(client);
+    await applyChanges(client, changes);
+    const answered = await readRows(client);
+    await applyChanges(client, background.changes);
+    const after = Object.keys(background.changes).length === 0 ? answered : await readRows(client);
+    return {
+      changes: changesOf(before, answered),
+      later: changesOf(answered, after),
+      after: await readSpreadRows(client),
+    };
+  } finally {
+    await client.query('ROLLBACK');
+  }
+}
+
+/** Of what was recorded, what no event covers. */
+function missedBy({ events }: Captured, { changes, later, after }: Recorded): string[] {
+  const background = events.filter(({ outcome }) => outcome === 'background');
+  return [
+    ...changes.flatMap((change) => uncovered(change, events, after)),
+    ...later.flatMap((change) => uncovered(change, background, after)),
+  ];
+}
+
+/** Whether a gap was opened that may be about the request. */
+const hasGap = ({ gaps }: Captured): boolean => gaps.length > 0;
+
+describe('of what a real Core API was seen to do', () => {
+  it('every change, of its tasks too, is in an event or a gap, and where nothing changed there is no gap', async () => {
+    await using run = createCaptureRun();
+    const wrong: object[] = [];
+    const withGap: string[] = [];
+    for (const { id, ...transcript } of transcripts.values()) {
+      const captured = await run.capture({ id, ...transcript });
+      const missed = missedBy(captured, recorded.get(id) ?? UNCHANGED);
+      if (hasGap(captured) ? !recorded.has(id) : missed.length > 0) wrong.push({ id, missed, ...captured });
+      if (hasGap(captured)) withGap.push(id);
+    }
+    expect(wrong).toEqual([]);
+    // The body cannot be read as Core reads it.
+    expect(withGap).toEqual(['sdk.identify/charset-unknown']);
+    expect(recorded.size).toBeGreaterThan(400);
+  });
+
+  it.each<[string, Outcome]>([
+    ['the answer never came', { kind: 'unknown', why: 'reset' }],
+    [
+      'the answer told nothing',
+      { kind: 'responded', status: 502, fields: [], body: Buffer.alloc(0), truncated: false },
+    ],
+  ])('every change is in an event or a gap, when %s', async (_, outcome) => {
+    await using run = createCaptureRun();
+    const wrong: object[] = [];
+    for (const [id, one] of recorded) {
+      const transcript = transcripts.get(id) as Transcript;
+      const captured = await run.capture(transcript, outcome);
+      const atOnce = { ...one, changes: [...one.changes, ...one.later], later: [] };
+      const missed = missedBy(captured, atOnce);
+      if (missed.length > 0 && !hasGap(captured)) wrong.push({ id, missed, ...captured });
+    }
+    expect(wrong).toEqual([]);
+  });
+});

@@ -1,0 +1,75 @@
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import { createCapture } from '@edge-migration/replay-sidecar/capture/capture.ts';
+import type { CoverageGap } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import type {
+  CallUpstream,
+  Field,
+  Outcome,
+  RequestHead,
+  UpstreamResponse,
+} from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
+import { drain, eventOf, openSpool, temporaryFolder } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
+import { pino } from 'pino';
+import { bytesOf, type Transcript } from './transcripts.ts';
+
+/** What the capture makes of one request. */
+export interface Captured {
+  readonly events: readonly WriteEvent[];
+  readonly gaps: readonly CoverageGap[];
+}
+
+/** A capture with its spool, one transcript after another. */
+export interface CaptureRun extends AsyncDisposable {
+  /** @param outcome the recorded answer when left out */
+  capture(transcript: Transcript, outcome?: Outcome): Promise<Captured>;
+}
+
+const fieldsOf = (headers: readonly (readonly [string, string])[]): Field[] =>
+  headers.map(([name, value]) => ({ name, lower: name.toLowerCase(), value: value.replace(/^[ \t]+|[ \t]+$/g, '') }));
+
+/** Starts with an empty spool for every transcript, so that no gap is joined with another one's. */
+export function createCaptureRun(): CaptureRun {
+  const folder = temporaryFolder();
+  let run = 0;
+
+  return {
+    async capture(transcript, outcome = answerOf(transcript)) {
+      const opened = await openSpool(`${folder.path}/${run++}`, { segmentBytes: 1024 * 1024, memoryCharacters: 1e6 });
+      await using _ = opened;
+      const { spool, clock } = opened;
+      const log = pino({ level: 'silent' });
+      const begun = createCapture({ spool, clock, log, readWindowMillis: 0 }).begin(headOf(transcript));
+      await begun?.prepare?.(lookupsOf(transcript));
+      const sent = bytesOf(transcript.request.body) ?? Buffer.alloc(0);
+      await begun?.intent(begun.needsBody ? sent : undefined, 'whole');
+      begun?.finish(outcome);
+      // Events are handed over once their intent has begun.
+      await new Promise((resolve) => setImmediate(resolve));
+      const events = (await drain(spool)).map(eventOf);
+      return { events, gaps: spool.gaps.list() };
+    },
+    async [Symbol.asyncDispose]() {
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+function headOf({ request }: Transcript): RequestHead {
+  return { method: request.method, target: request.target, version: '1.1', fields: fieldsOf(request.headers) };
+}
+
+function answerOf({ request, response }: Transcript): Outcome {
+  const { status, headers, body } = response;
+  const truncated = body?.truncated !== undefined;
+  const bytes = request.method === 'HEAD' ? undefined : bytesOf(body);
+  return { kind: 'responded', status, fields: fieldsOf(headers), body: bytes ?? Buffer.alloc(0), truncated };
+}
+
+/** The recorded answers; whatever else is asked gets none. */
+function lookupsOf({ lookups }: Transcript): CallUpstream {
+  return async ({ target }): Promise<UpstreamResponse> => {
+    const found = lookups.find((lookup) => lookup.target === target && lookup.body?.truncated === undefined);
+    if (found === undefined) throw new Error(`The answer to ${target} was not recorded`);
+    return { status: found.status, fields: [], body: bytesOf(found.body) ?? Buffer.alloc(0) };
+  };
+}
