@@ -1,4 +1,4 @@
-import { scopeName, type WriteScope } from '@edge-migration/identity/write-scope.ts';
+import { scopeName, type WriteScope, writeScope } from '@edge-migration/identity/write-scope.ts';
 
 import type { CoverageGap, GapReason } from '../coverage/report.ts';
 
@@ -135,8 +135,10 @@ function join(into: Gap, other: Gap): void {
   else for (const [name, scope] of other.scope) into.scope.set(name, scope);
 }
 
+/** What readers of the report would refuse is nothing that could be named. */
 function byName(scope: readonly WriteScope[] | null | undefined): Gap['scope'] {
-  return scope == null || scope.length === 0 ? null : new Map(scope.map((one) => [scopeName(one), one]));
+  if (scope == null || scope.length === 0 || !scope.every((one) => writeScope.safeParse(one).success)) return null;
+  return new Map(scope.map((one) => [scopeName(one), one]));
 }
 
 function toReport(gap: Gap): CoverageGap {
