@@ -5,7 +5,8 @@
 #   docker build -t edge-migration:0.1.0 --build-arg NODE_IMAGE=mirror/node:24-slim --build-arg NPM_CONFIG_REGISTRY=… .
 #
 # BUILD_IMAGE is where `npm ci` runs, for a NODE_IMAGE that has no npm or does not trust the registry's certificate.
-ARG NODE_IMAGE=node:24-slim
+# By digest: a tag may point elsewhere tomorrow. The tag is for people, and for tools that propose updates.
+ARG NODE_IMAGE=node:24.21.0-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 ARG BUILD_IMAGE=${NODE_IMAGE}
 
 FROM ${BUILD_IMAGE} AS dependencies

@@ -4,6 +4,7 @@ import { builtinModules } from 'node:module';
 import { dirname, join, matchesGlob, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { parse } from 'yaml';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const WORKSPACES = ['identity', 'operator', 'replay-sidecar'];
@@ -72,4 +73,10 @@ it('is built without what only BuildKit knows', () => {
 
 it('runs as a user who is not root', () => {
   expect(read('Dockerfile')).toMatch(/^USER 65532:65532$/m);
+});
+
+it('is built on a base image that is named by its digest, and so is the NATS that comes with the chart', () => {
+  expect(read('Dockerfile')).toMatch(/^ARG NODE_IMAGE=node:24\.\S+-slim@sha256:[0-9a-f]{64}$/m);
+  const { nats } = parse(read('charts/edge-migration/values.yaml'));
+  expect(nats.bundled.image.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
 });

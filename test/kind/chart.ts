@@ -45,7 +45,7 @@ export function describeValues(given: ValuesOptions): object {
     nats: {
       bundled: {
         enabled: true,
-        image: splitImage(nats),
+        image: { ...splitImage(nats), digest: '' },
         users: { existingSecret: NATS_USERS.secret },
         storage: { size: '1Gi', className: storageClass },
         resources: { requests, limits: { memory: '512Mi' } },

@@ -42,6 +42,18 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
+{{- /* EKS Pod Identity: what is left where neither keys nor a role by web identity are given. */ -}}
+{{- define "edge-migration.usesPodIdentity" -}}
+{{- $root := . }}
+{{- if kindIs "bool" .Values.networkPolicy.podIdentity }}
+{{- if .Values.networkPolicy.podIdentity }}true{{ end }}
+{{- else if not .Values.dynamodb.existingSecret }}
+{{- range $component := list "operator" "worker" "applier" }}
+{{- if not (hasKey (index $root.Values $component).serviceAccount.annotations "eks.amazonaws.com/role-arn") }}true{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "edge-migration.captures" -}}
 {{- if eq .Values.capture.mode "Required" }}true{{ end }}
 {{- end }}
