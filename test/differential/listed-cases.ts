@@ -83,6 +83,7 @@ export const LISTED: Readonly<Record<string, Case>> = {
   'an index beyond the integers of a float': form(
     'identifier=ann&traits[9007199254740993]trait_key=plan&traits[9007199254740993]trait_value=1&traits[9007199254740992]trait_key=age&traits[9007199254740992]trait_value=1',
   ),
+  'an identifier that looks like a format suffix': request('GET /api/v1/identities/.x/', [KEY]),
 };
 
 /** The same text, each of its characters one byte. */

@@ -164,7 +164,7 @@ export const formFields = fc
     fc.constantFrom(...BASES),
     fc.array(pair, { maxLength: 3 }),
     fc.nat(4),
-    fc.option(fc.nat(5), { freq: 6, nil: undefined }),
+    fc.option(fc.nat(5), { freq: 20, nil: undefined }),
   )
   .map(([[line, base], added, at, dropped]) => {
     const [method = '', target = ''] = line.split(' ');

@@ -22,11 +22,11 @@ const SPACES = [
   '\xe2\x80\xa8',
   '\0',
 ];
-const space = fc.constantFrom(...SPACES.slice(0, 2), ...SPACES.slice(0, 2), ...SPACES);
+const space = fc.constantFrom(...Array.from({ length: 12 }, () => ' '), ...SPACES);
 
 /** How the name of a part is written in its `Content-Disposition`. */
 const nameWriters: readonly ((name: string) => string)[] = [
-  ...Array.from({ length: 8 }, () => (name: string) => `name="${name}"`),
+  ...Array.from({ length: 12 }, () => (name: string) => `name="${name}"`),
   (name) => `name=${name}`,
   (name) => `NAME="${name}"`,
   (name) => `name='${name}'`,
@@ -60,7 +60,7 @@ const nameWriters: readonly ((name: string) => string)[] = [
 ];
 
 const moreLines = fc.constantFrom(
-  ...Array.from({ length: 8 }, () => ''),
+  ...Array.from({ length: 30 }, () => ''),
   'Content-Type: text/plain\r\n',
   'Content-Type: text/plain; charset=utf-16\r\n',
   'Content-Type: application/json\r\n',
@@ -81,7 +81,7 @@ const moreLines = fc.constantFrom(
   'content-disposition: attachment\r\n',
 );
 const lineName = fc.constantFrom(
-  ...Array.from({ length: 10 }, () => 'Content-Disposition'),
+  ...Array.from({ length: 50 }, () => 'Content-Disposition'),
   'content-disposition',
   'CONTENT-DISPOSITION',
   'Content-Disposition ',
@@ -92,14 +92,14 @@ const lineName = fc.constantFrom(
   'Content-Disposition:',
 );
 const kind = fc.constantFrom(
-  ...Array.from({ length: 8 }, () => 'form-data'),
+  ...Array.from({ length: 30 }, () => 'form-data'),
   'FORM-DATA',
   'attachment',
   '',
   'x',
   'form-data ',
 );
-const lineEnd = fc.constantFrom(...Array.from({ length: 8 }, () => '\r\n'), '\n', '\r', '\r\r\n', '\r\n ');
+const lineEnd = fc.constantFrom(...Array.from({ length: 30 }, () => '\r\n'), '\n', '\r', '\r\r\n', '\r\n ');
 
 interface PartForm {
   readonly write: (name: string) => string;
@@ -150,7 +150,7 @@ const base64 = fc.constantFrom<((value: string) => string)[]>(
 );
 
 const boundaries = fc.constantFrom<(readonly [parameter: string, used: string])[]>(
-  ...Array.from({ length: 12 }, () => ['boundary=b', 'b'] as const),
+  ...Array.from({ length: 60 }, () => ['boundary=b', 'b'] as const),
   ['boundary="b"', 'b'],
   ['boundary="b b"', 'b b'],
   ['BOUNDARY=b', 'b'],
@@ -172,7 +172,7 @@ const boundaries = fc.constantFrom<(readonly [parameter: string, used: string])[
 
 /** How the parts are put together. */
 const assembly = fc.constantFrom<((parts: readonly string[], boundary: string) => string)[]>(
-  ...Array.from({ length: 6 }, () => plainly),
+  ...Array.from({ length: 30 }, () => plainly),
   (parts, boundary) => plainly(parts, boundary).slice(2),
   (parts, boundary) => `preamble\r\n${plainly(parts, boundary)}`,
   (parts, boundary) => `${plainly(parts, boundary)}epilogue\r\n--${boundary}\r\n${parts[0] ?? ''}`,

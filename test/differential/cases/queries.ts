@@ -122,7 +122,7 @@ const character = fc.oneof(
 );
 const segment = fc
   .tuple(
-    fc.constantFrom('', 'ann', '-', '%25', '@', '_'),
+    fc.constantFrom('', 'ann', '-', '.', '%25', '@', '_'),
     fc.array(character, { maxLength: 2 }),
     fc.constantFrom('', 'x', '.', '%20', '%2F', '%00', '%0A', '~', '+', ':', '%FF', '\xe9'),
     fc.boolean(),

@@ -75,7 +75,14 @@ const methods = fc.constantFrom(
 );
 
 export const targetCases: fc.Arbitrary<Case> = fc
-  .tuple(anyWrite, fc.array(spelling, { minLength: 1, maxLength: 2 }), fc.option(methods, { freq: 5, nil: undefined }))
+  .tuple(
+    anyWrite,
+    fc.oneof(
+      { weight: 4, arbitrary: spelling.map((one) => [one]) },
+      { weight: 1, arbitrary: fc.array(spelling, { minLength: 2, maxLength: 2 }) },
+    ),
+    fc.option(methods, { freq: 12, nil: undefined }),
+  )
   .map(([one, spellings, method]) =>
     changed(one, {
       target: spellings.reduce((target, spell) => spell(target), one.target),

@@ -179,13 +179,13 @@ class Traits(GenericViewSet):
         return Response(serializer.data)
 
     def _delete(self, environment, deleted):
-        """By one statement, before the rest is validated. Nothing is stored under what is null or too long."""
+        """By one statement, before the rest is validated. No identity is stored without a name, or under one too long."""
         for identifier, key in deleted:
             for value in (identifier, key):
                 if value is not None:
                     column(value, len(str(value)))
         for identifier, key in deleted:
-            if identifier is None or key is None:
+            if identifier in (None, "") or key is None:
                 continue
             if len(str(identifier)) <= IDENTIFIER_LENGTH and len(str(key)) <= KEY_LENGTH:
                 write_trait(environment, str(identifier), key)

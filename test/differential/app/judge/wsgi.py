@@ -22,14 +22,14 @@ def application(environ, start_response):
         statuses.append(int(status[:3]))
         return start_response(status, headers, exc_info)
 
+    # Django changes what is in the environment; this is as gunicorn left it.
+    reached = {
+        "method": environ["REQUEST_METHOD"],
+        "path": environ["PATH_INFO"],
+        "script": environ["SCRIPT_NAME"],
+        "query": environ["QUERY_STRING"],
+        "secure": WSGIRequest({**environ, "wsgi.input": io.BytesIO()}).is_secure(),
+    }
     answer = _django(environ, start)
-    request = WSGIRequest({**environ, "wsgi.input": io.BytesIO()})
-    journal.end(
-        method=environ["REQUEST_METHOD"],
-        path=environ["PATH_INFO"],
-        script=environ["SCRIPT_NAME"],
-        query=environ["QUERY_STRING"],
-        secure=request.is_secure(),
-        status=statuses[-1],
-    )
+    journal.end(**reached, status=statuses[-1])
     return answer
