@@ -99,6 +99,65 @@ describe('a long request', () => {
   });
 });
 
+const MIB = 1024 * 1024;
+const JSON_TYPE = 'application/json';
+const FORM = 'application/x-www-form-urlencoded';
+const fill = (piece: string, before = '[', after = '0]') => `${before}${piece.repeat(MIB / piece.length - 10)}${after}`;
+
+describe('a hostile body of a megabyte', () => {
+  it.each([
+    ['empty arrays', JSON_TYPE, fill('[],')],
+    ['empty arrays where traits are', JSON_TYPE, fill('[],', '{"identifier":"a","traits":[', '0]}')],
+    ['arrays that are too deep to be recorded', JSON_TYPE, fill('[[]],', '{"identifier":"a","x":{"y":{"z":[', '0]}}}')],
+    ['numbers', JSON_TYPE, fill('1,')],
+    ['members', JSON_TYPE, fill('"a":1,', '{', '"b":1}')],
+    ['escapes', JSON_TYPE, fill('\\u0041', '{"identifier":"', '"}')],
+    ['one string', JSON_TYPE, fill('x', '{"identifier":"', '"}')],
+    ['blanks around a string', JSON_TYPE, fill(' ', '{"identifier":"', 'x"}')],
+    ['one number', JSON_TYPE, fill('1', '{"identifier":', '}')],
+    ['opening brackets', JSON_TYPE, fill('[')],
+    [
+      'deletions by objects in place of names',
+      JSON_TYPE,
+      fill('{"identity":{"identifier":[[1,1,1]]},"trait_key":[1]},'),
+    ],
+    ['fields', FORM, fill('a&', '', '')],
+    ['escaped names', FORM, `${`${'%41%C3a'.repeat(140)}&`.repeat(990)}`],
+    ['indexes without an end', FORM, `${`traits[${'0'.repeat(1000)}&`.repeat(990)}`],
+    ['raw bytes that are no ASCII', `${FORM}; charset=ascii`, fill('\xff', 'identifier=', '')],
+    ['boundaries', 'multipart/form-data; boundary=-', fill('-', '', '')],
+  ])('(%s) does not hold the process for 20 ms of its time', async (_, type, text) => {
+    const request = text.startsWith('[') ? 'PUT traits/bulk/' : 'POST identities/';
+    const bytes = Buffer.from(text, 'latin1');
+    const held: number[] = [];
+    // The first round also compiles.
+    for (let round = 0; round < 4; round += 1) {
+      const begun = test.capture.begin(headOf({ request, type }));
+      held.push(await longestStep(() => begun?.intent(bytes, 'whole') ?? Promise.resolve()));
+      begun?.finish(answer(400));
+      await settled();
+    }
+    expect(Math.min(...held)).toBeLessThan(20);
+  });
+});
+
+/** CPU time in milliseconds of the longest step between two rounds of the event loop. */
+async function longestStep(work: () => Promise<void> | void): Promise<number> {
+  let longest = 0;
+  let last = process.threadCpuUsage();
+  const note = () => {
+    const now = process.threadCpuUsage();
+    longest = Math.max(longest, now.user + now.system - last.user - last.system);
+    last = now;
+    immediate = setImmediate(note);
+  };
+  let immediate = setImmediate(note);
+  await work();
+  await new Promise((resolve) => setImmediate(resolve));
+  clearImmediate(immediate);
+  return longest / 1000;
+}
+
 describe('a query string in another character set', () => {
   const type = (label: string) => field('Content-Type', `application/json; charset=${label}`);
   const read = async (label: string, status: number) => {

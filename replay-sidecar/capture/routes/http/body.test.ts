@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import { wildJson, wildText } from '../testing.ts';
 import { type Body, readBody } from './body.ts';
+import { UnreadableError } from './unreadable.ts';
 
 function readNow(bytes: Buffer, contentType: string | undefined): Body {
   const body = readBody(bytes, contentType);
@@ -186,6 +187,26 @@ describe('forms', () => {
 
   it('begin an element again after a value without a key', () => {
     expect(keys('traits[0]trait_key=a&traits[0]=x&traits[0]y=z')).toEqual([undefined]);
+  });
+});
+
+describe('text that is an object', () => {
+  const read = (json: string) => {
+    const body = readNow(Buffer.from(json), 'application/json');
+    if (body.kind !== 'list') throw new Error(body.kind);
+    return body.items.map((item) => item.text('key'));
+  };
+
+  it('is spelled as Python does it', () => {
+    expect(read('[{"key": {"2": 1.0, "1": null}}, {"key": 7}, {"key": [true]}]')).toEqual([
+      "{'2': 1.0, '1': None}",
+      '7',
+      '[True]',
+    ]);
+  });
+
+  it('is unreadable where there is much of it', () => {
+    expect(() => read(`[${`{"key":[${'1,'.repeat(3000)}1]},`.repeat(8)}{}]`)).toThrow(UnreadableError);
   });
 });
 

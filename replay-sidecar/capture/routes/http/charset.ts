@@ -59,7 +59,11 @@ const LATIN1: Charset = {
 const ASCII: Charset = {
   keepsAscii: true,
   strict: (bytes) => (isAscii(bytes) ? latin1(bytes) : undefined),
-  lenient: (bytes) => latin1(bytes).replace(/[\x80-\xff]/g, '\ufffd'),
+  lenient(bytes) {
+    if (isAscii(bytes)) return latin1(bytes);
+    const units = Uint16Array.from(bytes, (byte) => (byte < 0x80 ? byte : 0xfffd));
+    return Buffer.from(units.buffer).toString('utf16le');
+  },
   stream: (bytes) => (isAscii(bytes) ? bytes : undefined),
 };
 

@@ -39,7 +39,7 @@ function formItems(fields: FormFields, name: string): readonly Data[] {
   const items = new Map<string, Map<string, FormValue>>();
   for (const [field, value] of fields) {
     const rest = field.startsWith(prefix) ? withoutLineFeed(field.slice(prefix.length)) : undefined;
-    const match = rest === undefined ? null : /^0*([0-9]+)\](.*)$/s.exec(rest);
+    const match = rest === undefined ? null : /^0*(0|[1-9][0-9]*)\](.*)$/s.exec(rest);
     if (match === null) continue;
     const [, index = '', key = ''] = match;
     const item = items.get(index);

@@ -8,7 +8,7 @@ type JsonData = { kind: 'object'; data: Data; longest: number } | { kind: 'list'
 
 /** `request.data` of a JSON body; undefined for a scalar. `longest`: elements of the longest list in an object. */
 export function jsonData(bytes: Buffer, tape: Tape): JsonData | undefined {
-  const root = new JsonValue({ bytes, tape }, 0, 0);
+  const root = new JsonValue({ bytes, tape, spelledBytes: 0 }, 0, 0);
   if (root.kind === KIND.array) return { kind: 'list', items: root.elements() };
   return root.kind === KIND.object
     ? { kind: 'object', data: jsonObject(root), longest: root.longestList() }
@@ -38,7 +38,8 @@ function serializerString(value: JsonValue | undefined): string | undefined {
 
 function untrimmedText(value: JsonValue | undefined): string | undefined {
   if (value === undefined || value.kind === KIND.null) return undefined;
-  return value.isString ? value.string : pythonText(value.json);
+  if (value.isString) return value.string;
+  return value.kind === KIND.number ? numberText(value.json) : pythonText(value.spelled);
 }
 
 function isTrue(value: JsonValue | undefined): boolean {
@@ -57,7 +58,11 @@ interface JsonDocument {
   /** UTF-8 */
   readonly bytes: Buffer;
   readonly tape: Tape;
+  spelledBytes: number;
 }
+
+/** Bytes of one document; they take a few milliseconds. */
+const MOST_SPELLED = 32 * 1024;
 
 /** A value where it is in the document; nothing of it is copied before it is asked for. */
 class JsonValue {
@@ -81,6 +86,14 @@ class JsonValue {
 
   get json(): string {
     return this.document.bytes.toString('utf8', this.start, this.end);
+  }
+
+  /** The same of an object or array that is to be spelled out as text, which no client of Core's has reason to send. */
+  get spelled(): string {
+    this.document.spelledBytes += this.end - this.start;
+    if (this.document.spelledBytes > MOST_SPELLED)
+      throw new UnreadableError('JSON has too many objects in place of text');
+    return this.json;
   }
 
   /** What a string says. */

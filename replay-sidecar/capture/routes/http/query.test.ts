@@ -41,7 +41,7 @@ describe('parseFormFields', () => {
     ['fields', 'a&'.repeat(1_001)],
     ['bytes in a name', `${'a'.repeat(3000)}=1`],
     ['bytes in a value', `a=${'b'.repeat(100_000)}`],
-    ['escapes', `a=${'%C3é'.repeat(6000)}`],
+    ['escapes', Array.from({ length: 1000 }, (_, n) => `a${n}${'%41b'.repeat(11)}`).join('&')],
   ])('does not read too many %s', (_, text) => {
     expect(() => parse(Buffer.from(text))).toThrow(UnreadableError);
   });

@@ -1,8 +1,7 @@
 import { UnreadableError } from '../http/unreadable.ts';
 import { floatText } from './text.ts';
 
-/** Longer or deeper values are no text that a column of Core holds. */
-const LONGEST = 64 * 1024;
+/** A deeper value is no text that a column of Core holds. */
 const DEEPEST = 100;
 
 /** Python's `str()` of a JSON number: an integer keeps all its digits, a float is spelled as a float. */
@@ -15,10 +14,9 @@ export function numberText(source: string): string {
  * Python's `str()` of a value: a string as it is, everything else as `repr()`.
  *
  * @param json valid JSON
- * @throws UnreadableError when it is beyond 64 KB or a hundred levels
+ * @throws UnreadableError when it has more than a hundred levels
  */
 export function pythonText(json: string): string {
-  if (json.length > LONGEST) throw new UnreadableError('A JSON value that Core may store as text is beyond 64 KB');
   return json.startsWith('"') ? (JSON.parse(json) as string) : new Representation(json).value(0);
 }
 
