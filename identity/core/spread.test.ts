@@ -31,6 +31,7 @@ beforeAll(async () => {
     features_feature: [
       { id: 11, project_id: 1, name: 'of the first' },
       { id: 12, project_id: 1, name: 'deleted', ...DELETED },
+      { id: 13, project_id: 1, name: 'of many states' },
       { id: 21, project_id: 2, name: 'of the second' },
     ],
     multivariate_multivariatefeatureoption: [{ id: 301, feature_id: 11, type: 'unicode' }],
@@ -38,6 +39,11 @@ beforeAll(async () => {
       { id: 1, feature_id: 11, environment_id: 1, identity_id: 101, ...DELETED },
       { id: 2, feature_id: 21, environment_id: 2, identity_id: 102 },
       { id: 3, feature_id: 12, environment_id: 1 },
+      // Of the first feature there is no own state of the environment but what was an override.
+      { id: 4, feature_id: 11, environment_id: 1 },
+      { id: 5, feature_id: 13, environment_id: 1 },
+      { id: 6, feature_id: 13, environment_id: 1, identity_id: 101 },
+      { id: 7, feature_id: 13, environment_id: 1, version: 2 },
     ],
     multivariate_multivariatefeaturestatevalue: [
       { id: 1, feature_state_id: 2, multivariate_feature_option_id: 301, percentage_allocation: 100 },
@@ -66,7 +72,7 @@ test('an option is where it is held, and where its feature is', async () => {
 });
 
 test('deleted features of a project count, and those of others do not', async () => {
-  expect(await readFeatureIds(core, 1)).toEqual([11, 12]);
+  expect(await readFeatureIds(core, 1)).toEqual([11, 12, 13]);
 });
 
 test('a project that was deleted, or is not there, is gone', async () => {
@@ -74,7 +80,17 @@ test('a project that was deleted, or is not there, is gone', async () => {
 });
 
 test('a feature state says what it is of, a deleted one too', async () => {
-  expect(await readFeatureStatePlace(core, 1)).toEqual({ featureId: 11, environmentId: 1, identityId: 101 });
-  expect(await readFeatureStatePlace(core, 3)).toEqual({ featureId: 12, environmentId: 1, identityId: null });
-  expect(await readFeatureStatePlace(core, 4)).toBeUndefined();
+  expect(await readFeatureStatePlace(core, 1)).toMatchObject({ featureId: 11, environmentId: 1, identityId: 101 });
+  expect(await readFeatureStatePlace(core, 3)).toMatchObject({ featureId: 12, environmentId: 1, identityId: null });
+  expect(await readFeatureStatePlace(core, 77)).toBeUndefined();
+});
+
+test.each([
+  [1, false, "is an identity's"],
+  [3, false, 'came with its feature'],
+  [4, true, 'came after an override, and there is no other one'],
+  [5, false, 'came with its feature, before overrides'],
+  [7, false, 'is a later version'],
+])("state %i of an environment's own may have been an override: %s, because it %s", async (id, may) => {
+  expect(await readFeatureStatePlace(core, id)).toMatchObject({ mayHaveBeenOverride: may });
 });

@@ -110,6 +110,23 @@ test('a feature state leads to its identity, also when it is deleted, and to its
   await waitFor(async () => !(await overrides('key-1', 'ada')).includes('tone'), { for: 'the former one to lose it' });
 });
 
+test('the identity whose override has become the environment’s own state loses it', async () => {
+  await on.rows({
+    environments_identity: [{ id: 104, identifier: 'dora', environment_id: 1 }],
+    features_feature: [{ id: 13, project_id: 1, name: 'shape', type: 'STANDARD' }],
+    features_featurestate: [
+      // What was the environment's own was given to somebody, or Core would refuse another one.
+      { id: 9020, feature_id: 13, environment_id: 1, identity_id: 103 },
+      { id: 9021, feature_id: 13, environment_id: 1, identity_id: 104 },
+    ],
+  });
+  await on.publish(written(1, 'dora', { touched: { traits: [], overrides: [13] } }));
+  await waitForOverride('key-1', 'dora', 'shape');
+  await on.core('UPDATE features_featurestate SET identity_id = NULL WHERE id = 9021');
+  await on.publish(about({ kind: 'featureState', featureStateId: 9021 }));
+  await waitFor(async () => (await overrides('key-1', 'dora')) === '{"L":[]}', { for: 'the override to go' });
+});
+
 test('what Core does not know of, or is no identity override, is done with', async () => {
   await on.rows({ features_featurestate: [{ id: 9010, feature_id: 11, environment_id: 1 }] });
   await on.publish(

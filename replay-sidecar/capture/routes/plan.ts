@@ -225,10 +225,10 @@ function provesNothingChanged(route: Route, outcome: Outcome): boolean {
   return !route.changed.includes(status) && (UNCHANGED.includes(status) || route.unchanged.includes(status));
 }
 
-/** Django's own pages send whoever is not logged in to a login, whose path ends like this. */
+/** Django's admin sends whoever is not logged in to its login; what else is in the place, a client may choose. */
 function isLoginRedirect({ status, fields }: Extract<Outcome, { kind: 'responded' }>): boolean {
   const location = status === 302 ? fields.find(({ lower }) => lower === 'location')?.value : undefined;
-  return location !== undefined && /^[^?#]*\/login\/(?:[?#]|$)/.test(location);
+  return location !== undefined && /^[^?#]*\/admin\/login\/(?:[?#]|$)/.test(location);
 }
 
 function succeeded(status: number | undefined): boolean {
