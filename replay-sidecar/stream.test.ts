@@ -73,7 +73,7 @@ describe('the streams', () => {
     expect(info).toMatchObject({ created, config: { max_bytes: 2 * 1024 ** 2 }, state: { messages: 1 } });
   });
 
-  it('of earlier releases, which could be emptied by whoever published to them, are closed', async () => {
+  it('of earlier releases, which every publisher could empty, are closed', async () => {
     const manager = await jetstreamManager(connection);
     await manager.streams.add({
       name: STREAM,

@@ -131,6 +131,17 @@ describe('the rights', () => {
     expect(rulesOf(await render('edge-migration', args), account)).toEqual(rulesOf(plain, account));
   });
 
+  it('give ordinary users nothing while all namespaces are watched, unless asked to', async () => {
+    const isAggregated = ({ metadata }: Manifest) =>
+      Object.keys(metadata.labels ?? {}).some((label) => label.includes('aggregate-to-'));
+    const aggregated = async (...args: string[]) =>
+      (await render('ours', ['--set', 'capture.mode=Disabled', ...args])).filter(isAggregated).length;
+    expect(await aggregated()).toBe(0);
+    expect(await aggregated('--set', 'rbac.aggregate=true')).toBe(2);
+    expect(await aggregated('--set', 'watchNamespaces={customers}')).toBe(2);
+    expect(await aggregated('--set', 'watchNamespaces={customers},rbac.aggregate=false')).toBe(0);
+  });
+
   it('reach no other namespace but the Core API when the namespaces are listed', async () => {
     const objects = await render('ours', ['--values', `${CHART}/ci/namespaces-values.yaml`]);
     expect(objects.filter(({ kind }) => /^ClusterRole/.test(kind))).toEqual([]);
