@@ -15,6 +15,7 @@ export function successors(state: State, rules: Rules): State[] {
     ]),
     ...copy(state, rules),
     ...release(state),
+    ...tryAgain(state),
   ];
   const harms = (next: State) => state.edge?.foreign === true && !same(next.edge, state.edge);
   return [...write(state), ...ours.map((next) => (harms(next) ? { ...next, harmed: true } : next))];
@@ -32,6 +33,9 @@ function write(state: State): State[] {
       return [{ ...withEvent({ id: state.nextId, trait: 0 }, 'existence')[0]!, nextId: state.nextId + 1 }];
     case 'd':
       return withEvent(null, 'existence');
+    case 'L':
+    case 'l':
+      return withEvent(withBulk(state.core!, kind === 'L'), 'bulk');
     case 'f':
       return [{ ...rest, edge: state.edge ?? { djangoId: 50, trait: 5, own: 9, foreign: true } }];
     case 'b':
@@ -43,7 +47,7 @@ function write(state: State): State[] {
     case 'e':
       return [{ ...rest, edge: { ...(state.edge ?? { djangoId: null, trait: 0 }), own: EDGE_CLIENT } }];
     default:
-      return withEvent({ id: state.core!.id, trait: kind === 'u' ? 0 : Number(kind) }, 'trait');
+      return withEvent({ ...state.core!, trait: kind === 'u' ? 0 : Number(kind) }, 'trait');
   }
 }
 
@@ -72,14 +76,16 @@ function handle(state: State, handler: Handler, index: number, rules: Rules): St
         advance(after, index, { ...handler, core, step: 'write' }),
       );
     case 'write': {
-      if (rules.owns && handler.edge?.foreign) return finish(list(state, handler.core), handler, index, rules);
-      const wanted = converged(handler.edge, handler.core, handler.event === 'trait', rules);
-      if (same(wanted, handler.edge)) return finish(state, handler, index, rules);
+      if (rules.owns && handler.edge?.foreign)
+        return finish(state, { ...handler, left: handler.core === null ? undefined : handler }, index, rules);
+      const wanted = converged(handler.edge, handler.core, handler.event, rules);
+      const left = isPending(handler, wanted) ? { edge: wanted, core: handler.core } : undefined;
+      if (same(wanted, handler.edge)) return finish(state, { ...handler, left }, index, rules);
       if (!isAsRead(state.edge, handler.edge, wanted, rules))
         return become({ edge: null, core: null, step: 'readEdge' });
       const written = apply(state.edge, handler.edge, wanted);
       if (!rules.rereads) return finish({ ...state, edge: written }, handler, index, rules);
-      return become({ step: 'confirm', edge: null }, written);
+      return become({ step: 'confirm', edge: null, left }, written);
     }
     case 'confirm':
       return read(state, 'core', rules).flatMap(([after, core]) =>
@@ -102,12 +108,14 @@ function list(state: State, core: CoreState | null): State {
 function isAsRead(now: EdgeState | null, read: EdgeState | null, wanted: EdgeState | null, { guards }: Rules): boolean {
   if (now === null || read === null || !isUpdate(read, wanted)) return same(now, read);
   const isOwn = !guards || now.foreign === read.foreign;
-  return isOwn && now.djangoId === read.djangoId && now.trait === read.trait;
+  return isOwn && now.djangoId === read.djangoId && now.trait === read.trait && now.bulk === read.bulk;
 }
 
 /** An update leaves what it does not set. */
 function apply(now: EdgeState | null, read: EdgeState | null, wanted: EdgeState | null): EdgeState | null {
-  return now !== null && wanted !== null && isUpdate(read, wanted) ? { ...now, trait: wanted.trait } : wanted;
+  return now !== null && wanted !== null && isUpdate(read, wanted)
+    ? withBulk({ ...now, trait: wanted.trait }, wanted.bulk === true)
+    : wanted;
 }
 
 function isUpdate(read: EdgeState | null, wanted: EdgeState | null): boolean {
@@ -131,20 +139,50 @@ function advance(state: State, index: number, handler: Handler): State[] {
 }
 
 /** What Edge should be by rule 1. */
-function converged(edge: EdgeState | null, core: CoreState | null, touched: boolean, rules: Rules): EdgeState | null {
+function converged(edge: EdgeState | null, core: CoreState | null, event: Event, rules: Rules): EdgeState | null {
   if (core === null) return edge !== null && edge.djangoId !== null ? null : edge;
-  const whole = { djangoId: core.id, trait: core.trait, own: 0 };
-  if (edge === null) return whole;
-  if (edge.djangoId !== null && edge.djangoId !== core.id) return rules.replaces ? whole : edge;
-  return touched ? { ...edge, trait: core.trait } : edge;
+  if (edge === null) return fits(core) ? wholeOf(core) : null;
+  if (edge.djangoId !== null && edge.djangoId !== core.id) {
+    if (!rules.replaces) return edge;
+    return fits(core) ? wholeOf(core) : null;
+  }
+  const next = touch(edge, core, event);
+  return fits(next) ? next : edge;
+}
+
+function touch(edge: EdgeState, core: CoreState, event: Event): EdgeState {
+  if (event === 'trait') return { ...edge, trait: core.trait };
+  return event === 'bulk' ? withBulk(edge, core.bulk === true) : edge;
+}
+
+const wholeOf = ({ id, trait, bulk }: CoreState): EdgeState =>
+  withBulk<EdgeState>({ djangoId: id, trait, own: 0 }, bulk === true);
+
+/** Whether a document can hold both traits. */
+export const fits = ({ trait, bulk }: Pick<CoreState, 'trait' | 'bulk'>): boolean => !(trait === 2 && bulk);
+
+function withBulk<T extends { readonly bulk?: true }>({ bulk: _, ...rest }: T, hasBulk: boolean): T {
+  return (hasBulk ? { ...rest, bulk: true } : rest) as T;
+}
+
+/** Whether Edge lacks what the event touched, because it cannot hold it. */
+function isPending({ event, core }: Handler, edge: EdgeState | null): boolean {
+  if (core === null) return false;
+  if (edge === null || edge.foreign) return true;
+  return !same(touch(edge, core, event), edge);
 }
 
 function finish(state: State, handler: Handler, index: number, rules: Rules): State[] {
-  const isRemoval = handler.core === null || (handler.event === 'trait' && handler.core.trait === 0);
-  // Another's document may go, and the copy insert the page that it holds.
-  const isTaken = rules.owns && handler.edge?.foreign;
-  const held = rules.holds && handler.copying && (isRemoval || isTaken) ? [handler.event] : [];
-  return [{ ...state, handlers: without(state.handlers, index), held: sorted([...state.held, ...held]) }];
+  const { event, core, left } = handler;
+  const isRemoval =
+    core === null || (event === 'trait' && core.trait === 0) || (event === 'bulk' && core.bulk === undefined);
+  const rest = { ...state, handlers: without(state.handlers, index) };
+  // What Edge cannot hold now it may be able to hold later, and the copy insert the page in its hand.
+  if (rules.holds && handler.copying && (isRemoval || left)) {
+    return [{ ...rest, held: sorted([...state.held, event]) }];
+  }
+  if (!rules.remembers || left === undefined) return [rest];
+  return [{ ...rest, aside: sorted([...state.aside, { event, edge: left.edge, core: left.core }]) }];
 }
 
 function kill(state: State, handler: Handler, index: number): State[] {
@@ -159,16 +197,18 @@ function copy(state: State, rules: Rules): State[] {
   const become = (copy: Copy, changed = edge): State[] => [{ ...state, copy, edge: changed }];
   switch (at.step) {
     case 'read':
+      if (core !== null && !fits(core)) return [{ ...list(state, core), copy: { step: 'done' } }];
       return become(core === null ? { step: 'done' } : { step: 'insert', core });
     case 'insert':
-      if (edge === null) return become({ step: 'done' }, { djangoId: at.core.id, trait: at.core.trait, own: 0 });
+      if (edge === null) return become({ step: 'done' }, wholeOf(at.core));
       return become(edge.djangoId === at.core.id && !edge.foreign ? { step: 'done' } : { step: 'readEdge' });
     case 'readEdge':
       return become({ step: 'readCore', edge });
     case 'readCore':
       return become({ step: 'write', edge: at.edge, core });
     case 'write': {
-      if (rules.owns && at.edge?.foreign) return [{ ...list(state, at.core), copy: { step: 'done' } }];
+      if ((rules.owns && at.edge?.foreign) || (at.core !== null && !fits(at.core)))
+        return [{ ...list(state, at.core), copy: { step: 'done' } }];
       const wanted = merged(at.edge, at.core, rules);
       if (same(wanted, at.edge)) return become({ step: 'done' });
       if (!isAsRead(edge, at.edge, wanted, rules)) return become({ step: 'readEdge' });
@@ -184,8 +224,18 @@ function copy(state: State, rules: Rules): State[] {
 /** Born on Edge: the traits that it lacks are added. */
 function merged(edge: EdgeState | null, core: CoreState | null, rules: Rules): EdgeState | null {
   if (core === null) return edge;
-  if (edge === null || edge.djangoId !== null) return converged(edge, core, false, rules);
-  return { ...edge, trait: edge.trait === 0 ? core.trait : edge.trait };
+  if (edge === null || edge.djangoId !== null) return converged(edge, core, 'existence', rules);
+  const trait = edge.trait === 0 ? core.trait : edge.trait;
+  return withBulk({ ...edge, trait }, edge.bulk === true || core.bulk === true);
+}
+
+/** Nothing comes of it as long as both stores are as they were. */
+function tryAgain(state: State): State[] {
+  return state.aside.flatMap(({ event, edge, core }, index) =>
+    same(edge, state.edge) && same(core, state.core)
+      ? []
+      : { ...state, aside: without(state.aside, index), events: sorted([...state.events, event]) },
+  );
 }
 
 function release(state: State): State[] {

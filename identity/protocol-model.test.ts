@@ -38,6 +38,11 @@ describe('each rule is needed', { timeout: 240_000 }, () => {
     expect(violations.some((what) => what.endsWith("another identity's document was changed"))).toBe(true);
   });
 
+  test('without remembering what Edge cannot hold, it does not follow once there is room', () => {
+    const { violations } = explore({ ...ALL_RULES, remembers: false });
+    expect(violations.some((what) => what.startsWith('L2l') && what.endsWith('the trait differs'))).toBe(true);
+  });
+
   test('without replacing, Edge keeps the identity that was deleted and created again', () => {
     const { violations } = explore({ ...ALL_RULES, replaces: false });
     expect(violations.some((what) => what.endsWith('Edge has the identity that was deleted before'))).toBe(true);

@@ -10,12 +10,16 @@
  * long as nobody is given the answer of a read that began before they asked.
  */
 
-import { EDGE_CLIENT, successors } from './protocol-model-steps.ts';
+import { EDGE_CLIENT, fits, successors } from './protocol-model-steps.ts';
 
-/** Core's row: `trait` 0 means that it has none. */
+/**
+ * Core's row: `trait` 0 means that it has none. `bulk`: it has another, large trait; no document can hold that beside
+ * `trait` 2.
+ */
 export interface CoreState {
   readonly id: number;
   readonly trait: number;
+  readonly bulk?: true;
 }
 
 /**
@@ -26,17 +30,27 @@ export interface EdgeState {
   readonly djangoId: number | null;
   readonly trait: number;
   readonly own: number;
+  readonly bulk?: true;
   readonly foreign?: true;
 }
 
-/** What an event touched: the trait, or only the identity's existence. */
-export type Event = 'trait' | 'existence';
+/** What an event touched: one of the traits, or only the identity's existence. */
+export type Event = 'trait' | 'bulk' | 'existence';
+
+/** An event that Edge could not follow, and what both stores had then: it is tried again when something is otherwise. */
+export interface Aside {
+  readonly event: Event;
+  readonly edge: EdgeState | null;
+  readonly core: CoreState | null;
+}
 
 export interface Handler {
   readonly event: Event;
   readonly step: 'readEdge' | 'readCore' | 'write' | 'confirm';
   /** The copy was not complete when the event was delivered. */
   readonly copying: boolean;
+  /** What both stores had when Edge could not hold what the event touched. */
+  readonly left?: Pick<Aside, 'edge' | 'core'> | undefined;
   readonly edge: EdgeState | null;
   readonly core: CoreState | null;
 }
@@ -58,11 +72,12 @@ export interface State {
   readonly writes: string;
   readonly events: readonly Event[];
   readonly held: readonly Event[];
+  readonly aside: readonly Aside[];
   readonly handlers: readonly Handler[];
   readonly copy: Copy;
   /** How often an applier may still be killed: what it had in hand comes again. */
   readonly kills: number;
-  /** The identity was listed as one whose key is taken by another. */
+  /** The copy has listed the identity as one that Edge cannot hold. */
   readonly listed: boolean;
   /** Another identity's document was changed by us. */
   readonly harmed: boolean;
@@ -84,6 +99,8 @@ export interface Rules {
   readonly owns: boolean;
   /** Whose a document is, is part of the condition of every write, not only looked at before it (rule 6). */
   readonly guards: boolean;
+  /** What Edge cannot hold is remembered and tried again (rule 7). */
+  readonly remembers: boolean;
 }
 
 export const ALL_RULES: Rules = {
@@ -93,11 +110,12 @@ export const ALL_RULES: Rules = {
   fresh: true,
   owns: true,
   guards: true,
+  remembers: true,
 };
 
 /**
  * Core's and Edge clients' writes, one character each: `c` create, `1` and `2` set the trait, `u` remove the trait,
- * `d` delete the identity; `e` an Edge client sets its own trait, which creates a document where there is none.
+ * `d` delete the identity, `L` and `l` add and remove its large trait; `e` an Edge client sets its own trait, which creates a document where there is none.
  *
  * An identity of another project may have the same composite key: `x` an Edge client deletes the document, `f` that
  * project's copy inserts its own where there is none, `b` an Edge client creates one for it, `g` it goes again.
@@ -105,6 +123,7 @@ export const ALL_RULES: Rules = {
 export const SCENARIOS = [
   ...(['12', '1u', 'u1', 'd', 'dc', 'dc1', 'c1', 'cd', 'c1d', 'u', 'e1', 'eu', 'ed', '1e'] as const),
   ...(['f1', 'fd', 'fc1', 'fdc', 'f1g', '1xb', '1xf', 'dxb'] as const),
+  ...(['L2l', '2L1'] as const),
 ] as const;
 
 const CORE_BEFORE: readonly (CoreState | null)[] = [null, { id: 1, trait: 0 }, { id: 1, trait: 1 }];
@@ -130,6 +149,7 @@ export function explore(rules: Rules, options: { readonly kills?: number } = {})
           writes,
           events: [],
           held: [],
+          aside: [],
           handlers: [],
           copy: { step: 'read' },
           kills: options.kills ?? 0,
@@ -175,17 +195,20 @@ function exploreFrom(start: State, writes: string, rules: Rules): Exploration {
 }
 
 /** What is wrong with the end of a run, if anything. */
-function judge({ core, edge, listed, harmed }: State, writes: string): string | undefined {
+function judge({ core, edge, aside, listed, harmed }: State, writes: string): string | undefined {
   if (harmed) return "another identity's document was changed";
   // Whether an identity that a client has deleted on Edge comes back is a matter of the order.
   if (writes.includes('x')) return undefined;
-  if (edge?.foreign) return core === null || listed ? undefined : 'an identity whose key is taken is not listed';
+  const isListed = listed || aside.length > 0;
+  if (edge?.foreign) return core === null || isListed ? undefined : 'an identity whose key is taken is not listed';
   if (core === null) return edge !== null && edge.djangoId !== null ? 'a deleted identity is in Edge' : undefined;
-  // The other's document may have gone after ours was listed.
+  if (!fits(core)) return isListed ? undefined : 'an identity that Edge cannot hold is not listed';
+  // Only the copy knew of it, and the other's document has gone since.
   if (edge === null) return listed ? undefined : 'an identity is missing in Edge';
   if (edge.djangoId !== null && edge.djangoId !== core.id) return 'Edge has the identity that was deleted before';
   const isTouched = /[12u]/.test(writes);
   if ((edge.djangoId !== null || isTouched) && edge.trait !== core.trait) return 'the trait differs';
+  if (/[Ll]/.test(writes) && edge.bulk !== core.bulk) return 'the large trait differs';
   // Only a document that was there for good: one that Core deleted took the clients' trait with it.
   if (writes.endsWith('e') && edge.own !== EDGE_CLIENT) return "an Edge client's own trait is lost";
   return undefined;
