@@ -84,6 +84,18 @@ export const LISTED: Readonly<Record<string, Case>> = {
     'identifier=ann&traits[9007199254740993]trait_key=plan&traits[9007199254740993]trait_value=1&traits[9007199254740992]trait_key=age&traits[9007199254740992]trait_value=1',
   ),
   'an identifier that looks like a format suffix': request('GET /api/v1/identities/.x/', [KEY]),
+  'a user who takes organisations along': admin(
+    'DELETE /api/v1/auth/users/me/',
+    '{"delete_orphan_organisations":true}',
+  ),
+  'a user by id who takes organisations along': admin(
+    'DELETE /api/v1/auth/users/7/',
+    '{"delete_orphan_organisations":"on"}',
+  ),
+  'an override that becomes the environment’s own state': admin(
+    'PUT /api/v1/features/featurestates/9001/',
+    '{"feature":101,"environment":41,"identity":null}',
+  ),
 };
 
 /** The same text, each of its characters one byte. */

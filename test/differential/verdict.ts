@@ -78,5 +78,5 @@ function summary({ entries }: Reached, trusts: boolean): string {
 
 /** A judgement that fails a run. */
 export function isBad({ verdict }: Judgement): boolean {
-  return verdict === 'silent' || verdict === 'different';
+  return verdict === 'silent' || verdict === 'different' || verdict === 'needlessGap';
 }

@@ -156,6 +156,7 @@ const BASES = [
   ['POST /api/v1/features/featurestates/', 'feature=101&environment=41&identity=1001'],
   ['PUT /api/v1/features/featurestates/9001/', 'feature=101&environment=41&identity=1002'],
   ['PUT /api/v1/environments/client-key/featurestates/9001/?anyIdentity=', 'feature=101&identity=1002'],
+  ['DELETE /api/v1/auth/users/me/', 'delete_orphan_organisations=true'],
 ] as const;
 
 /** The fields of a form, as [method, target, `name=value` pairs in order]. */

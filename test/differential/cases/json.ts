@@ -190,10 +190,12 @@ const shapes: readonly (readonly [line: string, body: fc.Arbitrary<string>])[] =
     objectOf({ feature: id, environment: id, identifier: fc.constantFrom('"alice"', '"bob "') }),
   ],
   ['PUT /api/v1/features/featurestates/9100/', objectOf({ feature: id, environment: id, identity: id })],
+  ['PATCH /api/v1/features/featurestates/9001/', objectOf({ feature: id, identity: id })],
   [`PUT ${ENVIRONMENT}/featurestates/9001/?anyIdentity=1`, objectOf({ feature: id, identity: id })],
   [`PUT ${ENVIRONMENT}/featurestates/9100/`, objectOf({ feature: id, identity: id })],
   [`PATCH ${ENVIRONMENT}/`, objectOf({ api_key: mostly(strings, value), name: strings })],
   ['PATCH /api/v1/projects/21/features/101/', objectOf({ type: strings, name: strings })],
+  ['DELETE /api/v1/auth/users/me/', objectOf({ delete_orphan_organisations: transient })],
 ];
 
 const wrapped = (body: fc.Arbitrary<string>) =>

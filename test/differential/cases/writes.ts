@@ -88,6 +88,7 @@ export const WRITES: Readonly<Record<string, Case>> = {
   'admin.importLaunchDarkly': request('POST /api/v1/projects/21/imports/launch-darkly/', admin, '{"token":"x"}'),
   'admin.importFeatures': request('POST /api/v1/features/feature-import/41', admin, '{"strategy":"OVERWRITE"}'),
   'admin.deleteOrganisation': request('DELETE /api/v1/organisations/11/', admin),
+  'auth.deleteUser': request('DELETE /api/v1/auth/users/me/', admin, '{"delete_orphan_organisations":true}'),
   'django.admin': request(
     'POST /admin/features/feature/1/change/',
     [['Cookie', 'sessionid=staff'], FORM_TYPE],
