@@ -3,6 +3,7 @@ import { carryOut, giveUp, isEdgeBorn, remove, type Step, update, updatePart } f
 import type { Core } from './core/database.ts';
 import { readOverriddenFeatures } from './core/environments.ts';
 import type { CoreEnvironment, CoreIdentity } from './core/identity.ts';
+import { findPresentById } from './core/order.ts';
 import { type IdentityPlace, readIdentity } from './core/pages.ts';
 import type { CoreRelease } from './core/release.ts';
 import {
@@ -106,14 +107,34 @@ export async function converge(
 ): Promise<Convergence> {
   const syncRows = touched.overrides === 'all' || touched.overrides.size > 0;
   return settle(stores, subject, { signal, syncRows }, undefined, {
-    whole: async (edge, core) =>
-      core === undefined ? remove(edge) : update(edge, core, await spareOthers(stores, touched, edge, core, signal)),
+    whole: async (edge, core) => {
+      if (core !== undefined) return update(edge, core, await spareOthers(stores, touched, edge, core, signal));
+      await confirmAbsence(stores, subject, edge, signal);
+      return remove(edge);
+    },
     part: async (edge, unstorable) => {
       const item = unstorable.part?.item;
       const spared = item === undefined ? touched : await spareOthers(stores, touched, edge, item, signal);
       return updatePart(edge, unstorable, spared);
     },
   });
+}
+
+/**
+ * Before a document goes because Core has no identity of this name, Core is asked by id: its index may miss it.
+ *
+ * @throws CoreUnsupported when it does; ConvergenceContention when the identity has come back
+ */
+async function confirmAbsence(
+  { core }: Stores,
+  { environment, identifier, isGone }: Subject,
+  edge: Item | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const id = Number(edge?.['django_id']?.N);
+  if (isGone || !Number.isSafeInteger(id)) return;
+  if ((await findPresentById(core, environment.id, [{ id, identifier }], signal)).length === 0) return;
+  throw new ConvergenceContention(`environment ${environment.id}: identity ${id} has come back; tried again later`);
 }
 
 /**

@@ -2,13 +2,16 @@ import type { Core } from './database.ts';
 import { ResultTooLarge } from './errors.ts';
 import type { CoreEnvironment, CoreIdentity } from './identity.ts';
 import { identityColumns } from './identity-query.ts';
+import type { IdentityOrder } from './order.ts';
 import type { CoreRelease } from './release.ts';
 
 export interface PageRequest {
   readonly environment: Pick<CoreEnvironment, 'id'>;
-  /** Identifier to start behind; null starts at the beginning. */
+  /** By identifier unless given. */
+  readonly order?: IdentityOrder | undefined;
+  /** Identifier, or id, to start behind; null starts at the beginning. */
   readonly after: string | null;
-  /** Last identifier that still belongs to the range; null has no end. */
+  /** Last identifier, or id, that still belongs to the range; null has no end. */
   readonly until: string | null;
   /** Identities at most. */
   readonly limit: number;
@@ -23,9 +26,9 @@ export interface PageRequest {
 export const MAX_PAGE_SIZE = 2 * 2 ** 20;
 
 export interface Page {
-  /** Ascending by identifier, in the database's collation: never compare identifiers in JavaScript. */
+  /** Ascending; by identifier it is in the database's collation: never compare identifiers in JavaScript. */
   readonly identities: CoreIdentity[];
-  /** The last one's identifier, behind which the next page starts; null when the page is empty and the range read. */
+  /** The last one's {@link boundOf}, behind which the next page starts; null when the page is empty and the range read. */
   readonly last: string | null;
   /** The range has no more identities. A page with fewer than `limit` may have been cut by its size. */
   readonly isLast: boolean;
@@ -46,23 +49,37 @@ export async function readPage(
   signal?: AbortSignal,
 ): Promise<Page> {
   const { text, values } = pageStatement(release, request);
-  const { maxSize = MAX_PAGE_SIZE, limit } = request;
+  const { maxSize = MAX_PAGE_SIZE, limit, order = 'identifier' } = request;
   const { rows, sizes, isCut } = await core.read((query) => query.bounded<CoreIdentity>(text, values, maxSize), signal);
+  const last = rows.at(-1);
   return {
     identities: rows,
-    last: rows.at(-1)?.identifier ?? null,
+    last: last === undefined ? null : boundOf(last, order),
     isLast: !isCut && rows.length < limit,
     size: sizes.reduce((sum, size) => sum + size, 0),
   };
 }
 
 /** The statement of {@link readPage}. */
-export function pageStatement(release: CoreRelease, { environment, after, until, limit }: PageRequest): Statement {
+export function pageStatement(
+  release: CoreRelease,
+  { environment, order = 'identifier', after, until, limit }: PageRequest,
+): Statement {
   const values: unknown[] = [environment.id, limit];
   const bounds: string[] = [];
-  if (after !== null) bounds.push(`AND identifier > $${values.push(after)}`);
-  if (until !== null) bounds.push(`AND identifier <= $${values.push(until)}`);
-  return identityStatement(release, `environment_id = $1 ${bounds.join(' ')} ORDER BY identifier LIMIT $2`, values);
+  const parameter = (value: string) => `$${values.push(value)}${order === 'id' ? '::int' : ''}`;
+  if (after !== null) bounds.push(`AND ${order} > ${parameter(after)}`);
+  if (until !== null) bounds.push(`AND ${order} <= ${parameter(until)}`);
+  const where = `environment_id = $1 ${bounds.join(' ')} ORDER BY ${order} LIMIT $2`;
+  return identityStatement(release, where, values, order);
+}
+
+/** An identity as a bound of a range or a page in that order. */
+export function boundOf(
+  { id, identifier }: Pick<CoreIdentity, 'id' | 'identifier'>,
+  order: IdentityOrder = 'identifier',
+): string {
+  return order === 'id' ? String(id) : identifier;
 }
 
 /** The identities of the environment among these ids; those that Core no longer has are left out. */
@@ -156,10 +173,15 @@ interface Statement {
   readonly values: readonly unknown[];
 }
 
-function identityStatement(release: CoreRelease, where: string, values: readonly unknown[]): Statement {
+function identityStatement(
+  release: CoreRelease,
+  where: string,
+  values: readonly unknown[],
+  order: IdentityOrder = 'identifier',
+): Statement {
   return {
     text: `SELECT ${identityColumns(release)}
-             FROM (SELECT * FROM environments_identity WHERE ${where}) i ORDER BY i.identifier`,
+             FROM (SELECT * FROM environments_identity WHERE ${where}) i ORDER BY i.${order}`,
     values,
   };
 }

@@ -1,8 +1,11 @@
 import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { readPage } from '@edge-migration/identity/core/pages.ts';
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { type CoreRelease, readRelease } from '@edge-migration/identity/core/release.ts';
+import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
+import { driftCollation } from '@edge-migration/test/core/drift.ts';
 import { type SeededProject, seedProject } from '@edge-migration/test/core/seed.ts';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -31,12 +34,15 @@ const plan = async (projectId: number, parallelism: number) => {
   return planRanges(core, project?.environments ?? [], parallelism, signal);
 };
 
-async function readRange({ segments }: MeasuredRange): Promise<number[]> {
+async function readRange({ segments }: MeasuredRange, from = core): Promise<number[]> {
   const ids: number[] = [];
-  for (const { environmentId, after, until } of segments) {
-    const limit = 50_000;
-    const page = await readPage(core, release, { environment: { id: environmentId }, after, until, limit });
-    ids.push(...page.identities.map(({ id }) => id));
+  for (const { environmentId, order, after: start, until } of segments) {
+    for (let after = start, isLast = false; !isLast; ) {
+      const request = { environment: { id: environmentId }, order, after, until, limit: 50_000 };
+      const page = await readPage(from, release, request);
+      ids.push(...page.identities.map(({ id }) => id));
+      ({ last: after, isLast } = page);
+    }
   }
   return ids;
 }
@@ -44,7 +50,7 @@ async function readRange({ segments }: MeasuredRange): Promise<number[]> {
 describe('planned ranges', () => {
   test('hold every identity of the live environments exactly once, and were counted exactly', async () => {
     const ranges = await plan(seeded.projectId, 4);
-    const ids = await Promise.all(ranges.map(readRange));
+    const ids = await Promise.all(ranges.map((range) => readRange(range)));
     expect(ids.map(({ length }) => length)).toEqual(ranges.map(({ identities }) => identities));
     expect(new Set(ids.flat()).size).toBe(seeded.identities);
     expect(ids.flat()).toHaveLength(seeded.identities);
@@ -69,6 +75,78 @@ describe('planned ranges', () => {
 
   test('of a project without environments are none', async () => {
     expect(await planRanges(core, [], 4, signal)).toEqual([]);
+  });
+});
+
+describe('where the index on identifiers is not in the order of comparisons', () => {
+  let drifted: TestDatabase;
+  let core: Core;
+  const COUNT = 3000;
+
+  beforeAll(async () => {
+    drifted = await createDatabase();
+    await execute(
+      drifted.url,
+      `SET session_replication_role = 'replica';
+       INSERT INTO environments_identity (identifier, created_date, environment_id, system_traits)
+       SELECT CASE n % 3 WHEN 0 THEN 'a' WHEN 1 THEN 'B' ELSE 'c' END || md5(n::text), now(), 1, '{}'
+         FROM generate_series(1, ${COUNT}) n`,
+    );
+    await driftCollation(drifted.url);
+    core = openCore({ databaseUrl: drifted.url }, { maxConnections: 2 });
+  });
+  afterAll(async () => {
+    await core.close();
+    await drifted.drop();
+  });
+
+  test('ranges go by id, and hold every identity exactly once', async () => {
+    const ranges = await planRanges(core, [{ id: 1 } as CoreEnvironment], 4, signal);
+    expect(ranges.reduce((sum, { identities }) => sum + identities, 0)).toBe(COUNT);
+    expect(new Set(ranges.flatMap(({ segments }) => segments.map(({ order }) => order)))).toEqual(new Set(['id']));
+    const ids = (await Promise.all(ranges.map((range) => readRange(range, core)))).flat();
+    expect([ids.length, new Set(ids).size]).toEqual([COUNT, COUNT]);
+  });
+});
+
+describe('where the library that sorts has another version than the one that the index was built with', () => {
+  let maintenance: TestDatabase;
+  const name = `icu_${process.pid}`;
+
+  beforeAll(async () => {
+    maintenance = await createDatabase({ schema: false });
+    await execute(maintenance.url, `CREATE DATABASE ${name} LOCALE_PROVIDER icu ICU_LOCALE 'und' TEMPLATE template0`);
+  });
+  afterAll(async () => {
+    await execute(maintenance.url, `DROP DATABASE ${name}`);
+    await maintenance.drop();
+  });
+
+  test.each([
+    ["the database's", '', `UPDATE pg_database SET datcollversion = '0' WHERE datname = current_database()`],
+    ["the column's", 'COLLATE "en-x-icu"', `UPDATE pg_collation SET collversion = '0' WHERE collname = 'en-x-icu'`],
+  ])('ranges go by id: %s collation', async (_, collation, age) => {
+    const url = Object.assign(new URL(maintenance.url), { pathname: name }).href;
+    await execute(
+      url,
+      `DROP TABLE IF EXISTS environments_identity;
+       CREATE TABLE environments_identity (
+         id int PRIMARY KEY, identifier varchar(2000) ${collation}, environment_id int, UNIQUE (environment_id, identifier));
+       INSERT INTO environments_identity VALUES (1, 'ada', 1), (2, 'bob', 1)`,
+    );
+    const core = openCore({ databaseUrl: url }, { maxConnections: 1 });
+    const orders = async () =>
+      (await planRanges(core, [{ id: 1 } as CoreEnvironment], 4, signal)).flatMap(({ segments }) =>
+        segments.map(({ order }) => order),
+      );
+    try {
+      expect(await orders()).toEqual([undefined]);
+      await execute(url, age);
+      expect(await orders()).toEqual(['id']);
+      await execute(url, `ALTER DATABASE ${name} REFRESH COLLATION VERSION`);
+    } finally {
+      await core.close();
+    }
   });
 });
 

@@ -1,13 +1,19 @@
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import { findCollationDrift, type IdentityOrder } from '@edge-migration/identity/core/order.ts';
+import { countIdentities } from '@edge-migration/identity/core/projects.ts';
 import { z } from 'zod';
 
+/** By identifier, along the unique index and in the database's own collation, unless it says otherwise. */
+export const orderSchema = z.enum(['identifier', 'id']).optional();
+
 /**
- * A stretch of the unique index (environment_id, identifier): identifiers after `after` and up to and including
- * `until`, in the database's own collation. Null is the open end, so that identities created later are in a range too.
+ * A stretch of an environment's identities in one order: those after `after` and up to and including `until`. Null is
+ * the open end, so that identities created later are in a range too.
  */
 export const segmentSchema = z.strictObject({
   environmentId: z.int().positive(),
+  order: orderSchema,
   after: z.string().nullable(),
   until: z.string().nullable(),
 });
@@ -56,51 +62,96 @@ export async function planRanges(
 ): Promise<MeasuredRange[]> {
   const steps: Step[] = [];
   let counted = 0;
+  const isDrifted = await findCollationDrift(core, signal);
   for (const { id } of environments) {
-    for await (const step of walkEnvironment(
-      core,
-      id,
-      () => Math.max(SMALLEST_STEP, Math.floor(counted / 100)),
-      signal,
-    )) {
-      counted += step.identities;
-      steps.push(step);
-    }
+    const found = await measureEnvironment(core, id, isDrifted, counted, signal);
+    counted += found.reduce((sum, { identities }) => sum + identities, 0);
+    steps.push(...found);
   }
   return mergeSteps(steps, chooseRangeSize(counted, parallelism));
 }
 
-async function* walkEnvironment(
+/**
+ * By identifier, unless the index that this order needs cannot be relied on: after an upgrade of the library that sorts,
+ * it may be in the order of the former one, and comparisons in the order of the present one. Then a walk along it leaves
+ * identities out, or meets them out of order.
+ */
+async function measureEnvironment(
   core: Core,
   environmentId: number,
-  chooseSize: () => number,
+  isDrifted: boolean,
+  counted: number,
   signal: AbortSignal,
-): AsyncGenerator<Step> {
+): Promise<Step[]> {
+  if (!isDrifted) {
+    const before = await countIdentities(core, environmentId, signal);
+    const { steps, isOrdered } = await walkEnvironment(core, { environmentId, order: 'identifier' }, counted, signal);
+    const walked = steps.reduce((sum, { identities }) => sum + identities, 0);
+    if (isOrdered && walked >= Math.min(before, await countIdentities(core, environmentId, signal))) return steps;
+  }
+  return (await walkEnvironment(core, { environmentId, order: 'id' }, counted, signal)).steps;
+}
+
+interface Walk {
+  readonly steps: Step[];
+  /** Every identity was greater than the one before. */
+  readonly isOrdered: boolean;
+}
+
+/** @param counted identities of the environments before: the more there are, the larger the steps */
+async function walkEnvironment(
+  core: Core,
+  { environmentId, order }: { environmentId: number; order: IdentityOrder },
+  counted: number,
+  signal: AbortSignal,
+): Promise<Walk> {
+  const steps: Step[] = [];
+  let isOrdered = true;
+  let total = counted;
   for (let after: string | null = null; ; ) {
-    const size = chooseSize();
-    const { identities, last } = await measureStep(core, environmentId, after, size, signal);
-    const isEnd = identities < size;
-    yield { environmentId, after, until: isEnd ? null : last, identities };
-    if (isEnd) return;
-    after = last;
+    const size = Math.max(SMALLEST_STEP, Math.floor(total / 100));
+    const step = await measureStep(core, { environmentId, order, after, size }, signal);
+    const isEnd = step.identities < size;
+    isOrdered &&= step.isOrdered;
+    total += step.identities;
+    const segment = { environmentId, ...(order === 'id' && { order }), after, until: isEnd ? null : step.last };
+    steps.push({ ...segment, identities: step.identities });
+    if (isEnd) return { steps, isOrdered };
+    after = step.last;
   }
 }
 
-async function measureStep(core: Core, environmentId: number, after: string | null, size: number, signal: AbortSignal) {
+interface MeasuredStep {
+  readonly identities: number;
+  readonly last: string | null;
+  readonly isOrdered: boolean;
+}
+
+/** The next `size` identities as the index has them. The last one of the scan is the bound, whatever compares how. */
+async function measureStep(
+  core: Core,
+  {
+    environmentId,
+    order,
+    after,
+    size,
+  }: { environmentId: number; order: IdentityOrder; after: string | null; size: number },
+  signal: AbortSignal,
+): Promise<MeasuredStep> {
+  const behind = after === null ? '' : `AND ${order} > $3${order === 'id' ? '::int' : ''}`;
   const [step] = await core.read(
     (query) =>
-      query<{ identities: number; last: string | null }>(
-        `SELECT count(*)::int AS identities, max(identifier) AS last
-           FROM (SELECT identifier
-                   FROM environments_identity
-                  WHERE environment_id = $1 ${after === null ? '' : 'AND identifier > $3'}
-                  ORDER BY identifier
-                  LIMIT $2) AS step`,
+      query<MeasuredStep & Record<string, unknown>>(
+        `SELECT count(*)::int AS identities, max(bound) FILTER (WHERE place = total)::text AS last,
+                coalesce(bool_and(bound > previous), true) AS "isOrdered"
+           FROM (SELECT bound, lag(bound) OVER () AS previous, row_number() OVER () AS place, count(*) OVER () AS total
+                   FROM (SELECT ${order} AS bound FROM environments_identity
+                          WHERE environment_id = $1 ${behind} ORDER BY ${order} LIMIT $2) AS found) AS step`,
         after === null ? [environmentId, size] : [environmentId, size, after],
       ),
     signal,
   );
-  return step ?? { identities: 0, last: null };
+  return step ?? { identities: 0, last: null, isOrdered: true };
 }
 
 /** Identities per range: small enough to share the work well, large enough to keep Jobs and their records small. */
@@ -116,7 +167,7 @@ export function mergeSteps(steps: readonly Step[], size: number): MeasuredRange[
   for (const { identities, ...segment } of steps) {
     current ??= { rangeId: ranges.length, segments: [], identities: 0 };
     const last = current.segments.at(-1);
-    if (last?.environmentId === segment.environmentId) last.until = segment.until;
+    if (last?.environmentId === segment.environmentId && last.order === segment.order) last.until = segment.until;
     else current.segments.push({ ...segment });
     current.identities += identities;
     if (current.identities >= size) {

@@ -1,7 +1,7 @@
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { z } from 'zod';
-import { type MeasuredRange, planRanges } from '../copy/ranges.ts';
+import { type MeasuredRange, orderSchema, planRanges } from '../copy/ranges.ts';
 
 /**
  * What is looked at, one after the other:
@@ -14,6 +14,8 @@ import { type MeasuredRange, planRanges } from '../copy/ranges.ts';
 export const segmentSchema = z.strictObject({
   kind: z.enum(['core', 'documents', 'rows']),
   environmentId: z.int().positive(),
+  /** Of `core`. */
+  order: orderSchema,
   after: z.string().nullable(),
   until: z.string().nullable(),
 });
@@ -56,8 +58,10 @@ export async function planVerification(
 /** Adds Edge's direction to ranges of Core's. */
 export function addEdge(ranges: readonly MeasuredRange[]): MeasuredVerifyRange[] {
   const stretches = new Map<number, VerifySegment[]>();
-  for (const { environmentId, until } of ranges.flatMap(({ segments }) => segments)) {
+  for (const { environmentId, order, until: bound } of ranges.flatMap(({ segments }) => segments)) {
     const known = stretches.get(environmentId);
+    // Ids divide no documents.
+    const until = order === 'id' ? null : bound;
     if (known === undefined) stretches.set(environmentId, [{ kind: 'documents', environmentId, after: null, until }]);
     else known.push({ kind: 'documents', environmentId, after: null, until });
   }

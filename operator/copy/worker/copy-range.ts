@@ -1,7 +1,7 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { CoreTimeout } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { readIdentities, readPage } from '@edge-migration/identity/core/pages.ts';
+import { boundOf, readIdentities, readPage } from '@edge-migration/identity/core/pages.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
 import { withPatience } from '../../job/failure.ts';
@@ -72,16 +72,20 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
       const page = await next;
       const last = page.identities.at(-1);
       if (last === undefined) return;
-      if (!page.isLast) next = startReading(environment, segment, last.identifier);
+      if (!page.isLast) next = startReading(environment, segment, boundOf(last, segment.order));
       const done = await writePage(page, progress, failing);
       if (done === page.identities.length) {
         if (page.isLast) return;
       } else {
         // What was read ahead is beyond the gap.
-        const before = page.identities[done - 1]?.identifier ?? after;
-        next = startReading(environment, segment, before);
+        next = startReading(environment, segment, reached(page, done));
       }
-      after = page.identities[done - 1]?.identifier ?? after;
+      after = reached(page, done);
+    }
+
+    function reached({ identities }: ReadPage, done: number): string | null {
+      const identity = identities[done - 1];
+      return identity === undefined ? after : boundOf(identity, segment.order);
     }
   }
 
@@ -136,7 +140,7 @@ function createPageReader(
     const reading = patiently(async () => {
       const limit = sizer.next();
       const deadline = startPageAge(clock, pageMaxAgeMilliseconds);
-      const request = { environment, after, until: segment.until, limit };
+      const request = { environment, order: segment.order, after, until: segment.until, limit };
       const { identities, isLast, size } = await readPage(stores.core, stores.release, request, signal);
       return { environment, identities, deadline, isLast, size };
     });

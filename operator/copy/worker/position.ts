@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
+import { boundOf } from '@edge-migration/identity/core/pages.ts';
 import type { Checkpoint, Position } from '../checkpoint.ts';
 import type { Segment } from '../ranges.ts';
 
@@ -9,7 +10,7 @@ const REMEMBERED = 4;
 /** A position as the copy works with it: the identifier is at hand. */
 export interface Start {
   readonly position: Position;
-  /** Identifier to start behind; null starts at the beginning of the environment. */
+  /** Identifier, or id, to start behind; null starts at the beginning of the environment. */
   readonly after: string | null;
 }
 
@@ -47,7 +48,7 @@ export async function findStart(
     if (segment === undefined) continue;
     const identity = await lookUp({ id: segment.environmentId }, position.identity.id);
     if (identity !== undefined && identityMark(identity).hash === position.identity.hash) {
-      return { position, after: identity.identifier };
+      return { position, after: boundOf(identity, segment.order) };
     }
   }
   return undefined;

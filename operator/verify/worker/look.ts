@@ -1,6 +1,7 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { readPresentIdentifiers } from '@edge-migration/identity/core/environments.ts';
 import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
+import { findPresentById } from '@edge-migration/identity/core/order.ts';
 import { readIdentitiesAt } from '@edge-migration/identity/core/pages.ts';
 import {
   canBeStored,
@@ -171,6 +172,7 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
       keys.filter((key, index) => canBeStored(requests[index]!.identifier, key)),
       signal,
     );
+    await confirmAbsence(environment, requests, (index) => documents.get(keys[index]!), signal);
     const rows = await readRows(environment, documents, signal);
     return requests.map(({ identifier, identity }, index) => {
       const key = keys[index]!;
@@ -183,6 +185,25 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
       const pair = pairOf(environment, core, item, rows && pickRows(environment, item, rows));
       return { kind: 'identity', environment, identifier, key, verdict: judge(pair), pair };
     });
+  }
+
+  /**
+   * A good document must not be called extra because Core's index misses its identity.
+   *
+   * @throws CoreUnsupported when it does
+   */
+  async function confirmAbsence(
+    environment: CoreEnvironment,
+    requests: readonly Request[],
+    documentOf: (index: number) => Item | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const suspects = requests.flatMap(({ identifier, identity }, index) => {
+      const id = identity === undefined ? Number(documentOf(index)?.['django_id']?.N) : Number.NaN;
+      return Number.isSafeInteger(id) && isText(identifier) ? [{ id, identifier }] : [];
+    });
+    // One that has come back meanwhile is doubtful, and looked at once more.
+    await findPresentById(core, environment.id, suspects, signal);
   }
 
   function readDocuments(keys: readonly string[], signal: AbortSignal): Promise<Map<string, Item>> {

@@ -52,7 +52,7 @@ export function createPageReader(
   ): Promise<ReadPage> {
     const after = typeof start === 'string' ? start : segment.after;
     limit = Math.min(limit, settings().pageSize);
-    const request = { environment, after, until: segment.until, limit };
+    const request = { environment, order: segment.order, after, until: segment.until, limit };
     const page = await patiently(() => readPage(core, release, request, signal));
     adaptLimit(page);
     const { identities, last, isLast } = page;

@@ -1,0 +1,98 @@
+import type { Core, Query } from './database.ts';
+import { readIdentityPlaces, readPresentIdentifiers } from './environments.ts';
+import { CoreUnsupported } from './errors.ts';
+
+/**
+ * In what order an environment's identities are read: by their identifiers, along the unique index, or by their ids,
+ * which is slower and asks nothing of a collation.
+ */
+export type IdentityOrder = 'identifier' | 'id';
+
+/** Versions of the collation that the index on identifiers was built with, and that compares now; null: not known. */
+interface CollationVersions {
+  readonly recorded: string | null;
+  readonly actual: string | null;
+}
+
+const COLUMN = `
+  SELECT a.attcollation AS collation, coll.collversion AS recorded, d.oid AS database,
+         a.attcollation = 'pg_catalog."default"'::regcollation AS "isDefault",
+         current_setting('server_version_num')::int AS server
+    FROM pg_attribute a JOIN pg_collation coll ON coll.oid = a.attcollation, pg_database d
+   WHERE a.attrelid = 'environments_identity'::regclass AND a.attname = 'identifier' AND d.datname = current_database()`;
+
+interface Column {
+  readonly collation: number;
+  readonly recorded: string | null;
+  readonly database: number;
+  readonly isDefault: boolean;
+  readonly server: number;
+}
+
+/** Databases have recorded the version of their default collation since this release of Postgres. */
+const DATABASE_VERSIONS = 150_000;
+
+/**
+ * Whether the library that sorts identifiers has another version than the one that Core's unique index was built with.
+ * After such an upgrade a look into the index may miss rows that are there, until it is rebuilt.
+ *
+ * @throws as {@link Core.read}
+ */
+export async function findCollationDrift(core: Core, signal?: AbortSignal): Promise<boolean> {
+  const { recorded, actual } = await core.read(readVersions, signal);
+  return recorded !== null && actual !== null && recorded !== actual;
+}
+
+async function readVersions(query: Query): Promise<CollationVersions> {
+  const [column] = await query<Column & Record<string, unknown>>(COLUMN);
+  const none = { recorded: null, actual: null };
+  if (column === undefined) return none;
+  const { collation, recorded, database, isDefault, server } = column;
+  if (isDefault && server < DATABASE_VERSIONS) return none;
+  const [versions] = isDefault
+    ? await query<CollationVersions & Record<string, unknown>>(
+        `SELECT datcollversion AS recorded, pg_database_collation_actual_version(oid) AS actual
+           FROM pg_database WHERE oid = $1`,
+        [database],
+      )
+    : await query<CollationVersions & Record<string, unknown>>(
+        'SELECT $2::text AS recorded, pg_collation_actual_version($1) AS actual',
+        [collation, recorded],
+      );
+  return versions ?? none;
+}
+
+/**
+ * Which of these identities Core has after all, although they were not found by their identifiers a moment ago. An
+ * index that is not in the order of its collation misses rows that are there; by their ids they are found.
+ *
+ * @returns ids of identities that have come back meanwhile
+ * @throws CoreUnsupported when the index still does not find one of them; as {@link Core.read}
+ */
+export async function findPresentById(
+  core: Core,
+  environmentId: number,
+  identities: readonly { readonly id: number; readonly identifier: string }[],
+  signal?: AbortSignal,
+): Promise<number[]> {
+  if (identities.length === 0) return [];
+  const places = await readIdentityPlaces(
+    core,
+    identities.map(({ id }) => id),
+    signal,
+  );
+  const present = identities.filter(({ id, identifier }) => {
+    const place = places.get(id);
+    return place?.environmentId === environmentId && place.identifier === identifier;
+  });
+  if (present.length === 0) return [];
+  const names = present.map(({ identifier }) => identifier);
+  const found = await readPresentIdentifiers(core, environmentId, names, signal);
+  const missed = present.find(({ identifier }) => !found.has(identifier));
+  if (missed === undefined) return present.map(({ id }) => id);
+  throw new CoreUnsupported(
+    `${core.name} finds identity ${missed.id} of environment ${environmentId} by its id, but not by its identifier: ` +
+      'the unique index on identifiers is not in the order of their collation, as after an upgrade of the operating ' +
+      'system. REINDEX TABLE CONCURRENTLY environments_identity, then ALTER DATABASE … REFRESH COLLATION VERSION',
+  );
+}
