@@ -8,6 +8,7 @@ import type { CaptureConfiguration } from './config.ts';
 import { createHeartbeat } from './coverage/heartbeat.ts';
 import { affordableClients, readDescriptorLimit } from './descriptors.ts';
 import { createHealthServer } from './health.ts';
+import { createMemoryKeeper } from './memory.ts';
 import { registerMetrics } from './metrics.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { createPublisher } from './publisher/publisher.ts';
@@ -104,6 +105,7 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
     limits: { capturedBodyBytes: configuration.maxBodyBytes, clients },
     forwarded: configuration.forwardedHeaders,
   });
+  const memory = createMemoryKeeper({ clock });
   const health = createHealthServer(metrics, () => ready);
   registerMetrics(metrics, { spool, publisher, heartbeat, counts: capture.counts, faults, clock });
   registerProcessMetrics(metrics);
@@ -121,6 +123,7 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
       publisher.run(signal),
       heartbeat.run(signal),
       every(TICK_MILLIS, capture.tick, signal),
+      every(TICK_MILLIS, memory.tick, signal),
     ]);
     keepingHouse = Promise.allSettled([spool.recover(), every(TICK_MILLIS, spool.tick, signal)]);
   }
@@ -142,7 +145,8 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
       const healthAddress = await health.listen(configuration.healthAddress);
       await Promise.race([spool.open(), clock.sleep(OPEN_MILLIS, stopping.signal)]);
       runLoops(stopping.signal);
-      collectGarbage();
+      // Loading leaves more garbage than code, and a heap grown to hold it.
+      memory.collect();
       const proxyAddress = await proxy.listen(configuration.listenAddress);
       ready = true;
       log.info({ listen: proxyAddress, health: healthAddress }, 'The sidecar takes requests');
@@ -171,13 +175,4 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
       log.error({ err: error }, 'An error that nobody caught');
     },
   };
-}
-
-/**
- * Loading leaves more garbage than code, and a heap grown to hold it: 9 MB in every pod of the Core API that would stay,
- * because what requests need is too little to make the collector come by. Before the first request nobody waits for it.
- * Without `--expose-gc` nothing happens.
- */
-function collectGarbage(): void {
-  globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' });
 }

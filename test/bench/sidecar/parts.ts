@@ -64,11 +64,12 @@ export async function startSidecar(
     startService({
       name: 'sidecar',
       command: process.execPath,
-      args: [...flags, ...deployedArguments()],
+      args: [...flags, ...deployedContainer().args],
       cwd: ROOT,
       folder,
       env: {
         PATH: process.env['PATH'],
+        ...deployedAllocator(),
         NODE_COMPILE_CACHE: join(folder, 'compiled'),
         EDGE_MIGRATION_LISTEN_ADDRESS: `127.0.0.1:${port}`,
         EDGE_MIGRATION_UPSTREAM_ADDRESS: `127.0.0.1:${upstreamPort}`,
@@ -104,9 +105,15 @@ export async function startSidecar(
   };
 }
 
-function deployedArguments(): string[] {
+function deployedContainer(): { args: string[]; env: { name: string; value: string }[] } {
   const manifest = parse(readFileSync(join(ROOT, 'replay-sidecar/deploy/sidecar.yaml'), 'utf8'));
-  return manifest.initContainers[0].args;
+  return manifest.initContainers[0];
+}
+
+/** Settings of the C library's allocator. */
+function deployedAllocator(): Record<string, string> {
+  const settings = deployedContainer().env.filter(({ name }) => name.startsWith('MALLOC_'));
+  return Object.fromEntries(settings.map(({ name, value }) => [name, value]));
 }
 
 /** nginx as a proxy that keeps its connections, on one worker; undefined when it is not installed. */

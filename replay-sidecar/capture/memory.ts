@@ -1,0 +1,72 @@
+import { performance } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
+
+import type { Clock } from '@edge-migration/identity/clock.ts';
+
+/** Gives memory back to the system that nothing needs any more. */
+export interface MemoryKeeper {
+  /** At once, however long it takes: before the first request nobody waits for it. */
+  collect(): void;
+  /** After a burst, in a quiet moment; to be called every second or so. */
+  tick(): void;
+}
+
+export interface MemoryKeeperOptions {
+  clock: Clock;
+  /** Takes all garbage from the heap and gives its pages back. */
+  collect?(): void;
+  /** Bytes that the heap has from the system. */
+  heapBytes?(): number;
+  /** Share of the time, 0 to 1, that the event loop was busy since the last call. */
+  busyShare?(): number;
+}
+
+/** Such a collection holds the event loop up for about a tenth of a second. It must be worth that, */
+const WORTH_BYTES = 32 * 1024 * 1024;
+/** nobody may have to wait for it, */
+const QUIET_SHARE = 0.2;
+/** and someone who makes burst after burst must not get one after each. */
+const PAUSE_MILLIS = 60_000;
+
+/**
+ * V8 collects when it allocates: an idle process keeps the garbage of its last burst, and the pages that it once grew to,
+ * for as long as it lives. Only a collection "of last resort" gives those back, which nothing but `gc()` asks for; without
+ * `--expose-gc` nothing happens.
+ */
+export function createMemoryKeeper(options: MemoryKeeperOptions): MemoryKeeper {
+  const { clock, collect = collectAll, heapBytes = readHeapBytes, busyShare = createBusyShare() } = options;
+  let needed = heapBytes();
+  let notBefore = Number.NEGATIVE_INFINITY;
+
+  function run(): void {
+    collect();
+    needed = heapBytes();
+  }
+
+  return {
+    collect: run,
+    tick() {
+      const isQuiet = busyShare() < QUIET_SHARE;
+      const spare = heapBytes() - needed;
+      if (!isQuiet || spare < WORTH_BYTES || clock.monotonic() < notBefore) return;
+      notBefore = clock.monotonic() + PAUSE_MILLIS;
+      run();
+    },
+  };
+}
+
+function collectAll(): void {
+  globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' });
+}
+
+const readHeapBytes = () => getHeapStatistics().total_heap_size;
+
+function createBusyShare(): () => number {
+  let last = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, last);
+    last = now;
+    return utilization;
+  };
+}

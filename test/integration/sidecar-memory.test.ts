@@ -1,0 +1,65 @@
+/** The capture sidecar as it is deployed: its flags, and the settings of the C library's allocator. */
+import { connect } from 'node:net';
+
+import { makeStreams } from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+
+import { startNullApi, startSidecar, type Target } from '../bench/sidecar/parts.ts';
+import { residentMegabytes } from '../bench/usage.ts';
+import { type Nats, startNats } from '../cluster/nats.ts';
+import { waitFor } from '../cluster/wait.ts';
+
+vi.setConfig({ testTimeout: 180_000 });
+
+let nats: Nats;
+let api: Target;
+beforeAll(async () => {
+  nats = await startNats();
+  await makeStreams(nats.url);
+  api = await startNullApi();
+});
+afterAll(async () => {
+  await api?.[Symbol.asyncDispose]();
+  await nats?.stop();
+});
+
+/** Identity writes with thousands of traits each, `times` one after the other on each of 40 connections. */
+async function burst(port: number, times: number): Promise<void> {
+  const traits = Array.from({ length: 13_000 }, (_, n) => ({ trait_key: `key-${n}`, trait_value: 'x'.repeat(20) }));
+  const body = JSON.stringify({ identifier: 'large', traits });
+  const head = [
+    'POST /api/v1/identities/ HTTP/1.1',
+    'Host: flags.example.com',
+    'X-Environment-Key: kJmZcVhXnP4pZzLtYw3aRq',
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+  ];
+  const request = `${head.join('\r\n')}\r\n\r\n${body}`;
+  const client = () =>
+    new Promise<void>((resolve, reject) => {
+      let answers = 0;
+      const socket = connect(port, '127.0.0.1', () => socket.write(request));
+      socket.on('error', reject);
+      socket.on('data', () => {
+        answers += 1;
+        if (answers < times) socket.write(request);
+        else socket.end(resolve);
+      });
+    });
+  await Promise.all(Array.from({ length: 40 }, client));
+}
+
+describe.skipIf(process.platform !== 'linux')('memory of the sidecar (read from /proc: needs Linux)', () => {
+  it('goes back to the system after a burst of large bodies', async () => {
+    await using sidecar = await startSidecar(api.port, nats);
+    const resident = () => residentMegabytes(sidecar.service.pid);
+    await burst(sidecar.port, 3);
+    await sidecar.drained();
+    const settled = await waitFor(async () => (await resident()) < 130 && (await resident()), {
+      for: 'the memory of the burst to be given back',
+      timeoutMs: 60_000,
+      intervalMs: 500,
+    });
+    expect(settled).toBeLessThan(130);
+  });
+});
