@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startCluster } from '../cluster/cluster.ts';
+import { passwordOf } from '../cluster/nats-accounts.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
 import { compareStores } from '../e2e/comparison.ts';
@@ -41,6 +42,8 @@ beforeAll(async () => {
   seeded = await seedProject(databaseUrl, { identities: 2_000, neighbours: 20 });
   await cluster.kubectl(['create', 'namespace', NAMESPACE]);
   await cluster.kubectl(['create', 'namespace', CORE_API.namespace]);
+  const passwords = { operator: passwordOf('operator'), applier: passwordOf('applier') };
+  await createSecret('edge-migration-nats', passwords);
   await createSecret('dynamodb', { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' });
 });
 
@@ -58,7 +61,16 @@ async function createSecret(name: string, content: Readonly<Record<string, strin
 function install(...further: string[]): Promise<string> {
   const { settings } = tables;
   const values = {
-    nats: { servers: [cluster.nats.url], stream: { maxBytes: 64 * MIB, parkedMaxBytes: 64 * MIB } },
+    nats: {
+      servers: [cluster.nats.url],
+      stream: { maxBytes: 64 * MIB, parkedMaxBytes: 64 * MIB },
+      credentials: {
+        existingSecret: 'edge-migration-nats',
+        type: 'password',
+        operator: { key: 'operator' },
+        applier: { key: 'applier' },
+      },
+    },
     capture: { coreApi: { namespace: CORE_API.namespace, selector: CORE_API.selector } },
     dynamodb: {
       endpoint: settings.dynamodbEndpoint,
@@ -143,7 +155,7 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
   });
 
   it('copies a project once its API is captured, says which Secret its pods miss, and follows its writes', async () => {
-    const coreApi = await describeCoreApi(databaseUrl, cluster.nats.url);
+    const coreApi = await describeCoreApi(databaseUrl, cluster.nats.urlOf('sidecar'));
     const list = { apiVersion: 'v1', kind: 'List', items: coreApi };
     await cluster.kubectl(['apply', '-f', '-'], { input: JSON.stringify(list) });
     await cluster.kubectl(['-n', CORE_API.namespace, 'rollout', 'status', 'deployment/flagsmith-api', '--timeout=3m']);

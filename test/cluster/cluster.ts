@@ -3,7 +3,7 @@ import { provide } from './cache.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { type Dynamodb, type DynamodbOptions, startDynamodb } from './dynamodb.ts';
 import { dynamodbArtifact } from './dynamodb-local.ts';
-import { type Nats, type NatsOptions, startNats } from './nats.ts';
+import { type AccountsOptions, type NatsWithAccounts, startNatsWithAccounts } from './nats-accounts.ts';
 import { type ClusterNode, type Images, type NodeOptions, startNode } from './node/node.ts';
 import { type Postgres, type PostgresOptions, startPostgres } from './postgres.ts';
 
@@ -11,7 +11,7 @@ export interface ClusterOptions {
   images: Images;
   /** A service that is `false` is not started. */
   postgres?: PostgresOptions | false;
-  nats?: NatsOptions | false;
+  nats?: AccountsOptions | false;
   dynamodb?: DynamodbOptions | false;
   node?: Pick<NodeOptions, 'name' | 'crashBackoff'>;
   signal?: AbortSignal;
@@ -24,7 +24,7 @@ type Unless<Option, T> = Option extends false ? undefined : T;
 export interface Cluster<O extends ClusterOptions = ClusterOptions> extends ControlPlane {
   readonly node: ClusterNode;
   readonly postgres: Unless<O['postgres'], Postgres>;
-  readonly nats: Unless<O['nats'], Nats>;
+  readonly nats: Unless<O['nats'], NatsWithAccounts>;
   readonly dynamodb: Unless<O['dynamodb'], Dynamodb>;
   /** Starts another node, which competes with the first for new pods. */
   addNode(name: string): Promise<ClusterNode>;
@@ -38,7 +38,7 @@ export async function startCluster<const O extends ClusterOptions>(options: O): 
   const [postgres, nats, dynamodb, controlPlane] = await startAll(
     started,
     options.postgres === false ? undefined : startPostgres({ ...withSignal(signal), ...options.postgres }),
-    options.nats === false ? undefined : startNats({ ...withSignal(signal), ...options.nats }),
+    options.nats === false ? undefined : startNatsWithAccounts({ ...withSignal(signal), ...options.nats }),
     options.dynamodb === false ? undefined : startDynamodb({ ...withSignal(signal), ...options.dynamodb }),
     startControlPlane(withSignal(signal)),
   );

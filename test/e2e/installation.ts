@@ -72,11 +72,11 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
   const endpoint = (await options.dynamodbEndpoint?.(real)) ?? real;
   const readerUrl = describeReader(databaseUrl);
   const stores = describeStores(readerUrl, tables, endpoint, options.optionalTables ?? false);
-  await applyManifests(cluster, [...stores, ...(await readManifests(options, cluster.nats.url))]);
+  await applyManifests(cluster, [...stores, ...(await readManifests(options, cluster.nats.urlOf('operator')))]);
   if (options.replay) {
-    const natsUrl = cluster.nats.url;
-    const applier = await readApplier(natsUrl, options.applierEnvironment);
-    await applyManifests(cluster, [...applier, ...(await describeCoreApi(databaseUrl, natsUrl))]);
+    const applier = await readApplier(cluster.nats.urlOf('applier'), options.applierEnvironment);
+    const coreApi = await describeCoreApi(databaseUrl, cluster.nats.urlOf('sidecar'));
+    await applyManifests(cluster, [...applier, ...coreApi]);
   }
   const stack = started.move();
   const stop = () => stack.disposeAsync();

@@ -67,7 +67,6 @@ export async function describeCoreApi(databaseUrl: string, natsUrl: string): Pro
       EDGE_MIGRATION_UPSTREAM_ADDRESS: '$(POD_IP):8001',
       EDGE_MIGRATION_HEALTH_ADDRESS: '$(POD_IP):9464',
       EDGE_MIGRATION_NATS_SERVERS: natsUrl,
-      EDGE_MIGRATION_NATS_API_PREFIX: undefined,
       EDGE_MIGRATION_NATS_USER: undefined,
       EDGE_MIGRATION_NATS_PASSWORD_FILE: undefined,
     }),
