@@ -2,19 +2,11 @@ import type { Clock } from './clock.ts';
 import { carryOut, giveUp, isEdgeBorn, remove, type Step, update, updatePart } from './convergence-step.ts';
 import type { Core } from './core/database.ts';
 import { readOverriddenFeatures } from './core/environments.ts';
-import type { CoreEnvironment, CoreIdentity } from './core/identity.ts';
+import type { CoreEnvironment } from './core/identity.ts';
+import type { KeyedIdentity, KeyedPlace } from './core/keyed-identities.ts';
 import { findPresentById } from './core/order.ts';
-import { type IdentityPlace, readIdentity } from './core/pages.ts';
 import type { CoreRelease } from './core/release.ts';
-import {
-  compositeKey,
-  type EncodedDocument,
-  encodeIdentity,
-  type Item,
-  type SkippedIdentity,
-} from './edge/document.ts';
-import { type DocumentPart, encodePart } from './edge/document-part.ts';
-import { sameValue } from './edge/document-reader.ts';
+import { compositeKey, type EncodedDocument, type Item, type SkippedIdentity } from './edge/document.ts';
 import {
   compareDocuments,
   type Difference,
@@ -28,6 +20,7 @@ import {
 } from './edge/merge.ts';
 import { isDocumentOf, keyTaken } from './edge/ownership.ts';
 import type { EdgeTables } from './edge/table.ts';
+import { type Encoded, isSameReading, type Reading, readPlace, type Unstorable } from './place-reading.ts';
 
 /** The two stores that are made to agree. */
 export interface Stores {
@@ -36,15 +29,16 @@ export interface Stores {
   edge: EdgeTables;
   clock: Clock;
   /** One identity of Core as it is after this call; by a statement of its own when left out, see shared-stores.ts. */
-  readIdentity?(place: IdentityPlace, signal: AbortSignal): Promise<CoreIdentity | undefined>;
+  readIdentity?(place: KeyedPlace, signal: AbortSignal): Promise<KeyedIdentity>;
 }
 
-/** Whose document is at stake: an identifier of a live environment, whether Core has the identity or not. */
+/**
+ * Whose document is at stake: an identifier under a client key that the environment has or had, whether Core has the
+ * identity or not. Which of the two keys it is, is asked of Core together with the identity.
+ */
 export interface Subject {
   environment: CoreEnvironment;
   identifier: string;
-  /** The environment is deleted, or has another key by now: as if Core had none of its identities. */
-  isGone?: boolean;
 }
 
 /** What was found or done; each is counted. */
@@ -70,16 +64,11 @@ export interface Convergence {
   skipped?: SkippedIdentity;
   /** Of an `unstorable` identity: what of it Edge cannot follow now. */
   pending?: Pending;
+  /** The environment does not have the key now: the live environment that has, if any. */
+  former?: { holder: number | undefined };
   /** The document that Core's rows make, with which Edge agrees now; absent when Core has none, or none to be stored. */
   core?: Item;
 }
-
-/** An identity that a document cannot hold as a whole, and what it can hold of it. */
-export interface Unstorable extends SkippedIdentity {
-  readonly part: DocumentPart | undefined;
-}
-
-type Encoded = EncodedDocument | Unstorable;
 
 /** Somebody else changed the document, or Core the identity, every time that we looked. Worth trying again later. */
 export class ConvergenceContention extends Error {
@@ -112,6 +101,7 @@ export async function converge(
       await confirmAbsence(stores, subject, edge, signal);
       return remove(edge);
     },
+    gone: remove,
     part: async (edge, unstorable) => {
       const item = unstorable.part?.item;
       const spared = item === undefined ? touched : await spareOthers(stores, touched, edge, item, signal);
@@ -127,12 +117,12 @@ export async function converge(
  */
 async function confirmAbsence(
   { core }: Stores,
-  { environment, identifier, isGone }: Subject,
+  { environment, identifier }: Subject,
   edge: Item | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const id = Number(edge?.['django_id']?.N);
-  if (isGone || !Number.isSafeInteger(id)) return;
+  if (!Number.isSafeInteger(id)) return;
   if ((await findPresentById(core, environment.id, [{ id, identifier }], signal)).length === 0) return;
   throw new ConvergenceContention(`environment ${environment.id}: identity ${id} has come back; tried again later`);
 }
@@ -184,6 +174,8 @@ export async function resolveConflict(
   let difference: Difference | undefined;
   let edgeBorn = false;
   const { outcome, skipped } = await settle(stores, subject, { signal, syncRows: true }, existing, {
+    // Renamed meanwhile, and that has an event, too.
+    gone: (edge) => ({ outcome: 'absent', after: edge }),
     whole: (edge, core) => {
       // Deleted meanwhile: the event of that deletion is handled by whoever replays.
       if (core === undefined) return { outcome: 'absent', after: edge };
@@ -226,6 +218,8 @@ function nameConflict(outcome: Outcome, difference: Difference | undefined): Con
 
 /** What to do; undefined: that store does not have the identity. */
 interface Choose {
+  /** The document is under a key that is not the environment's any more. */
+  gone(edge: Item | undefined): Step;
   /** Both as DynamoDB documents. */
   whole(edge: Item | undefined, core: Item | undefined): Step | Promise<Step>;
   /** Where no document can hold what Core has. */
@@ -235,38 +229,49 @@ interface Choose {
 /** Reads both, chooses, writes conditionally and confirms; until nothing moved in between. */
 async function settle(
   stores: Stores,
-  { environment, identifier, isGone }: Subject,
+  { environment, identifier }: Subject,
   options: { signal: AbortSignal; syncRows: boolean },
   existing: Item | undefined,
   choose: Choose,
 ): Promise<Convergence> {
-  const { core, release, edge, clock } = stores;
+  const { edge, clock } = stores;
   const { signal } = options;
   const key = compositeKey(environment.apiKey, identifier);
-  const place = { environmentId: environment.id, identifier };
-  const read = async (): Promise<Encoded | undefined> => {
-    if (isGone) return undefined;
-    const identity = await (stores.readIdentity?.(place, signal) ?? readIdentity(core, release, place, signal));
-    const encoded = identity && encodeIdentity(identity, environment, release);
-    return encoded?.kind === 'skipped' ? { ...encoded, part: encodePart(identity!, environment, release) } : encoded;
-  };
+  const place = { environment, identifier };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     if (attempt > 1) await pause(clock, attempt, signal);
     const found = attempt === 0 && existing !== undefined ? existing : await edge.identities.get(key, { signal });
-    const encoded = await read();
+    const reading = await readPlace(stores, place, signal);
+    const { encoded } = reading;
     signal.throwIfAborted();
     if (found !== undefined && !isDocumentOf(found, { apiKey: environment.apiKey, identifier })) {
-      return leaveToOwner(encoded, environment.id);
+      return withFormer(leaveToOwner(encoded, environment.id), reading);
     }
-    const isPart = encoded?.kind === 'skipped';
-    const step = isPart ? await choose.part(found, encoded) : await choose.whole(found, encoded?.item);
+    const step = await chooseStep(choose, found, reading);
     const result = await carryOut(edge, found, step, { environmentId: environment.id, clock, ...options });
-    const isDone = result === 'none' || (result === 'written' && isSame(encoded, await read()));
-    if (isDone) return describe(encoded, step, environment.id);
+    const isDone =
+      result === 'none' || (result === 'written' && isSameReading(reading, await readPlace(stores, place, signal)));
+    if (isDone) return withFormer(describe(encoded, step, environment.id), reading);
   }
   throw new ConvergenceContention(
     `environment ${environment.id}: a document changed ${ATTEMPTS} times while Edge was made to agree with Core; tried again later`,
   );
+}
+
+/**
+ * Under a key that no environment has any more, Core has no identities. Under one that another environment has,
+ * documents are that one's, but for what Core proves to be of this identity.
+ */
+function chooseStep(choose: Choose, found: Item | undefined, { encoded, former }: Reading): Step | Promise<Step> {
+  if (former !== undefined) {
+    const isOurs = former.identityId !== undefined && found?.['django_id']?.N === String(former.identityId);
+    return former.holder === undefined || isOurs ? choose.gone(found) : { outcome: 'absent', after: found };
+  }
+  return encoded?.kind === 'skipped' ? choose.part(found, encoded) : choose.whole(found, encoded?.item);
+}
+
+function withFormer(convergence: Convergence, { former }: Reading): Convergence {
+  return former === undefined ? convergence : { ...convergence, former: { holder: former.holder } };
 }
 
 /** Edge has no document of this identity, and cannot have one while another identity's is in its place. */
@@ -290,26 +295,6 @@ function describe(encoded: Encoded | undefined, { outcome, pending }: Step, envi
 const idOf = ({ item }: EncodedDocument) => Number(item['django_id']?.N);
 
 const describeSkip = ({ part: _, ...skipped }: Unstorable): SkippedIdentity => skipped;
-
-function isSame(before: Encoded | undefined, after: Encoded | undefined): boolean {
-  if (before?.kind === 'document' && after?.kind === 'document') {
-    return sameValue({ M: before.item }, { M: after.item });
-  }
-  if (before?.kind !== 'skipped' || after?.kind !== 'skipped') return before === after;
-  return before.identityId === after.identityId && isSamePart(before.part, after.part);
-}
-
-function isSamePart(before: DocumentPart | undefined, after: DocumentPart | undefined): boolean {
-  if (before === undefined || after === undefined) return before === after;
-  const isSameLeft =
-    sameKeys(before.left.traits, after.left.traits) && sameKeys(before.left.overrides, after.left.overrides);
-  return isSameLeft && sameValue({ M: before.item }, { M: after.item });
-}
-
-function sameKeys(one: Pending['traits'], other: Pending['traits']): boolean {
-  if (one === 'all' || other === 'all') return one === other;
-  return one.symmetricDifference(other).size === 0;
-}
 
 function pause(clock: Clock, attempt: number, signal: AbortSignal): Promise<void> {
   const longest = Math.min(LONGEST_PAUSE_MILLISECONDS, 5 * 2 ** attempt);

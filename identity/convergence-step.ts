@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts';
-import type { Outcome, Unstorable } from './converge.ts';
+import type { Outcome } from './converge.ts';
 import type { Item, SkippedIdentity } from './edge/document.ts';
 import { sameValue } from './edge/document-reader.ts';
 import { itemBytes, MAX_ITEM_BYTES } from './edge/document-size.ts';
@@ -19,6 +19,7 @@ import { ownershipOf } from './edge/ownership.ts';
 import type { CallOptions, EdgeTables, WriteResult } from './edge/table.ts';
 import { keyOf, rowName } from './edge/table-override-rows.ts';
 import type { DocumentWrite } from './edge/table-writes.ts';
+import type { Unstorable } from './place-reading.ts';
 
 /** One write of a document, or none, and what it amounts to. */
 export interface Step {

@@ -70,7 +70,15 @@ describe("another identity's document under the same key", () => {
     await insertRows(on.databaseUrl, { features_featurestate: [override] });
     await putInEdge(theirs);
     expect(await converge(on.stores, ours(), ALL, signal)).toMatchObject(TAKEN);
-    expect(await converge(on.stores, ours({ isGone: true }), ALL, signal)).toEqual({ outcome: 'absent' });
+    await execute(
+      on.databaseUrl,
+      `UPDATE environments_environment SET api_key = 'another' WHERE id = ${on.environment.id}`,
+    );
+    expect(await converge(on.stores, ours(), ALL, signal)).toEqual({ outcome: 'absent', former: {} });
+    await execute(
+      on.databaseUrl,
+      `UPDATE environments_environment SET api_key = '${on.environment.apiKey}' WHERE id = ${on.environment.id}`,
+    );
     await execute(on.databaseUrl, "UPDATE environments_trait SET value_type = 'float', float_value = 'infinity'");
     expect(await converge(on.stores, ours(), ALL, signal)).toMatchObject({ outcome: 'unstorable' });
     await deleteFromCore();

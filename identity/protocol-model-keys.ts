@@ -1,6 +1,6 @@
 /**
  * The convergence protocol where client keys change, small enough to try every interleaving (docs/design.md,
- * "Convergence", rule 7).
+ * "Convergence", rule 8).
  *
  * One identity of an environment whose key is 0, then 1, then 2, or 0 again; each key has a place for a document. Another
  * environment, which nobody migrates, may take key 0 over. Each rename leaves an event by the former key and one by the

@@ -1,7 +1,7 @@
 import { type BatcherOptions, createBatcher } from './batcher.ts';
 import { type Convergence, converge, type Stores, type Subject } from './converge.ts';
 import { ResultTooLarge } from './core/errors.ts';
-import { type IdentityPlace, measureIdentitiesAt } from './core/pages.ts';
+import { type KeyedPlace, readKeyedIdentities } from './core/keyed-identities.ts';
 import { itemBytes } from './edge/document-size.ts';
 import type { Touched } from './edge/merge.ts';
 import { GET_BATCH, INSERT_BATCH, ResponseTooLarge, type SharedWrite, type WriteResult } from './edge/table.ts';
@@ -68,7 +68,7 @@ export function shareStores(
     isolates: (error) => error instanceof ResultTooLarge || error instanceof ResponseTooLarge || !isOutage(error),
   };
   const rows = createBatcher(
-    (places: readonly IdentityPlace[]) => measureIdentitiesAt(core, release, places, signal),
+    (places: readonly KeyedPlace[]) => readKeyedIdentities(core, release, places, signal),
     reading,
   );
   const documents = createBatcher(async (keys: readonly string[]) => {
@@ -103,9 +103,9 @@ export function shareStores(
     ...stores,
     alone: <T>(work: (own: Stores) => Promise<T>) => lane.ask(String(count++), () => work(stores)) as Promise<T>,
     async readIdentity(place) {
-      const found = await rows.ask(`${place.environmentId} ${place.identifier}`, place);
-      if (found !== undefined && found.size > LARGE_BYTES) throw new TooLargeToShare();
-      return found?.identity;
+      const found = await rows.ask(JSON.stringify([place.environmentId, place.apiKey, place.identifier]), place);
+      if (found.size > LARGE_BYTES) throw new TooLargeToShare();
+      return found;
     },
     edge: {
       ...edge,

@@ -17,6 +17,7 @@ const HEAD: CoreRelease = {
   optionKeys: true,
   hashingSalts: true,
   systemTraits: true,
+  environmentHistory: true,
   overrideWinner: 'latestLiveFrom',
 };
 
@@ -33,7 +34,7 @@ const LACKING: Readonly<Record<(typeof RELEASES)[number], Partial<CoreRelease>>>
   },
   '2.41.0': {
     ...{ systemTraits: false, overrideWinner: 'highestId', hashingSalts: false, optionKeys: false },
-    ...{ v2FeatureVersioning: false, environmentSoftDelete: false },
+    ...{ v2FeatureVersioning: false, environmentSoftDelete: false, environmentHistory: false },
   },
 };
 

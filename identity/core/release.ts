@@ -23,6 +23,8 @@ export interface CoreRelease {
   readonly hashingSalts: boolean;
   /** `environments_identity.system_traits`, since 2.263.0. */
   readonly systemTraits: boolean;
+  /** The table of the environments' earlier states, since about 2.42.0, and its user may read it. */
+  readonly environmentHistory: boolean;
   readonly overrideWinner: OverrideWinner;
 }
 
@@ -42,6 +44,9 @@ const REQUIRED = [
   'multivariate_multivariatefeaturestatevalue.uuid',
 ] as const;
 
+/** Not shown to a user who may not read it. */
+const HISTORY = 'environments_historicalenvironment';
+
 const REQUIRED_TABLES = [...new Set(REQUIRED.map((column) => column.split('.')[0] as string))];
 
 /** Every table of Core that is read. */
@@ -58,7 +63,7 @@ export async function readRelease(core: Core, signal?: AbortSignal): Promise<Cor
       `SELECT coalesce(json_agg(c.table_name || '.' || c.column_name), '[]') AS columns
          FROM information_schema.columns c
         WHERE c.table_schema = 'public' AND c.table_name = ANY ($1)`,
-      [REQUIRED_TABLES],
+      [[...REQUIRED_TABLES, HISTORY]],
     );
     return new Set(row?.columns);
   }, signal);
@@ -82,6 +87,7 @@ export function releaseOf(columns: ReadonlySet<string>): CoreRelease {
     optionKeys: columns.has('multivariate_multivariatefeatureoption.key'),
     hashingSalts: columns.has('features_featurestate.mv_hashing_salt'),
     systemTraits: columns.has('environments_identity.system_traits'),
+    environmentHistory: columns.has(`${HISTORY}.api_key`),
     // The rule changed in 2.257.0 without a column of its own. `first_evaluated_at` came within a release of it, and
     // is the closest that the schema tells: only duplicates on a release next to 2.257.0 can be judged wrongly.
     overrideWinner: columns.has('environments_environment.first_evaluated_at') ? 'latestLiveFrom' : 'highestId',

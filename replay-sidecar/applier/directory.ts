@@ -4,7 +4,7 @@ import type { Core } from '@edge-migration/identity/core/database.ts';
 import { type EnvironmentRecord, readEnvironments, referenceName } from '@edge-migration/identity/core/environments.ts';
 import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
 import type { DerivedReference } from '@edge-migration/identity/write-event.ts';
-import type { Patience } from './patience.ts';
+import { isOutage, type Patience } from './patience.ts';
 
 /** Which environment a reference names, remembered for a few seconds. */
 export interface Directory {
@@ -12,6 +12,8 @@ export interface Directory {
   peek(reference: DerivedReference): EnvironmentRecord | null | undefined;
   /** Null: Core has no such environment. Waits through outages; rejects with the signal's reason. */
   find(reference: DerivedReference): Promise<EnvironmentRecord | null>;
+  /** What is remembered of an environment is out of date. */
+  forget(environmentId: number): void;
   /** Notes whose a key is or was. */
   meet(reference: DerivedReference, environmentId: number): void;
 }
@@ -46,19 +48,22 @@ export function createDirectory({ core, release, patience, clock, signal }: Dire
    */
   const met = new Map<string, number>();
 
-  const batcher = createBatcher<DerivedReference, EnvironmentRecord | null>(async (references) => {
-    const known = references.map((reference) => knownAs(reference));
-    const found = await patience.persist(
-      () => readEnvironments(core, release(), [...references, ...known.filter((one) => one !== undefined)], signal),
-      signal,
-    );
-    return references.map((reference, index) => {
-      const other = known[index];
-      const record = found.get(referenceName(reference)) ?? (other && found.get(referenceName(other))) ?? null;
-      remember(reference, record);
-      return record;
-    });
-  });
+  const batcher = createBatcher<DerivedReference, EnvironmentRecord | null>(
+    async (references) => {
+      const known = references.map((reference) => knownAs(reference));
+      const found = await patience.persist(
+        () => readEnvironments(core, release(), [...references, ...known.filter((one) => one !== undefined)], signal),
+        signal,
+      );
+      return references.map((reference, index) => {
+        const other = known[index];
+        const record = found.get(referenceName(reference)) ?? (other && found.get(referenceName(other))) ?? null;
+        remember(reference, record);
+        return record;
+      });
+    },
+    { isolates: (error) => !isOutage(error) },
+  );
 
   function knownAs(reference: DerivedReference): DerivedReference | undefined {
     const environmentId = met.get(referenceName(reference));
@@ -88,6 +93,9 @@ export function createDirectory({ core, release, patience, clock, signal }: Dire
     },
     find: (reference) => batcher.ask(referenceName(reference), reference),
     meet,
+    forget(environmentId) {
+      for (const [name, { record }] of entries) if (record?.environment.id === environmentId) entries.delete(name);
+    },
   };
 }
 

@@ -1,24 +1,24 @@
 import { createBatcher } from '@edge-migration/identity/batcher.ts';
+import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { IdentityPlace } from '@edge-migration/identity/core/environments.ts';
+import { type FormerOwner, readFormerOwners } from '@edge-migration/identity/core/former-keys.ts';
+import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
-import type { Patience } from './patience.ts';
-
-/** Whose a client key was, as far as Edge's documents tell. */
-export type Owner =
-  | { readonly kind: 'environment'; readonly environmentId: number }
-  /** Edge has no document of it that came from Core. */
-  | { readonly kind: 'none' }
-  /** It has some, and Core has none of their identities any more. */
-  | { readonly kind: 'unknown' };
+import { isOutage, type Patience } from './patience.ts';
 
 export interface FormerKeys {
   /** For a client key that Core does not know. Waits through outages; rejects with the signal's reason. */
-  find(apiKey: string): Promise<Owner>;
+  find(apiKey: string): Promise<FormerOwner>;
 }
 
 export interface FormerKeysOptions {
+  core: Core;
+  release(): CoreRelease;
   edge: EdgeTables;
-  /** The environment of one of Core's identities. */
-  environmentOf(identityId: number): Promise<number | undefined>;
+  /** Where one of Core's identities is. */
+  placeOf(identityId: number): Promise<IdentityPlace | undefined>;
+  /** Projects with an EdgeMigration. */
+  migrating(signal: AbortSignal): Promise<readonly number[]>;
   patience: Patience;
   signal: AbortSignal;
 }
@@ -28,30 +28,49 @@ const PAGE = 1000;
 const CANDIDATES = 100;
 
 /**
- * A renamed key may still be in thousands of events that were published before: whoever has not met it reads it from
- * Edge once for all who wait, and tells the directory.
+ * A renamed key may still be in thousands of events that were published before: it is looked for once for all who wait,
+ * and the directory is told. Core's own history knows it, or a document in Edge that still has it, of an identity that
+ * Core has in an environment of another key. A key that neither knows may be older than both: nobody can say.
  */
-export function createFormerKeys({ edge, environmentOf, patience, signal }: FormerKeysOptions): FormerKeys {
-  const reads = createBatcher((apiKeys: readonly string[]) => Promise.all(apiKeys.map(read)));
+export function createFormerKeys(options: FormerKeysOptions): FormerKeys {
+  const { core, release, edge, placeOf, migrating, patience, signal } = options;
+  const reads = createBatcher(
+    async (apiKeys: readonly string[]) => {
+      const projects = await migrating(signal);
+      const read = () => readFormerOwners(core, release(), apiKeys, projects, signal);
+      const owners = await patience.persist(read, signal);
+      const search = (owner: FormerOwner, index: number) => searchEdge(apiKeys[index]!, owner);
+      return Promise.all(owners.map((owner, index) => (owner.kind === 'environment' ? owner : search(owner, index))));
+    },
+    { isolates: (error) => !isOutage(error) },
+  );
 
-  async function read(apiKey: string): Promise<Owner> {
-    const ids = await patience.persist(() => readDjangoIds(apiKey), signal);
-    if (ids.length === 0) return { kind: 'none' };
-    const environments = await Promise.all(ids.map(environmentOf));
-    const environmentId = environments.find((id) => id !== undefined);
+  /** @param owner where Edge has no document of the key that came from Core */
+  async function searchEdge(apiKey: string, owner: FormerOwner): Promise<FormerOwner> {
+    const documents = await patience.persist(() => readDocuments(apiKey), signal);
+    if (documents.length === 0) return owner;
+    const owners = await Promise.all(
+      documents.map(async ({ id, identifier }) => {
+        const place = await placeOf(id);
+        return place?.identifier === identifier ? place.environmentId : undefined;
+      }),
+    );
+    const environmentId = owners.find((owner) => owner !== undefined);
     return environmentId === undefined ? { kind: 'unknown' } : { kind: 'environment', environmentId };
   }
 
-  /** Core's ids of the first documents of a key. */
-  async function readDjangoIds(apiKey: string): Promise<number[]> {
-    const ids: number[] = [];
+  /** The first documents of a key that came from Core. */
+  async function readDocuments(apiKey: string): Promise<{ id: number; identifier: string }[]> {
+    const found: { id: number; identifier: string }[] = [];
     let after: string | undefined;
     do {
       const page = await edge.identities.listEnvironment({ apiKey, after, limit: PAGE }, { signal });
-      ids.push(...page.documents.flatMap(({ djangoId }) => (djangoId === undefined ? [] : [Number(djangoId)])));
+      for (const { identifier, djangoId } of page.documents) {
+        if (djangoId !== undefined) found.push({ id: Number(djangoId), identifier });
+      }
       after = page.next;
-    } while (after !== undefined && ids.length === 0);
-    return ids.slice(0, CANDIDATES);
+    } while (after !== undefined && found.length === 0);
+    return found.slice(0, CANDIDATES);
   }
 
   return { find: (apiKey) => reads.ask(apiKey, apiKey) };

@@ -2,13 +2,14 @@ import { createBatcher } from '@edge-migration/identity/batcher.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import { type EnvironmentRecord, readIdentityPlaces } from '@edge-migration/identity/core/environments.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
 import { canBeStored } from '@edge-migration/identity/edge/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
 import type { DerivedReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { Directory } from './directory.ts';
 import { createFormerKeys } from './former-keys.ts';
-import type { Patience } from './patience.ts';
+import { isOutage, type Patience } from './patience.ts';
 import type { Part, Spreader } from './spread.ts';
 import { findClientKey } from './work.ts';
 
@@ -69,18 +70,24 @@ export interface ResolverOptions {
   edge: EdgeTables;
   directory: Directory;
   spreader: Spreader;
+  release(): CoreRelease;
+  /** Projects with an EdgeMigration. */
+  migrating(signal: AbortSignal): Promise<readonly number[]>;
   patience: Patience;
   signal: AbortSignal;
 }
 
-export function createResolver({ core, edge, directory, spreader, patience, signal }: ResolverOptions): Resolver {
-  const places = createBatcher(async (ids: readonly number[]) => {
-    const found = await patience.persist(() => readIdentityPlaces(core, ids, signal), signal);
-    return ids.map((id) => found.get(id));
-  });
+export function createResolver(options: ResolverOptions): Resolver {
+  const { core, release, edge, directory, spreader, migrating, patience, signal } = options;
+  const places = createBatcher(
+    async (ids: readonly number[]) => {
+      const found = await patience.persist(() => readIdentityPlaces(core, ids, signal), signal);
+      return ids.map((id) => found.get(id));
+    },
+    { isolates: (error) => !isOutage(error) },
+  );
   const placeOf = (id: number) => places.ask(String(id), id);
-  const environmentOf = async (id: number) => (await placeOf(id))?.environmentId;
-  const formerKeys = createFormerKeys({ edge, environmentOf, patience, signal });
+  const formerKeys = createFormerKeys({ core, release, edge, placeOf, migrating, patience, signal });
 
   async function resolveIdentityId(event: WriteEvent, identityId: number): Promise<Resolution> {
     // Gone: whoever deleted it named it in an event of its own.
@@ -112,7 +119,10 @@ export function createResolver({ core, edge, directory, spreader, patience, sign
     if (owner.kind === 'none') return NOTHING;
     const record = owner.kind === 'environment' ? await directory.find(owner) : null;
     if (record === null) {
-      return { kind: 'unknown', why: 'Edge has documents of an environment key that Core does not have' };
+      return {
+        kind: 'unknown',
+        why: 'Core has no environment of this client key, and nobody can say whether one had it',
+      };
     }
     directory.meet(reference, record.environment.id);
     // It may be there now although it was not a moment ago.

@@ -27,6 +27,8 @@ export interface RunnerOptions {
   counts: Counts;
   /** Resolves when the stream has what follows from an event; `cursor` makes it a page of a fan-out. */
   publish(projectId: number, event: WriteEvent, cursor?: Cursor): Promise<void>;
+  /** What is known of an environment by its id or key is out of date. */
+  forget(environmentId: number): void;
   /** Whether the stream of events is long: then nothing is added to it. */
   isBusy(): boolean;
   /** Told how late an event is when it has been applied, in milliseconds. */
@@ -49,7 +51,7 @@ export function createRunner(options: RunnerOptions) {
     try {
       const stop = stops.of(projectId);
       if (newest.resolution.kind === 'identity') await applyToIdentity(projectId, works, copying, stop);
-      else await fanOut(projectId, newest, stop);
+      else await fanOut(projectId, newest, copying, stop);
     } catch (error) {
       if (signal.aborted) return;
       for (const work of works.filter(({ held }) => held.isOpen())) giveUp(projectId, work, error);
@@ -69,8 +71,10 @@ export function createRunner(options: RunnerOptions) {
     const count = counts.of(projectId);
     count.converged += 1;
     options.allowance.charge(projectId, writeUnitsOf(convergence));
+    if (!(await passOn(projectId, works, convergence))) return;
     const waiting = keepUnstorable(projectId, subject.environment.id, convergence, identities);
     for (const [index, work] of works.entries()) {
+      if (!work.held.isOpen()) continue;
       count.applied[convergence.outcome] += 1;
       count.lastAppliedTime = clock.now();
       options.onApplied(projectId, clock.now() - work.observed);
@@ -102,6 +106,31 @@ export function createRunner(options: RunnerOptions) {
   }
 
   /**
+   * The document's key is not its environment's now (docs/design.md, "Convergence", rule 8). Whoever went by it as the
+   * present one asks again; where another environment has it, what is there is looked at as that one's.
+   *
+   * @returns false: nothing is done yet
+   */
+  async function passOn(projectId: number, works: readonly Work[], { former }: Convergence): Promise<boolean> {
+    if (former === undefined) return true;
+    for (const { held, resolution } of works) {
+      if (resolution.kind !== 'identity' || resolution.isGone) continue;
+      options.forget(resolution.environment.id);
+      held.again(1);
+    }
+    const { holder } = former;
+    const left = works.filter(({ held }) => held.isOpen());
+    return (
+      holder === undefined ||
+      tryToPublish(
+        projectId,
+        left,
+        left.map((work) => toHolder(work, holder)),
+      )
+    );
+  }
+
+  /**
    * @param more published after the events
    * @returns false: the stream is full or cannot be reached, which says nothing about the works; they come again
    */
@@ -122,7 +151,7 @@ export function createRunner(options: RunnerOptions) {
     }
   }
 
-  async function fanOut(projectId: number, work: Work, stop: AbortSignal): Promise<void> {
+  async function fanOut(projectId: number, work: Work, copying: boolean, stop: AbortSignal): Promise<void> {
     if (options.isBusy()) {
       work.held.again(BUSY_PAUSE_MILLIS);
       return;
@@ -137,7 +166,10 @@ export function createRunner(options: RunnerOptions) {
     });
     if (!isPublished) return;
     counts.of(projectId).fannedOut += 1;
-    finish(work, nextFanOut(work, clock.now()));
+    // What the copy still writes is in no listing yet (docs/design.md, "Convergence", rule 3).
+    const isHeld = copying && work.resolution.kind === 'environment' && work.cursor === undefined;
+    if (isHeld) pipeline.park(work, projectId, 'copying');
+    else finish(work, nextFanOut(work, clock.now()));
   }
 
   /** Whether there is an EdgeMigration is judged of each part, when it comes. */
@@ -200,6 +232,14 @@ function followersOf({ event, resolution, cursor }: Work): WriteEvent[] {
   const environment = { environmentId: resolution.environment.id };
   const target = kind === 'identity' ? { kind, environment, identifier: resolution.identifier } : { kind, environment };
   return [{ ...event, id: derivedId(event.id, 'present key'), target }];
+}
+
+/** Whether the identity is there is all that an event about another environment can say. */
+function toHolder({ event, resolution }: Work, environmentId: number): WriteEvent {
+  const identifier = resolution.kind === 'identity' ? resolution.identifier : '';
+  const target = { kind: 'identity', environment: { environmentId }, identifier } as const;
+  const touched = { traits: [], overrides: [] };
+  return { ...event, id: derivedId(event.id, 'holder', environmentId), target, touched, outcome: 'known' };
 }
 
 /** The table and the two indexes that every document is in. */

@@ -59,9 +59,10 @@ export function wire(
     clock,
   });
   const { isFull, roomFor } = waiting;
-  const directory = createDirectory({ core, release: () => stores.now().release, patience, clock, signal });
-  const spreader = createSpreader({ core, directory, migrating: migrations.listProjects, patience, signal });
-  const resolver = createResolver({ core, edge, directory, spreader, patience, signal });
+  const asked = { core, release: () => stores.now().release, migrating: migrations.listProjects, patience, signal };
+  const directory = createDirectory({ ...asked, clock });
+  const spreader = createSpreader({ ...asked, directory });
+  const resolver = createResolver({ ...asked, edge, directory, spreader });
   const { unstorableRetrySeconds } = configuration;
   const waits = { pending: position.pending, roomFor, unstorableRetrySeconds };
   const parking = createParking({ connection, migrations, ...waits, clock, log });
@@ -72,6 +73,7 @@ export function wire(
   const publish = createPublish(connection);
   const isBusy = () => position.pending() > BUSY_STREAM;
   const onApplied = createLagHistogram(registry);
+  const { forget } = directory;
   const doing = {
     stores: stores.now,
     stops,
@@ -83,6 +85,7 @@ export function wire(
     publish,
     isBusy,
     onApplied,
+    forget,
   };
   const runner = createRunner({ ...doing, clock, log, signal });
   const { instance } = configuration;

@@ -2,7 +2,13 @@ import { Client } from 'pg';
 
 /** Columns and tables by the first Flagsmith release that has them; see docs/flagsmith.md, "Version gates". */
 const GATES = [
-  { since: '2.42.0', drop: ['ALTER TABLE environments_environment DROP COLUMN deleted_at'] },
+  {
+    since: '2.42.0',
+    drop: [
+      'ALTER TABLE environments_environment DROP COLUMN deleted_at',
+      'DROP TABLE environments_historicalenvironment',
+    ],
+  },
   {
     since: '2.84.0',
     drop: [

@@ -13,6 +13,7 @@ import type { Nats } from '../cluster/nats.ts';
 import type { CrashBackoff } from '../cluster/node/node.ts';
 import type { Postgres } from '../cluster/postgres.ts';
 import { createEmptyCore } from '../core/database.ts';
+import { keepEnvironmentHistory } from '../core/history.ts';
 import { createTables, type TestTables } from '../edge/tables.ts';
 import { takeTurns } from '../faults/disturbance.ts';
 import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
@@ -97,6 +98,7 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
 /** Makes a database with Flagsmith's schema, and the user that the product gets: one who can read and nothing else. */
 export async function createCore({ urlOf }: Pick<Postgres, 'urlOf'>, name: string): Promise<string> {
   const url = await createEmptyCore(urlOf, name);
+  await keepEnvironmentHistory(url);
   await execute(
     url,
     `DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'edge_migration') THEN

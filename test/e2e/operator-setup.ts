@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, vi } from 'vitest';
 import { createDatabase, dynamodb } from '../cluster/shared.ts';
 import { waitFor } from '../cluster/wait.ts';
+import { keepEnvironmentHistory } from '../core/history.ts';
 import { createTables } from '../edge/tables.ts';
 import type { KubernetesCall, KubernetesProxy } from '../faults/kubernetes-proxy.ts';
 import { type PodRunner, startPodRunner } from './operator-pods.ts';
@@ -27,6 +28,7 @@ export function useWorld(): OperatorSetup {
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'local');
     await using starting = new AsyncDisposableStack();
     const database = starting.use(await createDatabase());
+    await keepEnvironmentHistory(database.url);
     const tables = starting.use(await createTables(await dynamodb()));
     setup.world = starting.use(await startWorld({ databaseUrl: database.url, tables }));
     setup.pods = starting.use(startPodRunner(setup.world.client));

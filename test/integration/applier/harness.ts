@@ -17,13 +17,14 @@ import { type ApplierReport, decodeReport } from '@edge-migration/replay-sidecar
 import { PARKING_STREAM, PARKING_SUBJECTS, REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import type { Nats } from '../../cluster/nats.ts';
 import { startNatsWithAccounts } from '../../cluster/nats-accounts.ts';
 import { type ManagedProcess, startProcess } from '../../cluster/processes.ts';
 import { createFolder, removeFolder } from '../../cluster/reaper.ts';
 import { createDatabase, dynamodb, kubernetes, type TestDatabase } from '../../cluster/shared.ts';
 import { waitFor } from '../../cluster/wait.ts';
+import { keepEnvironmentHistory } from '../../core/history.ts';
 import { createTables, type TestTables } from '../../edge/tables.ts';
 import { type Traits, traitsOf } from '../../edge/traits.ts';
 import { installCrd } from '../crd.ts';
@@ -51,7 +52,7 @@ export interface Harness extends AsyncDisposable {
   migrate(projectId: number, spec?: object, statuses?: Statuses, status?: object): Promise<void>;
   endMigration(projectId: number): Promise<void>;
   publish(...events: WriteEvent[]): Promise<void>;
-  publishRaw(subject: string, payload: string): Promise<void>;
+  publishRaw(subject: string, payload: string, headers?: MsgHdrs): Promise<void>;
   document(key: string, identifier: string): Promise<Item | undefined>;
   /** Traits of a document by key. */
   traits(key: string, identifier: string): Promise<Traits | undefined>;
@@ -77,6 +78,7 @@ export interface Harness extends AsyncDisposable {
 export async function createHarness(): Promise<Harness> {
   const resources = new AsyncDisposableStack();
   const database: TestDatabase = resources.use(await createDatabase());
+  await keepEnvironmentHistory(database.url);
   await insertRows(database.url, { organisations_organisation: [{ id: 1 }] });
   const access = await dynamodb();
   const tables = resources.use(await createTables(access));
@@ -155,8 +157,8 @@ export async function createHarness(): Promise<Harness> {
         events.map((event) => stream.publish(EVENT_SUBJECT, JSON.stringify(event), { msgID: event.id })),
       );
     },
-    async publishRaw(subject, payload) {
-      await stream.publish(subject, payload);
+    async publishRaw(subject, payload, headers) {
+      await stream.publish(subject, payload, headers === undefined ? {} : { headers });
     },
     async document(key, identifier) {
       const wanted = compositeKey(key, identifier);

@@ -1,0 +1,49 @@
+import type { Core } from './database.ts';
+import type { CoreRelease } from './release.ts';
+
+/** Whose a client key was that no environment has now. */
+export type FormerOwner =
+  | { readonly kind: 'environment'; readonly environmentId: number }
+  /** Core has kept every key of every environment concerned, and this one is not among them. */
+  | { readonly kind: 'none' }
+  /** It may have been one from before Core kept them. */
+  | { readonly kind: 'unknown' };
+
+/**
+ * Asks the history that Flagsmith keeps of its environments (django-simple-history: a row for each state of each) whose
+ * these keys were. Environments that are older than that table, or were never saved since, are missing in it.
+ *
+ * @param projectIds the projects concerned
+ * @returns in the order of the keys
+ * @throws as {@link Core.read}
+ */
+export async function readFormerOwners(
+  core: Core,
+  release: Pick<CoreRelease, 'environmentHistory'>,
+  apiKeys: readonly string[],
+  projectIds: readonly number[],
+  signal?: AbortSignal,
+): Promise<FormerOwner[]> {
+  if (!release.environmentHistory) return apiKeys.map(() => ({ kind: 'unknown' }));
+  const { owners, complete } = await core.read(async (query) => {
+    const owners = await query<{ key: string; id: number }>(
+      `SELECT DISTINCT ON (api_key) api_key AS key, id FROM environments_historicalenvironment
+        WHERE api_key = ANY ($1) ORDER BY api_key, history_id DESC`,
+      [apiKeys],
+    );
+    const [row] = await query<{ complete: boolean }>(
+      `SELECT NOT EXISTS (
+         SELECT 1 FROM environments_environment e
+          WHERE e.project_id = ANY ($1::int[])
+            AND NOT EXISTS (SELECT 1 FROM environments_historicalenvironment h
+                             WHERE h.id = e.id AND h.history_type = '+')) AS complete`,
+      [projectIds],
+    );
+    return { owners: new Map(owners.map(({ key, id }) => [key, id])), complete: row?.complete ?? false };
+  }, signal);
+  return apiKeys.map((key) => {
+    const environmentId = owners.get(key);
+    if (environmentId !== undefined) return { kind: 'environment', environmentId };
+    return { kind: complete ? 'none' : 'unknown' };
+  });
+}

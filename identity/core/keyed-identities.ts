@@ -1,0 +1,69 @@
+import type { Core } from './database.ts';
+import { ResultTooLarge } from './errors.ts';
+import type { CoreIdentity } from './identity.ts';
+import { identityColumns } from './identity-query.ts';
+import { MAX_PAGE_SIZE } from './pages.ts';
+import type { CoreRelease } from './release.ts';
+
+/** Where a document says that an identity is: under a client key of its environment, or one that it had before. */
+export interface KeyedPlace {
+  readonly environmentId: number;
+  readonly apiKey: string;
+  readonly identifier: string;
+}
+
+/** What Core says of a place at one moment. */
+export interface KeyedIdentity {
+  /** Id of the live environment that has the client key now; undefined: none has. */
+  readonly holder: number | undefined;
+  /** The identity of the place's environment, whatever key that has by now. */
+  readonly identity: CoreIdentity | undefined;
+  /** Characters of its rows. */
+  readonly size: number;
+}
+
+/**
+ * The identities of these places as they are now, in the order of the places, each with whose its key is. One statement,
+ * so all is of one snapshot: an environment's key may change, and another environment take it, at any time.
+ *
+ * @throws ResultTooLarge when there are several places and their rows have more than {@link MAX_PAGE_SIZE} characters
+ *   together; as {@link Core.read}
+ */
+export async function readKeyedIdentities(
+  core: Core,
+  release: CoreRelease,
+  places: readonly KeyedPlace[],
+  signal?: AbortSignal,
+): Promise<KeyedIdentity[]> {
+  const live = release.environmentSoftDelete ? 'AND e.deleted_at IS NULL' : '';
+  // The lateral limit makes it one look into the unique index for each place, whatever the planner thinks of the rest.
+  const text = `
+    SELECT i.position, i.holder, ${identityColumns(release)}
+      FROM (SELECT place.position, one.*,
+                   (SELECT e.id FROM environments_environment e WHERE e.api_key = place.api_key ${live}) AS holder
+              FROM unnest($1::int[], $2::text[], $3::text[])
+                   WITH ORDINALITY place (environment_id, api_key, identifier, position)
+              LEFT JOIN LATERAL (SELECT * FROM environments_identity known
+                                  WHERE known.environment_id = place.environment_id
+                                    AND known.identifier = place.identifier
+                                  LIMIT 1) one ON true) i
+     ORDER BY i.position`;
+  const values = [
+    places.map(({ environmentId }) => environmentId),
+    places.map(({ apiKey }) => apiKey),
+    places.map(({ identifier }) => identifier),
+  ];
+  const { rows, sizes, isCut } = await core.read((query) => query.bounded<Row>(text, values, MAX_PAGE_SIZE), signal);
+  if (isCut) throw new ResultTooLarge(`The rows of ${places.length} identities are too large to be read at once`);
+  return rows.map(({ position: _, holder, ...identity }, index) => ({
+    holder: holder ?? undefined,
+    identity: identity.id === null ? undefined : (identity as CoreIdentity),
+    size: sizes[index]!,
+  }));
+}
+
+interface Row extends Omit<CoreIdentity, 'id'> {
+  readonly position: string;
+  readonly holder: number | null;
+  readonly id: number | null;
+}
