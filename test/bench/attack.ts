@@ -1,5 +1,5 @@
 /**
- * What hostile bodies do to the sidecar, as it is deployed: its peak memory, the longest time for which its event loop
+ * What hostile bodies and crowds of slow clients do to the sidecar, as it is deployed: its peak memory, the longest time for which its event loop
  * was held (CPU time of the main thread, garbage collection included), and its memory ten seconds after the burst.
  *
  *   npm run bench:attack -- [--only <part of a name>] [--json]
@@ -16,6 +16,7 @@ import { makeStreams } from '@edge-migration/replay-sidecar/capture/publisher/te
 import { startNats } from '../cluster/nats.ts';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import { waitFor } from '../cluster/wait.ts';
+import { CROWDS } from './sidecar/crowds.ts';
 import { load, startNullApi, startSidecar } from './sidecar/parts.ts';
 import { residentMegabytes } from './usage.ts';
 
@@ -65,7 +66,11 @@ async function main(): Promise<void> {
   await makeStreams(nats.url);
   await using api = await startNullApi();
   const rows: Record<string, object> = {};
-  for (const burst of BURSTS.filter(({ name }) => name.includes(values.only))) {
+  const bursts = BURSTS.map((burst) => ({
+    name: burst.name,
+    run: (port: number) => Promise.all(Array.from({ length: burst.atOnce }, () => send(port, burst))),
+  }));
+  for (const burst of [...bursts, ...CROWDS].filter(({ name }) => name.includes(values.only))) {
     const folder = createFolder('bench-attack');
     const monitor = join(folder, 'loop.json');
     const imported = `--import=${fileURLToPath(new URL('./sidecar/loop-monitor.ts', import.meta.url))}`;
@@ -85,7 +90,7 @@ async function main(): Promise<void> {
     await longestHold();
     await rm(monitor);
     const began = performance.now();
-    const answers = await Promise.all(Array.from({ length: burst.atOnce }, () => send(sidecar.port, burst)));
+    const answers = await burst.run(sidecar.port);
     const seconds = (performance.now() - began) / 1000;
     const held = await longestHold().catch(() => Number.NaN);
     await sleep(REST_MILLIS);

@@ -64,6 +64,8 @@ export class ClientConnection implements Client {
     this.socket = socket;
     this.onFinished = onFinished;
     this.address = socket.remoteAddress ?? 'unknown';
+    // Nothing larger than a head waits here.
+    this.input.expect(context.limits.headBytes + READ_AHEAD);
     socket.on('data', (bytes: Buffer) => this.onData(bytes));
     socket.on('drain', () => this.onDrain());
     socket.on('end', () => this.onEnd());

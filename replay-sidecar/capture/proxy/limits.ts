@@ -38,7 +38,7 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   headBytes: 1024 * 1024,
   smallHeadBytes: 16 * 1024,
-  headsTotalBytes: 16 * 1024 * 1024,
+  headsTotalBytes: 8 * 1024 * 1024,
   clients: 512,
   capturedBodyBytes: 1024 * 1024,
   heldBytes: 48 * 1024 * 1024,
