@@ -5,7 +5,7 @@ import { CaptureTimeoutError } from './proxy/captured-request.ts';
 import type { Outcome, RequestHead, UpstreamRequest, UpstreamResponse } from './proxy/hook.ts';
 import { field, headOf } from './routes/testing.ts';
 import { drain, eventOf, openSpool, temporaryFolder } from './spool/testing.ts';
-import { answer, identifiers, openCapture, type TestCapture, unknown } from './testing.ts';
+import { answer, answering, identifiers, openCapture, type TestCapture, unknown } from './testing.ts';
 
 let test: TestCapture;
 
@@ -17,8 +17,8 @@ afterEach(() => test[Symbol.asyncDispose]());
 
 describe('createCapture', () => {
   it('is not interested in what cannot change identities', () => {
-    expect(test.capture.begin(headOf({ request: 'GET flags/' }))).toBeUndefined();
-    expect(test.capture.begin(headOf({ request: 'GET /health/liveness/' }))).toBeUndefined();
+    expect(test.capture.begin(headOf({ request: 'GET flags/' }), answering(200))).toBeUndefined();
+    expect(test.capture.begin(headOf({ request: 'GET /health/liveness/' }), answering(200))).toBeUndefined();
     expect(test.capture.counts.planned).toBe(0);
   });
 
@@ -95,7 +95,7 @@ describe('createCapture', () => {
 
   it('keeps server keys out of the spool', async () => {
     const head = headOf({ request: 'POST identities/', key: 'ser.TopSecretServerKey' });
-    const begun = test.capture.begin(head);
+    const begun = test.capture.begin(head, answering(200));
     await begun?.intent(Buffer.from('{"identifier": "alice"}'), 'whole');
     begun?.finish(answer(200));
     const events = await test.published();
@@ -109,7 +109,7 @@ describe('gaps', () => {
     ['bodyTooLarge', undefined, 'tooLarge', 'application/json'],
     ['bodyUnreadable', '{}', 'whole', 'application/json; charset=utf-7'],
   ] as const)('%s covers the environment of the request', async (reason, body, extent, type) => {
-    const begun = test.capture.begin(headOf({ request: 'POST identities/', type }));
+    const begun = test.capture.begin(headOf({ request: 'POST identities/', type }), answering(200));
     await begun?.intent(body === undefined ? undefined : Buffer.from(body), extent);
     test.clock.advance(1000);
     begun?.finish(answer(200));
@@ -122,6 +122,62 @@ describe('gaps', () => {
       },
     ]);
     expect(test.capture.counts.uncovered).toBe(1);
+  });
+
+  describe('are not opened for who may not write at all', () => {
+    const unreadable = 'application/json; charset=utf-7';
+    const requests: [string, string | undefined, number, number][] = [
+      ['POST identities/', '/api/v1/flags/?feature=edge-migration-caller-check', 403, 404],
+      ['POST environments/envkey/identities/', '/api/v1/environments/envkey/', 404, 200],
+      ['POST projects/42/features/31/mv-options/', '/api/v1/projects/42/', 403, 200],
+      ['POST features/featurestates/', '/api/v1/organisations/', 401, 200],
+    ];
+
+    /** The gaps of a request whose body cannot be read, and what was asked because of it. */
+    async function gapsOf(request: string, outcome: Outcome, status: number) {
+      const asked: UpstreamRequest[] = [];
+      const begun = test.capture.begin(headOf({ request, type: unreadable }), async (question) => {
+        asked.push(question);
+        return { status, fields: [], body: Buffer.alloc(0) };
+      });
+      await begun?.intent(Buffer.from('{}'), 'whole');
+      begun?.finish(outcome);
+      await test.published();
+      await test.published();
+      return { gaps: test.spool.gaps.list(), asked };
+    }
+
+    it.each(requests)('%s asks for %s: no gap with %i, one with %i', async (request, target, refusal, allowed) => {
+      for (const outcome of [unknown, answer(500)]) {
+        expect(await gapsOf(request, outcome, refusal)).toMatchObject({ gaps: [], asked: [{ target }] });
+      }
+      expect((await gapsOf(request, unknown, allowed)).gaps).toMatchObject([{ reason: 'bodyUnreadable' }]);
+    });
+
+    it('nobody is asked where the answer tells', async () => {
+      expect(await gapsOf('POST identities/', answer(403), 200)).toEqual({ gaps: [], asked: [] });
+      expect(await gapsOf('POST identities/', answer(200), 403)).toMatchObject({ gaps: [{}], asked: [] });
+    });
+
+    it('a host name that Django refuses does not hide whose the key is', async () => {
+      const { asked } = await gapsOf('POST identities/', unknown, 403);
+      expect(asked[0]?.fields).toContainEqual({ name: 'Host', value: 'localhost' });
+    });
+
+    it('one is, when the API does not answer, and nothing says meanwhile that all is sent', async () => {
+      const { promise, reject } = Promise.withResolvers<UpstreamResponse>();
+      const begun = test.capture.begin(headOf({ request: 'POST identities/', type: unreadable }), () => promise);
+      await begun?.intent(Buffer.from('{}'), 'whole');
+      begun?.finish(unknown);
+      await test.published();
+      test.clock.advance(5000);
+      expect(test.spool.facts().allSentUntil).toBe(test.clock.now() - 5000);
+      reject(new Error('reset'));
+      await test.published();
+      await test.published();
+      expect(test.spool.gaps.list()).toMatchObject([{ reason: 'bodyUnreadable' }]);
+      expect(test.spool.facts().allSentUntil).toBe(test.clock.now());
+    });
   });
 
   it('a form of the Django admin may have changed any environment', async () => {
@@ -160,7 +216,7 @@ describe('lookups', () => {
     reply: () => Promise<UpstreamResponse>,
   ): Promise<{ asked: UpstreamRequest[]; events: WriteEvent[] }> {
     const asked: UpstreamRequest[] = [];
-    const begun = test.capture.begin(head);
+    const begun = test.capture.begin(head, answering(200));
     await begun?.prepare?.((request) => {
       asked.push(request);
       return reply();

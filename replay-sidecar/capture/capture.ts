@@ -6,6 +6,7 @@ import type { GapReason } from './coverage/report.ts';
 import type { CallUpstream, Capture, CaptureHook, CaptureStage, Outcome, RequestHead } from './proxy/hook.ts';
 import { createReads, type RequestEvents } from './reads.ts';
 import { createRequestParts } from './request-parts.ts';
+import { createCallerCheck } from './routes/caller-check.ts';
 import { askCore } from './routes/lookup.ts';
 import {
   type Captured,
@@ -15,6 +16,7 @@ import {
   readRequest,
   scopeOf,
   UNANSWERED,
+  type Uncovered,
   type UncoveredReason,
   type WritePlan,
 } from './routes/plan.ts';
@@ -69,6 +71,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
   const { spool, clock, log } = options;
   const counts: CaptureCounts = { planned: 0, unknownRoutes: 0, lookups: 0, failedLookups: 0, uncovered: 0 };
   const logged = new Set<string>();
+  const callers = createCallerCheck();
   const reads = createReads({ begin: spool.begin, clock, windowMillis: options.readWindowMillis });
 
   function reportUnknownRoute({ shape, scope }: UnknownRoute, from: number): void {
@@ -79,10 +82,18 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     log.warn({ route: shape }, 'The API took a write near identities that this release does not know');
   }
 
-  function reportUncovered({ uncovered }: Captured, from: number): void {
-    if (uncovered === undefined) return;
+  function reportUncovered({ reason, scope }: Uncovered, from: number, until: number): void {
     counts.uncovered += 1;
-    spool.gaps.mark(GAP_REASONS[uncovered.reason], from, clock.now(), uncovered.scope);
+    spool.gaps.mark(GAP_REASONS[reason], from, until, scope);
+  }
+
+  /** Until it is known whether the caller may write at all, nothing says that all is sent. */
+  async function reportUnlessRefused(uncovered: Uncovered, from: number, asked: Promise<boolean>): Promise<void> {
+    const until = clock.now();
+    const held = write((drafts) => spool.begin(drafts, from), clock);
+    held.begin([]);
+    if (await asked) reportUncovered(uncovered, from, until);
+    held.finish([], 'known');
   }
 
   async function lookUp(plan: WritePlan, head: RequestHead, call: CallUpstream): Promise<unknown> {
@@ -93,7 +104,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     return found;
   }
 
-  function begin(head: RequestHead): Capture | undefined {
+  function begin(head: RequestHead, call: CallUpstream): Capture | undefined {
     const plan = planCapture(head);
     if (plan === undefined) return undefined;
     const beganTime = clock.now();
@@ -109,8 +120,8 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
       needsBody: route.body !== 'none',
       needsResponseBody: route.readsAnswer,
       ...(plan.lookup && {
-        async prepare(call: CallUpstream) {
-          found = await lookUp(plan, head, call);
+        async prepare(ask: CallUpstream) {
+          found = await lookUp(plan, head, ask);
         },
       }),
       intent: (body, extent) => request.begin(readRequest(plan, body, extent, found)),
@@ -119,7 +130,9 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
         request.finish(({ read, events }) => {
           const captured = planEvents(plan, read, outcome);
           events.finish(finalDrafts(route, captured), eventOutcome(route.outcome, outcome));
-          reportUncovered(captured, beganTime);
+          if (captured.uncovered === undefined) return;
+          if (tookIt(outcome) || savedForm(outcome)) reportUncovered(captured.uncovered, beganTime, clock.now());
+          else void reportUnlessRefused(captured.uncovered, beganTime, callers.mayWrite(plan.request, head, call));
         });
       },
     };
@@ -141,6 +154,11 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
 
 function observeOnly(finish: (outcome: Outcome) => void): Capture {
   return { needsBody: false, needsResponseBody: false, intent: () => undefined, finish };
+}
+
+/** What Django's admin answers to a form that it has saved. */
+function savedForm(outcome: Outcome): boolean {
+  return outcome.kind === 'responded' && outcome.status === 302;
 }
 
 /** A page is not the API's: some of Flagsmith's images answer any path with that of the dashboard. */

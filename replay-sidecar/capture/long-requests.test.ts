@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { field, headOf } from './routes/testing.ts';
 import { drain, eventOf, openSpool, temporaryFolder } from './spool/testing.ts';
-import { answer, identifiers, openCapture, type TestCapture, unknown } from './testing.ts';
+import { answer, answering, identifiers, openCapture, type TestCapture, unknown } from './testing.ts';
 
 let test: TestCapture;
 
@@ -132,7 +132,7 @@ describe('a hostile body of a megabyte', () => {
     const held: number[] = [];
     // The first round also compiles.
     for (let round = 0; round < 4; round += 1) {
-      const begun = test.capture.begin(headOf({ request, type }));
+      const begun = test.capture.begin(headOf({ request, type }), answering(200));
       held.push(await longestStep(() => begun?.intent(bytes, 'whole') ?? Promise.resolve()));
       begun?.finish(answer(400));
       await settled();
@@ -162,7 +162,7 @@ describe('a query string in another character set', () => {
   const type = (label: string) => field('Content-Type', `application/json; charset=${label}`);
   const read = async (label: string, status: number) => {
     const head = headOf({ request: 'GET identities/?identifier=caf%C3%A9', fields: [type(label)] });
-    const begun = test.capture.begin(head);
+    const begun = test.capture.begin(head, answering(200));
     await begun?.intent(undefined, 'whole');
     begun?.finish(answer(status));
     return identifiers(await test.published());

@@ -5,9 +5,14 @@ import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import { pino } from 'pino';
 
 import { createCapture, type FlagsmithCapture } from './capture.ts';
-import type { Capture, Outcome } from './proxy/hook.ts';
+import type { CallUpstream, Capture, Outcome } from './proxy/hook.ts';
 import { headOf } from './routes/testing.ts';
 import { drain, eventOf, openSpool, type TestSpool, temporaryFolder } from './spool/testing.ts';
+
+/** An API that answers every question of ours with this. */
+export const answering =
+  (status: number): CallUpstream =>
+  async () => ({ status, fields: [], body: Buffer.alloc(0) });
 
 export const WINDOW_MILLIS = 30_000;
 export const unknown: Outcome = { kind: 'unknown', why: 'reset' };
@@ -40,7 +45,7 @@ export async function openCapture(): Promise<TestCapture> {
   const capture = createCapture({ spool, clock, log: pino({}, lines), readWindowMillis: WINDOW_MILLIS });
 
   function begin(request: string, body?: unknown): Capture {
-    const begun = capture.begin(headOf({ request, body }));
+    const begun = capture.begin(headOf({ request, body }), answering(200));
     if (begun === undefined) throw new Error(`${request} is not captured`);
     return begun;
   }

@@ -115,8 +115,8 @@ export function isInGap(write: CoreWrite, { scope }: MarkedGap): boolean {
 }
 
 function concerns(scope: WriteScope, write: CoreWrite): boolean {
-  // A form of the Django admin: the gap names the object that the form is of.
-  if (write.kind === 'unknown') return true;
+  // A form of the Django admin: the gap names the object that the form is of, by its id.
+  if (write.kind === 'unknown') return !('clientKey' in scope || 'serverKeySha256' in scope);
   if ('projectId' in scope) return scope.projectId === projectOf(write);
   if ('organisationId' in scope) return scope.organisationId === ORGANISATION;
   if ('identityId' in scope) return 'identifier' in write && IDENTITIES.get(scope.identityId) === write.identifier;

@@ -37,9 +37,10 @@ export function createCaptureRun(): CaptureRun {
       const opened = await openSpool(`${folder.path}/${run++}`, { segmentBytes: 1024 * 1024, memoryCharacters: 1e6 });
       await using _ = opened;
       const { spool, clock } = opened;
+      const call = lookupsOf(transcript);
       const log = pino({ level: 'silent' });
-      const begun = createCapture({ spool, clock, log, readWindowMillis: 0 }).begin(headOf(transcript));
-      await begun?.prepare?.(lookupsOf(transcript));
+      const begun = createCapture({ spool, clock, log, readWindowMillis: 0 }).begin(headOf(transcript), call);
+      await begun?.prepare?.(call);
       const sent = bytesOf(transcript.request.body) ?? Buffer.alloc(0);
       await begun?.intent(begun.needsBody ? sent : undefined, 'whole');
       begun?.finish(outcome);

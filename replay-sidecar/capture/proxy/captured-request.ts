@@ -25,7 +25,7 @@ export class CaptureTimeoutError extends Error {
 /** Asks the hook; an error there is the hook's loss, never the request's. */
 export function beginCapture(context: CaptureContext, head: RequestHead): CapturedRequest | undefined {
   try {
-    const capture = context.hook.begin(head);
+    const capture = context.hook.begin(head, context.call);
     return capture === undefined ? undefined : new CapturedRequest(context, head, capture);
   } catch (error) {
     reportMissed(context, head, 'begin', error);

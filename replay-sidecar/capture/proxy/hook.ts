@@ -30,8 +30,10 @@ export interface CaptureHook {
   /**
    * Called with every request's head before anything of the request is forwarded. `undefined`: not of interest, pass.
    * Must not throw; when it does, the error is counted, the request passes uncaptured and {@link missed} is called.
+   *
+   * @param call for questions of its own, after the answer too
    */
-  begin(head: RequestHead): Capture | undefined;
+  begin(head: RequestHead, call: CallUpstream): Capture | undefined;
   /** A request passed although its capture failed (an exception of `begin`, `prepare` or `intent`, or too slow). */
   missed(head: RequestHead, stage: CaptureStage, error: unknown): void;
 }

@@ -18,6 +18,21 @@ export async function askCore(lookup: Lookup, head: RequestHead, call: CallUpstr
   }
 }
 
+/**
+ * The status with which the API answers the caller, by a host name that it cannot take offence at. Undefined when it does
+ * not answer.
+ */
+export async function askStatus(target: string, head: RequestHead, call: CallUpstream): Promise<number | undefined> {
+  const fields = fieldsOf(head).map((field) =>
+    field.name.toLowerCase() === 'host' ? { name: 'Host', value: 'localhost' } : field,
+  );
+  try {
+    return (await call({ method: 'GET', target, fields })).status;
+  } catch {
+    return undefined;
+  }
+}
+
 function fieldsOf(head: RequestHead): readonly Pick<Field, 'name' | 'value'>[] {
   const passed = head.fields.filter((field) => !NOT_PASSED_ON.test(field.lower));
   const host = passed.some((field) => field.lower === 'host') ? [] : [{ name: 'Host', value: 'localhost' }];
