@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto';
 import { canonicalItem } from './canonical.ts';
-import { type DocumentDifference, findDifferences, limitToMigrated } from './compare.ts';
+import { type DocumentDifference, findDifferences, type ListDifference, limitToMigrated } from './compare.ts';
 import type { EncodedDocument, Item, SkippedIdentity } from './document.ts';
 import { sameValue } from './document-equality.ts';
+import type { DocumentPart } from './document-part.ts';
 import { readDocument } from './document-reader.ts';
+import type { Pending } from './merge.ts';
 import { overriddenFeature, overrideRows, sameOverrideRow } from './override-rows.ts';
 import { keyOf, rowName } from './table-override-rows.ts';
 
@@ -44,7 +46,7 @@ export interface Verdict {
 
 export interface JudgedPair {
   readonly environmentId: number;
-  readonly core: EncodedDocument | SkippedIdentity | undefined;
+  readonly core: EncodedDocument | PartlySkipped | undefined;
   readonly edge: Item | undefined;
   /** Rows that were found among those that the document asks for, by name; undefined where there is no such table. */
   readonly rows: ReadonlyMap<string, Item> | undefined;
@@ -103,12 +105,43 @@ function judgeWithoutCore(edge: Item): Verdict {
   };
 }
 
-/** Edge cannot hold what Core has now; what it holds from before stays (docs/design.md, "Convergence"). */
-function judgeUnstorable({ identityId }: SkippedIdentity, edge: Item | undefined): Verdict {
+/** An identity that Edge cannot hold as a whole, and what of it replay follows; left out where that is not known. */
+export interface PartlySkipped extends SkippedIdentity {
+  readonly part?: DocumentPart | undefined;
+}
+
+/** Edge cannot hold what Core has now; what it holds from before stays, the rest is followed (docs/design.md, "Convergence"). */
+function judgeUnstorable({ identityId, reason, part }: PartlySkipped, edge: Item | undefined): Verdict {
   if (edge === undefined) return { identity: 'skipped', document: undefined, finding: undefined };
   const origin = originOf(edge, String(identityId));
   if (origin === 'other') return { identity: 'skipped', document: 'extra', finding: { kinds: ['extra'] } };
-  return { identity: 'skipped', document: origin === 'edge' ? 'edgeBorn' : 'matched', finding: undefined };
+  if (origin === 'edge') return { identity: 'skipped', document: 'edgeBorn', finding: undefined };
+  // Which part of a document that is too large fits into it depends on what was written when.
+  const difference = part === undefined || reason === 'DocumentTooLarge' ? undefined : comparePart(edge, part);
+  const finding: Finding | undefined = difference && { kinds: ['differing'], difference };
+  return { identity: 'skipped', document: 'matched', finding };
+}
+
+function comparePart(edge: Item, { item, left }: DocumentPart): DocumentDifference | undefined {
+  const listsOf = ({ identity_traits, identity_features }: Item) =>
+    ({ ...(identity_traits && { identity_traits }), ...(identity_features && { identity_features }) }) satisfies Item;
+  const whole = findDifferences(listsOf(edge), listsOf(item));
+  if (whole === undefined) return undefined;
+  const difference = {
+    ...whole,
+    traits: withoutKeys(whole.traits, left.traits),
+    overrides: withoutKeys(whole.overrides, left.overrides),
+  };
+  const sizes = [difference.traits, difference.overrides].map(
+    ({ missing, changed, extra, irregular }) => missing.length + changed.length + extra.length + irregular,
+  );
+  return sizes.some((size) => size > 0) || whole.attributes.length > 0 ? difference : undefined;
+}
+
+function withoutKeys(difference: ListDifference, left: Pending['traits']): ListDifference {
+  const keep = (keys: readonly string[]) => keys.filter((key) => left !== 'all' && !left.has(key));
+  const { missing, changed, extra, irregular } = difference;
+  return { missing: keep(missing), changed: keep(changed), extra: keep(extra), irregular };
 }
 
 /** Where a document comes from: this identity of Core, another one, or Edge. */
@@ -200,9 +233,12 @@ export function hasRow(environmentId: number, edge: Item | undefined, row: Item)
   );
 }
 
+const describeSkipped = (core: PartlySkipped | undefined) =>
+  `${core?.reason ?? ''}${core?.part === undefined ? '' : canonicalItem(core.part.item)}`;
+
 /** One text for the state of both sides: as long as it stays, nobody has written. */
 export function stateOf({ core, edge, rows }: JudgedPair): string {
-  const coreText = core?.kind === 'document' ? canonicalItem(core.item) : (core?.reason ?? '');
+  const coreText = core?.kind === 'document' ? canonicalItem(core.item) : describeSkipped(core);
   const rowTexts = [...(rows ?? [])].map(([name, row]) => `${name} ${canonicalItem(row)}`).sort();
   const texts = [coreText, edge === undefined ? '' : canonicalItem(edge), ...rowTexts];
   return hash('sha256', JSON.stringify(texts), 'base64url').slice(0, 22);

@@ -41,7 +41,8 @@ export function createLedger(options: LedgerOptions) {
   const skippedLines = createReport(SKIPPED_BYTES, options.skipped, options.skippedLines);
 
   /** The same line as in the copy's report of skipped identities. */
-  function addSkipped({ kind: _, ...line }: SkippedIdentity): void {
+  function addSkipped({ environmentId, identityId, reason, detail }: SkippedIdentity): void {
+    const line = { environmentId, identityId, reason, detail };
     totals.skippedByReason[line.reason] = (totals.skippedByReason[line.reason] ?? 0) + 1;
     skippedLines.add(line);
   }

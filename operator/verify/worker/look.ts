@@ -11,6 +11,7 @@ import {
   type Item,
   type SkippedIdentity,
 } from '@edge-migration/identity/edge/document.ts';
+import { encodePart } from '@edge-migration/identity/edge/document-part.ts';
 import { isDocumentOf, keyTaken } from '@edge-migration/identity/edge/ownership.ts';
 import type { ListedDocument } from '@edge-migration/identity/edge/table-listing.ts';
 import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
@@ -181,7 +182,9 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
       const item = isTaken ? undefined : found;
       // Encoded only now: what waits for an answer would outlive many collections of garbage.
       const encoded = identity && encodeIdentity(identity, environment, release);
-      const core = isTaken && encoded?.kind === 'document' ? keyTaken(environment.id, identity!.id) : encoded;
+      const core = isTaken
+        ? identity && keyTaken(environment.id, identity.id)
+        : withPart(encoded, environment, identity);
       const pair = pairOf(environment, core, item, rows && pickRows(environment, item, rows));
       return { kind: 'identity', environment, identifier, key, verdict: judge(pair), pair };
     });
@@ -206,6 +209,15 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
     await findPresentById(core, environment.id, suspects, signal);
   }
 
+  function withPart(
+    encoded: EncodedDocument | SkippedIdentity | undefined,
+    environment: CoreEnvironment,
+    identity: CoreIdentity | undefined,
+  ): JudgedPair['core'] {
+    if (encoded?.kind !== 'skipped' || identity === undefined) return encoded;
+    return { ...encoded, part: encodePart(identity, environment, release) };
+  }
+
   function readDocuments(keys: readonly string[], signal: AbortSignal): Promise<Map<string, Item>> {
     return keys.length === 0
       ? Promise.resolve(new Map())
@@ -225,7 +237,7 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
 
   function pairOf(
     environment: CoreEnvironment,
-    core: EncodedDocument | SkippedIdentity | undefined,
+    core: JudgedPair['core'],
     item: Item | undefined,
     rows: ReadonlyMap<string, Item> | undefined,
   ): JudgedPair {

@@ -156,6 +156,40 @@ describe('what Edge created itself', () => {
   });
 });
 
+describe('an identity that Edge cannot hold as a whole', () => {
+  useCopiedProject();
+
+  test('is listed, compared as far as replay follows it, and repaired so far', async () => {
+    const { item } = (await listDocuments()).at(-1)!;
+    const [first, second] = item['identity_traits']!.L!.map(({ M }) => M!['trait_key']!.S!);
+    const digits = '123456789012345678901234567890123456789';
+    await project.sql(
+      `UPDATE environments_trait SET value_type = 'unicode', string_value = $3 WHERE identity_id = $1 AND trait_key = $2`,
+      [item['django_id']!.N, first, digits],
+    );
+    const { totals, skipped } = await verify(project);
+    expect(found(totals)).toEqual([]);
+    expect(totals).toMatchObject({ skipped: UNMIGRATABLE + 1, equal: IDENTITIES - UNMIGRATABLE - 1 });
+    expect(skipped.filter(({ identityId }) => String(identityId) === item['django_id']!.N)).toMatchObject([
+      { reason: 'NumberTooPrecise' },
+    ]);
+
+    const without = item['identity_traits']!.L!.filter(({ M }) => M!['trait_key']!.S !== second);
+    const damaged: Item = { ...item, identity_traits: { L: without } };
+    expect(await project.stores.edge.identities.putIfUnchanged(damaged, item)).toBe('written');
+    const { samples } = await verify(project);
+    expect(samples).toMatchObject([
+      { kinds: ['differing'], difference: { traits: { missing: [second], changed: [] } } },
+    ]);
+
+    const repaired = await verify(project, { repair: 'AfterCopy' });
+    expect(repaired.totals).toMatchObject({ repairs: 1, repaired: { differing: 1 } });
+    const after = (await project.tables.get(item['composite_key']!.S!))!;
+    const sort = (one: Item) => one['identity_traits']!.L!.map((trait) => JSON.stringify(trait)).sort();
+    expect(sort(after)).toEqual(sort(item));
+  });
+});
+
 describe('once the replay window has closed', () => {
   useCopiedProject();
 
