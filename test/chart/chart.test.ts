@@ -87,6 +87,7 @@ describe('the values', () => {
     ['operator.replica=2', "at '/operator': additional properties 'replica' not allowed"],
     ['capture.mode=Sometimes', "at '/capture/mode': value must be one of 'Required', 'Disabled'"],
     ['nats.servers={http://nats}', "at '/nats/servers/0': 'http://nats' does not match pattern"],
+    ['nats.servers={nats://user:word@nats:4222}', "at '/nats/servers/0': 'nats://user:word@nats:4222' does not match"],
     ['operator.replicas=0', "at '/operator/replicas': minimum: got 0, want 1"],
     ['database.existingSecret.name=', "at '/database/existingSecret/name': minLength: got 0, want 1"],
     ['image.digest=latest', "at '/image/digest'"],

@@ -1,4 +1,6 @@
 /** What each NATS user of the chart may do on a real server, and what it is refused. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { ensureApplierStreams, PARKING_STREAM, REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { connectNats, inboxPrefix, type NatsRole, natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
@@ -6,8 +8,9 @@ import { COVERAGE_STREAM, EVENT_SUBJECT, ensureStreams, STREAM } from '@edge-mig
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, headers, type NatsConnection, PermissionViolationError } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startNats } from '../cluster/nats.ts';
 import { type NatsWithAccounts, SIDECAR_API_PREFIX, startNatsWithAccounts } from '../cluster/nats-accounts.ts';
-import { find, render } from './helm.ts';
+import { CHART, find, render } from './helm.ts';
 
 const STREAMS = [STREAM, PARKING_STREAM, COVERAGE_STREAM, REPORT_STREAM];
 const ROLES = ['operator', 'applier', 'sidecar'] as const;
@@ -223,6 +226,14 @@ describe('the sidecar, in an account without JetStream,', () => {
     const { state } = await manager.streams.info(STREAM, { subjects_filter: '>' });
     expect(Object.keys(state.subjects ?? {}).toSorted()).toEqual([EVENT_SUBJECT, 'identity.writes.probe.uid-1']);
   });
+});
+
+it('refuses connections without a known user and its password', async () => {
+  const config = readFileSync(join(CHART, 'files/nats-accounts.conf'), 'utf8').replace(/\$EDGE_MIGRATION\w+/g, 'word');
+  await using server = await startNats({ config });
+  for (const given of [{}, { user: 'sidecar', pass: 'another' }, { user: 'unknown', pass: 'word' }]) {
+    await expect(connect({ servers: server.url, ...given, reconnect: false })).rejects.toThrow(/authorization/i);
+  }
 });
 
 it('keeps the stream of events from being emptied by a reply where all users are in one account', async () => {
