@@ -180,6 +180,18 @@ describe('gaps', () => {
     });
   });
 
+  it('deep nesting is none when Core refuses the caller, and one of its environment when Core takes it', async () => {
+    const nested = Buffer.from('['.repeat(40 * 1024));
+    for (const status of [403, 200]) {
+      const begun = test.capture.begin(headOf({ request: 'POST identities/' }), answering(200));
+      await begun?.intent(nested, 'whole');
+      expect(test.spool.gaps.list()).toEqual([]);
+      begun?.finish(answer(status));
+    }
+    await test.published();
+    expect(test.spool.gaps.list()).toMatchObject([{ reason: 'bodyUnreadable', scope: [{ clientKey: 'clientkey' }] }]);
+  });
+
   it('a form of the Django admin may have changed any environment', async () => {
     await test.exchange('POST /admin/environments/identity/7/change/', undefined, answer(302));
     expect(test.spool.gaps.list()).toMatchObject([{ reason: 'unnamedWrite', scope: null }]);

@@ -154,6 +154,19 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
     event: 'identity #7 overrides=31',
     leavesNone: { request: `DELETE ${ENV}/featurestates/9/`, answer: 204 },
   },
+  'admin.createFeature': {
+    writes: {
+      request: 'POST projects/42/features/',
+      body: { name: 'new', multivariate_options: [{ id: 7, string_value: 'theirs' }] },
+      answer: 201,
+    },
+    event: 'option 7',
+    leavesNone: {
+      request: 'POST projects/42/features/',
+      body: { name: 'new', multivariate_options: [{ string_value: 'own' }] },
+      answer: 201,
+    },
+  },
   'admin.deleteFeature': {
     writes: { request: `DELETE ${FEATURE}/`, answer: 204 },
     event: 'feature 31 overrides=31',

@@ -46,6 +46,16 @@ function namedFeature(request: MatchedRequest): readonly Effect[] {
   return featureId === undefined ? [] : [featureEffect(featureId)];
 }
 
+/** Ids of the options that the body names, whosever they are. */
+function namedOptions(request: WriteRequest): readonly number[] {
+  return request.data.items('multivariate_options').flatMap((option) => option.id('id') ?? option.id('pk') ?? []);
+}
+
+/** `POST projects/<p>/features/`: a new feature takes over the options that it names by id. */
+export function createFeature(request: WriteRequest): Effects {
+  return { effects: namedOptions(request).flatMap(optionEffect) };
+}
+
 /** `DELETE projects/<p>/features/<f>/`: the options of a multivariate one go with it. */
 export function deleteFeature(request: WriteRequest): Effects {
   const before = optionsOf(request.found);
@@ -87,7 +97,7 @@ export function updateFeature(request: WriteRequest, answer: Answer): Effects {
   if (!named || same) return NOTHING;
   // Options that the body names by id are the feature's afterwards, whosever they were; those that it leaves out go.
   const own = optionsOf(request.found);
-  const asked = options.flatMap((option) => option.id('id') ?? option.id('pk') ?? []);
+  const asked = namedOptions(request);
   const namesOptions = request.data.has('multivariate_options') || options.length > 0;
   const keepsAll = !namesOptions || (own?.every((id) => id !== undefined && asked.includes(id)) ?? false);
   return {

@@ -2,6 +2,7 @@ import {
   changeCohort,
   changeVersion,
   changeVersioning,
+  createFeature,
   createOption,
   deleteAccount,
   deleteEnvironment,
@@ -22,6 +23,15 @@ const OPTION = `${FEATURE}mv-options/<option>/`;
 
 /** What changes documents without naming an identity (docs/flagsmith.md, "Writes … without naming an identity"). */
 export const SETTINGS: readonly Row[] = [
+  {
+    name: 'admin.createFeature',
+    methods: 'POST',
+    path: 'projects/<project>/features/',
+    body: 'object',
+    reaches: 'anything',
+    unchanged: [400],
+    effects: createFeature,
+  },
   { name: 'admin.deleteFeature', methods: 'DELETE', path: FEATURE, lookup: itself(FEATURE), effects: deleteFeature },
   {
     name: 'admin.updateFeature',
