@@ -7,13 +7,29 @@ export type { Logger } from 'pino';
  * Bind the project and the CR's uid with `child()`. At `info` and above never log identifiers, trait values or keys.
  */
 export function createLogger(process: string, level: string, fileDescriptor = 1): Logger {
-  return pino(
-    {
-      level,
-      base: { process },
-      timestamp: stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    destination(fileDescriptor),
-  );
+  return pino(optionsOf(process, level), destination(fileDescriptor));
+}
+
+/** What waits in memory for whatever takes the log. */
+const MAX_WAITING_CHARACTERS = 1024 * 1024;
+
+/**
+ * For a process that must go on when nothing takes its log: a container's output is a pipe, and what reads it may wait for
+ * a disk. Lines are written by another thread, and beyond a megabyte dropped.
+ *
+ * @param onDrop told of each line that is dropped
+ */
+export function createNonBlockingLogger(process: string, level: string, onDrop: () => void): Logger {
+  const output = destination({ dest: 1, sync: false, maxLength: MAX_WAITING_CHARACTERS });
+  output.on('drop', onDrop);
+  return pino(optionsOf(process, level), output);
+}
+
+function optionsOf(process: string, level: string) {
+  return {
+    level,
+    base: { process },
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
 }

@@ -2,23 +2,35 @@ import process from 'node:process';
 
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { ConfigurationError, parseEnvironment, redact } from '@edge-migration/identity/config/environment.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { createNonBlockingLogger } from '@edge-migration/identity/logger.ts';
 
 import manifest from '../package.json' with { type: 'json' };
 import { captureConfiguration } from './config.ts';
 import { createSidecar } from './sidecar.ts';
 
 /** The capture sidecar's process. Exit codes: 0 asked to stop, 1 failed, 64 wrong configuration. */
-const log = createLogger('capture-sidecar', 'info');
+let droppedLines = 0;
+const log = createNonBlockingLogger('capture-sidecar', 'info', () => {
+  droppedLines += 1;
+});
 const configuration = readConfiguration();
 log.level = configuration.logLevel;
 log.info({ configuration: redact(captureConfiguration, configuration), release: manifest.version }, 'Starting');
 
-const sidecar = createSidecar({ configuration, release: manifest.version, clock: systemClock, log });
+const sidecar = createSidecar({
+  configuration,
+  release: manifest.version,
+  clock: systemClock,
+  log,
+  droppedLines: () => droppedLines,
+});
 
 // The API must not go down with us: whatever nobody caught concerns one request at most.
 process.on('uncaughtException', sidecar.survive);
 process.on('unhandledRejection', sidecar.survive);
+
+/** For what was logged last, which another thread writes. */
+const LAST_LINES_MILLIS = 100;
 
 let stopping = false;
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -28,7 +40,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     log.info({ signal }, 'Stopping');
     sidecar.stop().then(
       // An orderly exit waits for threads that wait for the disk.
-      (isClosed) => (isClosed ? process.exit(0) : process.kill(process.pid, 'SIGKILL')),
+      (isClosed) => (isClosed ? process.exit(0) : setTimeout(kill, LAST_LINES_MILLIS)),
       (error: unknown) => exit(error),
     );
   });
@@ -42,6 +54,10 @@ function readConfiguration() {
     log.fatal({ error: error.message }, 'The sidecar cannot start');
     return process.exit(64);
   }
+}
+
+function kill(): void {
+  process.kill(process.pid, 'SIGKILL');
 }
 
 function exit(error: unknown): void {

@@ -13,6 +13,8 @@ export interface MeasuredParts {
   counts: Readonly<CaptureCounts>;
   /** Errors that were survived, by where they came from. */
   faults: Readonly<Record<string, number>>;
+  /** Lines of the log that nothing took. */
+  droppedLines(): number;
   clock: Clock;
 }
 
@@ -20,7 +22,7 @@ const PREFIX = 'edge_migration_sidecar_';
 
 /** The sidecar's own metrics, read from its parts at each scrape; the proxy has its own. */
 export function registerMetrics(metrics: Metrics, parts: MeasuredParts): void {
-  const { spool, publisher, heartbeat, counts, faults, clock } = parts;
+  const { spool, publisher, heartbeat, counts, faults, droppedLines, clock } = parts;
   const { gauge, counter, labelledGauge, labelledCounter } = metricsOf(metrics, PREFIX);
   const secondsSince = (time: number | undefined) => (time === undefined ? 0 : (clock.now() - time) / 1000);
 
@@ -49,6 +51,7 @@ export function registerMetrics(metrics: Metrics, parts: MeasuredParts): void {
     () => publisher.counts.failed,
   );
   counter('rewinds', 'Times the whole spool was published again', () => publisher.counts.rewinds);
+  counter('dropped_log_lines', 'Lines of the log that were dropped because nothing took them', droppedLines);
   counter('planned_requests', 'Requests that may have changed identities', () => counts.planned);
   counter('unknown_routes', 'Writes near identities that the route table does not know', () => counts.unknownRoutes);
   counter('lookups', 'Questions to the API about what a request is going to remove', () => counts.lookups);

@@ -20,6 +20,8 @@ export interface SidecarOptions {
   release: string;
   clock: Clock;
   log: Logger;
+  /** Lines of the log that were dropped because nothing took them. */
+  droppedLines(): number;
 }
 
 export interface Sidecar {
@@ -45,7 +47,8 @@ const CLOSE_MILLIS = 1000;
 const DRAIN_POLL_MILLIS = 20;
 
 /** The capture sidecar: proxy, route table, spool, publisher and heartbeat, wired together. */
-export function createSidecar({ configuration, release, clock, log }: SidecarOptions): Sidecar {
+export function createSidecar(options: SidecarOptions): Sidecar {
+  const { configuration, release, clock, log } = options;
   const instance = `${configuration.podName}/${configuration.podUid}`;
   const metrics = createMetrics();
   const faults: Record<string, number> = { spool: 0, process: 0 };
@@ -107,7 +110,10 @@ export function createSidecar({ configuration, release, clock, log }: SidecarOpt
   });
   const memory = createMemoryKeeper({ clock });
   const health = createHealthServer(metrics, () => ready);
-  registerMetrics(metrics, { spool, publisher, heartbeat, counts: capture.counts, faults, clock });
+  registerMetrics(metrics, {
+    ...{ spool, publisher, heartbeat, counts: capture.counts, faults, clock },
+    droppedLines: options.droppedLines,
+  });
   registerProcessMetrics(metrics);
 
   async function every(milliseconds: number, work: () => void | Promise<void>, signal: AbortSignal): Promise<never> {

@@ -118,6 +118,5 @@ describe.skipIf(!hasCompiler())('a spool on a disk that hangs (needs a C compile
     await sidecar.stop();
     // The pod's grace period, after which it would be killed anyway.
     expect(performance.now() - began).toBeLessThan(20_000);
-    expect(await sidecar.process.tail()).toContain("The spool's disk does not answer");
   });
 });

@@ -1,6 +1,7 @@
 /*
  * Preloaded into a process, it makes calls on files below $HANGING_DIRECTORY hang for as long as $HANGING_WHILE exists,
- * as on a volume whose storage is out of reach: the calling thread waits in the kernel, and no signal helps.
+ * as on a volume whose storage is out of reach: the calling thread waits in the kernel, and no signal helps. So do writes
+ * to the standard output, as when the runtime that takes a container's log waits for such a volume.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -14,12 +15,13 @@
 
 static void hang_on_path(const char *path) {
   const char *directory = getenv("HANGING_DIRECTORY"), *file = getenv("HANGING_WHILE");
-  if (directory == NULL || file == NULL || strncmp(path, directory, strlen(directory)) != 0) return;
+  if (path == NULL || directory == NULL || file == NULL || strncmp(path, directory, strlen(directory)) != 0) return;
   while (access(file, F_OK) == 0) usleep(10000);
 }
 
 static void hang_on_descriptor(int fd) {
   char link[64], path[4096];
+  if (fd == STDOUT_FILENO) hang_on_path(getenv("HANGING_DIRECTORY"));
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   ssize_t length = readlink(link, path, sizeof path - 1);
   if (length <= 0) return;
