@@ -92,7 +92,8 @@ export class Clients<C extends Client> {
   }
 
   private releaseHead(client: C): void {
-    const bytes = this.heads.get(client) ?? 0;
+    const bytes = this.heads.get(client);
+    if (bytes === undefined) return;
     this.heads.delete(client);
     this.headBytes -= bytes;
     this.budget.release(bytes);
