@@ -7,6 +7,8 @@ const countsSchema = z.object({
   pages: count,
   /** Identities of Core that were looked at; the sum of what became of them, and those that Core lost meanwhile. */
   read: count,
+  /** Of these, the ones that were there when the range was planned. */
+  known: count,
   inserted: count,
   unchanged: count,
   kept: count,

@@ -22,14 +22,57 @@ export const segmentSchema = z.strictObject({
 export const rangeSchema = z.strictObject({
   rangeId: z.int().min(0),
   segments: z.array(segmentSchema),
+  /** What was there when it was planned; without it nothing is checked at the end. */
+  planned: z
+    .strictObject({
+      identities: z.int().min(0),
+      /** The newest identity of Core then, of whatever project. */
+      newestId: z.int().min(0),
+    })
+    .optional(),
 });
 
 export type Segment = z.infer<typeof segmentSchema>;
 export type Range = z.infer<typeof rangeSchema>;
 
 /** A range and how many identities it had when it was planned. */
-export interface MeasuredRange extends Range {
+export interface MeasuredRange extends Pick<Range, 'rangeId' | 'segments'> {
   identities: number;
+}
+
+/** The newest identity of Core, of whatever project; 0 when there is none. */
+export async function readNewestId(core: Core, signal: AbortSignal): Promise<number> {
+  const [row] = await core.read(
+    (query) => query<{ id: number | null }>('SELECT max(id) AS id FROM environments_identity'),
+    signal,
+  );
+  return row?.id ?? 0;
+}
+
+/**
+ * Identities that are in these segments now and were there when the range was planned. Each is compared by itself: an
+ * index that misses some when they are read would miss them here, too.
+ */
+export async function countSegments(
+  core: Core,
+  segments: readonly Segment[],
+  newestId: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let total = 0;
+  for (const { environmentId, order, after, until } of segments) {
+    const values: unknown[] = [environmentId, newestId];
+    const column = order === 'id' ? 'id' : `(identifier || '')`;
+    const parameter = (value: string) => `$${values.push(value)}${order === 'id' ? '::int' : ''}`;
+    const bounds = [
+      ...(after === null ? [] : [`AND ${column} > ${parameter(after)}`]),
+      ...(until === null ? [] : [`AND ${column} <= ${parameter(until)}`]),
+    ].join(' ');
+    const text = `SELECT count(*)::int AS n FROM environments_identity WHERE environment_id = $1 AND id <= $2 ${bounds}`;
+    const [row] = await core.read((query) => query<{ n: number }>(text, values), signal);
+    total += row?.n ?? 0;
+  }
+  return total;
 }
 
 interface Step extends Segment {

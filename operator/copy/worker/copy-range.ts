@@ -4,10 +4,10 @@ import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts'
 import { boundOf, readIdentities, readPage } from '@edge-migration/identity/core/pages.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
-import { withPatience } from '../../job/failure.ts';
+import { WorkerError, withPatience } from '../../job/failure.ts';
 import { errorMessage } from '../../kubernetes/errors.ts';
 import type { Checkpoint } from '../checkpoint.ts';
-import type { Segment } from '../ranges.ts';
+import { countSegments, type Segment } from '../ranges.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import type { HandlePage, Page } from './page.ts';
 import { startPageAge } from './page-age.ts';
@@ -32,7 +32,8 @@ export interface CopyOptions extends Omit<ProgressOptions, 'budget'> {
  * worker that is killed repeats at most one. The next page is read while one is written.
  *
  * @returns the last checkpoint, which says `finished`
- * @throws errors of the stores and of the checkpoints once patience has ended; the signal's reason
+ * @throws errors of the stores and of the checkpoints once patience has ended; WorkerError when fewer identities were
+ *   read than Core has; the signal's reason
  */
 export async function copyRange(options: CopyOptions, signal: AbortSignal): Promise<Checkpoint> {
   const { stores, project, range, settings, logger } = options;
@@ -58,7 +59,24 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     else await copySegment(environment, segment, isResumed ? progress.start.after : segment.after);
     await progress.moveTo(index + 1, signal);
   }
+  await explainDeficit();
   return progress.finish(signal);
+
+  /** Fewer identities than planned were deleted meanwhile, or else the range is read again. */
+  async function explainDeficit(): Promise<void> {
+    const { rangeId, segments, planned } = range;
+    if (planned === undefined || progress.known >= planned.identities) return;
+    const { newestId } = planned;
+    const left = await patiently(() => countSegments(stores.core, segments, newestId, signal));
+    const { known } = progress;
+    if (left <= known) return;
+    await progress.restart(signal);
+    throw new WorkerError(
+      'temporary',
+      `project ${project.id}, range ${rangeId}: ${known} identities were read where Core has ${left}; the range is read ` +
+        "again. Should that repeat, Core's unique index on identifiers is damaged: REINDEX TABLE CONCURRENTLY environments_identity",
+    );
+  }
 
   async function lookUp(environment: Pick<CoreEnvironment, 'id'>, id: number) {
     const [identity] = await patiently(() => readIdentities(stores.core, stores.release, environment, [id], signal));
@@ -101,7 +119,9 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     if (done === identities.length) sizer.done({ identities: done, bytes, seconds });
     else sizer.failed();
     if (done > 0) {
-      await progress.addPage(identityMark(identities[done - 1]!), handled, signal);
+      const newestId = range.planned?.newestId ?? 0;
+      const known = identities.slice(0, done).filter(({ id }) => id <= newestId).length;
+      await progress.addPage(identityMark(identities[done - 1]!), { ...handled, known }, signal);
       failing.ended();
     }
     if (done < identities.length) {

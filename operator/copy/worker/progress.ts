@@ -34,7 +34,15 @@ export interface Progress {
   /** Where this process began. */
   readonly start: Start;
   /** A page is done as far as the identity `mark`. */
-  addPage(mark: { id: number; hash: string }, page: HandledPage, signal: AbortSignal): Promise<void>;
+  addPage(
+    mark: { id: number; hash: string },
+    page: HandledPage & { readonly known: number },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Identities so far that were there when the range was planned. */
+  readonly known: number;
+  /** The range is to be done again from its beginning. */
+  restart(signal: AbortSignal): Promise<void>;
   /** A segment is done, or there is nothing to do in it. */
   moveTo(segment: number, signal: AbortSignal): Promise<void>;
   finish(signal: AbortSignal): Promise<Checkpoint>;
@@ -84,10 +92,11 @@ export async function openProgress(
   }
 
   /** What was spent since the last page. */
-  function takeCosts({ documentBytes, writeUnits }: HandledPage): PageCosts {
+  function takeCosts({ documentBytes, writeUnits, known }: HandledPage & { known: number }): PageCosts {
     const before = spent;
     spent = budget.spent();
     return {
+      known,
       documentBytes,
       writeUnits: writeUnits ?? spent.units - before.units,
       throttled: spent.throttled - before.throttled,
@@ -124,6 +133,15 @@ export async function openProgress(
     async moveTo(segment, signal) {
       positions = [{ segment, identity: null, totals: current().totals }];
       if (segment < range.segments.length) await save(false, signal);
+    },
+
+    get known() {
+      return current().totals.counts.known;
+    },
+
+    async restart(signal) {
+      positions = [first];
+      await save(false, signal);
     },
 
     finish: (signal) => save(true, signal),

@@ -1,4 +1,5 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
+import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { z } from 'zod';
 import { flag, parseCommandLine, text } from '../../job/arguments.ts';
@@ -7,7 +8,7 @@ import { WorkerError } from '../../job/failure.ts';
 import type { StandaloneContext } from '../../job/standalone.ts';
 import { openStores } from '../../job/stores.ts';
 import { type Checkpoint, NO_TOTALS, type Totals } from '../checkpoint.ts';
-import type { Range } from '../ranges.ts';
+import { planRanges, type Range, readNewestId } from '../ranges.ts';
 import { createMemoryCheckpoints } from './checkpoints.ts';
 import type { StandaloneConfiguration } from './configuration.ts';
 import { copyRange } from './copy-range.ts';
@@ -83,7 +84,7 @@ export async function runStandalone(context: Context): Promise<Summary> {
     {
       stores,
       project: stores.project,
-      range: wholeProject(stores.project, options.environment),
+      range: await planProject(stores.core, stores.project, options.environment, signal),
       checkpoints: createMemoryCheckpoints(),
       handlePage: options.plan ? createPagePlanner(stores, stores.tables) : createPageWriter(stores),
       settings: () => ({
@@ -104,13 +105,21 @@ export async function runStandalone(context: Context): Promise<Summary> {
   return summarise(options.project, positions[0]?.totals ?? NO_TOTALS, (clock.monotonic() - started) / 1000);
 }
 
-function wholeProject({ id, environments }: CoreProject, environmentId: number | undefined): Range {
+async function planProject(
+  core: Core,
+  { id, environments }: CoreProject,
+  environmentId: number | undefined,
+  signal: AbortSignal,
+): Promise<Range> {
   const chosen = environments.filter((environment) => environmentId === undefined || environment.id === environmentId);
   if (environmentId !== undefined && chosen.length === 0) {
     const known = environments.map((environment) => environment.id).join(', ');
     throw new WorkerError('misconfigured', `Project ${id} has no environment ${environmentId}; it has ${known}`);
   }
-  return { rangeId: 0, segments: chosen.map((chosen) => ({ environmentId: chosen.id, after: null, until: null })) };
+  const newestId = await readNewestId(core, signal);
+  const ranges = await planRanges(core, chosen, 1, signal);
+  const identities = ranges.reduce((sum, range) => sum + range.identities, 0);
+  return { rangeId: 0, segments: ranges.flatMap(({ segments }) => segments), planned: { identities, newestId } };
 }
 
 function createLines({ clock, onLine }: Context): (checkpoint: Checkpoint) => void {

@@ -29,6 +29,8 @@ export interface DifferingLine extends Difference {
 
 /** What a page adds, besides its results. */
 export interface PageCosts {
+  /** Identities of the page that were there when the range was planned. */
+  readonly known: number;
   readonly documentBytes: number;
   readonly writeUnits: number;
   readonly throttled: number;
@@ -40,6 +42,7 @@ export function addPage(totals: Totals, results: readonly Result[], costs: PageC
   const skippedByReason = { ...totals.skippedByReason };
   counts.pages += 1;
   counts.read += results.length;
+  counts.known += costs.known;
   counts.documentBytes += costs.documentBytes;
   counts.writeUnits += costs.writeUnits;
   counts.throttled += costs.throttled;

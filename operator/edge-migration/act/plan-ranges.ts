@@ -1,6 +1,6 @@
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
-import { type MeasuredRange, planRanges as measureRanges, mergeSteps } from '../../copy/ranges.ts';
+import { type MeasuredRange, planRanges as measureRanges, mergeSteps, readNewestId } from '../../copy/ranges.ts';
 import { planVerification } from '../../verify/ranges.ts';
 import { createSealKey, SEAL_FILE } from '../../verify/seal.ts';
 import { FIELD_MANAGER, isComparison, LABELS, objectNames } from '../api.ts';
@@ -29,12 +29,16 @@ export async function planRanges(context: ActionContext, { migration, operation,
   const project = await readProject(core, await readRelease(core, signal), spec.projectId, signal);
   const environments = project?.environments ?? [];
   const { parallelism } = spec.copy;
+  // Before anything is counted: what is newer was not planned.
+  const newestId = await readNewestId(core, signal);
   const ranges = isComparison(operation)
     ? await planVerification(core, environments, parallelism, (all) => fitSecret(all, LARGEST_SECRET / 2), signal)
     : fitSecret(await measureRanges(core, environments, parallelism, signal));
   const root = await client.apply(CONFIG_MAPS, buildRoot(place, {}), options);
   const reference = { name: root.metadata.name, uid: root.metadata.uid ?? '' };
-  const texts = new Map<number | string, string>(describeRanges(ranges));
+  const texts = new Map<number | string, string>(
+    isComparison(operation) ? describeRanges(ranges) : describeRanges(ranges, newestId),
+  );
   if (isComparison(operation)) texts.set(SEAL_FILE, createSealKey());
   await client.apply(SECRETS, buildRanges(place, reference, texts), options);
   const planned = ranges.map(({ rangeId, identities }) => ({ rangeId, identities }));
@@ -68,8 +72,17 @@ async function isPlanned(
   return client.delete(CONFIG_MAPS, { namespace, name }, { uid: root.metadata.uid, signal });
 }
 
-function describeRanges(ranges: readonly { rangeId: number; segments: readonly object[] }[]): Map<number, string> {
-  return new Map(ranges.map(({ rangeId, segments }) => [rangeId, JSON.stringify({ rangeId, segments })]));
+/** @param newestId of a copy, which checks at its end that it has read what was planned */
+function describeRanges(
+  ranges: readonly { rangeId: number; segments: readonly object[]; identities: number }[],
+  newestId?: number,
+): Map<number, string> {
+  return new Map(
+    ranges.map(({ rangeId, segments, identities }) => {
+      const planned = newestId === undefined ? {} : { planned: { identities, newestId } };
+      return [rangeId, JSON.stringify({ rangeId, segments, ...planned })];
+    }),
+  );
 }
 
 /** Joins neighbouring ranges until their boundaries, which may be long identifiers, fit into one Secret. */

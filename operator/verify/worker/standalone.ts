@@ -1,5 +1,8 @@
 import { writeFileSync } from 'node:fs';
+import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { z } from 'zod';
+import { planRanges } from '../../copy/ranges.ts';
 import { flag, parseCommandLine, text } from '../../job/arguments.ts';
 import { type Consumption, measureConsumption, roundSeconds } from '../../job/consumption.ts';
 import type { WorkerRecord } from '../../job/record.ts';
@@ -80,7 +83,7 @@ export async function runStandaloneVerification(
     {
       stores,
       project: stores.project,
-      range: wholeProject(stores.project.environments),
+      range: await planProject(stores.core, stores.project.environments, signal),
       record,
       seal: createSeal(createSealKey()),
       settings: () => ({ pageSize: options['page-size'], ...limits, appliedUntil: 'none' }),
@@ -115,6 +118,20 @@ export function createMemoryRecord(
       texts = saved;
     },
     texts: () => texts ?? {},
+  };
+}
+
+/** As {@link wholeProject}; Core's identities are read in an order that can be relied on. */
+async function planProject(
+  core: Core,
+  environments: readonly CoreEnvironment[],
+  signal: AbortSignal,
+): Promise<VerifyRange> {
+  const ranges = await planRanges(core, environments, 1, signal);
+  const segments = ranges.flatMap((range) => range.segments.map((segment) => ({ kind: 'core' as const, ...segment })));
+  return {
+    rangeId: 0,
+    segments: [...segments, ...wholeProject(environments).segments.filter(({ kind }) => kind !== 'core')],
   };
 }
 

@@ -1,0 +1,60 @@
+import { driftCollation } from '@edge-migration/test/core/drift.ts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { planRanges, type Range, readNewestId } from '../ranges.ts';
+import { createMemoryCheckpoints } from './checkpoints.ts';
+import { countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
+
+const signal = new AbortController().signal;
+let project: TestProject;
+let environmentId: number;
+
+beforeEach(async () => {
+  project = await createTestProject({ identities: 300 });
+  environmentId = project.stores.project.environments[0]!.id;
+  await project.sql(
+    `INSERT INTO environments_identity (identifier, created_date, environment_id, system_traits)
+     SELECT CASE n % 3 WHEN 0 THEN 'a' WHEN 1 THEN 'B' ELSE 'c' END || n, now(), $1, '{}' FROM generate_series(1, 900) n`,
+    [environmentId],
+  );
+});
+afterEach(() => project[Symbol.asyncDispose]());
+
+/** The whole project as the operator plans it. */
+async function plan(): Promise<Range> {
+  const { core, project: found } = project.stores;
+  const newestId = await readNewestId(core, signal);
+  const ranges = await planRanges(core, found.environments, 1, signal);
+  const identities = ranges.reduce((sum, range) => sum + range.identities, 0);
+  return { rangeId: 0, segments: ranges.flatMap(({ segments }) => segments), planned: { identities, newestId } };
+}
+
+test('a copy that reads fewer identities than Core has, because the index misses some, is never called complete', async () => {
+  const range = await plan();
+  await driftCollation(project.databaseUrl);
+  const checkpoints = createMemoryCheckpoints();
+  const failed = await project.copy({ range, checkpoints }).catch((error: unknown) => error);
+  expect(failed).toMatchObject({ name: 'WorkerError', kind: 'temporary' });
+  expect(String(failed)).toMatch(/identities were read where Core has 1200.+REINDEX/s);
+  expect((await checkpoints.load(signal))?.checkpoint.finished).toBe(false);
+
+  await project.sql('REINDEX TABLE environments_identity');
+  const repeated = await project.copy({ range, checkpoints });
+  expect(repeated.finished).toBe(true);
+  expect(countsOf(repeated).read).toBe(1200);
+  expect(await project.compare()).toEqual(EQUAL);
+});
+
+test('identities that were deleted since the plan explain why fewer were read, and new ones hide nothing', async () => {
+  const range = await plan();
+  await project.sql(`DELETE FROM environments_identity WHERE identifier LIKE 'B%' AND environment_id = $1`, [
+    environmentId,
+  ]);
+  await project.sql(
+    `INSERT INTO environments_identity (identifier, created_date, environment_id, system_traits)
+     SELECT 'new' || n, now(), $1, '{}' FROM generate_series(1, 500) n`,
+    [environmentId],
+  );
+  const checkpoint = await project.copy({ range });
+  expect(checkpoint.finished).toBe(true);
+  expect(countsOf(checkpoint)).toMatchObject({ read: 1400, known: 900 });
+});
