@@ -102,6 +102,28 @@ async function read(id: number, environmentId = 1): Promise<CoreIdentity> {
   return identity ?? expect.fail(`no identity ${id}`);
 }
 
+test('under a collation that ignores case an identity is found by its own name only', async () => {
+  await using other = await createDatabase();
+  await insertRows(other.url, {
+    ...ONE_PROJECT,
+    environments_identity: [{ id: 1, identifier: 'alice', environment_id: 1 }],
+  });
+  await execute(
+    other.url,
+    `CREATE COLLATION ignoring_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+     ALTER TABLE environments_identity ALTER identifier TYPE varchar(2000) COLLATE ignoring_case`,
+  );
+  const core = openCore({ databaseUrl: other.url }, { maxConnections: 1 });
+  try {
+    const places = ['alice', 'ALICE'].map((identifier) => ({ environmentId: 1, identifier }));
+    expect((await readIdentity(core, release, places[0]!))?.id).toBe(1);
+    expect(await readIdentity(core, release, places[1]!)).toBeUndefined();
+    expect((await readIdentitiesAt(core, release, places)).map((found) => found?.id)).toEqual([1, undefined]);
+  } finally {
+    await core.close();
+  }
+});
+
 test('dates keep their microseconds', async () => {
   await insertRows(database.url, {
     environments_identity: [

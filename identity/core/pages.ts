@@ -137,6 +137,7 @@ export async function measureIdentitiesAt(
                      FROM unnest($1::int[], $2::text[]) WITH ORDINALITY place (environment_id, identifier, position),
                   LATERAL (SELECT * FROM environments_identity known
                             WHERE known.environment_id = place.environment_id AND known.identifier = place.identifier
+                              AND known.identifier COLLATE "C" = place.identifier
                             LIMIT 1) one) i`,
     values: [places.map(({ environmentId }) => environmentId), places.map(({ identifier }) => identifier)],
   };
@@ -163,7 +164,8 @@ export async function readIdentity(
   { environmentId, identifier }: IdentityPlace,
   signal?: AbortSignal,
 ): Promise<CoreIdentity | undefined> {
-  const where = 'environment_id = $1 AND identifier = $2';
+  // Under a nondeterministic collation an index look-up finds other names, too: ALICE is not alice.
+  const where = 'environment_id = $1 AND identifier = $2 AND identifier COLLATE "C" = $2';
   const statement = identityStatement(release, where, [environmentId, identifier]);
   return (await readIdentitiesBy(core, statement, signal))[0];
 }
