@@ -129,17 +129,16 @@ async function confirmAbsence(
 
 /**
  * Of all overrides, those that Core has or had: what an Edge client alone has set is none of its business. A deleted
- * override's row stays in Core, and one whose row was given to another identity or feature has the row's id in Edge. Of
- * releases that delete rows nobody can tell, and what Core lacks goes.
+ * override's row stays in Core, and whatever came from a row of Core's has the row's id in Edge.
  */
 async function spareOthers(
-  { core, release }: Stores,
+  { core }: Stores,
   touched: Touched,
   found: Item | undefined,
   wanted: Item,
   signal: AbortSignal,
 ): Promise<Touched> {
-  if (touched.overrides !== 'all' || !release.overrideSoftDelete || found === undefined) return touched;
+  if (touched.overrides !== 'all' || found === undefined) return touched;
   // Asked only where something would go.
   if (!compareDocuments(found, wanted)?.extraOverrides) return touched;
   const overrides = await readOverriddenFeatures(core, wanted['django_id']?.N ?? '', signal);

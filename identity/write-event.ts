@@ -106,7 +106,7 @@ export const writeEvent = z.strictObject({
   target: eventTarget,
   touched: touchedParts,
   /**
-   * Flagsmith settings under which Core ignores the request's traits: `clientTraits` = the environment's
+   * Flagsmith settings under which Core ignores the traits that the request sets (not those that it deletes): `clientTraits` = the environment's
    * `allow_client_traits` (the request came with a client key), `persistTraitData` = the organisation's setting.
    */
   traitGates: z

@@ -7,6 +7,8 @@ import { overriddenFeature } from './override-rows.ts';
 export interface Touched {
   traits: 'all' | ReadonlySet<string>;
   overrides: 'all' | ReadonlySet<string>;
+  /** Of the touched traits, those that go where Core has none; all when left out. The others may be Edge's own. */
+  removable?: ReadonlySet<string>;
   /** Core's identity may have come to this key from another one, with all that it has. */
   moved?: boolean;
 }
@@ -42,7 +44,7 @@ export const OVERRIDES: KeyedList = { attribute: 'identity_features', keyOf: ove
  */
 export function mergeTouched(edge: Item, core: Item, touched: Touched): Item {
   return {
-    ...mergeList(TRAITS, edge, core, touched.traits),
+    ...mergeList(TRAITS, edge, core, touched.traits, touched.removable),
     ...mergeList(OVERRIDES, edge, core, touched.overrides),
   };
 }
@@ -52,6 +54,7 @@ function mergeList(
   edge: Item,
   core: Item,
   touched: 'all' | ReadonlySet<string>,
+  removable?: ReadonlySet<string>,
 ): Item {
   const wanted = new Map(listElements(core, attribute).map((element) => [keyOf(element), element]));
   const isTouched = (key: string | undefined): key is string =>
@@ -66,6 +69,7 @@ function mergeList(
       continue;
     }
     const value = wanted.get(key);
+    if (value === undefined && removable?.has(key) === false) after.push(element);
     if (value !== undefined && !placed.has(key)) after.push(sameValue(value, element) ? element : value);
     placed.add(key);
   }
@@ -84,9 +88,11 @@ export function findMissingTraits(edge: Item, core: Item): Touched {
 /** What was touched, and also what was. */
 export function joinTouched(all: readonly Touched[]): Touched {
   const moved = all.some((touched) => touched.moved);
+  const removable = unionOf(all.map((touched) => touched.removable ?? touched.traits));
   return {
     traits: unionOf(all.map(({ traits }) => traits)),
     overrides: unionOf(all.map(({ overrides }) => overrides)),
+    ...(removable !== 'all' && all.some((touched) => touched.removable) && { removable }),
     ...(moved && { moved }),
   };
 }

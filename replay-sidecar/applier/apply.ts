@@ -36,7 +36,9 @@ export async function applyEvents(
 }
 
 function lacks(present: Touched, touched: Touched): boolean {
-  return lacksAny(present.traits, touched.traits) || lacksAny(present.overrides, touched.overrides);
+  return (
+    lacksAny(present.traits, touched.removable ?? touched.traits) || lacksAny(present.overrides, touched.overrides)
+  );
 }
 
 /** Of `all`, some may be gone. */

@@ -28,7 +28,14 @@ test.each<Case>([
   ['background', PROJECT, 2_000_000, undefined, 2],
 ])('%s, %o: handled after %i s, next at %s s, round %i', (outcome, target, seconds, next, round) => {
   const now = NOON + seconds * 1000;
-  const event = { outcome, target } as WriteEvent;
+  const event = { outcome, target, touched: { traits: [], overrides: [] } } as unknown as WriteEvent;
   expect(nextHandling(event, NOON, now)).toBe(next === undefined ? undefined : NOON + next * 1000);
   expect(roundOf(event, NOON, now)).toBe(round);
+});
+
+test('the name that an identity has got is looked at again when no request can know the former one any more', () => {
+  const touched = { traits: [], overrides: [], moved: true };
+  const event = { outcome: 'known', target: IDENTITY, touched } as unknown as WriteEvent;
+  expect(nextHandling(event, NOON, NOON)).toBe(NOON + 65_000);
+  expect(nextHandling(event, NOON, NOON + 65_000)).toBeUndefined();
 });

@@ -9,19 +9,21 @@ const AFTER_TASKS_MILLIS = 605_000;
  * When, in milliseconds since the epoch, an event is to be handled once more, after it was handled at `now`; undefined:
  * it is done with. Pure, and no state is kept: the event stays in the stream until it was handled after its last time.
  *
- * What concerns a whole environment is always handled again: names of environments are cached for less than that.
+ * What concerns a whole environment is always handled again: names of environments are cached for less than that. So is
+ * the name that an identity has got: a request that had looked it up by its former one may still delete it.
  */
-export function nextHandling({ outcome, target }: WriteEvent, observedTime: number, now: number): number | undefined {
-  return dues(outcome, target.kind, observedTime).find((due) => due > now);
+export function nextHandling(event: WriteEvent, observedTime: number, now: number): number | undefined {
+  return dues(event, observedTime).find((due) => due > now);
 }
 
 /** How many of these times have passed at `now`: 0 at first. Ids of what the event is fanned out into differ by it. */
-export function roundOf({ outcome, target }: WriteEvent, observedTime: number, now: number): number {
-  return dues(outcome, target.kind, observedTime).filter((due) => due <= now).length;
+export function roundOf(event: WriteEvent, observedTime: number, now: number): number {
+  return dues(event, observedTime).filter((due) => due <= now).length;
 }
 
-function dues(outcome: WriteEvent['outcome'], kind: WriteEvent['target']['kind'], observedTime: number): number[] {
+function dues({ outcome, target, touched }: WriteEvent, observedTime: number): number[] {
+  const { kind } = target;
   const isWide = kind !== 'identity' && kind !== 'identityId' && kind !== 'featureState';
   if (outcome === 'background') return [observedTime + AFTER_REQUEST_MILLIS, observedTime + AFTER_TASKS_MILLIS];
-  return outcome === 'unknown' || isWide ? [observedTime + AFTER_REQUEST_MILLIS] : [];
+  return outcome === 'unknown' || isWide || touched.moved ? [observedTime + AFTER_REQUEST_MILLIS] : [];
 }

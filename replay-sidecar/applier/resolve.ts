@@ -211,7 +211,7 @@ function identityOf(
     environment,
     isGone: deleted,
     identifier,
-    touched: touchedBy(event, record),
+    touched: touchedBy(event),
   };
 }
 
@@ -232,13 +232,17 @@ function environmentOf({ projectId, environment, deleted }: EnvironmentRecord): 
   return { kind: 'environment', projectId, environment, isGone: deleted };
 }
 
-/** What the event may have changed, less the traits that Core ignored by its settings. */
-export function touchedBy({ touched, traitGates }: WriteEvent, record: EnvironmentRecord): Touched {
-  const isOpen = { clientTraits: record.environment.allowClientTraits, persistTraitData: record.persistTraitData };
-  const traits = traitGates.every((gate) => isOpen[gate]) ? touched.traits : [];
+/**
+ * What the event may have changed. By its settings Core may have ignored a trait that was set, and what they were when it
+ * was written nobody can tell; so such a trait follows Core where Core has it, and is left alone where it has none. The
+ * same goes for all traits, of which an event that can name none speaks.
+ */
+export function touchedBy({ touched, traitGates }: WriteEvent): Touched {
+  const { traits, overrides, moved } = touched;
   return {
     traits: traits === 'all' ? 'all' : new Set(traits),
-    overrides: touched.overrides === 'all' ? 'all' : new Set(touched.overrides.map(String)),
-    ...(touched.moved && { moved: true }),
+    overrides: overrides === 'all' ? 'all' : new Set(overrides.map(String)),
+    ...((traits === 'all' || traitGates.length > 0) && { removable: new Set<string>() }),
+    ...(moved && { moved }),
   };
 }

@@ -77,17 +77,35 @@ describe('while the EdgeMigration says so', () => {
     await planIs(11, 'ada', 'new');
   });
 
-  test('traits that Core ignores by its settings are left as Edge has them', async () => {
+  test.each([true, false])(
+    'whatever the setting is when it is applied (%s), a trait that an SDK set follows Core where Core has it',
+    async (allowed) => {
+      const id = allowed ? 15 : 16;
+      await on.project(id);
+      await on.core(`UPDATE environments_environment SET allow_client_traits = ${allowed} WHERE id = ${id}`);
+      await on.migrate(id);
+      await putInCore(id, id * 100, 'ada');
+      await on.publish(written(id, 'ada', { traitGates: ['clientTraits', 'persistTraitData'] }));
+      await planIs(id, 'ada', 'gold');
+    },
+  );
+
+  test('a trait that Core may have ignored, and every one that an event cannot name, stays where only Edge has it', async () => {
     await on.project(12);
-    await on.core('UPDATE environments_environment SET allow_client_traits = false WHERE id = 12');
     await on.migrate(12);
-    await putInCore(12, 1201, 'ada');
-    await on.publish(written(12, 'ada'));
-    await planIs(12, 'ada', 'gold');
-    await on.core('DELETE FROM environments_trait WHERE identity_id = 1201');
-    await on.publish(written(12, 'ada', { traitGates: ['clientTraits'] }));
+    await putInCore(12, 1201, 'ada', 'new');
+    await on.putInEdge('key-12', 'ada', { plan: 'old', own: 'kept' }, 1201);
+    const touched = (traits: 'all' | string[]) => ({ touched: { traits, overrides: [] } });
+    await on.publish(
+      written(12, 'ada', { traitGates: ['clientTraits'], ...touched(['own']) }),
+      written(12, 'ada', touched('all')),
+    );
+    await planIs(12, 'ada', 'new');
     await on.drained();
-    await planIs(12, 'ada', 'gold');
+    expect(await on.traits('key-12', 'ada')).toEqual({ plan: 'new', own: 'kept' });
+    // A request that deletes it says so.
+    await on.publish(written(12, 'ada', touched(['own'])));
+    await eventually('it to go', async () => (await on.traits('key-12', 'ada'))?.['own'] === undefined);
   });
 
   test('a write by a server key is found by its hash', async () => {

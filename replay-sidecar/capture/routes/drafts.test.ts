@@ -41,10 +41,17 @@ describe('draftsOf', () => {
     expect(draft?.touched).toEqual({ traits: ['a', 'b', 'c'], overrides: [1] });
   });
 
-  it('lets "all" win, and only gates that both have', () => {
-    const all: Effect = { ...touching('alice', []), touched: { traits: 'all', overrides: 'all' }, traitGates: [] };
-    const [draft] = draftsOf([touching('alice', ['a']), all], 'x');
-    expect(draft).toMatchObject({ touched: { traits: 'all', overrides: 'all' }, traitGates: [] });
+  it('lets "all" win', () => {
+    const all: Effect = { ...touching('alice', []), touched: { traits: 'all', overrides: 'all' } };
+    const drafts = draftsOf([touching('alice', ['a']), all], 'x');
+    expect(drafts).toMatchObject([{ touched: { traits: 'all', overrides: 'all' } }]);
+  });
+
+  it('keeps what Core may have ignored by its settings apart from what it has not', () => {
+    const removed: Effect = { ...touching('alice', ['b']), traitGates: [] };
+    const [set, other] = draftsOf([touching('alice', ['a']), removed], 'x');
+    expect(set).toMatchObject({ touched: { traits: ['a'] }, traitGates: ['clientTraits', 'persistTraitData'] });
+    expect(other).toMatchObject({ touched: { traits: ['b'] }, traitGates: [] });
   });
 
   it('makes events of a request that names ten thousand traits', async () => {

@@ -17,7 +17,8 @@ function merged(effects: readonly Effect[]): readonly Effect[] {
   if (effects.length < 2) return effects;
   const byTarget = new Map<string, Effect>();
   for (const effect of effects) {
-    const key = JSON.stringify(effect.target);
+    // What Core may have ignored is a claim of its own.
+    const key = JSON.stringify([effect.target, effect.traitGates]);
     const other = byTarget.get(key);
     byTarget.set(key, other === undefined ? effect : join(other, effect));
   }

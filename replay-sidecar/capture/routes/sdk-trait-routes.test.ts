@@ -49,8 +49,8 @@ describe('PUT traits/bulk/', () => {
   it('deletes by the raw identifier and key, and sets by the trimmed ones', () => {
     const body = [item(' alice ', ' plan ', null), item(' alice ', ' plan ', 1), item(' bob', ' age')];
     expect(events({ request, body })).toEqual([
-      'identity  alice  traits= plan ',
       'identity alice traits=plan',
+      'identity  alice  traits= plan ',
       'identity  bob traits= age',
     ]);
   });

@@ -75,7 +75,8 @@ export function updateTrait(request: WriteRequest, answer: Answer): Effects {
   const former = textOf(request.found, 'trait_key') ?? (asked === undefined ? answered : undefined);
   const keys = [former, asked, answered];
   const traits = former === undefined ? 'all' : [...new Set(keys.flatMap((key) => storedKey(key)))];
-  return { effects: identityById(request, request.parameter('identity'), { traits, overrides: [] }) };
+  const effects = identityById(request, request.parameter('identity'), { traits, overrides: [] });
+  return unlessNamed(traits, effects);
 }
 
 /** `DELETE …/traits/<id>/`, of one identity or, with `?deleteAllMatchingTraits=true`, of all. */
@@ -83,9 +84,13 @@ export function deleteTrait(request: WriteRequest): Effects {
   const key = textOf(request.found, 'trait_key');
   const touched: TouchedParts = { traits: key === undefined ? 'all' : storedKey(key), overrides: [] };
   const all = ['true', 'True'].includes(request.query('deleteAllMatchingTraits') ?? '');
-  return {
-    effects: all ? everyIdentity(request, touched) : identityById(request, request.parameter('identity'), touched),
-  };
+  const effects = all ? everyIdentity(request, touched) : identityById(request, request.parameter('identity'), touched);
+  return unlessNamed(touched.traits, effects);
+}
+
+/** Of a trait whose key nobody knows, Edge's copy cannot be told from what an Edge client has set. */
+function unlessNamed(traits: TouchedParts['traits'], effects: readonly Effect[]): Effects {
+  return traits === 'all' ? { effects, unnamed: true } : { effects };
 }
 
 /** `POST environments/<env>/delete-traits/` */

@@ -49,9 +49,12 @@ function environmentOf(request: MatchedRequest): EnvironmentReference {
 export function identify(request: WriteRequest): Effects {
   if (request.data.isTrue('transient')) return NOTHING;
   const traits = request.data.items('traits').filter((trait) => !trait.isTrue('transient'));
-  const keys = traits.map((trait) => trait.string('trait_key'));
-  const gates = gatesOf(environmentOf(request));
-  return { effects: identityEffect(request, request.data.string('identifier'), keys, gates) };
+  const identifier = request.data.string('identifier');
+  const keysOf = (some: readonly Data[]) => some.map((trait) => trait.string('trait_key'));
+  const removed = keysOf(traits.filter((trait) => trait.isNull('trait_value')));
+  const set = keysOf(traits.filter((trait) => !trait.isNull('trait_value')));
+  const effects = identityEffect(request, identifier, set, gatesOf(environmentOf(request)));
+  return { effects: removed.length === 0 ? effects : [...effects, ...identityEffect(request, identifier, removed)] };
 }
 
 /** `GET identities/?identifier=`: any non-empty `transient`, `false` included, stores nothing. */
@@ -82,7 +85,9 @@ function showsStoredTrait(json: unknown): boolean {
 /** `POST identities/<identifier>/traits/<key>`: sets the trait even where clients may not. */
 export function setTraitByPath(request: WriteRequest): Effects {
   const keys = [request.parameter('traitKey')];
-  return { effects: identityEffect(request, request.parameter('identifier'), keys, ['persistTraitData']) };
+  // Of a trait without a value a document has nothing.
+  const gates: Gates = request.data.isNull('trait_value') ? [] : ['persistTraitData'];
+  return { effects: identityEffect(request, request.parameter('identifier'), keys, gates) };
 }
 
 /** `POST traits/` */
@@ -104,24 +109,22 @@ export function incrementTrait(request: WriteRequest): Effects {
  * serializer. Whatever the status is: deletes survive a 400, and a 500 keeps the identities before it.
  */
 export function bulkTraits(request: WriteRequest): Effects {
-  const keysByIdentifier = new Map<string, Set<string>>();
+  const [set, removed] = [new Map<string, Set<string>>(), new Map<string, Set<string>>()];
   for (const item of request.items) {
-    const { identifier, key } = bulkItem(item);
+    const { identifier, key, deletes } = bulkItem(item);
     if (identifier === undefined || key === undefined) continue;
+    const keysByIdentifier = deletes ? removed : set;
     const keys = keysByIdentifier.get(identifier) ?? new Set();
     keysByIdentifier.set(identifier, keys);
     keys.add(key);
   }
-  const gates = gatesOf(environmentOf(request));
-  return {
-    effects: [...keysByIdentifier].flatMap(([identifier, keys]) =>
-      identityEffect(request, identifier, [...keys], gates),
-    ),
-  };
+  const effectsOf = (all: ReadonlyMap<string, ReadonlySet<string>>, gates: Gates) =>
+    [...all].flatMap(([identifier, keys]) => identityEffect(request, identifier, [...keys], gates));
+  return { effects: [...effectsOf(set, gatesOf(environmentOf(request))), ...effectsOf(removed, [])] };
 }
 
-function bulkItem(item: Data): { identifier: string | undefined; key: string | undefined } {
+function bulkItem(item: Data): { identifier: string | undefined; key: string | undefined; deletes: boolean } {
   const deletes = !item.has('trait_value') || item.isNull('trait_value');
   const read = (data: Data | undefined, name: string) => (deletes ? data?.text(name) : data?.string(name));
-  return { identifier: read(item.child('identity'), 'identifier'), key: read(item, 'trait_key') };
+  return { identifier: read(item.child('identity'), 'identifier'), key: read(item, 'trait_key'), deletes };
 }
