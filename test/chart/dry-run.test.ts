@@ -9,7 +9,7 @@ import { type ApiClient, connectApi } from '../cluster/api-client.ts';
 import { binary } from '../cluster/binaries.ts';
 import { kubernetes } from '../cluster/shared.ts';
 import { waitFor } from '../cluster/wait.ts';
-import { find, type Manifest, render, VARIANTS } from './helm.ts';
+import { CHART, find, helm, type Manifest, render, VARIANTS } from './helm.ts';
 
 const NAMESPACE = 'chart-dry-run';
 const NAMESPACES = [NAMESPACE, 'chart-team-a', 'chart-team-b', 'chart-flagsmith'];
@@ -142,6 +142,30 @@ describe.each(VARIANTS)('with values for %s', { timeout: 120_000 }, (name, file)
       }
     }
   });
+});
+
+it("makes passwords for the bundled NATS's users once, and keeps them when it is upgraded", {
+  timeout: 120_000,
+}, async () => {
+  const settings = ['nats.bundled.enabled=true', 'crds.install=false', 'rbac.create=false', 'operator.replicas=1'];
+  const deploy = (level: string) =>
+    helm(
+      ['upgrade', '--install', 'trial', CHART, '-n', NAMESPACE, '--set', [...settings, `logLevel=${level}`].join()],
+      { KUBECONFIG: kubeconfig },
+    );
+  const readPasswords = async () => {
+    const path = `/api/v1/namespaces/${NAMESPACE}/secrets/trial-edge-migration-nats-users`;
+    return ((await api.get(path)) as { data: Record<string, string> }).data;
+  };
+  await deploy('info');
+  const made = await readPasswords();
+  expect(Object.keys(made).toSorted()).toEqual(['applier', 'operator', 'sidecar']);
+  for (const password of Object.values(made)) {
+    expect(Buffer.from(password, 'base64').toString()).toMatch(/^p[A-Za-z0-9]{40}$/);
+  }
+  await deploy('debug');
+  expect(await readPasswords()).toEqual(made);
+  await helm(['uninstall', 'trial', '-n', NAMESPACE], { KUBECONFIG: kubeconfig });
 });
 
 it("gives the Jobs that compare the image's other entry point", async () => {
