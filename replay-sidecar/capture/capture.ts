@@ -19,6 +19,7 @@ import {
   type Uncovered,
   type UncoveredReason,
   type WritePlan,
+  withoutContent,
 } from './routes/plan.ts';
 import type { Route } from './routes/route.ts';
 import type { DraftEvent } from './spool/draft.ts';
@@ -114,7 +115,10 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     counts.planned += 1;
     const { route } = plan.request;
     const open = () => (route.rateLimited ? reads.one() : write((drafts) => spool.begin(drafts, beganTime), clock));
-    const request = createRequestParts(open, (read) => planEvents(plan, read, UNANSWERED).drafts);
+    const request = createRequestParts(open, (read) => {
+      const { drafts } = planEvents(plan, read, UNANSWERED);
+      return { drafts, left: withoutContent(plan, read) };
+    });
     let found: unknown;
     return {
       needsBody: route.body !== 'none',

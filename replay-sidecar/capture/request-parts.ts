@@ -5,6 +5,7 @@ import type { DraftEvent } from './spool/draft.ts';
 
 /** A request, or a part of a long one, and its events. */
 export interface RequestPart {
+  /** As far as it is needed after the beginning. */
   readonly read: ReadRequest;
   readonly events: RequestEvents;
 }
@@ -17,17 +18,26 @@ export interface RequestParts {
   finish(end: (part: RequestPart) => void): void;
 }
 
-export function createRequestParts(
-  open: () => RequestEvents,
-  draftsOf: (read: ReadRequest) => readonly DraftEvent[],
-): RequestParts {
+/** What a request may touch, and what of it is needed until its end. */
+export interface Noted {
+  readonly drafts: readonly DraftEvent[];
+  readonly left: ReadRequest;
+}
+
+/** Ending a part takes little: it joins what is spelled out already. */
+const ENDED_AT_ONCE = 8;
+
+export function createRequestParts(open: () => RequestEvents, note: (read: ReadRequest) => Noted): RequestParts {
+  /** Begun and not ended. */
   const parts: RequestPart[] = [];
   let beginning: Promise<void> | undefined;
+  let ending: ((part: RequestPart) => void) | undefined;
 
   function begin(read: ReadRequest): Promise<void> | undefined {
-    const part = { read, events: open() };
+    const { drafts, left } = note(read);
+    const part = { read: left, events: open() };
     parts.push(part);
-    return part.events.begin(draftsOf(read));
+    return part.events.begin(drafts);
   }
 
   async function beginAll(reading: Promise<readonly ReadRequest[]>): Promise<void> {
@@ -39,23 +49,27 @@ export function createRequestParts(
       for (const read of await reading) {
         await takeTurn();
         begun.push(begin(read));
+        endSome();
       }
       await Promise.all(begun);
     } catch (error) {
       parts.push({ read: UNREADABLE, events: open() });
+      endSome();
       throw error;
     } finally {
       whole.finish([], 'known');
     }
   }
 
-  async function endAll(end: (part: RequestPart) => void): Promise<void> {
-    await beginning?.catch(() => {
-      // The proxy was told, and the part that could not begin says so.
-    });
-    for (const part of parts) {
+  /** What is ended early takes memory no longer. */
+  function endSome(): void {
+    if (ending !== undefined) parts.splice(0, ENDED_AT_ONCE).forEach(ending);
+  }
+
+  async function endAll(): Promise<void> {
+    while (parts.length > 0) {
       await takeTurn();
-      end(part);
+      endSome();
     }
   }
 
@@ -66,8 +80,9 @@ export function createRequestParts(
       return beginning;
     },
     finish(end) {
-      if (beginning === undefined) parts.forEach(end);
-      else void endAll(end);
+      ending = end;
+      if (beginning === undefined) endSome();
+      else void endAll();
     },
   };
 }

@@ -41,7 +41,7 @@ export const DEFAULT_LIMITS: Limits = {
   headsTotalBytes: 8 * 1024 * 1024,
   clients: 512,
   capturedBodyBytes: 1024 * 1024,
-  heldBytes: 48 * 1024 * 1024,
+  heldBytes: 32 * 1024 * 1024,
   callBodyBytes: 1024 * 1024,
   prepareMillis: 5_000,
   intentMillis: 250,

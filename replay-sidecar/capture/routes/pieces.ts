@@ -17,8 +17,21 @@ export function piecesOf(request: WriteRequest, longest: number): readonly Write
   const listOf = remembered((name) => data.items(name));
   return Array.from({ length: count }, (_, piece) => {
     const part = (all: readonly Data[]) => all.slice(piece * PIECE, (piece + 1) * PIECE);
-    return { ...request, items: part(items), data: { ...data, items: (name: string) => part(listOf(name)) } };
+    return { ...request, items: part(items), data: withLists(data, (name) => part(listOf(name))) };
   });
+}
+
+function withLists(data: Data, items: Data['items']): Data {
+  return {
+    has: (name) => data.has(name),
+    isNull: (name) => data.isNull(name),
+    string: (name) => data.string(name),
+    text: (name) => data.text(name),
+    isTrue: (name) => data.isTrue(name),
+    id: (name) => data.id(name),
+    child: (name) => data.child(name),
+    items,
+  };
 }
 
 function remembered<T>(find: (name: string) => T): (name: string) => T {

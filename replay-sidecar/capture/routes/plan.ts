@@ -185,6 +185,17 @@ export function planEvents(plan: WritePlan, read: ReadRequest, outcome: Outcome)
   return read.captured;
 }
 
+/**
+ * What there is left to know of a request whose events are noted down: where the answer has no say, no more than whether
+ * there are any. What was read of its body takes many times the body's memory.
+ */
+export function withoutContent(plan: WritePlan, read: ReadRequest): ReadRequest {
+  if (read.kind !== 'read' || read.captured === undefined || plan.request.route.readsAnswer) return read;
+  const { drafts, uncovered } = read.captured;
+  const request: WriteRequest = { ...plan.request, data: NO_DATA, items: [], found: undefined };
+  return { kind: 'read', request, captured: { drafts: drafts.slice(0, 1), uncovered } };
+}
+
 function planOne({ request: { route } }: WritePlan, request: WriteRequest, outcome: Outcome): Captured {
   const changed = unlessUnreadable(() => route.effects(request, answerOf(outcome)));
   if (changed === undefined) return { drafts: [], uncovered: { reason: 'bodyUnreadable', scope: scopeOf(request) } };

@@ -11,24 +11,50 @@ export function jsonData(bytes: Buffer, tape: Tape): JsonData | undefined {
   const root = new JsonValue({ bytes, tape, spelledBytes: 0 }, 0, 0);
   if (root.kind === KIND.array) return { kind: 'list', items: root.elements() };
   return root.kind === KIND.object
-    ? { kind: 'object', data: jsonObject(root), longest: root.longestList() }
+    ? { kind: 'object', data: new JsonObject(root), longest: root.longestList() }
     : undefined;
 }
 
-function jsonObject(object: JsonValue): Data {
-  return {
-    has: (name) => object.member(name) !== undefined,
-    isNull: (name) => object.member(name)?.kind === KIND.null,
-    string: (name) => serializerString(object.member(name)),
-    text: (name) => untrimmedText(object.member(name)),
-    isTrue: (name) => isTrue(object.member(name)),
-    id: (name) => idOf(object.member(name)),
-    child(name) {
-      const member = object.member(name);
-      return member?.kind === KIND.object ? jsonObject(member) : undefined;
-    },
-    items: (name) => object.member(name)?.elements() ?? [],
-  };
+/** No closures: there may be tens of thousands of them. */
+class JsonObject implements Data {
+  private readonly value: JsonValue;
+
+  constructor(value: JsonValue) {
+    this.value = value;
+  }
+
+  has(name: string): boolean {
+    return this.value.member(name) !== undefined;
+  }
+
+  isNull(name: string): boolean {
+    return this.value.member(name)?.kind === KIND.null;
+  }
+
+  string(name: string): string | undefined {
+    return serializerString(this.value.member(name));
+  }
+
+  text(name: string): string | undefined {
+    return untrimmedText(this.value.member(name));
+  }
+
+  isTrue(name: string): boolean {
+    return isTrue(this.value.member(name));
+  }
+
+  id(name: string): number | undefined {
+    return idOf(this.value.member(name));
+  }
+
+  child(name: string): Data | undefined {
+    const member = this.value.member(name);
+    return member?.kind === KIND.object ? new JsonObject(member) : undefined;
+  }
+
+  items(name: string): readonly Data[] {
+    return this.value.member(name)?.elements() ?? [];
+  }
 }
 
 function serializerString(value: JsonValue | undefined): string | undefined {
@@ -114,7 +140,7 @@ class JsonValue {
 
   /** As objects; of no array: none. */
   elements(): readonly Data[] {
-    return this.kind === KIND.array ? [...this.children()].map(jsonObject) : [];
+    return this.kind === KIND.array ? [...this.children()].map((element) => new JsonObject(element)) : [];
   }
 
   /** Of an object: the most elements that a list in it has. */
