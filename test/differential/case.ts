@@ -15,6 +15,7 @@ export interface Case {
 export const VERSION = 'HTTP/1.1';
 export const KEY: Case['fields'][number] = ['X-Environment-Key', 'client-key'];
 export const TOKEN: Case['fields'][number] = ['Authorization', 'Token admin-token'];
+export const SESSION: Case['fields'][number] = ['Cookie', 'sessionid=staff'];
 export const JSON_TYPE: Case['fields'][number] = ['Content-Type', 'application/json'];
 export const FORM_TYPE: Case['fields'][number] = ['Content-Type', 'application/x-www-form-urlencoded'];
 

@@ -46,7 +46,7 @@ describe('coverage of what Core wrote', () => {
     expect(isInGap(ANN, { reason: 'x', scope: undefined })).toBe(true);
     expect(isInGap(ANN, { reason: 'x', scope: [{ clientKey: 'client-key' }] })).toBe(true);
     expect(isInGap(ANN, { reason: 'x', scope: [{ clientKey: 'other-key' }] })).toBe(false);
-    expect(isInGap({ kind: 'unknown' }, { reason: 'x', scope: [{ clientKey: 'client-key' }] })).toBe(false);
+    expect(isInGap({ kind: 'unknown' }, { reason: 'x', scope: [{ featureId: 1 }] })).toBe(true);
   });
 });
 

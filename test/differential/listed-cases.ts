@@ -1,4 +1,4 @@
-import { type Case, FORM_TYPE, JSON_TYPE, KEY, request, TOKEN } from './case.ts';
+import { type Case, FORM_TYPE, JSON_TYPE, KEY, request, SESSION, TOKEN } from './case.ts';
 
 const multipart = (body: string, boundary = 'b'): Case =>
   request('POST /api/v1/identities/', [KEY, ['Content-Type', `multipart/form-data; boundary=${boundary}`]], body);
@@ -84,6 +84,16 @@ export const LISTED: Readonly<Record<string, Case>> = {
     'identifier=ann&traits[9007199254740993]trait_key=plan&traits[9007199254740993]trait_value=1&traits[9007199254740992]trait_key=age&traits[9007199254740992]trait_value=1',
   ),
   'an identifier that looks like a format suffix': request('GET /api/v1/identities/.x/', [KEY]),
+  'a saved form of the Django admin whose client names the login': request(
+    'POST /admin/features/feature/1/change/?_changelist_filters=/admin/login/',
+    [SESSION, FORM_TYPE],
+    'name=x',
+  ),
+  'a saved form of the Django admin in a pop-up': request(
+    'POST /admin/features/feature/1/change/?_popup=1',
+    [SESSION, FORM_TYPE],
+    'name=x&_popup=1',
+  ),
   'a user who takes organisations along': admin(
     'DELETE /api/v1/auth/users/me/',
     '{"delete_orphan_organisations":true}',

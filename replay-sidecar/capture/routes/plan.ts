@@ -174,7 +174,7 @@ export function planEvents(plan: WritePlan, read: ReadRequest, outcome: Outcome)
   const status = outcome.kind === 'responded' ? outcome.status : undefined;
   if (read.kind === 'refused') {
     // Core took what we hold to be no body: we are wrong about it.
-    return succeeded(status)
+    return status !== undefined && status < 400
       ? { drafts: [], uncovered: { reason: 'bodyUnreadable', scope: scopeOf(plan.request) } }
       : NONE;
   }

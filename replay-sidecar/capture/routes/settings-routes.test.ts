@@ -209,6 +209,22 @@ describe('the Django admin', () => {
     },
   );
 
+  it('a form that Core cannot have read was saved all the same when it redirects', () => {
+    const exchange = { request: 'POST /admin/features/feature/add/', type: 'text/plain', body: 'x' };
+    expect(capture({ ...exchange, answer: 302 }).uncovered).toBeDefined();
+    expect(capture({ ...exchange, answer: { status: 302, location: '/admin/login/' } }).uncovered).toBeUndefined();
+  });
+
+  it.each([
+    ['application/x-www-form-urlencoded', 'name=x&_popup=1'],
+    ['multipart/form-data; boundary=b', '--b\r\nContent-Disposition: form-data; name="_popup"\r\n\r\n1\r\n--b--\r\n'],
+    ['application/x-www-form-urlencoded; charset=cp037', 'name=x'],
+  ])('a form in a pop-up may be saved although it answers 200: %s %j', (type, body) => {
+    const exchange = { request: 'POST /admin/features/feature/add/', type, body };
+    expect(capture({ ...exchange, answer: 200 }).uncovered).toBeDefined();
+    expect(capture({ ...exchange, answer: 400 }).uncovered).toBeUndefined();
+  });
+
   it.each([
     ['/admin/projects/project/21/change/', { projectId: 21 }],
     ['/admin/environments/environment/41/delete/', { environmentId: 41 }],

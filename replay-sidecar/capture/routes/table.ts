@@ -13,14 +13,16 @@ export const ROUTES: readonly Route[] = [
 ];
 
 /**
- * Forms of the Django admin (`/admin/…`), outside the API: a saved one redirects, whatever else it answers changed
- * nothing. It has no API to ask what it was about.
+ * Forms of the Django admin (`/admin/…`), outside the API, which has no API to ask what they were about. A saved one
+ * redirects; whatever else it answers changed nothing, unless it was in a pop-up.
  */
 export const DJANGO_ADMIN: Route = route({
   name: 'django.admin',
   methods: 'POST',
   path: 'admin/<application>/',
   end: 'prefix',
-  unchanged: [200, 400],
+  body: 'object',
+  readsAnswer: true,
+  unchanged: [400],
   effects: saveAdminForm,
 });

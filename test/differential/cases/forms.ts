@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type Case, FORM_TYPE, KEY, TOKEN, VERSION } from '../case.ts';
+import { type Case, FORM_TYPE, KEY, SESSION, TOKEN, VERSION } from '../case.ts';
 import { oddText } from './writes.ts';
 
 const index = fc.oneof(
@@ -156,6 +156,7 @@ const BASES = [
   ['POST /api/v1/features/featurestates/', 'feature=101&environment=41&identity=1001'],
   ['PUT /api/v1/features/featurestates/9001/', 'feature=101&environment=41&identity=1002'],
   ['PUT /api/v1/environments/client-key/featurestates/9001/?anyIdentity=', 'feature=101&identity=1002'],
+  ['POST /admin/features/feature/1/change/', 'name=x&_popup=1'],
   ['DELETE /api/v1/auth/users/me/', 'delete_orphan_organisations=true'],
 ] as const;
 
@@ -173,8 +174,10 @@ export const formFields = fc
     return { method, target, pairs: [...own.slice(0, at), ...added, ...own.slice(at)] };
   });
 
-export const keyFor = (target: string) =>
-  /^\/api\/v1\/(?:identities|traits)\//.test(target) && !target.includes('1001') ? KEY : TOKEN;
+export const keyFor = (target: string) => {
+  if (target.startsWith('/admin/')) return SESSION;
+  return /^\/api\/v1\/(?:identities|traits)\//.test(target) && !target.includes('1001') ? KEY : TOKEN;
+};
 
 export const formCases: fc.Arbitrary<Case> = fc
   .tuple(formFields, fc.constantFrom('&', '&', '&', '&', '&&', ';', '&amp;', '%26'))

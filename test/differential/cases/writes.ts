@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type Case, FORM_TYPE, JSON_TYPE, KEY, request, TOKEN } from '../case.ts';
+import { type Case, FORM_TYPE, JSON_TYPE, KEY, request, SESSION, TOKEN } from '../case.ts';
 
 const sdk: Case['fields'] = [KEY, JSON_TYPE];
 const admin: Case['fields'] = [TOKEN, JSON_TYPE];
@@ -89,11 +89,8 @@ export const WRITES: Readonly<Record<string, Case>> = {
   'admin.importFeatures': request('POST /api/v1/features/feature-import/41', admin, '{"strategy":"OVERWRITE"}'),
   'admin.deleteOrganisation': request('DELETE /api/v1/organisations/11/', admin),
   'auth.deleteUser': request('DELETE /api/v1/auth/users/me/', admin, '{"delete_orphan_organisations":true}'),
-  'django.admin': request(
-    'POST /admin/features/feature/1/change/',
-    [['Cookie', 'sessionid=staff'], FORM_TYPE],
-    'name=x',
-  ),
+  'django.admin': request('POST /admin/features/feature/1/change/', [SESSION, FORM_TYPE], 'name=x'),
+  'django.admin, pop-up': request('POST /admin/features/feature/1/change/', [SESSION, FORM_TYPE], 'name=x&_popup=1'),
 };
 
 export const anyWrite = fc.constantFrom(...Object.values(WRITES));

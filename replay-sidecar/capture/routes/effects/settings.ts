@@ -188,7 +188,10 @@ export function changeCohort(request: WriteRequest): Effects {
   return { effects: everyIdentity(request, NO_PARTS) };
 }
 
-/** A form of the Django admin that was saved: what it changed is in no API. */
-export function saveAdminForm(): Effects {
-  return { effects: [], unnamed: true };
+/**
+ * A form of the Django admin that was saved: what it changed is in no API. One that is shown again answers 200, as does
+ * one that was saved in a pop-up.
+ */
+export function saveAdminForm({ data }: WriteRequest, { status }: Answer): Effects {
+  return status === 200 && !data.has('_popup') ? NOTHING : { effects: [], unnamed: true };
 }

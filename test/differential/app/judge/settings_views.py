@@ -216,14 +216,22 @@ class Users(ViewSet):
 
 
 class AdminForm(View):
-    """`/admin/…`: a session's owner saves a form, everyone else is sent to the login."""
+    """
+    `/admin/…`: a session's owner saves a form, everyone else is sent to the login. Where a saved form leads is up to the
+    client in part, and in a pop-up it leads nowhere.
+    """
 
     def post(self, request, **kwargs):
         enter("django.admin")
         if request.COOKIES.get("sessionid") != "staff":
             return HttpResponseRedirect(f"/admin/login/?next={request.path}")
+        form = request.POST
         record("unknown")
-        return HttpResponseRedirect("/admin/")
+        if "_popup" in form:
+            return HttpResponse("closes the pop-up")
+        if "_continue" in form:
+            return HttpResponseRedirect(request.path)
+        return HttpResponseRedirect(f"/admin/features/feature/?{request.GET.get('_changelist_filters', '')}")
 
     def get(self, request, **kwargs):
         return HttpResponse("a form")
