@@ -10,6 +10,7 @@ import { affordableClients, readDescriptorLimit } from './descriptors.ts';
 import { createHealthServer } from './health.ts';
 import { createMemoryKeeper } from './memory.ts';
 import { registerMetrics } from './metrics.ts';
+import { DEFAULT_LIMITS } from './proxy/limits.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { createPublisher } from './publisher/publisher.ts';
 import { createSpool } from './spool/spool.ts';
@@ -96,6 +97,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   });
   const descriptors = readDescriptorLimit();
   const clients = affordableClients(configuration.maxConnections, descriptors);
+  const clientsAtMost = Math.max(clients, affordableClients(DEFAULT_LIMITS.clientsAtMost, descriptors));
   if (clients < configuration.maxConnections)
     log.warn({ clients, descriptors }, 'Too few descriptors for all connections');
   const capture = createCapture({ spool, clock, log, readWindowMillis: configuration.readWindowSeconds * 1000 });
@@ -105,7 +107,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     clock,
     logger: log,
     metrics,
-    limits: { capturedBodyBytes: configuration.maxBodyBytes, clients },
+    limits: { capturedBodyBytes: configuration.maxBodyBytes, clients, clientsAtMost },
     forwarded: configuration.forwardedHeaders,
   });
   const memory = createMemoryKeeper({ clock });

@@ -6,7 +6,7 @@ import { type Client, Clients, EXPENDABLE } from './clients.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { createCounters } from './metrics.ts';
 
-const LIMITS = { ...DEFAULT_LIMITS, clients: 3, headsTotalBytes: 100_000 };
+const LIMITS = { ...DEFAULT_LIMITS, clients: 3, clientsAtMost: 4, headsTotalBytes: 100_000 };
 
 class FakeClient implements Client {
   standing: Client['standing'];
@@ -90,12 +90,14 @@ describe('room for one more connection comes from', () => {
     expect(cut).toEqual(victims);
   });
 
-  test('nobody while all wait for the API', () => {
+  test('nobody while all wait for the API, up to a higher limit', () => {
     const { clients, counters } = clientsOf([
       ['busy', 1],
       ['busy', 2],
       ['busy', 3],
     ]);
+    expect(clients.makeRoom()).toBe(true);
+    clients.add(new FakeClient('busy', 4));
     expect(clients.makeRoom()).toBe(false);
     expect(cut).toEqual([]);
     expect(counters.cutConnections.refused).toBe(1);

@@ -56,16 +56,21 @@ export class Clients<C extends Client> {
     this.releaseHead(client);
   }
 
-  /** Makes room for one more connection. False: there is none to be had, because every request waits for the API. */
+  /**
+   * Makes room for one more connection. While every request waits for the API there are more of them than otherwise, as
+   * they would wait there, too. False: even those are too many.
+   */
   makeRoom(): boolean {
-    if (this.all.size < this.limits.clients) return true;
-    const victim = mostExpendable(this.all, EXPENDABLE);
-    if (victim === undefined) {
-      this.counters.cutConnections.refused += 1;
-      return false;
+    const { limits, counters, all } = this;
+    if (all.size < limits.clients) return true;
+    const victim = mostExpendable(all, EXPENDABLE);
+    if (victim !== undefined) {
+      this.cut(victim);
+      return true;
     }
-    this.cut(victim);
-    return true;
+    if (all.size < limits.clientsAtMost) return true;
+    counters.cutConnections.refused += 1;
+    return false;
   }
 
   /**

@@ -7,6 +7,8 @@ export interface Limits {
   readonly headsTotalBytes: number;
   /** Connections of clients; beyond it those are closed that wait for nothing but the client. */
   readonly clients: number;
+  /** Connections of clients while the requests of all others wait for the API: gunicorn's own backlog by default. */
+  readonly clientsAtMost: number;
   /** One captured body; beyond it the capture is told `tooLarge` and the bytes still pass. */
   readonly capturedBodyBytes: number;
   /**
@@ -40,6 +42,7 @@ export const DEFAULT_LIMITS: Limits = {
   smallHeadBytes: 16 * 1024,
   headsTotalBytes: 8 * 1024 * 1024,
   clients: 512,
+  clientsAtMost: 2048,
   capturedBodyBytes: 1024 * 1024,
   heldBytes: 32 * 1024 * 1024,
   callBodyBytes: 1024 * 1024,

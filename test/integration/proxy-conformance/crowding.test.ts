@@ -74,21 +74,31 @@ describe('when there are as many connections as may be', () => {
     slow.socket.pause();
     slow.send(request);
     await waitFor(() => hook.calls[0], { for: 'the request' });
-    await waitFor(async () => (await ask(both.proxy.port, get('/b'))).includes(' 200 ') || undefined, { for: 'room' });
-    expect(await both.proxy.metric('cut_connections_total', { state: 'slow' })).toBe(1);
+    await waitFor(
+      async () => {
+        expect(await ask(both.proxy.port, get('/b'))).toContain(' 200 ');
+        return (await both.proxy.metric('cut_connections_total', { state: 'slow' })) === 1 || undefined;
+      },
+      { for: 'the slow client to give way' },
+    );
     expect((await hook.calls[0]?.finished)?.kind).toBe(request.startsWith('GET') ? 'responded' : 'unknown');
   });
 
-  test('none gives way whose request waits for the API, and a new one is refused', async () => {
-    await using both = await startBoth({ onRequest: answerSome }, { limits: { clients: 1 } });
-    const busy = await join(both.proxy);
-    busy.send(post('/wait', 'hello'));
-    const request = await waitFor(() => both.api.requests[0], { for: 'the request' });
+  test('none gives way whose request waits for the API; some more are taken, and then one is refused', async () => {
+    const limits = { clients: 1, clientsAtMost: 2 };
+    await using both = await startBoth({ onRequest: answerSome }, { limits });
+    const busy: RawClient[] = [];
+    for (const n of [0, 1]) {
+      const client = await join(both.proxy);
+      client.send(post('/wait', 'hello'));
+      await waitFor(() => both.api.requests[n], { for: 'the request' });
+      busy.push(client);
+    }
     const refused = await connectRaw(both.proxy.port);
     clients.push(refused);
     expect(await refused.all()).toMatch(/^HTTP\/1\.1 503 /);
-    respond(request);
-    expect(await busy.until((received) => received.endsWith('ok'))).toContain('200');
+    for (const request of both.api.requests) respond(request);
+    for (const client of busy) expect(await client.until((received) => received.endsWith('ok'))).toContain('200');
     expect(await both.proxy.metric('cut_connections_total', { state: 'refused' })).toBe(1);
   });
 });
