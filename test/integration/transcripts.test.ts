@@ -79,6 +79,12 @@ function missedBy({ events }: Captured, { changes, later, after }: Recorded): st
 /** Whether a gap was opened that may be about the request. */
 const hasGap = ({ gaps }: Captured): boolean => gaps.length > 0;
 
+/** Core fails with 500 here before it changes anything, and at the look-up too: no answer ever tells which trait was meant. */
+const UNTOLD = [
+  'admin.updateTrait/through-other-environment',
+  'admin.deleteTrait/all-matching-through-other-environment',
+];
+
 describe('of what a real Core API was seen to do', () => {
   it('every change, of its tasks too, is in an event or a gap, and where nothing changed there is no gap', async () => {
     await using run = createCaptureRun();
@@ -87,8 +93,10 @@ describe('of what a real Core API was seen to do', () => {
     for (const { id, ...transcript } of transcripts.values()) {
       const captured = await run.capture({ id, ...transcript });
       const missed = missedBy(captured, recorded.get(id) ?? UNCHANGED);
-      if (hasGap(captured) ? !recorded.has(id) : missed.length > 0) wrong.push({ id, missed, ...captured });
-      if (hasGap(captured)) withGap.push(id);
+      if (hasGap(captured) ? !recorded.has(id) && !UNTOLD.includes(id) : missed.length > 0) {
+        wrong.push({ id, missed, ...captured });
+      }
+      if (hasGap(captured) && recorded.has(id)) withGap.push(id);
     }
     expect(wrong).toEqual([]);
     // The body cannot be read as Core reads it.
