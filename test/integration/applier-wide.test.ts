@@ -20,6 +20,13 @@ afterAll(async () => {
   await on[Symbol.asyncDispose]();
 });
 
+/** Gives an environment another key for a moment. */
+const hadBefore = (id: number, former: string) =>
+  on.core(
+    `UPDATE environments_environment SET api_key = '${former}' WHERE id = ${id}`,
+    `UPDATE environments_environment SET api_key = 'key-${id}' WHERE id = ${id}`,
+  );
+
 /** A migrating project of `PEOPLE` identities with traits `plan` and `age`, all of them in Edge. */
 async function prepare(id: number): Promise<void> {
   await on.project(id);
@@ -142,6 +149,7 @@ test('a deleted environment takes its documents with it', { timeout: 300_000 }, 
 
 test('a write by a key that its environment had a moment ago reaches the document under the new one', async () => {
   await on.project(6);
+  await hadBefore(6, 'former-6');
   await on.migrate(6);
   await on.rows({ environments_identity: [{ id: 60_000, identifier: 'ada', environment_id: 6 }] });
   await on.putInEdge('former-6', 'ada', {}, 60_000);
@@ -160,6 +168,7 @@ test('a write by a key that its environment had a moment ago reaches the documen
 
 test('a write to a whole environment by a key that it had before reaches the documents under the new one', async () => {
   await on.project(7);
+  await hadBefore(7, 'former-7');
   await on.migrate(7);
   await on.rows({
     environments_identity: ['ada', 'bob'].map((identifier, index) => ({
@@ -184,6 +193,7 @@ test('a write to a whole environment by a key that it had before reaches the doc
 
 test('an identity that was deleted goes from under a key that its environment had before, though nobody has met that key', async () => {
   await on.project(5);
+  await hadBefore(5, 'former-5');
   await on.migrate(5);
   await on.rows({ environments_identity: [{ id: 50_000, identifier: 'stays', environment_id: 5 }] });
   await on.putInEdge('former-5', 'stays', {}, 50_000);

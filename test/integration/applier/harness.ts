@@ -18,8 +18,7 @@ import { PARKING_STREAM, PARKING_SUBJECTS, REPORT_STREAM } from '@edge-migration
 import { EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
-import type { Nats } from '../../cluster/nats.ts';
-import { startNatsWithAccounts } from '../../cluster/nats-accounts.ts';
+import { type NatsWithAccounts, startNatsWithAccounts } from '../../cluster/nats-accounts.ts';
 import { type ManagedProcess, startProcess } from '../../cluster/processes.ts';
 import { createFolder, removeFolder } from '../../cluster/reaper.ts';
 import { createDatabase, dynamodb, kubernetes, type TestDatabase } from '../../cluster/shared.ts';
@@ -37,7 +36,7 @@ export const COPYING: Statuses = { Accepted: 'True', Copied: 'False', Succeeded:
 export const COPIED: Statuses = { Accepted: 'True', Copied: 'True', Succeeded: 'Unknown' };
 
 export interface Harness extends AsyncDisposable {
-  readonly nats: Nats;
+  readonly nats: NatsWithAccounts;
   readonly manager: JetStreamManager;
   readonly kubernetes: KubernetesClient;
   readonly namespace: string;
