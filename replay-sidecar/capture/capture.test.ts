@@ -124,7 +124,7 @@ describe('gaps', () => {
     expect(test.capture.counts.uncovered).toBe(1);
   });
 
-  describe('are not opened for who may not write at all', () => {
+  describe('are not opened for a caller that Core refuses', () => {
     const unreadable = 'application/json; charset=utf-7';
     const requests: [string, string | undefined, number, number][] = [
       ['POST identities/', '/api/v1/flags/?feature=edge-migration-caller-check', 403, 404],
@@ -154,7 +154,7 @@ describe('gaps', () => {
       expect((await gapsOf(request, unknown, allowed)).gaps).toMatchObject([{ reason: 'bodyUnreadable' }]);
     });
 
-    it('nobody is asked where the answer tells', async () => {
+    it('Core is not asked where the answer tells', async () => {
       expect(await gapsOf('POST identities/', answer(403), 200)).toEqual({ gaps: [], asked: [] });
       expect(await gapsOf('POST identities/', answer(200), 403)).toMatchObject({ gaps: [{}], asked: [] });
     });
@@ -164,7 +164,7 @@ describe('gaps', () => {
       expect(asked[0]?.fields).toContainEqual({ name: 'Host', value: 'localhost' });
     });
 
-    it('one is, when the API does not answer, and nothing says meanwhile that all is sent', async () => {
+    it('are opened when Core does not answer, and meanwhile nothing says that all is sent', async () => {
       const { promise, reject } = Promise.withResolvers<UpstreamResponse>();
       const begun = test.capture.begin(headOf({ request: 'POST identities/', type: unreadable }), () => promise);
       await begun?.intent(Buffer.from('{}'), 'whole');
@@ -295,7 +295,7 @@ describe('unknown routes', () => {
     expect(test.spool.gaps.list()).toEqual([]);
   });
 
-  it('are none where the dashboard’s page is the answer to any path', async () => {
+  it('are none where the dashboard is the answer to any path', async () => {
     const page = { ...answer(200), fields: [field('Content-Type', 'text/html; charset=utf-8')] } as Outcome;
     await test.exchange('POST /x/api/v1/identities/', {}, page);
     expect(test.spool.gaps.list()).toEqual([]);

@@ -148,7 +148,7 @@ describe('PUT and PATCH features/featurestates/<id>/', () => {
     expect(events({ request, body: { enabled: true }, answer: answer(null) })).toEqual([]);
   });
 
-  it('lets its handler find out whose the state was when the body says that it is nobody’s', () => {
+  it('lets the applier find out whose the state was when the body says that it has no identity', () => {
     const body = { enabled: true, identity: null };
     expect(events({ request, body, answer: answer(null) })).toEqual(['feature state 9 overrides=31']);
     expect(events({ request, body, answer: 'unknown' })).toEqual(['feature state 9']);

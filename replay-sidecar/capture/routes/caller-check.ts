@@ -12,14 +12,15 @@ export interface CallerCheck {
   mayWrite(request: MatchedRequest, head: RequestHead, call: CallUpstream): Promise<boolean>;
 }
 
-/** More callers than this are not asked about at a time: whoever sends so many is believed to have written. */
+/** Beyond this many questions at a time a caller is believed to have written. */
 const MAX_WAITING = 256;
 /** No feature has this name: with a good key the answer is 404, and creates nothing. */
 const FLAGS = '/api/v1/flags/?feature=edge-migration-caller-check';
 
 /**
- * Whoever makes up an environment's key could open gaps in the name of what Core does not know, which means everyone: with
- * a body that cannot be read, and by leaving before the answer. One caller is asked about after the other.
+ * With a made-up key, a body that cannot be read and a connection that is closed before the answer, anyone could open a gap
+ * in the name of an environment that Core does not know, and such a gap concerns every project. The questions are asked one
+ * after the other.
  */
 export function createCallerCheck(): CallerCheck {
   let waiting = 0;

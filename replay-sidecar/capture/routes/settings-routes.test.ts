@@ -235,7 +235,7 @@ describe('the Django admin', () => {
   });
 
   it.each(['/admin/login/?next=/admin/', 'https://flags.example/admin/login/'])(
-    'whoever is sent to %s has changed nothing',
+    'a redirect to %s proves that nothing was saved',
     (location) => {
       const request = 'POST /admin/features/feature/';
       expect(capture({ request, answer: { status: 302, location } }).uncovered).toBeUndefined();
