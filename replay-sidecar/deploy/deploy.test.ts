@@ -20,6 +20,7 @@ const container = z.looseObject({
   args: z.array(z.string()),
   env: z.array(z.looseObject({ name: z.string(), value: z.string().optional() })),
   volumeMounts: z.array(z.looseObject({ name: z.string() })),
+  resources: z.object({ limits: z.object({ memory: z.string() }) }),
 });
 const volume = z.looseObject({
   name: z.string(),
@@ -134,6 +135,12 @@ describe('the manifest of the sidecar', () => {
     const warmed = [...dockerfile.matchAll(/^RUN (\[.*"scripts\/warm-compile-cache\.mjs".*\])$/gm)];
     const tags = warmed.map(([, command = '']) => tagWith(flagsOf(JSON.parse(command))));
     expect(tags).toContain(tagWith(flagsOf(capture.args)));
+  });
+
+  it('bounds the heap well below the memory of the container, which Node itself does not', () => {
+    const [, heap] = /--max-old-space-size=(\d+)/.exec(capture.args.join(' ')) ?? [];
+    const [, limit] = /^(\d+)Mi$/.exec(capture.resources.limits.memory) ?? [];
+    expect(Number(heap)).toBeLessThan(Number(limit) / 2);
   });
 
   it('mounts volumes that are there', () => {
