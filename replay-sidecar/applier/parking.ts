@@ -7,7 +7,7 @@ import type { Migrations } from './migrations.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import { createRetries } from './unstorable.ts';
 import type { HoldReason } from './view.ts';
-import { keepHeaders } from './work.ts';
+import { keepHeaders, markListing } from './work.ts';
 
 /**
  * Why an event waits. `copying`: until the copy is complete; `overflow`: its project has too many events in hand;
@@ -142,7 +142,7 @@ export function createParking(options: ParkingOptions): Parking {
     ) {
       signal.throwIfAborted();
       const wanted = Math.min(BATCH, most - released);
-      const count = await releaseBatch(manager, subject, place.projectId, wanted);
+      const count = await releaseBatch(manager, subject, place, wanted);
       released += count;
       if (count < wanted) break;
     }
@@ -153,19 +153,20 @@ export function createParking(options: ParkingOptions): Parking {
     return released;
   }
 
-  async function releaseBatch(manager: JetStreamManager, subject: string, projectId: number, size: number) {
+  async function releaseBatch(manager: JetStreamManager, subject: string, place: Place, size: number) {
     const messages = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: size }));
     const last = messages.at(-1);
     if (last === undefined) return 0;
-    await Promise.all(messages.map((message) => publish(message, projectId)));
+    await Promise.all(messages.map((message) => publish(message, place)));
     await manager.streams.purge(PARKING_STREAM, { filter: subject, seq: last.seq + 1 });
     return messages.length;
   }
 
   /** The id of the event itself would be taken for a duplicate of its first coming. */
-  function publish(message: StoredMsg, projectId: number): Promise<unknown> {
+  function publish(message: StoredMsg, { projectId, identity }: Place): Promise<unknown> {
     const msgID = `released-${message.seq}-${message.timestamp}`;
     const fields = keepHeaders({ subject: message.subject, headers: message.header });
+    if (identity !== undefined) markListing(fields);
     return client.publish(anewSubject(projectId), message.data, { msgID, headers: fields });
   }
 

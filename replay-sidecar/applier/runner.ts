@@ -1,7 +1,7 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Convergence, Stores } from '@edge-migration/identity/converge.ts';
 import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
-import { EVERYTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
+import { EVERYTHING, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { Allowance } from './allowance.ts';
@@ -15,7 +15,7 @@ import { nextHandling, roundOf } from './repeats.ts';
 import type { Part } from './spread.ts';
 import { MigrationStopped, type Stops } from './stops.ts';
 import { chooseWaiting } from './unstorable.ts';
-import { type Cursor, type Delivery, derivedId, type Work } from './work.ts';
+import { type Cursor, type Delivery, derivedId, isListing, type Work } from './work.ts';
 
 export interface RunnerOptions {
   stores(): Stores;
@@ -65,14 +65,13 @@ export function createRunner(options: RunnerOptions) {
     const followers = works.flatMap(followersOf);
     if (followers.length > 0 && !(await tryToPublish(projectId, works, followers))) return;
     const { convergence, held } = await patience.persist(() => {
-      const touched = identities.map((identity) => identity.touched);
-      return applyEvents(options.stores(), subject, touched, copying, stop).catch(rethrow(projectId));
+      return applyEvents(options.stores(), subject, works.map(touchedOf), copying, stop).catch(rethrow(projectId));
     }, stop);
     const count = counts.of(projectId);
     count.converged += 1;
     options.allowance.charge(projectId, writeUnitsOf(convergence));
     if (!(await passOn(projectId, works, convergence))) return;
-    const waiting = keepUnstorable(projectId, subject.environment.id, convergence, identities);
+    const waiting = keepUnstorable(projectId, subject.environment.id, convergence, works);
     for (const [index, work] of works.entries()) {
       if (!work.held.isOpen()) continue;
       count.applied[convergence.outcome] += 1;
@@ -90,7 +89,7 @@ export function createRunner(options: RunnerOptions) {
     projectId: number,
     environmentId: number,
     { skipped, pending, core }: Convergence,
-    events: readonly { readonly touched: Touched }[],
+    works: readonly Work[],
   ): { identity: UnstorableIdentity; indexes: ReadonlySet<number> } | undefined {
     if (skipped === undefined) {
       const identityId = Number(core?.['django_id']?.N ?? 0);
@@ -99,9 +98,10 @@ export function createRunner(options: RunnerOptions) {
     }
     const { identityId, reason, detail } = skipped;
     const identity = { environmentId, identityId, cause: reason };
-    const isListed = options.parking.isListed(projectId, identity);
-    if (!isListed) log.warn({ projectId, environmentId, identityId, reason, detail }, 'Edge cannot hold an identity');
-    const touched = events.map((event) => event.touched);
+    const wasListed = options.parking.isListed(projectId, identity);
+    if (!wasListed) log.warn({ projectId, environmentId, identityId, reason, detail }, 'Edge cannot hold an identity');
+    const touched = works.map(touchedOf);
+    const isListed = wasListed && !works.some(({ held }) => isListing(held.message));
     return { identity, indexes: chooseWaiting(touched, pending ?? EVERYTHING, isListed) };
   }
 
@@ -232,6 +232,10 @@ function followersOf({ event, resolution, cursor }: Work): WriteEvent[] {
   const environment = { environmentId: resolution.environment.id };
   const target = kind === 'identity' ? { kind, environment, identifier: resolution.identifier } : { kind, environment };
   return [{ ...event, id: derivedId(event.id, 'present key'), target }];
+}
+
+function touchedOf({ resolution }: Work): Touched {
+  return resolution.kind === 'identity' ? resolution.touched : NOTHING;
 }
 
 /** Whether the identity is there is all that an event about another environment can say. */

@@ -35,11 +35,25 @@ export function derivedHeaders(cursor: Cursor | undefined): MsgHdrs {
   return fields;
 }
 
+/**
+ * Set when an event goes on that waited because Edge could not hold its identity. While it is on its way the parking
+ * stream may no longer, or by an older look still, list the identity: this event is the list.
+ */
+const LISTING_HEADER = 'Edge-Migration-Listing';
+
+export function markListing(fields: MsgHdrs): void {
+  fields.set(LISTING_HEADER, 'true');
+}
+
+export function isListing({ headers }: Pick<Carrier, 'headers'>): boolean {
+  return headers?.get(LISTING_HEADER) === 'true';
+}
+
 /** Of a message's headers, those that are the event's own, for when it is published once more: a claim remains one. */
 export function keepHeaders(carrier: Carrier): MsgHdrs {
   const fields = headers();
-  if (!isDerived(carrier)) return fields;
-  for (const name of [DERIVED_HEADER, CURSOR_HEADER]) {
+  const kept = isDerived(carrier) ? [LISTING_HEADER, DERIVED_HEADER, CURSOR_HEADER] : [LISTING_HEADER];
+  for (const name of kept) {
     const value = carrier.headers?.get(name);
     if (value) fields.set(name, value);
   }

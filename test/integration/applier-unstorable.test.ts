@@ -71,6 +71,24 @@ describe('a trait that Edge cannot store', () => {
     await on.drained();
   });
 
+  test('stays listed while it is tried again and again, also where only other traits were written since', async () => {
+    await on.rows({ environments_identity: [{ id: 103, identifier: 'cleo', environment_id: 1 }] });
+    await on.publish(written(1, 'cleo'));
+    await eventually('the document', async () => (await on.document('key-1', 'cleo')) !== undefined);
+    // As if it had been written before the copy: no event tells of it.
+    await set(103, 'plan', DIGITS);
+    await set(103, 'age', '36 years');
+    await on.publish(written(1, 'cleo', touched('age')));
+    await isListed(1, '1.103.NumberTooPrecise');
+    // Longer than the appliers' looks and tries are apart.
+    const tried = Date.now() + 10_000;
+    await eventually('several tries', async () => Date.now() > tried);
+    await isListed(1, '1.103.NumberTooPrecise');
+    await set(103, 'plan', 'gold');
+    await on.publish(written(1, 'cleo'));
+    await isListed(1);
+  });
+
   test('of an identity that is deleted then leaves nothing behind', async () => {
     await on.rows({ environments_identity: [{ id: 102, identifier: 'bob', environment_id: 1 }] });
     await set(102, 'plan', DIGITS);

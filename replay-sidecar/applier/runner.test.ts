@@ -1,0 +1,107 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import type { Stores } from '@edge-migration/identity/converge.ts';
+import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
+import type { Item } from '@edge-migration/identity/edge/document.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { JsMsg } from '@nats-io/jetstream';
+import { headers } from '@nats-io/transport-node';
+import { expect, test } from 'vitest';
+import { anewSubject } from '../stream.ts';
+import { createCounts } from './counts.ts';
+import { createRunner } from './runner.ts';
+import { derivedHeaders, keepHeaders, markListing, type Work } from './work.ts';
+
+const PROJECT = 7;
+const environment = { id: 3, name: 'main', apiKey: 'key', allowClientTraits: true, useV2FeatureVersioning: false };
+/** Core's row of an identity with a number that no document can hold. */
+const ADA: CoreIdentity = {
+  id: 4,
+  identifier: 'ada',
+  createdDate: '2026-01-01T00:00:00',
+  systemTraits: null,
+  traits: [{ id: 1, key: 'plan', type: 'float', value: 'Infinity' }],
+  overrides: [],
+};
+
+/** Edge's document of her, from before. */
+const DOCUMENT: Item = {
+  composite_key: { S: 'key_ada' },
+  environment_api_key: { S: 'key' },
+  identifier: { S: 'ada' },
+  django_id: { N: '4' },
+  identity_traits: { L: [] },
+  identity_features: { L: [] },
+};
+
+const stores = {
+  clock: systemClock,
+  edge: { identities: { get: async () => DOCUMENT } },
+  readIdentity: async () => ({ holder: environment.id, identity: ADA, size: 100 }),
+} as unknown as Stores;
+
+/** An event that touched nothing that Edge cannot hold. */
+function work(fields = headers()): Work & { isDone(): boolean } {
+  let done = false;
+  const message = {
+    subject: anewSubject(PROJECT),
+    data: new Uint8Array(),
+    headers: fields,
+    seq: 1,
+  } as unknown as JsMsg;
+  const held = {
+    ...{ message, delivered: 0, isOpen: () => !done, again() {} },
+    done() {
+      done = true;
+    },
+  };
+  const touched = { traits: new Set(['age']), overrides: new Set<string>() };
+  const target = { kind: 'identity', environment: { environmentId: environment.id }, identifier: 'ada' } as const;
+  const event = { target, touched: { traits: ['age'], overrides: [] }, outcome: 'known' } as unknown as WriteEvent;
+  const about = { projectId: PROJECT, environment: environment as CoreEnvironment, identifier: 'ada' };
+  const resolution = { kind: 'identity', isGone: false, touched, ...about } as const;
+  return { held, event, resolution, began: 0, observed: 0, cursor: undefined, isDone: () => done };
+}
+
+/** @returns what was put aside */
+async function apply(works: readonly Work[], isListed: boolean) {
+  const parked: unknown[] = [];
+  const park = (_: unknown, projectId: number, reason: string, __?: string, identity?: object) =>
+    void parked.push({ projectId, reason, ...identity });
+  const runner = createRunner({
+    stores: () => stores,
+    stops: { of: () => new AbortController().signal },
+    allowance: { charge() {} },
+    pipeline: { admit: (all) => ({ works: all, copying: false }), park },
+    parking: { isListed: () => isListed, wake() {} },
+    patience: { persist: (attempt) => attempt(), outage: () => undefined },
+    counts: createCounts(),
+    publish: async () => {},
+    forget() {},
+    isBusy: () => false,
+    onApplied() {},
+    clock: systemClock,
+    log: createLogger('test', 'silent'),
+    signal: new AbortController().signal,
+  });
+  await runner.apply(PROJECT, works);
+  return parked;
+}
+
+const LISTED = { projectId: PROJECT, reason: 'unstorable', environmentId: 3, identityId: 4, cause: 'NumberNotFinite' };
+
+test('an event that lists an identity that Edge cannot hold waits again after each try, although an older look still shows it', async () => {
+  const retried = keepHeaders({ subject: anewSubject(PROJECT), headers: derivedHeaders(undefined) });
+  markListing(retried);
+  expect(await apply([work(retried)], true)).toEqual([LISTED]);
+  // Also after it has waited for something else on its way.
+  const back = keepHeaders({ subject: `identity.parked.${PROJECT}.overflow`, headers: retried });
+  expect(await apply([work(back)], true)).toEqual([LISTED]);
+});
+
+test('of other events, one that touched nothing that Edge cannot hold waits only while its identity is not listed', async () => {
+  expect(await apply([work()], false)).toEqual([LISTED]);
+  const other = work();
+  expect(await apply([other], true)).toEqual([]);
+  expect(other.isDone()).toBe(true);
+});
