@@ -135,6 +135,15 @@ export const writeEvent = z.strictObject({
 /** As a sidecar sends it: a claim, which names no key but as the client presented it. */
 export const claimedEvent = writeEvent.extend({ target: targetWith(environmentReference) });
 
+/**
+ * As appliers of earlier releases derived it, without a mark of their own. Whose the key is, is asked once more, as of any
+ * claim.
+ */
+const unmarkedReference = keyedReference.transform(({ apiKey }) => ({ clientKey: apiKey }));
+export const unmarkedEvent = writeEvent.extend({
+  target: targetWith(z.union([...environmentReference.options, unmarkedReference])),
+});
+
 export type EnvironmentReference = z.infer<typeof environmentReference>;
 /** As in events that an applier derives. */
 export type DerivedReference = z.infer<typeof derivedReference>;

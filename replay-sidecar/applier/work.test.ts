@@ -130,7 +130,17 @@ describe('what only appliers may say', () => {
   test("a sidecar's event remains a claim when it comes once more", () => {
     const kept = keepHeaders({ subject: EVENT_SUBJECT, headers: derivedHeaders(cursor) });
     expect(kept.keys()).toEqual([]);
-    expect(() => readDelivery(held(anewSubject(1), derived, kept), NOW)).toThrow(UnreadableEvent);
+    const { event, cursor: read } = readDelivery(held(anewSubject(1), derived, kept), NOW);
+    expect(event.target).toEqual({ kind: 'environment', environment: { clientKey: 'former' } });
+    expect(read).toBeUndefined();
+  });
+
+  test('is asked of Core once more where an applier of an earlier release, which marked nothing, has said it', () => {
+    const target = { kind: 'identity', environment: { environmentId: 1, apiKey: 'former' }, identifier: 'ada' };
+    for (const subject of [anewSubject(1), 'identity.parked.1.copying']) {
+      const { event } = readDelivery(held(subject, { ...EVENT, target }), NOW);
+      expect(event.target).toEqual({ ...target, environment: { clientKey: 'former' } });
+    }
   });
 
   test('remains so when an event that an applier derived was put aside and comes back', () => {

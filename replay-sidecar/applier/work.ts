@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { claimedEvent, type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
+import { claimedEvent, unmarkedEvent, type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { parseAnewSubject } from '../stream.ts';
@@ -61,9 +61,12 @@ export function keepHeaders(carrier: Carrier): MsgHdrs {
 }
 
 /** Sidecars may set any header, but publish to no subject of the appliers (docs/security.md, "Subjects"). */
-function isDerived({ subject, headers }: Carrier): boolean {
-  const isOurs = parseAnewSubject(subject) !== undefined || isParked(subject);
-  return isOurs && headers?.get(DERIVED_HEADER) === 'true';
+function isDerived(carrier: Carrier): boolean {
+  return isOurs(carrier) && carrier.headers?.get(DERIVED_HEADER) === 'true';
+}
+
+function isOurs({ subject }: Carrier): boolean {
+  return parseAnewSubject(subject) !== undefined || isParked(subject);
 }
 
 /** An event in hand. */
@@ -121,7 +124,8 @@ export function readDelivery(held: Held, now: number): Delivery {
   const { message } = held;
   if (message.data.length > MOST_BYTES) throw new UnreadableEvent(`more than ${MOST_BYTES} bytes`);
   const derived = isDerived(message);
-  const event = parse(derived ? writeEvent : claimedEvent, parseJson(decodeText(message.data)));
+  const claim = isOurs(message) ? unmarkedEvent : claimedEvent;
+  const event = parse<WriteEvent>(derived ? writeEvent : claim, parseJson(decodeText(message.data)));
   const observed = Date.parse(event.observedTime);
   if (observed > now + AHEAD_MILLIS) throw new UnreadableEvent('observedTime: more than a day ahead');
   const header = derived ? message.headers?.get(CURSOR_HEADER) : undefined;
