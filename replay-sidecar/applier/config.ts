@@ -41,6 +41,8 @@ export const applierConfiguration = z.object({
     .default(8 * 1024 ** 3),
   /** After so long it is tried again to store what Edge could not hold. */
   unstorableRetrySeconds: z.coerce.number().min(1).max(86_400).default(60),
+  /** After so long it is asked again which project an event is of that could not be told, or not be read. */
+  unknownRetrySeconds: z.coerce.number().min(1).max(86_400).default(600),
   /** Address of /metrics, /livez and /readyz. */
   metricsHost: z.string().default('0.0.0.0'),
   metricsPort: z.coerce.number().int().min(0).max(65_535).default(9465),

@@ -21,7 +21,7 @@ export type ParkReason = HoldReason | 'copying' | 'overflow' | 'poison' | 'unsto
  * poison, and `<environment id>.<identity id>.<cause>` of what is unstorable.
  */
 export interface Place {
-  /** 0: nobody could say. */
+  /** 0: unknown; such events are looked at again now and then. */
   readonly projectId: number;
   readonly reason: ParkReason;
   /** `spec.retry` when the event was parked as poison; `-` for none. */
@@ -43,6 +43,8 @@ const NO_RETRY = '-';
 /** As many characters as anyone reads. */
 const MAX_REASON_CHARACTERS = 500;
 const BATCH = 256;
+/** Identities that Edge cannot hold and that one look tries again: what waits for other reasons must not wait for them. */
+const MOST_RETRIES = 64;
 const LOOK_MILLIS = 2000;
 /** While events come back as there is room for them, it is freed within moments. */
 const LOOK_SOON_MILLIS = 100;
@@ -65,7 +67,8 @@ export function parsePlace(subject: string): Place | undefined {
 }
 
 /**
- * Whether what is parked at a place may go on, to be judged anew: applied, dropped or parked for another reason.
+ * Whether all that is parked at a place may go on, to be judged anew: applied, dropped or parked for another reason. Events
+ * of an unknown project go on one batch after the other instead.
  *
  * @param now what Edge cannot hold is not tried any more once the replay window has closed: Edge is the master then
  */
@@ -108,6 +111,8 @@ export interface ParkingOptions {
   roomFor(projectId: number): number;
   /** After so long what Edge could not hold is tried again. */
   unstorableRetrySeconds: number;
+  /** After so long it is asked again which project an event is of. */
+  unknownRetrySeconds: number;
   clock: Clock;
   log: Logger;
 }
@@ -124,13 +129,33 @@ export function createParking(options: ParkingOptions): Parking {
     parked = new Map(Object.entries(state.subjects ?? {}));
     unstorable.notice(parked.keys());
     let released = 0;
-    for (const subject of parked.keys()) released += await releaseAll(manager, subject, signal);
+    for (const subject of parked.keys()) {
+      const place = parsePlace(subject);
+      if (place === undefined || place.identity !== undefined) continue;
+      if (place.projectId === 0) await retryUnknown(manager, subject, place);
+      else released += await releaseAll(manager, subject, place, signal);
+    }
+    const due = unstorable.findDue(MOST_RETRIES);
+    await Promise.all(due.map((subject) => releaseAll(manager, subject, parsePlace(subject)!, signal)));
+    // Also those that may not go on now, such as a suspended project's: it is the turn of others.
+    for (const subject of due) unstorable.tried(subject);
     return released;
   }
 
-  async function releaseAll(manager: JetStreamManager, subject: string, signal: AbortSignal): Promise<number> {
-    const place = parsePlace(subject);
-    if (place === undefined || (place.identity !== undefined && !unstorable.isDue(subject))) return 0;
+  /** Core may have another answer later, and another release may read what this one cannot. */
+  async function retryUnknown(manager: JetStreamManager, subject: string, place: Place): Promise<void> {
+    if (pending() >= SHORT_STREAM || !migrations.isConfirmed()) return;
+    const [oldest] = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: 1 }));
+    const isDue = oldest !== undefined && clock.now() - oldest.time.getTime() >= options.unknownRetrySeconds * 1000;
+    if (isDue) await releaseBatch(manager, subject, place, BATCH);
+  }
+
+  async function releaseAll(
+    manager: JetStreamManager,
+    subject: string,
+    place: Place,
+    signal: AbortSignal,
+  ): Promise<number> {
     // What comes back to find no room would go aside once more.
     const most = place.reason === 'overflow' ? Math.floor(roomFor(place.projectId)) : Number.POSITIVE_INFINITY;
     let released = 0;
@@ -146,7 +171,6 @@ export function createParking(options: ParkingOptions): Parking {
       released += count;
       if (count < wanted) break;
     }
-    if (released > 0) unstorable.tried(subject);
     const level = place.reason === 'overflow' || place.reason === 'unstorable' ? 'debug' : 'info';
     if (released > 0)
       log[level]({ projectId: place.projectId, reason: place.reason, events: released }, 'Events go on');

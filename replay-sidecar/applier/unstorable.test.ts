@@ -46,7 +46,7 @@ describe('what Edge could not hold', () => {
     const due: number[] = [];
     for (; clock.now <= 180_000; clock.now += 1000) {
       retries.notice([subject]);
-      if (!retries.isDue(subject)) continue;
+      if (retries.findDue(10).length === 0) continue;
       due.push(clock.now);
       retries.tried(subject);
     }
@@ -56,8 +56,23 @@ describe('what Edge could not hold', () => {
   test('is tried again at once when its identity was found to be storable', () => {
     const { retries } = create();
     retries.notice([subject, 'identity.parked.7.suspended']);
-    expect(retries.isDue(subject)).toBe(false);
+    expect(retries.findDue(10)).toEqual([]);
     retries.wake(7, identity);
-    expect(retries.isDue(subject)).toBe(true);
+    expect(retries.findDue(10)).toEqual([subject]);
+  });
+
+  test('is tried in turns, however many identities there are', () => {
+    const { clock, retries } = create();
+    const all = Array.from({ length: 100 }, (_, id) => subject.replace('.4.', `.${id + 1}.`));
+    const tried = new Map<string, number>();
+    for (; clock.now <= 180_000; clock.now += 2000) {
+      retries.notice(all);
+      for (const one of retries.findDue(2)) {
+        tried.set(one, (tried.get(one) ?? 0) + 1);
+        retries.tried(one);
+      }
+    }
+    expect(tried.size).toBe(100);
+    expect(Math.max(...tried.values())).toBe(2);
   });
 });

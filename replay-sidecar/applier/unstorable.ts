@@ -35,7 +35,13 @@ export function createRetries(interval: number, clock: Pick<Clock, 'monotonic'>)
       // One that was just let go comes back if it still cannot be held.
       for (const [subject, time] of since) if (!present.has(subject) && now - time > interval) since.delete(subject);
     },
-    isDue: (subject: string) => clock.monotonic() - (since.get(subject) ?? clock.monotonic()) >= interval,
+    /** Those that are to be tried now, the one that has waited longest first; `most` at most. */
+    findDue(most: number): string[] {
+      const now = clock.monotonic();
+      const due = [...subjects.values()].flat().filter((subject) => now - (since.get(subject) ?? now) >= interval);
+      const waited = (subject: string) => since.get(subject) ?? now;
+      return due.sort((one, other) => (waited(one) < waited(other) ? -1 : 1)).slice(0, most);
+    },
     tried: (subject: string) => void since.set(subject, clock.monotonic()),
     wake(projectId: number, identity: Identity): void {
       for (const subject of subjectsOf(projectId, identity)) since.set(subject, Number.NEGATIVE_INFINITY);

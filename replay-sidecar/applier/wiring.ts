@@ -63,8 +63,8 @@ export function wire(
   const directory = createDirectory({ ...asked, clock });
   const spreader = createSpreader({ ...asked, directory });
   const resolver = createResolver({ ...asked, edge, directory, spreader });
-  const { unstorableRetrySeconds } = configuration;
-  const waits = { pending: position.pending, roomFor, unstorableRetrySeconds };
+  const { unstorableRetrySeconds, unknownRetrySeconds } = configuration;
+  const waits = { pending: position.pending, roomFor, unstorableRetrySeconds, unknownRetrySeconds };
   const parking = createParking({ connection, migrations, ...waits, clock, log });
   const pipeline = createPipeline({
     ...{ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log },

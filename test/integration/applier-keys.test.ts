@@ -1,4 +1,5 @@
 /** Client keys that change while events about their environment are under way (docs/design.md, "Convergence", rule 8). */
+import { createHash } from 'node:crypto';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
@@ -141,4 +142,31 @@ test('a former key that another environment has taken over is that one’s, and 
   );
   await eventually('the move', async () => (await on.document('key-5-b', 'person-0')) !== undefined);
   expect(await on.document('key-5', 'theirs')).toEqual(before);
+});
+
+test('an event whose key Core does not know waits aside, and is applied once Core knows it', async () => {
+  const stopOther = on.start({
+    EDGE_MIGRATION_INSTANCE: 'other',
+    EDGE_MIGRATION_UNKNOWN_RETRY_SECONDS: '2',
+  });
+  try {
+    await on.project(90);
+    await fill(90, 1);
+    await on.migrate(90);
+    const serverKeySha256 = createHash('sha256').update('ser.later').digest('hex');
+    const [identifier = ''] = people(1);
+    await on.publish(
+      written(90, identifier, { target: { kind: 'identity', environment: { serverKeySha256 }, identifier } }),
+    );
+    await eventually('it to wait', async () => (await on.parked())['identity.parked.0.poison.-'] === 1);
+    await on.rows({
+      environments_environmentapikey: [
+        { id: 90, key: 'ser.later', name: 'key', environment_id: 90, created_at: new Date(), active: true },
+      ],
+    });
+    await eventually('the document', async () => (await on.document('key-90', identifier)) !== undefined);
+    await eventually('nothing to wait', async () => (await on.parked())['identity.parked.0.poison.-'] === undefined);
+  } finally {
+    await stopOther();
+  }
 });
