@@ -46,6 +46,7 @@ export async function readKeyedIdentities(
               LEFT JOIN LATERAL (SELECT * FROM environments_identity known
                                   WHERE known.environment_id = place.environment_id
                                     AND known.identifier = place.identifier
+                                    AND known.identifier COLLATE "C" = place.identifier
                                   LIMIT 1) one ON true) i
      ORDER BY i.position`;
   const values = [

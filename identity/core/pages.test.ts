@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { execute, insertRows, ONE_PROJECT } from '../fixtures/core-rows.ts';
 import { type Core, openCore } from './database.ts';
 import type { CoreIdentity } from './identity.ts';
+import { readKeyedIdentities } from './keyed-identities.ts';
 import { pageStatement, readIdentities, readIdentitiesAt, readIdentity, readPage } from './pages.ts';
 import { type CoreRelease, readRelease } from './release.ts';
 
@@ -119,6 +120,12 @@ test('under a collation that ignores case an identity is found by its own name o
     expect((await readIdentity(core, release, places[0]!))?.id).toBe(1);
     expect(await readIdentity(core, release, places[1]!)).toBeUndefined();
     expect((await readIdentitiesAt(core, release, places)).map((found) => found?.id)).toEqual([1, undefined]);
+    const keyed = await readKeyedIdentities(
+      core,
+      release,
+      places.map((place) => ({ ...place, apiKey: 'key' })),
+    );
+    expect(keyed.map(({ identity }) => identity?.id)).toEqual([1, undefined]);
   } finally {
     await core.close();
   }
