@@ -49,8 +49,11 @@ const HISTORY = 'environments_historicalenvironment';
 
 const REQUIRED_TABLES = [...new Set(REQUIRED.map((column) => column.split('.')[0] as string))];
 
-/** Every table of Core that is read. */
+/** Every table of Core that cannot be done without. */
 export const CORE_TABLES: readonly string[] = [...REQUIRED_TABLES, 'environments_environmentapikey'];
+
+/** Every table of Core that is read. */
+export const READ_TABLES: readonly string[] = [...CORE_TABLES, HISTORY];
 
 /**
  * Detects from the columns what the installed release has, so that one build serves every release.

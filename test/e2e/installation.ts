@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '@edge-migration/identity/clock.ts';
-import { CORE_TABLES } from '@edge-migration/identity/core/release.ts';
+import { READ_TABLES } from '@edge-migration/identity/core/release.ts';
 import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { CONFIG_MAPS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { createClient, type KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
@@ -103,7 +103,7 @@ export async function createCore({ urlOf }: Pick<Postgres, 'urlOf'>, name: strin
     url,
     `DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'edge_migration') THEN
        CREATE ROLE edge_migration LOGIN PASSWORD 'read-only'; END IF; END $$;
-     GRANT SELECT ON ${CORE_TABLES.join()} TO edge_migration`,
+     GRANT SELECT ON ${READ_TABLES.join()} TO edge_migration`,
   );
   return url;
 }

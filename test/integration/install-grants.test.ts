@@ -1,7 +1,7 @@
 /** The statements of docs/install.md for the database user, where Flagsmith's tables belong to a role of any name. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { CORE_TABLES } from '@edge-migration/identity/core/release.ts';
+import { READ_TABLES } from '@edge-migration/identity/core/release.ts';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDatabase, type TestDatabase } from '../cluster/shared.ts';
@@ -45,7 +45,7 @@ it('let the user read every table that is read, whatever role owns it, no other 
     const [answer] = await run(`SELECT has_table_privilege('${READER}', 'public.${tablename}', 'SELECT') AS may`);
     if ((answer as { may: boolean }).may) readable.push(tablename);
   }
-  expect(readable.toSorted()).toEqual(CORE_TABLES.toSorted());
+  expect(readable.toSorted()).toEqual(READ_TABLES.toSorted());
   expect(tables.length).toBeGreaterThan(readable.length);
   await expect(run('DELETE FROM environments_identity', READER)).rejects.toThrow(/permission denied/);
 });
