@@ -17,6 +17,7 @@ import { createAppliers } from './appliers.ts';
 import type { CaptureFact, ReplayFact } from './facts.ts';
 import { createGapProjects, type ReadProjects } from './gap-projects.ts';
 import { sayGoodbyeFor } from './goodbye.ts';
+import { createSightings } from './sightings.ts';
 import { createTakenTracker } from './taken.ts';
 import { readTransit, type Transit } from './transit.ts';
 
@@ -62,6 +63,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   let problem = 'not connected to NATS yet';
   const reported = createAppliers();
   const taken = createTakenTracker();
+  const sightings = createSightings(clock);
   const projects = createGapProjects(settings.readProjects, clock);
 
   const isFresh = () => read !== undefined && clock.monotonic() - read.time <= fresh;
@@ -127,12 +129,13 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     if (read === undefined || !isFresh()) return unknown();
     const { transit } = read;
     const { project, ...said } = reported.replay(projectId, clock.now() - fresh);
+    const unstorable = sightings.join(projectId, transit.unstorable(projectId));
     return {
       kind: 'observed',
       ...said,
       takenUntil: taken.until(),
       underWay: transit.underWay(projectId),
-      project: { ...project, parked: transit.parked(projectId), unstorable: transit.unstorable(projectId) },
+      project: { ...project, parked: transit.parked(projectId), unstorable },
     };
   }
 
