@@ -123,7 +123,9 @@ export function createParking(options: ParkingOptions): Parking {
   const unstorable = createRetries(options.unstorableRetrySeconds * 1000, clock);
   let parked: ReadonlyMap<string, number> = new Map();
 
-  /** Number of events that went on. */
+  const mayRelease = () => pending() < SHORT_STREAM && migrations.isConfirmed();
+
+  /** Number of events that went on; those that are only tried again do not count. */
   async function look(manager: JetStreamManager, signal: AbortSignal): Promise<number> {
     const { state } = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
     parked = new Map(Object.entries(state.subjects ?? {}));
@@ -135,7 +137,7 @@ export function createParking(options: ParkingOptions): Parking {
       if (place.projectId === 0) await retryUnknown(manager, subject, place);
       else released += await releaseAll(manager, subject, place, signal);
     }
-    const due = unstorable.findDue(MOST_RETRIES);
+    const due = mayRelease() ? unstorable.findDue(MOST_RETRIES) : [];
     await Promise.all(due.map((subject) => releaseAll(manager, subject, parsePlace(subject)!, signal)));
     // Also those that may not go on now, such as a suspended project's: it is the turn of others.
     for (const subject of due) unstorable.tried(subject);
@@ -144,7 +146,7 @@ export function createParking(options: ParkingOptions): Parking {
 
   /** Core may have another answer later, and another release may read what this one cannot. */
   async function retryUnknown(manager: JetStreamManager, subject: string, place: Place): Promise<void> {
-    if (pending() >= SHORT_STREAM || !migrations.isConfirmed()) return;
+    if (!mayRelease()) return;
     const [oldest] = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: 1 }));
     const isDue = oldest !== undefined && clock.now() - oldest.time.getTime() >= options.unknownRetrySeconds * 1000;
     if (isDue) await releaseBatch(manager, subject, place, BATCH);
@@ -159,12 +161,7 @@ export function createParking(options: ParkingOptions): Parking {
     // What comes back to find no room would go aside once more.
     const most = place.reason === 'overflow' ? Math.floor(roomFor(place.projectId)) : Number.POSITIVE_INFINITY;
     let released = 0;
-    while (
-      released < most &&
-      pending() < SHORT_STREAM &&
-      migrations.isConfirmed() &&
-      isReleasable(place, migrations, clock.now())
-    ) {
+    while (released < most && mayRelease() && isReleasable(place, migrations, clock.now())) {
       signal.throwIfAborted();
       const wanted = Math.min(BATCH, most - released);
       const count = await releaseBatch(manager, subject, place, wanted);
