@@ -10,7 +10,7 @@ export interface MeasuredParts {
   position: Pick<PositionTracker, 'pending'>;
   /** Events in hand. */
   inHand(): number;
-  /** Of these, the ones that wait to be applied, by project. */
+  /** Of these, the ones that wait or are being applied, by project. */
   waiting(): ReadonlyMap<number, InHand>;
   writeUnits(): { units: number; throttled: number };
   /** Milliseconds since the epoch. */
@@ -91,7 +91,7 @@ function registerWaiting(
 ): void {
   new Gauge({
     name: `${PREFIX}waiting_events`,
-    help: 'Events in hand that wait to be applied',
+    help: 'Events in hand that wait or are being applied',
     labelNames: ['project'],
     registers: [registry],
     collect() {

@@ -41,6 +41,16 @@ function createSlow(options: Partial<WaitingOptions> = {}) {
   return { waiting, fill, running };
 }
 
+test('what is being applied is in hand until it is done, so that the lag shows what a store holds up', async () => {
+  const { waiting, running } = createSlow();
+  waiting.add(createWork(1));
+  expect(running).toHaveLength(1);
+  expect(waiting.inHand()).toEqual(new Map([[1, { events: 1, oldestObserved: 0 }]]));
+  running[0]?.end();
+  await waiting.stop();
+  expect(waiting.inHand().size).toBe(0);
+});
+
 describe('room in hand', () => {
   test('each of several projects that go on and on gets half of what the others leave, so there is room for one more', () => {
     const { fill, waiting } = createSlow();

@@ -16,7 +16,7 @@ export interface Waiting extends Pick<FairQueue<Work>, 'stop'> {
   isFull(projectId: number): boolean;
   /** How many more events of the project may be in hand, at least; below zero when it is full. */
   roomFor(projectId: number): number;
-  /** What waits, by project. */
+  /** What waits or is being applied, by project. */
   inHand(): Map<number, InHand>;
   /** Begins what could not be begun before. Rejects with the signal's reason. */
   run(signal: AbortSignal): Promise<never>;
@@ -48,8 +48,8 @@ export function createWaiting(options: WaitingOptions): Waiting {
     mayStart: options.allowance.isOpen,
   };
   const queue = createFairQueue<Work>(limits, async (projectId, _, batch) => {
-    for (const work of batch) works.delete(work);
     await options.apply(projectId, batch);
+    for (const work of batch) works.delete(work);
     weigh(projectId, -batch.reduce((sum, work) => sum + weightOf(work), 0));
   });
 
