@@ -16,37 +16,50 @@ export interface Patience {
    * @throws the last error of `work`; the signal's reason
    */
   persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
-  /** What a store's last answer was, if it was an outage that still lasts. */
+  /** What a store answered to work that waits for it still. */
   outage(): unknown;
 }
 
 export const ATTEMPTS = 5;
 const BACKOFF = { firstMilliseconds: 100, longestMilliseconds: 10_000 };
 
-/** @param onOutage told when an outage begins and, with undefined, when it is over */
+/**
+ * Something that succeeds says nothing about what still fails: a store may refuse one question for hours and answer all
+ * others.
+ *
+ * @param onOutage told when an outage begins and, with undefined, when nothing fails any more
+ */
 export function createPatience(clock: Clock, onOutage: (error: unknown) => void): Patience {
-  let outage: unknown;
+  /** The last error of each work that waits for a store. */
+  const failing = new Map<symbol, unknown>();
 
-  function note(error: unknown): void {
-    const isChange = (outage === undefined) !== (error === undefined);
-    outage = error;
-    if (isChange) onOutage(error);
+  function note(work: symbol, error: unknown): void {
+    const hadOutage = failing.size > 0;
+    if (error === undefined) failing.delete(work);
+    else failing.set(work, error);
+    if (hadOutage !== failing.size > 0) onOutage(error);
   }
 
   return {
-    outage: () => outage,
+    outage: () => failing.values().next().value,
     async persist(work, signal) {
-      for (let attempt = 0, failures = 0; ; attempt++) {
-        try {
-          const result = await work();
-          note(undefined);
-          return result;
-        } catch (error) {
-          signal.throwIfAborted();
-          if (isOutage(error)) note(error);
-          else if (++failures >= ATTEMPTS) throw error;
+      const own = Symbol('work');
+      try {
+        for (let attempt = 0, failures = 0; ; attempt++) {
+          try {
+            const result = await work();
+            note(own, undefined);
+            return result;
+          } catch (error) {
+            signal.throwIfAborted();
+            if (isOutage(error)) note(own, error);
+            else if (++failures >= ATTEMPTS) throw error;
+          }
+          await clock.sleep(choosePause(BACKOFF, attempt), signal);
         }
-        await clock.sleep(choosePause(BACKOFF, attempt), signal);
+      } finally {
+        // Given up: that says nothing of the store.
+        failing.delete(own);
       }
     },
   };

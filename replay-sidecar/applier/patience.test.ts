@@ -1,0 +1,50 @@
+import { CoreUnsupported } from '@edge-migration/identity/core/errors.ts';
+import { expect, test } from 'vitest';
+import { createPatience } from './patience.ts';
+
+const INDEX = new CoreUnsupported('the index misses identity 4');
+const signal = new AbortController().signal;
+
+/** Attempts go on when they are let. */
+function create() {
+  const said: unknown[] = [];
+  const pauses: (() => void)[] = [];
+  const sleep = () => new Promise<void>((resolve) => pauses.push(resolve));
+  const patience = createPatience({ sleep } as never, (error) => said.push(error));
+  return { patience, said, goOn: () => pauses.splice(0).forEach((resume) => void resume()) };
+}
+
+const turns = () => new Promise((resolve) => setImmediate(resolve));
+
+test('what a store refuses to one event stays said while it answers others', async () => {
+  const { patience, said, goOn } = create();
+  let isMended = false;
+  const stuck = patience.persist(async () => {
+    if (!isMended) throw INDEX;
+  }, signal);
+  await turns();
+  expect(await patience.persist(async () => 'done', signal)).toBe('done');
+  goOn();
+  await turns();
+  expect(patience.outage()).toBe(INDEX);
+  expect(said).toEqual([INDEX]);
+  isMended = true;
+  goOn();
+  await stuck;
+  expect(patience.outage()).toBeUndefined();
+  expect(said).toEqual([INDEX, undefined]);
+});
+
+test('work that is given up holds nothing against the store, nor says that it answers again', async () => {
+  const { patience, said, goOn } = create();
+  const stopping = new AbortController();
+  const failed = patience.persist(async () => {
+    throw INDEX;
+  }, stopping.signal);
+  await turns();
+  stopping.abort(new Error('stop'));
+  goOn();
+  await expect(failed).rejects.toThrow('stop');
+  expect(patience.outage()).toBeUndefined();
+  expect(said).toEqual([INDEX]);
+});
