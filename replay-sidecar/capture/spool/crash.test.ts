@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Intent } from './intents.ts';
 import type { Delivery } from './outbox.ts';
-import type { Spool } from './spool.ts';
+import { createSpool, type Spool } from './spool.ts';
 import {
   draft,
   drain,
@@ -53,6 +53,28 @@ describe('a spool whose process was killed', () => {
     expect(segmentsOf(sample.path).filter((name) => name.endsWith('.spool'))).toHaveLength(2);
   });
   afterAll(() => sample[Symbol.dispose]());
+
+  it('loses nothing of what was left to requests that begin and end while it is read', async () => {
+    using copy = temporaryFolder(sample.path);
+    const spool = createSpool({
+      ...{ directory: copy.path, clock: manualClock(Date.parse('2026-06-01T00:01:00Z')), instance: 'api-1/uid-1' },
+      ...{ limitBytes: 16 * 1024 * 1024, safetyMillis: 60_000, sync: 'none', segmentBytes: 2048 },
+      ...{ onReady: () => undefined, onError: (error: unknown) => expect.unreachable(String(error)) },
+    });
+    await spool.open();
+    const recovering = spool.recover();
+    // Enough of them to fill files of intents, which go as soon as the requests in them have ended.
+    for (let index = 0; index < 20; index++) {
+      (await spool.begin([draft('silent')])).finish({ outcome: 'known', drafts: [] });
+    }
+    await recovering;
+    for (let turns = 0; turns < 100; turns++) await turn();
+    expect((await drain(spool)).map(identifierOf)).toEqual(
+      expect.arrayContaining(['finished-0', 'finished-1', 'finished-2', 'open']),
+    );
+    expect(spool.gaps.list()).toEqual([]);
+    await spool.close();
+  });
 
   it('hands out all that was finished as known, the rest as unknown, and not what changed nothing', async () => {
     using copy = temporaryFolder(sample.path);

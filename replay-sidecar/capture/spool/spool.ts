@@ -201,6 +201,8 @@ export function createSpool(given: SpoolOptions): Spool {
   }
 
   async function removeAll(): Promise<void> {
+    // Until it is read, what earlier processes left looks as if nothing in it were needed.
+    if (phase !== 'recovered') return;
     const until = trust.isTrusted() ? trust.total() - options.safetyMillis : Number.NEGATIVE_INFINITY;
     // What a request became must be in its file before its intent goes.
     if (!(await journal.flush())) return;
@@ -244,7 +246,7 @@ export function createSpool(given: SpoolOptions): Spool {
         await open();
         await recover();
         await journal.tick();
-        if (phase === 'recovered') await removeSettled();
+        await removeSettled();
         if (!shares.isAnyOver()) gaps.close('spoolFull', clock.now());
         await notes.save();
       } catch (error) {
