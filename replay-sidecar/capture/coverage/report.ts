@@ -29,7 +29,8 @@ export const gapReason = z.enum([
 
 /** More than a sidecar reports (spool/gaps.ts), with what is added in its stead when it has gone. */
 const MOST_GAPS = 256;
-const MOST_SCOPES = 256;
+/** That one gap names; a sidecar that has more to name claims all. */
+export const MOST_SCOPES = 256;
 
 /** Names of Kubernetes, and what stands in their place outside it. */
 const name = (characters: number) =>

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { coverageGap, gapReason } from '../coverage/report.ts';
+import { coverageGap, gapReason, MOST_SCOPES } from '../coverage/report.ts';
 import { createGapLedger, MAX_GAPS } from './gaps.ts';
 import { SLOT_BYTES } from './state.ts';
 
@@ -53,10 +53,20 @@ describe('the gap ledger', () => {
     const name = (from: number, until: number) => {
       for (let index = from; index < until; index++) gaps.mark('bodyTooLarge', 0, 0, [{ clientKey: `key-${index}` }]);
     };
-    name(0, 500);
-    expect(gaps.list()[0]?.scope).toHaveLength(500);
-    name(500, 2000);
-    expect(gaps.list()[0]?.scope).toBeNull();
+    name(0, MOST_SCOPES);
+    expect(coverageGap.parse(gaps.list()[0]).scope).toHaveLength(MOST_SCOPES);
+    name(MOST_SCOPES, MOST_SCOPES + 1);
+    expect(coverageGap.parse(gaps.list()[0]).scope).toBeNull();
+  });
+
+  it('names of all gaps together no more than fits', () => {
+    const gaps = createGapLedger(() => undefined);
+    for (let index = 0; index < 500; index++) {
+      const time = Math.floor(index / 20) * 10 * MINUTE;
+      gaps.mark('bodyTooLarge', time, time, [{ clientKey: `${index}`.padEnd(100, 'k') }]);
+      expect(JSON.stringify(gaps.list()).length).toBeLessThan(SLOT_BYTES - 1024);
+    }
+    expect(gaps.list().map(({ scope }) => scope)).toContain(null);
   });
 
   it('tells when a gap begins and ends, but not urgently when it only grows', () => {

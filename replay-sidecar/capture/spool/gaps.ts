@@ -1,6 +1,6 @@
 import { scopeName, type WriteScope, writeScope } from '@edge-migration/identity/write-scope.ts';
 
-import type { CoverageGap, GapReason } from '../coverage/report.ts';
+import { type CoverageGap, type GapReason, MOST_SCOPES } from '../coverage/report.ts';
 
 /** More gaps than this are joined, oldest first: a report stays small, and a joined gap only claims more. */
 export const MAX_GAPS = 32;
@@ -114,6 +114,7 @@ function joinOldest(gaps: Gap[]): void {
 
 /** What the gaps name must fit a report and the spool's state, so the one that names most claims all. */
 function widen(gaps: readonly Gap[]): void {
+  for (const gap of gaps) if ((gap.scope?.size ?? 0) > MOST_SCOPES) gap.scope = null;
   const sizes = gaps.map((gap) => ({ gap, bytes: scopeBytes(gap) })).sort((a, b) => b.bytes - a.bytes);
   let total = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
   for (const { gap, bytes } of sizes) {
