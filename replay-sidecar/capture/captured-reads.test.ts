@@ -1,7 +1,14 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { parseRequest } from './proxy/head.ts';
 import { drain, eventOf, openSpool, temporaryFolder } from './spool/testing.ts';
-import { answer, identifiers, openCapture, type TestCapture, unknown, WINDOW_MILLIS } from './testing.ts';
+import { answer, answering, identifiers, openCapture, type TestCapture, unknown, WINDOW_MILLIS } from './testing.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 let test: TestCapture;
 
@@ -74,5 +81,21 @@ describe('reads', () => {
     await test.published();
     test.capture.flush();
     expect((await test.published()).map(({ outcome }) => outcome)).toEqual(['unknown']);
+  });
+
+  it('do not keep the heads of their requests in memory until the window is over', async () => {
+    const fill = `X-Fill: ${'x'.repeat(500_000)}\r\n`;
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    for (let index = 0; index < 50; index++) {
+      const key = 'a-client-key-of-22-ch';
+      const text = `GET /api/v1/identities/user-${index}-of-that-app/ HTTP/1.1\r\nX-Environment-Key: ${key}\r\n${fill}\r\n`;
+      const begun = test.capture.begin(parseRequest(Buffer.from(text).toString('latin1')), answering(200));
+      await begun?.intent(undefined, 'whole');
+      begun?.finish(created);
+    }
+    expect(await test.published()).toHaveLength(50);
+    collectGarbage();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(10 * 1024 * 1024);
   });
 });

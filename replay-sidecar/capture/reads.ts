@@ -85,7 +85,15 @@ export function createReads(options: ReadsOptions): Reads {
     const key = JSON.stringify(drafts[0]?.target);
     const known = identities.get(key);
     if (known !== undefined) return known;
-    const identity: ReadIdentity = { drafts, intent: undefined, underWay: new Set(), held: undefined, nextTime: 0 };
+    // A copy: V8's parts of a text keep the whole of it, here the head of the request.
+    const own = structuredClone(drafts);
+    const identity: ReadIdentity = {
+      drafts: own,
+      intent: undefined,
+      underWay: new Set(),
+      held: undefined,
+      nextTime: 0,
+    };
     if (identities.size < capacity) identities.set(key, identity);
     return identity;
   }

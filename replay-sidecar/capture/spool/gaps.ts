@@ -139,7 +139,8 @@ function join(into: Gap, other: Gap): void {
 /** What readers of the report would refuse is nothing that could be named. */
 function byName(scope: readonly WriteScope[] | null | undefined): Gap['scope'] {
   if (scope == null || scope.length === 0 || !scope.every((one) => writeScope.safeParse(one).success)) return null;
-  return new Map(scope.map((one) => [scopeName(one), one]));
+  // A copy: V8's parts of a text keep the whole of it, here the head of a request.
+  return new Map(structuredClone(scope).map((one) => [scopeName(one), one]));
 }
 
 function toReport(gap: Gap): CoverageGap {
