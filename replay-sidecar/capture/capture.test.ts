@@ -2,7 +2,7 @@ import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { CaptureTimeoutError } from './proxy/captured-request.ts';
-import type { Outcome, RequestHead, UpstreamRequest, UpstreamResponse } from './proxy/hook.ts';
+import type { Field, Outcome, RequestHead, UpstreamRequest, UpstreamResponse } from './proxy/hook.ts';
 import { field, headOf } from './routes/testing.ts';
 import { drain, eventOf, openSpool, temporaryFolder } from './spool/testing.ts';
 import { answer, answering, identifiers, openCapture, type TestCapture, unknown } from './testing.ts';
@@ -134,11 +134,17 @@ describe('gaps', () => {
     ];
 
     /** The gaps of a request whose body cannot be read, and what was asked because of it. */
-    async function gapsOf(request: string, outcome: Outcome, status: number) {
+    async function gapsOf(
+      request: string,
+      outcome: Outcome,
+      status: number | ((question: UpstreamRequest) => number),
+      fields: readonly Field[] = [],
+    ) {
       const asked: UpstreamRequest[] = [];
-      const begun = test.capture.begin(headOf({ request, type: unreadable }), async (question) => {
+      const begun = test.capture.begin(headOf({ request, type: unreadable, fields }), async (question) => {
         asked.push(question);
-        return { status, fields: [], body: Buffer.alloc(0) };
+        const answered = typeof status === 'number' ? status : status(question);
+        return { status: answered, fields: [], body: Buffer.alloc(0) };
       });
       await begun?.intent(Buffer.from('{}'), 'whole');
       begun?.finish(outcome);
@@ -152,6 +158,33 @@ describe('gaps', () => {
         expect(await gapsOf(request, outcome, refusal)).toMatchObject({ gaps: [], asked: [{ target }] });
       }
       expect((await gapsOf(request, unknown, allowed)).gaps).toMatchObject([{ reason: 'bodyUnreadable' }]);
+    });
+
+    it.each([
+      ['POST identities/', [{ name: 'X-Environment-Key', value: 'clientkey' }]],
+      [
+        'POST environments/envkey/identities/',
+        [
+          { name: 'X-Forwarded-For', value: '10.0.0.1' },
+          { name: 'Authorization', value: 'Token abc' },
+        ],
+      ],
+    ])('%s is asked about by its credentials alone', async (request, credentials) => {
+      const { asked } = await gapsOf(request, unknown, 403, [
+        field('X-Forwarded-Host', 'no host'),
+        field('X-Forwarded-For', '10.0.0.1'),
+        field('X-Fill', 'x'.repeat(10_000)),
+        field('Authorization', 'Token abc'),
+      ]);
+      expect(asked.map(({ fields }) => fields)).toEqual([[{ name: 'Host', value: 'localhost' }, ...credentials]]);
+    });
+
+    it('credentials that are malformed for the server are refused, too, unless it minds something else', async () => {
+      const request = 'POST environments/envkey/identities/';
+      const malformed = [field('Authorization', 'x'.repeat(10_000))];
+      const minds = ({ fields }: UpstreamRequest) => (fields.some(({ name }) => name === 'Authorization') ? 400 : 401);
+      expect((await gapsOf(request, unknown, minds, malformed)).gaps).toEqual([]);
+      expect((await gapsOf(request, unknown, 400, malformed)).gaps).toHaveLength(1);
     });
 
     it('Core is not asked where the answer tells', async () => {

@@ -1,5 +1,5 @@
 import type { CallUpstream, RequestHead } from '../proxy/hook.ts';
-import { askStatus } from './lookup.ts';
+import { askStatus, type Passed } from './lookup.ts';
 import type { MatchedRequest } from './route.ts';
 import { DJANGO_ADMIN } from './table.ts';
 
@@ -12,8 +12,10 @@ export interface CallerCheck {
   mayWrite(request: MatchedRequest, head: RequestHead, call: CallUpstream): Promise<boolean>;
 }
 
-/** Beyond this many questions at a time a caller is believed to have written. */
-const MAX_WAITING = 256;
+/** Bytes of memory for questions that wait; beyond it a caller is believed to have written. */
+const MAX_WAITING_BYTES = 2 * 1024 * 1024;
+/** What a question takes besides its credentials. */
+const QUESTION_BYTES = 4096;
 /** No feature has this name: with a good key the answer is 404, and creates nothing. */
 const FLAGS = '/api/v1/flags/?feature=edge-migration-caller-check';
 
@@ -23,23 +25,47 @@ const FLAGS = '/api/v1/flags/?feature=edge-migration-caller-check';
  * after the other.
  */
 export function createCallerCheck(): CallerCheck {
-  let waiting = 0;
+  let waitingBytes = 0;
   let last: Promise<unknown> = Promise.resolve();
 
   return {
     mayWrite(request, head, call) {
-      if (waiting >= MAX_WAITING) return Promise.resolve(true);
-      waiting += 1;
       const { target, refusals } = questionFor(request);
+      const credentials = credentialsIn(request, head);
+      const bytes = credentials.reduce((sum, { value }) => sum + value.length, QUESTION_BYTES);
+      if (waitingBytes + bytes > MAX_WAITING_BYTES) return Promise.resolve(true);
+      waitingBytes += bytes;
       const answer = last.then(async () => {
-        const status = await askStatus(target, head, call);
-        waiting -= 1;
-        return status === undefined || !refusals.includes(status);
+        const isRefused = await refuses(target, credentials, refusals, call);
+        waitingBytes -= bytes;
+        return !isRefused;
       });
       last = answer;
       return answer;
     },
   };
+}
+
+async function refuses(target: string, credentials: Passed, refusals: readonly number[], call: CallUpstream) {
+  const isRefusal = (status: number | undefined) => status !== undefined && refusals.includes(status);
+  const status = await askStatus(target, credentials, call);
+  // Credentials that are malformed, which the server minds before Core looks at them, were as malformed in the request.
+  return isRefusal(status) || (status === 400 && isRefusal(await askStatus(target, [], call)));
+}
+
+/** Of whom Core redirects to HTTPS, and lets into the Django admin by address, only a proxy in front of us can tell. */
+const BY_KEY: readonly string[] = ['x-environment-key', 'x-forwarded-proto'];
+const BY_SESSION: readonly string[] = ['authorization', 'cookie', 'x-forwarded-for', 'x-forwarded-proto'];
+
+/**
+ * What Core knows a caller by, and nothing else: a field that the server or Django takes offence at before it asks who is
+ * calling (a long one, an `X-Forwarded-Host` that is none) would make every caller look like one whom Core knows. Copies,
+ * because parts of a head keep all of it in memory.
+ */
+function credentialsIn({ route }: MatchedRequest, head: RequestHead): Passed {
+  const names = route.environment === 'header' ? BY_KEY : BY_SESSION;
+  const sent = head.fields.filter(({ lower }) => names.includes(lower));
+  return structuredClone(sent.map(({ name, value }) => ({ name, value })));
 }
 
 /** What the caller may read that can write, and the answers with which Core refuses it. */

@@ -1,6 +1,9 @@
 import type { CallUpstream, Field, RequestHead } from '../proxy/hook.ts';
 import { type Lookup, parseJson } from './plan.ts';
 
+/** Fields of a request of ours. */
+export type Passed = readonly Pick<Field, 'name' | 'value'>[];
+
 /** Fields of the caller's request that are about its body, its conditions or the answer's form. */
 const NOT_PASSED_ON =
   /^(?:content-.*|transfer-encoding|expect|accept|accept-encoding|range|if-.*|te|trailer|connection|upgrade|origin)$/;
@@ -19,21 +22,18 @@ export async function askCore(lookup: Lookup, head: RequestHead, call: CallUpstr
 }
 
 /**
- * The status with which the API answers the caller, by a host name that it cannot take offence at. Undefined when it does
- * not answer.
+ * The status with which the API answers to these fields alone, by a host name that it cannot take offence at. Undefined when
+ * it does not answer.
  */
-export async function askStatus(target: string, head: RequestHead, call: CallUpstream): Promise<number | undefined> {
-  const fields = fieldsOf(head).map((field) =>
-    field.name.toLowerCase() === 'host' ? { name: 'Host', value: 'localhost' } : field,
-  );
+export async function askStatus(target: string, fields: Passed, call: CallUpstream): Promise<number | undefined> {
   try {
-    return (await call({ method: 'GET', target, fields })).status;
+    return (await call({ method: 'GET', target, fields: [{ name: 'Host', value: 'localhost' }, ...fields] })).status;
   } catch {
     return undefined;
   }
 }
 
-function fieldsOf(head: RequestHead): readonly Pick<Field, 'name' | 'value'>[] {
+function fieldsOf(head: RequestHead): Passed {
   const passed = head.fields.filter((field) => !NOT_PASSED_ON.test(field.lower));
   const host = passed.some((field) => field.lower === 'host') ? [] : [{ name: 'Host', value: 'localhost' }];
   return [...host, ...passed, { name: 'Accept', value: 'application/json' }];
