@@ -15,6 +15,11 @@ export class Budget {
     return true;
   }
 
+  /** For what cannot do without: beyond the limit, too. */
+  take(bytes: number): void {
+    this.used += bytes;
+  }
+
   release(bytes: number): void {
     this.used -= bytes;
   }

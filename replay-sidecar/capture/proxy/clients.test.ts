@@ -126,6 +126,15 @@ describe('heads', () => {
     expect(clients.holdHead(youngest, 61_000)).toBe(false);
   });
 
+  test('find room whatever bodies hold, which then take no more', () => {
+    const { clients, budget, all } = clientsOf([['asking', 1]], 90_000);
+    expect(budget.reserve(90_000)).toBe(true);
+    expect(clients.holdHead(all[0] as FakeClient, 40_000)).toBe(true);
+    budget.release(90_000);
+    expect(budget.reserve(60_000)).toBe(false);
+    expect(budget.reserve(50_000)).toBe(true);
+  });
+
   test('share the memory for bodies, and never hold more than their part, in whatever order they come and go', () => {
     const step = fc.tuple(
       fc.nat(4),

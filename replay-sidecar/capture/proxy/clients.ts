@@ -82,7 +82,7 @@ export class Clients<C extends Client> {
     this.releaseHead(client);
     if (bytes <= limits.smallHeadBytes) return true;
     heads.set(client, 0);
-    while (this.headBytes + bytes > limits.headsTotalBytes || !budget.reserve(bytes)) {
+    while (this.headBytes + bytes > limits.headsTotalBytes) {
       const victim = mostExpendable(heads.keys(), ['asking']);
       if (victim !== undefined) this.releaseHead(victim);
       if (victim === undefined || victim === client) {
@@ -93,6 +93,8 @@ export class Clients<C extends Client> {
     }
     heads.set(client, bytes);
     this.headBytes += bytes;
+    // Bodies must not have heads refused: a body that finds no room still passes.
+    budget.take(bytes);
     return true;
   }
 

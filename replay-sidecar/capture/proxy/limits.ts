@@ -13,7 +13,7 @@ export interface Limits {
   readonly capturedBodyBytes: number;
   /**
    * Memory for all that clients send and the proxy has to hold, and for what is made of it: a captured body counts three
-   * times, until its request is over. A body beyond it is `tooLarge`.
+   * times, until its request is over. A body beyond it is `tooLarge`; heads find room in any case.
    */
   readonly heldBytes: number;
   /** Body that an own request to the API may have in its answer. */
