@@ -104,3 +104,20 @@ test('nothing ticks while nothing is waited for, nor after the end', async () =>
   expect(expired).toEqual([]);
   expect(stepped.sleeping).toBe(0);
 });
+
+test('one whose handler throws takes no other with it', async () => {
+  const stepped = createSteppedClock();
+  const errors: unknown[] = [];
+  const deadlines = createDeadlines(stepped.clock, (error) => errors.push(error));
+  const expired: string[] = [];
+  deadlines.set(25, () => {
+    throw new Error('broken');
+  });
+  deadlines.set(25, () => expired.push('beside it'));
+  deadlines.set(100, () => expired.push('after it'));
+  await stepped.advance(300);
+  deadlines.set(25, () => expired.push('later'));
+  await stepped.advance(100);
+  expect(expired).toEqual(['beside it', 'after it', 'later']);
+  expect(errors).toMatchObject([{ message: 'broken' }]);
+});

@@ -21,8 +21,10 @@ const LONGEST_TICK_MILLIS = 4 * TICK_MILLIS;
 /**
  * Deadlines that nearly never expire, at a cost of a fraction of a microsecond each: all of one length stand in one
  * queue in order of expiry, and one tick looks at the heads of the queues.
+ *
+ * @param onError told what an expiry throws, which concerns that one alone; thrown where nobody catches it by default
  */
-export function createDeadlines(clock: Clock): Deadlines {
+export function createDeadlines(clock: Clock, onError: (error: unknown) => void = throwLater): Deadlines {
   const queues = new Map<number, Set<Entry>>();
   const stopping = new AbortController();
   let ticking = false;
@@ -31,6 +33,14 @@ export function createDeadlines(clock: Clock): Deadlines {
   let lastTick = 0;
 
   const livedAt = (time: number) => lived + Math.min(time - lastTick, LONGEST_TICK_MILLIS);
+
+  function expire(entry: Entry): void {
+    try {
+      entry.expire();
+    } catch (error) {
+      onError(error);
+    }
+  }
 
   async function tick(): Promise<void> {
     while (!stopping.signal.aborted && queues.size > 0) {
@@ -43,7 +53,7 @@ export function createDeadlines(clock: Clock): Deadlines {
         for (const entry of queue) {
           if (entry.at > lived) break;
           queue.delete(entry);
-          entry.expire();
+          expire(entry);
         }
         if (queue.size === 0) queues.delete(length);
       }
@@ -82,6 +92,12 @@ export function createDeadlines(clock: Clock): Deadlines {
       queues.clear();
     },
   };
+}
+
+function throwLater(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
 }
 
 class Entry implements Deadline {
