@@ -25,6 +25,7 @@ const container = z.looseObject({
 const volume = z.looseObject({
   name: z.string(),
   emptyDir: z.object({ sizeLimit: z.string() }).optional(),
+  secret: z.looseObject({ secretName: z.string(), optional: z.boolean().optional() }).optional(),
 });
 const snippet = z.strictObject({
   initContainers: z.array(container),
@@ -146,6 +147,11 @@ describe('the manifest of the sidecar', () => {
   it('mounts volumes that are there', () => {
     const volumes = sidecar.volumes.map(({ name }) => name);
     expect(volumes).toEqual(expect.arrayContaining(capture.volumeMounts.map(({ name }) => name)));
+  });
+
+  it('does not keep the API from starting where its Secret is missing', () => {
+    const secrets = sidecar.volumes.flatMap(({ secret }) => secret ?? []);
+    expect(secrets).toMatchObject([{ secretName: 'edge-migration-nats', optional: true }]);
   });
 });
 
