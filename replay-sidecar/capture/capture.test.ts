@@ -130,7 +130,9 @@ describe('gaps', () => {
       ['POST identities/', '/api/v1/flags/?feature=edge-migration-caller-check', 403, 404],
       ['POST environments/envkey/identities/', '/api/v1/environments/envkey/', 404, 200],
       ['POST projects/42/features/31/mv-options/', '/api/v1/projects/42/', 403, 200],
-      ['POST features/featurestates/', '/api/v1/organisations/', 401, 200],
+      ['POST environments/envkey/identities/', '/api/v1/environments/envkey/', 401, 403],
+      ['PATCH environments/envkey/', '/api/v1/environments/envkey/', 401, 404],
+      ['POST features/featurestates/', '/api/v1/projects/?organisation=0', 401, 200],
     ];
 
     /** The gaps of a request whose body cannot be read, and what was asked because of it. */

@@ -18,6 +18,10 @@ const MAX_WAITING_BYTES = 2 * 1024 * 1024;
 const QUESTION_BYTES = 4096;
 /** No feature has this name: with a good key the answer is 404, and creates nothing. */
 const FLAGS = '/api/v1/flags/?feature=edge-migration-caller-check';
+/** The path of an environment's own settings, its key among them. */
+const ITSELF = 'environments/<environment>/';
+/** A list that is empty for everyone whom Core knows, master API keys included, which not all releases let list organisations. */
+const PROJECTS = '/api/v1/projects/?organisation=0';
 
 /**
  * With a made-up key, a body that cannot be read and a connection that is closed before the answer, anyone could open a gap
@@ -72,11 +76,13 @@ function credentialsIn({ route }: MatchedRequest, head: RequestHead): Passed {
 function questionFor({ route, parameter }: MatchedRequest): { target: string; refusals: readonly number[] } {
   if (route === DJANGO_ADMIN) return { target: '/admin/', refusals: [302, 401, 403] };
   if (route.environment === 'header') return { target: FLAGS, refusals: [401, 403] };
-  const refusals = [401, 403, 404];
   if (route.environment === 'path') {
-    return { target: `/api/v1/environments/${encodeURIComponent(parameter('environment'))}/`, refusals };
+    // Only its administrators may read an environment, and others may write in it: 403 says nothing.
+    const target = `/api/v1/environments/${encodeURIComponent(parameter('environment'))}/`;
+    // A request that may have given it another key may be why there is none of this one.
+    return { target, refusals: route.path === ITSELF ? [401] : [401, 404] };
   }
   const project = parameter('project');
-  const target = project === '' ? 'organisations/' : `projects/${encodeURIComponent(project)}/`;
-  return { target: `/api/v1/${target}`, refusals };
+  if (project !== '') return { target: `/api/v1/projects/${encodeURIComponent(project)}/`, refusals: [401, 403, 404] };
+  return { target: PROJECTS, refusals: [401, 403] };
 }
