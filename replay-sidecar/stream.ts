@@ -99,7 +99,12 @@ const nanos = (seconds: number) => seconds * 1e9;
 export const MAX_MESSAGE_BYTES = 128 * 1024;
 /** NATS's own limit of a message by default. */
 export const MAX_REPORT_BYTES = 1024 * 1024;
-/** Bounds what invented pods can take: each report is of some kilobytes, and thousands of sidecars have room. */
+/**
+ * Bounds what invented pods can take: a report is of one or two kilobytes, and thousands of sidecars have room. Its reader has
+ * them all in memory, three times as large, twice at a time.
+ */
+const COVERAGE_MAX_BYTES = 32 * 1024 * 1024;
+/** The same for appliers, whose reports count each project. */
 export const REPORTS_MAX_BYTES = 128 * 1024 * 1024;
 export const MAX_REPORTS = 10_000;
 /** More than the bytes of a stream leave room for; it bounds the server's index of a subject. */
@@ -140,7 +145,7 @@ function coverageStream(settings: StreamSettings): StreamDefinition {
     num_replicas: settings.streamReplicas,
     max_msgs_per_subject: 1,
     max_msgs: MAX_REPORTS,
-    max_bytes: REPORTS_MAX_BYTES,
+    max_bytes: COVERAGE_MAX_BYTES,
     max_msg_size: MAX_REPORT_BYTES,
     deny_purge: true,
     max_age: nanos(REPORT_DAYS * 24 * 60 * 60),

@@ -22,6 +22,9 @@ const ASK_AGAIN_MILLISECONDS = 30_000;
 /** An earlier look at the reports, which still counts, may name what the next one does not. */
 const FORGET_MILLISECONDS = 600_000;
 
+/** Beyond it any project may be meant: more are not to be asked of Core, nor kept in mind, for whoever invents reports. */
+export const MOST_NAMES = 20_000;
+
 interface Known {
   /** Undefined: Core does not know the name. */
   projects: Set<number> | undefined;
@@ -45,7 +48,9 @@ export function createGapProjects(readProjects: ReadProjects, clock: Clock): Gap
         else if (entry.namedTime + FORGET_MILLISECONDS < now) known.delete(name);
       }
       const isDue = (name: string) => (known.get(name)?.askedTime ?? -Infinity) + ASK_AGAIN_MILLISECONDS <= now;
-      const due = [...named].flatMap(([name, scope]) => (isDue(name) ? [scope] : []));
+      let room = MOST_NAMES - known.size;
+      const mayAsk = (name: string) => isDue(name) && (known.has(name) || room-- > 0);
+      const due = [...named].flatMap(([name, scope]) => (mayAsk(name) ? [scope] : []));
       if (due.length === 0) return;
       const found = await readProjects(due, signal);
       for (const name of due.map(scopeName)) {
@@ -62,6 +67,12 @@ export function createGapProjects(readProjects: ReadProjects, clock: Clock): Gap
 }
 
 function namedBy(reports: readonly StoredReport[]): Map<string, WriteScope> {
-  const scopes = reports.flatMap(({ report }) => report.gaps.flatMap(({ scope }) => scope ?? []));
-  return new Map(scopes.map((scope) => [scopeName(scope), scope]));
+  const named = new Map<string, WriteScope>();
+  for (const { report } of reports) {
+    for (const scope of report.gaps.flatMap((gap) => gap.scope ?? [])) {
+      if (named.size === MOST_NAMES) return named;
+      named.set(scopeName(scope), scope);
+    }
+  }
+  return named;
 }
