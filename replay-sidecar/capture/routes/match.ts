@@ -50,15 +50,17 @@ function acceptsGet({ route }: CompiledRoute): boolean {
 /** Writes below these are of identities, or sound like it, whatever a later release calls them. */
 const OF_IDENTITIES =
   /^(?:identities|traits|flags)\/|^features\/featurestates|^environments\/[^/]+\/(?!edge-)[^/]*(?:identit|trait|featurestate|cohort)/;
+/** What SDKs call. Elsewhere the header is whatever the caller likes. */
+const KEYED = /^(?:identities|traits|flags)\//;
 const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
 export type Match =
   | { kind: 'route'; route: Route; parameters: Record<string, string>; query: string }
   /**
    * What looks like a write of identities and is none that the table knows; `shape` names no one.
-   * `environmentKey`: of its path, if it has one.
+   * `environmentKey`: of its path, if it has one. `isKeyed`: Core knows the caller by `X-Environment-Key` there.
    */
-  | { kind: 'unknown'; shape: string; environmentKey: string | undefined };
+  | { kind: 'unknown'; shape: string; environmentKey: string | undefined; isKeyed: boolean };
 
 /**
  * Finds the route of a request. Undefined for everything that cannot change identities, which is decided from the first
@@ -126,7 +128,7 @@ function isNearIdentities(verb: string, below: string): boolean {
 
 function unknown(verb: string, below: string, prefix: string): Match {
   const environmentKey = /^environments\/([^/]+)\//.exec(below)?.[1];
-  return { kind: 'unknown', shape: `${verb} ${prefix}${shapeOf(below)}`, environmentKey };
+  return { kind: 'unknown', shape: `${verb} ${prefix}${shapeOf(below)}`, environmentKey, isKeyed: KEYED.test(below) };
 }
 
 /** Forms of what leads to projects by its id; an identity's may have moved it to another environment. */

@@ -61,7 +61,8 @@ export function planCapture(head: RequestHead): CapturePlan | undefined {
   const match = matchRoute(head.method, head.target);
   if (match === undefined) return undefined;
   if (match.kind === 'unknown') {
-    const environment = referenceOf(match.environmentKey ?? metaValue(head.fields, 'x-environment-key'));
+    const key = match.isKeyed ? metaValue(head.fields, 'x-environment-key') : match.environmentKey;
+    const environment = referenceOf(key);
     return { kind: 'unknownRoute', shape: match.shape, scope: environment === undefined ? [] : [environment] };
   }
   const { route, parameters } = match;
