@@ -13,7 +13,9 @@ const answer = z.union([
 
 export interface Acknowledgement {
   stream: string;
+  /** Of the first one, when the stream has recognised a duplicate. */
   sequence: number;
+  duplicate: boolean;
 }
 
 /** No stream takes the subject, or it has no leader at the moment. */
@@ -126,7 +128,8 @@ function parse(message: Msg): Acknowledgement | Error {
     const { code, err_code, description } = parsed.data.error;
     return new StreamRefusedError(`${description} (${err_code ?? code})`);
   }
-  return { stream: parsed.data.stream, sequence: parsed.data.seq };
+  const { stream, seq, duplicate = false } = parsed.data;
+  return { stream, sequence: seq, duplicate };
 }
 
 function tryJson(text: string): unknown {

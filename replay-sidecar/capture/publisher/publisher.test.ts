@@ -1,4 +1,4 @@
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { createLogger } from '@edge-migration/identity/logger.ts';
@@ -119,6 +119,26 @@ describe('when NATS', () => {
     await waitFor(() => rig.publisher.counts.rewinds > rewinds, { for: 'a rewind' });
     await rig.sent();
     expect(namesOf(await eventsIn(nats.url))).toHaveLength(400);
+  });
+
+  it('recognises what comes again, that is no loss: it is published again once, and leaves the spool', async () => {
+    const { nats } = await startWithData();
+    await using _ = nats;
+    await makeStreams(nats.url);
+    const folder = spoolFolder();
+    await using rig = await createRig(nats.url, folder, { spool: { safetyMillis: 1000, segmentMillis: 1 } });
+    await rig.write('user', 20);
+    await rig.sent();
+    const [first = ''] = readdirSync(folder).filter((name) => name.endsWith('.spool'));
+    await nats.kill('SIGTERM');
+    await nats.restart();
+    const hasLeft = async () => {
+      await rig.write('later', 1);
+      await rig.spool.tick();
+      return !readdirSync(folder).includes(first);
+    };
+    await waitFor(hasLeft, { for: 'the first events to leave the spool' });
+    expect(rig.publisher.counts.rewinds).toBe(1);
   });
 
   it('lost its last minutes, they come back from the spool', async () => {

@@ -152,7 +152,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
           return;
         }
         pace.succeeded();
-        observeSequence(acknowledgement.sequence, before);
+        // A duplicate's sequence is that of the first one, which proves that the stream still knows it.
+        if (!acknowledgement.duplicate) observeSequence(acknowledgement.sequence, before);
         if (!doubted) spool.observeAnswer();
         settle.stored(acknowledgement);
       },
