@@ -60,6 +60,13 @@ describe('splitTarget', () => {
     if (theirs !== undefined) expect(targets.map(splitTarget)).toEqual(theirs);
   });
 
+  it.each(['http://[.]/', 'http://[a]//', 'http://[8000]/', 'http://[..::1]/', 'https://[1.2.3.4]/'])(
+    'is not asked about %s: releases of Python differ about brackets around anything but an IPv6 address',
+    (target) => {
+      expect(hasOneReading('GET', target)).toBe(false);
+    },
+  );
+
   it('finds the path and the query that gunicorn finds in every target that the proxy lets pass', () => {
     const piece = fc.constantFrom(
       ...['/', '//', ':', '://', '?', '#', '%2F', '%3F', '%23', '%', '@', '[', ']', '*', ';', '.', '..', '\\', '='],
