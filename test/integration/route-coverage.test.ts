@@ -47,7 +47,9 @@ describe('every change of Core', () => {
         const { request, status, events, changes, missed, gaps } = await stage.observe(makeRequest);
         // Of a trait whose key could not be looked up, Edge's copy cannot be told from an Edge client's own.
         const isNamed = events.every(({ touched }) => touched.traits !== 'all');
-        expect(gaps).toBe(isNamed ? 0 : 1);
+        // Where nothing changed there may be none: Core refuses such a caller.
+        expect(gaps).toBeLessThanOrEqual(isNamed ? 0 : 1);
+        if (!isNamed && changes.length > 0) expect(gaps).toBe(1);
         if (missed.length > 0)
           throw new Error(`Not covered: ${JSON.stringify({ missed, status, request, events, changes })}`);
         if (changes.length > 0) for (const { route } of events) seen.add(route);
