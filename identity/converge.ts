@@ -176,7 +176,7 @@ export async function resolveConflict(
     // Renamed meanwhile, and that has an event, too.
     gone: (edge) => ({ outcome: 'absent', after: edge }),
     whole: (edge, core) => {
-      // Deleted meanwhile: the event of that deletion is handled by whoever replays.
+      // Deleted meanwhile: replay handles the event of that deletion.
       if (core === undefined) return { outcome: 'absent', after: edge };
       edgeBorn = edge !== undefined && isEdgeBorn(edge);
       difference ??= edge && compareDocuments(edge, core);

@@ -7,7 +7,6 @@
  * Every case has a sidecar of its own. Linux only.
  */
 import { readFile, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +15,7 @@ import { makeStreams } from '@edge-migration/replay-sidecar/capture/publisher/te
 import { startNats } from '../cluster/nats.ts';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import { waitFor } from '../cluster/wait.ts';
-import { CROWDS } from './sidecar/crowds.ts';
+import { askStatus, CROWDS } from './sidecar/crowds.ts';
 import { load, startNullApi, startSidecar } from './sidecar/parts.ts';
 import { residentMegabytes } from './usage.ts';
 
@@ -112,17 +111,9 @@ async function main(): Promise<void> {
   if (values.json) console.log(JSON.stringify(rows));
 }
 
-/** Sends one request over a connection of its own; the status, or `none`. */
 function send(port: number, { request, body, name }: Burst): Promise<string> {
   const type = name.endsWith('form') ? 'application/x-www-form-urlencoded' : 'application/json';
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.on('error', () => {});
-    socket.on('close', () => resolve('none'));
-    socket.once('data', (bytes) => {
-      resolve(bytes.toString('latin1').slice(9, 12));
-      socket.destroy();
-    });
+  return askStatus(port, (socket) => {
     const head = [`${request} HTTP/1.1`, 'Host: x', 'X-Environment-Key: key', `Content-Type: ${type}`];
     socket.write(`${[...head, `Content-Length: ${body.length}`].join('\r\n')}\r\n\r\n`);
     socket.write(body);

@@ -46,7 +46,11 @@ function crowd(name: string, size: number, bytes: Buffer | undefined): Crowd {
   };
 }
 
-function probe(port: number): Promise<string> {
+const probe = (port: number) =>
+  askStatus(port, (socket) => socket.write('GET /api/v1/flags/ HTTP/1.1\r\nHost: x\r\n\r\n'));
+
+/** Sends one request over a connection of its own; the status of its answer, or `none`. */
+export function askStatus(port: number, send: (socket: Socket) => void): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => {});
@@ -55,6 +59,6 @@ function probe(port: number): Promise<string> {
       resolve(bytes.toString('latin1').slice(9, 12));
       socket.destroy();
     });
-    socket.write('GET /api/v1/flags/ HTTP/1.1\r\nHost: x\r\n\r\n');
+    send(socket);
   });
 }
