@@ -1,17 +1,41 @@
+import { closeSync, mkdirSync, openSync, statSync, utimesSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
 
 /** Outside the range from which the kernel picks ports for outgoing connections, which would race with ours. */
 const PORTS = { first: 12_000, count: 20_000 };
-const handedOut = new Set<number>();
+/** Longer than a run of all tests: clients of a service that is down go on trying to reach its port. */
+const CLAIM_MS = 3_600_000;
+/** So many in a row are taken only where nearly all are: then one that is free now must do. */
+const TRIES = 500;
 
-/** A TCP port on which nothing listens on the loopback interface; never the same one twice in one process. */
+/**
+ * A TCP port on which nothing listens on the loopback interface. No other process of this machine gets the same one for an
+ * hour: a service that a test has stopped for a while must find its port free, and its clients nobody else's service there.
+ */
 export async function freePort(): Promise<number> {
-  for (;;) {
+  for (let tries = 1; ; tries += 1) {
     const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
-    if (handedOut.has(port) || !(await canListen(port))) continue;
-    handedOut.add(port);
-    return port;
+    if ((claim(port) || tries > TRIES) && (await canListen(port))) return port;
   }
+}
+
+/** One file for each port, made by whichever process is first. */
+function claim(port: number): boolean {
+  const folder = join(tmpdir(), `edge-migration-ports-${userInfo().uid}`);
+  const file = join(folder, String(port));
+  mkdirSync(folder, { recursive: true });
+  try {
+    closeSync(openSync(file, 'wx'));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const now = new Date();
+  if (now.getTime() - statSync(file).mtimeMs < CLAIM_MS) return false;
+  utimesSync(file, now, now);
+  return true;
 }
 
 function canListen(port: number): Promise<boolean> {
