@@ -57,29 +57,38 @@ export function compose(facts: Facts, parts: Parts): Decision {
   });
   const { unstorable, degraded, actions } = decideUnstorable(facts, parts.succeeded.reason === 'WindowClosed');
   const findings = gatherFindings(facts, parts, gaps, comparison, degraded);
-  // What was just accepted is first said and then acted on: people see every condition before anything long begins, and
+  // What was just accepted is first said, and only then does anything begin: people see every condition before it, and
   // appliers, which go by the status, never take a copy that runs for one that was not accepted.
   const isNews = parts.accepted.status === 'True' && findCondition(before.conditions, 'Accepted')?.status !== 'True';
   const isFirst = before.conditions === undefined;
   const observedRetry = isNews && !isFirst ? before.observedRetry : takeRetry(facts);
-  // What the status says is in the report: as long as nothing is carried out it stays what it was.
-  const all = { ...contents, observedRetry, gaps, verification: comparison.verification };
-  const build = (listed: Status['unstorable']) => (messageLength: number) =>
-    buildStatus(facts, findings, { ...all, unstorable: listed }, messageLength);
-  if (isFirst || isNews) return { status: fitStatus(build(before.unstorable)), actions: [], nextTime: now };
-  const status = fitStatus((messageLength) => account(migration, build(unstorable)(messageLength)));
+  const all = { ...contents, observedRetry, gaps, unstorable, verification: comparison.verification };
+  const build = (messageLength: number) => account(migration, buildStatus(facts, findings, all, messageLength));
+  const status = fitStatus(build);
   const isAudited = status.audit?.milestone === before.audit?.milestone;
-  return {
-    status,
-    actions: [
-      ...parts.actions,
-      ...comparison.actions,
-      ...actions,
-      ...(isAudited ? [] : [{ kind: 'writeAudit', status } as const]),
-    ],
-    nextTime: earliest(parts.nextTime, comparison.nextTime),
-  };
+  const wanted: Action[] = [
+    ...parts.actions,
+    ...comparison.actions,
+    ...actions,
+    ...(isAudited ? [] : [{ kind: 'writeAudit', status } as const]),
+  ];
+  if (isFirst || isNews) return { status, actions: wanted.filter(isRecord), nextTime: now };
+  return { status, actions: wanted, nextTime: earliest(parts.nextTime, comparison.nextTime) };
 }
+
+const RECORDS: readonly Action['kind'][] = [
+  'markCompleted',
+  'writeSkippedReport',
+  'writeUnstorableReport',
+  'writeVerificationReport',
+  'writeAudit',
+];
+
+/**
+ * Writes down what has happened already. It never waits: the status says so at the same time, also the first one, which
+ * may be the first after somebody has removed the one before.
+ */
+const isRecord = ({ kind }: Action): boolean => RECORDS.includes(kind);
 
 const carryOver = (before: Status, { copy, skipped, plan, replay }: Parts) => ({
   copy: copy ?? before.copy,
