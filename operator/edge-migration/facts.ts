@@ -55,6 +55,8 @@ export type CaptureFact =
       speaking: string[];
       /** Every sidecar that is not gone has sent all that it saw before this; undefined when one of them cannot tell. */
       allSentUntil: number | undefined;
+      /** The pod whose sidecar is furthest behind with that, and why, in words. */
+      laggard?: string | undefined;
     };
 
 export interface CoverageGapFact {

@@ -122,6 +122,7 @@ const podSchema = z.object({
   status: z
     .object({
       phase: z.string().optional(),
+      startTime: z.string().optional(),
       reason: z.string().optional(),
       message: z.string().optional(),
       conditions: conditionsSchema,
@@ -218,14 +219,17 @@ export function parseJson<T>(text: string | undefined, schema: z.ZodType<T>): T 
 
 /** A pod of the Core API: whether it takes requests, and since when. */
 export function parseCoreApiPod(object: KubernetesObject): CoreApiPod {
-  const { status } = podSchema.parse(object);
+  const { metadata, status } = podSchema.parse(object);
   const { name, uid } = metadataSchema.parse(object.metadata);
   const ready = status.conditions.find(({ type }) => type === 'Ready');
   const isReady = ready?.status === 'True';
+  // A node that is lost says nothing any more, and its pods may run on. Before and after these phases nothing serves.
+  const isRunning = isReady || status.phase === 'Running' || status.phase === 'Unknown';
   return {
     uid,
     name,
     ready: isReady,
     ...(isReady && ready.lastTransitionTime !== undefined ? { readyTime: ready.lastTransitionTime } : {}),
+    ...(isRunning ? { runningTime: status.startTime ?? metadata.creationTimestamp } : {}),
   };
 }

@@ -155,6 +155,11 @@ describe('at the deadline', () => {
       { ...drained, capture: covered({ allSentUntil: DEADLINE - 1 }) },
       /sidecar has not sent/,
     ],
+    [
+      'a pod runs whose sidecar never reported, and names it',
+      { ...drained, capture: covered({ allSentUntil: DEADLINE - 1, laggard: 'pod api-2 has no sidecar' }) },
+      /pod api-2 has no sidecar/,
+    ],
     ['the stream has older events', { ...drained, replay: following({ takenUntil: DEADLINE }) }, /events from before/],
     [
       'nobody knows how far the stream was taken',

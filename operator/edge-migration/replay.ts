@@ -107,7 +107,7 @@ function judgeFollowing(
 function findUnapplied(capture: CaptureFact, replay: ReplayFact, deadline: number): string | undefined {
   if (capture.kind !== 'observed') return 'the sidecars cannot be asked whether they have sent everything';
   if (capture.allSentUntil === undefined || capture.allSentUntil <= deadline)
-    return 'a sidecar has not sent everything yet, or is silent: see condition Capturing';
+    return capture.laggard ?? 'a sidecar has not sent everything yet';
   if (replay.kind !== 'observed') return 'the stream cannot be read';
   const { takenUntil, underWay, project } = replay;
   if (takenUntil === undefined || takenUntil <= deadline) return 'events from before it are applied';

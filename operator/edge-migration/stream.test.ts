@@ -148,6 +148,14 @@ test('a silent sidecar whose pod is there holds back what is known to be sent: i
   expect(seen).toMatchObject({ covered: false, speaking: [], allSentUntil: Date.parse(until) });
 });
 
+test('a pod whose sidecar never reached NATS holds back what is known to be sent, and is named', async () => {
+  const runningTime = new Date(Date.now() - 600_000).toISOString();
+  await using view = openView(() => [{ uid: 'uid-unheard', name: 'unheard', ready: true, runningTime }]);
+  const seen = await waitFor(() => observed(view), { for: 'the streams' });
+  expect(seen.allSentUntil).toBe(Date.parse(runningTime));
+  expect(seen.laggard).toMatch(/^pod unheard/);
+});
+
 test('a gap degrades the projects that it names, and everyone only where Core does not know the name', async () => {
   const at = new Date(Date.now() - 1000).toISOString();
   const gapOf = (reason: 'bodyTooLarge' | 'spoolFull', clientKey: string) => ({

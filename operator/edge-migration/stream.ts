@@ -9,6 +9,7 @@ import {
 } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
 import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import { findSent } from '@edge-migration/replay-sidecar/capture/coverage/sent.ts';
 import { connectNats, type NatsSettings } from '@edge-migration/replay-sidecar/nats.ts';
 import { ensureStreams, type StreamSettings } from '@edge-migration/replay-sidecar/stream.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -89,7 +90,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     // What the sidecars had sent is in the stream by now.
     const transit = await readTransit(manager);
     read = { time: clock.monotonic(), sidecars: reports, transit };
-    if (facts !== undefined) taken.notice({ ...transit, sentUntil: sentUntil(facts) });
+    if (facts !== undefined) taken.notice({ ...transit, sentUntil: findSent(facts).until });
     for (const closed of facts === undefined ? [] : closeVanished(facts)) {
       logger.warn({ pod: closed.report.podName }, 'a sidecar or its spool has gone without a goodbye: noted its gap');
       await sayGoodbyeFor(client, closed);
@@ -103,6 +104,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       return { kind: 'unknown', reason: 'CoreApiNotListed', message: 'the pods of the Core API are not listed yet' };
     }
     const { covered, reason, message, gaps } = decideCoverage(facts, (scope) => projects.mayConcern(scope, projectId));
+    const sent = findSent(facts);
     const live = facts.reports.filter(({ report, storedTime }) => !report.goodbye && facts.now - storedTime <= fresh);
     return {
       kind: 'observed',
@@ -116,7 +118,8 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
         podName,
       })),
       speaking: live.filter(({ report }) => isItself(report, facts.pods)).map(({ report }) => report.podName),
-      allSentUntil: sentUntil(facts),
+      allSentUntil: sent.until,
+      laggard: sent.laggard,
     };
   }
 
@@ -169,14 +172,4 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
 /** A name counts only as that of its own pod, or of none that Kubernetes has. */
 function isItself({ podUid, podName }: CoverageReport, pods: readonly CoreApiPod[]): boolean {
   return pods.every(({ uid, name }) => (uid === podUid) === (name === podName));
-}
-
-/** Every sidecar has sent all that it saw before this; undefined when one of them cannot tell. */
-function sentUntil({ reports, now }: CoverageFacts): number | undefined {
-  // A silent one may be frozen and send the rest when it wakes; once its pod is gone, somebody says goodbye for it.
-  const present = reports.filter(({ report }) => !report.goodbye);
-  const times = present.map(({ report }) =>
-    report.allSentUntil === null ? undefined : Date.parse(report.allSentUntil),
-  );
-  return times.includes(undefined) ? undefined : Math.min(now, ...(times as number[]));
 }

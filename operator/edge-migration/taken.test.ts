@@ -57,4 +57,16 @@ describe('what sidecars had sent at some time', () => {
     taken.notice({ sentUntil: 3000, firstSequence: 80, lastSequence: 90 });
     expect(taken.until()).toBe(2000);
   });
+
+  test('is withdrawn when a sidecar turns up that was not known of and has not sent as much', () => {
+    const taken = createTakenTracker();
+    taken.notice({ sentUntil: 5000, firstSequence: 8, lastSequence: 7 });
+    taken.notice({ sentUntil: 7000, firstSequence: 8, lastSequence: 9 });
+    taken.notice({ sentUntil: 2000, firstSequence: 8, lastSequence: 9 });
+    expect(taken.until()).toBe(2000);
+    taken.notice({ sentUntil: 9000, firstSequence: 10, lastSequence: 12 });
+    expect(taken.until()).toBe(2000);
+    taken.notice({ sentUntil: 9500, firstSequence: 13, lastSequence: 12 });
+    expect(taken.until()).toBe(9500);
+  });
 });

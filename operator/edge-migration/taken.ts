@@ -20,11 +20,19 @@ export function createTakenTracker() {
   let samples: { sentUntil: number; lastSequence: number }[] = [];
   let last = 0;
   let until: number | undefined;
+
+  function withdraw(sentUntil: number) {
+    samples = samples.map((sample) => ({ ...sample, sentUntil: Math.min(sample.sentUntil, sentUntil) }));
+    if (until !== undefined) until = Math.min(until, sentUntil);
+  }
+
   return {
     notice({ sentUntil, firstSequence, lastSequence }: TakenSample): void {
       // Another stream, or the same from a backup.
       if (lastSequence < last) samples = [];
       last = lastSequence;
+      // A sidecar is there that was not known of: it may hold what all others had sent by then.
+      if (sentUntil !== undefined) withdraw(sentUntil);
       // The oldest are kept: they are the next to be passed, however long that takes.
       if (sentUntil !== undefined && samples.length < MOST_SAMPLES) samples.push({ sentUntil, lastSequence });
       const isTaken = (sample: { lastSequence: number }) => sample.lastSequence < firstSequence;

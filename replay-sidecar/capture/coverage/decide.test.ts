@@ -7,6 +7,13 @@ const NOW = Date.parse('2026-06-01T12:00:00Z');
 const at = (secondsAgo: number) => new Date(NOW - secondsAgo * 1000).toISOString();
 
 const pod = (name: string, ready = true) => ({ uid: `uid-${name}`, name, ready, readyTime: at(600) });
+/** Not ready: it fails its readiness probe, or has not become ready yet. */
+const unready = (name: string, secondsAgo: number) => ({
+  uid: `uid-${name}`,
+  name,
+  ready: false,
+  runningTime: at(secondsAgo),
+});
 
 /** A healthy report of the pod called `name`, stored two seconds ago. */
 function report(name: string, changes: Partial<CoverageReport> = {}, storedSecondsAgo = 2): StoredReport {
@@ -53,6 +60,9 @@ describe('the Core API is covered', () => {
       reports: [report('a'), report('b')],
     },
     'while a pod that is not ready has no sidecar yet': { pods: [pod('a'), pod('b', false)] },
+    'while a pod has just started, is not ready, and its sidecar has not reported yet': {
+      pods: [pod('a'), unready('b', 20)],
+    },
     'with reports of other pods lying around': { reports: [report('a'), report('gone', { goodbye: true }, 9000)] },
     'although the clock of a node is an hour ahead': {
       reports: [report('a', { time: at(-3600), probe: { sequence: 1, time: at(-3598) } })],
@@ -77,6 +87,14 @@ describe('the Core API is not covered', () => {
     'when a ready pod has no sidecar': [
       { pods: [pod('a'), pod('b')] },
       { reason: 'SidecarMissing', message: /Pod b has no sidecar/ },
+    ],
+    'when a pod runs that is not ready and has no sidecar: connections to it are served': [
+      { pods: [pod('a'), unready('b', 40)] },
+      { reason: 'SidecarMissing', message: /Pod b has no sidecar that reports: look at/ },
+    ],
+    'when the sidecar of a pod is silent that runs and is not ready': [
+      { pods: [pod('a'), unready('b', 600)], reports: [report('a'), report('b', {}, 31)] },
+      { reason: 'ProofStale', message: /pod b/ },
     ],
     'when a sidecar said goodbye and its pod is still ready': [
       { reports: [report('a', { goodbye: true })] },
@@ -167,6 +185,14 @@ describe('gaps', () => {
   it('last for a ready pod without a sidecar, since it was ready', () => {
     const { gaps } = decide({ pods: [pod('a'), pod('b')] });
     expect(gaps).toMatchObject([{ podName: 'b', reason: 'noSidecar', from: at(600), until: null }]);
+  });
+
+  it('last for a pod without a sidecar since it runs, whenever it became ready, and whether it is', () => {
+    const { gaps } = decide({ pods: [pod('a'), unready('b', 900), { ...pod('c'), runningTime: at(700) }] });
+    expect(gaps).toMatchObject([
+      { podName: 'b', reason: 'noSidecar', from: at(900), until: null },
+      { podName: 'c', reason: 'noSidecar', from: at(700), until: null },
+    ]);
   });
 
   it('end once for all when the last report of a sidecar that went with its pod is written in its stead', () => {

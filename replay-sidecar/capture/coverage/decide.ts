@@ -10,6 +10,11 @@ export interface CoreApiPod {
   ready: boolean;
   /** RFC 3339, since when it is ready, if it is. */
   readyTime?: string;
+  /**
+   * RFC 3339, since when its containers may run; missing before and after. Open connections are served whether it is
+   * ready or not.
+   */
+  runningTime?: string;
 }
 
 export interface StoredReport {
@@ -64,8 +69,13 @@ interface Finding {
   message: string;
 }
 
+/** Whether requests may be in it: an API that has just started gets its time until it is ready, or its sidecar reports. */
+function mayServe({ ready, runningTime }: CoreApiPod, { now, freshMillis }: CoverageFacts): boolean {
+  return ready || (runningTime !== undefined && now - Date.parse(runningTime) > freshMillis);
+}
+
 /**
- * Whether every ready Core API pod is seen by a sidecar that can prove its way to the stream, and what was not seen.
+ * Whether every Core API pod that may serve is seen by a sidecar that can prove its way to the stream, and what was not seen.
  *
  * @param concerns leaves out the gaps that are about others alone
  */
@@ -78,19 +88,22 @@ export function decideCoverage(facts: CoverageFacts, concerns: Concerns = () => 
   if (first !== undefined) {
     return { covered: false, reason: first.reason, message: findings.map(({ message }) => message).join('; '), gaps };
   }
-  const pods = facts.pods.filter(({ ready }) => ready).length + (facts.staticCount ?? 0);
+  const pods = facts.pods.filter((pod) => mayServe(pod, facts)).length + (facts.staticCount ?? 0);
   return { covered: true, reason: 'AllCovered', message: `All ${pods} Core API instances have a live sidecar`, gaps };
 }
 
 function findPods(facts: CoverageFacts): Finding[] {
-  const ready = facts.pods.filter((pod) => pod.ready);
-  if (ready.length === 0 && (facts.staticCount ?? 0) === 0) {
+  if (!facts.pods.some(({ ready }) => ready) && (facts.staticCount ?? 0) === 0) {
     return [{ reason: 'NoCoreApi', message: 'No ready Core API pod was found; check the label selector' }];
   }
   const reports = newestOfPods(facts.reports);
-  return ready.flatMap(({ uid, name }): Finding[] => {
+  const serving = facts.pods.filter((pod) => mayServe(pod, facts));
+  return serving.flatMap(({ uid, name }): Finding[] => {
     const stored = reports.get(uid);
-    if (stored === undefined) return [{ reason: 'SidecarMissing', message: `Pod ${name} has no sidecar that reports` }];
+    if (stored === undefined) {
+      const message = `Pod ${name} has no sidecar that reports: look at the log of its sidecar, or give it one`;
+      return [{ reason: 'SidecarMissing', message }];
+    }
     if (stored.report.goodbye) return [{ reason: 'SidecarMissing', message: `The sidecar of pod ${name} has ended` }];
     const age = proofAge(stored, facts.now);
     if (age <= facts.freshMillis) return [];
@@ -187,13 +200,14 @@ function closed({ report, ...stored }: StoredReport, last: CoverageGap): StoredR
   return { ...stored, report: { ...report, gaps: [...gaps, last], goodbye: true } };
 }
 
-function uncoveredGaps({ pods, reports, now }: CoverageFacts): SidecarGap[] {
-  return pods
-    .filter(({ ready, uid }) => ready && !reports.some(({ report }) => report.podUid === uid))
-    .map(({ uid, name, readyTime }) =>
+function uncoveredGaps(facts: CoverageFacts): SidecarGap[] {
+  const time = new Date(facts.now).toISOString();
+  return facts.pods
+    .filter((pod) => mayServe(pod, facts) && !facts.reports.some(({ report }) => report.podUid === pod.uid))
+    .map(({ uid, name, runningTime, readyTime = time }) =>
       sidecarGap(
         { podUid: uid, podName: name },
-        { from: readyTime ?? new Date(now).toISOString(), until: null, reason: 'noSidecar', scope: null },
+        { from: runningTime ?? readyTime, until: null, reason: 'noSidecar', scope: null },
       ),
     );
 }

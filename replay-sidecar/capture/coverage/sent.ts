@@ -1,0 +1,46 @@
+import type { CoverageFacts, StoredReport } from './decide.ts';
+import { newestOfPods } from './successors.ts';
+
+/** How far all sidecars together are with sending. */
+export interface Sent {
+  /** Epoch milliseconds: every write that began before is in the stream or in a gap. Undefined when that is not known. */
+  until: number | undefined;
+  /** Names the pod that is furthest behind, and says why; undefined when there is none. */
+  laggard: string | undefined;
+}
+
+/**
+ * What every sidecar that may still be there has sent. A silent one may be frozen and send the rest when it wakes. One
+ * that has never reported may hold all that its pod has served since it started, and one that said goodbye, in a pod
+ * that still runs, what came after it was started again. Once a pod is gone, the operator says goodbye for its sidecar.
+ */
+export function findSent(facts: CoverageFacts): Sent {
+  const each = [...sentByReporters(facts), ...sentByOthers(facts)];
+  const start: Sent = { until: facts.now, laggard: undefined };
+  return each.reduce((last, sent) => (timeOf(sent) < timeOf(last) ? sent : last), start);
+}
+
+const timeOf = ({ until = Number.NEGATIVE_INFINITY }: Sent): number => until;
+
+function sentByReporters({ reports, pods }: CoverageFacts): Sent[] {
+  const newest = newestOfPods(reports);
+  const isRunning = (uid: string) => pods.some((pod) => pod.uid === uid && pod.runningTime !== undefined);
+  const isPresent = (stored: StoredReport) => {
+    const { podUid, goodbye } = stored.report;
+    return !goodbye || (newest.get(podUid) === stored && isRunning(podUid));
+  };
+  return reports.filter(isPresent).map(({ report: { podName, allSentUntil, goodbye } }) => ({
+    until: allSentUntil === null ? undefined : Date.parse(allSentUntil),
+    laggard: goodbye
+      ? `the sidecar of pod ${podName} said goodbye, and its pod still runs`
+      : `the sidecar of pod ${podName} has not sent everything yet, or is silent: see condition Capturing`,
+  }));
+}
+
+function sentByOthers({ pods, reports }: CoverageFacts): Sent[] {
+  return pods.flatMap(({ uid, name, runningTime }) => {
+    if (runningTime === undefined || reports.some(({ report }) => report.podUid === uid)) return [];
+    const laggard = `pod ${name} has no sidecar that ever reported: let it reach NATS (see its log), or replace the pod; what it has not sent is then a gap`;
+    return [{ until: Date.parse(runningTime), laggard }];
+  });
+}
