@@ -11,6 +11,8 @@ export const projectsOf = (migration: EdgeMigration): string[] => [String(projec
 export const STALE_MILLIS = 10_000;
 /** The API server speaks up about once a minute, so it is asked well before that. */
 const ASK_MILLIS = 4000;
+/** A watch that is silent for longer than two and a half minutes is replaced (operator/kubernetes/list-watch.ts). */
+const LOST_MILLIS = 180_000;
 
 /** The EdgeMigrations as this process sees them now. */
 export interface Migrations {
@@ -23,6 +25,12 @@ export interface Migrations {
   count(): number;
   /** Whether the view may decide anything. */
   isConfirmed(): boolean;
+  /**
+   * Whether events are judged as they come. While nothing is in hand the view is not kept confirmed, as each list is of
+   * all EdgeMigrations: then it is enough that the watch is alive, and that the API server does not leave a question
+   * unanswered for longer than a view may be stale.
+   */
+  isAble(): boolean;
   /** Whether it was listed after this moment (monotonic), so that what is missing in it was missing then. */
   isListedSince(moment: number): boolean;
   /** Resolves when it was listed after this call; at most one list a second, however many ask. */
@@ -42,6 +50,9 @@ export function createMigrations(reflector: Source, clock: Clock): Migrations {
   const find = (projectId: number) => chooseMigration(reflector.byIndex(BY_PROJECT, String(projectId)));
   const isConfirmed = () =>
     reflector.confirmedAge() <= STALE_MILLIS && reflector.listedAge() < Number.POSITIVE_INFINITY;
+  /** Since when (monotonic) the API server has been asked without an answer. */
+  let askedSince: number | undefined;
+  const isUnanswered = () => askedSince !== undefined && clock.monotonic() - askedSince > STALE_MILLIS;
   return {
     find,
     judge: (projectId, beganTime) => judge(find(projectId), beganTime),
@@ -51,11 +62,16 @@ export function createMigrations(reflector: Source, clock: Clock): Migrations {
     },
     count: () => reflector.keys().length,
     isConfirmed,
+    isAble: () => isConfirmed() || (!isUnanswered() && reflector.confirmedAge() <= LOST_MILLIS),
     isListedSince: (moment) => clock.monotonic() - reflector.listedAge() >= moment,
     refresh: (signal) => reflector.refresh(signal),
     async keepConfirmed(isNeeded, signal) {
       for (;;) {
-        if (isNeeded() && reflector.confirmedAge() > ASK_MILLIS) await reflector.refresh(signal);
+        if (isNeeded() && reflector.confirmedAge() > ASK_MILLIS) {
+          askedSince = clock.monotonic();
+          await reflector.refresh(signal);
+          askedSince = undefined;
+        }
         await clock.sleep(250, signal);
       }
     },

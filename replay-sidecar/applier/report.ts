@@ -61,7 +61,7 @@ export const applierReport = z.object({
   time,
   /** Its last report: it ended as asked. */
   goodbye: z.boolean(),
-  /** Whether it may apply anything: it heard of the API server within ten seconds. */
+  /** Whether it judges events as they come: see isAble in migrations.ts. */
   confirmed: z.boolean(),
   /** Why nothing is applied although it may be, for people: a store's last error. */
   outage: text(MOST_OUTAGE_CHARACTERS).nullable(),

@@ -23,7 +23,7 @@ export interface ReporterOptions {
   position: PositionTracker;
   /** By project. */
   inHand(): ReadonlyMap<number, InHand>;
-  isConfirmed(): boolean;
+  isAble(): boolean;
   outage(): unknown;
   clock: Clock;
   log: Logger;
@@ -72,7 +72,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       startedTime,
       time: iso(clock.now()),
       goodbye,
-      confirmed: options.isConfirmed(),
+      confirmed: options.isAble(),
       outage: outage === undefined ? null : describe(outage),
       position: position.current ?? null,
       foreign: counts.foreign,

@@ -90,7 +90,7 @@ export function wire(
   const runner = createRunner({ ...doing, clock, log, signal });
   const { instance } = configuration;
   const process = `${instance}-${randomBytes(4).toString('hex')}`;
-  const state = { inHand: waiting.inHand, isConfirmed: migrations.isConfirmed, outage: patience.outage };
+  const state = { inHand: waiting.inHand, isAble: migrations.isAble, outage: patience.outage };
   const reporter = createReporter({ connection, process, instance, counts, position, ...state, clock, log });
   const spent = () => edge.budget.spent();
   const measured = { inHand: () => inbox.held.size, waiting: waiting.inHand, writeUnits: spent, now: clock.now };

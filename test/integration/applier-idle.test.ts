@@ -1,0 +1,42 @@
+/** Appliers that have nothing to do, for longer than the API server is silent between two bookmarks. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { createHarness, type Harness, written } from './applier/harness.ts';
+
+let on: Harness;
+
+beforeAll(async () => {
+  on = await createHarness();
+});
+
+afterAll(async () => {
+  await on[Symbol.asyncDispose]();
+});
+
+test('two idle appliers report at all times that they may apply, and so does one that gets a single event', {
+  timeout: 180_000,
+}, async () => {
+  await on.project(1);
+  await on.migrate(1);
+  const stops = ['one', 'two'].map((name) => on.start({ EDGE_MIGRATION_INSTANCE: name }));
+  try {
+    await waitFor(async () => (await on.reports()).length === 2, { for: 'both to report', timeoutMs: 60_000 });
+    const unable = new Set<string>();
+    let isPublished = false;
+    const isOld = async () => {
+      const reports = await on.reports();
+      for (const { instance, confirmed, time } of reports) if (!confirmed) unable.add(`${instance} ${time}`);
+      const ages = reports.map(({ time, startedTime }) => Date.parse(time) - Date.parse(startedTime));
+      if (Math.min(...ages) > 30_000 && !isPublished) {
+        isPublished = true;
+        await on.publish(written(1, 'ann'));
+      }
+      return Math.min(...ages) > 45_000;
+    };
+    await waitFor(isOld, { for: 'a long quiet time', timeoutMs: 120_000, intervalMs: 500 });
+    expect([...unable]).toEqual([]);
+    expect(await on.depth()).toBe(0);
+  } finally {
+    await Promise.all(stops.map((stop) => stop()));
+  }
+});
