@@ -95,14 +95,18 @@ const TRAITS = `
   FROM environments_trait AS t, pg_temp.trait(value_type, integer_value, string_value, boolean_value, float_value) AS v
   WHERE t.identity_id = i.id AND v.value IS NOT NULL`;
 
-/** One row per feature: in its v1 environment the one that went live last, in a v2 environment the youngest. */
+/**
+ * One row per feature, of the identity's own environment before any other: with v1 the one that went live last, with v2
+ * the youngest.
+ */
 const LIVE_OVERRIDES = `
   SELECT DISTINCT ON (s.feature_id) s.*, min(s.id) OVER (PARTITION BY s.feature_id) AS first_id
   FROM features_featurestate AS s JOIN environments_environment AS own ON own.id = s.environment_id
   WHERE s.identity_id = i.id AND s.deleted_at IS NULL
     AND (own.use_v2_feature_versioning OR s.version IS NOT NULL AND s.live_from <= now())
-  ORDER BY s.feature_id, CASE WHEN NOT own.use_v2_feature_versioning THEN s.live_from END DESC NULLS LAST,
-    CASE WHEN NOT own.use_v2_feature_versioning THEN s.version END DESC NULLS LAST, s.id DESC`;
+  ORDER BY s.feature_id, s.environment_id = e.id DESC,
+    CASE WHEN NOT e.use_v2_feature_versioning THEN s.live_from END DESC NULLS LAST,
+    CASE WHEN NOT e.use_v2_feature_versioning THEN s.version END DESC NULLS LAST, s.id DESC`;
 
 const MULTIVARIATE_VALUES = `
   SELECT coalesce(json_agg(json_build_object('M', json_build_object(
@@ -133,17 +137,23 @@ const OVERRIDES = `
   LEFT JOIN features_featurestatevalue AS v ON v.feature_state_id = s.id
   CROSS JOIN LATERAL (${MULTIVARIATE_VALUES}) AS m`;
 
+/** Booleans, numbers and texts by a name; nulls are left out. */
 const SYSTEM_TRAITS = `
   SELECT json_object_agg(entry.key, CASE jsonb_typeof(entry.value)
-    WHEN 'boolean' THEN pg_temp.bool((entry.value)::boolean) WHEN 'number' THEN pg_temp.n((entry.value)::numeric)
-    ELSE pg_temp.s(entry.value #>> '{}') END) AS map
-  FROM jsonb_each(i.system_traits) AS entry`;
+      WHEN 'boolean' THEN pg_temp.bool((entry.value)::boolean) WHEN 'number' THEN pg_temp.n(number)
+      ELSE pg_temp.s(entry.value #>> '{}') END) FILTER (WHERE jsonb_typeof(entry.value) <> 'null') AS map,
+    jsonb_typeof(i.system_traits) = 'object'
+      AND coalesce(bool_and(jsonb_typeof(entry.value) = 'null' OR entry.key <> ''
+        AND jsonb_typeof(entry.value) NOT IN ('object', 'array') AND coalesce(pg_temp.storable(number), true)), true)
+      AS storable
+  FROM jsonb_each(CASE jsonb_typeof(i.system_traits) WHEN 'object' THEN i.system_traits ELSE '{}' END) AS entry,
+    LATERAL (SELECT CASE jsonb_typeof(entry.value) WHEN 'number' THEN pg_temp.coerced(entry.value #>> '{}') END AS number) n`;
 
 const DOCUMENTS = `
   SELECT e.api_key || '_' || i.identifier AS key, i.id AS "identityId",
     octet_length(i.identifier) BETWEEN 1 AND 1024 AND octet_length(e.api_key || '_' || i.identifier) <= 2048
       AND (NOT isfinite(i.created_date) OR i.created_date BETWEEN '0001-01-01 00:00+00' AND '9999-12-31 23:59:59.999999+00')
-      AND traits.storable AND overrides.readable AS storable,
+      AND traits.storable AND overrides.readable AND system_traits.storable AS storable,
     (jsonb_build_object(
       'composite_key', pg_temp.s(e.api_key || '_' || i.identifier),
       'environment_api_key', pg_temp.s(e.api_key),

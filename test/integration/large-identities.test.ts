@@ -1,10 +1,7 @@
-import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { createTestProject, type TestProject } from '@edge-migration/operator/copy/worker/testing/project.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runWorker, type Summary } from './standalone-worker.ts';
 
-/** As the chart starts its workers. */
-const NODE_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=160'];
 const MOST_RSS_MB = 250;
 /** A longer trial: `LARGE_IDENTITIES=10 npx vitest run test/integration/large-identities.test.ts`. */
 const SCALE = Number(process.env['LARGE_IDENTITIES'] ?? 1);
@@ -37,38 +34,12 @@ beforeAll(async () => {
 });
 afterAll(() => project[Symbol.asyncDispose]());
 
-interface Summary {
-  rssMb: number;
-  [count: string]: unknown;
-}
-
 /** Runs a worker alone, as a user does, and returns what it prints last. */
-async function run(worker: 'copy' | 'verify', ...args: string[]): Promise<Summary> {
-  const main = fileURLToPath(new URL(`../../operator/${worker}/main.ts`, import.meta.url));
-  const rates = ['--rate', '400000', '--json'];
-  const child = spawn(
-    process.execPath,
-    [...NODE_FLAGS, main, '--project', String(project.seeded.projectId), ...rates, ...args],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH: process.env['PATH'],
-        AWS_ACCESS_KEY_ID: 'local',
-        AWS_SECRET_ACCESS_KEY: 'local',
-        EDGE_MIGRATION_DATABASE_URL: project.databaseUrl,
-        EDGE_MIGRATION_DYNAMODB_ENDPOINT: project.tables.settings.dynamodbEndpoint,
-        EDGE_MIGRATION_IDENTITIES_TABLE: project.tables.settings.identitiesTable,
-      },
-    },
-  );
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk) => (stdout += chunk));
-  child.stderr.on('data', (chunk) => (stderr += chunk));
-  const code = await new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal)));
-  expect(`exit ${code}${code === 0 ? '' : `\n${stderr.slice(-2000)}`}`).toBe('exit 0');
-  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
-}
+const run = (worker: 'copy' | 'verify', ...args: string[]): Promise<Summary> => {
+  const { dynamodbEndpoint, identitiesTable } = project.tables.settings;
+  const stores = { databaseUrl: project.databaseUrl, dynamodbEndpoint, identitiesTable };
+  return runWorker(worker, project.seeded.projectId, stores, args);
+};
 
 test('identities of any size are planned, copied and compared in 160 MB of heap, and a second run writes nothing', async () => {
   const peaks: Record<string, number> = {};

@@ -40,6 +40,8 @@ export interface Harness extends AsyncDisposable {
   readonly manager: JetStreamManager;
   readonly kubernetes: KubernetesClient;
   readonly namespace: string;
+  /** Core's, as its owner. */
+  readonly databaseUrl: string;
   readonly tables: TestTables;
   /** For proxies in front of it. */
   readonly dynamodbEndpoint: string;
@@ -117,6 +119,7 @@ export async function createHarness(): Promise<Harness> {
     manager,
     kubernetes: client,
     namespace,
+    databaseUrl: database.url,
     tables,
     dynamodbEndpoint: access.endpoint,
     core: (...statements) => execute(database.url, ...statements),

@@ -1,0 +1,73 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** As the chart starts its workers. */
+const NODE_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=160'];
+
+/** The Edge tables and Core's database as a worker finds them. */
+export interface WorkerStores {
+  readonly databaseUrl: string;
+  readonly dynamodbEndpoint: string;
+  readonly identitiesTable: string;
+  readonly environmentsV2Table?: string;
+}
+
+/** What a worker prints last. */
+export interface Summary {
+  /** The most memory that it ever had, MiB. */
+  readonly rssMb: number;
+  readonly [count: string]: unknown;
+}
+
+export interface Run {
+  /** The exit code, or the signal that ended it. */
+  readonly exit: number | NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a worker without Kubernetes to its end, in a process of its own as a user does. */
+export async function startWorker(
+  worker: 'copy' | 'verify',
+  projectId: number,
+  stores: WorkerStores,
+  args: readonly string[] = [],
+): Promise<Run> {
+  const main = fileURLToPath(new URL(`../../operator/${worker}/main.ts`, import.meta.url));
+  const child = spawn(
+    process.execPath,
+    [...NODE_FLAGS, main, '--project', String(projectId), '--rate', '400000', '--json', ...args],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: process.env['PATH'],
+        AWS_ACCESS_KEY_ID: 'local',
+        AWS_SECRET_ACCESS_KEY: 'local',
+        EDGE_MIGRATION_DATABASE_URL: stores.databaseUrl,
+        EDGE_MIGRATION_DYNAMODB_ENDPOINT: stores.dynamodbEndpoint,
+        EDGE_MIGRATION_IDENTITIES_TABLE: stores.identitiesTable,
+        EDGE_MIGRATION_ENVIRONMENTS_V2_TABLE: stores.environmentsV2Table,
+        ...(worker === 'verify' && { EDGE_MIGRATION_SETTLE_SECONDS: '1' }),
+      },
+    },
+  );
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => (stdout += chunk));
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  const exit = await new Promise<Run['exit']>((resolve) => {
+    child.once('close', (code, signal) => resolve(code ?? signal));
+  });
+  return { exit, stdout, stderr };
+}
+
+/**
+ * The same for a worker that must succeed.
+ *
+ * @throws Error with the end of what it said
+ */
+export async function runWorker(...run: Parameters<typeof startWorker>): Promise<Summary> {
+  const { exit, stdout, stderr } = await startWorker(...run);
+  if (exit !== 0) throw new Error(`${run[0]} of project ${run[1]} ended with ${exit}\n${stderr.slice(-2000)}`);
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+}
