@@ -38,3 +38,32 @@ function timeout(milliseconds: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
+
+/** A moment by both clocks of a process: each can be wrong about how long ago it was, but seldom both. */
+export interface Moment {
+  readonly wall: number;
+  readonly monotonic: number;
+}
+
+export const momentOf = (clock: Pick<Clock, 'now' | 'monotonic'>): Moment => ({
+  wall: clock.now(),
+  monotonic: clock.monotonic(),
+});
+
+/**
+ * Milliseconds that have certainly passed since a moment: a wall clock that is set forward, by 45 s say, is no wait of
+ * 45 s. One that is behind the moment tells nothing. For everything that may be done only after some time.
+ */
+export function leastSince(clock: Pick<Clock, 'now' | 'monotonic'>, moment: Moment): number {
+  const wall = clock.now() - moment.wall;
+  const monotonic = clock.monotonic() - moment.monotonic;
+  return wall < 0 ? monotonic : Math.min(wall, monotonic);
+}
+
+/**
+ * Milliseconds that may have passed since a moment: a monotonic clock stands still while the machine sleeps, a wall clock
+ * is set back. For everything that may be done only for some time.
+ */
+export function mostSince(clock: Pick<Clock, 'now' | 'monotonic'>, { wall, monotonic }: Moment): number {
+  return Math.max(clock.now() - wall, clock.monotonic() - monotonic);
+}

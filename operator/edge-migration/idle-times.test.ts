@@ -1,19 +1,29 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { systemClock } from '@edge-migration/identity/clock.ts';
 import { expect, test } from 'vitest';
+import { createFakeClock } from '../kubernetes/testing/fake-clock.ts';
 import { createIdleTimes } from './idle-times.ts';
 import { migration, NOON } from './testing/facts.ts';
 
-test('a migration is idle since it was first seen so, and anew after pods have worked or it was made anew', () => {
-  let now = NOON;
-  const clock: Clock = { ...systemClock, now: () => now };
+test('a migration is idle since it was first seen so, and anew after pods have worked or it was made anew', async () => {
+  const clock = createFakeClock(NOON);
   const { notice } = createIdleTimes(clock);
   expect(notice(migration(), false)).toBeUndefined();
   expect(notice(migration(), true)).toBe(NOON);
-  now += 60_000;
+  await clock.advance(60_000);
   expect(notice(migration(), true)).toBe(NOON);
-  expect(notice(migration({ uid: 'another' }), true)).toBe(now);
+  expect(notice(migration({ uid: 'another' }), true)).toBe(clock.now());
   expect(notice(migration({ uid: 'another' }), false)).toBeUndefined();
-  now += 60_000;
-  expect(notice(migration({ uid: 'another' }), true)).toBe(now);
+  await clock.advance(60_000);
+  expect(notice(migration({ uid: 'another' }), true)).toBe(clock.now());
+});
+
+test.for<[string, number]>([
+  ['set forward by 45 s', 45_000],
+  ['set back by an hour', -3_600_000],
+])('a clock that is %s makes no migration idle for longer', async ([, step]) => {
+  const clock = createFakeClock(NOON);
+  const { notice } = createIdleTimes(clock);
+  notice(migration(), true);
+  await clock.advance(10_000);
+  clock.skew(step);
+  expect(clock.now() - notice(migration(), true)!).toBe(10_000);
 });

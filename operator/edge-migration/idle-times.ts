@@ -1,27 +1,43 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/identity/clock.ts';
 import type { EdgeMigration } from './api.ts';
 
 /**
- * Since when this process has seen that no pods work for a migration, by its own clock.
+ * Since when this process has seen that no pods work for a migration, by its own clocks.
  *
  * The Job controller notes when a Job ended, but by another machine's clock: an operator whose clock is ahead would call
- * a copy complete while a page may still be written (docs/design.md, "Convergence", rule 4). Whoever becomes the leader
- * begins to count anew, which costs seconds.
+ * a copy complete while a page may still be written (docs/design.md, "Convergence", rule 4). So would one whose clock is
+ * set forward. A new leader begins to count from the start, which costs seconds.
  */
 export interface IdleTimes {
-  /** Notes what was seen. Epoch milliseconds; undefined while pods work. */
+  /** Notes what was seen. Epoch milliseconds, no longer ago than by either clock; undefined while pods work. */
   notice(migration: EdgeMigration, isIdle: boolean): number | undefined;
 }
 
+/** What both clocks drift apart by; the status would otherwise change with each look. */
+const DRIFT_MILLISECONDS = 1_000;
+
 /** Remembers one time for each name that an EdgeMigration ever had. */
 export function createIdleTimes(clock: Clock): IdleTimes {
-  const times = new Map<string, { uid: string; since: number }>();
+  const times = new Map<string, { uid: string; moment: Moment; since: number }>();
+
+  function begin(key: string, uid: string): number {
+    const moment = momentOf(clock);
+    times.set(key, { uid, moment, since: moment.wall });
+    return moment.wall;
+  }
+
   return {
     notice({ namespace, name, uid }, isIdle) {
       const key = `${namespace}/${name}`;
-      if (!isIdle) times.delete(key);
-      else if (times.get(key)?.uid !== uid) times.set(key, { uid, since: clock.now() });
-      return times.get(key)?.since;
+      const known = times.get(key);
+      if (!isIdle) {
+        times.delete(key);
+        return undefined;
+      }
+      if (known?.uid !== uid) return begin(key, uid);
+      const since = clock.now() - leastSince(clock, known.moment);
+      if (Math.abs(since - known.since) > DRIFT_MILLISECONDS) known.since = since;
+      return known.since;
     },
   };
 }

@@ -290,6 +290,15 @@ describe('a leader that was frozen past its lease', () => {
     expect(spec()).toMatchObject({ holderIdentity: 'young', leaseTransitions: 1 });
   });
 
+  it('writes nothing any more when its monotonic clock stood still, as in a machine that was suspended', async () => {
+    const old = stand('old');
+    const leadership = await elected(old);
+    old.clock.skew(60_000);
+    await expect(leadership.fence(old.client).create(widgets, widget('late'))).rejects.toThrow(LeadershipLostError);
+    await old.clock.advance(2_000);
+    await until(() => old.ended);
+  });
+
   it('does not carry on with a write that was waiting for its next try', async () => {
     const old = stand('old');
     const fenced = (await elected(old)).fence(old.client);

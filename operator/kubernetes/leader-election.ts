@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { Registry } from 'prom-client';
 import type { CallOptions, KubernetesClient, KubernetesObject, Resource } from './client.ts';
@@ -33,8 +33,9 @@ export interface Leadership {
    */
   readonly epoch: number;
   /**
-   * Throws unless the lease was renewed so recently that nobody else can hold it. Looks at the monotonic clock, not at
-   * the signal, whose timer cannot fire in a process that was frozen.
+   * Throws unless the lease was renewed so recently that nobody else can hold it. Looks at the clocks, not at the signal,
+   * whose timer cannot fire in a process that was frozen; at both of them, because the monotonic one stands still while the
+   * machine is suspended.
    *
    * @throws LeadershipLostError
    */
@@ -98,7 +99,7 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
   /** As last written or read by us. */
   let lease: KubernetesObject | undefined;
   /** When the request of the last successful renewal was sent: nobody can have seen it earlier. */
-  let renewedAt = Number.NEGATIVE_INFINITY;
+  let renewed: Moment | undefined;
 
   /** Keeps when the record last changed, as seen from here. */
   function observe(found: KubernetesObject) {
@@ -122,7 +123,7 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
   function nextSpec(): LeaseSpec {
     const now = formatMicroTime(clock.now());
     const spec = specOf(lease);
-    const term = spec.holderIdentity === identity && renewedAt > Number.NEGATIVE_INFINITY;
+    const term = spec.holderIdentity === identity && renewed !== undefined;
     const transitions = spec.leaseTransitions ?? 0;
     return {
       ...spec,
@@ -136,14 +137,14 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
 
   /** Writes the record on the version last read; {@link ConflictError} when it changed since. */
   async function hold(options: CallOptions) {
-    const sentAt = clock.monotonic();
+    const sent = momentOf(clock);
     const metadata = { namespace, name };
     const written =
       lease === undefined
         ? await client.create(LEASES, leaseObject({ metadata, spec: nextSpec() }), options)
         : await client.update(LEASES, { ...lease, spec: nextSpec() }, options);
     observe(written);
-    renewedAt = sentAt;
+    renewed = sent;
   }
 
   async function read(options: CallOptions) {
@@ -201,7 +202,7 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
     }
   }
 
-  const timeLeft = () => renewedAt + renewDeadline - clock.monotonic();
+  const timeLeft = () => (renewed === undefined ? 0 : renewDeadline - mostSince(clock, renewed));
 
   function assertLeading() {
     if (timeLeft() > 0) return;
@@ -213,7 +214,7 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
     if (timeLeft() <= 0 || lease === undefined) return;
     const now = formatMicroTime(clock.now());
     const spec = { ...specOf(lease), holderIdentity: null, leaseDurationSeconds: 1, acquireTime: now, renewTime: now };
-    renewedAt = Number.NEGATIVE_INFINITY;
+    renewed = undefined;
     try {
       await client.update(LEASES, { ...lease, spec }, { timeoutMilliseconds: renewDeadline / 2, retries: 0 });
     } catch (error) {
@@ -230,7 +231,7 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
     stop.addEventListener('abort', onStop, { once: true });
     const renewal = keepRenewing(renewing.signal).catch((error: unknown) => {
       if (renewing.signal.aborted) return;
-      renewedAt = Number.NEGATIVE_INFINITY;
+      renewed = undefined;
       term.abort(error);
       lost.abort(error);
     });

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import { type Clock, type Moment, momentOf } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { KubernetesClient, Selector } from './client.ts';
 import { ApiError, errorMessage, GoneError, TooManyRequestsError, UnreachableError } from './errors.ts';
@@ -49,8 +49,8 @@ export interface ListWatch {
   refresh(): Promise<void>;
   /** When the last complete list was begun, in monotonic milliseconds. */
   listedAt(): number;
-  /** When the API server was last heard, in monotonic milliseconds; before that, when this was made. */
-  heardAt(): number;
+  /** When the API server was last heard; before that, when this was made. */
+  heardAt(): Moment;
 }
 
 /** Ends a watch because a list is wanted. */
@@ -66,7 +66,7 @@ export function createListWatch(settings: ListWatchSettings): ListWatch {
   /** Where the next watch starts; undefined: list first. */
   let version: string | undefined;
   let listedAt = Number.NEGATIVE_INFINITY;
-  let heardAt = clock.monotonic();
+  let heardAt = momentOf(clock);
   let relistAt = 0;
   let failures = 0;
   let failing = false;
@@ -92,7 +92,7 @@ export function createListWatch(settings: ListWatchSettings): ListWatch {
   }
 
   function noteAlive() {
-    heardAt = clock.monotonic();
+    heardAt = momentOf(clock);
     if (failing) logger.info({ resource: resource.plural }, 'the API server answers again');
     failing = false;
   }

@@ -191,3 +191,9 @@ it('a listener that throws harms neither the others nor the loop', async () => {
   fake.server.store.create(widgets, widget('second', { size: 1 }));
   await until(() => seen.length === 2);
 });
+
+it('a cache of a machine that was suspended is not fresh, although its monotonic clock stood still', async () => {
+  await reflected.startSynced();
+  fake.clock.skew(60_000);
+  expect(reflected.reflector.confirmedAge()).toBeGreaterThanOrEqual(60_000);
+});

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import { type Clock, mostSince } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { Registry } from 'prom-client';
 import type { KubernetesClient } from './client.ts';
@@ -30,7 +30,7 @@ export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | '
   listedAge(): number;
   /**
    * Milliseconds since the API server last sent anything for the quietest part: a list, an event, a bookmark. Counts from
-   * the start until then.
+   * the start until then. By whichever clock it is longer ago: the monotonic one stands still in a suspended machine.
    */
   confirmedAge(): number;
 }
@@ -106,8 +106,7 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
     }
   }
 
-  const ageOf = (times: readonly number[]) => clock.monotonic() - Math.min(...times);
-  const confirmedAge = () => ageOf(loops.map((loop) => loop.heardAt()));
+  const confirmedAge = () => Math.max(...loops.map((loop) => mostSince(clock, loop.heardAt())));
 
   return {
     resource,
@@ -124,7 +123,7 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
     async refresh(signal) {
       await abortable(Promise.all(loops.map((loop) => loop.refresh())), signal);
     },
-    listedAge: () => ageOf(loops.map((loop) => loop.listedAt())),
+    listedAge: () => clock.monotonic() - Math.min(...loops.map((loop) => loop.listedAt())),
     confirmedAge,
     async run(signal) {
       const measure = () => metrics.cacheAge.set(labels, confirmedAge() / 1000);

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import { type Clock, momentOf, mostSince } from '@edge-migration/identity/clock.ts';
 import type { Deadline } from '@edge-migration/identity/edge/table.ts';
 
 /**
@@ -9,9 +9,6 @@ import type { Deadline } from '@edge-migration/identity/edge/table.ts';
  * wall clock when somebody sets it back.
  */
 export function startPageAge(clock: Clock, maxAgeMilliseconds: number): Deadline {
-  const wall = clock.now();
-  const monotonic = clock.monotonic();
-  return {
-    left: () => maxAgeMilliseconds - Math.max(clock.now() - wall, clock.monotonic() - monotonic),
-  };
+  const begun = momentOf(clock);
+  return { left: () => maxAgeMilliseconds - mostSince(clock, begun) };
 }

@@ -148,6 +148,19 @@ describe('a disk', () => {
     expect(spool.facts().bytes).toBe(0);
   });
 
+  it('that failed is written to again a second later, also when the clock was set back by an hour', async () => {
+    await using opened = await openSpool(folder.path, { segmentBytes: 1 });
+    const { spool, clock } = opened;
+    renameSync(folder.path, `${folder.path}-gone`);
+    await spool.begin([draft('ann')]);
+    rmSync(`${folder.path}-gone`, { recursive: true });
+    mkdirSync(folder.path);
+    clock.step(-3_600_000);
+    clock.advance(1000);
+    await spool.begin([draft('bob')]);
+    expect(segments(folder.path)).toHaveLength(1);
+  });
+
   it('that hangs holds no request up', async () => {
     await using opened = await openSpool(folder.path, { writeTimeoutMillis: 20, sync: 'interval' });
     const { spool } = opened;

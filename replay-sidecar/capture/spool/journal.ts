@@ -92,6 +92,7 @@ export function createJournal(options: JournalOptions): Journal {
   /** The last batch's buffer, for the next one. */
   let spare: Buffer | undefined;
   /** Set before the start, and while the disk fails or hangs. */
+  /** By the monotonic clock: one that is set back by an hour would refuse every record for an hour. */
   let trouble: { retryAt: number } | undefined = { retryAt: Infinity };
   const disk = createDisk({
     directory: options.directory,
@@ -105,7 +106,7 @@ export function createJournal(options: JournalOptions): Journal {
 
   function append(record: SpoolRecord): Place | undefined {
     const now = clock.now();
-    if (trouble !== undefined && now < trouble.retryAt) return undefined;
+    if (trouble !== undefined && clock.monotonic() < trouble.retryAt) return undefined;
     const segment = segmentFor(record.kind === 'events' && record.lines !== '' ? 'events' : 'intents', now);
     const offset = segment.appended;
     write(segment, record, now);
@@ -265,7 +266,7 @@ export function createJournal(options: JournalOptions): Journal {
     const lost = [batch, ...queue.filter((other) => other.segment === segment)];
     queue = queue.filter((other) => other.segment !== segment);
     segment.appended = segment.written;
-    trouble = { retryAt: clock.now() + RETRY_MILLIS };
+    trouble = { retryAt: clock.monotonic() + RETRY_MILLIS };
     answer(lost, false);
     options.onFailure(error, oldest(lost));
   }
@@ -284,10 +285,11 @@ export function createJournal(options: JournalOptions): Journal {
     async tick() {
       const now = clock.now();
       for (const { kind, createdTime } of [...active.values()]) {
-        if (now - createdTime >= options.segmentMillis) seal(kind, now);
+        // A clock that was set back would keep it open.
+        if (Math.abs(now - createdTime) >= options.segmentMillis) seal(kind, now);
       }
       await flush();
-      if (trouble !== undefined && now >= trouble.retryAt) {
+      if (trouble !== undefined && clock.monotonic() >= trouble.retryAt) {
         roll('intents', now);
         schedule();
       }

@@ -12,17 +12,23 @@ import { createSpool, type Spool, type SpoolOptions } from './spool.ts';
 
 export interface ManualClock extends Clock {
   advance(milliseconds: number): void;
+  /** Moves the wall clock alone, as NTP or a person does. */
+  step(milliseconds: number): void;
 }
 
 /** Time that only moves when it is told to; nobody sleeps by it. */
 export function manualClock(start = Date.parse('2026-06-01T00:00:00Z')): ManualClock {
   let now = start;
+  let offset = 0;
   return {
-    now: () => now,
+    now: () => now + offset,
     monotonic: () => now,
     sleep: () => Promise.reject(new Error('nobody sleeps by this clock')),
     advance(milliseconds) {
       now += milliseconds;
+    },
+    step(milliseconds) {
+      offset += milliseconds;
     },
   };
 }
