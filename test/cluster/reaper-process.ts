@@ -7,13 +7,15 @@
 import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { requireEngine } from './engine.ts';
+import { keepLogs } from './logs.ts';
 import type { ReaperMessage } from './reaper.ts';
 
 /** How long groups with a gentle signal get before SIGKILL. */
 const GRACE_MS = 3000;
 
 const groups = new Map<number, NodeJS.Signals>();
-const folders = new Set<string>();
+/** And where their logs are left. */
+const folders = new Map<string, string | undefined>();
 const containers = new Set<string>();
 
 // A Ctrl-C or a closing terminal is the parent's to handle; its end is what counts here.
@@ -28,7 +30,7 @@ lines.on('line', (line) => {
   } else if ('container' in message) {
     if (message.remove) containers.add(message.container);
     else containers.delete(message.container);
-  } else if (message.remove) folders.add(message.folder);
+  } else if (message.remove) folders.set(message.folder, message.logs);
   else folders.delete(message.folder);
 });
 lines.on('close', () => {
@@ -54,7 +56,10 @@ function reap() {
     for (const group of groups.keys()) if (!send(group, late ? 'SIGKILL' : 0)) groups.delete(group);
     if (groups.size > 0 && Date.now() < deadline + GRACE_MS) return;
     clearInterval(poll);
-    for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    for (const [folder, logs] of folders) {
+      if (logs !== undefined) keepLogs(folder, logs);
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    }
   }, 20);
 }
 

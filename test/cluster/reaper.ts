@@ -4,11 +4,12 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { keepLogs } from './logs.ts';
 
 /** One line on the reaper's pipe; `signal: null` and `remove: false` take an entry off its list. */
 export type ReaperMessage =
   | { group: number; signal: NodeJS.Signals | null }
-  | { folder: string; remove: boolean }
+  | { folder: string; remove: boolean; logs?: string | undefined }
   | { container: string; remove: boolean };
 
 let reaper: ChildProcess | undefined;
@@ -33,14 +34,19 @@ export function forgetContainer(container: string): void {
   tell({ container, remove: false });
 }
 
+/** Where the logs of deleted folders are left (`TEST_LOGS`, which a test file's set-up sets); nowhere in a demo. */
+const logsFolder = () => process.env['TEST_LOGS'];
+
 /** A new temporary folder; deleted by {@link removeFolder}, or by the reaper when this process ends before. */
 export function createFolder(name: string): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), `edge-migration-${name}-`)));
-  tell({ folder, remove: true });
+  tell({ folder, remove: true, logs: logsFolder() });
   return folder;
 }
 
 export async function removeFolder(folder: string): Promise<void> {
+  const logs = logsFolder();
+  if (logs !== undefined) keepLogs(folder, logs);
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   tell({ folder, remove: false });
 }

@@ -1,4 +1,6 @@
+import { rmSync } from 'node:fs';
 import type { TestProject } from 'vitest/node';
+import { SHARED_LOGS } from '../setup/test-logs.ts';
 import { chooseProvider } from './provider.ts';
 import { startBroker } from './shared-broker.ts';
 
@@ -11,6 +13,8 @@ declare module 'vitest' {
 
 /** Vitest's global set-up: where services run, and one broker of shared services per run; returns the teardown. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  process.env['TEST_LOGS'] = SHARED_LOGS;
+  rmSync(SHARED_LOGS, { recursive: true, force: true });
   await chooseProvider();
   const broker = await startBroker();
   project.provide('sharedServices', broker.url);

@@ -1,0 +1,9 @@
+/** Names the folder where `removeFolder` leaves the logs of this file's services and pods; the reporter tidies up. */
+import { rmSync } from 'node:fs';
+import { expect } from 'vitest';
+import { logsOf } from './test-logs.ts';
+
+const { testPath } = expect.getState();
+if (testPath === undefined) throw new Error('Vitest does not say which file it runs');
+process.env['TEST_LOGS'] = logsOf(testPath);
+rmSync(process.env['TEST_LOGS'], { recursive: true, force: true });

@@ -1,0 +1,30 @@
+import { relative } from 'node:path';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { ROOT } from './import-graph.ts';
+
+/**
+ * Seconds that files take on two cores, where this machine has not run them yet: the first that fits. Roughly right is
+ * enough, it only decides the order.
+ */
+const ESTIMATES: readonly (readonly [path: RegExp, seconds: number])[] = [
+  [/^test\/e2e\/(faults|soak|operator-faults|replay-faults|bad-input)/, 150],
+  [/^test\/e2e\//, 60],
+  [/^test\/integration\/(applier-|large-)|^test\/chart\/install|\/verify-range/, 40],
+  [/^test\/|^operator\/(copy|verify|kubernetes)\//, 5],
+];
+
+/** Runs the longest files first, so that no worker is left with one of minutes while the others have nothing to do. */
+export default class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const seconds = new Map(files.map((file) => [file, this.#durationOf(file)]));
+    const durationOf = (file: TestSpecification) => seconds.get(file) ?? 0;
+    return [...files].sort((one, other) => durationOf(other) - durationOf(one));
+  }
+
+  #durationOf(file: TestSpecification): number {
+    const measured = this.ctx.cache.getTestSpecificationResult(file)?.duration;
+    if (measured !== undefined) return measured / 1000;
+    const path = relative(ROOT, file.moduleId);
+    return ESTIMATES.find(([pattern]) => pattern.test(path))?.[1] ?? 0.1;
+  }
+}

@@ -1,0 +1,13 @@
+import { join, relative } from 'node:path';
+import { ROOT } from './import-graph.ts';
+
+/** Here lie the logs of the last run's failed tests; those that passed leave nothing. */
+const FOLDER = join(ROOT, '.cache/test-logs');
+
+/** The logs of the services that all files of the last run shared. */
+export const SHARED_LOGS = join(FOLDER, 'shared-services');
+
+/** Folder of the logs of a test file, given by its absolute path. */
+export function logsOf(file: string): string {
+  return join(FOLDER, relative(ROOT, file));
+}
