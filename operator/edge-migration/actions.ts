@@ -2,6 +2,7 @@ import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/
 import type { VerifySettings } from '../verify/settings.ts';
 import type { LastComparison, Operation, Status } from './api.ts';
 import type { LiveSettings } from './facts.ts';
+import type { StatusRecord } from './record.ts';
 
 /**
  * What a decision asks for, in this order. Each is idempotent: it may be carried out twice, or again by another
@@ -35,5 +36,7 @@ export type Action =
   | { kind: 'writeVerificationReport'; operation: Operation; comparison: LastComparison }
   /** Bring the account of the whole migration up to date. */
   | { kind: 'writeAudit'; status: Status }
+  /** Keep what the status says and nothing else could tell. */
+  | { kind: 'writeRecord'; record: StatusRecord }
   /** The outcome is in the status: let go of ranges and checkpoints, and of the Job after a day. */
   | { kind: 'retireWork'; operation: Operation };

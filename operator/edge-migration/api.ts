@@ -134,6 +134,7 @@ export function objectNames(migration: Pick<EdgeMigration, 'name' | 'uid'>, oper
     /** Of a comparison, where the operation is one. */
     verificationReport: `${root}-report`,
     audit: `${base}-audit`,
+    record: `${base}-record`,
   };
 }
 

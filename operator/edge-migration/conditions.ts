@@ -105,7 +105,8 @@ export function mergeConditions(
     const { message, ...finding } = findings[type];
     return { type, ...finding, message: shorten(message, messageLength) };
   });
-  return setConditions(before ?? [], observed, generation, now);
+  const order = (type: string) => observed.findIndex((each) => each.type === type);
+  return setConditions(before ?? [], observed, generation, now).toSorted((a, b) => order(a.type) - order(b.type));
 }
 
 /** At most `length` characters; what is cut is shown as an ellipsis. */

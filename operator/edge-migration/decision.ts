@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { nameMilestone } from '../verify/audit.ts';
 import type { Action } from './actions.ts';
 import {
@@ -14,6 +15,7 @@ import { type Finding, type FindingOf, type Findings, findCondition, isFalse, me
 import type { Facts } from './facts.ts';
 import { collectGaps, describeGaps } from './gaps.ts';
 import { decideCapturing, decideSuspended } from './policies.ts';
+import { recordStatus, type StatusRecord } from './record.ts';
 import { fitStatus, summarise } from './summary.ts';
 import { decideUnstorable } from './unstorable.ts';
 import { decideVerification, findUncovered, type VerificationDecision } from './verification.ts';
@@ -22,6 +24,8 @@ export interface Decision {
   /** The whole new status. */
   status: Status;
   actions: Action[];
+  /** To be kept once the actions are carried out, and before the status says so; undefined when nothing of it is new. */
+  record: StatusRecord | undefined;
   /** Milliseconds since the epoch: look again then even if nothing happens. */
   nextTime: number | undefined;
 }
@@ -72,11 +76,12 @@ export function compose(facts: Facts, parts: Parts): Decision {
     ...actions,
     ...(isAudited ? [] : [{ kind: 'writeAudit', status } as const]),
   ];
-  if (isFirst || isNews) return { status, actions: wanted.filter(isRecord), nextTime: now };
-  return { status, actions: wanted, nextTime: earliest(parts.nextTime, comparison.nextTime) };
+  const record = findNews(facts, status);
+  if (isFirst || isNews) return { status, actions: wanted.filter(isReport), record, nextTime: now };
+  return { status, actions: wanted, record, nextTime: earliest(parts.nextTime, comparison.nextTime) };
 }
 
-const RECORDS: readonly Action['kind'][] = [
+const REPORTS: readonly Action['kind'][] = [
   'markCompleted',
   'writeSkippedReport',
   'writeUnstorableReport',
@@ -88,7 +93,7 @@ const RECORDS: readonly Action['kind'][] = [
  * Writes down what has happened already. It never waits: the status says so at the same time, also the first one, which
  * may be the first after somebody has removed the one before.
  */
-const isRecord = ({ kind }: Action): boolean => RECORDS.includes(kind);
+const isReport = ({ kind }: Action): boolean => REPORTS.includes(kind);
 
 const carryOver = (before: Status, { copy, skipped, plan, replay }: Parts) => ({
   copy: copy ?? before.copy,
@@ -150,6 +155,11 @@ function buildStatus(
     ...(verification === undefined ? {} : { verification }),
     ...(audit === undefined ? {} : { audit }),
   };
+}
+
+function findNews({ record: known }: Facts, status: Status): StatusRecord | undefined {
+  const record = recordStatus(status);
+  return isDeepStrictEqual(record, known) ? undefined : record;
 }
 
 /** What has come to an end is written into the audit, and the status says that it is. */

@@ -2,6 +2,7 @@ import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/
 import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { EdgeMigration } from './api.ts';
+import type { StatusRecord } from './record.ts';
 
 /**
  * Everything that a decision about one EdgeMigration may depend on, gathered by observe.ts. Plain data: times are
@@ -20,6 +21,8 @@ export interface Facts {
   work: WorkFacts;
   /** Of the comparison that is under way, or was last. */
   verification?: VerificationFacts | undefined;
+  /** What was kept of the status; see record.ts. */
+  record?: StatusRecord | undefined;
   settings: DecisionSettings;
 }
 

@@ -5,6 +5,7 @@ import { isComparison, type Spec, type Status, specSchema } from './api.ts';
 import { CONDITION_TYPES, type ConditionType, REASONS } from './conditions.ts';
 import { type Decision, decide } from './decide.ts';
 import type { CaptureFact, CoreFact, Facts, JobFact, ReplayFact, WorkFacts } from './facts.ts';
+import { restoreStatus } from './record.ts';
 import { checkpoint, covered, facts, following, job, migration, twoRanges, work } from './testing/facts.ts';
 
 /** What may happen to a migration between two looks at it. */
@@ -16,7 +17,8 @@ type Step =
   | { kind: 'capture'; capture: CaptureFact }
   | { kind: 'replay'; replay: ReplayFact }
   | { kind: 'job'; outcome: JobFact['outcome']; completed: number[]; problem: string }
-  | { kind: 'vandalise'; what: 'jobs' | 'root' };
+  | { kind: 'vandalise'; what: 'jobs' | 'root' }
+  | { kind: 'wipe' };
 
 const text = fc.constantFrom('no answer', 'ä'.repeat(300), 'x'.repeat(3_000));
 const seconds = fc.oneof(fc.nat(60), fc.nat(4_000_000));
@@ -78,6 +80,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     problem: text,
   }),
   fc.record({ kind: fc.constant('vandalise' as const), what: fc.constantFrom('jobs' as const, 'root' as const) }),
+  fc.constant({ kind: 'wipe' as const }),
 );
 
 const clean: WorkFacts = work({ liveSettings: undefined });
@@ -103,6 +106,8 @@ function apply(before: Facts, happened: Step): Facts {
       return { ...before, work: moveJob(before, happened) };
     case 'vandalise':
       return { ...before, work: happened.what === 'root' ? clean : { ...before.work, jobs: [] } };
+    case 'wipe':
+      return { ...before, migration: restoreStatus({ ...before.migration, status: {} }, before.record) };
   }
 }
 
@@ -208,6 +213,19 @@ function checkDeadline({ migration: { spec, status: before }, capture, replay, n
   if (spec.suspend) expect(statusOf(status, 'Replaying')?.status).not.toBe('True');
 }
 
+/** Of what happened before the status was removed. */
+function checkNothingLost(before: Status, after: Status) {
+  if (before.copy?.completionTime === undefined) return;
+  expect(after.copy?.completionTime).toBe(before.copy.completionTime);
+  expect(after.skipped).toEqual(before.skipped);
+  expect(after.gaps).toEqual(before.gaps);
+  expect(after.verification?.last).toEqual(before.verification?.last);
+  for (const type of ['Copied', 'Verified', 'Succeeded'] as const) {
+    const { status, reason } = statusOf(before, type) ?? {};
+    expect(statusOf(after, type)).toMatchObject({ status, reason });
+  }
+}
+
 /** Looks until nothing is to be done any more at this time, as the operator would. */
 function settle(before: Facts): Facts {
   let current = before;
@@ -217,8 +235,12 @@ function settle(before: Facts): Facts {
     checkActions(current, decision);
     checkDeadline(current, decision.status);
     const acted = decision.actions.reduce(carryOut, current);
-    const isRest = JSON.stringify(decision.status) === JSON.stringify(current.migration.status) && acted === current;
-    current = { ...acted, migration: { ...acted.migration, status: decision.status } };
+    const isRest =
+      JSON.stringify(decision.status) === JSON.stringify(current.migration.status) &&
+      acted === current &&
+      decision.record === undefined;
+    const record = decision.record ?? current.record;
+    current = { ...acted, record, migration: { ...acted.migration, status: decision.status } };
     if (isRest) return current;
     expect(pass, 'passes until there is nothing to write and nothing to do').toBeLessThan(16);
   }
@@ -231,7 +253,11 @@ test('whatever happens to a migration, its status is complete and true to the ru
   fc.assert(
     fc.property(mode, fc.array(step, { minLength: 10, maxLength: 40, size: 'max' }), (startMode, steps) => {
       let current = settle(facts({ migration: migration({}, { mode: startMode }), work: clean }));
-      for (const each of steps) current = settle(apply(current, each));
+      for (const each of steps) {
+        const before = current;
+        current = settle(apply(before, each));
+        if (each.kind === 'wipe') checkNothingLost(before.migration.status, current.migration.status);
+      }
     }),
     { numRuns: 100 },
   );

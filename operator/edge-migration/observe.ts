@@ -9,11 +9,14 @@ import { chooseOperation, isCopied } from './decide.ts';
 import type { CoreFact, EdgeFact, Facts, WorkFacts } from './facts.ts';
 import { observeOperation } from './operation-facts.ts';
 import { parseLiveSettings } from './parse.ts';
+import { parseRecord, restoreStatus, type StatusRecord } from './record.ts';
 import { BY_MIGRATION, BY_PROJECT, type Sources } from './sources.ts';
 import { observeVerification } from './verification-facts.ts';
 
 /** Gathers what a decision about this EdgeMigration needs. Throws nothing but the signal's reason. */
-export async function observe(sources: Sources, migration: EdgeMigration, signal: AbortSignal): Promise<Facts> {
+export async function observe(sources: Sources, found: EdgeMigration, signal: AbortSignal): Promise<Facts> {
+  const record = findRecord(sources, found);
+  const migration = restoreStatus(found, record);
   const work = observeWork(sources, migration);
   const olderDuplicate = findOlderDuplicate(sources, migration);
   const base = {
@@ -24,6 +27,7 @@ export async function observe(sources: Sources, migration: EdgeMigration, signal
     replay: sources.stream.replay(migration.spec?.projectId ?? 0),
     work,
     verification: observeVerification(sources, migration),
+    record,
     settings: sources.settings,
   };
   if (migration.spec === undefined || olderDuplicate !== undefined || isUnderWay(migration, work)) {
@@ -61,6 +65,12 @@ async function observeEdge({ edge, projectMetadata }: Sources, signal: AbortSign
     if (!(error instanceof EdgeError)) throw error;
     return { kind: 'problem', reason: error.name, message: error.message };
   }
+}
+
+function findRecord({ configMaps }: Sources, { uid }: EdgeMigration): StatusRecord | undefined {
+  const facts = configMaps.byIndex(BY_MIGRATION, uid).map(({ fact }) => fact);
+  const kept = facts.find((fact) => fact.kind === 'record');
+  return parseRecord(kept?.record);
 }
 
 /** Of several EdgeMigrations of one project the oldest works; equally old ones are told apart by their uids. */

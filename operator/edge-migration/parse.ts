@@ -175,18 +175,20 @@ export function parsePod(object: KubernetesObject): Owned<PodFact> {
   });
 }
 
-/** The root ConfigMap, a range's checkpoint or a report for people, by what it holds. */
+/** The root ConfigMap, a range's checkpoint, the record of a status or a report for people, by what it holds. */
 export type ConfigMapFact =
   | { kind: 'root'; plan: string | undefined; settings: string | undefined }
-  | { kind: 'checkpoint'; checkpoint: string };
+  | { kind: 'checkpoint'; checkpoint: string }
+  | { kind: 'record'; record: string };
 
 /** Reads a ConfigMap of ours; its JSON texts are parsed by whoever knows their schema. */
 export function parseConfigMap(object: KubernetesObject): Owned<ConfigMapFact> {
   const { data } = z.object({ data: z.record(z.string(), z.string()).default({}) }).parse(object);
-  const { checkpoint, plan, settings } = data;
-  return own(object, () =>
-    checkpoint === undefined ? { kind: 'root', plan, settings } : { kind: 'checkpoint', checkpoint },
-  );
+  const { checkpoint, plan, settings, record } = data;
+  return own(object, () => {
+    if (record !== undefined) return { kind: 'record', record };
+    return checkpoint === undefined ? { kind: 'root', plan, settings } : { kind: 'checkpoint', checkpoint };
+  });
 }
 
 const planSchema = z.object({

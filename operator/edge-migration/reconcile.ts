@@ -5,6 +5,7 @@ import { act } from './act/act.ts';
 import type { ActionContext } from './act/context.ts';
 import { applyStatus } from './act/status.ts';
 import { sweep } from './act/sweep.ts';
+import type { Action } from './actions.ts';
 import { EDGE_MIGRATIONS, type EdgeMigration, type Status } from './api.ts';
 import { type Decision, decide } from './decide.ts';
 import { degrade } from './failure.ts';
@@ -59,8 +60,10 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
 
   async function carryOut(migration: EdgeMigration, decision: Decision, { signal, logger }: ReconcileContext) {
     try {
-      if (decision.actions.length > 0) await confirm(migration, signal);
-      for (const action of decision.actions) await act(context, { migration, logger, signal }, action);
+      const { record } = decision;
+      const actions: Action[] = [...decision.actions, ...(record ? [{ kind: 'writeRecord', record } as const] : [])];
+      if (actions.length > 0) await confirm(migration, signal);
+      for (const action of actions) await act(context, { migration, logger, signal }, action);
     } catch (error) {
       const status = degrade(migration, error, signal, clock.now());
       if (status !== undefined) await record(migration, status, signal);

@@ -145,7 +145,7 @@ const verificationStatusSchema = z
 
 const auditStatusSchema = z.object({ reportName: z.string(), milestone: z.string() });
 
-const statusSchema = z
+export const statusSchema = z
   .object({
     observedGeneration: z.number(),
     phase: z.string(),

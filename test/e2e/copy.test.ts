@@ -101,9 +101,24 @@ describe('kubectl apply of an EdgeMigration', { timeout: 10 * MINUTES }, () => {
       ).trim();
     await expect.poll(() => names('secrets'), { timeout: 30_000 }).toBe('');
     await installation.condition(seeded.projectId, 'Verified', 'True', { timeoutMs: 2 * MINUTES });
-    const kept = /^configmap\/\S+-audit\nconfigmap\/\S+-skipped\nconfigmap\/\S+-verify-1-report$/;
+    const kept =
+      /^configmap\/\S+-audit\nconfigmap\/\S+-record\nconfigmap\/\S+-skipped\nconfigmap\/\S+-verify-1-report$/;
     await expect.poll(() => names('configmaps'), { timeout: 30_000 }).toMatch(kept);
     expect(await names('jobs')).toMatch(/-copy-1\n\S+-verify-1-1$/);
+  });
+
+  test('whose status somebody removes says the same again, and nothing is copied once more', async () => {
+    const { status } = await installation.condition(seeded.projectId, 'Verified', 'True', { timeoutMs: 2 * MINUTES });
+    const reference = [`project-${seeded.projectId}`, '-n', installation.namespace];
+    const empty = ['--type=json', '-p', '[{"op":"remove","path":"/status"}]'];
+    await installation.kubectl(['patch', 'em', ...reference, '--subresource=status', ...empty]);
+    const again = await installation.condition(seeded.projectId, 'Succeeded', 'True', { timeoutMs: MINUTES });
+    expect(again.status.copy).toEqual(status.copy);
+    expect(again.status.skipped).toEqual(status.skipped);
+    expect(again.status.verification?.last).toEqual(status.verification?.last);
+    expect(await installation.kubectl(['get', 'jobs', '-n', installation.namespace, '-o', 'name'])).not.toMatch(
+      /-copy-2/,
+    );
   });
 
   test('that is deleted and applied again writes nothing, and reaches the same end', async () => {

@@ -4,6 +4,7 @@ import type { ActionContext, ActionTarget } from './context.ts';
 import { adjustJob, createJob } from './jobs.ts';
 import { writeLiveSettings } from './live-settings.ts';
 import { planRanges } from './plan-ranges.ts';
+import { writeRecord } from './record.ts';
 import { retireWork } from './retire-work.ts';
 import { writeSkippedReport } from './skipped-report.ts';
 import { writeUnstorableReport } from './unstorable-report.ts';
@@ -35,6 +36,8 @@ export async function act(
       return writeVerificationReport(context, { ...target, operation: action.operation }, action.comparison);
     case 'writeAudit':
       return writeAudit(context, target, action.status);
+    case 'writeRecord':
+      return writeRecord(context, target, action.record);
     case 'writeUnstorableReport':
       return writeUnstorableReport(context, target, action.identities);
     case 'writeSkippedReport':
