@@ -1,16 +1,15 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
-import { STREAM } from '@edge-migration/identity/write-event.ts';
-import { type ConsumerInfo, type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
+import { type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { type ApplierStreamSettings, CONSUMER, ensureApplierStreams } from './streams.ts';
+import { type ApplierStreamSettings, ensureApplierStreams } from './streams.ts';
 
 /** A message that was delivered to this process and not yet answered. */
 export interface Held {
   readonly message: JsMsg;
   /** Monotonic milliseconds. */
   readonly delivered: number;
-  /** Not yet answered. */
+  /** Not yet answered, and still to be. */
   isOpen(): boolean;
   /** It is done with, for all replicas. */
   done(): void;
@@ -22,6 +21,8 @@ export interface Inbox {
   /** Takes messages until the signal is aborted, and gives back what is in hand then. Rejects with its reason. */
   run(signal: AbortSignal, handle: (held: Held) => void): Promise<void>;
   readonly held: ReadonlySet<Held>;
+  /** The stream is not the one that it was: nothing that is in hand now is answered. */
+  drop(): void;
 }
 
 export interface InboxOptions {
@@ -39,25 +40,52 @@ const FETCH_BELOW = 7 / 8;
 const LOOK_MILLIS = 5;
 const RETRY_MILLIS = 1000;
 
+/** The way that a message came: by this connection to the server, and before anything happened to the stream. */
+interface Link {
+  readonly server: string;
+  readonly client: number;
+  readonly round: number;
+}
+
 /**
  * What this process has in hand of the stream of events: fetches while there is room, and speaks for whatever is held
  * longer, so that nobody else gets it meanwhile. Replicas compete; a message whose holder dies comes again.
+ *
+ * NATS acknowledges by sequence alone. A server that was down may have lost the end of the stream, or come back with an
+ * earlier copy of it, and given the sequence to another event since. So what came before a reconnect, or before the
+ * stream could not be fetched from, is let go of without an answer, and comes again.
  */
 export function createInbox({ connection, settings, clock, log }: InboxOptions): Inbox {
-  const held = new Set<Held>();
+  const held = new Set<HeldMessage>();
   let bytes = 0;
+  let round = 0;
+
+  function isCurrent(link: Link): boolean {
+    const { server_id, client_id } = connection.info ?? {};
+    return link.round === round && link.client === client_id && link.server === server_id && !connection.isClosed();
+  }
+
+  /** Undefined while there is no connection. */
+  function linkNow(): Link | undefined {
+    const { server_id, client_id } = connection.info ?? {};
+    return server_id === undefined || client_id === undefined
+      ? undefined
+      : { server: server_id, client: client_id, round };
+  }
 
   /** Thousands are in hand at once, so they share their functions. */
   class HeldMessage implements Held {
     readonly message: JsMsg;
     readonly delivered = clock.monotonic();
+    readonly #link: Link;
 
-    constructor(message: JsMsg) {
+    constructor(message: JsMsg, link: Link) {
       this.message = message;
+      this.#link = link;
     }
 
     isOpen() {
-      return held.has(this);
+      return held.has(this) && isCurrent(this.#link);
     }
 
     done() {
@@ -71,38 +99,57 @@ export function createInbox({ connection, settings, clock, log }: InboxOptions):
     #close(): boolean {
       if (!held.delete(this)) return false;
       bytes -= this.message.data.length;
-      return !connection.isClosed();
+      return isCurrent(this.#link);
+    }
+
+    dropIfStale() {
+      if (!isCurrent(this.#link)) this.#close();
     }
   }
 
-  function hold(message: JsMsg): Held {
-    const one = new HeldMessage(message);
+  function dropStale(): void {
+    for (const one of held) one.dropIfStale();
+  }
+
+  function hold(message: JsMsg, link: Link): Held {
+    const one = new HeldMessage(message, link);
     held.add(one);
     bytes += message.data.length;
     return one;
   }
 
-  async function fetchOnce(client: JetStreamClient, signal: AbortSignal, handle: (held: Held) => void): Promise<void> {
-    const consumer = client.consumers.getConsumerFromInfo(await infoOf(client));
+  /** Once there is a connection, and room for more. */
+  async function roomOn(signal: AbortSignal): Promise<Link> {
     const most = FETCH_BELOW * settings.window;
     for (;;) {
-      while (held.size > most || bytes > most * BYTES_PER_EVENT) await clock.sleep(LOOK_MILLIS, signal);
       signal.throwIfAborted();
+      dropStale();
+      const link = linkNow();
+      if (link !== undefined && held.size <= most && bytes <= most * BYTES_PER_EVENT) return link;
+      await clock.sleep(LOOK_MILLIS, signal);
+    }
+  }
+
+  async function fetchOnce(client: JetStreamClient, signal: AbortSignal, handle: (held: Held) => void): Promise<void> {
+    const manager = await client.jetstreamManager(false);
+    const consumer = client.consumers.getConsumerFromInfo(await ensureApplierStreams(manager, settings));
+    for (;;) {
+      const link = await roomOn(signal);
       const messages = await consumer.fetch({ max_messages: settings.window - held.size, expires: FETCH_MILLIS });
       const stop = () => void messages.close();
       signal.addEventListener('abort', stop, { once: true });
       try {
-        for await (const message of messages) handle(hold(message));
+        // One that waited here while the connection broke has come by another way than the present one.
+        for await (const message of messages) if (isCurrent(link)) handle(hold(message, link));
       } finally {
         signal.removeEventListener('abort', stop);
       }
     }
   }
 
-  async function infoOf(client: JetStreamClient): Promise<ConsumerInfo> {
-    const manager = await client.jetstreamManager(false);
-    await ensureApplierStreams(manager, settings);
-    return manager.consumers.info(STREAM, CONSUMER);
+  function drop(): void {
+    round += 1;
+    dropStale();
   }
 
   async function fetchAlways(signal: AbortSignal, handle: (held: Held) => void): Promise<never> {
@@ -113,6 +160,7 @@ export function createInbox({ connection, settings, clock, log }: InboxOptions):
         await fetchOnce(client, signal, handle);
       } catch (error) {
         signal.throwIfAborted();
+        drop();
         if (!failing) log.warn({ err: error }, 'Events cannot be fetched; tried again until they can');
         failing = true;
         await clock.sleep(RETRY_MILLIS, signal);
@@ -125,12 +173,14 @@ export function createInbox({ connection, settings, clock, log }: InboxOptions):
     for (;;) {
       await clock.sleep(interval, signal);
       const before = clock.monotonic() - interval / 2;
-      if (!connection.isClosed()) for (const one of held) if (one.delivered < before) one.message.working();
+      dropStale();
+      for (const one of held) if (one.delivered < before) one.message.working();
     }
   }
 
   return {
     held,
+    drop,
     async run(signal, handle) {
       try {
         await Promise.all([fetchAlways(signal, handle), speakUp(signal)]);

@@ -1,7 +1,7 @@
 import { STREAM } from '@edge-migration/identity/write-event.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Position } from './report.ts';
-import { CONSUMER } from './streams.ts';
+import { findConsumer } from './streams.ts';
 
 /** Where the shared consumer is in the stream of events, as last asked. */
 export interface PositionTracker {
@@ -24,12 +24,11 @@ export function createPositionTracker(): PositionTracker {
   };
 }
 
-async function readPosition(manager: JetStreamManager): Promise<Position> {
-  const [consumer, stream] = await Promise.all([
-    manager.consumers.info(STREAM, CONSUMER),
-    manager.streams.info(STREAM),
-  ]);
-  const { messages, first_ts } = stream.state;
+async function readPosition(manager: JetStreamManager): Promise<Position | undefined> {
+  const { created, state } = await manager.streams.info(STREAM);
+  const consumer = await findConsumer(manager, created);
+  if (consumer === undefined) return undefined;
+  const { messages, first_ts } = state;
   return {
     acknowledgedSequence: consumer.ack_floor.stream_seq,
     pending: consumer.num_pending,

@@ -11,7 +11,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { anewSubject, EVENT_SUBJECT, ensureStreams, probeSubject } from '../stream.ts';
 import { createStrays } from './strays.ts';
-import { CONSUMER, ensureApplierStreams } from './streams.ts';
+import { ensureApplierStreams, findConsumer } from './streams.ts';
 
 const folder = createFolder('strays');
 let nats: Nats;
@@ -34,7 +34,9 @@ afterAll(async () => {
 
 /** Takes events from the stream, and answers those that `isDone` accepts. */
 async function take(count: number, isDone: (text: string) => boolean = () => true): Promise<string[]> {
-  const consumer = await jetstream(connection).consumers.get(STREAM, CONSUMER);
+  const { created } = await manager.streams.info(STREAM);
+  const { name } = (await findConsumer(manager, created))!;
+  const consumer = await jetstream(connection).consumers.get(STREAM, name);
   const texts: string[] = [];
   for await (const message of await consumer.fetch({ max_messages: count, expires: 5000 })) {
     texts.push(message.string());

@@ -4,7 +4,7 @@ import { STREAM } from '@edge-migration/identity/write-event.ts';
 import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { anewSubject, isProbe, parseAnewSubject, readStored } from '../stream.ts';
-import { CONSUMER, manage } from './streams.ts';
+import { findConsumer, manage } from './streams.ts';
 import { keepHeaders } from './work.ts';
 
 /** Events that the stream of events has kept, but that nobody would ever get again. */
@@ -78,9 +78,10 @@ export function createStrays({ connection, clock, log }: StraysOptions): Strays 
 /** What the stream has although the consumer has done with everything up to there. */
 async function findBelowFloor(manager: JetStreamManager): Promise<StoredMsg[]> {
   // In this order: an event below the floor was there for at least as long as both questions took.
-  const { ack_floor } = await manager.consumers.info(STREAM, CONSUMER);
+  const { created } = await manager.streams.info(STREAM);
+  const { ack_floor } = (await findConsumer(manager, created)) ?? {};
   const { state } = await manager.streams.info(STREAM);
-  if (state.messages === 0 || state.first_seq > ack_floor.stream_seq) return [];
+  if (ack_floor === undefined || state.messages === 0 || state.first_seq > ack_floor.stream_seq) return [];
   const found: StoredMsg[] = [];
   for await (const message of readStored(manager, STREAM, { from: state.first_seq, most: MOST })) {
     if (message.seq > ack_floor.stream_seq) break;

@@ -3,7 +3,7 @@ import type { Logger } from '@edge-migration/identity/logger.ts';
 import { STREAM } from '@edge-migration/identity/write-event.ts';
 import {
   AckPolicy,
-  type ConsumerConfig,
+  type ConsumerInfo,
   DeliverPolicy,
   DiscardPolicy,
   JetStreamApiCodes,
@@ -23,8 +23,18 @@ import {
   type StreamDefinition,
 } from '../stream.ts';
 
-/** The durable consumer that all replicas share. */
-export const CONSUMER = 'edge-applier';
+/** The consumer of earlier releases, which gave it one name for ever; it is used for as long as it is there. */
+export const EARLIER_CONSUMER = 'edge-applier';
+
+/**
+ * The durable consumer that all replicas share. It is named after its stream, because an acknowledgement names a consumer
+ * and a sequence, and nothing else: one that is late must not remove an event of a stream that was made again.
+ *
+ * @param created when the stream was made, as NATS reports it
+ */
+export function consumerName(created: string): string {
+  return `${EARLIER_CONSUMER}-${created.replaceAll(/\D/g, '')}`;
+}
 /** Events that wait for their EdgeMigration, see parking.ts. */
 export const PARKING_STREAM = 'IDENTITY_WRITES_PARKED';
 const PARKED = 'identity.parked.';
@@ -67,7 +77,8 @@ export async function awaitApplierStreams(
 ): Promise<void> {
   for (let failures = 0; ; failures++) {
     try {
-      return await ensureApplierStreams(await manage(connection), settings);
+      await ensureApplierStreams(await manage(connection), settings);
+      return;
     } catch (error) {
       signal.throwIfAborted();
       if (failures === 0) log.warn({ err: error }, 'The streams are not ready; tried again until they are');
@@ -84,12 +95,16 @@ export function manage(connection: NatsConnection): Promise<JetStreamManager> {
 /**
  * Makes the consumer and the appliers' own streams, or brings them in line with the settings; idempotent.
  *
+ * @returns the consumer
  * @throws StreamMismatchError, and JetStreamApiError while the stream of events is missing
  */
-export async function ensureApplierStreams(manager: JetStreamManager, settings: ApplierStreamSettings): Promise<void> {
+export async function ensureApplierStreams(
+  manager: JetStreamManager,
+  settings: ApplierStreamSettings,
+): Promise<ConsumerInfo> {
   await ensureStream(manager, parkingStream(settings));
   await ensureStream(manager, reportStream(settings));
-  await ensureConsumer(manager, settings);
+  return ensureConsumer(manager, settings);
 }
 
 function parkingStream({ streamReplicas, parkedMaxBytes }: ApplierStreamSettings): StreamDefinition {
@@ -129,31 +144,51 @@ function reportStream({ streamReplicas }: ApplierStreamSettings): StreamDefiniti
   };
 }
 
-async function ensureConsumer(manager: JetStreamManager, { ackWaitSeconds }: ApplierStreamSettings): Promise<void> {
+async function ensureConsumer(
+  manager: JetStreamManager,
+  { ackWaitSeconds }: ApplierStreamSettings,
+): Promise<ConsumerInfo> {
   const settings = {
     ack_wait: nanos(ackWaitSeconds),
     // Events that are handled again later stay unacknowledged meanwhile; however many, they must not stop the others.
     max_ack_pending: -1,
   };
-  const existing = await findConsumer(manager);
+  const { created } = await manager.streams.info(STREAM);
+  const existing = await findConsumer(manager, created);
   if (existing === undefined) {
-    await manager.consumers.add(STREAM, {
+    return manager.consumers.add(STREAM, {
       ...settings,
-      durable_name: CONSUMER,
+      durable_name: consumerName(created),
       ack_policy: AckPolicy.Explicit,
       deliver_policy: DeliverPolicy.All,
       max_deliver: -1,
     });
-  } else if (existing.ack_wait !== settings.ack_wait || existing.max_ack_pending !== settings.max_ack_pending) {
-    await manager.consumers.update(STREAM, CONSUMER, settings);
+  }
+  const { ack_wait, max_ack_pending } = existing.config;
+  const isAsSet = ack_wait === settings.ack_wait && max_ack_pending === settings.max_ack_pending;
+  return isAsSet ? existing : manager.consumers.update(STREAM, existing.name, settings);
+}
+
+/**
+ * The consumer of the stream that was made then; undefined when it has none.
+ *
+ * @throws what the client library throws when it cannot be asked
+ */
+export async function findConsumer(manager: JetStreamManager, created: string): Promise<ConsumerInfo | undefined> {
+  try {
+    return await manager.consumers.info(STREAM, consumerName(created));
+  } catch (error) {
+    // Also when the server refuses the name: rights that were written for an earlier release know the earlier one alone.
+    const earlier = await manager.consumers.info(STREAM, EARLIER_CONSUMER).catch(ignoreMissing);
+    if (earlier === undefined && !isConsumerMissing(error)) throw error;
+    return earlier;
   }
 }
 
-async function findConsumer(manager: JetStreamManager): Promise<ConsumerConfig | undefined> {
-  try {
-    return (await manager.consumers.info(STREAM, CONSUMER)).config;
-  } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.ConsumerNotFound) return undefined;
-    throw error;
-  }
+function isConsumerMissing(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.ConsumerNotFound;
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (!isConsumerMissing(error)) throw error;
 }

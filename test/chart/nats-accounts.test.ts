@@ -142,6 +142,7 @@ const ALLOWED: Record<NatsRole, readonly string[]> = {
     ...api('INFO', ...[STREAM, PARKING_STREAM, REPORT_STREAM].map((stream) => `STREAM.INFO.${stream}`)),
     ...api(...[PARKING_STREAM, REPORT_STREAM].flatMap((name) => [`STREAM.CREATE.${name}`, `STREAM.UPDATE.${name}`])),
     ...api(...['CREATE', 'INFO', 'MSG.NEXT'].map((call) => `CONSUMER.${call}.${STREAM}.edge-applier`)),
+    ...api(`CONSUMER.CREATE.${STREAM}.other`),
     ...api(`DIRECT.GET.${STREAM}`, `STREAM.MSG.DELETE.${STREAM}`),
     ...api(`DIRECT.GET.${PARKING_STREAM}`, `STREAM.PURGE.${PARKING_STREAM}`),
     `$JS.ACK.${STREAM}.edge-applier.1.1.1.1.0`,

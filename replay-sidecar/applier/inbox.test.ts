@@ -1,0 +1,155 @@
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { createFolder, removeFolder } from '@edge-migration/test/cluster/reaper.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { AckPolicy, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { EVENT_SUBJECT, ensureStreams, STREAM } from '../stream.ts';
+import { createInbox, type Held, type Inbox } from './inbox.ts';
+import { EARLIER_CONSUMER, ensureApplierStreams } from './streams.ts';
+
+// Servers are killed and start again; a busy machine takes its time for that.
+vi.setConfig({ testTimeout: 120_000 });
+
+const APPLIER = { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 };
+const STREAMS = { streamReplicas: 1, streamMaxBytes: 1e8, streamDuplicateWindowSeconds: 120 };
+
+let folder: string;
+let nats: Nats;
+let connections: NatsConnection[];
+let manager: JetStreamManager;
+
+beforeEach(async () => {
+  folder = createFolder('inbox');
+  nats = await startNats({ config: `jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))} }` });
+  connections = [];
+  manager = await jetstreamManager(await open());
+  await ensureStreams(manager, STREAMS);
+});
+
+afterEach(async () => {
+  await Promise.all(connections.map((connection) => connection.close()));
+  await nats.stop();
+  removeFolder(folder);
+});
+
+async function open(): Promise<NatsConnection> {
+  const connection = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+  connections.push(connection);
+  return connection;
+}
+
+interface Applier extends AsyncDisposable {
+  readonly inbox: Inbox;
+  readonly connection: NatsConnection;
+  /** What was delivered under this text, the last time. */
+  get(text: string): Promise<Held>;
+}
+
+/** An inbox whose messages wait until the test answers them. */
+async function startApplier(): Promise<Applier> {
+  const connection = await open();
+  const log = createLogger('test', 'fatal');
+  const inbox = createInbox({ connection, settings: { ...APPLIER, window: 100 }, clock: systemClock, log });
+  const delivered = new Map<string, Held>();
+  const stop = new AbortController();
+  const running = inbox.run(stop.signal, (held) => delivered.set(held.message.string(), held)).catch(() => undefined);
+  return {
+    inbox,
+    connection,
+    get: (text) => waitFor(() => delivered.get(text), { for: `${text} to be delivered` }),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+const publish = async (text: string) => {
+  const client = jetstream(connections[0]!);
+  await waitFor(() => client.publish(EVENT_SUBJECT, text).catch(() => undefined), { for: 'the stream to take it' });
+};
+
+/** The earlier copy of NATS's data comes back, as after a crash that took the end of the stream, or from a backup. */
+const data = () => join(folder, 'jetstream');
+const copyData = () => cpSync(data(), `${data()}-earlier`, { recursive: true });
+async function restoreData(): Promise<void> {
+  rmSync(data(), { recursive: true });
+  cpSync(`${data()}-earlier`, data(), { recursive: true });
+  await nats.restart();
+}
+
+async function texts(): Promise<string[]> {
+  const { state } = await manager.streams.info(STREAM);
+  const found: string[] = [];
+  for (let seq = state.first_seq; seq <= state.last_seq; seq++)
+    found.push((await manager.streams.getMessage(STREAM, { seq }))?.string() ?? '');
+  return found;
+}
+
+describe('an event that was in hand when NATS lost the end of the stream', () => {
+  test('is not acknowledged any more: its sequence is another event now', async () => {
+    await ensureApplierStreams(manager, APPLIER);
+    copyData();
+    await using applier = await startApplier();
+    await publish('lost');
+    const lost = await applier.get('lost');
+    await nats.kill('SIGKILL');
+    await restoreData();
+    await publish('new');
+    const fresh = await applier.get('new');
+    expect(fresh.message.seq).toBe(lost.message.seq);
+    lost.done();
+    await applier.connection.flush();
+    expect(await texts()).toEqual(['new']);
+    expect([lost.isOpen(), fresh.isOpen()]).toEqual([false, true]);
+    fresh.done();
+    await waitFor(async () => (await texts()).length === 0, { for: 'the acknowledgement of the new one' });
+  });
+
+  test('takes no room any more, and nothing speaks for it', async () => {
+    await ensureApplierStreams(manager, APPLIER);
+    copyData();
+    await using applier = await startApplier();
+    await publish('lost');
+    await applier.get('lost');
+    await nats.kill('SIGKILL');
+    await restoreData();
+    await publish('new');
+    await applier.get('new');
+    expect([...applier.inbox.held].map(({ message }) => message.string())).toEqual(['new']);
+  });
+});
+
+test('an event of a stream that was deleted acknowledges none of the one that was made in its place', async () => {
+  await using applier = await startApplier();
+  await publish('old');
+  const old = await applier.get('old');
+  await manager.streams.delete(STREAM);
+  await ensureStreams(manager, STREAMS);
+  await publish('new');
+  const fresh = await applier.get('new');
+  expect(fresh.message.seq).toBe(old.message.seq);
+  old.done();
+  // Also by an applier that has not noticed anything.
+  const { consumer, streamSequence, timestampNanos } = old.message.info;
+  const place = [STREAM, consumer, 1, streamSequence, 1, timestampNanos, 0].join('.');
+  applier.connection.publish(`$JS.ACK.${place}`, '+ACK');
+  await applier.connection.flush();
+  expect(await texts()).toEqual(['new']);
+  fresh.done();
+  await waitFor(async () => (await texts()).length === 0, { for: 'the acknowledgement of the new one' });
+});
+
+test('the consumer that an earlier release made is used for as long as its stream is there', async () => {
+  await manager.consumers.add(STREAM, { durable_name: EARLIER_CONSUMER, ack_policy: AckPolicy.Explicit });
+  await using applier = await startApplier();
+  await publish('one');
+  (await applier.get('one')).done();
+  await waitFor(async () => (await texts()).length === 0, { for: 'the acknowledgement' });
+  expect((await manager.consumers.list(STREAM).next()).map(({ name }) => name)).toEqual([EARLIER_CONSUMER]);
+});
