@@ -1,4 +1,4 @@
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/parking.ts';
+import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
 import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { EdgeMigration } from './api.ts';

@@ -1,4 +1,4 @@
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/parking.ts';
+import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
 import { expect, test } from 'vitest';
 import { createSightings } from './sightings.ts';
 

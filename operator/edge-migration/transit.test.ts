@@ -1,4 +1,4 @@
-import { placeSubject } from '@edge-migration/replay-sidecar/applier/parking.ts';
+import { placeSubject } from '@edge-migration/replay-sidecar/applier/place.ts';
 import { ensureApplierStreams } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { anewSubject, EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
@@ -45,6 +45,20 @@ test('of what waits aside, only what waits for room moves by itself', async () =
   const transit = await readTransit(on.manager);
   expect([1, 2, 3].map((id) => transit.parked(id))).toEqual([2, 1, 0]);
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([1, 0, 0]);
+});
+
+test('what is handled again after minutes holds its own project back, and all only where it may be of any', async () => {
+  const repeat = (projectId: number) => publish(placeSubject({ projectId, reason: 'repeat', retry: '', due: 1 }));
+  await repeat(11);
+  let transit = await readTransit(on.manager);
+  expect([11, 12].map((id) => [transit.parked(id), transit.underWay(id)])).toEqual([
+    [0, 1],
+    [0, 0],
+  ]);
+  await repeat(0);
+  transit = await readTransit(on.manager);
+  expect([11, 12].map((id) => transit.underWay(id))).toEqual([2, 1]);
+  await on.manager.streams.purge('IDENTITY_WRITES_PARKED', { filter: 'identity.parked.*.repeat.>' });
 });
 
 test('what Edge cannot hold is listed by identity, and keeps nobody waiting', async () => {

@@ -1,8 +1,4 @@
-import {
-  type ParkReason,
-  parsePlace,
-  type UnstorableIdentity,
-} from '@edge-migration/replay-sidecar/applier/parking.ts';
+import { type ParkReason, parsePlace, type UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
 import { PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { ANEW_SUBJECTS, findStream, parseAnewSubject, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
@@ -19,7 +15,7 @@ export interface Transit {
   unstorable(projectId: number): readonly UnstorableIdentity[];
   /**
    * Events of a project, or of nobody knows which, that are in the stream because of others, or aside until there is
-   * room; undefined when some may have moved while this was looked at.
+   * room or they are to be handled once more; undefined when some may have moved while this was looked at.
    */
   underWay(projectId: number): number | undefined;
 }
@@ -48,7 +44,7 @@ export async function readTransit(manager: JetStreamManager): Promise<Transit> {
       unstorable: (projectId) => before.unstorable.get(projectId) ?? [],
       underWay(projectId) {
         if (!isSteady) return undefined;
-        const counts = [anew.get(projectId), anew.get(0), before.overflow.get(projectId)];
+        const counts = [projectId, 0].flatMap((id) => [anew.get(id), before.returning.get(id)]);
         return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
       },
     };
@@ -60,12 +56,13 @@ async function readParked(manager: JetStreamManager) {
   const state = (await findStream(manager, PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS }))?.state;
   const subjects = state?.subjects ?? {};
   const projectOf = (subject: string) => parsePlace(subject)?.projectId;
-  const isOf = (reason: ParkReason, subject: string) => parsePlace(subject)?.reason === reason;
+  const isOf = (subject: string, ...reasons: ParkReason[]) =>
+    reasons.some((one) => one === parsePlace(subject)?.reason);
   return {
     lastSequence: state?.last_seq ?? 0,
-    // What Edge cannot hold is listed by itself: it may never be otherwise.
-    all: sumBy(subjects, (subject) => (isOf('unstorable', subject) ? undefined : projectOf(subject))),
-    overflow: sumBy(subjects, (subject) => (isOf('overflow', subject) ? projectOf(subject) : undefined)),
+    // What Edge cannot hold is listed by itself: it may never be otherwise. What is to be repeated was applied once.
+    all: sumBy(subjects, (subject) => (isOf(subject, 'unstorable', 'repeat') ? undefined : projectOf(subject))),
+    returning: sumBy(subjects, (subject) => (isOf(subject, 'overflow', 'repeat') ? projectOf(subject) : undefined)),
     unstorable: listUnstorable(Object.keys(subjects)),
   };
 }

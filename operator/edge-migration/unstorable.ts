@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/parking.ts';
+import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
 import type { Action } from './actions.ts';
 import { objectNames, type UnstorableStatus } from './api.ts';
 import { type Finding, isTrue } from './conditions.ts';

@@ -1,5 +1,5 @@
 import type { Outcome } from '@edge-migration/identity/converge.ts';
-import type { ParkReason } from './parking.ts';
+import type { ParkReason } from './place.ts';
 import type { DropReason } from './view.ts';
 
 /** What became of the events of one project since this process started. */
@@ -57,6 +57,7 @@ export const PARK_REASONS = [
   'overflow',
   'poison',
   'unstorable',
+  'repeat',
 ] as const satisfies readonly ParkReason[];
 
 export function createCounts(): Counts {

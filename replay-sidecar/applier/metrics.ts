@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Counts, ProjectCounts } from './counts.ts';
-import { type Parking, parsePlace } from './parking.ts';
+import type { Parking } from './parking.ts';
+import { parsePlace } from './place.ts';
 import type { PositionTracker } from './position.ts';
 import type { InHand } from './reporter.ts';
 

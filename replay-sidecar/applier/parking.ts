@@ -4,42 +4,21 @@ import { type JetStreamManager, type JsMsg, jetstream, type StoredMsg } from '@n
 import type { NatsConnection } from '@nats-io/transport-node';
 import { anewSubject, readStored } from '../stream.ts';
 import type { Migrations } from './migrations.ts';
+import {
+  isReleasable,
+  NO_RETRY,
+  type ParkReason,
+  type Place,
+  parsePlace,
+  placeSubject,
+  retryOf,
+  type UnstorableIdentity,
+} from './place.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import { createRetries } from './unstorable.ts';
-import type { HoldReason } from './view.ts';
 import { keepHeaders, markListing } from './work.ts';
 
-/**
- * Why an event waits. `copying`: until the copy is complete; `overflow`: its project has too many events in hand;
- * `poison`: it failed again and again, or cannot be read, and waits for a new `spec.retry`; `unstorable`: Edge cannot
- * hold what it touched, and it is tried again now and then.
- */
-export type ParkReason = HoldReason | 'copying' | 'overflow' | 'poison' | 'unstorable';
-
-/**
- * What is in a subject of the parking stream: `identity.parked.<projectId>.<reason>`, behind it `spec.retry` of what is
- * poison, and `<environment id>.<identity id>.<cause>` of what is unstorable.
- */
-export interface Place {
-  /** 0: unknown; such events are looked at again now and then. */
-  readonly projectId: number;
-  readonly reason: ParkReason;
-  /** `spec.retry` when the event was parked as poison; `-` for none. */
-  readonly retry: string;
-  /** The identity of an event that is unstorable. */
-  readonly identity?: UnstorableIdentity;
-}
-
-/** An identity of Core that Edge cannot hold, or not as a whole; Core's ids. */
-export interface UnstorableIdentity {
-  readonly environmentId: number;
-  readonly identityId: number;
-  /** A reason as in the copy's report of skipped identities. */
-  readonly cause: string;
-}
-
 const REASON_HEADER = 'Edge-Migration-Reason';
-const NO_RETRY = '-';
 /** As many characters as anyone reads. */
 const MAX_REASON_CHARACTERS = 500;
 const BATCH = 256;
@@ -51,38 +30,10 @@ const LOOK_SOON_MILLIS = 100;
 /** Parked events come back only while the stream is short, so that others need not wait behind them. */
 const SHORT_STREAM = 2000;
 
-export function placeSubject({ projectId, reason, retry, identity }: Place): string {
-  const base = `identity.parked.${projectId}.${reason}`;
-  if (identity !== undefined) return `${base}.${identity.environmentId}.${identity.identityId}.${identity.cause}`;
-  return reason === 'poison' ? `${base}.${retry}` : base;
-}
-
-export function parsePlace(subject: string): Place | undefined {
-  const [, , projectId, reason, ...retry] = subject.split('.');
-  if (projectId === undefined || reason === undefined) return undefined;
-  const place = { projectId: Number(projectId), reason: reason as ParkReason, retry: retry.join('.') };
-  const [environmentId, identityId, cause = ''] = retry;
-  if (reason !== 'unstorable') return place;
-  return { ...place, identity: { environmentId: Number(environmentId), identityId: Number(identityId), cause } };
-}
-
-/**
- * Whether all that is parked at a place may go on, to be judged anew: applied, dropped or parked for another reason. Events
- * of an unknown project go on one batch after the other instead.
- *
- * @param now what Edge cannot hold is not tried any more once the replay window has closed: Edge is the master then
- */
-export function isReleasable(place: Place, migrations: Pick<Migrations, 'judge' | 'find'>, now: number): boolean {
-  const { projectId, reason, retry } = place;
-  if (projectId === 0) return false;
-  // As if begun long ago: whether an event came before the deadline is told by itself alone.
-  const verdict = migrations.judge(projectId, 0);
-  if (verdict.kind === 'drop') return true;
-  if (reason === 'overflow') return true;
-  if (reason === 'poison') return retryOf(migrations, projectId) !== retry;
-  if (reason === 'copying') return verdict.kind === 'apply' && !verdict.copying;
-  if (reason === 'unstorable') return migrations.judge(projectId, now).kind === 'apply';
-  return verdict.kind === 'apply' || verdict.reason !== reason;
+/** What there is to say of an event that is put aside. */
+export interface ParkDetails extends Pick<Place, 'identity' | 'due'> {
+  /** Why, for people. */
+  readonly detail?: string | undefined;
 }
 
 export interface Parking {
@@ -91,7 +42,7 @@ export interface Parking {
    *
    * @throws when the parking stream refuses it or does not answer
    */
-  park(message: JsMsg, projectId: number, reason: ParkReason, detail?: string, of?: UnstorableIdentity): Promise<void>;
+  park(message: JsMsg, projectId: number, reason: ParkReason, more?: ParkDetails): Promise<void>;
   /** Whether events of this identity wait because Edge cannot hold it, as last seen. */
   isListed(projectId: number, identity: Omit<UnstorableIdentity, 'cause'>): boolean;
   /** Edge can hold the identity now: what waits of it is tried again at once. */
@@ -134,7 +85,7 @@ export function createParking(options: ParkingOptions): Parking {
     for (const subject of parked.keys()) {
       const place = parsePlace(subject);
       if (place === undefined || place.identity !== undefined) continue;
-      if (place.projectId === 0) await retryUnknown(manager, subject, place);
+      if (place.projectId === 0 && place.reason === 'poison') await retryUnknown(manager, subject, place);
       else released += await releaseAll(manager, subject, place, signal);
     }
     const due = mayRelease() ? unstorable.findDue(MOST_RETRIES) : [];
@@ -197,13 +148,13 @@ export function createParking(options: ParkingOptions): Parking {
     },
     isListed: (projectId, identity) => unstorable.subjectsOf(projectId, identity).length > 0,
     wake: (projectId, identity) => unstorable.wake(projectId, identity),
-    async park(message, projectId, reason, detail, identity) {
+    async park(message, projectId, reason, { detail, ...more } = {}) {
       const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
       const fields = keepHeaders(message);
       if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
       // Unique to this message of the stream: the event may come back, and be parked once more.
       const msgID = `parked-${message.seq}-${message.timestampNanos}`;
-      const place = placeSubject({ projectId, reason, retry, ...(identity && { identity }) });
+      const place = placeSubject({ projectId, reason, retry, ...more });
       await client.publish(place, message.data, { msgID, headers: fields });
     },
     async run(signal) {
@@ -223,10 +174,6 @@ export function createParking(options: ParkingOptions): Parking {
       }
     },
   };
-}
-
-function retryOf(migrations: Pick<Migrations, 'find'>, projectId: number): string {
-  return migrations.find(projectId)?.spec?.retry ?? NO_RETRY;
 }
 
 function printable(text: string): string {

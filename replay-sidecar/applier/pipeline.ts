@@ -4,9 +4,10 @@ import { isProbe } from '../stream.ts';
 import type { Counts } from './counts.ts';
 import type { Held } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
-import type { Parking, ParkReason, UnstorableIdentity } from './parking.ts';
+import type { ParkDetails, Parking } from './parking.ts';
+import type { ParkReason } from './place.ts';
 import type { Resolution, Resolver } from './resolve.ts';
-import type { Part } from './spread.ts';
+import type { Spread } from './spread.ts';
 import { type Delivery, readDelivery, UnreadableEvent, type Work } from './work.ts';
 
 /** From a message to a decision: who is it about, and may it be applied? */
@@ -18,13 +19,7 @@ export interface Pipeline {
   /** What the view says now; what may not be applied goes its way. */
   admit(works: readonly Work[]): { works: readonly Work[]; copying: boolean };
   /** Puts an event aside; if that does not work out it is delivered again. */
-  park(
-    delivery: Pick<Delivery, 'held'>,
-    projectId: number,
-    reason: ParkReason,
-    detail?: string,
-    identity?: UnstorableIdentity,
-  ): void;
+  park(delivery: Pick<Delivery, 'held'>, projectId: number, reason: ParkReason, more?: ParkDetails): void;
 }
 
 export interface PipelineOptions {
@@ -33,7 +28,7 @@ export interface PipelineOptions {
   parking: Parking;
   counts: Counts;
   /** Publishes the parts of an event that lies in several projects. Never rejects. */
-  spread(delivery: Delivery, parts: readonly Part[]): Promise<void>;
+  spread(delivery: Delivery, found: Spread): Promise<void>;
   /** Takes events that are to be applied. */
   enqueue(work: Work): void;
   /** Whether a project has as many events in hand as it may. */
@@ -65,7 +60,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       if (!(error instanceof UnreadableEvent)) throw error;
       counts.unreadable += 1;
       log.warn({ sequence: held.message.seq, problem: error.message }, 'A message is no event; it is parked');
-      park({ held }, 0, 'poison', error.message);
+      park({ held }, 0, 'poison', { detail: error.message });
     }
   }
 
@@ -82,7 +77,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       // Stopping gives everything back; whatever else is wrong with it, this event alone has it.
       if (!delivery.held.isOpen()) return;
       log.error({ err: error, event: delivery.event.id }, 'Nobody can say what an event is about; it is parked');
-      park(delivery, 0, 'poison', String(error));
+      park(delivery, 0, 'poison', { detail: String(error) });
     }
   }
 
@@ -93,10 +88,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         delivery.held.done();
         return;
       case 'spread':
-        void options.spread(delivery, resolution.parts);
+        void options.spread(delivery, resolution);
         return;
       case 'unknown':
-        park(delivery, 0, 'poison', resolution.why);
+        park(delivery, 0, 'poison', { detail: resolution.why });
         return;
       default:
         judge({ ...delivery, resolution });
@@ -149,14 +144,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     return 'gone';
   }
 
-  function park(
-    { held }: Pick<Delivery, 'held'>,
-    projectId: number,
-    reason: ParkReason,
-    detail?: string,
-    identity?: UnstorableIdentity,
-  ): void {
-    parking.park(held.message, projectId, reason, detail, identity).then(
+  function park({ held }: Pick<Delivery, 'held'>, projectId: number, reason: ParkReason, more?: ParkDetails): void {
+    parking.park(held.message, projectId, reason, more).then(
       () => {
         if (projectId !== 0) counts.of(projectId).parked[reason] += 1;
         held.done();

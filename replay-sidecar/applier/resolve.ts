@@ -10,7 +10,7 @@ import type { DerivedReference, WriteEvent } from '@edge-migration/identity/writ
 import type { Directory } from './directory.ts';
 import { createFormerKeys } from './former-keys.ts';
 import { isOutage, type Patience } from './patience.ts';
-import type { Part, Spreader } from './spread.ts';
+import type { Spread, Spreader } from './spread.ts';
 import { findClientKey } from './work.ts';
 
 /** What an event is about. */
@@ -42,7 +42,7 @@ export type Resolution =
   | { readonly kind: 'feature'; readonly projectId: number; readonly featureId: number }
   | { readonly kind: 'project'; readonly projectId: number }
   /** Lies in several projects: each part becomes an event of its own. */
-  | { readonly kind: 'spread'; readonly parts: readonly Part[] }
+  | ({ readonly kind: 'spread' } & Spread)
   /** No document can be concerned. */
   | { readonly kind: 'nothing' }
   /** Some may be, but nobody can say of which project. */
@@ -103,7 +103,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   ): Promise<Resolution> {
     const found = await spreader.ofFeatureState(event, target);
     if (found === undefined) return NOTHING;
-    if ('target' in found) return { kind: 'spread', parts: [found] };
+    if ('target' in found) return { kind: 'spread', parts: [found], projectId: found.projectId };
     return resolveIdentityId({ ...event, touched: found.touched }, found.identityId);
   }
 
@@ -176,7 +176,7 @@ export function createResolver(options: ResolverOptions): Resolver {
         case 'features':
         case 'option':
         case 'deletedProjects':
-          return { kind: 'spread', parts: await spreader.spread(event, target) };
+          return { kind: 'spread', ...(await spreader.spread(event, target)) };
         case 'identity':
         case 'environment':
           return resolveNamed(event, target.environment, target.kind === 'identity' ? target.identifier : undefined);

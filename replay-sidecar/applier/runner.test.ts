@@ -9,6 +9,7 @@ import { headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { anewSubject } from '../stream.ts';
 import { createCounts } from './counts.ts';
+import type { Pipeline } from './pipeline.ts';
 import { createRunner } from './runner.ts';
 import { derivedHeaders, keepHeaders, markListing, type Work } from './work.ts';
 
@@ -63,11 +64,10 @@ function work(fields = headers()): Work & { isDone(): boolean } {
   return { held, event, resolution, began: 0, observed: 0, cursor: undefined, isDone: () => done };
 }
 
-/** @returns what was put aside */
-async function apply(works: readonly Work[], isListed: boolean) {
+function createParts(isListed = false) {
   const parked: unknown[] = [];
-  const park = (_: unknown, projectId: number, reason: string, __?: string, identity?: object) =>
-    void parked.push({ projectId, reason, ...identity });
+  const park: Pipeline['park'] = (_, projectId, reason, { identity, due } = {}) =>
+    void parked.push({ projectId, reason, ...identity, ...(due && { due }) });
   const runner = createRunner({
     stores: () => stores,
     stops: { of: () => new AbortController().signal },
@@ -84,6 +84,12 @@ async function apply(works: readonly Work[], isListed: boolean) {
     log: createLogger('test', 'silent'),
     signal: new AbortController().signal,
   });
+  return { parked, runner };
+}
+
+/** @returns what was put aside */
+async function apply(works: readonly Work[], isListed: boolean) {
+  const { parked, runner } = createParts(isListed);
   await runner.apply(PROJECT, works);
   return parked;
 }
@@ -104,4 +110,21 @@ test('of other events, one that touched nothing that Edge cannot hold waits only
   const other = work();
   expect(await apply([other], true)).toEqual([]);
   expect(other.isDone()).toBe(true);
+});
+
+test.each([
+  [0, 'waits in the stream for a minute', []],
+  [100_000, 'waits aside for minutes', [{ projectId: PROJECT, reason: 'repeat' }]],
+])('an event of a background task that ended %i ms ago %s', async (age, _, expected) => {
+  const { parked, runner } = createParts();
+  const { held, event, ...rest } = work();
+  const pauses: number[] = [];
+  const observed = Date.now() - age;
+  const again = (pause: number) => void pauses.push(pause);
+  const delivery = { ...rest, observed, held: { ...held, again }, event: { ...event, outcome: 'background' } as const };
+  await runner.spread(delivery, { parts: [], projectId: PROJECT });
+  const due = Math.ceil((observed + 605_000) / 1000);
+  expect(parked).toEqual(expected.map((place) => ({ ...place, due })));
+  expect(pauses.length).toBe(1 - expected.length);
+  for (const pause of pauses) expect(pause).toBeLessThan(70_000);
 });

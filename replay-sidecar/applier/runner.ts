@@ -8,11 +8,12 @@ import type { Allowance } from './allowance.ts';
 import { applyEvents } from './apply.ts';
 import type { Counts } from './counts.ts';
 import { nextFanOut, readFanOutPage } from './fan-out.ts';
-import type { Parking, UnstorableIdentity } from './parking.ts';
+import type { Parking } from './parking.ts';
 import type { Patience } from './patience.ts';
 import type { Pipeline } from './pipeline.ts';
+import type { UnstorableIdentity } from './place.ts';
 import { nextHandling, roundOf } from './repeats.ts';
-import type { Part } from './spread.ts';
+import type { Spread } from './spread.ts';
 import { MigrationStopped, type Stops } from './stops.ts';
 import { chooseWaiting } from './unstorable.ts';
 import { type Cursor, type Delivery, derivedId, isListing, type Work } from './work.ts';
@@ -39,6 +40,8 @@ export interface RunnerOptions {
 }
 
 const BUSY_PAUSE_MILLIS = 2000;
+/** An event may keep the stream from going on for so long; a little more than until it is handled for the second time. */
+const MOST_WAIT_MILLIS = 70_000;
 
 /** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
 export function createRunner(options: RunnerOptions) {
@@ -79,8 +82,11 @@ export function createRunner(options: RunnerOptions) {
       options.onApplied(projectId, clock.now() - work.observed);
       if (held[index]) pipeline.park(work, projectId, 'copying');
       else if (waiting?.indexes.has(index)) {
-        pipeline.park(work, projectId, 'unstorable', convergence.skipped?.detail, waiting.identity);
-      } else finish(work, nextHandling(work.event, work.observed, clock.now()));
+        pipeline.park(work, projectId, 'unstorable', {
+          detail: convergence.skipped?.detail,
+          identity: waiting.identity,
+        });
+      } else finish(projectId, work, nextHandling(work.event, work.observed, clock.now()));
     }
   }
 
@@ -169,11 +175,11 @@ export function createRunner(options: RunnerOptions) {
     // What the copy still writes is in no listing yet (docs/design.md, "Convergence", rule 3).
     const isHeld = copying && work.resolution.kind === 'environment' && work.cursor === undefined;
     if (isHeld) pipeline.park(work, projectId, 'copying');
-    else finish(work, nextFanOut(work, clock.now()));
+    else finish(projectId, work, nextFanOut(work, clock.now()));
   }
 
   /** Whether there is an EdgeMigration is judged of each part, when it comes. */
-  async function spread(delivery: Delivery, parts: readonly Part[]): Promise<void> {
+  async function spread(delivery: Delivery, { parts, projectId = 0 }: Spread): Promise<void> {
     const { event, observed, held } = delivery;
     if (options.isBusy()) {
       held.again(BUSY_PAUSE_MILLIS);
@@ -182,12 +188,12 @@ export function createRunner(options: RunnerOptions) {
     const round = roundOf(event, observed, clock.now());
     try {
       await Promise.all(
-        parts.map(({ projectId, target, touched }) => {
+        parts.map(({ projectId: project, target, touched }) => {
           const id = derivedId(event.id, round, JSON.stringify(target));
-          return options.publish(projectId, { ...event, id, target, touched, outcome: 'known' });
+          return options.publish(project, { ...event, id, target, touched, outcome: 'known' });
         }),
       );
-      finish(delivery, nextHandling(event, observed, clock.now()));
+      finish(projectId, delivery, nextHandling(event, observed, clock.now()));
     } catch (error) {
       log.warn({ err: error, event: event.id }, 'The parts of an event cannot be published; tried again');
       held.again(BUSY_PAUSE_MILLIS);
@@ -201,10 +207,14 @@ export function createRunner(options: RunnerOptions) {
     };
   }
 
-  /** Done with, unless it is to be handled once more. */
-  function finish({ held }: Pick<Delivery, 'held'>, next: number | undefined): void {
+  /**
+   * Done with, unless it is to be handled once more. For minutes it waits aside under its project: in the stream it would
+   * keep all projects from knowing that what was published before them is applied.
+   */
+  function finish(projectId: number, { held }: Pick<Delivery, 'held'>, next: number | undefined): void {
     if (next === undefined) held.done();
-    else held.again(next - clock.now());
+    else if (next - clock.now() <= MOST_WAIT_MILLIS) held.again(next - clock.now());
+    else pipeline.park({ held }, projectId, 'repeat', { due: Math.ceil(next / 1000) });
   }
 
   /** Stopped in the middle: judged again when it comes back. Otherwise it failed again and again. */
@@ -214,12 +224,8 @@ export function createRunner(options: RunnerOptions) {
       return;
     }
     log.error({ err: error, projectId, event: work.event.id }, 'An event cannot be applied; it is parked');
-    pipeline.park(
-      work,
-      projectId,
-      'poison',
-      error instanceof Error ? `${error.name}: ${error.message}` : String(error),
-    );
+    const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    pipeline.park(work, projectId, 'poison', { detail });
   }
 
   return { apply, spread };

@@ -1,6 +1,5 @@
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import {
-  type FeaturePlace,
   readDeletedProjects,
   readFeatureIds,
   readFeaturePlaces,
@@ -18,13 +17,20 @@ export interface Part {
   readonly touched: TouchedParts;
 }
 
+/** Where an event lies that may be about several projects. */
+export interface Spread {
+  readonly parts: readonly Part[];
+  /** The only project that it can be about; undefined when it may turn out to be about any. */
+  readonly projectId?: number | undefined;
+}
+
 export type SpreadTarget = Extract<EventTarget, { kind: 'feature' | 'features' | 'option' | 'deletedProjects' }>;
 type FeatureStateTarget = Extract<EventTarget, { kind: 'featureState' }>;
 
 /** Finds the projects of targets that may be in several, by Core's rows as they are now. */
 export interface Spreader {
   /** Waits through outages. Rejects with the signal's reason, or when Core refuses the question. */
-  spread(event: WriteEvent, target: SpreadTarget): Promise<readonly Part[]>;
+  spread(event: WriteEvent, target: SpreadTarget): Promise<Spread>;
   /** @returns undefined when the state is no identity's, or Core has no such row */
   ofFeatureState(
     event: WriteEvent,
@@ -48,10 +54,9 @@ export function createSpreader({ core, directory, migrating, patience, signal }:
     return 'projectId' in of ? of.projectId : (await directory.find(of))?.projectId;
   }
 
-  async function places(target: Exclude<SpreadTarget, { kind: 'deletedProjects' }>): Promise<FeaturePlace[]> {
+  async function places(target: Exclude<SpreadTarget, { kind: 'deletedProjects' }>, projectId: number | undefined) {
     if (target.kind === 'option') return ask(() => readOptionPlaces(core, target.optionId, signal));
     if (target.kind === 'feature') return ask(() => readFeaturePlaces(core, [target.featureId], signal));
-    const projectId = await projectOf(target.of);
     if (projectId === undefined) return [];
     const features = await ask(() => readFeatureIds(core, projectId, signal));
     return ask(() => readFeaturePlaces(core, features, signal));
@@ -61,17 +66,20 @@ export function createSpreader({ core, directory, migrating, patience, signal }:
     async spread(event, target) {
       if (target.kind === 'deletedProjects') {
         const deleted = await ask(async () => readDeletedProjects(core, await migrating(signal), signal));
-        return deleted.map((projectId) => ({
-          projectId,
-          target: { kind: 'project', projectId },
-          touched: event.touched,
-        }));
+        const parts = deleted.map((projectId): Part => {
+          return { projectId, target: { kind: 'project', projectId }, touched: event.touched };
+        });
+        return { parts };
       }
-      return (await places(target)).map(({ projectId, featureId }) => ({
-        projectId,
-        target: { kind: 'feature', projectId, featureId },
-        touched: withOverride(event.touched, featureId),
-      }));
+      const named = target.kind === 'features' ? await projectOf(target.of) : undefined;
+      const found = await places(target, named);
+      const parts = found.map(({ projectId, featureId }): Part => {
+        const touched = withOverride(event.touched, featureId);
+        return { projectId, target: { kind: 'feature', projectId, featureId }, touched };
+      });
+      // Another project's identity may hold an option of a feature.
+      const projects = new Set([...(named === undefined ? [] : [named]), ...parts.map(({ projectId }) => projectId)]);
+      return projects.size === 1 ? { parts, projectId: [...projects][0] } : { parts };
     },
 
     async ofFeatureState(event, { featureStateId, moved }) {

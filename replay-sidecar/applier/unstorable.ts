@@ -1,6 +1,6 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { concerns, covers, type Pending, type Touched } from '@edge-migration/identity/edge/merge.ts';
-import { parsePlace, type UnstorableIdentity } from './parking.ts';
+import { parsePlace, type UnstorableIdentity } from './place.ts';
 
 type Identity = Omit<UnstorableIdentity, 'cause'>;
 

@@ -68,7 +68,7 @@ export function wire(
   const parking = createParking({ connection, migrations, ...waits, clock, log });
   const pipeline = createPipeline({
     ...{ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log },
-    spread: (delivery, parts) => runner.spread(delivery, parts),
+    spread: (delivery, found) => runner.spread(delivery, found),
   });
   const publish = createPublish(connection);
   const isBusy = () => position.pending() > BUSY_STREAM;

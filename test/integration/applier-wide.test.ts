@@ -210,3 +210,38 @@ test('a key that Core does not have and Edge has no documents of concerns nobody
   await on.drained();
   expect(await on.parked()).toEqual({});
 });
+
+test('what waits minutes for a background task does not stay in the stream, where it would keep all projects waiting', async () => {
+  await on.project(16);
+  await on.migrate(16);
+  await on.rows({ features_feature: [{ id: 1600, project_id: 16, name: 'banner' }] });
+  // Handled for the second time at once; for the third one in more than eight minutes.
+  const observed = Date.now() - 100_000;
+  const changes = { outcome: 'background', observedTime: new Date(observed).toISOString() } as const;
+  const due = Math.ceil((observed + 605_000) / 1000);
+  await on.publish(
+    { ...wide({ kind: 'environment', environment: { clientKey: 'key-16' } }), ...changes },
+    { ...wide({ kind: 'features', of: { clientKey: 'key-16' } }), ...changes },
+    { ...wide({ kind: 'feature', featureId: 1600 }), ...changes },
+    { ...wide({ kind: 'deletedProjects' }), ...changes },
+  );
+  await on.drained();
+  // Of what project a feature is that no identity has, nobody can say, nor which projects are about to be deleted.
+  expect(await on.parked()).toEqual({
+    [`identity.parked.16.repeat.${due}`]: 2,
+    [`identity.parked.0.repeat.${due}`]: 2,
+  });
+});
+
+test('what has waited for a background task is handled once more, and is done with', async () => {
+  await on.project(17);
+  await on.migrate(17);
+  await on.putInEdge('key-17', 'deleted by the task', {}, 70_000);
+  const observedTime = new Date(Date.now() - 610_000).toISOString();
+  const event = wide({ kind: 'environment', environment: { clientKey: 'key-17' } });
+  const before = await on.parked();
+  await on.publishRaw('identity.parked.17.repeat.1', JSON.stringify({ ...event, outcome: 'background', observedTime }));
+  await waitFor(async () => (await documents(17)).length === 0, { for: 'the document to go', timeoutMs: 30_000 });
+  await on.drained();
+  expect(await on.parked()).toEqual(before);
+});

@@ -1,5 +1,5 @@
 import { createLogger } from '@edge-migration/identity/logger.ts';
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/parking.ts';
+import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
 import { expect, test } from 'vitest';
 import { useFake } from '../../kubernetes/testing/fake.ts';
 import { CONFIG_MAPS } from '../resources.ts';

@@ -1,5 +1,5 @@
 import { SKIP_REASONS } from '@edge-migration/identity/edge/document.ts';
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/parking.ts';
+import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
 import { FIELD_MANAGER, objectNames } from '../api.ts';
 import { buildReport } from '../objects.ts';
 import { CONFIG_MAPS } from '../resources.ts';

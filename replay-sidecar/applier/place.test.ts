@@ -1,6 +1,6 @@
 import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
 import { expect, test } from 'vitest';
-import { isReleasable, type ParkReason, parsePlace, placeSubject } from './parking.ts';
+import { isReleasable, type ParkReason, parsePlace, placeSubject } from './place.ts';
 import type { Verdict } from './view.ts';
 
 const NOW = Date.parse('2026-06-01T00:00:00Z');
@@ -57,6 +57,7 @@ test('a place is read back from its subject, whatever characters spec.retry has'
     { projectId: 42, reason: 'suspended', retry: '' },
     { projectId: 0, reason: 'poison', retry: '-' },
     { projectId: 7, reason: 'poison', retry: 'a.b-c_d' },
+    { projectId: 7, reason: 'repeat', retry: '1780272000', due: 1_780_272_000 },
     {
       projectId: 7,
       reason: 'unstorable',
@@ -65,5 +66,16 @@ test('a place is read back from its subject, whatever characters spec.retry has'
     },
   ] as const) {
     expect(parsePlace(placeSubject(place))).toEqual(place);
+  }
+});
+
+test('what is to be handled again goes on at its time, not before it, whatever has become of its migration', () => {
+  for (const verdict of [APPLY, SUSPENDED, NONE]) {
+    const migrations = { judge: () => verdict, find: () => undefined };
+    for (const projectId of [42, 0]) {
+      const place = { projectId, reason: 'repeat', retry: '', due: NOW / 1000 } as const;
+      expect(isReleasable(place, migrations, NOW - 1)).toBe(false);
+      expect(isReleasable(place, migrations, NOW)).toBe(true);
+    }
   }
 });
