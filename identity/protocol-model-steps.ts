@@ -1,4 +1,4 @@
-import type { Copy, CoreState, EdgeState, Event, Handler, Rules, State } from './protocol-model.ts';
+import type { Copy, CoreState, EdgeState, Event, Fault, Handler, LateWrite, Rules, State } from './protocol-model.ts';
 
 /** What Edge clients set their own trait to. */
 export const EDGE_CLIENT = 7;
@@ -11,11 +11,16 @@ export function successors(state: State, rules: Rules): State[] {
     ...deliver(state),
     ...state.handlers.flatMap((handler, index) => [
       ...handle(state, handler, index, rules),
-      ...kill(state, handler, index),
+      ...kill(state, handler, index, rules),
+      ...loseAnswer(state, handler, index, rules),
+      ...freeze(state, handler, index),
     ]),
     ...copy(state, rules),
+    ...killCopy(state),
+    ...arrive(state, rules),
     ...release(state),
     ...tryAgain(state),
+    ...lookAgain(state),
   ];
   const harms = (next: State) => state.edge?.foreign === true && !same(next.edge, state.edge);
   return [...write(state), ...ours.map((next) => (harms(next) ? { ...next, harmed: true } : next))];
@@ -53,14 +58,20 @@ function write(state: State): State[] {
 
 function deliver(state: State): State[] {
   if (state.handlers.length >= HANDLERS) return [];
-  return [...new Set(state.events)].map((event) => ({
+  const begin = (event: Event, rest: Partial<State>, doubt?: { doubt: true }): State => ({
     ...state,
-    events: without(state.events, state.events.indexOf(event)),
+    ...rest,
     handlers: sorted([
       ...state.handlers,
-      { event, step: 'readEdge', copying: state.copy.step !== 'done', edge: null, core: null },
+      { event, step: 'readEdge', copying: state.copy.step !== 'done', edge: null, core: null, ...doubt },
     ]),
-  }));
+  });
+  return [
+    ...[...new Set(state.events)].map((event) => begin(event, { events: withoutOne(state.events, event) })),
+    ...[...new Set(state.redelivered)].map((event) =>
+      begin(event, { redelivered: withoutOne(state.redelivered, event) }, { doubt: true }),
+    ),
+  ];
 }
 
 function handle(state: State, handler: Handler, index: number, rules: Rules): State[] {
@@ -81,6 +92,7 @@ function handle(state: State, handler: Handler, index: number, rules: Rules): St
       const wanted = converged(handler.edge, handler.core, handler.event, rules);
       const left = isPending(handler, wanted) ? { edge: wanted, core: handler.core } : undefined;
       if (same(wanted, handler.edge)) return finish(state, { ...handler, left }, index, rules);
+      if (rules.expires && handler.lapsed) return letGo(state, index);
       if (!isAsRead(state.edge, handler.edge, wanted, rules))
         return become({ edge: null, core: null, step: 'readEdge' });
       const written = apply(state.edge, handler.edge, wanted);
@@ -173,10 +185,13 @@ function isPending({ event, core }: Handler, edge: EdgeState | null): boolean {
 }
 
 function finish(state: State, handler: Handler, index: number, rules: Rules): State[] {
-  const { event, core, left } = handler;
+  const { event, core, left, doubt, lapsed } = handler;
+  if (rules.yields && lapsed) return letGo(state, index);
   const isRemoval =
     core === null || (event === 'trait' && core.trait === 0) || (event === 'bulk' && core.bulk === undefined);
-  const rest = { ...state, handlers: without(state.handlers, index) };
+  const gone = { ...state, handlers: without(state.handlers, index) };
+  const rest = lapsed ? answerOthers(gone, event) : gone;
+  if (rules.looksAgain && doubt) return [{ ...rest, again: sorted([...state.again, event]) }];
   // What Edge cannot hold now it may be able to hold later, and the copy insert the page in its hand.
   if (rules.holds && handler.copying && (isRemoval || left)) {
     return [{ ...rest, held: sorted([...state.held, event]) }];
@@ -185,19 +200,97 @@ function finish(state: State, handler: Handler, index: number, rules: Rules): St
   return [{ ...rest, aside: sorted([...state.aside, { event, edge: left.edge, core: left.core }]) }];
 }
 
-function kill(state: State, handler: Handler, index: number): State[] {
-  if (state.kills === 0) return [];
-  const events = sorted([...state.events, handler.event]);
-  return [{ ...state, kills: state.kills - 1, events, handlers: without(state.handlers, index) }];
+/** It is another's now. */
+function letGo(state: State, index: number): State[] {
+  return [{ ...state, handlers: without(state.handlers, index) }];
+}
+
+/** An answer counts for every delivery of an event. */
+function answerOthers(state: State, event: Event): State {
+  if (state.redelivered.includes(event)) return { ...state, redelivered: withoutOne(state.redelivered, event) };
+  const index = state.handlers.findIndex((other) => other.event === event && other.doubt && !other.lapsed);
+  const other = state.handlers[index];
+  if (other === undefined) return state;
+  return { ...state, handlers: sorted(state.handlers.with(index, { ...other, answered: true })) };
+}
+
+/** Its event comes again, and what it was about to write may be on its way. */
+function kill(state: State, handler: Handler, index: number, rules: Rules): State[] {
+  if (!state.faults.includes('kill')) return [];
+  const redelivered =
+    handler.answered || handler.lapsed ? state.redelivered : sorted([...state.redelivered, handler.event]);
+  const killed = { ...state, ...spend(state, 'kill'), redelivered, handlers: without(state.handlers, index) };
+  return [killed, ...send(killed, handler, rules)];
+}
+
+/** The write may be on its way; its sender does not know, and begins again. */
+function loseAnswer(state: State, handler: Handler, index: number, rules: Rules): State[] {
+  if (!state.faults.includes('timeout')) return [];
+  const sent = send({ ...state, ...spend(state, 'timeout') }, handler, rules);
+  const next: Handler = { ...handler, edge: null, core: null, step: 'readEdge', doubt: true };
+  return sent.flatMap((after) => advance(after, index, next));
+}
+
+/** The one that stands still goes on as if nothing had happened, or notices that it did. */
+function freeze(state: State, handler: Handler, index: number): State[] {
+  if (!state.faults.includes('freeze') || handler.lapsed) return [];
+  const { event } = handler;
+  const frozen = { ...state, ...spend(state, 'freeze'), redelivered: sorted([...state.redelivered, event]) };
+  return advance(frozen, index, { ...handler, lapsed: true });
+}
+
+/** What the handler writes next, on its way with no one who waits for it. */
+function send(state: State, handler: Handler, rules: Rules): State[] {
+  const { event, step, edge, core, lapsed } = handler;
+  if (step !== 'write' || (rules.expires && lapsed) || (rules.owns && edge?.foreign)) return [];
+  const wanted = converged(edge, core, event, rules);
+  if (same(wanted, edge)) return [];
+  return [{ ...state, late: sorted<LateWrite>([...state.late, { sender: event, read: edge, wanted }]) }];
+}
+
+/** The worker begins with its page again; what it was about to insert may be on its way. */
+function killCopy(state: State): State[] {
+  const { copy, late } = state;
+  if (!state.faults.includes('kill') || copy.step !== 'insert') return [];
+  const killed: State = { ...state, ...spend(state, 'kill'), copy: { step: 'read' } };
+  return [
+    { ...killed, late: sorted<LateWrite>([...late, { sender: 'copy', read: null, wanted: wholeOf(copy.core) }]) },
+  ];
+}
+
+/** As every write, it is carried out if the document is as its sender has read it, and otherwise does nothing. */
+function arrive(state: State, rules: Rules): State[] {
+  return state.late.map(({ read, wanted }, index) => {
+    const edge = isAsRead(state.edge, read, wanted, rules) ? apply(state.edge, read, wanted) : state.edge;
+    return { ...state, edge, late: without(state.late, index) };
+  });
+}
+
+/** Later than any write of an earlier delivery can arrive. */
+function lookAgain(state: State): State[] {
+  return [...new Set(state.again)]
+    .filter((event) => !state.late.some(({ sender }) => sender === event))
+    .map((event) => ({
+      ...state,
+      again: withoutOne(state.again, event),
+      events: sorted([...state.events, event]),
+    }));
+}
+
+function spend({ faults }: State, fault: Fault): Pick<State, 'faults'> {
+  return { faults: without(faults, faults.indexOf(fault)) };
 }
 
 /** Rule 2, `KeepEdge`. */
 function copy(state: State, rules: Rules): State[] {
   const { copy: at, edge, core } = state;
-  const become = (copy: Copy, changed = edge): State[] => [{ ...state, copy, edge: changed }];
+  const become = (copy: Copy, changed = edge): State[] =>
+    rules.settles && copy.step === 'done' && state.late.some(({ sender }) => sender === 'copy')
+      ? []
+      : [{ ...state, copy, edge: changed }];
   switch (at.step) {
     case 'read':
-      if (core !== null && !fits(core)) return [{ ...list(state, core), copy: { step: 'done' } }];
+      if (core !== null && !fits(core)) return become({ step: 'done' }).map((done) => list(done, core));
       return become(core === null ? { step: 'done' } : { step: 'insert', core });
     case 'insert':
       if (edge === null) return become({ step: 'done' }, wholeOf(at.core));
@@ -208,7 +301,7 @@ function copy(state: State, rules: Rules): State[] {
       return become({ step: 'write', edge: at.edge, core });
     case 'write': {
       if ((rules.owns && at.edge?.foreign) || (at.core !== null && !fits(at.core)))
-        return [{ ...list(state, at.core), copy: { step: 'done' } }];
+        return become({ step: 'done' }).map((done) => list(done, at.core));
       const wanted = merged(at.edge, at.core, rules);
       if (same(wanted, at.edge)) return become({ step: 'done' });
       if (!isAsRead(edge, at.edge, wanted, rules)) return become({ step: 'readEdge' });
@@ -251,6 +344,10 @@ function same(one: unknown, other: unknown): boolean {
 /** Where the order says nothing, states that differ by it alone are one. */
 function sorted<T>(items: readonly T[]): T[] {
   return items.length < 2 ? [...items] : items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+}
+
+function withoutOne<T>(items: readonly T[], item: T): T[] {
+  return without(items, items.indexOf(item));
 }
 
 function without<T>(items: readonly T[], index: number): T[] {

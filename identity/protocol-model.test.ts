@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ALL_RULES, explore } from './protocol-model.ts';
+import { ALL_RULES, DELETING_SCENARIOS, explore, FAULT_SCENARIOS, type Fault, SCENARIOS } from './protocol-model.ts';
 
 describe('in every order of steps', { timeout: 240_000 }, () => {
   test('Edge ends as Core says, and what Edge clients wrote stays', () => {
@@ -9,7 +9,8 @@ describe('in every order of steps', { timeout: 240_000 }, () => {
   });
 
   test('so it does when an applier is killed at any step and its event comes again', () => {
-    expect(explore(ALL_RULES, { kills: 1 }).violations).toEqual([]);
+    const scenarios = SCENARIOS.filter((writes) => writes.length < 3);
+    expect(explore(ALL_RULES, { faults: ['kill'], scenarios }).violations).toEqual([]);
   });
 });
 
@@ -46,5 +47,43 @@ describe('each rule is needed', { timeout: 240_000 }, () => {
   test('without replacing, Edge keeps the identity that was deleted and created again', () => {
     const { violations } = explore({ ...ALL_RULES, replaces: false });
     expect(violations.some((what) => what.endsWith('Edge has the identity that was deleted before'))).toBe(true);
+  });
+});
+
+describe('a write that arrives when no one waits for it any more', { timeout: 240_000 }, () => {
+  const late = (rules: Partial<typeof ALL_RULES>, faults: readonly Fault[]) => {
+    const scenarios = faults.length > 1 ? DELETING_SCENARIOS : FAULT_SCENARIOS;
+    return explore({ ...ALL_RULES, ...rules }, { faults, scenarios }).violations;
+  };
+  const isBack = (violations: readonly string[]) =>
+    violations.some((what) => what.endsWith('a deleted identity is in Edge'));
+
+  test.each<[string, readonly Fault[]]>([
+    ['of an applier that was killed', ['kill']],
+    ['that was given up after a time', ['timeout']],
+    ['of an applier that stood still until its event was handled elsewhere', ['freeze']],
+    ['of an applier that was killed after another', ['kill', 'kill']],
+    ['of an applier whose event another one that stood still had, too', ['freeze', 'kill']],
+  ])('does no lasting harm: one %s', (_, faults) => {
+    expect(late({}, faults)).toEqual([]);
+  });
+
+  test.each<[string, readonly Fault[]]>([
+    ['a kill', ['kill']],
+    ['a timeout', ['timeout']],
+  ])('brings a deleted identity back after %s if its event is not handled again', (_, faults) => {
+    expect(isBack(late({ looksAgain: false }, faults))).toBe(true);
+  });
+
+  test('brings a deleted identity back if it may be sent after its event was delivered to another applier', () => {
+    expect(isBack(late({ expires: false }, ['freeze', 'timeout']))).toBe(true);
+  });
+
+  test('brings a deleted identity back if an applier that stood still answers for the one that handles its event', () => {
+    expect(isBack(late({ yields: false }, ['freeze', 'kill']))).toBe(true);
+  });
+
+  test('of the copy brings a deleted identity back if the copy is complete before it', () => {
+    expect(isBack(late({ settles: false }, ['kill']))).toBe(true);
   });
 });

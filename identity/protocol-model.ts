@@ -1,10 +1,13 @@
 /**
- * The convergence protocol, small enough to try every interleaving (docs/design.md, "Convergence", rules 1 to 3).
+ * The convergence protocol, small enough to try every interleaving (docs/design.md, "Convergence", rules 1 to 3 and 9).
  *
  * One identity with one trait. Core's API changes it step by step; each change leaves an event, which may come at any
  * time and twice. Two appliers handle events, each step on its own: read Edge, read Core, write if Edge is as it was
  * read, read Core again. The copy has read a page at some time and inserts it at another. Every step of everyone may
  * come next; {@link explore} walks through all orders and looks at the state in which nobody has anything left to do.
+ *
+ * A write may outlive the process that sent it: it arrives at any later time, and is carried out if its condition holds
+ * then. That is one of the {@link Fault}s, which are tried at every step.
  *
  * Reads that several handlers share (shared-stores.ts) are steps of each of them that come right after one another, as
  * long as nobody is given the answer of a read that began before they asked.
@@ -44,8 +47,28 @@ export interface Aside {
   readonly core: CoreState | null;
 }
 
+/** A write in the network that no process waits for any more. */
+export interface LateWrite {
+  readonly sender: Event | 'copy';
+  readonly read: EdgeState | null;
+  readonly wanted: EdgeState | null;
+}
+
+/**
+ * - `kill`: an applier or the copy's worker is killed; if it was about to write, the write may be on its way.
+ * - `timeout`: a write is not answered in time; it may be on its way, and its sender goes on.
+ * - `freeze`: an applier stands still until its event has been delivered to another one, and then goes on.
+ */
+export type Fault = 'kill' | 'timeout' | 'freeze';
+
 export interface Handler {
   readonly event: Event;
+  /** What an earlier delivery of the event wrote may still be on its way, or what this one wrote. */
+  readonly doubt?: true;
+  /** The event has been delivered to another applier meanwhile. */
+  readonly lapsed?: true;
+  /** The event was acknowledged on behalf of an earlier delivery: it does not come again. */
+  readonly answered?: true;
   readonly step: 'readEdge' | 'readCore' | 'write' | 'confirm';
   /** The copy was not complete when the event was delivered. */
   readonly copying: boolean;
@@ -71,12 +94,17 @@ export interface State {
   /** Still to come, see {@link SCENARIOS}. */
   readonly writes: string;
   readonly events: readonly Event[];
+  /** Delivered before, and not answered. */
+  readonly redelivered: readonly Event[];
+  /** Handled, and to be handled once more when no write of an earlier delivery can arrive any more. */
+  readonly again: readonly Event[];
   readonly held: readonly Event[];
   readonly aside: readonly Aside[];
   readonly handlers: readonly Handler[];
   readonly copy: Copy;
-  /** How often an applier may still be killed: what it had in hand comes again. */
-  readonly kills: number;
+  /** What may still go wrong, in any order. */
+  readonly faults: readonly Fault[];
+  readonly late: readonly LateWrite[];
   /** The copy has listed the identity as one that Edge cannot hold. */
   readonly listed: boolean;
   /** Another identity's document was changed by us. */
@@ -101,6 +129,14 @@ export interface Rules {
   readonly guards: boolean;
   /** What Edge cannot hold is remembered and tried again (rule 7). */
   readonly remembers: boolean;
+  /** What was delivered before, or wrote without an answer, is handled again when such a write has arrived (rule 9). */
+  readonly looksAgain: boolean;
+  /** Nothing is written for an event that may have been delivered to another applier (rule 9). */
+  readonly expires: boolean;
+  /** Nor is such an event answered (rule 9). */
+  readonly yields: boolean;
+  /** The copy is complete only when no write of a worker that was killed can arrive any more (rule 9). */
+  readonly settles: boolean;
 }
 
 export const ALL_RULES: Rules = {
@@ -111,6 +147,10 @@ export const ALL_RULES: Rules = {
   owns: true,
   guards: true,
   remembers: true,
+  looksAgain: true,
+  expires: true,
+  yields: true,
+  settles: true,
 };
 
 /**
@@ -126,6 +166,11 @@ export const SCENARIOS = [
   ...(['L2l', '2L1'] as const),
 ] as const;
 
+/** Few enough to try every order with a {@link Fault}. */
+export const FAULT_SCENARIOS: readonly string[] = ['12', 'd', 'dc', 'cd', '1d', '1e'];
+/** Those in which two of them can bring a deleted identity back. */
+export const DELETING_SCENARIOS: readonly string[] = ['d', 'cd'];
+
 const CORE_BEFORE: readonly (CoreState | null)[] = [null, { id: 1, trait: 0 }, { id: 1, trait: 1 }];
 const EDGE_BEFORE: readonly (EdgeState | null)[] = [null, { djangoId: null, trait: 5, own: 9 }];
 
@@ -136,23 +181,29 @@ export interface Exploration {
 }
 
 /** Tries every order of steps in every scenario from every beginning. */
-export function explore(rules: Rules, options: { readonly kills?: number } = {}): Exploration {
+export function explore(
+  rules: Rules,
+  { faults = [], scenarios = SCENARIOS }: { faults?: readonly Fault[]; scenarios?: readonly string[] } = {},
+): Exploration {
   let states = 0;
   const violations: string[] = [];
   for (const core of CORE_BEFORE) {
     for (const edge of EDGE_BEFORE) {
-      for (const writes of SCENARIOS.filter((scenario) => isPossible(scenario, core !== null))) {
+      for (const writes of scenarios.filter((scenario) => isPossible(scenario, core !== null))) {
         const start: State = {
           core,
           edge,
           nextId: 2,
           writes,
           events: [],
+          redelivered: [],
+          again: [],
           held: [],
           aside: [],
           handlers: [],
           copy: { step: 'read' },
-          kills: options.kills ?? 0,
+          faults,
+          late: [],
           listed: false,
           harmed: false,
           loaded: {},

@@ -1,6 +1,8 @@
 import http from 'node:http';
 import https from 'node:https';
+import type net from 'node:net';
 import { DeadlinePassed, ResponseTooLarge } from './table-errors.ts';
+import { createSockets } from './table-sockets.ts';
 
 /** A time after which a request must not be sent any more. */
 export interface Deadline {
@@ -12,6 +14,8 @@ export interface Deadline {
 export interface HandlerOptions {
   readonly abortSignal?: AbortSignal;
   readonly deadline?: Deadline | undefined;
+  /** Told that the request was sent and ended without an answer: it may still arrive. */
+  lost?(): void;
   /** Told the bytes that an answer announces, before they are read; false refuses it with `ResponseTooLarge`. */
   admit?(bytes: number): boolean;
 }
@@ -38,72 +42,90 @@ export interface IncomingResponse {
  * It costs about a third of the SDK's own.
  *
  * A request is written only once its socket is connected, and the deadline is looked at right before: a process that
- * was frozen while it waited for a connection must not send what has become too old.
+ * was frozen while it waited for a connection must not send what has become too old. One that is given up takes its
+ * connection with it, so that nothing of it leaves later.
  *
  * @param timeoutMilliseconds longest time that one request may take
  */
-export function createHttpHandler({
-  timeoutMilliseconds,
-  maxSockets,
-}: {
-  timeoutMilliseconds: number;
-  maxSockets: number;
-}) {
-  const agentOptions = { keepAlive: true, maxSockets, scheduling: 'lifo' } as const;
-  const agents = { 'http:': new http.Agent(agentOptions), 'https:': new https.Agent(agentOptions) };
+export function createHttpHandler(options: { timeoutMilliseconds: number; maxSockets: number }) {
+  const sockets = createSockets(options);
 
   return {
     metadata: { handlerProtocol: 'http/1.1' },
 
-    handle(request: OutgoingRequest, options: HandlerOptions = {}): Promise<{ response: IncomingResponse }> {
-      const { abortSignal, deadline, admit } = options;
-      const tls = request.protocol === 'https:';
+    handle(request: OutgoingRequest, handling: HandlerOptions = {}): Promise<{ response: IncomingResponse }> {
+      const { abortSignal, deadline, admit } = handling;
       return new Promise((resolve, reject) => {
         if (abortSignal?.aborted) return reject(abortSignal.reason);
-        const { hostname = '', port, path, method, headers } = request;
-        const outgoing = (tls ? https : http).request({
-          agent: agents[tls ? 'https:' : 'http:'],
-          host: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname,
-          port,
-          path,
-          method,
-          headers,
-        });
+        const outgoing = begin(request, sockets.agentOf(request.protocol));
+        let connection: net.Socket | undefined;
+        let state: 'waiting' | 'sent' | 'ended' = 'waiting';
 
-        const milliseconds = Math.min(timeoutMilliseconds, deadline?.left() ?? Number.POSITIVE_INFINITY);
-        const timer = setTimeout(() => outgoing.destroy(timeout(milliseconds)), Math.max(milliseconds, 0));
-        const onAbort = () => outgoing.destroy(abortSignal?.reason);
+        const fail = (error: Error) => {
+          if (state === 'sent') handling.lost?.();
+          state = 'ended';
+          reject(error);
+        };
+        const giveUp = (error: Error) => {
+          const wasSent = state === 'sent';
+          fail(error);
+          if (wasSent && connection !== undefined) sockets.cutOff(connection);
+          outgoing.destroy(error);
+        };
+
+        const stopTimer = startTimer(options.timeoutMilliseconds, deadline, giveUp);
+        const onAbort = () => giveUp(abortSignal?.reason);
         abortSignal?.addEventListener('abort', onAbort, { once: true });
         outgoing.on('close', () => {
-          clearTimeout(timer);
+          stopTimer();
           abortSignal?.removeEventListener('abort', onAbort);
-          reject(Object.assign(new Error('Connection closed without an answer'), { code: 'ECONNRESET' }));
+          fail(Object.assign(new Error('Connection closed without an answer'), { code: 'ECONNRESET' }));
         });
-        outgoing.on('error', reject);
+        outgoing.on('error', fail);
         outgoing.on('response', (incoming) => {
+          state = 'ended';
           const bytes = Number(incoming.headers['content-length'] ?? 0);
           if (admit === undefined || admit(bytes)) collect(incoming, resolve, reject);
-          else outgoing.destroy(new ResponseTooLarge(`The answer has ${bytes} bytes`));
+          else giveUp(new ResponseTooLarge(`The answer has ${bytes} bytes`));
         });
-
-        const send = () => {
-          if (deadline !== undefined && deadline.left() <= 0) outgoing.destroy(new DeadlinePassed('Too late to send'));
-          else outgoing.end(request.body);
-        };
         outgoing.on('socket', (socket) => {
-          if (socket.connecting) socket.once(tls ? 'secureConnect' : 'connect', send);
-          else send();
+          connection = socket;
+          sockets.whenReady(socket, () => {
+            if (state !== 'waiting') return;
+            if (deadline !== undefined && deadline.left() <= 0) return giveUp(new DeadlinePassed('Too late to send'));
+            state = 'sent';
+            outgoing.end(request.body);
+          });
         });
       });
     },
 
-    destroy() {
-      agents['http:'].destroy();
-      agents['https:'].destroy();
-    },
+    destroy: () => sockets.destroy(),
     updateHttpClientConfig() {},
     httpHandlerConfigs: () => ({}),
   };
+}
+
+function begin({ protocol, hostname = '', port, path, method, headers }: OutgoingRequest, agent: http.Agent) {
+  const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+  return (protocol === 'https:' ? https : http).request({ agent, host, port, path, method, headers });
+}
+
+/**
+ * Gives up after the time, or once the deadline has passed, which may have moved meanwhile.
+ *
+ * @returns stops it
+ */
+function startTimer(milliseconds: number, deadline: Deadline | undefined, giveUp: (error: Error) => void): () => void {
+  const started = performance.now();
+  const left = () =>
+    Math.min(milliseconds - (performance.now() - started), deadline?.left() ?? Number.POSITIVE_INFINITY);
+  const look = () => {
+    if (left() > 1) timer = setTimeout(look, left());
+    else giveUp(timeout(performance.now() - started));
+  };
+  let timer = setTimeout(look, Math.max(left(), 0));
+  return () => clearTimeout(timer);
 }
 
 function collect(
@@ -123,5 +145,5 @@ function collect(
 }
 
 function timeout(milliseconds: number): Error {
-  return Object.assign(new Error(`No answer within ${milliseconds} ms`), { code: 'ETIMEDOUT' });
+  return Object.assign(new Error(`No answer within ${Math.round(milliseconds)} ms`), { code: 'ETIMEDOUT' });
 }
