@@ -109,6 +109,31 @@ describe('where the index on identifiers is not in the order of comparisons', ()
   });
 });
 
+test('writes during the count do not turn the order of ranges, however they meet', async () => {
+  const environmentId = seeded.environments[1]!.id;
+  const own = core;
+  let reads = 0;
+  const sql = (text: string) => execute(database.url, text);
+  /** After its third read, of the first step, one is deleted that the walk has not met, and one created behind it. */
+  const busy: Core = {
+    ...own,
+    async read(work, signal) {
+      const result = await own.read(work, signal);
+      if (++reads !== 3) return result;
+      await sql(`SET session_replication_role = 'replica'; DELETE FROM environments_identity WHERE id =
+        (SELECT id FROM environments_identity WHERE environment_id = ${environmentId} ORDER BY identifier DESC LIMIT 1)`);
+      await sql(`INSERT INTO environments_identity (identifier, created_date, environment_id, system_traits)
+        VALUES ('', now(), ${environmentId}, '{}')`);
+      return result;
+    },
+  };
+  const ranges = await planRanges(busy, [{ id: environmentId } as CoreEnvironment], 1, signal);
+  expect(reads).toBeGreaterThan(3);
+  expect(ranges.flatMap(({ segments }) => segments.map(({ order }) => order))).not.toContain('id');
+  const ids = (await Promise.all(ranges.map((range) => readRange(range)))).flat();
+  expect(ids.length).toBe(ranges.reduce((sum, { identities }) => sum + identities, 0));
+});
+
 describe('where the library that sorts has another version than the one that the index was built with', () => {
   let maintenance: TestDatabase;
   const name = `icu_${process.pid}`;

@@ -118,6 +118,9 @@ export async function planRanges(
  * By identifier, unless the index that this order needs cannot be relied on: after an upgrade of the library that sorts,
  * it may be in the order of the former one, and comparisons in the order of the present one. Then a walk along it leaves
  * identities out, or meets them out of order.
+ *
+ * Counts tell that only while nothing is written: an identity that is deleted before the walk comes to it, and one that
+ * is created behind it, look like one that was left out. Where they do not add up, a second walk tells by ids.
  */
 async function measureEnvironment(
   core: Core,
@@ -126,46 +129,63 @@ async function measureEnvironment(
   counted: number,
   signal: AbortSignal,
 ): Promise<Step[]> {
+  const walk = (order: IdentityOrder, newestId?: number) =>
+    walkEnvironment(core, { environmentId, order, newestId }, counted, signal);
   if (!isDrifted) {
     const before = await countIdentities(core, environmentId, signal);
-    const { steps, isOrdered } = await walkEnvironment(core, { environmentId, order: 'identifier' }, counted, signal);
-    const walked = steps.reduce((sum, { identities }) => sum + identities, 0);
-    if (isOrdered && walked >= Math.min(before, await countIdentities(core, environmentId, signal))) return steps;
+    const first = await walk('identifier');
+    const after = await countIdentities(core, environmentId, signal);
+    if (first.isOrdered && first.identities >= Math.min(before, after)) return first.steps;
+    if (first.isOrdered) {
+      const newestId = await readNewestId(core, signal);
+      const second = await walk('identifier', newestId);
+      const stayed = await countSegments(core, [{ environmentId, after: null, until: null }], newestId, signal);
+      if (second.isOrdered && second.known >= stayed) return second.steps;
+    }
   }
-  return (await walkEnvironment(core, { environmentId, order: 'id' }, counted, signal)).steps;
+  return (await walk('id')).steps;
 }
 
 interface Walk {
   readonly steps: Step[];
+  readonly identities: number;
+  /** Those up to `newestId`. */
+  readonly known: number;
   /** Every identity was greater than the one before. */
   readonly isOrdered: boolean;
 }
 
+interface WalkRequest {
+  readonly environmentId: number;
+  readonly order: IdentityOrder;
+  /** Asks for {@link Walk.known}, for which the rows have to be read and not only the index. */
+  readonly newestId: number | undefined;
+}
+
 /** @param counted identities of the environments before: the more there are, the larger the steps */
-async function walkEnvironment(
-  core: Core,
-  { environmentId, order }: { environmentId: number; order: IdentityOrder },
-  counted: number,
-  signal: AbortSignal,
-): Promise<Walk> {
+async function walkEnvironment(core: Core, request: WalkRequest, counted: number, signal: AbortSignal): Promise<Walk> {
+  const { environmentId, order } = request;
   const steps: Step[] = [];
   let isOrdered = true;
-  let total = counted;
+  let identities = 0;
+  let known = 0;
   for (let after: string | null = null; ; ) {
-    const size = Math.max(SMALLEST_STEP, Math.floor(total / 100));
-    const step = await measureStep(core, { environmentId, order, after, size }, signal);
+    const size = Math.max(SMALLEST_STEP, Math.floor((counted + identities) / 100));
+    const step = await measureStep(core, { ...request, after, size }, signal);
     const isEnd = step.identities < size;
     isOrdered &&= step.isOrdered;
-    total += step.identities;
+    identities += step.identities;
+    known += step.known;
     const segment = { environmentId, ...(order === 'id' && { order }), after, until: isEnd ? null : step.last };
     steps.push({ ...segment, identities: step.identities });
-    if (isEnd) return { steps, isOrdered };
+    if (isEnd) return { steps, identities, known, isOrdered };
     after = step.last;
   }
 }
 
 interface MeasuredStep {
   readonly identities: number;
+  readonly known: number;
   readonly last: string | null;
   readonly isOrdered: boolean;
 }
@@ -173,28 +193,28 @@ interface MeasuredStep {
 /** The next `size` identities as the index has them. The last one of the scan is the bound, whatever compares how. */
 async function measureStep(
   core: Core,
-  {
-    environmentId,
-    order,
-    after,
-    size,
-  }: { environmentId: number; order: IdentityOrder; after: string | null; size: number },
+  { environmentId, order, newestId, after, size }: WalkRequest & { after: string | null; size: number },
   signal: AbortSignal,
 ): Promise<MeasuredStep> {
-  const behind = after === null ? '' : `AND ${order} > $3${order === 'id' ? '::int' : ''}`;
+  const values: unknown[] = [environmentId, size];
+  const parameter = (value: unknown) => `$${values.push(value)}`;
+  const behind = after === null ? '' : `AND ${order} > ${parameter(after)}${order === 'id' ? '::int' : ''}`;
+  const isKnown = newestId === undefined ? 'true' : `id <= ${parameter(newestId)}`;
   const [step] = await core.read(
     (query) =>
       query<MeasuredStep & Record<string, unknown>>(
-        `SELECT count(*)::int AS identities, max(bound) FILTER (WHERE place = total)::text AS last,
+        `SELECT count(*)::int AS identities, count(*) FILTER (WHERE "isKnown")::int AS known,
+                max(bound) FILTER (WHERE place = total)::text AS last,
                 coalesce(bool_and(bound > previous), true) AS "isOrdered"
-           FROM (SELECT bound, lag(bound) OVER () AS previous, row_number() OVER () AS place, count(*) OVER () AS total
-                   FROM (SELECT ${order} AS bound FROM environments_identity
+           FROM (SELECT bound, "isKnown", lag(bound) OVER () AS previous, row_number() OVER () AS place,
+                        count(*) OVER () AS total
+                   FROM (SELECT ${order} AS bound, ${isKnown} AS "isKnown" FROM environments_identity
                           WHERE environment_id = $1 ${behind} ORDER BY ${order} LIMIT $2) AS found) AS step`,
-        after === null ? [environmentId, size] : [environmentId, size, after],
+        values,
       ),
     signal,
   );
-  return step ?? { identities: 0, last: null, isOrdered: true };
+  return step ?? { identities: 0, known: 0, last: null, isOrdered: true };
 }
 
 /** Identities per range: small enough to share the work well, large enough to keep Jobs and their records small. */

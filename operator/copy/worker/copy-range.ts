@@ -12,7 +12,7 @@ import type { Checkpoints } from './checkpoints.ts';
 import type { HandlePage, Page } from './page.ts';
 import { startPageAge } from './page-age.ts';
 import { createPageSizer, type PageSizer } from './page-size.ts';
-import { identityMark } from './position.ts';
+import { identityMark, type Start } from './position.ts';
 import { openProgress, type Progress, type ProgressOptions } from './progress.ts';
 
 export interface CopyOptions extends Omit<ProgressOptions, 'budget'> {
@@ -50,31 +50,46 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   };
   const progress = await openProgress({ ...options, checkpoints, budget: stores.edge.budget }, lookUp, signal);
 
-  for (let index = progress.start.position.segment; index < range.segments.length; index++) {
-    const segment = range.segments[index]!;
-    const environment = environments.get(segment.environmentId);
-    const isResumed = progress.start.position.segment === index;
-    // Deleted since the ranges were planned, and its identities with it.
-    if (environment === undefined) logger.warn({ environmentId: segment.environmentId }, 'environment is gone');
-    else await copySegment(environment, segment, isResumed ? progress.start.after : segment.after);
-    await progress.moveTo(index + 1, signal);
+  await copySegments(progress.start);
+  if ((await countMissed()) > 0) {
+    // One that was given a smaller identifier meanwhile was passed by; a second reading finds it.
+    logger.info({ rangeId: range.rangeId }, 'fewer identities were read than Core has: the range is read again');
+    await copySegments(await progress.restart(signal));
+    await refuseDeficit();
   }
-  await explainDeficit();
   return progress.finish(signal);
 
-  /** Fewer identities than planned were deleted meanwhile, or else the range is read again. */
-  async function explainDeficit(): Promise<void> {
-    const { rangeId, segments, planned } = range;
-    if (planned === undefined || progress.known >= planned.identities) return;
+  async function copySegments({ position, after }: Start): Promise<void> {
+    for (let index = position.segment; index < range.segments.length; index++) {
+      const segment = range.segments[index]!;
+      const environment = environments.get(segment.environmentId);
+      const isResumed = position.segment === index;
+      // Deleted since the ranges were planned, and its identities with it.
+      if (environment === undefined) logger.warn({ environmentId: segment.environmentId }, 'environment is gone');
+      else await copySegment(environment, segment, isResumed ? after : segment.after);
+      await progress.moveTo(index + 1, signal);
+    }
+  }
+
+  /** Identities that were there when the range was planned, still are, and were not read. */
+  async function countMissed(): Promise<number> {
+    const { segments, planned } = range;
+    if (planned === undefined || progress.known >= planned.identities) return 0;
     const { newestId } = planned;
     const left = await patiently(() => countSegments(stores.core, segments, newestId, signal));
+    return Math.max(0, left - progress.known);
+  }
+
+  /** What is missed twice is not found by a third reading either. */
+  async function refuseDeficit(): Promise<void> {
+    const missed = await countMissed();
+    if (missed === 0) return;
     const { known } = progress;
-    if (left <= known) return;
     await progress.restart(signal);
     throw new WorkerError(
       'temporary',
-      `project ${project.id}, range ${rangeId}: ${known} identities were read where Core has ${left}; the range is read ` +
-        "again. Should that repeat, Core's unique index on identifiers is damaged: REINDEX TABLE CONCURRENTLY environments_identity",
+      `project ${project.id}, range ${range.rangeId}: twice, ${known} identities were read where Core has ` +
+        `${known + missed}: Core's unique index on identifiers is damaged: REINDEX TABLE CONCURRENTLY environments_identity`,
     );
   }
 

@@ -2,6 +2,7 @@ import { driftCollation } from '@edge-migration/test/core/drift.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { planRanges, type Range, readNewestId } from '../ranges.ts';
 import { createMemoryCheckpoints } from './checkpoints.ts';
+import { createPageWriter } from './page-writer.ts';
 import { countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
 
 const signal = new AbortController().signal;
@@ -34,7 +35,7 @@ test('a copy that reads fewer identities than Core has, because the index misses
   const checkpoints = createMemoryCheckpoints();
   const failed = await project.copy({ range, checkpoints }).catch((error: unknown) => error);
   expect(failed).toMatchObject({ name: 'WorkerError', kind: 'temporary' });
-  expect(String(failed)).toMatch(/identities were read where Core has 1200.+REINDEX/s);
+  expect(String(failed)).toMatch(/twice, \d+ identities were read where Core has 1200.+REINDEX/s);
   expect((await checkpoints.load(signal))?.checkpoint.finished).toBe(false);
 
   await project.sql('REINDEX TABLE environments_identity');
@@ -57,4 +58,30 @@ test('identities that were deleted since the plan explain why fewer were read, a
   const checkpoint = await project.copy({ range });
   expect(checkpoint.finished).toBe(true);
   expect(countsOf(checkpoint)).toMatchObject({ read: 1400, known: 900 });
+});
+
+test('an identity whose new identifier is behind the copy is found by reading the range once more', async () => {
+  const range = await plan();
+  const handlePage = createPageWriter(project.stores);
+  let isRenamed = false;
+  const checkpoint = await project.copy({
+    range,
+    async handlePage(page, settings, signal) {
+      const handled = await handlePage(page, settings, signal);
+      if (page.environment.id === environmentId && !isRenamed) {
+        isRenamed = true;
+        await project.sql(
+          `UPDATE environments_identity SET identifier =
+             (SELECT min(identifier) || '!' FROM environments_identity WHERE environment_id = $1)
+           WHERE id = (SELECT id FROM environments_identity WHERE environment_id = $1 ORDER BY identifier DESC LIMIT 1)`,
+          [environmentId],
+        );
+      }
+      return handled;
+    },
+  });
+  expect(isRenamed).toBe(true);
+  expect(checkpoint.finished).toBe(true);
+  expect(countsOf(checkpoint).read).toBe(1200);
+  expect(await project.compare()).toEqual(EQUAL);
 });

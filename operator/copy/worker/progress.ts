@@ -41,8 +41,8 @@ export interface Progress {
   ): Promise<void>;
   /** Identities so far that were there when the range was planned. */
   readonly known: number;
-  /** The range is to be done again from its beginning. */
-  restart(signal: AbortSignal): Promise<void>;
+  /** The range is to be done again from its beginning, which is returned. */
+  restart(signal: AbortSignal): Promise<Start>;
   /** A segment is done, or there is nothing to do in it. */
   moveTo(segment: number, signal: AbortSignal): Promise<void>;
   finish(signal: AbortSignal): Promise<Checkpoint>;
@@ -57,10 +57,8 @@ export async function openProgress(
   const { checkpoints, range, logger, clock, budget } = options;
   const saved = await checkpoints.load(signal);
   const first: Position = { segment: 0, identity: null, totals: NO_TOTALS };
-  const start = (saved && (await findStart(saved.checkpoint, range.segments, lookUp))) ?? {
-    position: first,
-    after: range.segments[0]?.after ?? null,
-  };
+  const beginning: Start = { position: first, after: range.segments[0]?.after ?? null };
+  const start = (saved && (await findStart(saved.checkpoint, range.segments, lookUp))) ?? beginning;
   const skipped = createReport(SKIPPED_LIMIT, saved?.skipped ?? '', start.position.totals.skippedLines);
   const differing = createReport(DIFFERING_LIMIT, saved?.differing ?? '', start.position.totals.differingLines);
   let truncated = saved?.checkpoint.truncated ?? false;
@@ -142,6 +140,7 @@ export async function openProgress(
     async restart(signal) {
       positions = [first];
       await save(false, signal);
+      return beginning;
     },
 
     finish: (signal) => save(true, signal),
