@@ -171,3 +171,32 @@ test('large identities are converged by themselves, few at a time, beside many s
   expect(await Promise.all(names.map(planOf))).toEqual(all('platinum'));
   expect(mostReadsUnderWay).toBeLessThanOrEqual(4);
 });
+
+test('a large identity does not wait for all large ones of another environment', async () => {
+  const other = { ...on.environment, id: 2, apiKey: 'other-key' };
+  const crowd = Array.from({ length: 20 }, (_, index) => ({
+    environment: on.environment,
+    identifier: `large-${index}`,
+  }));
+  const all = [...crowd, { environment: other, identifier: 'large-alone' }];
+  await insertRows(on.databaseUrl, {
+    environments_environment: [{ id: 2, api_key: 'other-key' }],
+    environments_identity: all.map(({ environment, identifier }, index) => ({
+      ...{ id: 20_000 + index, identifier, environment_id: environment.id },
+    })),
+  });
+  await execute(
+    on.databaseUrl,
+    `INSERT INTO environments_trait (id, trait_key, value_type, string_value, created_date, identity_id)
+     SELECT id * 1000 + n, 'long' || n, 'unicode', repeat('x', 2000), now(), id
+       FROM environments_identity, generate_series(1, 60) n WHERE identifier LIKE 'large-%'`,
+  );
+  const order: string[] = [];
+  await Promise.all(
+    all.map(async (subject) => {
+      await convergeShared(shared, subject, TOUCHED, ending.signal);
+      order.push(subject.identifier);
+    }),
+  );
+  expect(order.indexOf('large-alone')).toBeLessThan(8);
+});

@@ -6,6 +6,7 @@ import { itemBytes } from './edge/document-size.ts';
 import type { Touched } from './edge/merge.ts';
 import { GET_BATCH, INSERT_BATCH, ResponseTooLarge, type SharedWrite, type WriteResult } from './edge/table.ts';
 import type { DocumentWrite } from './edge/table-writes.ts';
+import { createLane } from './lane.ts';
 
 /** Loads of each kind at the same time: the next one fills while these are under way. */
 const PARALLEL = 2;
@@ -18,8 +19,11 @@ const LARGE_PARALLEL = 2;
 
 /** Stores for many identities, and a way for those that are too large for it. */
 export interface SharedStores extends Stores {
-  /** Runs `work` with stores of its own; two at a time, so that large identities are never in memory all together. */
-  alone<T>(work: (stores: Stores) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` with stores of its own; two at a time, so that large identities are never in memory all together.
+   * Environments take turns.
+   */
+  alone<T>(environmentId: number, work: (stores: Stores) => Promise<T>): Promise<T>;
 }
 
 /** This identity is to be converged by itself. What was done until then is found done, and nothing is done twice. */
@@ -42,7 +46,7 @@ export async function convergeShared(
     return await converge(stores, subject, touched, signal);
   } catch (error) {
     if (!(error instanceof TooLargeToShare && 'alone' in stores)) throw error;
-    return stores.alone((own) => converge(own, subject, touched, signal));
+    return stores.alone(subject.environment.id, (own) => converge(own, subject, touched, signal));
   }
 }
 
@@ -93,15 +97,11 @@ export function shareStores(
     return result === 'written' ? result : { changed: undefined };
   }
 
-  /** One load for each work: it is their number that counts. */
-  const lane = createBatcher(async ([work]: readonly (() => Promise<unknown>)[]) => [await work?.()], {
-    most: 1,
-    parallel: LARGE_PARALLEL,
-  });
+  const lane = createLane(LARGE_PARALLEL);
 
   return {
     ...stores,
-    alone: <T>(work: (own: Stores) => Promise<T>) => lane.ask(String(count++), () => work(stores)) as Promise<T>,
+    alone: (environmentId, work) => lane.run(environmentId, () => work(stores)),
     async readIdentity(place) {
       const found = await rows.ask(JSON.stringify([place.environmentId, place.apiKey, place.identifier]), place);
       if (found.size > LARGE_BYTES) throw new TooLargeToShare();

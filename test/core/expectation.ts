@@ -115,7 +115,8 @@ const MULTIVARIATE_VALUES = `
         'id', pg_temp.n(o.id), 'key', pg_temp.s(o.key))),
       'percentage_allocation', pg_temp.n(m.percentage_allocation::text::numeric),
       'id', pg_temp.n(m.id), 'mv_fs_value_uuid', pg_temp.uuid4(m.uuid))) ORDER BY m.id), '[]') AS list,
-    coalesce(bool_and(m.percentage_allocation BETWEEN 0 AND 100), true)
+    coalesce(bool_and(m.percentage_allocation BETWEEN 0 AND 100
+        AND pg_temp.storable(m.percentage_allocation::text::numeric)), true)
       AND coalesce(sum(m.percentage_allocation) <= 100 + 1e-9, true) AS readable
   FROM multivariate_multivariatefeaturestatevalue AS m
   JOIN multivariate_multivariatefeatureoption AS o ON o.id = m.multivariate_feature_option_id

@@ -56,7 +56,8 @@ interface WithTraits {
   identity_traits?: { L?: { M?: { trait_key?: { S?: string } } }[] };
 }
 
-function sortTraits(item: WithTraits): object {
+/** The document with its traits by name, to be compared where their order says nothing. */
+export function sortTraits(item: WithTraits): object {
   const keyOf = ({ M }: { M?: { trait_key?: { S?: string } } }) => Buffer.from(M?.trait_key?.S ?? '');
   const sorted = [...(item.identity_traits?.L ?? [])].sort((a, b) => Buffer.compare(keyOf(a), keyOf(b)));
   return { ...item, identity_traits: { L: sorted } };

@@ -1,5 +1,6 @@
 import { canonicalText } from '../../core/canonical.ts';
 import { expectedDocuments } from '../../core/expectation.ts';
+import { sortTraits } from '../../e2e/comparison.ts';
 import type { TestTables } from '../../edge/tables.ts';
 import { isTooLarge, PROJECTS } from './population.ts';
 
@@ -22,35 +23,35 @@ export interface Evidence {
   readonly items: readonly Item[];
   /** Keys and documents of others, as they were. */
   readonly foreign: ReadonlyMap<string, Item>;
-  /** Documents of identities that Edge has held before it could not any more. */
-  readonly mayRemain?: (key: string) => boolean;
+  /** Replay has been at work: what identities of these keys cannot hold any more may remain, and traits have any order. */
+  readonly replayedOver?: ReadonlySet<string>;
 }
 
 /**
  * Compares Edge with an independent statement of what Flagsmith would have written. Of two identities with one key
  * either may have it.
  */
-export async function judge({ databaseUrl, items, foreign, mayRemain }: Evidence): Promise<Judgement> {
+export async function judge({ databaseUrl, items, foreign, replayedOver }: Evidence): Promise<Judgement> {
   const actual = new Map(items.map((item) => [item['composite_key']?.S ?? '', item]));
   const different: string[] = [];
   for (const [key, item] of foreign) {
     if (JSON.stringify(actual.get(key)) !== JSON.stringify(item)) different.push(key);
     actual.delete(key);
   }
+  const text = (document: object) => canonicalText(replayedOver === undefined ? document : sortTraits(document));
   const wanted = new Map<string, string[]>();
   for (const projectId of PROJECTS) {
     for await (const { key, storable, document } of expectedDocuments(databaseUrl, projectId)) {
       if (foreign.has(key)) continue;
-      if (storable && !isTooLarge((document['identifier'] as { S: string }).S)) {
-        wanted.set(key, [...(wanted.get(key) ?? []), canonicalText(document)]);
-      } else if (mayRemain?.(key)) actual.delete(key);
+      if (storable && !isTooLarge(document)) wanted.set(key, [...(wanted.get(key) ?? []), text(document)]);
+      else if (replayedOver?.has(key)) actual.delete(key);
     }
   }
   const missing: string[] = [];
   for (const [key, texts] of wanted) {
     const item = actual.get(key);
     if (item === undefined) missing.push(key);
-    else if (!texts.includes(canonicalText(withoutEdgeTrait(item)))) different.push(key);
+    else if (!texts.includes(text(withoutEdgeTrait(item)))) different.push(key);
     actual.delete(key);
   }
   return { missing, different, extra: [...actual.keys()] };

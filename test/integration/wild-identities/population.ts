@@ -32,8 +32,8 @@ export interface Population {
   readonly strangers: readonly string[];
 }
 
-/** Edge cannot hold it: 1.2 MB. */
-export const isTooLarge = (identifier: string) => identifier.startsWith('too-large-');
+/** More than Edge can hold: 1.2 MB, unless its traits have been deleted. */
+export const isTooLarge = (document: object) => JSON.stringify(document).length > 2 ** 20;
 
 /** A key that an identity of each project has. */
 export const isShared = (compositeKey: string) => compositeKey.startsWith(`${FIRST_KEY}_b_pair-`);

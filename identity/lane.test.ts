@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { createLane } from './lane.ts';
+
+test('groups take turns, so much is under way at the same time, and what fails holds up nothing', async () => {
+  const lane = createLane(2);
+  const order: string[] = [];
+  let underWay = 0;
+  let most = 0;
+  const work = (name: string) => async () => {
+    most = Math.max(most, ++underWay);
+    await new Promise((resolve) => setImmediate(resolve));
+    underWay -= 1;
+    order.push(name);
+    if (name.endsWith('1')) throw new Error(name);
+    return name;
+  };
+  const all = [
+    ...['a0', 'a1', 'a2', 'a3', 'a4', 'a5'].map((name) => lane.run(1, work(name))),
+    ...['b0', 'b1'].map((name) => lane.run(2, work(name))),
+  ];
+  const results = await Promise.allSettled(all);
+  expect(results.map(({ status }) => status === 'fulfilled')).toEqual([
+    true,
+    false,
+    true,
+    true,
+    true,
+    true,
+    true,
+    false,
+  ]);
+  expect(order).toEqual(['a0', 'a1', 'a2', 'b0', 'a3', 'b1', 'a4', 'a5']);
+  expect(most).toBe(2);
+});
