@@ -64,6 +64,8 @@ export interface Convergence {
   skipped?: SkippedIdentity;
   /** Of an `unstorable` identity: what of it Edge cannot follow now. */
   pending?: Pending;
+  /** Of an `unstorable` identity of which a part was written: the document as it was left; `{}`: it was deleted. */
+  written?: Item;
   /** The environment does not have the key now: the live environment that has, if any. */
   former?: { holder: number | undefined };
   /** The document that Core's rows make, with which Edge agrees now; absent when Core has none, or none to be stored. */
@@ -280,15 +282,20 @@ function leaveToOwner(encoded: Encoded | undefined, environmentId: number): Conv
   return { outcome: 'unstorable', skipped, pending: EVERYTHING };
 }
 
-function describe(encoded: Encoded | undefined, { outcome, pending }: Step, environmentId: number): Convergence {
-  if (encoded?.kind === 'skipped') return { outcome, skipped: describeSkip(encoded), ...(pending && { pending }) };
+function describe(
+  encoded: Encoded | undefined,
+  { outcome, pending, write, after = {} }: Step,
+  environmentId: number,
+): Convergence {
+  const part = { ...(pending && { pending }), ...(write && { written: after }) };
+  if (encoded?.kind === 'skipped') return { outcome, skipped: describeSkip(encoded), ...part };
   if (encoded === undefined || pending === undefined) return { outcome, ...(encoded && { core: encoded.item }) };
   // Each can be stored, but not both together.
   const detail = "Core's traits and overrides do not fit beside those that only Edge has";
   const skipped: SkippedIdentity = {
     ...{ kind: 'skipped', environmentId, identityId: idOf(encoded), reason: 'DocumentTooLarge', detail },
   };
-  return { outcome, skipped, pending };
+  return { outcome, skipped, ...part };
 }
 
 const idOf = ({ item }: EncodedDocument) => Number(item['django_id']?.N);

@@ -64,14 +64,19 @@ function work(fields = headers()): Work & { isDone(): boolean } {
   return { held, event, resolution, began: 0, observed: 0, cursor: undefined, isDone: () => done };
 }
 
-function createParts(isListed = false) {
+interface Others {
+  readonly between?: Stores;
+  charge?(projectId: number, units: number): void;
+}
+
+function createParts(isListed = false, { between = stores, charge = () => {} }: Others = {}) {
   const parked: unknown[] = [];
   const park: Pipeline['park'] = (_, projectId, reason, { identity, due } = {}) =>
     void parked.push({ projectId, reason, ...identity, ...(due && { due }) });
   const runner = createRunner({
-    stores: () => stores,
+    stores: () => between,
     stops: { of: () => new AbortController().signal },
-    allowance: { charge() {} },
+    allowance: { charge },
     pipeline: { admit: (all) => ({ works: all, copying: false }), park },
     parking: { isListed: () => isListed, wake() {} },
     patience: { persist: (attempt) => attempt(), outage: () => undefined },
@@ -127,4 +132,18 @@ test.each([
   expect(parked).toEqual(expected.map((place) => ({ ...place, due })));
   expect(pauses.length).toBe(1 - expected.length);
   for (const pause of pauses) expect(pause).toBeLessThan(70_000);
+});
+
+test('what is written of an identity that Edge cannot hold as a whole counts towards the limit of its project', async () => {
+  const traits: CoreIdentity['traits'] = [...ADA.traits, { id: 2, key: 'age', type: 'int', value: 37 }];
+  const between = {
+    clock: systemClock,
+    edge: { identities: { get: async () => DOCUMENT, updateIfUnchanged: async () => 'written' } },
+    readIdentity: async () => ({ holder: environment.id, identity: { ...ADA, traits }, size: 100 }),
+  } as unknown as Stores;
+  const charged: number[] = [];
+  const charge = (_: number, units: number) => void charged.push(units);
+  await createParts(true, { between, charge }).runner.apply(PROJECT, [work()]);
+  await createParts(true, { charge }).runner.apply(PROJECT, [work()]);
+  expect(charged).toEqual([3, 0]);
 });

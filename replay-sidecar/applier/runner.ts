@@ -256,7 +256,8 @@ function toHolder({ event, resolution }: Work, environmentId: number): WriteEven
 const WRITES_PER_DOCUMENT = 3;
 
 /** About what it cost, by the size of the document that was written. */
-function writeUnitsOf({ outcome, core }: Convergence): number {
-  const isWritten = outcome === 'inserted' || outcome === 'updated' || outcome === 'replaced' || outcome === 'deleted';
-  return isWritten ? WRITES_PER_DOCUMENT * Math.max(1, Math.ceil(itemBytes(core ?? {}) / 1024)) : 0;
+function writeUnitsOf({ outcome, core = {}, written }: Convergence): number {
+  const isWhole = outcome === 'inserted' || outcome === 'updated' || outcome === 'replaced' || outcome === 'deleted';
+  const document = isWhole ? core : written;
+  return document === undefined ? 0 : WRITES_PER_DOCUMENT * Math.max(1, Math.ceil(itemBytes(document) / 1024));
 }
