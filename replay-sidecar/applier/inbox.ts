@@ -2,6 +2,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import type { StoreClock } from '../store-clock.ts';
 import { type ApplierStreamSettings, ensureApplierStreams } from './streams.ts';
 
 /** A message that was delivered to this process and not yet answered. */
@@ -28,6 +29,8 @@ export interface Inbox {
 export interface InboxOptions {
   connection: NatsConnection;
   settings: ApplierStreamSettings & { window: number };
+  /** Told the stream's time before the first event is taken. */
+  store: Pick<StoreClock, 'notice'>;
   clock: Clock;
   log: Logger;
 }
@@ -55,7 +58,7 @@ interface Link {
  * earlier copy of it, and given the sequence to another event since. So what came before a reconnect, or before the
  * stream could not be fetched from, is let go of without an answer, and comes again.
  */
-export function createInbox({ connection, settings, clock, log }: InboxOptions): Inbox {
+export function createInbox({ connection, settings, store, clock, log }: InboxOptions): Inbox {
   const held = new Set<HeldMessage>();
   let bytes = 0;
   let round = 0;
@@ -132,7 +135,9 @@ export function createInbox({ connection, settings, clock, log }: InboxOptions):
 
   async function fetchOnce(client: JetStreamClient, signal: AbortSignal, handle: (held: Held) => void): Promise<void> {
     const manager = await client.jetstreamManager(false);
-    const consumer = client.consumers.getConsumerFromInfo(await ensureApplierStreams(manager, settings));
+    const info = await ensureApplierStreams(manager, settings);
+    store.notice(info.ts);
+    const consumer = client.consumers.getConsumerFromInfo(info);
     for (;;) {
       const link = await roomOn(signal);
       const messages = await consumer.fetch({ max_messages: settings.window - held.size, expires: FETCH_MILLIS });

@@ -64,6 +64,8 @@ export interface ParkingOptions {
   unstorableRetrySeconds: number;
   /** After so long it is asked again which project an event is of. */
   unknownRetrySeconds: number;
+  /** By the stream's clock, milliseconds since the epoch. */
+  now(): number;
   clock: Clock;
   log: Logger;
 }
@@ -99,7 +101,7 @@ export function createParking(options: ParkingOptions): Parking {
   async function retryUnknown(manager: JetStreamManager, subject: string, place: Place): Promise<void> {
     if (!mayRelease()) return;
     const [oldest] = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: 1 }));
-    const isDue = oldest !== undefined && clock.now() - oldest.time.getTime() >= options.unknownRetrySeconds * 1000;
+    const isDue = oldest !== undefined && options.now() - oldest.time.getTime() >= options.unknownRetrySeconds * 1000;
     if (isDue) await releaseBatch(manager, subject, place, BATCH);
   }
 
@@ -112,7 +114,7 @@ export function createParking(options: ParkingOptions): Parking {
     // What comes back to find no room would go aside once more.
     const most = place.reason === 'overflow' ? Math.floor(roomFor(place.projectId)) : Number.POSITIVE_INFINITY;
     let released = 0;
-    while (released < most && mayRelease() && isReleasable(place, migrations, clock.now())) {
+    while (released < most && mayRelease() && isReleasable(place, migrations, options.now())) {
       signal.throwIfAborted();
       const wanted = Math.min(BATCH, most - released);
       const count = await releaseBatch(manager, subject, place, wanted);
@@ -137,7 +139,7 @@ export function createParking(options: ParkingOptions): Parking {
   /** The id of the event itself would be taken for a duplicate of its first coming. */
   function publish(message: StoredMsg, { projectId, identity }: Place): Promise<unknown> {
     const msgID = `released-${message.seq}-${message.timestamp}`;
-    const fields = keepHeaders({ subject: message.subject, headers: message.header });
+    const fields = keepHeaders({ subject: message.subject, time: message.time, headers: message.header });
     if (identity !== undefined) markListing(fields);
     return client.publish(anewSubject(projectId), message.data, { msgID, headers: fields });
   }

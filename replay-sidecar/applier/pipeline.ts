@@ -55,7 +55,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     try {
       const projectId = resolver.glance(held.message.data);
       if (projectId !== undefined && migrations.find(projectId) === undefined) foreign.push({ held, projectId });
-      else begin(readDelivery(held, clock.now()));
+      else begin(readDelivery(held));
     } catch (error) {
       if (!(error instanceof UnreadableEvent)) throw error;
       counts.unreadable += 1;

@@ -1,5 +1,6 @@
 import { STREAM } from '@edge-migration/identity/write-event.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
+import type { StoreClock } from '../store-clock.ts';
 import type { Position } from './report.ts';
 import { findConsumer } from './streams.ts';
 
@@ -11,7 +12,7 @@ export interface PositionTracker {
   refresh(manager: JetStreamManager): Promise<void>;
 }
 
-export function createPositionTracker(): PositionTracker {
+export function createPositionTracker(store: Pick<StoreClock, 'notice'>): PositionTracker {
   let current: Position | undefined;
   return {
     get current() {
@@ -19,13 +20,17 @@ export function createPositionTracker(): PositionTracker {
     },
     pending: () => current?.pending ?? 0,
     async refresh(manager) {
-      current = await readPosition(manager);
+      current = await readPosition(manager, store);
     },
   };
 }
 
-async function readPosition(manager: JetStreamManager): Promise<Position | undefined> {
-  const { created, state } = await manager.streams.info(STREAM);
+async function readPosition(
+  manager: JetStreamManager,
+  store: Pick<StoreClock, 'notice'>,
+): Promise<Position | undefined> {
+  const { created, state, ts } = await manager.streams.info(STREAM);
+  store.notice(ts);
   const consumer = await findConsumer(manager, created);
   if (consumer === undefined) return undefined;
   const { messages, first_ts } = state;

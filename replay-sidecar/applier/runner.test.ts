@@ -85,7 +85,7 @@ function createParts(isListed = false, { between = stores, charge = () => {} }: 
     forget() {},
     isBusy: () => false,
     onApplied() {},
-    clock: systemClock,
+    now: Date.now,
     log: createLogger('test', 'silent'),
     signal: new AbortController().signal,
   });
@@ -102,11 +102,11 @@ async function apply(works: readonly Work[], isListed: boolean) {
 const LISTED = { projectId: PROJECT, reason: 'unstorable', environmentId: 3, identityId: 4, cause: 'NumberNotFinite' };
 
 test('an event that lists an identity that Edge cannot hold waits again after each try, although an older look still shows it', async () => {
-  const retried = keepHeaders({ subject: anewSubject(PROJECT), headers: derivedHeaders(undefined) });
+  const retried = keepHeaders({ subject: anewSubject(PROJECT), time: new Date(0), headers: derivedHeaders(undefined) });
   markListing(retried);
   expect(await apply([work(retried)], true)).toEqual([LISTED]);
   // Also after it has waited for something else on its way.
-  const back = keepHeaders({ subject: `identity.parked.${PROJECT}.overflow`, headers: retried });
+  const back = keepHeaders({ subject: `identity.parked.${PROJECT}.overflow`, time: new Date(0), headers: retried });
   expect(await apply([work(back)], true)).toEqual([LISTED]);
 });
 

@@ -1,4 +1,3 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Convergence, Stores } from '@edge-migration/identity/converge.ts';
 import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
 import { EVERYTHING, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
@@ -34,7 +33,8 @@ export interface RunnerOptions {
   isBusy(): boolean;
   /** Told how late an event is when it has been applied, in milliseconds. */
   onApplied(projectId: number, lag: number): void;
-  clock: Clock;
+  /** By the stream's clock, milliseconds since the epoch. */
+  now(): number;
   log: Logger;
   signal: AbortSignal;
 }
@@ -45,7 +45,7 @@ const MOST_WAIT_MILLIS = 70_000;
 
 /** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
 export function createRunner(options: RunnerOptions) {
-  const { pipeline, stops, patience, counts, clock, log, signal } = options;
+  const { pipeline, stops, patience, counts, now, log, signal } = options;
 
   async function apply(projectId: number, all: readonly Work[]): Promise<void> {
     const { works, copying } = pipeline.admit(all);
@@ -78,15 +78,15 @@ export function createRunner(options: RunnerOptions) {
     for (const [index, work] of works.entries()) {
       if (!work.held.isOpen()) continue;
       count.applied[convergence.outcome] += 1;
-      count.lastAppliedTime = clock.now();
-      options.onApplied(projectId, clock.now() - work.observed);
+      count.lastAppliedTime = now();
+      options.onApplied(projectId, now() - work.observed);
       if (held[index]) pipeline.park(work, projectId, 'copying');
       else if (waiting?.indexes.has(index)) {
         pipeline.park(work, projectId, 'unstorable', {
           detail: convergence.skipped?.detail,
           identity: waiting.identity,
         });
-      } else finish(projectId, work, nextHandling(work.event, work.observed, clock.now()));
+      } else finish(projectId, work, nextHandling(work.event, work.observed, now()));
     }
   }
 
@@ -163,7 +163,7 @@ export function createRunner(options: RunnerOptions) {
       return;
     }
     const page = await patience.persist(
-      () => readFanOutPage(options.stores(), work, clock.now(), stop).catch(rethrow(projectId)),
+      () => readFanOutPage(options.stores(), work, now(), stop).catch(rethrow(projectId)),
       stop,
     );
     const isPublished = await tryToPublish(projectId, [work], [...followersOf(work), ...page.events], async () => {
@@ -175,7 +175,7 @@ export function createRunner(options: RunnerOptions) {
     // What the copy still writes is in no listing yet (docs/design.md, "Convergence", rule 3).
     const isHeld = copying && work.resolution.kind === 'environment' && work.cursor === undefined;
     if (isHeld) pipeline.park(work, projectId, 'copying');
-    else finish(projectId, work, nextFanOut(work, clock.now()));
+    else finish(projectId, work, nextFanOut(work, now()));
   }
 
   /** Whether there is an EdgeMigration is judged of each part, when it comes. */
@@ -185,7 +185,7 @@ export function createRunner(options: RunnerOptions) {
       held.again(BUSY_PAUSE_MILLIS);
       return;
     }
-    const round = roundOf(event, observed, clock.now());
+    const round = roundOf(event, observed, now());
     try {
       await Promise.all(
         parts.map(({ projectId: project, target, touched }) => {
@@ -193,7 +193,7 @@ export function createRunner(options: RunnerOptions) {
           return options.publish(project, { ...event, id, target, touched, outcome: 'known' });
         }),
       );
-      finish(projectId, delivery, nextHandling(event, observed, clock.now()));
+      finish(projectId, delivery, nextHandling(event, observed, now()));
     } catch (error) {
       log.warn({ err: error, event: event.id }, 'The parts of an event cannot be published; tried again');
       held.again(BUSY_PAUSE_MILLIS);
@@ -213,7 +213,7 @@ export function createRunner(options: RunnerOptions) {
    */
   function finish(projectId: number, { held }: Pick<Delivery, 'held'>, next: number | undefined): void {
     if (next === undefined) held.done();
-    else if (next - clock.now() <= MOST_WAIT_MILLIS) held.again(next - clock.now());
+    else if (next - now() <= MOST_WAIT_MILLIS) held.again(next - now());
     else pipeline.park({ held }, projectId, 'repeat', { due: Math.ceil(next / 1000) });
   }
 

@@ -48,11 +48,11 @@ export function createStrays({ connection, clock, log }: StraysOptions): Strays 
 
   /** Several replicas may do it at the same time: the first one's is taken. */
   async function bringBack(manager: JetStreamManager, stray: StoredMsg) {
-    const { subject, seq, timestamp, data, header } = stray;
+    const { subject, seq, time, timestamp, data, header } = stray;
     const msgID = `stray-${seq}-${timestamp}`;
     const anew = anewSubject(parseAnewSubject(subject) ?? 0);
     if (!isProbe(subject))
-      await client.publish(anew, data, { msgID, headers: keepHeaders({ subject, headers: header }) });
+      await client.publish(anew, data, { msgID, headers: keepHeaders({ subject, time, headers: header }) });
     await manager.streams.deleteMessage(STREAM, seq, false);
   }
 

@@ -1,6 +1,8 @@
 import { type EdgeMigration, specSchema } from '@edge-migration/operator/edge-migration/api.ts';
+import { headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { draft, drain, manualClock, openSpool, temporaryFolder } from '../capture/spool/testing.ts';
+import { SENT_HEADER } from '../event-times.ts';
 import { EVENT_SUBJECT } from '../stream.ts';
 import type { Held } from './inbox.ts';
 import { judge } from './view.ts';
@@ -35,9 +37,21 @@ function migration(deadline: number): EdgeMigration {
   };
 }
 
-/** What the applier makes of the one event that a sidecar has, which died and came back `downMillis` later. */
-async function verdictAfterCrash({ deadline, downMillis }: { deadline: number; downMillis: number }) {
+interface Case {
+  /** Milliseconds since the epoch by NATS's clock, as all times here but the sidecar's. */
+  deadline: number;
+  /** The sidecar dies before the answer, and comes back after so long. */
+  downMillis: number;
+  /** How far the sidecar's clock is ahead of NATS's. */
+  ahead?: number;
+  /** The sidecar is of a release that does not say when it sends. */
+  isOlder?: boolean;
+}
+
+/** What the applier makes of the one event that a sidecar has. */
+async function verdictAfterCrash({ deadline, downMillis, ahead = 0, isOlder = false }: Case) {
   const clock = manualClock(0);
+  clock.step(ahead);
   using folder = temporaryFolder();
   await using died = await openSpool(folder.path, { clock });
   await died.spool.begin([draft('ann')]);
@@ -45,8 +59,11 @@ async function verdictAfterCrash({ deadline, downMillis }: { deadline: number; d
   clock.advance(downMillis);
   await using successor = await openSpool(left.path, { clock });
   const [delivery] = await drain(successor.spool);
-  const message = { subject: EVENT_SUBJECT, data: Buffer.from(delivery?.json ?? ''), headers: undefined };
-  return judge(migration(deadline), readDelivery({ message } as unknown as Held, clock.now()).began);
+  const fields = headers();
+  if (!isOlder) fields.set(SENT_HEADER, String(clock.now()));
+  const time = new Date(clock.monotonic());
+  const message = { subject: EVENT_SUBJECT, data: Buffer.from(delivery?.json ?? ''), headers: fields, time };
+  return judge(migration(deadline), readDelivery({ message } as unknown as Held).began);
 }
 
 test('a write before the deadline whose sidecar died before it was answered, and came back after it, is applied', async () => {
@@ -55,4 +72,20 @@ test('a write before the deadline whose sidecar died before it was answered, and
 
 test('a write after the deadline is dropped, however long its sidecar was down', async () => {
   expect(await verdictAfterCrash({ deadline: -1, downMillis: 60 * MINUTE })).toMatchObject({ reason: 'windowClosed' });
+});
+
+test.for<[string, Case]>([
+  ['sent at once', { deadline: MINUTE, downMillis: 10 }],
+  ['sent after the deadline', { deadline: MINUTE, downMillis: 60 * MINUTE }],
+  ['sent at once by a sidecar of an earlier release', { deadline: MINUTE, downMillis: 10, isOlder: true }],
+])(
+  'a write of the last minute of the window is applied although its sidecar is five minutes ahead: %s',
+  async ([, one]) => {
+    expect(await verdictAfterCrash({ ...one, ahead: 5 * MINUTE })).toMatchObject({ kind: 'apply' });
+  },
+);
+
+test('a write after the deadline is dropped although its sidecar is five minutes ahead', async () => {
+  const verdict = await verdictAfterCrash({ deadline: -1, downMillis: 60 * MINUTE, ahead: 5 * MINUTE });
+  expect(verdict).toMatchObject({ reason: 'windowClosed' });
 });

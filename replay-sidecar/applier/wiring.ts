@@ -5,6 +5,7 @@ import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Registry } from 'prom-client';
+import { createStoreClock } from '../store-clock.ts';
 import { anewSubject } from '../stream.ts';
 import { createAllowance } from './allowance.ts';
 import type { ApplierConfiguration } from './config.ts';
@@ -47,9 +48,11 @@ export function wire(
 ) {
   const { core, edge } = stores;
   const counts = createCounts();
-  const position = createPositionTracker();
+  const store = createStoreClock(clock);
+  const now = () => store.now() ?? clock.now();
+  const position = createPositionTracker(store);
   const stops = createStops(migrations, signal);
-  const inbox = createInbox({ connection, settings: configuration, clock, log });
+  const inbox = createInbox({ connection, settings: configuration, store, clock, log });
   const allowance = createAllowance((id) => migrations.find(id)?.spec?.replay.maxWriteUnitsPerSecond, clock);
   const waiting = createWaiting({
     ...configuration,
@@ -65,7 +68,7 @@ export function wire(
   const resolver = createResolver({ ...asked, edge, directory, spreader });
   const { unstorableRetrySeconds, unknownRetrySeconds } = configuration;
   const waits = { pending: position.pending, roomFor, unstorableRetrySeconds, unknownRetrySeconds };
-  const parking = createParking({ connection, migrations, ...waits, clock, log });
+  const parking = createParking({ connection, migrations, ...waits, now, clock, log });
   const pipeline = createPipeline({
     ...{ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log },
     spread: (delivery, found) => runner.spread(delivery, found),
@@ -87,13 +90,13 @@ export function wire(
     onApplied,
     forget,
   };
-  const runner = createRunner({ ...doing, clock, log, signal });
+  const runner = createRunner({ ...doing, now, log, signal });
   const { instance } = configuration;
   const process = `${instance}-${randomBytes(4).toString('hex')}`;
   const state = { inHand: waiting.inHand, isAble: migrations.isAble, outage: patience.outage };
   const reporter = createReporter({ connection, process, instance, counts, position, ...state, clock, log });
   const spent = () => edge.budget.spent();
-  const measured = { inHand: () => inbox.held.size, waiting: waiting.inHand, writeUnits: spent, now: clock.now };
+  const measured = { inHand: () => inbox.held.size, waiting: waiting.inHand, writeUnits: spent, now };
   registerMetrics(registry, { counts, parking, position, ...measured });
   const strays = createStrays({ connection, clock, log });
   return { inbox, waiting, pipeline, parking, strays, reporter, close: stops.close };

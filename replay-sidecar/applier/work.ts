@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { claimedEvent, unmarkedEvent, type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
+import { type EventTimes, parseTime, readTimes, SENT_HEADER, STORED_HEADER } from '../event-times.ts';
 import { parseAnewSubject } from '../stream.ts';
 import type { Held } from './inbox.ts';
 import type { Resolution } from './resolve.ts';
@@ -25,6 +26,8 @@ const DERIVED_HEADER = 'Edge-Migration-Derived';
 interface Carrier {
   readonly subject: string;
   readonly headers: MsgHdrs | undefined;
+  /** When the stream that it is in stored it. */
+  readonly time: Date;
 }
 
 /** Headers of an event that an applier made; `cursor` makes it a page of a fan-out. */
@@ -52,20 +55,27 @@ export function isListing({ headers }: Pick<Carrier, 'headers'>): boolean {
 /** Of a message's headers, those that are the event's own, for when it is published once more: a claim remains one. */
 export function keepHeaders(carrier: Carrier): MsgHdrs {
   const fields = headers();
-  const kept = isDerived(carrier) ? [LISTING_HEADER, DERIVED_HEADER, CURSOR_HEADER] : [LISTING_HEADER];
+  const kept = isDerived(carrier) ? [LISTING_HEADER, DERIVED_HEADER, CURSOR_HEADER] : [LISTING_HEADER, SENT_HEADER];
   for (const name of kept) {
     const value = carrier.headers?.get(name);
     if (value) fields.set(name, value);
   }
+  fields.set(STORED_HEADER, String(storedTime(carrier)));
   return fields;
 }
 
+/** When the stream of events had it first: what is put aside, and brought back, is stored again each time. */
+function storedTime(carrier: Carrier): number {
+  const first = isOurs(carrier) ? parseTime(carrier.headers?.get(STORED_HEADER)) : undefined;
+  return first ?? carrier.time.getTime();
+}
+
 /** Sidecars may set any header, but publish to no subject of the appliers (docs/security.md, "Subjects"). */
-function isDerived(carrier: Carrier): boolean {
+function isDerived(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean {
   return isOurs(carrier) && carrier.headers?.get(DERIVED_HEADER) === 'true';
 }
 
-function isOurs({ subject }: Carrier): boolean {
+function isOurs({ subject }: Pick<Carrier, 'subject'>): boolean {
   return parseAnewSubject(subject) !== undefined || isParked(subject);
 }
 
@@ -73,7 +83,10 @@ function isOurs({ subject }: Carrier): boolean {
 export interface Delivery {
   readonly held: Held;
   readonly event: WriteEvent;
-  /** Milliseconds since the epoch: when its request began, as far as the event tells, and when its end was seen. */
+  /**
+   * Milliseconds since the epoch by the stream's clock: when its request began, as far as the event tells, and when its
+   * end was seen.
+   */
   readonly began: number;
   readonly observed: number;
   /** Of a page of a fan-out other than the first. */
@@ -112,30 +125,45 @@ export function findClientKey(data: Uint8Array): string | undefined {
 const MOST_BYTES = 96 * 1024;
 /** No two clocks differ by more; an event from further ahead would wait in the stream until then. */
 const AHEAD_MILLIS = 24 * 60 * 60 * 1000;
+/** What clocks of one installation differ by, and a message is under way. */
+const RIGHT_MILLIS = 1000;
 
 /**
  * Reads an event and judges each of its fields, so that nothing behind it meets a value that a store refuses: one such
  * value would fail the query of all that are asked for together.
  *
- * @param now milliseconds since the epoch
  * @throws UnreadableEvent; its message holds paths and rules, no values
  */
-export function readDelivery(held: Held, now: number): Delivery {
+export function readDelivery(held: Held): Delivery {
   const { message } = held;
   if (message.data.length > MOST_BYTES) throw new UnreadableEvent(`more than ${MOST_BYTES} bytes`);
   const derived = isDerived(message);
   const claim = isOurs(message) ? unmarkedEvent : claimedEvent;
   const event = parse<WriteEvent>(derived ? writeEvent : claim, parseJson(decodeText(message.data)));
-  const observed = Date.parse(event.observedTime);
-  if (observed > now + AHEAD_MILLIS) throw new UnreadableEvent('observedTime: more than a day ahead');
+  const times = timesOf(event, message);
   const header = derived ? message.headers?.get(CURSOR_HEADER) : undefined;
   return {
     held,
-    event,
-    began: Math.min(Date.parse(event.beganTime ?? event.observedTime), observed),
-    observed,
+    event: moveTo(times, event),
+    ...times,
     cursor: header ? parse(cursor, parseJson(header)) : undefined,
   };
+}
+
+function timesOf({ beganTime, observedTime }: WriteEvent, message: Carrier): EventTimes {
+  const observed = Date.parse(observedTime);
+  const stored = storedTime(message);
+  if (observed > stored + AHEAD_MILLIS) throw new UnreadableEvent('observedTime: more than a day ahead');
+  const sent = isDerived(message) ? undefined : parseTime(message.headers?.get(SENT_HEADER));
+  return readTimes({ began: Math.min(Date.parse(beganTime ?? observedTime), observed), observed }, sent, stored);
+}
+
+/** What follows from an event has its times; those of a clock that is right are left as they are. */
+function moveTo({ began, observed }: EventTimes, event: WriteEvent): WriteEvent {
+  const isRight = Math.abs(observed - Date.parse(event.observedTime)) < RIGHT_MILLIS;
+  if (isRight && Math.abs(began - Date.parse(event.beganTime ?? event.observedTime)) < RIGHT_MILLIS) return event;
+  const iso = (time: number) => new Date(time).toISOString();
+  return { ...event, beganTime: iso(began), observedTime: iso(observed) };
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

@@ -3,7 +3,7 @@ import type { Logger } from '@edge-migration/identity/logger.ts';
 import { STREAM } from '@edge-migration/identity/write-event.ts';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-
+import { SENT_HEADER } from '../../event-times.ts';
 import { connectNats, type NatsSettings } from '../../nats.ts';
 import { EVENT_SUBJECT, isStreamMissing } from '../../stream.ts';
 import type { Delivery } from '../spool/outbox.ts';
@@ -122,7 +122,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     store(
       EVENT_SUBJECT,
       delivery.json,
-      { 'Nats-Msg-Id': [delivery.id] },
+      { 'Nats-Msg-Id': [delivery.id], [SENT_HEADER]: [String(clock.now())] },
       {
         stored({ sequence }) {
           if (!settled()) return;

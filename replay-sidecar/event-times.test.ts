@@ -1,0 +1,30 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseTime, readTimes } from './event-times.ts';
+
+const minutes = fc.integer({ min: -10 * 60_000, max: 10 * 60_000 });
+const while_ = fc.integer({ min: 0, max: 60 * 60_000 });
+
+test('however wrong a clock is, a request never seems to begin later than it did, nor its end to be seen earlier', () => {
+  fc.assert(
+    fc.property(minutes, while_, while_, while_, (ahead, took, waited, way) => {
+      const [began, observed, sent, stored] = [0, took, took + waited, took + waited + way];
+      const times = readTimes({ began: began + ahead, observed: observed + ahead }, sent + ahead, stored);
+      expect(times.began).toBeLessThanOrEqual(began + (ahead > 0 ? Math.min(ahead, way) : 0));
+      expect(times.observed).toBeGreaterThanOrEqual(observed);
+      expect(times.observed).toBeLessThanOrEqual(stored);
+    }),
+  );
+});
+
+test('times of a clock that is right stay as they are', () => {
+  expect(readTimes({ began: 1000, observed: 2000 }, 3000, 3000)).toEqual({ began: 1000, observed: 2000 });
+  expect(readTimes({ began: 1000, observed: 2000 }, undefined, 3000)).toEqual({ began: 1000, observed: 2000 });
+});
+
+test('what a header says counts only if it is a time', () => {
+  expect(['1700000000000', '', '-1', '1e9', 'x', '9'.repeat(16), undefined].map(parseTime)).toEqual([
+    1_700_000_000_000,
+    ...Array(6).fill(undefined),
+  ]);
+});
