@@ -68,12 +68,14 @@ export async function runOperator({
   const common = { clock, logger, registry, timings: { relistMilliseconds: configuration.relistSeconds * 1000 } };
   const caches = createCaches(client, configuration, common);
   const { stream, coreApi } = createCapture(client, configuration, stores.core, common);
+  /** What several replicas decide by, and compare with what others say. */
+  const storeClock: Clock = { ...clock, now: () => stream.now() ?? clock.now() };
   const sources: Sources = {
     ...caches,
     ...stores,
     stream,
-    idleTimes: createIdleTimes(clock),
-    clock,
+    idleTimes: createIdleTimes(storeClock),
+    clock: storeClock,
     settings: {
       pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
       pricePerMillionWriteUnits: configuration.pricePerMillionWriteUnits,
@@ -91,7 +93,7 @@ export async function runOperator({
     logger,
     registry,
   });
-  registerMigrationMetrics(registry, { migrations: caches.migrations, stream, clock });
+  registerMigrationMetrics(registry, { migrations: caches.migrations, stream, clock: storeClock });
   collectDefaultMetrics({ register: registry });
   const all = [...Object.values(caches), ...(coreApi === undefined ? [] : [coreApi])] as Reflector<unknown>[];
   const server = await startMetricsServer({
@@ -120,7 +122,7 @@ export async function runOperator({
         client: fenced,
         core: stores.core,
         projectMetadata: stores.projectMetadata,
-        clock,
+        clock: storeClock,
         namespace: configuration.namespace,
         template,
         verifyTemplate,

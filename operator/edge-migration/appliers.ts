@@ -1,17 +1,19 @@
 import { type ApplierReport, decodeReport, type ProjectReport } from '@edge-migration/replay-sidecar/applier/report.ts';
 import { REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { findStream, readStored } from '@edge-migration/replay-sidecar/stream.ts';
-import type { JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { ObservedReplay } from './facts.ts';
 
 /** What the edge appliers say of themselves, as last read. */
 export interface Appliers {
   /** Reads what is new. @throws what the NATS client throws */
   refresh(manager: JetStreamManager): Promise<void>;
-  /** @param since those that reported after this time are alive; milliseconds since the epoch, as below */
+  /** @param since those whose reports were stored after this time are alive; epoch milliseconds by the stream's clock, as below */
   replay(projectId: number, since: number): AppliersFact;
   /** How many are alive and may apply. */
   countApplying(since: number): number;
+  /** Those that are alive, with what their last reports tell of their clocks. */
+  listAlive(since: number): readonly { process: string; instance: string; sequence: number; ahead: number }[];
 }
 
 /** What is known of a project from them alone. */
@@ -21,7 +23,11 @@ export interface AppliersFact extends Pick<ObservedReplay, 'appliers' | 'outage'
 
 interface Stored {
   readonly report: ApplierReport;
+  readonly sequence: number;
+  /** When the stream stored it, epoch milliseconds: the applier's clock may be wrong. */
   readonly time: number;
+  /** Milliseconds that the applier's clock was ahead of the stream's, or more. */
+  readonly ahead: number;
   readonly projects: ReadonlyMap<number, ProjectReport>;
 }
 
@@ -49,9 +55,11 @@ export function createAppliers(): Appliers {
       for await (const message of readStored(manager, REPORT_STREAM, { from: read.sequence + 1 })) {
         read.sequence = message.seq;
         const report = decodeReport(message);
-        if (report !== undefined) stored.set(report.process, describe(report));
+        if (report !== undefined) stored.set(report.process, describe(report, message));
       }
     },
+    listAlive: (since) =>
+      findAlive(since).map(({ report, ...said }) => ({ ...said, process: report.process, instance: report.instance })),
     countApplying: (since) => findAlive(since).filter(({ report }) => report.confirmed).length,
     replay(projectId, since) {
       const alive = findAlive(since);
@@ -64,9 +72,10 @@ export function createAppliers(): Appliers {
   };
 }
 
-function describe(report: ApplierReport): Stored {
+function describe(report: ApplierReport, { seq, time }: StoredMsg): Stored {
   const projects = new Map(report.projects.map((project) => [project.projectId, project]));
-  return { report, time: Date.parse(report.time), projects };
+  const storedTime = time.getTime();
+  return { report, sequence: seq, time: storedTime, ahead: Date.parse(report.time) - storedTime, projects };
 }
 
 /** Counters are totals over all processes that ever were; what is in hand, of those that live. */

@@ -11,6 +11,7 @@ import {
   type SkippedStatus,
   type Status,
 } from './api.ts';
+import { describeSkew } from './clock-skew.ts';
 import { type Finding, type FindingOf, type Findings, findCondition, isFalse, mergeConditions } from './conditions.ts';
 import type { Facts } from './facts.ts';
 import { collectGaps, describeGaps } from './gaps.ts';
@@ -122,6 +123,7 @@ function gatherFindings(
       degraded ??
       comparison.degraded ??
       describeGaps(findUncovered(gaps, comparison.verification ?? {})) ??
+      (succeeded.status === 'Unknown' ? describeSkew(facts.clocks ?? []) : undefined) ??
       unstorable ??
       isFalse('AsExpected', 'nothing needs attention'),
     Succeeded: succeeded,

@@ -2,6 +2,7 @@ import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/
 import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { EdgeMigration } from './api.ts';
+import type { ClockFact } from './clock-skew.ts';
 import type { StatusRecord } from './record.ts';
 
 /**
@@ -9,6 +10,7 @@ import type { StatusRecord } from './record.ts';
  * milliseconds since the epoch, and nothing in here is a client or a promise.
  */
 export interface Facts {
+  /** By the clock of NATS where there is one, so that it is the same for every replica. */
   now: number;
   migration: EdgeMigration;
   /** `<namespace>/<name>` of an older EdgeMigration of the same project. */
@@ -23,6 +25,8 @@ export interface Facts {
   verification?: VerificationFacts | undefined;
   /** What was kept of the status; see record.ts. */
   record?: StatusRecord | undefined;
+  /** Of the processes that can be asked. */
+  clocks?: readonly ClockFact[];
   settings: DecisionSettings;
 }
 

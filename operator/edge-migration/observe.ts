@@ -27,6 +27,7 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
     replay: sources.stream.replay(migration.spec?.projectId ?? 0),
     work,
     verification: observeVerification(sources, migration),
+    clocks: sources.stream.clocks(),
     record,
     settings: sources.settings,
   };

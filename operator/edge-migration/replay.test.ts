@@ -103,6 +103,12 @@ describe('within the window', () => {
       'True/ReplayHindered',
     ],
     [
+      "an applier's clock is wrong",
+      { replay: following(), clocks: [{ process: 'applier one', ahead: 300_000 }] },
+      'True/Following',
+      'True/ClockSkew',
+    ],
+    [
       'writes may have been missed',
       { capture: covered({ gaps: [{ from: NOON, until: NOON + 90_000, reason: 'spoolFull', podName: 'api-1' }] }) },
       'True/Following',

@@ -39,8 +39,8 @@ type Observed = Extract<CaptureFact, { kind: 'observed' }>;
 
 const settings = z.object({ ...natsSettings, ...streamSettings });
 
-/** The view of one operator process, and how to end it. */
-function openView(pods: () => CoreApiPod[] | undefined): StreamView & AsyncDisposable {
+/** The view of one operator process, whose clock is so far ahead, and how to end it. */
+function openView(pods: () => CoreApiPod[] | undefined, ahead = 0): StreamView & AsyncDisposable {
   const stopping = new AbortController();
   const view = createStreamView({
     nats: settings.parse({ natsServers: nats.urlOf('operator'), streamMaxBytes: 64 * 1024 ** 2 }),
@@ -48,7 +48,7 @@ function openView(pods: () => CoreApiPod[] | undefined): StreamView & AsyncDispo
     staticCount: 0,
     freshSeconds: 3,
     readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
-    clock: systemClock,
+    clock: { ...systemClock, now: () => Date.now() + ahead },
     logger: createLogger('test', 'silent'),
   });
   const running = view.run(stopping.signal);
@@ -66,8 +66,13 @@ function observed(view: StreamView): Observed | undefined {
   return capture.kind === 'observed' ? capture : undefined;
 }
 
-async function report(podName: string, allSentUntil: string, gaps: CoverageReport['gaps'] = []): Promise<void> {
-  const now = new Date().toISOString();
+async function report(
+  podName: string,
+  allSentUntil: string,
+  gaps: CoverageReport['gaps'] = [],
+  time = Date.now(),
+): Promise<void> {
+  const now = new Date(time).toISOString();
   const text: CoverageReport = {
     version: 1,
     instance: `${podName}/uid-${podName}`,
@@ -183,4 +188,39 @@ test('a gap degrades the projects that it names, and everyone only where Core do
   } finally {
     clearInterval(keep);
   }
+});
+
+test.for<[number, number]>([
+  [300_000, 0],
+  [-300_000, 0],
+  [0, 300_000],
+  [0, -300_000],
+  [300_000, -300_000],
+])('an operator that is %i ms ahead sees what a sidecar says that is %i ms ahead', async ([ahead, sidecarAhead]) => {
+  const name = `skewed-${ahead}-${sidecarAhead}`;
+  await using view = openView(() => [{ uid: `uid-${name}`, name, ready: true }], ahead);
+  await waitFor(() => observed(view), { for: 'the streams' });
+  const start = Date.now() - 60_000;
+  const at = (time: number) => new Date(time + sidecarAhead).toISOString();
+  const gap = { from: at(start), until: at(start + 1_000), reason: 'bodyTooLarge', scope: null } as const;
+  const keep = setInterval(() => void report(name, at(Date.now()), [gap], Date.now() + sidecarAhead), 500);
+  const ownGap = () =>
+    observed(view)?.gaps.find(({ podName, reason }) => podName === name && reason === 'bodyTooLarge');
+  try {
+    const isSeen = () => view.clocks().some(({ process }) => process.includes(name)) && ownGap();
+    const { from, until } = await waitFor(isSeen, { for: 'its reports' });
+    expect(from).toBeLessThanOrEqual(start);
+    expect(until).toBeGreaterThanOrEqual(start + 1_000);
+    // No later than now, by more than a report is under way: it would be a gap that is still to come.
+    expect(from).toBeGreaterThan(start - 310_000);
+    expect(observed(view)).toMatchObject({ covered: true, speaking: [name] });
+    expect(Math.abs(view.now()! - Date.now())).toBeLessThan(2_000);
+    const clocks = new Map(view.clocks().map((clock) => [clock.process, clock.ahead]));
+    expect(Math.abs(clocks.get(`the sidecar of pod ${name}`)! - sidecarAhead)).toBeLessThan(2_000);
+    expect(Math.abs(clocks.get('the operator')! - ahead)).toBeLessThan(2_000);
+  } finally {
+    clearInterval(keep);
+  }
+  // It is silent from now on, and that is noticed as soon as with clocks that agree.
+  await waitFor(() => observed(view)?.speaking.length === 0, { for: 'its silence', timeoutMs: 15_000 });
 });

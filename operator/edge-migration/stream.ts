@@ -10,11 +10,14 @@ import {
 import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
 import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { findSent } from '@edge-migration/replay-sidecar/capture/coverage/sent.ts';
+import { toStoreTime } from '@edge-migration/replay-sidecar/capture/coverage/store-time.ts';
 import { connectNats, type NatsSettings } from '@edge-migration/replay-sidecar/nats.ts';
-import { ensureStreams, type StreamSettings } from '@edge-migration/replay-sidecar/stream.ts';
+import { createStoreClock } from '@edge-migration/replay-sidecar/store-clock.ts';
+import { COVERAGE_STREAM, ensureStreams, type StreamSettings } from '@edge-migration/replay-sidecar/stream.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { errorMessage } from '../kubernetes/errors.ts';
 import { createAppliers } from './appliers.ts';
+import { type ClockFact, createClocks } from './clock-skew.ts';
 import type { CaptureFact, ReplayFact } from './facts.ts';
 import { createGapProjects, type ReadProjects } from './gap-projects.ts';
 import { sayGoodbyeFor } from './goodbye.ts';
@@ -27,6 +30,10 @@ export interface StreamView {
   /** @param projectId leaves out the gaps that are not about this project; all when left out */
   capture(projectId?: number): CaptureFact;
   replay(projectId: number): ReplayFact;
+  /** Now by the clock of NATS, epoch milliseconds; undefined until it is known. */
+  now(): number | undefined;
+  /** Of living sidecars and appliers, and of this operator. */
+  clocks(): readonly ClockFact[];
   /** How many appliers reported a moment ago and may apply; undefined when that is not known. */
   appliers(): number | undefined;
   /** Follows the reports until the signal aborts. */
@@ -53,6 +60,8 @@ export const noStream: StreamView = {
   capture: () => ({ kind: 'disabled' }),
   replay: () => ({ kind: 'disabled' }),
   appliers: () => undefined,
+  now: () => undefined,
+  clocks: () => [],
   run: async () => {},
 };
 
@@ -60,10 +69,13 @@ export const noStream: StreamView = {
 export function createStreamView(settings: StreamViewSettings): StreamView {
   const { clock, logger, freshSeconds } = settings;
   const fresh = freshSeconds * 1000;
-  let read: { time: number; sidecars: StoredReport[]; transit: Transit } | undefined;
+  let read: { time: number; sidecars: StoredReport[]; transit: Transit; clocks: ClockFact[] } | undefined;
   let problem = 'not connected to NATS yet';
   const reported = createAppliers();
   const taken = createTakenTracker();
+  const store = createStoreClock(clock);
+  const now = () => store.now() ?? clock.now();
+  const clocks = createClocks();
   const sightings = createSightings(clock);
   const projects = createGapProjects(settings.readProjects, clock);
 
@@ -78,7 +90,33 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   function describeCoverage(reports: StoredReport[]): CoverageFacts | undefined {
     const pods = settings.pods();
     const { staticCount } = settings;
-    return pods === undefined ? undefined : { pods, reports, now: clock.now(), freshMillis: fresh, staticCount };
+    if (pods === undefined) return undefined;
+    const time = now();
+    return { pods: pods.map((pod) => notAfter(pod, time)), reports, now: time, freshMillis: fresh, staticCount };
+  }
+
+  /** Notes what the reports say of their authors' clocks. */
+  function followClocks(reports: readonly StoredReport[]): { sidecars: StoredReport[]; clocks: ClockFact[] } {
+    const known: ClockFact[] = [{ process: 'the operator', ahead: clock.now() - now() }];
+    const authors = new Set<string>();
+    const notice = (author: string, sequence: number, ahead: number, living?: string) => {
+      authors.add(author);
+      const estimate = clocks.notice(author, sequence, ahead);
+      if (living !== undefined && estimate.isSure) known.push({ process: living, ahead: estimate.ahead });
+      return estimate.ahead;
+    };
+    const sidecars = reports.map((stored) => {
+      const { report, sequence, storedTime } = stored;
+      const isAlive = !report.goodbye && now() - storedTime <= fresh;
+      const author = `sidecar ${report.podUid} ${report.spoolId}`;
+      const living = isAlive ? `the sidecar of pod ${report.podName}` : undefined;
+      const ahead = notice(author, sequence, Date.parse(report.time) - storedTime, living);
+      return { ...stored, report: toStoreTime(report, ahead) };
+    });
+    for (const { process, instance, sequence, ahead } of reported.listAlive(now() - fresh))
+      notice(`applier ${process}`, sequence, ahead, `applier ${instance}`);
+    clocks.keep(authors);
+    return { sidecars, clocks: known };
   }
 
   async function refresh(manager: JetStreamManager, client: JetStreamClient, signal: AbortSignal) {
@@ -86,10 +124,12 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     if (unreadable.length > 0) logger.warn({ count: unreadable.length }, 'coverage reports of another release');
     await reported.refresh(manager);
     await projects.follow(reports, signal);
-    const facts = describeCoverage(reports);
+    store.notice((await manager.streams.info(COVERAGE_STREAM)).ts);
+    const { sidecars, ...timing } = followClocks(reports);
+    const facts = describeCoverage(sidecars);
     // What the sidecars had sent is in the stream by now.
     const transit = await readTransit(manager);
-    read = { time: clock.monotonic(), sidecars: reports, transit };
+    read = { time: clock.monotonic(), sidecars, transit, ...timing };
     if (facts !== undefined) taken.notice({ ...transit, sentUntil: findSent(facts).until });
     for (const closed of facts === undefined ? [] : closeVanished(facts)) {
       logger.warn({ pod: closed.report.podName }, 'a sidecar or its spool has gone without a goodbye: noted its gap');
@@ -125,13 +165,13 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
 
   function appliers(): number | undefined {
     if (read === undefined || !isFresh()) return undefined;
-    return reported.countApplying(clock.now() - fresh);
+    return reported.countApplying(now() - fresh);
   }
 
   function replay(projectId: number): ReplayFact {
     if (read === undefined || !isFresh()) return unknown();
     const { transit } = read;
-    const { project, ...said } = reported.replay(projectId, clock.now() - fresh);
+    const { project, ...said } = reported.replay(projectId, now() - fresh);
     const unstorable = sightings.join(projectId, transit.unstorable(projectId));
     return {
       kind: 'observed',
@@ -146,6 +186,8 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     capture,
     replay,
     appliers,
+    now: store.now,
+    clocks: () => (isFresh() ? (read?.clocks ?? []) : []),
     async run(signal) {
       const onFailure = (error: unknown) => {
         problem = errorMessage(error);
@@ -166,6 +208,16 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       }
       await connection?.close();
     },
+  };
+}
+
+/** Kubernetes tells by the clock of the pod's node, or its own, since when a pod runs: not since a time to come. */
+function notAfter({ readyTime, runningTime, ...pod }: CoreApiPod, now: number): CoreApiPod {
+  const earlier = (time: string) => (Date.parse(time) > now ? new Date(now).toISOString() : time);
+  return {
+    ...pod,
+    ...(readyTime !== undefined && { readyTime: earlier(readyTime) }),
+    ...(runningTime !== undefined && { runningTime: earlier(runningTime) }),
   };
 }
 

@@ -27,8 +27,9 @@ export interface StoredReport {
 
 export interface CoverageFacts {
   pods: readonly CoreApiPod[];
+  /** With their times by the stream's clock (store-time.ts). */
   reports: readonly StoredReport[];
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds, by the stream's clock. */
   now: number;
   /** A proof older than this proves nothing any more. */
   freshMillis: number;
@@ -188,16 +189,17 @@ export function closeVanished({ pods, reports, now, freshMillis }: CoverageFacts
     const { report, storedTime } = stored;
     if (report.goodbye) return [];
     const successor = successorOf(stored);
-    if (successor !== undefined) return [closed(stored, lostGap(report, successor.report))];
+    if (successor !== undefined) return [closed(stored, lostGap(report, successor.report), time)];
     const isGone =
       now - storedTime > freshMillis && !isStatic(stored) && !pods.some(({ uid }) => uid === report.podUid);
-    return isGone ? [closed(stored, vanishedGap(report, time))] : [];
+    return isGone ? [closed(stored, vanishedGap(report, time), time)] : [];
   });
 }
 
-function closed({ report, ...stored }: StoredReport, last: CoverageGap): StoredReport {
+/** @param time of the report: it is the operator's by now, and by the stream's clock */
+function closed({ report, ...stored }: StoredReport, last: CoverageGap, time: string): StoredReport {
   const gaps = report.gaps.map((gap) => ({ ...gap, until: gap.until ?? last.until }));
-  return { ...stored, report: { ...report, gaps: [...gaps, last], goodbye: true } };
+  return { ...stored, report: { ...report, time, gaps: [...gaps, last], goodbye: true } };
 }
 
 function uncoveredGaps(facts: CoverageFacts): SidecarGap[] {

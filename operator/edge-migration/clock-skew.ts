@@ -1,0 +1,84 @@
+import { type Finding, isTrue } from './conditions.ts';
+
+/** How far a process's clock is from that of NATS. */
+export interface ClockFact {
+  /** As people know it: `applier edge-applier-1`. */
+  process: string;
+  /** Milliseconds; negative when it is behind. */
+  ahead: number;
+}
+
+/** What is known of one clock. */
+export interface Estimate {
+  /** Milliseconds. */
+  readonly ahead: number;
+  /** Told by more than one report. */
+  readonly isSure: boolean;
+}
+
+/** The clocks of those that report. */
+export interface Clocks {
+  /**
+   * Notes what a report says of its author's clock.
+   *
+   * @param report tells it from the author's other ones
+   * @param ahead milliseconds, less the time for which the report was under way
+   */
+  notice(author: string, report: number, ahead: number): Estimate;
+  /** Forgets all others. */
+  keep(authors: ReadonlySet<string>): void;
+}
+
+/** A single report may have been under way for long, which looks like a clock that is behind. */
+const SAMPLES = 3;
+
+/** Remembers the last reports of each author: the one that was under way least tells most. */
+export function createClocks(): Clocks {
+  const authors = new Map<string, { report: number; samples: readonly number[] }>();
+  return {
+    notice(author, report, ahead) {
+      const { report: last, samples = [] } = authors.get(author) ?? {};
+      const all = last === report ? samples : [...samples, ahead].slice(-SAMPLES);
+      authors.set(author, { report, samples: all });
+      return { ahead: Math.max(...all), isSure: all.length > 1 };
+    },
+    keep(wanted) {
+      for (const author of authors.keys()) if (!wanted.has(author)) authors.delete(author);
+    },
+  };
+}
+
+/** Beyond this people are told; what the processes do is right up to {@link TOLERATED_MILLISECONDS}. */
+const SKEW_MILLISECONDS = 5_000;
+const TOLERATED_MILLISECONDS = 600_000;
+const MOST_NAMES = 3;
+
+/** Says whose clock is wrong and what to do; undefined when none is. */
+export function describeSkew(clocks: readonly ClockFact[]): Finding<'True'> | undefined {
+  const wrong = clocks
+    .filter(({ ahead }) => Math.abs(ahead) > SKEW_MILLISECONDS)
+    .toSorted((one, other) => Math.abs(other.ahead) - Math.abs(one.ahead) || one.process.localeCompare(other.process));
+  const [worst] = wrong;
+  if (worst === undefined) return undefined;
+  const names = wrong.slice(0, MOST_NAMES).map(describe).join(', ');
+  const others = wrong.length > MOST_NAMES ? `, and ${wrong.length - MOST_NAMES} more` : '';
+  // One clock that is wrong is more likely than many that are wrong alike.
+  const isStore =
+    wrong.length > 2 && wrong.length === clocks.length && wrong.every(({ ahead }) => ahead * worst.ahead > 0);
+  const where = isStore ? 'the nodes of NATS, whose clock differs from all others' : 'their nodes';
+  const isTolerated = Math.abs(worst.ahead) <= TOLERATED_MILLISECONDS;
+  const limit = isTolerated
+    ? 'nothing is lost up to ten minutes'
+    : 'beyond ten minutes writes near the deadline may be lost';
+  return isTrue(
+    'ClockSkew',
+    `clocks differ from the clock of NATS: ${names}${others}; correct the time synchronisation of ${where} (${limit})`,
+  );
+}
+
+/** Whole seconds, and coarse ones when it is long, so that the status does not move all the time. */
+function describe({ process, ahead }: ClockFact): string {
+  const seconds = 5 * Math.round(Math.abs(ahead) / 5000);
+  const rounded = seconds < 60 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+  return `${process} is ${rounded} ${ahead > 0 ? 'ahead' : 'behind'}`;
+}
