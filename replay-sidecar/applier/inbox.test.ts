@@ -54,7 +54,13 @@ interface Applier extends AsyncDisposable {
 async function startApplier(): Promise<Applier> {
   const connection = await open();
   const log = createLogger('test', 'fatal');
-  const inbox = createInbox({ connection, settings: { ...APPLIER, window: 100 }, clock: systemClock, log });
+  const inbox = createInbox({
+    connection,
+    settings: { ...APPLIER, window: 100 },
+    store: { notice() {} },
+    clock: systemClock,
+    log,
+  });
   const delivered = new Map<string, Held>();
   const stop = new AbortController();
   const running = inbox.run(stop.signal, (held) => delivered.set(held.message.string(), held)).catch(() => undefined);
