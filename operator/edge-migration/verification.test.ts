@@ -167,12 +167,25 @@ describe('later', () => {
     const early = copied({ afterCopy: 'Repair' }, { verification: last, gaps: [gap] }, { now: Date.parse(gap.until!) });
     expect(condition(decide(early).status, 'Degraded')).toBe('True/CoverageGap');
     expect(decide(early).status.verification?.current).toBeUndefined();
-    const due = { ...early, now: early.now + 30_000 };
+    const due = { ...early, now: early.now + 65_000 };
     expect(decide(due).status.verification?.current).toMatchObject({ trigger: 'CoverageGap', mode: 'Report' });
     const { status } = decide(compared(begun(due), { equal: 500 }));
     expect(condition(status, 'Degraded')).toBe('False/AsExpected');
     const after = { ...due, migration: { ...due.migration, status }, verification: { ...nothing } };
     expect(decide(after).status.verification?.current).toBeUndefined();
+  });
+
+  test.for([
+    [1, 'True/CoverageGap'],
+    [64, 'True/CoverageGap'],
+    [65, 'False/AsExpected'],
+  ] as const)('a gap is covered by a comparison that begins %i s after its end: %s', ([seconds, degraded]) => {
+    const gap: GapStatus = { from: '2026-05-04T12:10:00Z', until: '2026-05-04T12:20:00Z', reason: 'spoolFull' };
+    const now = Date.parse(gap.until!) + seconds * 1000;
+    const asked = copied({}, { verification: last, gaps: [gap] }, { now });
+    asked.migration.spec!.retry = 'verify-1';
+    const { status } = decide(compared(begun(asked), { equal: 500 }));
+    expect(condition(status, 'Degraded')).toBe(degraded);
   });
 
   test('at the deadline what differs is for information, and what is missing or extra is not', () => {

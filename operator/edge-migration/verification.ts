@@ -1,3 +1,4 @@
+import { AFTER_REQUEST_MILLIS } from '@edge-migration/replay-sidecar/applier/repeats.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { Action } from './actions.ts';
 import {
@@ -34,8 +35,11 @@ export interface VerificationContext {
   gaps: readonly GapStatus[];
 }
 
-/** A gap is compared once what was observed in it can have been applied. */
-const GAP_SETTLES_MILLISECONDS = 30_000;
+/**
+ * What a comparison that begins sooner after a gap has not seen: a request of the gap that Core was still working on, whose
+ * event, if there were one, would be handled once more then.
+ */
+const GAP_SETTLES_MILLISECONDS = AFTER_REQUEST_MILLIS;
 /** While pods compare, they are told this often how far replay is. */
 const SETTINGS_MILLISECONDS = 2_000;
 /** The checkpoints of pods that have ended may come a little after their Job's end. */
@@ -118,10 +122,10 @@ function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | 
   return settled > now ? { nextTime: settled } : { trigger: 'CoverageGap', mode: 'Report', moment };
 }
 
-/** Gaps that no comparison has begun after. */
+/** Gaps that no comparison has begun after, when what was written in them had settled. */
 export function findUncovered(gaps: readonly GapStatus[], { coveredTime }: VerificationStatus): GapStatus[] {
   const covered = coveredTime === undefined ? Number.NEGATIVE_INFINITY : Date.parse(coveredTime);
-  return gaps.filter(({ until }) => until === undefined || Date.parse(until) > covered);
+  return gaps.filter(({ until }) => until === undefined || Date.parse(until) + GAP_SETTLES_MILLISECONDS > covered);
 }
 
 interface View {

@@ -1,7 +1,7 @@
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 
 /** After the API's request timeout; with what clocks of different nodes may differ by. */
-const AFTER_REQUEST_MILLIS = 65_000;
+export const AFTER_REQUEST_MILLIS = 65_000;
 /** Flagsmith's background tasks are over by then. */
 const AFTER_TASKS_MILLIS = 605_000;
 
