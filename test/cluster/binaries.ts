@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Artifact, CACHE, provide, requireTool } from './cache.ts';
+import { findKubectl } from './kubectl.ts';
 import { runCommand } from './processes.ts';
 import { createFolder, removeFolder } from './reaper.ts';
 
@@ -56,12 +57,27 @@ export const BINARIES: readonly Binary[] = [
 /** Those that only the chart's tests need. */
 export const CHART_TOOLS: readonly Binary[] = ['helm', 'helm-unittest', 'promtool'];
 
+/** CPU seconds of each build, after those before it in its lane: what they have in common is compiled once. */
+const WEIGHTS: Readonly<Record<Binary, number>> = {
+  'nats-server': 50,
+  etcd: 45,
+  'kube-apiserver': 330,
+  'kube-controller-manager': 130,
+  kubectl: 50,
+  helm: 110,
+  'helm-unittest': 15,
+  promtool: 120,
+};
+/** Kubernetes takes longest and shares most, and meanwhile the other lane downloads or links, or the other way round. */
+const laneOf = (folder: string) => (folder === 'kubernetes' ? 'kubernetes' : 'go');
+
 /** Promtool is built without its service discovery, which is most of it and is of no use here. */
 const BUILD_TAGS: Readonly<Partial<Record<string, string>>> = { promtool: 'remove_all_sd' };
 
 /**
  * The path of a binary: from the folder `KUBEBUILDER_ASSETS` if it is there (the convention of envtest), from the cache
- * otherwise, where the ordinary `go` client builds it from the Go module proxy the first time.
+ * otherwise, where the ordinary `go` client builds it from the Go module proxy the first time. A kubectl on the PATH that
+ * goes with our API server saves its build.
  *
  * @throws MissingToolError without `go`; ProcessError with the compiler's output when the build fails
  */
@@ -69,33 +85,34 @@ export async function binary(name: Binary, signal?: AbortSignal): Promise<string
   const given = givenBinary(name);
   if (given !== undefined) return given;
   const artifact = binaryArtifact(name);
-  await provide([artifact], signal);
+  await provide([artifact], { signal });
   return artifact.path;
 }
 
-/** What {@link binary} will have to build if it is not there yet; nothing for a binary from `KUBEBUILDER_ASSETS`. */
+/** What {@link binary} will have to build if it is not there yet; nothing for what is on this machine already. */
 export function binaryArtifacts(names: readonly Binary[]): Artifact[] {
   return names.filter((name) => givenBinary(name) === undefined).map(binaryArtifact);
 }
 
 function givenBinary(name: Binary): string | undefined {
   const assets = process.env['KUBEBUILDER_ASSETS'];
-  if (!assets) return undefined;
-  const path = join(assets, name);
-  return existsSync(path) ? path : undefined;
+  const path = assets ? join(assets, name) : undefined;
+  if (path !== undefined && existsSync(path)) return path;
+  return name === 'kubectl' && !existsSync(binaryArtifact(name).path) ? findKubectl(versionOf(name)) : undefined;
 }
 
 function binaryArtifact(name: Binary): Artifact {
-  const [folder, { module, packages }] = moduleOf(name);
-  const source = fileURLToPath(new URL(`./tools/${folder}`, import.meta.url));
-  const [goMod, goSum] = [readFileSync(join(source, 'go.mod'), 'utf8'), readFileSync(join(source, 'go.sum'), 'utf8')];
-  const version = new RegExp(`^\\s*(?:require )?${module} (v\\S+)`, 'm').exec(goMod)?.[1];
-  if (version === undefined) throw new Error(`${source}/go.mod does not require ${module}`);
-  const key = createHash('sha256').update(goMod).update(goSum).digest('hex').slice(0, 12);
+  const [folder, { packages }] = moduleOf(name);
+  const source = sourceOf(folder);
+  const [goMod, goSum] = ['go.mod', 'go.sum'].map((file) => readFileSync(join(source, file), 'utf8'));
+  const version = versionOf(name);
+  const key = createHash('sha256').update(`${goMod}${goSum}`).digest('hex').slice(0, 12);
   const platform = `${process.platform}-${process.arch}`;
   return {
     title: `${name} ${version}`,
     path: join(CACHE, 'bin', `${folder}-${version}-${platform}-${key}`, name),
+    lane: laneOf(folder),
+    weight: WEIGHTS[name],
     async build(to, signal) {
       requireTool('go', `build ${name} ${version} (or set KUBEBUILDER_ASSETS to a folder that has it)`);
       const importPath = (packages as Readonly<Partial<Record<Binary, string>>>)[name] as string;
@@ -103,6 +120,17 @@ function binaryArtifact(name: Binary): Artifact {
       await goBuild(name, source, to, importPath, flags, signal);
     },
   };
+}
+
+const sourceOf = (folder: string) => fileURLToPath(new URL(`./tools/${folder}`, import.meta.url));
+
+/** As its module is pinned: `v1.34.4`. */
+function versionOf(name: Binary): string {
+  const [folder, { module }] = moduleOf(name);
+  const goMod = readFileSync(join(sourceOf(folder), 'go.mod'), 'utf8');
+  const version = new RegExp(`^\\s*(?:require )?${module} (v\\S+)`, 'm').exec(goMod)?.[1];
+  if (version === undefined) throw new Error(`${sourceOf(folder)}/go.mod does not require ${module}`);
+  return version;
 }
 
 function moduleOf(name: Binary) {

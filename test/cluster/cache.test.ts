@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { binary } from './binaries.ts';
-import { MissingToolError, provide, requireTool } from './cache.ts';
+import { MissingToolError, type Progress, provide, requireTool } from './cache.ts';
 import { createFolder, removeFolder } from './reaper.ts';
 
 let folder: string;
@@ -48,7 +48,10 @@ test('of two processes that need the same thing one builds it and the other wait
   const [one, other] = await Promise.all([startProvider(), startProvider()]);
   expect(readFileSync(join(folder, 'thing'), 'utf8')).toBe('made');
   expect(readFileSync(join(folder, 'builds'), 'utf8').trim().split('\n')).toHaveLength(1);
-  expect(one + other).toMatch(/^\[1\/1\] thing: fetching or building, once \(\d+ s\)\n\[1\/1\] thing: done/);
+  for (const output of [one, other]) {
+    expect(output).toMatch(/^0 of 1 built or fetched, once; now thing; about \d+ s left\n/);
+    expect(output).toMatch(/\n1 of 1 built or fetched, once\n$/);
+  }
 });
 
 test('a builder that died is replaced, and a failed build leaves nothing half done', async () => {
@@ -65,6 +68,43 @@ test('a builder that died is replaced, and a failed build leaves nothing half do
   };
   await expect(provide([failing])).rejects.toThrow('no space left');
   expect([path, `${path}.lock`].filter(existsSync)).toEqual([]);
+});
+
+test('what is asked for a second time in the same process is made once, and reported once', async () => {
+  const made: string[] = [];
+  const artifacts = ['one', 'other'].map((title) => ({
+    title,
+    path: join(folder, title),
+    lane: 'lane',
+    async build(to: string) {
+      made.push(title);
+      writeFileSync(to, title);
+    },
+  }));
+  const reports: Progress[] = [];
+  const first = provide(artifacts, { report: (progress) => reports.push(progress) });
+  await provide(artifacts.slice(1));
+  await first;
+  expect(made).toEqual(['one', 'other']);
+  expect(reports.at(0)).toMatchObject({ done: [], running: ['one'], left: ['other'] });
+  expect(reports.at(-1)).toMatchObject({ done: ['one', 'other'], running: [], left: [], secondsLeft: 0 });
+});
+
+test('lanes are made side by side, and a failure in one ends the others', async () => {
+  const forever = {
+    title: 'forever',
+    path: join(folder, 'forever'),
+    lane: 'slow',
+    build: (_: string, signal?: AbortSignal) =>
+      new Promise<void>((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+  };
+  const failing = {
+    title: 'failing',
+    path: join(folder, 'failing'),
+    lane: 'fast',
+    build: () => Promise.reject(new Error('no space left')),
+  };
+  await expect(provide([forever, failing])).rejects.toThrow('no space left');
 });
 
 test('a missing tool is an error that says which one and what for', () => {

@@ -3,6 +3,7 @@ import { mkdir, rename } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '@edge-migration/identity/clock.ts';
+import { estimateSecondsLeft, type Work } from './estimate.ts';
 import { waitFor } from './wait.ts';
 
 /** Everything that is fetched or built once lies here, keyed by version; git-ignored and safe to delete. */
@@ -14,8 +15,26 @@ export interface Artifact {
   title: string;
   /** File or folder; its name has the versions, so that a new version is another artifact. */
   path: string;
+  /** Those of a lane are made one after the other, as they share work; lanes run side by side. */
+  lane?: string;
+  /** CPU seconds that it takes, roughly: how it compares with the others. */
+  weight?: number;
   /** Writes it to `to`, which lies beside `path` and does not exist yet. */
   build(to: string, signal?: AbortSignal): Promise<void>;
+}
+
+/** How far a call of {@link provide} is. */
+export interface Progress {
+  readonly done: readonly string[];
+  readonly running: readonly string[];
+  readonly left: readonly string[];
+  readonly secondsLeft: number;
+}
+
+export interface ProvideOptions {
+  signal?: AbortSignal | undefined;
+  /** Told at each change and every few seconds; by default lines on standard error. */
+  report?: (progress: Progress) => void;
 }
 
 /** A program that set-up needs is not installed; the message says which and what for. */
@@ -25,10 +44,15 @@ export class MissingToolError extends Error {
 
 /** @throws MissingToolError when `tool` is not on the PATH; `purpose` completes "… is needed to …" */
 export function requireTool(tool: string, purpose: string): void {
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  if (!folders.some((folder) => isExecutable(join(folder, tool)))) {
+  if (findTool(tool) === undefined) {
     throw new MissingToolError(`"${tool}" was not found on the PATH: it is needed to ${purpose}`);
   }
+}
+
+/** The path of the first program of this name on the PATH. */
+export function findTool(tool: string): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  return folders.map((folder) => join(folder, tool)).find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {
@@ -40,47 +64,124 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Fetches or builds those artifacts that are not there yet, one after the other, with progress on standard error. */
-export async function provide(artifacts: readonly Artifact[], signal?: AbortSignal): Promise<void> {
-  const missing = artifacts.filter((artifact) => !existsSync(artifact.path));
-  for (const [index, artifact] of missing.entries()) {
-    await provideOne(artifact, `[${index + 1}/${missing.length}] ${artifact.title}`, signal);
-  }
+/** How often a long step says that it is still at work. */
+const REPORT_EVERY_MS = 10_000;
+const WEIGHT = 10;
+
+interface Job {
+  readonly artifact: Artifact;
+  begun?: number;
+  ended?: number;
 }
 
-/** How often a long step says that it is still at work. */
-const REPORT_EVERY_MS = 15_000;
+/** What this process makes, or has in a lane: whatever else needs it waits for the same. */
+const inHand = new Map<string, Promise<void>>();
+
+/**
+ * Fetches or builds those artifacts that are not there yet.
+ *
+ * @throws whatever a build throws, when all lanes have come to their end
+ */
+export async function provide(artifacts: readonly Artifact[], options: ProvideOptions = {}): Promise<void> {
+  const missing = artifacts.filter(({ path }) => !existsSync(path));
+  const isOthers = missing.every(({ path }) => inHand.has(path));
+  const { report = isOthers ? () => undefined : reportLines(), signal } = options;
+  const start = systemClock.monotonic();
+  const jobs = missing.map((artifact): Job => ({ artifact }));
+  const tell = () => report(describeProgress(jobs, start));
+  const failing = new AbortController();
+  const signals = [failing.signal, ...(signal === undefined ? [] : [signal])];
+  const making = startLanes(jobs, tell, AbortSignal.any(signals));
+  for (const each of making) each.catch((error: unknown) => failing.abort(error));
+  const reporter = setInterval(tell, REPORT_EVERY_MS);
+  await Promise.allSettled(making);
+  clearInterval(reporter);
+  // A failure has aborted the others.
+  failing.signal.throwIfAborted();
+}
+
+function startLanes(jobs: readonly Job[], tell: () => void, signal: AbortSignal): Promise<void>[] {
+  async function run(job: Job, previous: Promise<void> | undefined) {
+    await previous;
+    job.begun = systemClock.monotonic();
+    tell();
+    await make(job.artifact, signal);
+    job.ended = systemClock.monotonic();
+    tell();
+  }
+
+  const last = new Map<string, Promise<void>>();
+  return jobs.map((job) => {
+    const { path, lane = '' } = job.artifact;
+    const promise = inHand.get(path) ?? run(job, last.get(lane)).finally(() => inHand.delete(path));
+    inHand.set(path, promise);
+    last.set(lane, promise);
+    return promise;
+  });
+}
+
+function describeProgress(jobs: readonly Job[], start: number): Progress {
+  const now = systemClock.monotonic();
+  const titles = (matches: (job: Job) => boolean) => jobs.filter(matches).map(({ artifact }) => artifact.title);
+  const works = jobs.map(({ artifact: { weight = WEIGHT }, begun, ended }): Work => {
+    if (begun === undefined) return { weight };
+    return ended === undefined
+      ? { weight, running: (now - begun) / 1000 }
+      : { weight, took: Math.max(0.001, (ended - begun) / 1000) };
+  });
+  return {
+    done: titles(({ ended }) => ended !== undefined),
+    running: titles(({ begun, ended }) => begun !== undefined && ended === undefined),
+    left: titles(({ begun }) => begun === undefined),
+    secondsLeft: estimateSecondsLeft(works, (now - start) / 1000),
+  };
+}
+
+/** "2 of 6 built or fetched; now etcd, kube-apiserver; then kubectl; about 3 min 20 s left" */
+export function describeBuilds({ done, running, left, secondsLeft }: Progress): string {
+  const all = done.length + running.length + left.length;
+  const parts = [
+    `${done.length} of ${all} built or fetched, once`,
+    ...(running.length > 0 ? [`now ${running.join(', ')}`] : []),
+    ...(left.length > 0 ? [`then ${left.join(', ')}`] : []),
+    ...(done.length < all ? [`about ${describeDuration(secondsLeft)} left`] : []),
+  ];
+  return parts.join('; ');
+}
+
+function describeDuration(seconds: number): string {
+  const rounded = Math.max(5, Math.round(seconds / 5) * 5);
+  const minutes = Math.floor(rounded / 60);
+  return [minutes > 0 ? `${minutes} min` : '', rounded % 60 > 0 ? `${rounded % 60} s` : ''].filter(Boolean).join(' ');
+}
+
+function reportLines(): (progress: Progress) => void {
+  let last = '';
+  return (progress) => {
+    const line = describeBuilds(progress);
+    if (line !== last) process.stderr.write(`${line}\n`);
+    last = line;
+  };
+}
 
 /** One builder per artifact on this machine; others wait for it and take over should it die. */
-async function provideOne(artifact: Artifact, title: string, signal?: AbortSignal): Promise<void> {
+async function make(artifact: Artifact, signal: AbortSignal): Promise<void> {
   await mkdir(dirname(artifact.path), { recursive: true });
   const lock = `${artifact.path}.lock`;
-  const start = systemClock.monotonic();
-  const report = (text: string) =>
-    process.stderr.write(`${title}: ${text} (${Math.round((systemClock.monotonic() - start) / 1000)} s)\n`);
-  let state = 'waiting for another process to provide it';
-  const reporter = setInterval(() => report(state), REPORT_EVERY_MS);
+  await waitFor(() => existsSync(artifact.path) || acquire(lock), {
+    for: artifact.title,
+    timeoutMs: Number.POSITIVE_INFINITY,
+    intervalMs: 200,
+    signal,
+  });
+  if (existsSync(artifact.path)) return;
+  const draft = `${artifact.path}.${process.pid}`;
   try {
-    await waitFor(() => existsSync(artifact.path) || acquire(lock), {
-      for: artifact.title,
-      timeoutMs: Number.POSITIVE_INFINITY,
-      intervalMs: 200,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    if (existsSync(artifact.path)) return;
-    state = 'still at work';
-    report('fetching or building, once');
-    const draft = `${artifact.path}.${process.pid}`;
-    try {
-      await artifact.build(draft, signal);
-      await rename(draft, artifact.path);
-    } finally {
-      rmSync(draft, { recursive: true, force: true });
-      rmSync(lock, { force: true });
-    }
-    report('done');
+    await artifact.build(draft, signal);
+    await rename(draft, artifact.path);
   } finally {
-    clearInterval(reporter);
+    rmSync(draft, { recursive: true, force: true });
+    rmSync(lock, { force: true });
   }
 }
 

@@ -56,7 +56,7 @@ const KUBECTL_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** Starts a control plane of its own on free loopback ports; ready in 3 to 6 s when the binaries are there. */
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const { signal } = options;
-  await provide(binaryArtifacts(NEEDED), signal);
+  await provide(binaryArtifacts(NEEDED), { signal });
   const folder = createFolder('control-plane');
   await using started = new AsyncDisposableStack();
   started.defer(() => removeFolder(folder));

@@ -14,6 +14,8 @@ const JAR_SHA256 = '3d6d35f34482d0fcbdd52d7ec2c0aa18cf937aab2b5a1e4605ad6b2052ba
 export const dynamodbArtifact: Artifact = {
   title: `DynamoDB Local ${VERSION}`,
   path: join(CACHE, 'dynamodb-local', `${VERSION}-${process.platform}-${process.arch}`),
+  lane: 'maven',
+  weight: 20,
   async build(to, signal) {
     requireTool('mvn', 'fetch DynamoDB Local from Maven Central');
     const folder = createFolder('maven');

@@ -47,7 +47,7 @@ const PORT = 8000;
 
 async function asProcess(port: number, options: DynamodbOptions): Promise<Run> {
   requireTool('java', 'run DynamoDB Local (Java 17 or later)');
-  await provide([dynamodbArtifact], options.signal);
+  await provide([dynamodbArtifact], { signal: options.signal });
   const lib = dynamodbArtifact.path;
   const folder = createFolder('dynamodb');
   const args = describeServer({ classPath: `${lib}/*`, lib, port }, options);

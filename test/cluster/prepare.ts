@@ -3,19 +3,25 @@
  * there. `node test/cluster/prepare.ts [name…]` takes the names of binaries and `dynamodb-local` to limit it to those.
  */
 import { BINARIES, type Binary, binaryArtifacts, CHART_TOOLS } from './binaries.ts';
-import { provide } from './cache.ts';
+import { type ProvideOptions, provide } from './cache.ts';
 import { dynamodbArtifact } from './dynamodb-local.ts';
 
 const PROGRAMS = [...BINARIES, ...CHART_TOOLS];
 const DYNAMODB = 'dynamodb-local';
 
+/** What a cluster with all its services consists of. */
+export const CLUSTER: readonly string[] = [DYNAMODB, ...BINARIES];
+
 /** @throws MissingToolError when something must be built and its tool is not installed */
-export async function prepare(names: readonly string[] = [...PROGRAMS, DYNAMODB], signal?: AbortSignal): Promise<void> {
+export async function prepare(
+  names: readonly string[] = [...PROGRAMS, DYNAMODB],
+  options: ProvideOptions = {},
+): Promise<void> {
   const unknown = names.filter((name) => name !== DYNAMODB && !isBinary(name));
   if (unknown.length > 0)
     throw new Error(`Unknown: ${unknown.join(', ')}. Known: ${[...PROGRAMS, DYNAMODB].join(', ')}`);
   const others = names.includes(DYNAMODB) ? [dynamodbArtifact] : [];
-  await provide([...others, ...binaryArtifacts(names.filter(isBinary))], signal);
+  await provide([...others, ...binaryArtifacts(names.filter(isBinary))], options);
 }
 
 function isBinary(name: string): name is Binary {

@@ -1,13 +1,12 @@
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import { prepare } from '../cluster/prepare.ts';
-import { seedProject } from '../core/seed.ts';
 import { type Comparison, compareStores } from '../e2e/comparison.ts';
-import { type Installation, install } from '../e2e/installation.ts';
+import type { Installation } from '../e2e/installation.ts';
 import { startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
-import { showReplay, waitForCoreApis } from './replay.ts';
+import { showReplay } from './replay.ts';
 import { createScreen, type Screen } from './screen.ts';
 import { showIdentity } from './side-by-side.ts';
+import { setStage } from './stage.ts';
 import { readWorkerCpuSeconds } from './worker-cpu.ts';
 
 export interface DemoOptions {
@@ -26,21 +25,9 @@ export async function runDemo({ identities, keep, json, signal }: DemoOptions): 
   // With --json standard output is for the result, but people may still look on.
   const screen = createScreen(json && !process.stdout.isTTY ? process.stderr : process.stdout);
   screen.heading('Edge migration for Flagsmith: one project, from Core (Postgres) to Edge (DynamoDB)');
-  await prepare(undefined, signal);
   await using stack = new AsyncDisposableStack();
-  const installation = stack.use(
-    await screen.step('Kubernetes, Postgres, DynamoDB, NATS; two replicas of the operator and of the applier', () =>
-      install({ signal, pageMaxAgeSeconds: 10, replay: true }),
-    ),
-  );
+  const { installation, seeded } = stack.use(await setStage(screen, identities, signal));
   const { databaseUrl, tables } = installation;
-  const seeded = await screen.step(
-    `a Flagsmith project with ${format(identities)} identities, and another around it`,
-    () => seedProject(databaseUrl, { identities, unmigratable: 0.0005 }),
-  );
-  await screen.step('two pods of a Core API, each with the capture sidecar in front', () =>
-    waitForCoreApis(installation),
-  );
   screen.heading('kubectl apply');
   screen.quote(manifest(seeded.projectId));
   await installation.apply(seeded.projectId);
@@ -116,12 +103,12 @@ async function watchCopy(
   let copied: number | undefined;
   for (;;) {
     const migration = await installation.migration(projectId);
-    const { copy, message = 'waiting for the operator', phase = '' } = migration?.status ?? {};
+    const { copy, message = 'waiting for the operator', phase } = migration?.status ?? {};
     const elapsed = performance.now() - started;
     if (phase === 'Copying') copying ??= elapsed;
     if (phase === 'Settling') copied ??= elapsed;
     const share = (copy?.identitiesRead ?? 0) / Math.max(1, copy?.identitiesTotal ?? 1);
-    screen.progress(share, `${phase}: ${message}`);
+    screen.progress(share, phase === undefined ? message : `${phase}: ${message}`);
     const statusOf = (type: string) => migration?.status.conditions?.find((each) => each.type === type)?.status;
     if (migration !== undefined && statusOf('Copied') === 'True') {
       screen.endProgress();

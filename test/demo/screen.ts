@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
 
 /** What the demo shows a person; plain lines when standard output is no terminal. */
 export interface Screen {
@@ -6,49 +7,104 @@ export interface Screen {
   line(text?: string): void;
   /** Indented, dimmed: manifests and commands. */
   quote(text: string): void;
-  /** Runs one step, and says how long it took. */
-  step<T>(text: string, run: () => Promise<T>): Promise<T>;
-  /** A bar that moves in place, or a line every few seconds. */
+  /** Runs one step, says that it is at work while it is, and how long it took. */
+  step<T>(text: string, run: (step: Step) => Promise<T>): Promise<T>;
+  /** A bar that moves in place, or a line when there is something new to say. */
   progress(share: number, text: string): void;
   endProgress(): void;
 }
 
-const BAR_WIDTH = 30;
-const PLAIN_INTERVAL_MILLISECONDS = 5_000;
+/** A step that is under way. */
+export interface Step {
+  /** How far it is. */
+  say(state: string): void;
+}
 
-export function createScreen(stream: NodeJS.WriteStream): Screen {
+/** Where the screen's text goes. */
+export type Output = Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean; readonly columns?: number };
+
+const BAR_WIDTH = 30;
+const REDRAW_MILLISECONDS = 1_000;
+/** In plain lines: what is new is said this often at most, and that nothing is new this often. */
+const NEWS_MILLISECONDS = 5_000;
+const SILENCE_MILLISECONDS = 10_000;
+
+export function createScreen(stream: Output, clock: Pick<Clock, 'monotonic'> = systemClock): Screen {
   const isTerminal = stream.isTTY === true;
   const style = (format: Parameters<typeof styleText>[0], text: string) =>
-    isTerminal ? styleText(format, text, { stream }) : text;
-  const print = (text: string) => stream.write(`${text}\n`);
-  let lastPlain = Number.NEGATIVE_INFINITY;
+    isTerminal ? styleText(format, text, { validateStream: false }) : text;
+  const print = (text: string) => void stream.write(`${text}\n`);
+  /** A line that stays where it is. It is cut to fit: one that wraps would leave its first half behind. */
+  const redraw = (text: string, before = { text: '', width: 0 }) => {
+    const room = (stream.columns ?? 80) - 1 - before.width;
+    stream.write(`\r\x1b[K${before.text}${text.length > room ? `${text.slice(0, room - 1)}…` : text}`);
+  };
+  const drawBar = (share: number) => {
+    const filled = Math.round(Math.min(1, share) * BAR_WIDTH);
+    const bar = `${style('green', '█'.repeat(filled))}${style('dim', '░'.repeat(BAR_WIDTH - filled))}`;
+    return { text: `  ${bar} `, width: BAR_WIDTH + 3 };
+  };
+  let news: News | undefined;
 
   return {
     heading: (text) => print(`\n${style('bold', text)}`),
     line: (text = '') => print(text === '' ? '' : `  ${text}`),
     quote: (text) => print(style('dim', text.trimEnd().replace(/^/gm, '    '))),
     async step(text, run) {
-      const started = performance.now();
-      if (isTerminal) stream.write(`  … ${text}`);
-      const result = await run();
-      const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      if (isTerminal) stream.write('\r\x1b[K');
-      print(`  ${style('green', '✓')} ${text} ${style('dim', `(${seconds} s)`)}`);
-      return result;
+      const start = clock.monotonic();
+      const stepNews = createNews(clock, start);
+      let state = '';
+      const show = () => {
+        const line = `  … ${text}${state === '' ? '' : `: ${state}`}`;
+        if (isTerminal) redraw(`${line} (${Math.round((clock.monotonic() - start) / 1000)} s)`);
+        else for (const each of stepNews(line)) print(each);
+      };
+      const end = (mark: string, after = '') => {
+        clearInterval(timer);
+        if (isTerminal) stream.write('\r\x1b[K');
+        print(`  ${mark} ${text}${after}`);
+      };
+      const timer = setInterval(show, REDRAW_MILLISECONDS);
+      show();
+      try {
+        const say = (next: string) => {
+          state = next;
+          show();
+        };
+        const result = await run({ say });
+        end(style('green', '✓'), ` ${style('dim', `(${((clock.monotonic() - start) / 1000).toFixed(1)} s)`)}`);
+        return result;
+      } catch (error) {
+        end(style('red', '✗'));
+        throw error;
+      }
     },
     progress(share, text) {
-      if (isTerminal) {
-        const filled = Math.round(Math.min(1, share) * BAR_WIDTH);
-        const bar = `${style('green', '█'.repeat(filled))}${style('dim', '░'.repeat(BAR_WIDTH - filled))}`;
-        stream.write(`\r\x1b[K  ${bar} ${text}`);
-        return;
-      }
-      if (performance.now() - lastPlain < PLAIN_INTERVAL_MILLISECONDS) return;
-      lastPlain = performance.now();
-      print(`  ${text}`);
+      news ??= createNews(clock);
+      if (isTerminal) redraw(text, drawBar(share));
+      else for (const each of news(`  ${text}`)) print(each);
     },
     endProgress() {
+      news = undefined;
       if (isTerminal) stream.write('\n');
     },
+  };
+}
+
+/** The lines to print for a text that may have changed: none, or one. */
+type News = (text: string) => string[];
+
+/** What is worth a line: a text that is new, and now and then that it is still the same. */
+function createNews(clock: Pick<Clock, 'monotonic'>, start = Number.NEGATIVE_INFINITY): News {
+  let said = start;
+  let last = { text: '', since: clock.monotonic() };
+  return (text) => {
+    const now = clock.monotonic();
+    if (text !== last.text) last = { text, since: now };
+    const age = now - last.since;
+    const isDue = now - said >= (age === 0 ? NEWS_MILLISECONDS : SILENCE_MILLISECONDS);
+    if (!isDue) return [];
+    said = now;
+    return [age < NEWS_MILLISECONDS ? text : `${text} (for ${Math.round(age / 1000)} s)`];
   };
 }

@@ -17,7 +17,7 @@ export async function showIdentity(
   tables: TestTables,
 ): Promise<void> {
   const row = await readOne(databaseUrl, projectId);
-  const document = (await tables.scan()).find((item) => item['composite_key']?.S === row.key);
+  const document = await tables.get(row.key);
   const edgeTraits = new Map(
     (document?.['identity_traits']?.L ?? []).map(({ M }) => [M?.['trait_key']?.S, M?.['trait_value']]),
   );

@@ -46,7 +46,7 @@ export async function providePython(release: Release, signal?: AbortSignal): Pro
   const key = hash('sha256', readFileSync(requirements)).slice(0, 12);
   const path = join(CACHE, `judge-${release}-python${python.version}-${key}`);
   const install = (to: string) => installInto(to, python, requirements, signal);
-  await provide([{ title: `gunicorn and Django, ${release}`, path, build: install }], signal);
+  await provide([{ title: `gunicorn and Django, ${release}`, path, build: install }], { signal });
   return join(path, 'bin', 'python');
 }
 

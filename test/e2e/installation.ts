@@ -33,6 +33,8 @@ export interface InstallationOptions extends TargetOptions {
   /** Endpoint that operator and copy pods use for DynamoDB instead of the server's own, for fault proxies. */
   dynamodbEndpoint?: (real: string) => Promise<string>;
   crashBackoff?: CrashBackoff;
+  /** A Core that is there, instead of an empty one on a Postgres that comes and goes with the cluster. */
+  core?: { readonly postgres: Postgres; readonly databaseUrl: string };
   signal?: AbortSignal;
 }
 
@@ -48,20 +50,22 @@ export interface Installation extends Target {
 
 /** Starts the cluster and installs the product: definition, rights, settings, two replicas of the operator. */
 export async function install(options: InstallationOptions = {}): Promise<Installation> {
-  const { signal } = options;
+  const { signal, core } = options;
   const images = { [IMAGE]: { entrypoint: [process.execPath], cwd: ROOT } };
   await using started = new AsyncDisposableStack();
-  const cluster = started.use(
+  const { postgres = core?.postgres, ...others } = started.use(
     await startCluster({
       images,
-      postgres: {},
+      postgres: core === undefined ? {} : false,
       dynamodb: {},
       nats: {},
       node: options.crashBackoff === undefined ? {} : { crashBackoff: options.crashBackoff },
       ...(signal === undefined ? {} : { signal }),
     }),
   );
-  const databaseUrl = await createCore(cluster.postgres, 'flagsmith');
+  if (postgres === undefined) throw new Error('The cluster has no Postgres');
+  const cluster: StoresCluster = { ...others, postgres };
+  const databaseUrl = core?.databaseUrl ?? (await createCore(postgres, 'flagsmith'));
   const tables = started.use(await createTables(cluster.dynamodb));
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromFile(cluster.kubeconfig);
