@@ -25,6 +25,8 @@ export interface Nats extends Service {
   readonly port: number;
   /** nats-server's HTTP monitoring (`/jsz`, `/connz`, …). */
   readonly monitorUrl: string;
+  /** Where a local process keeps its streams. */
+  readonly storeDirectory?: string;
 }
 
 /** Starts a nats-server of its own with JetStream on file storage. */
@@ -39,10 +41,14 @@ export async function startNats(options: NatsOptions = {}): Promise<Nats> {
     ready: async () => (await probeHttp(`${monitorUrl}/healthz?js-enabled-only=true`)).status === 200,
     signal,
   });
-  return Object.assign(service, { url: `nats://127.0.0.1:${ports.port}`, port: ports.port, monitorUrl });
+  const { storeDirectory } = run;
+  const address = { url: `nats://127.0.0.1:${ports.port}`, port: ports.port, monitorUrl };
+  return Object.assign(service, { ...address, ...(storeDirectory !== undefined && { storeDirectory }) });
 }
 
-type Run = Pick<ServiceSpec, 'name' | 'launch' | 'cleanUp'>;
+interface Run extends Pick<ServiceSpec, 'name' | 'launch' | 'cleanUp'> {
+  storeDirectory?: string;
+}
 
 interface Ports {
   port: number;
@@ -58,16 +64,18 @@ async function asProcess(
   const command = await binary('nats-server', signal);
   const folder = createFolder('nats');
   const configFile = join(folder, 'nats.conf');
+  const storeDirectory = join(folder, 'jetstream');
   const lines = [
     'server_name: embedded',
     `listen: "127.0.0.1:${port}"`,
     `http: "127.0.0.1:${monitorPort}"`,
-    `jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))}, max_file_store: 8G, strict: ${strict} }`,
+    `jetstream { store_dir: ${JSON.stringify(storeDirectory)}, max_file_store: 8G, strict: ${strict} }`,
     config,
   ];
   writeFileSync(configFile, lines.join('\n'));
   return {
     name: NAME,
+    storeDirectory,
     launch: () => startProcess({ name: NAME, command, args: ['-c', configFile], folder }),
     cleanUp: () => removeFolder(folder),
   };

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chownSync, cpSync, existsSync, writeFileSync } from 'node:fs';
+import { chownSync, cpSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
@@ -32,6 +32,11 @@ export interface Postgres extends Service {
    * superuser's `SELECT pg_promote()` makes it a primary again. For a local process only.
    */
   demote(): Promise<void>;
+  /**
+   * Starts a hot standby with the data of now that never hears of what the primary writes later. Restarts the primary to
+   * take its data. For a local process only.
+   */
+  startStaleStandby(): Promise<Service & { readonly port: number }>;
 }
 
 const USER = 'postgres';
@@ -63,12 +68,24 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     await service.restart();
   }
 
-  return Object.assign(service, { url: urlOf('postgres'), port, urlOf, demote });
+  async function startStaleStandby() {
+    if (run.clone === undefined) throw new ProcessError('A Postgres in a container has no standby');
+    await service.kill('SIGKILL');
+    const standby = await run.clone();
+    await service.restart();
+    const url = `postgres://${USER}:${PASSWORD}@127.0.0.1:${standby.port}/postgres`;
+    const started = await superviseService({ ...standby, ready: () => answers(url), signal });
+    return Object.assign(started, { port: standby.port });
+  }
+
+  return Object.assign(service, { url: urlOf('postgres'), port, urlOf, demote, startStaleStandby });
 }
 
 interface Run extends Pick<ServiceSpec, 'name' | 'launch' | 'cleanUp' | 'retryOn'> {
   /** Its data folder, if that is on this machine. */
   data?: string;
+  /** How to run a standby with a copy of its data, while it does not run. */
+  clone?(): Promise<Run & { port: number }>;
 }
 
 const NAME = 'postgres';
@@ -92,7 +109,7 @@ async function asProcess(port: number, flags: readonly string[], { bin, signal }
     // Fast shutdown: SIGTERM would wait for the clients.
     stopSignal: 'SIGINT',
   } as const;
-  return {
+  const run: Run = {
     name: NAME,
     data,
     launch: () => startProcess(spec),
@@ -100,6 +117,17 @@ async function asProcess(port: number, flags: readonly string[], { bin, signal }
     retryOn: 'pre-existing shared memory block',
     cleanUp: () => removeFolder(folder),
   };
+  async function clone() {
+    const ownPort = await freePort();
+    const copy = join(folder, `standby-${ownPort}`);
+    await runCommand({ ...runtime.process, name: 'cp', command: 'cp', args: ['-a', data, copy], signal });
+    rmSync(join(copy, 'postmaster.pid'), { force: true });
+    writeFileSync(join(copy, 'standby.signal'), '');
+    const args = ['-D', copy, '-h', '127.0.0.1', '-p', String(ownPort), '-k', '', ...flags];
+    const own = { ...spec, name: 'postgres-standby', args };
+    return { ...run, name: own.name, port: ownPort, launch: () => startProcess(own), cleanUp: async () => {} };
+  }
+  return { ...run, clone };
 }
 
 function inContainer(hostPort: number, flags: readonly string[]): Run {

@@ -30,6 +30,10 @@ const IMAGE = 'edge-migration:0.1.0';
 export interface InstallationOptions extends TargetOptions {
   /** Variables of the appliers' container that are set anew. */
   applierEnvironment?: Readonly<Record<string, string>>;
+  /** The same for the sidecars'. */
+  sidecarEnvironment?: Readonly<Record<string, string>>;
+  /** Port of Core's database that the product goes to instead of the server's own. */
+  databasePort?: (real: number) => Promise<number>;
   /** Endpoint that operator and copy pods use for DynamoDB instead of the server's own, for fault proxies. */
   dynamodbEndpoint?: (real: string) => Promise<string>;
   crashBackoff?: CrashBackoff;
@@ -75,12 +79,12 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
   const proxy = options.dynamodbFaults ? started.use(await startDynamodbProxy(cluster.dynamodb.endpoint)) : undefined;
   const { endpoint: real } = proxy ?? cluster.dynamodb;
   const endpoint = (await options.dynamodbEndpoint?.(real)) ?? real;
-  const readerUrl = describeReader(databaseUrl);
+  const readerUrl = describeReader(databaseUrl, await options.databasePort?.(cluster.postgres.port));
   const stores = describeStores(readerUrl, tables, endpoint, options.optionalTables ?? false);
   await applyManifests(cluster, [...stores, ...(await readManifests(options, cluster.nats.urlOf('operator')))]);
   if (options.replay) {
     const applier = await readApplier(cluster.nats.urlOf('applier'), options.applierEnvironment);
-    const coreApi = await describeCoreApi(databaseUrl, cluster.nats.urlOf('sidecar'));
+    const coreApi = await describeCoreApi(databaseUrl, cluster.nats.urlOf('sidecar'), options.sidecarEnvironment);
     await applyManifests(cluster, [...applier, ...coreApi]);
   }
   const stack = started.move();
@@ -112,9 +116,10 @@ export async function createCore({ urlOf }: Pick<Postgres, 'urlOf'>, name: strin
   return url;
 }
 
-/** The same database, by the product's user. */
-export function describeReader(databaseUrl: string): string {
+/** The same database, by the product's user, at another port if one is given. */
+export function describeReader(databaseUrl: string, port?: number): string {
   const reader = new URL(databaseUrl);
+  if (port !== undefined) reader.port = String(port);
   reader.username = 'edge_migration';
   reader.password = 'read-only';
   return reader.href;

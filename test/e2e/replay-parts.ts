@@ -56,7 +56,11 @@ export async function readApplier(
  * Two pods of the Core API fixture with the sidecar in front, from the snippet that is shipped. All pods share this
  * machine's ports, so everything listens on the pod's own address.
  */
-export async function describeCoreApi(databaseUrl: string, natsUrl: string): Promise<object[]> {
+export async function describeCoreApi(
+  databaseUrl: string,
+  natsUrl: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<object[]> {
   const snippet = parse(await readFile(new URL('sidecar.yaml', DEPLOY), 'utf8'));
   const sidecar = snippet.initContainers[0] as Container;
   const podIp = { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } };
@@ -69,6 +73,7 @@ export async function describeCoreApi(databaseUrl: string, natsUrl: string): Pro
       EDGE_MIGRATION_NATS_SERVERS: natsUrl,
       EDGE_MIGRATION_NATS_USER: undefined,
       EDGE_MIGRATION_NATS_PASSWORD_FILE: undefined,
+      ...environment,
     }),
   ];
   const isKept = ({ name }: { name: string }) => name !== 'edge-migration-nats';

@@ -18,5 +18,5 @@ test('Edge agrees with Core, and keeps what Edge clients wrote, whatever is kill
   expect({ violations, gaps, canariesMissing }).toEqual({ violations: [], gaps: [], canariesMissing: 0 });
   expect(result.writes.acknowledged).toBeGreaterThan(500);
   expect(result.edgeWrites).toBeGreaterThan(50);
-  expect([...result.faults.values()].reduce((sum, count) => sum + count)).toBeGreaterThan(5);
+  expect(result.faults.length).toBeGreaterThan(5);
 });

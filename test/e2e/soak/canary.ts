@@ -15,14 +15,16 @@ export interface Canary {
 
 const EVERY_MILLIS = 2000;
 const LOOK_MILLIS = 50;
-/** Late is not lost. */
-const TIMEOUT_MILLIS = 600_000;
-
-/** Measures how late replay is, as its users see it. */
+/**
+ * Measures how late replay is, as its users see it.
+ *
+ * @param timeoutMs after which one is given up; late is not lost
+ */
 export function createCanary(
   clients: CoreClients,
   population: Population,
   tables: TestTables,
+  timeoutMs: number,
   clock: Clock = systemClock,
 ): Canary {
   const times: number[] = [];
@@ -36,7 +38,7 @@ export function createCanary(
     const answered = clock.monotonic();
     const isThere = async () => (await tables.get(`${environmentKey}_${identifier}`)) !== undefined;
     try {
-      await waitFor(isThere, { for: identifier, intervalMs: LOOK_MILLIS, timeoutMs: TIMEOUT_MILLIS });
+      await waitFor(isThere, { for: identifier, intervalMs: LOOK_MILLIS, timeoutMs });
       times.push((clock.monotonic() - answered) / 1000);
     } catch (error) {
       if (!(error instanceof WaitTimeoutError)) throw error;

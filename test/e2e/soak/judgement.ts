@@ -162,8 +162,11 @@ async function judgeOverrideRows(
 ): Promise<Violation[]> {
   const edgeOverride = String(population.edgeFeature);
   const rows = new Map<string, AttributeValue | undefined>();
+  /** Keys of the documents that they are of. */
+  const owners = new Map<string, string>();
   for (const row of await tables.scan(tables.settings.environmentsV2Table)) {
     rows.set(row['document_key']?.S ?? '', row['feature_state']);
+    owners.set(row['document_key']?.S ?? '', `${row['environment_api_key']?.S}_${row['identifier']?.S}`);
   }
   const violations: Violation[] = [];
   for (const [key, document] of documents) {
@@ -176,7 +179,14 @@ async function judgeOverrideRows(
     }
   }
   const extra = [...rows.keys()].filter((name) => name.startsWith('identity_override:'));
-  return [...violations, ...extra.map((key) => ({ kind: 'override rows' as const, key, detail: 'of no override' }))];
+  return [
+    ...violations,
+    ...extra.map((name) => ({
+      kind: 'override rows' as const,
+      key: owners.get(name) ?? name,
+      detail: `${name} of no override`,
+    })),
+  ];
 }
 
 const traitsOf = (document: Document): ByName =>

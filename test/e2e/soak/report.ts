@@ -14,7 +14,7 @@ export function summarize(result: SoakResult) {
     ...outcomes,
     edgeClientWrites: result.edgeClients.written,
     edgeClientWritesFound: result.edgeWrites,
-    faults: Object.fromEntries(result.faults),
+    faults: countFaults(result),
     identities: result.identities,
     edgeBorn: result.edgeBorn,
     eventsApplied: result.eventsApplied,
@@ -24,7 +24,14 @@ export function summarize(result: SoakResult) {
     canariesMissing: result.canariesMissing,
     gaps: gaps.length,
     violations: violations.length,
+    excused: result.excused,
   };
+}
+
+function countFaults({ faults }: SoakResult): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { name } of faults) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
 }
 
 /** The same for people, with what is wrong. */
@@ -37,8 +44,11 @@ export function describeResult(result: SoakResult): string {
     ...result.writes.byRoute,
   ];
   const lines = rows.map(([name, value]) => `  ${name.padEnd(44)} ${String(value ?? '-').padStart(9)}`);
+  const occurrences = result.faults.map(({ name, from, until }) => {
+    return `  ${new Date(from).toISOString()}  ${name}, ${((until - from) / 1000).toFixed(1)} s`;
+  });
   const gaps = result.gaps.map((gap) => `  gap: ${JSON.stringify(gap)}`);
   const shown = result.violations.slice(0, SHOWN_VIOLATIONS);
   const violations = shown.map(({ kind, key, detail }) => `  ${kind}: ${key}: ${detail}`);
-  return [...lines, ...gaps, ...violations].join('\n');
+  return [...lines, ...occurrences, ...gaps, ...violations].join('\n');
 }

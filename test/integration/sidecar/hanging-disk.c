@@ -1,7 +1,8 @@
 /*
  * Preloaded into a process, it makes calls on files below $HANGING_DIRECTORY hang for as long as $HANGING_WHILE exists,
  * as on a volume whose storage is out of reach: the calling thread waits in the kernel, and no signal helps. So do writes
- * to the standard output, as when the runtime that takes a container's log waits for such a volume.
+ * to the standard output, as when the runtime that takes a container's log waits for such a volume. While
+ * $HANGING_WHILE.slowly exists, each takes a quarter of a second.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,6 +18,9 @@ static void hang_on_path(const char *path) {
   const char *directory = getenv("HANGING_DIRECTORY"), *file = getenv("HANGING_WHILE");
   if (path == NULL || directory == NULL || file == NULL || strncmp(path, directory, strlen(directory)) != 0) return;
   while (access(file, F_OK) == 0) usleep(10000);
+  char slowly[4096];
+  snprintf(slowly, sizeof slowly, "%s.slowly", file);
+  if (access(slowly, F_OK) == 0) usleep(250000);
 }
 
 static void hang_on_descriptor(int fd) {

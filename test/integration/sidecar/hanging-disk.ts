@@ -24,12 +24,17 @@ export interface HangingDisk extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
   /** From now on each call on the folder's files hangs the thread that made it. */
   hang(): void;
+  /** From now on each takes a quarter of a second. */
+  slow(): void;
   /** Lets all of them go on. */
   release(): void;
 }
 
-/** @throws when there is no C compiler */
-export function createHangingDisk(): HangingDisk {
+/**
+ * @param directory the folder where the other process has it; by default one of this disk's own
+ * @throws when there is no C compiler
+ */
+export function createHangingDisk(directory?: string): HangingDisk {
   const folder = createFolder('hanging-disk');
   const [path, library, switchFile] = ['spool', 'hanging-disk.so', 'hangs'].map((name) => join(folder, name)) as [
     string,
@@ -37,11 +42,15 @@ export function createHangingDisk(): HangingDisk {
     string,
   ];
   execFileSync('cc', ['-shared', '-fPIC', '-o', library, SOURCE, '-ldl']);
-  const release = () => rmSync(switchFile, { force: true });
+  const slowSwitch = `${switchFile}.slowly`;
+  const release = () => {
+    for (const file of [switchFile, slowSwitch]) rmSync(file, { force: true });
+  };
   return {
     path,
-    env: { LD_PRELOAD: library, HANGING_DIRECTORY: path, HANGING_WHILE: switchFile },
+    env: { LD_PRELOAD: library, HANGING_DIRECTORY: directory ?? path, HANGING_WHILE: switchFile },
     hang: () => writeFileSync(switchFile, ''),
+    slow: () => writeFileSync(slowSwitch, ''),
     release,
     async [Symbol.asyncDispose]() {
       release();

@@ -1,0 +1,151 @@
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import type { Installation } from '../../installation.ts';
+import type { Random } from '../random.ts';
+import type { Kind, Targets } from './targets.ts';
+
+/** How long a frozen process stays frozen, in seconds; what others allow it before they give it up lies in between. */
+export interface Patience {
+  /** After which messages in an applier's hand are delivered again. */
+  readonly ackWaitSeconds: number;
+  /** After which the other operator takes over. */
+  readonly leaseSeconds: number;
+  /** After which a page in a copy pod's hand must not be written. */
+  readonly pageMaxAgeSeconds: number;
+}
+
+/** One way to break something else than a process. */
+export interface Fault {
+  /** In reports. */
+  readonly name: string;
+  /** What it breaks; of each, one thing is broken at a time. Processes have names of their own, `nats` is the server's. */
+  readonly subject: string;
+  /** Against those of processes, which are 28 together. */
+  readonly weight: number;
+  /**
+   * Breaks it and mends it again.
+   *
+   * @param share from 0 to 1, of the longest time that it may be broken
+   */
+  run(share: number): Promise<void>;
+}
+
+/** Something that was broken. */
+export interface Occurrence {
+  /** As `kill applier`. */
+  readonly name: string;
+  /** Milliseconds since the epoch. */
+  readonly from: number;
+  readonly until: number;
+}
+
+export interface Faults {
+  /** Breaks something every few seconds until the signal aborts; returns when all of it has been mended. */
+  run(signal: AbortSignal): Promise<void>;
+  /** In the order in which they ended. */
+  readonly occurrences: readonly Occurrence[];
+}
+
+type Action = 'kill' | 'freeze';
+
+const CHOICES: readonly (readonly [weight: number, choice: readonly [Kind, Action]])[] = [
+  [4, ['applier', 'kill']],
+  [3, ['applier', 'freeze']],
+  [3, ['sidecar', 'kill']],
+  [3, ['sidecar', 'freeze']],
+  [1, ['api', 'kill']],
+  [2, ['operator', 'kill']],
+  [2, ['operator', 'freeze']],
+  [4, ['copy', 'kill']],
+  [4, ['copy', 'freeze']],
+  [2, ['nats', 'kill']],
+  [2, ['nats', 'freeze']],
+];
+
+export interface FaultsOptions {
+  readonly random: Random;
+  readonly patience: Patience;
+  /** From one fault to the next. */
+  readonly pauseSeconds: readonly [number, number];
+  /** Besides those of processes. */
+  readonly others?: readonly Fault[];
+  /** Told of each occurrence. */
+  readonly say: (text: string) => void;
+  readonly clock?: Clock;
+}
+
+/** Breaks parts of the installation at random, several at a time, but none that is broken already. */
+export function createFaults(installation: Installation, targets: Targets, options: FaultsOptions): Faults {
+  const { random, patience, pauseSeconds, others = [], say, clock = systemClock } = options;
+  const { nats } = installation.cluster;
+  const { broken, choose } = targets;
+  const choices: (readonly [weight: number, choice: readonly [Kind, Action] | Fault])[] = [
+    ...CHOICES,
+    ...others.map((fault) => [fault.weight, fault] as const),
+  ];
+  const occurrences: Occurrence[] = [];
+  const seconds = (from: number, to: number) => 1000 * (from + random.next() * (to - from));
+
+  const frozenMillis: Record<Kind, () => number> = {
+    applier: () => seconds(1, patience.ackWaitSeconds * 2.5),
+    sidecar: () => seconds(1, 12),
+    api: () => seconds(1, 3),
+    operator: () => seconds(1, patience.leaseSeconds * 2),
+    copy: () => seconds(patience.pageMaxAgeSeconds / 2, patience.pageMaxAgeSeconds * 1.6),
+    nats: () => seconds(0.5, 8),
+  };
+
+  async function breakOne(): Promise<void> {
+    const choice = random.weighted(choices);
+    if ('run' in choice) await breakPart(choice, random.next());
+    else await breakProcess(...choice);
+  }
+
+  async function breakPart(fault: Fault, share: number): Promise<void> {
+    if (broken.has(fault.subject)) return;
+    broken.add(fault.subject);
+    const from = clock.now();
+    try {
+      say(fault.name);
+      await fault.run(share);
+      note(fault.name, from);
+    } finally {
+      broken.delete(fault.subject);
+    }
+  }
+
+  const note = (name: string, from: number) => void occurrences.push({ name, from, until: clock.now() });
+
+  async function breakProcess(kind: Kind, action: Action): Promise<void> {
+    const millis = frozenMillis[kind]();
+    const target = await choose(kind);
+    if (target === undefined) return;
+    broken.add(target.name);
+    const from = clock.now();
+    try {
+      await target.signal(action === 'kill' ? 'SIGKILL' : 'SIGSTOP');
+      // Kubernetes starts the container again; NATS is not its business here.
+      if (action === 'freeze' || kind === 'nats') await clock.sleep(millis);
+      if (action === 'freeze') await target.signal('SIGCONT');
+      else if (kind === 'nats') await nats.restart();
+      note(`${action} ${kind}`, from);
+    } catch (error) {
+      // It ended meanwhile: a copy that is complete, a container that is between two runs.
+      if (!(error instanceof Error) || !error.message.endsWith('does not run')) throw error;
+    } finally {
+      broken.delete(target.name);
+    }
+  }
+
+  return {
+    occurrences,
+    async run(signal) {
+      const underWay = new Set<Promise<void>>();
+      while (!signal.aborted) {
+        const one = breakOne().finally(() => underWay.delete(one));
+        underWay.add(one);
+        await clock.sleep(seconds(...pauseSeconds), signal).catch(() => {});
+      }
+      await Promise.all(underWay);
+    },
+  };
+}

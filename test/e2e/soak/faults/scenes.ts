@@ -1,0 +1,64 @@
+import type { Postgres } from '../../../cluster/postgres.ts';
+import { startTcpSwitch } from '../../../faults/tcp-switch.ts';
+import { createHangingDisk, hasCompiler } from '../../../integration/sidecar/hanging-disk.ts';
+import type { Installation, InstallationOptions } from '../../installation.ts';
+import type { Random } from '../random.ts';
+import { createClocks } from './clocks.ts';
+import type { Fault } from './faults.ts';
+import { createDiskFaults, createStandbyFaults } from './stores.ts';
+import { createStreamFaults } from './streams.ts';
+import type { Targets } from './targets.ts';
+
+/** Kinds of faults besides killed and frozen processes. */
+export const SCENES = ['streams', 'clocks', 'standby', 'disks'] as const;
+export type Scene = (typeof SCENES)[number];
+
+/** What an installation needs for them, and what they do to it. */
+export interface Scenery extends AsyncDisposable {
+  readonly options: InstallationOptions;
+  /** Before anything is written to Core, but for what it begins with. */
+  prepare(installation: Installation, targets: Targets, random: Random): Promise<Fault[]>;
+}
+
+/** Where the sidecars' volume is mounted. */
+const SPOOL_VOLUME = '/var/spool/edge-migration';
+
+/** @throws Error when there is no C compiler for `disks` */
+export async function createScenery(scenes: readonly Scene[]): Promise<Scenery> {
+  await using creating = new AsyncDisposableStack();
+  const clocks = scenes.includes('clocks') ? creating.use(createClocks()) : undefined;
+  if (scenes.includes('disks') && !hasCompiler())
+    throw new Error('Disks that hang need a C compiler: leave out "disks"');
+  const disk = scenes.includes('disks') ? creating.use(createHangingDisk(SPOOL_VOLUME)) : undefined;
+  const address = scenes.includes('standby') ? creating.use(await startTcpSwitch()) : undefined;
+  const resources = creating.move();
+
+  async function prepareStandby(postgres: Postgres): Promise<Fault[]> {
+    if (address === undefined) return [];
+    const standby = resources.use(await postgres.startStaleStandby());
+    return createStandbyFaults(address, { primary: postgres.port, standby: standby.port });
+  }
+
+  return {
+    options: {
+      operatorEnvironment: { ...clocks?.environment },
+      applierEnvironment: { ...clocks?.environment },
+      sidecarEnvironment: { ...clocks?.environment, ...disk?.env },
+      ...(address && {
+        databasePort: async (real) => {
+          address.lead(real, 'keep');
+          return address.port;
+        },
+      }),
+    },
+    async prepare({ cluster }, targets, random) {
+      return [
+        ...(scenes.includes('streams') ? createStreamFaults(cluster.nats) : []),
+        ...(clocks?.faults(['applier', 'sidecar', 'operator'], targets, random) ?? []),
+        ...(await prepareStandby(cluster.postgres)),
+        ...(disk === undefined ? [] : createDiskFaults(disk)),
+      ];
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
