@@ -21,6 +21,7 @@ import { createReconcile } from './edge-migration/reconcile.ts';
 import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/sources.ts';
 import { createStreamView, noStream, type StreamView } from './edge-migration/stream.ts';
+import { createRecordStore } from './edge-migration/stream-record.ts';
 import { createClient, type KubernetesClient, type KubernetesObject, type Resource } from './kubernetes/client.ts';
 import { createController, mappedSourceOf, sourceOf } from './kubernetes/controller.ts';
 import { createEventRecorder } from './kubernetes/event-recorder.ts';
@@ -230,6 +231,7 @@ function createCapture(
     staticCount: coreApiStaticCount,
     freshSeconds: configuration.reportFreshSeconds,
     readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
+    record: createRecordStore(client, configuration.namespace),
     clock: common.clock,
     logger: common.logger,
   });

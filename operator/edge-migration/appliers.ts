@@ -1,8 +1,14 @@
-import { type ApplierReport, decodeReport, type ProjectReport } from '@edge-migration/replay-sidecar/applier/report.ts';
+import {
+  type ApplierReport,
+  decodeReport,
+  type ProjectReport,
+  type StreamReport,
+} from '@edge-migration/replay-sidecar/applier/report.ts';
 import { REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { findStream, readStored } from '@edge-migration/replay-sidecar/stream.ts';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { ObservedReplay } from './facts.ts';
+import type { ApplierEvidence } from './losses.ts';
 
 /** What the edge appliers say of themselves, as last read. */
 export interface Appliers {
@@ -10,6 +16,8 @@ export interface Appliers {
   refresh(manager: JetStreamManager): Promise<void>;
   /** @param since those whose reports were stored after this time are alive; epoch milliseconds by the stream's clock, as below */
   replay(projectId: number, since: number): AppliersFact;
+  /** What they say of the stream of events, also those that are gone. */
+  evidence(): readonly ApplierEvidence[];
   /** How many are alive and may apply. */
   countApplying(since: number): number;
   /** Those that are alive, with what their last reports tell of their clocks. */
@@ -60,6 +68,7 @@ export function createAppliers(): Appliers {
     },
     listAlive: (since) =>
       findAlive(since).map(({ report, ...said }) => ({ ...said, process: report.process, instance: report.instance })),
+    evidence: () => [...stored.values()].flatMap(({ report }) => (report.streams ?? []).map(describeStream)),
     countApplying: (since) => findAlive(since).filter(({ report }) => report.confirmed).length,
     replay(projectId, since) {
       const alive = findAlive(since);
@@ -76,6 +85,15 @@ function describe(report: ApplierReport, { seq, time }: StoredMsg): Stored {
   const projects = new Map(report.projects.map((project) => [project.projectId, project]));
   const storedTime = time.getTime();
   return { report, sequence: seq, time: storedTime, ahead: Date.parse(report.time) - storedTime, projects };
+}
+
+function describeStream({ stream, created, places, losses }: StreamReport): ApplierEvidence {
+  return {
+    stream,
+    created,
+    places: places.map(({ sequence, time }) => ({ sequence, time: Date.parse(time) })),
+    losses: losses.map(({ from, until }) => ({ from: Date.parse(from), until: Date.parse(until) })),
+  };
 }
 
 /** Counters are totals over all processes that ever were; what is in hand, of those that live. */

@@ -26,10 +26,12 @@ type Gap = CoverageGapFact;
 export function collectGaps(facts: Facts, start: string | undefined, deadline: string | undefined): GapStatus[] {
   if (start === undefined) return [];
   const from = Date.parse(start);
+  // What is written after the deadline is for Edge alone.
+  const end = deadline === undefined ? Number.POSITIVE_INFINITY : Date.parse(deadline);
   const kept = (facts.migration.status.gaps ?? []).map(parseGap);
   const own = findOwn(facts, deadline);
   const gaps = [...carryOver(kept, facts), ...observe(facts), ...own]
-    .filter(({ until }) => until === undefined || until > from)
+    .filter((gap) => gap.from < end && endOf(gap) > from)
     .map((gap) => ({ ...gap, from: Math.max(gap.from, from) }))
     .toSorted(compare)
     .reduce(join, []);

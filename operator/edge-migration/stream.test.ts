@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
 import { readScopeProjects } from '@edge-migration/identity/core/write-scopes.ts';
@@ -14,14 +15,20 @@ import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
+import type { KubernetesClient } from '../kubernetes/client.ts';
 import type { CaptureFact } from './facts.ts';
 import { createStreamView, type StreamView } from './stream.ts';
+import { createRecordStore } from './stream-record.ts';
+import { createNamespace } from './testing/namespace.ts';
 
 let nats: NatsWithAccounts;
 let database: TestDatabase;
 let core: Core;
+let client: KubernetesClient;
+const namespace = `stream-view-${randomUUID().slice(0, 8)}`;
 beforeAll(async () => {
   [nats, database] = await Promise.all([startNatsWithAccounts(), createDatabase()]);
+  client = await createNamespace(namespace);
   await insertRows(database.url, {
     organisations_organisation: [{ id: 1 }],
     projects_project: [{ id: 41 }, { id: 42 }],
@@ -32,6 +39,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await nats?.stop();
   await core?.close();
+  await client?.close();
   await database?.drop();
 });
 
@@ -49,6 +57,7 @@ function openView(pods: () => CoreApiPod[] | undefined, ahead = 0): StreamView &
     freshSeconds: 3,
     readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
     clock: { ...systemClock, now: () => Date.now() + ahead },
+    record: createRecordStore(client, namespace),
     logger: createLogger('test', 'silent'),
   });
   const running = view.run(stopping.signal);

@@ -1,10 +1,12 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
+import { PARKING_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import {
   type CoreApiPod,
   type CoverageFacts,
   closeVanished,
   decideCoverage,
+  type SidecarGap,
   type StoredReport,
 } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
@@ -18,10 +20,12 @@ import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManage
 import { errorMessage } from '../kubernetes/errors.ts';
 import { createAppliers } from './appliers.ts';
 import { type ClockFact, createClocks } from './clock-skew.ts';
-import type { CaptureFact, ReplayFact } from './facts.ts';
+import type { CaptureFact, CoverageGapFact, ReplayFact } from './facts.ts';
 import { createGapProjects, type ReadProjects } from './gap-projects.ts';
 import { sayGoodbyeFor } from './goodbye.ts';
+import { createLosses, type Loss } from './losses.ts';
 import { createSightings } from './sightings.ts';
+import { createRecordKeeper, RECORD_NAME, type RecordStore } from './stream-record.ts';
 import { createTakenTracker } from './taken.ts';
 import { readTransit, type Transit } from './transit.ts';
 
@@ -49,6 +53,8 @@ export interface StreamViewSettings {
   freshSeconds: number;
   /** The projects of what gaps name; as readScopeProjects. */
   readProjects: ReadProjects;
+  /** For what is known of the streams, across processes. */
+  record: RecordStore;
   clock: Clock;
   logger: Logger;
 }
@@ -76,6 +82,8 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   const store = createStoreClock(clock);
   const now = () => store.now() ?? clock.now();
   const clocks = createClocks();
+  const losses = createLosses();
+  const keeper = createRecordKeeper(settings.record, losses, clock);
   const sightings = createSightings(clock);
   const projects = createGapProjects(settings.readProjects, clock);
 
@@ -120,6 +128,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   }
 
   async function refresh(manager: JetStreamManager, client: JetStreamClient, signal: AbortSignal) {
+    await keeper.restore(signal);
     const { reports, unreadable } = await readReports(manager);
     if (unreadable.length > 0) logger.warn({ count: unreadable.length }, 'coverage reports of another release');
     await reported.refresh(manager);
@@ -129,11 +138,34 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     const facts = describeCoverage(sidecars);
     // What the sidecars had sent is in the stream by now.
     const transit = await readTransit(manager);
-    read = { time: clock.monotonic(), sidecars, transit, ...timing };
     if (facts !== undefined) taken.notice({ ...transit, sentUntil: findSent(facts).until });
+    await followLosses(transit, signal);
+    read = { time: clock.monotonic(), sidecars, transit, ...timing };
     for (const closed of facts === undefined ? [] : closeVanished(facts)) {
       logger.warn({ pod: closed.report.podName }, 'a sidecar or its spool has gone without a goodbye: noted its gap');
       await sayGoodbyeFor(client, closed);
+    }
+  }
+
+  /**
+   * A loss shows only once, so it is written down before anything is decided by it; while that cannot be, this process alone
+   * knows of it.
+   */
+  async function followLosses(transit: Transit, signal: AbortSignal) {
+    const before = losses.list();
+    losses.notice({
+      now: now(),
+      streams: transit.streams,
+      isAside: (stream) => stream === PARKING_STREAM,
+      settledUntil: transit.underWay() === 0 ? taken.until() : undefined,
+      appliers: reported.evidence(),
+    });
+    if (losses.list() !== before) logger.error({ losses: losses.list() }, 'NATS has lost events: noted as a gap');
+    try {
+      await keeper.save(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      logger.warn({ error: errorMessage(error) }, `what is known of the streams cannot be written to ${RECORD_NAME}`);
     }
   }
 
@@ -151,12 +183,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       covered,
       reason,
       message,
-      gaps: gaps.map(({ from, until, reason: why, podName }) => ({
-        from: Date.parse(from),
-        until: until === null ? undefined : Date.parse(until),
-        reason: why,
-        podName,
-      })),
+      gaps: [...gaps.map(toFact), ...losses.list().map(lossGap)],
       speaking: live.filter(({ report }) => isItself(report, facts.pods)).map(({ report }) => report.podName),
       allSentUntil: sent.until,
       laggard: sent.laggard,
@@ -220,6 +247,16 @@ function notAfter({ readyTime, runningTime, ...pod }: CoreApiPod, now: number): 
     ...(runningTime !== undefined && { runningTime: earlier(runningTime) }),
   };
 }
+
+const toFact = ({ from, until, reason, podName }: SidecarGap): CoverageGapFact => ({
+  from: Date.parse(from),
+  until: until === null ? undefined : Date.parse(until),
+  reason,
+  podName,
+});
+
+/** Whose events they were is not known any more. */
+const lossGap = ({ from, until }: Loss): CoverageGapFact => ({ from, until, reason: 'streamLost', podName: undefined });
 
 /** A name counts only as that of its own pod, or of none that Kubernetes has. */
 function isItself({ podUid, podName }: CoverageReport, pods: readonly CoreApiPod[]): boolean {

@@ -1,10 +1,13 @@
 import { type ParkReason, parsePlace, type UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
 import { PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { ANEW_SUBJECTS, findStream, parseAnewSubject, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
+import { type StreamState, stateOf } from '@edge-migration/replay-sidecar/watermark.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
 
 /** What the streams of events hold at one moment. */
 export interface Transit {
+  /** How far the streams are, by name; without those that do not exist. */
+  readonly streams: ReadonlyMap<string, StreamState>;
   /** Of the oldest event; the one behind {@link lastSequence} when there is none. */
   readonly firstSequence: number;
   /** Of the newest event that there ever was. */
@@ -15,9 +18,11 @@ export interface Transit {
   unstorable(projectId: number): readonly UnstorableIdentity[];
   /**
    * Events of a project, or of nobody knows which, that are in the stream because of others, or aside until there is
-   * room or they are to be handled once more; undefined when some may have moved while this was looked at.
+        const of = (id: number) => [anew.get(id), before.returning.get(id)];
+        const counts =
+          projectId === undefined ? [...anew.values(), ...before.returning.values()] : [projectId, 0].flatMap(of);
    */
-  underWay(projectId: number): number | undefined;
+  underWay(projectId?: number): number | undefined;
 }
 
 const TRIES = 3;
@@ -32,19 +37,23 @@ const TRIES = 3;
 export async function readTransit(manager: JetStreamManager): Promise<Transit> {
   for (let tries = 1; ; tries++) {
     const before = await readParked(manager);
-    const { state } = await manager.streams.info(STREAM, { subjects_filter: ANEW_SUBJECTS });
+    const events = await manager.streams.info(STREAM, { subjects_filter: ANEW_SUBJECTS });
+    const { state } = events;
     const after = await findStream(manager, PARKING_STREAM);
     const isSteady = before.lastSequence === (after?.state.last_seq ?? 0);
     if (!isSteady && tries < TRIES) continue;
     const anew = sumBy(state.subjects ?? {}, parseAnewSubject);
     return {
+      streams: new Map([events, ...(after === undefined ? [] : [after])].map((one) => [one.config.name, stateOf(one)])),
       firstSequence: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
       lastSequence: state.last_seq,
       parked: (projectId) => before.all.get(projectId) ?? 0,
       unstorable: (projectId) => before.unstorable.get(projectId) ?? [],
       underWay(projectId) {
         if (!isSteady) return undefined;
-        const counts = [projectId, 0].flatMap((id) => [anew.get(id), before.returning.get(id)]);
+        const of = (id: number) => [anew.get(id), before.returning.get(id)];
+        const counts =
+          projectId === undefined ? [...anew.values(), ...before.returning.values()] : [projectId, 0].flatMap(of);
         return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
       },
     };

@@ -43,6 +43,20 @@ export const position = z.object({
   oldestTime: time.nullable(),
 });
 
+/**
+ * What this process knows of a stream that others cannot know later: handled messages are gone. Times are those of NATS, but
+ * for the end of a loss.
+ */
+export const streamReport = z.object({
+  stream: text(64),
+  /** When the stream was made, as NATS reports it. */
+  created: text(64),
+  /** The lowest sequence that it got of those stored in a while, with its time; the newest of such whiles. */
+  places: z.array(z.object({ sequence: count, time })).max(128),
+  /** When events were stored that are gone: their sequences were given once more. */
+  losses: z.array(z.object({ from: time, until: time })).max(32),
+});
+
 /** As much of an error as anyone reads. */
 export const MOST_OUTAGE_CHARACTERS = 500;
 const MOST_PROJECTS = 50_000;
@@ -66,6 +80,8 @@ export const applierReport = z.object({
   /** Why nothing is applied although it may be, for people: a store's last error. */
   outage: text(MOST_OUTAGE_CHARACTERS).nullable(),
   position: position.nullable(),
+  /** Missing in reports of earlier releases. */
+  streams: z.array(streamReport).max(4).optional(),
   /** Events of projects without an EdgeMigration. */
   foreign: count,
   projects: z.array(projectReport).max(MOST_PROJECTS),
@@ -73,6 +89,7 @@ export const applierReport = z.object({
 
 export type ApplierReport = z.infer<typeof applierReport>;
 export type ProjectReport = z.infer<typeof projectReport>;
+export type StreamReport = z.infer<typeof streamReport>;
 export type Position = z.infer<typeof position>;
 
 interface ReportMessage {

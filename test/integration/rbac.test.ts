@@ -124,6 +124,7 @@ describe('what a service account may write, by name', () => {
   const OBJECTS = {
     "a copy's ConfigMap": { kind: 'ConfigMap', metadata: { name: 'project-7-0123abcd-copy' } },
     'a checkpoint': { kind: 'ConfigMap', metadata: { name: 'project-7-0123abcd-copy-range-12' } },
+    'what is known of the streams': { kind: 'ConfigMap', metadata: { name: 'edge-migration-streams' } },
     'a ConfigMap that configures us': { kind: 'ConfigMap', metadata: { name: 'edge-migration-stores' } },
     'a Secret of ranges': {
       kind: 'Secret',
@@ -176,6 +177,8 @@ describe('what a service account may write, by name', () => {
   const MIGRATIONS_ALONE = /write the objects of migrations alone/;
   test.each<[string, 'apply' | 'delete', Name, RegExp]>([
     ['operator', 'apply', "a copy's ConfigMap", /^allowed$/],
+    ['operator', 'apply', 'what is known of the streams', /^allowed$/],
+    ['worker', 'apply', 'what is known of the streams', /a worker writes checkpoints alone/],
     ['worker', 'apply', 'a checkpoint', /^allowed$/],
     ['operator', 'apply', 'a Secret of ranges', /^allowed$/],
     ['operator', 'apply', 'a Job of workers', /^allowed$/],

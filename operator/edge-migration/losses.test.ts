@@ -1,0 +1,97 @@
+import { expect, test } from 'vitest';
+import { createLosses, type StreamLook, streamRecord } from './losses.ts';
+
+const EVENTS = 'events';
+const ASIDE = 'aside';
+
+/** A look at second `now`, when the streams were so far; sequences and times in seconds. */
+function look(now: number, sequences: Partial<Record<string, number>>, more: Partial<StreamLook> = {}): StreamLook {
+  const at = (sequence: number) => ({ created: 'then', last: { sequence, time: sequence * 1000 }, oldest: undefined });
+  return {
+    now: now * 1000,
+    streams: new Map(Object.entries(sequences).map(([stream, sequence = 0]) => [stream, at(sequence)])),
+    isAside: (stream) => stream === ASIDE,
+    settledUntil: (now - 10) * 1000,
+    appliers: [],
+    ...more,
+  };
+}
+
+const seconds = (losses: ReturnType<typeof createLosses>) =>
+  losses.list().map(({ from, until }) => ({ from: from / 1000, until: until / 1000 }));
+
+test('a stream that grows has lost nothing', () => {
+  const losses = createLosses();
+  for (const now of [100, 102, 104]) losses.notice(look(now, { [EVENTS]: now, [ASIDE]: 7 }));
+  expect(losses.list()).toEqual([]);
+});
+
+test('a loss begins before what was settled a minute earlier, for its proof may be late', () => {
+  const losses = createLosses();
+  for (const now of [100, 160, 220, 222]) losses.notice(look(now, { [EVENTS]: now }));
+  losses.notice(look(230, { [EVENTS]: 50 }));
+  expect(seconds(losses)).toEqual([{ from: 150, until: 230 }]);
+  losses.notice(look(232, { [EVENTS]: 51 }));
+  expect(seconds(losses)).toEqual([{ from: 150, until: 230 }]);
+});
+
+test('a loss of what waited aside begins when the oldest of it came', () => {
+  const losses = createLosses();
+  const oldest = { sequence: 3, time: 20_000 };
+  for (const now of [100, 160, 220]) {
+    const streams = new Map([[ASIDE, { created: 'then', last: { sequence: 7, time: 30_000 }, oldest }]]);
+    losses.notice({ ...look(now, {}), streams });
+  }
+  losses.notice(look(230, { [ASIDE]: 2 }));
+  expect(seconds(losses)).toEqual([{ from: 20, until: 230 }]);
+});
+
+test('a stream that is not there any more was lost', () => {
+  const losses = createLosses();
+  losses.notice(look(100, { [ASIDE]: 7 }));
+  losses.notice(look(102, {}));
+  expect(losses.list()).toHaveLength(1);
+});
+
+test('what an applier found is a loss, once, however often it reports that', () => {
+  const losses = createLosses();
+  const appliers = [{ stream: EVENTS, created: 'then', places: [], losses: [{ from: 90_000, until: 95_000 }] }];
+  losses.notice(look(100, { [EVENTS]: 7 }));
+  losses.notice(look(102, { [EVENTS]: 9 }, { appliers }));
+  const first = losses.list();
+  losses.notice(look(104, { [EVENTS]: 9 }, { appliers }));
+  expect(first).toHaveLength(1);
+  expect(losses.list()).toBe(first);
+});
+
+test('what an applier got in the place of another message is a loss', () => {
+  const losses = createLosses();
+  losses.notice(look(100, { [EVENTS]: 28 }));
+  losses.notice(look(110, { [EVENTS]: 40 }));
+  expect(losses.list()).toEqual([]);
+  const places = [{ sequence: 9, time: 105_000 }];
+  const evidence = { stream: EVENTS, created: 'then', places, losses: [] };
+  losses.notice(look(112, { [EVENTS]: 41 }, { appliers: [{ ...evidence, created: 'another time' }] }));
+  expect(losses.list()).toEqual([]);
+  losses.notice(look(114, { [EVENTS]: 41 }, { appliers: [evidence] }));
+  expect(losses.list()).toHaveLength(1);
+});
+
+test('the next process knows what the one before wrote down', () => {
+  const before = createLosses();
+  before.notice(look(100, { [EVENTS]: 28 }));
+  const after = createLosses();
+  after.restore(streamRecord.parse(JSON.parse(JSON.stringify(before.record()))));
+  after.notice(look(130, { [EVENTS]: 8 }));
+  expect(after.list()).toHaveLength(1);
+  const last = createLosses();
+  last.restore(after.record());
+  expect(last.list()).toEqual(after.list());
+});
+
+test('however much is lost, the list stays short and leaves nothing out', () => {
+  const losses = createLosses();
+  for (let time = 0; time < 100; time++) losses.join([{ from: time * 1e6, until: time * 1e6 + 10 }]);
+  expect(losses.list()).toHaveLength(16);
+  expect([losses.list()[0]?.from, losses.list().at(-1)?.until]).toEqual([0, 99e6 + 10]);
+});

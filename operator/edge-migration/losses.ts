@@ -1,0 +1,151 @@
+import {
+  hasLost,
+  isRetaken,
+  noteState,
+  type StreamPlace,
+  type StreamState,
+  type Watermarks,
+} from '@edge-migration/replay-sidecar/watermark.ts';
+import { z } from 'zod';
+
+/** A time range whose events NATS may have lost; milliseconds since the epoch. */
+export interface Loss {
+  readonly from: number;
+  readonly until: number;
+}
+
+/** What of the streams was known at one look. */
+export interface StreamLook {
+  readonly now: number;
+  /** By the stream's name; those that do not exist are left out. */
+  readonly streams: ReadonlyMap<string, StreamState>;
+  /** Whether the events that a stream holds wait there until something is done about them, instead of being handled. */
+  readonly isAside: (stream: string) => boolean;
+  /** Everything that was observed before this has reached its end, or waits aside; undefined when that is not known. */
+  readonly settledUntil: number | undefined;
+  readonly appliers: readonly ApplierEvidence[];
+}
+
+/** What an applier says of the stream of events. */
+export interface ApplierEvidence {
+  readonly stream: string;
+  readonly created: string;
+  /** Messages that it got. */
+  readonly places: readonly StreamPlace[];
+  /** What it found out by itself. */
+  readonly losses: readonly Loss[];
+}
+
+const time = z.number();
+const loss = z.object({ from: time, until: time });
+const watermarks = z.object({ created: z.string(), places: z.array(z.object({ sequence: time, time })).readonly() });
+
+/** What operators rely on, and have found, as it is written down for those that come later. */
+export const streamRecord = z.object({
+  streams: z.record(z.string(), watermarks),
+  settledUntil: time.exactOptional(),
+  /** When the oldest event came that waited aside. */
+  asideSince: time.exactOptional(),
+  losses: z.array(loss),
+});
+export type StreamRecord = z.infer<typeof streamRecord>;
+
+/** What streams have lost, and what that is told by. */
+export interface Losses {
+  /** Takes over what was written down before this process began. */
+  restore(record: StreamRecord): void;
+  /** Takes over what another process has found meanwhile. */
+  join(losses: readonly Loss[]): void;
+  notice(look: StreamLook): void;
+  /** Another list when something was found since. */
+  list(): readonly Loss[];
+  record(): StreamRecord;
+}
+
+/** More are joined, oldest first: a joined one only claims more. */
+const MOST_LOSSES = 16;
+/** One loss is found by several, one after the other. */
+const JOIN_MILLISECONDS = 60_000;
+/** An applier reports every two seconds. */
+const PROOF_MILLISECONDS = 60_000;
+
+/**
+ * Follows how far the streams are. What they lose is never told by NATS: it gives the sequences once more, or makes the
+ * stream anew, and goes on (`stream-model.test.ts` shows what each rule is for).
+ */
+export function createLosses(): Losses {
+  const streams = new Map<string, Watermarks>();
+  /** A while ago, and a little later: what proves a loss may come after what followed it was settled. */
+  let settledUntil: number | undefined;
+  let settledNext: { until: number; noted: number } | undefined;
+  let asideSince: number | undefined;
+  let losses: readonly Loss[] = [];
+
+  function add(found: readonly Loss[]): void {
+    const joined = found.reduce(joinOne, losses);
+    if (JSON.stringify(joined) !== JSON.stringify(losses)) losses = joined;
+  }
+
+  function noteSettled({ now, settledUntil: until }: StreamLook): void {
+    if (until === undefined || (settledNext !== undefined && now - settledNext.noted < PROOF_MILLISECONDS)) return;
+    settledUntil = settledNext?.until ?? settledUntil;
+    settledNext = { until, noted: now };
+  }
+
+  /** Of an event only its time in the stream is known; its request may have been before what was settled last. */
+  function startOf(isAside: boolean): number {
+    return Math.min(settledUntil ?? 0, isAside ? (asideSince ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY);
+  }
+
+  function isShort(stream: string, known: Watermarks, look: StreamLook): boolean {
+    const state = look.streams.get(stream);
+    const seen = look.appliers.filter((one) => one.stream === stream && one.created === known.created);
+    const isSeen = seen.some(({ places }) => places.some((place) => isRetaken(known, place)));
+    return state === undefined || hasLost(known, state) || isSeen;
+  }
+
+  return {
+    restore(record) {
+      for (const [stream, known] of Object.entries(record.streams)) streams.set(stream, known);
+      ({ settledUntil, asideSince } = record);
+      add(record.losses);
+    },
+    join: add,
+    notice(look) {
+      add(
+        look.appliers.flatMap((one) =>
+          one.losses.map((each) => ({ ...each, from: Math.min(each.from, startOf(false)) })),
+        ),
+      );
+      for (const [stream, known] of streams) {
+        if (!isShort(stream, known, look)) continue;
+        add([{ from: startOf(look.isAside(stream)), until: look.now }]);
+        streams.delete(stream);
+      }
+      for (const [stream, state] of look.streams) streams.set(stream, noteState(streams.get(stream), state));
+      noteSettled(look);
+      const aside = [...look.streams].flatMap(([stream, { oldest }]) =>
+        look.isAside(stream) && oldest ? oldest.time : [],
+      );
+      asideSince = aside.length === 0 ? undefined : Math.min(...aside);
+    },
+    list: () => losses,
+    record: () => ({
+      streams: Object.fromEntries(streams),
+      ...(settledUntil !== undefined && { settledUntil }),
+      ...(asideSince !== undefined && { asideSince }),
+      losses: [...losses],
+    }),
+  };
+}
+
+function joinOne(losses: readonly Loss[], loss: Loss): Loss[] {
+  const isSame = ({ from, until }: Loss) =>
+    from <= loss.until + JOIN_MILLISECONDS && loss.from <= until + JOIN_MILLISECONDS;
+  const joined = losses.filter(isSame).reduce(span, loss);
+  const all = [...losses.filter((one) => !isSame(one)), joined].toSorted((a, b) => a.from - b.from);
+  while (all.length > MOST_LOSSES) all.splice(0, 2, span(all[0]!, all[1]!));
+  return all;
+}
+
+const span = (a: Loss, b: Loss): Loss => ({ from: Math.min(a.from, b.from), until: Math.max(a.until, b.until) });

@@ -1,0 +1,190 @@
+import { randomUUID } from 'node:crypto';
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { ensureApplierStreams, PARKING_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
+import { natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
+import { EVENT_SUBJECT, ensureStreams, STREAM, streamSettings } from '@edge-migration/replay-sidecar/stream.ts';
+import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { createFolder, removeFolder } from '@edge-migration/test/cluster/reaper.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { z } from 'zod';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import type { CoverageGapFact } from './facts.ts';
+import { CONFIG_MAPS } from './resources.ts';
+import { createStreamView, type StreamView } from './stream.ts';
+import { createRecordStore, RECORD_NAME } from './stream-record.ts';
+import { createNamespace } from './testing/namespace.ts';
+
+// Servers are killed and start again; a busy machine takes its time for that.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
+const APPLIER = { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 };
+const settings = z.object({ ...natsSettings, ...streamSettings });
+
+let kubernetes: KubernetesClient;
+let namespace: string;
+let folder: string;
+let nats: Nats;
+let connection: NatsConnection;
+let manager: JetStreamManager;
+
+beforeAll(async () => {
+  namespace = `stream-losses-${randomUUID().slice(0, 8)}`;
+  kubernetes = await createNamespace(namespace);
+});
+afterAll(() => kubernetes?.close());
+
+beforeEach(async () => {
+  folder = createFolder('losses');
+  nats = await startNats({ config: `jetstream { store_dir: ${JSON.stringify(data())} }` });
+  connection = await connect({ servers: nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  manager = await jetstreamManager(connection);
+  await ensureStreams(manager, operatorSettings());
+  await ensureApplierStreams(manager, APPLIER);
+});
+
+afterEach(async () => {
+  await kubernetes.delete(CONFIG_MAPS, { namespace, name: RECORD_NAME });
+  await connection.close();
+  await nats.stop();
+  removeFolder(folder);
+});
+
+const operatorSettings = () => settings.parse({ natsServers: nats.url, streamMaxBytes: 64 * 1024 ** 2 });
+
+/** The view of one operator process, and how to end it. */
+function openView(): StreamView & AsyncDisposable {
+  const stopping = new AbortController();
+  const view = createStreamView({
+    nats: operatorSettings(),
+    pods: () => [],
+    staticCount: 0,
+    freshSeconds: 60,
+    readProjects: async () => new Map(),
+    record: createRecordStore(kubernetes, namespace),
+    clock: systemClock,
+    logger: createLogger('test', 'silent'),
+  });
+  const running = view.run(stopping.signal);
+  return {
+    ...view,
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+const data = () => join(folder, 'jetstream');
+const copyData = () => cpSync(data(), `${data()}-earlier`, { recursive: true });
+/** NATS is down, and comes back with the data that were copied earlier. */
+async function restoreData(): Promise<void> {
+  await nats.kill('SIGKILL');
+  rmSync(data(), { recursive: true });
+  cpSync(`${data()}-earlier`, data(), { recursive: true });
+  await nats.restart();
+}
+
+async function publish(subject: string, count: number): Promise<void> {
+  const client = jetstream(connection);
+  for (let sent = 0; sent < count; sent++)
+    await waitFor(() => client.publish(subject, `event ${sent}`).catch(() => undefined), { for: 'the stream' });
+}
+
+const gapsOf = (view: StreamView): CoverageGapFact[] => {
+  const capture = view.capture(42);
+  return capture.kind === 'observed' ? capture.gaps : [];
+};
+
+const lost = [{ reason: 'streamLost', podName: undefined, until: expect.any(Number) }];
+
+async function expectLoss(view: StreamView): Promise<void> {
+  await waitFor(() => gapsOf(view).length > 0, { for: 'the loss to be found', timeoutMs: 60_000 });
+  expect(gapsOf(view)).toMatchObject(lost);
+}
+
+/** An operator that has looked, and written down what it saw. */
+async function lookedAt(view: StreamView, stream: string, sequence: number): Promise<void> {
+  const store = createRecordStore(kubernetes, namespace);
+  const isSeen = async () => {
+    const { record } = await store.read(AbortSignal.timeout(5000));
+    return (record?.streams[stream]?.places.at(-1)?.sequence ?? 0) >= sequence;
+  };
+  await waitFor(isSeen, { for: `the operator to write down ${stream}`, timeoutMs: 60_000 });
+  expect(gapsOf(view)).toEqual([]);
+}
+
+test('a stream that comes back without its end is a gap of every project, although no sidecar is there any more', async () => {
+  await publish(EVENT_SUBJECT, 8);
+  copyData();
+  await publish(EVENT_SUBJECT, 20);
+  await using view = openView();
+  await lookedAt(view, STREAM, 28);
+  await restoreData();
+  await expectLoss(view);
+});
+
+test('an operator that starts later finds what was lost while there was none', async () => {
+  await publish(EVENT_SUBJECT, 8);
+  copyData();
+  await publish(EVENT_SUBJECT, 20);
+  {
+    await using view = openView();
+    await lookedAt(view, STREAM, 28);
+  }
+  await restoreData();
+  await using later = openView();
+  await expectLoss(later);
+});
+
+test('a stream that comes back without its end, and has been given more since, is a gap while one of these is in it', async () => {
+  await publish(EVENT_SUBJECT, 1);
+  const [first] = await Array.fromAsync(await manager.direct.getBatch(STREAM, { seq: 1, batch: 1 }));
+  await manager.streams.deleteMessage(STREAM, first!.seq);
+  copyData();
+  await publish(EVENT_SUBJECT, 20);
+  {
+    await using view = openView();
+    await lookedAt(view, STREAM, 21);
+  }
+  await restoreData();
+  await publish(EVENT_SUBJECT, 30);
+  await using later = openView();
+  await expectLoss(later);
+});
+
+test('a stream that somebody deleted is a gap, found once by all operators', async () => {
+  await publish(EVENT_SUBJECT, 5);
+  await using view = openView();
+  await using second = openView();
+  await lookedAt(view, STREAM, 5);
+  await manager.streams.delete(STREAM);
+  await expectLoss(view);
+  await expectLoss(second);
+  await using later = openView();
+  await expectLoss(later);
+});
+
+test('a parking stream that somebody deleted, or that comes back without its end, is a gap', async () => {
+  copyData();
+  await publish('identity.parked.42.suspended', 3);
+  await using view = openView();
+  await lookedAt(view, PARKING_STREAM, 3);
+  await restoreData();
+  await expectLoss(view);
+});
+
+test('neither a first look nor a restart of NATS that loses nothing is a gap', async () => {
+  await publish(EVENT_SUBJECT, 5);
+  await using view = openView();
+  await lookedAt(view, STREAM, 5);
+  await nats.kill('SIGKILL');
+  await nats.restart();
+  await publish(EVENT_SUBJECT, 5);
+  await lookedAt(view, STREAM, 10);
+});

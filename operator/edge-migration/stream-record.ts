@@ -1,0 +1,82 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import { ConflictError } from '../kubernetes/errors.ts';
+import { FIELD_MANAGER } from './api.ts';
+import { type Losses, type StreamRecord, streamRecord } from './losses.ts';
+import { parseJson } from './parse.ts';
+import { CONFIG_MAPS } from './resources.ts';
+
+/** The ConfigMap in the operator's namespace. */
+export const RECORD_NAME = 'edge-migration-streams';
+
+/** Where what is known of the streams is kept: outside of NATS, which may lose it. */
+export interface RecordStore {
+  /** @throws ApiError */
+  read(signal: AbortSignal): Promise<{ record: StreamRecord | undefined; version: string | undefined }>;
+  /**
+   * @param version as it was read; undefined when there was none
+   * @returns false when another process has written meanwhile
+   * @throws ApiError
+   */
+  write(record: StreamRecord, version: string | undefined, signal: AbortSignal): Promise<boolean>;
+}
+
+/** A record that cannot be read is none: somebody has damaged it. */
+export function createRecordStore(client: KubernetesClient, namespace: string): RecordStore {
+  const reference = { namespace, name: RECORD_NAME };
+  return {
+    async read(signal) {
+      const object = await client.get(CONFIG_MAPS, reference, { signal });
+      const { record } = (object?.['data'] ?? {}) as { record?: string };
+      return { record: parseJson(record, streamRecord), version: object?.metadata.resourceVersion };
+    },
+    async write(record, version, signal) {
+      const metadata = { ...reference, ...(version && { resourceVersion: version }) };
+      const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { record: JSON.stringify(record) } };
+      try {
+        await client.apply(CONFIG_MAPS, object, { fieldManager: FIELD_MANAGER, force: true, signal });
+        return true;
+      } catch (error) {
+        if (error instanceof ConflictError) return false;
+        throw error;
+      }
+    },
+  };
+}
+
+/** Reads the record once, and writes what has changed since. */
+export interface RecordKeeper {
+  /** Before the first look: what it says may be gone afterwards. */
+  restore(signal: AbortSignal): Promise<void>;
+  /** At once when something was lost; how far the streams are, now and then. */
+  save(signal: AbortSignal): Promise<void>;
+}
+
+/** What was stored later than it was written down last is, for longer, still in the sidecars' spools. */
+const EVERY_MILLISECONDS = 10_000;
+
+export function createRecordKeeper(store: RecordStore, losses: Losses, clock: Clock): RecordKeeper {
+  let isRestored = false;
+  let saved: { losses: ReturnType<Losses['list']>; text: string; time: number } | undefined;
+
+  return {
+    async restore(signal) {
+      if (isRestored) return;
+      const { record } = await store.read(signal);
+      if (record !== undefined) losses.restore(record);
+      isRestored = true;
+    },
+    async save(signal) {
+      const isLate = saved === undefined || clock.monotonic() - saved.time >= EVERY_MILLISECONDS;
+      if (!isLate && saved?.losses === losses.list()) return;
+      const { record: other, version } = await store.read(signal);
+      // Each replica of the operator looks for itself, and keeps what the other one has found.
+      losses.join(other?.losses ?? []);
+      const record = losses.record();
+      const text = JSON.stringify(record);
+      const isThere = version !== undefined && text === saved?.text;
+      const isWritten = isThere || (await store.write(record, version, signal));
+      if (isWritten) saved = { losses: losses.list(), text, time: clock.monotonic() };
+    },
+  };
+}
