@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import LongestFirst from './test/setup/sequencer.ts';
 import { readTestKinds } from './test/setup/test-kinds.ts';
@@ -10,7 +11,8 @@ const setupFiles = ['test/setup/seed.ts', 'test/setup/logs.ts', 'test/setup/leak
 // A file is in the first project unless something that it imports starts processes or uses services (test/setup/test-kinds.ts).
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // Files wait more than they compute. Each worker may hold a cluster, so many cores need much memory.
+    maxWorkers: Math.min(6, availableParallelism() + 1),
     sequence: { sequencer: LongestFirst },
     reporters: ['default', 'test/setup/reporter.ts'],
     projects: [
