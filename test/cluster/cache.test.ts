@@ -49,8 +49,8 @@ test('of two processes that need the same thing one builds it and the other wait
   expect(readFileSync(join(folder, 'thing'), 'utf8')).toBe('made');
   expect(readFileSync(join(folder, 'builds'), 'utf8').trim().split('\n')).toHaveLength(1);
   for (const output of [one, other]) {
-    expect(output).toMatch(/^0 of 1 built or fetched, once; now thing; about \d+ s left\n/);
-    expect(output).toMatch(/\n1 of 1 built or fetched, once\n$/);
+    expect(output).toMatch(/^about \d+ s left, 0 of 1 built or fetched; now thing\n/);
+    expect(output).toMatch(/\n1 of 1 built or fetched\n$/);
   }
 });
 

@@ -137,14 +137,14 @@ function describeProgress(jobs: readonly Job[], start: number): Progress {
   };
 }
 
-/** "2 of 6 built or fetched; now etcd, kube-apiserver; then kubectl; about 3 min 20 s left" */
+/** "about 3 min 20 s left, 2 of 6 built or fetched; now etcd, kube-apiserver; then kubectl": what is cut off matters least. */
 export function describeBuilds({ done, running, left, secondsLeft }: Progress): string {
   const all = done.length + running.length + left.length;
+  const count = `${done.length} of ${all} built or fetched`;
   const parts = [
-    `${done.length} of ${all} built or fetched, once`,
+    done.length < all ? `about ${describeDuration(secondsLeft)} left, ${count}` : count,
     ...(running.length > 0 ? [`now ${running.join(', ')}`] : []),
     ...(left.length > 0 ? [`then ${left.join(', ')}`] : []),
-    ...(done.length < all ? [`about ${describeDuration(secondsLeft)} left`] : []),
   ];
   return parts.join('; ');
 }

@@ -22,7 +22,7 @@ import {
 /** A longer trial, with every collation: `WILD_IDENTITIES=20000 npx vitest run test/integration/wild-identities.test.ts`. */
 const IDENTITIES = Number(process.env['WILD_IDENTITIES'] ?? 150);
 const IS_LONG = process.env['WILD_IDENTITIES'] !== undefined;
-const SEED = Number(process.env['WILD_SEED'] ?? Date.now() % 1_000_000);
+const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const MOST_RSS_MB = 250;
 /** As the chart starts its appliers, with room for what is not heap. */
 const APPLIER_FLAGS = '--max-semi-space-size=8 --max-old-space-size=256';
