@@ -19,7 +19,7 @@ import {
   type Touched,
 } from './edge/merge.ts';
 import { isDocumentOf, keyTaken } from './edge/ownership.ts';
-import type { EdgeTables } from './edge/table.ts';
+import type { CallOptions, EdgeTables } from './edge/table.ts';
 import { type Encoded, isSameReading, type Reading, readPlace, type Unstorable } from './place-reading.ts';
 
 /** The two stores that are made to agree. */
@@ -40,6 +40,12 @@ export interface Subject {
   environment: CoreEnvironment;
   identifier: string;
 }
+
+/**
+ * What keeps writes from being carried out when their sender cannot see to what comes of them any more (docs/design.md,
+ * "Convergence", rule 9): until when they may be sent, and who is told of those that may come late.
+ */
+export type Fence = Pick<CallOptions, 'deadline' | 'lost'>;
 
 /** What was found or done; each is counted. */
 export type Outcome =
@@ -88,16 +94,17 @@ const LONGEST_PAUSE_MILLISECONDS = 500;
  * time, in any process, be killed or frozen anywhere and be repeated. A document of another identity under the same key
  * is left alone.
  *
- * @throws ConvergenceContention, and the errors of the two stores
+ * @throws ConvergenceContention, DeadlinePassed by the fence, and the errors of the two stores
  */
 export async function converge(
   stores: Stores,
   subject: Subject,
   touched: Touched,
   signal: AbortSignal,
+  fence: Fence = {},
 ): Promise<Convergence> {
   const syncRows = touched.overrides === 'all' || touched.overrides.size > 0;
-  return settle(stores, subject, { signal, syncRows }, undefined, {
+  return settle(stores, subject, { signal, syncRows, ...fence }, undefined, {
     whole: async (edge, core) => {
       if (core !== undefined) return update(edge, core, await spareOthers(stores, touched, edge, core, signal));
       await confirmAbsence(stores, subject, edge, signal);
@@ -171,10 +178,11 @@ export async function resolveConflict(
   { onConflict, ...subject }: Subject & { onConflict: 'KeepEdge' | 'CoreWins' },
   existing: Item | undefined,
   signal: AbortSignal,
+  fence: Fence = {},
 ): Promise<ConflictOutcome> {
   let difference: Difference | undefined;
   let edgeBorn = false;
-  const { outcome, skipped } = await settle(stores, subject, { signal, syncRows: true }, existing, {
+  const { outcome, skipped } = await settle(stores, subject, { signal, syncRows: true, ...fence }, existing, {
     // Renamed meanwhile, and that has an event, too.
     gone: (edge) => ({ outcome: 'absent', after: edge }),
     whole: (edge, core) => {
@@ -231,7 +239,7 @@ interface Choose {
 async function settle(
   stores: Stores,
   { environment, identifier }: Subject,
-  options: { signal: AbortSignal; syncRows: boolean },
+  options: { signal: AbortSignal; syncRows: boolean } & Fence,
   existing: Item | undefined,
   choose: Choose,
 ): Promise<Convergence> {

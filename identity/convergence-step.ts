@@ -124,7 +124,7 @@ export async function carryOut(
 ): Promise<WriteResult | 'none'> {
   if (edge.commit !== undefined) {
     const { put, remove, kept } = diffOverrideRows(environmentId, found, after, clock.now());
-    const missing = syncRows ? await findMissingRows(edge, kept, options) : [];
+    const missing = syncRows ? await findMissingRows(edge, kept, { signal: options.signal }) : [];
     const changes = { put: [...put, ...missing], remove };
     if (put.length + missing.length + remove.length > 0) return edge.commit(write ?? lookAt(after), changes, options);
   }

@@ -1,10 +1,17 @@
 import { type BatcherOptions, createBatcher } from './batcher.ts';
-import { type Convergence, converge, type Stores, type Subject } from './converge.ts';
+import { type Convergence, converge, type Fence, type Stores, type Subject } from './converge.ts';
 import { ResultTooLarge } from './core/errors.ts';
 import { type KeyedPlace, readKeyedIdentities } from './core/keyed-identities.ts';
 import { itemBytes } from './edge/document-size.ts';
 import type { Touched } from './edge/merge.ts';
-import { GET_BATCH, INSERT_BATCH, ResponseTooLarge, type SharedWrite, type WriteResult } from './edge/table.ts';
+import {
+  type CallOptions,
+  GET_BATCH,
+  INSERT_BATCH,
+  ResponseTooLarge,
+  type SharedWrite,
+  type WriteResult,
+} from './edge/table.ts';
 import type { DocumentWrite } from './edge/table-writes.ts';
 import { createLane } from './lane.ts';
 
@@ -41,12 +48,13 @@ export async function convergeShared(
   subject: Subject,
   touched: Touched,
   signal: AbortSignal,
+  fence?: Fence,
 ): Promise<Convergence> {
   try {
-    return await converge(stores, subject, touched, signal);
+    return await converge(stores, subject, touched, signal, fence);
   } catch (error) {
     if (!(error instanceof TooLargeToShare && 'alone' in stores)) throw error;
-    return stores.alone(subject.environment.id, (own) => converge(own, subject, touched, signal));
+    return stores.alone(subject.environment.id, (own) => converge(own, subject, touched, signal, fence));
   }
 }
 
@@ -87,11 +95,11 @@ export function shareStores(
 
   async function write(
     document: DocumentWrite,
-    own: AbortSignal | undefined,
+    { signal: own, deadline, lost }: CallOptions = {},
     alone: () => Promise<WriteResult>,
   ): Promise<WriteResult> {
     own?.throwIfAborted();
-    const result = await writes.ask(String(count++), { write: document, signal: own });
+    const result = await writes.ask(String(count++), { write: document, signal: own, deadline, lost });
     own?.throwIfAborted();
     if (result === 'unclear') return alone();
     return result === 'written' ? result : { changed: undefined };
@@ -117,11 +125,9 @@ export function shareStores(
           return document;
         },
         putIfUnchanged: (item, expected, options) =>
-          write({ kind: 'put', item, expected }, options?.signal, () =>
-            identities.putIfUnchanged(item, expected, options),
-          ),
+          write({ kind: 'put', item, expected }, options, () => identities.putIfUnchanged(item, expected, options)),
         updateIfUnchanged: (key, { set = {}, remove }, expected, options) =>
-          write({ kind: 'update', key, set, remove, expected }, options?.signal, () =>
+          write({ kind: 'update', key, set, remove, expected }, options, () =>
             identities.updateIfUnchanged(key, { set, ...(remove && { remove }) }, expected, options),
           ),
       },

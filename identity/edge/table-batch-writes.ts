@@ -7,7 +7,7 @@ import { createStatements, type Statement } from './table-statements.ts';
 import { type DocumentWrite, writtenItem } from './table-writes.ts';
 
 /** One of several writes that go together. */
-export interface SharedWrite {
+export interface SharedWrite extends Pick<CallOptions, 'deadline' | 'lost'> {
   readonly write: DocumentWrite;
   /** Once it is aborted this write must not be sent any more. */
   readonly signal: AbortSignal | undefined;
@@ -46,10 +46,10 @@ export function createBatchWriter(connection: Connection, account: CostAccount, 
     if (possible.length < 2) return results;
     const sizes = possible.map(({ write }) => itemBytes(writtenItem(write)));
     const taken = await account.take(sizes, options.signal);
-    const wanted = possible.filter(({ signal }) => !signal?.aborted);
+    const wanted = possible.filter(({ signal, deadline }) => !signal?.aborted && (deadline?.left() ?? 1) > 0);
     const statements = wanted.map(({ statement }) => statement);
-    const replies = await send(statements, taken, options);
-    for (const [position, { index, write }] of wanted.entries()) results[index] = readReply(replies[position], write);
+    const replies = await send(statements, taken, { ...options, ...joinFences(wanted) });
+    for (const [position, shared] of wanted.entries()) results[shared.index] = readReply(replies[position], shared);
     return results;
   }
 
@@ -71,13 +71,27 @@ export function createBatchWriter(connection: Connection, account: CostAccount, 
     }
   }
 
-  function readReply(reply: BatchStatementResponse | undefined, write: DocumentWrite): SharedResult {
+  function readReply(reply: BatchStatementResponse | undefined, { write, lost }: SharedWrite): SharedResult {
     if (reply === undefined) return 'unclear';
     if (reply.Error === undefined) return 'written';
     const kind = errorKind(reply.Error.Code ?? 'Unknown');
     if (kind === 'throttled') connection.budget.throttled();
+    if (kind === 'failed') lost?.();
     return kind === 'duplicate' && write.kind === 'put' ? 'changed' : 'unclear';
   }
 
   return writeMany;
+}
+
+/** They go together, so that the shortest deadline is that of all. */
+function joinFences(writes: readonly Pick<SharedWrite, 'deadline' | 'lost'>[]): Pick<CallOptions, 'deadline' | 'lost'> {
+  return {
+    deadline: {
+      left: () =>
+        writes.reduce((least, { deadline }) => Math.min(least, deadline?.left() ?? least), Number.POSITIVE_INFINITY),
+    },
+    lost() {
+      for (const { lost } of writes) lost?.();
+    },
+  };
 }

@@ -9,6 +9,7 @@ import {
   EdgeError,
   EdgeRefused,
   EdgeThrottled,
+  isServerFailure,
   type TablePlace,
 } from './table-errors.ts';
 import { createHttpHandler, type Deadline, type HandlerOptions } from './table-http.ts';
@@ -32,6 +33,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Nothing is sent once it has passed; the call then fails with `DeadlinePassed`. */
   readonly deadline?: Deadline | undefined;
+  /** Told of each request that was sent and got no answer: what it writes may be carried out at any time from now on. */
+  readonly lost?: (() => void) | undefined;
   /** Not tried again when it fails, because the caller knows another way. */
   readonly once?: boolean | undefined;
 }
@@ -97,8 +100,12 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
     patient,
     pause,
 
-    async call(table, send, { signal, deadline, once }) {
-      const handlerOptions: HandlerOptions = signal === undefined ? { deadline } : { abortSignal: signal, deadline };
+    async call(table, send, { signal, deadline, lost, once }) {
+      const handlerOptions: HandlerOptions = {
+        deadline,
+        ...(signal && { abortSignal: signal }),
+        ...(lost && { lost }),
+      };
       const started = clock.monotonic();
       let failure: Error | undefined;
       for (let attempt = 0; ; attempt++) {
@@ -113,6 +120,8 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
         } catch (error) {
           signal?.throwIfAborted();
           failure = describeFailure(error, place(table));
+          // Something on the way has given up waiting for the one who does it.
+          if (isServerFailure(error)) lost?.();
           if (failure instanceof EdgeThrottled) budget.throttled();
           if (once || !passes(failure) || !patient(started)) throw failure;
         }

@@ -146,6 +146,12 @@ interface SdkError {
   $response?: { statusCode?: number };
 }
 
+/** The answer says that the server, or a proxy in front of it, could not tell what became of the request. */
+export function isServerFailure(error: unknown): boolean {
+  const { $metadata, $response } = error as SdkError;
+  return ($metadata?.httpStatusCode ?? $response?.statusCode ?? 0) >= 500;
+}
+
 /**
  * The typed error for whatever the SDK threw; the original is its `cause`. Our own errors pass through, and so does
  * `ConditionalCheckFailedException`, which is an answer.

@@ -26,6 +26,8 @@ export interface Transit {
 }
 
 const TRIES = 3;
+/** Handled once, and to be handled again. */
+const AGAIN: readonly ParkReason[] = ['repeat', 'late'];
 
 /**
  * Looks where events are that have been in the stream before. They are put into the next place before they leave the
@@ -70,8 +72,8 @@ async function readParked(manager: JetStreamManager) {
   return {
     lastSequence: state?.last_seq ?? 0,
     // What Edge cannot hold is listed by itself: it may never be otherwise. What is to be repeated was applied once.
-    all: sumBy(subjects, (subject) => (isOf(subject, 'unstorable', 'repeat') ? undefined : projectOf(subject))),
-    returning: sumBy(subjects, (subject) => (isOf(subject, 'overflow', 'repeat') ? projectOf(subject) : undefined)),
+    all: sumBy(subjects, (subject) => (isOf(subject, 'unstorable', ...AGAIN) ? undefined : projectOf(subject))),
+    returning: sumBy(subjects, (subject) => (isOf(subject, 'overflow', ...AGAIN) ? projectOf(subject) : undefined)),
     unstorable: listUnstorable(Object.keys(subjects)),
   };
 }

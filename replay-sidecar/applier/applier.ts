@@ -82,7 +82,7 @@ async function takeEvents(options: ApplierOptions, parts: Parts): Promise<void> 
     parking.run(signal),
     strays.run(signal),
     reporter.run(signal),
-    migrations.keepConfirmed(() => inbox.held.size > 0, signal),
+    migrations.keepConfirmed(() => inbox.held.size > 0 || parking.needsView(), signal),
     stores.follow(signal),
   ];
   // They end by the signal alone; whichever ends otherwise takes the others with it.

@@ -1,4 +1,4 @@
-import type { Convergence, Stores, Subject } from '@edge-migration/identity/converge.ts';
+import type { Convergence, Fence, Stores, Subject } from '@edge-migration/identity/converge.ts';
 import { findAllOfCore, joinTouched, type Touched } from '@edge-migration/identity/edge/merge.ts';
 import { convergeShared } from '@edge-migration/identity/shared-stores.ts';
 
@@ -23,12 +23,14 @@ export async function applyEvents(
   events: readonly Touched[],
   copying: boolean,
   signal: AbortSignal,
+  fence?: Fence,
 ): Promise<Applied> {
   const convergence = await convergeShared(
     stores,
     subject,
     events.length === 1 && events[0] ? events[0] : joinTouched(events),
     signal,
+    fence,
   );
   if (!copying) return { convergence, held: events.map(() => false) };
   const present = convergence.core && findAllOfCore(convergence.core);

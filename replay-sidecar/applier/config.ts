@@ -1,4 +1,5 @@
 import { coreSettings, edgeSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
+import { LATE_WRITE_SECONDS } from '@edge-migration/identity/edge/late-write.ts';
 import { z } from 'zod';
 import { natsSettings } from '../nats.ts';
 import { streamSettings } from '../stream.ts';
@@ -30,7 +31,9 @@ export const applierConfiguration = z.object({
   /** DynamoDB write units a second of this replica, for all projects together. */
   maxWriteUnitsPerSecond: count(4000, 400_000),
   /** An event that nobody has spoken for during this time is delivered again. */
-  ackWaitSeconds: z.coerce.number().min(1).max(600).default(30),
+  ackWaitSeconds: z.coerce.number().min(2).max(600).default(30),
+  /** After so long no write of a process that was killed, or that gave it up, can be carried out any more. */
+  lateWriteSeconds: z.coerce.number().min(1).max(3600).default(LATE_WRITE_SECONDS),
   /** Events in hand at most. */
   window: count(8192, 1_000_000),
   /** Most that the parked events of all projects may take. */

@@ -58,6 +58,7 @@ export const PARK_REASONS = [
   'poison',
   'unstorable',
   'repeat',
+  'late',
 ] as const satisfies readonly ParkReason[];
 
 export function createCounts(): Counts {

@@ -1,9 +1,10 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { StoreClock } from '../store-clock.ts';
 import { type ApplierStreamSettings, ensureApplierStreams } from './streams.ts';
+import { isDoubted } from './work.ts';
 
 /** A message that was delivered to this process and not yet answered. */
 export interface Held {
@@ -12,6 +13,15 @@ export interface Held {
   readonly delivered: number;
   /** Not yet answered, and still to be. */
   isOpen(): boolean;
+  /**
+   * Milliseconds for which nobody else gets it. Zero or less: another process may have it by now. Nothing may be written
+   * for it any more, and {@link done} and {@link again} say nothing to NATS: the answer would count for that process.
+   */
+  left(): number;
+  /** A write for it was sent and not answered. */
+  doubt(): void;
+  /** A write for it may still be carried out at some later time: such a one, or one of a process that had it before. */
+  isDoubtful(): boolean;
   /** It is done with, for all replicas. */
   done(): void;
   /** It is to be delivered again, to any replica, after this time. */
@@ -52,13 +62,15 @@ interface Link {
 
 /**
  * What this process has in hand of the stream of events: fetches while there is room, and speaks for whatever is held
- * longer, so that nobody else gets it meanwhile. Replicas compete; a message whose holder dies comes again.
+ * longer, so that nobody else gets it meanwhile. Replicas compete; a message whose holder dies or stands still comes
+ * again, and is not answered by the one that stood still.
  *
  * NATS acknowledges by sequence alone. A server that was down may have lost the end of the stream, or come back with an
  * earlier copy of it, and given the sequence to another event since. So what came before a reconnect, or before the
  * stream could not be fetched from, is let go of without an answer, and comes again.
  */
 export function createInbox({ connection, settings, store, clock, log }: InboxOptions): Inbox {
+  const ackWait = settings.ackWaitSeconds * 1000;
   const held = new Set<HeldMessage>();
   let bytes = 0;
   let round = 0;
@@ -81,10 +93,30 @@ export function createInbox({ connection, settings, store, clock, log }: InboxOp
     readonly message: JsMsg;
     readonly delivered = clock.monotonic();
     readonly #link: Link;
+    /** Since then at least it is ours, as far as is certain. */
+    #claimed: Moment;
+    #doubtful = false;
 
-    constructor(message: JsMsg, link: Link) {
+    constructor(message: JsMsg, link: Link, claimed: Moment) {
       this.message = message;
       this.#link = link;
+      this.#claimed = claimed;
+    }
+
+    left() {
+      return ackWait - mostSince(clock, this.#claimed);
+    }
+
+    claim(moment: Moment) {
+      if (this.left() > 0) this.#claimed = moment;
+    }
+
+    doubt() {
+      this.#doubtful = true;
+    }
+
+    isDoubtful() {
+      return this.#doubtful || this.message.redelivered || isDoubted(this.message);
     }
 
     isOpen() {
@@ -102,7 +134,11 @@ export function createInbox({ connection, settings, store, clock, log }: InboxOp
     #close(): boolean {
       if (!held.delete(this)) return false;
       bytes -= this.message.data.length;
-      return isCurrent(this.#link);
+      return isCurrent(this.#link) && this.left() > 0;
+    }
+
+    dropIfLapsed() {
+      if (this.left() <= 0) this.#close();
     }
 
     dropIfStale() {
@@ -114,8 +150,8 @@ export function createInbox({ connection, settings, store, clock, log }: InboxOp
     for (const one of held) one.dropIfStale();
   }
 
-  function hold(message: JsMsg, link: Link): Held {
-    const one = new HeldMessage(message, link);
+  function hold(message: JsMsg, link: Link, claimed: Moment): Held {
+    const one = new HeldMessage(message, link, claimed);
     held.add(one);
     bytes += message.data.length;
     return one;
@@ -140,12 +176,14 @@ export function createInbox({ connection, settings, store, clock, log }: InboxOp
     const consumer = client.consumers.getConsumerFromInfo(info);
     for (;;) {
       const link = await roomOn(signal);
+      // NATS counts from when it sends a message, and that may be long before it is read here.
+      const asked = momentOf(clock);
       const messages = await consumer.fetch({ max_messages: settings.window - held.size, expires: FETCH_MILLIS });
       const stop = () => void messages.close();
       signal.addEventListener('abort', stop, { once: true });
       try {
         // One that waited here while the connection broke has come by another way than the present one.
-        for await (const message of messages) if (isCurrent(link)) handle(hold(message, link));
+        for await (const message of messages) if (isCurrent(link)) handle(hold(message, link, asked));
       } finally {
         signal.removeEventListener('abort', stop);
       }
@@ -174,12 +212,20 @@ export function createInbox({ connection, settings, store, clock, log }: InboxOp
   }
 
   async function speakUp(signal: AbortSignal): Promise<never> {
-    const interval = (settings.ackWaitSeconds * 1000) / 3;
+    const interval = ackWait / 3;
     for (;;) {
       await clock.sleep(interval, signal);
-      const before = clock.monotonic() - interval / 2;
       dropStale();
-      for (const one of held) if (one.delivered < before) one.message.working();
+      for (const one of held) one.dropIfLapsed();
+      const spoken = [...held].filter((one) => one.left() < ackWait - interval / 2);
+      if (spoken.length === 0) continue;
+      const moment = momentOf(clock);
+      for (const one of spoken) one.message.working();
+      // Once the server has answered it has read what was sent before.
+      connection.flush().then(
+        () => spoken.forEach((one) => void one.claim(moment)),
+        () => {},
+      );
     }
   }
 

@@ -1,8 +1,10 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
-import { type JetStreamManager, type JsMsg, jetstream, type StoredMsg } from '@nats-io/jetstream';
+import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { anewSubject, readStored } from '../stream.ts';
+import { createAges } from './ages.ts';
+import type { Held } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
 import {
   isReleasable,
@@ -16,7 +18,7 @@ import {
 } from './place.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import { createRetries } from './unstorable.ts';
-import { keepHeaders, markListing } from './work.ts';
+import { isDoubted, keepHeaders, markDoubted, markListing } from './work.ts';
 
 const REASON_HEADER = 'Edge-Migration-Reason';
 /** As many characters as anyone reads. */
@@ -42,13 +44,20 @@ export interface Parking {
    *
    * @throws when the parking stream refuses it or does not answer
    */
-  park(message: JsMsg, projectId: number, reason: ParkReason, more?: ParkDetails): Promise<void>;
+  park(
+    held: Pick<Held, 'message' | 'isDoubtful'>,
+    projectId: number,
+    reason: ParkReason,
+    more?: ParkDetails,
+  ): Promise<void>;
   /** Whether events of this identity wait because Edge cannot hold it, as last seen. */
   isListed(projectId: number, identity: Omit<UnstorableIdentity, 'cause'>): boolean;
   /** Edge can hold the identity now: what waits of it is tried again at once. */
   wake(projectId: number, identity: Omit<UnstorableIdentity, 'cause'>): void;
   /** Brings events back when they may go on. Rejects with the signal's reason. */
   run(signal: AbortSignal): Promise<never>;
+  /** Whether something goes on as soon as the view of the EdgeMigrations is confirmed. */
+  needsView(): boolean;
   /** Number of events by place, as last seen. */
   readonly parked: ReadonlyMap<string, number>;
 }
@@ -64,6 +73,8 @@ export interface ParkingOptions {
   unstorableRetrySeconds: number;
   /** After so long it is asked again which project an event is of. */
   unknownRetrySeconds: number;
+  /** What is `late` is handled once more after so long. */
+  lateWriteSeconds: number;
   /** By the stream's clock, milliseconds since the epoch. */
   now(): number;
   clock: Clock;
@@ -74,7 +85,9 @@ export function createParking(options: ParkingOptions): Parking {
   const { connection, migrations, pending, roomFor, clock, log } = options;
   const client = jetstream(connection);
   const unstorable = createRetries(options.unstorableRetrySeconds * 1000, clock);
+  const ages = createAges(clock);
   let parked: ReadonlyMap<string, number> = new Map();
+  let needsView = false;
 
   const mayRelease = () => pending() < SHORT_STREAM && migrations.isConfirmed();
 
@@ -82,14 +95,18 @@ export function createParking(options: ParkingOptions): Parking {
   async function look(manager: JetStreamManager, signal: AbortSignal): Promise<number> {
     const { state } = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
     parked = new Map(Object.entries(state.subjects ?? {}));
+    ages.notice(state.last_seq);
     unstorable.notice(parked.keys());
     let released = 0;
+    let isTime = false;
     for (const subject of parked.keys()) {
       const place = parsePlace(subject);
       if (place === undefined || place.identity !== undefined) continue;
+      isTime ||= place.reason === 'late' || (place.due !== undefined && options.now() >= place.due * 1000);
       if (place.projectId === 0 && place.reason === 'poison') await retryUnknown(manager, subject, place);
       else released += await releaseAll(manager, subject, place, signal);
     }
+    needsView = isTime;
     const due = mayRelease() ? unstorable.findDue(MOST_RETRIES) : [];
     await Promise.all(due.map((subject) => releaseAll(manager, subject, parsePlace(subject)!, signal)));
     // Also those that may not go on now, such as a suspended project's: it is the turn of others.
@@ -128,7 +145,10 @@ export function createParking(options: ParkingOptions): Parking {
   }
 
   async function releaseBatch(manager: JetStreamManager, subject: string, place: Place, size: number) {
-    const messages = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: size }));
+    const stored = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: size }));
+    const isLate = place.reason === 'late';
+    const until = isLate ? ages.lastBefore(1000 * options.lateWriteSeconds) : Number.POSITIVE_INFINITY;
+    const messages = stored.filter(({ seq }) => seq <= until);
     const last = messages.at(-1);
     if (last === undefined) return 0;
     await Promise.all(messages.map((message) => publish(message, place)));
@@ -137,10 +157,12 @@ export function createParking(options: ParkingOptions): Parking {
   }
 
   /** The id of the event itself would be taken for a duplicate of its first coming. */
-  function publish(message: StoredMsg, { projectId, identity }: Place): Promise<unknown> {
+  function publish(message: StoredMsg, { projectId, reason, identity }: Place): Promise<unknown> {
     const msgID = `released-${message.seq}-${message.timestamp}`;
     const fields = keepHeaders({ subject: message.subject, time: message.time, headers: message.header });
     if (identity !== undefined) markListing(fields);
+    // Whatever was sent for it has arrived by now.
+    if (reason !== 'late' && isDoubted({ subject: message.subject, headers: message.header })) markDoubted(fields);
     return client.publish(anewSubject(projectId), message.data, { msgID, headers: fields });
   }
 
@@ -149,10 +171,13 @@ export function createParking(options: ParkingOptions): Parking {
       return parked;
     },
     isListed: (projectId, identity) => unstorable.subjectsOf(projectId, identity).length > 0,
+    needsView: () => needsView,
     wake: (projectId, identity) => unstorable.wake(projectId, identity),
-    async park(message, projectId, reason, { detail, ...more } = {}) {
+    async park(held, projectId, reason, { detail, ...more } = {}) {
+      const { message } = held;
       const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
       const fields = keepHeaders(message);
+      if (held.isDoubtful()) markDoubted(fields);
       if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
       // Unique to this message of the stream: the event may come back, and be parked once more.
       const msgID = `parked-${message.seq}-${message.timestampNanos}`;

@@ -1,7 +1,7 @@
 import { choosePause } from '@edge-migration/identity/backoff.ts';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { CoreRefused, CoreTimeout, CoreUnreachable, CoreUnsupported } from '@edge-migration/identity/core/errors.ts';
-import { EdgeError, WriteRejected } from '@edge-migration/identity/edge/table.ts';
+import { DeadlinePassed, EdgeError, WriteRejected } from '@edge-migration/identity/edge/table.ts';
 
 /** A store cannot be used at all; what failed says nothing about the event. */
 export function isOutage(error: unknown): boolean {
@@ -11,7 +11,8 @@ export function isOutage(error: unknown): boolean {
 
 export interface Patience {
   /**
-   * Runs `work` until it succeeds: for ever through outages of the stores, `ATTEMPTS` times otherwise.
+   * Runs `work` until it succeeds: for ever through outages of the stores, `ATTEMPTS` times otherwise, once past a
+   * deadline.
    *
    * @throws the last error of `work`; the signal's reason
    */
@@ -53,7 +54,7 @@ export function createPatience(clock: Clock, onOutage: (error: unknown) => void)
           } catch (error) {
             signal.throwIfAborted();
             if (isOutage(error)) note(own, error);
-            else if (++failures >= ATTEMPTS) throw error;
+            else if (error instanceof DeadlinePassed || ++failures >= ATTEMPTS) throw error;
           }
           await clock.sleep(choosePause(BACKOFF, attempt), signal);
         }

@@ -145,7 +145,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   }
 
   function park({ held }: Pick<Delivery, 'held'>, projectId: number, reason: ParkReason, more?: ParkDetails): void {
-    parking.park(held.message, projectId, reason, more).then(
+    parking.park(held, projectId, reason, more).then(
       () => {
         if (projectId !== 0) counts.of(projectId).parked[reason] += 1;
         held.done();

@@ -5,9 +5,10 @@ import type { HoldReason } from './view.ts';
  * Why an event waits. `copying`: until the copy is complete; `overflow`: its project has too many events in hand;
  * `poison`: it failed again and again, or cannot be read, and waits for a new `spec.retry`; `unstorable`: Edge cannot
  * hold what it touched, and it is tried again now and then; `repeat`: it is handled once more when Flagsmith's background
- * tasks are over.
+ * tasks are over; `late`: it was handled, and is handled once more when no write that was sent for it before can be
+ * carried out any more.
  */
-export type ParkReason = HoldReason | 'copying' | 'overflow' | 'poison' | 'unstorable' | 'repeat';
+export type ParkReason = HoldReason | 'copying' | 'overflow' | 'poison' | 'unstorable' | 'repeat' | 'late';
 
 /**
  * What is in a subject of the parking stream: `identity.parked.<projectId>.<reason>`, behind it `spec.retry` of what is
@@ -66,7 +67,7 @@ export function isReleasable(place: Place, migrations: Pick<Migrations, 'judge' 
   // As if begun long ago: whether an event came before the deadline is told by itself alone.
   const verdict = migrations.judge(projectId, 0);
   if (verdict.kind === 'drop') return true;
-  if (reason === 'overflow') return true;
+  if (reason === 'overflow' || reason === 'late') return true;
   if (reason === 'poison') return retryOf(migrations, projectId) !== retry;
   if (reason === 'copying') return verdict.kind === 'apply' && !verdict.copying;
   if (reason === 'unstorable') return migrations.judge(projectId, now).kind === 'apply';

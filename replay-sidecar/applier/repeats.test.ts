@@ -33,6 +33,15 @@ test.each<Case>([
   expect(roundOf(event, NOON, now)).toBe(round);
 });
 
+test('an override that came from another identity is looked at again', () => {
+  const touched = { traits: [], overrides: [] };
+  const target = { kind: 'featureState', featureStateId: 1, moved: true } as const;
+  const event = { outcome: 'known', target, touched } as unknown as WriteEvent;
+  expect(nextHandling(event, NOON, NOON)).toBe(NOON + 65_000);
+  const { moved: _, ...stayed } = target;
+  expect(nextHandling({ ...event, target: stayed }, NOON, NOON)).toBeUndefined();
+});
+
 test('the name that an identity has got is looked at again when no request can know the former one any more', () => {
   const touched = { traits: [], overrides: [], moved: true };
   const event = { outcome: 'known', target: IDENTITY, touched } as unknown as WriteEvent;

@@ -10,7 +10,8 @@ const AFTER_TASKS_MILLIS = 605_000;
  * it is done with. Pure, and no state is kept: the event stays in the stream until it was handled after its last time.
  *
  * What concerns a whole environment is always handled again: names of environments are cached for less than that. So is
- * the name that an identity has got: a request that had looked it up by its former one may still delete it.
+ * the name that an identity has got, and the identity that an override has got: a request that had looked it up by its
+ * former one may still delete it.
  */
 export function nextHandling(event: WriteEvent, observedTime: number, now: number): number | undefined {
   return dues(event, observedTime).find((due) => due > now);
@@ -24,6 +25,7 @@ export function roundOf(event: WriteEvent, observedTime: number, now: number): n
 function dues({ outcome, target, touched }: WriteEvent, observedTime: number): number[] {
   const { kind } = target;
   const isWide = kind !== 'identity' && kind !== 'identityId' && kind !== 'featureState';
+  const isMoved = touched.moved || (kind === 'featureState' && target.moved);
   if (outcome === 'background') return [observedTime + AFTER_REQUEST_MILLIS, observedTime + AFTER_TASKS_MILLIS];
-  return outcome === 'unknown' || isWide || touched.moved ? [observedTime + AFTER_REQUEST_MILLIS] : [];
+  return outcome === 'unknown' || isWide || isMoved ? [observedTime + AFTER_REQUEST_MILLIS] : [];
 }

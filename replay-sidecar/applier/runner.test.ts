@@ -51,7 +51,15 @@ function work(fields = headers()): Work & { isDone(): boolean } {
     seq: 1,
   } as unknown as JsMsg;
   const held = {
-    ...{ message, delivered: 0, isOpen: () => !done, again() {} },
+    ...{
+      message,
+      delivered: 0,
+      left: () => 30_000,
+      doubt() {},
+      isDoubtful: () => false,
+      isOpen: () => !done,
+      again() {},
+    },
     done() {
       done = true;
     },

@@ -1,6 +1,7 @@
-import type { Convergence, Stores } from '@edge-migration/identity/converge.ts';
+import type { Convergence, Fence, Stores } from '@edge-migration/identity/converge.ts';
 import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
 import { EVERYTHING, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
+import { DeadlinePassed } from '@edge-migration/identity/edge/table.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { Allowance } from './allowance.ts';
@@ -67,8 +68,10 @@ export function createRunner(options: RunnerOptions) {
     if (subject === undefined) return;
     const followers = works.flatMap(followersOf);
     if (followers.length > 0 && !(await tryToPublish(projectId, works, followers))) return;
+    const fence = fenceOf(works);
     const { convergence, held } = await patience.persist(() => {
-      return applyEvents(options.stores(), subject, works.map(touchedOf), copying, stop).catch(rethrow(projectId));
+      const touched = works.map(touchedOf);
+      return applyEvents(options.stores(), subject, touched, copying, stop, fence).catch(rethrow(projectId));
     }, stop);
     const count = counts.of(projectId);
     count.converged += 1;
@@ -80,7 +83,9 @@ export function createRunner(options: RunnerOptions) {
       count.applied[convergence.outcome] += 1;
       count.lastAppliedTime = now();
       options.onApplied(projectId, now() - work.observed);
-      if (held[index]) pipeline.park(work, projectId, 'copying');
+      // What else is to be said of it is said then.
+      if (work.held.isDoubtful()) pipeline.park(work, projectId, 'late');
+      else if (held[index]) pipeline.park(work, projectId, 'copying');
       else if (waiting?.indexes.has(index)) {
         pipeline.park(work, projectId, 'unstorable', {
           detail: convergence.skipped?.detail,
@@ -217,9 +222,9 @@ export function createRunner(options: RunnerOptions) {
     else pipeline.park({ held }, projectId, 'repeat', { due: Math.ceil(next / 1000) });
   }
 
-  /** Stopped in the middle: judged again when it comes back. Otherwise it failed again and again. */
+  /** Stopped in the middle, or not ours any more: judged again when it comes back. Otherwise it failed again and again. */
   function giveUp(projectId: number, work: Work, error: unknown): void {
-    if (error instanceof MigrationStopped) {
+    if (error instanceof MigrationStopped || error instanceof DeadlinePassed) {
       work.held.again(1);
       return;
     }
@@ -237,7 +242,17 @@ function followersOf({ event, resolution, cursor }: Work): WriteEvent[] {
   if ((kind !== 'identity' && kind !== 'environment') || !resolution.isFormer || cursor !== undefined) return [];
   const environment = { environmentId: resolution.environment.id };
   const target = kind === 'identity' ? { kind, environment, identifier: resolution.identifier } : { kind, environment };
-  return [{ ...event, id: derivedId(event.id, 'present key'), target }];
+  return [{ ...event, id: derivedId(event.id, 'present key'), target, outcome: atLeastTwice(event) }];
+}
+
+/** One write is for all of them: as long as none of them may be another process's, and each is in doubt by it. */
+function fenceOf(works: readonly Work[]): Fence {
+  return {
+    deadline: { left: () => works.reduce((least, { held }) => Math.min(least, held.left()), Number.POSITIVE_INFINITY) },
+    lost() {
+      for (const { held } of works) held.doubt();
+    },
+  };
 }
 
 function touchedOf({ resolution }: Work): Touched {
@@ -249,7 +264,15 @@ function toHolder({ event, resolution }: Work, environmentId: number): WriteEven
   const identifier = resolution.kind === 'identity' ? resolution.identifier : '';
   const target = { kind: 'identity', environment: { environmentId }, identifier } as const;
   const touched = { traits: [], overrides: [] };
-  return { ...event, id: derivedId(event.id, 'holder', environmentId), target, touched, outcome: 'known' };
+  return { ...event, id: derivedId(event.id, 'holder', environmentId), target, touched, outcome: atLeastTwice(event) };
+}
+
+/**
+ * Flagsmith's processes go by a former key for some seconds more. When the event itself is handled again, what follows
+ * from it is a duplicate for the stream.
+ */
+function atLeastTwice({ outcome }: WriteEvent): WriteEvent['outcome'] {
+  return outcome === 'known' ? 'unknown' : outcome;
 }
 
 /** The table and the two indexes that every document is in. */

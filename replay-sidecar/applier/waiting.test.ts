@@ -12,7 +12,16 @@ let sequence = 0;
 function createWork(projectId: number, bytes = 300): Work {
   sequence += 1;
   const message = { seq: sequence, data: new Uint8Array(bytes) } as unknown as Held['message'];
-  const held: Held = { message, delivered: 0, isOpen: () => true, done() {}, again() {} };
+  const held: Held = {
+    message,
+    delivered: 0,
+    left: () => 30_000,
+    doubt() {},
+    isDoubtful: () => false,
+    isOpen: () => true,
+    done() {},
+    again() {},
+  };
   const touched = { traits: new Set<string>(), overrides: new Set<string>() };
   const identifier = `person-${sequence}`;
   const resolution = { kind: 'identity', projectId, environment, isGone: false, identifier, touched } as const;

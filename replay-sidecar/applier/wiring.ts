@@ -66,8 +66,8 @@ export function wire(
   const directory = createDirectory({ ...asked, clock });
   const spreader = createSpreader({ ...asked, directory });
   const resolver = createResolver({ ...asked, edge, directory, spreader });
-  const { unstorableRetrySeconds, unknownRetrySeconds } = configuration;
-  const waits = { pending: position.pending, roomFor, unstorableRetrySeconds, unknownRetrySeconds };
+  const { unstorableRetrySeconds, unknownRetrySeconds, lateWriteSeconds } = configuration;
+  const waits = { pending: position.pending, roomFor, unstorableRetrySeconds, unknownRetrySeconds, lateWriteSeconds };
   const parking = createParking({ connection, migrations, ...waits, now, clock, log });
   const pipeline = createPipeline({
     ...{ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log },

@@ -54,7 +54,16 @@ const EVENT = event('key', 'ada', 'sdk.identify');
 function held(subject: string, payload: unknown, fields = headers()): Held {
   const data = payload instanceof Uint8Array ? payload : bytes(JSON.stringify(payload));
   const message: Partial<JsMsg> = { subject, data, headers: fields, seq: 1, time: new Date(NOW) };
-  return { message: message as JsMsg, delivered: 0, isOpen: () => true, done() {}, again() {} };
+  return {
+    message: message as JsMsg,
+    delivered: 0,
+    left: () => 30_000,
+    doubt() {},
+    isDoubtful: () => false,
+    isOpen: () => true,
+    done() {},
+    again() {},
+  };
 }
 
 describe('an event from a sidecar is refused by itself', () => {

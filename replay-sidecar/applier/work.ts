@@ -52,6 +52,20 @@ export function isListing({ headers }: Pick<Carrier, 'headers'>): boolean {
   return headers?.get(LISTING_HEADER) === 'true';
 }
 
+/**
+ * Set when an event was put aside that had been delivered before: whatever it waits for, a write of the process that had
+ * it may still be carried out.
+ */
+const DOUBTED_HEADER = 'Edge-Migration-Doubted';
+
+export function markDoubted(fields: MsgHdrs): void {
+  fields.set(DOUBTED_HEADER, 'true');
+}
+
+export function isDoubted(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean {
+  return isOurs(carrier) && carrier.headers?.get(DOUBTED_HEADER) === 'true';
+}
+
 /** Of a message's headers, those that are the event's own, for when it is published once more: a claim remains one. */
 export function keepHeaders(carrier: Carrier): MsgHdrs {
   const fields = headers();

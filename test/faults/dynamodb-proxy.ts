@@ -25,6 +25,8 @@ export type Fault =
   | { readonly kind: 'loseAnswer' }
   /** Executed after a while, or never if the client gives up before. */
   | { readonly kind: 'delay'; readonly milliseconds: number }
+  /** Executed once this resolves, as one that was held up in the network: whether anyone waits for it or not. */
+  | { readonly kind: 'holdUp'; readonly until: Promise<unknown> }
   /** Never answered. */
   | { readonly kind: 'hang' };
 
@@ -81,6 +83,12 @@ export async function startDynamodbProxy(
         await pause(fault.milliseconds);
         if (!request.socket.destroyed) answer(response, await forward(request, text));
         return;
+      case 'holdUp': {
+        await fault.until;
+        const late = await forward(request, text);
+        if (!request.socket.destroyed) answer(response, late);
+        return;
+      }
       case 'hang':
         return;
     }
