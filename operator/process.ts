@@ -14,9 +14,11 @@ import type { OperatorConfiguration } from './config.ts';
 import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from './edge-migration/api.ts';
 import { describeChanges } from './edge-migration/events.ts';
 import { createIdleTimes } from './edge-migration/idle-times.ts';
+import { createJobEvents } from './edge-migration/job-events.ts';
 import { registerMigrationMetrics } from './edge-migration/metrics.ts';
 import { comparingTemplate, type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
-import { type Owned, parseConfigMap, parseCoreApiPod, parseJob, parsePod } from './edge-migration/parse.ts';
+import { type Owned, parseConfigMap, parseJob } from './edge-migration/parse.ts';
+import { parseCoreApiPod, parsePod } from './edge-migration/pods.ts';
 import { createReconcile } from './edge-migration/reconcile.ts';
 import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/sources.ts';
@@ -76,6 +78,9 @@ export async function runOperator({
     ...stores,
     stream,
     idleTimes: createIdleTimes(storeClock),
+    missingTimes: createIdleTimes(storeClock),
+    strandedTimes: createIdleTimes(storeClock),
+    jobEvents: createJobEvents(client, configuration.namespace),
     clock: storeClock,
     settings: {
       pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,

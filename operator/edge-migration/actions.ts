@@ -25,6 +25,8 @@ export type Action =
       environment?: Readonly<Record<string, string>>;
     }
   | { kind: 'adjustJob'; operation: Operation; attempt: number; uid: string; suspend: boolean; parallelism: number }
+  /** Its workers have ended, and its pods do not end by themselves. */
+  | { kind: 'removeJob'; operation: Operation; attempt: number; uid: string }
   /** Flagsmith's dashboard shows the project as being migrated, or as migrated. */
   | { kind: 'markStarted' }
   | { kind: 'markCompleted' }

@@ -16,6 +16,7 @@ import { type Finding, type FindingOf, type Findings, findCondition, isFalse, me
 import type { Facts } from './facts.ts';
 import { collectGaps, describeGaps } from './gaps.ts';
 import { decideCapturing, decideSuspended } from './policies.ts';
+import { earliest } from './progress.ts';
 import { recordStatus, type StatusRecord } from './record.ts';
 import { fitStatus, summarise } from './summary.ts';
 import { decideUnstorable } from './unstorable.ts';
@@ -170,9 +171,6 @@ function account(migration: EdgeMigration, status: Status): Status {
   if (milestone === undefined || milestone === status.audit?.milestone) return status;
   return { ...status, audit: { reportName: objectNames(migration, 'copy').audit, milestone } };
 }
-
-const earliest = (one: number | undefined, other: number | undefined): number | undefined =>
-  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 
 /** A token is taken once what it asks for can be done: not while suspended, nor while the Job still works on the rest. */
 function takeRetry({ migration, work }: Facts): string | undefined {

@@ -27,6 +27,8 @@ export interface Facts {
   record?: StatusRecord | undefined;
   /** Of the processes that can be asked. */
   clocks?: readonly ClockFact[];
+  /** Of the Job that is under way, be it a plan's, a copy's or a comparison's. */
+  jobPods?: JobPodsFact | undefined;
   settings: DecisionSettings;
 }
 
@@ -155,6 +157,10 @@ export interface JobFact {
   failedIndexes: number[];
   /** Reason and message of the Failed condition. */
   failure: string | undefined;
+  /** It goes as soon as its pods have gone. */
+  deleting: boolean;
+  /** That run, by the Job controller's count, and that should. */
+  pods: { running: number; wanted: number };
   /** Set once the outcome is in the status: Kubernetes may then remove the Job. */
   ttlSeconds: number | undefined;
 }
@@ -183,6 +189,24 @@ export interface CopyCounts {
   documentBytes: number;
   writeUnits: number;
   throttled: number;
+}
+
+/** What is amiss with the pods of a Job as a whole. Times are when this process saw it first, by its own clock. */
+export interface JobPodsFact {
+  /** Pods that it should have and has not. */
+  missing: MissingPods | undefined;
+  /** All pods that live have workers that have ended; what keeps them from ending, `istio-proxy of pod …`. */
+  stranded: { containers: string[]; since: number } | undefined;
+}
+
+export interface MissingPods {
+  running: number;
+  wanted: number;
+  since: number;
+  /** Why the API server refused the last one. */
+  refusal: string | undefined;
+  /** Why it is not known whether it did. */
+  unread?: string;
 }
 
 export interface PodProblem {

@@ -2,15 +2,15 @@ import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/i
 import type { EdgeMigration } from './api.ts';
 
 /**
- * Since when this process has seen that no pods work for a migration, by its own clocks.
+ * Since when this process has seen something of a migration, such as that no pods work for it, by its own clocks.
  *
  * The Job controller notes when a Job ended, but by another machine's clock: an operator whose clock is ahead would call
  * a copy complete while a page may still be written (docs/design.md, "Convergence", rule 4). So would one whose clock is
  * set forward. A new leader begins to count from the start, which costs seconds.
  */
 export interface IdleTimes {
-  /** Notes what was seen. Epoch milliseconds, no longer ago than by either clock; undefined while pods work. */
-  notice(migration: EdgeMigration, isIdle: boolean): number | undefined;
+  /** Notes whether it is so. Epoch milliseconds, no longer ago than by either clock; undefined when it is not so. */
+  notice(migration: EdgeMigration, isSo: boolean): number | undefined;
 }
 
 /** What both clocks drift apart by; the status would otherwise change with each look. */
@@ -27,10 +27,10 @@ export function createIdleTimes(clock: Clock): IdleTimes {
   }
 
   return {
-    notice({ namespace, name, uid }, isIdle) {
+    notice({ namespace, name, uid }, isSo) {
       const key = `${namespace}/${name}`;
       const known = times.get(key);
-      if (!isIdle) {
+      if (!isSo) {
         times.delete(key);
         return undefined;
       }

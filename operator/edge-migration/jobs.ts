@@ -23,6 +23,14 @@ export function adjustJob(
   return isSame ? [] : [{ kind: 'adjustJob', operation, attempt, uid, suspend, parallelism }];
 }
 
+/** Lets go of a Job whose pods do not end by themselves; what is left to do is another one's. */
+export const removeJob = (operation: Operation, { attempt, uid }: JobFact): Action => ({
+  kind: 'removeJob',
+  operation,
+  attempt,
+  uid,
+});
+
 /** Stops pods that run, until the migration may go on. */
 export const holdJobs = (operation: Operation, jobs: readonly JobFact[]): Action[] =>
   jobs

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { EDGE_MIGRATIONS, type EdgeMigration, GROUP, LABELS, type Operation, objectNames } from './api.ts';
 import type { LiveSettings, PlannedRange } from './facts.ts';
+import { DEFAULT_CONTAINER } from './pods.ts';
 
 /**
  * The pod template that copy pods are made from: image, service account, environment with secret references, security
@@ -206,7 +207,7 @@ function buildPodTemplate(plan: JobPlan, labels: Record<string, string>, annotat
     metadata: {
       ...template.metadata,
       labels: { ...template.metadata?.labels, ...labels },
-      annotations: { ...template.metadata?.annotations, ...annotations },
+      annotations: { ...template.metadata?.annotations, ...annotations, [DEFAULT_CONTAINER]: worker?.name },
     },
     spec: {
       terminationGracePeriodSeconds: 30,

@@ -6,18 +6,22 @@ import { parseCheckpoint } from '../copy/checkpoint.ts';
 import { type EdgeMigration, projectOf } from './api.ts';
 import { findCondition } from './conditions.ts';
 import { chooseOperation, isCopied } from './decide.ts';
-import type { CoreFact, EdgeFact, Facts, WorkFacts } from './facts.ts';
+import type { CoreFact, EdgeFact, Facts, VerificationFacts, WorkFacts } from './facts.ts';
+import { findUnderWay, observeJobPods } from './job-pods.ts';
 import { observeOperation } from './operation-facts.ts';
-import { parseLiveSettings } from './parse.ts';
+import { type Owned, parseLiveSettings } from './parse.ts';
+import type { PodFact } from './pods.ts';
 import { parseRecord, restoreStatus, type StatusRecord } from './record.ts';
 import { BY_MIGRATION, BY_PROJECT, type Sources } from './sources.ts';
-import { observeVerification } from './verification-facts.ts';
+import { findComparison, observeVerification } from './verification-facts.ts';
 
 /** Gathers what a decision about this EdgeMigration needs. Throws nothing but the signal's reason. */
 export async function observe(sources: Sources, found: EdgeMigration, signal: AbortSignal): Promise<Facts> {
   const record = findRecord(sources, found);
   const migration = restoreStatus(found, record);
   const work = observeWork(sources, migration);
+  const verification = observeVerification(sources, migration);
+  const jobPods = await observeJobPods(sources, migration, findJob(migration, work, verification), signal);
   const olderDuplicate = findOlderDuplicate(sources, migration);
   const base = {
     now: sources.clock.now(),
@@ -26,7 +30,8 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
     capture: sources.stream.capture(projectOf(migration)),
     replay: sources.stream.replay(migration.spec?.projectId ?? 0),
     work,
-    verification: observeVerification(sources, migration),
+    verification,
+    jobPods,
     clocks: sources.stream.clocks(),
     record,
     settings: sources.settings,
@@ -37,6 +42,13 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
   const { projectId } = migration.spec;
   const [core, edge] = await Promise.all([observeCore(sources, projectId, signal), observeEdge(sources, signal)]);
   return { ...base, now: sources.clock.now(), core, edge };
+}
+
+/** The Job that is under way for it, be it a plan's, a copy's or a comparison's. */
+function findJob(migration: EdgeMigration, { jobs }: WorkFacts, verification: VerificationFacts | undefined) {
+  const operation = findComparison(migration);
+  const compared = operation === undefined ? [] : [{ operation, jobs: verification?.jobs ?? [] }];
+  return findUnderWay([{ operation: chooseOperation(migration), jobs }, ...compared]);
 }
 
 /** The stores were looked at before this began; from then on the copy's own pods tell when something is wrong. */
@@ -94,7 +106,10 @@ function hasPlan({ jobs, configMaps }: Sources, { uid }: EdgeMigration): boolean
 function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
   const operation = chooseOperation(migration);
   const { plan, settings, ...facts } = observeOperation(sources, migration, operation, parseCheckpoint);
-  const isIdle = plan !== undefined && facts.jobs.every(({ outcome }) => outcome !== 'active');
+  // A Job that was removed may have left pods that are still ending.
+  const isAtWork = ({ fact }: Owned<PodFact>) => fact.live && !fact.workerEnded;
+  const pods = sources.pods.byIndex(BY_MIGRATION, migration.uid).filter((pod) => pod.operation === operation);
+  const isIdle = plan !== undefined && facts.jobs.every(({ outcome }) => outcome !== 'active') && !pods.some(isAtWork);
   return {
     ...facts,
     ranges: plan?.ranges,

@@ -1,6 +1,7 @@
 import { type EdgeMigration, type Operation, objectNames } from './api.ts';
 import type { JobFact, PodProblem } from './facts.ts';
-import { type Plan, parsePlan } from './parse.ts';
+import { type Owned, type Plan, parsePlan } from './parse.ts';
+import type { PodFact } from './pods.ts';
 import { BY_MIGRATION, type Sources } from './sources.ts';
 
 /** What exists in the cluster for one operation of an EdgeMigration: its plan, its copy or one of its comparisons. */
@@ -17,7 +18,7 @@ export interface OperationFacts<Checkpoint> {
 
 /** Gathers it from the caches. A checkpoint that `parseCheckpoint` finds to be none is left out. */
 export function observeOperation<Checkpoint>(
-  { jobs, configMaps, pods }: Pick<Sources, 'jobs' | 'configMaps' | 'pods'>,
+  { jobs, configMaps, pods, clock }: Pick<Sources, 'jobs' | 'configMaps' | 'pods' | 'clock'>,
   migration: EdgeMigration,
   operation: Operation,
   parseCheckpoint: (text: string) => Checkpoint | undefined,
@@ -43,8 +44,16 @@ export function observeOperation<Checkpoint>(
     podProblems: pods
       .byIndex(BY_MIGRATION, migration.uid)
       .filter(isOurs)
-      .map(({ fact }) => fact)
-      .sort((a, b) => b.time - a.time)
-      .flatMap(({ problem }) => problem ?? []),
+      .toSorted((a, b) => b.fact.time - a.fact.time)
+      .flatMap((pod) => findLingering(pod, clock.now()) ?? pod.fact.problem ?? []),
   };
+}
+
+/** A pod is gone when its node says so; clocks differ, and so much later even a busy node has said it. */
+const LINGERING_MILLISECONDS = 60_000;
+
+function findLingering({ name, fact }: Owned<PodFact>, now: number): PodProblem | undefined {
+  if (fact.goneBy === undefined || now - fact.goneBy < LINGERING_MILLISECONDS) return undefined;
+  const message = `was deleted, and its node does not say that it has ended: its range waits. Is the node there? If it is certainly down, delete the pod with --force`;
+  return { pod: name, reason: 'PodNotEnding', message };
 }

@@ -1,8 +1,7 @@
-import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import { z } from 'zod';
 import type { KubernetesObject } from '../kubernetes/client.ts';
 import { GROUP, LABELS } from './api.ts';
-import type { JobFact, PodProblem } from './facts.ts';
+import type { JobFact } from './facts.ts';
 
 /** An object of ours, as the caches hold it: what it belongs to, and what it says. */
 export interface Owned<T> {
@@ -17,7 +16,7 @@ export interface Owned<T> {
   fact: T;
 }
 
-const metadataSchema = z.object({
+export const metadataSchema = z.object({
   name: z.string(),
   uid: z.string(),
   labels: z.record(z.string(), z.string()).default({}),
@@ -25,7 +24,11 @@ const metadataSchema = z.object({
   ownerReferences: z.array(z.object({ kind: z.string(), uid: z.string() })).default([]),
 });
 
-function own<T>({ metadata }: KubernetesObject, read: (metadata: z.infer<typeof metadataSchema>) => T): Owned<T> {
+/** Reads an object of ours. */
+export function own<T>(
+  { metadata }: KubernetesObject,
+  read: (metadata: z.infer<typeof metadataSchema>) => T,
+): Owned<T> {
   const parsed = metadataSchema.parse(metadata);
   const { name, uid, labels, annotations, ownerReferences } = parsed;
   return {
@@ -39,7 +42,7 @@ function own<T>({ metadata }: KubernetesObject, read: (metadata: z.infer<typeof 
   };
 }
 
-const conditionsSchema = z
+export const conditionsSchema = z
   .array(
     z.object({
       type: z.string(),
@@ -55,10 +58,12 @@ const jobSchema = z.object({
   spec: z.object({
     suspend: z.boolean().default(false),
     parallelism: z.number().default(1),
+    completions: z.number().default(1),
     ttlSecondsAfterFinished: z.number().optional(),
   }),
   status: z
     .object({
+      active: z.number().default(0),
       completedIndexes: z.string().default(''),
       failedIndexes: z.string().default(''),
       conditions: conditionsSchema,
@@ -69,6 +74,9 @@ const jobSchema = z.object({
 /** Reads a Job of ours. */
 export function parseJob(object: KubernetesObject): Owned<JobFact> {
   const { spec, status } = jobSchema.parse(object);
+  const completedIndexes = parseIndexes(status.completedIndexes);
+  const failedIndexes = parseIndexes(status.failedIndexes);
+  const left = spec.completions - completedIndexes.length - failedIndexes.length;
   const ended = status.conditions.find(
     ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
   );
@@ -81,8 +89,10 @@ export function parseJob(object: KubernetesObject): Owned<JobFact> {
     parallelism: spec.parallelism,
     outcome: ended === undefined ? 'active' : ended.type === 'Complete' ? 'complete' : 'failed',
     endedTime: ended?.lastTransitionTime === undefined ? undefined : Date.parse(ended.lastTransitionTime),
-    completedIndexes: parseIndexes(status.completedIndexes),
-    failedIndexes: parseIndexes(status.failedIndexes),
+    completedIndexes,
+    failedIndexes,
+    deleting: object.metadata.deletionTimestamp !== undefined,
+    pods: { running: status.active, wanted: spec.suspend ? 0 : Math.min(spec.parallelism, left) },
     failure: ended?.type === 'Failed' ? `${ended.reason}: ${ended.message}` : undefined,
     ttlSeconds: spec.ttlSecondsAfterFinished,
   }));
@@ -96,82 +106,6 @@ export function parseIndexes(text: string): number[] {
   return text.split(',').flatMap((part) => {
     const [from = 0, to = from] = part.split('-').map(Number);
     return Array.from({ length: to - from + 1 }, (_, offset) => from + offset);
-  });
-}
-
-const containerSchema = z.object({
-  name: z.string(),
-  state: z
-    .object({
-      waiting: z.object({ reason: z.string().optional(), message: z.string().optional() }).optional(),
-      terminated: z
-        .object({
-          exitCode: z.number(),
-          reason: z.string().optional(),
-          message: z.string().optional(),
-          // Null when the kubelet lost sight of the container (ContainerStatusUnknown).
-          finishedAt: z.string().nullish(),
-        })
-        .optional(),
-    })
-    .prefault({}),
-});
-
-const podSchema = z.object({
-  metadata: z.object({ creationTimestamp: z.string() }),
-  status: z
-    .object({
-      phase: z.string().optional(),
-      startTime: z.string().optional(),
-      reason: z.string().optional(),
-      message: z.string().optional(),
-      conditions: conditionsSchema,
-      containerStatuses: z.array(containerSchema).default([]),
-    })
-    .prefault({}),
-});
-
-/** What is wrong with a pod of ours, if anything, and since when. */
-export interface PodFact {
-  problem: PodProblem | undefined;
-  time: number;
-}
-
-/** Waiting reasons of a pod that is merely starting. */
-const STARTING = new Set(['ContainerCreating', 'PodInitializing']);
-
-/** Reads a pod of ours. A worker's last words are in its termination message. */
-export function parsePod(object: KubernetesObject): Owned<PodFact> {
-  const { metadata, status } = podSchema.parse(object);
-  return own(object, ({ name }) => {
-    const created = Date.parse(metadata.creationTimestamp);
-    const unschedulable = status.conditions.find(({ type, status }) => type === 'PodScheduled' && status === 'False');
-    if (unschedulable !== undefined)
-      return { time: created, problem: describe('PodUnschedulable', unschedulable.message) };
-    for (const { state } of status.containerStatuses) {
-      const { waiting, terminated } = state;
-      if (waiting?.reason !== undefined && !STARTING.has(waiting.reason)) {
-        return {
-          time: created,
-          problem: describe('PodNotStarting', `${waiting.reason} ${waiting.message ?? ''}`.trim()),
-        };
-      }
-      if (terminated !== undefined && terminated.exitCode !== 0) {
-        const text =
-          terminated.message ?? `${terminated.reason ?? 'Error'}, exit code ${terminated.exitCode}; see its log`;
-        return {
-          time: Date.parse(terminated.finishedAt ?? metadata.creationTimestamp),
-          problem: describe('PodFailed', text),
-        };
-      }
-    }
-    if (status.phase === 'Failed')
-      return { time: created, problem: describe('PodFailed', status.message ?? status.reason) };
-    return { time: created, problem: undefined };
-
-    function describe(reason: string, message = 'no message'): PodProblem {
-      return { pod: name, reason, message };
-    }
   });
 }
 
@@ -217,21 +151,4 @@ export function parseJson<T>(text: string | undefined, schema: z.ZodType<T>): T 
   } catch {
     return undefined;
   }
-}
-
-/** A pod of the Core API: whether it takes requests, and since when. */
-export function parseCoreApiPod(object: KubernetesObject): CoreApiPod {
-  const { metadata, status } = podSchema.parse(object);
-  const { name, uid } = metadataSchema.parse(object.metadata);
-  const ready = status.conditions.find(({ type }) => type === 'Ready');
-  const isReady = ready?.status === 'True';
-  // A node that is lost says nothing any more, and its pods may run on. Before and after these phases nothing serves.
-  const isRunning = isReady || status.phase === 'Running' || status.phase === 'Unknown';
-  return {
-    uid,
-    name,
-    ready: isReady,
-    ...(isReady && ready.lastTransitionTime !== undefined ? { readyTime: ready.lastTransitionTime } : {}),
-    ...(isRunning ? { runningTime: status.startTime ?? metadata.creationTimestamp } : {}),
-  };
 }

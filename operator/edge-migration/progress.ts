@@ -113,3 +113,7 @@ export function isTooSoon(before: Status, now: number): boolean {
 export function isRecent(time: number, now: number, milliseconds: number): boolean {
   return time <= now && now - time < milliseconds;
 }
+
+/** The earlier of two times that may not be; undefined when neither is. */
+export const earliest = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);

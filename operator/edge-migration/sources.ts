@@ -6,7 +6,9 @@ import type { Reflector } from '../kubernetes/reflector.ts';
 import type { EdgeMigration } from './api.ts';
 import type { DecisionSettings, JobFact } from './facts.ts';
 import type { IdleTimes } from './idle-times.ts';
-import type { ConfigMapFact, Owned, PodFact } from './parse.ts';
+import type { JobEvents } from './job-events.ts';
+import type { ConfigMapFact, Owned } from './parse.ts';
+import type { PodFact } from './pods.ts';
 import type { StreamView } from './stream.ts';
 
 /** Everything that facts are read from. */
@@ -20,6 +22,10 @@ export interface Sources {
   projectMetadata: ProjectMetadata | undefined;
   stream: StreamView;
   idleTimes: IdleTimes;
+  /** Since when pods are missing, and since when pods live on whose workers have ended. */
+  missingTimes: IdleTimes;
+  strandedTimes: IdleTimes;
+  jobEvents: JobEvents;
   clock: Clock;
   settings: DecisionSettings;
 }

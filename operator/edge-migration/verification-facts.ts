@@ -6,7 +6,7 @@ import { observeOperation } from './operation-facts.ts';
 import type { Sources } from './sources.ts';
 
 /** The operation of the comparison that is under way, or was last; undefined when there was none. */
-function findComparison({ status }: EdgeMigration): Operation | undefined {
+export function findComparison({ status }: EdgeMigration): Operation | undefined {
   const { current, last } = status.verification ?? {};
   const run = current?.run ?? last?.run;
   return run === undefined ? undefined : `verify-${run}`;
@@ -14,7 +14,7 @@ function findComparison({ status }: EdgeMigration): Operation | undefined {
 
 /** What exists in the cluster of that comparison. */
 export function observeVerification(
-  sources: Pick<Sources, 'jobs' | 'configMaps' | 'pods'>,
+  sources: Pick<Sources, 'jobs' | 'configMaps' | 'pods' | 'clock'>,
   migration: EdgeMigration,
 ): VerificationFacts | undefined {
   const operation = findComparison(migration);

@@ -11,7 +11,8 @@ import {
 } from './api.ts';
 import { type Finding, type FindingOf, findCondition, formatTime, isTrue, isUnknown, recall } from './conditions.ts';
 import type { Facts, JobFact, VerificationFacts } from './facts.ts';
-import { adjustJob, findLatest, hasLeftovers, holdJobs, retryDelay } from './jobs.ts';
+import { adjustJob, findLatest, hasLeftovers, holdJobs, removeJob, retryDelay } from './jobs.ts';
+import { describeStranded, findPodTrouble, findStranded } from './trouble.ts';
 import { describeProgress, describeVerdict, summariseComparison } from './verification-result.ts';
 
 /** The part of a decision that is about comparing Core and Edge. */
@@ -163,18 +164,21 @@ function carryOn(view: View): VerificationDecision {
 
 function follow(view: View, work: VerificationFacts, job: JobFact, remaining: number): VerificationDecision {
   const { facts, spec, before, current } = view;
+  const { now, jobPods: pods } = facts;
+  const operation = operationOf(current);
   const wanted = { suspend: spec.suspend, parallelism: spec.copy.parallelism };
-  const problem = work.podProblems[0];
   const verification = { ...before, current: { ...current, attempt: job.attempt, ...moveProgress(view, work) } };
-  return {
+  const base = {
     ...rest(facts, verification, spec.suspend ? 'suspended' : describeProgress(work)),
-    degraded:
-      problem === undefined || spec.suspend
-        ? undefined
-        : isTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`),
-    actions: [...adjustSettings(view, work, remaining), ...adjustJob(operationOf(current), job, wanted)],
-    nextTime: spec.suspend ? undefined : facts.now + SETTINGS_MILLISECONDS,
+    actions: [...adjustSettings(view, work, remaining), ...adjustJob(operation, job, wanted)],
+    nextTime: spec.suspend ? undefined : now + SETTINGS_MILLISECONDS,
   };
+  if (spec.suspend) return base;
+  const stranded = findStranded(pods, now);
+  if (stranded === undefined) {
+    return { ...base, degraded: findPodTrouble(job, { podProblems: work.podProblems, pods, now }) };
+  }
+  return { ...base, degraded: describeStranded(job, stranded), actions: job.deleting ? [] : [removeJob(operation, job)] };
 }
 
 /** People are told every few seconds. */

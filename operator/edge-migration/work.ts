@@ -2,8 +2,9 @@ import type { Action } from './actions.ts';
 import { type CopyStatus, type Operation, objectNames, type SkippedStatus, type Spec } from './api.ts';
 import { type Finding, type FindingOf, formatTime, isFalse, isTrue } from './conditions.ts';
 import type { Facts, JobFact, LiveSettings, WorkFacts } from './facts.ts';
-import { adjustJob, findLatest, retryDelay } from './jobs.ts';
-import { isTooSoon, measureProgress, PROGRESS_INTERVAL_MILLISECONDS, summariseSkipped } from './progress.ts';
+import { adjustJob, findLatest, removeJob, retryDelay } from './jobs.ts';
+import { earliest, isTooSoon, measureProgress, PROGRESS_INTERVAL_MILLISECONDS, summariseSkipped } from './progress.ts';
+import { describeStranded, findPodTrouble, findStranded, whenToLook } from './trouble.ts';
 
 /** The state of the ranges' work, be it a plan's or a copy's, and what is to be done about it. */
 export interface WorkDecision {
@@ -66,8 +67,22 @@ function decideRunning(view: View, job: JobFact): WorkDecision {
   const finding = spec.suspend
     ? suspended(`stopped at ${progress}`)
     : isFalse('Copying', `${progress} done, ${copy.identitiesPerSecond ?? 0} a second`);
-  const degraded = spec.suspend ? undefined : findTrouble(facts);
-  return { finding, degraded, copy, skipped, actions, nextTime, complete: false };
+  const running = {
+    finding,
+    copy,
+    skipped,
+    actions,
+    nextTime: earliest(nextTime, whenToLook(facts.jobPods, facts.now)),
+  };
+  if (spec.suspend) return { ...running, degraded: undefined, complete: false };
+  const stranded = findStranded(facts.jobPods, facts.now);
+  if (stranded === undefined) return { ...running, degraded: findTrouble(facts, job), complete: false };
+  return {
+    ...running,
+    degraded: describeStranded(job, stranded),
+    actions: job.deleting ? [] : [removeJob(operation, job)],
+    complete: false,
+  };
 }
 
 /** Every range is done; a page that some pod still holds in its hand must be too old to be written. */
@@ -81,7 +96,7 @@ function decideSettling(view: View): WorkDecision {
     const message = `every range is done; complete at ${formatTime(settled + 999)}, when no page read before may still be written`;
     return {
       finding: isFalse('Settling', message),
-      degraded: undefined,
+      degraded: findLingering(work),
       copy,
       skipped,
       actions: [],
@@ -221,9 +236,15 @@ function findLastWork({ facts }: View): number {
   return ranges?.length === 0 ? Number.NEGATIVE_INFINITY : (idleSince ?? facts.now);
 }
 
-function findTrouble({ work }: Facts): Finding<'True'> | undefined {
-  const problem = work.podProblems[0];
-  if (problem !== undefined) return isTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`);
+/** A pod that does not end may still write: nothing is complete before it has gone. */
+function findLingering({ idleSince, podProblems }: WorkFacts): Finding<'True'> | undefined {
+  const problem = idleSince === undefined ? podProblems.find(({ reason }) => reason === 'PodNotEnding') : undefined;
+  return problem && isTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`);
+}
+
+function findTrouble({ work, jobPods: pods, now }: Facts, job: JobFact): Finding<'True'> | undefined {
+  const trouble = findPodTrouble(job, { podProblems: work.podProblems, pods, now });
+  if (trouble !== undefined) return trouble;
   const failing = work.checkpoints.find(({ finished, lastError }) => !finished && lastError !== undefined);
   return failing === undefined ? undefined : isTrue('CopyHindered', `range ${failing.rangeId}: ${failing.lastError}`);
 }

@@ -43,6 +43,8 @@ const CONTROLLERS = [
   'ttl-after-finished-controller',
   'namespace-controller',
   'serviceaccount-controller',
+  // Quotas refuse nothing before it has counted.
+  'resourcequota-controller',
   // `view`, `edit` and `admin` take in what is labelled for them.
   'clusterrole-aggregation-controller',
   // Pods that mount their ServiceAccount's token get the CA from the ConfigMap that this one writes.

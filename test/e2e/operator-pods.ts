@@ -10,6 +10,8 @@ import { NAMESPACE } from './operator-world.ts';
 export interface PodRunner extends AsyncDisposable {
   /** Pods that are created while this is so stay Pending. */
   hold(on: boolean): void;
+  /** While this names a container, pods do not end with their worker: it was injected into them, and runs on. */
+  inject(container: string | undefined): void;
   stop(): Promise<void>;
 }
 
@@ -26,6 +28,7 @@ export function startPodRunner(client: KubernetesClient): PodRunner {
   const ending = new AbortController();
   const { signal } = ending;
   let isHeld = false;
+  let injected: string | undefined;
 
   async function step() {
     const labelSelector = 'edge.flagsmith.com/component in (plan,copy)';
@@ -34,7 +37,9 @@ export function startPodRunner(client: KubernetesClient): PodRunner {
     for (const pod of items) {
       if (isHeld || pod.metadata.deletionTimestamp !== undefined) continue;
       // Its root may just have gone, as a pod's may that really runs.
-      await finish(client, pod, signal).catch((error: unknown) => logger.debug({ error: errorMessage(error) }, 'pod'));
+      await finish(client, pod, injected, signal).catch((error: unknown) =>
+        logger.debug({ error: errorMessage(error) }, 'pod'),
+      );
     }
   }
 
@@ -54,12 +59,20 @@ export function startPodRunner(client: KubernetesClient): PodRunner {
     hold(on) {
       isHeld = on;
     },
+    inject(container) {
+      injected = container;
+    },
     stop,
     [Symbol.asyncDispose]: stop,
   };
 }
 
-async function finish(client: KubernetesClient, pod: KubernetesObject, signal: AbortSignal) {
+async function finish(
+  client: KubernetesClient,
+  pod: KubernetesObject,
+  injected: string | undefined,
+  signal: AbortSignal,
+) {
   const [container] = (pod['spec'] as PodSpec).containers;
   const read = (name: string) => container?.env.find((each) => each.name === `EDGE_MIGRATION_${name}`)?.value ?? '';
   const rangeId = Number(read('RANGE_IDS').split(',')[Number(pod.metadata.annotations?.[INDEX])]);
@@ -69,7 +82,11 @@ async function finish(client: KubernetesClient, pod: KubernetesObject, signal: A
   await client.apply(CONFIG_MAPS, checkpoint, { fieldManager: 'copy-worker', force: true, signal });
   const state = { terminated: { exitCode: 0, reason: 'Completed' } };
   const ended = { name: container?.name, ready: false, restartCount: 0, image: '', imageID: '', state };
-  const status = { phase: 'Succeeded', containerStatuses: [ended] };
+  const proxy = { ...ended, name: injected, state: { running: { startedAt: pod.metadata.creationTimestamp } } };
+  const status =
+    injected === undefined
+      ? { phase: 'Succeeded', containerStatuses: [ended] }
+      : { phase: 'Running', containerStatuses: [proxy, ended] };
   const reference = { namespace: NAMESPACE, name: pod.metadata.name };
   await client.patch(PODS, reference, { status }, { subresource: 'status', signal });
 }

@@ -71,6 +71,9 @@ describe('the rights of a service account', () => {
     ['operator', 'create', 'jobs.batch', NAMESPACE, true],
     ['operator', 'create', 'secrets', NAMESPACE, true],
     ['operator', 'list', 'pods', 'flagsmith', true],
+    ['operator', 'list', 'events', NAMESPACE, true],
+    ['operator', 'watch', 'events', NAMESPACE, false],
+    ['operator', 'list', 'events', TENANT, false],
     // The spec is the user's, and so is whether the object lives.
     ['operator', 'patch', MIGRATIONS, TENANT, false],
     ['operator', 'update', MIGRATIONS, NAMESPACE, false],

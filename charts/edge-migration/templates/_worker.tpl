@@ -4,16 +4,14 @@ role nor the workers' can change; both write ConfigMaps.
 */ -}}
 {{- define "edge-migration.workerTemplate" -}}
 {{- $place := dict "root" . "component" "worker" }}
+{{- /* A Job's pod ends when all of its containers have: the proxy of a mesh would keep it from that. */ -}}
+{{- $noMesh := dict "sidecar.istio.io/inject" "false" "linkerd.io/inject" "disabled" }}
 metadata:
   labels:
     {{- include "edge-migration.labels" $place | nindent 4 }}
-    {{- with .Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-  {{- with .Values.podAnnotations }}
+    {{- toYaml (merge (dict) (.Values.podLabels | default dict) (dict "sidecar.istio.io/inject" "false")) | nindent 4 }}
   annotations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+    {{- toYaml (merge (dict) (.Values.podAnnotations | default dict) $noMesh) | nindent 4 }}
 spec:
   serviceAccountName: {{ include "edge-migration.serviceAccountName" $place }}
   {{- include "edge-migration.podSpec" $place | nindent 2 }}

@@ -5,6 +5,7 @@ import { adjustJob, createJob } from './jobs.ts';
 import { writeLiveSettings } from './live-settings.ts';
 import { planRanges } from './plan-ranges.ts';
 import { writeRecord } from './record.ts';
+import { removeJob } from './remove-job.ts';
 import { retireWork } from './retire-work.ts';
 import { writeSkippedReport } from './skipped-report.ts';
 import { writeUnstorableReport } from './unstorable-report.ts';
@@ -28,6 +29,8 @@ export async function act(
       return createJob(context, { ...target, operation: action.operation }, action);
     case 'adjustJob':
       return adjustJob(context, { ...target, operation: action.operation }, action);
+    case 'removeJob':
+      return removeJob(context, { ...target, operation: action.operation }, action);
     case 'markStarted':
       return context.projectMetadata?.markStarted(projectId, { signal });
     case 'markCompleted':

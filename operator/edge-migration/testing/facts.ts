@@ -71,6 +71,8 @@ export function job(changes: Partial<JobFact> = {}): JobFact {
     failedIndexes: [],
     failure: undefined,
     ttlSeconds: undefined,
+    deleting: false,
+    pods: { running: 2, wanted: 2 },
     ...changes,
   };
 }

@@ -1,0 +1,14 @@
+import { objectNames } from '../api.ts';
+import { JOBS } from '../resources.ts';
+import type { ActionContext, ActionTarget } from './context.ts';
+
+/** Removes a Job whose workers have ended and whose pods have not. It stays to be seen until the last of them is gone. */
+export async function removeJob(
+  { client, namespace }: ActionContext,
+  { migration, operation, logger, signal }: ActionTarget,
+  { attempt, uid }: { attempt: number; uid: string },
+) {
+  const name = objectNames(migration, operation).job(attempt);
+  await client.delete(JOBS, { namespace, name }, { uid, propagationPolicy: 'Foreground', signal });
+  logger.info({ job: name }, 'removed the Job: its workers have ended, and its pods do not end by themselves');
+}

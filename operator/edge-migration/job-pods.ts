@@ -1,0 +1,60 @@
+import { ApiError, errorMessage } from '../kubernetes/errors.ts';
+import type { EdgeMigration, Operation } from './api.ts';
+import type { JobFact, JobPodsFact } from './facts.ts';
+import { findLatest } from './jobs.ts';
+import { BY_MIGRATION, type Sources } from './sources.ts';
+
+type PodSources = Pick<Sources, 'pods' | 'jobEvents' | 'missingTimes' | 'strandedTimes'>;
+
+/** A Job, and the operation that its pods carry out. */
+export interface JobUnderWay {
+  operation: Operation;
+  job: JobFact;
+}
+
+/** Of several kinds of work of a migration the one whose Job is under way: no two are. */
+export function findUnderWay(work: readonly { operation: Operation; jobs: readonly JobFact[] }[]) {
+  return work
+    .map(({ operation, jobs }) => ({ operation, job: findLatest(jobs) }))
+    .find((each): each is JobUnderWay => each.job?.outcome === 'active');
+}
+
+/**
+ * What is amiss with the pods of a Job as a whole: some are missing, or those that are there only live on by containers
+ * that are not ours. Throws nothing but the signal's reason.
+ */
+export async function observeJobPods(
+  sources: PodSources,
+  migration: EdgeMigration,
+  underWay: JobUnderWay | undefined,
+  signal: AbortSignal,
+): Promise<JobPodsFact | undefined> {
+  const { running = 0, wanted = 0 } = underWay?.job.deleting ? {} : (underWay?.job.pods ?? {});
+  const stranded = underWay === undefined ? [] : findStranded(sources, migration, underWay.operation);
+  const missingSince = sources.missingTimes.notice(migration, running < wanted);
+  const strandedSince = sources.strandedTimes.notice(migration, stranded.length > 0);
+  if (underWay === undefined) return undefined;
+  return {
+    missing:
+      missingSince === undefined
+        ? undefined
+        : { running, wanted, since: missingSince, ...(await findRefusal(sources, underWay.job, signal)) },
+    stranded: strandedSince === undefined ? undefined : { containers: stranded, since: strandedSince },
+  };
+}
+
+async function findRefusal({ jobEvents }: PodSources, { uid }: JobFact, signal: AbortSignal) {
+  try {
+    return { refusal: await jobEvents.findRefusal(uid, signal) };
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return { refusal: undefined, unread: errorMessage(error) };
+  }
+}
+
+/** Containers by which pods live on whose workers have ended; none while a worker is at work, or may begin. */
+function findStranded({ pods }: PodSources, { uid }: EdgeMigration, operation: Operation): string[] {
+  const live = pods.byIndex(BY_MIGRATION, uid).filter((pod) => pod.operation === operation && pod.fact.live);
+  if (!live.every(({ fact }) => fact.workerEnded)) return [];
+  return live.flatMap(({ name, fact }) => fact.running.map((container) => `${container} of pod ${name}`));
+}

@@ -1,0 +1,164 @@
+import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import { z } from 'zod';
+import type { KubernetesObject } from '../kubernetes/client.ts';
+import type { PodProblem } from './facts.ts';
+import { conditionsSchema, metadataSchema, type Owned, own } from './parse.ts';
+
+/** Of a pod: tells its worker from containers that were injected, wherever those stand. `kubectl logs` goes by it, too. */
+export const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
+
+const containerSchema = z.object({
+  name: z.string(),
+  state: z
+    .object({
+      waiting: z.object({ reason: z.string().optional(), message: z.string().optional() }).optional(),
+      running: z.looseObject({}).optional(),
+      terminated: z
+        .object({
+          exitCode: z.number(),
+          reason: z.string().optional(),
+          message: z.string().optional(),
+          // Null when the kubelet lost sight of the container (ContainerStatusUnknown).
+          finishedAt: z.string().nullish(),
+        })
+        .optional(),
+    })
+    .prefault({}),
+});
+
+type Container = z.infer<typeof containerSchema>;
+
+const podSchema = z.object({
+  metadata: z.object({ creationTimestamp: z.string(), deletionTimestamp: z.string().optional() }),
+  spec: z
+    .object({
+      nodeName: z.string().optional(),
+      initContainers: z.array(z.object({ name: z.string(), restartPolicy: z.string().optional() })).default([]),
+    })
+    .prefault({}),
+  status: z
+    .object({
+      phase: z.string().optional(),
+      startTime: z.string().optional(),
+      reason: z.string().optional(),
+      message: z.string().optional(),
+      conditions: conditionsSchema,
+      initContainerStatuses: z.array(containerSchema).default([]),
+      containerStatuses: z.array(containerSchema).default([]),
+    })
+    .prefault({}),
+});
+
+type Pod = z.infer<typeof podSchema>;
+
+/** What a decision may depend on of a worker's pod. */
+export interface PodFact {
+  /** What is wrong with it, if anything. */
+  problem: PodProblem | undefined;
+  /** Since when; otherwise since it was created. */
+  time: number;
+  /** Not all of its containers have ended. */
+  live: boolean;
+  /** Its worker has, for better or worse. */
+  workerEnded: boolean;
+  /** Containers that run. */
+  running: string[];
+  /** When it should be gone, because it was deleted. */
+  goneBy: number | undefined;
+}
+
+/** Waiting reasons of a pod that is merely starting. */
+const STARTING = new Set(['ContainerCreating', 'PodInitializing']);
+
+/** Reads a pod of ours. A worker's last words are in its termination message. */
+export function parsePod(object: KubernetesObject): Owned<PodFact> {
+  const pod = podSchema.parse(object);
+  const { metadata, status } = pod;
+  const { phase, containerStatuses } = status;
+  const worker = object.metadata.annotations?.[DEFAULT_CONTAINER];
+  const isWorker = ({ name }: Container) => worker === undefined || name === worker;
+  const workers = containerStatuses.filter(isWorker);
+  return own(object, ({ name }) => {
+    const { time = metadata.creationTimestamp, ...problem } = findProblem(pod) ?? {};
+    return {
+      problem: 'reason' in problem ? { pod: name, ...problem } : undefined,
+      time: Date.parse(time),
+      live: phase !== 'Succeeded' && phase !== 'Failed',
+      workerEnded: workers.length > 0 && workers.every(({ state }) => state.terminated !== undefined),
+      running: containerStatuses.filter(({ state }) => state.running !== undefined).map((container) => container.name),
+      goneBy: metadata.deletionTimestamp === undefined ? undefined : Date.parse(metadata.deletionTimestamp),
+    };
+  });
+}
+
+interface Found {
+  reason: string;
+  message: string;
+  /** RFC 3339; of the pod when left out. */
+  time?: string;
+}
+
+function findProblem(pod: Pod): Found | undefined {
+  const { spec, status } = pod;
+  if (status.phase === 'Succeeded') return undefined;
+  const unschedulable = status.conditions.find(({ type, status }) => type === 'PodScheduled' && status === 'False');
+  if (unschedulable !== undefined) return describe('PodUnschedulable', unschedulable.message);
+  const restarted = new Set(spec.initContainers.filter(({ restartPolicy }) => restartPolicy === 'Always').map(nameOf));
+  const init = status.initContainerStatuses.filter(({ name }) => !restarted.has(name));
+  const containers = [...init, ...status.containerStatuses].map(findContainerProblem);
+  const sidecars = status.initContainerStatuses.filter(({ name }) => restarted.has(name)).map(findWaiting);
+  const problem = [...containers, ...sidecars].find((found) => found !== undefined);
+  if (problem !== undefined) return problem;
+  if (status.phase === 'Failed') return describe('PodFailed', status.message ?? status.reason);
+  return findLostNode(pod);
+}
+
+const nameOf = ({ name }: { name: string }) => name;
+
+const findContainerProblem = (container: Container): Found | undefined =>
+  findWaiting(container) ?? findFailure(container);
+
+function findWaiting({ name, state: { waiting } }: Container): Found | undefined {
+  if (waiting?.reason === undefined || STARTING.has(waiting.reason)) return undefined;
+  return describe('PodNotStarting', `container ${name}: ${waiting.reason} ${waiting.message ?? ''}`.trim());
+}
+
+function findFailure({ state: { terminated } }: Container): Found | undefined {
+  if (terminated === undefined || terminated.exitCode === 0) return undefined;
+  const { message, reason = 'Error', exitCode, finishedAt } = terminated;
+  const found = describe('PodFailed', message ?? `${reason}, exit code ${exitCode}; see its log`);
+  return typeof finishedAt === 'string' ? { ...found, time: finishedAt } : found;
+}
+
+/** The node's controller takes readiness from the pods of a node that does not answer; no container says so itself. */
+function findLostNode({ spec: { nodeName }, status }: Pod): Found | undefined {
+  const find = (name: string) => status.conditions.find(({ type }) => type === name);
+  const ready = find('Ready');
+  const isLost =
+    ready?.status === 'False' &&
+    ready.reason !== 'ReadinessGatesNotReady' &&
+    find('ContainersReady')?.status === 'True' &&
+    status.phase === 'Running';
+  if (!isLost && status.phase !== 'Unknown') return undefined;
+  const what = `node ${nodeName} does not answer; the pod is replaced when it is removed`;
+  return { ...describe('NodeLost', what), ...(ready?.lastTransitionTime && { time: ready.lastTransitionTime }) };
+}
+
+const describe = (reason: string, message = 'no message'): Found => ({ reason, message });
+
+/** A pod of the Core API: whether it takes requests, and since when. */
+export function parseCoreApiPod(object: KubernetesObject): CoreApiPod {
+  const { metadata, status } = podSchema.parse(object);
+  const { name, uid } = metadataSchema.parse(object.metadata);
+  const ready = status.conditions.find(({ type }) => type === 'Ready');
+  const isReady = ready?.status === 'True';
+  // A node that is lost says nothing any more, and its pods may run on. Before and after these phases nothing serves.
+  const isRunning = isReady || status.phase === 'Running' || status.phase === 'Unknown';
+  return {
+    uid,
+    name,
+    ready: isReady,
+    ...(isReady && ready.lastTransitionTime !== undefined ? { readyTime: ready.lastTransitionTime } : {}),
+    ...(isRunning ? { runningTime: status.startTime ?? metadata.creationTimestamp } : {}),
+  };
+}

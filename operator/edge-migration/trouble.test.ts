@@ -1,0 +1,113 @@
+import { describe, expect, test } from 'vitest';
+import { decide } from './decide.ts';
+import type { Facts, JobPodsFact } from './facts.ts';
+import { checkpoint, condition, copiedWork, job, NOON, next, twoRanges, visitedFacts, work } from './testing/facts.ts';
+
+const SECOND = 1_000;
+const active = job({ pods: { running: 0, wanted: 2 } });
+
+/** A copy under way whose pods are like this. */
+function copying(jobPods: Partial<JobPodsFact>, changes: Partial<Facts['work']> = {}): Facts {
+  const running = work({ ranges: twoRanges, jobs: [active], ...changes });
+  return visitedFacts({ work: running, jobPods: { missing: undefined, stranded: undefined, ...jobPods } });
+}
+
+const missing = { running: 0, wanted: 2, since: NOON, refusal: undefined };
+const degradedBy = (facts: Facts) => {
+  const { status } = decide(facts);
+  const { reason, message } = status.conditions?.find(({ type }) => type === 'Degraded') ?? {};
+  return `${reason}: ${message}`;
+};
+
+describe('pods that the Job controller does not create', () => {
+  const refused = copying({ missing: { ...missing, refusal: 'pods "x" is forbidden: exceeded quota: small' } });
+
+  test('are told with the words of the API server, before what is wrong with single pods', () => {
+    const problem = { pod: 'p-1', reason: 'PodFailed', message: 'out of memory' };
+    const both = { ...refused, work: { ...refused.work, podProblems: [problem] } };
+    for (const facts of [refused, both]) {
+      expect(degradedBy(facts)).toMatch(/^PodsRefused: Job \S+ has 0 of 2 pods: pods "x" .*exceeded quota: small; /);
+    }
+  });
+
+  test('are looked for again, because no watch tells of events', () => {
+    expect(decide({ ...refused, now: NOON + 10 * SECOND }).nextTime).toBe(NOON + 15 * SECOND);
+  });
+
+  test('are no trouble while the migration is suspended', () => {
+    const suspended = {
+      ...refused,
+      migration: { ...refused.migration, spec: { ...refused.migration.spec!, suspend: true } },
+    };
+    expect(degradedBy(suspended)).toMatch(/^AsExpected/);
+  });
+
+  test('without a word are told after a minute', () => {
+    const facts = copying({ missing });
+    expect(degradedBy({ ...facts, now: NOON + 59 * SECOND })).toMatch(/^AsExpected/);
+    expect(degradedBy({ ...facts, now: NOON + 60 * SECOND })).toMatch(/^PodsMissing: .*kube-controller-manager/);
+  });
+
+  test('are told to be unknown where the events may not be read', () => {
+    const facts = copying({ missing: { ...missing, unread: 'events is forbidden' } });
+    expect(degradedBy({ ...facts, now: NOON + 60 * SECOND })).toMatch(/cannot be read \(events is forbidden\)/);
+  });
+
+  test('are no trouble where others run: a range that failed waits before it is tried again', () => {
+    const facts = copying({ missing: { ...missing, running: 1 } });
+    expect(degradedBy({ ...facts, now: NOON + 600 * SECOND })).toMatch(/^AsExpected/);
+  });
+});
+
+describe('pods that live on when their workers have ended', () => {
+  const stranded = { containers: ['istio-proxy of pod p-1'], since: NOON };
+  const ranges = [0, 1].map((rangeId) => checkpoint(rangeId, { read: 500, inserted: 500 }, { finished: true }));
+  const done = copying({ stranded }, { checkpoints: ranges });
+  const remove = { kind: 'removeJob', operation: 'copy', attempt: 1, uid: 'job-uid' };
+
+  test('get half a minute to end, and are removed then, with the reason', () => {
+    const before = decide({ ...done, now: NOON + 29 * SECOND });
+    expect(before.actions.map(({ kind }) => kind)).not.toContain('removeJob');
+    expect(before.nextTime).toBeLessThanOrEqual(NOON + 30 * SECOND);
+    const after = decide({ ...done, now: NOON + 30 * SECOND });
+    expect(after.actions).toEqual([remove]);
+    expect(condition(after.status, 'Degraded')).toBe('True/PodsNotEnding');
+    expect(degradedBy({ ...done, now: NOON + 30 * SECOND })).toContain('istio-proxy of pod p-1');
+  });
+
+  test('are removed once: until they have gone there is nothing to do', () => {
+    const going = { ...done, now: NOON + 40 * SECOND, work: { ...done.work, jobs: [{ ...active, deleting: true }] } };
+    expect(decide(going).actions).not.toContainEqual(remove);
+    expect(degradedBy(going)).toMatch(/^PodsNotEnding/);
+  });
+
+  test('leave a copy that is complete by its checkpoints, when they have gone and no page can be written any more', () => {
+    const gone = next({ ...done, now: NOON + 30 * SECOND }, 5 * SECOND, {
+      jobPods: undefined,
+      work: { ...copiedWork(), jobs: [], idleSince: NOON + 35 * SECOND },
+    });
+    expect(condition(decide(gone).status, 'Copied')).toBe('False/Settling');
+    const later = { ...gone, now: NOON + 65 * SECOND };
+    expect(condition(decide(later).status, 'Copied')).toBe('True/Complete');
+  });
+
+  test('without having finished their ranges give way to the next attempt', () => {
+    const failed = copying({ stranded }, { checkpoints: ranges.slice(0, 1) });
+    expect(decide({ ...failed, now: NOON + 30 * SECOND }).actions).toEqual([remove]);
+    const gone = next({ ...failed, now: NOON + 30 * SECOND }, 5 * SECOND, {
+      jobPods: undefined,
+      work: { ...failed.work, jobs: [] },
+    });
+    expect(decide(gone).actions).toContainEqual(
+      expect.objectContaining({ kind: 'createJob', attempt: 2, rangeIds: [1] }),
+    );
+  });
+});
+
+test('nothing is complete while a pod that was deleted does not end, and it says so', () => {
+  const lingering = { pod: 'p-1', reason: 'PodNotEnding', message: 'was deleted' };
+  const facts = visitedFacts({ work: { ...copiedWork(), idleSince: undefined, podProblems: [lingering] } });
+  const hour = { ...facts, now: NOON + 3_600 * SECOND };
+  expect(condition(decide(hour).status, 'Copied')).toBe('False/Settling');
+  expect(degradedBy(hour)).toBe('PodNotEnding: pod p-1: was deleted');
+});

@@ -1,0 +1,53 @@
+import { type Finding, isTrue } from './conditions.ts';
+import type { JobFact, JobPodsFact, PodProblem } from './facts.ts';
+
+/** A Job controller that is there creates pods, or says why it cannot, within seconds. */
+const MISSING_MILLISECONDS = 60_000;
+/** Pods end within seconds of their worker; what has not ended by then does not end by itself. */
+const STRANDED_MILLISECONDS = 30_000;
+/** No watch tells of a Job's events. */
+const LOOK_MILLISECONDS = 5_000;
+
+/** What keeps the pods of a Job from working, the cause before its effects; undefined when nothing is known to. */
+export function findPodTrouble(
+  { name }: JobFact,
+  { podProblems, pods, now }: { podProblems: readonly PodProblem[]; pods: JobPodsFact | undefined; now: number },
+): Finding<'True'> | undefined {
+  const { missing } = pods ?? {};
+  const count = missing && `Job ${name} has ${missing.running} of ${missing.wanted} pods`;
+  if (missing?.refusal !== undefined) {
+    const message = `${count}: ${missing.refusal}; pods are created as soon as nothing refuses them any more`;
+    return isTrue('PodsRefused', message);
+  }
+  const [problem] = podProblems;
+  if (problem !== undefined) return isTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`);
+  if (missing === undefined || missing.running > 0 || now - missing.since < MISSING_MILLISECONDS) return undefined;
+  const why =
+    missing.unread === undefined
+      ? 'no event says why: is kube-controller-manager running?'
+      : `its events cannot be read (${missing.unread}): apply the operator's rights of this release`;
+  return isTrue('PodsMissing', `${count}, and ${why}`);
+}
+
+/** When to look again at pods that are not as they should be; undefined when they are. */
+export function whenToLook(pods: JobPodsFact | undefined, now: number): number | undefined {
+  if (pods?.missing !== undefined) return now + LOOK_MILLISECONDS;
+  return pods?.stranded === undefined ? undefined : Math.max(now + 1_000, pods.stranded.since + STRANDED_MILLISECONDS);
+}
+
+/**
+ * The containers, such as the proxy of a service mesh, that alone keep a Job's pods from ending, and have had time enough
+ * to end; undefined when there are none. What the workers did is in their checkpoints, so the Job can go.
+ */
+export function findStranded(pods: JobPodsFact | undefined, now: number): string | undefined {
+  const { stranded } = pods ?? {};
+  if (stranded === undefined || now - stranded.since < STRANDED_MILLISECONDS) return undefined;
+  return stranded.containers.join(', ');
+}
+
+/** Says that a Job is removed whose pods do not end, and what to do about it. */
+export const describeStranded = ({ name }: JobFact, containers: string): Finding<'True'> =>
+  isTrue(
+    'PodsNotEnding',
+    `the workers of Job ${name} have ended, and it is removed because ${containers} keeps running: keep meshes from injecting into the workers' pods, or let them inject native sidecars`,
+  );
