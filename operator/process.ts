@@ -12,6 +12,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { OperatorConfiguration } from './config.ts';
 import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from './edge-migration/api.ts';
+import { createDepartures } from './edge-migration/departures.ts';
 import { describeChanges } from './edge-migration/events.ts';
 import { createIdleTimes } from './edge-migration/idle-times.ts';
 import { createJobEvents } from './edge-migration/job-events.ts';
@@ -24,6 +25,7 @@ import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/sources.ts';
 import { createStreamView, noStream, type StreamView } from './edge-migration/stream.ts';
 import { createRecordStore } from './edge-migration/stream-record.ts';
+import { createWatchHistory, type WatchHistory } from './edge-migration/watch-history.ts';
 import { createClient, type KubernetesClient, type KubernetesObject, type Resource } from './kubernetes/client.ts';
 import { createController, mappedSourceOf, sourceOf } from './kubernetes/controller.ts';
 import { createEventRecorder } from './kubernetes/event-recorder.ts';
@@ -70,7 +72,7 @@ export async function runOperator({
   const stores = openStores(configuration, clock);
   const common = { clock, logger, registry, timings: { relistMilliseconds: configuration.relistSeconds * 1000 } };
   const caches = createCaches(client, configuration, common);
-  const { stream, coreApi } = createCapture(client, configuration, stores.core, common);
+  const { stream, coreApi, watchHistory } = createCapture(client, configuration, stores.core, common);
   /** What several replicas decide by, and compare with what others say. */
   const storeClock: Clock = { ...clock, now: () => stream.now() ?? clock.now() };
   const sources: Sources = {
@@ -80,6 +82,7 @@ export async function runOperator({
     idleTimes: createIdleTimes(storeClock),
     missingTimes: createIdleTimes(storeClock),
     strandedTimes: createIdleTimes(storeClock),
+    watchHistory,
     jobEvents: createJobEvents(client, configuration.namespace),
     clock: storeClock,
     settings: {
@@ -95,6 +98,7 @@ export async function runOperator({
     leaseDurationMilliseconds: configuration.leaseDurationSeconds * 1000,
     renewDeadlineMilliseconds: configuration.renewDeadlineSeconds * 1000,
     retryPeriodMilliseconds: configuration.retryPeriodSeconds * 1000,
+    annotate: watchHistory?.annotate,
     clock,
     logger,
     registry,
@@ -208,9 +212,9 @@ function createCapture(
   configuration: OperatorConfiguration,
   core: Core,
   common: CacheSettings,
-): { stream: StreamView; coreApi: Reflector<CoreApiPod> | undefined } {
+): { stream: StreamView; coreApi?: Reflector<CoreApiPod> | undefined; watchHistory?: WatchHistory | undefined } {
   const { capture, natsServers, coreApiNamespace, coreApiSelector, coreApiStaticCount } = configuration;
-  if (capture === 'Disabled') return { stream: noStream, coreApi: undefined };
+  if (capture === 'Disabled') return { stream: noStream };
   if (natsServers === undefined)
     throw new ConfigurationError('EDGE_MIGRATION_NATS_SERVERS must be set: capture is Required');
   if (coreApiStaticCount === 0 && (coreApiNamespace === undefined || coreApiSelector === undefined)) {
@@ -218,6 +222,7 @@ function createCapture(
       'EDGE_MIGRATION_CORE_API_NAMESPACE and EDGE_MIGRATION_CORE_API_SELECTOR must be set: capture is Required',
     );
   }
+  const watchHistory = coreApiNamespace === undefined ? undefined : createWatchHistory(common.clock);
   const coreApi =
     coreApiNamespace === undefined
       ? undefined
@@ -227,12 +232,17 @@ function createCapture(
           parse: parseCoreApiPod,
           namespaces: [coreApiNamespace],
           labelSelector: coreApiSelector,
+          onBlind: watchHistory?.noteBlind,
           ...common,
         });
+  const departures = coreApiNamespace === undefined ? undefined : createDepartures(common.clock, coreApiNamespace);
+  if (departures !== undefined) coreApi?.subscribe(departures.notice);
+  void coreApi?.synced.then(() => watchHistory?.begin());
   const stream = createStreamView({
     nats: { ...configuration, natsServers },
     pods: () =>
       coreApi === undefined ? [] : coreApi.listedAge() < Number.POSITIVE_INFINITY ? coreApi.list() : undefined,
+    departures,
     staticCount: coreApiStaticCount,
     freshSeconds: configuration.reportFreshSeconds,
     readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
@@ -240,7 +250,7 @@ function createCapture(
     clock: common.clock,
     logger: common.logger,
   });
-  return { stream, coreApi };
+  return { stream, coreApi, watchHistory };
 }
 
 function createCaches(

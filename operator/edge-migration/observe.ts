@@ -6,7 +6,7 @@ import { parseCheckpoint } from '../copy/checkpoint.ts';
 import { type EdgeMigration, projectOf } from './api.ts';
 import { findCondition } from './conditions.ts';
 import { chooseOperation, isCopied } from './decide.ts';
-import type { CoreFact, EdgeFact, Facts, VerificationFacts, WorkFacts } from './facts.ts';
+import type { CaptureFact, CoreFact, EdgeFact, Facts, VerificationFacts, WorkFacts } from './facts.ts';
 import { findUnderWay, observeJobPods } from './job-pods.ts';
 import { observeOperation } from './operation-facts.ts';
 import { type Owned, parseLiveSettings } from './parse.ts';
@@ -14,6 +14,7 @@ import type { PodFact } from './pods.ts';
 import { parseRecord, restoreStatus, type StatusRecord } from './record.ts';
 import { BY_MIGRATION, BY_PROJECT, type Sources } from './sources.ts';
 import { findComparison, observeVerification } from './verification-facts.ts';
+import type { Interval } from './watch-history.ts';
 
 /** Gathers what a decision about this EdgeMigration needs. Throws nothing but the signal's reason. */
 export async function observe(sources: Sources, found: EdgeMigration, signal: AbortSignal): Promise<Facts> {
@@ -27,7 +28,7 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
     now: sources.clock.now(),
     migration,
     olderDuplicate,
-    capture: sources.stream.capture(projectOf(migration)),
+    capture: addUnwatched(sources.stream.capture(projectOf(migration)), sources.watchHistory?.unwatched() ?? []),
     replay: sources.stream.replay(migration.spec?.projectId ?? 0),
     work,
     verification,
@@ -42,6 +43,13 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
   const { projectId } = migration.spec;
   const [core, edge] = await Promise.all([observeCore(sources, projectId, signal), observeEdge(sources, signal)]);
   return { ...base, now: sources.clock.now(), core, edge };
+}
+
+/** When nobody watched, any pod may have served without a sidecar. */
+function addUnwatched(capture: CaptureFact, intervals: readonly Interval[]): CaptureFact {
+  if (capture.kind !== 'observed') return capture;
+  const gaps = intervals.map((interval) => ({ ...interval, reason: 'notWatched', podName: undefined }));
+  return { ...capture, gaps: [...capture.gaps, ...gaps] };
 }
 
 /** The Job that is under way for it, be it a plan's, a copy's or a comparison's. */

@@ -10,6 +10,7 @@ import type { JobEvents } from './job-events.ts';
 import type { ConfigMapFact, Owned } from './parse.ts';
 import type { PodFact } from './pods.ts';
 import type { StreamView } from './stream.ts';
+import type { WatchHistory } from './watch-history.ts';
 
 /** Everything that facts are read from. */
 export interface Sources {
@@ -26,6 +27,8 @@ export interface Sources {
   missingTimes: IdleTimes;
   strandedTimes: IdleTimes;
   jobEvents: JobEvents;
+  /** Of the Core API's pods; undefined where there are none to watch. */
+  watchHistory: Pick<WatchHistory, 'unwatched'> | undefined;
   clock: Clock;
   settings: DecisionSettings;
 }

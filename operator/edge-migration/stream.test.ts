@@ -16,6 +16,7 @@ import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { KubernetesClient } from '../kubernetes/client.ts';
+import { createDepartures, type Departures } from './departures.ts';
 import type { CaptureFact } from './facts.ts';
 import { createStreamView, type StreamView } from './stream.ts';
 import { createRecordStore } from './stream-record.ts';
@@ -48,11 +49,16 @@ type Observed = Extract<CaptureFact, { kind: 'observed' }>;
 const settings = z.object({ ...natsSettings, ...streamSettings });
 
 /** The view of one operator process, whose clock is so far ahead, and how to end it. */
-function openView(pods: () => CoreApiPod[] | undefined, ahead = 0): StreamView & AsyncDisposable {
+function openView(
+  pods: () => CoreApiPod[] | undefined,
+  ahead = 0,
+  departures?: Departures,
+): StreamView & AsyncDisposable {
   const stopping = new AbortController();
   const view = createStreamView({
     nats: settings.parse({ natsServers: nats.urlOf('operator'), streamMaxBytes: 64 * 1024 ** 2 }),
     pods,
+    departures,
     staticCount: 0,
     freshSeconds: 3,
     readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
@@ -168,6 +174,23 @@ test('a pod whose sidecar never reached NATS holds back what is known to be sent
   const seen = await waitFor(() => observed(view), { for: 'the streams' });
   expect(seen.allSentUntil).toBe(Date.parse(runningTime));
   expect(seen.laggard).toMatch(/^pod unheard/);
+});
+
+test('a pod that came and went without a sidecar between two looks is a gap, for every operator from then on', async () => {
+  const runningTime = new Date(Date.now() - 40_000).toISOString();
+  const departures = createDepartures(systemClock, 'flagsmith');
+  const previous = { uid: 'uid-brief', name: 'brief', ready: true, runningTime };
+  departures.notice({ type: 'deleted', key: 'flagsmith/brief', previous });
+  const find = (view: StreamView) => observed(view)?.gaps.find(({ podName }) => podName === 'brief');
+  const seen = async (view: StreamView) =>
+    waitFor(() => find(view), { for: 'the gap of the pod that has gone', timeoutMs: 30_000 });
+  await using view = openView(() => [], undefined, departures);
+  const gap = await seen(view);
+  expect(gap).toMatchObject({ reason: 'noSidecar', from: Date.parse(runningTime) });
+  expect(gap.until).toBeGreaterThan(Date.parse(runningTime));
+  expect(departures.findUnheard([])).toEqual([]);
+  await using another = openView(() => []);
+  expect(await seen(another)).toEqual(gap);
 });
 
 test('a gap degrades the projects that it names, and everyone only where Core does not know the name', async () => {

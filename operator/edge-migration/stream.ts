@@ -20,6 +20,7 @@ import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManage
 import { errorMessage } from '../kubernetes/errors.ts';
 import { createAppliers } from './appliers.ts';
 import { type ClockFact, createClocks } from './clock-skew.ts';
+import type { Departures } from './departures.ts';
 import type { CaptureFact, CoverageGapFact, ReplayFact } from './facts.ts';
 import { createGapProjects, type ReadProjects } from './gap-projects.ts';
 import { sayGoodbyeFor } from './goodbye.ts';
@@ -48,6 +49,8 @@ export interface StreamViewSettings {
   nats: NatsSettings & StreamSettings;
   /** The Core API's pods, from a cache; undefined until they are listed. */
   pods: () => CoreApiPod[] | undefined;
+  /** Of those pods; undefined where there are none to watch. */
+  departures?: Pick<Departures, 'findUnheard' | 'forget'> | undefined;
   /** Sidecars in front of Core APIs outside Kubernetes. */
   staticCount: number;
   freshSeconds: number;
@@ -144,6 +147,11 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     for (const closed of facts === undefined ? [] : closeVanished(facts)) {
       logger.warn({ pod: closed.report.podName }, 'a sidecar or its spool has gone without a goodbye: noted its gap');
       await sayGoodbyeFor(client, closed);
+    }
+    for (const report of settings.departures?.findUnheard(reports) ?? []) {
+      logger.warn({ pod: report.podName }, 'a Core API pod has gone whose sidecar never reported: noted its gap');
+      await sayGoodbyeFor(client, { report, sequence: 0 });
+      settings.departures?.forget(report.podUid);
     }
   }
 

@@ -178,7 +178,11 @@ function follow(view: View, work: VerificationFacts, job: JobFact, remaining: nu
   if (stranded === undefined) {
     return { ...base, degraded: findPodTrouble(job, { podProblems: work.podProblems, pods, now }) };
   }
-  return { ...base, degraded: describeStranded(job, stranded), actions: job.deleting ? [] : [removeJob(operation, job)] };
+  return {
+    ...base,
+    degraded: describeStranded(job, stranded),
+    actions: job.deleting ? [] : [removeJob(operation, job)],
+  };
 }
 
 /** People are told every few seconds. */

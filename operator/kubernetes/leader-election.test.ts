@@ -3,7 +3,12 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createClient, type KubernetesClient } from './client.ts';
 import { LeadershipLostError } from './errors.ts';
-import { createLeaderElection, type LeaderElectionSettings, type Leadership } from './leader-election.ts';
+import {
+  createLeaderElection,
+  type LeaderElectionSettings,
+  type Leadership,
+  type LeaseBefore,
+} from './leader-election.ts';
 import { type FakeApiServer, type ReceivedRequest, startFakeApiServer } from './testing/fake-api-server.ts';
 import { createFakeClock, type FakeClock } from './testing/fake-clock.ts';
 import { leases, widget, widgets } from './testing/resources.ts';
@@ -92,6 +97,58 @@ async function pass(candidate: Candidate, milliseconds: number) {
 }
 
 describe('an election', () => {
+  it('lets each leader leave word to the next, in the very writes that take and keep the lease', async () => {
+    const befores: LeaseBefore[] = [];
+    const note = (who: string) => (before: LeaseBefore) => {
+      befores.push(before);
+      return { word: `${before.annotations['word'] ?? ''}${who}` };
+    };
+    const first = stand('first', { annotate: note('a') });
+    await elected(first);
+    expect(befores).toEqual([
+      { annotations: {}, renewedTime: undefined, seenRenewedAfter: Number.NEGATIVE_INFINITY, isRenewal: false },
+    ]);
+    expect(server.store.find(leases, lease)?.metadata.annotations).toEqual({ word: 'a' });
+    await pass(first, 2_500);
+    expect(befores.at(-1)).toMatchObject({ annotations: { word: 'a' }, isRenewal: true });
+    const renewed = Date.parse(spec()['renewTime'] as string);
+    const second = stand('second', { annotate: note('b') });
+    await until(() => second.clock.pending().length === 1);
+    befores.length = 0;
+    await second.clock.advance(20_000);
+    await elected(second);
+    // A lease that was never seen to change says nothing about when its holder was last there.
+    expect(befores).toEqual([
+      {
+        annotations: { word: 'aa' },
+        renewedTime: renewed,
+        seenRenewedAfter: Number.NEGATIVE_INFINITY,
+        isRenewal: false,
+      },
+    ]);
+    expect(server.store.find(leases, lease)?.metadata.annotations).toEqual({ word: 'aab' });
+  });
+
+  it('tells the next leader that it has seen the one before renew the lease, and after when', async () => {
+    const befores: LeaseBefore[] = [];
+    const first = stand('first');
+    await elected(first);
+    const second = stand('second', {
+      annotate(before) {
+        befores.push(before);
+        return {};
+      },
+    });
+    await until(() => second.clock.pending().length === 1);
+    const looked = second.clock.monotonic();
+    await pass(first, 2_500);
+    await second.clock.advance(3_000);
+    await until(() => second.clock.pending().length === 1);
+    await second.clock.advance(20_000);
+    await elected(second);
+    expect(befores[0]?.seenRenewedAfter).toBe(looked);
+  });
+
   it('has one winner, who writes the lease as client-go does', async () => {
     const first = stand('first');
     expect((await elected(first)).epoch).toBe(0);

@@ -5,7 +5,7 @@ import type { CallOptions, KubernetesClient, KubernetesObject, Resource } from '
 import { abortable } from './deadline.ts';
 import { AlreadyExistsError, ConflictError, errorMessage, LeadershipLostError, NotFoundError } from './errors.ts';
 import { runtimeMetrics } from './metrics.ts';
-import { formatMicroTime } from './objects.ts';
+import { formatMicroTime, type ObjectMeta } from './objects.ts';
 
 export const LEASES: Resource = {
   group: 'coordination.k8s.io',
@@ -21,6 +21,20 @@ interface LeaseSpec {
   acquireTime?: string;
   renewTime?: string;
   leaseTransitions?: number;
+}
+
+/** A Lease as it was before a term, or before a renewal. */
+export interface LeaseBefore {
+  readonly annotations: Readonly<Record<string, string>>;
+  /**
+   * Epoch milliseconds when its holder renewed it last: the earlier of what the holder and the API server say, whose clocks
+   * differ. Undefined when there is no Lease.
+   */
+  readonly renewedTime: number | undefined;
+  /** Another's renewal was seen from here that was made after this, in monotonic milliseconds; -Infinity when none was. */
+  readonly seenRenewedAfter: number;
+  /** It is a renewal of ours, not the beginning of a term. */
+  readonly isRenewal: boolean;
 }
 
 /** One term of leading. */
@@ -67,6 +81,11 @@ export interface LeaderElectionSettings {
   /** How long after its last renewal the leader considers itself leading. The difference is the margin for writes on their way. */
   readonly renewDeadlineMilliseconds?: number | undefined;
   readonly retryPeriodMilliseconds?: number | undefined;
+  /**
+   * What else the Lease is to say, as annotations, each time that it is written: what one leader is to know of the one
+   * before changes hands in the same write as the leadership.
+   */
+  readonly annotate?: ((before: LeaseBefore) => Readonly<Record<string, string>>) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly registry?: Registry | undefined;
@@ -98,6 +117,8 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
   let holder: string | undefined;
   /** As last written or read by us. */
   let lease: KubernetesObject | undefined;
+  let readAt = Number.NEGATIVE_INFINITY;
+  let seenRenewedAfter = Number.NEGATIVE_INFINITY;
   /** When the request of the last successful renewal was sent: nobody can have seen it earlier. */
   let renewed: Moment | undefined;
 
@@ -106,7 +127,9 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
     lease = found;
     const { holderIdentity = '', renewTime, leaseTransitions } = specOf(found);
     const record = JSON.stringify([holderIdentity, renewTime, leaseTransitions]);
+    if (observed !== undefined && observed.record !== record && holderIdentity !== identity) seenRenewedAfter = readAt;
     if (observed?.record !== record) observed = { record, at: clock.monotonic() };
+    readAt = clock.monotonic();
     if (holder !== (holderIdentity ?? '')) {
       holder = holderIdentity ?? '';
       logger.info({ lease: name, holder: holder || 'nobody' }, 'the lease has another holder');
@@ -135,14 +158,25 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
     };
   }
 
+  function describeBefore(): LeaseBefore {
+    const { holderIdentity } = specOf(lease);
+    return {
+      annotations: lease?.metadata.annotations ?? {},
+      renewedTime: lease && findRenewedTime(lease),
+      seenRenewedAfter,
+      isRenewal: holderIdentity === identity && renewed !== undefined,
+    };
+  }
+
   /** Writes the record on the version last read; {@link ConflictError} when it changed since. */
   async function hold(options: CallOptions) {
     const sent = momentOf(clock);
-    const metadata = { namespace, name };
+    const annotations = { ...lease?.metadata.annotations, ...settings.annotate?.(describeBefore()) };
+    const metadata = { namespace, name, ...lease?.metadata, annotations };
     const written =
       lease === undefined
         ? await client.create(LEASES, leaseObject({ metadata, spec: nextSpec() }), options)
-        : await client.update(LEASES, { ...lease, spec: nextSpec() }, options);
+        : await client.update(LEASES, { ...lease, metadata, spec: nextSpec() }, options);
     observe(written);
     renewed = sent;
   }
@@ -275,6 +309,14 @@ function specOf(lease: KubernetesObject | undefined): LeaseSpec {
   return (lease?.['spec'] ?? {}) as LeaseSpec;
 }
 
-function leaseObject(fields: { metadata: { namespace: string; name: string }; spec: LeaseSpec }): KubernetesObject {
+function leaseObject(fields: { metadata: ObjectMeta; spec: LeaseSpec }): KubernetesObject {
   return { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', ...fields };
+}
+
+/** The API server notes in whole seconds when each writer wrote last; a Lease has no other writers than its holders. */
+function findRenewedTime(lease: KubernetesObject): number {
+  const fields = (lease.metadata['managedFields'] ?? []) as { time?: string }[];
+  const written = fields.map(({ time }) => Date.parse(time ?? '')).filter((time) => !Number.isNaN(time));
+  const renewed = Date.parse(specOf(lease).renewTime ?? '');
+  return Math.min(...(Number.isNaN(renewed) ? [0] : [renewed]), ...(written.length > 0 ? [Math.max(...written)] : []));
 }

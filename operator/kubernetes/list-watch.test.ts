@@ -62,6 +62,25 @@ describe('a watch that ends', () => {
     expect(reflected.received('list')).toBe(expected);
   });
 
+  it('tells how long objects may have come and gone unseen, if its version is too old, and only then', async () => {
+    const blind: number[] = [];
+    await reflected.startSynced({ onBlind: (milliseconds) => blind.push(milliseconds) });
+    await fake.clock.advance(2_000);
+    fake.server.endWatches();
+    await until(() => reflected.received('watch') === 2);
+    expect(blind).toEqual([]);
+    await fake.clock.advance(60_000);
+    const heard = fake.clock.monotonic();
+    fake.server.fail(watches, 'reset');
+    fake.server.endWatches();
+    await reflected.backOff();
+    fake.server.store.compact();
+    await reflected.recover();
+    await until(() => reflected.received('list') === 2);
+    expect(blind).toEqual([fake.clock.monotonic() - heard]);
+    expect(blind[0]).toBeGreaterThan(0);
+  });
+
   it('because its version is too old costs no wait the first time', async () => {
     await reflected.startSynced();
     await fake.clock.advance(2_000);

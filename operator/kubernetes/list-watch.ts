@@ -1,4 +1,4 @@
-import { type Clock, type Moment, momentOf } from '@edge-migration/identity/clock.ts';
+import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { KubernetesClient, Selector } from './client.ts';
 import { ApiError, errorMessage, GoneError, TooManyRequestsError, UnreachableError } from './errors.ts';
@@ -39,6 +39,11 @@ export interface ListWatchSettings extends Timings {
   readonly logger: Logger;
   readonly metrics: RuntimeMetrics;
   onList(objects: readonly KubernetesObject[]): void;
+  /**
+   * Told before a list that takes the place of a watch whose version was lost: what came and went in so many milliseconds
+   * until now is in neither.
+   */
+  onBlind?(milliseconds: number): void;
   onEvent(event: WatchEvent): void;
 }
 
@@ -82,6 +87,7 @@ export function createListWatch(settings: ListWatchSettings): ListWatch {
       throw error;
     });
     metrics.lists.inc({ ...labels, result: 'success' });
+    if (version === undefined && listedAt > Number.NEGATIVE_INFINITY) settings.onBlind?.(mostSince(clock, heardAt));
     settings.onList(result.items);
     version = result.resourceVersion;
     listedAt = begun;

@@ -45,6 +45,8 @@ export interface ReflectorSettings<T> {
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
   readonly indexes?: Indexes<T> | undefined;
+  /** Told, before the cache changes, when objects may have come and gone unseen in so many milliseconds until now. */
+  readonly onBlind?: ((milliseconds: number) => void) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly registry?: Registry | undefined;
@@ -80,6 +82,7 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
         unlisted.delete(namespace);
         if (unlisted.size === 0) becomeSynced();
       },
+      ...(settings.onBlind && { onBlind: settings.onBlind }),
       onEvent: ({ type, object }) => publish(type === 'DELETED' ? store.remove(object) : store.put(object)),
     }),
   );

@@ -1,0 +1,72 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { CoreApiPod, StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import type { Change } from '../kubernetes/reflector.ts';
+
+/**
+ * Pods of the Core API that ran and are gone, until it is known whether a sidecar ever spoke for them. Caches and the
+ * decisions that go by them see only what is there; a pod without a sidecar may come and go between two looks.
+ */
+export interface Departures {
+  /** For the cache of the pods. */
+  notice(change: Change<CoreApiPod>): void;
+  /**
+   * Last words for those that have none among the reports, which were read after this call's departures were noticed: the
+   * gap of a pod without a sidecar, from its start to its end. The others are forgotten.
+   */
+  findUnheard(reports: readonly StoredReport[]): CoverageReport[];
+  /** Its last words are in the stream. */
+  forget(podUid: string): void;
+}
+
+/** @param namespace of the Core API */
+export function createDepartures(clock: Pick<Clock, 'now'>, namespace: string): Departures {
+  const gone = new Map<string, { name: string; from: string; until: string }>();
+  return {
+    notice(change) {
+      const before = 'previous' in change ? change.previous : undefined;
+      const now = 'object' in change && change.type !== 'unreadable' ? change.object : undefined;
+      if (before?.runningTime === undefined || now?.runningTime !== undefined || change.type === 'unreadable') return;
+      const until = new Date(clock.now()).toISOString();
+      if (!gone.has(before.uid)) gone.set(before.uid, { name: before.name, from: before.runningTime, until });
+    },
+    findUnheard(reports) {
+      for (const { report } of reports) gone.delete(report.podUid);
+      const time = new Date(clock.now()).toISOString();
+      return [...gone].map(([podUid, pod]) => describeUnheard({ podUid, namespace, time, ...pod }));
+    },
+    forget: (podUid) => void gone.delete(podUid),
+  };
+}
+
+interface Unheard {
+  podUid: string;
+  name: string;
+  namespace: string;
+  from: string;
+  until: string;
+  /** Of the report: how far it is from when it is stored is taken for the difference of two clocks. */
+  time: string;
+}
+
+function describeUnheard({ podUid, name: podName, namespace, from, until, time }: Unheard): CoverageReport {
+  const start = Math.min(Date.parse(from), Date.parse(until));
+  return {
+    version: 1,
+    instance: `${podName}/${podUid}`,
+    podUid,
+    podName,
+    namespace,
+    node: '',
+    release: '',
+    startedTime: time,
+    time,
+    spoolDepth: 0,
+    spoolBytes: 0,
+    oldestUnsentTime: null,
+    allSentUntil: time,
+    gaps: [{ from: new Date(start).toISOString(), until, reason: 'noSidecar', scope: null }],
+    probe: null,
+    goodbye: true,
+  };
+}

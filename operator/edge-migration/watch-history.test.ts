@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest';
+import type { LeaseBefore } from '../kubernetes/leader-election.ts';
+import { createFakeClock } from '../kubernetes/testing/fake-clock.ts';
+import { createWatchHistory, type Interval } from './watch-history.ts';
+
+const SECOND = 1_000;
+const HOUR = 3_600 * SECOND;
+const ANNOTATION = 'edge.flagsmith.com/not-watched';
+
+/** One operator process, and the time by its clock. */
+function operator(at = 0) {
+  const clock = createFakeClock();
+  const start = clock.now();
+  const history = createWatchHistory({ ...clock, now: () => clock.now() + at });
+  const before = (changes: Partial<LeaseBefore> = {}): LeaseBefore => ({
+    annotations: {},
+    renewedTime: start,
+    seenRenewedAfter: Number.NEGATIVE_INFINITY,
+    isRenewal: false,
+    ...changes,
+  });
+  return { clock, start, history, before };
+}
+
+const seconds = (intervals: readonly Interval[], start: number) =>
+  intervals.map(({ from, until }) => [(from - start) / SECOND, (until - start) / SECOND]);
+
+describe('the time in which no operator watched', () => {
+  test('lasts from the last renewal of the Lease until another operator has listed the pods', () => {
+    const { history, before, start } = operator(HOUR);
+    history.begin();
+    const annotations = history.annotate(before());
+    expect(seconds(history.unwatched(), start)).toEqual([[0, 3_600]]);
+    expect(annotations[ANNOTATION]).toBe('2026-01-01T00:00:00.000Z/2026-01-01T01:00:00.000Z');
+  });
+
+  test('is none when a standby watched while another still renewed the Lease', () => {
+    const { history, before, clock } = operator(HOUR);
+    history.begin();
+    expect(history.annotate(before({ seenRenewedAfter: clock.monotonic() }))).toEqual({});
+    expect(history.unwatched()).toEqual([]);
+  });
+
+  test('is one when all that was seen of the other is a Lease that it renewed before the standby watched', async () => {
+    const { history, before, clock, start } = operator(HOUR);
+    const seenRenewedAfter = clock.monotonic();
+    await clock.advance(10 * SECOND);
+    history.begin();
+    history.annotate(before({ seenRenewedAfter }));
+    expect(seconds(history.unwatched(), start)).toEqual([[0, 3_610]]);
+  });
+
+  test('lasts while the new leader cannot list the pods, and says so with each renewal', async () => {
+    const { history, before, clock, start } = operator(HOUR);
+    history.annotate(before());
+    await clock.advance(60 * SECOND);
+    const { [ANNOTATION]: text } = history.annotate(before({ isRenewal: true }));
+    expect(text).toContain('/2026-01-01T01:01:00.000Z');
+    history.begin();
+    await clock.advance(60 * SECOND);
+    expect(seconds(history.unwatched(), start)).toEqual([[0, 3_660]]);
+  });
+
+  test('is none when it is too short for a pod to come, serve and go', () => {
+    const { history, before } = operator(29 * SECOND);
+    history.begin();
+    expect(history.annotate(before())).toEqual({});
+  });
+
+  test('has no known beginning where the Lease is gone', () => {
+    const { history, before } = operator();
+    history.begin();
+    history.annotate(before({ renewedTime: undefined }));
+    expect(history.unwatched()).toMatchObject([{ from: 0 }]);
+  });
+
+  test('is handed on by a leader that died before it could say so anywhere else', () => {
+    const first = operator(HOUR);
+    first.history.begin();
+    const annotations = first.history.annotate(first.before());
+    const second = operator(HOUR + 10 * SECOND);
+    second.history.begin();
+    const handedOn = second.history.annotate(second.before({ annotations, renewedTime: second.start + HOUR }));
+    expect(handedOn).toEqual(annotations);
+    expect(seconds(second.history.unwatched(), second.start)).toEqual([[0, 3_600]]);
+  });
+
+  test('is not known to a standby, which decides nothing', () => {
+    const { history } = operator(HOUR);
+    history.begin();
+    expect(history.unwatched()).toEqual([]);
+  });
+
+  test('of a leader is also what lies between a watch that broke and the list that took its place', async () => {
+    const { history, before, clock, start } = operator();
+    history.begin();
+    history.annotate(before({ seenRenewedAfter: clock.monotonic() }));
+    await clock.advance(600 * SECOND);
+    history.noteBlind(20 * SECOND);
+    expect(history.unwatched()).toEqual([]);
+    history.noteBlind(400 * SECOND);
+    expect(seconds(history.unwatched(), start)).toEqual([[200, 600]]);
+    expect(history.annotate(before({ isRenewal: true }))).toHaveProperty([ANNOTATION]);
+  });
+
+  test('is everything when somebody has damaged what the Lease says', () => {
+    const { history, before, clock } = operator();
+    history.begin();
+    history.annotate(before({ annotations: { [ANNOTATION]: 'none' }, seenRenewedAfter: clock.monotonic() }));
+    expect(history.unwatched()).toEqual([{ from: 0, until: clock.now() }]);
+  });
+
+  test('is said in twenty ranges at most, which together claim no less', async () => {
+    const { history, before, clock } = operator();
+    history.begin();
+    history.annotate(before({ seenRenewedAfter: clock.monotonic() }));
+    for (let time = 0; time < 30; time++) {
+      await clock.advance(100 * SECOND);
+      history.noteBlind(50 * SECOND);
+    }
+    const intervals = history.unwatched();
+    expect(intervals).toHaveLength(20);
+    expect(intervals[0]!.until - intervals[0]!.from).toBe(1_050 * SECOND);
+  });
+});

@@ -1,0 +1,95 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { LeaseBefore } from '../kubernetes/leader-election.ts';
+import { GROUP } from './api.ts';
+
+/** A time range, in epoch milliseconds. */
+export interface Interval {
+  from: number;
+  until: number;
+}
+
+/**
+ * When no operator watched the Core API's pods. A pod without a sidecar that came and went in such a time was seen by
+ * nobody, so the time itself is a gap. It is written into the Lease by the write that begins a term: a leader that dies
+ * before it has said so in every status leaves it to the next one.
+ */
+export interface WatchHistory {
+  /** As long as this process leads; nothing before. */
+  unwatched(): readonly Interval[];
+  /** The pods are listed for the first time, and watched from now on. */
+  begin(): void;
+  /** They were listed anew after a time, in milliseconds until now, of which no watch can tell. */
+  noteBlind(milliseconds: number): void;
+  /** For the leader election. */
+  annotate(before: LeaseBefore): Record<string, string>;
+}
+
+/** In less than this no pod of the Core API starts, takes requests and is gone again. */
+const SHORTEST_MILLISECONDS = 30_000;
+/** An annotation is not the place for more; the oldest two are joined, which only claims more. */
+const MOST_INTERVALS = 20;
+const ANNOTATION = `${GROUP}/not-watched`;
+
+export function createWatchHistory(clock: Clock): WatchHistory {
+  let known: readonly Interval[] = [];
+  /** Since when this process watches without a break, in monotonic milliseconds. */
+  let watchedSince: number | undefined;
+  let leads = false;
+  /** When the leader before was last there, and nothing is known of the time until this process watched. */
+  let absentFrom: number | undefined;
+
+  const timeOf = (monotonic: number) => clock.now() - (clock.monotonic() - monotonic);
+
+  function beginTerm({ annotations, renewedTime = 0, seenRenewedAfter }: LeaseBefore) {
+    const overlaps = watchedSince !== undefined && seenRenewedAfter >= watchedSince;
+    known = parse(annotations[ANNOTATION], clock.now());
+    absentFrom = overlaps ? undefined : renewedTime;
+    leads = true;
+  }
+
+  function current(): readonly Interval[] {
+    if (absentFrom === undefined) return known;
+    const until = watchedSince === undefined ? clock.now() : timeOf(watchedSince);
+    return add(known, { from: absentFrom, until });
+  }
+
+  return {
+    unwatched: () => (leads ? current() : []),
+    begin() {
+      watchedSince ??= clock.monotonic();
+    },
+    noteBlind(milliseconds) {
+      known = add(current(), { from: clock.now() - milliseconds, until: clock.now() });
+      absentFrom = undefined;
+      watchedSince = clock.monotonic();
+    },
+    annotate(before) {
+      if (!before.isRenewal) beginTerm(before);
+      const intervals = current();
+      return intervals.length === 0 ? {} : { [ANNOTATION]: intervals.map(format).join(' ') };
+    },
+  };
+}
+
+function add(intervals: readonly Interval[], interval: Interval): readonly Interval[] {
+  if (interval.until - interval.from < SHORTEST_MILLISECONDS) return intervals;
+  const all = [...intervals, interval].toSorted((a, b) => a.from - b.from);
+  while (all.length > MOST_INTERVALS) {
+    const [first, second] = all.splice(0, 2) as [Interval, Interval];
+    all.unshift({ from: first.from, until: Math.max(first.until, second.until) });
+  }
+  return all;
+}
+
+const format = ({ from, until }: Interval) => `${new Date(from).toISOString()}/${new Date(until).toISOString()}`;
+
+/** What somebody has damaged may have said anything. */
+function parse(text: string | undefined, now: number): readonly Interval[] {
+  if (text === undefined) return [];
+  const intervals = text.split(' ').map((part) => {
+    const [from = Number.NaN, until = Number.NaN] = part.split('/').map(Date.parse);
+    return { from, until };
+  });
+  const isDamaged = intervals.some(({ from, until }) => Number.isNaN(from) || Number.isNaN(until));
+  return isDamaged ? [{ from: 0, until: now }] : intervals;
+}
