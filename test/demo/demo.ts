@@ -48,7 +48,7 @@ export async function runDemo({ identities, keep, json, signal }: DemoOptions): 
   screen.heading('Once more: delete it, apply it again');
   const proxy = stack.use(await startDynamodbProxy(installation.cluster.dynamodb.endpoint));
   await installation.useDynamodb(proxy.endpoint);
-  await installation.delete(seeded.projectId);
+  await screen.step('the EdgeMigration is deleted', () => installation.delete(seeded.projectId));
   await installation.apply(seeded.projectId);
   const second = await watchCopy(installation, seeded.projectId, screen, signal);
   screen.line(

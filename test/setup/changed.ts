@@ -5,7 +5,9 @@
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { prepare } from '../cluster/prepare.ts';
 import { ROOT, readImportGraph } from './import-graph.ts';
+import { readTestKinds } from './test-kinds.ts';
 
 /** They decide about every test. */
 const EVERYTHING = /^(package(-lock)?\.json|vitest\.config\.ts|test\/setup\/[^/]+\.ts|tsconfig\.json)$/;
@@ -42,6 +44,8 @@ if (import.meta.main) {
   const changed = listChanged();
   const tests = selectTests(changed);
   console.log(`${changed.length} files changed: ${tests.length} test files stand on them`);
+  const { withServices } = readTestKinds();
+  if (tests.some((test) => withServices.includes(test))) await prepare();
   if (tests.length > 0) {
     const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
     const args = [vitest, 'run', ...tests, ...process.argv.slice(2)];
