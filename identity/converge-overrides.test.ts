@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
+import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Item } from './edge/document.ts';
 import type { Touched } from './edge/merge.ts';
+import { openEdge } from './edge/table.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
 import { KEY, useAda } from './testing/ada.ts';
 
@@ -124,5 +127,86 @@ describe('with the table of overrides for local evaluation', () => {
     await deleteFromCore();
     expect(await run(ALL)).toMatchObject({ outcome: 'deleted' });
     expect(await rows()).toEqual([]);
+  });
+
+  describe('more overrides than a transaction takes', () => {
+    const features = Array.from({ length: 250 }, (_, index) => 2000 + index);
+
+    beforeAll(() =>
+      insertRows(on.databaseUrl, { features_feature: features.map((id) => ({ id, name: `feature-${id}` })) }),
+    );
+
+    async function putOverridesInCore(): Promise<void> {
+      await putInCore(7);
+      const states = features.map((feature_id) => ({ id: feature_id, identity_id: 7, feature_id }));
+      await insertRows(on.databaseUrl, { features_featurestate: states });
+    }
+
+    /** As if the process were killed when it is about to send so many-th transaction. */
+    async function runUntil(transaction: number): Promise<void> {
+      const access = await dynamodb();
+      await using proxy = await startDynamodbProxy(access.endpoint);
+      const settings = { ...on.tables.settings, dynamodbEndpoint: proxy.endpoint };
+      const edge = openEdge(settings, { credentials: access.credentials, patienceMilliseconds: 0 });
+      let count = 0;
+      proxy.inject(({ operation }) =>
+        operation === 'TransactWriteItems' && ++count >= transaction ? { kind: 'reset' } : undefined,
+      );
+      await expect(run(ALL, { ...on.stores, edge })).rejects.toThrow('did not answer');
+      edge.close();
+    }
+
+    test.each([1, 2, 3])('all go with their identity although its applier is killed at transaction %i', async (at) => {
+      await putOverridesInCore();
+      await run(ALL);
+      await deleteFromCore();
+      await runUntil(at);
+      await run(ALL);
+      expect(await fromEdge()).toBeUndefined();
+      expect(await rows()).toEqual([]);
+    });
+
+    test.each([1, 2, 3])('all go from their identity although its applier is killed at transaction %i', async (at) => {
+      await putOverridesInCore();
+      await run(ALL);
+      await execute(on.databaseUrl, 'UPDATE features_featurestate SET deleted_at = now()');
+      await runUntil(at);
+      await run(ALL);
+      expect(featuresOf(await fromEdge())).toEqual([]);
+      expect(await rows()).toEqual([]);
+    });
+
+    test.each([1, 2, 3])('all come although their applier is killed at transaction %i', async (at) => {
+      await putOverridesInCore();
+      await runUntil(at);
+      await run(ALL);
+      expect(await rows()).toHaveLength(250);
+      await deleteFromCore();
+      await run(ALL);
+    });
+
+    test('rows that follow a document do not come when it has gone meanwhile', async () => {
+      await putOverridesInCore();
+      const access = await dynamodb();
+      await using proxy = await startDynamodbProxy(access.endpoint);
+      const edge = openEdge({ ...on.tables.settings, dynamodbEndpoint: proxy.endpoint }, access);
+      const arrived = Promise.withResolvers<void>();
+      const letGo = Promise.withResolvers<void>();
+      let count = 0;
+      proxy.inject(({ operation }) => {
+        if (operation !== 'TransactWriteItems' || ++count !== 2) return undefined;
+        arrived.resolve();
+        return { kind: 'holdUp', until: letGo.promise };
+      });
+      const running = run(ALL, { ...on.stores, edge });
+      await arrived.promise;
+      await deleteFromCore();
+      await run(ALL);
+      expect(await rows()).toEqual([]);
+      letGo.resolve();
+      await running;
+      expect(await rows()).toEqual([]);
+      edge.close();
+    });
   });
 });

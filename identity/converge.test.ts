@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Touched } from './edge/merge.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
-import { TRAIT, useAda } from './testing/ada.ts';
+import { KEY, TOUCHED, TRAIT, useAda } from './testing/ada.ts';
 
 const { on, putInCore, putInEdge, deleteFromCore, fromEdge, run } = useAda();
 
@@ -77,6 +77,20 @@ describe('converging one identity', () => {
     const moved: Touched = { traits: new Set(), overrides: new Set(), moved: true };
     expect(await run(moved)).toMatchObject({ outcome: 'unchanged' });
     expect(await fromEdge()).toEqual(before);
+  });
+
+  test('sets nothing in the document of another identity that took the place with the same traits meanwhile', async () => {
+    await putInCore(7);
+    await putInEdge({ django_id: { N: '7' } });
+    const { identities } = on.stores.edge;
+    const killed = async (...[key, change, expected]: Parameters<typeof identities.updateIfUnchanged>) => {
+      await identities.updateIfUnchanged(KEY, { set: { django_id: { N: '8' } } }, {});
+      await identities.updateIfUnchanged(key, change, expected);
+      throw new Error('killed before it could look at Core again');
+    };
+    const edge = { ...on.stores.edge, identities: { ...identities, updateIfUnchanged: killed } };
+    await expect(run(TOUCHED, { ...on.stores, edge })).rejects.toThrow('killed');
+    expect(await fromEdge()).toMatchObject({ django_id: { N: '8' }, identity_traits: { L: [] } });
   });
 
   test('deletes what Core has deleted, and says when neither has it', async () => {

@@ -27,20 +27,25 @@ const ROWS = 99;
  * Writes a document together with its override rows: both or neither, and only over the document as it was read, so
  * that of several writers at the same time the rows are always the last one's.
  *
- * More rows than a transaction takes follow in further ones that depend on the document being as the first left it.
+ * More rows than a transaction takes go in others that depend on the document: rows are removed while it still has their
+ * overrides, and added once it has them. So whoever finds it half done, because its process was killed, sees in the
+ * document what is left to do.
  */
 export function createTransaction(connection: Connection, account: CostAccount, table: string, rowsTable: string) {
   async function commit(write: DocumentWrite, rows: RowChanges, options: CallOptions = {}): Promise<WriteResult> {
-    const actions: TransactWriteItem[] = [
-      ...rows.put.map((Item) => ({ Put: { TableName: rowsTable, Item } })),
-      ...rows.remove.map((Key) => ({ Delete: { TableName: rowsTable, Key } })),
+    const remove = rows.remove.map((Key): TransactWriteItem => ({ Delete: { TableName: rowsTable, Key } }));
+    const put = rows.put.map((Item): TransactWriteItem => ({ Put: { TableName: rowsTable, Item } }));
+    const before = chunk(remove);
+    const last = before.pop() ?? [];
+    const together = [...last, ...put.splice(0, ROWS - last.length)];
+    const parts: [DocumentWrite, TransactWriteItem[]][] = [
+      ...before.map((part): [DocumentWrite, TransactWriteItem[]] => [lookBefore(write), part]),
+      [write, together],
+      ...chunk(put).map((part): [DocumentWrite, TransactWriteItem[]] => [lookAfter(write), part]),
     ];
-    let document = write;
-    for (let from = 0; from === 0 || from < actions.length; from += ROWS) {
-      const part = actions.slice(from, from + ROWS);
+    for (const [document, part] of parts) {
       const result = await send(document, part, options);
       if (result !== 'written') return result;
-      document = followUp(write);
     }
     return 'written';
   }
@@ -103,8 +108,17 @@ function documentAction(table: string, write: DocumentWrite): TransactWriteItem 
   }
 }
 
-/** The look at the document that further rows depend on; a deleted document must stay away. */
-function followUp(write: DocumentWrite): DocumentWrite {
+/** The document as it is before the write: rows that go first depend on it. */
+function lookBefore(write: DocumentWrite): DocumentWrite {
+  if (write.kind === 'check' || write.kind === 'gone') return write;
+  if (write.kind === 'update') return { kind: 'check', key: write.key, expected: write.expected };
+  const { expected } = write;
+  if (expected === undefined) throw new TypeError('a document that is not there has no rows to be removed');
+  return { kind: 'check', key: expected['composite_key']?.S ?? '', expected };
+}
+
+/** The document as the write left it: rows that follow depend on it. */
+function lookAfter(write: DocumentWrite): DocumentWrite {
   switch (write.kind) {
     case 'put': {
       const { composite_key, identity_features, identity_uuid } = write.item;
@@ -114,9 +128,15 @@ function followUp(write: DocumentWrite): DocumentWrite {
     case 'update':
       return { kind: 'check', key: write.key, expected: { ...write.expected, ...write.set } };
     case 'delete':
-      return { kind: 'gone', key: write.expected['composite_key']?.S ?? '' };
-    case 'gone':
+      throw new TypeError('a document that is deleted gets no rows');
     case 'check':
+    case 'gone':
       return write;
   }
+}
+
+function chunk<T>(items: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(items.length / ROWS) }, (_, index) =>
+    items.slice(index * ROWS, (index + 1) * ROWS),
+  );
 }

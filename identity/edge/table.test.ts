@@ -189,6 +189,18 @@ describe('conditional writes', () => {
     expect(await edge.identities.deleteIfUnchanged(item)).toEqual({ changed: undefined });
   });
 
+  test.each(['dashboard_alias', 'system_traits'])(
+    'delete leaves a document to which %s came meanwhile',
+    async (name) => {
+      const item = createItem();
+      await insert(edge, [item]);
+      const set = { [name]: { S: 'written meanwhile' } };
+      await edge.identities.updateIfUnchanged(keyOf(item), { set }, {});
+      expect(await edge.identities.deleteIfUnchanged(item)).toEqual({ changed: { ...item, ...set } });
+      expect(await edge.identities.get(keyOf(item))).toEqual({ ...item, ...set });
+    },
+  );
+
   test('a document that DynamoDB can never store is an error that says why', async () => {
     const tooBig = createItem({ identity_traits: { L: [trait('big', { S: 'x'.repeat(410_000) })] } });
     await expect(edge.identities.putIfUnchanged(tooBig, undefined)).rejects.toMatchObject({
