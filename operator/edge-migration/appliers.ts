@@ -26,7 +26,7 @@ export interface Appliers {
 
 /** What is known of a project from them alone. */
 export interface AppliersFact extends Pick<ObservedReplay, 'appliers' | 'outage'> {
-  project: Omit<ObservedReplay['project'], 'parked' | 'unstorable'>;
+  project: Omit<ObservedReplay['project'], 'parked' | 'failed' | 'unresolved' | 'excess' | 'unstorable'>;
 }
 
 interface Stored {

@@ -21,6 +21,7 @@ import { recordStatus, type StatusRecord } from './record.ts';
 import { fitStatus, summarise } from './summary.ts';
 import { decideUnstorable } from './unstorable.ts';
 import { decideVerification, findUncovered, type VerificationDecision } from './verification.ts';
+import { describeStuck, findDropped, findExcess, findStuck } from './waiting-events.ts';
 
 export interface Decision {
   /** The whole new status. */
@@ -53,21 +54,26 @@ export function compose(facts: Facts, parts: Parts): Decision {
   const before = migration.status;
   const contents = carryOver(before, parts);
   const { copy, replay } = contents;
-  const gaps = collectGaps(facts, copy?.dryRun ? undefined : copy?.startTime, replay?.deadline);
-  const comparison = decideVerification(facts, {
-    isCopied: parts.accepted.status === 'True' && parts.copied.status === 'True',
-    copyTime: copy?.completionTime,
-    isClosed: parts.succeeded.reason === 'WindowClosed',
-    deadline: replay?.deadline,
-    gaps,
-  });
-  const { unstorable, degraded, actions } = decideUnstorable(facts, parts.succeeded.reason === 'WindowClosed');
-  const findings = gatherFindings(facts, parts, gaps, comparison, degraded);
   // What was just accepted is first said, and only then does anything begin: people see every condition before it, and
   // appliers, which go by the status, never take a copy that runs for one that was not accepted.
   const isNews = parts.accepted.status === 'True' && findCondition(before.conditions, 'Accepted')?.status !== 'True';
   const isFirst = before.conditions === undefined;
   const observedRetry = isNews && !isFirst ? before.observedRetry : takeRetry(facts);
+  const isClosed = parts.succeeded.reason === 'WindowClosed';
+  const window = { start: copy?.dryRun ? undefined : copy?.startTime, deadline: replay?.deadline };
+  const stuck = findStuck(facts, window);
+  const given = [...findExcess(facts, window), ...findDropped(facts, stuck, window, observedRetry)];
+  const gaps = collectGaps(facts, window.start, window.deadline, given);
+  const comparison = decideVerification(facts, {
+    isCopied: parts.accepted.status === 'True' && parts.copied.status === 'True',
+    copyTime: copy?.completionTime,
+    isClosed,
+    deadline: replay?.deadline,
+    gaps,
+  });
+  const { unstorable, degraded, actions } = decideUnstorable(facts, isClosed);
+  const waiting = isClosed ? undefined : describeStuck(stuck);
+  const findings = gatherFindings(facts, parts, gaps, comparison, [waiting, degraded]);
   const all = { ...contents, observedRetry, gaps, unstorable, verification: comparison.verification };
   const build = (messageLength: number) => account(migration, buildStatus(facts, findings, all, messageLength));
   const status = fitStatus(build);
@@ -111,7 +117,7 @@ function gatherFindings(
   { accepted, copied, degraded, replaying, succeeded }: Parts,
   gaps: readonly GapStatus[],
   comparison: VerificationDecision,
-  unstorable: Finding<'True'> | undefined,
+  [waiting, unstorable]: readonly (Finding<'True'> | undefined)[],
 ): Findings {
   return {
     Accepted: accepted,
@@ -123,6 +129,7 @@ function gatherFindings(
     Degraded:
       degraded ??
       comparison.degraded ??
+      waiting ??
       describeGaps(findUncovered(gaps, comparison.verification ?? {})) ??
       (succeeded.status === 'Unknown' ? describeSkew(facts.clocks ?? []) : undefined) ??
       unstorable ??

@@ -103,11 +103,26 @@ export interface ProjectReplay {
   dropped: number;
   /** Events that wait aside until something is done about it. */
   parked: number;
+  /** Of these, the ones that failed again and again. */
+  failed: readonly WaitingEvents[];
+  /** Events of which nobody can tell the project, or that cannot be read; not counted among the others. */
+  unresolved: readonly WaitingEvents[];
+  /** Starts of minutes of which events, perhaps of the project, had no room aside. */
+  excess: readonly number[];
   /** Identities that Edge cannot hold, or not as a whole. */
   unstorable: readonly UnstorableIdentity[];
   /** When the oldest event in hand was observed. */
   oldestObservedTime: number | undefined;
   lastAppliedTime: number | undefined;
+}
+
+/** Events that wait aside and whose requests began in the same minute. */
+export interface WaitingEvents {
+  /** Start of the minute; undefined of events that an older release has put aside. */
+  from: number | undefined;
+  /** Nobody can tell when they began: they came in that minute. */
+  isUnreadable: boolean;
+  events: number;
 }
 
 /** What exists in the cluster for the operation at hand (plan or copy) of this very EdgeMigration (by uid). */

@@ -22,15 +22,21 @@ type Gap = CoverageGapFact;
  *
  * @param start when the copy began to read; what was missed before is in the pages. Undefined: it has not begun
  * @param deadline of replay by this decision, RFC 3339
+ * @param others that are not about capture
  */
-export function collectGaps(facts: Facts, start: string | undefined, deadline: string | undefined): GapStatus[] {
+export function collectGaps(
+  facts: Facts,
+  start: string | undefined,
+  deadline: string | undefined,
+  others: readonly CoverageGapFact[] = [],
+): GapStatus[] {
   if (start === undefined) return [];
   const from = Date.parse(start);
   // What is written after the deadline is for Edge alone.
   const end = deadline === undefined ? Number.POSITIVE_INFINITY : Date.parse(deadline);
   const kept = (facts.migration.status.gaps ?? []).map(parseGap);
   const own = findOwn(facts, deadline);
-  const gaps = [...carryOver(kept, facts), ...observe(facts), ...own]
+  const gaps = [...carryOver(kept, facts), ...observe(facts), ...own, ...others]
     .filter((gap) => gap.from < end && endOf(gap) > from)
     .map((gap) => ({ ...gap, from: Math.max(gap.from, from) }))
     .toSorted(compare)

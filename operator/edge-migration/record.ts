@@ -10,6 +10,7 @@ import { statusSchema } from './status.ts';
  * status may be removed or put back by an edit or a restored backup.
  */
 const recordSchema = z.object(statusSchema.shape).pick({
+  observedRetry: true,
   conditions: true,
   copy: true,
   skipped: true,
@@ -27,13 +28,14 @@ const LASTING = ['Capturing/Disabled', 'Copied/True', 'Verified/True', 'Verified
 
 /** What of a status is to be recorded, without what moves all the time; undefined before a copy has begun. */
 export function recordStatus(status: Status): StatusRecord | undefined {
-  const { copy, skipped, replay, gaps, verification } = status;
+  const { observedRetry, copy, skipped, replay, gaps, verification } = status;
   if (copy?.startTime === undefined || copy.dryRun) return undefined;
   const isComplete = copy.completionTime !== undefined;
   const conditions = status.conditions?.filter(({ type, status: state, reason }) =>
     [`${type}/${state}`, `${type}/${reason}`].some((name) => LASTING.includes(name)),
   );
   return {
+    ...(observedRetry === undefined ? {} : { observedRetry }),
     conditions: (conditions ?? []).map(({ observedGeneration: _, ...condition }) => condition),
     copy: isComplete ? copy : { startTime: copy.startTime },
     ...(isComplete && skipped !== undefined ? { skipped } : {}),

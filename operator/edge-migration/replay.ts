@@ -1,7 +1,8 @@
 import type { ReplayStatus, Spec } from './api.ts';
 import { type Finding, type FindingOf, findCondition, formatTime, isFalse, isTrue, isUnknown } from './conditions.ts';
-import type { CaptureFact, Facts, ProjectReplay, ReplayFact } from './facts.ts';
+import type { Facts, ProjectReplay, ReplayFact } from './facts.ts';
 import { isRecent } from './progress.ts';
+import { countEvents, findStuck } from './waiting-events.ts';
 
 /** The part of a decision that is about following Core after the copy. */
 export interface ReplayDecision {
@@ -36,7 +37,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
     return { replaying, degraded, succeeded, replay: status, nextTime };
   }
   const wasClosed = isClosed(facts, deadline);
-  const waiting = wasClosed ? undefined : findUnapplied(capture, replay, deadline);
+  const waiting = wasClosed ? undefined : findUnapplied(facts, deadline);
   if (waiting === undefined) {
     const message = `the replay window closed at ${formatTime(deadline)}, and every event before it is applied`;
     return {
@@ -104,7 +105,8 @@ function judgeFollowing(
  * What an event from before the deadline may still be in; undefined when it can be nowhere: all of them were taken from
  * the stream, and nothing that followed from them, or had waited aside, is on its way.
  */
-function findUnapplied(capture: CaptureFact, replay: ReplayFact, deadline: number): string | undefined {
+function findUnapplied(facts: Facts, deadline: number): string | undefined {
+  const { capture, replay, migration } = facts;
   if (capture.kind !== 'observed') return 'the sidecars cannot be asked whether they have sent everything';
   if (capture.allSentUntil === undefined || capture.allSentUntil <= deadline)
     return capture.laggard ?? 'a sidecar has not sent everything yet';
@@ -112,18 +114,26 @@ function findUnapplied(capture: CaptureFact, replay: ReplayFact, deadline: numbe
   const { takenUntil, underWay, project } = replay;
   if (takenUntil === undefined || takenUntil <= deadline) return 'events from before it are applied';
   if (project.parked > 0) return `${project.parked} events wait aside; resume, or set spec.retry`;
+  const { unresolved } = findStuck(facts, { start: migration.status.copy?.startTime, deadline: formatTime(deadline) });
+  if (unresolved.length > 0)
+    return `${countEvents(unresolved)} events wait aside of which nobody can tell the project; set spec.retry, perhaps to drop them`;
   if (underWay === undefined) return 'events are put aside at this moment, perhaps of this project';
   if (underWay > 0) return `${underWay} events that follow from earlier ones are applied`;
   return undefined;
 }
 
-function describeReplay({ replay, migration, now }: Facts, deadline: number): ReplayStatus {
+function describeReplay(facts: Facts, deadline: number): ReplayStatus {
+  const { replay, migration, now } = facts;
   const before = migration.status.replay ?? {};
   const fixed = { deadline: formatTime(deadline) };
   const last = before.progressTime === undefined ? Number.NEGATIVE_INFINITY : Date.parse(before.progressTime);
   if (replay.kind !== 'observed' || isRecent(last, now, PROGRESS_INTERVAL_MILLISECONDS)) return { ...before, ...fixed };
-  const numbers = describeNumbers(replay.project, now);
-  const isMoved = Object.entries(numbers).some(([name, value]) => before[name as keyof ReplayStatus] !== value);
+  const { unresolved } = findStuck(facts, { start: migration.status.copy?.startTime, ...fixed });
+  const eventsUnresolved = countEvents(unresolved);
+  const numbers = { ...describeNumbers(replay.project, now), ...(eventsUnresolved > 0 && { eventsUnresolved }) };
+  const isGone = eventsUnresolved === 0 && before.eventsUnresolved !== undefined;
+  const isMoved =
+    isGone || Object.entries(numbers).some(([name, value]) => before[name as keyof ReplayStatus] !== value);
   return isMoved ? { ...numbers, ...fixed, progressTime: formatTime(now) } : { ...before, ...fixed };
 }
 

@@ -82,6 +82,7 @@ const replayStatusSchema = z
     eventsUnchanged: count,
     eventsDropped: count,
     eventsParked: count,
+    eventsUnresolved: count,
   })
   .partial();
 

@@ -213,7 +213,14 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       ...said,
       takenUntil: taken.until(),
       underWay: transit.underWay(projectId),
-      project: { ...project, parked: transit.parked(projectId), unstorable },
+      project: {
+        ...project,
+        parked: transit.parked(projectId),
+        failed: transit.failed(projectId),
+        unresolved: transit.failed(0),
+        excess: transit.excess(projectId),
+        unstorable,
+      },
     };
   }
 

@@ -61,6 +61,26 @@ test('what is handled again after minutes holds its own project back, and all on
   await on.manager.streams.purge('IDENTITY_WRITES_PARKED', { filter: 'identity.parked.*.repeat.>' });
 });
 
+test('what is stuck is told by the minute, and what had no room, too', async () => {
+  await publish(
+    placeSubject({ projectId: 21, reason: 'poison', retry: 'v1.2', minute: 5, kib: 3 }),
+    placeSubject({ projectId: 0, reason: 'poison', retry: '-', minute: 7, kib: 1, isUnreadable: true }),
+    'identity.parked.0.poison.-',
+    placeSubject({ projectId: 21, reason: 'excess', retry: '-', minute: 9 }),
+    placeSubject({ projectId: 0, reason: 'excess', retry: '-', minute: 8 }),
+  );
+  const transit = await readTransit(on.manager);
+  expect(transit.failed(21)).toEqual([{ from: 300_000, isUnreadable: false, events: 1 }]);
+  expect(transit.failed(0)).toEqual(
+    expect.arrayContaining([
+      { from: 420_000, isUnreadable: true, events: 1 },
+      { from: undefined, isUnreadable: false, events: 1 },
+    ]),
+  );
+  expect([transit.excess(21), transit.excess(22)]).toEqual([[480_000, 540_000], [480_000]]);
+  expect([transit.parked(21), transit.parked(22), transit.underWay(21)]).toEqual([1, 0, 0]);
+});
+
 test('what Edge cannot hold is listed by identity, and keeps nobody waiting', async () => {
   const unstorable = (identityId: number, cause: string) =>
     publish(

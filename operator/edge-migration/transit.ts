@@ -1,8 +1,14 @@
-import { type ParkReason, parsePlace, type UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
+import {
+  MINUTE_MILLIS,
+  type ParkReason,
+  parsePlace,
+  type UnstorableIdentity,
+} from '@edge-migration/replay-sidecar/applier/place.ts';
 import { PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { ANEW_SUBJECTS, findStream, parseAnewSubject, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
 import { type StreamState, stateOf } from '@edge-migration/replay-sidecar/watermark.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
+import type { WaitingEvents } from './facts.ts';
 
 /** What the streams of events hold at one moment. */
 export interface Transit {
@@ -14,6 +20,10 @@ export interface Transit {
   readonly lastSequence: number;
   /** Events of a project that wait aside until something is done about it. */
   parked(projectId: number): number;
+  /** Of these, the ones that failed again and again; for 0, events of which nobody can tell the project. */
+  failed(projectId: number): readonly WaitingEvents[];
+  /** Starts of minutes of which events of the project, or of nobody knows which, had no room aside; ascending. */
+  excess(projectId: number): readonly number[];
   /** Identities of a project of which events wait because Edge cannot hold them, ascending by Core's id. */
   unstorable(projectId: number): readonly UnstorableIdentity[];
   /**
@@ -50,6 +60,9 @@ export async function readTransit(manager: JetStreamManager): Promise<Transit> {
       firstSequence: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
       lastSequence: state.last_seq,
       parked: (projectId) => before.all.get(projectId) ?? 0,
+      failed: (projectId) => before.failed.get(projectId) ?? [],
+      excess: (projectId) =>
+        [...(before.excess.get(projectId) ?? []), ...(before.excess.get(0) ?? [])].sort((a, b) => a - b),
       unstorable: (projectId) => before.unstorable.get(projectId) ?? [],
       underWay(projectId) {
         if (!isSteady) return undefined;
@@ -72,10 +85,26 @@ async function readParked(manager: JetStreamManager) {
   return {
     lastSequence: state?.last_seq ?? 0,
     // What Edge cannot hold is listed by itself: it may never be otherwise. What is to be repeated was applied once.
-    all: sumBy(subjects, (subject) => (isOf(subject, 'unstorable', ...AGAIN) ? undefined : projectOf(subject))),
+    all: sumBy(subjects, (subject) =>
+      isOf(subject, 'unstorable', 'excess', ...AGAIN) ? undefined : projectOf(subject),
+    ),
     returning: sumBy(subjects, (subject) => (isOf(subject, 'overflow', ...AGAIN) ? projectOf(subject) : undefined)),
     unstorable: listUnstorable(Object.keys(subjects)),
+    ...listStuck(subjects),
   };
+}
+
+/** By project: events that failed again and again, and minutes of which events had no room. */
+function listStuck(subjects: Record<string, number>) {
+  const failed = new Map<number, WaitingEvents[]>();
+  const excess = new Map<number, number[]>();
+  for (const [subject, events] of Object.entries(subjects)) {
+    const { projectId = 0, reason, minute, isUnreadable = false } = parsePlace(subject) ?? {};
+    const from = minute === undefined ? undefined : minute * MINUTE_MILLIS;
+    if (reason === 'poison') failed.set(projectId, [...(failed.get(projectId) ?? []), { from, isUnreadable, events }]);
+    if (reason === 'excess') excess.set(projectId, [...(excess.get(projectId) ?? []), from ?? 0]);
+  }
+  return { failed, excess };
 }
 
 /** By project; each identity once, although its cause may have changed. */

@@ -42,6 +42,18 @@ export const applierConfiguration = z.object({
     .int()
     .positive()
     .default(8 * 1024 ** 3),
+  /** Most that events may take whose project nobody can tell; the rest is a gap of every project. */
+  unresolvedMaxBytes: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(64 * 1024 ** 2),
+  /** Most that events of one project may take that Edge cannot hold; the rest is a gap of the project. */
+  unstorableMaxBytes: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(256 * 1024 ** 2),
   /** After so long it is tried again to store what Edge could not hold. */
   unstorableRetrySeconds: z.coerce.number().min(1).max(86_400).default(60),
   /** After so long it is asked again which project an event is of that could not be told, or not be read. */

@@ -59,6 +59,7 @@ export const PARK_REASONS = [
   'unstorable',
   'repeat',
   'late',
+  'excess',
 ] as const satisfies readonly ParkReason[];
 
 export function createCounts(): Counts {

@@ -21,6 +21,8 @@ export interface Migrations {
   find(projectId: number): EdgeMigration | undefined;
   /** Projects that have an EdgeMigration in a list that is begun after this call. */
   listProjects(signal: AbortSignal): Promise<readonly number[]>;
+  /** All that count, one of each project. */
+  all(): readonly EdgeMigration[];
   /** How many there are, of whatever state. */
   count(): number;
   /** Whether the view may decide anything. */
@@ -60,6 +62,7 @@ export function createMigrations(reflector: Source, clock: Clock): Migrations {
       await reflector.refresh(signal);
       return reflector.keys().map(projectOfKey);
     },
+    all: () => [...new Set(reflector.keys().map(projectOfKey))].flatMap((projectId) => find(projectId) ?? []),
     count: () => reflector.keys().length,
     isConfirmed,
     isAble: () => isConfirmed() || (!isUnanswered() && reflector.confirmedAge() <= LOST_MILLIS),

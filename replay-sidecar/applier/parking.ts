@@ -1,31 +1,48 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
-import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetstream';
+import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import {
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstream,
+  type StoredMsg,
+} from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { anewSubject, readStored } from '../stream.ts';
 import { createAges } from './ages.ts';
+import { isDropped, isGivenUp } from './given-up.ts';
 import type { Held } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
 import {
   isReleasable,
+  MINUTE_MILLIS,
   NO_RETRY,
   type ParkReason,
   type Place,
   parsePlace,
   placeSubject,
+  REASON_HEADER,
   retryOf,
   type UnstorableIdentity,
 } from './place.ts';
+import { createQuota, kibOf, type QuotaLimits } from './quota.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import { createRetries } from './unstorable.ts';
-import { isDoubted, keepHeaders, markDoubted, markListing } from './work.ts';
+import { isDoubted, keepHeaders, markDoubted, markListing, storedTime } from './work.ts';
 
-const REASON_HEADER = 'Edge-Migration-Reason';
+/** Which places of a released event matter. */
+type Released = Pick<Place, 'projectId' | 'reason' | 'identity'>;
+
+/** Events of which nobody can tell the project, or which cannot be read. */
+const UNRESOLVED = 'identity.parked.0.poison.>';
 /** As many characters as anyone reads. */
 const MAX_REASON_CHARACTERS = 500;
 const BATCH = 256;
 /** Identities that Edge cannot hold and that one look tries again: what waits for other reasons must not wait for them. */
 const MOST_RETRIES = 64;
+/** As many go on at once when somebody asks for it. */
+const MOST_WANTED = 10_000;
 const LOOK_MILLIS = 2000;
 /** While events come back as there is room for them, it is freed within moments. */
 const LOOK_SOON_MILLIS = 100;
@@ -36,6 +53,8 @@ const SHORT_STREAM = 2000;
 export interface ParkDetails extends Pick<Place, 'identity' | 'due'> {
   /** Why, for people. */
   readonly detail?: string | undefined;
+  /** When the event's request began, milliseconds since the epoch; undefined when the event cannot be read. */
+  readonly began?: number | undefined;
 }
 
 export interface Parking {
@@ -62,7 +81,7 @@ export interface Parking {
   readonly parked: ReadonlyMap<string, number>;
 }
 
-export interface ParkingOptions {
+export interface ParkingOptions extends QuotaLimits {
   connection: NatsConnection;
   migrations: Migrations;
   /** Undelivered messages in the stream of events, as far as known. */
@@ -71,7 +90,7 @@ export interface ParkingOptions {
   roomFor(projectId: number): number;
   /** After so long what Edge could not hold is tried again. */
   unstorableRetrySeconds: number;
-  /** After so long it is asked again which project an event is of. */
+  /** After so long, or with a new `spec.retry` of any project, it is asked again which project an event is of. */
   unknownRetrySeconds: number;
   /** What is `late` is handled once more after so long. */
   lateWriteSeconds: number;
@@ -86,25 +105,30 @@ export function createParking(options: ParkingOptions): Parking {
   const client = jetstream(connection);
   const unstorable = createRetries(options.unstorableRetrySeconds * 1000, clock);
   const ages = createAges(clock);
+  const quota = createQuota(options);
   let parked: ReadonlyMap<string, number> = new Map();
+  let isWanted = false;
   let needsView = false;
 
   const mayRelease = () => pending() < SHORT_STREAM && migrations.isConfirmed();
 
   /** Number of events that went on; those that are only tried again do not count. */
   async function look(manager: JetStreamManager, signal: AbortSignal): Promise<number> {
+    quota.begin();
     const { state } = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
     parked = new Map(Object.entries(state.subjects ?? {}));
     ages.notice(state.last_seq);
     unstorable.notice(parked.keys());
+    quota.notice(parked);
+    await dropGivenUp(manager, state.last_seq, signal);
+    await retryUnresolved(manager);
     let released = 0;
     let isTime = false;
     for (const subject of parked.keys()) {
       const place = parsePlace(subject);
-      if (place === undefined || place.identity !== undefined) continue;
+      if (place === undefined || place.identity !== undefined || isUnresolved(place)) continue;
       isTime ||= place.reason === 'late' || (place.due !== undefined && options.now() >= place.due * 1000);
-      if (place.projectId === 0 && place.reason === 'poison') await retryUnknown(manager, subject, place);
-      else released += await releaseAll(manager, subject, place, signal);
+      released += await releaseAll(manager, subject, place, signal);
     }
     needsView = isTime;
     const due = mayRelease() ? unstorable.findDue(MOST_RETRIES) : [];
@@ -115,11 +139,24 @@ export function createParking(options: ParkingOptions): Parking {
   }
 
   /** Core may have another answer later, and another release may read what this one cannot. */
-  async function retryUnknown(manager: JetStreamManager, subject: string, place: Place): Promise<void> {
+  async function retryUnresolved(manager: JetStreamManager): Promise<void> {
     if (!mayRelease()) return;
-    const [oldest] = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: 1 }));
+    const [oldest] = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject: UNRESOLVED, most: 1 }));
     const isDue = oldest !== undefined && options.now() - oldest.time.getTime() >= options.unknownRetrySeconds * 1000;
-    if (isDue) await releaseBatch(manager, subject, place, BATCH);
+    if (isDue || isWanted)
+      await releaseBatch(manager, UNRESOLVED, { projectId: 0, reason: 'poison' }, isWanted ? MOST_WANTED : BATCH);
+    isWanted = false;
+  }
+
+  /** What no EdgeMigration waits for any more goes: on a view that was listed after it was put aside. */
+  async function dropGivenUp(manager: JetStreamManager, lastSequence: number, signal: AbortSignal): Promise<void> {
+    if (!migrations.isConfirmed() || !findGivenUp(parked.keys(), migrations).next().value) return;
+    await migrations.refresh(signal);
+    for (const { subject, place } of findGivenUp(parked.keys(), migrations)) {
+      await manager.streams.purge(PARKING_STREAM, { filter: subject, seq: lastSequence + 1 });
+      const { projectId, reason } = place;
+      log.info({ projectId, reason, events: parked.get(subject) }, 'Events that wait aside are given up');
+    }
   }
 
   async function releaseAll(
@@ -144,7 +181,7 @@ export function createParking(options: ParkingOptions): Parking {
     return released;
   }
 
-  async function releaseBatch(manager: JetStreamManager, subject: string, place: Place, size: number) {
+  async function releaseBatch(manager: JetStreamManager, subject: string, place: Released, size: number) {
     const stored = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: size }));
     const isLate = place.reason === 'late';
     const until = isLate ? ages.lastBefore(1000 * options.lateWriteSeconds) : Number.POSITIVE_INFINITY;
@@ -157,13 +194,25 @@ export function createParking(options: ParkingOptions): Parking {
   }
 
   /** The id of the event itself would be taken for a duplicate of its first coming. */
-  function publish(message: StoredMsg, { projectId, reason, identity }: Place): Promise<unknown> {
+  function publish(message: StoredMsg, { projectId, reason, identity }: Released): Promise<unknown> {
     const msgID = `released-${message.seq}-${message.timestamp}`;
     const fields = keepHeaders({ subject: message.subject, time: message.time, headers: message.header });
     if (identity !== undefined) markListing(fields);
     // Whatever was sent for it has arrived by now.
     if (reason !== 'late' && isDoubted({ subject: message.subject, headers: message.header })) markDoubted(fields);
     return client.publish(anewSubject(projectId), message.data, { msgID, headers: fields });
+  }
+
+  /** One mark a minute stands for all: the operator makes a gap of it. */
+  async function noteExcess(projectId: number, minute: number): Promise<void> {
+    log.warn({ projectId, minute }, 'There is no room for an event to wait aside: a gap tells of it');
+    const expect = { lastSubjectSequence: 0 };
+    const isThere = (error: unknown) =>
+      error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence;
+    const place = placeSubject({ projectId, reason: 'excess', retry: NO_RETRY, minute });
+    await client.publish(place, '', { expect }).catch((error: unknown) => {
+      if (!isThere(error)) throw error;
+    });
   }
 
   return {
@@ -173,20 +222,27 @@ export function createParking(options: ParkingOptions): Parking {
     isListed: (projectId, identity) => unstorable.subjectsOf(projectId, identity).length > 0,
     needsView: () => needsView,
     wake: (projectId, identity) => unstorable.wake(projectId, identity),
-    async park(held, projectId, reason, { detail, ...more } = {}) {
+    async park(held, projectId, reason, { detail, began, ...more } = {}) {
       const { message } = held;
       const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
       const fields = keepHeaders(message);
       if (held.isDoubtful()) markDoubted(fields);
+      const minute = Math.floor((began ?? storedTime(message)) / MINUTE_MILLIS);
+      const isUnreadable = began === undefined;
       if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
+      const place = { projectId, reason, retry, minute, isUnreadable, kib: kibOf(message.data.length), ...more };
+      if (!quota.take(place)) return noteExcess(projectId, minute);
       // Unique to this message of the stream: the event may come back, and be parked once more.
       const msgID = `parked-${message.seq}-${message.timestampNanos}`;
-      const place = placeSubject({ projectId, reason, retry, ...more });
-      await client.publish(place, message.data, { msgID, headers: fields });
+      const stored = client.publish(placeSubject(place), message.data, { msgID, headers: fields });
+      await stored.finally(() => quota.settle(place));
     },
     async run(signal) {
       const manager = await manage(connection);
       let failing = false;
+      using _ = followRetries(migrations, () => {
+        isWanted = true;
+      });
       for (;;) {
         let released = 0;
         try {
@@ -201,6 +257,33 @@ export function createParking(options: ParkingOptions): Parking {
       }
     },
   };
+}
+
+const isUnresolved = ({ projectId, reason }: Place): boolean => projectId === 0 && reason === 'poison';
+
+/** Places of events that no EdgeMigration waits for any more. */
+function* findGivenUp(subjects: Iterable<string>, migrations: Migrations) {
+  let all: readonly EdgeMigration[] | undefined;
+  for (const subject of subjects) {
+    const place = parsePlace(subject);
+    if (place?.reason !== 'poison' && place?.reason !== 'excess') continue;
+    all ??= migrations.all();
+    const own = migrations.find(place.projectId);
+    const isGone = place.projectId === 0 ? isGivenUp(place, all) : own !== undefined && isDropped(place, own);
+    const isOver = place.reason === 'excess' && place.projectId !== 0 && isGivenUp(place, own ? [own] : []);
+    if (isGone || isOver) yield { subject, place };
+  }
+}
+
+/** Calls back when the `spec.retry` of an EdgeMigration becomes another one. */
+function followRetries(migrations: Migrations, onChange: () => void): Disposable {
+  const known = new Map(migrations.all().map(({ spec }) => [spec?.projectId ?? 0, spec?.retry]));
+  const stop = migrations.subscribe((projectId) => {
+    const retry = migrations.find(projectId)?.spec?.retry;
+    if (known.has(projectId) && known.get(projectId) !== retry && retry !== undefined) onChange();
+    known.set(projectId, retry);
+  });
+  return { [Symbol.dispose]: stop };
 }
 
 function printable(text: string): string {

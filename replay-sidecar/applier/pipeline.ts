@@ -19,8 +19,11 @@ export interface Pipeline {
   /** What the view says now; what may not be applied goes its way. */
   admit(works: readonly Work[]): { works: readonly Work[]; copying: boolean };
   /** Puts an event aside; if that does not work out it is delivered again. */
-  park(delivery: Pick<Delivery, 'held'>, projectId: number, reason: ParkReason, more?: ParkDetails): void;
+  park(delivery: Parked, projectId: number, reason: ParkReason, more?: ParkDetails): void;
 }
+
+/** An event that is put aside; when it began is unknown of one that cannot be read. */
+type Parked = Pick<Delivery, 'held'> & Partial<Pick<Delivery, 'began'>>;
 
 export interface PipelineOptions {
   migrations: Migrations;
@@ -144,8 +147,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     return 'gone';
   }
 
-  function park({ held }: Pick<Delivery, 'held'>, projectId: number, reason: ParkReason, more?: ParkDetails): void {
-    parking.park(held, projectId, reason, more).then(
+  function park({ held, began }: Parked, projectId: number, reason: ParkReason, more?: ParkDetails): void {
+    parking.park(held, projectId, reason, { ...more, began }).then(
       () => {
         if (projectId !== 0) counts.of(projectId).parked[reason] += 1;
         held.done();

@@ -57,6 +57,9 @@ test('a place is read back from its subject, whatever characters spec.retry has'
     { projectId: 42, reason: 'suspended', retry: '' },
     { projectId: 0, reason: 'poison', retry: '-' },
     { projectId: 7, reason: 'poison', retry: 'a.b-c_d' },
+    { projectId: 7, reason: 'poison', retry: '12.3', minute: 29_671_200, isUnreadable: false, kib: 64 },
+    { projectId: 0, reason: 'poison', retry: '-', minute: 29_671_200, isUnreadable: true, kib: 1 },
+    { projectId: 7, reason: 'excess', retry: '29671200', minute: 29_671_200 },
     { projectId: 7, reason: 'repeat', retry: '1780272000', due: 1_780_272_000 },
     {
       projectId: 7,

@@ -1,6 +1,6 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
 import { STREAM } from '@edge-migration/identity/write-event.ts';
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
@@ -59,6 +59,22 @@ async function forgetRemovals(change: () => Promise<void>): Promise<void> {
   await nats.restart();
 }
 
+/** One look of an applier that has just started. */
+async function lookOnce(): Promise<void> {
+  const stop = new AbortController();
+  let waits = 0;
+  const clock: Clock = {
+    ...systemClock,
+    async sleep() {
+      waits += 1;
+      if (waits > 1) stop.abort(new Error('it has looked once'));
+      stop.signal.throwIfAborted();
+    },
+  };
+  const log = createLogger('test', 'fatal');
+  await expect(createStrays({ connection, clock, log }).run(stop.signal)).rejects.toThrow('it has looked once');
+}
+
 const depth = async () => (await manager.streams.info(STREAM)).state.messages;
 
 test('events that NATS has kept but takes for acknowledged come again, once', { timeout: 60_000 }, async () => {
@@ -71,6 +87,9 @@ test('events that NATS has kept but takes for acknowledged come again, once', { 
   });
   // As soon as the connection is there again.
   await waitFor(async () => (await depth()) === 5, { for: 'the stream to be as before' });
+  await lookOnce();
+  // An acknowledgement may be on its way to the stream.
+  expect((await manager.streams.info(STREAM, { subjects_filter: anewSubject(0) })).state.subjects).toBeUndefined();
   const stop = new AbortController();
   const log = createLogger('test', 'fatal');
   const running = [1, 2].map(() => createStrays({ connection, clock: systemClock, log }).run(stop.signal));

@@ -66,9 +66,17 @@ export function wire(
   const directory = createDirectory({ ...asked, clock });
   const spreader = createSpreader({ ...asked, directory });
   const resolver = createResolver({ ...asked, edge, directory, spreader });
-  const { unstorableRetrySeconds, unknownRetrySeconds, lateWriteSeconds } = configuration;
-  const waits = { pending: position.pending, roomFor, unstorableRetrySeconds, unknownRetrySeconds, lateWriteSeconds };
-  const parking = createParking({ connection, migrations, ...waits, now, clock, log });
+  const limits = limitWaits(configuration);
+  const parking = createParking({
+    connection,
+    migrations,
+    pending: position.pending,
+    roomFor,
+    ...limits,
+    now,
+    clock,
+    log,
+  });
   const pipeline = createPipeline({
     ...{ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log },
     spread: (delivery, found) => runner.spread(delivery, found),
@@ -100,6 +108,20 @@ export function wire(
   registerMetrics(registry, { counts, parking, position, ...measured });
   const strays = createStrays({ connection, clock, log });
   return { inbox, waiting, pipeline, parking, strays, reporter, close: stops.close };
+}
+
+/** Neither kind of event takes more than an eighth of what there is for all. */
+function limitWaits(configuration: ApplierConfiguration) {
+  const { unstorableRetrySeconds, unknownRetrySeconds, lateWriteSeconds } = configuration;
+  const { unresolvedMaxBytes, unstorableMaxBytes } = configuration;
+  const most = configuration.parkedMaxBytes / 8;
+  return {
+    unstorableRetrySeconds,
+    unknownRetrySeconds,
+    lateWriteSeconds,
+    unresolvedMaxBytes: Math.min(unresolvedMaxBytes, most),
+    unstorableMaxBytes: Math.min(unstorableMaxBytes, most),
+  };
 }
 
 /** What follows from an event goes into the stream, too; `cursor` makes it a page of a fan-out. */

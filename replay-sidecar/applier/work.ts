@@ -79,7 +79,7 @@ export function keepHeaders(carrier: Carrier): MsgHdrs {
 }
 
 /** When the stream of events had it first: what is put aside, and brought back, is stored again each time. */
-function storedTime(carrier: Carrier): number {
+export function storedTime(carrier: Carrier): number {
   const first = isOurs(carrier) ? parseTime(carrier.headers?.get(STORED_HEADER)) : undefined;
   return first ?? carrier.time.getTime();
 }

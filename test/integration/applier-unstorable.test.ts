@@ -23,8 +23,11 @@ afterAll(async () => {
 
 const eventually = (what: string, condition: () => Promise<boolean>) =>
   waitFor(condition, { for: what, timeoutMs: 60_000 });
-const listed = async (projectId: number) =>
-  Object.keys(await on.parked()).filter((subject) => subject.startsWith(`identity.parked.${projectId}.`));
+/** Without the sizes of the events. */
+const listed = async (projectId: number) => {
+  const subjects = Object.keys(await on.parked()).map((subject) => subject.replace(/\.\d+$/, ''));
+  return [...new Set(subjects)].filter((subject) => subject.startsWith(`identity.parked.${projectId}.`));
+};
 const isListed = (projectId: number, ...subjects: string[]) =>
   eventually(`the list to be [${subjects}]`, async () => {
     const wanted = subjects.map((subject) => `identity.parked.${projectId}.unstorable.${subject}`);

@@ -99,7 +99,8 @@ test('an API pod that was taken over can at worst make documents agree with Core
   await on.drained(120_000);
   expect(await documents()).toEqual(before);
   // What nobody may say, and of what nobody can say whose it is, is kept aside and told.
-  expect(Object.keys(await on.parked())).toEqual(['identity.parked.0.poison.-']);
+  const places = Object.keys(await on.parked()).map((subject) => subject.split('.').slice(0, 4).join('.'));
+  expect([...new Set(places)]).toEqual(['identity.parked.0.poison']);
 });
 
 test('by naming a trait it can take that one from an identity of a migrating project where only Edge has it, and from no other', async () => {

@@ -13,6 +13,7 @@ import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.
 import { namespaces } from '@edge-migration/operator/kubernetes/testing/real-api-server.ts';
 import { runApplier } from '@edge-migration/replay-sidecar/applier/applier.ts';
 import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
+import { parsePlace } from '@edge-migration/replay-sidecar/applier/place.ts';
 import { type ApplierReport, decodeReport } from '@edge-migration/replay-sidecar/applier/report.ts';
 import { PARKING_STREAM, PARKING_SUBJECTS, REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
@@ -69,6 +70,8 @@ export interface Harness extends AsyncDisposable {
   /** Waits until the stream of events is empty. */
   drained(timeoutMs?: number): Promise<void>;
   parked(): Promise<Record<string, number>>;
+  /** The `spec.retry` under which each poison event of a project waits; 0: of nobody knows which. */
+  poison(projectId: number): Promise<string[]>;
   reports(): Promise<ApplierReport[]>;
   /** Runs an applier in this process; the function returned stops it. */
   start(settings?: Readonly<Record<string, string>>): () => Promise<void>;
@@ -194,6 +197,13 @@ export async function createHarness(): Promise<Harness> {
     async parked() {
       const { state } = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
       return state.subjects ?? {};
+    },
+    async poison(projectId) {
+      return Object.entries(await harness.parked()).flatMap(([subject, events]) => {
+        const place = parsePlace(subject);
+        const isWanted = place?.projectId === projectId && place.reason === 'poison';
+        return isWanted ? Array.from({ length: events }, () => place.retry) : [];
+      });
     },
     async reports() {
       const { state } = await manager.streams.info(REPORT_STREAM, { subjects_filter: '>' });

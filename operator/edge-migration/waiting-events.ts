@@ -1,0 +1,105 @@
+import type { GapStatus, Status } from './api.ts';
+import { type Finding, formatTime, isTrue } from './conditions.ts';
+import type { CoverageGapFact, Facts, WaitingEvents } from './facts.ts';
+import { isDropToken } from './retry-token.ts';
+
+/** Events are known to the minute in which their requests began. */
+const MINUTE = 60_000;
+
+/** Events that do not go on by themselves. */
+export interface Stuck {
+  /** Of the project; they failed again and again. */
+  readonly failed: readonly WaitingEvents[];
+  /** Perhaps of the project: nobody can tell, or they cannot be read. */
+  readonly unresolved: readonly WaitingEvents[];
+}
+
+const NONE: Stuck = { failed: [], unresolved: [] };
+
+/**
+ * Those that this migration waits for: what began before its copy is in the copy's pages, what began after the deadline is
+ * Core's alone, and what a gap tells of is found by comparing.
+ */
+export function findStuck({ replay, migration }: Facts, window: Window): Stuck {
+  const { start } = window;
+  if (replay.kind !== 'observed' || start === undefined) return NONE;
+  const until = endOf(window);
+  const begin = Date.parse(start);
+  const { gaps } = migration.status;
+  const concerns = ({ from: came, isUnreadable }: WaitingEvents) => {
+    if (came === undefined) return true;
+    if (came + MINUTE <= begin || (came > until && !isUnreadable)) return false;
+    return !coversMinute(gaps, { from: isUnreadable ? begin : Math.max(came, begin), came });
+  };
+  const { failed, unresolved } = replay.project;
+  return { failed, unresolved: unresolved.filter(concerns) };
+}
+
+/**
+ * Whether one of the gaps tells of an event that came in a minute and began at `from`, or after it.
+ *
+ * @param came start of the minute, as `from` in milliseconds since the epoch
+ */
+export function coversMinute(gaps: Status['gaps'], { from, came }: { from: number; came: number }): boolean {
+  const covers = (gap: GapStatus) =>
+    Date.parse(gap.from) <= from && gap.until !== undefined && Date.parse(gap.until) >= came + MINUTE;
+  return gaps?.some(covers) ?? false;
+}
+
+export const countEvents = (waiting: readonly WaitingEvents[]): number =>
+  waiting.reduce((sum, { events }) => sum + events, 0);
+
+const HOW =
+  'set spec.retry to a new text to try them now, or to drop-<text> to give them up as a gap, which is compared';
+
+/** Says what waits, and what can be done about it; undefined when nothing does. */
+export function describeStuck({ failed, unresolved }: Stuck): Finding<'True'> | undefined {
+  if (failed.length > 0) {
+    const what = `${countEvents(failed)} events failed again and again and wait aside${describeSince(failed)}`;
+    return isTrue('EventsFailed', `${what}: correct the cause (the appliers' logs tell it), then ${HOW}`);
+  }
+  if (unresolved.length === 0) return undefined;
+  const what = `${countEvents(unresolved)} events wait aside${describeSince(unresolved)} of which nobody can tell the project`;
+  return isTrue('EventsUnresolved', `${what}: perhaps of this one; ${HOW}`);
+}
+
+function describeSince(waiting: readonly WaitingEvents[]): string {
+  const times = waiting.flatMap(({ from }) => (from === undefined ? [] : [from]));
+  return times.length < waiting.length ? '' : `, the oldest from ${formatTime(Math.min(...times))}`;
+}
+
+interface Window {
+  /** When the copy began, and the deadline; RFC 3339. */
+  start: string | undefined;
+  deadline: string | undefined;
+}
+
+/** The gap that comes of giving up what is stuck, in the moment in which the token that asks for it is taken. */
+export function findDropped(
+  { migration, now }: Facts,
+  { failed, unresolved }: Stuck,
+  window: Window,
+  takenRetry: string | undefined,
+): CoverageGapFact[] {
+  const isNew = takenRetry !== migration.status.observedRetry && isDropToken(takenRetry);
+  const all = [...failed, ...unresolved];
+  if (!isNew || window.start === undefined || all.length === 0) return [];
+  const start = Date.parse(window.start);
+  const begin = Math.min(...all.map(({ from, isUnreadable }) => (isUnreadable ? undefined : from) ?? start));
+  const until = Math.max(...all.map(({ from }) => (from === undefined ? now : from + MINUTE)));
+  return [{ from: within(begin, window), until, reason: 'eventsDropped', podName: undefined }];
+}
+
+/** Minutes of which events had no room aside, and were not kept. */
+export function findExcess({ replay }: Facts, window: Window): CoverageGapFact[] {
+  if (replay.kind !== 'observed') return [];
+  const minutes = replay.project.excess.filter((minute) => minute <= endOf(window));
+  return minutes.map((minute) => {
+    return { from: within(minute, window), until: minute + MINUTE, reason: 'parkingFull', podName: undefined };
+  });
+}
+
+const endOf = ({ deadline }: Window) => (deadline === undefined ? Number.POSITIVE_INFINITY : Date.parse(deadline));
+
+/** What began at the very deadline belongs to the window, of which gaps are only while they begin before it. */
+const within = (time: number, window: Window) => Math.min(time, endOf(window) - 1000);

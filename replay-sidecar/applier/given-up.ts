@@ -1,0 +1,28 @@
+import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import { isDropToken } from '@edge-migration/operator/edge-migration/retry-token.ts';
+import { coversMinute } from '@edge-migration/operator/edge-migration/waiting-events.ts';
+import { MINUTE_MILLIS, type Place } from './place.ts';
+import { judge } from './view.ts';
+
+type Timed = Pick<Place, 'minute' | 'isUnreadable'>;
+
+/**
+ * Whether an event that waits aside need not wait any more, for none of these EdgeMigrations: their windows were closed when
+ * its request began, or they have given it up. Of an event whose project nobody can tell, all have to agree. Pure.
+ */
+export function isGivenUp(place: Timed, migrations: readonly EdgeMigration[]): boolean {
+  // What began nobody knows when can be of any window.
+  const began = place.isUnreadable ? 0 : (place.minute ?? 0) * MINUTE_MILLIS;
+  return migrations.every((migration) => judge(migration, began).kind === 'drop' || isDropped(place, migration));
+}
+
+/**
+ * Whether somebody has asked for it to be dropped (`spec.retry: drop-…`), and the status has a gap for it: the operator
+ * writes that when it takes the token, so that nothing is dropped of which no gap tells.
+ */
+export function isDropped({ minute, isUnreadable }: Timed, { spec, status }: EdgeMigration): boolean {
+  if (minute === undefined || !isDropToken(spec?.retry) || status.observedRetry !== spec?.retry) return false;
+  const came = minute * MINUTE_MILLIS;
+  const start = Date.parse(status.copy?.startTime ?? '');
+  return coversMinute(status.gaps, { from: isUnreadable ? start : Math.max(came, start), came });
+}

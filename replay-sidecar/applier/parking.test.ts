@@ -1,0 +1,182 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { STREAM } from '@edge-migration/identity/write-event.ts';
+import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import { useJetStream } from '@edge-migration/operator/edge-migration/testing/jetstream.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { jetstream } from '@nats-io/jetstream';
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
+import { beforeEach, expect, test } from 'vitest';
+import { anewSubject, EVENT_SUBJECT, ensureStreams } from '../stream.ts';
+import type { Held } from './inbox.ts';
+import type { Migrations } from './migrations.ts';
+import { createParking } from './parking.ts';
+import { ensureApplierStreams, PARKING_STREAM } from './streams.ts';
+import { judge } from './view.ts';
+
+const on = useJetStream();
+const makeStreams = () =>
+  ensureStreams(on.manager, { streamReplicas: 1, streamMaxBytes: 1e8, streamDuplicateWindowSeconds: 120 });
+
+beforeEach(async () => {
+  for (const stream of [STREAM, PARKING_STREAM]) await on.manager.streams.delete(stream).catch(() => {});
+  await makeStreams();
+  await ensureApplierStreams(on.manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
+});
+
+/** Looks at once instead of every two seconds, and counts it. */
+function createLooks(): { clock: Clock; count(): number } {
+  let looks = 0;
+  const clock: Clock = {
+    ...systemClock,
+    async sleep(_, signal) {
+      looks += 1;
+      await sleep(1, undefined, { signal });
+    },
+  };
+  return { clock, count: () => looks };
+}
+
+const FOLLOWED = { conditions: [{ type: 'Accepted', status: 'True' }], copy: { startTime: '2026-06-01T00:00:00Z' } };
+
+/** Project 7, if it is migrated, as an applier sees it. */
+function createView() {
+  let migration: EdgeMigration | undefined;
+  const listeners = new Set<(projectId: number) => void>();
+  const migrations = {
+    judge: (_: number, began: number) => judge(migration, began),
+    find: (projectId: number) => (projectId === 7 ? migration : undefined),
+    all: () => (migration === undefined ? [] : [migration]),
+    isConfirmed: () => true,
+    refresh: async () => {},
+    subscribe: (listener: (projectId: number) => void) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  } as unknown as Migrations;
+  return {
+    migrations,
+    set(retry: string | undefined, status: object = {}) {
+      const spec = { projectId: 7, ...(retry && { retry }) };
+      migration = { spec, status: { ...FOLLOWED, ...status } } as EdgeMigration;
+      for (const listener of listeners) listener(7);
+    },
+  };
+}
+
+/** An applier that brings events back; with two KiB for those of nobody knows which project. */
+function start({ migrations }: Pick<ReturnType<typeof createView>, 'migrations'>) {
+  const stop = new AbortController();
+  const { clock, count } = createLooks();
+  const parking = createParking({
+    ...{ connection: on.connection, migrations, pending: () => 0, roomFor: () => 10, now: Date.now },
+    ...{
+      unstorableRetrySeconds: 60,
+      unknownRetrySeconds: 60,
+      lateWriteSeconds: 65,
+      unresolvedMaxBytes: 2048,
+      unstorableMaxBytes: 2048,
+    },
+    ...{ clock, log: createLogger('test', 'silent') },
+  });
+  const running = parking.run(stop.signal);
+  return {
+    parking,
+    /** Resolves when it has looked twice more. */
+    async looks() {
+      const before = count();
+      await waitFor(() => count() > before + 2, { for: 'it to look' });
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort(new Error('the test is over'));
+      await running.catch(() => {});
+    },
+  };
+}
+
+const messages = async (stream: string) => (await on.manager.streams.info(stream)).state.messages;
+const parked = async () => {
+  const { state } = await on.manager.streams.info(PARKING_STREAM, { subjects_filter: '>' });
+  return state.subjects ?? {};
+};
+
+/** A message of the stream of events, as an applier has it in hand. */
+async function take(headerFields?: MsgHdrs, subject = EVENT_SUBJECT): Promise<Pick<Held, 'message' | 'isDoubtful'>> {
+  await jetstream(on.connection).publish(subject, '{}', headerFields === undefined ? {} : { headers: headerFields });
+  const [info] = await on.manager.consumers.list(STREAM).next();
+  const consumer = jetstream(on.connection).consumers.getConsumerFromInfo(info!);
+  const message = await consumer.next();
+  if (message === null) throw new Error('No event came');
+  await message.ackAck();
+  return { message, isDoubtful: () => false };
+}
+
+test('an event leaves its place only once the stream of events has it', async () => {
+  const view = createView();
+  view.set(undefined);
+  await jetstream(on.connection).publish('identity.parked.7.overflow', '{}');
+  await on.manager.streams.delete(STREAM);
+  await using applier = start(view);
+  await applier.looks();
+  expect(await messages(PARKING_STREAM)).toBe(1);
+  await makeStreams();
+  await waitFor(async () => (await messages(PARKING_STREAM)) === 0, { for: 'it to go on' });
+  expect(await messages(STREAM)).toBe(1);
+});
+
+const MINUTE = 29_671_200;
+const began = MINUTE * 60_000 + 1;
+const PLACE = `identity.parked.0.poison._${MINUTE}.1.-`;
+const at = (minute: number) => new Date(minute * 60_000).toISOString();
+
+test('an event of which nobody can tell the project waits under its minute, and is tried at once with a new spec.retry', async () => {
+  const view = createView();
+  view.set('first');
+  await using applier = start(view);
+  await applier.parking.park(await take(), 0, 'poison', { began, detail: 'nobody knows' });
+  await applier.looks();
+  expect(await parked()).toEqual({ [PLACE]: 1 });
+  view.set('second');
+  await waitFor(async () => (await messages(PARKING_STREAM)) === 0, { for: 'it to go on' });
+  expect(await messages(STREAM)).toBe(1);
+});
+
+test('it is dropped by a token once the status has a gap for it, and when nobody migrates anything', async () => {
+  const view = createView();
+  view.set('drop-1', {
+    observedRetry: 'drop-1',
+    gaps: [{ from: at(MINUTE), until: at(MINUTE), reason: 'eventsDropped' }],
+  });
+  await using applier = start(view);
+  await applier.parking.park(await take(), 0, 'poison', { began });
+  await applier.parking.park(await take(), 7, 'poison', { began });
+  await applier.looks();
+  expect(await parked()).toEqual({ [PLACE]: 1, [`identity.parked.7.poison._${MINUTE}.1.drop-1`]: 1 });
+  const gap = { from: at(MINUTE), until: at(MINUTE + 1), reason: 'eventsDropped' };
+  view.set('drop-1', { observedRetry: 'drop-1', gaps: [gap] });
+  await waitFor(async () => (await messages(PARKING_STREAM)) === 0, { for: 'them to be dropped' });
+  expect(await messages(STREAM)).toBe(0);
+  await using other = start(createView());
+  await other.parking.park(await take(), 0, 'poison', { began });
+  await waitFor(async () => (await messages(PARKING_STREAM)) === 0, { for: 'it to be dropped' });
+});
+
+test('beyond the quota no event is kept: one mark a minute stands for all of them', async () => {
+  const view = createView();
+  view.set(undefined);
+  await using applier = start(view);
+  for (let event = 0; event < 5; event++) await applier.parking.park(await take(), 0, 'poison', { began });
+  await applier.looks();
+  expect(await parked()).toEqual({ [PLACE]: 2, [`identity.parked.0.excess.${MINUTE}`]: 1 });
+});
+
+test('what cannot be read waits under the minute in which it came first, however often it has come', async () => {
+  const view = createView();
+  view.set(undefined);
+  const fields = headers();
+  fields.set('Edge-Migration-Stored', String(began));
+  await using applier = start(view);
+  await applier.parking.park(await take(fields, anewSubject(0)), 0, 'poison');
+  expect(Object.keys(await parked())).toEqual([`identity.parked.0.poison._u${MINUTE}.1.-`]);
+});

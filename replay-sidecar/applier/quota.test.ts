@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { type Place, placeSubject } from './place.ts';
+import { createQuota, kibOf } from './quota.ts';
+
+const limits = { unresolvedMaxBytes: 10 * 1024, unstorableMaxBytes: 5 * 1024 };
+const unresolved = (kib: number): Place => ({ projectId: 0, reason: 'poison', retry: '-', minute: 1, kib });
+const unstorable = (projectId: number, kib: number): Place => {
+  const identity = { environmentId: 3, identityId: 4, cause: 'DocumentTooLarge' };
+  return { projectId, reason: 'unstorable', retry: '', identity, kib };
+};
+
+test('events of which nobody can tell the project have room up to the limit, counting what waits already', () => {
+  const quota = createQuota(limits);
+  quota.notice(new Map([[placeSubject(unresolved(3)), 2]]));
+  expect([3, 2, 1, 1].map((kib) => quota.take(unresolved(kib)))).toEqual([true, false, true, false]);
+});
+
+test('what Edge cannot hold has room for each project by itself', () => {
+  const quota = createQuota(limits);
+  quota.notice(new Map([[placeSubject(unstorable(1, 5)), 1]]));
+  expect([1, 2].map((projectId) => quota.take(unstorable(projectId, 4)))).toEqual([false, true]);
+  quota.notice(new Map());
+  expect(quota.take(unstorable(1, 5))).toBe(true);
+});
+
+test('what a project’s own state keeps aside has no quota: nothing of it may be lost', () => {
+  const quota = createQuota({ unresolvedMaxBytes: 1, unstorableMaxBytes: 1 });
+  for (const reason of ['suspended', 'copying', 'overflow', 'poison', 'repeat'] as const)
+    expect(quota.take({ projectId: 7, reason, retry: '-', kib: 64 })).toBe(true);
+});
+
+test('an event counts as whole KiB, and as one at least', () => {
+  expect([0, 1, 1024, 1025].map(kibOf)).toEqual([1, 1, 1, 2]);
+});
+
+test('what is on its way while it is looked up counts until it is known to be stored', () => {
+  const quota = createQuota(limits);
+  expect(quota.take(unresolved(10))).toBe(true);
+  quota.begin();
+  quota.notice(new Map());
+  expect(quota.take(unresolved(1))).toBe(false);
+  quota.settle(unresolved(10));
+  quota.begin();
+  quota.notice(new Map());
+  expect(quota.take(unresolved(10))).toBe(true);
+});

@@ -1,0 +1,64 @@
+import { type Place, parsePlace } from './place.ts';
+
+const BYTES = 1024;
+
+export interface QuotaLimits {
+  /** Of all events whose project nobody can tell: who needs no key may cause them. */
+  readonly unresolvedMaxBytes: number;
+  /** Of the events of one project that Edge cannot hold. */
+  readonly unstorableMaxBytes: number;
+}
+
+/** KiB that an event of so many bytes is counted as. */
+export const kibOf = (bytes: number): number => Math.max(1, Math.ceil(bytes / BYTES));
+
+/**
+ * Bounds what events may take of the parking stream that nobody can get rid of by resuming or suspending a project, so that
+ * they leave room for the others. Several appliers may each add to what the last look showed.
+ */
+export function createQuota({ unresolvedMaxBytes, unstorableMaxBytes }: QuotaLimits) {
+  let taken = new Map<string, number>();
+  /** Not known to be stored. */
+  const underWay = new Map<string, number>();
+  /** Under way since the look at hand began: it may show them, or not yet. */
+  let recent = new Map<string, number>();
+
+  return {
+    /** A look begins. */
+    begin(): void {
+      recent = new Map(underWay);
+    },
+    /** @param parked numbers of events by subject, as the look shows them */
+    notice(parked: ReadonlyMap<string, number>): void {
+      taken = new Map(recent);
+      for (const [subject, events] of parked) {
+        const place = parsePlace(subject);
+        if (place !== undefined) add(taken, place, events);
+      }
+    },
+    /** Whether there is room for an event at this place; if so, it is counted, and under way until it is settled. */
+    take(place: Place): boolean {
+      const name = nameOf(place);
+      const most = name === UNRESOLVED ? unresolvedMaxBytes : unstorableMaxBytes;
+      if (name !== undefined && (taken.get(name) ?? 0) + bytesOf(place) > most) return false;
+      for (const sums of [taken, recent, underWay]) add(sums, place, 1);
+      return true;
+    },
+    /** It is stored, or will not be. */
+    settle: (place: Place) => add(underWay, place, -1),
+  };
+}
+
+const bytesOf = ({ kib = 1 }: Place) => kib * BYTES;
+
+function add(sums: Map<string, number>, place: Place, events: number): void {
+  const name = nameOf(place);
+  if (name !== undefined) sums.set(name, (sums.get(name) ?? 0) + events * bytesOf(place));
+}
+
+const UNRESOLVED = 'unresolved';
+
+function nameOf({ projectId, reason }: Place): string | undefined {
+  if (projectId === 0 && reason === 'poison') return UNRESOLVED;
+  return reason === 'unstorable' ? `unstorable ${projectId}` : undefined;
+}

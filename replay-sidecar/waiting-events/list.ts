@@ -1,0 +1,54 @@
+import { unmarkedEvent } from '@edge-migration/identity/write-event.ts';
+import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
+import { MINUTE_MILLIS, parsePlace, REASON_HEADER } from '../applier/place.ts';
+import { PARKING_STREAM } from '../applier/streams.ts';
+import { readStored } from '../stream.ts';
+
+/** An event that does not go on by itself, for people; without identifiers and keys. */
+export interface WaitingEvent {
+  /** 0: nobody can tell. */
+  readonly projectId: number;
+  /** When its request began, RFC 3339; undefined when it cannot be read. */
+  readonly began: string | undefined;
+  readonly why: string;
+  readonly event: string | undefined;
+  readonly route: string | undefined;
+  /** Of the sidecar. */
+  readonly instance: string | undefined;
+  readonly bytes: number;
+}
+
+/**
+ * The events that failed again and again, or of which nobody can tell the project, the one that was put aside first first.
+ *
+ * @param most of them at most
+ * @throws what the NATS client throws
+ */
+export async function listWaiting(manager: JetStreamManager, most: number): Promise<WaitingEvent[]> {
+  const messages = await Array.fromAsync(
+    readStored(manager, PARKING_STREAM, { subject: 'identity.parked.*.poison.>', most }),
+  );
+  return messages.map(describe);
+}
+
+function describe({ subject, data, header }: StoredMsg): WaitingEvent {
+  const { projectId = 0, minute, isUnreadable } = parsePlace(subject) ?? {};
+  const event = isUnreadable ? undefined : unmarkedEvent.safeParse(parse(data)).data;
+  return {
+    projectId,
+    began: minute === undefined || isUnreadable ? undefined : new Date(minute * MINUTE_MILLIS).toISOString(),
+    why: header.get(REASON_HEADER),
+    event: event?.id,
+    route: event?.route,
+    instance: event?.instance,
+    bytes: data.length,
+  };
+}
+
+function parse(data: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(data).toString());
+  } catch {
+    return undefined;
+  }
+}

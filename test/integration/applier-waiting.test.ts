@@ -1,0 +1,98 @@
+/** Events that wait aside until somebody says what is to become of them. */
+import { parsePlace } from '@edge-migration/replay-sidecar/applier/place.ts';
+import { anewSubject } from '@edge-migration/replay-sidecar/stream.ts';
+import { listWaiting } from '@edge-migration/replay-sidecar/waiting-events/list.ts';
+import { headers } from '@nats-io/transport-node';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { COPIED, createHarness, type Harness, written } from './applier/harness.ts';
+
+const QUOTA_BYTES = 4096;
+let on: Harness;
+let stop: () => Promise<void>;
+
+beforeAll(async () => {
+  on = await createHarness();
+  stop = on.start({ EDGE_MIGRATION_UNRESOLVED_MAX_BYTES: String(QUOTA_BYTES) });
+  await on.project(1);
+});
+
+afterAll(async () => {
+  await stop();
+  await on[Symbol.asyncDispose]();
+});
+
+const eventually = (what: string, condition: () => Promise<boolean>) =>
+  waitFor(condition, { for: what, timeoutMs: 60_000 });
+/** A write by a server key that Core does not know. */
+const unknown = (letter: string) =>
+  written(1, 'ada', {
+    target: { kind: 'identity', environment: { serverKeySha256: letter.repeat(64) }, identifier: 'ada' },
+  });
+const parkedAs = async (reason: string) =>
+  Object.keys(await on.parked()).filter((subject) => parsePlace(subject)?.reason === reason);
+const lastParked = async () =>
+  (await on.manager.streams.getMessage('IDENTITY_WRITES_PARKED', { last_by_subj: 'identity.parked.0.poison.>' }))?.seq;
+
+test('an event of which nobody can tell the project goes while nobody migrates anything', async () => {
+  await on.publish(unknown('a'));
+  await on.drained();
+  await eventually('nothing to wait', async () => (await on.poison(0)).length === 0);
+});
+
+test('it is tried again at once when the spec.retry of a migration becomes another one', async () => {
+  await on.migrate(1);
+  await on.publish(unknown('b'));
+  await eventually('it to wait', async () => (await on.poison(0)).length === 1);
+  const [waiting, ...others] = await listWaiting(on.manager, 10);
+  expect(others).toEqual([]);
+  expect(waiting).toMatchObject({ projectId: 0, why: 'Core has no environment of this key', route: 'test' });
+  expect(JSON.stringify(waiting)).not.toMatch(/ada|bbb/);
+  const before = await lastParked();
+  await on.migrate(1, { retry: 'now' });
+  await eventually('it to have been tried', async () => (await lastParked()) !== before);
+  await eventually('it to wait again', async () => (await on.poison(0)).length === 1);
+});
+
+test('it goes when it is to be dropped, and not before the status has a gap for it', async () => {
+  const [subject = ''] = await parkedAs('poison');
+  const minute = (parsePlace(subject)?.minute ?? 0) * 60_000;
+  const at = (time: number) => new Date(time).toISOString();
+  const status = (from: number, until: number) => ({
+    observedRetry: 'drop-1',
+    copy: { startTime: at(minute - 60_000) },
+    gaps: [{ from: at(from), until: at(until), reason: 'eventsDropped' }],
+  });
+  const before = await lastParked();
+  await on.migrate(1, { retry: 'drop-1' }, COPIED, status(minute - 60_000, minute + 30_000));
+  // The token itself has it tried again.
+  await eventually('it to have been tried', async () => (await lastParked()) !== before);
+  await eventually('it to wait again', async () => (await on.poison(0)).length === 1);
+  await on.migrate(1, { retry: 'drop-1' }, COPIED, status(minute, minute + 60_000));
+  await eventually('nothing to wait', async () => (await on.poison(0)).length === 0);
+});
+
+test('those that have no room are not kept, and one mark a minute stands for them', { timeout: 90_000 }, async () => {
+  await on.migrate(1, { retry: 'another' });
+  await on.publish(...Array.from('0123456789cdef', unknown));
+  await on.drained();
+  await eventually('some to wait', async () => (await on.poison(0)).length * 1024 === QUOTA_BYTES);
+  const marks = await parkedAs('excess');
+  expect(marks.length).toBeGreaterThanOrEqual(1);
+  expect(marks.length).toBeLessThanOrEqual(2);
+  for (const mark of marks) expect((await on.parked())[mark]).toBe(1);
+});
+
+test('an event that cannot be read waits under the minute in which it came first, however often it comes', async () => {
+  const stored = '1780272030000';
+  const fields = headers();
+  fields.set('Edge-Migration-Stored', stored);
+  await on.endMigration(1);
+  await eventually('nothing to wait', async () => Object.keys(await on.parked()).length === 0);
+  await on.migrate(1);
+  await on.publishRaw(anewSubject(0), 'no event', fields);
+  await eventually(
+    'it to wait',
+    async () => (await parkedAs('poison')).join() === 'identity.parked.0.poison._u29671200.1.-',
+  );
+});
