@@ -24,7 +24,7 @@ export default defineConfig({
           // Most of the time of these files goes into loading modules, which a worker needs to do once only.
           isolate: false,
           setupFiles,
-          testTimeout: 30_000,
+          testTimeout: 60_000,
         },
       },
       {
@@ -35,7 +35,8 @@ export default defineConfig({
           // One broker per run starts the shared services (Postgres, NATS, DynamoDB Local, Kubernetes) when a file first asks.
           globalSetup: ['test/cluster/shared-setup.ts'],
           setupFiles,
-          testTimeout: 30_000,
+          // Longer than what a test waits for by itself (test/cluster/wait.ts), whose message says what did not happen.
+          testTimeout: 120_000,
           hookTimeout: 600_000,
         },
       },
