@@ -42,7 +42,7 @@ export function createClocks(clock: Clock = systemClock): Clocks {
         name: `clock of one ${kind} stepped`,
         // The file is one for all.
         subject: 'clocks',
-        weight: 1,
+        weight: 2,
         async run(share) {
           const target = await choose(kind);
           if (target === undefined) return;

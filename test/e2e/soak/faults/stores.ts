@@ -14,7 +14,7 @@ export function createStandbyFaults(
   return (['cut', 'keep'] as const).map((existing) => ({
     name: existing === 'cut' ? 'Core leads to a standby' : 'a standby in the pool',
     subject: 'core',
-    weight: 2,
+    weight: 3,
     async run(share) {
       address.lead(standby, existing);
       await clock.sleep(share * LONGEST_MILLIS);
@@ -28,7 +28,7 @@ export function createDiskFaults(disk: HangingDisk, clock: Clock = systemClock):
   return (['hang', 'slow'] as const).map((how) => ({
     name: how === 'hang' ? "the sidecars' disks hang" : "the sidecars' disks are slow",
     subject: 'disks',
-    weight: 2,
+    weight: 3,
     async run(share) {
       disk[how]();
       await clock.sleep(share * LONGEST_MILLIS);

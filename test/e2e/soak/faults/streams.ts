@@ -17,7 +17,7 @@ export function createStreamFaults(nats: Nats, clock: Clock = systemClock): Faul
     {
       name: 'NATS loses its tail',
       subject: 'nats',
-      weight: 2,
+      weight: 4,
       async run(share) {
         const copy = `${storeDirectory}-earlier`;
         await nats.kill('SIGKILL');
@@ -34,7 +34,7 @@ export function createStreamFaults(nats: Nats, clock: Clock = systemClock): Faul
     {
       name: 'stream deleted and made again',
       subject: 'nats',
-      weight: 2,
+      weight: 3,
       async run(share) {
         const connection = await connect({ servers: nats.url });
         try {
