@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { startControlPlane } from './control-plane.ts';
+import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { DYNAMODB_CLIENT, startDynamodb } from './dynamodb.ts';
 import { startNats } from './nats.ts';
 import { type Postgres, startPostgres } from './postgres.ts';
@@ -23,7 +23,7 @@ export interface SharedServices {
   dropDatabase(request: { name: string }): Promise<Record<string, never>>;
   dynamodb(): Promise<{ endpoint: string } & typeof DYNAMODB_CLIENT>;
   nats(): Promise<{ url: string }>;
-  kubernetes(): Promise<{ kubeconfig: string }>;
+  kubernetes(): Promise<Pick<ControlPlane, 'kubeconfig' | 'server' | 'tls'>>;
 }
 
 export interface Broker extends Stoppable {
@@ -94,7 +94,8 @@ function createServices(): { services: SharedServices; stop(): Promise<void> } {
         return { url: (await nats()).url };
       },
       async kubernetes() {
-        return { kubeconfig: (await kubernetes()).kubeconfig };
+        const { kubeconfig, server, tls } = await kubernetes();
+        return { kubeconfig, server, tls };
       },
     },
     async stop() {

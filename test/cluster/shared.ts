@@ -29,7 +29,7 @@ export const dynamodb = () => ask('dynamodb', {});
 /** The run's nats-server with JetStream; use stream names of your own. */
 export const nats = () => ask('nats', {});
 
-/** The run's control plane (RBAC on, no node): path of its admin's kubeconfig; use namespaces of your own. */
+/** The run's control plane (RBAC on, no node): path of its admin's kubeconfig, and what a proxy needs; use namespaces of your own. */
 export const kubernetes = () => ask('kubernetes', {});
 
 async function ask<M extends keyof SharedServices>(

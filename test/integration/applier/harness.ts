@@ -1,5 +1,7 @@
 /** An applier between real stores, a real stream and a real API server. */
 import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { compositeKey } from '@edge-migration/identity/edge/document.ts';
@@ -27,6 +29,7 @@ import { waitFor } from '../../cluster/wait.ts';
 import { keepEnvironmentHistory } from '../../core/history.ts';
 import { createTables, type TestTables } from '../../edge/tables.ts';
 import { type Traits, traitsOf } from '../../edge/traits.ts';
+import { type KubernetesProxy, startKubernetesProxy } from '../../faults/kubernetes-proxy.ts';
 import { installCrd } from '../crd.ts';
 
 export type Item = Awaited<ReturnType<TestTables['scan']>>[number];
@@ -73,8 +76,10 @@ export interface Harness extends AsyncDisposable {
   /** The `spec.retry` under which each poison event of a project waits; 0: of nobody knows which. */
   poison(projectId: number): Promise<string[]>;
   reports(): Promise<ApplierReport[]>;
-  /** Runs an applier in this process; the function returned stops it. */
-  start(settings?: Readonly<Record<string, string>>): () => Promise<void>;
+  /** Runs an applier in this process, with the admin's kubeconfig or another one; the function returned stops it. */
+  start(settings?: Readonly<Record<string, string>>, kubeConfigFile?: string): () => Promise<void>;
+  /** A proxy in front of the API server, and a kubeconfig that goes by way of it. */
+  startProxy(): Promise<{ proxy: KubernetesProxy; kubeConfigFile: string }>;
   /** Runs an applier as a process of its own. */
   spawn(name: string, settings?: Readonly<Record<string, string>>): Promise<ManagedProcess>;
 }
@@ -92,7 +97,7 @@ export async function createHarness(): Promise<Harness> {
   const manager = await jetstreamManager(connection);
   await ensureStreams(manager, { streamReplicas: 1, streamMaxBytes: 1024 ** 3, streamDuplicateWindowSeconds: 120 });
   const stream: JetStreamClient = jetstream(connection, { timeout: 60_000 });
-  const { kubeconfig } = await kubernetes();
+  const { kubeconfig, ...apiServer } = await kubernetes();
   const client = createClient({ kubeConfig: loadKubeConfig(kubeconfig), clock: systemClock, userAgent: 'test' });
   resources.defer(() => client.close());
   await installCrd(client);
@@ -117,7 +122,7 @@ export async function createHarness(): Promise<Harness> {
     ...settings,
   });
 
-  const harness: Omit<Harness, 'start' | 'spawn' | typeof Symbol.asyncDispose> = {
+  const harness: Omit<Harness, 'start' | 'startProxy' | 'spawn' | typeof Symbol.asyncDispose> = {
     nats,
     manager,
     kubernetes: client,
@@ -218,12 +223,12 @@ export async function createHarness(): Promise<Harness> {
   };
   return {
     ...harness,
-    start(settings = {}) {
+    start(settings = {}, kubeConfigFile = kubeconfig) {
       const stop = new AbortController();
       const fields = Object.entries(environment(settings)).map(([name, value]) => [fieldName(name), value]);
       const running = runApplier({
         configuration: applierConfiguration.parse(Object.fromEntries(fields)),
-        kubeConfig: loadKubeConfig(kubeconfig),
+        kubeConfig: loadKubeConfig(kubeConfigFile),
         clock: systemClock,
         credentials: access.credentials,
         log: createLogger('applier', 'silent'),
@@ -235,6 +240,12 @@ export async function createHarness(): Promise<Harness> {
           if (error !== stop.signal.reason) throw error;
         });
       };
+    },
+    async startProxy() {
+      const proxy = resources.use(await startKubernetesProxy(apiServer));
+      const kubeConfigFile = join(folder, 'proxied.kubeconfig');
+      writeFileSync(kubeConfigFile, readFileSync(kubeconfig, 'utf8').replace(apiServer.server, proxy.server));
+      return { proxy, kubeConfigFile };
     },
     spawn: (name, settings = {}) =>
       startProcess({
