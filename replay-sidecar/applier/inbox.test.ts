@@ -51,12 +51,12 @@ interface Applier extends AsyncDisposable {
 }
 
 /** An inbox whose messages wait until the test answers them. */
-async function startApplier(): Promise<Applier> {
+async function startApplier(settings = APPLIER): Promise<Applier> {
   const connection = await open();
   const log = createLogger('test', 'fatal');
   const inbox = createInbox({
     connection,
-    settings: { ...APPLIER, window: 100 },
+    settings: { ...settings, window: 100 },
     store: { notice() {} },
     clock: systemClock,
     log,
@@ -158,4 +158,23 @@ test('the consumer that an earlier release made is used for as long as its strea
   (await applier.get('one')).done();
   await waitFor(async () => (await texts()).length === 0, { for: 'the acknowledgement' });
   expect((await manager.consumers.list(STREAM).next()).map(({ name }) => name)).toEqual([EARLIER_CONSUMER]);
+});
+
+describe('an event that is worked on for longer than NATS waits for its answer', () => {
+  const QUICK = { ...APPLIER, ackWaitSeconds: 2 };
+  const pass = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+  test('stays with the process that speaks for it', async () => {
+    await using applier = await startApplier(QUICK);
+    await publish('long work');
+    const held = await applier.get('long work');
+    let least = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 60; round++) {
+      await pass(100);
+      least = Math.min(least, held.left());
+    }
+    expect(least).toBeGreaterThan(0);
+    expect(held.isDoubtful()).toBe(false);
+    expect((await applier.get('long work')).message.redelivered).toBe(false);
+  });
 });

@@ -22,7 +22,10 @@ beforeAll(async () => {
   installation = await install({
     replay: true,
     pageMaxAgeSeconds: PAGE_MAX_AGE_SECONDS,
-    applierEnvironment: { EDGE_MIGRATION_ACK_WAIT_SECONDS: String(ACK_WAIT_SECONDS) },
+    applierEnvironment: {
+      EDGE_MIGRATION_ACK_WAIT_SECONDS: String(ACK_WAIT_SECONDS),
+      EDGE_MIGRATION_LATE_WRITE_SECONDS: '5',
+    },
   });
   const both = async () => {
     const apis = await installation.coreApis();

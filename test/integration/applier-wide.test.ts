@@ -198,8 +198,9 @@ test('an identity that was deleted goes from under a key that its environment ha
   await on.rows({ environments_identity: [{ id: 50_000, identifier: 'stays', environment_id: 5 }] });
   await on.putInEdge('former-5', 'stays', {}, 50_000);
   await on.putInEdge('former-5', 'gone', {}, 50_001);
-  const event = { target: { kind: 'identity', environment: { clientKey: 'former-5' }, identifier: 'gone' } } as const;
-  await on.publish(written(5, 'gone', event));
+  const target = { kind: 'identity', environment: { clientKey: 'former-5' }, identifier: 'gone' } as const;
+  // Long ago, so that what follows from it is applied once.
+  await on.publish(written(5, 'gone', { target, observedTime: new Date(Date.now() - 120_000).toISOString() }));
   await on.drained();
   expect(await on.parked()).toEqual({});
   expect((await documents(5, 'former-5')).map((item) => item['identifier']?.S)).toEqual(['stays']);

@@ -70,7 +70,7 @@ export interface Harness extends AsyncDisposable {
   ): Promise<void>;
   /** Messages in the stream of events. */
   depth(): Promise<number>;
-  /** Waits until the stream of events is empty. */
+  /** Waits until the stream of events is empty, and nothing waits aside for writes that may come late. */
   drained(timeoutMs?: number): Promise<void>;
   parked(): Promise<Record<string, number>>;
   /** The `spec.retry` under which each poison event of a project waits; 0: of nobody knows which. */
@@ -119,6 +119,7 @@ export async function createHarness(): Promise<Harness> {
     EDGE_MIGRATION_INSTANCE: 'applier',
     EDGE_MIGRATION_LOG_LEVEL: 'warn',
     EDGE_MIGRATION_PARKED_MAX_BYTES: String(1024 ** 3),
+    EDGE_MIGRATION_LATE_WRITE_SECONDS: '2',
     ...settings,
   });
 
@@ -197,7 +198,11 @@ export async function createHarness(): Promise<Harness> {
     },
     depth: async () => (await manager.streams.info(STREAM)).state.messages,
     async drained(timeoutMs = 30_000) {
-      await waitFor(async () => (await harness.depth()) === 0, { for: 'the stream to be empty', timeoutMs });
+      const isEmpty = async () => (await harness.depth()) === 0;
+      const hasLate = async () => Object.keys(await harness.parked()).some((subject) => subject.endsWith('.late'));
+      // What is late comes back into the stream.
+      const isDrained = async () => (await isEmpty()) && !(await hasLate()) && (await isEmpty());
+      await waitFor(isDrained, { for: 'the stream to be empty', timeoutMs });
     },
     async parked() {
       const { state } = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
