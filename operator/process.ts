@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
 import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
+import { readCoreTime } from '@edge-migration/identity/core/time.ts';
 import { readScopeProjects } from '@edge-migration/identity/core/write-scopes.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { openEdge } from '@edge-migration/identity/edge/table.ts';
@@ -12,6 +13,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { OperatorConfiguration } from './config.ts';
 import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from './edge-migration/api.ts';
+import { createCoreClock } from './edge-migration/core-clock.ts';
 import { createDepartures } from './edge-migration/departures.ts';
 import { describeChanges } from './edge-migration/events.ts';
 import { createIdleTimes } from './edge-migration/idle-times.ts';
@@ -19,6 +21,7 @@ import { createJobEvents } from './edge-migration/job-events.ts';
 import { registerMigrationMetrics } from './edge-migration/metrics.ts';
 import { comparingTemplate, type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
 import { type Owned, parseConfigMap, parseJob } from './edge-migration/parse.ts';
+import { createPodClocks } from './edge-migration/pod-clocks.ts';
 import { parseCoreApiPod, parsePod } from './edge-migration/pods.ts';
 import { createReconcile } from './edge-migration/reconcile.ts';
 import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
@@ -75,10 +78,17 @@ export async function runOperator({
   const { stream, coreApi, watchHistory } = createCapture(client, configuration, stores.core, common);
   /** What several replicas decide by, and compare with what others say. */
   const storeClock: Clock = { ...clock, now: () => stream.now() ?? clock.now() };
+  const coreClock = createCoreClock({
+    readCoreTime: (signal) => readCoreTime(stores.core, signal),
+    now: stream.now,
+    clock,
+  });
   const sources: Sources = {
     ...caches,
     ...stores,
     stream,
+    coreClock,
+    podClocks: createPodClocks(),
     idleTimes: createIdleTimes(storeClock),
     missingTimes: createIdleTimes(storeClock),
     strandedTimes: createIdleTimes(storeClock),
@@ -115,7 +125,7 @@ export async function runOperator({
   });
   const ending = new AbortController();
   const either = AbortSignal.any([signal, ending.signal]);
-  const running = Promise.all([...all.map((cache) => cache.run(either)), stream.run(either)]);
+  const running = Promise.all([...all.map((cache) => cache.run(either)), stream.run(either), coreClock.run(either)]);
   try {
     await election.run(signal, async (leadership) => {
       const fenced = leadership.fence(client);

@@ -106,7 +106,7 @@ export const MAX_REPORT_BYTES = 1024 * 1024;
 const COVERAGE_MAX_BYTES = 32 * 1024 * 1024;
 /** The same for appliers, whose reports count each project. */
 export const REPORTS_MAX_BYTES = 128 * 1024 * 1024;
-export const MAX_REPORTS = 10_000;
+export const MAX_REPORTS = 20_000;
 /** More than the bytes of a stream leave room for; it bounds the server's index of a subject. */
 export const MAX_EVENTS_PER_SUBJECT = 100_000_000;
 

@@ -72,7 +72,7 @@ export function describeSkew(clocks: readonly ClockFact[]): Finding<'True'> | un
     : 'beyond ten minutes writes near the deadline may be lost';
   return isTrue(
     'ClockSkew',
-    `clocks differ from the clock of NATS: ${names}${others}; correct the time synchronisation of ${where} (${limit})`,
+    `clocks differ from that of NATS, or of the API server: ${names}${others}; correct the time synchronisation of ${where} (${limit})`,
   );
 }
 

@@ -25,6 +25,8 @@ export interface Facts {
   verification?: VerificationFacts | undefined;
   /** What was kept of the status; see record.ts. */
   record?: StatusRecord | undefined;
+  /** Milliseconds that Core's clock is ahead of {@link now}, or less; undefined while that is not known. */
+  coreAhead?: number | undefined;
   /** Of the processes that can be asked. */
   clocks?: readonly ClockFact[];
   /** Of the Job that is under way, be it a plan's, a copy's or a comparison's. */

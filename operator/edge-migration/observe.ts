@@ -33,7 +33,7 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
     work,
     verification,
     jobPods,
-    clocks: sources.stream.clocks(),
+    ...observeClocks(sources, migration),
     record,
     settings: sources.settings,
   };
@@ -57,6 +57,13 @@ function findJob(migration: EdgeMigration, { jobs }: WorkFacts, verification: Ve
   const operation = findComparison(migration);
   const compared = operation === undefined ? [] : [{ operation, jobs: verification?.jobs ?? [] }];
   return findUnderWay([{ operation: chooseOperation(migration), jobs }, ...compared]);
+}
+
+function observeClocks(sources: Sources, migration: EdgeMigration): Pick<Facts, 'clocks' | 'coreAhead'> {
+  const coreAhead = sources.coreClock.ahead();
+  const clocks = [...sources.stream.clocks(), ...sources.podClocks.observe(sources, migration)];
+  if (coreAhead === undefined || clocks.length === 0) return { clocks, coreAhead };
+  return { clocks: [...clocks, { process: "Core's Postgres", ahead: coreAhead }], coreAhead };
 }
 
 /** The stores were looked at before this began; from then on the copy's own pods tell when something is wrong. */

@@ -112,7 +112,8 @@ export function parseIndexes(text: string): number[] {
 /** The root ConfigMap, a range's checkpoint, the record of a status or a report for people, by what it holds. */
 export type ConfigMapFact =
   | { kind: 'root'; plan: string | undefined; settings: string | undefined }
-  | { kind: 'checkpoint'; checkpoint: string }
+  /** `savedTime`: when the API server took its last change, in whole seconds; epoch milliseconds. */
+  | { kind: 'checkpoint'; checkpoint: string; savedTime: number | undefined }
   | { kind: 'record'; record: string };
 
 /** Reads a ConfigMap of ours; its JSON texts are parsed by whoever knows their schema. */
@@ -121,8 +122,16 @@ export function parseConfigMap(object: KubernetesObject): Owned<ConfigMapFact> {
   const { checkpoint, plan, settings, record } = data;
   return own(object, () => {
     if (record !== undefined) return { kind: 'record', record };
-    return checkpoint === undefined ? { kind: 'root', plan, settings } : { kind: 'checkpoint', checkpoint };
+    if (checkpoint === undefined) return { kind: 'root', plan, settings };
+    return { kind: 'checkpoint', checkpoint, savedTime: findSavedTime(object) };
   });
+}
+
+const managedSchema = z.array(z.object({ time: z.iso.datetime().optional() })).catch([]);
+
+function findSavedTime({ metadata }: KubernetesObject): number | undefined {
+  const times = managedSchema.parse(metadata['managedFields'] ?? []).flatMap(({ time }) => time ?? []);
+  return times.length === 0 ? undefined : Math.max(...times.map((time) => Date.parse(time)));
 }
 
 const planSchema = z.object({

@@ -4,10 +4,12 @@ import type { ProjectMetadata } from '@edge-migration/identity/edge/project-meta
 import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
 import type { Reflector } from '../kubernetes/reflector.ts';
 import type { EdgeMigration } from './api.ts';
+import type { CoreClock } from './core-clock.ts';
 import type { DecisionSettings, JobFact } from './facts.ts';
 import type { IdleTimes } from './idle-times.ts';
 import type { JobEvents } from './job-events.ts';
 import type { ConfigMapFact, Owned } from './parse.ts';
+import type { PodClocks } from './pod-clocks.ts';
 import type { PodFact } from './pods.ts';
 import type { StreamView } from './stream.ts';
 import type { WatchHistory } from './watch-history.ts';
@@ -22,6 +24,8 @@ export interface Sources {
   edge: EdgeTables;
   projectMetadata: ProjectMetadata | undefined;
   stream: StreamView;
+  coreClock: Pick<CoreClock, 'ahead'>;
+  podClocks: PodClocks;
   idleTimes: IdleTimes;
   /** Since when pods are missing, and since when pods live on whose workers have ended. */
   missingTimes: IdleTimes;

@@ -80,6 +80,8 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   const fresh = freshSeconds * 1000;
   let read: { time: number; sidecars: StoredReport[]; transit: Transit; clocks: ClockFact[] } | undefined;
   let problem = 'not connected to NATS yet';
+  /** As last logged. */
+  let unreadableCount = 0;
   const reported = createAppliers();
   const taken = createTakenTracker();
   const store = createStoreClock(clock);
@@ -133,7 +135,9 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   async function refresh(manager: JetStreamManager, client: JetStreamClient, signal: AbortSignal) {
     await keeper.restore(signal);
     const { reports, unreadable } = await readReports(manager);
-    if (unreadable.length > 0) logger.warn({ count: unreadable.length }, 'coverage reports of another release');
+    if (unreadable.length > 0 && unreadable.length !== unreadableCount)
+      logger.warn({ count: unreadable.length }, 'coverage reports of another release');
+    unreadableCount = unreadable.length;
     await reported.refresh(manager);
     await projects.follow(reports, signal);
     store.notice((await manager.streams.info(COVERAGE_STREAM)).ts);

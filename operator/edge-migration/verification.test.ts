@@ -6,7 +6,7 @@ import type { GapStatus, Spec, Status } from './api.ts';
 import { specSchema } from './api.ts';
 import { type Decision, decide } from './decide.ts';
 import type { Facts, VerificationFacts } from './facts.ts';
-import { condition, facts, job, migration, NOON, next, twoRanges } from './testing/facts.ts';
+import { condition, covered, facts, following, job, migration, NOON, next, twoRanges } from './testing/facts.ts';
 
 const COPIED = new Date(NOON).toISOString();
 const DEADLINE = '2026-05-04T13:00:00Z';
@@ -147,6 +147,17 @@ describe('after the copy', () => {
 
 describe('later', () => {
   const last = decide(compared(begun(copied({ afterCopy: 'Report' })), { equal: 500 })).status.verification!;
+
+  test.for<[string, number | undefined, number | null]>([
+    ["by Core's clock", -300_000, NOON - 300_000],
+    ["not while Core's clock is not known", undefined, null],
+  ])('pods are told up to when writes are applied: %s', ([, coreAhead, appliedUntil]) => {
+    const replay = following({ takenUntil: NOON, underWay: 0 });
+    const planning = begun(copied({ afterCopy: 'Report' }));
+    const verification = { ...nothing, ranges: twoRanges };
+    const { actions } = decide({ ...planning, verification, replay, capture: covered(), coreAhead });
+    expect(actions.find(({ kind }) => kind === 'writeVerifySettings')).toMatchObject({ settings: { appliedUntil } });
+  });
 
   test.each([
     ['verify-1', 'Report'],

@@ -240,9 +240,11 @@ function start(
 function adjustSettings({ facts, spec, context, current }: View, work: VerificationFacts, remaining: number): Action[] {
   const pods = Math.max(1, Math.min(spec.copy.parallelism, remaining));
   const { liveSettings: live } = work;
-  const { replay } = facts;
+  const { replay, coreAhead } = facts;
   // What follows from events that were taken, or waits for room, is not applied yet.
-  const known = replay.kind === 'observed' && replay.underWay === 0 ? replay.takenUntil : undefined;
+  const taken = replay.kind === 'observed' && replay.underWay === 0 ? replay.takenUntil : undefined;
+  // By the clock that the pods can ask, too.
+  const known = taken === undefined || coreAhead === undefined ? undefined : taken + coreAhead;
   const appliedUntil = context.isClosed || replay.kind === 'disabled' ? 'none' : (known ?? live?.appliedUntil ?? null);
   const settings: VerifySettings = {
     pageSize: spec.copy.pageSize,

@@ -8,7 +8,7 @@ export const verifySettingsSchema = z.object({
   maxReadUnitsPerSecond: z.number(),
   maxWriteUnitsPerSecond: z.number(),
   /**
-   * Every write to Core that was observed before this (milliseconds since the epoch) is in Edge; null when that is not
+   * Every write to Core that was observed before this (milliseconds since the epoch, by Core's clock) is in Edge; null when that is not
    * known yet, `none` where nothing is replayed.
    */
   appliedUntil: z.union([z.number(), z.null(), z.literal('none')]),

@@ -31,6 +31,7 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     edge: { kind: 'ready' },
     capture: { kind: 'disabled' },
     replay: { kind: 'disabled' },
+    coreAhead: 0,
     work: work(),
     settings: { pageMaxAgeMilliseconds: 30_000, pricePerMillionWriteUnits: 0.625 },
     ...changes,

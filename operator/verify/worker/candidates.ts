@@ -37,6 +37,8 @@ export interface SettleContext {
   readonly repair: Repair | undefined;
   readonly environments: ReadonlyMap<number, CoreEnvironment>;
   readonly settings: () => VerifySettings;
+  /** Now by Core's clock, in milliseconds since the epoch: the pod's own may be wrong. */
+  readonly coreTime: () => Promise<number>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Where nothing is replayed: how long a write of both stores may take. */
@@ -55,36 +57,37 @@ const EVERY_MILLISECONDS = 500;
  * is equal then was a write under way; what differs as it did, with nothing written in between, is certain; anything
  * else is looked at once more.
  *
- * @param since when they were last looked at, in milliseconds since the epoch
- * @param save keeps what is left of them, now and then
+ * @param since when they were last looked at, by Core's clock, in milliseconds since the epoch
+ * @param save keeps what is left of them, now and then, and when they were last looked at
  */
 export async function settleCandidates(
   context: SettleContext,
   candidates: readonly Candidate[],
   since: number,
-  save: (left: readonly Candidate[]) => Promise<void>,
+  save: (left: readonly Candidate[], lookedAt: number) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, ledger, logger } = context;
+  const { ledger, logger } = context;
   const inParts = createParts(CHUNK);
   let open = [...candidates];
   let lookedAt = since;
   for (let generation = 1; open.length > 0 && generation <= GENERATIONS; generation++) {
     await waitUntilApplied(context, lookedAt, signal);
-    lookedAt = clock.now();
     const moving: Candidate[] = [];
     for (const chunk of divide(open)) {
       await inParts(chunk, async (part) => {
         moving.push(...(await settleChunk(context, part, signal)));
       });
       open = open.slice(chunk.length);
-      await save([...open, ...moving]);
+      // Behind the look: what was written until then may still be on its way to Edge.
+      if (moving.length > 0) lookedAt = await context.coreTime();
+      await save([...open, ...moving], lookedAt);
     }
     logger.debug({ generation, left: moving.length }, 'looked at differences again');
     open = moving;
   }
   for (const { kind } of open) if (kind === 'identity') ledger.addUnsettled();
-  await save([]);
+  await save([], lookedAt);
 }
 
 /** Of one environment and kind each, small enough to be looked at in one call. */

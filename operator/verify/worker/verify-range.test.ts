@@ -2,6 +2,7 @@ import { systemClock } from '@edge-migration/identity/clock.ts';
 import type { Item } from '@edge-migration/identity/edge/document.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
+import type { WorkerRecord } from '../../job/record.ts';
 import { openStores } from '../../job/stores.ts';
 import { createSeal, createSealKey } from '../seal.ts';
 import { countDocuments, countIdentities, FINDING_KINDS, type VerifyTotals } from '../totals.ts';
@@ -187,6 +188,44 @@ describe('an identity that Edge cannot hold as a whole', () => {
     const after = (await project.tables.get(item['composite_key']!.S!))!;
     const sort = (one: Item) => one['identity_traits']!.L!.map((trait) => JSON.stringify(trait)).sort();
     expect(sort(after)).toEqual(sort(item));
+  });
+});
+
+describe('a write that is on its way to Edge', () => {
+  useCopiedProject();
+
+  test.for([
+    ['right', 0],
+    ['five minutes behind', -300_000],
+    ['five minutes ahead', 300_000],
+  ] as const)('is no difference, although the clock of the pod that compares is %s', async ([, ahead]) => {
+    const { item } = (await listDocuments()).at(-1)!;
+    const late: Item = { ...item, identity_traits: { L: item['identity_traits']!.L!.slice(1) } };
+    expect(await project.stores.edge.identities.putIfUnchanged(late, item)).toBe('written');
+    let appliedUntil = Date.now() - 1;
+    let saved = false;
+    let asked = 0;
+    // What was written before is in Edge; this arrives when the pod has asked a few times.
+    const settings = () => {
+      if (saved && ++asked === 3) {
+        void project.stores.edge.identities.putIfUnchanged(item, late).then(() => {
+          appliedUntil = Date.now();
+        });
+      }
+      return { ...VERIFY_SETTINGS, appliedUntil };
+    };
+    const { load, save } = createMemoryRecord();
+    const record: WorkerRecord = {
+      load,
+      async save(texts, signal) {
+        await save(texts, signal);
+        saved ||= JSON.parse(texts['checkpoint']!).candidates > 0;
+      },
+    };
+    const clock = { ...systemClock, now: () => Date.now() + ahead };
+    const { totals } = await verify(project, { settings, record, clock });
+    expect(found(totals)).toEqual([]);
+    expect(asked).toBeGreaterThanOrEqual(3);
   });
 });
 

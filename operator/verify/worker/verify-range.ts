@@ -2,6 +2,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
+import { readCoreTime } from '@edge-migration/identity/core/time.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { withPatience } from '../../job/failure.ts';
 import type { WorkerRecord } from '../../job/record.ts';
@@ -11,7 +12,7 @@ import type { VerifyRange, VerifySegment } from '../ranges.ts';
 import type { Seal } from '../seal.ts';
 import type { VerifySettings } from '../settings.ts';
 import { countDocuments, countIdentities } from '../totals.ts';
-import { isDoubtful, type SettleContext, settleCandidates, toCandidate } from './candidates.ts';
+import { type Candidate, isDoubtful, type SettleContext, settleCandidates, toCandidate } from './candidates.ts';
 import { createLook, type Looked } from './look.ts';
 import { createPageReader, type ReadPage, type Start } from './pages.ts';
 import { openProgress } from './progress.ts';
@@ -61,8 +62,10 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   const progress = await openProgress({ ...options, patiently }, signal);
   const { ledger } = progress;
   const repair = options.repair && createRepair(stores, look, options.repair);
+  const coreTime = () => patiently(() => readCoreTime(stores.core, signal));
   const context: SettleContext = {
     ...options,
+    coreTime,
     look: { ...look, lookAgain: (...request) => patiently(() => look.lookAgain(...request)) },
     ledger,
     repair: repair && ((looked, signal) => patiently(() => repair(looked, signal))),
@@ -91,8 +94,9 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
       const { compare, rows, next } = await reading;
       // Read while this one is compared.
       if (next !== undefined) reading = startReading(environment, segment, next);
+      const before = progress.candidates.length;
       await compare(add);
-      progress.noticeLook(clock.now());
+      if (progress.candidates.length > before) progress.noticeLook(await coreTime());
       ledger.addRows(rows);
       const place = next === undefined ? { segment: index + 1, from: null } : { segment: index, from: next };
       await progress.moveTo(place, signal, next !== undefined);
@@ -120,7 +124,11 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     const { candidates, lookedAt } = progress;
     if (candidates.length === 0) return;
     logger.info({ rangeId: range.rangeId, candidates: candidates.length }, 'looking at differences again');
-    await settleCandidates(context, candidates, lookedAt, (left) => progress.keep(left, signal), signal);
+    const save = (left: readonly Candidate[], time: number) => {
+      progress.noticeLook(time);
+      return progress.keep(left, signal);
+    };
+    await settleCandidates(context, candidates, lookedAt, save, signal);
   }
 }
 

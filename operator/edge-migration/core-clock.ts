@@ -1,0 +1,39 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+
+/** How far Core's clock is from that of NATS, which pods that compare cannot ask. */
+export interface CoreClock {
+  /** Milliseconds that it is ahead, or less; undefined while one of the two is not known. */
+  ahead(): number | undefined;
+  /** Asks now and then, until the signal aborts; never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface CoreClockOptions {
+  /** Now by Core's clock. */
+  readCoreTime(signal: AbortSignal): Promise<number>;
+  /** Now by NATS's clock; undefined while it is not known. */
+  now(): number | undefined;
+  clock: Pick<Clock, 'sleep'>;
+}
+
+const EVERY_MILLISECONDS = 30_000;
+const SOON_MILLISECONDS = 2_000;
+/** What the clock of NATS may be ahead of what is known of it. */
+const MARGIN_MILLISECONDS = 1_000;
+
+export function createCoreClock({ readCoreTime, now, clock }: CoreClockOptions): CoreClock {
+  let ahead: number | undefined;
+  return {
+    ahead: () => ahead,
+    async run(signal) {
+      while (!signal.aborted) {
+        if (now() !== undefined) {
+          const time = await readCoreTime(signal).catch(() => undefined);
+          // The answer was on its way meanwhile: the difference is as large at least.
+          if (time !== undefined) ahead = time - now()! - MARGIN_MILLISECONDS;
+        }
+        await clock.sleep(ahead === undefined ? SOON_MILLISECONDS : EVERY_MILLISECONDS, signal).catch(() => {});
+      }
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import type { KubernetesObject } from '../kubernetes/client.ts';
+import { LABELS } from './api.ts';
+import { parseConfigMap } from './parse.ts';
+import { createPodClocks } from './pod-clocks.ts';
+import type { Sources } from './sources.ts';
+import { job } from './testing/facts.ts';
+
+const NOON = Date.parse('2026-05-04T12:00:00Z');
+const iso = (time: number) => new Date(time).toISOString();
+
+/** A checkpoint as the API server has it, which took it at this second. */
+function checkpoint(instance: string, updatedTime: string, savedTime: number): KubernetesObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      namespace: 'edge-migration',
+      name: `range-of-${instance}`,
+      uid: 'uid',
+      resourceVersion: '1',
+      labels: { [LABELS.migrationUid]: 'uid-1', [LABELS.component]: 'copy', [LABELS.managedBy]: 'edge-migration' },
+      annotations: { 'edge.flagsmith.com/migration': 'customers/project-42' },
+      managedFields: [{ manager: 'worker', time: iso(savedTime).replace('.000Z', 'Z') }],
+    },
+    data: { checkpoint: JSON.stringify({ instance, updatedTime }) },
+  };
+}
+
+function sources(outcome: 'active' | 'complete', ...objects: KubernetesObject[]) {
+  return {
+    jobs: { byIndex: () => [{ fact: job({ outcome }) }] },
+    configMaps: { byIndex: () => objects.map(parseConfigMap) },
+  } as unknown as Pick<Sources, 'jobs' | 'configMaps'>;
+}
+
+test('a copy pod whose clock is wrong is named by its second checkpoint, while pods work', () => {
+  const { observe } = createPodClocks();
+  const look = (outcome: 'active' | 'complete', time: number, ahead: number) =>
+    observe(sources(outcome, checkpoint('worker-1', iso(time + ahead + 300), time)), { uid: 'uid-1' });
+  expect(look('active', NOON, 300_000)).toEqual([]);
+  expect(look('active', NOON, 300_000)).toEqual([]);
+  expect(look('active', NOON + 5_000, 300_000)).toEqual([{ process: 'pod worker-1', ahead: 300_300 }]);
+  expect(look('complete', NOON + 5_000, 300_000)).toEqual([]);
+});
+
+test('a checkpoint whose saving took long is no clock that is behind', () => {
+  const { observe } = createPodClocks();
+  const look = (saved: number, updated: number) =>
+    observe(sources('active', checkpoint('worker-1', iso(updated), saved)), { uid: 'uid-1' });
+  look(NOON, NOON - 30_000);
+  expect(look(NOON + 5_000, NOON + 5_200)).toEqual([{ process: 'pod worker-1', ahead: 200 }]);
+});

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import type { EdgeMigration } from './api.ts';
+import { type ClockFact, type Clocks, createClocks } from './clock-skew.ts';
+import { parseJson } from './parse.ts';
+import { BY_MIGRATION, type Sources } from './sources.ts';
+
+/** The clocks of pods that copy or compare, as their checkpoints tell: the API server notes when it saved each of them. */
+export interface PodClocks {
+  /** Of the pods that work for this EdgeMigration now. */
+  observe(sources: Pick<Sources, 'jobs' | 'configMaps'>, migration: Pick<EdgeMigration, 'uid'>): ClockFact[];
+}
+
+const writtenSchema = z.object({ instance: z.string(), updatedTime: z.iso.datetime() });
+
+export function createPodClocks(): PodClocks {
+  /** By the EdgeMigration's uid. */
+  const clocks = new Map<string, Clocks>();
+  return {
+    observe({ jobs, configMaps }, { uid }) {
+      if (!jobs.byIndex(BY_MIGRATION, uid).some(({ fact }) => fact.outcome === 'active')) {
+        clocks.delete(uid);
+        return [];
+      }
+      const known = clocks.get(uid) ?? createClocks();
+      clocks.set(uid, known);
+      return configMaps.byIndex(BY_MIGRATION, uid).flatMap(({ fact }) => {
+        if (fact.kind !== 'checkpoint' || fact.savedTime === undefined) return [];
+        const written = parseJson(fact.checkpoint, writtenSchema);
+        if (written === undefined) return [];
+        const { instance, updatedTime } = written;
+        const { ahead, isSure } = known.notice(instance, fact.savedTime, Date.parse(updatedTime) - fact.savedTime);
+        return isSure ? [{ process: `pod ${instance}`, ahead }] : [];
+      });
+    },
+  };
+}

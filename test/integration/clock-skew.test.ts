@@ -1,0 +1,92 @@
+/** Sidecar and applier as processes whose clocks differ by minutes, between real stores, a real stream and a real API server. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { COPIED, createHarness, type Harness } from './applier/harness.ts';
+import { startSidecar } from './sidecar/process.ts';
+import { createTraffic } from './sidecar/traffic.ts';
+
+const MINUTE = 60_000;
+
+let on: Harness;
+
+beforeAll(async () => {
+  on = await createHarness();
+});
+
+afterAll(async () => {
+  await on[Symbol.asyncDispose]();
+});
+
+/** Variables of a process whose clock is so far ahead. */
+const clockAhead = (milliseconds: number) => ({
+  NODE_OPTIONS: `--import ${fileURLToPath(new URL('../faults/shifted-clock.ts', import.meta.url))}`,
+  TEST_CLOCK_AHEAD_MILLIS: String(milliseconds),
+});
+
+/** A Core API that answers. What is in Core the test decides. */
+async function startApi() {
+  const api = { port: 0 };
+  const server = createServer((request, response) => {
+    request.resume();
+    request.on('end', () => response.writeHead(200).end('{}'));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  api.port = (server.address() as AddressInfo).port;
+  return Object.assign(api, {
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  });
+}
+
+/** The way from a client of Core to Edge, through processes with such clocks. */
+async function startWay(clocks: { sidecar: number; applier: number }) {
+  const resources = new AsyncDisposableStack();
+  const api = resources.use(await startApi());
+  const sidecar = resources.use(
+    await startSidecar({ natsUrl: on.nats.url, upstreamPort: api.port, env: clockAhead(clocks.sidecar) }),
+  );
+  const applier = await on.spawn('skewed', clockAhead(clocks.applier));
+  resources.defer(() => applier.stop().then(() => undefined));
+  const traffic = resources.use(createTraffic(sidecar.port));
+  return {
+    write: (id: number, identifier: string) => traffic.write(identifier, { 'X-Environment-Key': `key-${id}` }),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+async function fill(id: number, names: readonly string[]): Promise<void> {
+  await on.rows({
+    environments_identity: names.map((identifier, index) => ({ id: id * 100 + index, identifier, environment_id: id })),
+  });
+}
+
+const setDeadline = (id: number, time: number) =>
+  on.migrate(id, {}, COPIED, { replay: { deadline: new Date(time).toISOString() } });
+
+const isInEdge = async (id: number, identifier: string) => (await on.document(`key-${id}`, identifier)) !== undefined;
+
+const dropped = async (id: number) =>
+  (await on.reports())
+    .flatMap(({ projects }) => projects)
+    .filter(({ projectId }) => projectId === id)
+    .reduce((sum, project) => sum + (project.dropped['windowClosed'] ?? 0), 0);
+
+test('the last minutes of the window are followed, and nothing after them, although the sidecar is five minutes ahead', {
+  timeout: 240_000,
+}, async () => {
+  await on.project(1);
+  await fill(1, ['ann', 'bob']);
+  await setDeadline(1, Date.now() + 2 * MINUTE);
+  await using way = await startWay({ sidecar: 5 * MINUTE, applier: -5 * MINUTE });
+  expect(await way.write(1, 'ann')).toMatchObject({ status: 200 });
+  await waitFor(() => isInEdge(1, 'ann'), { for: 'the write to be in Edge', timeoutMs: MINUTE });
+  await setDeadline(1, Date.now() - 1000);
+  expect(await way.write(1, 'bob')).toMatchObject({ status: 200 });
+  await waitFor(async () => (await dropped(1)) === 1, { for: 'the late write to be dropped', timeoutMs: MINUTE });
+  expect(await isInEdge(1, 'bob')).toBe(false);
+});
