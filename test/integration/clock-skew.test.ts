@@ -26,12 +26,12 @@ const clockAhead = (milliseconds: number) => ({
   TEST_CLOCK_AHEAD_MILLIS: String(milliseconds),
 });
 
-/** A Core API that answers. What is in Core the test decides. */
+/** A Core API that answers, or breaks the connection. What is in Core the test decides. */
 async function startApi() {
-  const api = { port: 0 };
+  const api = { breaks: false, port: 0 };
   const server = createServer((request, response) => {
     request.resume();
-    request.on('end', () => response.writeHead(200).end('{}'));
+    request.on('end', () => (api.breaks ? request.socket.destroy() : response.writeHead(200).end('{}')));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   api.port = (server.address() as AddressInfo).port;
@@ -54,6 +54,7 @@ async function startWay(clocks: { sidecar: number; applier: number }) {
   resources.defer(() => applier.stop().then(() => undefined));
   const traffic = resources.use(createTraffic(sidecar.port));
   return {
+    api,
     write: (id: number, identifier: string) => traffic.write(identifier, { 'X-Environment-Key': `key-${id}` }),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
@@ -89,4 +90,23 @@ test('the last minutes of the window are followed, and nothing after them, altho
   expect(await way.write(1, 'bob')).toMatchObject({ status: 200 });
   await waitFor(async () => (await dropped(1)) === 1, { for: 'the late write to be dropped', timeoutMs: MINUTE });
   expect(await isInEdge(1, 'bob')).toBe(false);
+});
+
+test('a write without an answer is handled once more after 65 s, although sidecar and applier are 140 s apart', {
+  timeout: 300_000,
+}, async () => {
+  await on.project(2);
+  await on.migrate(2);
+  await using way = await startWay({ sidecar: -70_000, applier: 70_000 });
+  way.api.breaks = true;
+  await way.write(2, 'cid');
+  const applied = async () =>
+    (await on.reports())
+      .flatMap(({ projects }) => projects)
+      .filter(({ projectId }) => projectId === 2)
+      .reduce((sum, project) => sum + Object.values(project.applied).reduce((one, other) => one + other, 0), 0);
+  await waitFor(async () => (await applied()) >= 1, { for: 'the first handling', timeoutMs: MINUTE });
+  // The API commits after all.
+  await fill(2, ['cid']);
+  await waitFor(() => isInEdge(2, 'cid'), { for: 'the second handling', timeoutMs: 2 * MINUTE });
 });
