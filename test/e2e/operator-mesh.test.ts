@@ -1,4 +1,4 @@
-import { JOBS, PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { EVENTS, JOBS, PODS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { afterEach, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { createFastClock, runOperatorHere } from './operator-run.ts';
@@ -24,10 +24,13 @@ describe('a mesh that puts a proxy into the workers’ pods', { timeout: 5 * MIN
     pods.inject('istio-proxy');
     const [projectId = 0] = await world.addProjects(1);
     await world.create(projectId);
-    await world.condition([projectId], 'Degraded', 'True');
     await world.condition([projectId], 'Copied', 'True');
     await world.condition([projectId], 'Degraded', 'False');
     await waitFor(() => isRetired(world, projectId), { for: 'what is no longer needed to go', timeoutMs: MINUTE });
+    const events = await world.client.list(EVENTS, { namespace: NAMESPACE, fieldSelector: 'reason=PodsNotEnding' });
+    expect(events.items.map((event) => event['message'])).toEqual([
+      expect.stringMatching(/^the workers of Job \S+ have ended, .* istio-proxy of pod \S+ keeps running/),
+    ]);
     const { objects } = await world.describe(projectId);
     const left = new Set(objects.map(({ kind }) => kind));
     expect([JOBS.kind, PODS.kind].filter((kind) => left.has(kind))).toEqual([]);

@@ -157,6 +157,35 @@ describe('what Edge created itself', () => {
   });
 });
 
+describe('an identity that is written between any two looks', () => {
+  useCopiedProject();
+
+  test('is neither equal nor a finding: it is counted as unsettled, and not repaired', async () => {
+    const { item } = (await listDocuments()).at(-1)!;
+    const [{ M: trait } = {}] = item['identity_traits']!.L!;
+    let writes = 0;
+    const write = () =>
+      project.sql(
+        `UPDATE environments_trait SET value_type = 'unicode', string_value = $3 WHERE identity_id = $1 AND trait_key = $2`,
+        [item['django_id']!.N, trait!['trait_key']!.S, `written ${++writes} times`],
+      );
+    await write();
+    const clock = {
+      ...systemClock,
+      // It waits before each further look, and at no other time.
+      sleep: async (milliseconds: number, signal?: AbortSignal) => {
+        await write();
+        await systemClock.sleep(milliseconds, signal);
+      },
+    };
+    const { totals, samples } = await verify(project, { clock, repair: 'AfterCopy' });
+    expect(writes).toBeGreaterThan(8);
+    expect(samples).toEqual([]);
+    expect(totals).toMatchObject({ unsettled: 1, differing: 0, repairs: 0, equal: IDENTITIES - UNMIGRATABLE - 1 });
+    expect(await project.tables.get(item['composite_key']!.S!)).toEqual(item);
+  });
+});
+
 describe('an identity that Edge cannot hold as a whole', () => {
   useCopiedProject();
 
