@@ -168,7 +168,11 @@ test('beyond the quota no event is kept: one mark a minute stands for all of the
   await using applier = start(view);
   for (let event = 0; event < 5; event++) await applier.parking.park(await take(), 0, 'poison', { began });
   await applier.looks();
-  expect(await parked()).toEqual({ [PLACE]: 2, [`identity.parked.0.excess.${MINUTE}`]: 1 });
+  const waiting = { [PLACE]: 2, [`identity.parked.0.excess.${MINUTE}`]: 1 };
+  expect(await parked()).toEqual(waiting);
+  // What was tried again has its room still, although nothing was looked at since.
+  await applier.parking.park(await take(undefined, anewSubject(0)), 0, 'poison', { began });
+  expect(await parked()).toEqual({ ...waiting, [PLACE]: 3 });
 });
 
 test('what cannot be read waits under the minute in which it came first, however often it has come', async () => {

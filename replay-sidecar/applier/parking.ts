@@ -9,7 +9,7 @@ import {
   type StoredMsg,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { anewSubject, readStored } from '../stream.ts';
+import { anewSubject, parseAnewSubject, readStored } from '../stream.ts';
 import { createAges } from './ages.ts';
 import { isDropped, isGivenUp } from './given-up.ts';
 import type { Held } from './inbox.ts';
@@ -29,7 +29,7 @@ import {
 import { createQuota, kibOf, type QuotaLimits } from './quota.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import { createRetries } from './unstorable.ts';
-import { isDoubted, keepHeaders, markDoubted, markListing, storedTime } from './work.ts';
+import { isDoubted, isListing, keepHeaders, markDoubted, markListing, storedTime } from './work.ts';
 
 /** Which places of a released event matter. */
 type Released = Pick<Place, 'projectId' | 'reason' | 'identity'>;
@@ -231,11 +231,13 @@ export function createParking(options: ParkingOptions): Parking {
       const isUnreadable = began === undefined;
       if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
       const place = { projectId, reason, retry, minute, isUnreadable, kib: kibOf(message.data.length), ...more };
-      if (!quota.take(place)) return noteExcess(projectId, minute);
+      // What comes back from a try keeps its room, which the last look may still count.
+      const hadRoom = isListing(message) || parseAnewSubject(message.subject) === 0;
+      if (!hadRoom && !quota.take(place)) return noteExcess(projectId, minute);
       // Unique to this message of the stream: the event may come back, and be parked once more.
       const msgID = `parked-${message.seq}-${message.timestampNanos}`;
       const stored = client.publish(placeSubject(place), message.data, { msgID, headers: fields });
-      await stored.finally(() => quota.settle(place));
+      await stored.finally(() => hadRoom || quota.settle(place));
     },
     async run(signal) {
       const manager = await manage(connection);
