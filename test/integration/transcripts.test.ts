@@ -79,7 +79,12 @@ function missedBy({ events }: Captured, { changes, later, after }: Recorded): st
 /** Whether a gap was opened that may be about the request. */
 const hasGap = ({ gaps }: Captured): boolean => gaps.length > 0;
 
-/** Core fails with 500 here before it changes anything, and at the look-up too: no answer ever tells which trait was meant. */
+/**
+ * Core fails with 500 here before it changes anything, and at the look-up too: no answer ever tells which trait was meant.
+ * Two answers of 5xx are no proof that nothing was written. No transaction spans a request, so that a write may fail after
+ * its commit (a trait of NaN is stored and cannot be shown), and a look-up may fail for a moment's trouble of the database,
+ * or because the environment had another key then.
+ */
 const UNTOLD = [
   'admin.updateTrait/through-other-environment',
   'admin.deleteTrait/all-matching-through-other-environment',

@@ -149,7 +149,11 @@ describe('environments', () => {
 
 describe('projects and organisations', () => {
   it('DELETE projects/<p>/ takes its identities with it, in the background', () => {
-    expect(events({ request: 'DELETE projects/42/', answer: 204 })).toEqual(['project 42', 'deleted projects']);
+    expect(events({ request: 'DELETE projects/42/', answer: 204 })).toEqual([
+      'project 42',
+      'features of projectId 42',
+      'deleted projects',
+    ]);
     expect(outcomeOf('DELETE projects/42/')).toBe('background');
     expect(events({ request: 'DELETE projects/42/', answer: 403 })).toEqual([]);
     expect(events({ request: 'PUT projects/42/', body: {} })).toEqual([]);
@@ -174,7 +178,10 @@ describe('projects and organisations', () => {
     const request = 'DELETE organisations/3/';
     const plan = planCapture(headOf({ request }));
     expect(plan).toMatchObject({ lookup: { target: '/api/v1/projects/?organisation=3' } });
-    const all = ['project 42', 'project 43', 'deleted projects'];
+    const all = [
+      ...['project 42', 'features of projectId 42', 'project 43', 'features of projectId 43'],
+      'deleted projects',
+    ];
     expect(events({ request, found: [{ id: 42 }, { id: 43 }], answer: 204 })).toEqual(all);
     expect(capture({ request, answer: 204 })).toMatchObject({
       drafts: [{ target: { kind: 'deletedProjects' } }],

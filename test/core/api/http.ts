@@ -8,20 +8,28 @@ const VERSION = 'fixture';
 
 /** What the router needs of a request; the body is read when a view asks for it. */
 export function readRequest(request: IncomingMessage): Omit<Incoming, 'session' | 'later'> {
-  const [rawPath = '', ...rest] = (request.url ?? '').split('?');
+  const target = (request.url ?? '').replace(/^https?:\/\/[^/?]*/i, '');
+  const [rawPath = '', ...rest] = target.split('?');
   const search = rest.join('?');
+  const contentType = request.headers['content-type'] ?? '';
   let data: Promise<Input> | undefined;
   return {
     method: request.method ?? 'GET',
     pathname: decodePath(rawPath),
     search: search === '' ? '' : `?${search}`,
-    query: form(search),
+    query: form(search, contentType),
     header: (name) => request.headers[name]?.toString(),
     data() {
-      data ??= buffer(request).then((body) => parseBody(body, request.headers['content-type'] ?? ''));
+      data ??= readBody(request).then((body) => parseBody(body, contentType));
       return data;
     },
   };
+}
+
+/** Without a length Django REST framework takes the body for empty, so that nothing is left of a chunked one. */
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const body = await buffer(request);
+  return request.headers['content-length'] === undefined ? Buffer.alloc(0) : body;
 }
 
 /** Writes the answer with the headers of Django and gunicorn. */

@@ -1,19 +1,27 @@
 import { Crashed } from './faults.ts';
 import { type AccessOptions, createAccess } from './rest/access.ts';
 import { type Call, html, json, type Route } from './rest/call.ts';
-import { BadRequest, detail, HttpError, type Reply } from './rest/errors.ts';
+import { BadRequest, detail, HttpError, notFound, type Reply } from './rest/errors.ts';
 import { adminEnvironmentRoutes } from './routes/admin-environments.ts';
 import { adminFeatureStateRoutes } from './routes/admin-feature-states.ts';
 import { adminFeatureRoutes } from './routes/admin-features.ts';
 import { adminIdentityRoutes } from './routes/admin-identities.ts';
+import { adminImportRoutes } from './routes/admin-imports.ts';
+import { adminOptionRoutes } from './routes/admin-options.ts';
+import { adminProjectRoutes } from './routes/admin-projects.ts';
+import { adminTraitRoutes } from './routes/admin-traits.ts';
 import { sdkIdentityRoutes } from './routes/sdk-identities.ts';
 import { sdkTraitRoutes } from './routes/sdk-traits.ts';
+import { simpleFeatureStateRoutes } from './routes/simple-feature-states.ts';
 
 export const PREFIX = '/api/v1/';
-const HEALTH = /^\/health(\/liveness|\/readiness)?\/?$/;
+const HEALTH = /^\/health\/(liveness|readiness)\/?$/;
 
 /** A request before its path is known to lead anywhere; `path` is the whole decoded one. */
-export type Incoming = Omit<Call, 'path' | 'parameters'> & { readonly pathname: string; readonly search: string };
+export type Incoming = Omit<Call, 'path' | 'parameters' | 'user'> & {
+  readonly pathname: string;
+  readonly search: string;
+};
 
 /** Answers every request, also those that fail. @param onError is told of each error that becomes a 500 */
 export function createRouter(options: AccessOptions & { onError: (error: unknown) => void }) {
@@ -26,8 +34,13 @@ export function createRouter(options: AccessOptions & { onError: (error: unknown
     ...identities.deprecated,
     ...adminEnvironmentRoutes(access),
     ...adminIdentityRoutes(access),
+    ...adminTraitRoutes(access),
     ...adminFeatureStateRoutes(access),
+    ...simpleFeatureStateRoutes(access),
     ...adminFeatureRoutes(access),
+    ...adminOptionRoutes(access),
+    ...adminProjectRoutes(access),
+    ...adminImportRoutes(access),
     ...identities.current,
     ...traits.current,
   ];
@@ -44,7 +57,8 @@ export function createRouter(options: AccessOptions & { onError: (error: unknown
 
   async function route(incoming: Incoming): Promise<Reply> {
     const { pathname, search } = incoming;
-    if (HEALTH.test(pathname)) return { status: 200, headers: { 'Content-Type': 'application/json' }, body: '{}' };
+    if (HEALTH.test(pathname))
+      return { status: 200, headers: { 'Content-Type': 'application/json' }, body: '{"status": "ok"}' };
     const found = match(pathname);
     if (found !== undefined) return dispatch(found.route, { ...incoming, ...found });
     if (pathname.endsWith('/') || match(`${pathname}/`) === undefined) return html(404, 'Not Found');
@@ -59,7 +73,6 @@ export function createRouter(options: AccessOptions & { onError: (error: unknown
     try {
       return await route(incoming);
     } catch (error) {
-      if (error instanceof HttpError) return json(error.detail, error.status, challenge(error.status));
       if (error instanceof BadRequest) return html(400, 'Bad Request (400)');
       if (error instanceof Crashed) throw error;
       options.onError(error);
@@ -73,13 +86,33 @@ async function dispatch({ authenticate, methods }: Route, call: Call): Promise<R
   if (call.method === 'OPTIONS' && call.header('access-control-request-method') !== undefined) {
     return { status: 200, headers: { 'Access-Control-Allow-Origin': '*' }, body: '' };
   }
-  await authenticate(call);
-  if (call.method === 'OPTIONS') return json({ name: 'Fixture' }, 200, { Allow: allowed });
-  const view = methods[call.method === 'HEAD' ? 'GET' : call.method];
-  const reply = await (view?.(call) ?? json(detail(`Method "${call.method}" not allowed.`), 405));
+  const reply = await answerOf(async () => {
+    negotiate(call);
+    const user = await authenticate(call);
+    if (call.method === 'OPTIONS') return json({ name: 'Fixture' });
+    const view = methods[call.method === 'HEAD' ? 'GET' : call.method];
+    if (view === undefined) throw new HttpError(405, detail(`Method "${call.method}" not allowed.`));
+    return view({ ...call, ...(user !== undefined && { user }) });
+  });
   return { ...reply, headers: { Allow: allowed, Vary: 'Accept, Origin', ...reply.headers } };
 }
 
-function challenge(status: number): Record<string, string> {
-  return status === 401 ? { 'WWW-Authenticate': 'Token' } : {};
+/** What a view ends with, in whichever way. */
+async function answerOf(view: () => Promise<Reply>): Promise<Reply> {
+  try {
+    return await view();
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error;
+    const headers: Reply['headers'] = error.status === 401 ? { 'WWW-Authenticate': 'Token' } : {};
+    return json(error.detail, error.status, headers);
+  }
+}
+
+/** Only JSON is answered, by name or among what is accepted. @throws HttpError 404, 406 */
+function negotiate({ query, header }: Call): void {
+  const format = query.getAll('format').at(-1);
+  if (format && format !== 'json') throw notFound();
+  const accepted = (header('accept') ?? '*/*').split(',').map((type) => type.split(';')[0]!.trim());
+  if (accepted.some((type) => ['*/*', 'application/*', 'application/json'].includes(type))) return;
+  throw new HttpError(406, detail('Could not satisfy the request Accept header.'));
 }

@@ -6,6 +6,7 @@ import { systemClock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { Crashed, type Faults, faultsOf } from './faults.ts';
 import { readRequest, sendReply } from './http.ts';
+import type { User } from './rest/access.ts';
 import { createRouter } from './router.ts';
 import { connectStore } from './store/session.ts';
 import { createSlots, createTasks } from './work.ts';
@@ -23,6 +24,8 @@ export interface ApiOptions {
   readonly environmentCacheSeconds?: number;
   readonly adminToken?: string;
   readonly viewerToken?: string;
+  /** By token, instead of an admin and a viewer of everything. */
+  readonly users?: ReadonlyMap<string, User>;
   /** Faults of every request, and whether a request may ask for its own; see faults.ts. */
   readonly fault?: string;
   readonly acceptFaults?: boolean;
@@ -78,6 +81,13 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   return { url: `http://${host}:${port}`, port, close, drain, [Symbol.asyncDispose]: close };
 }
 
+function usersOf({ adminToken = 'admin-token', viewerToken = 'viewer-token' }: ApiOptions): Map<string, User> {
+  return new Map([
+    [viewerToken, { role: 'viewer' }],
+    [adminToken, { role: 'admin' }],
+  ]);
+}
+
 function createWorker(options: ApiOptions, resetConnections: () => void) {
   const { clock = systemClock, threads = 2, keepAliveSeconds = 2, log } = options;
   const store = connectStore(options.databaseUrl, threads + 1);
@@ -87,8 +97,7 @@ function createWorker(options: ApiOptions, resetConnections: () => void) {
   const handling = new Set<Promise<void>>();
   const route = createRouter({
     environmentCacheSeconds: options.environmentCacheSeconds ?? 0,
-    adminToken: options.adminToken ?? 'admin-token',
-    viewerToken: options.viewerToken ?? 'viewer-token',
+    users: options.users ?? usersOf(options),
     now: clock.now,
     onError: (error) => log?.warn({ error: (error as Error).message }, 'view failed'),
   });

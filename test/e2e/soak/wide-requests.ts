@@ -11,6 +11,8 @@ import type { Random } from './random.ts';
 export function createWideRequests(random: Random, population: Population) {
   const { project, disposableFeatures } = population;
   const options = `projects/${project.projectId}/features/${project.features.checkout}/mv-options/`;
+  /** What every write of an option has to name. */
+  const option = { feature: project.features.checkout, type: 'unicode', default_percentage_allocation: 0 };
   const [, second, third] = project.environments;
   const keyOf = (id: number | undefined) => population.current().environments.find((each) => each.id === id)?.apiKey;
 
@@ -21,11 +23,11 @@ export function createWideRequests(random: Random, population: Population) {
   };
   const changeOption = (): CoreRequest | undefined => {
     const id = population.current().options[0];
-    const body = { type: 'unicode', string_value: `option ${random.integer(1, 999)}` };
+    const body = { ...option, string_value: `option ${random.integer(1, 999)}` };
     return id === undefined ? undefined : { route: 'PATCH mv-option', method: 'PATCH', path: `${options}${id}/`, body };
   };
   const addOption = (): CoreRequest => {
-    const body = { type: 'unicode', string_value: 'added', default_percentage_allocation: 0 };
+    const body = { ...option, string_value: 'added' };
     return { route: 'POST mv-option', method: 'POST', path: options, body };
   };
   const removeOption = (): CoreRequest | undefined => {

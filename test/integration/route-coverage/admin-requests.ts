@@ -118,7 +118,8 @@ const simpleState = fc.tuple(fc.constantFrom('POST', 'PUT', 'PATCH'), fc.nat(3))
       `, "identity": ${identity.id}`,
       `, "identifier": ${JSON.stringify(identity.identifier)}`,
     ][dice];
-    const whole = method === 'PATCH' ? '' : `, "feature": ${state.feature_id}, "environment": ${state.environment_id}`;
+    const environment = `, "environment": ${state.environment_id}`;
+    const whole = method === 'PATCH' ? environment : `, "feature": ${state.feature_id}${environment}`;
     const body = `{"enabled": true, "feature_state_value": {"type": "unicode", "string_value": "simple"}${whole}${named}}`;
     const target = `/api/v1/features/featurestates/${method === 'POST' ? '' : `${state.id}/`}`;
     return { method, target, headers: ADMIN, body };
@@ -131,7 +132,7 @@ const option = fc.constantFrom('POST', 'PUT', 'PATCH', 'DELETE').map((method): M
     const feature = rows.features.find(({ id }) => id === chosen?.feature_id) ?? pick(rows.features);
     const one = method === 'POST' || chosen === undefined ? '' : `${chosen.id}/`;
     const target = `/api/v1/projects/${feature.project_id}/features/${feature.id}/mv-options/${one}`;
-    const body = `{"type": "unicode", "string_value": "option", "default_percentage_allocation": 1}`;
+    const body = `{"feature": ${feature.id}, "type": "unicode", "string_value": "option", "default_percentage_allocation": 0}`;
     return { method, target, headers: ADMIN, body: method === 'DELETE' ? undefined : body };
   };
 });
@@ -139,7 +140,7 @@ const option = fc.constantFrom('POST', 'PUT', 'PATCH', 'DELETE').map((method): M
 const rename = fc.constantFrom('renamed-1', 'renamed-2', 'renamed-3').map((key): Make => {
   return (rows, pick) => {
     const target = `/api/v1/environments/${pick(rows.environments).api_key}/`;
-    return { method: 'PATCH', target, headers: ADMIN, body: `{"name": "x", "api_key": "${key}"}` };
+    return { method: 'PATCH', target, headers: ADMIN, body: `{"api_key": "${key}"}` };
   };
 });
 

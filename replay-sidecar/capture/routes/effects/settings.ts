@@ -34,8 +34,9 @@ export function optionEffect(optionId: number | undefined): readonly Effect[] {
 }
 
 /** Overrides of all features of the project: any of them may have held an option that is gone. */
-function featuresOf(request: MatchedRequest): readonly Effect[] {
-  const projectId = projectOf(request);
+const featuresOf = (request: MatchedRequest) => featuresOfProject(projectOf(request));
+
+function featuresOfProject(projectId: number | undefined): readonly Effect[] {
   return projectId === undefined
     ? []
     : [{ target: { kind: 'features', of: { projectId } }, touched: { traits: [], overrides: [] }, traitGates: [] }];
@@ -146,7 +147,12 @@ const DELETED_PROJECTS: Effect = { target: { kind: 'deletedProjects' }, touched:
 
 /** `DELETE projects/<p>/` */
 export function deleteProject(request: WriteRequest): Effects {
-  return { effects: [...project(projectOf(request), NO_PARTS), DELETED_PROJECTS] };
+  return { effects: [...withContents(projectOf(request)), DELETED_PROJECTS] };
+}
+
+/** Identities of other projects, too, have overrides of a project's features: a clone brings them there. */
+function withContents(projectId: number | undefined): readonly Effect[] {
+  return [...project(projectId, NO_PARTS), ...featuresOfProject(projectId)];
 }
 
 /** `DELETE organisations/<o>/`: its projects go with it. */
@@ -154,7 +160,7 @@ export function deleteOrganisation(request: WriteRequest): Effects {
   const listed = isObject(request.found) ? request.found['results'] : request.found;
   const projects = Array.isArray(listed) ? listed : [];
   return {
-    effects: [...projects.flatMap((entry: unknown) => project(idIn(entry, 'id'), NO_PARTS)), DELETED_PROJECTS],
+    effects: [...projects.flatMap((entry: unknown) => withContents(idIn(entry, 'id'))), DELETED_PROJECTS],
   };
 }
 

@@ -49,6 +49,20 @@ export function strip(text: string): string {
   return text.replace(LEADING_SPACE, '').replace(TRAILING_SPACE, '');
 }
 
+/** `int(text)`, which takes surrounding space, underscores and the digits of every script. */
+export function pythonInt(text: string): bigint | undefined {
+  const digits = strip(text).replace(/\p{Nd}/gu, decimalDigit);
+  return /^[+-]?\d+(_\d+)*$/.test(digits) ? BigInt(digits.replaceAll(/[+_]/g, '')) : undefined;
+}
+
+/** The digits of a script follow each other, from its zero on. */
+function decimalDigit(character: string): string {
+  let zero = character.codePointAt(0)!;
+  const start = zero;
+  while (start - zero < 9 && /\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero--;
+  return String(start - zero);
+}
+
 /** Length as Python counts it. */
 export function codePoints(text: string): number {
   let length = 0;

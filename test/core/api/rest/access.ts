@@ -2,24 +2,35 @@ import { type Environment, findByKey } from '../store/environments.ts';
 import type { Call } from './call.ts';
 import { detail, HttpError } from './errors.ts';
 
+/** Somebody with a token. */
+export interface User {
+  /** Of which the user is a member; of all when left out. */
+  readonly organisations?: readonly bigint[];
+  /** What the user may do there: everything, read, or nothing without a permission of its own. */
+  readonly role: 'admin' | 'viewer' | 'member';
+  /** For the routes that ask for it. */
+  readonly password?: string;
+}
+
 /** How callers prove who they are. */
 export interface Access {
   /** The environment of the key in `X-Environment-Key`. @throws HttpError 403 */
   environment(call: Call): Promise<Environment>;
-  /** An admin for writes, an admin or a viewer for reads. @throws HttpError 401, 403 */
-  requireUser(call: Call): Promise<void>;
+  /** The user of the token in `Authorization`. @throws HttpError 401 */
+  user(call: Call): User;
+  /** How many users are members of the organisation. */
+  memberCount(organisationId: bigint): number;
 }
 
 export interface AccessOptions {
   /** How long a worker goes on with what it knows of an environment, as `ENVIRONMENT_CACHE_SECONDS` does. */
   readonly environmentCacheSeconds: number;
-  readonly adminToken: string;
-  /** May only read. */
-  readonly viewerToken: string;
+  /** By token; accepted as `Authorization: Token …` and `Api-Key …`. */
+  readonly users: ReadonlyMap<string, User>;
   readonly now: () => number;
 }
 
-export function createAccess({ environmentCacheSeconds, adminToken, viewerToken, now }: AccessOptions): Access {
+export function createAccess({ environmentCacheSeconds, users, now }: AccessOptions): Access {
   const cache = new Map<string, { environment: Environment; until: number }>();
 
   async function find(call: Call, key: string): Promise<Environment | undefined> {
@@ -42,14 +53,15 @@ export function createAccess({ environmentCacheSeconds, adminToken, viewerToken,
       }
       return environment;
     },
-    async requireUser(call) {
-      const [, token] = /^(?:Token|Api-Key) (.+)$/.exec(call.header('authorization') ?? '') ?? [];
+    user(call) {
+      const [, scheme, token] = /^(Token|Api-Key) (.+)$/.exec(call.header('authorization') ?? '') ?? [];
       if (token === undefined) throw new HttpError(401, detail('Authentication credentials were not provided.'));
-      if (token === adminToken) return;
-      if (token !== viewerToken) throw new HttpError(401, detail('Invalid token.'));
-      if (!['GET', 'HEAD', 'OPTIONS'].includes(call.method)) {
-        throw new HttpError(403, detail('You do not have permission to perform this action.'));
-      }
+      const user = users.get(token);
+      if (user !== undefined) return user;
+      throw new HttpError(401, detail(scheme === 'Token' ? 'Invalid token.' : 'Valid Master API Key not found.'));
+    },
+    memberCount(organisationId) {
+      return [...users.values()].filter(({ organisations }) => organisations?.includes(organisationId) ?? true).length;
     },
   };
 }
@@ -58,3 +70,16 @@ export function createAccess({ environmentCacheSeconds, adminToken, viewerToken,
 export function mayWriteTraits(call: Call, environment: Environment): boolean {
   return environment.allowClientTraits || (call.header('x-environment-key') ?? '').startsWith('ser.');
 }
+
+/** @throws HttpError 403 unless the user may do this kind of thing in the organisation */
+export function requirePermission({ user, method }: Call, organisationId: bigint): void {
+  const isRead = ['GET', 'HEAD', 'OPTIONS'].includes(method);
+  if (!maySee(user, organisationId) || (user?.role !== 'admin' && !isRead)) throw forbidden();
+}
+
+/** Whether the user knows of what is in the organisation. */
+export function maySee(user: User | undefined, organisationId: bigint): boolean {
+  return user !== undefined && user.role !== 'member' && (user.organisations?.includes(organisationId) ?? true);
+}
+
+export const forbidden = () => new HttpError(403, detail('You do not have permission to perform this action.'));

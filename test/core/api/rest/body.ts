@@ -5,30 +5,48 @@ import { detail, HttpError } from './errors.ts';
 /** A parsed body: JSON's value, or the fields of a form, of which URLSearchParams keeps order and duplicates. */
 export type Input = Value | URLSearchParams;
 
+/** A form with its files' contents by field. */
+export class Form extends URLSearchParams {
+  readonly files = new Map<string, string>();
+}
+
 /**
  * The request's data by its content type, as Django REST framework's three parsers read it.
  *
  * @throws HttpError 400 for what does not parse, 415 for another content type
  */
 export async function parseBody(body: Buffer, contentType: string): Promise<Input> {
-  const [mediaType = '', ...parameters] = contentType.split(';').map((part) => part.trim());
-  const type = mediaType.toLowerCase();
+  const type = contentType.split(';', 1)[0]!.trim().toLowerCase();
   const isForm = type === 'application/x-www-form-urlencoded' || type === 'multipart/form-data';
   if (body.length === 0) return isForm ? new URLSearchParams() : new Map();
-  if (type === 'application/json') return json(body, charset(parameters));
-  if (type === 'application/x-www-form-urlencoded') return form(new TextDecoder('latin1').decode(body));
+  if (type === 'application/json') return json(body, contentType);
+  if (type === 'application/x-www-form-urlencoded') return form(body.toString('latin1'), contentType);
   if (type === 'multipart/form-data') return multipart(body, contentType);
   throw new HttpError(415, detail(`Unsupported media type "${contentType}" in request.`));
 }
 
-/** The fields of a query string or URL-encoded body. */
-export function form(text: string): URLSearchParams {
-  return new URLSearchParams(`?${text}`);
+/** The fields of a query string or URL-encoded body; the body's charset counts for both. */
+export function form(text: string, contentType: string): URLSearchParams {
+  const decode = (part: string) => decoderOf(contentType, false)(percentDecoded(part));
+  const fields = text.split('&').filter((field) => field !== '');
+  return new URLSearchParams(
+    fields.map((field): [string, string] => {
+      const [name = '', ...value] = field.split('=');
+      return [decode(name), decode(value.join('='))];
+    }),
+  );
 }
 
-function json(body: Buffer, encoding: string): Value {
+function percentDecoded(text: string): Buffer {
+  const bytes = text
+    .replaceAll('+', ' ')
+    .replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(bytes, 'latin1');
+}
+
+function json(body: Buffer, contentType: string): Value {
   try {
-    return parseJson(new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(body));
+    return parseJson(decoderOf(contentType, true)(body));
   } catch (cause) {
     if (cause instanceof JsonError || cause instanceof TypeError) {
       throw new HttpError(400, detail(`JSON parse error - ${cause.message}`));
@@ -37,21 +55,30 @@ function json(body: Buffer, encoding: string): Value {
   }
 }
 
-async function multipart(body: Buffer, contentType: string): Promise<URLSearchParams> {
+async function multipart(body: Buffer, contentType: string): Promise<Form> {
   try {
     const fields = await new Response(new Uint8Array(body), { headers: { 'content-type': contentType } }).formData();
-    return new URLSearchParams([...fields].filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+    const result = new Form();
+    for (const [name, value] of fields) {
+      if (typeof value === 'string') result.append(name, value);
+      else result.files.set(name, await value.text());
+    }
+    return result;
   } catch (cause) {
     throw new HttpError(400, detail(`Multipart form parse error - ${(cause as Error).message}`));
   }
 }
 
-function charset(parameters: readonly string[]): string {
-  const name = parameters.find((parameter) => /^charset=/i.test(parameter))?.slice('charset='.length);
-  const label = name?.replace(/^"(.*)"$/, '$1') ?? 'utf-8';
+/** By the charset that the content type names, if Python would know it. */
+function decoderOf(contentType: string, fatal: boolean): (bytes: Buffer) => string {
+  const [, name = 'utf-8'] = /;\s*charset="?([^";\s]+)/i.exec(contentType) ?? [];
+  // TextDecoder takes Latin-1 for Windows-1252.
+  if (/^(latin[-_]?1|iso-?8859-1)$/i.test(name)) return (bytes) => bytes.toString('latin1');
+  let label = 'utf-8';
   try {
-    return new TextDecoder(label).encoding;
+    label = new TextDecoder(name).encoding;
   } catch {
-    return 'utf-8';
+    // Django goes on with its default.
   }
+  return (bytes) => new TextDecoder(label, { fatal, ignoreBOM: true }).decode(bytes);
 }

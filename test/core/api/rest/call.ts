@@ -1,6 +1,7 @@
 import type { Output } from '../python/json.ts';
 import { renderJson } from '../python/json.ts';
 import type { Session } from '../store/session.ts';
+import type { User } from './access.ts';
 import type { Input } from './body.ts';
 import type { Reply } from './errors.ts';
 
@@ -13,6 +14,8 @@ export interface Call {
   /** What the path's pattern captured. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly session: Session;
+  /** Who calls, on routes for users. */
+  readonly user?: User;
   header(name: string): string | undefined;
   /** The parsed body; read on first use, so that a view that answers without it leaves it unread. */
   data(): Promise<Input>;
@@ -26,7 +29,7 @@ export interface Route {
   readonly pattern: RegExp;
   readonly methods: Readonly<Record<string, View>>;
   /** Runs before the method is looked at. @throws HttpError */
-  readonly authenticate: (call: Call) => Promise<void>;
+  readonly authenticate: (call: Call) => Promise<User | undefined>;
 }
 
 export function json(body: Output, status = 200, headers: Reply['headers'] = {}): Reply {

@@ -39,4 +39,6 @@ export class ValidationError extends HttpError {
 }
 
 export const detail = (text: string): Output => ({ detail: text });
-export const notFound = () => new HttpError(404, detail('Not found.'));
+/** Without a model's name it is a page or a format that does not exist. */
+export const notFound = (model?: string) =>
+  new HttpError(404, detail(model === undefined ? 'Not found.' : `No ${model} matches the given query.`));

@@ -1,5 +1,5 @@
-import { codePoints, str, strip, typeName, type Value } from '../python/value.ts';
-import type { Input } from './body.ts';
+import { codePoints, pythonInt, str, strip, typeName, type Value } from '../python/value.ts';
+import { Form, type Input } from './body.ts';
 import { type Messages, ValidationError } from './errors.ts';
 
 /** Nothing was sent for the field. */
@@ -36,7 +36,8 @@ export function charField(options: Options = {}): Field<string> {
     const text = strip(str(input));
     if (text === '' && !allowBlank) fail('This field may not be blank.');
     if (text.includes('\0')) fail('Null characters are not allowed.');
-    if (!text.isWellFormed()) fail('Surrogate characters are not allowed.');
+    const surrogate = /\p{Surrogate}/u.exec(text)?.[0].charCodeAt(0).toString(16).toUpperCase();
+    if (surrogate !== undefined) fail(`Surrogate characters are not allowed: U+${surrogate}.`);
     if (maxLength !== undefined && codePoints(text) > maxLength) {
       fail(`Ensure this field has no more than ${maxLength} characters.`);
     }
@@ -73,19 +74,45 @@ export function integerField(options: Options & { range?: 'int32' } = {}): Field
     const text = strip(str(input)).replace(/\.0*$/, '');
     if (!/^[+-]?\d+(_\d+)*$/.test(text)) fail('A valid integer is required.');
     const value = BigInt(text.replaceAll(/[+_]/g, ''));
-    if (options.range === 'int32' && BigInt.asIntN(32, value) !== value) {
-      fail('Ensure this value is in the range of a 32-bit integer.');
-    }
+    if (options.range === 'int32') requireRange(value, -(2n ** 31n), 2n ** 31n - 1n);
     return value;
   });
 }
 
-export function floatField(options: Options = {}): Field<number> {
+/** Python's `float()`, which knows infinity and `nan`; the latter passes every check of a range. */
+export function floatField(options: Options & { range?: 'percentage' } = {}): Field<number> {
   return scalar(options, (input) => {
-    const text = strip(str(input));
-    if (/^[+-]?(inf|infinity)$/i.test(text)) return text.startsWith('-') ? -Infinity : Infinity;
-    const isNumber = typeof input !== 'boolean' && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text);
-    return isNumber ? Number(text) : fail('A valid number is required.');
+    const value = typeof input === 'boolean' ? undefined : parseFloatText(strip(str(input)));
+    if (value === undefined) return fail('A valid number is required.');
+    if (options.range === 'percentage') requireRange(value, 0, 100);
+    return value;
+  });
+}
+
+function parseFloatText(text: string): number | undefined {
+  if (/^[+-]?(inf|infinity)$/i.test(text)) return text.startsWith('-') ? -Infinity : Infinity;
+  if (/^[+-]?nan$/i.test(text)) return Number.NaN;
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : undefined;
+}
+
+function requireRange<T extends number | bigint>(value: T, least: T, most: T): void {
+  if (value < least) fail(`Ensure this value is greater than or equal to ${least}.`);
+  if (value > most) fail(`Ensure this value is less than or equal to ${most}.`);
+}
+
+/** One of a few texts, or another scalar that reads like one. */
+export function choiceField<T extends string>(choices: readonly T[], options: Options = {}): Field<T> {
+  return scalar(options, (input) => {
+    const choice = choices.find((one) => one === str(input));
+    return choice ?? fail(`"${str(input)}" is not a valid choice.`);
+  });
+}
+
+/** The id of a row; whether there is such a row the view must see. */
+export function primaryKeyField(options: Options = {}): Field<bigint> {
+  return scalar(options, (input) => {
+    const id = typeof input === 'boolean' ? undefined : pythonInt(str(input));
+    return id ?? fail(`Incorrect type. Expected pk value, received ${typeName(input)}.`);
   });
 }
 
@@ -94,7 +121,9 @@ export function dateTimeField(options: Options = {}): Field<string> {
   return scalar(options, (input) =>
     typeof input === 'string' && /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(input)
       ? input
-      : fail('Datetime has wrong format.'),
+      : fail(
+          'Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].',
+        ),
   );
 }
 
@@ -178,6 +207,8 @@ function scalar<T>(options: Options, parse: (input: Value) => T): Field<T> {
   const { required, allowNull } = defaults(options);
   const pick = (source: Source, name: string) => {
     if (source instanceof Map) return pickValue(source, name);
+    // A file in the place of a text is a value of another type.
+    if (source instanceof Form && source.files.has(name)) return new Map();
     const value = source.getAll(name).at(-1);
     if (value !== '' || (!allowNull && required)) return value ?? ABSENT;
     if (options.allowBlank) return '';

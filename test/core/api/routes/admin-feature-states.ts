@@ -1,66 +1,80 @@
 import type { Output } from '../python/json.ts';
-import { str, type Value } from '../python/value.ts';
-import type { Access } from '../rest/access.ts';
+import { pythonInt, str, type Value } from '../python/value.ts';
+import { type Access, forbidden, requirePermission } from '../rest/access.ts';
+import type { Input } from '../rest/body.ts';
 import { type Call, json, noContent, type Route } from '../rest/call.ts';
-import { detail, HttpError, notFound, type Reply } from '../rest/errors.ts';
-import { validate } from '../rest/fields.ts';
+import { detail, HttpError, notFound, type Reply, ValidationError } from '../rest/errors.ts';
+import { integerField, validate } from '../rest/fields.ts';
+import { findByClientKey, findById } from '../store/environments.ts';
 import {
-  cloneStates,
   createState,
-  deleteState,
+  deleteStates,
   type FeatureState,
   findStates,
-  scalarValue,
-  setAllocations,
-  setValue,
-  showState,
+  LIVE,
   updateState,
 } from '../store/feature-states.ts';
 import { findIdentityById } from '../store/identities.ts';
-import { ENVIRONMENT, environmentOf, IDENTITY, identityOf, idOf } from './admin.ts';
-import { changesOf, ENABLE, OVERRIDE, refuseSecond, resolveReferences, SIMPLE, VALUE } from './feature-state-data.ts';
+import { cloneStates, scalarValue, setAllocations, setValue, showState } from '../store/state-values.ts';
+import { ENVIRONMENT, IDENTITY, idOf, outerEnvironmentOf, userRoute } from './admin.ts';
+import {
+  ENABLE,
+  OVERRIDE,
+  requireDirectWrite,
+  requireNamedFeature,
+  resolve,
+  type StateChanges,
+  saving,
+  VALUE,
+} from './feature-state-data.ts';
 
-/** The three families of routes that set overrides: below an identity, below an environment, and on their own. */
+/** The routes below an identity, which set its overrides, and below an environment, which set everyone's as well. */
 export function adminFeatureStateRoutes(access: Access): Route[] {
-  const route = (path: string, methods: Route['methods']): Route => ({
-    pattern: new RegExp(`^${path}$`),
-    authenticate: access.requireUser,
-    methods,
-  });
   const one = { GET: retrieve, PUT: update, PATCH: update, DELETE: remove };
+  const below = String.raw`${IDENTITY}\/featurestates`;
   return [
-    route(`${IDENTITY}/featurestates/`, { GET: list, POST: create }),
-    route(`${IDENTITY}/featurestates/all/`, { GET: all }),
-    route(`${IDENTITY}/featurestates/clone-from-given-identity/`, { POST: clone }),
-    route(`${IDENTITY}/featurestates/(?<state>[^/.]+)/`, one),
-    route(`${ENVIRONMENT}/featurestates/`, { GET: list, POST: create }),
-    route(`${ENVIRONMENT}/featurestates/(?<state>[^/.]+)/`, one),
-    route(String.raw`features\/featurestates\/`, { POST: createSimple }),
-    route(String.raw`features\/featurestates\/(?<state>[^/.]+)\/`, { PUT: updateSimple, PATCH: updateSimple }),
+    userRoute(access, below, { GET: list, POST: create }),
+    userRoute(access, String.raw`${below}\/all`, { GET: all }),
+    userRoute(access, String.raw`${below}\/clone-from-given-identity`, { POST: clone }),
+    userRoute(access, String.raw`${below}\/(?<state>[^/.]+)`, one),
+    userRoute(access, String.raw`${ENVIRONMENT}\/featurestates`, { GET: list, POST: create }),
+    userRoute(access, String.raw`${ENVIRONMENT}\/featurestates\/(?<state>[^/.]+)`, one),
   ];
 }
 
 /** Below an identity its overrides; below an environment its own states, or with `anyIdentity` everyone's overrides. */
 async function statesOf(call: Call): Promise<FeatureState[]> {
-  const { id } = await environmentOf(call);
+  const environment = await findByClientKey(call.session.read, call.parameters['environment']!);
+  if (environment === undefined) throw new HttpError(404, detail('Environment not found.'));
   if (call.parameters['identity'] !== undefined) {
-    const values = [id, idOf(call, 'identity')];
-    return findStates(call.session.read, 's.environment_id = $1 AND s.identity_id = $2', values);
+    const values = [environment.id, idOf(call, 'identity', 'FeatureState')];
+    return findStates(call.session.read, `s.environment_id = $1 AND s.identity_id = $2 AND ${LIVE}`, values);
   }
   const whose = call.query.has('anyIdentity') ? 'IS NOT NULL' : 'IS NULL';
-  const condition = `s.environment_id = $1 AND s.feature_segment_id IS NULL AND s.identity_id ${whose}`;
-  return findStates(call.session.read, condition, [id]);
+  const condition = `s.environment_id = $1 AND s.feature_segment_id IS NULL AND s.identity_id ${whose} AND ${LIVE}`;
+  return findStates(call.session.read, condition, [environment.id]);
 }
 
+/** @throws HttpError 404, then 403 */
 async function stateOf(call: Call): Promise<FeatureState> {
-  const state = (await statesOf(call)).find(({ id }) => id === idOf(call, 'state'));
-  if (state === undefined) throw notFound();
+  const id = idOf(call, 'state', 'FeatureState');
+  const state = (await statesOf(call)).find((one) => one.id === id);
+  if (state === undefined) throw notFound('FeatureState');
+  const { organisationId, versioned } = (await findById(call.session.read, state.environmentId))!;
+  requirePermission(call, organisationId);
+  if (call.method !== 'GET') requireDirectWrite(versioned, state.identityId !== null);
   return state;
 }
 
 async function list(call: Call): Promise<Reply> {
+  await outerEnvironmentOf(call);
   const results: Output[] = [];
-  for (const { id } of await statesOf(call)) results.push(await shown(call, id));
+  for (const state of await statesOf(call)) {
+    const identity =
+      state.identityId === null ? undefined : await findIdentityById(call.session.read, state.identityId);
+    const whose = identity === undefined ? null : { id: identity.id, identifier: identity.identifier };
+    results.push({ ...(await shown(call, state.id)), identity: whose });
+  }
   return json({ count: BigInt(results.length), next: null, previous: null, results });
 }
 
@@ -68,144 +82,156 @@ async function retrieve(call: Call): Promise<Reply> {
   return json(await shown(call, (await stateOf(call)).id));
 }
 
-/** Creates the state before it looks at the value. */
+/** Creates the state before it looks at the value, and then takes no offence at it. */
 async function create(call: Call): Promise<Reply> {
-  const environment = await environmentOf(call);
-  if (environment.versioned && call.parameters['identity'] === undefined) {
-    throw new HttpError(400, detail('Cannot create feature states directly in an environment with v2 versioning.'));
-  }
-  const data = dictionary(await call.data());
-  if (!data.has('feature')) throw new HttpError(400, detail('Feature not provided'));
+  const environment = await outerEnvironmentOf(call);
+  const given = await call.data();
+  await requireNamedFeature(call, featureIn(given), environment.projectId);
+  const identity = call.parameters['identity'];
+  const data = dictionary(given);
   data.set('environment', environment.id);
-  if (call.parameters['identity'] !== undefined) data.set('identity', call.parameters['identity']);
-  const { values, references } = await resolveReferences(call, validate(OVERRIDE, data), environment.id);
-  await refuseSecond(call, references);
-  const state = await createState(call.session, {
-    ...references,
-    enabled: values.enabled ?? false,
-    liveFrom: values.live_from ?? null,
+  if (identity !== undefined) data.set('identity', identity);
+  requireDirectWrite(environment.versioned, identity !== undefined);
+  const values = validate(OVERRIDE, data);
+  const { changes } = await resolve(call, values, environment);
+  const state = await saving(async () => {
+    const created = await createState(call.session, { ...newState(changes), environmentId: environment.id });
+    await saveAllocations(call, created.id, values);
+    return created;
   });
-  if (values.multivariate_feature_state_values !== undefined) {
-    await setAllocations(call.session, state.id, values.multivariate_feature_state_values);
+  if (data.has('feature_state_value')) {
+    await setScalar(call, state.id, data.get('feature_state_value')!).catch((error: unknown) => {
+      if (!(error instanceof ValidationError)) throw error;
+    });
   }
-  if (data.has('feature_state_value')) await setScalar(call, state.id, data.get('feature_state_value')!);
   return json(await shown(call, state.id), 201);
+}
+
+/** The feature that a permission is asked for. @throws Error where the data is no dictionary or names no id */
+export function featureIn(data: Input): bigint | null {
+  const isDictionary = data instanceof Map || data instanceof URLSearchParams;
+  if (!isDictionary) throw new TypeError("object has no attribute 'get'");
+  const given = (data.get('feature') ?? null) as Value;
+  if (given === null) return null;
+  const id = typeof given === 'boolean' ? undefined : pythonInt(str(given));
+  if (id === undefined) throw new TypeError(`Field 'id' expected a number but got ${str(given)}`);
+  return id;
+}
+
+export function newState({ featureId, enabled = false, ...changes }: StateChanges) {
+  return { ...changes, featureId: featureId!, enabled };
 }
 
 /** Sets the value before it looks at the rest. Always partial; PATCH knows two fields only. */
 async function update(call: Call): Promise<Reply> {
   const state = await stateOf(call);
-  const data = dictionary(await call.data());
-  if (data.has('feature_state_value')) await setScalar(call, state.id, data.get('feature_state_value')!);
-  if (call.method === 'PATCH') {
-    const { feature, enabled } = validate(ENABLE, data, { partial: true });
-    await updateState(call.session, state.id, {
-      ...(feature !== undefined && { featureId: feature }),
-      ...(enabled !== undefined && { enabled }),
-    });
-    const [changed] = await findStates(call.session.read, 's.id = $1', [state.id]);
-    return json({ feature: changed?.featureId ?? state.featureId, enabled: changed?.enabled ?? state.enabled });
+  const given = await call.data();
+  const hasValue = (given instanceof Map || given instanceof URLSearchParams) && given.has('feature_state_value');
+  if (hasValue) {
+    await setScalar(call, state.id, given.get('feature_state_value')!);
+    dictionary(given);
   }
-  const { values } = await resolveReferences(call, validate(OVERRIDE, data, { partial: true }), state.environmentId);
-  await updateState(call.session, state.id, changesOf(values));
-  if (values.multivariate_feature_state_values !== undefined) {
-    await setAllocations(call.session, state.id, values.multivariate_feature_state_values);
-  }
+  if (call.method === 'PATCH') return enable(call, state, given);
+  const environment = (await findById(call.session.read, state.environmentId))!;
+  const values = validate(OVERRIDE, given, { partial: true });
+  const { changes } = await resolve(call, values, environment, state);
+  await saving(async () => {
+    await updateState(call.session, state, changes);
+    await saveAllocations(call, state.id, values);
+  });
   return json(await shown(call, state.id));
 }
 
+async function enable(call: Call, state: FeatureState, given: Input): Promise<Reply> {
+  const { feature = state.featureId, enabled = state.enabled } = validate(ENABLE, given, { partial: true });
+  const [found] = await call.session.read('SELECT id FROM features_feature WHERE id = $1 AND deleted_at IS NULL', [
+    feature,
+  ]);
+  if (found === undefined) {
+    throw new ValidationError({ feature: [`Invalid pk "${feature}" - object does not exist.`] });
+  }
+  await updateState(call.session, state, { featureId: feature, enabled });
+  return json({ feature, enabled });
+}
+
+export async function saveAllocations(
+  call: Call,
+  stateId: bigint,
+  { multivariate_feature_state_values: values }: ReturnType<typeof validate<typeof OVERRIDE>>,
+): Promise<void> {
+  if (values !== undefined) await setAllocations(call.session, stateId, values);
+}
+
 async function remove(call: Call): Promise<Reply> {
-  await deleteState(call.session, (await stateOf(call)).id);
+  await deleteStates(call.session, 's.id = $1', [(await stateOf(call)).id]);
   return noContent();
 }
 
-/** All flags of the identity as evaluated; this API evaluates none. */
+/** Of all flags of the identity, only its overrides: this API evaluates none. */
 async function all(call: Call): Promise<Reply> {
-  await identityOf(call);
-  return json([]);
+  await outerEnvironmentOf(call);
+  const id = idOf(call, 'identity', 'Identity');
+  if ((await findIdentityById(call.session.read, id)) === undefined) throw notFound('Identity');
+  return json(await overridesOf(call, id));
 }
 
+async function overridesOf(call: Call, identityId: bigint): Promise<Output[]> {
+  const states = await findStates(call.session.read, `s.identity_id = $1 AND ${LIVE}`, [identityId]);
+  return Promise.all(
+    states.map(async ({ id }): Promise<Output> => {
+      const { state, value } = await showState(call.session.read, id);
+      const { feature, enabled, multivariate_feature_state_values } = state as Record<string, Output>;
+      return {
+        feature: { id: feature! },
+        enabled: enabled!,
+        feature_state_value: scalarValue(value),
+        overridden_by: 'IDENTITY',
+        segment: null,
+        multivariate_feature_state_values: multivariate_feature_state_values!,
+      };
+    }),
+  );
+}
+
+/** Source and target may be of any environment, whichever the path names. */
 async function clone(call: Call): Promise<Reply> {
-  const target = await identityOf(call);
-  const data = await call.data();
-  const given = data instanceof Map ? data.get('source_identity_id') : undefined;
-  const sourceId = /^\d{1,9}$/.test(str(given ?? '')) ? BigInt(str(given!)) : undefined;
-  if (sourceId === undefined) throw new HttpError(400, { source_identity_id: ['A valid integer is required.'] });
-  const source = await findIdentityById(call.session.read, target.environmentId, sourceId);
-  if (source === undefined) throw notFound();
+  const environment = await findByClientKey(call.session.read, call.parameters['environment']!);
+  if (environment === undefined) throw forbidden();
+  requirePermission(call, environment.organisationId);
+  const { source_identity_id: sourceId } = validate({ source_identity_id: integerField() }, await call.data());
+  const target = await findIdentityById(call.session.read, idOf(call, 'identity', 'Identity'));
+  const source = BigInt.asIntN(32, sourceId!) === sourceId && (await findIdentityById(call.session.read, sourceId!));
+  if (target === undefined || !source) throw notFound('Identity');
   const overrides = (id: bigint) => findStates(call.session.read, 's.identity_id = $1', [id]);
-  const states = await overrides(target.id);
   await cloneStates(call.session, await overrides(source.id), {
     identityId: target.id,
     environmentId: target.environmentId,
-    states,
+    states: await overrides(target.id),
   });
-  return all(call);
-}
-
-async function createSimple(call: Call): Promise<Reply> {
-  const data = validate(SIMPLE, await call.data());
-  const { values, references } = await resolveReferences(call, data, data.environment!);
-  await refuseSecond(call, references);
-  const state = await createState(call.session, {
-    ...references,
-    enabled: values.enabled ?? false,
-    liveFrom: values.live_from ?? null,
-  });
-  await setSimple(call, state.id, data);
-  return json(await shownSimple(call, state.id), 201);
-}
-
-async function updateSimple(call: Call): Promise<Reply> {
-  const [state] = await findStates(call.session.read, 's.id = $1', [idOf(call, 'state')]);
-  if (state === undefined) throw notFound();
-  const data = validate(SIMPLE, await call.data(), { partial: call.method === 'PATCH' });
-  const { values } = await resolveReferences(call, data, data.environment ?? state.environmentId);
-  await updateState(call.session, state.id, changesOf(values));
-  await setSimple(call, state.id, data);
-  return json(await shownSimple(call, state.id));
-}
-
-async function setSimple(call: Call, id: bigint, data: ReturnType<typeof validate<typeof SIMPLE>>): Promise<void> {
-  if (data.feature_state_value !== undefined) await setValue(call.session, id, data.feature_state_value);
-  if (data.multivariate_feature_state_values !== undefined) {
-    await setAllocations(call.session, id, data.multivariate_feature_state_values);
-  }
+  return json(await overridesOf(call, target.id));
 }
 
 /** A bare value: int and bool have their columns, anything else is text; the other columns stay stale. */
 async function setScalar(call: Call, stateId: bigint, value: Value): Promise<void> {
-  const columns: [string, Value][] =
-    typeof value === 'bigint'
-      ? [
-          ['type', 'int'],
-          ['integer_value', value],
-        ]
-      : typeof value === 'boolean'
-        ? [
-            ['type', 'bool'],
-            ['boolean_value', value],
-          ]
-        : [
-            ['type', 'unicode'],
-            ['string_value', value],
-          ];
-  await setValue(call.session, stateId, validate(VALUE, new Map(columns)));
+  const type = typeof value === 'bigint' ? 'int' : typeof value === 'boolean' ? 'bool' : 'unicode';
+  const column = { int: 'integer_value', bool: 'boolean_value', unicode: 'string_value' }[type];
+  const columns = validate(
+    VALUE,
+    new Map<string, Value>([
+      ['type', type],
+      [column, value],
+    ]),
+  );
+  await setValue(call.session, stateId, columns);
 }
 
-async function shown(call: Call, id: bigint): Promise<Output> {
+async function shown(call: Call, id: bigint): Promise<Record<string, Output>> {
   const { state, value } = await showState(call.session.read, id);
   return { ...state, feature_state_value: scalarValue(value) };
 }
 
-async function shownSimple(call: Call, id: bigint): Promise<Output> {
-  const { state, value } = await showState(call.session.read, id);
-  return { ...state, feature_state_value: { ...(value as Record<string, Output>) } };
-}
-
 /** These views assign to the data, which a form does not allow: a server error, as in Flagsmith. */
-function dictionary(data: unknown): Map<string, Value> {
+function dictionary(data: Input): Map<string, Value> {
   if (data instanceof Map) return new Map(data);
-  if (Array.isArray(data)) throw new HttpError(400, detail('Feature not provided'));
   throw new TypeError('This QueryDict instance is immutable');
 }

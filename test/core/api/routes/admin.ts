@@ -1,31 +1,68 @@
-import type { Call } from '../rest/call.ts';
+import { pythonInt } from '../python/value.ts';
+import { type Access, forbidden, maySee, requirePermission } from '../rest/access.ts';
+import type { Call, Route } from '../rest/call.ts';
 import { notFound } from '../rest/errors.ts';
 import { type Environment, findByClientKey } from '../store/environments.ts';
 import { findIdentityById, type Identity } from '../store/identities.ts';
+import { findProject, type Project } from '../store/projects.ts';
 
 /** Start of the paths below an environment; router lookups take anything but slashes and dots. */
 export const ENVIRONMENT = String.raw`environments\/(?<environment>[^/.]+)`;
 export const IDENTITY = String.raw`${ENVIRONMENT}\/identities\/(?<identity>[^/.]+)`;
+export const PROJECT = String.raw`projects\/(?<project>[^/.]+)`;
 
-/** @throws HttpError 404 */
+/** Routes that are not below another one take a format as well. */
+export const OR_JSON = String.raw`(?:\/|\.json\/?)`;
+
+/** A route for users. @param end what the path ends with */
+export function userRoute(access: Access, path: string, methods: Route['methods'], end = String.raw`\/`): Route {
+  return { pattern: new RegExp(`^${path}${end}$`, 'u'), authenticate: async (call) => access.user(call), methods };
+}
+
+/** The environment that the route is about. @throws HttpError 404, 403 */
 export async function environmentOf(call: Call): Promise<Environment> {
   const environment = await findByClientKey(call.session.read, call.parameters['environment']!);
-  if (environment === undefined) throw notFound();
+  if (environment === undefined) throw notFound('Environment');
+  requirePermission(call, environment.organisationId);
   return environment;
 }
 
-/** @throws HttpError 404 */
+/** The environment that the route is below. @throws HttpError 403, also where there is none */
+export async function outerEnvironmentOf(call: Call): Promise<Environment> {
+  const environment = await findByClientKey(call.session.read, call.parameters['environment']!);
+  if (environment === undefined) throw forbidden();
+  requirePermission(call, environment.organisationId);
+  return environment;
+}
+
+/** @throws HttpError 403, 404 */
 export async function identityOf(call: Call): Promise<Identity> {
-  const environment = await environmentOf(call);
-  const identity = await findIdentityById(call.session.read, environment.id, idOf(call, 'identity'));
-  if (identity === undefined) throw notFound();
+  const environment = await outerEnvironmentOf(call);
+  const identity = await findIdentityById(call.session.read, idOf(call, 'identity', 'Identity'));
+  if (identity === undefined || identity.environmentId !== environment.id) throw notFound('Identity');
   return identity;
 }
 
-/** The id in the path. @throws HttpError 404 for what can be no id */
-export function idOf(call: Call, name: string): bigint {
-  const text = call.parameters[name] ?? '';
-  const id = /^\d{1,10}$/.test(text) ? BigInt(text) : undefined;
-  if (id === undefined || BigInt.asIntN(32, id) !== id) throw notFound();
+/** The project that the route is about. @throws HttpError 404, also where the user knows of none, 403 */
+export async function projectOf(call: Call): Promise<Project> {
+  const project = await findProject(call.session.read, idOf(call, 'project', 'Project'));
+  if (project === undefined || !maySee(call.user, project.organisationId)) throw notFound('Project');
+  requirePermission(call, project.organisationId);
+  return project;
+}
+
+/** The project that the route is below. @throws HttpError 403, also where there is none */
+export async function outerProjectOf(call: Call): Promise<Project> {
+  const project = await findProject(call.session.read, idOf(call, 'project', 'Project'));
+  if (project === undefined) throw forbidden();
+  requirePermission(call, project.organisationId);
+  return project;
+}
+
+/** The id in the path, as Python reads it. @throws HttpError 404 for what can be no id */
+export function idOf(call: Call, name: string, model: string): bigint {
+  const id = pythonInt(call.parameters[name] ?? '');
+  if (id === undefined) throw notFound();
+  if (BigInt.asIntN(32, id) !== id) throw notFound(model);
   return id;
 }

@@ -2,9 +2,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { str } from '../python/value.ts';
 import { type Access, mayWriteTraits } from '../rest/access.ts';
 import { type Call, json, type Route } from '../rest/call.ts';
-import { detail, type Reply } from '../rest/errors.ts';
+import { detail, HttpError, type Reply } from '../rest/errors.ts';
 import { booleanField, charField, many, traitValueField, validate } from '../rest/fields.ts';
 import type { Environment } from '../store/environments.ts';
+import { findFeatures } from '../store/features.ts';
 import { findIdentity, getOrCreateIdentity } from '../store/identities.ts';
 import {
   changeTraits,
@@ -32,7 +33,10 @@ const IDENTIFY = {
 
 /** `identities/` and the two deprecated routes that name the identifier in the path. Flags are never evaluated. */
 export function sdkIdentityRoutes(access: Access): { current: Route[]; deprecated: Route[] } {
-  const authenticate = async (call: Call) => void (await access.environment(call));
+  const authenticate = async (call: Call) => {
+    await access.environment(call);
+    return undefined;
+  };
 
   async function post(call: Call): Promise<Reply> {
     const environment = await access.environment(call);
@@ -53,7 +57,9 @@ export function sdkIdentityRoutes(access: Access): { current: Route[]; deprecate
     const identifier = call.query.getAll('identifier').at(-1);
     if (!identifier) return json(detail('Missing identifier'));
     if (call.query.getAll('transient').at(-1)) return answer(environment, identifier, []);
-    return answer(environment, identifier, await identify(call, environment, identifier, []));
+    const traits = await identify(call, environment, identifier, []);
+    await requireFeature(call, environment);
+    return answer(environment, identifier, traits);
   }
 
   async function getDeprecated(call: Call): Promise<Reply> {
@@ -66,6 +72,7 @@ export function sdkIdentityRoutes(access: Access): { current: Route[]; deprecate
   async function getFlags(call: Call): Promise<Reply> {
     const environment = await access.environment(call);
     await getOrCreateIdentity(call.session, environment.id, call.parameters['identifier']!);
+    await requireFeature(call, environment);
     return json([]);
   }
 
@@ -106,6 +113,14 @@ function answer(environment: Environment, identifier: string, traits: readonly S
   const shown = environment.hideSensitiveData ? [] : traits.map((trait) => ({ ...trait }));
   const headers = { 'X-Flagsmith-Document-Updated-At': String(environment.updatedAt) };
   return json({ identifier, traits: shown, flags: [] }, 200, headers);
+}
+
+/** The feature that a caller asks for is looked for last. @throws HttpError 404 */
+async function requireFeature({ query, session }: Call, { projectId }: Environment): Promise<void> {
+  const name = query.getAll('feature').at(-1);
+  if (!name) return;
+  const found = await findFeatures(session.read, 'project_id = $1 AND name = $2', [projectId, name]);
+  if (found.length === 0) throw new HttpError(404, detail('Given feature not found'));
 }
 
 function anonymousIdentifier(items: readonly SdkTrait[]): string {

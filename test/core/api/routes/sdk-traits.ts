@@ -41,8 +41,12 @@ export function sdkTraitRoutes(access: Access): { current: Route[]; deprecated: 
     if (!environment.persistTraitData) {
       throw new HttpError(403, detail('Organisation is not authorised to store traits.'));
     }
+    return undefined;
   };
-  const authenticateDeprecated = async (call: Call) => void (await access.environment(call));
+  const authenticateDeprecated = async (call: Call) => {
+    await access.environment(call);
+    return undefined;
+  };
   const view = (handle: (call: Call, environment: Environment) => Promise<Output>) => async (call: Call) =>
     json(await handle(call, await access.environment(call)));
   /** Flagsmith's views of these do not take the format that the path gives them. */
@@ -148,6 +152,8 @@ interface Deletion {
 /** @throws HttpError 400 if the body is not a list of objects, Error if one of them has no identity to delete from */
 function splitBulk(data: Input): { deletions: Deletion[]; rest: Value[] } {
   const invalid = () => new HttpError(400, detail('Invalid request data'));
+  // An empty object or form is a list of nothing.
+  if ((data instanceof Map || data instanceof URLSearchParams) && data.size === 0) return { deletions: [], rest: [] };
   if (!Array.isArray(data)) throw invalid();
   const deletions: Deletion[] = [];
   const rest: Value[] = [];

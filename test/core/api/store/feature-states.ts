@@ -1,186 +1,167 @@
-import type { Output } from '../python/json.ts';
-import type { Value } from '../python/value.ts';
-import type { Query, Session } from './session.ts';
+import { pythonInt, type Value } from '../python/value.ts';
+import { ModelError, type Query, type Session } from './session.ts';
 
 export interface FeatureState {
   readonly id: bigint;
   readonly featureId: bigint;
   readonly environmentId: bigint;
   readonly identityId: bigint | null;
+  readonly segmentId: bigint | null;
   readonly enabled: boolean;
+  readonly liveFrom: string | null;
+  readonly version: bigint | null;
+  /** The version of the feature that it is part of, in an environment with feature versioning v2. */
+  readonly versionId: string | null;
 }
 
-/** The columns of a value; only those given are written. */
-export interface ValueColumns {
-  readonly type?: string;
-  readonly string_value?: string | null;
-  readonly integer_value?: bigint | null;
-  readonly boolean_value?: boolean | null;
+/** What a new one may differ in from an environment's own state. */
+export interface NewState {
+  readonly featureId: bigint;
+  readonly environmentId: bigint;
+  readonly identityId?: bigint | null;
+  readonly segmentId?: bigint | null;
+  readonly enabled: boolean;
+  readonly liveFrom?: string | null;
+  readonly version?: bigint | null;
+  readonly versionId?: string | null;
+  readonly hashingSalt?: bigint | null;
 }
 
-export interface Allocation {
-  /** Id of the row to update; a new one without. */
-  readonly id?: bigint;
-  readonly multivariate_feature_option?: bigint;
-  readonly percentage_allocation?: number;
-}
+const COLUMNS = `s.id, s.feature_id AS "featureId", s.environment_id AS "environmentId", s.identity_id AS "identityId",
+  s.feature_segment_id AS "segmentId", s.enabled, s.live_from AS "liveFrom", s.version,
+  s.environment_feature_version_id AS "versionId"`;
 
-const COLUMNS =
-  's.id, s.feature_id AS "featureId", s.environment_id AS "environmentId", s.identity_id AS "identityId", s.enabled';
-
-/** A row that waits for its time is not found, except in an environment with feature versioning v2. */
-const LIVE = `s.deleted_at IS NULL AND (s.live_from <= now() AND s.version IS NOT NULL OR s.environment_id IN
+/** A row that waits for its time is not live, except in an environment with feature versioning v2. */
+export const LIVE = `(s.live_from <= now() AND s.version IS NOT NULL OR s.environment_id IN
   (SELECT id FROM environments_environment WHERE use_v2_feature_versioning))`;
 
-/** Live feature states in order of their ids; `condition` speaks of `s` and of its parameters. */
+/** Feature states that are not deleted, in order of their ids; `condition` speaks of `s` and of its parameters. */
 export async function findStates(read: Query, condition: string, values: readonly Value[]): Promise<FeatureState[]> {
   return read<FeatureState>(
-    `SELECT ${COLUMNS} FROM features_featurestate AS s WHERE ${LIVE} AND ${condition} ORDER BY s.id`,
+    `SELECT ${COLUMNS} FROM features_featurestate AS s WHERE s.deleted_at IS NULL AND ${condition} ORDER BY s.id`,
     values,
   );
 }
 
 /**
- * Creates a feature state and, in a second commit, its value: what the feature starts with.
- * In an environment with feature versioning v2 it has no `live_from`.
+ * Creates a feature state, in a second commit its value, which is what the feature starts with, and in a third one, for
+ * an environment's own state, the shares of the feature's options.
+ *
+ * @throws ModelError if there is such a state
  */
-export async function createState(
-  session: Session,
-  state: {
-    featureId: bigint;
-    environmentId: bigint;
-    identityId: bigint | null;
-    enabled: boolean;
-    liveFrom: string | null;
-  },
-): Promise<FeatureState> {
+export async function createState(session: Session, state: NewState): Promise<FeatureState> {
+  const { identityId = null, segmentId = null, version = 1n, versionId = null, liveFrom = null } = state;
+  await requireUnique(session.read, { ...state, identityId, segmentId, version, versionId });
   const [created] = await session.write<FeatureState>(
-    `INSERT INTO features_featurestate AS s
-       (uuid, feature_id, environment_id, identity_id, enabled, created_at, updated_at, live_from, version)
-     SELECT gen_random_uuid(), $1, e.id, $3, $4, now(), now(),
-       CASE WHEN e.use_v2_feature_versioning THEN $5::timestamptz ELSE coalesce($5::timestamptz, now()) END, 1
+    `INSERT INTO features_featurestate AS s (uuid, feature_id, environment_id, identity_id, feature_segment_id, enabled,
+       created_at, updated_at, live_from, version, environment_feature_version_id, mv_hashing_salt)
+     SELECT gen_random_uuid(), $1, e.id, $3, $4, $5, now(), now(),
+       CASE WHEN e.use_v2_feature_versioning OR $7::int IS NULL THEN $6::timestamptz
+         ELSE coalesce($6::timestamptz, now()) END, $7, $8, $9
      FROM environments_environment AS e WHERE e.id = $2 RETURNING ${COLUMNS}`,
-    [state.featureId, state.environmentId, state.identityId, state.enabled, state.liveFrom],
+    [
+      ...[state.featureId, state.environmentId, identityId, segmentId, state.enabled, liveFrom, version, versionId],
+      state.hashingSalt ?? null,
+    ],
   );
-  await session.write(
-    `INSERT INTO features_featurestatevalue (uuid, feature_state_id, type, string_value)
-     SELECT gen_random_uuid(), $1, 'unicode', initial_value FROM features_feature WHERE id = $2`,
-    [created!.id, state.featureId],
-  );
-  return created!;
-}
-
-export async function updateState(
-  session: Session,
-  id: bigint,
-  changes: { featureId?: bigint; identityId?: bigint; enabled?: boolean; liveFrom?: string | null },
-): Promise<void> {
-  const { featureId = null, identityId = null, enabled = null, liveFrom = null } = changes;
-  await session.write(
-    `UPDATE features_featurestate SET feature_id = coalesce($2, feature_id), identity_id = coalesce($3, identity_id),
-       enabled = coalesce($4, enabled), live_from = CASE WHEN $6 THEN $5::timestamptz ELSE live_from END,
-       updated_at = now() WHERE id = $1`,
-    [id, featureId, identityId, enabled, liveFrom, 'liveFrom' in changes],
-  );
-}
-
-/** Columns that are not given keep what they had. */
-export async function setValue(session: Session, stateId: bigint, columns: ValueColumns): Promise<void> {
-  const { type = 'unicode', ...values } = columns;
-  const names = Object.keys(values);
-  await session.write(
-    `INSERT INTO features_featurestatevalue (uuid, feature_state_id, type${names.map((name) => `, ${name}`).join('')})
-     VALUES (gen_random_uuid(), $1, $2${names.map((_, index) => `, $${index + 3}`).join('')})
-     ON CONFLICT (feature_state_id) DO UPDATE SET type = EXCLUDED.type
-       ${names.map((name) => `, ${name} = EXCLUDED.${name}`).join('')}`,
-    [stateId, type, ...(Object.values(values) as Value[])],
-  );
-}
-
-/** Rows that are not among the given ones go. */
-export async function setAllocations(session: Session, stateId: bigint, allocations: readonly Allocation[]) {
-  const kept = allocations.flatMap(({ id }) => (id === undefined ? [] : [id]));
-  await session.write(
-    'DELETE FROM multivariate_multivariatefeaturestatevalue WHERE feature_state_id = $1 AND id <> ALL ($2)',
-    [stateId, kept],
-  );
-  for (const { multivariate_feature_option: option, percentage_allocation: share } of allocations) {
+  await createValue(session, created!);
+  if (identityId === null && segmentId === null) {
     await session.write(
       `INSERT INTO multivariate_multivariatefeaturestatevalue
          (uuid, feature_state_id, multivariate_feature_option_id, percentage_allocation)
-       VALUES (gen_random_uuid(), $1, $2, $3)
-       ON CONFLICT (feature_state_id, multivariate_feature_option_id)
-         DO UPDATE SET percentage_allocation = EXCLUDED.percentage_allocation`,
-      [stateId, option!, share!],
+       SELECT gen_random_uuid(), $1, id, default_percentage_allocation
+       FROM multivariate_multivariatefeatureoption WHERE feature_id = $2 ORDER BY id`,
+      [created!.id, state.featureId],
     );
   }
+  return created!;
 }
 
-/** Marks the state and its value. */
-export async function deleteState(session: Session, id: bigint): Promise<void> {
-  await session.write('UPDATE features_featurestatevalue SET deleted_at = now() WHERE feature_state_id = $1', [id]);
-  await session.write('UPDATE features_featurestate SET deleted_at = now() WHERE id = $1', [id]);
-}
-
-/** Makes the target's overrides those of the source: first those go that the source has not, then one after another. */
-export async function cloneStates(
-  session: Session,
-  source: readonly FeatureState[],
-  target: { readonly identityId: bigint; readonly environmentId: bigint; readonly states: readonly FeatureState[] },
-): Promise<void> {
-  for (const state of target.states) {
-    if (!source.some(({ featureId }) => featureId === state.featureId)) await deleteState(session, state.id);
-  }
-  for (const { id, featureId, enabled } of source) {
-    const { identityId, environmentId } = target;
-    const existing = target.states.find((state) => state.featureId === featureId);
-    const state =
-      existing ?? (await createState(session, { featureId, environmentId, identityId, enabled, liveFrom: null }));
-    await updateState(session, state.id, { enabled });
-    await session.write(
-      `UPDATE features_featurestatevalue AS t SET type = s.type, string_value = s.string_value,
-         integer_value = s.integer_value, boolean_value = s.boolean_value
-       FROM features_featurestatevalue AS s WHERE t.feature_state_id = $1 AND s.feature_state_id = $2`,
-      [state.id, id],
-    );
-    await setAllocations(session, state.id, await listAllocations(session.read, id));
-  }
-}
-
-async function listAllocations(read: Query, stateId: bigint): Promise<Allocation[]> {
-  return read<Allocation>(
-    `SELECT multivariate_feature_option_id AS multivariate_feature_option, percentage_allocation
-     FROM multivariate_multivariatefeaturestatevalue WHERE feature_state_id = $1 ORDER BY id`,
-    [stateId],
+/** What the feature starts with: a text, which becomes what it reads like. */
+async function createValue(session: Session, { id, featureId }: FeatureState): Promise<void> {
+  const [feature] = await session.read<{ initial_value: string | null }>(
+    'SELECT initial_value FROM features_feature WHERE id = $1',
+    [featureId],
+  );
+  const text = feature?.initial_value ?? null;
+  const integer = text === null ? undefined : pythonInt(text);
+  const isInteger = integer !== undefined && integer < 2147483647n && integer > -2147483647n;
+  const isBoolean = text !== null && ['true', 'True', 'false', 'False'].includes(text);
+  await session.write(
+    `INSERT INTO features_featurestatevalue (uuid, feature_state_id, type, integer_value, boolean_value, string_value)
+     VALUES (gen_random_uuid(), $1, $2, $3, $4, $5)`,
+    [
+      id,
+      isInteger ? 'int' : isBoolean ? 'bool' : 'unicode',
+      isInteger ? integer : null,
+      isBoolean ? text.toLowerCase() === 'true' : null,
+      isInteger || isBoolean ? null : text,
+    ],
   );
 }
 
-/** As the admin routes answer it, without the value, whose form depends on the route. */
-export async function showState(
+/** Only a check before the write, as in Flagsmith: two requests at once get two rows. @throws ModelError */
+async function requireUnique(
   read: Query,
-  id: bigint,
-): Promise<{ state: Record<string, Output>; value: ValueColumns }> {
-  const [state] = await read<Record<string, Value>>(
-    `SELECT id, uuid, enabled, created_at, updated_at, live_from, version, deleted_at, feature_id AS feature,
-       environment_id AS environment, identity_id AS identity, feature_segment_id AS feature_segment,
-       change_request_id AS change_request, environment_feature_version_id AS environment_feature_version
-     FROM features_featurestate WHERE id = $1`,
-    [id],
+  state: Omit<NewState, 'enabled'> & { readonly id?: bigint; readonly version: bigint | null },
+): Promise<void> {
+  if (state.version === null) return;
+  const { id = 0n, featureId, environmentId, identityId = null, segmentId = null, version, versionId = null } = state;
+  const existing = await findStates(
+    read,
+    `s.id <> $1 AND s.feature_id = $2 AND s.environment_id = $3 AND s.identity_id IS NOT DISTINCT FROM $4
+       AND s.feature_segment_id IS NOT DISTINCT FROM $5
+       AND CASE WHEN (SELECT use_v2_feature_versioning FROM environments_environment WHERE id = $3)
+         THEN s.environment_feature_version_id IS NOT DISTINCT FROM $7::uuid ELSE s.version = $6 END`,
+    [id, featureId, environmentId, identityId, segmentId, version, versionId],
   );
-  const [value] = await read<ValueColumns>(
-    'SELECT type, string_value, integer_value, boolean_value FROM features_featurestatevalue WHERE feature_state_id = $1',
-    [id],
+  if (existing.length === 0) return;
+  throw new ModelError(
+    "['Feature state already exists for this environment, feature, version, segment & identity combination']",
   );
-  const allocations = await read<Record<string, Value>>(
-    `SELECT id, multivariate_feature_option_id AS multivariate_feature_option, percentage_allocation
-     FROM multivariate_multivariatefeaturestatevalue WHERE feature_state_id = $1 ORDER BY id`,
-    [id],
-  );
-  return { state: { ...state, multivariate_feature_state_values: allocations }, value: value ?? {} };
 }
 
-/** The value that counts. */
-export function scalarValue({ type, string_value, integer_value, boolean_value }: ValueColumns): Value {
-  if (type === 'int') return integer_value ?? null;
-  return (type === 'bool' ? boolean_value : string_value) ?? null;
+/** @throws ModelError if there is another such state */
+export async function updateState(session: Session, state: FeatureState, changes: Partial<FeatureState>) {
+  const changed = { ...state, ...changes };
+  await requireUnique(session.read, changed);
+  await session.write(
+    `UPDATE features_featurestate SET feature_id = $2, identity_id = $3, feature_segment_id = $4, enabled = $5,
+       live_from = $6, updated_at = now() WHERE id = $1`,
+    [state.id, changed.featureId, changed.identityId, changed.segmentId, changed.enabled, changed.liveFrom],
+  );
+}
+
+/** Marks states with their values, and removes their shares. @param condition on `s` and the values */
+export async function deleteStates(session: Session, condition: string, values: readonly Value[]): Promise<void> {
+  const states = `(SELECT s.id FROM features_featurestate AS s WHERE s.deleted_at IS NULL AND ${condition})`;
+  await session.write(
+    `DELETE FROM multivariate_multivariatefeaturestatevalue WHERE feature_state_id IN ${states}`,
+    values,
+  );
+  await session.write(
+    `UPDATE features_featurestatevalue SET deleted_at = now() WHERE deleted_at IS NULL AND feature_state_id IN ${states}`,
+    values,
+  );
+  await session.write(
+    `UPDATE features_featurestate AS s SET deleted_at = now(), updated_at = now()
+     WHERE s.deleted_at IS NULL AND ${condition}`,
+    values,
+  );
+}
+
+/** Removes states for good, with all that hangs on them; those of segments and identities go this way. */
+export async function removeStates(query: Query, condition: string, values: readonly Value[]): Promise<void> {
+  const states = `feature_state_id IN (SELECT s.id FROM features_featurestate AS s WHERE ${condition})`;
+  await query(`DELETE FROM multivariate_multivariatefeaturestatevalue WHERE ${states}`, values);
+  await query(`DELETE FROM features_featurestatevalue WHERE ${states}`, values);
+  await query(`DELETE FROM features_featurestate AS s WHERE ${condition}`, values);
+}
+
+/**
+ * The environment of a segment override; segments have no table here, so that one exists if a feature state names it.
+ */
+export async function findSegmentEnvironment(read: Query, segmentId: bigint): Promise<bigint | undefined> {
+  const [state] = await findStates(read, 's.feature_segment_id = $1', [segmentId]);
+  return state?.environmentId;
 }

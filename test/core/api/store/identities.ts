@@ -1,3 +1,4 @@
+import { removeStates } from './feature-states.ts';
 import { isDuplicate, type Query, type Session } from './session.ts';
 
 export interface Identity {
@@ -20,11 +21,9 @@ export async function findIdentity(
   return identity;
 }
 
-export async function findIdentityById(read: Query, environmentId: bigint, id: bigint): Promise<Identity | undefined> {
-  const [identity] = await read<Identity>(
-    `SELECT ${COLUMNS} FROM environments_identity WHERE environment_id = $1 AND id = $2`,
-    [environmentId, id],
-  );
+/** In whatever environment. */
+export async function findIdentityById(read: Query, id: bigint): Promise<Identity | undefined> {
+  const [identity] = await read<Identity>(`SELECT ${COLUMNS} FROM environments_identity WHERE id = $1`, [id]);
   return identity;
 }
 
@@ -78,12 +77,9 @@ export async function renameIdentity(session: Session, id: bigint, identifier: s
 
 /** For good, with traits and overrides, in one transaction. */
 export async function deleteIdentity(session: Session, id: bigint): Promise<void> {
-  const states = 'feature_state_id IN (SELECT id FROM features_featurestate WHERE identity_id = $1)';
   await session.atomic(async (query) => {
     await query('DELETE FROM environments_trait WHERE identity_id = $1', [id]);
-    await query(`DELETE FROM multivariate_multivariatefeaturestatevalue WHERE ${states}`, [id]);
-    await query(`DELETE FROM features_featurestatevalue WHERE ${states}`, [id]);
-    await query('DELETE FROM features_featurestate WHERE identity_id = $1', [id]);
+    await removeStates(query, 's.identity_id = $1', [id]);
     await query('DELETE FROM environments_identity WHERE id = $1', [id]);
   });
 }

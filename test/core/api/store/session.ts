@@ -1,4 +1,4 @@
-import { Pool, type PoolClient, types } from 'pg';
+import { type ClientBase, Pool, type PoolClient, types } from 'pg';
 import type { Value } from '../python/value.ts';
 
 type Parameter = Value | readonly Parameter[];
@@ -26,7 +26,12 @@ export interface Store {
 }
 
 export function connectStore(databaseUrl: string, connections: number): Store {
-  const pool = new Pool({ connectionString: databaseUrl, max: connections, types: { getTypeParser } });
+  const pool = new Pool({
+    connectionString: databaseUrl,
+    max: connections,
+    types: typeParsers,
+    options: '-c timezone=UTC',
+  });
   // An idle connection that breaks is replaced by the next query, which reports the error if it cannot be.
   pool.on('error', () => {});
   const gates = new Pool({ connectionString: databaseUrl, max: 10, idleTimeoutMillis: 1000 });
@@ -74,7 +79,8 @@ async function transaction<T>(client: PoolClient, work: (query: Query) => Promis
   }
 }
 
-function queryWith(client: Pool | PoolClient): Query {
+/** Statements on one connection, or each on any of a pool's; their values as Python's driver takes them. */
+export function queryWith(client: Pool | ClientBase): Query {
   return async (statement, values = []) => {
     const { rows } = await client.query(statement, values.map(encode));
     return rows;
@@ -93,12 +99,27 @@ function encode(value: Parameter): unknown {
 const INTEGERS = new Set<number>([types.builtins.INT2, types.builtins.INT4, types.builtins.INT8]);
 const TIMES = new Set<number>([types.builtins.TIMESTAMP, types.builtins.TIMESTAMPTZ]);
 
+/** For connections that are given to {@link queryWith}. */
+export const typeParsers = { getTypeParser };
+
 function getTypeParser(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
   if (INTEGERS.has(oid)) return BigInt;
-  return TIMES.has(oid) ? String : types.getTypeParser(oid, format as 'text');
+  return TIMES.has(oid) ? isoTime : types.getTypeParser(oid, format as 'text');
+}
+
+/** A rule of a model's own, checked before the write: Django's ValidationError, with its text. */
+export class ModelError extends Error {
+  override readonly name = 'ModelError';
 }
 
 /** True if the statement failed because a unique constraint would have been violated. */
 export function isDuplicate(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === '23505';
+}
+
+/** As Django answers it: `2026-01-02 03:04:05.6+00` becomes `2026-01-02T03:04:05.600000Z`, if it is a time in UTC. */
+function isoTime(text: string): string {
+  const [, date, time, fraction = ''] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d+))?\+00$/.exec(text) ?? [];
+  if (date === undefined) return text;
+  return `${date}T${time}${fraction === '' ? '' : `.${fraction.padEnd(6, '0')}`}Z`;
 }

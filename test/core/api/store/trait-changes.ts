@@ -94,9 +94,7 @@ export async function overlayTraits(
 }
 
 export function transientTraits(items: readonly SdkTrait[]): ShownTrait[] {
-  return items
-    .filter(({ transient, value }) => transient && value !== null)
-    .map(({ key, value }) => show(newTrait(key, value), true));
+  return items.filter(({ transient }) => transient).map(({ key, value }) => show(newTrait(key, value), true));
 }
 
 export function show(trait: Trait, transient: boolean): ShownTrait {
