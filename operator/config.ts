@@ -1,4 +1,5 @@
 import { coreSettings, edgeSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
+import { LATE_WRITE_SECONDS } from '@edge-migration/identity/edge/late-write.ts';
 import { natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
 import { streamSettings } from '@edge-migration/replay-sidecar/stream.ts';
 import { z } from 'zod';
@@ -43,6 +44,8 @@ export const operatorConfiguration = z.object({
   reportFreshSeconds: seconds.default(20),
   /** A page that a copy pod read may be written for so long; a copy is complete only after it. */
   pageMaxAgeSeconds: seconds.default(30),
+  /** A range that one pod began and another finishes is complete so long after the second took it up at the soonest. */
+  lateWriteSeconds: seconds.default(LATE_WRITE_SECONDS),
   /** US dollars for a million on-demand write units, for mode Plan. */
   pricePerMillionWriteUnits: z.coerce.number().min(0).default(0.625),
   /** Every cache is listed anew after this time, and what its watch has lost is made up. */

@@ -147,6 +147,7 @@ export async function runOperator({
         template,
         verifyTemplate,
         pageMaxAgeSeconds: configuration.pageMaxAgeSeconds,
+        lateWriteSeconds: configuration.lateWriteSeconds,
       };
       const controller = createController({
         name: 'edgemigration',

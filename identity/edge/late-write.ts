@@ -1,3 +1,5 @@
+import { type Clock, leastSince, type Moment, momentOf } from '../clock.ts';
+
 /**
  * The longest life of a write that no process waits for any more: it may lie in the network, or in the kernel of the
  * machine that its process ran on, and be carried out when it arrives (docs/design.md, "Convergence", rule 9).
@@ -7,3 +9,28 @@
  * holder's death at the soonest, and that is added.
  */
 export const LATE_WRITE_SECONDS = 65;
+
+/** Knows when no write of earlier can be carried out any more. */
+export interface LateWrites {
+  /** A write was sent up to now that no one waits for. */
+  lost(): void;
+  /** Resolves when none can arrive any more; at once where none was lost. Rejects with the signal's reason. */
+  settled(signal: AbortSignal): Promise<void>;
+}
+
+/** @param longestMilliseconds how long a write may be on its way */
+export function createLateWrites(clock: Clock, longestMilliseconds: number): LateWrites {
+  let last: Moment | undefined;
+  return {
+    lost() {
+      last = momentOf(clock);
+    },
+    async settled(signal) {
+      while (last !== undefined) {
+        const left = longestMilliseconds - leastSince(clock, last);
+        if (left <= 0) return;
+        await clock.sleep(left, signal);
+      }
+    },
+  };
+}

@@ -183,7 +183,13 @@ async function readManifests(
   const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')));
   const objects = texts.flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as object));
   const environment = {
-    ...(pageMaxAgeSeconds === undefined ? {} : { EDGE_MIGRATION_PAGE_MAX_AGE_SECONDS: String(pageMaxAgeSeconds) }),
+    ...(pageMaxAgeSeconds === undefined
+      ? {}
+      : {
+          EDGE_MIGRATION_PAGE_MAX_AGE_SECONDS: String(pageMaxAgeSeconds),
+          // No write is held up for longer here.
+          EDGE_MIGRATION_LATE_WRITE_SECONDS: String(pageMaxAgeSeconds),
+        }),
     ...(replay ? captureEnvironment(natsUrl) : {}),
     ...operatorEnvironment,
   };

@@ -1,3 +1,4 @@
+import { LATE_WRITE_SECONDS } from '@edge-migration/identity/edge/late-write.ts';
 import { z } from 'zod';
 import { podSettings, seconds, workerSettings } from '../../job/configuration.ts';
 
@@ -6,6 +7,8 @@ const copySettings = {
   ...workerSettings,
   /** A page that was read longer ago is not written any more, but read again (docs/design.md, "Convergence", rule 4). */
   pageMaxAgeSeconds: seconds.default(30),
+  /** After so long no insert that was not answered can be carried out any more (docs/design.md, "Convergence", rule 9). */
+  lateWriteSeconds: seconds.default(LATE_WRITE_SECONDS),
 };
 
 /** Configuration of a copy pod; docs/configuration.md lists the variables. The operator sets most of them. */

@@ -80,12 +80,19 @@ export function createConflictSettler(stores: Stores) {
     { identity, key }: PageDocument,
     found: ReadonlyMap<string, Item>,
     onConflict: OnConflict,
-    { signal }: { signal: AbortSignal },
+    { signal, deadline, lost }: CallOptions & { signal: AbortSignal },
   ): Promise<Result> {
+    const fence = { deadline, lost };
     const subject = { environment, identifier: identity.identifier, onConflict };
     const place = { environmentId: environment.id, identityId: identity.id };
     try {
-      const { outcome, difference, edgeBorn, skipped } = await resolveConflict(stores, subject, found.get(key), signal);
+      const { outcome, difference, edgeBorn, skipped } = await resolveConflict(
+        stores,
+        subject,
+        found.get(key),
+        signal,
+        fence,
+      );
       if (outcome === 'unstorable') return skipped === undefined ? { outcome: 'gone' } : { ...skip(skipped), edgeBorn };
       const differing = difference && { ...place, ...difference };
       return { outcome: outcome === 'equal' ? 'unchanged' : outcome, differing, edgeBorn };

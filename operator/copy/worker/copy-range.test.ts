@@ -188,6 +188,37 @@ describe('a copy in trouble', () => {
     expect(throttled).toBeGreaterThan(0);
   });
 
+  describe('is finished only when no insert can come late', () => {
+    const lateWriteMilliseconds = 1500;
+    const timed = async (copy: () => Promise<{ finished: boolean }>) => {
+      const started = performance.now();
+      expect((await copy()).finished).toBe(true);
+      return performance.now() - started;
+    };
+
+    test('of its own, where one was not answered', async () => {
+      let lost = 0;
+      project.proxy.inject(({ operation }) =>
+        operation === 'BatchExecuteStatement' && lost++ === 0 ? { kind: 'loseAnswer' } : undefined,
+      );
+      expect(await timed(() => project.copy({ lateWriteMilliseconds }))).toBeGreaterThan(lateWriteMilliseconds);
+    });
+
+    test.each([1, 3])('of a worker that was killed at page %i', async (page) => {
+      const checkpoints = createMemoryCheckpoints();
+      // The first save says that there is a worker.
+      const dying = dieAfter(page + 1, checkpoints, 'beforeSave');
+      await expect(project.copy({ checkpoints: dying, lateWriteMilliseconds })).rejects.toThrow('killed');
+      const next = () => project.copy({ checkpoints, lateWriteMilliseconds });
+      expect(await timed(next)).toBeGreaterThan(lateWriteMilliseconds);
+    });
+
+    test('and waits for nothing where all were answered', async () => {
+      const longest = project.copy({ lateWriteMilliseconds: 3_600_000 });
+      expect((await longest).finished).toBe(true);
+    });
+  });
+
   test('waits for the API server while it is away', async () => {
     const checkpoints = createMemoryCheckpoints();
     let calls = 0;

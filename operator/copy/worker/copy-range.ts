@@ -3,6 +3,7 @@ import { CoreTimeout } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { boundOf, readIdentities, readPage } from '@edge-migration/identity/core/pages.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
+import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
 import { WorkerError, withPatience } from '../../job/failure.ts';
 import { errorMessage } from '../../kubernetes/errors.ts';
@@ -23,13 +24,17 @@ export interface CopyOptions extends Omit<ProgressOptions, 'budget'> {
   /** As they are now; they may change while the copy runs. */
   readonly settings: () => LiveSettings;
   readonly pageMaxAgeMilliseconds: number;
+  /** The longest life of a write that was sent and not answered. */
+  readonly lateWriteMilliseconds: number;
   /** How long the copy goes on while nothing gets through. */
   readonly patienceMilliseconds: number;
 }
 
 /**
  * Copies one range, page by page, from where its checkpoint says; the checkpoint moves after every page, so that a
- * worker that is killed repeats at most one. The next page is read while one is written.
+ * worker that is killed repeats at most one. The next page is read while one is written. It is finished only when no
+ * insert that was not answered, or that a worker before left behind, can be carried out any more (docs/design.md,
+ * "Convergence", rule 9).
  *
  * @returns the last checkpoint, which says `finished`
  * @throws errors of the stores and of the checkpoints once patience has ended; WorkerError when fewer identities were
@@ -43,13 +48,16 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     if (error instanceof CoreTimeout) sizer.failed();
     logger.warn({ error: errorMessage(error) }, 'trying again');
   });
-  const startReading = createPageReader(options, sizer, patiently, signal);
+  const late = createLateWrites(options.clock, options.lateWriteMilliseconds);
+  const startReading = createPageReader(options, sizer, patiently, late.lost, signal);
   const checkpoints: Checkpoints = {
     load: (signal) => patiently(() => options.checkpoints.load(signal)),
     save: (saved, signal) => patiently(() => options.checkpoints.save(saved, signal)),
   };
   const progress = await openProgress({ ...options, checkpoints, budget: stores.edge.budget }, lookUp, signal);
 
+  // Whoever worked on it before may have been killed with an insert under way.
+  if (progress.isResumed) late.lost();
   await copySegments(progress.start);
   if ((await countMissed()) > 0) {
     // One that was given a smaller identifier meanwhile was passed by; a second reading finds it.
@@ -57,6 +65,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     await copySegments(await progress.restart(signal));
     await refuseDeficit();
   }
+  await late.settled(signal);
   return progress.finish(signal);
 
   async function copySegments({ position, after }: Start): Promise<void> {
@@ -169,6 +178,7 @@ function createPageReader(
   { stores, clock, pageMaxAgeMilliseconds }: CopyOptions,
   sizer: PageSizer,
   patiently: Patiently,
+  lost: () => void,
   signal: AbortSignal,
 ) {
   return (environment: CoreEnvironment, segment: Segment, after: string | null): Promise<ReadPage> => {
@@ -177,7 +187,7 @@ function createPageReader(
       const deadline = startPageAge(clock, pageMaxAgeMilliseconds);
       const request = { environment, order: segment.order, after, until: segment.until, limit };
       const { identities, isLast, size } = await readPage(stores.core, stores.release, request, signal);
-      return { environment, identities, deadline, isLast, size };
+      return { environment, identities, deadline, lost, isLast, size };
     });
     // Nobody may be waiting when it fails; whoever awaits it later still sees the failure.
     reading.catch(() => {});

@@ -36,7 +36,7 @@ export function createPageWriter(stores: Stores): HandlePage {
   async function writePage(page: Page, { onConflict }: { onConflict: 'KeepEdge' | 'CoreWins' }, signal: AbortSignal) {
     const known = createResults(page);
     const { results } = known;
-    const options = { signal, deadline: page.deadline };
+    const options = { signal, deadline: page.deadline, lost: page.lost };
     let next = 0;
     let failure: { error: unknown } | undefined;
 

@@ -11,6 +11,8 @@ export interface Page {
   readonly identities: readonly CoreIdentity[];
   /** Until when it may be written. */
   readonly deadline: Deadline;
+  /** Told of each write that was sent and not answered. */
+  readonly lost?: (() => void) | undefined;
 }
 
 /** A document of a page and its place there. */

@@ -33,6 +33,8 @@ export interface ProgressOptions {
 export interface Progress {
   /** Where this process began. */
   readonly start: Start;
+  /** Another process has worked on the range before. */
+  readonly isResumed: boolean;
   /** A page is done as far as the identity `mark`. */
   addPage(
     mark: { id: number; hash: string },
@@ -115,8 +117,12 @@ export async function openProgress(
     }
   }
 
+  // One that is killed within its first page is known to its successor.
+  if (saved === undefined) await save(false, signal);
+
   return {
     start,
+    isResumed: saved !== undefined,
 
     async addPage(identity, page, signal) {
       const { segment, totals } = current();

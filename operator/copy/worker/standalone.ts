@@ -93,6 +93,7 @@ export async function runStandalone(context: Context): Promise<Summary> {
         onConflict: options['on-conflict'],
       }),
       pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
+      lateWriteMilliseconds: configuration.lateWriteSeconds * 1000,
       patienceMilliseconds: milliseconds,
       instance: 'standalone',
       clock,

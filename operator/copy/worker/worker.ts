@@ -38,6 +38,7 @@ export async function runWorker(context: PodContext<WorkerConfiguration>): Promi
           settings,
           handlePage: mode === 'Plan' ? createPagePlanner(stores, stores.tables) : createPageWriter(stores),
           pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
+          lateWriteMilliseconds: mode === 'Plan' ? 0 : configuration.lateWriteSeconds * 1000,
           patienceMilliseconds: patience.milliseconds,
           instance,
           clock,

@@ -20,6 +20,7 @@ export interface ActionContext {
   /** Of pods that compare; they need no right to write to Edge, unless they are to repair. */
   verifyTemplate: WorkerTemplate;
   pageMaxAgeSeconds: number;
+  lateWriteSeconds: number;
 }
 
 /** One action's subject. */

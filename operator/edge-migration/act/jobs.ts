@@ -21,7 +21,7 @@ export async function createJob(
   target: ActionTarget,
   { attempt, rangeIds, parallelism, environment }: Omit<Extract<Action, { kind: 'createJob' }>, 'kind' | 'operation'>,
 ) {
-  const { client, namespace, template, verifyTemplate, pageMaxAgeSeconds } = context;
+  const { client, namespace, template, verifyTemplate, pageMaxAgeSeconds, lateWriteSeconds } = context;
   const { migration, operation, logger, signal } = target;
   const names = objectNames(migration, operation);
   const root = await client.get(CONFIG_MAPS, { namespace, name: names.root }, { signal });
@@ -41,6 +41,7 @@ export async function createJob(
     environment: environment ?? {
       MODE: operation === 'plan' ? 'Plan' : 'Migrate',
       PAGE_MAX_AGE_SECONDS: String(pageMaxAgeSeconds),
+      LATE_WRITE_SECONDS: String(lateWriteSeconds),
     },
   });
   try {

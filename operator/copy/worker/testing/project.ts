@@ -86,6 +86,7 @@ export async function createTestProject(
           handlePage: createPageWriter(stores),
           settings: () => settings,
           pageMaxAgeMilliseconds: 30_000,
+          lateWriteMilliseconds: 0,
           patienceMilliseconds: 20_000,
           instance: 'test',
           clock,

@@ -1,0 +1,32 @@
+import { createFakeClock } from '@edge-migration/operator/kubernetes/testing/fake-clock.ts';
+import { expect, test } from 'vitest';
+import { createLateWrites } from './late-write.ts';
+
+const signal = new AbortController().signal;
+
+test('where no write was lost nothing is waited for', async () => {
+  await createLateWrites(createFakeClock(), 65_000).settled(signal);
+});
+
+test('the last write that was lost is waited for, and no step of the wall clock shortens that', async () => {
+  const clock = createFakeClock();
+  const late = createLateWrites(clock, 65_000);
+  late.lost();
+  await clock.advance(60_000);
+  late.lost();
+  let isSettled = false;
+  const settling = late.settled(signal).then(() => {
+    isSettled = true;
+  });
+  clock.skew(3_600_000);
+  await clock.advance(64_000);
+  expect(isSettled).toBe(false);
+  await clock.advance(1000);
+  await settling;
+});
+
+test('a process that ends waits no longer', async () => {
+  const late = createLateWrites(createFakeClock(), 65_000);
+  late.lost();
+  await expect(late.settled(AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop');
+});
