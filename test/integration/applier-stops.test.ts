@@ -1,0 +1,68 @@
+/** What is under way when an EdgeMigration is suspended or deleted does not go on to write. */
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { waitFor } from '../cluster/wait.ts';
+import { startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
+import { createHarness, type Harness, written } from './applier/harness.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+let on: Harness;
+
+beforeAll(async () => {
+  on = await createHarness();
+});
+
+afterAll(async () => {
+  await on[Symbol.asyncDispose]();
+});
+
+/** An applier that has read ada of Core, and waits for her document until the test lets it go. */
+async function startUnderWay(id: number) {
+  await on.project(id);
+  await on.migrate(id);
+  await on.rows({ environments_identity: [{ id, identifier: 'ada', environment_id: id }] });
+  const proxy = await startDynamodbProxy(on.dynamodbEndpoint);
+  const arrived = Promise.withResolvers<void>();
+  const letGo = Promise.withResolvers<void>();
+  let isHeld = false;
+  proxy.inject(({ operation }) => {
+    if (isHeld || operation !== 'BatchGetItem') return undefined;
+    isHeld = true;
+    arrived.resolve();
+    return { kind: 'holdUp', until: letGo.promise };
+  });
+  const stop = on.start({ EDGE_MIGRATION_DYNAMODB_ENDPOINT: proxy.endpoint });
+  await on.publish(written(id, 'ada'));
+  await arrived.promise;
+  return {
+    letGo: letGo.resolve,
+    writes: proxy.writes,
+    async [Symbol.asyncDispose]() {
+      letGo.resolve();
+      await stop();
+      await proxy.stop();
+    },
+  };
+}
+
+test('an identity that is being applied when its project is suspended waits, unwritten', async () => {
+  await using applier = await startUnderWay(1);
+  await on.migrate(1, { suspend: true });
+  const aside = (count: number) =>
+    waitFor(async () => (await on.parked())['identity.parked.1.suspended'] === count, { for: `${count} to wait` });
+  await on.publish(written(1, 'bob'));
+  await aside(1);
+  applier.letGo();
+  await aside(2);
+  expect(applier.writes()).toBe(0);
+});
+
+test('an identity that is being applied when its EdgeMigration is deleted is not written any more', async () => {
+  await using applier = await startUnderWay(2);
+  await on.endMigration(2);
+  await on.publish(written(2, 'bob'));
+  await waitFor(async () => (await on.depth()) === 1, { for: 'only the one that is under way to be left' });
+  applier.letGo();
+  await on.drained();
+  expect(applier.writes()).toBe(0);
+});
