@@ -44,6 +44,9 @@ export function stateOf({ created, state }: StreamInfoLike): StreamState {
   return { created, last: { sequence: state.last_seq, time: Date.parse(state.last_ts) }, oldest };
 }
 
+/** Messages tell their time in nanoseconds, more of them than a number holds exactly. */
+const ROUNDING_MILLISECONDS = 1;
+
 /**
  * Whether a message has a place that was another one's: the stream had given its sequence before the time when it was
  * stored. So the stream has lost its end since, and has given the same sequences once more. A sequence alone does not tell
@@ -53,7 +56,7 @@ export function isRetaken({ places }: Watermarks, { sequence, time }: StreamPlac
   const last = places.at(-1);
   if (last === undefined || sequence > last.sequence) return false;
   const known = places.find((place) => place.sequence >= sequence);
-  return known !== undefined && time > known.time;
+  return known !== undefined && time > known.time + ROUNDING_MILLISECONDS;
 }
 
 /** Whether the stream is another one now, or has lost its end. */
@@ -77,3 +80,26 @@ export function noteState(known: Watermarks | undefined, state: StreamState): Wa
   const place = { sequence: last.sequence, time: Math.max(last.time, before?.time ?? last.time) };
   return { created, places: [...known.places, place].slice(-MOST_PLACES) };
 }
+
+/** A time range whose events NATS has lost, or may have; milliseconds since the epoch. */
+export interface Loss {
+  readonly from: number;
+  readonly until: number;
+}
+
+/** More are joined, oldest first: a joined one only claims more. */
+const MOST_LOSSES = 16;
+/** One loss is found by several, one after the other. */
+const JOIN_MILLISECONDS = 60_000;
+
+/** The losses with one more. */
+export function joinLoss(losses: readonly Loss[], loss: Loss): Loss[] {
+  const isSame = ({ from, until }: Loss) =>
+    from <= loss.until + JOIN_MILLISECONDS && loss.from <= until + JOIN_MILLISECONDS;
+  const joined = losses.filter(isSame).reduce(span, loss);
+  const all = [...losses.filter((one) => !isSame(one)), joined].toSorted((a, b) => a.from - b.from);
+  while (all.length > MOST_LOSSES) all.splice(0, 2, span(all[0]!, all[1]!));
+  return all;
+}
+
+const span = (a: Loss, b: Loss): Loss => ({ from: Math.min(a.from, b.from), until: Math.max(a.until, b.until) });

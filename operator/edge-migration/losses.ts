@@ -1,18 +1,14 @@
 import {
   hasLost,
   isRetaken,
+  joinLoss,
+  type Loss,
   noteState,
   type StreamPlace,
   type StreamState,
   type Watermarks,
 } from '@edge-migration/replay-sidecar/watermark.ts';
 import { z } from 'zod';
-
-/** A time range whose events NATS may have lost; milliseconds since the epoch. */
-export interface Loss {
-  readonly from: number;
-  readonly until: number;
-}
 
 /** What of the streams was known at one look. */
 export interface StreamLook {
@@ -62,10 +58,6 @@ export interface Losses {
   record(): StreamRecord;
 }
 
-/** More are joined, oldest first: a joined one only claims more. */
-const MOST_LOSSES = 16;
-/** One loss is found by several, one after the other. */
-const JOIN_MILLISECONDS = 60_000;
 /** An applier reports every two seconds. */
 const PROOF_MILLISECONDS = 60_000;
 
@@ -82,7 +74,7 @@ export function createLosses(): Losses {
   let losses: readonly Loss[] = [];
 
   function add(found: readonly Loss[]): void {
-    const joined = found.reduce(joinOne, losses);
+    const joined = found.reduce(joinLoss, losses);
     if (JSON.stringify(joined) !== JSON.stringify(losses)) losses = joined;
   }
 
@@ -138,14 +130,3 @@ export function createLosses(): Losses {
     }),
   };
 }
-
-function joinOne(losses: readonly Loss[], loss: Loss): Loss[] {
-  const isSame = ({ from, until }: Loss) =>
-    from <= loss.until + JOIN_MILLISECONDS && loss.from <= until + JOIN_MILLISECONDS;
-  const joined = losses.filter(isSame).reduce(span, loss);
-  const all = [...losses.filter((one) => !isSame(one)), joined].toSorted((a, b) => a.from - b.from);
-  while (all.length > MOST_LOSSES) all.splice(0, 2, span(all[0]!, all[1]!));
-  return all;
-}
-
-const span = (a: Loss, b: Loss): Loss => ({ from: Math.min(a.from, b.from), until: Math.max(a.until, b.until) });

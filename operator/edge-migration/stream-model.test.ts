@@ -63,12 +63,14 @@ const ALL: Rules = {
   history: true,
 };
 
+/** Between two messages; their times are compared with some tolerance. */
+const A_WHILE = 10;
 const NOTHING: Watcher = { known: undefined, hasTold: false };
 const START: State = {
   created: 'first',
   messages: [],
   last: { sequence: 0, time: 0 },
-  now: 1,
+  now: A_WHILE,
   published: 0,
   operator: NOTHING,
   record: undefined,
@@ -116,7 +118,7 @@ function lose(state: State, created: string, kept: readonly Message[]): State {
   const witnesses = all.filter((name) => lost.some((message) => isKnown(knows[name], message)));
   const { sequence, time } = kept.at(-1) ?? { sequence: 0, time: 0 };
   const last = { sequence, time };
-  return { ...state, created, messages: kept, last, now: state.now + 1, witnesses };
+  return { ...state, created, messages: kept, last, now: state.now + A_WHILE, witnesses };
 }
 
 /** The applier gets the oldest message that is not handled yet. */
@@ -140,7 +142,7 @@ function* steps(state: State, rules: Rules): Generator<State> {
   if (published < MOST_PUBLISHED) {
     const place = { sequence: last.sequence + 1, time: now };
     const stored = [...messages, { ...place, isHandled: false }];
-    yield { ...state, messages: stored, last: place, now: now + 1, published: published + 1 };
+    yield { ...state, messages: stored, last: place, now: now + A_WHILE, published: published + 1 };
   }
   const handled = handleNext(state, rules);
   if (handled !== undefined) yield handled;

@@ -16,6 +16,7 @@ import { toStoreTime } from '@edge-migration/replay-sidecar/capture/coverage/sto
 import { connectNats, type NatsSettings } from '@edge-migration/replay-sidecar/nats.ts';
 import { createStoreClock } from '@edge-migration/replay-sidecar/store-clock.ts';
 import { COVERAGE_STREAM, ensureStreams, type StreamSettings } from '@edge-migration/replay-sidecar/stream.ts';
+import type { Loss } from '@edge-migration/replay-sidecar/watermark.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { errorMessage } from '../kubernetes/errors.ts';
 import { createAppliers } from './appliers.ts';
@@ -24,7 +25,7 @@ import type { Departures } from './departures.ts';
 import type { CaptureFact, CoverageGapFact, ReplayFact } from './facts.ts';
 import { createGapProjects, type ReadProjects } from './gap-projects.ts';
 import { sayGoodbyeFor } from './goodbye.ts';
-import { createLosses, type Loss } from './losses.ts';
+import { createLosses } from './losses.ts';
 import { createSightings } from './sightings.ts';
 import { createRecordKeeper, RECORD_NAME, type RecordStore } from './stream-record.ts';
 import { createTakenTracker } from './taken.ts';

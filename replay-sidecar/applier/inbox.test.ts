@@ -57,6 +57,7 @@ async function startApplier(settings = APPLIER): Promise<Applier> {
   const inbox = createInbox({
     connection,
     settings: { ...settings, window: 100 },
+    witness: { see: () => {} },
     store: { notice() {} },
     clock: systemClock,
     log,

@@ -4,6 +4,7 @@ import { type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { StoreClock } from '../store-clock.ts';
 import { type ApplierStreamSettings, ensureApplierStreams } from './streams.ts';
+import type { Witness } from './witness.ts';
 import { isDoubted } from './work.ts';
 
 /** A message that was delivered to this process and not yet answered. */
@@ -41,6 +42,8 @@ export interface InboxOptions {
   settings: ApplierStreamSettings & { window: number };
   /** Told the stream's time before the first event is taken. */
   store: Pick<StoreClock, 'notice'>;
+  /** Told every message. */
+  witness: Pick<Witness, 'see'>;
   clock: Clock;
   log: Logger;
 }
@@ -69,7 +72,7 @@ interface Link {
  * earlier copy of it, and given the sequence to another event since. So what came before a reconnect, or before the
  * stream could not be fetched from, is let go of without an answer, and comes again.
  */
-export function createInbox({ connection, settings, store, clock, log }: InboxOptions): Inbox {
+export function createInbox({ connection, settings, store, witness, clock, log }: InboxOptions): Inbox {
   const ackWait = settings.ackWaitSeconds * 1000;
   const held = new Set<HeldMessage>();
   let bytes = 0;
@@ -182,8 +185,11 @@ export function createInbox({ connection, settings, store, clock, log }: InboxOp
       const stop = () => void messages.close();
       signal.addEventListener('abort', stop, { once: true });
       try {
-        // One that waited here while the connection broke has come by another way than the present one.
-        for await (const message of messages) if (isCurrent(link)) handle(hold(message, link, asked));
+        for await (const message of messages) {
+          witness.see({ sequence: message.seq, time: message.time.getTime() });
+          // One that waited here while the connection broke has come by another way than the present one.
+          if (isCurrent(link)) handle(hold(message, link, asked));
+        }
       } finally {
         signal.removeEventListener('abort', stop);
       }

@@ -65,6 +65,8 @@ function createView() {
   };
 }
 
+const UNWATCHED = { look() {}, publishing: () => () => {} };
+
 /** An applier that brings events back; with two KiB for those of nobody knows which project. */
 function start({ migrations }: Pick<ReturnType<typeof createView>, 'migrations'>) {
   const stop = new AbortController();
@@ -78,6 +80,7 @@ function start({ migrations }: Pick<ReturnType<typeof createView>, 'migrations'>
       unresolvedMaxBytes: 2048,
       unstorableMaxBytes: 2048,
     },
+    witnesses: { events: UNWATCHED, parked: UNWATCHED },
     ...{ clock, log: createLogger('test', 'silent') },
   });
   const running = parking.run(stop.signal);

@@ -10,6 +10,7 @@ import {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { anewSubject, parseAnewSubject, readStored } from '../stream.ts';
+import { stateOf } from '../watermark.ts';
 import { createAges } from './ages.ts';
 import { isDropped, isGivenUp } from './given-up.ts';
 import type { Held } from './inbox.ts';
@@ -29,6 +30,7 @@ import {
 import { createQuota, kibOf, type QuotaLimits } from './quota.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import { createRetries } from './unstorable.ts';
+import type { Witness } from './witness.ts';
 import { isDoubted, isListing, keepHeaders, markDoubted, markListing, storedTime } from './work.ts';
 
 /** Which places of a released event matter. */
@@ -94,6 +96,8 @@ export interface ParkingOptions extends QuotaLimits {
   unknownRetrySeconds: number;
   /** What is `late` is handled once more after so long. */
   lateWriteSeconds: number;
+  /** Of the stream of events, and of the parking stream. */
+  witnesses: { readonly events: Pick<Witness, 'publishing'>; readonly parked: Pick<Witness, 'look' | 'publishing'> };
   /** By the stream's clock, milliseconds since the epoch. */
   now(): number;
   clock: Clock;
@@ -101,7 +105,7 @@ export interface ParkingOptions extends QuotaLimits {
 }
 
 export function createParking(options: ParkingOptions): Parking {
-  const { connection, migrations, pending, roomFor, clock, log } = options;
+  const { connection, migrations, pending, roomFor, witnesses, clock, log } = options;
   const client = jetstream(connection);
   const unstorable = createRetries(options.unstorableRetrySeconds * 1000, clock);
   const ages = createAges(clock);
@@ -115,7 +119,9 @@ export function createParking(options: ParkingOptions): Parking {
   /** Number of events that went on; those that are only tried again do not count. */
   async function look(manager: JetStreamManager, signal: AbortSignal): Promise<number> {
     quota.begin();
-    const { state } = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
+    const info = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
+    const { state } = info;
+    witnesses.parked.look(stateOf(info));
     parked = new Map(Object.entries(state.subjects ?? {}));
     ages.notice(state.last_seq);
     unstorable.notice(parked.keys());
@@ -194,13 +200,14 @@ export function createParking(options: ParkingOptions): Parking {
   }
 
   /** The id of the event itself would be taken for a duplicate of its first coming. */
-  function publish(message: StoredMsg, { projectId, reason, identity }: Released): Promise<unknown> {
+  async function publish(message: StoredMsg, { projectId, reason, identity }: Released): Promise<void> {
     const msgID = `released-${message.seq}-${message.timestamp}`;
     const fields = keepHeaders({ subject: message.subject, time: message.time, headers: message.header });
     if (identity !== undefined) markListing(fields);
     // Whatever was sent for it has arrived by now.
     if (reason !== 'late' && isDoubted({ subject: message.subject, headers: message.header })) markDoubted(fields);
-    return client.publish(anewSubject(projectId), message.data, { msgID, headers: fields });
+    const check = witnesses.events.publishing();
+    check(await client.publish(anewSubject(projectId), message.data, { msgID, headers: fields }));
   }
 
   /** One mark a minute stands for all: the operator makes a gap of it. */
@@ -210,7 +217,8 @@ export function createParking(options: ParkingOptions): Parking {
     const isThere = (error: unknown) =>
       error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence;
     const place = placeSubject({ projectId, reason: 'excess', retry: NO_RETRY, minute });
-    await client.publish(place, '', { expect }).catch((error: unknown) => {
+    const check = witnesses.parked.publishing();
+    await client.publish(place, '', { expect }).then(check, (error: unknown) => {
       if (!isThere(error)) throw error;
     });
   }
@@ -236,8 +244,9 @@ export function createParking(options: ParkingOptions): Parking {
       if (!hadRoom && !quota.take(place)) return noteExcess(projectId, minute);
       // Unique to this message of the stream: the event may come back, and be parked once more.
       const msgID = `parked-${message.seq}-${message.timestampNanos}`;
+      const check = witnesses.parked.publishing();
       const stored = client.publish(placeSubject(place), message.data, { msgID, headers: fields });
-      await stored.finally(() => hadRoom || quota.settle(place));
+      check(await stored.finally(() => hadRoom || quota.settle(place)));
     },
     async run(signal) {
       const manager = await manage(connection);

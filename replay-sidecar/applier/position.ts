@@ -1,8 +1,10 @@
 import { STREAM } from '@edge-migration/identity/write-event.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { StoreClock } from '../store-clock.ts';
+import { stateOf } from '../watermark.ts';
 import type { Position } from './report.ts';
 import { findConsumer } from './streams.ts';
+import type { Witness } from './witness.ts';
 
 /** Where the shared consumer is in the stream of events, as last asked. */
 export interface PositionTracker {
@@ -12,7 +14,10 @@ export interface PositionTracker {
   refresh(manager: JetStreamManager): Promise<void>;
 }
 
-export function createPositionTracker(store: Pick<StoreClock, 'notice'>): PositionTracker {
+export function createPositionTracker(
+  store: Pick<StoreClock, 'notice'>,
+  witness: Pick<Witness, 'look'>,
+): PositionTracker {
   let current: Position | undefined;
   return {
     get current() {
@@ -20,7 +25,7 @@ export function createPositionTracker(store: Pick<StoreClock, 'notice'>): Positi
     },
     pending: () => current?.pending ?? 0,
     async refresh(manager) {
-      current = await readPosition(manager, store);
+      current = await readPosition(manager, store, witness);
     },
   };
 }
@@ -28,9 +33,11 @@ export function createPositionTracker(store: Pick<StoreClock, 'notice'>): Positi
 async function readPosition(
   manager: JetStreamManager,
   store: Pick<StoreClock, 'notice'>,
+  witness: Pick<Witness, 'look'>,
 ): Promise<Position | undefined> {
   const { created, state, ts } = await manager.streams.info(STREAM);
   store.notice(ts);
+  witness.look(stateOf({ created, state }));
   const consumer = await findConsumer(manager, created);
   if (consumer === undefined) return undefined;
   const { messages, first_ts } = state;

@@ -4,7 +4,13 @@ import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Counts } from './counts.ts';
 import type { PositionTracker } from './position.ts';
-import { type ApplierReport, encodeReport, MOST_OUTAGE_CHARACTERS, type ProjectReport } from './report.ts';
+import {
+  type ApplierReport,
+  encodeReport,
+  MOST_OUTAGE_CHARACTERS,
+  type ProjectReport,
+  type StreamReport,
+} from './report.ts';
 import { manage, reportSubject } from './streams.ts';
 
 /** What is in hand of one project. */
@@ -21,6 +27,8 @@ export interface ReporterOptions {
   counts: Counts;
   /** Brought up to date before each report. */
   position: PositionTracker;
+  /** What is known of the streams. */
+  streams(): StreamReport[];
   /** By project. */
   inHand(): ReadonlyMap<number, InHand>;
   isAble(): boolean;
@@ -75,6 +83,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       confirmed: options.isAble(),
       outage: outage === undefined ? null : describe(outage),
       position: position.current ?? null,
+      streams: options.streams(),
       foreign: counts.foreign,
       projects: reportProjects(),
     };

@@ -6,7 +6,7 @@ import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Registry } from 'prom-client';
 import { createStoreClock } from '../store-clock.ts';
-import { anewSubject } from '../stream.ts';
+import { anewSubject, STREAM } from '../stream.ts';
 import { createAllowance } from './allowance.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { createCounts } from './counts.ts';
@@ -25,7 +25,9 @@ import { createSpreader } from './spread.ts';
 import { createStops } from './stops.ts';
 import type { OpenStores } from './stores.ts';
 import { createStrays } from './strays.ts';
+import { PARKING_STREAM } from './streams.ts';
 import { createWaiting } from './waiting.ts';
+import { createWitness, type Witness } from './witness.ts';
 import { type Cursor, derivedHeaders, derivedId } from './work.ts';
 
 /** What is open before events are taken. */
@@ -50,9 +52,11 @@ export function wire(
   const counts = createCounts();
   const store = createStoreClock(clock);
   const now = () => store.now() ?? clock.now();
-  const position = createPositionTracker(store);
+  const witness = (stream: string) => createWitness({ stream, now, onLoss: () => inbox.drop(), log });
+  const witnesses = { events: witness(STREAM), parked: witness(PARKING_STREAM) };
+  const position = createPositionTracker(store, witnesses.events);
   const stops = createStops(migrations, signal);
-  const inbox = createInbox({ connection, settings: configuration, store, clock, log });
+  const inbox = createInbox({ connection, settings: configuration, store, witness: witnesses.events, clock, log });
   const allowance = createAllowance((id) => migrations.find(id)?.spec?.replay.maxWriteUnitsPerSecond, clock);
   const waiting = createWaiting({
     ...configuration,
@@ -73,6 +77,7 @@ export function wire(
     pending: position.pending,
     roomFor,
     ...limits,
+    witnesses,
     now,
     clock,
     log,
@@ -81,7 +86,7 @@ export function wire(
     ...{ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log },
     spread: (delivery, found) => runner.spread(delivery, found),
   });
-  const publish = createPublish(connection);
+  const publish = createPublish(connection, witnesses.events);
   const isBusy = () => position.pending() > BUSY_STREAM;
   const onApplied = createLagHistogram(registry);
   const { forget } = directory;
@@ -102,7 +107,8 @@ export function wire(
   const { instance } = configuration;
   const process = `${instance}-${randomBytes(4).toString('hex')}`;
   const state = { inHand: waiting.inHand, isAble: migrations.isAble, outage: patience.outage };
-  const reporter = createReporter({ connection, process, instance, counts, position, ...state, clock, log });
+  const streams = () => Object.values(witnesses).flatMap((one) => one.report() ?? []);
+  const reporter = createReporter({ connection, process, instance, counts, position, streams, ...state, clock, log });
   const spent = () => edge.budget.spent();
   const measured = { inHand: () => inbox.held.size, waiting: waiting.inHand, writeUnits: spent, now };
   registerMetrics(registry, { counts, parking, position, ...measured });
@@ -125,10 +131,13 @@ function limitWaits(configuration: ApplierConfiguration) {
 }
 
 /** What follows from an event goes into the stream, too; `cursor` makes it a page of a fan-out. */
-function createPublish(connection: NatsConnection) {
+function createPublish(connection: NatsConnection, witness: Pick<Witness, 'publishing'>) {
   const client = jetstream(connection);
   return async (projectId: number, event: WriteEvent, cursor?: Cursor) => {
     const msgID = cursor === undefined ? event.id : derivedId(event.id, JSON.stringify(cursor));
-    await client.publish(anewSubject(projectId), JSON.stringify(event), { msgID, headers: derivedHeaders(cursor) });
+    const check = witness.publishing();
+    check(
+      await client.publish(anewSubject(projectId), JSON.stringify(event), { msgID, headers: derivedHeaders(cursor) }),
+    );
   };
 }

@@ -1,0 +1,84 @@
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { describe, expect, test } from 'vitest';
+import type { StreamState } from '../watermark.ts';
+import { createWitness } from './witness.ts';
+
+/** The stream at second `time`, when its last message was stored. */
+const at = (sequence: number, time: number, created = 'then'): StreamState => ({
+  created,
+  last: { sequence, time: time * 1000 },
+  oldest: undefined,
+});
+
+function createRig() {
+  const rig = { now: 0, losses: 0 };
+  const witness = createWitness({
+    stream: 'events',
+    now: () => rig.now * 1000,
+    onLoss: () => void rig.losses++,
+    log: createLogger('test', 'silent'),
+  });
+  return { rig, witness };
+}
+
+const seconds = (time: number) => new Date(time * 1000).toISOString();
+
+describe('an applier', () => {
+  test('finds no loss in what is delivered again, late or in another order', () => {
+    const { rig, witness } = createRig();
+    witness.look(at(10, 100));
+    witness.look(at(20, 102));
+    for (const [sequence, time] of [
+      [20, 102],
+      [3, 90],
+      [21, 103],
+      [10, 100],
+      [15, 101],
+    ] as const)
+      witness.see({ sequence, time: time * 1000 });
+    expect(rig.losses).toBe(0);
+    expect(witness.report()?.losses).toEqual([]);
+  });
+
+  test('finds a message in the place of another one, once, although the stream is far beyond by then', () => {
+    const { rig, witness } = createRig();
+    witness.look(at(8, 80));
+    witness.look(at(28, 100));
+    rig.now = 120;
+    witness.look(at(60, 119));
+    for (let sequence = 9; sequence <= 60; sequence++) witness.see({ sequence, time: 118_000 + sequence });
+    expect(rig.losses).toBe(1);
+    expect(witness.report()?.losses).toEqual([{ from: seconds(80), until: seconds(120) }]);
+  });
+
+  test.each<[string, StreamState]>([
+    ['has a lower last sequence', at(9, 120)],
+    ['was made at another time', at(60, 120, 'later')],
+  ])('finds a loss when the stream %s', (_, state) => {
+    const { rig, witness } = createRig();
+    witness.look(at(28, 100));
+    witness.look(state);
+    expect([rig.losses, witness.report()?.losses.length]).toEqual([1, 1]);
+  });
+
+  test('finds a loss by a sequence that it is given for a message of its own, unless that is a duplicate', () => {
+    const { rig, witness } = createRig();
+    witness.look(at(28, 100));
+    const [first, second] = [witness.publishing(), witness.publishing()];
+    first({ seq: 9, duplicate: true });
+    expect(rig.losses).toBe(0);
+    first({ seq: 9, duplicate: false });
+    second({ seq: 10, duplicate: false });
+    expect(rig.losses).toBe(1);
+  });
+
+  test('reports the lowest sequence of each second, of the newest two minutes, also of before its first look', () => {
+    const { witness } = createRig();
+    for (let time = 200; time > 0; time--)
+      for (const more of [2, 1, 3]) witness.see({ sequence: time * 10 + more, time: time * 1000 + more });
+    witness.look(at(1, 0));
+    const places = witness.report()?.places ?? [];
+    expect(places).toHaveLength(120);
+    expect(places[0]).toEqual({ sequence: 2001, time: seconds(200.001) });
+  });
+});

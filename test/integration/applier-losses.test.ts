@@ -1,0 +1,101 @@
+/** An applier whose NATS comes back without the end of its data. */
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StreamReport } from '@edge-migration/replay-sidecar/applier/report.ts';
+import { STREAM } from '@edge-migration/replay-sidecar/stream.ts';
+import { isRetaken, noteState, stateOf } from '@edge-migration/replay-sidecar/watermark.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createFolder, removeFolder } from '../cluster/reaper.ts';
+import { waitFor } from '../cluster/wait.ts';
+import { createHarness, type Harness, people, written } from './applier/harness.ts';
+
+let on: Harness;
+const folder = createFolder('applier-losses');
+
+beforeAll(async () => {
+  on = await createHarness();
+});
+
+afterAll(async () => {
+  await on[Symbol.asyncDispose]();
+  removeFolder(folder);
+});
+
+/** Events of a project that nobody migrates, applied at once by doing nothing. */
+const publish = (prefix: string, count: number) =>
+  on.publish(...people(count).map((name) => written(404, `${prefix} ${name}`)));
+
+async function dataFolder(): Promise<string> {
+  const answer = (await (await fetch(`${on.nats.monitorUrl}/jsz?config=1`)).json()) as {
+    config: { store_dir: string };
+  };
+  return answer.config.store_dir;
+}
+
+/** NATS is killed, and comes back with the data of before `change`. */
+async function loseEnd(change: () => Promise<void>): Promise<void> {
+  const data = await dataFolder();
+  const earlier = join(folder, 'earlier');
+  await rm(earlier, { recursive: true, force: true });
+  await cp(data, earlier, { recursive: true });
+  await change();
+  await on.nats.kill('SIGKILL');
+  await rm(data, { recursive: true });
+  await cp(earlier, data, { recursive: true });
+  await on.nats.restart();
+  const isBack = async () => (await on.manager.streams.info(STREAM).catch(() => undefined)) !== undefined;
+  await waitFor(isBack, { for: 'the stream to be back', timeoutMs: 60_000 });
+}
+
+const streamOf = async (): Promise<StreamReport | undefined> =>
+  (await on.reports()).flatMap(({ streams }) => streams ?? []).findLast(({ stream }) => stream === STREAM);
+
+const lastSequence = async () => (await on.manager.streams.info(STREAM)).state.last_seq;
+const handledUpTo = (sequence: number) =>
+  waitFor(async () => (await on.reports()).some(({ position }) => (position?.acknowledgedSequence ?? 0) >= sequence), {
+    for: 'the applier to report that it has handled all',
+    timeoutMs: 60_000,
+  });
+
+test('an applier tells that NATS lost events, although others have taken their sequences and are handled', {
+  timeout: 240_000,
+}, async () => {
+  const stop = on.start();
+  await publish('kept', 8);
+  await on.drained();
+  await loseEnd(async () => {
+    await publish('lost', 20);
+    await on.drained();
+    await handledUpTo(await lastSequence());
+  });
+  await publish('new', 60);
+  await on.drained(120_000);
+  const losses = await waitFor(
+    async () => {
+      const found = (await streamOf())?.losses ?? [];
+      return found.length > 0 && found;
+    },
+    { for: 'the loss to be reported', timeoutMs: 60_000 },
+  );
+  expect(losses).toHaveLength(1);
+  await stop();
+});
+
+test('an applier that started later reports what proves the loss to the operator', { timeout: 240_000 }, async () => {
+  await publish('kept', 8);
+  let known = noteState(undefined, stateOf(await on.manager.streams.info(STREAM)));
+  await loseEnd(async () => {
+    await publish('lost', 20);
+    known = noteState(known, stateOf(await on.manager.streams.info(STREAM)));
+  });
+  await publish('new', 60);
+  const stop = on.start();
+  await on.drained(120_000);
+  const proof = await waitFor(
+    async () =>
+      (await streamOf())?.places.find(({ sequence, time }) => isRetaken(known, { sequence, time: Date.parse(time) })),
+    { for: 'the proof to be reported', timeoutMs: 60_000 },
+  );
+  expect(proof.sequence).toBeLessThanOrEqual(known.places.at(-1)!.sequence);
+  await stop();
+});
