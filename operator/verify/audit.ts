@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { EdgeMigration, LastComparison, Status } from '../edge-migration/api.ts';
+import { statusSchema } from '../edge-migration/status.ts';
 
 const comparisonEntry = z.looseObject({ run: z.number(), completionTime: z.string() });
 
@@ -42,7 +43,9 @@ export function nameMilestone({ copy, conditions, verification, replay }: Status
   return hash('sha256', `${copy.completionTime} ${verification?.last?.run ?? 0} ${closed}`, 'hex').slice(0, 12);
 }
 
-export function extendAudit(known: Audit | undefined, { migration, status, now, writers }: News): Audit {
+export function extendAudit(known: Audit | undefined, { migration, status: given, now, writers }: News): Audit {
+  // In the schema's order of fields: a status that was read back has another one than one that was just decided.
+  const status = statusSchema.parse(given);
   const { namespace, name, uid, creationTime, spec, generation } = migration;
   const { progressTime: _copy, ...copy } = status.copy ?? {};
   const { progressTime: _replay, lag: _lag, lagSeconds: _seconds, ...replay } = status.replay ?? {};
