@@ -25,14 +25,14 @@ beforeEach(async () => {
   await ensureApplierStreams(on.manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
 });
 
-/** Looks at once instead of every two seconds, and counts it. */
-function createLooks(): { clock: Clock; count(): number } {
+/** Looks at once instead of every two seconds, so many times, and counts it. */
+function createLooks(most: number): { clock: Clock; count(): number } {
   let looks = 0;
   const clock: Clock = {
     ...systemClock,
     async sleep(_, signal) {
       looks += 1;
-      await sleep(1, undefined, { signal });
+      await sleep(looks < most ? 1 : 3_600_000, undefined, { signal });
     },
   };
   return { clock, count: () => looks };
@@ -68,9 +68,9 @@ function createView() {
 const UNWATCHED = { look() {}, publishing: () => () => {} };
 
 /** An applier that brings events back; with two KiB for those of nobody knows which project. */
-function start({ migrations }: Pick<ReturnType<typeof createView>, 'migrations'>) {
+function start({ migrations }: Pick<ReturnType<typeof createView>, 'migrations'>, mostLooks = Number.POSITIVE_INFINITY) {
   const stop = new AbortController();
-  const { clock, count } = createLooks();
+  const { clock, count } = createLooks(mostLooks);
   const parking = createParking({
     ...{ connection: on.connection, migrations, pending: () => 0, roomFor: () => 10, now: Date.now },
     ...{
@@ -91,6 +91,8 @@ function start({ migrations }: Pick<ReturnType<typeof createView>, 'migrations'>
       const before = count();
       await waitFor(() => count() > before + 2, { for: 'it to look' });
     },
+    /** Resolves when it has looked as often as it does. */
+    lastLook: () => waitFor(() => count() === mostLooks, { for: 'the last look' }),
     async [Symbol.asyncDispose]() {
       stop.abort(new Error('the test is over'));
       await running.catch(() => {});
@@ -176,6 +178,18 @@ test('beyond the quota no event is kept: one mark a minute stands for all of the
   // What was tried again has its room still, although nothing was looked at since.
   await applier.parking.park(await take(undefined, anewSubject(0)), 0, 'poison', { began });
   expect(await parked()).toEqual({ ...waiting, [PLACE]: 3 });
+});
+
+test('what is dropped leaves its room at once, before anything is looked at again', async () => {
+  const view = createView();
+  const gaps = [{ from: at(MINUTE), until: at(MINUTE + 1), reason: 'eventsDropped' }];
+  view.set('drop-1', { observedRetry: 'drop-1', gaps });
+  for (let event = 0; event < 2; event++) await jetstream(on.connection).publish(PLACE, '{}');
+  await using applier = start(view, 1);
+  await applier.lastLook();
+  expect(await parked()).toEqual({});
+  for (let event = 0; event < 3; event++) await applier.parking.park(await take(), 0, 'poison', { began });
+  expect(await parked()).toEqual({ [PLACE]: 2, [`identity.parked.0.excess.${MINUTE}`]: 1 });
 });
 
 test('what cannot be read waits under the minute in which it came first, however often it has come', async () => {

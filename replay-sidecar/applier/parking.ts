@@ -110,7 +110,7 @@ export function createParking(options: ParkingOptions): Parking {
   const unstorable = createRetries(options.unstorableRetrySeconds * 1000, clock);
   const ages = createAges(clock);
   const quota = createQuota(options);
-  let parked: ReadonlyMap<string, number> = new Map();
+  let parked = new Map<string, number>();
   let isWanted = false;
   let needsView = false;
 
@@ -158,11 +158,14 @@ export function createParking(options: ParkingOptions): Parking {
   async function dropGivenUp(manager: JetStreamManager, lastSequence: number, signal: AbortSignal): Promise<void> {
     if (!migrations.isConfirmed() || !findGivenUp(parked.keys(), migrations).next().value) return;
     await migrations.refresh(signal);
-    for (const { subject, place } of findGivenUp(parked.keys(), migrations)) {
+    for (const { subject, place } of [...findGivenUp(parked.keys(), migrations)]) {
       await manager.streams.purge(PARKING_STREAM, { filter: subject, seq: lastSequence + 1 });
       const { projectId, reason } = place;
       log.info({ projectId, reason, events: parked.get(subject) }, 'Events that wait aside are given up');
+      parked.delete(subject);
     }
+    // Their room is there for others at once.
+    quota.notice(parked);
   }
 
   async function releaseAll(
