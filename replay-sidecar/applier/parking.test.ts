@@ -68,7 +68,10 @@ function createView() {
 const UNWATCHED = { look() {}, publishing: () => () => {} };
 
 /** An applier that brings events back; with two KiB for those of nobody knows which project. */
-function start({ migrations }: Pick<ReturnType<typeof createView>, 'migrations'>, mostLooks = Number.POSITIVE_INFINITY) {
+function start(
+  { migrations }: Pick<ReturnType<typeof createView>, 'migrations'>,
+  mostLooks = Number.POSITIVE_INFINITY,
+) {
   const stop = new AbortController();
   const { clock, count } = createLooks(mostLooks);
   const parking = createParking({
