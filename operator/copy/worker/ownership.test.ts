@@ -1,7 +1,7 @@
 /** Two projects with environment keys `<key>` and `<key>_b`: identities `b_x` and `x` have the same key in Edge. */
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import type { Item } from '@edge-migration/identity/edge/document.ts';
-import { insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
+import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OpenStores, openStores } from '../../job/stores.ts';
 import { verify } from '../../verify/worker/testing/verification.ts';
@@ -121,5 +121,31 @@ describe('two projects with one key', () => {
     await project.stores.edge.identities.putIfUnchanged({ ...found, identity_traits }, found);
     await copyOther('CoreWins');
     expect(await document()).toEqual({ ...found, identity_traits });
+  });
+
+  test('once the first identity is deleted in Core, comparisons with repair give its place to the second', async () => {
+    await execute(
+      project.databaseUrl,
+      `DELETE FROM environments_trait WHERE identity_id = ${OURS}`,
+      `DELETE FROM environments_identity WHERE id = ${OURS}`,
+    );
+    const before = await everything();
+    expect((await verify({ stores: other }, { repair: 'AfterCopy' })).totals).toMatchObject({ skipped: 1, repairs: 0 });
+    expect(await everything()).toEqual(before);
+    const own = await verify(project, { repair: 'AfterCopy' });
+    expect(own.totals).toMatchObject({ repairs: 1, found: { extra: 1 }, repaired: { extra: 1 } });
+    expect(await document()).toBeUndefined();
+    const theirs = await verify({ stores: other }, { repair: 'AfterCopy' });
+    expect(theirs.totals).toMatchObject({ skipped: 0, repairs: 1, repaired: { missing: 1 } });
+    const after = await everything();
+    expect(after.find(({ composite_key }) => composite_key?.S === `${key}_b_x`)).toMatchObject({
+      django_id: { N: String(THEIRS) },
+      environment_api_key: { S: `${key}_b` },
+      identifier: { S: 'x' },
+    });
+    for (const stores of [project.stores, other]) {
+      expect((await verify({ stores }, { repair: 'AfterCopy' })).totals).toMatchObject({ skipped: 0, repairs: 0 });
+    }
+    expect(await everything()).toEqual(after);
   });
 });

@@ -9,11 +9,13 @@ type Item = Awaited<ReturnType<TestTables['scan']>>[number];
 /** Composite keys. */
 export interface Judgement {
   readonly missing: readonly string[];
+  /** Missing as well, since the identity that had the document was deleted: that of another one may come. */
+  readonly freed: readonly string[];
   readonly different: readonly string[];
   readonly extra: readonly string[];
 }
 
-export const AS_IT_MUST_BE: Judgement = { missing: [], different: [], extra: [] };
+export const AS_IT_MUST_BE: Judgement = { missing: [], freed: [], different: [], extra: [] };
 
 /** What Edge clients have added to documents that came from Core. */
 export const EDGE_TRAIT = 'set on Edge';
@@ -23,8 +25,11 @@ export interface Evidence {
   readonly items: readonly Item[];
   /** Keys and documents of others, as they were. */
   readonly foreign: ReadonlyMap<string, Item>;
-  /** Replay has been at work: what identities of these keys cannot hold any more may remain, and traits have any order. */
-  readonly replayedOver?: ReadonlySet<string>;
+  /**
+   * Documents by key as they were before replay: those of identities that Edge cannot hold any more may remain, and traits
+   * have any order.
+   */
+  readonly replayedOver?: ReadonlyMap<string, Item>;
 }
 
 /**
@@ -33,29 +38,46 @@ export interface Evidence {
  */
 export async function judge({ databaseUrl, items, foreign, replayedOver }: Evidence): Promise<Judgement> {
   const actual = new Map(items.map((item) => [item['composite_key']?.S ?? '', item]));
-  const different: string[] = [];
+  const [missing, freed, different]: [string[], string[], string[]] = [[], [], []];
   for (const [key, item] of foreign) {
     if (JSON.stringify(actual.get(key)) !== JSON.stringify(item)) different.push(key);
     actual.delete(key);
   }
-  const text = (document: object) => canonicalText(replayedOver === undefined ? document : sortTraits(document));
-  const wanted = new Map<string, string[]>();
+  const text = (document: Item) => canonicalText(replayedOver === undefined ? document : sortTraits(document));
+  for (const [key, documents] of await readClaims(databaseUrl)) {
+    if (foreign.has(key)) continue;
+    const item = actual.get(key);
+    if (item === undefined) {
+      if ([...documents.values()].every((document) => document === undefined)) continue;
+      const former = replayedOver?.get(key);
+      const isFreed = former !== undefined && !documents.has(ownerOf(former));
+      (isFreed ? freed : missing).push(key);
+      continue;
+    }
+    const owner = ownerOf(item);
+    const document = documents.get(owner);
+    if (document !== undefined && text(document) !== text(withoutEdgeTrait(item))) different.push(key);
+    const mayRemain = documents.has(owner) && replayedOver?.has(key);
+    if (document !== undefined || mayRemain) actual.delete(key);
+  }
+  return { missing, freed, different, extra: [...actual.keys()] };
+}
+
+/** By composite key, what each identity of it would have there, by owner; undefined where Edge cannot hold that. */
+async function readClaims(databaseUrl: string): Promise<Map<string, Map<string, Item | undefined>>> {
+  const claims = new Map<string, Map<string, Item | undefined>>();
   for (const projectId of PROJECTS) {
     for await (const { key, storable, document } of expectedDocuments(databaseUrl, projectId)) {
-      if (foreign.has(key)) continue;
-      if (storable && !isTooLarge(document)) wanted.set(key, [...(wanted.get(key) ?? []), text(document)]);
-      else if (replayedOver?.has(key)) actual.delete(key);
+      const documents = claims.get(key) ?? new Map<string, Item | undefined>();
+      const item = document as Item;
+      claims.set(key, documents.set(ownerOf(item), storable && !isTooLarge(item) ? item : undefined));
     }
   }
-  const missing: string[] = [];
-  for (const [key, texts] of wanted) {
-    const item = actual.get(key);
-    if (item === undefined) missing.push(key);
-    else if (!texts.includes(text(withoutEdgeTrait(item)))) different.push(key);
-    actual.delete(key);
-  }
-  return { missing, different, extra: [...actual.keys()] };
+  return claims;
 }
+
+/** Whose a document is: two identities may have one composite key. */
+const ownerOf = ({ environment_api_key, identifier }: Item) => JSON.stringify([environment_api_key?.S, identifier?.S]);
 
 export const hasEdgeTrait = (item: Item) => (item['identity_traits']?.L ?? []).some(isEdgeTrait);
 

@@ -24,6 +24,9 @@ const LARGE = [
 ];
 const SHARES = { wild: 0.56, colliding: 0.05, stranger: 0.01, small: 0.29 };
 
+/** Changes go by id modulo 20. So many pairs, and an odd number of them, have each change in one identity of some pair. */
+const LEAST_PAIRS = 21;
+
 export interface Population {
   readonly identities: number;
   /** Identities whose composite key belongs to an identity of the other project, too. */
@@ -34,9 +37,6 @@ export interface Population {
 
 /** More than Edge can hold: 1.2 MB, unless its traits have been deleted. */
 export const isTooLarge = (document: object) => JSON.stringify(document).length > 2 ** 20;
-
-/** A key that an identity of each project has. */
-export const isShared = (compositeKey: string) => compositeKey.startsWith(`${FIRST_KEY}_b_pair-`);
 
 /**
  * Fills Core with so many identities, from 100 bytes to 1.2 MB, as wild as its columns allow.
@@ -56,7 +56,7 @@ export async function insertPopulation(databaseUrl: string, count: number, seed:
   const part = (share: number) => Math.max(1, Math.round(share * count));
   const wild = part(SHARES.wild);
   await insertWild(databaseUrl, wild, seed);
-  const pairs = part(SHARES.colliding);
+  const pairs = Math.max(LEAST_PAIRS, part(SHARES.colliding)) | 1;
   const strangers = Array.from({ length: part(SHARES.stranger) }, (_, index) => `c_stranger-${index}`);
   const bulk: [environmentId: number, prefix: string, count: number, traits: number, characters: number][] = [
     [1, 'b_pair-', pairs, 2, 20],
