@@ -1,6 +1,6 @@
 import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
-import { type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
+import { type ConsumerMessages, type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { StoreClock } from '../store-clock.ts';
 import { type ApplierStreamSettings, ensureApplierStreams } from './streams.ts';
@@ -77,6 +77,8 @@ export function createInbox({ connection, settings, store, witness, clock, log }
   const held = new Set<HeldMessage>();
   let bytes = 0;
   let round = 0;
+  let isConnected = true;
+  let fetching: ConsumerMessages | undefined;
 
   function isCurrent(link: Link): boolean {
     const { server_id, client_id } = connection.info ?? {};
@@ -86,7 +88,7 @@ export function createInbox({ connection, settings, store, witness, clock, log }
   /** Undefined while there is no connection. */
   function linkNow(): Link | undefined {
     const { server_id, client_id } = connection.info ?? {};
-    return server_id === undefined || client_id === undefined
+    return !isConnected || server_id === undefined || client_id === undefined
       ? undefined
       : { server: server_id, client: client_id, round };
   }
@@ -182,7 +184,9 @@ export function createInbox({ connection, settings, store, witness, clock, log }
       // NATS counts from when it sends a message, and that may be long before it is read here.
       const asked = momentOf(clock);
       const messages = await consumer.fetch({ max_messages: settings.window - held.size, expires: FETCH_MILLIS });
+      fetching = messages;
       const stop = () => void messages.close();
+      if (!isCurrent(link)) stop();
       signal.addEventListener('abort', stop, { once: true });
       try {
         for await (const message of messages) {
@@ -199,6 +203,20 @@ export function createInbox({ connection, settings, store, witness, clock, log }
   function drop(): void {
     round += 1;
     dropStale();
+  }
+
+  /**
+   * What is being fetched ends with the connection. The library would ask for it once more on the next one, and what came
+   * by it then would be let go of until NATS has waited in vain for an answer.
+   */
+  async function followConnection(): Promise<void> {
+    for await (const { type } of connection.status()) {
+      if (type === 'reconnect') isConnected = true;
+      if (type !== 'disconnect') continue;
+      isConnected = false;
+      drop();
+      void fetching?.close();
+    }
   }
 
   async function fetchAlways(signal: AbortSignal, handle: (held: Held) => void): Promise<never> {
@@ -239,6 +257,8 @@ export function createInbox({ connection, settings, store, witness, clock, log }
     held,
     drop,
     async run(signal, handle) {
+      // It ends with the connection.
+      void followConnection();
       try {
         await Promise.all([fetchAlways(signal, handle), speakUp(signal)]);
       } finally {
