@@ -203,6 +203,8 @@ export function createInbox({ connection, settings, store, witness, clock, log }
   function drop(): void {
     round += 1;
     dropStale();
+    // Whatever it still brings would be let go of, too.
+    void fetching?.close();
   }
 
   /**
@@ -215,7 +217,6 @@ export function createInbox({ connection, settings, store, witness, clock, log }
       if (type !== 'disconnect') continue;
       isConnected = false;
       drop();
-      void fetching?.close();
     }
   }
 
