@@ -75,7 +75,7 @@ function targetWith<Reference extends z.ZodType>(environment: Reference) {
      */
     z.strictObject({ kind: z.literal('featureState'), featureStateId: id, moved: z.literal(true).exactOptional() }),
     z.strictObject({ kind: z.literal('project'), projectId: id }),
-    /** Whatever projects Core has deleted: the request does not say which. */
+    /** Whatever projects Core has deleted, with overrides of their features elsewhere: the request does not say which. */
     z.strictObject({ kind: z.literal('deletedProjects') }),
   ]);
 }

@@ -8,6 +8,7 @@ import {
   readFeaturePlaces,
   readFeatureStatePlace,
   readOptionPlaces,
+  readPlacesOfDeletedProjects,
 } from './spread.ts';
 
 const DELETED = { deleted_at: '2026-01-01T00:00:00Z' };
@@ -33,8 +34,12 @@ beforeAll(async () => {
       { id: 12, project_id: 1, name: 'deleted', ...DELETED },
       { id: 13, project_id: 1, name: 'of many states' },
       { id: 21, project_id: 2, name: 'of the second' },
+      { id: 31, project_id: 3, name: 'of a deleted project' },
     ],
-    multivariate_multivariatefeatureoption: [{ id: 301, feature_id: 11, type: 'unicode' }],
+    multivariate_multivariatefeatureoption: [
+      { id: 301, feature_id: 11, type: 'unicode' },
+      { id: 331, feature_id: 31, type: 'unicode' },
+    ],
     features_featurestate: [
       { id: 1, feature_id: 11, environment_id: 1, identity_id: 101, ...DELETED },
       { id: 2, feature_id: 21, environment_id: 2, identity_id: 102 },
@@ -44,9 +49,11 @@ beforeAll(async () => {
       { id: 5, feature_id: 13, environment_id: 1 },
       { id: 6, feature_id: 13, environment_id: 1, identity_id: 101 },
       { id: 7, feature_id: 13, environment_id: 1, version: 2 },
+      { id: 8, feature_id: 31, environment_id: 1, identity_id: 101, ...DELETED },
     ],
     multivariate_multivariatefeaturestatevalue: [
       { id: 1, feature_state_id: 2, multivariate_feature_option_id: 301, percentage_allocation: 100 },
+      { id: 2, feature_state_id: 2, multivariate_feature_option_id: 331, percentage_allocation: 0 },
     ],
   });
   core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
@@ -77,6 +84,13 @@ test('deleted features of a project count, and those of others do not', async ()
 
 test('a project that was deleted, or is not there, is gone', async () => {
   expect(await readDeletedProjects(core, [1, 3, 4])).toEqual([3, 4]);
+});
+
+test('features of deleted projects are where identities of the projects asked about have or had their overrides', async () => {
+  const own = { projectId: 1, featureId: 31 };
+  expect(await readPlacesOfDeletedProjects(core, [1])).toEqual([own]);
+  expect(await readPlacesOfDeletedProjects(core, [1, 2, 3])).toEqual(expect.arrayContaining([own, FOREIGN]));
+  expect(await readPlacesOfDeletedProjects(core, [3])).toEqual([]);
 });
 
 test('a feature state says what it is of, a deleted one too', async () => {

@@ -84,6 +84,38 @@ export async function readDeletedProjects(
   return rows.map(({ id }) => id);
 }
 
+/**
+ * Where identities of these projects have, or had, an override of a feature of another project that Core has deleted, or
+ * one that holds an option of such a feature. Deleted projects and their features keep their rows.
+ *
+ * @throws as {@link Core.read}
+ */
+export async function readPlacesOfDeletedProjects(
+  core: Core,
+  projectIds: readonly number[],
+  signal?: AbortSignal,
+): Promise<FeaturePlace[]> {
+  const isConcerned = 'p.deleted_at IS NOT NULL AND p.id <> e.project_id AND e.project_id = ANY ($1::int[])';
+  return core.read(
+    (query) =>
+      query<{ projectId: number; featureId: number }>(
+        `SELECT e.project_id AS "projectId", s.feature_id AS "featureId"
+           FROM ${OVERRIDES}
+           JOIN features_feature f ON f.id = s.feature_id
+           JOIN projects_project p ON p.id = f.project_id
+          WHERE ${isConcerned}
+         UNION
+         SELECT e.project_id, s.feature_id
+           FROM ${HOLDERS}
+           JOIN features_feature f ON f.id = o.feature_id
+           JOIN projects_project p ON p.id = f.project_id
+          WHERE ${isConcerned}`,
+        [projectIds],
+      ),
+    signal,
+  );
+}
+
 /** What a feature state is of. */
 export interface FeatureStatePlace {
   readonly featureId: number;

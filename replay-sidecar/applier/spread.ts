@@ -1,10 +1,12 @@
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import {
+  type FeaturePlace,
   readDeletedProjects,
   readFeatureIds,
   readFeaturePlaces,
   readFeatureStatePlace,
   readOptionPlaces,
+  readPlacesOfDeletedProjects,
 } from '@edge-migration/identity/core/spread.ts';
 import type { EventTarget, TouchedParts, WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { Directory } from './directory.ts';
@@ -62,21 +64,21 @@ export function createSpreader({ core, directory, migrating, patience, signal }:
     return ask(() => readFeaturePlaces(core, features, signal));
   }
 
+  /** Of each project that was deleted, and of those whose identities have overrides of what went with one. */
+  async function deletedParts(touched: TouchedParts): Promise<Part[]> {
+    const projects = await ask(() => migrating(signal));
+    const deleted = await ask(() => readDeletedProjects(core, projects, signal));
+    const places = await ask(() => readPlacesOfDeletedProjects(core, projects, signal));
+    const whole = deleted.map((projectId): Part => ({ projectId, target: { kind: 'project', projectId }, touched }));
+    return [...whole, ...places.map((place) => featurePart(touched, place))];
+  }
+
   return {
     async spread(event, target) {
-      if (target.kind === 'deletedProjects') {
-        const deleted = await ask(async () => readDeletedProjects(core, await migrating(signal), signal));
-        const parts = deleted.map((projectId): Part => {
-          return { projectId, target: { kind: 'project', projectId }, touched: event.touched };
-        });
-        return { parts };
-      }
+      if (target.kind === 'deletedProjects') return { parts: await deletedParts(event.touched) };
       const named = target.kind === 'features' ? await projectOf(target.of) : undefined;
       const found = await places(target, named);
-      const parts = found.map(({ projectId, featureId }): Part => {
-        const touched = withOverride(event.touched, featureId);
-        return { projectId, target: { kind: 'feature', projectId, featureId }, touched };
-      });
+      const parts = found.map((place) => featurePart(event.touched, place));
       // Another project's identity may hold an option of a feature.
       const projects = new Set([...(named === undefined ? [] : [named]), ...parts.map(({ projectId }) => projectId)]);
       return projects.size === 1 ? { parts, projectId: [...projects][0] } : { parts };
@@ -93,6 +95,14 @@ export function createSpreader({ core, directory, migrating, patience, signal }:
       if (environment === undefined || record == null) return undefined;
       return { projectId: record.projectId, target: { kind: 'environment', environment }, touched };
     },
+  };
+}
+
+function featurePart(touched: TouchedParts, { projectId, featureId }: FeaturePlace): Part {
+  return {
+    projectId,
+    target: { kind: 'feature', projectId, featureId },
+    touched: withOverride(touched, featureId),
   };
 }
 

@@ -162,3 +162,20 @@ test('of projects that Core has deleted the documents go, and those of the other
   );
   expect(await on.document('key-1', 'ada')).toBeDefined();
 });
+
+test('overrides of the features of a deleted project go from identities of other projects, whichever was deleted', async () => {
+  await on.project(3);
+  await on.rows({
+    features_feature: [{ id: 31, project_id: 3, name: 'borrowed', type: 'STANDARD' }],
+    features_featurestate: [{ id: 9031, feature_id: 31, identity_id: 103, environment_id: 1 }],
+  });
+  await on.publish(written(1, 'cleo', { touched: { traits: [], overrides: [31] } }));
+  await waitForOverride('key-1', 'cleo', 'borrowed');
+  await on.core(
+    'UPDATE projects_project SET deleted_at = now() WHERE id = 3',
+    'UPDATE features_feature SET deleted_at = now() WHERE id = 31',
+    'UPDATE features_featurestate SET deleted_at = now() WHERE id = 9031',
+  );
+  await on.publish(about({ kind: 'deletedProjects' }));
+  await waitFor(async () => !(await overrides('key-1', 'cleo')).includes('borrowed'), { for: 'the override to go' });
+});
