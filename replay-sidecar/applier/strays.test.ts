@@ -9,9 +9,10 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { anewSubject, EVENT_SUBJECT, ensureStreams, probeSubject } from '../stream.ts';
+import { anewSubject, EVENT_SUBJECT, ensureStreams, probeSubject, readStored } from '../stream.ts';
 import { createStrays } from './strays.ts';
 import { ensureApplierStreams, findConsumer } from './streams.ts';
+import { isDoubted } from './work.ts';
 
 const folder = createFolder('strays');
 let nats: Nats;
@@ -100,6 +101,9 @@ test('events that NATS has kept but takes for acknowledged come again, once', { 
   // Of what project the first one is, nobody has asked; a probe is of no use any more.
   const { state } = await manager.streams.info(STREAM, { subjects_filter: '>' });
   expect(state.subjects).toEqual({ [EVENT_SUBJECT]: 2, [anewSubject(0)]: 1, [anewSubject(5)]: 1 });
+  // A process that had them may have left a write behind.
+  for await (const { subject, header } of readStored(manager, STREAM, { subject: 'identity.writes.anew.*' }))
+    expect(isDoubted({ subject, headers: header })).toBe(true);
   // What is delivered and not yet answered is nobody's stray.
   expect((await take(3)).toSorted()).toEqual(['new', 'one', 'two']);
   expect(await depth()).toBe(1);

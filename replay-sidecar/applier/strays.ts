@@ -5,7 +5,7 @@ import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetst
 import type { NatsConnection } from '@nats-io/transport-node';
 import { anewSubject, isProbe, parseAnewSubject, readStored } from '../stream.ts';
 import { findConsumer, manage } from './streams.ts';
-import { keepHeaders } from './work.ts';
+import { keepHeaders, markDoubted } from './work.ts';
 
 /** Events that the stream of events has kept, but that nobody would ever get again. */
 export interface Strays {
@@ -27,7 +27,8 @@ const MOST = 2048;
  * Brings back events that the shared consumer takes for acknowledged while the stream still has them. After a crash of
  * NATS the stream and its consumer may disagree about the last moments before it, because they are written to the disk
  * by themselves; what is then below the consumer's floor is never delivered again. Whether it was applied is not
- * known, so it is published anew: to apply an event twice does no harm.
+ * known, so it is published anew: to apply an event twice does no harm. Nor is it known whether a write for it is still
+ * under way, of a process that had it: what says so of other events is that NATS has delivered them before.
  *
  * An acknowledgement takes a moment to reach the stream, so an event is a stray when it is found twice.
  */
@@ -51,8 +52,11 @@ export function createStrays({ connection, clock, log }: StraysOptions): Strays 
     const { subject, seq, time, timestamp, data, header } = stray;
     const msgID = `stray-${seq}-${timestamp}`;
     const anew = anewSubject(parseAnewSubject(subject) ?? 0);
-    if (!isProbe(subject))
-      await client.publish(anew, data, { msgID, headers: keepHeaders({ subject, time, headers: header }) });
+    if (!isProbe(subject)) {
+      const fields = keepHeaders({ subject, time, headers: header });
+      markDoubted(fields);
+      await client.publish(anew, data, { msgID, headers: fields });
+    }
     await manager.streams.deleteMessage(STREAM, seq, false);
   }
 
