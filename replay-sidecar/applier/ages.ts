@@ -4,26 +4,35 @@ import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/i
 export interface Ages {
   /** @param lastSequence of the stream as it was when it was looked at a moment ago */
   notice(lastSequence: number): void;
-  /** The last message that is certainly so old; 0 where there is none. */
-  lastBefore(milliseconds: number): number;
+  /** The last message that is certainly so old as was asked for; 0 where there is none. */
+  lastOld(): number;
 }
 
 /**
  * The server's clock says when a message was stored, and nobody knows how far it is from ours. What had been stored when
  * this process looked is at least as old as that look.
+ *
+ * @param milliseconds the age that matters
  */
-export function createAges(clock: Pick<Clock, 'now' | 'monotonic'>): Ages {
+export function createAges(clock: Pick<Clock, 'now' | 'monotonic'>, milliseconds: number): Ages {
   let looks: { readonly moment: Moment; readonly lastSequence: number }[] = [];
+  /** Of all looks that are so long ago the last one tells most. */
+  function dropOld(): void {
+    const old = looks.findLastIndex(({ moment }) => leastSince(clock, moment) >= milliseconds);
+    if (old > 0) looks.splice(0, old);
+  }
+
   return {
     notice(lastSequence) {
       // The stream begins again: what was seen was another one's.
       if (lastSequence < (looks.at(-1)?.lastSequence ?? 0)) looks = [];
       if (lastSequence !== looks.at(-1)?.lastSequence) looks.push({ moment: momentOf(clock), lastSequence });
+      dropOld();
     },
-    lastBefore(milliseconds) {
-      const old = looks.findLastIndex(({ moment }) => leastSince(clock, moment) >= milliseconds);
-      if (old > 0) looks.splice(0, old);
-      return old < 0 ? 0 : (looks[0]?.lastSequence ?? 0);
+    lastOld() {
+      dropOld();
+      const [first] = looks;
+      return first !== undefined && leastSince(clock, first.moment) >= milliseconds ? first.lastSequence : 0;
     },
   };
 }

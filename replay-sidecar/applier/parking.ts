@@ -108,7 +108,7 @@ export function createParking(options: ParkingOptions): Parking {
   const { connection, migrations, pending, roomFor, witnesses, clock, log } = options;
   const client = jetstream(connection);
   const unstorable = createRetries(options.unstorableRetrySeconds * 1000, clock);
-  const ages = createAges(clock);
+  const ages = createAges(clock, 1000 * options.lateWriteSeconds);
   const quota = createQuota(options);
   let parked = new Map<string, number>();
   let isWanted = false;
@@ -193,7 +193,7 @@ export function createParking(options: ParkingOptions): Parking {
   async function releaseBatch(manager: JetStreamManager, subject: string, place: Released, size: number) {
     const stored = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject, most: size }));
     const isLate = place.reason === 'late';
-    const until = isLate ? ages.lastBefore(1000 * options.lateWriteSeconds) : Number.POSITIVE_INFINITY;
+    const until = isLate ? ages.lastOld() : Number.POSITIVE_INFINITY;
     const messages = stored.filter(({ seq }) => seq <= until);
     const last = messages.at(-1);
     if (last === undefined) return 0;
