@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 import { anewSubject } from '../stream.ts';
 import { createCounts } from './counts.ts';
 import type { Pipeline } from './pipeline.ts';
-import { createRunner } from './runner.ts';
+import { createRunner, type RunnerOptions } from './runner.ts';
 import { derivedHeaders, keepHeaders, markListing, type Work } from './work.ts';
 
 const PROJECT = 7;
@@ -75,9 +75,10 @@ function work(fields = headers()): Work & { isDone(): boolean } {
 interface Others {
   readonly between?: Stores;
   charge?(projectId: number, units: number): void;
+  readonly publish?: RunnerOptions['publish'];
 }
 
-function createParts(isListed = false, { between = stores, charge = () => {} }: Others = {}) {
+function createParts(isListed = false, { between = stores, charge = () => {}, publish = async () => {} }: Others = {}) {
   const parked: unknown[] = [];
   const park: Pipeline['park'] = (_, projectId, reason, { identity, due } = {}) =>
     void parked.push({ projectId, reason, ...identity, ...(due && { due }) });
@@ -89,7 +90,7 @@ function createParts(isListed = false, { between = stores, charge = () => {} }: 
     parking: { isListed: () => isListed, wake() {} },
     patience: { persist: (attempt) => attempt(), outage: () => undefined },
     counts: createCounts(),
-    publish: async () => {},
+    publish,
     forget() {},
     isBusy: () => false,
     onApplied() {},
@@ -154,4 +155,22 @@ test('what is written of an identity that Edge cannot hold as a whole counts tow
   await createParts(true, { between, charge }).runner.apply(PROJECT, [work()]);
   await createParts(true, { charge }).runner.apply(PROJECT, [work()]);
   expect(charged).toEqual([3, 0]);
+});
+
+test('a fan-out that begins once more is not cut short by its first pages, and a page that comes again adds none', async () => {
+  const between = { clock: systemClock, core: { read: async () => [] } } as unknown as Stores;
+  const ids: (string | undefined)[] = [];
+  const publish: RunnerOptions['publish'] = async (_, __, page) => void ids.push(page?.id);
+  const { runner } = createParts(false, { between, publish });
+  for (const seq of [1, 1, 2]) {
+    const { held, event, ...rest } = work();
+    const resolution = { kind: 'environment', projectId: PROJECT, environment, isGone: false } as const;
+    const message = { ...held.message, seq } as JsMsg;
+    const wide = { ...event, id: 'wide', target: { kind: 'environment', environment: { environmentId: 3 } } } as const;
+    await runner.apply(PROJECT, [{ ...rest, held: { ...held, message }, event: wide, resolution }]);
+  }
+  const [first, again, later] = ids;
+  expect(first).toBeDefined();
+  expect(again).toBe(first);
+  expect(later).not.toBe(first);
 });

@@ -18,6 +18,13 @@ import { MigrationStopped, type Stops } from './stops.ts';
 import { chooseWaiting } from './unstorable.ts';
 import { type Cursor, type Delivery, derivedId, isListing, type Work } from './work.ts';
 
+/** Makes an event the next page of a fan-out. */
+export interface NextPage {
+  readonly cursor: Cursor;
+  /** By which the stream knows it when it is published once more. */
+  readonly id: string;
+}
+
 export interface RunnerOptions {
   stores(): Stores;
   stops: Pick<Stops, 'of'>;
@@ -26,8 +33,8 @@ export interface RunnerOptions {
   parking: Pick<Parking, 'isListed' | 'wake'>;
   patience: Patience;
   counts: Counts;
-  /** Resolves when the stream has what follows from an event; `cursor` makes it a page of a fan-out. */
-  publish(projectId: number, event: WriteEvent, cursor?: Cursor): Promise<void>;
+  /** Resolves when the stream has what follows from an event. */
+  publish(projectId: number, event: WriteEvent, page?: NextPage): Promise<void>;
   /** What is known of an environment by its id or key is out of date. */
   forget(environmentId: number): void;
   /** Whether the stream of events is long: then nothing is added to it. */
@@ -173,7 +180,8 @@ export function createRunner(options: RunnerOptions) {
     );
     const isPublished = await tryToPublish(projectId, [work], [...followersOf(work), ...page.events], async () => {
       // Behind its page: whoever takes the next one may rely on it.
-      if (page.next !== undefined) await options.publish(projectId, { ...work.event, outcome: 'known' }, page.next);
+      if (page.next !== undefined)
+        await options.publish(projectId, { ...work.event, outcome: 'known' }, nextPage(work, page.next));
     });
     if (!isPublished) return;
     counts.of(projectId).fannedOut += 1;
@@ -234,6 +242,14 @@ export function createRunner(options: RunnerOptions) {
   }
 
   return { apply, spread };
+}
+
+/**
+ * The same when the message is delivered once more. Another message with the event begins from the front, as when it has
+ * waited for the end of the copy, and must not be cut short because the stream still knows the pages of the first time.
+ */
+function nextPage({ event, held }: Work, cursor: Cursor): NextPage {
+  return { cursor, id: derivedId(event.id, held.message.seq, JSON.stringify(cursor)) };
 }
 
 /** What names a former key is about the documents under the present one, too. */

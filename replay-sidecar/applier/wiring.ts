@@ -20,7 +20,7 @@ import { createPipeline } from './pipeline.ts';
 import { createPositionTracker } from './position.ts';
 import { createReporter } from './reporter.ts';
 import { createResolver } from './resolve.ts';
-import { createRunner } from './runner.ts';
+import { createRunner, type NextPage } from './runner.ts';
 import { createSpreader } from './spread.ts';
 import { createStops } from './stops.ts';
 import type { OpenStores } from './stores.ts';
@@ -28,7 +28,7 @@ import { createStrays } from './strays.ts';
 import { PARKING_STREAM } from './streams.ts';
 import { createWaiting } from './waiting.ts';
 import { createWitness, type Witness } from './witness.ts';
-import { type Cursor, derivedHeaders, derivedId } from './work.ts';
+import { derivedHeaders } from './work.ts';
 
 /** What is open before events are taken. */
 export interface Parts {
@@ -130,14 +130,13 @@ function limitWaits(configuration: ApplierConfiguration) {
   };
 }
 
-/** What follows from an event goes into the stream, too; `cursor` makes it a page of a fan-out. */
+/** What follows from an event goes into the stream, too. */
 function createPublish(connection: NatsConnection, witness: Pick<Witness, 'publishing'>) {
   const client = jetstream(connection);
-  return async (projectId: number, event: WriteEvent, cursor?: Cursor) => {
-    const msgID = cursor === undefined ? event.id : derivedId(event.id, JSON.stringify(cursor));
+  return async (projectId: number, event: WriteEvent, page?: NextPage) => {
+    const { cursor, id = event.id } = page ?? {};
+    const headers = derivedHeaders(cursor);
     const check = witness.publishing();
-    check(
-      await client.publish(anewSubject(projectId), JSON.stringify(event), { msgID, headers: derivedHeaders(cursor) }),
-    );
+    check(await client.publish(anewSubject(projectId), JSON.stringify(event), { msgID: id, headers }));
   };
 }
