@@ -10,7 +10,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { EVENT_SUBJECT, ensureStreams, STREAM } from '../stream.ts';
 import { createInbox, type Held, type Inbox } from './inbox.ts';
-import { EARLIER_CONSUMER, ensureApplierStreams } from './streams.ts';
+import { EARLIER_CONSUMER, ensureApplierStreams, findConsumer } from './streams.ts';
 
 // Servers are killed and start again; a busy machine takes its time for that.
 vi.setConfig({ testTimeout: 120_000 });
@@ -163,6 +163,16 @@ test('the consumer that an earlier release made is used for as long as its strea
   (await applier.get('one')).done();
   await waitFor(async () => (await texts()).length === 0, { for: 'the acknowledgement' });
   expect((await manager.consumers.list(STREAM).next()).map(({ name }) => name)).toEqual([EARLIER_CONSUMER]);
+});
+
+test('of a backlog of large events no more are in hand than there is room for', async () => {
+  await ensureApplierStreams(manager, APPLIER);
+  for (let index = 0; index < 40; index++) await publish(`${index} `.padEnd(60_000));
+  await using applier = await startApplier();
+  // 358,400 bytes are the room of a window of 100, which holds five of them and is not full then.
+  await waitFor(() => applier.inbox.held.size >= 6, { for: 'the room to be taken' });
+  const { created } = await manager.streams.info(STREAM);
+  expect((await findConsumer(manager, created))?.num_pending).toBe(34);
 });
 
 describe('an event that is worked on for longer than NATS waits for its answer', () => {

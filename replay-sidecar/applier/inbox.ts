@@ -3,6 +3,7 @@ import type { Logger } from '@edge-migration/identity/logger.ts';
 import { type ConsumerMessages, type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { StoreClock } from '../store-clock.ts';
+import { MAX_MESSAGE_BYTES } from '../stream.ts';
 import { type ApplierStreamSettings, ensureApplierStreams } from './streams.ts';
 import type { Witness } from './witness.ts';
 import { isDoubted } from './work.ts';
@@ -75,6 +76,8 @@ interface Link {
 export function createInbox({ connection, settings, store, witness, clock, log }: InboxOptions): Inbox {
   const ackWait = settings.ackWaitSeconds * 1000;
   const held = new Set<HeldMessage>();
+  /** That may be in hand while more is fetched. */
+  const most = { messages: FETCH_BELOW * settings.window, bytes: FETCH_BELOW * settings.window * BYTES_PER_EVENT };
   let bytes = 0;
   let round = 0;
   let isConnected = true;
@@ -164,14 +167,18 @@ export function createInbox({ connection, settings, store, witness, clock, log }
 
   /** Once there is a connection, and room for more. */
   async function roomOn(signal: AbortSignal): Promise<Link> {
-    const most = FETCH_BELOW * settings.window;
     for (;;) {
       signal.throwIfAborted();
       dropStale();
       const link = linkNow();
-      if (link !== undefined && held.size <= most && bytes <= most * BYTES_PER_EVENT) return link;
+      if (link !== undefined && held.size <= most.messages && bytes <= most.bytes) return link;
       await clock.sleep(LOOK_MILLIS, signal);
     }
+  }
+
+  /** As many messages as there is room for, however large they are: they come all at once. */
+  function room(): number {
+    return Math.max(1, Math.min(settings.window - held.size, Math.floor((most.bytes - bytes) / MAX_MESSAGE_BYTES)));
   }
 
   async function fetchOnce(client: JetStreamClient, signal: AbortSignal, handle: (held: Held) => void): Promise<void> {
@@ -183,7 +190,7 @@ export function createInbox({ connection, settings, store, witness, clock, log }
       const link = await roomOn(signal);
       // NATS counts from when it sends a message, and that may be long before it is read here.
       const asked = momentOf(clock);
-      const messages = await consumer.fetch({ max_messages: settings.window - held.size, expires: FETCH_MILLIS });
+      const messages = await consumer.fetch({ max_messages: room(), expires: FETCH_MILLIS });
       fetching = messages;
       const stop = () => void messages.close();
       if (!isCurrent(link)) stop();
