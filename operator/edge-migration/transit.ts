@@ -98,11 +98,17 @@ async function readParked(manager: JetStreamManager) {
 function listStuck(subjects: Record<string, number>) {
   const failed = new Map<number, WaitingEvents[]>();
   const excess = new Map<number, number[]>();
+  // Strangers may fill tens of thousands of places under one project, so that lists are added to, not made again.
+  const add = <T>(lists: Map<number, T[]>, projectId: number, entry: T) => {
+    const list = lists.get(projectId);
+    if (list === undefined) lists.set(projectId, [entry]);
+    else list.push(entry);
+  };
   for (const [subject, events] of Object.entries(subjects)) {
     const { projectId = 0, reason, minute, isUnreadable = false } = parsePlace(subject) ?? {};
     const from = minute === undefined ? undefined : minute * MINUTE_MILLIS;
-    if (reason === 'poison') failed.set(projectId, [...(failed.get(projectId) ?? []), { from, isUnreadable, events }]);
-    if (reason === 'excess') excess.set(projectId, [...(excess.get(projectId) ?? []), from ?? 0]);
+    if (reason === 'poison') add(failed, projectId, { from, isUnreadable, events });
+    if (reason === 'excess') add(excess, projectId, from ?? 0);
   }
   return { failed, excess };
 }
