@@ -16,6 +16,7 @@ import { isDropped, isGivenUp } from './given-up.ts';
 import type { Held } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
 import {
+  batchOf,
   isReleasable,
   MINUTE_MILLIS,
   NO_RETRY,
@@ -40,7 +41,7 @@ type Released = Pick<Place, 'projectId' | 'reason' | 'identity'>;
 const UNRESOLVED = 'identity.parked.0.poison.>';
 /** As many characters as anyone reads. */
 const MAX_REASON_CHARACTERS = 500;
-const BATCH = 256;
+const UNRESOLVED_BATCH = 256;
 /** Identities that Edge cannot hold and that one look tries again: what waits for other reasons must not wait for them. */
 const MOST_RETRIES = 64;
 /** As many go on at once when somebody asks for it. */
@@ -150,7 +151,12 @@ export function createParking(options: ParkingOptions): Parking {
     const [oldest] = await Array.fromAsync(readStored(manager, PARKING_STREAM, { subject: UNRESOLVED, most: 1 }));
     const isDue = oldest !== undefined && options.now() - oldest.time.getTime() >= options.unknownRetrySeconds * 1000;
     if (isDue || isWanted)
-      await releaseBatch(manager, UNRESOLVED, { projectId: 0, reason: 'poison' }, isWanted ? MOST_WANTED : BATCH);
+      await releaseBatch(
+        manager,
+        UNRESOLVED,
+        { projectId: 0, reason: 'poison' },
+        isWanted ? MOST_WANTED : UNRESOLVED_BATCH,
+      );
     isWanted = false;
   }
 
@@ -179,7 +185,7 @@ export function createParking(options: ParkingOptions): Parking {
     let released = 0;
     while (released < most && mayRelease() && isReleasable(place, migrations, options.now())) {
       signal.throwIfAborted();
-      const wanted = Math.min(BATCH, most - released);
+      const wanted = Math.min(batchOf(place), most - released);
       const count = await releaseBatch(manager, subject, place, wanted);
       released += count;
       if (count < wanted) break;

@@ -1,6 +1,6 @@
 import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
 import { expect, test } from 'vitest';
-import { isReleasable, type ParkReason, parsePlace, placeSubject } from './place.ts';
+import { batchOf, isReleasable, type ParkReason, parsePlace, placeSubject } from './place.ts';
 import type { Verdict } from './view.ts';
 
 const NOW = Date.parse('2026-06-01T00:00:00Z');
@@ -81,4 +81,13 @@ test('what is to be handled again goes on at its time, not before it, whatever h
       expect(isReleasable(place, migrations, NOW)).toBe(true);
     }
   }
+});
+
+test.each([
+  [undefined, 256],
+  [1, 256],
+  [64, 16],
+  [5000, 1],
+])('of events that are counted as %o KiB each, %i come back at once', (kib, events) => {
+  expect(batchOf({ ...(kib !== undefined && { kib }) })).toBe(events);
 });

@@ -100,6 +100,17 @@ export function isReleasable(place: Place, migrations: Pick<Migrations, 'judge' 
   return verdict.kind === 'apply' || verdict.reason !== reason;
 }
 
+const MOST_EVENTS = 256;
+const MOST_KIB = 1024;
+
+/**
+ * How many events of a place are brought back at once: events of up to 64 identities that Edge cannot hold are, at the same
+ * time, and a client decides how large each is.
+ */
+export function batchOf({ kib = 1 }: Pick<Place, 'kib'>): number {
+  return Math.max(1, Math.min(MOST_EVENTS, Math.floor(MOST_KIB / kib)));
+}
+
 /** `spec.retry` of a project's EdgeMigration, as it is in a subject. */
 export function retryOf(migrations: Pick<Migrations, 'find'>, projectId: number): string {
   return migrations.find(projectId)?.spec?.retry ?? NO_RETRY;
