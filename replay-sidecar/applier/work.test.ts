@@ -6,7 +6,16 @@ import { describe, expect, test } from 'vitest';
 import { STORED_HEADER } from '../event-times.ts';
 import { anewSubject, EVENT_SUBJECT } from '../stream.ts';
 import type { Held } from './inbox.ts';
-import { CURSOR_HEADER, derivedHeaders, findClientKey, keepHeaders, readDelivery, UnreadableEvent } from './work.ts';
+import {
+  CURSOR_HEADER,
+  derivedHeaders,
+  findClientKey,
+  isListing,
+  keepHeaders,
+  markListing,
+  readDelivery,
+  UnreadableEvent,
+} from './work.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -143,6 +152,15 @@ describe('what only appliers may say', () => {
     const { event, cursor: read } = readDelivery(held(anewSubject(1), derived, kept));
     expect(event.target).toEqual({ kind: 'environment', environment: { clientKey: 'former' } });
     expect(read).toBeUndefined();
+  });
+
+  test('that it lists an identity, and so needs no room of a quota, is not believed of a sidecar, then or later', () => {
+    const headers = derivedHeaders(undefined);
+    markListing(headers);
+    expect(isListing({ subject: anewSubject(1), headers })).toBe(true);
+    expect(isListing({ subject: EVENT_SUBJECT, headers })).toBe(false);
+    const kept = keepHeaders({ subject: EVENT_SUBJECT, time: new Date(NOW), headers });
+    expect(isListing({ subject: 'identity.parked.1.overflow', headers: kept })).toBe(false);
   });
 
   test('is asked of Core once more where an applier of an earlier release, which marked nothing, has said it', () => {

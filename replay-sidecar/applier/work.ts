@@ -48,8 +48,8 @@ export function markListing(fields: MsgHdrs): void {
   fields.set(LISTING_HEADER, 'true');
 }
 
-export function isListing({ headers }: Pick<Carrier, 'headers'>): boolean {
-  return headers?.get(LISTING_HEADER) === 'true';
+export function isListing(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean {
+  return isOurs(carrier) && carrier.headers?.get(LISTING_HEADER) === 'true';
 }
 
 /**
@@ -69,7 +69,8 @@ export function isDoubted(carrier: Pick<Carrier, 'subject' | 'headers'>): boolea
 /** Of a message's headers, those that are the event's own, for when it is published once more: a claim remains one. */
 export function keepHeaders(carrier: Carrier): MsgHdrs {
   const fields = headers();
-  const kept = isDerived(carrier) ? [LISTING_HEADER, DERIVED_HEADER, CURSOR_HEADER] : [LISTING_HEADER, SENT_HEADER];
+  const kept = isDerived(carrier) ? [DERIVED_HEADER, CURSOR_HEADER] : [SENT_HEADER];
+  if (isListing(carrier)) markListing(fields);
   for (const name of kept) {
     const value = carrier.headers?.get(name);
     if (value) fields.set(name, value);
