@@ -40,6 +40,28 @@ describe('an applier', () => {
     expect(witness.report()?.losses).toEqual([]);
   });
 
+  test('finds no loss in messages from before the clock of NATS was set back, when they come again', () => {
+    const { rig, witness } = createRig();
+    witness.look(at(10, 100));
+    witness.see({ sequence: 11, time: 101_000 });
+    // The answer to a question from before that.
+    witness.look(at(10, 100));
+    witness.look(at(12, 97));
+    witness.see({ sequence: 11, time: 101_000 });
+    expect(rig.losses).toBe(0);
+  });
+
+  test('takes a message from before the clock of NATS was set back for a loss once, and handles it when it comes again', () => {
+    const { rig, witness } = createRig();
+    witness.look(at(10, 100));
+    witness.look(at(12, 97));
+    for (let round = 0; round < 3; round++) {
+      witness.see({ sequence: 11, time: 101_000 });
+      witness.look(at(12, 97));
+    }
+    expect(rig.losses).toBe(1);
+  });
+
   test('finds a message in the place of another one, once, although the stream is far beyond by then', () => {
     const { rig, witness } = createRig();
     witness.look(at(8, 80));

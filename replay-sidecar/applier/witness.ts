@@ -41,6 +41,11 @@ const MOST_PLACES = 120;
 export function createWitness({ stream, now, onLoss, log }: WitnessOptions): Witness {
   let known: Watermarks | undefined;
   let created: string | undefined;
+  /**
+   * When the newest message that was delivered was stored. The clock of NATS may be set back, or that of the next leader be
+   * behind: then the last message of the stream is not its newest, and those before it would look like a loss for ever.
+   */
+  let newest = 0;
   let losses: readonly Loss[] = [];
   /** By the number of the while. */
   const seen = new Map<number, StreamPlace>();
@@ -67,12 +72,18 @@ export function createWitness({ stream, now, onLoss, log }: WitnessOptions): Wit
   return {
     look(state) {
       if (known !== undefined && hasLost(known, state)) lose(state.last.sequence + 1);
-      if (created !== undefined && created !== state.created) seen.clear();
+      if (created !== undefined && created !== state.created) {
+        seen.clear();
+        newest = 0;
+      }
       created = state.created;
-      known = noteState(known, state);
+      const isFurther = state.last.sequence > (known?.places.at(-1)?.sequence ?? -1);
+      const time = isFurther ? Math.max(state.last.time, newest) : state.last.time;
+      known = noteState(known, { ...state, last: { ...state.last, time } });
     },
     see(place) {
       keep(place);
+      newest = Math.max(newest, place.time);
       if (known !== undefined && isRetaken(known, place)) lose(place.sequence);
     },
     publishing() {
