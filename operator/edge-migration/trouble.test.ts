@@ -91,6 +91,13 @@ describe('pods that live on when their workers have ended', () => {
     expect(condition(decide(later).status, 'Copied')).toBe('True/Complete');
   });
 
+  test('say how a worker failed, which no mesh explains', () => {
+    const problem = { pod: 'p-1', reason: 'PodFailed', message: 'Core refuses the password' };
+    const failed = copying({ stranded }, { checkpoints: [], podProblems: [problem] });
+    const message = degradedBy({ ...failed, now: NOON + 30 * SECOND });
+    expect(message).toMatch(/^PodsNotEnding.* that of pod p-1 by: Core refuses the password; .*istio-proxy/);
+  });
+
   test('without having finished their ranges give way to the next attempt', () => {
     const failed = copying({ stranded }, { checkpoints: ranges.slice(0, 1) });
     expect(decide({ ...failed, now: NOON + 30 * SECOND }).actions).toEqual([remove]);

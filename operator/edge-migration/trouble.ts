@@ -45,9 +45,16 @@ export function findStranded(pods: JobPodsFact | undefined, now: number): string
   return stranded.containers.join(', ');
 }
 
-/** Says that a Job is removed whose pods do not end, and what to do about it. */
-export const describeStranded = ({ name }: JobFact, containers: string): Finding<'True'> =>
-  isTrue(
+/** Says that a Job is removed whose pods do not end, what to do about it, and how a worker has failed before. */
+export function describeStranded(
+  { name }: JobFact,
+  containers: string,
+  podProblems: readonly PodProblem[],
+): Finding<'True'> {
+  const failed = podProblems.find(({ reason }) => reason === 'PodFailed');
+  const how = failed === undefined ? 'have ended,' : `have ended, that of pod ${failed.pod} by: ${failed.message};`;
+  return isTrue(
     'PodsNotEnding',
-    `the workers of Job ${name} have ended, and it is removed because ${containers} keeps running: keep meshes from injecting into the workers' pods, or let them inject native sidecars`,
+    `the workers of Job ${name} ${how} and it is removed because ${containers} keeps running: keep meshes from injecting into the workers' pods, or let them inject native sidecars`,
   );
+}

@@ -180,7 +180,7 @@ function follow(view: View, work: VerificationFacts, job: JobFact, remaining: nu
   }
   return {
     ...base,
-    degraded: describeStranded(job, stranded),
+    degraded: describeStranded(job, stranded, work.podProblems),
     actions: job.deleting ? [] : [removeJob(operation, job)],
   };
 }

@@ -79,7 +79,7 @@ function decideRunning(view: View, job: JobFact): WorkDecision {
   if (stranded === undefined) return { ...running, degraded: findTrouble(facts, job), complete: false };
   return {
     ...running,
-    degraded: describeStranded(job, stranded),
+    degraded: describeStranded(job, stranded, facts.work.podProblems),
     actions: job.deleting ? [] : [removeJob(operation, job)],
     complete: false,
   };
