@@ -118,6 +118,17 @@ test('an event of which nobody can tell the project goes once all migrations hav
   expect(isGivenUp({ minute: minute + 20, isUnreadable: true }, [following])).toBe(false);
 });
 
+test('an event of which nobody can tell the project does not wait for migrations whose copies began long after it', () => {
+  const later = copied.migration;
+  const minute = NOON / MINUTE;
+  expect(isGivenUp({ minute: minute - 61 }, [later])).toBe(true);
+  expect(isGivenUp({ minute: minute - 61, isUnreadable: true }, [later])).toBe(true);
+  // Core may still have worked on it when the first page was read.
+  expect(isGivenUp({ minute: minute - 58 }, [later])).toBe(false);
+  const waiting = { ...later, status: { ...later.status, copy: {} } };
+  expect(isGivenUp({ minute: minute - 61 }, [later, waiting])).toBe(false);
+});
+
 test('what began at the very deadline can be given up, too', () => {
   const events = { unresolved: [came(11)] };
   const dropping = waiting(events, 15, 'drop-1');

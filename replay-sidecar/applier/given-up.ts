@@ -8,12 +8,24 @@ type Timed = Pick<Place, 'minute' | 'isUnreadable'>;
 
 /**
  * Whether an event that waits aside need not wait any more, for none of these EdgeMigrations: their windows were closed when
- * its request began, or they have given it up. Of an event whose project nobody can tell, all have to agree. Pure.
+ * its request began, their copies read what came of it, or they have given it up. Of an event whose project nobody can tell,
+ * all have to agree. Pure.
  */
 export function isGivenUp(place: Timed, migrations: readonly EdgeMigration[]): boolean {
   // What began nobody knows when can be of any window.
   const began = place.isUnreadable ? 0 : (place.minute ?? 0) * MINUTE_MILLIS;
-  return migrations.every((migration) => judge(migration, began).kind === 'drop' || isDropped(place, migration));
+  return migrations.every(
+    (migration) => judge(migration, began).kind === 'drop' || isCopied(place, migration) || isDropped(place, migration),
+  );
+}
+
+/** Longer than Core works on a request, and on what it does for it in the background. */
+const LONGEST_WORK_MILLIS = 3_600_000;
+
+/** Whether Core had done with it before the copy read its first page. Whatever came in a minute began no later. */
+function isCopied({ minute }: Timed, { status }: EdgeMigration): boolean {
+  if (minute === undefined) return false;
+  return minute * MINUTE_MILLIS + LONGEST_WORK_MILLIS <= Date.parse(status.copy?.startTime ?? '');
 }
 
 /**
