@@ -233,7 +233,9 @@ function createCapture(
       'EDGE_MIGRATION_CORE_API_NAMESPACE and EDGE_MIGRATION_CORE_API_SELECTOR must be set: capture is Required',
     );
   }
-  const watchHistory = coreApiNamespace === undefined ? undefined : createWatchHistory(common.clock);
+  // Gaps are placed by the clock of NATS, as those that sidecars report are: this machine's may be minutes behind it.
+  const storeClock: Clock = { ...common.clock, now: () => stream.now() ?? common.clock.now() };
+  const watchHistory = coreApiNamespace === undefined ? undefined : createWatchHistory(storeClock);
   const coreApi =
     coreApiNamespace === undefined
       ? undefined
@@ -246,7 +248,7 @@ function createCapture(
           onBlind: watchHistory?.noteBlind,
           ...common,
         });
-  const departures = coreApiNamespace === undefined ? undefined : createDepartures(common.clock, coreApiNamespace);
+  const departures = coreApiNamespace === undefined ? undefined : createDepartures(storeClock, coreApiNamespace);
   if (departures !== undefined) coreApi?.subscribe(departures.notice);
   void coreApi?.synced.then(() => watchHistory?.begin());
   const stream = createStreamView({

@@ -122,4 +122,18 @@ describe('the time in which no operator watched', () => {
     expect(intervals).toHaveLength(20);
     expect(intervals[0]!.until - intervals[0]!.from).toBe(1_050 * SECOND);
   });
+
+  test('does not take weeks of watching for a gap where there is no room for more ranges', async () => {
+    const { history, before, clock } = operator();
+    history.begin();
+    history.annotate(before({ seenRenewedAfter: clock.monotonic() }));
+    for (let time = 0; time < 20; time++) {
+      await clock.advance(170 * HOUR);
+      history.noteBlind(50 * SECOND);
+    }
+    await clock.advance(100 * SECOND);
+    history.noteBlind(50 * SECOND);
+    const longest = Math.max(...history.unwatched().map(({ from, until }) => until - from));
+    expect(longest).toBe(150 * SECOND);
+  });
 });

@@ -26,7 +26,7 @@ export interface WatchHistory {
 
 /** In less than this no pod of the Core API starts, takes requests and is gone again. */
 const SHORTEST_MILLISECONDS = 30_000;
-/** An annotation is not the place for more; the oldest two are joined, which only claims more. */
+/** An annotation is not the place for more; the two with the least in between are joined, which only claims more. */
 const MOST_INTERVALS = 20;
 const ANNOTATION = `${GROUP}/not-watched`;
 
@@ -75,10 +75,17 @@ function add(intervals: readonly Interval[], interval: Interval): readonly Inter
   if (interval.until - interval.from < SHORTEST_MILLISECONDS) return intervals;
   const all = [...intervals, interval].toSorted((a, b) => a.from - b.from);
   while (all.length > MOST_INTERVALS) {
-    const [first, second] = all.splice(0, 2) as [Interval, Interval];
-    all.unshift({ from: first.from, until: Math.max(first.until, second.until) });
+    const index = findNarrowest(all);
+    const [first, second] = all.slice(index, index + 2) as [Interval, Interval];
+    all.splice(index, 2, { from: first.from, until: Math.max(first.until, second.until) });
   }
   return all;
+}
+
+/** Of intervals in order, the index of the one that the next one follows soonest. */
+function findNarrowest(intervals: readonly Interval[]): number {
+  const between = intervals.slice(1).map(({ from }, index) => from - intervals[index]!.until);
+  return between.indexOf(Math.min(...between));
 }
 
 const format = ({ from, until }: Interval) => `${new Date(from).toISOString()}/${new Date(until).toISOString()}`;

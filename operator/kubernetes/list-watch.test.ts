@@ -81,6 +81,22 @@ describe('a watch that ends', () => {
     expect(blind[0]).toBeGreaterThan(0);
   });
 
+  it('tells it, too, if the watch broke and a list is due before it can go on', async () => {
+    const blind: number[] = [];
+    await reflected.startSynced({ onBlind: (milliseconds) => blind.push(milliseconds) });
+    await fake.clock.advance(2_000);
+    fake.server.bookmark();
+    await until(async () => (await fake.registry.metrics()).includes('type="BOOKMARK"} 1'));
+    fake.server.fail(() => true, 'reset', Number.POSITIVE_INFINITY);
+    fake.server.writeToWatches('x\n');
+    const end = fake.clock.monotonic() + 30 * 60_000;
+    while (fake.clock.monotonic() < end) await reflected.retry();
+    fake.server.heal();
+    await reflected.retry();
+    await until(() => fake.server.watching() === 1);
+    expect(blind).toEqual([fake.clock.monotonic() - 2_000]);
+  });
+
   it('because its version is too old costs no wait the first time', async () => {
     await reflected.startSynced();
     await fake.clock.advance(2_000);

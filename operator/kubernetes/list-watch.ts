@@ -40,8 +40,8 @@ export interface ListWatchSettings extends Timings {
   readonly metrics: RuntimeMetrics;
   onList(objects: readonly KubernetesObject[]): void;
   /**
-   * Told before a list that takes the place of a watch whose version was lost: what came and went in so many milliseconds
-   * until now is in neither.
+   * Told before a list that takes the place of a watch, because its version was lost or a list is due: what came and went
+   * in so many milliseconds until now is in neither.
    */
   onBlind?(milliseconds: number): void;
   onEvent(event: WatchEvent): void;
@@ -87,7 +87,9 @@ export function createListWatch(settings: ListWatchSettings): ListWatch {
       throw error;
     });
     metrics.lists.inc({ ...labels, result: 'success' });
-    if (version === undefined && listedAt > Number.NEGATIVE_INFINITY) settings.onBlind?.(mostSince(clock, heardAt));
+    // A watch that ended well has just been heard; one that broke has not, and is not gone on with when a list is due.
+    const isReplaced = version === undefined || begun >= relistAt;
+    if (isReplaced && listedAt > Number.NEGATIVE_INFINITY) settings.onBlind?.(mostSince(clock, heardAt));
     settings.onList(result.items);
     version = result.resourceVersion;
     listedAt = begun;
