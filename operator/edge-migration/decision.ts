@@ -18,6 +18,7 @@ import { collectGaps, describeGaps } from './gaps.ts';
 import { decideCapturing, decideSuspended } from './policies.ts';
 import { earliest } from './progress.ts';
 import { recordStatus, type StatusRecord } from './record.ts';
+import { isDropToken } from './retry-token.ts';
 import { fitStatus, summarise } from './summary.ts';
 import { decideUnstorable } from './unstorable.ts';
 import { decideVerification, findUncovered, type VerificationDecision } from './verification.ts';
@@ -179,9 +180,13 @@ function account(migration: EdgeMigration, status: Status): Status {
   return { ...status, audit: { reportName: objectNames(migration, 'copy').audit, milestone } };
 }
 
-/** A token is taken once what it asks for can be done: not while suspended, nor while the Job still works on the rest. */
-function takeRetry({ migration, work }: Facts): string | undefined {
+/**
+ * A token is taken once what it asks for can be done: not while suspended, nor while the Job still works on the rest, and
+ * one that gives up what waits aside not while nobody can see what that is.
+ */
+function takeRetry({ migration, work, replay }: Facts): string | undefined {
   const { spec, status } = migration;
+  if (isDropToken(spec?.retry) && replay.kind === 'unknown') return status.observedRetry;
   const isBusy = work.jobs.some(({ outcome, failedIndexes }) => outcome === 'active' && failedIndexes.length > 0);
   return spec?.suspend || isBusy ? status.observedRetry : (spec?.retry ?? status.observedRetry);
 }

@@ -82,6 +82,15 @@ describe('spec.retry drop-…', () => {
     expect(condition(closed, 'Succeeded')).toBe('True/WindowClosed');
   });
 
+  test('is taken only once it is known what waits aside', () => {
+    const blind = { kind: 'unknown', reason: 'StreamUnreachable', message: 'no answer' } as const;
+    const { status } = decide({ ...dropping, replay: blind });
+    expect(status.observedRetry).toBeUndefined();
+    const seen = decide(next({ ...dropping, replay: blind }, MINUTE, { replay: dropping.replay })).status;
+    expect(seen.observedRetry).toBe('drop-1');
+    expect(seen.gaps?.[0]).toMatchObject({ reason: 'eventsDropped' });
+  });
+
   test('of what cannot be read makes a gap since the copy began', () => {
     const { status } = decide(waiting({ unresolved: [came(3, { isUnreadable: true })] }, 5, 'drop'));
     expect(status.gaps?.[0]).toMatchObject({ from: status.copy?.startTime, until: at(NOON + 4 * MINUTE) });

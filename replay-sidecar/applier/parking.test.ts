@@ -144,6 +144,9 @@ test('an event of which nobody can tell the project waits under its minute, and 
   await using applier = start(view);
   await applier.parking.park(await take(), 0, 'poison', { began, detail: 'nobody knows' });
   await applier.looks();
+  // The operator is to see it first, and to make a gap of it.
+  view.set('drop-1');
+  await applier.looks();
   expect(await parked()).toEqual({ [PLACE]: 1 });
   view.set('second');
   await waitFor(async () => (await messages(PARKING_STREAM)) === 0, { for: 'it to go on' });

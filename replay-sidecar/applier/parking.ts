@@ -1,6 +1,7 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import { isDropToken } from '@edge-migration/operator/edge-migration/retry-token.ts';
 import {
   JetStreamApiCodes,
   JetStreamApiError,
@@ -295,12 +296,13 @@ function* findGivenUp(subjects: Iterable<string>, migrations: Migrations) {
   }
 }
 
-/** Calls back when the `spec.retry` of an EdgeMigration becomes another one. */
+/** Calls back when the `spec.retry` of an EdgeMigration becomes another one that asks for a try. */
 function followRetries(migrations: Migrations, onChange: () => void): Disposable {
   const known = new Map(migrations.all().map(({ spec }) => [spec?.projectId ?? 0, spec?.retry]));
   const stop = migrations.subscribe((projectId) => {
     const retry = migrations.find(projectId)?.spec?.retry;
-    if (known.has(projectId) && known.get(projectId) !== retry && retry !== undefined) onChange();
+    const isNew = known.has(projectId) && known.get(projectId) !== retry;
+    if (isNew && retry !== undefined && !isDropToken(retry)) onChange();
     known.set(projectId, retry);
   });
   return { [Symbol.dispose]: stop };

@@ -44,6 +44,13 @@ test('poison goes on with another spec.retry, an unknown project never', () => {
   expect(release(0, 'poison', 'v1')).toBe(false);
 });
 
+test('poison that is to be given up is not tried before: the operator would not see it', () => {
+  const migrations = { judge: () => APPLY, find: () => ({ spec: { retry: 'drop-1' } }) as EdgeMigration };
+  const place = { projectId: 42, reason: 'poison', retry: 'v1' } as const;
+  expect(isReleasable({ ...place, minute: 29_671_200 }, migrations, NOW)).toBe(false);
+  expect(isReleasable(place, migrations, NOW)).toBe(true);
+});
+
 test('what Edge cannot hold is not tried any more once the window has closed, although the event came before that', () => {
   const closed = (began: number): Verdict => (began < NOW ? APPLY : { kind: 'drop', reason: 'windowClosed' });
   const migrations = { judge: (_: number, began: number) => closed(began), find: () => undefined };

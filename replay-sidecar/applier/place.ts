@@ -1,3 +1,4 @@
+import { isDropToken } from '@edge-migration/operator/edge-migration/retry-token.ts';
 import type { Migrations } from './migrations.ts';
 import type { HoldReason } from './view.ts';
 
@@ -86,7 +87,7 @@ export function parsePlace(subject: string): Place | undefined {
  * @param now what Edge cannot hold is not tried any more once the replay window has closed: Edge is the master then
  */
 export function isReleasable(place: Place, migrations: Pick<Migrations, 'judge' | 'find'>, now: number): boolean {
-  const { projectId, reason, retry, due } = place;
+  const { projectId, reason, due } = place;
   // Whatever has become of its migration: what it is about is asked once more.
   if (due !== undefined) return now >= due * 1000;
   if (projectId === 0 || reason === 'excess') return false;
@@ -94,7 +95,7 @@ export function isReleasable(place: Place, migrations: Pick<Migrations, 'judge' 
   const verdict = migrations.judge(projectId, 0);
   if (verdict.kind === 'drop') return true;
   if (reason === 'overflow' || reason === 'late') return true;
-  if (reason === 'poison') return retryOf(migrations, projectId) !== retry;
+  if (reason === 'poison') return isTriedAgain(place, retryOf(migrations, projectId));
   if (reason === 'copying') return verdict.kind === 'apply' && !verdict.copying;
   if (reason === 'unstorable') return migrations.judge(projectId, now).kind === 'apply';
   return verdict.kind === 'apply' || verdict.reason !== reason;
@@ -109,6 +110,14 @@ const MOST_KIB = 1024;
  */
 export function batchOf({ kib = 1 }: Pick<Place, 'kib'>): number {
   return Math.max(1, Math.min(MOST_EVENTS, Math.floor(MOST_KIB / kib)));
+}
+
+/**
+ * What is to be given up stays where the operator can see it, which makes a gap of it. An older release did not write down
+ * when it began: that is known once it has been put aside anew.
+ */
+function isTriedAgain({ retry, minute }: Place, wanted: string): boolean {
+  return wanted !== retry && (minute === undefined || !isDropToken(wanted));
 }
 
 /** `spec.retry` of a project's EdgeMigration, as it is in a subject. */
