@@ -92,10 +92,14 @@ async function restoreData(): Promise<void> {
 }
 
 async function texts(): Promise<string[]> {
-  const { state } = await manager.streams.info(STREAM);
+  // On a connection of its own: a request on one that has not noticed the restart yet has no answer.
+  const connection = await open();
+  const { streams } = await jetstreamManager(connection);
+  const { state } = await streams.info(STREAM);
   const found: string[] = [];
   for (let seq = state.first_seq; seq <= state.last_seq; seq++)
-    found.push((await manager.streams.getMessage(STREAM, { seq }))?.string() ?? '');
+    found.push((await streams.getMessage(STREAM, { seq }))?.string() ?? '');
+  await connection.close();
   return found;
 }
 
