@@ -65,8 +65,11 @@ export function describeStuck({ failed, unresolved }: Stuck): Finding<'True'> | 
 
 function describeSince(waiting: readonly WaitingEvents[]): string {
   const times = waiting.flatMap(({ from }) => (from === undefined ? [] : [from]));
-  return times.length < waiting.length ? '' : `, the oldest from ${formatTime(Math.min(...times))}`;
+  return times.length < waiting.length ? '' : `, the oldest from ${formatTime(earliest(times))}`;
 }
+
+/** Of any number of times: more than a call takes arguments. */
+const earliest = (times: readonly number[]): number => times.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
 
 interface Window {
   /** When the copy began, and the deadline; RFC 3339. */
@@ -85,8 +88,8 @@ export function findDropped(
   const all = [...failed, ...unresolved];
   if (!isNew || window.start === undefined || all.length === 0) return [];
   const start = Date.parse(window.start);
-  const begin = Math.min(...all.map(({ from, isUnreadable }) => (isUnreadable ? undefined : from) ?? start));
-  const until = Math.max(...all.map(({ from }) => (from === undefined ? now : from + MINUTE)));
+  const begin = earliest(all.map(({ from, isUnreadable }) => (isUnreadable ? undefined : from) ?? start));
+  const until = -earliest(all.map(({ from }) => -(from === undefined ? now : from + MINUTE)));
   return [{ from: within(begin, window), until, reason: 'eventsDropped', podName: undefined }];
 }
 

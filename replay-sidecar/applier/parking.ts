@@ -252,8 +252,8 @@ export function createParking(options: ParkingOptions): Parking {
       // What comes back from a try keeps its room, which the last look may still count.
       const hadRoom = isListing(message) || parseAnewSubject(message.subject) === 0;
       if (!hadRoom && !quota.take(place)) return noteExcess(projectId, minute);
-      // Unique to this message of the stream: the event may come back, and be parked once more.
-      const msgID = `parked-${message.seq}-${message.timestampNanos}`;
+      // Unique to this message of the stream and the reason: the event may come back, and be parked once more.
+      const msgID = `parked-${message.seq}-${message.timestampNanos}-${reason}`;
       const check = witnesses.parked.publishing();
       const stored = client.publish(placeSubject(place), message.data, { msgID, headers: fields });
       check(await stored.finally(() => hadRoom || quota.settle(place)));
