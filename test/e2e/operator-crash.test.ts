@@ -180,7 +180,11 @@ describe('an operator that is killed before and after each of its writes', { tim
     setup.pods.hold(true);
     const golden = await liveUndisturbed(deletedCopy);
     const deletes = golden.writes.filter((write) => write.startsWith('delete '));
-    expect(deletes).toEqual(['delete jobs project-copy-1', 'delete configmaps project-copy']);
+    expect(deletes).toEqual([
+      'delete jobs project-copy-1',
+      'delete configmaps project-copy',
+      'delete configmaps project-record',
+    ]);
     await expectSameEnd(golden, await liveWithCrashes({ ...golden, writes: deletes }));
   });
 });
