@@ -62,7 +62,7 @@ test('kubectl describe tells the story of a migration, and kubectl get where it 
     'AGE',
   ]);
   expect(table).toMatch(new RegExp(`${name} +${projectId} +Copying +0/\\d+ \\(0%\\)`));
-  expect(wide).toMatch(/pod \S+: ErrImagePull edge-migration:0\.1\.0 not found/);
+  expect(wide).toMatch(/pod \S+: container worker: ErrImagePull edge-migration:0\.1\.0 not found/);
   expect(await kubectl(['get', 'em', '-n', NAMESPACE])).toMatch(/Succeeded +\d+\/\d+ \(100%\)/);
 
   const story = (described.split('\nEvents:\n')[1] ?? '').split('\n').map((line) => line.trim().split(/\s+/));

@@ -197,7 +197,8 @@ export async function createHarness(): Promise<Harness> {
       edge.close();
     },
     depth: async () => (await manager.streams.info(STREAM)).state.messages,
-    async drained(timeoutMs = 30_000) {
+    // What follows from a rename or a moved feature state, also of the test before, waits 65 s in the stream.
+    async drained(timeoutMs = 90_000) {
       const isEmpty = async () => (await harness.depth()) === 0;
       const hasLate = async () => Object.keys(await harness.parked()).some((subject) => subject.endsWith('.late'));
       // What is late comes back into the stream.
