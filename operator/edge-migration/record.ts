@@ -34,7 +34,8 @@ export function recordStatus(status: Status): StatusRecord | undefined {
   const conditions = status.conditions?.filter(({ type, status: state, reason }) =>
     [`${type}/${state}`, `${type}/${reason}`].some((name) => LASTING.includes(name)),
   );
-  return {
+  // In the schema's order of fields, as it is read back.
+  return recordSchema.parse({
     ...(observedRetry === undefined ? {} : { observedRetry }),
     conditions: (conditions ?? []).map(({ observedGeneration: _, ...condition }) => condition),
     copy: isComplete ? copy : { startTime: copy.startTime },
@@ -42,7 +43,7 @@ export function recordStatus(status: Status): StatusRecord | undefined {
     ...(replay?.deadline === undefined ? {} : { replay: { deadline: replay.deadline } }),
     ...(gaps === undefined ? {} : { gaps }),
     ...(verification === undefined ? {} : { verification: withoutProgress(verification) }),
-  };
+  });
 }
 
 function withoutProgress({ current, ...others }: NonNullable<Status['verification']>): Status['verification'] {
