@@ -4,8 +4,8 @@ import { runSoak } from './soak/soak.ts';
 const MINUTES = 60_000;
 
 /**
- * Containers that are killed keep their spool, so that not even a gap excuses a difference. But both operators may be dead at
- * a time, an API that dies tells nobody which trait a request was about, and the machine may keep the disk too busy.
+ * Containers that are killed keep their spool. But both operators may be dead at a time, the machine may keep the disk too
+ * busy, and an API that dies tells nobody which trait a request was about: only that one may leave a difference.
  */
 const OF_THE_FAULTS: ReadonlySet<string> = new Set(['notWatched', 'unnamedWrite', 'spoolFailing']);
 
@@ -21,12 +21,9 @@ test('Edge agrees with Core, and keeps what Edge clients wrote, whatever is kill
     say: () => {},
   });
   const unexplained = gaps.filter(({ reason }) => !OF_THE_FAULTS.has(reason));
-  expect({ violations, unexplained, excused, canariesMissing }).toEqual({
-    violations: [],
-    unexplained: [],
-    excused: 0,
-    canariesMissing: 0,
-  });
+  expect({ violations, unexplained, canariesMissing }).toEqual({ violations: [], unexplained: [], canariesMissing: 0 });
+  // Each such gap is of one request, about one trait.
+  expect(excused).toBeLessThanOrEqual(gaps.filter(({ reason }) => reason === 'unnamedWrite').length);
   expect(result.writes.acknowledged).toBeGreaterThan(500);
   expect(result.edgeWrites).toBeGreaterThan(50);
   expect(result.faults.length).toBeGreaterThan(5);
