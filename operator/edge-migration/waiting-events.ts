@@ -65,11 +65,12 @@ export function describeStuck({ failed, unresolved }: Stuck): Finding<'True'> | 
 
 function describeSince(waiting: readonly WaitingEvents[]): string {
   const times = waiting.flatMap(({ from }) => (from === undefined ? [] : [from]));
-  return times.length < waiting.length ? '' : `, the oldest from ${formatTime(earliest(times))}`;
+  return times.length < waiting.length ? '' : `, the oldest from ${formatTime(times.reduce(earlier))}`;
 }
 
-/** Of any number of times: more than a call takes arguments. */
-const earliest = (times: readonly number[]): number => times.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+// For `reduce`: there may be more places than a call of `Math.min` takes arguments.
+const earlier = (a: number, b: number): number => Math.min(a, b);
+const later = (a: number, b: number): number => Math.max(a, b);
 
 interface Window {
   /** When the copy began, and the deadline; RFC 3339. */
@@ -88,8 +89,8 @@ export function findDropped(
   const all = [...failed, ...unresolved];
   if (!isNew || window.start === undefined || all.length === 0) return [];
   const start = Date.parse(window.start);
-  const begin = earliest(all.map(({ from, isUnreadable }) => (isUnreadable ? undefined : from) ?? start));
-  const until = -earliest(all.map(({ from }) => -(from === undefined ? now : from + MINUTE)));
+  const begin = all.map(({ from, isUnreadable }) => (isUnreadable ? undefined : from) ?? start).reduce(earlier);
+  const until = all.map(({ from }) => (from === undefined ? now : from + MINUTE)).reduce(later);
   return [{ from: within(begin, window), until, reason: 'eventsDropped', podName: undefined }];
 }
 
