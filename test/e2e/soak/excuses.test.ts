@@ -3,7 +3,7 @@ import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/
 import { keepEnvironmentHistory } from '@edge-migration/test/core/history.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { noteChanges, readChanges } from './changes.ts';
-import { isExcused } from './excuses.ts';
+import { findExcuse } from './excuses.ts';
 
 let database: TestDatabase;
 
@@ -38,9 +38,10 @@ test("Core's changes are noted by the keys that the document may have, and only 
     2, 2, 3, 0,
   ]);
 
+  const isExcused = (...args: Parameters<typeof findExcuse>) => findExcuse(...args) !== undefined;
   const at = (millis: number) => new Date(began + millis).toISOString();
   const gap = { from: at(-500), until: at(60_000), reason: 'streamLost' };
-  const missing = { kind: 'missing', key: 'key_ada' } as const;
+  const missing = { kind: 'missing', key: 'key_ada', detail: '' } as const;
   expect(isExcused(missing, [gap], changes)).toBe(true);
   expect(isExcused(missing, [{ ...gap, until: null }], changes)).toBe(true);
   expect(isExcused(missing, [], changes)).toBe(false);

@@ -16,17 +16,27 @@ const PRECISION_MILLIS = 1_000;
 /** What an Edge client wrote, or what is another project's, no gap excuses. */
 const EXCUSABLE: ReadonlySet<Violation['kind']> = new Set(['missing', 'differs', 'left over', 'override rows']);
 
-/** Whether Core changed what differs while the product said that it may be missing writes. */
-export function isExcused(
-  { kind, key }: Pick<Violation, 'kind' | 'key'>,
+/** A difference, and the gap in which Core changed what differs. */
+export interface Excused {
+  readonly violation: Violation;
+  readonly gap: ReportedGap;
+  /** Of that change in Core, milliseconds since the epoch. */
+  readonly time: number;
+}
+
+/** The first gap during which Core changed what differs: the product said that it may be missing that write. */
+export function findExcuse(
+  violation: Violation,
   gaps: readonly ReportedGap[],
   changes: CoreChanges,
-): boolean {
-  if (!EXCUSABLE.has(kind) || gaps.length === 0) return false;
-  const times = changes.timesOf(key);
-  return gaps.some(({ from, until }) => {
-    const begin = Date.parse(from) - PRECISION_MILLIS;
-    const end = until ? Date.parse(until) + LONGEST_WRITE_MILLIS : Number.POSITIVE_INFINITY;
-    return times.some((time) => time >= begin && time <= end);
-  });
+): Excused | undefined {
+  if (!EXCUSABLE.has(violation.kind) || gaps.length === 0) return undefined;
+  const times = changes.timesOf(violation.key);
+  for (const gap of gaps) {
+    const begin = Date.parse(gap.from) - PRECISION_MILLIS;
+    const end = gap.until ? Date.parse(gap.until) + LONGEST_WRITE_MILLIS : Number.POSITIVE_INFINITY;
+    const time = times.find((each) => each >= begin && each <= end);
+    if (time !== undefined) return { violation, gap, time };
+  }
+  return undefined;
 }

@@ -24,7 +24,7 @@ export function summarize(result: SoakResult) {
     canariesMissing: result.canariesMissing,
     gaps: gaps.length,
     violations: violations.length,
-    excused: result.excused,
+    excused: result.excused.length,
   };
 }
 
@@ -50,5 +50,8 @@ export function describeResult(result: SoakResult): string {
   const gaps = result.gaps.map((gap) => `  gap: ${JSON.stringify(gap)}`);
   const shown = result.violations.slice(0, SHOWN_VIOLATIONS);
   const violations = shown.map(({ kind, key, detail }) => `  ${kind}: ${key}: ${detail}`);
-  return [...lines, ...occurrences, ...gaps, ...violations].join('\n');
+  const excused = result.excused.slice(0, SHOWN_VIOLATIONS).map(({ violation: { kind, key, detail }, gap, time }) => {
+    return `  excused, changed ${new Date(time).toISOString()} in gap ${gap.reason}: ${kind}: ${key}: ${detail}`;
+  });
+  return [...lines, ...occurrences, ...gaps, ...excused, ...violations].join('\n');
 }

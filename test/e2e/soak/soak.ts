@@ -8,7 +8,7 @@ import { noteChanges, readChanges } from './changes.ts';
 import { createCoreClients, type WriteCounts } from './core-clients.ts';
 import { createCoreRequests } from './core-requests.ts';
 import { createEdgeClients } from './edge-clients.ts';
-import { isExcused, type ReportedGap } from './excuses.ts';
+import { type Excused, findExcuse, type ReportedGap } from './excuses.ts';
 import { createFaults, type Occurrence, type Patience } from './faults/faults.ts';
 import { createScenery, type Scene, type Scenery } from './faults/scenes.ts';
 import { createTargets } from './faults/targets.ts';
@@ -35,8 +35,8 @@ export interface SoakOptions {
 }
 
 export interface SoakResult extends Judgement {
-  /** Differences that are due to writes inside reported gaps. */
-  readonly excused: number;
+  /** Differences that are due to writes inside reported gaps, each with its gap. */
+  readonly excused: readonly Excused[];
   readonly writes: WriteCounts;
   readonly edgeClients: { written: number; overtaken: number; absent: number };
   readonly faults: readonly Occurrence[];
@@ -61,7 +61,9 @@ const WRITE_UNITS_PER_IDENTITY = 4;
 const WINDOW_SECONDS = 2 * 3600;
 /** More than any machine needs. */
 const PATIENT_MINUTES = 15;
-/** Of load after everything was mended and the copy is complete. */
+/** Share of the load that replay has under faults at least, however late the copy was complete. */
+const REPLAYING = 0.4;
+/** Of load after everything was mended. */
 const TAIL_MILLIS = 5000;
 
 /**
@@ -101,24 +103,28 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
   const mended = new AbortController();
   const next = createCoreRequests(random.fork('core clients'), population);
   const nextWide = createWideRequests(random.fork('wide requests'), population);
+  const copied = Promise.withResolvers<void>();
   let isWaiting = false;
   const running = [
     faults.run(mended.signal),
     population.follow(ended.signal),
     clients.run(() => (isWaiting ? undefined : (nextWide(share()) ?? next())), options.rate, ended.signal),
     edge.run(options.rate * EDGE_RATE_SHARE, ended.signal),
-    followLife(installation, population, options, canary, ended.signal),
+    followLife(installation, population, options, copied.resolve, canary, ended.signal),
   ];
   const failed = Promise.all(running);
   const rest = async () => {
+    const replayed = copied.promise.then(() => clock.sleep(options.seconds * REPLAYING * 1000, options.signal));
+    replayed.catch(() => {});
     while (share() < 1) await clock.sleep(200, options.signal);
+    // On a machine that is too slow the copy is late; the load must not keep it from its end.
+    isWaiting = true;
+    await copied.promise;
+    isWaiting = false;
+    await replayed;
     mended.abort();
     await running[0];
     say('everything is mended');
-    // On a machine that is too slow the copy is late; the load must not keep it from its end.
-    isWaiting = true;
-    await installation.condition(project.projectId, 'Copied', 'True', { timeoutMs: PATIENT_MINUTES * MINUTES });
-    isWaiting = false;
     await clock.sleep(TAIL_MILLIS, options.signal);
     ended.abort();
   };
@@ -144,11 +150,12 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
   const { violations, ...judgement } = await judge({ ...evidence, edgeWrites: edge.writes });
   const gaps = [...(status.gaps ?? []), ...(await readGaps(installation.cluster.nats))];
   const changes = await readChanges(installation.databaseUrl);
-  const unexcused = violations.filter((violation) => !isExcused(violation, gaps, changes));
+  const excused = violations.flatMap((violation) => findExcuse(violation, gaps, changes) ?? []);
+  const excusedOnes = new Set(excused.map(({ violation }) => violation));
   return {
     ...judgement,
-    violations: unexcused,
-    excused: violations.length - unexcused.length,
+    violations: violations.filter((violation) => !excusedOnes.has(violation)),
+    excused,
     writes: clients.counts,
     edgeClients: edge.counts,
     faults: faults.occurrences,
@@ -204,6 +211,7 @@ async function followLife(
   installation: Installation,
   { project }: Population,
   { seconds, identities, say }: SoakOptions,
+  copied: () => void,
   canary: { run(signal: AbortSignal): Promise<void> },
   signal: AbortSignal,
 ): Promise<void> {
@@ -219,5 +227,6 @@ async function followLife(
   const options = { timeoutMs: 30 * MINUTES, signal };
   await installation.condition(project.projectId, 'Copied', 'True', options);
   say('the copy is complete');
+  copied();
   await canary.run(signal);
 }
