@@ -180,41 +180,43 @@ export interface Exploration {
   readonly violations: readonly string[];
 }
 
+export interface ExploreOptions {
+  readonly faults?: readonly Fault[];
+  readonly scenarios?: readonly string[];
+  /** A violation that is looked for: nothing more is tried once it has been found. */
+  readonly until?: (violation: string) => boolean;
+}
+
 /** Tries every order of steps in every scenario from every beginning. */
 export function explore(
   rules: Rules,
-  { faults = [], scenarios = SCENARIOS }: { faults?: readonly Fault[]; scenarios?: readonly string[] } = {},
+  { faults = [], scenarios = SCENARIOS, until = () => false }: ExploreOptions = {},
 ): Exploration {
   let states = 0;
   const violations: string[] = [];
-  for (const core of CORE_BEFORE) {
-    for (const edge of EDGE_BEFORE) {
-      for (const writes of scenarios.filter((scenario) => isPossible(scenario, core !== null))) {
-        const start: State = {
-          core,
-          edge,
-          nextId: 2,
-          writes,
-          events: [],
-          redelivered: [],
-          again: [],
-          held: [],
-          aside: [],
-          handlers: [],
-          copy: { step: 'read' },
-          faults,
-          late: [],
-          listed: false,
-          harmed: false,
-          loaded: {},
-        };
-        const found = exploreFrom(start, writes, rules);
-        states += found.states;
-        violations.push(...found.violations.map((what) => `${writes} from ${JSON.stringify({ core, edge })}: ${what}`));
-      }
-    }
+  for (const start of beginnings(scenarios, faults)) {
+    const { writes, core, edge } = start;
+    const describe = (what: string) => `${writes} from ${JSON.stringify({ core, edge })}: ${what}`;
+    const found = exploreFrom(start, rules, (what) => until(describe(what)));
+    states += found.states;
+    violations.push(...found.violations.map(describe));
+    if (violations.some(until)) break;
   }
   return { states, violations };
+}
+
+function beginnings(scenarios: readonly string[], faults: readonly Fault[]): State[] {
+  const nothing = {
+    ...{ events: [], redelivered: [], again: [], held: [], aside: [], handlers: [], late: [] },
+    ...{ listed: false, harmed: false, loaded: {} },
+  };
+  return CORE_BEFORE.flatMap((core) =>
+    EDGE_BEFORE.flatMap((edge) =>
+      scenarios
+        .filter((writes) => isPossible(writes, core !== null))
+        .map((writes): State => ({ ...nothing, core, edge, nextId: 2, writes, copy: { step: 'read' }, faults })),
+    ),
+  );
 }
 
 function isPossible(writes: string, exists: boolean): boolean {
@@ -227,7 +229,7 @@ function isPossible(writes: string, exists: boolean): boolean {
   return true;
 }
 
-function exploreFrom(start: State, writes: string, rules: Rules): Exploration {
+function exploreFrom(start: State, rules: Rules, isEnough: (what: string) => boolean): Exploration {
   const seen = new Set<string>();
   const open = [start];
   const violations = new Set<string>();
@@ -238,8 +240,10 @@ function exploreFrom(start: State, writes: string, rules: Rules): Exploration {
     const next = successors(state, rules);
     if (next.length > 0) open.push(...next);
     else {
-      const what = judge(state, writes);
-      if (what !== undefined) violations.add(what);
+      const what = judge(state, start.writes);
+      if (what === undefined) continue;
+      violations.add(what);
+      if (isEnough(what)) break;
     }
   }
   return { states: seen.size, violations: [...violations] };
