@@ -332,9 +332,19 @@ describe('unknown routes', () => {
     expect(test.spool.gaps.list()).toEqual([]);
   });
 
-  it('are none where the dashboard is the answer to any path', async () => {
-    const page = { ...answer(200), fields: [field('Content-Type', 'text/html; charset=utf-8')] } as Outcome;
-    await test.exchange('POST /x/api/v1/identities/', {}, page);
+  const page = { ...answer(200), fields: [field('Content-Type', 'text/html; charset=utf-8')] } as Outcome;
+
+  it('are none where the dashboard is the answer to a read of any path', async () => {
+    await test.exchange('GET /x/api/v1/identities/', undefined, page);
+    await test.exchange('GET /x/api/v1/identities/', undefined, answer(405));
     expect(test.spool.gaps.list()).toEqual([]);
   });
+
+  it.each(['POST identities/alice/segments/', 'POST /x/api/v1/identities/'])(
+    '%s is a gap also where the client had the API answer with a page',
+    async (request) => {
+      await test.exchange(request, {}, page);
+      expect(test.spool.gaps.list()).toMatchObject([{ reason: 'unknownRoute', scope: [{ clientKey: 'clientkey' }] }]);
+    },
+  );
 });

@@ -110,7 +110,10 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     if (plan === undefined) return undefined;
     const beganTime = clock.now();
     if (plan.kind === 'unknownRoute') {
-      return observeOnly((outcome) => tookIt(outcome) && reportUnknownRoute(plan, beganTime));
+      const isRead = SAFE.has(head.method.toUpperCase());
+      return observeOnly((outcome) => {
+        if (tookIt(outcome) && !(isRead && isPage(outcome))) reportUnknownRoute(plan, beganTime);
+      });
     }
     counts.planned += 1;
     const { route } = plan.request;
@@ -165,11 +168,20 @@ function savedForm(outcome: Outcome): boolean {
   return outcome.kind === 'responded' && outcome.status === 302;
 }
 
-/** A page is not the API's: some of Flagsmith's images answer any path with that of the dashboard. */
 function tookIt(outcome: Outcome): boolean {
-  if (outcome.kind !== 'responded' || outcome.status < 200 || outcome.status >= 300) return false;
+  return outcome.kind === 'responded' && outcome.status >= 200 && outcome.status < 300;
+}
+
+const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD']);
+
+/**
+ * Some of Flagsmith's images answer a read of any path with the page of the dashboard. To a write the API itself answers with
+ * a page, if the client asks for one.
+ */
+function isPage(outcome: Outcome): boolean {
+  if (outcome.kind !== 'responded') return false;
   const type = outcome.fields.find(({ lower }) => lower === 'content-type')?.value ?? '';
-  return !/^text\/html\b/i.test(type);
+  return /^text\/html\b/i.test(type);
 }
 
 function eventOutcome(route: 'known' | 'background', outcome: Outcome): WriteEvent['outcome'] {
