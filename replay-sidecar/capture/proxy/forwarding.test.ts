@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { forwardRequest, forwardResponse, keepsAlive } from './forwarding.ts';
+import { FramingError } from './framing-error.ts';
 import { parseRequest, parseResponse } from './head.ts';
 
 const head = (first: string, lines: readonly string[]) => `${[first, ...lines].join('\r\n')}\r\n\r\n`;
@@ -58,6 +59,13 @@ describe('of a request the API gets', () => {
       expect(linesOf(text).filter((line) => line.includes('_'))).toEqual([]);
       expect(fields).toEqual(parseRequest(text).fields);
       expect(aliases).toBe(3);
+    },
+  );
+
+  test.each(['Connection: ', 'Connection: upgrade\r\nUpgrade: '])(
+    'nothing, when this is an endless list: %j',
+    (line) => {
+      expect(() => forwardRequest(request([line + 'a,'.repeat(10_000)]), 'off', '1.2.3.4')).toThrow(FramingError);
     },
   );
 

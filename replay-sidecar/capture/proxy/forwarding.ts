@@ -1,4 +1,4 @@
-import { type Head, type HeadLine, type ParsedRequest, type ParsedResponse, parseRequest } from './head.ts';
+import { elementsOf, type Head, type HeadLine, type ParsedRequest, type ParsedResponse, parseRequest } from './head.ts';
 import type { Field } from './hook.ts';
 
 /**
@@ -54,6 +54,8 @@ export function isAliasedName(lower: string): boolean {
  * Other fields that `Connection` names stay, against RFC 9110, section 7.6.1: gunicorn hands them to the API all the
  * same, and a client must not be able to take away what a proxy in front of us has said, or make us see less than the
  * API would.
+ *
+ * @throws FramingError when `Connection` or `Upgrade` is too long a list
  */
 export function forwardRequest(
   request: ParsedRequest,
@@ -126,22 +128,15 @@ const NO_OPTIONS: ReadonlySet<string> = new Set();
 const KEEP_ALIVE: ReadonlySet<string> = new Set(['keep-alive']);
 const CLOSE: ReadonlySet<string> = new Set(['close']);
 
+/** @throws FramingError when there are too many */
 function connectionOptions(head: Head): ReadonlySet<string> {
-  let options: Set<string> | undefined;
-  let common: ReadonlySet<string> | undefined;
-  for (const field of head.fields) {
-    if (field.lower !== 'connection') continue;
-    if (options === undefined && common === undefined) {
-      // Nearly every message says just one of these.
-      if (field.value === 'keep-alive') common = KEEP_ALIVE;
-      else if (field.value === 'close') common = CLOSE;
-      if (common !== undefined) continue;
-    }
-    options ??= new Set(common);
-    for (const option of field.value.split(',')) options.add(option.trim().toLowerCase());
-  }
-  options?.delete('');
-  return options ?? common ?? NO_OPTIONS;
+  const lines = head.fields.filter(({ lower }) => lower === 'connection');
+  const [first] = lines;
+  if (first === undefined) return NO_OPTIONS;
+  // Nearly every message says just one of these.
+  if (lines.length === 1 && first.value === 'keep-alive') return KEEP_ALIVE;
+  if (lines.length === 1 && first.value === 'close') return CLOSE;
+  return new Set(elementsOf(lines, 'connection').filter((option) => option !== ''));
 }
 
 function mustGo({ lower }: HeadLine): boolean {
@@ -159,10 +154,8 @@ function hasHopByHop(head: Head): boolean {
 
 /** h2c would carry any number of requests past the parser. */
 function mayUpgrade(request: ParsedRequest): boolean {
-  const protocols = request.fields
-    .filter((field) => field.lower === 'upgrade')
-    .flatMap(({ value }) => value.split(','));
-  return protocols.length > 0 && protocols.every((protocol) => !/^\s*h2c\b/i.test(protocol));
+  const protocols = elementsOf(request.fields, 'upgrade');
+  return protocols.length > 0 && protocols.every((protocol) => !/^h2c\b/.test(protocol));
 }
 
 function speaksTrailersOnly(request: ParsedRequest): boolean {

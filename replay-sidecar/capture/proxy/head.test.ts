@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FramingError } from './framing-error.ts';
-import { findHeadEnd, parseRequest, parseResponse } from './head.ts';
+import { elementsOf, findHeadEnd, parseRequest, parseResponse } from './head.ts';
 
 test('the end of a head is found wherever it is cut', () => {
   const text = 'GET /a HTTP/1.1\r\nA: 1\r\nB: \r\n\r\nrest';
@@ -61,4 +61,28 @@ test.each([
   '',
 ])('a response does not begin with %j', (line) => {
   expect(() => parseResponse(`${line}\r\n\r\n`)).toThrow(FramingError);
+});
+
+test.each([
+  [
+    'a thousand fields',
+    `GET / HTTP/1.1\r\n${'a:\r\n'.repeat(1_000)}\r\n`,
+    `GET / HTTP/1.1\r\n${'a:\r\n'.repeat(1_001)}\r\n`,
+  ],
+  ['64 KB of target', `GET /${'a'.repeat(65_535)} HTTP/1.1\r\n\r\n`, `GET /${'a'.repeat(65_536)} HTTP/1.1\r\n\r\n`],
+])('%s may take the time to read them, and no more', (_, taken, refused) => {
+  expect(parseRequest(taken).text).toBe(taken);
+  expect(() => parseRequest(refused)).toThrow(new FramingError('headTooLarge'));
+});
+
+test('a list has the elements of all its lines, and a hundred at most', () => {
+  const fieldsOf = (lines: readonly string[]) => parseRequest(`GET / HTTP/1.1\r\n${lines.join('')}\r\n`).fields;
+  expect(elementsOf(fieldsOf(['Connection: Close, x\r\n', 'A: b\r\n', 'connection:y\r\n']), 'connection')).toEqual([
+    'close',
+    'x',
+    'y',
+  ]);
+  const long = (count: number) => fieldsOf(Array.from({ length: 4 }, () => `Connection: ${'a,'.repeat(count)}\r\n`));
+  expect(elementsOf(long(24), 'connection')).toHaveLength(100);
+  expect(() => elementsOf(long(25), 'connection')).toThrow(FramingError);
 });

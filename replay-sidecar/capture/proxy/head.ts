@@ -26,6 +26,13 @@ export interface ParsedResponse extends Head {
   readonly status: number;
 }
 
+/** What gunicorn takes by default, ten times. Each costs more than its few bytes, so that the head's size is no bound of their cost. */
+const MOST_FIELDS = 1_000;
+/** Elements of one list, as in `Connection`. */
+const MOST_ELEMENTS = 100;
+/** gunicorn takes 4,094 bytes by default and 8,190 at most. */
+const LONGEST_TARGET = 64 * 1024;
+
 const HEAD_END = Buffer.from('\r\n\r\n');
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
@@ -68,6 +75,7 @@ export function parseRequest(text: string): ParsedRequest {
   if (major !== '1' || (minor !== '0' && minor !== '1')) throw new FramingError('version');
   // A 2xx to CONNECT turns the connection into a tunnel past every check; an API has no use for it.
   if (method === 'CONNECT') throw new FramingError('method');
+  if (target.length > LONGEST_TARGET) throw new FramingError('headTooLarge');
   if (!hasOneReading(method, target)) throw new FramingError('target');
   const fieldsStart = lineEnd + 2;
   return {
@@ -101,11 +109,27 @@ function parseFields(text: string, fieldsStart: number): HeadLine[] {
   const last = text.length - 2;
   for (let start = fieldsStart; start < last; ) {
     const lineEnd = text.indexOf('\r\n', start);
+    if (fields.length === MOST_FIELDS) throw new FramingError('headTooLarge');
     const { name, lower, value } = parseField(text, start, lineEnd);
     fields.push({ name, lower, value, start, end: lineEnd + 2 });
     start = lineEnd + 2;
   }
   return fields;
+}
+
+/**
+ * The elements of a list in all its lines, trimmed and in lower case.
+ *
+ * @throws FramingError when they are too many
+ */
+export function elementsOf(fields: readonly Field[], lower: string): string[] {
+  const elements: string[] = [];
+  for (const field of fields) {
+    if (field.lower !== lower) continue;
+    for (const element of field.value.split(',', MOST_ELEMENTS + 1)) elements.push(element.trim().toLowerCase());
+    if (elements.length > MOST_ELEMENTS) throw new FramingError('headTooLarge');
+  }
+  return elements;
 }
 
 /**

@@ -70,6 +70,10 @@ describe('matchRoute', () => {
     expect(matchRoute(...(request.split(' ') as [string, string]))).toMatchObject({ kind: 'unknown', shape });
   });
 
+  it('shows the beginning of a path of slashes', () => {
+    expect(routeOf(`POST /api/v1/traits${'/'.repeat(60_000)}`)).toBe(`POST traits${'/'.repeat(31)}`);
+  });
+
   it('takes any bytes for a target', () => {
     const latin1 = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)) });
     const prefix = fc.constantFrom(

@@ -144,7 +144,7 @@ function matchAdmin(target: string): Match | undefined {
 
 /** The path with everything replaced that may be a key, an id or an identifier. */
 function shapeOf(path: string): string {
-  const [first = '', ...rest] = path.split('/');
+  const [first = '', ...rest] = path.split('/', MOST_SHOWN);
   const hidden = HIDDEN_SEGMENTS[first] ?? [];
   const shown = rest.map((segment, index) => {
     const plain = /^[a-z][a-z-]{0,39}$/.test(segment);
@@ -152,6 +152,9 @@ function shapeOf(path: string): string {
   });
   return [first, ...shown].join('/').slice(0, 200);
 }
+
+/** Segments that are shown of a path, which may be one slash after the other. */
+const MOST_SHOWN = 32;
 
 /** Which segments behind the first are names that a client chose. */
 const HIDDEN_SEGMENTS: Record<string, readonly number[]> = { identities: [0, 2], flags: [0], environments: [0] };

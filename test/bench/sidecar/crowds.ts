@@ -14,12 +14,17 @@ const UNFINISHED = Buffer.from(`GET /a HTTP/1.1\r\nHost: x\r\n${`X: ${'a'.repeat
   0,
   1_040_000,
 );
+/** A quarter of a million fields in a megabyte. */
+const MANY_FIELDS = Buffer.from(`GET /a HTTP/1.1\r\nHost: x\r\n${'_:\r\n'.repeat(250_000)}\r\n`);
+const MANY_SEGMENTS = Buffer.from(`POST /api/v1/traits${'/'.repeat(1_000_000)} HTTP/1.1\r\nHost: x\r\n\r\n`);
 /** The null API answers these with a few hundred bytes. */
 const UNREAD = Buffer.from('GET /api/v1/flags/ HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20_000));
 
 export const CROWDS: readonly Crowd[] = [
   crowd('150 unfinished heads of 1 MB', 150, UNFINISHED),
   crowd('1,000 unfinished heads of 1 MB', 1_000, UNFINISHED),
+  crowd('50 heads of 1 MB with the shortest fields', 50, MANY_FIELDS),
+  crowd('50 heads of 1 MB with the shortest path segments', 50, MANY_SEGMENTS),
   crowd('2,000 idle connections', 2_000, undefined),
   crowd('20,000 requests each of 50 clients that read no answer', 50, UNREAD),
 ];

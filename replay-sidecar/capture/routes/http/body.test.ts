@@ -53,6 +53,11 @@ describe('readBody', () => {
     expect(readNow(bytes, type).kind).toBe('refused');
   });
 
+  it('does not read a type that takes longer than a body', () => {
+    expect(readNow(Buffer.from(json), `application/json${';'.repeat(10_000)}`).kind).toBe('object');
+    expect(readNow(Buffer.from(json), `application/json${';'.repeat(20_000)}`).kind).toBe('unreadable');
+  });
+
   it.each(['utf-7', 'UTF-32', 'cp037', 'hex', 'windows-1252', 'utf8mb4', 'utf-8-sig', 'unicode'])(
     'does not read %s',
     (charset) => {
