@@ -188,6 +188,22 @@ describe('the copy', () => {
     });
   });
 
+  test.each([
+    ['is gone', []],
+    ['is as it was before its end', [checkpoint(1, { read: 200, inserted: 200 })]],
+  ])('is not complete where a pod has ended well whose checkpoint %s: the range is done again', (_, others) => {
+    const checkpoints = [...finished.slice(0, 1), ...others];
+    const ended = visited({ now: NOON + 1_000, work: work({ ...ranges, jobs: [endedJob], checkpoints }) });
+    const { status, actions, nextTime } = decide(ended);
+    expect(condition(status, 'Copied')).toBe('False/RangesFailed');
+    expect(status.message).toContain('checkpoints were removed or damaged');
+    expect(status.copy).toMatchObject({ rangesDone: 1, rangesFailed: 1 });
+    expect(actions).toEqual([]);
+    expect(nextTime).toBe(NOON + 15_000);
+    const again = decide({ ...ended, now: NOON + 15_000 });
+    expect(again.actions.at(-1)).toMatchObject({ kind: 'createJob', attempt: 2, rangeIds: [1] });
+  });
+
   test('of a project without identities is complete at once', () => {
     const { status } = decide(visited({ work: work({ ranges: [] }) }));
     expect(condition(status, 'Copied')).toBe('True/Complete');
@@ -227,6 +243,7 @@ describe('failed ranges', () => {
       work: work({
         ...ranges,
         jobs: [failedJob],
+        checkpoints: finished.slice(0, 1),
         podProblems: [{ pod: 'p-1', reason: 'CoreRefused', message: 'password is wrong' }],
       }),
     });

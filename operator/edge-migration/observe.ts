@@ -3,24 +3,25 @@ import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { EdgeError } from '@edge-migration/identity/edge/table.ts';
 import { parseCheckpoint } from '../copy/checkpoint.ts';
-import { type EdgeMigration, projectOf } from './api.ts';
+import { type EdgeMigration, type Operation, projectOf } from './api.ts';
 import { findCondition } from './conditions.ts';
 import { chooseOperation, isCopied } from './decide.ts';
-import type { CaptureFact, CoreFact, EdgeFact, Facts, VerificationFacts, WorkFacts } from './facts.ts';
+import type { CaptureFact, CheckpointFact, CoreFact, EdgeFact, Facts, VerificationFacts, WorkFacts } from './facts.ts';
 import { findUnderWay, observeJobPods } from './job-pods.ts';
-import { observeOperation } from './operation-facts.ts';
+import { type OperationFacts, observeOperation } from './operation-facts.ts';
 import { type Owned, parseLiveSettings } from './parse.ts';
 import type { PodFact } from './pods.ts';
 import { parseRecord, restoreStatus, type StatusRecord } from './record.ts';
 import { BY_MIGRATION, BY_PROJECT, type Sources } from './sources.ts';
 import { findComparison, observeVerification } from './verification-facts.ts';
 import type { Interval } from './watch-history.ts';
+import { lacksCheckpoint } from './work.ts';
 
 /** Gathers what a decision about this EdgeMigration needs. Throws nothing but the signal's reason. */
 export async function observe(sources: Sources, found: EdgeMigration, signal: AbortSignal): Promise<Facts> {
   const record = findRecord(sources, found);
   const migration = restoreStatus(found, record);
-  const work = observeWork(sources, migration);
+  const work = await observeWork(sources, migration, signal);
   const verification = observeVerification(sources, migration);
   const jobPods = await observeJobPods(sources, migration, findJob(migration, work, verification), signal);
   const olderDuplicate = findOlderDuplicate(sources, migration);
@@ -68,10 +69,8 @@ function observeClocks(sources: Sources, migration: EdgeMigration): Pick<Facts, 
 
 /** The stores were looked at before this began; from then on the copy's own pods tell when something is wrong. */
 function isUnderWay(migration: EdgeMigration, { ranges }: WorkFacts): boolean {
-  const { conditions, plan } = migration.status;
-  const isAccepted = findCondition(conditions, 'Accepted')?.status === 'True';
-  const isPlanned = migration.spec?.mode === 'Plan' && plan?.completionTime !== undefined;
-  return isAccepted && (ranges !== undefined || isPlanned || isCopied(migration));
+  const isAccepted = findCondition(migration.status.conditions, 'Accepted')?.status === 'True';
+  return isAccepted && (ranges !== undefined || isConcluded(migration));
 }
 
 async function observeCore({ core }: Sources, projectId: number, signal: AbortSignal): Promise<CoreFact> {
@@ -118,9 +117,9 @@ function hasPlan({ jobs, configMaps }: Sources, { uid }: EdgeMigration): boolean
   );
 }
 
-function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
+async function observeWork(sources: Sources, migration: EdgeMigration, signal: AbortSignal): Promise<WorkFacts> {
   const operation = chooseOperation(migration);
-  const { plan, settings, ...facts } = observeOperation(sources, migration, operation, parseCheckpoint);
+  const { plan, settings, ...facts } = await observeCheckpointed(sources, migration, operation, signal);
   // A Job that was removed may have left pods that are still ending.
   const isAtWork = ({ fact }: Owned<PodFact>) => fact.live && !fact.workerEnded;
   const pods = sources.pods.byIndex(BY_MIGRATION, migration.uid).filter((pod) => pod.operation === operation);
@@ -134,3 +133,24 @@ function observeWork(sources: Sources, migration: EdgeMigration): WorkFacts {
     planIsLeft: operation === 'copy' && hasPlan(sources, migration),
   };
 }
+
+/**
+ * A checkpoint is there before its pod ends well. Where the cache does not have it by then, its event may have been lost, and
+ * nothing but a list brings it.
+ */
+async function observeCheckpointed(
+  sources: Sources,
+  migration: EdgeMigration,
+  operation: Operation,
+  signal: AbortSignal,
+): Promise<OperationFacts<CheckpointFact>> {
+  const facts = observeOperation(sources, migration, operation, parseCheckpoint);
+  const isOver = facts.jobs.every(({ outcome }) => outcome !== 'active');
+  if (facts.plan === undefined || !isOver || isConcluded(migration) || !lacksCheckpoint(facts)) return facts;
+  await sources.configMaps.refresh(signal);
+  return observeOperation(sources, migration, operation, parseCheckpoint);
+}
+
+/** Its checkpoints are, or will be, let go of. */
+const isConcluded = (migration: EdgeMigration): boolean =>
+  migration.spec?.mode === 'Plan' ? migration.status.plan?.completionTime !== undefined : isCopied(migration);

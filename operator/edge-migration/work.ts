@@ -123,7 +123,7 @@ function decideStarting(view: View): WorkDecision {
   const { now, migration } = facts;
   const { copy, skipped } = describeProgress(view);
   const base = { skipped, complete: false };
-  const failed = job?.outcome === 'failed' ? { rangesFailed: remaining.length } : {};
+  const failed = job === undefined ? {} : { rangesFailed: remaining.length };
   if (spec.suspend) {
     return {
       ...base,
@@ -136,7 +136,7 @@ function decideStarting(view: View): WorkDecision {
   }
   const isNewRetry = spec.retry !== undefined && spec.retry !== migration.status.observedRetry;
   const retryTime = job?.endedTime === undefined ? now : job.endedTime + retryDelay(job.attempt);
-  if (job?.outcome === 'failed' && retryTime > now && !isNewRetry) {
+  if (job !== undefined && retryTime > now && !isNewRetry) {
     const finding = isFalse('RangesFailed', describeFailure(view, job, retryTime));
     const status = { ...copy, ...failed, retryTime: formatTime(retryTime) };
     return {
@@ -218,16 +218,22 @@ function adjustSettings({ facts, spec, operation, remaining }: View): Action[] {
   return isSame ? [] : [{ kind: 'writeLiveSettings', operation, settings }];
 }
 
-/** A range is done when its pod ended well or its checkpoint says so: either may be gone by now. */
-export function findDoneRanges({ jobs, checkpoints }: WorkFacts): Set<number> {
-  const done = new Set(checkpoints.filter(({ finished }) => finished).map(({ rangeId }) => rangeId));
-  for (const { completedIndexes, rangeIds } of jobs) {
-    for (const index of completedIndexes) {
-      const rangeId = rangeIds[index];
-      if (rangeId !== undefined) done.add(rangeId);
-    }
-  }
-  return done;
+/**
+ * A range is done when its checkpoint says so: what was read and who was skipped is nowhere else. A worker saves that
+ * before it ends well.
+ */
+export const findDoneRanges = ({ checkpoints }: Pick<WorkFacts, 'checkpoints'>): Set<number> =>
+  new Set(checkpoints.filter(({ finished }) => finished).map(({ rangeId }) => rangeId));
+
+/**
+ * Whether a pod has ended well whose checkpoint does not say that its range is done: it was removed or damaged since, or the
+ * cache is behind.
+ */
+export function lacksCheckpoint({ jobs, checkpoints }: Pick<WorkFacts, 'jobs' | 'checkpoints'>): boolean {
+  const done = findDoneRanges({ checkpoints });
+  return jobs.some(({ completedIndexes, rangeIds }) =>
+    completedIndexes.some((index) => !done.has(rangeIds[index] ?? -1)),
+  );
 }
 
 /** When the last pod can have read a page. Without any pod nothing was read. */
@@ -250,6 +256,9 @@ function findTrouble({ work, jobPods: pods, now }: Facts, job: JobFact): Finding
 }
 
 function describeFailure({ facts, remaining }: View, job: JobFact, retryTime: number): string {
+  if (job.outcome === 'complete') {
+    return `${remaining.length} ranges were copied in Job ${job.name}, but their checkpoints were removed or damaged: they are copied again at ${formatTime(retryTime)}, or now with a new spec.retry`;
+  }
   const problem = facts.work.podProblems[0];
   const cause = problem ? `pod ${problem.pod}: ${problem.message}` : (job.failure ?? 'see the pods of the Job');
   return `${remaining.length} ranges failed in Job ${job.name} (${cause}); tried again at ${formatTime(retryTime)}, or now with a new spec.retry`;

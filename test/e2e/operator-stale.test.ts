@@ -1,9 +1,10 @@
-import { JOBS } from '@edge-migration/operator/edge-migration/resources.ts';
+import type { Status } from '@edge-migration/operator/edge-migration/api.ts';
+import { CONFIG_MAPS, JOBS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { afterEach, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import type { KubernetesCall, WatchFrame } from '../faults/kubernetes-proxy.ts';
 import { runOperatorHere } from './operator-run.ts';
-import { expectEnd, liveUndisturbed, projectOf, useWorld, waitUntilCopying } from './operator-setup.ts';
+import { expectEnd, isRetired, liveUndisturbed, projectOf, useWorld, waitUntilCopying } from './operator-setup.ts';
 import { type Description, NAMESPACE } from './operator-world.ts';
 
 const MINUTE = 60_000;
@@ -24,7 +25,8 @@ afterEach(() => {
   setup.pods.hold(false);
 });
 
-const startOperator = () => runOperatorHere(setup.world, { kubeconfig: setup.kubeconfig, settings: SETTINGS });
+const startOperator = (settings = {}) =>
+  runOperatorHere(setup.world, { kubeconfig: setup.kubeconfig, settings: { ...SETTINGS, ...settings } });
 
 async function addProject(): Promise<number> {
   const [projectId = 0] = await setup.world.addProjects(1);
@@ -171,6 +173,49 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     }
     const isCertain = (name: string) => !name.includes('MODIFIED') || name.endsWith(' 1');
     expect([...lost]).toEqual(expect.arrayContaining(events.filter(isCertain)));
+  });
+
+  test('every event about checkpoints still tells what was read, and lists who was skipped', async () => {
+    const { world, proxy } = setup;
+    let end: Description;
+    {
+      await using _operator = startOperator();
+      end = await liveUndisturbed(world);
+    }
+    // No list is due before the copy has ended.
+    await using _operator = startOperator({ EDGE_MIGRATION_RELIST_SECONDS: '3600' });
+    proxy.filterWatches(({ object }) => !/-copy-range-\d+$/.test(object.metadata?.name ?? ''));
+    const projectId = await addProject();
+    await world.create(projectId);
+    await expectEnd(world, [projectId], end);
+    expect(await world.jobs(projectId)).toHaveLength(1);
+  });
+
+  test('a checkpoint because it was removed copies its range again, and comes to the same numbers', async () => {
+    const { world, proxy } = setup;
+    let end: Description;
+    {
+      await using _operator = startOperator();
+      end = await liveUndisturbed(world);
+    }
+    const projectId = await addProject();
+    const isCheckpoint = ({ object }: WatchFrame) => /-copy-range-\d+$/.test(object.metadata?.name ?? '');
+    let isRemoved = false;
+    proxy.filterWatches(async (frame) => {
+      if (frame.type !== 'ADDED' || !isCheckpoint(frame) || isRemoved) return true;
+      isRemoved = true;
+      await world.client.delete(CONFIG_MAPS, { namespace: NAMESPACE, name: frame.object.metadata?.name ?? '' });
+      return false;
+    });
+    await using _operator = startOperator();
+    await world.create(projectId);
+    await waitFor(() => isRetired(world, projectId), { for: 'its end', timeoutMs: 2 * MINUTE, intervalMs: 200 });
+    const { status } = await world.describe(projectId);
+    const { attempt, ...copy } = (status as Status).copy ?? {};
+    const { attempt: _, ...expected } = (end.status as Status).copy ?? {};
+    expect(attempt).toBe(2);
+    expect(copy).toEqual(expected);
+    expect((status as Status).skipped).toEqual((end.status as Status).skipped);
   });
 
   test('the deletion of an EdgeMigration does nothing for it any more, and leaves nothing', async () => {

@@ -12,9 +12,13 @@ const fake = useFake([CONFIG_MAPS, JOBS]);
 const namespace = 'edge-migration';
 const names = objectNames(migration(), 'copy');
 
+let root: string;
+
 beforeEach(async () => {
   const metadata = { namespace, name: names.root };
-  await fake.client.create(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata });
+  const { uid = '' } = (await fake.client.create(CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata }))
+    .metadata;
+  root = uid;
 });
 
 async function start(attempt: number): Promise<void> {
@@ -47,11 +51,38 @@ test('no Job is created while the pods of one that is about to fail still end', 
   expect(await jobs()).toEqual([names.job(1)]);
 });
 
-test('no Job follows one of the same plan that ended well', async () => {
+/** As the worker of a range leaves it. */
+async function saveCheckpoint(rangeId: number, finished: boolean, rootUid = root): Promise<void> {
+  const totals = { positions: [], updatedTime: '2026-05-04T12:00:00Z', instance: 'worker', identitiesPerSecond: 0 };
+  const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: names.root, uid: rootUid };
+  await fake.client.create(CONFIG_MAPS, {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { namespace, name: `${names.checkpointPrefix}-${rangeId}`, ownerReferences: [owner] },
+    data: { checkpoint: JSON.stringify({ rangeId, finished, ...totals }) },
+  });
+}
+
+test('no Job is created for ranges that are done, whatever an old cache made of them', async () => {
   await start(1);
   await endFirst('Complete');
+  await saveCheckpoint(0, true);
+  await saveCheckpoint(1, true);
   await start(2);
   expect(await jobs()).toEqual([names.job(1)]);
+});
+
+test.each([
+  ['was removed', async () => {}],
+  ['does not say that its range is done', () => saveCheckpoint(1, false)],
+  ['is of a plan that was removed', () => saveCheckpoint(1, true, 'another-uid')],
+])('a Job follows one that ended well where a checkpoint %s', async (_, save) => {
+  await start(1);
+  await endFirst('Complete');
+  await saveCheckpoint(0, true);
+  await save();
+  await start(2);
+  expect(await jobs()).toEqual([names.job(1), names.job(2)]);
 });
 
 test('a Job follows one that has failed', async () => {

@@ -1,3 +1,4 @@
+import { readCheckpoint } from '../../copy/checkpoint.ts';
 import type { KubernetesObject } from '../../kubernetes/client.ts';
 import { AlreadyExistsError } from '../../kubernetes/errors.ts';
 import type { Action } from '../actions.ts';
@@ -27,7 +28,8 @@ export async function createJob(
   const root = await client.get(CONFIG_MAPS, { namespace, name: names.root }, { signal });
   // Removed since: the next pass plans anew.
   if (root?.metadata.uid === undefined) return;
-  if (attempt > 1 && !(await mayFollow(context, target, names.job(attempt - 1), root.metadata.uid))) return;
+  if (attempt > 1 && !(await hasGone(context, target, names.job(attempt - 1)))) return;
+  if (attempt > 1 && (await areDone(context, target, rangeIds, root.metadata.uid))) return;
   const reference = { name: names.root, uid: root.metadata.uid };
   const job = buildJob({
     migration,
@@ -53,18 +55,29 @@ export async function createJob(
   }
 }
 
-/** Whether the attempt before is over, and has left something to do: a plan or copy that ended well has not. */
-async function mayFollow(
+/** Whether the attempt before is over. */
+async function hasGone({ client, namespace }: ActionContext, { signal }: ActionTarget, name: string): Promise<boolean> {
+  const job = await client.get(JOBS, { namespace, name }, { signal });
+  return job === undefined || hasEnded(job);
+}
+
+/** Whether the checkpoints of this plan's or copy's ranges say that nothing is left to do. */
+async function areDone(
   { client, namespace }: ActionContext,
-  { operation, signal }: ActionTarget,
-  name: string,
+  { migration, operation, signal }: ActionTarget,
+  rangeIds: readonly number[],
   rootUid: string,
 ): Promise<boolean> {
-  const job = await client.get(JOBS, { namespace, name }, { signal });
-  if (job === undefined) return true;
-  const isOfRanges = operation === 'copy' || operation === 'plan';
-  const isOfThisPlan = job.metadata.ownerReferences?.some(({ uid }) => uid === rootUid) ?? false;
-  return hasEnded(job) && !(isOfRanges && isOfThisPlan && hasCondition(job, 'Complete'));
+  if (isComparison(operation)) return false;
+  const { checkpointPrefix } = objectNames(migration, operation);
+  for (const rangeId of rangeIds) {
+    const name = `${checkpointPrefix}-${rangeId}`;
+    const object = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
+    const isOfThisPlan = object?.metadata.ownerReferences?.some(({ uid }) => uid === rootUid) ?? false;
+    const text = (object?.['data'] as Record<string, string> | undefined)?.['checkpoint'];
+    if (!isOfThisPlan || readCheckpoint(text ?? '')?.finished !== true) return false;
+  }
+  return true;
 }
 
 /** Whether a Job's last pod has ended. */
