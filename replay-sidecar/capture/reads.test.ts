@@ -49,6 +49,24 @@ describe('createReads', () => {
     expect((await published()).map(identifierOf)).toEqual(['a']);
   });
 
+  it('holds back no more than it has memory for, however long the names are', async () => {
+    const long = ['x', 'y', 'z'].map((name) => name.repeat(1000));
+    const heldBytes = 2 * 5000;
+    reads = createReads({ begin: test.spool.begin, clock: test.clock, windowMillis, heldBytes });
+    const readAll = async () => {
+      for (const identifier of long) (await begin(identifier)).finish(undefined, 'known');
+      return (await published()).map(identifierOf);
+    };
+    expect(await readAll()).toEqual(long);
+    expect(await readAll(), 'in the window of the first').toEqual([long[2]]);
+    expect(test.spool.facts().open).toBe(2);
+    test.clock.advance(windowMillis);
+    reads.tick();
+    expect((await published()).map(identifierOf)).toEqual(long.slice(0, 2));
+    test.clock.advance(windowMillis - 1);
+    expect(await readAll(), 'in their next window').toEqual([long[2]]);
+  });
+
   it('has room again for identities that nobody reads any more', async () => {
     for (const identifier of ['a', 'b']) (await begin(identifier)).finish(undefined, 'known');
     test.clock.advance(windowMillis);

@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 
@@ -27,17 +29,28 @@ export interface ReadsOptions {
   windowMillis: number;
   /** Identities in mind at once; beyond this a read is published at once. */
   capacity?: number;
+  /** Memory for what is held back; beyond this it is published at once. */
+  heldBytes?: number;
 }
+
+/** What a character of an identity's name takes while its reads are held back: two bytes each here and in the spool's intent. */
+const BYTES_PER_CHARACTER = 4;
+/** What else is kept of it. */
+const IDENTITY_BYTES = 500;
 
 /** One identity that reads may create. */
 interface ReadIdentity {
-  readonly drafts: readonly DraftEvent[];
+  /** Empty without an intent: names that clients choose are long. */
+  drafts: readonly DraftEvent[];
+  readonly bytes: number;
   /** On disk for all reads under way and for what is held back: a crash publishes it. */
   intent: Promise<Intent> | undefined;
   /** When the reads under way began, epoch milliseconds each, oldest first. */
   readonly underWay: Set<{ readonly beganTime: number }>;
   /** What is to be published of reads that are over. */
   held: { outcome: WriteEvent['outcome']; observedTime: number } | undefined;
+  /** It has its part of the memory for what is held back. */
+  waits: boolean;
   /** Not to be published before. */
   nextTime: number;
 }
@@ -47,17 +60,30 @@ interface ReadIdentity {
  * one event after the window. None is dropped, because the identity may have been deleted between two of them.
  */
 export function createReads(options: ReadsOptions): Reads {
-  const { begin, clock, windowMillis, capacity = 20_000 } = options;
+  const { begin, clock, windowMillis, capacity = 20_000, heldBytes = 8 * 1024 * 1024 } = options;
   const identities = new Map<string, ReadIdentity>();
+  let waitingBytes = 0;
+
+  /** Whether there is memory to hold this one back. */
+  function mayWait(identity: ReadIdentity): boolean {
+    if (identity.waits) return true;
+    if (waitingBytes + identity.bytes > heldBytes) return false;
+    identity.waits = true;
+    waitingBytes += identity.bytes;
+    return true;
+  }
 
   function publish(identity: ReadIdentity, now: number): void {
     const { intent, held } = identity;
     if (intent === undefined || held === undefined) return;
     identity.held = undefined;
+    if (identity.waits) waitingBytes -= identity.bytes;
+    identity.waits = false;
     identity.nextTime = now + windowMillis;
     // Those under way need an intent of their own, and need it before this one ends.
     const [oldest] = identity.underWay;
     identity.intent = oldest && begin(identity.drafts, oldest.beganTime);
+    if (identity.intent === undefined) identity.drafts = [];
     void intent.then((begun) => begun.finish(held));
   }
 
@@ -74,24 +100,26 @@ export function createReads(options: ReadsOptions): Reads {
       identity.held = { outcome: unknown ? 'unknown' : outcome, observedTime: now };
     }
     if (identity.held !== undefined) {
-      if (now >= identity.nextTime) publish(identity, now);
+      if (now >= identity.nextTime || !mayWait(identity)) publish(identity, now);
     } else if (identity.underWay.size === 0) {
       void identity.intent?.then((begun) => begun.finish({ outcome: 'known', drafts: [], observedTime: now }));
       identity.intent = undefined;
+      identity.drafts = [];
     }
   }
 
   function identityOf(drafts: readonly DraftEvent[]): ReadIdentity {
-    const key = JSON.stringify(drafts[0]?.target);
+    const name = JSON.stringify(drafts[0]?.target);
+    const key = hash('sha256', name, 'base64');
     const known = identities.get(key);
     if (known !== undefined) return known;
-    // A copy: V8's parts of a text keep the whole of it, here the head of the request.
-    const own = structuredClone(drafts);
     const identity: ReadIdentity = {
-      drafts: own,
+      drafts: [],
+      bytes: BYTES_PER_CHARACTER * name.length + IDENTITY_BYTES,
       intent: undefined,
       underWay: new Set(),
       held: undefined,
+      waits: false,
       nextTime: 0,
     };
     if (identities.size < capacity) identities.set(key, identity);
@@ -108,7 +136,11 @@ export function createReads(options: ReadsOptions): Reads {
           identity = identityOf(drafts);
           read.beganTime = clock.now();
           identity.underWay.add(read);
-          identity.intent ??= begin(drafts);
+          if (identity.intent === undefined) {
+            // A copy: V8's parts of a text keep the whole of it, here the head of the request.
+            identity.drafts = structuredClone(drafts);
+            identity.intent = begin(drafts);
+          }
           return identity.intent.then(() => undefined);
         },
         finish(drafts, outcome) {

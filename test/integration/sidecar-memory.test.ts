@@ -49,6 +49,25 @@ async function burst(port: number, times: number): Promise<void> {
   await Promise.all(Array.from({ length: 40 }, client));
 }
 
+/** Reads of so many identities, two of each, over 20 connections; their names take the most that a request line can hold. */
+async function readLongNames(port: number, count: number): Promise<void> {
+  const request = (n: number) =>
+    `GET /api/v1/identities/?identifier=%F0%9F%98%80${n}${'%01'.repeat(1_300)} HTTP/1.1\r\nHost: x\r\nX-Environment-Key: kJmZcVhXnP4pZzLtYw3aRq\r\n\r\n`;
+  let next = 0;
+  const client = () =>
+    new Promise<void>((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1', send);
+      function send() {
+        if (next === 2 * count) socket.end(resolve);
+        else socket.write(request(Math.floor(next++ / 2)));
+      }
+      socket.on('error', reject);
+      socket.on('close', () => reject(new Error('The sidecar closed a connection')));
+      socket.on('data', send);
+    });
+  await Promise.all(Array.from({ length: 20 }, client));
+}
+
 describe.skipIf(process.platform !== 'linux')('memory of the sidecar (read from /proc: needs Linux)', () => {
   it('goes back to the system after a burst of large bodies', async () => {
     await using sidecar = await startSidecar(api.port, nats);
@@ -61,5 +80,11 @@ describe.skipIf(process.platform !== 'linux')('memory of the sidecar (read from 
       intervalMs: 500,
     });
     expect(settled).toBeLessThan(130);
+  });
+
+  it('does not grow with the names that clients make up', async () => {
+    await using sidecar = await startSidecar(api.port, nats);
+    await readLongNames(sidecar.port, 5_000);
+    expect(await residentMegabytes(sidecar.service.pid, 'VmHWM')).toBeLessThan(256);
   });
 });
