@@ -47,6 +47,48 @@ describe('createCapture', () => {
     expect(test.spool.facts()).toMatchObject({ open: 0, depth: 0 });
   });
 
+  describe('of a client that goes away in the midst of its request', () => {
+    const cutOff: Outcome = { kind: 'unknown', why: 'clientGone' };
+    const form = 'application/x-www-form-urlencoded';
+
+    async function publishedOf(request: string, body: string, status: number, outcome: Outcome = cutOff) {
+      let asked = 0;
+      const begun = test.capture.begin(headOf({ request, type: form }), async () => {
+        asked += 1;
+        return { status, fields: [], body: Buffer.alloc(0) };
+      });
+      await begun?.intent(Buffer.from(body), 'cutShort');
+      begun?.finish(outcome);
+      const events = [...(await test.published()), ...(await test.published())];
+      return { asked, events, open: test.spool.facts().open };
+    }
+
+    it.each([
+      ['GET identities/?identifier=alice', '', 403],
+      ['POST identities/', 'identifier=alice', 403],
+      ['POST environments/invented/identities/', 'identifier=alice', 404],
+      ['DELETE environments/invented/identities/7/', '', 401],
+    ])('publishes nothing when Core does not know the caller: %s', async (request, body, status) => {
+      expect(await publishedOf(request, body, status)).toEqual({ asked: 1, events: [], open: 0 });
+    });
+
+    it.each([
+      ['GET identities/?identifier=alice', ''],
+      ['POST identities/', 'identifier=alice'],
+    ])('publishes that the outcome is unknown when Core does, or does not answer: %s', async (request, body) => {
+      for (const status of [404, 500]) {
+        const events = identifiers((await publishedOf(request, body, status)).events);
+        expect(events).toEqual(['alice']);
+        test.clock.advance(60_000);
+      }
+    });
+
+    it('asks nothing when it is the API that broke off', async () => {
+      const { asked, events } = await publishedOf('POST identities/', 'identifier=alice', 403, unknown);
+      expect([asked, identifiers(events)]).toEqual([0, ['alice']]);
+    });
+  });
+
   it('says that the outcome is unknown, or comes later', async () => {
     await test.exchange('POST identities/', { identifier: 'alice' }, unknown);
     await test.exchange('DELETE projects/42/', undefined, answer(204));

@@ -123,6 +123,12 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
       return { drafts, left: withoutContent(plan, read) };
     });
     let found: unknown;
+    let bodyBytes = 0;
+    let asked: Promise<boolean> | undefined;
+    const mayWrite = () => {
+      asked ??= callers.mayWrite(plan.request, head, call, bodyBytes);
+      return asked;
+    };
     return {
       needsBody: route.body !== 'none',
       needsResponseBody: route.readsAnswer,
@@ -131,15 +137,21 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
           found = await lookUp(plan, head, ask);
         },
       }),
-      intent: (body, extent) => request.begin(readRequest(plan, body, extent, found)),
+      intent(body, extent) {
+        bodyBytes = body?.length ?? 0;
+        return request.begin(readRequest(plan, body, extent, found));
+      },
       finish(outcome) {
         // Without an intent nothing reached the API, or the proxy reported it missed.
         request.finish(({ read, events }) => {
           const captured = planEvents(plan, read, outcome);
-          events.finish(finalDrafts(route, captured), eventOutcome(route.outcome, outcome));
+          const end = (drafts = finalDrafts(route, captured)) =>
+            events.finish(drafts, eventOutcome(route.outcome, outcome));
+          if (captured.drafts.length > 0 && wasCutOff(outcome)) void mayWrite().then((may) => (may ? end() : end([])));
+          else end();
           if (captured.uncovered === undefined) return;
           if (tookIt(outcome) || savedForm(outcome)) reportUncovered(captured.uncovered, beganTime, clock.now());
-          else void reportUnlessRefused(captured.uncovered, beganTime, callers.mayWrite(plan.request, head, call));
+          else void reportUnlessRefused(captured.uncovered, beganTime, mayWrite());
         });
       },
     };
@@ -182,6 +194,14 @@ function isPage(outcome: Outcome): boolean {
   if (outcome.kind !== 'responded') return false;
   const type = outcome.fields.find(({ lower }) => lower === 'content-type')?.value ?? '';
   return /^text\/html\b/i.test(type);
+}
+
+/**
+ * The client saw to it that the answer is not known. With an invented key the event would be of an environment that Core may
+ * have had, and while such an event waits no migration ends.
+ */
+function wasCutOff(outcome: Outcome): boolean {
+  return outcome.kind === 'unknown' && outcome.why === 'clientGone';
 }
 
 function eventOutcome(route: 'known' | 'background', outcome: Outcome): WriteEvent['outcome'] {

@@ -8,14 +8,18 @@ export interface CallerCheck {
   /**
    * Whether Core may have taken a write of this caller. False only when Core refuses the caller now: then it has refused
    * the request, too. Never rejects.
+   *
+   * @param bodyBytes of the request, whose events take memory until the answer
    */
-  mayWrite(request: MatchedRequest, head: RequestHead, call: CallUpstream): Promise<boolean>;
+  mayWrite(request: MatchedRequest, head: RequestHead, call: CallUpstream, bodyBytes: number): Promise<boolean>;
 }
 
 /** Bytes of memory for questions that wait; beyond it a caller is believed to have written. */
-const MAX_WAITING_BYTES = 2 * 1024 * 1024;
-/** What a question takes besides its credentials. */
-const QUESTION_BYTES = 4096;
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/** What the events of a body take for each of its bytes. */
+const BYTES_PER_BYTE = 3;
+/** What a question takes besides its credentials, with what a request line may name. */
+const QUESTION_BYTES = 16 * 1024;
 /** No feature has this name: with a good key the answer is 404, and creates nothing. */
 const FLAGS = '/api/v1/flags/?feature=edge-migration-caller-check';
 /** The path of an environment's own settings, its key among them. */
@@ -33,10 +37,11 @@ export function createCallerCheck(): CallerCheck {
   let last: Promise<unknown> = Promise.resolve();
 
   return {
-    mayWrite(request, head, call) {
+    mayWrite(request, head, call, bodyBytes) {
       const { target, refusals } = questionFor(request);
       const credentials = credentialsIn(request, head);
-      const bytes = credentials.reduce((sum, { value }) => sum + value.length, QUESTION_BYTES);
+      const own = QUESTION_BYTES + BYTES_PER_BYTE * bodyBytes;
+      const bytes = credentials.reduce((sum, { value }) => sum + value.length, own);
       if (waitingBytes + bytes > MAX_WAITING_BYTES) return Promise.resolve(true);
       waitingBytes += bytes;
       const answer = last.then(async () => {
