@@ -46,6 +46,8 @@ export const operatorConfiguration = z.object({
   pageMaxAgeSeconds: seconds.default(30),
   /** A range that one pod began and another finishes is complete so long after the second took it up at the soonest. */
   lateWriteSeconds: seconds.default(LATE_WRITE_SECONDS),
+  /** Where Edge lacks something of a project, it is looked at again after this time. */
+  edgeReadySeconds: seconds.default(60),
   /** US dollars for a million on-demand write units, for mode Plan. */
   pricePerMillionWriteUnits: z.coerce.number().min(0).default(0.625),
   /** Every cache is listed anew after this time, and what its watch has lost is made up. */

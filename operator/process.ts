@@ -5,6 +5,7 @@ import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
 import { readCoreTime } from '@edge-migration/identity/core/time.ts';
 import { readScopeProjects } from '@edge-migration/identity/core/write-scopes.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
+import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
 import { openEdge } from '@edge-migration/identity/edge/table.ts';
 import { connect } from '@edge-migration/identity/edge/table-connection.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
@@ -23,6 +24,7 @@ import { comparingTemplate, type WorkerTemplate, workerTemplateSchema } from './
 import { type Owned, parseConfigMap, parseJob } from './edge-migration/parse.ts';
 import { createPodClocks } from './edge-migration/pod-clocks.ts';
 import { parseCoreApiPod, parsePod } from './edge-migration/pods.ts';
+import { createReadinessView, type ReadinessView } from './edge-migration/readiness/view.ts';
 import { createReconcile } from './edge-migration/reconcile.ts';
 import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/sources.ts';
@@ -43,6 +45,9 @@ export interface OperatorSettings {
   logger: Logger;
   signal: AbortSignal;
 }
+
+/** How long one call goes on trying when Edge is looked at. */
+const LOOK_MILLISECONDS = 3_000;
 
 type CacheSettings = Pick<ReflectorSettings<unknown>, 'clock' | 'logger' | 'registry' | 'timings'>;
 
@@ -86,6 +91,7 @@ export async function runOperator({
   const sources: Sources = {
     ...caches,
     ...stores,
+    readiness: createReadiness(configuration, stores, clock),
     stream,
     coreClock,
     podClocks: createPodClocks(),
@@ -204,17 +210,33 @@ function openStores(configuration: OperatorConfiguration, clock: Clock) {
   const core = openCore(configuration, { maxConnections: 4, applicationName: 'edge-migration-operator' });
   const edge = openEdge(configuration, { clock });
   const connection = connect(configuration, { clock });
+  // A look at Edge must not hold up what is decided meanwhile.
+  const hasty = connect(configuration, { clock, patienceMilliseconds: LOOK_MILLISECONDS });
   const { projectMetadataTable } = configuration;
   return {
     core,
     edge,
+    serving: createServingTables(hasty, configuration),
     projectMetadata:
       projectMetadataTable === undefined ? undefined : createProjectMetadata(connection, projectMetadataTable),
     close() {
       edge.close();
       connection.close();
+      hasty.close();
     },
   };
+}
+
+/** Whether Edge can serve is looked at where a table is configured that only Flagsmith writes. */
+function createReadiness(
+  { environmentsTable, environmentsApiKeyTable, edgeReadySeconds }: OperatorConfiguration,
+  { core, serving }: Pick<ReturnType<typeof openStores>, 'core' | 'serving'>,
+  clock: Clock,
+): ReadinessView | undefined {
+  const isSought = environmentsTable !== undefined || environmentsApiKeyTable !== undefined;
+  return isSought
+    ? createReadinessView({ core, tables: serving, clock, againMilliseconds: edgeReadySeconds * 1000 })
+    : undefined;
 }
 
 /** The Core API's pods and what sidecars and appliers say, where capture is required. */

@@ -28,6 +28,10 @@ export const edgeSettings = {
   environmentsV2Table: tableName.optional(),
   /** `flagsmith_project_metadata`: what Flagsmith's dashboard shows as migration status. Not written when unset. */
   projectMetadataTable: tableName.optional(),
+  /** `flagsmith_environments`: the environment documents. Only looked at, by the operator; not when unset. */
+  environmentsTable: tableName.optional(),
+  /** `flagsmith_environment_api_key`: the server keys. Only looked at, by the operator; not when unset. */
+  environmentsApiKeyTable: tableName.optional(),
 };
 
 /** Settings of every process's log. */

@@ -24,6 +24,8 @@ export type KeySchema = readonly string[];
 
 export const IDENTITIES_KEY: KeySchema = ['composite_key S (HASH)'];
 export const OVERRIDE_ROWS_KEY: KeySchema = ['environment_id S (HASH)', 'document_key S (RANGE)'];
+export const ENVIRONMENTS_KEY: KeySchema = ['api_key S (HASH)'];
+export const SERVER_KEYS_KEY: KeySchema = ['key S (HASH)'];
 
 const USABLE = new Set(['ACTIVE', 'UPDATING']);
 

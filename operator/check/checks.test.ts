@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
 import { createDatabase, dynamodb, kubernetes, nats } from '@edge-migration/test/cluster/shared.ts';
+import { createServingTestTables, type ServingTestTables } from '@edge-migration/test/edge/serving-tables.ts';
 import { createTables } from '@edge-migration/test/edge/tables.ts';
 import { installCrd } from '@edge-migration/test/integration/crd.ts';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
@@ -14,6 +15,7 @@ import { checkConfiguration } from './config.ts';
 const started = new AsyncDisposableStack();
 let client: KubernetesClient;
 let working: Record<string, string>;
+let serving: ServingTestTables;
 
 beforeAll(async () => {
   const kubeConfig = loadKubeConfig((await kubernetes()).kubeconfig);
@@ -24,6 +26,7 @@ beforeAll(async () => {
   started.defer(() => database.drop());
   const server = await dynamodb();
   const { settings } = started.use(await createTables(server));
+  serving = started.use(await createServingTestTables(server));
   started.defer(() => void vi.unstubAllEnvs());
   vi.stubEnv('AWS_ACCESS_KEY_ID', server.credentials.accessKeyId);
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', server.credentials.secretAccessKey);
@@ -50,6 +53,22 @@ it('finds everything where everything is', async () => {
     DynamoDB: expect.stringMatching(/^ok: .* can be described/),
     NATS: expect.stringMatching(/^ok: .*JetStream/),
   });
+});
+
+it('looks for the tables that Edge needs besides the identities, and at their shape', async () => {
+  const tables = {
+    EDGE_MIGRATION_ENVIRONMENTS_TABLE: serving.settings.environmentsTable,
+    EDGE_MIGRATION_ENVIRONMENTS_API_KEY_TABLE: serving.settings.environmentsApiKeyTable,
+  };
+  expect((await check(tables))['DynamoDB']).toMatch(
+    /^ok: .*, environments-\w+, environment-api-key-\w+ can be described/,
+  );
+  const swapped = { EDGE_MIGRATION_ENVIRONMENTS_TABLE: serving.settings.environmentsApiKeyTable };
+  expect((await check(swapped))['DynamoDB']).toMatch(
+    /^FAIL: .* has the key key S \(HASH\), expected api_key S \(HASH\)/,
+  );
+  const missing = { EDGE_MIGRATION_ENVIRONMENTS_API_KEY_TABLE: 'no_such_table' };
+  expect((await check(missing))['DynamoDB']).toMatch(/^FAIL: .*no_such_table/);
 });
 
 it('looks for NATS only where something is captured', async () => {

@@ -2,6 +2,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import { openCore } from '@edge-migration/identity/core/database.ts';
 import { CORE_TABLES, readRelease } from '@edge-migration/identity/core/release.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
+import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
 import { openEdge } from '@edge-migration/identity/edge/table.ts';
 import { connect } from '@edge-migration/identity/edge/table-connection.ts';
 import { connectNats, showServers } from '@edge-migration/replay-sidecar/nats.ts';
@@ -98,13 +99,21 @@ async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal
   const options = { clock, patienceMilliseconds: 5000 };
   const edge = openEdge(configuration, options);
   const connection = connect(configuration, options);
-  const { identitiesTable, environmentsV2Table, projectMetadataTable } = configuration;
+  const { identitiesTable, environmentsV2Table, projectMetadataTable, environmentsTable, environmentsApiKeyTable } =
+    configuration;
   try {
     await edge.describe({ signal });
     if (projectMetadataTable !== undefined) {
       await createProjectMetadata(connection, projectMetadataTable).describe({ signal });
     }
-    const tables = [identitiesTable, environmentsV2Table, projectMetadataTable].filter((name) => name !== undefined);
+    await createServingTables(connection, configuration).describe({ signal });
+    const tables = [
+      identitiesTable,
+      environmentsV2Table,
+      projectMetadataTable,
+      environmentsTable,
+      environmentsApiKeyTable,
+    ].filter((name) => name !== undefined);
     return `${tables.join(', ')} can be described`;
   } finally {
     edge.close();

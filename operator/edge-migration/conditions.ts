@@ -10,6 +10,7 @@ export const CONDITION_TYPES = [
   'Copied',
   'Verified',
   'Replaying',
+  'EdgeReady',
   'Suspended',
   'Degraded',
   'Succeeded',
@@ -41,6 +42,11 @@ export const REASONS = {
     False: ['NotReplaying', 'CaptureDisabled', 'NotCopied', 'Suspended', 'NoApplier', 'WindowClosed'],
     Unknown: ANY,
   },
+  EdgeReady: {
+    True: ['Complete'],
+    False: ['DynamoDBNotEnabled', 'EnvironmentsMissing', 'ServerKeysMissing', 'MetaRowsMissing', 'MetaRowsNotKept'],
+    Unknown: ANY,
+  },
   Suspended: { True: ['Requested'], False: ['NotRequested'], Unknown: ['InvalidSpec'] },
   Degraded: { True: ANY, False: ['AsExpected'], Unknown: [] },
   Succeeded: {
@@ -68,7 +74,10 @@ export type FindingOf<T extends ConditionType> = {
   [S in ConditionStatus]: Finding<S, ReasonOf<T, S>>;
 }[ConditionStatus];
 
-export type Findings = { [T in ConditionType]: FindingOf<T> };
+/** `EdgeReady` is stated only where tables are configured that tell. */
+export type Findings = { [T in Exclude<ConditionType, 'EdgeReady'>]: FindingOf<T> } & {
+  EdgeReady?: FindingOf<'EdgeReady'>;
+};
 
 export const isTrue = <R extends string>(reason: R, message: string): Finding<'True', R> => ({
   status: 'True',
@@ -101,12 +110,15 @@ export function mergeConditions(
   findings: Findings,
   { generation, now, messageLength }: { generation: number; now: number; messageLength: number },
 ): Condition[] {
-  const observed = (Object.keys(findings) as ConditionType[]).map((type) => {
-    const { message, ...finding } = findings[type];
-    return { type, ...finding, message: shorten(message, messageLength) };
-  });
-  const order = (type: string) => observed.findIndex((each) => each.type === type);
-  return setConditions(before ?? [], observed, generation, now).toSorted((a, b) => order(a.type) - order(b.type));
+  const observed = (Object.entries(findings) as [ConditionType, Finding][]).map(([type, { message, ...finding }]) => ({
+    type,
+    ...finding,
+    message: shorten(message, messageLength),
+  }));
+  // What was stated only by another configuration is not true any more.
+  const known = before?.filter(({ type }) => type !== 'EdgeReady' || type in findings);
+  const order = (type: string) => CONDITION_TYPES.indexOf(type as ConditionType);
+  return setConditions(known ?? [], observed, generation, now).toSorted((a, b) => order(a.type) - order(b.type));
 }
 
 /** At most `length` characters; what is cut is shown as an ellipsis. */

@@ -17,6 +17,7 @@ import type { Facts } from './facts.ts';
 import { collectGaps, describeGaps } from './gaps.ts';
 import { decideCapturing, decideSuspended } from './policies.ts';
 import { earliest } from './progress.ts';
+import { decideMarks, decideReadiness, whenToLookAtEdge } from './readiness/decide.ts';
 import { recordStatus, type StatusRecord } from './record.ts';
 import { isDropToken } from './retry-token.ts';
 import { fitStatus, summarise } from './summary.ts';
@@ -74,20 +75,31 @@ export function compose(facts: Facts, parts: Parts): Decision {
   });
   const { unstorable, degraded, actions } = decideUnstorable(facts, isClosed);
   const waiting = isClosed ? undefined : describeStuck(stuck);
-  const findings = gatherFindings(facts, parts, gaps, comparison, [waiting, degraded]);
+  const edgeReady = decideReadiness(facts);
+  const marks = decideMarks(facts, edgeReady, {
+    isCopied: parts.accepted.status === 'True' && parts.copied.status === 'True',
+    hasBegun: migration.spec?.mode === 'Migrate' && (copy?.attempt ?? 0) > 0,
+  });
+  const findings = {
+    ...gatherFindings(facts, parts, gaps, comparison, [waiting, degraded]),
+    ...(edgeReady && { EdgeReady: edgeReady }),
+  };
   const all = { ...contents, observedRetry, gaps, unstorable, verification: comparison.verification };
   const build = (messageLength: number) => account(migration, buildStatus(facts, findings, all, messageLength));
   const status = fitStatus(build);
   const isAudited = status.audit?.milestone === before.audit?.milestone;
   const wanted: Action[] = [
-    ...parts.actions,
+    ...parts.actions.filter(marks.admits),
     ...comparison.actions,
     ...actions,
     ...(isAudited ? [] : [{ kind: 'writeAudit', status } as const]),
   ];
   const record = findNews(facts, status);
-  if (isFirst || isNews) return { status, actions: wanted.filter(isReport), record, nextTime: now };
-  return { status, actions: wanted, record, nextTime: earliest(parts.nextTime, comparison.nextTime) };
+  if (isFirst || isNews) {
+    return { status, actions: [...wanted.filter(isReport), ...marks.late], record, nextTime: now };
+  }
+  const nextTime = earliest(earliest(parts.nextTime, comparison.nextTime), whenToLookAtEdge(facts.readiness));
+  return { status, actions: [...wanted, ...marks.late], record, nextTime };
 }
 
 const REPORTS: readonly Action['kind'][] = [

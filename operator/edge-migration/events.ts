@@ -7,6 +7,7 @@ const ACTIONS: Partial<Record<ConditionType, string>> = {
   Accepted: 'Validate',
   Copied: 'Copy',
   Verified: 'Compare',
+  EdgeReady: 'LookAtEdge',
   Suspended: 'Suspend',
   Degraded: 'Reconcile',
   Succeeded: 'Finish',

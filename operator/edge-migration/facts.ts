@@ -3,6 +3,7 @@ import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { EdgeMigration } from './api.ts';
 import type { ClockFact } from './clock-skew.ts';
+import type { ReadinessFact } from './readiness/facts.ts';
 import type { StatusRecord } from './record.ts';
 
 /**
@@ -21,6 +22,8 @@ export interface Facts {
   capture: CaptureFact;
   replay: ReplayFact;
   work: WorkFacts;
+  /** Whether Edge can serve the project; undefined where no table is configured that could tell. */
+  readiness?: ReadinessFact | undefined;
   /** Of the comparison that is under way, or was last. */
   verification?: VerificationFacts | undefined;
   /** What was kept of the status; see record.ts. */

@@ -5,8 +5,20 @@ import { isComparison, type Spec, type Status, specSchema } from './api.ts';
 import { CONDITION_TYPES, type ConditionType, REASONS } from './conditions.ts';
 import { type Decision, decide } from './decide.ts';
 import type { CaptureFact, CoreFact, Facts, JobFact, ReplayFact, WorkFacts } from './facts.ts';
+import type { ReadinessFact } from './readiness/facts.ts';
 import { restoreStatus } from './record.ts';
-import { checkpoint, covered, facts, following, job, migration, twoRanges, work } from './testing/facts.ts';
+import {
+  checkpoint,
+  covered,
+  edgeReady,
+  facts,
+  following,
+  job,
+  migration,
+  NOON,
+  twoRanges,
+  work,
+} from './testing/facts.ts';
 
 /** What may happen to a migration between two looks at it. */
 type Step =
@@ -16,6 +28,7 @@ type Step =
   | { kind: 'duplicate'; of: string | undefined }
   | { kind: 'capture'; capture: CaptureFact }
   | { kind: 'replay'; replay: ReplayFact }
+  | { kind: 'readiness'; readiness: ReadinessFact | undefined }
   | { kind: 'job'; outcome: JobFact['outcome']; completed: number[]; problem: string }
   | { kind: 'vandalise'; what: 'jobs' | 'root' }
   | { kind: 'wipe' };
@@ -74,6 +87,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     ),
   }),
   fc.record({
+    kind: fc.constant('readiness' as const),
+    readiness: fc.oneof(
+      fc.constant(undefined),
+      fc.constant<ReadinessFact>({ kind: 'unread' }),
+      text.map((message): ReadinessFact => ({ kind: 'problem', reason: 'EdgeUnreachable', message, nextTime: NOON })),
+      fc.constant(edgeReady()),
+      text.map((name) => edgeReady({ missing: { documents: [{ id: 7, name }], serverKeys: [], metaRows: [] } })),
+    ),
+  }),
+  fc.record({
     kind: fc.constant('job' as const),
     outcome: fc.constantFrom<JobFact['outcome'][]>('active', 'complete', 'complete', 'failed'),
     completed: fc.subarray([0, 1]),
@@ -102,6 +125,8 @@ function apply(before: Facts, happened: Step): Facts {
       return { ...before, capture: happened.capture };
     case 'replay':
       return { ...before, replay: happened.replay };
+    case 'readiness':
+      return { ...before, readiness: happened.readiness };
     case 'job':
       return { ...before, work: moveJob(before, happened) };
     case 'vandalise':
@@ -179,9 +204,10 @@ function carryOutComparison(before: Facts, { kind }: Action): Facts {
 
 const statusOf = (status: Status, type: ConditionType) => status.conditions?.find((each) => each.type === type);
 
-function checkConditions({ migration, now }: Facts, status: Status) {
+function checkConditions({ migration, readiness, now }: Facts, status: Status) {
   expect(status.observedGeneration).toBe(migration.generation);
-  expect(status.conditions?.map(({ type }) => type)).toEqual([...CONDITION_TYPES]);
+  const stated = CONDITION_TYPES.filter((type) => type !== 'EdgeReady' || readiness !== undefined);
+  expect(status.conditions?.map(({ type }) => type)).toEqual(stated);
   for (const condition of status.conditions ?? []) {
     const legal: readonly string[] = REASONS[condition.type as ConditionType][condition.status];
     expect(
@@ -194,7 +220,10 @@ function checkConditions({ migration, now }: Facts, status: Status) {
   expect(Buffer.byteLength(JSON.stringify(status))).toBeLessThanOrEqual(4096);
 }
 
-function checkActions({ migration, work: { jobs } }: Facts, { status, actions }: Decision) {
+function checkActions({ migration, readiness, work: { jobs } }: Facts, { status, actions }: Decision) {
+  const marks = actions.filter(({ kind }) => kind === 'markStarted' || kind === 'markCompleted');
+  const isReady = readiness === undefined || statusOf(status, 'EdgeReady')?.status === 'True';
+  if (!isReady) expect(marks).toEqual([]);
   const starts = actions.filter(({ kind }) => kind === 'createJob' || kind === 'planRanges');
   if (migration.spec?.suspend || statusOf(status, 'Accepted')?.status !== 'True') expect(starts).toEqual([]);
   if (jobs.some(({ outcome }) => outcome === 'active')) expect(starts).toEqual([]);

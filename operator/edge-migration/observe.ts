@@ -11,6 +11,8 @@ import { findUnderWay, observeJobPods } from './job-pods.ts';
 import { type OperationFacts, observeOperation } from './operation-facts.ts';
 import { type Owned, parseLiveSettings } from './parse.ts';
 import type { PodFact } from './pods.ts';
+import type { ReadinessFact } from './readiness/facts.ts';
+import type { ReadinessView } from './readiness/view.ts';
 import { parseRecord, restoreStatus, type StatusRecord } from './record.ts';
 import { BY_MIGRATION, BY_PROJECT, type Sources } from './sources.ts';
 import { findComparison, observeVerification } from './verification-facts.ts';
@@ -25,6 +27,7 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
   const verification = observeVerification(sources, migration);
   const jobPods = await observeJobPods(sources, migration, findJob(migration, work, verification), signal);
   const olderDuplicate = findOlderDuplicate(sources, migration);
+  const isSought = migration.spec !== undefined && olderDuplicate === undefined;
   const base = {
     now: sources.clock.now(),
     migration,
@@ -33,6 +36,9 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
     replay: sources.stream.replay(migration.spec?.projectId ?? 0),
     work,
     verification,
+    ...(sources.readiness && {
+      readiness: isSought ? await observeReadiness(sources.readiness, migration, signal) : UNREAD,
+    }),
     jobPods,
     ...observeClocks(sources, migration),
     record,
@@ -58,6 +64,16 @@ function findJob(migration: EdgeMigration, { jobs }: WorkFacts, verification: Ve
   const operation = findComparison(migration);
   const compared = operation === undefined ? [] : [{ operation, jobs: verification?.jobs ?? [] }];
   return findUnderWay([{ operation: chooseOperation(migration), jobs }, ...compared]);
+}
+
+const UNREAD: ReadinessFact = { kind: 'unread' };
+
+/** Once all is done and Edge is ready, nothing would follow from another look. */
+async function observeReadiness(view: ReadinessView, migration: EdgeMigration, signal: AbortSignal) {
+  const isMet = (type: 'EdgeReady' | 'Succeeded') =>
+    findCondition(migration.status.conditions, type)?.status === 'True';
+  const isSettled = isMet('Succeeded') && isMet('EdgeReady') && isCopied(migration);
+  return isSettled ? UNREAD : view.look(projectOf(migration), signal);
 }
 
 function observeClocks(sources: Sources, migration: EdgeMigration): Pick<Facts, 'clocks' | 'coreAhead'> {

@@ -11,6 +11,7 @@ import type { JobEvents } from './job-events.ts';
 import type { ConfigMapFact, Owned } from './parse.ts';
 import type { PodClocks } from './pod-clocks.ts';
 import type { PodFact } from './pods.ts';
+import type { ReadinessView } from './readiness/view.ts';
 import type { StreamView } from './stream.ts';
 import type { WatchHistory } from './watch-history.ts';
 
@@ -23,6 +24,8 @@ export interface Sources {
   core: Core;
   edge: EdgeTables;
   projectMetadata: ProjectMetadata | undefined;
+  /** Undefined where no table is configured that could tell. */
+  readiness: ReadinessView | undefined;
   stream: StreamView;
   coreClock: Pick<CoreClock, 'ahead'>;
   podClocks: PodClocks;

@@ -39,9 +39,11 @@ function namePhase({ Accepted, Copied, Replaying, Suspended, Succeeded, Degraded
   return Degraded.status === 'True' && Copied.status === 'True' ? 'Degraded' : Copied.reason;
 }
 
-function chooseMessage({ Accepted, Degraded, Succeeded, Copied }: Findings): string {
+function chooseMessage({ Accepted, Degraded, Succeeded, Copied, EdgeReady }: Findings): string {
   if (Accepted.status !== 'True') return Accepted.message;
   if (Degraded.status === 'True') return Degraded.message;
+  // All identities are there, and Edge cannot answer for them: that is the news.
+  if (Copied.status === 'True' && EdgeReady?.status === 'False') return EdgeReady.message;
   return Succeeded.status === 'True' ? Succeeded.message : Copied.message;
 }
 

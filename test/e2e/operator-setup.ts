@@ -12,6 +12,8 @@ const MINUTE = 60_000;
 export interface OperatorSetup {
   world: World;
   pods: PodRunner;
+  /** Of Core. */
+  databaseUrl: string;
   proxy: KubernetesProxy;
   /** A kubeconfig with the operator's rights, by way of the proxy. */
   kubeconfig: string;
@@ -29,6 +31,7 @@ export function useWorld(): OperatorSetup {
     await using starting = new AsyncDisposableStack();
     const database = starting.use(await createDatabase());
     await keepEnvironmentHistory(database.url);
+    setup.databaseUrl = database.url;
     const tables = starting.use(await createTables(await dynamodb()));
     setup.world = starting.use(await startWorld({ databaseUrl: database.url, tables }));
     setup.pods = starting.use(startPodRunner(setup.world.client));

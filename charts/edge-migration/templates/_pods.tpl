@@ -36,6 +36,12 @@
 {{- if .projectMetadataTable }}
 - { name: EDGE_MIGRATION_PROJECT_METADATA_TABLE, value: {{ .projectMetadataTable | quote }} }
 {{- end }}
+{{- if .environmentsTable }}
+- { name: EDGE_MIGRATION_ENVIRONMENTS_TABLE, value: {{ .environmentsTable | quote }} }
+{{- end }}
+{{- if .environmentsApiKeyTable }}
+- { name: EDGE_MIGRATION_ENVIRONMENTS_API_KEY_TABLE, value: {{ .environmentsApiKeyTable | quote }} }
+{{- end }}
 {{- if .existingSecret }}
 {{- range $name := list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
 - name: {{ $name }}

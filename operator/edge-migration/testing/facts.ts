@@ -1,6 +1,7 @@
 import { type EdgeMigration, type Status, specSchema } from '../api.ts';
 import { decide } from '../decide.ts';
 import type { CaptureFact, CheckpointFact, CopyCounts, Facts, JobFact, ObservedReplay } from '../facts.ts';
+import type { ObservedReadiness } from '../readiness/facts.ts';
 
 /** Noon, some day; every fact builder counts from here. */
 export const NOON = Date.parse('2026-05-04T12:00:00Z');
@@ -150,6 +151,19 @@ export const following = (changes: Partial<ObservedReplay> = {}): ObservedReplay
     oldestObservedTime: undefined,
     lastAppliedTime: NOON,
   },
+  ...changes,
+});
+
+/** Edge has all of two environments and a server key, and Core has the switch on; but for what is changed. */
+export const edgeReady = (changes: Partial<ObservedReadiness> = {}): ObservedReadiness => ({
+  kind: 'observed',
+  enabled: true,
+  keepsMeta: true,
+  environments: 2,
+  serverKeys: 1,
+  missing: { documents: [], serverKeys: [], metaRows: [] },
+  tables: { environments: 'environments', serverKeys: 'server-keys', environmentsV2: 'environments-v2' },
+  nextTime: NOON + 60_000,
   ...changes,
 });
 

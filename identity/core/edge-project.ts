@@ -1,0 +1,64 @@
+import type { Core } from './database.ts';
+import type { CoreRelease } from './release.ts';
+
+/** A live environment, as far as Edge must know it. */
+export interface EdgeEnvironment {
+  readonly id: number;
+  readonly name: string;
+  readonly apiKey: string;
+  readonly serverKeys: readonly ServerKey[];
+}
+
+/** A server key that SDKs may use now. */
+export interface ServerKey {
+  readonly id: number;
+  /** A secret: never in a message. */
+  readonly key: string;
+}
+
+/** What Flagsmith hands over to Edge for a project besides its identities. */
+export interface EdgeProject {
+  /** `enable_dynamo_db`; false, too, where the release has no such column. */
+  readonly enabled: boolean;
+  /** Whether Flagsmith brings its changes of environments to `environments_v2`, too. */
+  readonly keepsEnvironmentsV2: boolean;
+  /** Ascending by id. */
+  readonly environments: readonly EdgeEnvironment[];
+}
+
+/**
+ * Reads what Edge must know of a project before it can serve it; undefined where Core has no live project of this id. The
+ * columns of the project go by their names in its row, because older releases do not have all of them.
+ *
+ * @throws as {@link Core.read}
+ */
+export async function readEdgeProject(
+  core: Core,
+  release: CoreRelease,
+  projectId: number,
+  signal?: AbortSignal,
+): Promise<EdgeProject | undefined> {
+  const live = release.environmentSoftDelete ? 'AND e.deleted_at IS NULL' : '';
+  const [row] = await core.read(
+    (query) =>
+      query<{ project: EdgeProject }>(
+        `SELECT json_build_object(
+                  'enabled', coalesce((to_jsonb(p) ->> 'enable_dynamo_db')::boolean, false),
+                  'keepsEnvironmentsV2', coalesce(
+                    to_jsonb(p) ->> 'identity_overrides_v2_migration_status' IN ('COMPLETE', 'INCOMPLETE'), false),
+                  'environments', coalesce(
+                    (SELECT json_agg(json_build_object(
+                              'id', e.id, 'name', e.name, 'apiKey', e.api_key, 'serverKeys', coalesce(
+                                (SELECT json_agg(json_build_object('id', k.id, 'key', k.key) ORDER BY k.id)
+                                   FROM environments_environmentapikey k
+                                  WHERE k.environment_id = e.id AND k.active
+                                    AND (k.expires_at IS NULL OR k.expires_at > now())), '[]'))
+                            ORDER BY e.id)
+                       FROM environments_environment e WHERE e.project_id = p.id ${live}), '[]')) AS project
+           FROM projects_project p WHERE p.id = $1 AND p.deleted_at IS NULL`,
+        [projectId],
+      ),
+    signal,
+  );
+  return row?.project;
+}

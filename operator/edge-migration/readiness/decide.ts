@@ -1,0 +1,54 @@
+import type { Action } from '../actions.ts';
+import { type FindingOf, findCondition, isFalse, isTrue, isUnknown, recall } from '../conditions.ts';
+import type { Facts } from '../facts.ts';
+import { describeComplete, describeMissing } from './describe.ts';
+import { isComplete, type ObservedReadiness } from './facts.ts';
+
+/** The finding for condition `EdgeReady`; undefined where no table is configured that could be looked at. */
+export function decideReadiness({
+  migration,
+  readiness,
+}: Pick<Facts, 'migration' | 'readiness'>): FindingOf<'EdgeReady'> | undefined {
+  if (readiness === undefined) return undefined;
+  const before = findCondition(migration.status.conditions, 'EdgeReady');
+  switch (readiness.kind) {
+    case 'unread':
+      return before === undefined
+        ? isUnknown('NotLookedAt', 'Edge is looked at when the project is found in Core')
+        : recall('EdgeReady', before);
+    case 'problem':
+      return isUnknown(readiness.reason, readiness.message);
+    case 'observed':
+      return isComplete(readiness)
+        ? isTrue('Complete', describeComplete(readiness))
+        : describeIncomplete(readiness, migration.spec?.projectId ?? 0);
+  }
+}
+
+function describeIncomplete(readiness: ObservedReadiness, projectId: number): FindingOf<'EdgeReady'> {
+  const { reason, message } = describeMissing(readiness, projectId);
+  return isFalse(reason, message);
+}
+
+/**
+ * The marks in the project metadata table, by which Flagsmith's dashboard goes over to Edge: none before Edge is ready;
+ * once it is, those that the copy has come to. Writing one twice changes nothing.
+ */
+export function decideMarks(
+  { migration, readiness }: Pick<Facts, 'migration' | 'readiness'>,
+  ready: FindingOf<'EdgeReady'> | undefined,
+  { isCopied, hasBegun }: { isCopied: boolean; hasBegun: boolean },
+): { admits: (action: Action) => boolean; late: Action[] } {
+  const isMark = ({ kind }: Action) => kind === 'markStarted' || kind === 'markCompleted';
+  if (readiness === undefined) return { admits: () => true, late: [] };
+  if (ready?.status !== 'True') return { admits: (action) => !isMark(action), late: [] };
+  const isNews = findCondition(migration.status.conditions, 'EdgeReady')?.status !== 'True';
+  if (!isNews) return { admits: () => true, late: [] };
+  const late: Action[] = isCopied ? [{ kind: 'markCompleted' }] : hasBegun ? [{ kind: 'markStarted' }] : [];
+  return { admits: (action) => !isMark(action), late };
+}
+
+/** When Edge is to be looked at again; undefined when nothing more would follow from it. */
+export function whenToLookAtEdge(readiness: Facts['readiness']): number | undefined {
+  return readiness === undefined || readiness.kind === 'unread' ? undefined : readiness.nextTime;
+}

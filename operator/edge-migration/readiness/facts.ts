@@ -1,0 +1,42 @@
+/** Whether Edge could answer for a project, besides its identities. */
+export type ReadinessFact =
+  /** Not looked at: nothing would follow from it, or Core has no such project. */
+  | { kind: 'unread' }
+  /** A store did not answer. */
+  | { kind: 'problem'; reason: string; message: string; nextTime: number }
+  | ObservedReadiness;
+
+export interface ObservedReadiness {
+  kind: 'observed';
+  /** `enable_dynamo_db` of the project in Core. */
+  enabled: boolean;
+  /** Whether Flagsmith brings later changes to `environments_v2`; undefined where that table is not configured. */
+  keepsMeta: boolean | undefined;
+  /** Live environments. */
+  environments: number;
+  /** Server keys that SDKs may use. */
+  serverKeys: number;
+  missing: {
+    /** Environments without a document. */
+    documents: PlaceFact[];
+    /** Server keys that Edge does not have, each by its id and with its environment. */
+    serverKeys: (PlaceFact & { keyId: number })[];
+    /** Environments without a `_META` row. */
+    metaRows: PlaceFact[];
+  };
+  /** Names of the tables that were looked at. */
+  tables: { environments?: string; serverKeys?: string; environmentsV2?: string };
+  /** Milliseconds since the epoch: by then it is looked at again. */
+  nextTime: number;
+}
+
+/** An environment as people know it. */
+export interface PlaceFact {
+  id: number;
+  name: string;
+}
+
+/** Whether Edge has everything that was looked for. */
+export function isComplete({ enabled, keepsMeta, missing }: ObservedReadiness): boolean {
+  return enabled && keepsMeta !== false && Object.values(missing).every(({ length }) => length === 0);
+}

@@ -1,0 +1,85 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Core } from '@edge-migration/identity/core/database.ts';
+import { type EdgeEnvironment, readEdgeProject } from '@edge-migration/identity/core/edge-project.ts';
+import { CoreError } from '@edge-migration/identity/core/errors.ts';
+import { readRelease } from '@edge-migration/identity/core/release.ts';
+import type { ServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
+import { EdgeError } from '@edge-migration/identity/edge/table.ts';
+import { isComplete, type PlaceFact, type ReadinessFact } from './facts.ts';
+
+/** Looks whether Edge can serve a project, now and then. */
+export interface ReadinessView {
+  /** The last look, or a new one where that is old. Throws nothing but the signal's reason. */
+  look(projectId: number, signal: AbortSignal): Promise<ReadinessFact>;
+}
+
+export interface ReadinessOptions {
+  core: Core;
+  tables: ServingTables;
+  clock: Clock;
+  /** How soon what is missing is looked for again. */
+  againMilliseconds: number;
+}
+
+/** What is there stays, as a rule: it is looked at so much more seldom than what is missing. */
+const COMPLETE_FACTOR = 30;
+
+/** Remembers for each project what it saw, because a migration is decided about much more often than this changes. */
+export function createReadinessView({ core, tables, clock, againMilliseconds }: ReadinessOptions): ReadinessView {
+  const seen = new Map<number, { fact: ReadinessFact; until: number }>();
+
+  async function read(projectId: number, signal: AbortSignal): Promise<ReadinessFact> {
+    try {
+      const release = await readRelease(core, signal);
+      const project = await readEdgeProject(core, release, projectId, signal);
+      if (project === undefined) return { kind: 'unread' };
+      const { enabled, keepsEnvironmentsV2, environments } = project;
+      const options = { signal };
+      const [documents, serverKeys, metaRows] = await Promise.all([
+        tables.findUndocumented(environments, options),
+        tables.findUnknownKeys(environments, options),
+        tables.findWithoutMeta(environments, options),
+      ]);
+      const { environmentsTable, environmentsApiKeyTable, environmentsV2Table } = tables.names;
+      return {
+        kind: 'observed',
+        enabled,
+        keepsMeta: environmentsV2Table === undefined ? undefined : keepsEnvironmentsV2,
+        environments: environments.length,
+        serverKeys: environments.reduce((sum, { serverKeys: keys }) => sum + keys.length, 0),
+        missing: {
+          documents: documents.map(nameEnvironment),
+          serverKeys: serverKeys.map(({ environment, serverKey }) => ({
+            ...nameEnvironment(environment),
+            keyId: serverKey.id,
+          })),
+          metaRows: metaRows.map(nameEnvironment),
+        },
+        tables: {
+          ...(environmentsTable && { environments: environmentsTable }),
+          ...(environmentsApiKeyTable && { serverKeys: environmentsApiKeyTable }),
+          ...(environmentsV2Table && { environmentsV2: environmentsV2Table }),
+        },
+        nextTime: 0,
+      };
+    } catch (error) {
+      if (!(error instanceof CoreError || error instanceof EdgeError)) throw error;
+      return { kind: 'problem', reason: error.name, message: error.message, nextTime: 0 };
+    }
+  }
+
+  return {
+    async look(projectId, signal) {
+      const known = seen.get(projectId);
+      if (known !== undefined && clock.monotonic() < known.until) return known.fact;
+      const found = await read(projectId, signal);
+      const isSettled = found.kind === 'observed' && isComplete(found);
+      const pause = isSettled ? COMPLETE_FACTOR * againMilliseconds : againMilliseconds;
+      const fact = found.kind === 'unread' ? found : { ...found, nextTime: clock.now() + pause };
+      seen.set(projectId, { fact, until: clock.monotonic() + pause });
+      return fact;
+    },
+  };
+}
+
+const nameEnvironment = ({ id, name }: EdgeEnvironment): PlaceFact => ({ id, name });
