@@ -10,6 +10,8 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { createCopyMetrics } from '../copy/worker/metrics.ts';
 import { runtimeMetrics } from '../kubernetes/metrics.ts';
+import { createRefusalCounter } from '../trigger/refusals.ts';
+import { createEventCounter } from '../trigger/requester.ts';
 import { createVerifyMetrics } from '../verify/worker/metrics.ts';
 import { registerMigrationMetrics } from './metrics.ts';
 
@@ -28,6 +30,10 @@ const PROCESSES: Record<string, (registry: Registry) => void> = {
   Applier(registry) {
     registerApplier(registry, unread());
     createLagHistogram(registry);
+  },
+  Trigger(registry) {
+    createEventCounter(registry);
+    createRefusalCounter(registry);
   },
   Sidecar(registry) {
     const metrics = createMetrics();

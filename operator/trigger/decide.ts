@@ -1,0 +1,75 @@
+import { hash } from 'node:crypto';
+import type { EdgeMigration } from '../edge-migration/api.ts';
+import { findCondition } from '../edge-migration/conditions.ts';
+import type { Refusal } from './event.ts';
+
+/** What an event finds. */
+export interface Found {
+  readonly projectId: number;
+  /** In Core. */
+  readonly project: 'found' | 'missing' | 'deleted';
+  /** The project's EdgeMigration in the trigger's namespace. */
+  readonly migration: EdgeMigration | undefined;
+}
+
+/** What is done about an event. */
+export type Decision =
+  | { readonly kind: 'create' }
+  /** A plan becomes a migration. */
+  | { readonly kind: 'start'; readonly uid: string }
+  | { readonly kind: 'retry'; readonly uid: string; readonly token: string }
+  /** The migration is there; nothing need be done. */
+  | { readonly kind: 'leave'; readonly state: 'Succeeded' | 'Suspended' | 'UnderWay'; readonly message: string }
+  | ({ readonly kind: 'refuse' } & Refusal);
+
+/**
+ * Decides what an event asks for. The same event again, or another one for the same project, finds the migration that the
+ * first one made: settings that somebody has changed since are left alone, and so is one that has succeeded.
+ */
+export function decide({ projectId, project, migration }: Found, eventId: string): Decision {
+  if (project !== 'found') {
+    const message = `project ${projectId} ${project === 'missing' ? 'is not in Core' : 'was deleted in Core'}: nothing was done`;
+    return { kind: 'refuse', code: 'InvalidArgument', message };
+  }
+  if (migration === undefined) return { kind: 'create' };
+  const { spec, uid, deleting } = migration;
+  const name = `EdgeMigration ${migration.namespace}/${migration.name}`;
+  if (deleting) {
+    const message = `${name} is being deleted: ask again once it is gone`;
+    return { kind: 'refuse', code: 'InternalFailure', message };
+  }
+  if (spec === undefined) {
+    const message = `${name} has a spec that is not valid (${migration.specProblem}): correct or delete it`;
+    return { kind: 'refuse', code: 'InvalidArgument', message };
+  }
+  if (spec.mode === 'Plan') return { kind: 'start', uid };
+  if (hasSucceeded(migration)) return { kind: 'leave', state: 'Succeeded', message: `${name} has succeeded already` };
+  if (hasFailed(migration) && !isRetryPending(migration)) return { kind: 'retry', uid, token: nameToken(eventId) };
+  if (spec.suspend) {
+    return { kind: 'leave', state: 'Suspended', message: `${name} is suspended: set spec.suspend to false to go on` };
+  }
+  return { kind: 'leave', state: 'UnderWay', message: `${name} is under way` };
+}
+
+const conditionOf = ({ status }: EdgeMigration, type: 'Succeeded' | 'Copied') => findCondition(status.conditions, type);
+
+/** A plan's success is none of the migration that it became; the operator has not seen that yet. */
+function hasSucceeded(migration: EdgeMigration): boolean {
+  const succeeded = conditionOf(migration, 'Succeeded');
+  return succeeded?.status === 'True' && succeeded.reason !== 'Planned';
+}
+
+/** For good, or until the operator's own next try, which may be ten minutes away. */
+function hasFailed(migration: EdgeMigration): boolean {
+  return (
+    conditionOf(migration, 'Succeeded')?.status === 'False' ||
+    conditionOf(migration, 'Copied')?.reason === 'RangesFailed'
+  );
+}
+
+/** The operator has not taken the last token yet, whosever it is: another one would replace it. */
+const isRetryPending = ({ spec, status }: EdgeMigration) =>
+  spec?.retry !== undefined && spec.retry !== status.observedRetry;
+
+/** The same for the same event, however often it is delivered; ids are another's text. */
+const nameToken = (eventId: string) => `trigger-${hash('sha256', eventId).slice(0, 16)}`;

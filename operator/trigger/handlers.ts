@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { BodyRefused } from './body.ts';
+import { isAuthorized, parseEnvelope } from './envelope.ts';
+import { isRefusal } from './event.ts';
+import {
+  answerPutEvents,
+  CONTENT_TYPE,
+  type EntryResult,
+  ProtocolError,
+  parsePutEvents,
+  TARGET,
+} from './put-events.ts';
+import { type createReplays, ReplaysFull } from './replays.ts';
+import type { Requester } from './requester.ts';
+import type { Secrets } from './secrets.ts';
+import type { Answer, Handler } from './server.ts';
+import { readSignature, SIGNATURE_SECONDS, SignatureError, verifySignature } from './signature.ts';
+
+export interface PutEventsSettings {
+  readonly eventBus: string;
+  readonly secrets: Secrets;
+  readonly request: Requester;
+  readonly replays: ReturnType<typeof createReplays<Answer>>;
+  readonly clock: Pick<Clock, 'now'>;
+}
+
+/** PutEvents of EventBridge: AWS JSON 1.1, signed by one of the keys. Throws what {@link explain} explains. */
+export function createPutEvents({ eventBus, secrets, request, replays, clock }: PutEventsSettings): Handler {
+  async function act(body: Uint8Array): Promise<Answer> {
+    const results: EntryResult[] = [];
+    // One after the other: two of one project are then one migration, however new.
+    for (const event of parsePutEvents(body, { eventBus, nextId: randomUUID })) {
+      results.push(isRefusal(event) ? event : await request(event));
+    }
+    return { status: 200, headers: { 'content-type': CONTENT_TYPE }, body: answerPutEvents(results) };
+  }
+
+  /** What is refused for good is an answer like any other. */
+  async function actOrRefuse(body: Uint8Array): Promise<Answer> {
+    try {
+      return await act(body);
+    } catch (error) {
+      if (error instanceof ProtocolError && error.status < 500) return explain(error);
+      throw error;
+    }
+  }
+
+  return async ({ head, body }) => {
+    const { headers } = head;
+    if (headers['x-amz-target']?.join() !== TARGET) {
+      throw new ProtocolError('UnknownOperationException', `only ${TARGET} is served`);
+    }
+    if (headers['content-type']?.join() !== CONTENT_TYPE) {
+      throw new ProtocolError('SerializationException', `Content-Type must be ${CONTENT_TYPE}`);
+    }
+    const signature = readSignature(head, clock.now());
+    const key = await secrets.signingKey(signature.accessKeyId);
+    if (key === undefined)
+      throw new SignatureError('UnrecognizedClientException', 'the access key id is not known here');
+    const bytes = await body();
+    await verifySignature(head, bytes, signature, key);
+    const until = signature.signedAt + SIGNATURE_SECONDS * 1000;
+    return replays.answer(signature.signature, until, () => actOrRefuse(bytes));
+  };
+}
+
+export interface EnvelopeSettings {
+  readonly secrets: Secrets;
+  /** Lower case. */
+  readonly apiKeyHeader: string;
+  readonly request: Requester;
+}
+
+/** An API destination of EventBridge, by its key or by Basic authorization. EventBridge tries again after 401, 429 and 5xx. */
+export function createEnvelope({ secrets, apiKeyHeader, request }: EnvelopeSettings): Handler {
+  return async ({ head, body }) => {
+    const apiKeys = head.headers[apiKeyHeader] ?? [];
+    const authorizations = head.headers['authorization'] ?? [];
+    if (!isAuthorized({ apiKeys, authorizations }, await secrets.destination())) {
+      throw new ProtocolError('Unauthorized', 'neither the API key nor the authorization is right', { status: 401 });
+    }
+    const event = parseEnvelope(await body());
+    if (event === undefined) {
+      throw new ProtocolError(
+        'ValidationException',
+        "the body is not EventBridge's envelope: send the matched event as it is",
+      );
+    }
+    const result = await request(event);
+    if (!isRefusal(result)) return { status: 200, body: result };
+    const status = result.code === 'InternalFailure' ? 503 : 400;
+    throw new ProtocolError(result.code, result.message, { status });
+  };
+}
+
+/** The answer to an error, in the form of AWS JSON 1.1. What is none of the client's business is not told. */
+export function explain(error: unknown): Answer {
+  if (error instanceof ProtocolError) {
+    const challenge = error.status === 401 ? { 'www-authenticate': 'Basic realm="edge-migration"' } : {};
+    return describe(error.status, error.code, error.message, { members: error.members, headers: challenge });
+  }
+  if (error instanceof SignatureError) return describe(400, error.code, error.message);
+  if (error instanceof BodyRefused) return describe(error.status, 'RequestRefused', error.message);
+  if (error instanceof ReplaysFull) return describe(400, 'ThrottlingException', error.message);
+  return describe(500, 'InternalException', 'the request failed; the log of the trigger says why');
+}
+
+function describe(
+  status: number,
+  code: string,
+  message: string,
+  { members = {}, headers = {} }: { members?: object; headers?: Record<string, string> } = {},
+): Answer {
+  return {
+    status,
+    headers: { 'content-type': CONTENT_TYPE, 'x-amzn-errortype': code, ...headers },
+    body: { __type: code, message, ...members },
+  };
+}

@@ -1,0 +1,111 @@
+import type { Core } from '@edge-migration/identity/core/database.ts';
+import { CoreError } from '@edge-migration/identity/core/errors.ts';
+import { readProject } from '@edge-migration/identity/core/projects.ts';
+import { readRelease } from '@edge-migration/identity/core/release.ts';
+import { EDGE_MIGRATIONS, GROUP, parseEdgeMigration } from '../edge-migration/api.ts';
+import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
+import { ApiError, ConflictError, errorMessage } from '../kubernetes/errors.ts';
+import { apiVersion } from '../kubernetes/objects.ts';
+import { type Decision, decide, type Found } from './decide.ts';
+import type { MigrationTemplate } from './template.ts';
+
+/** Core or Kubernetes could not be asked, or refused; the event may be sent again. */
+export class MigrationsUnavailable extends Error {
+  override readonly name = 'MigrationsUnavailable';
+}
+
+/** What was done about an event, with the name of the EdgeMigration. */
+export type Outcome = Decision & { readonly migration: string };
+
+/** The EdgeMigrations that events ask for. */
+export interface Migrations {
+  /**
+   * Makes sure that the project is migrated; does nothing where it is already.
+   *
+   * @throws MigrationsUnavailable when nothing is known to be done; the signal's reason on abort
+   */
+  request(projectId: number, eventId: string, signal: AbortSignal): Promise<Outcome>;
+}
+
+export interface MigrationsSettings {
+  readonly core: Core;
+  readonly client: Pick<KubernetesClient, 'get' | 'apply'>;
+  readonly namespace: string;
+  readonly template: MigrationTemplate;
+}
+
+/** Field managers: one for each thing that is applied, since what a manager no longer sends is taken back. */
+const MANAGERS = {
+  create: 'edge-migration-trigger',
+  start: 'edge-migration-trigger-start',
+  retry: 'edge-migration-trigger-retry',
+} as const;
+
+/** How often it is decided again because the EdgeMigration was changed meanwhile. */
+const MOST_TRIES = 5;
+
+export function createMigrations({ core, client, namespace, template }: MigrationsSettings): Migrations {
+  async function observe(projectId: number, signal: AbortSignal): Promise<Found> {
+    const readCore = async () => readProject(core, await readRelease(core, signal), projectId, signal);
+    const reference = { namespace, name: nameOf(projectId) };
+    const [project, object] = await Promise.all([readCore(), client.get(EDGE_MIGRATIONS, reference, { signal })]);
+    return {
+      projectId,
+      project: project === undefined ? 'missing' : project.deleted ? 'deleted' : 'found',
+      migration: object === undefined ? undefined : parseEdgeMigration(object),
+    };
+  }
+
+  async function act(decision: Decision, projectId: number, signal: AbortSignal): Promise<void> {
+    if (decision.kind === 'leave' || decision.kind === 'refuse') return;
+    const object = describe(decision, { namespace, name: nameOf(projectId) }, projectId, template);
+    // What is taken over from others is the mode or the token alone. A new object has no other manager.
+    const force = decision.kind !== 'create';
+    await client.apply(EDGE_MIGRATIONS, object, { fieldManager: MANAGERS[decision.kind], force, signal });
+  }
+
+  return {
+    async request(projectId, eventId, signal) {
+      for (let tries = 1; ; tries++) {
+        try {
+          const decision = decide(await observe(projectId, signal), eventId);
+          await act(decision, projectId, signal);
+          return { ...decision, migration: `${namespace}/${nameOf(projectId)}` };
+        } catch (error) {
+          signal.throwIfAborted();
+          if (error instanceof ConflictError && tries < MOST_TRIES) continue;
+          throw explain(error, projectId);
+        }
+      }
+    },
+  };
+}
+
+const nameOf = (projectId: number) => `project-${projectId}`;
+
+/** With the uid where there is one, so that an EdgeMigration that was deleted meanwhile is not made of a single field. */
+function describe(
+  decision: Extract<Decision, { kind: keyof typeof MANAGERS }>,
+  reference: { namespace: string; name: string },
+  projectId: number,
+  { labels, annotations, spec }: MigrationTemplate,
+): KubernetesObject {
+  const base = { apiVersion: apiVersion(EDGE_MIGRATIONS), kind: EDGE_MIGRATIONS.kind };
+  switch (decision.kind) {
+    case 'create': {
+      const told = { [`${GROUP}/requested-by`]: 'trigger', ...annotations };
+      const metadata = { ...reference, labels: { ...labels }, annotations: told };
+      return { ...base, metadata, spec: { ...spec, projectId, mode: 'Migrate' } };
+    }
+    case 'start':
+      return { ...base, metadata: { ...reference, uid: decision.uid }, spec: { mode: 'Migrate' } };
+    case 'retry':
+      return { ...base, metadata: { ...reference, uid: decision.uid }, spec: { retry: decision.token } };
+  }
+}
+
+function explain(error: unknown, projectId: number): unknown {
+  if (!(error instanceof CoreError || error instanceof ApiError)) return error;
+  const whom = error instanceof CoreError ? 'Core' : 'Kubernetes';
+  return new MigrationsUnavailable(`project ${projectId}: ${whom}: ${errorMessage(error)}`, { cause: error });
+}

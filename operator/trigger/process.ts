@@ -1,0 +1,129 @@
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
+import { openCore } from '@edge-migration/identity/core/database.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { createClient } from '../kubernetes/client.ts';
+import { errorMessage } from '../kubernetes/errors.ts';
+import { startMetricsServer } from '../kubernetes/metrics-server.ts';
+import type { TriggerConfiguration } from './config.ts';
+import { createEnvelope, createPutEvents, explain } from './handlers.ts';
+import { createMigrations } from './migrations.ts';
+import { createRefusalCounter, createRefusalLog } from './refusals.ts';
+import { createReplays } from './replays.ts';
+import { createEventCounter, createRequester } from './requester.ts';
+import { createSecrets } from './secrets.ts';
+import { type Answer, type Certificate, type EventServer, type Handler, startEventServer } from './server.ts';
+
+export interface TriggerSettings {
+  readonly configuration: TriggerConfiguration;
+  readonly kubeConfig: KubeConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** Told where the events' server listens. */
+  readonly onListening?: (url: string) => void;
+}
+
+/** A certificate that was renewed is used at most so much later. */
+const CERTIFICATE_MILLISECONDS = 60_000;
+
+/**
+ * Serves events until the signal aborts.
+ *
+ * @throws ConfigurationError, and whatever keeps a server from listening
+ */
+export async function runTrigger(settings: TriggerSettings): Promise<void> {
+  const { configuration, clock, logger, onListening } = settings;
+  const certificate = await readCertificate(configuration);
+  await using started = new AsyncDisposableStack();
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  // What is under way when the process is asked to stop may come to its end.
+  const ending = new AbortController();
+  started.defer(() => ending.abort(new Error('the process ends')));
+  const refuse = createRefusalLog(createRefusalCounter(registry), clock, logger);
+  const server = await startEventServer({
+    host: configuration.listenHost,
+    port: configuration.listenPort,
+    certificate,
+    handlers: createHandlers(settings, { registry, started, ending: ending.signal }),
+    explain(error) {
+      refuse(error);
+      return explain(error);
+    },
+  });
+  started.defer(() => server.close());
+  const { metricsHost: host, metricsPort: port } = configuration;
+  const metrics = await startMetricsServer({ registry, host, port });
+  started.defer(() => metrics.close());
+  logger.info({ url: server.url, eventBus: configuration.eventBus, namespace: configuration.namespace }, 'listening');
+  onListening?.(server.url);
+  await renewCertificate(server, certificate, settings);
+}
+
+function createHandlers(
+  { configuration, kubeConfig, clock, logger }: TriggerSettings,
+  { registry, started, ending }: { registry: Registry; started: AsyncDisposableStack; ending: AbortSignal },
+): Record<string, Handler> {
+  const { namespace, migrationTemplate: template, eventBus, apiKeyHeader } = configuration;
+  const { signingKeysDirectory, apiDestinationDirectory } = configuration;
+  if (signingKeysDirectory === undefined && apiDestinationDirectory === undefined) {
+    throw new ConfigurationError(
+      'EDGE_MIGRATION_SIGNING_KEYS_DIRECTORY or EDGE_MIGRATION_API_DESTINATION_DIRECTORY must be set: no event could be taken',
+    );
+  }
+  const core = openCore(configuration, { maxConnections: 2, applicationName: 'edge-migration-trigger' });
+  started.defer(() => core.close());
+  const client = createClient({ kubeConfig, clock, userAgent: 'edge-migration-trigger', registry });
+  started.defer(() => client.close());
+  const migrations = createMigrations({ core, client, namespace, template });
+  const request = createRequester({ migrations, clock, logger, events: createEventCounter(registry), signal: ending });
+  const secrets = createSecrets(configuration);
+  const replays = createReplays<Answer>(clock);
+  return {
+    ...(signingKeysDirectory === undefined
+      ? {}
+      : { '/': createPutEvents({ eventBus, secrets, request, replays, clock }) }),
+    ...(apiDestinationDirectory === undefined ? {} : { '/events': createEnvelope({ secrets, apiKeyHeader, request }) }),
+  };
+}
+
+/** @throws ConfigurationError when one of the two files is missing or cannot be read */
+async function readCertificate(configuration: TriggerConfiguration): Promise<Certificate | undefined> {
+  const { tlsCertificateFile, tlsKeyFile } = configuration;
+  if (tlsCertificateFile === undefined && tlsKeyFile === undefined) return undefined;
+  if (tlsCertificateFile === undefined || tlsKeyFile === undefined) {
+    throw new ConfigurationError('EDGE_MIGRATION_TLS_CERTIFICATE_FILE and EDGE_MIGRATION_TLS_KEY_FILE go together');
+  }
+  try {
+    const [cert, key] = await Promise.all([tlsCertificateFile, tlsKeyFile].map((file) => readFile(file, 'utf8')));
+    return { cert: cert ?? '', key: key ?? '' };
+  } catch (cause) {
+    throw new ConfigurationError(`the certificate cannot be read: ${errorMessage(cause)}`, { cause });
+  }
+}
+
+/** Looks every minute whether the certificate was renewed; one that cannot be used leaves the last one in place. */
+async function renewCertificate(
+  server: EventServer,
+  first: Certificate | undefined,
+  { configuration, clock, logger, signal }: TriggerSettings,
+): Promise<void> {
+  let current = first;
+  while (!signal.aborted) {
+    await clock.sleep(CERTIFICATE_MILLISECONDS, signal).catch(() => {}); // stopped
+    if (signal.aborted || current === undefined) continue;
+    try {
+      const next = await readCertificate(configuration);
+      if (next === undefined || (next.cert === current.cert && next.key === current.key)) continue;
+      server.useCertificate(next);
+      current = next;
+      logger.info('the certificate was renewed');
+    } catch (error) {
+      logger.error({ error: errorMessage(error) }, 'the renewed certificate cannot be used');
+    }
+  }
+}

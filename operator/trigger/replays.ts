@@ -1,0 +1,48 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+
+/**
+ * Answers by signature, for as long as the signature holds: a request that is sent again as it was, by its sender whose
+ * connection broke or by somebody who recorded it, gets the first one's answer and does nothing.
+ */
+export interface Replays<Answer> {
+  /**
+   * The answer to this signature; `act` is called unless it is known or on its way. One that `act` throws is not kept.
+   *
+   * @param until milliseconds of the wall clock, when the signature ends to hold
+   */
+  answer(signature: string, until: number, act: () => Promise<Answer>): Promise<Answer>;
+}
+
+/** Only holders of a key can fill it. */
+const MOST_ANSWERS = 10_000;
+
+/** Too many signatures are remembered; wait until the first of them have expired. */
+export class ReplaysFull extends Error {
+  override readonly name = 'ReplaysFull';
+}
+
+export function createReplays<Answer>(clock: Pick<Clock, 'now'>, mostAnswers = MOST_ANSWERS): Replays<Answer> {
+  const known = new Map<string, { answer: Promise<Answer>; until: number }>();
+
+  function forgetExpired() {
+    const now = clock.now();
+    for (const [signature, { until }] of known) if (until < now) known.delete(signature);
+  }
+
+  return {
+    async answer(signature, until, act) {
+      const before = known.get(signature);
+      if (before !== undefined) return before.answer;
+      if (known.size >= mostAnswers) forgetExpired();
+      if (known.size >= mostAnswers) throw new ReplaysFull(`${mostAnswers} requests were made in the last minutes`);
+      const answer = act();
+      known.set(signature, { answer, until });
+      try {
+        return await answer;
+      } catch (error) {
+        known.delete(signature);
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { Counter, type Registry } from 'prom-client';
+import { withDeadline } from '../kubernetes/deadline.ts';
+import { errorMessage } from '../kubernetes/errors.ts';
+import type { Decision } from './decide.ts';
+import { type BusEvent, isRefusal, type Refusal, readProjectId } from './event.ts';
+import type { Migrations, Outcome } from './migrations.ts';
+
+/** EventBridge gives an API destination five seconds. */
+const LONGEST_MILLISECONDS = 4_000;
+
+/** What was done about an event that was taken. */
+export interface Taken {
+  readonly id: string;
+  readonly result: Exclude<Decision['kind'], 'refuse'>;
+  readonly message: string;
+}
+
+/** Does what an event asks for, by whichever way it came. Never throws: what failed is a refusal, which says so. */
+export type Requester = (event: BusEvent) => Promise<Taken | Refusal>;
+
+export interface RequesterSettings {
+  readonly migrations: Migrations;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: Counter;
+  /** Aborted when the process ends. */
+  readonly signal: AbortSignal;
+}
+
+const RESULTS = ['create', 'start', 'retry', 'leave', 'refused', 'failed'] as const;
+
+export function createEventCounter(registry: Registry): Counter {
+  const events = new Counter({
+    name: 'edge_migration_trigger_events_total',
+    help: 'Events that asked for a migration, by what was done: create, start, retry, leave; refused, failed.',
+    labelNames: ['result'],
+    registers: [registry],
+  });
+  for (const result of RESULTS) events.inc({ result }, 0);
+  return events;
+}
+
+export function createRequester({ migrations, clock, logger, events, signal }: RequesterSettings): Requester {
+  function refuse(event: BusEvent, refusal: Refusal): Refusal {
+    events.inc({ result: refusal.code === 'InternalFailure' ? 'failed' : 'refused' });
+    logger.warn({ eventId: event.id, ...refusal }, 'event refused');
+    return refusal;
+  }
+
+  function take(event: BusEvent, projectId: number, outcome: Exclude<Outcome, { kind: 'refuse' }>): Taken {
+    const { kind: result, migration } = outcome;
+    events.inc({ result });
+    const message = describe(outcome);
+    logger.info({ eventId: event.id, projectId, migration, result }, message);
+    return { id: event.id, result, message };
+  }
+
+  return async (event) => {
+    const asked = readProjectId(event);
+    if (isRefusal(asked)) return refuse(event, asked);
+    const { projectId } = asked;
+    try {
+      const outcome = await withDeadline(clock, LONGEST_MILLISECONDS, signal, (deadline) =>
+        migrations.request(projectId, event.id, deadline.signal),
+      );
+      if (outcome.kind === 'refuse') return refuse(event, { code: outcome.code, message: outcome.message });
+      return take(event, projectId, outcome);
+    } catch (error) {
+      logger.error(
+        { eventId: event.id, projectId, error: errorMessage(error) },
+        'the migration could not be asked for',
+      );
+      events.inc({ result: 'failed' });
+      const message = `project ${projectId}: Core or Kubernetes could not be asked; send the event again. The log of the trigger says why`;
+      return { code: 'InternalFailure', message };
+    }
+  };
+}
+
+function describe(outcome: Exclude<Outcome, { kind: 'refuse' }>): string {
+  const name = `EdgeMigration ${outcome.migration}`;
+  switch (outcome.kind) {
+    case 'create':
+      return `${name} was created`;
+    case 'start':
+      return `${name} was a plan and is a migration now`;
+    case 'retry':
+      return `${name} had failed and is tried again`;
+    case 'leave':
+      return outcome.message;
+  }
+}

@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DestinationCredentials } from './envelope.ts';
+
+/** A mounted Secret could not be read; the message names the file, never what is in it. */
+export class SecretUnreadable extends Error {
+  override readonly name = 'SecretUnreadable';
+}
+
+/**
+ * Credentials of mounted Secrets, read each time that they are needed: what the kubelet has put there since counts at once.
+ * A line end after a value is not part of it.
+ */
+export interface Secrets {
+  /** The secret access key of this id; undefined when there is none. Ids are word characters (`\w`). */
+  signingKey(accessKeyId: string): Promise<string | undefined>;
+  destination(): Promise<DestinationCredentials>;
+}
+
+export function createSecrets(directories: {
+  signingKeysDirectory?: string | undefined;
+  apiDestinationDirectory?: string | undefined;
+}): Secrets {
+  const { signingKeysDirectory, apiDestinationDirectory } = directories;
+  const read = async (directory: string | undefined, name: string) =>
+    directory === undefined ? undefined : await readSecret(join(directory, name));
+  return {
+    signingKey: (accessKeyId) => read(signingKeysDirectory, accessKeyId),
+    async destination() {
+      const [apiKey, username, password] = await Promise.all(
+        ['api-key', 'username', 'password'].map((name) => read(apiDestinationDirectory, name)),
+      );
+      return { apiKey, username, password };
+    },
+  };
+}
+
+/** An empty one is none, so that nobody gets in by an empty key. */
+async function readSecret(file: string): Promise<string | undefined> {
+  try {
+    return (await readFile(file, 'utf8')).replace(/\r?\n$/, '') || undefined;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new SecretUnreadable(`${file} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { specSchema } from '../edge-migration/api.ts';
+
+const { suspend, copy, replay, verify } = specSchema.shape;
+const texts = z.record(z.string(), z.string()).default({});
+
+/** What may be decided for every project; project, mode and retry are what events are about. */
+const templateSchema = z.strictObject({
+  labels: texts,
+  annotations: texts,
+  spec: z
+    .strictObject({
+      suspend: suspend.optional(),
+      copy: copy.unwrap().strict().optional(),
+      replay: replay.unwrap().strict().optional(),
+      verify: verify.unwrap().strict().optional(),
+    })
+    .default({}),
+});
+
+/** Of the EdgeMigrations that are created. `spec` is as it was given: defaults are the API server's to fill in. */
+export interface MigrationTemplate {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+/** A template as JSON text; whatever an EdgeMigration could not have is refused. */
+export const templateText = z.string().transform((text, context): MigrationTemplate => {
+  const refuse = (message: string) => {
+    context.issues.push({ code: 'custom', message, input: text });
+    return z.NEVER;
+  };
+  const value = parseJson(text);
+  if (value === undefined) return refuse('must be a JSON object');
+  const { data, error } = templateSchema.safeParse(value);
+  if (error !== undefined) {
+    return refuse(error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
+  }
+  const given = value as { spec?: Record<string, unknown> };
+  return { labels: data.labels, annotations: data.annotations, spec: given.spec ?? {} };
+});
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
