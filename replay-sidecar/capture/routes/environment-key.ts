@@ -10,9 +10,13 @@ const MAX_KEY_LENGTH = 100;
  * Undefined: no environment has such a key, so Core answers 403.
  */
 export function referenceOf(key: string | undefined): EnvironmentReference | undefined {
-  if (key === undefined || key === '' || key.length > MAX_KEY_LENGTH || key.includes('\0')) return undefined;
+  if (key === undefined || key === '' || isTooLong(key) || key.includes('\0')) return undefined;
   if (!isServerKey(key)) return { clientKey: key };
   return { serverKeySha256: hash('sha256', key, 'hex') };
+}
+
+function isTooLong(key: string): boolean {
+  return key.length > MAX_KEY_LENGTH && (key.length > 2 * MAX_KEY_LENGTH || [...key].length > MAX_KEY_LENGTH);
 }
 
 /** What decides, for Core too, whether `allow_client_traits` applies. */

@@ -66,6 +66,9 @@ describe('matchRoute', () => {
     ['GET /x/api/v1/flags/alice', 'GET */api/v1/flags/*'],
     ['DELETE /x/y/api/v1/environments/key/', 'DELETE */api/v1/environments/*/'],
     ['PUT /x/api/v1/traits/merge/', 'PUT */api/v1/traits/merge/'],
+    ['POST /api/v1/x/api/v1/identities/', 'POST */api/v1/identities/'],
+    ['POST /api/v1/projects/7/api/v1/%69dentities/', 'POST */api/v1/identities/'],
+    ['POST /x/api/v1/y/api/v1/traits/', 'POST */api/v1/traits/'],
   ])('%s is a write near identities that is not known: %s', (request, shape) => {
     expect(matchRoute(...(request.split(' ') as [string, string]))).toMatchObject({ kind: 'unknown', shape });
   });

@@ -86,13 +86,14 @@ export function matchRoute(method: string, target: string): Match | undefined {
 
 /** Core serves no API below another path, unless it was told to, or believes a client who says so. */
 function matchBelow(verb: string, path: string): Match | undefined {
-  const start = path.indexOf(API);
-  if (start === -1) return undefined;
-  const below = path.slice(start + API.length);
-  const isOurs = SEGMENTS.get(firstSegment(below, 0))?.some(
-    ({ route, pattern }) => route.methods.includes(verb as Method) && pattern.test(below),
-  );
-  return isOurs || isNearIdentities(verb, below) ? unknown(verb, below, '*/api/v1/') : undefined;
+  for (const start of new Set([path.indexOf(API), path.lastIndexOf(API)])) {
+    const below = start === -1 ? '' : path.slice(start + API.length);
+    const isOurs = SEGMENTS.get(firstSegment(below, 0))?.some(
+      ({ route, pattern }) => route.methods.includes(verb as Method) && pattern.test(below),
+    );
+    if (isOurs || isNearIdentities(verb, below)) return unknown(verb, below, '*/api/v1/');
+  }
+  return undefined;
 }
 
 /** The segment that starts here; query and fragment end it, too. */
@@ -110,16 +111,14 @@ function isDisguised(target: string): boolean {
 }
 
 function matchIn(segment: string, verb: string, target: string): Match | undefined {
-  const routes = SEGMENTS.get(segment);
-  if (routes === undefined) return undefined;
   const { path, query } = splitTarget(target);
   const below = path.slice(API.length - 1);
-  for (const { route, pattern } of routes) {
+  for (const { route, pattern } of SEGMENTS.get(segment) ?? []) {
     if (!route.methods.includes(verb as Method)) continue;
     const match = pattern.exec(below);
     if (match !== null) return { kind: 'route', route, parameters: match.groups ?? {}, query };
   }
-  return isNearIdentities(verb, below) ? unknown(verb, below, '') : undefined;
+  return isNearIdentities(verb, below) ? unknown(verb, below, '') : matchBelow(verb, path);
 }
 
 function isNearIdentities(verb: string, below: string): boolean {
