@@ -83,6 +83,25 @@ describe('createCapture', () => {
       }
     });
 
+    it('waits for no more than some seconds, however slowly Core answers', async () => {
+      const { promise, reject } = Promise.withResolvers<UpstreamResponse>();
+      let asked = 0;
+      const call = () => {
+        asked += 1;
+        return promise;
+      };
+      for (const identifier of ['alice', 'bob']) {
+        const begun = test.capture.begin(headOf({ request: 'POST identities/', type: form }), call);
+        await begun?.intent(Buffer.from(`identifier=${identifier}`), 'cutShort');
+        begun?.finish(cutOff);
+      }
+      await test.published();
+      test.clock.advance(10_001);
+      reject(new Error('reset'));
+      const events = [...(await test.published()), ...(await test.published())];
+      expect([asked, identifiers(events)]).toEqual([1, ['alice', 'bob']]);
+    });
+
     it('asks nothing when it is the API that broke off', async () => {
       const { asked, events } = await publishedOf('POST identities/', 'identifier=alice', 403, unknown);
       expect([asked, identifiers(events)]).toEqual([0, ['alice']]);

@@ -72,7 +72,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
   const { spool, clock, log } = options;
   const counts: CaptureCounts = { planned: 0, unknownRoutes: 0, lookups: 0, failedLookups: 0, uncovered: 0 };
   const logged = new Set<string>();
-  const callers = createCallerCheck();
+  const callers = createCallerCheck(clock);
   const reads = createReads({ begin: spool.begin, clock, windowMillis: options.readWindowMillis });
 
   function reportUnknownRoute({ shape, scope }: UnknownRoute, from: number): void {

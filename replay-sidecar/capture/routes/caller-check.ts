@@ -1,3 +1,5 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+
 import type { CallUpstream, RequestHead } from '../proxy/hook.ts';
 import { askStatus, type Passed } from './lookup.ts';
 import type { MatchedRequest } from './route.ts';
@@ -20,6 +22,8 @@ const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 const BYTES_PER_BYTE = 3;
 /** What a question takes besides its credentials, with what a request line may name. */
 const QUESTION_BYTES = 16 * 1024;
+/** Meanwhile nothing says that all is sent. After it a caller is believed to have written, as when Core does not answer. */
+const LONGEST_WAIT_MILLIS = 10_000;
 /** No feature has this name: with a good key the answer is 404, and creates nothing. */
 const FLAGS = '/api/v1/flags/?feature=edge-migration-caller-check';
 /** The path of an environment's own settings, its key among them. */
@@ -32,7 +36,7 @@ const PROJECTS = '/api/v1/projects/?organisation=0';
  * in the name of an environment that Core does not know, and such a gap concerns every project. The questions are asked one
  * after the other.
  */
-export function createCallerCheck(): CallerCheck {
+export function createCallerCheck(clock: Clock): CallerCheck {
   let waitingBytes = 0;
   let last: Promise<unknown> = Promise.resolve();
 
@@ -44,8 +48,10 @@ export function createCallerCheck(): CallerCheck {
       const bytes = credentials.reduce((sum, { value }) => sum + value.length, own);
       if (waitingBytes + bytes > MAX_WAITING_BYTES) return Promise.resolve(true);
       waitingBytes += bytes;
+      const began = clock.monotonic();
       const answer = last.then(async () => {
-        const isRefused = await refuses(target, credentials, refusals, call);
+        const isLate = clock.monotonic() - began > LONGEST_WAIT_MILLIS;
+        const isRefused = !isLate && (await refuses(target, credentials, refusals, call));
         waitingBytes -= bytes;
         return !isRefused;
       });
