@@ -21,6 +21,7 @@ import { createIdleTimes } from './edge-migration/idle-times.ts';
 import { createJobEvents } from './edge-migration/job-events.ts';
 import { registerMigrationMetrics } from './edge-migration/metrics.ts';
 import { comparingTemplate, type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
+import { observeHorizon } from './edge-migration/observe.ts';
 import { type Owned, parseConfigMap, parseJob } from './edge-migration/parse.ts';
 import { createPodClocks } from './edge-migration/pod-clocks.ts';
 import { parseCoreApiPod, parsePod } from './edge-migration/pods.ts';
@@ -80,7 +81,7 @@ export async function runOperator({
   const stores = openStores(configuration, clock);
   const common = { clock, logger, registry, timings: { relistMilliseconds: configuration.relistSeconds * 1000 } };
   const caches = createCaches(client, configuration, common);
-  const { stream, coreApi, watchHistory } = createCapture(client, configuration, stores.core, common);
+  const { stream, coreApi, watchHistory } = createCapture(client, configuration, stores.core, common, caches);
   /** What several replicas decide by, and compare with what others say. */
   const storeClock: Clock = { ...clock, now: () => stream.now() ?? clock.now() };
   const coreClock = createCoreClock({
@@ -245,6 +246,7 @@ function createCapture(
   configuration: OperatorConfiguration,
   core: Core,
   common: CacheSettings,
+  caches: Pick<Sources, 'migrations' | 'configMaps'>,
 ): { stream: StreamView; coreApi?: Reflector<CoreApiPod> | undefined; watchHistory?: WatchHistory | undefined } {
   const { capture, natsServers, coreApiNamespace, coreApiSelector, coreApiStaticCount } = configuration;
   if (capture === 'Disabled') return { stream: noStream };
@@ -257,7 +259,8 @@ function createCapture(
   }
   // Gaps are placed by the clock of NATS, as those that sidecars report are: this machine's may be minutes behind it.
   const storeClock: Clock = { ...common.clock, now: () => stream.now() ?? common.clock.now() };
-  const watchHistory = coreApiNamespace === undefined ? undefined : createWatchHistory(storeClock);
+  const neededSince = () => observeHorizon(caches, storeClock.now());
+  const watchHistory = coreApiNamespace === undefined ? undefined : createWatchHistory(storeClock, neededSince);
   const coreApi =
     coreApiNamespace === undefined
       ? undefined
@@ -282,6 +285,7 @@ function createCapture(
     freshSeconds: configuration.reportFreshSeconds,
     readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
     record: createRecordStore(client, configuration.namespace),
+    neededSince,
     clock: common.clock,
     logger: common.logger,
   });

@@ -1,3 +1,5 @@
+import { type Clock, type Moment, momentOf } from '@edge-migration/identity/clock.ts';
+
 /** A message of a stream, by its place in it. */
 export interface StreamPlace {
   readonly sequence: number;
@@ -13,12 +15,27 @@ export interface StreamState {
   readonly last: StreamPlace;
   /** The oldest that it has; undefined when it is empty. */
   readonly oldest: StreamPlace | undefined;
+  /** The time of NATS when it answered, and the moments around that by the clocks of the process that asked. */
+  readonly time: number;
+  readonly asked: Moment;
+  readonly answered: Moment;
 }
 
-/** How far a stream was at several times, oldest first: no message up to a sequence was stored after its time. */
+/** How far a stream was at one look. */
+export interface Watermark {
+  readonly sequence: number;
+  /** No message up to the sequence, and behind that of the look before, has a later time than this. */
+  readonly time: number;
+  /** The time of the message with this very sequence; unknown in what earlier releases wrote down. */
+  readonly stored?: number;
+}
+
+/** How far a stream was at several looks, oldest first. */
 export interface Watermarks {
   readonly created: string;
-  readonly places: readonly StreamPlace[];
+  readonly places: readonly Watermark[];
+  /** The time of NATS at the last look, and when that was asked for; by the wall clock alone if another process did. */
+  readonly looked?: { readonly time: number; readonly wall: number; readonly monotonic?: number };
 }
 
 /**
@@ -27,9 +44,16 @@ export interface Watermarks {
  */
 const MOST_PLACES = 32;
 
+/**
+ * Before the first look the clock of NATS may have been ahead of what it is now: another server led the stream. Later steps
+ * are told by what the look before says.
+ */
+const UNKNOWN_STEP_MILLISECONDS = 10_000;
+
 /** Without the library's types: the operator and the appliers ask for different parts. */
 interface StreamInfoLike {
   readonly created: string;
+  readonly ts?: string;
   readonly state: {
     readonly messages: number;
     readonly first_seq: number;
@@ -39,24 +63,37 @@ interface StreamInfoLike {
   };
 }
 
-export function stateOf({ created, state }: StreamInfoLike): StreamState {
+/**
+ * An answer of NATS that has just come.
+ *
+ * @param asked the moment before the question
+ */
+export function stateOf(
+  { created, ts, state }: StreamInfoLike,
+  asked: Moment,
+  clock: Pick<Clock, 'now' | 'monotonic'>,
+): StreamState {
+  const last = { sequence: state.last_seq, time: Date.parse(state.last_ts) };
   const oldest = state.messages === 0 ? undefined : { sequence: state.first_seq, time: Date.parse(state.first_ts) };
-  return { created, last: { sequence: state.last_seq, time: Date.parse(state.last_ts) }, oldest };
+  const time = ts === undefined ? last.time : Date.parse(ts);
+  return { created, last, oldest, time, asked, answered: momentOf(clock) };
 }
 
 /** Messages tell their time in nanoseconds, more of them than a number holds exactly. */
 const ROUNDING_MILLISECONDS = 1;
 
 /**
- * Whether a message has a place that was another one's: the stream had given its sequence before the time when it was
- * stored. So the stream has lost its end since, and has given the same sequences once more. A sequence alone does not tell
- * that once others have been stored, and handled messages are no longer there to be asked for.
+ * Whether a message has a place that was another one's: it is not the message that the stream had there, or the stream had
+ * given its sequence before the time when it was stored. So the stream has lost its end since, and has given the same
+ * sequences once more. A sequence alone does not tell that once others have been stored, and handled messages are no
+ * longer there to be asked for.
  */
 export function isRetaken({ places }: Watermarks, { sequence, time }: StreamPlace): boolean {
-  const last = places.at(-1);
-  if (last === undefined || sequence > last.sequence) return false;
   const known = places.find((place) => place.sequence >= sequence);
-  return known !== undefined && time > known.time + ROUNDING_MILLISECONDS;
+  if (known === undefined) return false;
+  const { stored = time } = known;
+  const isAnother = known.sequence === sequence && Math.abs(time - stored) > ROUNDING_MILLISECONDS;
+  return isAnother || time > known.time + ROUNDING_MILLISECONDS;
 }
 
 /** Whether the stream is another one now, or has lost its end. */
@@ -72,13 +109,32 @@ export function hasLost(known: Watermarks, { created, last, oldest }: StreamStat
 
 /** Takes note of how far the stream is now; of another stream, or after a loss, from the beginning. */
 export function noteState(known: Watermarks | undefined, state: StreamState): Watermarks {
-  const { created, last } = state;
-  if (known === undefined || hasLost(known, state)) return { created, places: [last] };
-  const before = known.places.at(-1);
-  if (before?.sequence === last.sequence) return known;
-  // The clock of NATS may be set back, and that of the next leader be behind.
-  const place = { sequence: last.sequence, time: Math.max(last.time, before?.time ?? last.time) };
-  return { created, places: [...known.places, place].slice(-MOST_PLACES) };
+  const { created, last, time, asked } = state;
+  const looked = { time, ...asked };
+  const place = { sequence: last.sequence, stored: last.time };
+  if (known === undefined || hasLost(known, state)) {
+    const latest = Math.max(last.time, time) + UNKNOWN_STEP_MILLISECONDS;
+    return { created, looked, places: [{ ...place, time: latest }] };
+  }
+  // What was known at the first look of a sequence tells most.
+  if (known.places.at(-1)?.sequence === last.sequence) return { ...known, looked };
+  const places = [...known.places, { ...place, time: latestSince(known, state) }];
+  return { created, looked, places: places.length > MOST_PLACES ? joinFirst(places) : places };
+}
+
+/**
+ * The latest time that a message can have which was stored between the last look and this one. The clock of NATS may be
+ * set back meanwhile, and that of the next leader be behind: then the last message has not the latest time.
+ */
+function latestSince({ looked }: Watermarks, { last, time, answered }: StreamState): number {
+  if (looked === undefined) return Math.max(last.time, time);
+  const elapsed = [answered.wall - looked.wall, answered.monotonic - (looked.monotonic ?? answered.monotonic)];
+  return Math.max(last.time, time, looked.time + Math.max(0, ...elapsed));
+}
+
+/** The first one is about all messages up to it. */
+function joinFirst([first, second, ...others]: readonly Watermark[]): Watermark[] {
+  return [{ ...second!, time: Math.max(first!.time, second!.time) }, ...others];
 }
 
 /** A time range whose events NATS has lost, or may have; milliseconds since the epoch. */

@@ -4,12 +4,18 @@ import { createLosses, type StreamLook, streamRecord } from './losses.ts';
 const EVENTS = 'events';
 const ASIDE = 'aside';
 
-/** A look at second `now`, when the streams were so far; sequences and times in seconds. */
+/** The stream at second `now` by the clock of NATS; its sequences are the seconds in which they were stored. */
+function stateAt(sequence: number, now = sequence, elapsed = now) {
+  const moment = { wall: elapsed * 1000, monotonic: elapsed * 1000 };
+  const last = { sequence, time: sequence * 1000 };
+  return { created: 'then', last, oldest: undefined, time: now * 1000, asked: moment, answered: moment };
+}
+
+/** A look at second `now`, when the streams were so far. */
 function look(now: number, sequences: Partial<Record<string, number>>, more: Partial<StreamLook> = {}): StreamLook {
-  const at = (sequence: number) => ({ created: 'then', last: { sequence, time: sequence * 1000 }, oldest: undefined });
   return {
     now: now * 1000,
-    streams: new Map(Object.entries(sequences).map(([stream, sequence = 0]) => [stream, at(sequence)])),
+    streams: new Map(Object.entries(sequences).map(([stream, sequence = 0]) => [stream, stateAt(sequence, now)])),
     isAside: (stream) => stream === ASIDE,
     settledUntil: (now - 10) * 1000,
     appliers: [],
@@ -39,7 +45,7 @@ test('a loss of what waited aside begins when the oldest of it came', () => {
   const losses = createLosses();
   const oldest = { sequence: 3, time: 20_000 };
   for (const now of [100, 160, 220]) {
-    const streams = new Map([[ASIDE, { created: 'then', last: { sequence: 7, time: 30_000 }, oldest }]]);
+    const streams = new Map([[ASIDE, { ...stateAt(7, now), oldest }]]);
     losses.notice({ ...look(now, {}), streams });
   }
   losses.notice(look(230, { [ASIDE]: 2 }));
@@ -69,12 +75,24 @@ test('what an applier got in the place of another message is a loss', () => {
   losses.notice(look(100, { [EVENTS]: 28 }));
   losses.notice(look(110, { [EVENTS]: 40 }));
   expect(losses.list()).toEqual([]);
-  const places = [{ sequence: 9, time: 105_000 }];
+  const places = [{ sequence: 9, time: 111_000 }];
   const evidence = { stream: EVENTS, created: 'then', places, losses: [] };
   losses.notice(look(112, { [EVENTS]: 41 }, { appliers: [{ ...evidence, created: 'another time' }] }));
   expect(losses.list()).toEqual([]);
   losses.notice(look(114, { [EVENTS]: 41 }, { appliers: [evidence] }));
   expect(losses.list()).toHaveLength(1);
+});
+
+test('a clock of NATS that was set back while no operator ran is no loss', () => {
+  const before = createLosses();
+  before.notice(look(100, { [EVENTS]: 98 }));
+  const after = createLosses();
+  after.restore(streamRecord.parse(JSON.parse(JSON.stringify(before.record()))));
+  const late = { ...stateAt(107, 127, 130), last: { sequence: 107, time: 127_000 } };
+  after.notice({ ...look(127, {}), streams: new Map([[EVENTS, late]]) });
+  const places = [{ sequence: 103, time: 129_000 }];
+  after.notice(look(132, { [EVENTS]: 110 }, { appliers: [{ stream: EVENTS, created: 'then', places, losses: [] }] }));
+  expect(after.list()).toEqual([]);
 });
 
 test('the next process knows what the one before wrote down', () => {
@@ -87,6 +105,19 @@ test('the next process knows what the one before wrote down', () => {
   const last = createLosses();
   last.restore(after.record());
   expect(last.list()).toEqual(after.list());
+});
+
+test('a loss that is forgotten stays so, although an applier and another replica still tell of it', () => {
+  const losses = createLosses();
+  const [old, recent] = [
+    { from: 10_000, until: 20_000 },
+    { from: 500_000, until: 510_000 },
+  ];
+  losses.join([old, recent]);
+  losses.forget(100_000);
+  losses.join([old]);
+  losses.notice(look(600, {}, { appliers: [{ stream: EVENTS, created: 'then', places: [], losses: [old] }] }));
+  expect(losses.list()).toEqual([recent]);
 });
 
 test('however much is lost, the list stays short and leaves nothing out', () => {

@@ -34,7 +34,12 @@ export interface ApplierEvidence {
 
 const time = z.number();
 const loss = z.object({ from: time, until: time });
-const watermarks = z.object({ created: z.string(), places: z.array(z.object({ sequence: time, time })).readonly() });
+const watermarks = z.object({
+  created: z.string(),
+  places: z.array(z.object({ sequence: time, time, stored: time.exactOptional() })).readonly(),
+  // Another process has another monotonic clock.
+  looked: z.object({ time, wall: time }).exactOptional(),
+});
 
 /** What operators rely on, and have found, as it is written down for those that come later. */
 export const streamRecord = z.object({
@@ -53,6 +58,8 @@ export interface Losses {
   /** Takes over what another process has found meanwhile. */
   join(losses: readonly Loss[]): void;
   notice(look: StreamLook): void;
+  /** Leaves out what ended before this time, also when it is told once more. */
+  forget(before: number): void;
   /** Another list when something was found since. */
   list(): readonly Loss[];
   record(): StreamRecord;
@@ -72,9 +79,10 @@ export function createLosses(): Losses {
   let settledNext: { until: number; noted: number } | undefined;
   let asideSince: number | undefined;
   let losses: readonly Loss[] = [];
+  let forgotten = Number.NEGATIVE_INFINITY;
 
   function add(found: readonly Loss[]): void {
-    const joined = found.reduce(joinLoss, losses);
+    const joined = found.filter(({ until }) => until >= forgotten).reduce(joinLoss, losses);
     if (JSON.stringify(joined) !== JSON.stringify(losses)) losses = joined;
   }
 
@@ -120,6 +128,10 @@ export function createLosses(): Losses {
         look.isAside(stream) && oldest ? oldest.time : [],
       );
       asideSince = aside.length === 0 ? undefined : Math.min(...aside);
+    },
+    forget(before) {
+      forgotten = before;
+      if (losses.some(({ until }) => until < before)) losses = losses.filter(({ until }) => until >= before);
     },
     list: () => losses,
     record: () => ({

@@ -7,6 +7,7 @@ import { type EdgeMigration, type Operation, projectOf } from './api.ts';
 import { findCondition } from './conditions.ts';
 import { chooseOperation, isCopied } from './decide.ts';
 import type { CaptureFact, CheckpointFact, CoreFact, EdgeFact, Facts, VerificationFacts, WorkFacts } from './facts.ts';
+import { findHorizon } from './horizon.ts';
 import { findUnderWay, observeJobPods } from './job-pods.ts';
 import { type OperationFacts, observeOperation } from './operation-facts.ts';
 import { type Owned, parseLiveSettings } from './parse.ts';
@@ -110,7 +111,14 @@ async function observeEdge({ edge, projectMetadata }: Sources, signal: AbortSign
   }
 }
 
-function findRecord({ configMaps }: Sources, { uid }: EdgeMigration): StatusRecord | undefined {
+/** Since when gaps matter to any migration, in epoch milliseconds; undefined until what tells that is listed. */
+export function observeHorizon(sources: Pick<Sources, 'migrations' | 'configMaps'>, now: number): number | undefined {
+  const { migrations, configMaps } = sources;
+  const isListed = [migrations, configMaps].every((cache) => cache.listedAge() < Number.POSITIVE_INFINITY);
+  return isListed ? findHorizon(migrations.list(), (migration) => findRecord(sources, migration), now) : undefined;
+}
+
+function findRecord({ configMaps }: Pick<Sources, 'configMaps'>, { uid }: EdgeMigration): StatusRecord | undefined {
   const facts = configMaps.byIndex(BY_MIGRATION, uid).map(({ fact }) => fact);
   const kept = facts.find((fact) => fact.kind === 'record');
   return parseRecord(kept?.record);

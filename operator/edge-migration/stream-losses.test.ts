@@ -147,9 +147,10 @@ test('a stream that comes back without its end, and has been given more since, i
   const [first] = await Array.fromAsync(await manager.direct.getBatch(STREAM, { seq: 1, batch: 1 }));
   await manager.streams.deleteMessage(STREAM, first!.seq);
   copyData();
-  await publish(EVENT_SUBJECT, 20);
   {
     await using view = openView();
+    await lookedAt(view, STREAM, 1);
+    await publish(EVENT_SUBJECT, 20);
     await lookedAt(view, STREAM, 21);
   }
   await restoreData();

@@ -59,6 +59,8 @@ export interface StreamViewSettings {
   readProjects: ReadProjects;
   /** For what is known of the streams, across processes. */
   record: RecordStore;
+  /** Losses that ended before this time are forgotten; undefined while that is not known. */
+  neededSince?: () => number | undefined;
   clock: Clock;
   logger: Logger;
 }
@@ -145,7 +147,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     const { sidecars, ...timing } = followClocks(reports);
     const facts = describeCoverage(sidecars);
     // What the sidecars had sent is in the stream by now.
-    const transit = await readTransit(manager);
+    const transit = await readTransit(manager, clock);
     if (facts !== undefined) taken.notice({ ...transit, sentUntil: findSent(facts).until });
     await followLosses(transit, signal);
     read = { time: clock.monotonic(), sidecars, transit, ...timing };
@@ -165,6 +167,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
    * knows of it.
    */
   async function followLosses(transit: Transit, signal: AbortSignal) {
+    losses.forget(settings.neededSince?.() ?? Number.NEGATIVE_INFINITY);
     const before = losses.list();
     losses.notice({
       now: now(),

@@ -1,3 +1,4 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
 import { placeSubject } from '@edge-migration/replay-sidecar/applier/place.ts';
 import { ensureApplierStreams } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { anewSubject, EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
@@ -18,7 +19,7 @@ const park = (projectId: number, reason: 'overflow' | 'suspended') =>
   publish(placeSubject({ projectId, reason, retry: '-' }));
 
 test('nothing is under way before any applier has run', async () => {
-  const transit = await readTransit(on.manager);
+  const transit = await readTransit(on.manager, systemClock);
   expect(transit).toMatchObject({ firstSequence: 1, lastSequence: 0 });
   expect([transit.parked(1), transit.underWay(1)]).toEqual([0, 0]);
 });
@@ -26,14 +27,14 @@ test('nothing is under way before any applier has run', async () => {
 test('what comes anew is told by project, and what nobody can tell the project of holds all back', async () => {
   await ensureApplierStreams(on.manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
   await publish(EVENT_SUBJECT, anewSubject(1), anewSubject(1), anewSubject(2));
-  let transit = await readTransit(on.manager);
+  let transit = await readTransit(on.manager, systemClock);
   expect(transit).toMatchObject({ firstSequence: 1, lastSequence: 4 });
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([2, 1, 0]);
   await publish(anewSubject(0));
-  transit = await readTransit(on.manager);
+  transit = await readTransit(on.manager, systemClock);
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([3, 2, 1]);
   for (let sequence = 1; sequence <= 5; sequence++) await on.manager.streams.deleteMessage('IDENTITY_WRITES', sequence);
-  transit = await readTransit(on.manager);
+  transit = await readTransit(on.manager, systemClock);
   expect(transit).toMatchObject({ firstSequence: 6, lastSequence: 5 });
   expect(transit.underWay(1)).toBe(0);
 });
@@ -42,7 +43,7 @@ test('of what waits aside, only what waits for room moves by itself', async () =
   await park(1, 'suspended');
   await park(1, 'overflow');
   await park(2, 'suspended');
-  const transit = await readTransit(on.manager);
+  const transit = await readTransit(on.manager, systemClock);
   expect([1, 2, 3].map((id) => transit.parked(id))).toEqual([2, 1, 0]);
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([1, 0, 0]);
 });
@@ -50,13 +51,13 @@ test('of what waits aside, only what waits for room moves by itself', async () =
 test('what is handled again after minutes holds its own project back, and all only where it may be of any', async () => {
   const repeat = (projectId: number) => publish(placeSubject({ projectId, reason: 'repeat', retry: '', due: 1 }));
   await repeat(11);
-  let transit = await readTransit(on.manager);
+  let transit = await readTransit(on.manager, systemClock);
   expect([11, 12].map((id) => [transit.parked(id), transit.underWay(id)])).toEqual([
     [0, 1],
     [0, 0],
   ]);
   await repeat(0);
-  transit = await readTransit(on.manager);
+  transit = await readTransit(on.manager, systemClock);
   expect([11, 12].map((id) => transit.underWay(id))).toEqual([2, 1]);
   await on.manager.streams.purge('IDENTITY_WRITES_PARKED', { filter: 'identity.parked.*.repeat.>' });
 });
@@ -69,7 +70,7 @@ test('what is stuck is told by the minute, and what had no room, too', async () 
     placeSubject({ projectId: 21, reason: 'excess', retry: '-', minute: 9 }),
     placeSubject({ projectId: 0, reason: 'excess', retry: '-', minute: 8 }),
   );
-  const transit = await readTransit(on.manager);
+  const transit = await readTransit(on.manager, systemClock);
   expect(transit.failed(21)).toEqual([{ from: 300_000, isUnreadable: false, events: 1 }]);
   expect(transit.failed(0)).toEqual(
     expect.arrayContaining([
@@ -94,7 +95,7 @@ test('what Edge cannot hold is listed by identity, and keeps nobody waiting', as
   await unstorable(8, 'NumberTooPrecise');
   await unstorable(7, 'KeyTakenByAnother');
   await unstorable(7, 'DocumentTooLarge');
-  const transit = await readTransit(on.manager);
+  const transit = await readTransit(on.manager, systemClock);
   expect([transit.parked(5), transit.underWay(5)]).toEqual([0, 0]);
   expect(transit.unstorable(5).map(({ identityId }) => identityId)).toEqual([7, 8]);
   expect(transit.unstorable(1)).toEqual([]);
@@ -114,7 +115,7 @@ test('nobody says that nothing is under way while events are put aside', async (
       }),
     },
   });
-  const transit = await readTransit(moving);
+  const transit = await readTransit(moving, systemClock);
   expect(transit.underWay(3)).toBeUndefined();
-  expect((await readTransit(on.manager)).underWay(3)).toBe(0);
+  expect((await readTransit(on.manager, systemClock)).underWay(3)).toBe(0);
 });

@@ -1,3 +1,4 @@
+import { type Clock, momentOf } from '@edge-migration/identity/clock.ts';
 import {
   MINUTE_MILLIS,
   type ParkReason,
@@ -27,10 +28,8 @@ export interface Transit {
   /** Identities of a project of which events wait because Edge cannot hold them, ascending by Core's id. */
   unstorable(projectId: number): readonly UnstorableIdentity[];
   /**
-   * Events of a project, or of nobody knows which, that are in the stream because of others, or aside until there is
-        const of = (id: number) => [anew.get(id), before.returning.get(id)];
-        const counts =
-          projectId === undefined ? [...anew.values(), ...before.returning.values()] : [projectId, 0].flatMap(of);
+   * Events of a project, or of which nobody can tell the project, that are in the stream because of others, or aside until
+   * there is room or it is time; of all projects when left out. Undefined when that is not known.
    */
   underWay(projectId?: number): number | undefined;
 }
@@ -46,17 +45,22 @@ const AGAIN: readonly ParkReason[] = ['repeat', 'late'];
  *
  * @throws what the NATS client throws
  */
-export async function readTransit(manager: JetStreamManager): Promise<Transit> {
+export async function readTransit(
+  manager: JetStreamManager,
+  clock: Pick<Clock, 'now' | 'monotonic'>,
+): Promise<Transit> {
   for (let tries = 1; ; tries++) {
     const before = await readParked(manager);
+    const asked = momentOf(clock);
     const events = await manager.streams.info(STREAM, { subjects_filter: ANEW_SUBJECTS });
     const { state } = events;
     const after = await findStream(manager, PARKING_STREAM);
     const isSteady = before.lastSequence === (after?.state.last_seq ?? 0);
     if (!isSteady && tries < TRIES) continue;
+    const found = after === undefined ? [events] : [events, after];
     const anew = sumBy(state.subjects ?? {}, parseAnewSubject);
     return {
-      streams: new Map([events, ...(after === undefined ? [] : [after])].map((one) => [one.config.name, stateOf(one)])),
+      streams: new Map(found.map((one) => [one.config.name, stateOf(one, asked, clock)])),
       firstSequence: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
       lastSequence: state.last_seq,
       parked: (projectId) => before.all.get(projectId) ?? 0,

@@ -8,10 +8,10 @@ const HOUR = 3_600 * SECOND;
 const ANNOTATION = 'edge.flagsmith.com/not-watched';
 
 /** One operator process, and the time by its clock. */
-function operator(at = 0) {
+function operator(at = 0, neededSince?: () => number) {
   const clock = createFakeClock();
   const start = clock.now();
-  const history = createWatchHistory({ ...clock, now: () => clock.now() + at });
+  const history = createWatchHistory({ ...clock, now: () => clock.now() + at }, neededSince);
   const before = (changes: Partial<LeaseBefore> = {}): LeaseBefore => ({
     annotations: {},
     renewedTime: start,
@@ -108,6 +108,23 @@ describe('the time in which no operator watched', () => {
     history.begin();
     history.annotate(before({ annotations: { [ANNOTATION]: 'none' }, seenRenewedAfter: clock.monotonic() }));
     expect(history.unwatched()).toEqual([{ from: 0, until: clock.now() }]);
+  });
+
+  test('is forgotten, by the Lease too, when no migration reaches back to it', async () => {
+    let since = 0;
+    const { history, before, clock, start } = operator(0, () => since);
+    history.begin();
+    history.annotate(before({ seenRenewedAfter: clock.monotonic() }));
+    for (let time = 0; time < 2; time++) {
+      await clock.advance(HOUR);
+      history.noteBlind(60 * SECOND);
+    }
+    since = start + 2 * HOUR;
+    const annotations = history.annotate(before({ isRenewal: true }));
+    expect(seconds(history.unwatched(), start)).toEqual([[7_140, 7_200]]);
+    expect(annotations[ANNOTATION]?.split(' ')).toHaveLength(1);
+    since += 1;
+    expect(history.annotate(before({ isRenewal: true }))).toEqual({});
   });
 
   test('is said in twenty ranges at most, which together claim no less', async () => {

@@ -30,7 +30,11 @@ const SHORTEST_MILLISECONDS = 30_000;
 const MOST_INTERVALS = 20;
 const ANNOTATION = `${GROUP}/not-watched`;
 
-export function createWatchHistory(clock: Clock): WatchHistory {
+/** @param neededSince what ended before this time is forgotten; undefined while that is not known */
+export function createWatchHistory(
+  clock: Clock,
+  neededSince: () => number | undefined = () => undefined,
+): WatchHistory {
   let known: readonly Interval[] = [];
   /** Since when this process watches without a break, in monotonic milliseconds. */
   let watchedSince: number | undefined;
@@ -65,6 +69,8 @@ export function createWatchHistory(clock: Clock): WatchHistory {
     },
     annotate(before) {
       if (!before.isRenewal) beginTerm(before);
+      const since = neededSince() ?? Number.NEGATIVE_INFINITY;
+      known = known.filter(({ until }) => until >= since);
       const intervals = current();
       return intervals.length === 0 ? {} : { [ANNOTATION]: intervals.map(format).join(' ') };
     },

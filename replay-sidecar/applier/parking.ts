@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import { type Clock, momentOf } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
 import { isDropToken } from '@edge-migration/operator/edge-migration/retry-token.ts';
@@ -121,9 +121,10 @@ export function createParking(options: ParkingOptions): Parking {
   /** Number of events that went on; those that are only tried again do not count. */
   async function look(manager: JetStreamManager, signal: AbortSignal): Promise<number> {
     quota.begin();
+    const asked = momentOf(clock);
     const info = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
     const { state } = info;
-    witnesses.parked.look(stateOf(info));
+    witnesses.parked.look(stateOf(info, asked, clock));
     parked = new Map(Object.entries(state.subjects ?? {}));
     ages.notice(state.last_seq);
     unstorable.notice(parked.keys());

@@ -1,3 +1,4 @@
+import { type Clock, momentOf } from '@edge-migration/identity/clock.ts';
 import { STREAM } from '@edge-migration/identity/write-event.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { StoreClock } from '../store-clock.ts';
@@ -17,6 +18,7 @@ export interface PositionTracker {
 export function createPositionTracker(
   store: Pick<StoreClock, 'notice'>,
   witness: Pick<Witness, 'look'>,
+  clock: Clock,
 ): PositionTracker {
   let current: Position | undefined;
   return {
@@ -25,7 +27,7 @@ export function createPositionTracker(
     },
     pending: () => current?.pending ?? 0,
     async refresh(manager) {
-      current = await readPosition(manager, store, witness);
+      current = await readPosition(manager, store, witness, clock);
     },
   };
 }
@@ -34,10 +36,13 @@ async function readPosition(
   manager: JetStreamManager,
   store: Pick<StoreClock, 'notice'>,
   witness: Pick<Witness, 'look'>,
+  clock: Clock,
 ): Promise<Position | undefined> {
-  const { created, state, ts } = await manager.streams.info(STREAM);
-  store.notice(ts);
-  witness.look(stateOf({ created, state }));
+  const asked = momentOf(clock);
+  const info = await manager.streams.info(STREAM);
+  const { created, state } = info;
+  store.notice(info.ts);
+  witness.look(stateOf(info, asked, clock));
   const consumer = await findConsumer(manager, created);
   if (consumer === undefined) return undefined;
   const { messages, first_ts } = state;

@@ -54,7 +54,7 @@ export function wire(
   const now = () => store.now() ?? clock.now();
   const witness = (stream: string) => createWitness({ stream, now, onLoss: () => inbox.drop(), log });
   const witnesses = { events: witness(STREAM), parked: witness(PARKING_STREAM) };
-  const position = createPositionTracker(store, witnesses.events);
+  const position = createPositionTracker(store, witnesses.events, clock);
   const stops = createStops(migrations, signal);
   const inbox = createInbox({ connection, settings: configuration, store, witness: witnesses.events, clock, log });
   const allowance = createAllowance((id) => migrations.find(id)?.spec?.replay.maxWriteUnitsPerSecond, clock);

@@ -33,6 +33,8 @@ export interface WitnessOptions {
   log: Logger;
 }
 
+const NOTHING_BEYOND: StreamPlace = { sequence: 0, time: Number.NEGATIVE_INFINITY };
+
 /** Of messages that were stored within so long the lowest sequence is kept. */
 const WHILE_MILLIS = 1000;
 /** Of the newest of these whiles. */
@@ -41,11 +43,8 @@ const MOST_PLACES = 120;
 export function createWitness({ stream, now, onLoss, log }: WitnessOptions): Witness {
   let known: Watermarks | undefined;
   let created: string | undefined;
-  /**
-   * When the newest message that was delivered was stored. The clock of NATS may be set back, or that of the next leader be
-   * behind: then the last message of the stream is not its newest, and those before it would look like a loss for ever.
-   */
-  let newest = 0;
+  /** Of messages that were delivered and are behind the last look: the latest time, and the highest sequence. */
+  let beyond = NOTHING_BEYOND;
   let losses: readonly Loss[] = [];
   /** By the number of the while. */
   const seen = new Map<number, StreamPlace>();
@@ -55,7 +54,7 @@ export function createWitness({ stream, now, onLoss, log }: WitnessOptions): Wit
   /** @param sequence the lowest that is known to be gone */
   function lose(sequence: number): void {
     const before = known?.places.findLast((place) => place.sequence < sequence) ?? known?.places[0];
-    losses = joinLoss(losses, { from: before?.time ?? now(), until: now() });
+    losses = joinLoss(losses, { from: before?.stored ?? now(), until: now() });
     log.error({ stream, sequence }, 'NATS has lost events that it had acknowledged');
     known = undefined;
     found += 1;
@@ -74,16 +73,20 @@ export function createWitness({ stream, now, onLoss, log }: WitnessOptions): Wit
       if (known !== undefined && hasLost(known, state)) lose(state.last.sequence + 1);
       if (created !== undefined && created !== state.created) {
         seen.clear();
-        newest = 0;
+        beyond = NOTHING_BEYOND;
       }
       created = state.created;
-      const isFurther = state.last.sequence > (known?.places.at(-1)?.sequence ?? -1);
-      const time = isFurther ? Math.max(state.last.time, newest) : state.last.time;
-      known = noteState(known, { ...state, last: { ...state.last, time } });
+      known = noteState(known, { ...state, time: Math.max(state.time, beyond.time) });
+      if (beyond.sequence <= state.last.sequence) beyond = NOTHING_BEYOND;
     },
     see(place) {
       keep(place);
-      newest = Math.max(newest, place.time);
+      const isBeyond = place.sequence > (known?.places.at(-1)?.sequence ?? 0);
+      if (isBeyond)
+        beyond = {
+          sequence: Math.max(beyond.sequence, place.sequence),
+          time: Math.max(beyond.time, place.time),
+        };
       if (known !== undefined && isRetaken(known, place)) lose(place.sequence);
     },
     publishing() {

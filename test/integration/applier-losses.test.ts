@@ -1,6 +1,7 @@
 /** An applier whose NATS comes back without the end of its data. */
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { momentOf, systemClock } from '@edge-migration/identity/clock.ts';
 import type { StreamReport } from '@edge-migration/replay-sidecar/applier/report.ts';
 import { STREAM } from '@edge-migration/replay-sidecar/stream.ts';
 import { isRetaken, noteState, stateOf } from '@edge-migration/replay-sidecar/watermark.ts';
@@ -83,10 +84,14 @@ test('an applier tells that NATS lost events, although others have taken their s
 
 test('an applier that started later reports what proves the loss to the operator', { timeout: 240_000 }, async () => {
   await publish('kept', 8);
-  let known = noteState(undefined, stateOf(await on.manager.streams.info(STREAM)));
+  const look = async () => {
+    const asked = momentOf(systemClock);
+    return stateOf(await on.manager.streams.info(STREAM), asked, systemClock);
+  };
+  let known = noteState(undefined, await look());
   await loseEnd(async () => {
     await publish('lost', 20);
-    known = noteState(known, stateOf(await on.manager.streams.info(STREAM)));
+    known = noteState(known, await look());
   });
   await publish('new', 60);
   const stop = on.start();
