@@ -69,6 +69,14 @@ describe('a report is refused', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 ** 2);
   });
 
+  test('that a message of many gzips, one behind the other, blows up to more than a gigabyte', () => {
+    const member = gzipSync(Buffer.alloc(32 * 1024 ** 2, ' '));
+    const sent = message(Buffer.concat(Array(32).fill(member)), report().process, 'gzip');
+    const before = process.memoryUsage().rss;
+    expect(decodeReport(sent)).toBeUndefined();
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 ** 2);
+  });
+
   test('on the subject of another process, whose counters it would replace', () => {
     expect(decodeReport(message(JSON.stringify(report()), 'applier-1-87654321'))).toBeUndefined();
     expect(decodeReport(message(JSON.stringify(report())))).toEqual(report());

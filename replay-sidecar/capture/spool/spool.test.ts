@@ -1,5 +1,6 @@
 import { chmodSync, readdirSync, statSync } from 'node:fs';
 
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Delivery } from './outbox.ts';
@@ -126,6 +127,17 @@ describe('the spool', () => {
     }
     expect(spool.gaps.list()).toEqual([]);
     expect((await drain(spool)).map(identifierOf)).toEqual(Array.from({ length: 20 }, (_, round) => `kept-${round}`));
+  });
+
+  it('does so without waiting for its housekeeping', async () => {
+    await using opened = await openSpool(folder.path, { limitBytes: 2 * MIB, segmentBytes: 512 * 1024 });
+    const { spool } = opened;
+    const large = Array.from({ length: 20 }, (_, index) => draft(`user-${index}-${'x'.repeat(50_000)}`));
+    for (let round = 0; round < 5; round++) {
+      (await spool.begin(large)).finish({ outcome: 'known', drafts: [] });
+      await waitFor(() => segments().length <= 3, { for: 'the segments to go' });
+    }
+    expect(spool.gaps.list()).toEqual([]);
   });
 
   it('does not bring back what changed nothing, nor what was published, after a restart', async () => {
