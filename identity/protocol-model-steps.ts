@@ -8,7 +8,7 @@ const HANDLERS = 2;
 /** The states that one more step of anybody leads to. */
 export function successors(state: State, rules: Rules): State[] {
   const ours = [
-    ...deliver(state),
+    ...deliver(state, rules),
     ...state.handlers.flatMap((handler, index) => [
       ...handle(state, handler, index, rules),
       ...kill(state, handler, index, rules),
@@ -56,7 +56,7 @@ function write(state: State): State[] {
   }
 }
 
-function deliver(state: State): State[] {
+function deliver(state: State, rules: Rules): State[] {
   if (state.handlers.length >= HANDLERS) return [];
   const begin = (event: Event, rest: Partial<State>, doubt?: { doubt: true }): State => ({
     ...state,
@@ -67,12 +67,17 @@ function deliver(state: State): State[] {
     ]),
   });
   return [
-    ...[...new Set(state.events)].map((event) => begin(event, { events: withoutOne(state.events, event) })),
+    ...[...new Set(state.events)]
+      .filter((event) => event !== 'repair' || state.copy.step === 'done')
+      .map((event) => begin(event, { events: withoutOne(state.events, event) })),
     ...[...new Set(state.redelivered)].map((event) =>
-      begin(event, { redelivered: withoutOne(state.redelivered, event) }, { doubt: true }),
+      begin(event, { redelivered: withoutOne(state.redelivered, event) }, doubtOf(event, rules)),
     ),
   ];
 }
+
+const doubtOf = (event: Event, { repairsAgain }: Rules): { doubt: true } | undefined =>
+  event === 'repair' && !repairsAgain ? undefined : { doubt: true };
 
 function handle(state: State, handler: Handler, index: number, rules: Rules): State[] {
   const become = (change: Partial<Handler>, edge = state.edge) =>
@@ -163,7 +168,7 @@ function converged(edge: EdgeState | null, core: CoreState | null, event: Event,
 }
 
 function touch(edge: EdgeState, core: CoreState, event: Event): EdgeState {
-  if (event === 'trait') return { ...edge, trait: core.trait };
+  if (event === 'trait' || event === 'repair') return { ...edge, trait: core.trait };
   return event === 'bulk' ? withBulk(edge, core.bulk === true) : edge;
 }
 
@@ -196,7 +201,7 @@ function finish(state: State, handler: Handler, index: number, rules: Rules): St
   if (rules.holds && handler.copying && (isRemoval || left)) {
     return [{ ...rest, held: sorted([...state.held, event]) }];
   }
-  if (!rules.remembers || left === undefined) return [rest];
+  if (!rules.remembers || left === undefined || event === 'repair') return [rest];
   return [{ ...rest, aside: sorted([...state.aside, { event, edge: left.edge, core: left.core }]) }];
 }
 
@@ -227,7 +232,7 @@ function kill(state: State, handler: Handler, index: number, rules: Rules): Stat
 function loseAnswer(state: State, handler: Handler, index: number, rules: Rules): State[] {
   if (!state.faults.includes('timeout')) return [];
   const sent = send({ ...state, ...spend(state, 'timeout') }, handler, rules);
-  const next: Handler = { ...handler, edge: null, core: null, step: 'readEdge', doubt: true };
+  const next: Handler = { ...handler, edge: null, core: null, step: 'readEdge', ...doubtOf(handler.event, rules) };
   return sent.flatMap((after) => advance(after, index, next));
 }
 

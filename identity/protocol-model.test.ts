@@ -95,4 +95,27 @@ describe('a write that arrives when no one waits for it any more', { timeout: 24
   test('of the copy brings a deleted identity back if the copy is complete before it', () => {
     expect(isBack({ settles: false }, ['kill'])).toBe(true);
   });
+
+  const repairing = (faults: readonly Fault[]) => ({ faults, scenarios: DELETING_SCENARIOS, repairs: true });
+  const isBackByRepair = (without: Partial<Rules>, faults: readonly Fault[]) =>
+    happens('a deleted identity is in Edge', without, repairing(faults));
+
+  test.each<[string, readonly Fault[]]>([
+    ['was killed', ['kill']],
+    ['gave it up after a time', ['timeout']],
+    ['stood still until another pod had taken over', ['freeze']],
+  ])('does no lasting harm: one of a repair that %s', (_, faults) => {
+    expect(explore(ALL_RULES, repairing(faults)).violations).toEqual([]);
+  });
+
+  test.each<[string, readonly Fault[]]>([
+    ['was killed', ['kill']],
+    ['gave it up after a time', ['timeout']],
+  ])('brings a deleted identity back if a repair that %s is not done again', (_, faults) => {
+    expect(isBackByRepair({ repairsAgain: false }, faults)).toBe(true);
+  });
+
+  test('brings a deleted identity back if a repair may send it after another pod has taken over', () => {
+    expect(isBackByRepair({ expires: false }, ['freeze', 'timeout'])).toBe(true);
+  });
 });

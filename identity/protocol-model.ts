@@ -37,8 +37,11 @@ export interface EdgeState {
   readonly foreign?: true;
 }
 
-/** What an event touched: one of the traits, or only the identity's existence. */
-export type Event = 'trait' | 'bulk' | 'existence';
+/**
+ * What an event touched: one of the traits, or only the identity's existence. `repair` is none: a comparison has found that
+ * the stores differ, and makes them agree by the same steps once the copy is complete. It begins again where it was killed.
+ */
+export type Event = 'trait' | 'bulk' | 'existence' | 'repair';
 
 /** An event that Edge could not follow, and what both stores had then: it is tried again when something is otherwise. */
 export interface Aside {
@@ -137,6 +140,8 @@ export interface Rules {
   readonly yields: boolean;
   /** The copy is complete only when no write of a worker that was killed can arrive any more (rule 9). */
   readonly settles: boolean;
+  /** A repair that was killed, or wrote without an answer, is done again when such a write has arrived (rule 9). */
+  readonly repairsAgain: boolean;
 }
 
 export const ALL_RULES: Rules = {
@@ -151,6 +156,7 @@ export const ALL_RULES: Rules = {
   expires: true,
   yields: true,
   settles: true,
+  repairsAgain: true,
 };
 
 /**
@@ -185,16 +191,18 @@ export interface ExploreOptions {
   readonly scenarios?: readonly string[];
   /** A violation that is looked for: nothing more is tried once it has been found. */
   readonly until?: (violation: string) => boolean;
+  /** A comparison repairs once, at any time after the copy. */
+  readonly repairs?: boolean;
 }
 
 /** Tries every order of steps in every scenario from every beginning. */
 export function explore(
   rules: Rules,
-  { faults = [], scenarios = SCENARIOS, until = () => false }: ExploreOptions = {},
+  { faults = [], scenarios = SCENARIOS, until = () => false, repairs = false }: ExploreOptions = {},
 ): Exploration {
   let states = 0;
   const violations: string[] = [];
-  for (const start of beginnings(scenarios, faults)) {
+  for (const start of beginnings({ faults, scenarios, repairs })) {
     const { writes, core, edge } = start;
     const describe = (what: string) => `${writes} from ${JSON.stringify({ core, edge })}: ${what}`;
     const found = exploreFrom(start, rules, (what) => until(describe(what)));
@@ -205,9 +213,17 @@ export function explore(
   return { states, violations };
 }
 
-function beginnings(scenarios: readonly string[], faults: readonly Fault[]): State[] {
+function beginnings({ faults, scenarios, repairs }: Required<Omit<ExploreOptions, 'until'>>): State[] {
   const nothing = {
-    ...{ events: [], redelivered: [], again: [], held: [], aside: [], handlers: [], late: [] },
+    ...{
+      events: repairs ? (['repair'] as const) : [],
+      redelivered: [],
+      again: [],
+      held: [],
+      aside: [],
+      handlers: [],
+      late: [],
+    },
     ...{ listed: false, harmed: false, loaded: {} },
   };
   return CORE_BEFORE.flatMap((core) =>

@@ -1,5 +1,5 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import { converge, type Stores, type Subject } from './converge.ts';
+import { converge, type Fence, type Stores, type Subject } from './converge.ts';
 import { carryOut, lookAt, update } from './convergence-step.ts';
 import { readIdentity } from './core/pages.ts';
 import { type DocumentDifference, touchedBy } from './edge/compare.ts';
@@ -18,6 +18,8 @@ export interface LeftRow {
   readonly key: string;
 }
 
+type Fenced = Fence & { readonly signal: AbortSignal };
+
 /**
  * Makes Edge agree with Core on exactly what was found to differ, while the migration may still do so: by converging
  * (docs/design.md, "Convergence", rule 1), so with Core's rows as they are now and over nothing that somebody else has
@@ -26,12 +28,19 @@ export interface LeftRow {
  *
  * @throws as {@link converge}
  */
-export async function repair(stores: Stores, subject: Subject, finding: Finding, signal: AbortSignal): Promise<void> {
+export async function repair(
+  stores: Stores,
+  subject: Subject,
+  finding: Finding,
+  signal: AbortSignal,
+  fence: Fence = {},
+): Promise<void> {
   const { difference, rows } = finding;
-  if (needsRewrite(finding)) await rewrite(stores, subject, difference, signal);
+  const options = { signal, ...fence };
+  if (needsRewrite(finding)) await rewrite(stores, subject, difference, options);
   const touched = difference === undefined ? NOTHING : touchedBy(difference);
-  await converge(stores, subject, withRows(touched, rows?.missing ?? []), signal);
-  if (rows !== undefined && rows.changed.length > 0) await rewriteRows(stores, subject, rows.changed, signal);
+  await converge(stores, subject, withRows(touched, rows?.missing ?? []), signal, fence);
+  if (rows !== undefined && rows.changed.length > 0) await rewriteRows(stores, subject, rows.changed, options);
 }
 
 /**
@@ -40,25 +49,42 @@ export async function repair(stores: Stores, subject: Subject, finding: Finding,
  *
  * @throws as {@link converge}
  */
-export async function insertMissing(stores: Stores, subject: Subject, signal: AbortSignal): Promise<void> {
+export async function insertMissing(
+  stores: Stores,
+  subject: Subject,
+  signal: AbortSignal,
+  fence: Fence = {},
+): Promise<void> {
   const core = await readCore(stores, subject, signal);
   if (core === undefined) return;
-  const options = { environmentId: subject.environment.id, clock: stores.clock, syncRows: true, signal };
+  const options = { environmentId: subject.environment.id, clock: stores.clock, syncRows: true, signal, ...fence };
   await carryOut(stores.edge, undefined, update(undefined, core.item, NOTHING), options);
 }
 
 /** Removes a document that came from Core and that nobody can find, if it is as it was read. */
-export async function removeMisplaced(stores: Stores, edge: Item, signal: AbortSignal): Promise<void> {
-  if (edge['django_id']?.N !== undefined) await stores.edge.identities.deleteIfUnchanged(edge, { signal });
+export async function removeMisplaced(
+  stores: Stores,
+  edge: Item,
+  signal: AbortSignal,
+  fence: Fence = {},
+): Promise<void> {
+  if (edge['django_id']?.N === undefined) return;
+  await stores.edge.identities.deleteIfUnchanged(edge, { signal, ...fence });
 }
 
 /** Removes a row if its document is as it was read, without the override. */
-export async function removeLeftRow(stores: Stores, { row, key }: LeftRow, signal: AbortSignal): Promise<void> {
+export async function removeLeftRow(
+  stores: Stores,
+  { row, key }: LeftRow,
+  signal: AbortSignal,
+  fence: Fence = {},
+): Promise<void> {
   const { commit, identities } = stores.edge;
   const edge = await identities.get(key, { signal });
   const { environment_id, document_key } = row;
   const remove = [{ environment_id: environment_id!, document_key: document_key! }];
-  await commit?.(edge === undefined ? { kind: 'gone', key } : lookAt(edge), { put: [], remove }, { signal });
+  const look = edge === undefined ? ({ kind: 'gone', key } as const) : lookAt(edge);
+  await commit?.(look, { put: [], remove }, { signal, ...fence });
 }
 
 function needsRewrite({ kinds, difference }: Finding): boolean {
@@ -73,14 +99,15 @@ async function rewrite(
   stores: Stores,
   subject: Subject,
   difference: DocumentDifference | undefined,
-  signal: AbortSignal,
+  fenced: Fenced,
 ): Promise<void> {
   const { environment } = subject;
+  const { signal } = fenced;
   const edge = await readOwn(stores, subject, signal);
   const core = await readCore(stores, subject, signal);
   if (edge === undefined || core === undefined || isEdgesOwn(edge, core)) return;
   const after = rebuild(edge, core.item, difference);
-  const options = { environmentId: environment.id, clock: stores.clock, syncRows: true, signal };
+  const options = { environmentId: environment.id, clock: stores.clock, syncRows: true, ...fenced };
   const write = { kind: 'put', item: after, expected: edge } as const;
   await carryOut(stores.edge, edge, { outcome: 'updated', write, after }, options);
 }
@@ -140,15 +167,15 @@ async function rewriteRows(
   stores: Stores,
   subject: Subject,
   featureIds: readonly string[],
-  signal: AbortSignal,
+  fenced: Fenced,
 ): Promise<void> {
   const { edge, clock } = stores;
   const { environment } = subject;
-  const document = await readOwn(stores, subject, signal);
+  const document = await readOwn(stores, subject, fenced.signal);
   if (document === undefined || edge.commit === undefined) return;
   const names = new Set(featureIds.map((id) => `identity_override:${id}:${document['identity_uuid']?.S}`));
   const put = wantedRows(environment.id, document, clock.now()).filter((row) => names.has(keyOf(row).document_key));
-  if (put.length > 0) await edge.commit(lookAt(document), { put, remove: [] }, { signal });
+  if (put.length > 0) await edge.commit(lookAt(document), { put, remove: [] }, fenced);
 }
 
 /** The identity's document; undefined where there is none, or another identity's is in its place. */

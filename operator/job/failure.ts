@@ -24,6 +24,13 @@ export class WorkerError extends Error {
   }
 }
 
+/** Another pod has the range now: this one, which was taken for dead, ends at once. */
+export class RangeTakenOver extends WorkerError {
+  constructor(holder: string) {
+    super('temporary', `Another pod (${holder}) has taken over this range`);
+  }
+}
+
 /**
  * What a failure means for the Job: `temporary` is worth another pod, `misconfigured` fails for every range alike, and
  * `poisoned` would fail again for this range only.
@@ -71,7 +78,8 @@ export async function withPatience<T>(
       return await work();
     } catch (error) {
       signal.throwIfAborted();
-      if (failureKind(error) !== 'temporary' || clock.monotonic() - started >= milliseconds) throw error;
+      if (error instanceof RangeTakenOver || failureKind(error) !== 'temporary') throw error;
+      if (clock.monotonic() - started >= milliseconds) throw error;
       onRetry?.(error);
     }
     await clock.sleep(choosePause(BACKOFF, attempt), signal);

@@ -40,10 +40,12 @@ export async function createJob(
     rangeIds,
     parallelism,
     template: isComparison(operation) ? verifyTemplate : template,
-    environment: environment ?? {
-      MODE: operation === 'plan' ? 'Plan' : 'Migrate',
-      PAGE_MAX_AGE_SECONDS: String(pageMaxAgeSeconds),
+    environment: {
       LATE_WRITE_SECONDS: String(lateWriteSeconds),
+      ...(environment ?? {
+        MODE: operation === 'plan' ? 'Plan' : 'Migrate',
+        PAGE_MAX_AGE_SECONDS: String(pageMaxAgeSeconds),
+      }),
     },
   });
   try {

@@ -114,14 +114,42 @@ async function settleChunk(
   // Deleted meanwhile, and its identities with it.
   if (environment === undefined) return [];
   const again = await look.lookAgain(kind, environment, chunk.map(toPlace), signal);
+  const isCertain = (looked: Looked | undefined, index: number): looked is Looked =>
+    looked !== undefined && isDoubtful(looked) && stateOf(looked.pair) === chunk[index]!.state;
+  const certain = again.filter(isCertain);
+  const outcomes = await repair?.(certain, signal);
   const moving: Candidate[] = [];
-  for (const [index, looked] of again.entries()) {
+  for (const looked of again) {
     if (looked === undefined) continue;
-    if (!isDoubtful(looked)) ledger.add(looked);
-    else if (stateOf(looked.pair) === chunk[index]!.state) ledger.add(looked, await repair?.(looked, signal));
-    else moving.push(toCandidate(looked));
+    const place = certain.indexOf(looked);
+    if (place >= 0) ledger.add(looked, outcomes?.[place]);
+    else if (isDoubtful(looked)) moving.push(toCandidate(looked));
+    else ledger.add(looked);
   }
   return moving;
+}
+
+/**
+ * Looks again at what a pod was about to repair when it was killed, and repairs what differs: one of its writes may have
+ * arrived after Core had deleted the identity. Nothing is counted; where it belongs to what is still to be compared, it is
+ * counted there.
+ */
+export async function repairInterrupted(
+  { look, environments }: Pick<SettleContext, 'look' | 'environments'>,
+  repair: Repair,
+  candidates: readonly Candidate[],
+  signal: AbortSignal,
+): Promise<void> {
+  const inParts = createParts(CHUNK);
+  for (const chunk of divide(candidates)) {
+    const [{ kind, environmentId }] = chunk as [Candidate];
+    const environment = environments.get(environmentId);
+    if (environment === undefined) continue;
+    await inParts(chunk, async (part) => {
+      const again = await look.lookAgain(kind, environment, part.map(toPlace), signal);
+      await repair(again.filter((looked) => looked !== undefined && isDoubtful(looked)) as Looked[], signal);
+    });
+  }
 }
 
 const toPlace = ({ identifier, key, row }: Candidate) => ({ identifier, key, ...(row && { row }) });

@@ -1,3 +1,4 @@
+import { LATE_WRITE_SECONDS } from '@edge-migration/identity/edge/late-write.ts';
 import { z } from 'zod';
 import { podSettings, seconds, workerSettings } from '../../job/configuration.ts';
 
@@ -8,6 +9,8 @@ const verifySettings = {
   settleSeconds: seconds.default(5),
   /** How long replay is waited for before what differs is taken as it is. */
   replayPatienceSeconds: seconds.default(900),
+  /** After so long no write of a repair that was not answered can be carried out any more (docs/design.md, "Convergence", rule 9). */
+  lateWriteSeconds: seconds.default(LATE_WRITE_SECONDS),
 };
 
 /** Configuration of a pod that compares; docs/configuration.md lists the variables. The operator sets most of them. */

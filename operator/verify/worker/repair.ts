@@ -1,52 +1,145 @@
-import { ConvergenceContention, type Stores } from '@edge-migration/identity/converge.ts';
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { ConvergenceContention, type Fence, type Stores } from '@edge-migration/identity/converge.ts';
+import type { LateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import { WriteRejected } from '@edge-migration/identity/edge/table.ts';
 import { rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
 import { insertMissing, removeLeftRow, removeMisplaced, repair } from '@edge-migration/identity/repair.ts';
-import { isDoubtful } from './candidates.ts';
+import { type Candidate, isDoubtful, toCandidate } from './candidates.ts';
+import { whileHolding } from './hold.ts';
 import type { Look, Looked } from './look.ts';
 
 /**
- * Repairs one finding and looks at it again.
+ * Repairs findings and looks at them again.
  *
- * @returns whether it is as it must be now
- * @throws errors of the stores
+ * @returns of each whether it is as it must be now
+ * @throws errors of the stores and of the record; RangeTakenOver
  */
-export type Repair = (looked: Looked, signal: AbortSignal) => Promise<boolean>;
+export type Repair = (found: readonly Looked[], signal: AbortSignal) => Promise<boolean[]>;
 
-/**
- * @param moment after the copy what was found is made to agree with Core; once the replay window has closed, Edge is the
- *   master, and only what it lacks is inserted (docs/verification.md, "Repair")
- */
-export function createRepair(stores: Stores, look: Look, moment: 'AfterCopy' | 'AtDeadline'): Repair {
-  return async function repairFinding(looked, signal) {
+export interface RepairOptions {
+  readonly stores: Stores;
+  readonly look: Look;
+  /**
+   * After the copy what was found is made to agree with Core; once the replay window has closed, Edge is the master, and
+   * only what it lacks is inserted (docs/verification.md, "Repair").
+   */
+  readonly moment: 'AfterCopy' | 'AtDeadline';
+  /** Knows when a write that was not answered can arrive no more. */
+  readonly late: LateWrites;
+  readonly holdMilliseconds: number;
+  /** As {@link HoldOptions.claim}: these are about to be repaired. */
+  readonly claim: (candidates: readonly Candidate[], signal: AbortSignal) => Promise<void>;
+  readonly patiently: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
+  readonly clock: Clock;
+}
+
+/** Written down together, so that a killed pod's successor can look at them again; in UTF-16 units of their identifiers. */
+const MOST_TEXT = 20_000;
+
+/** @see docs/design.md, "Convergence", rule 9, for what keeps a write of a repair from arriving late */
+export function createRepair(options: RepairOptions): Repair {
+  const { stores, look, moment, late, patiently } = options;
+
+  return async function repairAll(found, signal) {
+    const repaired: boolean[] = [];
+    for (const batch of divide(found)) {
+      const candidates = batch.map(toCandidate);
+      const hold = { ...options, claim: (own: AbortSignal) => options.claim(candidates, own) };
+      const outcomes = await whileHolding(hold, signal, (deadline, own) => repairBatch(batch, deadline, own));
+      repaired.push(...outcomes);
+    }
+    return repaired;
+  };
+
+  /** What wrote without an answer is done again when that can arrive no more: Core may have deleted the identity since. */
+  async function repairBatch(
+    batch: readonly Looked[],
+    deadline: Fence['deadline'],
+    signal: AbortSignal,
+  ): Promise<boolean[]> {
+    const failed = new Set<Looked>();
+    let open = batch;
+    while (open.length > 0) {
+      const unanswered: Looked[] = [];
+      for (const looked of open) {
+        let isLost = false;
+        const lost = () => {
+          isLost = true;
+          late.lost();
+        };
+        const isDone = await patiently(() => repairOne(looked, signal, { deadline, lost }), signal);
+        if (!isDone) failed.add(looked);
+        if (isLost) unanswered.push(looked);
+      }
+      if (unanswered.length > 0) await late.settled(signal);
+      open = unanswered;
+    }
+    const repaired: boolean[] = [];
+    for (const looked of batch) repaired.push(!failed.has(looked) && (await isRight(looked, signal)));
+    return repaired;
+  }
+
+  /** @returns whether it could be repaired */
+  async function repairOne(looked: Looked, signal: AbortSignal, fence: Fence): Promise<boolean> {
+    // What was written before is paid for before anything is read.
+    await stores.edge.budget.take(0, signal);
     try {
-      await (moment === 'AtDeadline' ? insert(looked, signal) : agree(looked, signal));
+      await (moment === 'AtDeadline' ? insert(looked, signal, fence) : agree(looked, signal, fence));
+      return true;
     } catch (error) {
       // Written by others all the time, or more than a document can hold: the rest goes on, and this is reported.
       if (error instanceof ConvergenceContention || error instanceof WriteRejected) return false;
       throw error;
     }
-    const [after] = await look.lookAgain(looked.kind, looked.environment, [looked], signal);
-    return after === undefined || !isDoubtful(after);
-  };
-
-  async function insert({ kind, environment, identifier, verdict }: Looked, signal: AbortSignal): Promise<void> {
-    const isAbsent = verdict.identity === 'missing' && verdict.document === undefined;
-    if (kind === 'identity' && isAbsent) await insertMissing(stores, { environment, identifier }, signal);
   }
 
-  async function agree({ kind, environment, identifier, key, row, verdict, pair }: Looked, signal: AbortSignal) {
+  async function isRight(looked: Looked, signal: AbortSignal): Promise<boolean> {
+    const { kind, environment } = looked;
+    const [after] = await patiently(() => look.lookAgain(kind, environment, [looked], signal), signal);
+    return after === undefined || !isDoubtful(after);
+  }
+
+  async function insert(
+    { kind, environment, identifier, verdict }: Looked,
+    signal: AbortSignal,
+    fence: Fence,
+  ): Promise<void> {
+    const isAbsent = verdict.identity === 'missing' && verdict.document === undefined;
+    if (kind === 'identity' && isAbsent) await insertMissing(stores, { environment, identifier }, signal, fence);
+  }
+
+  async function agree(
+    { kind, environment, identifier, key, row, verdict, pair }: Looked,
+    signal: AbortSignal,
+    fence: Fence,
+  ): Promise<void> {
     switch (kind) {
       case 'identity':
-        if (verdict.finding !== undefined) await repair(stores, { environment, identifier }, verdict.finding, signal);
+        if (verdict.finding !== undefined)
+          await repair(stores, { environment, identifier }, verdict.finding, signal, fence);
         return;
       case 'misplaced':
-        if (pair.edge !== undefined) await removeMisplaced(stores, pair.edge, signal);
+        if (pair.edge !== undefined) await removeMisplaced(stores, pair.edge, signal, fence);
         return;
       case 'row': {
         const item = row && pair.rows?.get(rowName(row));
-        if (item !== undefined) await removeLeftRow(stores, { row: item, key }, signal);
+        if (item !== undefined) await removeLeftRow(stores, { row: item, key }, signal, fence);
       }
     }
   }
+}
+
+function divide(found: readonly Looked[]): Looked[][] {
+  const batches: Looked[][] = [];
+  let text = 0;
+  for (const looked of found) {
+    const length = looked.identifier.length + looked.key.length;
+    if (batches.length === 0 || text + length > MOST_TEXT) {
+      batches.push([]);
+      text = 0;
+    }
+    batches.at(-1)!.push(looked);
+    text += length;
+  }
+  return batches;
 }

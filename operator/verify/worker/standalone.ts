@@ -12,6 +12,7 @@ import type { VerifyRange } from '../ranges.ts';
 import { createSeal, createSealKey } from '../seal.ts';
 import { countDocuments, countIdentities, type VerifyTotals } from '../totals.ts';
 import type { StandaloneVerifyConfiguration } from './configuration.ts';
+import { HOLD_MILLISECONDS } from './hold.ts';
 import { describeProgress, verifyRange } from './verify-range.ts';
 
 export const USAGE = `Usage: npm run verify -- --project ID [options]
@@ -93,6 +94,8 @@ export async function runStandaloneVerification(
       settleMilliseconds: configuration.settleSeconds * 1000,
       replayPatienceMilliseconds: configuration.replayPatienceSeconds * 1000,
       patienceMilliseconds: milliseconds,
+      lateWriteMilliseconds: configuration.lateWriteSeconds * 1000,
+      holdMilliseconds: HOLD_MILLISECONDS,
       instance: 'standalone',
       clock,
       logger,

@@ -3,6 +3,7 @@ import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { readCoreTime } from '@edge-migration/identity/core/time.ts';
+import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { withPatience } from '../../job/failure.ts';
 import type { WorkerRecord } from '../../job/record.ts';
@@ -12,11 +13,19 @@ import type { VerifyRange, VerifySegment } from '../ranges.ts';
 import type { Seal } from '../seal.ts';
 import type { VerifySettings } from '../settings.ts';
 import { countDocuments, countIdentities } from '../totals.ts';
-import { type Candidate, isDoubtful, type SettleContext, settleCandidates, toCandidate } from './candidates.ts';
+import {
+  type Candidate,
+  isDoubtful,
+  repairInterrupted,
+  type SettleContext,
+  settleCandidates,
+  toCandidate,
+} from './candidates.ts';
+import { type HeldRecord, holdRecord } from './held-record.ts';
 import { createLook, type Looked } from './look.ts';
 import { createPageReader, type ReadPage, type Start } from './pages.ts';
 import { openProgress } from './progress.ts';
-import { createRepair } from './repair.ts';
+import { createRepair, type Repair } from './repair.ts';
 
 export interface VerifyOptions extends Pick<SettleContext, 'settleMilliseconds' | 'replayPatienceMilliseconds'> {
   readonly stores: Stores;
@@ -31,6 +40,10 @@ export interface VerifyOptions extends Pick<SettleContext, 'settleMilliseconds' 
   readonly repair: 'AfterCopy' | 'AtDeadline' | undefined;
   readonly clearIdentifiers: boolean;
   readonly patienceMilliseconds: number;
+  /** The longest life of a write that was sent and not answered. */
+  readonly lateWriteMilliseconds: number;
+  /** How long a pod may repair after it has made sure that the range is its own. */
+  readonly holdMilliseconds: number;
   readonly instance: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -39,7 +52,8 @@ export interface VerifyOptions extends Pick<SettleContext, 'settleMilliseconds' 
 
 /**
  * Compares one range, page by page, from where its checkpoint says. Differences are looked at again at its end, or
- * before it where there are many.
+ * before it where there are many. No write of a repair, of this pod or the one before, can arrive once it is finished
+ * (docs/design.md, "Convergence", rule 9).
  *
  * @returns the last checkpoint, which says `finished`
  * @throws errors of the stores and of the checkpoints once patience has ended; the signal's reason
@@ -47,30 +61,34 @@ export interface VerifyOptions extends Pick<SettleContext, 'settleMilliseconds' 
 export async function verifyRange(options: VerifyOptions, signal: AbortSignal): Promise<VerifyCheckpoint> {
   const { stores, project, range, settings, clock, logger } = options;
   const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
-  const patiently = <T>(work: () => Promise<T>): Promise<T> =>
+  const patiently = <T>(work: () => Promise<T>, own = signal): Promise<T> =>
     withPatience(
       {
         clock,
         milliseconds: options.patienceMilliseconds,
-        signal,
+        signal: own,
         onRetry: (error) => logger.warn({ error: errorMessage(error) }, 'trying again'),
       },
       work,
     );
   const look = createLook(stores, options.onConflict);
   const readSegment = createPageReader(stores, look, settings, patiently);
-  const progress = await openProgress({ ...options, patiently }, signal);
+  const held = options.repair && (await patiently(() => holdRecord(options.record, options, signal)));
+  const progress = await openProgress({ ...options, record: held ?? options.record, patiently }, signal);
   const { ledger } = progress;
-  const repair = options.repair && createRepair(stores, look, options.repair);
   const coreTime = () => patiently(() => readCoreTime(stores.core, signal));
   const context: SettleContext = {
     ...options,
     coreTime,
     look: { ...look, lookAgain: (...request) => patiently(() => look.lookAgain(...request)) },
     ledger,
-    repair: repair && ((looked, signal) => patiently(() => repair(looked, signal))),
+    repair: held && options.repair && repairHolding(held, options.repair),
     environments,
   };
+
+  if (held !== undefined && context.repair !== undefined && held.interrupted.length > 0) {
+    await succeed(held.interrupted, context.repair);
+  }
 
   for (let index = progress.place.segment; index < range.segments.length; index++) {
     const segment = range.segments[index]!;
@@ -82,6 +100,22 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   }
   await settle();
   return progress.finish(signal);
+
+  function repairHolding(record: HeldRecord, moment: 'AfterCopy' | 'AtDeadline'): Repair {
+    const late = createLateWrites(clock, options.lateWriteMilliseconds);
+    const claim = (found: readonly Candidate[], own: AbortSignal) => patiently(() => record.claim(found, own), own);
+    return createRepair({ ...options, look, moment, late, claim, patiently });
+  }
+
+  /** The pod before may have written until it noticed that it had lost the range, and that may arrive late. */
+  async function succeed(interrupted: readonly Candidate[], repair: Repair): Promise<void> {
+    const { holdMilliseconds, lateWriteMilliseconds } = options;
+    const late = createLateWrites(clock, holdMilliseconds + lateWriteMilliseconds);
+    late.lost();
+    logger.info({ rangeId: range.rangeId, candidates: interrupted.length }, 'waiting for writes of the pod before');
+    await late.settled(signal);
+    await repairInterrupted(context, repair, interrupted, signal);
+  }
 
   async function verifySegment(
     environment: CoreEnvironment,

@@ -8,6 +8,7 @@ import { verifyRangeSchema } from '../ranges.ts';
 import { createSeal, SEAL_FILE, type Seal } from '../seal.ts';
 import { parseVerifySettings } from '../settings.ts';
 import type { VerifyConfiguration } from './configuration.ts';
+import { HOLD_MILLISECONDS } from './hold.ts';
 import { createVerifyMetrics } from './metrics.ts';
 import { verifyRange } from './verify-range.ts';
 
@@ -48,6 +49,8 @@ export async function runVerifyWorker(context: PodContext<VerifyConfiguration>):
           settleMilliseconds: configuration.settleSeconds * 1000,
           replayPatienceMilliseconds: configuration.replayPatienceSeconds * 1000,
           patienceMilliseconds: patience.milliseconds,
+          lateWriteMilliseconds: configuration.lateWriteSeconds * 1000,
+          holdMilliseconds: HOLD_MILLISECONDS,
           instance,
           clock,
           logger,

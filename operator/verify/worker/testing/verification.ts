@@ -41,6 +41,8 @@ export async function verify(
       settleMilliseconds: 100,
       replayPatienceMilliseconds: 60_000,
       patienceMilliseconds: 20_000,
+      lateWriteMilliseconds: 0,
+      holdMilliseconds: 10_000,
       instance: 'test',
       clock: systemClock,
       logger: createLogger('test', 'silent'),

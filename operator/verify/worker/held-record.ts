@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { RangeTakenOver } from '../../job/failure.ts';
+import type { WorkerRecord } from '../../job/record.ts';
+import type { Seal } from '../seal.ts';
+import { type Candidate, candidateSchema } from './candidates.ts';
+
+/** A range's record that one pod holds at a time: the one that has taken it last. */
+export interface HeldRecord extends WorkerRecord {
+  /** What the pod before may have been repairing when it ended. */
+  readonly interrupted: readonly Candidate[];
+  /**
+   * Makes sure that the record is still this pod's, and writes down, beside what was saved last, what is about to be
+   * repaired. The next save removes it.
+   *
+   * @throws RangeTakenOver, as `save` does, when another pod has taken the record
+   */
+  claim(repairing: readonly Candidate[], signal: AbortSignal): Promise<void>;
+}
+
+export interface HolderOptions {
+  /** Name of this pod. */
+  readonly instance: string;
+  readonly seal: Seal;
+}
+
+type Texts = Readonly<Record<string, string>>;
+
+/** Takes the record from whichever pod had it. */
+export async function holdRecord(
+  record: WorkerRecord,
+  { instance, seal }: HolderOptions,
+  signal: AbortSignal,
+): Promise<HeldRecord> {
+  let kept: Texts = (await record.load(signal)) ?? {};
+  await record.save({ ...kept, holder: instance }, signal);
+
+  async function write(texts: Texts, signal: AbortSignal): Promise<void> {
+    const holder = (await record.load(signal))?.['holder'];
+    if (holder !== instance) throw new RangeTakenOver(holder ?? 'unknown');
+    await record.save({ ...texts, holder: instance }, signal);
+  }
+
+  return {
+    interrupted: z.array(candidateSchema).safeParse(seal.open(kept['repairing'] ?? '')).data ?? [],
+    load: async () => kept,
+    async save(texts, signal) {
+      await write(texts, signal);
+      kept = texts;
+    },
+    claim: (repairing, signal) => write({ ...kept, repairing: seal.close(repairing) }, signal),
+  };
+}

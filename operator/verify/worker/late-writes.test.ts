@@ -1,0 +1,151 @@
+/** Writes of a repair that arrive when their sender waits for them no more, while Core deletes the identity. */
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import type { DynamodbCall } from '@edge-migration/test/faults/dynamodb-proxy.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
+import { createSeal, createSealKey } from '../seal.ts';
+import { createMemoryRecord } from './standalone.ts';
+import { verify } from './testing/verification.ts';
+import type { VerifyOptions } from './verify-range.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+/** Longer than anything else that a comparison waits for. */
+const LATE_MILLISECONDS = 1_500;
+const HOLD_MILLISECONDS = 600;
+
+let project: TestProject;
+let key: string;
+
+beforeAll(async () => {
+  project = await createTestProject({ identities: 20 });
+  await project.copy();
+});
+afterAll(() => project[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  const [environment] = project.stores.project.environments;
+  key = `${environment!.apiKey}_ada`;
+  await project.sql(
+    `INSERT INTO environments_identity (identifier, created_date, environment_id, system_traits) VALUES ('ada', now(), $1, '{}')`,
+    [environment!.id],
+  );
+});
+
+afterEach(async () => {
+  project.proxy.inject(undefined);
+  await deleteAda();
+});
+
+const deleteAda = () => project.sql(`DELETE FROM environments_identity WHERE identifier = 'ada'`);
+const find = () => project.tables.get(key);
+const isInsert = ({ operation, body }: DynamodbCall) => operation === 'PutItem' && JSON.stringify(body).includes(key);
+
+/** Holds Ada's insert up, the first time that it is sent, until it is let go. */
+function holdInsert() {
+  const { promise: until, resolve: letGo } = Promise.withResolvers<void>();
+  const { promise: sent, resolve: noteSent } = Promise.withResolvers<void>();
+  let isHeld = false;
+  project.proxy.inject((call) => {
+    if (isHeld || !isInsert(call)) return undefined;
+    isHeld = true;
+    noteSent();
+    return { kind: 'holdUp', until };
+  });
+  const arrive = async () => {
+    letGo();
+    await waitFor(async () => (await find()) !== undefined, { for: 'the insert to arrive' });
+  };
+  return { sent, arrive };
+}
+
+/** A clock that does something before the first wait for late writes. */
+function clockBefore(milliseconds: number, act: () => Promise<unknown>): Clock {
+  let isDone = false;
+  return {
+    ...systemClock,
+    async sleep(wanted, signal) {
+      if (!isDone && wanted > milliseconds) {
+        isDone = true;
+        await act();
+      }
+      await systemClock.sleep(wanted, signal);
+    },
+  };
+}
+
+/** The pods of one run: they have the record and its key in common. */
+function createRun(): (instance: string, changes?: Partial<VerifyOptions>, signal?: AbortSignal) => Promise<unknown> {
+  const record = createMemoryRecord();
+  const seal = createSeal(createSealKey());
+  const late = { lateWriteMilliseconds: LATE_MILLISECONDS, holdMilliseconds: HOLD_MILLISECONDS };
+  return (instance, changes, signal) =>
+    verify(project, { record, seal, instance, repair: 'AfterCopy', ...late, ...changes }, signal);
+}
+
+test('an insert of a pod that was killed is removed by the pod that takes over', async () => {
+  const pod = createRun();
+  const held = holdInsert();
+  const killed = new AbortController();
+  const first = pod('first', {}, killed.signal).catch((error: unknown) => error);
+  await held.sent;
+  killed.abort(new Error('killed'));
+  expect(await first).toMatchObject({ message: 'killed' });
+  await deleteAda();
+  let isWaited = false;
+  const clock = clockBefore(LATE_MILLISECONDS, () => {
+    isWaited = true;
+    return held.arrive();
+  });
+  await pod('second', { clock });
+  if (!isWaited) await held.arrive();
+  expect(await find()).toBeUndefined();
+});
+
+test('an insert that was given up is waited for, and removed', async () => {
+  const pod = createRun();
+  const held = holdInsert();
+  let isWaited = false;
+  const clock = clockBefore(LATE_MILLISECONDS / 2, () => {
+    isWaited = true;
+    return held.arrive();
+  });
+  const repaired = pod('only', { clock });
+  await held.sent;
+  await deleteAda();
+  await repaired;
+  if (!isWaited) await held.arrive();
+  expect(await find()).toBeUndefined();
+});
+
+test('a pod that stood still while it repaired, until another had taken over, writes nothing and ends', async () => {
+  const record = createMemoryRecord();
+  const before = project.proxy.writes();
+  let ahead = 0;
+  let isTaken = false;
+  project.proxy.inject(({ operation }) => {
+    // The repair's own look at Edge, with which it began.
+    if (operation !== 'GetItem' || isTaken) return undefined;
+    isTaken = true;
+    ahead = 10 * HOLD_MILLISECONDS;
+    void record.save({ ...record.texts(), holder: 'another' }, new AbortController().signal);
+    return undefined;
+  });
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + ahead };
+  const standing = verify(project, { record, clock, repair: 'AfterCopy', holdMilliseconds: HOLD_MILLISECONDS });
+  await expect(standing).rejects.toThrow('Another pod (another) has taken over this range');
+  expect(isTaken).toBe(true);
+  expect(project.proxy.writes()).toBe(before);
+  expect(await find()).toBeUndefined();
+});
+
+test('a pod that takes over a range in which nothing was being repaired waits for nothing', async () => {
+  const pod = createRun();
+  await pod('first');
+  expect(await find()).toBeDefined();
+  const waits: number[] = [];
+  await pod('second', { clock: clockBefore(LATE_MILLISECONDS, async () => waits.push(1)) });
+  expect(waits).toEqual([]);
+  await project.stores.edge.identities.deleteIfUnchanged((await find())!);
+});
