@@ -8,15 +8,6 @@ const { inProcess, withServices } = readTestKinds();
 process.env['SEED'] ??= String(Math.floor(Math.random() * 0x7fffffff));
 const setupFiles = ['test/setup/seed.ts', 'test/setup/logs.ts', 'test/setup/leaks.ts'];
 
-/**
- * Of NATS's client library: between the end of a connection and its close it may write once more, and it no longer listens
- * when the socket complains. It connects again all the same.
- */
-function onUnhandledError(error: object): boolean | undefined {
-  const { code, stack = '' } = error as { code?: string; stack?: string };
-  return code === 'ERR_STREAM_WRITE_AFTER_END' && /@nats-io.transport-node/.test(stack) ? false : undefined;
-}
-
 // A file is in the first project unless something that it imports starts processes or uses services (test/setup/test-kinds.ts).
 export default defineConfig({
   test: {
@@ -24,7 +15,6 @@ export default defineConfig({
     maxWorkers: Math.min(6, availableParallelism() + 1),
     sequence: { sequencer: LongestFirst },
     reporters: ['default', 'test/setup/reporter.ts'],
-    onUnhandledError,
     projects: [
       {
         extends: true,

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import {
   type Authenticator,
-  connect,
   credsAuthenticator,
   type NatsConnection,
   type NodeConnectionOptions,
@@ -12,6 +11,8 @@ import {
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
 import { z } from 'zod';
+
+import { connect } from './nats-transport.ts';
 
 /** What stands before the host in `nats://user:password@host:port`; a password may hold an `@`. */
 const USER_INFO = /^([a-z]+:\/\/)?(?:(.*)@)?([^@]*)$/s;

@@ -1,0 +1,65 @@
+/**
+ * The sockets of NATS's client library, which stops listening to a socket's errors at several moments of its life: between
+ * the server's first words and the TLS handshake, and from the moment it gives the connection up until the socket is
+ * closed. An `error` event without a listener ends the process. It also leaves sockets open, and may wait for ever for a
+ * dead connection to take what it still has to send.
+ */
+import type { Socket } from 'node:net';
+
+import {
+  type NatsConnection,
+  NatsConnectionImpl,
+  type NodeConnectionOptions,
+  setTransportFactory,
+} from '@nats-io/transport-node';
+// The package has no public way to its transport; the lock file holds its version.
+import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
+
+type Address = Parameters<NodeTransport['dial']>[0];
+
+/** The library's transport, but for how its sockets end. */
+export class NatsTransport extends NodeTransport {
+  override async dial(address: Address): Promise<Socket> {
+    return keepListening(await super.dial(address));
+  }
+
+  override async startTLS(): ReturnType<NodeTransport['startTLS']> {
+    return keepListening(await super.startTLS());
+  }
+
+  override async tlsFirst(address: Address): ReturnType<NodeTransport['tlsFirst']> {
+    return keepListening(await super.tlsFirst(address));
+  }
+
+  /** Also ends an attempt that did not come as far as a connection: otherwise its socket stays open for ever. */
+  override async close(error?: Error): Promise<void> {
+    if (!this.connected) this.discard();
+    await super.close(error);
+  }
+
+  /**
+   * For a connection that is dead, refused or to be made again. What it has not sent is not waited for, because a dead one
+   * never takes it; everything that counts is acknowledged, and sent again if it is not.
+   */
+  override disconnect(): void {
+    // Its `close` event tells the library.
+    this.socket?.destroy();
+  }
+}
+
+/** As the library's `connect`, with sockets that end well. */
+export function connect(options: NodeConnectionOptions): Promise<NatsConnection> {
+  setTransportFactory({ factory: () => new NatsTransport(), dnsResolveFn: nodeResolveHost });
+  return NatsConnectionImpl.connect(options);
+}
+
+/** Errors after the library stopped listening are of a connection that it has given up, and tells of by its status. */
+function keepListening<S extends Socket>(socket: S): S {
+  const { removeAllListeners } = socket;
+  const listen = () => socket.on('error', () => undefined);
+  socket.removeAllListeners = (...events) => {
+    removeAllListeners.apply(socket, events);
+    return listen();
+  };
+  return listen();
+}

@@ -1,0 +1,62 @@
+import { connect, createServer, type Socket } from 'node:net';
+import { freePort } from '../cluster/ports.ts';
+
+/** A server's address on which connections break in the ways of real networks. New connections lead to the server always. */
+export interface TcpBreaker extends AsyncDisposable {
+  readonly port: number;
+  /** How many connections clients have open. */
+  readonly open: number;
+  /** Ends each connection politely (FIN), as a server that stops; what the client still says is read, and lost. */
+  end(): void;
+  /** Breaks each connection off (RST). */
+  reset(): void;
+  /** Carries nothing more on the connections that stand, and does not end them: a network that is gone. */
+  freeze(): void;
+  /** From now on, new connections are reset as soon as the server's first words are sent. */
+  resetOnceGreeted(): void;
+}
+
+/** Breaks connections to this port of 127.0.0.1; without one, it accepts them and never says a word. */
+export async function startTcpBreaker(target?: number): Promise<TcpBreaker> {
+  const clients = new Set<Socket>();
+  let resetsOnceGreeted = false;
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+    clients.add(client);
+    client.on('error', () => client.destroy());
+    client.on('close', () => clients.delete(client));
+    if (target === undefined) {
+      client.on('end', () => client.end()).resume();
+      return;
+    }
+    const upstream = connect({ port: target, host: '127.0.0.1', noDelay: true });
+    upstream.on('error', () => client.destroy());
+    client.on('close', () => upstream.destroy());
+    client.pipe(upstream).pipe(client);
+    // The words have left the process by the next turn of its loop.
+    if (resetsOnceGreeted) upstream.once('data', () => setImmediate(() => client.resetAndDestroy()));
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return {
+    port,
+    get open() {
+      return clients.size;
+    },
+    end() {
+      for (const client of clients) client.unpipe().resume().end();
+    },
+    reset() {
+      for (const client of clients) client.resetAndDestroy();
+    },
+    freeze() {
+      for (const client of clients) client.unpipe().pause();
+    },
+    resetOnceGreeted() {
+      resetsOnceGreeted = true;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const client of clients) client.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
