@@ -18,7 +18,7 @@ import { type ControlPlane, startControlPlane } from '../cluster/control-plane.t
 import { type ManagedProcess, startProcess } from '../cluster/processes.ts';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import { waitFor } from '../cluster/wait.ts';
-import { ROOT, readDeployedArguments } from '../deployed.ts';
+import { ROOT, readDeployedArguments, readWorkerTemplate } from '../deployed.ts';
 import type { TestTables } from '../edge/tables.ts';
 import { type KubernetesProxy, startKubernetesProxy } from '../faults/kubernetes-proxy.ts';
 import { installCrd } from '../integration/crd.ts';
@@ -203,14 +203,12 @@ const nameOf = (projectId: number) => `project-${projectId}`;
 
 /** The shipped rights, and the namespaces; returns the shipped pod template of copy pods. */
 async function installRights({ kubectl }: ControlPlane): Promise<string> {
-  const read = async (name: string) => parseAllDocuments(await readFile(new URL(name, DEPLOY), 'utf8'));
-  const rights = (await read('rbac.yaml')).map((document) => document.toJS());
-  const settings = (await read('operator.yaml')).map((document) => document.toJS());
+  const manifest = await readFile(new URL('rbac.yaml', DEPLOY), 'utf8');
+  const rights = parseAllDocuments(manifest).map((document) => document.toJS());
   const namespaces = [NAMESPACE, TENANT].map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
   const list = { apiVersion: 'v1', kind: 'List', items: [...namespaces, ...rights] };
   await kubectl(['apply', '--server-side', '-f', '-'], { input: JSON.stringify(list) });
-  const operator = settings.find(({ kind }) => kind === 'Deployment');
-  return operator.spec.template.metadata.annotations['edge.flagsmith.com/worker-template'];
+  return readWorkerTemplate();
 }
 
 /** Fields that the API server and the controllers fill in, each time anew. */

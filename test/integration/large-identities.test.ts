@@ -2,8 +2,8 @@ import { createTestProject, type TestProject } from '@edge-migration/operator/co
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runWorker, type Summary } from './standalone-worker.ts';
 
-/** Well within the 384 MiB of a pod. A quiet machine shows 225 at most; a busy one collects later. */
-const MOST_RSS_MB = 280;
+/** Well within the 384 MiB of a pod. A quiet machine shows 205 at most; a busy one collects later. */
+const MOST_RSS_MB = 250;
 /** A longer trial: `LARGE_IDENTITIES=10 npx vitest run test/integration/large-identities.test.ts`. */
 const SCALE = Number(process.env['LARGE_IDENTITIES'] ?? 1);
 

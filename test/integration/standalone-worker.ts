@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-
-/** As the chart starts its workers. */
-const NODE_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=160'];
+import { readWorkerRuntime } from '../deployed.ts';
 
 /** The Edge tables and Core's database as a worker finds them. */
 export interface WorkerStores {
@@ -34,12 +32,14 @@ export async function startWorker(
   args: readonly string[] = [],
 ): Promise<Run> {
   const main = fileURLToPath(new URL(`../../operator/${worker}/main.ts`, import.meta.url));
+  const { flags, env } = await readWorkerRuntime();
   const child = spawn(
     process.execPath,
-    [...NODE_FLAGS, main, '--project', String(projectId), '--rate', '400000', '--json', ...args],
+    [...flags, main, '--project', String(projectId), '--rate', '400000', '--json', ...args],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
+        ...env,
         PATH: process.env['PATH'],
         AWS_ACCESS_KEY_ID: 'local',
         AWS_SECRET_ACCESS_KEY: 'local',

@@ -23,6 +23,9 @@ spec:
       env:
         {{- include "edge-migration.env" $place | nindent 8 }}
         - { name: EDGE_MIGRATION_TERMINATION_MESSAGE_FILE, value: /dev/termination-log }
+        # Large identities come and go outside the heap: what is free goes back to the system, from few places.
+        - { name: MALLOC_ARENA_MAX, value: "2" }
+        - { name: MALLOC_TRIM_THRESHOLD_, value: "1048576" }
         - { name: EDGE_MIGRATION_METRICS_HOST, valueFrom: { fieldRef: { fieldPath: status.podIP } } }
         - { name: EDGE_MIGRATION_METRICS_PORT, value: "9466" }
       ports:
