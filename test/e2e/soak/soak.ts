@@ -106,7 +106,7 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
   const copied = Promise.withResolvers<void>();
   let isWaiting = false;
   const running = [
-    faults.run(mended.signal),
+    faults.run(mended.signal, () => isWaiting),
     population.follow(ended.signal),
     clients.run(() => (isWaiting ? undefined : (nextWide(share()) ?? next())), options.rate, ended.signal),
     edge.run(options.rate * EDGE_RATE_SHARE, ended.signal),
@@ -117,7 +117,7 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
     const replayed = copied.promise.then(() => clock.sleep(options.seconds * REPLAYING * 1000, options.signal));
     replayed.catch(() => {});
     while (share() < 1) await clock.sleep(200, options.signal);
-    // On a machine that is too slow the copy is late; the load must not keep it from its end.
+    // On a machine that is too slow the copy is late; neither load nor faults must keep it from its end.
     isWaiting = true;
     await copied.promise;
     isWaiting = false;

@@ -39,8 +39,8 @@ export interface Occurrence {
 }
 
 export interface Faults {
-  /** Breaks something every few seconds until the signal aborts; returns when all of it has been mended. */
-  run(signal: AbortSignal): Promise<void>;
+  /** Breaks something every few seconds until the signal aborts, but not while paused; returns when all has been mended. */
+  run(signal: AbortSignal, isPaused?: () => boolean): Promise<void>;
   /** In the order in which they ended. */
   readonly occurrences: readonly Occurrence[];
 }
@@ -138,11 +138,13 @@ export function createFaults(installation: Installation, targets: Targets, optio
 
   return {
     occurrences,
-    async run(signal) {
+    async run(signal, isPaused = () => false) {
       const underWay = new Set<Promise<void>>();
       while (!signal.aborted) {
-        const one = breakOne().finally(() => underWay.delete(one));
-        underWay.add(one);
+        if (!isPaused()) {
+          const one = breakOne().finally(() => underWay.delete(one));
+          underWay.add(one);
+        }
         await clock.sleep(seconds(...pauseSeconds), signal).catch(() => {});
       }
       await Promise.all(underWay);
