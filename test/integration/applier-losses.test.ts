@@ -5,7 +5,7 @@ import { momentOf, systemClock } from '@edge-migration/identity/clock.ts';
 import type { StreamReport } from '@edge-migration/replay-sidecar/applier/report.ts';
 import { STREAM } from '@edge-migration/replay-sidecar/stream.ts';
 import { isRetaken, noteState, stateOf } from '@edge-migration/replay-sidecar/watermark.ts';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { createHarness, type Harness, people, written } from './applier/harness.ts';
@@ -48,8 +48,9 @@ async function loseEnd(change: () => Promise<void>): Promise<void> {
   await waitFor(isBack, { for: 'the stream to be back', timeoutMs: 60_000 });
 }
 
-const streamOf = async (): Promise<StreamReport | undefined> =>
-  (await on.reports()).flatMap(({ streams }) => streams ?? []).findLast(({ stream }) => stream === STREAM);
+/** What every applier process has reported of the stream, also those of the tests before. */
+const streamReports = async (): Promise<StreamReport[]> =>
+  (await on.reports()).flatMap(({ streams }) => streams ?? []).filter(({ stream }) => stream === STREAM);
 
 const lastSequence = async () => (await on.manager.streams.info(STREAM)).state.last_seq;
 const handledUpTo = (sequence: number) =>
@@ -61,7 +62,7 @@ const handledUpTo = (sequence: number) =>
 test('an applier tells that NATS lost events, although others have taken their sequences and are handled', {
   timeout: 240_000,
 }, async () => {
-  const stop = on.start();
+  onTestFinished(on.start());
   await publish('kept', 8);
   await on.drained();
   await loseEnd(async () => {
@@ -73,13 +74,12 @@ test('an applier tells that NATS lost events, although others have taken their s
   await on.drained(120_000);
   const losses = await waitFor(
     async () => {
-      const found = (await streamOf())?.losses ?? [];
+      const found = (await streamReports()).flatMap(({ losses }) => losses);
       return found.length > 0 && found;
     },
     { for: 'the loss to be reported', timeoutMs: 60_000 },
   );
   expect(losses).toHaveLength(1);
-  await stop();
 });
 
 test('an applier that started later reports what proves the loss to the operator', { timeout: 240_000 }, async () => {
@@ -94,13 +94,14 @@ test('an applier that started later reports what proves the loss to the operator
     known = noteState(known, await look());
   });
   await publish('new', 60);
-  const stop = on.start();
+  onTestFinished(on.start());
   await on.drained(120_000);
   const proof = await waitFor(
     async () =>
-      (await streamOf())?.places.find(({ sequence, time }) => isRetaken(known, { sequence, time: Date.parse(time) })),
+      (await streamReports())
+        .flatMap(({ places }) => places)
+        .find(({ sequence, time }) => isRetaken(known, { sequence, time: Date.parse(time) })),
     { for: 'the proof to be reported', timeoutMs: 60_000 },
   );
   expect(proof.sequence).toBeLessThanOrEqual(known.places.at(-1)!.sequence);
-  await stop();
 });
