@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '@edge-migration/identity/clock.ts';
+import { COMPILED_CODE } from '@edge-migration/test/cluster/cache.ts';
 import { kubernetes } from '@edge-migration/test/cluster/shared.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { KubeConfig } from '@kubernetes/client-node';
@@ -62,6 +63,7 @@ function start(args: string[], environment: Record<string, string>): { process: 
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
+      ...COMPILED_CODE,
       AWS_ACCESS_KEY_ID: 'local',
       AWS_SECRET_ACCESS_KEY: 'local',
       EDGE_MIGRATION_DATABASE_URL: project.databaseUrl,
@@ -105,6 +107,8 @@ async function preparePod(settings: LiveSettings = FULL_SPEED): Promise<Record<s
     EDGE_MIGRATION_SETTINGS_NAME: 'root',
     EDGE_MIGRATION_TERMINATION_MESSAGE_FILE: lastWordsFile(),
     EDGE_MIGRATION_METRICS_HOST: '127.0.0.1',
+    // What a killed pod may have left on its way is waited for.
+    EDGE_MIGRATION_LATE_WRITE_SECONDS: '2',
   };
 }
 

@@ -1,12 +1,13 @@
 /** `helm install` on the embedded cluster, from an empty namespace to a finished removal. */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { COMPILED_CODE } from '../cluster/cache.ts';
 import { startCluster } from '../cluster/cluster.ts';
 import { passwordOf } from '../cluster/nats-accounts.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';
+import { ROOT } from '../deployed.ts';
 import { compareStores } from '../e2e/comparison.ts';
 import { createCore, describeReader } from '../e2e/installation.ts';
 import { CORE_API, describeCoreApi } from '../e2e/replay-parts.ts';
@@ -28,7 +29,7 @@ let seeded: SeededProject;
 const start = () =>
   startCluster({
     images: {
-      'edge-migration:0.1.0': { entrypoint: [process.execPath], cwd: fileURLToPath(new URL('../..', import.meta.url)) },
+      'edge-migration:0.1.0': { entrypoint: [process.execPath], cwd: ROOT, env: COMPILED_CODE },
     },
     postgres: {},
     dynamodb: {},

@@ -9,6 +9,12 @@ import { waitFor } from './wait.ts';
 /** Everything that is fetched or built once lies here, keyed by version; git-ignored and safe to delete. */
 export const CACHE = fileURLToPath(new URL('../../.cache/', import.meta.url));
 
+/**
+ * For the environment of our own programs: Node keeps compiled code there, as it does in the image, and a program starts
+ * with half the work.
+ */
+export const COMPILED_CODE = { NODE_COMPILE_CACHE: join(CACHE, 'compiled') };
+
 /** Something fetched or built once. */
 export interface Artifact {
   /** As it reads in progress lines: "kube-apiserver v1.34.4". */

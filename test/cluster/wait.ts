@@ -9,6 +9,7 @@ export interface WaitOptions {
   /** What is waited for, as it should read in "timed out waiting for …". */
   for: string;
   timeoutMs?: number;
+  /** Between two looks; by default 20 ms, and more the longer it takes. */
   intervalMs?: number;
   signal?: AbortSignal;
 }
@@ -23,8 +24,9 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions,
 ): Promise<Exclude<T, false | null | undefined>> {
-  const { timeoutMs = 30_000, intervalMs = 20, signal } = options;
-  const deadline = systemClock.monotonic() + timeoutMs;
+  const { timeoutMs = 30_000, signal } = options;
+  const begun = systemClock.monotonic();
+  const deadline = begun + timeoutMs;
   let lastError: unknown;
   for (;;) {
     signal?.throwIfAborted();
@@ -43,6 +45,15 @@ export async function waitFor<T>(
         cause: lastError,
       });
     }
+    const { intervalMs = chooseInterval(systemClock.monotonic() - begun) } = options;
     await systemClock.sleep(intervalMs, signal);
   }
+}
+
+const SHORTEST_MS = 20;
+const LONGEST_MS = 250;
+
+/** What has not happened for long need not be seen at once: a wait is a twentieth longer at most, and costs others little. */
+function chooseInterval(waitedMs: number): number {
+  return Math.min(Math.max(waitedMs / 20, SHORTEST_MS), LONGEST_MS);
 }

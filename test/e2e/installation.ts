@@ -7,6 +7,7 @@ import { CONFIG_MAPS } from '@edge-migration/operator/edge-migration/resources.t
 import { createClient, type KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
 import { KubeConfig } from '@kubernetes/client-node';
 import { parseAllDocuments } from 'yaml';
+import { COMPILED_CODE } from '../cluster/cache.ts';
 import { type Cluster, startCluster } from '../cluster/cluster.ts';
 import type { Dynamodb } from '../cluster/dynamodb.ts';
 import type { Nats } from '../cluster/nats.ts';
@@ -55,7 +56,7 @@ export interface Installation extends Target {
 /** Starts the cluster and installs the product: definition, rights, settings, two replicas of the operator. */
 export async function install(options: InstallationOptions = {}): Promise<Installation> {
   const { signal, core } = options;
-  const images = { [IMAGE]: { entrypoint: [process.execPath], cwd: ROOT } };
+  const images = { [IMAGE]: { entrypoint: [process.execPath], cwd: ROOT, env: COMPILED_CODE } };
   await using started = new AsyncDisposableStack();
   const { postgres = core?.postgres, ...others } = started.use(
     await startCluster({

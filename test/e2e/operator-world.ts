@@ -14,6 +14,7 @@ import { createClient, type KubernetesClient, type Resource } from '@edge-migrat
 import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
 import { LEASES } from '@edge-migration/operator/kubernetes/leader-election.ts';
 import { parseAllDocuments } from 'yaml';
+import { COMPILED_CODE } from '../cluster/cache.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
 import { type ManagedProcess, startProcess } from '../cluster/processes.ts';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
@@ -97,6 +98,7 @@ export async function startWorld({ databaseUrl, tables }: WorldSettings): Promis
 
   const environment: World['environment'] = (settings = {}) => ({
     PATH: process.env['PATH'] ?? '',
+    ...COMPILED_CODE,
     AWS_ACCESS_KEY_ID: 'local',
     AWS_SECRET_ACCESS_KEY: 'local',
     EDGE_MIGRATION_DATABASE_URL: databaseUrl,

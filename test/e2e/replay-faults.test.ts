@@ -1,5 +1,6 @@
 /** What may happen to the processes that follow Core, one thing at a time; all of it at once is soak/. */
 
+import { systemClock } from '@edge-migration/identity/clock.ts';
 import { PODS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
@@ -9,7 +10,7 @@ import { compareStores } from './comparison.ts';
 import { type Installation, install } from './installation.ts';
 import { CORE_API } from './replay-parts.ts';
 import { type CoreClients, createCoreClients } from './soak/core-clients.ts';
-import { countEvents, countUnsent, readGaps } from './stream.ts';
+import { countEvents, countUnsent, readGaps, readOldestReport } from './stream.ts';
 
 const MINUTES = 60_000;
 const ACK_WAIT_SECONDS = 3;
@@ -26,6 +27,7 @@ beforeAll(async () => {
       EDGE_MIGRATION_ACK_WAIT_SECONDS: String(ACK_WAIT_SECONDS),
       EDGE_MIGRATION_LATE_WRITE_SECONDS: '5',
     },
+    sidecarEnvironment: { EDGE_MIGRATION_HEARTBEAT_SECONDS: '1' },
   });
   const both = async () => {
     const apis = await installation.coreApis();
@@ -56,20 +58,24 @@ async function planInEdge(project: Pick<SeededProject, 'environments'>, identifi
 async function quiet(): Promise<void> {
   const { nats } = installation.cluster;
   const isQuiet = async () => (await countUnsent(nats)) + (await countEvents(nats)) === 0;
-  // What sidecars say of themselves is a few seconds old.
+  // What sidecars say of themselves is older than the last write.
   for (let times = 0; times < 2; times++) {
-    await waitFor(isQuiet, { for: 'every event to be handled', timeoutMs: 3 * MINUTES, intervalMs: 500 });
     await nextReports();
+    await waitFor(isQuiet, { for: 'every event to be handled', timeoutMs: 3 * MINUTES, intervalMs: 500 });
   }
 }
 
 async function nextReports(): Promise<void> {
-  const asked = performance.now();
-  await waitFor(() => performance.now() - asked > 6000, { for: 'newer reports of the sidecars', intervalMs: 500 });
+  const asked = systemClock.now();
+  const areNewer = async () => (await readOldestReport(installation.cluster.nats)) > asked;
+  await waitFor(areNewer, { for: 'newer reports of the sidecars', timeoutMs: MINUTES, intervalMs: 250 });
 }
 
-async function migrate(identities = 200): Promise<SeededProject> {
-  const project = await seedProject(installation.databaseUrl, { identities, neighbours: 20 });
+const seed = () => seedProject(installation.databaseUrl, { identities: 200, neighbours: 20 });
+
+/** Copies a project, another one if none is given, and returns it when it is followed. */
+async function migrate(given?: SeededProject): Promise<SeededProject> {
+  const project = given ?? (await seed());
   await installation.apply(project.projectId);
   await installation.condition(project.projectId, 'Replaying', 'True', { timeoutMs: 3 * MINUTES });
   return project;
@@ -162,9 +168,8 @@ describe('replay', { timeout: 8 * MINUTES }, () => {
   });
 
   test('writes of projects that are not to be followed stay in Core, and come when they are to be', async () => {
-    const suspended = await migrate();
-    const finished = await migrate();
-    const deleted = await migrate();
+    const [suspended, finished, deleted] = [await seed(), await seed(), await seed()];
+    await Promise.all([suspended, finished, deleted].map(migrate));
     const untouched = suspended.neighbour;
     await installation.apply(suspended.projectId, { suspend: true });
     await installation.condition(suspended.projectId, 'Suspended', 'True', { timeoutMs: MINUTES });

@@ -18,6 +18,14 @@ export function countUnsent(nats: Nats): Promise<number> {
   });
 }
 
+/** When the oldest of the sidecars' last reports was made, in milliseconds since the epoch. */
+export function readOldestReport(nats: Nats): Promise<number> {
+  return ask(nats, async (manager) => {
+    const { reports } = await readReports(manager);
+    return Math.min(...reports.map(({ report }) => Date.parse(report.time)));
+  });
+}
+
 /** What all sidecars together say that they have not seen or could not send. */
 export function readGaps(nats: Nats): Promise<CoverageGap[]> {
   return ask(nats, async (manager) => {

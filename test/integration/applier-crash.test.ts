@@ -13,8 +13,7 @@ afterAll(async () => {
   await on[Symbol.asyncDispose]();
 });
 
-const documents = async (id: number) =>
-  (await on.tables.scan()).filter((item) => item['environment_api_key']?.S === `key-${id}`);
+const documents = (id: number) => on.tables.query(`key-${id}`);
 
 async function fill(id: number, people: number): Promise<string[]> {
   await on.project(id);

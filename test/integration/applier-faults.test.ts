@@ -34,10 +34,7 @@ async function fill(id: number, names: readonly string[], { overrides = false } 
   });
 }
 
-async function documents(id: number) {
-  const items = await on.tables.scan();
-  return items.filter((item) => item['environment_api_key']?.S === `key-${id}`);
-}
+const documents = (id: number) => on.tables.query(`key-${id}`);
 
 /** Plans by identifier, of all documents of an environment. */
 async function plans(id: number): Promise<Record<string, unknown>> {

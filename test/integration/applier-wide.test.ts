@@ -55,8 +55,7 @@ async function prepare(id: number): Promise<void> {
   });
 }
 
-const documents = async (id: number, key = `key-${id}`) =>
-  (await on.tables.scan()).filter((item) => item['environment_api_key']?.S === key);
+const documents = (id: number, key = `key-${id}`) => on.tables.query(key);
 
 /** A write about everybody, long enough ago that it is handled once. */
 function wide(

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { COMPILED_CODE } from '../cluster/cache.ts';
 import { readWorkerRuntime } from '../deployed.ts';
 
 /** The Edge tables and Core's database as a worker finds them. */
@@ -41,6 +42,7 @@ export async function startWorker(
       env: {
         ...env,
         PATH: process.env['PATH'],
+        ...COMPILED_CODE,
         AWS_ACCESS_KEY_ID: 'local',
         AWS_SECRET_ACCESS_KEY: 'local',
         EDGE_MIGRATION_DATABASE_URL: stores.databaseUrl,

@@ -21,6 +21,7 @@ import { PARKING_STREAM, PARKING_SUBJECTS, REPORT_STREAM } from '@edge-migration
 import { EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import { COMPILED_CODE } from '../../cluster/cache.ts';
 import { type NatsWithAccounts, startNatsWithAccounts } from '../../cluster/nats-accounts.ts';
 import { type ManagedProcess, startProcess } from '../../cluster/processes.ts';
 import { createFolder, removeFolder } from '../../cluster/reaper.ts';
@@ -171,10 +172,7 @@ export async function createHarness(): Promise<Harness> {
     async publishRaw(subject, payload, headers) {
       await stream.publish(subject, payload, headers === undefined ? {} : { headers });
     },
-    async document(key, identifier) {
-      const wanted = compositeKey(key, identifier);
-      return (await tables.scan()).find((item) => item['composite_key']?.S === wanted);
-    },
+    document: (key, identifier) => tables.get(compositeKey(key, identifier)),
     async traits(key, identifier) {
       const document = await harness.document(key, identifier);
       return document && traitsOf(document);
@@ -260,6 +258,7 @@ export async function createHarness(): Promise<Harness> {
         args: [fileURLToPath(new URL('../../../replay-sidecar/applier/main.ts', import.meta.url))],
         env: {
           PATH: process.env['PATH'],
+          ...COMPILED_CODE,
           KUBECONFIG: kubeconfig,
           AWS_ACCESS_KEY_ID: 'local',
           AWS_SECRET_ACCESS_KEY: 'local',

@@ -1,3 +1,4 @@
+import { COMPILED_CODE } from '../../cluster/cache.ts';
 import { freePort } from '../../cluster/ports.ts';
 import { probeTcp } from '../../cluster/probe.ts';
 import { createFolder, removeFolder } from '../../cluster/reaper.ts';
@@ -22,6 +23,7 @@ export async function startWorkers(databaseUrl: string): Promise<Workers> {
     args: [MAIN],
     folder,
     env: {
+      ...COMPILED_CODE,
       EDGE_MIGRATION_DATABASE_URL: databaseUrl,
       EDGE_MIGRATION_HOST: '127.0.0.1',
       EDGE_MIGRATION_PORT: String(port),

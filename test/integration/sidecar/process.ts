@@ -1,7 +1,7 @@
 import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
 import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { administrate } from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
-
+import { COMPILED_CODE } from '../../cluster/cache.ts';
 import { freePort } from '../../cluster/ports.ts';
 import { probeHttp } from '../../cluster/probe.ts';
 import { type Exit, type ManagedProcess, startProcess, waitUntilReady } from '../../cluster/processes.ts';
@@ -52,7 +52,7 @@ export async function startSidecar(given: SidecarSettings): Promise<SidecarProce
     ...settings,
   };
   const named = Object.entries(variables).map(([name, value]) => [`EDGE_MIGRATION_${name}`, value]);
-  const env = { ...Object.fromEntries(named), ...more };
+  const env = { ...COMPILED_CODE, ...Object.fromEntries(named), ...more };
   const health = async (path: string) => (await probeHttp(`http://127.0.0.1:${healthPort}${path}`)).status;
 
   async function start(): Promise<ManagedProcess> {
