@@ -1,3 +1,4 @@
+import { decodeRemovals } from '@edge-migration/replay-sidecar/applier/removals.ts';
 import {
   type ApplierReport,
   decodeReport,
@@ -9,6 +10,7 @@ import { findStream, readStored } from '@edge-migration/replay-sidecar/stream.ts
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { ObservedReplay } from './facts.ts';
 import type { ApplierEvidence } from './losses.ts';
+import type { RemovalFact, RemovalLook } from './removals.ts';
 
 /** What the edge appliers say of themselves, as last read. */
 export interface Appliers {
@@ -18,6 +20,8 @@ export interface Appliers {
   replay(projectId: number, since: number): AppliersFact;
   /** What they say of the stream of events, also those that are gone. */
   evidence(): readonly ApplierEvidence[];
+  /** What they say that they have removed from the parking stream. */
+  removals(since: number): Pick<RemovalLook, 'told' | 'isComplete'>;
   /** How many are alive and may apply. */
   countApplying(since: number): number;
   /** Those that are alive, with what their last reports tell of their clocks. */
@@ -43,6 +47,7 @@ interface Stored {
 export function createAppliers(): Appliers {
   /** By process. */
   let stored = new Map<string, Stored>();
+  let removals = new Map<string, RemovalFact>();
   /** What was read of which stream. */
   let read = { created: '', sequence: 0 };
 
@@ -57,6 +62,7 @@ export function createAppliers(): Appliers {
       // Another stream, or the same from a backup.
       if (created !== read.created || (state?.last_seq ?? 0) < read.sequence) {
         stored = new Map();
+        removals = new Map();
         read = { created, sequence: 0 };
       }
       if (stream === undefined) return;
@@ -64,11 +70,17 @@ export function createAppliers(): Appliers {
         read.sequence = message.seq;
         const report = decodeReport(message);
         if (report !== undefined) stored.set(report.process, describe(report, message));
+        const told = decodeRemovals(message);
+        if (told !== undefined) removals.set(told.process, { ...told, time: message.time.getTime() });
       }
     },
     listAlive: (since) =>
       findAlive(since).map(({ report, ...said }) => ({ ...said, process: report.process, instance: report.instance })),
     evidence: () => [...stored.values()].flatMap(({ report }) => (report.streams ?? []).map(describeStream)),
+    removals: (since) => ({
+      told: [...removals.values()],
+      isComplete: [...stored.values()].every(({ report, time }) => time < since || report.tellsRemovals === true),
+    }),
     countApplying: (since) => findAlive(since).filter(({ report }) => report.confirmed).length,
     replay(projectId, since) {
       const alive = findAlive(since);

@@ -19,6 +19,7 @@ function look(now: number, sequences: Partial<Record<string, number>>, more: Par
     isAside: (stream) => stream === ASIDE,
     settledUntil: (now - 10) * 1000,
     appliers: [],
+    removals: undefined,
     ...more,
   };
 }
@@ -50,6 +51,20 @@ test('a loss of what waited aside begins when the oldest of it came', () => {
   }
   losses.notice(look(230, { [ASIDE]: 2 }));
   expect(seconds(losses)).toEqual([{ from: 20, until: 230 }]);
+});
+
+test('what others removed from aside is a loss since the oldest of it came, although that is found later', () => {
+  const losses = createLosses();
+  const oldest = { sequence: 3, time: 20_000 };
+  const removed = (count: number) => ({ removals: { created: 'then', removed: count, told: [], isComplete: true } });
+  for (const now of [100, 160, 220])
+    losses.notice({ ...look(now, {}), ...removed(2), streams: new Map([[ASIDE, { ...stateAt(7, now), oldest }]]) });
+  const later = createLosses();
+  later.restore(streamRecord.parse(JSON.parse(JSON.stringify(losses.record()))));
+  for (const now of [281, 290]) later.notice(look(now, { [ASIDE]: 7 }, removed(7)));
+  expect(later.list()).toEqual([]);
+  later.notice(look(300, { [ASIDE]: 7 }, removed(7)));
+  expect(seconds(later)).toEqual([{ from: 20, until: 300 }]);
 });
 
 test('a stream that is not there any more was lost', () => {

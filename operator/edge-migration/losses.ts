@@ -9,6 +9,7 @@ import {
   type Watermarks,
 } from '@edge-migration/replay-sidecar/watermark.ts';
 import { z } from 'zod';
+import { createRemovalCount, type RemovalLook, removalRecord } from './removals.ts';
 
 /** What of the streams was known at one look. */
 export interface StreamLook {
@@ -20,6 +21,8 @@ export interface StreamLook {
   /** Everything that was observed before this has reached its end, or waits aside; undefined when that is not known. */
   readonly settledUntil: number | undefined;
   readonly appliers: readonly ApplierEvidence[];
+  /** What was removed from where events wait aside; undefined while nothing can. */
+  readonly removals: Omit<RemovalLook, 'now'> | undefined;
 }
 
 /** What an applier says of the stream of events. */
@@ -48,6 +51,8 @@ export const streamRecord = z.object({
   /** When the oldest event came that waited aside. */
   asideSince: time.exactOptional(),
   losses: z.array(loss),
+  /** Missing in records of earlier releases. */
+  removals: removalRecord.exactOptional(),
 });
 export type StreamRecord = z.infer<typeof streamRecord>;
 
@@ -77,8 +82,10 @@ export function createLosses(): Losses {
   /** A while ago, and a little later: what proves a loss may come after what followed it was settled. */
   let settledUntil: number | undefined;
   let settledNext: { until: number; noted: number } | undefined;
-  let asideSince: number | undefined;
+  /** Since when events wait aside: what is found missing may have been removed a while ago. */
+  let aside = { earlier: Number.POSITIVE_INFINITY, current: Number.POSITIVE_INFINITY, noted: Number.NEGATIVE_INFINITY };
   let losses: readonly Loss[] = [];
+  const removals = createRemovalCount();
   let forgotten = Number.NEGATIVE_INFINITY;
 
   function add(found: readonly Loss[]): void {
@@ -92,9 +99,18 @@ export function createLosses(): Losses {
     settledNext = { until, noted: now };
   }
 
+  function noteAside({ now, streams, isAside }: StreamLook): void {
+    const times = [...streams].flatMap(([stream, { oldest }]) => (isAside(stream) && oldest ? oldest.time : []));
+    const since = Math.min(Number.POSITIVE_INFINITY, ...times);
+    if (now - aside.noted < PROOF_MILLISECONDS) aside.current = Math.min(aside.current, since);
+    else aside = { earlier: aside.current, current: since, noted: now };
+  }
+
+  const asideSince = () => Math.min(aside.earlier, aside.current);
+
   /** Of an event only its time in the stream is known; its request may have been before what was settled last. */
   function startOf(isAside: boolean): number {
-    return Math.min(settledUntil ?? 0, isAside ? (asideSince ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY);
+    return Math.min(settledUntil ?? 0, isAside ? asideSince() : Number.POSITIVE_INFINITY);
   }
 
   function isShort(stream: string, known: Watermarks, look: StreamLook): boolean {
@@ -107,7 +123,9 @@ export function createLosses(): Losses {
   return {
     restore(record) {
       for (const [stream, known] of Object.entries(record.streams)) streams.set(stream, known);
-      ({ settledUntil, asideSince } = record);
+      ({ settledUntil } = record);
+      aside.current = record.asideSince ?? Number.POSITIVE_INFINITY;
+      if (record.removals !== undefined) removals.restore(record.removals);
       add(record.losses);
     },
     join: add,
@@ -121,13 +139,13 @@ export function createLosses(): Losses {
         if (!isShort(stream, known, look)) continue;
         add([{ from: startOf(look.isAside(stream)), until: look.now }]);
         streams.delete(stream);
+        removals.reset();
       }
+      if (look.removals !== undefined && removals.notice({ ...look.removals, now: look.now }))
+        add([{ from: startOf(true), until: look.now }]);
       for (const [stream, state] of look.streams) streams.set(stream, noteState(streams.get(stream), state));
       noteSettled(look);
-      const aside = [...look.streams].flatMap(([stream, { oldest }]) =>
-        look.isAside(stream) && oldest ? oldest.time : [],
-      );
-      asideSince = aside.length === 0 ? undefined : Math.min(...aside);
+      noteAside(look);
     },
     forget(before) {
       forgotten = before;
@@ -137,8 +155,9 @@ export function createLosses(): Losses {
     record: () => ({
       streams: Object.fromEntries(streams),
       ...(settledUntil !== undefined && { settledUntil }),
-      ...(asideSince !== undefined && { asideSince }),
+      ...(asideSince() < Number.POSITIVE_INFINITY && { asideSince: asideSince() }),
       losses: [...losses],
+      ...(removals.record() !== undefined && { removals: removals.record()! }),
     }),
   };
 }

@@ -3,6 +3,7 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
+import { createRemovals } from '@edge-migration/replay-sidecar/applier/removals.ts';
 import { ensureApplierStreams, PARKING_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
 import { EVENT_SUBJECT, ensureStreams, STREAM, streamSettings } from '@edge-migration/replay-sidecar/stream.ts';
@@ -178,6 +179,33 @@ test('a parking stream that somebody deleted, or that comes back without its end
   await lookedAt(view, PARKING_STREAM, 3);
   await restoreData();
   await expectLoss(view);
+});
+
+test('a parked event that somebody deletes is a gap, those that an applier lets go of are not', async () => {
+  await publish('identity.parked.42.suspended', 3);
+  await publish('identity.parked.42.overflow', 2);
+  const removals = createRemovals(connection, 'one', systemClock);
+  await removals.tell((await manager.streams.info(PARKING_STREAM)).created);
+  await using view = openView();
+  await lookedAt(view, PARKING_STREAM, 5);
+  await removals.remove(manager, 'identity.parked.42.suspended', 3, 3);
+  await publish('identity.parked.42.overflow', 1);
+  await lookedAt(view, PARKING_STREAM, 6);
+  const { record } = await createRecordStore(kubernetes, namespace).read(AbortSignal.timeout(5000));
+  expect(record?.removals).toMatchObject({ base: 0, told: 3 });
+  await manager.streams.deleteMessage(PARKING_STREAM, 5);
+  await expectLoss(view);
+});
+
+test('parked events that somebody purges while no operator looks are a gap', async () => {
+  await publish('identity.parked.42.suspended', 3);
+  {
+    await using view = openView();
+    await lookedAt(view, PARKING_STREAM, 3);
+  }
+  await manager.streams.purge(PARKING_STREAM, { filter: 'identity.parked.42.>' });
+  await using later = openView();
+  await expectLoss(later);
 });
 
 test('neither a first look nor a restart of NATS that loses nothing is a gap', async () => {

@@ -66,6 +66,8 @@ export interface StreamViewSettings {
 }
 
 const EVERY_MILLISECONDS = 2_000;
+/** An applier of an earlier release that has not reported for so long is gone. */
+const RELEASE_MILLISECONDS = 60 * 60 * 1000;
 
 /** For an installation without capture. */
 export const noStream: StreamView = {
@@ -175,6 +177,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       isAside: (stream) => stream === PARKING_STREAM,
       settledUntil: transit.underWay() === 0 ? taken.until() : undefined,
       appliers: reported.evidence(),
+      removals: transit.parking && { ...transit.parking, ...reported.removals(now() - RELEASE_MILLISECONDS) },
     });
     if (losses.list() !== before) logger.error({ losses: losses.list() }, 'NATS has lost events: noted as a gap');
     try {

@@ -15,6 +15,8 @@ import type { WaitingEvents } from './facts.ts';
 export interface Transit {
   /** How far the streams are, by name; without those that do not exist. */
   readonly streams: ReadonlyMap<string, StreamState>;
+  /** When the parking stream was made, and how many messages were removed from it since; undefined while there is none. */
+  readonly parking: { readonly created: string; readonly removed: number } | undefined;
   /** Of the oldest event; the one behind {@link lastSequence} when there is none. */
   readonly firstSequence: number;
   /** Of the newest event that there ever was. */
@@ -61,6 +63,7 @@ export async function readTransit(
     const anew = sumBy(state.subjects ?? {}, parseAnewSubject);
     return {
       streams: new Map(found.map((one) => [one.config.name, stateOf(one, asked, clock)])),
+      parking: after && { created: after.created, removed: after.state.last_seq - after.state.messages },
       firstSequence: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
       lastSequence: state.last_seq,
       parked: (projectId) => before.all.get(projectId) ?? 0,

@@ -12,7 +12,8 @@ import { anewSubject, EVENT_SUBJECT, ensureStreams } from '../stream.ts';
 import type { Held } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
 import { createParking } from './parking.ts';
-import { ensureApplierStreams, PARKING_STREAM } from './streams.ts';
+import { createRemovals, decodeRemovals } from './removals.ts';
+import { ensureApplierStreams, PARKING_STREAM, REPORT_STREAM } from './streams.ts';
 import { judge } from './view.ts';
 
 const on = useJetStream();
@@ -84,6 +85,7 @@ function start(
       unstorableMaxBytes: 2048,
     },
     witnesses: { events: UNWATCHED, parked: UNWATCHED },
+    removals: createRemovals(on.connection, 'one', clock),
     ...{ clock, log: createLogger('test', 'silent') },
   });
   const running = parking.run(stop.signal);
@@ -119,6 +121,34 @@ async function take(headerFields?: MsgHdrs, subject = EVENT_SUBJECT): Promise<Pi
   await message.ackAck();
   return { message, isDoubtful: () => false };
 }
+
+/** What the applier says that it has removed. */
+const told = async () => {
+  const message = await on.manager.direct.getMessage(REPORT_STREAM, { last_by_subj: 'replay.one~removals' });
+  return message && decodeRemovals(message);
+};
+
+test('all that leaves the parking stream is told', async () => {
+  const view = createView();
+  view.set(undefined);
+  for (const event of ['one', 'two', 'three'])
+    await jetstream(on.connection).publish('identity.parked.7.overflow', event);
+  await using applier = start(view);
+  await waitFor(async () => (await messages(PARKING_STREAM)) === 0, { for: 'the events to go on' });
+  await applier.looks();
+  expect(await told()).toMatchObject({ process: 'one', removed: 3, pending: 0 });
+});
+
+test('nothing leaves the parking stream that cannot be told', async () => {
+  const view = createView();
+  view.set(undefined);
+  await using applier = start(view);
+  await waitFor(async () => (await told()) !== null, { for: 'the first report' });
+  await on.manager.streams.delete(REPORT_STREAM);
+  await jetstream(on.connection).publish('identity.parked.7.overflow', '{}');
+  await applier.looks();
+  expect(await messages(PARKING_STREAM)).toBe(1);
+});
 
 test('an event leaves its place only once the stream of events has it', async () => {
   const view = createView();

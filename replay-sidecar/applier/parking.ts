@@ -30,6 +30,7 @@ import {
   type UnstorableIdentity,
 } from './place.ts';
 import { createQuota, kibOf, type QuotaLimits } from './quota.ts';
+import type { Removals } from './removals.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import { createRetries } from './unstorable.ts';
 import type { Witness } from './witness.ts';
@@ -100,6 +101,7 @@ export interface ParkingOptions extends QuotaLimits {
   lateWriteSeconds: number;
   /** Of the stream of events, and of the parking stream. */
   witnesses: { readonly events: Pick<Witness, 'publishing'>; readonly parked: Pick<Witness, 'look' | 'publishing'> };
+  removals: Removals;
   /** By the stream's clock, milliseconds since the epoch. */
   now(): number;
   clock: Clock;
@@ -107,7 +109,7 @@ export interface ParkingOptions extends QuotaLimits {
 }
 
 export function createParking(options: ParkingOptions): Parking {
-  const { connection, migrations, pending, roomFor, witnesses, clock, log } = options;
+  const { connection, migrations, pending, roomFor, witnesses, removals, clock, log } = options;
   const client = jetstream(connection);
   const unstorable = createRetries(options.unstorableRetrySeconds * 1000, clock);
   const ages = createAges(clock, 1000 * options.lateWriteSeconds);
@@ -125,6 +127,7 @@ export function createParking(options: ParkingOptions): Parking {
     const info = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
     const { state } = info;
     witnesses.parked.look(stateOf(info, asked, clock));
+    await removals.tell(info.created);
     parked = new Map(Object.entries(state.subjects ?? {}));
     ages.notice(state.last_seq);
     unstorable.notice(parked.keys());
@@ -167,7 +170,7 @@ export function createParking(options: ParkingOptions): Parking {
     if (!migrations.isConfirmed() || !findGivenUp(parked.keys(), migrations).next().value) return;
     await migrations.refresh(signal);
     for (const { subject, place } of [...findGivenUp(parked.keys(), migrations)]) {
-      await manager.streams.purge(PARKING_STREAM, { filter: subject, seq: lastSequence + 1 });
+      await removals.remove(manager, subject, lastSequence, parked.get(subject) ?? 0);
       const { projectId, reason } = place;
       log.info({ projectId, reason, events: parked.get(subject) }, 'Events that wait aside are given up');
       parked.delete(subject);
@@ -206,7 +209,7 @@ export function createParking(options: ParkingOptions): Parking {
     const last = messages.at(-1);
     if (last === undefined) return 0;
     await Promise.all(messages.map((message) => publish(message, place)));
-    await manager.streams.purge(PARKING_STREAM, { filter: subject, seq: last.seq + 1 });
+    await removals.remove(manager, subject, last.seq, messages.length);
     return messages.length;
   }
 

@@ -82,6 +82,8 @@ export const applierReport = z.object({
   position: position.nullable(),
   /** Missing in reports of earlier releases. */
   streams: z.array(streamReport).max(4).optional(),
+  /** It says what it removes from the parking stream before it does: see removals.ts. */
+  tellsRemovals: z.boolean().optional(),
   /** Events of projects without an EdgeMigration. */
   foreign: count,
   projects: z.array(projectReport).max(MOST_PROJECTS),

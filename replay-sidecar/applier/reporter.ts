@@ -1,6 +1,6 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
-import { jetstream } from '@nats-io/jetstream';
+import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Counts } from './counts.ts';
 import type { PositionTracker } from './position.ts';
@@ -31,6 +31,8 @@ export interface ReporterOptions {
   streams(): StreamReport[];
   /** By project. */
   inHand(): ReadonlyMap<number, InHand>;
+  /** Makes what streams are missing: without reports nothing is replayed, as far as anyone knows. */
+  ensureStreams(manager: JetStreamManager): Promise<unknown>;
   isAble(): boolean;
   outage(): unknown;
   clock: Clock;
@@ -84,6 +86,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       outage: outage === undefined ? null : describe(outage),
       position: position.current ?? null,
       streams: options.streams(),
+      tellsRemovals: true,
       foreign: counts.foreign,
       projects: reportProjects(),
     };
@@ -97,6 +100,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       let failing = false;
       for (;;) {
         try {
+          if (failing) await options.ensureStreams(manager);
           await position.refresh(manager);
           await send(false);
           failing = false;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
-import { jetstream } from '@nats-io/jetstream';
+import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Registry } from 'prom-client';
 import { createStoreClock } from '../store-clock.ts';
@@ -18,6 +18,7 @@ import { createParking } from './parking.ts';
 import type { Patience } from './patience.ts';
 import { createPipeline } from './pipeline.ts';
 import { createPositionTracker } from './position.ts';
+import { createRemovals } from './removals.ts';
 import { createReporter } from './reporter.ts';
 import { createResolver } from './resolve.ts';
 import { createRunner, type NextPage } from './runner.ts';
@@ -25,7 +26,7 @@ import { createSpreader } from './spread.ts';
 import { createStops } from './stops.ts';
 import type { OpenStores } from './stores.ts';
 import { createStrays } from './strays.ts';
-import { PARKING_STREAM } from './streams.ts';
+import { ensureApplierStreams, PARKING_STREAM } from './streams.ts';
 import { createWaiting } from './waiting.ts';
 import { createWitness, type Witness } from './witness.ts';
 import { derivedHeaders } from './work.ts';
@@ -70,6 +71,8 @@ export function wire(
   const directory = createDirectory({ ...asked, clock });
   const spreader = createSpreader({ ...asked, directory });
   const resolver = createResolver({ ...asked, edge, directory, spreader });
+  const { instance } = configuration;
+  const process = `${instance}-${randomBytes(4).toString('hex')}`;
   const limits = limitWaits(configuration);
   const parking = createParking({
     connection,
@@ -78,6 +81,7 @@ export function wire(
     roomFor,
     ...limits,
     witnesses,
+    removals: createRemovals(connection, process, clock),
     now,
     clock,
     log,
@@ -104,11 +108,15 @@ export function wire(
     forget,
   };
   const runner = createRunner({ ...doing, now, log, signal });
-  const { instance } = configuration;
-  const process = `${instance}-${randomBytes(4).toString('hex')}`;
   const state = { inHand: waiting.inHand, isAble: migrations.isAble, outage: patience.outage };
   const streams = () => Object.values(witnesses).flatMap((one) => one.report() ?? []);
-  const reporter = createReporter({ connection, process, instance, counts, position, streams, ...state, clock, log });
+  const ensureStreams = (manager: JetStreamManager) => ensureApplierStreams(manager, configuration);
+  const reporter = createReporter({
+    ...{ connection, process, instance, counts, position, streams, ensureStreams },
+    ...state,
+    clock,
+    log,
+  });
   const spent = () => edge.budget.spent();
   const measured = { inHand: () => inbox.held.size, waiting: waiting.inHand, writeUnits: spent, now };
   registerMetrics(registry, { counts, parking, position, ...measured });

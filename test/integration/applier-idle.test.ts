@@ -1,4 +1,5 @@
 /** Appliers that have nothing to do, for longer than the API server is silent between two bookmarks. */
+import { REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { createHarness, type Harness, written } from './applier/harness.ts';
@@ -38,5 +39,20 @@ test('two idle appliers report at all times that they may apply, and so does one
     expect(await on.depth()).toBe(0);
   } finally {
     await Promise.all(stops.map((stop) => stop()));
+  }
+});
+
+test('an applier makes the stream of its reports again when somebody deletes it', { timeout: 120_000 }, async () => {
+  const stop = on.start({ EDGE_MIGRATION_INSTANCE: 'three' });
+  try {
+    const reports = async () => {
+      const all = await on.reports().catch(() => []);
+      return all.some(({ instance }) => instance === 'three');
+    };
+    await waitFor(reports, { for: 'the first report', timeoutMs: 60_000 });
+    await on.manager.streams.delete(REPORT_STREAM);
+    await waitFor(reports, { for: 'a report in the new stream', timeoutMs: 60_000 });
+  } finally {
+    await stop();
   }
 });

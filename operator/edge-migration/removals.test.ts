@@ -1,0 +1,186 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createRemovalCount, type RemovalFact, removalRecord } from './removals.ts';
+
+const HOUR = 3_600_000;
+const LOOK = 2000;
+
+/**
+ * A parking stream, two appliers that remove from it, others that do, and the operator that counts. An applier tells, removes
+ * and tells again; in between it may be killed. The operator reads what was told before it reads what is gone, and what it
+ * reads may be one look old.
+ */
+function createWorld({ tellsBefore = true } = {}) {
+  let now = 0;
+  let removed = 0;
+  let started = 0;
+  const told = new Map<string, RemovalFact>();
+  let read: readonly RemovalFact[] = [];
+  let count = createRemovalCount();
+  let saved: string | undefined;
+  let found = 0;
+
+  const start = () => ({ process: `applier ${started++}`, removed: 0, pending: 0 });
+  const appliers = [start(), start()];
+  const tell = (one: (typeof appliers)[number]) => told.set(one.process, { ...one, created: 'then', time: now });
+
+  function look(): void {
+    now += LOOK;
+    if (count.notice({ now, created: 'then', removed, told: read, isComplete: true })) found += 1;
+  }
+
+  return {
+    found: () => found,
+    steps: {
+      begin(index: number, most: number) {
+        const one = appliers[index]!;
+        if (one.pending > 0) return;
+        one.pending = most;
+        if (tellsBefore) tell(one);
+      },
+      /** Another applier may have removed some of them. */
+      remove(index: number, most: number) {
+        const one = appliers[index]!;
+        const some = Math.min(one.pending, most);
+        removed += some;
+        one.removed += some;
+        one.pending = 0;
+      },
+      /** It has no answer, and says later that all of them may be gone. */
+      removeUnanswered(index: number, most: number) {
+        const one = appliers[index]!;
+        removed += Math.min(one.pending, most);
+        one.removed += one.pending;
+        one.pending = 0;
+      },
+      tell: (index: number) => void tell(appliers[index]!),
+      kill: (index: number) => void appliers.splice(index, 1, start()),
+      readAndLook() {
+        read = [...told.values()];
+        look();
+      },
+      read() {
+        read = [...told.values()];
+      },
+      look,
+      save() {
+        saved = JSON.stringify(count.record());
+      },
+      restart() {
+        if (saved === undefined) return;
+        count = createRemovalCount();
+        count.restore(removalRecord.parse(JSON.parse(saved)));
+      },
+      waitAnHour() {
+        now += HOUR;
+        for (const one of appliers) tell(one);
+        read = [...told.values()];
+      },
+      /** The reports of processes that are gone go, long after an operator has written down what they told. */
+      expire() {
+        this.readAndLook();
+        this.save();
+        for (const [process, { time }] of told) if (now - time > HOUR) told.delete(process);
+      },
+    },
+    stranger(events: number) {
+      removed += events;
+    },
+    /** Everything comes to rest. */
+    settle() {
+      for (const one of appliers) {
+        one.pending = 0;
+        tell(one);
+      }
+      read = [...told.values()];
+      for (let looks = 0; looks < 12; looks++) look();
+    },
+  };
+}
+
+type World = ReturnType<typeof createWorld>;
+
+const step = fc.tuple(
+  fc.constantFrom(...(Object.keys(createWorld().steps) as (keyof World['steps'])[])),
+  fc.nat(1),
+  fc.integer({ min: 1, max: 5 }),
+);
+const steps = fc.array(step, { maxLength: 60 });
+const run = (world: World, all: readonly (readonly [keyof World['steps'], number, number])[]) => {
+  for (const [name, index, most] of all) world.steps[name](index, most);
+};
+/** More than what killed appliers may have been about to remove. */
+const MANY = 1000;
+
+describe('what was removed from where events wait aside', () => {
+  test('is never taken for the doing of others when appliers did it, killed, late or at the same time', () => {
+    fc.assert(
+      fc.property(steps, (all) => {
+        const world = createWorld();
+        world.steps.readAndLook();
+        world.steps.save();
+        run(world, all);
+        world.settle();
+        expect(world.found()).toBe(0);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  test('would be, if an applier told only what it has removed, and was killed before', () => {
+    const world = createWorld({ tellsBefore: false });
+    world.steps.readAndLook();
+    world.steps.begin(0, 1);
+    world.steps.remove(0, 1);
+    world.steps.kill(0);
+    world.settle();
+    expect(world.found()).toBe(1);
+  });
+
+  test('is found, once, when others did it, whatever appliers do meanwhile', () => {
+    fc.assert(
+      fc.property(steps, steps, (before, after) => {
+        const world = createWorld();
+        world.steps.readAndLook();
+        world.steps.save();
+        run(world, before);
+        world.stranger(MANY);
+        run(
+          world,
+          after.filter(([name]) => !['save', 'restart', 'expire'].includes(name)),
+        );
+        world.settle();
+        expect(world.found()).toBe(1);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  test('is found although it is a single event', () => {
+    const world = createWorld();
+    world.steps.readAndLook();
+    world.steps.begin(0, 5);
+    world.steps.remove(0, 3);
+    world.settle();
+    world.stranger(1);
+    world.settle();
+    expect(world.found()).toBe(1);
+  });
+
+  test('is not counted while an applier of an earlier release runs, nor in a stream that was made again', () => {
+    const count = createRemovalCount();
+    const look = (now: number, removed: number, { created = 'then', isComplete = true } = {}) =>
+      count.notice({ now: now * 1000, created, removed, told: [], isComplete });
+    const found = [
+      look(0, 5),
+      look(20, 9, { isComplete: false }),
+      look(40, 9),
+      look(60, 9),
+      look(80, 3, { created: 'later' }),
+      look(100, 3, { created: 'later' }),
+      look(120, 4, { created: 'later' }),
+      look(140, 4, { created: 'later' }),
+    ];
+    expect(found).toEqual([false, false, false, false, false, false, false, true]);
+  });
+});
