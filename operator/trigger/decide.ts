@@ -23,8 +23,8 @@ export type Decision =
   | ({ readonly kind: 'refuse' } & Refusal);
 
 /**
- * Decides what an event asks for. The same event again, or another one for the same project, finds the migration that the
- * first one made: settings that somebody has changed since are left alone, and so is one that has succeeded.
+ * Decides what to do about an event. The same event again, or another one for the same project, finds the migration that the
+ * first one created: settings that were changed since stay as they are, and a migration that has succeeded is left alone.
  */
 export function decide({ projectId, project, migration }: Found, eventId: string): Decision {
   if (project !== 'found') {
@@ -67,7 +67,7 @@ function hasFailed(migration: EdgeMigration): boolean {
   );
 }
 
-/** The operator has not taken the last token yet, whosever it is: another one would replace it. */
+/** The operator has not taken the last token yet, which another one would replace. It may be a person's. */
 const isRetryPending = ({ spec, status }: EdgeMigration) =>
   spec?.retry !== undefined && spec.retry !== status.observedRetry;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What Flagsmith sends when somebody presses "Migrate Identity Data to Edge API" (docs/flagsmith.md). */
+/** What Flagsmith sends when "Migrate Identity Data to Edge API" is pressed (docs/flagsmith.md). */
 export const SOURCE = 'flagsmith.api.migrate';
 export const DETAIL_TYPE = 'Migrate Identities to dynamodb';
 

@@ -25,6 +25,9 @@ export interface PutEventsSettings {
   readonly clock: Pick<Clock, 'now'>;
 }
 
+/** A body may have come in slowly after its signature was found to be valid. */
+const MARGIN_MILLISECONDS = 60_000;
+
 /** PutEvents of EventBridge: AWS JSON 1.1, signed by one of the keys. Throws what {@link explain} explains. */
 export function createPutEvents({ eventBus, secrets, request, replays, clock }: PutEventsSettings): Handler {
   async function act(body: Uint8Array): Promise<Answer> {
@@ -60,7 +63,7 @@ export function createPutEvents({ eventBus, secrets, request, replays, clock }: 
       throw new SignatureError('UnrecognizedClientException', 'the access key id is not known here');
     const bytes = await body();
     await verifySignature(head, bytes, signature, key);
-    const until = signature.signedAt + SIGNATURE_SECONDS * 1000;
+    const until = signature.signedAt + SIGNATURE_SECONDS * 1000 + MARGIN_MILLISECONDS;
     return replays.answer(signature.signature, until, () => actOrRefuse(bytes));
   };
 }
@@ -94,7 +97,7 @@ export function createEnvelope({ secrets, apiKeyHeader, request }: EnvelopeSetti
   };
 }
 
-/** The answer to an error, in the form of AWS JSON 1.1. What is none of the client's business is not told. */
+/** The answer to an error, in the form of AWS JSON 1.1. Unexpected errors are described in the log alone. */
 export function explain(error: unknown): Answer {
   if (error instanceof ProtocolError) {
     const challenge = error.status === 401 ? { 'www-authenticate': 'Basic realm="edge-migration"' } : {};

@@ -122,8 +122,9 @@ export type EntryResult = { readonly id: string } | Refusal;
 /**
  * The answer to PutEvents.
  *
- * @throws ProtocolError when no entry was taken. EventBridge would say so for each entry alone, but Flagsmith does not look
- *   at entries: it would answer 202 and show a migration as scheduled that nobody knows of. 500 where trying again may help
+ * @throws ProtocolError when no entry was taken, with status 500 where trying again may help. EventBridge reports such a
+ *   failure for each entry alone, but Flagsmith does not look at entries: it would answer 202 and show a migration as
+ *   scheduled that does not exist
  */
 export function answerPutEvents(results: readonly EntryResult[]): object {
   const refusals = results.flatMap((result, index) => ('code' in result ? [{ index, ...result }] : []));

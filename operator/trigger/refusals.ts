@@ -7,7 +7,7 @@ import { ProtocolError } from './put-events.ts';
 import { ReplaysFull } from './replays.ts';
 import { SignatureError } from './signature.ts';
 
-/** A stranger can send as many requests as he likes, and must not fill the log. */
+/** Unauthenticated clients can send any number of requests, and must not fill the log. */
 const EVERY_MILLISECONDS = 10_000;
 
 export function createRefusalCounter(registry: Registry): Counter {

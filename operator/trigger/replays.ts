@@ -1,14 +1,14 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 
 /**
- * Answers by signature, for as long as the signature holds: a request that is sent again as it was, by its sender whose
- * connection broke or by somebody who recorded it, gets the first one's answer and does nothing.
+ * Remembers the answer to each signed request for as long as its signature is valid. The same request again, whether its
+ * sender lost the connection or an attacker recorded it, gets the first answer, and nothing is done twice.
  */
 export interface Replays<Answer> {
   /**
    * The answer to this signature; `act` is called unless it is known or on its way. One that `act` throws is not kept.
    *
-   * @param until milliseconds of the wall clock, when the signature ends to hold
+   * @param until wall clock time in milliseconds at which the signature expires
    */
   answer(signature: string, until: number, act: () => Promise<Answer>): Promise<Answer>;
 }

@@ -35,7 +35,7 @@ export function createSecrets(directories: {
   };
 }
 
-/** An empty one is none, so that nobody gets in by an empty key. */
+/** An empty file counts as missing: an empty key must open nothing. */
 async function readSecret(file: string): Promise<string | undefined> {
   try {
     return (await readFile(file, 'utf8')).replace(/\r?\n$/, '') || undefined;

@@ -47,8 +47,8 @@ export interface EventServer {
 }
 
 /**
- * What strangers can take is little: so many connections, so many kilobytes of each, for so long. A button is pressed
- * seldom, so both are small.
+ * Bounds to what an unauthenticated client can occupy: connections, memory of each, time. They are small, because the
+ * button is pressed seldom.
  */
 const MOST_CONNECTIONS = 64;
 const LIMITS = {
@@ -110,18 +110,21 @@ function listen(server: Server, port: number, host: string): Promise<void> {
   });
 }
 
-/** A body that was not read is thrown away as it comes, since many clients read no answer before they have sent all. */
+/**
+ * A body that was not read is thrown away as it comes, and the connection stays until then: many clients read no answer before
+ * they have sent everything, and a reset would take the answer from them. `requestTimeout` ends what takes too long.
+ */
 function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer) {
   const text = JSON.stringify(body);
-  const isRead = request.complete;
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
-    ...(isRead ? {} : { connection: 'close' }),
     ...headers,
   });
-  response.end(text);
-  if (!isRead) request.resume();
+  if (request.complete) return response.end(text);
+  response.write(text);
+  request.once('end', () => response.end());
+  request.resume();
 }

@@ -66,15 +66,16 @@ export function readSignature(head: RequestHead, now: number): Signature {
   if (signedAt === undefined) throw incomplete('header X-Amz-Date must be there, as YYYYMMDDTHHMMSSZ');
   if (!longDate.startsWith(date ?? ' '))
     throw invalid('the credential is scoped to another day than that of X-Amz-Date');
-  const seconds = Math.round((now - signedAt) / 1000);
-  if (Math.abs(seconds) > SIGNATURE_SECONDS) {
+  const age = now - signedAt;
+  if (Math.abs(age) > SIGNATURE_SECONDS * 1000) {
+    const seconds = Math.round(age / 1000);
     const where = seconds > 0 ? `${seconds} s ago: it has expired` : `${-seconds} s in the future`;
     throw invalid(`signed ${where}; a signature holds for ${SIGNATURE_SECONDS} s, by the clock of this server`);
   }
   return { accessKeyId, region, signedAt, signature, signedHeaders: checkSigned(head, signedHeaders.split(';')) };
 }
 
-/** Whatever says what is asked, and of whom, must be signed: all of it, and each once. */
+/** All headers that say what is asked, and of which server, must be signed, and be there once. */
 function checkSigned(head: RequestHead, signedHeaders: readonly string[]): readonly string[] {
   const present = Object.keys(head.headers).filter((name) => name.startsWith('x-amz-') || name === 'content-type');
   for (const name of ['host', ...present]) {

@@ -18,7 +18,7 @@ const templateSchema = z.strictObject({
     .default({}),
 });
 
-/** Of the EdgeMigrations that are created. `spec` is as it was given: defaults are the API server's to fill in. */
+/** What new EdgeMigrations have in common. `spec` is as it was given: the API server fills in the defaults. */
 export interface MigrationTemplate {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;

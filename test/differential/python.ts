@@ -34,19 +34,39 @@ function probe(command: string): Interpreter | undefined {
 }
 
 /**
- * Installs a release's packages into a virtual environment of its own, once for each list of requirements; the path of
- * its interpreter.
+ * The interpreter that judges: a release's packages in a virtual environment.
  *
  * @throws ProcessError when the packages cannot be installed
  */
-export async function providePython(release: Release, signal?: AbortSignal): Promise<string> {
+export function providePython(release: Release, signal?: AbortSignal): Promise<string> {
+  const requirements = new URL(`app/requirements-${release}.txt`, import.meta.url);
+  return providePackages({ name: `judge-${release}`, title: `gunicorn and Django, ${release}`, requirements, signal });
+}
+
+/** Packages from PyPI. */
+export interface Packages {
+  /** Part of the folder's name. */
+  readonly name: string;
+  /** As it reads in progress lines. */
+  readonly title: string;
+  /** Versions and hashes, in pip's format. */
+  readonly requirements: URL;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Installs packages into a virtual environment of their own, once for each list of requirements; the path of its
+ * interpreter.
+ *
+ * @throws ProcessError when the packages cannot be installed
+ */
+export async function providePackages({ name, title, requirements, signal }: Packages): Promise<string> {
   const python = findPython();
   if (python === undefined) throw new Error('No Python 3 with venv and ensurepip was found on the PATH');
-  const requirements = new URL(`app/requirements-${release}.txt`, import.meta.url).pathname;
   const key = hash('sha256', readFileSync(requirements)).slice(0, 12);
-  const path = join(CACHE, `judge-${release}-python${python.version}-${key}`);
-  const install = (to: string) => installInto(to, python, requirements, signal);
-  await provide([{ title: `gunicorn and Django, ${release}`, path, build: install }], { signal });
+  const path = join(CACHE, `${name}-python${python.version}-${key}`);
+  const install = (to: string) => installInto(to, python, requirements.pathname, signal);
+  await provide([{ title, path, build: install }], { signal });
   return join(path, 'bin', 'python');
 }
 
