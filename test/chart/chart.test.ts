@@ -96,6 +96,8 @@ describe('the values', () => {
     ['nats.bundled.enabled=true,nats.servers={nats://nats:4222}', 'exclude each other'],
     ['nats.bundled.enabled=true,nats.credentials.existingSecret=n', 'are for servers of your own'],
     ['nats.servers={nats://n:4222},nats.credentials.operator.user=', 'minLength: got 0, want 1'],
+    ['trigger.eventBus=arn:aws:events:x', "at '/trigger/eventBus'"],
+    ['trigger.migrationTemplate.spec.mode=Plan', "additional properties 'mode' not allowed"],
   ])('are refused where they are wrong: %s', async (wrong, message) => {
     await expect(helm(['template', 'edge-migration', CHART, '--set', wrong])).rejects.toThrow(message);
   });
@@ -123,14 +125,23 @@ describe('the rights', () => {
       .toSorted();
   }
 
-  it.each(['operator', 'worker', 'applier'])('of the %s are those of the plain manifests', async (component) => {
-    const plain = ['operator/deploy/rbac.yaml', 'replay-sidecar/deploy/applier.yaml'].flatMap((path) =>
-      parseAllDocuments(read(path)).map((document) => document.toJS() as Manifest),
-    );
-    const args = ['--set', 'nats.servers={nats://nats:4222},capture.coreApi.namespace=flagsmith'];
-    const account = new RegExp(`^edge-migration-${component}$`);
-    expect(rulesOf(await render('edge-migration', args), account)).toEqual(rulesOf(plain, account));
-  });
+  it.each(['operator', 'worker', 'applier', 'trigger'])(
+    'of the %s are those of the plain manifests',
+    async (component) => {
+      const manifests = [
+        'operator/deploy/rbac.yaml',
+        'operator/deploy/trigger.yaml',
+        'replay-sidecar/deploy/applier.yaml',
+      ];
+      const plain = manifests.flatMap((path) =>
+        parseAllDocuments(read(path)).map((document) => document.toJS() as Manifest),
+      );
+      const trigger = 'trigger.enabled=true,trigger.signingKeys.existingSecret=keys';
+      const args = ['--set', `nats.servers={nats://nats:4222},capture.coreApi.namespace=flagsmith,${trigger}`];
+      const account = new RegExp(`^edge-migration-${component}$`);
+      expect(rulesOf(await render('edge-migration', args), account)).toEqual(rulesOf(plain, account));
+    },
+  );
 
   it('give ordinary users nothing while all namespaces are watched, unless asked to', async () => {
     const isAggregated = ({ metadata }: Manifest) =>

@@ -2,6 +2,7 @@
 import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
 import { checkConfiguration } from '@edge-migration/operator/check/config.ts';
 import { operatorConfiguration } from '@edge-migration/operator/config.ts';
+import { triggerConfiguration } from '@edge-migration/operator/trigger/config.ts';
 import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
 import { describe, expect, it } from 'vitest';
 import { find, type Manifest, render, VARIANTS } from './helm.ts';
@@ -26,12 +27,14 @@ describe.each(VARIANTS)('with values for %s', (variant, file) => {
       environmentOf(find(objects, kind, `${nameOf(variant)}-${component}`));
     parseEnvironment(operatorConfiguration, of('Deployment', 'operator'));
     parseEnvironment(checkConfiguration, of('Pod', 'check'));
+    if (variant === 'everything') parseEnvironment(triggerConfiguration, of('Deployment', 'trigger'));
     if (variant !== 'copy-only') parseEnvironment(applierConfiguration, of('Deployment', 'applier'));
   });
 });
 
 it("the chart's defaults are the processes' own", async () => {
-  const objects = await render('ours', ['--set', 'nats.servers={nats://nats:4222}']);
+  const trigger = 'trigger.enabled=true,trigger.signingKeys.existingSecret=keys';
+  const objects = await render('ours', ['--set', `nats.servers={nats://nats:4222},${trigger}`]);
   const operator = environmentOf(find(objects, 'Deployment', 'edge-migration-operator'));
   const applier = environmentOf(find(objects, 'Deployment', 'edge-migration-applier'));
   const required = (environment: Record<string, string>, ...names: string[]) =>
@@ -40,6 +43,11 @@ it("the chart's defaults are the processes' own", async () => {
   const capture = ['NAMESPACE', 'WORKER_TEMPLATE_FILE', 'CAPTURE', 'CORE_API_NAMESPACE', 'CORE_API_SELECTOR'];
   expect(parseEnvironment(operatorConfiguration, operator)).toEqual(
     parseEnvironment(operatorConfiguration, required(operator, ...installation, ...capture)),
+  );
+  const events = environmentOf(find(objects, 'Deployment', 'edge-migration-trigger'));
+  const own = ['DATABASE_URL', 'NAMESPACE', 'EVENT_BUS', 'SIGNING_KEYS_DIRECTORY', 'LISTEN_HOST', 'METRICS_HOST'];
+  expect(parseEnvironment(triggerConfiguration, events)).toEqual(
+    parseEnvironment(triggerConfiguration, required(events, ...own)),
   );
   expect(parseEnvironment(applierConfiguration, applier)).toEqual(
     parseEnvironment(applierConfiguration, required(applier, ...installation)),

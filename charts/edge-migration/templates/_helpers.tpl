@@ -62,6 +62,15 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- .Values.capture.coreApi.namespace | default .Release.Namespace }}
 {{- end }}
 
+{{- /* Where the trigger creates EdgeMigrations: a namespace that the operator watches. */ -}}
+{{- define "edge-migration.triggerNamespace" -}}
+{{- $namespace := .Values.trigger.namespace | default (first .Values.watchNamespaces) | default .Release.Namespace }}
+{{- if and .Values.watchNamespaces (not (has $namespace .Values.watchNamespaces)) }}
+{{- fail (printf "trigger.namespace is %s, which is not one of watchNamespaces: the operator would not see its EdgeMigrations" $namespace) }}
+{{- end }}
+{{- $namespace }}
+{{- end }}
+
 {{- define "edge-migration.natsServers" -}}
 {{- if and .Values.nats.bundled.enabled .Values.nats.servers }}
 {{- fail "nats.servers and nats.bundled.enabled exclude each other: set one of them" }}

@@ -4,24 +4,7 @@
 {{- define "edge-migration.env" -}}
 {{- $values := .root.Values -}}
 {{- $optional := .optionalSecrets | default false -}}
-- { name: EDGE_MIGRATION_LOG_LEVEL, value: {{ $values.logLevel }} }
-- name: EDGE_MIGRATION_DATABASE_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ $values.database.existingSecret.name }}
-      key: {{ $values.database.existingSecret.key }}
-      {{- if $optional }}
-      optional: true
-      {{- end }}
-{{- with $values.database.tls }}
-{{- if .existingSecret }}
-- { name: EDGE_MIGRATION_DATABASE_CA_FILE, value: {{ printf "/etc/edge-migration/database/%s" .caKey | quote }} }
-{{- if .certificateKey }}
-- { name: EDGE_MIGRATION_DATABASE_CERTIFICATE_FILE, value: {{ printf "/etc/edge-migration/database/%s" .certificateKey | quote }} }
-- { name: EDGE_MIGRATION_DATABASE_KEY_FILE, value: {{ printf "/etc/edge-migration/database/%s" .privateKeyKey | quote }} }
-{{- end }}
-{{- end }}
-{{- end }}
+{{ include "edge-migration.coreEnv" . }}
 {{- with $values.dynamodb }}
 {{- if .region }}
 - { name: EDGE_MIGRATION_DYNAMODB_REGION, value: {{ .region | quote }} }
@@ -49,6 +32,36 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- include "edge-migration.furtherEnv" . }}
+{{- end }}
+
+{{- /* Of Core and the log. */ -}}
+{{- define "edge-migration.coreEnv" -}}
+{{- $values := .root.Values -}}
+{{- $optional := .optionalSecrets | default false -}}
+- { name: EDGE_MIGRATION_LOG_LEVEL, value: {{ $values.logLevel }} }
+- name: EDGE_MIGRATION_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ $values.database.existingSecret.name }}
+      key: {{ $values.database.existingSecret.key }}
+      {{- if $optional }}
+      optional: true
+      {{- end }}
+{{- with $values.database.tls }}
+{{- if .existingSecret }}
+- { name: EDGE_MIGRATION_DATABASE_CA_FILE, value: {{ printf "/etc/edge-migration/database/%s" .caKey | quote }} }
+{{- if .certificateKey }}
+- { name: EDGE_MIGRATION_DATABASE_CERTIFICATE_FILE, value: {{ printf "/etc/edge-migration/database/%s" .certificateKey | quote }} }
+- { name: EDGE_MIGRATION_DATABASE_KEY_FILE, value: {{ printf "/etc/edge-migration/database/%s" .privateKeyKey | quote }} }
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Of the installation, and what the values add; begins with a line end where there is any. */ -}}
+{{- define "edge-migration.furtherEnv" -}}
+{{- $values := .root.Values -}}
 {{- if $values.extraCaCertificates.configMap }}
 - { name: NODE_EXTRA_CA_CERTS, value: {{ printf "/etc/edge-migration/ca/%s" $values.extraCaCertificates.key | quote }} }
 {{- end }}
