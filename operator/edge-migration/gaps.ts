@@ -44,6 +44,12 @@ export function collectGaps(
   return limit(gaps).map(formatGap);
 }
 
+/** Whether the gap was joined with others into this one. */
+export function takesIn(joined: GapStatus, gap: GapStatus): boolean {
+  const [outer, inner] = [parseGap(joined), parseGap(gap)];
+  return joined.reason === REASON.joined && outer.from <= inner.from && endOf(outer) >= endOf(inner);
+}
+
 /** Says that there are gaps and what to do; undefined when there are none. */
 export function describeGaps(gaps: readonly GapStatus[]): Finding<'True'> | undefined {
   const [first] = gaps;

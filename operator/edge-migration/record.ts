@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import type { EdgeMigration, Status } from './api.ts';
+import type { Condition, EdgeMigration, GapStatus, ReplayStatus, Status, VerificationStatus } from './api.ts';
 import { findCondition } from './conditions.ts';
+import { takesIn } from './gaps.ts';
 import { parseJson } from './parse.ts';
 import { statusSchema } from './status.ts';
 
@@ -52,14 +54,17 @@ function withoutProgress({ current, ...others }: NonNullable<Status['verificatio
   return { ...others, current: lasting };
 }
 
-/** The EdgeMigration with what its status has lost of the record; the same one when it has lost nothing. */
+/**
+ * The EdgeMigration with what its status has lost of the record; the same one when it has lost nothing. Either may be the
+ * newer one: the record is written first, but the caches follow each for itself. So of two things that only ever move on
+ * the further one counts, and of what is known of gaps and deadlines whatever claims less.
+ */
 export function restoreStatus(migration: EdgeMigration, record: StatusRecord | undefined): EdgeMigration {
-  const { status } = migration;
-  if (record === undefined || isWhole(status, record)) return migration;
-  const lost = record.conditions ?? [];
-  const kept = (status.conditions ?? []).filter(({ type }) => lost.every((other) => other.type !== type));
-  const replay = { ...status.replay, ...record.replay };
-  return { ...migration, status: { ...status, ...record, replay, conditions: [...lost, ...kept] } };
+  if (record === undefined) return migration;
+  const { status: found, spec } = migration;
+  const whole = isWhole(found, record) ? found : withLost(found, record);
+  const status = joinRecord(whole, record, spec?.retry);
+  return isDeepStrictEqual(status, found) ? migration : { ...migration, status };
 }
 
 /** Every decision states all conditions and when the copy began, and that a copy is complete is never taken back. */
@@ -68,3 +73,70 @@ function isWhole({ conditions, copy }: Status, record: StatusRecord): boolean {
   if (copied === undefined || copy?.startTime === undefined) return false;
   return record.copy?.completionTime === undefined || (copy.completionTime !== undefined && copied.status === 'True');
 }
+
+function withLost(status: Status, record: StatusRecord): Status {
+  const replay = { ...status.replay, ...record.replay };
+  const conditions = replaceConditions(status.conditions, record.conditions ?? []);
+  return { ...status, ...record, gaps: status.gaps, replay, conditions };
+}
+
+/** A status that is whole may still have been put back to an older one, from after the end of the copy. */
+function joinRecord(status: Status, record: StatusRecord, token: string | undefined): Status {
+  const isTaken = record.observedRetry !== undefined && record.observedRetry === token;
+  const isComplete = record.copy?.completionTime !== undefined && status.copy?.completionTime !== undefined;
+  const joined: Status = {
+    ...status,
+    ...(isTaken ? { observedRetry: record.observedRetry } : {}),
+    // Nothing about a copy changes after its end.
+    ...(isComplete ? { copy: record.copy, skipped: record.skipped } : {}),
+    conditions: replaceConditions(status.conditions, (record.conditions ?? []).filter(isOnceForAll)),
+    replay: joinReplay(status.replay, record.replay),
+    gaps: joinGaps(status.gaps, record.gaps),
+    verification: furtherVerification(status.verification, record.verification),
+  };
+  return Object.fromEntries(Object.entries(joined).filter(([, part]) => part !== undefined));
+}
+
+/** What later decisions go by, and take back themselves where it has changed since. */
+const isOnceForAll = ({ type, status, reason }: Condition): boolean =>
+  (type === 'Capturing' && reason === 'Disabled') || (type === 'Succeeded' && status === 'True');
+
+/** The same array where nothing differs. */
+function replaceConditions(
+  conditions: readonly Condition[] | undefined,
+  others: readonly Condition[],
+): Condition[] | undefined {
+  const isSame = (one: Condition, other: Condition) =>
+    one.type === other.type && one.status === other.status && one.reason === other.reason;
+  const lost = others.filter((other) => !conditions?.some((one) => isSame(one, other)));
+  if (lost.length === 0) return conditions && [...conditions];
+  return [...lost, ...(conditions ?? []).filter(({ type }) => lost.every((other) => other.type !== type))];
+}
+
+/** Since the earlier deadline appliers may have dropped what they got. */
+function joinReplay(status: ReplayStatus | undefined, record: ReplayStatus | undefined): ReplayStatus | undefined {
+  const deadlines = [status?.deadline, record?.deadline].filter((deadline) => deadline !== undefined);
+  const [first] = deadlines.toSorted((a, b) => Date.parse(a) - Date.parse(b));
+  return first === undefined ? status : { ...status, deadline: first };
+}
+
+/** Of both; what is the same gap becomes one where gaps are collected. One that the record has joined with others stays so. */
+function joinGaps(status: GapStatus[] | undefined, record: GapStatus[] | undefined): GapStatus[] | undefined {
+  if (status === undefined || record === undefined) return status ?? record;
+  const isJoined = (gap: GapStatus) => record.some((other) => isDeepStrictEqual(other, gap) || takesIn(other, gap));
+  return [...record, ...status.filter((gap) => !isJoined(gap))];
+}
+
+function furtherVerification(
+  status: VerificationStatus | undefined,
+  record: VerificationStatus | undefined,
+): VerificationStatus | undefined {
+  if (record === undefined || stageOf(status) > stageOf(record)) return status;
+  if (stageOf(status) < stageOf(record) || status?.current === undefined) return record;
+  // How far it is moves without the record.
+  return { ...record, current: status.current };
+}
+
+/** Comparisons are numbered; each begins and ends once. */
+const stageOf = ({ current, last }: VerificationStatus = {}): number =>
+  Math.max(2 * (current?.run ?? 0) - 1, 2 * (last?.run ?? 0));

@@ -9,7 +9,7 @@ import {
   type Spec,
   type VerificationStatus,
 } from './api.ts';
-import { type Finding, type FindingOf, findCondition, formatTime, isTrue, isUnknown, recall } from './conditions.ts';
+import { type Finding, type FindingOf, formatTime, isTrue, isUnknown } from './conditions.ts';
 import type { Facts, JobFact, VerificationFacts } from './facts.ts';
 import { adjustJob, findLatest, hasLeftovers, holdJobs, removeJob, retryDelay } from './jobs.ts';
 import { describeStranded, findPodTrouble, findStranded } from './trouble.ts';
@@ -82,10 +82,9 @@ function hold(facts: Facts, before: VerificationStatus | undefined): Verificatio
 
 /** The last verdict stays until there is another one. */
 function rest(facts: Facts, verification: VerificationStatus | undefined, message: string): VerificationDecision {
-  const known = findCondition(facts.migration.status.conditions, 'Verified');
   const verified =
-    known !== undefined && verification?.last !== undefined
-      ? recall('Verified', known)
+    verification?.last !== undefined
+      ? describeVerdict(verification.last)
       : isUnknown(verification?.current === undefined ? reasonForNone(facts) : 'Comparing', message);
   return { verified, degraded: undefined, verification, actions: [], nextTime: undefined };
 }

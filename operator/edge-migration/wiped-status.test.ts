@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Status } from './api.ts';
+import type { LastComparison, Status } from './api.ts';
 import { decide } from './decide.ts';
 import type { Facts } from './facts.ts';
 import { restoreStatus } from './record.ts';
@@ -79,6 +79,100 @@ describe('once the copy is let go of, a status that is removed or put back to an
       for (const type of ['Copied', 'Replaying', 'Succeeded'])
         expect(condition(status, type)).toBe(condition(before, type));
     }
+  });
+
+  /** The present, with a status as it was, or was made, before. */
+  const putBack = (now: Facts, change: (status: Status) => Status): Status =>
+    decide(wiped(now, change(now.migration.status))).status;
+
+  test('has its gaps again, also those that an edit removed one by one', () => {
+    const now = followed(60);
+    const { gaps } = now.migration.status;
+    expect(gaps).toHaveLength(1);
+    const unseen = { ...now, capture: covered({ allSentUntil: NOON + 1e9 }) };
+    expect(putBack(unseen, (status) => ({ ...status, gaps: [] })).gaps).toEqual(gaps);
+    const { gaps: _, ...without } = now.migration.status;
+    expect(putBack(unseen, () => without).gaps).toEqual(gaps);
+  });
+
+  test('has no gap twice that was joined with others since', () => {
+    const many = [1, 2, 3, 4, 5, 6, 7, 8].map((pod) => ({
+      from: NOON + 70_000 + pod * 5_000,
+      until: NOON + 71_000 + pod * 5_000,
+      reason: 'spoolFull',
+      podName: `api-${pod}`,
+    }));
+    const before = followed(60);
+    const some = { ...before, capture: covered({ gaps: many.slice(0, 4), allSentUntil: NOON + 1e9 }) };
+    const older = decide(some).status;
+    const all = { ...some, capture: covered({ gaps: many, allSentUntil: NOON + 1e9 }) };
+    const joined = recorded(next(all, 0), all);
+    expect(joined.migration.status.gaps?.[0]).toMatchObject({ reason: 'several' });
+    expect(putBack(joined, () => older).gaps).toEqual(joined.migration.status.gaps);
+  });
+
+  test('says what the last comparison found, not the one before', () => {
+    const counts = {
+      identitiesTotal: 2,
+      documentsTotal: 2,
+      coreChecksum: '0',
+      edgeChecksum: '0',
+      reportName: 'report',
+    };
+    const run = { trigger: 'Requested', mode: 'Report', moment: 'AfterCopy', startTime: at(1), completionTime: at(2) };
+    const compared = (number: number, missing: number) =>
+      ({ ...run, ...counts, run: number, ...(missing > 0 && { findings: { missing } }) }) as LastComparison;
+    const withLast = (facts: Facts, last: LastComparison): Facts => {
+      const status = { ...facts.migration.status, verification: { last, coveredTime: at(100) } };
+      const now = { ...facts, migration: { ...facts.migration, status } };
+      return recorded(next(now, 0), now);
+    };
+    const before = withLast(followed(60), compared(1, 0));
+    const after = withLast(before, compared(2, 1));
+    expect(condition(before.migration.status, 'Verified')).toBe('True/NothingDiffers');
+    const status = putBack(after, () => before.migration.status);
+    expect(condition(status, 'Verified')).toBe('False/DifferencesFound');
+    expect(status.verification?.last?.run).toBe(2);
+    const edited = putBack(after, (now) => ({ ...now, conditions: before.migration.status.conditions! }));
+    expect(condition(edited, 'Verified')).toBe('False/DifferencesFound');
+  });
+
+  test('is closed for good where the window was closed already, although nothing can be asked any more', () => {
+    const closed = followed(7200);
+    const { status } = followed(60).migration;
+    const replay = { kind: 'unknown', reason: 'StreamUnreachable', message: 'gone' } as const;
+    expect(
+      condition(
+        putBack({ ...closed, replay }, () => status),
+        'Succeeded',
+      ),
+    ).toBe('True/WindowClosed');
+  });
+
+  test('does not take a spec.retry once more that was taken since', () => {
+    const now = followed(60);
+    const asked = { ...now, migration: migration({ status: now.migration.status }, { ...window, retry: 'drop-1' }) };
+    const taken = recorded(next(asked, 0), asked);
+    expect(taken.migration.status.observedRetry).toBe('drop-1');
+    const restored = wiped(taken, now.migration.status);
+    expect(restored.migration.status.observedRetry).toBe('drop-1');
+  });
+
+  test('keeps the deadline from which on events may have been dropped, where the window is made longer meanwhile', () => {
+    const closed = followed(7200);
+    const longer = migration({ status: closed.migration.status }, { replay: { windowSeconds: 36_000 } });
+    const edited = { ...closed, migration: longer };
+    const { deadline: _, ...replay } = closed.migration.status.replay!;
+    const { gaps } = putBack(edited, (status) => ({ ...status, replay: { ...replay, deadline: at(36_060) } }));
+    expect(gaps?.map(({ reason }) => reason)).toContain('windowReopened');
+  });
+
+  test('says since when nothing was captured', () => {
+    const off = { ...followed(60), capture: { kind: 'disabled' } as const };
+    const uncaptured = recorded(next(off, 1000), off);
+    const on = { ...uncaptured, now: uncaptured.now + 60_000, capture: covered() };
+    const { gaps } = putBack(on, () => off.migration.status);
+    expect(gaps?.map(({ reason }) => reason)).toContain('captureDisabled');
   });
 
   test('is not taken for the outcome of a comparison that begins now', () => {
