@@ -83,6 +83,12 @@ export const LISTED: Readonly<Record<string, Case>> = {
   'an index beyond the integers of a float': form(
     'identifier=ann&traits[9007199254740993]trait_key=plan&traits[9007199254740993]trait_value=1&traits[9007199254740992]trait_key=age&traits[9007199254740992]trait_value=1',
   ),
+  'a write that no route knows': request('PATCH /api/v1/identities/', [KEY, JSON_TYPE], '{"identifier":"ann"}'),
+  'a write that no route knows, answered with a page': request(
+    'PATCH /api/v1/identities/',
+    [KEY, JSON_TYPE, ['Accept', 'text/html']],
+    '{"identifier":"ann"}',
+  ),
   'an identifier that looks like a format suffix': request('GET /api/v1/identities/.x/', [KEY]),
   'a saved form of the Django admin whose client names the login': request(
     'POST /admin/features/feature/1/change/?_changelist_filters=/admin/login/',

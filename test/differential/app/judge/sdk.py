@@ -97,6 +97,14 @@ class Identities(SdkView):
                     write_trait(request.environment, stored, trait["trait_key"])
         return Response({"identifier": identifier, "traits": [], "flags": []})
 
+    def patch(self, request):
+        """A write of some later release, which no route table has."""
+        enter("sdk.later")
+        serializer = Identifier(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        get_or_create(request.environment, serializer.validated_data["identifier"])
+        return Response({"traits": [], "flags": []})
+
 
 class IdentityByPath(SdkView):
     def get(self, request, identifier, *args, **kwargs):
