@@ -13,6 +13,7 @@ import {
   type CapturePlan,
   planCapture,
   planEvents,
+  type ReadRequest,
   readRequest,
   scopeOf,
   UNANSWERED,
@@ -22,8 +23,8 @@ import {
   withoutContent,
 } from './routes/plan.ts';
 import type { Route } from './routes/route.ts';
+import type { Doubt } from './spool/doubt.ts';
 import type { DraftEvent } from './spool/draft.ts';
-import type { Intent } from './spool/intents.ts';
 import type { Spool } from './spool/spool.ts';
 
 export interface CaptureOptions {
@@ -75,6 +76,22 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
   const callers = createCallerCheck(clock);
   const reads = createReads({ begin: spool.begin, clock, windowMillis: options.readWindowMillis });
 
+  /** Events of one write. */
+  function write(beganTime: number, doubt?: Doubt): RequestEvents {
+    let intent: ReturnType<Spool['begin']> | undefined;
+    return {
+      begin(drafts) {
+        // Also without drafts: the answer may name what the request does not, and its event began here.
+        intent = spool.begin(drafts, beganTime, doubt);
+        return drafts.length === 0 && doubt === undefined ? undefined : intent.then(() => undefined);
+      },
+      finish(drafts, outcome) {
+        const result = { outcome, observedTime: clock.now(), ...(drafts && { drafts }) };
+        void intent?.then((begun) => begun.finish(result));
+      },
+    };
+  }
+
   function reportUnknownRoute({ shape, scope }: UnknownRoute, from: number): void {
     counts.unknownRoutes += 1;
     spool.gaps.mark('unknownRoute', from, clock.now(), scope);
@@ -91,7 +108,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
   /** Until it is known whether the caller may write at all, nothing says that all is sent. */
   async function reportUnlessRefused(uncovered: Uncovered, from: number, asked: Promise<boolean>): Promise<void> {
     const until = clock.now();
-    const held = write((drafts) => spool.begin(drafts, from), clock);
+    const held = write(from, doubtOf(uncovered));
     held.begin([]);
     if (await asked) reportUncovered(uncovered, from, until);
     held.finish([], 'known');
@@ -111,17 +128,25 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     const beganTime = clock.now();
     if (plan.kind === 'unknownRoute') {
       const isRead = SAFE.has(head.method.toUpperCase());
-      return observeOnly((outcome) => {
-        if (tookIt(outcome) && !(isRead && isPage(outcome))) reportUnknownRoute(plan, beganTime);
+      const events = write(beganTime, { reason: 'unknownRoute', scope: plan.scope });
+      return observe({
+        // A read changes nothing that Flagsmith is known for; what this one answers says the rest.
+        intent: () => (isRead ? undefined : events.begin([])),
+        finish(outcome) {
+          if (tookIt(outcome) && !(isRead && isPage(outcome))) reportUnknownRoute(plan, beganTime);
+          events.finish([], 'known');
+        },
       });
     }
     counts.planned += 1;
     const { route } = plan.request;
-    const open = () => (route.rateLimited ? reads.one() : write((drafts) => spool.begin(drafts, beganTime), clock));
-    const request = createRequestParts(open, (read) => {
-      const { drafts } = planEvents(plan, read, UNANSWERED);
-      return { drafts, left: withoutContent(plan, read) };
+    const open = (uncovered: Uncovered | undefined) =>
+      route.rateLimited && uncovered === undefined ? reads.one() : write(beganTime, uncovered && doubtOf(uncovered));
+    const note = (read: ReadRequest) => ({
+      ...planEvents(plan, read, UNANSWERED),
+      left: withoutContent(plan, read),
     });
+    const request = createRequestParts(open, note, { reason: 'bodyUnreadable', scope: scopeOf(plan.request) });
     let found: unknown;
     let bodyBytes = 0;
     let asked: Promise<boolean> | undefined;
@@ -171,8 +196,8 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
   };
 }
 
-function observeOnly(finish: (outcome: Outcome) => void): Capture {
-  return { needsBody: false, needsResponseBody: false, intent: () => undefined, finish };
+function observe(hooks: Pick<Capture, 'intent' | 'finish'>): Capture {
+  return { needsBody: false, needsResponseBody: false, ...hooks };
 }
 
 /** What Django's admin answers to a form that it has saved. */
@@ -231,18 +256,4 @@ function finalDrafts(route: Route, captured: Captured): readonly DraftEvent[] | 
   return route.readsAnswer && !route.rateLimited ? captured.drafts : undefined;
 }
 
-/** Events of one write. */
-function write(begin: (drafts: readonly DraftEvent[]) => Promise<Intent>, clock: Clock): RequestEvents {
-  let intent: Promise<Intent> | undefined;
-  return {
-    begin(drafts) {
-      // Also without drafts: the answer may name what the request does not, and its event began here.
-      intent = begin(drafts);
-      return drafts.length === 0 ? undefined : intent.then(() => undefined);
-    },
-    finish(drafts, outcome) {
-      const result = { outcome, observedTime: clock.now(), ...(drafts && { drafts }) };
-      void intent?.then((begun) => begun.finish(result));
-    },
-  };
-}
+const doubtOf = ({ reason, scope }: Uncovered): Doubt => ({ reason: GAP_REASONS[reason], scope });

@@ -1,6 +1,6 @@
 import type { RequestEvents } from './reads.ts';
 import { takeTurn } from './routes/http/turns.ts';
-import { type ReadRequest, UNREADABLE } from './routes/plan.ts';
+import { type ReadRequest, UNREADABLE, type Uncovered } from './routes/plan.ts';
 import type { DraftEvent } from './spool/draft.ts';
 
 /** A request, or a part of a long one, and its events. */
@@ -21,31 +21,39 @@ export interface RequestParts {
 /** What a request may touch, and what of it is needed until its end. */
 export interface Noted {
   readonly drafts: readonly DraftEvent[];
+  readonly uncovered: Uncovered | undefined;
   readonly left: ReadRequest;
 }
 
 /** Ending a part takes little: it joins what is spelled out already. */
 const ENDED_AT_ONCE = 8;
 
-export function createRequestParts(open: () => RequestEvents, note: (read: ReadRequest) => Noted): RequestParts {
+/**
+ * @param open events of a part; `uncovered` is a gap, should the process end before the part
+ * @param unread what the request may change as long as its parts are not known
+ */
+export function createRequestParts(
+  open: (uncovered: Uncovered | undefined) => RequestEvents,
+  note: (read: ReadRequest) => Noted,
+  unread: Uncovered,
+): RequestParts {
   /** Begun and not ended. */
   const parts: RequestPart[] = [];
   let beginning: Promise<void> | undefined;
   let ending: ((part: RequestPart) => void) | undefined;
 
   function begin(read: ReadRequest): Promise<void> | undefined {
-    const { drafts, left } = note(read);
-    const part = { read: left, events: open() };
+    const { drafts, uncovered, left } = note(read);
+    const part = { read: left, events: open(uncovered) };
     parts.push(part);
     return part.events.begin(drafts);
   }
 
   async function beginAll(reading: Promise<readonly ReadRequest[]>): Promise<void> {
     // The request goes on when this takes long: until its parts are noted down, nothing may say that all is sent.
-    const whole = open();
-    whole.begin([]);
+    const whole = open(unread);
+    const begun = [whole.begin([])];
     try {
-      const begun: (Promise<void> | undefined)[] = [];
       for (const read of await reading) {
         await takeTurn();
         begun.push(begin(read));
@@ -53,7 +61,7 @@ export function createRequestParts(open: () => RequestEvents, note: (read: ReadR
       }
       await Promise.all(begun);
     } catch (error) {
-      parts.push({ read: UNREADABLE, events: open() });
+      parts.push({ read: UNREADABLE, events: open(unread) });
       endSome();
       throw error;
     } finally {

@@ -3,6 +3,7 @@ import type { EventTarget, WriteEvent } from '@edge-migration/identity/write-eve
 import { scopeName, type WriteScope } from '@edge-migration/identity/write-scope.ts';
 
 import type { GapReason } from '../coverage/report.ts';
+import { type Doubt, encodeDoubt, separateDoubts } from './doubt.ts';
 import { type DraftEvent, EventTooLargeError, encodeLine } from './draft.ts';
 import type { Journal } from './journal.ts';
 import type { Outbox } from './outbox.ts';
@@ -27,9 +28,12 @@ export interface Intent {
 }
 
 export interface Intents {
-  /** @param beganTime when the request began, epoch milliseconds; now when left out */
-  begin(drafts: readonly DraftEvent[], beganTime?: number): Promise<Intent>;
-  /** Publishes what an earlier process began and did not finish, as of unknown outcome. */
+  /**
+   * @param beganTime when the request began, epoch milliseconds; now when left out
+   * @param doubt what no event will tell of: a gap, should this process end before the request
+   */
+  begin(drafts: readonly DraftEvent[], beganTime?: number, doubt?: Doubt): Promise<Intent>;
+  /** Publishes what an earlier process began and did not finish, as of unknown outcome; what was in doubt is a gap. */
   adopt(unfinished: readonly UnfinishedIntent[]): void;
   /** When the oldest unfinished request began, epoch milliseconds; undefined when there is none. */
   oldestTime(): number | undefined;
@@ -133,14 +137,15 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
   }
 
   return {
-    async begin(drafts, beganTime = clock.now()) {
+    async begin(drafts, beganTime = clock.now(), doubt = undefined) {
       const lines = encode(drafts, beganTime);
-      const scope = scopeOf(drafts);
+      const noted = doubt === undefined ? lines : [encodeDoubt(doubt), ...lines];
+      const scope = doubt?.scope ?? scopeOf(drafts);
       const owner = scope[0] === undefined ? NO_OWNER : scopeName(scope[0]);
       const request: Request = { beganTime, scope, owner, intentBytes: 0 };
       const mayTake = shares.mayTake(owner);
-      const parts = mayTake ? spool(lines, request) : [];
-      if (parts.length === 0 && lines.length > 0) {
+      const parts = mayTake ? spool(noted, request) : [];
+      if (parts.length === 0 && noted.length > 0) {
         options.onGap(mayTake ? 'spoolFailing' : 'spoolFull', beganTime, scope, true);
       }
       const intent: Intent = {
@@ -157,7 +162,9 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
     adopt(unfinished) {
       // Not the time of the request: the API may have committed at any moment since.
       const observedTime = clock.now();
-      for (const { id, beganTime, lines } of unfinished) {
+      for (const { id, beganTime, lines: noted } of unfinished) {
+        const { doubts, lines } = separateDoubts(noted);
+        for (const { reason, scope } of doubts) options.onGap(reason, beganTime, scope, false);
         const request: Request = { beganTime, scope: [], owner: NO_OWNER, intentBytes: 0 };
         publish({ kind: 'events', intent: id, beganTime, outcome: 'unknown', observedTime, lines }, request);
       }
