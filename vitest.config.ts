@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import LongestFirst from './test/setup/sequencer.ts';
 import { readTestKinds } from './test/setup/test-kinds.ts';
@@ -8,11 +8,14 @@ const { inProcess, withServices } = readTestKinds();
 process.env['SEED'] ??= String(Math.floor(Math.random() * 0x7fffffff));
 const setupFiles = ['test/setup/seed.ts', 'test/setup/logs.ts', 'test/setup/leaks.ts'];
 
+/** Bytes that a test file takes with a cluster of its own, the product and a Core API. */
+const MEMORY_OF_WORKER = 2.5 * 1024 ** 3;
+
+// Files wait more than they compute, so there are twice as many workers as cores, if there is memory for them.
 // A file is in the first project unless something that it imports starts processes or uses services (test/setup/test-kinds.ts).
 export default defineConfig({
   test: {
-    // Files wait more than they compute. Each worker may hold a cluster, so many cores need much memory.
-    maxWorkers: Math.min(6, availableParallelism() + 1),
+    maxWorkers: Math.max(2, Math.min(8, 2 * availableParallelism() + 1, Math.floor(totalmem() / MEMORY_OF_WORKER))),
     sequence: { sequencer: LongestFirst },
     reporters: ['default', 'test/setup/reporter.ts'],
     projects: [

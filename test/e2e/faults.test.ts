@@ -6,7 +6,7 @@ import { install } from './install.ts';
 import type { Target } from './target.ts';
 
 const MINUTES = 60_000;
-const IDENTITIES = 6_000;
+const IDENTITIES = 3_000;
 
 let installation: Target;
 
@@ -27,12 +27,13 @@ afterEach(() => installation.dynamodb?.disturb([]));
 
 afterAll(() => installation?.stop());
 
-/** A copy that takes a while: slowed down by its write units, in small pages. */
+/** Slow and in small pages, so that there is time for something to happen, however few they are. */
+const SLOW = { copy: { parallelism: 2, pageSize: 100, maxWriteUnitsPerSecond: 600 } };
+
+/** A copy that takes a while. */
 async function startSlowCopy(): Promise<SeededProject> {
   const seeded = await seedProject(installation.databaseUrl, { identities: IDENTITIES, neighbours: 20 });
-  await installation.apply(seeded.projectId, {
-    copy: { parallelism: 2, pageSize: 200, maxWriteUnitsPerSecond: 1200 },
-  });
+  await installation.apply(seeded.projectId, SLOW);
   const isCopying = async () => {
     const { copy } = (await installation.migration(seeded.projectId))?.status ?? {};
     return (copy?.identitiesRead ?? 0) > 400;
@@ -134,10 +135,7 @@ describe('a copy in whose midst', { timeout: 12 * MINUTES }, () => {
 
   test('the EdgeMigration is suspended stops, and goes on when it is resumed', async () => {
     const seeded = await startSlowCopy();
-    await installation.apply(seeded.projectId, {
-      suspend: true,
-      copy: { parallelism: 2, pageSize: 200, maxWriteUnitsPerSecond: 1200 },
-    });
+    await installation.apply(seeded.projectId, { suspend: true, ...SLOW });
     await installation.condition(seeded.projectId, 'Suspended', 'True');
     const isStopped = async () => (await findCopyPods(seeded)).length === 0;
     await waitFor(isStopped, { for: 'the pods to stop', timeoutMs: 2 * MINUTES });

@@ -7,7 +7,7 @@ import { ROOT } from './import-graph.ts';
  * enough, it only decides the order.
  */
 const ESTIMATES: readonly (readonly [path: RegExp, seconds: number])[] = [
-  [/^test\/e2e\/(faults|soak|operator-faults|replay-faults|bad-input)/, 150],
+  [/^test\/e2e\/(faults|soak|operator-(faults|crash)|replay-faults|bad-input|verify)/, 150],
   [/^test\/e2e\//, 60],
   [/^test\/integration\/(applier-|large-)|^test\/chart\/install|\/verify-range/, 40],
   [/^test\/|^operator\/(copy|verify|kubernetes)\//, 5],
