@@ -11,7 +11,7 @@ export interface StreamPlace {
 export interface StreamState {
   /** When the stream was made, as NATS reports it; another one means another stream. */
   readonly created: string;
-  /** The last message that it ever took. */
+  /** The last message that it ever took; the time of one that is gone may be that of one before it, or long ago. */
   readonly last: StreamPlace;
   /** The oldest that it has; undefined when it is empty. */
   readonly oldest: StreamPlace | undefined;
@@ -26,7 +26,7 @@ export interface Watermark {
   readonly sequence: number;
   /** No message up to the sequence, and behind that of the look before, has a later time than this. */
   readonly time: number;
-  /** The time of the message with this very sequence; unknown in what earlier releases wrote down. */
+  /** The time of the message with this very sequence, where it is known. */
   readonly stored?: number;
 }
 
@@ -96,22 +96,20 @@ export function isRetaken({ places }: Watermarks, { sequence, time }: StreamPlac
   return isAnother || time > known.time + ROUNDING_MILLISECONDS;
 }
 
-/** Whether the stream is another one now, or has lost its end. */
+/**
+ * Whether the stream is another one now, or has lost its end. The time that NATS tells of the last message proves nothing: of
+ * one that is handled, a replica that has caught up since tells another time, or none.
+ */
 export function hasLost(known: Watermarks, { created, last, oldest }: StreamState): boolean {
   const before = known.places.at(-1)?.sequence ?? 0;
-  return (
-    created !== known.created ||
-    last.sequence < before ||
-    isRetaken(known, last) ||
-    (oldest !== undefined && isRetaken(known, oldest))
-  );
+  return created !== known.created || last.sequence < before || (oldest !== undefined && isRetaken(known, oldest));
 }
 
 /** Takes note of how far the stream is now; of another stream, or after a loss, from the beginning. */
 export function noteState(known: Watermarks | undefined, state: StreamState): Watermarks {
   const { created, last, time, asked } = state;
   const looked = { time, ...asked };
-  const place = { sequence: last.sequence, stored: last.time };
+  const place = { sequence: last.sequence, ...(last.time > 0 && { stored: last.time }) };
   if (known === undefined || hasLost(known, state)) {
     const latest = Math.max(last.time, time) + UNKNOWN_STEP_MILLISECONDS;
     return { created, looked, places: [{ ...place, time: latest }] };

@@ -68,6 +68,14 @@ describe('an applier', () => {
     expect(rig.losses).toBe(0);
   });
 
+  test('finds no loss when a replica leads that has caught up, and tells another time of a last message that is gone', () => {
+    const { rig, witness } = createRig();
+    witness.look(at(20, 100));
+    for (const last of ['0001-01-01T00:00:00Z', seconds(90), seconds(130)])
+      witness.look({ ...at(20, 131), last: { sequence: 20, time: Date.parse(last) } });
+    expect(rig.losses).toBe(0);
+  });
+
   test('finds another message in the place of the last one of a look, although the clock of NATS was set back', () => {
     const { rig, witness } = createRig();
     witness.look(at(10, 100));

@@ -54,7 +54,7 @@ export function createWitness({ stream, now, onLoss, log }: WitnessOptions): Wit
   /** @param sequence the lowest that is known to be gone */
   function lose(sequence: number): void {
     const before = known?.places.findLast((place) => place.sequence < sequence) ?? known?.places[0];
-    losses = joinLoss(losses, { from: before?.stored ?? now(), until: now() });
+    losses = joinLoss(losses, { from: before?.stored ?? before?.time ?? now(), until: now() });
     log.error({ stream, sequence }, 'NATS has lost events that it had acknowledged');
     known = undefined;
     found += 1;
