@@ -15,6 +15,7 @@ import { createParking } from './parking.ts';
 import { createRemovals, decodeRemovals } from './removals.ts';
 import { ensureApplierStreams, PARKING_STREAM, REPORT_STREAM } from './streams.ts';
 import { judge } from './view.ts';
+import { isTried, markTried } from './work.ts';
 
 const on = useJetStream();
 const makeStreams = () =>
@@ -212,8 +213,25 @@ test('beyond the quota no event is kept: one mark a minute stands for all of the
   const waiting = { [PLACE]: 2, [`identity.parked.0.excess.${MINUTE}`]: 1 };
   expect(await parked()).toEqual(waiting);
   // What was tried again has its room still, although nothing was looked at since.
+  const tried = headers();
+  markTried(tried);
+  await applier.parking.park(await take(tried, anewSubject(0)), 0, 'poison', { began });
+  expect(await parked()).toEqual({ ...waiting, [PLACE]: 3 });
+  // What NATS had lost sight of comes the same way, and has waited nowhere.
   await applier.parking.park(await take(undefined, anewSubject(0)), 0, 'poison', { began });
   expect(await parked()).toEqual({ ...waiting, [PLACE]: 3 });
+});
+
+test('an event that is tried once more says so, and has its room when it comes back', async () => {
+  const view = createView();
+  view.set('first');
+  await using applier = start(view);
+  await applier.parking.park(await take(), 0, 'poison', { began });
+  await applier.looks();
+  view.set('second');
+  await waitFor(async () => (await messages(STREAM)) === 1, { for: 'it to go on' });
+  const stored = await on.manager.streams.getMessage(STREAM, { last_by_subj: anewSubject(0) });
+  expect(isTried({ subject: anewSubject(0), headers: stored?.header })).toBe(true);
 });
 
 test('what is dropped leaves its room at once, before anything is looked at again', async () => {

@@ -10,7 +10,7 @@ import {
   type StoredMsg,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { anewSubject, parseAnewSubject, readStored } from '../stream.ts';
+import { anewSubject, readStored } from '../stream.ts';
 import { stateOf } from '../watermark.ts';
 import { createAges } from './ages.ts';
 import { isDropped, isGivenUp } from './given-up.ts';
@@ -34,7 +34,7 @@ import type { Removals } from './removals.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import { createRetries } from './unstorable.ts';
 import type { Witness } from './witness.ts';
-import { isDoubted, isListing, keepHeaders, markDoubted, markListing, storedTime } from './work.ts';
+import { isDoubted, isListing, isTried, keepHeaders, markDoubted, markListing, markTried, storedTime } from './work.ts';
 
 /** Which places of a released event matter. */
 type Released = Pick<Place, 'projectId' | 'reason' | 'identity'>;
@@ -218,6 +218,7 @@ export function createParking(options: ParkingOptions): Parking {
     const msgID = `released-${message.seq}-${message.timestamp}`;
     const fields = keepHeaders({ subject: message.subject, time: message.time, headers: message.header });
     if (identity !== undefined) markListing(fields);
+    if (isUnresolved({ projectId, reason })) markTried(fields);
     // Whatever was sent for it has arrived by now.
     if (reason !== 'late' && isDoubted({ subject: message.subject, headers: message.header })) markDoubted(fields);
     const check = witnesses.events.publishing();
@@ -254,7 +255,7 @@ export function createParking(options: ParkingOptions): Parking {
       if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
       const place = { projectId, reason, retry, minute, isUnreadable, kib: kibOf(message.data.length), ...more };
       // What comes back from a try keeps its room, which the last look may still count.
-      const hadRoom = isListing(message) || parseAnewSubject(message.subject) === 0;
+      const hadRoom = isUnresolved(place) ? isTried(message) : isListing(message);
       if (!hadRoom && !quota.take(place)) return noteExcess(projectId, minute);
       // Unique to this message of the stream and the reason: the event may come back, and be parked once more.
       const msgID = `parked-${message.seq}-${message.timestampNanos}-${reason}`;
@@ -284,7 +285,8 @@ export function createParking(options: ParkingOptions): Parking {
   };
 }
 
-const isUnresolved = ({ projectId, reason }: Place): boolean => projectId === 0 && reason === 'poison';
+const isUnresolved = ({ projectId, reason }: Pick<Place, 'projectId' | 'reason'>): boolean =>
+  projectId === 0 && reason === 'poison';
 
 /** Places of events that no EdgeMigration waits for any more. */
 function* findGivenUp(subjects: Iterable<string>, migrations: Migrations) {

@@ -6,10 +6,11 @@ import { createLogger } from '@edge-migration/identity/logger.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { JsMsg } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { anewSubject } from '../stream.ts';
 import { createCounts } from './counts.ts';
 import type { Pipeline } from './pipeline.ts';
+import { nextHandling } from './repeats.ts';
 import { createRunner, type RunnerOptions } from './runner.ts';
 import { derivedHeaders, keepHeaders, markListing, type Work } from './work.ts';
 
@@ -173,4 +174,28 @@ test('a fan-out that begins once more is not cut short by its first pages, and a
   expect(first).toBeDefined();
   expect(again).toBe(first);
   expect(later).not.toBe(first);
+});
+
+describe('what follows from an event is handled again after 65 s, because requests may go by the former key until then', () => {
+  const edge = { identities: { get: async () => undefined } };
+  const under = (holder: number) => ({
+    ...stores,
+    edge,
+    readIdentity: async () => ({ holder, identity: ADA, size: 1 }),
+  });
+
+  test.each([
+    ['under the present key, where it names a former one', under(environment.id), { isFormer: true }, environment.id],
+    ['of the environment that has the key now', under(5), {}, 5],
+  ])('%s', async (_, between, more, environmentId) => {
+    const followers: WriteEvent[] = [];
+    const publish: RunnerOptions['publish'] = async (_, event) => void followers.push(event);
+    const { runner } = createParts(false, { between: between as unknown as Stores, publish });
+    const { resolution, ...rest } = work();
+    await runner.apply(PROJECT, [{ ...rest, resolution: { ...resolution, ...more } as Work['resolution'] }]);
+    expect(followers.map(({ target }) => target)).toEqual([
+      { kind: 'identity', environment: { environmentId }, identifier: 'ada' },
+    ]);
+    for (const event of followers) expect(nextHandling(event, 0, 1)).toBe(65_000);
+  });
 });

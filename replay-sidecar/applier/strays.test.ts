@@ -12,7 +12,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { anewSubject, EVENT_SUBJECT, ensureStreams, probeSubject, readStored } from '../stream.ts';
 import { createStrays } from './strays.ts';
 import { ensureApplierStreams, findConsumer } from './streams.ts';
-import { isDoubted } from './work.ts';
+import { isDoubted, isTried } from './work.ts';
 
 const folder = createFolder('strays');
 let nats: Nats;
@@ -102,8 +102,11 @@ test('events that NATS has kept but takes for acknowledged come again, once', { 
   const { state } = await manager.streams.info(STREAM, { subjects_filter: '>' });
   expect(state.subjects).toEqual({ [EVENT_SUBJECT]: 2, [anewSubject(0)]: 1, [anewSubject(5)]: 1 });
   // A process that had them may have left a write behind.
-  for await (const { subject, header } of readStored(manager, STREAM, { subject: 'identity.writes.anew.*' }))
+  for await (const { subject, header } of readStored(manager, STREAM, { subject: 'identity.writes.anew.*' })) {
     expect(isDoubted({ subject, headers: header })).toBe(true);
+    // None of them has waited aside, where it would have room.
+    expect(isTried({ subject, headers: header })).toBe(false);
+  }
   // What is delivered and not yet answered is nobody's stray.
   expect((await take(3)).toSorted()).toEqual(['new', 'one', 'two']);
   expect(await depth()).toBe(1);

@@ -5,7 +5,7 @@ import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetst
 import type { NatsConnection } from '@nats-io/transport-node';
 import { anewSubject, isProbe, parseAnewSubject, readStored } from '../stream.ts';
 import { findConsumer, manage } from './streams.ts';
-import { keepHeaders, markDoubted } from './work.ts';
+import { isTried, keepHeaders, markDoubted, markTried } from './work.ts';
 
 /** Events that the stream of events has kept, but that nobody would ever get again. */
 export interface Strays {
@@ -55,6 +55,7 @@ export function createStrays({ connection, clock, log }: StraysOptions): Strays 
     if (!isProbe(subject)) {
       const fields = keepHeaders({ subject, time, headers: header });
       markDoubted(fields);
+      if (isTried({ subject, headers: header })) markTried(fields);
       await client.publish(anew, data, { msgID, headers: fields });
     }
     await manager.streams.deleteMessage(STREAM, seq, false);

@@ -66,6 +66,17 @@ export function isDoubted(carrier: Pick<Carrier, 'subject' | 'headers'>): boolea
   return isOurs(carrier) && carrier.headers?.get(DOUBTED_HEADER) === 'true';
 }
 
+/** Set when an event goes on to be tried once more that may come back to its place: it has its room there already. */
+const TRIED_HEADER = 'Edge-Migration-Tried';
+
+export function markTried(fields: MsgHdrs): void {
+  fields.set(TRIED_HEADER, 'true');
+}
+
+export function isTried(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean {
+  return isOurs(carrier) && carrier.headers?.get(TRIED_HEADER) === 'true';
+}
+
 /** Of a message's headers, those that are the event's own, for when it is published once more: a claim remains one. */
 export function keepHeaders(carrier: Carrier): MsgHdrs {
   const fields = headers();
