@@ -46,6 +46,12 @@ export const operatorConfiguration = z.object({
   pageMaxAgeSeconds: seconds.default(30),
   /** A range that one pod began and another finishes is complete so long after the second took it up at the soonest. */
   lateWriteSeconds: seconds.default(LATE_WRITE_SECONDS),
+  /**
+   * Whether Flagsmith's own code hands a project over to Edge, in the Core API's image: `Verify` only asks what it would do.
+   */
+  handoverMode: z.enum(['Off', 'Verify', 'Run']).default('Off'),
+  handoverWhen: z.enum(['BeforeCopy', 'AfterCopy']).default('BeforeCopy'),
+  handoverTimeoutSeconds: seconds.default(600),
   /** Where Edge lacks something of a project, it is looked at again after this time. */
   edgeReadySeconds: seconds.default(60),
   /** US dollars for a million on-demand write units, for mode Plan. */

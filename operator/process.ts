@@ -25,7 +25,6 @@ import { observeHorizon } from './edge-migration/observe.ts';
 import { type Owned, parseConfigMap, parseJob } from './edge-migration/parse.ts';
 import { createPodClocks } from './edge-migration/pod-clocks.ts';
 import { parseCoreApiPod, parsePod } from './edge-migration/pods.ts';
-import { createReadinessView, type ReadinessView } from './edge-migration/readiness/view.ts';
 import { createReconcile } from './edge-migration/reconcile.ts';
 import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/sources.ts';
@@ -38,6 +37,7 @@ import { createEventRecorder } from './kubernetes/event-recorder.ts';
 import { createLeaderElection } from './kubernetes/leader-election.ts';
 import { confirmedWithin, startMetricsServer, synced } from './kubernetes/metrics-server.ts';
 import { createReflector, type Reflector, type ReflectorSettings } from './kubernetes/reflector.ts';
+import { createHandover, createReadiness } from './serving.ts';
 
 export interface OperatorSettings {
   configuration: OperatorConfiguration;
@@ -89,10 +89,13 @@ export async function runOperator({
     now: stream.now,
     clock,
   });
+  const handover = createHandover(configuration, client, storeClock);
   const sources: Sources = {
     ...caches,
     ...stores,
     readiness: createReadiness(configuration, stores, clock),
+    handover,
+    forwardingPod: () => coreApi?.list().find(({ knowsEdge }) => knowsEdge)?.name,
     stream,
     coreClock,
     podClocks: createPodClocks(),
@@ -149,6 +152,7 @@ export async function runOperator({
         client: fenced,
         core: stores.core,
         projectMetadata: stores.projectMetadata,
+        handover: handover?.runner,
         clock: storeClock,
         namespace: configuration.namespace,
         template,
@@ -226,18 +230,6 @@ function openStores(configuration: OperatorConfiguration, clock: Clock) {
       hasty.close();
     },
   };
-}
-
-/** Whether Edge can serve is looked at where a table is configured that only Flagsmith writes. */
-function createReadiness(
-  { environmentsTable, environmentsApiKeyTable, edgeReadySeconds }: OperatorConfiguration,
-  { core, serving }: Pick<ReturnType<typeof openStores>, 'core' | 'serving'>,
-  clock: Clock,
-): ReadinessView | undefined {
-  const isSought = environmentsTable !== undefined || environmentsApiKeyTable !== undefined;
-  return isSought
-    ? createReadinessView({ core, tables: serving, clock, againMilliseconds: edgeReadySeconds * 1000 })
-    : undefined;
 }
 
 /** The Core API's pods and what sidecars and appliers say, where capture is required. */

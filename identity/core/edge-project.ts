@@ -22,6 +22,8 @@ export interface EdgeProject {
   readonly enabled: boolean;
   /** Whether Flagsmith brings its changes of environments to `environments_v2`, too. */
   readonly keepsEnvironmentsV2: boolean;
+  /** Whether Flagsmith takes the overrides in `environments_v2` for complete. */
+  readonly countsOverrides: boolean;
   /** Ascending by id. */
   readonly environments: readonly EdgeEnvironment[];
 }
@@ -46,6 +48,8 @@ export async function readEdgeProject(
                   'enabled', coalesce((to_jsonb(p) ->> 'enable_dynamo_db')::boolean, false),
                   'keepsEnvironmentsV2', coalesce(
                     to_jsonb(p) ->> 'identity_overrides_v2_migration_status' IN ('COMPLETE', 'INCOMPLETE'), false),
+                  'countsOverrides', coalesce(
+                    to_jsonb(p) ->> 'identity_overrides_v2_migration_status' = 'COMPLETE', false),
                   'environments', coalesce(
                     (SELECT json_agg(json_build_object(
                               'id', e.id, 'name', e.name, 'apiKey', e.api_key, 'serverKeys', coalesce(

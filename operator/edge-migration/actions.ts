@@ -1,4 +1,5 @@
 import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
+import type { HandoverStage } from '../handover/job.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { LastComparison, Operation, Status } from './api.ts';
 import type { LiveSettings } from './facts.ts';
@@ -30,6 +31,8 @@ export type Action =
   /** Flagsmith's dashboard shows the project as being migrated, or as migrated. */
   | { kind: 'markStarted' }
   | { kind: 'markCompleted' }
+  /** Let Flagsmith's own code hand the project over to Edge, or remove the Job that did not, to start it again. */
+  | { kind: 'startHandover'; stage: HandoverStage }
   /** Merge the ranges' lists of skipped identities into one ConfigMap. */
   | { kind: 'writeSkippedReport'; operation: Operation }
   /** Put the identities that replay cannot follow as a whole into one ConfigMap. */

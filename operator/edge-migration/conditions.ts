@@ -29,7 +29,16 @@ export const REASONS = {
   Capturing: { True: ANY, False: ANY, Unknown: ANY },
   Copied: {
     True: ['Complete'],
-    False: ['Planning', 'Copying', 'Settling', 'RangesFailed', 'Suspended', 'WaitingForCapture', 'PlanMode'],
+    False: [
+      'Planning',
+      'Copying',
+      'Settling',
+      'RangesFailed',
+      'Suspended',
+      'WaitingForCapture',
+      'WaitingForHandover',
+      'PlanMode',
+    ],
     Unknown: ['NotAccepted'],
   },
   Verified: {
@@ -44,7 +53,15 @@ export const REASONS = {
   },
   EdgeReady: {
     True: ['Complete'],
-    False: ['DynamoDBNotEnabled', 'EnvironmentsMissing', 'ServerKeysMissing', 'MetaRowsMissing', 'MetaRowsNotKept'],
+    False: [
+      'DynamoDBNotEnabled',
+      'EnvironmentsMissing',
+      'ServerKeysMissing',
+      'MetaRowsMissing',
+      'MetaRowsNotKept',
+      'HandoverRunning',
+      'HandoverFailed',
+    ],
     Unknown: ANY,
   },
   Suspended: { True: ['Requested'], False: ['NotRequested'], Unknown: ['InvalidSpec'] },

@@ -6,6 +6,7 @@ import type { Facts } from './facts.ts';
 import { hasLeftovers, holdJobs } from './jobs.ts';
 import { decideAccepted, decideCapturing } from './policies.ts';
 import { summarisePlan } from './progress.ts';
+import { decideHandover } from './readiness/handover.ts';
 import { decideReplay } from './replay.ts';
 import { decideWork, type WorkDecision } from './work.ts';
 
@@ -76,6 +77,7 @@ function decideRejected(facts: Facts, accepted: FindingOf<'Accepted'>): Decision
 
 function decideCopy(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): Decision {
   if (!mayBegin(facts)) return decideWaiting(facts, spec, accepted);
+  if (!hasBegun(facts) && decideHandover(facts).waits) return decideHandingOver(facts, spec, accepted);
   const work = decideWork(facts, spec, 'copy');
   const replay = work.complete ? decideReplay(facts, spec, facts.now, work.finding) : undefined;
   return compose(facts, {
@@ -92,9 +94,25 @@ function decideCopy(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): 
 }
 
 /** The first page is read only once every write that it could miss is seen by a sidecar. */
-function mayBegin({ capture, work, migration }: Facts): boolean {
-  const hasBegun = work.jobs.length > 0 || (migration.status.copy?.attempt ?? 0) > 0;
-  return hasBegun || capture.kind === 'disabled' || (capture.kind === 'observed' && capture.covered);
+function mayBegin(facts: Facts): boolean {
+  const { capture } = facts;
+  return hasBegun(facts) || capture.kind === 'disabled' || (capture.kind === 'observed' && capture.covered);
+}
+
+const hasBegun = ({ work, migration }: Facts): boolean =>
+  work.jobs.length > 0 || (migration.status.copy?.attempt ?? 0) > 0;
+
+/** Environments first, as in Flagsmith's own migration; whatever comes of it, the copy follows. */
+function decideHandingOver(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): Decision {
+  return compose(facts, {
+    accepted,
+    copied: spec.suspend
+      ? isFalse('Suspended', 'suspended; nothing is planned yet')
+      : isFalse('WaitingForHandover', "nothing is copied before Flagsmith's own code has handed over the environments"),
+    replaying: notYetReplaying(facts),
+    succeeded: isUnknown('Active', 'waiting for the hand-over by Flagsmith'),
+    actions: retirePlan(facts),
+  });
 }
 
 function decideWaiting(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): Decision {

@@ -18,6 +18,8 @@ import { collectGaps, describeGaps } from './gaps.ts';
 import { decideCapturing, decideSuspended } from './policies.ts';
 import { earliest } from './progress.ts';
 import { decideMarks, decideReadiness, whenToLookAtEdge } from './readiness/decide.ts';
+import { findForwarding } from './readiness/forwarding.ts';
+import { decideHandover } from './readiness/handover.ts';
 import { recordStatus, type StatusRecord } from './record.ts';
 import { isDropToken } from './retry-token.ts';
 import { fitStatus, summarise } from './summary.ts';
@@ -75,7 +77,8 @@ export function compose(facts: Facts, parts: Parts): Decision {
   });
   const { unstorable, degraded, actions } = decideUnstorable(facts, isClosed);
   const waiting = isClosed ? undefined : describeStuck(stuck);
-  const edgeReady = decideReadiness(facts);
+  const handover = decideHandover(facts);
+  const edgeReady = decideReadiness(facts, handover.finding);
   const marks = decideMarks(facts, edgeReady, {
     isCopied: parts.accepted.status === 'True' && parts.copied.status === 'True',
     hasBegun: migration.spec?.mode === 'Migrate' && (copy?.attempt ?? 0) > 0,
@@ -90,6 +93,7 @@ export function compose(facts: Facts, parts: Parts): Decision {
   const isAudited = status.audit?.milestone === before.audit?.milestone;
   const wanted: Action[] = [
     ...parts.actions.filter(marks.admits),
+    ...(parts.accepted.status === 'True' ? handover.actions : []),
     ...comparison.actions,
     ...actions,
     ...(isAudited ? [] : [{ kind: 'writeAudit', status } as const]),
@@ -98,7 +102,8 @@ export function compose(facts: Facts, parts: Parts): Decision {
   if (isFirst || isNews) {
     return { status, actions: [...wanted.filter(isReport), ...marks.late], record, nextTime: now };
   }
-  const nextTime = earliest(earliest(parts.nextTime, comparison.nextTime), whenToLookAtEdge(facts.readiness));
+  const times = [comparison.nextTime, whenToLookAtEdge(facts.readiness), handover.nextTime];
+  const nextTime = times.reduce(earliest, parts.nextTime);
   return { status, actions: [...wanted, ...marks.late], record, nextTime };
 }
 
@@ -144,7 +149,7 @@ function gatherFindings(
       comparison.degraded ??
       waiting ??
       describeGaps(findUncovered(gaps, comparison.verification ?? {})) ??
-      (succeeded.status === 'Unknown' ? describeSkew(facts.clocks ?? []) : undefined) ??
+      (succeeded.status === 'Unknown' ? (describeSkew(facts.clocks ?? []) ?? findForwarding(facts)) : undefined) ??
       unstorable ??
       isFalse('AsExpected', 'nothing needs attention'),
     Succeeded: succeeded,

@@ -3,7 +3,7 @@ import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { EdgeMigration } from './api.ts';
 import type { ClockFact } from './clock-skew.ts';
-import type { ReadinessFact } from './readiness/facts.ts';
+import type { HandoverFact, ReadinessFact } from './readiness/facts.ts';
 import type { StatusRecord } from './record.ts';
 
 /**
@@ -24,6 +24,10 @@ export interface Facts {
   work: WorkFacts;
   /** Whether Edge can serve the project; undefined where no table is configured that could tell. */
   readiness?: ReadinessFact | undefined;
+  /** A pod of the Core API that forwards requests of projects on Edge by itself. */
+  forwardingPod?: string | undefined;
+  /** Undefined where it is switched off, and where nothing tells what Edge lacks. */
+  handover?: HandoverFact | undefined;
   /** Of the comparison that is under way, or was last. */
   verification?: VerificationFacts | undefined;
   /** What was kept of the status; see record.ts. */

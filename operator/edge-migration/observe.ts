@@ -12,7 +12,8 @@ import { findUnderWay, observeJobPods } from './job-pods.ts';
 import { type OperationFacts, observeOperation } from './operation-facts.ts';
 import { type Owned, parseLiveSettings } from './parse.ts';
 import type { PodFact } from './pods.ts';
-import type { ReadinessFact } from './readiness/facts.ts';
+import type { HandoverFact, ReadinessFact } from './readiness/facts.ts';
+import { chooseStage } from './readiness/handover.ts';
 import type { ReadinessView } from './readiness/view.ts';
 import { parseRecord, restoreStatus, type StatusRecord } from './record.ts';
 import { BY_MIGRATION, BY_PROJECT, type Sources } from './sources.ts';
@@ -24,11 +25,12 @@ import { lacksCheckpoint } from './work.ts';
 export async function observe(sources: Sources, found: EdgeMigration, signal: AbortSignal): Promise<Facts> {
   const record = findRecord(sources, found);
   const migration = restoreStatus(found, record);
+  const olderDuplicate = findOlderDuplicate(sources, migration);
+  // First, because it may take seconds, by which what is decided by age would be old.
+  const serving = await observeServing(sources, migration, olderDuplicate === undefined, signal);
   const work = await observeWork(sources, migration, signal);
   const verification = observeVerification(sources, migration);
   const jobPods = await observeJobPods(sources, migration, findJob(migration, work, verification), signal);
-  const olderDuplicate = findOlderDuplicate(sources, migration);
-  const isSought = migration.spec !== undefined && olderDuplicate === undefined;
   const base = {
     now: sources.clock.now(),
     migration,
@@ -37,9 +39,7 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
     replay: sources.stream.replay(migration.spec?.projectId ?? 0),
     work,
     verification,
-    ...(sources.readiness && {
-      readiness: isSought ? await observeReadiness(sources.readiness, migration, signal) : UNREAD,
-    }),
+    ...serving,
     jobPods,
     ...observeClocks(sources, migration),
     record,
@@ -69,12 +69,47 @@ function findJob(migration: EdgeMigration, { jobs }: WorkFacts, verification: Ve
 
 const UNREAD: ReadinessFact = { kind: 'unread' };
 
-/** Once all is done and Edge is ready, nothing would follow from another look. */
-async function observeReadiness(view: ReadinessView, migration: EdgeMigration, signal: AbortSignal) {
+/** What Edge has besides the identities, and who sees to it. */
+async function observeServing(
+  sources: Sources,
+  migration: EdgeMigration,
+  isOldest: boolean,
+  signal: AbortSignal,
+): Promise<Pick<Facts, 'handover' | 'readiness' | 'forwardingPod'>> {
+  const { handover, readiness } = sources;
+  if (readiness === undefined) return {};
+  if (!isOldest || migration.spec === undefined) return { readiness: UNREAD };
+  return {
+    forwardingPod: sources.forwardingPod(),
+    ...(handover && { handover: await observeHandover(sources, handover, migration, signal) }),
+    readiness: await observeReadiness(sources, readiness, migration, signal),
+  };
+}
+
+/** An ended hand-over has changed what Edge has. */
+async function observeHandover(
+  { readiness }: Sources,
+  { mode, when, runner }: NonNullable<Sources['handover']>,
+  migration: EdgeMigration,
+  signal: AbortSignal,
+): Promise<HandoverFact> {
+  const stage = chooseStage(migration, { mode, when });
+  const state = stage === undefined ? { kind: 'absent' as const } : await runner.look(migration, stage, signal);
+  if (state.kind === 'ended') readiness?.expire(projectOf(migration), `${state.job} ${state.time}`);
+  return { mode, when, stage, state };
+}
+
+/** Once all is done and Edge is ready, nothing would follow from another look, but for the last hand-over. */
+async function observeReadiness(
+  { handover }: Sources,
+  view: ReadinessView,
+  migration: EdgeMigration,
+  signal: AbortSignal,
+) {
   const isMet = (type: 'EdgeReady' | 'Succeeded') =>
     findCondition(migration.status.conditions, type)?.status === 'True';
   const isSettled = isMet('Succeeded') && isMet('EdgeReady') && isCopied(migration);
-  return isSettled ? UNREAD : view.look(projectOf(migration), signal);
+  return isSettled && handover === undefined ? UNREAD : view.look(projectOf(migration), signal);
 }
 
 function observeClocks(sources: Sources, migration: EdgeMigration): Pick<Facts, 'clocks' | 'coreAhead'> {

@@ -33,6 +33,17 @@ const podSchema = z.object({
   spec: z
     .object({
       nodeName: z.string().optional(),
+      containers: z
+        .array(
+          z.object({
+            env: z
+              .array(
+                z.object({ name: z.string(), value: z.string().default(''), valueFrom: z.looseObject({}).nullish() }),
+              )
+              .default([]),
+          }),
+        )
+        .default([]),
       initContainers: z.array(z.object({ name: z.string(), restartPolicy: z.string().optional() })).default([]),
     })
     .prefault({}),
@@ -148,7 +159,7 @@ const describe = (reason: string, message = 'no message'): Found => ({ reason, m
 
 /** A pod of the Core API: whether it takes requests, and since when. */
 export function parseCoreApiPod(object: KubernetesObject): CoreApiPod {
-  const { metadata, status } = podSchema.parse(object);
+  const { metadata, spec, status } = podSchema.parse(object);
   const { name, uid } = metadataSchema.parse(object.metadata);
   const ready = status.conditions.find(({ type }) => type === 'Ready');
   const isReady = ready?.status === 'True';
@@ -160,5 +171,12 @@ export function parseCoreApiPod(object: KubernetesObject): CoreApiPod {
     ready: isReady,
     ...(isReady && ready.lastTransitionTime !== undefined ? { readyTime: ready.lastTransitionTime } : {}),
     ...(isRunning ? { runningTime: status.startTime ?? metadata.creationTimestamp } : {}),
+    ...(knowsEdge(spec) ? { knowsEdge: true } : {}),
   };
 }
+
+/** What comes from whole ConfigMaps and Secrets (`envFrom`) cannot be seen in a pod. */
+const knowsEdge = ({ containers }: Pod['spec']): boolean =>
+  containers.some(({ env }) =>
+    env.some(({ name, value, valueFrom }) => name === 'EDGE_API_URL' && (value !== '' || valueFrom != null)),
+  );

@@ -2,6 +2,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
+import type { HandoverRunner } from '../handover/runner.ts';
 import type { Reflector } from '../kubernetes/reflector.ts';
 import type { EdgeMigration } from './api.ts';
 import type { CoreClock } from './core-clock.ts';
@@ -11,6 +12,7 @@ import type { JobEvents } from './job-events.ts';
 import type { ConfigMapFact, Owned } from './parse.ts';
 import type { PodClocks } from './pod-clocks.ts';
 import type { PodFact } from './pods.ts';
+import type { HandoverFact } from './readiness/facts.ts';
 import type { ReadinessView } from './readiness/view.ts';
 import type { StreamView } from './stream.ts';
 import type { WatchHistory } from './watch-history.ts';
@@ -24,8 +26,14 @@ export interface Sources {
   core: Core;
   edge: EdgeTables;
   projectMetadata: ProjectMetadata | undefined;
+  /** Names a pod of the Core API that is told where Edge is; undefined when none is, or none is watched. */
+  forwardingPod: () => string | undefined;
   /** Undefined where no table is configured that could tell. */
   readiness: ReadinessView | undefined;
+  /** Undefined where it is switched off. */
+  handover:
+    | { mode: HandoverFact['mode']; when: HandoverFact['when']; runner: Pick<HandoverRunner, 'look'> }
+    | undefined;
   stream: StreamView;
   coreClock: Pick<CoreClock, 'ahead'>;
   podClocks: PodClocks;

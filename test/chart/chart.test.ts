@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { listValues, renderReadme } from '../../scripts/chart-readme.ts';
 import { binary } from '../cluster/binaries.ts';
-import { CHART, helm, type Manifest, render, VARIANTS } from './helm.ts';
+import { CHART, find, helm, type Manifest, render, VARIANTS } from './helm.ts';
 
 const DEFINITION = 'edgemigrations.edge.flagsmith.com.yaml';
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -142,6 +142,23 @@ describe('the rights', () => {
       expect(rulesOf(await render('edge-migration', args), account)).toEqual(rulesOf(plain, account));
     },
   );
+
+  it('to hand projects over are those of the plain manifests, and there only where that is switched on', async () => {
+    const paths = [
+      'operator/deploy/rbac.yaml',
+      'replay-sidecar/deploy/applier.yaml',
+      'operator/deploy/rbac-handover.yaml',
+    ];
+    const plain = paths.flatMap((path) => parseAllDocuments(read(path)).map((document) => document.toJS() as Manifest));
+    const values = 'nats.servers={nats://nats:4222},capture.coreApi.namespace=flagsmith,handover.mode=Run';
+    const objects = await render('edge-migration', ['--set', values]);
+    const account = /^edge-migration-operator$/;
+    expect(rulesOf(objects, account)).toEqual(rulesOf(plain, account));
+    const validationsOf = (all: readonly Manifest[]) =>
+      (find(all, 'ValidatingAdmissionPolicy', 'edge-migration-handover')['spec'] as { validations: unknown })
+        .validations;
+    expect(validationsOf(objects)).toEqual(validationsOf(plain));
+  });
 
   it('give ordinary users nothing while all namespaces are watched, unless asked to', async () => {
     const isAggregated = ({ metadata }: Manifest) =>

@@ -11,6 +11,7 @@ import { COMPILED_CODE } from '../cluster/cache.ts';
 import { type Cluster, startCluster } from '../cluster/cluster.ts';
 import type { Dynamodb } from '../cluster/dynamodb.ts';
 import type { Nats } from '../cluster/nats.ts';
+import type { Image } from '../cluster/node/environment.ts';
 import type { CrashBackoff } from '../cluster/node/node.ts';
 import type { Postgres } from '../cluster/postgres.ts';
 import { createEmptyCore } from '../core/database.ts';
@@ -38,6 +39,8 @@ export interface InstallationOptions extends TargetOptions {
   /** Endpoint that operator and copy pods use for DynamoDB instead of the server's own, for fault proxies. */
   dynamodbEndpoint?: (real: string) => Promise<string>;
   crashBackoff?: CrashBackoff;
+  /** Further images that pods of the test run. */
+  images?: Readonly<Record<string, Image>>;
   /** A Core that is there, instead of an empty one on a Postgres that comes and goes with the cluster. */
   core?: { readonly postgres: Postgres; readonly databaseUrl: string };
   signal?: AbortSignal;
@@ -56,7 +59,8 @@ export interface Installation extends Target {
 /** Starts the cluster and installs the product: definition, rights, settings, two replicas of the operator. */
 export async function install(options: InstallationOptions = {}): Promise<Installation> {
   const { signal, core } = options;
-  const images = { [IMAGE]: { entrypoint: [process.execPath], cwd: ROOT, env: COMPILED_CODE } };
+  const product = { entrypoint: [process.execPath], cwd: ROOT, env: COMPILED_CODE };
+  const images = { [IMAGE]: product, ...options.images };
   await using started = new AsyncDisposableStack();
   const { postgres = core?.postgres, ...others } = started.use(
     await startCluster({

@@ -31,14 +31,15 @@ export interface ServingTestTables extends AsyncDisposable {
   putMeta(table: string, environment: Documented): Promise<void>;
 }
 
-export async function createServingTestTables({
-  endpoint,
-  region,
-  credentials,
-}: DynamodbAccess): Promise<ServingTestTables> {
+export async function createServingTestTables(
+  { endpoint, region, credentials }: DynamodbAccess,
+  names?: ServingTestTables['settings'],
+): Promise<ServingTestTables> {
   const suffix = randomBytes(6).toString('hex');
-  const environmentsTable = `environments-${suffix}`;
-  const environmentsApiKeyTable = `environment-api-key-${suffix}`;
+  const { environmentsTable, environmentsApiKeyTable } = names ?? {
+    environmentsTable: `environments-${suffix}`,
+    environmentsApiKeyTable: `environment-api-key-${suffix}`,
+  };
   const client = new DynamoDBClient({ endpoint, region, credentials });
   const create = (TableName: string, key: string) =>
     client.send(

@@ -35,6 +35,8 @@ export async function act(
       return context.projectMetadata?.markStarted(projectId, { signal });
     case 'markCompleted':
       return context.projectMetadata?.markCompleted(projectId, { signal });
+    case 'startHandover':
+      return context.handover?.start(context.client, target, action.stage);
     case 'writeVerificationReport':
       return writeVerificationReport(context, { ...target, operation: action.operation }, action.comparison);
     case 'writeAudit':

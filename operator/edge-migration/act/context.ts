@@ -2,6 +2,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { HandoverRunner } from '../../handover/runner.ts';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
 import type { EdgeMigration, Operation } from '../api.ts';
 import type { WorkerTemplate } from '../objects.ts';
@@ -13,6 +14,8 @@ export interface ActionContext {
   core: Core;
   /** Absent when no project metadata table is configured. */
   projectMetadata: ProjectMetadata | undefined;
+  /** Undefined where it is switched off. */
+  handover: Pick<HandoverRunner, 'start'> | undefined;
   clock: Clock;
   /** The operator's own namespace. */
   namespace: string;

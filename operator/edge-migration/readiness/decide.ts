@@ -3,12 +3,13 @@ import { type FindingOf, findCondition, isFalse, isTrue, isUnknown, recall } fro
 import type { Facts } from '../facts.ts';
 import { describeComplete, describeMissing } from './describe.ts';
 import { isComplete, type ObservedReadiness } from './facts.ts';
+import type { HandoverDecision } from './handover.ts';
 
 /** The finding for condition `EdgeReady`; undefined where no table is configured that could be looked at. */
-export function decideReadiness({
-  migration,
-  readiness,
-}: Pick<Facts, 'migration' | 'readiness'>): FindingOf<'EdgeReady'> | undefined {
+export function decideReadiness(
+  { migration, readiness }: Pick<Facts, 'migration' | 'readiness'>,
+  handover?: HandoverDecision['finding'],
+): FindingOf<'EdgeReady'> | undefined {
   if (readiness === undefined) return undefined;
   const before = findCondition(migration.status.conditions, 'EdgeReady');
   switch (readiness.kind) {
@@ -21,13 +22,18 @@ export function decideReadiness({
     case 'observed':
       return isComplete(readiness)
         ? isTrue('Complete', describeComplete(readiness))
-        : describeIncomplete(readiness, migration.spec?.projectId ?? 0);
+        : describeIncomplete(readiness, migration.spec?.projectId ?? 0, handover);
   }
 }
 
-function describeIncomplete(readiness: ObservedReadiness, projectId: number): FindingOf<'EdgeReady'> {
-  const { reason, message } = describeMissing(readiness, projectId);
-  return isFalse(reason, message);
+function describeIncomplete(
+  readiness: ObservedReadiness,
+  projectId: number,
+  handover: HandoverDecision['finding'],
+): FindingOf<'EdgeReady'> {
+  const { reason, message } = describeMissing(readiness, projectId, handover === undefined);
+  if (handover === undefined) return isFalse(reason, message);
+  return isFalse('reason' in handover ? handover.reason : reason, `${message}; ${handover.message}`);
 }
 
 /**

@@ -12,8 +12,8 @@ const MOST_NAMED = 3;
 const WRITER =
   "Flagsmith's own code writes these: set handover.mode to Run, or follow docs/cutover.md to let Flagsmith do it by hand";
 
-/** Says what is missing, and who writes it. */
-export function describeMissing(readiness: ObservedReadiness, projectId: number): Missing {
+/** Says what is missing, and, unless a hand-over tells more, who writes it. */
+export function describeMissing(readiness: ObservedReadiness, projectId: number, withWriter: boolean): Missing {
   const { enabled, keepsMeta, missing, tables } = readiness;
   const found: Missing[] = [];
   const add = (reason: Missing['reason'], message: string) => found.push({ reason, message });
@@ -39,8 +39,8 @@ export function describeMissing(readiness: ObservedReadiness, projectId: number)
     );
   }
   const [first] = found;
-  const message = `Edge cannot serve the project yet: ${found.map(({ message }) => message).join('; ')}. ${WRITER}`;
-  return { reason: first?.reason ?? 'DynamoDBNotEnabled', message };
+  const message = `Edge cannot serve the project yet: ${found.map((each) => each.message).join('; ')}`;
+  return { reason: first?.reason ?? 'DynamoDBNotEnabled', message: withWriter ? `${message}. ${WRITER}` : message };
 }
 
 /** What was found, where everything is there. */

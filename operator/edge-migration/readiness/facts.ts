@@ -1,3 +1,6 @@
+import type { HandoverStage } from '../../handover/job.ts';
+import type { HandoverOutcome } from '../../handover/outcome.ts';
+
 /** Whether Edge could answer for a project, besides its identities. */
 export type ReadinessFact =
   /** Not looked at: nothing would follow from it, or Core has no such project. */
@@ -10,6 +13,8 @@ export interface ObservedReadiness {
   kind: 'observed';
   /** `enable_dynamo_db` of the project in Core. */
   enabled: boolean;
+  /** Whether Flagsmith takes the overrides in `environments_v2` for complete; undefined where that is not configured. */
+  overridesCounted: boolean | undefined;
   /** Whether Flagsmith brings later changes to `environments_v2`; undefined where that table is not configured. */
   keepsMeta: boolean | undefined;
   /** Live environments. */
@@ -40,3 +45,30 @@ export interface PlaceFact {
 export function isComplete({ enabled, keepsMeta, missing }: ObservedReadiness): boolean {
   return enabled && keepsMeta !== false && Object.values(missing).every(({ length }) => length === 0);
 }
+
+/** The hand-over by Flagsmith's own code, where it is switched on. */
+export interface HandoverFact {
+  mode: 'Verify' | 'Run';
+  when: 'BeforeCopy' | 'AfterCopy';
+  /** Which one it is the turn of; undefined while there is none to be made. */
+  stage: HandoverStage | undefined;
+  state: HandoverState;
+}
+
+export type HandoverState =
+  | { kind: 'absent' }
+  | {
+      kind: 'running';
+      /** Why its pod does not start. */
+      trouble: string | undefined;
+    }
+  | {
+      kind: 'ended';
+      /** Milliseconds since the epoch. */
+      time: number;
+      /** Its name; undefined when it could not be started, or read. */
+      job: string | undefined;
+      outcome: HandoverOutcome;
+      /** Its last words. */
+      words: string;
+    };

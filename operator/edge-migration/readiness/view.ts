@@ -11,6 +11,8 @@ import { isComplete, type PlaceFact, type ReadinessFact } from './facts.ts';
 export interface ReadinessView {
   /** The last look, or a new one where that is old. Throws nothing but the signal's reason. */
   look(projectId: number, signal: AbortSignal): Promise<ReadinessFact>;
+  /** The next look is a new one, because something has happened; each `event` counts once. */
+  expire(projectId: number, event: string): void;
 }
 
 export interface ReadinessOptions {
@@ -27,13 +29,14 @@ const COMPLETE_FACTOR = 30;
 /** Remembers for each project what it saw, because a migration is decided about much more often than this changes. */
 export function createReadinessView({ core, tables, clock, againMilliseconds }: ReadinessOptions): ReadinessView {
   const seen = new Map<number, { fact: ReadinessFact; until: number }>();
+  const events = new Map<number, string>();
 
   async function read(projectId: number, signal: AbortSignal): Promise<ReadinessFact> {
     try {
       const release = await readRelease(core, signal);
       const project = await readEdgeProject(core, release, projectId, signal);
       if (project === undefined) return { kind: 'unread' };
-      const { enabled, keepsEnvironmentsV2, environments } = project;
+      const { enabled, keepsEnvironmentsV2, countsOverrides, environments } = project;
       const options = { signal };
       const [documents, serverKeys, metaRows] = await Promise.all([
         tables.findUndocumented(environments, options),
@@ -44,6 +47,7 @@ export function createReadinessView({ core, tables, clock, againMilliseconds }: 
       return {
         kind: 'observed',
         enabled,
+        overridesCounted: environmentsV2Table === undefined ? undefined : countsOverrides,
         keepsMeta: environmentsV2Table === undefined ? undefined : keepsEnvironmentsV2,
         environments: environments.length,
         serverKeys: environments.reduce((sum, { serverKeys: keys }) => sum + keys.length, 0),
@@ -78,6 +82,11 @@ export function createReadinessView({ core, tables, clock, againMilliseconds }: 
       const fact = found.kind === 'unread' ? found : { ...found, nextTime: clock.now() + pause };
       seen.set(projectId, { fact, until: clock.monotonic() + pause });
       return fact;
+    },
+    expire(projectId, event) {
+      if (events.get(projectId) === event) return;
+      events.set(projectId, event);
+      seen.delete(projectId);
     },
   };
 }

@@ -159,6 +159,7 @@ export const edgeReady = (changes: Partial<ObservedReadiness> = {}): ObservedRea
   kind: 'observed',
   enabled: true,
   keepsMeta: true,
+  overridesCounted: true,
   environments: 2,
   serverKeys: 1,
   missing: { documents: [], serverKeys: [], metaRows: [] },

@@ -15,6 +15,8 @@ export interface CoreApiPod {
    * ready or not.
    */
   runningTime?: string;
+  /** Flagsmith in it is told where Edge is (`EDGE_API_URL`), to which it forwards requests of projects that are on Edge. */
+  knowsEdge?: true;
 }
 
 export interface StoredReport {

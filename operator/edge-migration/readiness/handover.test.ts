@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest';
+import { type Decision, decide } from '../decide.ts';
+import type { Facts } from '../facts.ts';
+import {
+  condition,
+  copiedWork,
+  edgeReady,
+  facts,
+  job,
+  migration,
+  NOON,
+  next,
+  twoRanges,
+  visitedFacts,
+  work,
+} from '../testing/facts.ts';
+import type { HandoverFact, HandoverState } from './facts.ts';
+import { chooseStage } from './handover.ts';
+
+const incomplete = edgeReady({ enabled: false });
+const handover = (changes: Partial<HandoverFact> = {}): HandoverFact => ({
+  mode: 'Run',
+  when: 'BeforeCopy',
+  stage: 'before',
+  state: { kind: 'absent' },
+  ...changes,
+});
+const ended = (outcome: 'done' | 'refused' | 'failed', words = 'its words', time = NOON): HandoverState => ({
+  kind: 'ended',
+  time,
+  job: 'project-42-handover',
+  outcome,
+  words,
+});
+const running: HandoverState = { kind: 'running', trouble: undefined };
+
+/** A migration that was accepted, and of which nothing is planned yet. */
+const accepted = (changes: Partial<Facts> = {}) =>
+  visitedFacts({ readiness: incomplete, handover: handover(), ...changes });
+const starts = ({ actions }: Decision) => actions.filter(({ kind }) => kind === 'startHandover');
+const kinds = ({ actions }: Decision) => actions.map(({ kind }) => kind);
+const say = ({ status }: Decision) => status.conditions?.find(({ type }) => type === 'EdgeReady')?.message;
+
+describe('before the copy', () => {
+  test('the hand-over is started once the migration is accepted, and nothing is planned meanwhile', () => {
+    const decision = decide(accepted());
+    expect(kinds(decision)).toEqual(['startHandover']);
+    expect(condition(decision.status, 'Copied')).toBe('False/WaitingForHandover');
+  });
+
+  test('nothing is planned either before the migration was said to be accepted, or for one that is not any more', () => {
+    const unseen = facts({ readiness: incomplete, handover: handover() });
+    expect(condition(decide(unseen).status, 'Copied')).toBe('False/WaitingForHandover');
+    expect(starts(decide(accepted({ olderDuplicate: 'other/project-42' })))).toEqual([]);
+  });
+
+  test('the copy waits while it runs, and says why its pod does not start', () => {
+    const state: HandoverState = { kind: 'running', trouble: 'ErrImagePull' };
+    const decision = decide(accepted({ handover: handover({ state }) }));
+    expect(kinds(decision)).toEqual([]);
+    expect(condition(decision.status, 'EdgeReady')).toBe('False/HandoverRunning');
+    expect(say(decision)).toContain('ErrImagePull');
+    expect(decision.nextTime).toBe(NOON + 1_000);
+  });
+
+  test.for(['done', 'refused', 'failed'] as const)('the copy follows when it has ended as %s', (outcome) => {
+    const decision = decide(accepted({ handover: handover({ state: ended(outcome) }) }));
+    expect(kinds(decision)).toContain('planRanges');
+  });
+
+  test('nothing is handed over that Edge has already', () => {
+    expect(kinds(decide(accepted({ readiness: edgeReady() })))).toEqual(['planRanges']);
+  });
+
+  test('the copy does not wait for a hand-over of which nobody can tell whether it is wanted', () => {
+    const problem = { kind: 'problem', reason: 'EdgeUnreachable', message: 'no answer', nextTime: NOON } as const;
+    expect(kinds(decide(accepted({ readiness: problem })))).toEqual(['planRanges']);
+  });
+
+  test('nothing is started while the migration is suspended', () => {
+    const suspended = migration({}, { suspend: true });
+    expect(starts(decide(accepted({ migration: suspended })))).toEqual([]);
+  });
+
+  test('a copy that has begun goes on', () => {
+    const decision = decide(accepted({ work: work({ ranges: twoRanges, jobs: [job()] }) }));
+    expect(condition(decision.status, 'Copied')).toBe('False/Copying');
+    expect(starts(decision)).toHaveLength(1);
+  });
+});
+
+describe('a hand-over that failed', () => {
+  const failed = (time = NOON) => accepted({ handover: handover({ state: ended('failed', 'AccessDenied', time) }) });
+
+  test('is told by EdgeReady with the last words of its pod', () => {
+    const decision = decide(failed());
+    expect(condition(decision.status, 'EdgeReady')).toBe('False/HandoverFailed');
+    expect(say(decision)).toMatch(/enable_dynamo_db .* is not set.*; the hand-over failed: AccessDenied$/);
+    expect(condition(decision.status, 'Degraded')).toBe('False/AsExpected');
+  });
+
+  test('is tried again after ten minutes, and not before', () => {
+    expect(starts(decide(failed(NOON - 599_000)))).toEqual([]);
+    expect(starts(decide(failed(NOON - 600_000)))).toHaveLength(1);
+  });
+
+  test('is tried again at once when spec.retry asks for it', () => {
+    const before = failed();
+    const spec = migration({}, { retry: 'again' }).spec;
+    expect(starts(decide({ ...before, migration: { ...before.migration, spec } }))).toHaveLength(1);
+  });
+});
+
+describe('after the copy', () => {
+  const copied = (changes: Partial<Facts> = {}) => {
+    const copying = visitedFacts({ readiness: edgeReady(), work: work({ ranges: twoRanges, jobs: [job()] }) });
+    return { ...next({ ...copying, now: NOON + 60_000, work: copiedWork() }, 1_000), ...changes };
+  };
+
+  test('Flagsmith is told that the overrides are complete, also where Edge was ready before', () => {
+    const after = handover({ stage: 'after' });
+    const partly = edgeReady({ overridesCounted: false });
+    expect(starts(decide(copied({ handover: after, readiness: partly })))).toHaveLength(1);
+    expect(starts(decide(copied({ handover: after, readiness: edgeReady() })))).toEqual([]);
+  });
+
+  test('a hand-over under way does not take back that the copy is complete', () => {
+    const decision = decide(copied({ handover: handover({ stage: 'after', state: running }), readiness: incomplete }));
+    expect(condition(decision.status, 'Copied')).toBe('True/Complete');
+  });
+});
+
+test('a plan only asks what could be done, and so does mode Verify', () => {
+  const run = { mode: 'Run', when: 'BeforeCopy' } as const;
+  expect(chooseStage(migration({}, { mode: 'Plan' }), run)).toBe('verify');
+  expect(chooseStage(migration(), { ...run, mode: 'Verify' })).toBe('verify');
+  expect(chooseStage(migration(), run)).toBe('before');
+  expect(chooseStage(migration(), { ...run, when: 'AfterCopy' })).toBeUndefined();
+});
+
+test('what a release could hand over is told beside what is missing', () => {
+  const verified: HandoverState = {
+    kind: 'ended',
+    time: NOON,
+    job: 'j',
+    outcome: 'verified',
+    words: 'this release can',
+  };
+  const decision = decide(accepted({ handover: handover({ mode: 'Verify', stage: 'verify', state: verified }) }));
+  expect(condition(decision.status, 'EdgeReady')).toBe('False/DynamoDBNotEnabled');
+  expect(say(decision)).toMatch(/; the hand-over by Flagsmith ended: this release can$/);
+});

@@ -1,0 +1,84 @@
+import type { HandoverStage } from '../../handover/job.ts';
+import type { Action } from '../actions.ts';
+import type { EdgeMigration } from '../api.ts';
+import { findCondition } from '../conditions.ts';
+import type { Facts } from '../facts.ts';
+import { type HandoverFact, isComplete, type ReadinessFact } from './facts.ts';
+
+/** What is to be done about the hand-over by Flagsmith's own code. */
+export interface HandoverDecision {
+  actions: Action[];
+  /** The copy waits for it: environments come first, as in Flagsmith's own migration. */
+  waits: boolean;
+  nextTime: number | undefined;
+  /** What `EdgeReady` says of it while Edge lacks something. */
+  finding: { reason: 'HandoverRunning' | 'HandoverFailed'; message: string } | { message: string } | undefined;
+}
+
+/** A hand-over that failed is tried again so long after its end. */
+const RETRY_MILLISECONDS = 10 * 60_000;
+const LOOK_MILLISECONDS = 1_000;
+const NOTHING: HandoverDecision = { actions: [], waits: false, nextTime: undefined, finding: undefined };
+
+/** Whose turn it is: a plan only asks what could be done; overrides count as complete only once they are copied. */
+export function chooseStage(
+  { spec, status }: Pick<EdgeMigration, 'spec' | 'status'>,
+  { mode, when }: Pick<HandoverFact, 'mode' | 'when'>,
+): HandoverStage | undefined {
+  if (spec === undefined) return undefined;
+  if (mode === 'Verify' || spec.mode === 'Plan') return 'verify';
+  const isCopied = findCondition(status.conditions, 'Copied')?.status === 'True';
+  if (isCopied) return 'after';
+  return when === 'BeforeCopy' ? 'before' : undefined;
+}
+
+/** Starts the hand-over when it is wanted, and once more some time after it failed, or when `spec.retry` asks for it. */
+export function decideHandover({ migration, handover, readiness, now }: Facts): HandoverDecision {
+  if (handover?.stage === undefined || readiness === undefined) return NOTHING;
+  const { stage, state } = handover;
+  const { spec, status } = migration;
+  const mayAct = spec?.suspend === false && findCondition(status.conditions, 'Accepted')?.status === 'True';
+  const start: Action = { kind: 'startHandover', stage };
+  switch (state.kind) {
+    case 'running': {
+      const message = state.trouble === undefined ? '' : `; its pod does not start: ${state.trouble}`;
+      return {
+        actions: [],
+        waits: stage === 'before',
+        nextTime: now + LOOK_MILLISECONDS,
+        finding: { reason: 'HandoverRunning', message: `Flagsmith's own code hands the project over${message}` },
+      };
+    }
+    case 'absent': {
+      if (!isWanted(readiness, stage)) return NOTHING;
+      const waits = stage === 'before';
+      return mayAct
+        ? { ...NOTHING, actions: [start], waits, nextTime: now + LOOK_MILLISECONDS }
+        : { ...NOTHING, waits };
+    }
+    case 'ended': {
+      const message = `the hand-over by Flagsmith ended: ${state.words}`;
+      if (state.outcome === 'done' || state.outcome === 'verified') return { ...NOTHING, finding: { message } };
+      const isAsked = spec?.retry !== undefined && spec.retry !== status.observedRetry;
+      const retryTime = state.time + RETRY_MILLISECONDS;
+      const isDue = mayAct && isWanted(readiness, stage) && (isAsked || retryTime <= now);
+      return {
+        ...NOTHING,
+        actions: isDue ? [start] : [],
+        nextTime: isDue ? now + LOOK_MILLISECONDS : retryTime,
+        finding: { reason: 'HandoverFailed', message: nameFailure(state.outcome, state.words) },
+      };
+    }
+  }
+}
+
+function isWanted(readiness: ReadinessFact, stage: HandoverStage): boolean {
+  if (readiness.kind !== 'observed') return false;
+  return !isComplete(readiness) || (stage === 'after' && readiness.overridesCounted === false);
+}
+
+function nameFailure(outcome: string, words: string): string {
+  const how =
+    { refused: 'was refused', unknownRelease: 'is not known for this release of Flagsmith' }[outcome] ?? 'failed';
+  return `the hand-over ${how}: ${words}`;
+}

@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { type EdgeMigration, LABELS } from '../edge-migration/api.ts';
+import { DEFAULT_CONTAINER } from '../edge-migration/pods.ts';
+import type { KubernetesObject } from '../kubernetes/client.ts';
+
+/** Which of a migration's hand-overs: looking alone, before its copy, or after it. */
+export type HandoverStage = 'verify' | 'before' | 'after';
+
+/** What every hand-over has in common. */
+export interface HandoverSettings {
+  /** Of the Core API. */
+  namespace: string;
+  /** The script has so long, and the pod a little more. */
+  timeoutSeconds: number;
+  /** Names that Flagsmith must write to, where they are configured. */
+  tables: { environments?: string | undefined; serverKeys?: string | undefined; environmentsV2?: string | undefined };
+}
+
+/** The one label value of all Jobs of this kind. */
+export const HANDOVER = 'handover';
+const SCRIPT = readFileSync(new URL('./script.py', import.meta.url), 'utf8');
+const MESSAGE_FILE = '/dev/termination-log';
+/** For the script's last words, after its own time is over. */
+const LAST_WORDS_SECONDS = 30;
+const KEPT_SECONDS = 86_400;
+
+const named = z.looseObject({ name: z.string() });
+const containerSchema = z.looseObject({
+  name: z.string(),
+  image: z.string(),
+  env: z.array(named).default([]),
+  volumeMounts: z.array(named).default([]),
+  securityContext: z.looseObject({}).optional(),
+});
+const podSchema = z.object({
+  metadata: z.object({ annotations: z.record(z.string(), z.string()).default({}) }),
+  spec: z.looseObject({ containers: z.array(containerSchema).min(1), volumes: z.array(named).default([]) }),
+});
+
+/** Of a pod what decides where and as whom its containers run; all of it is kept. */
+const POD_FIELDS = [
+  'serviceAccountName',
+  'imagePullSecrets',
+  'securityContext',
+  'nodeSelector',
+  'tolerations',
+  'priorityClassName',
+  'runtimeClassName',
+  'dnsPolicy',
+  'dnsConfig',
+  'hostAliases',
+] as const;
+/** Of the container what the image needs to be what it is in the API; no ports, probes and hooks. */
+const CONTAINER_FIELDS = ['image', 'imagePullPolicy', 'env', 'envFrom', 'workingDir', 'resources'] as const;
+/** Variables by which Flagsmith is told its database: its container among others. */
+const FLAGSMITH = /^(DATABASE_URL|DJANGO_DB_\w+|DATABASE_\w+|DJANGO_SETTINGS_MODULE)$/;
+
+export function nameHandover({ name, uid }: Pick<EdgeMigration, 'name' | 'uid'>, stage: HandoverStage): string {
+  return `${name}-${uid.slice(0, 8)}-handover-${stage}`;
+}
+
+/**
+ * The Job that runs {@link SCRIPT} in the Core API's own image, with its environment, as its service account. The pod is
+ * restricted further as far as any image allows; what may break one (read-only root, a user by number) is taken from the
+ * API's own pod. It has none of the API's labels, so that no Service leads to it and no coverage counts it.
+ */
+export function buildHandover(
+  migration: EdgeMigration,
+  stage: HandoverStage,
+  apiPod: KubernetesObject,
+  { namespace, timeoutSeconds, tables }: HandoverSettings,
+) {
+  const { metadata, spec } = podSchema.parse(apiPod);
+  const api = chooseContainer(spec.containers, metadata.annotations[DEFAULT_CONTAINER]);
+  // The token for the API server belongs to the pod that it was projected for.
+  const volumes = spec.volumes.filter(
+    ({ name }) => !name.startsWith('kube-api-access-') && api.volumeMounts.some((mount) => mount.name === name),
+  );
+  const labels = {
+    [LABELS.managedBy]: 'edge-migration',
+    [LABELS.projectId]: String(migration.spec?.projectId),
+    [LABELS.migrationUid]: migration.uid,
+    [LABELS.component]: HANDOVER,
+  };
+  const want = {
+    project: migration.spec?.projectId,
+    mode: stage === 'verify' ? 'Verify' : 'Run',
+    overridesCopied: stage === 'after',
+    seconds: timeoutSeconds,
+    tables,
+  };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: nameHandover(migration, stage),
+      namespace,
+      labels,
+      annotations: { [LABELS.migration]: `${migration.namespace}/${migration.name}` },
+    },
+    spec: {
+      backoffLimit: 0,
+      activeDeadlineSeconds: timeoutSeconds + LAST_WORDS_SECONDS,
+      ttlSecondsAfterFinished: KEPT_SECONDS,
+      template: {
+        metadata: {
+          labels: { ...labels, 'sidecar.istio.io/inject': 'false' },
+          annotations: { 'sidecar.istio.io/inject': 'false', 'linkerd.io/inject': 'disabled' },
+        },
+        spec: {
+          ...pick(spec, POD_FIELDS),
+          restartPolicy: 'Never',
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          terminationGracePeriodSeconds: 10,
+          containers: [
+            {
+              ...pick(api, CONTAINER_FIELDS),
+              name: HANDOVER,
+              command: ['python', 'manage.py', 'shell', '-c', SCRIPT],
+              env: [
+                ...api.env,
+                { name: 'EDGE_MIGRATION_TERMINATION_MESSAGE_FILE', value: MESSAGE_FILE },
+                { name: 'EDGE_MIGRATION_HANDOVER', value: JSON.stringify(want) },
+              ],
+              volumeMounts: api.volumeMounts.filter((mount) => volumes.some(({ name }) => name === mount.name)),
+              securityContext: restrict(api.securityContext),
+              terminationMessagePath: MESSAGE_FILE,
+              terminationMessagePolicy: 'FallbackToLogsOnError',
+            },
+          ],
+          volumes,
+        },
+      },
+    },
+  };
+}
+
+/** Meshes and agents add containers of their own, before or after the API's. */
+function chooseContainer<C extends z.infer<typeof containerSchema>>(containers: readonly C[], marked?: string): C {
+  const isFlagsmith = ({ env }: C) => env.some(({ name }) => FLAGSMITH.test(name));
+  return containers.find(({ name }) => name === marked) ?? containers.find(isFlagsmith) ?? containers[0]!;
+}
+
+const restrict = (own: Readonly<Record<string, unknown>> = {}) => ({
+  seccompProfile: { type: 'RuntimeDefault' },
+  ...own,
+  allowPrivilegeEscalation: false,
+  privileged: false,
+  capabilities: { drop: ['ALL'] },
+});
+
+function pick<K extends string>(object: Readonly<Record<string, unknown>>, fields: readonly K[]) {
+  return Object.fromEntries(
+    fields.filter((field) => object[field] !== undefined).map((field) => [field, object[field]]),
+  );
+}

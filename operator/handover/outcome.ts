@@ -1,0 +1,57 @@
+import { z } from 'zod';
+
+/** What the script (script.py) says at its end, as one line of JSON. */
+const outcomeSchema = z.object({
+  handover: z.enum(['done', 'verified', 'refused', 'unknownRelease', 'failed']),
+  reason: z.string().optional(),
+  changed: z.array(z.string()).optional(),
+  environments: z.number().optional(),
+  serverKeys: z.number().optional(),
+  metaRows: z.boolean().optional(),
+});
+
+export type HandoverOutcome = z.infer<typeof outcomeSchema>['handover'];
+
+/** An ended hand-over as people read of it. */
+export interface HandoverWords {
+  outcome: HandoverOutcome;
+  words: string;
+}
+
+/** Longest part of a pod's own words that goes into a status. */
+const LONGEST = 400;
+
+/** Finds the script's line in what a pod has said last; words without it are those of something that kept it from running. */
+export function readOutcome(message: string): HandoverWords {
+  const lines = message.split('\n').filter((line) => line.includes('"handover"'));
+  for (const line of lines.toReversed()) {
+    const found = outcomeSchema.safeParse(parse(line));
+    if (found.success) return { outcome: found.data.handover, words: describe(found.data) };
+  }
+  const words = message.trim().slice(-LONGEST) || 'it ended without a word';
+  return { outcome: 'failed', words };
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // Half a line, cut off by Kubernetes' own limit: none of ours.
+    return undefined;
+  }
+}
+
+function describe({
+  handover,
+  reason,
+  changed = [],
+  environments,
+  serverKeys,
+  metaRows,
+}: z.infer<typeof outcomeSchema>) {
+  if (reason !== undefined) return reason.slice(0, LONGEST);
+  const meta = metaRows ? ' with their _META rows' : '';
+  const subject = `${environments} environments${meta} and ${serverKeys} server keys`;
+  if (handover === 'verified') return `this release of Flagsmith can hand over ${subject}`;
+  return `${subject} were written${changed.length === 0 ? '' : `, and ${changed.join(', ')} set`}`;
+}
