@@ -1,6 +1,10 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
-import { providePackages } from '../../differential/python.ts';
+import { findPython, providePackages } from '../../differential/python.ts';
+
+/** Not where there is no Python; on CI that must not look as if boto3 had been tried. */
+export const canRunBoto3 = findPython() !== undefined || process.env['CI'] !== undefined;
+if (!canRunBoto3) process.stdout.write('No Python 3 with venv and ensurepip: boto3 is not tried\n');
 
 /** One entry of PutEvents. */
 export type Entry = Readonly<Record<string, string>>;
