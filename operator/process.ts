@@ -17,6 +17,7 @@ import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from './edge-m
 import { createCoreClock } from './edge-migration/core-clock.ts';
 import { createDepartures } from './edge-migration/departures.ts';
 import { describeChanges } from './edge-migration/events.ts';
+import { createFormerWork } from './edge-migration/former-work.ts';
 import { createIdleTimes } from './edge-migration/idle-times.ts';
 import { createJobEvents } from './edge-migration/job-events.ts';
 import { registerMigrationMetrics } from './edge-migration/metrics.ts';
@@ -90,6 +91,8 @@ export async function runOperator({
     clock,
   });
   const handover = createHandover(configuration, client, storeClock);
+  const formerWork = createFormerWork(storeClock);
+  caches.pods.subscribe(formerWork.notice);
   const sources: Sources = {
     ...caches,
     ...stores,
@@ -100,6 +103,7 @@ export async function runOperator({
     coreClock,
     podClocks: createPodClocks(),
     idleTimes: createIdleTimes(storeClock),
+    formerWork,
     missingTimes: createIdleTimes(storeClock),
     strandedTimes: createIdleTimes(storeClock),
     watchHistory,
@@ -107,6 +111,7 @@ export async function runOperator({
     clock: storeClock,
     settings: {
       pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
+      lateWriteMilliseconds: configuration.lateWriteSeconds * 1000,
       pricePerMillionWriteUnits: configuration.pricePerMillionWriteUnits,
     },
   };

@@ -188,6 +188,14 @@ describe('the copy', () => {
     });
   });
 
+  test('is complete only when no write of a pod before it, of which it knows nothing, may arrive any more', () => {
+    const formerSeen = NOON + 5_000;
+    const settling = visited({ work: work({ ...ranges, jobs: [endedJob], checkpoints: finished, formerSeen }) });
+    expect(decide({ ...settling, now: NOON + 60_000 })).toMatchObject({ nextTime: NOON + 70_000 });
+    expect(condition(decide({ ...settling, now: NOON + 69_000 }).status, 'Copied')).toBe('False/Settling');
+    expect(condition(decide({ ...settling, now: NOON + 70_000 }).status, 'Copied')).toBe('True/Complete');
+  });
+
   test.each([
     ['is gone', []],
     ['is as it was before its end', [checkpoint(1, { read: 200, inserted: 200 })]],

@@ -44,6 +44,8 @@ export interface Facts {
 export interface DecisionSettings {
   /** A page may be written this long after it was read; nothing is complete until it has passed (rule 4). */
   pageMaxAgeMilliseconds: number;
+  /** A write may be carried out this long after its sender has gone (rule 9). */
+  lateWriteMilliseconds: number;
   /** Price of a million on-demand write units. */
   pricePerMillionWriteUnits: number;
 }
@@ -144,6 +146,8 @@ export interface WorkFacts {
   /** Since when this process has seen that ranges are planned and no pods work on them; see idle-times.ts. */
   idleSince: number | undefined;
   checkpoints: CheckpointFact[];
+  /** When pods of an EdgeMigration or a plan before may last have written; see former-work.ts. */
+  formerSeen?: number;
   /** Copy pods that cannot start or have failed, newest first. */
   podProblems: PodProblem[];
   /** The settings that running pods read. */

@@ -189,6 +189,10 @@ async function observeWork(sources: Sources, migration: EdgeMigration, signal: A
     plannedTime: plan === undefined ? undefined : Date.parse(plan.plannedTime),
     liveSettings: parseLiveSettings(settings),
     idleSince: sources.idleTimes.notice(migration, isIdle),
+    formerSeen: sources.formerWork.lastSeen(
+      migration,
+      facts.jobs.map(({ uid }) => uid),
+    ),
     planIsLeft: operation === 'copy' && hasPlan(sources, migration),
   };
 }

@@ -76,6 +76,8 @@ export interface PodFact {
   running: string[];
   /** When it should be gone, because it was deleted. */
   goneBy: number | undefined;
+  /** Of the Job that owns it. */
+  jobUid: string | undefined;
 }
 
 /** Waiting reasons of a pod that is merely starting. */
@@ -98,6 +100,7 @@ export function parsePod(object: KubernetesObject): Owned<PodFact> {
       workerEnded: workers.length > 0 && workers.every(({ state }) => state.terminated !== undefined),
       running: containerStatuses.filter(({ state }) => state.running !== undefined).map((container) => container.name),
       goneBy: metadata.deletionTimestamp === undefined ? undefined : Date.parse(metadata.deletionTimestamp),
+      jobUid: object.metadata.ownerReferences?.find(({ kind }) => kind === 'Job')?.uid,
     };
   });
 }

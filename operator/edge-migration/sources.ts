@@ -7,6 +7,7 @@ import type { Reflector } from '../kubernetes/reflector.ts';
 import type { EdgeMigration } from './api.ts';
 import type { CoreClock } from './core-clock.ts';
 import type { DecisionSettings, JobFact } from './facts.ts';
+import type { FormerWork } from './former-work.ts';
 import type { IdleTimes } from './idle-times.ts';
 import type { JobEvents } from './job-events.ts';
 import type { ConfigMapFact, Owned } from './parse.ts';
@@ -38,6 +39,7 @@ export interface Sources {
   coreClock: Pick<CoreClock, 'ahead'>;
   podClocks: PodClocks;
   idleTimes: IdleTimes;
+  formerWork: Pick<FormerWork, 'lastSeen'>;
   /** Since when pods are missing, and since when pods live on whose workers have ended. */
   missingTimes: IdleTimes;
   strandedTimes: IdleTimes;

@@ -91,9 +91,11 @@ function decideSettling(view: View): WorkDecision {
   const { now, work, settings } = facts;
   const copy = { ...measureProgress(facts, view.done), ...keptFrom(view), identitiesPerSecond: 0 };
   const skipped = summariseSkipped(work.checkpoints, objectNames(facts.migration, operation).skippedReport);
-  const settled = operation === 'plan' ? now : findLastWork(view) + settings.pageMaxAgeMilliseconds;
+  const formerSettled = (work.formerSeen ?? Number.NEGATIVE_INFINITY) + settings.lateWriteMilliseconds;
+  const settled =
+    operation === 'plan' ? now : Math.max(findLastWork(view) + settings.pageMaxAgeMilliseconds, formerSettled);
   if (settled > now) {
-    const message = `every range is done; complete at ${formatTime(settled + 999)}, when no page read before may still be written`;
+    const message = `every range is done; complete at ${formatTime(settled + 999)}, when nothing that was read or sent before may still be written`;
     return {
       finding: isFalse('Settling', message),
       degraded: findLingering(work),

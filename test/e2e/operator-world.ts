@@ -109,6 +109,7 @@ export async function startWorld({ databaseUrl, tables }: WorldSettings): Promis
     EDGE_MIGRATION_INSTANCE: `operator-${processes}`,
     EDGE_MIGRATION_WORKER_TEMPLATE_FILE: templateFile,
     EDGE_MIGRATION_PAGE_MAX_AGE_SECONDS: '1',
+    EDGE_MIGRATION_LATE_WRITE_SECONDS: '1',
     EDGE_MIGRATION_METRICS_HOST: '127.0.0.1',
     EDGE_MIGRATION_METRICS_PORT: '0',
     ...settings,
