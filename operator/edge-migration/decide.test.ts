@@ -207,8 +207,8 @@ describe('the copy', () => {
     expect(status.message).toContain('checkpoints were removed or damaged');
     expect(status.copy).toMatchObject({ rangesDone: 1, rangesFailed: 1 });
     expect(actions).toEqual([]);
-    expect(nextTime).toBe(NOON + 15_000);
-    const again = decide({ ...ended, now: NOON + 15_000 });
+    expect(nextTime).toBe(NOON + 16_000);
+    const again = decide({ ...ended, now: NOON + 16_000 });
     expect(again.actions.at(-1)).toMatchObject({ kind: 'createJob', attempt: 2, rangeIds: [1] });
   });
 
@@ -240,7 +240,6 @@ describe('the copy', () => {
 describe('failed ranges', () => {
   const failedJob = job({
     outcome: 'failed',
-    endedTime: NOON,
     completedIndexes: [0],
     failedIndexes: [1],
     failure: 'FailedIndexes',

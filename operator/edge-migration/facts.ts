@@ -179,8 +179,6 @@ export interface JobFact {
   suspended: boolean;
   parallelism: number;
   outcome: 'active' | 'complete' | 'failed';
-  /** When the last pod had ended. */
-  endedTime: number | undefined;
   completedIndexes: number[];
   failedIndexes: number[];
   /** Reason and message of the Failed condition. */

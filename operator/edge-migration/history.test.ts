@@ -153,7 +153,6 @@ function moveJob({ work: before, now }: Facts, { outcome, completed, problem }: 
     outcome,
     completedIndexes: indexes,
     failedIndexes: outcome === 'failed' ? [...last.rangeIds.keys()].filter((i) => !indexes.includes(i)) : [],
-    endedTime: outcome === 'active' ? undefined : now,
   };
   const checkpoints = indexes.map((i) =>
     checkpoint(

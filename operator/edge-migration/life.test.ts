@@ -21,7 +21,7 @@ import {
 
 const HOUR = 3_600_000;
 const captured = { capture: covered(), replay: following() };
-const failed = job({ outcome: 'failed', endedTime: NOON, completedIndexes: [0], failedIndexes: [1] });
+const failed = job({ outcome: 'failed', completedIndexes: [0], failedIndexes: [1] });
 const settling = () => visitedFacts({ ...captured, work: copiedWork() });
 const copied = () => next({ ...settling(), now: NOON + 60_000 }, 1_000, { work: work() });
 const DEADLINE = NOON + 60_000 + 28 * 24 * HOUR;

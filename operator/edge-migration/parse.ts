@@ -88,7 +88,6 @@ export function parseJob(object: KubernetesObject): Owned<JobFact> {
     suspended: spec.suspend,
     parallelism: spec.parallelism,
     outcome: ended === undefined ? 'active' : ended.type === 'Complete' ? 'complete' : 'failed',
-    endedTime: ended?.lastTransitionTime === undefined ? undefined : Date.parse(ended.lastTransitionTime),
     completedIndexes,
     failedIndexes,
     deleting: object.metadata.deletionTimestamp !== undefined,

@@ -105,7 +105,12 @@ describe('pods that live on when their workers have ended', () => {
       jobPods: undefined,
       work: { ...failed.work, jobs: [] },
     });
-    expect(decide(gone).actions).toContainEqual(
+    expect(decide(gone).actions).toEqual([]);
+    expect(degradedBy(gone)).toMatch(/^RangesFailed.*its pods did not end; tried again at 2026-05-04T12:00:45Z/);
+    const { status, nextTime } = decide(gone);
+    expect(nextTime).toBe(NOON + 45 * SECOND);
+    const later = { ...gone, now: NOON + 45 * SECOND, migration: { ...gone.migration, status } };
+    expect(decide(later).actions).toContainEqual(
       expect.objectContaining({ kind: 'createJob', attempt: 2, rangeIds: [1] }),
     );
   });

@@ -61,7 +61,7 @@ const found = (changes: Partial<VerifyTotals['found']>) => ({ ...NOTHING_VERIFIE
 
 /** The pods of the comparison at hand have ended with these totals. */
 function compared(now: Facts, each: Partial<VerifyTotals>): Facts {
-  const jobs = [job({ outcome: 'complete', endedTime: now.now, completedIndexes: [0, 1] })];
+  const jobs = [job({ outcome: 'complete', completedIndexes: [0, 1] })];
   const checkpoints = [checkpoint(0, each), checkpoint(1, { equal: 500, matched: 500 })];
   return { ...now, verification: { ...nothing, ranges: twoRanges, jobs, checkpoints } };
 }
@@ -134,13 +134,14 @@ describe('after the copy', () => {
   });
 
   test('failed ranges are tried again later, and it is said why', () => {
-    const failed = job({ outcome: 'failed', endedTime: NOON + 1_000, failedIndexes: [1], failure: 'FailedIndexes' });
+    const failed = job({ outcome: 'failed', failedIndexes: [1], failure: 'FailedIndexes' });
     const now = begun(copied({ afterCopy: 'Report' }));
     const work = { ...nothing, ranges: twoRanges, jobs: [failed], checkpoints: [checkpoint(0, { equal: 500 })] };
     const waiting = decide({ ...now, verification: work });
     expect(condition(waiting.status, 'Degraded')).toBe('True/ComparisonFailed');
-    expect(waiting.nextTime).toBe(NOON + 16_000);
-    const again = decide({ ...now, now: NOON + 16_000, verification: work });
+    const { status, nextTime = 0 } = waiting;
+    expect(nextTime - now.now).toBe(15_000);
+    const again = decide({ ...now, now: nextTime, verification: work, migration: { ...now.migration, status } });
     expect(own(again).at(-1)).toMatchObject({ kind: 'createJob', attempt: 2, rangeIds: [1] });
   });
 });

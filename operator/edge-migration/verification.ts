@@ -166,14 +166,19 @@ function follow(view: View, work: VerificationFacts, job: JobFact, remaining: nu
   const { now, jobPods: pods } = facts;
   const operation = operationOf(current);
   const wanted = { suspend: spec.suspend, parallelism: spec.copy.parallelism };
-  const verification = { ...before, current: { ...current, attempt: job.attempt, ...moveProgress(view, work) } };
+  const stranded = spec.suspend ? undefined : findStranded(pods, now);
+  const { retryTime = formatTime(now + retryDelay(job.attempt)), ...others } = current;
+  const again = stranded !== undefined && remaining > 0 ? { retryTime } : {};
+  const verification = {
+    ...before,
+    current: { ...others, ...again, attempt: job.attempt, ...moveProgress(view, work) },
+  };
   const base = {
     ...rest(facts, verification, spec.suspend ? 'suspended' : describeProgress(work)),
     actions: [...adjustSettings(view, work, remaining), ...adjustJob(operation, job, wanted)],
     nextTime: spec.suspend ? undefined : now + SETTINGS_MILLISECONDS,
   };
   if (spec.suspend) return base;
-  const stranded = findStranded(pods, now);
   if (stranded === undefined) {
     return { ...base, degraded: findPodTrouble(job, { podProblems: work.podProblems, pods, now }) };
   }
@@ -203,19 +208,17 @@ function start(
   const base = rest(facts, before, describeProgress(work));
   if (spec.suspend) return base;
   const attempt = Math.max(job?.attempt ?? 0, current.attempt ?? 0) + 1;
-  const ended = job?.endedTime;
-  // A Job that ended well has said so before its last checkpoint could be seen here.
-  const pause = job?.outcome === 'complete' ? CHECKPOINT_MILLISECONDS : retryDelay(job?.attempt ?? 1);
-  if (ended !== undefined && ended + pause > now) {
-    const isFailed = job?.outcome === 'failed';
-    const retryTime = formatTime(ended + pause);
+  const again = findRetryTime(current, job, now);
+  if (again > now) {
+    const isFailed = job?.outcome !== 'complete';
+    const retryTime = formatTime(again);
     const problem = work.podProblems[0]?.message ?? job?.failure ?? 'see the pods of the Job';
     const message = `the comparison of ${remaining.length} ranges failed (${problem}); tried again at ${retryTime}`;
-    const verification = isFailed ? { ...before, current: { ...current, retryTime } } : before;
+    const verification = { ...before, current: { ...current, retryTime } };
     return {
       ...rest(facts, verification, message),
       degraded: isFailed ? isTrue('ComparisonFailed', message) : undefined,
-      nextTime: ended + pause,
+      nextTime: again,
     };
   }
   const operation = operationOf(current);
@@ -234,6 +237,14 @@ function start(
       { kind: 'createJob', operation, attempt, rangeIds: remaining, parallelism, environment },
     ],
   };
+}
+
+/** As of a copy: from when it was seen that something is left, and kept to. */
+function findRetryTime({ retryTime, attempt = 1 }: CurrentComparison, job: JobFact | undefined, now: number): number {
+  // A Job that ended well has said so before its last checkpoint could be seen here.
+  const pause = job?.outcome === 'complete' ? CHECKPOINT_MILLISECONDS : retryDelay(job?.attempt ?? attempt);
+  if (retryTime !== undefined) return Math.min(Date.parse(retryTime), now + pause);
+  return job === undefined ? now : now + pause;
 }
 
 function adjustSettings({ facts, spec, context, current }: View, work: VerificationFacts, remaining: number): Action[] {

@@ -77,8 +77,10 @@ function decideRunning(view: View, job: JobFact): WorkDecision {
   if (spec.suspend) return { ...running, degraded: undefined, complete: false };
   const stranded = findStranded(facts.jobPods, facts.now);
   if (stranded === undefined) return { ...running, degraded: findTrouble(facts, job), complete: false };
+  const { retryTime = formatTime(facts.now + retryDelay(job.attempt)) } = facts.migration.status.copy ?? {};
   return {
     ...running,
+    copy: view.remaining.length === 0 ? copy : { ...copy, retryTime },
     degraded: describeStranded(job, stranded, facts.work.podProblems),
     actions: job.deleting ? [] : [removeJob(operation, job)],
     complete: false,
@@ -137,8 +139,8 @@ function decideStarting(view: View): WorkDecision {
     };
   }
   const isNewRetry = spec.retry !== undefined && spec.retry !== migration.status.observedRetry;
-  const retryTime = job?.endedTime === undefined ? now : job.endedTime + retryDelay(job.attempt);
-  if (job !== undefined && retryTime > now && !isNewRetry) {
+  const retryTime = findRetryTime(view);
+  if (retryTime > now && !isNewRetry) {
     const finding = isFalse('RangesFailed', describeFailure(view, job, retryTime));
     const status = { ...copy, ...failed, retryTime: formatTime(retryTime) };
     return {
@@ -162,6 +164,18 @@ function decideStarting(view: View): WorkDecision {
     actions: [...(operation === 'copy' ? [{ kind: 'markStarted' } as const] : []), ...adjustSettings(view), start],
     nextTime: undefined,
   };
+}
+
+/**
+ * When what is left is tried again. It counts from when that was seen, and is kept to: a Job's end is by another machine's
+ * clock, and one that was removed because its pods did not end has none.
+ */
+function findRetryTime({ facts, job }: View): number {
+  const { now, migration } = facts;
+  const { retryTime, attempt = 1 } = migration.status.copy ?? {};
+  const latest = now + retryDelay(job?.attempt ?? attempt);
+  if (retryTime !== undefined) return Math.min(Date.parse(retryTime), latest);
+  return job === undefined ? now : latest;
 }
 
 /** Numbers of a running copy, taken over from the status before when they moved a moment ago. */
@@ -257,7 +271,10 @@ function findTrouble({ work, jobPods: pods, now }: Facts, job: JobFact): Finding
   return failing === undefined ? undefined : isTrue('CopyHindered', `range ${failing.rangeId}: ${failing.lastError}`);
 }
 
-function describeFailure({ facts, remaining }: View, job: JobFact, retryTime: number): string {
+function describeFailure({ facts, remaining }: View, job: JobFact | undefined, retryTime: number): string {
+  if (job === undefined) {
+    return `${remaining.length} ranges are left of a Job that was removed because its pods did not end; tried again at ${formatTime(retryTime)}, or now with a new spec.retry`;
+  }
   if (job.outcome === 'complete') {
     return `${remaining.length} ranges were copied in Job ${job.name}, but their checkpoints were removed or damaged: they are copied again at ${formatTime(retryTime)}, or now with a new spec.retry`;
   }

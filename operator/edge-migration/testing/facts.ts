@@ -68,7 +68,6 @@ export function job(changes: Partial<JobFact> = {}): JobFact {
     suspended: false,
     parallelism: 4,
     outcome: 'active',
-    endedTime: undefined,
     completedIndexes: [],
     failedIndexes: [],
     failure: undefined,
@@ -112,7 +111,7 @@ export function checkpoint(
 }
 
 /** Both of {@link twoRanges}, done by noon. */
-export const endedJob = job({ outcome: 'complete', endedTime: NOON, completedIndexes: [0, 1] });
+export const endedJob = job({ outcome: 'complete', completedIndexes: [0, 1] });
 
 /** What is there when both are copied. */
 export function copiedWork(): Facts['work'] {
