@@ -11,11 +11,9 @@ const setupFiles = ['test/setup/seed.ts', 'test/setup/logs.ts', 'test/setup/leak
 /** Bytes that a test file takes with a cluster of its own, the product and a Core API. */
 const MEMORY_OF_WORKER = 2.5 * 1024 ** 3;
 
-// Files wait more than they compute, so there are twice as many workers as cores, if there is memory for them.
 // A file is in the first project unless something that it imports starts processes or uses services (test/setup/test-kinds.ts).
 export default defineConfig({
   test: {
-    maxWorkers: Math.max(2, Math.min(8, 2 * availableParallelism() + 1, Math.floor(totalmem() / MEMORY_OF_WORKER))),
     sequence: { sequencer: LongestFirst },
     reporters: ['default', 'test/setup/reporter.ts'],
     projects: [
@@ -26,6 +24,9 @@ export default defineConfig({
           include: [...inProcess],
           // Most of the time of these files goes into loading modules, which a worker needs to do once only.
           isolate: false,
+          // They compute all the time; and what fails here is known before anything slow begins.
+          maxWorkers: availableParallelism(),
+          sequence: { groupOrder: 0 },
           setupFiles,
           testTimeout: 60_000,
         },
@@ -35,6 +36,9 @@ export default defineConfig({
         test: {
           name: 'services',
           include: [...withServices],
+          // They wait more than they compute, so there are twice as many workers as cores, if there is memory for them.
+          maxWorkers: Math.max(2, Math.min(8, 2 * availableParallelism(), Math.floor(totalmem() / MEMORY_OF_WORKER))),
+          sequence: { groupOrder: 1 },
           // One broker per run starts the shared services (Postgres, NATS, DynamoDB Local, Kubernetes) when a file first asks.
           globalSetup: ['test/cluster/shared-setup.ts'],
           setupFiles,
