@@ -128,16 +128,32 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     }
   }
 
-  /** Those that were delivered before the view was listed, and still have no EdgeMigration. */
-  function settleForeign(): void {
+  /**
+   * Those go whose projects had no EdgeMigration in a view that was listed after they were delivered, and whose keys were
+   * those projects' after that, too: Core may have given a key that is remembered to another environment.
+   */
+  async function settleForeign(): Promise<void> {
     const waited = foreign;
     foreign = [];
+    const going: typeof foreign = [];
     for (const one of waited) {
       if (migrations.find(one.projectId) !== undefined) handle(one.held);
-      else if (!migrations.isListedSince(one.held.delivered)) foreign.push(one);
+      else (migrations.isListedSince(one.held.delivered) ? going : foreign).push(one);
+    }
+    if (going.length === 0) return;
+    try {
+      await resolver.lookAgain(going.map(({ held }) => held.message.data));
+    } catch (error) {
+      // Stopping gives them back; whatever else Core says, it says it of each when it is resolved.
+      if (going.some(({ held }) => held.isOpen())) log.warn({ err: error }, 'It cannot be asked whose client keys are');
+      for (const { held } of going) held.again(PARK_AGAIN_MILLIS);
+      return;
+    }
+    for (const { held, projectId } of going) {
+      if (resolver.glance(held.message.data) !== projectId) handle(held);
       else {
         counts.foreign += 1;
-        one.held.done();
+        held.done();
       }
     }
   }
@@ -179,7 +195,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         const waited = [...undecided];
         undecided.clear();
         for (const work of waited) judge(work);
-        settleForeign();
+        // Core may take its time; what is decided by the view does not wait for it.
+        void settleForeign();
       }
     },
   };

@@ -54,6 +54,8 @@ export interface Resolver {
    * of ten events are of projects that nobody migrates, and nothing else about them matters.
    */
   glance(data: Uint8Array): number | undefined;
+  /** Asks Core once more whose the client keys of these are, which are remembered for some seconds; then `glance` tells. */
+  lookAgain(all: readonly Uint8Array[]): Promise<void>;
   /** The answer where it needs no question; nearly all events are of this kind. */
   peek(event: WriteEvent): Resolution | undefined;
   /** Waits through outages. Rejects with the signal's reason, or when a store refuses the question. */
@@ -144,6 +146,11 @@ export function createResolver(options: ResolverOptions): Resolver {
     glance(data) {
       const clientKey = findClientKey(data);
       return clientKey === undefined ? undefined : directory.peek({ clientKey })?.projectId;
+    },
+
+    async lookAgain(all) {
+      const keys = new Set(all.map(findClientKey).filter((key) => key !== undefined));
+      await Promise.all([...keys].map((clientKey) => directory.find({ clientKey })));
     },
 
     peek(event) {

@@ -144,6 +144,29 @@ test('a former key that another environment has taken over is that one’s, and 
   expect(await on.document('key-5', 'theirs')).toEqual(before);
 });
 
+test('a key that a migrated project has got from another one within seconds leads to its identities at once', {
+  timeout: 120_000,
+}, async () => {
+  await on.project(6);
+  await on.rows({
+    projects_project: [{ id: 600 }],
+    environments_environment: [{ id: 600, project_id: 600, api_key: 'key-600' }],
+  });
+  await on.migrate(6);
+  await fill(6, 2);
+  const clientKey = 'key-600';
+  const [first = '', second = ''] = people(2);
+  const byKey = (identifier: string) =>
+    written(6, identifier, { target: { kind: 'identity', environment: { clientKey }, identifier } });
+  // The applier learns whose the key is; the event behind it tells that it has been dealt with.
+  await on.publish(byKey(first), written(6, first));
+  await eventually('the first document', async () => (await on.document('key-6', first)) !== undefined);
+  await on.core("UPDATE environments_environment SET api_key = 'key-600-b' WHERE id = 600");
+  await on.core("UPDATE environments_environment SET api_key = 'key-600' WHERE id = 6");
+  await on.publish(byKey(second));
+  await eventually('the document', async () => (await on.document(clientKey, second)) !== undefined);
+});
+
 test('an event whose key Core does not know waits aside, and is applied once Core knows it', async () => {
   const stopOther = on.start({
     EDGE_MIGRATION_INSTANCE: 'other',
