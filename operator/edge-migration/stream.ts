@@ -26,6 +26,7 @@ import type { CaptureFact, CoverageGapFact, ReplayFact } from './facts.ts';
 import { createGapProjects, type ReadProjects } from './gap-projects.ts';
 import { sayGoodbyeFor } from './goodbye.ts';
 import { createLosses } from './losses.ts';
+import { createPodStarts } from './pod-starts.ts';
 import { createSightings } from './sightings.ts';
 import { createRecordKeeper, RECORD_NAME, type RecordStore } from './stream-record.ts';
 import { createTakenTracker } from './taken.ts';
@@ -95,6 +96,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   const losses = createLosses();
   const keeper = createRecordKeeper(settings.record, losses, clock);
   const sightings = createSightings(clock);
+  const starts = createPodStarts();
   const projects = createGapProjects(settings.readProjects, clock);
 
   const isFresh = () => read !== undefined && clock.monotonic() - read.time <= fresh;
@@ -110,7 +112,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     const { staticCount } = settings;
     if (pods === undefined) return undefined;
     const time = now();
-    return { pods: pods.map((pod) => notAfter(pod, time)), reports, now: time, freshMillis: fresh, staticCount };
+    return { pods: starts.correct(pods, time), reports, now: time, freshMillis: fresh, staticCount };
   }
 
   /** Notes what the reports say of their authors' clocks. */
@@ -261,16 +263,6 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       }
       await connection?.close();
     },
-  };
-}
-
-/** Kubernetes tells by the clock of the pod's node, or its own, since when a pod runs: not since a time to come. */
-function notAfter({ readyTime, runningTime, ...pod }: CoreApiPod, now: number): CoreApiPod {
-  const earlier = (time: string) => (Date.parse(time) > now ? new Date(now).toISOString() : time);
-  return {
-    ...pod,
-    ...(readyTime !== undefined && { readyTime: earlier(readyTime) }),
-    ...(runningTime !== undefined && { runningTime: earlier(runningTime) }),
   };
 }
 
