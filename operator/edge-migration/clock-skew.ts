@@ -50,7 +50,7 @@ export function createClocks(): Clocks {
 
 /** Beyond this people are told; what the processes do is right up to {@link TOLERATED_MILLISECONDS}. */
 const SKEW_MILLISECONDS = 5_000;
-const TOLERATED_MILLISECONDS = 600_000;
+export const TOLERATED_MILLISECONDS = 600_000;
 const MOST_NAMES = 3;
 
 /** Says whose clock is wrong and what to do; undefined when none is. */

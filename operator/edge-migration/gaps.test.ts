@@ -50,3 +50,15 @@ test('a gap that has ended is not taken back', () => {
   const before = ended(open('sidecarVanished'));
   expect(look([before], [], ['api-1'])).toEqual([before]);
 });
+
+test('the gap of a capture that was off may have begun as much earlier as the clock that told was perhaps ahead', () => {
+  const disabled = { status: 'True', reason: 'Disabled', message: '', lastTransitionTime: iso(NOON) } as const;
+  const status = { conditions: [{ ...disabled, type: 'Capturing' }] };
+  const capture: CaptureFact = {
+    kind: 'observed',
+    ...{ covered: true, reason: 'AllCovered', message: '', gaps: [], speaking: [], allSentUntil: NOON },
+  };
+  const seen = facts({ now: NOON + MINUTE, migration: migration({ status }), capture });
+  const [gap] = collectGaps(seen, iso(NOON - 60 * MINUTE), undefined);
+  expect(gap).toMatchObject({ from: iso(NOON - 10 * MINUTE), reason: 'captureDisabled' });
+});

@@ -1,4 +1,5 @@
 import type { GapStatus } from './api.ts';
+import { TOLERATED_MILLISECONDS } from './clock-skew.ts';
 import { type Finding, findCondition, formatTime, isTrue } from './conditions.ts';
 import type { CoverageGapFact, Facts } from './facts.ts';
 
@@ -90,7 +91,9 @@ function findOwn({ migration, capture, now }: Facts, deadline: string | undefine
   }
   const capturing = findCondition(conditions, 'Capturing');
   if (capturing?.reason === 'Disabled' && capture.kind !== 'disabled') {
-    gaps.push({ from: Date.parse(capturing.lastTransitionTime), until, reason: REASON.disabled, podName: undefined });
+    // Without capture there is no clock of NATS: this is by the operator's own of then, which may have been ahead.
+    const from = Date.parse(capturing.lastTransitionTime) - TOLERATED_MILLISECONDS;
+    gaps.push({ from, until, reason: REASON.disabled, podName: undefined });
   }
   return gaps;
 }
