@@ -10,6 +10,8 @@ const setupFiles = ['test/setup/seed.ts', 'test/setup/logs.ts', 'test/setup/leak
 
 /** Bytes that a test file takes with a cluster of its own, the product and a Core API. */
 const MEMORY_OF_WORKER = 2.5 * 1024 ** 3;
+/** In a container of limited memory, that limit. */
+const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
 // A file is in the first project unless something that it imports starts processes or uses services (test/setup/test-kinds.ts).
 export default defineConfig({
@@ -37,7 +39,7 @@ export default defineConfig({
           name: 'services',
           include: [...withServices],
           // They wait more than they compute, so there are twice as many workers as cores, if there is memory for them.
-          maxWorkers: Math.max(2, Math.min(8, 2 * availableParallelism(), Math.floor(totalmem() / MEMORY_OF_WORKER))),
+          maxWorkers: Math.max(2, Math.min(8, 2 * availableParallelism(), Math.floor(memory / MEMORY_OF_WORKER))),
           sequence: { groupOrder: 1 },
           // One broker per run starts the shared services (Postgres, NATS, DynamoDB Local, Kubernetes) when a file first asks.
           globalSetup: ['test/cluster/shared-setup.ts'],
