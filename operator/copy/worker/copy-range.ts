@@ -58,6 +58,9 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
 
   // Whoever worked on it before may have been killed with an insert under way.
   if (progress.isResumed) late.lost();
+  // Core keeps what is left of an environment whose deletion did not end; it is not copied, so it is not missed either.
+  const live = range.segments.filter(({ environmentId }) => environments.has(environmentId));
+
   await copySegments(progress.start);
   if ((await countMissed()) > 0) {
     // One that was given a smaller identifier meanwhile was passed by; a second reading finds it.
@@ -82,10 +85,10 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
 
   /** Identities that were there when the range was planned, still are, and were not read. */
   async function countMissed(): Promise<number> {
-    const { segments, planned } = range;
+    const { planned } = range;
     if (planned === undefined || progress.known >= planned.identities) return 0;
     const { newestId } = planned;
-    const left = await patiently(() => countSegments(stores.core, segments, newestId, signal));
+    const left = await patiently(() => countSegments(stores.core, live, newestId, signal));
     return Math.max(0, left - progress.known);
   }
 

@@ -60,6 +60,18 @@ test('identities that were deleted since the plan explain why fewer were read, a
   expect(countsOf(checkpoint)).toMatchObject({ read: 1400, known: 900 });
 });
 
+test('identities that Core kept of a deleted environment are neither copied nor missed', async () => {
+  const range = await plan();
+  await project.sql('UPDATE environments_environment SET deleted_at = now() WHERE id = $1', [environmentId]);
+  const { project: before } = project.stores;
+  const checkpoint = await project.copy({
+    range,
+    project: { ...before, environments: before.environments.filter(({ id }) => id !== environmentId) },
+  });
+  expect(checkpoint.finished).toBe(true);
+  expect(await project.compare()).toEqual(EQUAL);
+});
+
 test('an identity whose new identifier is behind the copy is found by reading the range once more', async () => {
   const range = await plan();
   const handlePage = createPageWriter(project.stores);
