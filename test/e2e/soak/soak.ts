@@ -59,6 +59,8 @@ const EDGE_RATE_SHARE = 0.15;
 /** What an identity takes, roughly, with its indexes. */
 const WRITE_UNITS_PER_IDENTITY = 4;
 const WINDOW_SECONDS = 2 * 3600;
+/** Of events and of those that wait aside: a slow machine is minutes behind, and must have room for them as a cluster has. */
+const STREAM_BYTES = 1024 ** 3;
 /** More than any machine needs. */
 const PATIENT_MINUTES = 15;
 /** Share of the load that replay has under faults at least, however late the copy was complete. */
@@ -189,10 +191,12 @@ function installForSoak({ options }: Scenery, signal: AbortSignal | undefined): 
       EDGE_MIGRATION_LEASE_DURATION_SECONDS: String(PATIENCE.leaseSeconds),
       EDGE_MIGRATION_RENEW_DEADLINE_SECONDS: String(PATIENCE.leaseSeconds - 1),
       EDGE_MIGRATION_RETRY_PERIOD_SECONDS: '1',
+      EDGE_MIGRATION_STREAM_MAX_BYTES: String(STREAM_BYTES),
     },
     applierEnvironment: {
       ...options.applierEnvironment,
       EDGE_MIGRATION_ACK_WAIT_SECONDS: String(PATIENCE.ackWaitSeconds),
+      EDGE_MIGRATION_PARKED_MAX_BYTES: String(STREAM_BYTES),
     },
     ...(signal === undefined ? {} : { signal }),
   });
