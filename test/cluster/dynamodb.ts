@@ -13,6 +13,8 @@ export interface DynamodbOptions {
   heapMb?: number;
   /** Use the optimising compiler too: slower to start, faster after a while. For benchmarks. */
   optimise?: boolean;
+  /** A database for each access key and region that clients sign for, as AWS has, instead of one for all. */
+  regional?: boolean;
   signal?: AbortSignal;
 }
 
@@ -23,7 +25,7 @@ export interface Dynamodb extends Service {
   readonly credentials: typeof DYNAMODB_CLIENT.credentials;
 }
 
-/** What clients of DynamoDB Local have to be configured with; it accepts any credentials and shares one database. */
+/** What clients of DynamoDB Local have to be configured with; it accepts any credentials and shares one database unless `regional`. */
 export const DYNAMODB_CLIENT = {
   region: 'eu-west-2',
   credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
@@ -72,13 +74,14 @@ export function describeContainer(options: DynamodbOptions): { args: string[]; p
 /** Arguments of `java`. */
 function describeServer(
   { classPath, lib, port }: { classPath: string; lib: string; port: number },
-  { heapMb = 512, optimise = false }: DynamodbOptions,
+  { heapMb = 512, optimise = false, regional = false }: DynamodbOptions,
 ): string[] {
   return [
     ...(optimise ? [] : ['-XX:TieredStopAtLevel=1']),
     ...['-XX:+UseSerialGC', '-Xms64m', `-Xmx${heapMb}m`, `-Djava.library.path=${lib}`, '-cp', classPath],
     'software.amazon.dynamodb.services.local.main.ServerRunner',
-    ...['-inMemory', '-sharedDb', '-port', String(port), '-disableTelemetry'],
+    ...(regional ? [] : ['-sharedDb']),
+    ...['-inMemory', '-port', String(port), '-disableTelemetry'],
   ];
 }
 

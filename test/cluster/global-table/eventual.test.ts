@@ -1,0 +1,338 @@
+import {
+  BatchExecuteStatementCommand,
+  BatchWriteItemCommand,
+  DeleteTableCommand,
+  DescribeTableCommand,
+  TransactWriteItemsCommand,
+  UpdateItemCommand,
+  UpdateTimeToLiveCommand,
+} from '@aws-sdk/client-dynamodb';
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTables } from '../../edge/tables.ts';
+import { waitFor } from '../wait.ts';
+import { findLostWrites, type GlobalTable, HELD, startGlobalTable } from './global-table.ts';
+import { newTableName, RegionClient } from './testing.ts';
+
+const REGIONS = ['eu-west-2', 'us-east-2', 'ap-south-1'] as const;
+const AT_ONCE = { minMs: 0, maxMs: 0 };
+
+let shiftMs = 0;
+const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + shiftMs };
+let global: GlobalTable;
+let europe: RegionClient;
+let america: RegionClient;
+let asia: RegionClient;
+
+beforeAll(async () => {
+  global = await startGlobalTable({ regions: REGIONS, clock });
+});
+beforeEach(async () => {
+  const table = newTableName();
+  [europe, america, asia] = REGIONS.map((name) => new RegionClient(global.region(name), table)) as [
+    RegionClient,
+    RegionClient,
+    RegionClient,
+  ];
+  await europe.createTable();
+  global.setDelay(HELD);
+});
+afterEach(async () => {
+  for (const name of REGIONS) global.region(name).rejoin();
+  await global.settle();
+  for (const client of [europe, america, asia]) client[Symbol.dispose]();
+});
+afterAll(() => global.stop());
+
+const everywhere = () => Promise.all([europe.scan(), america.scan(), asia.scan()]);
+const threeTimes = <T>(value: T) => [value, value, value];
+
+describe('replication', () => {
+  test('a write is seen at once in its own region and only after the delay in the others', async () => {
+    await europe.put('a', 'written');
+    expect(await everywhere()).toEqual([{ a: 'written' }, {}, {}]);
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({ a: 'written' }));
+  });
+
+  test('a shorter delay holds for what is already on its way', async () => {
+    await europe.put('a', 'written');
+    expect(global.pending).toBe(2);
+    global.setDelay(AT_ONCE);
+    await waitFor(() => global.pending === 0, { for: 'replication' });
+    expect(await everywhere()).toEqual(threeTimes({ a: 'written' }));
+  });
+
+  test('it happens by itself after a delay between two bounds', async () => {
+    global.setDelay({ minMs: 1, maxMs: 50 });
+    await Promise.all(['a', 'b', 'c', 'd'].map((id) => europe.put(id, 'written')));
+    await waitFor(() => global.pending === 0, { for: 'replication' });
+    expect(await everywhere()).toEqual(threeTimes({ a: 'written', b: 'written', c: 'written', d: 'written' }));
+  });
+
+  test('the items of a request with more than 1 MB all arrive', async () => {
+    const value = 'x'.repeat(100_000);
+    const items = Array.from({ length: 25 }, (_, index) => ({ id: { S: `${index}` }, value: { S: value } }));
+    const requests = items.map((Item) => ({ PutRequest: { Item } }));
+    await europe.sdk.send(new BatchWriteItemCommand({ RequestItems: { [europe.table]: requests } }));
+    await global.settle();
+    for (const { id } of items) expect((await asia.get(id.S))?.length).toBe(value.length);
+  });
+
+  test('the statements of a batch that succeed are replicated, those that fail are not', async () => {
+    await europe.put('old', 'before');
+    await global.settle();
+    const { Responses } = await europe.sdk.send(
+      new BatchExecuteStatementCommand({
+        Statements: [
+          {
+            Statement: `INSERT INTO "${europe.table}" VALUE {'id': ?, 'value': ?}`,
+            Parameters: [{ S: 'new' }, { S: 'x' }],
+          },
+          {
+            Statement: `INSERT INTO "${europe.table}" VALUE {'id': ?, 'value': ?}`,
+            Parameters: [{ S: 'old' }, { S: 'x' }],
+          },
+        ],
+      }),
+    );
+    expect(Responses?.map(({ Error: error }) => error?.Code)).toEqual([undefined, 'DuplicateItem']);
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({ new: 'x', old: 'before' }));
+  });
+
+  test('a stream that was not read for so long that its iterator has expired goes on where it was', async () => {
+    await europe.put('a', 'before');
+    shiftMs += 900_000;
+    await europe.put('b', 'afterwards');
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({ a: 'before', b: 'afterwards' }));
+    expect(global.pending).toBe(0);
+  });
+
+  test('a write that changes nothing is not replicated and does not count as a later one', async () => {
+    await europe.put('a', 'first');
+    await global.settle();
+    await america.put('a', 'second');
+    await europe.put('a', 'first');
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({ a: 'second' }));
+  });
+
+  test("Edge's tables have their indexes in each region", async () => {
+    const tables = await createTables(global.region('eu-west-2'));
+    using client = new RegionClient(global.region('us-east-2'), tables.settings.identitiesTable);
+    const { Table } = await client.sdk.send(new DescribeTableCommand({ TableName: client.table }));
+    expect(Table?.GlobalSecondaryIndexes?.map(({ IndexStatus }) => IndexStatus)).toContain('ACTIVE');
+    await tables.drop();
+    await expect(client.scan()).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+  });
+
+  test('a table that is deleted takes its pending writes with it', async () => {
+    await europe.put('a', 'written');
+    await europe.sdk.send(new DeleteTableCommand({ TableName: europe.table }));
+    await expect(america.scan()).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+    await america.createTable();
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({}));
+    await america.put('a', 'of a new table');
+    expect(global.history.at(-1)).toMatchObject({ region: 'us-east-2', over: undefined });
+  });
+});
+
+describe('when two regions write one item', () => {
+  test('the later write wins as a whole item: attributes that only the earlier one set are gone', async () => {
+    await europe.put('a', 'base');
+    await global.settle();
+    const update = (client: RegionClient, name: string) =>
+      client.sdk.send(
+        new UpdateItemCommand({
+          TableName: client.table,
+          Key: { id: { S: 'a' } },
+          UpdateExpression: 'SET #name = :value',
+          ExpressionAttributeNames: { '#name': name },
+          ExpressionAttributeValues: { ':value': { S: name } },
+        }),
+      );
+    await update(america, 'value');
+    await update(europe, 'other');
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({ a: 'base' }));
+  });
+
+  test('a conditional write that succeeded vanishes when a later one replaces it', async () => {
+    await europe.put('a', 'from Europe', { insert: true });
+    await america.put('a', 'from America', { insert: true });
+    expect(await europe.get('a')).toBe('from Europe');
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({ a: 'from America' }));
+  });
+
+  test('an item that was deleted comes back when another region wrote it later', async () => {
+    await europe.put('a', 'base');
+    await global.settle();
+    await europe.delete('a');
+    await america.put('a', 'from America');
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({ a: 'from America' }));
+  });
+
+  test('a later delete removes what another region wrote before it, however late that arrives', async () => {
+    await europe.put('a', 'base');
+    await global.settle();
+    global.region('us-east-2').isolate();
+    await america.put('a', 'from America');
+    await europe.delete('a');
+    await global.settle();
+    global.region('us-east-2').rejoin();
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({}));
+  });
+
+  test('a delete of an item that is not there is no write', async () => {
+    await america.put('a', 'from America');
+    await europe.delete('a');
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({ a: 'from America' }));
+  });
+
+  test('the history tells which write was lost to which, and how far apart they were', async () => {
+    const before = global.history.length;
+    await europe.put('a', 'from Europe');
+    await america.put('a', 'from America');
+    await global.settle();
+    await europe.put('a', 'after both');
+    await global.settle();
+    const [lost, ...others] = findLostWrites(global.history.slice(before));
+    expect(others).toEqual([]);
+    expect(lost).toMatchObject({ write: { region: 'eu-west-2' }, to: { region: 'us-east-2' } });
+    expect(lost?.windowMs).toBeGreaterThan(0);
+  });
+});
+
+describe('transactions', () => {
+  test('are atomic in their region only: elsewhere one of the items can win and the other lose', async () => {
+    const put = (id: string) => ({
+      Put: { TableName: europe.table, Item: { id: { S: id }, value: { S: 'together' } } },
+    });
+    await europe.sdk.send(new TransactWriteItemsCommand({ TransactItems: [put('a'), put('b')] }));
+    await america.put('b', 'alone');
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({ a: 'together', b: 'alone' }));
+  });
+
+  test('that are cancelled replicate nothing', async () => {
+    await america.put('b', 'alone');
+    await global.settle();
+    const table = europe.table;
+    const transaction = new TransactWriteItemsCommand({
+      TransactItems: [
+        { Put: { TableName: table, Item: { id: { S: 'a' } } } },
+        {
+          Put: { TableName: table, Item: { id: { S: 'b' } }, ConditionExpression: 'attribute_not_exists(id)' },
+        },
+      ],
+    });
+    await expect(europe.sdk.send(transaction)).rejects.toMatchObject({ name: 'TransactionCanceledException' });
+    await global.settle();
+    expect(await everywhere()).toEqual(threeTimes({ b: 'alone' }));
+  });
+});
+
+describe('a region', () => {
+  test('that is isolated goes on with its clients; afterwards everything arrives in both directions', async () => {
+    global.region('eu-west-2').isolate();
+    await europe.put('a', 'from Europe');
+    await america.put('b', 'from America');
+    await global.settle();
+    expect(await everywhere()).toEqual([{ a: 'from Europe' }, { b: 'from America' }, { b: 'from America' }]);
+    global.setDelay(AT_ONCE);
+    global.region('eu-west-2').rejoin();
+    await waitFor(() => global.pending === 0, { for: 'replication' });
+    expect(await everywhere()).toEqual(threeTimes({ a: 'from Europe', b: 'from America' }));
+  });
+
+  test('that is dark answers no client, but still receives the writes of the others', async () => {
+    const region = global.region('us-east-2');
+    region.goDark();
+    await expect(america.get('a')).rejects.toMatchObject({ code: 'ECONNRESET' });
+    await europe.put('a', 'meanwhile');
+    await global.settle();
+    region.comeBack();
+    expect(await america.get('a')).toBe('meanwhile');
+  });
+
+  test('describes the table as AWS does, with the other regions as replicas', async () => {
+    global.region('us-east-2').setStatus('REGION_DISABLED');
+    const { Table } = await europe.sdk.send(new DescribeTableCommand({ TableName: europe.table }));
+    global.region('us-east-2').setStatus('ACTIVE');
+    expect(Table).toMatchObject({
+      TableStatus: 'ACTIVE',
+      GlobalTableVersion: '2019.11.21',
+      Replicas: [
+        { RegionName: 'us-east-2', ReplicaStatus: 'REGION_DISABLED' },
+        { RegionName: 'ap-south-1', ReplicaStatus: 'ACTIVE' },
+      ],
+      StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
+    });
+    expect(Table?.TableArn).toContain(':eu-west-2:');
+    expect(Table).not.toHaveProperty('MultiRegionConsistency');
+  });
+
+  test('refuses what it does not understand instead of passing it by', async () => {
+    const command = new UpdateTimeToLiveCommand({
+      TableName: europe.table,
+      TimeToLiveSpecification: { AttributeName: 'ttl', Enabled: true },
+    });
+    await expect(europe.sdk.send(command)).rejects.toThrow('does not understand DynamoDB_20120810.UpdateTimeToLive');
+  });
+});
+
+test('after any history every region has the last write of each item, and the other writes are accounted for', async () => {
+  const region = fc.constantFrom(0, 1, 2);
+  const id = fc.constantFrom('a', 'b');
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('put' as const), region, id }),
+    fc.record({ kind: fc.constant('insert' as const), region, id }),
+    fc.record({ kind: fc.constant('delete' as const), region, id }),
+    fc.record({ kind: fc.constantFrom('isolate' as const, 'rejoin' as const, 'settle' as const), region, id }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 25 }), async (steps) => {
+      const clients = [europe, america, asia] as const;
+      for (const key of ['a', 'b']) await europe.put(key, 'start');
+      await global.settle();
+      // Of each item: what a client wrote last, in real time, with success.
+      const expected: Record<string, string> = { a: 'start', b: 'start' };
+      const from = global.history.length;
+      for (const [index, { kind, region: at, id: key }] of steps.entries()) {
+        const client = clients[at];
+        const value = `${kind} ${index}`;
+        if (kind === 'settle') await global.settle();
+        else if (kind === 'isolate' || kind === 'rejoin') global.region(REGIONS[at])[kind]();
+        else if (kind === 'delete') {
+          const changes = (await client.get(key)) !== undefined;
+          await client.delete(key);
+          if (changes) delete expected[key];
+        } else {
+          const done = client.put(key, value, { insert: kind === 'insert' });
+          if (await done.then(() => true, isConditionFailed)) expected[key] = value;
+        }
+      }
+      for (const name of REGIONS) global.region(name).rejoin();
+      await global.settle();
+      expect(await everywhere()).toEqual(threeTimes(expected));
+      expect(global.pending).toBe(0);
+      const history = global.history.slice(from);
+      for (const { write, to } of findLostWrites(history)) expect(to.stamp).toBeGreaterThan(write.stamp);
+      expect(history.every(({ stamp }, index) => index === 0 || stamp > history[index - 1]!.stamp)).toBe(true);
+    }),
+    { numRuns: 15 },
+  );
+});
+
+function isConditionFailed(error: Error): false {
+  if (error.name !== 'ConditionalCheckFailedException') throw error;
+  return false;
+}

@@ -1,0 +1,148 @@
+/**
+ * A DynamoDB global table for tests: an endpoint for each region, with a DynamoDB Local behind them. README.md says what
+ * it does as AWS does, and what it does not.
+ */
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { DYNAMODB_CLIENT, startDynamodb } from '../dynamodb.ts';
+import { Endpoint } from './endpoint.ts';
+import { EventualMode, type HistoryEntry } from './eventual.ts';
+import type { Delay } from './replication.ts';
+import { StrongMode } from './strong.ts';
+import type { Consistency, Version } from './tables.ts';
+
+export { findLostWrites, type LostWrite } from './history.ts';
+export { type Delay, HELD } from './replication.ts';
+
+export interface GlobalTableOptions {
+  /** Two or more; with strong consistency three, or two and a witness. */
+  readonly regions?: readonly string[];
+  readonly consistency?: Consistency;
+  /** Region of a witness, which strong consistency alone has. */
+  readonly witness?: string;
+  /** The legacy version writes attributes of its own into the items, and is seen by `DescribeGlobalTable` only. */
+  readonly version?: Version;
+  readonly clock?: Clock;
+  /** Chooses delays: 0 to 1. */
+  readonly random?: () => number;
+  /** Java's heap limit in MB, for all regions. */
+  readonly heapMb?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** How clients of a region are configured, and what can happen to the region. */
+export interface GlobalTableRegion {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly credentials: typeof DYNAMODB_CLIENT.credentials;
+  /**
+   * Cut off from the other regions. With eventual consistency its clients notice nothing; with strong consistency its
+   * writes and strongly consistent reads fail.
+   */
+  isolate(): void;
+  /** No longer cut off: what was held up arrives at once, if its delay has passed. */
+  rejoin(): void;
+  /** Clients' connections break, until `comeBack`; replication goes on. */
+  goDark(): void;
+  comeBack(): void;
+  /** What the other regions' `DescribeTable` tells of this replica from now on. */
+  setStatus(status: string): void;
+}
+
+export interface GlobalTable extends AsyncDisposable {
+  /** @throws Error when the table has no such region */
+  region(name: string): GlobalTableRegion;
+  /** Of replication with eventual consistency; of each write with strong consistency. At first there is none. */
+  setDelay(delay: Delay): void;
+  /** Completes the replication of what was written so far, without its delay, except to and from isolated regions. */
+  settle(): Promise<void>;
+  /** Writes on their way to a region, each region counted. */
+  readonly pending: number;
+  /** Every write of a client that changed an item, with eventual consistency; for {@link findLostWrites}. */
+  readonly history: readonly HistoryEntry[];
+  /** @throws AggregateError of what failed inside, which clients saw as broken connections */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a DynamoDB Local and the regions' endpoints. Every table that is created through one of them is a global table
+ * with a replica in each region from the outset.
+ */
+export async function startGlobalTable(options: GlobalTableOptions = {}): Promise<GlobalTable> {
+  const { regions = ['eu-west-2', 'us-east-2'], consistency = 'EVENTUAL', version = '2019.11.21', witness } = options;
+  checkRegions(regions, consistency, witness);
+  if (consistency === 'STRONG' && version !== '2019.11.21')
+    throw new Error('Only the current version has strong consistency');
+  const { clock = systemClock, random = Math.random, heapMb = 256, signal } = options;
+  const dynamodb = await startDynamodb({ regional: true, heapMb, ...(signal && { signal }) });
+  const statuses = new Map<string, string>();
+  const replicated = { consistency, version, regions, witness, statuses };
+  const failures: unknown[] = [];
+  const onFailure = (error: unknown) => void failures.push(error);
+  const mode = new (consistency === 'STRONG' ? StrongMode : EventualMode)({
+    endpoint: dynamodb.endpoint,
+    replicated,
+    clock,
+    random,
+    onFailure,
+  });
+  const endpoints = await Promise.all(
+    regions.map(
+      async (name) => [name, await Endpoint.start((request) => mode.handle(name, request), onFailure)] as const,
+    ),
+  );
+  const handles = new Map(
+    endpoints.map(([name, endpoint]): [string, GlobalTableRegion] => [
+      name,
+      {
+        endpoint: endpoint.url,
+        region: name,
+        credentials: DYNAMODB_CLIENT.credentials,
+        isolate: () => mode.isolate(name),
+        rejoin: () => mode.rejoin(name),
+        goDark: () => endpoint.goDark(),
+        comeBack: () => endpoint.comeBack(),
+        setStatus: (status) => void statuses.set(name, status),
+      },
+    ]),
+  );
+
+  function throwFailures(): void {
+    if (failures.length > 0) throw new AggregateError(failures, 'The global table for tests has failed');
+  }
+
+  async function stop(): Promise<void> {
+    const failed = failures.length > 0;
+    await Promise.all(endpoints.map(([, endpoint]) => endpoint.stop()));
+    await mode.stop();
+    await dynamodb.stop();
+    if (failed) throwFailures();
+  }
+
+  return {
+    region(name) {
+      const handle = handles.get(name);
+      if (handle === undefined) throw new Error(`The global table has no region ${name}, only ${regions.join(', ')}`);
+      return handle;
+    },
+    setDelay: (delay) => mode.setDelay(delay),
+    async settle() {
+      await mode.settle();
+      throwFailures();
+    },
+    get pending() {
+      return mode.pending;
+    },
+    history: mode.history,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+function checkRegions(regions: readonly string[], consistency: Consistency, witness: string | undefined): void {
+  if (new Set(regions).size !== regions.length || regions.length < 2)
+    throw new Error('A global table has two regions or more');
+  if (consistency === 'EVENTUAL' && witness !== undefined) throw new Error('Only strong consistency has a witness');
+  if (consistency === 'STRONG' && regions.length + Number(witness !== undefined) !== 3) {
+    throw new Error('Strong consistency takes three regions, or two and a witness');
+  }
+}

@@ -1,0 +1,151 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { type ItemChange, TableStream } from './stream.ts';
+import type { Answer, Item, RegionalDatabase } from './wire.ts';
+
+/** A write of a client that changed an item, as one region accepted it. */
+export interface Write extends ItemChange {
+  readonly region: string;
+  /** Table and key as one text. */
+  readonly item: string;
+  /** When it was made: milliseconds since the epoch, of one clock for all regions, no two the same. */
+  readonly stamp: number;
+  /** The stamp of what the item was in this region before, deleted or not; nothing if it never was. */
+  readonly over: number | undefined;
+}
+
+export interface ReplicaSettings {
+  readonly clock: Clock;
+  /** The time of a write, later than that of every write before. */
+  readonly nextStamp: () => number;
+  /** Items get the attributes that the legacy version of global tables writes into them. */
+  readonly isLegacy: boolean;
+}
+
+/** DynamoDB's limit for one call. */
+const BATCH = 25;
+
+/** One region's copy of the tables. What clients write and what replication brings take turns; reads do not wait. */
+export class Replica {
+  readonly region: string;
+  readonly database: RegionalDatabase;
+  readonly #clock: Clock;
+  readonly #nextStamp: () => number;
+  readonly #streams = new Map<string, TableStream>();
+  /** Of every item that was ever written, those that are deleted too. */
+  readonly #stamps = new Map<string, number>();
+  readonly #isLegacy: boolean;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(region: string, database: RegionalDatabase, { clock, nextStamp, isLegacy }: ReplicaSettings) {
+    this.region = region;
+    this.database = database;
+    this.#clock = clock;
+    this.#nextStamp = nextStamp;
+    this.#isLegacy = isLegacy;
+  }
+
+  /** @returns DynamoDB's answer to this request, which creates the table with a stream */
+  createTable(table: string, target: string, body: string): Promise<Answer> {
+    return this.#inTurn(async () => {
+      const answer = await this.database.send(target, body);
+      if (answer.status === 200) this.#streams.set(table, new TableStream(this.database, table, this.#clock));
+      return answer;
+    });
+  }
+
+  /** Deletes the table with all that is known of its items; what other regions wrote to it no longer arrives. */
+  deleteTable(table: string, target: string, body: string): Promise<Answer> {
+    return this.#inTurn(async () => {
+      const answer = await this.database.send(target, body);
+      if (answer.status !== 200) return answer;
+      this.#streams.delete(table);
+      for (const item of this.#stamps.keys()) if (isOfTable(item, table)) this.#stamps.delete(item);
+      return answer;
+    });
+  }
+
+  /** Executes a client's request, whatever it is, and tells what it changed. */
+  write(target: string, body: string): Promise<{ answer: Answer; writes: Write[] }> {
+    return this.#inTurn(async () => {
+      const answer = await this.database.send(target, body);
+      // Nearly always the request's own tables; one too many costs a call that brings nothing.
+      const tables = [...this.#streams.keys()].filter((table) => body.includes(table));
+      const changes = (await Promise.all(tables.map((table) => this.#readStream(table)))).flat();
+      const writes = changes.map((change) => this.#accept(change));
+      if (this.#isLegacy) await this.#storeAll(writes.filter(({ image }) => image !== undefined));
+      return { answer, writes };
+    });
+  }
+
+  /** Stores those of other regions' writes that are later than what the items are here. */
+  apply(writes: readonly Write[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const latest = new Map<string, Write>();
+      for (const write of writes) {
+        const stamp = latest.get(write.item)?.stamp ?? this.#stamps.get(write.item) ?? Number.NEGATIVE_INFINITY;
+        if (write.stamp > stamp && this.#streams.has(write.table)) latest.set(write.item, write);
+      }
+      await this.#storeAll([...latest.values()]);
+    });
+  }
+
+  /** Resolves when what was asked for so far is done. */
+  async idle(): Promise<void> {
+    await this.#turn;
+  }
+
+  #accept(change: ItemChange): Write {
+    const item = nameItem(change.table, change.key);
+    const stamp = this.#nextStamp();
+    const over = this.#stamps.get(item);
+    this.#stamps.set(item, stamp);
+    const image = change.image && this.#isLegacy ? { ...change.image, ...this.#legacyAttributes(stamp) } : change.image;
+    return { ...change, image, region: this.region, item, over, stamp };
+  }
+
+  #legacyAttributes(stamp: number): Item {
+    return {
+      'aws:rep:deleting': { BOOL: false },
+      'aws:rep:updatetime': { N: (stamp / 1000).toFixed(6) },
+      'aws:rep:updateregion': { S: this.region },
+    };
+  }
+
+  /** An item that several of these writes are about has to be stored as the last of them has it. */
+  async #storeAll(writes: readonly Write[]): Promise<void> {
+    const latest = [...new Map(writes.map((write) => [write.item, write])).values()];
+    for (let at = 0; at < latest.length; at += BATCH) await this.#store(latest.slice(at, at + BATCH));
+  }
+
+  async #store(writes: readonly Write[]): Promise<void> {
+    const RequestItems: Record<string, object[]> = {};
+    for (const { table, key, image } of writes) {
+      RequestItems[table] ??= [];
+      RequestItems[table].push(image === undefined ? { DeleteRequest: { Key: key } } : { PutRequest: { Item: image } });
+    }
+    const { UnprocessedItems } = await this.database.call<{ UnprocessedItems: object }>('BatchWriteItem', {
+      RequestItems,
+    });
+    if (Object.keys(UnprocessedItems).length > 0)
+      throw new Error('Global table: DynamoDB Local left out replicated writes');
+    for (const { item, stamp } of writes) this.#stamps.set(item, stamp);
+    // These are no client's writes.
+    await Promise.all(Object.keys(RequestItems).map((table) => this.#readStream(table)));
+  }
+
+  async #readStream(table: string): Promise<ItemChange[]> {
+    return (await this.#streams.get(table)?.read()) ?? [];
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(task);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+}
+
+const isOfTable = (item: string, table: string) => item.startsWith(`[${JSON.stringify(table)},`);
+
+function nameItem(table: string, key: Item): string {
+  return JSON.stringify([table, ...Object.entries(key).sort(([one], [other]) => (one < other ? -1 : 1))]);
+}
