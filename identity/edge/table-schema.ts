@@ -1,4 +1,5 @@
 import { DescribeTableCommand, type TableDescription } from '@aws-sdk/client-dynamodb';
+import { parseReplication, type Replication } from './replication.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
 import { WrongTable } from './table-errors.ts';
 
@@ -17,6 +18,7 @@ export interface TableFacts {
   /** About; DynamoDB counts every six hours. */
   readonly items: number;
   readonly bytes: number;
+  readonly replication: Replication;
 }
 
 /** A table's primary key as a message shows it: `composite_key S (HASH)`. */
@@ -56,6 +58,7 @@ export async function describeTable(
   }
   const onDemand = description.BillingModeSummary?.BillingMode === 'PAY_PER_REQUEST';
   return {
+    replication: readReplication(description, `Table ${table} at ${where}`),
     table,
     status,
     billing: onDemand ? 'OnDemand' : 'Provisioned',
@@ -67,6 +70,14 @@ export async function describeTable(
     items: description.ItemCount ?? 0,
     bytes: description.TableSizeBytes ?? 0,
   };
+}
+
+function readReplication(description: TableDescription, name: string): Replication {
+  try {
+    return parseReplication(description);
+  } catch (cause) {
+    throw new WrongTable(`${name} describes its replicas in a form that this version does not understand`, { cause });
+  }
 }
 
 function keySchema({ KeySchema = [], AttributeDefinitions = [] }: TableDescription): KeySchema {

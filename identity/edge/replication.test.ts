@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { describeReplication, findInactiveReplicas, parseReplication } from './replication.ts';
+
+const active = (RegionName: string) => ({ RegionName, ReplicaStatus: 'ACTIVE' });
+const strong = {
+  GlobalTableVersion: '2019.11.21',
+  MultiRegionConsistency: 'STRONG',
+  Replicas: [active('us-west-2')],
+  GlobalTableWitnesses: [{ RegionName: 'us-east-1', WitnessStatus: 'CREATING' }],
+};
+
+describe('parseReplication', () => {
+  test('takes a table without replicas for one of a single region, also one that lost its last replica', () => {
+    expect(parseReplication({ TableName: 'identities' })).toEqual({ kind: 'SingleRegion' });
+    expect(parseReplication({ GlobalTableVersion: '2019.11.21', Replicas: [] })).toEqual({ kind: 'SingleRegion' });
+  });
+
+  test('takes replicas for a global table with eventual consistency unless it is said to be strong', () => {
+    const Replicas = [active('us-east-2'), { RegionName: 'ap-south-1', ReplicaStatus: 'REGION_DISABLED' }];
+    const eventual = {
+      kind: 'GlobalTable',
+      consistency: 'Eventual',
+      version: '2019.11.21',
+      replicas: [
+        { region: 'us-east-2', status: 'ACTIVE' },
+        { region: 'ap-south-1', status: 'REGION_DISABLED' },
+      ],
+      witness: undefined,
+    };
+    const description = { GlobalTableVersion: '2019.11.21', Replicas };
+    for (const mode of [undefined, 'EVENTUAL', 'SOMETHING_NEW']) {
+      expect(parseReplication({ ...description, MultiRegionConsistency: mode })).toEqual(eventual);
+    }
+  });
+
+  test('tells strong consistency and the witness', () => {
+    expect(parseReplication(strong)).toEqual({
+      kind: 'GlobalTable',
+      consistency: 'Strong',
+      version: '2019.11.21',
+      replicas: [{ region: 'us-west-2', status: 'ACTIVE' }],
+      witness: { region: 'us-east-1', status: 'CREATING' },
+    });
+  });
+
+  test('does not make a single region of an answer in another form', () => {
+    expect(() => parseReplication({ Replicas: 'us-west-2' })).toThrow();
+    expect(() => parseReplication({ Replicas: [{ ReplicaStatus: 'ACTIVE' }] })).toThrow();
+  });
+});
+
+test('describeReplication names the regions, and the status of those that are not active', () => {
+  expect(describeReplication(parseReplication({}), 'eu-west-2')).toBe('in eu-west-2 only');
+  expect(describeReplication(parseReplication(strong), 'us-east-2')).toBe(
+    'global table with strong consistency in us-east-2, us-west-2, witness us-east-1 (CREATING)',
+  );
+});
+
+test('findInactiveReplicas finds replicas and witnesses that are not active, and none in a single region', () => {
+  expect(findInactiveReplicas(parseReplication(strong))).toEqual([{ region: 'us-east-1', status: 'CREATING' }]);
+  expect(findInactiveReplicas(parseReplication({}))).toEqual([]);
+});
