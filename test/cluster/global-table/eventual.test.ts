@@ -71,6 +71,15 @@ describe('replication', () => {
     expect(await everywhere()).toEqual(threeTimes({ a: 'written', b: 'written', c: 'written', d: 'written' }));
   });
 
+  test('it goes on while clients write without a pause', async () => {
+    global.setDelay(AT_ONCE);
+    const write = async (client: RegionClient, name: string) => {
+      for (let index = 0; index < 30; index++) await client.put(`${name}${index}`, 'written');
+    };
+    await Promise.all(['a', 'b', 'c', 'd'].map((name) => write(europe, name)));
+    expect(Object.keys(await america.scan()).length).toBeGreaterThan(30);
+  });
+
   test('the items of a request with more than 1 MB all arrive', async () => {
     const value = 'x'.repeat(100_000);
     const items = Array.from({ length: 25 }, (_, index) => ({ id: { S: `${index}` }, value: { S: value } }));

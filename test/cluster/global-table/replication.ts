@@ -112,7 +112,9 @@ export class Replication {
       const next = open.reduce((least, each) => Math.min(least, this.#dueAt(each)), Number.POSITIVE_INFINITY);
       // Infinite while replication is held; it is continued when that ends.
       if (next === Number.POSITIVE_INFINITY) return;
-      await this.#clock.sleep(Math.max(0, next - this.#clock.now()), signal);
+      const left = next - this.#clock.now();
+      // What is due does not wait for a timer, which the next write would stop: writes can come without a pause.
+      if (left > 0) await this.#clock.sleep(left, signal);
       const now = this.#clock.now();
       await this.#deliver(open.filter((each) => this.#dueAt(each) <= now));
       signal.throwIfAborted();
