@@ -104,6 +104,18 @@ describe('a hand-over that failed', () => {
     expect(starts(decide(failed(NOON - 600_000)))).toHaveLength(1);
   });
 
+  test.for<[string, (before: Facts) => Facts]>([
+    [
+      'the migration is suspended',
+      (before) => ({ ...before, migration: { ...before.migration, spec: migration({}, { suspend: true }).spec } }),
+    ],
+    ['Edge has what it lacked', (before) => ({ ...before, readiness: edgeReady() })],
+  ])('is looked at no more often than others when its time has come while %s', ([, change]) => {
+    const decision = decide(change(failed(NOON - 700_000)));
+    expect(starts(decision)).toEqual([]);
+    expect(decision.nextTime).toBe(NOON + 60_000);
+  });
+
   test('is tried again at once when spec.retry asks for it', () => {
     const before = failed();
     const spec = migration({}, { retry: 'again' }).spec;

@@ -61,11 +61,14 @@ export function decideHandover({ migration, handover, readiness, now }: Facts): 
       if (state.outcome === 'done' || state.outcome === 'verified') return { ...NOTHING, finding: { message } };
       const isAsked = spec?.retry !== undefined && spec.retry !== status.observedRetry;
       const retryTime = state.time + RETRY_MILLISECONDS;
-      const isDue = mayAct && isWanted(readiness, stage) && (isAsked || retryTime <= now);
+      const mayRetry = mayAct && isWanted(readiness, stage);
+      const isDue = mayRetry && (isAsked || retryTime <= now);
+      // Whatever may come to allow it is news, which is looked at anyway.
+      const waitTime = mayRetry ? retryTime : undefined;
       return {
         ...NOTHING,
         actions: isDue ? [start] : [],
-        nextTime: isDue ? now + LOOK_MILLISECONDS : retryTime,
+        nextTime: isDue ? now + LOOK_MILLISECONDS : waitTime,
         finding: { reason: 'HandoverFailed', message: nameFailure(state.outcome, state.words) },
       };
     }
