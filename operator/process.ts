@@ -96,7 +96,7 @@ export async function runOperator({
   const sources: Sources = {
     ...caches,
     ...stores,
-    readiness: createReadiness(configuration, stores, clock),
+    readiness: createReadiness(configuration, stores, storeClock),
     handover,
     forwardingPod: () => coreApi?.list().find(({ knowsEdge }) => knowsEdge)?.name,
     stream,

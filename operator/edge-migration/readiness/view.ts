@@ -18,9 +18,16 @@ export interface ReadinessView {
 export interface ReadinessOptions {
   core: Core;
   tables: ServingTables;
+  /** Tells the time that decisions go by; it may be set back or forward by minutes. */
   clock: Clock;
   /** How soon what is missing is looked for again. */
   againMilliseconds: number;
+}
+
+interface Seen {
+  fact: ReadinessFact;
+  /** Monotonic milliseconds. */
+  until: number;
 }
 
 /** What is there stays, as a rule: it is looked at so much more seldom than what is missing. */
@@ -28,8 +35,12 @@ const COMPLETE_FACTOR = 30;
 
 /** Remembers for each project what it saw, because a migration is decided about much more often than this changes. */
 export function createReadinessView({ core, tables, clock, againMilliseconds }: ReadinessOptions): ReadinessView {
-  const seen = new Map<number, { fact: ReadinessFact; until: number }>();
+  const seen = new Map<number, Seen>();
   const events = new Map<number, string>();
+
+  /** By the clock as it is now: a time that was told before it was set forward would have passed, and be asked for at once. */
+  const withNextTime = ({ fact, until }: Seen): ReadinessFact =>
+    fact.kind === 'unread' ? fact : { ...fact, nextTime: clock.now() + Math.ceil(until - clock.monotonic()) };
 
   async function read(projectId: number, signal: AbortSignal): Promise<ReadinessFact> {
     try {
@@ -75,13 +86,13 @@ export function createReadinessView({ core, tables, clock, againMilliseconds }: 
   return {
     async look(projectId, signal) {
       const known = seen.get(projectId);
-      if (known !== undefined && clock.monotonic() < known.until) return known.fact;
+      if (known !== undefined && clock.monotonic() < known.until) return withNextTime(known);
       const found = await read(projectId, signal);
       const isSettled = found.kind === 'observed' && isComplete(found);
       const pause = isSettled ? COMPLETE_FACTOR * againMilliseconds : againMilliseconds;
-      const fact = found.kind === 'unread' ? found : { ...found, nextTime: clock.now() + pause };
-      seen.set(projectId, { fact, until: clock.monotonic() + pause });
-      return fact;
+      const look = { fact: found, until: clock.monotonic() + pause };
+      seen.set(projectId, look);
+      return withNextTime(look);
     },
     expire(projectId, event) {
       if (events.get(projectId) === event) return;
