@@ -36,7 +36,8 @@ export async function whileHolding<T>(
     for (;;) {
       await clock.sleep(holdMilliseconds / 3, either);
       const now = momentOf(clock);
-      await claim(either);
+      // A write that is given up may arrive all the same, and undo the save that follows.
+      await claim(signal);
       asked = now;
     }
   }

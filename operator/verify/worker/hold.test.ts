@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
+import { whileHolding } from './hold.ts';
+
+const HOLD_MILLISECONDS = 30_000;
+const { signal } = new AbortController();
+
+test('work that ends while the hold is renewed waits for that: a write that was given up could come after the next save', async () => {
+  const clock = createFakeClock();
+  const steps: string[] = [];
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+  let claims = 0;
+  async function claim(own: AbortSignal): Promise<void> {
+    if (++claims === 1) return;
+    own.addEventListener('abort', () => steps.push('renewal given up'));
+    await answered;
+    steps.push('renewal answered');
+  }
+  const { promise: worked, resolve: finish } = Promise.withResolvers<void>();
+  const work = () => worked.then(() => steps.push('work done'));
+  const held = whileHolding({ clock, holdMilliseconds: HOLD_MILLISECONDS, claim }, signal, work);
+  const letGo = held.then(() => steps.push('let go'));
+  await clock.advance(HOLD_MILLISECONDS / 3);
+  finish();
+  await clock.advance(1);
+  answer();
+  await letGo;
+  expect(steps).toEqual(['work done', 'renewal answered', 'let go']);
+});
+
+test('work is ended when the hold cannot be renewed', async () => {
+  const clock = createFakeClock();
+  let claims = 0;
+  const claim = async () => {
+    if (++claims > 1) throw new Error('taken over');
+  };
+  const held = whileHolding({ clock, holdMilliseconds: HOLD_MILLISECONDS, claim }, signal, (_, own) =>
+    clock.sleep(HOLD_MILLISECONDS, own),
+  );
+  const ended = expect(held).rejects.toThrow('taken over');
+  await clock.advance(HOLD_MILLISECONDS / 3);
+  await ended;
+});
