@@ -10,11 +10,13 @@ export interface HeldRecord extends WorkerRecord {
   readonly interrupted: readonly Candidate[];
   /**
    * Makes sure that the record is still this pod's, and writes down, beside what was saved last, what is about to be
-   * repaired. The next save removes it.
+   * repaired. The next save removes it. Until what was interrupted is seen to, all of that stays written down.
    *
    * @throws RangeTakenOver, as `save` does, when another pod has taken the record
    */
   claim(repairing: readonly Candidate[], signal: AbortSignal): Promise<void>;
+  /** All that was interrupted has been looked at again. */
+  seeTo(): void;
 }
 
 export interface HolderOptions {
@@ -40,13 +42,19 @@ export async function holdRecord(
     await record.save({ ...texts, holder: instance }, signal);
   }
 
+  const interrupted = z.array(candidateSchema).safeParse(seal.open(kept['repairing'] ?? '')).data ?? [];
+  let isSeenTo = interrupted.length === 0;
+
   return {
-    interrupted: z.array(candidateSchema).safeParse(seal.open(kept['repairing'] ?? '')).data ?? [],
+    interrupted,
     load: async () => kept,
     async save(texts, signal) {
       await write(texts, signal);
       kept = texts;
     },
-    claim: (repairing, signal) => write({ ...kept, repairing: seal.close(repairing) }, signal),
+    claim: (repairing, signal) => write({ ...kept, repairing: seal.close(isSeenTo ? repairing : interrupted) }, signal),
+    seeTo() {
+      isSeenTo = true;
+    },
   };
 }

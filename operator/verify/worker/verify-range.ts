@@ -88,6 +88,7 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
 
   if (held !== undefined && context.repair !== undefined && held.interrupted.length > 0) {
     await succeed(held.interrupted, context.repair);
+    held.seeTo();
   }
 
   for (let index = progress.place.segment; index < range.segments.length; index++) {

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+
+import { createSeal, createSealKey } from '../seal.ts';
+import type { Candidate } from './candidates.ts';
+import { holdRecord } from './held-record.ts';
+import { createMemoryRecord } from './standalone.ts';
+
+const { signal } = new AbortController();
+
+const candidate = (identifier: string): Candidate => ({
+  kind: 'identity',
+  environmentId: 1,
+  identifier,
+  key: `env_${identifier}`,
+  state: 'missing',
+});
+
+/** Each pod of a range takes the same record. */
+function createRange() {
+  const record = createMemoryRecord();
+  const seal = createSeal(createSealKey());
+  return (instance: string) => holdRecord(record, { instance, seal }, signal);
+}
+
+test('what a killed pod was repairing is told to each later pod until one has looked at all of it again', async () => {
+  const take = createRange();
+  const first = await take('first');
+  await first.claim([candidate('ada'), candidate('bob')], signal);
+  const second = await take('second');
+  await second.claim([candidate('ada')], signal);
+  const third = await take('third');
+  expect(third.interrupted.map(({ identifier }) => identifier)).toEqual(['ada', 'bob']);
+  third.seeTo();
+  await third.claim([candidate('eve')], signal);
+  expect((await take('fourth')).interrupted.map(({ identifier }) => identifier)).toEqual(['eve']);
+});
+
+test('what was saved tells the next pod of nothing that is being repaired', async () => {
+  const take = createRange();
+  const first = await take('first');
+  await first.claim([candidate('ada')], signal);
+  await first.save({ checkpoint: '{}' }, signal);
+  const second = await take('second');
+  expect(second.interrupted).toEqual([]);
+  expect(await second.load(signal)).toMatchObject({ checkpoint: '{}' });
+});
