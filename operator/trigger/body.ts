@@ -37,5 +37,7 @@ export async function readBody(request: IncomingMessage): Promise<Uint8Array> {
     const broken = (cause?: Error) => reject(new BodyRefused(400, 'the body ended too early', { cause }));
     request.once('error', broken);
     request.once('close', () => broken());
+    // It said so before anything listened.
+    if (request.destroyed) broken();
   });
 }
