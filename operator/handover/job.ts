@@ -22,7 +22,7 @@ export const HANDOVER = 'handover';
 const SCRIPT = readFileSync(new URL('./script.py', import.meta.url), 'utf8');
 const MESSAGE_FILE = '/dev/termination-log';
 /** For the script's last words, after its own time is over. */
-const LAST_WORDS_SECONDS = 30;
+export const LAST_WORDS_SECONDS = 30;
 const KEPT_SECONDS = 86_400;
 
 const named = z.looseObject({ name: z.string() });

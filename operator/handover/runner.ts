@@ -6,8 +6,9 @@ import type { HandoverState } from '../edge-migration/readiness/facts.ts';
 import { JOBS, PODS } from '../edge-migration/resources.ts';
 import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
 import { AlreadyExistsError, ApiError, errorMessage, LeadershipLostError } from '../kubernetes/errors.ts';
-import { buildHandover, type HandoverSettings, type HandoverStage, nameHandover } from './job.ts';
+import { buildHandover, type HandoverSettings, type HandoverStage, LAST_WORDS_SECONDS, nameHandover } from './job.ts';
 import { readOutcome } from './outcome.ts';
+import { createTurns } from './turns.ts';
 
 /** Watches over the Jobs that let Flagsmith hand a project over; their outcomes are facts, never errors. */
 export interface HandoverRunner {
@@ -32,7 +33,9 @@ export interface RunnerOptions extends HandoverSettings {
 }
 
 /** An ended Job says nothing new, and one that is not there comes by us alone. */
-const AGAIN_MILLISECONDS = { running: 1_000, ended: 30_000 };
+const AGAIN_MILLISECONDS = { running: 1_000, ended: 30_000, queued: 10_000 };
+/** For the pod to be started, and the Job to be seen as ended. */
+const START_SECONDS = 60;
 
 const jobSchema = z.object({
   status: z
@@ -71,6 +74,7 @@ const podSchema = z.object({
 
 export function createHandoverRunner({ client, selector, clock, ...settings }: RunnerOptions): HandoverRunner {
   const { namespace } = settings;
+  const turns = createTurns(clock, 1000 * (settings.timeoutSeconds + LAST_WORDS_SECONDS + START_SECONDS));
   const seen = new Map<string, { state: HandoverState; until: number }>();
 
   function remember(name: string, state: HandoverState, pause: number): HandoverState {
@@ -78,14 +82,24 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     return state;
   }
 
+  function findTurn(name: string): HandoverState {
+    const isQueued = !turns.hasRoom();
+    turns.note(name, isQueued ? 'queued' : undefined);
+    return isQueued ? { kind: 'queued', isOverdue: turns.isOverdue(name) } : { kind: 'absent' };
+  }
+
   async function read(name: string, signal: AbortSignal): Promise<HandoverState> {
     const job = await client.get(JOBS, { namespace, name }, { signal });
-    if (job === undefined || job.metadata.deletionTimestamp !== undefined) return { kind: 'absent' };
+    if (job === undefined || job.metadata.deletionTimestamp !== undefined) return findTurn(name);
     const { conditions } = jobSchema.parse(job).status;
     const end = conditions.find(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True');
     const labelSelector = `batch.kubernetes.io/job-name=${name}`;
     const { items } = await client.list(PODS, { namespace, labelSelector }, { signal });
-    if (end === undefined) return { kind: 'running', trouble: items.map(findTrouble).find((found) => found !== '') };
+    turns.note(name, end === undefined ? 'running' : undefined);
+    if (end === undefined) {
+      const trouble = items.map(findTrouble).find((found) => found !== '');
+      return { kind: 'running', isOverdue: turns.isOverdue(name), trouble };
+    }
     // A pod that was stopped by the deadline is gone, and the Job says why.
     const words = items.map(findWords).find((found) => found !== '') ?? end.message;
     return { kind: 'ended', time: Date.parse(end.lastTransitionTime), job: name, ...readOutcome(words) };
@@ -115,9 +129,14 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
       try {
         const state = await read(name, signal);
         // What kept it from starting stays known until it is tried again.
-        if (state.kind === 'absent' && known?.state.kind === 'ended' && known.state.job === undefined)
+        if (
+          (state.kind === 'absent' || state.kind === 'queued') &&
+          known?.state.kind === 'ended' &&
+          known.state.job === undefined
+        )
           return known.state;
-        return remember(name, state, state.kind === 'ended' ? AGAIN_MILLISECONDS.ended : AGAIN_MILLISECONDS.running);
+        const pause = state.kind === 'absent' ? AGAIN_MILLISECONDS.running : AGAIN_MILLISECONDS[state.kind];
+        return remember(name, state, pause);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         return remember(name, failed(`its Job cannot be read: ${errorMessage(error)}`), AGAIN_MILLISECONDS.ended);
@@ -132,8 +151,12 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
           await fenced.delete(JOBS, { namespace, name }, { uid: old.metadata.uid, signal });
           return;
         }
+        // Taken since it was looked at; it is asked for again.
+        if (!turns.hasRoom()) return;
+        turns.note(name, 'running');
         const apiPod = await findApiPod(signal);
         if (apiPod === undefined) {
+          turns.note(name, undefined);
           const words = `no pod of the Core API is found in namespace ${namespace} by ${selector}`;
           remember(name, failed(words), AGAIN_MILLISECONDS.ended);
           return;
@@ -142,6 +165,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
         logger.info({ job: name }, 'started the hand-over by Flagsmith');
       } catch (error) {
         if (error instanceof AlreadyExistsError) return;
+        turns.note(name, undefined);
         if (signal.aborted || error instanceof LeadershipLostError) throw error;
         remember(name, failed(`its Job cannot be started: ${errorMessage(error)}`), AGAIN_MILLISECONDS.ended);
       }

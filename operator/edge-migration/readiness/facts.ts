@@ -57,8 +57,12 @@ export interface HandoverFact {
 
 export type HandoverState =
   | { kind: 'absent' }
+  /** Not started, because as many as may be are under way for other projects. */
+  | { kind: 'queued'; isOverdue: boolean }
   | {
       kind: 'running';
+      /** It takes longer than it may: its Job may be suspended, or no one may see to Jobs. */
+      isOverdue: boolean;
       /** Why its pod does not start. */
       trouble: string | undefined;
     }

@@ -32,7 +32,7 @@ const ended = (outcome: 'done' | 'refused' | 'failed', words = 'its words', time
   outcome,
   words,
 });
-const running: HandoverState = { kind: 'running', trouble: undefined };
+const running: HandoverState = { kind: 'running', isOverdue: false, trouble: undefined };
 
 /** A migration that was accepted, and of which nothing is planned yet. */
 const accepted = (changes: Partial<Facts> = {}) =>
@@ -55,12 +55,26 @@ describe('before the copy', () => {
   });
 
   test('the copy waits while it runs, and says why its pod does not start', () => {
-    const state: HandoverState = { kind: 'running', trouble: 'ErrImagePull' };
+    const state: HandoverState = { kind: 'running', isOverdue: false, trouble: 'ErrImagePull' };
     const decision = decide(accepted({ handover: handover({ state }) }));
     expect(kinds(decision)).toEqual([]);
     expect(condition(decision.status, 'EdgeReady')).toBe('False/HandoverRunning');
     expect(say(decision)).toContain('ErrImagePull');
     expect(decision.nextTime).toBe(NOON + 1_000);
+  });
+
+  test('the copy waits while the hand-overs of other projects go before', () => {
+    const decision = decide(accepted({ handover: handover({ state: { kind: 'queued', isOverdue: false } }) }));
+    expect(kinds(decision)).toEqual([]);
+    expect(condition(decision.status, 'Copied')).toBe('False/WaitingForHandover');
+    expect(say(decision)).toContain('those of other projects');
+  });
+
+  test.for<HandoverState>([
+    { ...running, isOverdue: true },
+    { kind: 'queued', isOverdue: true },
+  ])('the copy waits no longer than a hand-over may take: %o', (state) => {
+    expect(kinds(decide(accepted({ handover: handover({ state }) })))).toContain('planRanges');
   });
 
   test.for(['done', 'refused', 'failed'] as const)('the copy follows when it has ended as %s', (outcome) => {

@@ -18,6 +18,8 @@ export interface HandoverDecision {
 /** A hand-over that failed is tried again so long after its end. */
 const RETRY_MILLISECONDS = 10 * 60_000;
 const LOOK_MILLISECONDS = 1_000;
+/** Of what others hold up, or of what may go on for ever. */
+const SELDOM_MILLISECONDS = 10_000;
 const NOTHING: HandoverDecision = { actions: [], waits: false, nextTime: undefined, finding: undefined };
 
 /** Whose turn it is: a plan only asks what could be done; overrides count as complete only once they are copied. */
@@ -41,12 +43,23 @@ export function decideHandover({ migration, handover, readiness, now }: Facts): 
   const start: Action = { kind: 'startHandover', stage };
   switch (state.kind) {
     case 'running': {
-      const message = state.trouble === undefined ? '' : `; its pod does not start: ${state.trouble}`;
+      const { trouble, isOverdue } = state;
+      const late = isOverdue ? '; it takes longer than it may: its Job may be suspended' : '';
+      const message = trouble === undefined ? late : `${late}; its pod does not start: ${trouble}`;
       return {
         actions: [],
-        waits: stage === 'before',
-        nextTime: now + LOOK_MILLISECONDS,
+        waits: stage === 'before' && !isOverdue,
+        nextTime: now + (isOverdue ? SELDOM_MILLISECONDS : LOOK_MILLISECONDS),
         finding: { reason: 'HandoverRunning', message: `Flagsmith's own code hands the project over${message}` },
+      };
+    }
+    case 'queued': {
+      if (!mayAct || !isWanted(readiness, stage)) return NOTHING;
+      return {
+        actions: [],
+        waits: stage === 'before' && !state.isOverdue,
+        nextTime: now + SELDOM_MILLISECONDS,
+        finding: { message: 'the hand-over by Flagsmith waits until those of other projects have ended' },
       };
     }
     case 'absent': {

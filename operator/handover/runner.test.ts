@@ -1,0 +1,76 @@
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { describe, expect, test } from 'vitest';
+import { JOBS, PODS } from '../edge-migration/resources.ts';
+import { migration } from '../edge-migration/testing/facts.ts';
+import { useFake } from '../kubernetes/testing/fake.ts';
+import { nameHandover } from './job.ts';
+import { createHandoverRunner } from './runner.ts';
+
+const NAMESPACE = 'flagsmith';
+const TIMEOUT_SECONDS = 600;
+/** A hand-over, its last words, and its start. */
+const LONGEST_MILLISECONDS = 690_000;
+const fake = useFake([JOBS, PODS]);
+const { signal } = new AbortController();
+
+/** Six projects want to be handed over, and the Core API is there. */
+function prepare() {
+  const { server, client, clock } = fake;
+  server.store.create(PODS, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'api', namespace: NAMESPACE, labels: { app: 'api' } },
+    spec: { containers: [{ name: 'api', image: 'flagsmith-api' }] },
+  });
+  const options = { namespace: NAMESPACE, selector: 'app=api', timeoutSeconds: TIMEOUT_SECONDS, tables: {} };
+  const runner = createHandoverRunner({ client, clock, ...options });
+  const logger = createLogger('test', 'silent');
+  const projects = [1, 2, 3, 4, 5, 6].map((id) => migration({ name: `project-${id}`, uid: `${id}0000000-0000` }));
+  const look = () => Promise.all(projects.map((each) => runner.look(each, 'before', signal)));
+  const kinds = async () => (await look()).map(({ kind }) => kind);
+  async function startAll(): Promise<void> {
+    for (const each of projects) {
+      const { kind } = await runner.look(each, 'before', signal);
+      if (kind === 'absent') await runner.start(client, { migration: each, logger, signal }, 'before');
+    }
+  }
+  function end(index: number): void {
+    const reference = { namespace: NAMESPACE, name: nameHandover(projects[index]!, 'before') };
+    const conditions = [{ type: 'Complete', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' }];
+    server.store.merge(JOBS, reference, { status: { conditions } }, 'status');
+  }
+  return { look, kinds, startAll, end };
+}
+
+describe('hand-overs that are wanted at the same time', () => {
+  test('run four at once; the others wait for their turn, and get it when one has ended', async () => {
+    const { kinds, startAll, end } = prepare();
+    await startAll();
+    expect(await kinds()).toEqual(['running', 'running', 'running', 'running', 'queued', 'queued']);
+    end(0);
+    await fake.clock.advance(10_000);
+    await kinds();
+    await fake.clock.advance(10_000);
+    await startAll();
+    expect(await kinds()).toEqual(['ended', 'running', 'running', 'running', 'running', 'queued']);
+  });
+
+  test('hold up nothing for longer than one may take, neither those that run nor those that wait', async () => {
+    const { look, kinds, startAll } = prepare();
+    await startAll();
+    await kinds();
+    await fake.clock.advance(LONGEST_MILLISECONDS + 1);
+    expect(await look()).toMatchObject([
+      ...Array.from({ length: 4 }, () => ({ kind: 'running', isOverdue: true })),
+      { kind: 'absent' },
+      { kind: 'absent' },
+    ]);
+  });
+});
+
+test('a hand-over that cannot be started leaves its turn to another', async () => {
+  const { kinds, startAll } = prepare();
+  fake.server.fail(({ verb }) => verb === 'create', { status: 403, reason: 'Forbidden' }, 2);
+  await startAll();
+  expect(await kinds()).toEqual(['ended', 'ended', 'running', 'running', 'running', 'running']);
+});

@@ -1,0 +1,35 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+
+/** Each hand-over is a process as large as one of the Core API, with connections of its own to Core's database. */
+const MOST_AT_ONCE = 4;
+
+/** Sees to it that few hand-overs run at once, also where thousands of projects want theirs at the same time. */
+export interface Turns {
+  /** Takes note of how far a hand-over is; undefined when it neither runs nor waits. */
+  note(name: string, place: 'running' | 'queued' | undefined): void;
+  /** Whether another one may be started. */
+  hasRoom(): boolean;
+  /** Whether it has been running, or waiting, for longer than one may take. */
+  isOverdue(name: string): boolean;
+}
+
+/** @param longestMilliseconds one that runs for longer takes no other's turn, and holds up nothing any more */
+export function createTurns(clock: Pick<Clock, 'monotonic'>, longestMilliseconds: number): Turns {
+  const noted = new Map<string, { place: 'running' | 'queued'; since: number }>();
+  const isLate = ({ since }: { since: number }) => clock.monotonic() - since > longestMilliseconds;
+
+  return {
+    note(name, place) {
+      if (place === undefined) noted.delete(name);
+      else if (noted.get(name)?.place !== place) noted.set(name, { place, since: clock.monotonic() });
+    },
+    hasRoom() {
+      const running = [...noted.values()].filter((one) => one.place === 'running' && !isLate(one));
+      return running.length < MOST_AT_ONCE;
+    },
+    isOverdue(name) {
+      const known = noted.get(name);
+      return known !== undefined && isLate(known);
+    },
+  };
+}
