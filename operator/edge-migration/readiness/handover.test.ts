@@ -137,6 +137,15 @@ describe('a hand-over that failed', () => {
   });
 });
 
+test('a hand-over that ended well, and left Edge without something, is made once more when spec.retry asks for it', () => {
+  const before = accepted({ handover: handover({ state: ended('done') }) });
+  const { spec } = migration({}, { retry: 'again' });
+  const asked = { ...before, migration: { ...before.migration, spec } };
+  expect(starts(decide(before))).toEqual([]);
+  expect(starts(decide(asked))).toHaveLength(1);
+  expect(starts(decide({ ...asked, readiness: edgeReady() }))).toEqual([]);
+});
+
 describe('after the copy', () => {
   const copied = (changes: Partial<Facts> = {}) => {
     const copying = visitedFacts({ readiness: edgeReady(), work: work({ ranges: twoRanges, jobs: [job()] }) });

@@ -70,19 +70,21 @@ export function decideHandover({ migration, handover, readiness, now }: Facts): 
         : { ...NOTHING, waits };
     }
     case 'ended': {
-      const message = `the hand-over by Flagsmith ended: ${state.words}`;
-      if (state.outcome === 'done' || state.outcome === 'verified') return { ...NOTHING, finding: { message } };
+      const { outcome, words, time } = state;
       const isAsked = spec?.retry !== undefined && spec.retry !== status.observedRetry;
-      const retryTime = state.time + RETRY_MILLISECONDS;
+      const hasFailed = outcome !== 'done' && outcome !== 'verified';
       const mayRetry = mayAct && isWanted(readiness, stage);
+      const retryTime = mayRetry && hasFailed ? time + RETRY_MILLISECONDS : Number.POSITIVE_INFINITY;
       const isDue = mayRetry && (isAsked || retryTime <= now);
       // Whatever may come to allow it is news, which is looked at anyway.
-      const waitTime = mayRetry ? retryTime : undefined;
+      const waitTime = retryTime === Number.POSITIVE_INFINITY ? undefined : retryTime;
       return {
         ...NOTHING,
         actions: isDue ? [start] : [],
         nextTime: isDue ? now + LOOK_MILLISECONDS : waitTime,
-        finding: { reason: 'HandoverFailed', message: nameFailure(state.outcome, state.words) },
+        finding: hasFailed
+          ? { reason: 'HandoverFailed', message: nameFailure(outcome, words) }
+          : { message: `the hand-over by Flagsmith ended: ${words}` },
       };
     }
   }
