@@ -7,6 +7,7 @@ def hand_over():
     """
     import json
     import os
+    import re
     import signal
 
     class Stopped(BaseException):
@@ -127,7 +128,9 @@ def hand_over():
     except SystemExit:
         raise
     except BaseException as error:
-        say("failed", reason="%s: %s" % (type(error).__name__, str(error)[:500]))
+        # Pydantic and boto3 quote the value that they refuse, which is a customer's.
+        text = re.split("[,;]? *input_value=| for value ", str(error))[0]
+        say("failed", reason="%s: %s" % (type(error).__name__, text[:500]))
         raise SystemExit(1)
     finally:
         signal.alarm(0)

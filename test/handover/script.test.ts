@@ -160,6 +160,16 @@ describe.skipIf(findPython() === undefined)('the hand-over script', () => {
     expect(project.enable_dynamo_db).toBe(false);
   });
 
+  test.for([
+    ['invalid', /EnvironmentModel.*name.*type=string_type/s],
+    ['unsupported', /Unsupported type "<class 'set'>"/],
+  ] as const)('says what is wrong with a document, and not its value: %s', async ([mood, reason]) => {
+    const { outcome, words, output } = await run({ state: { mood } });
+    expect(outcome).toBe('failed');
+    expect(words).toMatch(reason);
+    expect(words + output).not.toContain('customer');
+  });
+
   test('ends by itself when its time is over', async () => {
     const { outcome, words, project } = await run({ state: { mood: 'hang' }, want: { seconds: 1 } });
     expect({ outcome, words }).toEqual({ outcome: 'failed', words: 'Stopped: not done within 1 s' });

@@ -36,6 +36,14 @@ class Wrapper:
             time.sleep(3600)
         if mood == "fail":
             raise RuntimeError("AccessDeniedException: not authorized to perform BatchWriteItem")
+        if mood == "invalid":
+            # As pydantic and boto3 say it.
+            raise ValueError(
+                "1 validation error for EnvironmentModel\nname\n  Input should be a valid string "
+                "[type=string_type, input_value='a customer\'s value', input_type=int]"
+            )
+        if mood == "unsupported":
+            raise TypeError('Unsupported type "<class \'set\'>" for value "a customer\'s value"')
         state.note("%s %d" % (kind, len(items)))
         if "DYNAMODB_ENDPOINT" in os.environ:
             for item in items:
