@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { systemClock } from '@edge-migration/identity/clock.ts';
 import { openCore } from '@edge-migration/identity/core/database.ts';
 import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
 import { connect } from '@edge-migration/identity/edge/table-connection.ts';
@@ -33,3 +36,47 @@ test('the time of the next look is never in the past, however the clock is set b
   clock.skew(-10 * AGAIN);
   expect(await look()).toBe(AGAIN - 20_000);
 });
+
+test('a store that answers nothing is asked by one look in ten, so that decisions about other projects go on', async () => {
+  await using silent = await startSilentServer();
+  const slow = openCore({ databaseUrl: `postgres://nobody@127.0.0.1:${silent.port}/none` }, PATIENCE);
+  let ahead = 0;
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + ahead };
+  const view = createReadinessView({
+    core: slow,
+    tables: createServingTables(connection, {}),
+    clock,
+    againMilliseconds: AGAIN,
+  });
+  const look = async (projectId: number) => (await view.look(projectId, new AbortController().signal)).kind;
+  expect(await look(1)).toBe('problem');
+  const asked = silent.connections();
+  expect(await look(2)).toBe('problem');
+  expect(silent.connections()).toBe(asked);
+  ahead = 20 * PATIENCE.connectTimeout;
+  expect(await look(3)).toBe('problem');
+  expect(silent.connections()).toBeGreaterThan(asked);
+  await slow.close();
+});
+
+const PATIENCE = { maxConnections: 1, connectTimeout: 200 };
+
+/** Takes connections and never says anything. */
+async function startSilentServer() {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.resume();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    connections: () => sockets.length,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

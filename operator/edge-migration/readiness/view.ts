@@ -32,11 +32,15 @@ interface Seen {
 
 /** What is there stays, as a rule: it is looked at so much more seldom than what is missing. */
 const COMPLETE_FACTOR = 30;
+/** What waiting for a store that does not answer may take of the time in which other migrations are decided about: a tenth. */
+const TROUBLE_FACTOR = 10;
 
 /** Remembers for each project what it saw, because a migration is decided about much more often than this changes. */
 export function createReadinessView({ core, tables, clock, againMilliseconds }: ReadinessOptions): ReadinessView {
   const seen = new Map<number, Seen>();
   const events = new Map<number, string>();
+  /** What was in the way last, for as long as no other project's look shall meet it. */
+  let trouble: Seen | undefined;
 
   /** By the clock as it is now: a time that was told before it was set forward would have passed, and be asked for at once. */
   const withNextTime = ({ fact, until }: Seen): ReadinessFact =>
@@ -83,11 +87,20 @@ export function createReadinessView({ core, tables, clock, againMilliseconds }: 
     }
   }
 
+  async function readUnlessTroubled(projectId: number, signal: AbortSignal): Promise<ReadinessFact> {
+    const begun = clock.monotonic();
+    if (trouble !== undefined && begun < trouble.until) return trouble.fact;
+    const fact = await read(projectId, signal);
+    const now = clock.monotonic();
+    trouble = fact.kind === 'problem' ? { fact, until: now + TROUBLE_FACTOR * (now - begun) } : undefined;
+    return fact;
+  }
+
   return {
     async look(projectId, signal) {
       const known = seen.get(projectId);
       if (known !== undefined && clock.monotonic() < known.until) return withNextTime(known);
-      const found = await read(projectId, signal);
+      const found = await readUnlessTroubled(projectId, signal);
       const isSettled = found.kind === 'observed' && isComplete(found);
       const pause = isSettled ? COMPLETE_FACTOR * againMilliseconds : againMilliseconds;
       const look = { fact: found, until: clock.monotonic() + pause };
