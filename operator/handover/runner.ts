@@ -33,7 +33,7 @@ export interface RunnerOptions extends HandoverSettings {
 }
 
 /** An ended Job says nothing new, and one that is not there comes by us alone. */
-const AGAIN_MILLISECONDS = { running: 1_000, ended: 30_000, queued: 10_000 };
+const AGAIN_MILLISECONDS = { running: 1_000, absent: 1_000, ended: 30_000 };
 /** For the pod to be started, and the Job to be seen as ended. */
 const START_SECONDS = 60;
 
@@ -85,7 +85,8 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
   function findTurn(name: string): HandoverState {
     const isQueued = !turns.hasRoom();
     turns.note(name, isQueued ? 'queued' : undefined);
-    return isQueued ? { kind: 'queued', isOverdue: turns.isOverdue(name) } : { kind: 'absent' };
+    if (!isQueued) return { kind: 'absent' };
+    return { kind: 'queued', isOverdue: turns.isOverdue(name), againMilliseconds: turns.pause() };
   }
 
   async function read(name: string, signal: AbortSignal): Promise<HandoverState> {
@@ -129,14 +130,13 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
       try {
         const state = await read(name, signal);
         // What kept it from starting stays known until it is tried again.
-        if (
-          (state.kind === 'absent' || state.kind === 'queued') &&
-          known?.state.kind === 'ended' &&
-          known.state.job === undefined
-        )
-          return known.state;
-        const pause = state.kind === 'absent' ? AGAIN_MILLISECONDS.running : AGAIN_MILLISECONDS[state.kind];
-        return remember(name, state, pause);
+        const isStarted = state.kind === 'running' || state.kind === 'ended';
+        if (!isStarted && known?.state.kind === 'ended' && known.state.job === undefined) return known.state;
+        return remember(
+          name,
+          state,
+          state.kind === 'queued' ? state.againMilliseconds : AGAIN_MILLISECONDS[state.kind],
+        );
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         return remember(name, failed(`its Job cannot be read: ${errorMessage(error)}`), AGAIN_MILLISECONDS.ended);

@@ -2,6 +2,10 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 
 /** Each hand-over is a process as large as one of the Core API, with connections of its own to Core's database. */
 const MOST_AT_ONCE = 4;
+/** One that waits alone is looked at so often. */
+const SHORTEST_MILLISECONDS = 10_000;
+/** All that wait together are looked at so often. */
+const EACH_MILLISECONDS = 50;
 
 /** Sees to it that few hand-overs run at once, also where thousands of projects want theirs at the same time. */
 export interface Turns {
@@ -11,6 +15,8 @@ export interface Turns {
   hasRoom(): boolean;
   /** Whether it has been running, or waiting, for longer than one may take. */
   isOverdue(name: string): boolean;
+  /** After how many milliseconds one that waits is to be looked at again. */
+  pause(): number;
 }
 
 /** @param longestMilliseconds one that runs for longer takes no other's turn, and holds up nothing any more */
@@ -18,18 +24,19 @@ export function createTurns(clock: Pick<Clock, 'monotonic'>, longestMilliseconds
   const noted = new Map<string, { place: 'running' | 'queued'; since: number }>();
   const isLate = ({ since }: { since: number }) => clock.monotonic() - since > longestMilliseconds;
 
+  const count = (place: 'running' | 'queued') =>
+    [...noted.values()].filter((one) => one.place === place && !isLate(one)).length;
+
   return {
     note(name, place) {
       if (place === undefined) noted.delete(name);
       else if (noted.get(name)?.place !== place) noted.set(name, { place, since: clock.monotonic() });
     },
-    hasRoom() {
-      const running = [...noted.values()].filter((one) => one.place === 'running' && !isLate(one));
-      return running.length < MOST_AT_ONCE;
-    },
+    hasRoom: () => count('running') < MOST_AT_ONCE,
     isOverdue(name) {
       const known = noted.get(name);
       return known !== undefined && isLate(known);
     },
+    pause: () => Math.max(SHORTEST_MILLISECONDS, EACH_MILLISECONDS * count('queued')),
   };
 }

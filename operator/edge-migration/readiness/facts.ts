@@ -58,7 +58,12 @@ export interface HandoverFact {
 export type HandoverState =
   | { kind: 'absent' }
   /** Not started, because as many as may be are under way for other projects. */
-  | { kind: 'queued'; isOverdue: boolean }
+  | {
+      kind: 'queued';
+      isOverdue: boolean;
+      /** So much later it may be its turn: the more of them wait, the less often each is looked at. */
+      againMilliseconds: number;
+    }
   | {
       kind: 'running';
       /** It takes longer than it may: its Job may be suspended, or no one may see to Jobs. */

@@ -64,7 +64,9 @@ describe('before the copy', () => {
   });
 
   test('the copy waits while the hand-overs of other projects go before', () => {
-    const decision = decide(accepted({ handover: handover({ state: { kind: 'queued', isOverdue: false } }) }));
+    const decision = decide(
+      accepted({ handover: handover({ state: { kind: 'queued', isOverdue: false, againMilliseconds: 10_000 } }) }),
+    );
     expect(kinds(decision)).toEqual([]);
     expect(condition(decision.status, 'Copied')).toBe('False/WaitingForHandover');
     expect(say(decision)).toContain('those of other projects');
@@ -72,7 +74,7 @@ describe('before the copy', () => {
 
   test.for<HandoverState>([
     { ...running, isOverdue: true },
-    { kind: 'queued', isOverdue: true },
+    { kind: 'queued', isOverdue: true, againMilliseconds: 10_000 },
   ])('the copy waits no longer than a hand-over may take: %o', (state) => {
     expect(kinds(decide(accepted({ handover: handover({ state }) })))).toContain('planRanges');
   });
@@ -89,6 +91,20 @@ describe('before the copy', () => {
   test('the copy does not wait for a hand-over of which nobody can tell whether it is wanted', () => {
     const problem = { kind: 'problem', reason: 'EdgeUnreachable', message: 'no answer', nextTime: NOON } as const;
     expect(kinds(decide(accepted({ readiness: problem })))).toEqual(['planRanges']);
+  });
+
+  test('the switch is not set while Core would then forward requests to Edge by itself, and the copy does not wait', () => {
+    const decision = decide(accepted({ forwardingPod: 'api-1' }));
+    expect(starts(decision)).toEqual([]);
+    expect(kinds(decision)).toContain('planRanges');
+    expect(say(decision)).toMatch(/pod api-1 of the Core API has EDGE_API_URL/);
+  });
+
+  test('a release is asked all the same what it could do, and a switch that is set already is no matter', () => {
+    const asking = handover({ mode: 'Verify', stage: 'verify' });
+    expect(starts(decide(accepted({ forwardingPod: 'api-1', handover: asking })))).toHaveLength(1);
+    const lacking = edgeReady({ keepsMeta: false });
+    expect(starts(decide(accepted({ forwardingPod: 'api-1', readiness: lacking })))).toHaveLength(1);
   });
 
   test('nothing is started while the migration is suspended', () => {

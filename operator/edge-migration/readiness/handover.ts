@@ -3,7 +3,7 @@ import type { Action } from '../actions.ts';
 import type { EdgeMigration } from '../api.ts';
 import { findCondition } from '../conditions.ts';
 import type { Facts } from '../facts.ts';
-import { type HandoverFact, isComplete, type ReadinessFact } from './facts.ts';
+import { type HandoverFact, type HandoverState, isComplete, type ReadinessFact } from './facts.ts';
 
 /** What is to be done about the hand-over by Flagsmith's own code. */
 export interface HandoverDecision {
@@ -18,7 +18,7 @@ export interface HandoverDecision {
 /** A hand-over that failed is tried again so long after its end. */
 const RETRY_MILLISECONDS = 10 * 60_000;
 const LOOK_MILLISECONDS = 1_000;
-/** Of what others hold up, or of what may go on for ever. */
+/** Of what may go on for ever. */
 const SELDOM_MILLISECONDS = 10_000;
 const NOTHING: HandoverDecision = { actions: [], waits: false, nextTime: undefined, finding: undefined };
 
@@ -35,9 +35,13 @@ export function chooseStage(
 }
 
 /** Starts the hand-over when it is wanted, and once more some time after it failed, or when `spec.retry` asks for it. */
-export function decideHandover({ migration, handover, readiness, now }: Facts): HandoverDecision {
+export function decideHandover({ migration, handover, readiness, forwardingPod, now }: Facts): HandoverDecision {
   if (handover?.stage === undefined || readiness === undefined) return NOTHING;
   const { stage, state } = handover;
+  if (forwardingPod !== undefined && state.kind !== 'running' && wouldForward(readiness, stage)) {
+    const message = `it is not handed over while pod ${forwardingPod} of the Core API has EDGE_API_URL, by which Core would forward requests of the project besides, over newer values (docs/cutover.md)`;
+    return { ...NOTHING, finding: { message } };
+  }
   const { spec, status } = migration;
   const mayAct = spec?.suspend === false && findCondition(status.conditions, 'Accepted')?.status === 'True';
   const start: Action = { kind: 'startHandover', stage };
@@ -54,13 +58,11 @@ export function decideHandover({ migration, handover, readiness, now }: Facts): 
       };
     }
     case 'queued': {
-      if (!mayAct || !isWanted(readiness, stage)) return NOTHING;
-      return {
-        actions: [],
-        waits: stage === 'before' && !state.isOverdue,
-        nextTime: now + SELDOM_MILLISECONDS,
-        finding: { message: 'the hand-over by Flagsmith waits until those of other projects have ended' },
-      };
+      if (!isWanted(readiness, stage)) return NOTHING;
+      const waits = stage === 'before' && !state.isOverdue;
+      if (!mayAct) return { ...NOTHING, waits };
+      const message = 'the hand-over by Flagsmith waits until those of other projects have ended';
+      return { actions: [], waits, nextTime: now + state.againMilliseconds, finding: { message } };
     }
     case 'absent': {
       if (!isWanted(readiness, stage)) return NOTHING;
@@ -70,30 +72,38 @@ export function decideHandover({ migration, handover, readiness, now }: Facts): 
         : { ...NOTHING, waits };
     }
     case 'ended': {
-      const { outcome, words, time } = state;
       const isAsked = spec?.retry !== undefined && spec.retry !== status.observedRetry;
-      const hasFailed = outcome !== 'done' && outcome !== 'verified';
       const mayRetry = mayAct && isWanted(readiness, stage);
-      const retryTime = mayRetry && hasFailed ? time + RETRY_MILLISECONDS : Number.POSITIVE_INFINITY;
-      const isDue = mayRetry && (isAsked || retryTime <= now);
-      // Whatever may come to allow it is news, which is looked at anyway.
-      const waitTime = retryTime === Number.POSITIVE_INFINITY ? undefined : retryTime;
-      return {
-        ...NOTHING,
-        actions: isDue ? [start] : [],
-        nextTime: isDue ? now + LOOK_MILLISECONDS : waitTime,
-        finding: hasFailed
-          ? { reason: 'HandoverFailed', message: nameFailure(outcome, words) }
-          : { message: `the hand-over by Flagsmith ended: ${words}` },
-      };
+      return describeEnd(state, { start, isAsked, mayRetry, now });
     }
   }
+}
+
+/** One that failed is made once more some time later; any, when that is asked for. */
+function describeEnd(
+  { outcome, words, time }: Extract<HandoverState, { kind: 'ended' }>,
+  { start, isAsked, mayRetry, now }: { start: Action; isAsked: boolean; mayRetry: boolean; now: number },
+): HandoverDecision {
+  const hasFailed = outcome !== 'done' && outcome !== 'verified';
+  const finding = hasFailed
+    ? ({ reason: 'HandoverFailed', message: nameFailure(outcome, words) } as const)
+    : { message: `the hand-over by Flagsmith ended: ${words}` };
+  // Whatever may come to allow it is news, which is looked at anyway.
+  const retryTime = mayRetry && hasFailed ? time + RETRY_MILLISECONDS : undefined;
+  const isDue = mayRetry && (isAsked || (retryTime !== undefined && retryTime <= now));
+  return isDue
+    ? { ...NOTHING, actions: [start], nextTime: now + LOOK_MILLISECONDS, finding }
+    : { ...NOTHING, nextTime: retryTime, finding };
 }
 
 function isWanted(readiness: ReadinessFact, stage: HandoverStage): boolean {
   if (readiness.kind !== 'observed') return false;
   return !isComplete(readiness) || (stage === 'after' && readiness.overridesCounted === false);
 }
+
+/** Core forwards requests of projects with `enable_dynamo_db` alone. */
+const wouldForward = (readiness: ReadinessFact, stage: HandoverStage): boolean =>
+  stage !== 'verify' && readiness.kind === 'observed' && !readiness.enabled;
 
 function nameFailure(outcome: string, words: string): string {
   const how =
