@@ -80,9 +80,14 @@ def hand_over():
         has_meta = MetaWrapper is not None and "environmentsV2" in tables
         if has_meta:
             check_table(MetaWrapper(), "ENVIRONMENTS_V2_TABLE_NAME_DYNAMO", tables["environmentsV2"])
-        project = Project.objects.filter(id=project_id).first()
-        if project is None:
-            stop("refused", "the Core API's database has no project %d" % project_id)
+
+        def find_project():
+            project = Project.objects.filter(id=project_id).first()
+            if project is None:
+                stop("refused", "the Core API's database has no project %d" % project_id)
+            return project
+
+        project = find_project()
 
         def write():
             environments = list(Environment.objects.filter_for_document_builder(project_id=project_id))
@@ -102,7 +107,8 @@ def hand_over():
             say("verified", enabled=project.enable_dynamo_db, **facts)
             return
         # The switch comes last, so that a failure leaves Core as it was; what changed meanwhile Flagsmith has not written.
-        changes = find_changes(project, has_meta)
+        # Writing takes its time, in which Flagsmith may have completed something itself.
+        changes = find_changes(find_project(), has_meta)
         if changes:
             Project.objects.filter(id=project_id).update(**changes)
             facts = write()

@@ -107,6 +107,11 @@ describe.skipIf(findPython() === undefined)('the hand-over script', () => {
     expect(after).toEqual(project);
   });
 
+  test('takes nothing back either that Flagsmith completes while it writes', async () => {
+    const { project } = await run({ state: { mood: 'complete' } });
+    expect(project).toEqual({ id: 42, enable_dynamo_db: true, edge_v2_migration_status: 'COMPLETE' });
+  });
+
   test('only says what it would do when it is to verify', async () => {
     const { outcome, words, project, calls } = await run({ want: { mode: 'Verify' } });
     expect({ outcome, calls }).toEqual({ outcome: 'verified', calls: [] });

@@ -11,7 +11,7 @@ export interface StandInState {
   /** Which of Flagsmith's functions it has: all by default. */
   release?: 'unknown' | 'old';
   /** What its writes to DynamoDB do instead. */
-  mood?: 'hang' | 'fail' | 'invalid' | 'unsupported';
+  mood?: 'hang' | 'fail' | 'invalid' | 'unsupported' | 'complete';
   project: { id: number; enable_dynamo_db: boolean; edge_v2_migration_status: string };
   environments: { id: number; api_key: string }[];
   keys: { key: string; client: string; environment: number }[];
