@@ -160,6 +160,14 @@ describe('the rights', () => {
     expect(validationsOf(objects)).toEqual(validationsOf(plain));
   });
 
+  it("let a hand-over have no token for the API server either where the Core API is in the release's own namespace", async () => {
+    const objects = await render('edge-migration', ['--set', 'nats.servers={nats://nats:4222},handover.mode=Run']);
+    const policy = find(objects, 'ValidatingAdmissionPolicy', 'edge-migration-own-objects');
+    const { validations } = policy['spec'] as { validations: { expression: string; message: string }[] };
+    const rule = validations.find(({ message }) => message.includes("workers' service account"));
+    expect(rule?.expression).toMatch(/-handover-\S+ && \S+\.automountServiceAccountToken == false\) \|\|/);
+  });
+
   it('give ordinary users nothing while all namespaces are watched, unless asked to', async () => {
     const isAggregated = ({ metadata }: Manifest) =>
       Object.keys(metadata.labels ?? {}).some((label) => label.includes('aggregate-to-'));
