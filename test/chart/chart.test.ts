@@ -14,6 +14,8 @@ import { CHART, find, helm, type Manifest, render, VARIANTS } from './helm.ts';
 const DEFINITION = 'edgemigrations.edge.flagsmith.com.yaml';
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const TRIAL = ['--set', 'nats.bundled.enabled=true,nats.bundled.users.existingSecret=nats-users'];
+const HANDOVER =
+  'nats.servers={nats://nats:4222},handover.mode=Run,dynamodb.environmentsTable=environments,dynamodb.environmentsApiKeyTable=keys';
 
 async function temporaryFolder() {
   const path = await mkdtemp(join(tmpdir(), 'chart-'));
@@ -96,6 +98,7 @@ describe('the values', () => {
     ['nats.bundled.enabled=true,nats.servers={nats://nats:4222}', 'exclude each other'],
     ['nats.bundled.enabled=true,nats.credentials.existingSecret=n', 'are for servers of your own'],
     ['nats.servers={nats://n:4222},nats.credentials.operator.user=', 'minLength: got 0, want 1'],
+    ['nats.servers={nats://n:4222},handover.mode=Verify', 'handover.mode needs dynamodb.environmentsTable'],
     ['trigger.eventBus=arn:aws:events:x', "at '/trigger/eventBus'"],
     ['trigger.migrationTemplate.spec.mode=Plan', "additional properties 'mode' not allowed"],
   ])('are refused where they are wrong: %s', async (wrong, message) => {
@@ -150,7 +153,7 @@ describe('the rights', () => {
       'operator/deploy/rbac-handover.yaml',
     ];
     const plain = paths.flatMap((path) => parseAllDocuments(read(path)).map((document) => document.toJS() as Manifest));
-    const values = 'nats.servers={nats://nats:4222},capture.coreApi.namespace=flagsmith,handover.mode=Run';
+    const values = `${HANDOVER},capture.coreApi.namespace=flagsmith`;
     const objects = await render('edge-migration', ['--set', values]);
     const account = /^edge-migration-operator$/;
     expect(rulesOf(objects, account)).toEqual(rulesOf(plain, account));
@@ -161,7 +164,7 @@ describe('the rights', () => {
   });
 
   it("let a hand-over have no token for the API server either where the Core API is in the release's own namespace", async () => {
-    const objects = await render('edge-migration', ['--set', 'nats.servers={nats://nats:4222},handover.mode=Run']);
+    const objects = await render('edge-migration', ['--set', HANDOVER]);
     const policy = find(objects, 'ValidatingAdmissionPolicy', 'edge-migration-own-objects');
     const { validations } = policy['spec'] as { validations: { expression: string; message: string }[] };
     const rule = validations.find(({ message }) => message.includes("workers' service account"));
