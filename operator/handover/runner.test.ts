@@ -39,7 +39,11 @@ function prepare() {
     const conditions = [{ type: 'Complete', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' }];
     server.store.merge(JOBS, reference, { status: { conditions } }, 'status');
   }
-  return { look, kinds, startAll, end };
+  function garble(index: number): void {
+    const reference = { namespace: NAMESPACE, name: nameHandover(projects[index]!, 'before') };
+    server.store.merge(JOBS, reference, { status: { conditions: [{ type: 'Complete', status: true }] } }, 'status');
+  }
+  return { look, kinds, startAll, end, garble };
 }
 
 describe('hand-overs that are wanted at the same time', () => {
@@ -73,4 +77,14 @@ test('a hand-over that cannot be started leaves its turn to another', async () =
   fake.server.fail(({ verb }) => verb === 'create', { status: 403, reason: 'Forbidden' }, 2);
   await startAll();
   expect(await kinds()).toEqual(['ended', 'ended', 'running', 'running', 'running', 'running']);
+});
+
+test('a Job that cannot be understood is a failure to tell of, and does not keep the migration from going on', async () => {
+  const { look, startAll, garble } = prepare();
+  await startAll();
+  garble(0);
+  await fake.clock.advance(1_000);
+  const [found] = await look();
+  expect(found).toMatchObject({ kind: 'ended', outcome: 'failed' });
+  expect(found).toHaveProperty('words', expect.stringMatching(/^its Job cannot be read: /));
 });

@@ -5,7 +5,7 @@ import type { EdgeMigration } from '../edge-migration/api.ts';
 import type { HandoverState } from '../edge-migration/readiness/facts.ts';
 import { JOBS, PODS } from '../edge-migration/resources.ts';
 import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
-import { AlreadyExistsError, ApiError, errorMessage, LeadershipLostError } from '../kubernetes/errors.ts';
+import { AlreadyExistsError, errorMessage, LeadershipLostError } from '../kubernetes/errors.ts';
 import { buildHandover, type HandoverSettings, type HandoverStage, LAST_WORDS_SECONDS, nameHandover } from './job.ts';
 import { readOutcome } from './outcome.ts';
 import { createTurns } from './turns.ts';
@@ -138,7 +138,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
           state.kind === 'queued' ? state.againMilliseconds : AGAIN_MILLISECONDS[state.kind],
         );
       } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
+        if (signal.aborted) throw error;
         return remember(name, failed(`its Job cannot be read: ${errorMessage(error)}`), AGAIN_MILLISECONDS.ended);
       }
     },
