@@ -1,0 +1,49 @@
+/**
+ * Bundles the program into one file that needs Node alone, and a package around it for `npm install --global`:
+ * `node cli/build.ts [folder]`.
+ */
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type Plugin, rolldown } from 'rolldown';
+
+const ROOT = resolve(import.meta.dirname, '..');
+/** kubectl finds `kubectl edge-migration` by this name, in which an underscore stands for the hyphen. */
+const FILE = 'kubectl-edge_migration';
+
+/** client-node's classes of all API types stay out, as operator/kubernetes/client-node.ts keeps them out at run time. */
+const withoutApiTypes: Plugin = {
+  name: 'without-api-types',
+  resolveId(source, importer) {
+    const isWhole = source === './gen/index.js' && importer?.endsWith('/client-node/dist/config.js');
+    return isWhole ? join(ROOT, 'operator/kubernetes/client-node-part.ts') : null;
+  },
+  load(id) {
+    const isSwitch = id === join(ROOT, 'operator/kubernetes/client-node.ts');
+    return isSwitch ? "export { KubeConfig } from '@kubernetes/client-node/dist/config.js';" : null;
+  },
+};
+
+const folder = resolve(process.argv[2] ?? join(import.meta.dirname, 'dist'));
+await mkdir(folder, { recursive: true });
+const bundle = await rolldown({
+  input: join(import.meta.dirname, 'main.ts'),
+  platform: 'node',
+  plugins: [withoutApiTypes],
+});
+const file = join(folder, `${FILE}.mjs`);
+await bundle.write({ file, format: 'esm', minify: true, codeSplitting: false });
+await bundle.close();
+await chmod(file, 0o755);
+
+const { version, license, engines } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+const bin = { [FILE]: `${FILE}.mjs`, 'edge-migration': `${FILE}.mjs` };
+const manifest = {
+  name: '@edge-migration/kubectl',
+  version,
+  license,
+  type: 'module',
+  engines,
+  bin,
+  files: [`${FILE}.mjs`],
+};
+await writeFile(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);

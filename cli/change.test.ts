@@ -1,0 +1,177 @@
+import type { Condition, EdgeMigration, Status } from '@edge-migration/operator/edge-migration/api.ts';
+import { migration as build, NOON } from '@edge-migration/operator/edge-migration/testing/facts.ts';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  decideExtend,
+  decideFinish,
+  decidePlan,
+  decideRequest,
+  decideResume,
+  decideStart,
+  decideSuspend,
+} from './change.ts';
+
+const DAY = 86_400;
+const HOUR_AGO = '2026-05-04T11:00:00Z';
+
+const condition = (type: string, status: Condition['status'], reason: string): Condition => ({
+  type,
+  status,
+  reason,
+  message: '',
+  lastTransitionTime: HOUR_AGO,
+});
+
+/** Copied an hour ago, and followed since. */
+function following(spec: Record<string, unknown> = {}, status: Status = {}): EdgeMigration {
+  const conditions = [condition('Copied', 'True', 'Complete'), condition('Succeeded', 'Unknown', 'Replaying')];
+  return build({ status: { conditions, copy: { completionTime: HOUR_AGO }, ...status } }, spec);
+}
+
+const plan = () => build({}, { mode: 'Plan' });
+
+describe('start', () => {
+  test('creates the migration with what is set, and leaves the rest to the cluster', () => {
+    expect(decideStart(undefined, 42, { copy: { parallelism: 8 } })).toMatchObject({
+      kind: 'create',
+      spec: { projectId: 42, mode: 'Migrate', copy: { parallelism: 8 } },
+    });
+  });
+
+  test('makes a plan a migration', () => {
+    expect(decideStart(plan(), 42, {})).toMatchObject({ kind: 'patch', spec: { mode: 'Migrate' } });
+  });
+
+  test('a second time changes nothing, and says when the migration is suspended', () => {
+    expect(decideStart(following(), 42, {})).toMatchObject({ kind: 'leave' });
+    expect(decideStart(following({ suspend: true }), 42, {})).toMatchObject({ message: 'is suspended: resume it' });
+  });
+
+  test('waits for one that is being deleted', () => {
+    expect(decideStart(build({ deleting: true }), 42, {})).toMatchObject({ kind: 'refuse' });
+  });
+});
+
+describe('plan', () => {
+  test('creates a plan', () => {
+    expect(decidePlan(undefined, 42, {})).toMatchObject({ kind: 'create', spec: { projectId: 42, mode: 'Plan' } });
+  });
+
+  test('leaves a plan, and refuses to turn a migration into one', () => {
+    expect(decidePlan(plan(), 42, {})).toMatchObject({ kind: 'leave' });
+    expect(decidePlan(following(), 42, {})).toMatchObject({ kind: 'refuse' });
+  });
+});
+
+describe('suspend and resume', () => {
+  test('change spec.suspend alone', () => {
+    expect(decideSuspend(following())).toMatchObject({ kind: 'patch', spec: { suspend: true } });
+    expect(decideResume(following({ suspend: true }))).toMatchObject({ kind: 'patch', spec: { suspend: false } });
+  });
+
+  test('change nothing the second time', () => {
+    expect(decideSuspend(following({ suspend: true })).kind).toBe('leave');
+    expect(decideResume(following()).kind).toBe('leave');
+  });
+});
+
+describe('retry, verify and repair', () => {
+  test('set a new spec.retry', () => {
+    expect(decideRequest(following(), 'verify', 'verify-1', false)).toMatchObject({ spec: { retry: 'verify-1' } });
+  });
+
+  test('do not replace a request that the operator has not taken, which would be forgotten', () => {
+    const waiting = following({ retry: 'drop-1' }, { observedRetry: 'retry-0' });
+    expect(decideRequest(waiting, 'retry', 'retry-1', false)).toMatchObject({ kind: 'refuse' });
+    expect(decideRequest(waiting, 'retry', 'retry-1', true)).toMatchObject({ kind: 'patch' });
+  });
+
+  test('replace one that it has taken', () => {
+    const taken = following({ retry: 'drop-1' });
+    taken.status.observedRetry = 'drop-1';
+    expect(decideRequest(taken, 'retry', 'retry-1', false)).toMatchObject({ kind: 'patch' });
+  });
+
+  test('compare nothing before the copy is complete', () => {
+    expect(decideRequest(build(), 'verify', 'verify-1', false)).toMatchObject({ kind: 'refuse' });
+    expect(decideRequest(build(), 'retry', 'retry-1', false)).toMatchObject({ kind: 'patch' });
+  });
+
+  test('only repair asks first, since it may overwrite what apps wrote to Edge', () => {
+    expect(decideRequest(following(), 'repair', 'repair-1', false)).toHaveProperty('warning');
+    expect(decideRequest(following(), 'verify', 'verify-1', false)).not.toHaveProperty('warning');
+  });
+});
+
+describe('extend', () => {
+  test('lengthens the window by a duration', () => {
+    const change = decideExtend(following({ replay: { windowSeconds: DAY } }), { by: DAY }, NOON);
+    expect(change).toMatchObject({ kind: 'patch', spec: { replay: { windowSeconds: 2 * DAY } } });
+    expect(change).not.toHaveProperty('warning');
+  });
+
+  test('takes the deadline to a time, counted from the end of the copy', () => {
+    const until = NOON + 7 * DAY * 1000;
+    const change = decideExtend(following({ replay: { windowSeconds: DAY } }), { until }, NOON);
+    expect(change).toMatchObject({ spec: { replay: { windowSeconds: 7 * DAY + 3600 } } });
+  });
+
+  test('never shortens the window', () => {
+    const change = decideExtend(following({ replay: { windowSeconds: 7 * DAY } }), { until: NOON + 1000 }, NOON);
+    expect(change).toMatchObject({ kind: 'refuse' });
+  });
+
+  test('refuses more than a year, which the definition does not allow', () => {
+    expect(decideExtend(following(), { by: 365 * DAY }, NOON)).toMatchObject({ kind: 'refuse' });
+  });
+
+  test('asks first once the window has closed, since writes were not followed since', () => {
+    const closed = following({ replay: { windowSeconds: 60 } });
+    expect(decideExtend(closed, { by: DAY }, NOON)).toMatchObject({
+      kind: 'patch',
+      warning: expect.stringContaining('gap'),
+    });
+    expect(decideExtend(closed, { by: 60 }, NOON)).toMatchObject({ kind: 'refuse' });
+  });
+
+  test('before the copy is complete takes a duration alone', () => {
+    expect(decideExtend(build(), { by: DAY }, NOON)).toMatchObject({ kind: 'patch' });
+    expect(decideExtend(build(), { until: NOON + DAY * 1000 }, NOON)).toMatchObject({ kind: 'refuse' });
+  });
+});
+
+describe('finish', () => {
+  test('closes the window a minute from now, so that every write until then reaches Edge, and asks first', () => {
+    expect(decideFinish(following(), NOON)).toMatchObject({
+      kind: 'patch',
+      spec: { replay: { windowSeconds: 3600 + 60 } },
+      warning: 'writes that reach Core after 2026-05-04T12:01:00Z will not reach Edge any more',
+    });
+  });
+
+  test('is refused while something would be left behind: a copy that is not complete, or kept events', () => {
+    expect(decideFinish(build(), NOON)).toMatchObject({ kind: 'refuse' });
+    expect(decideFinish(plan(), NOON)).toMatchObject({ kind: 'refuse' });
+    expect(decideFinish(following({ suspend: true }), NOON)).toMatchObject({ kind: 'refuse' });
+  });
+
+  test('a second time changes nothing', () => {
+    expect(decideFinish(following({ replay: { windowSeconds: 3660 } }), NOON).kind).toBe('leave');
+    expect(decideFinish(following({ replay: { windowSeconds: 3660 } }), NOON + DAY * 1000).kind).toBe('leave');
+  });
+
+  test('never closes a window before now, and never makes it longer', () => {
+    const seconds = fc.integer({ min: 0, max: 400 * DAY });
+    fc.assert(
+      fc.property(seconds, fc.integer({ min: 0, max: 31_536_000 }), (elapsed, windowSeconds) => {
+        const now = Date.parse(HOUR_AGO) + elapsed * 1000;
+        const change = decideFinish(following({ replay: { windowSeconds } }), now);
+        if (change.kind !== 'patch') return change.kind === 'leave' && windowSeconds <= elapsed + 60;
+        const wanted = (change.spec['replay'] as { windowSeconds: number }).windowSeconds;
+        return wanted > elapsed && wanted < windowSeconds;
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

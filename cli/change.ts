@@ -1,0 +1,161 @@
+import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import { findCondition, formatTime } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { formatDuration } from './duration.ts';
+
+/** What a command does to one EdgeMigration. */
+export type Change =
+  | { readonly kind: 'create'; readonly spec: Patch; readonly message: string }
+  | {
+      readonly kind: 'patch';
+      /** A merge patch of the spec. */
+      readonly spec: Patch;
+      readonly message: string;
+      /** What cannot be undone about it; it is asked for before. */
+      readonly warning?: string;
+    }
+  /** It is so already. */
+  | { readonly kind: 'leave'; readonly message: string }
+  /** The state of the migration does not allow it. */
+  | { readonly kind: 'refuse'; readonly message: string };
+
+/** Part of a spec; null takes a field back to its default. */
+export type Patch = Readonly<Record<string, unknown>>;
+
+/** What `plan` and `start` may set of a spec besides the mode. */
+export type Settings = {
+  readonly copy?: Patch;
+  readonly replay?: Patch;
+};
+
+/** As the CRD allows. */
+const LONGEST_WINDOW_SECONDS = 31_536_000;
+/**
+ * How far ahead of the API server's clock a window is closed: those of sidecars and appliers may differ from it, and the
+ * appliers learn of the deadline a little later.
+ */
+const CLOSING_SECONDS = 60;
+
+const refuse = (message: string): Change => ({ kind: 'refuse', message });
+const leave = (message: string): Change => ({ kind: 'leave', message });
+
+/** Creates a plan; one that is there is left, since a plan is made once. */
+export function decidePlan(migration: EdgeMigration | undefined, projectId: number, settings: Settings): Change {
+  if (migration === undefined)
+    return { kind: 'create', spec: { projectId, mode: 'Plan', ...settings }, message: 'is being planned' };
+  if (migration.deleting) return refuse('is being deleted: plan again once it is gone');
+  if (migration.spec?.mode === 'Migrate') return refuse('is a migration already, which does not become a plan again');
+  if (Object.keys(settings).length > 0)
+    return { kind: 'patch', spec: settings, message: 'is planned with other settings' };
+  return leave('is planned already; delete it to plan again from the start');
+}
+
+/** Creates a migration, or makes a plan one. */
+export function decideStart(migration: EdgeMigration | undefined, projectId: number, settings: Settings): Change {
+  if (migration === undefined)
+    return { kind: 'create', spec: { projectId, mode: 'Migrate', ...settings }, message: 'is started' };
+  if (migration.deleting) return refuse('is being deleted: start it once it is gone');
+  if (migration.spec?.mode === 'Plan')
+    return { kind: 'patch', spec: { mode: 'Migrate', ...settings }, message: 'was a plan and is started' };
+  if (Object.keys(settings).length > 0) return { kind: 'patch', spec: settings, message: 'has other settings now' };
+  return leave(migration.spec?.suspend ? 'is suspended: resume it' : 'is started already');
+}
+
+export function decideSuspend({ spec }: EdgeMigration): Change {
+  if (spec?.suspend) return leave('is suspended already');
+  return { kind: 'patch', spec: { suspend: true }, message: 'is suspended: events are kept, and the deadline stays' };
+}
+
+export function decideResume({ spec }: EdgeMigration): Change {
+  if (spec?.suspend === false) return leave('is not suspended');
+  return { kind: 'patch', spec: { suspend: false }, message: 'goes on' };
+}
+
+export type Request = 'retry' | 'verify' | 'repair';
+
+/**
+ * Sets a new `spec.retry`. A token that the operator has not taken yet is not replaced, since what it asks for would be
+ * forgotten.
+ */
+export function decideRequest(migration: EdgeMigration, request: Request, token: string, force: boolean): Change {
+  const { spec, status } = migration;
+  if (spec?.retry !== undefined && spec.retry !== status.observedRetry && !force)
+    return refuse(`has spec.retry ${spec.retry}, which is not taken yet: wait, or replace it with --force`);
+  if (request !== 'retry' && !isCopied(migration)) return refuse('is not copied yet: there is nothing to compare');
+  const later = spec?.suspend ? ', once it is resumed' : '';
+  const patch = { kind: 'patch', spec: { retry: token } } as const;
+  if (request === 'retry') return { ...patch, message: `tries again what failed${later}` };
+  if (request === 'verify') return { ...patch, message: `compares Core and Edge${later}` };
+  return { ...patch, message: `repairs what differs${later}`, warning: warnOfRepair(migration) };
+}
+
+function warnOfRepair(migration: EdgeMigration): string {
+  return isClosed(migration)
+    ? 'identities that are missing in Edge are inserted, those too that were deleted there since'
+    : 'what Edge says otherwise than Core is overwritten, and what apps have written to Edge may be among it';
+}
+
+export type Extension = { readonly by: number } | { readonly until: number };
+
+/**
+ * Moves the deadline to later.
+ *
+ * @param extension `by` in seconds, `until` in milliseconds since the epoch
+ * @param now the API server's time, in milliseconds since the epoch
+ */
+export function decideExtend(migration: EdgeMigration, extension: Extension, now: number): Change {
+  const { spec } = migration;
+  if (spec === undefined) return refuse(`has a spec that is not valid (${migration.specProblem})`);
+  const { windowSeconds } = spec.replay;
+  const completion = completionOf(migration);
+  if ('until' in extension && completion === undefined)
+    return refuse('is not copied yet, and its deadline counts from then: use --by');
+  const wanted = 'by' in extension ? windowSeconds + extension.by : Math.ceil((extension.until - completion!) / 1000);
+  if (wanted === windowSeconds) return leave('has this deadline already');
+  if (wanted < windowSeconds) return refuse('has a later deadline than that: `finish` closes its window sooner');
+  if (wanted > LONGEST_WINDOW_SECONDS) return refuse('would be followed for more than a year after its copy');
+  const patch = { kind: 'patch', spec: { replay: { windowSeconds: wanted } } } as const;
+  if (completion === undefined)
+    return { ...patch, message: `follows Core for ${formatDuration(wanted)} after its copy` };
+  const [former, deadline] = [windowSeconds, wanted].map((seconds) => completion + seconds * 1000) as [number, number];
+  if (deadline <= now) return refuse(`would have stopped following Core at ${formatTime(deadline)}, which is past`);
+  const message = `stops following Core at ${formatTime(deadline)}`;
+  if (former > now) return { ...patch, message };
+  const warning = `its window closed at ${formatTime(former)}: writes to Core since then were not followed; they are a gap, after which both stores are compared`;
+  return { ...patch, message, warning };
+}
+
+/** Closes the replay window. @param now the API server's time, in milliseconds since the epoch */
+export function decideFinish(migration: EdgeMigration, now: number): Change {
+  const { spec } = migration;
+  if (spec === undefined) return refuse(`has a spec that is not valid (${migration.specProblem})`);
+  if (spec.mode === 'Plan') return refuse('is a plan: there is nothing to finish');
+  if (findCondition(migration.status.conditions, 'Succeeded')?.status === 'True') return leave('has succeeded already');
+  const completion = completionOf(migration);
+  if (!isCopied(migration) || completion === undefined)
+    return refuse('is not copied yet: suspend it, or delete it to give up');
+  if (spec.suspend) return refuse('is suspended: resume it first, so that what is kept is applied');
+  const windowSeconds = Math.ceil((now - completion) / 1000) + CLOSING_SECONDS;
+  if (windowSeconds >= spec.replay.windowSeconds)
+    return leave('closes its window by itself within a minute, or has closed it');
+  const time = formatTime(completion + windowSeconds * 1000);
+  return {
+    kind: 'patch',
+    spec: { replay: { windowSeconds } },
+    message: `stops following Core at ${time}`,
+    warning: `writes that reach Core after ${time} will not reach Edge any more`,
+  };
+}
+
+const isCopied = ({ status }: EdgeMigration) => findCondition(status.conditions, 'Copied')?.status === 'True';
+
+function isClosed({ status }: EdgeMigration): boolean {
+  const succeeded = findCondition(status.conditions, 'Succeeded');
+  const replaying = findCondition(status.conditions, 'Replaying');
+  return [succeeded?.status === 'True' ? succeeded.reason : '', replaying?.reason].includes('WindowClosed');
+}
+
+/** When the copy was complete, from which the deadline counts; milliseconds since the epoch. */
+function completionOf({ status }: EdgeMigration): number | undefined {
+  const { completionTime, dryRun } = status.copy ?? {};
+  return completionTime === undefined || dryRun ? undefined : Date.parse(completionTime);
+}

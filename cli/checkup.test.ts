@@ -1,0 +1,124 @@
+import type { Condition, Status } from '@edge-migration/operator/edge-migration/api.ts';
+import { migration as build } from '@edge-migration/operator/edge-migration/testing/facts.ts';
+import { describe, expect, test } from 'vitest';
+import { type CheckupFacts, examine, examineMigration } from './checkup.ts';
+import { renderCheckup } from './render/checkup.ts';
+
+const healthy: CheckupFacts = {
+  definition: {
+    kind: 'found',
+    established: true,
+    served: true,
+    specFields: ['projectId', 'mode', 'suspend', 'retry', 'copy', 'replay', 'verify'],
+  },
+  rights: [{ verb: 'get', resource: 'pods/log', namespace: 'edge-migration', need: 'read logs', allowed: true }],
+  operator: { kind: 'found', pods: [{ name: 'operator-0', ready: true }] },
+  operatorNamespace: 'edge-migration',
+  migrations: [],
+};
+
+const verdicts = (changes: Partial<CheckupFacts>) =>
+  examine({ ...healthy, ...changes }).map(({ check, verdict }) => `${check} ${verdict}`);
+
+describe('an installation', () => {
+  test('that is well has a line for each check, all ok', () => {
+    expect(verdicts({})).toEqual(['definition ok', 'rights ok', 'operator ok', 'migrations ok']);
+  });
+
+  test('without the definition, or with one that is not served, has failed', () => {
+    expect(verdicts({ definition: { kind: 'missing' } })).toContain('definition failed');
+    const established = { ...healthy.definition, established: false } as CheckupFacts['definition'];
+    expect(verdicts({ definition: established })).toContain('definition failed');
+  });
+
+  test('with a definition that lacks fields which this program sets is warned of', () => {
+    const older = { ...healthy.definition, specFields: ['projectId', 'mode'] } as CheckupFacts['definition'];
+    expect(examine({ ...healthy, definition: older })[0]).toMatchObject({
+      verdict: 'warning',
+      message: expect.stringContaining('spec.suspend'),
+    });
+  });
+
+  test('without pods of the operator, or without a ready one, has failed', () => {
+    expect(verdicts({ operator: { kind: 'found', pods: [] } })).toContain('operator failed');
+    expect(verdicts({ operator: { kind: 'found', pods: [{ name: 'a', ready: false }] } })).toContain('operator failed');
+  });
+
+  test('says of what it may not read that it does not know, not that it is well', () => {
+    const operator = { kind: 'unreadable', problem: 'Forbidden' } as const;
+    const definition = { kind: 'unreadable', problem: 'Forbidden' } as const;
+    expect(verdicts({ operator, definition, migrations: undefined })).toEqual([
+      'definition unknown',
+      'rights ok',
+      'operator unknown',
+      'migrations unknown',
+    ]);
+  });
+
+  test('names each right that is missing, and what cannot be done without it', () => {
+    const rights = healthy.rights.map((right) => ({ ...right, allowed: false }));
+    const text = renderCheckup(examine({ ...healthy, rights }), (_, plain) => plain);
+    expect(text).toContain('WARNING  rights: you may not get pods/log in namespace edge-migration\n');
+    expect(text).toContain('         -> it is needed to read logs: ask for a Role that allows it\n');
+  });
+});
+
+describe('a migration', () => {
+  const condition = (type: string, status: Condition['status'], reason: string): Condition => ({
+    type,
+    status,
+    reason,
+    message: 'its message',
+    lastTransitionTime: '2026-05-04T11:00:00Z',
+  });
+  const found = (conditions: Condition[], status: Status = {}) =>
+    examineMigration(build({ status: { observedGeneration: 1, conditions, ...status } })).map(
+      ({ verdict, message }) => `${verdict} ${message}`,
+    );
+
+  test('that goes as expected has no finding', () => {
+    const conditions = [
+      condition('Accepted', 'True', 'Accepted'),
+      condition('Capturing', 'True', 'Covered'),
+      condition('Copied', 'False', 'Copying'),
+      condition('Replaying', 'False', 'NotReplaying'),
+      condition('Degraded', 'False', 'AsExpected'),
+      condition('Succeeded', 'Unknown', 'Active'),
+    ];
+    expect(found(conditions)).toEqual([]);
+  });
+
+  test.each<[Condition, string]>([
+    [condition('Accepted', 'False', 'ProjectNotFound'), 'failed Accepted=False/ProjectNotFound: its message'],
+    [condition('Degraded', 'True', 'ClockSkew'), 'failed Degraded=True/ClockSkew: its message'],
+    [condition('Capturing', 'False', 'SidecarMissing'), 'failed Capturing=False/SidecarMissing: its message'],
+    [condition('Copied', 'False', 'RangesFailed'), 'failed Copied=False/RangesFailed: its message'],
+    [condition('Replaying', 'False', 'NoApplier'), 'failed Replaying=False/NoApplier: its message'],
+    [condition('Verified', 'False', 'DifferencesFound'), 'warning Verified=False/DifferencesFound: its message'],
+    [condition('Succeeded', 'False', 'ProjectDeleted'), 'failed Succeeded=False/ProjectDeleted: its message'],
+  ])('is told of by the condition %o', (one, line) => {
+    expect(found([one])).toEqual([line]);
+  });
+
+  test('that is done, or a plan, needs no capture', () => {
+    const uncovered = condition('Capturing', 'False', 'NoCoreApi');
+    expect(found([uncovered, condition('Succeeded', 'True', 'WindowClosed')])).toEqual([]);
+    const status: Status = { observedGeneration: 1, conditions: [uncovered] };
+    expect(examineMigration(build({ status }, { mode: 'Plan' }))).toEqual([]);
+  });
+
+  test('that misses writes at this moment has failed; gaps that are over are told by the conditions', () => {
+    const gaps = [
+      { from: '2026-05-04T10:00:00Z', until: '2026-05-04T10:05:00Z', reason: 'noSidecar' },
+      { from: '2026-05-04T11:00:00Z', reason: 'sidecarVanished', podName: 'api-0' },
+    ];
+    expect(found([], { gaps })).toEqual([
+      'failed writes to Core are being missed since 2026-05-04T11:00:00Z (sidecarVanished, pod api-0)',
+    ]);
+  });
+
+  test('whose last change the operator has not seen is not judged by the conditions of an older spec', () => {
+    const status: Status = { observedGeneration: 1, conditions: [condition('Degraded', 'True', 'ClockSkew')] };
+    expect(examineMigration(build({ generation: 2, status }))).toMatchObject([{ verdict: 'warning' }]);
+  });
+});

@@ -1,0 +1,197 @@
+import { type EdgeMigration, specSchema } from '@edge-migration/operator/edge-migration/api.ts';
+import { type ConditionType, findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { titleOf } from './selection.ts';
+
+export type Verdict = 'ok' | 'warning' | 'failed' | 'unknown';
+
+/** What `doctor` says of one thing. */
+export interface Finding {
+  readonly check: string;
+  readonly verdict: Verdict;
+  readonly message: string;
+  /** What to do about it. */
+  readonly remedy?: string;
+}
+
+export interface Right {
+  readonly verb: string;
+  /** As in `edgemigrations.edge.flagsmith.com` or `pods/log`. */
+  readonly resource: string;
+  readonly namespace: string;
+  /** What cannot be done without it. */
+  readonly need: string;
+  readonly allowed: boolean;
+}
+
+/** The definition as the cluster has it. */
+export type DefinitionFact =
+  | {
+      readonly kind: 'found';
+      readonly established: boolean;
+      readonly served: boolean;
+      readonly specFields: readonly string[];
+    }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'unreadable'; readonly problem: string };
+
+/** The operator's pods. */
+export type OperatorFact =
+  | { readonly kind: 'found'; readonly pods: readonly { readonly name: string; readonly ready: boolean }[] }
+  | { readonly kind: 'unreadable'; readonly problem: string };
+
+export interface CheckupFacts {
+  readonly definition: DefinitionFact;
+  readonly rights: readonly Right[];
+  readonly operator: OperatorFact;
+  readonly operatorNamespace: string;
+  /** Undefined when they cannot be listed. */
+  readonly migrations: readonly EdgeMigration[] | undefined;
+}
+
+/** Judges an installation by what the API server tells. */
+export function examine(facts: CheckupFacts): Finding[] {
+  const migrations = facts.migrations?.flatMap(examineMigration) ?? [];
+  return [
+    examineDefinition(facts.definition),
+    ...examineRights(facts.rights),
+    examineOperator(facts.operator, facts.operatorNamespace),
+    summariseMigrations(facts.migrations, migrations.length),
+    ...migrations,
+  ];
+}
+
+function examineDefinition(definition: DefinitionFact): Finding {
+  const check = 'definition';
+  const remedy = 'install or upgrade the chart: docs/install.md, docs/upgrade.md';
+  if (definition.kind === 'unreadable')
+    return { check, verdict: 'unknown', message: `the CustomResourceDefinition cannot be read: ${definition.problem}` };
+  if (definition.kind === 'missing')
+    return {
+      check,
+      verdict: 'failed',
+      message: 'the cluster has no CustomResourceDefinition of EdgeMigration',
+      remedy,
+    };
+  if (!definition.established || !definition.served)
+    return { check, verdict: 'failed', message: 'the API server does not serve EdgeMigrations of v1alpha1', remedy };
+  const unknown = Object.keys(specSchema.shape).filter((field) => !definition.specFields.includes(field));
+  if (unknown.length === 0) return { check, verdict: 'ok', message: 'EdgeMigrations of v1alpha1 are served' };
+  const message = `the CustomResourceDefinition is older than this program: it lacks spec.${unknown.join(', spec.')}`;
+  return { check, verdict: 'warning', message, remedy };
+}
+
+function examineRights(rights: readonly Right[]): Finding[] {
+  const missing = rights.filter(({ allowed }) => !allowed);
+  if (missing.length === 0) return [{ check: 'rights', verdict: 'ok', message: 'you may use every command' }];
+  return missing.map(({ verb, resource, namespace, need }) => ({
+    check: 'rights',
+    verdict: 'warning',
+    message: `you may not ${verb} ${resource} in namespace ${namespace}`,
+    remedy: `it is needed to ${need}: ask for a Role that allows it`,
+  }));
+}
+
+function examineOperator(operator: OperatorFact, namespace: string): Finding {
+  const check = 'operator';
+  if (operator.kind === 'unreadable')
+    return { check, verdict: 'unknown', message: `its pods cannot be listed: ${operator.problem}` };
+  const { pods } = operator;
+  const ready = pods.filter((pod) => pod.ready);
+  if (pods.length === 0) {
+    const remedy = 'name its namespace with --operator-namespace, or install it: docs/install.md';
+    return { check, verdict: 'failed', message: `namespace ${namespace} has no pod of the operator`, remedy };
+  }
+  const remedy = `kubectl -n ${namespace} describe pod ${pods.find((pod) => !pod.ready)?.name}`;
+  if (ready.length === 0) return { check, verdict: 'failed', message: 'none of its pods is ready', remedy };
+  const message = `${ready.length} of ${pods.length} pods are ready`;
+  return ready.length < pods.length
+    ? { check, verdict: 'warning', message, remedy }
+    : { check, verdict: 'ok', message };
+}
+
+function summariseMigrations(migrations: readonly EdgeMigration[] | undefined, findings: number): Finding {
+  const check = 'migrations';
+  if (migrations === undefined) return { check, verdict: 'unknown', message: 'EdgeMigrations cannot be listed' };
+  const count = `${migrations.length} EdgeMigration${migrations.length === 1 ? '' : 's'}`;
+  const message = findings === 0 ? `${count}, and nothing is wrong with any` : `${count}; what is wrong follows`;
+  return { check, verdict: 'ok', message };
+}
+
+/** What its conditions say that somebody has to do something about. */
+export function examineMigration(migration: EdgeMigration): Finding[] {
+  const { status, generation } = migration;
+  const check = titleOf(migration);
+  if (status.conditions === undefined || (status.observedGeneration ?? 0) < generation) {
+    const message = 'the operator has not looked at its spec yet';
+    return [
+      {
+        check,
+        verdict: 'warning',
+        message,
+        remedy: 'if it lasts: docs/runbooks/EdgeMigrationNoLeader.md, or the namespace is not watched',
+      },
+    ];
+  }
+  return [...JUDGED.flatMap((judge) => judge(migration)), ...examineGaps(migration)].map((finding) => ({
+    check,
+    ...finding,
+  }));
+}
+
+type Judge = (migration: EdgeMigration) => Omit<Finding, 'check'>[];
+type Concerns = (reason: string, migration: EdgeMigration) => boolean;
+
+/** The condition in a state that is not well; its own message says what to do, the page says more. */
+function judges(
+  type: ConditionType,
+  state: string,
+  verdict: Verdict,
+  page: string,
+  concerns: Concerns = () => true,
+): Judge {
+  return (migration) => {
+    const condition = findCondition(migration.status.conditions, type);
+    if (condition?.status !== state || !concerns(condition.reason, migration)) return [];
+    const message = `${type}=${state}/${condition.reason}: ${condition.message}`;
+    return [{ verdict, message, remedy: page }];
+  };
+}
+
+/** Once it is done it does not matter any more what captures and applies. */
+const isDone: Concerns = (_, { status }) => findCondition(status.conditions, 'Succeeded')?.status === 'True';
+
+const JUDGED: readonly Judge[] = [
+  judges('Accepted', 'False', 'failed', 'docs/troubleshooting.md'),
+  judges('Succeeded', 'False', 'failed', 'docs/runbooks/EdgeMigrationFailed.md'),
+  judges('Degraded', 'True', 'failed', 'docs/runbooks/EdgeMigrationDegraded.md'),
+  judges('Capturing', 'False', 'failed', 'docs/runbooks/EdgeMigrationNotCovered.md', (reason, migration) => {
+    return reason !== 'Disabled' && migration.spec?.mode !== 'Plan' && !isDone(reason, migration);
+  }),
+  judges(
+    'Copied',
+    'False',
+    'failed',
+    'docs/runbooks/EdgeMigrationRangesFailed.md',
+    (reason) => reason === 'RangesFailed',
+  ),
+  judges('Verified', 'False', 'warning', 'docs/runbooks/EdgeMigrationDifferencesFound.md'),
+  judges('EdgeReady', 'False', 'warning', 'docs/cutover.md'),
+  judges(
+    'Replaying',
+    'False',
+    'failed',
+    'docs/runbooks/EdgeMigrationAppliersDown.md',
+    (reason) => reason === 'NoApplier',
+  ),
+  judges('Replaying', 'Unknown', 'warning', 'docs/troubleshooting.md', (...about) => !isDone(...about)),
+];
+
+function examineGaps({ status: { gaps = [] } }: EdgeMigration): Omit<Finding, 'check'>[] {
+  return gaps
+    .filter(({ until }) => until === undefined)
+    .map(({ from, reason, podName }) => ({
+      verdict: 'failed',
+      message: `writes to Core are being missed since ${from} (${reason}${podName === undefined ? '' : `, pod ${podName}`})`,
+      remedy: 'docs/runbooks/EdgeMigrationCoverageGap.md',
+    }));
+}

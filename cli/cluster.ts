@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { EDGE_MIGRATIONS, GROUP } from '@edge-migration/operator/edge-migration/api.ts';
+import {
+  createClient,
+  type KubernetesClient,
+  type ObjectReference,
+} from '@edge-migration/operator/kubernetes/client.ts';
+import type { KubeConfig } from '@edge-migration/operator/kubernetes/client-node.ts';
+import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
+import { z } from 'zod';
+import { CommandError, EXIT } from './exit.ts';
+
+export const FIELD_MANAGER = 'kubectl-edge-migration';
+
+/** The cluster that a command talks to. */
+export interface Cluster {
+  readonly client: KubernetesClient;
+  readonly kubeConfig: KubeConfig;
+  /** Of the kubeconfig's context, unless another is asked for. */
+  readonly namespace: string;
+}
+
+export interface ClusterOptions {
+  readonly kubeconfig?: string | undefined;
+  readonly context?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
+/**
+ * As kubectl finds it: `--kubeconfig`, `$KUBECONFIG`, `~/.kube/config`, then the pod's service account.
+ *
+ * @throws CommandError when the kubeconfig cannot be read, or has no such context
+ */
+export function openCluster(options: ClusterOptions, clock: Clock): Cluster {
+  const kubeConfig = readKubeConfig(options.kubeconfig);
+  if (options.context !== undefined) {
+    if (kubeConfig.getContextObject(options.context) === null)
+      throw new CommandError(EXIT.usage, `the kubeconfig has no context ${options.context}`);
+    kubeConfig.setCurrentContext(options.context);
+  }
+  const context = kubeConfig.getContextObject(kubeConfig.getCurrentContext());
+  return {
+    client: createClient({ kubeConfig, clock, userAgent: FIELD_MANAGER, timeoutMilliseconds: 15_000, retries: 1 }),
+    kubeConfig,
+    namespace: options.namespace ?? context?.namespace ?? 'default',
+  };
+}
+
+function readKubeConfig(path: string | undefined): KubeConfig {
+  try {
+    return loadKubeConfig(path);
+  } catch (error) {
+    throw new CommandError(EXIT.failed, `the kubeconfig cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+const managedSchema = z.object({
+  metadata: z.object({
+    managedFields: z.array(z.object({ manager: z.string().optional(), time: z.iso.datetime().optional() })),
+  }),
+});
+
+/**
+ * The API server's time in milliseconds, to the second: the clock of a laptop may be wrong, and deadlines are not. A dry
+ * run of a patch brings it, since the server notes when a manager last changed a field.
+ */
+export async function readServerTime(client: KubernetesClient, reference: ObjectReference, signal: AbortSignal) {
+  const patch = { metadata: { annotations: { [`${GROUP}/time-of`]: randomUUID() } } };
+  const fieldManager = `${FIELD_MANAGER}-time`;
+  const answer = await client.patch(EDGE_MIGRATIONS, reference, patch, { fieldManager, dryRun: true, signal });
+  const entry = managedSchema.parse(answer).metadata.managedFields.find(({ manager }) => manager === fieldManager);
+  if (entry?.time === undefined)
+    throw new CommandError(EXIT.failed, 'the API server does not tell its time in managedFields');
+  return Date.parse(entry.time);
+}

@@ -1,0 +1,123 @@
+import { CONDITION_TYPES, type ConditionType } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { type Command, Option } from 'commander';
+import { doctor } from '../commands/doctor.ts';
+import { events } from '../commands/events.ts';
+import { logs } from '../commands/logs.ts';
+import { list, status } from '../commands/look.ts';
+import { report } from '../commands/report.ts';
+import { watch } from '../commands/watch.ts';
+import type { Run } from '../program.ts';
+import {
+  duration,
+  project,
+  projects,
+  type SelectionOptions,
+  selectionOf,
+  wholeNumber,
+  withCluster,
+  withOperator,
+  withOutput,
+  withSelector,
+} from './options.ts';
+
+const PROJECTS = 'ids of projects in Core; all EdgeMigrations of the namespace when there are none';
+
+/** Commands that change nothing. */
+export function addLookingCommands(program: Command, run: Run): void {
+  addList(program, run);
+  addWatch(program, run);
+  addLogs(program, run);
+  addReport(program, run);
+  addDoctor(program, run);
+}
+
+function addList(program: Command, run: Run): void {
+  withOutput(withSelector(withCluster(program.command('list').description('Lists migrations, one line each.')))).action(
+    (options: SelectionOptions) => run(options, (context) => list(context, selectionOf([], options), options.output)),
+  );
+  withOutput(withSelector(withCluster(program.command('status').description('Tells everything about migrations.'))))
+    .argument('[project...]', PROJECTS, projects)
+    .action((ids: number[], options: SelectionOptions) =>
+      run(options, (context) => status(context, selectionOf(ids, options), options.output)),
+    );
+  const eventsCommand = program
+    .command('events')
+    .description('Prints the Kubernetes events of migrations, newest last.');
+  withOutput(withSelector(withCluster(eventsCommand)), ['json', 'yaml'])
+    .argument('[project...]', PROJECTS, projects)
+    .action((ids: number[], options: SelectionOptions) =>
+      run(options, (context) => events(context, selectionOf(ids, options), options.output)),
+    );
+}
+
+interface WatchCommandOptions extends SelectionOptions {
+  readonly interval?: number;
+  readonly until?: ConditionType;
+}
+
+function addWatch(program: Command, run: Run): void {
+  withSelector(withCluster(program.command('watch').description('Shows progress until the migrations have ended.')))
+    .argument('[project...]', PROJECTS, projects)
+    .option('--interval <duration>', 'between two looks (2s on a terminal, 10s elsewhere)', duration)
+    .addOption(new Option('--until <condition>', 'end once this condition is True').choices(CONDITION_TYPES))
+    .action((ids: number[], options: WatchCommandOptions) =>
+      run(options, (context) =>
+        watch(context, selectionOf(ids, options), { intervalSeconds: options.interval, until: options.until }),
+      ),
+    );
+}
+
+interface LogCommandOptions extends SelectionOptions {
+  readonly operator?: boolean;
+  readonly follow?: boolean;
+  readonly tail?: number;
+  readonly since?: number;
+}
+
+function addLogs(program: Command, run: Run): void {
+  withOperator(
+    withCluster(program.command('logs').description("Prints the logs of a migration's copying and comparing pods.")),
+  )
+    .argument('<project>', 'id of the project in Core', project)
+    .option('--operator', "the operator's lines about it instead")
+    .option('-f, --follow', 'go on until the pods end')
+    .option('--tail <lines>', 'the last lines only', wholeNumber)
+    .option('--since <duration>', 'lines that are not older', duration)
+    .action((id: number, options: LogCommandOptions) =>
+      run(options, (context) => {
+        const { operatorNamespace, operator = false, follow = false, tail: tailLines, since: sinceSeconds } = options;
+        const selection = selectionOf([id], options);
+        return logs(context, selection, { operatorNamespace, operator, follow, tailLines, sinceSeconds });
+      }),
+    );
+}
+
+interface ReportCommandOptions extends Omit<SelectionOptions, 'output'> {
+  readonly output: 'markdown' | 'json';
+  readonly file?: string;
+}
+
+function addReport(program: Command, run: Run): void {
+  withOperator(withCluster(program.command('report').description('Writes what was done about a project.')))
+    .argument('<project>', 'id of the project in Core', project)
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['markdown', 'json']).default('markdown'))
+    .option('--file <path>', 'write to this file instead of standard output')
+    .action((id: number, { output: format, ...options }: ReportCommandOptions) =>
+      run(options, (context) => {
+        const { operatorNamespace, file } = options;
+        return report(context, selectionOf([id], options), { operatorNamespace, format, file });
+      }),
+    );
+}
+
+function addDoctor(program: Command, run: Run): void {
+  const command = program.command('doctor').description('Looks for what is wrong, and says what to do.');
+  withOutput(withOperator(withCluster(command)), ['json', 'yaml'])
+    .option('-A, --all-namespaces', 'examine the EdgeMigrations of all namespaces')
+    .action((options: SelectionOptions) =>
+      run(options, (context) => {
+        const { operatorNamespace, allNamespaces = false, output } = options;
+        return doctor(context, { operatorNamespace, allNamespaces, output });
+      }),
+    );
+}

@@ -1,0 +1,81 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { ApiError, errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
+import { Command, CommanderError } from 'commander';
+import { type ClusterOptions, openCluster } from './cluster.ts';
+import { addChangingCommands } from './command-line/changing.ts';
+import { addLookingCommands } from './command-line/looking.ts';
+import type { Context } from './context.ts';
+import { CommandError, EXIT, type ExitCode } from './exit.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface ProgramSettings {
+  readonly terminal: Terminal;
+  readonly clock: Clock;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs a command on the cluster that its options name. */
+export type Run = (options: ClusterOptions, command: (context: Context) => Promise<ExitCode>) => Promise<void>;
+
+/** Runs the program. @param args without Node and the script. @returns the exit code; never throws for what a user can cause */
+export async function runProgram(args: readonly string[], settings: ProgramSettings): Promise<ExitCode> {
+  let code: ExitCode = EXIT.done;
+  const run: Run = async (options, command) => {
+    const cluster = openCluster(options, settings.clock);
+    try {
+      code = await command({ cluster, ...settings });
+    } finally {
+      await cluster.client.close();
+    }
+  };
+  try {
+    await createProgram(settings.terminal, run).parseAsync([...args], { from: 'user' });
+    return code;
+  } catch (error) {
+    return explain(error, settings);
+  }
+}
+
+const EXIT_CODES = `
+Exit codes: 0 done, 1 the cluster could not be asked or refused, 2 wrong usage, 3 not found,
+4 not possible in this state, 5 not confirmed, 6 a migration or a check has failed, 130 interrupted.`;
+
+/** Lines of help are read, and are in docs/cli.md. */
+const HELP_COLUMNS = 100;
+
+/** The whole command line; docs/cli.md has the help of each command. */
+export function createProgram(terminal: Terminal, run: Run): Command {
+  const program = new Command('kubectl edge-migration')
+    .description('Plans, starts, watches and finishes migrations of Flagsmith projects from Core to Edge.')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.write(text),
+      writeErr: (text) => terminal.warn(text.trimEnd()),
+      getOutHelpWidth: () => Math.min(terminal.columns, HELP_COLUMNS),
+      getErrHelpWidth: () => Math.min(terminal.columns, HELP_COLUMNS),
+    })
+    .helpCommand('help [command]', 'Tells how to use a command.')
+    .helpOption('-h, --help', 'Tells how to use it.')
+    .showSuggestionAfterError()
+    .addHelpText('after', EXIT_CODES);
+  addLookingCommands(program, run);
+  addChangingCommands(program, run);
+  for (const command of program.commands) command.helpOption('-h, --help', 'Tells how to use it.');
+  return program;
+}
+
+function explain(error: unknown, { terminal, signal }: ProgramSettings): ExitCode {
+  // Help that was asked for is a success; commander has printed what it had to say.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  if (signal.aborted) return EXIT.interrupted;
+  if (error instanceof CommandError) {
+    terminal.warn(`error: ${error.message}`);
+    return error.code;
+  }
+  if (error instanceof ApiError) {
+    terminal.warn(`error: ${errorMessage(error)}`);
+    return error.status === 404 ? EXIT.notFound : EXIT.failed;
+  }
+  throw error;
+}

@@ -1,0 +1,20 @@
+import type { Finding, Verdict } from '../checkup.ts';
+import { printable, type Style } from '../terminal.ts';
+
+const MARKS: Record<Verdict, { readonly word: string; readonly style: Style }> = {
+  ok: { word: 'ok     ', style: 'green' },
+  warning: { word: 'WARNING', style: 'yellow' },
+  failed: { word: 'FAILED ', style: 'red' },
+  unknown: { word: 'unknown', style: 'dim' },
+};
+
+/** One line for each finding, and one below it for what to do. */
+export function renderCheckup(findings: readonly Finding[], paint: (style: Style, text: string) => string): string {
+  return findings
+    .map(({ check, verdict, message, remedy }) => {
+      const { word, style } = MARKS[verdict];
+      const line = `${paint(style, word)}  ${printable(check)}: ${printable(message)}\n`;
+      return remedy === undefined ? line : `${line}         -> ${printable(remedy)}\n`;
+    })
+    .join('');
+}

@@ -1,0 +1,19 @@
+import { type EdgeMigration, projectOf } from '@edge-migration/operator/edge-migration/api.ts';
+import { z } from 'zod';
+
+const lineSchema = z.looseObject({ uid: z.string().optional(), projectId: z.number().optional() });
+
+/** A line of the operator's log is about this migration; lines that are no JSON are about none. */
+export function concerns(line: string, migration: EdgeMigration): boolean {
+  const parsed = lineSchema.safeParse(readJson(line)).data;
+  if (parsed?.uid !== undefined) return parsed.uid === migration.uid;
+  return parsed?.projectId === projectOf(migration);
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,170 @@
+import type { EdgeMigration, Status } from '@edge-migration/operator/edge-migration/api.ts';
+import { migration as build, NOON } from '@edge-migration/operator/edge-migration/testing/facts.ts';
+import { describe, expect, test } from 'vitest';
+import { printable } from '../terminal.ts';
+import { renderEvents } from './events.ts';
+import { renderList } from './list.ts';
+import { concerns } from './log-line.ts';
+import { describeProgress, findOutcome, renderProgress } from './progress.ts';
+import { buildReport, writeReport } from './report.ts';
+import { renderStatus } from './status.ts';
+
+const HOSTILE = 'gone\u001b[2J\u202e<script>|`x`\nnext';
+
+const copying: Status = {
+  observedGeneration: 1,
+  phase: 'Copying',
+  message: '50/200 done',
+  progress: '50/200 (25%)',
+  copy: {
+    startTime: '2026-05-04T11:59:00Z',
+    identitiesTotal: 200,
+    identitiesRead: 50,
+    identitiesPerSecond: 1500,
+    estimatedCompletionTime: '2026-05-04T12:02:05Z',
+  },
+  skipped: { total: 3, byReason: [{ reason: 'IdentifierTooLong', count: 3 }] },
+};
+
+const withStatus = (status: Status): EdgeMigration => build({ status });
+
+describe('a list', () => {
+  test('has the columns of kubectl get, empty where nothing is known yet', () => {
+    const text = renderList([withStatus(copying), build()], { wide: false, withNamespace: false, now: NOON });
+    expect(text.split('\n')).toEqual([
+      'NAME         PROJECT   PHASE     PROGRESS       LAG   DEADLINE   AGE',
+      'project-42   42        Copying   50/200 (25%)                    1m',
+      'project-42   42        Unknown                                   1m',
+      '',
+    ]);
+  });
+
+  test('shows namespaces, counts of skipped and failed, and messages when it is wide', () => {
+    const text = renderList([withStatus(copying)], { wide: true, withNamespace: true, now: NOON });
+    expect(text).toMatch(/^NAMESPACE {3,}NAME .*SKIPPED {3,}FAILED {3,}MESSAGE\ncustomers .* 3 .* 50\/200 done\n$/s);
+  });
+});
+
+describe('progress', () => {
+  test('as a line tells rate, time left, budget and skipped identities', () => {
+    expect(describeProgress(withStatus(copying), NOON)).toBe(
+      'customers/project-42  Copying  50/200 (25%)  1,500/s  ETA 2m5s  at most 4,000 WU/s  skipped 3',
+    );
+  });
+
+  test('while Core is followed tells lag, deadline and gaps', () => {
+    const status: Status = {
+      phase: 'Replaying',
+      replay: { lag: '4s', deadline: '2026-05-07T16:00:00Z' },
+      gaps: [{ from: '2026-05-04T10:00:00Z', reason: 'noSidecar' }],
+    };
+    expect(describeProgress(withStatus(status), NOON)).toBe(
+      'customers/project-42  Replaying  lag 4s  deadline in 3d4h  gaps 1',
+    );
+  });
+
+  test('on a terminal is a bar, and no line is longer than the terminal is wide', () => {
+    const lines = renderProgress(withStatus(copying), NOON, 60);
+    expect(lines[1]).toMatch(/^ {2}\[#{6}\.{18}\] {2}50\/200/);
+    expect(Math.max(...lines.map((line) => line.length))).toBe(60);
+  });
+
+  test('has come to its end once the operator has judged the spec as it is now', () => {
+    const status = (generation: number): Status => ({
+      observedGeneration: generation,
+      conditions: [{ type: 'Succeeded', status: 'True', reason: 'Planned', message: '', lastTransitionTime: '' }],
+    });
+    expect(findOutcome(build({ generation: 2, status: status(1) }))).toBeUndefined();
+    expect(findOutcome(build({ generation: 2, status: status(2) }))).toBe('succeeded');
+    expect(findOutcome(build())).toBeUndefined();
+  });
+});
+
+describe('a status', () => {
+  test('without conditions says that no operator has looked', () => {
+    expect(renderStatus(build(), NOON)).toContain('no operator has looked at it yet');
+  });
+
+  test('tells reasons of skipped identities, and a request that waits', () => {
+    const text = renderStatus(build({ status: copying }, { retry: 'verify-1' }), NOON);
+    expect(text).toContain('Skipped:      3 (IdentifierTooLong 3)');
+    expect(text).toContain('spec.retry verify-1 is not taken yet');
+  });
+});
+
+describe('what others wrote', () => {
+  test('cannot command a terminal, turn its text round or begin a line', () => {
+    expect(printable(HOSTILE)).toBe('gone\ufffd[2J\ufffd<script>|`x`\ufffdnext');
+    const hostile = withStatus({ phase: 'Failed', message: HOSTILE, replay: { lag: HOSTILE } });
+    const options = { wide: true, withNamespace: true, now: NOON };
+    const texts = [renderList([hostile], options), renderStatus(hostile, NOON), describeProgress(hostile, NOON)];
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    for (const text of texts) expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/);
+  });
+
+  test('is text in a report: no markup, no HTML, no cell of a table', () => {
+    const facts = { migration: withStatus({ message: HOSTILE }), now: NOON, audit: undefined, comparison: undefined };
+    expect(writeReport(facts)).toContain('gone\ufffd\\[2J\ufffd&lt;script\\>\\|\\`x\\`\ufffdnext');
+  });
+});
+
+describe('a report', () => {
+  const audit = { name: 'project-42-0a1b2c3d-audit', data: { 'audit.txt': 'all is well\n', 'audit.json': '{"a":1}' } };
+  const comparison = { name: 'project-42-verify-1-report', problem: 'get configmaps: Forbidden (403)' };
+  const facts = { migration: withStatus(copying), now: NOON, audit, comparison };
+
+  test('has the account of the migration, and says what could not be read', () => {
+    const text = writeReport(facts);
+    expect(text).toContain('# Migration of project 42 from Core to Edge');
+    expect(text).toContain('| Progress | 50/200 (25%) |');
+    expect(text).toContain('    all is well');
+    expect(text).toContain(
+      'It could not be read: ConfigMap project-42-verify-1-report: get configmaps: Forbidden (403)',
+    );
+  });
+
+  test('for programs has spec and status as they are, and what is left out', () => {
+    expect(buildReport(facts)).toMatchObject({
+      reportTime: '2026-05-04T12:00:00Z',
+      edgeMigration: { name: 'project-42', status: copying },
+      audit: { a: 1 },
+      incomplete: ['ConfigMap project-42-verify-1-report: get configmaps: Forbidden (403)'],
+    });
+  });
+});
+
+test('events are in the order in which they were seen last, whichever field tells', () => {
+  const event = (reason: string, times: object) => ({
+    metadata: { creationTimestamp: '2026-05-04T09:00:00Z' },
+    involvedObject: { name: 'project-42' },
+    type: 'Normal',
+    reason,
+    message: '',
+    ...times,
+  });
+  const text = renderEvents(
+    [
+      event('Third', {
+        eventTime: '2026-05-04T10:00:00Z',
+        series: { count: 4, lastObservedTime: '2026-05-04T11:58:00Z' },
+      }),
+      event('First', { lastTimestamp: null, eventTime: null }),
+      event('Second', { eventTime: '2026-05-04T11:00:00Z' }),
+    ],
+    NOON,
+  );
+  const rows = text.trimEnd().split('\n').slice(1);
+  expect(rows.map((row) => row.split(/ {2,}/).slice(0, 3))).toEqual([
+    ['3h', 'Normal', 'First'],
+    ['1h', 'Normal', 'Second'],
+    ['2m (x4)', 'Normal', 'Third'],
+  ]);
+});
+
+test("the operator's lines about a migration are told by its uid, else by its project", () => {
+  const { uid } = build();
+  expect(concerns(JSON.stringify({ uid, msg: 'x' }), build())).toBe(true);
+  expect(concerns(JSON.stringify({ uid: 'another', projectId: 42 }), build())).toBe(false);
+  expect(concerns(JSON.stringify({ projectId: 42 }), build())).toBe(true);
+  expect(concerns('no JSON', build())).toBe(false);
+});

@@ -1,0 +1,102 @@
+import { type EdgeMigration, projectOf } from '@edge-migration/operator/edge-migration/api.ts';
+import { formatTime } from '@edge-migration/operator/kubernetes/objects.ts';
+import { titleOf } from '../selection.ts';
+import { printable } from '../terminal.ts';
+import { describePhase } from './list.ts';
+import { describeCopy, describePlan, describeReplay, describeVerification } from './status.ts';
+
+/** Texts of a ConfigMap by key; or why it cannot be read; undefined when the status names none. */
+export type Part =
+  | { readonly name: string; readonly data: Readonly<Record<string, string>> }
+  | { readonly name: string; readonly problem: string };
+
+export interface ReportFacts {
+  readonly migration: EdgeMigration;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** The account of the whole migration. */
+  readonly audit: Part | undefined;
+  /** The last comparison. */
+  readonly comparison: Part | undefined;
+}
+
+/** For programs: spec and status, with what audit and comparison say as they say it. */
+export function buildReport({ migration, now, audit, comparison }: ReportFacts) {
+  const { namespace, name, uid, generation, creationTime, spec, status } = migration;
+  return {
+    reportTime: formatTime(now),
+    edgeMigration: { namespace, name, uid, generation, creationTime, spec, status },
+    audit: readPart(audit, 'audit.json'),
+    comparison: readPart(comparison, 'report.json'),
+    incomplete: [audit, comparison].flatMap((part) =>
+      part !== undefined && 'problem' in part ? [describeProblem(part)] : [],
+    ),
+  };
+}
+
+function readPart(part: Part | undefined, key: string): unknown {
+  const text = part !== undefined && 'data' in part ? part.data[key] : undefined;
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const describeProblem = ({ name, problem }: { name: string; problem: string }) => `ConfigMap ${name}: ${problem}`;
+
+/** For people: one Markdown file, without identifiers or values. */
+export function writeReport({ migration, now, audit, comparison }: ReportFacts): string {
+  const { status } = migration;
+  const conditions = (status.conditions ?? []).map(({ type, status: state, reason, lastTransitionTime, message }) => [
+    type,
+    state,
+    reason,
+    lastTransitionTime,
+    message,
+  ]);
+  const gaps = (status.gaps ?? []).map(({ from, until, reason, podName }) => [
+    from,
+    until ?? 'lasts',
+    reason,
+    podName ?? '',
+  ]);
+  return [
+    `# Migration of project ${projectOf(migration)} from Core to Edge\n`,
+    `EdgeMigration \`${titleOf(migration)}\`, as of ${formatTime(now)}: **${escapeMarkdown(describePhase(migration))}**.\n`,
+    status.message === undefined ? '' : `${escapeMarkdown(status.message)}\n`,
+    fields('Plan', status.plan && describePlan(status.plan)),
+    fields('Copy', describeCopy(migration, now)),
+    fields('Replay', describeReplay(migration, now)),
+    fields('Verification', describeVerification(migration)),
+    table('Times in which writes to Core may have been missed', ['From', 'Until', 'Reason', 'Pod'], gaps),
+    table('Conditions', ['Type', 'Status', 'Reason', 'Since', 'Message'], conditions),
+    quote('The account of the migration', audit, 'audit.txt'),
+    quote('The last comparison', comparison, 'report.txt'),
+  ]
+    .filter((part) => part !== '')
+    .join('\n');
+}
+
+function fields(title: string, list: readonly [string, string | undefined][] | undefined): string {
+  const rows = (list ?? []).flatMap(([label, text]) => (text ? [[label, text]] : []));
+  return table(title, ['', ''], rows);
+}
+
+function table(title: string, header: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return '';
+  const line = (cells: readonly string[]) => `| ${cells.map(escapeMarkdown).join(' | ')} |`;
+  return `## ${title}\n\n${[line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n')}\n`;
+}
+
+function quote(title: string, part: Part | undefined, key: string): string {
+  if (part === undefined) return '';
+  if ('problem' in part) return `## ${title}\n\nIt could not be read: ${escapeMarkdown(describeProblem(part))}\n`;
+  const lines = (part.data[key] ?? '').split('\n').map((line) => `    ${printable(line)}`.trimEnd());
+  return `## ${title}\n\n${lines.join('\n').trimEnd()}\n`;
+}
+
+/** Text of others within Markdown: no markup, no HTML, no end of a table's cell. */
+const escapeMarkdown = (text: string) =>
+  printable(text).replace(/[\\`*_[\]<>|~]/g, (mark) => (mark === '<' ? '&lt;' : `\\${mark}`));

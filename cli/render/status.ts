@@ -1,0 +1,146 @@
+import type { EdgeMigration, LastComparison, PlanStatus } from '@edge-migration/operator/edge-migration/api.ts';
+import { projectOf } from '@edge-migration/operator/edge-migration/api.ts';
+import { formatDuration } from '../duration.ts';
+import { titleOf } from '../selection.ts';
+import { describePhase } from './list.ts';
+import { formatBytes, formatCount, renderFields, renderTable } from './table.ts';
+
+/** Everything that a status tells of one migration, for people. @param now milliseconds since the epoch */
+export function renderStatus(migration: EdgeMigration, now: number): string {
+  const { status } = migration;
+  const sections = [
+    renderFields([
+      ['EdgeMigration', titleOf(migration)],
+      ['Project', String(projectOf(migration))],
+      ['Mode', migration.spec?.mode],
+      ['Phase', describePhase(migration)],
+      [
+        'Message',
+        status.message ?? 'no operator has looked at it yet: is one running, and does it watch this namespace?',
+      ],
+      ['Spec', migration.specProblem],
+      ['Behind', describeUnobserved(migration)],
+    ]),
+    section('Plan', status.plan && renderFields(describePlan(status.plan))),
+    section('Copy', renderFields(describeCopy(migration, now))),
+    section('Replay', renderFields(describeReplay(migration, now))),
+    section('Verification', renderFields(describeVerification(migration))),
+    section('Gaps', renderGaps(migration)),
+    section('Conditions', renderConditions(migration)),
+  ];
+  return sections.filter((text) => text !== '').join('\n');
+}
+
+const section = (title: string, text: string | undefined) =>
+  text ? `${title}\n${text.replace(/^/gm, '  ').trimEnd()}\n` : '';
+
+type Fields = [string, string | undefined][];
+
+const counted = (count: number | undefined) => (count === undefined ? undefined : formatCount(count));
+
+/** What the operator has not seen yet of the spec. */
+function describeUnobserved({ spec, status, generation }: EdgeMigration): string | undefined {
+  if ((status.observedGeneration ?? generation) < generation)
+    return 'the operator has not seen the last change of the spec yet';
+  if (spec?.retry !== undefined && spec.retry !== status.observedRetry)
+    return `spec.retry ${spec.retry} is not taken yet`;
+  return undefined;
+}
+
+export function describePlan(plan: PlanStatus): Fields {
+  return [
+    ['Identities', counted(plan.identitiesTotal)],
+    ['Can be migrated', counted(plan.identitiesMigratable)],
+    ['In Edge already, equal', counted(plan.existingEqual)],
+    ['In Edge already, differing', counted(plan.existingDiffering)],
+    ['In Edge, created there', counted(plan.existingEdgeBorn)],
+    ['In Edge, to be replaced', counted(plan.existingReplaced)],
+    ['Documents', plan.documentBytes === undefined ? undefined : formatBytes(plan.documentBytes)],
+    ['Write units', counted(plan.writeUnits)],
+    ['Time', plan.durationSeconds === undefined ? undefined : `about ${formatDuration(plan.durationSeconds)}`],
+    ['Cost', plan.costUSD === undefined ? undefined : `about ${plan.costUSD} USD`],
+  ];
+}
+
+export function describeCopy({ status }: EdgeMigration, now: number): Fields {
+  const { copy = {}, skipped } = status;
+  const isRunning = copy.startTime !== undefined && copy.completionTime === undefined;
+  const eta = isRunning && copy.estimatedCompletionTime;
+  return [
+    ['Progress', status.progress],
+    [
+      'Rate',
+      isRunning && copy.identitiesPerSecond !== undefined
+        ? `${formatCount(copy.identitiesPerSecond)} identities/s`
+        : undefined,
+    ],
+    ['Complete in', eta ? `about ${formatDuration((Date.parse(eta) - now) / 1000)}` : undefined],
+    ['Began', copy.startTime],
+    ['Completed', copy.completionTime],
+    ['Copied', counted(copy.identitiesCopied)],
+    ['Unchanged', counted(copy.identitiesUnchanged)],
+    ['Conflicting', counted(copy.identitiesConflicting)],
+    ['Skipped', skipped && `${formatCount(skipped.total)}${describeReasons(skipped.byReason)}`],
+    ['Write units', counted(copy.writeUnits)],
+    ['Throttled', copy.throttledRequests ? `${formatCount(copy.throttledRequests)} requests` : undefined],
+    ['Failed ranges', copy.rangesFailed ? `${copy.rangesFailed} of ${copy.rangesTotal}` : undefined],
+  ];
+}
+
+export function describeReasons(byReason: readonly { reason: string; count: number }[]): string {
+  const parts = byReason.map(({ reason, count }) => `${reason} ${formatCount(count)}`);
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+}
+
+export function describeReplay({ status }: EdgeMigration, now: number): Fields {
+  const { replay = {}, unstorable } = status;
+  return [
+    ['Deadline', replay.deadline && `${replay.deadline} (${describeDistance(replay.deadline, now)})`],
+    ['Lag', replay.lag],
+    ['Last applied', replay.lastAppliedTime],
+    ['Events applied', counted(replay.eventsApplied)],
+    ['Events dropped', replay.eventsDropped ? `${formatCount(replay.eventsDropped)} (after the deadline)` : undefined],
+    ['Events aside', replay.eventsParked ? formatCount(replay.eventsParked) : undefined],
+    ['Events unresolved', replay.eventsUnresolved ? formatCount(replay.eventsUnresolved) : undefined],
+    [
+      'Cannot be stored',
+      unstorable?.total ? `${formatCount(unstorable.total)}${describeReasons(unstorable.byReason)}` : undefined,
+    ],
+  ];
+}
+
+/** `in 3d4h` or `3d4h ago`. */
+export function describeDistance(time: string, now: number): string {
+  const seconds = (Date.parse(time) - now) / 1000;
+  return seconds >= 0 ? `in ${formatDuration(seconds)}` : `${formatDuration(-seconds)} ago`;
+}
+
+export function describeVerification({ status }: EdgeMigration): Fields {
+  const { current, last } = status.verification ?? {};
+  return [
+    ['Under way', current && `comparison ${current.run} (${current.mode}) ${current.progress ?? ''}`.trimEnd()],
+    ['Last', last && `comparison ${last.run} (${last.trigger}, ${last.mode}) of ${last.completionTime}`],
+    ['Equal', last && `${formatCount(last.identitiesEqual ?? 0)} of ${formatCount(last.identitiesTotal)} identities`],
+    ['Found', last && describeFindings(last)],
+    ['Repaired', counted(last?.repaired)],
+    ['Checksums', last && (last.coreChecksum === last.edgeChecksum ? 'the same' : 'differ')],
+    ['Report', last && `ConfigMap ${last.reportName}`],
+  ];
+}
+
+export function describeFindings({ findings = {} }: Pick<LastComparison, 'findings'>): string {
+  const parts = Object.entries(findings).map(([kind, count]) => `${kind} ${formatCount(count ?? 0)}`);
+  return parts.join(', ') || 'nothing';
+}
+
+function renderGaps({ status: { gaps = [] } }: EdgeMigration): string {
+  if (gaps.length === 0) return '';
+  const rows = gaps.map(({ from, until, reason, podName }) => [from, until ?? 'lasts', reason, podName]);
+  return renderTable(['FROM', 'UNTIL', 'REASON', 'POD'], rows);
+}
+
+function renderConditions({ status: { conditions = [] } }: EdgeMigration): string {
+  if (conditions.length === 0) return '';
+  const rows = conditions.map(({ type, status, reason, message }) => [type, status, reason, message]);
+  return renderTable(['TYPE', 'STATUS', 'REASON', 'MESSAGE'], rows);
+}

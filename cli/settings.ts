@@ -1,0 +1,30 @@
+import { specSchema } from '@edge-migration/operator/edge-migration/api.ts';
+import type { Settings } from './change.ts';
+import { CommandError, EXIT } from './exit.ts';
+
+/** Options of `plan` and `start`; absent ones are left to the cluster. */
+export interface SettingOptions {
+  readonly parallelism?: number;
+  readonly pageSize?: number;
+  readonly maxWriteUnits?: number;
+  readonly onConflict?: string;
+  /** Seconds. */
+  readonly window?: number;
+}
+
+/** @throws CommandError (usage) when the API server would refuse a value */
+export function readSettings({ parallelism, pageSize, maxWriteUnits, onConflict, window }: SettingOptions): Settings {
+  const copy = known({ parallelism, pageSize, maxWriteUnitsPerSecond: maxWriteUnits, onConflict });
+  const replay = known({ windowSeconds: window });
+  const settings = { ...(copy && { copy }), ...(replay && { replay }) };
+  const judged = specSchema.pick({ copy: true, replay: true }).safeParse(settings);
+  const problem = judged.error?.issues.map(({ path, message }) => `spec.${path.join('.')}: ${message}`).join('; ');
+  if (problem !== undefined) throw new CommandError(EXIT.usage, problem);
+  return settings;
+}
+
+/** What is set of it; undefined when nothing is. */
+function known(fields: Record<string, unknown>): Record<string, unknown> | undefined {
+  const set = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return set.length === 0 ? undefined : Object.fromEntries(set);
+}
