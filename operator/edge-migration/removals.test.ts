@@ -137,6 +137,24 @@ describe('what was removed from where events wait aside', () => {
     expect(world.found()).toBe(1);
   });
 
+  test('is not taken for the doing of others when an operator begins after the reports of former appliers have expired', () => {
+    const { steps, settle, found } = createWorld();
+    steps.readAndLook();
+    steps.begin(0, 5);
+    steps.remove(0, 5);
+    steps.tell(0);
+    steps.kill(0);
+    steps.readAndLook();
+    steps.waitAnHour();
+    steps.expire();
+    steps.begin(1, 3);
+    steps.remove(1, 3);
+    steps.tell(1);
+    steps.restart();
+    settle();
+    expect(found()).toBe(0);
+  });
+
   test('is found, once, when others did it, whatever appliers do meanwhile', () => {
     fc.assert(
       fc.property(steps, steps, (before, after) => {

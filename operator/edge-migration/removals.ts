@@ -23,14 +23,19 @@ export interface RemovalLook {
   readonly isComplete: boolean;
 }
 
+const tale = z.object({ removed: z.number(), pending: z.number(), time: z.number() });
+
 /** As it is written down for later processes. */
 export const removalRecord = z.object({
   created: z.string(),
-  /** Removed, and told by no process that is known now. */
+  /** Removed, and not told in `told`. */
   base: z.number(),
-  /** Told by all processes. */
-  told: z.number(),
+  /** What was told until this time, and not since, is part of `base`. */
+  folded: z.number(),
+  /** By process; of the last hour, so that they are few. */
+  told: z.record(z.string(), tale),
 });
+type Known = Pick<z.infer<typeof removalRecord>, 'created' | 'base' | 'folded'>;
 
 /** Finds what was removed from the parking stream by others than the appliers. */
 export interface RemovalCount {
@@ -44,7 +49,7 @@ export interface RemovalCount {
 
 /** Appliers tell before they remove, but NATS may answer from a replica that does not know yet. */
 const PROOF_MILLISECONDS = 15_000;
-/** A process that was about to remove something is dead after so long. */
+/** A process that has told nothing for so long is dead; it tells again at each look. */
 const DEAD_MILLISECONDS = 60 * 60 * 1000;
 
 /**
@@ -52,55 +57,73 @@ const DEAD_MILLISECONDS = 60 * 60 * 1000;
  * before it removed anything or two wanted to remove the same: that is corrected when nothing is pending.
  */
 export function createRemovalCount(): RemovalCount {
-  /** Reports expire, but what they told was removed all the same. */
   const told = new Map<string, RemovalFact>();
-  let known: { created: string; base: number; least: number } | undefined;
+  let known: Known | undefined;
   let suspect: { removed: number; since: number } | undefined;
 
   const all = () => [...told.values()];
   const done = () => all().reduce((total, { removed }) => total + removed, 0);
   const sum = () => all().reduce((total, { pending }) => total + pending, done());
 
-  function follow({ created, told: facts }: RemovalLook): void {
+  function follow({ now, created, told: facts }: RemovalLook): Known {
+    const current = known?.created === created ? known : { created, base: 0, folded: Number.NEGATIVE_INFINITY };
     for (const [process, fact] of told) if (fact.created !== created) told.delete(process);
     // What NATS has lost of the reports was told all the same.
     const isOlder = ({ process, removed }: RemovalFact) => removed < (told.get(process)?.removed ?? 0);
-    for (const fact of facts) if (fact.created === created && !isOlder(fact)) told.set(fact.process, fact);
-    // Told to the process before, and expired since.
-    if (known !== undefined) known.base += Math.max(0, known.least - sum());
-    if (known !== undefined) known.least = 0;
+    const isFolded = ({ time }: RemovalFact) => time <= Math.min(current.folded, now - DEAD_MILLISECONDS);
+    for (const fact of facts)
+      if (fact.created === created && !isOlder(fact) && !isFolded(fact)) told.set(fact.process, fact);
+    return fold(current, now);
   }
 
-  function isProven(removed: number, now: number): boolean {
-    const accounted = known!.base + sum();
+  /** The reports of processes that are gone expire, or are lost; what they told was removed all the same. */
+  function fold(current: Known, now: number): Known {
+    const folded = now - DEAD_MILLISECONDS;
+    let { base } = current;
+    for (const [process, { time, removed, pending }] of told) {
+      if (time > folded) continue;
+      base += removed + pending;
+      told.delete(process);
+    }
+    return { ...current, base, folded };
+  }
+
+  function isProven(accounted: number, removed: number, now: number): boolean {
     if (suspect !== undefined && accounted >= suspect.removed) suspect = undefined;
     if (suspect === undefined && removed > accounted) suspect = { removed, since: now };
     return suspect !== undefined && now - suspect.since >= PROOF_MILLISECONDS;
   }
 
   return {
-    restore({ created, base, told: least }) {
-      known = { created, base, least };
+    restore({ told: tales, ...others }) {
+      known = others;
+      for (const [process, tale] of Object.entries(tales))
+        told.set(process, { ...tale, process, created: others.created });
     },
     notice(look) {
       const { now, created, removed, isComplete } = look;
-      if (known?.created !== created) known = undefined;
-      follow(look);
-      const isBegin = known === undefined || !isComplete;
-      known ??= { created, base: 0, least: 0 };
-      const isLost = !isBegin && isProven(removed, now);
-      const isQuiet = all().every(({ pending, time }) => pending === 0 || now - time > DEAD_MILLISECONDS);
+      const isBegin = known?.created !== created || !isComplete;
+      const current = follow(look);
+      const isLost = !isBegin && isProven(current.base + sum(), removed, now);
+      const isQuiet = all().every(({ pending }) => pending === 0);
+      known = current;
       if (isBegin || isLost) {
         suspect = undefined;
         // What is pending may be among it or not.
-        known.base = removed - done();
-      } else if (isQuiet && suspect === undefined) known.base = removed - sum();
+        known = { ...current, base: removed - done() };
+      } else if (isQuiet && suspect === undefined) known = { ...current, base: removed - sum() };
       return isLost;
     },
     reset() {
       known = undefined;
       suspect = undefined;
     },
-    record: () => known && { created: known.created, base: known.base, told: sum() },
+    record: () =>
+      known && {
+        ...known,
+        told: Object.fromEntries(
+          all().map(({ process, removed, pending, time }) => [process, { removed, pending, time }]),
+        ),
+      },
   };
 }
