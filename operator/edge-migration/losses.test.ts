@@ -98,6 +98,27 @@ test('what an applier got in the place of another message is a loss', () => {
   expect(losses.list()).toHaveLength(1);
 });
 
+test('what an applier got before a loss proves no other one when its sequences are given once more', () => {
+  const losses = createLosses();
+  const at = (sequence: number, second: number) => ({ sequence, time: second * 1000 });
+  const evidence = (...places: ReturnType<typeof at>[]) => ({
+    appliers: [{ stream: EVENTS, created: 'then', places, losses: [] }],
+  });
+  const stream = (now: number, last: ReturnType<typeof at>) => ({
+    streams: new Map([[EVENTS, { ...stateAt(last.sequence, now), last }]]),
+  });
+  const before = [at(98, 98), at(100, 109)];
+  losses.notice(look(110, {}, { ...stream(110, at(100, 109)), ...evidence(...before) }));
+  losses.notice(look(120, {}, { ...stream(120, at(97, 97)), ...evidence(...before) }));
+  const first = losses.list();
+  expect(seconds(losses)).toEqual([{ from: 0, until: 120 }]);
+  for (const now of [130, 132, 134])
+    losses.notice(look(now, {}, { ...stream(now, at(98, 129)), ...evidence(...before, at(98, 129)) }));
+  expect(losses.list()).toBe(first);
+  losses.notice(look(140, {}, { ...stream(140, at(99, 139)), ...evidence(...before, at(98, 129), at(98, 138)) }));
+  expect(losses.list()).not.toBe(first);
+});
+
 test('a clock of NATS that was set back while no operator ran is no loss', () => {
   const before = createLosses();
   before.notice(look(100, { [EVENTS]: 98 }));

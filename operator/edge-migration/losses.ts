@@ -86,6 +86,8 @@ export function createLosses(): Losses {
   let aside = { earlier: Number.POSITIVE_INFINITY, current: Number.POSITIVE_INFINITY, noted: Number.NEGATIVE_INFINITY };
   let losses: readonly Loss[] = [];
   const removals = createRemovalCount();
+  /** What proved a loss, or was from before it, is told for weeks: of the sequences that are given once more it proves nothing. */
+  const spent = new Map<string, ReadonlySet<string>>();
   let forgotten = Number.NEGATIVE_INFINITY;
 
   function add(found: readonly Loss[]): void {
@@ -115,8 +117,8 @@ export function createLosses(): Losses {
 
   function isShort(stream: string, known: Watermarks, look: StreamLook): boolean {
     const state = look.streams.get(stream);
-    const seen = look.appliers.filter((one) => one.stream === stream && one.created === known.created);
-    const isSeen = seen.some(({ places }) => places.some((place) => isRetaken(known, place)));
+    const isNew = (place: StreamPlace) => !spent.get(stream)?.has(nameOf(place));
+    const isSeen = placesOf(stream, known, look).some((place) => isNew(place) && isRetaken(known, place));
     return state === undefined || hasLost(known, state) || isSeen;
   }
 
@@ -138,6 +140,7 @@ export function createLosses(): Losses {
       for (const [stream, known] of streams) {
         if (!isShort(stream, known, look)) continue;
         add([{ from: startOf(look.isAside(stream)), until: look.now }]);
+        spent.set(stream, new Set(placesOf(stream, known, look).map(nameOf)));
         streams.delete(stream);
         removals.reset();
       }
@@ -161,3 +164,10 @@ export function createLosses(): Losses {
     }),
   };
 }
+
+function placesOf(stream: string, { created }: Watermarks, { appliers }: StreamLook): StreamPlace[] {
+  const isOf = (one: ApplierEvidence) => one.stream === stream && one.created === created;
+  return appliers.filter(isOf).flatMap(({ places }) => places);
+}
+
+const nameOf = ({ sequence, time: stored }: StreamPlace) => `${sequence} at ${stored}`;
