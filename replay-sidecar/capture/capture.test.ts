@@ -393,6 +393,42 @@ describe('unknown routes', () => {
     expect(test.spool.gaps.list()).toEqual([]);
   });
 
+  describe('whose answer is not seen', () => {
+    const cutOff: Outcome = { kind: 'unknown', why: 'clientGone' };
+    const cases = [
+      ['POST identities/alice/segments/', '/api/v1/flags/?feature=edge-migration-caller-check', 403],
+      ['PUT environments/envkey/identity-groups/7/', '/api/v1/environments/envkey/', 401],
+      ['POST features/featurestates-of-segments/', '/api/v1/projects/?organisation=0', 401],
+    ] as const;
+
+    async function cutOffWhere(request: string, status: number) {
+      const asked: string[] = [];
+      const begun = test.capture.begin(headOf({ request }), async ({ target }) => {
+        asked.push(target);
+        return { status, fields: [], body: Buffer.alloc(0) };
+      });
+      await begun?.intent(undefined, 'whole');
+      begun?.finish(cutOff);
+      await test.published();
+      return { asked, gaps: test.spool.gaps.list(), open: test.spool.facts().open };
+    }
+
+    it.each(cases)('are a gap when Core knows the caller: %s', async (request, target) => {
+      const reason = 'unknownRoute';
+      expect(await cutOffWhere(request, 200)).toMatchObject({ asked: [target], gaps: [{ reason }], open: 0 });
+    });
+
+    it.each(cases)('are none when it does not: %s', async (request, target, status) => {
+      expect(await cutOffWhere(request, status)).toEqual({ asked: [target], gaps: [], open: 0 });
+    });
+
+    it('are none when they are reads, or never reached the API', async () => {
+      await test.exchange('GET /x/api/v1/identities/', undefined, cutOff);
+      await test.exchange('POST identities/alice/segments/', {}, { kind: 'notSent' });
+      expect(test.spool.gaps.list()).toEqual([]);
+    });
+  });
+
   const page = { ...answer(200), fields: [field('Content-Type', 'text/html; charset=utf-8')] } as Outcome;
 
   it('are none where the dashboard is the answer to a read of any path', async () => {

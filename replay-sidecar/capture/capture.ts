@@ -6,11 +6,10 @@ import type { GapReason } from './coverage/report.ts';
 import type { CallUpstream, Capture, CaptureHook, CaptureStage, Outcome, RequestHead } from './proxy/hook.ts';
 import { createReads, type RequestEvents } from './reads.ts';
 import { createRequestParts } from './request-parts.ts';
-import { createCallerCheck } from './routes/caller-check.ts';
+import { createCallerCheck, questionFor, questionForUnknown } from './routes/caller-check.ts';
 import { askCore } from './routes/lookup.ts';
 import {
   type Captured,
-  type CapturePlan,
   planCapture,
   planEvents,
   type ReadRequest,
@@ -19,6 +18,7 @@ import {
   UNANSWERED,
   type Uncovered,
   type UncoveredReason,
+  type UnknownRoute,
   type WritePlan,
   withoutContent,
 } from './routes/plan.ts';
@@ -45,8 +45,6 @@ export interface CaptureCounts {
   /** Writes that no event covers; each is in a gap. */
   uncovered: number;
 }
-
-type UnknownRoute = Extract<CapturePlan, { kind: 'unknownRoute' }>;
 
 export interface FlagsmithCapture extends CaptureHook {
   readonly counts: Readonly<CaptureCounts>;
@@ -122,22 +120,31 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     return found;
   }
 
+  function observeUnknownRoute(plan: UnknownRoute, beganTime: number, head: RequestHead, call: CallUpstream): Capture {
+    const isRead = SAFE.has(head.method.toUpperCase());
+    const events = write(beganTime, { reason: 'unknownRoute', scope: plan.scope });
+    const end = (wasTaken: boolean) => {
+      if (wasTaken) reportUnknownRoute(plan, beganTime);
+      events.finish([], 'known');
+    };
+    return {
+      needsBody: false,
+      needsResponseBody: false,
+      // A read changes nothing that Flagsmith is known for; what this one answers says the rest.
+      intent: () => (isRead ? undefined : events.begin([])),
+      finish(outcome) {
+        if (outcome.kind === 'unknown' && !isRead)
+          void callers.mayWrite(questionForUnknown(plan), head, call, 0).then(end);
+        else end(tookIt(outcome) && !(isRead && isPage(outcome)));
+      },
+    };
+  }
+
   function begin(head: RequestHead, call: CallUpstream): Capture | undefined {
     const plan = planCapture(head);
     if (plan === undefined) return undefined;
     const beganTime = clock.now();
-    if (plan.kind === 'unknownRoute') {
-      const isRead = SAFE.has(head.method.toUpperCase());
-      const events = write(beganTime, { reason: 'unknownRoute', scope: plan.scope });
-      return observe({
-        // A read changes nothing that Flagsmith is known for; what this one answers says the rest.
-        intent: () => (isRead ? undefined : events.begin([])),
-        finish(outcome) {
-          if (tookIt(outcome) && !(isRead && isPage(outcome))) reportUnknownRoute(plan, beganTime);
-          events.finish([], 'known');
-        },
-      });
-    }
+    if (plan.kind === 'unknownRoute') return observeUnknownRoute(plan, beganTime, head, call);
     counts.planned += 1;
     const { route } = plan.request;
     const open = (uncovered: Uncovered | undefined) =>
@@ -151,7 +158,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     let bodyBytes = 0;
     let asked: Promise<boolean> | undefined;
     const mayWrite = () => {
-      asked ??= callers.mayWrite(plan.request, head, call, bodyBytes);
+      asked ??= callers.mayWrite(questionFor(plan.request), head, call, bodyBytes);
       return asked;
     };
     return {
@@ -194,10 +201,6 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     tick: reads.tick,
     flush: reads.flush,
   };
-}
-
-function observe(hooks: Pick<Capture, 'intent' | 'finish'>): Capture {
-  return { needsBody: false, needsResponseBody: false, ...hooks };
 }
 
 /** What Django's admin answers to a form that it has saved. */

@@ -74,6 +74,18 @@ describe('a sidecar that is killed under a request that no event covers', () => 
     expect(await gapsAfterKill()).toEqual([]);
   });
 
+  it.each(['clientGone', 'reset', 'timeout', 'stopped'] as const)(
+    'has said already what became of it: %s',
+    async (why) => {
+      const begun = test.begin('POST identities/alice/segments/');
+      await begun.intent(undefined, 'whole');
+      begun.finish({ kind: 'unknown', why });
+      await test.published();
+      expect(test.spool.gaps.list()).toMatchObject([{ reason: 'unknownRoute', scope: ENVIRONMENT }]);
+      expect(test.spool.facts().open).toBe(0);
+    },
+  );
+
   it('leaves a gap while a long body is read', async () => {
     const traits = Array.from({ length: 20_000 }, (_, index) => ({ trait_key: `key-${index}`, trait_value: 'x' }));
     const begun = test.begin('POST identities/');

@@ -7,7 +7,7 @@ import { z } from 'zod';
  * - `bodyTooLarge`: a request body was beyond the parse limit; `eventTooLarge`: an identifier was beyond an event's.
  * - `bodyUnreadable`: a body in an encoding that the API may know and we do not; `unnamedWrite`: no event can say whose
  *   identities a request changed (a form of the Django admin, say).
- * - `unknownRoute`: the API took what looks like a write of identities and is none that this release knows.
+ * - `unknownRoute`: the API took, or may have taken, what looks like a write of identities and is none that this release knows.
  * - `captureFailed`: an error of our own while a request was looked at.
  * - `streamLost`: the stream lost events after the safety time.
  * - `sidecarVanished`, `noSidecar`: found by {@link decideCoverage}, never reported.

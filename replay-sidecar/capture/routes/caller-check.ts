@@ -2,6 +2,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 
 import type { CallUpstream, RequestHead } from '../proxy/hook.ts';
 import { askStatus, type Passed } from './lookup.ts';
+import type { UnknownRoute } from './plan.ts';
 import type { MatchedRequest } from './route.ts';
 import { DJANGO_ADMIN } from './table.ts';
 
@@ -13,7 +14,15 @@ export interface CallerCheck {
    *
    * @param bodyBytes of the request, whose events take memory until the answer
    */
-  mayWrite(request: MatchedRequest, head: RequestHead, call: CallUpstream, bodyBytes: number): Promise<boolean>;
+  mayWrite(question: Question, head: RequestHead, call: CallUpstream, bodyBytes: number): Promise<boolean>;
+}
+
+/** What a caller may read that can write, and the answers with which Core refuses it. */
+export interface Question {
+  readonly target: string;
+  readonly refusals: readonly number[];
+  /** Core knows the caller by these fields. */
+  readonly credentials: readonly string[];
 }
 
 /** Bytes of memory for questions that wait; beyond it a caller is believed to have written. */
@@ -41,9 +50,8 @@ export function createCallerCheck(clock: Clock): CallerCheck {
   let last: Promise<unknown> = Promise.resolve();
 
   return {
-    mayWrite(request, head, call, bodyBytes) {
-      const { target, refusals } = questionFor(request);
-      const credentials = credentialsIn(request, head);
+    mayWrite({ target, refusals, credentials: names }, head, call, bodyBytes) {
+      const credentials = credentialsIn(names, head);
       const own = QUESTION_BYTES + BYTES_PER_BYTE * bodyBytes;
       const bytes = credentials.reduce((sum, { value }) => sum + value.length, own);
       if (waitingBytes + bytes > MAX_WAITING_BYTES) return Promise.resolve(true);
@@ -77,23 +85,34 @@ const BY_SESSION: readonly string[] = ['authorization', 'cookie', 'x-forwarded-f
  * calling (a long one, an `X-Forwarded-Host` that is none) would make every caller look like one whom Core knows. Copies,
  * because parts of a head keep all of it in memory.
  */
-function credentialsIn({ route }: MatchedRequest, head: RequestHead): Passed {
-  const names = route.environment === 'header' ? BY_KEY : BY_SESSION;
+function credentialsIn(names: readonly string[], head: RequestHead): Passed {
   const sent = head.fields.filter(({ lower }) => names.includes(lower));
   return structuredClone(sent.map(({ name, value }) => ({ name, value })));
 }
 
-/** What the caller may read that can write, and the answers with which Core refuses it. */
-function questionFor({ route, parameter }: MatchedRequest): { target: string; refusals: readonly number[] } {
-  if (route === DJANGO_ADMIN) return { target: '/admin/', refusals: [302, 401, 403] };
-  if (route.environment === 'header') return { target: FLAGS, refusals: [401, 403] };
-  if (route.environment === 'path') {
-    // Only its administrators may read an environment, and others may write in it: 403 says nothing.
-    const target = `/api/v1/environments/${encodeURIComponent(parameter('environment'))}/`;
-    // A request that may have given it another key may be why there is none of this one.
-    return { target, refusals: route.path === ITSELF ? [401] : [401, 404] };
-  }
+/** Of the caller of a request that the route table knows. */
+export function questionFor({ route, parameter }: MatchedRequest): Question {
+  if (route === DJANGO_ADMIN) return { target: '/admin/', refusals: [302, 401, 403], credentials: BY_SESSION };
+  if (route.environment === 'header') return BY_ITS_KEY;
+  // A request that may have given it another key may be why there is none of this one.
+  if (route.environment === 'path') return aboutEnvironment(parameter('environment'), route.path === ITSELF);
   const project = parameter('project');
-  if (project !== '') return { target: `/api/v1/projects/${encodeURIComponent(project)}/`, refusals: [401, 403, 404] };
-  return { target: PROJECTS, refusals: [401, 403] };
+  if (project === '') return ABOUT_PROJECTS;
+  const target = `/api/v1/projects/${encodeURIComponent(project)}/`;
+  return { target, refusals: [401, 403, 404], credentials: BY_SESSION };
+}
+
+/** Of the caller of a request that it does not know. */
+export function questionForUnknown({ isKeyed, environmentKey }: UnknownRoute): Question {
+  if (isKeyed) return BY_ITS_KEY;
+  return environmentKey === undefined ? ABOUT_PROJECTS : aboutEnvironment(environmentKey, true);
+}
+
+const BY_ITS_KEY: Question = { target: FLAGS, refusals: [401, 403], credentials: BY_KEY };
+const ABOUT_PROJECTS: Question = { target: PROJECTS, refusals: [401, 403], credentials: BY_SESSION };
+
+/** Only its administrators may read an environment, and others may write in it: 403 says nothing. */
+function aboutEnvironment(key: string, mayBeGone: boolean): Question {
+  const target = `/api/v1/environments/${encodeURIComponent(key)}/`;
+  return { target, refusals: mayBeGone ? [401] : [401, 404], credentials: BY_SESSION };
 }

@@ -26,8 +26,16 @@ export type CapturePlan =
       readable: boolean;
     }
   /** What looks like a write of identities and is none that is known; `shape` holds no key, id or identifier. */
-  | { kind: 'unknownRoute'; shape: string; scope: readonly WriteScope[] };
+  | {
+      kind: 'unknownRoute';
+      shape: string;
+      scope: readonly WriteScope[];
+      /** By what Core knows its caller: see {@link matchRoute}. */
+      isKeyed: boolean;
+      environmentKey: string | undefined;
+    };
 
+export type UnknownRoute = Extract<CapturePlan, { kind: 'unknownRoute' }>;
 export type WritePlan = Extract<CapturePlan, { kind: 'write' }>;
 
 /** What to ask Core, with the caller's credentials, before the request is forwarded. */
@@ -61,9 +69,10 @@ export function planCapture(head: RequestHead): CapturePlan | undefined {
   const match = matchRoute(head.method, head.target);
   if (match === undefined) return undefined;
   if (match.kind === 'unknown') {
-    const key = match.isKeyed ? metaValue(head.fields, 'x-environment-key') : match.environmentKey;
-    const environment = referenceOf(key);
-    return { kind: 'unknownRoute', shape: match.shape, scope: environment === undefined ? [] : [environment] };
+    const { shape, isKeyed, environmentKey } = match;
+    const environment = referenceOf(isKeyed ? metaValue(head.fields, 'x-environment-key') : environmentKey);
+    const scope = environment === undefined ? [] : [environment];
+    return { kind: 'unknownRoute', shape, scope, isKeyed, environmentKey };
   }
   const { route, parameters } = match;
   const key = route.environment === 'header' ? metaValue(head.fields, 'x-environment-key') : parameters['environment'];
