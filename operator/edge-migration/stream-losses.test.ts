@@ -192,7 +192,9 @@ test('a parked event that somebody deletes is a gap, those that an applier lets 
   await publish('identity.parked.42.overflow', 1);
   await lookedAt(view, PARKING_STREAM, 6);
   const { record } = await createRecordStore(kubernetes, namespace).read(AbortSignal.timeout(5000));
-  expect(record?.removals).toMatchObject({ base: 0, told: { one: { removed: 3, pending: 0 } } });
+  const { base, told } = record!.removals!;
+  // Told before it is done and after; the operator may have seen only the first yet.
+  expect([base, told['one']!.removed + told['one']!.pending]).toEqual([0, 3]);
   await manager.streams.deleteMessage(PARKING_STREAM, 5);
   await expectLoss(view);
 });
