@@ -29,10 +29,11 @@ export function processTerminal(): Terminal {
   return {
     isInteractive,
     get columns() {
-      return stdout.columns ?? 200;
+      // Some terminals say 0 before they know.
+      return stdout.columns || 200;
     },
     get rows() {
-      return stdout.rows ?? 1000;
+      return stdout.rows || 1000;
     },
     write: (text) => void stdout.write(text),
     warn: (line) => void stderr.write(`${line}\n`),
@@ -40,6 +41,8 @@ export function processTerminal(): Terminal {
     async confirm(question, signal) {
       if (!stdin.isTTY || !stderr.isTTY) return undefined;
       const reader = createInterface({ input: stdin, output: stderr });
+      // While it reads keys, Ctrl-C is one of them.
+      reader.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
       // A closed input (Ctrl-D) never answers.
       const closed = new Promise<string>((resolve) => reader.once('close', () => resolve('')));
       try {
