@@ -10,6 +10,10 @@ const ROOT = resolve(import.meta.dirname, '..');
 /** kubectl finds `kubectl edge-migration` by this name, in which an underscore stands for the hyphen. */
 const FILE = 'kubectl-edge_migration';
 
+/** kubectl runs a program of this name for completions, and takes `:4` as: these alone, no names of files. */
+const COMPLETER = 'kubectl_complete-edge_migration';
+const COMPLETER_TEXT = `#!/bin/sh\n${FILE} __complete "$@" && echo :4\n`;
+
 /** client-node's classes of all API types stay out, as operator/kubernetes/client-node.ts keeps them out at run time. */
 const withoutApiTypes: Plugin = {
   name: 'without-api-types',
@@ -33,10 +37,11 @@ const bundle = await rolldown({
 const file = join(folder, `${FILE}.mjs`);
 await bundle.write({ file, format: 'esm', minify: true, codeSplitting: false });
 await bundle.close();
-await chmod(file, 0o755);
+await writeFile(join(folder, COMPLETER), COMPLETER_TEXT);
+for (const name of [`${FILE}.mjs`, COMPLETER]) await chmod(join(folder, name), 0o755);
 
 const { version, license, engines } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
-const bin = { [FILE]: `${FILE}.mjs`, 'edge-migration': `${FILE}.mjs` };
+const bin = { [FILE]: `${FILE}.mjs`, 'edge-migration': `${FILE}.mjs`, [COMPLETER]: COMPLETER };
 const manifest = {
   name: '@edge-migration/kubectl',
   version,
@@ -44,6 +49,6 @@ const manifest = {
   type: 'module',
   engines,
   bin,
-  files: [`${FILE}.mjs`],
+  files: [`${FILE}.mjs`, COMPLETER],
 };
 await writeFile(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);

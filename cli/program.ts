@@ -1,9 +1,10 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { ApiError, errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError } from 'commander';
 import { type ClusterOptions, openCluster } from './cluster.ts';
 import { addChangingCommands } from './command-line/changing.ts';
 import { addLookingCommands } from './command-line/looking.ts';
+import { COMPLETE, complete, SCRIPTS, SHELLS, type Shell } from './completion.ts';
 import type { Context } from './context.ts';
 import { CommandError, EXIT, type ExitCode } from './exit.ts';
 import type { Terminal } from './terminal.ts';
@@ -30,7 +31,15 @@ export async function runProgram(args: readonly string[], settings: ProgramSetti
     }
   };
   try {
-    await createProgram(settings.terminal, run).parseAsync([...args], { from: 'user' });
+    const program = createProgram(settings.terminal, run);
+    const [name, ...words] = args;
+    if (name === COMPLETE)
+      settings.terminal.write(
+        complete(program, words)
+          .map((word) => `${word}\n`)
+          .join(''),
+      );
+    else await program.parseAsync([...args], { from: 'user' });
     return code;
   } catch (error) {
     return explain(error, settings);
@@ -61,6 +70,11 @@ export function createProgram(terminal: Terminal, run: Run): Command {
     .addHelpText('after', EXIT_CODES);
   addLookingCommands(program, run);
   addChangingCommands(program, run);
+  program
+    .command('completion')
+    .description('Prints what a shell reads to complete `edge-migration`.')
+    .addArgument(new Argument('<shell>', 'your shell').choices(SHELLS))
+    .action((shell: Shell) => terminal.write(SCRIPTS[shell]));
   for (const command of program.commands) command.helpOption('-h, --help', 'Tells how to use it.');
   return program;
 }
