@@ -1,8 +1,8 @@
 /** `kubectl edge-migration` on a real API server, whose admin plays the operator where a status is needed. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
@@ -15,6 +15,7 @@ import { stringify } from 'yaml';
 import { EXIT } from '../../cli/exit.ts';
 import { runProgram } from '../../cli/program.ts';
 import type { Terminal } from '../../cli/terminal.ts';
+import { binary } from '../cluster/binaries.ts';
 import { kubernetes } from '../cluster/shared.ts';
 import { installCrd } from './crd.ts';
 
@@ -298,13 +299,37 @@ describe('doctor', () => {
   });
 });
 
-test('the bundled file needs Node and nothing else, and writes no colour where there is no terminal', async () => {
+describe('the bundled file', () => {
   const execute = promisify(execFile);
-  const root = join(import.meta.dirname, '../..');
-  await execute(process.execPath, ['cli/build.ts', folder], { cwd: root });
-  await run(`start ${project}`);
-  const args = ['kubectl-edge_migration.mjs', 'list', '--kubeconfig', kubeconfig, '-n', namespace];
-  const { stdout } = await execute(process.execPath, args, { cwd: folder });
-  expect(stdout).toContain(`project-${project}`);
-  expect(stdout).not.toContain('\u001b');
+  const program = () => join(folder, 'kubectl-edge_migration');
+
+  beforeAll(async () => {
+    await execute(process.execPath, ['cli/build.ts', folder], { cwd: join(import.meta.dirname, '../..') });
+    await rename(`${program()}.mjs`, program());
+  });
+
+  test('needs Node and nothing else, and writes no colour where there is no terminal', async () => {
+    await run(`start ${project}`);
+    const args = [program(), 'list', '--kubeconfig', kubeconfig, '-n', namespace];
+    const { stdout } = await execute(process.execPath, args, { cwd: folder });
+    expect(stdout).toContain(`project-${project}`);
+    expect(stdout).not.toContain('\u001b');
+  });
+
+  test('is a plugin of kubectl, which completes its words', async () => {
+    await run(`start ${project}`);
+    const kubectl = await binary('kubectl');
+    const env = {
+      PATH: [folder, dirname(process.execPath), process.env['PATH']].join(delimiter),
+      KUBECONFIG: kubeconfig,
+    };
+    const { stdout } = await execute(
+      kubectl,
+      ['edge-migration', 'status', `${project}`, '-n', namespace, '-o', 'name'],
+      { env },
+    );
+    expect(stdout).toBe(`edgemigration.edge.flagsmith.com/project-${project}\n`);
+    const completed = await execute(kubectl, ['__complete', 'edge-migration', 'sus'], { env });
+    expect(completed.stdout).toBe('suspend\n:4\n');
+  });
 });
