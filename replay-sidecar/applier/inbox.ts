@@ -24,6 +24,8 @@ export interface Held {
   doubt(): void;
   /** A write for it may still be carried out at some later time: such a one, or one of a process that had it before. */
   isDoubtful(): boolean;
+  /** So much time has passed since that such a write has arrived, if it ever does. */
+  settle(): void;
   /** It is done with, for all replicas. */
   done(): void;
   /** It is to be delivered again, to any replica, after this time. */
@@ -103,12 +105,13 @@ export function createInbox({ connection, settings, store, witness, clock, log }
     readonly #link: Link;
     /** Since then at least it is ours, as far as is certain. */
     #claimed: Moment;
-    #doubtful = false;
+    #doubtful: boolean;
 
     constructor(message: JsMsg, link: Link, claimed: Moment) {
       this.message = message;
       this.#link = link;
       this.#claimed = claimed;
+      this.#doubtful = message.redelivered || isDoubted(message);
     }
 
     left() {
@@ -124,7 +127,11 @@ export function createInbox({ connection, settings, store, witness, clock, log }
     }
 
     isDoubtful() {
-      return this.#doubtful || this.message.redelivered || isDoubted(this.message);
+      return this.#doubtful;
+    }
+
+    settle() {
+      this.#doubtful = false;
     }
 
     isOpen() {

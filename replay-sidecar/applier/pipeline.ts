@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { isProbe } from '../stream.ts';
 import type { Counts } from './counts.ts';
@@ -20,6 +20,11 @@ export interface Pipeline {
   admit(works: readonly Work[]): { works: readonly Work[]; copying: boolean };
   /** Puts an event aside; if that does not work out it is delivered again. */
   park(delivery: Parked, projectId: number, reason: ParkReason, more?: ParkDetails): void;
+  /**
+   * Has an event handled once more when writes that were sent for it must have arrived. Until then it waits aside; where
+   * there is no room for it, in hand: delivered again it would be in doubt again, and the stream never shorter.
+   */
+  revisit(work: Work): void;
 }
 
 /** An event that is put aside; when it began is unknown of one that cannot be read. */
@@ -36,6 +41,8 @@ export interface PipelineOptions {
   enqueue(work: Work): void;
   /** Whether a project has as many events in hand as it may. */
   isFull(projectId: number): boolean;
+  /** What is `late` is handled once more after so long. */
+  lateWriteSeconds: number;
   clock: Clock;
   log: Logger;
 }
@@ -48,6 +55,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const undecided = new Set<Work>();
   /** Of projects without an EdgeMigration, as far as the view goes. */
   let foreign: { readonly held: Held; readonly projectId: number }[] = [];
+  /** In hand until what was sent for them has arrived, by when that began. */
+  const revisited = new Map<Work, Moment>();
 
   function handle(held: Held): void {
     if (isProbe(held.message.subject)) {
@@ -163,22 +172,42 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     return 'gone';
   }
 
-  function park({ held, began }: Parked, projectId: number, reason: ParkReason, more?: ParkDetails): void {
-    parking.park(held, projectId, reason, { ...more, began }).then(
-      () => {
-        if (projectId !== 0) counts.of(projectId).parked[reason] += 1;
-        held.done();
-      },
-      (error: unknown) => {
-        if (held.isOpen()) log.warn({ err: error, projectId, reason }, 'An event cannot be parked; tried again later');
-        held.again(PARK_AGAIN_MILLIS);
-      },
-    );
+  function park(delivery: Parked, projectId: number, reason: ParkReason, more?: ParkDetails): void {
+    const { held } = delivery;
+    store(delivery, projectId, reason, more).catch((error: unknown) => {
+      if (held.isOpen()) log.warn({ err: error, projectId, reason }, 'An event cannot be parked; tried again later');
+      held.again(PARK_AGAIN_MILLIS);
+    });
+  }
+
+  async function store({ held, began }: Parked, projectId: number, reason: ParkReason, more?: ParkDetails) {
+    await parking.park(held, projectId, reason, { ...more, began });
+    if (projectId !== 0) counts.of(projectId).parked[reason] += 1;
+    held.done();
+  }
+
+  function revisit(work: Work): void {
+    const { projectId } = work.resolution;
+    store(work, projectId, 'late').catch((error: unknown) => {
+      if (!work.held.isOpen()) return;
+      log.warn(
+        { err: error, projectId },
+        'There is no room aside for an event that is handled once more; it waits in hand',
+      );
+      revisited.set(work, momentOf(clock));
+    });
+  }
+
+  function takeSettled(): Work[] {
+    const settled = [...revisited].filter(([, since]) => leastSince(clock, since) >= 1000 * options.lateWriteSeconds);
+    for (const [work] of settled) revisited.delete(work);
+    return settled.map(([work]) => work).filter(({ held }) => held.isOpen());
   }
 
   return {
     handle,
     park,
+    revisit,
     admit(works) {
       let copying = false;
       const admitted = works.filter((work) => {
@@ -190,7 +219,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
     async run(signal) {
       for (;;) {
-        while (undecided.size + foreign.length === 0) await clock.sleep(LOOK_MILLIS, signal);
+        while (undecided.size + foreign.length === 0) {
+          for (const work of takeSettled()) {
+            work.held.settle();
+            judge(work);
+          }
+          await clock.sleep(LOOK_MILLIS, signal);
+        }
         await migrations.refresh(signal);
         const waited = [...undecided];
         undecided.clear();

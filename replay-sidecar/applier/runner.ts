@@ -29,7 +29,7 @@ export interface RunnerOptions {
   stores(): Stores;
   stops: Pick<Stops, 'of'>;
   allowance: Pick<Allowance, 'charge'>;
-  pipeline: Pick<Pipeline, 'admit' | 'park'>;
+  pipeline: Pick<Pipeline, 'admit' | 'park' | 'revisit'>;
   parking: Pick<Parking, 'isListed' | 'wake'>;
   patience: Patience;
   counts: Counts;
@@ -91,7 +91,7 @@ export function createRunner(options: RunnerOptions) {
       count.lastAppliedTime = now();
       options.onApplied(projectId, now() - work.observed);
       // What else is to be said of it is said then.
-      if (work.held.isDoubtful()) pipeline.park(work, projectId, 'late');
+      if (work.held.isDoubtful()) pipeline.revisit(work);
       else if (held[index]) pipeline.park(work, projectId, 'copying');
       else if (waiting?.indexes.has(index)) {
         pipeline.park(work, projectId, 'unstorable', {

@@ -17,6 +17,7 @@ function createWork(projectId: number, bytes = 300): Work {
     delivered: 0,
     left: () => 30_000,
     doubt() {},
+    settle() {},
     isDoubtful: () => false,
     isOpen: () => true,
     done() {},

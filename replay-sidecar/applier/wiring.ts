@@ -88,6 +88,7 @@ export function wire(
   });
   const pipeline = createPipeline({
     ...{ migrations, resolver, parking, counts, enqueue: waiting.add, isFull, clock, log },
+    lateWriteSeconds: configuration.lateWriteSeconds,
     spread: (delivery, found) => runner.spread(delivery, found),
   });
   const publish = createPublish(connection, witnesses.events);

@@ -68,6 +68,7 @@ function held(subject: string, payload: unknown, fields = headers()): Held {
     delivered: 0,
     left: () => 30_000,
     doubt() {},
+    settle() {},
     isDoubtful: () => false,
     isOpen: () => true,
     done() {},
