@@ -182,11 +182,13 @@ async function mirror(projectId: number) {
 
 const migrationOf = async (projectId: number) => (await installation.migration(projectId))?.status;
 
-async function edgeReady(projectId: number, message: RegExp) {
-  const find = async () => findCondition((await migrationOf(projectId))?.conditions, 'EdgeReady');
-  const isSaid = async () => message.test((await find())?.message ?? '');
-  await waitFor(isSaid, { for: `EdgeReady to say ${message}`, timeoutMs: 2 * MINUTE });
-  return { reason: undefined, message: '', ...(await find()) };
+/** The condition as it was when it said so; a moment later it may say something else. */
+function edgeReady(projectId: number, message: RegExp) {
+  const find = async () => {
+    const condition = findCondition((await migrationOf(projectId))?.conditions, 'EdgeReady');
+    return condition !== undefined && message.test(condition.message) && condition;
+  };
+  return waitFor(find, { for: `EdgeReady to say ${message}`, timeoutMs: 2 * MINUTE });
 }
 
 const apply = (items: readonly object[]) =>

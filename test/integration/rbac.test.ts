@@ -246,6 +246,9 @@ describe('a migration under the operator’s rights alone', { timeout: 5 * MINUT
     await world.condition([own], 'Accepted', 'True');
     const isCopying = async () => (await world.jobs(own)).length === 1;
     await waitFor(isCopying, { for: 'the Job', timeoutMs: 2 * MINUTE });
+    // Its pods are held up, so that the operator looks for what refuses them.
+    const hasAsked = async () => proxy.calls.some(({ verb, resource }) => verb === 'list' && resource === 'events');
+    await waitFor(hasAsked, { for: 'a look at the events of the Job', timeoutMs: MINUTE });
     await setSuspend(own, true);
     await world.condition([own], 'Suspended', 'True');
     await setSuspend(own, false);
