@@ -93,6 +93,13 @@ describe('an event', () => {
     expect(decideOn({ spec: { suspend: true } })).toMatchObject({ kind: 'leave', state: 'Suspended' });
   });
 
+  it('is refused where another EdgeMigration has the project, and told what its own one waits for', () => {
+    const accepted = (reason: string) => ({ status: { conditions: [condition('Accepted', 'False', reason)] } });
+    expect(decideOn(accepted('Duplicate'))).toMatchObject({ kind: 'refuse', code: 'InvalidArgument' });
+    const message = 'EdgeMigration customers/project-42 is there, and waits: CoreUnreachable';
+    expect(decideOn(accepted('CoreUnreachable'))).toEqual({ kind: 'leave', state: 'UnderWay', message });
+  });
+
   it('is to come again while the EdgeMigration is being deleted', () => {
     expect(decideOn({ deleting: true })).toMatchObject({ kind: 'refuse', code: 'InternalFailure' });
   });

@@ -48,10 +48,17 @@ export function decide({ projectId, project, migration }: Found, eventId: string
   if (spec.suspend) {
     return { kind: 'leave', state: 'Suspended', message: `${name} is suspended: set spec.suspend to false to go on` };
   }
-  return { kind: 'leave', state: 'UnderWay', message: `${name} is under way` };
+  const accepted = conditionOf(migration, 'Accepted');
+  if (accepted?.status !== 'False') return { kind: 'leave', state: 'UnderWay', message: `${name} is under way` };
+  // Another one works on the project, as far as it is to be worked on: this one never will.
+  if (accepted.reason === 'Duplicate') {
+    return { kind: 'refuse', code: 'InvalidArgument', message: `${name} is a duplicate: ${accepted.message}` };
+  }
+  return { kind: 'leave', state: 'UnderWay', message: `${name} is there, and waits: ${accepted.message}` };
 }
 
-const conditionOf = ({ status }: EdgeMigration, type: 'Succeeded' | 'Copied') => findCondition(status.conditions, type);
+const conditionOf = ({ status }: EdgeMigration, type: 'Accepted' | 'Succeeded' | 'Copied') =>
+  findCondition(status.conditions, type);
 
 /** A plan's success is none of the migration that it became; the operator has not seen that yet. */
 function hasSucceeded(migration: EdgeMigration): boolean {
