@@ -198,10 +198,15 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     });
   }
 
-  function takeSettled(): Work[] {
-    const settled = [...revisited].filter(([, since]) => leastSince(clock, since) >= 1000 * options.lateWriteSeconds);
-    for (const [work] of settled) revisited.delete(work);
-    return settled.map(([work]) => work).filter(({ held }) => held.isOpen());
+  /** The oldest are first. */
+  function judgeSettled(): void {
+    for (const [work, since] of revisited) {
+      if (leastSince(clock, since) < 1000 * options.lateWriteSeconds) return;
+      revisited.delete(work);
+      if (!work.held.isOpen()) continue;
+      work.held.settle();
+      judge(work);
+    }
   }
 
   return {
@@ -219,12 +224,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
     async run(signal) {
       for (;;) {
-        while (undecided.size + foreign.length === 0) {
-          for (const work of takeSettled()) {
-            work.held.settle();
-            judge(work);
-          }
+        judgeSettled();
+        if (undecided.size + foreign.length === 0) {
           await clock.sleep(LOOK_MILLIS, signal);
+          continue;
         }
         await migrations.refresh(signal);
         const waited = [...undecided];
