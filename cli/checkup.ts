@@ -117,7 +117,7 @@ function summariseMigrations(migrations: readonly EdgeMigration[] | undefined, f
   return { check, verdict: 'ok', message };
 }
 
-/** What its conditions say that somebody has to do something about. */
+/** Conditions that call for action. */
 export function examineMigration(migration: EdgeMigration): Finding[] {
   const { status, generation } = migration;
   const check = titleOf(migration);

@@ -6,7 +6,7 @@ import { processTerminal } from './terminal.ts';
 /** `kubectl edge-migration`. */
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(new Error(name)));
-// `… | head` closes the pipe: nobody reads any more, which is no failure.
+// `… | head` closes the pipe early, which is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
   throw error;

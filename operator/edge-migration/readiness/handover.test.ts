@@ -88,7 +88,7 @@ describe('before the copy', () => {
     expect(kinds(decide(accepted({ readiness: edgeReady() })))).toEqual(['planRanges']);
   });
 
-  test('the copy does not wait for a hand-over of which nobody can tell whether it is wanted', () => {
+  test('the copy does not wait for a hand-over while it is unknown whether one is needed', () => {
     const problem = { kind: 'problem', reason: 'EdgeUnreachable', message: 'no answer', nextTime: NOON } as const;
     expect(kinds(decide(accepted({ readiness: problem })))).toEqual(['planRanges']);
   });
