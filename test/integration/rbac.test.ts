@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Resource } from '@edge-migration/operator/kubernetes/client.ts';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { waitFor } from '../cluster/wait.ts';
 import { runOperatorHere } from '../e2e/operator-run.ts';
@@ -234,6 +234,7 @@ describe('a migration under the operator’s rights alone', { timeout: 5 * MINUT
     const patch = JSON.stringify({ spec: { suspend } });
     return kubectl(['patch', 'em', `project-${projectId}`, '-n', NAMESPACE, '--type=merge', '-p', patch]);
   }
+  const liftQuota = () => kubectl(['delete', 'quota', 'strict', '-n', NAMESPACE, '--ignore-not-found']);
   const isOver = (projectId: number, namespace: string) => () => isRetired(setup.world, projectId, namespace);
 
   test('comes to its end, is refused nothing, and needs every right there is', async () => {
@@ -241,14 +242,16 @@ describe('a migration under the operator’s rights alone', { timeout: 5 * MINUT
     await using _operator = runOperatorHere(world, { kubeconfig });
     const [own = 0, tenants = 0] = await world.addProjects(2);
     setup.pods.hold(true);
+    await kubectl(['create', 'quota', 'strict', '-n', NAMESPACE, '--hard=pods=0']);
     await world.create(own, UNVERIFIED);
     await world.create(tenants, UNVERIFIED, TENANT);
     await world.condition([own], 'Accepted', 'True');
     const isCopying = async () => (await world.jobs(own)).length === 1;
     await waitFor(isCopying, { for: 'the Job', timeoutMs: 2 * MINUTE });
-    // Its pods are held up, so that the operator looks for what refuses them.
+    // The quota refuses its pods, so the operator looks up why.
     const hasAsked = async () => proxy.calls.some(({ verb, resource }) => verb === 'list' && resource === 'events');
     await waitFor(hasAsked, { for: 'a look at the events of the Job', timeoutMs: MINUTE });
+    await liftQuota();
     await setSuspend(own, true);
     await world.condition([own], 'Suspended', 'True');
     await setSuspend(own, false);
@@ -284,7 +287,10 @@ describe('a migration under the operator’s rights alone', { timeout: 5 * MINUT
     expect(await mayDo(account('operator'), 'list', MIGRATIONS, NAMESPACE)).toBe(false);
   });
 
-  afterAll(() => setup.pods.hold(false));
+  afterEach(async () => {
+    setup.pods.hold(false);
+    await liftQuota();
+  });
 });
 
 /** Rights that this story does without: a Job is looked up anew when ranges have failed. */
