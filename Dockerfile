@@ -14,12 +14,13 @@ FROM ${BUILD_IMAGE} AS dependencies
 ARG NPM_CONFIG_REGISTRY
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY console/package.json console/
 COPY identity/package.json identity/
 COPY operator/package.json operator/
 COPY replay-sidecar/package.json replay-sidecar/
 COPY test/package.json test/
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
-      --workspace identity --workspace operator --workspace replay-sidecar
+      --workspace console --workspace identity --workspace operator --workspace replay-sidecar
 # Half of it is for compilers and debuggers, or for other runtimes than Node.
 RUN find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' \) \
       -delete && rm -rf node_modules/.bin node_modules/@types node_modules/bare-*
@@ -36,6 +37,7 @@ COPY --chown=65532:65532 --from=node /root-fs/empty /var/cache/node
 WORKDIR /app
 COPY package.json LICENSE ./
 COPY --from=dependencies /app/node_modules node_modules
+COPY console console
 COPY identity identity
 COPY operator operator
 COPY replay-sidecar replay-sidecar

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 /** As in the Dockerfile. */
-const WORKSPACES = ['identity', 'operator', 'replay-sidecar'];
+const WORKSPACES = ['console', 'identity', 'operator', 'replay-sidecar'];
 const ROOT = new URL('../', import.meta.url);
 
 export interface Component {

@@ -6,7 +6,7 @@ import { globSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { resolve } from 'node:path';
 
-const [folders = '{identity,operator,replay-sidecar}'] = process.argv.slice(2);
+const [folders = '{console,identity,operator,replay-sidecar}'] = process.argv.slice(2);
 const modules = globSync(`${folders}/**/*.ts`).filter((file) => !file.endsWith('/main.ts'));
 for (const module of modules) await import(resolve(module));
 flushCompileCache();

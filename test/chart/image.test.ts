@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const WORKSPACES = ['identity', 'operator', 'replay-sidecar'];
+const WORKSPACES = ['console', 'identity', 'operator', 'replay-sidecar'];
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
 const ignored = read('.dockerignore')
