@@ -15,6 +15,7 @@ ARG NPM_CONFIG_REGISTRY
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY console/package.json console/
+COPY console/page/package.json console/page/
 COPY identity/package.json identity/
 COPY operator/package.json operator/
 COPY replay-sidecar/package.json replay-sidecar/
