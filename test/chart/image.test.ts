@@ -14,8 +14,10 @@ const ignored = read('.dockerignore')
   .split('\n')
   .filter((line) => line.startsWith('**/'));
 const isIgnored = (path: string) => ignored.some((glob) => matchesGlob(path, glob) || matchesGlob(path, `${glob}/**`));
-/** The modules of the image. */
-const modules = globSync(`{${WORKSPACES.join()}}/**/*.ts`, { cwd: ROOT }).filter((path) => !isIgnored(path));
+/** The modules of the image. The console's page is in it as the bundle that is built of it. */
+const modules = globSync(`{${WORKSPACES.join()}}/**/*.ts`, { cwd: ROOT }).filter(
+  (path) => !isIgnored(path) && !path.startsWith('console/page/'),
+);
 
 /** What npm installs for production. */
 const dependencies = new Set(

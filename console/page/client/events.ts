@@ -1,0 +1,88 @@
+import { EventSourceParserStream } from 'eventsource-parser/stream';
+import { type Api, ApiProblem } from './api.ts';
+
+export interface StreamEvent {
+  readonly name: string;
+  readonly data: unknown;
+}
+
+/** What a stream of events tells its page. */
+export interface Listener {
+  event(event: StreamEvent): void;
+  /** Whether events come; while they do not, what is shown may be old. */
+  live(isLive: boolean): void;
+}
+
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 30_000;
+/** Longer than the server lets pass between two heartbeats: nothing at all for so long is a connection that is dead. */
+const SILENCE = 40_000;
+
+/**
+ * Follows server-sent events until the signal is aborted, and connects again whenever the stream ends. EventSource cannot
+ * send a bearer token, so it is read by fetch. Ends for good where the server says that it would refuse the caller again.
+ */
+export async function followEvents(api: Api, path: string, listener: Listener, signal: AbortSignal): Promise<void> {
+  let pause = FIRST_PAUSE;
+  const opened = () => {
+    pause = FIRST_PAUSE;
+    listener.live(true);
+  };
+  while (!signal.aborted) {
+    const end = await readOnce(api, path, listener, signal, opened).catch((error: unknown) =>
+      error instanceof ApiProblem && isFinal(error.problem.status) ? 'forbidden' : undefined,
+    );
+    listener.live(false);
+    if (end === 'invalid_token' || end === 'forbidden') return;
+    if (!signal.aborted) await sleep(pause, signal);
+    pause = Math.min(LONGEST_PAUSE, pause * 2);
+  }
+}
+
+const isFinal = (status: number) => status === 401 || status === 403 || status === 404;
+
+/** @returns the code with which the server ended the stream, if it said one */
+async function readOnce(
+  api: Api,
+  path: string,
+  listener: Listener,
+  signal: AbortSignal,
+  opened: () => void,
+): Promise<string | undefined> {
+  const silence = new AbortController();
+  let timer = setTimeout(() => silence.abort(), SILENCE);
+  try {
+    const response = await api.open(path, AbortSignal.any([signal, silence.signal]));
+    const heard = new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        clearTimeout(timer);
+        timer = setTimeout(() => silence.abort(), SILENCE);
+        controller.enqueue(chunk);
+      },
+    });
+    const events = response
+      .body!.pipeThrough(heard)
+      .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
+      .pipeThrough(new EventSourceParserStream());
+    opened();
+    for await (const { event, data } of events) {
+      const parsed: unknown = JSON.parse(data);
+      if (event === 'end') return (parsed as { code?: string }).code;
+      listener.event({ name: event ?? 'message', data: parsed });
+    }
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    const stop = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}

@@ -1,0 +1,111 @@
+import type { Detail, Summary } from '../client/types.ts';
+
+/** How a state is to be taken: its colour and its sign. */
+export type Tone = 'busy' | 'good' | 'bad' | 'warn' | 'calm';
+
+const TONES: Readonly<Record<string, Tone>> = {
+  Planning: 'busy',
+  Waiting: 'calm',
+  Copying: 'busy',
+  Settling: 'busy',
+  Retrying: 'warn',
+  Replaying: 'good',
+  Succeeded: 'good',
+  Planned: 'calm',
+  Suspended: 'warn',
+  Degraded: 'bad',
+  Rejected: 'bad',
+  Failed: 'bad',
+  Deleting: 'warn',
+};
+
+export const toneOf = (phase: string): Tone => TONES[phase] ?? 'calm';
+
+/** Share of the copy that is done, 0 to 1; undefined before the identities are counted, and of a plan. */
+export function shareOf(summary: Pick<Summary, 'identities_total' | 'identities_read'>): number | undefined {
+  const { identities_total: total, identities_read: read } = summary;
+  if (total === null) return undefined;
+  return total === 0 ? 1 : Math.min(1, (read ?? 0) / total);
+}
+
+export type StepName = 'plan' | 'copy' | 'compare' | 'follow' | 'done';
+export type StepState = 'done' | 'now' | 'next' | 'failed' | 'skipped';
+
+export interface RoadStep {
+  readonly name: StepName;
+  readonly state: StepState;
+}
+
+/** Where on its road a migration is, from its conditions alone. */
+export function listSteps({
+  mode,
+  status,
+  spec,
+  outcome,
+}: Pick<Detail, 'mode' | 'status' | 'spec' | 'outcome'>): RoadStep[] {
+  const statusOf = (type: string) => status.conditions?.find((condition) => condition.type === type)?.status;
+  const isPlan = mode === 'Plan';
+  const isCopied = !isPlan && statusOf('Copied') === 'True';
+  const failed = outcome === 'failed' || statusOf('Accepted') === 'False';
+  const isDone = !isPlan && outcome === 'succeeded';
+  const isPlanned = isCopied || status.plan?.completionTime !== undefined || status.copy?.startTime !== undefined;
+  const now = (state: boolean): StepState => (state ? (failed ? 'failed' : 'now') : 'next');
+  return [
+    { name: 'plan', state: isPlanned ? 'done' : now(true) },
+    { name: 'copy', state: isCopied ? 'done' : now(!isPlan && isPlanned) },
+    { name: 'compare', state: compareState(spec, status, statusOf('Verified'), isCopied) },
+    { name: 'follow', state: followState(spec, isDone, now(isCopied)) },
+    { name: 'done', state: isDone ? 'done' : 'next' },
+  ];
+}
+
+function compareState(
+  spec: Detail['spec'],
+  { verification }: Detail['status'],
+  verified: string | undefined,
+  isCopied: boolean,
+): StepState {
+  if (verification?.current !== undefined) return 'now';
+  if (verified === 'True') return 'done';
+  if (verified === 'False' && verification?.last !== undefined) return 'failed';
+  if (spec?.verify.afterCopy === 'Never' && isCopied) return 'skipped';
+  return 'next';
+}
+
+function followState(spec: Detail['spec'], isDone: boolean, otherwise: StepState): StepState {
+  if (spec?.replay.windowSeconds === 0) return 'skipped';
+  return isDone ? 'done' : otherwise;
+}
+
+export interface Countdown {
+  readonly isOver: boolean;
+  readonly days: number;
+  readonly hours: number;
+  readonly minutes: number;
+  readonly seconds: number;
+  /** How much of the window has passed, 0 to 1; undefined where its beginning is not known. */
+  readonly passed: number | undefined;
+}
+
+/** @param begin when the window began, and `now`: milliseconds since the epoch */
+export function countDown(deadline: number, begin: number | undefined, now: number): Countdown {
+  const left = Math.max(0, Math.ceil((deadline - now) / 1000));
+  return {
+    isOver: deadline <= now,
+    days: Math.floor(left / 86_400),
+    hours: Math.floor(left / 3600) % 24,
+    minutes: Math.floor(left / 60) % 60,
+    seconds: left % 60,
+    passed:
+      begin === undefined || deadline <= begin
+        ? undefined
+        : Math.min(1, Math.max(0, (now - begin) / (deadline - begin))),
+  };
+}
+
+/** Differences that the last comparison found and no repair has settled, by kind, the most first. */
+export function listFindings({ verification }: Detail['status']): { kind: string; count: number }[] {
+  return Object.entries(verification?.last?.findings ?? {})
+    .flatMap(([kind, count]) => (count ? [{ kind, count }] : []))
+    .sort((a, b) => b.count - a.count);
+}
