@@ -71,6 +71,23 @@ const gapStatusSchema = z.object({
   podName: z.string().exactOptional(),
 });
 
+const perDay = { writesPerDay: count.exactOptional(), readsPerDay: count.exactOptional() };
+
+/** Who still calls Core for the project's identities; what was not counted is left out, and never zero. */
+const stillOnCoreSchema = z.object({
+  state: z.enum(['Unknown', 'Writing', 'Reading', 'Quiet', 'Gone']),
+  message: z.string(),
+  countedSince: time.exactOptional(),
+  countedUntil: time.exactOptional(),
+  ...perDay,
+  lastWrite: time.exactOptional(),
+  lastRead: time.exactOptional(),
+  // The API server stores no empty lists of this kind.
+  environments: z.array(z.object({ id: z.int(), ...perDay })).exactOptional(),
+  clients: z.array(z.object({ name: z.string(), ...perDay })).exactOptional(),
+  reportName: z.string().exactOptional(),
+});
+
 const replayStatusSchema = z
   .object({
     deadline: time,
@@ -83,6 +100,7 @@ const replayStatusSchema = z
     eventsDropped: count,
     eventsParked: count,
     eventsUnresolved: count,
+    stillOnCore: stillOnCoreSchema,
   })
   .partial();
 
@@ -172,6 +190,7 @@ export type SkippedStatus = z.infer<typeof skippedStatusSchema>;
 export type UnstorableStatus = z.infer<typeof unstorableStatusSchema>;
 export type GapStatus = z.infer<typeof gapStatusSchema>;
 export type ReplayStatus = z.infer<typeof replayStatusSchema>;
+export type StillOnCore = z.infer<typeof stillOnCoreSchema>;
 export type PlanStatus = z.infer<typeof planStatusSchema>;
 export type VerificationStatus = z.infer<typeof verificationStatusSchema>;
 export type CurrentComparison = z.infer<typeof currentComparisonSchema>;
