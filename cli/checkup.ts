@@ -1,6 +1,5 @@
-import { type EdgeMigration, specSchema } from '@edge-migration/operator/edge-migration/api.ts';
+import { type EdgeMigration, specSchema, titleOf } from '@edge-migration/operator/edge-migration/api.ts';
 import { type ConditionType, findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
-import { titleOf } from './selection.ts';
 
 export type Verdict = 'ok' | 'warning' | 'failed' | 'unknown';
 

@@ -1,14 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { Clock } from '@edge-migration/identity/clock.ts';
-import { EDGE_MIGRATIONS, GROUP } from '@edge-migration/operator/edge-migration/api.ts';
-import {
-  createClient,
-  type KubernetesClient,
-  type ObjectReference,
-} from '@edge-migration/operator/kubernetes/client.ts';
+import { createClient, type KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
 import type { KubeConfig } from '@edge-migration/operator/kubernetes/client-node.ts';
 import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
-import { z } from 'zod';
 import { CommandError, EXIT } from './exit.ts';
 
 export const FIELD_MANAGER = 'kubectl-edge-migration';
@@ -53,24 +46,4 @@ function readKubeConfig(path: string | undefined): KubeConfig {
   } catch (error) {
     throw new CommandError(EXIT.failed, `the kubeconfig cannot be read: ${(error as Error).message}`, { cause: error });
   }
-}
-
-const managedSchema = z.object({
-  metadata: z.object({
-    managedFields: z.array(z.object({ manager: z.string().optional(), time: z.iso.datetime().optional() })),
-  }),
-});
-
-/**
- * The API server's time in milliseconds, to the second: the clock of a laptop may be wrong, and deadlines are not. A dry
- * run of a patch brings it, since the server notes when a manager last changed a field.
- */
-export async function readServerTime(client: KubernetesClient, reference: ObjectReference, signal: AbortSignal) {
-  const patch = { metadata: { annotations: { [`${GROUP}/time-of`]: randomUUID() } } };
-  const fieldManager = `${FIELD_MANAGER}-time`;
-  const answer = await client.patch(EDGE_MIGRATIONS, reference, patch, { fieldManager, dryRun: true, signal });
-  const entry = managedSchema.parse(answer).metadata.managedFields.find(({ manager }) => manager === fieldManager);
-  if (entry?.time === undefined)
-    throw new CommandError(EXIT.failed, 'the API server does not tell its time in managedFields');
-  return Date.parse(entry.time);
 }

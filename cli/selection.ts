@@ -1,7 +1,9 @@
 import {
   EDGE_MIGRATIONS,
   type EdgeMigration,
+  nameOf,
   parseEdgeMigration,
+  titleOf,
 } from '@edge-migration/operator/edge-migration/api.ts';
 import type { KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
 import type { Cluster } from './cluster.ts';
@@ -29,11 +31,6 @@ export function parseProject(text: string): number {
     throw new CommandError(EXIT.usage, `${text} is no project: give its id in Core, such as 42, or project-42`);
   return id;
 }
-
-export const nameOf = (projectId: number) => `project-${projectId}`;
-
-/** `namespace/project-42`. */
-export const titleOf = ({ namespace, name }: Pick<EdgeMigration, 'namespace' | 'name'>) => `${namespace}/${name}`;
 
 /**
  * The EdgeMigrations of a selection, by namespace and project.

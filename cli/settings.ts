@@ -1,5 +1,5 @@
 import { specSchema } from '@edge-migration/operator/edge-migration/api.ts';
-import type { Settings } from './change.ts';
+import type { Settings } from '@edge-migration/operator/requests/change.ts';
 import { CommandError, EXIT } from './exit.ts';
 
 /** Options of `plan` and `start`; absent ones are left to the cluster. */

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import {
   EDGE_MIGRATIONS,
   type EdgeMigration,
+  nameOf,
   parseEdgeMigration,
 } from '@edge-migration/operator/edge-migration/api.ts';
-import { type Command, Option } from 'commander';
 import {
   type Change,
   decideExtend,
@@ -16,15 +16,18 @@ import {
   decideSuspend,
   type Extension,
   type Request,
-} from '../change.ts';
-import { readServerTime } from '../cluster.ts';
-import { type ChangeOptions, changeAll, type Target } from '../commands/change.ts';
+} from '@edge-migration/operator/requests/change.ts';
+import type { Target } from '@edge-migration/operator/requests/edit.ts';
+import { readServerTime } from '@edge-migration/operator/requests/server-time.ts';
+import { type Command, Option } from 'commander';
+import { FIELD_MANAGER } from '../cluster.ts';
+import { type ChangeOptions, changeAll } from '../commands/change.ts';
 import { status } from '../commands/look.ts';
 import { watch } from '../commands/watch.ts';
 import type { Context } from '../context.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit.ts';
 import type { Run } from '../program.ts';
-import { nameOf, type Selection, select } from '../selection.ts';
+import { type Selection, select } from '../selection.ts';
 import { readSettings, type SettingOptions } from '../settings.ts';
 import {
   duration,
@@ -160,7 +163,11 @@ async function changeSelected(
 }
 
 const readNow = ({ cluster, signal }: Context, migration: EdgeMigration) =>
-  readServerTime(cluster.client, { namespace: migration.namespace, name: migration.name }, signal);
+  readServerTime(
+    cluster.client,
+    { namespace: migration.namespace, name: migration.name },
+    { fieldManager: FIELD_MANAGER, signal },
+  );
 
 function addRequest(program: Command, run: Run, request: Request, description: string): void {
   // The same token for all, and for every try: it is one request.

@@ -1,7 +1,7 @@
+import { parseDuration } from '@edge-migration/operator/requests/duration.ts';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ClusterOptions } from '../cluster.ts';
 import { FORMATS, type Format } from '../context.ts';
-import { parseDuration } from '../duration.ts';
 import type { CommandError } from '../exit.ts';
 import { parseProject, type Selection } from '../selection.ts';
 

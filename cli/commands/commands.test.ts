@@ -2,8 +2,8 @@
 import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
 import { useFake } from '@edge-migration/operator/kubernetes/testing/fake.ts';
 import { until } from '@edge-migration/operator/kubernetes/testing/until.ts';
+import { decideSuspend } from '@edge-migration/operator/requests/change.ts';
 import { describe, expect, test } from 'vitest';
-import { decideSuspend } from '../change.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { select } from '../selection.ts';

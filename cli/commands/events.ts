@@ -1,7 +1,7 @@
 import { EVENTS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { eventSchema, renderEvents } from '@edge-migration/operator/render/events.ts';
 import { type Context, type Format, isMachineFormat, serialiseObjects } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
-import { eventSchema, renderEvents } from '../render/events.ts';
 import { type Selection, select } from '../selection.ts';
 
 /** Prints the events of the selected EdgeMigrations; those of an earlier one of the same name are left out. */

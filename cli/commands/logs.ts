@@ -2,12 +2,12 @@ import { LABELS } from '@edge-migration/operator/edge-migration/api.ts';
 import { PODS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
 import { readPodLog } from '@edge-migration/operator/kubernetes/pod-log.ts';
+import { concerns } from '@edge-migration/operator/render/log-line.ts';
+import { printable } from '@edge-migration/operator/render/printable.ts';
 import { z } from 'zod';
 import type { Context } from '../context.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit.ts';
-import { concerns } from '../render/log-line.ts';
 import { type Selected, type Selection, select } from '../selection.ts';
-import { printable } from '../terminal.ts';
 
 export interface LogOptions {
   readonly operatorNamespace: string;

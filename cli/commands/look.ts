@@ -1,8 +1,8 @@
 import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import { renderList } from '@edge-migration/operator/render/list.ts';
+import { renderStatus } from '@edge-migration/operator/render/status.ts';
 import { type Context, type Format, isMachineFormat, serialiseObjects } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
-import { renderList } from '../render/list.ts';
-import { renderStatus } from '../render/status.ts';
 import { type Selection, select } from '../selection.ts';
 
 /** Prints one line for each EdgeMigration. */

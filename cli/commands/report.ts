@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { CONFIG_MAPS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { ApiError, errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
+import { buildReport, type Part, type ReportFacts, writeReport } from '@edge-migration/operator/render/report.ts';
 import { z } from 'zod';
 import { type Context, serialise } from '../context.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit.ts';
-import { buildReport, type Part, type ReportFacts, writeReport } from '../render/report.ts';
 import { type Selection, select } from '../selection.ts';
 
 export interface ReportOptions {

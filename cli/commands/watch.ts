@@ -1,9 +1,9 @@
 import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
 import { type ConditionType, findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { ApiError, errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
+import { describeProgress, findOutcome, renderProgress } from '@edge-migration/operator/render/progress.ts';
 import type { Context } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
-import { describeProgress, findOutcome, renderProgress } from '../render/progress.ts';
 import { type Selection, select } from '../selection.ts';
 import type { Terminal } from '../terminal.ts';
 import { describeNothing } from './look.ts';

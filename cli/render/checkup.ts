@@ -1,5 +1,6 @@
+import { printable } from '@edge-migration/operator/render/printable.ts';
 import type { Finding, Verdict } from '../checkup.ts';
-import { printable, type Style } from '../terminal.ts';
+import type { Style } from '../terminal.ts';
 
 const MARKS: Record<Verdict, { readonly word: string; readonly style: Style }> = {
   ok: { word: 'ok     ', style: 'green' },

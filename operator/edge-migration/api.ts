@@ -120,6 +120,12 @@ export function projectOf({ name, spec }: Pick<EdgeMigration, 'name' | 'spec'>):
   return spec?.projectId ?? Number(/^project-(\d+)$/.exec(name)?.[1] ?? 0);
 }
 
+/** The name that a project's EdgeMigration must have. */
+export const nameOf = (projectId: number) => `project-${projectId}`;
+
+/** `namespace/project-42`. */
+export const titleOf = ({ namespace, name }: Pick<EdgeMigration, 'namespace' | 'name'>) => `${namespace}/${name}`;
+
 /** Names of a migration's objects; the uid keeps a re-created EdgeMigration apart from the one before. */
 export function objectNames(migration: Pick<EdgeMigration, 'name' | 'uid'>, operation: Operation) {
   const base = `${migration.name}-${migration.uid.slice(0, 8)}`;

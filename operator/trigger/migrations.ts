@@ -2,7 +2,7 @@ import type { Core } from '@edge-migration/identity/core/database.ts';
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
-import { EDGE_MIGRATIONS, GROUP, parseEdgeMigration } from '../edge-migration/api.ts';
+import { EDGE_MIGRATIONS, GROUP, nameOf, parseEdgeMigration } from '../edge-migration/api.ts';
 import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
 import { ApiError, ConflictError, errorMessage } from '../kubernetes/errors.ts';
 import { apiVersion } from '../kubernetes/objects.ts';
@@ -80,8 +80,6 @@ export function createMigrations({ core, client, namespace, template }: Migratio
     },
   };
 }
-
-const nameOf = (projectId: number) => `project-${projectId}`;
 
 /** With the uid where there is one, so that an EdgeMigration that was deleted meanwhile is not made of a single field. */
 function describe(

@@ -1,10 +1,10 @@
-import type { EdgeMigration, Status } from '@edge-migration/operator/edge-migration/api.ts';
-import { migration as build, NOON } from '@edge-migration/operator/edge-migration/testing/facts.ts';
 import { describe, expect, test } from 'vitest';
-import { printable } from '../terminal.ts';
+import type { EdgeMigration, Status } from '../edge-migration/api.ts';
+import { migration as build, NOON } from '../edge-migration/testing/facts.ts';
 import { renderEvents } from './events.ts';
 import { renderList } from './list.ts';
 import { concerns } from './log-line.ts';
+import { printable } from './printable.ts';
 import { describeProgress, findOutcome, renderProgress } from './progress.ts';
 import { buildReport, writeReport } from './report.ts';
 import { renderStatus } from './status.ts';

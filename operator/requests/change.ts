@@ -1,5 +1,5 @@
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import { findCondition, formatTime } from '@edge-migration/operator/edge-migration/conditions.ts';
+import type { EdgeMigration } from '../edge-migration/api.ts';
+import { findCondition, formatTime } from '../edge-migration/conditions.ts';
 import { formatDuration } from './duration.ts';
 
 /** What a command does to one EdgeMigration. */
@@ -79,7 +79,9 @@ export type Request = 'retry' | 'verify' | 'repair';
 export function decideRequest(migration: EdgeMigration, request: Request, token: string, force: boolean): Change {
   const { spec, status } = migration;
   if (spec?.retry !== undefined && spec.retry !== status.observedRetry && !force)
-    return refuse(`has spec.retry ${spec.retry}, which is not taken yet: wait, or replace it with --force`);
+    return refuse(
+      `has spec.retry ${spec.retry}, which the operator has not taken yet: wait for it (or replace it with --force)`,
+    );
   if (request !== 'retry' && !isCopied(migration)) return refuse('is not copied yet: there is nothing to compare');
   const later = spec?.suspend ? ', once it is resumed' : '';
   const patch = { kind: 'patch', spec: { retry: token } } as const;
@@ -108,7 +110,7 @@ export function decideExtend(migration: EdgeMigration, extension: Extension, now
   const { windowSeconds } = spec.replay;
   const completion = completionOf(migration);
   if ('until' in extension && completion === undefined)
-    return refuse('is not copied yet, and its deadline counts from then: use --by');
+    return refuse('is not copied yet, and its deadline counts from then: extend it by a duration (--by)');
   const wanted = 'by' in extension ? windowSeconds + extension.by : Math.ceil((extension.until - completion!) / 1000);
   if (wanted === windowSeconds) return leave('has this deadline already');
   if (wanted < windowSeconds) return refuse('has a later deadline than that: `finish` closes its window sooner');

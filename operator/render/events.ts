@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formatDuration } from '../duration.ts';
+import { formatDuration } from '../requests/duration.ts';
 import { renderTable } from './table.ts';
 
 const time = z.string().nullish();

@@ -1,4 +1,4 @@
-import { printable } from '../terminal.ts';
+import { printable } from './printable.ts';
 
 /** Left-aligned columns, three spaces apart, as kubectl prints them; what is missing is empty. */
 export function renderTable(header: readonly string[], rows: readonly (readonly (string | undefined)[])[]): string {

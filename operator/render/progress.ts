@@ -1,8 +1,7 @@
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import { formatDuration } from '../duration.ts';
-import { titleOf } from '../selection.ts';
-import { printable } from '../terminal.ts';
+import { type EdgeMigration, titleOf } from '../edge-migration/api.ts';
+import { formatDuration } from '../requests/duration.ts';
 import { describePhase } from './list.ts';
+import { printable } from './printable.ts';
 import { describeDistance } from './status.ts';
 import { formatCount } from './table.ts';
 

@@ -1,7 +1,7 @@
-import type { Condition, EdgeMigration, Status } from '@edge-migration/operator/edge-migration/api.ts';
-import { migration as build, NOON } from '@edge-migration/operator/edge-migration/testing/facts.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Condition, EdgeMigration, Status } from '../edge-migration/api.ts';
+import { migration as build, NOON } from '../edge-migration/testing/facts.ts';
 import {
   decideExtend,
   decideFinish,

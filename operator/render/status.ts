@@ -1,7 +1,5 @@
-import type { EdgeMigration, LastComparison, PlanStatus } from '@edge-migration/operator/edge-migration/api.ts';
-import { projectOf } from '@edge-migration/operator/edge-migration/api.ts';
-import { formatDuration } from '../duration.ts';
-import { titleOf } from '../selection.ts';
+import { type EdgeMigration, type LastComparison, type PlanStatus, projectOf, titleOf } from '../edge-migration/api.ts';
+import { formatDuration } from '../requests/duration.ts';
 import { describePhase } from './list.ts';
 import { formatBytes, formatCount, renderFields, renderTable } from './table.ts';
 

@@ -1,6 +1,5 @@
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import { projectOf } from '@edge-migration/operator/edge-migration/api.ts';
-import { formatDuration } from '../duration.ts';
+import { type EdgeMigration, projectOf } from '../edge-migration/api.ts';
+import { formatDuration } from '../requests/duration.ts';
 import { renderTable } from './table.ts';
 
 export interface ListOptions {

@@ -1,8 +1,7 @@
-import { type EdgeMigration, projectOf } from '@edge-migration/operator/edge-migration/api.ts';
-import { formatTime } from '@edge-migration/operator/kubernetes/objects.ts';
-import { titleOf } from '../selection.ts';
-import { printable } from '../terminal.ts';
+import { type EdgeMigration, projectOf, titleOf } from '../edge-migration/api.ts';
+import { formatTime } from '../kubernetes/objects.ts';
 import { describePhase } from './list.ts';
+import { printable } from './printable.ts';
 import { describeCopy, describePlan, describeReplay, describeVerification } from './status.ts';
 
 /** Texts of a ConfigMap by key; or why it cannot be read; undefined when the status names none. */

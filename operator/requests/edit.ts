@@ -1,0 +1,104 @@
+import { EDGE_MIGRATIONS, type EdgeMigration, parseEdgeMigration, titleOf } from '../edge-migration/api.ts';
+import type { KubernetesClient, KubernetesObject, ObjectReference } from '../kubernetes/client.ts';
+import { ConflictError } from '../kubernetes/errors.ts';
+import { apiVersion } from '../kubernetes/objects.ts';
+import type { Change } from './change.ts';
+
+/** An EdgeMigration that is to be changed; undefined where there is none yet. */
+export interface Target {
+  readonly reference: ObjectReference & { readonly namespace: string };
+  readonly migration: EdgeMigration | undefined;
+}
+
+export type Decide = (migration: EdgeMigration | undefined, target: Target) => Change;
+
+export interface Editor {
+  readonly client: Pick<KubernetesClient, 'get' | 'create' | 'patch'>;
+  readonly fieldManager: string;
+  /** The API server judges the change and stores nothing. */
+  readonly dryRun: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface Edit {
+  readonly change: Change;
+  /** As it is then; undefined where there is none. */
+  readonly object: KubernetesObject | undefined;
+}
+
+/** The object that was to be changed is gone, or another one has its name; nothing was changed. */
+export class DeletedMeanwhileError extends Error {
+  override readonly name = 'DeletedMeanwhileError';
+}
+
+/** How often it is decided again because the EdgeMigration was changed meanwhile, by its operator for example. */
+const MOST_TRIES = 8;
+
+/**
+ * Changes an EdgeMigration as decided. Where it has changed meanwhile, it is read and decided again.
+ *
+ * @param confirm told of each new warning before the change it is about; what it throws is thrown, and nothing is changed
+ * @param confirmed a warning that was confirmed already
+ * @throws DeletedMeanwhileError, ApiError
+ */
+export async function editMigration(
+  editor: Editor,
+  target: Target,
+  decide: Decide,
+  confirm: (warning: string) => void | Promise<void>,
+  confirmed?: string,
+): Promise<Edit> {
+  let asked = confirmed;
+  let { migration } = target;
+  for (let tries = 1; ; tries++) {
+    const change = decide(migration, target);
+    const warning = warningOf(target, change);
+    if (warning !== undefined && warning !== asked) await confirm(warning);
+    asked = warning;
+    try {
+      return { change, object: await act(editor, target.reference, migration, change) };
+    } catch (error) {
+      if (!(error instanceof ConflictError) || tries === MOST_TRIES) throw error;
+      migration = await read(editor, target.reference, migration);
+    }
+  }
+}
+
+/** What cannot be undone about a change, with the name of what it is about. */
+export function warningOf({ reference }: Target, change: Change): string | undefined {
+  return change.kind === 'patch' && change.warning !== undefined
+    ? `${titleOf(reference)}: ${change.warning}`
+    : undefined;
+}
+
+async function read({ client, signal }: Editor, reference: Target['reference'], former: EdgeMigration | undefined) {
+  const object = await client.get(EDGE_MIGRATIONS, reference, { signal });
+  const migration = object && parseEdgeMigration(object);
+  if (former !== undefined && migration?.uid !== former.uid)
+    throw new DeletedMeanwhileError(`${titleOf(reference)} was deleted meanwhile; nothing was changed`);
+  return migration;
+}
+
+async function act(
+  { client, fieldManager, dryRun, signal }: Editor,
+  reference: Target['reference'],
+  migration: EdgeMigration | undefined,
+  change: Change,
+): Promise<KubernetesObject | undefined> {
+  const options = { fieldManager, dryRun, signal };
+  switch (change.kind) {
+    case 'create': {
+      const head = { apiVersion: apiVersion(EDGE_MIGRATIONS), kind: EDGE_MIGRATIONS.kind, metadata: { ...reference } };
+      return client.create(EDGE_MIGRATIONS, { ...head, spec: change.spec }, options);
+    }
+    case 'patch': {
+      // Only what was read is changed: another object of the name, or another state, is looked at again.
+      const { uid, resourceVersion } = migration!;
+      const patch = { metadata: { uid, resourceVersion }, spec: change.spec };
+      return client.patch(EDGE_MIGRATIONS, reference, patch, options);
+    }
+    case 'leave':
+    case 'refuse':
+      return client.get(EDGE_MIGRATIONS, reference, { signal });
+  }
+}
