@@ -51,6 +51,16 @@ describe('the verbs', () => {
     expect(Object.fromEntries(query)).toEqual({ fieldManager: 'operator', force: 'true', dryRun: 'All' });
   });
 
+  it('are sent in the name of another, reads and writes alike, by a client that was asked to', async () => {
+    const other = fake.client.withHeaders({ authorization: 'Bearer other', 'impersonate-group': ['a', 'b'] });
+    await other.guarded(() => {}).create(widgets, widget('first'));
+    await other.get(widgets, first);
+    await fake.client.get(widgets, first);
+    const sent = fake.server.requests.map(({ headers }) => headers['authorization'] === 'Bearer other');
+    expect(sent).toEqual([true, true, false]);
+    expect(fake.server.requests[0]?.headers['impersonate-group']).toBe('a, b');
+  });
+
   it('delete only the object that was meant', async () => {
     const old = fake.server.store.create(widgets, widget('first'));
     fake.server.store.remove(widgets, first);

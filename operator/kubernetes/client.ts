@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 import { GoneError, NotFoundError } from './errors.ts';
 import { runtimeMetrics } from './metrics.ts';
 import { apiVersion, type KubernetesObject, type ObjectReference, type Resource } from './objects.ts';
-import { type Call, createTransport, type Transport } from './transport.ts';
+import { type Call, createTransport, type Headers, type Transport } from './transport.ts';
 import { readWatch, type WatchEvent } from './watch-stream.ts';
 
 export type { KubernetesObject, ObjectMeta, ObjectReference, OwnerReference, Resource } from './objects.ts';
@@ -112,6 +112,11 @@ export interface KubernetesClient {
    * the guard throws is thrown to the caller and nothing is sent.
    */
   guarded(guard: () => void): KubernetesClient;
+  /**
+   * A client on the same connections that sends these headers with every call, in place of its own of the same names:
+   * another's credentials, or whom to act as.
+   */
+  withHeaders(headers: Headers): KubernetesClient;
   /** Ends all calls and connections, those of guarded clients too. */
   close(): Promise<void>;
 }
@@ -143,10 +148,23 @@ export function createClient(settings: ClientSettings): KubernetesClient {
     metrics: runtimeMetrics(settings.registry),
     random: settings.random ?? Math.random,
   });
-  return clientOn(transport, clock, undefined);
+  return clientOn(transport, clock, {});
 }
 
-function clientOn(transport: Transport, clock: Clock, guard: (() => void) | undefined): KubernetesClient {
+/** What every call of a client has in common. */
+interface Common {
+  readonly guard?: () => void;
+  readonly headers?: Headers;
+}
+
+function clientOn(base: Transport, clock: Clock, common: Common): KubernetesClient {
+  const { guard, headers } = common;
+  const transport: Transport = {
+    ...base,
+    send: (call, options) => base.send({ ...call, headers }, options),
+    open: (call, options) => base.open({ ...call, headers }, options),
+  };
+
   /** Writes go through here: the guard, and who writes. */
   async function write(call: Call, options: WriteOptions = {}): Promise<KubernetesObject> {
     const { fieldManager, dryRun } = options;
@@ -227,10 +245,15 @@ function clientOn(transport: Transport, clock: Clock, guard: (() => void) | unde
     },
 
     guarded: (inner) =>
-      clientOn(transport, clock, () => {
-        guard?.();
-        inner();
+      clientOn(base, clock, {
+        ...common,
+        guard: () => {
+          guard?.();
+          inner();
+        },
       }),
+
+    withHeaders: (others) => clientOn(base, clock, { ...common, headers: { ...headers, ...others } }),
 
     close: () => transport.close(),
   };

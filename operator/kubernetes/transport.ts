@@ -14,6 +14,8 @@ import {
 import type { RuntimeMetrics } from './metrics.ts';
 import { objectKey, type Resource } from './objects.ts';
 
+export type Headers = Readonly<Record<string, string | string[]>>;
+
 /** One request as the verbs describe it. */
 export interface Call {
   readonly verb: string;
@@ -27,6 +29,8 @@ export interface Call {
   readonly query?: Readonly<Record<string, string | number | undefined>> | undefined;
   readonly body?: unknown;
   readonly contentType?: string | undefined;
+  /** Instead of the client's own of the same names, which are lower case. */
+  readonly headers?: Headers | undefined;
   /** Doing it twice is the same as doing it once. */
   readonly repeatable?: boolean | undefined;
   /** Called at each try, right before the request leaves; throws to keep it from being sent. */
@@ -89,6 +93,7 @@ export function createTransport(settings: TransportSettings): Transport {
       method: call.method,
       headers: {
         ...headers,
+        ...call.headers,
         accept: 'application/json',
         'user-agent': settings.userAgent,
         ...(call.body !== undefined && { 'content-type': call.contentType ?? 'application/json' }),

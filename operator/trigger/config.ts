@@ -1,5 +1,6 @@
 import { coreSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
 import { z } from 'zod';
+import { certificateSettings } from '../http/certificate.ts';
 import { templateText } from './template.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
@@ -23,9 +24,8 @@ export const triggerConfiguration = z.object({
     .regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the name of a header')
     .transform((name) => name.toLowerCase())
     .default('x-api-key'),
-  /** PEM files of the server's certificate, with its chain, and private key; plain HTTP without them. */
-  tlsCertificateFile: z.string().min(1).optional(),
-  tlsKeyFile: z.string().min(1).optional(),
+  /** Plain HTTP without a certificate. */
+  ...certificateSettings,
   /** JSON: `labels`, `annotations` and `spec` of the EdgeMigrations that are created. */
   migrationTemplate: templateText.default({ labels: {}, annotations: {}, spec: {} }),
   /** Address of the events' server. */

@@ -1,12 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
 import { openCore } from '@edge-migration/identity/core/database.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { readCertificate, renewCertificate } from '../http/certificate.ts';
 import { createClient } from '../kubernetes/client.ts';
-import { errorMessage } from '../kubernetes/errors.ts';
 import { startMetricsServer } from '../kubernetes/metrics-server.ts';
 import type { TriggerConfiguration } from './config.ts';
 import { createEnvelope, createPutEvents, explain } from './handlers.ts';
@@ -15,7 +14,7 @@ import { createRefusalCounter, createRefusalLog } from './refusals.ts';
 import { createReplays } from './replays.ts';
 import { createEventCounter, createRequester } from './requester.ts';
 import { createSecrets } from './secrets.ts';
-import { type Answer, type Certificate, type EventServer, type Handler, startEventServer } from './server.ts';
+import { type Answer, type Handler, startEventServer } from './server.ts';
 
 export interface TriggerSettings {
   readonly configuration: TriggerConfiguration;
@@ -26,9 +25,6 @@ export interface TriggerSettings {
   /** Told where the events' server listens. */
   readonly onListening?: (url: string) => void;
 }
-
-/** A certificate that was renewed is used at most so much later. */
-const CERTIFICATE_MILLISECONDS = 60_000;
 
 /**
  * Serves events until the signal aborts.
@@ -61,7 +57,7 @@ export async function runTrigger(settings: TriggerSettings): Promise<void> {
   started.defer(() => metrics.close());
   logger.info({ url: server.url, eventBus: configuration.eventBus, namespace: configuration.namespace }, 'listening');
   onListening?.(server.url);
-  await renewCertificate(server, certificate, settings);
+  await renewCertificate(server, certificate, { files: configuration, clock, logger, signal: settings.signal });
 }
 
 function createHandlers(
@@ -89,41 +85,4 @@ function createHandlers(
       : { '/': createPutEvents({ eventBus, secrets, request, replays, clock }) }),
     ...(apiDestinationDirectory === undefined ? {} : { '/events': createEnvelope({ secrets, apiKeyHeader, request }) }),
   };
-}
-
-/** @throws ConfigurationError when one of the two files is missing or cannot be read */
-async function readCertificate(configuration: TriggerConfiguration): Promise<Certificate | undefined> {
-  const { tlsCertificateFile, tlsKeyFile } = configuration;
-  if (tlsCertificateFile === undefined && tlsKeyFile === undefined) return undefined;
-  if (tlsCertificateFile === undefined || tlsKeyFile === undefined) {
-    throw new ConfigurationError('EDGE_MIGRATION_TLS_CERTIFICATE_FILE and EDGE_MIGRATION_TLS_KEY_FILE go together');
-  }
-  try {
-    const [cert, key] = await Promise.all([tlsCertificateFile, tlsKeyFile].map((file) => readFile(file, 'utf8')));
-    return { cert: cert ?? '', key: key ?? '' };
-  } catch (cause) {
-    throw new ConfigurationError(`the certificate cannot be read: ${errorMessage(cause)}`, { cause });
-  }
-}
-
-/** Looks every minute whether the certificate was renewed; one that cannot be used leaves the last one in place. */
-async function renewCertificate(
-  server: EventServer,
-  first: Certificate | undefined,
-  { configuration, clock, logger, signal }: TriggerSettings,
-): Promise<void> {
-  let current = first;
-  while (!signal.aborted) {
-    await clock.sleep(CERTIFICATE_MILLISECONDS, signal).catch(() => {}); // stopped
-    if (signal.aborted || current === undefined) continue;
-    try {
-      const next = await readCertificate(configuration);
-      if (next === undefined || (next.cert === current.cert && next.key === current.key)) continue;
-      server.useCertificate(next);
-      current = next;
-      logger.info('the certificate was renewed');
-    } catch (error) {
-      logger.error({ error: errorMessage(error) }, 'the renewed certificate cannot be used');
-    }
-  }
 }

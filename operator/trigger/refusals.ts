@@ -1,8 +1,8 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { Counter, type Registry } from 'prom-client';
+import { BodyRefused } from '../http/body.ts';
 import { errorMessage } from '../kubernetes/errors.ts';
-import { BodyRefused } from './body.ts';
 import { ProtocolError } from './put-events.ts';
 import { ReplaysFull } from './replays.ts';
 import { SignatureError } from './signature.ts';

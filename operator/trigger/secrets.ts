@@ -1,11 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readSecret } from '../http/secret-file.ts';
 import type { DestinationCredentials } from './envelope.ts';
-
-/** A mounted Secret could not be read; the message names the file, never what is in it. */
-export class SecretUnreadable extends Error {
-  override readonly name = 'SecretUnreadable';
-}
 
 /**
  * Credentials of mounted Secrets, read each time that they are needed: what the kubelet has put there since counts at once.
@@ -33,14 +28,4 @@ export function createSecrets(directories: {
       return { apiKey, username, password };
     },
   };
-}
-
-/** An empty file counts as missing: an empty key must open nothing. */
-async function readSecret(file: string): Promise<string | undefined> {
-  try {
-    return (await readFile(file, 'utf8')).replace(/\r?\n$/, '') || undefined;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new SecretUnreadable(`${file} cannot be read: ${(cause as Error).message}`, { cause });
-  }
 }

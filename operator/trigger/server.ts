@@ -1,7 +1,7 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { readBody } from './body.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { readBody } from '../http/body.ts';
+import type { Certificate } from '../http/certificate.ts';
+import { type HttpServer, startHttpServer } from '../http/server.ts';
 import type { RequestHead } from './signature.ts';
 
 /** An answer in JSON. */
@@ -20,11 +20,6 @@ export interface Request {
 
 export type Handler = (request: Request) => Promise<Answer>;
 
-export interface Certificate {
-  readonly cert: string;
-  readonly key: string;
-}
-
 export interface ServerSettings {
   readonly host: string;
   /** 0: any free port. */
@@ -37,32 +32,14 @@ export interface ServerSettings {
   readonly explain: (error: unknown) => Answer;
 }
 
-export interface EventServer {
-  readonly port: number;
-  readonly url: string;
-  /** For connections from now on. */
-  useCertificate(certificate: Certificate): void;
-  /** Takes no more connections, and ends when what is under way has its answer, five seconds later at most. */
-  close(): Promise<void>;
-}
-
-/**
- * Bounds to what an unauthenticated client can occupy: connections, memory of each, time. They are small, because the
- * button is pressed seldom.
- */
+/** The button is pressed seldom. */
 const MOST_CONNECTIONS = 64;
-const LIMITS = {
-  maxHeaderSize: 16 * 1024,
-  headersTimeout: 5_000,
-  requestTimeout: 10_000,
-  connectionsCheckingInterval: 1_000,
-  keepAliveTimeout: 5_000,
-};
-
-const GRACE_MILLISECONDS = 5_000;
+const REQUEST_MILLISECONDS = 10_000;
+/** Entries of a megabyte, and what JSON adds to them. */
+const LARGEST_BODY_BYTES = 2 * 1024 * 1024;
 
 /** Serves POST on a few paths, with bounds to all that a client can do. */
-export async function startEventServer(settings: ServerSettings): Promise<EventServer> {
+export async function startEventServer(settings: ServerSettings): Promise<HttpServer> {
   const { host, certificate, handlers, explain } = settings;
 
   async function answer(request: IncomingMessage): Promise<Answer> {
@@ -74,7 +51,7 @@ export async function startEventServer(settings: ServerSettings): Promise<EventS
       return { status: 405, headers: { allow: 'POST' }, body: { message: 'only POST is served' } };
     }
     const headers = request.headersDistinct as RequestHead['headers'];
-    return handler({ head: { method: request.method, headers }, body: () => readBody(request) });
+    return handler({ head: { method: request.method, headers }, body: () => readBody(request, LARGEST_BODY_BYTES) });
   }
 
   function onRequest(request: IncomingMessage, response: ServerResponse) {
@@ -83,30 +60,13 @@ export async function startEventServer(settings: ServerSettings): Promise<EventS
       .then((result) => send(request, response, result));
   }
 
-  const server =
-    certificate === undefined
-      ? createHttpServer(LIMITS, onRequest)
-      : createHttpsServer({ ...LIMITS, ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: 5_000 }, onRequest);
-  server.maxConnections = MOST_CONNECTIONS;
-  await listen(server, settings.port, host);
-  const { port } = server.address() as AddressInfo;
-  return {
-    port,
-    url: `${certificate === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    useCertificate: (next) => (server as HttpsServer).setSecureContext({ ...next, minVersion: 'TLSv1.2' }),
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      const late = setTimeout(() => server.closeAllConnections(), GRACE_MILLISECONDS);
-      await closed;
-      clearTimeout(late);
-    },
-  };
-}
-
-function listen(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => resolve());
+  return startHttpServer({
+    host,
+    port: settings.port,
+    certificate,
+    mostConnections: MOST_CONNECTIONS,
+    requestMilliseconds: REQUEST_MILLISECONDS,
+    onRequest,
   });
 }
 

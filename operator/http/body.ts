@@ -1,8 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Entries of a megabyte, and what JSON adds to them. */
-export const LARGEST_BODY_BYTES = 2 * 1024 * 1024;
-
 /** A body is not read; `status` is that of the answer. */
 export class BodyRefused extends Error {
   override readonly name = 'BodyRefused';
@@ -19,17 +16,17 @@ export class BodyRefused extends Error {
  *
  * @throws BodyRefused when it is too large, encoded, or ends too early; what is left of it is not read
  */
-export async function readBody(request: IncomingMessage): Promise<Uint8Array> {
+export async function readBody(request: IncomingMessage, mostBytes: number): Promise<Uint8Array> {
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity') throw new BodyRefused(415, 'a body with Content-Encoding is not read');
-  const tooLarge = () => new BodyRefused(413, `the body has more than ${LARGEST_BODY_BYTES} bytes`);
-  if (Number(request.headers['content-length'] ?? 0) > LARGEST_BODY_BYTES) throw tooLarge();
+  const tooLarge = () => new BodyRefused(413, `the body has more than ${mostBytes} bytes`);
+  if (Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
   return new Promise((resolve, reject) => {
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size <= LARGEST_BODY_BYTES) return chunks.push(chunk);
+      if (size <= mostBytes) return chunks.push(chunk);
       chunks.length = 0;
       reject(tooLarge());
     });

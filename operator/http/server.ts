@@ -1,0 +1,72 @@
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Certificate } from './certificate.ts';
+
+export interface HttpServerSettings {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Plain HTTP without it. */
+  readonly certificate?: Certificate | undefined;
+  readonly mostConnections: number;
+  /** How long a request without a body or with one may take to come in, in milliseconds. */
+  readonly requestMilliseconds: number;
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  readonly url: string;
+  /** For connections from now on. */
+  useCertificate(certificate: Certificate): void;
+  /** Takes no more connections, and ends when what is under way has its answer, five seconds later at most. */
+  close(): Promise<void>;
+}
+
+/** Bounds to what a client can occupy before anything is known of it: memory of a head, time of each part. */
+const LIMITS = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+  keepAliveTimeout: 5_000,
+} satisfies ServerOptions;
+
+const GRACE_MILLISECONDS = 5_000;
+
+/** A server of HTTP or HTTPS that slow and greedy clients cannot occupy. */
+export async function startHttpServer(settings: HttpServerSettings): Promise<HttpServer> {
+  const { host, certificate, onRequest } = settings;
+  const limits = { ...LIMITS, requestTimeout: settings.requestMilliseconds };
+  const server =
+    certificate === undefined
+      ? createHttpServer(limits, onRequest)
+      : createHttpsServer({ ...limits, ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: 5_000 }, onRequest);
+  server.maxConnections = settings.mostConnections;
+  await listen(server, settings.port, host);
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    url: `${certificate === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    useCertificate: (next) => (server as HttpsServer).setSecureContext({ ...next, minVersion: 'TLSv1.2' }),
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      const late = setTimeout(() => server.closeAllConnections(), GRACE_MILLISECONDS);
+      await closed;
+      clearTimeout(late);
+    },
+  };
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => resolve());
+  });
+}
