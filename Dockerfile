@@ -26,6 +26,21 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
 RUN find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' \) \
       -delete && rm -rf node_modules/.bin node_modules/@types node_modules/bare-*
 
+FROM ${BUILD_IMAGE} AS console
+ARG NPM_CONFIG_REGISTRY
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY console/package.json console/
+COPY console/page/package.json console/page/
+COPY identity/package.json identity/
+COPY operator/package.json operator/
+COPY replay-sidecar/package.json replay-sidecar/
+COPY test/package.json test/
+RUN npm ci --ignore-scripts --no-audit --no-fund --workspace console/page
+COPY console console
+# Of the page the image has what browsers get.
+RUN node console/page/build.ts && rm -rf console/page
+
 FROM ${NODE_IMAGE} AS node
 RUN mkdir -p /root-fs/empty && \
     for file in /usr/local/bin/node $(ldd /usr/local/bin/node | grep -o '/[^ ]*'); do \
@@ -38,7 +53,7 @@ COPY --chown=65532:65532 --from=node /root-fs/empty /var/cache/node
 WORKDIR /app
 COPY package.json LICENSE ./
 COPY --from=dependencies /app/node_modules node_modules
-COPY console console
+COPY --from=console /app/console console
 COPY identity identity
 COPY operator operator
 COPY replay-sidecar replay-sidecar

@@ -159,7 +159,7 @@ export const TEXT = {
     cost: 'Cost',
     about: (text: string) => `about ${text}`,
     usd: (text: string) => `about ${text} USD`,
-    made: (time: string) => `Made ${time}`,
+    madeAt: 'Made',
     settings: 'Settings',
     window: 'Days in which writes to Core are followed',
     budget: 'Most write units per second',
@@ -190,8 +190,8 @@ export const TEXT = {
   replay: {
     title: 'Writes to Core are followed',
     left: 'until the deadline',
-    ends: (time: string) => `Until ${time}`,
-    ended: (time: string) => `The window closed at ${time}`,
+    ends: 'Until',
+    ended: 'Closed since',
     window: 'Replay window',
     lag: 'Lag',
     applied: 'Writes applied',
@@ -207,16 +207,15 @@ export const TEXT = {
   },
 
   charts: {
+    title: 'Over time',
     rate: 'Identities per second',
     remaining: 'Identities remaining',
     lag: 'Lag',
     waiting: 'Nothing was measured yet.',
     summary: (last: string, least: string, most: string) => `Now ${last}; between ${least} and ${most}.`,
-    since: (time: string) => `since ${time}`,
     at: (value: string, time: string) => `${value} at ${time}`,
     table: 'As a table',
     time: 'Time',
-    keys: 'Left and right arrow keys move along the chart.',
   },
 
   skipped: {
@@ -263,13 +262,13 @@ export const TEXT = {
     title: 'Comparison of Core and Edge',
     never: 'Not compared yet.',
     running: (progress: string) => `Being compared now. ${progress}`.trimEnd(),
-    equal: 'Both say the same.',
-    found: (count: number) => `${many(count, 'difference')} found`,
-    repaired: (count: number) => `${count.toLocaleString('en-GB')} repaired`,
+    equal: 'Core and Edge say the same.',
+    repaired: 'Repaired',
+    same: 'The same',
     of: (equal: string, total: string) => `${equal} of ${total} identities are the same`,
-    when: (time: string) => `Compared ${time}`,
+    when: 'Compared',
     checksums: 'Checksums',
-    same: 'the same',
+    agree: 'agree',
     differ: 'differ',
     kinds: {
       missing: 'Missing in Edge',
@@ -282,24 +281,25 @@ export const TEXT = {
 
   core: {
     title: 'Who is still on Core',
-    intro: 'Apps that still write identities to Core. After the deadline their writes do not reach Edge.',
-    unknown: 'Not known: sidecars have not reported yet.',
-    nobody: 'No app writes to Core any more.',
-    last: (time: string) => `Last write ${time}`,
-    perDay: 'Writes per day',
-    clients: 'Apps',
-    client: 'Client',
-    environments: 'Environments',
-    environment: 'Environment',
-    writes: 'Writes',
-    reads: 'Reads',
-    share: 'Share',
+    chart: 'Identity writes to Core per day',
+    day: (writes: string, isPart: boolean) => `${isPart ? 'at least ' : ''}${writes} writes`,
+    most: (writes: string) => `at most ${writes} a day`,
+    perDay: (text: string) => `${text} a day`,
+    clients: 'Apps that write, by SDK',
     other: 'all others',
+    environments: 'By environment',
+    environment: (id: number) => `Environment ${id}`,
+    writes: 'Identity writes',
+    reads: 'Reads of identities',
+    last: 'Last write',
+    since: 'Counted since',
   },
 
   actions: {
     title: 'Actions',
-    more: 'More actions',
+    notNow: 'Not possible now, and why',
+    /** A warning of the server begins in the middle of a sentence. */
+    sentence: (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/[.]?$/, '.')}`,
     names: {
       migrate: 'Migrate Identity Data to Edge API',
       plan: 'Plan',
@@ -335,8 +335,8 @@ export const TEXT = {
 
   report: {
     title: 'Report',
+    intro: 'What was done, and what was found, as a file for your records.',
     markdown: 'Download as Markdown',
     json: 'Download as JSON',
-    button: 'Report',
   },
 } as const;

@@ -1,0 +1,118 @@
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { type Api, ApiProblem, createApi } from '../client/api.ts';
+import type { Session } from '../client/types.ts';
+import { TEXT } from '../text.ts';
+import { formatRoute, parseRoute, type Route } from '../view/route.ts';
+import { Console, type ConsoleContext } from './context.ts';
+import { Header } from './header.tsx';
+import { Project } from './project.tsx';
+import { Projects } from './projects.tsx';
+import { SignIn } from './sign-in.tsx';
+
+interface SignedIn {
+  readonly api: Api;
+  readonly session: Session;
+  readonly clockOffset: number;
+}
+
+/** The whole page: who is there, where they are, and what was said last. */
+export function App() {
+  const [signedIn, setSignedIn] = useState<SignedIn>();
+  /** Why a token is asked for; undefined while it is not known whether a proxy says who the caller is. */
+  const [reason, setReason] = useState<string>();
+  const [route, go] = useRoute();
+  const { message, say } = useMessage();
+
+  const signIn = useCallback(async (token: string | undefined) => {
+    const leave = () => {
+      setSignedIn(undefined);
+      setReason(TEXT.signIn.ended);
+    };
+    const session = await createApi(token).get<Session>('session/');
+    const clockOffset = Date.parse(session.server_time) - Date.now();
+    setSignedIn({ api: createApi(token, leave), session, clockOffset });
+  }, []);
+  const signOut = useCallback(() => {
+    setSignedIn(undefined);
+    setReason('');
+  }, []);
+  useEffect(() => {
+    signIn(undefined).catch((error: unknown) => {
+      if (!(error instanceof ApiProblem)) setReason(TEXT.failure.network);
+      else setReason(error.problem.status === 401 ? '' : error.message);
+    });
+  }, [signIn]);
+
+  const context = useMemo<ConsoleContext | undefined>(() => signedIn && { ...signedIn, go, say }, [signedIn, go, say]);
+  return (
+    <>
+      <button type="button" class="skip" onClick={focusContent}>
+        {TEXT.skipToContent}
+      </button>
+      <Header session={signedIn?.session} onSignOut={signOut} />
+      <main id="content" tabIndex={-1}>
+        {context !== undefined ? (
+          <Console.Provider value={context}>
+            <Place route={route} />
+          </Console.Provider>
+        ) : reason === undefined ? (
+          <p class="quiet-text">{TEXT.loading}</p>
+        ) : (
+          <SignIn reason={reason} signIn={signIn} />
+        )}
+      </main>
+      <div class="toasts" role="status" aria-live="polite">
+        {message && (
+          <p class="toast" data-tone={message.tone}>
+            {message.text}
+          </p>
+        )}
+      </div>
+    </>
+  );
+}
+
+function Place({ route }: { route: Route }) {
+  if (route.kind === 'projects') return <Projects query={route.query} />;
+  const { projectId, namespace } = route;
+  return <Project key={`${namespace}/${projectId}`} projectId={projectId} namespace={namespace} />;
+}
+
+function focusContent() {
+  document.getElementById('content')?.focus();
+}
+
+/** The address after `#`, and how to change it. */
+function useRoute(): [Route, ConsoleContext['go']] {
+  const [hash, setHash] = useState(location.hash);
+  useEffect(() => {
+    const follow = () => setHash(location.hash);
+    addEventListener('popstate', follow);
+    return () => removeEventListener('popstate', follow);
+  }, []);
+  const go = useCallback<ConsoleContext['go']>((route, { replace } = { replace: false }) => {
+    const address = formatRoute(route);
+    if (replace) history.replaceState(null, '', address);
+    else history.pushState(null, '', address);
+    setHash(location.hash);
+  }, []);
+  return [useMemo(() => parseRoute(hash), [hash]), go];
+}
+
+interface Message {
+  readonly text: string;
+  readonly tone: 'good' | 'bad';
+}
+
+const MESSAGE_MILLISECONDS = 8000;
+
+function useMessage() {
+  const [message, setMessage] = useState<Message>();
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const say = useCallback<ConsoleContext['say']>((text, tone = 'good') => {
+    clearTimeout(timer.current);
+    setMessage({ text, tone });
+    timer.current = setTimeout(() => setMessage(undefined), MESSAGE_MILLISECONDS);
+  }, []);
+  return { message, say };
+}

@@ -1,0 +1,39 @@
+import type { Detail } from '../client/types.ts';
+import { TEXT } from '../text.ts';
+import { formatCount } from '../view/format.ts';
+import { listFindings } from '../view/state.ts';
+import { Card, Facts, Moment, Note, Ranking } from './ui.tsx';
+
+const { comparison: TEXTS } = TEXT;
+
+/** What the last comparison of both stores found, and whether one is under way. */
+export function Comparison({ detail }: { detail: Detail }) {
+  const { current, last } = detail.status.verification ?? {};
+  const findings = listFindings(detail.status);
+  const found = findings.reduce((sum, { count }) => sum + count, 0);
+  return (
+    <Card title={TEXTS.title} aside={found > 0 && <span class="figure bad">{formatCount(found)}</span>}>
+      {current && <Note tone="calm">{TEXTS.running(current.progress ?? '')}</Note>}
+      {last === undefined && current === undefined && <p class="quiet-text">{TEXTS.never}</p>}
+      {last && found === 0 && <Note tone="good">{TEXTS.equal}</Note>}
+      {last && found > 0 && (
+        <Ranking
+          tone="bad"
+          rows={findings.map(({ kind, count }) => ({
+            ...{ name: TEXTS.kinds[kind] ?? kind, hint: kind, count, text: formatCount(count) },
+          }))}
+        />
+      )}
+      {last && (
+        <Facts
+          facts={[
+            [TEXTS.same, TEXTS.of(formatCount(last.identitiesEqual ?? 0), formatCount(last.identitiesTotal))],
+            [TEXTS.repaired, last.repaired ? formatCount(last.repaired) : undefined],
+            [TEXTS.checksums, last.coreChecksum === last.edgeChecksum ? TEXTS.agree : TEXTS.differ],
+            [TEXTS.when, <Moment key="when" time={last.completionTime} />],
+          ]}
+        />
+      )}
+    </Card>
+  );
+}

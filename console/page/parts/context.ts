@@ -1,0 +1,35 @@
+import { createContext } from 'preact';
+import { useContext, useEffect, useState } from 'preact/hooks';
+import type { Api } from '../client/api.ts';
+import type { Session } from '../client/types.ts';
+import type { Route } from '../view/route.ts';
+
+/** What every part of the page may need. */
+export interface ConsoleContext {
+  readonly api: Api;
+  readonly session: Session;
+  /** How far the server's clock is ahead of this one, in milliseconds: deadlines are the server's. */
+  readonly clockOffset: number;
+  readonly go: (route: Route, options?: { readonly replace: boolean }) => void;
+  /** Says something for a moment, to eyes and screen readers. */
+  readonly say: (message: string, tone?: 'good' | 'bad') => void;
+}
+
+export const Console = createContext<ConsoleContext | undefined>(undefined);
+
+export function useConsole(): ConsoleContext {
+  const context = useContext(Console);
+  if (context === undefined) throw new Error('this part of the page is shown outside of a session');
+  return context;
+}
+
+/** The server's time in milliseconds, as of every `interval` milliseconds. */
+export function useNow(interval = 1000): number {
+  const { clockOffset } = useConsole();
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), interval);
+    return () => clearInterval(timer);
+  }, [interval]);
+  return now + clockOffset;
+}

@@ -1,0 +1,80 @@
+import { useCallback, useEffect, useState } from 'preact/hooks';
+import { ApiProblem } from '../client/api.ts';
+import { followEvents } from '../client/events.ts';
+import type { Detail, Sample } from '../client/types.ts';
+import { TEXT } from '../text.ts';
+import { appendSample } from '../view/series.ts';
+import { useConsole } from './context.ts';
+
+/** `none`: there is no EdgeMigration, or none that the caller may see; `removed`: there was one. */
+export type Presence = 'loading' | 'there' | 'none' | 'removed';
+
+/** How often it is looked whether a migration that was not there has appeared. */
+const LOOK_MILLISECONDS = 10_000;
+
+/** What decides which actions are possible: they are asked for again when it changes. */
+const stateOf = ({ generation, phase, outcome, deadline, status }: Detail) =>
+  JSON.stringify([generation, phase, outcome, deadline, status.observedRetry, status.verification?.current?.run]);
+
+/** One project's migration, followed live, with what was measured of it. */
+export function useProject(projectId: number, namespace: string | undefined) {
+  const { api } = useConsole();
+  const [presence, setPresence] = useState<Presence>('loading');
+  const [detail, setDetail] = useState<Detail>();
+  const [samples, setSamples] = useState<readonly Sample[]>([]);
+  const [problem, setProblem] = useState<string>();
+  const [isLive, setLive] = useState(false);
+  const query = namespace === undefined ? '' : `?${new URLSearchParams({ namespace })}`;
+  const root = `projects/${projectId}/`;
+
+  const load = useCallback(async () => {
+    try {
+      setDetail(await api.get<Detail>(`${root}${query}`));
+      setPresence('there');
+      setProblem(undefined);
+    } catch (error) {
+      const isMissing = error instanceof ApiProblem && error.problem.status === 404;
+      if (isMissing) setPresence((known) => (known === 'there' || known === 'removed' ? 'removed' : 'none'));
+      setProblem(isMissing ? undefined : error instanceof ApiProblem ? error.message : TEXT.failure.network);
+    }
+  }, [api, root, query]);
+
+  const isThere = presence === 'there';
+  useEffect(() => {
+    if (presence === 'loading') void load();
+    if (isThere) return undefined;
+    const timer = setInterval(load, LOOK_MILLISECONDS);
+    return () => clearInterval(timer);
+  }, [load, presence, isThere]);
+
+  useEffect(() => {
+    if (!isThere) return undefined;
+    const stop = new AbortController();
+    // Without what was measured before the page was opened, charts begin with what is measured from now on.
+    api.get<{ samples: Sample[] }>(`${root}series/${query}`, stop.signal).then(
+      (series) => setSamples((known) => [...series.samples, ...known]),
+      () => undefined,
+    );
+    const listener = {
+      live: setLive,
+      event({ name, data }: { name: string; data: unknown }) {
+        if (name === 'removed') return setPresence('removed');
+        const event = data as Detail;
+        setDetail((known) => (known?.actions === undefined ? event : { ...event, actions: known.actions }));
+        setSamples((known) => appendSample(known, event, event.server_time));
+      },
+    };
+    void followEvents(api, `${root}events/${query}`, listener, stop.signal);
+    return () => stop.abort();
+  }, [api, root, query, isThere]);
+
+  const state = detail && stateOf(detail);
+  const [actionsOf, setActionsOf] = useState(state);
+  useEffect(() => {
+    if (state === actionsOf) return;
+    setActionsOf(state);
+    if (actionsOf !== undefined) void load();
+  }, [state, actionsOf, load]);
+
+  return { presence, detail, samples, problem, isLive, reload: load };
+}

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { type CoreDay, listBars } from './core.ts';
+
+const day = (date: string, writes: number): CoreDay => ({ date, known: 'all', writes, reads: 0, rows: [] });
+
+test('a day that was not counted is a hole, not a zero', () => {
+  const bars = listBars({ days: [day('2026-02-27', 5), day('2026-03-01', 0)] });
+  expect(bars.map(({ day: counted }) => counted?.writes)).toEqual([5, undefined, 0]);
+});
+
+test('days without any order are put in order, and what is no date is left out', () => {
+  const bars = listBars({ days: [day('2026-03-01', 2), day('tomorrow', 9), day('2026-02-28', 1)] });
+  expect(bars.map(({ day: counted }) => counted?.writes)).toEqual([1, 2]);
+});
+
+test('a series of years shows its newest days', () => {
+  const bars = listBars({ days: [day('2020-01-01', 1), day('2026-03-01', 2)] });
+  expect(bars).toHaveLength(120);
+  expect(bars.at(-1)?.day?.writes).toBe(2);
+  expect(listBars({ days: [] })).toEqual([]);
+});

@@ -1,0 +1,43 @@
+/** Who is still on Core, day by day, as the operator's ConfigMap tells it. */
+export interface CoreDay {
+  /** `2026-11-29`, in UTC. */
+  readonly date: string;
+  /** `part`: some sidecars did not count, or not all day; the counts are a lower bound. */
+  readonly known: 'all' | 'part';
+  readonly writes: number;
+  readonly reads: number;
+  readonly rows: readonly {
+    readonly environment: number;
+    readonly client: string;
+    readonly writes: number;
+    readonly reads: number;
+  }[];
+}
+
+export interface CoreSeries {
+  readonly days: readonly CoreDay[];
+}
+
+export interface CoreBar {
+  /** Milliseconds since the epoch, at the beginning of the day in UTC. */
+  readonly time: number;
+  /** undefined: the day was not counted, which is no zero. */
+  readonly day: CoreDay | undefined;
+}
+
+const DAY = 86_400_000;
+/** A window of a year would be too many bars to see. */
+const MOST_BARS = 120;
+
+/** Each day from the first one counted to the last, also those that were not counted in between. */
+export function listBars({ days }: CoreSeries): CoreBar[] {
+  const byTime = new Map(days.map((day) => [Date.parse(`${day.date}T00:00:00Z`), day]));
+  const times = [...byTime.keys()].filter((time) => !Number.isNaN(time));
+  if (times.length === 0) return [];
+  const last = Math.max(...times);
+  const first = Math.max(Math.min(...times), last - (MOST_BARS - 1) * DAY);
+  return Array.from({ length: Math.round((last - first) / DAY) + 1 }, (_, index) => {
+    const time = first + index * DAY;
+    return { time, day: byTime.get(time) };
+  });
+}
