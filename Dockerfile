@@ -21,7 +21,7 @@ COPY operator/package.json operator/
 COPY replay-sidecar/package.json replay-sidecar/
 COPY test/package.json test/
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
-      --workspace console --workspace identity --workspace operator --workspace replay-sidecar
+      --workspace @edge-migration/console --workspace identity --workspace operator --workspace replay-sidecar
 # Half of it is for compilers and debuggers, or for other runtimes than Node.
 RUN find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' \) \
       -delete && rm -rf node_modules/.bin node_modules/@types node_modules/bare-*

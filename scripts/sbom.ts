@@ -9,8 +9,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-/** As in the Dockerfile. */
-const WORKSPACES = ['console', 'identity', 'operator', 'replay-sidecar'];
+/** As in the Dockerfile; of the console's page the image has the bundle. */
+const WORKSPACES = ['console', 'console/page', 'identity', 'operator', 'replay-sidecar'];
 const ROOT = new URL('../', import.meta.url);
 
 export interface Component {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { createBillOfMaterials } from '../../scripts/sbom.ts';
 
-const WORKSPACES = ['console', 'identity', 'operator', 'replay-sidecar'];
+const WORKSPACES = ['console', 'console/page', 'identity', 'operator', 'replay-sidecar'];
 
 interface LockedPackage {
   version?: string;
