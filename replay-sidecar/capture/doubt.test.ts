@@ -86,6 +86,21 @@ describe('a sidecar that is killed under a request that no event covers', () => 
     },
   );
 
+  it('leaves what was noted in the same second: a gap that there was already had grown', async () => {
+    await test.exchange('POST identities/alice/segments/', {}, answer(201));
+    await test.published();
+    test.clock.advance(5000);
+    await test.exchange('POST identities/bob/segments/', {}, answer(201));
+    await new Promise((resolve) => setImmediate(resolve));
+    // What this one waits for goes to the disk together with what was written before.
+    await test.begin('POST identities/').intent(Buffer.from('{"identifier": "alice"}'), 'whole');
+    using copy = temporaryFolder(test.path);
+    await using next = await openSpool(copy.path, { clock: test.clock });
+    expect(next.spool.gaps.list()).toMatchObject([
+      { from: '2026-06-01T00:00:00.000Z', until: '2026-06-01T00:00:05.000Z' },
+    ]);
+  });
+
   it('leaves a gap while a long body is read', async () => {
     const traits = Array.from({ length: 20_000 }, (_, index) => ({ trait_key: `key-${index}`, trait_value: 'x' }));
     const begun = test.begin('POST identities/');

@@ -20,9 +20,16 @@ const BULK = Buffer.from(
   ),
 );
 
+async function untilEnded(): Promise<void> {
+  while (test.spool.facts().open > 0) {
+    await new Promise((resolve) => setImmediate(resolve));
+    await test.spool.tick();
+  }
+}
+
 /** All events, once the parts of the request are ended. */
 async function settled(): Promise<string[]> {
-  while (test.spool.facts().open > 0) await new Promise((resolve) => setImmediate(resolve));
+  await untilEnded();
   return identifiers(await test.published());
 }
 
@@ -57,7 +64,7 @@ describe('a long request', () => {
     const begun = test.begin('POST identities/');
     await begun.intent(Buffer.from(JSON.stringify({ traits, identifier: 'alice' })), 'whole');
     begun.finish(answer(200));
-    while (test.spool.facts().open > 0) await new Promise((resolve) => setImmediate(resolve));
+    await untilEnded();
     const events = await test.published();
     expect(new Set(identifiers(events))).toEqual(new Set(['alice']));
     expect(events.flatMap(({ touched }) => touched.traits)).toEqual(keys);

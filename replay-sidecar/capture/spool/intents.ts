@@ -33,8 +33,15 @@ export interface Intents {
    * @param doubt what no event will tell of: a gap, should this process end before the request
    */
   begin(drafts: readonly DraftEvent[], beganTime?: number, doubt?: Doubt): Promise<Intent>;
-  /** Publishes what an earlier process began and did not finish, as of unknown outcome; what was in doubt is a gap. */
+  /** What was in doubt when an earlier process ended is a gap. */
+  markDoubts(unfinished: readonly UnfinishedIntent[]): void;
+  /** Publishes what an earlier process began and did not finish, as of unknown outcome. */
   adopt(unfinished: readonly UnfinishedIntent[]): void;
+  /**
+   * Intents with a doubt that were finished; the function ends them. They stay until gaps are on the disk, which they may have
+   * become: should the process end before, nothing else would tell.
+   */
+  takeFinished(): () => void;
   /** When the oldest unfinished request began, epoch milliseconds; undefined when there is none. */
   oldestTime(): number | undefined;
   count(): number;
@@ -49,6 +56,8 @@ export interface IntentsOptions {
   onEnded(): void;
   /** Who has how much of the spool. */
   shares: Pick<Shares, 'mayTake' | 'take' | 'giveBack'>;
+  /** All gaps are on the disk. */
+  areGapsSaved(): boolean;
   onGap(reason: GapReason, from: number, scope: readonly WriteScope[], lasting: boolean): void;
 }
 
@@ -70,6 +79,7 @@ const NO_OWNER = '';
 export function createIntents(options: IntentsOptions, journal: Journal, outbox: Outbox): Intents {
   const { clock, shares } = options;
   const open = new Map<Intent, number>();
+  let doubted: (() => void)[] = [];
   let nextEventId = 1;
 
   function encode(drafts: readonly DraftEvent[], beganTime: number): string[] {
@@ -148,26 +158,40 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
       if (parts.length === 0 && noted.length > 0) {
         options.onGap(mayTake ? 'spoolFailing' : 'spoolFull', beganTime, scope, true);
       }
+      const end = (result: Result) => {
+        if (!open.delete(intent)) return;
+        finish(parts, result.drafts === undefined ? lines : encode(result.drafts, beganTime), request, result);
+        shares.giveBack(owner, request.intentBytes);
+      };
       const intent: Intent = {
         finish(result) {
-          if (!open.delete(intent)) return;
-          finish(parts, result.drafts === undefined ? lines : encode(result.drafts, beganTime), request, result);
-          shares.giveBack(owner, request.intentBytes);
+          if (doubt === undefined || options.areGapsSaved()) end(result);
+          else doubted.push(() => end(result));
         },
       };
       open.set(intent, beganTime);
       if (parts.length > 0) await journal.commit();
       return intent;
     },
+    markDoubts(unfinished) {
+      for (const { beganTime, lines } of unfinished)
+        for (const { reason, scope } of separateDoubts(lines).doubts) options.onGap(reason, beganTime, scope, false);
+    },
     adopt(unfinished) {
       // Not the time of the request: the API may have committed at any moment since.
       const observedTime = clock.now();
       for (const { id, beganTime, lines: noted } of unfinished) {
-        const { doubts, lines } = separateDoubts(noted);
-        for (const { reason, scope } of doubts) options.onGap(reason, beganTime, scope, false);
+        const { lines } = separateDoubts(noted);
         const request: Request = { beganTime, scope: [], owner: NO_OWNER, intentBytes: 0 };
         publish({ kind: 'events', intent: id, beganTime, outcome: 'unknown', observedTime, lines }, request);
       }
+    },
+    takeFinished() {
+      const taken = doubted;
+      doubted = [];
+      return () => {
+        for (const end of taken) end();
+      };
     },
     oldestTime() {
       let oldest: number | undefined;

@@ -24,6 +24,7 @@ export interface Notes {
   observeLoss(sequence: number): void;
   /** Saves what changed since the last time, if anything did. */
   save(): Promise<void>;
+  isSaved(): boolean;
   close(): Promise<void>;
 }
 
@@ -91,6 +92,7 @@ export function createNotes(clock: Clock, chores: Lane, onError: (error: unknown
       if (sequence <= (state.stream?.settledSequence ?? 0)) markLost();
     },
     save,
+    isSaved: () => !unsaved && saving === undefined,
     async close() {
       await save();
       await file?.close();

@@ -142,6 +142,7 @@ export function createSpool(given: SpoolOptions): Spool {
       eventIdPrefix: `${randomBytes(9).toString('base64url')}.`,
       shares,
       onEnded: () => void removeSettled().catch(onError),
+      areGapsSaved: notes.isSaved,
       onGap(reason, from, scope, lasting) {
         if (lasting) gaps.open(reason, from, scope);
         else gaps.mark(reason, from, clock.now(), scope);
@@ -179,9 +180,21 @@ export function createSpool(given: SpoolOptions): Spool {
     if (options.sync !== 'commit' && (recovered.rebooted || isOtherBoot(previous, bootId))) {
       gaps.mark('spoolLost', unsyncedSince(options.sync, recovered, previous), openedTime);
     }
+    intents.markDoubts(recovered.unfinished);
+    await notes.save();
     intents.adopt(recovered.unfinished);
     phase = 'recovered';
     if (segments.length > 0) outbox.rewind();
+  }
+
+  async function saveNotes(): Promise<void> {
+    const endFinished = intents.takeFinished();
+    try {
+      await notes.save();
+    } finally {
+      // Also when the disk takes no notes: what waits for it must not grow.
+      endFinished();
+    }
   }
 
   /** What no restart and no rewind needs any more. */
@@ -248,13 +261,13 @@ export function createSpool(given: SpoolOptions): Spool {
         await journal.tick();
         await removeSettled();
         if (!shares.isAnyOver()) gaps.close('spoolFull', clock.now());
-        await notes.save();
+        await saveNotes();
       } catch (error) {
         onError(error);
       }
     },
     async close() {
-      await journal.close();
+      await saveNotes().finally(() => journal.close());
       await notes.close();
     },
   };
