@@ -23,6 +23,7 @@ import { ROOT, readDeployedArguments, readWorkerTemplate } from '../deployed.ts'
 import type { TestTables } from '../edge/tables.ts';
 import { type KubernetesProxy, startKubernetesProxy } from '../faults/kubernetes-proxy.ts';
 import { installCrd } from '../integration/crd.ts';
+import { describeStatus } from './verbs.ts';
 
 /** The operator's own namespace, as in the manifests that are shipped. */
 export const NAMESPACE = 'edge-migration';
@@ -177,9 +178,12 @@ export async function startWorld({ databaseUrl, tables }: WorldSettings): Promis
     },
     async condition(projectIds, type, status, namespace) {
       for (const projectId of projectIds) {
-        const isSo = async () =>
-          findCondition((await migration(projectId, namespace))?.status.conditions, type as 'Succeeded')?.status ===
-          status;
+        const isSo = async () => {
+          const found = await migration(projectId, namespace);
+          const condition = findCondition(found?.status.conditions, type as 'Succeeded');
+          if (condition?.status !== status) throw new Error(describeStatus(found));
+          return true;
+        };
         await waitFor(isSo, {
           for: `${type}=${status} of project ${projectId}`,
           timeoutMs: 2 * MINUTE,

@@ -48,7 +48,8 @@ export function createVerbs(kubectl: Target['kubectl'], client: KubernetesClient
       const check = async () => {
         const found = await migration(projectId);
         const condition = found?.status.conditions?.find((each) => each.type === type);
-        return condition?.status === status && found;
+        if (condition?.status !== status) throw new Error(describeStatus(found));
+        return found as EdgeMigration;
       };
       return waitFor(check, { for: `${type}=${status} of ${nameOf(projectId)}`, intervalMs: 100, ...options });
     },
@@ -69,4 +70,12 @@ export function createVerbs(kubectl: Target['kubectl'], client: KubernetesClient
       await kubectl(['rollout', 'status', `deployment/${OPERATOR}`, '-n', NAMESPACE, '--timeout=120s']);
     },
   };
+}
+
+/** In one line, for a wait that ends in vain. */
+export function describeStatus(found: EdgeMigration | undefined): string {
+  if (found === undefined) return 'there is no such EdgeMigration';
+  const { phase = 'no phase', message = '', conditions = [], replay } = found.status;
+  const states = conditions.map(({ type, status, reason }) => `${type}=${status}/${reason}`).join(' ');
+  return `${phase}: ${message} [${states}] replay ${JSON.stringify(replay ?? {})}`;
 }
