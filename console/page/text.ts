@@ -195,7 +195,7 @@ export const TEXT = {
     window: 'Replay window',
     lag: 'Lag',
     applied: 'Writes applied',
-    unchanged: 'Were there already',
+    unchanged: 'Changed nothing',
     last: 'Last write applied',
     dropped: 'Came too late',
     parked: 'Set aside',
@@ -220,7 +220,7 @@ export const TEXT = {
 
   skipped: {
     title: 'Skipped identities',
-    none: 'None: every identity is in Edge.',
+    none: 'None was skipped.',
     noneYet: 'None so far.',
     unstorable: 'Written since, and cannot be stored',
     intro: 'These are in Core and cannot be in Edge. Correct the cause in Core; the report lists each of them.',
@@ -236,7 +236,7 @@ export const TEXT = {
 
   gaps: {
     title: 'Gaps',
-    none: 'None: no write to Core was missed.',
+    none: 'None was found.',
     noneYet: 'None so far.',
     intro: 'Times in which writes to Core may have been missed. Both stores are compared after each.',
     from: 'From',
@@ -263,9 +263,10 @@ export const TEXT = {
     never: 'Not compared yet.',
     running: (progress: string) => `Being compared now. ${progress}`.trimEnd(),
     equal: 'Core and Edge say the same.',
+    wasEqual: 'They said the same when they were compared last; that has not been confirmed since.',
     repaired: 'Repaired',
-    same: 'The same',
-    of: (equal: string, total: string) => `${equal} of ${total} identities are the same`,
+    same: 'Equal identities',
+    of: (equal: string, total: string) => `${equal} of ${total}`,
     when: 'Compared',
     checksums: 'Checksums',
     agree: 'agree',

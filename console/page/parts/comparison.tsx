@@ -11,11 +11,14 @@ export function Comparison({ detail }: { detail: Detail }) {
   const { current, last } = detail.status.verification ?? {};
   const findings = listFindings(detail.status);
   const found = findings.reduce((sum, { count }) => sum + count, 0);
+  const isVerified = detail.status.conditions?.some(({ type, status }) => type === 'Verified' && status === 'True');
   return (
     <Card title={TEXTS.title} aside={found > 0 && <span class="figure bad">{formatCount(found)}</span>}>
       {current && <Note tone="calm">{TEXTS.running(current.progress ?? '')}</Note>}
       {last === undefined && current === undefined && <p class="quiet-text">{TEXTS.never}</p>}
-      {last && found === 0 && <Note tone="good">{TEXTS.equal}</Note>}
+      {last && found === 0 && (
+        <Note tone={isVerified ? 'good' : 'calm'}>{isVerified ? TEXTS.equal : TEXTS.wasEqual}</Note>
+      )}
       {last && found > 0 && (
         <Ranking
           tone="bad"

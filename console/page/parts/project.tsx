@@ -130,8 +130,10 @@ function Migration({ detail, samples, changed }: MigrationProps) {
         <Charts samples={samples} isCopied={detail.status.copy?.completionTime !== undefined} />
         <StillOnCore detail={detail} />
         <Comparison detail={detail} />
-        <Gaps detail={detail} />
-        <Skipped detail={detail} />
+        <div class="pair">
+          <Gaps detail={detail} />
+          <Skipped detail={detail} />
+        </div>
       </div>
       <div class="column">
         <Window detail={detail} />

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { TEXT } from '../text.ts';
 import { formatCount } from '../view/format.ts';
 import { FIRST_QUERY, PAGE_SIZES, type ProjectsQuery, parseProjectId } from '../view/route.ts';
-import { toneOf } from '../view/state.ts';
+import { sortPhases, toneOf } from '../view/state.ts';
 import { useConsole } from './context.ts';
 import { Icon } from './icon.tsx';
 import { ProjectTable } from './project-table.tsx';
@@ -124,12 +124,15 @@ interface PhaseFilterProps {
 }
 
 function PhaseFilter({ phases, chosen, onChoose }: PhaseFilterProps) {
-  const known = Object.entries(phases).filter(([, count]) => count > 0);
-  const all = known.reduce((sum, [, count]) => sum + count, 0);
-  if (chosen !== '' && !known.some(([phase]) => phase === chosen)) known.push([chosen, 0]);
+  const counts: Readonly<Record<string, number>> = chosen === '' ? phases : { [chosen]: 0, ...phases };
+  const all = Object.values(phases).reduce((sum, count) => sum + count, 0);
   const chips: [phase: string, name: string, count: number][] = [
     ['', TEXTS.all, all],
-    ...known.map(([phase, count]): [string, string, number] => [phase, nameOfPhase(phase), count]),
+    ...sortPhases(Object.keys(counts)).map((phase): [string, string, number] => [
+      phase,
+      nameOfPhase(phase),
+      counts[phase]!,
+    ]),
   ];
   return (
     <fieldset class="chips">

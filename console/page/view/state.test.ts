@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { specSchema } from '../../../operator/edge-migration/api.ts';
 import type { Detail, Status } from '../client/types.ts';
-import { countDown, listFindings, listSteps, shareOf } from './state.ts';
+import { countDown, listFindings, listSteps, shareOf, sortPhases } from './state.ts';
 
 type Holds = 'True' | 'False' | 'Unknown';
 const conditions = (states: Record<string, Holds>): Status => ({
@@ -82,4 +82,10 @@ test('differences are listed by kind, the most first, without kinds that have no
     { kind: 'missing', count: 2 },
   ]);
   expect(listFindings({})).toEqual([]);
+});
+
+test('states that need attention come before those that do not, and unknown ones last', () => {
+  expect(sortPhases(['Succeeded', 'Zebra', 'Copying', 'Failed', 'Alpha'])).toEqual([
+    ...['Failed', 'Copying', 'Succeeded', 'Alpha', 'Zebra'],
+  ]);
 });

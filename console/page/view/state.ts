@@ -4,20 +4,27 @@ import type { Detail, Summary } from '../client/types.ts';
 export type Tone = 'busy' | 'good' | 'bad' | 'warn' | 'calm';
 
 const TONES: Readonly<Record<string, Tone>> = {
+  Failed: 'bad',
+  Rejected: 'bad',
+  Degraded: 'bad',
+  Retrying: 'warn',
+  Suspended: 'warn',
   Planning: 'busy',
   Waiting: 'calm',
   Copying: 'busy',
   Settling: 'busy',
-  Retrying: 'warn',
   Replaying: 'good',
-  Succeeded: 'good',
   Planned: 'calm',
-  Suspended: 'warn',
-  Degraded: 'bad',
-  Rejected: 'bad',
-  Failed: 'bad',
+  Succeeded: 'good',
   Deleting: 'warn',
 };
+
+/** What needs attention first, then what goes on, then what is over; names that are not known come last. */
+export function sortPhases(phases: readonly string[]): string[] {
+  const order = Object.keys(TONES);
+  const rank = (phase: string) => (order.includes(phase) ? order.indexOf(phase) : order.length);
+  return phases.toSorted((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+}
 
 export const toneOf = (phase: string): Tone => TONES[phase] ?? 'calm';
 
