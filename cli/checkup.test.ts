@@ -1,10 +1,18 @@
 import type { Condition, Status } from '@edge-migration/operator/edge-migration/api.ts';
 import { migration as build } from '@edge-migration/operator/edge-migration/testing/facts.ts';
+import type { InstallationReport } from '@edge-migration/operator/installation/report.ts';
 import { describe, expect, test } from 'vitest';
 import { type CheckupFacts, examine, examineMigration } from './checkup.ts';
 import { renderCheckup } from './render/checkup.ts';
 
+const NOW = Date.parse('2026-05-04T12:00:00Z');
+
 const healthy: CheckupFacts = {
+  release: '0.1.0',
+  server: { kind: 'found', version: 'v1.34.1', ahead: 300 },
+  now: NOW,
+  installation: { kind: 'missing' },
+  probe: undefined,
   definition: {
     kind: 'found',
     established: true,
@@ -22,7 +30,39 @@ const verdicts = (changes: Partial<CheckupFacts>) =>
 
 describe('an installation', () => {
   test('that is well has a line for each check, all ok', () => {
-    expect(verdicts({})).toEqual(['definition ok', 'rights ok', 'operator ok', 'migrations ok']);
+    const report: InstallationReport = {
+      version: 1,
+      time: '2026-05-04T11:59:30Z',
+      release: '0.1.0',
+      instance: 'operator-0',
+      checkedTime: '2026-05-04T11:58:30Z',
+      checks: ['Postgres', 'DynamoDB'].map((name) => ({ name, verdict: 'ok', text: 'it answers' })),
+      coverage: { state: 'covered', message: 'All 2 Core API instances have a live sidecar' },
+      coreApiPods: { total: 0, listed: [] },
+      appliers: { total: 1, listed: [{ instance: 'applier-0', applying: true, outage: null, release: '0.1.0' }] },
+      wrongClocks: { total: 0, listed: [] },
+      clocks: 3,
+    };
+    expect(verdicts({ installation: { kind: 'found', report } })).toEqual([
+      'Kubernetes ok',
+      'definition ok',
+      'rights ok',
+      'operator ok',
+      'Postgres ok',
+      'DynamoDB ok',
+      'coverage ok',
+      'appliers ok',
+      'clocks ok',
+      'versions ok',
+      'migrations ok',
+    ]);
+  });
+
+  test('on a Kubernetes that is too old has failed, and a clock of this machine that is wrong is named', () => {
+    const server = { kind: 'found', version: 'v1.31.4', ahead: -3_600_000 } as const;
+    const [version, clock] = examine({ ...healthy, server });
+    expect(version).toMatchObject({ verdict: 'failed', message: 'the API server is v1.31.4' });
+    expect(clock).toMatchObject({ verdict: 'warning', message: "this machine's clock is 1h behind the API server's" });
   });
 
   test('without the definition, or with one that is not served, has failed', () => {
@@ -33,7 +73,7 @@ describe('an installation', () => {
 
   test('with a definition that lacks fields which this program sets is warned of', () => {
     const older = { ...healthy.definition, specFields: ['projectId', 'mode'] } as CheckupFacts['definition'];
-    expect(examine({ ...healthy, definition: older })[0]).toMatchObject({
+    expect(examine({ ...healthy, definition: older })[1]).toMatchObject({
       verdict: 'warning',
       message: expect.stringContaining('spec.suspend'),
     });
@@ -47,10 +87,14 @@ describe('an installation', () => {
   test('says of what it may not read that it does not know, not that it is well', () => {
     const operator = { kind: 'unreadable', problem: 'Forbidden' } as const;
     const definition = { kind: 'unreadable', problem: 'Forbidden' } as const;
-    expect(verdicts({ operator, definition, migrations: undefined })).toEqual([
+    const server = { kind: 'unreadable', problem: 'Forbidden' } as const;
+    const installation = { kind: 'unreadable', problem: 'Forbidden' } as const;
+    expect(verdicts({ server, operator, definition, installation, migrations: undefined })).toEqual([
+      'Kubernetes unknown',
       'definition unknown',
       'rights ok',
       'operator unknown',
+      'installation unknown',
       'migrations unknown',
     ]);
   });

@@ -1,5 +1,7 @@
 import { type EdgeMigration, specSchema, titleOf } from '@edge-migration/operator/edge-migration/api.ts';
 import { type ConditionType, findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { formatDuration } from '@edge-migration/operator/requests/duration.ts';
+import { examineInstallation, examineProbe, type InstallationFact, type ProbeFact } from './installation.ts';
 
 export type Verdict = 'ok' | 'warning' | 'failed' | 'unknown';
 
@@ -38,7 +40,24 @@ export type OperatorFact =
   | { readonly kind: 'found'; readonly pods: readonly { readonly name: string; readonly ready: boolean }[] }
   | { readonly kind: 'unreadable'; readonly problem: string };
 
+/** The API server. */
+export type ServerFact =
+  | {
+      readonly kind: 'found';
+      readonly version: string;
+      /** Milliseconds that this machine's clock is ahead of the server's, to the second; undefined when it is not known. */
+      readonly ahead: number | undefined;
+    }
+  | { readonly kind: 'unreadable'; readonly problem: string };
+
 export interface CheckupFacts {
+  /** Of this program. */
+  readonly release: string;
+  readonly server: ServerFact;
+  /** By this machine's clock, milliseconds since the epoch. */
+  readonly now: number;
+  readonly installation: InstallationFact;
+  readonly probe: ProbeFact;
   readonly definition: DefinitionFact;
   readonly rights: readonly Right[];
   readonly operator: OperatorFact;
@@ -50,13 +69,44 @@ export interface CheckupFacts {
 /** Judges an installation by what the API server tells. */
 export function examine(facts: CheckupFacts): Finding[] {
   const migrations = facts.migrations?.flatMap(examineMigration) ?? [];
+  const { server, now, installation, release } = facts;
+  const serverNow = now - (server.kind === 'found' ? (server.ahead ?? 0) : 0);
   return [
+    ...examineServer(server),
     examineDefinition(facts.definition),
     ...examineRights(facts.rights),
     examineOperator(facts.operator, facts.operatorNamespace),
+    ...examineInstallation(installation, serverNow, release),
+    ...examineProbe(facts.probe),
     summariseMigrations(facts.migrations, migrations.length),
     ...migrations,
   ];
+}
+
+/** Per-index back-off of Jobs and sidecar containers are there since this minor release of Kubernetes 1. */
+const OLDEST_MINOR = 33;
+/** The server tells whole seconds, and its answer takes a while. */
+const SKEW_MILLISECONDS = 5_000;
+
+function examineServer(server: ServerFact): Finding[] {
+  const check = 'Kubernetes';
+  if (server.kind === 'unreadable')
+    return [{ check, verdict: 'unknown', message: `the API server does not tell its version: ${server.problem}` }];
+  const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(server.version) ?? [];
+  const isOld = Number(major) === 1 && Number(minor) < OLDEST_MINOR;
+  const version: Finding = isOld
+    ? {
+        check,
+        verdict: 'failed',
+        message: `the API server is ${server.version}`,
+        remedy: `upgrade to 1.${OLDEST_MINOR} or newer: docs/install.md`,
+      }
+    : { check, verdict: 'ok', message: `the API server is ${server.version}` };
+  const { ahead } = server;
+  if (ahead === undefined || Math.abs(ahead) <= SKEW_MILLISECONDS) return [version];
+  const message = `this machine's clock is ${formatDuration(Math.abs(ahead) / 1000)} ${ahead > 0 ? 'ahead of' : 'behind'} the API server's`;
+  const remedy = 'ages and remaining times that this program shows are wrong by as much: correct the clock';
+  return [version, { check: 'clock', verdict: 'warning', message, remedy }];
 }
 
 function examineDefinition(definition: DefinitionFact): Finding {

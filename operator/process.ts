@@ -12,6 +12,7 @@ import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { createChecks } from './check/checks.ts';
 import type { OperatorConfiguration } from './config.ts';
 import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from './edge-migration/api.ts';
 import { createCoreClock } from './edge-migration/core-clock.ts';
@@ -32,6 +33,7 @@ import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration
 import { createStreamView, noStream, type StreamView } from './edge-migration/stream.ts';
 import { createRecordStore } from './edge-migration/stream-record.ts';
 import { createWatchHistory, type WatchHistory } from './edge-migration/watch-history.ts';
+import { reportInstallation } from './installation/publish.ts';
 import { createClient, type KubernetesClient, type KubernetesObject, type Resource } from './kubernetes/client.ts';
 import { createController, mappedSourceOf, sourceOf } from './kubernetes/controller.ts';
 import { createEventRecorder } from './kubernetes/event-recorder.ts';
@@ -189,11 +191,19 @@ export async function runOperator({
       });
       const recording = new AbortController();
       const recorded = recorder.run(recording.signal);
+      const installation = {
+        ...describeInstallation(configuration, client, clock),
+        client: fenced,
+        stream,
+        clock,
+        logger,
+      };
+      const reported = reportInstallation(installation, AbortSignal.any([leadership.signal, recording.signal]));
       try {
         await controller.run(leadership.signal);
       } finally {
         recording.abort();
-        await recorded;
+        await Promise.all([recorded, reported]);
       }
     });
   } finally {
@@ -204,6 +214,13 @@ export async function runOperator({
     await stores.core.close();
     stores.close();
   }
+}
+
+/** That EdgeMigrations can be listed is seen by the caches all the time. */
+function describeInstallation(configuration: OperatorConfiguration, client: KubernetesClient, clock: Clock) {
+  const { namespace, instance } = configuration;
+  const all = createChecks({ configuration: { ...configuration, timeoutSeconds: 15 }, client, clock });
+  return { namespace, instance, checks: all.filter(({ name }) => name !== 'Kubernetes') };
 }
 
 async function readTemplate(file: string): Promise<WorkerTemplate> {

@@ -114,10 +114,11 @@ function addDoctor(program: Command, run: Run): void {
   const command = program.command('doctor').description('Looks for what is wrong, and says what to do.');
   withOutput(withOperator(withCluster(command)), ['json', 'yaml'])
     .option('-A, --all-namespaces', 'examine the EdgeMigrations of all namespaces')
-    .action((options: SelectionOptions) =>
+    .option('--probe', 'also run the shipped check, as a Job in that namespace')
+    .action((options: SelectionOptions & { readonly probe?: boolean }) =>
       run(options, (context) => {
-        const { operatorNamespace, allNamespaces = false, output } = options;
-        return doctor(context, { operatorNamespace, allNamespaces, output });
+        const { operatorNamespace, allNamespaces = false, probe = false, output } = options;
+        return doctor(context, { operatorNamespace, allNamespaces, probe, output });
       }),
     );
 }

@@ -1,13 +1,25 @@
 import { EDGE_MIGRATIONS, parseEdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import { PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { CONFIG_MAPS, PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { INSTALLATION_REPORT, installationReport, REPORT_KEY } from '@edge-migration/operator/installation/report.ts';
 import type { Resource } from '@edge-migration/operator/kubernetes/client.ts';
 import { ApiError, errorMessage, NotFoundError } from '@edge-migration/operator/kubernetes/errors.ts';
+import { readServerVersion } from '@edge-migration/operator/kubernetes/server-version.ts';
 import { z } from 'zod';
-import { type CheckupFacts, type DefinitionFact, examine, type OperatorFact, type Right } from '../checkup.ts';
+import manifest from '../../package.json' with { type: 'json' };
+import {
+  type CheckupFacts,
+  type DefinitionFact,
+  examine,
+  type OperatorFact,
+  type Right,
+  type ServerFact,
+} from '../checkup.ts';
 import { type Context, type Format, isMachineFormat, serialise } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
+import type { InstallationFact } from '../installation.ts';
 import { renderCheckup } from '../render/checkup.ts';
 import { OPERATOR_PODS } from './logs.ts';
+import { runProbe } from './probe.ts';
 
 const DEFINITIONS: Resource = {
   group: 'apiextensions.k8s.io',
@@ -27,17 +39,25 @@ const REVIEWS: Resource = {
 export interface DoctorOptions {
   readonly operatorNamespace: string;
   readonly allNamespaces: boolean;
+  /** Run the shipped check in the cluster. */
+  readonly probe: boolean;
   readonly output?: Format | undefined;
 }
 
 /** Says what is wrong with the installation and its migrations, and what to do. @returns unwell when a check failed */
 export async function doctor(context: Context, options: DoctorOptions): Promise<ExitCode> {
-  const { cluster, terminal } = context;
+  const { cluster, terminal, clock } = context;
+  const { operatorNamespace, probe } = options;
   const facts: CheckupFacts = {
+    release: manifest.version,
+    server: await readServer(context),
     definition: await readDefinition(context),
-    rights: await reviewRights(context, cluster.namespace, options.operatorNamespace),
-    operator: await readOperator(context, options.operatorNamespace),
-    operatorNamespace: options.operatorNamespace,
+    rights: await reviewRights(context, { namespace: cluster.namespace, operatorNamespace, probe }),
+    operator: await readOperator(context, operatorNamespace),
+    operatorNamespace,
+    installation: await readInstallation(context, operatorNamespace),
+    probe: probe ? await runProbe(context, operatorNamespace) : undefined,
+    now: clock.now(),
     migrations: await readMigrations(context, options.allNamespaces),
   };
   const findings = examine(facts);
@@ -72,6 +92,29 @@ async function observe<T>(read: () => Promise<T>): Promise<T | { kind: 'unreadab
     if (!(error instanceof ApiError) || error.status === 0 || error.status === 401) throw error;
     return { kind: 'unreadable', problem: errorMessage(error) };
   }
+}
+
+function readServer({ cluster, clock, signal }: Context): Promise<ServerFact> {
+  return observe(async () => {
+    const { version, time } = await readServerVersion(cluster.kubeConfig, signal);
+    return { kind: 'found', version, ahead: time === undefined ? undefined : clock.now() - time };
+  });
+}
+
+const reportSchema = z.object({ data: z.object({ [REPORT_KEY]: z.string() }) });
+
+/** What the operator wrote down: a report of another release, or a damaged one, tells nothing. */
+function readInstallation({ cluster: { client }, signal }: Context, namespace: string): Promise<InstallationFact> {
+  return observe(async () => {
+    const object = await client.get(CONFIG_MAPS, { namespace, name: INSTALLATION_REPORT }, { signal });
+    if (object === undefined) return { kind: 'missing' };
+    try {
+      const report = installationReport.parse(JSON.parse(reportSchema.parse(object).data[REPORT_KEY]!));
+      return { kind: 'found', report };
+    } catch {
+      return { kind: 'unreadable', problem: `ConfigMap ${INSTALLATION_REPORT} is of another release, or damaged` };
+    }
+  });
 }
 
 function readDefinition({ cluster: { client }, signal }: Context): Promise<DefinitionFact> {
@@ -124,7 +167,14 @@ async function readMigrations({ cluster, signal }: Context, allNamespaces: boole
 
 const MIGRATIONS = `${EDGE_MIGRATIONS.plural}.${EDGE_MIGRATIONS.group}`;
 
-async function reviewRights(context: Context, namespace: string, operatorNamespace: string): Promise<Right[]> {
+interface Places {
+  readonly namespace: string;
+  readonly operatorNamespace: string;
+  readonly probe: boolean;
+}
+
+async function reviewRights(context: Context, { namespace, operatorNamespace, probe }: Places): Promise<Right[]> {
+  const forProbe = { namespace: operatorNamespace, need: 'run the shipped check (doctor --probe)' };
   const wanted: Omit<Right, 'allowed'>[] = [
     { verb: 'get', resource: MIGRATIONS, namespace, need: 'look at one migration' },
     { verb: 'list', resource: MIGRATIONS, namespace, need: 'list migrations' },
@@ -136,9 +186,21 @@ async function reviewRights(context: Context, namespace: string, operatorNamespa
       need: 'suspend, resume, retry, verify, repair, extend and finish',
     },
     { verb: 'list', resource: 'events', namespace, need: 'see events' },
-    { verb: 'get', resource: 'configmaps', namespace: operatorNamespace, need: 'write whole reports' },
+    {
+      verb: 'get',
+      resource: 'configmaps',
+      namespace: operatorNamespace,
+      need: 'write whole reports, and see what the operator says of the installation',
+    },
     { verb: 'list', resource: 'pods', namespace: operatorNamespace, need: 'find the pods whose logs are read' },
     { verb: 'get', resource: 'pods/log', namespace: operatorNamespace, need: 'read logs' },
+    ...(probe
+      ? [
+          { verb: 'list', resource: 'deployments.apps', ...forProbe },
+          { verb: 'create', resource: 'jobs.batch', ...forProbe },
+          { verb: 'delete', resource: 'jobs.batch', ...forProbe },
+        ]
+      : []),
   ];
   return Promise.all(wanted.map(async (right) => ({ ...right, allowed: await mayDo(context, right) })));
 }

@@ -1,29 +1,21 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
-import { openCore } from '@edge-migration/identity/core/database.ts';
+import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
+import { findMissingIndexes } from '@edge-migration/identity/core/indexes.ts';
+import { findCollationDrift } from '@edge-migration/identity/core/order.ts';
 import { CORE_TABLES, readRelease } from '@edge-migration/identity/core/release.ts';
+import { readCoreTime } from '@edge-migration/identity/core/time.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { openEdge, type TableFacts } from '@edge-migration/identity/edge/table.ts';
 import { connect } from '@edge-migration/identity/edge/table-connection.ts';
-import { connectNats, showServers } from '@edge-migration/replay-sidecar/nats.ts';
-import { isStreamMissing, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { COVERAGE_STREAM, findStream } from '@edge-migration/replay-sidecar/stream.ts';
 import { EDGE_MIGRATIONS } from '../edge-migration/api.ts';
+import { SKEW_MILLISECONDS } from '../edge-migration/clock-skew.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { errorMessage } from '../kubernetes/errors.ts';
+import { type Check, CheckError, type Found, type Outcome } from './check.ts';
 import type { CheckConfiguration } from './config.ts';
-
-/** One thing that an installation needs. */
-export interface Check {
-  readonly name: string;
-  /** Resolves to what was found; throws an error whose message says what is wrong. */
-  run(signal: AbortSignal): Promise<string>;
-}
-
-/** What was missing is said by the check itself. */
-class CheckError extends Error {
-  override readonly name = 'CheckError';
-}
+import { checkStreams, withNats } from './nats.ts';
 
 export interface CheckSettings {
   configuration: CheckConfiguration;
@@ -34,34 +26,60 @@ export interface CheckSettings {
 /** All that the configuration asks for; nothing is changed anywhere. */
 export function createChecks({ configuration, client, clock }: CheckSettings): Check[] {
   const { natsServers } = configuration;
-  return [
-    { name: 'Kubernetes', run: (signal) => checkDefinition(configuration, client, signal) },
-    { name: 'Postgres', run: (signal) => checkCore(configuration, signal) },
-    { name: 'DynamoDB', run: (signal) => checkEdge(configuration, clock, signal) },
-    ...(natsServers === undefined && configuration.capture === 'Disabled'
-      ? []
-      : [{ name: 'NATS', run: (signal: AbortSignal) => checkNats(configuration, clock, signal) }]),
+  const checks: Check[] = [
+    {
+      name: 'Kubernetes',
+      remedy: 'install the definition and the rights of the operator: docs/install.md',
+      run: (signal) => checkDefinition(configuration, client, signal),
+    },
+    {
+      name: 'Postgres',
+      remedy: "correct the Secret with Core's URL, or what its user may do: docs/install.md",
+      run: (signal) => withCore(configuration, (core) => checkCore(core, signal)),
+    },
+    {
+      name: 'DynamoDB',
+      remedy: "correct the tables' names, or the operator's AWS rights: docs/install.md, docs/security.md",
+      run: (signal) => checkEdge(configuration, clock, signal),
+    },
   ];
-}
-
-export interface Outcome {
-  name: string;
-  passed: boolean;
-  /** What was found, or what is wrong. */
-  text: string;
+  if (natsServers !== undefined || configuration.capture !== 'Disabled')
+    checks.push({
+      name: 'NATS',
+      remedy: "correct the servers, or the rights of the operator's user: docs/install.md, docs/security.md",
+      run: (signal) => withNats(configuration, clock, signal, checkStreams),
+    });
+  checks.push({
+    name: 'Clocks',
+    remedy: 'look at Postgres and NATS first: their clocks can be read once they answer',
+    run: (signal) => checkClocks(configuration, clock, signal),
+  });
+  return checks;
 }
 
 /** Runs all at the same time, so that one that cannot be reached does not hide the others. */
-export async function runChecks(checks: readonly Check[], timeoutMilliseconds: number): Promise<Outcome[]> {
+export async function runChecks(
+  checks: readonly Check[],
+  timeoutMilliseconds: number,
+  stop: AbortSignal = new AbortController().signal,
+): Promise<Outcome[]> {
   return Promise.all(
-    checks.map(async ({ name, run }) => {
-      const signal = AbortSignal.timeout(timeoutMilliseconds);
+    checks.map(async ({ name, run, remedy }): Promise<Outcome> => {
+      const late = AbortSignal.timeout(timeoutMilliseconds);
       try {
-        return { name, passed: true, text: await run(signal) };
+        const { text, warnings = [] } = await run(AbortSignal.any([stop, late]));
+        if (warnings.length === 0) return { name, verdict: 'ok', text };
+        return {
+          name,
+          verdict: 'warning',
+          text: `${text}; but ${warnings.join('; ')}`,
+          remedy: 'docs/troubleshooting.md',
+        };
       } catch (error) {
-        const late = signal.aborted && error === signal.reason;
-        const text = late ? `no answer within ${timeoutMilliseconds / 1000} s` : errorMessage(error);
-        return { name, passed: false, text };
+        stop.throwIfAborted();
+        const isLate = late.aborted && error === late.reason;
+        const text = isLate ? `no answer within ${timeoutMilliseconds / 1000} s` : errorMessage(error);
+        return { name, verdict: 'failed', text, remedy };
       }
     }),
   );
@@ -71,38 +89,51 @@ async function checkDefinition(
   { watchNamespaces }: CheckConfiguration,
   client: CheckSettings['client'],
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Found> {
   const places = watchNamespaces ?? [undefined];
   const lists = await Promise.all(
     places.map((namespace) => client.list(EDGE_MIGRATIONS, namespace === undefined ? {} : { namespace }, { signal })),
   );
   const count = lists.reduce((sum, { items }) => sum + items.length, 0);
-  return `${count} EdgeMigrations in ${watchNamespaces?.join(', ') ?? 'all namespaces'}`;
+  return { text: `${count} EdgeMigrations in ${watchNamespaces?.join(', ') ?? 'all namespaces'}` };
 }
 
-async function checkCore({ databaseUrl, ...rest }: CheckConfiguration, signal: AbortSignal): Promise<string> {
+async function withCore<T>({ databaseUrl, ...rest }: CheckConfiguration, work: (core: Core) => Promise<T>): Promise<T> {
   if (databaseUrl === undefined) {
     throw new CheckError('EDGE_MIGRATION_DATABASE_URL is not set: its Secret, or the key in it, does not exist');
   }
   const core = openCore({ ...rest, databaseUrl }, { maxConnections: 1, applicationName: 'edge-migration-check' });
   try {
-    await readRelease(core, signal);
-    // Rights are per table, and so is row-level security.
-    for (const table of CORE_TABLES) await core.read((query) => query(`SELECT 1 FROM ${table} LIMIT 1`), signal);
-    return `${core.name} is the primary of a Flagsmith database and can be read`;
+    return await work(core);
   } finally {
     await core.close();
   }
 }
 
-async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal: AbortSignal): Promise<string> {
+async function checkCore(core: Core, signal: AbortSignal): Promise<Found> {
+  await readRelease(core, signal);
+  // Rights are per table, and so is row-level security.
+  for (const table of CORE_TABLES) await core.read((query) => query(`SELECT 1 FROM ${table} LIMIT 1`), signal);
+  const missing = await findMissingIndexes(core, signal);
+  const warnings = missing.map(
+    (index) => `there is no valid index on ${index}: copies and replay scan the whole table`,
+  );
+  if (await findCollationDrift(core, signal))
+    warnings.push('the index on identifiers was built with another version of the collation: rebuild it (REINDEX)');
+  return { text: `${core.name} is the primary of a Flagsmith database and can be read`, warnings };
+}
+
+/** By which Flagsmith itself looks for identities (docs/flagsmith.md, "DynamoDB tables, indexes, limits"). */
+const EDGE_INDEXES = ['environment_api_key-identifier-index', 'identity_uuid-index'];
+
+async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal: AbortSignal): Promise<Found> {
   const options = { clock, patienceMilliseconds: 5000 };
   const edge = openEdge(configuration, options);
   const connection = connect(configuration, options);
   const { identitiesTable, environmentsV2Table, projectMetadataTable, environmentsTable, environmentsApiKeyTable } =
     configuration;
   try {
-    await edge.describe({ signal });
+    const { identities } = await edge.describe({ signal });
     if (projectMetadataTable !== undefined) {
       await createProjectMetadata(connection, projectMetadataTable).describe({ signal });
     }
@@ -114,50 +145,56 @@ async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal
       environmentsTable,
       environmentsApiKeyTable,
     ].filter((name) => name !== undefined);
-    return `${tables.join(', ')} can be described`;
+    return { text: `${tables.join(', ')} can be described`, warnings: describeIndexes(identities) };
   } finally {
     edge.close();
     connection.close();
   }
 }
 
-async function checkNats(
-  { natsServers, ...rest }: CheckConfiguration,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<string> {
-  if (natsServers === undefined) {
-    throw new CheckError('EDGE_MIGRATION_NATS_SERVERS is not set, and EDGE_MIGRATION_CAPTURE is Required');
-  }
-  const settings = { ...rest, natsServers };
-  let problem: string | undefined;
-  const onFailure = (error: unknown) => {
-    problem = errorMessage(error);
-  };
-  const connecting = connectNats(settings, {
-    name: 'edge-migration-check',
-    role: 'operator',
-    clock,
-    signal,
-    onFailure,
-  });
-  const connection = await connecting.catch((error) => {
-    throw problem === undefined ? error : new CheckError(`${showServers(settings.natsServers).join(', ')}: ${problem}`);
-  });
+function describeIndexes({ table, indexes }: TableFacts): string[] {
+  const missing = EDGE_INDEXES.filter((name) => !indexes.includes(name));
+  return missing.map((name) => `table ${table} has no index ${name}, by which Flagsmith looks for identities`);
+}
+
+/** How far this machine's clock, Core's and that of NATS are from one another; where one cannot be asked, that is said. */
+async function checkClocks(configuration: CheckConfiguration, clock: Clock, signal: AbortSignal): Promise<Found> {
+  const clocks: [string, () => Promise<number | undefined>][] = [
+    ["Core's Postgres", () => withCore(configuration, (core) => readCoreTime(core, signal))],
+  ];
+  if (configuration.natsServers !== undefined)
+    clocks.push(['NATS', () => withNats(configuration, clock, signal, async (manager) => readStreamTime(manager))]);
+  const read = await Promise.all(clocks.map(async ([name, ask]) => ({ name, ahead: await measure(clock, ask) })));
+  const known = read.flatMap(({ name, ahead }) => (ahead === undefined ? [] : [{ name, ahead }]));
+  if (known.length === 0)
+    throw new CheckError(`the clock of ${read.map(({ name }) => name).join(' and of ')} cannot be read`);
+  const warnings = [
+    ...known
+      .filter(({ ahead }) => Math.abs(ahead) > SKEW_MILLISECONDS)
+      .map(({ name, ahead }) => `that of ${name} is ${describeAhead(ahead)}: correct the time synchronisation`),
+    ...read.filter(({ ahead }) => ahead === undefined).map(({ name }) => `that of ${name} could not be read`),
+  ];
+  const names = known.map(({ name, ahead }) => `${name} ${describeAhead(ahead)}`).join(', ');
+  return { text: `compared with this machine's: ${names}`, warnings };
+}
+
+async function readStreamTime(manager: Parameters<typeof findStream>[0]): Promise<number | undefined> {
+  const time = (await findStream(manager, COVERAGE_STREAM))?.ts;
+  return time === undefined ? undefined : Date.parse(String(time));
+}
+
+/** Milliseconds that a clock is ahead, as exactly as half of the way to it takes; undefined when it cannot be read. */
+async function measure(clock: Clock, ask: () => Promise<number | undefined>): Promise<number | undefined> {
   try {
-    const manager = await jetstreamManager(connection);
-    return await describeStream(connection.getServer(), () => manager.streams.info(STREAM));
-  } finally {
-    await connection.close();
+    const time = await ask();
+    return time === undefined ? undefined : time - clock.now();
+  } catch {
+    // Why is said by the check of the store itself.
+    return undefined;
   }
 }
 
-async function describeStream(server: string, read: () => Promise<{ state: { messages: number } }>): Promise<string> {
-  try {
-    const { state } = await read();
-    return `${server} has JetStream, and ${state.messages} messages in stream ${STREAM}`;
-  } catch (error) {
-    if (!isStreamMissing(error)) throw error;
-    return `${server} has JetStream; the operator has not made stream ${STREAM} yet`;
-  }
-}
+const describeAhead = (ahead: number) =>
+  Math.abs(ahead) < 1000
+    ? 'less than a second apart'
+    : `${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead' : 'behind'}`;

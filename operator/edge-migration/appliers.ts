@@ -25,7 +25,19 @@ export interface Appliers {
   /** How many are alive and may apply. */
   countApplying(since: number): number;
   /** Those that are alive, with what their last reports tell of their clocks. */
-  listAlive(since: number): readonly { process: string; instance: string; sequence: number; ahead: number }[];
+  listAlive(since: number): readonly LivingApplier[];
+}
+
+export interface LivingApplier {
+  readonly process: string;
+  readonly instance: string;
+  /** Undefined in reports of releases that do not tell. */
+  readonly release: string | undefined;
+  /** Whether it may apply, and why it does not although it may. */
+  readonly applying: boolean;
+  readonly outage: string | null;
+  readonly sequence: number;
+  readonly ahead: number;
 }
 
 /** What is known of a project from them alone. */
@@ -75,7 +87,9 @@ export function createAppliers(): Appliers {
       }
     },
     listAlive: (since) =>
-      findAlive(since).map(({ report, ...said }) => ({ ...said, process: report.process, instance: report.instance })),
+      findAlive(since).map(({ report: { process, instance, release, outage, confirmed }, sequence, ahead }) => {
+        return { process, instance, release, outage, applying: confirmed, sequence, ahead };
+      }),
     evidence: () => [...stored.values()].flatMap(({ report }) => (report.streams ?? []).map(describeStream)),
     removals: (since) => ({
       told: [...removals.values()],

@@ -49,7 +49,7 @@ export function createClocks(): Clocks {
 }
 
 /** Beyond this people are told; what the processes do is right up to {@link TOLERATED_MILLISECONDS}. */
-const SKEW_MILLISECONDS = 5_000;
+export const SKEW_MILLISECONDS = 5_000;
 export const TOLERATED_MILLISECONDS = 600_000;
 const MOST_NAMES = 3;
 

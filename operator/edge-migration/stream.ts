@@ -6,6 +6,8 @@ import {
   type CoverageFacts,
   closeVanished,
   decideCoverage,
+  describePods,
+  type PodCoverage,
   type SidecarGap,
   type StoredReport,
 } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
@@ -19,7 +21,7 @@ import { COVERAGE_STREAM, ensureStreams, type StreamSettings } from '@edge-migra
 import type { Loss } from '@edge-migration/replay-sidecar/watermark.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { errorMessage } from '../kubernetes/errors.ts';
-import { createAppliers } from './appliers.ts';
+import { createAppliers, type LivingApplier } from './appliers.ts';
 import { type ClockFact, createClocks } from './clock-skew.ts';
 import type { Departures } from './departures.ts';
 import type { CaptureFact, CoverageGapFact, ReplayFact } from './facts.ts';
@@ -43,8 +45,16 @@ export interface StreamView {
   clocks(): readonly ClockFact[];
   /** How many appliers reported a moment ago and may apply; undefined when that is not known. */
   appliers(): number | undefined;
+  /** Each process by itself; undefined when that is not known. */
+  instances(): Instances | undefined;
   /** Follows the reports until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
+}
+
+/** Who takes part in capture and replay, as they report. */
+export interface Instances {
+  readonly coreApiPods: readonly PodCoverage[];
+  readonly appliers: readonly Pick<LivingApplier, 'instance' | 'release' | 'applying' | 'outage'>[];
 }
 
 export interface StreamViewSettings {
@@ -75,6 +85,7 @@ export const noStream: StreamView = {
   capture: () => ({ kind: 'disabled' }),
   replay: () => ({ kind: 'disabled' }),
   appliers: () => undefined,
+  instances: () => undefined,
   now: () => undefined,
   clocks: () => [],
   run: async () => {},
@@ -216,6 +227,13 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     return reported.countApplying(now() - fresh);
   }
 
+  function instances(): Instances | undefined {
+    if (read === undefined || !isFresh()) return undefined;
+    const facts = describeCoverage(read.sidecars);
+    if (facts === undefined) return undefined;
+    return { coreApiPods: describePods(facts), appliers: reported.listAlive(now() - fresh) };
+  }
+
   function replay(projectId: number): ReplayFact {
     if (read === undefined || !isFresh()) return unknown();
     const { transit } = read;
@@ -241,6 +259,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     capture,
     replay,
     appliers,
+    instances,
     now: store.now,
     clocks: () => (isFresh() ? (read?.clocks ?? []) : []),
     async run(signal) {

@@ -71,6 +71,8 @@ export const applierReport = z.object({
   /** `<instance>-<random>`: of this process only. */
   process: text(300),
   instance: text(300),
+  /** Missing in reports of earlier releases. */
+  release: text(64).optional(),
   startedTime: time,
   time,
   /** Its last report: it ended as asked. */

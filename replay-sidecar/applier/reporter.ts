@@ -2,6 +2,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import manifest from '../package.json' with { type: 'json' };
 import type { Counts } from './counts.ts';
 import type { PositionTracker } from './position.ts';
 import {
@@ -79,6 +80,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       version: 1,
       process: options.process,
       instance: options.instance,
+      release: manifest.version,
       startedTime,
       time: iso(clock.now()),
       goodbye,

@@ -128,6 +128,10 @@ describe('what a service account may write, by name', () => {
     "a copy's ConfigMap": { kind: 'ConfigMap', metadata: { name: 'project-7-0123abcd-copy' } },
     'a checkpoint': { kind: 'ConfigMap', metadata: { name: 'project-7-0123abcd-copy-range-12' } },
     'what is known of the streams': { kind: 'ConfigMap', metadata: { name: 'edge-migration-streams' } },
+    'what the operator says of the installation': {
+      kind: 'ConfigMap',
+      metadata: { name: 'edge-migration-installation' },
+    },
     'a ConfigMap that configures us': { kind: 'ConfigMap', metadata: { name: 'edge-migration-stores' } },
     'a Secret of ranges': {
       kind: 'Secret',
@@ -181,6 +185,8 @@ describe('what a service account may write, by name', () => {
   test.each<[string, 'apply' | 'delete', Name, RegExp]>([
     ['operator', 'apply', "a copy's ConfigMap", /^allowed$/],
     ['operator', 'apply', 'what is known of the streams', /^allowed$/],
+    ['operator', 'apply', 'what the operator says of the installation', /^allowed$/],
+    ['worker', 'apply', 'what the operator says of the installation', /a worker writes checkpoints alone/],
     ['worker', 'apply', 'what is known of the streams', /a worker writes checkpoints alone/],
     ['worker', 'apply', 'a checkpoint', /^allowed$/],
     ['operator', 'apply', 'a Secret of ranges', /^allowed$/],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { type CoverageFacts, closeVanished, decideCoverage, type StoredReport } from './decide.ts';
+import { type CoverageFacts, closeVanished, decideCoverage, describePods, type StoredReport } from './decide.ts';
 import type { CoverageGap, CoverageReport } from './report.ts';
 
 const NOW = Date.parse('2026-06-01T12:00:00Z');
@@ -257,5 +257,32 @@ describe('gaps', () => {
     const later = decide({ reports, now: NOW + 5000 }).gaps.map(({ id }) => id);
     expect(later).toEqual(first);
     expect(first).toHaveLength(1);
+  });
+});
+
+describe('pod by pod', () => {
+  const describeAll = (facts: Partial<CoverageFacts>) =>
+    describePods({ pods: [], reports: [], now: NOW, freshMillis: 30_000, ...facts }).map(
+      ({ name, state, release }) => ({
+        name,
+        state,
+        release,
+      }),
+    );
+
+  it('tells which are covered, by which release, and which do not serve yet', () => {
+    expect(describeAll({ pods: [pod('a'), pod('b'), unready('c', 5)], reports: [report('a')] })).toEqual([
+      { name: 'a', state: 'covered', release: '0.1.0' },
+      { name: 'b', state: 'uncovered', release: undefined },
+      { name: 'c', state: 'starting', release: undefined },
+    ]);
+  });
+
+  it('calls no pod covered whose sidecar has proven nothing lately, has ended, or misses writes now', () => {
+    const stale = report('a', { probe: { sequence: 1, time: at(300) } });
+    const ended = report('b', { goodbye: true });
+    const missing = report('c', { gaps: [gap({ until: null })] });
+    const states = describeAll({ pods: [pod('a'), pod('b'), pod('c')], reports: [stale, ended, missing] });
+    expect(states.map(({ state }) => state)).toEqual(['uncovered', 'uncovered', 'uncovered']);
   });
 });

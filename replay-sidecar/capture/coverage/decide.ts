@@ -101,17 +101,52 @@ function findPods(facts: CoverageFacts): Finding[] {
   }
   const reports = newestOfPods(facts.reports);
   const serving = facts.pods.filter((pod) => mayServe(pod, facts));
-  return serving.flatMap(({ uid, name }): Finding[] => {
+  return serving.flatMap((pod) => judgePod(pod, reports.get(pod.uid), facts) ?? []);
+}
+
+/** Undefined when its sidecar has proven that its events reach the stream. */
+function judgePod(
+  { name }: CoreApiPod,
+  stored: StoredReport | undefined,
+  { now, freshMillis }: CoverageFacts,
+): Finding | undefined {
+  if (stored === undefined) {
+    const message = `Pod ${name} has no sidecar that reports: look at the log of its sidecar, or give it one`;
+    return { reason: 'SidecarMissing', message };
+  }
+  if (stored.report.goodbye) return { reason: 'SidecarMissing', message: `The sidecar of pod ${name} has ended` };
+  const age = proofAge(stored, now);
+  if (age <= freshMillis) return undefined;
+  const since = age === Infinity ? 'has not proven' : `proved ${Math.round(age / 1000)} s ago`;
+  return { reason: 'ProofStale', message: `The sidecar of pod ${name} ${since} that its events reach the stream` };
+}
+
+/** What is known of the sidecar of one Core API pod. */
+export interface PodCoverage {
+  readonly name: string;
+  /** `starting`: no request is expected in it yet. */
+  readonly state: 'covered' | 'starting' | 'uncovered';
+  readonly message: string;
+  /** Of the sidecar, as it reports; undefined while it does not. */
+  readonly release: string | undefined;
+}
+
+/** The same judgement as {@link decideCoverage}'s, pod by pod, for people. */
+export function describePods(facts: CoverageFacts): PodCoverage[] {
+  const reports = newestOfPods(facts.reports);
+  return facts.pods.map((pod) => {
+    const { name, uid } = pod;
     const stored = reports.get(uid);
-    if (stored === undefined) {
-      const message = `Pod ${name} has no sidecar that reports: look at the log of its sidecar, or give it one`;
-      return [{ reason: 'SidecarMissing', message }];
+    const finding = judgePod(pod, stored, facts);
+    const release = stored?.report.release;
+    const open = stored?.report.gaps.find(({ until }) => until === null);
+    if (finding === undefined && open !== undefined) {
+      const message = `The sidecar of pod ${name} misses writes since ${open.from} (${open.reason})`;
+      return { name, release, state: 'uncovered', message };
     }
-    if (stored.report.goodbye) return [{ reason: 'SidecarMissing', message: `The sidecar of pod ${name} has ended` }];
-    const age = proofAge(stored, facts.now);
-    if (age <= facts.freshMillis) return [];
-    const since = age === Infinity ? 'has not proven' : `proved ${Math.round(age / 1000)} s ago`;
-    return [{ reason: 'ProofStale', message: `The sidecar of pod ${name} ${since} that its events reach the stream` }];
+    if (finding === undefined) return { name, release, state: 'covered', message: `Pod ${name} is covered` };
+    if (mayServe(pod, facts)) return { name, release, state: 'uncovered', message: finding.message };
+    return { name, release, state: 'starting', message: `Pod ${name} does not serve yet` };
   });
 }
 

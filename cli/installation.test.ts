@@ -1,0 +1,140 @@
+import { type InstallationReport, installationReport } from '@edge-migration/operator/installation/report.ts';
+import { describe, expect, test } from 'vitest';
+import { examineInstallation, examineProbe } from './installation.ts';
+
+const NOW = Date.parse('2026-05-04T12:00:00Z');
+
+const healthy: InstallationReport = {
+  version: 1,
+  time: '2026-05-04T11:59:30Z',
+  release: '0.2.0',
+  instance: 'operator-0',
+  checkedTime: '2026-05-04T11:58:30Z',
+  checks: ['Postgres', 'DynamoDB', 'NATS', 'Clocks'].map((name) => ({ name, verdict: 'ok', text: 'it answers' })),
+  coverage: { state: 'covered', message: 'All 2 Core API instances have a live sidecar' },
+  coreApiPods: {
+    total: 2,
+    listed: ['api-0', 'api-1'].map((name) => ({ name, state: 'covered', message: 'it is covered', release: '0.2.0' })),
+  },
+  appliers: { total: 1, listed: [{ instance: 'applier-0', applying: true, outage: null, release: '0.2.0' }] },
+  wrongClocks: { total: 0, listed: [] },
+  clocks: 5,
+};
+
+const look = (changes: Partial<InstallationReport>, now = NOW) => {
+  const report = installationReport.parse({ ...healthy, ...changes });
+  return examineInstallation({ kind: 'found', report }, now, '0.2.0');
+};
+const lines = (changes: Partial<InstallationReport>, now = NOW) =>
+  look(changes, now).map(({ check, verdict, message }) => `${verdict} ${check}: ${message}`);
+
+describe('what the operator reports', () => {
+  test('is well when all of it is', () => {
+    expect(new Set(look({}).map(({ verdict }) => verdict))).toEqual(new Set(['ok']));
+  });
+
+  test('is not known any more when the operator has not reported for minutes, however well it was', () => {
+    const findings = look({}, NOW + 10 * 60_000);
+    expect(findings[0]?.message).toContain('has not reported for 10m30s');
+    expect(new Set(findings.map(({ verdict }) => verdict))).toEqual(new Set(['unknown']));
+  });
+
+  test('is unknown, never well, where there is none or it cannot be read', () => {
+    for (const fact of [{ kind: 'missing' }, { kind: 'unreadable', problem: 'Forbidden' }] as const) {
+      const [finding, ...others] = examineInstallation(fact, NOW, '0.2.0');
+      expect(finding).toMatchObject({
+        verdict: 'unknown',
+        message: expect.stringMatching(/^not looked at: Postgres, DynamoDB, NATS/),
+      });
+      expect(others).toEqual([]);
+    }
+  });
+
+  test('names a store that was not looked at', () => {
+    expect(lines({ checks: healthy.checks.filter(({ name }) => name !== 'DynamoDB') })).toContain(
+      'unknown DynamoDB: not looked at by the operator',
+    );
+  });
+
+  test('names each Core API pod that is not covered, and not those that are', () => {
+    const coreApiPods: InstallationReport['coreApiPods'] = {
+      total: 3,
+      listed: [
+        { name: 'api-2', state: 'uncovered', message: 'Pod api-2 has no sidecar that reports' },
+        { name: 'api-3', state: 'starting', message: 'Pod api-3 does not serve yet' },
+        { name: 'api-0', state: 'covered', message: 'Pod api-0 is covered', release: '0.2.0' },
+      ],
+    };
+    const coverage = { state: 'uncovered', message: 'Pod api-2 has no sidecar that reports' } as const;
+    expect(lines({ coreApiPods, coverage })).toEqual(
+      expect.arrayContaining([
+        'failed coverage: not every write to Core is seen',
+        'failed coverage of pod api-2: Pod api-2 has no sidecar that reports',
+        'unknown coverage of pod api-3: Pod api-3 does not serve yet',
+      ]),
+    );
+    expect(lines({ coreApiPods, coverage }).join()).not.toContain('api-0');
+  });
+
+  test('says why writes are not seen when that is in no single pod', () => {
+    const coverage = { state: 'uncovered', message: '1 of 2 sidecars outside Kubernetes have proven it' } as const;
+    expect(lines({ coverage })).toContain('failed coverage: 1 of 2 sidecars outside Kubernetes have proven it');
+  });
+
+  test('has failed where no applier reports; one that has an outage is named with its reason', () => {
+    expect(lines({ appliers: { total: 0, listed: [] } })).toContain(
+      'failed appliers: none has reported within the last seconds',
+    );
+    const listed = [{ instance: 'applier-0', applying: true, outage: 'CoreUnreachable: db:5432', release: '0.2.0' }];
+    expect(lines({ appliers: { total: 1, listed } })).toContain('warning applier applier-0: CoreUnreachable: db:5432');
+  });
+
+  test('names clocks that are wrong, and says when none could be compared', () => {
+    const wrongClocks = { total: 1, listed: [{ process: 'applier applier-0', aheadSeconds: -90 }] };
+    expect(lines({ wrongClocks })).toContain('warning clock of applier applier-0: 1m30s behind');
+    expect(lines({ clocks: 0 })).toContain('unknown clocks: no clock could be compared with that of NATS');
+  });
+
+  test('names processes of another release, this program among them, and does not guess that of the silent', () => {
+    const listed = [
+      { instance: 'applier-0', applying: true, outage: null, release: '0.1.0' },
+      { instance: 'applier-1', applying: true, outage: null },
+    ];
+    const report = installationReport.parse({ ...healthy, appliers: { total: 2, listed } });
+    const found = examineInstallation({ kind: 'found', report }, NOW, '0.3.0').filter(
+      ({ check }) => check === 'versions',
+    );
+    expect(found.map(({ verdict, message }) => `${verdict} ${message}`)).toEqual([
+      'warning this program is of release 0.3.0, the operator of 0.2.0',
+      'warning applier applier-0 is of release 0.1.0, the operator of 0.2.0',
+      'unknown 1 do not tell their release: applier applier-1',
+    ]);
+  });
+
+  test('of thousands of pods names ten and counts the rest', () => {
+    const listed = Array.from({ length: 200 }, (_, index) => ({
+      name: `api-${index}`,
+      state: 'uncovered' as const,
+      message: 'it has no sidecar',
+    }));
+    const findings = lines({ coreApiPods: { total: 3000, listed }, coverage: { state: 'uncovered', message: 'many' } });
+    expect(findings.filter((line) => line.includes('coverage of pod'))).toHaveLength(10);
+    expect(findings).toContain('warning coverage: at least 190 more Core API pods that are not covered');
+  });
+});
+
+describe('a probe', () => {
+  test('that was not asked for says nothing; one that could not be run is unknown', () => {
+    expect(examineProbe(undefined)).toEqual([]);
+    expect(examineProbe({ kind: 'failed', problem: 'Forbidden' })).toMatchObject([
+      { check: 'probe', verdict: 'unknown' },
+    ]);
+  });
+
+  test('tells what it found, with what to do', () => {
+    const outcomes = [{ name: 'NATS', verdict: 'failed', text: 'no answer', remedy: 'docs/install.md' }] as const;
+    expect(examineProbe({ kind: 'done', outcomes })).toEqual([
+      { check: 'probe NATS', verdict: 'failed', message: 'no answer', remedy: 'docs/install.md' },
+    ]);
+  });
+});

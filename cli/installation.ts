@@ -1,0 +1,214 @@
+import type { Outcome } from '@edge-migration/operator/check/check.ts';
+import type { InstallationReport } from '@edge-migration/operator/installation/report.ts';
+import { formatDuration } from '@edge-migration/operator/requests/duration.ts';
+import type { Finding, Verdict } from './checkup.ts';
+
+/** What the operator has written down of the installation. */
+export type InstallationFact =
+  | { readonly kind: 'found'; readonly report: InstallationReport }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'unreadable'; readonly problem: string };
+
+/** A check that was run in the cluster because it was asked for. */
+export type ProbeFact =
+  | { readonly kind: 'done'; readonly outcomes: readonly Outcome[] }
+  | { readonly kind: 'failed'; readonly problem: string }
+  | undefined;
+
+/** It is written once a minute. */
+const FRESH_MILLISECONDS = 3 * 60_000;
+/** Processes that are named one by one; the rest is a number. */
+const MOST_NAMED = 10;
+
+const SUBJECTS = 'Postgres, DynamoDB, NATS, coverage, appliers, clocks, versions of the processes';
+
+/**
+ * Judges what the operator reports. What it has not told, or not lately, is unknown, never well.
+ *
+ * @param now of the API server's clock, milliseconds since the epoch
+ */
+export function examineInstallation(fact: InstallationFact, now: number, release: string): Finding[] {
+  if (fact.kind === 'missing') {
+    const message = `not looked at: ${SUBJECTS}: the operator has left no report`;
+    return [unknown('installation', message, 'is an operator of this release running? Else: doctor --probe')];
+  }
+  if (fact.kind === 'unreadable') {
+    const message = `not looked at: ${SUBJECTS}: the operator's report cannot be read: ${fact.problem}`;
+    return [unknown('installation', message, 'doctor --probe runs the shipped check itself')];
+  }
+  const { report } = fact;
+  const findings = [
+    ...examineChecks(report),
+    ...examineCoverage(report),
+    ...examineAppliers(report),
+    ...examineClocks(report),
+    ...examineReleases(report, release),
+  ];
+  const age = now - Date.parse(report.time);
+  if (age <= FRESH_MILLISECONDS) return findings;
+  const since = formatDuration(age / 1000);
+  const message = `the operator has not reported for ${since}: what follows was so at ${report.time}, and is not known now`;
+  const remedy = 'docs/runbooks/EdgeMigrationNoLeader.md; doctor --probe looks now';
+  return [
+    unknown('installation', message, remedy),
+    ...findings.map((finding) => ({ ...finding, verdict: 'unknown' as const })),
+  ];
+}
+
+/** What the shipped check found when it was run as a Job. */
+export function examineProbe(probe: ProbeFact): Finding[] {
+  if (probe === undefined) return [];
+  if (probe.kind === 'failed') return [unknown('probe', probe.problem, 'docs/cli.md, "Probe"')];
+  return probe.outcomes.map((outcome) => describeOutcome(outcome, `probe ${outcome.name}`));
+}
+
+function examineChecks({ checks }: InstallationReport): Finding[] {
+  const isLooked = (name: string) => checks.some((check) => check.name === name);
+  const missing = ['Postgres', 'DynamoDB'].filter((name) => !isLooked(name));
+  return [
+    ...checks.map((check) => describeOutcome(check, check.name)),
+    ...missing.map((name) => unknown(name, 'not looked at by the operator', 'doctor --probe')),
+  ];
+}
+
+function describeOutcome({ verdict, text, remedy }: InstallationReport['checks'][number], check: string): Finding {
+  return { check, verdict, message: text, ...(remedy === undefined ? {} : { remedy }) };
+}
+
+const COVERAGE_PAGE = 'docs/runbooks/EdgeMigrationNotCovered.md';
+
+function examineCoverage({ coverage, coreApiPods }: InstallationReport): Finding[] {
+  const check = 'coverage';
+  if (coverage === null)
+    return [
+      { check, verdict: 'warning', message: 'capture is disabled: writes to Core after a copy do not reach Edge' },
+    ];
+  if (coverage.state === 'unknown')
+    return [unknown(check, coverage.message, 'docs/runbooks/EdgeMigrationStreamUnreachable.md')];
+  if (coreApiPods === null) return [unknown(check, 'the pods of the Core API are not known', COVERAGE_PAGE)];
+  const isCovered = coverage.state === 'covered';
+  // The message of what is not covered names the pods, which have findings of their own.
+  const message = isCovered ? coverage.message : 'not every write to Core is seen';
+  const summary: Finding = {
+    check,
+    verdict: isCovered ? 'ok' : 'failed',
+    message,
+    ...(!isCovered && { remedy: COVERAGE_PAGE }),
+  };
+  const pods = coreApiPods.listed.filter(({ state }) => state !== 'covered');
+  const named = pods.slice(0, MOST_NAMED).map(
+    ({ name, state, message: what }): Finding => ({
+      check: `coverage of pod ${name}`,
+      verdict: state === 'starting' ? 'unknown' : 'failed',
+      message: what,
+      ...(state === 'uncovered' && { remedy: COVERAGE_PAGE }),
+    }),
+  );
+  // Static sidecars and gaps are in no pod's own line.
+  const isTold = isCovered || named.some(({ verdict }) => verdict === 'failed');
+  return [
+    isTold ? summary : { ...summary, message: coverage.message },
+    ...named,
+    ...further(check, pods.length, 'Core API pods that are not covered', isCut(coreApiPods, pods.length)),
+  ];
+}
+
+function examineAppliers({ appliers, coverage }: InstallationReport): Finding[] {
+  const check = 'appliers';
+  if (coverage === null) return [];
+  if (appliers === null)
+    return [unknown(check, 'what the appliers report is not known', 'docs/runbooks/EdgeMigrationStreamUnreachable.md')];
+  const remedy = 'docs/runbooks/EdgeMigrationAppliersDown.md';
+  const well = appliers.listed.filter(({ applying, outage }) => applying && outage === null);
+  const unwell = appliers.listed.filter(({ applying, outage }) => !applying || outage !== null);
+  const verdict: Verdict =
+    well.length === 0 && unwell.every(({ applying }) => !applying) ? 'failed' : unwell.length > 0 ? 'warning' : 'ok';
+  const message =
+    appliers.total === 0
+      ? 'none has reported within the last seconds'
+      : `${appliers.total - unwell.length} of ${appliers.total} apply what is written to Core`;
+  const named = unwell.slice(0, MOST_NAMED).map(
+    ({ instance, outage }): Finding => ({
+      check: `applier ${instance}`,
+      verdict: 'warning',
+      message: outage ?? 'does not apply: it has not seen the EdgeMigrations lately',
+      remedy,
+    }),
+  );
+  return [
+    { check, verdict, message, ...(verdict !== 'ok' && { remedy }) },
+    ...named,
+    ...further(check, unwell.length, 'appliers', isCut(appliers, unwell.length)),
+  ];
+}
+
+function examineClocks({ wrongClocks, clocks, coverage }: InstallationReport): Finding[] {
+  const check = 'clocks';
+  if (coverage === null) return [];
+  if (clocks === 0)
+    return [
+      unknown(check, 'no clock could be compared with that of NATS', 'docs/runbooks/EdgeMigrationStreamUnreachable.md'),
+    ];
+  if (wrongClocks.total === 0)
+    return [{ check, verdict: 'ok', message: `those of ${clocks} processes are within five seconds of that of NATS` }];
+  const named = wrongClocks.listed.slice(0, MOST_NAMED).map(
+    ({ process, aheadSeconds }): Finding => ({
+      check: `clock of ${process}`,
+      verdict: 'warning',
+      message: `${formatDuration(Math.abs(aheadSeconds))} ${aheadSeconds > 0 ? 'ahead' : 'behind'}`,
+      remedy: 'correct the time synchronisation of its node; nothing is lost up to ten minutes',
+    }),
+  );
+  return [...named, ...further(check, wrongClocks.total, 'clocks', false)];
+}
+
+/** Rolling upgrades differ for a while, so that a difference is no failure. */
+function examineReleases({ release, coreApiPods, appliers }: InstallationReport, own: string): Finding[] {
+  const check = 'versions';
+  const remedy = 'docs/upgrade.md';
+  const others = [
+    { process: 'this program', release: own },
+    ...(coreApiPods?.listed ?? []).flatMap(({ name, release: theirs, state }) =>
+      state === 'starting' ? [] : [{ process: `the sidecar of pod ${name}`, release: theirs }],
+    ),
+    ...(appliers?.listed ?? []).map(({ instance, release: theirs }) => ({
+      process: `applier ${instance}`,
+      release: theirs,
+    })),
+  ];
+  const different = others.filter((other) => other.release !== undefined && other.release !== release);
+  const silent = others.filter((other) => other.release === undefined).map(({ process }) => process);
+  const findings = different.slice(0, MOST_NAMED).map(
+    ({ process, release: theirs }): Finding => ({
+      check,
+      verdict: 'warning',
+      message: `${process} is of release ${theirs}, the operator of ${release}`,
+      remedy,
+    }),
+  );
+  const silence =
+    silent.length === 0
+      ? []
+      : [unknown(check, `${silent.length} do not tell their release: ${silent.slice(0, 3).join(', ')}`, remedy)];
+  if (different.length > 0)
+    return [...findings, ...further(check, different.length, 'processes of another release', false), ...silence];
+  const known = others.length - silent.length;
+  return [{ check, verdict: 'ok', message: `the operator and ${known} more are of release ${release}` }, ...silence];
+}
+
+/** @param isCut the report itself lists only some of them */
+function further(check: string, count: number, what: string, isCut: boolean): Finding[] {
+  if (count <= MOST_NAMED) return [];
+  return [{ check, verdict: 'warning', message: `${isCut ? 'at least ' : ''}${count - MOST_NAMED} more ${what}` }];
+}
+
+/** Those that are not well come first: when all that are listed are unwell there may be more. */
+const isCut = ({ total, listed }: { readonly total: number; readonly listed: readonly unknown[] }, unwell: number) =>
+  unwell === listed.length && total > listed.length;
+
+const unknown = (check: string, message: string, remedy: string): Finding => ({
+  check,
+  verdict: 'unknown',
+  message,
+  remedy,
+});

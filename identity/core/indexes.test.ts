@@ -1,0 +1,32 @@
+import { createDatabase } from '@edge-migration/test/cluster/shared.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { execute } from '../fixtures/core-rows.ts';
+import { type Core, openCore } from './database.ts';
+import { findMissingIndexes } from './indexes.ts';
+
+const started = new AsyncDisposableStack();
+let core: Core;
+let databaseUrl: string;
+
+beforeAll(async () => {
+  const database = await createDatabase();
+  started.defer(() => database.drop());
+  databaseUrl = database.url;
+  core = openCore({ databaseUrl }, { maxConnections: 1, applicationName: 'indexes-test' });
+  started.defer(() => core.close());
+});
+afterAll(() => started.disposeAsync());
+
+test("Flagsmith's own schema has every index that identities are read by", async () => {
+  expect(await findMissingIndexes(core)).toEqual([]);
+});
+
+test('names what was dropped; an index on other columns, or on some of the rows, does not stand in for it', async () => {
+  await execute(
+    databaseUrl,
+    `DROP INDEX environments_trait_identity_id_144c9227;
+     CREATE INDEX some_rows ON environments_trait (identity_id) WHERE identity_id > 7;
+     CREATE INDEX the_other_way_round ON environments_trait (trait_key, identity_id)`,
+  );
+  expect(await findMissingIndexes(core)).toEqual(['environments_trait (identity_id)']);
+});

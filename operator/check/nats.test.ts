@@ -1,0 +1,50 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { consumerName, ensureApplierStreams, PARKING_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
+import { ensureStreams, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
+import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { checkConfiguration } from './config.ts';
+import { checkStreams, withNats } from './nats.ts';
+
+const started = new AsyncDisposableStack();
+let nats: Nats;
+let connection: NatsConnection;
+
+beforeAll(async () => {
+  nats = started.use(await startNats());
+  connection = await connect({ servers: nats.url });
+  started.defer(() => connection.close());
+});
+afterAll(() => started.disposeAsync());
+
+const STREAMS = { streamReplicas: 1, streamMaxBytes: 100_000, streamDuplicateWindowSeconds: 120 };
+
+async function look() {
+  const environment = { EDGE_MIGRATION_NATS_SERVERS: nats.url };
+  const configuration = parseEnvironment(checkConfiguration, environment);
+  return withNats(configuration, systemClock, AbortSignal.timeout(10_000), checkStreams);
+}
+
+test('says which streams are not made yet, and by whom, and that no applier takes events', async () => {
+  expect((await look()).warnings).toContain(`the operator has not made stream ${STREAM} yet`);
+  const manager = await jetstreamManager(connection);
+  await ensureStreams(manager, STREAMS);
+  const { warnings } = await look();
+  expect(warnings).toContain(`an applier has not made stream ${PARKING_STREAM} yet`);
+  expect(warnings).toContain(`stream ${STREAM} has no consumer: no applier has begun to take events from it`);
+});
+
+test('finds nothing wrong once everything is there, and warns of a stream that is nearly full', async () => {
+  const manager = await jetstreamManager(connection);
+  await ensureStreams(manager, STREAMS);
+  const settings = { streamReplicas: 1, parkedMaxBytes: 1_000_000, ackWaitSeconds: 30 };
+  await ensureApplierStreams(manager, settings);
+  const { created } = await manager.streams.info(STREAM);
+  expect((await manager.consumers.info(STREAM, consumerName(created))).name).toBe(consumerName(created));
+  expect((await look()).warnings).toEqual([]);
+  await jetstream(connection).publish('identity.writes.event', new Uint8Array(85_000));
+  expect((await look()).warnings).toEqual([`stream ${STREAM} is 85% full`]);
+});

@@ -1,0 +1,78 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { PARKING_STREAM, REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
+import { connectNats, showServers } from '@edge-migration/replay-sidecar/nats.ts';
+import { COVERAGE_STREAM, findStream, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
+import { type JetStreamManager, jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
+import { errorMessage } from '../kubernetes/errors.ts';
+import { CheckError, type Found } from './check.ts';
+import type { CheckConfiguration } from './config.ts';
+
+/** Connects as the operator, and hands the JetStream API over while the connection lasts. */
+export async function withNats<T>(
+  { natsServers, ...rest }: CheckConfiguration,
+  clock: Clock,
+  signal: AbortSignal,
+  work: (manager: JetStreamManager, server: string) => Promise<T>,
+): Promise<T> {
+  if (natsServers === undefined) {
+    throw new CheckError('EDGE_MIGRATION_NATS_SERVERS is not set, and EDGE_MIGRATION_CAPTURE is Required');
+  }
+  const settings = { ...rest, natsServers };
+  let problem: string | undefined;
+  const onFailure = (error: unknown) => {
+    problem = errorMessage(error);
+  };
+  const options = { name: 'edge-migration-check', role: 'operator', clock, signal, onFailure } as const;
+  const connection = await connectNats(settings, options).catch((error) => {
+    throw problem === undefined ? error : new CheckError(`${showServers(natsServers).join(', ')}: ${problem}`);
+  });
+  try {
+    return await work(await jetstreamManager(connection), connection.getServer());
+  } finally {
+    await connection.close();
+  }
+}
+
+/** A stream that is fuller refuses soon what sidecars and appliers send. */
+const FULL = 0.8;
+
+/** By whom a stream is made, and what it is for. */
+const STREAMS: readonly (readonly [string, string])[] = [
+  [STREAM, 'the operator'],
+  [COVERAGE_STREAM, 'the operator'],
+  [PARKING_STREAM, 'an applier'],
+  [REPORT_STREAM, 'an applier'],
+];
+
+/**
+ * Looks at the account and at every stream: that each of them can be asked about is the operator's rights on NATS, as far as
+ * looking can tell.
+ */
+export async function checkStreams(manager: JetStreamManager, server: string): Promise<Found> {
+  const account = await manager.getAccountInfo();
+  const warnings: string[] = [];
+  const found: string[] = [];
+  for (const [name, maker] of STREAMS) {
+    const stream = await findStream(manager, name).catch((error: unknown) => {
+      throw new CheckError(`stream ${name} cannot be asked about: ${errorMessage(error)}`, { cause: error });
+    });
+    if (stream === undefined) warnings.push(`${maker} has not made stream ${name} yet`);
+    else found.push(describeStream(stream, warnings));
+  }
+  const { storage, limits } = account;
+  if (isFull(storage, limits.max_storage))
+    warnings.push(`JetStream's storage is ${share(storage, limits.max_storage)} full`);
+  return { text: `${server} has JetStream${found.map((one) => `, ${one}`).join('')}`, warnings };
+}
+
+function describeStream({ config, state }: StreamInfo, warnings: string[]): string {
+  const { name, max_bytes: most, num_replicas: replicas } = config;
+  if (isFull(state.bytes, most)) warnings.push(`stream ${name} is ${share(state.bytes, most)} full`);
+  if (name === STREAM && state.consumer_count === 0)
+    warnings.push(`stream ${name} has no consumer: no applier has begun to take events from it`);
+  const copies = replicas === 1 ? '1 replica' : `${replicas} replicas`;
+  return `${state.messages} messages in stream ${name} (${copies})`;
+}
+
+const isFull = (bytes: number, most: number) => most > 0 && bytes >= most * FULL;
+const share = (bytes: number, most: number) => `${Math.floor((100 * bytes) / most)}%`;

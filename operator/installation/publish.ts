@@ -1,0 +1,79 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { Check, Outcome } from '../check/check.ts';
+import { runChecks } from '../check/checks.ts';
+import { FIELD_MANAGER } from '../edge-migration/api.ts';
+import { CONFIG_MAPS } from '../edge-migration/resources.ts';
+import type { StreamView } from '../edge-migration/stream.ts';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import { errorMessage } from '../kubernetes/errors.ts';
+import manifest from '../package.json' with { type: 'json' };
+import { buildInstallationReport } from './build.ts';
+import { INSTALLATION_REPORT, REPORT_KEY } from './report.ts';
+
+export interface InstallationReporterSettings {
+  /** Writes only while this replica leads. */
+  readonly client: Pick<KubernetesClient, 'apply'>;
+  readonly namespace: string;
+  readonly instance: string;
+  /** Of the stores; each opens connections of its own, and closes them. */
+  readonly checks: readonly Check[];
+  readonly stream: Pick<StreamView, 'capture' | 'instances' | 'clocks'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export const EVERY_MILLISECONDS = 60_000;
+/** Stores that were well are looked at less often: each look is a new connection to Core's Postgres. */
+const CHECK_MILLISECONDS = 5 * 60_000;
+const CHECK_TIMEOUT_MILLISECONDS = 15_000;
+
+/** Writes down once a minute how the installation is, for `kubectl edge-migration doctor`; until the signal aborts. Never rejects. */
+export async function reportInstallation(settings: InstallationReporterSettings, signal: AbortSignal): Promise<void> {
+  const { clock, logger } = settings;
+  let looked: { outcomes: Outcome[]; time: number; monotonic: number } | undefined;
+  let problem: string | undefined;
+
+  async function look() {
+    const isOld = looked === undefined || clock.monotonic() - looked.monotonic >= CHECK_MILLISECONDS;
+    if (!isOld && looked!.outcomes.every(({ verdict }) => verdict !== 'failed')) return looked!;
+    const outcomes = await runChecks(settings.checks, CHECK_TIMEOUT_MILLISECONDS, signal);
+    looked = { outcomes, time: clock.now(), monotonic: clock.monotonic() };
+    return looked;
+  }
+
+  while (!signal.aborted) {
+    try {
+      const { outcomes, time } = await look();
+      await write(settings, outcomes, time, signal);
+      problem = undefined;
+    } catch (error) {
+      if (signal.aborted) return;
+      const message = errorMessage(error);
+      if (message !== problem) logger.warn({ error: message }, `${INSTALLATION_REPORT} cannot be written`);
+      problem = message;
+    }
+    await clock.sleep(EVERY_MILLISECONDS, signal).catch(() => {});
+  }
+}
+
+async function write(
+  { client, namespace, instance, stream, clock }: InstallationReporterSettings,
+  outcomes: readonly Outcome[],
+  checkedTime: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const report = buildInstallationReport({
+    now: clock.now(),
+    checkedTime,
+    release: manifest.version,
+    instance,
+    outcomes,
+    capture: stream.capture(),
+    instances: stream.instances(),
+    clocks: stream.clocks(),
+  });
+  const metadata = { namespace, name: INSTALLATION_REPORT };
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { [REPORT_KEY]: JSON.stringify(report) } };
+  await client.apply(CONFIG_MAPS, object, { fieldManager: FIELD_MANAGER, force: true, signal });
+}
