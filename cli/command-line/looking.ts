@@ -4,7 +4,7 @@ import { doctor } from '../commands/doctor.ts';
 import { events } from '../commands/events.ts';
 import { logs } from '../commands/logs.ts';
 import { list, status } from '../commands/look.ts';
-import { report } from '../commands/report.ts';
+import { REPORT_FORMATS, type ReportFormat, report } from '../commands/report.ts';
 import { watch } from '../commands/watch.ts';
 import type { Run } from '../program.ts';
 import {
@@ -93,14 +93,14 @@ function addLogs(program: Command, run: Run): void {
 }
 
 interface ReportCommandOptions extends Omit<SelectionOptions, 'output'> {
-  readonly output: 'markdown' | 'json';
+  readonly output: ReportFormat;
   readonly file?: string;
 }
 
 function addReport(program: Command, run: Run): void {
   withOperator(withCluster(program.command('report').description('Writes what was done about a project.')))
     .argument('<project>', 'id of the project in Core', project)
-    .addOption(new Option('-o, --output <format>', 'output format').choices(['markdown', 'json']).default('markdown'))
+    .addOption(new Option('-o, --output <format>', 'output format').choices(REPORT_FORMATS).default('markdown'))
     .option('--file <path>', 'write to this file instead of standard output')
     .action((id: number, { output: format, ...options }: ReportCommandOptions) =>
       run(options, (context) => {

@@ -1,15 +1,19 @@
 import { writeFile } from 'node:fs/promises';
 import { CONFIG_MAPS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { ApiError, errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
+import { writeHtmlReport } from '@edge-migration/operator/render/html/report.ts';
 import { buildReport, type Part, type ReportFacts, writeReport } from '@edge-migration/operator/render/report.ts';
 import { z } from 'zod';
 import { type Context, serialise } from '../context.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit.ts';
 import { type Selection, select } from '../selection.ts';
 
+export const REPORT_FORMATS = ['markdown', 'html', 'json'] as const;
+export type ReportFormat = (typeof REPORT_FORMATS)[number];
+
 export interface ReportOptions {
   readonly operatorNamespace: string;
-  readonly format: 'markdown' | 'json';
+  readonly format: ReportFormat;
   /** Standard output when absent. */
   readonly file?: string | undefined;
 }
@@ -20,15 +24,21 @@ export async function report(context: Context, selection: Selection, options: Re
   const [selected] = await select(cluster, selection, signal);
   const { migration } = selected!;
   const read = (name: string | undefined) => readPart(context, options.operatorNamespace, name);
-  const { audit, verification } = migration.status;
+  const { audit, verification, replay } = migration.status;
   const facts: ReportFacts = {
     migration,
     now: clock.now(),
     audit: await read(audit?.reportName),
     comparison: await read(verification?.last?.reportName),
+    stillOnCore: await read(replay?.stillOnCore?.reportName),
   };
   const built = buildReport(facts);
-  const text = options.format === 'json' ? serialise('json', built) : writeReport(facts);
+  const writers: Record<ReportFormat, () => string> = {
+    json: () => serialise('json', built),
+    html: () => writeHtmlReport(facts),
+    markdown: () => writeReport(facts),
+  };
+  const text = writers[options.format]();
   for (const problem of built.incomplete) terminal.warn(`left out: ${problem}`);
   if (options.file === undefined) terminal.write(text);
   else await save(options.file, text);

@@ -31,9 +31,19 @@ function listProgress({ spec, status }: EdgeMigration, now: number): string[] {
     skipped !== undefined && skipped.total > 0 && `skipped ${formatCount(skipped.total)}`,
     replay.lag !== undefined && `lag ${replay.lag}`,
     replay.deadline !== undefined && `deadline ${describeDistance(replay.deadline, now)}`,
+    describeStillWriting(replay),
     gaps.length > 0 && `gaps ${gaps.length}`,
   ];
   return parts.filter((part) => typeof part === 'string');
+}
+
+/** What is not counted is not said to be nothing. */
+function describeStillWriting({ stillOnCore }: NonNullable<EdgeMigration['status']['replay']>): string | undefined {
+  if (stillOnCore?.state === 'Gone') return 'nobody on Core';
+  const { writesPerDay } = stillOnCore ?? {};
+  return writesPerDay === undefined || writesPerDay === 0
+    ? undefined
+    : `still ${formatCount(writesPerDay)} writes/day to Core`;
 }
 
 /**

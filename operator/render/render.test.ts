@@ -63,6 +63,14 @@ describe('progress', () => {
     );
   });
 
+  test('tells how much is still written to Core, and nothing of it where that is not counted', () => {
+    const said = (stillOnCore: NonNullable<NonNullable<Status['replay']>['stillOnCore']>) =>
+      describeProgress(withStatus({ phase: 'Replaying', replay: { stillOnCore } }), NOON);
+    expect(said({ state: 'Writing', message: '', writesPerDay: 1200 })).toContain('still 1,200 writes/day to Core');
+    expect(said({ state: 'Unknown', message: '' })).toBe('customers/project-42  Replaying');
+    expect(said({ state: 'Gone', message: '' })).toContain('nobody on Core');
+  });
+
   test('on a terminal is a bar, and no line is longer than the terminal is wide', () => {
     const lines = renderProgress(withStatus(copying), NOON, 60);
     expect(lines[1]).toMatch(/^ {2}\[#{6}\.{18}\] {2}50\/200/);
@@ -83,6 +91,17 @@ describe('progress', () => {
 describe('a status', () => {
   test('without conditions says that no operator has looked', () => {
     expect(renderStatus(build(), NOON)).toContain('no operator has looked at it yet');
+  });
+
+  test('tells who still calls Core, and says of what is not counted that it is not known', () => {
+    const stillOnCore = {
+      state: 'Writing' as const,
+      message: 'one client still writes',
+      clients: [{ name: 'flagsmith-js-sdk/9.3.1', writesPerDay: 7 }],
+    };
+    const text = renderStatus(withStatus({ replay: { stillOnCore } }), NOON);
+    expect(text).toMatch(/Still on Core: +one client still writes\n +Counted a day: +not known\n/);
+    expect(text).toContain('flagsmith-js-sdk/9.3.1 (7 writes)');
   });
 
   test('tells reasons of skipped identities, and a request that waits', () => {

@@ -3,6 +3,8 @@ import { formatTime } from '../kubernetes/objects.ts';
 import { describePhase } from './list.ts';
 import { printable } from './printable.ts';
 import { describeCopy, describePlan, describeReplay, describeVerification } from './status.ts';
+import { describeStillOnCore, parseSeries, sumByClient } from './still-on-core.ts';
+import { formatCount } from './table.ts';
 
 /** Texts of a ConfigMap by key; or why it cannot be read; undefined when the status names none. */
 export type Part =
@@ -17,17 +19,20 @@ export interface ReportFacts {
   readonly audit: Part | undefined;
   /** The last comparison. */
   readonly comparison: Part | undefined;
+  /** The daily series of who still calls Core. */
+  readonly stillOnCore?: Part | undefined;
 }
 
 /** For programs: spec and status, with what audit and comparison say as they say it. */
-export function buildReport({ migration, now, audit, comparison }: ReportFacts) {
+export function buildReport({ migration, now, audit, comparison, stillOnCore }: ReportFacts) {
   const { namespace, name, uid, generation, creationTime, spec, status } = migration;
   return {
     reportTime: formatTime(now),
     edgeMigration: { namespace, name, uid, generation, creationTime, spec, status },
     audit: readPart(audit, 'audit.json'),
     comparison: readPart(comparison, 'report.json'),
-    incomplete: [audit, comparison].flatMap((part) =>
+    stillOnCore: readPart(stillOnCore, 'series.json'),
+    incomplete: [audit, comparison, stillOnCore].flatMap((part) =>
       part !== undefined && 'problem' in part ? [describeProblem(part)] : [],
     ),
   };
@@ -43,10 +48,12 @@ function readPart(part: Part | undefined, key: string): unknown {
   }
 }
 
-const describeProblem = ({ name, problem }: { name: string; problem: string }) => `ConfigMap ${name}: ${problem}`;
+/** Why a part of the report is missing. */
+export const describeProblem = ({ name, problem }: { name: string; problem: string }) =>
+  `ConfigMap ${name}: ${problem}`;
 
 /** For people: one Markdown file, without identifiers or values. */
-export function writeReport({ migration, now, audit, comparison }: ReportFacts): string {
+export function writeReport({ migration, now, audit, comparison, stillOnCore }: ReportFacts): string {
   const { status } = migration;
   const conditions = (status.conditions ?? []).map(({ type, status: state, reason, lastTransitionTime, message }) => [
     type,
@@ -68,6 +75,8 @@ export function writeReport({ migration, now, audit, comparison }: ReportFacts):
     fields('Plan', status.plan && describePlan(status.plan)),
     fields('Copy', describeCopy(migration, now)),
     fields('Replay', describeReplay(migration, now)),
+    fields('Who is still on Core', describeStillOnCore(migration)),
+    writeSeries(stillOnCore),
     fields('Verification', describeVerification(migration)),
     table('Times in which writes to Core may have been missed', ['From', 'Until', 'Reason', 'Pod'], gaps),
     table('Conditions', ['Type', 'Status', 'Reason', 'Since', 'Message'], conditions),
@@ -76,6 +85,21 @@ export function writeReport({ migration, now, audit, comparison }: ReportFacts):
   ]
     .filter((part) => part !== '')
     .join('\n');
+}
+
+/** What clients wrote to Core a day; what was not counted is said to be so. */
+function writeSeries(part: Part | undefined): string {
+  const title = 'Identity writes to Core, day by day';
+  if (part === undefined) return '';
+  if ('problem' in part) return `## ${title}\n\nThey could not be read: ${escapeMarkdown(describeProblem(part))}\n`;
+  const series = parseSeries(part.data['series.json']);
+  if (series === undefined) return '';
+  const { names, days } = sumByClient(series, 'writes');
+  const rows = days.map(({ date, parts, isLowerBound }) => [
+    isLowerBound ? `${date} (at least)` : date,
+    ...names.map((_, index) => (parts === undefined ? 'not counted' : formatCount(parts[index]!))),
+  ]);
+  return names.length === 0 ? '' : table(title, ['Day', ...names], rows);
 }
 
 function fields(title: string, list: readonly [string, string | undefined][] | undefined): string {

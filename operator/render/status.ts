@@ -1,6 +1,7 @@
 import { type EdgeMigration, type LastComparison, type PlanStatus, projectOf, titleOf } from '../edge-migration/api.ts';
 import { formatDuration } from '../requests/duration.ts';
 import { describePhase } from './list.ts';
+import { describeStillOnCore } from './still-on-core.ts';
 import { formatBytes, formatCount, renderFields, renderTable } from './table.ts';
 
 /** Everything that a status tells of one migration, for people. @param now milliseconds since the epoch */
@@ -22,6 +23,7 @@ export function renderStatus(migration: EdgeMigration, now: number): string {
     section('Plan', status.plan && renderFields(describePlan(status.plan))),
     section('Copy', renderFields(describeCopy(migration, now))),
     section('Replay', renderFields(describeReplay(migration, now))),
+    section('Clients', renderFields(describeStillOnCore(migration))),
     section('Verification', renderFields(describeVerification(migration))),
     section('Gaps', renderGaps(migration)),
     section('Conditions', renderConditions(migration)),

@@ -1,0 +1,155 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Status } from '../../edge-migration/api.ts';
+import { migration as build, NOON } from '../../edge-migration/testing/facts.ts';
+import type { ReportFacts } from '../report.ts';
+import { parseSeries, sumByClient } from '../still-on-core.ts';
+import { drawColumns, drawShares } from './charts.ts';
+import { html } from './markup.ts';
+import { writeHtmlReport } from './report.ts';
+
+/** A report whose texts of others are all this one. */
+function facts(text: string): ReportFacts {
+  const time = '2026-05-04T10:00:00Z';
+  const status: Status = {
+    phase: text,
+    message: text,
+    progress: text,
+    conditions: [{ type: text, status: 'True', reason: text, message: text, lastTransitionTime: text }],
+    copy: {
+      startTime: '2026-05-01T10:00:00Z',
+      completionTime: '2026-05-01T11:00:00Z',
+      identitiesTotal: 200,
+      identitiesCopied: 197,
+    },
+    skipped: { total: 3, byReason: [{ reason: text, count: 3 }] },
+    gaps: [{ from: time, reason: text, podName: text }],
+    replay: {
+      deadline: '2026-05-29T11:00:00Z',
+      lag: text,
+      stillOnCore: { state: 'Writing', message: text, writesPerDay: 7, clients: [{ name: text, writesPerDay: 7 }] },
+    },
+  };
+  const rows = [{ environment: 1, client: text, writes: 7, reads: 2 }];
+  const days = [{ date: '2026-05-03', known: 'all', writes: 7, reads: 2, rows }];
+  return {
+    migration: { ...build({ status }), namespace: text },
+    now: NOON,
+    audit: { name: text, data: { 'audit.txt': text } },
+    comparison: { name: text, problem: text },
+    stillOnCore: { name: text, data: { 'series.json': JSON.stringify({ version: 1, days }) } },
+  };
+}
+
+/** Tags with their attributes' names: what a browser makes of a page, without its texts. */
+const skeleton = (page: string) =>
+  [...page.matchAll(/<(\/?[a-z0-9]+)((?:\s+[a-z-]+(?:="[^"]*")?)*)\s*\/?>/gi)].map(([, tag, attributes]) => [
+    tag,
+    [...attributes!.matchAll(/\s+([a-z-]+)(?:="[^"]*")?/gi)].map(([, name]) => name),
+  ]);
+
+describe('a report as HTML', () => {
+  test('loads nothing, runs nothing, and forbids both', () => {
+    const page = writeHtmlReport(facts('well'));
+    expect(page).toContain(`content="default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;`);
+    expect(page).not.toMatch(/<script|<link|<img|<iframe|<object|@import|\bsrc=|\bhref=|\bon[a-z]+=|https?:/i);
+    expect(page).toMatch(/prefers-color-scheme:dark/);
+    expect(page).toMatch(/@media print/);
+  });
+
+  test('has the same elements and attributes whatever the texts in it say', () => {
+    const usual = skeleton(writeHtmlReport(facts('well')));
+    expect(usual.length).toBeGreaterThan(100);
+    const hostile = fc.oneof(
+      fc.constantFrom(
+        '"><img src=x onerror=alert(1)>',
+        "' onload='alert(1)",
+        '</title></style><script>alert(1)</script>',
+        '<!--',
+        '\u202e</td>\u001b[2J',
+        '&lt;script&gt;',
+      ),
+      fc.string({ unit: fc.constantFrom('<', '>', '"', "'", '&', '/', '=', '!', '-', 'a', ' ', '`'), minLength: 1 }),
+    );
+    fc.assert(
+      fc.property(hostile, (text) => {
+        fc.pre(text.trim() !== '');
+        expect(skeleton(writeHtmlReport(facts(text)))).toEqual(usual);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('shows a text as it is, but for marks that command a terminal or turn text round', () => {
+    expect(html`<p title="${'"a" & <b>'}">${'it\u202e\u001bs'}</p>`.text).toBe(
+      '<p title="&quot;a&quot; &amp; &lt;b&gt;">it\ufffd\ufffds</p>',
+    );
+  });
+
+  test('says what could not be read', () => {
+    const page = writeHtmlReport({
+      ...facts('well'),
+      comparison: { name: 'project-42-report', problem: 'get configmaps: Forbidden (403)' },
+    });
+    expect(page).toContain('This report is not complete');
+    expect(page).toContain('ConfigMap project-42-report: get configmaps: Forbidden (403)');
+  });
+
+  test('of a migration that nothing is known of yet has no empty sections', () => {
+    const page = writeHtmlReport({ migration: build(), now: NOON, audit: undefined, comparison: undefined });
+    expect(page).toContain('Migration of project 42');
+    expect(page).not.toContain('<h2>');
+    expect(page).not.toMatch(/NaN|undefined|Infinity/);
+  });
+});
+
+describe('charts', () => {
+  test('a bar has every part that there is with its number, and none that is zero', () => {
+    const chart = drawShares('What became of them', [
+      { label: 'copied', count: 999_999, tone: 'good' },
+      { label: 'skipped', count: 1, tone: 'bad' },
+      { label: 'conflicting', count: 0, tone: 'warn' },
+    ])!.text;
+    expect(chart).toContain('aria-label="What became of them: copied 999,999, skipped 1"');
+    // However small, it can be seen; and what is not all is not called all.
+    expect(chart).toContain('width="1.5"');
+    expect(chart).toContain('more than 99.9%');
+    expect(drawShares('Nothing', [])).toBeUndefined();
+  });
+
+  const day = (date: string, known: string, writes: number, counts: Record<string, number>) => ({
+    date,
+    known,
+    writes,
+    reads: 0,
+    rows: Object.entries(counts).map(([client, count]) => ({ environment: 1, client, writes: count, reads: 0 })),
+  });
+  const read = (days: object[]) => parseSeries(JSON.stringify({ version: 1, days }))!;
+
+  test('a day that was not counted is a hole, and one that was in part says at least', () => {
+    const series = read([day('2026-05-01', 'all', 9, { a: 9 }), day('2026-05-03', 'part', 5, { a: 5 })]);
+    const daily = sumByClient(series, 'writes');
+    expect(daily.days).toEqual([
+      { date: '2026-05-01', parts: [9], isLowerBound: false },
+      { date: '2026-05-02', parts: undefined, isLowerBound: false },
+      { date: '2026-05-03', parts: [5], isLowerBound: true },
+    ]);
+    const chart = drawColumns('Writes', daily)!.text;
+    expect(chart).toContain('2026-05-02: not counted');
+    expect(chart).toContain('2026-05-03: a at least 5');
+  });
+
+  test('the clients with most are named, and the others together are what is left of the day', () => {
+    const many = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`sdk-${index}`, 100 - index]));
+    const sum = Object.values(many).reduce((total, count) => total + count, 0);
+    const { names, days } = sumByClient(read([day('2026-05-01', 'all', sum + 40, many)]), 'writes');
+    expect(names).toEqual(['sdk-0', 'sdk-1', 'sdk-2', 'sdk-3', 'sdk-4', 'others']);
+    expect(days[0]?.parts?.reduce((total, count) => total + count, 0)).toBe(sum + 40);
+  });
+
+  test('a series of another release, or a damaged one, is none', () => {
+    expect(parseSeries(JSON.stringify({ version: 2, days: [] }))).toBeUndefined();
+    expect(parseSeries('{')).toBeUndefined();
+    expect(parseSeries(undefined)).toBeUndefined();
+  });
+});
