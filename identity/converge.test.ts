@@ -54,6 +54,14 @@ describe('converging one identity', () => {
     });
   });
 
+  test('replaces such a document without removing what the legacy version of global tables keeps in it', async () => {
+    await putInCore(8);
+    const replicated = { 'aws:rep:deleting': { BOOL: false }, 'aws:rep:updateregion': { S: 'us-east-2' } };
+    await putInEdge({ ...replicated, django_id: { N: '7' } });
+    expect(await run()).toMatchObject({ outcome: 'replaced' });
+    expect(await fromEdge()).toMatchObject({ ...replicated, django_id: { N: '8' } });
+  });
+
   test('gives a document born on Edge the traits that it lacks when the identity came to this name by a rename', async () => {
     await putInCore(7);
     const theirs = [TRAIT('age', { N: '36' }), TRAIT('theme', { S: 'dark' })];

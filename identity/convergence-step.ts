@@ -16,6 +16,7 @@ import {
 } from './edge/merge.ts';
 import { diffOverrideRows } from './edge/override-rows.ts';
 import { ownershipOf } from './edge/ownership.ts';
+import { replicationAttributes } from './edge/replication-attributes.ts';
 import type { CallOptions, EdgeTables, WriteResult } from './edge/table.ts';
 import { keyOf, rowName } from './edge/table-override-rows.ts';
 import type { DocumentWrite } from './edge/table-writes.ts';
@@ -76,7 +77,7 @@ function withMoved(edge: Item, core: Item, touched: Touched): Touched {
 /** Core's document in place of that of an identity that Core has deleted; links by `identity_uuid` stay valid. */
 function replace(edge: Item, core: Item): Step {
   const uuid = edge['identity_uuid'];
-  const item = uuid?.S ? { ...core, identity_uuid: uuid } : core;
+  const item = { ...replicationAttributes(edge), ...core, ...(uuid?.S && { identity_uuid: uuid }) };
   return { outcome: 'replaced', write: { kind: 'put', item, expected: edge }, after: item };
 }
 

@@ -8,6 +8,7 @@ import { readDocument } from './edge/document-reader.ts';
 import { version4 } from './edge/identity-uuid.ts';
 import { mergeTouched, NOTHING, type Touched } from './edge/merge.ts';
 import { isDocumentOf } from './edge/ownership.ts';
+import { replicationAttributes } from './edge/replication-attributes.ts';
 import { keyOf } from './edge/table-override-rows.ts';
 import { type Finding, wantedRows } from './edge/verdict.ts';
 
@@ -126,6 +127,7 @@ function isEdgesOwn(edge: Item, core: EncodedDocument): boolean {
 function rebuild(edge: Item, core: Item, difference: DocumentDifference | undefined): Item {
   const { identity_uuid, dashboard_alias, system_traits } = edge;
   const own: Item = {
+    ...replicationAttributes(edge),
     ...(dashboard_alias?.S ? { dashboard_alias } : {}),
     ...(system_traits?.M === undefined ? {} : { system_traits }),
   };

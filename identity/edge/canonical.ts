@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { Item } from './document.ts';
 import { canonicalNumber } from './document-number.ts';
+import { withoutReplicationAttributes } from './replication-attributes.ts';
 
 /** Most numbers: nothing about them can be written in two ways. */
 const PLAIN_INTEGER = /^(?:0|-?[1-9][0-9]*)$/;
@@ -71,7 +72,7 @@ const NOT_SUMMED: ReadonlySet<string> = new Set(['identity_uuid', 'dashboard_ali
 
 /** SHA-256 of what a document says, without what is Edge's own; 32 characters, one for each byte. */
 export function documentDigest(item: Readonly<Item>): string {
-  return hash('sha256', canonicalItem(item, NOT_SUMMED), 'binary');
+  return hash('sha256', canonicalItem(withoutReplicationAttributes(item), NOT_SUMMED), 'binary');
 }
 
 const WORDS = 8;

@@ -5,6 +5,8 @@ import { addChecksums, canonicalText, createChecksum, documentDigest } from './c
 import { findDifferences, limitToMigrated, touchedBy } from './compare.ts';
 import type { Item } from './document.ts';
 import { sameValue } from './document-equality.ts';
+import { sameOverrideRow } from './override-rows.ts';
+import { stateOf } from './verdict.ts';
 
 const trait = (key: string, value: AttributeValue): AttributeValue => ({
   M: { trait_key: { S: key }, trait_value: value },
@@ -38,6 +40,28 @@ describe('a document', () => {
     expect(findDifferences(edge, CORE)).toBeUndefined();
     const { system_traits: _, ...summed } = edge;
     expect(documentDigest(summed)).toEqual(documentDigest(CORE));
+  });
+
+  test('says the same with the attributes that the legacy version of global tables writes into each item', () => {
+    const replicated = (time: string): Item =>
+      change({
+        'aws:rep:deleting': { BOOL: false },
+        'aws:rep:updatetime': { N: time },
+        'aws:rep:updateregion': { S: 'us-east-2' },
+      });
+    const [edge, later] = [replicated('1764400000.5'), replicated('1764400001.5')];
+    expect(findDifferences(edge, CORE)).toBeUndefined();
+    expect(documentDigest(edge)).toEqual(documentDigest(CORE));
+    const pairOf = (item: Item) => ({
+      environmentId: 1,
+      core: { kind: 'document', key: 'key_user', item: CORE, bytes: 300 } as const,
+      edge: item,
+      rows: new Map([['1 row', { document_key: { S: 'row' }, 'aws:rep:updatetime': item['aws:rep:updatetime']! }]]),
+      onConflict: 'KeepEdge' as const,
+    });
+    expect(stateOf(pairOf(edge))).toEqual(stateOf(pairOf(later)));
+    const row: Item = { environment_id: { S: '1' }, feature_state: { M: {} } };
+    expect(sameOverrideRow({ ...row, 'aws:rep:updatetime': { N: '1' } }, row)).toBe(true);
   });
 
   test('that differs is told by trait, override and attribute, and in which direction', () => {

@@ -4,6 +4,7 @@ import type { Item } from './document.ts';
 import { sameValue } from './document-equality.ts';
 import type { Touched } from './merge.ts';
 import { overriddenFeature } from './override-rows.ts';
+import { isReplicationAttribute } from './replication-attributes.ts';
 
 /** How one list of the document, traits or overrides, differs; by trait key or by Core's feature id. */
 export interface ListDifference {
@@ -37,6 +38,8 @@ const LISTED = Object.values(LISTS).map(({ attribute }) => attribute);
 /** Attributes that a document may have without Core knowing of them: Edge's own. */
 const EDGE_OWN = new Set(['dashboard_alias', 'system_traits', 'identity_uuid']);
 
+const isOwnOfEdge = (name: string) => EDGE_OWN.has(name) || isReplicationAttribute(name);
+
 /** Compared list by list, or free to differ. */
 const NOT_COMPARED = new Set(['identity_uuid', 'identity_traits', 'identity_features']);
 
@@ -55,7 +58,7 @@ export function findDifferences(edge: Readonly<Item>, core: Readonly<Item>): Doc
   }
   for (const attribute of LISTED) if (edge[attribute]?.L === undefined) attributes.push(attribute);
   const foreign: string[] = [];
-  for (const name in edge) if (!Object.hasOwn(core, name) && !EDGE_OWN.has(name)) foreign.push(name);
+  for (const name in edge) if (!Object.hasOwn(core, name) && !isOwnOfEdge(name)) foreign.push(name);
   const isEqual = traits === NONE && overrides === NONE && attributes.length === 0 && foreign.length === 0;
   return isEqual ? undefined : { traits, overrides, attributes, foreign };
 }

@@ -2,6 +2,7 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { Item } from './document.ts';
 import { sameValue } from './document-equality.ts';
 import { canonicalNumber } from './document-number.ts';
+import { withoutReplicationAttributes } from './replication-attributes.ts';
 
 /** Keys of a row of the environments table: one identity's override of one feature, for local evaluation. */
 export interface OverrideRowKey {
@@ -52,8 +53,8 @@ export function overriddenFeature(element: AttributeValue): string | undefined {
 
 /** Whether two rows say the same, whenever they were written. */
 export function sameOverrideRow(one: Readonly<Item>, other: Readonly<Item>): boolean {
-  const { created_date: _written, ...facts } = one;
-  const { created_date: _alsoWritten, ...otherFacts } = other;
+  const { created_date: _written, ...facts } = withoutReplicationAttributes(one);
+  const { created_date: _alsoWritten, ...otherFacts } = withoutReplicationAttributes(other);
   return sameValue({ M: facts }, { M: otherFacts });
 }
 

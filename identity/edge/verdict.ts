@@ -7,6 +7,7 @@ import type { DocumentPart } from './document-part.ts';
 import { readDocument } from './document-reader.ts';
 import type { Pending } from './merge.ts';
 import { overriddenFeature, overrideRows, sameOverrideRow } from './override-rows.ts';
+import { withoutReplicationAttributes } from './replication-attributes.ts';
 import { keyOf, rowName } from './table-override-rows.ts';
 
 /**
@@ -239,7 +240,10 @@ const describeSkipped = (core: PartlySkipped | undefined) =>
 /** One text for the state of both sides: as long as it stays, nobody has written. */
 export function stateOf({ core, edge, rows }: JudgedPair): string {
   const coreText = core?.kind === 'document' ? canonicalItem(core.item) : describeSkipped(core);
-  const rowTexts = [...(rows ?? [])].map(([name, row]) => `${name} ${canonicalItem(row)}`).sort();
-  const texts = [coreText, edge === undefined ? '' : canonicalItem(edge), ...rowTexts];
+  const rowTexts = [...(rows ?? [])].map(([name, row]) => `${name} ${writtenText(row)}`).sort();
+  const texts = [coreText, edge === undefined ? '' : writtenText(edge), ...rowTexts];
   return hash('sha256', JSON.stringify(texts), 'base64url').slice(0, 22);
 }
+
+/** Replication changes attributes of its own in items that nobody writes. */
+const writtenText = (item: Item) => canonicalItem(withoutReplicationAttributes(item));

@@ -1,0 +1,24 @@
+import type { Item } from './document.ts';
+
+/** Of `aws:rep:deleting`, `aws:rep:updatetime` and `aws:rep:updateregion`. */
+const PREFIX = 'aws:rep:';
+
+/**
+ * Whether DynamoDB itself keeps the attribute: the legacy version of global tables (2017.11.29) writes some into each item
+ * for its own replication. They are no part of what an application stores.
+ */
+export const isReplicationAttribute = (name: string) => name.startsWith(PREFIX);
+
+/** The item as applications know it; the very same one where replication has added nothing. */
+export function withoutReplicationAttributes(item: Readonly<Item>): Readonly<Item> {
+  for (const name in item) {
+    if (!isReplicationAttribute(name)) continue;
+    return Object.fromEntries(Object.entries(item).filter(([other]) => !isReplicationAttribute(other)));
+  }
+  return item;
+}
+
+/** What of the item replication keeps. */
+export function replicationAttributes(item: Readonly<Item>): Item {
+  return Object.fromEntries(Object.entries(item).filter(([name]) => isReplicationAttribute(name)));
+}
