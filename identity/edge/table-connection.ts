@@ -45,6 +45,8 @@ export interface Connection {
   readonly budget: WriteBudget;
   readonly readBudget: WriteBudget | undefined;
   place(table: string): TablePlace;
+  /** The region that requests are signed for, and whose table it is: the home region. */
+  region(): Promise<string>;
   /**
    * Sends until there is an answer: throttling, failures of the server and of the network are retried with growing,
    * jittered pauses for as long as patience lasts. A write that is sent again may have been done the first time.
@@ -78,7 +80,8 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
   const budget = options.budget ?? createWriteBudget({ clock });
   const patience = options.patienceMilliseconds ?? PATIENCE_MILLISECONDS;
   let { dynamodbRegion: region } = settings;
-  const client = createClient(settings, options, async () => (region ??= await findRegion()));
+  const chooseRegion = async () => (region ??= await findRegion());
+  const client = createClient(settings, options, chooseRegion);
   const place = (table: string) => ({ table, where: settings.dynamodbEndpoint ?? region ?? 'the default region' });
   let proven = false;
 
@@ -97,6 +100,7 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
     budget,
     readBudget: options.readBudget,
     place,
+    region: chooseRegion,
     patient,
     pause,
 

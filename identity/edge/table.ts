@@ -39,6 +39,13 @@ export interface EdgeSettings {
   readonly environmentsV2Table?: string | undefined;
 }
 
+/** What one region tells of the tables. */
+export interface DescribedTables {
+  readonly region: string;
+  readonly identities: TableFacts;
+  readonly overrideRows: TableFacts | undefined;
+}
+
 /** Edge's tables as one process uses them: one client, one write budget. */
 export type EdgeTables = ReturnType<typeof openEdge>;
 export type IdentitiesTable = EdgeTables['identities'];
@@ -86,16 +93,17 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
         : createTransaction(connection, account, identitiesTable, environmentsV2Table),
 
     /**
-     * Looks whether the configured tables are there and are the right ones.
+     * Looks whether the configured tables are there and are the right ones; `region` is the one that was asked.
      *
      * @throws TableMissing, WrongTable, EdgeRefused, EdgeUnreachable, EdgeThrottled
      */
-    async describe(call: CallOptions = {}): Promise<{ identities: TableFacts; overrideRows: TableFacts | undefined }> {
-      const [identities, overrideRows] = await Promise.all([
+    async describe(call: CallOptions = {}): Promise<DescribedTables> {
+      const [region, identities, overrideRows] = await Promise.all([
+        connection.region(),
         describeTable(connection, identitiesTable, IDENTITIES_KEY, call),
         environmentsV2Table && describeTable(connection, environmentsV2Table, OVERRIDE_ROWS_KEY, call),
       ]);
-      return { identities, overrideRows: overrideRows || undefined };
+      return { region, identities, overrideRows: overrideRows || undefined };
     },
 
     close: () => connection.close(),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { CheckpointFact, CopyCounts } from '../edge-migration/facts.ts';
+import { writeUnitsSchema } from './write-units.ts';
 
 const count = z.number().min(0).default(0);
 
@@ -27,6 +28,8 @@ const countsSchema = z.object({
 const totalsSchema = z.object({
   counts: countsSchema.prefault({}),
   skippedByReason: z.record(z.string(), z.number()).default({}),
+  /** Of a plan: what the writes would cost in every region. */
+  plannedUnits: writeUnitsSchema.default({}),
   /** Lines of the reports that belong to these totals. */
   skippedLines: count,
   differingLines: count,
@@ -69,7 +72,7 @@ export function parseCheckpoint(text: string): CheckpointFact | undefined {
   const checkpoint = readCheckpoint(text);
   if (checkpoint === undefined) return undefined;
   const { rangeId, finished, updatedTime, identitiesPerSecond, positions, lastError } = checkpoint;
-  const { counts, skippedByReason } = positions[0]?.totals ?? NO_TOTALS;
+  const { counts, skippedByReason, plannedUnits } = positions[0]?.totals ?? NO_TOTALS;
   return {
     rangeId,
     finished,
@@ -77,6 +80,7 @@ export function parseCheckpoint(text: string): CheckpointFact | undefined {
     identitiesPerSecond,
     counts: counts satisfies CopyCounts,
     skippedByReason,
+    plannedUnits,
     lastError,
   };
 }

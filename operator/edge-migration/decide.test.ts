@@ -318,5 +318,33 @@ describe('mode Plan', () => {
       durationSeconds: 1,
       costUSD: '0.00',
     });
+    expect(status.plan).not.toHaveProperty('writes');
+  });
+
+  test('ends with the write units and cost of every region, table and index, while the time is that of the home region', () => {
+    const plannedUnits = {
+      'eu-west-2/identities': 2_000_000,
+      'eu-west-2/identities/by-id': 1_000_000,
+      'us-east-2/identities': 2_000_000,
+      'us-east-2/identities/by-id': 1_000_000,
+    };
+    const [done] = counted;
+    const ended = work({
+      ranges: [{ rangeId: 0, identities: 1000 }],
+      jobs: [job({ ...endedJob, rangeIds: [0] })],
+      checkpoints: [{ ...done!, counts: { ...done!.counts, writeUnits: 3_000_000 }, plannedUnits }],
+    });
+    const { status } = decide(plan({ work: ended }));
+    expect(status.plan).toMatchObject({
+      writeUnits: 3_000_000,
+      durationSeconds: 750,
+      costUSD: '3.75',
+      writes: [
+        { region: 'eu-west-2', table: 'identities', writeUnits: 2_000_000, costUSD: '1.25' },
+        { region: 'eu-west-2', table: 'identities', index: 'by-id', writeUnits: 1_000_000, costUSD: '0.63' },
+        { region: 'us-east-2', table: 'identities', writeUnits: 2_000_000, costUSD: '1.25' },
+        { region: 'us-east-2', table: 'identities', index: 'by-id', writeUnits: 1_000_000, costUSD: '0.63' },
+      ],
+    });
   });
 });

@@ -1,4 +1,5 @@
 import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
+import type { WriteUnits } from '../copy/write-units.ts';
 import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { EdgeMigration } from './api.ts';
@@ -198,6 +199,8 @@ export interface CheckpointFact {
   identitiesPerSecond: number;
   counts: CopyCounts;
   skippedByReason: Record<string, number>;
+  /** Of a plan: write units in every region, by region, table and index. */
+  plannedUnits: WriteUnits;
   lastError: string | undefined;
 }
 

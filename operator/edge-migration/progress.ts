@@ -1,6 +1,7 @@
-import type { CopyStatus, PlanStatus, SkippedStatus, Status } from './api.ts';
+import { addWriteUnits } from '../copy/write-units.ts';
+import type { CopyStatus, PlannedWrites, PlanStatus, SkippedStatus, Status } from './api.ts';
 import { formatTime } from './conditions.ts';
-import type { CheckpointFact, CopyCounts, Facts, PlannedRange } from './facts.ts';
+import type { CheckpointFact, CopyCounts, DecisionSettings, Facts, PlannedRange } from './facts.ts';
 
 /** A pod that has not saved a page for this long adds nothing to the current rate. */
 const RATE_VALID_MILLISECONDS = 15_000;
@@ -88,6 +89,7 @@ export function summarisePlan(facts: Facts): PlanStatus {
   const counts = sumCounts(facts.work.checkpoints);
   const { maxWriteUnitsPerSecond } = facts.migration.spec?.copy ?? { maxWriteUnitsPerSecond: 1 };
   const writeUnits = Math.ceil(counts.writeUnits);
+  const writes = listWrites(facts);
   return {
     completionTime: formatTime(facts.now),
     identitiesTotal: counts.read,
@@ -99,8 +101,24 @@ export function summarisePlan(facts: Facts): PlanStatus {
     documentBytes: counts.documentBytes,
     writeUnits,
     durationSeconds: Math.ceil(writeUnits / maxWriteUnitsPerSecond),
-    costUSD: ((writeUnits / 1_000_000) * facts.settings.pricePerMillionWriteUnits).toFixed(2),
+    costUSD: priceOf(Math.max(writeUnits, sum(writes)), facts.settings),
+    ...(writes.length > 0 ? { writes } : {}),
   };
+}
+
+const sum = (writes: readonly PlannedWrites[]) => writes.reduce((total, { writeUnits }) => total + writeUnits, 0);
+
+/** Where a plan's writes are billed, the home region first. Transfer between regions is billed besides. */
+function listWrites({ work, settings }: Facts): PlannedWrites[] {
+  const units = addWriteUnits(work.checkpoints.map(({ plannedUnits }) => plannedUnits));
+  return Object.entries(units).map(([place, writeUnits]) => {
+    const [region = '', table = '', index] = place.split('/');
+    return { region, table, ...(index !== undefined && { index }), writeUnits, costUSD: priceOf(writeUnits, settings) };
+  });
+}
+
+function priceOf(writeUnits: number, { pricePerMillionWriteUnits }: DecisionSettings): string {
+  return ((writeUnits / 1_000_000) * pricePerMillionWriteUnits).toFixed(2);
 }
 
 /** Whether only numbers that move all the time would change, and did so a moment ago. */

@@ -48,6 +48,14 @@ const skippedStatusSchema = z.object({
 /** Identities that replay cannot follow as a whole; `revision` is another text whenever the list is another one. */
 const unstorableStatusSchema = skippedStatusSchema.extend({ reportName: z.string(), revision: z.string() });
 
+const plannedWritesSchema = z.object({
+  region: z.string(),
+  table: z.string(),
+  index: z.string().exactOptional(),
+  writeUnits: count,
+  costUSD: z.string(),
+});
+
 const planStatusSchema = z
   .object({
     completionTime: time,
@@ -61,6 +69,8 @@ const planStatusSchema = z
     writeUnits: count,
     durationSeconds: count,
     costUSD: z.string(),
+    /** Write units and their price by region, table and index; the indexes' units come on top of the table's. */
+    writes: z.array(plannedWritesSchema),
   })
   .partial();
 
@@ -191,6 +201,7 @@ export type UnstorableStatus = z.infer<typeof unstorableStatusSchema>;
 export type GapStatus = z.infer<typeof gapStatusSchema>;
 export type ReplayStatus = z.infer<typeof replayStatusSchema>;
 export type StillOnCore = z.infer<typeof stillOnCoreSchema>;
+export type PlannedWrites = z.infer<typeof plannedWritesSchema>;
 export type PlanStatus = z.infer<typeof planStatusSchema>;
 export type VerificationStatus = z.infer<typeof verificationStatusSchema>;
 export type CurrentComparison = z.infer<typeof currentComparisonSchema>;

@@ -109,6 +109,17 @@ describe('a status', () => {
     expect(text).toContain('Skipped:      3 (IdentifierTooLong 3)');
     expect(text).toContain('spec.retry verify-1 is not taken yet');
   });
+
+  test('tells of a plan what is billed in which region, and what of the bill it leaves out', () => {
+    const priced = { table: 'identities', writeUnits: 2_000_000, costUSD: '1.25' };
+    const writes = [
+      { region: 'eu-west-2', ...priced },
+      { region: 'us-east-2', ...priced, index: 'by-key' },
+    ];
+    const text = renderStatus(build({ status: { plan: { costUSD: '2.50', writes } } }), NOON);
+    expect(text).toContain('about 2.50 USD in 2 regions, without the transfer between them');
+    expect(text).toMatch(/us-east-2 {3}identities {3}by-key {3}2,000,000 {5}1\.25/);
+  });
 });
 
 describe('what others wrote', () => {

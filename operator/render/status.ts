@@ -20,7 +20,7 @@ export function renderStatus(migration: EdgeMigration, now: number): string {
       ['Spec', migration.specProblem],
       ['Behind', describeUnobserved(migration)],
     ]),
-    section('Plan', status.plan && renderFields(describePlan(status.plan))),
+    section('Plan', status.plan && `${renderFields(describePlan(status.plan))}${renderWrites(status.plan)}`),
     section('Copy', renderFields(describeCopy(migration, now))),
     section('Replay', renderFields(describeReplay(migration, now))),
     section('Clients', renderFields(describeStillOnCore(migration))),
@@ -58,8 +58,22 @@ export function describePlan(plan: PlanStatus): Fields {
     ['Documents', plan.documentBytes === undefined ? undefined : formatBytes(plan.documentBytes)],
     ['Write units', counted(plan.writeUnits)],
     ['Time', plan.durationSeconds === undefined ? undefined : `about ${formatDuration(plan.durationSeconds)}`],
-    ['Cost', plan.costUSD === undefined ? undefined : `about ${plan.costUSD} USD`],
+    ['Cost', plan.costUSD === undefined ? undefined : `about ${plan.costUSD} USD${describeRegions(plan)}`],
   ];
+}
+
+function describeRegions({ writes = [] }: PlanStatus): string {
+  const regions = new Set(writes.map(({ region }) => region));
+  return regions.size > 1 ? ` in ${regions.size} regions, without the transfer between them` : '';
+}
+
+/** Where the write units are billed; empty where no plan tells. */
+function renderWrites({ writes = [] }: PlanStatus): string {
+  if (writes.length === 0) return '';
+  const rows = writes.map(({ region, table, index, writeUnits, costUSD }) => [
+    ...[region, table, index, formatCount(writeUnits), costUSD],
+  ]);
+  return `\n${renderTable(['REGION', 'TABLE', 'INDEX', 'WRITE UNITS', 'USD'], rows)}`;
 }
 
 export function describeCopy({ status }: EdgeMigration, now: number): Fields {

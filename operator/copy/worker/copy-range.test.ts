@@ -105,10 +105,18 @@ describe('a copy', () => {
   test('looks what it would do without writing when it only plans', async () => {
     await project.copy({ range: { rangeId: 0, segments: [project.wholeProject.segments[0]!] } });
     const before = project.proxy.writes();
-    const planned = countsOf(
-      await project.copy({ handlePage: createPagePlanner(project.stores, project.stores.tables) }),
-    );
+    const { region, identities, overrideRows } = project.stores.tables;
+    const replica = { region: 'us-east-2', status: 'ACTIVE' };
+    const replication = { kind: 'GlobalTable', consistency: 'Eventual', version: '2019.11.21' } as const;
+    const global = { ...identities, replication: { ...replication, replicas: [replica], witness: undefined } };
+    const handlePage = createPagePlanner(project.stores, { region, identities: global, overrideRows });
+    const checkpoint = await project.copy({ handlePage });
+    const planned = countsOf(checkpoint);
     expect(project.proxy.writes()).toBe(before);
+    const { plannedUnits } = checkpoint.positions[0]!.totals;
+    expect(plannedUnits[`us-east-2/${identities.table}`]).toBe(plannedUnits[`${region}/${identities.table}`]);
+    const home = Object.entries(plannedUnits).filter(([place]) => place.startsWith(`${region}/`));
+    expect(home.reduce((sum, [, units]) => sum + units, 0)).toBe(planned.writeUnits);
     const copied = countsOf(await project.copy());
     expect(planned).toMatchObject({ read: 300, inserted: copied.inserted, unchanged: copied.unchanged, skipped: 6 });
     expect(planned.writeUnits).toBeGreaterThanOrEqual(3 * planned.inserted);

@@ -1,11 +1,11 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
-import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
 import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { isDocumentOf, keyTaken } from '@edge-migration/identity/edge/ownership.ts';
-import type { EdgeTables, Item, TableFacts } from '@edge-migration/identity/edge/table.ts';
+import type { DescribedTables, Item } from '@edge-migration/identity/edge/table.ts';
 import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument, skip } from './page.ts';
 import type { Result } from './totals.ts';
+import { sumWriteUnits } from './write-units.ts';
 
 /** What would be written. */
 const WRITTEN = new Set<Result['outcome']>(['inserted', 'merged', 'replaced']);
@@ -17,14 +17,17 @@ const READ_BATCH = 100;
  * Looks what writing a page would mean, and writes nothing: what is absent, equal, different, of an earlier identity or
  * created on Edge, and what the writes would cost.
  *
- * @param tables as {@link EdgeTables.describe} found them: every index that an item is in costs as much as the item
+ * @param tables as `describe` found them: they tell in which indexes and regions an item costs as much again
  */
-export function createPagePlanner(stores: Stores, tables: Awaited<ReturnType<EdgeTables['describe']>>): HandlePage {
+export function createPagePlanner(stores: Stores, tables: DescribedTables): HandlePage {
   const { edge, release, clock } = stores;
+
+  const rowsOf = ({ environment }: Page, { item }: PageDocument) =>
+    tables.overrideRows === undefined ? [] : overrideRows(environment.id, item, clock.now());
 
   return async function planPage(page, _settings, signal) {
     const known = createResults(page);
-    let writeUnits = 0;
+    const sum = sumWriteUnits(tables);
     let next = 0;
 
     async function work(): Promise<void> {
@@ -52,20 +55,12 @@ export function createPagePlanner(stores: Stores, tables: Awaited<ReturnType<Edg
     function note(document: PageDocument, existing: Item | undefined): void {
       const result = foresee(page, document, existing);
       known.results[document.index] = result;
-      if (WRITTEN.has(result.outcome)) writeUnits += priceOf(page, document);
+      if (WRITTEN.has(result.outcome)) sum.add(document, rowsOf(page, document));
     }
 
     await Promise.all(Array.from({ length: IN_FLIGHT }, work));
-    return { ...listDone(known), writeUnits };
+    return { ...listDone(known), planned: { home: sum.home, units: sum.units } };
   };
-
-  function priceOf({ environment }: Page, { item, bytes }: PageDocument): number {
-    const rows = tables.overrideRows === undefined ? [] : overrideRows(environment.id, item, clock.now());
-    return rows.reduce(
-      (units, row) => units + unitsOf(row, itemBytes(row), tables.overrideRows!),
-      unitsOf(item, bytes, tables.identities),
-    );
-  }
 }
 
 /** As if Edge's documents were kept: what `CoreWins` would do more shows in the differing ones. */
@@ -79,10 +74,4 @@ function foresee({ environment }: Page, { identity, item }: PageDocument, existi
   const djangoId = existing['django_id']?.N;
   if (djangoId === undefined) return { outcome: 'merged', differing, edgeBorn: true };
   return { outcome: djangoId === String(identity.id) ? 'kept' : 'replaced', differing };
-}
-
-/** Write units of storing the item: one per KiB, in the table and in every index that it is in. */
-function unitsOf(item: Item, bytes: number, { indexKeys }: TableFacts): number {
-  const indexes = indexKeys.filter((attributes) => attributes.every((name) => item[name] !== undefined));
-  return Math.ceil(bytes / 1024) * (1 + indexes.length);
 }

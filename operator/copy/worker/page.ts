@@ -3,6 +3,7 @@ import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
 import { type EncodedDocument, encodeIdentity, type SkippedIdentity } from '@edge-migration/identity/edge/document.ts';
 import type { Deadline } from '@edge-migration/identity/edge/table.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
+import type { WriteUnits } from '../write-units.ts';
 import type { Result } from './totals.ts';
 
 /** Identities of one environment as Core had them a moment ago. */
@@ -26,8 +27,8 @@ export interface HandledPage {
   /** Of the page's first identities: all of them, or as many as were done before the page became too old. */
   readonly results: readonly Result[];
   readonly documentBytes: number;
-  /** Units that writing it would cost; left out when it was written: then the budget knows. */
-  readonly writeUnits?: number;
+  /** What writing it would cost; left out when it was written: then the budget knows. */
+  readonly planned?: { readonly home: number; readonly units: WriteUnits };
   /** What kept the page from being finished in time. */
   readonly hindrance?: unknown;
 }

@@ -92,13 +92,14 @@ export async function openProgress(
   }
 
   /** What was spent since the last page. */
-  function takeCosts({ documentBytes, writeUnits, known }: HandledPage & { known: number }): PageCosts {
+  function takeCosts({ documentBytes, planned, known }: HandledPage & { known: number }): PageCosts {
     const before = spent;
     spent = budget.spent();
     return {
       known,
       documentBytes,
-      writeUnits: writeUnits ?? spent.units - before.units,
+      writeUnits: planned?.home ?? spent.units - before.units,
+      plannedUnits: planned?.units ?? {},
       throttled: spent.throttled - before.throttled,
     };
   }

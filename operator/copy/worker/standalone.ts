@@ -62,6 +62,8 @@ type Context = StandaloneContext<StandaloneArguments, StandaloneConfiguration>;
 /** What a run amounts to; `--json` prints it as it is. */
 export type Summary = { projectId: number } & Totals['counts'] & {
     skippedByReason: Totals['skippedByReason'];
+    /** Of `--plan`: write units in every region, by region, table and index. */
+    plannedUnits?: Totals['plannedUnits'];
     seconds: number;
     identitiesPerSecond: number;
   } & Consumption;
@@ -137,11 +139,12 @@ function createLines({ clock, onLine }: Context): (checkpoint: Checkpoint) => vo
   };
 }
 
-function summarise(projectId: number, { counts, skippedByReason }: Totals, seconds: number): Summary {
+function summarise(projectId: number, { counts, skippedByReason, plannedUnits }: Totals, seconds: number): Summary {
   return {
     projectId,
     ...counts,
     skippedByReason,
+    ...(Object.keys(plannedUnits).length > 0 ? { plannedUnits } : {}),
     seconds: roundSeconds(seconds),
     identitiesPerSecond: Math.round(counts.read / seconds),
     ...measureConsumption(),

@@ -1,6 +1,7 @@
 import type { SkippedIdentity } from '@edge-migration/identity/edge/document.ts';
 import type { Difference } from '@edge-migration/identity/edge/merge.ts';
 import type { Totals } from '../checkpoint.ts';
+import { addWriteUnits, type WriteUnits } from '../write-units.ts';
 
 /** What became of one identity of a page. */
 export interface Result {
@@ -32,7 +33,10 @@ export interface PageCosts {
   /** Identities of the page that were there when the range was planned. */
   readonly known: number;
   readonly documentBytes: number;
+  /** In the home region. */
   readonly writeUnits: number;
+  /** Of a plan, everywhere. */
+  readonly plannedUnits: WriteUnits;
   readonly throttled: number;
 }
 
@@ -52,5 +56,6 @@ export function addPage(totals: Totals, results: readonly Result[], costs: PageC
     if (edgeBorn) counts.edgeBorn += 1;
     if (skipped !== undefined) skippedByReason[skipped.reason] = (skippedByReason[skipped.reason] ?? 0) + 1;
   }
-  return { ...totals, counts, skippedByReason };
+  const plannedUnits = addWriteUnits([totals.plannedUnits, costs.plannedUnits]);
+  return { ...totals, counts, skippedByReason, plannedUnits };
 }

@@ -89,6 +89,7 @@ export function checkpoint(
     updatedTime: NOON,
     identitiesPerSecond: 100,
     skippedByReason: {},
+    plannedUnits: {},
     lastError: undefined,
     counts: {
       pages: 1,
