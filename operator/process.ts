@@ -28,6 +28,7 @@ import { type Owned, parseConfigMap, parseJob } from './edge-migration/parse.ts'
 import { createPodClocks } from './edge-migration/pod-clocks.ts';
 import { parseCoreApiPod, parsePod } from './edge-migration/pods.ts';
 import { createReconcile } from './edge-migration/reconcile.ts';
+import { createReplicationView } from './edge-migration/replication-view.ts';
 import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/sources.ts';
 import { createStreamView, noStream, type StreamView } from './edge-migration/stream.ts';
@@ -92,6 +93,7 @@ export async function runOperator({
     now: stream.now,
     clock,
   });
+  const replication = createReplicationView(stores.hastyEdge, { clock, logger });
   const handover = createHandover(configuration, client, storeClock);
   const formerWork = createFormerWork(storeClock);
   caches.pods.subscribe(formerWork.notice);
@@ -102,6 +104,7 @@ export async function runOperator({
     handover,
     forwardingPod: () => coreApi?.list().find(({ knowsEdge }) => knowsEdge)?.name,
     stream,
+    replication,
     coreClock,
     podClocks: createPodClocks(),
     idleTimes: createIdleTimes(storeClock),
@@ -142,7 +145,12 @@ export async function runOperator({
   });
   const ending = new AbortController();
   const either = AbortSignal.any([signal, ending.signal]);
-  const running = Promise.all([...all.map((cache) => cache.run(either)), stream.run(either), coreClock.run(either)]);
+  const running = Promise.all([
+    ...all.map((cache) => cache.run(either)),
+    stream.run(either),
+    coreClock.run(either),
+    replication.run(either),
+  ]);
   try {
     await election.run(signal, async (leadership) => {
       const fenced = leadership.fence(client);
@@ -239,10 +247,12 @@ function openStores(configuration: OperatorConfiguration, clock: Clock) {
   const connection = connect(configuration, { clock });
   // A look at Edge must not hold up what is decided meanwhile.
   const hasty = connect(configuration, { clock, patienceMilliseconds: LOOK_MILLISECONDS });
+  const hastyEdge = openEdge(configuration, { clock, patienceMilliseconds: LOOK_MILLISECONDS });
   const { projectMetadataTable } = configuration;
   return {
     core,
     edge,
+    hastyEdge,
     serving: createServingTables(hasty, configuration),
     projectMetadata:
       projectMetadataTable === undefined ? undefined : createProjectMetadata(connection, projectMetadataTable),
@@ -250,6 +260,7 @@ function openStores(configuration: OperatorConfiguration, clock: Clock) {
       edge.close();
       connection.close();
       hasty.close();
+      hastyEdge.close();
     },
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { describeReplication, findInactiveReplicas, parseReplication } from './replication.ts';
+import { describeReplication, findGuarantees, findInactiveReplicas, parseReplication } from './replication.ts';
 
 const active = (RegionName: string) => ({ RegionName, ReplicaStatus: 'ACTIVE' });
 const strong = {
@@ -54,6 +54,33 @@ test('describeReplication names the regions, and the status of those that are no
   expect(describeReplication(parseReplication(strong), 'us-east-2')).toBe(
     'global table with strong consistency in us-east-2, us-west-2, witness us-east-1 (CREATING)',
   );
+});
+
+test('describeReplication names the right that is missing where the legacy version cannot be told', () => {
+  expect(describeReplication({ kind: 'SingleRegion', isUnsure: true }, 'eu-west-2')).toContain(
+    'dynamodb:DescribeGlobalTable',
+  );
+});
+
+describe('findGuarantees', () => {
+  const eventual = parseReplication({ Replicas: [{ RegionName: 'us-west-2' }] });
+
+  test('promises all of tables in a single region', () => {
+    expect(findGuarantees([parseReplication({}), parseReplication({})])).toEqual({ transactions: true, final: true });
+  });
+
+  test('promises no more for several tables than for the weakest of them', () => {
+    expect(findGuarantees([parseReplication({}), eventual])).toEqual({ transactions: true, final: false });
+    expect(findGuarantees([parseReplication({}), parseReplication(strong)])).toEqual({
+      transactions: false,
+      final: true,
+    });
+  });
+
+  test('does not take a write for final where the replication is not known', () => {
+    expect(findGuarantees([undefined])).toEqual({ transactions: true, final: false });
+    expect(findGuarantees([{ kind: 'SingleRegion', isUnsure: true }])).toEqual({ transactions: true, final: false });
+  });
 });
 
 test('findInactiveReplicas finds replicas and witnesses that are not active, and none in a single region', () => {

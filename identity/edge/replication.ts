@@ -2,7 +2,11 @@ import { z } from 'zod';
 
 /** In which regions a table is, and what that means for those who write it. */
 export type Replication =
-  | { readonly kind: 'SingleRegion' }
+  | {
+      readonly kind: 'SingleRegion';
+      /** It may be a global table of version 2017.11.29: the right to ask, `dynamodb:DescribeGlobalTable`, is missing. */
+      readonly isUnsure?: true;
+    }
   | {
       readonly kind: 'GlobalTable';
       /**
@@ -57,11 +61,32 @@ export function parseReplication(description: unknown): Replication {
 
 /** The replication as a person reads it; `region` is the one that was asked. */
 export function describeReplication(replication: Replication, region: string): string {
-  if (replication.kind === 'SingleRegion') return `in ${region} only`;
-  const { consistency, replicas, witness } = replication;
+  if (replication.kind === 'SingleRegion') {
+    const unsure =
+      'unless it is a global table of version 2017.11.29: the right dynamodb:DescribeGlobalTable is missing';
+    return replication.isUnsure ? `in ${region} only, ${unsure}` : `in ${region} only`;
+  }
+  const { consistency, version, replicas, witness } = replication;
   const regions = [region, ...replicas.map(nameReplica)].join(', ');
   const also = witness === undefined ? '' : `, witness ${nameReplica(witness)}`;
-  return `global table with ${consistency.toLowerCase()} consistency in ${regions}${also}`;
+  const name = version === '2017.11.29' ? `global table of version ${version}` : 'global table';
+  return `${name} with ${consistency.toLowerCase()} consistency in ${regions}${also}`;
+}
+
+/** What DynamoDB promises those who write tables that belong together. */
+export interface Guarantees {
+  /** Items can be written together, both or neither. */
+  readonly transactions: boolean;
+  /** What was written stays until it is written again. Otherwise a write of another region may still take its place. */
+  readonly final: boolean;
+}
+
+/** Of all tables together; of one whose replication is not known no promise is taken but that of transactions. */
+export function findGuarantees(replications: readonly (Replication | undefined)[]): Guarantees {
+  const has = (wanted: 'Eventual' | 'Strong') =>
+    replications.some((one) => one?.kind === 'GlobalTable' && one.consistency === wanted);
+  const isUnsure = replications.some((one) => one === undefined || (one.kind === 'SingleRegion' && one.isUnsure));
+  return { transactions: !has('Strong'), final: !has('Eventual') && !isUnsure };
 }
 
 /** The replicas, the witness among them, that are not ACTIVE: replication to them may take long, or has stopped. */
@@ -71,4 +96,6 @@ export function findInactiveReplicas(replication: Replication): Replica[] {
   return [...replicas, ...(witness ? [witness] : [])].filter(({ status }) => status !== 'ACTIVE');
 }
 
-const nameReplica = ({ region, status }: Replica) => (status === 'ACTIVE' ? region : `${region} (${status})`);
+/** `us-east-2`, or `us-east-2 (CREATING)`. */
+export const nameReplica = ({ region, status }: Replica): string =>
+  status === 'ACTIVE' ? region : `${region} (${status})`;

@@ -2,6 +2,7 @@ import { DescribeTableCommand, type TableDescription } from '@aws-sdk/client-dyn
 import { parseReplication, type Replication } from './replication.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
 import { WrongTable } from './table-errors.ts';
+import { describeLegacyReplication } from './table-legacy-replication.ts';
 
 /** What a table is like, as far as it decides whether and how fast it can be written. */
 export interface TableFacts {
@@ -19,6 +20,8 @@ export interface TableFacts {
   readonly items: number;
   readonly bytes: number;
   readonly replication: Replication;
+  /** The region that was asked. */
+  readonly region: string;
 }
 
 /** A table's primary key as a message shows it: `composite_key S (HASH)`. */
@@ -57,8 +60,12 @@ export async function describeTable(
     throw new WrongTable(`Table ${table} at ${where} is ${status}: wait until it is ACTIVE`);
   }
   const onDemand = description.BillingModeSummary?.BillingMode === 'PAY_PER_REQUEST';
+  const region = description.TableArn?.split(':')[3] ?? '';
+  const replication = readReplication(description, `Table ${table} at ${where}`);
   return {
-    replication: readReplication(description, `Table ${table} at ${where}`),
+    replication:
+      replication.kind === 'GlobalTable' ? replication : await findLegacy(connection, table, region, options),
+    region,
     table,
     status,
     billing: onDemand ? 'OnDemand' : 'Provisioned',
@@ -70,6 +77,17 @@ export async function describeTable(
     items: description.ItemCount ?? 0,
     bytes: description.TableSizeBytes ?? 0,
   };
+}
+
+async function findLegacy(
+  connection: Connection,
+  table: string,
+  region: string,
+  options: CallOptions,
+): Promise<Replication> {
+  const legacy = await describeLegacyReplication(connection, table, region, options);
+  if (legacy === 'none') return { kind: 'SingleRegion' };
+  return legacy === 'unknown' ? { kind: 'SingleRegion', isUnsure: true } : legacy;
 }
 
 function readReplication(description: TableDescription, name: string): Replication {

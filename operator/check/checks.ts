@@ -5,6 +5,7 @@ import { findCollationDrift } from '@edge-migration/identity/core/order.ts';
 import { CORE_TABLES, readRelease } from '@edge-migration/identity/core/release.ts';
 import { readCoreTime } from '@edge-migration/identity/core/time.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
+import { describeReplication, findInactiveReplicas, nameReplica } from '@edge-migration/identity/edge/replication.ts';
 import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
 import { openEdge, type TableFacts } from '@edge-migration/identity/edge/table.ts';
 import { connect } from '@edge-migration/identity/edge/table-connection.ts';
@@ -133,7 +134,8 @@ async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal
   const { identitiesTable, environmentsV2Table, projectMetadataTable, environmentsTable, environmentsApiKeyTable } =
     configuration;
   try {
-    const { identities } = await edge.describe({ signal });
+    const { identities, overrideRows } = await edge.describe({ signal });
+    const described = overrideRows === undefined ? [identities] : [identities, overrideRows];
     if (projectMetadataTable !== undefined) {
       await createProjectMetadata(connection, projectMetadataTable).describe({ signal });
     }
@@ -145,11 +147,26 @@ async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal
       environmentsTable,
       environmentsApiKeyTable,
     ].filter((name) => name !== undefined);
-    return { text: `${tables.join(', ')} can be described`, warnings: describeIndexes(identities) };
+    const text = `${tables.join(', ')} can be described; ${describeRegions(described)}`;
+    return { text, warnings: [...describeIndexes(identities), ...described.flatMap(describeReplicas)] };
   } finally {
     edge.close();
     connection.close();
   }
+}
+
+/** Said once where it is the same for both tables. */
+function describeRegions(tables: readonly TableFacts[]): string {
+  const texts = tables.map(({ replication, region }) => describeReplication(replication, region));
+  if (new Set(texts).size === 1) return texts[0] ?? '';
+  return tables.map(({ table }, index) => `${table} ${texts[index]}`).join(', ');
+}
+
+/** Nothing waits for them. */
+function describeReplicas({ table, replication }: TableFacts): string[] {
+  return findInactiveReplicas(replication).map(
+    (replica) => `the replica of table ${table} in ${nameReplica(replica)} is not ACTIVE and may lag behind`,
+  );
 }
 
 function describeIndexes({ table, indexes }: TableFacts): string[] {

@@ -4,6 +4,7 @@ import type { Action } from './actions.ts';
 import {
   type CopyStatus,
   type EdgeMigration,
+  type EdgeStatus,
   type GapStatus,
   objectNames,
   type PlanStatus,
@@ -12,7 +13,15 @@ import {
   type Status,
 } from './api.ts';
 import { describeSkew } from './clock-skew.ts';
-import { type Finding, type FindingOf, type Findings, findCondition, isFalse, mergeConditions } from './conditions.ts';
+import {
+  type Finding,
+  type FindingOf,
+  type Findings,
+  findCondition,
+  isFalse,
+  isTrue,
+  mergeConditions,
+} from './conditions.ts';
 import type { Facts } from './facts.ts';
 import { collectGaps, describeGaps } from './gaps.ts';
 import { decideCapturing, decideSuspended } from './policies.ts';
@@ -56,7 +65,7 @@ export interface Parts {
 export function compose(facts: Facts, parts: Parts): Decision {
   const { migration, now } = facts;
   const before = migration.status;
-  const contents = carryOver(before, parts);
+  const contents = carryOver(before, facts, parts);
   const { copy, replay } = contents;
   // What was just accepted is first said, and only then does anything begin: people see every condition before it, and
   // appliers, which go by the status, never take a copy that runs for one that was not accepted.
@@ -121,12 +130,21 @@ const REPORTS: readonly Action['kind'][] = [
  */
 const isReport = ({ kind }: Action): boolean => REPORTS.includes(kind);
 
-const carryOver = (before: Status, { copy, skipped, plan, replay }: Parts) => ({
+/** Nothing waits for them: what is written reaches them when they are back. */
+function describeReplicas(replication: EdgeStatus | undefined): Finding<'True'> | undefined {
+  const { inactiveReplicas = [] } = replication ?? {};
+  if (inactiveReplicas.length === 0) return undefined;
+  const names = inactiveReplicas.join(', ');
+  return isTrue('ReplicaInactive', `not every replica of the tables of Edge is ACTIVE, and may lag behind: ${names}`);
+}
+
+const carryOver = (before: Status, { replication }: Facts, { copy, skipped, plan, replay }: Parts) => ({
   copy: copy ?? before.copy,
   skipped: skipped ?? before.skipped,
   plan: plan ?? before.plan,
   replay: replay ?? before.replay,
   audit: before.audit,
+  edge: replication ?? before.edge,
 });
 
 /** Every condition; of several reasons to be degraded the first is said. */
@@ -149,7 +167,9 @@ function gatherFindings(
       comparison.degraded ??
       waiting ??
       describeGaps(findUncovered(gaps, comparison.verification ?? {})) ??
-      (succeeded.status === 'Unknown' ? (describeSkew(facts.clocks ?? []) ?? findForwarding(facts)) : undefined) ??
+      (succeeded.status === 'Unknown'
+        ? (describeSkew(facts.clocks ?? []) ?? findForwarding(facts) ?? describeReplicas(facts.replication))
+        : undefined) ??
       unstorable ??
       isFalse('AsExpected', 'nothing needs attention'),
     Succeeded: succeeded,
@@ -158,14 +178,14 @@ function gatherFindings(
 
 type Contents = Pick<
   Status,
-  'observedRetry' | 'copy' | 'skipped' | 'unstorable' | 'plan' | 'replay' | 'gaps' | 'verification' | 'audit'
+  'observedRetry' | 'copy' | 'skipped' | 'unstorable' | 'plan' | 'replay' | 'gaps' | 'verification' | 'audit' | 'edge'
 >;
 
 /** The status with messages of so many characters; what is empty is left out. */
 function buildStatus(
   { migration, now }: Facts,
   findings: Findings,
-  { observedRetry, copy, skipped, unstorable, plan, replay, gaps, verification, audit }: Contents,
+  { observedRetry, copy, skipped, unstorable, plan, replay, gaps, verification, audit, edge }: Contents,
   messageLength: number,
 ): Status {
   const { generation, status: before } = migration;
@@ -182,6 +202,7 @@ function buildStatus(
     ...(gaps === undefined || gaps.length === 0 ? {} : { gaps }),
     ...(verification === undefined ? {} : { verification }),
     ...(audit === undefined ? {} : { audit }),
+    ...(edge === undefined ? {} : { edge }),
   };
 }
 

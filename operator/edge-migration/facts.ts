@@ -2,7 +2,7 @@ import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/
 import type { WriteUnits } from '../copy/write-units.ts';
 import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import type { VerifySettings } from '../verify/settings.ts';
-import type { EdgeMigration } from './api.ts';
+import type { EdgeMigration, EdgeStatus } from './api.ts';
 import type { ClockFact } from './clock-skew.ts';
 import type { HandoverFact, ReadinessFact } from './readiness/facts.ts';
 import type { StatusRecord } from './record.ts';
@@ -35,6 +35,8 @@ export interface Facts {
   record?: StatusRecord | undefined;
   /** Milliseconds that Core's clock is ahead of {@link now}, or less; undefined while that is not known. */
   coreAhead?: number | undefined;
+  /** In which regions Edge's tables are; undefined until that is known. */
+  replication?: EdgeStatus | undefined;
   /** Of the processes that can be asked. */
   clocks?: readonly ClockFact[];
   /** Of the Job that is under way, be it a plan's, a copy's or a comparison's. */

@@ -41,6 +41,7 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
     verification,
     ...serving,
     jobPods,
+    replication: sources.replication.now(),
     ...observeClocks(sources, migration),
     record,
     settings: sources.settings,

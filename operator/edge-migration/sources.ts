@@ -15,6 +15,7 @@ import type { PodClocks } from './pod-clocks.ts';
 import type { PodFact } from './pods.ts';
 import type { HandoverFact } from './readiness/facts.ts';
 import type { ReadinessView } from './readiness/view.ts';
+import type { ReplicationView } from './replication-view.ts';
 import type { StreamView } from './stream.ts';
 import type { WatchHistory } from './watch-history.ts';
 
@@ -36,6 +37,7 @@ export interface Sources {
     | { mode: HandoverFact['mode']; when: HandoverFact['when']; runner: Pick<HandoverRunner, 'look'> }
     | undefined;
   stream: StreamView;
+  replication: Pick<ReplicationView, 'now'>;
   coreClock: Pick<CoreClock, 'ahead'>;
   podClocks: PodClocks;
   idleTimes: IdleTimes;

@@ -172,6 +172,16 @@ const verificationStatusSchema = z
   })
   .partial();
 
+/** Where Edge's tables are; see replication-view.ts. */
+const edgeStatusSchema = z.object({
+  /** Of both tables the weaker one. `Unknown`: in one region, unless it is a global table of the legacy version. */
+  consistency: z.enum(['SingleRegion', 'Strong', 'Eventual', 'Unknown']),
+  /** The home region first. */
+  regions: z.array(z.string()).default([]),
+  legacyVersion: z.boolean().exactOptional(),
+  inactiveReplicas: z.array(z.string()).exactOptional(),
+});
+
 const auditStatusSchema = z.object({ reportName: z.string(), milestone: z.string() });
 
 export const statusSchema = z
@@ -190,6 +200,7 @@ export const statusSchema = z
     gaps: z.array(gapStatusSchema),
     verification: verificationStatusSchema,
     audit: auditStatusSchema,
+    edge: edgeStatusSchema,
   })
   .partial();
 
@@ -206,6 +217,7 @@ export type PlanStatus = z.infer<typeof planStatusSchema>;
 export type VerificationStatus = z.infer<typeof verificationStatusSchema>;
 export type CurrentComparison = z.infer<typeof currentComparisonSchema>;
 export type LastComparison = z.infer<typeof lastComparisonSchema>;
+export type EdgeStatus = z.infer<typeof edgeStatusSchema>;
 export type AuditStatus = z.infer<typeof auditStatusSchema>;
 
 /** What of the status can be read. A part that somebody has damaged is written anew and does not take others with it. */

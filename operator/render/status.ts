@@ -17,6 +17,7 @@ export function renderStatus(migration: EdgeMigration, now: number): string {
         'Message',
         status.message ?? 'no operator has looked at it yet: is one running, and does it watch this namespace?',
       ],
+      ['Edge', describeEdge(status)],
       ['Spec', migration.specProblem],
       ['Behind', describeUnobserved(migration)],
     ]),
@@ -33,6 +34,16 @@ export function renderStatus(migration: EdgeMigration, now: number): string {
 
 const section = (title: string, text: string | undefined) =>
   text ? `${title}\n${text.replace(/^/gm, '  ').trimEnd()}\n` : '';
+
+/** Only where there is more than one region. */
+function describeEdge({ edge }: EdgeMigration['status']): string | undefined {
+  if (edge === undefined || edge.consistency === 'SingleRegion') return undefined;
+  if (edge.consistency === 'Unknown')
+    return `in ${edge.regions.join(', ')}, unless it is a global table of version 2017.11.29 (the right dynamodb:DescribeGlobalTable is missing)`;
+  const version = edge.legacyVersion ? ' of version 2017.11.29' : '';
+  const inactive = edge.inactiveReplicas === undefined ? '' : `; not ACTIVE: ${edge.inactiveReplicas.join(', ')}`;
+  return `global table${version} with ${edge.consistency.toLowerCase()} consistency in ${edge.regions.join(', ')}${inactive}`;
+}
 
 type Fields = [string, string | undefined][];
 

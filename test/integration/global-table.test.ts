@@ -49,3 +49,15 @@ test('a global table with strong consistency is described with its witness', asy
     witness: { region: 'us-east-1', status: 'ACTIVE' },
   });
 });
+
+test('a global table of the legacy version is found, which DescribeTable does not tell', async () => {
+  const { identities } = await describeGlobalTables({ regions: ['us-east-2', 'us-west-2'], version: '2017.11.29' });
+  expect(identities.region).toBe('us-east-2');
+  expect(identities.replication).toEqual({
+    kind: 'GlobalTable',
+    consistency: 'Eventual',
+    version: '2017.11.29',
+    replicas: [{ region: 'us-west-2', status: 'ACTIVE' }],
+    witness: undefined,
+  });
+});

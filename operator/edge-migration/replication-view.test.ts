@@ -1,0 +1,71 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import type { Replication } from '@edge-migration/identity/edge/replication.ts';
+import { EdgeRefused } from '@edge-migration/identity/edge/table.ts';
+import { expect, test, vi } from 'vitest';
+import { createReplicationView, summariseReplication } from './replication-view.ts';
+import { condition, facts, next } from './testing/facts.ts';
+
+const global = (changes: Partial<Extract<Replication, { kind: 'GlobalTable' }>> = {}): Replication => ({
+  kind: 'GlobalTable',
+  consistency: 'Eventual',
+  version: '2019.11.21',
+  replicas: [{ region: 'us-east-2', status: 'ACTIVE' }],
+  witness: undefined,
+  ...changes,
+});
+const table = (replication: Replication) => ({ replication, region: 'eu-west-2' });
+const SINGLE = { kind: 'SingleRegion' } as const;
+
+test('of tables that differ the weaker consistency counts, and every region of one of them', () => {
+  expect(summariseReplication([table(SINGLE), table(global())])).toEqual({
+    consistency: 'Eventual',
+    regions: ['eu-west-2', 'us-east-2'],
+  });
+  expect(summariseReplication([table(SINGLE), table(SINGLE)])).toEqual({
+    consistency: 'SingleRegion',
+    regions: ['eu-west-2'],
+  });
+});
+
+test('the legacy version is told, and that it cannot be told without the right to ask', () => {
+  expect(summariseReplication([table(global({ version: '2017.11.29' }))])).toMatchObject({ legacyVersion: true });
+  expect(summariseReplication([table({ ...SINGLE, isUnsure: true })])).toMatchObject({ consistency: 'Unknown' });
+});
+
+test('a replica that is not active is named, and keeps nothing from going on', () => {
+  const replication = summariseReplication([
+    table(global({ replicas: [{ region: 'us-east-2', status: 'REGION_DISABLED' }] })),
+  ]);
+  expect(replication.inactiveReplicas).toEqual(['us-east-2 (REGION_DISABLED)']);
+  const { migration } = next(facts({ replication }), 0);
+  expect(condition(migration.status, 'Accepted')).toBe('True/Accepted');
+  expect(condition(migration.status, 'Degraded')).toBe('True/ReplicaInactive');
+  expect(migration.status.edge).toEqual(replication);
+});
+
+test('what is known stays in the status while it cannot be looked up', () => {
+  const replication = summariseReplication([table(global())]);
+  const known = next(facts({ replication }), 0);
+  expect(next({ ...known, replication: undefined }, 1000).migration.status.edge).toEqual(replication);
+});
+
+test('a look that fails is followed by another one, and said once', async () => {
+  const ending = new AbortController();
+  const described = { identities: table(global()), overrideRows: undefined };
+  const describe = vi
+    .fn()
+    .mockRejectedValueOnce(new EdgeRefused('refused'))
+    .mockRejectedValueOnce(new EdgeRefused('refused'))
+    .mockResolvedValue(described);
+  const warn = vi.fn();
+  const clock = {
+    ...systemClock,
+    sleep: async () => {
+      if (view.now() !== undefined) ending.abort();
+    },
+  };
+  const view = createReplicationView({ describe }, { clock, logger: { warn, info: vi.fn() } });
+  await view.run(ending.signal);
+  expect(view.now()).toMatchObject({ consistency: 'Eventual' });
+  expect(warn).toHaveBeenCalledTimes(1);
+});

@@ -1,0 +1,73 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { findInactiveReplicas, nameReplica, type Replication } from '@edge-migration/identity/edge/replication.ts';
+import type { EdgeTables, TableFacts } from '@edge-migration/identity/edge/table.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { EdgeStatus } from './api.ts';
+
+/** In which regions Edge's tables are, as last seen. Nothing waits for it. */
+export interface ReplicationView {
+  /** Undefined until it is known. */
+  now(): EdgeStatus | undefined;
+  /** Looks now and then, until the signal aborts; never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const EVERY_MILLISECONDS = 60_000;
+const SOON_MILLISECONDS = 5_000;
+
+/** @param edge with little patience: a look that fails is followed by another one */
+export function createReplicationView(
+  edge: Pick<EdgeTables, 'describe'>,
+  { clock, logger }: { clock: Pick<Clock, 'sleep'>; logger: Pick<Logger, 'warn' | 'info'> },
+): ReplicationView {
+  let known: EdgeStatus | undefined;
+  let failing = false;
+
+  async function look(signal: AbortSignal): Promise<void> {
+    try {
+      const { identities, overrideRows } = await edge.describe({ signal });
+      known = summariseReplication([identities, ...(overrideRows === undefined ? [] : [overrideRows])]);
+      failing = false;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!failing) logger.warn({ err: error }, 'it cannot be looked up in which regions the tables of Edge are');
+      failing = true;
+    }
+  }
+
+  return {
+    now: () => known,
+    async run(signal) {
+      while (!signal.aborted) {
+        await look(signal);
+        await clock.sleep(known === undefined ? SOON_MILLISECONDS : EVERY_MILLISECONDS, signal).catch(() => {});
+      }
+    },
+  };
+}
+
+/** Both tables as one: the weaker consistency, and all regions that one of them is in. */
+export function summariseReplication(tables: readonly Pick<TableFacts, 'replication' | 'region'>[]): EdgeStatus {
+  const replications = tables.map(({ replication }) => replication);
+  const consistency = replications.map(consistencyOf).toSorted(byWeakness)[0] ?? 'SingleRegion';
+  const others = replications.flatMap((one) => (one.kind === 'GlobalTable' ? one.replicas : []));
+  const regions = new Set([...tables.map(({ region }) => region), ...others.map(({ region }) => region)]);
+  const inactive = new Set(replications.flatMap(findInactiveReplicas).map(nameReplica));
+  const legacy = replications.some((one) => one.kind === 'GlobalTable' && one.version === '2017.11.29');
+  return {
+    consistency,
+    regions: [...regions],
+    ...(legacy && { legacyVersion: true }),
+    ...(inactive.size > 0 && { inactiveReplicas: [...inactive] }),
+  };
+}
+
+const WEAKEST_FIRST = ['Eventual', 'Unknown', 'Strong', 'SingleRegion'] as const;
+
+const byWeakness = (one: EdgeStatus['consistency'], other: EdgeStatus['consistency']) =>
+  WEAKEST_FIRST.indexOf(one) - WEAKEST_FIRST.indexOf(other);
+
+function consistencyOf(replication: Replication): EdgeStatus['consistency'] {
+  if (replication.kind === 'GlobalTable') return replication.consistency;
+  return replication.isUnsure ? 'Unknown' : 'SingleRegion';
+}
