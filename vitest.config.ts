@@ -13,6 +13,16 @@ const MEMORY_OF_WORKER = 2.5 * 1024 ** 3;
 /** In a container of limited memory, that limit. */
 const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
+const ON_STRONG_TABLES = [
+  'identity/converge.test.ts',
+  'identity/converge-{conflict,contention,keys,unstorable}.test.ts',
+  'identity/shared-stores.test.ts',
+  'operator/copy/worker/copy-range.test.ts',
+  'operator/copy/worker/conflicts.test.ts',
+  'operator/verify/worker/verify-range.test.ts',
+  'test/integration/applier.test.ts',
+];
+
 // A file is in the first project unless something that it imports starts processes or uses services (test/setup/test-kinds.ts).
 export default defineConfig({
   test: {
@@ -45,6 +55,20 @@ export default defineConfig({
           globalSetup: ['test/cluster/shared-setup.ts'],
           setupFiles,
           // Longer than what a test waits for by itself (test/cluster/wait.ts), whose message says what did not happen.
+          testTimeout: 120_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'strong-consistency',
+          // What writes to Edge, once more on global tables that refuse transactions.
+          include: ON_STRONG_TABLES,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+          globalSetup: ['test/cluster/shared-setup-strong.ts'],
+          setupFiles,
           testTimeout: 120_000,
           hookTimeout: 600_000,
         },

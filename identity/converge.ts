@@ -104,7 +104,7 @@ export async function converge(
   fence: Fence = {},
 ): Promise<Convergence> {
   const syncRows = touched.overrides === 'all' || touched.overrides.size > 0;
-  return settle(stores, subject, { signal, syncRows, ...fence }, undefined, {
+  return settle(stores, subject, { signal, syncRows, touched, ...fence }, undefined, {
     whole: async (edge, core) => {
       if (core !== undefined) return update(edge, core, await spareOthers(stores, touched, edge, core, signal));
       await confirmAbsence(stores, subject, edge, signal);
@@ -239,7 +239,7 @@ interface Choose {
 async function settle(
   stores: Stores,
   { environment, identifier }: Subject,
-  options: { signal: AbortSignal; syncRows: boolean } & Fence,
+  options: { signal: AbortSignal; syncRows: boolean; touched?: Touched } & Fence,
   existing: Item | undefined,
   choose: Choose,
 ): Promise<Convergence> {

@@ -14,7 +14,7 @@ import {
   type Pending,
   type Touched,
 } from './edge/merge.ts';
-import { diffOverrideRows } from './edge/override-rows.ts';
+import { diffOverrideRows, overriddenFeature, overrideRowKey, sameOverrideRow } from './edge/override-rows.ts';
 import { ownershipOf } from './edge/ownership.ts';
 import { replicationAttributes } from './edge/replication-attributes.ts';
 import type { CallOptions, EdgeTables, WriteResult } from './edge/table.ts';
@@ -110,6 +110,8 @@ export interface StepOptions extends CallOptions {
   environmentId: number;
   /** Also add override rows that are missing although the document has not changed. */
   syncRows: boolean;
+  /** Whose rows are looked at although the document does not have these overrides. */
+  touched?: Touched | undefined;
   clock: Clock;
 }
 
@@ -121,13 +123,16 @@ export async function carryOut(
   edge: EdgeTables,
   found: Item | undefined,
   { write, after }: Step,
-  { environmentId, syncRows, clock, ...options }: StepOptions,
+  { environmentId, syncRows, touched, clock, ...options }: StepOptions,
 ): Promise<WriteResult | 'none'> {
   if (edge.commit !== undefined) {
     const { put, remove, kept } = diffOverrideRows(environmentId, found, after, clock.now());
-    const missing = syncRows ? await findMissingRows(edge, kept, { signal: options.signal }) : [];
-    const changes = { put: [...put, ...missing], remove };
-    if (put.length + missing.length + remove.length > 0) return edge.commit(write ?? lookAt(after), changes, options);
+    const { transactions, final } = edge.guarantees();
+    const isApart = !transactions || !final;
+    const wrong = syncRows || isApart ? await findWrongRows(edge, kept, isApart, { signal: options.signal }) : [];
+    const left = transactions ? [] : await findLeftRows(edge, environmentId, found ?? after, after, touched, options);
+    const changes = { put: [...put, ...wrong], remove: [...remove, ...left] };
+    if (changes.put.length + changes.remove.length > 0) return edge.commit(write ?? lookAt(after), changes, options);
   }
   switch (write?.kind) {
     case 'put':
@@ -141,15 +146,50 @@ export async function carryOut(
   }
 }
 
-/** Rows that a document's overrides should have and have not, such as those of an aborted attempt. */
-async function findMissingRows(
+/**
+ * Rows that a document's overrides should have and have not, such as those of an aborted attempt.
+ *
+ * @param isApart rows are written or replicated without their document, so that one may have become another
+ */
+async function findWrongRows(
   { overrideRows }: EdgeTables,
   rows: readonly Item[],
+  isApart: boolean,
   options: CallOptions,
 ): Promise<Item[]> {
   if (rows.length === 0 || overrideRows === undefined) return [];
   const present = await overrideRows.getMany(rows.map(keyOf), options);
-  return rows.filter((row) => !present.has(rowName(keyOf(row))));
+  return rows.filter((row) => {
+    const found = present.get(rowName(keyOf(row)));
+    return found === undefined || (isApart && !sameOverrideRow(found, row));
+  });
+}
+
+/**
+ * Keys of rows of touched overrides that the document does not have: one that was put by itself may have been on its way
+ * when the override went.
+ */
+async function findLeftRows(
+  { overrideRows }: EdgeTables,
+  environmentId: number,
+  before: Item | undefined,
+  after: Item | undefined,
+  touched: Touched | undefined,
+  { signal }: CallOptions,
+): Promise<Item[]> {
+  const identityUuid = before?.['identity_uuid']?.S;
+  if (overrideRows === undefined || identityUuid === undefined || touched === undefined || touched.overrides === 'all')
+    return [];
+  const features = new Set((after?.['identity_features']?.L ?? []).map(overriddenFeature));
+  const keys = [...touched.overrides]
+    .filter((featureId) => !features.has(featureId))
+    .map((featureId) => keyOf(overrideRowKey({ environmentId, featureId, identityUuid })));
+  if (keys.length === 0) return [];
+  const present = await overrideRows.getMany(keys, { signal });
+  return [...present.values()].map(({ environment_id, document_key }) => ({
+    environment_id: environment_id!,
+    document_key: document_key!,
+  }));
 }
 
 /** Rows alone are added to a document that is as it was read. */

@@ -20,6 +20,12 @@ export class EdgeThrottled extends EdgeError {
   readonly transient = true;
 }
 
+/** Another region writes the same item; nothing was done, and the same request is to be sent again. */
+export class EdgeConflict extends EdgeError {
+  override readonly name = 'EdgeConflict';
+  readonly transient = true;
+}
+
 /** No answer, or a failure on the server's side. */
 export class EdgeUnreachable extends EdgeError {
   override readonly name = 'EdgeUnreachable';
@@ -78,13 +84,14 @@ const FAILED = new Set([
   'ServiceUnavailable',
   'RequestTimeout',
   'PriorRequestNotComplete',
-  // Writes in another region of a global table, and a table that is being changed.
-  'ReplicatedWriteConflict',
+  // A table that is being changed.
   'ResourceInUse',
   'TableInUse',
   // The identity provider, when a web identity is exchanged for credentials.
   'IDPCommunicationError',
 ]);
+/** Another region of a global table writes the item at the same time; nothing was done. */
+const CONFLICT = new Set(['ReplicatedWriteConflict']);
 const REFUSED = new Set([
   'AccessDenied',
   'UnauthorizedAccess',
@@ -113,6 +120,7 @@ const DUPLICATE = new Set(['DuplicateItem']);
 export type ErrorKind =
   | 'throttled'
   | 'failed'
+  | 'conflict'
   | 'invalid'
   | 'missing'
   | 'duplicate'
@@ -129,6 +137,7 @@ export function errorKind(code: string): ErrorKind {
   // Of DynamoDB itself, of KMS in its name, of STS: `KMSThrottling`, `RequestThrottled`, …
   if (THROTTLED.has(stem) || /Throttl|SlowDown|BandwidthLimit/.test(stem)) return 'throttled';
   if (FAILED.has(stem)) return 'failed';
+  if (CONFLICT.has(stem)) return 'conflict';
   if (INVALID.has(stem)) return 'invalid';
   if (MISSING.has(stem)) return 'missing';
   if (DUPLICATE.has(stem)) return 'duplicate';
@@ -175,6 +184,11 @@ export function describeFailure(error: unknown, { table, where }: TablePlace): E
       );
     case 'invalid':
       return new WriteRejected(message, options);
+    case 'conflict':
+      return new EdgeConflict(
+        `Other regions write the same items of table ${table} at ${where} all the time: try again later`,
+        options,
+      );
     case 'failed':
       return new EdgeUnreachable(`DynamoDB at ${where} failed on table ${table}: ${name}`, options);
     case 'encryption':

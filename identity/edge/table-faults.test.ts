@@ -164,7 +164,6 @@ describe('failures', () => {
   });
 
   test.each([
-    'ReplicatedWriteConflictException',
     'ResourceInUseException',
     'RequestTimeoutException',
     'IDPCommunicationErrorException',
@@ -181,6 +180,19 @@ describe('failures', () => {
       name: 'EdgeUnreachable',
       transient: true,
       message: expect.not.stringContaining('credentials'),
+    });
+  });
+
+  test('ReplicatedWriteConflictException means that another region was quicker: it is sent again', async () => {
+    const edge = openFaulty({ patienceMilliseconds: 2000 });
+    const fault = { kind: 'answer', status: 400, type: 'ReplicatedWriteConflictException' } as const;
+    proxy.inject(first(2, 'BatchExecuteStatement', fault));
+    expect(await insert(edge, createItems(1))).toEqual(['inserted']);
+    proxy.inject(() => fault);
+    await expect(insert(openFaulty({ patienceMilliseconds: 0 }), createItems(1))).rejects.toMatchObject({
+      name: 'EdgeConflict',
+      transient: true,
+      message: expect.stringContaining('try again later'),
     });
   });
 

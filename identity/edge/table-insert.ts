@@ -2,7 +2,7 @@ import { BatchExecuteStatementCommand, type BatchStatementResponse } from '@aws-
 import type { Item } from './document.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
 import type { CostAccount } from './table-cost.ts';
-import { EdgeRefused, EdgeThrottled, EdgeUnreachable, errorKind, WriteRejected } from './table-errors.ts';
+import { EdgeConflict, EdgeRefused, EdgeThrottled, EdgeUnreachable, errorKind, WriteRejected } from './table-errors.ts';
 import { createStatements } from './table-statements.ts';
 
 /** What became of one item: stored, left alone because its key is taken, or never storable (DynamoDB's own words). */
@@ -91,6 +91,8 @@ export function createInserter(connection: Connection, account: CostAccount, tab
         return { rejected: error.Message ?? code };
       case 'throttled':
         return new EdgeThrottled(`DynamoDB throttles inserts into table ${table} at ${where}`);
+      case 'conflict':
+        return new EdgeConflict(`Other regions write the same items of table ${table} at ${where}: try again later`);
       case 'failed':
         return new EdgeUnreachable(`DynamoDB at ${where} failed on inserts into table ${table}: ${code}`);
       case 'other':

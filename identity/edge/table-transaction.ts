@@ -6,12 +6,11 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { Item } from './document.ts';
 import { itemBytes } from './document-size.ts';
-import { ownershipOf } from './ownership.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
 import type { CostAccount } from './table-cost.ts';
 import type { WriteResult } from './table-documents.ts';
 import { EdgeThrottled, errorKind, WriteRejected } from './table-errors.ts';
-import { type DocumentWrite, describeWrite, writtenItem } from './table-writes.ts';
+import { type DocumentWrite, describeWrite, lookAfter, lookBefore, writtenItem } from './table-writes.ts';
 
 /** What has to change among a document's override rows. */
 export interface RowChanges {
@@ -105,33 +104,6 @@ function documentAction(table: string, write: DocumentWrite): TransactWriteItem 
       return { Delete: { ...described.input, ...reporting } };
     case 'check':
       return { ConditionCheck: { ...described.input, ...reporting } };
-  }
-}
-
-/** The document as it is before the write: rows that go first depend on it. */
-function lookBefore(write: DocumentWrite): DocumentWrite {
-  if (write.kind === 'check' || write.kind === 'gone') return write;
-  if (write.kind === 'update') return { kind: 'check', key: write.key, expected: write.expected };
-  const { expected } = write;
-  if (expected === undefined) throw new TypeError('a document that is not there has no rows to be removed');
-  return { kind: 'check', key: expected['composite_key']?.S ?? '', expected };
-}
-
-/** The document as the write left it: rows that follow depend on it. */
-function lookAfter(write: DocumentWrite): DocumentWrite {
-  switch (write.kind) {
-    case 'put': {
-      const { composite_key, identity_features, identity_uuid } = write.item;
-      const expected = { ...ownershipOf(write.item), identity_features, identity_uuid };
-      return { kind: 'check', key: composite_key?.S ?? '', expected };
-    }
-    case 'update':
-      return { kind: 'check', key: write.key, expected: { ...write.expected, ...write.set } };
-    case 'delete':
-      throw new TypeError('a document that is deleted gets no rows');
-    case 'check':
-    case 'gone':
-      return write;
   }
 }
 

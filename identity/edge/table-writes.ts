@@ -1,4 +1,5 @@
 import type { Item } from './document.ts';
+import { ownershipOf } from './ownership.ts';
 import { createCondition, createNames, createValues } from './table-expressions.ts';
 
 /** Attributes as they were read; `undefined` for one that must not exist. */
@@ -21,6 +22,9 @@ export type DocumentWrite =
   | { readonly kind: 'check'; readonly key: string; readonly expected: Expected }
   /** As `check`, of a document that must not exist. */
   | { readonly kind: 'gone'; readonly key: string };
+
+/** Writes nothing. */
+export type Look = Extract<DocumentWrite, { kind: 'check' | 'gone' }>;
 
 /** Attributes that others may add to an identity document at any time. */
 const OPTIONAL_ATTRIBUTES = ['dashboard_alias', 'system_traits'];
@@ -73,6 +77,33 @@ export function describeWrite(table: string, keyName: string, write: DocumentWri
       const condition = base({ [keyName]: undefined });
       return { kind: 'check' as const, input: { ...condition, Key: { [keyName]: { S: write.key } }, ...rest() } };
     }
+  }
+}
+
+/** The document as it is before the write: rows that go first depend on it. */
+export function lookBefore(write: DocumentWrite): Look {
+  if (write.kind === 'check' || write.kind === 'gone') return write;
+  if (write.kind === 'update') return { kind: 'check', key: write.key, expected: write.expected };
+  const { expected } = write;
+  if (expected === undefined) throw new TypeError('a document that is not there has no rows to be removed');
+  return { kind: 'check', key: expected['composite_key']?.S ?? '', expected };
+}
+
+/** The document as the write left it: rows that follow depend on it. */
+export function lookAfter(write: DocumentWrite): Look {
+  switch (write.kind) {
+    case 'put': {
+      const { composite_key, identity_features, identity_uuid } = write.item;
+      const expected = { ...ownershipOf(write.item), identity_features, identity_uuid };
+      return { kind: 'check', key: composite_key?.S ?? '', expected };
+    }
+    case 'update':
+      return { kind: 'check', key: write.key, expected: { ...write.expected, ...write.set } };
+    case 'delete':
+      throw new TypeError('a document that is deleted gets no rows');
+    case 'check':
+    case 'gone':
+      return write;
   }
 }
 

@@ -1,3 +1,4 @@
+import { findGuarantees } from './replication.ts';
 import { createBatchWriter } from './table-batch-writes.ts';
 import { type CallOptions, connect, type EdgeOptions } from './table-connection.ts';
 import { createCostAccount } from './table-cost.ts';
@@ -7,6 +8,7 @@ import { createInserter } from './table-insert.ts';
 import { createKeyListing, createRowListing } from './table-listing.ts';
 import { createOverrideRows } from './table-override-rows.ts';
 import { describeTable, IDENTITIES_KEY, OVERRIDE_ROWS_KEY, type TableFacts } from './table-schema.ts';
+import { createSequence } from './table-sequence.ts';
 import { createTransaction } from './table-transaction.ts';
 
 export type { Item } from './document.ts';
@@ -17,6 +19,7 @@ export type { CallOptions, EdgeOptions } from './table-connection.ts';
 export type { WriteResult } from './table-documents.ts';
 export {
   DeadlinePassed,
+  EdgeConflict,
   EdgeError,
   EdgeRefused,
   EdgeThrottled,
@@ -30,6 +33,8 @@ export type { Deadline } from './table-http.ts';
 export { INSERT_BATCH, type Outcome, type SizedItem } from './table-insert.ts';
 export type { OverrideRowKey } from './table-override-rows.ts';
 export type { TableFacts } from './table-schema.ts';
+
+type Commit = ReturnType<typeof createTransaction>;
 
 /** The part of `edgeSettings` (config/stores.ts) that the tables need. */
 export interface EdgeSettings {
@@ -59,9 +64,12 @@ export type OverrideRowsTable = NonNullable<EdgeTables['overrideRows']>;
  * the table, where it was looked for and what to do.
  */
 export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
+  let guarantees = findGuarantees([undefined]);
   const connection = connect(settings, options);
   const { identitiesTable, environmentsV2Table } = settings;
   const account = createCostAccount(connection.budget);
+  const documents = createDocuments(connection, account, identitiesTable, 'composite_key');
+  const rows = environmentsV2Table === undefined ? undefined : createOverrideRows(connection, environmentsV2Table);
 
   return {
     budget: connection.budget,
@@ -70,7 +78,7 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
     /** The identity documents, by composite key. */
     identities: {
       table: identitiesTable,
-      ...createDocuments(connection, account, identitiesTable, 'composite_key'),
+      ...documents,
       insertMany: createInserter(connection, account, identitiesTable),
       writeMany: createBatchWriter(connection, account, identitiesTable, 'composite_key'),
       listEnvironment: createEnvironmentQuery(connection, identitiesTable),
@@ -79,18 +87,22 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
 
     /** The override rows of `environments_v2`; undefined when that table is not configured. */
     overrideRows:
-      environmentsV2Table === undefined
+      environmentsV2Table === undefined || rows === undefined
         ? undefined
         : {
-            ...createOverrideRows(connection, environmentsV2Table),
+            ...rows,
             listRows: createRowListing(connection, environmentsV2Table),
           },
 
-    /** Writes a document and its override rows, both or neither; undefined when that table is not configured. */
+    /**
+     * Writes a document and its override rows, both or neither, or, on tables without transactions, one after the other;
+     * undefined when that table is not configured.
+     */
     commit:
-      environmentsV2Table === undefined
-        ? undefined
-        : createTransaction(connection, account, identitiesTable, environmentsV2Table),
+      environmentsV2Table === undefined || rows === undefined ? undefined : createCommit(environmentsV2Table, rows),
+
+    /** What DynamoDB promises for these tables, as far as {@link describe} has found out. */
+    guarantees: () => guarantees,
 
     /**
      * Looks whether the configured tables are there and are the right ones; `region` is the one that was asked.
@@ -103,9 +115,17 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
         describeTable(connection, identitiesTable, IDENTITIES_KEY, call),
         environmentsV2Table && describeTable(connection, environmentsV2Table, OVERRIDE_ROWS_KEY, call),
       ]);
+      const tables = overrideRows ? [identities, overrideRows] : [identities];
+      guarantees = findGuarantees(tables.map(({ replication }) => replication));
       return { region, identities, overrideRows: overrideRows || undefined };
     },
 
     close: () => connection.close(),
   };
+
+  function createCommit(rowsTable: string, own: NonNullable<typeof rows>): Commit {
+    const together = createTransaction(connection, account, identitiesTable, rowsTable);
+    const oneByOne = createSequence(connection, documents, own, rowsTable);
+    return (...write) => (guarantees.transactions ? together(...write) : oneByOne(...write));
+  }
 }

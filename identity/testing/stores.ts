@@ -29,6 +29,7 @@ export async function createStores(): Promise<TestStores> {
   const tables = starting.use(await createTables(access));
   const edge = openEdge(tables.settings, { credentials: access.credentials });
   starting.defer(() => edge.close());
+  await edge.describe();
   const resources = starting.move();
   return {
     databaseUrl,

@@ -52,7 +52,7 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
     if (error === undefined) log.info('The stores answer again');
     else log.warn({ err: error }, 'A store cannot be used; tried again until it can');
   });
-  const stores = resources.use(openStores(configuration, { clock, patience, credentials: options.credentials }));
+  const stores = resources.use(openStores(configuration, { clock, patience, log, credentials: options.credentials }));
   await stores.prepare(signal);
   const connection = await connectNats(configuration, {
     name: `edge-applier ${configuration.instance}`,

@@ -4,7 +4,8 @@ import type { Stores } from '@edge-migration/identity/converge.ts';
 import { openCore } from '@edge-migration/identity/core/database.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
-import { type EdgeOptions, openEdge } from '@edge-migration/identity/edge/table.ts';
+import { type EdgeOptions, EdgeRefused, openEdge } from '@edge-migration/identity/edge/table.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
 import { shareStores } from '@edge-migration/identity/shared-stores.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { isOutage, type Patience } from './patience.ts';
@@ -15,18 +16,25 @@ export type Credentials = NonNullable<EdgeOptions['credentials']>;
 export interface OpenStores extends Omit<Stores, 'release'>, AsyncDisposable {
   /** As it is now, with what Flagsmith release Core is of; shared by all that is converged at the same time. */
   now(): Stores;
-  /** Learns what Core is, however long it takes. The signal ends whatever is read later, too; rejects with its reason. */
+  /** Learns what Core and Edge are, however long it takes. The signal ends whatever is read later, too; rejects with its reason. */
   prepare(signal: AbortSignal): Promise<void>;
   /** Keeps an eye on it. Rejects with the signal's reason. */
   follow(signal: AbortSignal): Promise<never>;
 }
 
-/** Another release of Flagsmith may be installed at any time in the weeks that replay goes on. */
+export interface OpenOptions {
+  readonly clock: Clock;
+  readonly patience: Patience;
+  readonly log: Logger;
+  readonly credentials: Credentials | undefined;
+}
+
+/** Another release of Flagsmith, or another region of Edge, may be installed at any time in the weeks that replay goes on. */
 const RELEASE_MILLIS = 60_000;
 
 export function openStores(
   configuration: ApplierConfiguration,
-  { clock, patience, credentials }: { clock: Clock; patience: Patience; credentials: Credentials | undefined },
+  { clock, patience, log, credentials }: OpenOptions,
 ): OpenStores {
   const core = openCore(configuration, {
     maxConnections: configuration.maxDatabaseConnections,
@@ -35,8 +43,21 @@ export function openStores(
   const budget = createWriteBudget({ clock, maximum: configuration.maxWriteUnitsPerSecond });
   const edge = openEdge(configuration, { clock, budget, ...(credentials && { credentials }) });
   let current: Stores | undefined;
+  let isRefused = false;
+
+  /** Which guarantees Edge's tables give; without the right to ask, the least is assumed. */
+  async function describe(signal: AbortSignal): Promise<void> {
+    const look = () =>
+      edge.describe({ signal }).catch((error: unknown) => {
+        if (!(error instanceof EdgeRefused)) throw error;
+        if (!isRefused) log.warn({ err: error }, 'It cannot be looked up in which regions the tables of Edge are');
+        isRefused = true;
+      });
+    await patience.persist(look, signal);
+  }
 
   async function prepare(signal: AbortSignal): Promise<void> {
+    await describe(signal);
     const release = await patience.persist(() => readRelease(core, signal), signal);
     if (isDeepStrictEqual(release, current?.release)) return;
     current = shareStores({ core, edge, clock, release }, { signal, isOutage });

@@ -21,10 +21,21 @@ interface Stoppable {
 export interface SharedServices {
   createDatabase(request: { schema: boolean }): Promise<{ url: string; name: string }>;
   dropDatabase(request: { name: string }): Promise<Record<string, never>>;
-  dynamodb(): Promise<{ endpoint: string } & typeof DYNAMODB_CLIENT>;
+  dynamodb(): Promise<EdgeAccess>;
   nats(): Promise<{ url: string }>;
   kubernetes(): Promise<Pick<ControlPlane, 'kubeconfig' | 'server' | 'tls'>>;
 }
+
+export interface BrokerOptions {
+  /** Another server for Edge's tables than DynamoDB Local. */
+  startEdge?(): Promise<Stoppable & EdgeAccess>;
+}
+
+export type EdgeAccess = {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly credentials: typeof DYNAMODB_CLIENT.credentials;
+};
 
 export interface Broker extends Stoppable {
   readonly url: string;
@@ -34,8 +45,8 @@ export interface Broker extends Stoppable {
  * Holds the services that all test files of a run share. The files run in processes of their own and ask over HTTP;
  * each service starts when it is first asked for.
  */
-export async function startBroker(): Promise<Broker> {
-  const { services, stop: stopServices } = createServices();
+export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
+  const { services, stop: stopServices } = createServices(options);
   const server = createServer((request, response) => {
     answer(services, request).then(
       (body) => response.writeHead(200).end(JSON.stringify(body)),
@@ -62,7 +73,10 @@ async function answer(services: SharedServices, request: IncomingMessage): Promi
   return await call(JSON.parse((await text(request)) || '{}'));
 }
 
-function createServices(): { services: SharedServices; stop(): Promise<void> } {
+function createServices({ startEdge = startDynamodbLocal }: BrokerOptions): {
+  services: SharedServices;
+  stop(): Promise<void>;
+} {
   const started: Promise<Stoppable>[] = [];
   const once = <T extends Stoppable>(start: () => Promise<T>) =>
     memo(() => {
@@ -71,7 +85,7 @@ function createServices(): { services: SharedServices; stop(): Promise<void> } {
       return starting;
     });
   const nats = once(startNats);
-  const dynamodb = once(startDynamodb);
+  const dynamodb = once(startEdge);
   const postgres = once(startPostgres);
   const kubernetes = once(startControlPlane);
   const template = memo(async () => createTemplate(await postgres()));
@@ -88,7 +102,8 @@ function createServices(): { services: SharedServices; stop(): Promise<void> } {
         return {};
       },
       async dynamodb() {
-        return { endpoint: (await dynamodb()).endpoint, ...DYNAMODB_CLIENT };
+        const { endpoint, region, credentials } = await dynamodb();
+        return { endpoint, region, credentials };
       },
       async nats() {
         return { url: (await nats()).url };
@@ -103,6 +118,11 @@ function createServices(): { services: SharedServices; stop(): Promise<void> } {
       await Promise.all(settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value.stop()] : [])));
     },
   };
+}
+
+async function startDynamodbLocal(): Promise<Stoppable & EdgeAccess> {
+  const { endpoint, stop } = await startDynamodb();
+  return { endpoint, ...DYNAMODB_CLIENT, stop };
 }
 
 /** The second caller gets the first one's promise; a failure is every caller's failure. */

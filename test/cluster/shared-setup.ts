@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import type { TestProject } from 'vitest/node';
 import { SHARED_LOGS } from '../setup/test-logs.ts';
 import { chooseProvider } from './provider.ts';
-import { startBroker } from './shared-broker.ts';
+import { type BrokerOptions, startBroker } from './shared-broker.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -12,11 +12,15 @@ declare module 'vitest' {
 }
 
 /** Vitest's global set-up: where services run, and one broker of shared services per run; returns the teardown. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export default function setup(project: TestProject): Promise<() => Promise<void>> {
+  return setUp(project, {});
+}
+
+export async function setUp(project: TestProject, options: BrokerOptions): Promise<() => Promise<void>> {
   process.env['TEST_LOGS'] = SHARED_LOGS;
   rmSync(SHARED_LOGS, { recursive: true, force: true });
   await chooseProvider();
-  const broker = await startBroker();
+  const broker = await startBroker(options);
   project.provide('sharedServices', broker.url);
   return () => broker.stop();
 }
