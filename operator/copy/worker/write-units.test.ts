@@ -5,6 +5,7 @@ import { sumWriteUnits } from './write-units.ts';
 const document: Item = { composite_key: { S: 'key_ada' }, django_id: { N: '7' } };
 
 const table = (name: string, facts: Partial<TableFacts> = {}): TableFacts => ({
+  region: 'eu-west-2',
   table: name,
   status: 'ACTIVE',
   billing: 'OnDemand',
