@@ -117,6 +117,7 @@ export async function runOperator({
     settings: {
       pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
       lateWriteMilliseconds: configuration.lateWriteSeconds * 1000,
+      overridesTable: configuration.environmentsV2Table,
       pricePerMillionWriteUnits: configuration.pricePerMillionWriteUnits,
     },
   };

@@ -85,6 +85,9 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
       listKeys: createKeyListing(connection, identitiesTable),
     },
 
+    /** Name of the table of override rows. */
+    overridesTable: environmentsV2Table,
+
     /** The override rows of `environments_v2`; undefined when that table is not configured. */
     overrideRows:
       environmentsV2Table === undefined || rows === undefined

@@ -57,6 +57,8 @@ export const checkpointSchema = z.object({
   identitiesPerSecond: z.number().min(0),
   /** Some lines of the reports did not fit. */
   truncated: z.boolean().default(false),
+  /** Table that has the override rows of every document of the range so far; absent where some have none, or may have none. */
+  overridesTable: z.string().exactOptional(),
   lastError: z.string().optional(),
 });
 
@@ -71,7 +73,7 @@ export const NO_TOTALS: Totals = totalsSchema.parse({});
 export function parseCheckpoint(text: string): CheckpointFact | undefined {
   const checkpoint = readCheckpoint(text);
   if (checkpoint === undefined) return undefined;
-  const { rangeId, finished, updatedTime, identitiesPerSecond, positions, lastError } = checkpoint;
+  const { rangeId, finished, updatedTime, identitiesPerSecond, positions, lastError, overridesTable } = checkpoint;
   const { counts, skippedByReason, plannedUnits } = positions[0]?.totals ?? NO_TOTALS;
   return {
     rangeId,
@@ -82,6 +84,7 @@ export function parseCheckpoint(text: string): CheckpointFact | undefined {
     skippedByReason,
     plannedUnits,
     lastError,
+    overridesTable,
   };
 }
 

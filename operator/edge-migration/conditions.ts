@@ -59,6 +59,7 @@ export const REASONS = {
       'ServerKeysMissing',
       'MetaRowsMissing',
       'MetaRowsNotKept',
+      'OverridesNotShown',
       'HandoverRunning',
       'HandoverFailed',
     ],

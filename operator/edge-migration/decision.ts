@@ -24,6 +24,7 @@ import {
 } from './conditions.ts';
 import type { Facts } from './facts.ts';
 import { collectGaps, describeGaps } from './gaps.ts';
+import { followTable, hasOverrides } from './overrides.ts';
 import { decideCapturing, decideSuspended } from './policies.ts';
 import { earliest } from './progress.ts';
 import { decideMarks, decideReadiness, whenToLookAtEdge } from './readiness/decide.ts';
@@ -65,8 +66,8 @@ export interface Parts {
 export function compose(facts: Facts, parts: Parts): Decision {
   const { migration, now } = facts;
   const before = migration.status;
-  const contents = carryOver(before, facts, parts);
-  const { copy, replay } = contents;
+  const carried = carryOver(before, facts, parts);
+  const { copy, replay } = carried;
   // What was just accepted is first said, and only then does anything begin: people see every condition before it, and
   // appliers, which go by the status, never take a copy that runs for one that was not accepted.
   const isNews = parts.accepted.status === 'True' && findCondition(before.conditions, 'Accepted')?.status !== 'True';
@@ -86,10 +87,16 @@ export function compose(facts: Facts, parts: Parts): Decision {
   });
   const { unstorable, degraded, actions } = decideUnstorable(facts, isClosed);
   const waiting = isClosed ? undefined : describeStuck(stuck);
+  const contents = { ...carried, copy: followTable(facts, copy, comparison.overridesTable) };
+  const isCopied = parts.accepted.status === 'True' && parts.copied.status === 'True';
   const handover = decideHandover(facts);
-  const edgeReady = decideReadiness(facts, handover.finding);
+  const edgeReady = decideReadiness(facts, {
+    handover: handover.finding,
+    isCopied: parts.copied.status === 'True',
+    hasOverrides: hasOverrides({ status: contents }, facts.settings),
+  });
   const marks = decideMarks(facts, edgeReady, {
-    isCopied: parts.accepted.status === 'True' && parts.copied.status === 'True',
+    isCopied,
     hasBegun: migration.spec?.mode === 'Migrate' && (copy?.attempt ?? 0) > 0,
   });
   const findings = {

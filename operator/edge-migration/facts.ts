@@ -49,6 +49,8 @@ export interface DecisionSettings {
   pageMaxAgeMilliseconds: number;
   /** A write may be carried out this long after its sender has gone (rule 9). */
   lateWriteMilliseconds: number;
+  /** Table of override rows; undefined where none is configured. */
+  overridesTable?: string | undefined;
   /** Price of a million on-demand write units. */
   pricePerMillionWriteUnits: number;
 }
@@ -204,6 +206,8 @@ export interface CheckpointFact {
   /** Of a plan: write units in every region, by region, table and index. */
   plannedUnits: WriteUnits;
   lastError: string | undefined;
+  /** Table that has the override rows of everything in the range. */
+  overridesTable?: string | undefined;
 }
 
 export interface CopyCounts {

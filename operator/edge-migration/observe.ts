@@ -10,6 +10,7 @@ import type { CaptureFact, CheckpointFact, CoreFact, EdgeFact, Facts, Verificati
 import { findHorizon } from './horizon.ts';
 import { findUnderWay, observeJobPods } from './job-pods.ts';
 import { type OperationFacts, observeOperation } from './operation-facts.ts';
+import { hasOverrides } from './overrides.ts';
 import { type Owned, parseLiveSettings } from './parse.ts';
 import type { PodFact } from './pods.ts';
 import type { HandoverFact, ReadinessFact } from './readiness/facts.ts';
@@ -89,12 +90,12 @@ async function observeServing(
 
 /** An ended hand-over has changed what Edge has. */
 async function observeHandover(
-  { readiness }: Sources,
+  { readiness, settings }: Sources,
   { mode, when, runner }: NonNullable<Sources['handover']>,
   migration: EdgeMigration,
   signal: AbortSignal,
 ): Promise<HandoverFact> {
-  const stage = chooseStage(migration, { mode, when });
+  const stage = chooseStage(migration, { mode, when }, settings);
   const state = stage === undefined ? { kind: 'absent' as const } : await runner.look(migration, stage, signal);
   if (state.kind === 'ended') readiness?.expire(projectOf(migration), `${state.job} ${state.time}`);
   return { mode, when, stage, state };
@@ -102,14 +103,15 @@ async function observeHandover(
 
 /** Once all is done and Edge is ready, nothing would follow from another look, but for the last hand-over. */
 async function observeReadiness(
-  { handover }: Sources,
+  { handover, settings }: Sources,
   view: ReadinessView,
   migration: EdgeMigration,
   signal: AbortSignal,
 ) {
   const isMet = (type: 'EdgeReady' | 'Succeeded') =>
     findCondition(migration.status.conditions, type)?.status === 'True';
-  const isSettled = isMet('Succeeded') && isMet('EdgeReady') && isCopied(migration);
+  const isSettled =
+    isMet('Succeeded') && isMet('EdgeReady') && isCopied(migration) && hasOverrides(migration, settings);
   return isSettled && handover === undefined ? UNREAD : view.look(projectOf(migration), signal);
 }
 

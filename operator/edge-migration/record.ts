@@ -87,7 +87,7 @@ function joinRecord(status: Status, record: StatusRecord, token: string | undefi
   const joined: Status = {
     ...status,
     ...(isTaken ? { observedRetry: record.observedRetry } : {}),
-    // Nothing about a copy changes after its end.
+    // Nothing about a copy changes after its end but what is known of its override rows, which the record has first.
     ...(isComplete ? { copy: record.copy, skipped: record.skipped } : {}),
     conditions: replaceConditions(status.conditions, (record.conditions ?? []).filter(isOnceForAll)),
     replay: joinReplay(status.replay, record.replay),

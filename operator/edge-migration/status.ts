@@ -35,6 +35,8 @@ const copyStatusSchema = z
     rangesTotal: count,
     rangesDone: count,
     rangesFailed: count,
+    /** Has rows for every override that was copied; absent where nothing has shown that. */
+    overridesTable: z.string(),
   })
   .partial();
 

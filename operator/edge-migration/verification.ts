@@ -12,6 +12,7 @@ import {
 import { type Finding, type FindingOf, formatTime, isTrue, isUnknown } from './conditions.ts';
 import type { Facts, JobFact, VerificationFacts } from './facts.ts';
 import { adjustJob, findLatest, hasLeftovers, holdJobs, removeJob, retryDelay } from './jobs.ts';
+import { agreeOnTable } from './overrides.ts';
 import { describeStranded, findPodTrouble, findStranded } from './trouble.ts';
 import { describeProgress, describeVerdict, summariseComparison } from './verification-result.ts';
 
@@ -20,6 +21,8 @@ export interface VerificationDecision {
   verified: FindingOf<'Verified'>;
   degraded: Finding<'True'> | undefined;
   verification: VerificationStatus | undefined;
+  /** Table in which it was just found that no override lacks its row, and none is wrong. */
+  overridesTable?: string | undefined;
   actions: Action[];
   nextTime: number | undefined;
 }
@@ -289,6 +292,7 @@ function conclude({ facts, context, before, current }: View, work: VerificationF
     verified: describeVerdict(last),
     degraded: undefined,
     verification,
+    overridesTable: last.findings?.rows ? undefined : agreeOnTable(facts, work.checkpoints),
     actions: [{ kind: 'writeVerificationReport', operation, comparison: last }],
     nextTime: facts.now,
   };

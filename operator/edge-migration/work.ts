@@ -3,6 +3,7 @@ import { type CopyStatus, type Operation, objectNames, type SkippedStatus, type 
 import { type Finding, type FindingOf, formatTime, isFalse, isTrue } from './conditions.ts';
 import type { Facts, JobFact, LiveSettings, WorkFacts } from './facts.ts';
 import { adjustJob, findLatest, removeJob, retryDelay } from './jobs.ts';
+import { agreeOnTable } from './overrides.ts';
 import { earliest, isTooSoon, measureProgress, PROGRESS_INTERVAL_MILLISECONDS, summariseSkipped } from './progress.ts';
 import { describeStranded, findPodTrouble, findStranded, whenToLook } from './trouble.ts';
 
@@ -113,7 +114,7 @@ function decideSettling(view: View): WorkDecision {
   return {
     finding: describeCompletion(copy, skipped),
     degraded: undefined,
-    copy: operation === 'copy' ? { ...copy, completionTime: formatTime(now) } : copy,
+    copy: operation === 'copy' ? { ...copy, completionTime: formatTime(now), ...nameTable(facts) } : copy,
     skipped,
     actions,
     nextTime: undefined,
@@ -257,6 +258,11 @@ function findLastWork({ facts }: View): number {
   const { ranges, idleSince } = facts.work;
   return ranges?.length === 0 ? Number.NEGATIVE_INFINITY : (idleSince ?? facts.now);
 }
+
+const nameTable = (facts: Facts): Pick<CopyStatus, 'overridesTable'> => {
+  const overridesTable = agreeOnTable(facts, facts.work.checkpoints);
+  return overridesTable === undefined ? {} : { overridesTable };
+};
 
 /** A pod that does not end may still write: nothing is complete before it has gone. */
 function findLingering({ idleSince, podProblems }: WorkFacts): Finding<'True'> | undefined {

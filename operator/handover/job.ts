@@ -4,7 +4,7 @@ import { type EdgeMigration, LABELS } from '../edge-migration/api.ts';
 import { DEFAULT_CONTAINER } from '../edge-migration/pods.ts';
 import type { KubernetesObject } from '../kubernetes/client.ts';
 
-/** Which of a migration's hand-overs: looking alone, before its copy, or after it. */
+/** Which of a migration's hand-overs: looking alone, before every override that is copied has its row, or after that. */
 export type HandoverStage = 'verify' | 'before' | 'after';
 
 /** What every hand-over has in common. */

@@ -20,6 +20,8 @@ export const verifyCheckpointSchema = z.object({
   /** Lines about skipped identities that belong to these totals. */
   skippedLines: z.number().min(0).default(0),
   lastError: z.string().optional(),
+  /** Table whose override rows were looked at for every document so far; absent where there was none, or another one. */
+  overridesTable: z.string().exactOptional(),
 });
 
 export type VerifyCheckpoint = z.infer<typeof verifyCheckpointSchema>;

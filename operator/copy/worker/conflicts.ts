@@ -31,19 +31,20 @@ export function createConflictSettler(stores: Stores) {
     options: CallOptions & { signal: AbortSignal },
   ): Promise<Result[]> {
     const results = new Map<number, Result>();
-    const equal: Item[] = [];
+    const kept: Item[] = [];
     const stays: PageDocument[] = [];
     const open: PageDocument[] = [];
     for (const document of documents) {
       const existing = found.get(document.key);
       if (existing !== undefined && compareDocuments(existing, document.item) === undefined) {
         results.set(document.index, { outcome: 'unchanged' });
-        equal.push(existing);
-      } else if (existing !== undefined && onConflict === 'KeepEdge' && isOf(existing, page.environment, document))
+        kept.push(existing);
+      } else if (existing !== undefined && onConflict === 'KeepEdge' && isOf(existing, page.environment, document)) {
         stays.push(document);
-      else open.push(document);
+        kept.push(existing);
+      } else open.push(document);
     }
-    await addMissingRows(page, equal, options);
+    await addMissingRows(page, kept, options);
     for (const [index, result] of await lookAgain(page, stays, found, options.signal)) results.set(index, result);
     for (const document of open) results.set(document.index, await resolve(page, document, found, onConflict, options));
     return documents.map(({ index }) => results.get(index)!);
@@ -103,7 +104,7 @@ export function createConflictSettler(stores: Stores) {
     }
   }
 
-  /** A worker that was killed between a document and its override rows left the rows to us. */
+  /** Of documents that stay as they are: those of a copy that had no table for rows, and of other tools, have none. */
   async function addMissingRows(
     { environment }: Page,
     documents: readonly Item[],

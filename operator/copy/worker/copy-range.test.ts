@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { UnreachableError } from '../../kubernetes/errors.ts';
 import { type Checkpoints, createMemoryCheckpoints } from './checkpoints.ts';
 import { createPagePlanner } from './page-planner.ts';
+import { createPageWriter } from './page-writer.ts';
 import { countInserts, countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
 
 let project: TestProject;
@@ -43,6 +44,53 @@ describe('a copy', () => {
     const rows = await project.tables.scan(project.tables.settings.environmentsV2Table);
     expect(overrides.length).toBeGreaterThan(0);
     expect(rows.map((row) => row['document_key']?.S).sort()).toEqual(overrides.sort());
+  });
+
+  describe('for which no table of override rows was configured at first', () => {
+    const withoutRows = () => {
+      const { stores } = project;
+      const rowless = {
+        ...stores,
+        edge: { ...stores.edge, overridesTable: undefined, overrideRows: undefined, commit: undefined },
+      };
+      return { stores: rowless, handlePage: createPageWriter(rowless) };
+    };
+    const listRows = async () => {
+      const rows = await project.tables.scan(project.tables.settings.environmentsV2Table);
+      return rows.map((row) => row['document_key']?.S).sort();
+    };
+    const listOverrides = async () =>
+      (await project.tables.scan())
+        .flatMap((item) =>
+          (item['identity_features']?.L ?? []).map(
+            (element) => `identity_override:${element.M?.['feature']?.M?.['id']?.N}:${item['identity_uuid']?.S}`,
+          ),
+        )
+        .sort();
+
+    test('names the table that has rows for all of a range, and none where an earlier worker had none', async () => {
+      const { environmentsV2Table } = project.tables.settings;
+      const checkpoints = createMemoryCheckpoints();
+      const first = { ...withoutRows(), checkpoints: dieAfter(2, checkpoints, 'afterSave') };
+      await expect(project.copy(first)).rejects.toThrow('killed');
+      expect(await project.copy({ checkpoints })).not.toHaveProperty('overridesTable');
+      expect((await project.copy()).overridesTable).toBe(environmentsV2Table);
+      expect(await project.copy(withoutRows())).not.toHaveProperty('overridesTable');
+    });
+
+    test('writes the rows when it is made once more, also of documents that it leaves as they are', async () => {
+      await project.copy(withoutRows());
+      expect(await listRows()).toEqual([]);
+      const changed = await project.sql(
+        `UPDATE environments_trait SET string_value = 'changed', value_type = 'unicode'
+          WHERE identity_id IN (SELECT identity_id FROM features_featurestate WHERE identity_id IS NOT NULL) RETURNING id`,
+      );
+      expect(changed.length).toBeGreaterThan(0);
+      const again = await project.copy();
+      expect(countsOf(again).kept).toBeGreaterThan(0);
+      expect(await listRows()).toEqual(await listOverrides());
+      expect(again.overridesTable).toBe(project.tables.settings.environmentsV2Table);
+    });
   });
 
   test('reports every identity that Edge cannot hold by id and reason, without identifiers or values', async () => {

@@ -16,7 +16,7 @@ import { createPageSizer, type PageSizer } from './page-size.ts';
 import { identityMark, type Start } from './position.ts';
 import { openProgress, type Progress, type ProgressOptions } from './progress.ts';
 
-export interface CopyOptions extends Omit<ProgressOptions, 'budget'> {
+export interface CopyOptions extends Omit<ProgressOptions, 'budget' | 'overridesTable'> {
   readonly stores: Stores;
   readonly project: CoreProject;
   /** What to do with a page: write it, or look what that would mean. */
@@ -54,7 +54,8 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     load: (signal) => patiently(() => options.checkpoints.load(signal)),
     save: (saved, signal) => patiently(() => options.checkpoints.save(saved, signal)),
   };
-  const progress = await openProgress({ ...options, checkpoints, budget: stores.edge.budget }, lookUp, signal);
+  const { budget, overridesTable } = stores.edge;
+  const progress = await openProgress({ ...options, checkpoints, budget, overridesTable }, lookUp, signal);
 
   // Whoever worked on it before may have been killed with an insert under way.
   if (progress.isResumed) late.lost();

@@ -19,6 +19,8 @@ export interface ProgressOptions {
   readonly checkpoints: Checkpoints;
   /** Knows what was spent. */
   readonly budget: WriteBudget;
+  /** Table that override rows are written to; undefined where none is configured. */
+  readonly overridesTable: string | undefined;
   /** Name of this process. */
   readonly instance: string;
   readonly clock: Clock;
@@ -66,10 +68,14 @@ export async function openProgress(
   let truncated = saved?.checkpoint.truncated ?? false;
   const known = saved?.checkpoint.positions ?? [];
   // Newer ones could not be found again.
-  let positions = start.position === first ? [first] : known.slice(known.indexOf(start.position));
+  const isAnew = start.position === first;
+  // Pages that were done before have their rows where they were written to then, if anywhere.
+  let overridesTable =
+    isAnew || saved?.checkpoint.overridesTable === options.overridesTable ? options.overridesTable : undefined;
+  let positions = isAnew ? [first] : known.slice(known.indexOf(start.position));
   let spent = budget.spent();
   const rate = createRateMeter(clock.monotonic());
-  if (start.position !== first) {
+  if (!isAnew) {
     logger.info({ rangeId: range.rangeId, identities: start.position.totals.counts.read }, 'resumed');
   }
 
@@ -85,6 +91,7 @@ export async function openProgress(
       instance: options.instance,
       identitiesPerSecond: Math.round(rate.perSecond()),
       truncated,
+      ...(overridesTable && { overridesTable }),
     };
     await checkpoints.save({ checkpoint, skipped: skipped.text(), differing: differing.text() }, signal);
     options.onProgress?.(checkpoint);
@@ -146,6 +153,7 @@ export async function openProgress(
 
     async restart(signal) {
       positions = [first];
+      overridesTable = options.overridesTable;
       await save(false, signal);
       return beginning;
     },

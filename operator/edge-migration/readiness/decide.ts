@@ -1,14 +1,24 @@
 import type { Action } from '../actions.ts';
 import { type FindingOf, findCondition, isFalse, isTrue, isUnknown, recall } from '../conditions.ts';
 import type { Facts } from '../facts.ts';
-import { describeComplete, describeMissing } from './describe.ts';
+import { describeComplete, describeMissing, describeOverrides } from './describe.ts';
 import { isComplete, type ObservedReadiness } from './facts.ts';
 import type { HandoverDecision } from './handover.ts';
+
+/** What the rest of the decision says that matters here. */
+interface Rest {
+  /** What is to be said of the hand-over. */
+  handover: HandoverDecision['finding'];
+  /** The copy is complete. */
+  isCopied: boolean;
+  /** As far as anything has shown, every override that was copied has its row. */
+  hasOverrides: boolean;
+}
 
 /** The finding for condition `EdgeReady`; undefined where no table is configured that could be looked at. */
 export function decideReadiness(
   { migration, readiness }: Pick<Facts, 'migration' | 'readiness'>,
-  handover?: HandoverDecision['finding'],
+  rest: Rest,
 ): FindingOf<'EdgeReady'> | undefined {
   if (readiness === undefined) return undefined;
   const before = findCondition(migration.status.conditions, 'EdgeReady');
@@ -20,9 +30,10 @@ export function decideReadiness(
     case 'problem':
       return isUnknown(readiness.reason, readiness.message);
     case 'observed':
-      return isComplete(readiness)
-        ? isTrue('Complete', describeComplete(readiness))
-        : describeIncomplete(readiness, migration.spec?.projectId ?? 0, handover);
+      if (!isComplete(readiness)) return describeIncomplete(readiness, migration.spec?.projectId ?? 0, rest.handover);
+      return rest.isCopied && !rest.hasOverrides
+        ? isFalse('OverridesNotShown', describeOverrides(readiness, migration.status))
+        : isTrue('Complete', describeComplete(readiness));
   }
 }
 

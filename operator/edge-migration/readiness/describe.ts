@@ -1,3 +1,5 @@
+import type { Status } from '../api.ts';
+import { findCondition } from '../conditions.ts';
 import type { ObservedReadiness, PlaceFact } from './facts.ts';
 
 /** What Edge lacks, and the first of it as a reason for programs. */
@@ -41,6 +43,16 @@ export function describeMissing(readiness: ObservedReadiness, projectId: number,
   const [first] = found;
   const message = `Edge cannot serve the project yet: ${found.map((each) => each.message).join('; ')}`;
   return { reason: first?.reason ?? 'DynamoDBNotEnabled', message: withWriter ? `${message}. ${WRITER}` : message };
+}
+
+/** Override rows that nothing has shown to be there, and how to write them. */
+export function describeOverrides({ tables }: ObservedReadiness, { conditions }: Status): string {
+  const isClosed = findCondition(conditions, 'Succeeded')?.reason === 'WindowClosed';
+  // At the end of the window Edge is the master: a repair leaves rows as they are.
+  const cure = isClosed
+    ? 'delete the EdgeMigration and apply it again: the copy writes the rows that are missing'
+    : 'set spec.retry to repair-1 or another new repair-…: the comparison writes the rows that are missing';
+  return `Edge cannot serve the project yet: table ${tables.environmentsV2} may lack rows of identity overrides: it was not the configured table during all of the copy, or not all the time since. To have them written, ${cure}`;
 }
 
 /** What was found, where everything is there. */

@@ -183,10 +183,11 @@ describe('after the copy', () => {
 
 test('a plan only asks what could be done, and so does mode Verify', () => {
   const run = { mode: 'Run', when: 'BeforeCopy' } as const;
-  expect(chooseStage(migration({}, { mode: 'Plan' }), run)).toBe('verify');
-  expect(chooseStage(migration(), { ...run, mode: 'Verify' })).toBe('verify');
-  expect(chooseStage(migration(), run)).toBe('before');
-  expect(chooseStage(migration(), { ...run, when: 'AfterCopy' })).toBeUndefined();
+  const { settings } = facts();
+  expect(chooseStage(migration({}, { mode: 'Plan' }), run, settings)).toBe('verify');
+  expect(chooseStage(migration(), { ...run, mode: 'Verify' }, settings)).toBe('verify');
+  expect(chooseStage(migration(), run, settings)).toBe('before');
+  expect(chooseStage(migration(), { ...run, when: 'AfterCopy' }, settings)).toBeUndefined();
 });
 
 test('what a release could hand over is told beside what is missing', () => {

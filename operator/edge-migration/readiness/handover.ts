@@ -3,6 +3,7 @@ import type { Action } from '../actions.ts';
 import type { EdgeMigration } from '../api.ts';
 import { findCondition } from '../conditions.ts';
 import type { Facts } from '../facts.ts';
+import { hasOverrides } from '../overrides.ts';
 import { type HandoverFact, type HandoverState, isComplete, type ReadinessFact } from './facts.ts';
 
 /** What is to be done about the hand-over by Flagsmith's own code. */
@@ -22,15 +23,16 @@ const LOOK_MILLISECONDS = 1_000;
 const SELDOM_MILLISECONDS = 10_000;
 const NOTHING: HandoverDecision = { actions: [], waits: false, nextTime: undefined, finding: undefined };
 
-/** Whose turn it is: a plan only asks what could be done; overrides count as complete only once they are copied. */
+/** Whose turn it is: a plan only asks what could be done; overrides count as complete only once all of them have rows. */
 export function chooseStage(
   { spec, status }: Pick<EdgeMigration, 'spec' | 'status'>,
   { mode, when }: Pick<HandoverFact, 'mode' | 'when'>,
+  settings: Facts['settings'],
 ): HandoverStage | undefined {
   if (spec === undefined) return undefined;
   if (mode === 'Verify' || spec.mode === 'Plan') return 'verify';
   const isCopied = findCondition(status.conditions, 'Copied')?.status === 'True';
-  if (isCopied) return 'after';
+  if (isCopied) return hasOverrides({ status }, settings) ? 'after' : 'before';
   return when === 'BeforeCopy' ? 'before' : undefined;
 }
 

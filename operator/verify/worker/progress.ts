@@ -70,6 +70,8 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
   let place: Place = opened?.place ?? { segment: 0, from: null };
   let candidates = opened?.candidates ?? [];
   let lookedAt = opened?.lookedAt ?? 0;
+  const { overridesTable: table } = stores.edge;
+  const overridesTable = opened === undefined || saved?.overridesTable === table ? table : undefined;
   const ledger = createLedger({
     totals: (opened && saved?.totals) ?? NOTHING_VERIFIED,
     samples: texts?.['samples.jsonl'] ?? '',
@@ -103,6 +105,7 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
       sealed: seal.close({ place, candidates, lookedAt }),
       sampleLines: ledger.samples.lines,
       skippedLines: ledger.skipped.lines,
+      ...(overridesTable && { overridesTable }),
     };
     const data = {
       checkpoint: JSON.stringify(checkpoint),

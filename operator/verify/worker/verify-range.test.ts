@@ -59,6 +59,17 @@ describe('a comparison of what was just copied', () => {
     expect(totals.writeUnits).toBe(0);
   });
 
+  test('names the table of override rows that it has looked at, if it has looked at one', async () => {
+    const { environmentsV2Table } = project.tables.settings;
+    expect((await verify(project)).overridesTable).toBe(environmentsV2Table);
+    const edge = { ...project.stores.edge, overridesTable: undefined, overrideRows: undefined, commit: undefined };
+    const record = createMemoryRecord();
+    const seal = createSeal(createSealKey());
+    const stores = { ...project.stores, edge };
+    expect(await verify(project, { stores, record, seal })).not.toHaveProperty('overridesTable');
+    expect(await verify(project, { record, seal })).not.toHaveProperty('overridesTable');
+  });
+
   test('sums up alike however it is divided', async () => {
     const whole = await verify(project);
     const paged = await verify(project, { settings: () => ({ ...VERIFY_SETTINGS, pageSize: 7 }) });
