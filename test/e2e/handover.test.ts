@@ -66,8 +66,6 @@ describe.skipIf(findPython() === undefined)('a hand-over by the image of the Cor
       for: 'the switch',
       timeoutMs: MINUTE,
     });
-    const first = await migrationOf(projectId);
-    expect(first?.copy?.attempt).toBeUndefined();
     const { reason } = await edgeReady(
       projectId,
       /1 server keys were written, and edge_v2_migration_status, enable_dynamo_db set/,
@@ -75,6 +73,8 @@ describe.skipIf(findPython() === undefined)('a hand-over by the image of the Cor
     expect(reason).toBe('DynamoDBNotEnabled');
     await mirror(projectId);
     await installation.condition(projectId, 'Copied', 'True', { timeoutMs: 2 * MINUTE });
+    const [handedOver, copied] = await Promise.all([findJob(projectId, 'before'), findJob(projectId, 'copy-1')]);
+    expect(copied.metadata.creationTimestamp! >= handedOver.status.completionTime).toBe(true);
     const isCounted = async () => (await readState(stateFile)).project.edge_v2_migration_status === 'COMPLETE';
     await waitFor(isCounted, { for: 'the second hand-over', timeoutMs: MINUTE });
     await mirror(projectId);
@@ -178,6 +178,14 @@ async function mirror(projectId: number) {
     `UPDATE projects_project SET enable_dynamo_db = ${project.enable_dynamo_db},
        identity_overrides_v2_migration_status = '${project.edge_v2_migration_status}' WHERE id = ${projectId}`,
   );
+}
+
+/** The Job of a project whose name ends so. */
+async function findJob(projectId: number, end: string) {
+  const labelSelector = `edge.flagsmith.com/project-id=${projectId}`;
+  const { items } = await installation.client.list(JOBS, { labelSelector });
+  const job = items.find(({ metadata }) => metadata.name.endsWith(end)) ?? expect.fail(`no Job ${end}`);
+  return job as typeof job & { readonly status: { readonly completionTime: string } };
 }
 
 const migrationOf = async (projectId: number) => (await installation.migration(projectId))?.status;

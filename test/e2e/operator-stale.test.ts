@@ -1,5 +1,6 @@
 import type { Status } from '@edge-migration/operator/edge-migration/api.ts';
 import { CONFIG_MAPS, JOBS } from '@edge-migration/operator/edge-migration/resources.ts';
+import type { KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
 import { afterEach, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import type { KubernetesCall, WatchFrame } from '../faults/kubernetes-proxy.ts';
@@ -38,12 +39,25 @@ async function waitUntilGone(projectId: number): Promise<void> {
   await waitFor(isGone, { for: 'everything of it to be gone', timeoutMs: MINUTE, intervalMs: 100 });
 }
 
-/** Uid and version of a project's Jobs, by name: neither may be another because of an old view. */
-async function identify(projectId: number): Promise<string[]> {
-  const labelSelector = `edge.flagsmith.com/project-id=${projectId}`;
-  const { items } = await setup.world.client.list(JOBS, { namespace: NAMESPACE, labelSelector });
-  return items.map(({ metadata }) => `${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`);
+interface CountingJob extends KubernetesObject {
+  readonly spec: { readonly parallelism: number; readonly completions: number };
+  readonly status?: { readonly active?: number };
 }
+
+async function listJobs(projectId: number): Promise<readonly CountingJob[]> {
+  const labelSelector = `edge.flagsmith.com/project-id=${projectId}`;
+  return (await setup.world.client.list(JOBS, { namespace: NAMESPACE, labelSelector })).items as CountingJob[];
+}
+
+/** Whether the Job controller, which follows the operator, has counted all pods of a project in their Job. */
+async function areCounted(projectId: number): Promise<boolean> {
+  const [job] = await listJobs(projectId);
+  return job !== undefined && job.status?.active === Math.min(job.spec.parallelism, job.spec.completions);
+}
+
+/** Uid and version of a project's Jobs, by name: neither may be another because of an old view. */
+const identify = async (projectId: number): Promise<string[]> =>
+  (await listJobs(projectId)).map(({ metadata }) => `${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`);
 
 /** Waits until the operator has looked at the past long enough to act on it: it lists it again and again. */
 async function waitForLists(count: number): Promise<void> {
@@ -61,6 +75,7 @@ async function expectLeftAlone(
   end: Description,
 ): Promise<void> {
   const { world, proxy, pods } = setup;
+  await waitFor(() => areCounted(projectId), { for: 'the pods to be counted in their Job', timeoutMs: MINUTE });
   const jobs = await identify(projectId);
   const description = await world.describe(projectId);
   proxy.serveThePast(isPast);

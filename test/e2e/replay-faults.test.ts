@@ -126,9 +126,8 @@ describe('replay', { timeout: 8 * MINUTES }, () => {
 
   test('a copy pod that was frozen for longer than a page may be old brings back nothing', async () => {
     const project = await seedProject(installation.databaseUrl, { identities: 3000, neighbours: 20 });
-    await installation.apply(project.projectId, {
-      copy: { parallelism: 1, pageSize: 500, maxWriteUnitsPerSecond: 600 },
-    });
+    const pace = { parallelism: 1, pageSize: 500 };
+    await installation.apply(project.projectId, { copy: { ...pace, maxWriteUnitsPerSecond: 600 } });
     const isCopying = async () =>
       ((await installation.migration(project.projectId))?.status.copy?.identitiesRead ?? 0) > 0;
     await waitFor(isCopying, { for: 'the copy to be under way', timeoutMs: 2 * MINUTES, intervalMs: 50 });
@@ -146,6 +145,7 @@ describe('replay', { timeout: 8 * MINUTES }, () => {
     } finally {
       node.signal(installation.namespace, pod, 'worker', 'SIGCONT');
     }
+    await installation.apply(project.projectId, { copy: pace });
     await installation.condition(project.projectId, 'Replaying', 'True', { timeoutMs: 3 * MINUTES });
     await quiet();
     await expectAgreement(project);
