@@ -33,6 +33,8 @@ export interface TestTables extends AsyncDisposable {
   scan(table?: string): Promise<Item[]>;
   /** The identities' documents of an environment: less work than a scan where a test asks again and again. */
   query(environmentKey: string): Promise<Item[]>;
+  /** How many they are: hardly any work, where a test waits for a number of them. */
+  count(environmentKey: string): Promise<number>;
   /** One identity's document. */
   get(compositeKey: string): Promise<Item | undefined>;
   /** Deletes the tables. */
@@ -62,6 +64,25 @@ export async function createTables({ endpoint, region, credentials }: DynamodbAc
     client.destroy();
   }
 
+  async function* pagesOf(environmentKey: string, Select: 'COUNT' | 'ALL_ATTRIBUTES') {
+    let from: Item | undefined;
+    do {
+      const page = await client.send(
+        new QueryCommand({
+          TableName: identitiesTable,
+          IndexName: ENVIRONMENT_INDEX,
+          KeyConditionExpression: 'environment_api_key = :key',
+          ExpressionAttributeValues: { ':key': { S: environmentKey } },
+          ExclusiveStartKey: from,
+          Limit: SCAN_PAGE,
+          Select,
+        }),
+      );
+      yield page;
+      from = page.LastEvaluatedKey;
+    } while (from !== undefined);
+  }
+
   return {
     settings: {
       dynamodbEndpoint: endpoint,
@@ -76,22 +97,13 @@ export async function createTables({ endpoint, region, credentials }: DynamodbAc
     },
     async query(environmentKey) {
       const items: Item[] = [];
-      let from: Item | undefined;
-      do {
-        const page = await client.send(
-          new QueryCommand({
-            TableName: identitiesTable,
-            IndexName: ENVIRONMENT_INDEX,
-            KeyConditionExpression: 'environment_api_key = :key',
-            ExpressionAttributeValues: { ':key': { S: environmentKey } },
-            ExclusiveStartKey: from,
-            Limit: SCAN_PAGE,
-          }),
-        );
-        items.push(...(page.Items ?? []));
-        from = page.LastEvaluatedKey;
-      } while (from !== undefined);
+      for await (const { Items = [] } of pagesOf(environmentKey, 'ALL_ATTRIBUTES')) items.push(...Items);
       return items;
+    },
+    async count(environmentKey) {
+      let count = 0;
+      for await (const { Count = 0 } of pagesOf(environmentKey, 'COUNT')) count += Count;
+      return count;
     },
     async scan(table = identitiesTable) {
       const items: Item[] = [];
