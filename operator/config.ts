@@ -1,5 +1,6 @@
 import { coreSettings, edgeSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
 import { LATE_WRITE_SECONDS } from '@edge-migration/identity/edge/late-write.ts';
+import { apiTimeoutSeconds } from '@edge-migration/replay-sidecar/api-timeout.ts';
 import { natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
 import { streamSettings } from '@edge-migration/replay-sidecar/stream.ts';
 import { z } from 'zod';
@@ -46,6 +47,8 @@ export const operatorConfiguration = z.object({
   pageMaxAgeSeconds: seconds.default(30),
   /** A range that one pod began and another finishes is complete so long after the second took it up at the soonest. */
   lateWriteSeconds: seconds.default(LATE_WRITE_SECONDS),
+  /** As the appliers'; what was written in a gap is in Core for certain so long after its end. */
+  apiTimeoutSeconds,
   /**
    * Whether Flagsmith's own code hands a project over to Edge, in the Core API's image: `Verify` only asks what it would do.
    */

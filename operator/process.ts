@@ -9,6 +9,7 @@ import { createServingTables } from '@edge-migration/identity/edge/serving-table
 import { openEdge } from '@edge-migration/identity/edge/table.ts';
 import { connect } from '@edge-migration/identity/edge/table-connection.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
+import { afterRequestMillis } from '@edge-migration/replay-sidecar/api-timeout.ts';
 import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -118,6 +119,7 @@ export async function runOperator({
       pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
       lateWriteMilliseconds: configuration.lateWriteSeconds * 1000,
       overridesTable: configuration.environmentsV2Table,
+      gapSettlesMilliseconds: afterRequestMillis(configuration.apiTimeoutSeconds),
       pricePerMillionWriteUnits: configuration.pricePerMillionWriteUnits,
     },
   };

@@ -173,7 +173,7 @@ function gatherFindings(
       degraded ??
       comparison.degraded ??
       waiting ??
-      describeGaps(findUncovered(gaps, comparison.verification ?? {})) ??
+      describeGaps(findUncovered(gaps, comparison.verification ?? {}, facts.settings.gapSettlesMilliseconds)) ??
       (succeeded.status === 'Unknown'
         ? (describeSkew(facts.clocks ?? []) ?? findForwarding(facts) ?? describeReplicas(facts.replication))
         : undefined) ??

@@ -51,6 +51,11 @@ export interface DecisionSettings {
   lateWriteMilliseconds: number;
   /** Table of override rows; undefined where none is configured. */
   overridesTable?: string | undefined;
+  /**
+   * What a comparison that begins sooner after a gap has not seen: a request of the gap that Core was still working on,
+   * whose event, if there were one, would be handled once more then.
+   */
+  gapSettlesMilliseconds: number;
   /** Price of a million on-demand write units. */
   pricePerMillionWriteUnits: number;
 }

@@ -1,4 +1,3 @@
-import { AFTER_REQUEST_MILLIS } from '@edge-migration/replay-sidecar/applier/repeats.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { Action } from './actions.ts';
 import {
@@ -39,11 +38,6 @@ export interface VerificationContext {
   gaps: readonly GapStatus[];
 }
 
-/**
- * What a comparison that begins sooner after a gap has not seen: a request of the gap that Core was still working on, whose
- * event, if there were one, would be handled once more then.
- */
-const GAP_SETTLES_MILLISECONDS = AFTER_REQUEST_MILLIS;
 /** While pods compare, they are told this often how far replay is. */
 const SETTINGS_MILLISECONDS = 2_000;
 /** The checkpoints of pods that have ended may come a little after their Job's end. */
@@ -106,6 +100,7 @@ type Due = Pick<CurrentComparison, 'trigger' | 'mode' | 'moment' | 'token'>;
 /** What is to be compared next, or when to look again; undefined when nothing is. */
 function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | { nextTime: number } | undefined {
   const { now, migration } = facts;
+  const { gapSettlesMilliseconds } = facts.settings;
   const done = migration.status.verification ?? {};
   const { afterCopy, atDeadline } = spec.verify;
   const moment = context.isClosed ? 'AtDeadline' : 'AfterCopy';
@@ -119,16 +114,21 @@ function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | 
   if (context.isClosed && atDeadline !== 'Never' && done.deadline !== context.deadline) {
     return { trigger: 'AtDeadline', mode: atDeadline, moment };
   }
-  const open = findUncovered(context.gaps, done).flatMap(({ until }) => (until === undefined ? [] : Date.parse(until)));
+  const uncovered = findUncovered(context.gaps, done, gapSettlesMilliseconds);
+  const open = uncovered.flatMap(({ until }) => (until === undefined ? [] : Date.parse(until)));
   if (open.length === 0) return undefined;
-  const settled = Math.max(...open) + GAP_SETTLES_MILLISECONDS;
+  const settled = Math.max(...open) + gapSettlesMilliseconds;
   return settled > now ? { nextTime: settled } : { trigger: 'CoverageGap', mode: 'Report', moment };
 }
 
 /** Gaps that no comparison has begun after, when what was written in them had settled. */
-export function findUncovered(gaps: readonly GapStatus[], { coveredTime }: VerificationStatus): GapStatus[] {
+export function findUncovered(
+  gaps: readonly GapStatus[],
+  { coveredTime }: VerificationStatus,
+  settlesMilliseconds: number,
+): GapStatus[] {
   const covered = coveredTime === undefined ? Number.NEGATIVE_INFINITY : Date.parse(coveredTime);
-  return gaps.filter(({ until }) => until === undefined || Date.parse(until) + GAP_SETTLES_MILLISECONDS > covered);
+  return gaps.filter(({ until }) => until === undefined || Date.parse(until) + settlesMilliseconds > covered);
 }
 
 interface View {

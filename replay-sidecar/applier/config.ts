@@ -1,6 +1,7 @@
 import { coreSettings, edgeSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
 import { LATE_WRITE_SECONDS } from '@edge-migration/identity/edge/late-write.ts';
 import { z } from 'zod';
+import { apiTimeoutSeconds } from '../api-timeout.ts';
 import { natsSettings } from '../nats.ts';
 import { streamSettings } from '../stream.ts';
 
@@ -34,6 +35,8 @@ export const applierConfiguration = z.object({
   ackWaitSeconds: z.coerce.number().min(2).max(600).default(30),
   /** After so long no write of a process that was killed, or that gave it up, can be carried out any more. */
   lateWriteSeconds: z.coerce.number().min(1).max(3600).default(LATE_WRITE_SECONDS),
+  /** The Core API may work so long on a request: what had no answer, or concerns many, is handled once more after it. */
+  apiTimeoutSeconds,
   /** Events in hand at most. */
   window: count(8192, 1_000_000),
   /** Most that the parked events of all projects may take. */

@@ -6,7 +6,6 @@ import {
   readPresentIdentifiers,
 } from '@edge-migration/identity/core/environments.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
-import { nextHandling, roundOf } from './repeats.ts';
 import { type Cursor, derivedId, type Work } from './work.ts';
 
 /** One page of a fan-out: events to be published, and where the next page starts; undefined after the last one. */
@@ -26,15 +25,16 @@ const PAGE = 500;
  * - feature: every identity of the project that has or had an override of it;
  * - project: each of its environments.
  *
+ * @param round of the event, how often it was handled before (repeats.ts)
  * @throws the errors of the two stores
  */
 export async function readFanOutPage(
   stores: Stores,
-  { event, observed, resolution, cursor }: Work,
-  now: number,
+  { event, resolution, cursor }: Work,
+  round: number,
   signal: AbortSignal,
 ): Promise<FanOutPage> {
-  const position = cursor ?? { from: 'core', round: roundOf(event, observed, now), after: null };
+  const position = cursor ?? { from: 'core', round, after: null };
   const derive = createDerive(event, position.round);
   switch (resolution.kind) {
     case 'project': {
@@ -119,9 +119,4 @@ async function readFeaturePage(
     events: ids.map((identityId) => derive({ kind: 'identityId', identityId })),
     next: last === undefined || ids.length < PAGE ? undefined : { from: 'core', round, after: String(last) },
   };
-}
-
-/** Pages are not repeated by themselves: the event that they come from is. */
-export function nextFanOut({ event, observed, cursor }: Work, now: number): number | undefined {
-  return cursor === undefined ? nextHandling(event, observed, now) : undefined;
 }

@@ -1,6 +1,8 @@
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import { expect, test } from 'vitest';
-import { nextHandling, roundOf } from './repeats.ts';
+import { createRepeats } from './repeats.ts';
+
+const repeats = createRepeats(60);
 
 const NOON = Date.parse('2026-05-04T12:00:00Z');
 const IDENTITY = { kind: 'identityId', identityId: 1 } as const;
@@ -29,22 +31,33 @@ test.each<Case>([
 ])('%s, %o: handled after %i s, next at %s s, round %i', (outcome, target, seconds, next, round) => {
   const now = NOON + seconds * 1000;
   const event = { outcome, target, touched: { traits: [], overrides: [] } } as unknown as WriteEvent;
-  expect(nextHandling(event, NOON, now)).toBe(next === undefined ? undefined : NOON + next * 1000);
-  expect(roundOf(event, NOON, now)).toBe(round);
+  expect(repeats.next(event, NOON, now)).toBe(next === undefined ? undefined : NOON + next * 1000);
+  expect(repeats.round(event, NOON, now)).toBe(round);
 });
 
 test('an override that came from another identity is looked at again', () => {
   const touched = { traits: [], overrides: [] };
   const target = { kind: 'featureState', featureStateId: 1, moved: true } as const;
   const event = { outcome: 'known', target, touched } as unknown as WriteEvent;
-  expect(nextHandling(event, NOON, NOON)).toBe(NOON + 65_000);
+  expect(repeats.next(event, NOON, NOON)).toBe(NOON + 65_000);
   const { moved: _, ...stayed } = target;
-  expect(nextHandling({ ...event, target: stayed }, NOON, NOON)).toBeUndefined();
+  expect(repeats.next({ ...event, target: stayed }, NOON, NOON)).toBeUndefined();
 });
 
 test('the name that an identity has got is looked at again when no request can know the former one any more', () => {
   const touched = { traits: [], overrides: [], moved: true };
   const event = { outcome: 'known', target: IDENTITY, touched } as unknown as WriteEvent;
-  expect(nextHandling(event, NOON, NOON)).toBe(NOON + 65_000);
-  expect(nextHandling(event, NOON, NOON + 65_000)).toBeUndefined();
+  expect(repeats.next(event, NOON, NOON)).toBe(NOON + 65_000);
+  expect(repeats.next(event, NOON, NOON + 65_000)).toBeUndefined();
+});
+
+test('where the API may work longer on a request, what it may still do is waited for longer', () => {
+  const event = {
+    outcome: 'unknown',
+    target: IDENTITY,
+    touched: { traits: [], overrides: [] },
+  } as unknown as WriteEvent;
+  const patient = createRepeats(300);
+  expect(patient.next(event, NOON, NOON + 65_000)).toBe(NOON + 305_000);
+  expect(patient.next(event, NOON, NOON + 305_000)).toBeUndefined();
 });

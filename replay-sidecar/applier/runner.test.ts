@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest';
 import { anewSubject } from '../stream.ts';
 import { createCounts } from './counts.ts';
 import type { Pipeline } from './pipeline.ts';
-import { nextHandling } from './repeats.ts';
+import { createRepeats } from './repeats.ts';
 import { createRunner, type RunnerOptions } from './runner.ts';
 import { derivedHeaders, keepHeaders, markListing, type Work } from './work.ts';
 
@@ -74,6 +74,8 @@ function work(fields = headers()): Work & { isDone(): boolean } {
   return { held, event, resolution, began: 0, observed: 0, cursor: undefined, isDone: () => done };
 }
 
+const repeats = createRepeats(60);
+
 interface Others {
   readonly between?: Stores;
   charge?(projectId: number, units: number): void;
@@ -95,6 +97,7 @@ function createParts(isListed = false, { between = stores, charge = () => {}, pu
     },
     parking: { isListed: () => isListed, wake() {} },
     patience: { persist: (attempt) => attempt(), outage: () => undefined },
+    repeats,
     counts: createCounts(),
     publish,
     forget() {},
@@ -201,6 +204,6 @@ describe('what follows from an event is handled again after 65 s, because reques
     expect(followers.map(({ target }) => target)).toEqual([
       { kind: 'identity', environment: { environmentId }, identifier: 'ada' },
     ]);
-    for (const event of followers) expect(nextHandling(event, 0, 1)).toBe(65_000);
+    for (const event of followers) expect(repeats.next(event, 0, 1)).toBe(65_000);
   });
 });

@@ -7,12 +7,12 @@ import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { Allowance } from './allowance.ts';
 import { applyEvents } from './apply.ts';
 import type { Counts } from './counts.ts';
-import { nextFanOut, readFanOutPage } from './fan-out.ts';
+import { readFanOutPage } from './fan-out.ts';
 import type { Parking } from './parking.ts';
 import type { Patience } from './patience.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { UnstorableIdentity } from './place.ts';
-import { nextHandling, roundOf } from './repeats.ts';
+import type { Repeats } from './repeats.ts';
 import type { Spread } from './spread.ts';
 import { MigrationStopped, type Stops } from './stops.ts';
 import { chooseWaiting } from './unstorable.ts';
@@ -32,6 +32,7 @@ export interface RunnerOptions {
   pipeline: Pick<Pipeline, 'admit' | 'park' | 'revisit'>;
   parking: Pick<Parking, 'isListed' | 'wake'>;
   patience: Patience;
+  repeats: Repeats;
   counts: Counts;
   /** Resolves when the stream has what follows from an event. */
   publish(projectId: number, event: WriteEvent, page?: NextPage): Promise<void>;
@@ -48,12 +49,12 @@ export interface RunnerOptions {
 }
 
 const BUSY_PAUSE_MILLIS = 2000;
-/** An event may keep the stream from going on for so long; a little more than until it is handled for the second time. */
+/** An event may keep the stream from going on for so long; a little more than until most are handled for the second time. */
 const MOST_WAIT_MILLIS = 70_000;
 
 /** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
 export function createRunner(options: RunnerOptions) {
-  const { pipeline, stops, patience, counts, now, log, signal } = options;
+  const { pipeline, stops, patience, repeats, counts, now, log, signal } = options;
 
   async function apply(projectId: number, all: readonly Work[]): Promise<void> {
     const { works, copying } = pipeline.admit(all);
@@ -98,7 +99,7 @@ export function createRunner(options: RunnerOptions) {
           detail: convergence.skipped?.detail,
           identity: waiting.identity,
         });
-      } else finish(projectId, work, nextHandling(work.event, work.observed, now()));
+      } else finish(projectId, work, repeats.next(work.event, work.observed, now()));
     }
   }
 
@@ -174,8 +175,9 @@ export function createRunner(options: RunnerOptions) {
       work.held.again(BUSY_PAUSE_MILLIS);
       return;
     }
+    const round = repeats.round(work.event, work.observed, now());
     const page = await patience.persist(
-      () => readFanOutPage(options.stores(), work, now(), stop).catch(rethrow(projectId)),
+      () => readFanOutPage(options.stores(), work, round, stop).catch(rethrow(projectId)),
       stop,
     );
     const isPublished = await tryToPublish(projectId, [work], [...followersOf(work), ...page.events], async () => {
@@ -188,7 +190,7 @@ export function createRunner(options: RunnerOptions) {
     // What the copy still writes is in no listing yet (docs/design.md, "Convergence", rule 3).
     const isHeld = copying && work.resolution.kind === 'environment' && work.cursor === undefined;
     if (isHeld) pipeline.park(work, projectId, 'copying');
-    else finish(projectId, work, nextFanOut(work, now()));
+    else finish(projectId, work, nextFanOut(work));
   }
 
   /** Whether there is an EdgeMigration is judged of each part, when it comes. */
@@ -198,7 +200,7 @@ export function createRunner(options: RunnerOptions) {
       held.again(BUSY_PAUSE_MILLIS);
       return;
     }
-    const round = roundOf(event, observed, now());
+    const round = repeats.round(event, observed, now());
     try {
       await Promise.all(
         parts.map(({ projectId: project, target, touched }) => {
@@ -206,12 +208,16 @@ export function createRunner(options: RunnerOptions) {
           return options.publish(project, { ...event, id, target, touched, outcome: 'known' });
         }),
       );
-      finish(projectId, delivery, nextHandling(event, observed, now()));
+      finish(projectId, delivery, repeats.next(event, observed, now()));
     } catch (error) {
       log.warn({ err: error, event: event.id }, 'The parts of an event cannot be published; tried again');
       held.again(BUSY_PAUSE_MILLIS);
     }
   }
+
+  /** Pages are not repeated by themselves: the event that they come from is. */
+  const nextFanOut = ({ event, observed, cursor }: Work) =>
+    cursor === undefined ? repeats.next(event, observed, now()) : undefined;
 
   function rethrow(projectId: number) {
     return (error: unknown): never => {

@@ -19,6 +19,7 @@ import type { Patience } from './patience.ts';
 import { createPipeline } from './pipeline.ts';
 import { createPositionTracker } from './position.ts';
 import { createRemovals } from './removals.ts';
+import { createRepeats } from './repeats.ts';
 import { createReporter } from './reporter.ts';
 import { createResolver } from './resolve.ts';
 import { createRunner, type NextPage } from './runner.ts';
@@ -102,6 +103,7 @@ export function wire(
     pipeline,
     parking,
     patience,
+    repeats: createRepeats(configuration.apiTimeoutSeconds),
     counts,
     publish,
     isBusy,

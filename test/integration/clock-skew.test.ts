@@ -92,7 +92,7 @@ test('the last minutes of the window are followed, and nothing after them, altho
   expect(await isInEdge(1, 'bob')).toBe(false);
 });
 
-test('a write without an answer is handled once more after 65 s, although sidecar and applier are 140 s apart', {
+test('a write without an answer is handled once more when the API can no longer be at it, although sidecar and applier are 140 s apart', {
   timeout: 300_000,
 }, async () => {
   await on.project(2);

@@ -34,7 +34,12 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     replay: { kind: 'disabled' },
     coreAhead: 0,
     work: work(),
-    settings: { pageMaxAgeMilliseconds: 30_000, lateWriteMilliseconds: 65_000, pricePerMillionWriteUnits: 0.625 },
+    settings: {
+      pageMaxAgeMilliseconds: 30_000,
+      lateWriteMilliseconds: 65_000,
+      gapSettlesMilliseconds: 65_000,
+      pricePerMillionWriteUnits: 0.625,
+    },
     ...changes,
   };
 }

@@ -121,6 +121,7 @@ export async function createHarness(): Promise<Harness> {
     EDGE_MIGRATION_LOG_LEVEL: 'warn',
     EDGE_MIGRATION_PARKED_MAX_BYTES: String(1024 ** 3),
     EDGE_MIGRATION_LATE_WRITE_SECONDS: '2',
+    EDGE_MIGRATION_API_TIMEOUT_SECONDS: '10',
     ...settings,
   });
 
@@ -195,7 +196,7 @@ export async function createHarness(): Promise<Harness> {
       edge.close();
     },
     depth: async () => (await manager.streams.info(STREAM)).state.messages,
-    // What follows from a rename or a moved feature state, also of the test before, waits 65 s in the stream.
+    // What follows from a rename or a moved feature state, also of the test before, waits 15 s in the stream.
     async drained(timeoutMs = 90_000) {
       const isEmpty = async () => (await harness.depth()) === 0;
       const hasLate = async () => Object.keys(await harness.parked()).some((subject) => subject.endsWith('.late'));
