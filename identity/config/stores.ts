@@ -3,6 +3,24 @@ import { secret } from './environment.ts';
 
 const tableName = z.string().regex(/^[a-zA-Z0-9_.-]{3,255}$/, 'must be a DynamoDB table name');
 
+/** A region of AWS, such as `eu-west-2`. */
+export const regionName = z
+  .string()
+  .max(64)
+  .regex(/^[a-z]{2,}(-[a-z]+)+-[0-9]+$/, 'must be a region such as eu-west-2');
+
+/** `us-east-2=https://…,sa-east-1=https://…`: endpoints by region. */
+const regionEndpoints = z
+  .string()
+  .transform((text) => text.split(',').map((pair) => splitPair(pair.trim())))
+  .pipe(z.array(z.tuple([regionName, z.url()])))
+  .transform((pairs): Readonly<Record<string, string>> => Object.fromEntries(pairs));
+
+function splitPair(pair: string): [string, string] {
+  const at = pair.indexOf('=');
+  return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)];
+}
+
 /** Settings of Core's Postgres, shared by every process that reads it. */
 export const coreSettings = {
   /** `postgres://user:password@host:port/database`; the primary, PgBouncer in transaction mode is fine. */
@@ -23,6 +41,8 @@ export const edgeSettings = {
   dynamodbEndpoint: z.url().optional(),
   /** AWS_REGION, AWS_DEFAULT_REGION, the profile's and Flagsmith's own eu-west-2 come after it, in this order. */
   dynamodbRegion: z.string().optional(),
+  /** The same of other regions of a global table; AWS's own endpoints for those that are not named. */
+  dynamodbRegionEndpoints: regionEndpoints.optional(),
   identitiesTable: tableName.default('flagsmith_identities'),
   /** `flagsmith_environments_v2`: identity overrides for local evaluation. Not written when unset. */
   environmentsV2Table: tableName.optional(),

@@ -40,6 +40,7 @@ type Commit = ReturnType<typeof createTransaction>;
 export interface EdgeSettings {
   readonly dynamodbEndpoint?: string | undefined;
   readonly dynamodbRegion?: string | undefined;
+  readonly dynamodbRegionEndpoints?: Readonly<Record<string, string>> | undefined;
   readonly identitiesTable: string;
   readonly environmentsV2Table?: string | undefined;
 }
@@ -123,6 +124,9 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
       return { region, identities, overrideRows: overrideRows || undefined };
     },
 
+    /** The region of these tables. */
+    region: () => connection.region(),
+
     close: () => connection.close(),
   };
 
@@ -131,4 +135,13 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
     const oneByOne = createSequence(connection, documents, own, rowsTable);
     return (...write) => (guarantees.transactions ? together(...write) : oneByOne(...write));
   }
+}
+
+/** The settings of the same tables in another region. */
+export function inRegion<S extends EdgeSettings>(settings: S, region: string): S {
+  return {
+    ...settings,
+    dynamodbRegion: region,
+    dynamodbEndpoint: settings.dynamodbRegionEndpoints?.[region],
+  };
 }

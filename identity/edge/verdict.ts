@@ -7,6 +7,7 @@ import type { DocumentPart } from './document-part.ts';
 import { readDocument } from './document-reader.ts';
 import type { Pending } from './merge.ts';
 import { overriddenFeature, overrideRows, sameOverrideRow } from './override-rows.ts';
+import { compareRegions, type RegionCopy, type RegionDifference } from './region-difference.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
 import { keyOf, rowName } from './table-override-rows.ts';
 
@@ -16,9 +17,10 @@ import { keyOf, rowName } from './table-override-rows.ts';
  * - `differing`: the document says something else than Core.
  * - `malformed`: Flagsmith's readers refuse the document, or cannot find it.
  * - `rows`: rows of `environments_v2` are missing, left over, or say something else than the document.
+ * - `regions`: a region's copy of the document, or of its rows, is not the one of the home region.
  * - `uuid`: a valid `identity_uuid` that is not the one that we give; for information, since other tools give others.
  */
-export type FindingKind = 'missing' | 'extra' | 'differing' | 'malformed' | 'rows' | 'uuid';
+export type FindingKind = 'missing' | 'extra' | 'differing' | 'malformed' | 'rows' | 'regions' | 'uuid';
 
 /** What is wrong about an identity; ids, trait keys and attribute names, never a value. */
 export interface Finding {
@@ -29,6 +31,7 @@ export interface Finding {
   readonly problems?: readonly string[];
   /** Feature ids. */
   readonly rows?: RowDifference;
+  readonly regions?: readonly RegionDifference[];
 }
 
 export interface RowDifference {
@@ -53,12 +56,36 @@ export interface JudgedPair {
   readonly rows: ReadonlyMap<string, Item> | undefined;
   /** What the migration did with documents that were created on Edge. */
   readonly onConflict: 'KeepEdge' | 'CoreWins';
+  /** What is under the document's key in the regions that are compared; undefined where that is the home region alone. */
+  readonly regions?: RegionsPair | undefined;
+}
+
+export interface RegionsPair {
+  readonly home: Omit<RegionCopy, 'region'>;
+  readonly copies: readonly RegionCopy[];
 }
 
 const CANONICAL_UUID4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Judges one identity as both stores have it now (docs/verification.md, "What is compared"). */
 export function judge(pair: JudgedPair): Verdict {
+  return withRegions(judgeHome(pair), pair);
+}
+
+/** What differs between regions, and nothing else. */
+export const judgeRegions = (pair: JudgedPair): Verdict => withRegions(NOTHING_THERE, pair);
+
+/** The gravest kinds come first, and this one before `uuid`, which is for information only. */
+function withRegions(verdict: Verdict, { regions: pair }: JudgedPair): Verdict {
+  const regions = pair === undefined ? [] : compareRegions(pair.home, pair.copies);
+  if (regions.length === 0) return verdict;
+  const { kinds = [], ...others } = verdict.finding ?? {};
+  const grave = kinds.filter((kind) => kind !== 'uuid');
+  const uuid = kinds.filter((kind) => kind === 'uuid');
+  return { ...verdict, finding: { ...others, kinds: [...grave, 'regions', ...uuid], regions } };
+}
+
+function judgeHome(pair: JudgedPair): Verdict {
   const { core, edge } = pair;
   if (core === undefined) return edge === undefined ? NOTHING_THERE : judgeWithoutCore(edge);
   if (core.kind === 'skipped') return judgeUnstorable(core, edge);
@@ -86,7 +113,11 @@ export function judge(pair: JudgedPair): Verdict {
 const NOTHING_THERE: Verdict = { identity: undefined, document: undefined, finding: undefined };
 
 /** A document whose key does not follow from its attributes: nobody who looks for its identity finds it. */
-export function judgeMisplaced(edge: Item | undefined): Verdict {
+export function judgeMisplaced(pair: JudgedPair): Verdict {
+  return withRegions(judgeMisplacedHome(pair.edge), pair);
+}
+
+function judgeMisplacedHome(edge: Item | undefined): Verdict {
   if (edge === undefined) return NOTHING_THERE;
   const { document } = judgeWithoutCore(edge);
   const problems = ['composite_key: does not follow from environment_api_key and identifier'];
@@ -238,12 +269,24 @@ const describeSkipped = (core: PartlySkipped | undefined) =>
   `${core?.reason ?? ''}${core?.part === undefined ? '' : canonicalItem(core.part.item)}`;
 
 /** One text for the state of both sides: as long as it stays, nobody has written. */
-export function stateOf({ core, edge, rows }: JudgedPair): string {
+export function stateOf({ core, edge, rows, regions }: JudgedPair): string {
   const coreText = core?.kind === 'document' ? canonicalItem(core.item) : describeSkipped(core);
   const rowTexts = [...(rows ?? [])].map(([name, row]) => `${name} ${writtenText(row)}`).sort();
-  const texts = [coreText, edge === undefined ? '' : writtenText(edge), ...rowTexts];
+  const texts = [
+    coreText,
+    edge === undefined ? '' : writtenText(edge),
+    ...rowTexts,
+    ...(regions === undefined ? [] : regionTexts(regions)),
+  ];
   return hash('sha256', JSON.stringify(texts), 'base64url').slice(0, 22);
 }
 
 /** Replication changes attributes of its own in items that nobody writes. */
 const writtenText = (item: Item) => canonicalItem(withoutReplicationAttributes(item));
+
+function regionTexts({ home, copies }: RegionsPair): string[] {
+  return [home, ...copies].map(({ document, rows }) => {
+    const rowTexts = [...(rows ?? [])].map(([name, row]) => `${name} ${writtenText(row)}`).sort();
+    return JSON.stringify([document === undefined ? '' : writtenText(document), ...rowTexts]);
+  });
+}

@@ -1,3 +1,4 @@
+import { regionName } from '@edge-migration/identity/config/stores.ts';
 import { z } from 'zod';
 import { parseStatus, type Status } from './status.ts';
 
@@ -59,6 +60,7 @@ export const specSchema = z.object({
       atDeadline: verification,
       maxReadUnitsPerSecond: z.int().min(10).max(400_000).default(4000),
       clearIdentifiers: z.boolean().default(false),
+      regions: z.array(regionName).max(16).default([]),
     })
     .prefault({}),
 });

@@ -135,7 +135,7 @@ const currentComparisonSchema = comparisonSchema.extend({
 });
 
 const findingCountsSchema = z
-  .object({ missing: count, extra: count, differing: count, malformed: count, rows: count })
+  .object({ missing: count, extra: count, differing: count, malformed: count, rows: count, regions: count })
   .partial();
 
 /** Counts that are zero are left out. */

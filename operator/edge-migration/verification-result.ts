@@ -5,7 +5,7 @@ import { type FindingOf, formatTime, isFalse, isTrue } from './conditions.ts';
 import type { VerificationFacts } from './facts.ts';
 import { countPlanned } from './progress.ts';
 
-const KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows'] as const;
+const KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows', 'regions'] as const;
 
 /** How people call what was found. */
 const WORDS: Record<(typeof KINDS)[number], string> = {
@@ -14,6 +14,7 @@ const WORDS: Record<(typeof KINDS)[number], string> = {
   differing: 'differing',
   malformed: 'malformed',
   rows: 'with override rows out of step',
+  regions: 'not the same in all regions',
 };
 
 /** What all ranges together have found. */

@@ -102,12 +102,15 @@ describe('after the copy', () => {
     expect(condition(rested.status, 'Verified')).toBe('True/NothingDiffers');
   });
 
-  test.each(['missing', 'extra', 'differing', 'malformed', 'rows'] as const)('%s documents are findings', (kind) => {
-    const { status } = decide(compared(begun(copied({ afterCopy: 'Report' })), { found: found({ [kind]: 1 }) }));
-    expect(condition(status, 'Verified')).toBe('False/DifferencesFound');
-    expect(status.verification?.last?.findings).toEqual({ [kind]: 1 });
-    expect(Buffer.byteLength(JSON.stringify(status))).toBeLessThan(4096);
-  });
+  test.each(['missing', 'extra', 'differing', 'malformed', 'rows', 'regions'] as const)(
+    '%s documents are findings',
+    (kind) => {
+      const { status } = decide(compared(begun(copied({ afterCopy: 'Report' })), { found: found({ [kind]: 1 }) }));
+      expect(condition(status, 'Verified')).toBe('False/DifferencesFound');
+      expect(status.verification?.last?.findings).toEqual({ [kind]: 1 });
+      expect(Buffer.byteLength(JSON.stringify(status))).toBeLessThan(4096);
+    },
+  );
 
   test('what was repaired is a finding no more', () => {
     const repaired = { found: found({ missing: 2 }), repaired: found({ missing: 2 }), repairs: 2 };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { addEdge, type VerifySegment } from './ranges.ts';
+import { addEdge, listSegments, type VerifySegment } from './ranges.ts';
 
 const core = (environmentId: number, after: string | null, until: string | null) => ({ environmentId, after, until });
 
@@ -39,4 +39,18 @@ test('identifiers that no index holds are no boundaries, and everything is still
   ]);
   const documents = ranges.flatMap(({ segments }) => segments).filter(({ kind }) => kind === 'documents');
   expect(documents).toEqual([{ kind: 'documents', environmentId: 1, after: null, until: null }]);
+});
+
+test("another region's documents and rows are worked through after everything else, and its identities of Core are not", () => {
+  const [range] = addEdge([{ rangeId: 0, identities: 1, segments: [core(1, null, null)] }]);
+  const segments = listSegments(range!, ['us-east-2', 'sa-east-1']);
+  expect(segments.map(({ kind, region }) => [kind, region])).toEqual([
+    ['core', undefined],
+    ['documents', undefined],
+    ['rows', undefined],
+    ['documents', 'us-east-2'],
+    ['rows', 'us-east-2'],
+    ['documents', 'sa-east-1'],
+    ['rows', 'sa-east-1'],
+  ]);
 });

@@ -1,3 +1,4 @@
+import { regionName } from '@edge-migration/identity/config/stores.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { z } from 'zod';
@@ -24,13 +25,22 @@ export const segmentSchema = z.strictObject({
 export const verifyRangeSchema = z.strictObject({
   rangeId: z.int().min(0),
   segments: z.array(segmentSchema),
+  /** Regions whose copies are compared with the home region. */
+  regions: z.array(regionName).default([]),
 });
 
-export type VerifySegment = z.infer<typeof segmentSchema>;
+/** A segment as it is worked on; with a region it is about what that one has and the home region has not. */
+export type VerifySegment = z.infer<typeof segmentSchema> & { readonly region?: string };
 export type VerifyRange = z.infer<typeof verifyRangeSchema>;
 
+/** All that a pod works through: the range's segments, and then Edge's direction in each other region. */
+export function listSegments({ segments }: Pick<VerifyRange, 'segments'>, regions: readonly string[]): VerifySegment[] {
+  const ofEdge = segments.filter(({ kind }) => kind !== 'core');
+  return [...segments, ...regions.flatMap((region) => ofEdge.map((segment) => ({ ...segment, region })))];
+}
+
 /** A range and how many identities of Core it had when it was planned. */
-export interface MeasuredVerifyRange extends VerifyRange {
+export interface MeasuredVerifyRange extends Omit<VerifyRange, 'regions'> {
   identities: number;
 }
 

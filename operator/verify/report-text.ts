@@ -13,6 +13,7 @@ const FINDINGS = {
   differing: 'documents that say something else than Core',
   malformed: "documents that Flagsmith's readers refuse or cannot find",
   rows: 'identities whose rows for local evaluation are out of step',
+  regions: 'documents or rows that are not the same in all regions compared',
 } as const;
 
 /** A comparison as people read it: counts only, no personal data. */

@@ -4,7 +4,15 @@ import { z } from 'zod';
 const count = z.number().min(0).default(0);
 
 const findingCounts = z
-  .object({ missing: count, extra: count, differing: count, malformed: count, rows: count, uuid: count })
+  .object({
+    missing: count,
+    extra: count,
+    differing: count,
+    malformed: count,
+    rows: count,
+    regions: count,
+    uuid: count,
+  })
   .prefault({});
 
 /**
@@ -65,7 +73,7 @@ const NUMBERS = [
   ...(['rows', 'repairs', 'readUnits', 'writeUnits'] as const),
 ];
 
-export const FINDING_KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows', 'uuid'] as const;
+export const FINDING_KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows', 'regions', 'uuid'] as const;
 
 /** Identities of Core that were looked at. */
 export function countIdentities({ equal, differing, missing, skipped, unsettled }: VerifyTotals): number {

@@ -73,6 +73,7 @@ describe('a manifest', () => {
       },
     ],
     ['mode Plan', { projectId: 42, mode: 'Plan' }],
+    ['regions to compare', { projectId: 42, verify: { regions: ['us-east-2', 'us-gov-west-1'] } }],
     ['a retry token', { projectId: 42, retry: 'after-incident_17.b' }],
   ])('with %s is taken', async (_, spec) => {
     expect(await refusal(spec, `project-${spec['projectId']}`)).toBeUndefined();
@@ -107,6 +108,8 @@ describe('a manifest', () => {
     ],
     ['a window below 0', { projectId: 42, replay: { windowSeconds: -1 } }, /windowSeconds/],
     ['a window above a year', { projectId: 42, replay: { windowSeconds: 31_536_001 } }, /windowSeconds/],
+    ['a region that is none', { projectId: 42, verify: { regions: ['Ohio'] } }, /spec\.verify\.regions/],
+    ['a region twice', { projectId: 42, verify: { regions: ['us-east-2', 'us-east-2'] } }, /Duplicate value/],
     ['an unknown verification', { projectId: 42, verify: { afterCopy: 'Sometimes' } }, /supported values/],
   ])('with %s is refused with what must hold', async (_, spec, message) => {
     expect(await refusal(spec)).toMatch(message);

@@ -37,7 +37,9 @@ export async function planRanges(context: ActionContext, { migration, operation,
   const root = await client.apply(CONFIG_MAPS, buildRoot(place, {}), options);
   const reference = { name: root.metadata.name, uid: root.metadata.uid ?? '' };
   const texts = new Map<number | string, string>(
-    isComparison(operation) ? describeRanges(ranges) : describeRanges(ranges, newestId),
+    isComparison(operation)
+      ? describeRanges(ranges, () => ({ regions: spec.verify.regions }))
+      : describeRanges(ranges, ({ identities }) => ({ planned: { identities, newestId } })),
   );
   if (isComparison(operation)) texts.set(SEAL_FILE, createSealKey());
   await client.apply(SECRETS, buildRanges(place, reference, texts), options);
@@ -72,15 +74,17 @@ async function isPlanned(
   return client.delete(CONFIG_MAPS, { namespace, name }, { uid: root.metadata.uid, signal });
 }
 
-/** @param newestId of a copy, which checks at its end that it has read what was planned */
+type DescribedRange = Pick<MeasuredRange, 'rangeId' | 'identities'> & { readonly segments: readonly object[] };
+
+/** @param others what pods have to know besides; a copy checks at its end that it has read what was planned */
 function describeRanges(
-  ranges: readonly { rangeId: number; segments: readonly object[]; identities: number }[],
-  newestId?: number,
+  ranges: readonly DescribedRange[],
+  others: (range: DescribedRange) => object = () => ({}),
 ): Map<number, string> {
   return new Map(
-    ranges.map(({ rangeId, segments, identities }) => {
-      const planned = newestId === undefined ? {} : { planned: { identities, newestId } };
-      return [rangeId, JSON.stringify({ rangeId, segments, ...planned })];
+    ranges.map((range) => {
+      const { rangeId, segments } = range;
+      return [rangeId, JSON.stringify({ rangeId, segments, ...others(range) })];
     }),
   );
 }

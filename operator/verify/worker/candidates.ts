@@ -5,17 +5,20 @@ import type { Logger } from '@edge-migration/identity/logger.ts';
 import { z } from 'zod';
 import type { VerifySettings } from '../settings.ts';
 import { isOnly, type Ledger } from './ledger.ts';
-import type { Look, Looked } from './look.ts';
+import type { Look } from './look.ts';
+import type { Looked, Place } from './looked.ts';
 import { createParts } from './parts.ts';
 import type { Repair } from './repair.ts';
 
 /** A difference that was seen, and may be a write under way. */
 export const candidateSchema = z.object({
-  kind: z.enum(['identity', 'misplaced', 'row']),
+  kind: z.enum(['identity', 'misplaced', 'row', 'regionDocument', 'regionRow']),
   environmentId: z.number(),
   identifier: z.string(),
   key: z.string(),
   row: z.object({ environment_id: z.string(), document_key: z.string() }).optional(),
+  /** Of what another region has. */
+  region: z.string().optional(),
   /** Of both sides when they were last looked at. */
   state: z.string(),
 });
@@ -26,8 +29,8 @@ export type Candidate = z.infer<typeof candidateSchema>;
 export const isDoubtful = ({ verdict: { finding } }: Looked) => finding !== undefined && !isOnly(finding, 'uuid');
 
 export function toCandidate(looked: Looked): Candidate {
-  const { kind, environment, identifier, key, row, pair } = looked;
-  return { kind, environmentId: environment.id, identifier, key, ...(row && { row }), state: stateOf(pair) };
+  const { kind, environment, pair } = looked;
+  return { kind, environmentId: environment.id, ...toPlace(looked), state: stateOf(pair) };
 }
 
 export interface SettleContext {
@@ -43,6 +46,8 @@ export interface SettleContext {
   readonly logger: Logger;
   /** Where nothing is replayed: how long a write of both stores may take. */
   readonly settleMilliseconds: number;
+  /** How long after they were seen differences between regions are looked at again; 0 where none are compared. */
+  readonly lagMilliseconds: number;
   /** How long replay is waited for, before what still differs is taken as it is. */
   readonly replayPatienceMilliseconds: number;
 }
@@ -152,16 +157,21 @@ export async function repairInterrupted(
   }
 }
 
-const toPlace = ({ identifier, key, row }: Candidate) => ({ identifier, key, ...(row && { row }) });
+const toPlace = ({ identifier, key, row, region }: Candidate | Looked): Place => ({
+  identifier,
+  key,
+  ...(row && { row }),
+  ...(region !== undefined && { region }),
+});
 
 async function waitUntilApplied(context: SettleContext, since: number, signal: AbortSignal): Promise<void> {
-  const { clock, settings, logger, settleMilliseconds, replayPatienceMilliseconds } = context;
+  const { clock, settings, logger, settleMilliseconds, lagMilliseconds, replayPatienceMilliseconds } = context;
   const started = clock.monotonic();
   for (;;) {
     const { appliedUntil } = settings();
     const waited = clock.monotonic() - started;
-    if (appliedUntil === 'none' && waited >= settleMilliseconds) return;
-    if (typeof appliedUntil === 'number' && appliedUntil > since) return;
+    const isApplied = appliedUntil === 'none' ? waited >= settleMilliseconds : (appliedUntil ?? 0) > since;
+    if (isApplied && waited >= lagMilliseconds) return;
     if (waited >= replayPatienceMilliseconds) {
       logger.warn({ seconds: Math.round(waited / 1000) }, 'replay did not catch up; differences are taken as they are');
       return;

@@ -4,7 +4,7 @@ import type { SkippedIdentity } from '@edge-migration/identity/edge/document.ts'
 import type { Finding, FindingKind } from '@edge-migration/identity/edge/verdict.ts';
 import { createReport } from '../../copy/worker/report.ts';
 import type { VerifyTotals } from '../totals.ts';
-import type { Looked } from './look.ts';
+import type { Looked } from './looked.ts';
 
 /** One line of the samples: which identity or row, and what about it; no value. */
 export interface SampleLine extends Finding {
@@ -62,13 +62,14 @@ export function createLedger(options: LedgerOptions) {
   function addFinding({ pair, identifier }: Looked, finding: Finding, repaired: boolean | undefined): void {
     for (const kind of finding.kinds) {
       totals.found[kind] += 1;
-      if (repaired && kind !== 'uuid') totals.repaired[kind] += 1;
+      if (repaired && kind !== 'uuid' && kind !== 'regions') totals.repaired[kind] += 1;
     }
     if (repaired) totals.repairs += 1;
     if (isOnly(finding, 'uuid') && totals.found.uuid > UUID_SAMPLES) return;
     const { environmentId, core, edge } = pair;
+    const document = edge ?? findCopy(pair);
     const id =
-      core?.kind === 'skipped' ? core.identityId : Number(core?.item['django_id']?.N ?? edge?.['django_id']?.N);
+      core?.kind === 'skipped' ? core.identityId : Number(core?.item['django_id']?.N ?? document?.['django_id']?.N);
     const line: SampleLine = {
       ...finding,
       environmentId,
@@ -118,6 +119,8 @@ export function createLedger(options: LedgerOptions) {
 }
 
 export type Ledger = ReturnType<typeof createLedger>;
+
+const findCopy = ({ regions }: Looked['pair']) => regions?.copies.find(({ document }) => document)?.document;
 
 /** Nothing but this is found. */
 export const isOnly = ({ kinds }: Finding, kind: FindingKind) => kinds.length === 1 && kinds[0] === kind;

@@ -23,18 +23,8 @@ import {
   type Verdict,
   wantedRows,
 } from '@edge-migration/identity/edge/verdict.ts';
-
-/** One identity, document or row, and what both stores say of it now. */
-export interface Looked {
-  readonly kind: 'identity' | 'misplaced' | 'row';
-  readonly environment: CoreEnvironment;
-  readonly identifier: string;
-  /** Of the document. */
-  readonly key: string;
-  readonly row?: OverrideRowKey;
-  readonly verdict: Verdict;
-  readonly pair: JudgedPair;
-}
+import { documentKeyOf, isRegionKind, type Looked, type Place } from './looked.ts';
+import { createRegionLook, type RegionTables } from './region-look.ts';
 
 const NO_VERDICT: Verdict = { identity: undefined, document: undefined, finding: undefined };
 
@@ -46,8 +36,9 @@ const MOST_BYTES = 2 * 2 ** 20;
  *
  * Each function throws ResponseTooLarge or ResultTooLarge when it is asked for more than memory should hold.
  */
-export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') {
+export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins', regions: readonly RegionTables[] = []) {
   const { core, release, edge } = stores;
+  const regionLook = createRegionLook(stores, onConflict, regions);
 
   /** Core's identities and their documents. */
   async function lookAtIdentities(
@@ -88,15 +79,14 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
     documents: readonly ListedDocument[],
     signal: AbortSignal,
   ): Promise<Looked[]> {
-    const found = await readDocuments(
-      documents.map(({ key }) => key),
-      signal,
-    );
+    const keys = documents.map(({ key }) => key);
+    const found = await readDocuments(keys, signal);
+    const copies = await regionLook.readCopies(keys, undefined, signal);
     return documents.map(({ key, identifier }) => {
       const item = found.get(key);
       const own = item !== undefined && isMisplaced(environment, item) ? item : undefined;
-      const pair = pairOf(environment, undefined, own, undefined);
-      return { kind: 'misplaced', environment, identifier, key, verdict: judgeMisplaced(own), pair };
+      const pair = { ...pairOf(environment, undefined, own, undefined), regions: copies?.(key, item) };
+      return { kind: 'misplaced', environment, identifier, key, verdict: judgeMisplaced(pair), pair };
     });
   }
 
@@ -127,9 +117,10 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
   async function lookAgain(
     kind: Looked['kind'],
     environment: CoreEnvironment,
-    places: readonly Pick<Looked, 'identifier' | 'key' | 'row'>[],
+    places: readonly Place[],
     signal: AbortSignal,
   ): Promise<(Looked | undefined)[]> {
+    if (isRegionKind(kind)) return regionLook.lookAgain(kind, environment, places, signal);
     if (kind === 'misplaced') return lookAtMisplaced(environment, places, signal);
     if (kind === 'row') {
       const found =
@@ -169,12 +160,12 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
     signal: AbortSignal,
   ): Promise<Looked[]> {
     const keys = requests.map(({ identifier }) => compositeKey(environment.apiKey, identifier));
-    const documents = await readDocuments(
-      keys.filter((key, index) => canBeStored(requests[index]!.identifier, key)),
-      signal,
-    );
+    const storable = keys.filter((key, index) => canBeStored(requests[index]!.identifier, key));
+    const documents = await readDocuments(storable, signal);
     await confirmAbsence(environment, requests, (index) => documents.get(keys[index]!), signal);
     const rows = await readRows(environment, documents, signal);
+    const rowKeys = rows && listRowKeys(environment, documents);
+    const copies = await regionLook.readCopies(storable, rowKeys, signal);
     return requests.map(({ identifier, identity }, index) => {
       const key = keys[index]!;
       const found = documents.get(key);
@@ -185,7 +176,11 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
       const core = isTaken
         ? identity && keyTaken(environment.id, identity.id)
         : withPart(encoded, environment, identity);
-      const pair = pairOf(environment, core, item, rows && pickRows(environment, item, rows));
+      const toOwn = (all: ReadonlyMap<string, Item>) => pickRows(environment, item, all);
+      const pair = {
+        ...pairOf(environment, core, item, rows && toOwn(rows)),
+        regions: copies?.(key, found, rows, toOwn),
+      };
       return { kind: 'identity', environment, identifier, key, verdict: judge(pair), pair };
     });
   }
@@ -225,13 +220,12 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
   }
 
   async function readRows(
-    { id }: CoreEnvironment,
+    environment: CoreEnvironment,
     documents: ReadonlyMap<string, Item>,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Item> | undefined> {
     if (edge.overrideRows === undefined) return undefined;
-    const wanted = documents.values().flatMap((document) => wantedRows(id, document).map(keyOf));
-    const keys = [...wanted];
+    const keys = listRowKeys(environment, documents);
     return keys.length === 0 ? NO_ROWS : edge.overrideRows.getMany(keys, { signal });
   }
 
@@ -244,10 +238,16 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins') 
     return { environmentId: environment.id, core, edge: item, rows, onConflict };
   }
 
-  return { lookAtIdentities, lookAtDocuments, lookAtRows, lookAgain };
+  const { lookAtRegionDocuments, lookAtRegionRows } = regionLook;
+  return { lookAtIdentities, lookAtDocuments, lookAtRows, lookAtRegionDocuments, lookAtRegionRows, lookAgain };
 }
 
 export type Look = ReturnType<typeof createLook>;
+
+/** Keys of the rows that the documents ask for. */
+function listRowKeys({ id }: CoreEnvironment, documents: ReadonlyMap<string, Item>): OverrideRowKey[] {
+  return [...documents.values().flatMap((document) => wantedRows(id, document).map(keyOf))];
+}
 
 const NO_ROWS: ReadonlyMap<string, Item> = new Map();
 
@@ -283,10 +283,4 @@ function isMisplaced({ apiKey }: CoreEnvironment, item: Item): boolean {
 function ownedBy(row: Item, item: Item | undefined): Item | undefined {
   const owner = { apiKey: row['environment_api_key']?.S ?? '', identifier: row['identifier']?.S ?? '' };
   return item !== undefined && isDocumentOf(item, owner) ? item : undefined;
-}
-
-/** Key of the document that a row names; empty when it names none. */
-export function documentKeyOf(row: Item): string {
-  const { environment_api_key, identifier } = row;
-  return environment_api_key?.S && identifier?.S ? compositeKey(environment_api_key.S, identifier.S) : '';
 }

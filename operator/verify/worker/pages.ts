@@ -4,8 +4,10 @@ import { type Page, readPage } from '@edge-migration/identity/core/pages.ts';
 import type { Item } from '@edge-migration/identity/edge/document.ts';
 import type { VerifySegment } from '../ranges.ts';
 import type { VerifySettings } from '../settings.ts';
-import type { Look, Looked } from './look.ts';
+import type { Look } from './look.ts';
+import type { Looked } from './looked.ts';
 import { createParts, PART } from './parts.ts';
+import type { RegionTables } from './region-look.ts';
 
 /** Where a page begins: behind an identifier of Core's or a key of Edge's; null at the segment's start. */
 export type Start = string | Item | null;
@@ -22,18 +24,20 @@ export interface ReadPage {
   readonly next: Exclude<Start, null> | undefined;
 }
 
-/**
- * Reads a segment's pages from the side that it is about.
- *
- * @param patiently repeats what may pass
- */
-export function createPageReader(
-  stores: Stores,
-  look: Look,
-  settings: () => VerifySettings,
-  patiently: <T>(work: () => Promise<T>) => Promise<T>,
-) {
-  const { core, release, edge } = stores;
+export interface PageReaderOptions {
+  readonly stores: Stores;
+  readonly regions: readonly RegionTables[];
+  readonly look: Look;
+  readonly settings: () => VerifySettings;
+  /** Repeats what may pass. */
+  readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+/** Reads a segment's pages from the side that it is about. */
+export function createPageReader({ stores, regions, look, settings, patiently }: PageReaderOptions) {
+  const { core, release, edge: home } = stores;
+  const byRegion = new Map(regions.map(({ region, edge }) => [region, edge]));
+  const edgeOf = ({ region }: VerifySegment) => (region === undefined ? home : byRegion.get(region)) ?? home;
   const inParts = createParts(PART);
   const inLargeParts = createParts(Number.POSITIVE_INFINITY);
   let limit = FIRST_PAGE;
@@ -70,16 +74,23 @@ export function createPageReader(
 
   async function readDocuments(
     environment: CoreEnvironment,
-    { after, until }: VerifySegment,
+    segment: VerifySegment,
     start: Start,
     signal: AbortSignal,
   ): Promise<ReadPage> {
+    const { after, until, region } = segment;
     const stretch = { apiKey: environment.apiKey, after, until, from: asKey(start), limit: settings().pageSize };
-    const { entries, next } = await patiently(() => edge.identities.listKeys(stretch, { signal }));
+    const { entries, next } = await patiently(() => edgeOf(segment).identities.listKeys(stretch, { signal }));
     return {
       compare: (take) =>
         inLargeParts(entries, async (part) => {
-          take(await patiently(() => look.lookAtDocuments(environment, part, signal)));
+          take(
+            await patiently(() =>
+              region === undefined
+                ? look.lookAtDocuments(environment, part, signal)
+                : look.lookAtRegionDocuments(environment, part, region, signal),
+            ),
+          );
         }),
       rows: 0,
       next,
@@ -88,20 +99,27 @@ export function createPageReader(
 
   async function readRows(
     environment: CoreEnvironment,
-    _segment: VerifySegment,
+    segment: VerifySegment,
     start: Start,
     signal: AbortSignal,
   ): Promise<ReadPage> {
-    const { overrideRows } = edge;
+    const { region } = segment;
+    const { overrideRows } = edgeOf(segment);
     if (overrideRows === undefined) return { compare: async () => {}, rows: 0, next: undefined };
     const request = { environmentId: environment.id, from: asKey(start), limit: settings().pageSize };
     const { entries, next } = await patiently(() => overrideRows.listRows(request, { signal }));
     return {
       compare: (take) =>
         inLargeParts(entries, async (part) => {
-          take(await patiently(() => look.lookAtRows(environment, part, signal)));
+          take(
+            await patiently(() =>
+              region === undefined
+                ? look.lookAtRows(environment, part, signal)
+                : look.lookAtRegionRows(environment, part, region, signal),
+            ),
+          );
         }),
-      rows: entries.length,
+      rows: region === undefined ? entries.length : 0,
       next,
     };
   }

@@ -25,6 +25,7 @@ const sealedSchema = z.object({ place: placeSchema, candidates: z.array(candidat
 export interface ProgressOptions {
   readonly range: { readonly rangeId: number };
   readonly stores: Pick<Stores, 'edge'>;
+  readonly regions: readonly Pick<Stores, 'edge'>[];
   readonly record: WorkerRecord;
   readonly seal: Seal;
   readonly clearIdentifiers: boolean;
@@ -84,16 +85,20 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
   const seen = () => countIdentities(ledger.totals()) + countDocuments(ledger.totals());
   let counted = seen();
   let savedAt = Number.NEGATIVE_INFINITY;
-  let spent = costsOf(stores);
+  const costs = () => sumCosts([stores, ...options.regions]);
+  let spent = costs();
   if (opened !== undefined) logger.info({ rangeId: range.rangeId, segment: place.segment }, 'resumed');
 
   async function save(finished: boolean, signal: AbortSignal): Promise<VerifyCheckpoint> {
     const now = seen();
     rate.add(now - counted, clock.monotonic());
     counted = now;
-    const costs = costsOf(stores);
-    ledger.addCosts({ readUnits: costs.readUnits - spent.readUnits, writeUnits: costs.writeUnits - spent.writeUnits });
-    spent = costs;
+    const before = spent;
+    spent = costs();
+    ledger.addCosts({
+      readUnits: spent.readUnits - before.readUnits,
+      writeUnits: spent.writeUnits - before.writeUnits,
+    });
     const checkpoint: VerifyCheckpoint = {
       rangeId: range.rangeId,
       finished,
@@ -157,6 +162,12 @@ function textLength(candidates: readonly Candidate[]): number {
   return candidates.reduce((length, { identifier, key }) => length + identifier.length + key.length, 0);
 }
 
-function costsOf({ edge }: Pick<Stores, 'edge'>) {
-  return { readUnits: edge.readBudget?.spent().units ?? 0, writeUnits: edge.budget.spent().units };
+/** Of all regions together. */
+function sumCosts(regions: readonly Pick<Stores, 'edge'>[]) {
+  const sum = { readUnits: 0, writeUnits: 0 };
+  for (const { edge } of regions) {
+    sum.readUnits += edge.readBudget?.spent().units ?? 0;
+    sum.writeUnits += edge.budget.spent().units;
+  }
+  return sum;
 }

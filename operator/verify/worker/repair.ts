@@ -6,7 +6,9 @@ import { rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
 import { insertMissing, removeLeftRow, removeMisplaced, repair } from '@edge-migration/identity/repair.ts';
 import { type Candidate, isDoubtful, toCandidate } from './candidates.ts';
 import { whileHolding } from './hold.ts';
-import type { Look, Looked } from './look.ts';
+import { isOnly } from './ledger.ts';
+import type { Look } from './look.ts';
+import type { Looked } from './looked.ts';
 
 /**
  * Repairs findings and looks at them again.
@@ -81,6 +83,8 @@ export function createRepair(options: RepairOptions): Repair {
 
   /** @returns whether it could be repaired */
   async function repairOne(looked: Looked, signal: AbortSignal, fence: Fence): Promise<boolean> {
+    // Replication is DynamoDB's: the home region has what it must have.
+    if (isOnly(looked.verdict.finding!, 'regions')) return false;
     // What was written before is paid for before anything is read.
     await stores.edge.budget.take(0, signal);
     try {
@@ -96,7 +100,8 @@ export function createRepair(options: RepairOptions): Repair {
   async function isRight(looked: Looked, signal: AbortSignal): Promise<boolean> {
     const { kind, environment } = looked;
     const [after] = await patiently(() => look.lookAgain(kind, environment, [looked], signal), signal);
-    return after === undefined || !isDoubtful(after);
+    // What has just been written is not in every region yet.
+    return after === undefined || !isDoubtful(after) || isOnly(after.verdict.finding!, 'regions');
   }
 
   async function insert(

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { regionName } from '@edge-migration/identity/config/stores.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { z } from 'zod';
@@ -8,12 +9,12 @@ import { type Consumption, measureConsumption, roundSeconds } from '../../job/co
 import type { WorkerRecord } from '../../job/record.ts';
 import type { StandaloneContext } from '../../job/standalone.ts';
 import { openStores } from '../../job/stores.ts';
-import type { VerifyRange } from '../ranges.ts';
 import { createSeal, createSealKey } from '../seal.ts';
 import { countDocuments, countIdentities, type VerifyTotals } from '../totals.ts';
 import type { StandaloneVerifyConfiguration } from './configuration.ts';
 import { HOLD_MILLISECONDS } from './hold.ts';
-import { describeProgress, verifyRange } from './verify-range.ts';
+import { openRegions } from './regions.ts';
+import { describeProgress, type VerifyOptions, verifyRange } from './verify-range.ts';
 
 export const USAGE = `Usage: npm run verify -- --project ID [options]
 
@@ -26,6 +27,7 @@ writes under way explain are looked at again; what replay still has to apply is 
   --on-conflict WHO   KeepEdge (default) or CoreWins: what the migration did with Edge's own documents
   --repair            make Edge agree with Core on what is found, for as long as no app writes to Edge
   --at-deadline       Edge is the master: a repair only inserts what it lacks
+  --regions LIST      regions of global tables to compare with the home region, separated by commas
   --report FILE       one line of JSON for each finding and skipped identity, as far as they are kept
   --clear             identifiers in it, instead of their hashes
   --json              the last line of the output is one JSON object
@@ -40,6 +42,11 @@ const argumentsSchema = z.object({
   'on-conflict': z.enum(['KeepEdge', 'CoreWins']).default('KeepEdge'),
   repair: z.boolean().default(false),
   'at-deadline': z.boolean().default(false),
+  regions: z
+    .string()
+    .transform((list) => list.split(','))
+    .pipe(z.array(regionName))
+    .default([]),
   report: z.string().optional(),
   clear: z.boolean().default(false),
   json: z.boolean().default(false),
@@ -52,7 +59,7 @@ export function parseVerifyArguments(args: readonly string[]): VerifyArguments {
   return parseCommandLine(
     args,
     {
-      ...{ project: text, rate: text, 'page-size': text, 'on-conflict': text, report: text },
+      ...{ project: text, rate: text, 'page-size': text, 'on-conflict': text, regions: text, report: text },
       ...{ repair: flag, 'at-deadline': flag, clear: flag, json: flag },
     },
     argumentsSchema,
@@ -79,10 +86,14 @@ export async function runStandaloneVerification(
   const limits = { maxReadUnitsPerSecond: options.rate, maxWriteUnitsPerSecond: options.rate };
   const settings = { ...configuration, projectId: options.project, ...limits };
   await using stores = await openStores(settings, { clock, milliseconds, signal });
+  const limited = { ...configuration, maxReadUnitsPerSecond: options.rate };
+  using regions = await openRegions(stores.edge, limited, options.regions, { clock, milliseconds, signal });
   const record = createMemoryRecord();
   const { totals } = await verifyRange(
     {
       stores,
+      regions: regions.tables,
+      lagMilliseconds: configuration.replicationLagSeconds * 1000,
       project: stores.project,
       range: await planProject(stores.core, stores.project.environments, signal),
       record,
@@ -129,7 +140,7 @@ async function planProject(
   core: Core,
   environments: readonly CoreEnvironment[],
   signal: AbortSignal,
-): Promise<VerifyRange> {
+): Promise<VerifyOptions['range']> {
   const ranges = await planRanges(core, environments, 1, signal);
   const segments = ranges.flatMap((range) => range.segments.map((segment) => ({ kind: 'core' as const, ...segment })));
   return {
@@ -139,7 +150,7 @@ async function planProject(
 }
 
 /** All of both directions, one segment for each environment and direction. */
-export function wholeProject(environments: readonly { readonly id: number }[]): VerifyRange {
+export function wholeProject(environments: readonly { readonly id: number }[]): VerifyOptions['range'] {
   const kinds = ['core', 'documents', 'rows'] as const;
   return {
     rangeId: 0,

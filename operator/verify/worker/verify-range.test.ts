@@ -281,7 +281,7 @@ describe('once the replay window has closed', () => {
     const before = new Map((await project.tables.scan()).map((item) => [item['composite_key']!.S!, item]));
     const { totals } = await verify(project, { repair: 'AtDeadline' });
     const after = new Map((await project.tables.scan()).map((item) => [item['composite_key']!.S!, item]));
-    expect(totals.repaired).toEqual({ missing: 1, extra: 0, differing: 0, malformed: 0, rows: 0, uuid: 0 });
+    expect(totals.repaired).toEqual({ missing: 1, extra: 0, differing: 0, malformed: 0, rows: 0, regions: 0, uuid: 0 });
     for (const [key, item] of before) expect(after.get(key)).toEqual(item);
     expect(after.size).toBe(before.size + 1);
   });

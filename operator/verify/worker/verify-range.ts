@@ -9,7 +9,7 @@ import { withPatience } from '../../job/failure.ts';
 import type { WorkerRecord } from '../../job/record.ts';
 import { errorMessage } from '../../kubernetes/errors.ts';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
-import type { VerifyRange, VerifySegment } from '../ranges.ts';
+import { listSegments, type VerifyRange, type VerifySegment } from '../ranges.ts';
 import type { Seal } from '../seal.ts';
 import type { VerifySettings } from '../settings.ts';
 import { countDocuments, countIdentities } from '../totals.ts';
@@ -22,15 +22,20 @@ import {
   toCandidate,
 } from './candidates.ts';
 import { type HeldRecord, holdRecord } from './held-record.ts';
-import { createLook, type Looked } from './look.ts';
+import { createLook } from './look.ts';
+import type { Looked } from './looked.ts';
 import { createPageReader, type ReadPage, type Start } from './pages.ts';
 import { openProgress } from './progress.ts';
+import type { RegionTables } from './region-look.ts';
 import { createRepair, type Repair } from './repair.ts';
 
-export interface VerifyOptions extends Pick<SettleContext, 'settleMilliseconds' | 'replayPatienceMilliseconds'> {
+export interface VerifyOptions
+  extends Pick<SettleContext, 'settleMilliseconds' | 'replayPatienceMilliseconds' | 'lagMilliseconds'> {
   readonly stores: Stores;
+  /** Other regions, whose copies are compared with the home region. */
+  readonly regions: readonly RegionTables[];
   readonly project: CoreProject;
-  readonly range: VerifyRange;
+  readonly range: Pick<VerifyRange, 'rangeId' | 'segments'>;
   readonly record: WorkerRecord;
   readonly seal: Seal;
   /** As they are now; they may change while the comparison runs. */
@@ -71,8 +76,13 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
       },
       work,
     );
-  const look = createLook(stores, options.onConflict);
-  const readSegment = createPageReader(stores, look, settings, patiently);
+  const { regions } = options;
+  const look = createLook(stores, options.onConflict, regions);
+  const readSegment = createPageReader({ stores, regions, look, settings, patiently });
+  const segments = listSegments(
+    range,
+    regions.map(({ region }) => region),
+  );
   const held = options.repair && (await patiently(() => holdRecord(options.record, options, signal)));
   const progress = await openProgress({ ...options, record: held ?? options.record, patiently }, signal);
   const { ledger } = progress;
@@ -80,6 +90,7 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   const context: SettleContext = {
     ...options,
     coreTime,
+    lagMilliseconds: regions.length === 0 ? 0 : options.lagMilliseconds,
     look: { ...look, lookAgain: (...request) => patiently(() => look.lookAgain(...request)) },
     ledger,
     repair: held && options.repair && repairHolding(held, options.repair),
@@ -91,8 +102,8 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     held.seeTo();
   }
 
-  for (let index = progress.place.segment; index < range.segments.length; index++) {
-    const segment = range.segments[index]!;
+  for (let index = progress.place.segment; index < segments.length; index++) {
+    const segment = segments[index]!;
     const environment = environments.get(segment.environmentId);
     const from = progress.place.segment === index ? progress.place.from : null;
     // Deleted since the ranges were planned, and its identities with it.

@@ -10,6 +10,7 @@ import { parseVerifySettings } from '../settings.ts';
 import type { VerifyConfiguration } from './configuration.ts';
 import { HOLD_MILLISECONDS } from './hold.ts';
 import { createVerifyMetrics } from './metrics.ts';
+import { openRegions } from './regions.ts';
 import { verifyRange } from './verify-range.ts';
 
 /**
@@ -29,7 +30,10 @@ export async function runVerifyWorker(context: PodContext<VerifyConfiguration>):
       const { maxReadUnitsPerSecond, maxWriteUnitsPerSecond } = root.settings;
       const limits = { maxReadUnitsPerSecond, maxWriteUnitsPerSecond };
       await using stores = await openStores({ ...configuration, ...limits }, { ...patience, signal });
+      const settingsOfRegions = { ...configuration, maxReadUnitsPerSecond };
+      using regions = await openRegions(stores.edge, settingsOfRegions, range.regions, { ...patience, signal });
       onSettings((changed) => {
+        regions.setMaximum(changed.maxReadUnitsPerSecond);
         stores.edge.readBudget?.setMaximum(changed.maxReadUnitsPerSecond);
         stores.edge.budget.setMaximum(changed.maxWriteUnitsPerSecond);
       });
@@ -38,6 +42,8 @@ export async function runVerifyWorker(context: PodContext<VerifyConfiguration>):
       const { totals } = await verifyRange(
         {
           stores,
+          regions: regions.tables,
+          lagMilliseconds: configuration.replicationLagSeconds * 1000,
           project: stores.project,
           range,
           record,

@@ -30,6 +30,8 @@ export async function verify(
   const checkpoint = await verifyRange(
     {
       stores,
+      regions: [],
+      lagMilliseconds: 0,
       project: stores.project,
       range: wholeProject(stores.project.environments),
       record,

@@ -1,0 +1,33 @@
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import { compositeKey, type Item } from '@edge-migration/identity/edge/document.ts';
+import type { OverrideRowKey } from '@edge-migration/identity/edge/table-override-rows.ts';
+import type { JudgedPair, Verdict } from '@edge-migration/identity/edge/verdict.ts';
+
+/** One identity, document or row, and what both stores say of it now. */
+export interface Looked {
+  readonly kind: 'identity' | 'misplaced' | 'row' | RegionKind;
+  readonly environment: CoreEnvironment;
+  readonly identifier: string;
+  /** Of the document. */
+  readonly key: string;
+  readonly row?: OverrideRowKey;
+  /** The other region that has it, where the kind is {@link RegionKind}. */
+  readonly region?: string;
+  readonly verdict: Verdict;
+  readonly pair: JudgedPair;
+}
+
+/** A document, or a row of `environments_v2`, that another region has, and that the home region did not have. */
+export type RegionKind = 'regionDocument' | 'regionRow';
+
+export const isRegionKind = (kind: Looked['kind']): kind is RegionKind =>
+  kind === 'regionDocument' || kind === 'regionRow';
+
+/** By which something is found again. */
+export type Place = Pick<Looked, 'identifier' | 'key' | 'row' | 'region'>;
+
+/** Key of the document that a row names; empty when it names none. */
+export function documentKeyOf(row: Item): string {
+  const { environment_api_key, identifier } = row;
+  return environment_api_key?.S && identifier?.S ? compositeKey(environment_api_key.S, identifier.S) : '';
+}

@@ -1,0 +1,175 @@
+import type { Stores } from '@edge-migration/identity/converge.ts';
+import { readPresentIdentifiers } from '@edge-migration/identity/core/environments.ts';
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import { compositeKey, type Item } from '@edge-migration/identity/edge/document.ts';
+import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
+import type { ListedDocument } from '@edge-migration/identity/edge/table-listing.ts';
+import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
+import { type JudgedPair, judgeRegions, type RegionsPair } from '@edge-migration/identity/edge/verdict.ts';
+import { documentKeyOf, type Looked, type Place, type RegionKind } from './looked.ts';
+
+/** The tables as another region than the home region has them. */
+export interface RegionTables {
+  readonly region: string;
+  readonly edge: EdgeTables;
+}
+
+/** Of the documents of one region that are looked at together. */
+const MOST_BYTES = 2 * 2 ** 20;
+
+type Rows = ReadonlyMap<string, Item>;
+
+/**
+ * Puts together what the home region has under a key, and what the other regions have.
+ *
+ * @param rows of all documents, and `toOwn` picks those that this one asks for
+ */
+export type PairCopies = (
+  key: string,
+  document: Item | undefined,
+  rows?: Rows | undefined,
+  toOwn?: (all: Rows) => Rows,
+) => RegionsPair;
+
+/**
+ * Looks at other regions' copies; every read is consistent in its region, which says nothing of what is on its way there.
+ * The home region is always read first: what replication brings meanwhile is no difference.
+ */
+export function createRegionLook(
+  { core, edge: home }: Stores,
+  onConflict: 'KeepEdge' | 'CoreWins',
+  regions: readonly RegionTables[],
+) {
+  const byName = new Map(regions.map(({ region, edge }) => [region, edge]));
+
+  /**
+   * Reads the regions' copies.
+   *
+   * @param rowKeys of the rows that the documents ask for; undefined where there is no such table
+   * @returns undefined where no other region is compared
+   */
+  async function readCopies(
+    keys: readonly string[],
+    rowKeys: readonly OverrideRowKey[] | undefined,
+    signal: AbortSignal,
+  ): Promise<PairCopies | undefined> {
+    if (regions.length === 0) return undefined;
+    const copies = await Promise.all(
+      regions.map(async ({ region, edge }) => ({
+        region,
+        documents: await readDocuments(edge, keys, signal),
+        rows: rowKeys && (await readRows(edge, rowKeys, signal)),
+      })),
+    );
+    return (key, document, rows, toOwn = (all) => all) => ({
+      home: { document, rows: rows && toOwn(rows) },
+      copies: copies.map(({ region, documents, rows: all }) => ({
+        region,
+        document: documents.get(key),
+        rows: all && toOwn(all),
+      })),
+    });
+  }
+
+  /** A region's documents that neither the home region nor Core has; the others are looked at with those. */
+  async function lookAtRegionDocuments(
+    environment: CoreEnvironment,
+    documents: readonly ListedDocument[],
+    region: string,
+    signal: AbortSignal,
+  ): Promise<Looked[]> {
+    const found = await readDocuments(
+      home,
+      documents.map(({ key }) => key),
+      signal,
+    );
+    const absent = documents.filter(({ key }) => !found.has(key));
+    const placed = absent.filter(({ key, identifier }) => key === compositeKey(environment.apiKey, identifier));
+    const identifiers = placed.map(({ identifier }) => identifier).filter((identifier) => !identifier.includes('\0'));
+    const present = await readPresentIdentifiers(core, environment.id, identifiers, signal);
+    const left = absent.filter((document) => !(placed.includes(document) && present.has(document.identifier)));
+    return lookAgain(
+      'regionDocument',
+      environment,
+      left.map((document) => ({ ...document, region })),
+      signal,
+    );
+  }
+
+  /** A region's rows that the home region does not have. */
+  async function lookAtRegionRows(
+    environment: CoreEnvironment,
+    rows: readonly Item[],
+    region: string,
+    signal: AbortSignal,
+  ): Promise<Looked[]> {
+    const found = await readRows(home, rows.map(keyOf), signal);
+    const absent = rows.filter((row) => !found.has(rowName(keyOf(row))));
+    const places = absent.map((row) => {
+      return { identifier: row['identifier']?.S ?? '', key: documentKeyOf(row), row: keyOf(row), region };
+    });
+    return lookAgain('regionRow', environment, places, signal);
+  }
+
+  /** What regions were found to have, and what they and the home region have now. */
+  async function lookAgain(
+    kind: RegionKind,
+    environment: CoreEnvironment,
+    places: readonly Place[],
+    signal: AbortSignal,
+  ): Promise<Looked[]> {
+    const looked: Looked[] = [];
+    for (const [region, some] of Map.groupBy(places, (place) => place.region ?? '')) {
+      const edge = byName.get(region);
+      // No longer compared since a pod before wrote it down.
+      if (edge === undefined) continue;
+      const read = kind === 'regionRow' ? readPlacesRows : readPlacesDocuments;
+      const homes = await read(home, some, signal);
+      const copies = await read(edge, some, signal);
+      some.forEach((place, index) => {
+        const pair = pairOf(environment, { home: homes[index]!, copies: [{ region, ...copies[index]! }] });
+        looked.push({ kind, environment, ...place, verdict: judgeRegions(pair), pair });
+      });
+    }
+    return looked;
+  }
+
+  function pairOf({ id }: CoreEnvironment, pair: RegionsPair): JudgedPair {
+    return { environmentId: id, core: undefined, edge: undefined, rows: undefined, onConflict, regions: pair };
+  }
+
+  return { readCopies, lookAtRegionDocuments, lookAtRegionRows, lookAgain };
+}
+
+type Read = RegionsPair['home'];
+
+async function readPlacesDocuments(edge: EdgeTables, places: readonly Place[], signal: AbortSignal): Promise<Read[]> {
+  const found = await readDocuments(
+    edge,
+    places.map(({ key }) => key),
+    signal,
+  );
+  return places.map(({ key }) => ({ document: found.get(key), rows: undefined }));
+}
+
+async function readPlacesRows(edge: EdgeTables, places: readonly Place[], signal: AbortSignal): Promise<Read[]> {
+  const keys = places.flatMap(({ row }) => row ?? []);
+  const found = await readRows(edge, keys, signal);
+  return places.map(({ row }) => {
+    const name = row && rowName(row);
+    const item = name === undefined ? undefined : found.get(name);
+    return { document: undefined, rows: new Map(name !== undefined && item !== undefined ? [[name, item]] : []) };
+  });
+}
+
+async function readDocuments(edge: EdgeTables, keys: readonly string[], signal: AbortSignal) {
+  return keys.length === 0
+    ? new Map<string, Item>()
+    : await edge.identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
+}
+
+async function readRows(edge: EdgeTables, keys: readonly OverrideRowKey[], signal: AbortSignal) {
+  return keys.length === 0 || edge.overrideRows === undefined
+    ? new Map<string, Item>()
+    : await edge.overrideRows.getMany(keys, { signal });
+}

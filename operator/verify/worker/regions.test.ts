@@ -1,0 +1,109 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { type GlobalTable, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
+import { openRegions } from './regions.ts';
+import { verify as verifyProject } from './testing/verification.ts';
+
+const [HOME, OTHER] = ['eu-west-2', 'us-east-2'];
+const IDENTITIES = 60;
+const signal = new AbortController().signal;
+
+let global: GlobalTable;
+let project: TestProject;
+/** Edge's clients in the other region. */
+let there: ReturnType<typeof openEdge>;
+
+beforeAll(async () => {
+  global = await startGlobalTable({ regions: [HOME, OTHER], heapMb: 128 });
+  project = await createTestProject({ dynamodb: global.region(HOME), identities: IDENTITIES });
+  there = openEdge({
+    ...project.tables.settings,
+    dynamodbEndpoint: global.region(OTHER).endpoint,
+    dynamodbRegion: OTHER,
+  });
+  await project.copy();
+  await global.settle();
+});
+
+afterAll(async () => {
+  there?.close();
+  await project?.[Symbol.asyncDispose]();
+  await global?.stop();
+});
+
+beforeEach(async () => {
+  global.region(OTHER).rejoin();
+  global.setDelay({ minMs: 0, maxMs: 0 });
+  await global.settle();
+});
+
+/** Compares the project in both regions. */
+async function verify({ lagMilliseconds = 100, regions: names = [OTHER] } = {}) {
+  const settings = {
+    ...project.tables.settings,
+    dynamodbRegionEndpoints: { [OTHER]: global.region(OTHER).endpoint },
+    maxReadUnitsPerSecond: 1_000_000,
+  };
+  const patience = { clock: systemClock, milliseconds: 2_000, signal };
+  using regions = await openRegions(project.stores.edge, settings, names, patience);
+  const { totals, samples } = await verifyProject(project, { regions: regions.tables, lagMilliseconds });
+  return { totals, found: samples.flatMap(({ regions }) => regions ?? []) };
+}
+
+/** Some documents, in the order of their keys. */
+async function listDocuments() {
+  const documents = await project.tables.scan();
+  return documents.sort((one, other) => (one['composite_key']!.S! < other['composite_key']!.S! ? -1 : 1));
+}
+
+describe('regions of a global table that are compared', () => {
+  test('are no finding while they have the same, and the home region is not compared with itself', async () => {
+    const { totals, found } = await verify({ regions: [HOME, OTHER] });
+    expect(totals.found).toMatchObject({ regions: 0, missing: 0, extra: 0, differing: 0 });
+    expect(totals.equal + totals.skipped).toBe(IDENTITIES);
+    expect(found).toEqual([]);
+    expect((await verify({ regions: [HOME] })).totals.readUnits).toBeLessThan(totals.readUnits);
+  });
+
+  test('are no finding while a write is on its way for no longer than replication may take', async () => {
+    const [document] = await listDocuments();
+    global.setDelay({ minMs: 1_500, maxMs: 1_500 });
+    const { identities } = project.stores.edge;
+    const alias = { dashboard_alias: { S: 'on its way' } };
+    await identities.updateIfUnchanged(document!['composite_key']!.S!, { set: alias }, {});
+    expect(global.pending).toBeGreaterThan(0);
+    expect((await verify({ lagMilliseconds: 5_000 })).totals.found.regions).toBe(0);
+  });
+
+  test('are a finding of its own kind where a region lacks, has more, or has something else for longer', async () => {
+    const [changed, removed] = await listDocuments();
+    global.region(OTHER).isolate();
+    const alias = { dashboard_alias: { S: 'only here' } };
+    await there.identities.updateIfUnchanged(changed!['composite_key']!.S!, { set: alias }, {});
+    await there.identities.deleteIfUnchanged((await there.identities.get(removed!['composite_key']!.S!))!);
+    const { composite_key, identifier } = removed!;
+    const more = { composite_key: { S: `${composite_key!.S}-more` }, identifier: { S: `${identifier!.S}-more` } };
+    await there.identities.putIfUnchanged({ ...removed, ...more, django_id: { NULL: true } }, undefined);
+    const row = {
+      environment_id: { S: String(project.stores.project.environments[0]!.id) },
+      document_key: { S: 'identity_override:9:x' },
+    };
+    await there.overrideRows?.put(row);
+    const { totals, found } = await verify();
+    expect(totals.found).toMatchObject({ regions: 4, missing: 0, extra: 0, differing: 0, rows: 0 });
+    expect(totals.equal + totals.skipped).toBe(IDENTITIES);
+    expect(found.map(({ document = 'row' }) => document).sort()).toEqual(['differing', 'extra', 'missing', 'row']);
+    expect(new Set(found.map(({ region }) => region))).toEqual(new Set([OTHER]));
+  });
+
+  test('that cannot be reached are an error that says where they were looked for', async () => {
+    global.region(OTHER).goDark();
+    try {
+      await expect(verify()).rejects.toThrow(global.region(OTHER).endpoint);
+    } finally {
+      global.region(OTHER).comeBack();
+    }
+  });
+});
