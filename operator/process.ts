@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
 import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
+import { readEnvironments } from '@edge-migration/identity/core/environment-references.ts';
 import { readCoreTime } from '@edge-migration/identity/core/time.ts';
 import { readScopeProjects } from '@edge-migration/identity/core/write-scopes.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
@@ -312,6 +313,10 @@ function createCapture(
     staticCount: coreApiStaticCount,
     freshSeconds: configuration.reportFreshSeconds,
     readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
+    usage: {
+      readEnvironments: (references, signal) => readEnvironments(core, references, signal),
+      isMigrated: (projectId) => caches.migrations.byIndex(BY_PROJECT, String(projectId)).length > 0,
+    },
     record: createRecordStore(client, configuration.namespace),
     neededSince,
     clock: common.clock,

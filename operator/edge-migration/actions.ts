@@ -4,6 +4,7 @@ import type { VerifySettings } from '../verify/settings.ts';
 import type { LastComparison, Operation, Status } from './api.ts';
 import type { LiveSettings } from './facts.ts';
 import type { StatusRecord } from './record.ts';
+import type { UsageSeries } from './usage/series.ts';
 
 /**
  * What a decision asks for, in this order. Each is idempotent: it may be carried out twice, or again by another
@@ -41,6 +42,8 @@ export type Action =
   | { kind: 'writeVerificationReport'; operation: Operation; comparison: LastComparison }
   /** Bring the account of the whole migration up to date. */
   | { kind: 'writeAudit'; status: Status }
+  /** Put what is known of these days into the series of requests to Core, which has so many days at most. */
+  | { kind: 'writeUsageSeries'; days: UsageSeries['days']; most: number }
   /** Keep what the status says and nothing else could tell. */
   | { kind: 'writeRecord'; record: StatusRecord }
   /** The outcome is in the status: let go of ranges and checkpoints, and of the Job after a day. */

@@ -143,6 +143,7 @@ export function objectNames(migration: Pick<EdgeMigration, 'name' | 'uid'>, oper
     verificationReport: `${root}-report`,
     audit: `${base}-audit`,
     record: `${base}-record`,
+    stillOnCore: `${base}-still-on-core`,
   };
 }
 

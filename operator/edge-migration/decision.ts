@@ -34,6 +34,7 @@ import { recordStatus, type StatusRecord } from './record.ts';
 import { isDropToken } from './retry-token.ts';
 import { fitStatus, summarise } from './summary.ts';
 import { decideUnstorable } from './unstorable.ts';
+import { decideStillOnCore } from './usage/still-on-core.ts';
 import { decideVerification, findUncovered, type VerificationDecision } from './verification.ts';
 import { describeStuck, findDropped, findExcess, findStuck } from './waiting-events.ts';
 
@@ -103,7 +104,9 @@ export function compose(facts: Facts, parts: Parts): Decision {
     ...gatherFindings(facts, parts, gaps, comparison, [waiting, degraded]),
     ...(edgeReady && { EdgeReady: edgeReady }),
   };
-  const all = { ...contents, observedRetry, gaps, unstorable, verification: comparison.verification };
+  const usage = decideStillOnCore(facts, replay);
+  const replayed = replay && withStillOnCore(replay, usage.stillOnCore);
+  const all = { ...contents, replay: replayed, observedRetry, gaps, unstorable, verification: comparison.verification };
   const build = (messageLength: number) => account(migration, buildStatus(facts, findings, all, messageLength));
   const status = fitStatus(build);
   const isAudited = status.audit?.milestone === before.audit?.milestone;
@@ -112,13 +115,14 @@ export function compose(facts: Facts, parts: Parts): Decision {
     ...(parts.accepted.status === 'True' ? handover.actions : []),
     ...comparison.actions,
     ...actions,
+    ...usage.actions,
     ...(isAudited ? [] : [{ kind: 'writeAudit', status } as const]),
   ];
   const record = findNews(facts, status);
   if (isFirst || isNews) {
     return { status, actions: [...wanted.filter(isReport), ...marks.late], record, nextTime: now };
   }
-  const times = [comparison.nextTime, whenToLookAtEdge(facts.readiness), handover.nextTime];
+  const times = [comparison.nextTime, usage.nextTime, whenToLookAtEdge(facts.readiness), handover.nextTime];
   const nextTime = times.reduce(earliest, parts.nextTime);
   return { status, actions: [...wanted, ...marks.late], record, nextTime };
 }
@@ -127,6 +131,7 @@ const REPORTS: readonly Action['kind'][] = [
   'markCompleted',
   'writeSkippedReport',
   'writeUnstorableReport',
+  'writeUsageSeries',
   'writeVerificationReport',
   'writeAudit',
 ];
@@ -211,6 +216,10 @@ function buildStatus(
     ...(audit === undefined ? {} : { audit }),
     ...(edge === undefined ? {} : { edge }),
   };
+}
+
+function withStillOnCore({ stillOnCore: _, ...replay }: ReplayStatus, stillOnCore: ReplayStatus['stillOnCore']) {
+  return stillOnCore === undefined ? replay : { ...replay, stillOnCore };
 }
 
 function findNews({ record: known }: Facts, status: Status): StatusRecord | undefined {

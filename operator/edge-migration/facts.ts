@@ -6,6 +6,7 @@ import type { EdgeMigration, EdgeStatus } from './api.ts';
 import type { ClockFact } from './clock-skew.ts';
 import type { HandoverFact, ReadinessFact } from './readiness/facts.ts';
 import type { StatusRecord } from './record.ts';
+import type { UsageFact } from './usage/days.ts';
 
 /**
  * Everything that a decision about one EdgeMigration may depend on, gathered by observe.ts. Plain data: times are
@@ -31,6 +32,8 @@ export interface Facts {
   handover?: HandoverFact | undefined;
   /** Of the comparison that is under way, or was last. */
   verification?: VerificationFacts | undefined;
+  /** Who calls Core for the project, as the sidecars count; undefined while that cannot be read. */
+  usage?: UsageFact | undefined;
   /** What was kept of the status; see record.ts. */
   record?: StatusRecord | undefined;
   /** Milliseconds that Core's clock is ahead of {@link now}, or less; undefined while that is not known. */

@@ -44,6 +44,26 @@ const SERIES: readonly [string, string, Read][] = [
     ({ replay, unstorable }) => (replay === undefined ? undefined : (unstorable?.total ?? 0)),
   ],
   [
+    'core_writes_per_day',
+    'Requests of a day that wrote identities through Core',
+    ({ replay }) => replay?.stillOnCore?.writesPerDay,
+  ],
+  [
+    'core_reads_per_day',
+    'Requests of a day that read identities from Core',
+    ({ replay }) => replay?.stillOnCore?.readsPerDay,
+  ],
+  [
+    'core_last_write_timestamp_seconds',
+    'When a client last wrote identities through Core',
+    ({ replay }) => seconds(replay?.stillOnCore?.lastWrite),
+  ],
+  [
+    'core_unused',
+    '1 when nothing has called Core for a week after the deadline, so that it can be switched off for the project',
+    ({ replay }) => replay?.stillOnCore && Number(replay.stillOnCore.state === 'Gone'),
+  ],
+  [
     'replay_last_applied_timestamp_seconds',
     'When an event was last applied',
     ({ replay }) => seconds(replay?.lastAppliedTime),

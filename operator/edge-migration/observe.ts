@@ -38,6 +38,7 @@ export async function observe(sources: Sources, found: EdgeMigration, signal: Ab
     olderDuplicate,
     capture: addUnwatched(sources.stream.capture(projectOf(migration)), sources.watchHistory?.unwatched() ?? []),
     replay: sources.stream.replay(migration.spec?.projectId ?? 0),
+    usage: sources.stream.usage(projectOf(migration)),
     work,
     verification,
     ...serving,

@@ -67,6 +67,7 @@ function openView(): StreamView & AsyncDisposable {
     staticCount: 0,
     freshSeconds: 60,
     readProjects: async () => new Map(),
+    usage: { readEnvironments: async () => new Map(), isMigrated: () => false },
     record: createRecordStore(kubernetes, namespace),
     clock: systemClock,
     logger: createLogger('test', 'silent'),

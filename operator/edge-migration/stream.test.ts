@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
+import { readEnvironments } from '@edge-migration/identity/core/environment-references.ts';
 import { readScopeProjects } from '@edge-migration/identity/core/write-scopes.ts';
 import { insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
@@ -62,6 +63,10 @@ function openView(
     staticCount: 0,
     freshSeconds: 3,
     readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
+    usage: {
+      readEnvironments: (references, signal) => readEnvironments(core, references, signal),
+      isMigrated: (projectId) => projectId === 42,
+    },
     clock: { ...systemClock, now: () => Date.now() + ahead },
     record: createRecordStore(client, namespace),
     logger: createLogger('test', 'silent'),

@@ -33,12 +33,16 @@ import { createSightings } from './sightings.ts';
 import { createRecordKeeper, RECORD_NAME, type RecordStore } from './stream-record.ts';
 import { createTakenTracker } from './taken.ts';
 import { readTransit, type Transit } from './transit.ts';
+import type { UsageFact } from './usage/days.ts';
+import { createUsageCounts, type UsageCountsSettings } from './usage/usage-counts.ts';
 
 /** What sidecars and appliers say, as far as it is known now. */
 export interface StreamView {
   /** @param projectId leaves out the gaps that are not about this project; all when left out */
   capture(projectId?: number): CaptureFact;
   replay(projectId: number): ReplayFact;
+  /** Who calls Core for the project; undefined while that cannot be read. */
+  usage(projectId: number): UsageFact | undefined;
   /** Now by the clock of NATS, epoch milliseconds; undefined until it is known. */
   now(): number | undefined;
   /** Of living sidecars and appliers, and of this operator. */
@@ -68,6 +72,8 @@ export interface StreamViewSettings {
   freshSeconds: number;
   /** The projects of what gaps name; as readScopeProjects. */
   readProjects: ReadProjects;
+  /** For what sidecars count of each environment. */
+  usage: Pick<UsageCountsSettings, 'readEnvironments' | 'isMigrated'>;
   /** For what is known of the streams, across processes. */
   record: RecordStore;
   /** Losses that ended before this time are forgotten; undefined while that is not known. */
@@ -84,6 +90,7 @@ const RELEASE_MILLISECONDS = 60 * 60 * 1000;
 export const noStream: StreamView = {
   capture: () => ({ kind: 'disabled' }),
   replay: () => ({ kind: 'disabled' }),
+  usage: () => undefined,
   appliers: () => undefined,
   instances: () => undefined,
   now: () => undefined,
@@ -109,6 +116,9 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   const sightings = createSightings(clock);
   const starts = createPodStarts();
   const projects = createGapProjects(settings.readProjects, clock);
+  const usage = createUsageCounts({ ...settings.usage, clock, freshMillis: fresh });
+  /** As last logged. */
+  let usageProblem: string | undefined;
 
   const isFresh = () => read !== undefined && clock.monotonic() - read.time <= fresh;
   const unknown = () => ({
@@ -160,6 +170,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     await projects.follow(reports, signal);
     store.notice((await manager.streams.info(COVERAGE_STREAM)).ts);
     const { sidecars, ...timing } = followClocks(reports);
+    await followUsage(sidecars, signal);
     const facts = describeCoverage(sidecars);
     // What the sidecars had sent is in the stream by now.
     const transit = await readTransit(manager, clock);
@@ -174,6 +185,22 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       logger.warn({ pod: report.podName }, 'a Core API pod has gone whose sidecar never reported: noted its gap');
       await sayGoodbyeFor(client, { report, sequence: 0 });
       settings.departures?.forget(report.podUid);
+    }
+  }
+
+  /** Nothing else waits for it: the reports come again. */
+  async function followUsage(sidecars: readonly StoredReport[], signal: AbortSignal) {
+    try {
+      await usage.follow(sidecars, now(), signal);
+      usageProblem = undefined;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (usageProblem !== errorMessage(error))
+        logger.warn(
+          { error: errorMessage(error) },
+          'what sidecars count cannot be assigned to projects: Core cannot be asked',
+        );
+      usageProblem = errorMessage(error);
     }
   }
 
@@ -258,6 +285,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   return {
     capture,
     replay,
+    usage: (projectId) => (isFresh() ? usage.project(projectId) : undefined),
     appliers,
     instances,
     now: store.now,

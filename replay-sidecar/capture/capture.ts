@@ -26,9 +26,12 @@ import type { Route } from './routes/route.ts';
 import type { Doubt } from './spool/doubt.ts';
 import type { DraftEvent } from './spool/draft.ts';
 import type { Spool } from './spool/spool.ts';
+import { nameClient } from './usage/client-name.ts';
+import type { Usage, UsageKind } from './usage/usage.ts';
 
 export interface CaptureOptions {
   spool: Pick<Spool, 'begin' | 'gaps'>;
+  usage: Pick<Usage, 'note'>;
   clock: Clock;
   log: Logger;
   /** One identity that reads may have created is published at most once in this time, and once after it. */
@@ -68,7 +71,7 @@ const MAX_LOGGED_ROUTES = 100;
  * most is handed to the publisher when the API has answered.
  */
 export function createCapture(options: CaptureOptions): FlagsmithCapture {
-  const { spool, clock, log } = options;
+  const { spool, usage, clock, log } = options;
   const counts: CaptureCounts = { planned: 0, unknownRoutes: 0, lookups: 0, failedLookups: 0, uncovered: 0 };
   const logged = new Set<string>();
   const callers = createCallerCheck(clock);
@@ -157,6 +160,13 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     let found: unknown;
     let bodyBytes = 0;
     let asked: Promise<boolean> | undefined;
+    let isCounted = false;
+    const count = (captured: Captured, outcome: Outcome) => {
+      const kind = isCounted || !tookIt(outcome) ? undefined : kindOf(route, captured);
+      if (kind === undefined || plan.request.environment === undefined) return;
+      isCounted = true;
+      usage.note(plan.request.environment, nameClient(head), kind);
+    };
     const mayWrite = () => {
       asked ??= callers.mayWrite(questionFor(plan.request), head, call, bodyBytes);
       return asked;
@@ -177,6 +187,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
         // Without an intent nothing reached the API, or the proxy reported it missed.
         request.finish(({ read, events }) => {
           const captured = planEvents(plan, read, outcome);
+          count(captured, outcome);
           const end = (drafts = finalDrafts(route, captured)) =>
             events.finish(drafts, eventOutcome(route.outcome, outcome));
           if (captured.drafts.length > 0 && wasCutOff(outcome)) void mayWrite().then((may) => (may ? end() : end([])));
@@ -201,6 +212,18 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     tick: reads.tick,
     flush: reads.flush,
   };
+}
+
+/**
+ * What a request that Core took did to identities of its environment; undefined for one that is not about them. An SDK's
+ * request that stores nothing shows as much that its app is still on Core as one that only reads.
+ */
+function kindOf(route: Route, { drafts, uncovered }: Captured): UsageKind | undefined {
+  if (route.rateLimited) return 'read';
+  const isOfSdk = route.environment === 'header';
+  if (!isOfSdk && !route.path.includes('/identities/')) return undefined;
+  if (drafts.length > 0 || uncovered !== undefined) return 'write';
+  return isOfSdk ? 'read' : undefined;
 }
 
 /** What Django's admin answers to a form that it has saved. */

@@ -14,6 +14,7 @@ import { DEFAULT_LIMITS } from './proxy/limits.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { createPublisher } from './publisher/publisher.ts';
 import { createSpool } from './spool/spool.ts';
+import { createUsage } from './usage/usage.ts';
 
 export interface SidecarOptions {
   configuration: CaptureConfiguration;
@@ -80,6 +81,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     clock,
     log,
   });
+  const usage = createUsage(clock);
   const heartbeat = createHeartbeat({
     sidecar: {
       instance,
@@ -91,6 +93,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     },
     publisher,
     spool,
+    usage,
     clock,
     log,
     intervalMillis: configuration.heartbeatSeconds * 1000,
@@ -100,7 +103,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   const clientsAtMost = Math.max(clients, affordableClients(DEFAULT_LIMITS.clientsAtMost, descriptors));
   if (clients < configuration.maxConnections)
     log.warn({ clients, descriptors }, 'Too few descriptors for all connections');
-  const capture = createCapture({ spool, clock, log, readWindowMillis: configuration.readWindowSeconds * 1000 });
+  const capture = createCapture({ spool, usage, clock, log, readWindowMillis: configuration.readWindowSeconds * 1000 });
   const proxy = createProxy({
     upstream: configuration.upstreamAddress,
     capture,

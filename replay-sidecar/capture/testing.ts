@@ -8,6 +8,7 @@ import { createCapture, type FlagsmithCapture } from './capture.ts';
 import type { CallUpstream, Capture, Outcome } from './proxy/hook.ts';
 import { headOf } from './routes/testing.ts';
 import { drain, eventOf, openSpool, type TestSpool, temporaryFolder } from './spool/testing.ts';
+import { createUsage, type Usage } from './usage/usage.ts';
 
 /** An API that answers every question of ours with this. */
 export const answering =
@@ -20,6 +21,7 @@ export const unknown: Outcome = { kind: 'unknown', why: 'reset' };
 /** A capture with a spool in a folder of its own, by a clock that the test moves. */
 export interface TestCapture extends AsyncDisposable, Pick<TestSpool, 'spool' | 'clock'> {
   readonly capture: FlagsmithCapture;
+  readonly usage: Usage;
   /** The spool's folder. */
   readonly path: string;
   /** Lines of its log. */
@@ -42,7 +44,8 @@ export async function openCapture(): Promise<TestCapture> {
       done();
     },
   });
-  const capture = createCapture({ spool, clock, log: pino({}, lines), readWindowMillis: WINDOW_MILLIS });
+  const usage = createUsage(clock);
+  const capture = createCapture({ spool, usage, clock, log: pino({}, lines), readWindowMillis: WINDOW_MILLIS });
 
   function begin(request: string, body?: unknown): Capture {
     const begun = capture.begin(headOf({ request, body }), answering(200));
@@ -51,7 +54,7 @@ export async function openCapture(): Promise<TestCapture> {
   }
 
   return {
-    ...{ capture, spool, clock, log, path: folder.path, begin },
+    ...{ capture, usage, spool, clock, log, path: folder.path, begin },
     async exchange(request, body, outcome) {
       const begun = begin(request);
       await begun.intent(Buffer.from(JSON.stringify(body) ?? ''), 'whole');

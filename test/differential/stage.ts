@@ -10,6 +10,7 @@ import {
   type TestSpool,
   temporaryFolder,
 } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
+import { createUsage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
 import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { type Case, render } from './case.ts';
@@ -36,7 +37,13 @@ export async function createStage(settings: JudgeSettings): Promise<Stage> {
   const gaps = recordGaps(spool.gaps);
   const log = createLogger('differential', 'silent');
   const watched = { begin: spool.begin, gaps: gaps.ledger };
-  const capture = createCapture({ spool: watched, clock: systemClock, log, readWindowMillis: 0 });
+  const capture = createCapture({
+    spool: watched,
+    usage: createUsage(systemClock),
+    clock: systemClock,
+    log,
+    readWindowMillis: 0,
+  });
   const upstream = { host: '127.0.0.1', port: api.port };
   const proxy = createProxy({ upstream, capture, clock: systemClock, logger: log, metrics: createMetrics() });
   const { port } = await proxy.listen({ host: '127.0.0.1', port: 0 });

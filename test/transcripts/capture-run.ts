@@ -9,6 +9,7 @@ import type {
   UpstreamResponse,
 } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
 import { drain, eventOf, openSpool, temporaryFolder } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
+import { createUsage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
 import { pino } from 'pino';
 import { bytesOf, type Transcript } from './transcripts.ts';
 
@@ -39,7 +40,10 @@ export function createCaptureRun(): CaptureRun {
       const { spool, clock } = opened;
       const call = lookupsOf(transcript);
       const log = pino({ level: 'silent' });
-      const begun = createCapture({ spool, clock, log, readWindowMillis: 0 }).begin(headOf(transcript), call);
+      const begun = createCapture({ spool, usage: createUsage(clock), clock, log, readWindowMillis: 0 }).begin(
+        headOf(transcript),
+        call,
+      );
       await begun?.prepare?.(call);
       const sent = bytesOf(transcript.request.body) ?? Buffer.alloc(0);
       await begun?.intent(begun.needsBody ? sent : undefined, 'whole');

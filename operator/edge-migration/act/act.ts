@@ -9,6 +9,7 @@ import { removeJob } from './remove-job.ts';
 import { retireWork } from './retire-work.ts';
 import { writeSkippedReport } from './skipped-report.ts';
 import { writeUnstorableReport } from './unstorable-report.ts';
+import { writeUsageSeries } from './usage-series.ts';
 import { writeVerificationReport } from './verification-report.ts';
 
 /** Carries out one action; each is one file in this folder. Throws the errors of Kubernetes and of the stores. */
@@ -43,6 +44,8 @@ export async function act(
       return writeAudit(context, target, action.status);
     case 'writeRecord':
       return writeRecord(context, target, action.record);
+    case 'writeUsageSeries':
+      return writeUsageSeries(context, target, action.days, action.most);
     case 'writeUnstorableReport':
       return writeUnstorableReport(context, target, action.identities);
     case 'writeSkippedReport':

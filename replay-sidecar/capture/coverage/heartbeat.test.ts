@@ -8,6 +8,7 @@ import { coverageSubject, STREAM } from '../../stream.ts';
 import { administrate, createRig, makeStreams, type Rig, silent } from '../publisher/testing.ts';
 import { createSpool, type Spool } from '../spool/spool.ts';
 import { draft, type Folder, temporaryFolder } from '../spool/testing.ts';
+import { createUsage } from '../usage/usage.ts';
 import { decideCoverage } from './decide.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { readReports } from './read.ts';
@@ -57,6 +58,7 @@ function heartbeatOf(spool: Spool): Heartbeat {
     },
     publisher: rig.publisher,
     spool,
+    usage: createUsage(systemClock),
     clock: systemClock,
     log: silent,
     intervalMillis: 50,

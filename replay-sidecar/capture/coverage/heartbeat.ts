@@ -4,6 +4,7 @@ import type { Logger } from '@edge-migration/identity/logger.ts';
 import { coverageSubject, probeSubject } from '../../stream.ts';
 import type { Publisher } from '../publisher/publisher.ts';
 import type { Spool } from '../spool/spool.ts';
+import type { Usage } from '../usage/usage.ts';
 import type { CoverageReport } from './report.ts';
 
 export interface HeartbeatOptions {
@@ -11,6 +12,7 @@ export interface HeartbeatOptions {
   sidecar: Pick<CoverageReport, 'instance' | 'podUid' | 'podName' | 'namespace' | 'node' | 'release'>;
   publisher: Pick<Publisher, 'probe' | 'publish' | 'connected'>;
   spool: Pick<Spool, 'facts' | 'gaps'>;
+  usage: Pick<Usage, 'page'>;
   clock: Clock;
   log: Logger;
   intervalMillis: number;
@@ -33,7 +35,7 @@ const LOOK_MILLIS = 1000;
  * connection: the stream may be missing or full, or permissions may be wrong, while the connection is fine.
  */
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
-  const { sidecar, publisher, spool, clock, log } = options;
+  const { sidecar, publisher, spool, usage, clock, log } = options;
   const startedTime = iso(clock.now());
   // The next one is there before.
   const timeToLive = `${Math.ceil((2 * options.intervalMillis) / 1000)}s`;
@@ -62,6 +64,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       gaps: spool.gaps.list(),
       probe,
       goodbye,
+      usage: usage.page(),
     };
   }
 

@@ -1,6 +1,8 @@
 import { writeScope } from '@edge-migration/identity/write-scope.ts';
 import { z } from 'zod';
 
+import { usageReport } from '../usage/report.ts';
+
 /**
  * - `spoolFull`: the spool's limit was reached; `spoolFailing`: its disk refused or took too long.
  * - `spoolLost`: what an earlier process left could not be read, or the node went down before it was synced.
@@ -84,6 +86,11 @@ export const coverageReport = z.object({
   probe: z.object({ sequence: z.int().positive(), time }).nullable(),
   /** The process has ended with everything sent, or with its pod, and what it took along is in `gaps`. */
   goodbye: z.boolean(),
+  /**
+   * Missing in reports of sidecars that do not count. What a later release may put here in another form counts as missing, and
+   * does not take the proof of coverage with it.
+   */
+  usage: usageReport.optional().catch(undefined),
 });
 
 export type GapReason = z.infer<typeof gapReason>;

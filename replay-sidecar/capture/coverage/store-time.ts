@@ -1,3 +1,4 @@
+import type { UsageReport } from '../usage/report.ts';
 import type { CoverageGap, CoverageReport } from './report.ts';
 
 /** A clock that is wrong by less counts as right, so that nothing moves with each report. */
@@ -29,6 +30,25 @@ export function toStoreTime(report: CoverageReport, ahead: number): CoverageRepo
     allSentUntil: report.allSentUntil && early(report.allSentUntil),
     gaps: report.gaps.map(toGap),
     probe: report.probe && { ...report.probe, time: shift(report.probe.time, -ahead) },
+    usage: report.usage && toStoreDays(report.usage, ahead),
+  };
+}
+
+const HALF_A_DAY = 12 * 60 * 60 * 1000;
+
+/** A day by a clock that is hours wrong is counted to the day that most of it was. `since` is a name too, and stays. */
+function toStoreDays(usage: UsageReport, ahead: number): UsageReport {
+  const toTime = (time: string | null) => time && shift(time, -ahead);
+  return {
+    ...usage,
+    days: usage.days.map(({ date, environments }) => ({
+      date: shift(date, HALF_A_DAY - ahead).slice(0, 10),
+      environments: environments.map((one) => ({
+        ...one,
+        lastWrite: toTime(one.lastWrite),
+        lastRead: toTime(one.lastRead),
+      })),
+    })),
   };
 }
 

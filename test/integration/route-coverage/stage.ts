@@ -12,6 +12,7 @@ import {
   type TestSpool,
   temporaryFolder,
 } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
+import { createUsage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
 import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
 import { Client } from 'pg';
 import { waitFor } from '../../cluster/wait.ts';
@@ -50,7 +51,13 @@ export async function createStage(databaseUrl: string, apiPort: number): Promise
   const test = await openSpool(folder.path, { clock: systemClock as TestSpool['clock'] });
   const { spool } = test;
   const logger = createLogger('route-coverage', 'silent');
-  const capture = createCapture({ spool, clock: systemClock, log: logger, readWindowMillis: 0 });
+  const capture = createCapture({
+    spool,
+    usage: createUsage(systemClock),
+    clock: systemClock,
+    log: logger,
+    readWindowMillis: 0,
+  });
   const upstream = { host: '127.0.0.1', port: apiPort };
   const proxy = createProxy({ upstream, capture, clock: systemClock, logger, metrics: createMetrics() });
   const { port } = await proxy.listen({ host: '127.0.0.1', port: 0 });

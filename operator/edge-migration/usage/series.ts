@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { parseJson } from '../parse.ts';
+import { byRequests, DAY_MILLISECONDS, dateOf, type UsageDay } from './days.ts';
+
+const count = z.int().nonnegative();
+
+/** What the ConfigMap holds under `series.json`: one entry for each UTC day that was counted, oldest first. */
+export const usageSeries = z.object({
+  version: z.literal(1),
+  days: z.array(
+    z.object({
+      date: z.iso.date(),
+      /** `part`: some sidecars did not count, or not all day, so that there were as many requests at least. */
+      known: z.enum(['all', 'part']),
+      writes: count,
+      reads: count,
+      /** The largest; the rest is in the totals alone. */
+      rows: z.array(z.object({ environment: z.int(), client: z.string(), writes: count, reads: count })),
+    }),
+  ),
+});
+
+export type UsageSeries = z.infer<typeof usageSeries>;
+type SeriesDay = UsageSeries['days'][number];
+
+export const parseSeries = (text: string | undefined): UsageSeries | undefined => parseJson(text, usageSeries);
+
+/** Of one day. */
+const MOST_ROWS = 60;
+/** A ConfigMap holds a mebibyte. */
+const MOST_CHARACTERS = 900_000;
+/** As many days as the longest window has, and a month. */
+const MOST_DAYS = 396;
+
+/** The counted days as the series has them: also those on which nothing came. */
+export function describeDays(
+  days: readonly UsageDay[],
+  { countedSince, now }: { countedSince: number | undefined; now: number },
+): SeriesDay[] {
+  const counted = new Map<string, SeriesDay>();
+  // The first day that was counted as a whole.
+  const first = countedSince === undefined ? Number.POSITIVE_INFINITY : Math.ceil(countedSince / DAY_MILLISECONDS);
+  for (let day = Math.max(first, Math.floor(now / DAY_MILLISECONDS) - 7); day * DAY_MILLISECONDS <= now; day += 1) {
+    const date = dateOf(day * DAY_MILLISECONDS);
+    counted.set(date, { date, known: 'all', writes: 0, reads: 0, rows: [] });
+  }
+  for (const { date, writes, reads, rows } of days) {
+    const known = counted.has(date) ? 'all' : 'part';
+    counted.set(date, { date, known, writes, reads, rows: rows.toSorted(byRequests).slice(0, MOST_ROWS) });
+  }
+  return [...counted.values()].toSorted((one, other) => one.date.localeCompare(other.date));
+}
+
+/**
+ * The series with these days in it. Counts of a day only grow: where fewer are known now, because the stream has lost
+ * reports, what was written down stays.
+ */
+export function extendSeries(before: UsageSeries | undefined, days: readonly SeriesDay[], most: number): UsageSeries {
+  const all = new Map((before?.days ?? []).map((day) => [day.date, day]));
+  for (const day of days) {
+    const known = all.get(day.date);
+    if (known === undefined || sizeOf(known) <= sizeOf(day)) all.set(day.date, day);
+  }
+  const sorted = [...all.values()].toSorted((one, other) => one.date.localeCompare(other.date));
+  return fit(sorted.slice(-Math.min(most, MOST_DAYS)));
+}
+
+const sizeOf = ({ writes, reads }: SeriesDay) => writes + reads;
+
+/** Of the oldest days the totals alone are kept where all do not have room. */
+function fit(days: readonly SeriesDay[]): UsageSeries {
+  const lengths = days.map((day) => JSON.stringify(day).length);
+  let length = lengths.reduce((sum, one) => sum + one, 0);
+  const fitting = days.map((day, index) => {
+    if (length <= MOST_CHARACTERS) return day;
+    const bare = { ...day, rows: [] };
+    length -= lengths[index]! - JSON.stringify(bare).length;
+    return bare;
+  });
+  return { version: 1, days: fitting };
+}

@@ -1,0 +1,250 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { StillOnCore } from '../api.ts';
+import { type Decision, decide } from '../decide.ts';
+import type { Facts } from '../facts.ts';
+import { covered, following, migration, next, visitedFacts } from '../testing/facts.ts';
+import { DAY_MILLISECONDS } from './days.ts';
+import { extendSeries, type UsageSeries } from './series.ts';
+import { createFleet, type TestFleet, type TestSidecar } from './testing.ts';
+import type { UsageCounts } from './usage-counts.ts';
+
+const NOON = Date.parse('2026-11-01T12:00:00Z');
+const HOUR = 60 * 60 * 1000;
+const WEEKS = 28;
+
+let fleet: TestFleet;
+let sidecars: TestSidecar[];
+let operator: UsageCounts;
+let facts: Facts;
+let series: UsageSeries | undefined;
+let written: number;
+
+beforeEach(() => {
+  fleet = createFleet(NOON);
+  sidecars = [];
+  operator = fleet.operator();
+  series = undefined;
+  written = 0;
+  const status = {
+    conditions: [
+      { type: 'Accepted', status: 'True' as const, reason: 'Accepted', message: '', lastTransitionTime: '' },
+      { type: 'Copied', status: 'True' as const, reason: 'Complete', message: '', lastTransitionTime: '' },
+    ],
+    copy: { startTime: '2026-11-01T11:00:00Z', completionTime: '2026-11-01T12:00:00Z', attempt: 1 },
+  };
+  facts = visitedFacts({
+    now: NOON,
+    migration: migration({ status }),
+    capture: covered(),
+    replay: following(),
+  });
+});
+
+/** The operator looks, writes its series down, and says so in the status. */
+async function look(changes: Partial<Facts> = {}): Promise<StillOnCore | undefined> {
+  await fleet.follow(operator);
+  const current = {
+    ...facts,
+    capture: covered({ allSentUntil: fleet.now }),
+    replay: following({ takenUntil: fleet.now }),
+    ...changes,
+    now: fleet.now,
+    usage: operator.project(42),
+  };
+  const decision: Decision = decide(current);
+  for (const action of decision.actions) {
+    if (action.kind !== 'writeUsageSeries') continue;
+    series = extendSeries(series, action.days, action.most);
+    written += 1;
+  }
+  facts = next(current, 0);
+  return decision.status.replay?.stillOnCore;
+}
+
+const pass = (milliseconds: number) => {
+  fleet.now += milliseconds;
+};
+
+const names = (status: StillOnCore | undefined) => status?.clients?.map(({ name }) => name);
+
+describe('three SDKs that leave Core one after the other', () => {
+  const CLIENTS = [
+    { agent: 'flagsmith-python-sdk/3.9.2', key: 'production', daily: 300, leaves: 3 },
+    { agent: 'flagsmith-js-sdk/9.3.1', key: 'production', daily: 200, leaves: 7 },
+    { agent: 'flagsmith-java-sdk/8.1.1', key: 'staging', daily: 100, leaves: 12 },
+  ];
+
+  async function live(day: number): Promise<StillOnCore | undefined> {
+    for (const { agent, key, daily, leaves } of CLIENTS) {
+      if (day >= leaves) continue;
+      sidecars[0]?.serve(key, agent, 'write', daily * 0.6);
+      sidecars[1]?.serve(key, agent, 'write', daily * 0.4);
+      sidecars[1]?.serve(key, agent, 'read', 2 * daily);
+    }
+    // A pod goes and another comes, a process starts again, and so does the operator.
+    sidecars[0]?.end();
+    sidecars[0] = fleet.sidecar(`api-${day}`);
+    await fleet.follow(operator);
+    if (day % 2 === 0) sidecars[1]?.restart();
+    else operator = fleet.operator();
+    return look();
+  }
+
+  test('are listed while they call, with their series, until Core can be switched off', async () => {
+    fleet.now = Date.parse('2026-11-01T00:00:00Z');
+    sidecars = [fleet.sidecar('api-a'), fleet.sidecar('api-b')];
+    fleet.now = NOON;
+    const said = new Map<number, StillOnCore | undefined>();
+    for (let day = 0; day < 40; day += 1) {
+      said.set(day, await live(day));
+      pass(DAY_MILLISECONDS);
+    }
+    const [python, js, java] = CLIENTS.map(({ agent }) => agent);
+    expect(said.get(1)).toMatchObject({
+      state: 'Writing',
+      writesPerDay: 600,
+      readsPerDay: 1200,
+      environments: [
+        { id: 1, writesPerDay: 500, readsPerDay: 1000 },
+        { id: 2, writesPerDay: 100, readsPerDay: 200 },
+      ],
+      clients: [
+        { name: python, writesPerDay: 300, readsPerDay: 600 },
+        { name: js, writesPerDay: 200, readsPerDay: 400 },
+        { name: java, writesPerDay: 100, readsPerDay: 200 },
+      ],
+    });
+    expect(said.get(1)?.message).toMatch(
+      /^3 clients in 2 environments still write identities through Core, about 600 requests a day, flagsmith-python-sdk\/3\.9\.2 most: what they write after 2026-11-29T12:00:00Z does not reach Edge/,
+    );
+    expect(names(said.get(5))).toEqual([js, java]);
+    expect(names(said.get(9))).toEqual([java]);
+    expect(said.get(9)).toMatchObject({ state: 'Writing', writesPerDay: 100, lastWrite: '2026-11-10T12:00:00Z' });
+    expect(said.get(14)).toMatchObject({ state: 'Quiet', writesPerDay: 0, readsPerDay: 0 });
+    expect(names(said.get(14))).toBeUndefined();
+    expect(said.get(27)?.state).toBe('Quiet');
+    expect(said.get(WEEKS + 1)).toMatchObject({
+      state: 'Gone',
+      message: 'no client has called Core for this project for a week: Core can be switched off for it',
+      lastWrite: '2026-11-12T12:00:00Z',
+    });
+    const expected = (day: number) =>
+      CLIENTS.filter(({ leaves }) => day < leaves).map(({ agent, key, daily }) => ({
+        environment: key === 'production' ? 1 : 2,
+        client: agent,
+        writes: daily,
+        reads: 2 * daily,
+      }));
+    expect(series?.days).toHaveLength(40);
+    for (const [day, { date, known, rows }] of series!.days.entries()) {
+      expect(date).toBe(new Date(NOON + day * DAY_MILLISECONDS).toISOString().slice(0, 10));
+      expect(rows, date).toEqual(expected(day));
+      expect(known, date).toBe('all');
+    }
+  });
+});
+
+describe('what is not known is not said to be zero', () => {
+  test('while a sidecar of an older release serves', async () => {
+    fleet.sidecar('api-1');
+    const older = fleet.sidecar('api-2', { counts: false });
+    pass(3 * DAY_MILLISECONDS);
+    const status = await look();
+    expect(status?.state).toBe('Unknown');
+    expect(status).not.toHaveProperty('writesPerDay');
+    expect(status?.message).toMatch(/^not known: .*older release/);
+    expect(series).toBeUndefined();
+    older.end();
+    pass(25 * HOUR);
+    expect(await look()).toMatchObject({ state: 'Quiet', writesPerDay: 0, countedSince: '2026-11-04T12:00:00Z' });
+    expect(series?.days.map(({ date }) => date)).toEqual(['2026-11-05']);
+  });
+
+  test('after a time in which requests came past the sidecars', async () => {
+    fleet.sidecar('api-1');
+    pass(3 * DAY_MILLISECONDS);
+    const gap = { from: fleet.now - 5 * HOUR, until: fleet.now - 4 * HOUR, reason: 'noSidecar', podName: 'api-9' };
+    expect((await look({ capture: covered({ gaps: [gap] }) }))?.state).toBe('Unknown');
+    const short = { ...gap, until: gap.from + 60_000, reason: 'sidecarVanished' };
+    facts = { ...facts, migration: { ...facts.migration, status: { ...facts.migration.status, replay: {} } } };
+    expect((await look({ capture: covered({ gaps: [short] }) }))?.state).toBe('Quiet');
+  });
+
+  test('while the reports cannot be read: what was known stays, with its time', async () => {
+    fleet.sidecar('api-1').serve('production', 'curl/8', 'write');
+    const before = await look();
+    pass(DAY_MILLISECONDS);
+    const { status } = decide({ ...facts, now: fleet.now, usage: undefined });
+    expect(status.replay?.stillOnCore).toEqual(before);
+  });
+});
+
+test('a client that only reads is still on Core', async () => {
+  fleet.sidecar('api-1').serve('production', 'flagsmith-go-sdk/v5.2.0', 'read', 9);
+  expect(await look()).toMatchObject({
+    state: 'Reading',
+    readsPerDay: 9,
+    clients: [{ name: 'flagsmith-go-sdk/5.2.0', writesPerDay: 0, readsPerDay: 9 }],
+  });
+});
+
+test('writes after the deadline are counted for a month, and said to be lost to Edge', async () => {
+  const sidecar = fleet.sidecar('api-1');
+  await look();
+  pass((WEEKS + 20) * DAY_MILLISECONDS);
+  sidecar.serve('production', 'flagsmith-js-sdk/9.3.1', 'write', 5);
+  const status = await look();
+  expect(status).toMatchObject({ state: 'Writing', writesPerDay: 5 });
+  expect(status?.message).toMatch(/since 2026-11-29T12:00:00Z these writes do not reach Edge/);
+  pass(12 * DAY_MILLISECONDS);
+  sidecar.serve('production', 'flagsmith-js-sdk/9.3.1', 'write', 5);
+  expect(await look()).toEqual(status);
+  expect(decide({ ...facts, now: fleet.now, usage: operator.project(42) }).nextTime).toBeUndefined();
+});
+
+test('status and series are written when there is news, and now and then', async () => {
+  const sidecar = fleet.sidecar('api-1');
+  let statuses = 0;
+  let before = await look();
+  for (let minute = 0; minute < 24 * 60; minute += 1) {
+    pass(60_000);
+    sidecar.serve('production', 'curl/8', 'write');
+    const status = await look();
+    if (status?.countedUntil !== before?.countedUntil) statuses += 1;
+    before = status;
+  }
+  expect(statuses).toBeLessThanOrEqual(24 * 6 + 1);
+  expect(written).toBeLessThanOrEqual(26);
+  expect(statuses).toBeGreaterThan(100);
+});
+
+describe('the series', () => {
+  const day = (date: string, writes: number, rows = 60): UsageSeries['days'][number] => ({
+    date,
+    known: 'all',
+    writes,
+    reads: 0,
+    rows: Array.from({ length: rows }, (_, index) => ({
+      environment: 2_147_483_647,
+      client: `flagsmith-kotlin-android-sdk/1234.1234.${index}`,
+      writes: 1e12,
+      reads: 1e12,
+    })),
+  });
+  const dateAfter = (days: number) => new Date(NOON + days * DAY_MILLISECONDS).toISOString().slice(0, 10);
+
+  test('has room in a ConfigMap for the longest window and a month', () => {
+    const all = Array.from({ length: 500 }, (_, index) => day(dateAfter(index), 1));
+    const fitted = extendSeries(undefined, all, 396);
+    expect(JSON.stringify(fitted).length).toBeLessThan(950_000);
+    expect(fitted.days).toHaveLength(396);
+    expect(fitted.days.at(-1)?.rows).toHaveLength(60);
+    expect(fitted.days[0]).toMatchObject({ writes: 1, rows: [] });
+  });
+
+  test('keeps what it has of a day where the stream has lost reports', () => {
+    const before = extendSeries(undefined, [day(dateAfter(0), 100, 1)], 59);
+    expect(extendSeries(before, [day(dateAfter(0), 40, 1)], 59)).toEqual(before);
+    expect(extendSeries(before, [day(dateAfter(0), 140, 1)], 59).days[0]?.writes).toBe(140);
+  });
+});

@@ -1,0 +1,202 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Action } from '../actions.ts';
+import { objectNames, type ReplayStatus, type StillOnCore } from '../api.ts';
+import { formatTime, shorten } from '../conditions.ts';
+import type { CaptureFact, Facts } from '../facts.ts';
+import { byRequests, DAY_MILLISECONDS, dateOf, type UsageDay, type UsageFact } from './days.ts';
+import { describeDays } from './series.ts';
+
+export interface UsageDecision {
+  stillOnCore: StillOnCore | undefined;
+  actions: Action[];
+  /** Milliseconds since the epoch; undefined where replay looks again anyway, or counting is over. */
+  nextTime: number | undefined;
+}
+
+/** The status says what has changed at most this often. */
+const STATUS_MILLISECONDS = 10 * 60 * 1000;
+/** The series is long, and the stream of reports holds a week: it is written as rarely. */
+const SERIES_MILLISECONDS = 60 * 60 * 1000;
+/** After so long without a request nothing calls Core any more. */
+const QUIET_MILLISECONDS = 7 * DAY_MILLISECONDS;
+/** Counting ends so long after the deadline. */
+const AFTERWARDS_MILLISECONDS = 31 * DAY_MILLISECONDS;
+/** What of the lists goes into the status, which many read often; the series has all. */
+const MOST_LISTED = 8;
+const MESSAGE_LENGTH = 512;
+/** Pods come and go, and a minute that nobody counted hides no client that calls all day. */
+const SHORT_GAP_MILLISECONDS = 15 * 60 * 1000;
+/** In these a request came past all sidecars, or its count went with one. */
+const UNCOUNTED_GAPS: readonly string[] = ['noSidecar', 'notWatched', 'sidecarVanished'];
+
+/** Who still calls Core for the project, from when there is a deadline until a month after it. */
+export function decideStillOnCore(facts: Facts, replay: ReplayStatus | undefined): UsageDecision {
+  const { now, usage, migration } = facts;
+  const before = migration.status.replay?.stillOnCore;
+  const unchanged = { stillOnCore: before, actions: [], nextTime: undefined };
+  const deadline = replay?.deadline === undefined ? undefined : Date.parse(replay.deadline);
+  if (deadline === undefined) return { ...unchanged, stillOnCore: undefined };
+  if (usage === undefined || now > deadline + AFTERWARDS_MILLISECONDS) return unchanged;
+  const nextTime = now > deadline ? now + SERIES_MILLISECONDS : undefined;
+  const { countedSince, ...counted } = describe(facts, usage, before, deadline);
+  const { stillOnCore: reportName } = objectNames(migration, 'copy');
+  const stillOnCore: StillOnCore = {
+    ...counted,
+    ...(countedSince === undefined ? {} : { countedSince: formatTime(countedSince) }),
+    countedUntil: formatTime(now),
+    reportName,
+  };
+  const age = before?.countedUntil === undefined ? Number.POSITIVE_INFINITY : now - Date.parse(before.countedUntil);
+  const isNews = before?.state !== stillOnCore.state;
+  const isSame = isDeepStrictEqual({ ...before, countedUntil: undefined }, { ...stillOnCore, countedUntil: undefined });
+  if (!isNews && age < (isSame ? SERIES_MILLISECONDS : STATUS_MILLISECONDS)) return { ...unchanged, nextTime };
+  const isDue = isNews || hourOf(now) !== hourOf(Date.parse(before?.countedUntil ?? ''));
+  const days = describeDays(usage.days, { countedSince, now });
+  const most = Math.ceil((migration.spec?.replay.windowSeconds ?? 0) / (DAY_MILLISECONDS / 1000)) + 31;
+  const actions: Action[] = isDue && days.length > 0 ? [{ kind: 'writeUsageSeries', days, most }] : [];
+  return { stillOnCore, actions, nextTime };
+}
+
+const hourOf = (time: number) => Math.floor(time / SERIES_MILLISECONDS);
+
+type Counted = Omit<StillOnCore, 'countedSince'> & { countedSince: number | undefined };
+
+function describe(
+  { now, capture }: Facts,
+  usage: UsageFact,
+  before: StillOnCore | undefined,
+  deadline: number,
+): Counted {
+  const countedSince = findCountedSince(usage, capture, before, now);
+  const recent = usage.days.filter(({ date }) => date === dateOf(now) || date === dateOf(now - DAY_MILLISECONDS));
+  const lastWrite = latest(now, before?.lastWrite, usage.days, ({ lastWrite }) => lastWrite);
+  const lastRead = latest(now, before?.lastRead, usage.days, ({ lastRead }) => lastRead);
+  const lastTime = Math.max(lastWrite ?? Number.NEGATIVE_INFINITY, lastRead ?? Number.NEGATIVE_INFINITY);
+  const isSince = (time: number) => countedSince !== undefined && countedSince <= time;
+  const state = chooseState(recent, {
+    isCounted: isSince(now - DAY_MILLISECONDS),
+    isGone: now > deadline && isSince(now - QUIET_MILLISECONDS) && lastTime < now - QUIET_MILLISECONDS,
+  });
+  const writesPerDay = most(recent, ({ writes }) => writes);
+  const readsPerDay = most(recent, ({ reads }) => reads);
+  const environments = sumBy(recent, ({ environment }) => environment).map(([id, counts]) => ({ id, ...counts }));
+  const clients = sumBy(recent, ({ client }) => client).map(([name, counts]) => ({ name, ...counts }));
+  const counted = {
+    state,
+    countedSince,
+    // What is not known is not said to be zero.
+    ...(state === 'Unknown' ? {} : { writesPerDay, readsPerDay }),
+    ...(lastWrite === undefined ? {} : { lastWrite: formatTime(lastWrite) }),
+    ...(lastRead === undefined ? {} : { lastRead: formatTime(lastRead) }),
+    ...(environments.length === 0 ? {} : { environments: environments.slice(0, MOST_LISTED) }),
+    ...(clients.length === 0 ? {} : { clients: clients.slice(0, MOST_LISTED) }),
+  };
+  const said = { clients: clients.length, environments: environments.length, deadline, isOver: now > deadline };
+  return { ...counted, message: shorten(writeMessage(counted, said), MESSAGE_LENGTH) };
+}
+
+/** Since when every request is counted. What was known before holds until something tells otherwise. */
+function findCountedSince(
+  { countingSince, uncountedUntil }: UsageFact,
+  capture: CaptureFact,
+  before: StillOnCore | undefined,
+  now: number,
+): number | undefined {
+  const gaps = capture.kind === 'observed' ? capture.gaps : [];
+  const ends = gaps
+    .filter(({ reason }) => UNCOUNTED_GAPS.includes(reason))
+    .map(({ from, until = now }) => (until - from < SHORT_GAP_MILLISECONDS ? Number.NEGATIVE_INFINITY : until));
+  const until = Math.max(uncountedUntil ?? Number.NEGATIVE_INFINITY, ...ends);
+  const known = before?.countedSince === undefined ? undefined : Date.parse(before.countedSince);
+  if (known !== undefined && until <= known) return Math.min(known, Math.max(countingSince ?? known, until));
+  return countingSince === undefined ? undefined : Math.max(countingSince, until);
+}
+
+function chooseState(
+  recent: readonly UsageDay[],
+  { isCounted, isGone }: { isCounted: boolean; isGone: boolean },
+): StillOnCore['state'] {
+  if (recent.some(({ writes }) => writes > 0)) return 'Writing';
+  if (recent.some(({ reads }) => reads > 0)) return 'Reading';
+  if (!isCounted) return 'Unknown';
+  return isGone ? 'Gone' : 'Quiet';
+}
+
+/** No clock of a sidecar's makes it later than now. */
+function latest(
+  now: number,
+  before: string | undefined,
+  days: readonly UsageDay[],
+  read: (day: UsageDay) => number | undefined,
+): number | undefined {
+  const times = days.flatMap((day) => read(day) ?? []);
+  const all = before === undefined ? times : [...times, Date.parse(before)];
+  return all.length === 0 ? undefined : Math.min(now, Math.max(...all));
+}
+
+const most = (days: readonly UsageDay[], read: (day: UsageDay) => number) => Math.max(0, ...days.map(read));
+
+/** The larger one of today's and yesterday's numbers of each name, most writes first. */
+function sumBy<K>(
+  days: readonly UsageDay[],
+  nameOf: (row: UsageDay['rows'][number]) => K,
+): [K, { writesPerDay: number; readsPerDay: number }][] {
+  const largest = new Map<K, { writes: number; reads: number }>();
+  for (const { rows } of days) {
+    const sums = new Map<K, { writes: number; reads: number }>();
+    for (const row of rows) {
+      const { writes, reads } = sums.get(nameOf(row)) ?? { writes: 0, reads: 0 };
+      sums.set(nameOf(row), { writes: writes + row.writes, reads: reads + row.reads });
+    }
+    for (const [name, { writes, reads }] of sums) {
+      const known = largest.get(name) ?? { writes: 0, reads: 0 };
+      largest.set(name, { writes: Math.max(known.writes, writes), reads: Math.max(known.reads, reads) });
+    }
+  }
+  return [...largest]
+    .toSorted(([, one], [, other]) => byRequests(one, other))
+    .map(([name, { writes, reads }]) => [name, { writesPerDay: writes, readsPerDay: reads }]);
+}
+
+interface Said {
+  clients: number;
+  environments: number;
+  deadline: number;
+  isOver: boolean;
+}
+
+/** Most of the clients' names are in the lists; how many different identities they write to, nobody counts. */
+function writeMessage(
+  {
+    state,
+    writesPerDay = 0,
+    readsPerDay = 0,
+    lastWrite,
+    clients: [first] = [],
+  }: Omit<StillOnCore, 'message' | 'countedSince'>,
+  { clients, environments, deadline, isOver }: Said,
+): string {
+  const who = `${amount(clients, 'client')} in ${amount(environments, 'environment')}`;
+  const time = formatTime(deadline);
+  switch (state) {
+    case 'Writing':
+      return (
+        `${who} still write identities through Core, about ${amount(writesPerDay, 'request')} a day, ${first?.name} most: ` +
+        (isOver
+          ? `since ${time} these writes do not reach Edge, and each identity that they change differs there from then on`
+          : `what they write after ${time} does not reach Edge, and each identity that they change differs there from then on`) +
+        ' (how many different identities these are is not counted); move these apps to Edge' +
+        (isOver ? '' : ', or extend spec.replay.windowSeconds')
+      );
+    case 'Reading':
+      return `${who} still read identities from Core, about ${amount(readsPerDay, 'request')} a day, ${first?.name} most: they do not see what is written on Edge; move these apps to Edge`;
+    case 'Quiet':
+      return `no client has called Core for this project today or yesterday${lastWrite === undefined ? '' : `; the last write came at ${lastWrite}`}`;
+    case 'Gone':
+      return 'no client has called Core for this project for a week: Core can be switched off for it';
+    case 'Unknown':
+      return 'not known: not every sidecar has counted requests for a day yet; sidecars of an older release do not count, restart their pods with the new one';
+  }
+}
+
+const amount = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;

@@ -1,0 +1,99 @@
+import type { ReferencedEnvironment } from '@edge-migration/identity/core/environment-references.ts';
+import { scopeName } from '@edge-migration/identity/write-scope.ts';
+import type { StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import { coverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import { toStoreTime } from '@edge-migration/replay-sidecar/capture/coverage/store-time.ts';
+import { nameClient } from '@edge-migration/replay-sidecar/capture/usage/client-name.ts';
+import { createUsage, type UsageKind } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
+import { createUsageCounts, type UsageCounts } from './usage-counts.ts';
+
+/** Ids in Core by client key; all of project 42. */
+const ENVIRONMENTS: Readonly<Record<string, number>> = { production: 1, staging: 2 };
+
+export interface TestSidecar {
+  /** A request of an SDK with this User-Agent that Core took. */
+  serve(key: string, agent: string, kind: UsageKind, count?: number): void;
+  /** The process begins anew in the same pod. */
+  restart(): void;
+  /** It ends with its pod. */
+  end(): void;
+}
+
+/** Sidecars, the stream that keeps their last reports, and the operator that reads it, by one clock. */
+export interface TestFleet {
+  now: number;
+  sidecar(pod: string, options?: { counts?: boolean; ahead?: number }): TestSidecar;
+  /** Puts a report into the stream as it is. */
+  store(stored: StoredReport): void;
+  /** The reports as they are in the stream now, after each living sidecar has sent another one. */
+  reports(): StoredReport[];
+  /** A process of the operator's, which knows nothing of the one before. */
+  operator(): UsageCounts;
+  follow(counts: UsageCounts): Promise<void>;
+}
+
+export function createFleet(start: number): TestFleet {
+  const stream = new Map<string, StoredReport>();
+  const living = new Map<string, () => void>();
+  let sequence = 0;
+
+  const fleet: TestFleet = {
+    now: start,
+    sidecar(pod, { counts = true, ahead = 0 } = {}) {
+      const clock = { now: () => fleet.now + ahead };
+      let usage = createUsage(clock);
+      let startedTime = new Date(clock.now()).toISOString();
+      const send = (goodbye: boolean) => {
+        const time = new Date(clock.now()).toISOString();
+        const text = JSON.stringify({
+          version: 1,
+          ...{ instance: `${pod}/uid-${pod}`, podUid: `uid-${pod}`, podName: pod, namespace: 'flagsmith', node: 'n' },
+          ...{ release: '0.1.0', spoolId: 'spool', startedTime, time, spoolDepth: 0, spoolBytes: 0 },
+          ...{ oldestUnsentTime: null, allSentUntil: time, gaps: [], probe: { sequence: 1, time }, goodbye },
+          ...(counts && { usage: usage.page() }),
+        });
+        sequence += 1;
+        const report = toStoreTime(coverageReport.parse(JSON.parse(text)), ahead);
+        stream.set(pod, { report, sequence, storedTime: fleet.now });
+      };
+      living.set(pod, () => send(false));
+      return {
+        serve(clientKey, value, kind, count = 1) {
+          const client = nameClient({ fields: [{ name: 'User-Agent', lower: 'user-agent', value }] });
+          for (let served = 0; served < count; served += 1) usage.note({ clientKey }, client, kind);
+        },
+        restart() {
+          send(false);
+          usage = createUsage(clock);
+          startedTime = new Date(clock.now()).toISOString();
+        },
+        end() {
+          send(true);
+          living.delete(pod);
+        },
+      };
+    },
+    store(stored) {
+      stream.set(`${stored.report.podUid} ${stored.sequence}`, stored);
+    },
+    reports() {
+      for (const send of living.values()) send();
+      return [...stream.values()];
+    },
+    operator: () =>
+      createUsageCounts({
+        readEnvironments: async (references) =>
+          new Map(
+            references.flatMap((reference): [string, ReferencedEnvironment][] => {
+              const environmentId = 'clientKey' in reference ? ENVIRONMENTS[reference.clientKey] : undefined;
+              return environmentId === undefined ? [] : [[scopeName(reference), { environmentId, projectId: 42 }]];
+            }),
+          ),
+        isMigrated: (projectId) => projectId === 42,
+        clock: { monotonic: () => fleet.now },
+        freshMillis: 30_000,
+      }),
+    follow: (counts) => counts.follow(fleet.reports(), fleet.now, new AbortController().signal),
+  };
+  return fleet;
+}

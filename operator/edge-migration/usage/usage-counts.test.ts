@@ -1,0 +1,125 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { DAY_MILLISECONDS } from './days.ts';
+import { createFleet, type TestFleet } from './testing.ts';
+import type { UsageCounts } from './usage-counts.ts';
+
+const NOON = Date.parse('2026-11-29T12:00:00Z');
+const PYTHON = 'flagsmith-python-sdk/3.9.2';
+const HOUR = 60 * 60 * 1000;
+
+let fleet: TestFleet;
+let operator: UsageCounts;
+
+beforeEach(() => {
+  fleet = createFleet(NOON);
+  operator = fleet.operator();
+});
+
+/** `date writes/reads` of each day, as this process of the operator knows them. */
+async function days(counts = operator): Promise<string[]> {
+  await fleet.follow(counts);
+  fleet.now += 30_000;
+  return counts.project(42).days.map(({ date, writes, reads }) => `${date} ${writes}/${reads}`);
+}
+
+describe('a day', () => {
+  test('is the sum over all sidecars, of pods that have gone too', async () => {
+    const [one, two] = [fleet.sidecar('api-1'), fleet.sidecar('api-2')];
+    one.serve('production', PYTHON, 'write', 3);
+    two.serve('production', PYTHON, 'write', 4);
+    two.serve('staging', 'curl/8', 'read');
+    one.end();
+    expect(await days()).toEqual(['2026-11-29 7/1']);
+    expect(operator.project(42).days[0]?.rows).toEqual([
+      { environment: 1, client: PYTHON, writes: 7, reads: 0 },
+      { environment: 2, client: 'curl', writes: 0, reads: 1 },
+    ]);
+    expect(operator.project(43).days).toEqual([]);
+  });
+
+  test('counts nothing twice, however often a report is read, and by whichever replica', async () => {
+    fleet.sidecar('api-1').serve('production', PYTHON, 'write', 3);
+    for (let look = 0; look < 5; look += 1) expect(await days()).toEqual(['2026-11-29 3/0']);
+    expect(await days(fleet.operator())).toEqual(['2026-11-29 3/0']);
+  });
+
+  test('goes on where the counters of a sidecar begin again', async () => {
+    const sidecar = fleet.sidecar('api-1');
+    sidecar.serve('production', PYTHON, 'write', 30);
+    await days();
+    sidecar.restart();
+    sidecar.serve('production', PYTHON, 'write', 5);
+    expect(await days()).toEqual(['2026-11-29 35/0']);
+  });
+
+  test('is told afterwards to an operator that was away until the day after the next', async () => {
+    const sidecar = fleet.sidecar('api-1');
+    for (let day = 0; day < 3; day += 1) {
+      sidecar.serve('production', PYTHON, 'write', day + 1);
+      fleet.now += DAY_MILLISECONDS;
+    }
+    fleet.now -= DAY_MILLISECONDS;
+    expect(await days()).toEqual(['2026-11-29 1/0', '2026-11-30 2/0', '2026-12-01 3/0']);
+  });
+
+  test('begins at midnight (UTC), and by the clock of the stream for a sidecar whose own is a day wrong', async () => {
+    const [right, wrong] = [fleet.sidecar('api-1'), fleet.sidecar('api-2', { ahead: 24 * HOUR })];
+    fleet.now = Date.parse('2026-11-29T23:59:59Z');
+    right.serve('production', PYTHON, 'write');
+    wrong.serve('production', PYTHON, 'write', 10);
+    fleet.now += 2000;
+    right.serve('production', PYTHON, 'write');
+    wrong.serve('production', PYTHON, 'write', 20);
+    expect(await days()).toEqual(['2026-11-29 11/0', '2026-11-30 21/0']);
+  });
+});
+
+describe('since when is counted', () => {
+  const iso = (time: number | undefined) => time && new Date(time).toISOString();
+
+  test('a sidecar of an older release is not taken for one without requests', async () => {
+    fleet.sidecar('api-1').serve('production', PYTHON, 'write');
+    const older = fleet.sidecar('api-2', { counts: false });
+    fleet.now += HOUR;
+    await fleet.follow(operator);
+    expect(iso(operator.project(42).uncountedUntil)).toBe('2026-11-29T13:00:00.000Z');
+    older.end();
+    fleet.now += HOUR;
+    await fleet.follow(operator);
+    expect(operator.project(42)).toMatchObject({ countingSince: NOON, uncountedUntil: NOON + HOUR });
+  });
+
+  test('nothing is known where no sidecar counts', async () => {
+    fleet.sidecar('api-1', { counts: false });
+    await fleet.follow(operator);
+    expect(operator.project(42)).toMatchObject({ countingSince: undefined, days: [] });
+  });
+
+  test('a start that a report claims for years ago counts for no longer than reports are kept', async () => {
+    fleet.sidecar('api-1', {});
+    const [stored] = fleet.reports();
+    fleet.store({ ...stored!, report: { ...stored!.report, startedTime: '1970-01-01T00:00:00Z' } });
+    await fleet.follow(operator);
+    expect(operator.project(42).countingSince).toBe(NOON - 8 * DAY_MILLISECONDS);
+  });
+});
+
+describe('a hostile report', () => {
+  test('of keys that Core does not know, of projects that are not migrated, or of other centuries is not kept', async () => {
+    const sidecar = fleet.sidecar('api-1');
+    for (let key = 0; key < 5000; key += 1) sidecar.serve(`invented-${key}`, PYTHON, 'write');
+    sidecar.serve('production', PYTHON, 'write');
+    const [stored] = fleet.reports();
+    const usage = { ...stored!.report.usage!, since: '2026-11-29T11:00:00Z' };
+    const environments = usage.days[0]!.environments.map((one) => ({
+      ...one,
+      environment: { clientKey: 'production' },
+    }));
+    const days_ = ['1970-01-01', '2026-11-29', '9999-12-31'].map((date) => ({ date, environments }));
+    fleet.store({ ...stored!, sequence: 99, report: { ...stored!.report, usage: { ...usage, days: days_ } } });
+    const known = await days();
+    expect(known).toHaveLength(1);
+    expect(known[0]).toMatch(/^2026-11-29 /);
+    expect(operator.project(0).days).toEqual([]);
+  });
+});

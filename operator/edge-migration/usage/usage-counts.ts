@@ -1,0 +1,194 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { ReferencedEnvironment } from '@edge-migration/identity/core/environment-references.ts';
+import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
+import { scopeName } from '@edge-migration/identity/write-scope.ts';
+import type { StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import type { EnvironmentUsage } from '@edge-migration/replay-sidecar/capture/usage/report.ts';
+import { byRequests, DAY_MILLISECONDS, dateOf, type UsageDay, type UsageFact, type UsageRow } from './days.ts';
+
+/** The environments of references, by their names; those that Core does not know are left out. */
+export type ReadEnvironments = (
+  references: readonly EnvironmentReference[],
+  signal: AbortSignal,
+) => Promise<Map<string, ReferencedEnvironment>>;
+
+export interface UsageCountsSettings {
+  readEnvironments: ReadEnvironments;
+  /** Only projects that are migrated are kept in mind. */
+  isMigrated: (projectId: number) => boolean;
+  clock: Pick<Clock, 'monotonic'>;
+  freshMillis: number;
+}
+
+/** Adds up what the sidecars count of who calls Core. */
+export interface UsageCounts {
+  /**
+   * Takes in reports, with their times by the stream's clock, as often as they are read: what was taken in before changes
+   * nothing.
+   *
+   * @param now by the stream's clock
+   * @throws what Core says when it cannot be asked; the same reports may be taken in later
+   */
+  follow(reports: readonly StoredReport[], now: number, signal: AbortSignal): Promise<void>;
+  project(projectId: number): UsageFact;
+}
+
+/** One process's counts of one environment under one of its keys, on one day. */
+interface Entry extends Pick<EnvironmentUsage, 'writes' | 'reads' | 'lastWrite' | 'lastRead' | 'clients'> {
+  environmentId: number;
+}
+
+/** By date, then by process and key. */
+type ProjectEntries = Map<string, Map<string, Entry>>;
+
+/** As long as the stream keeps reports. */
+const KEPT_DAYS = 8;
+/** Of clients in all entries, some hundred bytes each: a bound for whoever may publish reports. */
+export const MOST_ROWS = 300_000;
+const MOST_NAMES = 20_000;
+/** A key may be given to another environment, or be created. */
+const ASK_AGAIN_MILLISECONDS = 60_000;
+/** Adding up a project's entries is not done for each decision. */
+const SUM_MILLISECONDS = 30_000;
+
+/**
+ * Sidecars say how much they have counted on each day since they started, and the stream keeps their last reports for a week.
+ * So a day is the sum over all processes of the most that each has said: repeated reports, a restarted operator and its
+ * replicas change nothing, and a restarted sidecar is another process that begins at zero.
+ */
+export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
+  const { readEnvironments, isMigrated, clock, freshMillis } = settings;
+  const projects = new Map<number, ProjectEntries>();
+  const seen = new Map<string, number>();
+  const known = new Map<string, { environment: ReferencedEnvironment | undefined; askedTime: number }>();
+  const sums = new Map<number, { time: number; days: UsageDay[] }>();
+  let evidence: Pick<UsageFact, 'countingSince' | 'uncountedUntil'> = {
+    countingSince: undefined,
+    uncountedUntil: undefined,
+  };
+  let rows = 0;
+  /** When something last had no room here. */
+  let fullTime: number | undefined;
+
+  async function resolve(references: ReadonlyMap<string, EnvironmentReference>, signal: AbortSignal): Promise<void> {
+    const now = clock.monotonic();
+    for (const [name, { askedTime }] of known) {
+      if (askedTime + ASK_AGAIN_MILLISECONDS <= now) known.delete(name);
+    }
+    const room = MOST_NAMES - known.size;
+    const due = [...references].filter(([name]) => !known.has(name)).slice(0, room);
+    if (due.length === 0) return;
+    const found = await readEnvironments(
+      due.map(([, reference]) => reference),
+      signal,
+    );
+    for (const [name] of due) known.set(name, { environment: found.get(name), askedTime: now });
+  }
+
+  function take(process: string, date: string, usage: EnvironmentUsage, now: number): void {
+    const name = scopeName(usage.environment);
+    const { environmentId, projectId } = known.get(name)?.environment ?? {};
+    if (environmentId === undefined || projectId === undefined || !isMigrated(projectId)) return;
+    const entries: ProjectEntries = projects.get(projectId) ?? new Map();
+    const day = entries.get(date) ?? new Map<string, Entry>();
+    const key = `${process} ${name}`;
+    const before = day.get(key);
+    if (before !== undefined && sizeOf(before) >= sizeOf(usage)) return;
+    const added = usage.clients.length - (before?.clients.length ?? 0);
+    if (rows + added > MOST_ROWS) {
+      fullTime = now;
+      return;
+    }
+    rows += added;
+    const { writes, reads, lastWrite, lastRead, clients } = usage;
+    day.set(key, { environmentId, writes, reads, lastWrite, lastRead, clients });
+    entries.set(date, day);
+    projects.set(projectId, entries);
+  }
+
+  function forget(now: number): void {
+    const first = dateOf(now - KEPT_DAYS * DAY_MILLISECONDS);
+    for (const [projectId, entries] of projects) {
+      for (const [date, day] of entries) {
+        if (date >= first && isMigrated(projectId)) continue;
+        for (const { clients } of day.values()) rows -= clients.length;
+        entries.delete(date);
+      }
+      if (entries.size === 0) projects.delete(projectId);
+    }
+  }
+
+  function judge(reports: readonly StoredReport[], now: number): void {
+    const starts = reports.flatMap(({ report }) => (report.usage ? [Date.parse(report.startedTime)] : []));
+    const uncounted = reports.flatMap(({ report, storedTime }) => {
+      if (report.usage?.complete) return [];
+      const isGone = report.goodbye || now - storedTime > freshMillis;
+      return [isGone ? storedTime : now];
+    });
+    // What a process says of its start is a claim; before what the stream keeps, nothing is known.
+    const earliest = now - KEPT_DAYS * DAY_MILLISECONDS;
+    const latest = Math.max(...uncounted, fullTime ?? Number.NEGATIVE_INFINITY);
+    evidence = {
+      countingSince: starts.length === 0 ? undefined : Math.max(earliest, Math.min(...starts)),
+      uncountedUntil: latest === Number.NEGATIVE_INFINITY ? undefined : latest,
+    };
+  }
+
+  return {
+    async follow(reports, now, signal) {
+      judge(reports, now);
+      const fresh = reports.filter((stored) => seen.get(nameOf(stored)) !== stored.sequence);
+      const references = new Map<string, EnvironmentReference>();
+      for (const { environment } of fresh.flatMap(listEnvironments))
+        references.set(scopeName(environment), environment);
+      await resolve(references, signal);
+      const [first, last] = [dateOf(now - KEPT_DAYS * DAY_MILLISECONDS), dateOf(now + DAY_MILLISECONDS)];
+      for (const { report } of fresh) {
+        for (const { date, environments } of report.usage?.days ?? []) {
+          if (date < first || date > last) continue;
+          for (const one of environments) take(`${report.podUid} ${report.usage?.since}`, date, one, now);
+        }
+      }
+      seen.clear();
+      for (const stored of reports) seen.set(nameOf(stored), stored.sequence);
+      forget(now);
+    },
+    project(projectId) {
+      const summed = sums.get(projectId);
+      const time = clock.monotonic();
+      if (summed !== undefined && time - summed.time < SUM_MILLISECONDS) return { ...evidence, days: summed.days };
+      const days = [...(projects.get(projectId) ?? [])].map(([date, day]) => sumDay(date, [...day.values()]));
+      days.sort((one, other) => one.date.localeCompare(other.date));
+      for (const [other, { time: then }] of sums) if (time - then >= SUM_MILLISECONDS) sums.delete(other);
+      sums.set(projectId, { time, days });
+      return { ...evidence, days };
+    },
+  };
+}
+
+const sizeOf = ({ writes, reads }: { writes: number; reads: number }) => writes + reads;
+const nameOf = ({ report }: StoredReport) => `${report.podUid}~${report.spoolId}`;
+const listEnvironments = ({ report }: StoredReport) => report.usage?.days.flatMap((day) => day.environments) ?? [];
+
+function sumDay(date: string, entries: readonly Entry[]): UsageDay {
+  const rows = new Map<string, UsageRow>();
+  for (const { environmentId, clients } of entries) {
+    for (const [client, writes, reads] of clients) {
+      const name = `${environmentId} ${client}`;
+      const row = rows.get(name) ?? { environment: environmentId, client, writes: 0, reads: 0 };
+      rows.set(name, { ...row, writes: row.writes + writes, reads: row.reads + reads });
+    }
+  }
+  const latest = (times: readonly (string | null)[]) => {
+    const all = times.flatMap((time) => (time === null ? [] : Date.parse(time)));
+    return all.length === 0 ? undefined : Math.max(...all);
+  };
+  return {
+    date,
+    writes: entries.reduce((sum, { writes }) => sum + writes, 0),
+    reads: entries.reduce((sum, { reads }) => sum + reads, 0),
+    lastWrite: latest(entries.map(({ lastWrite }) => lastWrite)),
+    lastRead: latest(entries.map(({ lastRead }) => lastRead)),
+    rows: [...rows.values()].toSorted(byRequests),
+  };
+}

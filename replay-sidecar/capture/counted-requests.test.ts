@@ -1,0 +1,55 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import type { Outcome } from './proxy/hook.ts';
+import { headOf } from './routes/testing.ts';
+import { answer, answering, openCapture, type TestCapture, unknown } from './testing.ts';
+
+let test: TestCapture;
+
+beforeEach(async () => {
+  test = await openCapture();
+});
+afterEach(() => test[Symbol.asyncDispose]());
+
+const sdk = (version: string) => ({
+  name: 'User-Agent',
+  lower: 'user-agent',
+  value: `flagsmith-python-sdk/${version}`,
+});
+
+async function exchange(request: string, body: unknown, outcome: Outcome, version = '3.9.2'): Promise<void> {
+  const begun = test.capture.begin(headOf({ request, body, fields: [sdk(version)] }), answering(200));
+  await begun?.intent(Buffer.from(JSON.stringify(body) ?? ''), 'whole');
+  begun?.finish(outcome);
+  await test.published();
+}
+
+/** `name writes/reads` of each client, of the one environment. */
+const counted = () =>
+  test.usage
+    .page()
+    .days.flatMap(({ environments }) => environments)
+    .flatMap(({ clients }) => clients.map(([name, writes, reads]) => `${name} ${writes}/${reads}`));
+
+it('counts what Core took: writes by what they change, and reads of identities', async () => {
+  await exchange('POST identities/', { identifier: 'alice', traits: [] }, answer(200));
+  await exchange('POST traits/', { identity: { identifier: 'alice' }, trait_key: 'a', trait_value: 1 }, answer(200));
+  await exchange('GET identities/?identifier=alice', undefined, answer(200, { traits: [], flags: [] }));
+  await exchange('GET identities/?identifier=alice', undefined, answer(200, { traits: [{ id: 1 }], flags: [] }));
+  await exchange('PUT traits/bulk/', [], answer(200), '3.10.0');
+  expect(counted()).toEqual(['flagsmith-python-sdk/3.9.2 2/2', 'flagsmith-python-sdk/3.10.0 0/1']);
+});
+
+it('counts an identity that is changed in the dashboard, and no change of the environment itself', async () => {
+  await exchange('DELETE environments/clientkey/identities/7/', undefined, answer(204));
+  await exchange('PUT environments/clientkey/featurestates/7/', { enabled: true }, answer(200));
+  expect(counted()).toEqual(['flagsmith-python-sdk/3.9.2 1/0']);
+});
+
+it('counts nothing that Core refused, as it does every invented key, or that never reached it', async () => {
+  const body = { identifier: 'alice', traits: [] };
+  for (const status of [301, 400, 401, 403, 404, 429, 500]) await exchange('POST identities/', body, answer(status));
+  await exchange('POST identities/', body, unknown);
+  await exchange('POST identities/', body, { kind: 'notSent' });
+  expect(counted()).toEqual([]);
+});

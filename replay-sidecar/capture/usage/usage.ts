@@ -1,0 +1,191 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
+import { scopeName } from '@edge-migration/identity/write-scope.ts';
+
+import { nameOtherVersions } from './client-name.ts';
+import { type EnvironmentUsage, MOST_CLIENTS, MOST_DAYS, OTHER_CLIENTS, type UsageReport } from './report.ts';
+
+export type UsageKind = 'write' | 'read';
+
+/** Counts which clients write and read identities, by environment and UTC day; bounded whatever clients send. */
+export interface Usage {
+  /** A request that Core took. An environment that does not exist is never counted: Core refuses its key. */
+  note(environment: EnvironmentReference, client: string, kind: UsageKind): void;
+  /** As much as a report has room for; where that is not all, the next call goes on behind it. */
+  page(): UsageReport;
+}
+
+interface Cell {
+  writes: number;
+  reads: number;
+}
+
+interface EnvironmentDay extends Cell {
+  readonly environment: EnvironmentReference;
+  lastWrite: number | undefined;
+  lastRead: number | undefined;
+  readonly clients: Map<string, Cell>;
+  /** By SDK: which of its versions are told apart. */
+  readonly versions: Map<string, Set<string>>;
+}
+
+/** Counted on one day; beyond them a report says that it is not complete. */
+export const MOST_ENVIRONMENTS = 1000;
+/** Of one SDK in one environment; the others are one client. */
+const MOST_VERSIONS = 8;
+/** Clients of all environments and days together, of some hundred bytes each. */
+export const MOST_CELLS = 8000;
+/** What is added to a report, which is kept and read for every sidecar (stream.ts). */
+export const PAGE_CHARACTERS = 4096;
+const DAY_MILLIS = 24 * 60 * 60 * 1000;
+
+const sizeOf = ({ writes, reads }: Cell) => writes + reads;
+
+export function createUsage(clock: Pick<Clock, 'now'>): Usage {
+  const since = new Date(clock.now()).toISOString();
+  const days = new Map<string, Map<string, EnvironmentDay>>();
+  /** Day number and day of the last request: a date is not written for each. */
+  let today: { number: number; environments: Map<string, EnvironmentDay> } | undefined;
+  let cells = 0;
+  let isComplete = true;
+  /** Where the next page begins. */
+  let position = 0;
+
+  function dayOf(now: number): Map<string, EnvironmentDay> {
+    const number = Math.floor(now / DAY_MILLIS);
+    if (today?.number === number) return today.environments;
+    const date = dateOf(now);
+    const environments = days.get(date) ?? new Map<string, EnvironmentDay>();
+    days.set(date, environments);
+    today = { number, environments };
+    // The earliest of the others: a clock may be put back.
+    const others = [...days.keys()].filter((other) => other !== date).toSorted();
+    for (const old of others.slice(0, Math.max(0, others.length + 1 - MOST_DAYS))) forget(old);
+    return environments;
+  }
+
+  function forget(date: string): void {
+    for (const { clients } of days.get(date)?.values() ?? []) cells -= clients.size;
+    days.delete(date);
+  }
+
+  function environmentOf(environment: EnvironmentReference, now: number): EnvironmentDay | undefined {
+    const day = dayOf(now);
+    const name = scopeName(environment);
+    const known = day.get(name);
+    if (known !== undefined) return known;
+    if (day.size >= MOST_ENVIRONMENTS) {
+      isComplete = false;
+      return undefined;
+    }
+    const none = { writes: 0, reads: 0, lastWrite: undefined, lastRead: undefined };
+    // A copy: V8's parts of a text keep the whole of it, here the head of the request.
+    const own = structuredClone(environment);
+    const added: EnvironmentDay = { environment: own, ...none, clients: new Map(), versions: new Map() };
+    day.set(name, added);
+    return added;
+  }
+
+  /** The client's own cell, or the one for those that have none. */
+  function cellOf(day: EnvironmentDay, client: string): Cell {
+    const { clients } = day;
+    const known = clients.get(client);
+    if (known !== undefined) return known;
+    const others = nameOtherVersions(client);
+    if (cells >= MOST_CELLS) return clients.get(others) ?? cellOrNew(day, OTHER_CLIENTS);
+    if (others !== client) addVersion(day, others, client);
+    return cellOrNew(day, client);
+  }
+
+  /**
+   * Invented versions push out invented ones: a client that is really there has more requests, versions of one SDK leave
+   * those of another alone, and its name is told in any case.
+   */
+  function addVersion(day: EnvironmentDay, sdk: string, client: string): void {
+    const versions = day.versions.get(sdk) ?? new Set();
+    day.versions.set(sdk, versions);
+    if (versions.size >= MOST_VERSIONS) dropSmallest(day, sdk, versions);
+    versions.add(client);
+  }
+
+  function cellOrNew({ clients }: EnvironmentDay, client: string): Cell {
+    const known = clients.get(client);
+    if (known !== undefined) return known;
+    const cell = { writes: 0, reads: 0 };
+    clients.set(client, cell);
+    cells += 1;
+    return cell;
+  }
+
+  function dropSmallest(day: EnvironmentDay, sdk: string, versions: Set<string>): void {
+    let smallest: { client: string; cell: Cell } | undefined;
+    for (const client of versions) {
+      const cell = day.clients.get(client);
+      if (cell !== undefined && (smallest === undefined || sizeOf(cell) < sizeOf(smallest.cell)))
+        smallest = { client, cell };
+    }
+    if (smallest === undefined) return;
+    const { client, cell } = smallest;
+    versions.delete(client);
+    day.clients.delete(client);
+    cells -= 1;
+    const rest = cellOrNew(day, sdk);
+    rest.writes += cell.writes;
+    rest.reads += cell.reads;
+  }
+
+  return {
+    note(environment, client, kind) {
+      const now = clock.now();
+      const day = environmentOf(environment, now);
+      if (day === undefined) return;
+      const cell = cellOf(day, client);
+      if (kind === 'write') {
+        day.writes += 1;
+        cell.writes += 1;
+        day.lastWrite = now;
+      } else {
+        day.reads += 1;
+        cell.reads += 1;
+        day.lastRead = now;
+      }
+    },
+    page() {
+      const all = [...days].flatMap(([date, environments]) => [...environments.values()].map((one) => ({ date, one })));
+      const listed = new Map<string, EnvironmentUsage[]>();
+      let room = PAGE_CHARACTERS;
+      if (position >= all.length) position = 0;
+      for (let taken = 0; taken < all.length; taken += 1) {
+        const { date, one } = all[position % all.length]!;
+        const described = describe(one);
+        room -= JSON.stringify(described).length;
+        // One that is larger than a page has one to itself.
+        if (room < 0 && taken > 0) break;
+        listed.set(date, [...(listed.get(date) ?? []), described]);
+        position = (position + 1) % all.length;
+      }
+      return { since, complete: isComplete, days: [...listed].map(([date, environments]) => ({ date, environments })) };
+    },
+  };
+}
+
+/** The clients with the most requests, and the rest in one. */
+function describe({ environment, writes, reads, lastWrite, lastRead, clients }: EnvironmentDay): EnvironmentUsage {
+  const named = [...clients].filter(([name]) => name !== OTHER_CLIENTS);
+  const sorted = named.toSorted(([, one], [, other]) => sizeOf(other) - sizeOf(one));
+  const rest = sorted.slice(MOST_CLIENTS).map(([, cell]) => cell);
+  const others = [...rest, clients.get(OTHER_CLIENTS) ?? { writes: 0, reads: 0 }];
+  const other = others.reduce((sum, cell) => ({ writes: sum.writes + cell.writes, reads: sum.reads + cell.reads }));
+  const all: [string, Cell][] = [...sorted.slice(0, MOST_CLIENTS), [OTHER_CLIENTS, other]];
+  return {
+    environment,
+    writes,
+    reads,
+    lastWrite: timeOf(lastWrite),
+    lastRead: timeOf(lastRead),
+    clients: all.filter(([, cell]) => sizeOf(cell) > 0).map(([name, cell]) => [name, cell.writes, cell.reads]),
+  };
+}
+
+const timeOf = (time: number | undefined) => (time === undefined ? null : new Date(time).toISOString());
+const dateOf = (time: number) => new Date(time).toISOString().slice(0, 10);
