@@ -169,6 +169,7 @@ export const TEXT = {
 
   copy: {
     title: 'Copy',
+    notBegun: 'It has not begun.',
     of: (read: string, total: string) => `${read} of ${total} identities`,
     remaining: 'Remaining',
     rate: 'Rate',

@@ -62,7 +62,7 @@ export function buildFleet(now: number): FleetMember[] {
     conditions: conditions(FOLLOWING, -daysAgo * DAY),
     copy: copied(total, daysAgo),
     replay: {
-      ...{ deadline: at(WINDOW - daysAgo * DAY), lag: '0.4s', lagSeconds: 0.4, eventsApplied: 18_204 },
+      ...{ deadline: at(WINDOW - daysAgo * DAY), lag: '1s', lagSeconds: 1, eventsApplied: 18_204 },
       ...{ eventsUnchanged: 212, lastAppliedTime: at(-4000), progressTime: at(-1000) },
     },
     verification: compared(total),
@@ -88,7 +88,7 @@ export function buildFleet(now: number): FleetMember[] {
     plan: {
       ...{ completionTime: at(-5 * MINUTE), identitiesTotal: total, identitiesMigratable: total - skipped.total },
       ...{ existingEqual: 0, existingDiffering: 12, existingEdgeBorn: 4, documentBytes: total * 640 },
-      ...{ writeUnits: total * 1.1, durationSeconds: 540, costUSD: '1.83' },
+      ...{ writeUnits: Math.ceil(total * 1.1), durationSeconds: 540, costUSD: '1.83' },
     },
   });
   const copying = (total: number, read: number): Status => ({

@@ -38,7 +38,11 @@ export function Copying({ detail }: { detail: Detail }) {
   ];
   return (
     <Card title={texts.title} aside={share !== undefined && <span class="figure">{formatShare(share)}</span>}>
-      <Bar share={share} label={TEXT.project.progress} tone={isOver ? 'good' : 'busy'} />
+      {share === undefined && !isRunning ? (
+        <p class="quiet-text">{texts.notBegun}</p>
+      ) : (
+        <Bar share={share} label={TEXT.project.progress} tone={isOver ? 'good' : 'busy'} />
+      )}
       {total !== null && <p class="bar-text">{texts.of(formatCount(read ?? 0), formatCount(total))}</p>}
       <Facts facts={facts} />
     </Card>

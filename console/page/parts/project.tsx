@@ -3,7 +3,7 @@ import { TEXT } from '../text.ts';
 import { formatCompact, formatCount, formatLag } from '../view/format.ts';
 import { FIRST_QUERY, formatRoute } from '../view/route.ts';
 import { pointsOf } from '../view/series.ts';
-import { listSteps, toneOf } from '../view/state.ts';
+import { listSteps, type RoadStep, toneOf } from '../view/state.ts';
 import { Actions } from './actions.tsx';
 import { Chart } from './chart.tsx';
 import { Comparison } from './comparison.tsx';
@@ -84,10 +84,12 @@ export function Project({ projectId, namespace }: ProjectProps) {
 
 /** What the operator says, and how far the migration is. */
 function News({ detail }: { detail: Detail }) {
-  const tone = toneOf(detail.phase);
+  const steps = listSteps(detail);
+  const hasTrouble = steps.some(({ state }) => state === 'failed');
+  const tone = hasTrouble && toneOf(detail.phase) !== 'bad' ? 'warn' : toneOf(detail.phase);
   return (
     <>
-      <Road detail={detail} />
+      <Road steps={steps} />
       {detail.spec_problem && (
         <Note tone="bad">
           <strong>{TEXTS.specProblem}:</strong> {detail.spec_problem}
@@ -98,10 +100,10 @@ function News({ detail }: { detail: Detail }) {
   );
 }
 
-function Road({ detail }: { detail: Detail }) {
+function Road({ steps }: { steps: readonly RoadStep[] }) {
   return (
     <ol class="road" aria-label={TEXTS.road}>
-      {listSteps(detail).map(({ name, state }, index) => (
+      {steps.map(({ name, state }, index) => (
         <li key={name} data-state={state} aria-current={state === 'now' ? 'step' : undefined}>
           <span class="road-mark" aria-hidden="true">
             {state === 'done' ? <Icon name="done" /> : state === 'failed' ? <Icon name="alert" /> : index + 1}
@@ -156,6 +158,7 @@ function Charts({ samples, isCopied }: { samples: readonly Sample[]; isCopied: b
   const lag = pointsOf(samples, 'lag_seconds');
   const { charts: names } = TEXT;
   const wasSeen = rate.length > 1;
+  if (!isCopied && !wasSeen && remaining.length === 0) return null;
   return (
     <Card title={names.title}>
       <div class="charts">
