@@ -14,7 +14,7 @@ export const TEXT = {
   unknown: 'not known yet',
   none: 'none',
 
-  theme: { label: 'Colours', system: 'As the system', light: 'Light', dark: 'Dark' },
+  theme: { label: 'Colours', system: 'Automatic', light: 'Light', dark: 'Dark' },
 
   signIn: {
     title: 'Sign in',
@@ -338,6 +338,7 @@ export const TEXT = {
   report: {
     title: 'Report',
     intro: 'What was done, and what was found, as a file for your records.',
+    html: 'Download with charts (HTML)',
     markdown: 'Download as Markdown',
     json: 'Download as JSON',
   },

@@ -261,3 +261,20 @@ export function buildQuietFleet(now: number, count: number): FleetMember[] {
     spec: { projectId: 1000 + index, mode: 'Migrate' },
   }));
 }
+
+/** The daily series of who is still on Core, as the operator keeps it for the one project of the fleet that has one. */
+export function buildSeries(namespace: string) {
+  const days = Array.from({ length: 20 }, (_, index) => ({
+    date: new Date(Date.now() - (19 - index) * DAY).toISOString().slice(0, 10),
+    known: index === 0 || index === 19 ? 'part' : 'all',
+    writes: Math.round(9000 * Math.exp(-index / 11) + 500 * Math.sin(index * 1.7)),
+    reads: 21_400,
+    rows: [],
+  })).filter((_, index) => index !== 8);
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { namespace, name: 'project-still-on-core' },
+    data: { 'series.json': JSON.stringify({ version: 1, days }) },
+  };
+}

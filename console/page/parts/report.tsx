@@ -8,6 +8,7 @@ import { Card } from './ui.tsx';
 
 const { report: TEXTS } = TEXT;
 const FORMATS = [
+  ['html', 'html', TEXTS.html],
   ['markdown', 'md', TEXTS.markdown],
   ['json', 'json', TEXTS.json],
 ] as const;

@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Detail } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { chooseTicks } from '../view/chart.ts';
-import { type CoreBar, type CoreSeries, listBars } from '../view/core.ts';
+import { type CoreBar, type CoreSeries, listBars, parseCoreSeries } from '../view/core.ts';
 import { formatCompact, formatCount, formatDay } from '../view/format.ts';
 import { useConsole } from './context.ts';
 import { Card, Facts, Moment, Note, Ranking } from './ui.tsx';
@@ -65,13 +65,12 @@ function useSeries({ project_id, namespace }: Detail, reportName: string | undef
   useEffect(() => {
     if (reportName === undefined) return undefined;
     const stop = new AbortController();
+    const query = new URLSearchParams({ format: 'json', namespace });
     const load = () =>
-      api
-        .get<CoreSeries>(`projects/${project_id}/still-on-core/?${new URLSearchParams({ namespace })}`, stop.signal)
-        .then(
-          (answer) => setSeries(answer),
-          () => undefined,
-        );
+      api.get<{ stillOnCore?: unknown }>(`projects/${project_id}/report/?${query}`, stop.signal).then(
+        (report) => setSeries(parseCoreSeries(report.stillOnCore)),
+        () => undefined,
+      );
     void load();
     const timer = setInterval(load, SERIES_MILLISECONDS);
     return () => {

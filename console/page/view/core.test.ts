@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { type CoreDay, listBars } from './core.ts';
+import { type CoreDay, listBars, parseCoreSeries } from './core.ts';
 
-const day = (date: string, writes: number): CoreDay => ({ date, known: 'all', writes, reads: 0, rows: [] });
+const day = (date: string, writes: number): CoreDay => ({ date, known: 'all', writes, reads: 0 });
 
 test('a day that was not counted is a hole, not a zero', () => {
   const bars = listBars({ days: [day('2026-02-27', 5), day('2026-03-01', 0)] });
@@ -18,4 +18,11 @@ test('a series of years shows its newest days', () => {
   expect(bars).toHaveLength(120);
   expect(bars.at(-1)?.day?.writes).toBe(2);
   expect(listBars({ days: [] })).toEqual([]);
+});
+
+test('a series that cannot be read as one is none', () => {
+  const days = [day('2026-03-01', 2)];
+  expect(parseCoreSeries({ version: 1, days })).toEqual({ days });
+  const broken = [undefined, null, 'text', {}, { days: {} }, { days: [{}] }, { days: [{ ...days[0], writes: '9' }] }];
+  expect(broken.map(parseCoreSeries)).toEqual(broken.map(() => undefined));
 });

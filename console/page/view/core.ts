@@ -6,12 +6,6 @@ export interface CoreDay {
   readonly known: 'all' | 'part';
   readonly writes: number;
   readonly reads: number;
-  readonly rows: readonly {
-    readonly environment: number;
-    readonly client: string;
-    readonly writes: number;
-    readonly reads: number;
-  }[];
 }
 
 export interface CoreSeries {
@@ -23,6 +17,18 @@ export interface CoreBar {
   readonly time: number;
   /** undefined: the day was not counted, which is no zero. */
   readonly day: CoreDay | undefined;
+}
+
+/** The series of a JSON report; undefined when it has none, or one that this release cannot read. */
+export function parseCoreSeries(value: unknown): CoreSeries | undefined {
+  const days = (value as { days?: unknown } | null | undefined)?.days;
+  return Array.isArray(days) && days.every(isDay) ? { days } : undefined;
+}
+
+function isDay(value: unknown): value is CoreDay {
+  const { date, known, writes, reads } = (value ?? {}) as Partial<Record<keyof CoreDay, unknown>>;
+  const isCount = (count: unknown) => typeof count === 'number' && count >= 0;
+  return typeof date === 'string' && (known === 'all' || known === 'part') && isCount(writes) && isCount(reads);
 }
 
 const DAY = 86_400_000;
