@@ -29,6 +29,7 @@ import { observeHorizon } from './edge-migration/observe.ts';
 import { type Owned, parseConfigMap, parseJob } from './edge-migration/parse.ts';
 import { createPodClocks } from './edge-migration/pod-clocks.ts';
 import { parseCoreApiPod, parsePod } from './edge-migration/pods.ts';
+import { createMarks } from './edge-migration/readiness/marks.ts';
 import { createReconcile } from './edge-migration/reconcile.ts';
 import { createReplicationView } from './edge-migration/replication-view.ts';
 import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
@@ -97,6 +98,7 @@ export async function runOperator({
   });
   const replication = createReplicationView(stores.hastyEdge, { clock, logger });
   const handover = createHandover(configuration, client, storeClock);
+  const marks = stores.projectMetadata && createMarks(stores.projectMetadata, storeClock);
   const formerWork = createFormerWork(storeClock);
   caches.pods.subscribe(formerWork.notice);
   const sources: Sources = {
@@ -104,6 +106,8 @@ export async function runOperator({
     ...stores,
     readiness: createReadiness(configuration, stores, storeClock),
     handover,
+    marks,
+    corePodsUnknown: () => coreApi !== undefined && coreApi.listedAge() === Number.POSITIVE_INFINITY,
     forwardingPod: () => coreApi?.list().find(({ knowsEdge }) => knowsEdge)?.name,
     stream,
     replication,
@@ -170,7 +174,7 @@ export async function runOperator({
       const context = {
         client: fenced,
         core: stores.core,
-        projectMetadata: stores.projectMetadata,
+        projectMetadata: marks,
         handover: handover?.runner,
         clock: storeClock,
         namespace: configuration.namespace,

@@ -11,6 +11,8 @@ export interface ProjectMetadata {
   markStarted(projectId: number, options?: CallOptions): Promise<'written' | 'unchanged'>;
   /** MIGRATION_COMPLETED, unless the project has an end already. */
   markCompleted(projectId: number, options?: CallOptions): Promise<'written' | 'unchanged'>;
+  /** Which of the two marks the project has, whoever wrote them. */
+  look(projectId: number, options?: CallOptions): Promise<{ started: boolean; completed: boolean }>;
   /** @throws as {@link describeTable} */
   describe(options?: CallOptions): Promise<TableFacts>;
 }
@@ -80,6 +82,12 @@ export function createProjectMetadata(connection: Connection, table: string): Pr
     // An end without a start would be shown as not started.
     markCompleted: (projectId, options = {}) =>
       mark(projectId, ['migration_start_time', 'migration_end_time'], options),
+    async look(projectId, options = {}) {
+      const item = await read(projectId, options);
+      const started = item?.['migration_start_time']?.S !== undefined;
+      // Flagsmith takes an end without a start for nothing.
+      return { started, completed: started && item?.['migration_end_time']?.S !== undefined };
+    },
     describe: (options = {}) => describeTable(connection, table, KEY, options),
   };
 }

@@ -20,6 +20,10 @@ export const LABELS = {
   projectId: `${GROUP}/project-id`,
   migrationUid: `${GROUP}/migration-uid`,
   component: `${GROUP}/component`,
+  /** Annotations of a hand-over's Job: how many went before it, and what it was made from. */
+  attempt: `${GROUP}/attempt`,
+  generation: `${GROUP}/generation`,
+  coreApiRevision: `${GROUP}/core-api-revision`,
   /** Annotation: `<namespace>/<name>` of the EdgeMigration; a label value may be too short for it. */
   migration: `${GROUP}/migration`,
 } as const;

@@ -60,6 +60,7 @@ export const REASONS = {
       'MetaRowsMissing',
       'MetaRowsNotKept',
       'OverridesNotShown',
+      'CoreWouldForward',
       'HandoverRunning',
       'HandoverFailed',
     ],

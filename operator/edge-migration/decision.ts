@@ -122,7 +122,8 @@ export function compose(facts: Facts, parts: Parts): Decision {
   if (isFirst || isNews) {
     return { status, actions: [...wanted.filter(isReport), ...marks.late], record, nextTime: now };
   }
-  const times = [comparison.nextTime, usage.nextTime, whenToLookAtEdge(facts.readiness), handover.nextTime];
+  const looks = [whenToLookAtEdge(facts.readiness), handover.nextTime, marks.nextTime];
+  const times = [comparison.nextTime, usage.nextTime, ...looks];
   const nextTime = times.reduce(earliest, parts.nextTime);
   return { status, actions: [...wanted, ...marks.late], record, nextTime };
 }

@@ -4,7 +4,7 @@ import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { EdgeMigration, EdgeStatus } from './api.ts';
 import type { ClockFact } from './clock-skew.ts';
-import type { HandoverFact, ReadinessFact } from './readiness/facts.ts';
+import type { HandoverFact, MarksFact, ReadinessFact } from './readiness/facts.ts';
 import type { StatusRecord } from './record.ts';
 import type { UsageFact } from './usage/days.ts';
 
@@ -28,6 +28,10 @@ export interface Facts {
   readiness?: ReadinessFact | undefined;
   /** A pod of the Core API that forwards requests of projects on Edge by itself. */
   forwardingPod?: string | undefined;
+  /** The Core API's pods have not been listed since this process began: none is known to forward, and any may. */
+  corePodsUnknown?: boolean;
+  /** Undefined where no project metadata table is configured. */
+  marks?: MarksFact | undefined;
   /** Undefined where it is switched off, and where nothing tells what Edge lacks. */
   handover?: HandoverFact | undefined;
   /** Of the comparison that is under way, or was last. */

@@ -15,6 +15,7 @@ import { type Owned, parseLiveSettings } from './parse.ts';
 import type { PodFact } from './pods.ts';
 import type { HandoverFact, ReadinessFact } from './readiness/facts.ts';
 import { chooseStage } from './readiness/handover.ts';
+import { areMarksSought } from './readiness/marks.ts';
 import type { ReadinessView } from './readiness/view.ts';
 import { parseRecord, restoreStatus, type StatusRecord } from './record.ts';
 import { BY_MIGRATION, BY_PROJECT, type Sources } from './sources.ts';
@@ -78,14 +79,33 @@ async function observeServing(
   migration: EdgeMigration,
   isOldest: boolean,
   signal: AbortSignal,
-): Promise<Pick<Facts, 'handover' | 'readiness' | 'forwardingPod'>> {
+): Promise<Pick<Facts, 'handover' | 'readiness' | 'forwardingPod' | 'corePodsUnknown' | 'marks'>> {
   const { handover, readiness } = sources;
-  if (readiness === undefined) return {};
-  if (!isOldest || migration.spec === undefined) return { readiness: UNREAD };
+  const isLookedAt = isOldest && migration.spec !== undefined;
+  const marking = isLookedAt ? await observeMarks(sources, migration, signal) : {};
+  if (readiness === undefined) return marking;
+  if (!isLookedAt) return { readiness: UNREAD };
   return {
-    forwardingPod: sources.forwardingPod(),
+    ...marking,
     ...(handover && { handover: await observeHandover(sources, handover, migration, signal) }),
     readiness: await observeReadiness(sources, readiness, migration, signal),
+  };
+}
+
+/** Whether the project is marked as migrated, and who would act upon that besides the dashboard. */
+async function observeMarks(
+  { marks, forwardingPod: findForwardingPod, corePodsUnknown: arePodsUnknown, clock }: Sources,
+  migration: EdgeMigration,
+  signal: AbortSignal,
+): Promise<Pick<Facts, 'forwardingPod' | 'corePodsUnknown' | 'marks'>> {
+  const forwardingPod = findForwardingPod();
+  const corePodsUnknown = arePodsUnknown();
+  if (marks === undefined) return { forwardingPod };
+  const isSought = areMarksSought({ migration, forwardingPod, now: clock.now() });
+  return {
+    forwardingPod,
+    corePodsUnknown,
+    marks: isSought ? await marks.look(projectOf(migration), signal) : { kind: 'unread' },
   };
 }
 

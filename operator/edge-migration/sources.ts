@@ -14,6 +14,7 @@ import type { ConfigMapFact, Owned } from './parse.ts';
 import type { PodClocks } from './pod-clocks.ts';
 import type { PodFact } from './pods.ts';
 import type { HandoverFact } from './readiness/facts.ts';
+import type { Marks } from './readiness/marks.ts';
 import type { ReadinessView } from './readiness/view.ts';
 import type { ReplicationView } from './replication-view.ts';
 import type { StreamView } from './stream.ts';
@@ -30,6 +31,10 @@ export interface Sources {
   projectMetadata: ProjectMetadata | undefined;
   /** Names a pod of the Core API that is told where Edge is; undefined when none is, or none is watched. */
   forwardingPod: () => string | undefined;
+  /** Whether the Core API's pods have been listed, where they are watched. */
+  corePodsUnknown: () => boolean;
+  /** Undefined where no project metadata table is configured. */
+  marks: Pick<Marks, 'look'> | undefined;
   /** Undefined where no table is configured that could tell. */
   readiness: ReadinessView | undefined;
   /** Undefined where it is switched off. */

@@ -60,6 +60,14 @@ export function nameHandover({ name, uid }: Pick<EdgeMigration, 'name' | 'uid'>,
   return `${name}-${uid.slice(0, 8)}-handover-${stage}`;
 }
 
+/** Another text whenever the pods' template is another one: Deployments and StatefulSets label their pods with a hash of it. */
+export function nameRevision(apiPod: KubernetesObject): string {
+  const { labels = {} } = apiPod.metadata;
+  const { containers } = podSchema.parse(apiPod).spec;
+  const hash = labels['pod-template-hash'] ?? labels['controller-revision-hash'];
+  return hash ?? containers.map(({ image }) => image).join(' ');
+}
+
 /**
  * The Job that runs {@link SCRIPT} in the Core API's own image, with its environment, as its service account. The pod is
  * restricted further as far as any image allows; what may break one (read-only root, a user by number) is taken from the
@@ -70,6 +78,7 @@ export function buildHandover(
   stage: HandoverStage,
   apiPod: KubernetesObject,
   { namespace, timeoutSeconds, tables }: HandoverSettings,
+  attempt = 1,
 ) {
   const { metadata, spec } = podSchema.parse(apiPod);
   const api = chooseContainer(spec.containers, metadata.annotations[DEFAULT_CONTAINER]);
@@ -97,7 +106,12 @@ export function buildHandover(
       name: nameHandover(migration, stage),
       namespace,
       labels,
-      annotations: { [LABELS.migration]: `${migration.namespace}/${migration.name}` },
+      annotations: {
+        [LABELS.migration]: `${migration.namespace}/${migration.name}`,
+        [LABELS.attempt]: String(attempt),
+        [LABELS.generation]: String(migration.generation),
+        [LABELS.coreApiRevision]: nameRevision(apiPod),
+      },
     },
     spec: {
       backoffLimit: 0,

@@ -1,5 +1,6 @@
 import { createLogger } from '@edge-migration/identity/logger.ts';
 import { describe, expect, test } from 'vitest';
+import type { EdgeMigration } from '../edge-migration/api.ts';
 import { JOBS, PODS } from '../edge-migration/resources.ts';
 import { migration } from '../edge-migration/testing/facts.ts';
 import { useFake } from '../kubernetes/testing/fake.ts';
@@ -87,4 +88,71 @@ test('a Job that cannot be understood is a failure to tell of, and does not keep
   const [found] = await look();
   expect(found).toMatchObject({ kind: 'ended', outcome: 'failed' });
   expect(found).toHaveProperty('words', expect.stringMatching(/^its Job cannot be read: /));
+});
+
+describe('a hand-over that failed', () => {
+  const [POD, JOB] = [PODS, JOBS];
+  const template = (hash: string) => ({ app: 'api', 'pod-template-hash': hash });
+
+  function prepareOne() {
+    const { server, client, clock } = fake;
+    const createPod = (name: string, hash: string) =>
+      server.store.create(POD, {
+        ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: NAMESPACE, labels: template(hash) } },
+        spec: { containers: [{ name: 'api', image: 'flagsmith-api' }] },
+      });
+    const removePod = (name: string) => server.store.remove(POD, { namespace: NAMESPACE, name });
+    const options = { namespace: NAMESPACE, selector: 'app=api', timeoutSeconds: TIMEOUT_SECONDS, tables: {} };
+    const logger = createLogger('test', 'silent');
+    let current: EdgeMigration = migration({ generation: 1 });
+    let runner = createHandoverRunner({ client, clock, ...options });
+    const reference = { namespace: NAMESPACE, name: nameHandover(current, 'before') };
+    const look = async () => {
+      await clock.advance(31_000);
+      return runner.look(current, 'before', signal);
+    };
+    const start = () => runner.start(client, { migration: current, logger, signal }, 'before');
+    /** Removes the Job that ended, starts it again, and lets it fail. */
+    async function fail(): Promise<void> {
+      await start();
+      if (server.store.all(JOB).length === 0) await start();
+      const conditions = [{ type: 'Failed', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' }];
+      server.store.merge(JOB, reference, { status: { conditions } }, 'status');
+    }
+    const edit = (generation: number) => {
+      current = { ...current, generation };
+    };
+    const restart = () => {
+      runner = createHandoverRunner({ client, clock, ...options });
+    };
+    return { createPod, removePod, look, start, fail, edit, restart };
+  }
+
+  test('is counted, also by another replica, until its spec or the pods of the Core API change', async () => {
+    const { createPod, removePod, look, fail, edit, restart } = prepareOne();
+    createPod('api-1', 'a');
+    await fail();
+    expect(await look()).toMatchObject({ kind: 'ended', attempt: 1, isOutdated: false });
+    await fail();
+    restart();
+    await fail();
+    expect(await look()).toMatchObject({ attempt: 3, isOutdated: false });
+    edit(2);
+    expect(await look()).toMatchObject({ attempt: 3, isOutdated: true });
+    await fail();
+    expect(await look()).toMatchObject({ attempt: 1, isOutdated: false });
+    createPod('api-2', 'b');
+    expect(await look()).toMatchObject({ isOutdated: false });
+    removePod('api-1');
+    expect(await look()).toMatchObject({ isOutdated: true });
+  });
+
+  test('because there was no pod of the Core API is outdated once there is one', async () => {
+    const { createPod, look, start } = prepareOne();
+    await start();
+    await start();
+    expect(await look()).toMatchObject({ kind: 'ended', job: undefined, attempt: 2, isOutdated: false });
+    createPod('api-1', 'a');
+    expect(await look()).toMatchObject({ isOutdated: true });
+  });
 });

@@ -1,12 +1,20 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { z } from 'zod';
-import type { EdgeMigration } from '../edge-migration/api.ts';
+import { type EdgeMigration, LABELS } from '../edge-migration/api.ts';
 import type { HandoverState } from '../edge-migration/readiness/facts.ts';
 import { JOBS, PODS } from '../edge-migration/resources.ts';
 import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
 import { AlreadyExistsError, errorMessage, LeadershipLostError } from '../kubernetes/errors.ts';
-import { buildHandover, type HandoverSettings, type HandoverStage, LAST_WORDS_SECONDS, nameHandover } from './job.ts';
+import { createApiPods } from './api-pods.ts';
+import {
+  buildHandover,
+  type HandoverSettings,
+  type HandoverStage,
+  LAST_WORDS_SECONDS,
+  nameHandover,
+  nameRevision,
+} from './job.ts';
 import { readOutcome } from './outcome.ts';
 import { createTurns } from './turns.ts';
 
@@ -38,6 +46,7 @@ const AGAIN_MILLISECONDS = { running: 1_000, absent: 1_000, ended: 30_000 };
 const START_SECONDS = 60;
 
 const jobSchema = z.object({
+  metadata: z.object({ annotations: z.record(z.string(), z.string()).default({}) }),
   status: z
     .object({
       conditions: z
@@ -57,7 +66,6 @@ const podSchema = z.object({
   status: z
     .object({
       phase: z.string().optional(),
-      conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]),
       containerStatuses: z
         .array(
           z.object({
@@ -75,7 +83,11 @@ const podSchema = z.object({
 export function createHandoverRunner({ client, selector, clock, ...settings }: RunnerOptions): HandoverRunner {
   const { namespace } = settings;
   const turns = createTurns(clock, 1000 * (settings.timeoutSeconds + LAST_WORDS_SECONDS + START_SECONDS));
+  const apiPods = createApiPods(client, { namespace, selector, clock });
   const seen = new Map<string, { state: HandoverState; until: number }>();
+  /** Of those whose Job is to be made: which attempt it will be. */
+  const attempts = new Map<string, number>();
+  const unstarted = new Map<string, Origin>();
 
   function remember(name: string, state: HandoverState, pause: number): HandoverState {
     seen.set(name, { state, until: clock.monotonic() + pause });
@@ -89,10 +101,17 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     return { kind: 'queued', isOverdue: turns.isOverdue(name), againMilliseconds: turns.pause() };
   }
 
-  async function read(name: string, signal: AbortSignal): Promise<HandoverState> {
+  /** Nothing is known of a Job of an older release. */
+  async function isOutdated({ generation }: EdgeMigration, origin: Origin | undefined, signal: AbortSignal) {
+    if (origin === undefined) return false;
+    return origin.generation !== String(generation) || (await apiPods.haveChanged(origin.revision, signal));
+  }
+
+  async function read(migration: EdgeMigration, name: string, signal: AbortSignal): Promise<HandoverState> {
     const job = await client.get(JOBS, { namespace, name }, { signal });
     if (job === undefined || job.metadata.deletionTimestamp !== undefined) return findTurn(name);
-    const { conditions } = jobSchema.parse(job).status;
+    const { metadata, status } = jobSchema.parse(job);
+    const { conditions } = status;
     const end = conditions.find(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True');
     const labelSelector = `batch.kubernetes.io/job-name=${name}`;
     const { items } = await client.list(PODS, { namespace, labelSelector }, { signal });
@@ -103,24 +122,36 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     }
     // A pod that was stopped by the deadline is gone, and the Job says why.
     const words = items.map(findWords).find((found) => found !== '') ?? end.message;
-    return { kind: 'ended', time: Date.parse(end.lastTransitionTime), job: name, ...readOutcome(words) };
+    const { attempt, origin } = readOrigin(metadata.annotations);
+    const isOld = await isOutdated(migration, origin, signal);
+    const time = Date.parse(end.lastTransitionTime);
+    return { kind: 'ended', time, job: name, attempt, isOutdated: isOld, ...readOutcome(words) };
   }
 
-  async function findApiPod(signal: AbortSignal): Promise<KubernetesObject | undefined> {
-    const { items } = await client.list(PODS, { namespace, labelSelector: selector }, { signal });
-    const isReady = (pod: KubernetesObject) =>
-      podSchema.parse(pod).status.conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
-    const living = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-    return living.find(isReady) ?? living[0];
-  }
-
-  const failed = (words: string): HandoverState => ({
+  const failed = (words: string, attempt = 1): Extract<HandoverState, { kind: 'ended' }> => ({
     kind: 'ended',
     time: clock.now(),
     job: undefined,
+    attempt,
+    isOutdated: false,
     outcome: 'failed',
     words,
   });
+
+  /** @returns which attempt the next one is */
+  function count(name: string, wasAttempt: number, wasOutdated: boolean): number {
+    const next = wasOutdated ? 1 : wasAttempt + 1;
+    attempts.set(name, next);
+    return next;
+  }
+
+  /** What keeps a Job from starting is known to this process alone, until it is tried again. */
+  function rememberUnstarted(migration: EdgeMigration, name: string, words: string, revision?: string): void {
+    const attempt = attempts.get(name) ?? 1;
+    turns.note(name, undefined);
+    unstarted.set(name, { generation: String(migration.generation), revision });
+    remember(name, failed(words, attempt), AGAIN_MILLISECONDS.ended);
+  }
 
   return {
     async look(migration, stage, signal) {
@@ -128,10 +159,12 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
       const known = seen.get(name);
       if (known !== undefined && clock.monotonic() < known.until) return known.state;
       try {
-        const state = await read(name, signal);
-        // What kept it from starting stays known until it is tried again.
+        const state = await read(migration, name, signal);
         const isStarted = state.kind === 'running' || state.kind === 'ended';
-        if (!isStarted && known?.state.kind === 'ended' && known.state.job === undefined) return known.state;
+        if (!isStarted && known?.state.kind === 'ended' && known.state.job === undefined) {
+          const isOld = await isOutdated(migration, unstarted.get(name), signal);
+          return remember(name, { ...known.state, isOutdated: isOld }, AGAIN_MILLISECONDS.ended);
+        }
         return remember(
           name,
           state,
@@ -144,32 +177,57 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     },
     async start(fenced, { migration, logger, signal }, stage) {
       const name = nameHandover(migration, stage);
+      const known = seen.get(name)?.state;
       seen.delete(name);
+      let revision: string | undefined;
       try {
         const old = await client.get(JOBS, { namespace, name }, { signal });
         if (old !== undefined) {
+          const { attempt, origin } = readOrigin(old.metadata.annotations ?? {});
+          count(name, attempt, await isOutdated(migration, origin, signal));
           await fenced.delete(JOBS, { namespace, name }, { uid: old.metadata.uid, signal });
           return;
         }
         // Taken since it was looked at; it is asked for again.
         if (!turns.hasRoom()) return;
+        if (known?.kind === 'ended') count(name, known.attempt, known.isOutdated);
         turns.note(name, 'running');
-        const apiPod = await findApiPod(signal);
+        const apiPod = await apiPods.find(signal);
         if (apiPod === undefined) {
-          turns.note(name, undefined);
-          const words = `no pod of the Core API is found in namespace ${namespace} by ${selector}`;
-          remember(name, failed(words), AGAIN_MILLISECONDS.ended);
+          rememberUnstarted(
+            migration,
+            name,
+            `no pod of the Core API is found in namespace ${namespace} by ${selector}`,
+          );
           return;
         }
-        await fenced.create(JOBS, buildHandover(migration, stage, apiPod, settings), { signal });
+        revision = nameRevision(apiPod);
+        await fenced.create(JOBS, buildHandover(migration, stage, apiPod, settings, attempts.get(name)), { signal });
+        attempts.delete(name);
         logger.info({ job: name }, 'started the hand-over by Flagsmith');
       } catch (error) {
         if (error instanceof AlreadyExistsError) return;
         turns.note(name, undefined);
         if (signal.aborted || error instanceof LeadershipLostError) throw error;
-        remember(name, failed(`its Job cannot be started: ${errorMessage(error)}`), AGAIN_MILLISECONDS.ended);
+        rememberUnstarted(migration, name, `its Job cannot be started: ${errorMessage(error)}`, revision);
       }
     },
+  };
+}
+
+/** From what a Job was made: the EdgeMigration's generation, and which of the Core API's pods, if there was one. */
+interface Origin {
+  generation: string;
+  revision: string | undefined;
+}
+
+function readOrigin(annotations: Readonly<Record<string, string>>): { attempt: number; origin: Origin | undefined } {
+  const generation = annotations[LABELS.generation];
+  const revision = annotations[LABELS.coreApiRevision];
+  const attempt = Number(annotations[LABELS.attempt] ?? 1);
+  return {
+    attempt: Number.isInteger(attempt) && attempt > 0 ? attempt : 1,
+    origin: generation === undefined || revision === undefined ? undefined : { generation, revision },
   };
 }
 

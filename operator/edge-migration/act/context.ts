@@ -13,7 +13,7 @@ export interface ActionContext {
   client: KubernetesClient;
   core: Core;
   /** Absent when no project metadata table is configured. */
-  projectMetadata: ProjectMetadata | undefined;
+  projectMetadata: Pick<ProjectMetadata, 'markStarted' | 'markCompleted'> | undefined;
   /** Undefined where it is switched off. */
   handover: Pick<HandoverRunner, 'start'> | undefined;
   clock: Clock;

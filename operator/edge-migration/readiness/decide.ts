@@ -4,6 +4,7 @@ import type { Facts } from '../facts.ts';
 import { describeComplete, describeMissing, describeOverrides } from './describe.ts';
 import { isComplete, type ObservedReadiness } from './facts.ts';
 import type { HandoverDecision } from './handover.ts';
+import { findHindrance, keepMarks, whenToLookAtHindrance } from './marks.ts';
 
 /** What the rest of the decision says that matters here. */
 interface Rest {
@@ -15,13 +16,18 @@ interface Rest {
   hasOverrides: boolean;
 }
 
-/** The finding for condition `EdgeReady`; undefined where no table is configured that could be looked at. */
-export function decideReadiness(
-  { migration, readiness }: Pick<Facts, 'migration' | 'readiness'>,
-  rest: Rest,
-): FindingOf<'EdgeReady'> | undefined {
-  if (readiness === undefined) return undefined;
+/**
+ * The finding for condition `EdgeReady`. Undefined where no table is configured that could be looked at, and nothing keeps
+ * the project from being marked as migrated.
+ */
+export function decideReadiness(facts: Facts, rest: Rest): FindingOf<'EdgeReady'> | undefined {
+  const { migration, readiness } = facts;
   const before = findCondition(migration.status.conditions, 'EdgeReady');
+  const hindrance = findHindrance(facts);
+  if (readiness === undefined) {
+    if (hindrance?.kind === 'unknown') return before && recall('EdgeReady', before);
+    return hindrance && isFalse('CoreWouldForward', hindrance.message);
+  }
   switch (readiness.kind) {
     case 'unread':
       return before === undefined
@@ -29,11 +35,16 @@ export function decideReadiness(
         : recall('EdgeReady', before);
     case 'problem':
       return isUnknown(readiness.reason, readiness.message);
-    case 'observed':
+    case 'observed': {
       if (!isComplete(readiness)) return describeIncomplete(readiness, migration.spec?.projectId ?? 0, rest.handover);
-      return rest.isCopied && !rest.hasOverrides
-        ? isFalse('OverridesNotShown', describeOverrides(readiness, migration.status))
-        : isTrue('Complete', describeComplete(readiness));
+      if (rest.isCopied && !rest.hasOverrides) {
+        return isFalse('OverridesNotShown', describeOverrides(readiness, migration.status));
+      }
+      if (hindrance?.kind === 'forwards') return isFalse('CoreWouldForward', hindrance.message);
+      // What was ready is so still, as far as anyone can tell.
+      if (hindrance !== undefined && before?.status !== 'True') return isUnknown(hindrance.reason, hindrance.message);
+      return isTrue('Complete', describeComplete(readiness));
+    }
   }
 }
 
@@ -48,21 +59,29 @@ function describeIncomplete(
 }
 
 /**
- * The marks in the project metadata table, by which Flagsmith's dashboard goes over to Edge: none before Edge is ready;
- * once it is, those that the copy has come to. Writing one twice changes nothing.
+ * The marks in the project metadata table, by which Flagsmith's dashboard goes over to Edge, and Core begins to forward:
+ * none before Edge is ready, nor while Core would forward; after that, those that the copy has come to. Writing one twice
+ * changes nothing.
  */
 export function decideMarks(
-  { migration, readiness }: Pick<Facts, 'migration' | 'readiness'>,
+  facts: Facts,
   ready: FindingOf<'EdgeReady'> | undefined,
-  { isCopied, hasBegun }: { isCopied: boolean; hasBegun: boolean },
-): { admits: (action: Action) => boolean; late: Action[] } {
+  state: { isCopied: boolean; hasBegun: boolean },
+): { admits: (action: Action) => boolean; late: Action[]; nextTime: number | undefined } {
   const isMark = ({ kind }: Action) => kind === 'markStarted' || kind === 'markCompleted';
-  if (readiness === undefined) return { admits: () => true, late: [] };
-  if (ready?.status !== 'True') return { admits: (action) => !isMark(action), late: [] };
-  const isNews = findCondition(migration.status.conditions, 'EdgeReady')?.status !== 'True';
-  if (!isNews) return { admits: () => true, late: [] };
+  const hindrance = findHindrance(facts);
+  const isReady = ready === undefined ? facts.readiness === undefined : ready.status === 'True';
+  if (hindrance !== undefined || !isReady) {
+    const nextTime = whenToLookAtHindrance(facts, hindrance);
+    return { admits: (action) => !isMark(action), late: [], nextTime };
+  }
+  const before = findCondition(facts.migration.status.conditions, 'EdgeReady')?.status;
+  const isNews = ready === undefined ? before === 'False' : before !== 'True';
+  const kept = keepMarks(facts, state);
+  if (!isNews) return { ...kept, admits: (action) => kept.late.length === 0 || !isMark(action) };
+  const { isCopied, hasBegun } = state;
   const late: Action[] = isCopied ? [{ kind: 'markCompleted' }] : hasBegun ? [{ kind: 'markStarted' }] : [];
-  return { admits: (action) => !isMark(action), late };
+  return { ...kept, admits: (action) => !isMark(action), late };
 }
 
 /** When Edge is to be looked at again; undefined when nothing more would follow from it. */

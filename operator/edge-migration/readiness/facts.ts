@@ -35,6 +35,13 @@ export interface ObservedReadiness {
   nextTime: number;
 }
 
+/** What the dashboard, and Core's forwarding, go by. */
+export type MarksFact =
+  /** Not looked at: nothing would follow from it. */
+  | { kind: 'unread' }
+  | { kind: 'problem'; reason: string; message: string }
+  | { kind: 'observed'; started: boolean; completed: boolean };
+
 /** An environment as people know it. */
 export interface PlaceFact {
   id: number;
@@ -77,6 +84,10 @@ export type HandoverState =
       time: number;
       /** Its name; undefined when it could not be started, or read. */
       job: string | undefined;
+      /** So many have ended one after the other while nothing changed that could matter. */
+      attempt: number;
+      /** The EdgeMigration's spec or the Core API's pods have changed since. */
+      isOutdated: boolean;
       outcome: HandoverOutcome;
       /** Its last words. */
       words: string;

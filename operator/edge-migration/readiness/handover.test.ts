@@ -29,6 +29,8 @@ const ended = (outcome: 'done' | 'refused' | 'failed', words = 'its words', time
   kind: 'ended',
   time,
   job: 'project-42-handover',
+  attempt: 1,
+  isOutdated: false,
   outcome,
   words,
 });
@@ -122,10 +124,42 @@ describe('before the copy', () => {
 describe('a hand-over that failed', () => {
   const failed = (time = NOON) => accepted({ handover: handover({ state: ended('failed', 'AccessDenied', time) }) });
 
+  const again = (
+    attempt: number,
+    minutes: number,
+    changes: Partial<Extract<HandoverState, { kind: 'ended' }>> = {},
+  ) => {
+    const state = { ...ended('refused', 'no table', NOON - minutes * 60_000), attempt, ...changes } as HandoverState;
+    return decide(accepted({ handover: handover({ state }) }));
+  };
+
+  test.for([
+    [1, 10],
+    [2, 20],
+    [3, 40],
+    [4, 60],
+    [40, 60],
+  ])('for the %i. time is tried again after %i minutes', ([attempt = 0, minutes = 0]) => {
+    expect(starts(again(attempt, minutes - 1))).toEqual([]);
+    expect(starts(again(attempt, minutes))).toHaveLength(1);
+  });
+
+  test('is tried again at once when the pods of the Core API or the spec have changed', () => {
+    expect(starts(again(9, 1, { isOutdated: true }))).toHaveLength(1);
+  });
+
+  test('says when it is tried again', () => {
+    expect(say(again(2, 5))).toContain('it is tried again at 2026-05-04T12:15:00Z');
+    const suspended = decide({ ...failed(), migration: migration({}, { suspend: true }) });
+    expect(say(suspended)).not.toContain('tried again');
+  });
+
   test('is told by EdgeReady with the last words of its pod', () => {
     const decision = decide(failed());
     expect(condition(decision.status, 'EdgeReady')).toBe('False/HandoverFailed');
-    expect(say(decision)).toMatch(/enable_dynamo_db .* is not set.*; the hand-over failed: AccessDenied$/);
+    expect(say(decision)).toMatch(
+      /enable_dynamo_db .* is not set.*; the hand-over failed: AccessDenied; it is tried again at /,
+    );
     expect(condition(decision.status, 'Degraded')).toBe('False/AsExpected');
   });
 
@@ -195,6 +229,8 @@ test('what a release could hand over is told beside what is missing', () => {
     kind: 'ended',
     time: NOON,
     job: 'j',
+    attempt: 1,
+    isOutdated: false,
     outcome: 'verified',
     words: 'this release can',
   };

@@ -1,7 +1,7 @@
 import type { HandoverStage } from '../../handover/job.ts';
 import type { Action } from '../actions.ts';
 import type { EdgeMigration } from '../api.ts';
-import { findCondition } from '../conditions.ts';
+import { findCondition, formatTime } from '../conditions.ts';
 import type { Facts } from '../facts.ts';
 import { hasOverrides } from '../overrides.ts';
 import { type HandoverFact, type HandoverState, isComplete, type ReadinessFact } from './facts.ts';
@@ -16,8 +16,9 @@ export interface HandoverDecision {
   finding: { reason: 'HandoverRunning' | 'HandoverFailed'; message: string } | { message: string } | undefined;
 }
 
-/** A hand-over that failed is tried again so long after its end. */
+/** A hand-over that failed is tried again so long after its end, each time twice as long, up to the longest. */
 const RETRY_MILLISECONDS = 10 * 60_000;
+const LONGEST_RETRY_MILLISECONDS = 60 * 60_000;
 const LOOK_MILLISECONDS = 1_000;
 /** Of what may go on for ever. */
 const SELDOM_MILLISECONDS = 10_000;
@@ -81,22 +82,28 @@ export function decideHandover({ migration, handover, readiness, forwardingPod, 
   }
 }
 
-/** One that failed is made once more some time later; any, when that is asked for. */
+/** One that failed is made once more some time later, or once its cause may have gone; any, when that is asked for. */
 function describeEnd(
-  { outcome, words, time }: Extract<HandoverState, { kind: 'ended' }>,
+  { outcome, words, time, attempt, isOutdated }: Extract<HandoverState, { kind: 'ended' }>,
   { start, isAsked, mayRetry, now }: { start: Action; isAsked: boolean; mayRetry: boolean; now: number },
 ): HandoverDecision {
   const hasFailed = outcome !== 'done' && outcome !== 'verified';
-  const finding = hasFailed
-    ? ({ reason: 'HandoverFailed', message: nameFailure(outcome, words) } as const)
-    : { message: `the hand-over by Flagsmith ended: ${words}` };
   // Whatever may come to allow it is news, which is looked at anyway.
-  const retryTime = mayRetry && hasFailed ? time + RETRY_MILLISECONDS : undefined;
-  const isDue = mayRetry && (isAsked || (retryTime !== undefined && retryTime <= now));
+  const retryTime = mayRetry && hasFailed ? time + retryDelay(attempt) : undefined;
+  const again = retryTime === undefined ? '' : nameRetry(retryTime);
+  const finding = hasFailed
+    ? ({ reason: 'HandoverFailed', message: `${nameFailure(outcome, words)}${again}` } as const)
+    : { message: `the hand-over by Flagsmith ended: ${words}` };
+  const isDue = mayRetry && (isAsked || (retryTime !== undefined && (isOutdated || retryTime <= now)));
   return isDue
     ? { ...NOTHING, actions: [start], nextTime: now + LOOK_MILLISECONDS, finding }
     : { ...NOTHING, nextTime: retryTime, finding };
 }
+
+const retryDelay = (attempt: number) => Math.min(RETRY_MILLISECONDS * 2 ** (attempt - 1), LONGEST_RETRY_MILLISECONDS);
+
+const nameRetry = (time: number) =>
+  `; it is tried again at ${formatTime(time)}, or at once when the Core API's pods or the spec change (spec.retry, for example)`;
 
 function isWanted(readiness: ReadinessFact, stage: HandoverStage): boolean {
   if (readiness.kind !== 'observed') return false;

@@ -1,0 +1,44 @@
+import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
+import { type Connection, connect } from '@edge-migration/identity/edge/table-connection.ts';
+import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
+import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
+import { createMarks } from './marks.ts';
+
+const { signal } = new AbortController();
+let tables: TestTables;
+let connection: Connection;
+let flagsmith: DynamoDBClient;
+
+beforeAll(async () => {
+  const access = await dynamodb();
+  tables = await createTables(access);
+  connection = connect(tables.settings, { credentials: access.credentials });
+  flagsmith = new DynamoDBClient({ endpoint: access.endpoint, region: access.region, credentials: access.credentials });
+});
+
+afterAll(async () => {
+  flagsmith.destroy();
+  connection.close();
+  await tables.drop();
+});
+
+test("a put of Flagsmith's that takes marks back is seen half a minute later, and its own time stays when they are written again", async () => {
+  const TableName = tables.settings.projectMetadataTable;
+  const clock = createFakeClock();
+  const marks = createMarks(createProjectMetadata(connection, TableName), clock);
+  await marks.markCompleted(42);
+  const empty = { migration_start_time: { NULL: true as const }, migration_end_time: { NULL: true as const } };
+  const triggered = { id: { N: '42' }, triggered_at: { S: '2026-01-01T00:00:00.000000' }, ...empty };
+  await flagsmith.send(new PutItemCommand({ TableName, Item: triggered }));
+  expect(await marks.look(42, signal)).toMatchObject({ started: true, completed: true });
+  await clock.advance(30_000);
+  expect(await marks.look(42, signal)).toEqual({ kind: 'observed', started: false, completed: false });
+  expect(await marks.markCompleted(42)).toBe('written');
+  expect(await marks.look(42, signal)).toMatchObject({ completed: true });
+  const [item] = await tables.scan(TableName);
+  expect(item).toMatchObject({ triggered_at: triggered.triggered_at, migration_end_time: { S: expect.any(String) } });
+  expect(await marks.markCompleted(42)).toBe('unchanged');
+});

@@ -1,0 +1,118 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
+import { EdgeError } from '@edge-migration/identity/edge/table.ts';
+import type { Action } from '../actions.ts';
+import type { EdgeMigration } from '../api.ts';
+import { findCondition } from '../conditions.ts';
+import type { Facts } from '../facts.ts';
+import type { MarksFact } from './facts.ts';
+
+/** The marks of projects as the operator reads and writes them. */
+export interface Marks extends Pick<ProjectMetadata, 'markStarted' | 'markCompleted'> {
+  /** The last look, or a new one where that is old. Throws nothing but the signal's reason. */
+  look(projectId: number, signal: AbortSignal): Promise<MarksFact>;
+}
+
+/** A decision may be taken many times a second. */
+const LOOK_MILLISECONDS = 30_000;
+/**
+ * Flagsmith puts the item as a whole, without a condition, after it has sent the event that starts a migration: one that
+ * it does late takes back what was written meanwhile.
+ */
+const KEPT_MILLISECONDS = 10 * 60_000;
+const UNLISTED_MILLISECONDS = 1_000;
+
+/** Remembers for a while what it has seen or written. */
+export function createMarks(metadata: ProjectMetadata, clock: Pick<Clock, 'monotonic'>): Marks {
+  const seen = new Map<number, { fact: MarksFact; until: number }>();
+
+  function remember(projectId: number, fact: MarksFact): MarksFact {
+    seen.set(projectId, { fact, until: clock.monotonic() + LOOK_MILLISECONDS });
+    return fact;
+  }
+
+  return {
+    async look(projectId, signal) {
+      const known = seen.get(projectId);
+      if (known !== undefined && clock.monotonic() < known.until) return known.fact;
+      try {
+        return remember(projectId, { kind: 'observed', ...(await metadata.look(projectId, { signal })) });
+      } catch (error) {
+        if (!(error instanceof EdgeError)) throw error;
+        return remember(projectId, { kind: 'problem', reason: error.name, message: error.message });
+      }
+    },
+    async markStarted(projectId, options) {
+      const outcome = await metadata.markStarted(projectId, options);
+      seen.delete(projectId);
+      return outcome;
+    },
+    async markCompleted(projectId, options) {
+      const outcome = await metadata.markCompleted(projectId, options);
+      remember(projectId, { kind: 'observed', started: true, completed: true });
+      return outcome;
+    },
+  };
+}
+
+type Known = Pick<Facts, 'migration' | 'marks' | 'forwardingPod' | 'corePodsUnknown' | 'now'>;
+
+/** Since when the marks should be there, in milliseconds since the epoch. */
+function findSince({ spec, status }: EdgeMigration, isCopied: boolean): number {
+  const times = (['Copied', 'EdgeReady'] as const).map((type) => findCondition(status.conditions, type));
+  const met = times.flatMap((each) => (each?.status === 'True' ? [Date.parse(each.lastTransitionTime)] : []));
+  const start = isCopied || spec?.mode !== 'Migrate' ? undefined : status.copy?.startTime;
+  return Math.max(...met, start === undefined ? Number.NEGATIVE_INFINITY : Date.parse(start));
+}
+
+/** Whether anything would follow from a look at the marks. */
+export function areMarksSought({ migration, forwardingPod, now }: Omit<Known, 'marks'>): boolean {
+  if (migration.spec?.mode !== 'Migrate') return false;
+  const isOver = findCondition(migration.status.conditions, 'Succeeded')?.status === 'True';
+  return (forwardingPod !== undefined && !isOver) || isRecent(migration, now);
+}
+
+function isRecent(migration: EdgeMigration, now: number): boolean {
+  const isCopied = findCondition(migration.status.conditions, 'Copied')?.status === 'True';
+  return now - findSince(migration, isCopied) < KEPT_MILLISECONDS;
+}
+
+/** Why the marks are not written although Edge is ready; undefined where nothing keeps them. */
+export function findHindrance({
+  migration,
+  marks,
+  forwardingPod,
+  corePodsUnknown,
+}: Known): { kind: 'forwards'; message: string } | { kind: 'unknown'; reason: string; message: string } | undefined {
+  if (marks === undefined || migration.spec?.mode !== 'Migrate') return undefined;
+  if (corePodsUnknown) {
+    return { kind: 'unknown', reason: 'NotLookedAt', message: 'the pods of the Core API have not been listed yet' };
+  }
+  if (forwardingPod === undefined || marks.kind === 'unread') return undefined;
+  if (marks.kind === 'problem') return { kind: 'unknown', reason: marks.reason, message: marks.message };
+  if (marks.completed) return undefined;
+  return {
+    kind: 'forwards',
+    message: `the project is not marked as migrated while pod ${forwardingPod} of the Core API has EDGE_API_URL: Core would begin to forward its requests to Edge besides, over newer values. Remove EDGE_API_URL from the Core API until the replay window has closed (docs/cutover.md)`,
+  };
+}
+
+/** What is to be done so that the marks stay, besides writing them when it is time: nothing while they are there. */
+export function keepMarks(
+  known: Known,
+  { isCopied, hasBegun }: { isCopied: boolean; hasBegun: boolean },
+): { late: Action[]; nextTime: number | undefined } {
+  const { migration, marks, now } = known;
+  if (marks === undefined || !isRecent(migration, now)) return { late: [], nextTime: undefined };
+  const nextTime = now + LOOK_MILLISECONDS;
+  if (marks.kind !== 'observed') return { late: [], nextTime };
+  if (isCopied) return { late: marks.completed ? [] : [{ kind: 'markCompleted' }], nextTime };
+  return { late: hasBegun && !marks.started ? [{ kind: 'markStarted' }] : [], nextTime };
+}
+
+/** When what keeps the marks is to be looked at again. */
+export const whenToLookAtHindrance = (
+  { now, corePodsUnknown }: Known,
+  hindrance: ReturnType<typeof findHindrance>,
+): number | undefined =>
+  hindrance === undefined ? undefined : now + (corePodsUnknown ? UNLISTED_MILLISECONDS : LOOK_MILLISECONDS);

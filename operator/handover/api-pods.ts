@@ -1,0 +1,57 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import { z } from 'zod';
+import { PODS } from '../edge-migration/resources.ts';
+import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
+import { nameRevision } from './job.ts';
+
+/** The Core API's pods, from one of which a hand-over takes its image and environment. */
+export interface ApiPods {
+  /** One that is ready, if there is one; undefined where there is none at all. */
+  find(signal: AbortSignal): Promise<KubernetesObject | undefined>;
+  /** Whether the pods are others than they were when one of this revision was found; undefined: when none was. */
+  haveChanged(revision: string | undefined, signal: AbortSignal): Promise<boolean>;
+}
+
+/** All hand-overs that failed together look at the pods so often. */
+const LOOK_MILLISECONDS = 30_000;
+
+const podSchema = z.object({
+  status: z
+    .object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]) })
+    .prefault({}),
+});
+
+export function createApiPods(
+  client: Pick<KubernetesClient, 'list'>,
+  { namespace, selector, clock }: { namespace: string; selector: string; clock: Pick<Clock, 'monotonic'> },
+): ApiPods {
+  let seen: { revisions: readonly string[]; until: number } | undefined;
+
+  async function list(signal: AbortSignal): Promise<KubernetesObject[]> {
+    const { items } = await client.list(PODS, { namespace, labelSelector: selector }, { signal });
+    const living = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    seen = { revisions: living.map(nameRevision), until: clock.monotonic() + LOOK_MILLISECONDS };
+    return living;
+  }
+
+  async function listRevisions(signal: AbortSignal): Promise<readonly string[]> {
+    if (seen !== undefined && clock.monotonic() < seen.until) return seen.revisions;
+    return (await list(signal)).map(nameRevision);
+  }
+
+  return {
+    async find(signal) {
+      const living = await list(signal);
+      return living.find(isReady) ?? living[0];
+    },
+    async haveChanged(revision, signal) {
+      const revisions = await listRevisions(signal);
+      if (revisions.length === 0) return false;
+      // While a rollout goes on, pods of both revisions live: it ends with the former ones.
+      return revision === undefined || !revisions.includes(revision);
+    },
+  };
+}
+
+const isReady = (pod: KubernetesObject) =>
+  podSchema.parse(pod).status.conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
