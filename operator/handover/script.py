@@ -5,6 +5,7 @@ def hand_over():
     see each other. What it is to do comes as JSON in EDGE_MIGRATION_HANDOVER; what it did, or why it did nothing, goes
     as one line of JSON to the output and to the pod's termination message.
     """
+    import gzip
     import json
     import os
     import re
@@ -12,6 +13,33 @@ def hand_over():
 
     class Stopped(BaseException):
         pass
+
+    class Recorder:
+        """Takes what Flagsmith would write now: every release keeps its table in `_table`."""
+
+        def __init__(self):
+            self.items = []
+
+        def batch_writer(self, **_):
+            return self
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return False
+
+        def put_item(self, Item, **_):
+            self.items.append(Item)
+
+    ROUNDS = 10
+
+    def to_text(value):
+        value = getattr(value, "value", value)
+        if isinstance(value, (bytes, bytearray)):
+            # Compressed documents have the time of their compression in them.
+            return (gzip.decompress(value) if value[:2] == b"\x1f\x8b" else value).hex()
+        return sorted(map(str, value)) if isinstance(value, (set, frozenset)) else str(value)
 
     want = json.loads(os.environ["EDGE_MIGRATION_HANDOVER"])
     project_id = want["project"]
@@ -89,30 +117,80 @@ def hand_over():
 
         project = find_project()
 
-        def write():
-            environments = list(Environment.objects.filter_for_document_builder(project_id=project_id))
-            keys = list(EnvironmentAPIKey.objects.filter(environment__in=environments))
-            if want["mode"] == "Run":
-                # An empty batch is refused by some releases.
-                if environments:
-                    EnvironmentWrapper().write_environments(environments)
-                if keys:
-                    KeyWrapper().write_api_keys(keys)
-                if environments and has_meta:
-                    MetaWrapper().write_environments(environments)
-            return {"environments": len(environments), "serverKeys": len(keys), "metaRows": has_meta}
+        written = {"environments": [], "keys": []}
 
-        facts = write()
+        def read():
+            environments = list(Environment.objects.filter_for_document_builder(project_id=project_id))
+            return environments, list(EnvironmentAPIKey.objects.filter(environment__in=environments))
+
+        def list_writes(environments, keys):
+            writes = [(EnvironmentWrapper, "write_environments", environments), (KeyWrapper, "write_api_keys", keys)]
+            if has_meta:
+                writes.append((MetaWrapper, "write_environments", environments))
+            # An empty batch is refused by some releases.
+            return [each for each in writes if each[2]]
+
+        def write(found):
+            written["environments"] += found[0]
+            written["keys"] += found[1]
+            for Wrapper, method, objects in list_writes(*found):
+                getattr(Wrapper(), method)(objects)
+
+        def describe(found):
+            items = []
+            for Wrapper, method, objects in list_writes(*found):
+                wrapper = Wrapper()
+                wrapper._table = recorder = Recorder()
+                getattr(wrapper, method)(objects)
+                items += recorder.items
+            return sorted(json.dumps(item, sort_keys=True, default=to_text) for item in items)
+
+        def remove_gone(environments, keys):
+            # What was deleted while it was being written, Flagsmith may have removed before.
+            keys_left = {key.key for key in keys}
+            places = {(environment.id, environment.api_key) for environment in written["environments"]}
+            gone = [(KeyWrapper, "delete_api_key", key) for key in {each.key for each in written["keys"]} - keys_left]
+            for id, api_key in places:
+                if api_key not in {environment.api_key for environment in environments}:
+                    gone.append((EnvironmentWrapper, "delete_environment", api_key))
+                if has_meta and id not in {environment.id for environment in environments}:
+                    gone.append((MetaWrapper, "delete_environment", id))
+            for Wrapper, method, key in gone:
+                remove = getattr(Wrapper(), method, None)
+                if remove:
+                    remove(key)
+
+        def settle():
+            """Writes until what was written is what Core says after it: Flagsmith's own writes may have come between."""
+            found = read()
+            before = describe(found)
+            # A release whose documents are others each time, or that has its table elsewhere, is written once.
+            is_comparable = len(before) > 0 and before == describe(found)
+            for _ in range(ROUNDS):
+                write(found)
+                now = read()
+                after = describe(now)
+                remove_gone(*now)
+                if after == before or not is_comparable:
+                    return now
+                found, before = now, after
+            say("failed", reason="the project's environments change all the time")
+            raise SystemExit(1)
+
         if want["mode"] != "Run":
-            say("verified", enabled=project.enable_dynamo_db, **facts)
+            say("verified", enabled=project.enable_dynamo_db, **count(read(), has_meta))
             return
         # The switch comes last, so that a failure leaves Core as it was; what changed meanwhile Flagsmith has not written.
         # Writing takes its time, in which Flagsmith may have completed something itself.
+        if find_changes(find_project(), has_meta):
+            write(read())
         changes = find_changes(find_project(), has_meta)
         if changes:
             Project.objects.filter(id=project_id).update(**changes)
-            facts = write()
-        say("done", changed=sorted(changes), **facts)
+        say("done", changed=sorted(changes), **count(settle(), has_meta))
+
+    def count(found, has_meta):
+        return {"environments": len(found[0]), "serverKeys": len(found[1]), "metaRows": has_meta}
 
     def find_changes(project, has_meta):
         changes = {} if project.enable_dynamo_db else {"enable_dynamo_db": True}

@@ -70,8 +70,8 @@ async function again({ want, settings }: Omit<Changes, 'state'> = {}) {
   });
   const [exitCode] = await once(child, 'close');
   const message = await readFile(messageFile, 'utf8').catch(() => '');
-  const { project, calls = [] } = await readState(stateFile);
-  return { exitCode, ...readOutcome(message), output, project, calls };
+  const { project, calls = [], tables = {} } = await readState(stateFile);
+  return { exitCode, ...readOutcome(message), output, project, calls, tables };
 }
 
 describe.skipIf(findPython() === undefined)('the hand-over script', () => {
@@ -110,6 +110,31 @@ describe.skipIf(findPython() === undefined)('the hand-over script', () => {
   test('takes nothing back either that Flagsmith completes while it writes', async () => {
     const { project } = await run({ state: { mood: 'complete' } });
     expect(project).toEqual({ id: 42, enable_dynamo_db: true, edge_v2_migration_status: 'COMPLETE' });
+  });
+
+  const on = { id: 42, enable_dynamo_db: true, edge_v2_migration_status: 'INCOMPLETE' };
+
+  test.for([
+    ['it has just set', {}],
+    ['was set already', { project: on }],
+  ] as const)("leaves no older document over one of Flagsmith's where the switch %s", async ([, state]) => {
+    const { outcome, calls, tables } = await run({ state: { ...state, mood: 'edit' } });
+    expect(outcome).toBe('done');
+    expect(calls.slice(-7)).toEqual(['task', ...WRITES, ...WRITES]);
+    expect(tables['documents']).toMatchObject([{ name: { S: 'edited' } }]);
+  });
+
+  test('removes again what was deleted in Core while it was written', async () => {
+    const { outcome, calls } = await run({ state: { project: on, mood: 'delete' } });
+    expect(outcome).toBe('done');
+    expect(calls.slice(4, 7).sort()).toEqual(['delete documents key-42', 'delete keys ser.42', 'delete meta 42']);
+  });
+
+  test('fails where the environments change faster than they are written', async () => {
+    const { exitCode, outcome, words, calls } = await run({ state: { project: on, mood: 'restless' } });
+    expect({ exitCode, outcome }).toEqual({ exitCode: 1, outcome: 'failed' });
+    expect(words).toBe("the project's environments change all the time");
+    expect(calls.filter((call) => call.startsWith('documents'))).toHaveLength(10);
   });
 
   test('only says what it would do when it is to verify', async () => {

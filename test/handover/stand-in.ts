@@ -11,11 +11,13 @@ export interface StandInState {
   /** Which of Flagsmith's functions it has: all by default. */
   release?: 'unknown' | 'old';
   /** What its writes to DynamoDB do instead. */
-  mood?: 'hang' | 'fail' | 'invalid' | 'unsupported' | 'complete';
+  mood?: 'hang' | 'fail' | 'invalid' | 'unsupported' | 'complete' | 'edit' | 'delete' | 'restless';
   project: { id: number; enable_dynamo_db: boolean; edge_v2_migration_status: string };
-  environments: { id: number; api_key: string }[];
+  environments: { id: number; api_key: string; name?: string }[];
   keys: { key: string; client: string; environment: number }[];
   calls?: string[];
+  /** What was written last, by kind. */
+  tables?: Record<string, Record<string, unknown>[]>;
 }
 
 /** Table names as Flagsmith's own settings have them. */

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import state
 
 
@@ -6,14 +8,14 @@ class EnvironmentManager:
 
         @staticmethod
         def filter_for_document_builder(project_id):
-            return state.read()["environments"]
+            return [SimpleNamespace(**{"name": "", **row}) for row in state.read()["environments"]]
 
 
 class KeyManager:
     @staticmethod
     def filter(environment__in):
-        ids = [environment["id"] for environment in environment__in]
-        return [key for key in state.read()["keys"] if key["environment"] in ids]
+        ids = [environment.id for environment in environment__in]
+        return [SimpleNamespace(**key) for key in state.read()["keys"] if key["environment"] in ids]
 
 
 class Environment:
