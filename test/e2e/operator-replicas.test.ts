@@ -182,16 +182,18 @@ describe('settled migrations', { timeout: 10 * MINUTE }, () => {
     }
     await world.condition([suspended], 'Suspended', 'True');
     await world.condition([missing + 1_000_000], 'Accepted', 'False');
-    const listsOf = (resource: string) =>
-      proxy.calls.filter((call) => call.verb === 'list' && call.resource === resource).length;
     const resources = ['edgemigrations', 'jobs', 'configmaps', 'pods'];
-    // Events of what has just happened are still on their way.
-    const settled = resources.map((resource) => listsOf(resource) + 2);
-    const areListed = (counts: number[]) => () =>
-      resources.every((each, index) => listsOf(each) >= (counts[index] ?? 0));
-    await waitFor(areListed(settled), { for: 'the last events', timeoutMs: MINUTE });
+    const isDoing = (call: KubernetesCall) => isWrite(call) && !isLease(call);
+    /** Whether each resource has been listed so often since this call. */
+    const areListed = (times: number, from: number) => {
+      const lists = proxy.calls.slice(from).filter(({ verb }) => verb === 'list');
+      return resources.every((each) => lists.filter(({ resource }) => resource === each).length >= times);
+    };
+    // What has just happened may still be written about.
+    const isSettled = () => areListed(2, proxy.calls.findLastIndex(isDoing) + 1);
+    await waitFor(isSettled, { for: 'the last writes', timeoutMs: 2 * MINUTE });
     const from = proxy.calls.length;
-    await waitFor(areListed(settled.map((count) => count + 10)), { for: 'ten lists', timeoutMs: 2 * MINUTE });
-    expect(proxy.calls.slice(from).filter((call) => isWrite(call) && !isLease(call))).toEqual([]);
+    await waitFor(() => areListed(10, from), { for: 'ten lists', timeoutMs: 2 * MINUTE });
+    expect(proxy.calls.slice(from).filter(isDoing)).toEqual([]);
   });
 });
