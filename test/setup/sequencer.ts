@@ -7,9 +7,11 @@ import { ROOT } from './import-graph.ts';
  * enough, it only decides the order.
  */
 const ESTIMATES: readonly (readonly [path: RegExp, seconds: number])[] = [
-  [/^test\/e2e\/(faults|soak|operator-(faults|crash)|replay-faults|bad-input|verify)/, 150],
-  [/^test\/e2e\//, 60],
-  [/^test\/integration\/(applier-|large-)|^test\/chart\/install|\/verify-range/, 40],
+  [/^test\/e2e\/(faults|soak)/, 250],
+  [/^test\/e2e\/(operator-(faults|crash|stale)|replay-faults|bad-input)|^test\/chart\/install|\/stream-losses/, 120],
+  [/^test\/e2e\/|^test\/integration\/applier-(fair|wide|faults|idle)|\/verify-range|edge-migration\/stream\.test/, 60],
+  [/^test\/integration\/(applier|large-|sidecar|clock-skew)|^operator\/copy\/(main|worker\/copy-range)/, 30],
+  [/^replay-sidecar\/(nats-transport|capture\/publisher)|^test\/(differential|cluster\/node)/, 20],
   [/^test\/|^operator\/(copy|verify|kubernetes)\//, 5],
 ];
 
