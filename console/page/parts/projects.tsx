@@ -80,12 +80,20 @@ function Search({ search, onSearch }: { search: string; onSearch: (text: string)
   const input = useRef<HTMLInputElement>(null);
   const latest = useRef(onSearch);
   latest.current = onSearch;
-  useEffect(() => setText(search), [search]);
+  /** What was asked for last: an address that follows it must not take back what was typed meanwhile. */
+  const sent = useRef(search);
   useEffect(() => {
-    if (text === search) return undefined;
-    const timer = setTimeout(() => latest.current(text), PAUSE_MILLISECONDS);
+    if (search !== sent.current) setText(search);
+    sent.current = search;
+  }, [search]);
+  useEffect(() => {
+    if (text === sent.current) return undefined;
+    const timer = setTimeout(() => {
+      sent.current = text;
+      latest.current(text);
+    }, PAUSE_MILLISECONDS);
     return () => clearTimeout(timer);
-  }, [text, search]);
+  }, [text]);
   useEffect(() => {
     const focus = (event: KeyboardEvent) => {
       const isTyping = (event.target as Element).closest('input, select, textarea, dialog') !== null;
