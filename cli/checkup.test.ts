@@ -43,16 +43,17 @@ describe('an installation', () => {
       wrongClocks: { total: 0, listed: [] },
       clocks: 3,
     };
-    expect(verdicts({ installation: { kind: 'found', report } })).toEqual([
+    expect(verdicts({ installation: { kind: 'found', report, savedTime: NOW } })).toEqual([
       'Kubernetes ok',
       'definition ok',
       'rights ok',
       'operator ok',
+      'installation ok',
       'Postgres ok',
       'DynamoDB ok',
       'coverage ok',
       'appliers ok',
-      'clocks ok',
+      'process clocks ok',
       'versions ok',
       'migrations ok',
     ]);

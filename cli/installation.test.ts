@@ -23,7 +23,7 @@ const healthy: InstallationReport = {
 
 const look = (changes: Partial<InstallationReport>, now = NOW) => {
   const report = installationReport.parse({ ...healthy, ...changes });
-  return examineInstallation({ kind: 'found', report }, now, '0.2.0');
+  return examineInstallation({ kind: 'found', report, savedTime: Date.parse('2026-05-04T11:59:30Z') }, now, '0.2.0');
 };
 const lines = (changes: Partial<InstallationReport>, now = NOW) =>
   look(changes, now).map(({ check, verdict, message }) => `${verdict} ${check}: ${message}`);
@@ -31,12 +31,18 @@ const lines = (changes: Partial<InstallationReport>, now = NOW) =>
 describe('what the operator reports', () => {
   test('is well when all of it is', () => {
     expect(new Set(look({}).map(({ verdict }) => verdict))).toEqual(new Set(['ok']));
+    expect(look({})[0]?.message).toBe('operator-0 leads, and reported 30s ago; it had looked at the stores 1m before');
   });
 
   test('is not known any more when the operator has not reported for minutes, however well it was', () => {
     const findings = look({}, NOW + 10 * 60_000);
     expect(findings[0]?.message).toContain('has not reported for 10m30s');
     expect(new Set(findings.map(({ verdict }) => verdict))).toEqual(new Set(['unknown']));
+  });
+
+  test('is as old as the API server says, whatever the clock of the operator is', () => {
+    expect(look({ time: '2026-05-04T13:00:00Z' }, NOW + 10 * 60_000)[0]).toMatchObject({ verdict: 'unknown' });
+    expect(look({ time: '2026-05-04T09:00:00Z' })[0]).toMatchObject({ verdict: 'ok' });
   });
 
   test('is unknown, never well, where there is none or it cannot be read', () => {
@@ -92,7 +98,7 @@ describe('what the operator reports', () => {
   test('names clocks that are wrong, and says when none could be compared', () => {
     const wrongClocks = { total: 1, listed: [{ process: 'applier applier-0', aheadSeconds: -90 }] };
     expect(lines({ wrongClocks })).toContain('warning clock of applier applier-0: 1m30s behind');
-    expect(lines({ clocks: 0 })).toContain('unknown clocks: no clock could be compared with that of NATS');
+    expect(lines({ clocks: 0 })).toContain('unknown process clocks: no clock could be compared with that of NATS');
   });
 
   test('names processes of another release, this program among them, and does not guess that of the silent', () => {
@@ -101,7 +107,7 @@ describe('what the operator reports', () => {
       { instance: 'applier-1', applying: true, outage: null },
     ];
     const report = installationReport.parse({ ...healthy, appliers: { total: 2, listed } });
-    const found = examineInstallation({ kind: 'found', report }, NOW, '0.3.0').filter(
+    const found = examineInstallation({ kind: 'found', report, savedTime: NOW }, NOW, '0.3.0').filter(
       ({ check }) => check === 'versions',
     );
     expect(found.map(({ verdict, message }) => `${verdict} ${message}`)).toEqual([

@@ -5,7 +5,12 @@ import type { Finding, Verdict } from './checkup.ts';
 
 /** What the operator has written down of the installation. */
 export type InstallationFact =
-  | { readonly kind: 'found'; readonly report: InstallationReport }
+  | {
+      readonly kind: 'found';
+      readonly report: InstallationReport;
+      /** When the API server saved it, by its own clock: the operator's may be wrong. Milliseconds since the epoch. */
+      readonly savedTime: number;
+    }
   | { readonly kind: 'missing' }
   | { readonly kind: 'unreadable'; readonly problem: string };
 
@@ -36,7 +41,7 @@ export function examineInstallation(fact: InstallationFact, now: number, release
     const message = `not looked at: ${SUBJECTS}: the operator's report cannot be read: ${fact.problem}`;
     return [unknown('installation', message, 'doctor --probe runs the shipped check itself')];
   }
-  const { report } = fact;
+  const { report, savedTime } = fact;
   const findings = [
     ...examineChecks(report),
     ...examineCoverage(report),
@@ -44,15 +49,22 @@ export function examineInstallation(fact: InstallationFact, now: number, release
     ...examineClocks(report),
     ...examineReleases(report, release),
   ];
-  const age = now - Date.parse(report.time);
-  if (age <= FRESH_MILLISECONDS) return findings;
+  const age = now - savedTime;
   const since = formatDuration(age / 1000);
-  const message = `the operator has not reported for ${since}: what follows was so at ${report.time}, and is not known now`;
+  if (age <= FRESH_MILLISECONDS) return [describeReport(report, since), ...findings];
+  const message = `the operator has not reported for ${since}: what follows was so at ${new Date(savedTime).toISOString()}, and is not known now`;
   const remedy = 'docs/runbooks/EdgeMigrationNoLeader.md; doctor --probe looks now';
   return [
     unknown('installation', message, remedy),
     ...findings.map((finding) => ({ ...finding, verdict: 'unknown' as const })),
   ];
+}
+
+/** How old what follows is. */
+function describeReport({ instance, time, checkedTime }: InstallationReport, since: string): Finding {
+  const checked = formatDuration((Date.parse(time) - Date.parse(checkedTime)) / 1000);
+  const message = `${instance} leads, and reported ${since} ago; it had looked at the stores ${checked} before`;
+  return { check: 'installation', verdict: 'ok', message };
 }
 
 /** What the shipped check found when it was run as a Job. */
@@ -143,7 +155,7 @@ function examineAppliers({ appliers, coverage }: InstallationReport): Finding[] 
 }
 
 function examineClocks({ wrongClocks, clocks, coverage }: InstallationReport): Finding[] {
-  const check = 'clocks';
+  const check = 'process clocks';
   if (coverage === null) return [];
   if (clocks === 0)
     return [

@@ -101,7 +101,10 @@ function readServer({ cluster, clock, signal }: Context): Promise<ServerFact> {
   });
 }
 
-const reportSchema = z.object({ data: z.object({ [REPORT_KEY]: z.string() }) });
+const reportSchema = z.object({
+  metadata: z.object({ managedFields: z.array(z.object({ time: z.iso.datetime().optional() })).default([]) }),
+  data: z.object({ [REPORT_KEY]: z.string() }),
+});
 
 /** What the operator wrote down: a report of another release, or a damaged one, tells nothing. */
 function readInstallation({ cluster: { client }, signal }: Context, namespace: string): Promise<InstallationFact> {
@@ -109,8 +112,10 @@ function readInstallation({ cluster: { client }, signal }: Context, namespace: s
     const object = await client.get(CONFIG_MAPS, { namespace, name: INSTALLATION_REPORT }, { signal });
     if (object === undefined) return { kind: 'missing' };
     try {
-      const report = installationReport.parse(JSON.parse(reportSchema.parse(object).data[REPORT_KEY]!));
-      return { kind: 'found', report };
+      const { metadata, data } = reportSchema.parse(object);
+      const report = installationReport.parse(JSON.parse(data[REPORT_KEY]!));
+      const times = metadata.managedFields.flatMap(({ time }) => (time === undefined ? [] : [Date.parse(time)]));
+      return { kind: 'found', report, savedTime: times.length === 0 ? Date.parse(report.time) : Math.max(...times) };
     } catch {
       return { kind: 'unreadable', problem: `ConfigMap ${INSTALLATION_REPORT} is of another release, or damaged` };
     }

@@ -36,7 +36,7 @@ export async function reportInstallation(settings: InstallationReporterSettings,
 
   async function look() {
     const isOld = looked === undefined || clock.monotonic() - looked.monotonic >= CHECK_MILLISECONDS;
-    if (!isOld && looked!.outcomes.every(({ verdict }) => verdict !== 'failed')) return looked!;
+    if (!isOld && looked!.outcomes.every(({ verdict }) => verdict === 'ok')) return looked!;
     const outcomes = await runChecks(settings.checks, CHECK_TIMEOUT_MILLISECONDS, signal);
     looked = { outcomes, time: clock.now(), monotonic: clock.monotonic() };
     return looked;

@@ -1,31 +1,6 @@
-import { z } from 'zod';
 import type { EdgeMigration } from '../edge-migration/api.ts';
-import { parseJson } from '../edge-migration/parse.ts';
+import type { UsageSeries } from '../edge-migration/usage/series.ts';
 import { formatCount } from './table.ts';
-
-const count = z.number().min(0);
-
-/** The daily series of who still calls Core, as the operator keeps it: key `series.json`. */
-const seriesSchema = z.object({
-  version: z.literal(1),
-  days: z
-    .array(
-      z.object({
-        date: z.iso.date(),
-        /** `part`: not all of the day, or not every sidecar: more may have been. */
-        known: z.enum(['all', 'part']),
-        writes: count,
-        reads: count,
-        rows: z.array(z.object({ environment: z.int(), client: z.string(), writes: count, reads: count })).default([]),
-      }),
-    )
-    .max(1000),
-});
-
-export type StillOnCoreSeries = z.infer<typeof seriesSchema>;
-
-/** Undefined when it is none that this release can read. */
-export const parseSeries = (text: string | undefined): StillOnCoreSeries | undefined => parseJson(text, seriesSchema);
 
 /** What is counted of those who still call Core, in lines; what is not known is said to be so, never zero. */
 export function describeStillOnCore({ status }: EdgeMigration): [string, string | undefined][] {
@@ -74,7 +49,7 @@ export interface DailyCounts {
 }
 
 /** What each client did a day, of all environments together. */
-export function sumByClient({ days }: StillOnCoreSeries, kind: 'writes' | 'reads'): DailyCounts {
+export function sumByClient({ days }: UsageSeries, kind: 'writes' | 'reads'): DailyCounts {
   const totals = new Map<string, number>();
   for (const { rows } of days)
     for (const row of rows) totals.set(row.client, (totals.get(row.client) ?? 0) + row[kind]);

@@ -1,9 +1,10 @@
 import { type EdgeMigration, projectOf, titleOf } from '../../edge-migration/api.ts';
+import { parseSeries } from '../../edge-migration/usage/series.ts';
 import { formatTime } from '../../kubernetes/objects.ts';
 import { describePhase } from '../list.ts';
 import { describeProblem, type Part, type ReportFacts } from '../report.ts';
 import { describeCopy, describePlan, describeReplay, describeVerification } from '../status.ts';
-import { describeStillOnCore, parseSeries, sumByClient } from '../still-on-core.ts';
+import { describeStillOnCore, sumByClient } from '../still-on-core.ts';
 import { formatCount } from '../table.ts';
 import {
   drawColumns,
