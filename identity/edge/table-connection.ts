@@ -9,6 +9,7 @@ import {
   EdgeError,
   EdgeRefused,
   EdgeThrottled,
+  EdgeUnreachable,
   isServerFailure,
   type TablePlace,
 } from './table-errors.ts';
@@ -58,7 +59,16 @@ export interface Connection {
   patient(started: number): boolean;
   /** The pause before attempt `attempt` + 1, for calls that were answered but only in part. */
   pause(attempt: number, signal?: AbortSignal): Promise<void>;
+  /** Since when no request has been answered; undefined where the last one was, or none was sent. */
+  silence(): Silence | undefined;
   close(): void;
+}
+
+export interface Silence {
+  /** By the wall clock, milliseconds since the epoch. */
+  readonly since: number;
+  /** For how long, by the monotonic one. */
+  readonly milliseconds: number;
 }
 
 export type Send<O> = (client: DynamoDBClient, options: HandlerOptions) => Promise<O>;
@@ -84,6 +94,7 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
   const client = createClient(settings, options, chooseRegion);
   const place = (table: string) => ({ table, where: settings.dynamodbEndpoint ?? region ?? 'the default region' });
   let proven = false;
+  let silent: { readonly since: number; readonly started: number } | undefined;
 
   /** A role that worked a moment ago is being rotated or its session renewed; one that never did is wrong. */
   const passes = (failure: Error) =>
@@ -111,6 +122,7 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
         ...(lost && { lost }),
       };
       const started = clock.monotonic();
+      const since = clock.now();
       let failure: Error | undefined;
       for (let attempt = 0; ; attempt++) {
         signal?.throwIfAborted();
@@ -120,10 +132,12 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
         try {
           const output = await send(client, handlerOptions);
           proven = true;
+          silent = undefined;
           return output;
         } catch (error) {
           signal?.throwIfAborted();
           failure = describeFailure(error, place(table));
+          silent = failure instanceof EdgeUnreachable ? (silent ?? { since, started }) : undefined;
           // Something on the way has given up waiting for the one who does it.
           if (isServerFailure(error)) lost?.();
           if (failure instanceof EdgeThrottled) budget.throttled();
@@ -132,6 +146,8 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
         await pause(attempt, signal);
       }
     },
+
+    silence: () => silent && { since: silent.since, milliseconds: clock.monotonic() - silent.started },
 
     close() {
       client.destroy();

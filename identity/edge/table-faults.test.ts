@@ -163,6 +163,20 @@ describe('failures', () => {
     });
   });
 
+  test('it is known since when no request has been answered, until one is, be it by a refusal', async () => {
+    const edge = openFaulty({ patienceMilliseconds: 0 });
+    expect(edge.silence()).toBeUndefined();
+    const before = Date.now();
+    proxy.inject(() => ({ kind: 'reset' }));
+    for (let attempt = 0; attempt < 2; attempt++) await expect(edge.describe()).rejects.toThrow();
+    const silence = edge.silence();
+    expect(silence?.since).toBeGreaterThanOrEqual(before);
+    expect(silence?.since).toBeLessThanOrEqual(Date.now() - Math.floor(silence?.milliseconds ?? 0));
+    proxy.inject(() => ({ kind: 'throttle' }));
+    await expect(edge.describe()).rejects.toMatchObject({ name: 'EdgeThrottled' });
+    expect(edge.silence()).toBeUndefined();
+  });
+
   test.each([
     'ResourceInUseException',
     'RequestTimeoutException',

@@ -15,7 +15,7 @@ export type { Item } from './document.ts';
 export type { WriteBudget } from './rate.ts';
 export { GET_BATCH } from './table-batch-reads.ts';
 export type { SharedResult, SharedWrite } from './table-batch-writes.ts';
-export type { CallOptions, EdgeOptions } from './table-connection.ts';
+export type { CallOptions, EdgeOptions, Silence } from './table-connection.ts';
 export type { WriteResult } from './table-documents.ts';
 export {
   DeadlinePassed,
@@ -123,6 +123,8 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
       guarantees = findGuarantees(tables.map(({ replication }) => replication));
       return { region, identities, overrideRows: overrideRows || undefined };
     },
+
+    silence: () => connection.silence(),
 
     /** The region of these tables. */
     region: () => connection.region(),

@@ -59,6 +59,19 @@ test('counters of processes that have ended stay part of the total', async () =>
   expect(appliers.replay(1, NOW - 1000).project.applied).toBe(13);
 });
 
+test('Edge is unreachable once none that is alive has reached it, since the last of them could', async () => {
+  const appliers = createAppliers();
+  const silent = (process: string, seconds: number) =>
+    report(process, {}, { time: iso(Date.now()), edgeUnreachableSince: iso(NOW - 1000 * seconds) });
+  await publish(silent('one', 300), report('two', {}));
+  await appliers.refresh(on.manager);
+  expect(appliers.replay(1, 0).edgeUnreachableSince).toBeUndefined();
+  await publish(silent('two', 200), report('gone', {}, { goodbye: true }));
+  await appliers.refresh(on.manager);
+  expect(appliers.replay(1, 0).edgeUnreachableSince).toBe(NOW - 200_000);
+  expect(appliers.replay(1, Date.now() + 60_000).edgeUnreachableSince).toBeUndefined();
+});
+
 test.for([
   ['right', 0],
   ['an hour ahead', 3_600_000],

@@ -41,7 +41,7 @@ export interface LivingApplier {
 }
 
 /** What is known of a project from them alone. */
-export interface AppliersFact extends Pick<ObservedReplay, 'appliers' | 'outage'> {
+export interface AppliersFact extends Pick<ObservedReplay, 'appliers' | 'outage' | 'edgeUnreachableSince'> {
   project: Omit<ObservedReplay['project'], 'parked' | 'failed' | 'unresolved' | 'excess' | 'unstorable'>;
 }
 
@@ -101,10 +101,24 @@ export function createAppliers(): Appliers {
       return {
         appliers: alive.filter(({ report }) => report.confirmed).length,
         outage: alive.find(({ report }) => report.outage !== null)?.report.outage ?? undefined,
+        edgeUnreachableSince: findSilence(alive),
         project: sumProject([...stored.values()], alive, projectId),
       };
     },
   };
+}
+
+const MOST_UNDER_WAY_MILLISECONDS = 5_000;
+
+/** Since when none of them has reached Edge, by the stream's clock; undefined when one has, or may have. */
+function findSilence(alive: readonly Stored[]): number | undefined {
+  const times = alive.map(({ report: { edgeUnreachableSince: since }, ahead }) => {
+    // A message under way looks like a clock that is a little behind, each time by something else.
+    const error = Math.abs(ahead) < MOST_UNDER_WAY_MILLISECONDS ? 0 : ahead;
+    return since === undefined ? Number.NaN : Date.parse(since) - error;
+  });
+  const latest = Math.max(...times);
+  return Number.isFinite(latest) ? latest : undefined;
 }
 
 function describe(report: ApplierReport, { seq, time }: StoredMsg): Stored {

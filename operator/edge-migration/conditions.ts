@@ -48,7 +48,15 @@ export const REASONS = {
   },
   Replaying: {
     True: ['Following', 'Draining'],
-    False: ['NotReplaying', 'CaptureDisabled', 'NotCopied', 'Suspended', 'NoApplier', 'WindowClosed'],
+    False: [
+      'NotReplaying',
+      'CaptureDisabled',
+      'NotCopied',
+      'Suspended',
+      'NoApplier',
+      'RegionUnreachable',
+      'WindowClosed',
+    ],
     Unknown: ANY,
   },
   EdgeReady: {

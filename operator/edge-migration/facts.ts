@@ -114,6 +114,8 @@ export type ReplayFact =
       appliers: number;
       /** A store's last error, as an applier tells it. */
       outage: string | undefined;
+      /** Since when none of them has reached Edge's region, milliseconds since the epoch. */
+      edgeUnreachableSince?: number | undefined;
       /**
        * Every event that was observed before this has been taken from the stream: applied, dropped, put aside, or made
        * into others, which {@link underWay} counts. Undefined when that is not known.

@@ -106,6 +106,12 @@ describe('within the window', () => {
       'True/ReplayHindered',
     ],
     [
+      'no applier reaches Edge',
+      { replay: following({ outage: 'EdgeUnreachable: no answer', edgeUnreachableSince: NOON }) },
+      'False/RegionUnreachable',
+      'True/RegionUnreachable',
+    ],
+    [
       "an applier's clock is wrong",
       { replay: following(), clocks: [{ process: 'applier one', ahead: 300_000 }] },
       'True/Following',

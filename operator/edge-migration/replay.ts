@@ -94,6 +94,13 @@ function judgeFollowing(
     const message = 'no edge applier is alive: events wait in the stream; look at the pods of the applier';
     return { replaying: isFalse('NoApplier', message), degraded: isTrue('NoApplier', message) };
   }
+  if (replay.edgeUnreachableSince !== undefined) {
+    const message = `Edge has not been reachable since ${formatTime(replay.edgeUnreachableSince)} (${replay.outage ?? 'no answer'}): nothing is written, and events wait in the stream until it is; see the runbook EdgeMigrationRegionUnreachable`;
+    return {
+      replaying: isFalse('RegionUnreachable', message),
+      degraded: isTrue('RegionUnreachable', message),
+    };
+  }
   const following = isTrue('Following', `Core's writes are replayed into Edge until ${formatTime(deadline)}`);
   return {
     replaying: following,

@@ -37,6 +37,8 @@ export const applierConfiguration = z.object({
   lateWriteSeconds: z.coerce.number().min(1).max(3600).default(LATE_WRITE_SECONDS),
   /** The Core API may work so long on a request: what had no answer, or concerns many, is handled once more after it. */
   apiTimeoutSeconds,
+  /** After so long without an answer of Edge's region it is said that nothing is written. */
+  edgeUnreachableSeconds: z.coerce.number().min(1).max(86_400).default(120),
   /** Events in hand at most. */
   window: count(8192, 1_000_000),
   /** Most that the parked events of all projects may take. */

@@ -1,3 +1,4 @@
+import type { Silence } from '@edge-migration/identity/edge/table.ts';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Counts, ProjectCounts } from './counts.ts';
 import type { Parking } from './parking.ts';
@@ -14,6 +15,7 @@ export interface MeasuredParts {
   /** Of these, the ones that wait or are being applied, by project. */
   waiting(): ReadonlyMap<number, InHand>;
   writeUnits(): { units: number; throttled: number };
+  edgeUnreachable(): Silence | undefined;
   /** Milliseconds since the epoch. */
   now(): number;
 }
@@ -51,6 +53,8 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts): void 
   total('write_units', 'DynamoDB write units spent', () => parts.writeUnits().units);
   total('throttled_requests', 'Requests that DynamoDB throttled', () => parts.writeUnits().throttled);
   gauge('in_hand_events', 'Events delivered to this process and not done with', parts.inHand);
+  const silence = () => (parts.edgeUnreachable()?.milliseconds ?? 0) / 1000;
+  gauge('edge_unreachable_seconds', "For how long Edge's region has not answered", silence);
   gauge('pending_events', 'Events in the stream that nobody has got yet', parts.position.pending);
 }
 

@@ -81,6 +81,8 @@ export const applierReport = z.object({
   confirmed: z.boolean(),
   /** Why nothing is applied although it may be, for people: a store's last error. */
   outage: text(MOST_OUTAGE_CHARACTERS).nullable(),
+  /** Since when Edge has not been reachable; left out until that has lasted for as long as is configured. */
+  edgeUnreachableSince: time.optional(),
   position: position.nullable(),
   /** Missing in reports of earlier releases. */
   streams: z.array(streamReport).max(4).optional(),

@@ -1,4 +1,5 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Silence } from '@edge-migration/identity/edge/table.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -36,6 +37,9 @@ export interface ReporterOptions {
   ensureStreams(manager: JetStreamManager): Promise<unknown>;
   isAble(): boolean;
   outage(): unknown;
+  edgeUnreachable(): Silence | undefined;
+  /** Seconds after which it is said. */
+  edgeUnreachableSeconds: number;
   clock: Clock;
   log: Logger;
 }
@@ -76,6 +80,8 @@ export function createReporter(options: ReporterOptions): Reporter {
 
   async function send(goodbye: boolean): Promise<void> {
     const outage = options.outage();
+    const silence = options.edgeUnreachable();
+    const isLong = silence !== undefined && silence.milliseconds >= options.edgeUnreachableSeconds * 1000;
     const report: ApplierReport = {
       version: 1,
       process: options.process,
@@ -86,6 +92,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       goodbye,
       confirmed: options.isAble(),
       outage: outage === undefined ? null : describe(outage),
+      ...(isLong && { edgeUnreachableSince: iso(silence.since) }),
       position: position.current ?? null,
       streams: options.streams(),
       tellsRemovals: true,

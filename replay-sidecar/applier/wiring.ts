@@ -111,18 +111,24 @@ export function wire(
     forget,
   };
   const runner = createRunner({ ...doing, now, log, signal });
-  const state = { inHand: waiting.inHand, isAble: migrations.isAble, outage: patience.outage };
+  const state = {
+    inHand: waiting.inHand,
+    isAble: migrations.isAble,
+    outage: patience.outage,
+    edgeUnreachable: edge.silence,
+  };
   const streams = () => Object.values(witnesses).flatMap((one) => one.report() ?? []);
   const ensureStreams = (manager: JetStreamManager) => ensureApplierStreams(manager, configuration);
   const reporter = createReporter({
     ...{ connection, process, instance, counts, position, streams, ensureStreams },
     ...state,
+    edgeUnreachableSeconds: configuration.edgeUnreachableSeconds,
     clock,
     log,
   });
   const spent = () => edge.budget.spent();
   const measured = { inHand: () => inbox.held.size, waiting: waiting.inHand, writeUnits: spent, now };
-  registerMetrics(registry, { counts, parking, position, ...measured });
+  registerMetrics(registry, { counts, parking, position, ...measured, edgeUnreachable: edge.silence });
   const strays = createStrays({ connection, clock, log });
   return { inbox, waiting, pipeline, parking, strays, reporter, close: stops.close };
 }
