@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { REPLICATION_LAG_SECONDS } from '../edge/replication-lag.ts';
 import { secret } from './environment.ts';
 
 const tableName = z.string().regex(/^[a-zA-Z0-9_.-]{3,255}$/, 'must be a DynamoDB table name');
@@ -44,6 +45,8 @@ export const edgeSettings = {
   /** The same of other regions of a global table; AWS's own endpoints for those that are not named. */
   dynamodbRegionEndpoints: regionEndpoints.optional(),
   identitiesTable: tableName.default('flagsmith_identities'),
+  /** Longest time that a write takes to each other region of a global table with eventual consistency. */
+  replicationLagSeconds: z.coerce.number().min(0).max(600).default(REPLICATION_LAG_SECONDS),
   /** `flagsmith_environments_v2`: identity overrides for local evaluation. Not written when unset. */
   environmentsV2Table: tableName.optional(),
   /** `flagsmith_project_metadata`: what Flagsmith's dashboard shows as migration status. Not written when unset. */

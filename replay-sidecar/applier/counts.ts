@@ -12,6 +12,8 @@ export interface ProjectCounts {
   readonly parked: Record<ParkReason, number>;
   /** Times that an identity was tried again because of an error. */
   failed: number;
+  /** Looks at what was applied on tables of several regions, and those that found it overtaken. */
+  readonly looks: Record<'held' | 'overtaken', number>;
   /** Documents that were looked at; several events may be one. */
   converged: number;
   /** Milliseconds since the epoch; of the last event that was applied. */
@@ -77,6 +79,7 @@ export function createCounts(): Counts {
           fannedOut: 0,
           dropped: zeros(DROP_REASONS),
           parked: zeros(PARK_REASONS),
+          looks: { held: 0, overtaken: 0 },
           failed: 0,
           converged: 0,
           lastAppliedTime: undefined,

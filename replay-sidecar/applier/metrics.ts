@@ -81,6 +81,12 @@ function registerProjects(registry: Registry, { counts }: Pick<MeasuredParts, 'c
 
   perProject('applied_events', 'Events applied, by what it came to', 'outcome', ({ applied }) => applied);
   perProject('dropped_events', 'Events that must not reach Edge', 'reason', ({ dropped }) => dropped);
+  perProject(
+    'looks',
+    'Looks at what was applied on tables of several regions, by whether it still held',
+    'outcome',
+    ({ looks }) => looks,
+  );
   perProject('parked_events', 'Times that an event was put aside', 'reason', ({ parked }) => parked);
   perProject('work', 'Documents looked at, pages fanned out, tries that failed', 'kind', (one) => ({
     converged: one.converged,

@@ -34,7 +34,18 @@ import type { Removals } from './removals.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import { createRetries } from './unstorable.ts';
 import type { Witness } from './witness.ts';
-import { isDoubted, isListing, isTried, keepHeaders, markDoubted, markListing, markTried, storedTime } from './work.ts';
+import {
+  isDoubted,
+  isListing,
+  isLook,
+  isTried,
+  keepHeaders,
+  markDoubted,
+  markListing,
+  markLook,
+  markTried,
+  storedTime,
+} from './work.ts';
 
 /** Which places of a released event matter. */
 type Released = Pick<Place, 'projectId' | 'reason' | 'identity'>;
@@ -58,6 +69,8 @@ const SHORT_STREAM = 2000;
 export interface ParkDetails extends Pick<Place, 'identity' | 'due'> {
   /** Why, for people. */
   readonly detail?: string | undefined;
+  /** It is looked at again, no more. */
+  readonly look?: true | undefined;
   /** When the event's request began, milliseconds since the epoch; undefined when the event cannot be read. */
   readonly began?: number | undefined;
 }
@@ -219,6 +232,7 @@ export function createParking(options: ParkingOptions): Parking {
     const fields = keepHeaders({ subject: message.subject, time: message.time, headers: message.header });
     if (identity !== undefined) markListing(fields);
     if (isUnresolved({ projectId, reason })) markTried(fields);
+    if (isLook({ subject: message.subject, headers: message.header })) markLook(fields);
     // Whatever was sent for it has arrived by now.
     if (reason !== 'late' && isDoubted({ subject: message.subject, headers: message.header })) markDoubted(fields);
     const check = witnesses.events.publishing();
@@ -245,11 +259,12 @@ export function createParking(options: ParkingOptions): Parking {
     isListed: (projectId, identity) => unstorable.subjectsOf(projectId, identity).length > 0,
     needsView: () => needsView,
     wake: (projectId, identity) => unstorable.wake(projectId, identity),
-    async park(held, projectId, reason, { detail, began, ...more } = {}) {
+    async park(held, projectId, reason, { detail, began, look, ...more } = {}) {
       const { message } = held;
       const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
       const fields = keepHeaders(message);
       if (held.isDoubtful()) markDoubted(fields);
+      if (look || (isLook(message) && isUnhandled(reason))) markLook(fields);
       const minute = Math.floor((began ?? storedTime(message)) / MINUTE_MILLIS);
       const isUnreadable = began === undefined;
       if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
@@ -284,6 +299,11 @@ export function createParking(options: ParkingOptions): Parking {
     },
   };
 }
+
+const UNHANDLED: readonly ParkReason[] = ['suspended', 'undecided', 'unreadable', 'overflow'];
+
+/** What was to be looked at has not been, and goes on as a look. */
+const isUnhandled = (reason: ParkReason): boolean => UNHANDLED.includes(reason);
 
 const isUnresolved = ({ projectId, reason }: Pick<Place, 'projectId' | 'reason'>): boolean =>
   projectId === 0 && reason === 'poison';

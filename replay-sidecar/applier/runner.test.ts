@@ -101,6 +101,7 @@ function createParts(isListed = false, { between = stores, charge = () => {}, pu
     counts: createCounts(),
     publish,
     forget() {},
+    lookAfter: () => undefined,
     isBusy: () => false,
     onApplied() {},
     now: Date.now,

@@ -16,7 +16,7 @@ import type { Repeats } from './repeats.ts';
 import type { Spread } from './spread.ts';
 import { MigrationStopped, type Stops } from './stops.ts';
 import { chooseWaiting } from './unstorable.ts';
-import { type Cursor, type Delivery, derivedId, isListing, type Work } from './work.ts';
+import { type Cursor, type Delivery, derivedId, isListing, isLook, type Work } from './work.ts';
 
 /** Makes an event the next page of a fan-out. */
 export interface NextPage {
@@ -38,6 +38,11 @@ export interface RunnerOptions {
   publish(projectId: number, event: WriteEvent, page?: NextPage): Promise<void>;
   /** What is known of an environment by its id or key is out of date. */
   forget(environmentId: number): void;
+  /**
+   * Milliseconds after which what was applied is looked at again, because a write of another region may have taken its
+   * place; undefined where what was written is final.
+   */
+  lookAfter(): number | undefined;
   /** Whether the stream of events is long: then nothing is added to it. */
   isBusy(): boolean;
   /** Told how late an event is when it has been applied, in milliseconds. */
@@ -99,8 +104,23 @@ export function createRunner(options: RunnerOptions) {
           detail: convergence.skipped?.detail,
           identity: waiting.identity,
         });
-      } else finish(projectId, work, repeats.next(work.event, work.observed, now()));
+      } else finishIdentity(projectId, work, convergence);
     }
+  }
+
+  /** On tables of several regions an event is done with once a look at the document has found nothing to write. */
+  function finishIdentity(projectId: number, work: Work, convergence: Convergence): void {
+    const next = repeats.next(work.event, work.observed, now());
+    const pause = options.lookAfter();
+    if (next !== undefined || pause === undefined) {
+      finish(projectId, work, next);
+      return;
+    }
+    const isLooked = isLook(work.held.message);
+    const hasHeld = !hasWritten(convergence);
+    if (isLooked) counts.of(projectId).looks[hasHeld ? 'held' : 'overtaken'] += 1;
+    if (isLooked && hasHeld) work.held.done();
+    else pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pause) / 1000), look: true });
   }
 
   /** Which of several events wait because Edge cannot hold their identity now; what waits goes on when it can. */
@@ -296,6 +316,10 @@ function toHolder({ event, resolution }: Work, environmentId: number): WriteEven
 function atLeastTwice({ outcome }: WriteEvent): WriteEvent['outcome'] {
   return outcome === 'known' ? 'unknown' : outcome;
 }
+
+const WRITING: readonly Convergence['outcome'][] = ['inserted', 'updated', 'replaced', 'deleted'];
+
+const hasWritten = ({ outcome, written }: Convergence) => WRITING.includes(outcome) || written !== undefined;
 
 /** The table and the two indexes that every document is in. */
 const WRITES_PER_DOCUMENT = 3;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@edge-migration/identity/clock.ts';
+import { lookAfterMilliseconds } from '@edge-migration/identity/edge/replication-lag.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
@@ -106,6 +107,7 @@ export function wire(
     repeats: createRepeats(configuration.apiTimeoutSeconds),
     counts,
     publish,
+    lookAfter: () => (edge.guarantees().final ? undefined : lookAfterMilliseconds(configuration)),
     isBusy,
     onApplied,
     forget,

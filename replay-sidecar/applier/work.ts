@@ -66,6 +66,20 @@ export function isDoubted(carrier: Pick<Carrier, 'subject' | 'headers'>): boolea
   return isOurs(carrier) && carrier.headers?.get(DOUBTED_HEADER) === 'true';
 }
 
+/**
+ * Set when an event waits to be looked at again, after it was applied on tables of several regions: it is done with if
+ * nothing is left to write then.
+ */
+const LOOK_HEADER = 'Edge-Migration-Look';
+
+export function markLook(fields: MsgHdrs): void {
+  fields.set(LOOK_HEADER, 'true');
+}
+
+export function isLook(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean {
+  return isOurs(carrier) && carrier.headers?.get(LOOK_HEADER) === 'true';
+}
+
 /** Set when an event goes on to be tried once more that may come back to its place: it has its room there already. */
 const TRIED_HEADER = 'Edge-Migration-Tried';
 

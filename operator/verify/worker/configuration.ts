@@ -7,8 +7,6 @@ const verifySettings = {
   ...workerSettings,
   /** Where nothing is replayed: how long after a difference was seen it is looked at again. */
   settleSeconds: seconds.default(5),
-  /** How long a write may take to be in every region: a difference that lasts longer is a finding. */
-  replicationLagSeconds: seconds.default(5),
   /** How long replay is waited for before what differs is taken as it is. */
   replayPatienceSeconds: seconds.default(900),
   /** After so long no write of a repair that was not answered can be carried out any more (docs/design.md, "Convergence", rule 9). */

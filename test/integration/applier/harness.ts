@@ -28,7 +28,7 @@ import { createFolder, removeFolder } from '../../cluster/reaper.ts';
 import { createDatabase, dynamodb, kubernetes, type TestDatabase } from '../../cluster/shared.ts';
 import { waitFor } from '../../cluster/wait.ts';
 import { keepEnvironmentHistory } from '../../core/history.ts';
-import { createTables, type TestTables } from '../../edge/tables.ts';
+import { createTables, type DynamodbAccess, type TestTables } from '../../edge/tables.ts';
 import { type Traits, traitsOf } from '../../edge/traits.ts';
 import { type KubernetesProxy, startKubernetesProxy } from '../../faults/kubernetes-proxy.ts';
 import { installCrd } from '../crd.ts';
@@ -85,12 +85,13 @@ export interface Harness extends AsyncDisposable {
   spawn(name: string, settings?: Readonly<Record<string, string>>): Promise<ManagedProcess>;
 }
 
-export async function createHarness(): Promise<Harness> {
+/** @param edge where Edge's tables are made; the run's DynamoDB Local when left out */
+export async function createHarness(edge?: DynamodbAccess): Promise<Harness> {
   const resources = new AsyncDisposableStack();
   const database: TestDatabase = resources.use(await createDatabase());
   await keepEnvironmentHistory(database.url);
   await insertRows(database.url, { organisations_organisation: [{ id: 1 }] });
-  const access = await dynamodb();
+  const access = edge ?? (await dynamodb());
   const tables = resources.use(await createTables(access));
   const nats = resources.use(await startNatsWithAccounts());
   const connection: NatsConnection = await connect({ servers: nats.url });
@@ -112,6 +113,7 @@ export async function createHarness(): Promise<Harness> {
   const environment = (settings: Readonly<Record<string, string>>) => ({
     EDGE_MIGRATION_DATABASE_URL: database.url,
     EDGE_MIGRATION_DYNAMODB_ENDPOINT: access.endpoint,
+    EDGE_MIGRATION_DYNAMODB_REGION: access.region,
     EDGE_MIGRATION_IDENTITIES_TABLE: tables.settings.identitiesTable,
     EDGE_MIGRATION_NATS_SERVERS: nats.urlOf('applier'),
     EDGE_MIGRATION_WATCH_NAMESPACES: namespace,
