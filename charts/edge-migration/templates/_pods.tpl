@@ -17,6 +17,7 @@
 {{- range $region, $url := .regionEndpoints }}{{ $pairs = append $pairs (printf "%s=%s" $region $url) }}{{ end }}
 - { name: EDGE_MIGRATION_DYNAMODB_REGION_ENDPOINTS, value: {{ join "," $pairs | quote }} }
 {{- end }}
+- { name: EDGE_MIGRATION_REPLICATION_LAG_SECONDS, value: {{ .replicationLagSeconds | quote }} }
 - { name: EDGE_MIGRATION_IDENTITIES_TABLE, value: {{ .identitiesTable | quote }} }
 {{- if .environmentsV2Table }}
 - { name: EDGE_MIGRATION_ENVIRONMENTS_V2_TABLE, value: {{ .environmentsV2Table | quote }} }

@@ -10,6 +10,7 @@ import { errorMessage } from '../../kubernetes/errors.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { countSegments, type Segment } from '../ranges.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import { lookUntilItHolds } from './look-again.ts';
 import type { HandlePage, Page } from './page.ts';
 import { startPageAge } from './page-age.ts';
 import { createPageSizer, type PageSizer } from './page-size.ts';
@@ -26,6 +27,11 @@ export interface CopyOptions extends Omit<ProgressOptions, 'budget' | 'overrides
   readonly pageMaxAgeMilliseconds: number;
   /** The longest life of a write that was sent and not answered. */
   readonly lateWriteMilliseconds: number;
+  /**
+   * On tables of which a write is not final: how long after the last one what was written is looked at again, and by what
+   * that is done.
+   */
+  readonly look?: { readonly afterMilliseconds: number; readonly handlePage: HandlePage } | undefined;
   /** How long the copy goes on while nothing gets through. */
   readonly patienceMilliseconds: number;
 }
@@ -34,7 +40,7 @@ export interface CopyOptions extends Omit<ProgressOptions, 'budget' | 'overrides
  * Copies one range, page by page, from where its checkpoint says; the checkpoint moves after every page, so that a
  * worker that is killed repeats at most one. The next page is read while one is written. It is finished only when no
  * insert that was not answered, or that a worker before left behind, can be carried out any more (docs/design.md,
- * "Convergence", rule 9).
+ * "Convergence", rule 9), and on a table of several regions only when a look has found what it wrote still there (rule 10).
  *
  * @returns the last checkpoint, which says `finished`
  * @throws errors of the stores and of the checkpoints once patience has ended; WorkerError when fewer identities were
@@ -70,6 +76,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     await refuseDeficit();
   }
   await late.settled(signal);
+  if (options.look !== undefined && progress.written > 0) await lookAgain(options.look);
   return progress.finish(signal);
 
   async function copySegments({ position, after }: Start): Promise<void> {
@@ -82,6 +89,26 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
       else await copySegment(environment, segment, isResumed ? after : segment.after);
       await progress.moveTo(index + 1, signal);
     }
+  }
+
+  async function lookAgain({ afterMilliseconds, handlePage }: NonNullable<CopyOptions['look']>): Promise<void> {
+    const failing = createFailingSince(options);
+    const { rangeId } = range;
+    await lookUntilItHolds(
+      {
+        rangeId,
+        segments: live.map((segment) => ({ ...segment, environment: environments.get(segment.environmentId)! })),
+        read: startReading,
+        async write(page) {
+          const handled = await patiently(() => handlePage(page, settings(), signal));
+          if (handled.results.length > 0) failing.ended();
+          return handled;
+        },
+        onHindrance: failing.again,
+        ...{ afterMilliseconds, clock: options.clock, logger },
+      },
+      signal,
+    );
   }
 
   /** Identities that were there when the range was planned, still are, and were not read. */

@@ -1,5 +1,6 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
+import { lookAfterMilliseconds } from '@edge-migration/identity/edge/replication-lag.ts';
 import {
   type CallOptions,
   DeadlinePassed,
@@ -135,6 +136,18 @@ export function createPageWriter(stores: Stores): HandlePage {
   }
 
   return writePage;
+}
+
+/**
+ * What looks at what was copied, where a write is not final; undefined where it is. It reads first, so that it writes
+ * nothing where all holds.
+ */
+export function createLook(
+  stores: Stores,
+  settings: { readonly replicationLagSeconds: number },
+): { readonly afterMilliseconds: number; readonly handlePage: HandlePage } | undefined {
+  if (stores.edge.guarantees().final) return undefined;
+  return { afterMilliseconds: lookAfterMilliseconds(settings), handlePage: createPageWriter(stores) };
 }
 
 const hasOverrides = ({ item }: PageDocument) => (item['identity_features']?.L ?? []).length > 0;

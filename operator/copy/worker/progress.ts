@@ -45,6 +45,8 @@ export interface Progress {
   ): Promise<void>;
   /** Identities so far that were there when the range was planned. */
   readonly known: number;
+  /** Identities whose documents were written, by whatever process. */
+  readonly written: number;
   /** The range is to be done again from its beginning, which is returned. */
   restart(signal: AbortSignal): Promise<Start>;
   /** A segment is done, or there is nothing to do in it. */
@@ -149,6 +151,11 @@ export async function openProgress(
 
     get known() {
       return current().totals.counts.known;
+    },
+
+    get written() {
+      const { inserted, merged, replaced } = current().totals.counts;
+      return inserted + merged + replaced;
     },
 
     async restart(signal) {

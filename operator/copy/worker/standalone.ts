@@ -13,7 +13,7 @@ import { createMemoryCheckpoints } from './checkpoints.ts';
 import type { StandaloneConfiguration } from './configuration.ts';
 import { copyRange } from './copy-range.ts';
 import { createPagePlanner } from './page-planner.ts';
-import { createPageWriter } from './page-writer.ts';
+import { createLook, createPageWriter } from './page-writer.ts';
 
 export const USAGE = `Usage: npm run copy -- --project ID [options]
 
@@ -94,6 +94,7 @@ export async function runStandalone(context: Context): Promise<Summary> {
         maxWriteUnitsPerSecond: options.rate,
         onConflict: options['on-conflict'],
       }),
+      look: options.plan ? undefined : createLook(stores, configuration),
       pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
       lateWriteMilliseconds: configuration.lateWriteSeconds * 1000,
       patienceMilliseconds: milliseconds,

@@ -8,7 +8,7 @@ import type { WorkerConfiguration } from './configuration.ts';
 import { copyRange } from './copy-range.ts';
 import { createCopyMetrics } from './metrics.ts';
 import { createPagePlanner } from './page-planner.ts';
-import { createPageWriter } from './page-writer.ts';
+import { createLook, createPageWriter } from './page-writer.ts';
 
 /**
  * One copy pod.
@@ -37,6 +37,7 @@ export async function runWorker(context: PodContext<WorkerConfiguration>): Promi
           checkpoints: createConfigMapCheckpoints(record),
           settings,
           handlePage: mode === 'Plan' ? createPagePlanner(stores, stores.tables) : createPageWriter(stores),
+          look: mode === 'Plan' ? undefined : createLook(stores, configuration),
           pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
           lateWriteMilliseconds: mode === 'Plan' ? 0 : configuration.lateWriteSeconds * 1000,
           patienceMilliseconds: patience.milliseconds,

@@ -1,0 +1,72 @@
+/** A copy into tables of two regions with eventual consistency, where clients of the other region write, too. */
+import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { type GlobalTable, HELD, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { traitsOf } from '@edge-migration/test/edge/traits.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createLook } from './page-writer.ts';
+import { countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
+
+const IDENTITIES = 40;
+const resources = new AsyncDisposableStack();
+let global: GlobalTable;
+
+beforeAll(async () => {
+  global = resources.use(await startGlobalTable({ regions: ['eu-west-2', 'us-east-2'], heapMb: 128 }));
+});
+afterAll(() => resources.disposeAsync());
+
+const copy = (project: TestProject, replicationLagSeconds: number) =>
+  project.copy({ look: createLook(project.stores, { replicationLagSeconds }) });
+
+/** Documents of the same keys, as Edge's client in the other region creates them before it has seen the copy's. */
+async function createAbroad(project: TestProject, keys: readonly string[]): Promise<void> {
+  const { endpoint, region, credentials } = global.region('us-east-2');
+  const edge = openEdge(
+    { ...project.tables.settings, dynamodbEndpoint: endpoint, dynamodbRegion: region },
+    { credentials },
+  );
+  for (const key of keys) {
+    const { django_id: _, ...rest } = (await project.tables.get(key))!;
+    const own = { M: { trait_key: { S: 'set-abroad' }, trait_value: { S: 'yes' } } };
+    const item = { ...rest, django_id: { NULL: true }, identity_traits: { L: [own] } };
+    expect(await edge.identities.putIfUnchanged(item, undefined)).toBe('written');
+  }
+  edge.close();
+}
+
+test('what later writes of the other region have overtaken is written again before the copy is finished', async () => {
+  await using project = await createTestProject({ dynamodb: global.region('eu-west-2'), identities: IDENTITIES });
+  global.setDelay(HELD);
+  const copying = copy(project, 5);
+  await waitFor(async () => (await project.tables.scan()).length === IDENTITIES, { for: 'all to be copied' });
+  const keys = (await project.tables.scan()).slice(0, 3).map((item) => item['composite_key']?.S ?? '');
+  const before = await Promise.all(keys.map(async (key) => traitsOf((await project.tables.get(key))!)));
+  await createAbroad(project, keys);
+  global.setDelay({ minMs: 0, maxMs: 0 });
+  await global.settle();
+  expect(traitsOf((await project.tables.get(keys[0]!))!)).toEqual({ 'set-abroad': 'yes' });
+  expect((await copying).finished).toBe(true);
+  const after = await Promise.all(keys.map(async (key) => traitsOf((await project.tables.get(key))!)));
+  expect(after).toEqual(before.map((traits) => ({ ...traits, 'set-abroad': 'yes' })));
+});
+
+test('what still holds is only read, and one look is enough', async () => {
+  await using project = await createTestProject({ dynamodb: global.region('eu-west-2'), identities: IDENTITIES });
+  const writes = global.history.length;
+  expect(countsOf(await copy(project, 0.5))).toMatchObject({ inserted: IDENTITIES });
+  const rows = (await project.tables.scan(project.tables.settings.environmentsV2Table)).length;
+  expect(global.history).toHaveLength(writes + IDENTITIES + rows);
+  const looks = project.proxy.calls.filter(({ operation }) => operation === 'BatchGetItem').length;
+  // Nothing was written, so there is nothing to look at.
+  expect(countsOf(await copy(project, 60))).toMatchObject({ unchanged: IDENTITIES });
+  expect(global.history).toHaveLength(writes + IDENTITIES + rows);
+  expect(looks).toBeGreaterThan(0);
+  expect(await project.compare()).toEqual(EQUAL);
+});
+
+test('in a single region there is no look', async () => {
+  await using project = await createTestProject({ identities: 5 });
+  expect(createLook(project.stores, { replicationLagSeconds: 60 })).toBeUndefined();
+  expect((await copy(project, 60)).finished).toBe(true);
+});

@@ -1,0 +1,67 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import { boundOf } from '@edge-migration/identity/core/pages.ts';
+import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { Segment } from '../ranges.ts';
+import type { HandledPage, Page } from './page.ts';
+import type { Result } from './totals.ts';
+
+export interface LookOptions {
+  readonly rangeId: number;
+  readonly segments: readonly (Segment & { readonly environment: CoreEnvironment })[];
+  /** As Core has it now. */
+  readonly read: (
+    environment: CoreEnvironment,
+    segment: Segment,
+    after: string | null,
+  ) => Promise<Page & { readonly isLast: boolean }>;
+  readonly write: (page: Page) => Promise<HandledPage>;
+  /** Told that nothing of a page was done before it became too old. @throws once that has gone on for too long */
+  readonly onHindrance: (hindrance: unknown) => void;
+  /** So long after the last write its place may still be taken by one of another region. */
+  readonly afterMilliseconds: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Looks at what was copied into tables of several regions once replication has settled, and writes again what later writes
+ * of other regions have overtaken, until a look finds nothing of that kind (docs/design.md, "Convergence", rule 10). Where
+ * all holds, documents are only read, a hundred at a time.
+ *
+ * @throws what reading and writing throw; the signal's reason
+ */
+export async function lookUntilItHolds(options: LookOptions, signal: AbortSignal): Promise<void> {
+  const { rangeId, segments, clock, logger } = options;
+  const settling = createLateWrites(clock, options.afterMilliseconds);
+  for (;;) {
+    settling.lost();
+    await settling.settled(signal);
+    let overtaken = 0;
+    for (const segment of segments) overtaken += await lookAt(segment, options);
+    if (overtaken === 0) return;
+    logger.info({ rangeId, overtaken }, 'what writes of other regions had overtaken was written again');
+  }
+}
+
+/** @returns how many identities were written again */
+async function lookAt(
+  { environment, ...segment }: LookOptions['segments'][number],
+  { read, write, onHindrance }: LookOptions,
+): Promise<number> {
+  let { after } = segment;
+  let overtaken = 0;
+  for (;;) {
+    const page = await read(environment, segment, after);
+    const { results, hindrance } = await write(page);
+    overtaken += results.filter(hasWritten).length;
+    const last = page.identities[results.length - 1];
+    if (last !== undefined) after = boundOf(last, segment.order);
+    if (results.length < page.identities.length) {
+      if (last === undefined) onHindrance(hindrance);
+    } else if (page.isLast || last === undefined) return overtaken;
+  }
+}
+
+const hasWritten = ({ outcome }: Result) => outcome === 'inserted' || outcome === 'merged' || outcome === 'replaced';
