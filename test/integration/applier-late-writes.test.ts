@@ -84,7 +84,9 @@ test('nor does a write that was not answered in time', async () => {
   await addAda(2);
   await using proxy = await startDynamodbProxy(on.dynamodbEndpoint);
   const held = holdFirst(proxy, /PutItem/);
-  const stop = on.start({ ...QUICK, EDGE_MIGRATION_DYNAMODB_ENDPOINT: proxy.endpoint });
+  // The late write is let go before this time is over, which a busy machine needs for the deletion.
+  const patient = { ...QUICK, EDGE_MIGRATION_LATE_WRITE_SECONDS: '12' };
+  const stop = on.start({ ...patient, EDGE_MIGRATION_DYNAMODB_ENDPOINT: proxy.endpoint });
   await on.publish(written(2, 'ada'));
   await isThere(2);
   await waitsAside(2);
