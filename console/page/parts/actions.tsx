@@ -21,6 +21,8 @@ const ICONS: Readonly<Record<Action, IconName>> = {
 };
 /** In the order in which they are shown; plan and migrate have a place of their own. */
 const LISTED = ['suspend', 'resume', 'extend', 'verify', 'repair', 'retry', 'finish'] as const;
+/** The others are about a copy, which a plan has not made. */
+const LISTED_OF_PLAN = ['suspend', 'resume', 'retry'] as const;
 /** Asked for before, because they need a setting or cannot be undone. */
 const ASKED: readonly Action[] = ['extend', 'finish', 'repair'];
 
@@ -61,8 +63,9 @@ export function Actions({ detail, changed }: ActionsProps) {
     setBusy(undefined);
   }
 
-  const can = LISTED.filter((action) => actions[action].allowed && actions[action].possible);
-  const cannot = LISTED.filter((action) => !can.includes(action));
+  const listed: readonly Action[] = detail.mode === 'Plan' ? LISTED_OF_PLAN : LISTED;
+  const can = listed.filter((action) => actions[action].allowed && actions[action].possible);
+  const cannot = listed.filter((action) => !can.includes(action));
   return (
     <Card title={TEXTS.title}>
       {can.length > 0 && (
