@@ -8,6 +8,8 @@ import { CORE_API } from './replay-parts.ts';
 import type { Target } from './target.ts';
 
 const MINUTES = 60_000;
+/** As the SDK for Python names itself. */
+const SDK = 'flagsmith-python-sdk/3.9.2';
 let installation: Target;
 let seeded: SeededProject;
 let key: string;
@@ -28,7 +30,11 @@ async function send(method: string, path: string, body?: object, admin = false):
     timeoutMs: 2 * MINUTES,
   });
   const base = apis[next++ % apis.length] ?? '';
-  const headers: Record<string, string> = { 'content-type': 'application/json', 'x-environment-key': key };
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'x-environment-key': key,
+    'user-agent': SDK,
+  };
   if (admin) headers['authorization'] = `Token ${CORE_API.adminToken}`;
   return fetch(`${base}/api/v1/${path}`, {
     method,
@@ -85,6 +91,24 @@ describe('a migration with capture', { timeout: 12 * MINUTES }, () => {
     const id = results.find(({ identifier }) => identifier === 'ada')?.id;
     expect((await send('DELETE', `environments/${key}/identities/${id}/`, undefined, true)).status).toBe(204);
     await untilEdge('ada', (traits) => traits === undefined, 'the deletion');
+  });
+
+  test('tells which clients still write through Core, in its status and day by day', async () => {
+    const environment = seeded.environments[0]?.id;
+    const said = await waitFor(
+      async () => {
+        const { stillOnCore } = (await installation.condition(seeded.projectId, 'Copied', 'True')).status.replay ?? {};
+        return stillOnCore?.state === 'Writing' && stillOnCore;
+      },
+      { for: 'the clients', timeoutMs: 2 * MINUTES, intervalMs: 1_000 },
+    );
+    expect(said.clients?.map(({ name }) => name)).toEqual([SDK]);
+    expect(said.environments?.map(({ id }) => id)).toEqual([environment]);
+    const name = said.reportName ?? '';
+    const text = await installation.kubectl(['get', 'configmap', name, '-n', installation.namespace, '-o=json']);
+    const { data } = JSON.parse(text) as { data: { 'series.json': string } };
+    const { days } = JSON.parse(data['series.json']) as { days: { rows: unknown[] }[] };
+    expect(days.at(-1)?.rows).toEqual([expect.objectContaining({ environment, client: SDK })]);
   });
 
   test('keeps events while it is suspended, and applies them when it goes on', async () => {

@@ -45,27 +45,43 @@ export function describeDays(
     counted.set(date, { date, known: 'all', writes: 0, reads: 0, rows: [] });
   }
   for (const { date, writes, reads, rows } of days) {
-    const known = counted.has(date) ? 'all' : 'part';
+    const known = Date.parse(date) >= first * DAY_MILLISECONDS ? 'all' : 'part';
     counted.set(date, { date, known, writes, reads, rows: rows.toSorted(byRequests).slice(0, MOST_ROWS) });
   }
   return [...counted.values()].toSorted((one, other) => one.date.localeCompare(other.date));
 }
 
 /**
- * The series with these days in it. Counts of a day only grow: where fewer are known now, because the stream has lost
- * reports, what was written down stays.
+ * The series with these days in it. Counts only grow: where fewer are known now, because the stream has lost reports, what was
+ * written down stays.
  */
 export function extendSeries(before: UsageSeries | undefined, days: readonly SeriesDay[], most: number): UsageSeries {
   const all = new Map((before?.days ?? []).map((day) => [day.date, day]));
-  for (const day of days) {
+  for (const [index, day] of days.entries()) {
     const known = all.get(day.date);
-    if (known === undefined || sizeOf(known) <= sizeOf(day)) all.set(day.date, day);
+    all.set(day.date, known === undefined ? day : join(known, day, index < days.length - 2));
   }
   const sorted = [...all.values()].toSorted((one, other) => one.date.localeCompare(other.date));
   return fit(sorted.slice(-Math.min(most, MOST_DAYS)));
 }
 
-const sizeOf = ({ writes, reads }: SeriesDay) => writes + reads;
+/** @param isSettled what was said of the day was said when it was over; a gap later on does not take it back */
+function join(known: SeriesDay, day: SeriesDay, isSettled: boolean): SeriesDay {
+  const larger = <T extends { writes: number; reads: number }>(one: T, other: T | undefined): T => ({
+    ...one,
+    writes: Math.max(one.writes, other?.writes ?? 0),
+    reads: Math.max(one.reads, other?.reads ?? 0),
+  });
+  const nameOf = ({ environment, client }: SeriesDay['rows'][number]) => `${environment} ${client}`;
+  const rows = new Map(known.rows.map((row) => [nameOf(row), row]));
+  for (const row of day.rows) rows.set(nameOf(row), larger(row, rows.get(nameOf(row))));
+  const isWhole = day.known === 'all' || (isSettled && known.known === 'all');
+  return {
+    ...larger(day, known),
+    known: isWhole ? 'all' : 'part',
+    rows: [...rows.values()].toSorted(byRequests).slice(0, MOST_ROWS),
+  };
+}
 
 /** Of the oldest days the totals alone are kept where all do not have room. */
 function fit(days: readonly SeriesDay[]): UsageSeries {

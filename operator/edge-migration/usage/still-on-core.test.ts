@@ -246,5 +246,10 @@ describe('the series', () => {
     const before = extendSeries(undefined, [day(dateAfter(0), 100, 1)], 59);
     expect(extendSeries(before, [day(dateAfter(0), 40, 1)], 59)).toEqual(before);
     expect(extendSeries(before, [day(dateAfter(0), 140, 1)], 59).days[0]?.writes).toBe(140);
+    const other = { environment: 1, client: 'curl', writes: 3, reads: 0 };
+    const fewer = { ...day(dateAfter(0), 3, 0), rows: [other] };
+    const joined = extendSeries(before, [fewer], 59);
+    expect(joined.days[0]).toMatchObject({ writes: 100, rows: [before.days[0]?.rows[0], other] });
+    expect(extendSeries(joined, [fewer], 59)).toEqual(joined);
   });
 });
