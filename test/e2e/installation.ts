@@ -9,14 +9,13 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { parseAllDocuments } from 'yaml';
 import { COMPILED_CODE } from '../cluster/cache.ts';
 import { type Cluster, startCluster } from '../cluster/cluster.ts';
-import type { Dynamodb } from '../cluster/dynamodb.ts';
 import type { Nats } from '../cluster/nats.ts';
 import type { Image } from '../cluster/node/environment.ts';
 import type { CrashBackoff } from '../cluster/node/node.ts';
 import type { Postgres } from '../cluster/postgres.ts';
 import { createEmptyCore } from '../core/database.ts';
 import { keepEnvironmentHistory } from '../core/history.ts';
-import { createTables, type TestTables } from '../edge/tables.ts';
+import { createTables, type DynamodbAccess, type TestTables } from '../edge/tables.ts';
 import { takeTurns } from '../faults/disturbance.ts';
 import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
 import { installCrd } from '../integration/crd.ts';
@@ -41,13 +40,21 @@ export interface InstallationOptions extends TargetOptions {
   crashBackoff?: CrashBackoff;
   /** Further images that pods of the test run. */
   images?: Readonly<Record<string, Image>>;
+  /** An Edge that is there, instead of a DynamoDB that comes and goes with the cluster. */
+  edge?: DynamodbAccess;
+  /** Further settings of operator, copy pods and appliers about Edge. */
+  edgeSettings?: Readonly<Record<string, string>>;
   /** A Core that is there, instead of an empty one on a Postgres that comes and goes with the cluster. */
   core?: { readonly postgres: Postgres; readonly databaseUrl: string };
   signal?: AbortSignal;
 }
 
 /** A cluster with both stores and NATS. */
-export type StoresCluster = Cluster & { readonly postgres: Postgres; readonly dynamodb: Dynamodb; readonly nats: Nats };
+export type StoresCluster = Omit<Cluster, 'dynamodb'> & {
+  readonly postgres: Postgres;
+  readonly dynamodb: DynamodbAccess;
+  readonly nats: Nats;
+};
 
 /** The product on an embedded cluster, installed from the manifests that are shipped, next to empty stores. */
 export interface Installation extends Target {
@@ -62,18 +69,22 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
   const product = { entrypoint: [process.execPath], cwd: ROOT, env: COMPILED_CODE };
   const images = { [IMAGE]: product, ...options.images };
   await using started = new AsyncDisposableStack();
-  const { postgres = core?.postgres, ...others } = started.use(
+  const {
+    postgres = core?.postgres,
+    dynamodb = options.edge,
+    ...others
+  } = started.use(
     await startCluster({
       images,
       postgres: core === undefined ? {} : false,
-      dynamodb: {},
+      dynamodb: options.edge === undefined ? {} : false,
       nats: {},
       node: options.crashBackoff === undefined ? {} : { crashBackoff: options.crashBackoff },
       ...(signal === undefined ? {} : { signal }),
     }),
   );
-  if (postgres === undefined) throw new Error('The cluster has no Postgres');
-  const cluster: StoresCluster = { ...others, postgres };
+  if (postgres === undefined || dynamodb === undefined) throw new Error('The cluster has no Postgres or no DynamoDB');
+  const cluster: StoresCluster = { ...others, postgres, dynamodb };
   const databaseUrl = core?.databaseUrl ?? (await createCore(postgres, 'flagsmith'));
   const tables = started.use(await createTables(cluster.dynamodb));
   const kubeConfig = new KubeConfig();
@@ -85,7 +96,7 @@ export async function install(options: InstallationOptions = {}): Promise<Instal
   const { endpoint: real } = proxy ?? cluster.dynamodb;
   const endpoint = (await options.dynamodbEndpoint?.(real)) ?? real;
   const readerUrl = describeReader(databaseUrl, await options.databasePort?.(cluster.postgres.port));
-  const stores = describeStores(readerUrl, tables, endpoint, options.optionalTables ?? false);
+  const stores = describeStores(readerUrl, tables, endpoint, options);
   await applyManifests(cluster, [...stores, ...(await readManifests(options, cluster.nats.urlOf('operator')))]);
   if (options.replay) {
     const applier = await readApplier(cluster.nats.urlOf('applier'), options.applierEnvironment);
@@ -140,7 +151,7 @@ function describeStores(
   readerUrl: string,
   tables: TestTables,
   endpoint: string,
-  withOptionalTables: boolean,
+  { optionalTables = false, edgeSettings }: Pick<InstallationOptions, 'optionalTables' | 'edgeSettings'>,
 ): object[] {
   const metadata = { name: STORES, namespace: NAMESPACE };
   return [
@@ -153,7 +164,8 @@ function describeStores(
         EDGE_MIGRATION_DYNAMODB_ENDPOINT: endpoint,
         EDGE_MIGRATION_DYNAMODB_REGION: tables.settings.dynamodbRegion,
         EDGE_MIGRATION_IDENTITIES_TABLE: tables.settings.identitiesTable,
-        ...(withOptionalTables
+        ...edgeSettings,
+        ...(optionalTables
           ? {
               EDGE_MIGRATION_ENVIRONMENTS_V2_TABLE: tables.settings.environmentsV2Table,
               EDGE_MIGRATION_PROJECT_METADATA_TABLE: tables.settings.projectMetadataTable,
@@ -204,7 +216,7 @@ async function readManifests(
   return objects;
 }
 
-async function applyManifests({ kubectl }: Cluster, objects: readonly object[]): Promise<void> {
+async function applyManifests({ kubectl }: Pick<Cluster, 'kubectl'>, objects: readonly object[]): Promise<void> {
   const list = { apiVersion: 'v1', kind: 'List', items: objects };
   await kubectl(['apply', '--server-side', '-f', '-'], { input: JSON.stringify(list) });
 }

@@ -11,6 +11,8 @@ export interface Request {
   readonly operation: string;
   readonly text: string;
   readonly body: Body;
+  /** Its client has hung up. What has not begun by then need not be done. */
+  isAbandoned(): boolean;
 }
 
 /** Where clients of one region send their requests. */
@@ -34,7 +36,8 @@ export class Endpoint {
         const body = await text(incoming);
         const target = String(incoming.headers['x-amz-target']);
         const operation = target.split('.')[1] ?? '';
-        const answer = await handle({ target, operation, text: body, body: JSON.parse(body) });
+        const isAbandoned = () => incoming.socket.destroyed;
+        const answer = await handle({ target, operation, text: body, body: JSON.parse(body), isAbandoned });
         if (endpoint.#dark || incoming.socket.destroyed) return;
         response.writeHead(answer.status, {
           'content-type': 'application/x-amz-json-1.0',

@@ -3,6 +3,7 @@ import {
   BatchWriteItemCommand,
   DeleteTableCommand,
   DescribeTableCommand,
+  PutItemCommand,
   TransactWriteItemsCommand,
   UpdateItemCommand,
   UpdateTimeToLiveCommand,
@@ -345,3 +346,19 @@ function isConditionFailed(error: Error): false {
   if (error.name !== 'ConditionalCheckFailedException') throw error;
   return false;
 }
+
+test('a write whose client hangs up before its turn is not made', async () => {
+  const others = Array.from({ length: 40 }, (_, index) => europe.put(`other ${index}`, 'made'));
+  const Item = { id: { S: 'late' }, value: { S: 'never made' } };
+  const hangingUp = new AbortController();
+  const late = europe.sdk.send(new PutItemCommand({ TableName: europe.table, Item }), {
+    abortSignal: hangingUp.signal,
+  });
+  const rejected = expect(late).rejects.toMatchObject({ name: 'AbortError' });
+  await Promise.race(others);
+  hangingUp.abort();
+  await rejected;
+  await Promise.all(others);
+  await europe.put('last', 'made');
+  expect(await europe.get('late')).toBeUndefined();
+});

@@ -70,8 +70,8 @@ export class EventualMode implements Mode {
     }
   }
 
-  async #write(replica: Replica, { target, text }: Request): Promise<Answer> {
-    const { answer, writes } = await replica.write(target, text);
+  async #write(replica: Replica, { target, text, isAbandoned }: Request): Promise<Answer> {
+    const { answer, writes } = await replica.write(target, text, isAbandoned);
     this.history.push(...writes.map(({ region, item, stamp, over }) => ({ region, item, stamp, over })));
     this.#replication.add(writes);
     return answer;

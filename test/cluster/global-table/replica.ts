@@ -1,6 +1,6 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { type ItemChange, TableStream } from './stream.ts';
-import type { Answer, Item, RegionalDatabase } from './wire.ts';
+import { type Answer, type Item, type RegionalDatabase, refusal } from './wire.ts';
 
 /** A write of a client that changed an item, as one region accepted it. */
 export interface Write extends ItemChange {
@@ -64,9 +64,17 @@ export class Replica {
     });
   }
 
-  /** Executes a client's request, whatever it is, and tells what it changed. */
-  write(target: string, body: string): Promise<{ answer: Answer; writes: Write[] }> {
+  /**
+   * Executes a client's request, whatever it is, and tells what it changed. One whose client has hung up before its turn is
+   * not executed: clients that ask again would make the queue longer than any of them waits.
+   */
+  write(
+    target: string,
+    body: string,
+    isAbandoned: () => boolean = () => false,
+  ): Promise<{ answer: Answer; writes: Write[] }> {
     return this.#inTurn(async () => {
+      if (isAbandoned()) return { answer: refusal(500, 'InternalServerError', 'The client has hung up'), writes: [] };
       const answer = await this.database.send(target, body);
       // Nearly always the request's own tables; one too many costs a call that brings nothing.
       const tables = [...this.#streams.keys()].filter((table) => body.includes(table));

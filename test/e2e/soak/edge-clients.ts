@@ -38,10 +38,12 @@ export interface EdgeClientOptions {
   readonly table: string;
   readonly population: Population;
   readonly random: Random;
+  /** Traits that no other Edge clients write; those near write the feature that only Edge has, too. */
+  readonly place?: 'near' | 'far';
   readonly clock?: Clock;
 }
 
-const TRAITS = ['edge_a', 'edge_b', 'edge_c'];
+const TRAITS = { near: ['edge_a', 'edge_b', 'edge_c'], far: ['edge_far_a', 'edge_far_b'] };
 const BORN = 30;
 const EVERY_MILLIS = 20;
 
@@ -50,7 +52,7 @@ const EVERY_MILLIS = 20;
  * condition that it is as it was read, again and again when it was overtaken.
  */
 export function createEdgeClients(options: EdgeClientOptions): EdgeClients {
-  const { table, population, random, clock = systemClock } = options;
+  const { table, population, random, place = 'near', clock = systemClock } = options;
   const { endpoint, region, credentials } = options.dynamodb;
   const writes = new Map<string, EdgeWrites>();
   const counts = { written: 0, overtaken: 0, absent: 0 };
@@ -71,9 +73,10 @@ export function createEdgeClients(options: EdgeClientOptions): EdgeClients {
   async function write(client: DynamoDBClient): Promise<void> {
     const { apiKey, identifier, isOwn, isShared } = choose();
     const key = `${apiKey}_${identifier}`;
-    const traits = new Map([[random.pick(TRAITS), `edge ${++value}`]]);
+    const traits = new Map([[random.pick(TRAITS[place]), `edge ${++value}`]]);
     if (isShared && random.chance(0.5)) traits.set('plan', `edge ${value}`);
-    const override = (isOwn || isShared) && random.chance(0.3) ? random.chance(0.5) : undefined;
+    const mayOverride = place === 'near' && (isOwn || isShared);
+    const override = mayOverride && random.chance(0.3) ? random.chance(0.5) : undefined;
     for (;;) {
       const found = await read(client, key);
       if (found === undefined && !isOwn) {

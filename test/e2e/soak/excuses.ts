@@ -40,3 +40,14 @@ export function findExcuse(
   }
   return undefined;
 }
+
+/** What Edge clients wrote, and another region's later write may have taken the place of. */
+const OVERTAKABLE: ReadonlySet<Violation['kind']> = new Set(['edge-born lost', 'edge write lost']);
+
+/**
+ * Whether an Edge client's write is gone because another region, which did not have it yet, wrote the document later
+ * (docs/limits.md, "Several regions").
+ */
+export function isOvertaken({ kind, key }: Violation, losses: ReadonlyMap<string, unknown>): boolean {
+  return OVERTAKABLE.has(kind) && losses.has(key);
+}

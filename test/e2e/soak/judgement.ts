@@ -14,7 +14,8 @@ export interface Violation {
     | 'edge-born lost'
     | 'edge write lost'
     | 'override rows'
-    | 'foreign project';
+    | 'foreign project'
+    | 'regions differ';
   readonly key: string;
   readonly detail: string;
 }
@@ -33,7 +34,8 @@ export interface Evidence {
   readonly databaseUrl: string;
   readonly tables: TestTables;
   readonly population: Population;
-  readonly edgeWrites: ReadonlyMap<string, EdgeWrites>;
+  /** Of the Edge clients of each region. */
+  readonly edgeWrites: readonly ReadonlyMap<string, EdgeWrites>[];
   readonly sharedWrites: ReadonlyMap<string, number>;
 }
 
@@ -61,8 +63,13 @@ export async function judge(evidence: Evidence): Promise<Judgement> {
     }
   }
   violations.push(...findUnexpected(documents, seen, evidence));
-  const { lost, present } = judgeEdgeWrites(documents, evidence);
-  violations.push(...lost, ...(await judgeOverrideRows(documents, evidence)));
+  let present = 0;
+  for (const writes of evidence.edgeWrites) {
+    const judged = judgeEdgeWrites(documents, writes, population);
+    violations.push(...judged.lost);
+    present += judged.present;
+  }
+  violations.push(...(await judgeOverrideRows(documents, evidence)));
   return { identities: seen.size, edgeBorn, edgeWrites: present, violations };
 }
 
@@ -101,9 +108,9 @@ function judgeShared(
   const plan = traitsOf(actual).get('plan');
   const core = traitsOf(expected).get('plan');
   if (same(plan, core)) return [];
-  const edge = edgeWrites.get(key);
+  const planTime = Math.max(...edgeWrites.map((writes) => writes.get(key)?.planTime ?? 0));
   const coreTime = sharedWrites.get(key.slice(key.indexOf('_') + 1)) ?? 0;
-  if (plan?.S?.startsWith('edge ') && (edge?.planTime ?? 0) >= coreTime) return [];
+  if (plan?.S?.startsWith('edge ') && planTime >= coreTime) return [];
   return [{ kind: 'differs', key, detail: `trait plan is ${show(plan)}, not ${show(core)}, which was written later` }];
 }
 
@@ -121,7 +128,7 @@ function findUnexpected(
       if (foreign.has(document['environment_api_key']?.S ?? '')) {
         return [{ kind: 'foreign project', key, detail: 'its project has no EdgeMigration' }];
       }
-      if (id === undefined && edgeWrites.has(key)) return [];
+      if (id === undefined && edgeWrites.some((writes) => writes.has(key))) return [];
       return [{ kind: 'left over', key, detail: `of identity ${id}, which Core does not have` }];
     });
 }
@@ -129,7 +136,8 @@ function findUnexpected(
 /** What Edge clients wrote stays, as long as the document is that of the same identity. */
 function judgeEdgeWrites(
   documents: ReadonlyMap<string, Document>,
-  { edgeWrites, population }: Evidence,
+  edgeWrites: ReadonlyMap<string, EdgeWrites>,
+  population: Population,
 ): { lost: Violation[]; present: number } {
   const lost: Violation[] = [];
   let present = 0;

@@ -1,9 +1,10 @@
 /**
  * A long run of everything at once, with faults: `npm run soak -- [--minutes 10] [--rate 200] [--seed N] [--json]
- *   [--scenes streams,clocks,standby,disks]`
+ *   [--scenes streams,clocks,standby,disks] [--regions 2]`
  *
  * Processes are killed and frozen; all scenes besides that by default: NATS loses its tail and its stream, clocks are
- * stepped, Core's address leads to a stale standby, the sidecars' disks hang (needs a C compiler).
+ * stepped, Core's address leads to a stale standby, the sidecars' disks hang (needs a C compiler). With two regions Edge's
+ * tables are global tables with Edge clients in both; replication takes up to 20 s, and the regions are apart for a minute.
  *
  * Exits with 1 when Edge is not as it must be, but for writes inside gaps that were reported; these are printed. The same seed
  * makes clients and faults choose the same again.
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     identities: { type: 'string', default: '10000' },
     scenes: { type: 'string', default: SCENES.join() },
+    regions: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -32,6 +34,7 @@ const settings = {
   rate: Number(values.rate),
   seed: Number(values.seed),
   identities: Number(values.identities),
+  regions: chooseRegions(values.regions),
   scenes: values.scenes.split(',').filter((name) => name !== '') as Scene[],
 };
 const unknown = settings.scenes.filter((name) => !SCENES.includes(name));
@@ -47,3 +50,9 @@ if (!values.json) console.log(describeResult(result));
 console.log(JSON.stringify({ ...settings, ...summarize(result) }));
 // A canary that is lost in a gap is judged by its document.
 if (result.violations.length + (result.gaps.length === 0 ? result.canariesMissing : 0) > 0) process.exitCode = 1;
+
+function chooseRegions(text: string): 1 | 2 {
+  if (text === '1') return 1;
+  if (text === '2') return 2;
+  throw new TypeError('--regions: there are one or two');
+}

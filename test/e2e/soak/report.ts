@@ -14,6 +14,7 @@ export function summarize(result: SoakResult) {
     ...outcomes,
     edgeClientWrites: result.edgeClients.written,
     edgeClientWritesFound: result.edgeWrites,
+    ...result.regional,
     faults: countFaults(result),
     identities: result.identities,
     edgeBorn: result.edgeBorn,

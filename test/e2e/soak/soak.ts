@@ -8,13 +8,14 @@ import { noteChanges, readChanges } from './changes.ts';
 import { createCoreClients, type WriteCounts } from './core-clients.ts';
 import { createCoreRequests } from './core-requests.ts';
 import { createEdgeClients } from './edge-clients.ts';
-import { type Excused, findExcuse, type ReportedGap } from './excuses.ts';
+import { type Excused, findExcuse, isOvertaken, type ReportedGap } from './excuses.ts';
 import { createFaults, type Occurrence, type Patience } from './faults/faults.ts';
 import { createScenery, type Scene, type Scenery } from './faults/scenes.ts';
 import { createTargets } from './faults/targets.ts';
 import { type Judgement, judge } from './judgement.ts';
 import { openPopulation, type Population } from './population.ts';
 import { createRandom } from './random.ts';
+import { type SoakRegions, startRegions } from './regions.ts';
 import { createWideRequests } from './wide-requests.ts';
 
 export interface SoakOptions {
@@ -27,6 +28,8 @@ export interface SoakOptions {
   readonly identities: number;
   /** Seconds from one fault to the next, at least and at most. */
   readonly faultPauseSeconds: readonly [number, number];
+  /** Of Edge's tables: one, or two with Edge clients in both. */
+  readonly regions?: 1 | 2;
   /** What is broken besides processes. */
   readonly scenes?: readonly Scene[];
   /** Told what happens. */
@@ -39,6 +42,8 @@ export interface SoakResult extends Judgement {
   readonly excused: readonly Excused[];
   readonly writes: WriteCounts;
   readonly edgeClients: { written: number; overtaken: number; absent: number };
+  /** Of two regions. */
+  readonly regional?: RegionalResult | undefined;
   readonly faults: readonly Occurrence[];
   /** Seconds from Core's answer to the document in Edge, in ascending order. */
   readonly lagSeconds: readonly number[];
@@ -48,6 +53,15 @@ export interface SoakResult extends Judgement {
   /** From the end of the load until the operator said that everything was applied. */
   readonly drainSeconds: number;
   readonly eventsApplied: number;
+}
+
+export interface RegionalResult {
+  /** Writes that a later one of the other region took the place of; the product's are repeated. */
+  readonly lostWrites: number;
+  /** Of what Edge clients wrote last, what is gone for that reason. */
+  readonly edgeWritesLost: number;
+  /** From a lost write until the one that won. */
+  readonly longestWindowSeconds: number;
 }
 
 const MINUTES = 60_000;
@@ -76,10 +90,14 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
   const { say } = options;
   await using resources = new AsyncDisposableStack();
   const scenery = resources.use(await createScenery(options.scenes ?? []));
-  const installation = resources.use(await installForSoak(scenery, options.signal));
+  const random = createRandom(options.seed);
+  const regions =
+    options.regions === 2
+      ? resources.use(await startRegions({ ...options, random: random.fork('regions') }))
+      : undefined;
+  const installation = resources.use(await installForSoak(scenery, regions, options.signal));
   const project = await seedProject(installation.databaseUrl, { identities: options.identities, seed: options.seed });
   await noteChanges(installation.databaseUrl);
-  const random = createRandom(options.seed);
   const faultsRandom = random.fork('faults');
   const targets = createTargets(installation, faultsRandom);
   const faults = createFaults(installation, targets, {
@@ -91,12 +109,21 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
   });
   const population = resources.use(await openPopulation(installation.databaseUrl, project));
   const clients = resources.use(createCoreClients(await findApis(installation)));
+  const { identitiesTable, environmentsV2Table } = installation.tables.settings;
+  const edgeClients = { table: identitiesTable, population };
   const edge = createEdgeClients({
+    ...edgeClients,
     dynamodb: installation.cluster.dynamodb,
-    table: installation.tables.settings.identitiesTable,
-    population,
     random: random.fork('edge clients'),
   });
+  const far =
+    regions &&
+    createEdgeClients({
+      ...edgeClients,
+      dynamodb: regions.other,
+      random: random.fork('far edge clients'),
+      place: 'far',
+    });
   const canary = createCanary(clients, population, installation.tables, canaryPatience(options));
 
   const started = clock.monotonic();
@@ -112,6 +139,8 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
     population.follow(ended.signal),
     clients.run(() => (isWaiting ? undefined : (nextWide(share()) ?? next())), options.rate, ended.signal),
     edge.run(options.rate * EDGE_RATE_SHARE, ended.signal),
+    far?.run(options.rate * EDGE_RATE_SHARE, ended.signal),
+    regions?.run(mended.signal),
     followLife(installation, population, options, copied.resolve, canary, ended.signal),
   ];
   const failed = Promise.all(running);
@@ -149,7 +178,18 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
   say(`everything is applied after another ${Math.round(drainSeconds)} s; the stores are compared`);
   const { sharedWrites } = clients;
   const evidence = { databaseUrl: installation.databaseUrl, tables: installation.tables, population, sharedWrites };
-  const { violations, ...judgement } = await judge({ ...evidence, edgeWrites: edge.writes });
+  await regions?.settle();
+  const edgeWrites = [edge.writes, ...(far ? [far.writes] : [])];
+  const { violations: found, ...judgement } = await judge({ ...evidence, edgeWrites });
+  const differences = (await regions?.compare([identitiesTable, environmentsV2Table])) ?? [];
+  const losses = regions?.losses(identitiesTable);
+  const overtaken = losses ? found.filter((violation) => isOvertaken(violation, losses.byKey)) : [];
+  const outside = (losses?.outside ?? []).map(({ write, windowMs }) => ({
+    kind: 'edge write lost' as const,
+    key: write.item,
+    detail: `to a write of another region ${windowMs / 1000} s later`,
+  }));
+  const violations = [...found.filter((violation) => !overtaken.includes(violation)), ...differences, ...outside];
   const gaps = [...(status.gaps ?? []), ...(await readGaps(installation.cluster.nats))];
   const changes = await readChanges(installation.databaseUrl);
   const excused = violations.flatMap((violation) => findExcuse(violation, gaps, changes) ?? []);
@@ -159,7 +199,12 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
     violations: violations.filter((violation) => !excusedOnes.has(violation)),
     excused,
     writes: clients.counts,
-    edgeClients: edge.counts,
+    edgeClients: far ? addCounts(edge.counts, far.counts) : edge.counts,
+    regional: losses && {
+      lostWrites: losses.byKey.values().reduce((sum, lost) => sum + lost.length, 0),
+      edgeWritesLost: overtaken.length,
+      longestWindowSeconds: losses.longestWindowSeconds,
+    },
     faults: faults.occurrences,
     lagSeconds: canary.seconds(),
     canariesMissing: canary.missing,
@@ -169,6 +214,14 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
     eventsApplied: status.replay?.eventsApplied ?? 0,
   };
 }
+
+type Counts = SoakResult['edgeClients'];
+
+const addCounts = (one: Counts, other: Counts): Counts => ({
+  written: one.written + other.written,
+  overtaken: one.overtaken + other.overtaken,
+  absent: one.absent + other.absent,
+});
 
 /** Where the stream loses events, some canaries never come. */
 const canaryPatience = ({ scenes = [] }: SoakOptions) => (scenes.includes('streams') ? 1.5 : 10) * MINUTES;
@@ -180,9 +233,14 @@ async function closeWindow(installation: Installation, projectId: number, clock:
   await installation.apply(projectId, { replay: { windowSeconds: Math.ceil(seconds) + 1 } });
 }
 
-function installForSoak({ options }: Scenery, signal: AbortSignal | undefined): Promise<Installation> {
+function installForSoak(
+  { options }: Scenery,
+  regions: SoakRegions | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Installation> {
   return install({
     ...options,
+    ...(regions && { edge: regions.home, edgeSettings: regions.settings }),
     replay: true,
     optionalTables: true,
     pageMaxAgeSeconds: PATIENCE.pageMaxAgeSeconds,

@@ -1,0 +1,78 @@
+import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createTables, type TestTables } from '../../edge/tables.ts';
+import { createEdgeClients, type EdgeClients } from './edge-clients.ts';
+import { isOvertaken } from './excuses.ts';
+import type { Violation } from './judgement.ts';
+import { createRandom } from './random.ts';
+import { type SoakRegions, startRegions } from './regions.ts';
+
+const SECONDS = 6;
+/** So few that both regions' clients write each of them again and again. */
+const SHARED = ['ada', 'bob', 'eve'].map((identifier, index) => ({ id: index + 1, identifier, apiKey: 'key' }));
+let regions: SoakRegions;
+let tables: TestTables;
+
+beforeAll(async () => {
+  regions = await startRegions({ seconds: SECONDS, random: createRandom(1), say: () => {} });
+  tables = await createTables(regions.home);
+  const edge = openEdge(tables.settings, { credentials: regions.home.credentials });
+  for (const { id, identifier, apiKey } of SHARED) {
+    const names = { composite_key: { S: `${apiKey}_${identifier}` }, environment_api_key: { S: apiKey } };
+    const lists = { identity_traits: { L: [] }, identity_features: { L: [] } };
+    const item = { ...names, ...lists, identifier: { S: identifier }, django_id: { N: String(id) } };
+    await edge.identities.putIfUnchanged(item, undefined);
+  }
+  edge.close();
+  await regions.settle();
+});
+
+afterAll(async () => {
+  await regions?.[Symbol.asyncDispose]();
+});
+
+function createClients(place: 'near' | 'far'): EdgeClients {
+  const environments = [{ id: 1, name: 'test', apiKey: 'key' }];
+  const sample = { environments, identities: SHARED, traits: [], overrides: [], options: [] };
+  return createEdgeClients({
+    dynamodb: place === 'near' ? regions.home : regions.other,
+    table: tables.settings.identitiesTable,
+    population: { current: () => sample, edgeFeature: 9 } as never,
+    random: createRandom(place === 'near' ? 2 : 3),
+    place,
+  });
+}
+
+test('two regions that were slow and apart have the same, and what Edge clients lost is all told', async () => {
+  const clients = [createClients('near'), createClients('far')];
+  const ended = AbortSignal.timeout(SECONDS * 1000);
+  await Promise.all([regions.run(ended), ...clients.map((each) => each.run(15, ended))]);
+  const { identitiesTable } = tables.settings;
+  expect(await regions.compare([identitiesTable])).not.toEqual([]);
+  await regions.settle();
+  expect(await regions.compare([identitiesTable])).toEqual([]);
+  const losses = regions.losses(identitiesTable);
+  const documents = new Map((await tables.scan()).map((item) => [item['composite_key']?.S ?? '', item]));
+  const lost = clients.flatMap(({ writes }) =>
+    [...writes].flatMap(([key, { traits }]): Violation[] => {
+      const found = new Map(documents.get(key)?.['identity_traits']?.L?.map(({ M }) => [M?.['trait_key']?.S, M]));
+      const isLost = [...traits].some(
+        ([name, text]) => name !== 'plan' && found.get(name)?.['trait_value']?.S !== text,
+      );
+      return isLost ? [{ kind: 'edge write lost', key, detail: '' }] : [];
+    }),
+  );
+  expect(lost.length).toBeGreaterThan(0);
+  expect(lost.filter((violation) => !isOvertaken(violation, losses.byKey))).toEqual([]);
+  expect(losses.outside).toEqual([]);
+  expect(losses.longestWindowSeconds).toBeGreaterThan(0);
+});
+
+test('what Core wrote is never taken for overtaken, nor is a write to a document that no other region has written', () => {
+  const losses = new Map([['key_a', []]]);
+  expect(isOvertaken({ kind: 'edge write lost', key: 'key_a', detail: '' }, losses)).toBe(true);
+  expect(isOvertaken({ kind: 'edge write lost', key: 'key_b', detail: '' }, losses)).toBe(false);
+  for (const kind of ['missing', 'differs', 'left over', 'override rows', 'regions differ'] as const) {
+    expect(isOvertaken({ kind, key: 'key_a', detail: '' }, losses)).toBe(false);
+  }
+});
