@@ -144,8 +144,9 @@ describe('a copy pod', () => {
 
   test('goes on after kill -9 where it was: at most one page is repeated, and no count is lost or doubled', async () => {
     const environment = await preparePod();
+    let batches = 0;
     project.proxy.inject(({ operation }) =>
-      operation === 'BatchExecuteStatement' ? { kind: 'delay', milliseconds: 100 } : undefined,
+      operation === 'BatchExecuteStatement' && ++batches > 6 ? { kind: 'hang' } : undefined,
     );
     const first = start([], environment);
     await waitFor(async () => ((await readFact())?.counts.read ?? 0) > 60, { for: 'some pages' });
