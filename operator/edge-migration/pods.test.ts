@@ -95,6 +95,17 @@ describe('what keeps a worker’s pod from working is told', () => {
       /^no route to the database$/,
     ],
     [
+      'its worker was killed, and its last words are the end of its log',
+      pod({
+        phase: 'Failed',
+        containerStatuses: [
+          container('worker', ended(137, '{"level":30,"identifier":"user","msg":"working on a range"}')),
+        ],
+      }),
+      'PodFailed',
+      /^Error, exit code 137 \(SIGKILL\); it last said: working on a range$/,
+    ],
+    [
       'it was evicted',
       pod({ phase: 'Failed', reason: 'Evicted', message: 'The node was low on memory' }),
       'PodFailed',

@@ -1,6 +1,7 @@
 import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import { z } from 'zod';
 import type { KubernetesObject } from '../kubernetes/client.ts';
+import { describeEnd } from '../last-words.ts';
 import type { PodProblem } from './facts.ts';
 import { conditionsSchema, metadataSchema, type Owned, own } from './parse.ts';
 
@@ -139,8 +140,8 @@ function findWaiting({ name, state: { waiting } }: Container): Found | undefined
 
 function findFailure({ state: { terminated } }: Container): Found | undefined {
   if (terminated === undefined || terminated.exitCode === 0) return undefined;
-  const { message, reason = 'Error', exitCode, finishedAt } = terminated;
-  const found = describe('PodFailed', message ?? `${reason}, exit code ${exitCode}; see its log`);
+  const { finishedAt } = terminated;
+  const found = describe('PodFailed', describeEnd(terminated));
   return typeof finishedAt === 'string' ? { ...found, time: finishedAt } : found;
 }
 

@@ -141,6 +141,12 @@ describe('the last words of a pod', () => {
     expect(readOutcome('')).toEqual({ outcome: 'failed', words: 'it ended without a word' });
   });
 
+  test('are what a line of its log says where it was killed before the script spoke, and no key', () => {
+    const message = '{"event": "environment-document-compressed", "environment_api_key": "client-1"}';
+    const { words } = readOutcome({ message, reason: 'OOMKilled', exitCode: 137 });
+    expect(words).toBe('OOMKilled, exit code 137 (SIGKILL); it last said: environment-document-compressed');
+  });
+
   test('are not believed where they are cut off or of another form', () => {
     expect(readOutcome('{"handover": "do').outcome).toBe('failed');
     expect(readOutcome('{"handover": "conquered"}').outcome).toBe('failed');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type ContainerEnd, describeEnd } from '../last-words.ts';
 
 /** What the script (script.py) says at its end, as one line of JSON. */
 const outcomeSchema = z.object({
@@ -22,13 +23,14 @@ export interface HandoverWords {
 const LONGEST = 400;
 
 /** Finds the script's line in what a pod has said last; words without it are those of something that kept it from running. */
-export function readOutcome(message: string): HandoverWords {
+export function readOutcome(end: ContainerEnd | string): HandoverWords {
+  const { message = '', ...ending } = typeof end === 'string' ? { message: end } : end;
   const lines = message.split('\n').filter((line) => line.includes('"handover"'));
   for (const line of lines.toReversed()) {
     const found = outcomeSchema.safeParse(parse(line));
     if (found.success) return { outcome: found.data.handover, words: describe(found.data) };
   }
-  const words = message.trim().slice(-LONGEST) || 'it ended without a word';
+  const words = describeEnd({ message, ...ending }) || 'it ended without a word';
   return { outcome: 'failed', words };
 }
 

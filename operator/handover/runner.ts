@@ -6,6 +6,7 @@ import type { HandoverState } from '../edge-migration/readiness/facts.ts';
 import { JOBS, PODS } from '../edge-migration/resources.ts';
 import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
 import { AlreadyExistsError, errorMessage, LeadershipLostError } from '../kubernetes/errors.ts';
+import type { ContainerEnd } from '../last-words.ts';
 import { createApiPods } from './api-pods.ts';
 import {
   buildHandover,
@@ -70,7 +71,13 @@ const podSchema = z.object({
         .array(
           z.object({
             state: z.object({
-              terminated: z.object({ message: z.string().default(''), reason: z.string().default('') }).optional(),
+              terminated: z
+                .object({
+                  message: z.string().optional(),
+                  reason: z.string().optional(),
+                  exitCode: z.number().optional(),
+                })
+                .optional(),
               waiting: z.object({ reason: z.string().default(''), message: z.string().default('') }).optional(),
             }),
           }),
@@ -121,7 +128,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
       return { kind: 'running', isOverdue: turns.isOverdue(name), trouble };
     }
     // A pod that was stopped by the deadline is gone, and the Job says why.
-    const words = items.map(findWords).find((found) => found !== '') ?? end.message;
+    const words = items.map(findEnd).find((found) => found !== undefined) ?? end.message;
     const { attempt, origin } = readOrigin(metadata.annotations);
     const isOld = await isOutdated(migration, origin, signal);
     const time = Date.parse(end.lastTransitionTime);
@@ -231,11 +238,10 @@ function readOrigin(annotations: Readonly<Record<string, string>>): { attempt: n
   };
 }
 
-/** The last words of an ended pod; empty where there are none. */
-function findWords(pod: KubernetesObject): string {
+/** How the pod's container ended; undefined where it has not. */
+function findEnd(pod: KubernetesObject): ContainerEnd | undefined {
   const [container] = podSchema.parse(pod).status.containerStatuses;
-  const { message = '', reason = '' } = container?.state.terminated ?? {};
-  return message || reason;
+  return container?.state.terminated;
 }
 
 /** Why a pod does not start; empty where nothing keeps it. */
