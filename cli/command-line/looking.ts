@@ -1,10 +1,11 @@
 import { CONDITION_TYPES, type ConditionType } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { REPORT_FORMATS, type ReportFormat } from '@edge-migration/operator/requests/report.ts';
 import { type Command, Option } from 'commander';
 import { doctor } from '../commands/doctor.ts';
 import { events } from '../commands/events.ts';
 import { logs } from '../commands/logs.ts';
 import { list, status } from '../commands/look.ts';
-import { REPORT_FORMATS, type ReportFormat, report } from '../commands/report.ts';
+import { report } from '../commands/report.ts';
 import { watch } from '../commands/watch.ts';
 import type { Run } from '../program.ts';
 import {

@@ -1,0 +1,100 @@
+import { projectOf } from '@edge-migration/operator/edge-migration/api.ts';
+import {
+  type Change,
+  decideExtend,
+  decideFinish,
+  decidePlan,
+  decideRequest,
+  decideResume,
+  decideStart,
+  decideSuspend,
+  type Extension,
+  type Settings,
+} from '@edge-migration/operator/requests/change.ts';
+import { parseDuration } from '@edge-migration/operator/requests/duration.ts';
+import type { Decide } from '@edge-migration/operator/requests/edit.ts';
+import type { ActionName, ActionState } from './schemas.ts';
+import type { Project } from './summary.ts';
+
+interface Creation {
+  readonly name: 'plan' | 'migrate';
+  readonly projectId: number;
+  readonly settings: Settings;
+}
+
+/** What a request asks for. */
+export type Action =
+  | Creation
+  | { readonly name: 'suspend' | 'resume' }
+  /** @property token the value of spec.retry */
+  | { readonly name: 'verify' | 'repair' | 'retry'; readonly token: string }
+  | { readonly name: 'extend'; readonly extension: Extension }
+  | { readonly name: 'finish' };
+
+/** Whether a decision depends on the API server's time. */
+export const needsTime = ({ name }: Action) => name === 'extend' || name === 'finish';
+
+/** Whether it makes sense where there is no EdgeMigration yet. */
+export const isCreating = (action: Action): action is Creation => action.name === 'plan' || action.name === 'migrate';
+
+/** @param now the API server's time, in milliseconds since the epoch */
+export function decideAction(action: Action, now: number): Decide {
+  return (migration): Change => {
+    if (isCreating(action)) {
+      const { projectId, settings } = action;
+      return action.name === 'plan'
+        ? decidePlan(migration, projectId, settings)
+        : decideStart(migration, projectId, settings);
+    }
+    if (migration === undefined)
+      return { kind: 'refuse', message: 'does not exist: plan or migrate the project first' };
+    switch (action.name) {
+      case 'suspend':
+        return decideSuspend(migration);
+      case 'resume':
+        return decideResume(migration);
+      case 'extend':
+        return decideExtend(migration, action.extension, now);
+      case 'finish':
+        return decideFinish(migration, now);
+      default:
+        return decideRequest(migration, action.name, action.token, false);
+    }
+  };
+}
+
+/** @param body either `by`, as `7d`, or `until`, in RFC 3339 */
+export function extensionOf({ by, until }: { by?: string | undefined; until?: string | undefined }): Extension {
+  return until === undefined ? { by: parseDuration(by ?? '') ?? 0 } : { until: Date.parse(until) };
+}
+
+/** Asked of each button: a day more is what an extension would be at the least. */
+const ONE_DAY_SECONDS = 86_400;
+
+/** What can be done about a project now, for whoever has the right. @param now milliseconds since the epoch */
+export function describeActions(
+  { migration }: Project,
+  allowed: boolean,
+  now: number,
+): Record<ActionName, ActionState> {
+  const projectId = projectOf(migration);
+  const settings = {};
+  const describe = (action: Action): ActionState => {
+    const { namespace, name } = migration;
+    const change = decideAction(action, now)(migration, { reference: { namespace, name }, migration });
+    const possible = change.kind === 'patch' || change.kind === 'create';
+    const warning = change.kind === 'patch' ? (change.warning ?? null) : null;
+    return { allowed, possible, reason: possible ? null : change.message, warning };
+  };
+  return {
+    plan: describe({ name: 'plan', projectId, settings }),
+    migrate: describe({ name: 'migrate', projectId, settings }),
+    suspend: describe({ name: 'suspend' }),
+    resume: describe({ name: 'resume' }),
+    extend: describe({ name: 'extend', extension: { by: ONE_DAY_SECONDS } }),
+    finish: describe({ name: 'finish' }),
+    verify: describe({ name: 'verify', token: 'asked' }),
+    repair: describe({ name: 'repair', token: 'asked' }),
+    retry: describe({ name: 'retry', token: 'asked' }),
+  };
+}

@@ -1,0 +1,120 @@
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { EDGE_MIGRATIONS, nameOf, parseEdgeMigration, titleOf } from '@edge-migration/operator/edge-migration/api.ts';
+import type { KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
+import { editMigration, type Target, warningOf } from '@edge-migration/operator/requests/edit.ts';
+import { readServerTime } from '@edge-migration/operator/requests/server-time.ts';
+import type { z } from 'zod';
+import type { Access } from './access.ts';
+import { type Action, decideAction, isCreating, needsTime } from './actions.ts';
+import type { Caller } from './caller.ts';
+import { explainToCaller } from './kubernetes-problem.ts';
+import { Problem } from './problem.ts';
+import type { Projects } from './projects.ts';
+import type { changeSchema } from './schemas.ts';
+import { parseProject, summarize } from './summary.ts';
+
+export const FIELD_MANAGER = 'edge-migration-console';
+
+export interface ChangeRequest {
+  readonly projectId: number;
+  readonly namespace?: string | undefined;
+  readonly action: Action;
+  readonly dryRun: boolean;
+  /** What cannot be undone is meant. */
+  readonly confirm: boolean;
+}
+
+export type ChangeReply = z.infer<typeof changeSchema>;
+
+/** Changes EdgeMigrations in the name of callers. */
+export interface Changes {
+  /** @throws Problem, ApiError */
+  make(caller: Caller, request: ChangeRequest, signal: AbortSignal): Promise<ChangeReply>;
+}
+
+export interface ChangesSettings {
+  readonly projects: Projects;
+  readonly access: Access;
+  /** In the caller's name; undefined where nothing is done in anyone's. */
+  readonly clientFor: (caller: Caller) => KubernetesClient | undefined;
+  readonly defaultNamespace: string;
+  /** All when undefined. */
+  readonly watchNamespaces: readonly string[] | undefined;
+  readonly logger: Logger;
+}
+
+export function createChanges(settings: ChangesSettings): Changes {
+  const { projects, access, clientFor, defaultNamespace, watchNamespaces, logger } = settings;
+
+  async function place(caller: Caller, { projectId, namespace, action }: ChangeRequest) {
+    const known = isCreating(action)
+      ? await projects.find(caller, projectId, namespace)
+      : await projects.get(caller, projectId, namespace);
+    const where = known?.migration.namespace ?? namespace ?? defaultNamespace;
+    if (watchNamespaces !== undefined && !watchNamespaces.includes(where)) {
+      throw new Problem(
+        'invalid',
+        `the operator does not watch namespace ${where}; it watches ${watchNamespaces.join(', ')}`,
+      );
+    }
+    return { namespace: where, name: nameOf(projectId) };
+  }
+
+  /** Early and in plain words; the API server judges the caller, or the impersonated one, once more. */
+  async function requireRight(caller: Caller, target: Target) {
+    const { reference, migration } = target;
+    const { namespace, name } = reference;
+    const attributes = migration === undefined ? { verb: 'create', namespace } : { verb: 'patch', namespace, name };
+    if (await access.may(caller, attributes as Parameters<Access['may']>[1])) return;
+    throw new Problem(
+      'forbidden',
+      `you (${caller.user}) may not ${attributes.verb} EdgeMigrations in namespace ${namespace}: ask its administrator for the role edge-migration-edit`,
+    );
+  }
+
+  return {
+    async make(caller, request, signal) {
+      const { action, dryRun, confirm } = request;
+      const client = clientFor(caller);
+      if (client === undefined)
+        throw new Problem('read_only', 'this console changes nothing in your name: use kubectl');
+      const reference = await place(caller, request);
+      try {
+        const object = await client.get(EDGE_MIGRATIONS, reference, { signal });
+        const target = { reference, migration: object && parseEdgeMigration(object) };
+        await requireRight(caller, target);
+        const editor = { client, fieldManager: FIELD_MANAGER, dryRun, signal };
+        const now = needsTime(action) ? await readServerTime(client, reference, editor) : 0;
+        const edit = await editMigration(editor, target, decideAction(action, now), (warning) => {
+          if (confirm || dryRun) return;
+          throw new Problem('confirmation_required', `${warning}. Send it again with "confirm": true`, { warning });
+        });
+        const answer = reply(edit, target, dryRun);
+        if (!dryRun && answer.result !== 'unchanged') {
+          const { namespace, name } = reference;
+          logger.info({ user: caller.user, action: action.name, migration: `${namespace}/${name}` }, answer.message);
+        }
+        return answer;
+      } catch (error) {
+        throw explainToCaller(error);
+      }
+    },
+  };
+}
+
+function reply(
+  { change, object }: Awaited<ReturnType<typeof editMigration>>,
+  target: Target,
+  dryRun: boolean,
+): ChangeReply {
+  const title = titleOf(target.reference);
+  if (change.kind === 'refuse') throw new Problem('not_possible', `${title} ${change.message}`);
+  if (object === undefined) throw new Problem('changed_meanwhile', `${title} was deleted meanwhile: look at it again`);
+  return {
+    result: ({ create: 'created', patch: 'changed', leave: 'unchanged' } as const)[change.kind],
+    message: change.message,
+    warning: warningOf(target, change) ?? null,
+    dry_run: dryRun,
+    project: summarize(parseProject(object)),
+  };
+}

@@ -1,0 +1,234 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Logger } from '@edge-migration/identity/logger.ts';
+import { errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
+import { parseObjectKey } from '@edge-migration/operator/kubernetes/objects.ts';
+import type { Change } from '@edge-migration/operator/kubernetes/reflector.ts';
+import { Problem } from './problem.ts';
+import type { ProjectCache } from './projects.ts';
+import type { Project } from './summary.ts';
+
+export interface Subscription {
+  /** The caller's, for the bound of streams. */
+  readonly caller: string;
+  /** Whether the stream is about this object, `namespace/name`. */
+  readonly concerns: (key: string) => boolean;
+  /** Shown at once; undefined: the client is told that the stream has begun, and lists then. */
+  readonly first?: string | undefined;
+  /** Whether the caller may see it now. Throws when that cannot be told. */
+  readonly maySee: (reference: { readonly namespace: string; readonly name: string }) => Promise<boolean>;
+  /** What is told of a project. */
+  readonly tell: (project: Project) => unknown;
+  /** Throws a Problem when the caller is not the one any more that the stream was opened for. */
+  readonly reauthenticate: () => Promise<unknown>;
+  /** Cuts the connection of a client that does not read. */
+  readonly cut: () => void;
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal;
+}
+
+/** Live progress as server-sent events: bounded in number, and in what a slow client can make us keep. */
+export interface EventStreams {
+  /** @throws Problem (too_many_requests) */
+  open(subscription: Subscription): ReadableStream<Uint8Array>;
+  readonly size: number;
+}
+
+export interface EventStreamsSettings {
+  readonly cache: ProjectCache;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** All streams end with it. */
+  readonly signal: AbortSignal;
+}
+
+const MOST_STREAMS = 256;
+export const MOST_STREAMS_OF_CALLER = 10;
+/** However often a project changes, it is told once in this time. */
+const PAUSE_MILLISECONDS = 1_000;
+const HEARTBEAT_MILLISECONDS = 15_000;
+/** A client that has read nothing for so long is cut off. */
+const SLOW_MILLISECONDS = 60_000;
+
+export function createEventStreams({ cache, clock, logger, signal }: EventStreamsSettings): EventStreams {
+  const open = new Map<string, number>();
+  let size = 0;
+
+  function enter(caller: string): () => void {
+    const own = open.get(caller) ?? 0;
+    if (size >= MOST_STREAMS || own >= MOST_STREAMS_OF_CALLER) {
+      const whose = own >= MOST_STREAMS_OF_CALLER ? 'of yours ' : '';
+      throw new Problem('too_many_requests', `there are too many event streams ${whose}already: close one`, {
+        headers: { 'retry-after': '10' },
+      });
+    }
+    open.set(caller, own + 1);
+    size += 1;
+    return () => {
+      size -= 1;
+      const left = (open.get(caller) ?? 1) - 1;
+      if (left === 0) open.delete(caller);
+      else open.set(caller, left);
+    };
+  }
+
+  return {
+    get size() {
+      return size;
+    },
+    open(subscription) {
+      const leave = enter(subscription.caller);
+      const ending = new AbortController();
+      const gone = AbortSignal.any([subscription.signal, ending.signal]);
+      const feed = createFeed(cache, subscription, { clock, stop: signal, gone });
+      const reader = readingIn(clock, SLOW_MILLISECONDS, gone, subscription.cut);
+      const encoder = new TextEncoder();
+      const close = once(() => {
+        ending.abort(new Error('the stream has ended'));
+        feed.close();
+        leave();
+      });
+      if (gone.aborted) close();
+      else gone.addEventListener('abort', close, { once: true });
+      return new ReadableStream<Uint8Array>(
+        {
+          async pull(controller) {
+            reader.hasRead();
+            try {
+              const { value, done } = await feed.events.next();
+              if (value !== undefined) controller.enqueue(encoder.encode(value));
+              if (!done) return;
+            } catch (error) {
+              if (!gone.aborted) logger.error({ err: error, error: errorMessage(error) }, 'an event stream failed');
+            }
+            close();
+            controller.close();
+          },
+          cancel: close,
+        },
+        // Nothing is made before the client can take it: what changes meanwhile is told once, as it is then.
+        { highWaterMark: 0 },
+      );
+    },
+  };
+}
+
+interface Waiting {
+  readonly clock: Clock;
+  /** The process ends. */
+  readonly stop: AbortSignal;
+  /** The client is gone. */
+  readonly gone: AbortSignal;
+}
+
+function createFeed(cache: ProjectCache, subscription: Subscription, { clock, stop, gone }: Waiting) {
+  const { concerns, first, maySee, tell, reauthenticate } = subscription;
+  const changed = new Set<string>(first === undefined ? [] : [first]);
+  /** As they were told last: a review tells nothing twice. */
+  const shown = new Map<string, Project>();
+  let wake = Promise.withResolvers<void>();
+  const unsubscribe = cache.subscribe(({ key }: Change<Project>) => {
+    if (!concerns(key)) return;
+    changed.add(key);
+    wake.resolve();
+  });
+
+  /** What is to be told of one object now; undefined: nothing. */
+  async function describe(key: string): Promise<string | undefined> {
+    const { namespace = '', name } = parseObjectKey(key);
+    const isVisible = await maySee({ namespace, name });
+    const project = isVisible ? cache.get(key) : undefined;
+    if (project !== undefined) {
+      if (shown.get(key) === project) return undefined;
+      shown.set(key, project);
+      return event('project', tell(project));
+    }
+    // Of what was never to be seen nothing is told, not even that it is gone.
+    if (!shown.delete(key) && !isVisible) return undefined;
+    return event('removed', { project_id: Number(/(\d+)$/.exec(name)?.[1] ?? 0), namespace, name });
+  }
+
+  async function* tellChanges(): AsyncGenerator<string, void> {
+    for (const key of [...changed]) {
+      changed.delete(key);
+      try {
+        const text = await describe(key);
+        if (text !== undefined) yield text;
+      } catch {
+        // Whether he may see it cannot be told: nothing is shown until it can.
+        changed.add(key);
+        return;
+      }
+    }
+  }
+
+  /** Rights and tokens end while a stream is open. */
+  async function review(): Promise<string | undefined> {
+    try {
+      await reauthenticate();
+    } catch (error) {
+      if (error instanceof Problem && error.code !== 'too_many_requests')
+        return event('end', { code: error.code, detail: error.message });
+    }
+    for (const key of shown.keys()) changed.add(key);
+    return undefined;
+  }
+
+  async function* run(): AsyncGenerator<string, void> {
+    yield first === undefined ? `retry: 3000\n${event('ready', {})}` : 'retry: 3000\n\n';
+    let reviewAt = clock.monotonic() + 2 * HEARTBEAT_MILLISECONDS;
+    while (!gone.aborted && !stop.aborted) {
+      yield* tellChanges();
+      await pause(clock, PAUSE_MILLISECONDS, [stop, gone]);
+      if (changed.size === 0) {
+        await pause(clock, HEARTBEAT_MILLISECONDS, [stop, gone], wake.promise);
+        if (changed.size === 0 && !stop.aborted && !gone.aborted) yield ': heartbeat\n\n';
+      }
+      wake = Promise.withResolvers();
+      if (clock.monotonic() < reviewAt) continue;
+      reviewAt = clock.monotonic() + 2 * HEARTBEAT_MILLISECONDS;
+      const end = await review();
+      if (end === undefined) continue;
+      yield end;
+      return;
+    }
+    if (stop.aborted) yield event('end', { code: 'stopping', detail: 'the console stops: connect again in a moment' });
+  }
+
+  return { events: run(), close: unsubscribe };
+}
+
+const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+
+/** Waits for a time, or until one of the signals, or for something that comes sooner. */
+async function pause(clock: Clock, milliseconds: number, signals: AbortSignal[], sooner?: Promise<void>) {
+  const waiting = new AbortController();
+  const time = clock.sleep(milliseconds, AbortSignal.any([...signals, waiting.signal])).catch(() => {}); // ended
+  await (sooner === undefined ? time : Promise.race([time, sooner]));
+  waiting.abort();
+}
+
+/** Calls back when nothing was read for so long. */
+function readingIn(clock: Clock, milliseconds: number, gone: AbortSignal, onSilence: () => void) {
+  let readAt = clock.monotonic();
+  async function watch() {
+    while (!gone.aborted) {
+      await pause(clock, milliseconds / 4, [gone]);
+      if (!gone.aborted && clock.monotonic() - readAt > milliseconds) return onSilence();
+    }
+  }
+  void watch();
+  return {
+    hasRead() {
+      readAt = clock.monotonic();
+    },
+  };
+}
+
+function once(act: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    act();
+  };
+}

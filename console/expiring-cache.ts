@@ -1,0 +1,36 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+
+/** Remembers answers for a moment. Questions that are under way are shared; what fails is asked again. */
+export interface ExpiringCache<T> {
+  get(key: string, ask: () => Promise<T>): Promise<T>;
+}
+
+export interface CacheLimits {
+  readonly milliseconds: number;
+  /** The oldest answer goes when there would be more. */
+  readonly mostEntries: number;
+}
+
+export function createExpiringCache<T>(
+  clock: Pick<Clock, 'monotonic'>,
+  { milliseconds, mostEntries }: CacheLimits,
+): ExpiringCache<T> {
+  const entries = new Map<string, { readonly answer: Promise<T>; readonly until: number }>();
+
+  return {
+    get(key, ask) {
+      const known = entries.get(key);
+      if (known !== undefined && known.until > clock.monotonic()) return known.answer;
+      // Last in the order of the map, whose first is the oldest.
+      entries.delete(key);
+      const oldest = entries.keys().next();
+      if (entries.size >= mostEntries && !oldest.done) entries.delete(oldest.value);
+      const entry = { answer: ask(), until: clock.monotonic() + milliseconds };
+      entries.set(key, entry);
+      entry.answer.catch(() => {
+        if (entries.get(key) === entry) entries.delete(key);
+      });
+      return entry.answer;
+    },
+  };
+}

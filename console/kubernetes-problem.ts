@@ -1,0 +1,48 @@
+import {
+  ApiError,
+  BadRequestError,
+  ConflictError,
+  ForbiddenError,
+  InvalidError,
+  NotFoundError,
+  TooManyRequestsError,
+  UnauthorizedError,
+} from '@edge-migration/operator/kubernetes/errors.ts';
+import { DeletedMeanwhileError } from '@edge-migration/operator/requests/edit.ts';
+import { Problem, type ProblemCode } from './problem.ts';
+
+const CODES: [new (...parameters: never[]) => Error, ProblemCode][] = [
+  [BadRequestError, 'invalid'],
+  [InvalidError, 'invalid'],
+  [UnauthorizedError, 'invalid_token'],
+  [ForbiddenError, 'forbidden'],
+  [NotFoundError, 'not_found'],
+  [DeletedMeanwhileError, 'changed_meanwhile'],
+  [ConflictError, 'changed_meanwhile'],
+];
+
+/** What the API server answered to something that was done in the caller's own name, which he may read. */
+export function explainToCaller(error: unknown): unknown {
+  const [, code] = CODES.find(([type]) => error instanceof type) ?? [];
+  if (code === undefined) return error;
+  const advice = code === 'changed_meanwhile' ? ': look at it again' : '';
+  return new Problem(code, `Kubernetes refuses it: ${(error as Error).message}${advice}`, { cause: error });
+}
+
+/** What went wrong between console and API server is none of the caller's doing, and its words are for the log. */
+export function explainToAnyone(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof ApiError) {
+    const seconds =
+      error instanceof TooManyRequestsError ? Math.ceil((error.retryAfterMilliseconds ?? 1000) / 1000) : 5;
+    return new Problem(
+      'unavailable',
+      'Kubernetes does not answer as it should: try again; the log of the console says why',
+      {
+        cause: error,
+        headers: { 'retry-after': String(seconds) },
+      },
+    );
+  }
+  return new Problem('internal', 'the console failed; its log says why', { cause: error });
+}

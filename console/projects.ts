@@ -1,0 +1,71 @@
+import { type EdgeMigration, nameOf } from '@edge-migration/operator/edge-migration/api.ts';
+import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import type { Reflector } from '@edge-migration/operator/kubernetes/reflector.ts';
+import type { Access } from './access.ts';
+import type { Caller } from './caller.ts';
+import { Problem } from './problem.ts';
+import type { Project } from './summary.ts';
+
+export const BY_PROJECT = 'project';
+
+export type ProjectCache = Pick<Reflector<Project>, 'get' | 'list' | 'byIndex' | 'listedAge' | 'subscribe'>;
+
+/** The projects of the cache, each seen by those only who may read it. Its methods throw ApiError and Problem. */
+export interface Projects {
+  /** Undefined where there is none that the caller may read. */
+  find(caller: Caller, projectId: number, namespace?: string): Promise<Project | undefined>;
+  /** @throws Problem (not_found) */
+  get(caller: Caller, projectId: number, namespace?: string): Promise<Project>;
+  /** All that the caller may list. */
+  list(caller: Caller): Promise<Project[]>;
+}
+
+export function createProjects(cache: ProjectCache, access: Access): Projects {
+  function requireSynced() {
+    if (cache.listedAge() < Number.POSITIVE_INFINITY) return;
+    throw new Problem('unavailable', 'the EdgeMigrations are not read from Kubernetes yet: try again in a moment', {
+      headers: { 'retry-after': '2' },
+    });
+  }
+
+  const projects: Projects = {
+    async find(caller, projectId, namespace) {
+      requireSynced();
+      const candidates = cache
+        .byIndex(BY_PROJECT, String(projectId))
+        .filter(({ migration }) => namespace === undefined || migration.namespace === namespace)
+        .toSorted((a, b) => compare(a.migration, b.migration));
+      for (const candidate of candidates) {
+        const { namespace, name } = candidate.migration;
+        if (await access.may(caller, { verb: 'get', namespace, name })) return candidate;
+      }
+      return undefined;
+    },
+
+    async get(caller, projectId, namespace) {
+      const project = await projects.find(caller, projectId, namespace);
+      if (project !== undefined) return project;
+      const where = namespace === undefined ? '' : ` in namespace ${namespace}`;
+      throw new Problem('not_found', `there is no EdgeMigration ${nameOf(projectId)}${where} that you may read`);
+    },
+
+    async list(caller) {
+      requireSynced();
+      const all = cache.list();
+      const namespaces = await access.namespaces(
+        caller,
+        'list',
+        all.map(({ migration }) => migration.namespace),
+      );
+      return all.filter(({ migration }) => namespaces.has(migration.namespace));
+    },
+  };
+  return projects;
+}
+
+/** Of several with one project, the one that is worked on: the others are duplicates, and the oldest comes first. */
+function compare(a: EdgeMigration, b: EdgeMigration): number {
+  const rank = (migration: EdgeMigration) =>
+    Number(findCondition(migration.status.conditions, 'Accepted')?.reason === 'Duplicate');
+  return rank(a) - rank(b) || (a.creationTime < b.creationTime ? -1 : 1);
+}

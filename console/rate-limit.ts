@@ -1,0 +1,49 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+
+/** How often something may be done: so many at once, and so many a second in the long run. */
+export interface Rate {
+  readonly burst: number;
+  readonly perSecond: number;
+}
+
+export interface RateLimit {
+  /** Takes one for this key. Milliseconds to wait where there is none left; 0: taken. */
+  take(key: string): number;
+  /** The same without taking it. */
+  look(key: string): number;
+}
+
+/** Keys that are remembered at most. The one that was idle longest is forgotten, as it has most likely recovered. */
+const MOST_KEYS = 10_000;
+
+/** A token bucket for each key. */
+export function createRateLimit(
+  clock: Pick<Clock, 'monotonic'>,
+  { burst, perSecond }: Rate,
+  mostKeys = MOST_KEYS,
+): RateLimit {
+  const buckets = new Map<string, { tokens: number; at: number }>();
+
+  function refill(key: string) {
+    const now = clock.monotonic();
+    const known = buckets.get(key);
+    const tokens = known === undefined ? burst : Math.min(burst, known.tokens + ((now - known.at) * perSecond) / 1000);
+    return { tokens, at: now };
+  }
+
+  const waitFor = (tokens: number) => (tokens >= 1 ? 0 : Math.ceil(((1 - tokens) / perSecond) * 1000));
+
+  return {
+    look: (key) => waitFor(refill(key).tokens),
+    take(key) {
+      const bucket = refill(key);
+      const wait = waitFor(bucket.tokens);
+      if (wait === 0) bucket.tokens -= 1;
+      buckets.delete(key);
+      const idle = buckets.keys().next();
+      if (buckets.size >= mostKeys && !idle.done) buckets.delete(idle.value);
+      buckets.set(key, bucket);
+      return wait;
+    },
+  };
+}

@@ -1,0 +1,209 @@
+/** What the API says, for its answers' types and its OpenAPI document. */
+import { specSchema } from '@edge-migration/operator/edge-migration/api.ts';
+import { statusSchema } from '@edge-migration/operator/edge-migration/status.ts';
+import { REPORT_FORMATS } from '@edge-migration/operator/requests/report.ts';
+import { z } from 'zod';
+import { PROBLEM_CODES } from './problem.ts';
+
+const time = z.iso.datetime({ offset: true });
+const count = z.number().min(0);
+
+export const problemSchema = z.object({
+  type: z.literal('about:blank'),
+  title: z.string(),
+  status: z.int(),
+  code: z.enum(PROBLEM_CODES).meta({ description: 'For programs.' }),
+  detail: z.string().meta({ description: 'What was wrong, and what to do about it.' }),
+  warning: z.string().optional().meta({ description: 'With confirmation_required: what cannot be undone.' }),
+});
+
+export const MIGRATION_STATUSES = [
+  'MIGRATION_NOT_STARTED',
+  'MIGRATION_SCHEDULED',
+  'MIGRATION_IN_PROGRESS',
+  'MIGRATION_COMPLETED',
+] as const;
+
+const migrationStatus = z.enum(MIGRATION_STATUSES).meta({ description: "Flagsmith's words for it." });
+
+export const summarySchema = z.object({
+  project_id: z.int().min(1),
+  namespace: z.string(),
+  name: z.string(),
+  project_name: z.string().nullable().meta({ description: 'Annotation edge.flagsmith.com/project-name.' }),
+  migration_status: migrationStatus,
+  mode: z.enum(['Migrate', 'Plan']).nullable(),
+  phase: z.string(),
+  message: z.string().nullable(),
+  progress: z.string().nullable(),
+  suspended: z.boolean(),
+  deleting: z.boolean(),
+  outcome: z.enum(['succeeded', 'failed']).nullable(),
+  created_at: z.string(),
+  identities_total: count.nullable(),
+  identities_read: count.nullable(),
+  identities_remaining: count.nullable(),
+  identities_per_second: count.nullable(),
+  estimated_completion: time.nullable(),
+  lag_seconds: count.nullable(),
+  deadline: time.nullable(),
+  gaps: count,
+  skipped: count,
+  differences: count.nullable().meta({ description: 'Of the last comparison; null where there was none.' }),
+  spec_problem: z.string().nullable(),
+});
+
+export const ACTIONS = [
+  'plan',
+  'migrate',
+  'suspend',
+  'resume',
+  'extend',
+  'finish',
+  'verify',
+  'repair',
+  'retry',
+] as const;
+
+export const actionSchema = z.object({
+  allowed: z.boolean().meta({ description: 'By the rights of the caller.' }),
+  possible: z.boolean().meta({ description: 'In the state that the migration is in.' }),
+  reason: z.string().nullable().meta({ description: 'Why it is not possible.' }),
+  warning: z.string().nullable().meta({ description: 'What cannot be undone: needs "confirm": true.' }),
+});
+
+export const detailSchema = summarySchema.extend({
+  uid: z.string(),
+  generation: z.int(),
+  resource_version: z.string(),
+  labels: z.record(z.string(), z.string()),
+  spec: specSchema.nullable(),
+  status: statusSchema,
+  server_time: time,
+});
+
+export const fullDetailSchema = detailSchema.extend({ actions: z.record(z.enum(ACTIONS), actionSchema) });
+
+export const pageSchema = z.object({
+  count: z.int(),
+  next: z.string().nullable(),
+  previous: z.string().nullable(),
+  phases: z.record(z.string(), z.int()).meta({ description: 'Of all that match, whatever `phase` asks for.' }),
+  results: z.array(summarySchema),
+});
+
+export const sessionSchema = z.object({
+  user: z.string(),
+  authentication: z.enum(['Token', 'Proxy']),
+  read_only: z.boolean(),
+  default_namespace: z.string(),
+  may: z.object({ create: z.boolean(), patch: z.boolean() }).meta({ description: 'In the default namespace.' }),
+  server_time: time,
+  version: z.string(),
+});
+
+export const migrationStatusSchema = z.object({
+  project_id: z.int(),
+  migration_status: migrationStatus,
+  namespace: z.string(),
+  migration_start_time: time.nullable(),
+  migration_end_time: time.nullable(),
+  edge_migration: summarySchema.nullable(),
+});
+
+export const changeSchema = z.object({
+  result: z.enum(['created', 'changed', 'unchanged']),
+  message: z.string(),
+  warning: z.string().nullable(),
+  dry_run: z.boolean(),
+  project: summarySchema,
+});
+
+export const sampleSchema = z.object({
+  time,
+  identities_per_second: count.nullable(),
+  identities_remaining: count.nullable(),
+  lag_seconds: count.nullable(),
+});
+
+export const seriesSchema = z.object({
+  project_id: z.int(),
+  namespace: z.string(),
+  since: time.meta({ description: 'When this console started.' }),
+  samples: z.array(sampleSchema),
+});
+
+export const removedSchema = z.object({ project_id: z.int(), namespace: z.string(), name: z.string() });
+
+export type Summary = z.infer<typeof summarySchema>;
+export type Detail = z.infer<typeof detailSchema>;
+export type ActionName = (typeof ACTIONS)[number];
+export type ActionState = z.infer<typeof actionSchema>;
+export type Sample = z.infer<typeof sampleSchema>;
+
+// What requests say.
+
+export const ORDERINGS = [
+  'project_id',
+  'created_at',
+  'phase',
+  'deadline',
+  'lag_seconds',
+  'identities_remaining',
+  'gaps',
+  'skipped',
+  'differences',
+] as const;
+export type Ordering = (typeof ORDERINGS)[number];
+
+const namespace = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be the name of a namespace');
+/** A parameter may come once or several times. */
+const several = <T extends z.ZodType>(item: T, most: number) =>
+  z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), z.array(item).max(most));
+const number = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+
+export const listQuerySchema = z.strictObject({
+  page: number(1, 1_000_000).default(1),
+  page_size: number(1, 200).default(50),
+  search: z.string().max(200).default(''),
+  phase: several(z.string().max(63), 20).optional(),
+  outcome: z.enum(['succeeded', 'failed', 'none']).optional(),
+  namespace: namespace.optional(),
+  ordering: z.enum(ORDERINGS.flatMap((name) => [name, `-${name}`] as const)).default('project_id'),
+});
+export type ListQuery = z.infer<typeof listQuerySchema>;
+
+export const placeQuerySchema = z.strictObject({ namespace: namespace.optional() });
+export const changeQuerySchema = placeQuerySchema.extend({ dry_run: z.stringbool().default(false) });
+export const reportQuerySchema = placeQuerySchema.extend({ format: z.enum(REPORT_FORMATS).default('markdown') });
+export const eventsQuerySchema = z.strictObject({ project_id: several(number(1, 2_147_483_647), 200).optional() });
+
+/** Only what is given: a default that was filled in would change what a plan was made with. */
+const given = (shape: Readonly<Record<string, z.ZodType>>) =>
+  z.strictObject(
+    Object.fromEntries(
+      Object.entries(shape).map(([name, field]) => [
+        name,
+        z.optional(field instanceof z.ZodDefault ? (field.unwrap() as z.ZodType) : field),
+      ]),
+    ),
+  );
+
+const { copy, replay } = specSchema.shape;
+export const settingsSchema = z.strictObject({
+  copy: given(copy.unwrap().shape).optional(),
+  replay: given(replay.unwrap().shape).optional(),
+});
+export const nothingSchema = z.strictObject({});
+export const confirmSchema = z.strictObject({ confirm: z.boolean().default(false) });
+export const extendSchema = confirmSchema
+  .extend({
+    by: z
+      .string()
+      .regex(/^(?:\d{1,6}[wdhms]){1,5}$/, 'must be a duration, such as 7d or 1d12h')
+      .optional(),
+    until: time.optional(),
+  })
+  .refine(({ by, until }) => (by === undefined) !== (until === undefined), {
+    message: 'say how far: either "by" or "until"',
+  });

@@ -1,0 +1,48 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Sample, Summary } from './schemas.ts';
+
+/** What of a project was seen over time, for charts: bounded, and coarser the longer it goes on. */
+export interface Series {
+  note(key: string, summary: Summary): void;
+  forget(key: string): void;
+  of(key: string): Sample[];
+}
+
+interface Recording {
+  readonly samples: Sample[];
+  /** Samples are at least so far apart. */
+  interval: number;
+  at: number;
+}
+
+const FIRST_INTERVAL_MILLISECONDS = 5_000;
+const MOST_SAMPLES = 120;
+
+export function createSeries(clock: Pick<Clock, 'now' | 'monotonic'>, mostSamples = MOST_SAMPLES): Series {
+  const recordings = new Map<string, Recording>();
+
+  return {
+    note(key, { identities_per_second, identities_remaining, lag_seconds }) {
+      if (identities_per_second === null && identities_remaining === null && lag_seconds === null) return;
+      const now = clock.monotonic();
+      const known = recordings.get(key);
+      const recording = known ?? { samples: [], interval: FIRST_INTERVAL_MILLISECONDS, at: now };
+      if (known !== undefined && now - known.at < known.interval) return;
+      recording.at = now;
+      const time = new Date(clock.now()).toISOString();
+      recording.samples.push({ time, identities_per_second, identities_remaining, lag_seconds });
+      if (recording.samples.length > mostSamples) thin(recording);
+      recordings.set(key, recording);
+    },
+    forget: (key) => void recordings.delete(key),
+    of: (key) => [...(recordings.get(key)?.samples ?? [])],
+  };
+}
+
+/** Every second one goes, and new ones come half as often; the latest stays. */
+function thin(recording: Recording) {
+  const { samples } = recording;
+  const kept = samples.filter((_, index) => (samples.length - 1 - index) % 2 === 0);
+  samples.splice(0, samples.length, ...kept);
+  recording.interval *= 2;
+}

@@ -1,0 +1,69 @@
+import { hash, timingSafeEqual } from 'node:crypto';
+import { readSecret } from '@edge-migration/operator/http/secret-file.ts';
+import { type Caller, createCaller } from './caller.ts';
+import type { ConsoleConfiguration } from './config.ts';
+import { Problem } from './problem.ts';
+
+/** Every value of every header, by lower-case name. */
+export type DistinctHeaders = Readonly<Record<string, readonly string[] | undefined>>;
+
+export type ProxySettings = Pick<
+  ConsoleConfiguration,
+  'proxySecretHeader' | 'proxyUserHeader' | 'proxyGroupsHeader' | 'proxyUserPrefix' | 'proxyGroupsPrefix' | 'groups'
+> & { readonly proxySecretFile: string };
+
+/** Whom a proxy names, which has authenticated him. */
+export interface TrustedProxy {
+  /**
+   * @throws Problem (no_token) unless the proxy proves by its secret that it is the one, and names one caller
+   * @throws SecretUnreadable
+   */
+  authenticate(headers: DistinctHeaders): Promise<Caller>;
+}
+
+/** A name or a group with a control character is none. */
+const NAME = /^[^\p{C}]{1,256}$/u;
+const MOST_GROUPS = 500;
+
+export function createTrustedProxy(settings: ProxySettings): TrustedProxy {
+  /** Read each time: what the kubelet has put there since counts at once. */
+  async function isProven(presented: string): Promise<boolean> {
+    const secret = await readSecret(settings.proxySecretFile);
+    return secret !== undefined && timingSafeEqual(digest(secret), digest(presented));
+  }
+
+  return {
+    async authenticate(headers) {
+      const presented = single(headers, settings.proxySecretHeader);
+      if (presented === undefined || !(await isProven(presented))) {
+        throw new Problem('no_token', 'this console is reached by its authenticating proxy only');
+      }
+      const name = single(headers, settings.proxyUserHeader);
+      if (name === undefined) throw new Problem('no_token', `the proxy did not say who you are: sign in to it again`);
+      const user = prefix(settings.proxyUserPrefix) + name;
+      const groups = groupsOf(headers[settings.proxyGroupsHeader] ?? [])
+        .map((group) => prefix(settings.proxyGroupsPrefix) + group)
+        .filter((group) => settings.groups === undefined || settings.groups.includes(group));
+      // Kubernetes' own names are rights by themselves: no claim of an identity provider is one of them.
+      if ([user, ...groups].some((each) => each.startsWith('system:') || !NAME.test(each))) {
+        throw new Problem('no_token', 'the proxy names a user or group that nobody may have here');
+      }
+      return createCaller({ user, groups: [...new Set(groups), 'system:authenticated'] });
+    },
+  };
+}
+
+/** Undefined unless the header is there once. */
+function single(headers: DistinctHeaders, name: string): string | undefined {
+  const values = headers[name] ?? [];
+  return values.length === 1 && values[0] !== '' ? values[0] : undefined;
+}
+
+function groupsOf(values: readonly string[]): string[] {
+  // Two headers may be the client's and the proxy's.
+  const groups = values.length === 1 ? values[0]!.split(',').map((group) => group.trim()) : [];
+  return groups.filter((group) => group !== '').slice(0, MOST_GROUPS);
+}
+
+const digest = (text: string) => hash('sha256', text, 'buffer');
+const prefix = (text: string) => (text === '-' ? '' : text);

@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import type { EdgeMigration } from '../edge-migration/api.ts';
+import { CONFIG_MAPS } from '../edge-migration/resources.ts';
+import type { KubernetesClient } from '../kubernetes/client.ts';
+import { ApiError, errorMessage } from '../kubernetes/errors.ts';
+import { writeHtmlReport } from '../render/html/report.ts';
+import { buildReport, type Part, type ReportFacts, writeReport } from '../render/report.ts';
+
+export const REPORT_FORMATS = ['markdown', 'html', 'json'] as const;
+export type ReportFormat = (typeof REPORT_FORMATS)[number];
+
+/** Where the ConfigMaps are that a report quotes. */
+export interface ReportSource {
+  /** Undefined where none may be read. */
+  readonly client: Pick<KubernetesClient, 'get'> | undefined;
+  /** The operator's. */
+  readonly namespace: string;
+  /** How another namespace is asked for. */
+  readonly hint?: string;
+  readonly signal: AbortSignal;
+}
+
+export interface Report {
+  readonly text: string;
+  /** What could not be read of it, and why; the text says so too. */
+  readonly incomplete: readonly string[];
+}
+
+/** What was done about one project. @param now milliseconds since the epoch */
+export async function readReport(
+  source: ReportSource,
+  migration: EdgeMigration,
+  format: ReportFormat,
+  now: number,
+): Promise<Report> {
+  const { audit, verification, replay } = migration.status;
+  const facts: ReportFacts = {
+    migration,
+    now,
+    audit: await readPart(source, audit?.reportName),
+    comparison: await readPart(source, verification?.last?.reportName),
+    stillOnCore: await readPart(source, replay?.stillOnCore?.reportName),
+  };
+  const built = buildReport(facts);
+  const writers: Record<ReportFormat, () => string> = {
+    json: () => `${JSON.stringify(built, null, 2)}\n`,
+    html: () => writeHtmlReport(facts),
+    markdown: () => writeReport(facts),
+  };
+  return { text: writers[format](), incomplete: built.incomplete };
+}
+
+const dataSchema = z.object({ data: z.record(z.string(), z.string()).default({}) });
+
+async function readPart(
+  { client, namespace, hint = '', signal }: ReportSource,
+  name: string | undefined,
+): Promise<Part | undefined> {
+  if (name === undefined) return undefined;
+  if (client === undefined) return { name, problem: "it is read in nobody's name here" };
+  try {
+    const object = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
+    if (object !== undefined) return { name, data: dataSchema.parse(object).data };
+    return { name, problem: `there is none in namespace ${namespace}${hint}` };
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return { name, problem: errorMessage(error) };
+  }
+}
