@@ -115,6 +115,7 @@ function reply(
     message: change.message,
     warning: warningOf(target, change) ?? null,
     dry_run: dryRun,
-    project: summarize(parseProject(object)),
+    // What is not stored has no version yet.
+    project: summarize(parseProject({ ...object, metadata: { resourceVersion: '', ...object.metadata } })),
   };
 }

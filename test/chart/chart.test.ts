@@ -100,6 +100,7 @@ describe('the values', () => {
     ['nats.servers={nats://n:4222},nats.credentials.operator.user=', 'minLength: got 0, want 1'],
     ['nats.servers={nats://n:4222},handover.mode=Verify', 'handover.mode needs dynamodb.environmentsTable'],
     ['trigger.eventBus=arn:aws:events:x', "at '/trigger/eventBus'"],
+    ['console.impersonation.groups={system:masters}', "at '/console/impersonation/groups/0'"],
     ['trigger.migrationTemplate.spec.mode=Plan', "additional properties 'mode' not allowed"],
   ])('are refused where they are wrong: %s', async (wrong, message) => {
     await expect(helm(['template', 'edge-migration', CHART, '--set', wrong])).rejects.toThrow(message);
@@ -128,19 +129,21 @@ describe('the rights', () => {
       .toSorted();
   }
 
-  it.each(['operator', 'worker', 'applier', 'trigger'])(
+  it.each(['operator', 'worker', 'applier', 'trigger', 'console'])(
     'of the %s are those of the plain manifests',
     async (component) => {
       const manifests = [
         'operator/deploy/rbac.yaml',
         'operator/deploy/trigger.yaml',
+        'operator/deploy/console.yaml',
         'replay-sidecar/deploy/applier.yaml',
       ];
       const plain = manifests.flatMap((path) =>
         parseAllDocuments(read(path)).map((document) => document.toJS() as Manifest),
       );
       const trigger = 'trigger.enabled=true,trigger.signingKeys.existingSecret=keys';
-      const args = ['--set', `nats.servers={nats://nats:4222},capture.coreApi.namespace=flagsmith,${trigger}`];
+      const optional = `${trigger},console.enabled=true`;
+      const args = ['--set', `nats.servers={nats://nats:4222},capture.coreApi.namespace=flagsmith,${optional}`];
       const account = new RegExp(`^edge-migration-${component}$`);
       expect(rulesOf(await render('edge-migration', args), account)).toEqual(rulesOf(plain, account));
     },

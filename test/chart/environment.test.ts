@@ -1,4 +1,5 @@
 /** What the processes make of the environment that the chart gives them. */
+import { consoleConfiguration } from '@edge-migration/console/config.ts';
 import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
 import { checkConfiguration } from '@edge-migration/operator/check/config.ts';
 import { operatorConfiguration } from '@edge-migration/operator/config.ts';
@@ -28,13 +29,14 @@ describe.each(VARIANTS)('with values for %s', (variant, file) => {
     parseEnvironment(operatorConfiguration, of('Deployment', 'operator'));
     parseEnvironment(checkConfiguration, of('Pod', 'check'));
     if (variant === 'everything') parseEnvironment(triggerConfiguration, of('Deployment', 'trigger'));
+    if (variant === 'everything') parseEnvironment(consoleConfiguration, of('Deployment', 'console'));
     if (variant !== 'copy-only') parseEnvironment(applierConfiguration, of('Deployment', 'applier'));
   });
 });
 
 it("the chart's defaults are the processes' own", async () => {
   const trigger = 'trigger.enabled=true,trigger.signingKeys.existingSecret=keys';
-  const objects = await render('ours', ['--set', `nats.servers={nats://nats:4222},${trigger}`]);
+  const objects = await render('ours', ['--set', `nats.servers={nats://nats:4222},${trigger},console.enabled=true`]);
   const operator = environmentOf(find(objects, 'Deployment', 'edge-migration-operator'));
   const applier = environmentOf(find(objects, 'Deployment', 'edge-migration-applier'));
   const required = (environment: Record<string, string>, ...names: string[]) =>
@@ -48,6 +50,13 @@ it("the chart's defaults are the processes' own", async () => {
   const own = ['DATABASE_URL', 'NAMESPACE', 'EVENT_BUS', 'SIGNING_KEYS_DIRECTORY', 'LISTEN_HOST', 'METRICS_HOST'];
   expect(parseEnvironment(triggerConfiguration, events)).toEqual(
     parseEnvironment(triggerConfiguration, required(events, ...own)),
+  );
+  const people = environmentOf(find(objects, 'Deployment', 'edge-migration-console'));
+  expect(parseEnvironment(consoleConfiguration, people)).toEqual(
+    parseEnvironment(
+      consoleConfiguration,
+      required(people, 'NAMESPACE', 'OPERATOR_NAMESPACE', 'LISTEN_HOST', 'METRICS_HOST'),
+    ),
   );
   expect(parseEnvironment(applierConfiguration, applier)).toEqual(
     parseEnvironment(applierConfiguration, required(applier, ...installation)),

@@ -71,6 +71,15 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- $namespace }}
 {{- end }}
 
+{{- /* Where the console creates EdgeMigrations unless it is told another namespace. */ -}}
+{{- define "edge-migration.consoleNamespace" -}}
+{{- $namespace := .Values.console.namespace | default (first .Values.watchNamespaces) | default .Release.Namespace }}
+{{- if and .Values.watchNamespaces (not (has $namespace .Values.watchNamespaces)) }}
+{{- fail (printf "console.namespace is %s, which is not one of watchNamespaces: the operator would not see its EdgeMigrations" $namespace) }}
+{{- end }}
+{{- $namespace }}
+{{- end }}
+
 {{- define "edge-migration.natsServers" -}}
 {{- if and .Values.nats.bundled.enabled .Values.nats.servers }}
 {{- fail "nats.servers and nats.bundled.enabled exclude each other: set one of them" }}

@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'vitest';
+import { listPage } from './listing.ts';
+import { listQuerySchema, type Summary } from './schemas.ts';
+
+const summary = (projectId: number, fields: Partial<Summary> = {}) =>
+  ({
+    project_id: projectId,
+    namespace: 'flagsmith',
+    name: `project-${projectId}`,
+    project_name: null,
+    phase: 'Copying',
+    message: null,
+    outcome: null,
+    lag_seconds: null,
+    ...fields,
+  }) as Summary;
+
+const fleet = [
+  summary(10, { project_name: 'Acme Web', lag_seconds: 3 }),
+  summary(9, { phase: 'Failed', outcome: 'failed', message: 'Acme is gone' }),
+  summary(2, { namespace: 'other', lag_seconds: 40 }),
+];
+const list = (query: object = {}) => listPage(fleet, listQuerySchema.parse(query));
+const idsOf = (query: object) => list(query).results.map(({ project_id: id }) => id);
+
+describe('a page', () => {
+  test('has projects by number, not by text', () => {
+    expect(idsOf({})).toEqual([2, 9, 10]);
+    expect(idsOf({ ordering: '-project_id' })).toEqual([10, 9, 2]);
+  });
+
+  test('has what is unknown last, whichever way it is ordered', () => {
+    expect(idsOf({ ordering: 'lag_seconds' })).toEqual([10, 2, 9]);
+    expect(idsOf({ ordering: '-lag_seconds' })).toEqual([2, 10, 9]);
+  });
+
+  test('has projects with every word, in whatever text and case', () => {
+    expect(idsOf({ search: 'acme' })).toEqual([9, 10]);
+    expect(idsOf({ search: 'ACME gone' })).toEqual([9]);
+    expect(idsOf({ search: 'acme elsewhere' })).toEqual([]);
+  });
+
+  test('counts phases of all that match, also of those that are not asked for', () => {
+    expect(list({ phase: 'Failed', page_size: '1' })).toMatchObject({ count: 1, phases: { Copying: 2, Failed: 1 } });
+    expect(list({ outcome: 'none' })).toMatchObject({ count: 2, phases: { Copying: 2 } });
+    expect(listPage([summary(1, { phase: '__proto__' })], listQuerySchema.parse({})).count).toBe(1);
+  });
+
+  test('beyond the last is empty', () => {
+    expect(list({ page: '7', page_size: '2' })).toMatchObject({ count: 3, results: [] });
+  });
+});
+
+test.each([
+  [{ page: '0' }],
+  [{ page_size: '201' }],
+  [{ page_size: '1e9' }],
+  [{ ordering: 'constructor' }],
+  [{ namespace: '../etc' }],
+  [{ search: 'x'.repeat(201) }],
+  [{ other: '1' }],
+])('a query of %j is refused', (query) => {
+  expect(listQuerySchema.safeParse(query).success).toBe(false);
+});
