@@ -10,7 +10,9 @@ interface Operation {
 
 const routes = createRoutes({ session: {} } as RouteParts);
 const document = JSON.parse(JSON.stringify(describeApi(routes, '1.2.3')));
-const operations = Object.values(document.paths as Record<string, Record<string, Operation>>).flatMap((path) => Object.values(path));
+const operations = Object.values(document.paths as Record<string, Record<string, Operation>>).flatMap((path) =>
+  Object.values(path),
+);
 
 test('the document has each operation once, under a name of its own', () => {
   expect(operations).toHaveLength(routes.length);
