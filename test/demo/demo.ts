@@ -7,11 +7,14 @@ import { showReplay } from './replay.ts';
 import { createScreen, type Screen } from './screen.ts';
 import { showIdentity } from './side-by-side.ts';
 import { setStage } from './stage.ts';
+import { openBrowser, seedFleet, serveConsole } from './web.ts';
 import { readWorkerCpuSeconds } from './worker-cpu.ts';
 
 export interface DemoOptions {
   identities: number;
   keep: boolean;
+  /** Shows a fleet in the console instead of one project here. */
+  web: boolean;
   json: boolean;
   signal: AbortSignal;
 }
@@ -21,12 +24,18 @@ const COPY_TIMEOUT_MILLISECONDS = 4 * 3_600_000;
 const VERIFY_TIMEOUT_MILLISECONDS = 3_600_000;
 
 /** The product's main job, from nothing, on real parts: what `npm run demo` shows. */
-export async function runDemo({ identities, keep, json, signal }: DemoOptions): Promise<void> {
+export async function runDemo({ identities, keep, web, json, signal }: DemoOptions): Promise<void> {
   // With --json standard output is for the result, but people may still look on.
   const screen = createScreen(json && !process.stdout.isTTY ? process.stderr : process.stdout);
   screen.heading('Edge migration for Flagsmith: one project, from Core (Postgres) to Edge (DynamoDB)');
   await using stack = new AsyncDisposableStack();
   const { installation, seeded } = stack.use(await setStage(screen, identities, signal));
+  if (web) {
+    await seedFleet(installation, seeded.projectId, screen, signal);
+    const { url } = stack.use(await serveConsole(installation, screen));
+    await openBrowser(url, screen);
+    return stay(installation, screen, seeded.projectId, signal);
+  }
   const { databaseUrl, tables } = installation;
   screen.heading('kubectl apply');
   screen.quote(manifest(seeded.projectId));
@@ -72,7 +81,10 @@ export async function runDemo({ identities, keep, json, signal }: DemoOptions): 
     ...replay,
   };
   screen.line();
-  if (keep) await stay(installation, screen, seeded.projectId, signal);
+  if (keep) {
+    stack.use(await serveConsole(installation, screen));
+    await stay(installation, screen, seeded.projectId, signal);
+  }
   if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
   const isRight = result.missing + result.different + result.foreignWrites + result.secondRunWrites === 0;
   if (!isRight) process.exitCode = 1;
