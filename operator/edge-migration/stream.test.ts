@@ -1,10 +1,11 @@
-import { randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
 import { readEnvironments } from '@edge-migration/identity/core/environment-references.ts';
 import { readScopeProjects } from '@edge-migration/identity/core/write-scopes.ts';
 import { insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
+import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
 import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
@@ -34,7 +35,13 @@ beforeAll(async () => {
   await insertRows(database.url, {
     organisations_organisation: [{ id: 1 }],
     projects_project: [{ id: 41 }, { id: 42 }],
-    environments_environment: [{ id: 1, project_id: 42, api_key: 'client-key' }],
+    environments_environment: [
+      { id: 1, project_id: 42, api_key: 'client-key' },
+      { id: 2, project_id: 41, api_key: 'of-another-project' },
+    ],
+    environments_environmentapikey: [
+      { environment_id: 1, key: 'ser.secret', name: 'server', active: true, created_at: '2026-01-01T00:00:00Z' },
+    ],
   });
   core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
 });
@@ -91,6 +98,7 @@ async function report(
   allSentUntil: string,
   gaps: CoverageReport['gaps'] = [],
   time = Date.now(),
+  usage?: CoverageReport['usage'],
 ): Promise<void> {
   const now = new Date(time).toISOString();
   const text: CoverageReport = {
@@ -110,6 +118,7 @@ async function report(
     gaps,
     probe: { sequence: 1, time: now },
     goodbye: false,
+    usage,
   };
   const connection = await connect({ servers: nats.url });
   await jetstream(connection).publish(coverageSubject(text.podUid), JSON.stringify(text));
@@ -152,6 +161,40 @@ test('the gap of a sidecar that went with its pod ends once, for every operator 
   );
   expect(closed).toMatchObject({ podName: 'gone', reason: 'sidecarVanished', from: Date.parse(from) });
   expect(observed(first)?.gaps).toHaveLength(1);
+});
+
+test('what sidecars count comes to the project of the environment, by its client key and by its server keys', async () => {
+  await using view = openView(() => []);
+  await waitFor(() => observed(view), { for: 'the streams' });
+  const now = new Date().toISOString();
+  const date = now.slice(0, 10);
+  const counted = { writes: 3, reads: 2, lastWrite: now, lastRead: now };
+  const of = (environment: EnvironmentReference, client: string) => ({
+    environment,
+    ...counted,
+    clients: [[client, 3, 2] satisfies [string, number, number]],
+  });
+  const serverKeySha256 = hash('sha256', 'ser.secret', 'hex');
+  const environments = [
+    of({ clientKey: 'client-key' }, 'flagsmith-js-sdk/9.3.1'),
+    of({ serverKeySha256 }, 'flagsmith-python-sdk/3.9.2'),
+    of({ clientKey: 'of-another-project' }, 'browser'),
+    of({ clientKey: 'invented' }, 'browser'),
+  ];
+  await report('counting', now, [], Date.now(), { since: now, complete: true, days: [{ date, environments }] });
+  const usage = await waitFor(() => view.usage(42)?.days[0], { for: 'the counts', timeoutMs: 60_000 });
+  expect(usage).toEqual({
+    date,
+    writes: 6,
+    reads: 4,
+    lastWrite: Date.parse(now),
+    lastRead: Date.parse(now),
+    rows: [
+      { environment: 1, client: 'flagsmith-js-sdk/9.3.1', writes: 3, reads: 2 },
+      { environment: 1, client: 'flagsmith-python-sdk/3.9.2', writes: 3, reads: 2 },
+    ],
+  });
+  expect(view.usage(41)?.days).toEqual([]);
 });
 
 test('a silent sidecar whose pod is there holds back what is known to be sent: it may send the rest when it wakes', async () => {
