@@ -34,7 +34,9 @@ export async function runDemo({ identities, keep, web, json, signal }: DemoOptio
     await seedFleet(installation, seeded.projectId, screen, signal);
     const { url } = stack.use(await serveConsole(installation, screen));
     await openBrowser(url, screen);
-    return stay(installation, screen, seeded.projectId, signal);
+    // Awaited here: everything that was started ends when this function is left.
+    await stay(installation, screen, seeded.projectId, signal);
+    return;
   }
   const { databaseUrl, tables } = installation;
   screen.heading('kubectl apply');
