@@ -7,7 +7,7 @@ import { hasLeftovers, holdJobs } from './jobs.ts';
 import { decideAccepted, decideCapturing } from './policies.ts';
 import { summarisePlan } from './progress.ts';
 import { decideHandover } from './readiness/handover.ts';
-import { decideReplay } from './replay.ts';
+import { decideReplay, recallSucceeded } from './replay.ts';
 import { decideWork, type WorkDecision } from './work.ts';
 
 export type { Decision } from './decision.ts';
@@ -56,7 +56,9 @@ function decideRejected(facts: Facts, accepted: FindingOf<'Accepted'>): Decision
   const before = migration.status;
   const copied = findCondition(before.conditions, 'Copied');
   const isGone = accepted.reason === 'ProjectDeleted';
-  const succeeded = findCondition(before.conditions, 'Succeeded');
+  const notSucceeded = isGone
+    ? isFalse('ProjectDeleted', accepted.message)
+    : isUnknown('NotAccepted', 'waiting for the migration to be accepted');
   return compose(facts, {
     accepted,
     copied:
@@ -64,12 +66,7 @@ function decideRejected(facts: Facts, accepted: FindingOf<'Accepted'>): Decision
         ? recall('Copied', copied)
         : isUnknown('NotAccepted', 'nothing is copied before the migration is accepted'),
     degraded: isTrue('NotAccepted', accepted.message),
-    succeeded:
-      succeeded?.status === 'True'
-        ? recall('Succeeded', succeeded)
-        : isGone
-          ? isFalse('ProjectDeleted', accepted.message)
-          : isUnknown('NotAccepted', 'waiting for the migration to be accepted'),
+    succeeded: recallSucceeded(facts) ?? notSucceeded,
     actions: holdJobs(chooseOperation(migration), facts.work.jobs),
     nextTime: now + RECHECK_MILLISECONDS,
   });

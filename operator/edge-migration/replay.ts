@@ -1,5 +1,14 @@
 import type { ReplayStatus, Spec } from './api.ts';
-import { type Finding, type FindingOf, findCondition, formatTime, isFalse, isTrue, isUnknown } from './conditions.ts';
+import {
+  type Finding,
+  type FindingOf,
+  findCondition,
+  formatTime,
+  isFalse,
+  isTrue,
+  isUnknown,
+  recall,
+} from './conditions.ts';
 import type { Facts, ProjectReplay, ReplayFact } from './facts.ts';
 import { isRecent } from './progress.ts';
 import { countEvents, findStuck } from './waiting-events.ts';
@@ -26,8 +35,8 @@ const DRAINING_LOOK_MILLISECONDS = 5_000;
  *   `windowSeconds` moves the deadline
  */
 export function decideReplay(facts: Facts, spec: Spec, completion: number, copied: Finding): ReplayDecision {
-  const { capture, replay, now } = facts;
-  if (capture.kind === 'disabled' || replay.kind === 'disabled') return withoutCapture(copied);
+  const { replay, now } = facts;
+  if (isOff(facts)) return withoutCapture(copied);
   const deadline = completion + spec.replay.windowSeconds * 1000;
   const status = describeReplay(facts, deadline);
   if (now < deadline) {
@@ -57,6 +66,26 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
     nextTime: now + DRAINING_LOOK_MILLISECONDS,
   };
 }
+
+/**
+ * That a migration has succeeded, while it is not accepted: as it was found before, unless the settings of today say
+ * otherwise. A status may be put back to one of former settings. Undefined when it has not.
+ */
+export function recallSucceeded(facts: Facts): FindingOf<'Succeeded'> | undefined {
+  const { spec, status } = facts.migration;
+  const copied = findCondition(status.conditions, 'Copied');
+  if (copied?.status === 'True' && isOff(facts)) return withoutCapture(recall('Copied', copied)).succeeded;
+  const succeeded = findCondition(status.conditions, 'Succeeded');
+  if (succeeded?.status !== 'True' || succeeded.reason === 'CaptureDisabled') return undefined;
+  const { completionTime } = status.copy ?? {};
+  if (succeeded.reason === 'WindowClosed' && spec !== undefined && completionTime !== undefined) {
+    if (!isClosed(facts, Date.parse(completionTime) + spec.replay.windowSeconds * 1000)) return undefined;
+  }
+  return recall('Succeeded', succeeded);
+}
+
+/** Nothing of this project's writes is captured, or nothing is replayed, by configuration. */
+const isOff = ({ capture, replay }: Facts): boolean => capture.kind === 'disabled' || replay.kind === 'disabled';
 
 /** It was found closed before, for this very deadline: from then on it does not matter what sidecars and appliers do. */
 function isClosed({ migration }: Facts, deadline: number): boolean {

@@ -149,6 +149,33 @@ describe('once the copy is let go of, a status that is removed or put back to an
     ).toBe('True/WindowClosed');
   });
 
+  describe('while Core cannot be asked for the project', () => {
+    const core = { kind: 'problem', reason: 'CoreUnreachable', message: 'no answer' } as const;
+
+    test('does not say that it succeeded without capture, once capture is switched on', () => {
+      const off = { ...followed(60), capture: { kind: 'disabled' } as const };
+      const uncaptured = recorded(next(off, 1000), off);
+      const before = uncaptured.migration.status;
+      expect(condition(before, 'Succeeded')).toBe('True/CaptureDisabled');
+      const on = { ...uncaptured, capture: covered() };
+      const captured = { ...recorded(next(on, 1000), on), core };
+      expect(
+        condition(
+          putBack(captured, () => before),
+          'Succeeded',
+        ),
+      ).toBe('Unknown/NotAccepted');
+    });
+
+    test('does not say that its window has closed, once that is longer', () => {
+      const closed = followed(7200);
+      const { status } = closed.migration;
+      expect(condition(decide({ ...closed, core }).status, 'Succeeded')).toBe('True/WindowClosed');
+      const longer = migration({ status }, { replay: { windowSeconds: 36_000 } });
+      expect(condition(decide({ ...closed, migration: longer, core }).status, 'Succeeded')).toBe('Unknown/NotAccepted');
+    });
+  });
+
   test('does not take a spec.retry once more that was taken since', () => {
     const now = followed(60);
     const asked = { ...now, migration: migration({ status: now.migration.status }, { ...window, retry: 'drop-1' }) };
