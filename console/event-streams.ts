@@ -176,14 +176,21 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
   async function* run(): AsyncGenerator<string, void> {
     yield first === undefined ? `retry: 3000\n${event('ready', {})}` : 'retry: 3000\n\n';
     let reviewAt = clock.monotonic() + 2 * HEARTBEAT_MILLISECONDS;
+    // What changes may be what this client is not to see: it hears a heartbeat then, too.
+    let heardAt = clock.monotonic();
     while (!gone.aborted && !stop.aborted) {
-      yield* tellChanges();
-      await pause(clock, PAUSE_MILLISECONDS, [stop, gone]);
-      if (changed.size === 0) {
-        await pause(clock, HEARTBEAT_MILLISECONDS, [stop, gone], wake.promise);
-        if (changed.size === 0 && !stop.aborted && !gone.aborted) yield ': heartbeat\n\n';
+      for await (const text of tellChanges()) {
+        yield text;
+        heardAt = clock.monotonic();
       }
+      await pause(clock, PAUSE_MILLISECONDS, [stop, gone]);
+      const left = heardAt + HEARTBEAT_MILLISECONDS - clock.monotonic();
+      if (changed.size === 0 && left > 0) await pause(clock, left, [stop, gone], wake.promise);
       wake = Promise.withResolvers();
+      if (clock.monotonic() - heardAt >= HEARTBEAT_MILLISECONDS && !stop.aborted && !gone.aborted) {
+        yield ': heartbeat\n\n';
+        heardAt = clock.monotonic();
+      }
       if (clock.monotonic() < reviewAt) continue;
       reviewAt = clock.monotonic() + 2 * HEARTBEAT_MILLISECONDS;
       const end = await review();
