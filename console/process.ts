@@ -63,8 +63,13 @@ export async function runConsole(settings: ConsoleSettings): Promise<void> {
   const cache = createCache(clients.own, settings, registry);
   const series = createSeries(clock);
   cache.subscribe((change) => noteChange(series, change));
-  const watching = cache.run(signal);
-  started.defer(() => watching);
+  // Where something below fails, nobody asks the process to stop.
+  const watch = new AbortController();
+  const watching = cache.run(AbortSignal.any([signal, watch.signal]));
+  started.defer(() => {
+    watch.abort(new Error('the process ends'));
+    return watching;
+  });
   const { app, streams } = await createConsole(settings, { clients, cache, series, registry, ending: ending.signal });
   new Gauge({
     name: 'edge_migration_console_event_streams',

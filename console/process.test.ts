@@ -1,0 +1,33 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { KubeConfig } from '@edge-migration/operator/kubernetes/client-node.ts';
+import { expect, test } from 'vitest';
+import { consoleConfiguration } from './config.ts';
+import { runConsole } from './process.ts';
+
+/** Of a cluster that does not answer. */
+function createKubeConfig(): KubeConfig {
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromClusterAndUser(
+    { name: 'none', server: 'http://127.0.0.1:1', skipTLSVerify: false },
+    { name: 'a' },
+  );
+  return kubeConfig;
+}
+
+test('a console that cannot listen ends and says why, instead of waiting for a signal', async () => {
+  const configuration = consoleConfiguration.parse({
+    namespace: 'flagsmith',
+    // Of documentation (RFC 5737): no machine has it.
+    listenHost: '192.0.2.1',
+    metricsHost: '127.0.0.1',
+    metricsPort: 0,
+  });
+  const stop = new AbortController();
+  const settings = { configuration, kubeConfig: createKubeConfig(), clock: systemClock, signal: stop.signal };
+  try {
+    await expect(runConsole({ ...settings, logger: createLogger('test', 'silent') })).rejects.toThrow('EADDRNOTAVAIL');
+  } finally {
+    stop.abort(new Error('the test is over'));
+  }
+}, 5_000);
