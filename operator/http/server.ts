@@ -18,6 +18,8 @@ export interface HttpServerSettings {
   readonly mostConnections: number;
   /** How long a request without a body or with one may take to come in, in milliseconds. */
   readonly requestMilliseconds: number;
+  /** How long nothing may go over a connection, in either direction; two minutes when unset. */
+  readonly idleMilliseconds?: number;
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
@@ -39,6 +41,8 @@ const LIMITS = {
 } satisfies ServerOptions;
 
 const GRACE_MILLISECONDS = 5_000;
+/** Longer than any answer is worked on, and than any stream is silent. */
+const IDLE_MILLISECONDS = 120_000;
 
 /** A server of HTTP or HTTPS that slow and greedy clients cannot occupy. */
 export async function startHttpServer(settings: HttpServerSettings): Promise<HttpServer> {
@@ -49,6 +53,8 @@ export async function startHttpServer(settings: HttpServerSettings): Promise<Htt
       ? createHttpServer(limits, onRequest)
       : createHttpsServer({ ...limits, ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: 5_000 }, onRequest);
   server.maxConnections = settings.mostConnections;
+  // A client that does not read its answer would keep the connection, and the answer, for ever.
+  server.timeout = settings.idleMilliseconds ?? IDLE_MILLISECONDS;
   await listen(server, settings.port, host);
   const { port } = server.address() as AddressInfo;
   return {
