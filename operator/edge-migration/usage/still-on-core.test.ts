@@ -179,6 +179,30 @@ describe('what is not known is not said to be zero', () => {
   });
 });
 
+test('a restarted operator, which finds less in the stream, does not say quiet of a project that was written to today', async () => {
+  const sidecar = fleet.sidecar('api-1');
+  pass(3 * DAY_MILLISECONDS);
+  expect((await look())?.state).toBe('Quiet');
+  sidecar.serve('production', 'flagsmith-js-sdk/9.3.1', 'write', 9);
+  // A report has room for some of them, and the next one is of the others.
+  for (let other = 0; other < 60; other += 1) sidecar.serve(`others-${other}`, 'curl/8', 'write');
+  pass(HOUR);
+  for (let report = 0; report < 6; report += 1) {
+    pass(60_000);
+    await look();
+  }
+  const before = await look();
+  expect(before).toMatchObject({ state: 'Writing', writesPerDay: 9 });
+  do sidecar.end();
+  while (JSON.stringify(fleet.reports()).includes('production'));
+  fleet.sidecar('api-2');
+  operator = fleet.operator();
+  pass(HOUR);
+  expect(await look()).toEqual({ ...before, countedUntil: expect.any(String) });
+  pass(2 * DAY_MILLISECONDS);
+  expect((await look())?.state).toBe('Quiet');
+});
+
 test('a client that only reads is still on Core', async () => {
   fleet.sidecar('api-1').serve('production', 'flagsmith-go-sdk/v5.2.0', 'read', 9);
   expect(await look()).toMatchObject({

@@ -77,6 +77,7 @@ function describe(
     isCounted: isSince(now - DAY_MILLISECONDS),
     isGone: now > deadline && isSince(now - QUIET_MILLISECONDS) && lastTime < now - QUIET_MILLISECONDS,
   });
+  if (before !== undefined && knowsMore(before, state, now)) return { ...before, countedSince };
   const writesPerDay = most(recent, ({ writes }) => writes);
   const readsPerDay = most(recent, ({ reads }) => reads);
   const environments = sumBy(recent, ({ environment }) => environment).map(([id, counts]) => ({ id, ...counts }));
@@ -120,6 +121,16 @@ function chooseState(
   if (recent.some(({ reads }) => reads > 0)) return 'Reading';
   if (!isCounted) return 'Unknown';
   return isGone ? 'Gone' : 'Quiet';
+}
+
+/**
+ * The stream keeps a part of what a pod that has gone had counted: a process that has read only that knows less of today and
+ * yesterday than was said before.
+ */
+function knowsMore(before: StillOnCore, state: StillOnCore['state'], now: number): boolean {
+  if (state === 'Writing' || state === 'Reading') return false;
+  const time = before.state === 'Writing' ? before.lastWrite : before.state === 'Reading' ? before.lastRead : undefined;
+  return time !== undefined && dateOf(Date.parse(time)) >= dateOf(now - DAY_MILLISECONDS);
 }
 
 /** No clock of a sidecar's makes it later than now. */
