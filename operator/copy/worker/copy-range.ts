@@ -76,7 +76,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     await refuseDeficit();
   }
   await late.settled(signal);
-  if (options.look !== undefined && progress.written > 0) await lookAgain(options.look);
+  if (options.look !== undefined && progress.hasWritten) await lookAgain(options.look);
   return progress.finish(signal);
 
   async function copySegments({ position, after }: Start): Promise<void> {
@@ -99,12 +99,15 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
         rangeId,
         segments: live.map((segment) => ({ ...segment, environment: environments.get(segment.environmentId)! })),
         read: startReading,
-        async write(page) {
-          const handled = await patiently(() => handlePage(page, settings(), signal));
+        async write(page, isFirst) {
+          // With CoreWins every look would undo what Edge clients have written since the one before, and none be the last.
+          const chosen = isFirst ? settings() : ({ ...settings(), onConflict: 'KeepEdge' } as const);
+          const handled = await patiently(() => handlePage(page, chosen, signal));
           if (handled.results.length > 0) failing.ended();
           return handled;
         },
         onHindrance: failing.again,
+        settled: late.settled,
         ...{ afterMilliseconds, clock: options.clock, logger },
       },
       signal,

@@ -16,9 +16,12 @@ export interface LookOptions {
     segment: Segment,
     after: string | null,
   ) => Promise<Page & { readonly isLast: boolean }>;
-  readonly write: (page: Page) => Promise<HandledPage>;
+  /** @param isFirst whether this is the first look at what was copied */
+  readonly write: (page: Page, isFirst: boolean) => Promise<HandledPage>;
   /** Told that nothing of a page was done before it became too old. @throws once that has gone on for too long */
   readonly onHindrance: (hindrance: unknown) => void;
+  /** Resolves when no write that was not answered can be carried out any more. */
+  readonly settled: (signal: AbortSignal) => Promise<void>;
   /** So long after the last write its place may still be taken by one of another region. */
   readonly afterMilliseconds: number;
   readonly clock: Clock;
@@ -28,19 +31,20 @@ export interface LookOptions {
 /**
  * Looks at what was copied into tables of several regions once replication has settled, and writes again what later writes
  * of other regions have overtaken, until a look finds nothing of that kind (docs/design.md, "Convergence", rule 10). Where
- * all holds, documents are only read, a hundred at a time.
+ * all holds, documents are only read, a hundred at a time. It is over only when what it sent itself, and had no answer to,
+ * has arrived (rule 9).
  *
  * @throws what reading and writing throw; the signal's reason
  */
 export async function lookUntilItHolds(options: LookOptions, signal: AbortSignal): Promise<void> {
   const { rangeId, segments, clock, logger } = options;
   const settling = createLateWrites(clock, options.afterMilliseconds);
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     settling.lost();
     await settling.settled(signal);
     let overtaken = 0;
-    for (const segment of segments) overtaken += await lookAt(segment, options);
-    if (overtaken === 0) return;
+    for (const segment of segments) overtaken += await lookAt(segment, isFirst, options);
+    if (overtaken === 0) return options.settled(signal);
     logger.info({ rangeId, overtaken }, 'what writes of other regions had overtaken was written again');
   }
 }
@@ -48,13 +52,14 @@ export async function lookUntilItHolds(options: LookOptions, signal: AbortSignal
 /** @returns how many identities were written again */
 async function lookAt(
   { environment, ...segment }: LookOptions['segments'][number],
+  isFirst: boolean,
   { read, write, onHindrance }: LookOptions,
 ): Promise<number> {
   let { after } = segment;
   let overtaken = 0;
   for (;;) {
     const page = await read(environment, segment, after);
-    const { results, hindrance } = await write(page);
+    const { results, hindrance } = await write(page, isFirst);
     overtaken += results.filter(hasWritten).length;
     const last = page.identities[results.length - 1];
     if (last !== undefined) after = boundOf(last, segment.order);

@@ -45,8 +45,11 @@ export interface Progress {
   ): Promise<void>;
   /** Identities so far that were there when the range was planned. */
   readonly known: number;
-  /** Identities whose documents were written, by whatever process. */
-  readonly written: number;
+  /**
+   * Whether documents of the range may have been written, by whatever process: one that was killed may have written a page
+   * of which the checkpoint does not tell, and totals begin again where the range does.
+   */
+  readonly hasWritten: boolean;
   /** The range is to be done again from its beginning, which is returned. */
   restart(signal: AbortSignal): Promise<Start>;
   /** A segment is done, or there is nothing to do in it. */
@@ -76,6 +79,7 @@ export async function openProgress(
     isAnew || saved?.checkpoint.overridesTable === options.overridesTable ? options.overridesTable : undefined;
   let positions = isAnew ? [first] : known.slice(known.indexOf(start.position));
   let spent = budget.spent();
+  let isRestarted = false;
   const rate = createRateMeter(clock.monotonic());
   if (!isAnew) {
     logger.info({ rangeId: range.rangeId, identities: start.position.totals.counts.read }, 'resumed');
@@ -153,12 +157,13 @@ export async function openProgress(
       return current().totals.counts.known;
     },
 
-    get written() {
+    get hasWritten() {
       const { inserted, merged, replaced } = current().totals.counts;
-      return inserted + merged + replaced;
+      return saved !== undefined || isRestarted || inserted + merged + replaced > 0;
     },
 
     async restart(signal) {
+      isRestarted = true;
       positions = [first];
       overridesTable = options.overridesTable;
       await save(false, signal);

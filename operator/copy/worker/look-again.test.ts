@@ -1,0 +1,104 @@
+import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
+import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { describe, expect, test } from 'vitest';
+import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
+import { createMemoryCheckpoints } from './checkpoints.ts';
+import { type LookOptions, lookUntilItHolds } from './look-again.ts';
+import type { HandledPage } from './page.ts';
+import { identityMark } from './position.ts';
+import { openProgress } from './progress.ts';
+
+const { signal } = new AbortController();
+const logger = createLogger('test', 'silent');
+const environment = { id: 3, name: 'main', apiKey: 'key' } as CoreEnvironment;
+const identity = { id: 4, identifier: 'ada' } as CoreIdentity;
+const segment = { environmentId: 3, order: 'identifier' as const, after: null, until: null, identities: 1 };
+const handled = (outcome: 'inserted' | 'unchanged'): HandledPage => ({ results: [{ outcome }], documentBytes: 100 });
+
+describe('lookUntilItHolds', () => {
+  function start(outcomes: ('inserted' | 'unchanged')[], settled: LookOptions['settled'] = async () => {}) {
+    const clock = createFakeClock();
+    const looks: boolean[] = [];
+    let isOver = false;
+    const looking = lookUntilItHolds(
+      {
+        rangeId: 0,
+        segments: [{ ...segment, environment }],
+        read: async () => ({
+          ...{ environment, identities: [identity], isLast: true },
+          ...{ deadline: { left: () => 1000 }, lost() {} },
+        }),
+        async write(_, isFirst) {
+          looks.push(isFirst);
+          return handled(outcomes.shift() ?? 'unchanged');
+        },
+        onHindrance() {},
+        settled,
+        ...{ afterMilliseconds: 10_000, clock, logger },
+      },
+      signal,
+    ).then(() => {
+      isOver = true;
+    });
+    return { clock, looks, looking, isOver: () => isOver };
+  }
+
+  test('looks once more after each look that had to write, and tells which is the first', async () => {
+    const { clock, looks, looking } = start(['inserted', 'inserted']);
+    for (let look = 0; look < 3; look++) await clock.advance(10_001);
+    await looking;
+    expect(looks).toEqual([true, false, false]);
+  });
+
+  test('is not over while an insert of its own that was not answered may still be carried out', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { clock, looks, looking, isOver } = start([], () => promise);
+    await clock.advance(10_001);
+    await clock.advance(10_001);
+    expect(looks).toEqual([true]);
+    expect(isOver()).toBe(false);
+    resolve();
+    await looking;
+  });
+});
+
+describe('whether documents of a range may have been written', () => {
+  const checkpoints = createMemoryCheckpoints;
+  const open = (saved = checkpoints(), found: CoreIdentity | undefined = identity) => {
+    const clock = createFakeClock();
+    const options = {
+      ...{ range: { rangeId: 0, segments: [segment] }, checkpoints: saved, overridesTable: undefined },
+      ...{ budget: createWriteBudget({ clock }), instance: 'pod', clock, logger },
+    };
+    return openProgress(options, async () => found, signal);
+  };
+  const page = { ...handled('inserted'), known: 1 };
+
+  test('is told by its totals', async () => {
+    const progress = await open();
+    await progress.addPage(identityMark(identity), { ...page, ...handled('unchanged') }, signal);
+    expect(progress.hasWritten).toBe(false);
+    await progress.addPage(identityMark(identity), page, signal);
+    expect(progress.hasWritten).toBe(true);
+  });
+
+  test('stays so when the range is read again from its beginning, where all that was written is found', async () => {
+    const progress = await open();
+    await progress.addPage(identityMark(identity), page, signal);
+    await progress.restart(signal);
+    expect(progress.hasWritten).toBe(true);
+  });
+
+  test('is taken for granted after a pod that was killed before its checkpoint told of the page', async () => {
+    const saved = checkpoints();
+    await open(saved);
+    expect((await open(saved)).hasWritten).toBe(true);
+  });
+
+  test('is taken for granted where the identities that the checkpoint names are gone, so that all begins again', async () => {
+    const saved = checkpoints();
+    await (await open(saved)).addPage(identityMark(identity), page, signal);
+    expect((await open(saved, { ...identity, identifier: 'renamed' })).hasWritten).toBe(true);
+  });
+});
