@@ -12,7 +12,7 @@ import { createCounts } from './counts.ts';
 import type { Pipeline } from './pipeline.ts';
 import { createRepeats } from './repeats.ts';
 import { createRunner, type RunnerOptions } from './runner.ts';
-import { derivedHeaders, keepHeaders, markListing, type Work } from './work.ts';
+import { derivedHeaders, keepHeaders, markListing, markLook, type Work } from './work.ts';
 
 const PROJECT = 7;
 const environment = { id: 3, name: 'main', apiKey: 'key', allowClientTraits: true, useV2FeatureVersioning: false };
@@ -80,9 +80,13 @@ interface Others {
   readonly between?: Stores;
   charge?(projectId: number, units: number): void;
   readonly publish?: RunnerOptions['publish'];
+  readonly lookAfter?: RunnerOptions['lookAfter'];
+  readonly isOver?: boolean;
 }
 
-function createParts(isListed = false, { between = stores, charge = () => {}, publish = async () => {} }: Others = {}) {
+function createParts(isListed = false, others: Others = {}) {
+  const { between = stores, charge = () => {}, publish = async () => {}, lookAfter = () => undefined } = others;
+  const { isOver = false } = others;
   const parked: unknown[] = [];
   const park: Pipeline['park'] = (_, projectId, reason, { identity, due } = {}) =>
     void parked.push({ projectId, reason, ...identity, ...(due && { due }) });
@@ -101,7 +105,8 @@ function createParts(isListed = false, { between = stores, charge = () => {}, pu
     counts: createCounts(),
     publish,
     forget() {},
-    lookAfter: () => undefined,
+    lookAfter,
+    isOver: () => isOver,
     isBusy: () => false,
     onApplied() {},
     now: Date.now,
@@ -206,5 +211,32 @@ describe('what follows from an event is handled again after 65 s, because reques
       { kind: 'identity', environment: { environmentId }, identifier: 'ada' },
     ]);
     for (const event of followers) expect(repeats.next(event, 0, 1)).toBe(65_000);
+  });
+});
+
+describe('on tables of several regions a look that had to write', () => {
+  const identity = { ...ADA, traits: [{ id: 2, key: 'age', type: 'int', value: 37 }] };
+  const between = {
+    clock: systemClock,
+    edge: { identities: { get: async () => DOCUMENT, updateIfUnchanged: async () => 'written' } },
+    readIdentity: async () => ({ holder: environment.id, identity, size: 100 }),
+  } as unknown as Stores;
+
+  async function look(isOver: boolean) {
+    const fields = derivedHeaders(undefined);
+    markLook(fields);
+    const looking = work(fields);
+    const { parked, runner } = createParts(false, { between, lookAfter: () => 10_000, isOver });
+    await runner.apply(PROJECT, [looking]);
+    return { parked, isDone: looking.isDone() };
+  }
+
+  test('is followed by another one', async () => {
+    const due = expect.any(Number);
+    expect(await look(false)).toEqual({ parked: [{ projectId: PROJECT, reason: 'repeat', due }], isDone: false });
+  });
+
+  test('is the last one when the window has long closed, however often Edge clients write what it looks at', async () => {
+    expect(await look(true)).toEqual({ parked: [], isDone: true });
   });
 });

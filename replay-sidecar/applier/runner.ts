@@ -43,6 +43,8 @@ export interface RunnerOptions {
    * place; undefined where what was written is final.
    */
   lookAfter(): number | undefined;
+  /** Whether the project's replay window closed so long ago that looks are not repeated any more. */
+  isOver(projectId: number): boolean;
   /** Whether the stream of events is long: then nothing is added to it. */
   isBusy(): boolean;
   /** Told how late an event is when it has been applied, in milliseconds. */
@@ -108,7 +110,11 @@ export function createRunner(options: RunnerOptions) {
     }
   }
 
-  /** On tables of several regions an event is done with once a look at the document has found nothing to write. */
+  /**
+   * On tables of several regions an event is done with once a look at the document has found nothing to write. What Edge
+   * clients write to the same traits again and again looks as if it had overtaken ours: once the window has closed Edge is
+   * the master, and that ends.
+   */
   function finishIdentity(projectId: number, work: Work, convergence: Convergence): void {
     const next = repeats.next(work.event, work.observed, now());
     const pause = options.lookAfter();
@@ -119,7 +125,7 @@ export function createRunner(options: RunnerOptions) {
     const isLooked = isLook(work.held.message);
     const hasHeld = !hasWritten(convergence);
     if (isLooked) counts.of(projectId).looks[hasHeld ? 'held' : 'overtaken'] += 1;
-    if (isLooked && hasHeld) work.held.done();
+    if (isLooked && (hasHeld || options.isOver(projectId))) work.held.done();
     else pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pause) / 1000), look: true });
   }
 

@@ -42,6 +42,9 @@ export interface Parts {
   patience: Patience;
 }
 
+/** Looks are repeated for so long after the replay window has closed: several of them with the usual lag. */
+const LOOKS_AFTER_WINDOW_MILLIS = 600_000;
+
 /** Messages in the stream beyond which nothing is fanned out. */
 const BUSY_STREAM = 50_000;
 
@@ -107,6 +110,10 @@ export function wire(
     repeats: createRepeats(configuration.apiTimeoutSeconds),
     counts,
     publish,
+    isOver: (projectId: number) => {
+      const verdict = migrations.judge(projectId, now() - LOOKS_AFTER_WINDOW_MILLIS);
+      return verdict.kind === 'drop' && verdict.reason === 'windowClosed';
+    },
     lookAfter: () => (edge.guarantees().final ? undefined : lookAfterMilliseconds(configuration)),
     isBusy,
     onApplied,
