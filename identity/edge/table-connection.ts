@@ -10,6 +10,7 @@ import {
   EdgeRefused,
   EdgeThrottled,
   EdgeUnreachable,
+  isAnswered,
   isServerFailure,
   type TablePlace,
 } from './table-errors.ts';
@@ -137,7 +138,9 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
         } catch (error) {
           signal?.throwIfAborted();
           failure = describeFailure(error, place(table));
-          silent = failure instanceof EdgeUnreachable ? (silent ?? { since, started }) : undefined;
+          // One that does not know the question has answered, too.
+          const isSilent = failure instanceof EdgeUnreachable && !isAnswered(error);
+          silent = isSilent ? (silent ?? { since, started }) : undefined;
           // Something on the way has given up waiting for the one who does it.
           if (isServerFailure(error)) lost?.();
           if (failure instanceof EdgeThrottled) budget.throttled();

@@ -161,6 +161,13 @@ export function isServerFailure(error: unknown): boolean {
   return ($metadata?.httpStatusCode ?? $response?.statusCode ?? 0) >= 500;
 }
 
+/** DynamoDB, or what stands in for it, has answered, and the answer is about the request. */
+export function isAnswered(error: unknown): boolean {
+  const { $metadata, $response } = (error ?? {}) as SdkError;
+  const status = $metadata?.httpStatusCode ?? $response?.statusCode ?? 0;
+  return status >= 400 && status < 500 && status !== 429 && $metadata?.clockSkewCorrected !== true;
+}
+
 /**
  * The typed error for whatever the SDK threw; the original is its `cause`. Our own errors pass through, and so does
  * `ConditionalCheckFailedException`, which is an answer.

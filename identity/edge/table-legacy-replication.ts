@@ -1,9 +1,9 @@
 import { DescribeGlobalTableCommand } from '@aws-sdk/client-dynamodb';
 import type { Replication } from './replication.ts';
 import type { CallOptions, Connection } from './table-connection.ts';
-import { EdgeRefused } from './table-errors.ts';
+import { EdgeError, type ErrorKind, errorKind, isAnswered } from './table-errors.ts';
 
-/** What `DescribeGlobalTable` tells; `unknown`: this process may not ask. */
+/** What `DescribeGlobalTable` tells; `unknown`: this process may not ask, or got no answer. */
 export type LegacyReplication = Extract<Replication, { kind: 'GlobalTable' }> | 'none' | 'unknown';
 
 /**
@@ -31,6 +31,14 @@ export async function describeLegacyReplication(
     return { kind: 'GlobalTable', consistency: 'Eventual', version: '2017.11.29', replicas, witness: undefined };
   } catch (error) {
     options.signal?.throwIfAborted();
-    return error instanceof EdgeRefused ? 'unknown' : 'none';
+    return saysNone(error) ? 'none' : 'unknown';
   }
+}
+
+const NONE: readonly ErrorKind[] = ['missing', 'invalid', 'other'];
+
+/** Throttled, refused or without an answer, the table may be one: then what was written is not taken for final. */
+function saysNone(error: unknown): boolean {
+  const cause = error instanceof EdgeError ? error.cause : undefined;
+  return cause instanceof Error && isAnswered(cause) && NONE.includes(errorKind(cause.name));
 }
