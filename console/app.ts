@@ -119,7 +119,7 @@ function createServe({ authenticate, clock }: AppSettings) {
     const headers = incoming.headersDistinct as DistinctHeaders;
     const address = incoming.socket.remoteAddress ?? '';
     const caller = await authenticate(headers, address);
-    refuse(limits[route.method].take(caller.key));
+    refuse(limits[route.method].take(caller.user));
     const projectId = Number(context.req.param('project_id') ?? 0);
     if (projectId > 2_147_483_647) throw new Problem('not_found', 'no project can have this id');
     const reply = await route.handle({

@@ -11,7 +11,7 @@ export interface Identity {
 }
 
 export interface Caller extends Identity {
-  /** The same for the same identity; for caches and limits. */
+  /** The same for the same identity, and another for each token of it: for caches. Limits are those of the user. */
   readonly key: string;
   /** The caller's own bearer token, where there is one. */
   readonly token?: string | undefined;

@@ -212,7 +212,7 @@ function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] 
   const summaries = new WeakMap<Project, object>();
   const replies = { 200: { description: 'Server-sent events.', content: { 'text/event-stream': undefined } } };
   const common = ({ caller, bindings, signal, reauthenticate }: RouteContext<unknown, unknown>) => ({
-    caller: caller.key,
+    caller: caller.user,
     cut: () => void bindings.outgoing.destroy(),
     signal,
     async reauthenticate() {

@@ -319,7 +319,10 @@ function createCapture(
     readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
     usage: {
       readEnvironments: (references, signal) => readEnvironments(core, references, signal),
-      isMigrated: (projectId) => caches.migrations.byIndex(BY_PROJECT, String(projectId)).length > 0,
+      // Until they are listed any project may be: what is left out now is not read again.
+      isMigrated: (projectId) =>
+        caches.migrations.listedAge() === Number.POSITIVE_INFINITY ||
+        caches.migrations.byIndex(BY_PROJECT, String(projectId)).length > 0,
     },
     record: createRecordStore(client, configuration.namespace),
     neededSince,

@@ -36,7 +36,7 @@ const MOST_VERSIONS = 8;
 /** Clients of all environments and days together, of some hundred bytes each. */
 export const MOST_CELLS = 8000;
 /** What is added to a report, which is kept and read for every sidecar (stream.ts). */
-export const PAGE_CHARACTERS = 4096;
+export const PAGE_CHARACTERS = 2048;
 const DAY_MILLIS = 24 * 60 * 60 * 1000;
 
 const sizeOf = ({ writes, reads }: Cell) => writes + reads;
