@@ -152,6 +152,7 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
       'ok    Postgres',
       'ok    DynamoDB',
       'ok    NATS',
+      'ok    Clocks',
     ]);
   });
 
