@@ -48,8 +48,12 @@ export default defineConfig({
         test: {
           name: 'services',
           include: [...withServices],
-          // They wait more than they compute, so there are twice as many workers as cores, if there is memory for them.
-          maxWorkers: Math.max(2, Math.min(8, 2 * availableParallelism(), Math.floor(memory / MEMORY_OF_WORKER))),
+          // They wait as long as they compute, so there are half as many workers more than cores, if there is memory for them.
+          // With more, operators on two cores lose their leases, and start again, which takes more of what is short.
+          maxWorkers: Math.max(
+            2,
+            Math.min(8, Math.ceil(1.5 * availableParallelism()), Math.floor(memory / MEMORY_OF_WORKER)),
+          ),
           sequence: { groupOrder: 1 },
           // One broker per run starts the shared services (Postgres, NATS, DynamoDB Local, Kubernetes) when a file first asks.
           globalSetup: ['test/cluster/shared-setup.ts'],
