@@ -2,8 +2,8 @@ import type { EnvironmentReference } from '../write-event.ts';
 import { scopeName } from '../write-scope.ts';
 import type { Core } from './database.ts';
 
-/** Each gives the name of a reference, as {@link scopeName} makes it, and its environment; `$1` are the values. */
-const STATEMENTS = {
+/** Each gives the name of a reference, as {@link scopeName} makes it, its environment and that one's project; `$1` are the values. */
+export const ENVIRONMENT_STATEMENTS = {
   clientKey: `SELECT 'clientKey:' || api_key, id, project_id FROM environments_environment WHERE api_key = ANY ($1::text[])`,
   serverKey: `SELECT 'serverKey:' || hash, e.id, e.project_id
      FROM (SELECT encode(sha256(convert_to(key, 'UTF8')), 'hex') AS hash, environment_id
@@ -12,8 +12,6 @@ const STATEMENTS = {
     WHERE hash = ANY ($1::text[])`,
   environment: `SELECT 'environment:' || id, id, project_id FROM environments_environment WHERE id = ANY ($1::int[])`,
 } as const;
-
-type Kind = keyof typeof STATEMENTS;
 
 export interface ReferencedEnvironment {
   environmentId: number;
@@ -34,22 +32,34 @@ export async function readEnvironments(
   references: readonly EnvironmentReference[],
   signal?: AbortSignal,
 ): Promise<Map<string, ReferencedEnvironment>> {
-  const values = new Map<Kind, string[]>();
-  for (const name of references.map(scopeName)) {
-    const colon = name.indexOf(':');
-    const kind = name.slice(0, colon) as Kind;
-    const of = values.get(kind) ?? [];
-    of.push(name.slice(colon + 1));
-    values.set(kind, of);
-  }
-  const rows = await core.read(async (query) => {
-    const found: Row[] = [];
-    for (const [kind, of] of values) {
-      const statement = `SELECT name, id AS "environmentId", project_id AS "projectId"
-        FROM (${STATEMENTS[kind]}) found (name, id, project_id)`;
-      found.push(...(await query<Row>(statement, [of])));
+  const columns = 'name, id AS "environmentId", project_id AS "projectId"';
+  const statements = Object.entries(ENVIRONMENT_STATEMENTS).map(([kind, statement]) => [
+    kind,
+    `SELECT ${columns} FROM (${statement}) found (name, id, project_id)`,
+  ]);
+  const rows = await readByName<Row>(core, Object.fromEntries(statements), references.map(scopeName), signal);
+  return new Map(rows.map(({ name, environmentId, projectId }) => [name, { environmentId, projectId }]));
+}
+
+/**
+ * What names lead to, with one query for each of their kinds.
+ *
+ * @param statements by kind, which is what stands before a name's colon; `$1` are the texts behind it
+ * @throws as {@link Core.read}
+ */
+export function readByName<R>(
+  core: Core,
+  statements: Readonly<Record<string, string>>,
+  names: readonly string[],
+  signal?: AbortSignal,
+): Promise<R[]> {
+  const kinds = Map.groupBy(names, (name) => name.slice(0, name.indexOf(':')));
+  return core.read(async (query) => {
+    const found: R[] = [];
+    for (const [kind, all] of kinds) {
+      const values = all.map((name) => name.slice(kind.length + 1));
+      found.push(...(await query<R & object>(statements[kind]!, [values])));
     }
     return found;
   }, signal);
-  return new Map(rows.map(({ name, environmentId, projectId }) => [name, { environmentId, projectId }]));
 }

@@ -1,15 +1,12 @@
 import { scopeName, type WriteScope } from '../write-scope.ts';
 import type { Core } from './database.ts';
+import { ENVIRONMENT_STATEMENTS, readByName } from './environment-references.ts';
 
 /** Each gives the scope's name, as {@link scopeName} makes it, and a project; `$n` are its values. */
 const STATEMENTS = {
-  clientKey: `SELECT 'clientKey:' || api_key, project_id FROM environments_environment WHERE api_key = ANY ($1::text[])`,
-  serverKey: `SELECT 'serverKey:' || hash, e.project_id
-     FROM (SELECT encode(sha256(convert_to(key, 'UTF8')), 'hex') AS hash, environment_id
-             FROM environments_environmentapikey) hashed
-     JOIN environments_environment e ON e.id = hashed.environment_id
-    WHERE hash = ANY ($1::text[])`,
-  environment: `SELECT 'environment:' || id, project_id FROM environments_environment WHERE id = ANY ($1::int[])`,
+  clientKey: toProject(ENVIRONMENT_STATEMENTS.clientKey),
+  serverKey: toProject(ENVIRONMENT_STATEMENTS.serverKey),
+  environment: toProject(ENVIRONMENT_STATEMENTS.environment),
   project: `SELECT 'project:' || id, id FROM projects_project WHERE id = ANY ($1::int[])`,
   // One without projects leads to none, which is an answer.
   organisation: `SELECT 'organisation:' || o.id, p.id
@@ -31,12 +28,14 @@ const STATEMENTS = {
     WHERE s.id = ANY ($1::int[])`,
 } as const;
 
+function toProject(statement: string): string {
+  return `SELECT name, project_id FROM (${statement}) found (name, id, project_id)`;
+}
+
 interface Row {
   name: string;
   projectId: number | null;
 }
-
-type Kind = keyof typeof STATEMENTS;
 
 /**
  * The projects that scopes lead to, by {@link scopeName}; rows of what was soft-deleted count. A scope that is left out
@@ -49,21 +48,11 @@ export async function readScopeProjects(
   scopes: readonly WriteScope[],
   signal?: AbortSignal,
 ): Promise<Map<string, Set<number>>> {
-  const values = new Map<Kind, string[]>();
-  for (const scope of scopes) {
-    const name = scopeName(scope);
-    const colon = name.indexOf(':');
-    const kind = name.slice(0, colon) as Kind;
-    values.set(kind, [...(values.get(kind) ?? []), name.slice(colon + 1)]);
-  }
-  const rows = await core.read(async (query) => {
-    const found: Row[] = [];
-    for (const [kind, of] of values) {
-      const statement = `SELECT name, project_id AS "projectId" FROM (${STATEMENTS[kind]}) found (name, project_id)`;
-      found.push(...(await query<Row>(statement, [of])));
-    }
-    return found;
-  }, signal);
+  const statements = Object.entries(STATEMENTS).map(([kind, statement]) => [
+    kind,
+    `SELECT name, project_id AS "projectId" FROM (${statement}) found (name, project_id)`,
+  ]);
+  const rows = await readByName<Row>(core, Object.fromEntries(statements), scopes.map(scopeName), signal);
   const projects = new Map<string, Set<number>>();
   for (const { name, projectId } of rows) {
     const known = projects.get(name) ?? new Set();
