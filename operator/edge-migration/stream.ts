@@ -119,6 +119,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   const usage = createUsageCounts({ ...settings.usage, clock, freshMillis: fresh });
   /** As last logged. */
   let usageProblem: string | undefined;
+  let followingUsage: Promise<void> | undefined;
 
   const isFresh = () => read !== undefined && clock.monotonic() - read.time <= fresh;
   const unknown = () => ({
@@ -170,7 +171,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     await projects.follow(reports, signal);
     store.notice((await manager.streams.info(COVERAGE_STREAM)).ts);
     const { sidecars, ...timing } = followClocks(reports);
-    await followUsage(sidecars, signal);
+    followUsage(sidecars, signal);
     const facts = describeCoverage(sidecars);
     // What the sidecars had sent is in the stream by now.
     const transit = await readTransit(manager, clock);
@@ -188,13 +189,19 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     }
   }
 
-  /** Nothing else waits for it: the reports come again. */
-  async function followUsage(sidecars: readonly StoredReport[], signal: AbortSignal) {
+  /** Nothing waits for it, since Core may be slow: the reports come again. */
+  function followUsage(sidecars: readonly StoredReport[], signal: AbortSignal): void {
+    followingUsage ??= takeUsage(sidecars, signal).finally(() => {
+      followingUsage = undefined;
+    });
+  }
+
+  async function takeUsage(sidecars: readonly StoredReport[], signal: AbortSignal): Promise<void> {
     try {
       await usage.follow(sidecars, now(), signal);
       usageProblem = undefined;
     } catch (error) {
-      signal.throwIfAborted();
+      if (signal.aborted) return;
       if (usageProblem !== errorMessage(error))
         logger.warn(
           { error: errorMessage(error) },
@@ -308,6 +315,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
         }
         await clock.sleep(EVERY_MILLISECONDS, signal).catch(() => {});
       }
+      await followingUsage;
       await connection?.close();
     },
   };
