@@ -1,10 +1,8 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
+import { createQuietLog } from '@edge-migration/operator/http/quiet-log.ts';
 import { Counter, type Registry } from 'prom-client';
-import { PROBLEM_CODES, type Problem, type ProblemCode } from './problem.ts';
-
-/** Strangers can send any number of requests, and must not fill the log. */
-const EVERY_MILLISECONDS = 10_000;
+import { PROBLEM_CODES, type Problem } from './problem.ts';
 
 /** Counts each request that is refused or fails, and logs those of one kind every ten seconds at most. */
 export function createProblemLog(registry: Registry, clock: Pick<Clock, 'monotonic'>, logger: Logger) {
@@ -15,18 +13,14 @@ export function createProblemLog(registry: Registry, clock: Pick<Clock, 'monoton
     registers: [registry],
   });
   for (const code of PROBLEM_CODES) counter.inc({ code }, 0);
-  const logged = new Map<ProblemCode, { at: number; silent: number }>();
+  const admit = createQuietLog(clock);
 
   return (problem: Problem) => {
     const { code } = problem;
     counter.inc({ code });
-    const last = logged.get(code);
-    if (last !== undefined && clock.monotonic() - last.at < EVERY_MILLISECONDS) {
-      last.silent += 1;
-      return;
-    }
-    logged.set(code, { at: clock.monotonic(), silent: 0 });
-    const facts = { code, error: problem.message, silent: last?.silent ?? 0 };
+    const admitted = admit(code);
+    if (admitted === undefined) return;
+    const facts = { code, error: problem.message, ...admitted };
     if (problem.status >= 500) logger.error({ ...facts, err: problem.cause }, 'request failed');
     else logger.info(facts, 'request refused');
   };

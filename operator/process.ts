@@ -14,7 +14,7 @@ import { afterRequestMillis } from '@edge-migration/replay-sidecar/api-timeout.t
 import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { createChecks } from './check/checks.ts';
+import { createStoreChecks } from './check/checks.ts';
 import type { OperatorConfiguration } from './config.ts';
 import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from './edge-migration/api.ts';
 import { createCoreClock } from './edge-migration/core-clock.ts';
@@ -208,7 +208,7 @@ export async function runOperator({
       const recording = new AbortController();
       const recorded = recorder.run(recording.signal);
       const installation = {
-        ...describeInstallation(configuration, client, clock),
+        ...describeInstallation(configuration, clock),
         client: fenced,
         stream,
         clock,
@@ -233,10 +233,13 @@ export async function runOperator({
 }
 
 /** That EdgeMigrations can be listed is seen by the caches all the time. */
-function describeInstallation(configuration: OperatorConfiguration, client: KubernetesClient, clock: Clock) {
+function describeInstallation(configuration: OperatorConfiguration, clock: Clock) {
   const { namespace, instance } = configuration;
-  const all = createChecks({ configuration: { ...configuration, timeoutSeconds: 15 }, client, clock });
-  return { namespace, instance, checks: all.filter(({ name }) => name !== 'Kubernetes') };
+  return {
+    namespace,
+    instance,
+    checks: createStoreChecks({ configuration: { ...configuration, timeoutSeconds: 15 }, clock }),
+  };
 }
 
 async function readTemplate(file: string): Promise<WorkerTemplate> {

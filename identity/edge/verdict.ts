@@ -271,13 +271,7 @@ const describeSkipped = (core: PartlySkipped | undefined) =>
 /** One text for the state of both sides: as long as it stays, nobody has written. */
 export function stateOf({ core, edge, rows, regions }: JudgedPair): string {
   const coreText = core?.kind === 'document' ? canonicalItem(core.item) : describeSkipped(core);
-  const rowTexts = [...(rows ?? [])].map(([name, row]) => `${name} ${writtenText(row)}`).sort();
-  const texts = [
-    coreText,
-    edge === undefined ? '' : writtenText(edge),
-    ...rowTexts,
-    ...(regions === undefined ? [] : regionTexts(regions)),
-  ];
+  const texts = [coreText, ...copyTexts(edge, rows), ...(regions === undefined ? [] : regionTexts(regions))];
   return hash('sha256', JSON.stringify(texts), 'base64url').slice(0, 22);
 }
 
@@ -285,8 +279,11 @@ export function stateOf({ core, edge, rows, regions }: JudgedPair): string {
 const writtenText = (item: Item) => canonicalItem(withoutReplicationAttributes(item));
 
 function regionTexts({ home, copies }: RegionsPair): string[] {
-  return [home, ...copies].map(({ document, rows }) => {
-    const rowTexts = [...(rows ?? [])].map(([name, row]) => `${name} ${writtenText(row)}`).sort();
-    return JSON.stringify([document === undefined ? '' : writtenText(document), ...rowTexts]);
-  });
+  return [home, ...copies].map(({ document, rows }) => JSON.stringify(copyTexts(document, rows)));
+}
+
+/** Of a document and its rows in one place. */
+function copyTexts(document: Item | undefined, rows: ReadonlyMap<string, Item> | undefined): string[] {
+  const rowTexts = [...(rows ?? [])].map(([name, row]) => `${name} ${writtenText(row)}`).sort();
+  return [document === undefined ? '' : writtenText(document), ...rowTexts];
 }

@@ -26,13 +26,20 @@ export interface CheckSettings {
 
 /** All that the configuration asks for; nothing is changed anywhere. */
 export function createChecks({ configuration, client, clock }: CheckSettings): Check[] {
-  const { natsServers } = configuration;
-  const checks: Check[] = [
+  return [
     {
       name: 'Kubernetes',
       remedy: 'install the definition and the rights of the operator: docs/install.md',
       run: (signal) => checkDefinition(configuration, client, signal),
     },
+    ...createStoreChecks({ configuration, clock }),
+  ];
+}
+
+/** What is configured besides Kubernetes. */
+export function createStoreChecks({ configuration, clock }: Omit<CheckSettings, 'client'>): Check[] {
+  const { natsServers } = configuration;
+  const checks: Check[] = [
     {
       name: 'Postgres',
       remedy: "correct the Secret with Core's URL, or what its user may do: docs/install.md",

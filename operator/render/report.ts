@@ -33,9 +33,7 @@ export function buildReport({ migration, now, audit, comparison, stillOnCore }: 
     audit: readPart(audit, 'audit.json'),
     comparison: readPart(comparison, 'report.json'),
     stillOnCore: readPart(stillOnCore, 'series.json'),
-    incomplete: [audit, comparison, stillOnCore].flatMap((part) =>
-      part !== undefined && 'problem' in part ? [describeProblem(part)] : [],
-    ),
+    incomplete: listProblems({ audit, comparison, stillOnCore }),
   };
 }
 
@@ -50,25 +48,32 @@ function readPart(part: Part | undefined, key: string): unknown {
 }
 
 /** Why a part of the report is missing. */
-export const describeProblem = ({ name, problem }: { name: string; problem: string }) =>
-  `ConfigMap ${name}: ${problem}`;
+const describeProblem = ({ name, problem }: { name: string; problem: string }) => `ConfigMap ${name}: ${problem}`;
 
-/** For people: one Markdown file, without identifiers or values. */
-export function writeReport({ migration, now, audit, comparison, stillOnCore }: ReportFacts): string {
-  const { status } = migration;
-  const conditions = (status.conditions ?? []).map(({ type, status: state, reason, lastTransitionTime, message }) => [
+/** What the report lacks. */
+export function listProblems({ audit, comparison, stillOnCore }: Partial<ReportFacts>): string[] {
+  return [audit, comparison, stillOnCore].flatMap((part) =>
+    part !== undefined && 'problem' in part ? [describeProblem(part)] : [],
+  );
+}
+
+/** From, until, reason and pod of each gap. */
+export const listGaps = ({ status }: EdgeMigration) =>
+  (status.gaps ?? []).map(({ from, until, reason, podName }) => [from, until ?? 'lasts', reason, podName ?? '']);
+
+/** Type, status, reason, time and message of each condition. */
+export const listConditions = ({ status }: EdgeMigration) =>
+  (status.conditions ?? []).map(({ type, status: state, reason, lastTransitionTime, message }) => [
     type,
     state,
     reason,
     lastTransitionTime,
     message,
   ]);
-  const gaps = (status.gaps ?? []).map(({ from, until, reason, podName }) => [
-    from,
-    until ?? 'lasts',
-    reason,
-    podName ?? '',
-  ]);
+
+/** For people: one Markdown file, without identifiers or values. */
+export function writeReport({ migration, now, audit, comparison, stillOnCore }: ReportFacts): string {
+  const { status } = migration;
   return [
     `# Migration of project ${projectOf(migration)} from Core to Edge\n`,
     `EdgeMigration \`${titleOf(migration)}\`, as of ${formatTime(now)}: **${escapeMarkdown(describePhase(migration))}**.\n`,
@@ -79,8 +84,12 @@ export function writeReport({ migration, now, audit, comparison, stillOnCore }: 
     fields('Who is still on Core', describeStillOnCore(migration)),
     writeSeries(stillOnCore),
     fields('Verification', describeVerification(migration)),
-    table('Times in which writes to Core may have been missed', ['From', 'Until', 'Reason', 'Pod'], gaps),
-    table('Conditions', ['Type', 'Status', 'Reason', 'Since', 'Message'], conditions),
+    table(
+      'Times in which writes to Core may have been missed',
+      ['From', 'Until', 'Reason', 'Pod'],
+      listGaps(migration),
+    ),
+    table('Conditions', ['Type', 'Status', 'Reason', 'Since', 'Message'], listConditions(migration)),
     quote('The account of the migration', audit, 'audit.txt'),
     quote('The last comparison', comparison, 'report.txt'),
   ]

@@ -1,4 +1,5 @@
 import type { EdgeMigration } from '../edge-migration/api.ts';
+import { DAY_MILLISECONDS, dateOf } from '../edge-migration/usage/days.ts';
 import type { UsageSeries } from '../edge-migration/usage/series.ts';
 import { formatCount } from './table.ts';
 
@@ -35,7 +36,6 @@ function describeCounts({ writesPerDay, readsPerDay }: { writesPerDay?: number; 
 /** More clients than these are shown as one. */
 const MOST_NAMED = 5;
 const OTHERS = 'others';
-const DAY_MILLISECONDS = 86_400_000;
 
 export interface DailyCounts {
   /** The clients with most, and others. */
@@ -75,7 +75,5 @@ function listDates(dates: readonly string[]): string[] {
   const [first, last] = [dates[0], dates.at(-1)];
   if (first === undefined || last === undefined) return [];
   const days = Math.min(1000, Math.round((Date.parse(last) - Date.parse(first)) / DAY_MILLISECONDS));
-  return Array.from({ length: days + 1 }, (_, index) =>
-    new Date(Date.parse(first) + index * DAY_MILLISECONDS).toISOString().slice(0, 10),
-  );
+  return Array.from({ length: days + 1 }, (_, index) => dateOf(Date.parse(first) + index * DAY_MILLISECONDS));
 }

@@ -2,7 +2,7 @@ import { type EdgeMigration, projectOf, titleOf } from '../../edge-migration/api
 import { parseSeries } from '../../edge-migration/usage/series.ts';
 import { formatTime } from '../../kubernetes/objects.ts';
 import { describePhase } from '../list.ts';
-import { describeProblem, type Part, type ReportFacts } from '../report.ts';
+import { listConditions, listGaps, listProblems, type Part, type ReportFacts } from '../report.ts';
 import { describeCopy, describePlan, describeReplay, describeVerification } from '../status.ts';
 import { describeStillOnCore, sumByClient } from '../still-on-core.ts';
 import { formatCount } from '../table.ts';
@@ -75,10 +75,8 @@ function section(title: string, ...parts: readonly (Markup | undefined)[]): Mark
   return known.length === 0 ? undefined : html`<section><h2>${title}</h2>${known}</section>`;
 }
 
-function writeProblems({ audit, comparison, stillOnCore }: ReportFacts): Markup | undefined {
-  const problems = [audit, comparison, stillOnCore].flatMap((part) =>
-    part !== undefined && 'problem' in part ? [describeProblem(part)] : [],
-  );
+function writeProblems(facts: ReportFacts): Markup | undefined {
+  const problems = listProblems(facts);
   if (problems.length === 0) return undefined;
   return html`<div class="notice" role="note"><b>This report is not complete.</b> What could not be read: ${problems.join('; ')}</div>`;
 }
@@ -191,18 +189,6 @@ function drawStillOnCore(part: Part | undefined): (Markup | undefined)[] {
     ),
   ];
 }
-
-const listGaps = ({ status }: EdgeMigration) =>
-  (status.gaps ?? []).map(({ from, until, reason, podName }) => [from, until ?? 'lasts', reason, podName ?? '']);
-
-const listConditions = ({ status }: EdgeMigration) =>
-  (status.conditions ?? []).map(({ type, status: state, reason, lastTransitionTime, message }) => [
-    type,
-    state,
-    reason,
-    lastTransitionTime,
-    message,
-  ]);
 
 function fields(list: readonly (readonly [string, string | undefined])[] | undefined): Markup | undefined {
   const rows = (list ?? []).flatMap(([label, text]) =>
