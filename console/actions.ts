@@ -71,7 +71,7 @@ export function extensionOf({ by, until }: { by?: string | undefined; until?: st
 /** Asked of each button: a day more is what an extension would be at the least. */
 const ONE_DAY_SECONDS = 86_400;
 
-/** What can be done about a project now, for whoever has the right. @param now milliseconds since the epoch */
+/** What can be done about a project now, by callers with the right to do it. @param now milliseconds since the epoch */
 export function describeActions(
   { migration }: Project,
   allowed: boolean,

@@ -63,7 +63,7 @@ export async function runConsole(settings: ConsoleSettings): Promise<void> {
   const cache = createCache(clients.own, settings, registry);
   const series = createSeries(clock);
   cache.subscribe((change) => noteChange(series, change));
-  // Where something below fails, nobody asks the process to stop.
+  // Where something below fails, no signal tells the process to stop.
   const watch = new AbortController();
   const watching = cache.run(AbortSignal.any([signal, watch.signal]));
   started.defer(() => {
@@ -168,7 +168,7 @@ function createClients(
   };
 }
 
-/** The same cluster as nobody: were a client certificate presented besides a caller's token, it would win. */
+/** The same cluster without credentials: a client certificate would win over a caller's token. */
 function withoutCredentials(kubeConfig: KubeConfig): KubeConfig {
   const cluster = kubeConfig.getCurrentCluster();
   if (cluster === null) throw new ConfigurationError('the kubeconfig has no current cluster');

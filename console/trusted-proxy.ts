@@ -46,7 +46,7 @@ export function createTrustedProxy(settings: ProxySettings): TrustedProxy {
         .filter((group) => settings.groups === undefined || settings.groups.includes(group));
       // Kubernetes' own names are rights by themselves: no claim of an identity provider is one of them.
       if ([user, ...groups].some((each) => each.startsWith('system:') || !NAME.test(each))) {
-        throw new Problem('no_token', 'the proxy names a user or group that nobody may have here');
+        throw new Problem('no_token', 'the proxy names a user or group that is not accepted here');
       }
       return createCaller({ user, groups: [...new Set(groups), 'system:authenticated'] });
     },

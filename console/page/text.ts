@@ -250,7 +250,7 @@ export const TEXT = {
       noSidecar: 'A Core API pod ran without a sidecar',
       notWatched: 'No operator was watching the Core API’s pods',
       streamLost: 'NATS lost events that it had taken',
-      eventsDropped: 'Events that waited aside were given up',
+      eventsDropped: 'Waiting events were dropped',
       parkingFull: 'There was no room for events that had to wait',
       windowReopened: 'The window was closed, and opened again later',
       captureDisabled: 'Capture was switched off',

@@ -11,7 +11,7 @@ import { type DocumentWrite, type Look, lookAfter } from './table-writes.ts';
 /**
  * Writes a document and its override rows where DynamoDB has no transactions: global tables with strong consistency.
  *
- * Rows whose overrides go are removed first and others are put last, as by a chain of transactions: whoever finds it half
+ * Rows whose overrides go are removed first and others are put last, as by a chain of transactions: a process that finds it half
  * done, because its process was killed, sees in the document what is left to do. The document is looked at once more
  * after its rows: if another writer has changed it meanwhile, both may have put the same rows, so the caller, who is told
  * that it changed, makes them agree again, and what no override has any more goes at once.
