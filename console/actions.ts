@@ -12,7 +12,7 @@ import {
   type Settings,
 } from '@edge-migration/operator/requests/change.ts';
 import { parseDuration } from '@edge-migration/operator/requests/duration.ts';
-import type { Decide } from '@edge-migration/operator/requests/edit.ts';
+import { type Decide, warningsOf } from '@edge-migration/operator/requests/edit.ts';
 import type { ActionName, ActionState } from './schemas.ts';
 import type { Project } from './summary.ts';
 
@@ -83,8 +83,7 @@ export function describeActions(
     const { namespace, name } = migration;
     const change = decideAction(action, now)(migration, { reference: { namespace, name }, migration });
     const possible = change.kind === 'patch' || change.kind === 'create';
-    const warning = change.kind === 'patch' ? (change.warning ?? null) : null;
-    return { allowed, possible, reason: possible ? null : change.message, warning };
+    return { allowed, possible, reason: possible ? null : change.message, warnings: [...warningsOf(change)] };
   };
   return {
     plan: describe({ name: 'plan', projectId, settings }),

@@ -1,7 +1,8 @@
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { EDGE_MIGRATIONS, nameOf, parseEdgeMigration, titleOf } from '@edge-migration/operator/edge-migration/api.ts';
 import type { KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
-import { editMigration, type Target, warningOf } from '@edge-migration/operator/requests/edit.ts';
+import type { Warning, WarningCode } from '@edge-migration/operator/requests/change.ts';
+import { editMigration, type Target, warningsOf } from '@edge-migration/operator/requests/edit.ts';
 import { readServerTime } from '@edge-migration/operator/requests/server-time.ts';
 import type { z } from 'zod';
 import type { Access } from './access.ts';
@@ -20,8 +21,8 @@ export interface ChangeRequest {
   readonly namespace?: string | undefined;
   readonly action: Action;
   readonly dryRun: boolean;
-  /** What cannot be undone is meant. */
-  readonly confirm: boolean;
+  /** The warnings that the caller has seen, and means to go on. */
+  readonly confirm: readonly WarningCode[];
 }
 
 export type ChangeReply = z.infer<typeof changeSchema>;
@@ -85,10 +86,10 @@ export function createChanges(settings: ChangesSettings): Changes {
         await requireRight(caller, target);
         const editor = { client, fieldManager: FIELD_MANAGER, dryRun, signal };
         const now = needsTime(action) ? await readServerTime(client, reference, editor) : 0;
-        const edit = await editMigration(editor, target, decideAction(action, now), (warning) => {
-          if (confirm || dryRun) return;
-          throw new Problem('confirmation_required', `${warning}. Send it again with "confirm": true`, { warning });
-        });
+        const ask = (warnings: readonly Warning[]) => {
+          if (!dryRun) throw requireConfirmation(target, warnings);
+        };
+        const edit = await editMigration(editor, target, decideAction(action, now), ask, confirm);
         const answer = reply(edit, target, dryRun);
         if (!dryRun && answer.result !== 'unchanged') {
           const { namespace, name } = reference;
@@ -102,6 +103,13 @@ export function createChanges(settings: ChangesSettings): Changes {
   };
 }
 
+function requireConfirmation({ reference }: Target, warnings: readonly Warning[]): Problem {
+  const texts = warnings.map(({ text }) => text).join('; ');
+  const confirm = JSON.stringify(warnings.map(({ code }) => code));
+  const detail = `${titleOf(reference)}: ${texts}. Send it again with "confirm": ${confirm}`;
+  return new Problem('confirmation_required', detail, { warnings });
+}
+
 function reply(
   { change, object }: Awaited<ReturnType<typeof editMigration>>,
   target: Target,
@@ -113,7 +121,7 @@ function reply(
   return {
     result: ({ create: 'created', patch: 'changed', leave: 'unchanged' } as const)[change.kind],
     message: change.message,
-    warning: warningOf(target, change) ?? null,
+    warnings: [...warningsOf(change)],
     dry_run: dryRun,
     // What is not stored has no version yet.
     project: summarize(parseProject({ ...object, metadata: { resourceVersion: '', ...object.metadata } })),

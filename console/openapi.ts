@@ -14,6 +14,8 @@ const COMPONENTS: Readonly<Record<string, z.ZodType>> = {
   Change: schemas.changeSchema,
   Series: schemas.seriesSchema,
   Settings: schemas.settingsSchema,
+  Start: schemas.startSchema,
+  Warning: schemas.warningSchema,
 };
 
 type Json = Record<string, unknown>;

@@ -1,3 +1,5 @@
+import type { Warning } from '@edge-migration/operator/requests/change.ts';
+
 /** What a caller is told when a request cannot be served, as RFC 9457 has it; `detail` is also where Flagsmith's own API puts it. */
 export interface ProblemDocument {
   readonly type: 'about:blank';
@@ -8,7 +10,7 @@ export interface ProblemDocument {
   /** For people: what was wrong and what to do about it. */
   readonly detail: string;
   /** With `confirmation_required`: what cannot be undone. */
-  readonly warning?: string;
+  readonly warnings?: readonly Warning[];
 }
 
 const PROBLEMS = {
@@ -35,7 +37,7 @@ export type ProblemCode = keyof typeof PROBLEMS;
 export const PROBLEM_CODES = Object.keys(PROBLEMS) as ProblemCode[];
 
 export interface ProblemOptions extends ErrorOptions {
-  readonly warning?: string;
+  readonly warnings?: readonly Warning[];
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -43,14 +45,14 @@ export interface ProblemOptions extends ErrorOptions {
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly code: ProblemCode;
-  readonly warning: string | undefined;
+  readonly warnings: readonly Warning[] | undefined;
   /** Of the answer. */
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(code: ProblemCode, detail: string, { warning, headers = {}, ...options }: ProblemOptions = {}) {
+  constructor(code: ProblemCode, detail: string, { warnings, headers = {}, ...options }: ProblemOptions = {}) {
     super(detail, options);
     this.code = code;
-    this.warning = warning;
+    this.warnings = warnings;
     this.headers = headers;
   }
 
@@ -61,7 +63,7 @@ export class Problem extends Error {
 
 export const statusOf = (code: ProblemCode): number => PROBLEMS[code][0];
 
-export function describeProblem({ code, message, warning }: Problem): ProblemDocument {
+export function describeProblem({ code, message, warnings }: Problem): ProblemDocument {
   const [status, title] = PROBLEMS[code];
-  return { type: 'about:blank', title, status, code, detail: message, ...(warning !== undefined && { warning }) };
+  return { type: 'about:blank', title, status, code, detail: message, ...(warnings !== undefined && { warnings }) };
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
 import { objectKey } from '@edge-migration/operator/kubernetes/objects.ts';
+import type { WarningCode } from '@edge-migration/operator/requests/change.ts';
 import { type ReportFormat, readReport } from '@edge-migration/operator/requests/report.ts';
 import type { z } from 'zod';
 import type { Access } from './access.ts';
@@ -295,7 +296,7 @@ function changingRoutes({ changes }: RouteParts): Route[] {
       problems: CHANGING,
       async handle({ caller, projectId, query, body: input, signal }) {
         const action = act(projectId, input as z.output<Body>);
-        const { confirm = false } = input as { confirm?: boolean };
+        const { confirm = [] } = input as { confirm?: WarningCode[] };
         const { namespace, dry_run: dryRun } = query;
         const reply = await changes.make(caller, { projectId, namespace, action, dryRun, confirm }, signal);
         return { status: reply.result === 'unchanged' ? 200 : 202, body: reply };
@@ -303,14 +304,14 @@ function changingRoutes({ changes }: RouteParts): Route[] {
     });
   }
 
-  const { settingsSchema, nothingSchema, confirmSchema, extendSchema } = schemas;
+  const { settingsSchema, startSchema, nothingSchema, confirmSchema, extendSchema } = schemas;
   const token = (name: string) => `${name}-${randomUUID().slice(0, 8)}`;
   return [
     change(
       'migrate-to-edge',
       'migrateToEdge',
       'Starts a migration, or makes a plan one.',
-      settingsSchema,
+      startSchema,
       (projectId, settings) => ({
         name: 'migrate',
         projectId,

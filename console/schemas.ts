@@ -1,6 +1,7 @@
 /** What the API says, for its answers' types and its OpenAPI document. */
 import { specSchema } from '@edge-migration/operator/edge-migration/api.ts';
 import { statusSchema } from '@edge-migration/operator/edge-migration/status.ts';
+import { WARNING_CODES } from '@edge-migration/operator/requests/change.ts';
 import { REPORT_FORMATS } from '@edge-migration/operator/requests/report.ts';
 import { z } from 'zod';
 import { PROBLEM_CODES } from './problem.ts';
@@ -8,13 +9,22 @@ import { PROBLEM_CODES } from './problem.ts';
 const time = z.iso.datetime({ offset: true });
 const count = z.number().min(0);
 
+const warningCode = z.enum(WARNING_CODES);
+export const warningSchema = z.object({
+  code: warningCode.meta({ description: 'By which it is confirmed.' }),
+  text: z.string().meta({ description: 'For people.' }),
+});
+
 export const problemSchema = z.object({
   type: z.literal('about:blank'),
   title: z.string(),
   status: z.int(),
   code: z.enum(PROBLEM_CODES).meta({ description: 'For programs.' }),
   detail: z.string().meta({ description: 'What was wrong, and what to do about it.' }),
-  warning: z.string().optional().meta({ description: 'With confirmation_required: what cannot be undone.' }),
+  warnings: z
+    .array(warningSchema)
+    .optional()
+    .meta({ description: 'With confirmation_required: all that is to be confirmed.' }),
 });
 
 export const MIGRATION_STATUSES = [
@@ -69,7 +79,7 @@ export const actionSchema = z.object({
   allowed: z.boolean().meta({ description: 'By the rights of the caller.' }),
   possible: z.boolean().meta({ description: 'In the state that the migration is in.' }),
   reason: z.string().nullable().meta({ description: 'Why it is not possible.' }),
-  warning: z.string().nullable().meta({ description: 'What cannot be undone: needs "confirm": true.' }),
+  warnings: z.array(warningSchema).meta({ description: 'What cannot be undone: "confirm" must name each.' }),
 });
 
 export const detailSchema = summarySchema.extend({
@@ -114,7 +124,7 @@ export const migrationStatusSchema = z.object({
 export const changeSchema = z.object({
   result: z.enum(['created', 'changed', 'unchanged']),
   message: z.string(),
-  warning: z.string().nullable(),
+  warnings: z.array(warningSchema),
   dry_run: z.boolean(),
   project: summarySchema,
 });
@@ -195,7 +205,12 @@ export const settingsSchema = z.strictObject({
   replay: given(replay.unwrap().shape).optional(),
 });
 export const nothingSchema = z.strictObject({});
-export const confirmSchema = z.strictObject({ confirm: z.boolean().default(false) });
+export const confirmSchema = z.strictObject({
+  confirm: z.array(warningCode).max(WARNING_CODES.length).default([]).meta({
+    description: 'Codes of the warnings that the person has seen. Another one is answered by confirmation_required.',
+  }),
+});
+export const startSchema = settingsSchema.extend(confirmSchema.shape);
 export const extendSchema = confirmSchema
   .extend({
     by: z

@@ -53,7 +53,10 @@ interface ChangeCommandOptions extends SelectionOptions, SettingOptions {
 /** Commands that change the spec of EdgeMigrations. */
 export function addChangingCommands(program: Command, run: Run): void {
   addCreating(program, run, 'plan', 'Counts what a migration would do, writing nothing to Edge.', decidePlan);
-  addCreating(program, run, 'start', 'Starts a migration, or makes a plan one.', decideStart);
+  addCreating(program, run, 'start', 'Starts a migration, or makes a plan one.', decideStart).option(
+    '-y, --yes',
+    'ask nothing',
+  );
   addChange(program, run, 'suspend', 'Stops copying and holds replay; events are kept.', async () => decideSuspend);
   addChange(program, run, 'resume', 'Goes on after `suspend`.', async () => decideResume);
   for (const [request, description] of Object.entries(REQUESTS))
@@ -87,8 +90,8 @@ type DecideCreation = (
   settings: ReturnType<typeof readSettings>,
 ) => Change;
 
-function addCreating(program: Command, run: Run, name: string, description: string, decide: DecideCreation): void {
-  withChange(program.command(name).description(description))
+function addCreating(program: Command, run: Run, name: string, description: string, decide: DecideCreation): Command {
+  return withChange(program.command(name).description(description))
     .argument('<project...>', 'ids of projects in Core', projects)
     .option('--watch', 'show progress until it has ended')
     .option('--parallelism <pods>', 'copy pods at the same time', wholeNumber)
@@ -162,12 +165,13 @@ async function changeSelected(
   return changeAll(context, targets, (migration) => decide(migration!), changeOptionsOf(options));
 }
 
-const readNow = ({ cluster, signal }: Context, migration: EdgeMigration) =>
-  readServerTime(
-    cluster.client,
-    { namespace: migration.namespace, name: migration.name },
-    { fieldManager: FIELD_MANAGER, signal },
-  );
+/** The API server's clock, which goes on while a question waits for its answer. */
+async function readClock({ cluster, clock, signal }: Context, { namespace, name }: EdgeMigration) {
+  const editor = { fieldManager: FIELD_MANAGER, signal };
+  const time = await readServerTime(cluster.client, { namespace, name }, editor);
+  const readAt = clock.monotonic();
+  return () => time + clock.monotonic() - readAt;
+}
 
 function addRequest(program: Command, run: Run, request: Request, description: string): void {
   // The same token for all, and for every try: it is one request.
@@ -182,8 +186,8 @@ function addRequest(program: Command, run: Run, request: Request, description: s
 function addExtend(program: Command, run: Run): void {
   addChange(program, run, 'extend', 'Moves the end of the replay window to later.', async (options, context, first) => {
     const extension = extensionOf(options);
-    const now = await readNow(context, first);
-    return (migration) => decideExtend(migration, extension, now);
+    const now = await readClock(context, first);
+    return (migration) => decideExtend(migration, extension, now());
   })
     .option('--by <duration>', 'by so much, such as 7d', duration)
     .option('--until <time>', 'to this time, such as 2026-12-31T18:00:00Z', time)
@@ -200,7 +204,7 @@ function extensionOf({ by, until }: ChangeCommandOptions): Extension {
 function addFinish(program: Command, run: Run): void {
   const description = 'Closes the replay window in a minute: Core is not followed any more.';
   addChange(program, run, 'finish', description, async (_, context, first) => {
-    const now = await readNow(context, first);
-    return (migration) => decideFinish(migration, now);
+    const now = await readClock(context, first);
+    return (migration) => decideFinish(migration, now());
   }).option('-y, --yes', 'ask nothing');
 }

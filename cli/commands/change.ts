@@ -1,13 +1,14 @@
 import { titleOf } from '@edge-migration/operator/edge-migration/api.ts';
 import type { KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
 import { printable } from '@edge-migration/operator/render/printable.ts';
+import type { Warning } from '@edge-migration/operator/requests/change.ts';
 import {
   type Decide,
   DeletedMeanwhileError,
   type Edit,
   editMigration,
   type Target,
-  warningOf,
+  warningsOf,
 } from '@edge-migration/operator/requests/edit.ts';
 import { FIELD_MANAGER } from '../cluster.ts';
 import { type Context, type Format, isMachineFormat, serialiseObjects } from '../context.ts';
@@ -34,16 +35,16 @@ export async function changeAll(
   options: ChangeOptions,
 ): Promise<ExitCode> {
   const { terminal } = context;
-  const confirmed = targets.map((target) => warningOf(target, decide(target.migration, target)));
+  const shown = targets.map((target) => warningsOf(decide(target.migration, target)));
   await confirm(
     context,
-    confirmed.filter((warning) => warning !== undefined),
+    targets.flatMap((target, index) => describe(target, shown[index]!)),
     options,
   );
   const objects: KubernetesObject[] = [];
   let code: ExitCode = EXIT.done;
   for (const [index, target] of targets.entries()) {
-    const { change, object } = await changeOne(context, target, decide, options, confirmed[index]);
+    const { change, object } = await changeOne(context, target, decide, options, shown[index]!);
     if (object !== undefined) objects.push(object);
     const line = `${printable(titleOf(target.reference))} ${printable(change.message)}${options.dryRun ? ' (dry run)' : ''}`;
     if (change.kind === 'refuse') {
@@ -61,17 +62,22 @@ async function changeOne(
   target: Target,
   decide: Decide,
   options: ChangeOptions,
-  confirmed: string | undefined,
+  shown: readonly Warning[],
 ): Promise<Edit> {
   const { cluster, signal } = context;
   const editor = { client: cluster.client, fieldManager: FIELD_MANAGER, dryRun: options.dryRun, signal };
   try {
-    return await editMigration(editor, target, decide, (warning) => confirm(context, [warning], options), confirmed);
+    const ask = (warnings: readonly Warning[]) => confirm(context, describe(target, warnings), options);
+    const confirmed = shown.map(({ code }) => code);
+    return await editMigration(editor, target, decide, ask, confirmed);
   } catch (error) {
     if (error instanceof DeletedMeanwhileError) throw new CommandError(EXIT.notFound, error.message, { cause: error });
     throw error;
   }
 }
+
+const describe = ({ reference }: Target, warnings: readonly Warning[]) =>
+  warnings.map(({ text }) => `${titleOf(reference)}: ${text}`);
 
 async function confirm({ terminal, signal }: Context, warnings: readonly string[], { yes, dryRun }: ChangeOptions) {
   if (warnings.length === 0) return;

@@ -158,7 +158,8 @@ describe('a change', () => {
     await start();
     const { context } = createContext({ answer: answer as boolean });
     const targets = await readTargets(context);
-    const decide = () => ({ kind: 'patch', spec: {}, message: 'x', warning: 'it is for good' }) as const;
+    const decide = () =>
+      ({ kind: 'patch', spec: {}, message: 'x', warnings: [{ code: 'gap', text: 'it is for good' }] }) as const;
     await expect(changeAll(context, targets, decide, options)).rejects.toMatchObject({ code: EXIT.declined });
     expect(fake.server.requests.filter(({ verb }) => verb === 'patch')).toEqual([]);
   });

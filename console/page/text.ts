@@ -163,8 +163,11 @@ export const TEXT = {
     settings: 'Settings',
     window: 'Days in which writes to Core are followed',
     budget: 'Most write units per second',
-    invalid: (label: string, least: number, most: number) =>
-      `${label}: a whole number from ${least.toLocaleString('en-GB')} to ${most.toLocaleString('en-GB')}.`,
+    invalid: (least: number, most: number) =>
+      `A number from ${least.toLocaleString('en-GB')} to ${most.toLocaleString('en-GB')}.`,
+    invalidWhole: (least: number, most: number) =>
+      `A whole number from ${least.toLocaleString('en-GB')} to ${most.toLocaleString('en-GB')}.`,
+    correct: 'It can be pressed once the settings are right.',
   },
 
   copy: {
@@ -328,6 +331,7 @@ export const TEXT = {
     confirmTitle: (name: string) => `${name}?`,
     cannotUndo: 'This cannot be undone.',
     understood: 'I understand',
+    askedAgain: 'Something has changed since you were asked. Read what it says now, and confirm it.',
     extendBy: 'By how long?',
     extendDays: (days: number) => many(days, 'day'),
     extendOther: 'Days',

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Condition, EdgeMigration, Status } from '../edge-migration/api.ts';
 import { migration as build, NOON } from '../edge-migration/testing/facts.ts';
 import {
+  type Change,
   decideExtend,
   decideFinish,
   decidePlan,
@@ -11,6 +12,7 @@ import {
   decideStart,
   decideSuspend,
 } from './change.ts';
+import { warningsOf } from './edit.ts';
 
 const DAY = 86_400;
 const HOUR_AGO = '2026-05-04T11:00:00Z';
@@ -22,6 +24,9 @@ const condition = (type: string, status: Condition['status'], reason: string): C
   message: '',
   lastTransitionTime: HOUR_AGO,
 });
+
+const KEEP = { copy: { onConflict: 'KeepEdge' } };
+const codesOf = (change: Change) => warningsOf(change).map(({ code }) => code);
 
 /** Copied an hour ago, and followed since. */
 function following(spec: Record<string, unknown> = {}, status: Status = {}): EdgeMigration {
@@ -46,6 +51,15 @@ describe('start', () => {
   test('a second time changes nothing, and says when the migration is suspended', () => {
     expect(decideStart(following(), 42, {})).toMatchObject({ kind: 'leave' });
     expect(decideStart(following({ suspend: true }), 42, {})).toMatchObject({ message: 'is suspended: resume it' });
+  });
+
+  test('asks first where Core is to win over what apps have written to Edge, and once alone', () => {
+    const coreWins = { copy: { onConflict: 'CoreWins' } };
+    expect(codesOf(decideStart(undefined, 42, coreWins))).toEqual(['edge_overwritten']);
+    expect(codesOf(decideStart(following(), 42, coreWins))).toEqual(['edge_overwritten']);
+    expect(codesOf(decideStart(build({}, { mode: 'Plan', ...coreWins }), 42, {}))).toEqual(['edge_overwritten']);
+    expect(codesOf(decideStart(build({}, coreWins), 42, { copy: { pageSize: 10 } }))).toEqual([]);
+    expect(codesOf(decideStart(build({}, { mode: 'Plan', ...coreWins }), 42, KEEP))).toEqual([]);
   });
 
   test('waits for one that is being deleted', () => {
@@ -99,8 +113,14 @@ describe('retry, verify and repair', () => {
   });
 
   test('only repair asks first, since it may overwrite what apps wrote to Edge', () => {
-    expect(decideRequest(following(), 'repair', 'repair-1', false)).toHaveProperty('warning');
-    expect(decideRequest(following(), 'verify', 'verify-1', false)).not.toHaveProperty('warning');
+    expect(codesOf(decideRequest(following(), 'repair', 'repair-1', false))).toEqual(['edge_overwritten']);
+    expect(codesOf(decideRequest(following(), 'verify', 'verify-1', false))).toEqual([]);
+  });
+
+  test('a repair after the window is another thing to confirm than one in it', () => {
+    const closed = following();
+    closed.status.conditions!.push(condition('Replaying', 'False', 'WindowClosed'));
+    expect(codesOf(decideRequest(closed, 'repair', 'repair-1', false))).toEqual(['removed_come_back']);
   });
 });
 
@@ -108,7 +128,7 @@ describe('extend', () => {
   test('lengthens the window by a duration', () => {
     const change = decideExtend(following({ replay: { windowSeconds: DAY } }), { by: DAY }, NOON);
     expect(change).toMatchObject({ kind: 'patch', spec: { replay: { windowSeconds: 2 * DAY } } });
-    expect(change).not.toHaveProperty('warning');
+    expect(codesOf(change)).toEqual([]);
   });
 
   test('takes the deadline to a time, counted from the end of the copy', () => {
@@ -130,7 +150,7 @@ describe('extend', () => {
     const closed = following({ replay: { windowSeconds: 60 } });
     expect(decideExtend(closed, { by: DAY }, NOON)).toMatchObject({
       kind: 'patch',
-      warning: expect.stringContaining('gap'),
+      warnings: [{ code: 'gap', text: expect.stringContaining('gap') }],
     });
     expect(decideExtend(closed, { by: 60 }, NOON)).toMatchObject({ kind: 'refuse' });
   });
@@ -146,8 +166,20 @@ describe('finish', () => {
     expect(decideFinish(following(), NOON)).toMatchObject({
       kind: 'patch',
       spec: { replay: { windowSeconds: 3600 + 60 } },
-      warning: 'writes that reach Core after 2026-05-04T12:01:00Z will not reach Edge any more',
+      warnings: [
+        {
+          code: 'core_not_followed',
+          text: 'writes that reach Core after 2026-05-04T12:01:00Z will not reach Edge any more',
+        },
+      ],
     });
+  });
+
+  test('asks for more while apps still write through Core', () => {
+    const writing = following({}, { replay: { stillOnCore: { state: 'Writing', message: '', writesPerDay: 1930 } } });
+    const change = decideFinish(writing, NOON);
+    expect(codesOf(change)).toEqual(['core_not_followed', 'core_still_written']);
+    expect(JSON.stringify(change)).toContain('about 1,930 requests a day');
   });
 
   test('is refused while something would be left behind: a copy that is not complete, or kept events', () => {

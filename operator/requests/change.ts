@@ -2,16 +2,30 @@ import type { EdgeMigration } from '../edge-migration/api.ts';
 import { findCondition, formatTime } from '../edge-migration/conditions.ts';
 import { formatDuration } from './duration.ts';
 
+export const WARNING_CODES = [
+  'core_not_followed',
+  'core_still_written',
+  'edge_overwritten',
+  'removed_come_back',
+  'gap',
+] as const;
+export type WarningCode = (typeof WARNING_CODES)[number];
+
+/** What cannot be undone about a change. It is confirmed by its code: the text may tell a time, which moves on. */
+export interface Warning {
+  readonly code: WarningCode;
+  readonly text: string;
+}
+
 /** What a command does to one EdgeMigration. */
 export type Change =
-  | { readonly kind: 'create'; readonly spec: Patch; readonly message: string }
   | {
-      readonly kind: 'patch';
-      /** A merge patch of the spec. */
+      /** `patch`: the spec is a merge patch. */
+      readonly kind: 'create' | 'patch';
       readonly spec: Patch;
       readonly message: string;
-      /** What cannot be undone about it; it is asked for before. */
-      readonly warning?: string;
+      /** Asked for before it is made. */
+      readonly warnings?: readonly Warning[];
     }
   /** It is so already. */
   | { readonly kind: 'leave'; readonly message: string }
@@ -51,14 +65,29 @@ export function decidePlan(migration: EdgeMigration | undefined, projectId: numb
 
 /** Creates a migration, or makes a plan one. */
 export function decideStart(migration: EdgeMigration | undefined, projectId: number, settings: Settings): Change {
+  const warned = warnOfStart(migration, settings);
   if (migration === undefined)
-    return { kind: 'create', spec: { projectId, mode: 'Migrate', ...settings }, message: 'is started' };
+    return { kind: 'create', spec: { projectId, mode: 'Migrate', ...settings }, message: 'is started', ...warned };
   if (migration.deleting) return refuse('is being deleted: start it once it is gone');
   if (migration.spec?.mode === 'Plan')
-    return { kind: 'patch', spec: { mode: 'Migrate', ...settings }, message: 'was a plan and is started' };
-  if (Object.keys(settings).length > 0) return { kind: 'patch', spec: settings, message: 'has other settings now' };
+    return { kind: 'patch', spec: { mode: 'Migrate', ...settings }, message: 'was a plan and is started', ...warned };
+  if (Object.keys(settings).length > 0)
+    return { kind: 'patch', spec: settings, message: 'has other settings now', ...warned };
   return leave(migration.spec?.suspend ? 'is suspended: resume it' : 'is started already');
 }
+
+/** A copy that lets Core win overwrites what apps have written to Edge; one that does so already is not asked about again. */
+function warnOfStart(migration: EdgeMigration | undefined, { copy }: Settings): { warnings?: Warning[] } {
+  const before = migration?.spec?.copy.onConflict;
+  const rule = copy?.['onConflict'] ?? before;
+  const isNew = migration?.spec?.mode === 'Plan' || before !== 'CoreWins';
+  return rule === 'CoreWins' && isNew ? { warnings: [EDGE_OVERWRITTEN] } : {};
+}
+
+const EDGE_OVERWRITTEN: Warning = {
+  code: 'edge_overwritten',
+  text: 'what Edge says otherwise than Core is overwritten, and what apps have written to Edge may be among it',
+};
 
 export function decideSuspend({ spec }: EdgeMigration): Change {
   if (spec?.suspend) return leave('is suspended already');
@@ -87,13 +116,13 @@ export function decideRequest(migration: EdgeMigration, request: Request, token:
   const patch = { kind: 'patch', spec: { retry: token } } as const;
   if (request === 'retry') return { ...patch, message: `tries again what failed${later}` };
   if (request === 'verify') return { ...patch, message: `compares Core and Edge${later}` };
-  return { ...patch, message: `repairs what differs${later}`, warning: warnOfRepair(migration) };
+  return { ...patch, message: `repairs what differs${later}`, warnings: [warnOfRepair(migration)] };
 }
 
-function warnOfRepair(migration: EdgeMigration): string {
-  return isClosed(migration)
-    ? 'identities that are missing in Edge are inserted, those too that were deleted there since'
-    : 'what Edge says otherwise than Core is overwritten, and what apps have written to Edge may be among it';
+function warnOfRepair(migration: EdgeMigration): Warning {
+  if (!isClosed(migration)) return EDGE_OVERWRITTEN;
+  const text = 'identities that are missing in Edge are inserted, those too that were deleted there since';
+  return { code: 'removed_come_back', text };
 }
 
 export type Extension = { readonly by: number } | { readonly until: number };
@@ -122,8 +151,8 @@ export function decideExtend(migration: EdgeMigration, extension: Extension, now
   if (deadline <= now) return refuse(`would have stopped following Core at ${formatTime(deadline)}, which is past`);
   const message = `stops following Core at ${formatTime(deadline)}`;
   if (former > now) return { ...patch, message };
-  const warning = `its window closed at ${formatTime(former)}: writes to Core since then were not followed; they are a gap, after which both stores are compared`;
-  return { ...patch, message, warning };
+  const text = `its window closed at ${formatTime(former)}: writes to Core since then were not followed; they are a gap, after which both stores are compared`;
+  return { ...patch, message, warnings: [{ code: 'gap', text }] };
 }
 
 /** Closes the replay window. @param now the API server's time, in milliseconds since the epoch */
@@ -144,8 +173,19 @@ export function decideFinish(migration: EdgeMigration, now: number): Change {
     kind: 'patch',
     spec: { replay: { windowSeconds } },
     message: `stops following Core at ${time}`,
-    warning: `writes that reach Core after ${time} will not reach Edge any more`,
+    warnings: [
+      { code: 'core_not_followed', text: `writes that reach Core after ${time} will not reach Edge any more` },
+      ...warnOfWriters(migration),
+    ],
   };
+}
+
+function warnOfWriters({ status }: EdgeMigration): Warning[] {
+  const { state, writesPerDay = 0 } = status.replay?.stillOnCore ?? {};
+  if (state !== 'Writing') return [];
+  const requests = `${writesPerDay.toLocaleString('en-US')} ${writesPerDay === 1 ? 'request' : 'requests'} a day`;
+  const text = `apps still write identities through Core, about ${requests}: each identity that they change differs in Edge from then on`;
+  return [{ code: 'core_still_written', text }];
 }
 
 const isCopied = ({ status }: EdgeMigration) => findCondition(status.conditions, 'Copied')?.status === 'True';

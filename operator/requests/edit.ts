@@ -2,7 +2,7 @@ import { EDGE_MIGRATIONS, type EdgeMigration, parseEdgeMigration, titleOf } from
 import type { KubernetesClient, KubernetesObject, ObjectReference } from '../kubernetes/client.ts';
 import { ConflictError } from '../kubernetes/errors.ts';
 import { apiVersion } from '../kubernetes/objects.ts';
-import type { Change } from './change.ts';
+import type { Change, Warning, WarningCode } from './change.ts';
 
 /** An EdgeMigration that is to be changed; undefined where there is none yet. */
 export interface Target {
@@ -37,24 +37,24 @@ const MOST_TRIES = 8;
 /**
  * Changes an EdgeMigration as decided. Where it has changed meanwhile, it is read and decided again.
  *
- * @param confirm told of each new warning before the change it is about; what it throws is thrown, and nothing is changed
- * @param confirmed a warning that was confirmed already
+ * @param confirm told of all warnings of a change among which are new ones; what it throws is thrown, and nothing is changed
+ * @param confirmed warnings that were confirmed already
  * @throws DeletedMeanwhileError, ApiError
  */
 export async function editMigration(
   editor: Editor,
   target: Target,
   decide: Decide,
-  confirm: (warning: string) => void | Promise<void>,
-  confirmed?: string,
+  confirm: (warnings: readonly Warning[]) => void | Promise<void>,
+  confirmed: readonly WarningCode[] = [],
 ): Promise<Edit> {
-  let asked = confirmed;
+  const asked = new Set(confirmed);
   let { migration } = target;
   for (let tries = 1; ; tries++) {
     const change = decide(migration, target);
-    const warning = warningOf(target, change);
-    if (warning !== undefined && warning !== asked) await confirm(warning);
-    asked = warning;
+    const warnings = warningsOf(change);
+    if (warnings.some(({ code }) => !asked.has(code))) await confirm(warnings);
+    for (const { code } of warnings) asked.add(code);
     try {
       return { change, object: await act(editor, target.reference, migration, change) };
     } catch (error) {
@@ -64,12 +64,9 @@ export async function editMigration(
   }
 }
 
-/** What cannot be undone about a change, with the name of what it is about. */
-export function warningOf({ reference }: Target, change: Change): string | undefined {
-  return change.kind === 'patch' && change.warning !== undefined
-    ? `${titleOf(reference)}: ${change.warning}`
-    : undefined;
-}
+/** What cannot be undone about a change. */
+export const warningsOf = (change: Change): readonly Warning[] =>
+  (change.kind === 'create' || change.kind === 'patch' ? change.warnings : undefined) ?? [];
 
 async function read({ client, signal }: Editor, reference: Target['reference'], former: EdgeMigration | undefined) {
   const object = await client.get(EDGE_MIGRATIONS, reference, { signal });

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
 import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
 import { CONFIG_MAPS, EVENTS } from '@edge-migration/operator/edge-migration/resources.ts';
 import { createClient, type KubernetesClient, type Resource } from '@edge-migration/operator/kubernetes/client.ts';
@@ -57,10 +57,11 @@ interface Answer {
   /** What is done while the question is open, and the answer. */
   readonly confirm?: () => Promise<boolean>;
   readonly config?: string;
+  readonly clock?: Clock;
 }
 
 /** Runs a command as in a script, where there is no terminal, unless a question is answered. */
-async function run(line: string, { confirm, config = kubeconfig }: Answer = {}) {
+async function run(line: string, { confirm, config = kubeconfig, clock = systemClock }: Answer = {}) {
   const out: string[] = [];
   const err: string[] = [];
   const terminal: Terminal = {
@@ -73,7 +74,7 @@ async function run(line: string, { confirm, config = kubeconfig }: Answer = {}) 
     confirm: async () => confirm?.(),
   };
   const args = [...line.split(' '), '--kubeconfig', config, '--namespace', namespace];
-  const code = await runProgram(args, { terminal, clock: systemClock, signal: AbortSignal.timeout(60_000) });
+  const code = await runProgram(args, { terminal, clock, signal: AbortSignal.timeout(60_000) });
   return { code, out: out.join(''), err: err.join('\n') };
 }
 
@@ -156,6 +157,34 @@ describe('finish', () => {
     };
     expect((await run(`finish ${project}`, { confirm })).code).toBe(EXIT.done);
     expect((await readSpec()).replay.windowSeconds).toBeLessThan(4000);
+  });
+
+  test('is asked about once more when there is something new to know by then', async () => {
+    await startFollowing();
+    let asked = 0;
+    const confirm = async () => {
+      asked += 1;
+      const stillOnCore = { state: 'Writing', message: 'as told', writesPerDay: 12 };
+      const copy = { completionTime: formatTime(Date.now() - 3_600_000) };
+      if (asked === 1) await setStatus({ copy, replay: { stillOnCore } });
+      return asked === 1;
+    };
+    const declined = await run(`finish ${project}`, { confirm });
+    expect(declined).toMatchObject({ code: EXIT.declined, err: expect.stringContaining('about 12 requests a day') });
+    expect(asked).toBe(2);
+    expect((await readSpec()).replay.windowSeconds).toBe(2_419_200);
+  });
+
+  test('closes the window a minute after the answer, however long the question was open', async () => {
+    await startFollowing();
+    let ahead = 0;
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + ahead };
+    const confirm = async () => {
+      ahead = 600_000;
+      return true;
+    };
+    expect((await run(`finish ${project}`, { confirm, clock })).code).toBe(EXIT.done);
+    expect(Math.abs((await readSpec()).replay.windowSeconds - 4260)).toBeLessThan(30);
   });
 
   test('leaves a migration alone that was deleted and made again while the question was open', async () => {

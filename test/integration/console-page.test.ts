@@ -160,9 +160,18 @@ describe.runIf(hasChromium)('the page', () => {
     await page.getByText('about 1.83 USD').waitFor();
     await page.getByText('Settings').click();
     await page.getByLabel('Days in which writes to Core are followed').fill('14');
+    // Five for each of the four pods.
+    await page.getByLabel('Most write units per second').fill('19');
+    await page.getByRole('alert').getByText('A whole number from 20 to 400,000.').waitFor();
+    await page.getByText('It can be pressed once the settings are right.').waitFor();
+    expect(await button.isEnabled()).toBe(false);
+    await page.getByLabel('Most write units per second').fill('20');
     await button.click();
     await until('the migration to be started', async () => (await specOf(301))?.mode === 'Migrate');
-    expect(await specOf(301)).toMatchObject({ replay: { windowSeconds: 14 * 86_400 } });
+    expect(await specOf(301)).toMatchObject({
+      replay: { windowSeconds: 14 * 86_400 },
+      copy: { maxWriteUnitsPerSecond: 20 },
+    });
   });
 
   test('can be used with the keyboard alone: search, open, suspend, and a question before what cannot be undone', async () => {
@@ -219,6 +228,41 @@ describe.runIf(hasChromium)('the page', () => {
     await until('the window to be extended', async () => {
       return (await specOf(402))!.replay.windowSeconds === (28 + 14) * 86_400;
     });
+  });
+
+  test('a question is asked again when there is more to know by the time of its answer', async () => {
+    const { stillOnCore, ...replay } = memberOf(102).status!.replay!;
+    const member = { ...memberOf(102), projectId: 403, projectName: null, spec: { projectId: 403 } };
+    await stage.put({ ...member, status: { ...member.status, replay } });
+    const page = await enter(project(403));
+    await page.getByRole('button', { name: 'Finish now' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('will not reach Edge any more').waitFor();
+    await stage.put({ ...member, status: { ...member.status, replay: { ...replay, stillOnCore } } });
+    await dialog.getByLabel('I understand').check();
+    await dialog.getByRole('button', { name: 'Finish now' }).click();
+    await dialog.getByText('about 1,930 requests a day').waitFor();
+    expect(await focused(page)).toBe('I understand');
+    expect(await dialog.getByLabel('I understand').isChecked()).toBe(false);
+    expect(await findViolations(page)).toEqual([]);
+    expect((await specOf(403))!.replay.windowSeconds).toBe(28 * 86_400);
+    await dialog.getByLabel('I understand').check();
+    await dialog.getByRole('button', { name: 'Finish now' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect((await specOf(403))!.replay.windowSeconds).toBeLessThan(28 * 86_400);
+  });
+
+  test('the button asks first where Core is to win over what is in Edge', async () => {
+    const spec = { projectId: 302, mode: 'Plan', copy: { onConflict: 'CoreWins' } };
+    await stage.put({ ...memberOf(103), projectId: 302, spec });
+    const page = await enter(project(302));
+    await page.getByRole('button', { name: 'Migrate Identity Data to Edge API' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('what apps have written to Edge may be among it').waitFor();
+    expect((await specOf(302))?.mode).toBe('Plan');
+    await dialog.getByLabel('I understand').check();
+    await dialog.getByRole('button', { name: 'Migrate Identity Data to Edge API' }).click();
+    await until('the migration to be started', async () => (await specOf(302))?.mode === 'Migrate');
   });
 
   test('one who may look alone is told so, and is offered nothing', async () => {

@@ -120,10 +120,32 @@ describe('a dashboard in front of the console', () => {
     const refused = await post(editor, path(projectId, 'finish/'));
     expect(refused).toMatchObject({
       status: 409,
-      body: { code: 'confirmation_required', warning: expect.stringContaining('will not reach Edge any more') },
+      body: {
+        code: 'confirmation_required',
+        warnings: [
+          { code: 'core_not_followed', text: expect.stringMatching(/^writes that reach Core after .* any more$/) },
+        ],
+      },
     });
     expect((await window()).replay.windowSeconds).toBe(950_400);
-    expect(await post(editor, path(projectId, 'finish/'), { confirm: true })).toMatchObject({ status: 202 });
+    // By then there is more to know, which the caller has not seen.
+    const confirm = ['core_not_followed'];
+    const stillOnCore = { state: 'Writing', message: 'as told', writesPerDay: 12 };
+    await stage.setStatus(projectId, { replay: { stillOnCore } });
+    const refusedAgain = await post(editor, path(projectId, 'finish/'), { confirm });
+    expect(refusedAgain).toMatchObject({
+      status: 409,
+      body: { warnings: [{ code: 'core_not_followed' }, { code: 'core_still_written' }] },
+    });
+    expect((await window()).replay.windowSeconds).toBe(950_400);
+    const codes = (refusedAgain.body as { warnings: { code: string }[] }).warnings.map(({ code }) => code);
+    expect(await post(editor, path(projectId, 'finish/?dry_run=true'))).toMatchObject({
+      status: 202,
+      body: { warnings: [{ code: 'core_not_followed' }, { code: 'core_still_written' }] },
+    });
+    expect((await window()).replay.windowSeconds).toBe(950_400);
+    expect(await post(editor, path(projectId, 'finish/'), { confirm: true })).toMatchObject({ status: 400 });
+    expect(await post(editor, path(projectId, 'finish/'), { confirm: codes })).toMatchObject({ status: 202 });
     expect((await window()).replay.windowSeconds).toBeLessThan(1000);
   });
 

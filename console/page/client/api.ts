@@ -57,6 +57,6 @@ async function readProblem(response: Response): Promise<Problem> {
     status,
     code: text(body?.code, 'unknown'),
     detail: text(body?.detail, `${status} ${statusText}`.trim()),
-    ...(typeof body?.warning === 'string' ? { warning: body.warning } : {}),
+    ...(Array.isArray(body?.warnings) ? { warnings: body.warnings } : {}),
   };
 }

@@ -12,9 +12,11 @@ import type {
   Sample,
   Summary,
   sessionSchema,
+  warningSchema,
 } from '../../schemas.ts';
 
 export type { ActionState, Sample, Spec, Status, Summary };
+export type Warning = z.infer<typeof warningSchema>;
 export type Action = ActionName;
 export type MigrationStatus = (typeof MIGRATION_STATUSES)[number];
 export type Session = z.infer<typeof sessionSchema>;

@@ -1,11 +1,13 @@
 import { useState } from 'preact/hooks';
-import type { Action, ActionState, Detail } from '../client/types.ts';
+import type { ActionState, Detail } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { formatBytes, formatCount, formatSpan } from '../view/format.ts';
-import { describe, useChange, whyNot } from './actions.tsx';
 import { useConsole } from './context.ts';
 import { Icon } from './icon.tsx';
+import { Question } from './question.tsx';
+import { Settings, type SettingsOfStart } from './settings.tsx';
 import { Bar, Card, type Fact, Facts, Moment, Note } from './ui.tsx';
+import { useAction, whyNot } from './use-action.ts';
 
 const { plan: TEXTS } = TEXT;
 
@@ -19,25 +21,18 @@ interface PlanProps {
 
 /** The way to the button: first the plan, then what it says, then the button. */
 export function PlanFirst({ projectId, namespace, detail, changed }: PlanProps) {
-  const { session, say } = useConsole();
-  const [busy, setBusy] = useState<Action>();
+  const { session } = useConsole();
+  const { busy, asked, press, make, close } = useAction(projectId, namespace, changed);
   const [settings, setSettings] = useState<SettingsOfStart | undefined>({});
-  const change = useChange(projectId, namespace, changed);
-  const create: ActionState = { allowed: session.may.create, possible: true, reason: null, warning: null };
+  const create: ActionState = { allowed: session.may.create, possible: true, reason: null, warnings: [] };
   const migrate = detail?.actions?.migrate;
   const isPlanned = detail?.status.plan?.completionTime !== undefined && detail.outcome === 'succeeded';
   const isPlanning = detail !== undefined && !isPlanned && detail.outcome !== 'failed';
 
-  async function press(action: Action, body?: object) {
-    setBusy(action);
-    await change(action, body).catch((error: unknown) => say(describe(error), 'bad'));
-    setBusy(undefined);
-  }
-
   const isReady = isPlanned && migrate?.allowed === true && migrate.possible && settings !== undefined;
   return (
     <Card title={TEXTS.title}>
-      {detail === undefined && <Intro create={create} isBusy={busy === 'plan'} make={() => press('plan')} />}
+      {detail === undefined && <Intro create={create} isBusy={busy === 'plan'} make={() => press('plan', create)} />}
       {isPlanning && <Planning detail={detail} />}
       {isPlanned && (
         <>
@@ -50,23 +45,28 @@ export function PlanFirst({ projectId, namespace, detail, changed }: PlanProps) 
         <button
           type="button"
           class="primary large"
-          disabled={!isReady || busy !== undefined}
+          disabled={!isReady}
+          aria-disabled={busy !== undefined}
           aria-describedby="start-hint"
-          onClick={() => press('migrate', settings)}
+          onClick={() => press('migrate', migrate, settings)}
         >
           {busy === 'migrate' ? TEXT.actions.working : TEXTS.start}
           <Icon name="arrow" />
         </button>
         <p id="start-hint" class="hint">
-          {isPlanned
-            ? migrate && !(migrate.allowed && migrate.possible)
-              ? whyNot(migrate)
-              : TEXTS.startHint
-            : TEXTS.notYet}
+          {hintOf(isPlanned, migrate, settings)}
         </p>
       </div>
+      {asked && <Question asked={asked} make={make} onClose={close} />}
     </Card>
   );
+}
+
+/** What stands below the button: why it cannot be pressed, or what it does. */
+function hintOf(isPlanned: boolean, migrate: ActionState | undefined, settings: SettingsOfStart | undefined): string {
+  if (!isPlanned) return TEXTS.notYet;
+  if (migrate !== undefined && !(migrate.allowed && migrate.possible)) return whyNot(migrate);
+  return settings === undefined ? TEXTS.correct : TEXTS.startHint;
 }
 
 function Intro({ create, isBusy, make }: { create: ActionState; isBusy: boolean; make: () => void }) {
@@ -118,65 +118,4 @@ export function PlanFigures({ detail }: { detail: Detail }) {
     [TEXTS.madeAt, plan.completionTime && <Moment time={plan.completionTime} />],
   ];
   return <Facts facts={facts} />;
-}
-
-const DAY_SECONDS = 86_400;
-
-interface SettingsOfStart {
-  readonly replay?: { readonly windowSeconds: number };
-  readonly copy?: { readonly maxWriteUnitsPerSecond: number };
-}
-
-interface SettingsProps {
-  readonly detail: Detail;
-  /** With what differs from the plan's settings; undefined while they are not valid. */
-  readonly onChange: (settings: SettingsOfStart | undefined) => void;
-}
-
-function Settings({ detail: { spec }, onChange }: SettingsProps) {
-  if (spec === null) return null;
-
-  function read(event: Event) {
-    const form = event.currentTarget as HTMLFormElement;
-    const days = (form.elements.namedItem('days') as HTMLInputElement).valueAsNumber;
-    const budget = (form.elements.namedItem('budget') as HTMLInputElement).valueAsNumber;
-    if (!form.checkValidity()) return onChange(undefined);
-    const windowSeconds = Math.round(days * DAY_SECONDS);
-    onChange({
-      ...(windowSeconds === spec?.replay.windowSeconds ? {} : { replay: { windowSeconds } }),
-      ...(budget === spec?.copy.maxWriteUnitsPerSecond ? {} : { copy: { maxWriteUnitsPerSecond: budget } }),
-    });
-  }
-
-  return (
-    <details class="settings">
-      <summary>{TEXTS.settings}</summary>
-      <form onInput={read} onSubmit={(event) => event.preventDefault()}>
-        <label>
-          {TEXTS.window}
-          <input
-            name="days"
-            type="number"
-            min={0}
-            max={365}
-            step="any"
-            required
-            defaultValue={String(spec.replay.windowSeconds / DAY_SECONDS)}
-          />
-        </label>
-        <label>
-          {TEXTS.budget}
-          <input
-            name="budget"
-            type="number"
-            min={10}
-            max={400_000}
-            step={1}
-            required
-            defaultValue={String(spec.copy.maxWriteUnitsPerSecond)}
-          />
-        </label>
-      </form>
-    </details>
-  );
 }

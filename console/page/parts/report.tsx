@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
 import type { Detail } from '../client/types.ts';
 import { TEXT } from '../text.ts';
-import { describe } from './actions.tsx';
 import { useConsole } from './context.ts';
 import { Icon } from './icon.tsx';
 import { Card } from './ui.tsx';
+import { describe } from './use-action.ts';
 
 const { report: TEXTS } = TEXT;
 const FORMATS = [

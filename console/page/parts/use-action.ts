@@ -1,0 +1,64 @@
+import { useState } from 'preact/hooks';
+import { ApiProblem } from '../client/api.ts';
+import type { Action, ActionState, ChangeAnswer, Warning } from '../client/types.ts';
+import { TEXT } from '../text.ts';
+import { useConsole } from './context.ts';
+
+/** A change that waits for an answer: what was asked for, and what cannot be undone about it. */
+export interface Asked {
+  readonly action: Action;
+  readonly body: object;
+  readonly warnings: readonly Warning[];
+}
+
+/** What to tell of a change that was not made. */
+export const describe = (error: unknown) => (error instanceof ApiProblem ? error.message : TEXT.failure.network);
+
+/** What the server wants to be confirmed first; undefined where it said something else. */
+export const warningsIn = (error: unknown): readonly Warning[] | undefined =>
+  error instanceof ApiProblem && error.problem.code === 'confirmation_required'
+    ? (error.problem.warnings ?? [])
+    : undefined;
+
+export function whyNot({ allowed, reason }: ActionState): string {
+  return allowed ? (reason ?? '') : TEXT.actions.notAllowed;
+}
+
+/** Makes changes to a project, and asks first where they cannot be undone or need a setting. */
+export function useAction(projectId: number, namespace: string | undefined, changed: () => void) {
+  const { api, say } = useConsole();
+  const [busy, setBusy] = useState<Action>();
+  const [asked, setAsked] = useState<Asked>();
+
+  function send(action: Action, body: object, query: Record<string, string> = {}) {
+    const path = action === 'migrate' ? 'migrate-to-edge' : action;
+    const parameters = new URLSearchParams({ ...(namespace === undefined ? {} : { namespace }), ...query });
+    return api.post<ChangeAnswer>(`projects/${projectId}/${path}/?${parameters}`, body);
+  }
+
+  /** Makes it; a question of the server is thrown. */
+  async function make(action: Action, body: object): Promise<void> {
+    const { message } = await send(action, body);
+    say(TEXT.actions.done(message));
+    changed();
+  }
+
+  async function press(action: Action, state: ActionState | undefined, body: object = {}): Promise<void> {
+    if (busy !== undefined) return;
+    if (action === 'extend') return setAsked({ action, body, warnings: [] });
+    setBusy(action);
+    try {
+      // What was known may be old, and tells a time: a dry run says how it is now.
+      if (state !== undefined && state.warnings.length > 0)
+        setAsked({ action, body, warnings: (await send(action, body, { dry_run: 'true' })).warnings });
+      else await make(action, body);
+    } catch (error) {
+      const warnings = warningsIn(error);
+      if (warnings === undefined) say(describe(error), 'bad');
+      else setAsked({ action, body, warnings });
+    }
+    setBusy(undefined);
+  }
+
+  return { busy, asked, press, make, close: () => setAsked(undefined) };
+}
