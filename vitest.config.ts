@@ -28,6 +28,8 @@ export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
     reporters: ['default', 'test/setup/reporter.ts'],
+    // One cause that makes hundreds of tests wait in vain must not keep CI for hours.
+    bail: process.env['CI'] === undefined ? 0 : 25,
     projects: [
       {
         extends: true,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { field, headOf } from './routes/testing.ts';
-import { drain, eventOf, openSpool, temporaryFolder } from './spool/testing.ts';
+import { areAllEnded, drain, eventOf, openSpool, temporaryFolder, turn } from './spool/testing.ts';
 import { answer, answering, identifiers, openCapture, type TestCapture, unknown } from './testing.ts';
 
 let test: TestCapture;
@@ -21,10 +21,7 @@ const BULK = Buffer.from(
 );
 
 async function untilEnded(): Promise<void> {
-  while (test.spool.facts().open > 0) {
-    await new Promise((resolve) => setImmediate(resolve));
-    await test.spool.tick();
-  }
+  while (!(await areAllEnded(test.spool))) await turn();
 }
 
 /** All events, once the parts of the request are ended. */

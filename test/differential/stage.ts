@@ -4,6 +4,7 @@ import { createCapture } from '@edge-migration/replay-sidecar/capture/capture.ts
 import { createProxy } from '@edge-migration/replay-sidecar/capture/proxy/proxy.ts';
 import type { GapLedger } from '@edge-migration/replay-sidecar/capture/spool/gaps.ts';
 import {
+  areAllEnded,
   drain,
   eventOf,
   openSpool,
@@ -61,7 +62,7 @@ export async function createStage(settings: JudgeSettings): Promise<Stage> {
       const reached = await send(bytes, port, NEIGHBOUR);
       // A capture ends when its request's response has.
       await new Promise((resolve) => setImmediate(resolve));
-      await waitFor(() => spool.facts().open === 0, { for: 'the intents to end', intervalMs: 1 });
+      await waitFor(() => areAllEnded(spool), { for: 'the intents to end', intervalMs: 1 });
       const events = (await drain(spool)).map(eventOf);
       const observation = { direct, through: { ...reached, events, gaps: gaps.take() } };
       return { observation, ...judge(observation, settings.forwardedAllowIps === undefined) };

@@ -126,7 +126,8 @@ test('a table that throttles slows the applier down, and every event is applied 
   await using proxy = await startDynamodbProxy(on.dynamodbEndpoint);
   let throttled = 0;
   proxy.inject(({ operation, body }) => {
-    if (throttled >= 30 || operation === 'Query' || operation === 'DescribeTable') return undefined;
+    // An applier that cannot learn whether the table is global looks again at what it wrote; that is not tried here.
+    if (throttled >= 30 || operation === 'Query' || operation.startsWith('Describe')) return undefined;
     throttled += 1;
     if (operation !== 'BatchExecuteStatement') return { kind: 'throttle' };
     return { kind: 'throttleStatements', indexes: (body.Statements ?? []).map((_, index) => index).slice(1) };

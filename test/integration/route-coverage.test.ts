@@ -1,4 +1,5 @@
 import { request as httpRequest } from 'node:http';
+import { areAllEnded } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDatabase, type TestDatabase } from '../cluster/shared.ts';
@@ -136,7 +137,7 @@ describe('every change of Core', () => {
       },
       { for: 'the commit' },
     );
-    await waitFor(() => stage.spool.facts().open === 0, { for: 'the events' });
+    await waitFor(() => areAllEnded(stage.spool), { for: 'the events' });
     const [event] = await stage.events();
     const after = await stage.rows();
     const events = event ? [event] : [];

@@ -112,6 +112,15 @@ const ANSWER_MILLIS = 5000;
 /** Lets asynchronous file access come to its end. */
 export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
+/**
+ * Whether no request is under way. Does the housekeeping of a running sidecar: what a request left in doubt ends only once its
+ * gap is on the disk.
+ */
+export async function areAllEnded(spool: Spool): Promise<boolean> {
+  await spool.tick();
+  return spool.facts().open === 0;
+}
+
 /** Publishes everything to a stream that acknowledges at once; returns what was published, in order. */
 export async function drain(spool: Spool, sequence = 1): Promise<Delivery[]> {
   const deliveries: Delivery[] = [];

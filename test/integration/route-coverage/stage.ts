@@ -6,6 +6,7 @@ import { createCapture, type FlagsmithCapture } from '@edge-migration/replay-sid
 import { createProxy } from '@edge-migration/replay-sidecar/capture/proxy/proxy.ts';
 import type { Spool } from '@edge-migration/replay-sidecar/capture/spool/spool.ts';
 import {
+  areAllEnded,
   drain,
   eventOf,
   openSpool,
@@ -75,7 +76,7 @@ export async function createStage(databaseUrl: string, apiPort: number): Promise
       const request = makeRequest(before);
       const gapsBefore = capture.counts.uncovered;
       const status = await send(port, request);
-      await waitFor(async () => spool.facts().open === 0 && (await until()), { for: 'the change', intervalMs: 1 });
+      await waitFor(async () => (await areAllEnded(spool)) && (await until()), { for: 'the change', intervalMs: 1 });
       const left = await events();
       const after = await rows();
       const changes = changesOf(before, after);
