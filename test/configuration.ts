@@ -22,6 +22,10 @@ const schema = z.object({
   VERIFY_IDENTITIES: z.coerce.number().int().min(5_000).default(20_000),
   /** Set by `npm run test:kind`: the product's image with the tests' own pods in it. */
   FIXTURE_IMAGE: image,
+  /** Base of the stand-in for Flagsmith's image: any with Python 3; DEBIAN_IMAGE with one installed where that is named. */
+  PYTHON_IMAGE: image,
+  /** Set by `npm run test:kind`: the stand-in for Flagsmith's image. */
+  STAND_IN_IMAGE: image,
   /** Image of kind's nodes. */
   KIND_NODE_IMAGE: image,
   /** Name of the cluster that `npm run test:kind` makes, or finds. */

@@ -1,5 +1,6 @@
 import { readTestConfiguration } from '../configuration.ts';
-import type { Target, TargetOptions } from './target.ts';
+import { findPython } from '../differential/python.ts';
+import type { HandoverOptions, HandoverTarget, Target, TargetOptions } from './target.ts';
 
 /**
  * Installs the product for a test file: on an embedded cluster of its own from the plain manifests, or, where
@@ -14,3 +15,17 @@ export async function install(options: TargetOptions = {}): Promise<Target> {
   const kind = await import('../kind/installation.ts');
   return kind.install(kubeconfig, options);
 }
+
+/** The same with a stand-in for Flagsmith's image, which hands projects over. */
+export async function installWithStandIn(options: HandoverOptions): Promise<HandoverTarget> {
+  const { E2E_KUBECONFIG: kubeconfig } = readTestConfiguration();
+  if (kubeconfig === undefined) {
+    const embedded = await import('./stand-in-installation.ts');
+    return embedded.installWithStandIn(options);
+  }
+  const kind = await import('../kind/stand-in-installation.ts');
+  return kind.installWithStandIn(kubeconfig, options);
+}
+
+/** Whether this machine can: as a process the stand-in takes the machine's Python, its image has one of its own. */
+export const hasStandIn = () => readTestConfiguration().E2E_KUBECONFIG !== undefined || findPython() !== undefined;

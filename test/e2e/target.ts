@@ -1,8 +1,10 @@
 import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
 import type { KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
 import type { WaitOptions } from '../cluster/wait.ts';
+import type { ServingTestTables } from '../edge/serving-tables.ts';
 import type { TestTables } from '../edge/tables.ts';
 import type { Disturbance } from '../faults/disturbance.ts';
+import type { StandInState } from '../handover/stand-in.ts';
 
 /** What the end-to-end tests ask of an installation, whatever it is installed on. */
 export interface TargetOptions {
@@ -59,4 +61,20 @@ export interface Target extends AsyncDisposable {
   /** Ends the API server by SIGKILL, and waits until it is back. */
   crashApiServer(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** How an installation lets Flagsmith hand projects over. */
+export interface HandoverOptions {
+  mode: 'Run' | 'Verify';
+  timeoutSeconds: number;
+}
+
+/** An installation with the stand-in for Flagsmith's image in place of the Core API, and the tables that Flagsmith writes. */
+export interface HandoverTarget extends Target {
+  /** Of the Core API's pods. */
+  readonly image: string;
+  readonly serving: ServingTestTables;
+  /** What the stand-in has for a database. */
+  readState(): Promise<StandInState>;
+  writeState(state: StandInState): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { CORE_API } from '../e2e/replay-parts.ts';
-import type { TargetOptions } from '../e2e/target.ts';
+import type { HandoverOptions, TargetOptions } from '../e2e/target.ts';
+import type { ServingTestTables } from '../edge/serving-tables.ts';
 import type { TestTables } from '../edge/tables.ts';
 
 /** The chart's own server. */
@@ -20,13 +21,20 @@ export interface ValuesOptions {
   /** Another one replaces the pods. */
   readonly revision: string;
   readonly options: TargetOptions;
+  /** How Flagsmith hands projects over, and the tables that Flagsmith writes; off when it is not given. */
+  readonly handover?: HandoverOptions & ServingTestTables['settings'];
 }
 
 /** Values of the chart for a small cluster: less CPU is asked for, everything else is as shipped. */
 export function describeValues(given: ValuesOptions): object {
-  const { product, nats, storageClass, endpoint, tables, revision, options } = given;
+  const { product, nats, storageClass, endpoint, tables, revision, options, handover } = given;
   const requests = { cpu: '25m', memory: '128Mi' };
-  const environment = Object.entries(options.operatorEnvironment ?? {});
+  const { pageMaxAgeSeconds } = options;
+  const environment = Object.entries({
+    // No write is held up for longer here.
+    ...(pageMaxAgeSeconds === undefined ? {} : { EDGE_MIGRATION_LATE_WRITE_SECONDS: String(pageMaxAgeSeconds) }),
+    ...options.operatorEnvironment,
+  });
   return {
     image: splitImage(product),
     dynamodb: {
@@ -36,12 +44,19 @@ export function describeValues(given: ValuesOptions): object {
       ...(options.optionalTables
         ? { environmentsV2Table: tables.environmentsV2Table, projectMetadataTable: tables.projectMetadataTable }
         : {}),
+      ...(handover === undefined
+        ? {}
+        : {
+            environmentsTable: handover.environmentsTable,
+            environmentsApiKeyTable: handover.environmentsApiKeyTable,
+          }),
       existingSecret: 'edge-migration-aws',
     },
     capture: {
       mode: options.replay ? 'Required' : 'Disabled',
       coreApi: { namespace: CORE_API.namespace, selector: CORE_API.selector },
     },
+    ...(handover === undefined ? {} : { handover: { mode: handover.mode, timeoutSeconds: handover.timeoutSeconds } }),
     nats: {
       bundled: {
         enabled: true,
@@ -53,7 +68,8 @@ export function describeValues(given: ValuesOptions): object {
     },
     podAnnotations: { 'edge-migration-test/revision': revision },
     operator: {
-      ...(options.pageMaxAgeSeconds === undefined ? {} : { pageMaxAgeSeconds: options.pageMaxAgeSeconds }),
+      ...(pageMaxAgeSeconds === undefined ? {} : { pageMaxAgeSeconds }),
+      ...(handover === undefined ? {} : { edgeReadySeconds: 1 }),
       extraEnv: environment.map(([name, value]) => ({ name, value })),
       resources: { requests, limits: { memory: '512Mi' } },
     },

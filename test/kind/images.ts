@@ -15,6 +15,8 @@ export interface Images {
   readonly postgres: string;
   readonly nats: string;
   readonly dynamodb: string;
+  /** For Flagsmith's own image. */
+  readonly standIn: string;
 }
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -37,7 +39,8 @@ export async function buildImages(engine: Engine, configuration: TestConfigurati
       await obtainImage(engine, 'nats'),
       await obtainImage(engine, 'dynamodb'),
     ];
-    return { product, fixture, postgres, nats, dynamodb };
+    const standIn = await buildStandIn(configuration);
+    return { product, fixture, postgres, nats, dynamodb, standIn };
   } finally {
     await removeFolder(folder);
   }
@@ -49,6 +52,15 @@ async function buildProduct({ NODE_IMAGE: base, BUILD_IMAGE: given }: TestConfig
     ...(base === undefined ? {} : { NODE_IMAGE: base }),
     ...(builder === undefined ? {} : { BUILD_IMAGE: builder }),
   });
+}
+
+function buildStandIn({ PYTHON_IMAGE: python, DEBIAN_IMAGE: debian }: TestConfiguration): Promise<string> {
+  const base = python ?? debian;
+  return build(
+    'edge-migration-stand-in',
+    join(ROOT, 'test/handover'),
+    base === undefined ? {} : { PYTHON_IMAGE: base },
+  );
 }
 
 /** Tagged by its content: nodes never take an older one for it. */

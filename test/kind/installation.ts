@@ -13,7 +13,7 @@ import { CORE_API } from '../e2e/replay-parts.ts';
 import type { DynamodbFaults, StoreSettings, Target, TargetOptions } from '../e2e/target.ts';
 import { createVerbs, NAMESPACE } from '../e2e/verbs.ts';
 import { createTables, type TestTables } from '../edge/tables.ts';
-import { describeValues, NATS_URL, NATS_USERS } from './chart.ts';
+import { describeValues, NATS_URL, NATS_USERS, type ValuesOptions } from './chart.ts';
 import { run } from './commands.ts';
 import { describeCoreApi } from './core-api.ts';
 import { killContainer } from './node.ts';
@@ -28,6 +28,11 @@ export interface RealImages {
   readonly postgres: string;
   readonly nats: string;
   readonly dynamodb: string;
+}
+
+/** What only this kind of installation is asked for. */
+export interface RealOptions extends TargetOptions {
+  readonly handover?: ValuesOptions['handover'];
 }
 
 const CHART = fileURLToPath(new URL('../../charts/edge-migration', import.meta.url));
@@ -48,7 +53,7 @@ interface Access {
  * Installs chart, stores and Core API into a cluster that the tests have to themselves, or changes what an earlier test
  * file installed into what these options ask for, with an empty database and empty tables.
  */
-export async function install(kubeconfig: string, options: TargetOptions): Promise<Target> {
+export async function install(kubeconfig: string, options: RealOptions): Promise<Target> {
   await using started = new AsyncDisposableStack();
   const images = readImages();
   // Of their own: they are opened for as long as the installation is used, and closed last.
@@ -147,7 +152,7 @@ async function clear({ kubectl, helm }: Access): Promise<void> {
   const definition = await kubectl(['get', 'crd', 'edgemigrations.edge.flagsmith.com', '--ignore-not-found']);
   if (definition !== '') await kubectl(['delete', 'edgemigrations', '-A', '--all', `--timeout=${TIMEOUT}`]);
   await kubectl(['delete', 'namespace', 'customers', '--ignore-not-found']);
-  await kubectl(['delete', 'deployment,pod', '--all', '-n', CORE_API.namespace, '--ignore-not-found']);
+  await kubectl(['delete', 'deployment,job,pod', '--all', '-n', CORE_API.namespace, '--ignore-not-found']);
 }
 
 async function applyObjects({ kubectl }: Access, items: readonly object[]): Promise<void> {
@@ -187,7 +192,7 @@ interface Installed {
   readonly access: Access;
   readonly images: RealImages;
   readonly stores: Stores;
-  readonly options: TargetOptions;
+  readonly options: RealOptions;
   readonly revision: string;
 }
 
@@ -224,6 +229,7 @@ async function deployChart(installed: Installed): Promise<(settings: StoreSettin
       tables: { ...stores.tables.settings, identitiesTable },
       revision: `${revision}-${change}`,
       options,
+      ...(options.handover === undefined ? {} : { handover: options.handover }),
     });
     const args = ['upgrade', '--install', RELEASE, CHART, '-n', NAMESPACE, '-f', '-', '--wait', '--timeout', TIMEOUT];
     await access.helm(args, JSON.stringify(values));

@@ -36,6 +36,7 @@ async function main(): Promise<number> {
     POSTGRES_IMAGE: images.postgres,
     NATS_IMAGE: images.nats,
     DYNAMODB_IMAGE: images.dynamodb,
+    STAND_IN_IMAGE: images.standIn,
   };
   const args = ['run', '--root', ROOT, '--config', 'test/kind/vitest.config.ts', ...process.argv.slice(2)];
   try {

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     // The others freeze processes, or put proxies of their own between the parts, which only the embedded cluster can.
-    include: ['test/e2e/{copy,documents,faults,bad-input,replay,verify}.test.ts', 'test/kind/*.test.ts'],
+    include: ['test/e2e/{copy,documents,faults,bad-input,replay,verify,handover}.test.ts', 'test/kind/*.test.ts'],
     setupFiles: ['test/setup/leaks.ts'],
     // One installation at a time.
     fileParallelism: false,

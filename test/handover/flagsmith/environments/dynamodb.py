@@ -1,3 +1,4 @@
+import configparser
 import json
 import os
 import time
@@ -7,8 +8,18 @@ import state
 
 PROJECT = {"M": {"id": {"N": "1"}}}
 AUTHORIZATION = (
-    "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-2/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+    "AWS4-HMAC-SHA256 Credential=%s/20260101/eu-west-2/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
 )
+
+
+def find_key_id():
+    """From the shared credentials file where one is named, as AWS's clients do."""
+    if "AWS_SHARED_CREDENTIALS_FILE" not in os.environ:
+        return "local"
+    credentials = configparser.ConfigParser()
+    with open(os.environ["AWS_SHARED_CREDENTIALS_FILE"]) as file:
+        credentials.read_file(file)
+    return credentials["default"]["aws_access_key_id"]
 
 
 def put(table, item):
@@ -18,7 +29,7 @@ def put(table, item):
         {
             "Content-Type": "application/x-amz-json-1.0",
             "X-Amz-Target": "DynamoDB_20120810.PutItem",
-            "Authorization": AUTHORIZATION,
+            "Authorization": AUTHORIZATION % find_key_id(),
         },
     )
     urllib.request.urlopen(request).read()
