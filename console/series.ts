@@ -22,7 +22,9 @@ export function createSeries(clock: Pick<Clock, 'now' | 'monotonic'>, mostSample
   const recordings = new Map<string, Recording>();
 
   return {
-    note(key, { identities_per_second, identities_remaining, lag_seconds }) {
+    note(key, { mode, identities_per_second, identities_remaining, lag_seconds }) {
+      // What a plan has read is no part of the copy.
+      if (mode === 'Plan') return;
       if (identities_per_second === null && identities_remaining === null && lag_seconds === null) return;
       const now = clock.monotonic();
       const known = recordings.get(key);

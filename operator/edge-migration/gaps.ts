@@ -10,6 +10,7 @@ const MOST_GAPS = 6;
 
 /** Reasons of our own; all others come from the sidecars' reports. */
 const REASON = { reopened: 'windowReopened', disabled: 'captureDisabled', joined: 'several' } as const;
+export const OWN_GAP_REASONS: readonly string[] = Object.values(REASON);
 /** What we conclude from silence: once the sidecar speaks again, its own report says what it has missed. */
 const CONCLUDED: readonly string[] = ['sidecarVanished', 'noSidecar'];
 

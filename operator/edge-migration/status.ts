@@ -92,6 +92,7 @@ const stillOnCoreSchema = z.object({
   countedSince: time.exactOptional(),
   countedUntil: time.exactOptional(),
   ...perDay,
+  identities: count.exactOptional(),
   lastWrite: time.exactOptional(),
   lastRead: time.exactOptional(),
   // The API server stores no empty lists of this kind.

@@ -5,10 +5,11 @@ import { type FindingOf, formatTime, isFalse, isTrue } from './conditions.ts';
 import type { VerificationFacts } from './facts.ts';
 import { countPlanned } from './progress.ts';
 
-const KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows', 'regions'] as const;
+/** What a comparison may find. */
+export const FINDING_KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows', 'regions'] as const;
 
 /** How people call what was found. */
-const WORDS: Record<(typeof KINDS)[number], string> = {
+const WORDS: Record<(typeof FINDING_KINDS)[number], string> = {
   missing: 'missing in Edge',
   extra: 'extra in Edge',
   differing: 'differing',
@@ -24,7 +25,7 @@ export function summariseComparison(
   { reportName, now }: { reportName: string; now: number },
 ): LastComparison {
   const totals = addTotals(checkpoints.map((checkpoint) => checkpoint.totals));
-  const left = KINDS.map((kind) => [kind, countLeft(totals, kind)] as const).filter(([, count]) => count > 0);
+  const left = FINDING_KINDS.map((kind) => [kind, countLeft(totals, kind)] as const).filter(([, count]) => count > 0);
   return {
     run,
     trigger,
@@ -64,7 +65,7 @@ function withoutZeros<T extends Record<string, number>>(counts: T): Partial<T> {
 export function describeVerdict(last: LastComparison): FindingOf<'Verified'> {
   const { findings = {}, moment, reportName, identitiesEqual = 0, identitiesTotal, repaired = 0 } = last;
   const { identitiesSkipped = 0 } = last;
-  const parts = KINDS.flatMap((kind) => (findings[kind] ? [`${findings[kind]} ${WORDS[kind]}`] : []));
+  const parts = FINDING_KINDS.flatMap((kind) => (findings[kind] ? [`${findings[kind]} ${WORDS[kind]}`] : []));
   const counts = `${identitiesEqual} of ${identitiesTotal} identities equal`;
   const done = repaired > 0 ? `, ${repaired} repaired` : '';
   const listed = identitiesSkipped > 0 ? [...parts, `${identitiesSkipped} that Edge cannot hold`] : parts;

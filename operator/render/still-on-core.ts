@@ -7,7 +7,7 @@ import { formatCount } from './table.ts';
 export function describeStillOnCore({ status }: EdgeMigration): [string, string | undefined][] {
   const still = status.replay?.stillOnCore;
   if (still === undefined) return [];
-  const { state, message, writesPerDay, readsPerDay, lastWrite, clients = [], environments = [] } = still;
+  const { state, message, writesPerDay, readsPerDay, identities, lastWrite, clients = [], environments = [] } = still;
   const list = (entries: readonly { name: string; writesPerDay?: number; readsPerDay?: number }[]) =>
     entries.map(({ name, ...counts }) => `${name} (${describeCounts(counts)})`).join(', ');
   return [
@@ -19,6 +19,7 @@ export function describeStillOnCore({ status }: EdgeMigration): [string, string 
         ...(readsPerDay !== undefined && { readsPerDay }),
       }),
     ],
+    ['Identities written in a week', identities === undefined ? undefined : `about ${formatCount(identities)}`],
     ['Last write', lastWrite],
     ['Clients', list(clients)],
     ['Environments', list(environments.map(({ id, ...counts }) => ({ name: String(id), ...counts })))],

@@ -181,10 +181,11 @@ export function decideFinish(migration: EdgeMigration, now: number): Change {
 }
 
 function warnOfWriters({ status }: EdgeMigration): Warning[] {
-  const { state, writesPerDay = 0 } = status.replay?.stillOnCore ?? {};
+  const { state, writesPerDay = 0, identities } = status.replay?.stillOnCore ?? {};
   if (state !== 'Writing') return [];
   const requests = `${writesPerDay.toLocaleString('en-US')} ${writesPerDay === 1 ? 'request' : 'requests'} a day`;
-  const text = `apps still write identities through Core, about ${requests}: each identity that they change differs in Edge from then on`;
+  const about = identities === undefined ? '' : `, about ${identities.toLocaleString('en-US')} identities in a week`;
+  const text = `apps still write identities through Core, about ${requests}${about}: each identity that they change differs in Edge from then on`;
   return [{ code: 'core_still_written', text }];
 }
 

@@ -165,7 +165,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
       const kind = isCounted || !tookIt(outcome) ? undefined : kindOf(route, captured);
       if (kind === undefined || plan.request.environment === undefined) return;
       isCounted = true;
-      usage.note(plan.request.environment, nameClient(head), kind);
+      usage.note(plan.request.environment, nameClient(head), kind, identifiersOf(captured));
     };
     const mayWrite = () => {
       asked ??= callers.mayWrite(questionFor(plan.request), head, call, bodyBytes);
@@ -225,6 +225,9 @@ function kindOf(route: Route, { drafts, uncovered }: Captured): UsageKind | unde
   if (drafts.length > 0 || uncovered !== undefined) return 'write';
   return isOfSdk ? 'read' : undefined;
 }
+
+const identifiersOf = ({ drafts }: Captured) =>
+  drafts.flatMap(({ target }) => (target.kind === 'identity' ? [target.identifier] : []));
 
 /** What Django's admin answers to a form that it has saved. */
 function savedForm(outcome: Outcome): boolean {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Outcome } from './proxy/hook.ts';
 import { headOf } from './routes/testing.ts';
 import { answer, answering, openCapture, type TestCapture, unknown } from './testing.ts';
+import { estimateNames, readSketch } from './usage/sketch.ts';
 
 let test: TestCapture;
 
@@ -38,6 +39,15 @@ it('counts what Core took: writes by what they change, and reads of identities',
   await exchange('GET identities/?identifier=alice', undefined, answer(200, { traits: [{ id: 1 }], flags: [] }));
   await exchange('PUT traits/bulk/', [], answer(200), '3.10.0');
   expect(counted()).toEqual(['flagsmith-python-sdk/3.9.2 2/2', 'flagsmith-python-sdk/3.10.0 0/1']);
+});
+
+it('counts the identities that are written, each once', async () => {
+  const write = (identifier: string) =>
+    exchange('POST traits/', { identity: { identifier }, trait_key: 'a', trait_value: 1 }, answer(200));
+  for (const identifier of ['alice', 'bob', 'alice']) await write(identifier);
+  await exchange('GET identities/?identifier=carol', undefined, answer(200, { traits: [{ id: 1 }], flags: [] }));
+  const [day] = test.usage.page().days;
+  expect(estimateNames(readSketch(day!.environments[0]!.identities!))).toBe(2);
 });
 
 it('counts an identity that is changed in the dashboard, and no change of the environment itself', async () => {

@@ -198,8 +198,12 @@ describe('the release', { timeout: 6 * MINUTES }, () => {
       ...(await scrape(CORE_API.namespace, CORE_API.selector, 9464)),
     ]);
     const missing = [...named].filter((name) => !exported.has(name.replace(/_bucket$/, '')));
-    // Of the copy's pods, which have ended.
-    expect(missing).toEqual(['edge_migration_copy_throttled_total']);
+    // Of the copy's pods, which have ended, and of the console, which is off.
+    expect(missing).toEqual([
+      'edge_migration_copy_throttled_total',
+      'edge_migration_console_problems_total',
+      'edge_migration_console_event_streams',
+    ]);
   });
 
   it('is upgraded in mid-migration without losing a write', async () => {

@@ -95,7 +95,10 @@ function News({ detail }: { detail: Detail }) {
           <strong>{TEXTS.specProblem}:</strong> {detail.spec_problem}
         </Note>
       )}
-      {detail.message && <Note tone={tone === 'busy' ? 'calm' : tone}>{detail.message}</Note>}
+      {/* Of a plan that is there the page has words of its own. */}
+      {detail.message && detail.phase !== 'Planned' && (
+        <Note tone={tone === 'busy' ? 'calm' : tone}>{detail.message}</Note>
+      )}
     </>
   );
 }

@@ -41,6 +41,10 @@ export function Projects({ query }: { query: ProjectsQuery }) {
         <Search search={query.search} onSearch={(search) => change({ search }, true)} />
         {page && <PhaseFilter phases={page.phases} chosen={query.phase} onChoose={(phase) => change({ phase })} />}
       </div>
+      {/* Heard, where what is found is not seen at a glance. */}
+      <p class="hidden" role="status">
+        {page && isFiltered ? TEXTS.count(page.count) : ''}
+      </p>
       {page === undefined ? (
         !problem && <p class="quiet-text">{TEXT.loading}</p>
       ) : page.results.length === 0 ? (

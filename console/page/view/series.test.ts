@@ -12,6 +12,10 @@ test('an event adds a sample, and replaces one of the same second', () => {
   expect(appendSample(twice, summary(3), at(2)).map((sample) => sample.identities_per_second)).toEqual([2, 3]);
 });
 
+test('what a plan has read is no part of the copy', () => {
+  expect(appendSample([], { ...summary(1), mode: 'Plan' }, at(1))).toEqual([]);
+});
+
 test('an event that is older than what is known changes nothing', () => {
   const known = appendSample([], summary(1), at(10));
   expect(appendSample(known, summary(2), at(9))).toBe(known);

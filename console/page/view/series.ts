@@ -8,7 +8,9 @@ export type Measure = 'identities_per_second' | 'identities_remaining' | 'lag_se
 
 /** Adds what an event tells; of two of the same second the later one counts. When there are too many, the older half is thinned. */
 export function appendSample(samples: readonly Sample[], summary: Summary, time: string): readonly Sample[] {
-  const { identities_per_second, identities_remaining, lag_seconds } = summary;
+  const { mode, identities_per_second, identities_remaining, lag_seconds } = summary;
+  // What a plan has read is no part of the copy.
+  if (mode === 'Plan') return samples;
   const last = samples.at(-1);
   if (last !== undefined && Date.parse(last.time) > Date.parse(time)) return samples;
   const kept = last !== undefined && secondOf(last.time) === secondOf(time) ? samples.slice(0, -1) : samples;

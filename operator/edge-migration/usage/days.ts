@@ -27,6 +27,8 @@ export interface UsageFact {
   uncountedUntil: number | undefined;
   /** Days on which something came, oldest first; a week at most. */
   days: readonly UsageDay[];
+  /** About how many different identities were written on these days; undefined where that is not known. */
+  identities: number | undefined;
 }
 
 export const DAY_MILLISECONDS = 24 * 60 * 60 * 1000;

@@ -87,6 +87,7 @@ function describe(
     countedSince,
     // What is not known is not said to be zero.
     ...(state === 'Unknown' ? {} : { writesPerDay, readsPerDay }),
+    ...(state === 'Writing' && usage.identities !== undefined ? { identities: roundAbout(usage.identities) } : {}),
     ...(lastWrite === undefined ? {} : { lastWrite: formatTime(lastWrite) }),
     ...(lastRead === undefined ? {} : { lastRead: formatTime(lastRead) }),
     ...(environments.length === 0 ? {} : { environments: environments.slice(0, MOST_LISTED) }),
@@ -145,6 +146,9 @@ function latest(
   return all.length === 0 ? undefined : Math.min(now, Math.max(...all));
 }
 
+/** Two digits: more are not known. */
+const roundAbout = (count: number) => Number(count.toPrecision(2));
+
 const most = (days: readonly UsageDay[], read: (day: UsageDay) => number) => Math.max(0, ...days.map(read));
 
 /** The larger one of today's and yesterday's numbers of each name, most writes first. */
@@ -176,12 +180,13 @@ interface Said {
   isOver: boolean;
 }
 
-/** Most of the clients' names are in the lists; how many different identities they write to, nobody counts. */
+/** Most of the clients' names are in the lists. */
 function writeMessage(
   {
     state,
     writesPerDay = 0,
     readsPerDay = 0,
+    identities,
     lastWrite,
     clients: [first] = [],
   }: Omit<StillOnCore, 'message' | 'countedSince'>,
@@ -196,7 +201,7 @@ function writeMessage(
         (isOver
           ? `since ${time} these writes do not reach Edge, and each identity that they change differs there from then on`
           : `what they write after ${time} does not reach Edge, and each identity that they change differs there from then on`) +
-        ' (how many different identities these are is not counted); move these apps to Edge' +
+        ` (${identities === undefined ? 'how many these are is not known' : `about ${amount(identities, 'identity', 'identities')} in the last week`}); move these apps to Edge` +
         (isOver ? '' : ', or extend spec.replay.windowSeconds')
       );
     case 'Reading':
@@ -210,4 +215,4 @@ function writeMessage(
   }
 }
 
-const amount = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+const amount = (count: number, one: string, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;

@@ -13,6 +13,8 @@ const ENVIRONMENTS: Readonly<Record<string, number>> = { production: 1, staging:
 export interface TestSidecar {
   /** A request of an SDK with this User-Agent that Core took. */
   serve(key: string, agent: string, kind: UsageKind, count?: number): void;
+  /** Requests of one that write an identity each. */
+  write(key: string, agent: string, identifiers: readonly string[]): void;
   /** The process begins anew in the same pod. */
   restart(): void;
   /** It ends with its pod. */
@@ -61,6 +63,10 @@ export function createFleet(start: number): TestFleet {
         serve(clientKey, value, kind, count = 1) {
           const client = nameClient({ fields: [{ name: 'User-Agent', lower: 'user-agent', value }] });
           for (let served = 0; served < count; served += 1) usage.note({ clientKey }, client, kind);
+        },
+        write(clientKey, value, identifiers) {
+          const client = nameClient({ fields: [{ name: 'User-Agent', lower: 'user-agent', value }] });
+          for (const identifier of identifiers) usage.note({ clientKey }, client, 'write', [identifier]);
         },
         restart() {
           send(false);

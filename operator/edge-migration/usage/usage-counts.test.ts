@@ -22,6 +22,48 @@ async function days(counts = operator): Promise<string[]> {
   return counts.project(42).days.map(({ date, writes, reads }) => `${date} ${writes}/${reads}`);
 }
 
+describe('the identities that were written', () => {
+  const people = (from: number, until: number) =>
+    Array.from({ length: until - from }, (_, index) => `p${from + index}`);
+  const identities = async () => {
+    await days();
+    return operator.project(42).identities;
+  };
+
+  test('count once, through whichever pods and on however many days they are written, and in each environment', async () => {
+    const [one, two] = [fleet.sidecar('api-1'), fleet.sidecar('api-2')];
+    one.write('production', PYTHON, people(0, 60));
+    two.write('production', PYTHON, people(40, 100));
+    fleet.now += DAY_MILLISECONDS;
+    one.write('production', PYTHON, people(0, 100));
+    two.write('staging', PYTHON, people(0, 20));
+    two.end();
+    expect(Math.abs((await identities())! - 120)).toBeLessThan(12);
+  });
+
+  test('are not told where nobody wrote, nor where a sidecar of an earlier release counted the requests alone', async () => {
+    const sidecar = fleet.sidecar('api-1');
+    sidecar.serve('production', PYTHON, 'read');
+    expect(await identities()).toBeUndefined();
+    sidecar.write('production', PYTHON, people(0, 3));
+    expect(await identities()).toBe(3);
+    const [stored] = fleet.reports();
+    const usage = structuredClone(stored!.report.usage!);
+    delete usage.days[0]!.environments[0]!.identities;
+    fleet.store({ ...stored!, sequence: 99, report: { ...stored!.report, podUid: 'old', usage } });
+    expect(await identities()).toBeUndefined();
+  });
+
+  test('are never more than requests, whatever a report claims', async () => {
+    fleet.sidecar('api-1').write('production', PYTHON, people(0, 3));
+    const [stored] = fleet.reports();
+    const usage = structuredClone(stored!.report.usage!);
+    usage.days[0]!.environments[0]!.identities = '_'.repeat(256);
+    fleet.store({ ...stored!, sequence: 99, report: { ...stored!.report, podUid: 'other', usage } });
+    expect(await identities()).toBe(6);
+  });
+});
+
 describe('a day', () => {
   test('is the sum over all sidecars, of pods that have gone too', async () => {
     const [one, two] = [fleet.sidecar('api-1'), fleet.sidecar('api-2')];

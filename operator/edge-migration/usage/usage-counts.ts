@@ -4,6 +4,13 @@ import type { EnvironmentReference } from '@edge-migration/identity/write-event.
 import { scopeName } from '@edge-migration/identity/write-scope.ts';
 import type { StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
 import type { EnvironmentUsage } from '@edge-migration/replay-sidecar/capture/usage/report.ts';
+import {
+  emptySketch,
+  estimateNames,
+  joinSketch,
+  readSketch,
+  type Sketch,
+} from '@edge-migration/replay-sidecar/capture/usage/sketch.ts';
 import { byRequests, DAY_MILLISECONDS, dateOf, type UsageDay, type UsageFact, type UsageRow } from './days.ts';
 
 /** The environments of references, by their names; those that Core does not know are left out. */
@@ -34,7 +41,7 @@ export interface UsageCounts {
 }
 
 /** One process's counts of one environment under one of its keys, on one day. */
-interface Entry extends Pick<EnvironmentUsage, 'writes' | 'reads' | 'lastWrite' | 'lastRead' | 'clients'> {
+interface Entry extends Omit<EnvironmentUsage, 'environment'> {
   environmentId: number;
 }
 
@@ -43,7 +50,7 @@ type ProjectEntries = Map<string, Map<string, Entry>>;
 
 /** As long as the stream keeps reports. */
 const KEPT_DAYS = 8;
-/** Of clients in all entries, some hundred bytes each: a bound for whoever may publish reports. */
+/** Of clients and sketches in all entries, some hundred bytes each: a bound for whoever may publish reports. */
 export const MOST_ROWS = 300_000;
 const MOST_NAMES = 20_000;
 /** A key may be given to another environment, or be created. */
@@ -61,7 +68,7 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
   const projects = new Map<number, ProjectEntries>();
   const seen = new Map<string, number>();
   const known = new Map<string, { environment: ReferencedEnvironment | undefined; askedTime: number }>();
-  const sums = new Map<number, { time: number; days: UsageDay[] }>();
+  const sums = new Map<number, { time: number; days: UsageDay[]; identities: number | undefined }>();
   let evidence: Pick<UsageFact, 'countingSince' | 'uncountedUntil'> = {
     countingSince: undefined,
     uncountedUntil: undefined,
@@ -94,14 +101,14 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
     const key = `${process} ${name}`;
     const before = day.get(key);
     if (before !== undefined && sizeOf(before) >= sizeOf(usage)) return;
-    const added = usage.clients.length - (before?.clients.length ?? 0);
+    const added = rowsOf(usage) - (before === undefined ? 0 : rowsOf(before));
     if (rows + added > MOST_ROWS) {
       fullTime = now;
       return;
     }
     rows += added;
-    const { writes, reads, lastWrite, lastRead, clients } = usage;
-    day.set(key, { environmentId, writes, reads, lastWrite, lastRead, clients });
+    const { environment: _, ...counted } = usage;
+    day.set(key, { environmentId, ...counted });
     entries.set(date, day);
     projects.set(projectId, entries);
   }
@@ -111,7 +118,7 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
     for (const [projectId, entries] of projects) {
       for (const [date, day] of entries) {
         if (date >= first && isMigrated(projectId)) continue;
-        for (const { clients } of day.values()) rows -= clients.length;
+        for (const entry of day.values()) rows -= rowsOf(entry);
         entries.delete(date);
       }
       if (entries.size === 0) projects.delete(projectId);
@@ -156,19 +163,40 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
     project(projectId) {
       const summed = sums.get(projectId);
       const time = clock.monotonic();
-      if (summed !== undefined && time - summed.time < SUM_MILLISECONDS) return { ...evidence, days: summed.days };
-      const days = [...(projects.get(projectId) ?? [])].map(([date, day]) => sumDay(date, [...day.values()]));
+      if (summed !== undefined && time - summed.time < SUM_MILLISECONDS)
+        return { ...evidence, days: summed.days, identities: summed.identities };
+      const entries = [...(projects.get(projectId) ?? [])].map(([date, day]) => [date, [...day.values()]] as const);
+      const days = entries.map(([date, day]) => sumDay(date, day));
+      const identities = countIdentities(entries.flatMap(([, day]) => day));
       days.sort((one, other) => one.date.localeCompare(other.date));
       for (const [other, { time: then }] of sums) if (time - then >= SUM_MILLISECONDS) sums.delete(other);
-      sums.set(projectId, { time, days });
-      return { ...evidence, days };
+      sums.set(projectId, { time, days, identities });
+      return { ...evidence, days, identities };
     },
   };
 }
 
+const rowsOf = ({ clients, identities }: Pick<Entry, 'clients' | 'identities'>) =>
+  clients.length + (identities === undefined ? 0 : 3);
 const sizeOf = ({ writes, reads }: { writes: number; reads: number }) => writes + reads;
 const nameOf = ({ report }: StoredReport) => `${report.podUid}~${report.spoolId}`;
 const listEnvironments = ({ report }: StoredReport) => report.usage?.days.flatMap((day) => day.environments) ?? [];
+
+/** Of each environment by itself: the same identifier in another one is another identity. Undefined where some was not counted. */
+function countIdentities(entries: readonly Entry[]): number | undefined {
+  const written = entries.filter(({ writes }) => writes > 0);
+  const sketches = new Map<number, Sketch>();
+  for (const { environmentId, identities } of written) {
+    if (identities === undefined) return undefined;
+    const sketch = sketches.get(environmentId) ?? emptySketch();
+    joinSketch(sketch, readSketch(identities));
+    sketches.set(environmentId, sketch);
+  }
+  const estimate = [...sketches.values()].reduce((sum, sketch) => sum + estimateNames(sketch), 0);
+  // What a report says is a claim, and no request of an SDK writes two.
+  const most = written.reduce((sum, { writes }) => sum + writes, 0);
+  return estimate === 0 ? undefined : Math.min(estimate, most);
+}
 
 function sumDay(date: string, entries: readonly Entry[]): UsageDay {
   const rows = new Map<string, UsageRow>();

@@ -1,6 +1,8 @@
 import { environmentReference } from '@edge-migration/identity/write-event.ts';
 import { z } from 'zod';
 
+import { SKETCH_TEXT } from './sketch.ts';
+
 /** Of one environment and day; what is beyond them is in {@link OTHER_CLIENTS}. */
 export const MOST_CLIENTS = 20;
 export const OTHER_CLIENTS = 'other';
@@ -20,6 +22,8 @@ export const environmentUsage = z.object({
   reads: count,
   lastWrite: time.nullable(),
   lastRead: time.nullable(),
+  /** A sketch of the identities that were written, from which their number can be told, and no name; of earlier releases there is none. */
+  identities: z.string().regex(SKETCH_TEXT).exactOptional(),
   /** Name, writes and reads of each; most requests first. They add up to those of the environment. */
   clients: z.array(z.tuple([client, count, count])).max(MOST_CLIENTS + 1),
 });

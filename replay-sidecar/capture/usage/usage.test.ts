@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { nameClient } from './client-name.ts';
 import { usageReport } from './report.ts';
+import { addName, emptySketch, writeSketch } from './sketch.ts';
 import { createUsage, MOST_CELLS, MOST_ENVIRONMENTS, PAGE_CHARACTERS, type Usage } from './usage.ts';
 
 setFlagsFromString('--expose-gc');
@@ -41,7 +42,9 @@ function report() {
 
 describe('the counts', () => {
   it('tell writes and reads of each client apart, by environment', () => {
-    usage.note(shop, 'flagsmith-js-sdk/9.3.1', 'write');
+    const sketch = emptySketch();
+    addName(sketch, 'ada');
+    usage.note(shop, 'flagsmith-js-sdk/9.3.1', 'write', ['ada']);
     usage.note(shop, 'flagsmith-js-sdk/9.3.1', 'read');
     now += 1000;
     usage.note(shop, 'browser', 'read');
@@ -59,6 +62,7 @@ describe('the counts', () => {
               reads: 2,
               lastWrite: '2026-11-29T12:00:00.000Z',
               lastRead: '2026-11-29T12:00:01.000Z',
+              identities: writeSketch(sketch),
               clients: [
                 ['flagsmith-js-sdk/9.3.1', 1, 1],
                 ['browser', 0, 1],
@@ -70,6 +74,7 @@ describe('the counts', () => {
               reads: 0,
               lastWrite: '2026-11-29T12:00:01.000Z',
               lastRead: null,
+              identities: writeSketch(emptySketch()),
               clients: [['curl', 1, 0]],
             },
           ],
@@ -108,6 +113,15 @@ describe('the counts', () => {
     expect(pages.length).toBeGreaterThan(10);
     expect(environments.size).toBe(500);
   });
+});
+
+it('tells no identifier, nor a hash of one', () => {
+  usage.note(shop, 'browser', 'write', ['ada@example.com']);
+  const text = JSON.stringify(usage.page());
+  expect(text).not.toContain('ada');
+  const sketch = JSON.parse(text).days[0].environments[0].identities as string;
+  // One of 256 numbers, of which many names have the same.
+  expect([...sketch].filter((character) => character !== 'A')).toHaveLength(1);
 });
 
 describe('a hostile client', () => {

@@ -4,13 +4,18 @@ import { scopeName } from '@edge-migration/identity/write-scope.ts';
 
 import { nameOtherVersions } from './client-name.ts';
 import { type EnvironmentUsage, MOST_CLIENTS, MOST_DAYS, OTHER_CLIENTS, type UsageReport } from './report.ts';
+import { addName, emptySketch, type Sketch, writeSketch } from './sketch.ts';
 
 export type UsageKind = 'write' | 'read';
 
 /** Counts which clients write and read identities, by environment and UTC day; bounded whatever clients send. */
 export interface Usage {
-  /** A request that Core took. An environment that does not exist is never counted: Core refuses its key. */
-  note(environment: EnvironmentReference, client: string, kind: UsageKind): void;
+  /**
+   * A request that Core took. An environment that does not exist is never counted: Core refuses its key.
+   *
+   * @param identifiers of the identities that it wrote; none of them is kept
+   */
+  note(environment: EnvironmentReference, client: string, kind: UsageKind, identifiers?: readonly string[]): void;
   /** As much as a report has room for; where that is not all, the next call goes on behind it. */
   page(): UsageReport;
 }
@@ -27,6 +32,8 @@ interface EnvironmentDay extends Cell {
   readonly clients: Map<string, Cell>;
   /** By SDK: which of its versions are told apart. */
   readonly versions: Map<string, Set<string>>;
+  /** Of the identities that were written; undefined while none was. */
+  identities: Sketch | undefined;
 }
 
 /** Counted on one day; beyond them a report says that it is not complete. */
@@ -78,7 +85,7 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
       isComplete = false;
       return undefined;
     }
-    const none = { writes: 0, reads: 0, lastWrite: undefined, lastRead: undefined };
+    const none = { writes: 0, reads: 0, lastWrite: undefined, lastRead: undefined, identities: undefined };
     // A copy: V8's parts of a text keep the whole of it, here the head of the request.
     const own = structuredClone(environment);
     const added: EnvironmentDay = { environment: own, ...none, clients: new Map(), versions: new Map() };
@@ -135,7 +142,7 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
   }
 
   return {
-    note(environment, client, kind) {
+    note(environment, client, kind, identifiers = []) {
       const now = clock.now();
       const day = environmentOf(environment, now);
       if (day === undefined) return;
@@ -144,6 +151,8 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
         day.writes += 1;
         cell.writes += 1;
         day.lastWrite = now;
+        day.identities ??= emptySketch();
+        for (const identifier of identifiers) addName(day.identities, identifier);
       } else {
         day.reads += 1;
         cell.reads += 1;
@@ -170,7 +179,8 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
 }
 
 /** The clients with the most requests, and the rest in one. */
-function describe({ environment, writes, reads, lastWrite, lastRead, clients }: EnvironmentDay): EnvironmentUsage {
+function describe(day: EnvironmentDay): EnvironmentUsage {
+  const { environment, writes, reads, lastWrite, lastRead, clients, identities } = day;
   const named = [...clients].filter(([name]) => name !== OTHER_CLIENTS);
   const sorted = named.toSorted(([, one], [, other]) => sizeOf(other) - sizeOf(one));
   const rest = sorted.slice(MOST_CLIENTS).map(([, cell]) => cell);
@@ -183,6 +193,7 @@ function describe({ environment, writes, reads, lastWrite, lastRead, clients }: 
     reads,
     lastWrite: timeOf(lastWrite),
     lastRead: timeOf(lastRead),
+    ...(identities === undefined ? {} : { identities: writeSketch(identities) }),
     clients: all.filter(([, cell]) => sizeOf(cell) > 0).map(([name, cell]) => [name, cell.writes, cell.reads]),
   };
 }

@@ -1,0 +1,17 @@
+import { SKIP_REASONS } from '@edge-migration/identity/edge/document-skip.ts';
+import { OWN_GAP_REASONS } from '@edge-migration/operator/edge-migration/gaps.ts';
+import { FINDING_KINDS } from '@edge-migration/operator/edge-migration/verification-result.ts';
+import { gapReason } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import { expect, test } from 'vitest';
+import { TEXT } from './text.ts';
+
+/** Told by the operator's look at pods and appliers. */
+const OBSERVED = ['notWatched', 'eventsDropped', 'parkingFull'];
+
+test.each([
+  ['reasons why identities are skipped', TEXT.skipped.reasons, Object.keys(SKIP_REASONS)],
+  ['reasons of gaps', TEXT.gaps.reasons, [...gapReason.options, ...OWN_GAP_REASONS, ...OBSERVED]],
+  ['kinds of differences', TEXT.comparison.kinds, FINDING_KINDS],
+])('the page has a text for each of the %s, and for nothing else', (_, texts, names) => {
+  expect(Object.keys(texts).toSorted()).toEqual([...new Set<string>(names)].toSorted());
+});
