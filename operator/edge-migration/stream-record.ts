@@ -1,4 +1,5 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
+import { applyOver } from '../kubernetes/apply-over.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { ConflictError } from '../kubernetes/errors.ts';
 import { FIELD_MANAGER } from './api.ts';
@@ -31,10 +32,10 @@ export function createRecordStore(client: KubernetesClient, namespace: string): 
       return { record: parseJson(record, streamRecord), version: object?.metadata.resourceVersion };
     },
     async write(record, version, signal) {
-      const metadata = { ...reference, ...(version && { resourceVersion: version }) };
-      const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { record: JSON.stringify(record) } };
+      const data = { record: JSON.stringify(record) };
+      const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: reference, data };
       try {
-        await client.apply(CONFIG_MAPS, object, { fieldManager: FIELD_MANAGER, force: true, signal });
+        await applyOver(client, CONFIG_MAPS, object, version, { fieldManager: FIELD_MANAGER, signal });
         return true;
       } catch (error) {
         if (error instanceof ConflictError) return false;

@@ -5,6 +5,7 @@ import { runChecks } from '../check/checks.ts';
 import { FIELD_MANAGER } from '../edge-migration/api.ts';
 import { CONFIG_MAPS } from '../edge-migration/resources.ts';
 import type { StreamView } from '../edge-migration/stream.ts';
+import { applyOver } from '../kubernetes/apply-over.ts';
 import type { KubernetesClient } from '../kubernetes/client.ts';
 import { errorMessage } from '../kubernetes/errors.ts';
 import manifest from '../package.json' with { type: 'json' };
@@ -13,7 +14,7 @@ import { INSTALLATION_REPORT, REPORT_KEY } from './report.ts';
 
 export interface InstallationReporterSettings {
   /** Writes only while this replica leads. */
-  readonly client: Pick<KubernetesClient, 'apply'>;
+  readonly client: Pick<KubernetesClient, 'get' | 'create' | 'apply'>;
   readonly namespace: string;
   readonly instance: string;
   /** Of the stores; each opens connections of its own, and closes them. */
@@ -63,6 +64,8 @@ async function write(
   checkedTime: number,
   signal: AbortSignal,
 ): Promise<void> {
+  const metadata = { namespace, name: INSTALLATION_REPORT };
+  const before = await client.get(CONFIG_MAPS, metadata, { signal });
   const report = buildInstallationReport({
     now: clock.now(),
     checkedTime,
@@ -73,7 +76,7 @@ async function write(
     instances: stream.instances(),
     clocks: stream.clocks(),
   });
-  const metadata = { namespace, name: INSTALLATION_REPORT };
   const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { [REPORT_KEY]: JSON.stringify(report) } };
-  await client.apply(CONFIG_MAPS, object, { fieldManager: FIELD_MANAGER, force: true, signal });
+  const options = { fieldManager: FIELD_MANAGER, signal };
+  await applyOver(client, CONFIG_MAPS, object, before?.metadata.resourceVersion, options);
 }

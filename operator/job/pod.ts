@@ -107,9 +107,9 @@ async function readRange<Range>(
   }
 }
 
-/** Leaves the reason of a failure where the operator finds it. */
+/** Leaves the reason of a failure where the operator finds it, unless another pod has the range by now. */
 async function recordError(record: WorkerRecord, error: unknown, signal: AbortSignal): Promise<void> {
-  const texts = await record.load(signal);
+  const texts = record.known();
   if (texts?.['checkpoint'] === undefined) return;
   const checkpoint = { ...JSON.parse(texts['checkpoint']), identitiesPerSecond: 0, lastError: errorMessage(error) };
   await record.save({ ...texts, checkpoint: JSON.stringify(checkpoint) }, signal);

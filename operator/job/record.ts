@@ -1,13 +1,27 @@
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import { parseJson } from '../edge-migration/parse.ts';
 import { CONFIG_MAPS } from '../edge-migration/resources.ts';
-import type { KubernetesClient } from '../kubernetes/client.ts';
+import { applyOver } from '../kubernetes/apply-over.ts';
+import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
+import { ConflictError } from '../kubernetes/errors.ts';
+import { RangeTakenOver } from './failure.ts';
 import { type Root, readData } from './root.ts';
+
+type Texts = Readonly<Record<string, string>>;
 
 /** Texts that a worker keeps in a ConfigMap of its own. */
 export interface WorkerRecord {
-  /** Undefined when there is none. */
-  load(signal: AbortSignal): Promise<Readonly<Record<string, string>> | undefined>;
-  /** Replaces all texts; empty ones are left out. */
-  save(texts: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;
+  /** Undefined when there is none. What is saved next takes the place of this, and of nothing else. */
+  load(signal: AbortSignal): Promise<Texts | undefined>;
+  /**
+   * Replaces all texts; empty ones are left out.
+   *
+   * @throws RangeTakenOver when another pod has saved since this one last loaded or saved; ApiError
+   */
+  save(texts: Texts, signal: AbortSignal): Promise<void>;
+  /** As this pod last loaded or saved them. */
+  known(): Texts | undefined;
 }
 
 /**
@@ -22,17 +36,61 @@ export function createRecord(
   const { labels, annotations } = root;
   const metadata = { name, namespace, labels: { ...labels }, annotations: { ...annotations }, ownerReferences };
 
+  let known: Texts | undefined;
+  let version: string | undefined;
+
+  /** Undefined while there are none. */
+  function textsOf(object: KubernetesObject | undefined): Texts | undefined {
+    const isOurs = object?.metadata.ownerReferences?.some(({ uid }) => uid === root.uid);
+    const texts = isOurs ? readData(object!) : {};
+    return Object.keys(texts).length === 0 ? undefined : texts;
+  }
+
+  const read = (signal: AbortSignal) => client.get(CONFIG_MAPS, { namespace, name }, { signal });
+
+  async function write(data: Texts, signal: AbortSignal): Promise<void> {
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data };
+    const written = await applyOver(client, CONFIG_MAPS, object, version, { fieldManager, signal });
+    version = written.metadata.resourceVersion;
+  }
+
+  /** An own write whose answer was lost, or something beside the texts, is no other pod's. */
+  async function catchUp(data: Texts, signal: AbortSignal): Promise<void> {
+    const found = await read(signal);
+    const texts = textsOf(found);
+    const isOwn = found === undefined || [known, data].some((own) => isDeepStrictEqual(own, texts));
+    if (!isOwn) throw new RangeTakenOver(holderOf(texts));
+    version = found?.metadata.resourceVersion;
+  }
+
   return {
+    known: () => known,
+
     async load(signal) {
-      const object = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
-      const isOurs = object?.metadata.ownerReferences?.some(({ uid }) => uid === root.uid);
-      return isOurs ? readData(object!) : undefined;
+      const object = await read(signal);
+      version = object?.metadata.resourceVersion;
+      known = textsOf(object);
+      return known;
     },
 
     async save(texts, signal) {
       const data = Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== ''));
-      const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data };
-      await client.apply(CONFIG_MAPS, object, { fieldManager, force: true, signal });
+      try {
+        await write(data, signal);
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error;
+        await catchUp(data, signal);
+        await write(data, signal);
+      }
+      known = data;
     },
   };
+}
+
+const checkpointHolder = z.object({ instance: z.string() });
+
+/** The pod that has written last. */
+function holderOf({ holder, checkpoint = '' }: Texts = {}): string {
+  if (holder !== undefined) return holder;
+  return parseJson(checkpoint, checkpointHolder)?.instance ?? 'unknown';
 }

@@ -70,6 +70,7 @@ describe('the rights of a service account', () => {
     ['operator', 'create', 'events.events.k8s.io', TENANT, true],
     ['operator', 'create', 'jobs.batch', NAMESPACE, true],
     ['operator', 'create', 'secrets', NAMESPACE, true],
+    ['operator', 'patch', 'secrets', NAMESPACE, false],
     ['operator', 'list', 'pods', 'flagsmith', true],
     ['operator', 'list', 'events', NAMESPACE, true],
     ['operator', 'watch', 'events', NAMESPACE, false],
@@ -159,13 +160,14 @@ describe('what a service account may write, by name', () => {
     },
   };
   type Name = keyof typeof OBJECTS;
+  type Verb = 'apply' | 'create' | 'delete';
 
   /** What the API server says to it; nothing is kept. */
-  async function write(name: string, verb: 'apply' | 'delete', what: Name): Promise<string> {
+  async function write(name: string, verb: Verb, what: Name): Promise<string> {
     const as = ['--as', account(name), '--as-group', 'system:serviceaccounts', '--as-group', 'system:authenticated'];
     const object = { apiVersion: OBJECTS[what].kind === 'Job' ? 'batch/v1' : 'v1', ...OBJECTS[what] };
-    const apply = ['apply', '--server-side', '--dry-run=server', '-f', '-'];
-    const args = verb === 'apply' ? apply : ['delete', '--dry-run=server', '--wait=false', '-f', '-'];
+    const options = { apply: ['--server-side'], create: [], delete: ['--wait=false'] };
+    const args = [verb, ...options[verb], '--dry-run=server', '-f', '-'];
     try {
       await kubectl([...args, '-n', NAMESPACE, ...as], object);
       return 'allowed';
@@ -182,20 +184,20 @@ describe('what a service account may write, by name', () => {
   });
 
   const MIGRATIONS_ALONE = /write the objects of migrations alone/;
-  test.each<[string, 'apply' | 'delete', Name, RegExp]>([
+  test.each<[string, Verb, Name, RegExp]>([
     ['operator', 'apply', "a copy's ConfigMap", /^allowed$/],
     ['operator', 'apply', 'what is known of the streams', /^allowed$/],
     ['operator', 'apply', 'what the operator says of the installation', /^allowed$/],
     ['worker', 'apply', 'what the operator says of the installation', /a worker writes checkpoints alone/],
     ['worker', 'apply', 'what is known of the streams', /a worker writes checkpoints alone/],
     ['worker', 'apply', 'a checkpoint', /^allowed$/],
-    ['operator', 'apply', 'a Secret of ranges', /^allowed$/],
+    ['operator', 'create', 'a Secret of ranges', /^allowed$/],
     ['operator', 'apply', 'a Job of workers', /^allowed$/],
     ['operator', 'apply', 'a ConfigMap that configures us', MIGRATIONS_ALONE],
     ['operator', 'delete', 'a ConfigMap that configures us', MIGRATIONS_ALONE],
     ['worker', 'apply', 'a ConfigMap that configures us', MIGRATIONS_ALONE],
-    ['operator', 'apply', 'a Secret that configures us', MIGRATIONS_ALONE],
-    ['operator', 'apply', 'a token of another account', /a Secret of the operator holds ranges/],
+    ['operator', 'create', 'a Secret that configures us', MIGRATIONS_ALONE],
+    ['operator', 'create', 'a token of another account', /a Secret of the operator holds ranges/],
     ['worker', 'apply', "a copy's ConfigMap", /a worker writes checkpoints alone/],
     ['operator', 'apply', 'a Job of another account', /runs as the workers' service account/],
   ])('%s: %s %s: %s', async (name, verb, what, expected) => {

@@ -4,8 +4,8 @@ import { EDGE_MIGRATIONS, FIELD_MANAGER, objectNames, type Status } from '../api
 import { formatTime } from '../conditions.ts';
 import { buildReport } from '../objects.ts';
 import { parseJson } from '../parse.ts';
-import { CONFIG_MAPS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
+import { readConfigMap } from './write-config-map.ts';
 
 const managedFieldsSchema = z
   .array(
@@ -29,10 +29,10 @@ export async function writeAudit(
 ) {
   const { audit: name } = objectNames(migration, 'copy');
   const [existing, live] = await Promise.all([
-    client.get(CONFIG_MAPS, { namespace, name }, { signal }),
+    readConfigMap(client, { namespace, name }, signal),
     client.get(EDGE_MIGRATIONS, migration, { signal }),
   ]);
-  const known = parseJson((existing?.['data'] as Record<string, string> | undefined)?.['audit.json'], auditSchema);
+  const known = parseJson(existing.data['audit.json'], auditSchema);
   const managers = managedFieldsSchema.safeParse(live?.metadata['managedFields']).data ?? [];
   const audit: Audit = extendAudit(known, {
     migration,
@@ -44,6 +44,6 @@ export async function writeAudit(
   });
   const data = { 'audit.json': JSON.stringify(audit), 'audit.txt': writeAuditText(audit) };
   const object = buildReport({ migration, operation: 'copy', namespace }, { name, component: 'audit', data });
-  await client.apply(CONFIG_MAPS, object, { fieldManager: FIELD_MANAGER, force: true, signal });
+  await existing.write(object);
   logger.info({ report: name }, 'brought the audit up to date');
 }

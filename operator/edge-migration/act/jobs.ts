@@ -105,13 +105,13 @@ async function checkOwner({ client, namespace }: ActionContext, name: string, { 
 export async function adjustJob(
   { client, namespace }: ActionContext,
   { migration, operation, logger, signal }: ActionTarget,
-  { attempt, suspend, parallelism }: { attempt: number; uid: string; suspend: boolean; parallelism: number },
+  { attempt, uid, suspend, parallelism }: { attempt: number; uid: string; suspend: boolean; parallelism: number },
 ) {
   const name = objectNames(migration, operation).job(attempt);
   await client.patch(
     JOBS,
     { namespace, name },
-    { spec: { suspend, parallelism } },
+    { metadata: { uid }, spec: { suspend, parallelism } },
     { fieldManager: FIELD_MANAGER, signal },
   );
   logger.info({ job: name, suspend, parallelism }, 'adjusted the Job');

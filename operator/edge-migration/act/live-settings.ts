@@ -11,7 +11,11 @@ export async function writeLiveSettings(
   settings: LiveSettings | VerifySettings,
 ) {
   const name = objectNames(migration, operation).root;
-  const data = { settings: JSON.stringify(settings) };
-  await client.patch(CONFIG_MAPS, { namespace, name }, { data }, { fieldManager: FIELD_MANAGER, signal });
+  const root = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
+  // Removed since: the next pass plans anew.
+  if (root === undefined) return;
+  const { resourceVersion } = root.metadata;
+  const patch = { metadata: { resourceVersion }, data: { settings: JSON.stringify(settings) } };
+  await client.patch(CONFIG_MAPS, { namespace, name }, patch, { fieldManager: FIELD_MANAGER, signal });
   logger.info({ ...settings }, 'set what the pods follow');
 }

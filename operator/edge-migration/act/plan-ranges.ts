@@ -1,11 +1,13 @@
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { type MeasuredRange, planRanges as measureRanges, mergeSteps, readNewestId } from '../../copy/ranges.ts';
+import { applyOver } from '../../kubernetes/apply-over.ts';
+import { AlreadyExistsError } from '../../kubernetes/errors.ts';
 import { planVerification } from '../../verify/ranges.ts';
 import { createSealKey, SEAL_FILE } from '../../verify/seal.ts';
 import { FIELD_MANAGER, isComparison, LABELS, objectNames } from '../api.ts';
 import { formatTime } from '../conditions.ts';
-import { buildRanges, buildRoot } from '../objects.ts';
+import { buildRanges, buildRoot, type RootReference } from '../objects.ts';
 import { parsePlan } from '../parse.ts';
 import { CONFIG_MAPS, JOBS, SECRETS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
@@ -17,14 +19,15 @@ const LARGEST_SECRET = 700_000;
  * Counts the project's identities, divides them into ranges and writes both down. The root ConfigMap gets the plan
  * last: until then nothing runs, and a crash in between only means that it is all done again. Afterwards the ranges are
  * never made anew, because pods may be in their midst: a cache that does not show the plan is behind, and where somebody
- * has damaged it all goes together.
+ * has damaged it all goes together. Nor does a replica that led before put its ranges under the plan of the one that
+ * leads now, however late its requests arrive: each of them is about a root of its own.
  */
 export async function planRanges(context: ActionContext, { migration, operation, logger, signal }: ActionTarget) {
   const { client, core, namespace, clock } = context;
   const { spec } = migration;
   if (spec === undefined || (await isPlanned(context, { migration, operation, logger, signal }))) return;
   const place = { migration, operation, namespace };
-  const options = { fieldManager: FIELD_MANAGER, force: true, signal };
+  const options = { fieldManager: FIELD_MANAGER, signal };
   const started = clock.monotonic();
   const project = await readProject(core, await readRelease(core, signal), spec.projectId, signal);
   const environments = project?.environments ?? [];
@@ -34,7 +37,7 @@ export async function planRanges(context: ActionContext, { migration, operation,
   const ranges = isComparison(operation)
     ? await planVerification(core, environments, parallelism, (all) => fitSecret(all, LARGEST_SECRET / 2), signal)
     : fitSecret(await measureRanges(core, environments, parallelism, signal));
-  const root = await client.apply(CONFIG_MAPS, buildRoot(place, {}), options);
+  const root = await client.create(CONFIG_MAPS, buildRoot(place, {}), options);
   const reference = { name: root.metadata.name, uid: root.metadata.uid ?? '' };
   const texts = new Map<number | string, string>(
     isComparison(operation)
@@ -42,10 +45,10 @@ export async function planRanges(context: ActionContext, { migration, operation,
       : describeRanges(ranges, ({ identities }) => ({ planned: { identities, newestId } })),
   );
   if (isComparison(operation)) texts.set(SEAL_FILE, createSealKey());
-  await client.apply(SECRETS, buildRanges(place, reference, texts), options);
+  await createRanges(context, buildRanges(place, reference, texts), reference, signal);
   const planned = ranges.map(({ rangeId, identities }) => ({ rangeId, identities }));
   const plan = { plannedTime: formatTime(clock.now()), ranges: planned };
-  await client.apply(CONFIG_MAPS, buildRoot(place, { plan }), options);
+  await applyOver(client, CONFIG_MAPS, buildRoot(place, { plan }), root.metadata.resourceVersion, options);
   logger.info(
     {
       environments: environments.length,
@@ -57,7 +60,30 @@ export async function planRanges(context: ActionContext, { migration, operation,
   );
 }
 
-/** Whether there is a plan; one that cannot be read is removed, with everything that was done by it. */
+/**
+ * Those of a root that has gone stand in the way until Kubernetes has removed them, too; whose they are cannot be read.
+ *
+ * @throws AlreadyExistsError then: it is all done again
+ */
+async function createRanges(
+  { client }: ActionContext,
+  ranges: ReturnType<typeof buildRanges>,
+  { name, uid }: RootReference,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await client.create(SECRETS, ranges, { fieldManager: FIELD_MANAGER, signal });
+  } catch (error) {
+    const { namespace } = ranges.metadata;
+    if (error instanceof AlreadyExistsError) await client.delete(CONFIG_MAPS, { namespace, name }, { uid, signal });
+    throw error;
+  }
+}
+
+/**
+ * Whether there is a plan, or will be once one that cannot be read is removed, with everything that was done by it. What
+ * planning that did not end has left is removed.
+ */
 async function isPlanned(
   { client, namespace }: ActionContext,
   { migration, operation, logger, signal }: ActionTarget,
@@ -68,10 +94,12 @@ async function isPlanned(
   if (parsePlan((root['data'] as Record<string, string> | undefined)?.['plan']) !== undefined) return true;
   const labelSelector = `${LABELS.migrationUid}=${migration.uid},${LABELS.component}=${operation}`;
   const { items } = await client.list(JOBS, { namespace, labelSelector }, { signal });
-  if (!items.some(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === root.metadata.uid)))
-    return false;
-  logger.warn('the plan was damaged: the copy begins again');
-  return client.delete(CONFIG_MAPS, { namespace, name }, { uid: root.metadata.uid, signal });
+  const isDamaged = items.some(({ metadata }) =>
+    metadata.ownerReferences?.some(({ uid }) => uid === root.metadata.uid),
+  );
+  if (isDamaged) logger.warn('the plan was damaged: the copy begins again');
+  await client.delete(CONFIG_MAPS, { namespace, name }, { uid: root.metadata.uid, signal });
+  return isDamaged;
 }
 
 type DescribedRange = Pick<MeasuredRange, 'rangeId' | 'identities'> & { readonly segments: readonly object[] };

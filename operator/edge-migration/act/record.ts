@@ -1,8 +1,8 @@
-import { FIELD_MANAGER, objectNames } from '../api.ts';
+import { objectNames } from '../api.ts';
 import { buildReport } from '../objects.ts';
 import type { StatusRecord } from '../record.ts';
-import { CONFIG_MAPS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
+import { readConfigMap } from './write-config-map.ts';
 
 /** Puts what cannot be computed again beside the EdgeMigration, in case its status is removed. */
 export async function writeRecord(
@@ -11,7 +11,8 @@ export async function writeRecord(
   record: StatusRecord,
 ) {
   const { record: name } = objectNames(migration, 'copy');
+  const found = await readConfigMap(client, { namespace, name }, signal);
   const data = { record: JSON.stringify(record) };
   const object = buildReport({ migration, operation: 'copy', namespace }, { name, component: 'record', data });
-  await client.apply(CONFIG_MAPS, object, { fieldManager: FIELD_MANAGER, force: true, signal });
+  await found.write(object);
 }

@@ -21,6 +21,9 @@ export async function retireWork(
     const patch = { metadata: { ownerReferences: null }, spec: { ttlSecondsAfterFinished: KEPT_SECONDS } };
     await client.patch(JOBS, { namespace, name: metadata.name }, patch, { fieldManager: FIELD_MANAGER, signal });
   }
-  await client.delete(CONFIG_MAPS, { namespace, name: objectNames(migration, operation).root }, { signal });
+  // Read by a replica that leads: a delete that arrives late does not take the plan of the next one.
+  const reference = { namespace, name: objectNames(migration, operation).root };
+  const root = await client.get(CONFIG_MAPS, reference, { signal });
+  if (root !== undefined) await client.delete(CONFIG_MAPS, reference, { uid: root.metadata.uid, signal });
   logger.info({ jobs: items.length }, 'let go of ranges and checkpoints');
 }

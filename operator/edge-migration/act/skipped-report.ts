@@ -1,7 +1,8 @@
-import { FIELD_MANAGER, LABELS } from '../api.ts';
+import { LABELS, objectNames } from '../api.ts';
 import { buildSkippedReport } from '../objects.ts';
 import { CONFIG_MAPS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
+import { readConfigMap } from './write-config-map.ts';
 
 /** A ConfigMap holds a mebibyte; some of it is for names and labels. */
 export const LARGEST_REPORT = 900_000;
@@ -14,6 +15,8 @@ export async function writeSkippedReport(
   { client, namespace }: ActionContext,
   { migration, operation, logger, signal }: ActionTarget,
 ) {
+  const { skippedReport: name } = objectNames(migration, operation);
+  const found = await readConfigMap(client, { namespace, name }, signal);
   const labelSelector = `${LABELS.migrationUid}=${migration.uid},${LABELS.component}=${operation}`;
   const { items } = await client.list(CONFIG_MAPS, { namespace, labelSelector, pageSize: 20 }, { signal });
   const lines = items.flatMap(
@@ -28,11 +31,7 @@ export async function writeSkippedReport(
     lines: String(report.lines),
     ...(report.left > 0 ? { truncated: String(report.left) } : {}),
   };
-  await client.apply(CONFIG_MAPS, buildSkippedReport({ migration, operation, namespace }, data), {
-    fieldManager: FIELD_MANAGER,
-    force: true,
-    signal,
-  });
+  await found.write(buildSkippedReport({ migration, operation, namespace }, data));
   logger.info({ lines: report.lines, left: report.left }, 'wrote the report of skipped identities');
 }
 

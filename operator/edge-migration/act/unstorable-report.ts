@@ -1,10 +1,10 @@
 import { SKIP_REASONS } from '@edge-migration/identity/edge/document.ts';
 import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
-import { FIELD_MANAGER, objectNames } from '../api.ts';
+import { objectNames } from '../api.ts';
 import { buildReport } from '../objects.ts';
-import { CONFIG_MAPS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { joinLines, LARGEST_REPORT } from './skipped-report.ts';
+import { readConfigMap } from './write-config-map.ts';
 
 /** Puts the identities that replay cannot follow as a whole into one ConfigMap: ids and reasons, and what to do about each. */
 export async function writeUnstorableReport(
@@ -12,6 +12,8 @@ export async function writeUnstorableReport(
   { migration, logger, signal }: Omit<ActionTarget, 'operation'>,
   identities: readonly UnstorableIdentity[],
 ) {
+  const { unstorableReport: name } = objectNames(migration, 'copy');
+  const found = await readConfigMap(client, { namespace, name }, signal);
   const lines = identities.map(({ environmentId, identityId, cause }) =>
     JSON.stringify({ environmentId, identityId, reason: cause }),
   );
@@ -26,11 +28,10 @@ export async function writeUnstorableReport(
     lines: String(report.lines),
     ...(report.left > 0 ? { truncated: String(report.left) } : {}),
   };
-  const { unstorableReport: name } = objectNames(migration, 'copy');
   const object = buildReport(
     { migration, operation: 'copy', namespace },
     { name, component: 'unstorable-report', data },
   );
-  await client.apply(CONFIG_MAPS, object, { fieldManager: FIELD_MANAGER, force: true, signal });
+  await found.write(object);
   logger.info({ report: name, identities: identities.length }, 'wrote the report of identities that Edge cannot hold');
 }

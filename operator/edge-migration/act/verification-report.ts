@@ -1,10 +1,11 @@
 import { parseVerifyCheckpoint } from '../../verify/checkpoint.ts';
 import { writeReportText } from '../../verify/report-text.ts';
-import { FIELD_MANAGER, LABELS, type LastComparison, objectNames } from '../api.ts';
+import { LABELS, type LastComparison, objectNames } from '../api.ts';
 import { buildReport } from '../objects.ts';
 import { CONFIG_MAPS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { joinLines } from './skipped-report.ts';
+import { readConfigMap } from './write-config-map.ts';
 
 /** A ConfigMap holds a mebibyte; the summary needs little of it. */
 const LARGEST_SAMPLES = 700_000;
@@ -16,6 +17,8 @@ export async function writeVerificationReport(
   { migration, operation, logger, signal }: ActionTarget,
   comparison: LastComparison,
 ) {
+  const name = objectNames(migration, operation).verificationReport;
+  const found = await readConfigMap(client, { namespace, name }, signal);
   const labelSelector = `${LABELS.migrationUid}=${migration.uid},${LABELS.component}=${operation}`;
   const { items } = await client.list(CONFIG_MAPS, { namespace, labelSelector, pageSize: 20 }, { signal });
   const texts = items.map((item) => (item['data'] ?? {}) as Record<string, string>);
@@ -34,8 +37,7 @@ export async function writeVerificationReport(
     'skipped.jsonl': skipped.text,
     ...(samples.left > 0 ? { truncated: String(samples.left) } : {}),
   };
-  const name = objectNames(migration, operation).verificationReport;
   const object = buildReport({ migration, operation, namespace }, { name, component: 'verification-report', data });
-  await client.apply(CONFIG_MAPS, object, { fieldManager: FIELD_MANAGER, force: true, signal });
+  await found.write(object);
   logger.info({ report: name, samples: samples.lines }, 'wrote the report of the comparison');
 }

@@ -48,6 +48,7 @@ export async function holdRecord(
   return {
     interrupted,
     load: async () => kept,
+    known: record.known,
     async save(texts, signal) {
       await write(texts, signal);
       kept = texts;

@@ -128,6 +128,7 @@ export function createMemoryRecord(
   let texts = initial;
   return {
     load: async () => texts,
+    known: () => texts,
     save: async (saved) => {
       texts = saved;
     },

@@ -254,9 +254,10 @@ describe('a write that is on its way to Edge', () => {
       }
       return { ...VERIFY_SETTINGS, appliedUntil };
     };
-    const { load, save } = createMemoryRecord();
+    const { load, save, known } = createMemoryRecord();
     const record: WorkerRecord = {
       load,
+      known,
       async save(texts, signal) {
         await save(texts, signal);
         saved ||= JSON.parse(texts['checkpoint']!).candidates > 0;
@@ -303,7 +304,7 @@ describe('a worker that is killed again and again', () => {
       let saves = 0;
       const memory = createMemoryRecord(texts);
       const record = {
-        load: memory.load,
+        ...memory,
         // A pod dies right after, or right before, something was written down.
         save: async (saved: Readonly<Record<string, string>>, signal: AbortSignal) => {
           if (++saves === 3) killed.abort(new Error('killed'));
@@ -366,7 +367,7 @@ describe('a range in which everything is missing', () => {
     const memory = createMemoryRecord();
     let largest = 0;
     const record = {
-      load: memory.load,
+      ...memory,
       save: async (texts: Readonly<Record<string, string>>, signal: AbortSignal) => {
         largest = Math.max(largest, ...[Buffer.byteLength(JSON.stringify(texts))]);
         await memory.save(texts, signal);
