@@ -45,8 +45,8 @@ export interface Watermarks {
 const MOST_PLACES = 32;
 
 /**
- * Before the first look the clock of NATS may have been ahead of what it is now: another server led the stream. Later steps
- * are told by what the look before says.
+ * Before a process's first look the clock of NATS may have been ahead of what it is now: another server led the stream. Later
+ * steps are told by what the look before says.
  */
 const UNKNOWN_STEP_MILLISECONDS = 10_000;
 
@@ -107,11 +107,11 @@ export function hasLost(known: Watermarks, { created, last, oldest }: StreamStat
 
 /** Takes note of how far the stream is now; of another stream, or after a loss, from the beginning. */
 export function noteState(known: Watermarks | undefined, state: StreamState): Watermarks {
-  const { created, last, time, asked } = state;
+  const { created, last, oldest, time, asked } = state;
   const looked = { time, ...asked };
   const place = { sequence: last.sequence, ...(last.time > 0 && { stored: last.time }) };
   if (known === undefined || hasLost(known, state)) {
-    const latest = Math.max(last.time, time) + UNKNOWN_STEP_MILLISECONDS;
+    const latest = Math.max(last.time, time, oldest?.time ?? 0) + UNKNOWN_STEP_MILLISECONDS;
     return { created, looked, places: [{ ...place, time: latest }] };
   }
   // What was known at the first look of a sequence tells most.
@@ -127,7 +127,9 @@ export function noteState(known: Watermarks | undefined, state: StreamState): Wa
 function latestSince({ looked }: Watermarks, { last, time, answered }: StreamState): number {
   if (looked === undefined) return Math.max(last.time, time);
   const elapsed = [answered.wall - looked.wall, answered.monotonic - (looked.monotonic ?? answered.monotonic)];
-  return Math.max(last.time, time, looked.time + Math.max(0, ...elapsed));
+  const latest = Math.max(last.time, time, looked.time + Math.max(0, ...elapsed));
+  // Another process looked, by the wall clock of another machine, which says little of how long ago that was.
+  return looked.monotonic === undefined ? latest + UNKNOWN_STEP_MILLISECONDS : latest;
 }
 
 /** The first one is about all messages up to it. */

@@ -11,8 +11,8 @@ import { expect, test } from 'vitest';
 /**
  * An exhaustive model of a stream that loses its end, or is made again, while events are published and handled, and of who
  * notices: the operator and an applier look at it now and then, either may start again, and both may be late. The clock of
- * NATS may be set back, or that of the next leader be behind. Every order of these steps is tried. Each message has a time
- * of its own, as NATS gives it.
+ * NATS may be set back, or that of the next leader be behind, and an operator that starts again does so on another machine,
+ * whose clock is behind, too. Every order of these steps is tried. Each message has a time of its own, as NATS gives it.
  */
 interface Message extends StreamPlace {
   readonly isHandled: boolean;
@@ -32,6 +32,8 @@ interface State {
   readonly now: number;
   /** By a clock that is never set. */
   readonly elapsed: number;
+  /** How far the wall clock of the operator's machine is behind that of the one before. */
+  readonly behind: number;
   readonly operator: Watcher;
   /** As it was written down. */
   readonly record: Watermarks | undefined;
@@ -61,6 +63,7 @@ interface Rules {
   readonly exact: boolean;
   readonly clock: boolean;
   readonly unknownStep: boolean;
+  readonly otherMachine: boolean;
 }
 const ALL: Rules = {
   applierChecks: true,
@@ -72,12 +75,15 @@ const ALL: Rules = {
   exact: true,
   clock: true,
   unknownStep: true,
+  otherMachine: true,
 };
 
 /** Milliseconds between two messages; their times are compared with some tolerance. */
 const A_WHILE = 2000;
 /** The clock is set back by so much: several messages. */
 const STEP = 5000;
+/** The clock of the next operator's machine is behind by so much. */
+const BEHIND = 20_000;
 const NEVER = { wall: 0, monotonic: 0 };
 const NOTHING: Watcher = { known: undefined, hasTold: false };
 /** What may happen, and how often. */
@@ -90,6 +96,7 @@ const START: State = {
   last: { sequence: 0, time: 0 },
   now: 10 * A_WHILE,
   elapsed: 0,
+  behind: 0,
   operator: NOTHING,
   record: undefined,
   applier: NOTHING,
@@ -101,9 +108,10 @@ const START: State = {
 /** Without times every message could be as old as any other. */
 const placeOf = ({ sequence, time }: StreamPlace, { times }: Rules) => ({ sequence, time: times ? time : 0 });
 
-function stateOf({ created, messages, last, now, elapsed }: State, rules: Rules): StreamState {
+/** @param behind as {@link State.behind}, for the operator */
+function stateOf({ created, messages, last, now, elapsed }: State, rules: Rules, behind = 0): StreamState {
   const oldest = messages.find(({ isHandled }) => !isHandled);
-  const moment = { wall: elapsed, monotonic: elapsed };
+  const moment = { wall: elapsed - behind, monotonic: elapsed };
   const time = rules.clock ? now : last.time;
   return {
     created: rules.identity ? created : 'any',
@@ -186,7 +194,7 @@ function* steps(state: State, rules: Rules): Generator<State> {
   if (handled !== undefined) yield handled;
   if (left.looks > 0) {
     const fewer = { ...left, looks: left.looks - 1 };
-    const seen = look(operator, stateOf(state, rules), rules);
+    const seen = look(operator, stateOf(state, rules, state.behind), rules);
     yield readReport({ ...state, operator: seen, record: seen.known, left: fewer }, rules);
     yield { ...state, applier: look(applier, stateOf(state, rules), rules), left: fewer };
   }
@@ -200,11 +208,18 @@ function* steps(state: State, rules: Rules): Generator<State> {
   if (left.restarts > 0) {
     const fewer = { ...left, restarts: left.restarts - 1 };
     // What a process has told is in its last report, or in the status.
-    const known = rules.operatorRecords ? state.record : undefined;
-    yield { ...state, operator: { ...operator, known }, left: fewer };
+    const known = rules.operatorRecords ? state.record && readRecord(state.record, rules) : undefined;
+    yield { ...state, operator: { ...operator, known }, behind: BEHIND, left: fewer };
     const witnesses = state.witnesses.filter((name) => name !== 'applier');
     yield { ...state, applier: { ...applier, known: undefined }, witnesses, left: fewer };
   }
+}
+
+/** As it was written down: another machine's monotonic clock says nothing. Without that rule its wall clock is believed. */
+function readRecord({ looked, ...others }: Watermarks, { otherMachine }: Rules): Watermarks {
+  if (looked === undefined) return others;
+  const { time, wall } = looked;
+  return { ...others, looked: { time, wall, ...(!otherMachine && { monotonic: Number.POSITIVE_INFINITY }) } };
 }
 
 /** At the end all is handled, both look once more, and the operator reads what the applier has reported. */
@@ -212,7 +227,7 @@ function conclude(state: State, rules: Rules): State {
   let end = state;
   for (let next = handleNext(end, rules); next !== undefined; next = handleNext(end, rules)) end = next;
   const applier = look(end.applier, stateOf(end, rules), rules);
-  const operator = look(end.operator, stateOf(end, rules), rules);
+  const operator = look(end.operator, stateOf(end, rules, end.behind), rules);
   return readReport({ ...end, applier, operator }, rules);
 }
 
@@ -283,6 +298,7 @@ test.each<[string, Partial<Rules>]>([
   ['it is asked what the clock shows, and how long ago the look before was', { clock: false }],
   ['the first look allows for a step before it', { unknownStep: false }],
   ['more than the last look is remembered', { history: false }],
+  ['what another process saw is not measured by the clock of this machine', { otherMachine: false }],
 ])('a loss would be invented when the clock is set back unless %s', (_, without) => {
   expect(explore({ ...ALL, ...without }, STEPPED, 'invented').invented).toBeGreaterThan(0);
 });
