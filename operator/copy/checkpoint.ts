@@ -51,6 +51,8 @@ export const checkpointSchema = z.object({
   /** Newest first; the others serve when an identity has been deleted or renamed since. */
   positions: z.array(positionSchema),
   finished: z.boolean(),
+  /** Of each segment that is done, `known` of its identities; empty in checkpoints of earlier releases. */
+  knownBySegment: z.array(z.int().min(0)).default([]),
   updatedTime: z.iso.datetime(),
   /** Name of the worker process that wrote it. */
   instance: z.string(),

@@ -2,7 +2,7 @@ import type { Stores } from '@edge-migration/identity/converge.ts';
 import { CoreTimeout } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { boundOf, readIdentities, readPage } from '@edge-migration/identity/core/pages.ts';
-import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
+import { type CoreProject, readProject } from '@edge-migration/identity/core/projects.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
 import { WorkerError, withPatience } from '../../job/failure.ts';
@@ -69,7 +69,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   const live = range.segments.filter(({ environmentId }) => environments.has(environmentId));
 
   await copySegments(progress.start);
-  if ((await countMissed()) > 0) {
+  if ((await findMissed()).missed > 0) {
     // One that was given a smaller identifier meanwhile was passed by; a second reading finds it.
     logger.info({ rangeId: range.rangeId }, 'fewer identities were read than Core has: the range is read again');
     await copySegments(await progress.restart(signal));
@@ -114,25 +114,33 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     );
   }
 
-  /** Identities that were there when the range was planned, still are, and were not read. */
-  async function countMissed(): Promise<number> {
-    const { planned } = range;
-    if (planned === undefined || progress.known >= planned.identities) return 0;
-    const { newestId } = planned;
-    const left = await patiently(() => countSegments(stores.core, live, newestId, signal));
-    return Math.max(0, left - progress.known);
+  /**
+   * Identities that were there when the range was planned, still are, and were not read. What was read of an environment
+   * that has gone since stands for none of another one.
+   */
+  async function findMissed(): Promise<{ read: number; missed: number }> {
+    const { planned, segments } = range;
+    const all = progress.knownOf(() => true);
+    if (planned === undefined || all >= planned.identities) return { read: all, missed: 0 };
+    const present = await patiently(() => readProject(stores.core, stores.release, project.id, signal));
+    const isPresent = ({ environmentId }: Segment) =>
+      environments.has(environmentId) && (present?.environments.some(({ id }) => id === environmentId) ?? false);
+    const read = progress.knownOf((segment) => isPresent(segments[segment]!));
+    const left = await patiently(() =>
+      countSegments(stores.core, segments.filter(isPresent), planned.newestId, signal),
+    );
+    return { read, missed: Math.max(0, left - read) };
   }
 
   /** What is missed twice is not found by a third reading either. */
   async function refuseDeficit(): Promise<void> {
-    const missed = await countMissed();
+    const { read, missed } = await findMissed();
     if (missed === 0) return;
-    const { known } = progress;
     await progress.restart(signal);
     throw new WorkerError(
       'temporary',
-      `project ${project.id}, range ${range.rangeId}: twice, ${known} identities were read where Core has ` +
-        `${known + missed}: Core's unique index on identifiers is damaged: REINDEX TABLE CONCURRENTLY environments_identity`,
+      `project ${project.id}, range ${range.rangeId}: twice, ${read} identities were read where Core has ` +
+        `${read + missed}: Core's unique index on identifiers is damaged: REINDEX TABLE CONCURRENTLY environments_identity`,
     );
   }
 

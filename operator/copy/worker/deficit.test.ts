@@ -1,6 +1,8 @@
+import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { driftCollation } from '@edge-migration/test/core/drift.ts';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { planRanges, type Range, readNewestId } from '../ranges.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { WorkerError } from '../../job/failure.ts';
+import { planRanges, type Range, readNewestId, type Segment } from '../ranges.ts';
 import { createMemoryCheckpoints } from './checkpoints.ts';
 import { createPageWriter } from './page-writer.ts';
 import { countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
@@ -72,28 +74,71 @@ test('identities that Core kept of a deleted environment are neither copied nor 
   expect(await project.compare()).toEqual(EQUAL);
 });
 
-test('an identity whose new identifier is behind the copy is found by reading the range once more', async () => {
-  const range = await plan();
+/** Writes pages, and gives the last identity an identifier before all others when the first page of them is done. */
+function renameBehind() {
   const handlePage = createPageWriter(project.stores);
   let isRenamed = false;
-  const checkpoint = await project.copy({
-    range,
-    async handlePage(page, settings, signal) {
-      const handled = await handlePage(page, settings, signal);
-      if (page.environment.id === environmentId && !isRenamed) {
-        isRenamed = true;
-        await project.sql(
-          `UPDATE environments_identity SET identifier =
-             (SELECT min(identifier) || '!' FROM environments_identity WHERE environment_id = $1)
-           WHERE id = (SELECT id FROM environments_identity WHERE environment_id = $1 ORDER BY identifier DESC LIMIT 1)`,
-          [environmentId],
-        );
-      }
-      return handled;
-    },
-  });
-  expect(isRenamed).toBe(true);
+  const renaming: typeof handlePage = async (page, settings, signal) => {
+    const handled = await handlePage(page, settings, signal);
+    if (page.environment.id === environmentId && !isRenamed) {
+      isRenamed = true;
+      await project.sql(
+        `UPDATE environments_identity SET identifier =
+           (SELECT min(identifier) || '!' FROM environments_identity WHERE environment_id = $1)
+         WHERE id = (SELECT id FROM environments_identity WHERE environment_id = $1 ORDER BY identifier DESC LIMIT 1)`,
+        [environmentId],
+      );
+    }
+    return handled;
+  };
+  return { handlePage: renaming, isRenamed: () => isRenamed };
+}
+
+test('an identity whose new identifier is behind the copy is found by reading the range once more', async () => {
+  const range = await plan();
+  const { handlePage, isRenamed } = renameBehind();
+  const checkpoint = await project.copy({ range, handlePage });
+  expect(isRenamed()).toBe(true);
   expect(checkpoint.finished).toBe(true);
   expect(countsOf(checkpoint).read).toBe(1200);
   expect(await project.compare()).toEqual(EQUAL);
+});
+
+describe('what was read of an environment that has gone since', () => {
+  const stop = (count: number) => {
+    const handlePage = createPageWriter(project.stores);
+    let pages = 0;
+    return async (...[page, settings, signal]: Parameters<typeof handlePage>) => {
+      if (++pages > count) throw new WorkerError('poisoned', 'killed');
+      return handlePage(page, settings, signal);
+    };
+  };
+
+  async function removeOther(): Promise<CoreProject> {
+    const { project: before } = project.stores;
+    const other = before.environments.find(({ id }) => id !== environmentId)?.id;
+    await project.sql('UPDATE environments_environment SET deleted_at = now() WHERE id = $1', [other]);
+    return { ...before, environments: before.environments.filter(({ id }) => id !== other) };
+  }
+
+  /** The environment in which one is missed comes last. */
+  async function planInOrder(): Promise<Range> {
+    const range = await plan();
+    const isLast = (segment: Segment) => Number(segment.environmentId === environmentId);
+    return { ...range, segments: range.segments.toSorted((a, b) => isLast(a) - isLast(b)) };
+  }
+
+  test('does not stand for identities of another one that are missed, after a pod was killed', async () => {
+    const range = await planInOrder();
+    const checkpoints = createMemoryCheckpoints();
+    const settings = () => ({ ...project.settings, pageSize: 100 });
+    await project.copy({ range, checkpoints, settings, handlePage: stop(1) }).catch(() => {});
+    const left = await removeOther();
+    const { handlePage, isRenamed } = renameBehind();
+    const checkpoint = await project.copy({ range, checkpoints, settings, project: left, handlePage });
+    expect(isRenamed()).toBe(true);
+    expect(checkpoint.finished).toBe(true);
+    // Documents of the environment that has gone are no business of this copy any more.
+    expect((await project.compare()).missing).toEqual([]);
+  });
 });

@@ -16,6 +16,7 @@ const checkpoint = (...positions: Position[]): Checkpoint => ({
   rangeId: 0,
   positions,
   finished: false,
+  knownBySegment: [],
   updatedTime: '2026-01-01T00:00:00Z',
   instance: 'test',
   identitiesPerSecond: 0,

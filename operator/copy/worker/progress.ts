@@ -43,8 +43,11 @@ export interface Progress {
     page: HandledPage & { readonly known: number },
     signal: AbortSignal,
   ): Promise<void>;
-  /** Identities so far that were there when the range was planned. */
-  readonly known: number;
+  /**
+   * Identities so far of these segments that were there when the range was planned. Where not all are counted, none of those
+   * are of which an earlier release has not written it down.
+   */
+  knownOf(isCounted: (segment: number) => boolean): number;
   /**
    * Whether documents of the range may have been written, by whatever process: one that was killed may have written a page
    * of which the checkpoint does not tell, and totals begin again where the range does.
@@ -56,6 +59,8 @@ export interface Progress {
   moveTo(segment: number, signal: AbortSignal): Promise<void>;
   finish(signal: AbortSignal): Promise<Checkpoint>;
 }
+
+const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
 
 /** Loads a range's checkpoint and keeps it up to date from then on. */
 export async function openProgress(
@@ -78,6 +83,7 @@ export async function openProgress(
   let overridesTable =
     isAnew || saved?.checkpoint.overridesTable === options.overridesTable ? options.overridesTable : undefined;
   let positions = isAnew ? [first] : known.slice(known.indexOf(start.position));
+  let knownBySegment = isAnew ? [] : (saved?.checkpoint.knownBySegment ?? []);
   let spent = budget.spent();
   let isRestarted = false;
   const rate = createRateMeter(clock.monotonic());
@@ -87,12 +93,20 @@ export async function openProgress(
 
   const current = () => positions[0] ?? first;
 
+  /** Of the segment that is under way; nothing where it is not known, or all are done. */
+  function knownOfCurrent(): number[] {
+    const { segment, totals } = current();
+    const isUnderWay = knownBySegment.length === segment && segment < range.segments.length;
+    return isUnderWay ? [totals.counts.known - sum(knownBySegment)] : [];
+  }
+
   async function save(finished: boolean, signal: AbortSignal): Promise<Checkpoint> {
     truncated ||= skipped.truncated || differing.truncated;
     const checkpoint: Checkpoint = {
       rangeId: range.rangeId,
       positions,
       finished,
+      knownBySegment,
       updatedTime: new Date(clock.now()).toISOString(),
       instance: options.instance,
       identitiesPerSecond: Math.round(rate.perSecond()),
@@ -131,8 +145,8 @@ export async function openProgress(
     }
   }
 
-  // One that is killed within its first page is known to its successor.
-  if (saved === undefined) await save(false, signal);
+  // One that is killed within its first page is known to its successor, and one that is still at work finds its successor.
+  await save(saved?.checkpoint.finished ?? false, signal);
 
   return {
     start,
@@ -149,12 +163,14 @@ export async function openProgress(
     },
 
     async moveTo(segment, signal) {
+      if (knownBySegment.length === current().segment) knownBySegment = [...knownBySegment, ...knownOfCurrent()];
       positions = [{ segment, identity: null, totals: current().totals }];
       if (segment < range.segments.length) await save(false, signal);
     },
 
-    get known() {
-      return current().totals.counts.known;
+    knownOf(isCounted) {
+      if (range.segments.every((_, segment) => isCounted(segment))) return current().totals.counts.known;
+      return sum([...knownBySegment, ...knownOfCurrent()].filter((_, segment) => isCounted(segment)));
     },
 
     get hasWritten() {
@@ -165,6 +181,7 @@ export async function openProgress(
     async restart(signal) {
       isRestarted = true;
       positions = [first];
+      knownBySegment = [];
       overridesTable = options.overridesTable;
       await save(false, signal);
       return beginning;
