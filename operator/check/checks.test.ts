@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { CreateTableCommand, DeleteTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
@@ -57,6 +59,39 @@ it('finds everything where everything is', async () => {
     NATS: expect.stringMatching(/^(ok|warning): .*JetStream/),
     Clocks: expect.stringMatching(/^(ok|warning): .*Core's Postgres less than a second apart/),
   });
+});
+
+/** A way to a server that counts the connections by it. */
+async function countConnections(to: string) {
+  const target = new URL(to);
+  const [port, host] = [Number(target.port), target.hostname];
+  let count = 0;
+  const server = createServer((socket) => {
+    count += 1;
+    const upstream = connect(port, host);
+    const end = () => [socket, upstream].forEach((each) => void each.destroy());
+    for (const each of [socket, upstream]) each.on('error', end).on('close', end);
+    socket.pipe(upstream).pipe(socket);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  target.hostname = '127.0.0.1';
+  target.port = String((server.address() as AddressInfo).port);
+  started.defer(() => void server.close());
+  return { url: target.href, count: () => count };
+}
+
+it('opens one connection to Postgres and one to NATS, by which their clocks are read, too', async () => {
+  const database = new URL(working['EDGE_MIGRATION_DATABASE_URL']!);
+  // Otherwise each begins with one that is to be encrypted.
+  database.searchParams.set('sslmode', 'disable');
+  const [core, stream] = [
+    await countConnections(database.href),
+    await countConnections(working['EDGE_MIGRATION_NATS_SERVERS']!),
+  ];
+  const found = await check({ EDGE_MIGRATION_DATABASE_URL: core.url, EDGE_MIGRATION_NATS_SERVERS: stream.url });
+  expect(found['Postgres']).toMatch(/^ok/);
+  expect(found['Clocks']).toMatch(/Core's Postgres/);
+  expect([core.count(), stream.count()]).toEqual([1, 1]);
 });
 
 it('warns of an index of Core or of Edge that is missing, by which identities are looked for', async () => {

@@ -16,7 +16,8 @@ import type { KubernetesClient } from '../kubernetes/client.ts';
 import { errorMessage } from '../kubernetes/errors.ts';
 import { type Check, CheckError, type Found, type Outcome } from './check.ts';
 import type { CheckConfiguration } from './config.ts';
-import { checkStreams, withNats } from './nats.ts';
+import { type CheckedNats, checkStreams, openNats } from './nats.ts';
+import { type Shared, share } from './shared.ts';
 
 export interface CheckSettings {
   configuration: CheckConfiguration;
@@ -39,11 +40,13 @@ export function createChecks({ configuration, client, clock }: CheckSettings): C
 /** What is configured besides Kubernetes. */
 export function createStoreChecks({ configuration, clock }: Omit<CheckSettings, 'client'>): Check[] {
   const { natsServers } = configuration;
+  const onCore = share(async () => openCheckedCore(configuration));
+  const onNats = share((signal) => openNats(configuration, clock, signal));
   const checks: Check[] = [
     {
       name: 'Postgres',
       remedy: "correct the Secret with Core's URL, or what its user may do: docs/install.md",
-      run: (signal) => withCore(configuration, (core) => checkCore(core, signal)),
+      run: (signal) => onCore(signal, ({ core }) => checkCore(core, signal)),
     },
     {
       name: 'DynamoDB',
@@ -55,12 +58,12 @@ export function createStoreChecks({ configuration, clock }: Omit<CheckSettings, 
     checks.push({
       name: 'NATS',
       remedy: "correct the servers, or the rights of the operator's user: docs/install.md, docs/security.md",
-      run: (signal) => withNats(configuration, clock, signal, checkStreams),
+      run: (signal) => onNats(signal, ({ manager, server }) => checkStreams(manager, server)),
     });
   checks.push({
     name: 'Clocks',
     remedy: 'look at Postgres and NATS first: their clocks can be read once they answer',
-    run: (signal) => checkClocks(configuration, clock, signal),
+    run: (signal) => checkClocks({ onCore, onNats: natsServers === undefined ? undefined : onNats }, clock, signal),
   });
   return checks;
 }
@@ -106,16 +109,16 @@ async function checkDefinition(
   return { text: `${count} EdgeMigrations in ${watchNamespaces?.join(', ') ?? 'all namespaces'}` };
 }
 
-async function withCore<T>({ databaseUrl, ...rest }: CheckConfiguration, work: (core: Core) => Promise<T>): Promise<T> {
+interface CheckedCore extends AsyncDisposable {
+  readonly core: Core;
+}
+
+function openCheckedCore({ databaseUrl, ...rest }: CheckConfiguration): CheckedCore {
   if (databaseUrl === undefined) {
     throw new CheckError('EDGE_MIGRATION_DATABASE_URL is not set: its Secret, or the key in it, does not exist');
   }
   const core = openCore({ ...rest, databaseUrl }, { maxConnections: 1, applicationName: 'edge-migration-check' });
-  try {
-    return await work(core);
-  } finally {
-    await core.close();
-  }
+  return { core, [Symbol.asyncDispose]: () => core.close() };
 }
 
 async function checkCore(core: Core, signal: AbortSignal): Promise<Found> {
@@ -182,12 +185,15 @@ function describeIndexes({ table, indexes }: TableFacts): string[] {
 }
 
 /** How far this machine's clock, Core's and that of NATS are from one another; where one cannot be asked, that is said. */
-async function checkClocks(configuration: CheckConfiguration, clock: Clock, signal: AbortSignal): Promise<Found> {
+async function checkClocks(
+  { onCore, onNats }: { onCore: Shared<CheckedCore>; onNats: Shared<CheckedNats> | undefined },
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Found> {
   const clocks: [string, () => Promise<number | undefined>][] = [
-    ["Core's Postgres", () => withCore(configuration, (core) => readCoreTime(core, signal))],
+    ["Core's Postgres", () => onCore(signal, ({ core }) => readCoreTime(core, signal))],
   ];
-  if (configuration.natsServers !== undefined)
-    clocks.push(['NATS', () => withNats(configuration, clock, signal, async (manager) => readStreamTime(manager))]);
+  if (onNats !== undefined) clocks.push(['NATS', () => onNats(signal, ({ manager }) => readStreamTime(manager))]);
   const read = await Promise.all(clocks.map(async ([name, ask]) => ({ name, ahead: await measure(clock, ask) })));
   const known = read.flatMap(({ name, ahead }) => (ahead === undefined ? [] : [{ name, ahead }]));
   if (known.length === 0)

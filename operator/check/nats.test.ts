@@ -7,7 +7,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkConfiguration } from './config.ts';
-import { checkStreams, withNats } from './nats.ts';
+import { checkStreams, openNats } from './nats.ts';
 
 const started = new AsyncDisposableStack();
 let nats: Nats;
@@ -25,7 +25,8 @@ const STREAMS = { streamReplicas: 1, streamMaxBytes: 100_000, streamDuplicateWin
 async function look() {
   const environment = { EDGE_MIGRATION_NATS_SERVERS: nats.url };
   const configuration = parseEnvironment(checkConfiguration, environment);
-  return withNats(configuration, systemClock, AbortSignal.timeout(10_000), checkStreams);
+  await using opened = await openNats(configuration, systemClock, AbortSignal.timeout(10_000));
+  return await checkStreams(opened.manager, opened.server);
 }
 
 test('says which streams are not made yet, and by whom, and that no applier takes events', async () => {

@@ -7,13 +7,19 @@ import { errorMessage } from '../kubernetes/errors.ts';
 import { CheckError, type Found } from './check.ts';
 import type { CheckConfiguration } from './config.ts';
 
-/** Connects as the operator, and hands the JetStream API over while the connection lasts. */
-export async function withNats<T>(
+/** A connection to NATS. */
+export interface CheckedNats extends AsyncDisposable {
+  readonly manager: JetStreamManager;
+  /** Which of the servers answers. */
+  readonly server: string;
+}
+
+/** Connects as the operator. Throws what is wrong; the signal's reason. */
+export async function openNats(
   { natsServers, ...rest }: CheckConfiguration,
   clock: Clock,
   signal: AbortSignal,
-  work: (manager: JetStreamManager, server: string) => Promise<T>,
-): Promise<T> {
+): Promise<CheckedNats> {
   if (natsServers === undefined) {
     throw new CheckError('EDGE_MIGRATION_NATS_SERVERS is not set, and EDGE_MIGRATION_CAPTURE is Required');
   }
@@ -26,10 +32,13 @@ export async function withNats<T>(
   const connection = await connectNats(settings, options).catch((error) => {
     throw problem === undefined ? error : new CheckError(`${showServers(natsServers).join(', ')}: ${problem}`);
   });
+  const close = () => connection.close();
   try {
-    return await work(await jetstreamManager(connection), connection.getServer());
-  } finally {
-    await connection.close();
+    const manager = await jetstreamManager(connection);
+    return { manager, server: connection.getServer(), [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
   }
 }
 

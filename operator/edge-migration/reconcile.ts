@@ -75,8 +75,12 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
   return async (key, { signal, logger }): Promise<ReconcileResult | undefined> => {
     const migration = sources.migrations.get(key);
     await removeOrphans(key, migration, { signal, logger });
-    if (migration === undefined) written.delete(key);
-    if (migration === undefined || migration.deleting) return undefined;
+    if (migration === undefined) {
+      written.delete(key);
+      sources.handover?.runner.forget(key);
+      return undefined;
+    }
+    if (migration.deleting) return undefined;
     if (isBehind(migration)) return { requeueAfterMilliseconds: OWN_WRITE_MILLISECONDS };
     const log = logger.child({ projectId: migration.spec?.projectId, uid: migration.uid });
     const facts = await observe(sources, migration, signal);

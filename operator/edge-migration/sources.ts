@@ -39,7 +39,7 @@ export interface Sources {
   readiness: ReadinessView | undefined;
   /** Undefined where it is switched off. */
   handover:
-    | { mode: HandoverFact['mode']; when: HandoverFact['when']; runner: Pick<HandoverRunner, 'look'> }
+    | { mode: HandoverFact['mode']; when: HandoverFact['when']; runner: Pick<HandoverRunner, 'look' | 'forget'> }
     | undefined;
   stream: StreamView;
   replication: Pick<ReplicationView, 'now'>;

@@ -5,7 +5,8 @@ import { DEFAULT_CONTAINER } from '../edge-migration/pods.ts';
 import type { KubernetesObject } from '../kubernetes/client.ts';
 
 /** Which of a migration's hand-overs: looking alone, before every override that is copied has its row, or after that. */
-export type HandoverStage = 'verify' | 'before' | 'after';
+export const HANDOVER_STAGES = ['verify', 'before', 'after'] as const;
+export type HandoverStage = (typeof HANDOVER_STAGES)[number];
 
 /** What every hand-over has in common. */
 export interface HandoverSettings {

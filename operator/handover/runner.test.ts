@@ -47,6 +47,33 @@ function prepare() {
   return { look, kinds, startAll, end, garble };
 }
 
+describe('what is remembered of a hand-over that could not be started', () => {
+  const logger = createLogger('test', 'silent');
+  const before = migration({ uid: '10000000-0000' });
+
+  async function fail() {
+    const { client, clock } = fake;
+    const options = { namespace: NAMESPACE, selector: 'app=api', timeoutSeconds: TIMEOUT_SECONDS, tables: {} };
+    const runner = createHandoverRunner({ client, clock, ...options });
+    await runner.look(before, 'before', signal);
+    await runner.start(client, { migration: before, logger, signal }, 'before');
+    expect(await runner.look(before, 'before', signal)).toMatchObject({ kind: 'ended', outcome: 'failed' });
+    return runner;
+  }
+
+  test('goes with its EdgeMigration', async () => {
+    const runner = await fail();
+    runner.forget(`${before.namespace}/${before.name}`);
+    expect(await runner.look(before, 'before', signal)).toEqual({ kind: 'absent' });
+  });
+
+  test('goes when its EdgeMigration is made anew', async () => {
+    const runner = await fail();
+    await runner.look({ ...before, uid: '20000000-0000' }, 'before', signal);
+    expect(await runner.look(before, 'before', signal)).toEqual({ kind: 'absent' });
+  });
+});
+
 describe('hand-overs that are wanted at the same time', () => {
   test('run four at once; the others wait for their turn, and get it when one has ended', async () => {
     const { kinds, startAll, end } = prepare();

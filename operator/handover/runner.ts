@@ -6,10 +6,12 @@ import type { HandoverState } from '../edge-migration/readiness/facts.ts';
 import { JOBS, PODS } from '../edge-migration/resources.ts';
 import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
 import { AlreadyExistsError, errorMessage, LeadershipLostError } from '../kubernetes/errors.ts';
+import { objectKey } from '../kubernetes/objects.ts';
 import type { ContainerEnd } from '../last-words.ts';
 import { createApiPods } from './api-pods.ts';
 import {
   buildHandover,
+  HANDOVER_STAGES,
   type HandoverSettings,
   type HandoverStage,
   LAST_WORDS_SECONDS,
@@ -32,6 +34,8 @@ export interface HandoverRunner {
     target: { migration: EdgeMigration; logger: Logger; signal: AbortSignal },
     stage: HandoverStage,
   ): Promise<void>;
+  /** The EdgeMigration, `<namespace>/<name>`, is gone: what was remembered of it goes, too. */
+  forget(key: string): void;
 }
 
 export interface RunnerOptions extends HandoverSettings {
@@ -95,6 +99,25 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
   /** Of those whose Job is to be made: which attempt it will be. */
   const attempts = new Map<string, number>();
   const unstarted = new Map<string, Origin>();
+  /** By `<namespace>/<name>`: the EdgeMigration that something is remembered of. */
+  const subjects = new Map<string, Pick<EdgeMigration, 'name' | 'uid'>>();
+
+  function forget(key: string): void {
+    const subject = subjects.get(key);
+    if (subject === undefined) return;
+    for (const name of HANDOVER_STAGES.map((stage) => nameHandover(subject, stage))) {
+      for (const remembered of [seen, attempts, unstarted]) remembered.delete(name);
+      turns.forget(name);
+    }
+    subjects.delete(key);
+  }
+
+  /** One that was made anew has Jobs of other names. */
+  function follow({ namespace, name, uid }: EdgeMigration): void {
+    const key = objectKey({ namespace, name });
+    if (subjects.get(key)?.uid !== uid) forget(key);
+    subjects.set(key, { name, uid });
+  }
 
   function remember(name: string, state: HandoverState, pause: number): HandoverState {
     seen.set(name, { state, until: clock.monotonic() + pause });
@@ -161,7 +184,9 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
   }
 
   return {
+    forget,
     async look(migration, stage, signal) {
+      follow(migration);
       const name = nameHandover(migration, stage);
       const known = seen.get(name);
       if (known !== undefined && clock.monotonic() < known.until) return known.state;

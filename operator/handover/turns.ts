@@ -11,6 +11,8 @@ const EACH_MILLISECONDS = 50;
 export interface Turns {
   /** Takes note of how far a hand-over is; undefined when it neither runs nor waits. */
   note(name: string, place: 'running' | 'queued' | undefined): void;
+  /** Nobody asks about it any more; while it may run it keeps its turn. */
+  forget(name: string): void;
   /** Whether another one may be started. */
   hasRoom(): boolean;
   /** Whether it has been running, or waiting, for longer than one may take. */
@@ -21,7 +23,7 @@ export interface Turns {
 
 /** @param longestMilliseconds one that runs for longer takes no other's turn, and holds up nothing any more */
 export function createTurns(clock: Pick<Clock, 'monotonic'>, longestMilliseconds: number): Turns {
-  const noted = new Map<string, { place: 'running' | 'queued'; since: number }>();
+  const noted = new Map<string, { place: 'running' | 'queued'; since: number; isForgotten?: boolean }>();
   const isLate = ({ since }: { since: number }) => clock.monotonic() - since > longestMilliseconds;
 
   const count = (place: 'running' | 'queued') =>
@@ -31,6 +33,12 @@ export function createTurns(clock: Pick<Clock, 'monotonic'>, longestMilliseconds
     note(name, place) {
       if (place === undefined) noted.delete(name);
       else if (noted.get(name)?.place !== place) noted.set(name, { place, since: clock.monotonic() });
+    },
+    forget(name) {
+      for (const [other, one] of noted) if (one.isForgotten && isLate(one)) noted.delete(other);
+      const known = noted.get(name);
+      if (known?.place === 'running') known.isForgotten = true;
+      else noted.delete(name);
     },
     hasRoom: () => count('running') < MOST_AT_ONCE,
     isOverdue(name) {

@@ -22,14 +22,14 @@ const instances: Instances = {
 
 /** A check that counts how often it was run, and fails while it is told to. */
 function countingCheck() {
-  const state = { runs: 0, problem: undefined as string | undefined };
+  const state = { runs: 0, problem: undefined as string | undefined, warnings: [] as string[] };
   const check: Check = {
     name: 'Postgres',
     remedy: 'look at it',
     async run() {
       state.runs += 1;
       if (state.problem !== undefined) throw new Error(state.problem);
-      return { text: 'it answers' };
+      return { text: 'it answers', warnings: state.warnings };
     },
   };
   return { state, check };
@@ -108,6 +108,21 @@ describe('the leading operator', () => {
     expect((await read())?.checks[0]?.verdict).toBe('ok');
     await pass(1);
     expect(state.runs).toBe(2);
+    await stop();
+  });
+
+  test('looks less and less often at a store that has the same warning each time, and soon when that is new', async () => {
+    const { check, state } = countingCheck();
+    const stop = run(check);
+    await paused();
+    state.warnings = ['it has no index'];
+    await pass(5);
+    expect(state.runs).toBe(2);
+    // After one minute, two, four, and then five each.
+    await pass(1 + 2 + 4 + 5);
+    expect(state.runs).toBe(6);
+    await pass(4);
+    expect(state.runs).toBe(6);
     await stop();
   });
 

@@ -25,21 +25,22 @@ export interface InstallationReporterSettings {
 }
 
 export const EVERY_MILLISECONDS = 60_000;
-/** Stores that were well are looked at less often: each look is a new connection to Core's Postgres. */
+/** Stores that were well, or no worse than before, are looked at less often: each look is a new connection to Core's Postgres. */
 const CHECK_MILLISECONDS = 5 * 60_000;
 const CHECK_TIMEOUT_MILLISECONDS = 15_000;
 
 /** Writes down once a minute how the installation is, for `kubectl edge-migration doctor`; until the signal aborts. Never rejects. */
 export async function reportInstallation(settings: InstallationReporterSettings, signal: AbortSignal): Promise<void> {
   const { clock, logger } = settings;
-  let looked: { outcomes: Outcome[]; time: number; monotonic: number } | undefined;
+  let looked: { outcomes: Outcome[]; time: number; due: number } | undefined;
+  let pause = EVERY_MILLISECONDS;
   let problem: string | undefined;
 
   async function look() {
-    const isOld = looked === undefined || clock.monotonic() - looked.monotonic >= CHECK_MILLISECONDS;
-    if (!isOld && looked!.outcomes.every(({ verdict }) => verdict === 'ok')) return looked!;
+    if (looked !== undefined && clock.monotonic() < looked.due) return looked;
     const outcomes = await runChecks(settings.checks, CHECK_TIMEOUT_MILLISECONDS, signal);
-    looked = { outcomes, time: clock.now(), monotonic: clock.monotonic() };
+    pause = choosePause(outcomes, looked?.outcomes ?? [], pause);
+    looked = { outcomes, time: clock.now(), due: clock.monotonic() + pause };
     return looked;
   }
 
@@ -56,6 +57,15 @@ export async function reportInstallation(settings: InstallationReporterSettings,
     }
     await clock.sleep(EVERY_MILLISECONDS, signal).catch(() => {});
   }
+}
+
+/** What has failed is looked at every minute; a warning that lasts, half as often each time. */
+function choosePause(outcomes: readonly Outcome[], before: readonly Outcome[], last: number): number {
+  if (outcomes.every(({ verdict }) => verdict === 'ok')) return CHECK_MILLISECONDS;
+  const isLasting = outcomes.every(
+    ({ name, verdict }) => verdict !== 'failed' && before.some((one) => one.name === name && one.verdict === verdict),
+  );
+  return isLasting ? Math.min(2 * last, CHECK_MILLISECONDS) : EVERY_MILLISECONDS;
 }
 
 async function write(

@@ -8,7 +8,7 @@ import { coverageSubject, STREAM } from '../../stream.ts';
 import { administrate, createRig, makeStreams, type Rig, silent } from '../publisher/testing.ts';
 import { createSpool, type Spool } from '../spool/spool.ts';
 import { draft, type Folder, temporaryFolder } from '../spool/testing.ts';
-import { createUsage } from '../usage/usage.ts';
+import { createUsage, type Usage } from '../usage/usage.ts';
 import { decideCoverage } from './decide.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { readReports } from './read.ts';
@@ -21,6 +21,7 @@ let nats: Nats;
 let folder: Folder;
 let rig: Rig;
 let heartbeat: Heartbeat;
+let usage: Usage;
 let stop: AbortController;
 let running: Promise<unknown>;
 
@@ -32,6 +33,7 @@ beforeEach(async () => {
   await makeStreams(nats.url);
   folder = temporaryFolder();
   rig = await createRig(nats.url, folder.path);
+  usage = createUsage(systemClock);
   heartbeat = heartbeatOf(rig.spool);
   stop = new AbortController();
   running = Promise.resolve();
@@ -58,7 +60,7 @@ function heartbeatOf(spool: Spool): Heartbeat {
     },
     publisher: rig.publisher,
     spool,
-    usage: createUsage(systemClock),
+    usage,
     clock: systemClock,
     log: silent,
     intervalMillis: 50,
@@ -109,6 +111,14 @@ describe('the heartbeat', () => {
     await reported('an open gap', ({ gaps }) => gaps[0]?.until === null);
     rig.spool.gaps.close('spoolFull', Date.now());
     await reported('its end', ({ gaps }) => typeof gaps[0]?.until === 'string');
+  });
+
+  it('says in its goodbye what was counted in more environments than a report has room for', async () => {
+    await waitFor(() => rig.publisher.connected, { for: 'the connection' });
+    for (let environmentId = 1; environmentId <= 30; environmentId += 1)
+      usage.note({ environmentId }, 'flagsmith-js-sdk/9.3.1', 'write');
+    expect(await heartbeat.sayGoodbye()).toBe(true);
+    expect((await report())?.usage?.days[0]?.environments).toHaveLength(30);
   });
 
   it('says goodbye only when everything is sent', async () => {

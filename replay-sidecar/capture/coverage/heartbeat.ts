@@ -12,7 +12,7 @@ export interface HeartbeatOptions {
   sidecar: Pick<CoverageReport, 'instance' | 'podUid' | 'podName' | 'namespace' | 'node' | 'release'>;
   publisher: Pick<Publisher, 'probe' | 'publish' | 'connected'>;
   spool: Pick<Spool, 'facts' | 'gaps'>;
-  usage: Pick<Usage, 'page'>;
+  usage: Pick<Usage, 'page' | 'untold' | 'confirm'>;
   clock: Clock;
   log: Logger;
   intervalMillis: number;
@@ -49,7 +49,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     probe = { sequence, time: iso(clock.now()) };
   }
 
-  function report(goodbye: boolean): CoverageReport {
+  function report(goodbye: boolean, counted: CoverageReport['usage']): CoverageReport {
     const { id, depth, bytes, oldestUnsentTime, allSentUntil } = spool.facts();
     return {
       version: 1,
@@ -64,17 +64,18 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       gaps: spool.gaps.list(),
       probe,
       goodbye,
-      usage: usage.page(),
+      usage: counted,
     };
   }
 
-  async function send(goodbye: boolean): Promise<void> {
-    const next = report(goodbye);
+  async function send(goodbye: boolean, counted: CoverageReport['usage']): Promise<void> {
+    const next = report(goodbye, counted);
     const { spoolId, ...unnamed } = next;
     // What was reported before the spool had an id is reported under its id from now on.
     if (spoolId !== undefined && saidUnnamed) await publish({ ...unnamed, goodbye: true });
     saidUnnamed = spoolId === undefined;
     await publish(next);
+    usage.confirm();
   }
 
   async function publish(next: CoverageReport): Promise<void> {
@@ -83,7 +84,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
 
   /** Whether the report came through. It is sent without a new proof too: its gaps matter all the more then. */
   async function beat(): Promise<boolean> {
-    const [proven, reported] = [await errorOf(prove()), await errorOf(send(false))];
+    const [proven, reported] = [await errorOf(prove()), await errorOf(send(false, usage.page()))];
     const error = proven ?? reported;
     if (error === undefined && wasWell !== true) log.info('The way to the stream is proven');
     if (error !== undefined && wasWell !== false) log.warn({ err: error }, 'The way to the stream cannot be proven');
@@ -108,7 +109,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       const { depth, open, allSentUntil } = spool.facts();
       const allSent = depth === 0 && open === 0 && allSentUntil !== undefined;
       try {
-        await send(allSent);
+        await send(allSent, usage.untold());
       } catch (error) {
         log.warn({ err: error }, 'The last report could not be sent');
         return false;

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { nameClient } from './client-name.ts';
 import { usageReport } from './report.ts';
 import { addName, emptySketch, writeSketch } from './sketch.ts';
-import { createUsage, MOST_CELLS, MOST_ENVIRONMENTS, PAGE_CHARACTERS, type Usage } from './usage.ts';
+import { createUsage, MOST_CELLS, MOST_ENVIRONMENTS, PAGE_CHARACTERS, UNTOLD_CHARACTERS, type Usage } from './usage.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -122,6 +122,44 @@ it('tells no identifier, nor a hash of one', () => {
   const sketch = JSON.parse(text).days[0].environments[0].identities as string;
   // One of 256 numbers, of which many names have the same.
   expect([...sketch].filter((character) => character !== 'A')).toHaveLength(1);
+});
+
+describe('the last report', () => {
+  const many = (kind: 'write' | 'read') => {
+    for (let id = 1; id <= 30; id += 1) usage.note({ environmentId: id }, 'flagsmith-js-sdk/9.3.1', kind);
+  };
+  const listed = () => usageReport.parse(usage.untold()).days.flatMap(({ environments }) => environments);
+
+  it('has all that was counted since it was told, and what may not have been seen yet', () => {
+    const tell = (pages: number) => {
+      for (let count = 0; count < pages; count += 1) {
+        usage.page();
+        usage.confirm();
+      }
+    };
+    many('write');
+    tell(30);
+    expect(listed()).toEqual([]);
+    many('read');
+    tell(1);
+    expect(listed()).toHaveLength(30);
+    expect(listed()[0]).toMatchObject({ writes: 1, reads: 1 });
+    tell(1);
+    expect(listed().length).toBeLessThan(30);
+  });
+
+  it('has what was in a page that did not come through', () => {
+    many('write');
+    for (let count = 0; count < 30; count += 1) usage.page();
+    expect(listed()).toHaveLength(30);
+  });
+
+  it('takes no more room than there is', () => {
+    for (let id = 1; id <= MOST_ENVIRONMENTS; id += 1)
+      usage.note({ environmentId: id }, 'flagsmith-js-sdk/9.3.1', 'write');
+    expect(JSON.stringify(usage.untold()).length).toBeLessThan(UNTOLD_CHARACTERS + 2048);
+    expect(listed().length).toBeGreaterThan(30);
+  });
 });
 
 describe('a hostile client', () => {

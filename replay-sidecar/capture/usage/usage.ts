@@ -18,6 +18,10 @@ export interface Usage {
   note(environment: EnvironmentReference, client: string, kind: UsageKind, identifiers?: readonly string[]): void;
   /** As much as a report has room for; where that is not all, the next call goes on behind it. */
   page(): UsageReport;
+  /** For the last report: all that was counted since it was told last, as far as there is room. */
+  untold(): UsageReport;
+  /** What the last call of {@link page} or {@link untold} returned has come through. It is told once the next one has, too. */
+  confirm(): void;
 }
 
 interface Cell {
@@ -34,6 +38,22 @@ interface EnvironmentDay extends Cell {
   readonly versions: Map<string, Set<string>>;
   /** Of the identities that were written; undefined while none was. */
   identities: Sketch | undefined;
+  /** Requests that reports have told of. */
+  told: number;
+}
+
+interface Dated {
+  readonly date: string;
+  readonly one: EnvironmentDay;
+}
+
+interface Told {
+  readonly one: EnvironmentDay;
+  readonly requests: number;
+}
+
+interface Described extends Dated {
+  readonly usage: EnvironmentUsage;
 }
 
 /** Counted on one day; beyond them a report says that it is not complete. */
@@ -44,6 +64,8 @@ const MOST_VERSIONS = 8;
 export const MOST_CELLS = 8000;
 /** What is added to a report, which is kept and read for every sidecar (stream.ts). */
 export const PAGE_CHARACTERS = 2048;
+/** The same of the last report, which is kept for as long, and of which there is one for each restart. */
+export const UNTOLD_CHARACTERS = 8 * PAGE_CHARACTERS;
 const DAY_MILLIS = 24 * 60 * 60 * 1000;
 
 const sizeOf = ({ writes, reads }: Cell) => writes + reads;
@@ -57,6 +79,10 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
   let isComplete = true;
   /** Where the next page begins. */
   let position = 0;
+  /** What is on its way, with the requests that it tells of. */
+  let sent: Told[] = [];
+  /** The report that is there now: the operator may not have seen it yet when the next one takes its place. */
+  let shown: Told[] = [];
 
   function dayOf(now: number): Map<string, EnvironmentDay> {
     const number = Math.floor(now / DAY_MILLIS);
@@ -88,7 +114,7 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
     const none = { writes: 0, reads: 0, lastWrite: undefined, lastRead: undefined, identities: undefined };
     // A copy: V8's parts of a text keep the whole of it, here the head of the request.
     const own = structuredClone(environment);
-    const added: EnvironmentDay = { environment: own, ...none, clients: new Map(), versions: new Map() };
+    const added: EnvironmentDay = { environment: own, ...none, clients: new Map(), versions: new Map(), told: 0 };
     day.set(name, added);
     return added;
   }
@@ -141,6 +167,16 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
     rest.reads += cell.reads;
   }
 
+  const listAll = (): Dated[] =>
+    [...days].flatMap(([date, environments]) => [...environments.values()].map((one) => ({ date, one })));
+
+  function report(described: readonly Described[]): UsageReport {
+    sent = described.map(({ one }) => ({ one, requests: sizeOf(one) }));
+    const byDate = Map.groupBy(described, ({ date }) => date);
+    const listed = [...byDate].map(([date, all]) => ({ date, environments: all.map(({ usage }) => usage) }));
+    return { since, complete: isComplete, days: listed };
+  }
+
   return {
     note(environment, client, kind, identifiers = []) {
       const now = clock.now();
@@ -160,22 +196,37 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
       }
     },
     page() {
-      const all = [...days].flatMap(([date, environments]) => [...environments.values()].map((one) => ({ date, one })));
-      const listed = new Map<string, EnvironmentUsage[]>();
-      let room = PAGE_CHARACTERS;
+      const all = listAll();
       if (position >= all.length) position = 0;
-      for (let taken = 0; taken < all.length; taken += 1) {
-        const { date, one } = all[position % all.length]!;
-        const described = describe(one);
-        room -= JSON.stringify(described).length;
-        // One that is larger than a page has one to itself.
-        if (room < 0 && taken > 0) break;
-        listed.set(date, [...(listed.get(date) ?? []), described]);
-        position = (position + 1) % all.length;
-      }
-      return { since, complete: isComplete, days: [...listed].map(([date, environments]) => ({ date, environments })) };
+      const following = [...all.slice(position), ...all.slice(0, position)];
+      const taken = fill(following, PAGE_CHARACTERS);
+      position = all.length === 0 ? 0 : (position + taken.length) % all.length;
+      return report(taken);
+    },
+    untold() {
+      const left = listAll().filter(({ one }) => sizeOf(one) > one.told);
+      // Of the latest day first: what an earlier one lacks was counted in its last seconds.
+      return report(fill(left.toReversed(), UNTOLD_CHARACTERS));
+    },
+    confirm() {
+      for (const { one, requests } of shown) one.told = requests;
+      shown = sent;
+      sent = [];
     },
   };
+}
+
+/** The first ones that have room. One that is larger has it to itself. */
+function fill(all: readonly Dated[], characters: number): Described[] {
+  const taken: Described[] = [];
+  let room = characters;
+  for (const { date, one } of all) {
+    const usage = describe(one);
+    room -= JSON.stringify(usage).length;
+    if (room < 0 && taken.length > 0) break;
+    taken.push({ date, one, usage });
+  }
+  return taken;
 }
 
 /** The clients with the most requests, and the rest in one. */
