@@ -130,7 +130,7 @@ export async function carryOut(
     const { transactions, final } = edge.guarantees();
     const isApart = !transactions || !final;
     const wrong = syncRows || isApart ? await findWrongRows(edge, kept, isApart, { signal: options.signal }) : [];
-    const left = transactions ? [] : await findLeftRows(edge, environmentId, found ?? after, after, touched, options);
+    const left = isApart ? await findLeftRows(edge, environmentId, found ?? after, after, touched, options) : [];
     const changes = { put: [...put, ...wrong], remove: [...remove, ...left] };
     if (changes.put.length + changes.remove.length > 0) return edge.commit(write ?? lookAt(after), changes, options);
   }
@@ -167,7 +167,7 @@ async function findWrongRows(
 
 /**
  * Keys of rows of touched overrides that the document does not have: one that was put by itself may have been on its way
- * when the override went.
+ * when the override went, and a write of another region may have taken the place of the document that it came with.
  */
 async function findLeftRows(
   { overrideRows }: EdgeTables,
