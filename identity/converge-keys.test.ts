@@ -75,7 +75,7 @@ describe.each<[string, (stores: Stores) => Stores]>([
     await rename('second');
     await takeOver(8);
     const theirs = await putInEdge({ django_id: { N: '8' } });
-    expect(await ada()).toEqual({ outcome: 'absent', former: { holder: 99 } });
+    expect(await ada()).toEqual({ outcome: 'absent', former: { holder: 99 }, document: theirs });
     expect(await fromEdge()).toEqual(theirs);
   });
 
@@ -83,7 +83,7 @@ describe.each<[string, (stores: Stores) => Stores]>([
     await rename('second');
     await takeOver();
     const theirs = await putInEdge({ django_id: { N: '8' } });
-    expect(await ada()).toEqual({ outcome: 'absent', former: { holder: 99 } });
+    expect(await ada()).toEqual({ outcome: 'absent', former: { holder: 99 }, document: theirs });
     expect(await fromEdge()).toEqual(theirs);
   });
 

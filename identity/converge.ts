@@ -74,6 +74,8 @@ export interface Convergence {
   written?: Item;
   /** The environment does not have the key now: the live environment that has, if any. */
   former?: { holder: number | undefined };
+  /** The document as it was left; absent when there is none. */
+  document?: Item;
   /** The document that Core's rows make, with which Edge agrees now; absent when Core has none, or none to be stored. */
   core?: Item;
 }
@@ -292,12 +294,14 @@ function leaveToOwner(encoded: Encoded | undefined, environmentId: number): Conv
 
 function describe(
   encoded: Encoded | undefined,
-  { outcome, pending, write, after = {} }: Step,
+  { outcome, pending, write, after }: Step,
   environmentId: number,
 ): Convergence {
-  const part = { ...(pending && { pending }), ...(write && { written: after }) };
+  const left = after && { document: after };
+  const part = { ...left, ...(pending && { pending }), ...(write && { written: after ?? {} }) };
   if (encoded?.kind === 'skipped') return { outcome, skipped: describeSkip(encoded), ...part };
-  if (encoded === undefined || pending === undefined) return { outcome, ...(encoded && { core: encoded.item }) };
+  if (encoded === undefined || pending === undefined)
+    return { outcome, ...left, ...(encoded && { core: encoded.item }) };
   // Each can be stored, but not both together.
   const detail = "Core's traits and overrides do not fit beside those that only Edge has";
   const skipped: SkippedIdentity = {

@@ -57,3 +57,25 @@ describe('while a region is isolated for longer than a look waits', () => {
     expect(left.filter((what) => !what.endsWith(BACK))).toEqual([]);
   });
 });
+
+describe('where processes go on in another region, come back, and disagree about which can be reached', () => {
+  const EITHER = { ...ALL_REGION_RULES, writesIn: 'either', looksEverywhere: true } as const;
+  const SOME = ['1', 'u', 'd', 'c', '1e', 'e1', 'de', 'dc', 'c1e'];
+
+  test('nothing is lost while looks wait for replication and are made in every region', () => {
+    const { states, violations } = exploreRegions(EITHER, SOME);
+    expect(violations).toEqual([]);
+    expect(states).toBeGreaterThan(10_000);
+  });
+
+  test('a look in one region alone is done with what the other one never keeps, though no Edge client wrote', () => {
+    const { violations } = exploreRegions({ ...EITHER, waits: 'not', looksEverywhere: false }, ['1', 'd']);
+    expect(violations).toEqual([`1: ${DIFFERS}`, `d: ${BACK}`]);
+  });
+
+  test('while the regions are apart for longer than looks wait, only documents that Edge clients write may lose', () => {
+    const { violations } = exploreRegions({ ...EITHER, waits: 'not' }, ['1', 'd', 'c', '1e']);
+    expect(violations).not.toEqual([]);
+    expect(violations.filter((what) => !/^\w*e\w*:/.test(what))).toEqual([]);
+  });
+});

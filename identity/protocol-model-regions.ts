@@ -2,8 +2,8 @@
  * The convergence protocol on a table in two regions with eventual consistency, small enough to try every interleaving
  * (docs/design.md, "Convergence", rule 10).
  *
- * One identity with one trait. Core's API changes it; each change leaves an event. We write in the home region only,
- * Edge clients in both. Each write is replicated to the other region, in any order and after any time; the latest one
+ * One identity with one trait. Core's API changes it; each change leaves an event. We write in the home region, or where
+ * processes go on in the other one, each in the region that it reaches; Edge clients write in both. Each write is replicated to the other region, in any order and after any time; the latest one
  * wins for the whole document, deletes too. That Core or the document may change between read and write is what
  * protocol-model.ts is about: here an event is handled in one step.
  *
@@ -38,9 +38,10 @@ interface Replica extends Version {
 
 type Event = 'trait' | 'existence';
 
-/** Looks again when replicas up to these times have arrived: first there, then here. */
+/** Looks again when replicas up to these times have arrived: first there, then here, `at` being where it was handled. */
 interface Look {
   readonly what: Event | 'copy';
+  readonly at: Region;
   readonly to: Region | 'none';
   readonly until: number;
 }
@@ -76,6 +77,11 @@ export interface RegionRules {
   readonly copyLooks: boolean;
   /** A look is made in every region, and nothing is done with before all agree. */
   readonly looksEverywhere: boolean;
+  /**
+   * `either`: each event is handled, and each look made, in any of the two, as where processes go on in the other region,
+   * come back, and disagree about which of the two can be reached.
+   */
+  readonly writesIn: 'home' | 'either';
 }
 
 export const ALL_REGION_RULES: RegionRules = {
@@ -86,6 +92,7 @@ export const ALL_REGION_RULES: RegionRules = {
   deletesAgain: true,
   copyLooks: true,
   looksEverywhere: false,
+  writesIn: 'home',
 };
 
 /**
@@ -107,10 +114,10 @@ export interface RegionExploration {
 }
 
 /** Tries every order of steps in every scenario, from every beginning, with the copy still to come and complete. */
-export function exploreRegions(rules: RegionRules): RegionExploration {
+export function exploreRegions(rules: RegionRules, scenarios: readonly string[] = SCENARIOS): RegionExploration {
   let states = 0;
   const violations: string[] = [];
-  for (const start of beginnings()) {
+  for (const start of beginnings(scenarios)) {
     const seen = new Set<string>();
     const open = [start];
     const found = new Set<string>();
@@ -131,15 +138,17 @@ export function exploreRegions(rules: RegionRules): RegionExploration {
   return { states, violations: [...new Set(violations)] };
 }
 
-function beginnings(): State[] {
+function beginnings(scenarios: readonly string[]): State[] {
   const nothing = { nextId: 2, replicas: [], events: [], looks: [], held: [], isExposed: false };
   return CORE_BEFORE.flatMap((core) =>
     (['read', 'done'] as const).flatMap((copy) =>
-      SCENARIOS.filter((writes) => isPossible(writes, core !== null)).map((writes): State => {
-        const document = core === null || copy === 'read' ? null : wholeOf(core);
-        const version = { document, time: 0 };
-        return { ...nothing, core, copy, writes, home: version, away: version };
-      }),
+      scenarios
+        .filter((writes) => isPossible(writes, core !== null))
+        .map((writes): State => {
+          const document = core === null || copy === 'read' ? null : wholeOf(core);
+          const version = { document, time: 0 };
+          return { ...nothing, core, copy, writes, home: version, away: version };
+        }),
     ),
   );
 }
@@ -192,7 +201,7 @@ function write(state: State): State[] {
 
 /** Writes in one region, as its latest write and the latest of all. */
 function store(state: State, region: Region, document: Document | null): State {
-  const to = region === 'home' ? 'away' : 'home';
+  const to = otherThan(region);
   const time = 1 + Math.max(state.home.time, state.away.time, ...state.replicas.map((replica) => replica.time));
   const isExposed = state.isExposed || state.replicas.some((replica) => replica.to === region);
   return { ...state, isExposed, [region]: { document, time }, replicas: [...state.replicas, { to, document, time }] };
@@ -207,21 +216,29 @@ function arrive(state: State): State[] {
 }
 
 function handleEvents(state: State, rules: RegionRules): State[] {
-  return [...new Set(state.events)].map((event) => {
-    const rest = { ...state, events: withoutOne(state.events, event) };
-    const handled = handle(rest, event);
-    const isRemoval = state.core === null || (event === 'trait' && state.core.trait === 0);
-    // Once the copy is complete it is handled again, and looked at then.
-    if (state.copy !== 'done' && isRemoval) return { ...handled, held: [...handled.held, event].toSorted() };
-    return rules.looksAtEqual || handled !== rest ? lookLater(handled, event, rules) : handled;
-  });
+  return [...new Set(state.events)].flatMap((event) =>
+    writers(rules).map((at) => handleEvent(state, event, at, rules)),
+  );
 }
 
-/** What Edge should be in the home region by rule 1; the same state where it is. */
-function handle(state: State, event: Event | 'copy'): State {
-  const { document } = state.home;
+const writers = ({ writesIn }: RegionRules): readonly Region[] => (writesIn === 'home' ? ['home'] : REGIONS);
+
+const otherThan = (region: Region): Region => (region === 'home' ? 'away' : 'home');
+
+function handleEvent(state: State, event: Event, at: Region, rules: RegionRules): State {
+  const rest = { ...state, events: withoutOne(state.events, event) };
+  const handled = handle(rest, event, at);
+  const isRemoval = state.core === null || (event === 'trait' && state.core.trait === 0);
+  // Once the copy is complete it is handled again, and looked at then.
+  if (state.copy !== 'done' && isRemoval) return { ...handled, held: [...handled.held, event].toSorted() };
+  return rules.looksAtEqual || handled !== rest ? lookLater(handled, event, at, rules) : handled;
+}
+
+/** What Edge should be in a region by rule 1; the same state where it is. */
+function handle(state: State, event: Event | 'copy', at: Region): State {
+  const { document } = state[at];
   const wanted = converged(document, state.core, event);
-  return same(wanted, document) ? state : store(state, 'home', wanted);
+  return same(wanted, document) ? state : store(state, at, wanted);
 }
 
 function converged(document: Document | null, core: Core | null, event: Event | 'copy'): Document | null {
@@ -234,40 +251,45 @@ function converged(document: Document | null, core: Core | null, event: Event | 
 
 const wholeOf = ({ id, trait }: Core): Document => ({ djangoId: id, trait, own: 0 });
 
-function lookLater(state: State, what: Look['what'], { looks, waits }: RegionRules): State {
+function lookLater(state: State, what: Look['what'], at: Region, { looks, waits }: RegionRules): State {
   if (!looks) return state;
-  const look: Look = waits === 'not' ? { what, to: 'none', until: 0 } : awaitReplicas(state, what, 'away');
+  const look: Look =
+    waits === 'not' ? { what, at, to: 'none', until: 0 } : awaitReplicas(state, { what, at }, otherThan(at));
   return { ...state, looks: [...state.looks, look].toSorted(byText) };
 }
 
-function awaitReplicas({ replicas }: State, what: Look['what'], to: Region): Look {
+function awaitReplicas({ replicas }: State, { what, at }: Pick<Look, 'what' | 'at'>, to: Region): Look {
   const times = replicas.filter((replica) => replica.to === to).map(({ time }) => time);
-  return { what, to, until: Math.max(-1, ...times) };
+  return { what, at, to, until: Math.max(-1, ...times) };
 }
 
 function look(state: State, rules: RegionRules): State[] {
   return state.looks.flatMap((one, index): State[] => {
-    const { what, to, until } = one;
+    const { at, to, until } = one;
     const rest = { ...state, looks: state.looks.toSpliced(index, 1) };
     if (to !== 'none' && state.replicas.some((replica) => replica.to === to && replica.time <= until)) return [];
-    if (to === 'away' && rules.waits === 'roundTrip') {
-      return [{ ...rest, looks: [...rest.looks, awaitReplicas(state, what, 'home')].toSorted(byText) }];
+    if (to === otherThan(at) && rules.waits === 'roundTrip') {
+      return [{ ...rest, looks: [...rest.looks, awaitReplicas(state, one, at)].toSorted(byText) }];
     }
-    const looked = lookNow(rest, what, rules);
-    const isAgreed = looked === rest && (!rules.looksEverywhere || holdsAway(state, what));
-    // It comes again, and again, until something is otherwise.
-    if (looked === rest && !isAgreed) return [];
-    return [isAgreed || (looked !== rest && !rules.repeats) ? end(looked, what) : lookLater(looked, what, rules)];
+    return writers(rules).flatMap((region) => lookIn(region, rest, one.what, rules));
   });
 }
 
-function lookNow(state: State, what: Look['what'], { deletesAgain }: RegionRules): State {
-  const looked = handle(state, what);
-  return looked.home.document === null && !deletesAgain ? state : looked;
+function lookIn(at: Region, rest: State, what: Look['what'], rules: RegionRules): State[] {
+  const looked = lookNow(rest, what, at, rules);
+  const isAgreed = looked === rest && (!rules.looksEverywhere || holds(rest[otherThan(at)], rest, what));
+  // It comes again, and again, until something is otherwise.
+  if (looked === rest && !isAgreed) return [];
+  return [isAgreed || (looked !== rest && !rules.repeats) ? end(looked, what) : lookLater(looked, what, at, rules)];
 }
 
-const holdsAway = ({ away, core }: State, what: Look['what']) =>
-  same(converged(away.document, core, what), away.document);
+function lookNow(state: State, what: Look['what'], at: Region, { deletesAgain }: RegionRules): State {
+  const looked = handle(state, what, at);
+  return looked[at].document === null && !deletesAgain ? state : looked;
+}
+
+const holds = ({ document }: Version, { core }: State, what: Look['what']) =>
+  same(converged(document, core, what), document);
 
 /** The copy is complete, and what was found to be gone meanwhile is handled again. */
 function end(state: State, what: Look['what']): State {
@@ -281,9 +303,9 @@ function copy(state: State, rules: RegionRules): State[] {
   if (at === 'read') return [core === null ? end(state, 'copy') : { ...state, copy: { page: core } }];
   const { document } = state.home;
   const isInsert = document === null;
-  const copied = isInsert ? store(state, 'home', wholeOf(at.page)) : handle(state, 'copy');
+  const copied = isInsert ? store(state, 'home', wholeOf(at.page)) : handle(state, 'copy', 'home');
   const looking: State = { ...copied, copy: 'look' };
-  return [rules.looks && rules.copyLooks ? lookLater(looking, 'copy', rules) : end(looking, 'copy')];
+  return [rules.looks && rules.copyLooks ? lookLater(looking, 'copy', 'home', rules) : end(looking, 'copy')];
 }
 
 /** What is wrong with the end of a run, if anything. */

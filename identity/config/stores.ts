@@ -17,6 +17,12 @@ const regionEndpoints = z
   .pipe(z.array(z.tuple([regionName, z.url()])))
   .transform((pairs): Readonly<Record<string, string>> => Object.fromEntries(pairs));
 
+/** `us-east-2,sa-east-1`. */
+const regionNames = z
+  .string()
+  .transform((text): readonly string[] => text.split(',').map((name) => name.trim()))
+  .pipe(z.array(regionName).readonly());
+
 function splitPair(pair: string): [string, string] {
   const at = pair.indexOf('=');
   return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)];
@@ -38,12 +44,21 @@ export const coreSettings = {
  * web identity, pod identity), as in every AWS client.
  */
 export const edgeSettings = {
-  /** Overrides the endpoint of the region, for DynamoDB Local and VPC endpoints. */
+  /** Overrides the endpoint of the home region, for DynamoDB Local and VPC endpoints. */
   dynamodbEndpoint: z.url().optional(),
   /** AWS_REGION, AWS_DEFAULT_REGION, the profile's and Flagsmith's own eu-west-2 come after it, in this order. */
   dynamodbRegion: z.string().optional(),
   /** The same of other regions of a global table; AWS's own endpoints for those that are not named. */
   dynamodbRegionEndpoints: regionEndpoints.optional(),
+  /**
+   * Other regions of a global table with eventual consistency that are looked into, in this order: what was written is done
+   * with once each of them has it.
+   */
+  dynamodbOtherRegions: regionNames.optional(),
+  /** After so long without an answer of the region that is written, appliers go on in the next one that answers; 0: never. */
+  failoverAfterSeconds: z.coerce.number().min(0).max(86_400).default(0),
+  /** For so long the home region must have answered before they come back. */
+  failoverReturnSeconds: z.coerce.number().min(1).max(86_400).default(300),
   identitiesTable: tableName.default('flagsmith_identities'),
   /** Longest time that a write takes to each other region of a global table with eventual consistency. */
   replicationLagSeconds: z.coerce.number().min(0).max(600).default(REPLICATION_LAG_SECONDS),

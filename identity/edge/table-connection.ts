@@ -47,8 +47,12 @@ export interface Connection {
   readonly budget: WriteBudget;
   readonly readBudget: WriteBudget | undefined;
   place(table: string): TablePlace;
-  /** The region that requests are signed for, and whose table it is: the home region. */
+  /** The region that requests are sent to now. */
   region(): Promise<string>;
+  /** The region of the settings. */
+  homeRegion(): Promise<string>;
+  /** From now on requests go to another region; undefined: to that of the settings. Those under way are tried again there. */
+  goTo(settings: ConnectionSettings | undefined): void;
   /**
    * Sends until there is an answer: throttling, failures of the server and of the network are retried with growing,
    * jittered pauses for as long as patience lasts. A write that is sent again may have been done the first time.
@@ -60,7 +64,7 @@ export interface Connection {
   patient(started: number): boolean;
   /** The pause before attempt `attempt` + 1, for calls that were answered but only in part. */
   pause(attempt: number, signal?: AbortSignal): Promise<void>;
-  /** Since when no request has been answered; undefined where the last one was, or none was sent. */
+  /** Since when the present region has answered no request; undefined where it answered the last one, or none was sent. */
   silence(): Silence | undefined;
   close(): void;
 }
@@ -86,14 +90,30 @@ export interface ConnectionSettings {
   readonly dynamodbRegion?: string | undefined;
 }
 
+/** A region, and the client that signs for it. */
+interface Way {
+  readonly client: DynamoDBClient;
+  region(): Promise<string>;
+  where(): string;
+}
+
+function openWay(settings: ConnectionSettings, options: EdgeOptions): Way {
+  let { dynamodbRegion: name } = settings;
+  const region = async () => (name ??= await findRegion());
+  return {
+    client: createClient(settings, options, region),
+    region,
+    where: () => settings.dynamodbEndpoint ?? name ?? 'the default region',
+  };
+}
+
 export function connect(settings: ConnectionSettings, options: EdgeOptions): Connection {
   const clock = options.clock ?? systemClock;
   const budget = options.budget ?? createWriteBudget({ clock });
   const patience = options.patienceMilliseconds ?? PATIENCE_MILLISECONDS;
-  let { dynamodbRegion: region } = settings;
-  const chooseRegion = async () => (region ??= await findRegion());
-  const client = createClient(settings, options, chooseRegion);
-  const place = (table: string) => ({ table, where: settings.dynamodbEndpoint ?? region ?? 'the default region' });
+  const home = openWay(settings, options);
+  const others = new Map<string, Way>();
+  let way = home;
   let proven = false;
   let silent: { readonly since: number; readonly started: number } | undefined;
 
@@ -111,10 +131,18 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
     clock,
     budget,
     readBudget: options.readBudget,
-    place,
-    region: chooseRegion,
+    place: (table) => ({ table, where: way.where() }),
+    region: () => way.region(),
+    homeRegion: () => home.region(),
     patient,
     pause,
+
+    goTo(target) {
+      const name = JSON.stringify([target?.dynamodbRegion, target?.dynamodbEndpoint]);
+      way = target === undefined ? home : (others.get(name) ?? openWay(target, options));
+      if (target !== undefined) others.set(name, way);
+      silent = undefined;
+    },
 
     async call(table, send, { signal, deadline, lost, once }) {
       const handlerOptions: HandlerOptions = {
@@ -123,24 +151,25 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
         ...(lost && { lost }),
       };
       const started = clock.monotonic();
-      const since = clock.now();
+      let asked = { way, since: clock.now(), started };
       let failure: Error | undefined;
       for (let attempt = 0; ; attempt++) {
         signal?.throwIfAborted();
         if (deadline !== undefined && deadline.left() <= 0) {
           throw new DeadlinePassed('Too late to send', { cause: failure });
         }
+        if (asked.way !== way) asked = { way, since: clock.now(), started: clock.monotonic() };
         try {
-          const output = await send(client, handlerOptions);
+          const output = await send(asked.way.client, handlerOptions);
           proven = true;
-          silent = undefined;
+          if (asked.way === way) silent = undefined;
           return output;
         } catch (error) {
           signal?.throwIfAborted();
-          failure = describeFailure(error, place(table));
+          failure = describeFailure(error, { table, where: asked.way.where() });
           // One that does not know the question has answered, too.
           const isSilent = failure instanceof EdgeUnreachable && !isAnswered(error);
-          silent = isSilent ? (silent ?? { since, started }) : undefined;
+          if (asked.way === way) silent = isSilent ? (silent ?? asked) : undefined;
           // Something on the way has given up waiting for the one who does it.
           if (isServerFailure(error)) lost?.();
           if (failure instanceof EdgeThrottled) budget.throttled();
@@ -153,7 +182,7 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
     silence: () => silent && { since: silent.since, milliseconds: clock.monotonic() - silent.started },
 
     close() {
-      client.destroy();
+      for (const { client } of [home, ...others.values()]) client.destroy();
     },
   };
 }

@@ -66,6 +66,7 @@ export type OverrideRowsTable = NonNullable<EdgeTables['overrideRows']>;
  */
 export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
   let guarantees = findGuarantees([undefined]);
+  let regions: ReadonlySet<string> | undefined;
   const connection = connect(settings, options);
   const { identitiesTable, environmentsV2Table } = settings;
   const account = createCostAccount(connection.budget);
@@ -121,13 +122,24 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
       ]);
       const tables = overrideRows ? [identities, overrideRows] : [identities];
       guarantees = findGuarantees(tables.map(({ replication }) => replication));
+      regions = tables.map(regionsOf).reduce((all, some) => all.intersection(some));
       return { region, identities, overrideRows: overrideRows || undefined };
     },
 
     silence: () => connection.silence(),
 
-    /** The region of these tables. */
+    /** The region that is read and written now. */
     region: () => connection.region(),
+
+    /** The region of the settings. */
+    homeRegion: () => connection.homeRegion(),
+
+    /** The regions that all tables are in, as far as {@link describe} has found out. */
+    regions: () => regions,
+
+    /** From now on another region is read and written; undefined: the home region again. */
+    goTo: (region: string | undefined) =>
+      connection.goTo(region === undefined ? undefined : inRegion(settings, region)),
 
     close: () => connection.close(),
   };
@@ -137,6 +149,13 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
     const oneByOne = createSequence(connection, documents, own, rowsTable);
     return (...write) => (guarantees.transactions ? together(...write) : oneByOne(...write));
   }
+}
+
+function regionsOf({ region, replication }: TableFacts): ReadonlySet<string> {
+  return new Set([
+    region,
+    ...(replication.kind === 'GlobalTable' ? replication.replicas : []).map((one) => one.region),
+  ]);
 }
 
 /** The settings of the same tables in another region. */

@@ -72,6 +72,24 @@ test('Edge is unreachable once none that is alive has reached it, since the last
   expect(appliers.replay(1, Date.now() + 60_000).edgeUnreachableSince).toBeUndefined();
 });
 
+test('those that write in another region are told, with since when the first of them has', async () => {
+  const appliers = createAppliers();
+  const away = (process: string, seconds: number) => {
+    const since = iso(NOW - 1000 * seconds);
+    const where = { region: 'us-east-2', home: 'eu-west-2', since, reason: 'eu-west-2 has not answered for 60 s' };
+    return report(process, {}, { time: iso(Date.now()), away: where });
+  };
+  await publish(away('one', 100), away('two', 300), report('three', {}, { time: iso(Date.now()) }));
+  await appliers.refresh(on.manager);
+  expect(appliers.replay(1, 0).away).toEqual({
+    ...{ region: 'us-east-2', home: 'eu-west-2', since: NOW - 300_000, appliers: 2 },
+    reason: 'eu-west-2 has not answered for 60 s',
+  });
+  await publish(report('one', {}), report('two', {}));
+  await appliers.refresh(on.manager);
+  expect(appliers.replay(1, 0).away).toBeUndefined();
+});
+
 test.for([
   ['right', 0],
   ['an hour ahead', 3_600_000],

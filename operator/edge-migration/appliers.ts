@@ -8,7 +8,7 @@ import {
 import { REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
 import { findStream, readStored } from '@edge-migration/replay-sidecar/stream.ts';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
-import type { ObservedReplay } from './facts.ts';
+import type { AwayFact, ObservedReplay } from './facts.ts';
 import type { ApplierEvidence } from './losses.ts';
 import type { RemovalFact, RemovalLook } from './removals.ts';
 
@@ -41,7 +41,7 @@ export interface LivingApplier {
 }
 
 /** What is known of a project from them alone. */
-export interface AppliersFact extends Pick<ObservedReplay, 'appliers' | 'outage' | 'edgeUnreachableSince'> {
+export interface AppliersFact extends Pick<ObservedReplay, 'appliers' | 'outage' | 'edgeUnreachableSince' | 'away'> {
   project: Omit<ObservedReplay['project'], 'parked' | 'failed' | 'unresolved' | 'excess' | 'unstorable'>;
 }
 
@@ -102,6 +102,7 @@ export function createAppliers(): Appliers {
         appliers: alive.filter(({ report }) => report.confirmed).length,
         outage: alive.find(({ report }) => report.outage !== null)?.report.outage ?? undefined,
         edgeUnreachableSince: findSilence(alive),
+        away: findAway(alive),
         project: sumProject([...stored.values()], alive, projectId),
       };
     },
@@ -113,12 +114,23 @@ const MOST_UNDER_WAY_MILLISECONDS = 5_000;
 /** Since when none of them has reached Edge, by the stream's clock; undefined when one has, or may have. */
 function findSilence(alive: readonly Stored[]): number | undefined {
   const times = alive.map(({ report: { edgeUnreachableSince: since }, ahead }) => {
-    // A message under way looks like a clock that is a little behind, each time by something else.
-    const error = Math.abs(ahead) < MOST_UNDER_WAY_MILLISECONDS ? 0 : ahead;
-    return since === undefined ? Number.NaN : Date.parse(since) - error;
+    return since === undefined ? Number.NaN : byStream(since, ahead);
   });
   const latest = Math.max(...times);
   return Number.isFinite(latest) ? latest : undefined;
+}
+
+/** A message under way looks like a clock that is a little behind, each time by something else. */
+function byStream(time: string, ahead: number): number {
+  return Date.parse(time) - (Math.abs(ahead) < MOST_UNDER_WAY_MILLISECONDS ? 0 : ahead);
+}
+
+function findAway(alive: readonly Stored[]): AwayFact | undefined {
+  const all = alive.flatMap(({ report: { away }, ahead }) =>
+    away === undefined ? [] : [{ ...away, since: byStream(away.since, ahead) }],
+  );
+  const [longest] = all.toSorted((one, other) => one.since - other.since);
+  return longest && { ...longest, appliers: all.length };
 }
 
 function describe(report: ApplierReport, { seq, time }: StoredMsg): Stored {

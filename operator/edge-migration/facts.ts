@@ -116,6 +116,8 @@ export type ReplayFact =
       outage: string | undefined;
       /** Since when none of them has reached Edge's region, milliseconds since the epoch. */
       edgeUnreachableSince?: number | undefined;
+      /** Of those that write Edge in another region than the home region, the one that has done so longest. */
+      away?: AwayFact | undefined;
       /**
        * Every event that was observed before this has been taken from the stream: applied, dropped, put aside, or made
        * into others, which {@link underWay} counts. Undefined when that is not known.
@@ -125,6 +127,17 @@ export type ReplayFact =
       underWay: number | undefined;
       project: ProjectReplay;
     };
+export interface AwayFact {
+  readonly region: string;
+  readonly home: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  /** Why, in words. */
+  readonly reason: string;
+  /** How many appliers do. */
+  readonly appliers: number;
+}
+
 export type ObservedReplay = Extract<ReplayFact, { kind: 'observed' }>;
 
 export interface ProjectReplay {

@@ -112,6 +112,17 @@ describe('within the window', () => {
       'True/RegionUnreachable',
     ],
     [
+      'an applier writes in another region',
+      {
+        replay: following({
+          outage: 'EdgeUnreachable: no answer',
+          away: { region: 'us-east-2', home: 'eu-west-2', since: NOON, reason: 'eu-west-2 is silent', appliers: 1 },
+        }),
+      },
+      'True/Following',
+      'True/WrittenElsewhere',
+    ],
+    [
       "an applier's clock is wrong",
       { replay: following(), clocks: [{ process: 'applier one', ahead: 300_000 }] },
       'True/Following',

@@ -9,7 +9,7 @@ import {
   isUnknown,
   recall,
 } from './conditions.ts';
-import type { Facts, ProjectReplay, ReplayFact } from './facts.ts';
+import type { AwayFact, Facts, ProjectReplay, ReplayFact } from './facts.ts';
 import { isRecent } from './progress.ts';
 import { countEvents, findStuck } from './waiting-events.ts';
 
@@ -130,10 +130,25 @@ function judgeFollowing(
       degraded: isTrue('RegionUnreachable', message),
     };
   }
+  if (replay.away !== undefined) return judgeAway(replay.away, replay.appliers, deadline);
   const following = isTrue('Following', `Core's writes are replayed into Edge until ${formatTime(deadline)}`);
   return {
     replaying: following,
     degraded: replay.outage === undefined ? undefined : isTrue('ReplayHindered', replay.outage),
+  };
+}
+
+/** What is written elsewhere is done with only once the home region has it, too, so `Succeeded` waits for that by itself. */
+function judgeAway(
+  { region, home, since, reason, appliers: some }: AwayFact,
+  all: number,
+  deadline: number,
+): Pick<ReplayDecision, 'replaying' | 'degraded'> {
+  const who = some < all ? `${some} of ${all} appliers write` : 'Edge is written';
+  const message = `${who} in ${region} since ${formatTime(since)}, because ${reason}; nothing that is written is done with before ${home} has it, too. See the runbook EdgeMigrationRegionUnreachable`;
+  return {
+    replaying: isTrue('Following', `Core's writes are replayed into Edge until ${formatTime(deadline)}; ${message}`),
+    degraded: isTrue('WrittenElsewhere', message),
   };
 }
 

@@ -66,6 +66,29 @@ function compared(now: Facts, each: Partial<VerifyTotals>): Facts {
   return { ...now, verification: { ...nothing, ranges: twoRanges, jobs, checkpoints } };
 }
 
+describe('while appliers write in another region', () => {
+  const reason = 'eu-west-2 has not answered for 60 s';
+  const away = { region: 'us-east-2', home: 'eu-west-2', since: NOON, reason, appliers: 1 };
+  const elsewhere = { capture: covered(), replay: following({ away }) };
+
+  test('no comparison begins: the home region may lack what was written there', () => {
+    const { status } = decide(copied({ afterCopy: 'Report' }, {}, elsewhere));
+    expect(condition(status, 'Verified')).toBe('Unknown/NotVerified');
+    expect(status.verification?.current).toBeUndefined();
+    const back = decide(copied({ afterCopy: 'Report' }, {}, { ...elsewhere, replay: following() }));
+    expect(condition(back.status, 'Verified')).toBe('Unknown/Comparing');
+  });
+
+  test('one that has begun stands still until the home region is written again', () => {
+    const planning = begun(copied({ afterCopy: 'Report' }, {}, { ...elsewhere, replay: following() }));
+    const running = { ...planning, verification: { ...nothing, ranges: twoRanges, jobs: [job()] } };
+    expect(kinds(decide({ ...running, replay: following({ away }) }))).toEqual(['adjustJob']);
+    const held = { ...running, verification: { ...running.verification, jobs: [job({ suspended: true })] } };
+    expect(kinds(decide({ ...held, replay: following({ away }) }))).toEqual([]);
+    expect(kinds(decide(held))).toContain('adjustJob');
+  });
+});
+
 describe('after the copy', () => {
   test('both stores are compared: planned, started with its settings, and concluded with a report', () => {
     const first = decide(copied({ afterCopy: 'Report' }));

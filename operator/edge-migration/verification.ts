@@ -51,7 +51,11 @@ const WRITE_UNITS_PER_SECOND = 1_000;
 export function decideVerification(facts: Facts, context: VerificationContext): VerificationDecision {
   const before = facts.migration.status.verification;
   const { spec } = facts.migration;
-  if (spec === undefined || !context.isCopied) return hold(facts, before);
+  if (spec === undefined || !context.isCopied)
+    return hold(facts, before, 'Core and Edge are compared when the copy is complete');
+  // The home region may lack what was written elsewhere, and a comparison looks at the home region.
+  if (facts.replay.kind === 'observed' && facts.replay.away !== undefined)
+    return hold(facts, before, `Core and Edge are compared when ${facts.replay.away.home} is written again`);
   const current = before?.current;
   if (current !== undefined) return carryOn({ facts, spec, context, before: before ?? {}, current });
   const due = spec.suspend ? undefined : findDue(facts, spec, context);
@@ -70,10 +74,10 @@ export function decideVerification(facts: Facts, context: VerificationContext): 
 const operationOf = ({ run }: { run: number }): Operation => `verify-${run}`;
 
 /** Nothing is compared now; pods that do are stopped until they may go on. */
-function hold(facts: Facts, before: VerificationStatus | undefined): VerificationDecision {
+function hold(facts: Facts, before: VerificationStatus | undefined, message: string): VerificationDecision {
   const { current } = before ?? {};
   const { jobs } = facts.verification ?? NO_WORK;
-  const held = rest(facts, before, 'Core and Edge are compared when the copy is complete');
+  const held = rest(facts, before, message);
   return current === undefined ? held : { ...held, actions: holdJobs(operationOf(current), jobs) };
 }
 

@@ -52,7 +52,11 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
     if (error === undefined) log.info('The stores answer again');
     else log.warn({ err: error }, 'A store cannot be used; tried again until it can');
   });
-  const stores = resources.use(openStores(configuration, { clock, patience, log, credentials: options.credentials }));
+  const { credentials } = options;
+  const stores = resources.use(openStores(configuration, { clock, patience, log, credentials, signal }));
+  // The home region may be out of reach from the beginning.
+  const choosing = stores.failover.run(signal);
+  choosing.catch(() => {});
   await stores.prepare(signal);
   const connection = await connectNats(configuration, {
     name: `edge-applier ${configuration.instance}`,
@@ -66,11 +70,11 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
   const migrations = createMigrations(reflector, clock);
   isRunning = true;
   log.info('The applier takes events');
-  await takeEvents(options, { registry, stores, connection, migrations, patience });
+  await takeEvents(options, { registry, stores, connection, migrations, patience }, choosing);
 }
 
 /** Runs the parts between the stream and the stores, until the signal aborts or one of them fails. */
-async function takeEvents(options: ApplierOptions, parts: Parts): Promise<void> {
+async function takeEvents(options: ApplierOptions, parts: Parts, choosing: Promise<never>): Promise<void> {
   const { stores, migrations } = parts;
   const failing = new AbortController();
   const signal = AbortSignal.any([options.signal, failing.signal]);
@@ -84,6 +88,7 @@ async function takeEvents(options: ApplierOptions, parts: Parts): Promise<void> 
     reporter.run(signal),
     migrations.keepConfirmed(() => inbox.held.size > 0 || parking.needsView(), signal),
     stores.follow(signal),
+    choosing,
   ];
   // They end by the signal alone; whichever ends otherwise takes the others with it.
   await Promise.all(loops).catch((error: unknown) => failing.abort(error));

@@ -12,8 +12,10 @@ export interface ProjectCounts {
   readonly parked: Record<ParkReason, number>;
   /** Times that an identity was tried again because of an error. */
   failed: number;
-  /** Looks at what was applied on tables of several regions, and those that found it overtaken. */
-  readonly looks: Record<'held' | 'overtaken', number>;
+  /**
+   * Looks at what was applied on tables of several regions: it held, was overtaken, or was not found in another region yet.
+   */
+  readonly looks: Record<'held' | 'overtaken' | 'elsewhere', number>;
   /** Documents that were looked at; several events may be one. */
   converged: number;
   /** Milliseconds since the epoch; of the last event that was applied. */
@@ -79,7 +81,7 @@ export function createCounts(): Counts {
           fannedOut: 0,
           dropped: zeros(DROP_REASONS),
           parked: zeros(PARK_REASONS),
-          looks: { held: 0, overtaken: 0 },
+          looks: { held: 0, overtaken: 0, elsewhere: 0 },
           failed: 0,
           converged: 0,
           lastAppliedTime: undefined,

@@ -1,3 +1,4 @@
+import type { Away } from '@edge-migration/identity/edge/failover.ts';
 import type { Silence } from '@edge-migration/identity/edge/table.ts';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Counts, ProjectCounts } from './counts.ts';
@@ -15,7 +16,9 @@ export interface MeasuredParts {
   /** Of these, the ones that wait or are being applied, by project. */
   waiting(): ReadonlyMap<number, InHand>;
   writeUnits(): { units: number; throttled: number };
-  edgeUnreachable(): Silence | undefined;
+  /** Of the home region. */
+  homeSilence(): Silence | undefined;
+  away(): Pick<Away, 'region'> | undefined;
   /** Milliseconds since the epoch. */
   now(): number;
 }
@@ -53,8 +56,19 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts): void 
   total('write_units', 'DynamoDB write units spent', () => parts.writeUnits().units);
   total('throttled_requests', 'Requests that DynamoDB throttled', () => parts.writeUnits().throttled);
   gauge('in_hand_events', 'Events delivered to this process and not done with', parts.inHand);
-  const silence = () => (parts.edgeUnreachable()?.milliseconds ?? 0) / 1000;
-  gauge('edge_unreachable_seconds', "For how long Edge's region has not answered", silence);
+  const silence = () => (parts.homeSilence()?.milliseconds ?? 0) / 1000;
+  gauge('edge_unreachable_seconds', "For how long Edge's home region has not answered", silence);
+  new Gauge({
+    name: `${PREFIX}away`,
+    help: '1 while Edge is written in this region instead of the home region',
+    labelNames: ['region'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      const away = parts.away();
+      if (away !== undefined) this.set({ region: away.region }, 1);
+    },
+  });
   gauge('pending_events', 'Events in the stream that nobody has got yet', parts.position.pending);
 }
 

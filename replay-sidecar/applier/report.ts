@@ -83,6 +83,8 @@ export const applierReport = z.object({
   outage: text(MOST_OUTAGE_CHARACTERS).nullable(),
   /** Since when Edge has not been reachable; left out until that has lasted for as long as is configured. */
   edgeUnreachableSince: time.optional(),
+  /** The region that Edge is written in instead of the home region, since when and why; left out otherwise. */
+  away: z.object({ region: text(64), home: text(64), since: time, reason: text(MOST_OUTAGE_CHARACTERS) }).optional(),
   position: position.nullable(),
   /** Missing in reports of earlier releases. */
   streams: z.array(streamReport).max(4).optional(),

@@ -1,4 +1,5 @@
 import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Away } from '@edge-migration/identity/edge/failover.ts';
 import type { Silence } from '@edge-migration/identity/edge/table.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
@@ -37,7 +38,9 @@ export interface ReporterOptions {
   ensureStreams(manager: JetStreamManager): Promise<unknown>;
   isAble(): boolean;
   outage(): unknown;
+  /** Of the region that is written. */
   edgeUnreachable(): Silence | undefined;
+  away(): Away | undefined;
   /** Seconds after which it is said. */
   edgeUnreachableSeconds: number;
   clock: Clock;
@@ -93,6 +96,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       confirmed: options.isAble(),
       outage: outage === undefined ? null : describe(outage),
       ...(isLong && { edgeUnreachableSince: iso(silence.since) }),
+      ...describeAway(options.away()),
       position: position.current ?? null,
       streams: options.streams(),
       tellsRemovals: true,
@@ -129,6 +133,12 @@ export function createReporter(options: ReporterOptions): Reporter {
       }
     },
   };
+}
+
+function describeAway(away: Away | undefined): Pick<ApplierReport, 'away'> {
+  if (away === undefined) return {};
+  const { region, home, since, reason } = away;
+  return { away: { region, home, since: iso(since), reason: reason.slice(0, MOST_OUTAGE_CHARACTERS) } };
 }
 
 function describe(error: unknown): string {

@@ -2,6 +2,7 @@ import { systemClock } from '@edge-migration/identity/clock.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
 import type { Item } from '@edge-migration/identity/edge/document.ts';
+import type { Agreement } from '@edge-migration/identity/edge/other-regions.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { JsMsg } from '@nats-io/jetstream';
@@ -82,11 +83,13 @@ interface Others {
   readonly publish?: RunnerOptions['publish'];
   readonly lookAfter?: RunnerOptions['lookAfter'];
   readonly isOver?: boolean;
+  readonly elsewhere?: Agreement;
+  readonly isAway?: boolean;
 }
 
 function createParts(isListed = false, others: Others = {}) {
   const { between = stores, charge = () => {}, publish = async () => {}, lookAfter = () => undefined } = others;
-  const { isOver = false } = others;
+  const { isOver = false, elsewhere = 'same', isAway = false } = others;
   const parked: unknown[] = [];
   const park: Pipeline['park'] = (_, projectId, reason, { identity, due } = {}) =>
     void parked.push({ projectId, reason, ...identity, ...(due && { due }) });
@@ -107,6 +110,9 @@ function createParts(isListed = false, others: Others = {}) {
     forget() {},
     lookAfter,
     isOver: () => isOver,
+    elsewhere: async () => elsewhere,
+    isAway: () => isAway,
+    wrote() {},
     isBusy: () => false,
     onApplied() {},
     now: Date.now,
@@ -222,11 +228,11 @@ describe('on tables of several regions a look that had to write', () => {
     readIdentity: async () => ({ holder: environment.id, identity, size: 100 }),
   } as unknown as Stores;
 
-  async function look(isOver: boolean) {
+  async function look(isOver: boolean, others: Others = { between }, observed = 0) {
     const fields = derivedHeaders(undefined);
     markLook(fields);
-    const looking = work(fields);
-    const { parked, runner } = createParts(false, { between, lookAfter: () => 10_000, isOver });
+    const looking = { ...work(fields), observed };
+    const { parked, runner } = createParts(false, { lookAfter: () => 10_000, isOver, ...others });
     await runner.apply(PROJECT, [looking]);
     return { parked, isDone: looking.isDone() };
   }
@@ -238,5 +244,39 @@ describe('on tables of several regions a look that had to write', () => {
 
   test('is the last one when the window has long closed, however often Edge clients write what it looks at', async () => {
     expect(await look(true)).toEqual({ parked: [], isDone: true });
+  });
+
+  /** Edge has what Core has. */
+  const equal = {
+    ...between,
+    readIdentity: async () => ({ holder: environment.id, identity: { ...ADA, traits: [] }, size: 100 }),
+  } as unknown as Stores;
+
+  test('nor one after which another region lacks it, or cannot be asked; one that all regions agree with is', async () => {
+    const due = expect.any(Number);
+    const waiting = { parked: [{ projectId: PROJECT, reason: 'repeat', due }], isDone: false };
+    expect(await look(false, { between: equal, elsewhere: 'differs' })).toEqual(waiting);
+    expect(await look(false, { between: equal, elsewhere: 'unreachable' })).toEqual(waiting);
+    expect(await look(false, { between: equal })).toEqual({ parked: [], isDone: true });
+  });
+
+  test('a region that cannot be asked is waited for also when the window has long closed', async () => {
+    expect(await look(true, { between: equal, elsewhere: 'differs' })).toMatchObject({ isDone: true });
+    expect(await look(true, { between: equal, elsewhere: 'unreachable' })).toMatchObject({ isDone: false });
+  });
+
+  test('nothing that another region than the home region was written in is over before that is written again', async () => {
+    expect(await look(true, { between, isAway: true })).toMatchObject({ isDone: false });
+    expect(await look(true, { between: equal, elsewhere: 'differs', isAway: true })).toMatchObject({ isDone: false });
+  });
+
+  test('the longer ago the event was, the later the next look at another region is, five minutes at most', async () => {
+    const pauses: number[] = [];
+    for (const age of [0, 400_000, 86_400_000]) {
+      const now = Date.now();
+      const { parked } = await look(false, { between: equal, elsewhere: 'unreachable' }, now - age);
+      pauses.push(Math.round(((parked[0] as { due: number }).due * 1000 - now) / 1000));
+    }
+    expect(pauses.map((seconds) => Math.round(seconds / 5) * 5)).toEqual([10, 100, 300]);
   });
 });

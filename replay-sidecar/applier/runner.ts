@@ -1,6 +1,8 @@
-import type { Convergence, Fence, Stores } from '@edge-migration/identity/converge.ts';
+import type { Convergence, Fence, Stores, Subject } from '@edge-migration/identity/converge.ts';
+import { compositeKey } from '@edge-migration/identity/edge/document.ts';
 import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
-import { EVERYTHING, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
+import { EVERYTHING, joinTouched, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
+import type { Agreement, OtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import { DeadlinePassed } from '@edge-migration/identity/edge/table.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
@@ -45,6 +47,12 @@ export interface RunnerOptions {
   lookAfter(): number | undefined;
   /** Whether the project's replay window closed so long ago that looks are not repeated any more. */
   isOver(projectId: number): boolean;
+  /** Compares a document in other regions with what the region that is written has. */
+  elsewhere: OtherRegions['compare'];
+  /** Whether Edge is written in another region than the home region. */
+  isAway(): boolean;
+  /** A document was written. */
+  wrote(key: string): void;
   /** Whether the stream of events is long: then nothing is added to it. */
   isBusy(): boolean;
   /** Told how late an event is when it has been applied, in milliseconds. */
@@ -56,6 +64,7 @@ export interface RunnerOptions {
 }
 
 const BUSY_PAUSE_MILLIS = 2000;
+const MOST_LOOK_PAUSE_MILLIS = 300_000;
 /** An event may keep the stream from going on for so long; a little more than until most are handled for the second time. */
 const MOST_WAIT_MILLIS = 70_000;
 
@@ -91,7 +100,10 @@ export function createRunner(options: RunnerOptions) {
     const count = counts.of(projectId);
     count.converged += 1;
     options.allowance.charge(projectId, writeUnitsOf(convergence));
+    const { apiKey } = subject.environment;
+    if (hasWritten(convergence)) options.wrote(compositeKey(apiKey, subject.identifier));
     if (!(await passOn(projectId, works, convergence))) return;
+    const agreement = await lookElsewhere(subject, works, convergence);
     const waiting = keepUnstorable(projectId, subject.environment.id, convergence, works);
     for (const [index, work] of works.entries()) {
       if (!work.held.isOpen()) continue;
@@ -106,16 +118,29 @@ export function createRunner(options: RunnerOptions) {
           detail: convergence.skipped?.detail,
           identity: waiting.identity,
         });
-      } else finishIdentity(projectId, work, convergence);
+      } else finishIdentity(projectId, work, hasWritten(convergence) ? 'overtaken' : agreement);
     }
   }
 
+  /** What the other regions have, where that decides whether events are done with. */
+  async function lookElsewhere(
+    { environment, identifier }: Subject,
+    works: readonly Work[],
+    convergence: Convergence,
+  ): Promise<Agreement> {
+    const isLooked = works.some(({ held }) => held.isOpen() && isLook(held.message));
+    if (!isLooked || hasWritten(convergence) || options.lookAfter() === undefined) return 'same';
+    const { apiKey } = environment;
+    const key = compositeKey(apiKey, identifier);
+    return options.elsewhere({ apiKey, identifier }, key, convergence.document, joinTouched(works.map(touchedOf)));
+  }
+
   /**
-   * On tables of several regions an event is done with once a look at the document has found nothing to write. What Edge
-   * clients write to the same traits again and again looks as if it had overtaken ours: once the window has closed Edge is
-   * the master, and that ends.
+   * On tables of several regions an event is done with once a look at the document has found nothing to write, in each
+   * region that is looked into. What Edge clients write to the same traits again and again looks as if it had overtaken
+   * ours: once the window has closed Edge is the master, and that ends.
    */
-  function finishIdentity(projectId: number, work: Work, convergence: Convergence): void {
+  function finishIdentity(projectId: number, work: Work, found: 'overtaken' | Agreement): void {
     const next = repeats.next(work.event, work.observed, now());
     const pause = options.lookAfter();
     if (next !== undefined || pause === undefined) {
@@ -123,11 +148,20 @@ export function createRunner(options: RunnerOptions) {
       return;
     }
     const isLooked = isLook(work.held.message);
-    const hasHeld = !hasWritten(convergence);
-    if (isLooked) counts.of(projectId).looks[hasHeld ? 'held' : 'overtaken'] += 1;
-    if (isLooked && (hasHeld || options.isOver(projectId))) work.held.done();
-    else pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pause) / 1000), look: true });
+    if (isLooked) counts.of(projectId).looks[LOOKS[found]] += 1;
+    const isOver = options.isOver(projectId) && !options.isAway();
+    const isDone = found === 'same' || (found !== 'unreachable' && isOver);
+    if (isLooked && isDone) work.held.done();
+    else lookLater(projectId, work, isLooked && found !== 'overtaken' ? pauseBetween(work, pause) : pause);
   }
+
+  function lookLater(projectId: number, work: Work, pause: number): void {
+    pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pause) / 1000), look: true });
+  }
+
+  /** A region may be apart for hours: the longer ago an event was, the less often it is looked at. */
+  const pauseBetween = ({ observed }: Work, least: number) =>
+    Math.max(least, Math.min(MOST_LOOK_PAUSE_MILLIS, (now() - observed) / 4));
 
   /** Which of several events wait because Edge cannot hold their identity now; what waits goes on when it can. */
   function keepUnstorable(
@@ -197,6 +231,12 @@ export function createRunner(options: RunnerOptions) {
   }
 
   async function fanOut(projectId: number, work: Work, copying: boolean, stop: AbortSignal): Promise<void> {
+    const pause = work.resolution.kind === 'environment' && options.isAway() ? options.lookAfter() : undefined;
+    // It was done here, and is done once more where it may find more.
+    if (pause !== undefined && isLook(work.held.message)) {
+      lookLater(projectId, work, pauseBetween(work, pause));
+      return;
+    }
     if (options.isBusy()) {
       work.held.again(BUSY_PAUSE_MILLIS);
       return;
@@ -216,7 +256,14 @@ export function createRunner(options: RunnerOptions) {
     // What the copy still writes is in no listing yet (docs/design.md, "Convergence", rule 3).
     const isHeld = copying && work.resolution.kind === 'environment' && work.cursor === undefined;
     if (isHeld) pipeline.park(work, projectId, 'copying');
-    else finish(projectId, work, nextFanOut(work));
+    else finishFanOut(projectId, work, pause);
+  }
+
+  /** The home region may have documents that were not listed where Edge is written now. */
+  function finishFanOut(projectId: number, work: Work, pause: number | undefined): void {
+    const next = nextFanOut(work);
+    if (next === undefined && pause !== undefined) lookLater(projectId, work, pause);
+    else finish(projectId, work, next);
   }
 
   /** Whether there is an EdgeMigration is judged of each part, when it comes. */
@@ -322,6 +369,9 @@ function toHolder({ event, resolution }: Work, environmentId: number): WriteEven
 function atLeastTwice({ outcome }: WriteEvent): WriteEvent['outcome'] {
   return outcome === 'known' ? 'unknown' : outcome;
 }
+
+/** As which a look is counted. */
+const LOOKS = { same: 'held', differs: 'elsewhere', unreachable: 'elsewhere', overtaken: 'overtaken' } as const;
 
 const WRITING: readonly Convergence['outcome'][] = ['inserted', 'updated', 'replaced', 'deleted'];
 

@@ -3,6 +3,8 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { openCore } from '@edge-migration/identity/core/database.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
+import { createFailover, type Failover } from '@edge-migration/identity/edge/failover.ts';
+import { type OtherRegions, openOtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
 import { type EdgeOptions, EdgeRefused, openEdge } from '@edge-migration/identity/edge/table.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
@@ -14,6 +16,10 @@ export type Credentials = NonNullable<EdgeOptions['credentials']>;
 
 /** Both stores, as long as the process runs. */
 export interface OpenStores extends Omit<Stores, 'release'>, AsyncDisposable {
+  /** What the other regions have. */
+  readonly regions: OtherRegions;
+  /** In which region Edge is written; to be run from the beginning. */
+  readonly failover: Failover;
   /** As it is now, with what Flagsmith release Core is of; shared by all that is converged at the same time. */
   now(): Stores;
   /** Learns what Core and Edge are, however long it takes. The signal ends whatever is read later, too; rejects with its reason. */
@@ -27,6 +33,8 @@ export interface OpenOptions {
   readonly patience: Patience;
   readonly log: Logger;
   readonly credentials: Credentials | undefined;
+  /** Ends what is asked of other regions. */
+  readonly signal: AbortSignal;
 }
 
 /** Another release of Flagsmith, or another region of Edge, may be installed at any time in the weeks that replay goes on. */
@@ -34,7 +42,7 @@ const RELEASE_MILLIS = 60_000;
 
 export function openStores(
   configuration: ApplierConfiguration,
-  { clock, patience, log, credentials }: OpenOptions,
+  { clock, patience, log, credentials, signal: closing }: OpenOptions,
 ): OpenStores {
   const core = openCore(configuration, {
     maxConnections: configuration.maxDatabaseConnections,
@@ -42,6 +50,13 @@ export function openStores(
   });
   const budget = createWriteBudget({ clock, maximum: configuration.maxWriteUnitsPerSecond });
   const edge = openEdge(configuration, { clock, budget, ...(credentials && { credentials }) });
+  const regions = openOtherRegions(edge, configuration, {
+    clock,
+    log,
+    signal: closing,
+    ...(credentials && { credentials }),
+  });
+  const failover = createFailover(edge, regions, configuration, { clock, log });
   let current: Stores | undefined;
   let isRefused = false;
 
@@ -67,6 +82,8 @@ export function openStores(
     core,
     edge,
     clock,
+    regions,
+    failover,
     prepare,
     now() {
       if (current === undefined) throw new TypeError('The stores are not prepared');
@@ -79,6 +96,7 @@ export function openStores(
       }
     },
     async [Symbol.asyncDispose]() {
+      regions.close();
       edge.close();
       await core.close();
     },

@@ -54,7 +54,7 @@ export function wire(
   { registry, stores, connection, migrations, patience }: Parts,
   signal: AbortSignal,
 ) {
-  const { core, edge } = stores;
+  const { core, edge, regions, failover } = stores;
   const counts = createCounts();
   const store = createStoreClock(clock);
   const now = () => store.now() ?? clock.now();
@@ -115,6 +115,9 @@ export function wire(
       return verdict.kind === 'drop' && verdict.reason === 'windowClosed';
     },
     lookAfter: () => (edge.guarantees().final ? undefined : lookAfterMilliseconds(configuration)),
+    elsewhere: regions.compare,
+    isAway: () => failover.away() !== undefined,
+    wrote: failover.wrote,
     isBusy,
     onApplied,
     forget,
@@ -125,6 +128,7 @@ export function wire(
     isAble: migrations.isAble,
     outage: patience.outage,
     edgeUnreachable: edge.silence,
+    away: failover.away,
   };
   const streams = () => Object.values(witnesses).flatMap((one) => one.report() ?? []);
   const ensureStreams = (manager: JetStreamManager) => ensureApplierStreams(manager, configuration);
@@ -137,7 +141,7 @@ export function wire(
   });
   const spent = () => edge.budget.spent();
   const measured = { inHand: () => inbox.held.size, waiting: waiting.inHand, writeUnits: spent, now };
-  registerMetrics(registry, { counts, parking, position, ...measured, edgeUnreachable: edge.silence });
+  registerMetrics(registry, { counts, parking, position, ...measured, ...failover });
   const strays = createStrays({ connection, clock, log });
   return { inbox, waiting, pipeline, parking, strays, reporter, close: stops.close };
 }

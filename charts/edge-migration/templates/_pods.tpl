@@ -17,6 +17,11 @@
 {{- range $region, $url := .regionEndpoints }}{{ $pairs = append $pairs (printf "%s=%s" $region $url) }}{{ end }}
 - { name: EDGE_MIGRATION_DYNAMODB_REGION_ENDPOINTS, value: {{ join "," $pairs | quote }} }
 {{- end }}
+{{- if .otherRegions }}
+- { name: EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS, value: {{ join "," .otherRegions | quote }} }
+{{- end }}
+- { name: EDGE_MIGRATION_FAILOVER_AFTER_SECONDS, value: {{ .failover.afterSeconds | quote }} }
+- { name: EDGE_MIGRATION_FAILOVER_RETURN_SECONDS, value: {{ .failover.returnSeconds | quote }} }
 - { name: EDGE_MIGRATION_REPLICATION_LAG_SECONDS, value: {{ .replicationLagSeconds | quote }} }
 - { name: EDGE_MIGRATION_IDENTITIES_TABLE, value: {{ .identitiesTable | quote }} }
 {{- if .environmentsV2Table }}

@@ -1,0 +1,203 @@
+import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createLogger } from '@edge-migration/identity/logger.ts';
+import { type GlobalTable, HELD, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
+import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
+import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Item } from './document.ts';
+import { chooseFailover, createFailover, type FailoverView } from './failover.ts';
+import { agrees, openOtherRegions } from './other-regions.ts';
+import { openEdge } from './table.ts';
+
+const SETTINGS = { failoverAfterSeconds: 60, failoverReturnSeconds: 300 };
+
+describe('the choice', () => {
+  const view: FailoverView = { silentSeconds: 0, isAway: false, answeringSeconds: undefined, awaited: undefined };
+  const away = { ...view, isAway: true };
+
+  test.each<[string, FailoverView, string]>([
+    ['the region that is written answers', view, 'stay'],
+    ['it has been silent for less than what is configured', { ...view, silentSeconds: 59 }, 'stay'],
+    ['it has been silent for long', { ...view, silentSeconds: 60 }, 'leave'],
+    ['the other region has become silent, too', { ...away, silentSeconds: 60 }, 'leave'],
+    ['the home region does not answer', away, 'stay'],
+    ['the home region has not answered for long enough', { ...away, answeringSeconds: 299 }, 'stay'],
+    ['the home region has answered for long enough', { ...away, answeringSeconds: 300 }, 'await'],
+    ['it lacks what was written elsewhere', { ...away, answeringSeconds: 999, awaited: 1 }, 'stay'],
+    ['it has what was written elsewhere', { ...away, answeringSeconds: 999, awaited: 0 }, 'return'],
+  ])('while %s', (_, seen, choice) => {
+    expect(chooseFailover(seen, SETTINGS)).toBe(choice);
+  });
+
+  test('is to stay, for ever, unless failover is configured', () => {
+    expect(chooseFailover({ ...view, silentSeconds: 1e9 }, { ...SETTINGS, failoverAfterSeconds: 0 })).toBe('stay');
+  });
+});
+
+const key = (identifier: string) => `key_${identifier}`;
+
+function documentOf(identifier: string, plan: string, djangoId: number | null = 1): Item {
+  return {
+    composite_key: { S: key(identifier) },
+    environment_api_key: { S: 'key' },
+    identifier: { S: identifier },
+    django_id: djangoId === null ? { NULL: true } : { N: String(djangoId) },
+    identity_traits: { L: [{ M: { trait_key: { S: 'plan' }, trait_value: { S: plan } } }] },
+    identity_features: { L: [] },
+  };
+}
+
+describe('another region agrees', () => {
+  const owner = { apiKey: 'key', identifier: 'ada' };
+  const touched = { traits: new Set(['plan']), overrides: new Set<string>() };
+  const gold = documentOf('ada', 'gold');
+  const of = (there: Item | undefined, here: Item | undefined = gold, what = touched) =>
+    agrees(owner, here, there, what);
+
+  test('when it has what was touched, whatever else Edge clients have set there', () => {
+    expect(of(gold)).toBe(true);
+    const colour = { M: { trait_key: { S: 'colour' }, trait_value: { S: 'blue' } } };
+    expect(of({ ...gold, identity_traits: { L: [...gold['identity_traits']!.L!, colour] } })).toBe(true);
+    expect(of(documentOf('ada', 'free'))).toBe(false);
+    expect(of(documentOf('ada', 'free'), gold, { ...touched, traits: new Set() })).toBe(true);
+    expect(of(undefined)).toBe(false);
+    expect(of(documentOf('ada', 'gold', 2))).toBe(false);
+  });
+
+  test('that an identity is gone when it has none that came from Core', () => {
+    const absent = (there: Item | undefined) => agrees(owner, undefined, there, touched);
+    expect(absent(undefined)).toBe(true);
+    expect(absent(gold)).toBe(false);
+    expect(absent(documentOf('ada', 'gold', null))).toBe(true);
+    expect(absent({ ...gold, identifier: { S: 'another' } })).toBe(true);
+  });
+});
+
+describe('on a global table', () => {
+  const HOME = 'eu-west-2';
+  const NEXT = 'us-east-2';
+  const cleanUp = new AsyncDisposableStack();
+  const perTest: (() => unknown)[] = [];
+  let global: GlobalTable;
+  let strong: GlobalTable;
+  let stranger: TestTables;
+
+  beforeAll(async () => {
+    const regions = [HOME, NEXT, 'us-west-2'];
+    global = cleanUp.use(await startGlobalTable({ regions, heapMb: 128 }));
+    strong = cleanUp.use(await startGlobalTable({ regions, consistency: 'STRONG', heapMb: 128 }));
+    stranger = cleanUp.use(await createTables(await dynamodb()));
+  });
+  afterEach(async () => {
+    for (const table of [global, strong]) for (const name of [HOME, NEXT]) table.region(name).comeBack();
+    global.setDelay({ minMs: 0, maxMs: 0 });
+    for (const end of perTest.splice(0)) await end();
+  });
+  afterAll(() => cleanUp.disposeAsync());
+
+  /** The tables as a process writes them that goes on in the regions of the list. */
+  async function open(table: GlobalTable, list: readonly string[], settings = {}) {
+    const { endpoint, region, credentials } = table.region(HOME);
+    const tables = await createTables(table.region(HOME));
+    perTest.push(() => tables.drop());
+    const named = list.filter((name) => name !== 'sa-east-1');
+    const endpoints = Object.fromEntries(named.map((name) => [name, table.region(name).endpoint]));
+    const all = {
+      ...{ ...tables.settings, dynamodbEndpoint: endpoint, dynamodbRegion: region, dynamodbOtherRegions: list },
+      ...{ failoverAfterSeconds: 0.2, failoverReturnSeconds: 1, ...settings },
+      dynamodbRegionEndpoints: { ...endpoints, 'sa-east-1': stranger.settings.dynamodbEndpoint },
+    };
+    const edge = openEdge(all, { credentials, patienceMilliseconds: 100 });
+    const stop = new AbortController();
+    const options = { clock: systemClock, log: createLogger('test', 'silent'), signal: stop.signal };
+    const regions = openOtherRegions(edge, all, { ...options, credentials });
+    const failover = createFailover(edge, regions, all, options);
+    await edge.describe();
+    const running = failover.run(stop.signal).catch(() => {});
+    perTest.unshift(async () => {
+      stop.abort();
+      await running;
+      regions.close();
+      edge.close();
+    });
+    const write = async (identifier: string) => {
+      expect(await edge.identities.putIfUnchanged(documentOf(identifier, 'gold'), undefined)).toBe('written');
+      failover.wrote(key(identifier));
+    };
+    const goAway = async () => {
+      table.region(HOME).goDark();
+      await expect(edge.identities.get(key('ada'))).rejects.toThrow();
+      await waitFor(() => failover.away(), { for: 'another region to be written' });
+    };
+    return { edge, regions, failover, write, goAway };
+  }
+
+  const isHome = (failover: { away(): unknown }) =>
+    waitFor(() => failover.away() === undefined, { for: 'the home region to be written again' });
+
+  test('another region is written until the home region has what was written there', async () => {
+    const proxy = cleanUp.use(await startDynamodbProxy(global.region(HOME).endpoint));
+    const { edge, failover, write, goAway } = await open(global, [NEXT], { dynamodbEndpoint: proxy.endpoint });
+    global.setDelay(HELD);
+    await goAway();
+    expect(failover.away()).toMatchObject({ region: NEXT, home: HOME, reason: expect.stringContaining(HOME) });
+    expect(failover.homeSilence()).toBeDefined();
+    await write('ada');
+    global.region(HOME).comeBack();
+    await waitFor(() => failover.homeSilence() === undefined, { for: 'the home region to be seen' });
+    const looks = () => proxy.calls.filter(({ operation }) => operation === 'BatchGetItem').length;
+    await waitFor(() => looks() > 1, { for: 'what was written to be looked for there' });
+    expect(failover.away()).toBeDefined();
+    global.setDelay({ minMs: 0, maxMs: 0 });
+    await global.settle();
+    await isHome(failover);
+    expect(await edge.region()).toBe(HOME);
+    expect(await edge.identities.get(key('ada'))).toBeDefined();
+  });
+
+  test('tables that are no replicas are passed over, and so is a region that does not answer', async () => {
+    const { failover, goAway } = await open(global, ['sa-east-1', NEXT, 'us-west-2']);
+    global.region(NEXT).goDark();
+    await goAway();
+    expect(failover.away()?.region).toBe('us-west-2');
+  });
+
+  test('no other region is written where none is a replica', async () => {
+    const { edge, failover } = await open(global, ['sa-east-1']);
+    global.region(HOME).goDark();
+    await expect(edge.identities.get(key('ada'))).rejects.toThrow();
+    await waitFor(() => (edge.silence()?.milliseconds ?? 0) > 2500, { for: 'it to be silent for long' });
+    expect(failover.away()).toBeUndefined();
+  });
+
+  test('with strong consistency the same item is read and written there and here', async () => {
+    const { edge, failover, write, goAway } = await open(strong, [NEXT]);
+    await write('bob');
+    await goAway();
+    expect(await edge.identities.get(key('bob'))).toBeDefined();
+    await write('eve');
+    strong.region(HOME).comeBack();
+    await isHome(failover);
+    expect(await edge.identities.get(key('eve'))).toBeDefined();
+  });
+
+  test('a region that is apart differs until it is back, and one that is dark cannot be asked', async () => {
+    const { edge, regions } = await open(global, [NEXT, 'us-west-2'], { failoverAfterSeconds: 0 });
+    const owner = { apiKey: 'key', identifier: 'ada' };
+    const touched = { traits: 'all', overrides: 'all' } as const;
+    const compare = async () => {
+      const here = await edge.identities.get(key('ada'));
+      return regions.compare(owner, key('ada'), here, touched);
+    };
+    global.setDelay(HELD);
+    await edge.identities.putIfUnchanged(documentOf('ada', 'gold'), undefined);
+    expect(await compare()).toBe('differs');
+    global.setDelay({ minMs: 0, maxMs: 0 });
+    await global.settle();
+    expect(await compare()).toBe('same');
+    global.region(NEXT).goDark();
+    expect(await compare()).toBe('unreachable');
+  });
+});

@@ -1,0 +1,237 @@
+import { type Clock, leastSince, type Moment, momentOf } from '../clock.ts';
+import type { Logger } from '../logger.ts';
+import type { Item } from './document.ts';
+import { sameValue } from './document-equality.ts';
+import type { OtherRegions, RegionReader } from './other-regions.ts';
+import { withoutReplicationAttributes } from './replication-attributes.ts';
+import type { EdgeTables, Silence } from './table.ts';
+
+export interface FailoverSettings {
+  readonly dynamodbOtherRegions?: readonly string[] | undefined;
+  readonly failoverAfterSeconds: number;
+  readonly failoverReturnSeconds: number;
+}
+
+/** Another region than the home region is written. */
+export interface Away {
+  readonly region: string;
+  /** The home region. */
+  readonly home: string;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  /** Why, for people. */
+  readonly reason: string;
+}
+
+/** Chooses the region that is written (docs/design.md, "Convergence", rule 10). */
+export interface Failover {
+  /** Undefined while the home region is written. */
+  away(): Away | undefined;
+  /** A document was written. What was written elsewhere is looked for in the home region before that is written again. */
+  wrote(key: string): void;
+  /** Since when the home region does not answer. */
+  homeSilence(): Silence | undefined;
+  /** Rejects with the signal's reason. */
+  run(signal: AbortSignal): Promise<never>;
+}
+
+/** What a choice goes by. */
+export interface FailoverView {
+  /** For how long the region that is written has not answered. */
+  readonly silentSeconds: number;
+  readonly isAway: boolean;
+  /** For how long the home region has answered every time; undefined: not the last time. */
+  readonly answeringSeconds: number | undefined;
+  /** Documents that were written elsewhere and are not found in the home region yet; undefined: not looked for. */
+  readonly awaited: number | undefined;
+}
+
+/**
+ * `leave`: go on in another region; `await`: choose documents that must be found in the home region; `return`: it has them.
+ */
+export type FailoverChoice = 'stay' | 'leave' | 'await' | 'return';
+
+/** Decides whether to leave the region that is written, or to come back to the home region. */
+export function chooseFailover(
+  { silentSeconds, isAway, answeringSeconds, awaited }: FailoverView,
+  { failoverAfterSeconds, failoverReturnSeconds }: FailoverSettings,
+): FailoverChoice {
+  if (failoverAfterSeconds > 0 && silentSeconds >= failoverAfterSeconds) return 'leave';
+  if (!isAway || answeringSeconds === undefined || answeringSeconds < failoverReturnSeconds) return 'stay';
+  if (awaited === undefined) return 'await';
+  return awaited === 0 ? 'return' : 'stay';
+}
+
+const LOOK_MILLISECONDS = 1_000;
+const LOOKING = 'looking';
+/** Of the documents that were written elsewhere, so many are looked for in the home region: the newest. */
+const MOST_WRITTEN = 100;
+
+/**
+ * Watches the region that is written. Each process chooses for itself: what they write in different regions is a case of
+ * what clients of several regions write, for which looks are made.
+ */
+export function createFailover(
+  edge: EdgeTables,
+  regions: Pick<OtherRegions, 'readers'>,
+  settings: FailoverSettings,
+  { clock, log }: { clock: Clock; log: Logger },
+): Failover {
+  let away: (Away & { readonly began: number; readonly silentSince: number }) | undefined;
+  let answering: Moment | undefined;
+  let awaited: Set<string> | undefined;
+  const written = new Set<string>();
+  /** What was said last of each region, and of looks that fail: it is said once. */
+  const said = new Map<string, string>();
+
+  function warn(about: string, fields: Readonly<Record<string, unknown>>, message: string): void {
+    if (said.get(about) !== message) log.warn(fields, message);
+    said.set(about, message);
+  }
+
+  async function look(signal: AbortSignal): Promise<void> {
+    if (away !== undefined) await askHome(signal);
+    switch (choose()) {
+      case 'leave':
+        // Its last answer may only be long ago because nothing was asked since.
+        if (!(await answers(edge, signal)) && choose() === 'leave') await leave(signal);
+        return;
+      case 'await':
+        // Where nothing was written, nothing could tell whether replication works; the next write will.
+        if (written.size > 0) awaited = new Set(written);
+        return;
+      case 'return':
+        comeBack();
+    }
+  }
+
+  function choose(): FailoverChoice {
+    return chooseFailover(
+      {
+        silentSeconds: (edge.silence()?.milliseconds ?? 0) / 1000,
+        isAway: away !== undefined,
+        answeringSeconds: answering && leastSince(clock, answering) / 1000,
+        awaited: awaited?.size,
+      },
+      settings,
+    );
+  }
+
+  async function askHome(signal: AbortSignal): Promise<void> {
+    const [home] = await regions.readers();
+    if (!(await answers(home!.edge, signal))) {
+      answering = undefined;
+      awaited = undefined;
+    } else {
+      answering ??= momentOf(clock);
+      if (awaited !== undefined) await findAwaited(home!, awaited, signal);
+    }
+  }
+
+  async function findAwaited(home: RegionReader, keys: Set<string>, signal: AbortSignal): Promise<void> {
+    const asked = [...keys];
+    const there = await edge.identities.getMany(asked, { signal });
+    const here = await home.edge.identities.getMany(asked, { signal });
+    for (const key of asked) if (isSame(there.get(key), here.get(key))) keys.delete(key);
+  }
+
+  /** To the next region of the list that answers and has the same table; to the home region where there is no other. */
+  async function leave(signal: AbortSignal): Promise<void> {
+    const [home, ...others] = await regions.readers();
+    const present = away?.region ?? home!.region;
+    const at = others.findIndex(({ region }) => region === present) + 1;
+    const order = [...others.slice(at), ...others.slice(0, at), home!].filter(({ region }) => region !== present);
+    for (const candidate of order) {
+      if (!(await isReplica(candidate, home!.region, signal))) continue;
+      if (candidate === home) comeBack();
+      else goTo(candidate.region, home!.region);
+      return;
+    }
+  }
+
+  async function isReplica(
+    { region, edge: tables }: RegionReader,
+    home: string,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    try {
+      await tables.describe({ signal });
+      if (tables.regions()?.has(home)) {
+        said.delete(region);
+        return true;
+      }
+      warn(region, { region, home }, 'Edge is not written in a region whose tables are no replicas of the home region');
+    } catch (error) {
+      signal.throwIfAborted();
+      warn(region, { err: error, region }, 'Edge cannot be written in another region either');
+    }
+    return false;
+  }
+
+  function goTo(region: string, home: string): void {
+    const { since = clock.now(), milliseconds = 0 } = edge.silence() ?? {};
+    const reason = `${away?.region ?? home} has not answered for ${Math.round(milliseconds / 1000)} s`;
+    const before = away;
+    away = {
+      region,
+      home,
+      reason,
+      since: clock.now(),
+      began: clock.monotonic(),
+      silentSince: before?.silentSince ?? since,
+    };
+    answering = undefined;
+    awaited = undefined;
+    edge.goTo(region);
+    log.warn({ region, home, reason }, 'Edge is written in another region');
+  }
+
+  function comeBack(): void {
+    log.warn({ region: away?.home, from: away?.region }, 'Edge is written in the home region again');
+    away = undefined;
+    answering = undefined;
+    awaited = undefined;
+    written.clear();
+    edge.goTo(undefined);
+  }
+
+  return {
+    away: () => away,
+    wrote(key) {
+      if (away === undefined) return;
+      written.delete(key);
+      written.add(key);
+      const [oldest] = written;
+      if (written.size > MOST_WRITTEN) written.delete(oldest!);
+    },
+    homeSilence() {
+      if (away === undefined) return edge.silence();
+      if (answering !== undefined) return undefined;
+      return { since: away.silentSince, milliseconds: Math.max(0, clock.now() - away.silentSince) };
+    },
+    async run(signal) {
+      for (;;) {
+        await clock.sleep(LOOK_MILLISECONDS, signal);
+        await look(signal).then(() => said.delete(LOOKING), ignoreUnless(signal));
+      }
+    },
+  };
+
+  function ignoreUnless(signal: AbortSignal) {
+    return (error: unknown): void => {
+      signal.throwIfAborted();
+      warn(LOOKING, { err: error }, 'It cannot be looked up which region of Edge is to be written');
+    };
+  }
+}
+
+/** Any answer counts, a refusal too. */
+async function answers(edge: EdgeTables, signal: AbortSignal): Promise<boolean> {
+  await edge.describe({ signal, once: true }).catch(() => signal.throwIfAborted());
+  return edge.silence() === undefined;
+}
+
+function isSame(one: Item | undefined, other: Item | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return sameValue({ M: withoutReplicationAttributes(one) }, { M: withoutReplicationAttributes(other) });
+}

@@ -1,0 +1,151 @@
+import { type Batcher, createBatcher } from '../batcher.ts';
+import type { Clock } from '../clock.ts';
+import { isEdgeBorn } from '../convergence-step.ts';
+import type { Logger } from '../logger.ts';
+import type { Item } from './document.ts';
+import { sameValue } from './document-equality.ts';
+import { mergeTouched, type Touched } from './merge.ts';
+import { type DocumentOwner, isDocumentOf } from './ownership.ts';
+import { type EdgeSettings, type EdgeTables, GET_BATCH, inRegion, openEdge, ResponseTooLarge } from './table.ts';
+import type { EdgeOptions } from './table-connection.ts';
+
+/**
+ * Whether other regions have what was touched as the region that is written has it. `unreachable`: one of them cannot be
+ * asked; `differs`: replication has not brought it there, or something else is there.
+ */
+export type Agreement = 'same' | 'differs' | 'unreachable';
+
+export interface RegionReader {
+  readonly region: string;
+  /** For reading only. */
+  readonly edge: EdgeTables;
+  document(key: string): Promise<Item | undefined>;
+}
+
+/** The regions of a global table as this process reads them, the home region first. */
+export interface OtherRegions {
+  readers(): Promise<readonly RegionReader[]>;
+  /**
+   * Compares one document in every region of the table with what the region that is written has.
+   *
+   * @param here as it was just read or written there
+   */
+  compare(owner: DocumentOwner, key: string, here: Item | undefined, touched: Touched): Promise<Agreement>;
+  close(): void;
+}
+
+/** Looks are many, and one region must not hold up what another one could be asked. */
+const PATIENCE_MILLISECONDS = 1_000;
+const REQUEST_TIMEOUT_MILLISECONDS = 3_000;
+/** A region that did not answer is not asked again for so long. */
+const REST_MILLISECONDS = 5_000;
+const PARALLEL = 2;
+const MOST_BYTES = 4 * 2 ** 20;
+
+/**
+ * Opens the tables of the home region and of the others that are configured, for reading.
+ *
+ * @param written the tables as they are written, in whatever region
+ */
+export function openOtherRegions(
+  written: EdgeTables,
+  settings: EdgeSettings & { readonly dynamodbOtherRegions?: readonly string[] | undefined },
+  options: Pick<EdgeOptions, 'credentials'> & {
+    readonly clock: Clock;
+    readonly log: Logger;
+    readonly signal: AbortSignal;
+  },
+): OtherRegions {
+  const { clock, log, signal } = options;
+  let opened: Promise<readonly Reader[]> | undefined;
+
+  async function open(): Promise<readonly Reader[]> {
+    // Before anything went elsewhere: the tables are those of the home region.
+    const home = await written.homeRegion();
+    const names = [...new Set([home, ...(settings.dynamodbOtherRegions ?? [])])];
+    return names.map((region) => openReader(region, region === home ? settings : inRegion(settings, region), options));
+  }
+
+  const readers = () => (opened ??= open());
+
+  return {
+    readers,
+    async compare(owner, key, here, touched) {
+      const present = await written.region();
+      const regions = written.regions();
+      const others = (await readers()).filter(
+        ({ region }) => region !== present && (regions === undefined || regions.has(region)),
+      );
+      const found = await Promise.all(others.map((reader) => look(reader)));
+      if (found.includes('unreachable')) return 'unreachable';
+      return found.includes('differs') ? 'differs' : 'same';
+
+      async function look(reader: Reader): Promise<Agreement> {
+        if (clock.monotonic() < reader.restsUntil) return 'unreachable';
+        try {
+          const there = await reader.document(key);
+          if (reader.isSilent) log.info({ region: reader.region }, 'A region of Edge can be read again');
+          reader.isSilent = false;
+          return agrees(owner, here, there, touched) ? 'same' : 'differs';
+        } catch (error) {
+          signal.throwIfAborted();
+          const { region } = reader;
+          if (!reader.isSilent) log.warn({ err: error, region }, 'A region of Edge cannot be read; looks at it wait');
+          reader.isSilent = true;
+          reader.restsUntil = clock.monotonic() + REST_MILLISECONDS;
+          return 'unreachable';
+        }
+      }
+    },
+    close() {
+      void opened?.then((all) => {
+        for (const { edge } of all) edge.close();
+      });
+    },
+  };
+}
+
+interface Reader extends RegionReader {
+  isSilent: boolean;
+  /** Monotonic milliseconds. */
+  restsUntil: number;
+}
+
+function openReader(
+  region: string,
+  settings: EdgeSettings,
+  { clock, credentials, signal }: Parameters<typeof openOtherRegions>[2],
+): Reader {
+  const edge = openEdge(settings, {
+    clock,
+    patienceMilliseconds: PATIENCE_MILLISECONDS,
+    requestTimeoutMilliseconds: REQUEST_TIMEOUT_MILLISECONDS,
+    ...(credentials && { credentials }),
+  });
+  const documents: Batcher<string, Item | undefined> = createBatcher(
+    async (keys: readonly string[]) => {
+      const found = await edge.identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
+      return keys.map((key) => found.get(key));
+    },
+    { most: GET_BATCH, parallel: PARALLEL, isolates: (error) => error instanceof ResponseTooLarge },
+  );
+  return { region, edge, document: (key) => documents.ask(key, key), isSilent: false, restsUntil: 0 };
+}
+
+/**
+ * Whether one region's document has what was touched as another region's has it. What Edge clients have changed besides
+ * may be on its way, and is none of our business.
+ */
+export function agrees(
+  owner: DocumentOwner,
+  here: Item | undefined,
+  there: Item | undefined,
+  touched: Touched,
+): boolean {
+  const [own, other] = [here, there].map((item) =>
+    item !== undefined && isDocumentOf(item, owner) ? item : undefined,
+  );
+  if (own === undefined) return other === undefined || isEdgeBorn(other);
+  if (other === undefined) return false;
+  return sameValue(own['django_id'], other['django_id']) && Object.keys(mergeTouched(other, own, touched)).length === 0;
+}

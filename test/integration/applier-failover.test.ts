@@ -1,0 +1,186 @@
+/** Appliers on tables of three regions whose home region cannot be reached for a while. */
+import { compositeKey } from '@edge-migration/identity/edge/document.ts';
+import { type EdgeTables, openEdge } from '@edge-migration/identity/edge/table.ts';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type GlobalTable, HELD, startGlobalTable } from '../cluster/global-table/global-table.ts';
+import { waitFor } from '../cluster/wait.ts';
+import { traitsOf } from '../edge/traits.ts';
+import { type DynamodbProxy, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
+import { createHarness, type Harness, written } from './applier/harness.ts';
+
+const HOME = 'eu-west-2';
+const NEXT = 'us-east-2';
+const REGIONS = [HOME, NEXT, 'us-west-2'];
+const resources = new AsyncDisposableStack();
+const stops: (() => Promise<void>)[] = [];
+let global: GlobalTable;
+let on: Harness;
+/** The way of one applier to the home region. */
+let way: DynamodbProxy;
+let tables: ReadonlyMap<string, EdgeTables>;
+
+beforeAll(async () => {
+  global = resources.use(await startGlobalTable({ regions: REGIONS, heapMb: 128 }));
+  on = resources.use(await createHarness(global.region(HOME)));
+  way = resources.use(await startDynamodbProxy(global.region(HOME).endpoint));
+  tables = new Map(
+    REGIONS.map((name) => {
+      const { endpoint, region, credentials } = global.region(name);
+      const settings = { ...on.tables.settings, dynamodbEndpoint: endpoint, dynamodbRegion: region };
+      const edge = openEdge(settings, { credentials });
+      resources.defer(() => edge.close());
+      return [name, edge];
+    }),
+  );
+});
+
+afterEach(async () => {
+  await Promise.all(stops.splice(0).map((stop) => stop()));
+});
+
+afterAll(() => resources.disposeAsync());
+
+function start(settings: Readonly<Record<string, string>> = {}): void {
+  const others = REGIONS.filter((name) => name !== HOME);
+  stops.push(
+    on.start({
+      EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS: others.join(),
+      EDGE_MIGRATION_DYNAMODB_REGION_ENDPOINTS: others.map((name) => `${name}=${global.region(name).endpoint}`).join(),
+      EDGE_MIGRATION_REPLICATION_LAG_SECONDS: '0.5',
+      EDGE_MIGRATION_FAILOVER_AFTER_SECONDS: '1',
+      EDGE_MIGRATION_FAILOVER_RETURN_SECONDS: '1',
+      ...settings,
+    }),
+  );
+}
+
+async function addAda(id: number, plan: string): Promise<void> {
+  await on.project(id);
+  await on.migrate(id);
+  await on.rows({
+    environments_identity: [{ id, identifier: 'ada', environment_id: id }],
+    environments_trait: [{ id, identity_id: id, trait_key: 'plan', value_type: 'unicode', string_value: plan }],
+  });
+}
+
+const setPlan = (id: number, plan: string) =>
+  on.core(`UPDATE environments_trait SET string_value = '${plan}' WHERE identity_id = ${id}`);
+
+const deleteAda = (id: number) =>
+  on.core(
+    `DELETE FROM environments_trait WHERE identity_id = ${id}`,
+    `DELETE FROM environments_identity WHERE id = ${id}`,
+  );
+
+async function traitsIn(region: string, id: number) {
+  const document = await tables.get(region)!.identities.get(compositeKey(`key-${id}`, 'ada'));
+  return document && traitsOf(document);
+}
+
+const everywhere = async (id: number) => Promise.all(REGIONS.map((region) => traitsIn(region, id)));
+
+/** As Edge's client there: over the document as that region has it. */
+async function setIn(region: string, id: number, name: string, value: string): Promise<void> {
+  const { identities } = tables.get(region)!;
+  const key = compositeKey(`key-${id}`, 'ada');
+  const document = (await identities.get(key))!;
+  const trait = { M: { trait_key: { S: name }, trait_value: { S: value } } };
+  const set = { identity_traits: { L: [...(document['identity_traits']?.L ?? []), trait] } };
+  expect(await identities.updateIfUnchanged(key, { set }, {})).toBe('written');
+}
+
+const waits = async (id: number) =>
+  Object.keys(await on.parked()).some((subject) => subject.startsWith(`identity.parked.${id}.repeat.`));
+
+const waitUntilDone = (id: number) =>
+  waitFor(async () => !(await waits(id)) && (await on.depth()) === 0 && !(await waits(id)), {
+    for: `no event of project ${id} to be under way`,
+    timeoutMs: 60_000,
+  });
+
+const aways = async () => (await on.reports()).filter(({ goodbye }) => !goodbye).map(({ away }) => away?.region);
+
+const waitForRegion = (region: string | undefined) =>
+  waitFor(async () => (await aways()).every((one) => one === region), {
+    for: `${region ?? HOME} to be written`,
+    timeoutMs: 60_000,
+  });
+
+test('what a region that is apart for longer than the lag has not got is not done with before it has', async () => {
+  start();
+  await addAda(1, 'gold');
+  await on.putInEdge('key-1', 'ada', { plan: 'free' }, 1);
+  await global.settle();
+  global.region(NEXT).isolate();
+  await on.publish(written(1, 'ada'));
+  await waitFor(async () => (await traitsIn(HOME, 1))?.['plan'] === 'gold', { for: 'it to be applied at home' });
+  const looks = () => on.parked().then((subjects) => Object.keys(subjects).find((name) => name.includes('.1.repeat.')));
+  const first = await waitFor(looks, { for: 'a look' });
+  await waitFor(async () => ![undefined, first].includes(await looks()), { for: 'another look', timeoutMs: 60_000 });
+  await setIn(NEXT, 1, 'colour', 'blue');
+  global.region(NEXT).rejoin();
+  await global.settle();
+  await waitUntilDone(1);
+  await global.settle();
+  expect(await everywhere(1)).toEqual(REGIONS.map(() => ({ plan: 'gold', colour: 'blue' })));
+});
+
+test('while the home region is dark another one is written, and nothing is lost when it is back', async () => {
+  start();
+  await addAda(2, 'gold');
+  await addAda(3, 'gold');
+  global.setDelay(HELD);
+  await on.publish(written(2, 'ada'));
+  await waitFor(() => traitsIn(HOME, 2), { for: 'ada to be in the home region alone' });
+  global.region(HOME).goDark();
+  await deleteAda(2);
+  await on.publish(written(2, 'ada'), written(3, 'ada'));
+  await waitForRegion(NEXT);
+  await waitFor(() => traitsIn(NEXT, 3), { for: 'ada to be where is written now', timeoutMs: 60_000 });
+  const report = (await on.reports()).find(({ away }) => away !== undefined);
+  expect(report?.away).toMatchObject({ region: NEXT, home: HOME, reason: expect.stringContaining(HOME) });
+  expect(report?.edgeUnreachableSince).toBeUndefined();
+
+  // It is back, and apart.
+  global.region(HOME).comeBack();
+  await setPlan(3, 'silver');
+  await on.publish(written(3, 'ada'));
+  await waitFor(async () => (await traitsIn(NEXT, 3))?.['plan'] === 'silver', {
+    for: 'it to be applied',
+    timeoutMs: 60_000,
+  });
+  expect(await aways()).toEqual([NEXT]);
+  expect(await waits(2)).toBe(true);
+
+  global.setDelay({ minMs: 0, maxMs: 0 });
+  await global.settle();
+  await waitForRegion(undefined);
+  await Promise.all([waitUntilDone(2), waitUntilDone(3)]);
+  await global.settle();
+  expect(await everywhere(2)).toEqual(REGIONS.map(() => undefined));
+  expect(await everywhere(3)).toEqual(REGIONS.map(() => ({ plan: 'silver' })));
+});
+
+test('appliers that disagree about the region that can be reached agree with Core in the end', async () => {
+  start();
+  start({ EDGE_MIGRATION_INSTANCE: 'other', EDGE_MIGRATION_DYNAMODB_ENDPOINT: way.endpoint });
+  await addAda(4, 'plan-0');
+  await on.putInEdge('key-4', 'ada', { plan: 'none' }, 4);
+  await global.settle();
+  global.setDelay({ minMs: 0, maxMs: 400 });
+  way.inject(() => ({ kind: 'reset' }));
+  let count = 0;
+  const change = async () => {
+    await setPlan(4, `plan-${++count}`);
+    await on.publish(written(4, 'ada'));
+    return (await aways()).includes(NEXT);
+  };
+  await waitFor(change, { for: 'one of them to go on elsewhere', timeoutMs: 60_000 });
+  for (let more = 0; more < 20; more++) await change();
+  way.inject(undefined);
+  await waitFor(async () => (await change()) === false, { for: 'it to come back', timeoutMs: 60_000, intervalMs: 200 });
+  await waitUntilDone(4);
+  global.setDelay({ minMs: 0, maxMs: 0 });
+  await global.settle();
+  expect(await everywhere(4)).toEqual(REGIONS.map(() => ({ plan: `plan-${count}` })));
+});
