@@ -20,7 +20,7 @@ export type ProbeFact =
   | { readonly kind: 'failed'; readonly problem: string }
   | undefined;
 
-/** It is written once a minute. */
+/** It is written at least once a minute. */
 const FRESH_MILLISECONDS = 3 * 60_000;
 /** Processes that are named one by one; the rest is a number. */
 const MOST_NAMED = 10;

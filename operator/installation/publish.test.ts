@@ -1,24 +1,29 @@
 import { createLogger } from '@edge-migration/identity/logger.ts';
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { Check } from '../check/check.ts';
 import { CONFIG_MAPS } from '../edge-migration/resources.ts';
 import type { Instances } from '../edge-migration/stream.ts';
 import { useFake } from '../kubernetes/testing/fake.ts';
 import { until } from '../kubernetes/testing/until.ts';
 import { buildInstallationReport } from './build.ts';
-import { EVERY_MILLISECONDS, reportInstallation } from './publish.ts';
+import { EVERY_MILLISECONDS, LOOK_MILLISECONDS, reportInstallation } from './publish.ts';
 import { INSTALLATION_REPORT, installationReport, MOST_LISTED, REPORT_KEY } from './report.ts';
 
 const NAMESPACE = 'edge-migration';
 const fake = useFake([CONFIG_MAPS], { retries: 0 });
 
-const instances: Instances = {
+let applying = true;
+beforeEach(() => {
+  applying = true;
+});
+
+const readInstances = (): Instances => ({
   coreApiPods: [
     { name: 'api-0', state: 'covered', message: 'it is covered', release: '0.1.0' },
     { name: 'api-1', state: 'uncovered', message: 'it has no sidecar', release: undefined },
   ],
-  appliers: [{ instance: 'applier-0', release: undefined, applying: true, outage: null }],
-};
+  appliers: [{ instance: 'applier-0', release: undefined, applying, outage: null }],
+});
 
 /** A check that counts how often it was run, and fails while it is told to. */
 function countingCheck() {
@@ -45,7 +50,7 @@ function run(check: Check) {
   const stop = new AbortController();
   const stream = {
     capture: () => ({ kind: 'unknown' as const, reason: 'StreamUnreachable', message: 'not connected to NATS yet' }),
-    instances: () => instances,
+    instances: readInstances,
     clocks: () => [{ process: 'the operator', ahead: 8_000 }],
   };
   const settings = { namespace: NAMESPACE, instance: 'operator-0', checks: [check], stream, clock: fake.clock };
@@ -57,14 +62,16 @@ function run(check: Check) {
   };
 }
 
-const paused = () => until(() => fake.clock.pending()[0] === EVERY_MILLISECONDS);
+const paused = () => until(() => fake.clock.pending()[0] === LOOK_MILLISECONDS);
 
-async function pass(minutes: number) {
-  for (let minute = 0; minute < minutes; minute++) {
-    await fake.clock.advance(EVERY_MILLISECONDS);
+async function look(times = 1) {
+  for (let time = 0; time < times; time++) {
+    await fake.clock.advance(LOOK_MILLISECONDS);
     await paused();
   }
 }
+
+const pass = (minutes: number) => look((minutes * EVERY_MILLISECONDS) / LOOK_MILLISECONDS);
 
 describe('the leading operator', () => {
   test('writes down what it found of the stores, what each process reports, and whose clock is wrong', async () => {
@@ -92,6 +99,18 @@ describe('the leading operator', () => {
     expect(later!.checkedTime).toBe(first!.checkedTime);
     await pass(1);
     expect(state.runs).toBe(2);
+    await stop();
+  });
+
+  test('writes within seconds what has changed of the processes, and nothing while they say the same', async () => {
+    const stop = run(countingCheck().check);
+    await paused();
+    const before = await read();
+    await look(3);
+    expect(await read()).toEqual(before);
+    applying = false;
+    await look();
+    expect(await read()).toMatchObject({ appliers: { listed: [{ instance: 'applier-0', applying: false }] } });
     await stop();
   });
 

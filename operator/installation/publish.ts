@@ -10,7 +10,7 @@ import type { KubernetesClient } from '../kubernetes/client.ts';
 import { errorMessage } from '../kubernetes/errors.ts';
 import manifest from '../package.json' with { type: 'json' };
 import { buildInstallationReport } from './build.ts';
-import { INSTALLATION_REPORT, REPORT_KEY } from './report.ts';
+import { INSTALLATION_REPORT, type InstallationReport, REPORT_KEY } from './report.ts';
 
 export interface InstallationReporterSettings {
   /** Writes only while this replica leads. */
@@ -24,17 +24,24 @@ export interface InstallationReporterSettings {
   readonly logger: Logger;
 }
 
+/** What the processes say is in memory: a change is written down soon. */
+export const LOOK_MILLISECONDS = 5_000;
+/** And it is written at least so often, which shows that it is kept up to date. */
 export const EVERY_MILLISECONDS = 60_000;
 /** Stores that were well, or no worse than before, are looked at less often: each look is a new connection to Core's Postgres. */
 const CHECK_MILLISECONDS = 5 * 60_000;
 const CHECK_TIMEOUT_MILLISECONDS = 15_000;
 
-/** Writes down once a minute how the installation is, for `kubectl edge-migration doctor`; until the signal aborts. Never rejects. */
+/**
+ * Writes down how the installation is, for `kubectl edge-migration doctor`: what changes within seconds, and all of it every minute;
+ * until the signal aborts. Never rejects.
+ */
 export async function reportInstallation(settings: InstallationReporterSettings, signal: AbortSignal): Promise<void> {
   const { clock, logger } = settings;
   let looked: { outcomes: Outcome[]; time: number; due: number } | undefined;
   let pause = EVERY_MILLISECONDS;
   let problem: string | undefined;
+  let written: { facts: string; due: number } | undefined;
 
   async function look() {
     if (looked !== undefined && clock.monotonic() < looked.due) return looked;
@@ -46,8 +53,13 @@ export async function reportInstallation(settings: InstallationReporterSettings,
 
   while (!signal.aborted) {
     try {
-      const { outcomes, time } = await look();
-      await write(settings, outcomes, time, signal);
+      const { outcomes, time: checkedTime } = await look();
+      const report = build(settings, outcomes, checkedTime);
+      const facts = JSON.stringify({ ...report, time: undefined });
+      if (written === undefined || facts !== written.facts || clock.monotonic() >= written.due) {
+        await write(settings, report, signal);
+        written = { facts, due: clock.monotonic() + EVERY_MILLISECONDS };
+      }
       problem = undefined;
     } catch (error) {
       if (signal.aborted) return;
@@ -55,7 +67,7 @@ export async function reportInstallation(settings: InstallationReporterSettings,
       if (message !== problem) logger.warn({ error: message }, `${INSTALLATION_REPORT} cannot be written`);
       problem = message;
     }
-    await clock.sleep(EVERY_MILLISECONDS, signal).catch(() => {});
+    await clock.sleep(LOOK_MILLISECONDS, signal).catch(() => {});
   }
 }
 
@@ -68,15 +80,12 @@ function choosePause(outcomes: readonly Outcome[], before: readonly Outcome[], l
   return isLasting ? Math.min(2 * last, CHECK_MILLISECONDS) : EVERY_MILLISECONDS;
 }
 
-async function write(
-  { client, namespace, instance, stream, clock }: InstallationReporterSettings,
+function build(
+  { instance, stream, clock }: InstallationReporterSettings,
   outcomes: readonly Outcome[],
   checkedTime: number,
-  signal: AbortSignal,
-): Promise<void> {
-  const metadata = { namespace, name: INSTALLATION_REPORT };
-  const before = await client.get(CONFIG_MAPS, metadata, { signal });
-  const report = buildInstallationReport({
+): InstallationReport {
+  return buildInstallationReport({
     now: clock.now(),
     checkedTime,
     release: manifest.version,
@@ -86,6 +95,15 @@ async function write(
     instances: stream.instances(),
     clocks: stream.clocks(),
   });
+}
+
+async function write(
+  { client, namespace }: InstallationReporterSettings,
+  report: InstallationReport,
+  signal: AbortSignal,
+): Promise<void> {
+  const metadata = { namespace, name: INSTALLATION_REPORT };
+  const before = await client.get(CONFIG_MAPS, metadata, { signal });
   const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { [REPORT_KEY]: JSON.stringify(report) } };
   const options = { fieldManager: FIELD_MANAGER, signal };
   await applyOver(client, CONFIG_MAPS, object, before?.metadata.resourceVersion, options);
