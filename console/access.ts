@@ -1,10 +1,9 @@
-import { hash } from 'node:crypto';
 import type { Clock } from '@edge-migration/identity/clock.ts';
 import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
 import type { KubernetesClient, ObjectMeta, Resource } from '@edge-migration/operator/kubernetes/client.ts';
 import { z } from 'zod';
 import type { Caller } from './caller.ts';
-import { createExpiringCache } from './expiring-cache.ts';
+import { createVerdicts } from './verdicts.ts';
 
 const SUBJECT_ACCESS_REVIEWS: Resource = {
   group: 'authorization.k8s.io',
@@ -28,21 +27,22 @@ export interface Attributes {
 
 /** What callers may do, as the API server judges it by its own rules. */
 export interface Access {
-  /** @throws ApiError when it cannot be asked */
+  /**
+   * A right to all namespaces is one to each, and a right to a namespace one to all in it.
+   *
+   * @throws ApiError when it cannot be asked
+   */
   may(caller: Caller, attributes: Attributes): Promise<boolean>;
   /** Of these namespaces those where the caller may do it to any EdgeMigration. */
   namespaces(caller: Caller, verb: Verb, namespaces: Iterable<string>): Promise<Set<string>>;
 }
 
-/** Rights that were taken away count for so long at most. */
-const REVIEW_MILLISECONDS = 5_000;
-const MOST_REVIEWS = 20_000;
 /** Questions at the same time about one caller's namespaces. */
 const PARALLEL = 8;
 
 /** @param signal ends all questions; an answer may be for several callers, so that none of theirs does */
 export function createAccess(client: Pick<KubernetesClient, 'create'>, clock: Clock, signal: AbortSignal): Access {
-  const reviews = createExpiringCache<boolean>(clock, { milliseconds: REVIEW_MILLISECONDS, mostEntries: MOST_REVIEWS });
+  const verdicts = createVerdicts({ clock });
 
   async function review(caller: Caller, { verb, namespace, name }: Attributes) {
     const { user, groups, uid, extra } = caller;
@@ -56,26 +56,34 @@ export function createAccess(client: Pick<KubernetesClient, 'create'>, clock: Cl
     return allowed && !denied;
   }
 
-  const access: Access = {
-    may(caller, attributes) {
-      const { verb, namespace, name } = attributes;
-      const key = hash('sha256', JSON.stringify([caller.key, verb, namespace ?? null, name ?? null]), 'base64');
-      return reviews.get(key, () => review(caller, attributes));
+  /** By the API server's rules alone, without a wider right. */
+  function judge(caller: Caller, attributes: Attributes): Promise<boolean> {
+    const { verb, namespace, name } = attributes;
+    const question = [verb, namespace, name].filter((part) => part !== undefined).join('/');
+    return verdicts.get(caller.key, question, () => review(caller, attributes));
+  }
+
+  return {
+    async may(caller, { verb, namespace, name }) {
+      // One answer about all namespaces, or all of a namespace, is for many questions.
+      if (await judge(caller, { verb })) return true;
+      if (namespace === undefined) return false;
+      if (await judge(caller, { verb, namespace })) return true;
+      return name !== undefined && judge(caller, { verb, namespace, name });
     },
 
     async namespaces(caller, verb, namespaces) {
       const all = new Set(namespaces);
-      if (await access.may(caller, { verb })) return all;
+      if (await judge(caller, { verb })) return all;
       const allowed = new Set<string>();
       const waiting = [...all].values();
       const work = async () => {
         for (const namespace of waiting) {
-          if (await access.may(caller, { verb, namespace })) allowed.add(namespace);
+          if (await judge(caller, { verb, namespace })) allowed.add(namespace);
         }
       };
       await Promise.all(Array.from({ length: PARALLEL }, work));
       return allowed;
     },
   };
-  return access;
 }

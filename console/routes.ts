@@ -16,7 +16,7 @@ import type { Projects } from './projects.ts';
 import { type Reply, type Route, type RouteContext, route } from './route.ts';
 import * as schemas from './schemas.ts';
 import type { Series } from './series.ts';
-import { completionOf, detail, migrationStatusOf, type Project, summarize } from './summary.ts';
+import { completionOf, detail, migrationStatusOf, summarize } from './summary.ts';
 
 export interface RouteParts {
   readonly projects: Projects;
@@ -210,7 +210,6 @@ async function readMigrationStatus(
 const EVENT_STREAM = { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' };
 
 function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] {
-  const summaries = new WeakMap<Project, object>();
   const replies = { 200: { description: 'Server-sent events.', content: { 'text/event-stream': undefined } } };
   const common = ({ caller, bindings, signal, reauthenticate }: RouteContext<unknown, unknown>) => ({
     caller: caller.user,
@@ -236,8 +235,8 @@ function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] 
         const body = streams.open({
           ...common(context),
           concerns: (key) => wanted === undefined || wanted.has(/\/project-(\d+)$/.exec(key)?.[1] ?? ''),
-          maySee: ({ namespace }) => maySeeAny(access, caller, namespace),
-          tell: (project) => remember(summaries, project, () => summarize(project)),
+          maySee: ({ namespace }) => access.may(caller, { verb: 'watch', namespace }),
+          tell: summarize,
         });
         return { status: 200, headers: EVENT_STREAM, body };
       },
@@ -264,15 +263,6 @@ function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] 
       },
     }),
   ];
-}
-
-const maySeeAny = async (access: Access, caller: Caller, namespace: string) =>
-  (await access.may(caller, { verb: 'watch' })) || (await access.may(caller, { verb: 'watch', namespace }));
-
-function remember<K extends object, V>(known: WeakMap<K, V>, key: K, make: () => V): V {
-  const value = known.get(key) ?? make();
-  known.set(key, value);
-  return value;
 }
 
 function changingRoutes({ changes }: RouteParts): Route[] {

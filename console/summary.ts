@@ -46,7 +46,18 @@ export function completionOf({ copy, conditions }: EdgeMigration['status']): str
   return isCopied && isReady && !copy?.dryRun ? copy?.completionTime : undefined;
 }
 
-export function summarize({ migration, projectName }: Project): Summary {
+const summaries = new WeakMap<Project, Summary>();
+
+/** What lists tell of it; made once, since a project that changes is another object. */
+export function summarize(project: Project): Summary {
+  const known = summaries.get(project);
+  if (known !== undefined) return known;
+  const summary = makeSummary(project);
+  summaries.set(project, summary);
+  return summary;
+}
+
+function makeSummary({ migration, projectName }: Project): Summary {
   const { namespace, name, spec, status, deleting } = migration;
   const { copy = {}, replay = {}, gaps = [], skipped, verification } = status;
   const { identitiesTotal, identitiesRead } = copy;

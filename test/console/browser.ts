@@ -90,3 +90,18 @@ export async function findViolations(page: Page): Promise<string[]> {
 /** By how many pixels the page is wider than its window. */
 export const findOverflow = (page: Page): Promise<number> =>
   page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth') as Promise<number>;
+
+/** Presses Tab until what has this name has the focus. */
+export async function tabTo(page: Page, name: string): Promise<void> {
+  for (let presses = 0; presses < 60; presses++) {
+    if ((await focused(page)) === name) return;
+    await page.keyboard.press('Tab');
+  }
+  throw new Error(`Tab does not reach ${name}; the focus is on ${await focused(page)}`);
+}
+
+/** The name of what has the focus, as a person would say it. */
+export const focused = (page: Page): Promise<string> =>
+  page.evaluate(
+    'document.activeElement.labels?.[0]?.textContent ?? document.activeElement.textContent.trim()',
+  ) as Promise<string>;

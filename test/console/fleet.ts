@@ -119,7 +119,13 @@ export function buildFleet(now: number): FleetMember[] {
     state: 'Writing',
     message:
       'About 1,930 identity writes a day still reach Core, most of them by flagsmith-ios-sdk/3.6.1; their apps need another release before the deadline.',
-    ...{ countedSince: at(-19 * DAY), countedUntil: at(-MINUTE), writesPerDay: 1930, readsPerDay: 21_400 },
+    ...{
+      countedSince: at(-19 * DAY),
+      countedUntil: at(-MINUTE),
+      identities: 640,
+      writesPerDay: 1930,
+      readsPerDay: 21_400,
+    },
     ...{ lastWrite: at(-4000), lastRead: at(-2000) },
     environments: [
       { id: 7, writesPerDay: 1742, readsPerDay: 19_800 },

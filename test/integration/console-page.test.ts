@@ -9,10 +9,12 @@ import { waitFor } from '../cluster/wait.ts';
 import {
   findOverflow,
   findViolations,
+  focused,
   hasChromium,
   problemsOf,
   startBrowser,
   type TestBrowser,
+  tabTo,
 } from '../console/browser.ts';
 import { buildFleet, buildQuietFleet, buildSeries, type FleetMember } from '../console/fleet.ts';
 import { type ConsoleStage, startConsoleStage } from '../console/stage.ts';
@@ -351,18 +353,3 @@ async function capture(page: Page, name: string): Promise<void> {
   await mkdir(SCREENSHOTS, { recursive: true });
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), animations: 'disabled' });
 }
-
-/** Presses Tab until what has this name has the focus. */
-async function tabTo(page: Page, name: string): Promise<void> {
-  for (let presses = 0; presses < 60; presses++) {
-    if ((await focused(page)) === name) return;
-    await page.keyboard.press('Tab');
-  }
-  throw new Error(`Tab does not reach ${name}; the focus is on ${await focused(page)}`);
-}
-
-/** The name of what has the focus, as a person would say it. */
-const focused = (page: Page): Promise<string> =>
-  page.evaluate(
-    'document.activeElement.labels?.[0]?.textContent ?? document.activeElement.textContent.trim()',
-  ) as Promise<string>;

@@ -1,0 +1,85 @@
+import type { Clock } from '@edge-migration/identity/clock.ts';
+
+/** What was judged about callers, remembered for a moment. Questions that are under way are shared; what fails is asked again. */
+export interface Verdicts {
+  /** @param question of this caller */
+  get(caller: string, question: string, ask: () => Promise<boolean>): Promise<boolean>;
+}
+
+export interface VerdictSettings {
+  readonly clock: Pick<Clock, 'monotonic'>;
+  /** 0 to 1. */
+  readonly random?: () => number;
+  /** Of all callers, some hundred bytes each. */
+  readonly mostVerdicts?: number;
+}
+
+/** A right that was taken away counts for so long, */
+export const SHORTEST_MILLISECONDS = 5_000;
+/** or for up to so long, where the caller's requests ask for hundreds. */
+export const LONGEST_MILLISECONDS = 60_000;
+/** By this much longer for each verdict that a caller needs: about ten are asked for in a second, however many there are. */
+const MILLISECONDS_EACH = 100;
+const MOST_VERDICTS = 50_000;
+
+interface Entry {
+  readonly verdict: Promise<boolean>;
+  readonly askedAt: number;
+  /** Half to all of a life, so that what was asked for at once is not asked for again at once. */
+  readonly share: number;
+}
+
+/** Verdicts whose life depends on how many of them a caller needs. */
+export function createVerdicts(settings: VerdictSettings): Verdicts {
+  const { clock, random = Math.random, mostVerdicts = MOST_VERDICTS } = settings;
+  /** Both maps have first what was not asked for longest. */
+  const callers = new Map<string, Map<string, Entry>>();
+  let size = 0;
+
+  /** This caller's, without what is too old to be used. */
+  function entriesOf(caller: string, now: number): Map<string, Entry> {
+    const entries = callers.get(caller) ?? new Map<string, Entry>();
+    callers.delete(caller);
+    callers.set(caller, entries);
+    for (const [question, { askedAt }] of entries) {
+      if (now - askedAt < LONGEST_MILLISECONDS) break;
+      remove(entries, question);
+    }
+    return entries;
+  }
+
+  function remove(entries: Map<string, Entry>, question: string): void {
+    if (entries.delete(question)) size -= 1;
+  }
+
+  function makeRoom(): void {
+    for (const [caller, entries] of callers) {
+      for (const question of entries.keys()) {
+        if (size < mostVerdicts) return;
+        remove(entries, question);
+      }
+      callers.delete(caller);
+    }
+  }
+
+  return {
+    get(caller, question, ask) {
+      const now = clock.monotonic();
+      const entries = entriesOf(caller, now);
+      const known = entries.get(question);
+      const life = Math.min(LONGEST_MILLISECONDS, entries.size * MILLISECONDS_EACH);
+      if (known !== undefined && now - known.askedAt < Math.max(SHORTEST_MILLISECONDS, life * known.share))
+        return known.verdict;
+      remove(entries, question);
+      if (size >= mostVerdicts) makeRoom();
+      const entry = { verdict: ask(), askedAt: now, share: 0.5 + random() / 2 };
+      callers.set(caller, entries);
+      entries.set(question, entry);
+      size += 1;
+      entry.verdict.catch(() => {
+        if (entries.get(question) === entry) remove(entries, question);
+      });
+      return entry.verdict;
+    },
+  };
+}
