@@ -49,7 +49,8 @@ export function createHandoverSteps(target: HandoverTarget) {
       const find = async () => {
         const conditions = (await target.migration(projectId))?.status.conditions;
         const condition = findCondition(conditions, 'EdgeReady');
-        return condition !== undefined && message.test(condition.message) && condition;
+        if (condition !== undefined && message.test(condition.message)) return condition;
+        throw new Error(`it says ${condition?.reason}: ${condition?.message}`);
       };
       return waitFor(find, { for: `EdgeReady to say ${message}`, timeoutMs: 2 * MINUTE });
     },

@@ -15,7 +15,7 @@ let steps: ReturnType<typeof createHandoverSteps>;
 
 describe.skipIf(!hasStandIn())('a hand-over by the image of the Core API', { timeout: 6 * MINUTE }, () => {
   beforeAll(async () => {
-    installation = await installWithStandIn({ mode: 'Run', timeoutSeconds: 5 });
+    installation = await installWithStandIn('Run');
     steps = createHandoverSteps(installation);
     await insertRows(installation.databaseUrl, ONE_PROJECT);
   }, 10 * MINUTE);
@@ -66,7 +66,8 @@ describe.skipIf(!hasStandIn())('a hand-over by the image of the Core API', { tim
   test('that does not end is stopped', async () => {
     const projectId = await steps.addProject(1003, { mood: 'hang' });
     await installation.apply(projectId);
-    const { message } = await steps.edgeReady(projectId, /not done within 5 s/);
+    const words = new RegExp(`not done within ${installation.timeoutSeconds} s`);
+    const { message } = await steps.edgeReady(projectId, words);
     expect(message).toContain('the hand-over failed');
   });
 

@@ -1,6 +1,6 @@
 import { readTestConfiguration } from '../configuration.ts';
 import { findPython } from '../differential/python.ts';
-import type { HandoverOptions, HandoverTarget, Target, TargetOptions } from './target.ts';
+import type { HandoverMode, HandoverTarget, Target, TargetOptions } from './target.ts';
 
 /**
  * Installs the product for a test file: on an embedded cluster of its own from the plain manifests, or, where
@@ -17,14 +17,14 @@ export async function install(options: TargetOptions = {}): Promise<Target> {
 }
 
 /** The same with a stand-in for Flagsmith's image, which hands projects over. */
-export async function installWithStandIn(options: HandoverOptions): Promise<HandoverTarget> {
+export async function installWithStandIn(mode: HandoverMode): Promise<HandoverTarget> {
   const { E2E_KUBECONFIG: kubeconfig } = readTestConfiguration();
   if (kubeconfig === undefined) {
     const embedded = await import('./stand-in-installation.ts');
-    return embedded.installWithStandIn(options);
+    return embedded.installWithStandIn(mode);
   }
   const kind = await import('../kind/stand-in-installation.ts');
-  return kind.installWithStandIn(kubeconfig, options);
+  return kind.installWithStandIn(kubeconfig, mode);
 }
 
 /** Whether this machine can: as a process the stand-in takes the machine's Python, its image has one of its own. */

@@ -9,12 +9,13 @@ import { FLAGSMITH, providePath, readState, stateOf, writeState } from '../hando
 import { type Installation, install } from './installation.ts';
 import { CORE_API } from './replay-parts.ts';
 import { describeStandIn, nameServingTables } from './stand-in-api.ts';
-import type { HandoverOptions, HandoverTarget } from './target.ts';
+import type { HandoverMode, HandoverTarget } from './target.ts';
 
 const IMAGE = 'flagsmith-stand-in:2.265.0';
+const TIMEOUT_SECONDS = 5;
 
 /** The product on an embedded cluster, with the stand-in as a process of this machine's Python and its state in a file. */
-export async function installWithStandIn({ mode, timeoutSeconds }: HandoverOptions): Promise<HandoverTarget> {
+export async function installWithStandIn(mode: HandoverMode): Promise<HandoverTarget> {
   await using started = new AsyncDisposableStack();
   const folder = createFolder('handover');
   started.defer(() => removeFolder(folder));
@@ -33,7 +34,7 @@ export async function installWithStandIn({ mode, timeoutSeconds }: HandoverOptio
         EDGE_MIGRATION_ENVIRONMENTS_API_KEY_TABLE: names.environmentsApiKeyTable,
         EDGE_MIGRATION_EDGE_READY_SECONDS: '1',
         EDGE_MIGRATION_HANDOVER_MODE: mode,
-        EDGE_MIGRATION_HANDOVER_TIMEOUT_SECONDS: String(timeoutSeconds),
+        EDGE_MIGRATION_HANDOVER_TIMEOUT_SECONDS: String(TIMEOUT_SECONDS),
         EDGE_MIGRATION_CORE_API_NAMESPACE: CORE_API.namespace,
         EDGE_MIGRATION_CORE_API_SELECTOR: CORE_API.selector,
       },
@@ -52,6 +53,7 @@ export async function installWithStandIn({ mode, timeoutSeconds }: HandoverOptio
   return {
     ...installation,
     image: IMAGE,
+    timeoutSeconds: TIMEOUT_SECONDS,
     serving,
     readState: () => readState(stateFile),
     writeState: (state) => writeState(stateFile, state),

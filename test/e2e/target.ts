@@ -64,15 +64,14 @@ export interface Target extends AsyncDisposable {
 }
 
 /** How an installation lets Flagsmith hand projects over. */
-export interface HandoverOptions {
-  mode: 'Run' | 'Verify';
-  timeoutSeconds: number;
-}
+export type HandoverMode = 'Run' | 'Verify';
 
 /** An installation with the stand-in for Flagsmith's image in place of the Core API, and the tables that Flagsmith writes. */
 export interface HandoverTarget extends Target {
   /** Of the Core API's pods. */
   readonly image: string;
+  /** How long a hand-over may take: no longer than a test can wait for it. */
+  readonly timeoutSeconds: number;
   readonly serving: ServingTestTables;
   /** What the stand-in has for a database. */
   readState(): Promise<StandInState>;

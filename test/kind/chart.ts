@@ -1,5 +1,5 @@
 import { CORE_API } from '../e2e/replay-parts.ts';
-import type { HandoverOptions, TargetOptions } from '../e2e/target.ts';
+import type { HandoverMode, TargetOptions } from '../e2e/target.ts';
 import type { ServingTestTables } from '../edge/serving-tables.ts';
 import type { TestTables } from '../edge/tables.ts';
 
@@ -22,7 +22,7 @@ export interface ValuesOptions {
   readonly revision: string;
   readonly options: TargetOptions;
   /** How Flagsmith hands projects over, and the tables that Flagsmith writes; off when it is not given. */
-  readonly handover?: HandoverOptions & ServingTestTables['settings'];
+  readonly handover?: { readonly mode: HandoverMode; readonly timeoutSeconds: number } & ServingTestTables['settings'];
 }
 
 /** Values of the chart for a small cluster: less CPU is asked for, everything else is as shipped. */

@@ -12,7 +12,7 @@ let installation: HandoverTarget;
 let steps: ReturnType<typeof createHandoverSteps>;
 
 beforeAll(async () => {
-  installation = await installWithStandIn({ mode: 'Verify', timeoutSeconds: 30 });
+  installation = await installWithStandIn('Verify');
   steps = createHandoverSteps(installation);
   await insertRows(installation.databaseUrl, ONE_PROJECT);
 });

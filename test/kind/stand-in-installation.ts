@@ -3,7 +3,7 @@ import { probeHttp } from '../cluster/probe.ts';
 import { readTestConfiguration } from '../configuration.ts';
 import { CORE_API } from '../e2e/replay-parts.ts';
 import { describeStandIn, nameServingTables, STAND_IN_LABELS } from '../e2e/stand-in-api.ts';
-import type { HandoverOptions, HandoverTarget } from '../e2e/target.ts';
+import type { HandoverMode, HandoverTarget } from '../e2e/target.ts';
 import { createServingTestTables } from '../edge/serving-tables.ts';
 import { stateOf } from '../handover/stand-in.ts';
 import { install } from './installation.ts';
@@ -11,6 +11,8 @@ import { RESTRICTED, STORES } from './services.ts';
 
 const SERVICE = 'flagsmith-api';
 const USER = 1000;
+// Its pods start beside everything else that runs on the node, and ask for each part of the state.
+const TIMEOUT_SECONDS = 20;
 const CREDENTIALS = { secret: 'flagsmith-aws', folder: '/etc/aws', file: 'credentials' };
 
 /**
@@ -18,12 +20,12 @@ const CREDENTIALS = { secret: 'flagsmith-aws', folder: '/etc/aws', file: 'creden
  * asks for. Its pod keeps the state, and those of Jobs reach it by a Service. The volume with AWS's credentials is one
  * that a hand-over fails without.
  */
-export async function installWithStandIn(kubeconfig: string, options: HandoverOptions): Promise<HandoverTarget> {
+export async function installWithStandIn(kubeconfig: string, mode: HandoverMode): Promise<HandoverTarget> {
   const { STAND_IN_IMAGE: image } = readTestConfiguration();
   if (image === undefined) throw new Error('STAND_IN_IMAGE is not set: run these tests by npm run test:kind');
   await using started = new AsyncDisposableStack();
   const names = nameServingTables();
-  const handover = { ...options, ...names };
+  const handover = { mode, timeoutSeconds: TIMEOUT_SECONDS, ...names };
   const installation = started.use(await install(kubeconfig, { pageMaxAgeSeconds: 1, optionalTables: true, handover }));
   const { dynamodbEndpoint: endpoint, environmentsV2Table } = installation.tables.settings;
   const serving = started.use(await createServingTestTables({ endpoint, ...DYNAMODB_CLIENT }, names));
@@ -36,6 +38,7 @@ export async function installWithStandIn(kubeconfig: string, options: HandoverOp
   const target: HandoverTarget = {
     ...installation,
     image,
+    timeoutSeconds: TIMEOUT_SECONDS,
     serving,
     readState: async () => JSON.parse((await probeHttp(url)).body),
     async writeState(state) {
