@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { ConfigurationError } from '../config/environment.ts';
 import { type Core, type CoreOptions, openCore } from './database.ts';
 import { CoreError, CoreRefused, CoreTimeout, CoreUnreachable, CoreUnsupported } from './errors.ts';
@@ -150,6 +150,27 @@ test('a closed port is unreachable, and the message names the place but no passw
   expect(error).toBeInstanceOf(CoreUnreachable);
   expect(String(error)).toMatch(/127\.0\.0\.1:1\/.+ECONNREFUSED/);
   expect(String(error)).not.toContain('hunter2');
+});
+
+const HTTP = 'HTTP/1.1 400 Bad Request\r\n\r\n';
+
+test.for<[string, string, string | Buffer]>([
+  ['a web server', 'prefer', HTTP],
+  ['a web server', 'require', HTTP],
+  ['a web server', 'disable', HTTP],
+  ['something with messages of its own', 'disable', Buffer.from([1, 0, 0, 0, 4])],
+])('a place where %s answers is unreachable, too, with sslmode=%s', async ([, mode, answer]) => {
+  const stranger = createServer((socket) => socket.on('error', () => {}).once('data', () => socket.end(answer)));
+  await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void stranger.close());
+  const { port } = stranger.address() as { port: number };
+  const url = changed(database.url, (parsed) => {
+    parsed.port = String(port);
+    parsed.searchParams.set('sslmode', mode);
+  });
+  const error = await failure(one(open(url)));
+  expect(error).toBeInstanceOf(CoreUnreachable);
+  expect(String(error)).toContain('check host, port');
 });
 
 test('a host that accepts but never answers is a timeout', async () => {

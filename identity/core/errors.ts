@@ -31,6 +31,12 @@ export class ResultTooLarge extends CoreError {
 }
 
 const TIMEOUTS = new Set(['57014', '55P03', '25P03', 'ETIMEDOUT']);
+/**
+ * Of node-postgres, which has no codes for these. The last two: what answers is no Postgres, or one that cannot even start a
+ * process for us.
+ */
+const LOST =
+  /^Connection terminated|not queryable|^There was an error establishing an SSL connection|^received invalid response/;
 const CERTIFICATE = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_)/;
 
 /**
@@ -54,7 +60,7 @@ export function asCoreError(cause: unknown, database: string): unknown {
       cause,
     });
   }
-  if (code === undefined) return /^Connection terminated|not queryable/.test(cause.message) ? lost() : cause;
+  if (code === undefined) return LOST.test(cause.message) ? lost() : cause;
   if (TIMEOUTS.has(code)) {
     return new CoreTimeout(`${database} did not finish in time ${said}; is it overloaded or locked?`, { cause });
   }
