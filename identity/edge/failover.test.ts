@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
 import { type GlobalTable, HELD, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
 import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
-import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
+import { createTables } from '@edge-migration/test/edge/tables.ts';
 import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Item } from './document.ts';
@@ -82,13 +83,11 @@ describe('on a global table', () => {
   const perTest: (() => unknown)[] = [];
   let global: GlobalTable;
   let strong: GlobalTable;
-  let stranger: TestTables;
 
   beforeAll(async () => {
     const regions = [HOME, NEXT, 'us-west-2'];
     global = cleanUp.use(await startGlobalTable({ regions, heapMb: 128 }));
     strong = cleanUp.use(await startGlobalTable({ regions, consistency: 'STRONG', heapMb: 128 }));
-    stranger = cleanUp.use(await createTables(await dynamodb()));
   });
   afterEach(async () => {
     for (const table of [global, strong]) for (const name of [HOME, NEXT]) table.region(name).comeBack();
@@ -100,14 +99,17 @@ describe('on a global table', () => {
   /** The tables as a process writes them that goes on in the regions of the list. */
   async function open(table: GlobalTable, list: readonly string[], settings = {}) {
     const { endpoint, region, credentials } = table.region(HOME);
-    const tables = await createTables(table.region(HOME));
-    perTest.push(() => tables.drop());
+    const suffix = randomUUID();
+    const tables = await createTables(table.region(HOME), suffix);
+    // Of the same names, and no replicas.
+    const strangers = await createTables(await dynamodb(), suffix);
+    perTest.push(tables.drop, strangers.drop);
     const named = list.filter((name) => name !== 'sa-east-1');
     const endpoints = Object.fromEntries(named.map((name) => [name, table.region(name).endpoint]));
     const all = {
       ...{ ...tables.settings, dynamodbEndpoint: endpoint, dynamodbRegion: region, dynamodbOtherRegions: list },
       ...{ failoverAfterSeconds: 0.2, failoverReturnSeconds: 1, ...settings },
-      dynamodbRegionEndpoints: { ...endpoints, 'sa-east-1': stranger.settings.dynamodbEndpoint },
+      dynamodbRegionEndpoints: { ...endpoints, 'sa-east-1': strangers.settings.dynamodbEndpoint },
     };
     const edge = openEdge(all, { credentials, patienceMilliseconds: 100 });
     const stop = new AbortController();

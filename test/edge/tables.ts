@@ -45,8 +45,10 @@ const ENVIRONMENT_INDEX = 'environment_api_key-identifier-index';
 /** Without a limit DynamoDB Local fails on large tables. */
 const SCAN_PAGE = 1_000;
 
-export async function createTables({ endpoint, region, credentials }: DynamodbAccess): Promise<TestTables> {
-  const suffix = randomBytes(6).toString('hex');
+export async function createTables(
+  { endpoint, region, credentials }: DynamodbAccess,
+  suffix = randomBytes(6).toString('hex'),
+): Promise<TestTables> {
   const identitiesTable = `identities-${suffix}`;
   const environmentsV2Table = `environments-v2-${suffix}`;
   const projectMetadataTable = `project-metadata-${suffix}`;

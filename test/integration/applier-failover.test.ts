@@ -92,6 +92,14 @@ async function setIn(region: string, id: number, name: string, value: string): P
 const waits = async (id: number) =>
   Object.keys(await on.parked()).some((subject) => subject.startsWith(`identity.parked.${id}.repeat.`));
 
+/** An event that was looked at waits for another look. */
+async function waitForLooks(id: number): Promise<void> {
+  const due = () => on.parked().then((all) => Object.keys(all).find((name) => name.includes(`.${id}.repeat.`)));
+  const first = await waitFor(due, { for: `an event of project ${id} to wait for a look` });
+  const isAnother = async () => ![undefined, first].includes(await due());
+  await waitFor(isAnother, { for: `project ${id} to be looked at again`, timeoutMs: 60_000 });
+}
+
 const waitUntilDone = (id: number) =>
   waitFor(async () => !(await waits(id)) && (await on.depth()) === 0 && !(await waits(id)), {
     for: `no event of project ${id} to be under way`,
@@ -114,9 +122,7 @@ test('what a region that is apart for longer than the lag has not got is not don
   global.region(NEXT).isolate();
   await on.publish(written(1, 'ada'));
   await waitFor(async () => (await traitsIn(HOME, 1))?.['plan'] === 'gold', { for: 'it to be applied at home' });
-  const looks = () => on.parked().then((subjects) => Object.keys(subjects).find((name) => name.includes('.1.repeat.')));
-  const first = await waitFor(looks, { for: 'a look' });
-  await waitFor(async () => ![undefined, first].includes(await looks()), { for: 'another look', timeoutMs: 60_000 });
+  await waitForLooks(1);
   await setIn(NEXT, 1, 'colour', 'blue');
   global.region(NEXT).rejoin();
   await global.settle();
@@ -140,6 +146,7 @@ test('while the home region is dark another one is written, and nothing is lost 
   const report = (await on.reports()).find(({ away }) => away !== undefined);
   expect(report?.away).toMatchObject({ region: NEXT, home: HOME, reason: expect.stringContaining(HOME) });
   expect(report?.edgeUnreachableSince).toBeUndefined();
+  await waitForLooks(3);
 
   // It is back, and apart.
   global.region(HOME).comeBack();
