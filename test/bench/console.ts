@@ -161,7 +161,8 @@ async function startConsoleProcess({ kubeconfig }: ControlPlane, folder: string)
   const managed = await startProcess({
     name: 'console',
     command: process.execPath,
-    args: [join(import.meta.dirname, '../../console/main.ts')],
+    // As the chart starts it.
+    args: ['--max-semi-space-size=8', '--max-old-space-size=192', join(import.meta.dirname, '../../console/main.ts')],
     folder,
     env: {
       ...process.env,
