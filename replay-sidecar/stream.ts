@@ -100,7 +100,7 @@ export const MAX_MESSAGE_BYTES = 128 * 1024;
 /** NATS's own limit of a message by default. */
 export const MAX_REPORT_BYTES = 1024 * 1024;
 /**
- * Bounds what invented pods can take: a report is of one or two kilobytes, and thousands of sidecars have room. Its reader has
+ * Bounds what invented pods can take: a report is of four kilobytes, the last one of a pod of six, and thousands of sidecars have room. Its reader has
  * them all in memory, three times as large, twice at a time.
  */
 const COVERAGE_MAX_BYTES = 32 * 1024 * 1024;

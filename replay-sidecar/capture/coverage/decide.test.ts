@@ -104,10 +104,13 @@ describe('the Core API is not covered', () => {
       { reports: [report('a', { probe: null })] },
       { reason: 'ProofStale', message: /pod a has not proven/ },
     ],
-    'when a report is old': [{ reports: [report('a', {}, 31)] }, { reason: 'ProofStale', message: /proved 31 s ago/ }],
+    'when a report is old': [
+      { reports: [report('a', {}, 31)] },
+      { reason: 'ProofStale', message: /proved last at 2026-06-01T11:59:29Z/ },
+    ],
     'when the report is new and the proof in it is old': [
       { reports: [report('a', { probe: { sequence: 1, time: at(40) } })] },
-      { reason: 'ProofStale', message: /proved 40 s ago/ },
+      { reason: 'ProofStale', message: /proved last at 2026-06-01T11:59:20Z/ },
     ],
     'while a gap is open': [
       { reports: [report('a', { gaps: [gap({ until: null })] })] },

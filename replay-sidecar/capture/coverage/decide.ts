@@ -117,8 +117,9 @@ function judgePod(
   if (stored.report.goodbye) return { reason: 'SidecarMissing', message: `The sidecar of pod ${name} has ended` };
   const age = proofAge(stored, now);
   if (age <= freshMillis) return undefined;
-  const since = age === Infinity ? 'has not proven' : `proved ${Math.round(age / 1000)} s ago`;
-  return { reason: 'ProofStale', message: `The sidecar of pod ${name} ${since} that its events reach the stream` };
+  // The moment, not the age: a message that is always another one would be written down again and again.
+  const proof = age === Infinity ? 'has not proven' : `proved last at ${toSecond(now - age)}`;
+  return { reason: 'ProofStale', message: `The sidecar of pod ${name} ${proof} that its events reach the stream` };
 }
 
 /** What is known of the sidecar of one Core API pod. */
@@ -181,6 +182,8 @@ function proofAge({ report, storedTime }: StoredReport, now: number): number {
   if (report.probe === null) return Infinity;
   return now - storedTime + Math.max(0, Date.parse(report.time) - Date.parse(report.probe.time));
 }
+
+const toSecond = (time: number) => new Date(Math.round(time / 1000) * 1000).toISOString().replace('.000Z', 'Z');
 
 function reportedGaps({ reports }: CoverageFacts): SidecarGap[] {
   const successorOf = findSuccessors(reports);

@@ -10,7 +10,7 @@ import { createSpool, type Spool } from '../spool/spool.ts';
 import { draft, type Folder, temporaryFolder } from '../spool/testing.ts';
 import { createUsage, type Usage } from '../usage/usage.ts';
 import { decideCoverage } from './decide.ts';
-import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
+import { createHeartbeat, type Heartbeat, type HeartbeatOptions } from './heartbeat.ts';
 import { readReports } from './read.ts';
 import type { CoverageReport } from './report.ts';
 
@@ -48,7 +48,7 @@ afterEach(async () => {
   });
 });
 
-function heartbeatOf(spool: Spool): Heartbeat {
+function heartbeatOf(spool: Spool, publisher: HeartbeatOptions['publisher'] = rig.publisher): Heartbeat {
   return createHeartbeat({
     sidecar: {
       instance: 'api-1/uid-1',
@@ -58,7 +58,7 @@ function heartbeatOf(spool: Spool): Heartbeat {
       node: 'node-1',
       release: '0.1.0',
     },
-    publisher: rig.publisher,
+    publisher,
     spool,
     usage,
     clock: systemClock,
@@ -115,10 +115,34 @@ describe('the heartbeat', () => {
 
   it('says in its goodbye what was counted in more environments than a report has room for', async () => {
     await waitFor(() => rig.publisher.connected, { for: 'the connection' });
-    for (let environmentId = 1; environmentId <= 30; environmentId += 1)
+    for (let environmentId = 1; environmentId <= 8; environmentId += 1)
       usage.note({ environmentId }, 'flagsmith-js-sdk/9.3.1', 'write');
     expect(await heartbeat.sayGoodbye()).toBe(true);
-    expect((await report())?.usage?.days[0]?.environments).toHaveLength(30);
+    expect((await report())?.usage?.days[0]?.environments).toHaveLength(8);
+  });
+
+  it('reports nothing after its goodbye, not even what was on its way', async () => {
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    heartbeat = heartbeatOf(rig.spool, {
+      connected: true,
+      publish: rig.publisher.publish,
+      async probe(...test) {
+        const proof = await rig.publisher.probe(...test);
+        asked.resolve();
+        await answer.promise;
+        return proof;
+      },
+    });
+    await waitFor(() => rig.publisher.connected, { for: 'the connection' });
+    beat();
+    await asked.promise;
+    const goodbye = heartbeat.sayGoodbye();
+    answer.resolve();
+    expect(await goodbye).toBe(true);
+    stop.abort();
+    await running;
+    expect(await report()).toMatchObject({ goodbye: true });
   });
 
   it('says goodbye only when everything is sent', async () => {

@@ -21,7 +21,7 @@ export interface HeartbeatOptions {
 export interface Heartbeat {
   /** Proves the way to the stream and reports, until the signal is aborted. Rejects only with its reason. */
   run(signal: AbortSignal): Promise<void>;
-  /** Says goodbye if nothing is left to send; whether it was said. For the end of the process. */
+  /** Says goodbye if nothing is left to send; whether it was said. For the end of the process: nothing is reported after it. */
   sayGoodbye(): Promise<boolean>;
   /** The last test event that came back. */
   readonly probe: CoverageReport['probe'];
@@ -42,6 +42,8 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   let probe: CoverageReport['probe'] = null;
   let wasWell: boolean | undefined;
   let saidUnnamed = false;
+  let beating: Promise<unknown> = Promise.resolve();
+  let isEnding = false;
 
   async function prove(): Promise<void> {
     const payload = JSON.stringify({ instance: sidecar.instance, time: iso(clock.now()) });
@@ -98,14 +100,19 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       let reportedGaps = '';
       for (;;) {
         const gaps = JSON.stringify(spool.gaps.list());
-        if (publisher.connected && (clock.monotonic() >= nextBeat || gaps !== reportedGaps)) {
-          if (await beat()) reportedGaps = gaps;
+        if (!isEnding && publisher.connected && (clock.monotonic() >= nextBeat || gaps !== reportedGaps)) {
+          const reported = beat();
+          beating = reported;
+          if (await reported) reportedGaps = gaps;
           nextBeat = clock.monotonic() + options.intervalMillis;
         }
         await clock.sleep(Math.min(LOOK_MILLIS, options.intervalMillis), signal);
       }
     },
     async sayGoodbye() {
+      // A report that is on its way would take the goodbye's place.
+      isEnding = true;
+      await beating;
       const { depth, open, allSentUntil } = spool.facts();
       const allSent = depth === 0 && open === 0 && allSentUntil !== undefined;
       try {

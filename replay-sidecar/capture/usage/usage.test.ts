@@ -125,8 +125,10 @@ it('tells no identifier, nor a hash of one', () => {
 });
 
 describe('the last report', () => {
+  /** More than another report has room for. */
+  const MANY = 8;
   const many = (kind: 'write' | 'read') => {
-    for (let id = 1; id <= 30; id += 1) usage.note({ environmentId: id }, 'flagsmith-js-sdk/9.3.1', kind);
+    for (let id = 1; id <= MANY; id += 1) usage.note({ environmentId: id }, 'flagsmith-js-sdk/9.3.1', kind);
   };
   const listed = () => usageReport.parse(usage.untold()).days.flatMap(({ environments }) => environments);
 
@@ -142,23 +144,23 @@ describe('the last report', () => {
     expect(listed()).toEqual([]);
     many('read');
     tell(1);
-    expect(listed()).toHaveLength(30);
+    expect(listed()).toHaveLength(MANY);
     expect(listed()[0]).toMatchObject({ writes: 1, reads: 1 });
     tell(1);
-    expect(listed().length).toBeLessThan(30);
+    expect(listed().length).toBeLessThan(MANY);
   });
 
   it('has what was in a page that did not come through', () => {
     many('write');
     for (let count = 0; count < 30; count += 1) usage.page();
-    expect(listed()).toHaveLength(30);
+    expect(listed()).toHaveLength(MANY);
   });
 
   it('takes no more room than there is', () => {
     for (let id = 1; id <= MOST_ENVIRONMENTS; id += 1)
       usage.note({ environmentId: id }, 'flagsmith-js-sdk/9.3.1', 'write');
     expect(JSON.stringify(usage.untold()).length).toBeLessThan(UNTOLD_CHARACTERS + 2048);
-    expect(listed().length).toBeGreaterThan(30);
+    expect(listed().length).toBeGreaterThanOrEqual(MANY);
   });
 });
 

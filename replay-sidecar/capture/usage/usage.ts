@@ -65,7 +65,7 @@ export const MOST_CELLS = 8000;
 /** What is added to a report, which is kept and read for every sidecar (stream.ts). */
 export const PAGE_CHARACTERS = 2048;
 /** The same of the last report, which is kept for as long, and of which there is one for each restart. */
-export const UNTOLD_CHARACTERS = 8 * PAGE_CHARACTERS;
+export const UNTOLD_CHARACTERS = 2 * PAGE_CHARACTERS;
 const DAY_MILLIS = 24 * 60 * 60 * 1000;
 
 const sizeOf = ({ writes, reads }: Cell) => writes + reads;
