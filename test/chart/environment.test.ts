@@ -34,6 +34,12 @@ describe.each(VARIANTS)('with values for %s', (variant, file) => {
   });
 });
 
+it('values of a release that knew no failover are enough', async () => {
+  const objects = await render('ours', ['--set', 'nats.servers={nats://nats:4222},dynamodb.failover=null']);
+  const applier = environmentOf(find(objects, 'Deployment', 'edge-migration-applier'));
+  expect(parseEnvironment(applierConfiguration, applier)).toMatchObject({ failoverAfterSeconds: 0 });
+});
+
 it("the chart's defaults are the processes' own", async () => {
   const trigger = 'trigger.enabled=true,trigger.signingKeys.existingSecret=keys';
   const objects = await render('ours', ['--set', `nats.servers={nats://nats:4222},${trigger},console.enabled=true`]);

@@ -20,8 +20,11 @@
 {{- if .otherRegions }}
 - { name: EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS, value: {{ join "," .otherRegions | quote }} }
 {{- end }}
-- { name: EDGE_MIGRATION_FAILOVER_AFTER_SECONDS, value: {{ .failover.afterSeconds | quote }} }
-- { name: EDGE_MIGRATION_FAILOVER_RETURN_SECONDS, value: {{ .failover.returnSeconds | quote }} }
+{{- /* There is none with `helm upgrade --reuse-values` from a release that did not know it. */}}
+{{- with .failover }}
+- { name: EDGE_MIGRATION_FAILOVER_AFTER_SECONDS, value: {{ .afterSeconds | quote }} }
+- { name: EDGE_MIGRATION_FAILOVER_RETURN_SECONDS, value: {{ .returnSeconds | quote }} }
+{{- end }}
 - { name: EDGE_MIGRATION_REPLICATION_LAG_SECONDS, value: {{ .replicationLagSeconds | quote }} }
 - { name: EDGE_MIGRATION_IDENTITIES_TABLE, value: {{ .identitiesTable | quote }} }
 {{- if .environmentsV2Table }}
