@@ -8,14 +8,17 @@ import { createTables } from '@edge-migration/test/edge/tables.ts';
 import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Item } from './document.ts';
-import { chooseFailover, createFailover, type FailoverView } from './failover.ts';
+import { chooseFailover, createFailover, type FailoverView, isRefusal } from './failover.ts';
 import { agrees, openOtherRegions } from './other-regions.ts';
-import { openEdge } from './table.ts';
+import { EdgeRefused, openEdge } from './table.ts';
 
 const SETTINGS = { failoverAfterSeconds: 60, failoverReturnSeconds: 300 };
 
 describe('the choice', () => {
-  const view: FailoverView = { silentSeconds: 0, isAway: false, answeringSeconds: undefined, awaited: undefined };
+  const view: FailoverView = {
+    ...{ silentSeconds: 0, isAway: false, answeringSeconds: undefined, awaited: undefined },
+    isRefused: false,
+  };
   const away = { ...view, isAway: true };
 
   test.each<[string, FailoverView, string]>([
@@ -26,6 +29,8 @@ describe('the choice', () => {
     ['the home region does not answer', away, 'stay'],
     ['the home region has not answered for long enough', { ...away, answeringSeconds: 299 }, 'stay'],
     ['the home region has answered for long enough', { ...away, answeringSeconds: 300 }, 'await'],
+    ['the region that is written refuses', { ...away, answeringSeconds: 300, isRefused: true }, 'return'],
+    ['it refuses, and home is not back yet', { ...away, answeringSeconds: 299, isRefused: true }, 'stay'],
     ['it lacks what was written elsewhere', { ...away, answeringSeconds: 999, awaited: 1 }, 'stay'],
     ['it has what was written elsewhere', { ...away, answeringSeconds: 999, awaited: 0 }, 'return'],
   ])('while %s', (_, seen, choice) => {
@@ -97,7 +102,12 @@ describe('on a global table', () => {
   afterAll(() => cleanUp.disposeAsync());
 
   /** The tables as a process writes them that goes on in the regions of the list. */
-  async function open(table: GlobalTable, list: readonly string[], settings = {}) {
+  async function open(
+    table: GlobalTable,
+    list: readonly string[],
+    settings = {},
+    others: Readonly<Record<string, string>> = {},
+  ) {
     const { endpoint, region, credentials } = table.region(HOME);
     const suffix = randomUUID();
     const tables = await createTables(table.region(HOME), suffix);
@@ -109,11 +119,15 @@ describe('on a global table', () => {
     const all = {
       ...{ ...tables.settings, dynamodbEndpoint: endpoint, dynamodbRegion: region, dynamodbOtherRegions: list },
       ...{ failoverAfterSeconds: 0.2, failoverReturnSeconds: 1, ...settings },
-      dynamodbRegionEndpoints: { ...endpoints, 'sa-east-1': strangers.settings.dynamodbEndpoint },
+      dynamodbRegionEndpoints: { ...endpoints, 'sa-east-1': strangers.settings.dynamodbEndpoint, ...others },
     };
     const edge = openEdge(all, { credentials, patienceMilliseconds: 100 });
     const stop = new AbortController();
-    const options = { clock: systemClock, log: createLogger('test', 'silent'), signal: stop.signal };
+    let refusal: unknown;
+    const options = {
+      ...{ clock: systemClock, log: createLogger('test', 'silent'), signal: stop.signal },
+      isRefused: () => isRefusal(refusal),
+    };
     const regions = openOtherRegions(edge, all, { ...options, credentials });
     const failover = createFailover(edge, regions, all, options);
     await edge.describe();
@@ -124,6 +138,15 @@ describe('on a global table', () => {
       regions.close();
       edge.close();
     });
+    /** As the applier does, which goes on trying. */
+    const tryToWrite = async (identifier: string) => {
+      const writing = edge.identities.putIfUnchanged(documentOf(identifier, 'gold'), undefined);
+      refusal = await writing.then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      return refusal;
+    };
     const write = async (identifier: string) => {
       expect(await edge.identities.putIfUnchanged(documentOf(identifier, 'gold'), undefined)).toBe('written');
       failover.wrote(key(identifier));
@@ -133,7 +156,7 @@ describe('on a global table', () => {
       await expect(edge.identities.get(key('ada'))).rejects.toThrow();
       await waitFor(() => failover.away(), { for: 'another region to be written' });
     };
-    return { edge, regions, failover, write, goAway };
+    return { edge, regions, failover, write, tryToWrite, goAway };
   }
 
   const isHome = (failover: { away(): unknown }) =>
@@ -172,6 +195,37 @@ describe('on a global table', () => {
     await expect(edge.identities.get(key('ada'))).rejects.toThrow();
     await waitFor(() => (edge.silence()?.milliseconds ?? 0) > 2500, { for: 'it to be silent for long' });
     expect(failover.away()).toBeUndefined();
+  });
+
+  describe('that refuses', () => {
+    const refuses = (operations: RegExp) => (call: { readonly operation: string }) =>
+      operations.test(call.operation)
+        ? ({ kind: 'answer', status: 400, type: 'AccessDeniedException' } as const)
+        : undefined;
+    const openBehind = async () => {
+      const proxy = await startDynamodbProxy(global.region(NEXT).endpoint);
+      perTest.push(() => proxy.stop());
+      return { proxy, ...(await open(global, [NEXT], {}, { [NEXT]: proxy.endpoint })) };
+    };
+
+    test('writes the home region is written again as soon as it answers', async () => {
+      const { proxy, failover, tryToWrite, goAway } = await openBehind();
+      proxy.inject(refuses(/^(Put|Update|Delete)Item$|Execute/));
+      await goAway();
+      expect(await tryToWrite('ada')).toBeInstanceOf(EdgeRefused);
+      global.region(HOME).comeBack();
+      await isHome(failover);
+      expect(await tryToWrite('ada')).toBeUndefined();
+    });
+
+    test('to be read after it was written, too', async () => {
+      const { proxy, failover, write, goAway } = await openBehind();
+      await goAway();
+      await write('ada');
+      proxy.inject(refuses(/^(Get|BatchGet|Put|Update|Delete)Item$|Execute/));
+      global.region(HOME).comeBack();
+      await isHome(failover);
+    });
   });
 
   test('with strong consistency the same item is read and written there and here', async () => {

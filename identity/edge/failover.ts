@@ -4,7 +4,7 @@ import type { Item } from './document.ts';
 import { sameValue } from './document-equality.ts';
 import type { OtherRegions, RegionReader } from './other-regions.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
-import type { EdgeTables, Silence } from './table.ts';
+import { EdgeRefused, type EdgeTables, type Silence, TableMissing, WrongTable } from './table.ts';
 
 export interface FailoverSettings {
   readonly dynamodbOtherRegions?: readonly string[] | undefined;
@@ -44,6 +44,8 @@ export interface FailoverView {
   readonly answeringSeconds: number | undefined;
   /** Documents that were written elsewhere and are not found in the home region yet; undefined: not looked for. */
   readonly awaited: number | undefined;
+  /** The region that is written answers, but it refuses what is asked of it, so there is nothing to wait for. */
+  readonly isRefused: boolean;
 }
 
 /**
@@ -53,19 +55,31 @@ export type FailoverChoice = 'stay' | 'leave' | 'await' | 'return';
 
 /** Decides whether to leave the region that is written, or to come back to the home region. */
 export function chooseFailover(
-  { silentSeconds, isAway, answeringSeconds, awaited }: FailoverView,
+  { silentSeconds, isAway, answeringSeconds, awaited, isRefused }: FailoverView,
   { failoverAfterSeconds, failoverReturnSeconds }: FailoverSettings,
 ): FailoverChoice {
   if (failoverAfterSeconds > 0 && silentSeconds >= failoverAfterSeconds) return 'leave';
   if (!isAway || answeringSeconds === undefined || answeringSeconds < failoverReturnSeconds) return 'stay';
-  if (awaited === undefined) return 'await';
+  if (awaited === undefined) return isRefused ? 'return' : 'await';
   return awaited === 0 ? 'return' : 'stay';
 }
 
 const LOOK_MILLISECONDS = 1_000;
 const LOOKING = 'looking';
+const AWAITING = 'awaiting';
 /** Of the documents that were written elsewhere, so many are looked for in the home region: the newest. */
 const MOST_WRITTEN = 100;
+
+export interface FailoverOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Whether the region that is written refuses what this process wants to write. */
+  isRefused(): boolean;
+}
+
+/** An answer that remains the same until a person has changed something. */
+export const isRefusal = (error: unknown): boolean =>
+  [EdgeRefused, TableMissing, WrongTable].some((kind) => error instanceof kind);
 
 /**
  * Watches the region that is written. Each process chooses for itself: what they write in different regions is a case of
@@ -75,11 +89,13 @@ export function createFailover(
   edge: EdgeTables,
   regions: Pick<OtherRegions, 'readers'>,
   settings: FailoverSettings,
-  { clock, log }: { clock: Clock; log: Logger },
+  { clock, log, isRefused }: FailoverOptions,
 ): Failover {
   let away: (Away & { readonly began: number; readonly silentSince: number }) | undefined;
   let answering: Moment | undefined;
   let awaited: Set<string> | undefined;
+  /** What was written elsewhere cannot be read there, so it cannot be looked for either. */
+  let isBlind = false;
   const written = new Set<string>();
   /** What was said last of each region, and of looks that fail: it is said once. */
   const said = new Map<string, string>();
@@ -112,6 +128,7 @@ export function createFailover(
         isAway: away !== undefined,
         answeringSeconds: answering && leastSince(clock, answering) / 1000,
         awaited: awaited?.size,
+        isRefused: isBlind || (written.size === 0 && isRefused()),
       },
       settings,
     );
@@ -122,17 +139,29 @@ export function createFailover(
     if (!(await answers(home!.edge, signal))) {
       answering = undefined;
       awaited = undefined;
+      isBlind = false;
     } else {
       answering ??= momentOf(clock);
-      if (awaited !== undefined) await findAwaited(home!, awaited, signal);
+      // Where it fails, the region that is written may have become silent, and is to be left.
+      if (awaited !== undefined) await findAwaited(home!, awaited, signal).catch((error) => giveUp(error, signal));
     }
+  }
+
+  function giveUp(error: unknown, signal: AbortSignal): void {
+    signal.throwIfAborted();
+    warn(AWAITING, { err: error }, 'What was written in another region cannot be looked for in the home region');
   }
 
   async function findAwaited(home: RegionReader, keys: Set<string>, signal: AbortSignal): Promise<void> {
     const asked = [...keys];
-    const there = await edge.identities.getMany(asked, { signal });
+    const there = await edge.identities.getMany(asked, { signal }).catch((error: unknown) => {
+      if (isRefusal(error)) isBlind = true;
+      if (isBlind) awaited = undefined;
+      throw error;
+    });
     const here = await home.edge.identities.getMany(asked, { signal });
     for (const key of asked) if (isSame(there.get(key), here.get(key))) keys.delete(key);
+    said.delete(AWAITING);
   }
 
   /** To the next region of the list that answers and has the same table; to the home region where there is no other. */
@@ -182,6 +211,7 @@ export function createFailover(
     };
     answering = undefined;
     awaited = undefined;
+    isBlind = false;
     edge.goTo(region);
     log.warn({ region, home, reason }, 'Edge is written in another region');
   }
@@ -191,6 +221,7 @@ export function createFailover(
     away = undefined;
     answering = undefined;
     awaited = undefined;
+    isBlind = false;
     written.clear();
     edge.goTo(undefined);
   }

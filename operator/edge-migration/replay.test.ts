@@ -64,6 +64,8 @@ describe('before the copy', () => {
 });
 
 describe('within the window', () => {
+  const away = { region: 'us-east-2', home: 'eu-west-2', since: NOON, reason: 'eu-west-2 is silent', appliers: 1 };
+
   test('the deadline counts from the end of the copy, and Succeeded is not known', () => {
     const { status } = decide(copied());
     expect(status.replay?.deadline).toBe(new Date(DEADLINE).toISOString().replace('.000Z', 'Z'));
@@ -114,13 +116,16 @@ describe('within the window', () => {
     [
       'an applier writes in another region',
       {
-        replay: following({
-          outage: 'EdgeUnreachable: no answer',
-          away: { region: 'us-east-2', home: 'eu-west-2', since: NOON, reason: 'eu-west-2 is silent', appliers: 1 },
-        }),
+        replay: following({ away }),
       },
       'True/Following',
       'True/WrittenElsewhere',
+    ],
+    [
+      'the other region that an applier writes in hinders it',
+      { replay: following({ outage: 'EdgeRefused: no right', away }) },
+      'True/Following',
+      'True/ReplayHindered',
     ],
     [
       "an applier's clock is wrong",
@@ -138,6 +143,12 @@ describe('within the window', () => {
     const { status } = decide(copied(changes));
     expect(condition(status, 'Replaying')).toBe(replaying);
     expect(condition(status, 'Degraded')).toBe(degraded);
+  });
+
+  test('what hinders appliers in another region is said with the region', () => {
+    const { status } = decide(copied({ replay: following({ outage: 'EdgeRefused: no right', away }) }));
+    const degraded = status.conditions?.find(({ type }) => type === 'Degraded');
+    expect(degraded?.message).toMatch(/EdgeRefused: no right.*us-east-2/);
   });
 
   test('a gap that ended before the migration began is none of its business', () => {

@@ -130,7 +130,7 @@ function judgeFollowing(
       degraded: isTrue('RegionUnreachable', message),
     };
   }
-  if (replay.away !== undefined) return judgeAway(replay.away, replay.appliers, deadline);
+  if (replay.away !== undefined) return judgeAway(replay.away, replay, deadline);
   const following = isTrue('Following', `Core's writes are replayed into Edge until ${formatTime(deadline)}`);
   return {
     replaying: following,
@@ -141,14 +141,15 @@ function judgeFollowing(
 /** What is written elsewhere is done with only once the home region has it, too, so `Succeeded` waits for that by itself. */
 function judgeAway(
   { region, home, since, reason, appliers: some }: AwayFact,
-  all: number,
+  { appliers: all, outage }: { appliers: number; outage?: string | undefined },
   deadline: number,
 ): Pick<ReplayDecision, 'replaying' | 'degraded'> {
   const who = some < all ? `${some} of ${all} appliers write` : 'Edge is written';
   const message = `${who} in ${region} since ${formatTime(since)}, because ${reason}; nothing that is written is done with before ${home} has it, too. See the runbook EdgeMigrationRegionUnreachable`;
   return {
     replaying: isTrue('Following', `Core's writes are replayed into Edge until ${formatTime(deadline)}; ${message}`),
-    degraded: isTrue('WrittenElsewhere', message),
+    degraded:
+      outage === undefined ? isTrue('WrittenElsewhere', message) : isTrue('ReplayHindered', `${outage}. ${message}`),
   };
 }
 

@@ -19,6 +19,8 @@ export interface Patience {
   persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T>;
   /** What a store answered to work that waits for it still. */
   outage(): unknown;
+  /** All of these answers. */
+  outages(): readonly unknown[];
 }
 
 export const ATTEMPTS = 5;
@@ -43,6 +45,7 @@ export function createPatience(clock: Clock, onOutage: (error: unknown) => void)
 
   return {
     outage: () => failing.values().next().value,
+    outages: () => [...failing.values()],
     async persist(work, signal) {
       const own = Symbol('work');
       try {

@@ -103,7 +103,7 @@ function createParts(isListed = false, others: Others = {}) {
       revisit: (work) => park(work, work.resolution.projectId, 'late'),
     },
     parking: { isListed: () => isListed, wake() {} },
-    patience: { persist: (attempt) => attempt(), outage: () => undefined },
+    patience: { persist: (attempt) => attempt(), outage: () => undefined, outages: () => [] },
     repeats,
     counts: createCounts(),
     publish,

@@ -3,7 +3,7 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { openCore } from '@edge-migration/identity/core/database.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
-import { createFailover, type Failover } from '@edge-migration/identity/edge/failover.ts';
+import { createFailover, type Failover, isRefusal } from '@edge-migration/identity/edge/failover.ts';
 import { type OtherRegions, openOtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
 import { type EdgeOptions, EdgeRefused, openEdge } from '@edge-migration/identity/edge/table.ts';
@@ -56,17 +56,18 @@ export function openStores(
     signal: closing,
     ...(credentials && { credentials }),
   });
-  const failover = createFailover(edge, regions, configuration, { clock, log });
+  const isRefused = () => patience.outages().some(isRefusal);
+  const failover = createFailover(edge, regions, configuration, { clock, log, isRefused });
   let current: Stores | undefined;
-  let isRefused = false;
+  let isUndescribed = false;
 
   /** Which guarantees Edge's tables give; without the right to ask, the least is assumed. */
   async function describe(signal: AbortSignal): Promise<void> {
     const look = () =>
       edge.describe({ signal }).catch((error: unknown) => {
         if (!(error instanceof EdgeRefused)) throw error;
-        if (!isRefused) log.warn({ err: error }, 'It cannot be looked up in which regions the tables of Edge are');
-        isRefused = true;
+        if (!isUndescribed) log.warn({ err: error }, 'It cannot be looked up in which regions the tables of Edge are');
+        isUndescribed = true;
       });
     await patience.persist(look, signal);
   }
