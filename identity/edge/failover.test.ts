@@ -182,6 +182,20 @@ describe('on a global table', () => {
     expect(await edge.identities.get(key('ada'))).toBeDefined();
   });
 
+  test('the home region is silent since the last time that it answered', async () => {
+    const { failover, goAway } = await open(global, [NEXT], { failoverReturnSeconds: 60 });
+    await goAway();
+    const first = failover.homeSilence()!;
+    expect(first.milliseconds).toBeGreaterThanOrEqual(200);
+    global.region(HOME).comeBack();
+    await waitFor(() => failover.homeSilence() === undefined, { for: 'the home region to be seen' });
+    const seen = Date.now();
+    global.region(HOME).goDark();
+    const again = await waitFor(() => failover.homeSilence(), { for: 'it to be silent again' });
+    expect(again.since).toBeGreaterThanOrEqual(seen);
+    expect(again.milliseconds).toBeLessThan(Date.now() - first.since);
+  });
+
   test('tables that are no replicas are passed over, and so is a region that does not answer', async () => {
     const { failover, goAway } = await open(global, ['sa-east-1', NEXT, 'us-west-2']);
     global.region(NEXT).goDark();

@@ -91,7 +91,9 @@ export function createFailover(
   settings: FailoverSettings,
   { clock, log, isRefused }: FailoverOptions,
 ): Failover {
-  let away: (Away & { readonly began: number; readonly silentSince: number }) | undefined;
+  let away: Away | undefined;
+  /** While another region is written: since when the home region has not answered, or had not when it was left. */
+  let silent: Moment | undefined;
   let answering: Moment | undefined;
   let awaited: Set<string> | undefined;
   /** What was written elsewhere cannot be read there, so it cannot be looked for either. */
@@ -137,6 +139,7 @@ export function createFailover(
   async function askHome(signal: AbortSignal): Promise<void> {
     const [home] = await regions.readers();
     if (!(await answers(home!.edge, signal))) {
+      if (answering !== undefined) silent = momentOf(clock);
       answering = undefined;
       awaited = undefined;
       isBlind = false;
@@ -200,16 +203,9 @@ export function createFailover(
   function goTo(region: string, home: string): void {
     const { since = clock.now(), milliseconds = 0 } = edge.silence() ?? {};
     const reason = `${away?.region ?? home} has not answered for ${Math.round(milliseconds / 1000)} s`;
-    const before = away;
-    away = {
-      region,
-      home,
-      reason,
-      since: clock.now(),
-      began: clock.monotonic(),
-      silentSince: before?.silentSince ?? since,
-    };
-    answering = undefined;
+    // The home region may answer already while it is another one that is left.
+    if (away === undefined) silent = { wall: since, monotonic: clock.monotonic() - milliseconds };
+    away = { region, home, reason, since: clock.now() };
     awaited = undefined;
     isBlind = false;
     edge.goTo(region);
@@ -237,8 +233,8 @@ export function createFailover(
     },
     homeSilence() {
       if (away === undefined) return edge.silence();
-      if (answering !== undefined) return undefined;
-      return { since: away.silentSince, milliseconds: Math.max(0, clock.now() - away.silentSince) };
+      if (answering !== undefined || silent === undefined) return undefined;
+      return { since: silent.wall, milliseconds: clock.monotonic() - silent.monotonic };
     },
     async run(signal) {
       for (;;) {
