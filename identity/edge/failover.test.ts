@@ -203,6 +203,13 @@ describe('on a global table', () => {
     expect(failover.away()?.region).toBe('us-west-2');
   });
 
+  test('a region whose endpoint is that of another one is passed over', async () => {
+    const wrong = { [NEXT]: global.region('us-west-2').endpoint };
+    const { failover, goAway } = await open(global, [NEXT, 'us-west-2'], {}, wrong);
+    await goAway();
+    expect(failover.away()?.region).toBe('us-west-2');
+  });
+
   test('no other region is written where none is a replica', async () => {
     const { edge, failover } = await open(global, ['sa-east-1']);
     global.region(HOME).goDark();

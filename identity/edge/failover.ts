@@ -187,12 +187,17 @@ export function createFailover(
     signal: AbortSignal,
   ): Promise<boolean> {
     try {
-      await tables.describe({ signal });
-      if (tables.regions()?.has(home)) {
+      const { identities } = await tables.describe({ signal });
+      // Two regions may have been given one endpoint by mistake.
+      if (identities.region === region && tables.regions()?.has(home)) {
         said.delete(region);
         return true;
       }
-      warn(region, { region, home }, 'Edge is not written in a region whose tables are no replicas of the home region');
+      warn(
+        region,
+        { region, home },
+        'Edge is not written in a region whose tables are of another region, or no replicas of the home region',
+      );
     } catch (error) {
       signal.throwIfAborted();
       warn(region, { err: error, region }, 'Edge cannot be written in another region either');

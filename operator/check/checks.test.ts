@@ -61,6 +61,11 @@ it('finds everything where everything is', async () => {
   });
 });
 
+it('names configured regions that a table is not in', async () => {
+  const { DynamoDB } = await check({ EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS: 'us-esat-2' });
+  expect(DynamoDB).toMatch(/^warning: .* has no replica in us-esat-2/);
+});
+
 /** A way to a server that counts the connections by it. */
 async function countConnections(to: string) {
   const target = new URL(to);

@@ -158,7 +158,8 @@ async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal
       environmentsApiKeyTable,
     ].filter((name) => name !== undefined);
     const text = `${tables.join(', ')} can be described; ${describeRegions(described)}`;
-    return { text, warnings: [...describeIndexes(identities), ...described.flatMap(describeReplicas)] };
+    const absent = described.flatMap((facts) => findAbsent(facts, configuration));
+    return { text, warnings: [...describeIndexes(identities), ...described.flatMap(describeReplicas), ...absent] };
   } finally {
     edge.close();
     connection.close();
@@ -177,6 +178,19 @@ function describeReplicas({ table, replication }: TableFacts): string[] {
   return findInactiveReplicas(replication).map(
     (replica) => `the replica of table ${table} in ${nameReplica(replica)} is not ACTIVE and may lag behind`,
   );
+}
+
+/** Other regions that are configured and that the table is not in: a misspelt one is waited for without end. */
+function findAbsent(
+  { table, region: home, replication }: TableFacts,
+  { dynamodbOtherRegions = [] }: CheckConfiguration,
+): string[] {
+  if (replication.kind === 'SingleRegion' && replication.isUnsure) return [];
+  const replicas = replication.kind === 'GlobalTable' ? replication.replicas : [];
+  const present = new Set([home, ...replicas.map(({ region }) => region)]);
+  return dynamodbOtherRegions
+    .filter((region) => !present.has(region))
+    .map((region) => `table ${table} has no replica in ${region}, which EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS names`);
 }
 
 function describeIndexes({ table, indexes }: TableFacts): string[] {

@@ -7,8 +7,7 @@ import { streamSettings } from '../stream.ts';
 
 const count = (fallback: number, most: number) => z.coerce.number().int().min(1).max(most).default(fallback);
 
-/** Settings of the edge applier; field `ackWaitSeconds` is variable `EDGE_MIGRATION_ACK_WAIT_SECONDS`. */
-export const applierConfiguration = z.object({
+const applierSettings = z.object({
   ...logSettings,
   ...coreSettings,
   ...edgeSettings,
@@ -66,6 +65,14 @@ export const applierConfiguration = z.object({
   /** Address of /metrics, /livez and /readyz. */
   metricsHost: z.string().default('0.0.0.0'),
   metricsPort: z.coerce.number().int().min(0).max(65_535).default(9465),
+});
+
+/** Settings of the edge applier; field `ackWaitSeconds` is variable `EDGE_MIGRATION_ACK_WAIT_SECONDS`. */
+export const applierConfiguration = applierSettings.superRefine((settings, context) => {
+  const { failoverAfterSeconds, dynamodbOtherRegions = [], dynamodbRegion } = settings;
+  if (failoverAfterSeconds === 0 || dynamodbOtherRegions.some((region) => region !== dynamodbRegion)) return;
+  const message = 'must name another region than the home region: failover is on';
+  context.addIssue({ code: 'custom', path: ['dynamodbOtherRegions'], message });
 });
 
 export type ApplierConfiguration = z.output<typeof applierConfiguration>;

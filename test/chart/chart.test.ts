@@ -99,6 +99,8 @@ describe('the values', () => {
     ['nats.bundled.enabled=true,nats.credentials.existingSecret=n', 'are for servers of your own'],
     ['nats.servers={nats://n:4222},nats.credentials.operator.user=', 'minLength: got 0, want 1'],
     ['nats.servers={nats://n:4222},handover.mode=Verify', 'handover.mode needs dynamodb.environmentsTable'],
+    ['dynamodb.failover.afterSeconds=300', "at '/dynamodb/otherRegions': minItems: got 0, want 1"],
+    ['dynamodb.otherRegions={us-east-2,us-east-2}', "at '/dynamodb/otherRegions'"],
     ['trigger.eventBus=arn:aws:events:x', "at '/trigger/eventBus'"],
     ['console.impersonation.groups={system:masters}', "at '/console/impersonation/groups/0'"],
     ['trigger.migrationTemplate.spec.mode=Plan', "additional properties 'mode' not allowed"],

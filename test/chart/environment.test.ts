@@ -40,6 +40,19 @@ it('values of a release that knew no failover are enough', async () => {
   expect(parseEnvironment(applierConfiguration, applier)).toMatchObject({ failoverAfterSeconds: 0 });
 });
 
+it('appliers know in which regions they may go on, and when', async () => {
+  const regions = 'dynamodb.otherRegions={us-east-2,us-west-2},dynamodb.regionEndpoints.us-east-2=https://vpce.example';
+  const failover = 'dynamodb.failover.afterSeconds=300,dynamodb.failover.returnSeconds=900';
+  const objects = await render('ours', ['--set', `nats.servers={nats://nats:4222},${regions},${failover}`]);
+  const applier = environmentOf(find(objects, 'Deployment', 'edge-migration-applier'));
+  expect(parseEnvironment(applierConfiguration, applier)).toMatchObject({
+    dynamodbOtherRegions: ['us-east-2', 'us-west-2'],
+    dynamodbRegionEndpoints: { 'us-east-2': 'https://vpce.example' },
+    failoverAfterSeconds: 300,
+    failoverReturnSeconds: 900,
+  });
+});
+
 it("the chart's defaults are the processes' own", async () => {
   const trigger = 'trigger.enabled=true,trigger.signingKeys.existingSecret=keys';
   const objects = await render('ours', ['--set', `nats.servers={nats://nats:4222},${trigger},console.enabled=true`]);
