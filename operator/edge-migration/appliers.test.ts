@@ -74,17 +74,19 @@ test('Edge is unreachable once none that is alive has reached it, since the last
 
 test('those that write in another region are told, with since when the first of them has', async () => {
   const appliers = createAppliers();
-  const away = (process: string, seconds: number) => {
+  const away = (process: string, seconds: number, region = 'us-east-2', confirmed = true) => {
     const since = iso(NOW - 1000 * seconds);
-    const where = { region: 'us-east-2', home: 'eu-west-2', since, reason: 'eu-west-2 has not answered for 60 s' };
-    return report(process, {}, { time: iso(Date.now()), away: where });
+    const where = { region, home: 'eu-west-2', since, reason: 'eu-west-2 has not answered for 60 s' };
+    return report(process, {}, { time: iso(Date.now()), confirmed, away: where });
   };
-  await publish(away('one', 100), away('two', 300), report('three', {}, { time: iso(Date.now()) }));
+  const others = [report('three', {}, { time: iso(Date.now()) }), away('four', 400, 'us-west-2', false)];
+  await publish(away('one', 100), away('two', 300), ...others);
   await appliers.refresh(on.manager);
-  expect(appliers.replay(1, 0).away).toEqual({
-    ...{ region: 'us-east-2', home: 'eu-west-2', since: NOW - 300_000, appliers: 2 },
-    reason: 'eu-west-2 has not answered for 60 s',
-  });
+  const both = { home: 'eu-west-2', since: NOW - 300_000, reason: 'eu-west-2 has not answered for 60 s', appliers: 2 };
+  expect(appliers.replay(1, 0).away).toEqual({ ...both, regions: ['us-east-2'] });
+  await publish(away('one', 100, 'ap-south-1'));
+  await appliers.refresh(on.manager);
+  expect(appliers.replay(1, 0)).toMatchObject({ appliers: 3, away: { ...both, regions: ['ap-south-1', 'us-east-2'] } });
   await publish(report('one', {}), report('two', {}));
   await appliers.refresh(on.manager);
   expect(appliers.replay(1, 0).away).toBeUndefined();

@@ -125,12 +125,16 @@ function byStream(time: string, ahead: number): number {
   return Date.parse(time) - (Math.abs(ahead) < MOST_UNDER_WAY_MILLISECONDS ? 0 : ahead);
 }
 
+/** One that may not apply writes nowhere. */
 function findAway(alive: readonly Stored[]): AwayFact | undefined {
-  const all = alive.flatMap(({ report: { away }, ahead }) =>
-    away === undefined ? [] : [{ ...away, since: byStream(away.since, ahead) }],
+  const all = alive.flatMap(({ report: { away, confirmed }, ahead }) =>
+    away === undefined || !confirmed ? [] : [{ ...away, since: byStream(away.since, ahead) }],
   );
   const [longest] = all.toSorted((one, other) => one.since - other.since);
-  return longest && { ...longest, appliers: all.length };
+  if (longest === undefined) return undefined;
+  const { home, since, reason } = longest;
+  const regions = [...new Set(all.map(({ region }) => region))].toSorted();
+  return { regions, home, since, reason, appliers: all.length };
 }
 
 function describe(report: ApplierReport, { seq, time }: StoredMsg): Stored {

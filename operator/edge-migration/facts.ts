@@ -128,13 +128,14 @@ export type ReplayFact =
       project: ProjectReplay;
     };
 export interface AwayFact {
-  readonly region: string;
+  /** In alphabetical order: each applier chooses for itself. */
+  readonly regions: readonly string[];
   readonly home: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
   /** Why, in words. */
   readonly reason: string;
-  /** How many appliers do. */
+  /** How many appliers do, of those that may apply. */
   readonly appliers: number;
 }
 

@@ -64,7 +64,7 @@ describe('before the copy', () => {
 });
 
 describe('within the window', () => {
-  const away = { region: 'us-east-2', home: 'eu-west-2', since: NOON, reason: 'eu-west-2 is silent', appliers: 1 };
+  const away = { regions: ['us-east-2'], home: 'eu-west-2', since: NOON, reason: 'eu-west-2 is silent', appliers: 1 };
 
   test('the deadline counts from the end of the copy, and Succeeded is not known', () => {
     const { status } = decide(copied());

@@ -140,12 +140,12 @@ function judgeFollowing(
 
 /** What is written elsewhere is done with only once the home region has it, too, so `Succeeded` waits for that by itself. */
 function judgeAway(
-  { region, home, since, reason, appliers: some }: AwayFact,
+  { regions, home, since, reason, appliers: some }: AwayFact,
   { appliers: all, outage }: { appliers: number; outage?: string | undefined },
   deadline: number,
 ): Pick<ReplayDecision, 'replaying' | 'degraded'> {
   const who = some < all ? `${some} of ${all} appliers write` : 'Edge is written';
-  const message = `${who} in ${region} since ${formatTime(since)}, because ${reason}; nothing that is written is done with before ${home} has it, too. See the runbook EdgeMigrationRegionUnreachable`;
+  const message = `${who} in ${regions.join(' and ')} since ${formatTime(since)}, because ${reason}; nothing that is written is done with before ${home} has it, too. See the runbook EdgeMigrationRegionUnreachable`;
   return {
     replaying: isTrue('Following', `Core's writes are replayed into Edge until ${formatTime(deadline)}; ${message}`),
     degraded:

@@ -68,7 +68,7 @@ function compared(now: Facts, each: Partial<VerifyTotals>): Facts {
 
 describe('while appliers write in another region', () => {
   const reason = 'eu-west-2 has not answered for 60 s';
-  const away = { region: 'us-east-2', home: 'eu-west-2', since: NOON, reason, appliers: 1 };
+  const away = { regions: ['us-east-2'], home: 'eu-west-2', since: NOON, reason, appliers: 1 };
   const elsewhere = { capture: covered(), replay: following({ away }) };
 
   test('no comparison begins: the home region may lack what was written there', () => {
