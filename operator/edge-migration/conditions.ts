@@ -37,6 +37,7 @@ export const REASONS = {
       'Suspended',
       'WaitingForCapture',
       'WaitingForHandover',
+      'WrittenElsewhere',
       'PlanMode',
     ],
     Unknown: ['NotAccepted'],

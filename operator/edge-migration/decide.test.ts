@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { decide } from './decide.ts';
-import type { Facts } from './facts.ts';
+import type { Facts, JobFact } from './facts.ts';
 import {
   checkpoint,
   condition,
+  covered,
   endedJob,
   facts,
+  following,
   job,
   migration,
   NOON,
@@ -50,6 +52,39 @@ describe('the first visit', () => {
     expect(condition(status, 'Succeeded')).toBe('Unknown/Active');
     expect(actions).toEqual([]);
     expect(nextTime).toBe(NOON);
+  });
+});
+
+describe('while appliers write in another region', () => {
+  const reason = 'eu-west-2 has not answered for 60 s';
+  const away = { regions: ['us-east-2'], home: 'eu-west-2', since: NOON, reason, appliers: 1 };
+  const copying = (jobs: JobFact[], replay = following({ away })) =>
+    decide(visited({ capture: covered(), replay, work: work({ ...ranges, jobs }) }));
+
+  test('nothing is planned or started, and it is said', () => {
+    const { status, actions, nextTime } = decide(visited({ capture: covered(), replay: following({ away }) }));
+    expect(actions).toEqual([]);
+    expect(condition(status, 'Copied')).toBe('False/WrittenElsewhere');
+    expect(condition(status, 'Degraded')).toBe('True/WrittenElsewhere');
+    expect(nextTime).toBeDefined();
+    expect(kinds(copying([]))).not.toContain('createJob');
+  });
+
+  test('pods are stopped until the home region is written again', () => {
+    const stopped = copying([job()]);
+    expect(stopped.actions).toMatchObject([{ kind: 'adjustJob', suspend: true }]);
+    expect(condition(stopped.status, 'Copied')).toBe('False/WrittenElsewhere');
+    expect(stopped.nextTime).toBeDefined();
+    expect(kinds(copying([job({ suspended: true })]))).toEqual([]);
+    const back = copying([job({ suspended: true })], following());
+    expect(back.actions).toMatchObject([{ kind: 'adjustJob', suspend: false }]);
+    expect(condition(back.status, 'Copied')).toBe('False/Copying');
+  });
+
+  test('a copy of which every range is done settles', () => {
+    const done = work({ ...ranges, jobs: [endedJob], checkpoints: finished });
+    const { status } = decide(visited({ capture: covered(), replay: following({ away }), work: done }));
+    expect(condition(status, 'Copied')).toBe('False/Settling');
   });
 });
 

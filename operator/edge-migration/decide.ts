@@ -7,7 +7,7 @@ import { hasLeftovers, holdJobs } from './jobs.ts';
 import { decideAccepted, decideCapturing } from './policies.ts';
 import { summarisePlan } from './progress.ts';
 import { decideHandover } from './readiness/handover.ts';
-import { decideReplay, recallSucceeded } from './replay.ts';
+import { decideReplay, findElsewhere, recallSucceeded } from './replay.ts';
 import { decideWork, type WorkDecision } from './work.ts';
 
 export type { Decision } from './decision.ts';
@@ -75,7 +75,8 @@ function decideRejected(facts: Facts, accepted: FindingOf<'Accepted'>): Decision
 function decideCopy(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): Decision {
   if (!mayBegin(facts)) return decideWaiting(facts, spec, accepted);
   if (!hasBegun(facts) && decideHandover(facts).waits) return decideHandingOver(facts, spec, accepted);
-  const work = decideWork(facts, spec, 'copy');
+  const elsewhere = spec.suspend ? undefined : findElsewhere(facts);
+  const work = elsewhere === undefined ? decideWork(facts, spec, 'copy') : holdCopy(facts, spec, elsewhere);
   const replay = work.complete ? decideReplay(facts, spec, facts.now, work.finding) : undefined;
   return compose(facts, {
     accepted,
@@ -88,6 +89,21 @@ function decideCopy(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): 
     nextTime: work.nextTime ?? replay?.nextTime,
     ...(replay === undefined ? {} : { replay: replay.replay }),
   });
+}
+
+/**
+ * The home region may lack what appliers have written elsewhere, and an insert there would replace that once the regions
+ * meet again. So pods are stopped as by `spec.suspend`; what is copied already settles.
+ */
+function holdCopy(
+  facts: Facts,
+  spec: Spec,
+  { home, degraded }: NonNullable<ReturnType<typeof findElsewhere>>,
+): WorkDecision {
+  const work = decideWork(facts, { ...spec, suspend: true }, 'copy');
+  if (work.finding.reason !== 'Suspended') return work;
+  const finding = isFalse('WrittenElsewhere', `nothing is copied before appliers write in ${home} again`);
+  return { ...work, finding, degraded, nextTime: facts.now + RECHECK_MILLISECONDS };
 }
 
 /** The first page is read only once every write that it could miss is seen by a sidecar. */

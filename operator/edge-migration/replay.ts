@@ -9,7 +9,7 @@ import {
   isUnknown,
   recall,
 } from './conditions.ts';
-import type { AwayFact, Facts, ProjectReplay, ReplayFact } from './facts.ts';
+import type { AwayFact, Facts, ObservedReplay, ProjectReplay, ReplayFact } from './facts.ts';
 import { isRecent } from './progress.ts';
 import { countEvents, findStuck } from './waiting-events.ts';
 
@@ -130,27 +130,32 @@ function judgeFollowing(
       degraded: isTrue('RegionUnreachable', message),
     };
   }
-  if (replay.away !== undefined) return judgeAway(replay.away, replay, deadline);
-  const following = isTrue('Following', `Core's writes are replayed into Edge until ${formatTime(deadline)}`);
+  const text = `Core's writes are replayed into Edge until ${formatTime(deadline)}`;
+  if (replay.away !== undefined) {
+    const degraded = describeAway(replay.away, replay);
+    return { replaying: isTrue('Following', `${text}; ${degraded.message}`), degraded };
+  }
+  const following = isTrue('Following', text);
   return {
     replaying: following,
     degraded: replay.outage === undefined ? undefined : isTrue('ReplayHindered', replay.outage),
   };
 }
 
+/** That appliers write in another region than the home region; undefined while they do not. */
+export function findElsewhere({ replay }: Facts): { home: string; degraded: Finding<'True'> } | undefined {
+  if (replay.kind !== 'observed' || replay.away === undefined) return undefined;
+  return { home: replay.away.home, degraded: describeAway(replay.away, replay) };
+}
+
 /** What is written elsewhere is done with only once the home region has it, too, so `Succeeded` waits for that by itself. */
-function judgeAway(
+function describeAway(
   { regions, home, since, reason, appliers: some }: AwayFact,
-  { appliers: all, outage }: { appliers: number; outage?: string | undefined },
-  deadline: number,
-): Pick<ReplayDecision, 'replaying' | 'degraded'> {
+  { appliers: all, outage }: Pick<ObservedReplay, 'appliers' | 'outage'>,
+): Finding<'True'> {
   const who = some < all ? `${some} of ${all} appliers write` : 'Edge is written';
   const message = `${who} in ${regions.join(' and ')} since ${formatTime(since)}, because ${reason}; nothing that is written is done with before ${home} has it, too. See the runbook EdgeMigrationRegionUnreachable`;
-  return {
-    replaying: isTrue('Following', `Core's writes are replayed into Edge until ${formatTime(deadline)}; ${message}`),
-    degraded:
-      outage === undefined ? isTrue('WrittenElsewhere', message) : isTrue('ReplayHindered', `${outage}. ${message}`),
-  };
+  return outage === undefined ? isTrue('WrittenElsewhere', message) : isTrue('ReplayHindered', `${outage}. ${message}`);
 }
 
 /**
