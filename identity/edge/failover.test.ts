@@ -196,6 +196,17 @@ describe('on a global table', () => {
     expect(again.milliseconds).toBeLessThan(Date.now() - first.since);
   });
 
+  test('a region that tells of its tables, and neither reads nor writes, is left', async () => {
+    const proxy = await startDynamodbProxy(global.region(HOME).endpoint);
+    perTest.push(() => proxy.stop());
+    const { edge, failover } = await open(global, [NEXT], { dynamodbEndpoint: proxy.endpoint });
+    proxy.inject(({ operation }) => (operation.startsWith('Describe') ? undefined : { kind: 'reset' }));
+    await expect(edge.identities.get(key('ada'))).rejects.toThrow();
+    await edge.describe();
+    await waitFor(() => failover.away(), { for: 'another region to be written' });
+    expect(failover.homeSilence()).toBeDefined();
+  });
+
   test('tables that are no replicas are passed over, and so is a region that does not answer', async () => {
     const { failover, goAway } = await open(global, ['sa-east-1', NEXT, 'us-west-2']);
     global.region(NEXT).goDark();

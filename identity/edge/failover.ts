@@ -1,10 +1,10 @@
 import { type Clock, leastSince, type Moment, momentOf } from '../clock.ts';
 import type { Logger } from '../logger.ts';
-import type { Item } from './document.ts';
+import { compositeKey, type Item } from './document.ts';
 import { sameValue } from './document-equality.ts';
 import type { OtherRegions, RegionReader } from './other-regions.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
-import { EdgeRefused, type EdgeTables, type Silence, TableMissing, WrongTable } from './table.ts';
+import { type CallOptions, EdgeRefused, type EdgeTables, type Silence, TableMissing, WrongTable } from './table.ts';
 
 export interface FailoverSettings {
   readonly dynamodbOtherRegions?: readonly string[] | undefined;
@@ -188,6 +188,7 @@ export function createFailover(
   ): Promise<boolean> {
     try {
       const { identities } = await tables.describe({ signal });
+      await askForDocument(tables, { signal });
       // Two regions may have been given one endpoint by mistake.
       if (identities.region === region && tables.regions()?.has(home)) {
         said.delete(region);
@@ -257,9 +258,22 @@ export function createFailover(
   }
 }
 
+/** No environment's API key is empty. */
+const NO_KEY = compositeKey('', '');
+
+/**
+ * Asks for a document that cannot exist, which shows that documents can be read: `DescribeTable` may answer where nothing
+ * else does.
+ *
+ * @throws EdgeError
+ */
+export async function askForDocument(edge: EdgeTables, call: CallOptions): Promise<void> {
+  await edge.identities.get(NO_KEY, call);
+}
+
 /** Any answer counts, a refusal too. */
 async function answers(edge: EdgeTables, signal: AbortSignal): Promise<boolean> {
-  await edge.describe({ signal, once: true }).catch(() => signal.throwIfAborted());
+  await askForDocument(edge, { signal, once: true }).catch(() => signal.throwIfAborted());
   return edge.silence() === undefined;
 }
 

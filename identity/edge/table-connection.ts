@@ -39,6 +39,8 @@ export interface CallOptions {
   readonly lost?: (() => void) | undefined;
   /** Not tried again when it fails, because the caller knows another way. */
   readonly once?: boolean | undefined;
+  /** Another part of DynamoDB answers it: that tells nothing of whether items can be read and written. */
+  readonly isAside?: boolean | undefined;
 }
 
 /** One client of DynamoDB for all tables of a process. */
@@ -64,7 +66,7 @@ export interface Connection {
   patient(started: number): boolean;
   /** The pause before attempt `attempt` + 1, for calls that were answered but only in part. */
   pause(attempt: number, signal?: AbortSignal): Promise<void>;
-  /** Since when the present region has answered no request; undefined where it answered the last one, or none was sent. */
+  /** Since when the present region has answered no request for items; undefined where it answered the last one, or none was sent. */
   silence(): Silence | undefined;
   close(): void;
 }
@@ -144,7 +146,7 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
       silent = undefined;
     },
 
-    async call(table, send, { signal, deadline, lost, once }) {
+    async call(table, send, { signal, deadline, lost, once, isAside = false }) {
       const handlerOptions: HandlerOptions = {
         deadline,
         ...(signal && { abortSignal: signal }),
@@ -162,14 +164,14 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
         try {
           const output = await send(asked.way.client, handlerOptions);
           proven = true;
-          if (asked.way === way) silent = undefined;
+          if (asked.way === way && !isAside) silent = undefined;
           return output;
         } catch (error) {
           signal?.throwIfAborted();
           failure = describeFailure(error, { table, where: asked.way.where() });
           // One that does not know the question has answered, too.
           const isSilent = failure instanceof EdgeUnreachable && !isAnswered(error);
-          if (asked.way === way) silent = isSilent ? (silent ?? asked) : undefined;
+          if (asked.way === way && !isAside) silent = isSilent ? (silent ?? asked) : undefined;
           // Something on the way has given up waiting for the one who does it.
           if (isServerFailure(error)) lost?.();
           if (failure instanceof EdgeThrottled) budget.throttled();

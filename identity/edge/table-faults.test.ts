@@ -163,17 +163,22 @@ describe('failures', () => {
     });
   });
 
-  test('it is known since when no request has been answered, until one is, be it by a refusal', async () => {
+  test('it is known since when no request for items has been answered, until one is, be it by a refusal', async () => {
     const edge = openFaulty({ patienceMilliseconds: 0 });
     expect(edge.silence()).toBeUndefined();
     const before = Date.now();
     proxy.inject(() => ({ kind: 'reset' }));
-    for (let attempt = 0; attempt < 2; attempt++) await expect(edge.describe()).rejects.toThrow();
+    await expect(edge.describe()).rejects.toThrow();
+    expect(edge.silence()).toBeUndefined();
+    for (let attempt = 0; attempt < 2; attempt++) await expect(edge.identities.get('a')).rejects.toThrow();
     const silence = edge.silence();
     expect(silence?.since).toBeGreaterThanOrEqual(before);
     expect(silence?.since).toBeLessThanOrEqual(Date.now() - Math.floor(silence?.milliseconds ?? 0));
+    proxy.inject(undefined);
+    await edge.describe();
+    expect(edge.silence()).toBeDefined();
     proxy.inject(() => ({ kind: 'throttle' }));
-    await expect(edge.describe()).rejects.toMatchObject({ name: 'EdgeThrottled' });
+    await expect(edge.identities.get('a')).rejects.toMatchObject({ name: 'EdgeThrottled' });
     expect(edge.silence()).toBeUndefined();
   });
 

@@ -43,8 +43,9 @@ export async function describeTable(
   connection: Connection,
   table: string,
   key: KeySchema,
-  options: CallOptions,
+  call: CallOptions,
 ): Promise<TableFacts> {
+  const options = { ...call, isAside: true };
   const { where } = connection.place(table);
   const command = new DescribeTableCommand({ TableName: table });
   const output = await connection.call(table, (client, handling) => client.send(command, handling), options);

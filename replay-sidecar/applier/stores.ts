@@ -3,10 +3,10 @@ import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { openCore } from '@edge-migration/identity/core/database.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
-import { createFailover, type Failover, isRefusal } from '@edge-migration/identity/edge/failover.ts';
+import { askForDocument, createFailover, type Failover, isRefusal } from '@edge-migration/identity/edge/failover.ts';
 import { type OtherRegions, openOtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
-import { type EdgeOptions, EdgeRefused, openEdge } from '@edge-migration/identity/edge/table.ts';
+import { EdgeError, type EdgeOptions, EdgeRefused, openEdge } from '@edge-migration/identity/edge/table.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import { shareStores } from '@edge-migration/identity/shared-stores.ts';
 import type { ApplierConfiguration } from './config.ts';
@@ -61,14 +61,22 @@ export function openStores(
   let current: Stores | undefined;
   let isUndescribed = false;
 
+  /** Whether Edge is there at all: it may be long until the next event. Refusals are told where something is to be done. */
+  const ask = (signal: AbortSignal) =>
+    askForDocument(edge, { signal }).catch((error: unknown) => {
+      if (!(error instanceof EdgeError) || error.transient) throw error;
+    });
+
   /** Which guarantees Edge's tables give; without the right to ask, the least is assumed. */
   async function describe(signal: AbortSignal): Promise<void> {
-    const look = () =>
-      edge.describe({ signal }).catch((error: unknown) => {
+    const look = async () => {
+      await ask(signal);
+      await edge.describe({ signal }).catch((error: unknown) => {
         if (!(error instanceof EdgeRefused)) throw error;
         if (!isUndescribed) log.warn({ err: error }, 'It cannot be looked up in which regions the tables of Edge are');
         isUndescribed = true;
       });
+    };
     await patience.persist(look, signal);
   }
 

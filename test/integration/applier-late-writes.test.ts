@@ -104,7 +104,7 @@ test('an applier that stood still for longer than its events are its own writes 
   await addAda(3);
   await on.putInEdge('key-3', 'ada', { plan: 'old' }, 3);
   await using proxy = await startDynamodbProxy(on.dynamodbEndpoint);
-  const held = holdFirst(proxy, /GetItem/);
+  const held = holdFirst(proxy, /BatchGetItem/);
   const frozen = await on.spawn('frozen', { ...QUICK, EDGE_MIGRATION_DYNAMODB_ENDPOINT: proxy.endpoint });
   await on.publish(written(3, 'ada'));
   await held.arrived;
