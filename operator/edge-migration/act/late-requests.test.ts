@@ -90,6 +90,18 @@ describe('ranges that a replica planned which does not lead any more', () => {
     expect(ranges?.metadata.ownerReferences).toMatchObject([{ uid: root?.metadata.uid }]);
   });
 
+  test('get their plan although something has labelled and annotated the root meanwhile', async () => {
+    const names = objectNames(ofProject(), 'copy');
+    const metadata = { labels: { inventory: 'seen' }, annotations: { policy: 'checked' } };
+    const late = delay(SECRETS, names.ranges, () =>
+      fake.client.patch(CONFIG_MAPS, { namespace, name: names.root }, { metadata }),
+    );
+    await plan(late);
+    const root = await read(CONFIG_MAPS, names.root);
+    expect(planOf(root)?.ranges).toHaveLength(1);
+    expect(root?.metadata).toMatchObject(metadata);
+  });
+
   test('are planned anew where planning did not end', async () => {
     const names = objectNames(ofProject(), 'copy');
     const broken: KubernetesClient = { ...fake.client, apply: () => Promise.reject(new Error('killed')) };

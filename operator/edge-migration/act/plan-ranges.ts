@@ -1,7 +1,6 @@
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { type MeasuredRange, planRanges as measureRanges, mergeSteps, readNewestId } from '../../copy/ranges.ts';
-import { applyOver } from '../../kubernetes/apply-over.ts';
 import { AlreadyExistsError } from '../../kubernetes/errors.ts';
 import { planVerification } from '../../verify/ranges.ts';
 import { createSealKey, SEAL_FILE } from '../../verify/seal.ts';
@@ -48,7 +47,10 @@ export async function planRanges(context: ActionContext, { migration, operation,
   await createRanges(context, buildRanges(place, reference, texts), reference, signal);
   const planned = ranges.map(({ rangeId, identities }) => ({ rangeId, identities }));
   const plan = { plannedTime: formatTime(clock.now()), ranges: planned };
-  await applyOver(client, CONFIG_MAPS, buildRoot(place, { plan }), root.metadata.resourceVersion, options);
+  const withPlan = buildRoot(place, { plan });
+  // Over this root, and no other; it may have been labelled or annotated meanwhile.
+  const metadata = { ...withPlan.metadata, uid: reference.uid };
+  await client.apply(CONFIG_MAPS, { ...withPlan, metadata }, { ...options, force: true });
   logger.info(
     {
       environments: environments.length,

@@ -82,6 +82,10 @@ export function createObjectStore(onEvent: (event: StoredEvent) => void) {
     if (expected !== undefined && expected !== previous.metadata.resourceVersion) {
       throw new StatusError(409, 'Conflict', 'the object has been modified', previous.metadata.name);
     }
+    const { uid } = next.metadata;
+    if (subresource !== 'status' && uid !== undefined && uid !== previous.metadata.uid) {
+      throw new StatusError(409, 'Conflict', 'uid mismatch', previous.metadata.name);
+    }
     const object: KubernetesObject =
       subresource === 'status'
         ? { ...previous, status: next['status'] }
@@ -119,7 +123,10 @@ export function createObjectStore(onEvent: (event: StoredEvent) => void) {
     },
     apply(resource: Resource, object: KubernetesObject, subresource?: string) {
       const previous = find(resource, object.metadata);
-      if (previous === undefined && subresource === undefined) return create(resource, object);
+      if (previous === undefined && subresource === undefined) {
+        if (object.metadata.uid === undefined) return create(resource, object);
+        throw new StatusError(409, 'Conflict', 'uid mismatch: no existing object was found', object.metadata.name);
+      }
       const found = require(resource, object.metadata);
       return write(resource, found, merge(found, object, false) as unknown as KubernetesObject, subresource);
     },
