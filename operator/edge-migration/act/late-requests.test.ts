@@ -5,7 +5,7 @@ import { createTestProject, type TestProject } from '../../copy/worker/testing/p
 import type { KubernetesClient, KubernetesObject, Resource } from '../../kubernetes/client.ts';
 import { useFake } from '../../kubernetes/testing/fake.ts';
 import type { Action } from '../actions.ts';
-import { type Operation, objectNames } from '../api.ts';
+import { LABELS, type Operation, objectNames } from '../api.ts';
 import { parsePlan } from '../parse.ts';
 import { CONFIG_MAPS, JOBS, SECRETS } from '../resources.ts';
 import { migration as buildMigration } from '../testing/facts.ts';
@@ -169,5 +169,24 @@ describe('a write of a replica that does not lead any more', () => {
       await expect(carryOut(late, action)).rejects.toMatchObject({ kind: 'conflict' });
       expect((await read(CONFIG_MAPS, name))?.['data']).toEqual({ plan: 'next' });
     }
+  });
+
+  test('lets go of no Job of the next plan', async () => {
+    const name = names().job(1);
+    const labels = { [LABELS.migrationUid]: buildMigration().uid, [LABELS.component]: 'copy' };
+    const create = (uid: string, status: object) => {
+      const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: names().root, uid }];
+      const job = { apiVersion: 'batch/v1', kind: 'Job', metadata: { namespace, name, labels, ownerReferences } };
+      return fake.client.create(JOBS, { ...job, status });
+    };
+    await create('before', { conditions: [{ type: 'Complete', status: 'True' }] });
+    let next: unknown;
+    const late = delay(JOBS, name, async () => {
+      await fake.client.delete(JOBS, { namespace, name });
+      next = await create('next', {});
+    });
+    const retire = carryOut(late, { kind: 'retireWork', operation: 'copy' });
+    await expect(retire).rejects.toMatchObject({ kind: 'conflict' });
+    expect(await read(JOBS, name)).toEqual(next);
   });
 });

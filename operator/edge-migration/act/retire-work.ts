@@ -18,8 +18,9 @@ export async function retireWork(
   const labelSelector = `${LABELS.migrationUid}=${migration.uid},${LABELS.component}=${operation}`;
   const { items } = await client.list(JOBS, { namespace, labelSelector }, { signal });
   for (const { metadata } of items.filter(hasEnded)) {
-    const patch = { metadata: { ownerReferences: null }, spec: { ttlSecondsAfterFinished: KEPT_SECONDS } };
-    await client.patch(JOBS, { namespace, name: metadata.name }, patch, { fieldManager: FIELD_MANAGER, signal });
+    const { name, uid } = metadata;
+    const patch = { metadata: { uid, ownerReferences: null }, spec: { ttlSecondsAfterFinished: KEPT_SECONDS } };
+    await client.patch(JOBS, { namespace, name }, patch, { fieldManager: FIELD_MANAGER, signal });
   }
   // Read by a replica that leads: a delete that arrives late does not take the plan of the next one.
   const reference = { namespace, name: objectNames(migration, operation).root };
