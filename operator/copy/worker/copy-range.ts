@@ -115,8 +115,11 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   }
 
   /**
-   * Identities that were there when the range was planned, still are, and were not read. What was read of an environment
-   * that has gone since stands for none of another one.
+   * Identities that were there when the range was planned, still are, and were not read. What was read of one environment
+   * stands for none of another one, since it may be deleted by now. Segments of one environment are counted together: an
+   * identity that was renamed may have left one for the next.
+   *
+   * @returns how many of those that are there were read, and how many were not
    */
   async function findMissed(): Promise<{ read: number; missed: number }> {
     const { planned, segments } = range;
@@ -125,11 +128,14 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     const present = await patiently(() => readProject(stores.core, stores.release, project.id, signal));
     const isPresent = ({ environmentId }: Segment) =>
       environments.has(environmentId) && (present?.environments.some(({ id }) => id === environmentId) ?? false);
-    const read = progress.knownOf((segment) => isPresent(segments[segment]!));
-    const left = await patiently(() =>
-      countSegments(stores.core, segments.filter(isPresent), planned.newestId, signal),
-    );
-    return { read, missed: Math.max(0, left - read) };
+    const found = { read: 0, missed: 0 };
+    for (const [id, own] of Map.groupBy(segments.filter(isPresent), ({ environmentId }) => environmentId)) {
+      const left = await patiently(() => countSegments(stores.core, own, planned.newestId, signal));
+      const known = progress.knownOf((segment) => segments[segment]!.environmentId === id);
+      found.read += Math.min(known, left);
+      found.missed += Math.max(0, left - known);
+    }
+    return found;
   }
 
   /** What is missed twice is not found by a third reading either. */

@@ -141,4 +141,27 @@ describe('what was read of an environment that has gone since', () => {
     // Documents of the environment that has gone are no business of this copy any more.
     expect((await project.compare()).missing).toEqual([]);
   });
+
+  test('does not stand for them either where its identities are deleted and the environment stays', async () => {
+    const range = await planInOrder();
+    const { handlePage, isRenamed } = renameBehind();
+    let hasDeleted = false;
+    const deleting: typeof handlePage = async (...request) => {
+      const handled = await handlePage(...request);
+      if (isRenamed() && !hasDeleted) await deleteIdentitiesOfOthers();
+      hasDeleted = isRenamed();
+      return handled;
+    };
+    const checkpoint = await project.copy({ range, handlePage: deleting });
+    expect(hasDeleted).toBe(true);
+    expect(checkpoint.finished).toBe(true);
+    expect((await project.compare()).missing).toEqual([]);
+  });
+
+  /** Without their traits and overrides, which nothing looks for any more. */
+  const deleteIdentitiesOfOthers = () =>
+    project.sql(
+      `BEGIN; SET LOCAL session_replication_role = 'replica';
+       DELETE FROM environments_identity WHERE environment_id <> ${environmentId}; COMMIT`,
+    );
 });
