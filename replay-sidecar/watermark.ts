@@ -122,12 +122,14 @@ export function noteState(known: Watermarks | undefined, state: StreamState): Wa
 
 /**
  * The latest time that a message can have which was stored between the last look and this one. The clock of NATS may be
- * set back meanwhile, and that of the next leader be behind: then the last message has not the latest time.
+ * set back meanwhile, and that of the next leader be behind: then the last message has not the latest time. The oldest one
+ * is taken at its word, because it did not prove a loss.
  */
-function latestSince({ looked }: Watermarks, { last, time, answered }: StreamState): number {
-  if (looked === undefined) return Math.max(last.time, time);
+function latestSince({ looked }: Watermarks, { last, oldest, time, answered }: StreamState): number {
+  const told = Math.max(last.time, time, oldest?.time ?? 0);
+  if (looked === undefined) return told;
   const elapsed = [answered.wall - looked.wall, answered.monotonic - (looked.monotonic ?? answered.monotonic)];
-  const latest = Math.max(last.time, time, looked.time + Math.max(0, ...elapsed));
+  const latest = Math.max(told, looked.time + Math.max(0, ...elapsed));
   // Another process looked, by the wall clock of another machine, which says little of how long ago that was.
   return looked.monotonic === undefined ? latest + UNKNOWN_STEP_MILLISECONDS : latest;
 }
