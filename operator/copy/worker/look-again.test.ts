@@ -7,7 +7,7 @@ import { createMemoryCheckpoints } from './checkpoints.ts';
 import { type LookOptions, lookUntilItHolds } from './look-again.ts';
 import type { HandledPage } from './page.ts';
 import { identityMark } from './position.ts';
-import { openProgress } from './progress.ts';
+import { openProgress, type Progress } from './progress.ts';
 
 const { signal } = new AbortController();
 const logger = createLogger('test', 'silent');
@@ -63,18 +63,18 @@ describe('lookUntilItHolds', () => {
   });
 });
 
-describe('whether documents of a range may have been written', () => {
-  const checkpoints = createMemoryCheckpoints;
-  const open = (saved = checkpoints(), found: CoreIdentity | undefined = identity) => {
-    const clock = createFakeClock();
-    const options = {
-      ...{ range: { rangeId: 0, segments: [segment] }, checkpoints: saved, overridesTable: undefined },
-      ...{ budget: createWriteBudget({ clock }), instance: 'pod', clock, logger },
-    };
-    return openProgress(options, async () => found, signal);
+const checkpoints = createMemoryCheckpoints;
+const open = (saved = checkpoints(), found: CoreIdentity | undefined = identity) => {
+  const clock = createFakeClock();
+  const options = {
+    ...{ range: { rangeId: 0, segments: [segment] }, checkpoints: saved, overridesTable: undefined },
+    ...{ budget: createWriteBudget({ clock }), instance: 'pod', clock, logger },
   };
-  const page = { ...handled('inserted'), known: 1 };
+  return openProgress(options, async () => found, signal);
+};
+const page = { ...handled('inserted'), known: 1 };
 
+describe('whether documents of a range may have been written', () => {
   test('is told by its totals', async () => {
     const progress = await open();
     await progress.addPage(identityMark(identity), { ...page, ...handled('unchanged') }, signal);
@@ -100,5 +100,31 @@ describe('whether documents of a range may have been written', () => {
     const saved = checkpoints();
     await (await open(saved)).addPage(identityMark(identity), page, signal);
     expect((await open(saved, { ...identity, identifier: 'renamed' })).hasWritten).toBe(true);
+  });
+});
+
+describe('why the pod before has failed', () => {
+  /** As it leaves it. */
+  async function fail() {
+    const saved = checkpoints();
+    await (await open(saved)).addPage(identityMark(identity), page, signal);
+    const { checkpoint, ...reports } = saved.current()!;
+    return checkpoints({ ...reports, checkpoint: { ...checkpoint, lastError: 'no capacity' } });
+  }
+
+  test('stays in the checkpoint while its successor starts', async () => {
+    const saved = await fail();
+    await open(saved);
+    await open(saved);
+    expect(saved.current()?.checkpoint).toMatchObject({ instance: 'pod', lastError: 'no capacity' });
+  });
+
+  test.each<[string, (progress: Progress) => Promise<unknown>]>([
+    ['a page is done', (progress) => progress.addPage(identityMark(identity), page, signal)],
+    ['the range is done', (progress) => progress.finish(signal)],
+  ])('is removed once %s', async (_, goOn) => {
+    const saved = await fail();
+    await goOn(await open(saved));
+    expect(saved.current()?.checkpoint).not.toHaveProperty('lastError');
   });
 });

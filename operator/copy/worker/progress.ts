@@ -86,6 +86,8 @@ export async function openProgress(
   let knownBySegment = isAnew ? [] : (saved?.checkpoint.knownBySegment ?? []);
   let spent = budget.spent();
   let isRestarted = false;
+  // Why the process before failed stays said until this one gets further.
+  let lastError = saved?.checkpoint.lastError;
   const rate = createRateMeter(clock.monotonic());
   if (!isAnew) {
     logger.info({ rangeId: range.rangeId, identities: start.position.totals.counts.read }, 'resumed');
@@ -112,6 +114,7 @@ export async function openProgress(
       identitiesPerSecond: Math.round(rate.perSecond()),
       truncated,
       ...(overridesTable && { overridesTable }),
+      ...(lastError !== undefined && { lastError }),
     };
     await checkpoints.save({ checkpoint, skipped: skipped.text(), differing: differing.text() }, signal);
     options.onProgress?.(checkpoint);
@@ -154,6 +157,7 @@ export async function openProgress(
 
     async addPage(identity, page, signal) {
       const { segment, totals } = current();
+      lastError = undefined;
       addLines(page);
       rate.add(page.results.length, clock.monotonic());
       const lines = { skippedLines: skipped.lines, differingLines: differing.lines };
@@ -163,6 +167,7 @@ export async function openProgress(
     },
 
     async moveTo(segment, signal) {
+      lastError = undefined;
       if (knownBySegment.length === current().segment) knownBySegment = [...knownBySegment, ...knownOfCurrent()];
       positions = [{ segment, identity: null, totals: current().totals }];
       if (segment < range.segments.length) await save(false, signal);
@@ -187,6 +192,9 @@ export async function openProgress(
       return beginning;
     },
 
-    finish: (signal) => save(true, signal),
+    finish(signal) {
+      lastError = undefined;
+      return save(true, signal);
+    },
   };
 }
