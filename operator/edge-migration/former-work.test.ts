@@ -16,7 +16,7 @@ function pod(changes: Partial<Owned<PodFact>> = {}, fact: Partial<PodFact> = {})
     operation: 'copy',
     name: 'pod-1',
     uid: 'pod-uid',
-    rootUid: undefined,
+    rootUids: [],
     fact: {
       problem: undefined,
       time: 0,

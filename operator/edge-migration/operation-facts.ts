@@ -29,8 +29,8 @@ export function observeOperation<Checkpoint>(
   const rootMap = maps.find(({ name }) => name === rootName);
   const root = rootMap?.fact.kind === 'root' ? rootMap.fact : undefined;
   // What was done by another plan, whose root somebody has removed, says nothing about the ranges of this one.
-  const isOfPlan = ({ rootUid }: { rootUid: string | undefined }) =>
-    rootMap === undefined || rootUid === undefined || rootUid === rootMap.uid;
+  const isOfPlan = ({ rootUids }: { rootUids: readonly string[] }) =>
+    rootMap === undefined || rootUids.length === 0 || rootUids.includes(rootMap.uid);
   return {
     plan: parsePlan(root?.plan),
     settings: root?.settings,

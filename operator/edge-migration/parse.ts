@@ -11,8 +11,11 @@ export interface Owned<T> {
   operation: string;
   name: string;
   uid: string;
-  /** Uid of the root ConfigMap that owns it, if any. */
-  rootUid: string | undefined;
+  /**
+   * Uids of the root ConfigMaps that own it, if any: one that was taken over from an earlier root may name that, too, until
+   * Kubernetes has removed what refers to nothing.
+   */
+  rootUids: readonly string[];
   fact: T;
 }
 
@@ -37,7 +40,7 @@ export function own<T>(
     operation: labels[LABELS.component] ?? '',
     name,
     uid,
-    rootUid: ownerReferences.find(({ kind }) => kind === 'ConfigMap')?.uid,
+    rootUids: ownerReferences.filter(({ kind }) => kind === 'ConfigMap').map(({ uid }) => uid),
     fact: read(parsed),
   };
 }
