@@ -44,7 +44,9 @@ const plan: Life = {
   name: 'a plan',
   spec: { mode: 'Plan' },
   namespace: NAMESPACE,
-  isOver: (projectId) => isRetired(setup.world, projectId),
+  // The work goes before its progress does, and an operator may be killed in between.
+  isOver: async (projectId) =>
+    (await isRetired(setup.world, projectId)) && (await setup.world.migration(projectId))?.status.copy === undefined,
 };
 const deletedCopy: Life = {
   name: 'a copy for another namespace that is deleted',
