@@ -62,6 +62,16 @@ describe('start', () => {
     expect(codesOf(decideStart(build({}, { mode: 'Plan', ...coreWins }), 42, KEEP))).toEqual([]);
   });
 
+  test('moves the window of a copy that is not complete; of a complete one that takes a question', () => {
+    const window = (windowSeconds: number) => ({ replay: { windowSeconds } });
+    expect(decideStart(build(), 42, window(60))).toMatchObject({ kind: 'patch', spec: window(60) });
+    expect(decideStart(plan(), 42, window(60))).toMatchObject({ kind: 'patch' });
+    for (const seconds of [60, 400 * DAY, null as unknown as number])
+      expect(decideStart(following(), 42, window(seconds))).toMatchObject({ kind: 'refuse' });
+    expect(decideStart(following(window(60)), 42, window(60))).toMatchObject({ kind: 'patch' });
+    expect(decideStart(following(), 42, { copy: { pageSize: 10 } })).toMatchObject({ kind: 'patch' });
+  });
+
   test('waits for one that is being deleted', () => {
     expect(decideStart(build({ deleting: true }), 42, {})).toMatchObject({ kind: 'refuse' });
   });
@@ -180,6 +190,14 @@ describe('finish', () => {
     const change = decideFinish(writing, NOON);
     expect(codesOf(change)).toEqual(['core_not_followed', 'core_still_written']);
     expect(JSON.stringify(change)).toContain('about 1,930 requests a day');
+    const known = { identities: 1, identitiesSince: '2026-04-29' };
+    const one = following(
+      {},
+      { replay: { stillOnCore: { state: 'Writing', message: '', writesPerDay: 1, ...known } } },
+    );
+    expect(JSON.stringify(decideFinish(one, NOON))).toContain(
+      'about 1 request a day, at least about 1 identity since 2026-04-29: ',
+    );
   });
 
   test('is refused while something would be left behind: a copy that is not complete, or kept events', () => {

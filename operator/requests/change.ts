@@ -71,6 +71,9 @@ export function decideStart(migration: EdgeMigration | undefined, projectId: num
   if (migration.deleting) return refuse('is being deleted: start it once it is gone');
   if (migration.spec?.mode === 'Plan')
     return { kind: 'patch', spec: { mode: 'Migrate', ...settings }, message: 'was a plan and is started', ...warned };
+  const window = settings.replay?.['windowSeconds'];
+  if (window !== undefined && window !== migration.spec?.replay.windowSeconds && completionOf(migration) !== undefined)
+    return refuse('is copied: `extend` and `finish` move the end of its window');
   if (Object.keys(settings).length > 0)
     return { kind: 'patch', spec: settings, message: 'has other settings now', ...warned };
   return leave(migration.spec?.suspend ? 'is suspended: resume it' : 'is started already');
@@ -181,13 +184,18 @@ export function decideFinish(migration: EdgeMigration, now: number): Change {
 }
 
 function warnOfWriters({ status }: EdgeMigration): Warning[] {
-  const { state, writesPerDay = 0, identities } = status.replay?.stillOnCore ?? {};
+  const { state, writesPerDay = 0, identities, identitiesSince } = status.replay?.stillOnCore ?? {};
   if (state !== 'Writing') return [];
-  const requests = `${writesPerDay.toLocaleString('en-US')} ${writesPerDay === 1 ? 'request' : 'requests'} a day`;
-  const about = identities === undefined ? '' : `, about ${identities.toLocaleString('en-US')} identities in a week`;
+  const requests = `${amount(writesPerDay, 'request', 'requests')} a day`;
+  const since = identitiesSince === undefined ? '' : ` since ${identitiesSince}`;
+  const about =
+    identities === undefined ? '' : `, at least about ${amount(identities, 'identity', 'identities')}${since}`;
   const text = `apps still write identities through Core, about ${requests}${about}: each identity that they change differs in Edge from then on`;
   return [{ code: 'core_still_written', text }];
 }
+
+const amount = (count: number, one: string, more: string) =>
+  `${count.toLocaleString('en-US')} ${count === 1 ? one : more}`;
 
 const isCopied = ({ status }: EdgeMigration) => findCondition(status.conditions, 'Copied')?.status === 'True';
 

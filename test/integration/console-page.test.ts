@@ -232,6 +232,21 @@ describe.runIf(hasChromium)('the page', () => {
     });
   });
 
+  test('extending a closed window says at once what it means', async () => {
+    const spec = { projectId: 404, replay: { windowSeconds: 19 * 86_400 - 3600 } };
+    await stage.put({ ...memberOf(102), projectId: 404, projectName: null, spec });
+    const page = await enter(project(404));
+    await page.getByRole('button', { name: 'Extend the window' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('writes to Core since then were not followed').waitFor();
+    await dialog.getByRole('button', { name: '7 days', exact: true }).click();
+    await dialog.getByLabel('I understand').check();
+    expect(await dialog.getByText('Something has changed').count()).toBe(0);
+    await dialog.getByRole('button', { name: 'Extend the window' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect((await specOf(404))!.replay.windowSeconds).toBe(26 * 86_400 - 3600);
+  });
+
   test('a question is asked again when there is more to know by the time of its answer', async () => {
     const { stillOnCore, ...replay } = memberOf(102).status!.replay!;
     const member = { ...memberOf(102), projectId: 403, projectName: null, spec: { projectId: 403 } };

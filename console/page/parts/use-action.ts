@@ -45,7 +45,7 @@ export function useAction(projectId: number, namespace: string | undefined, chan
 
   async function press(action: Action, state: ActionState | undefined, body: object = {}): Promise<void> {
     if (busy !== undefined) return;
-    if (action === 'extend') return setAsked({ action, body, warnings: [] });
+    if (action === 'extend') return setAsked({ action, body, warnings: state?.warnings ?? [] });
     setBusy(action);
     try {
       // What was known may be old, and tells a time: a dry run says how it is now.
