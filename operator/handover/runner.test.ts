@@ -67,7 +67,7 @@ describe('what is remembered of a hand-over that could not be started', () => {
     expect(await runner.look(before, 'before', signal)).toEqual({ kind: 'absent' });
   });
 
-  test('goes when its EdgeMigration is made anew', async () => {
+  test('goes when its EdgeMigration is deleted and created again', async () => {
     const runner = await fail();
     await runner.look({ ...before, uid: '20000000-0000' }, 'before', signal);
     expect(await runner.look(before, 'before', signal)).toEqual({ kind: 'absent' });

@@ -112,7 +112,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     subjects.delete(key);
   }
 
-  /** One that was made anew has Jobs of other names. */
+  /** One that was deleted and created again has Jobs of other names. */
   function follow({ namespace, name, uid }: EdgeMigration): void {
     const key = objectKey({ namespace, name });
     if (subjects.get(key)?.uid !== uid) forget(key);

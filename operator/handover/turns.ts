@@ -11,7 +11,7 @@ const EACH_MILLISECONDS = 50;
 export interface Turns {
   /** Takes note of how far a hand-over is; undefined when it neither runs nor waits. */
   note(name: string, place: 'running' | 'queued' | undefined): void;
-  /** Nobody asks about it any more; while it may run it keeps its turn. */
+  /** Nothing asks about it any more; while it may run it keeps its turn. */
   forget(name: string): void;
   /** Whether another one may be started. */
   hasRoom(): boolean;

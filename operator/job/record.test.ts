@@ -42,7 +42,7 @@ test('of two pods that begin a record at the same time one has it', async () => 
   await expect(second.save({ holder: 'second' }, signal)).rejects.toMatchObject(takenOver('first'));
 });
 
-test('what is written beside the texts, and an own write whose answer was lost, keep nobody from saving', async () => {
+test('neither what is written beside the texts nor an own write whose answer was lost keeps a holder from saving', async () => {
   const record = openRecord();
   await record.load(signal);
   await record.save({ checkpoint: 'one' }, signal);

@@ -16,9 +16,9 @@ export const kibOf = (bytes: number): number => Math.max(1, Math.ceil(bytes / BY
  * Bounds what events may take of the parking stream that nobody can get rid of by resuming or suspending a project, so that
  * they leave room for the others. Several appliers may each add to what the last look showed, and what goes on to be tried
  * once more leaves room that others take before it comes back: it comes back all the same, for an event that waited is never
- * refused. So the limits may be exceeded by what one look of each applier puts aside, and by what is being tried: a batch of
- * unresolved events (parking.ts), or all of them, up to ten thousand, when somebody asks for it by `spec.retry`. That is
- * bounded, and only an earlier refusal, which is a gap, would avoid it.
+ * refused. So the limits may be exceeded by what each applier parks between two looks, and by what is being tried: a batch of
+ * unresolved events (parking.ts), or all of them, up to ten thousand, when `spec.retry` asks for it. That is bounded,
+ * and only an earlier refusal, which is a gap, would avoid it.
  */
 export function createQuota({ unresolvedMaxBytes, unstorableMaxBytes }: QuotaLimits) {
   let taken = new Map<string, number>();

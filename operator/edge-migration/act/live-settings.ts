@@ -12,7 +12,7 @@ export async function writeLiveSettings(
 ) {
   const name = objectNames(migration, operation).root;
   const root = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
-  // Removed since: the next pass plans anew.
+  // Removed since: the next pass plans again.
   if (root === undefined) return;
   const { resourceVersion } = root.metadata;
   const patch = { metadata: { resourceVersion }, data: { settings: JSON.stringify(settings) } };
