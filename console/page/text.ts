@@ -312,7 +312,9 @@ export const TEXT = {
     environment: (id: number) => `Environment ${id}`,
     writes: 'Identity writes',
     reads: 'Reads of identities',
-    identities: 'Identities written in a week',
+    identities: 'Identities written',
+    identitiesSince: (count: string, day: string | undefined) =>
+      `at least about ${count}${day === undefined ? '' : ` since ${day}`}`,
     last: 'Last write',
     since: 'Counted since',
   },

@@ -93,6 +93,7 @@ const stillOnCoreSchema = z.object({
   countedUntil: time.exactOptional(),
   ...perDay,
   identities: count.exactOptional(),
+  identitiesSince: z.iso.date().exactOptional(),
   lastWrite: time.exactOptional(),
   lastRead: time.exactOptional(),
   // The API server stores no empty lists of this kind.

@@ -8,6 +8,7 @@ export function describeStillOnCore({ status }: EdgeMigration): [string, string 
   const still = status.replay?.stillOnCore;
   if (still === undefined) return [];
   const { state, message, writesPerDay, readsPerDay, identities, lastWrite, clients = [], environments = [] } = still;
+  const since = still.identitiesSince === undefined ? '' : ` since ${still.identitiesSince}`;
   const list = (entries: readonly { name: string; writesPerDay?: number; readsPerDay?: number }[]) =>
     entries.map(({ name, ...counts }) => `${name} (${describeCounts(counts)})`).join(', ');
   return [
@@ -19,7 +20,7 @@ export function describeStillOnCore({ status }: EdgeMigration): [string, string 
         ...(readsPerDay !== undefined && { readsPerDay }),
       }),
     ],
-    ['Identities written in a week', identities === undefined ? undefined : `about ${formatCount(identities)}`],
+    ['Identities written', identities === undefined ? undefined : `at least about ${formatCount(identities)}${since}`],
     ['Last write', lastWrite],
     ['Clients', list(clients)],
     ['Environments', list(environments.map(({ id, ...counts }) => ({ name: String(id), ...counts })))],

@@ -10,6 +10,7 @@ import { createCallerCheck, questionFor, questionForUnknown } from './routes/cal
 import { askCore } from './routes/lookup.ts';
 import {
   type Captured,
+  marksOf,
   planCapture,
   planEvents,
   type ReadRequest,
@@ -31,7 +32,7 @@ import type { Usage, UsageKind } from './usage/usage.ts';
 
 export interface CaptureOptions {
   spool: Pick<Spool, 'begin' | 'gaps'>;
-  usage: Pick<Usage, 'note'>;
+  usage: Pick<Usage, 'note' | 'name'>;
   clock: Clock;
   log: Logger;
   /** One identity that reads may have created is published at most once in this time, and once after it. */
@@ -162,10 +163,14 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     let asked: Promise<boolean> | undefined;
     let isCounted = false;
     const count = (captured: Captured, outcome: Outcome) => {
-      const kind = isCounted || !tookIt(outcome) ? undefined : kindOf(route, captured);
-      if (kind === undefined || plan.request.environment === undefined) return;
+      const { environment } = plan.request;
+      const kind = tookIt(outcome) ? kindOf(route, captured) : undefined;
+      if (kind === undefined || environment === undefined) return;
+      const marks = kind === 'write' ? (captured.marks ?? marksOf(captured.drafts)) : [];
+      // A long request comes in parts, and is one.
+      if (!isCounted) usage.note(environment, nameClient(head), kind, marks);
+      else if (kind === 'write') usage.name(environment, marks);
       isCounted = true;
-      usage.note(plan.request.environment, nameClient(head), kind, identifiersOf(captured));
     };
     const mayWrite = () => {
       asked ??= callers.mayWrite(questionFor(plan.request), head, call, bodyBytes);
@@ -225,9 +230,6 @@ function kindOf(route: Route, { drafts, uncovered }: Captured): UsageKind | unde
   if (drafts.length > 0 || uncovered !== undefined) return 'write';
   return isOfSdk ? 'read' : undefined;
 }
-
-const identifiersOf = ({ drafts }: Captured) =>
-  drafts.flatMap(({ target }) => (target.kind === 'identity' ? [target.identifier] : []));
 
 /** What Django's admin answers to a form that it has saved. */
 function savedForm(outcome: Outcome): boolean {

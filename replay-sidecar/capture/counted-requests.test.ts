@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import type { Outcome } from './proxy/hook.ts';
 import { headOf } from './routes/testing.ts';
+import { areAllEnded, turn } from './spool/testing.ts';
 import { answer, answering, openCapture, type TestCapture, unknown } from './testing.ts';
 import { estimateNames, readSketch } from './usage/sketch.ts';
 
@@ -48,6 +49,22 @@ it('counts the identities that are written, each once', async () => {
   await exchange('GET identities/?identifier=carol', undefined, answer(200, { traits: [{ id: 1 }], flags: [] }));
   const [day] = test.usage.page().days;
   expect(estimateNames(readSketch(day!.environments[0]!.identities!))).toBe(2);
+});
+
+it('counts every identity of a request that writes many, in however many parts it comes, and one request', async () => {
+  const bulk = (from: number, count: number) =>
+    Array.from({ length: count }, (_, index) => ({
+      ...{ identity: { identifier: `user-${from + index}` }, trait_key: 'plan', trait_value: 'x'.repeat(100) },
+    }));
+  const known = () => test.usage.page().days[0]!.environments[0]!;
+  await exchange('PUT traits/bulk/', bulk(0, 200), answer(200));
+  expect(known()).toMatchObject({ writes: 1, named: 200 });
+  expect(Math.abs(estimateNames(readSketch(known().identities!)) - 200)).toBeLessThan(40);
+  await exchange('PUT traits/bulk/', bulk(0, 600), answer(200));
+  // It is long enough to be read in slices, and ends part by part.
+  while (!(await areAllEnded(test.spool))) await turn();
+  expect(known()).toMatchObject({ writes: 2, named: 800 });
+  expect(Math.abs(estimateNames(readSketch(known().identities!)) - 600)).toBeLessThan(120);
 });
 
 it('counts an identity that is changed in the dashboard, and no change of the environment itself', async () => {

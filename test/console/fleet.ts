@@ -123,6 +123,7 @@ export function buildFleet(now: number): FleetMember[] {
       countedSince: at(-19 * DAY),
       countedUntil: at(-MINUTE),
       identities: 640,
+      identitiesSince: at(-6 * DAY).slice(0, 10),
       writesPerDay: 1930,
       readsPerDay: 21_400,
     },

@@ -16,6 +16,7 @@ export function StillOnCore({ detail }: { detail: Detail }) {
   const series = useSeries(detail, core?.reportName);
   if (core === undefined) return null;
   const { state, message, clients = [], environments = [], writesPerDay, readsPerDay, identities, lastWrite } = core;
+  const since = core.identitiesSince && formatDay(Date.parse(core.identitiesSince));
   const counted = (count: number | undefined) =>
     count === undefined ? TEXT.unknown : TEXTS.perDay(formatCount(count));
   const rank = (name: string, count: number | undefined) => ({
@@ -47,7 +48,7 @@ export function StillOnCore({ detail }: { detail: Detail }) {
         facts={[
           [TEXTS.writes, state === 'Unknown' ? TEXT.unknown : counted(writesPerDay)],
           [TEXTS.reads, state === 'Unknown' ? TEXT.unknown : counted(readsPerDay)],
-          [TEXTS.identities, identities !== undefined && TEXT.plan.about(formatCount(identities))],
+          [TEXTS.identities, identities !== undefined && TEXTS.identitiesSince(formatCount(identities), since)],
           [TEXTS.last, lastWrite ? <Moment time={lastWrite} /> : state !== 'Unknown' && TEXT.none],
           [TEXTS.since, core.countedSince && <Moment time={core.countedSince} />],
         ]}

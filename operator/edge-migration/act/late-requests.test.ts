@@ -102,7 +102,7 @@ describe('ranges that a replica planned which does not lead any more', () => {
     expect(root?.metadata).toMatchObject(metadata);
   });
 
-  test('are planned anew where planning did not end', async () => {
+  test('are planned again where planning did not end', async () => {
     const names = objectNames(ofProject(), 'copy');
     const broken: KubernetesClient = { ...fake.client, apply: () => Promise.reject(new Error('killed')) };
     await expect(plan(broken)).rejects.toThrow('killed');

@@ -25,10 +25,18 @@ export interface UsageFact {
   countingSince: number | undefined;
   /** Before this, some sidecar did not count, or not everything. */
   uncountedUntil: number | undefined;
-  /** Days on which something came, oldest first; a week at most. */
+  /** Days on which something came, oldest first: today, and up to eight dates before. */
   days: readonly UsageDay[];
-  /** About how many different identities were written on these days; undefined where that is not known. */
-  identities: number | undefined;
+  /** Undefined where nothing was written, or it is not known. */
+  identities: WrittenIdentities | undefined;
+}
+
+/** How many different identities were written in the last days; there may be others whose writes name none. */
+export interface WrittenIdentities {
+  /** About, and at least. */
+  count: number;
+  /** The first of the last seven dates of which that is known; `2026-11-23`. */
+  since: string;
 }
 
 export const DAY_MILLISECONDS = 24 * 60 * 60 * 1000;

@@ -203,6 +203,22 @@ test('a restarted operator, which finds less in the stream, does not say quiet o
   expect((await look())?.state).toBe('Quiet');
 });
 
+test('a restarted operator says since when it knows of the identities that were written', async () => {
+  const sidecar = fleet.sidecar('api-1');
+  for (let day = 0; day < 5; day += 1) {
+    if (day > 0) pass(DAY_MILLISECONDS);
+    sidecar.write('production', 'curl/8', [`user-${day}`]);
+    await look();
+  }
+  const known = facts.migration.status.replay?.stillOnCore;
+  expect(known).toMatchObject({ identities: 5, identitiesSince: '2026-11-01' });
+  operator = fleet.operator();
+  pass(HOUR);
+  const status = await look();
+  expect(status).toMatchObject({ identities: 3, identitiesSince: '2026-11-03' });
+  expect(status?.message).toContain('(at least about 3 identities since 2026-11-03)');
+});
+
 test('a client that only reads is still on Core', async () => {
   fleet.sidecar('api-1').serve('production', 'flagsmith-go-sdk/v5.2.0', 'read', 9);
   expect(await look()).toMatchObject({

@@ -24,7 +24,7 @@ const AFTERWARDS_MILLISECONDS = 31 * DAY_MILLISECONDS;
 /** What of the lists goes into the status, which many read often; the series has all. */
 const MOST_LISTED = 8;
 const MESSAGE_LENGTH = 512;
-/** Pods come and go, and a minute that nobody counted hides no client that calls all day. */
+/** Pods come and go, and a minute that was not counted hides no client that calls all day. */
 const SHORT_GAP_MILLISECONDS = 15 * 60 * 1000;
 /** In these a request came past all sidecars, or its count went with one. */
 const UNCOUNTED_GAPS: readonly string[] = ['noSidecar', 'notWatched', 'sidecarVanished'];
@@ -87,7 +87,9 @@ function describe(
     countedSince,
     // What is not known is not said to be zero.
     ...(state === 'Unknown' ? {} : { writesPerDay, readsPerDay }),
-    ...(state === 'Writing' && usage.identities !== undefined ? { identities: roundAbout(usage.identities) } : {}),
+    ...(state === 'Writing' && usage.identities !== undefined
+      ? { identities: roundAbout(usage.identities.count), identitiesSince: usage.identities.since }
+      : {}),
     ...(lastWrite === undefined ? {} : { lastWrite: formatTime(lastWrite) }),
     ...(lastRead === undefined ? {} : { lastRead: formatTime(lastRead) }),
     ...(environments.length === 0 ? {} : { environments: environments.slice(0, MOST_LISTED) }),
@@ -187,6 +189,7 @@ function writeMessage(
     writesPerDay = 0,
     readsPerDay = 0,
     identities,
+    identitiesSince,
     lastWrite,
     clients: [first] = [],
   }: Omit<StillOnCore, 'message' | 'countedSince'>,
@@ -201,7 +204,7 @@ function writeMessage(
         (isOver
           ? `since ${time} these writes do not reach Edge, and each identity that they change differs there from then on`
           : `what they write after ${time} does not reach Edge, and each identity that they change differs there from then on`) +
-        ` (${identities === undefined ? 'how many these are is not known' : `about ${amount(identities, 'identity', 'identities')} in the last week`}); move these apps to Edge` +
+        ` (${identities === undefined ? 'how many these are is not known' : `at least about ${amount(identities, 'identity', 'identities')} since ${identitiesSince}`}); move these apps to Edge` +
         (isOver ? '' : ', or extend spec.replay.windowSeconds')
       );
     case 'Reading':

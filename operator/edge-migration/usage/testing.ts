@@ -4,6 +4,7 @@ import type { StoredReport } from '@edge-migration/replay-sidecar/capture/covera
 import { coverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { toStoreTime } from '@edge-migration/replay-sidecar/capture/coverage/store-time.ts';
 import { nameClient } from '@edge-migration/replay-sidecar/capture/usage/client-name.ts';
+import { markOf } from '@edge-migration/replay-sidecar/capture/usage/sketch.ts';
 import { createUsage, type UsageKind } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
 import { createUsageCounts, type UsageCounts } from './usage-counts.ts';
 
@@ -15,7 +16,11 @@ export interface TestSidecar {
   serve(key: string, agent: string, kind: UsageKind, count?: number): void;
   /** Requests of one that write an identity each. */
   write(key: string, agent: string, identifiers: readonly string[]): void;
-  /** The process begins anew in the same pod. */
+  /** One request that writes them all. */
+  writeBulk(key: string, agent: string, identifiers: readonly string[]): void;
+  /** More identities that a request wrote which was counted already. */
+  name(key: string, identifiers: readonly string[]): void;
+  /** Another process begins in the same pod. */
   restart(): void;
   /** It ends with its pod. */
   end(): void;
@@ -59,14 +64,19 @@ export function createFleet(start: number): TestFleet {
         stream.set(pod, { report, sequence, storedTime: fleet.now });
       };
       living.set(pod, () => send(false));
+      const write = (clientKey: string, value: string, identifiers: readonly string[]) => {
+        const client = nameClient({ fields: [{ name: 'User-Agent', lower: 'user-agent', value }] });
+        usage.note({ clientKey }, client, 'write', identifiers.map(markOf));
+      };
       return {
+        writeBulk: write,
+        name: (clientKey, identifiers) => usage.name({ clientKey }, identifiers.map(markOf)),
         serve(clientKey, value, kind, count = 1) {
           const client = nameClient({ fields: [{ name: 'User-Agent', lower: 'user-agent', value }] });
           for (let served = 0; served < count; served += 1) usage.note({ clientKey }, client, kind);
         },
         write(clientKey, value, identifiers) {
-          const client = nameClient({ fields: [{ name: 'User-Agent', lower: 'user-agent', value }] });
-          for (const identifier of identifiers) usage.note({ clientKey }, client, 'write', [identifier]);
+          for (const identifier of identifiers) write(clientKey, value, [identifier]);
         },
         restart() {
           send(false);

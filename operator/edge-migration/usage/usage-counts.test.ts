@@ -27,7 +27,12 @@ describe('the identities that were written', () => {
     Array.from({ length: until - from }, (_, index) => `p${from + index}`);
   const identities = async () => {
     await days();
-    return operator.project(42).identities;
+    return operator.project(42).identities?.count;
+  };
+  /** As an operator knows it that has just started. */
+  const restarted = async () => {
+    operator = fleet.operator();
+    return identities();
   };
 
   test('count once, through whichever pods and on however many days they are written, and in each environment', async () => {
@@ -41,7 +46,7 @@ describe('the identities that were written', () => {
     expect(Math.abs((await identities())! - 120)).toBeLessThan(12);
   });
 
-  test('are not told where nobody wrote, nor where a sidecar of an earlier release counted the requests alone', async () => {
+  test('are not told where nothing was written, nor where a sidecar of an earlier release counted the requests alone', async () => {
     const sidecar = fleet.sidecar('api-1');
     sidecar.serve('production', PYTHON, 'read');
     expect(await identities()).toBeUndefined();
@@ -54,13 +59,58 @@ describe('the identities that were written', () => {
     expect(await identities()).toBeUndefined();
   });
 
-  test('are never more than requests, whatever a report claims', async () => {
-    fleet.sidecar('api-1').write('production', PYTHON, people(0, 3));
+  test('are counted of requests that write many', async () => {
+    const sidecar = fleet.sidecar('api-1');
+    for (let from = 0; from < 600; from += 200) sidecar.writeBulk('production', PYTHON, people(from, from + 200));
+    expect(Math.abs((await identities())! - 600)).toBeLessThan(120);
+  });
+
+  test('are counted of a request whose names came after its first report', async () => {
+    const sidecar = fleet.sidecar('api-1');
+    sidecar.write('production', PYTHON, people(0, 1));
+    expect(await identities()).toBe(1);
+    sidecar.name('production', people(1, 20));
+    expect(Math.abs((await identities())! - 20)).toBeLessThan(6);
+  });
+
+  test('are never more than names, whatever sketch a report has; nor than requests where it counts no names', async () => {
+    fleet.sidecar('api-1').writeBulk('production', PYTHON, people(0, 3));
     const [stored] = fleet.reports();
     const usage = structuredClone(stored!.report.usage!);
     usage.days[0]!.environments[0]!.identities = '_'.repeat(256);
     fleet.store({ ...stored!, sequence: 99, report: { ...stored!.report, podUid: 'other', usage } });
     expect(await identities()).toBe(6);
+    delete usage.days[0]!.environments[0]!.named;
+    expect(await restarted()).toBe(4);
+  });
+
+  test('are those of the last seven dates, and told with the first one that is known', async () => {
+    const sidecar = fleet.sidecar('api-1');
+    for (let day = 0; day < 9; day += 1) {
+      if (day > 0) fleet.now += DAY_MILLISECONDS;
+      sidecar.write('production', PYTHON, [`p${day}`]);
+      await fleet.follow(operator);
+    }
+    expect(operator.project(42).identities).toEqual({ count: 7, since: '2026-12-01' });
+    operator = fleet.operator();
+    await fleet.follow(operator);
+    expect(operator.project(42).identities).toEqual({ count: 3, since: '2026-12-05' });
+  });
+
+  test('are told a week after the last write that a sidecar of an earlier release has counted', async () => {
+    const sidecar = fleet.sidecar('api-1');
+    sidecar.write('production', PYTHON, people(0, 1));
+    const [stored] = fleet.reports();
+    const usage = structuredClone(stored!.report.usage!);
+    delete usage.days[0]!.environments[0]!.identities;
+    fleet.store({ ...stored!, sequence: 99, report: { ...stored!.report, podUid: 'old', usage } });
+    for (let day = 1; day < 7; day += 1) {
+      expect(await identities()).toBeUndefined();
+      fleet.now = NOON + day * DAY_MILLISECONDS;
+      sidecar.write('production', PYTHON, people(0, 1));
+    }
+    fleet.now = NOON + 7 * DAY_MILLISECONDS;
+    expect(await identities()).toBe(1);
   });
 });
 

@@ -11,7 +11,15 @@ import {
   readSketch,
   type Sketch,
 } from '@edge-migration/replay-sidecar/capture/usage/sketch.ts';
-import { byRequests, DAY_MILLISECONDS, dateOf, type UsageDay, type UsageFact, type UsageRow } from './days.ts';
+import {
+  byRequests,
+  DAY_MILLISECONDS,
+  dateOf,
+  type UsageDay,
+  type UsageFact,
+  type UsageRow,
+  type WrittenIdentities,
+} from './days.ts';
 
 /** The environments of references, by their names; those that Core does not know are left out. */
 export type ReadEnvironments = (
@@ -48,9 +56,11 @@ interface Entry extends Omit<EnvironmentUsage, 'environment'> {
 /** By date, then by process and key. */
 type ProjectEntries = Map<string, Map<string, Entry>>;
 
-/** As long as the stream keeps reports. */
+/** Dates that are kept besides today's: one more than the week for which the stream keeps reports. */
 const KEPT_DAYS = 8;
-/** Of clients and sketches in all entries, some hundred bytes each: a bound for whoever may publish reports. */
+/** Dates of which the identities are counted, today's among them. */
+const IDENTITY_DAYS = 7;
+/** Of clients and sketches in all entries, some hundred bytes each: a bound against invented reports. */
 export const MOST_ROWS = 300_000;
 const MOST_NAMES = 20_000;
 /** A key may be given to another environment, or be created. */
@@ -68,12 +78,14 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
   const projects = new Map<number, ProjectEntries>();
   const seen = new Map<string, number>();
   const known = new Map<string, { environment: ReferencedEnvironment | undefined; askedTime: number }>();
-  const sums = new Map<number, { time: number; days: UsageDay[]; identities: number | undefined }>();
+  const sums = new Map<number, { time: number; days: UsageDay[]; identities: WrittenIdentities | undefined }>();
   let evidence: Pick<UsageFact, 'countingSince' | 'uncountedUntil'> = {
     countingSince: undefined,
     uncountedUntil: undefined,
   };
   let rows = 0;
+  /** By the stream's clock. */
+  let firstIdentityDate = '';
   /** When something last had no room here. */
   let fullTime: number | undefined;
 
@@ -144,6 +156,7 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
   return {
     async follow(reports, now, signal) {
       judge(reports, now);
+      firstIdentityDate = dateOf(now - (IDENTITY_DAYS - 1) * DAY_MILLISECONDS);
       const fresh = reports.filter((stored) => seen.get(nameOf(stored)) !== stored.sequence);
       const references = new Map<string, EnvironmentReference>();
       for (const { environment } of fresh.flatMap(listEnvironments))
@@ -167,7 +180,7 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
         return { ...evidence, days: summed.days, identities: summed.identities };
       const entries = [...(projects.get(projectId) ?? [])].map(([date, day]) => [date, [...day.values()]] as const);
       const days = entries.map(([date, day]) => sumDay(date, day));
-      const identities = countIdentities(entries.flatMap(([, day]) => day));
+      const identities = countIdentities(entries.filter(([date]) => date >= firstIdentityDate));
       days.sort((one, other) => one.date.localeCompare(other.date));
       for (const [other, { time: then }] of sums) if (time - then >= SUM_MILLISECONDS) sums.delete(other);
       sums.set(projectId, { time, days, identities });
@@ -178,13 +191,20 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
 
 const rowsOf = ({ clients, identities }: Pick<Entry, 'clients' | 'identities'>) =>
   clients.length + (identities === undefined ? 0 : 3);
-const sizeOf = ({ writes, reads }: { writes: number; reads: number }) => writes + reads;
+/** Grows with each request, and with names of a request that come later. */
+const sizeOf = ({ writes, reads, named = 0 }: { writes: number; reads: number; named?: number }) =>
+  writes + reads + named;
 const nameOf = ({ report }: StoredReport) => `${report.podUid}~${report.spoolId}`;
 const listEnvironments = ({ report }: StoredReport) => report.usage?.days.flatMap((day) => day.environments) ?? [];
 
 /** Of each environment by itself: the same identifier in another one is another identity. Undefined where some was not counted. */
-function countIdentities(entries: readonly Entry[]): number | undefined {
-  const written = entries.filter(({ writes }) => writes > 0);
+function countIdentities(
+  days: readonly (readonly [date: string, entries: readonly Entry[]])[],
+): WrittenIdentities | undefined {
+  const written = days.flatMap(([date, entries]) =>
+    // The parts of a long request may come after midnight.
+    entries.filter(({ writes, named = 0 }) => writes + named > 0).map((entry) => ({ date, ...entry })),
+  );
   const sketches = new Map<number, Sketch>();
   for (const { environmentId, identities } of written) {
     if (identities === undefined) return undefined;
@@ -193,9 +213,11 @@ function countIdentities(entries: readonly Entry[]): number | undefined {
     sketches.set(environmentId, sketch);
   }
   const estimate = [...sketches.values()].reduce((sum, sketch) => sum + estimateNames(sketch), 0);
-  // What a report says is a claim, and no request of an SDK writes two.
-  const most = written.reduce((sum, { writes }) => sum + writes, 0);
-  return estimate === 0 ? undefined : Math.min(estimate, most);
+  // A sketch is a claim. Releases that did not count names have one for a request at most.
+  const most = written.reduce((sum, { writes, named = writes }) => sum + named, 0);
+  const count = Math.min(estimate, most);
+  const [since] = written.map(({ date }) => date).toSorted();
+  return count === 0 || since === undefined ? undefined : { count, since };
 }
 
 function sumDay(date: string, entries: readonly Entry[]): UsageDay {

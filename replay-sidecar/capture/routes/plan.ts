@@ -1,6 +1,7 @@
 import type { WriteScope } from '@edge-migration/identity/write-scope.ts';
 import type { BodyExtent, Outcome, RequestHead } from '../proxy/hook.ts';
 import type { DraftEvent } from '../spool/draft.ts';
+import { markOf } from '../usage/sketch.ts';
 import { draftsOf } from './drafts.ts';
 import { referenceOf } from './environment-key.ts';
 import { type Body, readBody } from './http/body.ts';
@@ -57,6 +58,8 @@ export interface Uncovered {
 export interface Captured {
   readonly drafts: readonly DraftEvent[];
   readonly uncovered: Uncovered | undefined;
+  /** Of the names of all its identities (usage/sketch.ts), where the drafts are no longer all here. */
+  readonly marks?: Uint16Array;
 }
 
 export const NONE: Captured = { drafts: [], uncovered: undefined };
@@ -197,13 +200,19 @@ export function planEvents(plan: WritePlan, read: ReadRequest, outcome: Outcome)
 
 /**
  * What there is left to know of a request whose events are noted down: where the answer has no say, no more than whether
- * there are any. What was read of its body takes many times the body's memory.
+ * there are any, and how many identities they are about. What was read of its body takes many times the body's memory.
  */
 export function withoutContent(plan: WritePlan, read: ReadRequest): ReadRequest {
   if (read.kind !== 'read' || read.captured === undefined || plan.request.route.readsAnswer) return read;
   const { drafts, uncovered } = read.captured;
   const request: WriteRequest = { ...plan.request, data: NO_DATA, items: [], found: undefined };
-  return { kind: 'read', request, captured: { drafts: drafts.slice(0, 1), uncovered } };
+  return { kind: 'read', request, captured: { drafts: drafts.slice(0, 1), uncovered, marks: marksOf(drafts) } };
+}
+
+/** Of the identities that a request wrote, each once. */
+export function marksOf(drafts: readonly DraftEvent[]): Uint16Array {
+  const names = drafts.flatMap(({ target }) => (target.kind === 'identity' ? [target.identifier] : []));
+  return Uint16Array.from(new Set(names), markOf);
 }
 
 function planOne({ request: { route } }: WritePlan, request: WriteRequest, outcome: Outcome): Captured {

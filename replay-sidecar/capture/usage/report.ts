@@ -24,6 +24,8 @@ export const environmentUsage = z.object({
   lastRead: time.nullable(),
   /** A sketch of the identities that were written, from which their number can be told, and no name; of earlier releases there is none. */
   identities: z.string().regex(SKETCH_TEXT).exactOptional(),
+  /** Names in the sketch, each counted once for each request: there are no more identities than these. Absent as the sketch is. */
+  named: count.exactOptional(),
   /** Name, writes and reads of each; most requests first. They add up to those of the environment. */
   clients: z.array(z.tuple([client, count, count])).max(MOST_CLIENTS + 1),
 });

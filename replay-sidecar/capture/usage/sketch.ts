@@ -8,6 +8,8 @@ import { hash } from 'node:crypto';
 export type Sketch = Uint8Array;
 
 const REGISTERS = 256;
+/** A rank is less. */
+const RANKS = 64;
 /** A character for each number, so that a sketch is short in JSON. */
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 /** A sketch as a text. */
@@ -19,12 +21,20 @@ const DOMAIN = 'edge-migration identities\n';
 
 export const emptySketch = (): Sketch => new Uint8Array(REGISTERS);
 
-export function addName(sketch: Sketch, name: string): void {
+/** What a sketch takes of a name, which many names have in common: a register and a number for it. */
+export function markOf(name: string): number {
   const digest = hash('sha256', DOMAIN + name, 'buffer');
-  const register = digest[0]!;
-  const rank = Math.clz32(digest.readUInt32BE(1)) + 1;
+  return digest[0]! * RANKS + Math.clz32(digest.readUInt32BE(1)) + 1;
+}
+
+/** @param mark as {@link markOf} makes it */
+export function addMark(sketch: Sketch, mark: number): void {
+  const register = Math.floor(mark / RANKS);
+  const rank = mark % RANKS;
   if (rank > sketch[register]!) sketch[register] = rank;
 }
+
+export const addName = (sketch: Sketch, name: string): void => addMark(sketch, markOf(name));
 
 export const writeSketch = (sketch: Sketch): string => Array.from(sketch, (number) => ALPHABET[number]).join('');
 

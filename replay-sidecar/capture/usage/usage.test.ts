@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { nameClient } from './client-name.ts';
 import { usageReport } from './report.ts';
-import { addName, emptySketch, writeSketch } from './sketch.ts';
+import { addName, emptySketch, markOf, writeSketch } from './sketch.ts';
 import { createUsage, MOST_CELLS, MOST_ENVIRONMENTS, PAGE_CHARACTERS, UNTOLD_CHARACTERS, type Usage } from './usage.ts';
 
 setFlagsFromString('--expose-gc');
@@ -44,7 +44,7 @@ describe('the counts', () => {
   it('tell writes and reads of each client apart, by environment', () => {
     const sketch = emptySketch();
     addName(sketch, 'ada');
-    usage.note(shop, 'flagsmith-js-sdk/9.3.1', 'write', ['ada']);
+    usage.note(shop, 'flagsmith-js-sdk/9.3.1', 'write', [markOf('ada')]);
     usage.note(shop, 'flagsmith-js-sdk/9.3.1', 'read');
     now += 1000;
     usage.note(shop, 'browser', 'read');
@@ -63,6 +63,7 @@ describe('the counts', () => {
               lastWrite: '2026-11-29T12:00:00.000Z',
               lastRead: '2026-11-29T12:00:01.000Z',
               identities: writeSketch(sketch),
+              named: 1,
               clients: [
                 ['flagsmith-js-sdk/9.3.1', 1, 1],
                 ['browser', 0, 1],
@@ -75,6 +76,7 @@ describe('the counts', () => {
               lastWrite: '2026-11-29T12:00:01.000Z',
               lastRead: null,
               identities: writeSketch(emptySketch()),
+              named: 0,
               clients: [['curl', 1, 0]],
             },
           ],
@@ -116,7 +118,7 @@ describe('the counts', () => {
 });
 
 it('tells no identifier, nor a hash of one', () => {
-  usage.note(shop, 'browser', 'write', ['ada@example.com']);
+  usage.note(shop, 'browser', 'write', [markOf('ada@example.com')]);
   const text = JSON.stringify(usage.page());
   expect(text).not.toContain('ada');
   const sketch = JSON.parse(text).days[0].environments[0].identities as string;
@@ -154,6 +156,17 @@ describe('the last report', () => {
     many('write');
     for (let count = 0; count < 30; count += 1) usage.page();
     expect(listed()).toHaveLength(MANY);
+  });
+
+  it('has names that came after their request was told', () => {
+    usage.note(shop, 'browser', 'write', [markOf('ada')]);
+    for (let count = 0; count < 3; count += 1) {
+      usage.page();
+      usage.confirm();
+    }
+    expect(listed()).toEqual([]);
+    usage.name(shop, [markOf('bob')]);
+    expect(listed()).toMatchObject([{ writes: 1, named: 2 }]);
   });
 
   it('takes no more room than there is', () => {

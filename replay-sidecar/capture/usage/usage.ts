@@ -4,7 +4,7 @@ import { scopeName } from '@edge-migration/identity/write-scope.ts';
 
 import { nameOtherVersions } from './client-name.ts';
 import { type EnvironmentUsage, MOST_CLIENTS, MOST_DAYS, OTHER_CLIENTS, type UsageReport } from './report.ts';
-import { addName, emptySketch, type Sketch, writeSketch } from './sketch.ts';
+import { addMark, emptySketch, type Sketch, writeSketch } from './sketch.ts';
 
 export type UsageKind = 'write' | 'read';
 
@@ -13,9 +13,11 @@ export interface Usage {
   /**
    * A request that Core took. An environment that does not exist is never counted: Core refuses its key.
    *
-   * @param identifiers of the identities that it wrote; none of them is kept
+   * @param marks of the names of the identities that it wrote (sketch.ts)
    */
-  note(environment: EnvironmentReference, client: string, kind: UsageKind, identifiers?: readonly string[]): void;
+  note(environment: EnvironmentReference, client: string, kind: UsageKind, marks?: Iterable<number>): void;
+  /** More identities that a request wrote which was noted already. */
+  name(environment: EnvironmentReference, marks: Iterable<number>): void;
   /** As much as a report has room for; where that is not all, the next call goes on behind it. */
   page(): UsageReport;
   /** For the last report: all that was counted since it was told last, as far as there is room. */
@@ -38,7 +40,9 @@ interface EnvironmentDay extends Cell {
   readonly versions: Map<string, Set<string>>;
   /** Of the identities that were written; undefined while none was. */
   identities: Sketch | undefined;
-  /** Requests that reports have told of. */
+  /** How many names went into the sketch. */
+  named: number;
+  /** How much of it reports have told of, see {@link weightOf}. */
   told: number;
 }
 
@@ -49,7 +53,7 @@ interface Dated {
 
 interface Told {
   readonly one: EnvironmentDay;
-  readonly requests: number;
+  readonly weight: number;
 }
 
 interface Described extends Dated {
@@ -64,11 +68,13 @@ const MOST_VERSIONS = 8;
 export const MOST_CELLS = 8000;
 /** What is added to a report, which is kept and read for every sidecar (stream.ts). */
 export const PAGE_CHARACTERS = 2048;
-/** The same of the last report, which is kept for as long, and of which there is one for each restart. */
+/** The same of the last report, which is kept for as long, and of which there is one for each pod that ended. */
 export const UNTOLD_CHARACTERS = 2 * PAGE_CHARACTERS;
 const DAY_MILLIS = 24 * 60 * 60 * 1000;
 
 const sizeOf = ({ writes, reads }: Cell) => writes + reads;
+/** Grows with each request, and with names of a request that come later. */
+const weightOf = (day: EnvironmentDay) => sizeOf(day) + day.named;
 
 export function createUsage(clock: Pick<Clock, 'now'>): Usage {
   const since = new Date(clock.now()).toISOString();
@@ -111,7 +117,7 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
       isComplete = false;
       return undefined;
     }
-    const none = { writes: 0, reads: 0, lastWrite: undefined, lastRead: undefined, identities: undefined };
+    const none = { writes: 0, reads: 0, lastWrite: undefined, lastRead: undefined, identities: undefined, named: 0 };
     // A copy: V8's parts of a text keep the whole of it, here the head of the request.
     const own = structuredClone(environment);
     const added: EnvironmentDay = { environment: own, ...none, clients: new Map(), versions: new Map(), told: 0 };
@@ -171,14 +177,14 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
     [...days].flatMap(([date, environments]) => [...environments.values()].map((one) => ({ date, one })));
 
   function report(described: readonly Described[]): UsageReport {
-    sent = described.map(({ one }) => ({ one, requests: sizeOf(one) }));
+    sent = described.map(({ one }) => ({ one, weight: weightOf(one) }));
     const byDate = Map.groupBy(described, ({ date }) => date);
     const listed = [...byDate].map(([date, all]) => ({ date, environments: all.map(({ usage }) => usage) }));
     return { since, complete: isComplete, days: listed };
   }
 
   return {
-    note(environment, client, kind, identifiers = []) {
+    note(environment, client, kind, marks = []) {
       const now = clock.now();
       const day = environmentOf(environment, now);
       if (day === undefined) return;
@@ -187,13 +193,16 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
         day.writes += 1;
         cell.writes += 1;
         day.lastWrite = now;
-        day.identities ??= emptySketch();
-        for (const identifier of identifiers) addName(day.identities, identifier);
+        addMarks(day, marks);
       } else {
         day.reads += 1;
         cell.reads += 1;
         day.lastRead = now;
       }
+    },
+    name(environment, marks) {
+      const day = environmentOf(environment, clock.now());
+      if (day !== undefined) addMarks(day, marks);
     },
     page() {
       const all = listAll();
@@ -204,16 +213,24 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
       return report(taken);
     },
     untold() {
-      const left = listAll().filter(({ one }) => sizeOf(one) > one.told);
-      // Of the latest day first: what an earlier one lacks was counted in its last seconds.
+      const left = listAll().filter(({ one }) => weightOf(one) > one.told);
+      // Of the latest day first: an earlier one has been told since it ended, unless that was a short while ago.
       return report(fill(left.toReversed(), UNTOLD_CHARACTERS));
     },
     confirm() {
-      for (const { one, requests } of shown) one.told = requests;
+      for (const { one, weight } of shown) one.told = weight;
       shown = sent;
       sent = [];
     },
   };
+}
+
+function addMarks(day: EnvironmentDay, marks: Iterable<number>): void {
+  day.identities ??= emptySketch();
+  for (const mark of marks) {
+    addMark(day.identities, mark);
+    day.named += 1;
+  }
 }
 
 /** The first ones that have room. One that is larger has it to itself. */
@@ -231,9 +248,9 @@ function fill(all: readonly Dated[], characters: number): Described[] {
 
 /** The clients with the most requests, and the rest in one. */
 function describe(day: EnvironmentDay): EnvironmentUsage {
-  const { environment, writes, reads, lastWrite, lastRead, clients, identities } = day;
-  const named = [...clients].filter(([name]) => name !== OTHER_CLIENTS);
-  const sorted = named.toSorted(([, one], [, other]) => sizeOf(other) - sizeOf(one));
+  const { environment, writes, reads, lastWrite, lastRead, clients, identities, named } = day;
+  const listed = [...clients].filter(([name]) => name !== OTHER_CLIENTS);
+  const sorted = listed.toSorted(([, one], [, other]) => sizeOf(other) - sizeOf(one));
   const rest = sorted.slice(MOST_CLIENTS).map(([, cell]) => cell);
   const others = [...rest, clients.get(OTHER_CLIENTS) ?? { writes: 0, reads: 0 }];
   const other = others.reduce((sum, cell) => ({ writes: sum.writes + cell.writes, reads: sum.reads + cell.reads }));
@@ -244,7 +261,7 @@ function describe(day: EnvironmentDay): EnvironmentUsage {
     reads,
     lastWrite: timeOf(lastWrite),
     lastRead: timeOf(lastRead),
-    ...(identities === undefined ? {} : { identities: writeSketch(identities) }),
+    ...(identities === undefined ? {} : { identities: writeSketch(identities), named }),
     clients: all.filter(([, cell]) => sizeOf(cell) > 0).map(([name, cell]) => [name, cell.writes, cell.reads]),
   };
 }
