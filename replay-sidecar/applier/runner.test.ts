@@ -13,7 +13,7 @@ import { createCounts } from './counts.ts';
 import type { Pipeline } from './pipeline.ts';
 import { createRepeats } from './repeats.ts';
 import { createRunner, type RunnerOptions } from './runner.ts';
-import { derivedHeaders, keepHeaders, markListing, markLook, type Work } from './work.ts';
+import { type Cursor, derivedHeaders, keepHeaders, markListing, markLook, type Work } from './work.ts';
 
 const PROJECT = 7;
 const environment = { id: 3, name: 'main', apiKey: 'key', allowClientTraits: true, useV2FeatureVersioning: false };
@@ -84,7 +84,7 @@ interface Others {
   readonly lookAfter?: RunnerOptions['lookAfter'];
   readonly isOver?: boolean;
   readonly elsewhere?: Agreement;
-  readonly isAway?: boolean;
+  readonly isAway?: boolean | (() => boolean);
 }
 
 function createParts(isListed = false, others: Others = {}) {
@@ -111,7 +111,7 @@ function createParts(isListed = false, others: Others = {}) {
     lookAfter,
     isOver: () => isOver,
     elsewhere: async () => elsewhere,
-    isAway: () => isAway,
+    isAway: () => (typeof isAway === 'function' ? isAway() : isAway),
     wrote() {},
     isBusy: () => false,
     onApplied() {},
@@ -194,6 +194,62 @@ test('a fan-out that begins once more is not cut short by its first pages, and a
   expect(first).toBeDefined();
   expect(again).toBe(first);
   expect(later).not.toBe(first);
+});
+
+describe('while another region than the home region is written, a fan-out', () => {
+  const edge = { identities: { listEnvironment: async () => ({ documents: [], next: 'ada' }) } };
+  const between = { clock: systemClock, core: { read: async () => [] }, edge } as unknown as Stores;
+
+  /** A page of it, and what is parked and published; `isGone`: Core does not have the environment any more. */
+  function createFanOut(others: Others) {
+    const pages: (Cursor | undefined)[] = [];
+    const publish: RunnerOptions['publish'] = async (_, __, page) => void pages.push(page?.cursor);
+    const { parked, runner } = createParts(false, { between, publish, lookAfter: () => 10_000, ...others });
+    async function run(cursor: Cursor | undefined, isGone = false) {
+      const { event, ...rest } = work();
+      const resolution = { kind: 'environment', projectId: PROJECT, environment, isGone } as const;
+      const wide = { ...event, id: 'wide', target: { kind: 'environment', environment: { environmentId: 3 } } } as const;
+      const page = { ...rest, cursor, event: wide, resolution };
+      await runner.apply(PROJECT, [page]);
+      return page.isDone();
+    }
+    return { parked, pages, run };
+  }
+
+  const FROM_EDGE = { from: 'edge', round: 0, after: null } as const;
+  const LOOK = { projectId: PROJECT, reason: 'repeat', due: expect.any(Number) };
+
+  test.each([
+    ['documents of Edge', FROM_EDGE, false],
+    ['the documents of an environment that Core has deleted', undefined, true],
+  ])('waits with a page of %s until it is back, and goes on from there once', async (_, cursor, isGone) => {
+    let isAway = true;
+    const { parked, pages, run } = createFanOut({ isAway: () => isAway });
+    expect(await run(cursor, isGone)).toBe(false);
+    expect({ parked, pages }).toEqual({ parked: [LOOK], pages: [] });
+    isAway = false;
+    expect(await run(cursor, isGone)).toBe(true);
+    const next = expect.objectContaining({ from: 'edge', after: 'ada' });
+    expect({ parked, pages }).toEqual({ parked: [LOOK], pages: [next] });
+  });
+
+  test('does not wait with a page of what Core has', async () => {
+    const { parked, pages, run } = createFanOut({ isAway: true });
+    expect(await run({ ...FROM_EDGE, from: 'core' })).toBe(true);
+    expect({ parked, pages }).toEqual({ parked: [], pages: [FROM_EDGE] });
+  });
+
+  test('is not done with by a page that was listed there because the home region had become silent', async () => {
+    let isAway = false;
+    const listEnvironment = async () => {
+      isAway = true;
+      return { documents: [], next: undefined };
+    };
+    const leaving = { ...between, edge: { identities: { listEnvironment } } } as unknown as Stores;
+    const { parked, run } = createFanOut({ between: leaving, isAway: () => isAway });
+    expect(await run(FROM_EDGE)).toBe(false);
+    expect(parked).toEqual([LOOK]);
+  });
 });
 
 describe('what follows from an event is handled again after 65 s, because requests may go by the former key until then', () => {

@@ -231,21 +231,21 @@ export function createRunner(options: RunnerOptions) {
   }
 
   async function fanOut(projectId: number, work: Work, copying: boolean, stop: AbortSignal): Promise<void> {
-    const pause = work.resolution.kind === 'environment' && options.isAway() ? options.lookAfter() : undefined;
-    // It was done here, and is done once more where it may find more.
-    if (pause !== undefined && isLook(work.held.message)) {
-      lookLater(projectId, work, pauseBetween(work, pause));
-      return;
-    }
     if (options.isBusy()) {
       work.held.again(BUSY_PAUSE_MILLIS);
       return;
     }
     const round = repeats.round(work.event, work.observed, now());
-    const page = await patience.persist(
-      () => readFanOutPage(options.stores(), work, round, stop).catch(rethrow(projectId)),
-      stop,
-    );
+    const page = await patience.persist(async () => {
+      if (pauseForHome(work) !== undefined) return undefined;
+      return readFanOutPage(options.stores(), work, round, stop).catch(rethrow(projectId));
+    }, stop);
+    // Also where it was read: that may have been in another region already.
+    const pause = pauseForHome(work);
+    if (page === undefined || pause !== undefined) {
+      lookLater(projectId, work, pauseBetween(work, pause ?? BUSY_PAUSE_MILLIS));
+      return;
+    }
     const isPublished = await tryToPublish(projectId, [work], [...followersOf(work), ...page.events], async () => {
       // Behind its page: whoever takes the next one may rely on it.
       if (page.next !== undefined)
@@ -256,15 +256,11 @@ export function createRunner(options: RunnerOptions) {
     // What the copy still writes is in no listing yet (docs/design.md, "Convergence", rule 3).
     const isHeld = copying && work.resolution.kind === 'environment' && work.cursor === undefined;
     if (isHeld) pipeline.park(work, projectId, 'copying');
-    else finishFanOut(projectId, work, pause);
+    else finish(projectId, work, nextFanOut(work));
   }
 
-  /** The home region may have documents that were not listed where Edge is written now. */
-  function finishFanOut(projectId: number, work: Work, pause: number | undefined): void {
-    const next = nextFanOut(work);
-    if (next === undefined && pause !== undefined) lookLater(projectId, work, pause);
-    else finish(projectId, work, next);
-  }
+  /** What lists the documents of an environment waits for the home region: others may lack some that it has. */
+  const pauseForHome = (work: Work) => (listsEdge(work) && options.isAway() ? options.lookAfter() : undefined);
 
   /** Whether there is an EdgeMigration is judged of each part, when it comes. */
   async function spread(delivery: Delivery, { parts, projectId = 0 }: Spread): Promise<void> {
@@ -329,6 +325,11 @@ export function createRunner(options: RunnerOptions) {
  */
 function nextPage({ event, held }: Work, cursor: Cursor): NextPage {
   return { cursor, id: derivedId(event.id, held.message.seq, JSON.stringify(cursor)) };
+}
+
+/** Whether the page of a fan-out is one of Edge's documents. */
+function listsEdge({ resolution, cursor }: Work): boolean {
+  return resolution.kind === 'environment' && (resolution.isGone || cursor?.from === 'edge');
 }
 
 /** What names a former key is about the documents under the present one, too. */
