@@ -60,7 +60,7 @@ describe('another region agrees', () => {
   const touched = { traits: new Set(['plan']), overrides: new Set<string>() };
   const gold = documentOf('ada', 'gold');
   const of = (there: Item | undefined, here: Item | undefined = gold, what = touched) =>
-    agrees(owner, here, there, what);
+    agrees(owner, { document: here }, there, what);
 
   test('when it has what was touched, whatever else Edge clients have set there', () => {
     expect(of(gold)).toBe(true);
@@ -72,8 +72,22 @@ describe('another region agrees', () => {
     expect(of(documentOf('ada', 'gold', 2))).toBe(false);
   });
 
+  test('where all traits were touched, whatever an Edge client sets that Core has not', () => {
+    const all = { ...touched, traits: 'all', removable: new Set<string>() } as const;
+    const coloured = (colour: string) => {
+      const trait = { M: { trait_key: { S: 'colour' }, trait_value: { S: colour } } };
+      return { ...gold, identity_traits: { L: [...gold['identity_traits']!.L!, trait] } };
+    };
+    const here = { document: coloured('red'), core: gold };
+    for (const there of [coloured('red'), coloured('blue'), gold]) expect(agrees(owner, here, there, all)).toBe(true);
+    expect(agrees(owner, { document: gold, core: gold }, coloured('blue'), all)).toBe(true);
+    expect(agrees(owner, here, documentOf('ada', 'free'), all)).toBe(false);
+    const lacking = { document: gold, core: gold };
+    expect(agrees(owner, lacking, coloured('blue'), { ...all, removable: new Set(['colour']) })).toBe(false);
+  });
+
   test('that an identity is gone when it has none that came from Core', () => {
-    const absent = (there: Item | undefined) => agrees(owner, undefined, there, touched);
+    const absent = (there: Item | undefined) => agrees(owner, { document: undefined }, there, touched);
     expect(absent(undefined)).toBe(true);
     expect(absent(gold)).toBe(false);
     expect(absent(documentOf('ada', 'gold', null))).toBe(true);
@@ -277,7 +291,7 @@ describe('on a global table', () => {
     const touched = { traits: 'all', overrides: 'all' } as const;
     const compare = async () => {
       const here = await edge.identities.get(key('ada'));
-      return regions.compare(owner, key('ada'), here, touched);
+      return regions.compare(owner, key('ada'), { document: here }, touched);
     };
     global.setDelay(HELD);
     await edge.identities.putIfUnchanged(documentOf('ada', 'gold'), undefined);

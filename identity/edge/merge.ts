@@ -144,6 +144,12 @@ export function findAllOfCore(core: Item): Touched {
   return { traits: keysOf(core, TRAITS), overrides: keysOf(core, OVERRIDES) };
 }
 
+/** What Edge's document has and Core's has not. */
+export function findExtras(edge: Item, core: Item): { traits: ReadonlySet<string>; overrides: ReadonlySet<string> } {
+  const extras = (list: KeyedList) => keysOf(edge, list).difference(keysOf(core, list));
+  return { traits: extras(TRAITS), overrides: extras(OVERRIDES) };
+}
+
 /** The overrides of a document that came from a row of Core's: Edge clients give theirs no `django_id`. */
 export function findOverridesOfCore(edge: Item): string[] {
   const fromCore = listElements(edge, 'identity_features').filter(({ M }) => M?.['django_id']?.N !== undefined);

@@ -4,7 +4,7 @@ import { isEdgeBorn } from '../convergence-step.ts';
 import type { Logger } from '../logger.ts';
 import type { Item } from './document.ts';
 import { sameValue } from './document-equality.ts';
-import { mergeTouched, type Touched } from './merge.ts';
+import { findExtras, leaveOut, mergeTouched, type Touched } from './merge.ts';
 import { type DocumentOwner, isDocumentOf } from './ownership.ts';
 import { type EdgeSettings, type EdgeTables, GET_BATCH, inRegion, openEdge, ResponseTooLarge } from './table.ts';
 import type { EdgeOptions } from './table-connection.ts';
@@ -14,6 +14,13 @@ import type { EdgeOptions } from './table-connection.ts';
  * asked; `differs`: replication has not brought it there, or something else is there.
  */
 export type Agreement = 'same' | 'differs' | 'unreachable';
+
+/** A document as it was just read or written in the region that is written. */
+export interface Here {
+  readonly document: Item | undefined;
+  /** The one that Core's rows make, with which it agrees; undefined where they make none. */
+  readonly core?: Item | undefined;
+}
 
 export interface RegionReader {
   readonly region: string;
@@ -25,12 +32,8 @@ export interface RegionReader {
 /** The regions of a global table as this process reads them, the home region first. */
 export interface OtherRegions {
   readers(): Promise<readonly RegionReader[]>;
-  /**
-   * Compares one document in every region of the table with what the region that is written has.
-   *
-   * @param here as it was just read or written there
-   */
-  compare(owner: DocumentOwner, key: string, here: Item | undefined, touched: Touched): Promise<Agreement>;
+  /** Compares one document in every region of the table with what the region that is written has. */
+  compare(owner: DocumentOwner, key: string, here: Here, touched: Touched): Promise<Agreement>;
   close(): void;
 }
 
@@ -138,14 +141,16 @@ function openReader(
  */
 export function agrees(
   owner: DocumentOwner,
-  here: Item | undefined,
+  { document, core }: Here,
   there: Item | undefined,
   touched: Touched,
 ): boolean {
-  const [own, other] = [here, there].map((item) =>
+  const [own, other] = [document, there].map((item) =>
     item !== undefined && isDocumentOf(item, owner) ? item : undefined,
   );
   if (own === undefined) return other === undefined || isEdgeBorn(other);
   if (other === undefined) return false;
-  return sameValue(own['django_id'], other['django_id']) && Object.keys(mergeTouched(other, own, touched)).length === 0;
+  // What was left here although all was touched is an Edge client's, too.
+  const ours = core === undefined ? touched : leaveOut(touched, findExtras(own, core), other, own);
+  return sameValue(own['django_id'], other['django_id']) && Object.keys(mergeTouched(other, own, ours)).length === 0;
 }

@@ -132,7 +132,8 @@ export function createRunner(options: RunnerOptions) {
     if (!isLooked || hasWritten(convergence) || options.lookAfter() === undefined) return 'same';
     const { apiKey } = environment;
     const key = compositeKey(apiKey, identifier);
-    return options.elsewhere({ apiKey, identifier }, key, convergence.document, joinTouched(works.map(touchedOf)));
+    const { document, core } = convergence;
+    return options.elsewhere({ apiKey, identifier }, key, { document, core }, joinTouched(works.map(touchedOf)));
   }
 
   /**
@@ -150,7 +151,7 @@ export function createRunner(options: RunnerOptions) {
     const isLooked = isLook(work.held.message);
     if (isLooked) counts.of(projectId).looks[LOOKS[found]] += 1;
     const isOver = options.isOver(projectId) && !options.isAway();
-    const isDone = found === 'same' || (found !== 'unreachable' && isOver);
+    const isDone = found === 'same' || (found === 'overtaken' && isOver);
     if (isLooked && isDone) work.held.done();
     else lookLater(projectId, work, isLooked && found !== 'overtaken' ? pauseBetween(work, pause) : pause);
   }
