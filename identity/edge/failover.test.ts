@@ -291,7 +291,7 @@ describe('on a global table', () => {
     const touched = { traits: 'all', overrides: 'all' } as const;
     const compare = async () => {
       const here = await edge.identities.get(key('ada'));
-      return regions.compare(owner, key('ada'), { document: here }, touched);
+      return regions.compare(owner, key('ada'), { region: await edge.region(), document: here }, touched);
     };
     global.setDelay(HELD);
     await edge.identities.putIfUnchanged(documentOf('ada', 'gold'), undefined);
@@ -301,5 +301,21 @@ describe('on a global table', () => {
     expect(await compare()).toBe('same');
     global.region(NEXT).goDark();
     expect(await compare()).toBe('unreachable');
+  });
+
+  test('what was read before the home region was written again is compared with what that has', async () => {
+    const { edge, regions } = await open(global, [NEXT], { failoverAfterSeconds: 0 });
+    global.setDelay(HELD);
+    edge.goTo(NEXT);
+    const document = documentOf('ada', 'gold');
+    await edge.identities.putIfUnchanged(document, undefined);
+    const here = { region: await edge.region(), document };
+    edge.goTo(undefined);
+    const touched = { traits: new Set(['plan']), overrides: new Set<string>() };
+    const compare = () => regions.compare({ apiKey: 'key', identifier: 'ada' }, key('ada'), here, touched);
+    expect(await compare()).toBe('differs');
+    global.setDelay({ minMs: 0, maxMs: 0 });
+    await global.settle();
+    expect(await compare()).toBe('same');
   });
 });

@@ -17,6 +17,8 @@ export type Agreement = 'same' | 'differs' | 'unreachable';
 
 /** A document as it was just read or written in the region that is written. */
 export interface Here {
+  /** That region: another one may be written by now. */
+  readonly region: string;
   readonly document: Item | undefined;
   /** The one that Core's rows make, with which it agrees; undefined where they make none. */
   readonly core?: Item | undefined;
@@ -32,7 +34,7 @@ export interface RegionReader {
 /** The regions of a global table as this process reads them, the home region first. */
 export interface OtherRegions {
   readers(): Promise<readonly RegionReader[]>;
-  /** Compares one document in every region of the table with what the region that is written has. */
+  /** Compares one document in every region of the table with what the region has that is or was written. */
   compare(owner: DocumentOwner, key: string, here: Here, touched: Touched): Promise<Agreement>;
   close(): void;
 }
@@ -74,10 +76,9 @@ export function openOtherRegions(
   return {
     readers,
     async compare(owner, key, here, touched) {
-      const present = await written.region();
       const regions = written.regions();
       const others = (await readers()).filter(
-        ({ region }) => region !== present && (regions === undefined || regions.has(region)),
+        ({ region }) => region !== here.region && (regions === undefined || regions.has(region)),
       );
       const found = await Promise.all(others.map((reader) => look(reader)));
       if (found.includes('unreachable')) return 'unreachable';
@@ -141,7 +142,7 @@ function openReader(
  */
 export function agrees(
   owner: DocumentOwner,
-  { document, core }: Here,
+  { document, core }: Omit<Here, 'region'>,
   there: Item | undefined,
   touched: Touched,
 ): boolean {

@@ -85,11 +85,12 @@ interface Others {
   readonly isOver?: boolean;
   readonly elsewhere?: Agreement;
   readonly isAway?: boolean | (() => boolean);
+  readonly region?: () => string;
 }
 
 function createParts(isListed = false, others: Others = {}) {
   const { between = stores, charge = () => {}, publish = async () => {}, lookAfter = () => undefined } = others;
-  const { isOver = false, elsewhere = 'same', isAway = false } = others;
+  const { isOver = false, elsewhere = 'same', isAway = false, region = () => 'home' } = others;
   const parked: unknown[] = [];
   const park: Pipeline['park'] = (_, projectId, reason, { identity, due } = {}) =>
     void parked.push({ projectId, reason, ...identity, ...(due && { due }) });
@@ -110,6 +111,7 @@ function createParts(isListed = false, others: Others = {}) {
     forget() {},
     lookAfter,
     isOver: () => isOver,
+    region: async () => region(),
     elsewhere: async () => elsewhere,
     isAway: () => (typeof isAway === 'function' ? isAway() : isAway),
     wrote() {},
@@ -319,6 +321,13 @@ describe('on tables of several regions a look that had to write', () => {
   test('a region that lacks it, or cannot be asked, is waited for also when the window has long closed', async () => {
     expect(await look(true, { between: equal, elsewhere: 'differs' })).toMatchObject({ isDone: false });
     expect(await look(true, { between: equal, elsewhere: 'unreachable' })).toMatchObject({ isDone: false });
+  });
+
+  test('one during which another region came to be written is none', async () => {
+    const regions = ['us-east-2', 'eu-west-2'];
+    const region = () => regions.shift() ?? 'eu-west-2';
+    expect(await look(false, { between: equal, region })).toMatchObject({ isDone: false });
+    expect(await look(false, { between: equal, region })).toMatchObject({ isDone: true });
   });
 
   test('nothing that another region than the home region was written in is over before that is written again', async () => {

@@ -47,6 +47,8 @@ export interface RunnerOptions {
   lookAfter(): number | undefined;
   /** Whether the project's replay window closed so long ago that looks are not repeated any more. */
   isOver(projectId: number): boolean;
+  /** The region of Edge that is written. */
+  region(): Promise<string>;
   /** Compares a document in other regions with what the region that is written has. */
   elsewhere: OtherRegions['compare'];
   /** Whether Edge is written in another region than the home region. */
@@ -92,18 +94,17 @@ export function createRunner(options: RunnerOptions) {
     if (subject === undefined) return;
     const followers = works.flatMap(followersOf);
     if (followers.length > 0 && !(await tryToPublish(projectId, works, followers))) return;
-    const fence = fenceOf(works);
-    const { convergence, held } = await patience.persist(() => {
-      const touched = works.map(touchedOf);
-      return applyEvents(options.stores(), subject, touched, copying, stop, fence).catch(rethrow(projectId));
-    }, stop);
+    const { convergence, held, region } = await patience.persist(
+      () => applyHere(subject, works, copying, stop).catch(rethrow(projectId)),
+      stop,
+    );
     const count = counts.of(projectId);
     count.converged += 1;
     options.allowance.charge(projectId, writeUnitsOf(convergence));
     const { apiKey } = subject.environment;
     if (hasWritten(convergence)) options.wrote(compositeKey(apiKey, subject.identifier));
     if (!(await passOn(projectId, works, convergence))) return;
-    const agreement = await lookElsewhere(subject, works, convergence);
+    const agreement = await lookElsewhere(subject, works, convergence, region);
     const waiting = keepUnstorable(projectId, subject.environment.id, convergence, works);
     for (const [index, work] of works.entries()) {
       if (!work.held.isOpen()) continue;
@@ -122,18 +123,29 @@ export function createRunner(options: RunnerOptions) {
     }
   }
 
+  /** @returns with the region in which it was done; undefined where another one was written before it was over */
+  async function applyHere(subject: Subject, works: readonly Work[], copying: boolean, stop: AbortSignal) {
+    const region = await options.region();
+    const applied = await applyEvents(options.stores(), subject, works.map(touchedOf), copying, stop, fenceOf(works));
+    return { ...applied, region: (await options.region()) === region ? region : undefined };
+  }
+
   /** What the other regions have, where that decides whether events are done with. */
   async function lookElsewhere(
     { environment, identifier }: Subject,
     works: readonly Work[],
     convergence: Convergence,
+    region: string | undefined,
   ): Promise<Agreement> {
     const isLooked = works.some(({ held }) => held.isOpen() && isLook(held.message));
     if (!isLooked || hasWritten(convergence) || options.lookAfter() === undefined) return 'same';
+    // Which of the two the document is of cannot be told.
+    if (region === undefined) return 'unreachable';
     const { apiKey } = environment;
-    const key = compositeKey(apiKey, identifier);
     const { document, core } = convergence;
-    return options.elsewhere({ apiKey, identifier }, key, { document, core }, joinTouched(works.map(touchedOf)));
+    const touched = joinTouched(works.map(touchedOf));
+    const key = compositeKey(apiKey, identifier);
+    return options.elsewhere({ apiKey, identifier }, key, { region, document, core }, touched);
   }
 
   /**

@@ -115,6 +115,7 @@ export function wire(
       return verdict.kind === 'drop' && verdict.reason === 'windowClosed';
     },
     lookAfter: () => (edge.guarantees().final ? undefined : lookAfterMilliseconds(configuration)),
+    region: edge.region,
     elsewhere: regions.compare,
     isAway: () => failover.away() !== undefined,
     wrote: failover.wrote,
