@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import { createLogger } from '@edge-migration/identity/logger.ts';
-import { type GlobalTable, HELD, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
+import {
+  type GlobalTable,
+  type GlobalTableOptions,
+  HELD,
+  startGlobalTable,
+} from '@edge-migration/test/cluster/global-table/global-table.ts';
 import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { createTables } from '@edge-migration/test/edge/tables.ts';
@@ -102,15 +107,20 @@ describe('on a global table', () => {
   const perTest: (() => unknown)[] = [];
   let global: GlobalTable;
   let strong: GlobalTable;
+  let legacy: GlobalTable;
 
   beforeAll(async () => {
-    const regions = [HOME, NEXT, 'us-west-2'];
-    global = cleanUp.use(await startGlobalTable({ regions, heapMb: 128 }));
-    strong = cleanUp.use(await startGlobalTable({ regions, consistency: 'STRONG', heapMb: 128 }));
+    const start = async (options: Pick<GlobalTableOptions, 'consistency' | 'version'> = {}) =>
+      cleanUp.use(await startGlobalTable({ regions: [HOME, NEXT, 'us-west-2'], heapMb: 128, ...options }));
+    [global, strong, legacy] = await Promise.all([
+      start(),
+      start({ consistency: 'STRONG' }),
+      start({ version: '2017.11.29' }),
+    ]);
   });
   afterEach(async () => {
     for (const table of [global, strong]) for (const name of [HOME, NEXT]) table.region(name).comeBack();
-    global.setDelay({ minMs: 0, maxMs: 0 });
+    for (const table of [global, legacy]) table.setDelay({ minMs: 0, maxMs: 0 });
     for (const end of perTest.splice(0)) await end();
   });
   afterAll(() => cleanUp.disposeAsync());
@@ -170,7 +180,13 @@ describe('on a global table', () => {
       await expect(edge.identities.get(key('ada'))).rejects.toThrow();
       await waitFor(() => failover.away(), { for: 'another region to be written' });
     };
-    return { edge, regions, failover, write, tryToWrite, goAway };
+    /** Ada, as a look that finds nothing to write. */
+    const compare = async () => {
+      const here = { region: await edge.region(), document: await edge.identities.get(key('ada')) };
+      const touched = { traits: 'all', overrides: 'all' } as const;
+      return regions.compare({ apiKey: 'key', identifier: 'ada' }, key('ada'), here, touched);
+    };
+    return { edge, regions, failover, write, tryToWrite, goAway, compare };
   }
 
   const isHome = (failover: { away(): unknown }) =>
@@ -286,13 +302,7 @@ describe('on a global table', () => {
   });
 
   test('a region that is apart differs until it is back, and one that is dark cannot be asked', async () => {
-    const { edge, regions } = await open(global, [NEXT, 'us-west-2'], { failoverAfterSeconds: 0 });
-    const owner = { apiKey: 'key', identifier: 'ada' };
-    const touched = { traits: 'all', overrides: 'all' } as const;
-    const compare = async () => {
-      const here = await edge.identities.get(key('ada'));
-      return regions.compare(owner, key('ada'), { region: await edge.region(), document: here }, touched);
-    };
+    const { edge, compare } = await open(global, [NEXT, 'us-west-2'], { failoverAfterSeconds: 0 });
     global.setDelay(HELD);
     await edge.identities.putIfUnchanged(documentOf('ada', 'gold'), undefined);
     expect(await compare()).toBe('differs');
@@ -301,6 +311,23 @@ describe('on a global table', () => {
     expect(await compare()).toBe('same');
     global.region(NEXT).goDark();
     expect(await compare()).toBe('unreachable');
+  });
+
+  test.each([
+    ['which regions there are may not be asked', 'AccessDeniedException', ''],
+    ['only the identities are replicated', 'GlobalTableNotFoundException', 'environments-v2'],
+  ])('a region that is apart differs also where %s', async (_, type, name) => {
+    const proxy = cleanUp.use(await startDynamodbProxy(legacy.region(HOME).endpoint));
+    proxy.inject(({ operation, body }) =>
+      operation === 'DescribeGlobalTable' && String(body['GlobalTableName']).startsWith(name)
+        ? { kind: 'answer', status: 400, type }
+        : undefined,
+    );
+    const settings = { dynamodbEndpoint: proxy.endpoint, failoverAfterSeconds: 0 };
+    const { edge, compare } = await open(legacy, [NEXT], settings);
+    legacy.setDelay(HELD);
+    await edge.identities.putIfUnchanged(documentOf('ada', 'gold'), undefined);
+    expect(await compare()).toBe('differs');
   });
 
   test('what was read before the home region was written again is compared with what that has', async () => {

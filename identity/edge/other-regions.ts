@@ -76,7 +76,7 @@ export function openOtherRegions(
   return {
     readers,
     async compare(owner, key, here, touched) {
-      const regions = written.regions();
+      const regions = written.identityRegions();
       const others = (await readers()).filter(
         ({ region }) => region !== here.region && (regions === undefined || regions.has(region)),
       );

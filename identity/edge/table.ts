@@ -67,6 +67,7 @@ export type OverrideRowsTable = NonNullable<EdgeTables['overrideRows']>;
 export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
   let guarantees = findGuarantees([undefined]);
   let regions: ReadonlySet<string> | undefined;
+  let identityRegions: ReadonlySet<string> | undefined;
   const connection = connect(settings, options);
   const { identitiesTable, environmentsV2Table } = settings;
   const account = createCostAccount(connection.budget);
@@ -122,7 +123,8 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
       ]);
       const tables = overrideRows ? [identities, overrideRows] : [identities];
       guarantees = findGuarantees(tables.map(({ replication }) => replication));
-      regions = tables.map(regionsOf).reduce((all, some) => all.intersection(some));
+      identityRegions = regionsOf(identities);
+      regions = tables.map(regionsOf).reduce((all, some) => some && all?.intersection(some));
       return { region, identities, overrideRows: overrideRows || undefined };
     },
 
@@ -134,8 +136,11 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
     /** The region of the settings. */
     homeRegion: () => connection.homeRegion(),
 
-    /** The regions that all tables are in, as far as {@link describe} has found out. */
+    /** The regions that all tables are in; undefined where {@link describe} has not found out. */
     regions: () => regions,
+
+    /** The regions that the table of identities is in; undefined where {@link describe} has not found out. */
+    identityRegions: () => identityRegions,
 
     /** From now on another region is read and written; undefined: the home region again. */
     goTo: (region: string | undefined) =>
@@ -151,11 +156,9 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}) {
   }
 }
 
-function regionsOf({ region, replication }: TableFacts): ReadonlySet<string> {
-  return new Set([
-    region,
-    ...(replication.kind === 'GlobalTable' ? replication.replicas : []).map((one) => one.region),
-  ]);
+function regionsOf({ region, replication }: TableFacts): ReadonlySet<string> | undefined {
+  if (replication.kind === 'GlobalTable') return new Set([region, ...replication.replicas.map((one) => one.region)]);
+  return replication.isUnsure ? undefined : new Set([region]);
 }
 
 /** The settings of the same tables in another region. */
