@@ -180,7 +180,7 @@ describe('on a global table', () => {
       await expect(edge.identities.get(key('ada'))).rejects.toThrow();
       await waitFor(() => failover.away(), { for: 'another region to be written' });
     };
-    /** Ada, as a look that finds nothing to write. */
+    /** Ada, as a look does that finds nothing to write. */
     const compare = async () => {
       const here = { region: await edge.region(), document: await edge.identities.get(key('ada')) };
       const touched = { traits: 'all', overrides: 'all' } as const;
@@ -311,6 +311,19 @@ describe('on a global table', () => {
     expect(await compare()).toBe('same');
     global.region(NEXT).goDark();
     expect(await compare()).toBe('unreachable');
+  });
+
+  test('looks that wait for a region are given up with those that it has not answered', async () => {
+    const proxy = cleanUp.use(await startDynamodbProxy(global.region(NEXT).endpoint));
+    proxy.inject(() => ({ kind: 'answer', status: 400, type: 'AccessDeniedException' }));
+    const { regions } = await open(global, [NEXT], { failoverAfterSeconds: 0 }, { [NEXT]: proxy.endpoint });
+    const identifiers = Array.from({ length: 500 }, (_, index) => `ada-${index}`);
+    const here = { region: HOME, document: undefined };
+    const compare = (identifier: string) =>
+      regions.compare({ apiKey: 'key', identifier }, key(identifier), here, { traits: 'all', overrides: 'all' });
+    expect(new Set(await Promise.all(identifiers.map(compare)))).toEqual(new Set(['unreachable']));
+    // As many at the same time.
+    expect(proxy.calls.length).toBeLessThanOrEqual(2);
   });
 
   test.each([

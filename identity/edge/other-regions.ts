@@ -61,7 +61,7 @@ export function openOtherRegions(
     readonly signal: AbortSignal;
   },
 ): OtherRegions {
-  const { clock, log, signal } = options;
+  const { log, signal } = options;
   let opened: Promise<readonly Reader[]> | undefined;
 
   async function open(): Promise<readonly Reader[]> {
@@ -85,7 +85,7 @@ export function openOtherRegions(
       return found.includes('differs') ? 'differs' : 'same';
 
       async function look(reader: Reader): Promise<Agreement> {
-        if (clock.monotonic() < reader.restsUntil) return 'unreachable';
+        if (reader.rests()) return 'unreachable';
         try {
           const there = await reader.document(key);
           if (reader.isSilent) log.info({ region: reader.region }, 'A region of Edge can be read again');
@@ -96,7 +96,6 @@ export function openOtherRegions(
           const { region } = reader;
           if (!reader.isSilent) log.warn({ err: error, region }, 'A region of Edge cannot be read; looks at it wait');
           reader.isSilent = true;
-          reader.restsUntil = clock.monotonic() + REST_MILLISECONDS;
           return 'unreachable';
         }
       }
@@ -111,8 +110,8 @@ export function openOtherRegions(
 
 interface Reader extends RegionReader {
   isSilent: boolean;
-  /** Monotonic milliseconds. */
-  restsUntil: number;
+  /** It has not answered just now, and is not asked for a while. */
+  rests(): boolean;
 }
 
 function openReader(
@@ -126,14 +125,25 @@ function openReader(
     requestTimeoutMilliseconds: REQUEST_TIMEOUT_MILLISECONDS,
     ...(credentials && { credentials }),
   });
+  /** Monotonic milliseconds, and why. */
+  let rest = { until: 0, cause: undefined as unknown };
+  const rests = () => clock.monotonic() < rest.until;
+  const isolates = (error: unknown) => error instanceof ResponseTooLarge;
   const documents: Batcher<string, Item | undefined> = createBatcher(
     async (keys: readonly string[]) => {
-      const found = await edge.identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
-      return keys.map((key) => found.get(key));
+      // Thousands may have been waiting when the region fell silent.
+      if (rests()) throw rest.cause;
+      try {
+        const found = await edge.identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
+        return keys.map((key) => found.get(key));
+      } catch (cause) {
+        if (!isolates(cause)) rest = { until: clock.monotonic() + REST_MILLISECONDS, cause };
+        throw cause;
+      }
     },
-    { most: GET_BATCH, parallel: PARALLEL, isolates: (error) => error instanceof ResponseTooLarge },
+    { most: GET_BATCH, parallel: PARALLEL, isolates },
   );
-  return { region, edge, document: (key) => documents.ask(key, key), isSilent: false, restsUntil: 0 };
+  return { region, edge, document: (key) => documents.ask(key, key), isSilent: false, rests };
 }
 
 /**

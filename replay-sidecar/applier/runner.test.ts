@@ -210,7 +210,11 @@ describe('while another region than the home region is written, a fan-out', () =
     async function run(cursor: Cursor | undefined, isGone = false) {
       const { event, ...rest } = work();
       const resolution = { kind: 'environment', projectId: PROJECT, environment, isGone } as const;
-      const wide = { ...event, id: 'wide', target: { kind: 'environment', environment: { environmentId: 3 } } } as const;
+      const wide = {
+        ...event,
+        id: 'wide',
+        target: { kind: 'environment', environment: { environmentId: 3 } },
+      } as const;
       const page = { ...rest, cursor, event: wide, resolution };
       await runner.apply(PROJECT, [page]);
       return page.isDone();
