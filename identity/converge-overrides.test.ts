@@ -106,24 +106,30 @@ describe('with the table of overrides for local evaluation', () => {
     expect(await rows()).toEqual([before]);
   });
 
-  test('where a write of another region has taken the place of the document alone, a touched row goes with its override', async () => {
-    await putInCore(7);
-    await insertRows(on.databaseUrl, { features_featurestate: [FLAG] });
-    await run(ALL);
-    const { edge } = on.stores;
-    const before = (await fromEdge())?.['identity_features'];
-    // As an Edge client's there, on the document from before the override.
-    await edge.identities.updateIfUnchanged(
-      KEY,
-      { set: { identity_features: { L: [] } } },
-      { identity_features: before },
-    );
-    await execute(on.databaseUrl, 'UPDATE features_featurestate SET deleted_at = now()');
-    const guarantees = () => ({ transactions: edge.guarantees().transactions, final: false });
-    const touched = { traits: new Set<string>(), overrides: new Set(['5']) };
-    await run(touched, { ...on.stores, edge: { ...edge, guarantees } });
-    expect(await rows()).toEqual([]);
-  });
+  test.each([
+    ['its row', new Set(['5'])],
+    ['all that was touched', 'all'],
+  ] as const)(
+    'where a write of another region has taken the place of the document alone, %s goes with its override',
+    async (_, overrides) => {
+      await putInCore(7);
+      await insertRows(on.databaseUrl, { features_featurestate: [FLAG] });
+      await run(ALL);
+      const { edge } = on.stores;
+      const before = (await fromEdge())?.['identity_features'];
+      // As an Edge client's there, on the document from before the override.
+      await edge.identities.updateIfUnchanged(
+        KEY,
+        { set: { identity_features: { L: [] } } },
+        { identity_features: before },
+      );
+      await execute(on.databaseUrl, 'UPDATE features_featurestate SET deleted_at = now()');
+      const guarantees = () => ({ transactions: edge.guarantees().transactions, final: false });
+      const touched = { traits: new Set<string>(), overrides };
+      await run(touched, { ...on.stores, edge: { ...edge, guarantees } });
+      expect(await rows()).toEqual([]);
+    },
+  );
 
   test('rows go with the identity', async () => {
     await putInCore(7);

@@ -1,5 +1,14 @@
 import type { Clock } from './clock.ts';
-import { carryOut, giveUp, isEdgeBorn, remove, type Step, update, updatePart } from './convergence-step.ts';
+import {
+  areRowsApart,
+  carryOut,
+  giveUp,
+  isEdgeBorn,
+  remove,
+  type Step,
+  update,
+  updatePart,
+} from './convergence-step.ts';
 import type { Core } from './core/database.ts';
 import { readOverriddenFeatures } from './core/environments.ts';
 import type { CoreEnvironment } from './core/identity.ts';
@@ -108,7 +117,10 @@ export async function converge(
   const syncRows = touched.overrides === 'all' || touched.overrides.size > 0;
   return settle(stores, subject, { signal, syncRows, touched, ...fence }, undefined, {
     whole: async (edge, core) => {
-      if (core !== undefined) return update(edge, core, await spareOthers(stores, touched, edge, core, signal));
+      if (core !== undefined) {
+        const spared = await spareOthers(stores, touched, edge, core, signal);
+        return { ...update(edge, core, spared), touched: spared };
+      }
       await confirmAbsence(stores, subject, edge, signal);
       return remove(edge);
     },
@@ -116,7 +128,7 @@ export async function converge(
     part: async (edge, unstorable) => {
       const item = unstorable.part?.item;
       const spared = item === undefined ? touched : await spareOthers(stores, touched, edge, item, signal);
-      return updatePart(edge, unstorable, spared);
+      return { ...updatePart(edge, unstorable, spared), touched: spared };
     },
   });
 }
@@ -143,15 +155,16 @@ async function confirmAbsence(
  * override's row stays in Core, and whatever came from a row of Core's has the row's id in Edge.
  */
 async function spareOthers(
-  { core }: Stores,
+  { core, edge }: Stores,
   touched: Touched,
   found: Item | undefined,
   wanted: Item,
   signal: AbortSignal,
 ): Promise<Touched> {
   if (touched.overrides !== 'all' || found === undefined) return touched;
-  // Asked only where something would go.
-  if (!compareDocuments(found, wanted)?.extraOverrides) return touched;
+  // Asked only where something would go, or a row may be left that the document does not tell of.
+  const mayBeLeft = edge.commit !== undefined && areRowsApart(edge);
+  if (!mayBeLeft && !compareDocuments(found, wanted)?.extraOverrides) return touched;
   const overrides = await readOverriddenFeatures(core, wanted['django_id']?.N ?? '', signal);
   return { ...touched, overrides: new Set([...overrides, ...findOverridesOfCore(found)]) };
 }

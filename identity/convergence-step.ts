@@ -30,6 +30,8 @@ export interface Step {
   after: Item | undefined;
   /** What stays as it was, because the document would be too large or cannot hold it. */
   pending?: Pending;
+  /** Where all was touched, what that is. */
+  touched?: Touched;
 }
 
 /** Makes what was touched agree with Core's document; an absent document is inserted, one of an earlier identity replaced. */
@@ -115,6 +117,12 @@ export interface StepOptions extends CallOptions {
   clock: Clock;
 }
 
+/** Whether rows of overrides are written or replicated without their document, so that one may have become another. */
+export function areRowsApart(edge: EdgeTables): boolean {
+  const { transactions, final } = edge.guarantees();
+  return !transactions || !final;
+}
+
 /**
  * Carries out the step: the document, and with it the rows of `environments_v2` that repeat its overrides, in one
  * transaction where rows change. `none`: there was nothing to write.
@@ -122,15 +130,16 @@ export interface StepOptions extends CallOptions {
 export async function carryOut(
   edge: EdgeTables,
   found: Item | undefined,
-  { write, after }: Step,
-  { environmentId, syncRows, touched, clock, ...options }: StepOptions,
+  { write, after, touched }: Step,
+  { environmentId, syncRows, touched: asked, clock, ...options }: StepOptions,
 ): Promise<WriteResult | 'none'> {
   if (edge.commit !== undefined) {
     const { put, remove, kept } = diffOverrideRows(environmentId, found, after, clock.now());
-    const { transactions, final } = edge.guarantees();
-    const isApart = !transactions || !final;
+    const isApart = areRowsApart(edge);
     const wrong = syncRows || isApart ? await findWrongRows(edge, kept, isApart, { signal: options.signal }) : [];
-    const left = isApart ? await findLeftRows(edge, environmentId, found ?? after, after, touched, options) : [];
+    const left = isApart
+      ? await findLeftRows(edge, environmentId, found ?? after, after, touched ?? asked, options)
+      : [];
     const changes = { put: [...put, ...wrong], remove: [...remove, ...left] };
     if (changes.put.length + changes.remove.length > 0) return edge.commit(write ?? lookAt(after), changes, options);
   }
@@ -149,7 +158,7 @@ export async function carryOut(
 /**
  * Rows that a document's overrides should have and have not, such as those of an aborted attempt.
  *
- * @param isApart rows are written or replicated without their document, so that one may have become another
+ * @param isApart see {@link areRowsApart}
  */
 async function findWrongRows(
   { overrideRows }: EdgeTables,
