@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { systemClock } from './clock.ts';
 import { ConvergenceContention, type Stores } from './converge.ts';
+import { CoreUnreachable } from './core/errors.ts';
 import { execute } from './fixtures/core-rows.ts';
 import { KEY, TOUCHED, TRAIT, useAda } from './testing/ada.ts';
 
@@ -40,6 +41,38 @@ describe('while others write', () => {
     const coreChanges = () => execute(on.databaseUrl, "UPDATE environments_trait SET string_value = 'gold'");
     expect(await run(TOUCHED, interrupt(coreChanges))).toMatchObject({ outcome: 'updated' });
     expect((await fromEdge())?.['identity_traits']).toEqual({ L: [TRAIT('plan', { S: 'gold' })] });
+  });
+
+  test('a write is told of although Core changed afterwards and left nothing to write, or could not be asked', async () => {
+    await putInCore(7, 'free');
+    const { edge } = on.stores;
+    const then = (happens: () => Promise<unknown>): Stores => ({
+      ...on.stores,
+      edge: {
+        ...edge,
+        identities: {
+          ...edge.identities,
+          async updateIfUnchanged(...values) {
+            const result = await edge.identities.updateIfUnchanged(...values);
+            await happens();
+            return result;
+          },
+        },
+      },
+    });
+    const touch = () => execute(on.databaseUrl, 'UPDATE environments_identity SET created_date = now()');
+    const writes: unknown[] = [];
+    const wrote = () => void writes.push('write');
+    await putInEdge({ django_id: { N: '7' } });
+    expect(await run(TOUCHED, then(touch), { wrote })).toMatchObject({ outcome: 'unchanged' });
+    expect(writes.length).toBe(1);
+    await execute(on.databaseUrl, "UPDATE environments_trait SET string_value = 'gold'");
+    const readIdentity = () => Promise.reject(new CoreUnreachable('gone'));
+    const silent: Stores = then(async () => Object.assign(silent, { readIdentity }));
+    await expect(run(TOUCHED, silent, { wrote })).rejects.toThrow(CoreUnreachable);
+    expect(writes.length).toBe(2);
+    await run(TOUCHED, on.stores, { wrote });
+    expect(writes.length).toBe(2);
   });
 
   test('a deletion in Core in between leaves nothing in Edge', async () => {

@@ -54,7 +54,10 @@ export interface Subject {
  * What keeps writes from being carried out when their sender cannot see to what comes of them any more (docs/design.md,
  * "Convergence", rule 9): until when they may be sent, and who is told of those that may come late.
  */
-export type Fence = Pick<CallOptions, 'deadline' | 'lost'>;
+export interface Fence extends Pick<CallOptions, 'deadline' | 'lost'> {
+  /** Told of each write that was carried out, be it of rows of overrides alone, whatever comes of the rest. */
+  readonly wrote?: (() => void) | undefined;
+}
 
 /** What was found or done; each is counted. */
 export type Outcome =
@@ -259,7 +262,7 @@ async function settle(
   choose: Choose,
 ): Promise<Convergence> {
   const { edge, clock } = stores;
-  const { signal } = options;
+  const { signal, wrote, ...how } = options;
   const key = compositeKey(environment.apiKey, identifier);
   const place = { environment, identifier };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -272,7 +275,8 @@ async function settle(
       return withFormer(leaveToOwner(encoded, environment.id), reading);
     }
     const step = await chooseStep(choose, found, reading);
-    const result = await carryOut(edge, found, step, { environmentId: environment.id, clock, ...options });
+    const result = await carryOut(edge, found, step, { environmentId: environment.id, clock, signal, ...how });
+    if (result === 'written') wrote?.();
     const isDone =
       result === 'none' || (result === 'written' && isSameReading(reading, await readPlace(stores, place, signal)));
     if (isDone) return withFormer(describe(encoded, step, environment.id), reading);

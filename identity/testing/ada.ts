@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
-import { converge } from '../converge.ts';
+import { converge, type Fence } from '../converge.ts';
 import type { Item } from '../edge/document.ts';
 import type { Touched } from '../edge/merge.ts';
 import { execute, insertRows } from '../fixtures/core-rows.ts';
@@ -57,7 +57,7 @@ export function useAda() {
       expect(await on.stores.edge.identities.putIfUnchanged(item, undefined)).toBe('written');
       return item;
     },
-    run: (touched = TOUCHED, using = on.stores) =>
-      converge(using, { environment: on.environment, identifier: 'ada' }, touched, signal),
+    run: (touched = TOUCHED, using = on.stores, fence: Fence = {}) =>
+      converge(using, { environment: on.environment, identifier: 'ada' }, touched, signal, fence),
   };
 }

@@ -1,5 +1,6 @@
 import { systemClock } from '@edge-migration/identity/clock.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
+import { CoreUnreachable } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
 import type { Item } from '@edge-migration/identity/edge/document.ts';
 import type { Agreement } from '@edge-migration/identity/edge/other-regions.ts';
@@ -10,6 +11,7 @@ import { headers } from '@nats-io/transport-node';
 import { describe, expect, test } from 'vitest';
 import { anewSubject } from '../stream.ts';
 import { createCounts } from './counts.ts';
+import { createPatience } from './patience.ts';
 import type { Pipeline } from './pipeline.ts';
 import { createRepeats } from './repeats.ts';
 import { createRunner, type RunnerOptions } from './runner.ts';
@@ -104,7 +106,7 @@ function createParts(isListed = false, others: Others = {}) {
       revisit: (work) => park(work, work.resolution.projectId, 'late'),
     },
     parking: { isListed: () => isListed, wake() {} },
-    patience: { persist: (attempt) => attempt(), outage: () => undefined, outages: () => [] },
+    patience: createPatience(systemClock, () => {}),
     repeats,
     counts: createCounts(),
     publish,
@@ -306,6 +308,28 @@ describe('on tables of several regions a look that had to write', () => {
 
   test('is the last one when the window has long closed, however often Edge clients write what it looks at', async () => {
     expect(await look(true)).toEqual({ parked: [], isDone: true });
+  });
+
+  test('is followed by another one also where it found nothing to write any more before it was over', async () => {
+    let document = DOCUMENT;
+    let failures = 1;
+    const edge = {
+      identities: {
+        get: async () => document,
+        updateIfUnchanged: async (_: string, { set }: { set: Item }) => {
+          document = { ...document, ...set };
+          return 'written';
+        },
+      },
+    };
+    // Core cannot be asked whether it has changed meanwhile.
+    const readIdentity = async () => {
+      if (document !== DOCUMENT && failures-- > 0) throw new CoreUnreachable('gone');
+      return { holder: environment.id, identity, size: 100 };
+    };
+    const failing = { ...between, edge, readIdentity } as unknown as Stores;
+    expect(await look(false, { between: failing })).toMatchObject({ isDone: false });
+    expect(await look(false, { between: failing })).toMatchObject({ isDone: true });
   });
 
   /** Edge has what Core has. */

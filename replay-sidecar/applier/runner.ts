@@ -94,17 +94,20 @@ export function createRunner(options: RunnerOptions) {
     if (subject === undefined) return;
     const followers = works.flatMap(followersOf);
     if (followers.length > 0 && !(await tryToPublish(projectId, works, followers))) return;
+    let hasWritten = false;
+    const wrote = () => {
+      hasWritten = true;
+      options.wrote(compositeKey(subject.environment.apiKey, subject.identifier));
+    };
     const { convergence, held, region } = await patience.persist(
-      () => applyHere(subject, works, copying, stop).catch(rethrow(projectId)),
+      () => applyHere(subject, works, copying, stop, wrote).catch(rethrow(projectId)),
       stop,
     );
     const count = counts.of(projectId);
     count.converged += 1;
     options.allowance.charge(projectId, writeUnitsOf(convergence));
-    const { apiKey } = subject.environment;
-    if (hasWritten(convergence)) options.wrote(compositeKey(apiKey, subject.identifier));
     if (!(await passOn(projectId, works, convergence))) return;
-    const agreement = await lookElsewhere(subject, works, convergence, region);
+    const found = hasWritten ? 'overtaken' : await lookElsewhere(subject, works, convergence, region);
     const waiting = keepUnstorable(projectId, subject.environment.id, convergence, works);
     for (const [index, work] of works.entries()) {
       if (!work.held.isOpen()) continue;
@@ -119,14 +122,21 @@ export function createRunner(options: RunnerOptions) {
           detail: convergence.skipped?.detail,
           identity: waiting.identity,
         });
-      } else finishIdentity(projectId, work, hasWritten(convergence) ? 'overtaken' : agreement);
+      } else finishIdentity(projectId, work, found);
     }
   }
 
   /** @returns with the region in which it was done; undefined where another one was written before it was over */
-  async function applyHere(subject: Subject, works: readonly Work[], copying: boolean, stop: AbortSignal) {
+  async function applyHere(
+    subject: Subject,
+    works: readonly Work[],
+    copying: boolean,
+    stop: AbortSignal,
+    wrote: () => void,
+  ) {
     const region = await options.region();
-    const applied = await applyEvents(options.stores(), subject, works.map(touchedOf), copying, stop, fenceOf(works));
+    const fence = { ...fenceOf(works), wrote };
+    const applied = await applyEvents(options.stores(), subject, works.map(touchedOf), copying, stop, fence);
     return { ...applied, region: (await options.region()) === region ? region : undefined };
   }
 
@@ -138,7 +148,7 @@ export function createRunner(options: RunnerOptions) {
     region: string | undefined,
   ): Promise<Agreement> {
     const isLooked = works.some(({ held }) => held.isOpen() && isLook(held.message));
-    if (!isLooked || hasWritten(convergence) || options.lookAfter() === undefined) return 'same';
+    if (!isLooked || options.lookAfter() === undefined) return 'same';
     // Which of the two the document is of cannot be told.
     if (region === undefined) return 'unreachable';
     const { apiKey } = environment;
@@ -386,10 +396,6 @@ function atLeastTwice({ outcome }: WriteEvent): WriteEvent['outcome'] {
 
 /** As which a look is counted. */
 const LOOKS = { same: 'held', differs: 'elsewhere', unreachable: 'elsewhere', overtaken: 'overtaken' } as const;
-
-const WRITING: readonly Convergence['outcome'][] = ['inserted', 'updated', 'replaced', 'deleted'];
-
-const hasWritten = ({ outcome, written }: Convergence) => WRITING.includes(outcome) || written !== undefined;
 
 /** The table and the two indexes that every document is in. */
 const WRITES_PER_DOCUMENT = 3;
