@@ -36,6 +36,8 @@ export interface OtherRegions {
   readers(): Promise<readonly RegionReader[]>;
   /** Compares one document in every region of the table with what the region has that is or was written. */
   compare(owner: DocumentOwner, key: string, here: Here, touched: Touched): Promise<Agreement>;
+  /** Whether one of the regions that are looked into, other than this one, has not answered just now. */
+  isResting(here: string): Promise<boolean>;
   close(): void;
 }
 
@@ -73,13 +75,15 @@ export function openOtherRegions(
 
   const readers = () => (opened ??= open());
 
+  async function othersThan(here: string): Promise<readonly Reader[]> {
+    const regions = written.identityRegions();
+    return (await readers()).filter(({ region }) => region !== here && (regions === undefined || regions.has(region)));
+  }
+
   return {
     readers,
     async compare(owner, key, here, touched) {
-      const regions = written.identityRegions();
-      const others = (await readers()).filter(
-        ({ region }) => region !== here.region && (regions === undefined || regions.has(region)),
-      );
+      const others = await othersThan(here.region);
       const found = await Promise.all(others.map((reader) => look(reader)));
       if (found.includes('unreachable')) return 'unreachable';
       return found.includes('differs') ? 'differs' : 'same';
@@ -100,6 +104,7 @@ export function openOtherRegions(
         }
       }
     },
+    isResting: async (here) => (await othersThan(here)).some(({ rests }) => rests()),
     close() {
       void opened?.then((all) => {
         for (const { edge } of all) edge.close();

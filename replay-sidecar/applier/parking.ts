@@ -35,6 +35,7 @@ import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import { createRetries } from './unstorable.ts';
 import type { Witness } from './witness.ts';
 import {
+  findHeldIn,
   isDoubted,
   isListing,
   isLook,
@@ -71,6 +72,8 @@ export interface ParkDetails extends Pick<Place, 'identity' | 'due'> {
   readonly detail?: string | undefined;
   /** It is looked at again, no more. */
   readonly look?: true | undefined;
+  /** The region that an earlier look has found to be right, where another one was not. */
+  readonly heldIn?: string | undefined;
   /** When the event's request began, milliseconds since the epoch; undefined when the event cannot be read. */
   readonly began?: number | undefined;
 }
@@ -259,12 +262,13 @@ export function createParking(options: ParkingOptions): Parking {
     isListed: (projectId, identity) => unstorable.subjectsOf(projectId, identity).length > 0,
     needsView: () => needsView,
     wake: (projectId, identity) => unstorable.wake(projectId, identity),
-    async park(held, projectId, reason, { detail, began, look, ...more } = {}) {
+    async park(held, projectId, reason, { detail, began, look, heldIn, ...more } = {}) {
       const { message } = held;
       const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
       const fields = keepHeaders(message);
       if (held.isDoubtful()) markDoubted(fields);
-      if (look || (isLook(message) && isUnhandled(reason))) markLook(fields);
+      if (look) markLook(fields, heldIn);
+      else if (isLook(message) && isUnhandled(reason)) markLook(fields, findHeldIn(message));
       const minute = Math.floor((began ?? storedTime(message)) / MINUTE_MILLIS);
       const isUnreadable = began === undefined;
       if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));

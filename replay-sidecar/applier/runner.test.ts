@@ -88,14 +88,15 @@ interface Others {
   readonly elsewhere?: Agreement;
   readonly isAway?: boolean | (() => boolean);
   readonly region?: () => string;
+  readonly isResting?: boolean;
 }
 
 function createParts(isListed = false, others: Others = {}) {
   const { between = stores, charge = () => {}, publish = async () => {}, lookAfter = () => undefined } = others;
-  const { isOver = false, elsewhere = 'same', isAway = false, region = () => 'home' } = others;
+  const { isOver = false, elsewhere = 'same', isAway = false, region = () => 'home', isResting = false } = others;
   const parked: unknown[] = [];
-  const park: Pipeline['park'] = (_, projectId, reason, { identity, due } = {}) =>
-    void parked.push({ projectId, reason, ...identity, ...(due && { due }) });
+  const park: Pipeline['park'] = (_, projectId, reason, { identity, due, heldIn } = {}) =>
+    void parked.push({ projectId, reason, ...identity, ...(due && { due }), ...(heldIn && { heldIn }) });
   const runner = createRunner({
     stores: () => between,
     stops: { of: () => new AbortController().signal },
@@ -115,6 +116,7 @@ function createParts(isListed = false, others: Others = {}) {
     isOver: () => isOver,
     region: async () => region(),
     elsewhere: async () => elsewhere,
+    isResting: async () => isResting,
     isAway: () => (typeof isAway === 'function' ? isAway() : isAway),
     wrote() {},
     isBusy: () => false,
@@ -292,9 +294,9 @@ describe('on tables of several regions a look that had to write', () => {
     readIdentity: async () => ({ holder: environment.id, identity, size: 100 }),
   } as unknown as Stores;
 
-  async function look(isOver: boolean, others: Others = { between }, observed = 0) {
+  async function look(isOver: boolean, others: Others = { between }, observed = 0, heldIn?: string) {
     const fields = derivedHeaders(undefined);
-    markLook(fields);
+    markLook(fields, heldIn);
     const looking = { ...work(fields), observed };
     const { parked, runner } = createParts(false, { lookAfter: () => 10_000, isOver, ...others });
     await runner.apply(PROJECT, [looking]);
@@ -340,7 +342,7 @@ describe('on tables of several regions a look that had to write', () => {
 
   test('nor one after which another region lacks it, or cannot be asked; one that all regions agree with is', async () => {
     const due = expect.any(Number);
-    const waiting = { parked: [{ projectId: PROJECT, reason: 'repeat', due }], isDone: false };
+    const waiting = { parked: [{ projectId: PROJECT, reason: 'repeat', due, heldIn: 'home' }], isDone: false };
     expect(await look(false, { between: equal, elsewhere: 'differs' })).toEqual(waiting);
     expect(await look(false, { between: equal, elsewhere: 'unreachable' })).toEqual(waiting);
     expect(await look(false, { between: equal })).toEqual({ parked: [], isDone: true });
@@ -361,6 +363,23 @@ describe('on tables of several regions a look that had to write', () => {
   test('nothing that another region than the home region was written in is over before that is written again', async () => {
     expect(await look(true, { between, isAway: true })).toMatchObject({ isDone: false });
     expect(await look(true, { between: equal, elsewhere: 'differs', isAway: true })).toMatchObject({ isDone: false });
+  });
+
+  test('that waits for a region that does not answer costs nothing where the region that is written was right', async () => {
+    let reads = 0;
+    const readIdentity = async () => {
+      reads += 1;
+      return { holder: environment.id, identity: { ...ADA, traits: [] }, size: 100 };
+    };
+    const counting = { between: { ...between, readIdentity } as unknown as Stores, elsewhere: 'unreachable' } as const;
+    const resting = { ...counting, isResting: true };
+    expect(await look(false, resting, 0, 'home')).toMatchObject({ parked: [{ heldIn: 'home' }], isDone: false });
+    expect(reads).toBe(0);
+    // It was another region then, or the silent one answers.
+    expect(await look(false, resting, 0, 'away')).toMatchObject({ parked: [{ heldIn: 'home' }] });
+    expect(reads).toBe(1);
+    await look(false, counting, 0, 'home');
+    expect(reads).toBe(2);
   });
 
   test('the longer ago the event was, the later the next look at another region is, five minutes at most', async () => {

@@ -2,14 +2,13 @@ import type { Convergence, Fence, Stores, Subject } from '@edge-migration/identi
 import { compositeKey } from '@edge-migration/identity/edge/document.ts';
 import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
 import { EVERYTHING, joinTouched, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
-import type { Agreement, OtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import { DeadlinePassed } from '@edge-migration/identity/edge/table.ts';
 import type { Logger } from '@edge-migration/identity/logger.ts';
 import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { Allowance } from './allowance.ts';
 import { applyEvents } from './apply.ts';
-import type { Counts } from './counts.ts';
 import { readFanOutPage } from './fan-out.ts';
+import { createLooks, type Found, type LookOptions } from './looks.ts';
 import type { Parking } from './parking.ts';
 import type { Patience } from './patience.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -18,7 +17,7 @@ import type { Repeats } from './repeats.ts';
 import type { Spread } from './spread.ts';
 import { MigrationStopped, type Stops } from './stops.ts';
 import { chooseWaiting } from './unstorable.ts';
-import { type Cursor, type Delivery, derivedId, isListing, isLook, type Work } from './work.ts';
+import { type Cursor, type Delivery, derivedId, isListing, type Work } from './work.ts';
 
 /** Makes an event the next page of a fan-out. */
 export interface NextPage {
@@ -27,7 +26,7 @@ export interface NextPage {
   readonly id: string;
 }
 
-export interface RunnerOptions {
+export interface RunnerOptions extends LookOptions {
   stores(): Stores;
   stops: Pick<Stops, 'of'>;
   allowance: Pick<Allowance, 'charge'>;
@@ -35,44 +34,28 @@ export interface RunnerOptions {
   parking: Pick<Parking, 'isListed' | 'wake'>;
   patience: Patience;
   repeats: Repeats;
-  counts: Counts;
   /** Resolves when the stream has what follows from an event. */
   publish(projectId: number, event: WriteEvent, page?: NextPage): Promise<void>;
   /** What is known of an environment by its id or key is out of date. */
   forget(environmentId: number): void;
-  /**
-   * Milliseconds after which what was applied is looked at again, because a write of another region may have taken its
-   * place; undefined where what was written is final.
-   */
-  lookAfter(): number | undefined;
-  /** Whether the project's replay window closed so long ago that looks are not repeated any more. */
-  isOver(projectId: number): boolean;
-  /** The region of Edge that is written. */
-  region(): Promise<string>;
-  /** Compares a document in other regions with what the region that is written has. */
-  elsewhere: OtherRegions['compare'];
-  /** Whether Edge is written in another region than the home region. */
-  isAway(): boolean;
   /** A document was written. */
   wrote(key: string): void;
   /** Whether the stream of events is long: then nothing is added to it. */
   isBusy(): boolean;
   /** Told how late an event is when it has been applied, in milliseconds. */
   onApplied(projectId: number, lag: number): void;
-  /** By the stream's clock, milliseconds since the epoch. */
-  now(): number;
   log: Logger;
   signal: AbortSignal;
 }
 
 const BUSY_PAUSE_MILLIS = 2000;
-const MOST_LOOK_PAUSE_MILLIS = 300_000;
 /** An event may keep the stream from going on for so long; a little more than until most are handled for the second time. */
 const MOST_WAIT_MILLIS = 70_000;
 
 /** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
 export function createRunner(options: RunnerOptions) {
   const { pipeline, stops, patience, repeats, counts, now, log, signal } = options;
+  const looks = createLooks(options);
 
   async function apply(projectId: number, all: readonly Work[]): Promise<void> {
     const { works, copying } = pipeline.admit(all);
@@ -92,6 +75,7 @@ export function createRunner(options: RunnerOptions) {
     const identities = works.flatMap(({ resolution }) => (resolution.kind === 'identity' ? [resolution] : []));
     const subject = identities.at(-1);
     if (subject === undefined) return;
+    if (!copying && (await looks.postpone(projectId, works))) return;
     const followers = works.flatMap(followersOf);
     if (followers.length > 0 && !(await tryToPublish(projectId, works, followers))) return;
     let hasWritten = false;
@@ -107,7 +91,9 @@ export function createRunner(options: RunnerOptions) {
     count.converged += 1;
     options.allowance.charge(projectId, writeUnitsOf(convergence));
     if (!(await passOn(projectId, works, convergence))) return;
-    const found = hasWritten ? 'overtaken' : await lookElsewhere(subject, works, convergence, region);
+    const touched = joinTouched(works.map(touchedOf));
+    const here = { region, document: convergence.document, core: convergence.core };
+    const found = hasWritten ? 'overtaken' : await looks.compare(subject, works, here, touched);
     const waiting = keepUnstorable(projectId, subject.environment.id, convergence, works);
     for (const [index, work] of works.entries()) {
       if (!work.held.isOpen()) continue;
@@ -122,7 +108,7 @@ export function createRunner(options: RunnerOptions) {
           detail: convergence.skipped?.detail,
           identity: waiting.identity,
         });
-      } else finishIdentity(projectId, work, found);
+      } else finishIdentity(projectId, work, found, region);
     }
   }
 
@@ -140,51 +126,11 @@ export function createRunner(options: RunnerOptions) {
     return { ...applied, region: (await options.region()) === region ? region : undefined };
   }
 
-  /** What the other regions have, where that decides whether events are done with. */
-  async function lookElsewhere(
-    { environment, identifier }: Subject,
-    works: readonly Work[],
-    convergence: Convergence,
-    region: string | undefined,
-  ): Promise<Agreement> {
-    const isLooked = works.some(({ held }) => held.isOpen() && isLook(held.message));
-    if (!isLooked || options.lookAfter() === undefined) return 'same';
-    // Which of the two the document is of cannot be told.
-    if (region === undefined) return 'unreachable';
-    const { apiKey } = environment;
-    const { document, core } = convergence;
-    const touched = joinTouched(works.map(touchedOf));
-    const key = compositeKey(apiKey, identifier);
-    return options.elsewhere({ apiKey, identifier }, key, { region, document, core }, touched);
-  }
-
-  /**
-   * On tables of several regions an event is done with once a look at the document has found nothing to write, in each
-   * region that is looked into. What Edge clients write to the same traits again and again looks as if it had overtaken
-   * ours: once the window has closed Edge is the master, and that ends.
-   */
-  function finishIdentity(projectId: number, work: Work, found: 'overtaken' | Agreement): void {
+  function finishIdentity(projectId: number, work: Work, found: Found, region: string | undefined): void {
     const next = repeats.next(work.event, work.observed, now());
-    const pause = options.lookAfter();
-    if (next !== undefined || pause === undefined) {
-      finish(projectId, work, next);
-      return;
-    }
-    const isLooked = isLook(work.held.message);
-    if (isLooked) counts.of(projectId).looks[LOOKS[found]] += 1;
-    const isOver = options.isOver(projectId) && !options.isAway();
-    const isDone = found === 'same' || (found === 'overtaken' && isOver);
-    if (isLooked && isDone) work.held.done();
-    else lookLater(projectId, work, isLooked && found !== 'overtaken' ? pauseBetween(work, pause) : pause);
+    if (next !== undefined || options.lookAfter() === undefined) finish(projectId, work, next);
+    else looks.finish(projectId, work, found, region);
   }
-
-  function lookLater(projectId: number, work: Work, pause: number): void {
-    pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pause) / 1000), look: true });
-  }
-
-  /** A region may be apart for hours: the longer ago an event was, the less often it is looked at. */
-  const pauseBetween = ({ observed }: Work, least: number) =>
-    Math.max(least, Math.min(MOST_LOOK_PAUSE_MILLIS, (now() - observed) / 4));
 
   /** Which of several events wait because Edge cannot hold their identity now; what waits goes on when it can. */
   function keepUnstorable(
@@ -260,13 +206,13 @@ export function createRunner(options: RunnerOptions) {
     }
     const round = repeats.round(work.event, work.observed, now());
     const page = await patience.persist(async () => {
-      if (pauseForHome(work) !== undefined) return undefined;
+      if (looks.pauseForHome(work) !== undefined) return undefined;
       return readFanOutPage(options.stores(), work, round, stop).catch(rethrow(projectId));
     }, stop);
     // Also where it was read: that may have been in another region already.
-    const pause = pauseForHome(work);
+    const pause = looks.pauseForHome(work);
     if (page === undefined || pause !== undefined) {
-      lookLater(projectId, work, pauseBetween(work, pause ?? BUSY_PAUSE_MILLIS));
+      looks.laterElsewhere(projectId, work, pause ?? BUSY_PAUSE_MILLIS);
       return;
     }
     const isPublished = await tryToPublish(projectId, [work], [...followersOf(work), ...page.events], async () => {
@@ -281,9 +227,6 @@ export function createRunner(options: RunnerOptions) {
     if (isHeld) pipeline.park(work, projectId, 'copying');
     else finish(projectId, work, nextFanOut(work));
   }
-
-  /** What lists the documents of an environment waits for the home region: others may lack some that it has. */
-  const pauseForHome = (work: Work) => (listsEdge(work) && options.isAway() ? options.lookAfter() : undefined);
 
   /** Whether there is an EdgeMigration is judged of each part, when it comes. */
   async function spread(delivery: Delivery, { parts, projectId = 0 }: Spread): Promise<void> {
@@ -350,11 +293,6 @@ function nextPage({ event, held }: Work, cursor: Cursor): NextPage {
   return { cursor, id: derivedId(event.id, held.message.seq, JSON.stringify(cursor)) };
 }
 
-/** Whether the page of a fan-out is one of Edge's documents. */
-function listsEdge({ resolution, cursor }: Work): boolean {
-  return resolution.kind === 'environment' && (resolution.isGone || cursor?.from === 'edge');
-}
-
 /** What names a former key is about the documents under the present one, too. */
 function followersOf({ event, resolution, cursor }: Work): WriteEvent[] {
   const { kind } = resolution;
@@ -393,9 +331,6 @@ function toHolder({ event, resolution }: Work, environmentId: number): WriteEven
 function atLeastTwice({ outcome }: WriteEvent): WriteEvent['outcome'] {
   return outcome === 'known' ? 'unknown' : outcome;
 }
-
-/** As which a look is counted. */
-const LOOKS = { same: 'held', differs: 'elsewhere', unreachable: 'elsewhere', overtaken: 'overtaken' } as const;
 
 /** The table and the two indexes that every document is in. */
 const WRITES_PER_DOCUMENT = 3;

@@ -117,6 +117,7 @@ export function wire(
     lookAfter: () => (edge.guarantees().final ? undefined : lookAfterMilliseconds(configuration)),
     region: edge.region,
     elsewhere: regions.compare,
+    isResting: regions.isResting,
     isAway: () => failover.away() !== undefined,
     wrote: failover.wrote,
     isBusy,

@@ -72,8 +72,16 @@ export function isDoubted(carrier: Pick<Carrier, 'subject' | 'headers'>): boolea
  */
 const LOOK_HEADER = 'Edge-Migration-Look';
 
-export function markLook(fields: MsgHdrs): void {
+/** Of a look: the region that was found to have what was touched, while another one had not. */
+const HELD_IN_HEADER = 'Edge-Migration-Held-In';
+
+export function markLook(fields: MsgHdrs, heldIn?: string): void {
   fields.set(LOOK_HEADER, 'true');
+  if (heldIn !== undefined) fields.set(HELD_IN_HEADER, heldIn);
+}
+
+export function findHeldIn(carrier: Pick<Carrier, 'subject' | 'headers'>): string | undefined {
+  return isLook(carrier) ? carrier.headers?.get(HELD_IN_HEADER) || undefined : undefined;
 }
 
 export function isLook(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean {

@@ -1,0 +1,119 @@
+import type { Subject } from '@edge-migration/identity/converge.ts';
+import { compositeKey } from '@edge-migration/identity/edge/document.ts';
+import type { Touched } from '@edge-migration/identity/edge/merge.ts';
+import type { Agreement, Here, OtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
+import type { Counts } from './counts.ts';
+import type { Pipeline } from './pipeline.ts';
+import { findHeldIn, isLook, type Work } from './work.ts';
+
+/** What is asked where Edge's tables are in several regions. */
+export interface LookOptions {
+  pipeline: Pick<Pipeline, 'park'>;
+  counts: Counts;
+  /**
+   * Milliseconds after which what was applied is looked at again, because a write of another region may have taken its
+   * place; undefined where what was written is final.
+   */
+  lookAfter(): number | undefined;
+  /** Whether the project's replay window closed so long ago that looks are not repeated any more. */
+  isOver(projectId: number): boolean;
+  /** The region of Edge that is written. */
+  region(): Promise<string>;
+  /** Compares a document in other regions with what the region that is written has. */
+  elsewhere: OtherRegions['compare'];
+  isResting: OtherRegions['isResting'];
+  /** Whether Edge is written in another region than the home region. */
+  isAway(): boolean;
+  /** By the stream's clock, milliseconds since the epoch. */
+  now(): number;
+}
+
+/** What a look has found: `overtaken` where something was to be written. */
+export type Found = 'overtaken' | Agreement;
+
+const MOST_LOOK_PAUSE_MILLIS = 300_000;
+
+/** As which a look is counted. */
+const COUNTED = { same: 'held', differs: 'elsewhere', unreachable: 'elsewhere', overtaken: 'overtaken' } as const;
+
+/** Looks at what was applied, on tables of several regions (docs/design.md, "Convergence", rule 10). */
+export function createLooks({ pipeline, counts, now, ...options }: LookOptions) {
+  function later(projectId: number, work: Work, pause: number, heldIn?: string): void {
+    pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pause) / 1000), look: true, heldIn });
+  }
+
+  /**
+   * A region may be apart for hours: the longer ago an event was, the less often it is looked at.
+   *
+   * @param heldIn the region that is right, while another one is not
+   */
+  function laterElsewhere(projectId: number, work: Work, pause: number, heldIn?: string): void {
+    later(projectId, work, Math.max(pause, Math.min(MOST_LOOK_PAUSE_MILLIS, (now() - work.observed) / 4)), heldIn);
+  }
+
+  return {
+    laterElsewhere,
+
+    /**
+     * Events of one identity of which there is nothing to be seen but what a region has that does not answer now are put
+     * aside again.
+     */
+    async postpone(projectId: number, works: readonly Work[]): Promise<boolean> {
+      const pause = options.lookAfter();
+      const regions = new Set(works.map(({ held }) => (held.isDoubtful() ? undefined : findHeldIn(held.message))));
+      const [region] = regions;
+      if (pause === undefined || region === undefined || regions.size > 1) return false;
+      if ((await options.region()) !== region || !(await options.isResting(region))) return false;
+      for (const work of works) if (work.held.isOpen()) laterElsewhere(projectId, work, pause, region);
+      return true;
+    },
+
+    /** What the other regions have, where that decides whether events are done with. */
+    async compare(
+      { environment, identifier }: Subject,
+      works: readonly Work[],
+      here: Omit<Here, 'region'> & { readonly region: string | undefined },
+      touched: Touched,
+    ): Promise<Agreement> {
+      const isLooked = works.some(({ held }) => held.isOpen() && isLook(held.message));
+      if (!isLooked || options.lookAfter() === undefined) return 'same';
+      const { region } = here;
+      // Which of the two the document is of cannot be told.
+      if (region === undefined) return 'unreachable';
+      const owner = { apiKey: environment.apiKey, identifier };
+      return options.elsewhere(owner, compositeKey(owner.apiKey, identifier), { ...here, region }, touched);
+    },
+
+    /**
+     * An event is done with once a look at the document has found nothing to write, in each region that is looked into.
+     * What Edge clients write to the same traits again and again looks as if it had overtaken ours: once the window has
+     * closed Edge is the master, and that ends.
+     *
+     * @param region in which it was looked at; undefined where that cannot be told
+     */
+    finish(projectId: number, work: Work, found: Found, region: string | undefined): void {
+      const pause = options.lookAfter() ?? 0;
+      if (!isLook(work.held.message)) {
+        later(projectId, work, pause);
+        return;
+      }
+      counts.of(projectId).looks[COUNTED[found]] += 1;
+      const isOver = options.isOver(projectId) && !options.isAway();
+      if (found === 'same' || (found === 'overtaken' && isOver)) work.held.done();
+      else if (found === 'overtaken') later(projectId, work, pause);
+      else laterElsewhere(projectId, work, pause, region);
+    },
+
+    /**
+     * What lists the documents of an environment waits for the home region: others may lack some that it has.
+     *
+     * @returns milliseconds until it is tried again; undefined where it need not wait
+     */
+    pauseForHome: (work: Work) => (listsEdge(work) && options.isAway() ? options.lookAfter() : undefined),
+  };
+}
+
+/** Whether the page of a fan-out is one of Edge's documents. */
+function listsEdge({ resolution, cursor }: Work): boolean {
+  return resolution.kind === 'environment' && (resolution.isGone || cursor?.from === 'edge');
+}
