@@ -15,7 +15,7 @@ import { createParking } from './parking.ts';
 import { createRemovals, decodeRemovals } from './removals.ts';
 import { ensureApplierStreams, PARKING_STREAM, REPORT_STREAM } from './streams.ts';
 import { judge } from './view.ts';
-import { isTried, markTried } from './work.ts';
+import { findHeldIn, isTried, markTried } from './work.ts';
 
 const on = useJetStream();
 const makeStreams = () =>
@@ -254,4 +254,14 @@ test('what cannot be read waits under the minute in which it came first, however
   await using applier = start(view);
   await applier.parking.park(await take(fields, anewSubject(0)), 0, 'poison');
   expect(Object.keys(await parked())).toEqual([`identity.parked.0.poison._u${MINUTE}.1.-`]);
+});
+
+test('a look that goes on still tells in which region all was right before', async () => {
+  const view = createView();
+  view.set(undefined);
+  await using applier = start(view);
+  await applier.parking.park(await take(), 7, 'repeat', { began, due: 1, look: true, heldIn: 'eu-west-2' });
+  await waitFor(async () => (await messages(STREAM)) === 1, { for: 'it to go on' });
+  const stored = await on.manager.streams.getMessage(STREAM, { last_by_subj: anewSubject(7) });
+  expect(findHeldIn({ subject: anewSubject(7), headers: stored?.header })).toBe('eu-west-2');
 });

@@ -235,9 +235,10 @@ export function createParking(options: ParkingOptions): Parking {
     const fields = keepHeaders({ subject: message.subject, time: message.time, headers: message.header });
     if (identity !== undefined) markListing(fields);
     if (isUnresolved({ projectId, reason })) markTried(fields);
-    if (isLook({ subject: message.subject, headers: message.header })) markLook(fields);
+    const carrier = { subject: message.subject, headers: message.header };
+    if (isLook(carrier)) markLook(fields, findHeldIn(carrier));
     // Whatever was sent for it has arrived by now.
-    if (reason !== 'late' && isDoubted({ subject: message.subject, headers: message.header })) markDoubted(fields);
+    if (reason !== 'late' && isDoubted(carrier)) markDoubted(fields);
     const check = witnesses.events.publishing();
     check(await client.publish(anewSubject(projectId), message.data, { msgID, headers: fields }));
   }
