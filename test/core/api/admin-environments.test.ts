@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CLIENT_KEY, createFixture, type Fixture } from './testing/fixture.ts';
 
 let core: Fixture;
@@ -25,12 +26,12 @@ describe('An environment', () => {
     const versioned = async () =>
       (await core.query('SELECT use_v2_feature_versioning FROM environments_environment'))[0];
     expect((await core.admin('POST', `${path}enable-v2-versioning/`)).status).toBe(202);
-    await vi.waitUntil(async () => (await versioned())?.[0] === true);
+    await waitFor(async () => (await versioned())?.[0] === true, { for: 'versioning to be on' });
     await override(await core.addIdentity('ann'));
     expect(await core.query('SELECT live_from FROM features_featurestate')).toEqual([[null]]);
     expect((await core.admin('POST', `${path}enable-v2-versioning/`)).status).toBe(400);
     expect((await core.admin('POST', `${path}disable-v2-versioning/`)).status).toBe(202);
-    await vi.waitUntil(async () => (await versioned())?.[0] === false);
+    await waitFor(async () => (await versioned())?.[0] === false, { for: 'versioning to be off' });
     expect(await core.query('SELECT version, live_from <= now() FROM features_featurestate')).toEqual([[1, true]]);
   });
 });
@@ -43,9 +44,9 @@ describe('A project', () => {
     expect((await core.send('GET', 'identities/?identifier=bob')).status).toBe(200);
     await core.query('COMMIT');
     const isDeleted = 'SELECT deleted_at IS NOT NULL FROM environments_environment';
-    await vi.waitUntil(async () => (await core.query(isDeleted))[0]?.[0] === true);
+    await waitFor(async () => (await core.query(isDeleted))[0]?.[0] === true, { for: 'the environment to be marked' });
     expect((await core.send('GET', 'identities/?identifier=cid')).status).toBe(403);
-    await vi.waitUntil(async () => (await core.identifiers()).length === 0);
+    await waitFor(async () => (await core.identifiers()).length === 0, { for: 'the identities to be gone' });
     expect((await core.admin('DELETE', 'projects/1/')).status).toBe(404);
   });
 });

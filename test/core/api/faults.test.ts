@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { systemClock } from '@edge-migration/identity/clock.ts';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseFaults } from './faults.ts';
 import { CLIENT_KEY, createFixture, type Fixture } from './testing/fixture.ts';
 import { holdLock } from './testing/lock.ts';
@@ -39,7 +40,7 @@ describe('A request that asks for a fault', () => {
   it('commits before it waits for a lock, and answers when the test lets go', async () => {
     const lock = await holdLock(core.databaseUrl, 1);
     const answer = identify('lock-after=1');
-    await vi.waitUntil(lock.isAwaited);
+    await waitFor(lock.isAwaited, { for: 'the lock to be waited for' });
     expect(await core.traits('ann')).toEqual({ a: 'int 1' });
     await lock.release();
     expect((await answer).status).toBe(200);
@@ -50,11 +51,11 @@ describe('A request that asks for a fault', () => {
     const socket = connect(core.api.port, '127.0.0.1');
     socket.write(`GET /api/v1/identities/?identifier=bob HTTP/1.1\r\nHost: a\r\nX-Environment-Key: ${CLIENT_KEY}\r\n`);
     socket.write('X-Fixture-Fault: lock-before=2\r\n\r\n');
-    await vi.waitUntil(lock.isAwaited);
+    await waitFor(lock.isAwaited, { for: 'the lock to be waited for' });
     socket.destroy();
     expect(await core.identifiers()).toEqual([]);
     await lock.release();
-    await vi.waitUntil(async () => (await core.identifiers()).includes('bob'));
+    await waitFor(async () => (await core.identifiers()).includes('bob'), { for: 'the identity' });
   });
 
   it('can be slow before and after the view', async () => {
@@ -76,7 +77,7 @@ describe('A request that asks for a fault', () => {
       for (let sent = 0; sent < 64; sent++) if (!socket.write(chunk)) await once(socket, 'drain');
     })();
     flood.catch(() => {});
-    await vi.waitUntil(() => socket.writableNeedDrain && socket.bytesWritten > 0);
+    await waitFor(() => socket.writableNeedDrain && socket.bytesWritten > 0, { for: 'the API to read no more' });
     expect(socket.bytesWritten).toBeLessThan(64 << 20);
     socket.destroy();
   });
@@ -95,7 +96,7 @@ describe('A worker', () => {
     const get = (identifier: string, fault: string) =>
       single.send('GET', `identities/?identifier=${identifier}`, { headers: { 'X-Fixture-Fault': fault } });
     const first = get('first', 'lock-before=3');
-    await vi.waitUntil(lock.isAwaited);
+    await waitFor(lock.isAwaited, { for: 'the lock to be waited for' });
     const second = get('second', '');
     for (let query = 0; query < 20; query++) expect(await single.identifiers()).toEqual([]);
     await lock.release();
@@ -109,7 +110,7 @@ describe('A worker', () => {
     const held = stopping.send('GET', 'identities/?identifier=ann', {
       headers: { 'X-Fixture-Fault': 'lock-before=4' },
     });
-    await vi.waitUntil(lock.isAwaited);
+    await waitFor(lock.isAwaited, { for: 'the lock to be waited for' });
     const drained = stopping.api.drain();
     await expect(stopping.send('GET', 'identities/?identifier=bob')).rejects.toThrow();
     await lock.release();

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
+import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { seedProject } from '@edge-migration/test/core/seed.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
@@ -51,8 +52,10 @@ describe('The Core API as a process', () => {
 
   it('replaces a worker that dies after its commit, and goes on answering', async () => {
     await expect(get('bob', 'crash-after')).rejects.toThrow();
-    await vi.waitUntil(() => logged.some(({ msg, signal }) => msg === 'worker died' && signal === 'SIGKILL'));
-    await vi.waitUntil(async () => (await get('bob')).ok);
+    await waitFor(() => logged.some(({ msg, signal }) => msg === 'worker died' && signal === 'SIGKILL'), {
+      for: 'the end of the worker',
+    });
+    await waitFor(async () => (await get('bob')).ok, { for: 'another worker' });
   });
 
   it('stops on SIGTERM', async () => {
