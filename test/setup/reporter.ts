@@ -1,10 +1,12 @@
-import { existsSync, rmSync } from 'node:fs';
-import { relative } from 'node:path';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node';
 import { ROOT } from './import-graph.ts';
 import { logsOf, SHARED_LOGS } from './test-logs.ts';
 
 const SLOWEST = 20;
+/** There after a run in which something failed outside a test: such a run is not tried once more (.ci/run). */
+const UNHANDLED = join(ROOT, '.cache/unhandled-errors');
 
 /** Says at the end of a run what a failure needs: where the logs are, and the seed; on CI which tests took longest. */
 export default class EndOfRun implements Reporter {
@@ -12,6 +14,8 @@ export default class EndOfRun implements Reporter {
     for (const module of modules.filter((each) => each.ok())) {
       rmSync(logsOf(module.moduleId), { recursive: true, force: true });
     }
+    rmSync(UNHANDLED, { force: true });
+    if (errors.length > 0) writeFileSync(UNHANDLED, `${errors.length}\n`);
     const failed = modules.filter((module) => !module.ok());
     if (failed.length + errors.length > 0) print(describeFailures(failed));
     if (process.env['CI']) print(describeSlowest(modules));

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { seedProject } from '@edge-migration/test/core/seed.ts';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 
@@ -27,9 +27,9 @@ describe('The Core API as a process', () => {
     };
     parent = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'inherit'] });
     createInterface(parent.stdout!).on('line', (line) => logged.push(JSON.parse(line)));
-    const port = await vi.waitUntil(
+    const port = await waitFor(
       () => (logged.find(({ msg }) => msg === 'listening') as { port?: number } | undefined)?.port,
-      { timeout: 20_000 },
+      { for: 'the port' },
     );
     url = `http://127.0.0.1:${port}`;
   });
