@@ -16,12 +16,16 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY console/package.json console/
 COPY console/page/package.json console/page/
+COPY contract/package.json contract/
 COPY identity/package.json identity/
+COPY kubernetes/package.json kubernetes/
 COPY operator/package.json operator/
 COPY replay-sidecar/package.json replay-sidecar/
+COPY runtime/package.json runtime/
 COPY test/package.json test/
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
-      --workspace @edge-migration/console --workspace identity --workspace operator --workspace replay-sidecar
+      --workspace @edge-migration/console --workspace contract --workspace identity --workspace kubernetes \
+      --workspace operator --workspace replay-sidecar --workspace runtime
 # Half of it is for compilers and debuggers, or for other runtimes than Node.
 RUN find node_modules -type f \( -name '*.ts' -o -name '*.mts' -o -name '*.cts' -o -name '*.map' -o -name '*.md' \) \
       -delete && rm -rf node_modules/.bin node_modules/@types node_modules/bare-*
@@ -32,9 +36,12 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY console/package.json console/
 COPY console/page/package.json console/page/
+COPY contract/package.json contract/
 COPY identity/package.json identity/
+COPY kubernetes/package.json kubernetes/
 COPY operator/package.json operator/
 COPY replay-sidecar/package.json replay-sidecar/
+COPY runtime/package.json runtime/
 COPY test/package.json test/
 RUN npm ci --ignore-scripts --no-audit --no-fund --workspace console/page
 COPY console console
@@ -54,9 +61,13 @@ WORKDIR /app
 COPY package.json LICENSE ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=console /app/console console
+COPY contract contract
 COPY identity identity
+COPY kubernetes kubernetes
 COPY operator operator
 COPY replay-sidecar replay-sidecar
+COPY runtime runtime
+COPY bin bin
 COPY scripts/warm-compile-cache.mjs scripts/
 # Node keeps what it compiled for each user apart, so the one who will run it must be the one who fills the cache. With
 # it, processes start sooner and in less memory. The root file system is read-only when it runs, and the cache complete.
@@ -64,7 +75,7 @@ ENV PATH=/usr/local/bin NODE_ENV=production NODE_COMPILE_CACHE=/var/cache/node
 USER 65532:65532
 RUN ["node", "scripts/warm-compile-cache.mjs"]
 # What was compiled holds for the same flags only: these are the sidecar's.
-RUN ["node", "--no-maglev", "--expose-gc", "scripts/warm-compile-cache.mjs", "{identity,replay-sidecar/capture}"]
+RUN ["node", "--no-maglev", "--expose-gc", "scripts/warm-compile-cache.mjs", "{runtime,contract,replay-sidecar/capture}"]
 
 ENTRYPOINT ["node"]
-CMD ["operator/main.ts"]
+CMD ["bin/operator.ts"]

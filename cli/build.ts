@@ -14,15 +14,15 @@ const FILE = 'kubectl-edge_migration';
 const COMPLETER = 'kubectl_complete-edge_migration';
 const COMPLETER_TEXT = `#!/bin/sh\n${FILE} __complete "$@" && echo :4\n`;
 
-/** client-node's classes of all API types stay out, as operator/kubernetes/client-node.ts keeps them out at run time. */
+/** client-node's classes of all API types stay out, as kubernetes/client-node.ts keeps them out at run time. */
 const withoutApiTypes: Plugin = {
   name: 'without-api-types',
   resolveId(source, importer) {
     const isWhole = source === './gen/index.js' && importer?.endsWith('/client-node/dist/config.js');
-    return isWhole ? join(ROOT, 'operator/kubernetes/client-node-part.ts') : null;
+    return isWhole ? join(ROOT, 'kubernetes/client-node-part.ts') : null;
   },
   load(id) {
-    const isSwitch = id === join(ROOT, 'operator/kubernetes/client-node.ts');
+    const isSwitch = id === join(ROOT, 'kubernetes/client-node.ts');
     return isSwitch ? "export { KubeConfig } from '@kubernetes/client-node/dist/config.js';" : null;
   },
 };

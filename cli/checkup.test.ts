@@ -1,4 +1,4 @@
-import type { Condition, Status } from '@edge-migration/operator/edge-migration/api.ts';
+import type { Condition, Status } from '@edge-migration/contract/edge-migration/api.ts';
 import { migration as build } from '@edge-migration/operator/edge-migration/testing/facts.ts';
 import type { InstallationReport } from '@edge-migration/operator/installation/report.ts';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-import { type EdgeMigration, specSchema, titleOf } from '@edge-migration/operator/edge-migration/api.ts';
+import { type EdgeMigration, specSchema, titleOf } from '@edge-migration/contract/edge-migration/api.ts';
 import { type ConditionType, findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { formatDuration } from '@edge-migration/operator/requests/duration.ts';
 import { examineInstallation, examineProbe, type InstallationFact, type ProbeFact } from './installation.ts';

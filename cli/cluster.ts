@@ -1,7 +1,7 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { createClient, type KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
-import type { KubeConfig } from '@edge-migration/operator/kubernetes/client-node.ts';
-import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
+import { createClient, type KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import type { KubeConfig } from '@edge-migration/kubernetes/client-node.ts';
+import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { CommandError, EXIT } from './exit.ts';
 
 export const FIELD_MANAGER = 'kubectl-edge-migration';

@@ -1,5 +1,5 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { stringify } from 'yaml';
 import type { Cluster } from './cluster.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { runProgram } from './program.ts';
 import { processTerminal } from './terminal.ts';
 

@@ -1,4 +1,4 @@
-import type { KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { z } from 'zod';
 
 /** `optional`: what does not exist is then said by the check, instead of a pod that never starts. */
@@ -88,7 +88,7 @@ export function buildProbe(operator: KubernetesObject, namespace: string, name: 
               image,
               ...(command && { command }),
               ...(imagePullPolicy && { imagePullPolicy }),
-              args: ['operator/check/main.ts', '--json'],
+              args: ['bin/check.ts', '--json'],
               env,
               envFrom,
               volumeMounts: volumeMounts.filter((mount) => volumes.some((volume) => volume.name === mount.name)),

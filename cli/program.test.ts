@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { describe, expect, test } from 'vitest';
 import { renderPage } from '../scripts/cli-page.ts';
 import { EXIT } from './exit.ts';

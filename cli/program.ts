@@ -1,5 +1,6 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { ApiError, errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
+import { ApiError } from '@edge-migration/kubernetes/errors.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { Argument, Command, CommanderError } from 'commander';
 import { type ClusterOptions, openCluster } from './cluster.ts';
 import { addChangingCommands } from './command-line/changing.ts';

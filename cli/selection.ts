@@ -4,8 +4,8 @@ import {
   nameOf,
   parseEdgeMigration,
   titleOf,
-} from '@edge-migration/operator/edge-migration/api.ts';
-import type { KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
+} from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import type { Cluster } from './cluster.ts';
 import { CommandError, EXIT } from './exit.ts';
 

@@ -1,4 +1,4 @@
-import { specSchema } from '@edge-migration/operator/edge-migration/api.ts';
+import { specSchema } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Settings } from '@edge-migration/operator/requests/change.ts';
 import { CommandError, EXIT } from './exit.ts';
 

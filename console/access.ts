@@ -1,6 +1,6 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
-import type { KubernetesClient, ObjectMeta, Resource } from '@edge-migration/operator/kubernetes/client.ts';
+import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient, ObjectMeta, Resource } from '@edge-migration/kubernetes/client.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { z } from 'zod';
 import type { Caller } from './caller.ts';
 import { createVerdicts } from './verdicts.ts';

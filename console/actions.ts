@@ -1,4 +1,4 @@
-import { projectOf } from '@edge-migration/operator/edge-migration/api.ts';
+import { projectOf } from '@edge-migration/contract/edge-migration/api.ts';
 import {
   type Change,
   decideExtend,

@@ -1,5 +1,5 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { BodyRefused, readBody } from '@edge-migration/operator/http/body.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { BodyRefused, readBody } from '@edge-migration/runtime/http/body.ts';
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { z } from 'zod';

@@ -1,5 +1,5 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Caller } from './caller.ts';
 import type { ConsoleConfiguration } from './config.ts';
 import { Problem } from './problem.ts';

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Headers } from '@edge-migration/operator/kubernetes/transport.ts';
+import type { Headers } from '@edge-migration/kubernetes/transport.ts';
 import type { ConsoleConfiguration } from './config.ts';
 
 /** Who a caller is to Kubernetes. */

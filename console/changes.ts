@@ -1,9 +1,9 @@
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { EDGE_MIGRATIONS, nameOf, parseEdgeMigration, titleOf } from '@edge-migration/operator/edge-migration/api.ts';
-import type { KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
+import { EDGE_MIGRATIONS, nameOf, parseEdgeMigration, titleOf } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import type { Warning, WarningCode } from '@edge-migration/operator/requests/change.ts';
 import { editMigration, type Target, warningsOf } from '@edge-migration/operator/requests/edit.ts';
 import { readServerTime } from '@edge-migration/operator/requests/server-time.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { z } from 'zod';
 import type { Access } from './access.ts';
 import { type Action, decideAction, isCreating, needsTime } from './actions.ts';

@@ -1,5 +1,5 @@
-import { logSettings } from '@edge-migration/identity/config/stores.ts';
-import { certificateSettings } from '@edge-migration/operator/http/certificate.ts';
+import { logSettings } from '@edge-migration/runtime/configuration.ts';
+import { certificateSettings } from '@edge-migration/runtime/http/certificate.ts';
 import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);

@@ -1,6 +1,6 @@
-import { createLogger } from '@edge-migration/identity/logger.ts';
-import type { Change } from '@edge-migration/operator/kubernetes/reflector.ts';
-import { createFakeClock } from '@edge-migration/operator/kubernetes/testing/fake-clock.ts';
+import type { Change } from '@edge-migration/kubernetes/reflector.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createEventStreams, type Subscription } from './event-streams.ts';
 import type { ProjectCache } from './projects.ts';

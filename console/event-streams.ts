@@ -1,8 +1,8 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
-import { parseObjectKey } from '@edge-migration/operator/kubernetes/objects.ts';
-import type { Change } from '@edge-migration/operator/kubernetes/reflector.ts';
+import { parseObjectKey } from '@edge-migration/kubernetes/objects.ts';
+import type { Change } from '@edge-migration/kubernetes/reflector.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Problem } from './problem.ts';
 import type { ProjectCache } from './projects.ts';
 import type { Project } from './summary.ts';

@@ -7,7 +7,7 @@ import {
   NotFoundError,
   TooManyRequestsError,
   UnauthorizedError,
-} from '@edge-migration/operator/kubernetes/errors.ts';
+} from '@edge-migration/kubernetes/errors.ts';
 import { DeletedMeanwhileError } from '@edge-migration/operator/requests/edit.ts';
 import { Problem, type ProblemCode } from './problem.ts';
 

@@ -1,6 +1,6 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { createQuietLog } from '@edge-migration/operator/http/quiet-log.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { createQuietLog } from '@edge-migration/runtime/http/quiet-log.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Counter, type Registry } from 'prom-client';
 import { PROBLEM_CODES, type Problem } from './problem.ts';
 

@@ -1,6 +1,6 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
-import { KubeConfig } from '@edge-migration/operator/kubernetes/client-node.ts';
+import { KubeConfig } from '@edge-migration/kubernetes/client-node.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { expect, test } from 'vitest';
 import { consoleConfiguration } from './config.ts';
 import { runConsole } from './process.ts';

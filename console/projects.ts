@@ -1,6 +1,6 @@
-import { type EdgeMigration, nameOf } from '@edge-migration/operator/edge-migration/api.ts';
+import { type EdgeMigration, nameOf } from '@edge-migration/contract/edge-migration/api.ts';
+import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';
 import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
-import type { Reflector } from '@edge-migration/operator/kubernetes/reflector.ts';
 import type { Access } from './access.ts';
 import type { Caller } from './caller.ts';
 import { Problem } from './problem.ts';

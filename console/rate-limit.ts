@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** How often something may be done: so many at once, and so many a second in the long run. */
 export interface Rate {

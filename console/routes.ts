@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
-import { objectKey } from '@edge-migration/operator/kubernetes/objects.ts';
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import { objectKey } from '@edge-migration/kubernetes/objects.ts';
 import type { WarningCode } from '@edge-migration/operator/requests/change.ts';
 import { type ReportFormat, readReport } from '@edge-migration/operator/requests/report.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { z } from 'zod';
 import type { Access } from './access.ts';
 import { type Action, describeActions, extensionOf } from './actions.ts';

@@ -1,6 +1,6 @@
 /** What the API says, for its answers' types and its OpenAPI document. */
-import { specSchema } from '@edge-migration/operator/edge-migration/api.ts';
-import { statusSchema } from '@edge-migration/operator/edge-migration/status.ts';
+import { specSchema } from '@edge-migration/contract/edge-migration/api.ts';
+import { statusSchema } from '@edge-migration/contract/edge-migration/status.ts';
 import { WARNING_CODES } from '@edge-migration/operator/requests/change.ts';
 import { REPORT_FORMATS } from '@edge-migration/operator/requests/report.ts';
 import { z } from 'zod';

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Sample, Summary } from './schemas.ts';
 
 /** What of a project was seen over time, for charts: bounded, and coarser the longer it goes on. */

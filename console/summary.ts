@@ -3,9 +3,9 @@ import {
   GROUP,
   parseEdgeMigration,
   projectOf,
-} from '@edge-migration/operator/edge-migration/api.ts';
+} from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
-import type { KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
 import { describePhase } from '@edge-migration/operator/render/list.ts';
 import { findOutcome } from '@edge-migration/operator/render/progress.ts';
 import type { Detail, MIGRATION_STATUSES, Summary } from './schemas.ts';

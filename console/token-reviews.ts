@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { KubernetesClient, ObjectMeta, Resource } from '@edge-migration/operator/kubernetes/client.ts';
+import type { KubernetesClient, ObjectMeta, Resource } from '@edge-migration/kubernetes/client.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { z } from 'zod';
 import { type Caller, createCaller, type Identity } from './caller.ts';
 import { createExpiringCache } from './expiring-cache.ts';

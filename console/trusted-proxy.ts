@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import { readSecret } from '@edge-migration/operator/http/secret-file.ts';
+import { readSecret } from '@edge-migration/runtime/http/secret-file.ts';
 import { type Caller, createCaller } from './caller.ts';
 import type { ConsoleConfiguration } from './config.ts';
 import { Problem } from './problem.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** What was judged about callers, remembered for a moment. Questions that are under way are shared; what fails is asked again. */
 export interface Verdicts {

@@ -1,5 +1,5 @@
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { describe, expect, test } from 'vitest';
-import { systemClock } from './clock.ts';
 import { ConvergenceContention, type Stores } from './converge.ts';
 import { CoreUnreachable } from './core/errors.ts';
 import { execute } from './fixtures/core-rows.ts';

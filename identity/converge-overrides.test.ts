@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Item } from './edge/document.ts';
+import type { Item } from './edge/document/document.ts';
 import type { Touched } from './edge/merge.ts';
-import { openEdge } from './edge/table.ts';
+import { openEdge } from './edge/table/table.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
 import { KEY, useAda } from './testing/ada.ts';
 

@@ -1,7 +1,7 @@
 /** Core gets values that Edge cannot store while its writes are followed. */
 import { describe, expect, test } from 'vitest';
-import type { Item } from './edge/document.ts';
-import { itemBytes, MAX_ITEM_BYTES } from './edge/document-size.ts';
+import type { Item } from './edge/document/document.ts';
+import { itemBytes, MAX_ITEM_BYTES } from './edge/document/size.ts';
 import type { Touched } from './edge/merge.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
 import { TRAIT, useAda } from './testing/ada.ts';

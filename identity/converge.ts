@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import {
   areRowsApart,
   carryOut,
@@ -15,7 +15,7 @@ import type { CoreEnvironment } from './core/identity.ts';
 import type { KeyedIdentity, KeyedPlace } from './core/keyed-identities.ts';
 import { findPresentById } from './core/order.ts';
 import type { CoreRelease } from './core/release.ts';
-import { compositeKey, type EncodedDocument, type Item, type SkippedIdentity } from './edge/document.ts';
+import { compositeKey, type EncodedDocument, type Item, type SkippedIdentity } from './edge/document/document.ts';
 import {
   compareDocuments,
   type Difference,
@@ -28,7 +28,7 @@ import {
   type Touched,
 } from './edge/merge.ts';
 import { isDocumentOf, keyTaken } from './edge/ownership.ts';
-import type { CallOptions, EdgeTables } from './edge/table.ts';
+import type { CallOptions, EdgeTables } from './edge/table/table.ts';
 import { type Encoded, isSameReading, type Reading, readPlace, type Unstorable } from './place-reading.ts';
 
 /** The two stores that are made to agree. */

@@ -1,8 +1,8 @@
-import type { Clock } from './clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Outcome } from './converge.ts';
-import type { Item, SkippedIdentity } from './edge/document.ts';
-import { sameValue } from './edge/document-reader.ts';
-import { itemBytes, MAX_ITEM_BYTES } from './edge/document-size.ts';
+import type { Item, SkippedIdentity } from './edge/document/document.ts';
+import { sameValue } from './edge/document/reader.ts';
+import { itemBytes, MAX_ITEM_BYTES } from './edge/document/size.ts';
 import { fitTouched } from './edge/fit.ts';
 import {
   EVERYTHING,
@@ -17,9 +17,9 @@ import {
 import { diffOverrideRows, overriddenFeature, overrideRowKey, sameOverrideRow } from './edge/override-rows.ts';
 import { ownershipOf } from './edge/ownership.ts';
 import { replicationAttributes } from './edge/replication-attributes.ts';
-import type { CallOptions, EdgeTables, WriteResult } from './edge/table.ts';
-import { keyOf, rowName } from './edge/table-override-rows.ts';
-import type { DocumentWrite } from './edge/table-writes.ts';
+import { keyOf, rowName } from './edge/table/override-rows.ts';
+import type { CallOptions, EdgeTables, WriteResult } from './edge/table/table.ts';
+import type { DocumentWrite } from './edge/table/writes.ts';
 import type { Unstorable } from './place-reading.ts';
 
 /** One write of a document, or none, and what it amounts to. */

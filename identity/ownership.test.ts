@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { converge, resolveConflict, type Stores, type Subject } from './converge.ts';
-import type { Item } from './edge/document.ts';
+import type { Item } from './edge/document/document.ts';
 import type { Touched } from './edge/merge.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
 import { repair } from './repair.ts';

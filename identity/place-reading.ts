@@ -1,8 +1,8 @@
 import type { Stores, Subject } from './converge.ts';
 import { readKeyedIdentities } from './core/keyed-identities.ts';
-import { type EncodedDocument, encodeIdentity, type SkippedIdentity } from './edge/document.ts';
-import { type DocumentPart, encodePart } from './edge/document-part.ts';
-import { sameValue } from './edge/document-reader.ts';
+import { type EncodedDocument, encodeIdentity, type SkippedIdentity } from './edge/document/document.ts';
+import { type DocumentPart, encodePart } from './edge/document/part.ts';
+import { sameValue } from './edge/document/reader.ts';
 import type { Pending } from './edge/merge.ts';
 
 /** An identity that a document cannot hold as a whole, and what it can hold of it. */

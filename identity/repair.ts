@@ -3,13 +3,13 @@ import { converge, type Fence, type Stores, type Subject } from './converge.ts';
 import { carryOut, lookAt, update } from './convergence-step.ts';
 import { readIdentity } from './core/pages.ts';
 import { type DocumentDifference, touchedBy } from './edge/compare.ts';
-import { compositeKey, type EncodedDocument, encodeIdentity, type Item } from './edge/document.ts';
-import { readDocument } from './edge/document-reader.ts';
+import { compositeKey, type EncodedDocument, encodeIdentity, type Item } from './edge/document/document.ts';
+import { readDocument } from './edge/document/reader.ts';
 import { version4 } from './edge/identity-uuid.ts';
 import { mergeTouched, NOTHING, type Touched } from './edge/merge.ts';
 import { isDocumentOf } from './edge/ownership.ts';
 import { replicationAttributes } from './edge/replication-attributes.ts';
-import { keyOf } from './edge/table-override-rows.ts';
+import { keyOf } from './edge/table/override-rows.ts';
 import { type Finding, wantedRows } from './edge/verdict.ts';
 
 /** A row of `environments_v2` whose document lacks the override. */

@@ -5,7 +5,7 @@ import { converge, type Stores } from './converge.ts';
 import type { Core } from './core/database.ts';
 import { CoreUnreachable } from './core/errors.ts';
 import type { Touched } from './edge/merge.ts';
-import { openEdge } from './edge/table.ts';
+import { openEdge } from './edge/table/table.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
 import { convergeShared, type SharedStores, shareStores } from './shared-stores.ts';
 import { createStores, type TestStores } from './testing/stores.ts';

@@ -1,8 +1,8 @@
-import { type BatcherOptions, createBatcher } from './batcher.ts';
+import { type BatcherOptions, createBatcher } from '@edge-migration/runtime/batcher.ts';
 import { type Convergence, converge, type Fence, type Stores, type Subject } from './converge.ts';
 import { ResultTooLarge } from './core/errors.ts';
 import { type KeyedPlace, readKeyedIdentities } from './core/keyed-identities.ts';
-import { itemBytes } from './edge/document-size.ts';
+import { itemBytes } from './edge/document/size.ts';
 import type { Touched } from './edge/merge.ts';
 import {
   type CallOptions,
@@ -11,8 +11,8 @@ import {
   ResponseTooLarge,
   type SharedWrite,
   type WriteResult,
-} from './edge/table.ts';
-import type { DocumentWrite } from './edge/table-writes.ts';
+} from './edge/table/table.ts';
+import type { DocumentWrite } from './edge/table/writes.ts';
 import { createLane } from './lane.ts';
 
 /** Loads of each kind at the same time: the next one fills while these are under way. */

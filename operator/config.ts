@@ -1,8 +1,9 @@
-import { coreSettings, edgeSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
+import { apiTimeoutSeconds } from '@edge-migration/contract/api-timeout.ts';
+import { streamSettings } from '@edge-migration/contract/streams/events.ts';
+import { coreSettings, edgeSettings } from '@edge-migration/identity/configuration.ts';
 import { LATE_WRITE_SECONDS } from '@edge-migration/identity/edge/late-write.ts';
-import { apiTimeoutSeconds } from '@edge-migration/replay-sidecar/api-timeout.ts';
-import { natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
-import { streamSettings } from '@edge-migration/replay-sidecar/stream.ts';
+import { logSettings } from '@edge-migration/runtime/configuration.ts';
+import { natsSettings } from '@edge-migration/runtime/nats/connection.ts';
 import { z } from 'zod';
 
 const seconds = z.coerce.number().int().positive();

@@ -1,22 +1,35 @@
 import { readFile } from 'node:fs/promises';
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
+import { afterRequestMillis } from '@edge-migration/contract/api-timeout.ts';
+import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from '@edge-migration/contract/edge-migration/api.ts';
 import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
 import { readEnvironments } from '@edge-migration/identity/core/environment-references.ts';
 import { readCoreTime } from '@edge-migration/identity/core/time.ts';
 import { readScopeProjects } from '@edge-migration/identity/core/write-scopes.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
-import { connect } from '@edge-migration/identity/edge/table-connection.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { afterRequestMillis } from '@edge-migration/replay-sidecar/api-timeout.ts';
-import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import { connect } from '@edge-migration/identity/edge/table/connection.ts';
+import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import { confirmedWithin, synced } from '@edge-migration/kubernetes/cache-health.ts';
+import {
+  createClient,
+  type KubernetesClient,
+  type KubernetesObject,
+  type Resource,
+} from '@edge-migration/kubernetes/client.ts';
+import { createController, mappedSourceOf, sourceOf } from '@edge-migration/kubernetes/controller.ts';
+import { createEventRecorder } from '@edge-migration/kubernetes/event-recorder.ts';
+import { createLeaderElection } from '@edge-migration/kubernetes/leader-election.ts';
+import { createReflector, type Reflector, type ReflectorSettings } from '@edge-migration/kubernetes/reflector.ts';
+import { CONFIG_MAPS, JOBS, PODS } from '@edge-migration/kubernetes/resources.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
+import { startMetricsServer } from '@edge-migration/runtime/http/metrics-server.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createStoreChecks } from './check/checks.ts';
 import type { OperatorConfiguration } from './config.ts';
-import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from './edge-migration/api.ts';
+import type { CoreApiPod } from './coverage/decide.ts';
 import { createCoreClock } from './edge-migration/core-clock.ts';
 import { createDepartures } from './edge-migration/departures.ts';
 import { describeChanges } from './edge-migration/events.ts';
@@ -24,7 +37,7 @@ import { createFormerWork } from './edge-migration/former-work.ts';
 import { createIdleTimes } from './edge-migration/idle-times.ts';
 import { createJobEvents } from './edge-migration/job-events.ts';
 import { registerMigrationMetrics } from './edge-migration/metrics.ts';
-import { comparingTemplate, type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
+import { type WorkerTemplate, workerTemplateSchema } from './edge-migration/objects.ts';
 import { observeHorizon } from './edge-migration/observe.ts';
 import { type Owned, parseConfigMap, parseJob } from './edge-migration/parse.ts';
 import { createPodClocks } from './edge-migration/pod-clocks.ts';
@@ -32,18 +45,11 @@ import { parseCoreApiPod, parsePod } from './edge-migration/pods.ts';
 import { createMarks } from './edge-migration/readiness/marks.ts';
 import { createReconcile } from './edge-migration/reconcile.ts';
 import { createReplicationView } from './edge-migration/replication-view.ts';
-import { CONFIG_MAPS, JOBS, PODS } from './edge-migration/resources.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/sources.ts';
 import { createStreamView, noStream, type StreamView } from './edge-migration/stream.ts';
 import { createRecordStore } from './edge-migration/stream-record.ts';
 import { createWatchHistory, type WatchHistory } from './edge-migration/watch-history.ts';
 import { reportInstallation } from './installation/publish.ts';
-import { createClient, type KubernetesClient, type KubernetesObject, type Resource } from './kubernetes/client.ts';
-import { createController, mappedSourceOf, sourceOf } from './kubernetes/controller.ts';
-import { createEventRecorder } from './kubernetes/event-recorder.ts';
-import { createLeaderElection } from './kubernetes/leader-election.ts';
-import { confirmedWithin, startMetricsServer, synced } from './kubernetes/metrics-server.ts';
-import { createReflector, type Reflector, type ReflectorSettings } from './kubernetes/reflector.ts';
 import { createHandover, createReadiness } from './serving.ts';
 
 export interface OperatorSettings {
@@ -81,8 +87,7 @@ export async function runOperator({
 }: OperatorSettings): Promise<void> {
   const { workerTemplateFile, verifyTemplateFile } = configuration;
   const template = await readTemplate(workerTemplateFile);
-  const verifyTemplate =
-    verifyTemplateFile === undefined ? comparingTemplate(template) : await readTemplate(verifyTemplateFile);
+  const verifyTemplate = verifyTemplateFile === undefined ? template : await readTemplate(verifyTemplateFile);
   const registry = new Registry();
   const client = createClient({ kubeConfig, clock, userAgent: 'edge-migration-operator', registry });
   const stores = openStores(configuration, clock);

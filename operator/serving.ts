@@ -1,11 +1,11 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { ServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import type { OperatorConfiguration } from './config.ts';
 import { createReadinessView, type ReadinessView } from './edge-migration/readiness/view.ts';
 import { createHandoverRunner } from './handover/runner.ts';
-import type { KubernetesClient } from './kubernetes/client.ts';
 
 /** Whether Edge can serve is looked at where a table is configured that only Flagsmith writes. */
 export function createReadiness(

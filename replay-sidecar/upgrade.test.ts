@@ -1,8 +1,8 @@
-import { useJetStream } from '@edge-migration/operator/edge-migration/testing/jetstream.ts';
+import { ensureApplierStreams } from '@edge-migration/contract/streams/applier.ts';
+import { EVENT_SUBJECT, ensureStreams, STREAM } from '@edge-migration/contract/streams/events.ts';
+import { useJetStream } from '@edge-migration/test/cluster/jetstream.ts';
 import { AckPolicy, type JetStreamApiError, jetstream, RetentionPolicy } from '@nats-io/jetstream';
 import { expect, test } from 'vitest';
-import { ensureApplierStreams } from './applier/streams.ts';
-import { EVENT_SUBJECT, ensureStreams, STREAM } from './stream.ts';
 
 const on = useJetStream();
 const settings = {

@@ -10,7 +10,16 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 /** As in the Dockerfile; of the console's page the image has the bundle. */
-const WORKSPACES = ['console', 'console/page', 'identity', 'operator', 'replay-sidecar'];
+const WORKSPACES = [
+  'console',
+  'console/page',
+  'contract',
+  'identity',
+  'kubernetes',
+  'operator',
+  'replay-sidecar',
+  'runtime',
+];
 const ROOT = new URL('../', import.meta.url);
 
 export interface Component {

@@ -4,7 +4,7 @@ import {
   type EdgeMigration,
   nameOf,
   parseEdgeMigration,
-} from '@edge-migration/operator/edge-migration/api.ts';
+} from '@edge-migration/contract/edge-migration/api.ts';
 import {
   type Change,
   decideExtend,

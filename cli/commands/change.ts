@@ -1,5 +1,5 @@
-import { titleOf } from '@edge-migration/operator/edge-migration/api.ts';
-import type { KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
+import { titleOf } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { printable } from '@edge-migration/operator/render/printable.ts';
 import type { Warning } from '@edge-migration/operator/requests/change.ts';
 import {

@@ -1,7 +1,7 @@
 /** Commands while the API server fails or moves on; what it does by itself is tested in test/integration/cli.test.ts. */
-import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
-import { useFake } from '@edge-migration/operator/kubernetes/testing/fake.ts';
-import { until } from '@edge-migration/operator/kubernetes/testing/until.ts';
+import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
+import { useFake } from '@edge-migration/kubernetes/testing/fake.ts';
+import { until } from '@edge-migration/kubernetes/testing/until.ts';
 import { decideSuspend } from '@edge-migration/operator/requests/change.ts';
 import { describe, expect, test } from 'vitest';
 import type { Context } from '../context.ts';

@@ -1,9 +1,10 @@
-import { EDGE_MIGRATIONS, parseEdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import { CONFIG_MAPS, PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { EDGE_MIGRATIONS, parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import type { Resource } from '@edge-migration/kubernetes/client.ts';
+import { ApiError, NotFoundError } from '@edge-migration/kubernetes/errors.ts';
+import { CONFIG_MAPS, PODS } from '@edge-migration/kubernetes/resources.ts';
+import { readServerVersion } from '@edge-migration/kubernetes/server-version.ts';
 import { INSTALLATION_REPORT, installationReport, REPORT_KEY } from '@edge-migration/operator/installation/report.ts';
-import type { Resource } from '@edge-migration/operator/kubernetes/client.ts';
-import { ApiError, errorMessage, NotFoundError } from '@edge-migration/operator/kubernetes/errors.ts';
-import { readServerVersion } from '@edge-migration/operator/kubernetes/server-version.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { z } from 'zod';
 import manifest from '../../package.json' with { type: 'json' };
 import {

@@ -1,4 +1,4 @@
-import { EVENTS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { EVENTS } from '@edge-migration/kubernetes/resources.ts';
 import { eventSchema, renderEvents } from '@edge-migration/operator/render/events.ts';
 import { type Context, type Format, isMachineFormat, serialiseObjects } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit.ts';

@@ -1,9 +1,9 @@
-import { LABELS } from '@edge-migration/operator/edge-migration/api.ts';
-import { PODS } from '@edge-migration/operator/edge-migration/resources.ts';
-import { errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
-import { readPodLog } from '@edge-migration/operator/kubernetes/pod-log.ts';
+import { LABELS } from '@edge-migration/contract/edge-migration/api.ts';
+import { readPodLog } from '@edge-migration/kubernetes/pod-log.ts';
+import { PODS } from '@edge-migration/kubernetes/resources.ts';
 import { concerns } from '@edge-migration/operator/render/log-line.ts';
 import { printable } from '@edge-migration/operator/render/printable.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { z } from 'zod';
 import type { Context } from '../context.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit.ts';

@@ -1,4 +1,4 @@
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { renderList } from '@edge-migration/operator/render/list.ts';
 import { renderStatus } from '@edge-migration/operator/render/status.ts';
 import { type Context, type Format, isMachineFormat, serialiseObjects } from '../context.ts';

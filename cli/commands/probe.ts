@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { JOBS, PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import type { Resource } from '@edge-migration/kubernetes/client.ts';
+import { ApiError } from '@edge-migration/kubernetes/errors.ts';
+import { readPodLog } from '@edge-migration/kubernetes/pod-log.ts';
+import { JOBS, PODS } from '@edge-migration/kubernetes/resources.ts';
 import { checkOutcome } from '@edge-migration/operator/installation/report.ts';
-import type { Resource } from '@edge-migration/operator/kubernetes/client.ts';
-import { ApiError, errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
-import { readPodLog } from '@edge-migration/operator/kubernetes/pod-log.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { z } from 'zod';
 import type { Context } from '../context.ts';
 import type { ProbeFact } from '../installation.ts';

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import { errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
 import { type ReportFormat, readReport } from '@edge-migration/operator/requests/report.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Context } from '../context.ts';
 import { CommandError, EXIT, type ExitCode } from '../exit.ts';
 import { type Selection, select } from '../selection.ts';

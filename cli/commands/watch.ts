@@ -1,7 +1,8 @@
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { ApiError } from '@edge-migration/kubernetes/errors.ts';
 import { type ConditionType, findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
-import { ApiError, errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
 import { describeProgress, findOutcome, renderProgress } from '@edge-migration/operator/render/progress.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Context } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { type Selection, select } from '../selection.ts';

@@ -1,7 +1,7 @@
-import { SKIP_REASONS } from '@edge-migration/identity/edge/document-skip.ts';
+import { gapReason } from '@edge-migration/contract/reports/coverage.ts';
+import { SKIP_REASONS } from '@edge-migration/identity/edge/document/skip.ts';
 import { OWN_GAP_REASONS } from '@edge-migration/operator/edge-migration/gaps.ts';
 import { FINDING_KINDS } from '@edge-migration/operator/edge-migration/verification-result.ts';
-import { gapReason } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import { expect, test } from 'vitest';
 import { TEXT } from './text.ts';
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
-import { ConfigurationError } from '../config/environment.ts';
+import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 
-/** What of {@link import('../config/stores.ts').coreSettings} a connection needs. */
+/** What of {@link import('../configuration.ts').coreSettings} a connection needs. */
 export interface CoreSettings {
   readonly databaseUrl: string;
   readonly databaseCaFile?: string | undefined;

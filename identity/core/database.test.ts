@@ -1,8 +1,8 @@
 import { createServer } from 'node:net';
+import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { ConfigurationError } from '../config/environment.ts';
 import { type Core, type CoreOptions, openCore } from './database.ts';
 import { CoreError, CoreRefused, CoreTimeout, CoreUnreachable, CoreUnsupported } from './errors.ts';
 

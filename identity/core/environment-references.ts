@@ -1,5 +1,5 @@
-import type { EnvironmentReference } from '../write-event.ts';
-import { scopeName } from '../write-scope.ts';
+import type { EnvironmentReference } from '@edge-migration/contract/write-event.ts';
+import { scopeName } from '@edge-migration/contract/write-scope.ts';
 import type { Core } from './database.ts';
 
 /** Each gives the name of a reference, as {@link scopeName} makes it, its environment and that one's project; `$1` are the values. */

@@ -1,4 +1,4 @@
-import type { DerivedReference } from '../write-event.ts';
+import type { DerivedReference } from '@edge-migration/contract/write-event.ts';
 import type { Core } from './database.ts';
 import type { CoreEnvironment } from './identity.ts';
 import type { CoreRelease } from './release.ts';

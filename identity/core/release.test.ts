@@ -1,7 +1,7 @@
 import { createDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { downgrade, RELEASES } from '@edge-migration/test/core/releases.ts';
 import { expect, test } from 'vitest';
-import { encodeIdentity } from '../edge/document.ts';
+import { encodeIdentity } from '../edge/document/document.ts';
 import { execute, insertRows, ONE_PROJECT } from '../fixtures/core-rows.ts';
 import { openCore } from './database.ts';
 import { CoreUnsupported } from './errors.ts';

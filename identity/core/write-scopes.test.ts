@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { WriteScope } from '@edge-migration/contract/write-scope.ts';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { insertRows } from '../fixtures/core-rows.ts';
-import type { WriteScope } from '../write-scope.ts';
 import { type Core, openCore } from './database.ts';
 import { readScopeProjects } from './write-scopes.ts';
 

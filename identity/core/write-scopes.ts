@@ -1,4 +1,4 @@
-import { scopeName, type WriteScope } from '../write-scope.ts';
+import { scopeName, type WriteScope } from '@edge-migration/contract/write-scope.ts';
 import type { Core } from './database.ts';
 import { ENVIRONMENT_STATEMENTS, readByName } from './environment-references.ts';
 

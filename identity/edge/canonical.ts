@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Item } from './document.ts';
-import { canonicalNumber } from './document-number.ts';
+import type { Item } from './document/document.ts';
+import { canonicalNumber } from './document/number.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
 
 /** Most numbers: nothing about them can be written in two ways. */

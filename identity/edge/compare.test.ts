@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { addChecksums, canonicalText, createChecksum, documentDigest } from './canonical.ts';
 import { findDifferences, limitToMigrated, touchedBy } from './compare.ts';
-import type { Item } from './document.ts';
-import { sameValue } from './document-equality.ts';
+import type { Item } from './document/document.ts';
+import { sameValue } from './document/equality.ts';
 import { sameOverrideRow } from './override-rows.ts';
 import { stateOf } from './verdict.ts';
 

@@ -1,7 +1,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { canonicalText } from './canonical.ts';
-import type { Item } from './document.ts';
-import { sameValue } from './document-equality.ts';
+import type { Item } from './document/document.ts';
+import { sameValue } from './document/equality.ts';
 import type { Touched } from './merge.ts';
 import { overriddenFeature } from './override-rows.ts';
 import { isReplicationAttribute } from './replication-attributes.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import {
   type GlobalTable,
   type GlobalTableOptions,
@@ -12,10 +12,10 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { createTables } from '@edge-migration/test/edge/tables.ts';
 import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Item } from './document.ts';
+import type { Item } from './document/document.ts';
 import { chooseFailover, createFailover, type FailoverView, isRefusal } from './failover.ts';
 import { agrees, openOtherRegions } from './other-regions.ts';
-import { EdgeRefused, openEdge } from './table.ts';
+import { EdgeRefused, openEdge } from './table/table.ts';
 
 const SETTINGS = { failoverAfterSeconds: 60, failoverReturnSeconds: 300 };
 

@@ -1,10 +1,17 @@
-import { type Clock, leastSince, type Moment, momentOf } from '../clock.ts';
-import type { Logger } from '../logger.ts';
-import { compositeKey, type Item } from './document.ts';
-import { sameValue } from './document-equality.ts';
+import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { compositeKey, type Item } from './document/document.ts';
+import { sameValue } from './document/equality.ts';
 import type { OtherRegions, RegionReader } from './other-regions.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
-import { type CallOptions, EdgeRefused, type EdgeTables, type Silence, TableMissing, WrongTable } from './table.ts';
+import {
+  type CallOptions,
+  EdgeRefused,
+  type EdgeTables,
+  type Silence,
+  TableMissing,
+  WrongTable,
+} from './table/table.ts';
 
 export interface FailoverSettings {
   readonly dynamodbOtherRegions?: readonly string[] | undefined;

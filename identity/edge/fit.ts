@@ -1,5 +1,5 @@
-import type { Item } from './document.ts';
-import { elementBytes, itemBytes, MAX_ITEM_BYTES } from './document-size.ts';
+import type { Item } from './document/document.ts';
+import { elementBytes, itemBytes, MAX_ITEM_BYTES } from './document/size.ts';
 import { type KeyedList, listElements, OVERRIDES, type Pending, type Touched, TRAITS } from './merge.ts';
 
 /** What of a change fits into the document, and what does not. */

@@ -1,4 +1,4 @@
-import { type Clock, leastSince, type Moment, momentOf } from '../clock.ts';
+import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 
 /**
  * The longest life of a write that no process waits for any more: it may lie in the network, or in the kernel of the

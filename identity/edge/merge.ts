@@ -1,6 +1,6 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Item } from './document.ts';
-import { sameValue } from './document-reader.ts';
+import type { Item } from './document/document.ts';
+import { sameValue } from './document/reader.ts';
 import { overriddenFeature } from './override-rows.ts';
 
 /** Trait keys and feature ids (decimal text, as the document has them) of which Edge is to agree with Core. */

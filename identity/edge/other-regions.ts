@@ -1,13 +1,13 @@
-import { type Batcher, createBatcher } from '../batcher.ts';
-import type { Clock } from '../clock.ts';
+import { type Batcher, createBatcher } from '@edge-migration/runtime/batcher.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { isEdgeBorn } from '../convergence-step.ts';
-import type { Logger } from '../logger.ts';
-import type { Item } from './document.ts';
-import { sameValue } from './document-equality.ts';
+import type { Item } from './document/document.ts';
+import { sameValue } from './document/equality.ts';
 import { findExtras, leaveOut, mergeTouched, type Touched } from './merge.ts';
 import { type DocumentOwner, isDocumentOf } from './ownership.ts';
-import { type EdgeSettings, type EdgeTables, GET_BATCH, inRegion, openEdge, ResponseTooLarge } from './table.ts';
-import type { EdgeOptions } from './table-connection.ts';
+import type { EdgeOptions } from './table/connection.ts';
+import { type EdgeSettings, type EdgeTables, GET_BATCH, inRegion, openEdge, ResponseTooLarge } from './table/table.ts';
 
 /**
  * Whether other regions have what was touched as the region that is written has it. `unreachable`: one of them cannot be

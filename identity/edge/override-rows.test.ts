@@ -2,7 +2,7 @@ import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Item } from './document.ts';
+import type { Item } from './document/document.ts';
 import { overriddenFeature, overrideRowKey, overrideRows, sameOverrideRow } from './override-rows.ts';
 
 const UUID = '5d1f3a2b-7c8d-4e9f-a0b1-c2d3e4f5a6b7';

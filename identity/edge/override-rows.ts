@@ -1,7 +1,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Item } from './document.ts';
-import { sameValue } from './document-equality.ts';
-import { canonicalNumber } from './document-number.ts';
+import type { Item } from './document/document.ts';
+import { sameValue } from './document/equality.ts';
+import { canonicalNumber } from './document/number.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
 
 /** Keys of a row of the environments table: one identity's override of one feature, for local evaluation. */

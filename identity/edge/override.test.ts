@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CoreMultivariateValue, CoreOverride } from '../core/identity.ts';
-import { Unstorable } from './document-skip.ts';
+import { Unstorable } from './document/skip.ts';
 import { chooseOverrides, encodeOverride } from './override.ts';
 
 const ENVIRONMENT = { id: 1, useV2FeatureVersioning: false };

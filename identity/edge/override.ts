@@ -1,8 +1,8 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { CoreEnvironment, CoreFeatureValue, CoreMultivariateValue, CoreOverride } from '../core/identity.ts';
 import type { CoreRelease } from '../core/release.ts';
-import { Unstorable } from './document-skip.ts';
-import { checkLength, storableFloat } from './document-trait.ts';
+import { Unstorable } from './document/skip.ts';
+import { checkLength, storableFloat } from './document/trait.ts';
 import { version4 } from './identity-uuid.ts';
 
 /** Longest text of a flag value that Edge's published types take, in code points. */

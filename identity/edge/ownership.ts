@@ -1,4 +1,4 @@
-import type { Item, SkippedIdentity } from './document.ts';
+import type { Item, SkippedIdentity } from './document/document.ts';
 
 /** The identity that a document is of. */
 export interface DocumentOwner {

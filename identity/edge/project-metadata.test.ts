@@ -3,7 +3,7 @@ import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createProjectMetadata, type ProjectMetadata } from './project-metadata.ts';
-import { type Connection, connect } from './table-connection.ts';
+import { type Connection, connect } from './table/connection.ts';
 
 let tables: TestTables;
 let connection: Connection;

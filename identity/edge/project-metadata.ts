@@ -1,9 +1,9 @@
 import { ConditionalCheckFailedException, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import type { Clock } from '../clock.ts';
-import type { Item } from './document.ts';
-import type { CallOptions, Connection } from './table-connection.ts';
-import { createCondition, createNames, createValues } from './table-expressions.ts';
-import { describeTable, type TableFacts } from './table-schema.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Item } from './document/document.ts';
+import type { CallOptions, Connection } from './table/connection.ts';
+import { createCondition, createNames, createValues } from './table/expressions.ts';
+import { describeTable, type TableFacts } from './table/schema.ts';
 
 /** What Flagsmith's dashboard shows as a project's migration status. */
 export interface ProjectMetadata {

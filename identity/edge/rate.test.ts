@@ -1,6 +1,6 @@
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Clock } from '../clock.ts';
 import { createWriteBudget } from './rate.ts';
 
 /** Time moves only while somebody sleeps; one sleeper at a time, as in the budget. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /**
  * How many write units one process may spend, and how many it has spent.

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Item } from './document.ts';
+import type { Item } from './document/document.ts';
 import { compareRegions } from './region-difference.ts';
 
 const document: Item = { composite_key: { S: 'key_ada' }, identity_traits: { L: [{ S: 'a' }] } };

@@ -1,5 +1,5 @@
-import type { Item } from './document.ts';
-import { sameValue } from './document-equality.ts';
+import type { Item } from './document/document.ts';
+import { sameValue } from './document/equality.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
 
 /** What a region has of one document. */

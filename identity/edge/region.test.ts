@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { findRegion } from './region.ts';
-import { openEdge } from './table.ts';
+import { openEdge } from './table/table.ts';
 
 let folder: string;
 beforeEach(() => {

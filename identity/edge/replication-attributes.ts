@@ -1,4 +1,4 @@
-import type { Item } from './document.ts';
+import type { Item } from './document/document.ts';
 
 /** Of `aws:rep:deleting`, `aws:rep:updatetime` and `aws:rep:updateregion`. */
 const PREFIX = 'aws:rep:';

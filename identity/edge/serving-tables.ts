@@ -1,9 +1,9 @@
 import { BatchGetItemCommand } from '@aws-sdk/client-dynamodb';
 import type { EdgeEnvironment, ServerKey } from '../core/edge-project.ts';
-import type { Item } from './document.ts';
-import type { CallOptions, Connection } from './table-connection.ts';
-import { EdgeThrottled } from './table-errors.ts';
-import { describeTable, ENVIRONMENTS_KEY, type KeySchema, OVERRIDE_ROWS_KEY, SERVER_KEYS_KEY } from './table-schema.ts';
+import type { Item } from './document/document.ts';
+import type { CallOptions, Connection } from './table/connection.ts';
+import { EdgeThrottled } from './table/errors.ts';
+import { describeTable, ENVIRONMENTS_KEY, type KeySchema, OVERRIDE_ROWS_KEY, SERVER_KEYS_KEY } from './table/schema.ts';
 
 /** The part of `edgeSettings` (config/stores.ts) that names what Flagsmith itself writes for Edge. */
 export interface ServingSettings {

@@ -1,15 +1,15 @@
 import { hash } from 'node:crypto';
 import { canonicalItem } from './canonical.ts';
 import { type DocumentDifference, findDifferences, type ListDifference, limitToMigrated } from './compare.ts';
-import type { EncodedDocument, Item, SkippedIdentity } from './document.ts';
-import { sameValue } from './document-equality.ts';
-import type { DocumentPart } from './document-part.ts';
-import { readDocument } from './document-reader.ts';
+import type { EncodedDocument, Item, SkippedIdentity } from './document/document.ts';
+import { sameValue } from './document/equality.ts';
+import type { DocumentPart } from './document/part.ts';
+import { readDocument } from './document/reader.ts';
 import type { Pending } from './merge.ts';
 import { overriddenFeature, overrideRows, sameOverrideRow } from './override-rows.ts';
 import { compareRegions, type RegionCopy, type RegionDifference } from './region-difference.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
-import { keyOf, rowName } from './table-override-rows.ts';
+import { keyOf, rowName } from './table/override-rows.ts';
 
 /**
  * - `missing`: Core has the identity, Edge has no document of it, or one of an earlier identity of that identifier.

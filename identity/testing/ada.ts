@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import { converge, type Fence } from '../converge.ts';
-import type { Item } from '../edge/document.ts';
+import type { Item } from '../edge/document/document.ts';
 import type { Touched } from '../edge/merge.ts';
 import { execute, insertRows } from '../fixtures/core-rows.ts';
 import { createStores, type TestStores } from './stores.ts';

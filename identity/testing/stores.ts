@@ -1,12 +1,12 @@
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createDatabase, dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
-import { systemClock } from '../clock.ts';
 import type { Stores } from '../converge.ts';
 import { openCore } from '../core/database.ts';
 import type { CoreEnvironment } from '../core/identity.ts';
 import { readProject } from '../core/projects.ts';
 import { readRelease } from '../core/release.ts';
-import { openEdge } from '../edge/table.ts';
+import { openEdge } from '../edge/table/table.ts';
 import { insertRows, ONE_PROJECT } from '../fixtures/core-rows.ts';
 
 /** Real stores with one project of one environment, whose client key is `client-key`. */

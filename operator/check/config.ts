@@ -1,4 +1,4 @@
-import { coreSettings } from '@edge-migration/identity/config/stores.ts';
+import { coreSettings } from '@edge-migration/identity/configuration.ts';
 import { z } from 'zod';
 import { operatorConfiguration } from '../config.ts';
 

@@ -1,7 +1,7 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
-import { consumerName, ensureApplierStreams, PARKING_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
-import { ensureStreams, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
+import { consumerName, ensureApplierStreams, PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
+import { ensureStreams, STREAM } from '@edge-migration/contract/streams/events.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';

@@ -1,9 +1,9 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { PARKING_STREAM, REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
-import { connectNats, showServers } from '@edge-migration/replay-sidecar/nats.ts';
-import { COVERAGE_STREAM, findStream, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
+import { PARKING_STREAM, REPORT_STREAM } from '@edge-migration/contract/streams/applier.ts';
+import { COVERAGE_STREAM, findStream, STREAM } from '@edge-migration/contract/streams/events.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { connectNats, showServers } from '@edge-migration/runtime/nats/connection.ts';
 import { type JetStreamManager, jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
-import { errorMessage } from '../kubernetes/errors.ts';
 import { CheckError, type Found } from './check.ts';
 import type { CheckConfiguration } from './config.ts';
 

@@ -1,7 +1,7 @@
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
+import type { LastComparison, Operation, Status } from '@edge-migration/contract/edge-migration/api.ts';
+import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
 import type { HandoverStage } from '../handover/job.ts';
 import type { VerifySettings } from '../verify/settings.ts';
-import type { LastComparison, Operation, Status } from './api.ts';
 import type { LiveSettings } from './facts.ts';
 import type { StatusRecord } from './record.ts';
 import type { UsageSeries } from './usage/series.ts';

@@ -1,10 +1,10 @@
-import { type ApplierReport, encodeReport } from '@edge-migration/replay-sidecar/applier/report.ts';
-import { REPORT_STREAM, REPORT_SUBJECTS, reportSubject } from '@edge-migration/replay-sidecar/applier/streams.ts';
+import { type ApplierReport, encodeReport } from '@edge-migration/contract/reports/applier.ts';
+import { REPORT_STREAM, REPORT_SUBJECTS, reportSubject } from '@edge-migration/contract/streams/applier.ts';
+import { useJetStream } from '@edge-migration/test/cluster/jetstream.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { jetstream } from '@nats-io/jetstream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAppliers } from './appliers.ts';
-import { useJetStream } from './testing/jetstream.ts';
 
 const on = useJetStream();
 const addStream = () =>

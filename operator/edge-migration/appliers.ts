@@ -1,12 +1,12 @@
-import { decodeRemovals } from '@edge-migration/replay-sidecar/applier/removals.ts';
 import {
   type ApplierReport,
   decodeReport,
   type ProjectReport,
   type StreamReport,
-} from '@edge-migration/replay-sidecar/applier/report.ts';
-import { REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
-import { findStream, readStored } from '@edge-migration/replay-sidecar/stream.ts';
+} from '@edge-migration/contract/reports/applier.ts';
+import { decodeRemovals } from '@edge-migration/contract/reports/removals.ts';
+import { REPORT_STREAM } from '@edge-migration/contract/streams/applier.ts';
+import { findStream, readStored } from '@edge-migration/contract/streams/events.ts';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { AwayFact, ObservedReplay } from './facts.ts';
 import type { ApplierEvidence } from './losses.ts';

@@ -1,7 +1,7 @@
-import { findCondition as find, setConditions } from '../kubernetes/conditions.ts';
-import type { Condition } from './api.ts';
+import type { Condition } from '@edge-migration/contract/edge-migration/api.ts';
+import { findCondition as find, setConditions } from '@edge-migration/kubernetes/conditions.ts';
 
-export { formatTime } from '../kubernetes/objects.ts';
+export { formatTime } from '@edge-migration/kubernetes/objects.ts';
 
 /** What each condition says; docs/concepts.md explains them to users. */
 export const CONDITION_TYPES = [

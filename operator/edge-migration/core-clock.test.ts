@@ -1,5 +1,5 @@
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
-import { createFakeClock } from '../kubernetes/testing/fake-clock.ts';
 import { createCoreClock } from './core-clock.ts';
 
 const NOON = Date.parse('2026-05-04T12:00:00Z');

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** How far Core's clock is from that of NATS, which pods that compare cannot ask. */
 export interface CoreClock {

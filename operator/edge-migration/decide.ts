@@ -1,5 +1,5 @@
+import type { EdgeMigration, Operation, Spec } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Action } from './actions.ts';
-import type { EdgeMigration, Operation, Spec } from './api.ts';
 import { type FindingOf, findCondition, isFalse, isTrue, isUnknown, recall } from './conditions.ts';
 import { compose, type Decision } from './decision.ts';
 import type { Facts } from './facts.ts';

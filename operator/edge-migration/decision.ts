@@ -1,6 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import { nameMilestone } from '../verify/audit.ts';
-import type { Action } from './actions.ts';
 import {
   type CopyStatus,
   type EdgeMigration,
@@ -11,7 +9,10 @@ import {
   type ReplayStatus,
   type SkippedStatus,
   type Status,
-} from './api.ts';
+} from '@edge-migration/contract/edge-migration/api.ts';
+import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
+import { nameMilestone } from '../verify/audit.ts';
+import type { Action } from './actions.ts';
 import { describeSkew } from './clock-skew.ts';
 import {
   type Finding,
@@ -31,7 +32,6 @@ import { decideMarks, decideReadiness, whenToLookAtEdge } from './readiness/deci
 import { findForwarding } from './readiness/forwarding.ts';
 import { decideHandover } from './readiness/handover.ts';
 import { recordStatus, type StatusRecord } from './record.ts';
-import { isDropToken } from './retry-token.ts';
 import { fitStatus, summarise } from './summary.ts';
 import { decideUnstorable } from './unstorable.ts';
 import { decideStillOnCore } from './usage/still-on-core.ts';

@@ -1,6 +1,6 @@
-import type { CoreApiPod, StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
-import { createFakeClock } from '../kubernetes/testing/fake-clock.ts';
+import type { CoreApiPod, StoredReport } from '../coverage/decide.ts';
 import { createDepartures } from './departures.ts';
 
 const STARTED = '2026-01-01T00:00:00.000Z';

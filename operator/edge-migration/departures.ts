@@ -1,7 +1,7 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { CoreApiPod, StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
-import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
-import type { Change } from '../kubernetes/reflector.ts';
+import type { CoverageReport } from '@edge-migration/contract/reports/coverage.ts';
+import type { Change } from '@edge-migration/kubernetes/reflector.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { CoreApiPod, StoredReport } from '../coverage/decide.ts';
 
 /**
  * Pods of the Core API that ran and are gone, until it is known whether a sidecar ever spoke for them. Caches and the

@@ -1,5 +1,10 @@
-import type { ObservedEvent } from '../kubernetes/event-recorder.ts';
-import { type Condition, EDGE_MIGRATIONS, type EdgeMigration, type Status } from './api.ts';
+import {
+  type Condition,
+  EDGE_MIGRATIONS,
+  type EdgeMigration,
+  type Status,
+} from '@edge-migration/contract/edge-migration/api.ts';
+import type { ObservedEvent } from '@edge-migration/kubernetes/event-recorder.ts';
 import type { ConditionType } from './conditions.ts';
 
 /** Conditions whose changes are the story of a migration, and what the operator was doing when they changed. */

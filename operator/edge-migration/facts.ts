@@ -1,8 +1,8 @@
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
+import type { EdgeMigration, EdgeStatus } from '@edge-migration/contract/edge-migration/api.ts';
+import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
 import type { WriteUnits } from '../copy/write-units.ts';
 import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import type { VerifySettings } from '../verify/settings.ts';
-import type { EdgeMigration, EdgeStatus } from './api.ts';
 import type { ClockFact } from './clock-skew.ts';
 import type { HandoverFact, MarksFact, ReadinessFact } from './readiness/facts.ts';
 import type { StatusRecord } from './record.ts';

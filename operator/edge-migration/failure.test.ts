@@ -1,6 +1,6 @@
+import { parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { LeadershipLostError, responseError } from '@edge-migration/kubernetes/errors.ts';
 import { describe, expect, it } from 'vitest';
-import { LeadershipLostError, responseError } from '../kubernetes/errors.ts';
-import { parseEdgeMigration } from './api.ts';
 import { degrade } from './failure.ts';
 
 const NOW = Date.parse('2026-11-22T12:00:00Z');

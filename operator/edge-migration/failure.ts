@@ -1,9 +1,10 @@
+import type { EdgeMigration, Status } from '@edge-migration/contract/edge-migration/api.ts';
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
-import { EdgeError } from '@edge-migration/identity/edge/table.ts';
-import { setConditions } from '../kubernetes/conditions.ts';
-import { ApiError, errorMessage, LeadershipLostError } from '../kubernetes/errors.ts';
+import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
+import { setConditions } from '@edge-migration/kubernetes/conditions.ts';
+import { ApiError, LeadershipLostError } from '@edge-migration/kubernetes/errors.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { ObjectInTheWay } from './act/jobs.ts';
-import type { EdgeMigration, Status } from './api.ts';
 import { shorten } from './conditions.ts';
 
 /**

@@ -1,5 +1,5 @@
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
-import { createFakeClock } from '../kubernetes/testing/fake-clock.ts';
 import { createFormerWork } from './former-work.ts';
 import type { Owned } from './parse.ts';
 import type { PodFact } from './pods.ts';

@@ -1,6 +1,6 @@
-import { type Clock, leastSince, type Moment, momentOf, mostSince } from '@edge-migration/identity/clock.ts';
-import type { Change } from '../kubernetes/store.ts';
-import { type EdgeMigration, isComparison } from './api.ts';
+import { type EdgeMigration, isComparison } from '@edge-migration/contract/edge-migration/api.ts';
+import type { Change } from '@edge-migration/kubernetes/store.ts';
+import { type Clock, leastSince, type Moment, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 import type { Owned } from './parse.ts';
 import type { PodFact } from './pods.ts';
 

@@ -1,7 +1,7 @@
-import { scopeName, type WriteScope } from '@edge-migration/identity/write-scope.ts';
-import type { StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import { scopeName, type WriteScope } from '@edge-migration/contract/write-scope.ts';
 import { manualClock } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
 import { describe, expect, it } from 'vitest';
+import type { StoredReport } from '../coverage/decide.ts';
 
 import { createGapProjects, MOST_NAMES } from './gap-projects.ts';
 

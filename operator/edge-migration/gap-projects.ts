@@ -1,6 +1,6 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { scopeName, type WriteScope } from '@edge-migration/identity/write-scope.ts';
-import type { StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import { scopeName, type WriteScope } from '@edge-migration/contract/write-scope.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { StoredReport } from '../coverage/decide.ts';
 
 /** The projects of each scope, by its name; those that Core cannot tell are left out. */
 export type ReadProjects = (scopes: readonly WriteScope[], signal: AbortSignal) => Promise<Map<string, Set<number>>>;

@@ -1,5 +1,5 @@
+import type { GapStatus } from '@edge-migration/contract/edge-migration/api.ts';
 import { expect, test } from 'vitest';
-import type { GapStatus } from './api.ts';
 import type { CaptureFact, CoverageGapFact } from './facts.ts';
 import { collectGaps } from './gaps.ts';
 import { facts, migration, NOON } from './testing/facts.ts';

@@ -1,4 +1,4 @@
-import type { GapStatus } from './api.ts';
+import type { GapStatus } from '@edge-migration/contract/edge-migration/api.ts';
 import { TOLERATED_MILLISECONDS } from './clock-skew.ts';
 import { type Finding, findCondition, formatTime, isTrue } from './conditions.ts';
 import type { CoverageGapFact, Facts } from './facts.ts';

@@ -1,10 +1,10 @@
-import type { StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
-import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
-import { coverageSubject, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
+import { coverageSubject, ensureStreams } from '@edge-migration/contract/streams/events.ts';
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { StoredReport } from '../coverage/decide.ts';
+import { readReports } from '../coverage/read.ts';
 import { sayGoodbyeFor } from './goodbye.ts';
 
 let nats: Nats;

@@ -1,6 +1,6 @@
-import type { StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
-import { coverageSubject } from '@edge-migration/replay-sidecar/stream.ts';
+import { coverageSubject } from '@edge-migration/contract/streams/events.ts';
 import { JetStreamApiCodes, JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
+import type { StoredReport } from '../coverage/decide.ts';
 
 /**
  * Stores a report in place of the sidecar's own one of this sequence, unless the sidecar has sent another one meanwhile:

@@ -1,7 +1,13 @@
+import {
+  type GapStatus,
+  isComparison,
+  type Spec,
+  type Status,
+  specSchema,
+} from '@edge-migration/contract/edge-migration/api.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Action } from './actions.ts';
-import { type GapStatus, isComparison, type Spec, type Status, specSchema } from './api.ts';
 import { CONDITION_TYPES, type ConditionType, REASONS } from './conditions.ts';
 import { type Decision, decide } from './decide.ts';
 import type { CaptureFact, CoreFact, Facts, JobFact, ReplayFact, WorkFacts } from './facts.ts';

@@ -1,5 +1,5 @@
+import type { Status } from '@edge-migration/contract/edge-migration/api.ts';
 import { describe, expect, test } from 'vitest';
-import type { Status } from './api.ts';
 import { findHorizon } from './horizon.ts';
 import type { StatusRecord } from './record.ts';
 import { migration, NOON } from './testing/facts.ts';

@@ -1,4 +1,4 @@
-import type { EdgeMigration } from './api.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { findCondition } from './conditions.ts';
 import type { StatusRecord } from './record.ts';
 

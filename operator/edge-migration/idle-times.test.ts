@@ -1,5 +1,5 @@
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
-import { createFakeClock } from '../kubernetes/testing/fake-clock.ts';
 import { createIdleTimes } from './idle-times.ts';
 import { migration, NOON } from './testing/facts.ts';
 

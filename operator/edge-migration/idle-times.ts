@@ -1,5 +1,5 @@
-import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/identity/clock.ts';
-import type { EdgeMigration } from './api.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 
 /**
  * Since when this process has seen something of a migration, such as that no pods work for it, by its own clocks.

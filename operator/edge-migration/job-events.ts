@@ -1,6 +1,6 @@
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import { EVENTS } from '@edge-migration/kubernetes/resources.ts';
 import { z } from 'zod';
-import type { KubernetesClient } from '../kubernetes/client.ts';
-import { EVENTS } from './resources.ts';
 
 /** What the Job controller says of the pods that it creates. */
 export interface JobEvents {

@@ -1,5 +1,6 @@
-import { ApiError, errorMessage } from '../kubernetes/errors.ts';
-import type { EdgeMigration, Operation } from './api.ts';
+import type { EdgeMigration, Operation } from '@edge-migration/contract/edge-migration/api.ts';
+import { ApiError } from '@edge-migration/kubernetes/errors.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { JobFact, JobPodsFact } from './facts.ts';
 import { findLatest } from './jobs.ts';
 import { BY_MIGRATION, type Sources } from './sources.ts';

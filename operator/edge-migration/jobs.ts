@@ -1,5 +1,5 @@
+import type { Operation } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Action } from './actions.ts';
-import type { Operation } from './api.ts';
 import type { JobFact } from './facts.ts';
 
 const FIRST_RETRY_MILLISECONDS = 15_000;

@@ -7,7 +7,7 @@ import {
   type StreamPlace,
   type StreamState,
   type Watermarks,
-} from '@edge-migration/replay-sidecar/watermark.ts';
+} from '@edge-migration/contract/streams/watermark.ts';
 import { z } from 'zod';
 import { createRemovalCount, type RemovalLook, removalRecord } from './removals.ts';
 

@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises';
+import { runtimeMetrics } from '@edge-migration/kubernetes/metrics.ts';
 import {
   createLagHistogram,
   registerMetrics as registerApplier,
 } from '@edge-migration/replay-sidecar/applier/metrics.ts';
 import { registerMetrics as registerSidecar } from '@edge-migration/replay-sidecar/capture/metrics.ts';
 import { createCounters as registerProxy } from '@edge-migration/replay-sidecar/capture/proxy/metrics.ts';
-import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
+import { createMetrics } from '@edge-migration/runtime/metrics.ts';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { createCopyMetrics } from '../copy/worker/metrics.ts';
-import { runtimeMetrics } from '../kubernetes/metrics.ts';
 import { createRefusalCounter } from '../trigger/refusals.ts';
 import { createEventCounter } from '../trigger/requester.ts';
 import { createVerifyMetrics } from '../verify/worker/metrics.ts';

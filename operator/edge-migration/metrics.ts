@@ -1,7 +1,7 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { EdgeMigration, Status } from '@edge-migration/contract/edge-migration/api.ts';
+import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { Gauge, type Registry } from 'prom-client';
-import type { Reflector } from '../kubernetes/reflector.ts';
-import type { EdgeMigration, Status } from './api.ts';
 import { CONDITION_TYPES } from './conditions.ts';
 import type { StreamView } from './stream.ts';
 

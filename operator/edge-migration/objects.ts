@@ -1,5 +1,13 @@
+import {
+  EDGE_MIGRATIONS,
+  type EdgeMigration,
+  GROUP,
+  isComparison,
+  LABELS,
+  type Operation,
+  objectNames,
+} from '@edge-migration/contract/edge-migration/api.ts';
 import { z } from 'zod';
-import { EDGE_MIGRATIONS, type EdgeMigration, GROUP, LABELS, type Operation, objectNames } from './api.ts';
 import type { LiveSettings, PlannedRange } from './facts.ts';
 import { DEFAULT_CONTAINER } from './pods.ts';
 
@@ -22,7 +30,8 @@ export const workerTemplateSchema = z.looseObject({
           name: z.string(),
           image: z.string(),
           command: z.array(z.string()).optional(),
-          args: z.array(z.string()).optional(),
+          // Releases before 0.2 had the entry point here: such a template would start it with ours as its argument.
+          args: z.array(z.string().regex(/(?<!\.ts)$/, 'must not name a program: the operator adds it')).optional(),
           env: z.array(z.looseObject({ name: z.string() })).optional(),
           volumeMounts: z.array(z.looseObject({ name: z.string(), mountPath: z.string() })).optional(),
         }),
@@ -34,15 +43,8 @@ export const workerTemplateSchema = z.looseObject({
 
 export type WorkerTemplate = z.infer<typeof workerTemplateSchema>;
 
-/** The template of copy pods, for pods that compare: another entry point of the same image. */
-export function comparingTemplate(template: WorkerTemplate): WorkerTemplate {
-  const [worker, ...others] = template.spec.containers;
-  const swap = (argument: string) => argument.replace(/(^|\/)operator\/copy\/main\.ts$/, '$1operator/verify/main.ts');
-  const swapAll = (list: readonly string[] | undefined) => list?.map(swap);
-  const { args, command } = worker!;
-  const swapped = { ...worker!, ...(args && { args: swapAll(args) }), ...(command && { command: swapAll(command) }) };
-  return { ...template, spec: { ...template.spec, containers: [swapped, ...others] } };
-}
+/** What a worker's container runs: added to the arguments of its template, which are Node's. */
+const entryPointOf = (operation: Operation) => (isComparison(operation) ? 'bin/verify.ts' : 'bin/copy.ts');
 
 /** Exit codes of a worker that the Job's failure policy knows; also in operator/copy/worker. */
 export const EXIT = { misconfigured: 64, poisoned: 65 } as const;
@@ -217,6 +219,7 @@ function buildPodTemplate(plan: JobPlan, labels: Record<string, string>, annotat
       containers: [
         {
           ...worker,
+          args: [...(worker?.args ?? []), entryPointOf(operation)],
           env: [...(worker?.env ?? []), ...buildEnvironment(plan)],
           volumeMounts: [
             ...(worker?.volumeMounts ?? []),

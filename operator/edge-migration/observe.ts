@@ -1,9 +1,9 @@
+import { type EdgeMigration, type Operation, projectOf } from '@edge-migration/contract/edge-migration/api.ts';
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
-import { EdgeError } from '@edge-migration/identity/edge/table.ts';
+import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
 import { parseCheckpoint } from '../copy/checkpoint.ts';
-import { type EdgeMigration, type Operation, projectOf } from './api.ts';
 import { findCondition } from './conditions.ts';
 import { chooseOperation, isCopied } from './decide.ts';
 import type { CaptureFact, CheckpointFact, CoreFact, EdgeFact, Facts, VerificationFacts, WorkFacts } from './facts.ts';

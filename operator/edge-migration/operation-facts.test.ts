@@ -1,7 +1,7 @@
+import { LABELS, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
 import { checkpointSchema, parseCheckpoint } from '../copy/checkpoint.ts';
-import { createFakeClock } from '../kubernetes/testing/fake-clock.ts';
-import { LABELS, objectNames } from './api.ts';
 import { observeOperation } from './operation-facts.ts';
 import { parseConfigMap } from './parse.ts';
 import type { Sources } from './sources.ts';

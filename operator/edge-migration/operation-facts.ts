@@ -1,4 +1,4 @@
-import { type EdgeMigration, type Operation, objectNames } from './api.ts';
+import { type EdgeMigration, type Operation, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
 import type { JobFact, PodProblem } from './facts.ts';
 import { type Owned, type Plan, parsePlan } from './parse.ts';
 import type { PodFact } from './pods.ts';

@@ -1,4 +1,4 @@
-import type { CopyStatus, EdgeMigration } from './api.ts';
+import type { CopyStatus, EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Facts } from './facts.ts';
 
 type WithTable = { readonly overridesTable?: string | undefined };

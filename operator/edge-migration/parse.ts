@@ -1,6 +1,6 @@
+import { GROUP, LABELS } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { z } from 'zod';
-import type { KubernetesObject } from '../kubernetes/client.ts';
-import { GROUP, LABELS } from './api.ts';
 import type { JobFact } from './facts.ts';
 
 /** An object of ours, as the caches hold it: what it belongs to, and what it says. */

@@ -1,6 +1,6 @@
+import { LABELS } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { expect, test } from 'vitest';
-import type { KubernetesObject } from '../kubernetes/client.ts';
-import { LABELS } from './api.ts';
 import { parseConfigMap } from './parse.ts';
 import { createPodClocks } from './pod-clocks.ts';
 import type { Sources } from './sources.ts';

@@ -1,5 +1,5 @@
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { z } from 'zod';
-import type { EdgeMigration } from './api.ts';
 import { type ClockFact, type Clocks, createClocks } from './clock-skew.ts';
 import { parseJson } from './parse.ts';
 import { BY_MIGRATION, type Sources } from './sources.ts';

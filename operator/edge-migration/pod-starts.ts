@@ -1,4 +1,4 @@
-import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import type { CoreApiPod } from '../coverage/decide.ts';
 
 /** Corrects since when pods of the Core API run, by when this process first saw them run. */
 export interface PodStarts {

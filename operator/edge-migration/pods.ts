@@ -1,7 +1,7 @@
-import type { CoreApiPod } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { describeEnd } from '@edge-migration/runtime/last-words.ts';
 import { z } from 'zod';
-import type { KubernetesObject } from '../kubernetes/client.ts';
-import { describeEnd } from '../last-words.ts';
+import type { CoreApiPod } from '../coverage/decide.ts';
 import type { PodProblem } from './facts.ts';
 import { conditionsSchema, metadataSchema, type Owned, own } from './parse.ts';
 

@@ -1,5 +1,11 @@
+import type {
+  CopyStatus,
+  PlannedWrites,
+  PlanStatus,
+  SkippedStatus,
+  Status,
+} from '@edge-migration/contract/edge-migration/api.ts';
 import { addWriteUnits } from '../copy/write-units.ts';
-import type { CopyStatus, PlannedWrites, PlanStatus, SkippedStatus, Status } from './api.ts';
 import { formatTime } from './conditions.ts';
 import type { CheckpointFact, CopyCounts, DecisionSettings, Facts, PlannedRange } from './facts.ts';
 

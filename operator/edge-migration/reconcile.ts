@@ -1,12 +1,12 @@
-import type { Reconcile, ReconcileContext, ReconcileResult } from '../kubernetes/controller.ts';
-import { ConflictError } from '../kubernetes/errors.ts';
-import { objectKey, parseObjectKey } from '../kubernetes/objects.ts';
+import { EDGE_MIGRATIONS, type EdgeMigration, type Status } from '@edge-migration/contract/edge-migration/api.ts';
+import type { Reconcile, ReconcileContext, ReconcileResult } from '@edge-migration/kubernetes/controller.ts';
+import { ConflictError } from '@edge-migration/kubernetes/errors.ts';
+import { objectKey, parseObjectKey } from '@edge-migration/kubernetes/objects.ts';
 import { act } from './act/act.ts';
 import type { ActionContext } from './act/context.ts';
 import { applyStatus } from './act/status.ts';
 import { sweep } from './act/sweep.ts';
 import type { Action } from './actions.ts';
-import { EDGE_MIGRATIONS, type EdgeMigration, type Status } from './api.ts';
 import { type Decision, decide } from './decide.ts';
 import { degrade } from './failure.ts';
 import { observe } from './observe.ts';

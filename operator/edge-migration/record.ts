@@ -1,10 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
+import type {
+  Condition,
+  EdgeMigration,
+  GapStatus,
+  ReplayStatus,
+  Status,
+  VerificationStatus,
+} from '@edge-migration/contract/edge-migration/api.ts';
+import { statusSchema } from '@edge-migration/contract/edge-migration/status.ts';
 import { z } from 'zod';
-import type { Condition, EdgeMigration, GapStatus, ReplayStatus, Status, VerificationStatus } from './api.ts';
 import { findCondition } from './conditions.ts';
 import { takesIn } from './gaps.ts';
 import { parseJson } from './parse.ts';
-import { statusSchema } from './status.ts';
 
 /**
  * What of a status cannot be computed again once the work is over and let go of: that and when the copy was complete, what

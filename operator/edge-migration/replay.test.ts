@@ -1,5 +1,5 @@
+import { specSchema } from '@edge-migration/contract/edge-migration/api.ts';
 import { describe, expect, test } from 'vitest';
-import { specSchema } from './api.ts';
 import { decide } from './decide.ts';
 import type { Facts } from './facts.ts';
 import {

@@ -1,4 +1,4 @@
-import type { ReplayStatus, Spec } from './api.ts';
+import type { ReplayStatus, Spec } from '@edge-migration/contract/edge-migration/api.ts';
 import {
   type Finding,
   type FindingOf,

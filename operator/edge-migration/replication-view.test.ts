@@ -1,6 +1,6 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
 import type { Replication } from '@edge-migration/identity/edge/replication.ts';
-import { EdgeRefused } from '@edge-migration/identity/edge/table.ts';
+import { EdgeRefused } from '@edge-migration/identity/edge/table/table.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { expect, test, vi } from 'vitest';
 import { createReplicationView, summariseReplication } from './replication-view.ts';
 import { condition, facts, next } from './testing/facts.ts';

@@ -1,8 +1,8 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { EdgeStatus } from '@edge-migration/contract/edge-migration/api.ts';
 import { findInactiveReplicas, nameReplica, type Replication } from '@edge-migration/identity/edge/replication.ts';
-import type { EdgeTables, TableFacts } from '@edge-migration/identity/edge/table.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import type { EdgeStatus } from './api.ts';
+import type { EdgeTables, TableFacts } from '@edge-migration/identity/edge/table/table.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 
 /** In which regions Edge's tables are, as last seen. Nothing waits for it. */
 export interface ReplicationView {

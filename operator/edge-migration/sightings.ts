@@ -1,5 +1,5 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
+import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** Which identities of a project Edge cannot hold, by all looks of the last seconds. */
 export interface Sightings {

@@ -1,10 +1,10 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
-import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
+import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
+import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { HandoverRunner } from '../handover/runner.ts';
-import type { Reflector } from '../kubernetes/reflector.ts';
-import type { EdgeMigration } from './api.ts';
 import type { CoreClock } from './core-clock.ts';
 import type { DecisionSettings, JobFact } from './facts.ts';
 import type { FormerWork } from './former-work.ts';

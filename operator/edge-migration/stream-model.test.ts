@@ -5,7 +5,7 @@ import {
   type StreamPlace,
   type StreamState,
   type Watermarks,
-} from '@edge-migration/replay-sidecar/watermark.ts';
+} from '@edge-migration/contract/streams/watermark.ts';
 import { describe, expect, test } from 'vitest';
 
 /**

@@ -1,11 +1,11 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { applyOver } from '../kubernetes/apply-over.ts';
-import type { KubernetesClient } from '../kubernetes/client.ts';
-import { ConflictError } from '../kubernetes/errors.ts';
-import { FIELD_MANAGER } from './api.ts';
+import { FIELD_MANAGER } from '@edge-migration/contract/edge-migration/api.ts';
+import { applyOver } from '@edge-migration/kubernetes/apply-over.ts';
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import { ConflictError } from '@edge-migration/kubernetes/errors.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { type Losses, type StreamRecord, streamRecord } from './losses.ts';
 import { parseJson } from './parse.ts';
-import { CONFIG_MAPS } from './resources.ts';
 
 /** The ConfigMap in the operator's namespace. */
 export const RECORD_NAME = 'edge-migration-streams';

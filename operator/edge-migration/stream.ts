@@ -1,6 +1,13 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { PARKING_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
+import type { CoverageReport } from '@edge-migration/contract/reports/coverage.ts';
+import { PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
+import { COVERAGE_STREAM, ensureStreams, type StreamSettings } from '@edge-migration/contract/streams/events.ts';
+import type { Loss } from '@edge-migration/contract/streams/watermark.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { connectNats, type NatsSettings } from '@edge-migration/runtime/nats/connection.ts';
+import { createStoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
+import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import {
   type CoreApiPod,
   type CoverageFacts,
@@ -10,17 +17,10 @@ import {
   type PodCoverage,
   type SidecarGap,
   type StoredReport,
-} from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
-import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
-import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
-import { findSent } from '@edge-migration/replay-sidecar/capture/coverage/sent.ts';
-import { toStoreTime } from '@edge-migration/replay-sidecar/capture/coverage/store-time.ts';
-import { connectNats, type NatsSettings } from '@edge-migration/replay-sidecar/nats.ts';
-import { createStoreClock } from '@edge-migration/replay-sidecar/store-clock.ts';
-import { COVERAGE_STREAM, ensureStreams, type StreamSettings } from '@edge-migration/replay-sidecar/stream.ts';
-import type { Loss } from '@edge-migration/replay-sidecar/watermark.ts';
-import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { errorMessage } from '../kubernetes/errors.ts';
+} from '../coverage/decide.ts';
+import { readReports } from '../coverage/read.ts';
+import { findSent } from '../coverage/sent.ts';
+import { toStoreTime } from '../coverage/store-time.ts';
 import { createAppliers, type LivingApplier } from './appliers.ts';
 import { type ClockFact, createClocks } from './clock-skew.ts';
 import type { Departures } from './departures.ts';

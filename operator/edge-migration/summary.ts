@@ -1,4 +1,4 @@
-import type { CopyStatus, Status } from './api.ts';
+import type { CopyStatus, Status } from '@edge-migration/contract/edge-migration/api.ts';
 import { type Findings, shorten } from './conditions.ts';
 
 /** As many characters as the CRD allows in a message, and how far messages are cut when the status grows too large. */

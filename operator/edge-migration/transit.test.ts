@@ -1,10 +1,10 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { placeSubject } from '@edge-migration/replay-sidecar/applier/place.ts';
-import { ensureApplierStreams } from '@edge-migration/replay-sidecar/applier/streams.ts';
-import { anewSubject, EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
+import { placeSubject } from '@edge-migration/contract/parked-place.ts';
+import { ensureApplierStreams } from '@edge-migration/contract/streams/applier.ts';
+import { anewSubject, EVENT_SUBJECT, ensureStreams } from '@edge-migration/contract/streams/events.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { useJetStream } from '@edge-migration/test/cluster/jetstream.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import { beforeAll, expect, test } from 'vitest';
-import { useJetStream } from './testing/jetstream.ts';
 import { readTransit } from './transit.ts';
 
 const on = useJetStream();

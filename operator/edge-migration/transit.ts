@@ -1,13 +1,13 @@
-import { type Clock, momentOf } from '@edge-migration/identity/clock.ts';
 import {
   MINUTE_MILLIS,
   type ParkReason,
   parsePlace,
   type UnstorableIdentity,
-} from '@edge-migration/replay-sidecar/applier/place.ts';
-import { PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/replay-sidecar/applier/streams.ts';
-import { ANEW_SUBJECTS, findStream, parseAnewSubject, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
-import { type StreamState, stateOf } from '@edge-migration/replay-sidecar/watermark.ts';
+} from '@edge-migration/contract/parked-place.ts';
+import { PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/contract/streams/applier.ts';
+import { ANEW_SUBJECTS, findStream, parseAnewSubject, STREAM } from '@edge-migration/contract/streams/events.ts';
+import { type StreamState, stateOf } from '@edge-migration/contract/streams/watermark.ts';
+import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { WaitingEvents } from './facts.ts';
 

@@ -1,4 +1,4 @@
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
+import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
 import { describe, expect, test } from 'vitest';
 import { decide } from './decide.ts';
 import type { Facts } from './facts.ts';

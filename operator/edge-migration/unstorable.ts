@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
+import { objectNames, type UnstorableStatus } from '@edge-migration/contract/edge-migration/api.ts';
+import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
 import type { Action } from './actions.ts';
-import { objectNames, type UnstorableStatus } from './api.ts';
 import { type Finding, isTrue } from './conditions.ts';
 import type { Facts } from './facts.ts';
 

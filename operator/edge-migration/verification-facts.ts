@@ -1,6 +1,6 @@
+import type { EdgeMigration, Operation } from '@edge-migration/contract/edge-migration/api.ts';
 import { parseVerifyCheckpoint } from '../verify/checkpoint.ts';
 import { parseVerifySettings } from '../verify/settings.ts';
-import type { EdgeMigration, Operation } from './api.ts';
 import type { VerificationFacts } from './facts.ts';
 import { observeOperation } from './operation-facts.ts';
 import type { Sources } from './sources.ts';

@@ -1,6 +1,6 @@
+import type { CurrentComparison, LastComparison } from '@edge-migration/contract/edge-migration/api.ts';
 import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import { addTotals, countDocuments, countIdentities, countLeft } from '../verify/totals.ts';
-import type { CurrentComparison, LastComparison } from './api.ts';
 import { type FindingOf, formatTime, isFalse, isTrue } from './conditions.ts';
 import type { VerificationFacts } from './facts.ts';
 import { countPlanned } from './progress.ts';

@@ -1,9 +1,9 @@
+import type { GapStatus, Spec, Status } from '@edge-migration/contract/edge-migration/api.ts';
+import { specSchema } from '@edge-migration/contract/edge-migration/api.ts';
 import { describe, expect, test } from 'vitest';
 import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
 import { NOTHING_VERIFIED, type VerifyTotals } from '../verify/totals.ts';
 import type { Action } from './actions.ts';
-import type { GapStatus, Spec, Status } from './api.ts';
-import { specSchema } from './api.ts';
 import { type Decision, decide } from './decide.ts';
 import type { Facts, VerificationFacts } from './facts.ts';
 import { condition, covered, facts, following, job, migration, NOON, next, twoRanges } from './testing/facts.ts';

@@ -1,5 +1,3 @@
-import type { VerifySettings } from '../verify/settings.ts';
-import type { Action } from './actions.ts';
 import {
   type CurrentComparison,
   type GapStatus,
@@ -7,7 +5,9 @@ import {
   objectNames,
   type Spec,
   type VerificationStatus,
-} from './api.ts';
+} from '@edge-migration/contract/edge-migration/api.ts';
+import type { VerifySettings } from '../verify/settings.ts';
+import type { Action } from './actions.ts';
 import { type Finding, type FindingOf, formatTime, isTrue, isUnknown } from './conditions.ts';
 import type { Facts, JobFact, VerificationFacts } from './facts.ts';
 import { adjustJob, findLatest, hasLeftovers, holdJobs, removeJob, retryDelay } from './jobs.ts';

@@ -1,6 +1,6 @@
+import type { Status } from '@edge-migration/contract/edge-migration/api.ts';
 import { isDropped, isGivenUp } from '@edge-migration/replay-sidecar/applier/given-up.ts';
 import { describe, expect, test } from 'vitest';
-import type { Status } from './api.ts';
 import { decide } from './decide.ts';
 import type { Facts, ProjectReplay, WaitingEvents } from './facts.ts';
 import { condition, copiedWork, covered, facts, following, migration, NOON, next } from './testing/facts.ts';

@@ -1,10 +1,7 @@
-import type { GapStatus, Status } from './api.ts';
+import { coversMinute, MINUTE } from '@edge-migration/contract/edge-migration/gaps.ts';
+import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
 import { type Finding, formatTime, isTrue } from './conditions.ts';
 import type { CoverageGapFact, Facts, WaitingEvents } from './facts.ts';
-import { isDropToken } from './retry-token.ts';
-
-/** Events are known to the minute in which their requests began. */
-const MINUTE = 60_000;
 
 /** Events that do not go on by themselves. */
 export interface Stuck {
@@ -33,17 +30,6 @@ export function findStuck({ replay, migration }: Facts, window: Window): Stuck {
   };
   const { failed, unresolved } = replay.project;
   return { failed, unresolved: unresolved.filter(concerns) };
-}
-
-/**
- * Whether one of the gaps tells of an event that came in a minute and began at `from`, or after it.
- *
- * @param came start of the minute, as `from` in milliseconds since the epoch
- */
-export function coversMinute(gaps: Status['gaps'], { from, came }: { from: number; came: number }): boolean {
-  const covers = (gap: GapStatus) =>
-    Date.parse(gap.from) <= from && gap.until !== undefined && Date.parse(gap.until) >= came + MINUTE;
-  return gaps?.some(covers) ?? false;
 }
 
 export const countEvents = (waiting: readonly WaitingEvents[]): number =>

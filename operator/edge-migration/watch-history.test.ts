@@ -1,6 +1,6 @@
+import type { LeaseBefore } from '@edge-migration/kubernetes/leader-election.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { describe, expect, test } from 'vitest';
-import type { LeaseBefore } from '../kubernetes/leader-election.ts';
-import { createFakeClock } from '../kubernetes/testing/fake-clock.ts';
 import { createWatchHistory, type Interval } from './watch-history.ts';
 
 const SECOND = 1_000;

@@ -1,6 +1,6 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { LeaseBefore } from '../kubernetes/leader-election.ts';
-import { GROUP } from './api.ts';
+import { GROUP } from '@edge-migration/contract/edge-migration/api.ts';
+import type { LeaseBefore } from '@edge-migration/kubernetes/leader-election.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** A time range, in epoch milliseconds. */
 export interface Interval {

@@ -1,5 +1,5 @@
+import type { LastComparison, Status } from '@edge-migration/contract/edge-migration/api.ts';
 import { describe, expect, test } from 'vitest';
-import type { LastComparison, Status } from './api.ts';
 import { decide } from './decide.ts';
 import type { Facts } from './facts.ts';
 import { restoreStatus } from './record.ts';

@@ -1,5 +1,11 @@
+import {
+  type CopyStatus,
+  type Operation,
+  objectNames,
+  type SkippedStatus,
+  type Spec,
+} from '@edge-migration/contract/edge-migration/api.ts';
 import type { Action } from './actions.ts';
-import { type CopyStatus, type Operation, objectNames, type SkippedStatus, type Spec } from './api.ts';
 import { type Finding, type FindingOf, formatTime, isFalse, isTrue } from './conditions.ts';
 import type { Facts, JobFact, LiveSettings, WorkFacts } from './facts.ts';
 import { adjustJob, findLatest, removeJob, retryDelay } from './jobs.ts';

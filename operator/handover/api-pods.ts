@@ -1,7 +1,7 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { PODS } from '@edge-migration/kubernetes/resources.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { z } from 'zod';
-import { PODS } from '../edge-migration/resources.ts';
-import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
 import { nameRevision } from './job.ts';
 
 /** The Core API's pods, from one of which a hand-over takes its image and environment. */

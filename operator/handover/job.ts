@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { type EdgeMigration, LABELS } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { z } from 'zod';
-import { type EdgeMigration, LABELS } from '../edge-migration/api.ts';
 import { DEFAULT_CONTAINER } from '../edge-migration/pods.ts';
-import type { KubernetesObject } from '../kubernetes/client.ts';
 
 /** Which of a migration's hand-overs: looking alone, before every override that is copied has its row, or after that. */
 export const HANDOVER_STAGES = ['verify', 'before', 'after'] as const;

@@ -1,5 +1,5 @@
+import { type ContainerEnd, describeEnd } from '@edge-migration/runtime/last-words.ts';
 import { z } from 'zod';
-import { type ContainerEnd, describeEnd } from '../last-words.ts';
 
 /** What the script (script.py) says at its end, as one line of JSON. */
 const outcomeSchema = z.object({

@@ -1,9 +1,9 @@
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { JOBS, PODS } from '@edge-migration/kubernetes/resources.ts';
+import { useFake } from '@edge-migration/kubernetes/testing/fake.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { describe, expect, test } from 'vitest';
-import type { EdgeMigration } from '../edge-migration/api.ts';
-import { JOBS, PODS } from '../edge-migration/resources.ts';
 import { migration } from '../edge-migration/testing/facts.ts';
-import { useFake } from '../kubernetes/testing/fake.ts';
 import { nameHandover } from './job.ts';
 import { createHandoverRunner } from './runner.ts';
 

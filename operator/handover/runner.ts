@@ -1,13 +1,14 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import { type EdgeMigration, LABELS } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { AlreadyExistsError, LeadershipLostError } from '@edge-migration/kubernetes/errors.ts';
+import { objectKey } from '@edge-migration/kubernetes/objects.ts';
+import { JOBS, PODS } from '@edge-migration/kubernetes/resources.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import type { ContainerEnd } from '@edge-migration/runtime/last-words.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { z } from 'zod';
-import { type EdgeMigration, LABELS } from '../edge-migration/api.ts';
 import type { HandoverState } from '../edge-migration/readiness/facts.ts';
-import { JOBS, PODS } from '../edge-migration/resources.ts';
-import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
-import { AlreadyExistsError, errorMessage, LeadershipLostError } from '../kubernetes/errors.ts';
-import { objectKey } from '../kubernetes/objects.ts';
-import type { ContainerEnd } from '../last-words.ts';
 import { createApiPods } from './api-pods.ts';
 import {
   buildHandover,

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** Each hand-over is a process as large as one of the Core API, with connections of its own to Core's database. */
 const MOST_AT_ONCE = 4;

@@ -1,10 +1,10 @@
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
+import { useFake } from '@edge-migration/kubernetes/testing/fake.ts';
+import { until } from '@edge-migration/kubernetes/testing/until.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Check } from '../check/check.ts';
-import { CONFIG_MAPS } from '../edge-migration/resources.ts';
 import type { Instances } from '../edge-migration/stream.ts';
-import { useFake } from '../kubernetes/testing/fake.ts';
-import { until } from '../kubernetes/testing/until.ts';
 import { buildInstallationReport } from './build.ts';
 import { EVERY_MILLISECONDS, LOOK_MILLISECONDS, reportInstallation } from './publish.ts';
 import { INSTALLATION_REPORT, installationReport, MOST_LISTED, REPORT_KEY } from './report.ts';

@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
+import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import { z } from 'zod';
 
 export const text = { type: 'string' } as const;

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
-import { coreSettings, edgeSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
+import { coreSettings, edgeSettings } from '@edge-migration/identity/configuration.ts';
+import { logSettings } from '@edge-migration/runtime/configuration.ts';
 import { z } from 'zod';
 
 export const seconds = z.coerce.number().int().positive();

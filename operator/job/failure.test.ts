@@ -1,9 +1,14 @@
-import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
 import { CoreError, CoreRefused, CoreUnreachable } from '@edge-migration/identity/core/errors.ts';
-import { EdgeRefused, EdgeThrottled, EdgeUnreachable, TableMissing } from '@edge-migration/identity/edge/table.ts';
+import {
+  EdgeRefused,
+  EdgeThrottled,
+  EdgeUnreachable,
+  TableMissing,
+} from '@edge-migration/identity/edge/table/table.ts';
+import { InvalidError, UnreachableError } from '@edge-migration/kubernetes/errors.ts';
+import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { describe, expect, test } from 'vitest';
-import { InvalidError, UnreachableError } from '../kubernetes/errors.ts';
-import { createFakeClock } from '../kubernetes/testing/fake-clock.ts';
 import { exitCode, withPatience } from './failure.ts';
 
 const api = { status: 0, reason: 'Test', kind: 'retryable' } as const;

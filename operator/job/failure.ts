@@ -1,6 +1,3 @@
-import { choosePause } from '@edge-migration/identity/backoff.ts';
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
 import { ConvergenceContention } from '@edge-migration/identity/converge.ts';
 import { CoreRefused, CoreTimeout, CoreUnreachable, CoreUnsupported } from '@edge-migration/identity/core/errors.ts';
 import {
@@ -9,9 +6,12 @@ import {
   EdgeRefused,
   TableMissing,
   WrongTable,
-} from '@edge-migration/identity/edge/table.ts';
+} from '@edge-migration/identity/edge/table/table.ts';
+import { ApiError } from '@edge-migration/kubernetes/errors.ts';
+import { choosePause } from '@edge-migration/runtime/backoff.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import { EXIT } from '../edge-migration/objects.ts';
-import { ApiError } from '../kubernetes/errors.ts';
 
 /** The worker cannot go on, for a reason of its own. */
 export class WorkerError extends Error {

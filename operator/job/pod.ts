@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { startMetricsServer } from '@edge-migration/runtime/http/metrics-server.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
-import type { KubernetesClient } from '../kubernetes/client.ts';
-import { errorMessage } from '../kubernetes/errors.ts';
-import { startMetricsServer } from '../kubernetes/metrics-server.ts';
 import type { PodConfiguration } from './configuration.ts';
 import { type Patience, WorkerError, withPatience } from './failure.ts';
 import { createRecord, type WorkerRecord } from './record.ts';

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { parseEnvironment, redact } from '@edge-migration/identity/config/environment.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { parseEnvironment, redact } from '@edge-migration/runtime/configuration.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import type { z } from 'zod';
-import { errorMessage } from '../kubernetes/errors.ts';
 import type { PodConfiguration } from './configuration.ts';
 import { exitCode, failureKind } from './failure.ts';
 import type { PodContext } from './pod.ts';
@@ -38,8 +38,8 @@ export async function runWorkerProcess<
     const logger = createLogger(name, configuration.logLevel);
     logger.info({ configuration: redact(schema, { ...configuration }) }, 'starting');
     const [{ loadKubeConfig }, { createClient }, run] = await Promise.all([
-      import('../kubernetes/kube-config.ts'),
-      import('../kubernetes/client.ts'),
+      import('@edge-migration/kubernetes/kube-config.ts'),
+      import('@edge-migration/kubernetes/client.ts'),
       pod(),
     ]);
     const kubeConfig = loadKubeConfig(process.env['KUBECONFIG']);

@@ -1,7 +1,7 @@
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
+import { useFake } from '@edge-migration/kubernetes/testing/fake.ts';
 import { expect, test } from 'vitest';
-import { CONFIG_MAPS } from '../edge-migration/resources.ts';
-import type { KubernetesClient } from '../kubernetes/client.ts';
-import { useFake } from '../kubernetes/testing/fake.ts';
 import { createSeal, createSealKey } from '../verify/seal.ts';
 import { holdRecord } from '../verify/worker/held-record.ts';
 import { createRecord } from './record.ts';

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
+import { applyOver } from '@edge-migration/kubernetes/apply-over.ts';
+import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { ConflictError } from '@edge-migration/kubernetes/errors.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import { z } from 'zod';
 import { parseJson } from '../edge-migration/parse.ts';
-import { CONFIG_MAPS } from '../edge-migration/resources.ts';
-import { applyOver } from '../kubernetes/apply-over.ts';
-import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
-import { ConflictError } from '../kubernetes/errors.ts';
 import { RangeTakenOver } from './failure.ts';
 import { type Root, readData } from './root.ts';
 

@@ -1,9 +1,9 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { LABELS } from '../edge-migration/api.ts';
-import { CONFIG_MAPS } from '../edge-migration/resources.ts';
-import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
-import { errorMessage } from '../kubernetes/errors.ts';
+import { LABELS } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { WorkerError } from './failure.ts';
 
 /** The ConfigMap by which the operator speaks to its pods, and which owns what they leave behind. */

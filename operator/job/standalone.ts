@@ -1,6 +1,6 @@
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
-import { createLogger, type Logger } from '@edge-migration/identity/logger.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
+import { createLogger, type Logger } from '@edge-migration/runtime/logger.ts';
 import type { z } from 'zod';
 
 /** A worker's work on a whole project without Kubernetes: asked for by arguments, which the environment completes. */

@@ -1,10 +1,10 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { type CoreSettings, openCore } from '@edge-migration/identity/core/database.ts';
 import { type CoreProject, readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
-import { type EdgeSettings, type EdgeTables, openEdge } from '@edge-migration/identity/edge/table.ts';
+import { type EdgeSettings, type EdgeTables, openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { type Patience, WorkerError, withPatience } from './failure.ts';
 
 /** One for the page that is read ahead, the others for conflicts. Core's API needs its connections more. */

@@ -1,4 +1,4 @@
-import { type EdgeMigration, projectOf } from '../edge-migration/api.ts';
+import { type EdgeMigration, projectOf } from '@edge-migration/contract/edge-migration/api.ts';
 import { formatDuration } from '../requests/duration.ts';
 import { renderTable } from './table.ts';
 

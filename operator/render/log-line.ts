@@ -1,5 +1,5 @@
+import { type EdgeMigration, projectOf } from '@edge-migration/contract/edge-migration/api.ts';
 import { z } from 'zod';
-import { type EdgeMigration, projectOf } from '../edge-migration/api.ts';
 
 const lineSchema = z.looseObject({ uid: z.string().optional(), projectId: z.number().optional() });
 

@@ -1,4 +1,4 @@
-import { type EdgeMigration, titleOf } from '../edge-migration/api.ts';
+import { type EdgeMigration, titleOf } from '@edge-migration/contract/edge-migration/api.ts';
 import { formatDuration } from '../requests/duration.ts';
 import { describePhase } from './list.ts';
 import { printable } from './printable.ts';

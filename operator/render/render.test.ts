@@ -1,5 +1,5 @@
+import type { EdgeMigration, Status } from '@edge-migration/contract/edge-migration/api.ts';
 import { describe, expect, test } from 'vitest';
-import type { EdgeMigration, Status } from '../edge-migration/api.ts';
 import { migration as build, NOON } from '../edge-migration/testing/facts.ts';
 import { renderEvents } from './events.ts';
 import { renderList } from './list.ts';

@@ -1,4 +1,10 @@
-import { type EdgeMigration, type LastComparison, type PlanStatus, projectOf, titleOf } from '../edge-migration/api.ts';
+import {
+  type EdgeMigration,
+  type LastComparison,
+  type PlanStatus,
+  projectOf,
+  titleOf,
+} from '@edge-migration/contract/edge-migration/api.ts';
 import { formatDuration } from '../requests/duration.ts';
 import { describePhase } from './list.ts';
 import { describeStillOnCore } from './still-on-core.ts';

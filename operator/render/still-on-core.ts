@@ -1,4 +1,4 @@
-import type { EdgeMigration } from '../edge-migration/api.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { DAY_MILLISECONDS, dateOf } from '../edge-migration/usage/days.ts';
 import type { UsageSeries } from '../edge-migration/usage/series.ts';
 import { formatCount } from './table.ts';

@@ -1,6 +1,6 @@
+import type { Condition, EdgeMigration, Status } from '@edge-migration/contract/edge-migration/api.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Condition, EdgeMigration, Status } from '../edge-migration/api.ts';
 import { migration as build, NOON } from '../edge-migration/testing/facts.ts';
 import {
   type Change,

@@ -1,4 +1,4 @@
-import type { EdgeMigration } from '../edge-migration/api.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { findCondition, formatTime } from '../edge-migration/conditions.ts';
 import { formatDuration } from './duration.ts';
 

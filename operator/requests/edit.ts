@@ -1,7 +1,12 @@
-import { EDGE_MIGRATIONS, type EdgeMigration, parseEdgeMigration, titleOf } from '../edge-migration/api.ts';
-import type { KubernetesClient, KubernetesObject, ObjectReference } from '../kubernetes/client.ts';
-import { ConflictError } from '../kubernetes/errors.ts';
-import { apiVersion } from '../kubernetes/objects.ts';
+import {
+  EDGE_MIGRATIONS,
+  type EdgeMigration,
+  parseEdgeMigration,
+  titleOf,
+} from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient, KubernetesObject, ObjectReference } from '@edge-migration/kubernetes/client.ts';
+import { ConflictError } from '@edge-migration/kubernetes/errors.ts';
+import { apiVersion } from '@edge-migration/kubernetes/objects.ts';
 import type { Change, Warning, WarningCode } from './change.ts';
 
 /** An EdgeMigration that is to be changed; undefined where there is none yet. */

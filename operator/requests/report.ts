@@ -1,8 +1,9 @@
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import { ApiError } from '@edge-migration/kubernetes/errors.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { z } from 'zod';
-import type { EdgeMigration } from '../edge-migration/api.ts';
-import { CONFIG_MAPS } from '../edge-migration/resources.ts';
-import type { KubernetesClient } from '../kubernetes/client.ts';
-import { ApiError, errorMessage } from '../kubernetes/errors.ts';
 import { writeHtmlReport } from '../render/html/report.ts';
 import { buildReport, type Part, type ReportFacts, writeReport } from '../render/report.ts';
 

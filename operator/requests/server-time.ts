@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { EDGE_MIGRATIONS, GROUP } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient, ObjectReference } from '@edge-migration/kubernetes/client.ts';
+import { UnreachableError } from '@edge-migration/kubernetes/errors.ts';
 import { z } from 'zod';
-import { EDGE_MIGRATIONS, GROUP } from '../edge-migration/api.ts';
-import type { KubernetesClient, ObjectReference } from '../kubernetes/client.ts';
-import { UnreachableError } from '../kubernetes/errors.ts';
 
 const managedSchema = z.object({
   metadata: z.object({

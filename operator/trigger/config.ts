@@ -1,6 +1,7 @@
-import { coreSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
+import { coreSettings } from '@edge-migration/identity/configuration.ts';
+import { logSettings } from '@edge-migration/runtime/configuration.ts';
+import { certificateSettings } from '@edge-migration/runtime/http/certificate.ts';
 import { z } from 'zod';
-import { certificateSettings } from '../http/certificate.ts';
 import { templateText } from './template.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);

@@ -1,6 +1,6 @@
+import { parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseEdgeMigration } from '../edge-migration/api.ts';
 import { decide } from './decide.ts';
 
 const UID = 'f0a6a3c2-0000-4000-8000-000000000042';

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { EdgeMigration } from '../edge-migration/api.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { findCondition } from '../edge-migration/conditions.ts';
 import type { Refusal } from './event.ts';
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { BodyRefused } from '../http/body.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { BodyRefused } from '@edge-migration/runtime/http/body.ts';
 import { isAuthorized, parseEnvelope } from './envelope.ts';
 import { isRefusal } from './event.ts';
 import {

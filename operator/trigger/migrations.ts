@@ -1,11 +1,12 @@
+import { EDGE_MIGRATIONS, GROUP, nameOf, parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
-import { EDGE_MIGRATIONS, GROUP, nameOf, parseEdgeMigration } from '../edge-migration/api.ts';
-import type { KubernetesClient, KubernetesObject } from '../kubernetes/client.ts';
-import { ApiError, ConflictError, errorMessage } from '../kubernetes/errors.ts';
-import { apiVersion } from '../kubernetes/objects.ts';
+import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { ApiError, ConflictError } from '@edge-migration/kubernetes/errors.ts';
+import { apiVersion } from '@edge-migration/kubernetes/objects.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { type Decision, decide, type Found } from './decide.ts';
 import type { MigrationTemplate } from './template.ts';
 

@@ -1,12 +1,12 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { ConfigurationError } from '@edge-migration/identity/config/environment.ts';
 import { openCore } from '@edge-migration/identity/core/database.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import { createClient } from '@edge-migration/kubernetes/client.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
+import { readCertificate, renewCertificate } from '@edge-migration/runtime/http/certificate.ts';
+import { startMetricsServer } from '@edge-migration/runtime/http/metrics-server.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { readCertificate, renewCertificate } from '../http/certificate.ts';
-import { createClient } from '../kubernetes/client.ts';
-import { startMetricsServer } from '../kubernetes/metrics-server.ts';
 import type { TriggerConfiguration } from './config.ts';
 import { createEnvelope, createPutEvents, explain } from './handlers.ts';
 import { createMigrations } from './migrations.ts';

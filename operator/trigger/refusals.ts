@@ -1,9 +1,9 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { BodyRefused } from '@edge-migration/runtime/http/body.ts';
+import { createQuietLog } from '@edge-migration/runtime/http/quiet-log.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Counter, type Registry } from 'prom-client';
-import { BodyRefused } from '../http/body.ts';
-import { createQuietLog } from '../http/quiet-log.ts';
-import { errorMessage } from '../kubernetes/errors.ts';
 import { ProtocolError } from './put-events.ts';
 import { ReplaysFull } from './replays.ts';
 import { SignatureError } from './signature.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /**
  * Remembers the answer to each signed request for as long as its signature is valid. The same request again, whether its

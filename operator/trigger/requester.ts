@@ -1,8 +1,8 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import { withDeadline } from '@edge-migration/kubernetes/deadline.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Counter, type Registry } from 'prom-client';
-import { withDeadline } from '../kubernetes/deadline.ts';
-import { errorMessage } from '../kubernetes/errors.ts';
 import type { Decision } from './decide.ts';
 import { type BusEvent, isRefusal, type Refusal, readProjectId } from './event.ts';
 import type { Migrations, Outcome } from './migrations.ts';

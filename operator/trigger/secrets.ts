@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readSecret } from '../http/secret-file.ts';
+import { readSecret } from '@edge-migration/runtime/http/secret-file.ts';
 import type { DestinationCredentials } from './envelope.ts';
 
 /**

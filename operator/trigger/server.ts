@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { readBody } from '../http/body.ts';
-import type { Certificate } from '../http/certificate.ts';
-import { type HttpServer, startHttpServer } from '../http/server.ts';
+import { readBody } from '@edge-migration/runtime/http/body.ts';
+import type { Certificate } from '@edge-migration/runtime/http/certificate.ts';
+import { type HttpServer, startHttpServer } from '@edge-migration/runtime/http/server.ts';
 import type { RequestHead } from './signature.ts';
 
 /** An answer in JSON. */

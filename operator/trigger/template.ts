@@ -1,5 +1,5 @@
+import { specSchema } from '@edge-migration/contract/edge-migration/api.ts';
 import { z } from 'zod';
-import { specSchema } from '../edge-migration/api.ts';
 
 const { suspend, copy, replay, verify } = specSchema.shape;
 const texts = z.record(z.string(), z.string()).default({});

@@ -1,5 +1,5 @@
 /** Envelopes, templates, and what is remembered of answers. */
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { describe, expect, it } from 'vitest';
 import { triggerConfiguration } from './config.ts';
 import { isAuthorized, parseEnvelope } from './envelope.ts';

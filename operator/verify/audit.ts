@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
+import type { EdgeMigration, LastComparison, Status } from '@edge-migration/contract/edge-migration/api.ts';
+import { statusSchema } from '@edge-migration/contract/edge-migration/status.ts';
 import { z } from 'zod';
-import type { EdgeMigration, LastComparison, Status } from '../edge-migration/api.ts';
-import { statusSchema } from '../edge-migration/status.ts';
 
 const comparisonEntry = z.looseObject({ run: z.number(), completionTime: z.string() });
 

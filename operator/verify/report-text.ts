@@ -1,4 +1,4 @@
-import type { LastComparison } from '../edge-migration/api.ts';
+import type { LastComparison } from '@edge-migration/contract/edge-migration/api.ts';
 
 const TRIGGERS: Record<LastComparison['trigger'], string> = {
   AfterCopy: 'after the copy',

@@ -1,4 +1,4 @@
-import { createFakeClock } from '@edge-migration/operator/kubernetes/testing/fake-clock.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
 import { createAges } from './ages.ts';
 

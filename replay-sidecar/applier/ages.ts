@@ -1,4 +1,4 @@
-import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/identity/clock.ts';
+import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 
 /** How old the messages of a stream are at least, by the clocks of the process that looks at it. */
 export interface Ages {

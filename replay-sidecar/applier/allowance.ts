@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** Keeps single projects within their write units a second (`spec.replay.maxWriteUnitsPerSecond`). */
 export interface Allowance {

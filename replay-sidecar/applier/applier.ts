@@ -1,17 +1,18 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { EDGE_MIGRATIONS, parseEdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import { createClient, type KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
-import { startMetricsServer, synced } from '@edge-migration/operator/kubernetes/metrics-server.ts';
-import { createReflector } from '@edge-migration/operator/kubernetes/reflector.ts';
+import { EDGE_MIGRATIONS, parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { awaitApplierStreams } from '@edge-migration/contract/streams/applier.ts';
+import { synced } from '@edge-migration/kubernetes/cache-health.ts';
+import { createClient, type KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import { createReflector } from '@edge-migration/kubernetes/reflector.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { startMetricsServer } from '@edge-migration/runtime/http/metrics-server.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { connectNats } from '@edge-migration/runtime/nats/connection.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { connectNats } from '../nats.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { BY_PROJECT, createMigrations, projectsOf } from './migrations.ts';
 import { createPatience } from './patience.ts';
 import { type Credentials, openStores } from './stores.ts';
-import { awaitApplierStreams } from './streams.ts';
 import { type Parts, wire } from './wiring.ts';
 
 export interface ApplierOptions {

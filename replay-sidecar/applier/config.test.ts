@@ -1,4 +1,4 @@
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { expect, test } from 'vitest';
 import { applierConfiguration } from './config.ts';
 

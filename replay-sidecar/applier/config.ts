@@ -1,9 +1,10 @@
-import { coreSettings, edgeSettings, logSettings } from '@edge-migration/identity/config/stores.ts';
+import { apiTimeoutSeconds } from '@edge-migration/contract/api-timeout.ts';
+import { streamSettings } from '@edge-migration/contract/streams/events.ts';
+import { coreSettings, edgeSettings } from '@edge-migration/identity/configuration.ts';
 import { LATE_WRITE_SECONDS } from '@edge-migration/identity/edge/late-write.ts';
+import { logSettings } from '@edge-migration/runtime/configuration.ts';
+import { natsSettings } from '@edge-migration/runtime/nats/connection.ts';
 import { z } from 'zod';
-import { apiTimeoutSeconds } from '../api-timeout.ts';
-import { natsSettings } from '../nats.ts';
-import { streamSettings } from '../stream.ts';
 
 const count = (fallback: number, most: number) => z.coerce.number().int().min(1).max(most).default(fallback);
 

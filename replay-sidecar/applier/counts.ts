@@ -1,6 +1,6 @@
+import type { DropReason } from '@edge-migration/contract/edge-migration/verdict.ts';
+import type { ParkReason } from '@edge-migration/contract/parked-place.ts';
 import type { Outcome } from '@edge-migration/identity/converge.ts';
-import type { ParkReason } from './place.ts';
-import type { DropReason } from './view.ts';
 
 /** What became of the events of one project since this process started. */
 export interface ProjectCounts {

@@ -1,9 +1,9 @@
-import { createBatcher } from '@edge-migration/identity/batcher.ts';
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { DerivedReference } from '@edge-migration/contract/write-event.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import { type EnvironmentRecord, readEnvironments, referenceName } from '@edge-migration/identity/core/environments.ts';
 import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
-import type { DerivedReference } from '@edge-migration/identity/write-event.ts';
+import { createBatcher } from '@edge-migration/runtime/batcher.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { isOutage, type Patience } from './patience.ts';
 
 /** Which environment a reference names, remembered for a few seconds. */

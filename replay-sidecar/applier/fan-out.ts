@@ -1,3 +1,4 @@
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import {
   readEnvironmentIds,
@@ -5,7 +6,6 @@ import {
   readOverriddenIdentities,
   readPresentIdentifiers,
 } from '@edge-migration/identity/core/environments.ts';
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
 import { type Cursor, derivedId, type Work } from './work.ts';
 
 /** One page of a fan-out: events to be published, and where the next page starts; undefined after the last one. */

@@ -1,9 +1,9 @@
-import { createBatcher } from '@edge-migration/identity/batcher.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { IdentityPlace } from '@edge-migration/identity/core/environments.ts';
 import { type FormerOwner, readFormerOwners } from '@edge-migration/identity/core/former-keys.ts';
 import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
-import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
+import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
+import { createBatcher } from '@edge-migration/runtime/batcher.ts';
 import { isOutage, type Patience } from './patience.ts';
 
 export interface FormerKeys {

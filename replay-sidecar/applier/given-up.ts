@@ -1,8 +1,8 @@
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import { isDropToken } from '@edge-migration/operator/edge-migration/retry-token.ts';
-import { coversMinute } from '@edge-migration/operator/edge-migration/waiting-events.ts';
-import { MINUTE_MILLIS, type Place } from './place.ts';
-import { judge } from './view.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { coversMinute } from '@edge-migration/contract/edge-migration/gaps.ts';
+import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
+import { judge } from '@edge-migration/contract/edge-migration/verdict.ts';
+import { MINUTE_MILLIS, type Place } from '@edge-migration/contract/parked-place.ts';
 
 type Timed = Pick<Place, 'minute' | 'isUnreadable'>;
 

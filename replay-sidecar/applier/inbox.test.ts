@@ -1,16 +1,16 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { EARLIER_CONSUMER, ensureApplierStreams, findConsumer } from '@edge-migration/contract/streams/applier.ts';
+import { EVENT_SUBJECT, ensureStreams, STREAM } from '@edge-migration/contract/streams/events.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
 import { createFolder, removeFolder } from '@edge-migration/test/cluster/reaper.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { AckPolicy, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { EVENT_SUBJECT, ensureStreams, STREAM } from '../stream.ts';
 import { createInbox, type Held, type Inbox } from './inbox.ts';
-import { EARLIER_CONSUMER, ensureApplierStreams, findConsumer } from './streams.ts';
 
 // Servers are killed and start again; a busy machine takes its time for that.
 vi.setConfig({ testTimeout: 120_000 });

@@ -1,10 +1,10 @@
-import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import { type ApplierStreamSettings, ensureApplierStreams } from '@edge-migration/contract/streams/applier.ts';
+import { MAX_MESSAGE_BYTES } from '@edge-migration/contract/streams/events.ts';
+import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import type { StoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
 import { type ConsumerMessages, type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { StoreClock } from '../store-clock.ts';
-import { MAX_MESSAGE_BYTES } from '../stream.ts';
-import { type ApplierStreamSettings, ensureApplierStreams } from './streams.ts';
 import type { Witness } from './witness.ts';
 import { isDoubted } from './work.ts';
 

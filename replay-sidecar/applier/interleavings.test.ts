@@ -3,16 +3,16 @@
  * a store waits until a scheduler lets it go, in an order that fast-check chooses and can repeat.
  */
 
-import { systemClock } from '@edge-migration/identity/clock.ts';
 import { resolveConflict, type Stores } from '@edge-migration/identity/converge.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import { readIdentity } from '@edge-migration/identity/core/pages.ts';
-import { encodeIdentity, type Item } from '@edge-migration/identity/edge/document.ts';
+import { encodeIdentity, type Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { SCENARIOS } from '@edge-migration/identity/protocol-model.ts';
 import { shareStores } from '@edge-migration/identity/shared-stores.ts';
 import { createStores, type TestStores } from '@edge-migration/identity/testing/stores.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import fc, { type Scheduler } from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { applyEvents } from './apply.ts';

@@ -1,5 +1,5 @@
 import type { Subject } from '@edge-migration/identity/converge.ts';
-import { compositeKey } from '@edge-migration/identity/edge/document.ts';
+import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { Agreement, Here, OtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import type { Counts } from './counts.ts';

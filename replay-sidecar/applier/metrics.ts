@@ -1,9 +1,9 @@
+import { parsePlace } from '@edge-migration/contract/parked-place.ts';
 import type { Away } from '@edge-migration/identity/edge/failover.ts';
-import type { Silence } from '@edge-migration/identity/edge/table.ts';
+import type { Silence } from '@edge-migration/identity/edge/table/table.ts';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Counts, ProjectCounts } from './counts.ts';
 import type { Parking } from './parking.ts';
-import { parsePlace } from './place.ts';
 import type { PositionTracker } from './position.ts';
 import type { InHand } from './reporter.ts';
 

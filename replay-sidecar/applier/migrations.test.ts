@@ -1,4 +1,4 @@
-import { createFakeClock } from '@edge-migration/operator/kubernetes/testing/fake-clock.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createMigrations } from './migrations.ts';
 

@@ -1,7 +1,7 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import type { Reflector } from '@edge-migration/operator/kubernetes/reflector.ts';
-import { chooseMigration, judge, projectOf, type Verdict } from './view.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { chooseMigration, judge, projectOf, type Verdict } from '@edge-migration/contract/edge-migration/verdict.ts';
+import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** Name of the reflector's index by project. */
 export const BY_PROJECT = 'project';
@@ -11,7 +11,7 @@ export const projectsOf = (migration: EdgeMigration): string[] => [String(projec
 export const STALE_MILLIS = 10_000;
 /** The API server speaks up about once a minute, so it is asked well before that. */
 const ASK_MILLIS = 4000;
-/** A watch that is silent for longer than two and a half minutes is replaced (operator/kubernetes/list-watch.ts). */
+/** A watch that is silent for longer than two and a half minutes is replaced (kubernetes/list-watch.ts). */
 const LOST_MILLIS = 180_000;
 
 /** The EdgeMigrations as this process sees them now. */

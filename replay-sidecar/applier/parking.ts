@@ -1,7 +1,20 @@
-import { type Clock, momentOf } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import { isDropToken } from '@edge-migration/operator/edge-migration/retry-token.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
+import {
+  MINUTE_MILLIS,
+  NO_RETRY,
+  type ParkReason,
+  type Place,
+  parsePlace,
+  placeSubject,
+  REASON_HEADER,
+  type UnstorableIdentity,
+} from '@edge-migration/contract/parked-place.ts';
+import { manage, PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/contract/streams/applier.ts';
+import { anewSubject, readStored } from '@edge-migration/contract/streams/events.ts';
+import { stateOf } from '@edge-migration/contract/streams/watermark.ts';
+import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import {
   JetStreamApiCodes,
   JetStreamApiError,
@@ -10,28 +23,13 @@ import {
   type StoredMsg,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { anewSubject, readStored } from '../stream.ts';
-import { stateOf } from '../watermark.ts';
 import { createAges } from './ages.ts';
 import { isDropped, isGivenUp } from './given-up.ts';
 import type { Held } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
-import {
-  batchOf,
-  isReleasable,
-  MINUTE_MILLIS,
-  NO_RETRY,
-  type ParkReason,
-  type Place,
-  parsePlace,
-  placeSubject,
-  REASON_HEADER,
-  retryOf,
-  type UnstorableIdentity,
-} from './place.ts';
+import { batchOf, isReleasable, retryOf } from './place.ts';
 import { createQuota, kibOf, type QuotaLimits } from './quota.ts';
 import type { Removals } from './removals.ts';
-import { manage, PARKING_STREAM, PARKING_SUBJECTS } from './streams.ts';
 import { createRetries } from './unstorable.ts';
 import type { Witness } from './witness.ts';
 import {

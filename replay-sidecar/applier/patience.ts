@@ -1,7 +1,7 @@
-import { choosePause } from '@edge-migration/identity/backoff.ts';
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import { CoreRefused, CoreTimeout, CoreUnreachable, CoreUnsupported } from '@edge-migration/identity/core/errors.ts';
-import { DeadlinePassed, EdgeError, WriteRejected } from '@edge-migration/identity/edge/table.ts';
+import { DeadlinePassed, EdgeError, WriteRejected } from '@edge-migration/identity/edge/table/table.ts';
+import { choosePause } from '@edge-migration/runtime/backoff.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** A store cannot be used at all; what failed says nothing about the event. */
 export function isOutage(error: unknown): boolean {

@@ -1,11 +1,11 @@
-import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { isProbe } from '../stream.ts';
+import type { ParkReason } from '@edge-migration/contract/parked-place.ts';
+import { isProbe } from '@edge-migration/contract/streams/events.ts';
+import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { Counts } from './counts.ts';
 import type { Held } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
 import type { ParkDetails, Parking } from './parking.ts';
-import type { ParkReason } from './place.ts';
 import type { Resolution, Resolver } from './resolve.ts';
 import type { Spread } from './spread.ts';
 import { type Delivery, readDelivery, UnreadableEvent, type Work } from './work.ts';

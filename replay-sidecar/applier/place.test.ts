@@ -1,7 +1,8 @@
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import type { Verdict } from '@edge-migration/contract/edge-migration/verdict.ts';
+import { type ParkReason, parsePlace, placeSubject } from '@edge-migration/contract/parked-place.ts';
 import { expect, test } from 'vitest';
-import { batchOf, isReleasable, type ParkReason, parsePlace, placeSubject } from './place.ts';
-import type { Verdict } from './view.ts';
+import { batchOf, isReleasable } from './place.ts';
 
 const NOW = Date.parse('2026-06-01T00:00:00Z');
 const APPLY: Verdict = { kind: 'apply', copying: false };

@@ -1,10 +1,10 @@
-import { type Clock, momentOf } from '@edge-migration/identity/clock.ts';
-import { STREAM } from '@edge-migration/identity/write-event.ts';
+import type { Position } from '@edge-migration/contract/reports/applier.ts';
+import { findConsumer } from '@edge-migration/contract/streams/applier.ts';
+import { stateOf } from '@edge-migration/contract/streams/watermark.ts';
+import { STREAM } from '@edge-migration/contract/write-event.ts';
+import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
+import type { StoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
-import type { StoreClock } from '../store-clock.ts';
-import { stateOf } from '../watermark.ts';
-import type { Position } from './report.ts';
-import { findConsumer } from './streams.ts';
 import type { Witness } from './witness.ts';
 
 /** Where the shared consumer is in the stream of events, as last asked. */

@@ -1,5 +1,5 @@
+import { type Place, placeSubject } from '@edge-migration/contract/parked-place.ts';
 import { expect, test } from 'vitest';
-import { type Place, placeSubject } from './place.ts';
 import { createQuota, kibOf } from './quota.ts';
 
 const limits = { unresolvedMaxBytes: 10 * 1024, unstorableMaxBytes: 5 * 1024 };

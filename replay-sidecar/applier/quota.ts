@@ -1,4 +1,4 @@
-import { type Place, parsePlace } from './place.ts';
+import { type Place, parsePlace } from '@edge-migration/contract/parked-place.ts';
 
 const BYTES = 1024;
 

@@ -1,4 +1,4 @@
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { expect, test } from 'vitest';
 import { createRepeats } from './repeats.ts';
 

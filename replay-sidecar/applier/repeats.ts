@@ -1,5 +1,5 @@
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
-import { afterRequestMillis } from '../api-timeout.ts';
+import { afterRequestMillis } from '@edge-migration/contract/api-timeout.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 
 /** Flagsmith's background tasks are over by then. */
 const AFTER_TASKS_MILLIS = 605_000;

@@ -1,20 +1,20 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Away } from '@edge-migration/identity/edge/failover.ts';
-import type { Silence } from '@edge-migration/identity/edge/table.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/transport-node';
-import manifest from '../package.json' with { type: 'json' };
-import type { Counts } from './counts.ts';
-import type { PositionTracker } from './position.ts';
 import {
   type ApplierReport,
   encodeReport,
   MOST_OUTAGE_CHARACTERS,
   type ProjectReport,
   type StreamReport,
-} from './report.ts';
-import { manage, reportSubject } from './streams.ts';
+} from '@edge-migration/contract/reports/applier.ts';
+import { manage, reportSubject } from '@edge-migration/contract/streams/applier.ts';
+import type { Away } from '@edge-migration/identity/edge/failover.ts';
+import type { Silence } from '@edge-migration/identity/edge/table/table.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import manifest from '../package.json' with { type: 'json' };
+import type { Counts } from './counts.ts';
+import type { PositionTracker } from './position.ts';
 
 /** What is in hand of one project. */
 export interface InHand {

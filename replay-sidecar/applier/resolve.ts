@@ -1,12 +1,12 @@
-import { createBatcher } from '@edge-migration/identity/batcher.ts';
+import type { DerivedReference, WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import { type EnvironmentRecord, readIdentityPlaces } from '@edge-migration/identity/core/environments.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
-import { canBeStored } from '@edge-migration/identity/edge/document.ts';
+import { canBeStored } from '@edge-migration/identity/edge/document/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
-import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
-import type { DerivedReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
+import { createBatcher } from '@edge-migration/runtime/batcher.ts';
 import type { Directory } from './directory.ts';
 import { createFormerKeys } from './former-keys.ts';
 import { isOutage, type Patience } from './patience.ts';

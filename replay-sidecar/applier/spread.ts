@@ -1,3 +1,4 @@
+import type { EventTarget, TouchedParts, WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import {
   type FeaturePlace,
@@ -8,7 +9,6 @@ import {
   readOptionPlaces,
   readPlacesOfDeletedProjects,
 } from '@edge-migration/identity/core/spread.ts';
-import type { EventTarget, TouchedParts, WriteEvent } from '@edge-migration/identity/write-event.ts';
 import type { Directory } from './directory.ts';
 import type { Patience } from './patience.ts';
 

@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { openCore } from '@edge-migration/identity/core/database.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { askForDocument, createFailover, type Failover, isRefusal } from '@edge-migration/identity/edge/failover.ts';
 import { type OtherRegions, openOtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
-import { EdgeError, type EdgeOptions, EdgeRefused, openEdge } from '@edge-migration/identity/edge/table.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import { EdgeError, type EdgeOptions, EdgeRefused, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { shareStores } from '@edge-migration/identity/shared-stores.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { isOutage, type Patience } from './patience.ts';
 

@@ -1,17 +1,23 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
-import { STREAM } from '@edge-migration/identity/write-event.ts';
+import { ensureApplierStreams, findConsumer } from '@edge-migration/contract/streams/applier.ts';
+import {
+  anewSubject,
+  EVENT_SUBJECT,
+  ensureStreams,
+  probeSubject,
+  readStored,
+} from '@edge-migration/contract/streams/events.ts';
+import { STREAM } from '@edge-migration/contract/write-event.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
 import { createFolder, removeFolder } from '@edge-migration/test/cluster/reaper.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { anewSubject, EVENT_SUBJECT, ensureStreams, probeSubject, readStored } from '../stream.ts';
 import { createStrays } from './strays.ts';
-import { ensureApplierStreams, findConsumer } from './streams.ts';
 import { isDoubted, isTried } from './work.ts';
 
 const folder = createFolder('strays');

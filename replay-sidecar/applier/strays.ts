@@ -1,10 +1,10 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { STREAM } from '@edge-migration/identity/write-event.ts';
+import { findConsumer, manage } from '@edge-migration/contract/streams/applier.ts';
+import { anewSubject, isProbe, parseAnewSubject, readStored } from '@edge-migration/contract/streams/events.ts';
+import { STREAM } from '@edge-migration/contract/write-event.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { anewSubject, isProbe, parseAnewSubject, readStored } from '../stream.ts';
-import { findConsumer, manage } from './streams.ts';
 import { isTried, keepHeaders, markDoubted, markTried } from './work.ts';
 
 /** Events that the stream of events has kept, but that nobody would ever get again. */

@@ -1,6 +1,6 @@
+import { placeSubject } from '@edge-migration/contract/parked-place.ts';
 import type { Pending, Touched } from '@edge-migration/identity/edge/merge.ts';
 import { describe, expect, test } from 'vitest';
-import { placeSubject } from './place.ts';
 import { chooseWaiting, createRetries } from './unstorable.ts';
 
 const touched = (...traits: string[]): Touched => ({ traits: new Set(traits), overrides: new Set() });

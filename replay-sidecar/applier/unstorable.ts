@@ -1,6 +1,6 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import { parsePlace, type UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
 import { concerns, covers, type Pending, type Touched } from '@edge-migration/identity/edge/merge.ts';
-import { parsePlace, type UnstorableIdentity } from './place.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 type Identity = Omit<UnstorableIdentity, 'cause'>;
 

@@ -1,4 +1,4 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { describe, expect, test } from 'vitest';
 import { createAllowance } from './allowance.ts';
 import type { Held } from './inbox.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Allowance } from './allowance.ts';
 import { createFairQueue, type FairQueue } from './fair-queue.ts';
 import { BYTES_PER_EVENT } from './inbox.ts';

@@ -1,11 +1,11 @@
-import { type EdgeMigration, specSchema } from '@edge-migration/operator/edge-migration/api.ts';
+import { type EdgeMigration, specSchema } from '@edge-migration/contract/edge-migration/api.ts';
+import { judge } from '@edge-migration/contract/edge-migration/verdict.ts';
+import { SENT_HEADER } from '@edge-migration/contract/event-times.ts';
+import { EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
 import { headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { draft, drain, manualClock, openSpool, temporaryFolder } from '../capture/spool/testing.ts';
-import { SENT_HEADER } from '../event-times.ts';
-import { EVENT_SUBJECT } from '../stream.ts';
 import type { Held } from './inbox.ts';
-import { judge } from './view.ts';
 import { readDelivery } from './work.ts';
 
 const MINUTE = 60_000;

@@ -1,6 +1,6 @@
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import type { StreamState } from '@edge-migration/contract/streams/watermark.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { describe, expect, test } from 'vitest';
-import type { StreamState } from '../watermark.ts';
 import { createWitness } from './witness.ts';
 
 /** The stream at second `time`, when its last message was stored; a clock that nobody sets shows `elapsed`. */

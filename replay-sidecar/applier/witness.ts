@@ -1,5 +1,4 @@
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import type { PubAck } from '@nats-io/jetstream';
+import type { StreamReport } from '@edge-migration/contract/reports/applier.ts';
 import {
   hasLost,
   isRetaken,
@@ -9,8 +8,9 @@ import {
   type StreamPlace,
   type StreamState,
   type Watermarks,
-} from '../watermark.ts';
-import type { StreamReport } from './report.ts';
+} from '@edge-migration/contract/streams/watermark.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import type { PubAck } from '@nats-io/jetstream';
 
 /** What this process knows of a stream, and what that proves of losses (docs/design.md, "What NATS loses"). */
 export interface Witness {

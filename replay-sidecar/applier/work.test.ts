@@ -1,10 +1,10 @@
-import { writeEvent } from '@edge-migration/identity/write-event.ts';
+import { STORED_HEADER } from '@edge-migration/contract/event-times.ts';
+import { anewSubject, EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
+import { writeEvent } from '@edge-migration/contract/write-event.ts';
 import type { JsMsg } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { STORED_HEADER } from '../event-times.ts';
-import { anewSubject, EVENT_SUBJECT } from '../stream.ts';
 import type { Held } from './inbox.ts';
 import {
   CURSOR_HEADER,

@@ -1,12 +1,18 @@
 import { createHash } from 'node:crypto';
-import { claimedEvent, unmarkedEvent, type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
+import {
+  type EventTimes,
+  parseTime,
+  readTimes,
+  SENT_HEADER,
+  STORED_HEADER,
+} from '@edge-migration/contract/event-times.ts';
+import { isParked } from '@edge-migration/contract/streams/applier.ts';
+import { parseAnewSubject } from '@edge-migration/contract/streams/events.ts';
+import { claimedEvent, unmarkedEvent, type WriteEvent, writeEvent } from '@edge-migration/contract/write-event.ts';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
-import { type EventTimes, parseTime, readTimes, SENT_HEADER, STORED_HEADER } from '../event-times.ts';
-import { parseAnewSubject } from '../stream.ts';
 import type { Held } from './inbox.ts';
 import type { Resolution } from './resolve.ts';
-import { isParked } from './streams.ts';
 
 const round = z.int().min(0).max(9);
 const after = z.string().max(4000).nullable();

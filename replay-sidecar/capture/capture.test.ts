@@ -1,4 +1,4 @@
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { CaptureTimeoutError } from './proxy/captured-request.ts';

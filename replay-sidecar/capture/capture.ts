@@ -1,8 +1,7 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
-
-import type { GapReason } from './coverage/report.ts';
+import type { GapReason } from '@edge-migration/contract/reports/coverage.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { CallUpstream, Capture, CaptureHook, CaptureStage, Outcome, RequestHead } from './proxy/hook.ts';
 import { createReads, type RequestEvents } from './reads.ts';
 import { createRequestParts } from './request-parts.ts';

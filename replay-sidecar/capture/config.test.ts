@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { ConfigurationError, parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { ConfigurationError, parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { describe, expect, it } from 'vitest';
 
 import { captureConfiguration } from './config.ts';
@@ -41,7 +41,7 @@ describe('the configuration', () => {
   });
 
   it('is told in one line when it is wrong, by the exit code as well', () => {
-    const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+    const main = fileURLToPath(new URL('../../bin/sidecar.ts', import.meta.url));
     const { status, stdout, stderr } = spawnSync(process.execPath, [main], { env: {}, encoding: 'utf8' });
     expect(status).toBe(64);
     expect(stderr).toBe('');

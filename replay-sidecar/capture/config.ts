@@ -1,7 +1,6 @@
-import { logSettings } from '@edge-migration/identity/config/stores.ts';
+import { logSettings } from '@edge-migration/runtime/configuration.ts';
+import { natsSettings } from '@edge-migration/runtime/nats/connection.ts';
 import { z } from 'zod';
-
-import { natsSettings } from '../nats.ts';
 import { DEFAULT_LIMITS } from './proxy/limits.ts';
 
 const ADDRESS = /^(?:\[(?<ipv6>[0-9a-fA-F:.]+)\]|(?<host>[^:[\]]+)):(?<port>\d{1,5})$/;

@@ -1,10 +1,9 @@
+import { estimateNames, readSketch } from '@edge-migration/contract/reports/sketch.ts';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-
 import type { Outcome } from './proxy/hook.ts';
 import { headOf } from './routes/testing.ts';
 import { areAllEnded, turn } from './spool/testing.ts';
 import { answer, answering, openCapture, type TestCapture, unknown } from './testing.ts';
-import { estimateNames, readSketch } from './usage/sketch.ts';
 
 let test: TestCapture;
 

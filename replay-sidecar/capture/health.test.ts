@@ -1,11 +1,9 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-
+import { createMetrics } from '@edge-migration/runtime/metrics.ts';
 import { probeHttp } from '@edge-migration/test/cluster/probe.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
-import { createMetrics } from '../metrics.ts';
 import { createHealthServer, type HealthServer, MAX_HEALTH_CONNECTIONS } from './health.ts';
 
 let server: HealthServer;

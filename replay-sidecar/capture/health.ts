@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 
-import { METRICS_TYPE, type Metrics } from '../metrics.ts';
+import { METRICS_TYPE, type Metrics } from '@edge-migration/runtime/metrics.ts';
 import type { Address } from './config.ts';
 import { findHeadEnd, parseRequest } from './proxy/head.ts';
 

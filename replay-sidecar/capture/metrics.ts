@@ -1,8 +1,8 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { type Metrics, metricsOf } from '../metrics.ts';
+import { gapReason } from '@edge-migration/contract/reports/coverage.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { type Metrics, metricsOf } from '@edge-migration/runtime/metrics.ts';
 import type { CaptureCounts } from './capture.ts';
-import type { Heartbeat } from './coverage/heartbeat.ts';
-import { gapReason } from './coverage/report.ts';
+import type { Heartbeat } from './heartbeat.ts';
 import type { Publisher } from './publisher/publisher.ts';
 import type { Spool } from './spool/spool.ts';
 

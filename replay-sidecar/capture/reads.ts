@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
-
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 import type { DraftEvent } from './spool/draft.ts';
 import type { Intent } from './spool/intents.ts';

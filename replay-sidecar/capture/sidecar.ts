@@ -1,13 +1,13 @@
 import type { AddressInfo } from 'node:net';
 
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { createMetrics, registerProcessMetrics } from '../metrics.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { createMetrics, registerProcessMetrics } from '@edge-migration/runtime/metrics.ts';
 import { createCapture } from './capture.ts';
 import type { CaptureConfiguration } from './config.ts';
-import { createHeartbeat } from './coverage/heartbeat.ts';
 import { affordableClients, readDescriptorLimit } from './descriptors.ts';
 import { createHealthServer } from './health.ts';
+import { createHeartbeat } from './heartbeat.ts';
 import { createMemoryKeeper } from './memory.ts';
 import { registerMetrics } from './metrics.ts';
 import { DEFAULT_LIMITS } from './proxy/limits.ts';

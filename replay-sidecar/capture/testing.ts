@@ -1,7 +1,7 @@
 /** What the tests of the capture share. */
 import { Writable } from 'node:stream';
 
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { pino } from 'pino';
 
 import { createCapture, type FlagsmithCapture } from './capture.ts';

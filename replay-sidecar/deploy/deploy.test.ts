@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { BlockList } from 'node:net';
 
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { type ApiClient, connectApi } from '@edge-migration/test/cluster/api-client.ts';
 import { kubernetes } from '@edge-migration/test/cluster/shared.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,8 +1,8 @@
-import { unmarkedEvent } from '@edge-migration/identity/write-event.ts';
+import { MINUTE_MILLIS, parsePlace, REASON_HEADER } from '@edge-migration/contract/parked-place.ts';
+import { PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
+import { readStored } from '@edge-migration/contract/streams/events.ts';
+import { unmarkedEvent } from '@edge-migration/contract/write-event.ts';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
-import { MINUTE_MILLIS, parsePlace, REASON_HEADER } from '../applier/place.ts';
-import { PARKING_STREAM } from '../applier/streams.ts';
-import { readStored } from '../stream.ts';
 
 /** An event that does not go on by itself, for people; without identifiers and keys. */
 export interface WaitingEvent {

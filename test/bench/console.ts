@@ -6,10 +6,10 @@
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { EDGE_MIGRATIONS, GROUP } from '@edge-migration/operator/edge-migration/api.ts';
-import { createClient, type KubernetesClient, type Resource } from '@edge-migration/operator/kubernetes/client.ts';
-import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
+import { EDGE_MIGRATIONS, GROUP } from '@edge-migration/contract/edge-migration/api.ts';
+import { createClient, type KubernetesClient, type Resource } from '@edge-migration/kubernetes/client.ts';
+import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';
 import { freePort } from '../cluster/ports.ts';
 import { probeHttp } from '../cluster/probe.ts';
@@ -162,7 +162,7 @@ async function startConsoleProcess({ kubeconfig }: ControlPlane, folder: string)
     name: 'console',
     command: process.execPath,
     // As the chart starts it.
-    args: ['--max-semi-space-size=8', '--max-old-space-size=192', join(import.meta.dirname, '../../console/main.ts')],
+    args: ['--max-semi-space-size=8', '--max-old-space-size=192', join(import.meta.dirname, '../../bin/console.ts')],
     folder,
     env: {
       ...process.env,

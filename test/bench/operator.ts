@@ -8,9 +8,9 @@
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { EDGE_MIGRATIONS, parseEdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import { EDGE_MIGRATIONS, parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { startDynamodb } from '../cluster/dynamodb.ts';
 import { startNats } from '../cluster/nats.ts';
 import { freePort } from '../cluster/ports.ts';

@@ -7,8 +7,8 @@
  *                           [--profile <folder>] [--json]
  */
 import { parseArgs } from 'node:util';
-import { systemClock } from '@edge-migration/identity/clock.ts';
 import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { startDynamodb } from '../cluster/dynamodb.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { createTables } from '../edge/tables.ts';

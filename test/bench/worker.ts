@@ -35,7 +35,7 @@ export async function runWorker<Summary>(
   const { scripts } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
   const flags: string[] = scripts[script].match(/--\S+/g) ?? [];
   if (profile !== undefined) flags.push('--cpu-prof', `--cpu-prof-dir=${profile}`);
-  const entry = fileURLToPath(new URL(`../../operator/${script}/main.ts`, import.meta.url));
+  const entry = fileURLToPath(new URL(`../../bin/${script}.ts`, import.meta.url));
   const args = ['--project', String(projectId), '--rate', '1000000', '--json'];
   const worker = spawn(process.execPath, [...flags, entry, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,8 +1,8 @@
 /** What the real API server says to everything that the chart renders, and to the pods that come of it. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { parseEdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import { buildJob, comparingTemplate, workerTemplateSchema } from '@edge-migration/operator/edge-migration/objects.ts';
+import { parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { buildJob, workerTemplateSchema } from '@edge-migration/operator/edge-migration/objects.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { type ApiClient, connectApi } from '../cluster/api-client.ts';
@@ -88,7 +88,7 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
       attempt: 1,
       rangeIds: [1],
       parallelism: 1,
-      template: operation === 'verify-1' ? comparingTemplate(template) : template,
+      template,
       environment: {},
     });
   return [
@@ -172,8 +172,8 @@ it("gives the Jobs that compare the image's other entry point", async () => {
   const [, file] = VARIANTS[0]!;
   const pods = new Map(podsOf(await render(NAMESPACE, ['--values', file])));
   const argsOf = (name: string) => (pods.get(name)!.spec['containers'] as [{ args: string[] }])[0].args;
-  expect(argsOf('copy').at(-1)).toBe('operator/copy/main.ts');
-  expect(argsOf('verify').at(-1)).toBe('operator/verify/main.ts');
+  expect(argsOf('copy').at(-1)).toBe('bin/copy.ts');
+  expect(argsOf('verify').at(-1)).toBe('bin/verify.ts');
 });
 
 it('would refuse a misspelt field', async () => {

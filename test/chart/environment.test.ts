@@ -1,10 +1,10 @@
 /** What the processes make of the environment that the chart gives them. */
 import { consoleConfiguration } from '@edge-migration/console/config.ts';
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
 import { checkConfiguration } from '@edge-migration/operator/check/config.ts';
 import { operatorConfiguration } from '@edge-migration/operator/config.ts';
 import { triggerConfiguration } from '@edge-migration/operator/trigger/config.ts';
 import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { describe, expect, it } from 'vitest';
 import { find, type Manifest, render, VARIANTS } from './helm.ts';
 

@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const WORKSPACES = ['console', 'identity', 'operator', 'replay-sidecar'];
+const WORKSPACES = ['console', 'contract', 'identity', 'kubernetes', 'operator', 'replay-sidecar', 'runtime'];
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
 const ignored = read('.dockerignore')
@@ -15,7 +15,7 @@ const ignored = read('.dockerignore')
   .filter((line) => line.startsWith('**/'));
 const isIgnored = (path: string) => ignored.some((glob) => matchesGlob(path, glob) || matchesGlob(path, `${glob}/**`));
 /** The modules of the image. The console's page is in it as the bundle that is built of it. */
-const modules = globSync(`{${WORKSPACES.join()}}/**/*.ts`, { cwd: ROOT }).filter(
+const modules = globSync(`{bin,${WORKSPACES.join()}}/**/*.ts`, { cwd: ROOT }).filter(
   (path) => !isIgnored(path) && !path.startsWith('console/page/'),
 );
 
@@ -44,8 +44,8 @@ const packageOf = (specifier: string) =>
 it('has modules for each process', () => {
   expect(modules).toEqual(
     expect.arrayContaining(
-      ['operator', 'operator/copy', 'operator/check', 'replay-sidecar/applier', 'replay-sidecar/capture'].map(
-        (folder) => `${folder}/main.ts`,
+      ['operator', 'copy', 'verify', 'check', 'trigger', 'applier', 'sidecar', 'console'].map(
+        (name) => `bin/${name}.ts`,
       ),
     ),
   );

@@ -1,10 +1,10 @@
 /** What each NATS user of the chart may do on a real server, and what it is refused. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { ensureApplierStreams, PARKING_STREAM, REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
-import { connectNats, inboxPrefix, type NatsRole, natsSettings } from '@edge-migration/replay-sidecar/nats.ts';
-import { COVERAGE_STREAM, EVENT_SUBJECT, ensureStreams, STREAM } from '@edge-migration/replay-sidecar/stream.ts';
+import { ensureApplierStreams, PARKING_STREAM, REPORT_STREAM } from '@edge-migration/contract/streams/applier.ts';
+import { COVERAGE_STREAM, EVENT_SUBJECT, ensureStreams, STREAM } from '@edge-migration/contract/streams/events.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { connectNats, inboxPrefix, type NatsRole, natsSettings } from '@edge-migration/runtime/nats/connection.ts';
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, headers, type NatsConnection, PermissionViolationError } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -3,7 +3,16 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { createBillOfMaterials } from '../../scripts/sbom.ts';
 
-const WORKSPACES = ['console', 'console/page', 'identity', 'operator', 'replay-sidecar'];
+const WORKSPACES = [
+  'console',
+  'console/page',
+  'contract',
+  'identity',
+  'kubernetes',
+  'operator',
+  'replay-sidecar',
+  'runtime',
+];
 
 interface LockedPackage {
   version?: string;

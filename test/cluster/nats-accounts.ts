@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { NatsRole } from '@edge-migration/replay-sidecar/nats.ts';
+import type { NatsRole } from '@edge-migration/runtime/nats/connection.ts';
 import { type Nats, type NatsOptions, startNats } from './nats.ts';
 
 const ACCOUNTS = new URL('../../charts/edge-migration/files/nats-accounts.conf', import.meta.url);

@@ -1,4 +1,4 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 
 /** The condition did not come true in time; `cause` is the last error that checking it threw, if any. */
 export class WaitTimeoutError extends Error {

@@ -1,5 +1,5 @@
 /** EdgeMigrations in every state, as an operator would have left them: what the console is shown with. */
-import type { Status } from '@edge-migration/operator/edge-migration/api.ts';
+import type { Status } from '@edge-migration/contract/edge-migration/api.ts';
 
 export interface FleetMember {
   readonly projectId: number;

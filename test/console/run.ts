@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { consoleConfiguration } from '@edge-migration/console/config.ts';
 import { runConsole } from '@edge-migration/console/process.ts';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
-import { EDGE_MIGRATIONS, GROUP } from '@edge-migration/operator/edge-migration/api.ts';
-import type { KubernetesClient, Resource } from '@edge-migration/operator/kubernetes/client.ts';
-import type { KubeConfig } from '@edge-migration/operator/kubernetes/client-node.ts';
+import { EDGE_MIGRATIONS, GROUP } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient, Resource } from '@edge-migration/kubernetes/client.ts';
+import type { KubeConfig } from '@edge-migration/kubernetes/client-node.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 
 export interface ConsoleOptions {

@@ -1,7 +1,7 @@
 /** A console with its page, on a real API server, whose admin plays the operator. */
-import { EDGE_MIGRATIONS, GROUP } from '@edge-migration/operator/edge-migration/api.ts';
-import type { KubernetesClient, KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
-import { enterRealApiServer } from '@edge-migration/operator/kubernetes/testing/real-api-server.ts';
+import { EDGE_MIGRATIONS, GROUP } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { enterRealApiServer } from '@edge-migration/kubernetes/testing/real-api-server.ts';
 import { installCrd } from '../integration/crd.ts';
 import type { FleetMember } from './fleet.ts';
 import { createUser, EDIT, startConsole, VIEW } from './run.ts';

@@ -1,5 +1,5 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type Comparison, compareStores } from '../e2e/comparison.ts';
 import type { Installation } from '../e2e/installation.ts';
 import { startDynamodbProxy } from '../faults/dynamodb-proxy.ts';

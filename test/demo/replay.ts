@@ -1,4 +1,4 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { waitFor } from '../cluster/wait.ts';
 import type { SeededProject } from '../core/seed.ts';
 import type { Installation } from '../e2e/installation.ts';

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 
 /** What the demo shows a person; plain lines when standard output is no terminal. */
 export interface Screen {

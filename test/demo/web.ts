@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { EDGE_MIGRATIONS, type EdgeMigration, GROUP } from '@edge-migration/contract/edge-migration/api.ts';
 import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
-import { EDGE_MIGRATIONS, type EdgeMigration, GROUP } from '@edge-migration/operator/edge-migration/api.ts';
-import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
+import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createUser, EDIT, startConsole } from '../console/run.ts';
 import { seedProject } from '../core/seed.ts';
 import type { Installation } from '../e2e/installation.ts';

@@ -1,4 +1,4 @@
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Installation } from '../e2e/installation.ts';
 
 /** CPU seconds of all copy pods of a migration, as each of them logged at its end. */

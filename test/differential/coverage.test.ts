@@ -1,4 +1,4 @@
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { describe, expect, it } from 'vitest';
 import { isInGap, uncovered } from './coverage.ts';
 import type { CoreWrite, JournalEntry } from './judge.ts';

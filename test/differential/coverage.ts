@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
-import type { WriteScope } from '@edge-migration/identity/write-scope.ts';
+import type { EnvironmentReference, WriteEvent } from '@edge-migration/contract/write-event.ts';
+import type { WriteScope } from '@edge-migration/contract/write-scope.ts';
 import type { CoreWrite } from './judge.ts';
 
 /** A gap as it was marked; `scope` undefined: it may be anything. */

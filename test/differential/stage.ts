@@ -1,5 +1,3 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
 import { createCapture } from '@edge-migration/replay-sidecar/capture/capture.ts';
 import { createProxy } from '@edge-migration/replay-sidecar/capture/proxy/proxy.ts';
 import type { GapLedger } from '@edge-migration/replay-sidecar/capture/spool/gaps.ts';
@@ -12,7 +10,9 @@ import {
   temporaryFolder,
 } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
 import { createUsage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
-import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
+import { createMetrics } from '@edge-migration/runtime/metrics.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { type Case, render } from './case.ts';
 import type { MarkedGap } from './coverage.ts';

@@ -1,7 +1,7 @@
 import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { JOBS } from '@edge-migration/kubernetes/resources.ts';
 import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
-import { JOBS } from '@edge-migration/operator/edge-migration/resources.ts';
-import type { KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
 import { expect } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type StandInState, stateOf } from '../handover/stand-in.ts';

@@ -1,5 +1,5 @@
 import { insertRows, ONE_PROJECT } from '@edge-migration/identity/fixtures/core-rows.ts';
-import { JOBS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { JOBS } from '@edge-migration/kubernetes/resources.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { stateOf } from '../handover/stand-in.ts';

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '@edge-migration/identity/clock.ts';
 import { READ_TABLES } from '@edge-migration/identity/core/release.ts';
 import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
-import { CONFIG_MAPS } from '@edge-migration/operator/edge-migration/resources.ts';
-import { createClient, type KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
+import { createClient, type KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { KubeConfig } from '@kubernetes/client-node';
 import { parseAllDocuments } from 'yaml';
 import { COMPILED_CODE } from '../cluster/cache.ts';

@@ -1,6 +1,6 @@
 /** The path of a person who has never done it, in a browser: what is pressed, and what the page says. */
 import { readFile } from 'node:fs/promises';
-import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
+import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';

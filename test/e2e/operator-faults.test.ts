@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { customResourceDefinitions } from '@edge-migration/operator/kubernetes/testing/real-api-server.ts';
+import { customResourceDefinitions } from '@edge-migration/kubernetes/testing/real-api-server.ts';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { waitFor } from '../cluster/wait.ts';

@@ -1,4 +1,4 @@
-import { EVENTS, JOBS, PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { EVENTS, JOBS, PODS } from '@edge-migration/kubernetes/resources.ts';
 import { afterEach, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { createFastClock, runOperatorHere } from './operator-run.ts';

@@ -1,9 +1,9 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { CONFIG_MAPS, PODS } from '@edge-migration/kubernetes/resources.ts';
 import { NO_TOTALS } from '@edge-migration/operator/copy/checkpoint.ts';
-import { CONFIG_MAPS, PODS } from '@edge-migration/operator/edge-migration/resources.ts';
-import type { KubernetesClient, KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
-import { errorMessage } from '@edge-migration/operator/kubernetes/errors.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { NAMESPACE } from './operator-world.ts';
 
 /** What does the copy pods' work without doing it: on a control plane without a node, in no time. */

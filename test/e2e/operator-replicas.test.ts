@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { JOBS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { JOBS } from '@edge-migration/kubernetes/resources.ts';
 import { describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { isWrite, type KubernetesCall, type KubernetesProxy } from '../faults/kubernetes-proxy.ts';

@@ -1,10 +1,11 @@
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { LeadershipLostError } from '@edge-migration/kubernetes/errors.ts';
+import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
 import { operatorConfiguration } from '@edge-migration/operator/config.ts';
-import { errorMessage, LeadershipLostError } from '@edge-migration/operator/kubernetes/errors.ts';
-import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
 import { runOperator } from '@edge-migration/operator/process.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import type { World } from './operator-world.ts';
 
 /** An operator in this process, so that it can have a clock of its own; started again when it ends, as a kubelet does. */

@@ -1,6 +1,6 @@
-import type { Status } from '@edge-migration/operator/edge-migration/api.ts';
-import { CONFIG_MAPS, JOBS } from '@edge-migration/operator/edge-migration/resources.ts';
-import type { KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
+import type { Status } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { CONFIG_MAPS, JOBS } from '@edge-migration/kubernetes/resources.ts';
 import { afterEach, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import type { KubernetesCall, WatchFrame } from '../faults/kubernetes-proxy.ts';

@@ -1,18 +1,18 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { insertRows, ONE_PROJECT } from '@edge-migration/identity/fixtures/core-rows.ts';
 import {
   EDGE_MIGRATIONS,
   type EdgeMigration,
   parseEdgeMigration,
-} from '@edge-migration/operator/edge-migration/api.ts';
+} from '@edge-migration/contract/edge-migration/api.ts';
+import { insertRows, ONE_PROJECT } from '@edge-migration/identity/fixtures/core-rows.ts';
+import { createClient, type KubernetesClient, type Resource } from '@edge-migration/kubernetes/client.ts';
+import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
+import { LEASES } from '@edge-migration/kubernetes/leader-election.ts';
+import { CONFIG_MAPS, JOBS, PODS, SECRETS } from '@edge-migration/kubernetes/resources.ts';
 import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
-import { CONFIG_MAPS, JOBS, PODS, SECRETS } from '@edge-migration/operator/edge-migration/resources.ts';
-import { createClient, type KubernetesClient, type Resource } from '@edge-migration/operator/kubernetes/client.ts';
-import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
-import { LEASES } from '@edge-migration/operator/kubernetes/leader-election.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { parseAllDocuments } from 'yaml';
 import { COMPILED_CODE } from '../cluster/cache.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/control-plane.ts';

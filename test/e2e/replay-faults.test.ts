@@ -1,7 +1,7 @@
 /** What may happen to the processes that follow Core, one thing at a time; all of it at once is soak/. */
 
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { PODS } from '@edge-migration/kubernetes/resources.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type SeededProject, seedProject } from '../core/seed.ts';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { PODS } from '@edge-migration/kubernetes/resources.ts';
 import { parseAllDocuments } from 'yaml';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import { waitFor } from '../cluster/wait.ts';

@@ -1,6 +1,6 @@
-import { STREAM } from '@edge-migration/identity/write-event.ts';
-import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
-import type { CoverageGap } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import type { CoverageGap } from '@edge-migration/contract/reports/coverage.ts';
+import { STREAM } from '@edge-migration/contract/write-event.ts';
+import { readReports } from '@edge-migration/operator/coverage/read.ts';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import type { Nats } from '../cluster/nats.ts';

@@ -1,5 +1,5 @@
-import type { EdgeMigration } from '@edge-migration/operator/edge-migration/api.ts';
-import type { KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import type { WaitOptions } from '../cluster/wait.ts';
 import type { ServingTestTables } from '../edge/serving-tables.ts';
 import type { TestTables } from '../edge/tables.ts';

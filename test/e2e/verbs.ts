@@ -2,8 +2,8 @@ import {
   EDGE_MIGRATIONS,
   type EdgeMigration,
   parseEdgeMigration,
-} from '@edge-migration/operator/edge-migration/api.ts';
-import type { KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
+} from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import { type WaitOptions, waitFor } from '../cluster/wait.ts';
 import { CORE_API } from './replay-parts.ts';
 import type { Target } from './target.ts';

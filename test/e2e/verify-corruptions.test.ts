@@ -1,10 +1,10 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
 import { converge } from '@edge-migration/identity/converge.ts';
 import { createTestProject, type TestProject } from '@edge-migration/operator/copy/worker/testing/project.ts';
 import { type OpenStores, openStores } from '@edge-migration/operator/job/stores.ts';
 import { countDocuments, countIdentities, FINDING_KINDS } from '@edge-migration/operator/verify/totals.ts';
 import { CORRUPTIONS } from '@edge-migration/operator/verify/worker/testing/corruptions.ts';
 import { VERIFY_SETTINGS, verify } from '@edge-migration/operator/verify/worker/testing/verification.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Dynamodb, startDynamodb } from '../cluster/dynamodb.ts';
 import { readTestConfiguration } from '../configuration.ts';

@@ -1,7 +1,7 @@
-import type { Item } from '@edge-migration/identity/edge/document.ts';
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
-import { LABELS, type LastComparison } from '@edge-migration/operator/edge-migration/api.ts';
-import { CONFIG_MAPS, PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { LABELS, type LastComparison } from '@edge-migration/contract/edge-migration/api.ts';
+import type { Item } from '@edge-migration/identity/edge/document/document.ts';
+import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import { CONFIG_MAPS, PODS } from '@edge-migration/kubernetes/resources.ts';
 import { parseVerifyCheckpoint } from '@edge-migration/operator/verify/checkpoint.ts';
 import { countIdentities } from '@edge-migration/operator/verify/totals.ts';
 import { CORRUPTIONS } from '@edge-migration/operator/verify/worker/testing/corruptions.ts';

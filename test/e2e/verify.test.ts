@@ -1,5 +1,5 @@
-import type { Item } from '@edge-migration/identity/edge/document.ts';
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import type { Item } from '@edge-migration/identity/edge/document/document.ts';
+import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { CORRUPTIONS } from '@edge-migration/operator/verify/worker/testing/corruptions.ts';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';

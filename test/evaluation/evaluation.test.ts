@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { CoreFeatureValue, CoreIdentity, CoreOverride } from '@edge-migration/identity/core/identity.ts';
-import { encodeIdentity } from '@edge-migration/identity/edge/document.ts';
+import { encodeIdentity } from '@edge-migration/identity/edge/document/document.ts';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CACHE, provide } from '../cluster/cache.ts';
 import { findPython } from '../differential/python.ts';

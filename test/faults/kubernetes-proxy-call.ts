@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 
 /** An object as it passes by; as much of it as tests look at. */
 export interface PassingObject {

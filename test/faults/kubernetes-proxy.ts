@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { text as readText } from 'node:stream/consumers';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { isWrite, type KubernetesCall, type PassingObject, parseCall } from './kubernetes-proxy-call.ts';
 
 export { isWrite, type KubernetesCall, type PassingObject } from './kubernetes-proxy-call.ts';

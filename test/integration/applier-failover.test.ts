@@ -1,6 +1,6 @@
 /** Appliers on tables of three regions whose home region cannot be reached for a while. */
-import { compositeKey } from '@edge-migration/identity/edge/document.ts';
-import { type EdgeTables, openEdge } from '@edge-migration/identity/edge/table.ts';
+import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
+import { type EdgeTables, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type GlobalTable, HELD, startGlobalTable } from '../cluster/global-table/global-table.ts';
 import { waitFor } from '../cluster/wait.ts';

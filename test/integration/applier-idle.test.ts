@@ -1,5 +1,5 @@
 /** Appliers that have nothing to do, for longer than the API server is silent between two bookmarks. */
-import { REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
+import { REPORT_STREAM } from '@edge-migration/contract/streams/applier.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { createHarness, type Harness, written } from './applier/harness.ts';

@@ -1,6 +1,6 @@
 /** Client keys that change while events about their environment are under way (docs/design.md, "Convergence", rule 8). */
 import { createHash } from 'node:crypto';
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { COPIED, COPYING, createHarness, type Harness, people, written } from './applier/harness.ts';

@@ -1,10 +1,10 @@
 /** An applier whose NATS comes back without the end of its data. */
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { momentOf, systemClock } from '@edge-migration/identity/clock.ts';
-import type { StreamReport } from '@edge-migration/replay-sidecar/applier/report.ts';
-import { STREAM } from '@edge-migration/replay-sidecar/stream.ts';
-import { isRetaken, noteState, stateOf } from '@edge-migration/replay-sidecar/watermark.ts';
+import type { StreamReport } from '@edge-migration/contract/reports/applier.ts';
+import { STREAM } from '@edge-migration/contract/streams/events.ts';
+import { isRetaken, noteState, stateOf } from '@edge-migration/contract/streams/watermark.ts';
+import { momentOf, systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
 import { waitFor } from '../cluster/wait.ts';

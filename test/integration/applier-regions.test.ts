@@ -1,7 +1,8 @@
 /** An applier on tables of two regions with eventual consistency, where clients of the other region write, too. */
-import { compositeKey } from '@edge-migration/identity/edge/document.ts';
-import { type EdgeTables, openEdge } from '@edge-migration/identity/edge/table.ts';
-import { PARKING_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
+
+import { PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
+import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
+import { type EdgeTables, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GlobalTable, HELD, startGlobalTable } from '../cluster/global-table/global-table.ts';
 import { waitFor } from '../cluster/wait.ts';

@@ -1,5 +1,5 @@
 /** Writes whose effects lie in other projects than their requests, or are only told by Core's rows. */
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { COPIED, createHarness, type Harness, written } from './applier/harness.ts';

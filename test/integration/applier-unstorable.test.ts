@@ -1,6 +1,6 @@
 /** Identities that Edge cannot hold, or not as a whole, while their writes are followed. */
-import { itemBytes, MAX_ITEM_BYTES } from '@edge-migration/identity/edge/document-size.ts';
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { itemBytes, MAX_ITEM_BYTES } from '@edge-migration/identity/edge/document/size.ts';
+import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dynamodb } from '../cluster/shared.ts';
 import { waitFor } from '../cluster/wait.ts';

@@ -1,6 +1,6 @@
 /** Events that wait aside until somebody says what is to become of them. */
-import { parsePlace } from '@edge-migration/replay-sidecar/applier/place.ts';
-import { anewSubject } from '@edge-migration/replay-sidecar/stream.ts';
+import { parsePlace } from '@edge-migration/contract/parked-place.ts';
+import { anewSubject } from '@edge-migration/contract/streams/events.ts';
 import { listWaiting } from '@edge-migration/replay-sidecar/waiting-events/list.ts';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';

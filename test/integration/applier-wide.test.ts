@@ -1,5 +1,5 @@
 /** Writes that touch many identities and name none (docs/flagsmith.md, "Writes that change identity documents without naming an identity"). */
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { createHarness, type Harness, written } from './applier/harness.ts';

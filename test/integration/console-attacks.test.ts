@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type Account, call, listen, type Stage, startStage } from './console/stage.ts';

@@ -1,8 +1,8 @@
 /** The console's page in a real Chromium, on a real API server: what people and their tools find there. */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EDGE_MIGRATIONS, type Status } from '@edge-migration/operator/edge-migration/api.ts';
-import { CONFIG_MAPS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { EDGE_MIGRATIONS, type Status } from '@edge-migration/contract/edge-migration/api.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';

@@ -1,7 +1,7 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
-import { createClient, type KubernetesClient, type Resource } from '@edge-migration/operator/kubernetes/client.ts';
-import { ApiError } from '@edge-migration/operator/kubernetes/errors.ts';
+import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
+import { createClient, type KubernetesClient, type Resource } from '@edge-migration/kubernetes/client.ts';
+import { ApiError } from '@edge-migration/kubernetes/errors.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { KubeConfig } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { kubernetes } from '../cluster/shared.ts';

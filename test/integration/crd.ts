@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { KubernetesClient, KubernetesObject, Resource } from '@edge-migration/operator/kubernetes/client.ts';
+import type { KubernetesClient, KubernetesObject, Resource } from '@edge-migration/kubernetes/client.ts';
 import { parse } from 'yaml';
 import { waitFor } from '../cluster/wait.ts';
 

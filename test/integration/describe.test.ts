@@ -1,4 +1,4 @@
-import { PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { PODS } from '@edge-migration/kubernetes/resources.ts';
 import { expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { runOperatorHere } from '../e2e/operator-run.ts';

@@ -1,4 +1,4 @@
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { expect, test } from 'vitest';
 import { type GlobalTableOptions, startGlobalTable } from '../cluster/global-table/global-table.ts';

@@ -1,5 +1,5 @@
-import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
-import { CONFIG_MAPS, JOBS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
+import { CONFIG_MAPS, JOBS } from '@edge-migration/kubernetes/resources.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type OperatorRun, runOperatorHere } from '../e2e/operator-run.ts';

@@ -7,7 +7,7 @@ import { openCore } from '@edge-migration/identity/core/database.ts';
 import { readPage } from '@edge-migration/identity/core/pages.ts';
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
-import { type EncodedDocument, encodeIdentity } from '@edge-migration/identity/edge/document.ts';
+import { type EncodedDocument, encodeIdentity } from '@edge-migration/identity/edge/document/document.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { insertVectors, PROJECTS } from '@edge-migration/identity/fixtures/vectors.ts';

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Resource } from '@edge-migration/operator/kubernetes/client.ts';
+import type { Resource } from '@edge-migration/kubernetes/client.ts';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { waitFor } from '../cluster/wait.ts';

@@ -2,17 +2,16 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-
-import { decideCoverage } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
-import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
-import type { CoverageGap } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import type { CoverageGap } from '@edge-migration/contract/reports/coverage.ts';
+import { STREAM } from '@edge-migration/contract/streams/events.ts';
+import { decideCoverage } from '@edge-migration/operator/coverage/decide.ts';
+import { readReports } from '@edge-migration/operator/coverage/read.ts';
 import {
   administrate,
   eventsIn,
   makeStreams,
   namesOf,
 } from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
-import { STREAM } from '@edge-migration/replay-sidecar/stream.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { type Nats, startNats } from '../cluster/nats.ts';

@@ -32,7 +32,7 @@ export async function startWorker(
   stores: WorkerStores,
   args: readonly string[] = [],
 ): Promise<Run> {
-  const main = fileURLToPath(new URL(`../../operator/${worker}/main.ts`, import.meta.url));
+  const main = fileURLToPath(new URL(`../../bin/${worker}.ts`, import.meta.url));
   const { flags, env } = await readWorkerRuntime();
   const child = spawn(
     process.execPath,

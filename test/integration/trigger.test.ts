@@ -1,7 +1,7 @@
 /** Flagsmith's own call, and EventBridge's, to a trigger with the rights that are shipped. */
 import { join } from 'node:path';
-import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
-import type { KubernetesObject, Resource } from '@edge-migration/operator/kubernetes/client.ts';
+import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesObject, Resource } from '@edge-migration/kubernetes/client.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { callFlagsmith, canRunBoto3, type Entry, pressButton, provideBoto3, type Reply } from './trigger/flagsmith.ts';
 import { API_KEY, EVENT_BUS, KEY, post, type Stage, startStage, writeSecret } from './trigger/stage.ts';

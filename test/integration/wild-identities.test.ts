@@ -1,8 +1,8 @@
 /** Whole life of a migration over identities as wild as Core's columns allow, with the real workers and a real applier. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
+import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dynamodb } from '../cluster/shared.ts';
 import { waitFor } from '../cluster/wait.ts';

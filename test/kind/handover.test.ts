@@ -1,5 +1,5 @@
 import { execute, insertRows, ONE_PROJECT } from '@edge-migration/identity/fixtures/core-rows.ts';
-import { PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { PODS } from '@edge-migration/kubernetes/resources.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createHandoverSteps } from '../e2e/handover-steps.ts';
 import { installWithStandIn } from '../e2e/install.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createClient } from '@edge-migration/operator/kubernetes/client.ts';
+import { createClient } from '@edge-migration/kubernetes/client.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { KubeConfig } from '@kubernetes/client-node';
 import { binary } from '../cluster/binaries.ts';
 import { DYNAMODB_CLIENT } from '../cluster/dynamodb.ts';

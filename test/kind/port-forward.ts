@@ -1,4 +1,4 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { freePort } from '../cluster/ports.ts';
 import { probeTcp } from '../cluster/probe.ts';
 import { type ManagedProcess, startProcess, waitUntilReady } from '../cluster/processes.ts';

@@ -15,12 +15,12 @@ test('a test that starts a process, or asks for a service that the run shares, i
   expect(withServices).toContain('test/e2e/copy.test.ts');
   expect(withServices).toContain('identity/converge.test.ts');
   expect(withServices).toContain('test/setup/leaks.test.ts');
-  expect(inProcess).toContain('identity/backoff.test.ts');
+  expect(inProcess).toContain('runtime/backoff.test.ts');
 });
 
 test('a changed module selects the tests that import it, by however many steps', () => {
-  const selected = selectTests(['identity/backoff.ts'], graph);
-  expect(selected).toContain('identity/backoff.test.ts');
+  const selected = selectTests(['runtime/backoff.ts'], graph);
+  expect(selected).toContain('runtime/backoff.test.ts');
   expect(selected.length).toBeGreaterThan(1);
   expect(selected.length).toBeLessThan(graph.tests.length);
 });

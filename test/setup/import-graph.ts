@@ -29,7 +29,7 @@ export interface ImportGraph {
 
 /** Reads the project's files once, as they are now. */
 export function readImportGraph(root: string = ROOT): ImportGraph {
-  const folders = '{console,identity,operator,replay-sidecar,cli,charts,test}';
+  const folders = '{bin,console,contract,identity,kubernetes,operator,replay-sidecar,runtime,cli,charts,test}';
   const isOurs = (path: string) => !path.includes('node_modules/') && !path.startsWith('test/kind/');
   const importsOf = memo((file: string) => readImports(root, file));
   const mentionsOf = memo((file: string) => [...importsOf(file), ...readMentions(root, file)]);

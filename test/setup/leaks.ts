@@ -2,7 +2,7 @@
  * Fails a test file that leaves something running: a socket, a server, a timer, a child process, or a rejection that
  * nobody handled. Counted against what was there before the file, so Vitest's own are not its fault.
  */
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll } from 'vitest';
 
 /** Handles close a little after `close()` returned. */

@@ -1,6 +1,6 @@
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { CoverageGap } from '@edge-migration/contract/reports/coverage.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { createCapture } from '@edge-migration/replay-sidecar/capture/capture.ts';
-import type { CoverageGap } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
 import type {
   CallUpstream,
   Field,

@@ -19,7 +19,7 @@ spec:
     - name: worker
       image: {{ include "edge-migration.image" . | quote }}
       imagePullPolicy: {{ .Values.image.pullPolicy }}
-      args: [--max-semi-space-size=8, --max-old-space-size=160, operator/copy/main.ts]
+      args: [--max-semi-space-size=8, --max-old-space-size=160]
       env:
         {{- include "edge-migration.env" $place | nindent 8 }}
         - { name: EDGE_MIGRATION_TERMINATION_MESSAGE_FILE, value: /dev/termination-log }

@@ -1,6 +1,7 @@
 /** What the console's API answers, by the schemas of its server; no code of theirs comes into the page. */
+
+import type { Spec, Status } from '@edge-migration/contract/edge-migration/api.ts';
 import type { z } from 'zod';
-import type { Spec, Status } from '../../../operator/edge-migration/api.ts';
 import type {
   ActionName,
   ActionState,

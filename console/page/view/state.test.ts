@@ -1,5 +1,5 @@
+import { specSchema } from '@edge-migration/contract/edge-migration/api.ts';
 import { describe, expect, test } from 'vitest';
-import { specSchema } from '../../../operator/edge-migration/api.ts';
 import type { Detail, Status } from '../client/types.ts';
 import { countDown, listFindings, listSteps, shareOf, sortPhases } from './state.ts';
 

@@ -1,4 +1,4 @@
-import { itemBytes, MAX_ITEM_BYTES } from '@edge-migration/identity/edge/document-size.ts';
+import { itemBytes, MAX_ITEM_BYTES } from '@edge-migration/identity/edge/document/size.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createMemoryCheckpoints } from './checkpoints.ts';
 import { countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';

@@ -2,12 +2,12 @@ import { resolveConflict, type Stores } from '@edge-migration/identity/converge.
 import { lookAt } from '@edge-migration/identity/convergence-step.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { readIdentities } from '@edge-migration/identity/core/pages.ts';
-import { encodeIdentity } from '@edge-migration/identity/edge/document.ts';
+import { encodeIdentity } from '@edge-migration/identity/edge/document/document.ts';
 import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { isDocumentOf } from '@edge-migration/identity/edge/ownership.ts';
-import { type CallOptions, type Item, WriteRejected } from '@edge-migration/identity/edge/table.ts';
-import { keyOf, rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
+import { keyOf, rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
+import { type CallOptions, type Item, WriteRejected } from '@edge-migration/identity/edge/table/table.ts';
 import { type Page, type PageDocument, skip } from './page.ts';
 import { reject } from './rejection.ts';
 import type { Result } from './totals.ts';

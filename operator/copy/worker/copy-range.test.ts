@@ -1,5 +1,5 @@
+import { UnreachableError } from '@edge-migration/kubernetes/errors.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { UnreachableError } from '../../kubernetes/errors.ts';
 import { type Checkpoints, createMemoryCheckpoints } from './checkpoints.ts';
 import { createPagePlanner } from './page-planner.ts';
 import { createPageWriter } from './page-writer.ts';

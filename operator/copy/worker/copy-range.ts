@@ -4,9 +4,9 @@ import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts'
 import { boundOf, readIdentities, readPage } from '@edge-migration/identity/core/pages.ts';
 import { type CoreProject, readProject } from '@edge-migration/identity/core/projects.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
 import { WorkerError, withPatience } from '../../job/failure.ts';
-import { errorMessage } from '../../kubernetes/errors.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { countSegments, type Segment } from '../ranges.ts';
 import type { Checkpoints } from './checkpoints.ts';

@@ -1,5 +1,5 @@
 /** A copy into tables of two regions with eventual consistency, where clients of the other region write, too. */
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { type GlobalTable, HELD, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { traitsOf } from '@edge-migration/test/edge/traits.ts';

@@ -1,8 +1,8 @@
 import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { describe, expect, test } from 'vitest';
-import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
 import { createMemoryCheckpoints } from './checkpoints.ts';
 import { type LookOptions, lookUntilItHolds } from './look-again.ts';
 import type { HandledPage } from './page.ts';

@@ -1,8 +1,8 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { boundOf } from '@edge-migration/identity/core/pages.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { Segment } from '../ranges.ts';
 import type { HandledPage, Page } from './page.ts';
 import type { Result } from './totals.ts';

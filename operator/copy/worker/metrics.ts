@@ -1,4 +1,4 @@
-import type { WriteBudget } from '@edge-migration/identity/edge/table.ts';
+import type { WriteBudget } from '@edge-migration/identity/edge/table/table.ts';
 import { Counter, collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
 import type { Checkpoint } from '../checkpoint.ts';
 

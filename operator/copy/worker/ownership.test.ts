@@ -1,7 +1,8 @@
 /** Two projects with environment keys `<key>` and `<key>_b`: identities `b_x` and `x` have the same key in Edge. */
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import type { Item } from '@edge-migration/identity/edge/document.ts';
+
+import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OpenStores, openStores } from '../../job/stores.ts';
 import { verify } from '../../verify/worker/testing/verification.ts';

@@ -1,5 +1,5 @@
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
-import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
 import { startPageAge } from './page-age.ts';
 
 test('a page may be written for as long as configured, from before it was read', async () => {

@@ -1,5 +1,5 @@
-import { type Clock, momentOf, mostSince } from '@edge-migration/identity/clock.ts';
-import type { Deadline } from '@edge-migration/identity/edge/table.ts';
+import type { Deadline } from '@edge-migration/identity/edge/table/table.ts';
+import { type Clock, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 
 /**
  * How long a page that is about to be read may still be written (docs/design.md, "Convergence", rule 4). To be made

@@ -2,7 +2,7 @@ import type { Stores } from '@edge-migration/identity/converge.ts';
 import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { isDocumentOf, keyTaken } from '@edge-migration/identity/edge/ownership.ts';
-import type { DescribedTables, Item } from '@edge-migration/identity/edge/table.ts';
+import type { DescribedTables, Item } from '@edge-migration/identity/edge/table/table.ts';
 import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument, skip } from './page.ts';
 import type { Result } from './totals.ts';
 import { sumWriteUnits } from './write-units.ts';

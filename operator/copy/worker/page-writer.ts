@@ -8,7 +8,7 @@ import {
   type Item,
   type Outcome,
   WriteRejected,
-} from '@edge-migration/identity/edge/table.ts';
+} from '@edge-migration/identity/edge/table/table.ts';
 import { createConflictSettler } from './conflicts.ts';
 import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument } from './page.ts';
 import { reject } from './rejection.ts';

@@ -1,7 +1,11 @@
 import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
 import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
-import { type EncodedDocument, encodeIdentity, type SkippedIdentity } from '@edge-migration/identity/edge/document.ts';
-import type { Deadline } from '@edge-migration/identity/edge/table.ts';
+import {
+  type EncodedDocument,
+  encodeIdentity,
+  type SkippedIdentity,
+} from '@edge-migration/identity/edge/document/document.ts';
+import type { Deadline } from '@edge-migration/identity/edge/table/table.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
 import type { WriteUnits } from '../write-units.ts';
 import type { Result } from './totals.ts';

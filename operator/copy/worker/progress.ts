@@ -1,6 +1,6 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { WriteBudget } from '@edge-migration/identity/edge/table.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { WriteBudget } from '@edge-migration/identity/edge/table/table.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { type Checkpoint, NO_TOTALS, type Position } from '../checkpoint.ts';
 import type { Range } from '../ranges.ts';
 import type { Checkpoints } from './checkpoints.ts';

@@ -1,4 +1,4 @@
-import type { SkippedIdentity } from '@edge-migration/identity/edge/document.ts';
+import type { SkippedIdentity } from '@edge-migration/identity/edge/document/document.ts';
 import type { Difference } from '@edge-migration/identity/edge/merge.ts';
 import type { Totals } from '../checkpoint.ts';
 import { addWriteUnits, type WriteUnits } from '../write-units.ts';

@@ -1,4 +1,4 @@
-import type { Item, TableFacts } from '@edge-migration/identity/edge/table.ts';
+import type { Item, TableFacts } from '@edge-migration/identity/edge/table/table.ts';
 import { describe, expect, test } from 'vitest';
 import { sumWriteUnits } from './write-units.ts';
 

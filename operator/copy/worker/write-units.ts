@@ -1,5 +1,5 @@
-import { itemBytes } from '@edge-migration/identity/edge/document-size.ts';
-import type { DescribedTables, Item, TableFacts } from '@edge-migration/identity/edge/table.ts';
+import { itemBytes } from '@edge-migration/identity/edge/document/size.ts';
+import type { DescribedTables, Item, TableFacts } from '@edge-migration/identity/edge/table/table.ts';
 import type { WriteUnits } from '../write-units.ts';
 
 const UNIT_BYTES = 1024;

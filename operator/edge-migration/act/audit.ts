@@ -1,6 +1,11 @@
+import {
+  EDGE_MIGRATIONS,
+  FIELD_MANAGER,
+  objectNames,
+  type Status,
+} from '@edge-migration/contract/edge-migration/api.ts';
 import { z } from 'zod';
 import { type Audit, auditSchema, extendAudit, writeAuditText } from '../../verify/audit.ts';
-import { EDGE_MIGRATIONS, FIELD_MANAGER, objectNames, type Status } from '../api.ts';
 import { formatTime } from '../conditions.ts';
 import { buildReport } from '../objects.ts';
 import { parseJson } from '../parse.ts';

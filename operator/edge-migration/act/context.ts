@@ -1,10 +1,10 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { EdgeMigration, Operation } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { HandoverRunner } from '../../handover/runner.ts';
-import type { KubernetesClient } from '../../kubernetes/client.ts';
-import type { EdgeMigration, Operation } from '../api.ts';
 import type { WorkerTemplate } from '../objects.ts';
 
 /** What the actions of every migration work with. */

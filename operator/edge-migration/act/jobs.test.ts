@@ -1,9 +1,9 @@
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import { CONFIG_MAPS, JOBS } from '@edge-migration/kubernetes/resources.ts';
+import { useFake } from '@edge-migration/kubernetes/testing/fake.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { beforeEach, expect, test } from 'vitest';
-import { useFake } from '../../kubernetes/testing/fake.ts';
-import { objectNames } from '../api.ts';
 import { workerTemplateSchema } from '../objects.ts';
-import { CONFIG_MAPS, JOBS } from '../resources.ts';
 import { migration } from '../testing/facts.ts';
 import type { ActionContext } from './context.ts';
 import { createJob } from './jobs.ts';

@@ -1,10 +1,10 @@
+import { FIELD_MANAGER, isComparison, LABELS, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { AlreadyExistsError } from '@edge-migration/kubernetes/errors.ts';
+import { CONFIG_MAPS, JOBS } from '@edge-migration/kubernetes/resources.ts';
 import { readCheckpoint } from '../../copy/checkpoint.ts';
-import type { KubernetesObject } from '../../kubernetes/client.ts';
-import { AlreadyExistsError } from '../../kubernetes/errors.ts';
 import type { Action } from '../actions.ts';
-import { FIELD_MANAGER, isComparison, LABELS, objectNames } from '../api.ts';
 import { buildJob } from '../objects.ts';
-import { CONFIG_MAPS, JOBS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
 /** Another Job or ConfigMap stands in the way; the message says which, and what to do. */

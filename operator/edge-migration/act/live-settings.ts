@@ -1,7 +1,7 @@
+import { FIELD_MANAGER, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import type { VerifySettings } from '../../verify/settings.ts';
-import { FIELD_MANAGER, objectNames } from '../api.ts';
 import type { LiveSettings } from '../facts.ts';
-import { CONFIG_MAPS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
 /** Writes what pods of the running copy follow into the root ConfigMap, which each of them reads every few seconds. */

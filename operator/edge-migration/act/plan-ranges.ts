@@ -1,14 +1,14 @@
+import { FIELD_MANAGER, isComparison, LABELS, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
+import { AlreadyExistsError } from '@edge-migration/kubernetes/errors.ts';
+import { CONFIG_MAPS, JOBS, SECRETS } from '@edge-migration/kubernetes/resources.ts';
 import { type MeasuredRange, planRanges as measureRanges, mergeSteps, readNewestId } from '../../copy/ranges.ts';
-import { AlreadyExistsError } from '../../kubernetes/errors.ts';
 import { planVerification } from '../../verify/ranges.ts';
 import { createSealKey, SEAL_FILE } from '../../verify/seal.ts';
-import { FIELD_MANAGER, isComparison, LABELS, objectNames } from '../api.ts';
 import { formatTime } from '../conditions.ts';
 import { buildRanges, buildRoot, type RootReference } from '../objects.ts';
 import { parsePlan } from '../parse.ts';
-import { CONFIG_MAPS, JOBS, SECRETS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
 /** A Secret holds a mebibyte at most, its keys and base64's third more included. */

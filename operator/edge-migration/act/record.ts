@@ -1,4 +1,4 @@
-import { objectNames } from '../api.ts';
+import { objectNames } from '@edge-migration/contract/edge-migration/api.ts';
 import { buildReport } from '../objects.ts';
 import type { StatusRecord } from '../record.ts';
 import type { ActionContext, ActionTarget } from './context.ts';

@@ -1,5 +1,5 @@
-import { objectNames } from '../api.ts';
-import { JOBS } from '../resources.ts';
+import { objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import { JOBS } from '@edge-migration/kubernetes/resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
 /** Removes a Job whose workers have ended and whose pods have not. It stays to be seen until the last of them is gone. */

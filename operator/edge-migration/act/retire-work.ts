@@ -1,5 +1,5 @@
-import { FIELD_MANAGER, LABELS, objectNames } from '../api.ts';
-import { CONFIG_MAPS, JOBS } from '../resources.ts';
+import { FIELD_MANAGER, LABELS, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import { CONFIG_MAPS, JOBS } from '@edge-migration/kubernetes/resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { hasEnded } from './jobs.ts';
 

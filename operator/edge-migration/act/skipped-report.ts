@@ -1,6 +1,6 @@
-import { LABELS, objectNames } from '../api.ts';
+import { LABELS, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import { buildSkippedReport } from '../objects.ts';
-import { CONFIG_MAPS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { readConfigMap } from './write-config-map.ts';
 

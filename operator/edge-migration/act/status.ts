@@ -1,6 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { KubernetesClient } from '../../kubernetes/client.ts';
-import { EDGE_MIGRATIONS, type EdgeMigration, FIELD_MANAGER, type Status } from '../api.ts';
+import {
+  EDGE_MIGRATIONS,
+  type EdgeMigration,
+  FIELD_MANAGER,
+  type Status,
+} from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 
 /**
  * Writes the whole status by server-side apply, or nothing when it is as it was.

@@ -1,6 +1,6 @@
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { EDGE_MIGRATIONS, LABELS } from '../api.ts';
-import { CONFIG_MAPS, JOBS } from '../resources.ts';
+import { EDGE_MIGRATIONS, LABELS } from '@edge-migration/contract/edge-migration/api.ts';
+import { CONFIG_MAPS, JOBS } from '@edge-migration/kubernetes/resources.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { ActionContext } from './context.ts';
 
 /** An object that says it belongs to an EdgeMigration which the cache does not have. */

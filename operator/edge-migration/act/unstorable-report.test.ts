@@ -1,8 +1,8 @@
-import { createLogger } from '@edge-migration/identity/logger.ts';
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
+import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
+import { useFake } from '@edge-migration/kubernetes/testing/fake.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { expect, test } from 'vitest';
-import { useFake } from '../../kubernetes/testing/fake.ts';
-import { CONFIG_MAPS } from '../resources.ts';
 import { migration } from '../testing/facts.ts';
 import type { ActionContext } from './context.ts';
 import { writeUnstorableReport } from './unstorable-report.ts';

@@ -1,6 +1,6 @@
-import { SKIP_REASONS } from '@edge-migration/identity/edge/document.ts';
-import type { UnstorableIdentity } from '@edge-migration/replay-sidecar/applier/place.ts';
-import { objectNames } from '../api.ts';
+import { objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
+import { SKIP_REASONS } from '@edge-migration/identity/edge/document/document.ts';
 import { buildReport } from '../objects.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { joinLines, LARGEST_REPORT } from './skipped-report.ts';

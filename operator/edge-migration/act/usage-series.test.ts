@@ -1,7 +1,7 @@
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
+import { useFake } from '@edge-migration/kubernetes/testing/fake.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { expect, test } from 'vitest';
-import { useFake } from '../../kubernetes/testing/fake.ts';
-import { CONFIG_MAPS } from '../resources.ts';
 import { migration } from '../testing/facts.ts';
 import type { UsageSeries } from '../usage/series.ts';
 import type { ActionContext } from './context.ts';

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { objectNames } from '../api.ts';
+import { objectNames } from '@edge-migration/contract/edge-migration/api.ts';
 import { buildReport } from '../objects.ts';
 import { extendSeries, parseSeries, type UsageSeries } from '../usage/series.ts';
 import type { ActionContext, ActionTarget } from './context.ts';

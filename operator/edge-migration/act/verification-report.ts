@@ -1,8 +1,8 @@
+import { LABELS, type LastComparison, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import { parseVerifyCheckpoint } from '../../verify/checkpoint.ts';
 import { writeReportText } from '../../verify/report-text.ts';
-import { LABELS, type LastComparison, objectNames } from '../api.ts';
 import { buildReport } from '../objects.ts';
-import { CONFIG_MAPS } from '../resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { joinLines } from './skipped-report.ts';
 import { readConfigMap } from './write-config-map.ts';

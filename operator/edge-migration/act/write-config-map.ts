@@ -1,7 +1,7 @@
-import { applyOver } from '../../kubernetes/apply-over.ts';
-import type { KubernetesClient, KubernetesObject } from '../../kubernetes/client.ts';
-import { FIELD_MANAGER } from '../api.ts';
-import { CONFIG_MAPS } from '../resources.ts';
+import { FIELD_MANAGER } from '@edge-migration/contract/edge-migration/api.ts';
+import { applyOver } from '@edge-migration/kubernetes/apply-over.ts';
+import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 
 /** A ConfigMap as it is now, and how to put something in its place. */
 export interface ReadConfigMap {

@@ -1,4 +1,4 @@
-import type { Status } from '../api.ts';
+import type { Status } from '@edge-migration/contract/edge-migration/api.ts';
 import { findCondition } from '../conditions.ts';
 import type { ObservedReadiness, PlaceFact } from './facts.ts';
 

@@ -1,6 +1,6 @@
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import type { HandoverStage } from '../../handover/job.ts';
 import type { Action } from '../actions.ts';
-import type { EdgeMigration } from '../api.ts';
 import { findCondition, formatTime } from '../conditions.ts';
 import type { Facts } from '../facts.ts';
 import { hasOverrides } from '../overrides.ts';

@@ -1,10 +1,10 @@
 import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
-import { type Connection, connect } from '@edge-migration/identity/edge/table-connection.ts';
+import { type Connection, connect } from '@edge-migration/identity/edge/table/connection.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
 import { createMarks } from './marks.ts';
 
 const { signal } = new AbortController();

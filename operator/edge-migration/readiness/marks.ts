@@ -1,8 +1,8 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
-import { EdgeError } from '@edge-migration/identity/edge/table.ts';
+import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Action } from '../actions.ts';
-import type { EdgeMigration } from '../api.ts';
 import { findCondition } from '../conditions.ts';
 import type { Facts } from '../facts.ts';
 import type { MarksFact } from './facts.ts';

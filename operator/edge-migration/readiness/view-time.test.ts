@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { systemClock } from '@edge-migration/identity/clock.ts';
 import { openCore } from '@edge-migration/identity/core/database.ts';
 import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
-import { connect } from '@edge-migration/identity/edge/table-connection.ts';
+import { connect } from '@edge-migration/identity/edge/table/connection.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { afterAll, expect, test } from 'vitest';
-import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
 import { createReadinessView } from './view.ts';
 
 const AGAIN = 60_000;

@@ -1,13 +1,13 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
 import { createServingTables, type ServingSettings } from '@edge-migration/identity/edge/serving-tables.ts';
-import { type Connection, connect } from '@edge-migration/identity/edge/table-connection.ts';
+import { type Connection, connect } from '@edge-migration/identity/edge/table/connection.ts';
 import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { createDatabase, dynamodb, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { createServingTestTables, type ServingTestTables } from '@edge-migration/test/edge/serving-tables.ts';
 import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
 import { isComplete, type ReadinessFact } from './facts.ts';
 import { createReadinessView } from './view.ts';
 

@@ -1,10 +1,10 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import { type EdgeEnvironment, readEdgeProject } from '@edge-migration/identity/core/edge-project.ts';
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
 import type { ServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
-import { EdgeError } from '@edge-migration/identity/edge/table.ts';
+import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { isComplete, type PlaceFact, type ReadinessFact } from './facts.ts';
 
 /** Looks whether Edge can serve a project, now and then. */

@@ -1,4 +1,4 @@
-import { type EdgeMigration, type Status, specSchema } from '../api.ts';
+import { type EdgeMigration, type Status, specSchema } from '@edge-migration/contract/edge-migration/api.ts';
 import { decide } from '../decide.ts';
 import type { CaptureFact, CheckpointFact, CopyCounts, Facts, JobFact, ObservedReplay } from '../facts.ts';
 import type { ObservedReadiness } from '../readiness/facts.ts';

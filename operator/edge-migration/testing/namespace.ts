@@ -1,8 +1,8 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { createClient, type KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
+import { namespaces } from '@edge-migration/kubernetes/testing/real-api-server.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { kubernetes } from '@edge-migration/test/cluster/shared.ts';
-import { createClient, type KubernetesClient } from '../../kubernetes/client.ts';
-import { loadKubeConfig } from '../../kubernetes/kube-config.ts';
-import { namespaces } from '../../kubernetes/testing/real-api-server.ts';
 
 /** A client of a real API server that has the namespace. */
 export async function createNamespace(name: string): Promise<KubernetesClient> {

@@ -1,5 +1,5 @@
+import type { StillOnCore } from '@edge-migration/contract/edge-migration/api.ts';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { StillOnCore } from '../api.ts';
 import { type Decision, decide } from '../decide.ts';
 import type { Facts } from '../facts.ts';
 import { covered, following, migration, next, visitedFacts } from '../testing/facts.ts';

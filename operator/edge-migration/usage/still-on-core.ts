@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import { objectNames, type ReplayStatus, type StillOnCore } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Action } from '../actions.ts';
-import { objectNames, type ReplayStatus, type StillOnCore } from '../api.ts';
 import { formatTime, shorten } from '../conditions.ts';
 import type { CaptureFact, Facts } from '../facts.ts';
 import { byRequests, DAY_MILLISECONDS, dateOf, type UsageDay, type UsageFact } from './days.ts';

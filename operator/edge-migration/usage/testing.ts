@@ -1,11 +1,11 @@
+import { coverageReport } from '@edge-migration/contract/reports/coverage.ts';
+import { markOf } from '@edge-migration/contract/reports/sketch.ts';
+import { scopeName } from '@edge-migration/contract/write-scope.ts';
 import type { ReferencedEnvironment } from '@edge-migration/identity/core/environment-references.ts';
-import { scopeName } from '@edge-migration/identity/write-scope.ts';
-import type { StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
-import { coverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
-import { toStoreTime } from '@edge-migration/replay-sidecar/capture/coverage/store-time.ts';
 import { nameClient } from '@edge-migration/replay-sidecar/capture/usage/client-name.ts';
-import { markOf } from '@edge-migration/replay-sidecar/capture/usage/sketch.ts';
 import { createUsage, type UsageKind } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
+import type { StoredReport } from '../../coverage/decide.ts';
+import { toStoreTime } from '../../coverage/store-time.ts';
 import { createUsageCounts, type UsageCounts } from './usage-counts.ts';
 
 /** Ids in Core by client key; all of project 42. */

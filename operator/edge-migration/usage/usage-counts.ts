@@ -1,16 +1,16 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { ReferencedEnvironment } from '@edge-migration/identity/core/environment-references.ts';
-import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
-import { scopeName } from '@edge-migration/identity/write-scope.ts';
-import type { StoredReport } from '@edge-migration/replay-sidecar/capture/coverage/decide.ts';
-import type { EnvironmentUsage } from '@edge-migration/replay-sidecar/capture/usage/report.ts';
 import {
   emptySketch,
   estimateNames,
   joinSketch,
   readSketch,
   type Sketch,
-} from '@edge-migration/replay-sidecar/capture/usage/sketch.ts';
+} from '@edge-migration/contract/reports/sketch.ts';
+import type { EnvironmentUsage } from '@edge-migration/contract/reports/usage.ts';
+import type { EnvironmentReference } from '@edge-migration/contract/write-event.ts';
+import { scopeName } from '@edge-migration/contract/write-scope.ts';
+import type { ReferencedEnvironment } from '@edge-migration/identity/core/environment-references.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { StoredReport } from '../../coverage/decide.ts';
 import {
   byRequests,
   DAY_MILLISECONDS,

@@ -1,6 +1,6 @@
+import type { Status } from '@edge-migration/contract/edge-migration/api.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Status } from '../../edge-migration/api.ts';
 import { migration as build, NOON } from '../../edge-migration/testing/facts.ts';
 import { parseSeries } from '../../edge-migration/usage/series.ts';
 import type { ReportFacts } from '../report.ts';

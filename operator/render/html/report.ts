@@ -1,6 +1,6 @@
-import { type EdgeMigration, projectOf, titleOf } from '../../edge-migration/api.ts';
+import { type EdgeMigration, projectOf, titleOf } from '@edge-migration/contract/edge-migration/api.ts';
+import { formatTime } from '@edge-migration/kubernetes/objects.ts';
 import { parseSeries } from '../../edge-migration/usage/series.ts';
-import { formatTime } from '../../kubernetes/objects.ts';
 import { describePhase } from '../list.ts';
 import { listConditions, listGaps, listProblems, type Part, type ReportFacts } from '../report.ts';
 import { describeCopy, describePlan, describeReplay, describeVerification } from '../status.ts';

@@ -1,7 +1,7 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { stateOf } from '@edge-migration/identity/edge/verdict.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { z } from 'zod';
 import type { VerifySettings } from '../settings.ts';
 import { isOnly, type Ledger } from './ledger.ts';

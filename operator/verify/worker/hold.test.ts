@@ -1,5 +1,5 @@
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
-import { createFakeClock } from '../../kubernetes/testing/fake-clock.ts';
 import { whileHolding } from './hold.ts';
 
 const HOLD_MILLISECONDS = 30_000;

@@ -1,5 +1,5 @@
-import { type Clock, momentOf, mostSince } from '@edge-migration/identity/clock.ts';
-import type { Deadline } from '@edge-migration/identity/edge/table.ts';
+import type { Deadline } from '@edge-migration/identity/edge/table/table.ts';
+import { type Clock, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 
 /** A pod that stands still for longer than this, or is cut off, has let go of its range. */
 export const HOLD_MILLISECONDS = 30_000;

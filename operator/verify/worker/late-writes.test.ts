@@ -1,5 +1,5 @@
 /** Writes of a repair that arrive when their sender waits for them no more, while Core deletes the identity. */
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import type { DynamodbCall } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';

@@ -10,11 +10,11 @@ import {
   encodeIdentity,
   type Item,
   type SkippedIdentity,
-} from '@edge-migration/identity/edge/document.ts';
-import { encodePart } from '@edge-migration/identity/edge/document-part.ts';
+} from '@edge-migration/identity/edge/document/document.ts';
+import { encodePart } from '@edge-migration/identity/edge/document/part.ts';
 import { isDocumentOf, keyTaken } from '@edge-migration/identity/edge/ownership.ts';
-import type { ListedDocument } from '@edge-migration/identity/edge/table-listing.ts';
-import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
+import type { ListedDocument } from '@edge-migration/identity/edge/table/listing.ts';
+import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
 import {
   hasRow,
   type JudgedPair,

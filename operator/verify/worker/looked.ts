@@ -1,6 +1,6 @@
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { compositeKey, type Item } from '@edge-migration/identity/edge/document.ts';
-import type { OverrideRowKey } from '@edge-migration/identity/edge/table-override-rows.ts';
+import { compositeKey, type Item } from '@edge-migration/identity/edge/document/document.ts';
+import type { OverrideRowKey } from '@edge-migration/identity/edge/table/override-rows.ts';
 import type { JudgedPair, Verdict } from '@edge-migration/identity/edge/verdict.ts';
 
 /** One identity, document or row, and what both stores say of it now. */

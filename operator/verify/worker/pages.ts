@@ -1,7 +1,7 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { type Page, readPage } from '@edge-migration/identity/core/pages.ts';
-import type { Item } from '@edge-migration/identity/edge/document.ts';
+import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { VerifySegment } from '../ranges.ts';
 import type { VerifySettings } from '../settings.ts';
 import type { Look } from './look.ts';

@@ -1,5 +1,5 @@
 import { ResultTooLarge } from '@edge-migration/identity/core/errors.ts';
-import { ResponseTooLarge } from '@edge-migration/identity/edge/table.ts';
+import { ResponseTooLarge } from '@edge-migration/identity/edge/table/table.ts';
 
 /** As many as one call of DynamoDB takes. */
 export const PART = 100;

@@ -1,7 +1,7 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
-import type { Item } from '@edge-migration/identity/edge/document.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { Item } from '@edge-migration/identity/edge/document/document.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { z } from 'zod';
 import { createRateMeter } from '../../copy/worker/rate-meter.ts';
 import type { WorkerRecord } from '../../job/record.ts';

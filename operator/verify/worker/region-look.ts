@@ -1,10 +1,10 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { readPresentIdentifiers } from '@edge-migration/identity/core/environments.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { compositeKey, type Item } from '@edge-migration/identity/edge/document.ts';
-import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
-import type { ListedDocument } from '@edge-migration/identity/edge/table-listing.ts';
-import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
+import { compositeKey, type Item } from '@edge-migration/identity/edge/document/document.ts';
+import type { ListedDocument } from '@edge-migration/identity/edge/table/listing.ts';
+import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
+import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
 import { type JudgedPair, judgeRegions, type RegionsPair } from '@edge-migration/identity/edge/verdict.ts';
 import { documentKeyOf, type Looked, type Place, type RegionKind } from './looked.ts';
 

@@ -1,5 +1,5 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type GlobalTable, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';

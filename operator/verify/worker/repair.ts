@@ -1,9 +1,9 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import { ConvergenceContention, type Fence, type Stores } from '@edge-migration/identity/converge.ts';
 import type { LateWrites } from '@edge-migration/identity/edge/late-write.ts';
-import { WriteRejected } from '@edge-migration/identity/edge/table.ts';
-import { rowName } from '@edge-migration/identity/edge/table-override-rows.ts';
+import { rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
+import { WriteRejected } from '@edge-migration/identity/edge/table/table.ts';
 import { insertMissing, removeLeftRow, removeMisplaced, repair } from '@edge-migration/identity/repair.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { type Candidate, isDoubtful, toCandidate } from './candidates.ts';
 import { whileHolding } from './hold.ts';
 import { isOnly } from './ledger.ts';

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { regionName } from '@edge-migration/identity/config/stores.ts';
+import { regionName } from '@edge-migration/contract/region-name.ts';
 import type { Core } from '@edge-migration/identity/core/database.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { z } from 'zod';

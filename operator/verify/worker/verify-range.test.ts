@@ -1,5 +1,5 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import type { Item } from '@edge-migration/identity/edge/document.ts';
+import type { Item } from '@edge-migration/identity/edge/document/document.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
 import type { WorkerRecord } from '../../job/record.ts';

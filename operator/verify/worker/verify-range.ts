@@ -1,13 +1,13 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { readCoreTime } from '@edge-migration/identity/core/time.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { withPatience } from '../../job/failure.ts';
 import type { WorkerRecord } from '../../job/record.ts';
-import { errorMessage } from '../../kubernetes/errors.ts';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
 import { listSegments, type VerifyRange, type VerifySegment } from '../ranges.ts';
 import type { Seal } from '../seal.ts';

@@ -1,6 +1,6 @@
+import { createMetrics } from '@edge-migration/runtime/metrics.ts';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createMetrics } from '../../metrics.ts';
 import { Budget } from './budget.ts';
 import { type Client, Clients, EXPENDABLE } from './clients.ts';
 import { DEFAULT_LIMITS } from './limits.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { CaptureContext } from './captured-request.ts';
 import type { ClientConnection } from './client.ts';
 import type { Clients } from './clients.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { expect, test } from 'vitest';
 import { createDeadlines } from './deadlines.ts';
 

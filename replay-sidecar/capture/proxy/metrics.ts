@@ -1,4 +1,4 @@
-import { type Metrics, metricsOf } from '../../metrics.ts';
+import { type Metrics, metricsOf } from '@edge-migration/runtime/metrics.ts';
 import type { Expendable } from './clients.ts';
 import type { CaptureStage } from './hook.ts';
 

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer } from 'node:net';
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import type { Metrics } from '../../metrics.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import type { Metrics } from '@edge-migration/runtime/metrics.ts';
 import { Budget } from './budget.ts';
 import { createCall } from './call.ts';
 import { ClientConnection } from './client.ts';

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import type { Limits } from './limits.ts';
 import type { Counters } from './metrics.ts';

@@ -1,10 +1,9 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { inboxPrefix } from '@edge-migration/runtime/nats/connection.ts';
 import { startNatsWithAccounts } from '@edge-migration/test/cluster/nats-accounts.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { connect } from '@nats-io/transport-node';
 import { expect, it } from 'vitest';
-
-import { inboxPrefix } from '../../nats.ts';
 import { createAcknowledgedPublisher, NoAnswerError } from './acknowledgements.ts';
 
 const FORGED = JSON.stringify({ stream: 'IDENTITY_WRITES', seq: 7 });

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { inboxPrefix } from '@edge-migration/runtime/nats/connection.ts';
 import { createInbox, type Msg, MsgHdrsImpl, type NatsConnection } from '@nats-io/transport-node';
 import { z } from 'zod';
-
-import { inboxPrefix } from '../../nats.ts';
 
 /** What the server says of a stored message. */
 const answer = z.union([

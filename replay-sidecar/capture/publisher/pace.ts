@@ -1,5 +1,5 @@
-import { type Backoff, choosePause } from '@edge-migration/identity/backoff.ts';
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import { type Backoff, choosePause } from '@edge-migration/runtime/backoff.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** How fast to go on after failures. */
 export interface Pace {

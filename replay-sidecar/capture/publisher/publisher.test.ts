@@ -1,13 +1,11 @@
 import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { coverageSubject, probeSubject, STREAM } from '@edge-migration/contract/streams/events.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
 import { SIDECAR_API_PREFIX, startNatsWithAccounts } from '@edge-migration/test/cluster/nats-accounts.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-
-import { coverageSubject, probeSubject, STREAM } from '../../stream.ts';
 import { type Folder, type ManualClock, manualClock, temporaryFolder } from '../spool/testing.ts';
 import { administrate, createRig, eventsIn, makeStreams, namesOf, type Rig } from './testing.ts';
 

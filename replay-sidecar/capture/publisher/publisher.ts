@@ -1,11 +1,11 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
-import { STREAM } from '@edge-migration/identity/write-event.ts';
+import { SENT_HEADER } from '@edge-migration/contract/event-times.ts';
+import { EVENT_SUBJECT, isStreamMissing } from '@edge-migration/contract/streams/events.ts';
+import { STREAM } from '@edge-migration/contract/write-event.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { connectNats, type NatsSettings } from '@edge-migration/runtime/nats/connection.ts';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { SENT_HEADER } from '../../event-times.ts';
-import { connectNats, type NatsSettings } from '../../nats.ts';
-import { EVENT_SUBJECT, isStreamMissing } from '../../stream.ts';
 import type { Delivery } from '../spool/outbox.ts';
 import type { Spool } from '../spool/spool.ts';
 import {

@@ -1,13 +1,19 @@
 /** A spool with a publisher on a real NATS server, for the tests of this folder and its neighbours. */
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger, type Logger } from '@edge-migration/identity/logger.ts';
-import { type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
+
+import {
+  EVENT_SUBJECT,
+  ensureStreams,
+  isStreamMissing,
+  STREAM,
+  type StreamSettings,
+} from '@edge-migration/contract/streams/events.ts';
+import { type WriteEvent, writeEvent } from '@edge-migration/contract/write-event.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { createLogger, type Logger } from '@edge-migration/runtime/logger.ts';
+import { type NatsSettings, natsSettings } from '@edge-migration/runtime/nats/connection.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-
-import { type NatsSettings, natsSettings } from '../../nats.ts';
-import { EVENT_SUBJECT, ensureStreams, isStreamMissing, STREAM, type StreamSettings } from '../../stream.ts';
 import { createSpool, type Spool, type SpoolOptions } from '../spool/spool.ts';
 import { draft } from '../spool/testing.ts';
 import { createPublisher, type Publisher } from './publisher.ts';

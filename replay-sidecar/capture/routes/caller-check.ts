@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 import type { CallUpstream, RequestHead } from '../proxy/hook.ts';
 import { askStatus, type Passed } from './lookup.ts';

@@ -1,4 +1,4 @@
-import { writeEvent } from '@edge-migration/identity/write-event.ts';
+import { writeEvent } from '@edge-migration/contract/write-event.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 

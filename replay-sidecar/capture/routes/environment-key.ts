@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 
-import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
+import type { EnvironmentReference } from '@edge-migration/contract/write-event.ts';
 
 /** Beyond this, in characters, no environment can have the key (docs/flagsmith.md, "Environment key"). */
 const MAX_KEY_LENGTH = 100;

@@ -1,7 +1,7 @@
-import type { WriteScope } from '@edge-migration/identity/write-scope.ts';
+import { markOf } from '@edge-migration/contract/reports/sketch.ts';
+import type { WriteScope } from '@edge-migration/contract/write-scope.ts';
 import type { BodyExtent, Outcome, RequestHead } from '../proxy/hook.ts';
 import type { DraftEvent } from '../spool/draft.ts';
-import { markOf } from '../usage/sketch.ts';
 import { draftsOf } from './drafts.ts';
 import { referenceOf } from './environment-key.ts';
 import { type Body, readBody } from './http/body.ts';

@@ -3,7 +3,7 @@ import type {
   EventTarget,
   TouchedParts,
   WriteEvent,
-} from '@edge-migration/identity/write-event.ts';
+} from '@edge-migration/contract/write-event.ts';
 
 import type { Data } from './http/data.ts';
 

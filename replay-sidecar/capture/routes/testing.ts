@@ -1,4 +1,4 @@
-import type { EventTarget } from '@edge-migration/identity/write-event.ts';
+import type { EventTarget } from '@edge-migration/contract/write-event.ts';
 import fc from 'fast-check';
 
 import type { BodyExtent, Field, Outcome, RequestHead } from '../proxy/hook.ts';

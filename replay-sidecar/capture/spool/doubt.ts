@@ -1,7 +1,6 @@
-import { writeScope } from '@edge-migration/identity/write-scope.ts';
+import { gapReason } from '@edge-migration/contract/reports/coverage.ts';
+import { writeScope } from '@edge-migration/contract/write-scope.ts';
 import { z } from 'zod';
-
-import { gapReason } from '../coverage/report.ts';
 
 const doubt = z.object({ reason: gapReason, scope: z.array(writeScope).readonly() });
 

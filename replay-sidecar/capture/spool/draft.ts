@@ -1,4 +1,4 @@
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 
 /** What the route table knows about one write before the API answers; the spool adds the rest. */
 export type DraftEvent = Pick<WriteEvent, 'target' | 'touched' | 'traitGates' | 'route'>;

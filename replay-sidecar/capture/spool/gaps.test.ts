@@ -1,7 +1,6 @@
+import { coverageGap, gapReason, MOST_SCOPES } from '@edge-migration/contract/reports/coverage.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-
-import { coverageGap, gapReason, MOST_SCOPES } from '../coverage/report.ts';
 import { createGapLedger, MAX_GAPS } from './gaps.ts';
 import { SLOT_BYTES } from './state.ts';
 

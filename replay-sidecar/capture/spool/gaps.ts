@@ -1,6 +1,5 @@
-import { scopeName, type WriteScope, writeScope } from '@edge-migration/identity/write-scope.ts';
-
-import { type CoverageGap, type GapReason, MOST_SCOPES } from '../coverage/report.ts';
+import { type CoverageGap, type GapReason, MOST_SCOPES } from '@edge-migration/contract/reports/coverage.ts';
+import { scopeName, type WriteScope, writeScope } from '@edge-migration/contract/write-scope.ts';
 
 /** More gaps than this are joined, oldest first: a report stays small, and a joined gap only claims more. */
 export const MAX_GAPS = 32;

@@ -1,8 +1,7 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { EventTarget, WriteEvent } from '@edge-migration/identity/write-event.ts';
-import { scopeName, type WriteScope } from '@edge-migration/identity/write-scope.ts';
-
-import type { GapReason } from '../coverage/report.ts';
+import type { GapReason } from '@edge-migration/contract/reports/coverage.ts';
+import type { EventTarget, WriteEvent } from '@edge-migration/contract/write-event.ts';
+import { scopeName, type WriteScope } from '@edge-migration/contract/write-scope.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { type Doubt, encodeDoubt, separateDoubts } from './doubt.ts';
 import { type DraftEvent, EventTooLargeError, encodeLine } from './draft.ts';
 import type { Journal } from './journal.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 import { createDisk, type SyncPolicy } from './disk.ts';
 import type { Lane } from './lane.ts';

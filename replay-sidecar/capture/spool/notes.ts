@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 import { createGapLedger, type GapLedger } from './gaps.ts';
 import type { Lane } from './lane.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 import { completeLine, type EncodedEvent } from './draft.ts';
 import type { Journal } from './journal.ts';

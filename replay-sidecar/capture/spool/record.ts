@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 
 /**
  * A segment file is a sequence of records, little-endian, without padding:

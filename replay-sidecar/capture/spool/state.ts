@@ -1,10 +1,8 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-
+import { coverageGap } from '@edge-migration/contract/reports/coverage.ts';
 import { z } from 'zod';
-
-import { coverageGap } from '../coverage/report.ts';
 import { FILE_MODE } from './files.ts';
 
 /** The stream that events were put into, so that another one of the same name, or a loss in it, is noticed. */

@@ -2,9 +2,8 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { type WriteEvent, writeEvent } from '@edge-migration/identity/write-event.ts';
+import { type WriteEvent, writeEvent } from '@edge-migration/contract/write-event.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 import type { DraftEvent } from './draft.ts';
 import type { Delivery } from './outbox.ts';

@@ -1,11 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-
+import { addName, emptySketch, markOf, writeSketch } from '@edge-migration/contract/reports/sketch.ts';
+import { usageReport } from '@edge-migration/contract/reports/usage.ts';
 import { beforeEach, describe, expect, it } from 'vitest';
-
 import { nameClient } from './client-name.ts';
-import { usageReport } from './report.ts';
-import { addName, emptySketch, markOf, writeSketch } from './sketch.ts';
 import { createUsage, MOST_CELLS, MOST_ENVIRONMENTS, PAGE_CHARACTERS, UNTOLD_CHARACTERS, type Usage } from './usage.ts';
 
 setFlagsFromString('--expose-gc');

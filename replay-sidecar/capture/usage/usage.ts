@@ -1,10 +1,15 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { EnvironmentReference } from '@edge-migration/identity/write-event.ts';
-import { scopeName } from '@edge-migration/identity/write-scope.ts';
-
+import { addMark, emptySketch, type Sketch, writeSketch } from '@edge-migration/contract/reports/sketch.ts';
+import {
+  type EnvironmentUsage,
+  MOST_CLIENTS,
+  MOST_DAYS,
+  OTHER_CLIENTS,
+  type UsageReport,
+} from '@edge-migration/contract/reports/usage.ts';
+import type { EnvironmentReference } from '@edge-migration/contract/write-event.ts';
+import { scopeName } from '@edge-migration/contract/write-scope.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { nameOtherVersions } from './client-name.ts';
-import { type EnvironmentUsage, MOST_CLIENTS, MOST_DAYS, OTHER_CLIENTS, type UsageReport } from './report.ts';
-import { addMark, emptySketch, type Sketch, writeSketch } from './sketch.ts';
 
 export type UsageKind = 'write' | 'read';
 

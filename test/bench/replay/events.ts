@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
-import { EVENT_SUBJECT } from '@edge-migration/replay-sidecar/stream.ts';
+import { EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 

@@ -3,8 +3,8 @@
  * documents of environment `key-1` as the bench's Core made them at first, and none of any other; it says that every
  * write was done, and keeps nothing. Prints its URL.
  */
-import type { Item } from '@edge-migration/identity/edge/document.ts';
-import { compositeKey, encodeIdentity } from '@edge-migration/identity/edge/document.ts';
+import type { Item } from '@edge-migration/identity/edge/document/document.ts';
+import { compositeKey, encodeIdentity } from '@edge-migration/identity/edge/document/document.ts';
 import { serveStore } from '../store.ts';
 import { CREATED_DATE, traitsOf } from './people.ts';
 

@@ -1,12 +1,12 @@
 /** Everything that an applier needs, with real NATS, Postgres and kube-apiserver, and the applier as its own process. */
 import { join } from 'node:path';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
+import { ensureStreams } from '@edge-migration/contract/streams/events.ts';
+import { STREAM } from '@edge-migration/contract/write-event.ts';
 import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
-import { STREAM } from '@edge-migration/identity/write-event.ts';
-import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
-import { createClient } from '@edge-migration/operator/kubernetes/client.ts';
-import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
-import { ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
+import { createClient } from '@edge-migration/kubernetes/client.ts';
+import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { startControlPlane } from '../../cluster/control-plane.ts';

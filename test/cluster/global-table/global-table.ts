@@ -2,7 +2,7 @@
  * A DynamoDB global table for tests: an endpoint for each region, with a DynamoDB Local behind them. README.md says what
  * it does as AWS does, and what it does not.
  */
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { DYNAMODB_CLIENT, startDynamodb } from '../dynamodb.ts';
 import { Endpoint } from './endpoint.ts';
 import { EventualMode, type HistoryEntry } from './eventual.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { type ItemChange, TableStream } from './stream.ts';
 import { type Answer, type Item, type RegionalDatabase, refusal } from './wire.ts';
 

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Replica, Write } from './replica.ts';
 
 /** How long a write takes to another region: somewhere between these, for each item and region by itself. */

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Item, RegionalDatabase } from './wire.ts';
 
 /** One item as a write left it; without an image it is deleted. */

@@ -1,4 +1,4 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Request } from './endpoint.ts';
 import type { HistoryEntry, Mode, ModeSettings } from './eventual.ts';
 import { type Delay, delayAt } from './replication.ts';

@@ -1,4 +1,4 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type ContainerState, type ContainerStatus, timestamp } from './pod-status.ts';
 
 /** What is known about a container, as its status shows it; tells when that changes. */

@@ -1,7 +1,7 @@
 /** One run of a container's process, from its start to its exit. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type Exit, type ManagedProcess, startProcess } from '../processes.ts';
 import { type Command, rewritePath } from './environment.ts';
 import type { ContainerSpec } from './pod-spec.ts';

@@ -1,6 +1,6 @@
 /** One container of a pod: a local process that is started, probed, restarted and ended as the kubelet would. */
 import { mkdirSync } from 'node:fs';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { ApiError } from '../api-client.ts';
 import type { ManagedProcess } from '../processes.ts';
 import { aborted, abortedWhen, sleepUnless } from '../signals.ts';

@@ -1,4 +1,4 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import type { ApiClient, ApiError } from '../api-client.ts';
 import { type PodFacts, podConditions, podPhase, timestamp } from './pod-status.ts';
 import type { PodPlace } from './sources.ts';

@@ -1,7 +1,7 @@
 /** The life of one pod on this node, from its binding to its removal. */
 
 import { rmSync } from 'node:fs';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type ApiClient, ApiError } from '../api-client.ts';
 import { sleepUnless } from '../signals.ts';
 import type { CrashBackoff } from './container.ts';

@@ -1,6 +1,6 @@
 /** Probes and hooks of a container. */
 import { execFile } from 'node:child_process';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { probeHttp, probeTcp } from '../probe.ts';
 import { type Command, expand, rewriteArgument } from './environment.ts';
 import type { Action, ContainerSpec, PreStop, Probe } from './pod-spec.ts';

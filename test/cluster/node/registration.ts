@@ -1,6 +1,6 @@
 /** The node as the cluster sees it: its Node object and the Lease that says that it is alive. */
 
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type ApiClient, ApiError } from '../api-client.ts';
 import { sleepUnless } from '../signals.ts';
 import { timestamp } from './pod-status.ts';

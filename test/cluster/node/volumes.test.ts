@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { connectApi } from '../api-client.ts';

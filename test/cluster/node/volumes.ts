@@ -1,7 +1,7 @@
 /** A pod's volumes as folders, written once before its containers start (the kubelet would also follow later changes). */
 import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { z } from 'zod';
 import type { ApiClient } from '../api-client.ts';
 import { writeKubeconfig } from '../kubeconfig.ts';

@@ -1,4 +1,4 @@
-import { secret } from '@edge-migration/identity/config/environment.ts';
+import { secret } from '@edge-migration/runtime/configuration.ts';
 import { z } from 'zod';
 
 const seconds = z.coerce.number().nonnegative();

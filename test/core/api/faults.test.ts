@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseFaults } from './faults.ts';

@@ -4,8 +4,8 @@
  */
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { configuration } from './configuration.ts';
 import { startApi } from './server.ts';
 

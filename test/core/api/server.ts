@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Crashed, type Faults, faultsOf } from './faults.ts';
 import { readRequest, sendReply } from './http.ts';
 import type { User } from './rest/access.ts';

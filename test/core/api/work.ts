@@ -1,5 +1,5 @@
-import type { Clock } from '@edge-migration/identity/clock.ts';
-import type { Logger } from '@edge-migration/identity/logger.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { Session } from './store/session.ts';
 
 /** At most `count` at a time, in order of arrival. */

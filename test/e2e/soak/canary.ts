@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { WaitTimeoutError, waitFor } from '../../cluster/wait.ts';
 import type { TestTables } from '../../edge/tables.ts';
 import type { CoreClients } from './core-clients.ts';

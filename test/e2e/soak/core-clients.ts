@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { Pool } from 'undici';
 import { CORE_API } from '../replay-parts.ts';
 import type { CoreRequest } from './core-requests.ts';

@@ -6,7 +6,7 @@ import {
   InternalServerError,
   PutItemCommand,
 } from '@aws-sdk/client-dynamodb';
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import type { StoresCluster } from '../installation.ts';
 import { BOTH, SHARED } from './core-requests.ts';
 import type { Population } from './population.ts';

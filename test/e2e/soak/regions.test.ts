@@ -1,4 +1,4 @@
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTables, type TestTables } from '../../edge/tables.ts';
 import { createEdgeClients, type EdgeClients } from './edge-clients.ts';

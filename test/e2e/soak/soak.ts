@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { waitFor } from '../../cluster/wait.ts';
 import { seedProject } from '../../core/seed.ts';
 import { type Installation, install } from '../installation.ts';

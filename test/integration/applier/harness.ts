@@ -3,22 +3,22 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { compositeKey } from '@edge-migration/identity/edge/document.ts';
-import { openEdge } from '@edge-migration/identity/edge/table.ts';
+import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
+import { parsePlace } from '@edge-migration/contract/parked-place.ts';
+import { type ApplierReport, decodeReport } from '@edge-migration/contract/reports/applier.ts';
+import { PARKING_STREAM, PARKING_SUBJECTS, REPORT_STREAM } from '@edge-migration/contract/streams/applier.ts';
+import { EVENT_SUBJECT, ensureStreams } from '@edge-migration/contract/streams/events.ts';
+import { STREAM, type WriteEvent } from '@edge-migration/contract/write-event.ts';
+import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
+import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { execute, insertRows, type Row } from '@edge-migration/identity/fixtures/core-rows.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
-import { STREAM, type WriteEvent } from '@edge-migration/identity/write-event.ts';
-import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
-import { createClient, type KubernetesClient } from '@edge-migration/operator/kubernetes/client.ts';
-import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
-import { namespaces } from '@edge-migration/operator/kubernetes/testing/real-api-server.ts';
+import { createClient, type KubernetesClient } from '@edge-migration/kubernetes/client.ts';
+import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
+import { namespaces } from '@edge-migration/kubernetes/testing/real-api-server.ts';
 import { runApplier } from '@edge-migration/replay-sidecar/applier/applier.ts';
 import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
-import { parsePlace } from '@edge-migration/replay-sidecar/applier/place.ts';
-import { type ApplierReport, decodeReport } from '@edge-migration/replay-sidecar/applier/report.ts';
-import { PARKING_STREAM, PARKING_SUBJECTS, REPORT_STREAM } from '@edge-migration/replay-sidecar/applier/streams.ts';
-import { EVENT_SUBJECT, ensureStreams } from '@edge-migration/replay-sidecar/stream.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { COMPILED_CODE } from '../../cluster/cache.ts';
@@ -258,7 +258,7 @@ export async function createHarness(edge?: DynamodbAccess): Promise<Harness> {
       startProcess({
         name,
         command: process.execPath,
-        args: [fileURLToPath(new URL('../../../replay-sidecar/applier/main.ts', import.meta.url))],
+        args: [fileURLToPath(new URL('../../../bin/applier.ts', import.meta.url))],
         env: {
           PATH: process.env['PATH'],
           ...COMPILED_CODE,

@@ -3,19 +3,19 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { consoleConfiguration } from '@edge-migration/console/config.ts';
 import { runConsole } from '@edge-migration/console/process.ts';
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
-import { EDGE_MIGRATIONS, nameOf } from '@edge-migration/operator/edge-migration/api.ts';
-import type { KubernetesClient, KubernetesObject, Resource } from '@edge-migration/operator/kubernetes/client.ts';
-import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
-import { apiVersion } from '@edge-migration/operator/kubernetes/objects.ts';
+import { EDGE_MIGRATIONS, nameOf } from '@edge-migration/contract/edge-migration/api.ts';
+import type { KubernetesClient, KubernetesObject, Resource } from '@edge-migration/kubernetes/client.ts';
+import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
+import { apiVersion } from '@edge-migration/kubernetes/objects.ts';
 import {
   enterRealApiServer,
   namespaces,
   roleBindings,
   serviceAccounts,
-} from '@edge-migration/operator/kubernetes/testing/real-api-server.ts';
+} from '@edge-migration/kubernetes/testing/real-api-server.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { parseAllDocuments } from 'yaml';
 import { writeKubeconfig } from '../../cluster/kubeconfig.ts';
 import { createFolder, removeFolder } from '../../cluster/reaper.ts';

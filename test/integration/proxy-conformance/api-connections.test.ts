@@ -1,4 +1,4 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { describe, expect, test } from 'vitest';
 import { createRecordingHook } from './support/proxy-under-test.ts';

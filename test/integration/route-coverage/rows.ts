@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { EnvironmentReference, EventTarget, WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { EnvironmentReference, EventTarget, WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Client } from 'pg';
 
 /** An identity as Core's rows have it, with everything of it that a document shows. */

@@ -1,7 +1,5 @@
 import { request as httpRequest } from 'node:http';
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
-import type { WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { createCapture, type FlagsmithCapture } from '@edge-migration/replay-sidecar/capture/capture.ts';
 import { createProxy } from '@edge-migration/replay-sidecar/capture/proxy/proxy.ts';
 import type { Spool } from '@edge-migration/replay-sidecar/capture/spool/spool.ts';
@@ -14,7 +12,9 @@ import {
   temporaryFolder,
 } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
 import { createUsage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
-import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
+import { createMetrics } from '@edge-migration/runtime/metrics.ts';
 import { Client } from 'pg';
 import { waitFor } from '../../cluster/wait.ts';
 import type { Request } from './request.ts';

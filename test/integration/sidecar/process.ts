@@ -1,5 +1,5 @@
-import { readReports } from '@edge-migration/replay-sidecar/capture/coverage/read.ts';
-import type { CoverageReport } from '@edge-migration/replay-sidecar/capture/coverage/report.ts';
+import type { CoverageReport } from '@edge-migration/contract/reports/coverage.ts';
+import { readReports } from '@edge-migration/operator/coverage/read.ts';
 import { administrate } from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
 import { COMPILED_CODE } from '../../cluster/cache.ts';
 import { freePort } from '../../cluster/ports.ts';
@@ -7,7 +7,7 @@ import { probeHttp } from '../../cluster/probe.ts';
 import { type Exit, type ManagedProcess, startProcess, waitUntilReady } from '../../cluster/processes.ts';
 import { createFolder, removeFolder } from '../../cluster/reaper.ts';
 
-const MAIN = new URL('../../../replay-sidecar/capture/main.ts', import.meta.url).pathname;
+const MAIN = new URL('../../../bin/sidecar.ts', import.meta.url).pathname;
 
 export interface SidecarProcess extends AsyncDisposable {
   readonly port: number;

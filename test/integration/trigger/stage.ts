@@ -1,21 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
 import { insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
-import { EDGE_MIGRATIONS } from '@edge-migration/operator/edge-migration/api.ts';
-import type { KubernetesClient, KubernetesObject } from '@edge-migration/operator/kubernetes/client.ts';
-import { loadKubeConfig } from '@edge-migration/operator/kubernetes/kube-config.ts';
+import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
+import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
 import {
   enterRealApiServer,
   roleBindings,
   roles,
   serviceAccounts,
-} from '@edge-migration/operator/kubernetes/testing/real-api-server.ts';
+} from '@edge-migration/kubernetes/testing/real-api-server.ts';
 import { triggerConfiguration } from '@edge-migration/operator/trigger/config.ts';
 import { runTrigger } from '@edge-migration/operator/trigger/process.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { HttpRequest } from '@smithy/core/protocols';
 import { Hash } from '@smithy/core/serde';
 import { SignatureV4 } from '@smithy/signature-v4';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { EnvironmentReference, TouchedParts, WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { EnvironmentReference, TouchedParts, WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { Client } from 'pg';
 import { KEYS } from './population.ts';
 

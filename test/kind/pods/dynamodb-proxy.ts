@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { json } from 'node:stream/consumers';
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { z } from 'zod';
 import { disturbance, takeTurns } from '../../faults/disturbance.ts';
 import { startDynamodbProxy } from '../../faults/dynamodb-proxy.ts';

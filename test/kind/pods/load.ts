@@ -2,8 +2,8 @@
  * Clients of the Core API as a pod: writes a trait so many times a second through the Service, each until it is
  * acknowledged, as an SDK with retries would. Ends with one line of JSON.
  */
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { parseEnvironment } from '@edge-migration/identity/config/environment.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { z } from 'zod';
 
 const count = z.coerce.number().int().positive();

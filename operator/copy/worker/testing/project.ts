@@ -1,5 +1,5 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { createDatabase, dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { canonicalText } from '@edge-migration/test/core/canonical.ts';
 import { expectedDocuments } from '@edge-migration/test/core/expectation.ts';

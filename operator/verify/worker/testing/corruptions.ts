@@ -1,7 +1,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Item } from '@edge-migration/identity/edge/document.ts';
+import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { overriddenFeature } from '@edge-migration/identity/edge/override-rows.ts';
-import type { EdgeTables } from '@edge-migration/identity/edge/table.ts';
+import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
 import type { FindingKind } from '@edge-migration/identity/edge/verdict.ts';
 
 /** One way in which a document, or its rows, can be wrong, and what must be found of it. */

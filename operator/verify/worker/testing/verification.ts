@@ -1,5 +1,5 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
 import type { TestProject } from '../../../copy/worker/testing/project.ts';
 import type { VerifyCheckpoint } from '../../checkpoint.ts';
 import { createSeal, createSealKey } from '../../seal.ts';

@@ -1,4 +1,4 @@
-import type { TouchedParts } from '@edge-migration/identity/write-event.ts';
+import type { TouchedParts } from '@edge-migration/contract/write-event.ts';
 
 import { type Data, idOf, isObject } from '../http/data.ts';
 import { idFromText } from '../python/text.ts';

@@ -1,4 +1,4 @@
-import type { TouchedParts } from '@edge-migration/identity/write-event.ts';
+import type { TouchedParts } from '@edge-migration/contract/write-event.ts';
 import { type Data, isObject } from '../http/data.ts';
 import { idFromText } from '../python/text.ts';
 import { type Answer, type Effect, type Effects, type MatchedRequest, NOTHING, type WriteRequest } from '../route.ts';

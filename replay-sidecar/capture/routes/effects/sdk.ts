@@ -1,4 +1,4 @@
-import type { EnvironmentReference, WriteEvent } from '@edge-migration/identity/write-event.ts';
+import type { EnvironmentReference, WriteEvent } from '@edge-migration/contract/write-event.ts';
 
 import type { Data } from '../http/data.ts';
 import { storable } from '../python/text.ts';

@@ -1,4 +1,4 @@
-import type { TouchedParts } from '@edge-migration/identity/write-event.ts';
+import type { TouchedParts } from '@edge-migration/contract/write-event.ts';
 import { referenceOf } from '../environment-key.ts';
 import { isObject } from '../http/data.ts';
 import { idFromText, strip } from '../python/text.ts';

@@ -1,4 +1,4 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 

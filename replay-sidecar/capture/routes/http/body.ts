@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 
 import { JsonScanner, JsonSyntaxError } from '../python/json-scanner.ts';
 import { type Charset, charsetOf } from './charset.ts';

@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { createFolder, removeFolder } from '../../../cluster/reaper.ts';
 import type { Random } from '../random.ts';
 import type { Fault } from './faults.ts';

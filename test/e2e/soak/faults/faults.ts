@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import type { Installation } from '../../installation.ts';
 import type { Random } from '../random.ts';
 import type { Kind, Targets } from './targets.ts';

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import type { TcpSwitch } from '../../../faults/tcp-switch.ts';
 import type { HangingDisk } from '../../../integration/sidecar/hanging-disk.ts';
 import type { Fault } from './faults.ts';

@@ -1,6 +1,6 @@
 import { cp, rm } from 'node:fs/promises';
-import { type Clock, systemClock } from '@edge-migration/identity/clock.ts';
-import { STREAM } from '@edge-migration/identity/write-event.ts';
+import { STREAM } from '@edge-migration/contract/write-event.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import type { Nats } from '../../../cluster/nats.ts';

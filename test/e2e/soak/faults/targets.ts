@@ -1,4 +1,4 @@
-import { PODS } from '@edge-migration/operator/edge-migration/resources.ts';
+import { PODS } from '@edge-migration/kubernetes/resources.ts';
 import type { Installation } from '../../installation.ts';
 import { CORE_API } from '../../replay-parts.ts';
 import type { Random } from '../random.ts';

@@ -1,5 +1,3 @@
-import { systemClock } from '@edge-migration/identity/clock.ts';
-import { createLogger } from '@edge-migration/identity/logger.ts';
 import type { ForwardedPolicy } from '@edge-migration/replay-sidecar/capture/proxy/forwarding.ts';
 import type {
   BodyExtent,
@@ -10,7 +8,9 @@ import type {
 } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
 import type { Limits } from '@edge-migration/replay-sidecar/capture/proxy/limits.ts';
 import { createProxy, type ReverseProxy } from '@edge-migration/replay-sidecar/capture/proxy/proxy.ts';
-import { createMetrics } from '@edge-migration/replay-sidecar/metrics.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { createLogger } from '@edge-migration/runtime/logger.ts';
+import { createMetrics } from '@edge-migration/runtime/metrics.ts';
 
 export interface ProxyUnderTest extends AsyncDisposable {
   readonly port: number;

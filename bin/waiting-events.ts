@@ -1,0 +1,30 @@
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { manage } from '@edge-migration/contract/streams/applier.ts';
+import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
+import { listWaiting } from '@edge-migration/replay-sidecar/waiting-events/list.ts';
+import { systemClock } from '@edge-migration/runtime/clock.ts';
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
+import { connectNats } from '@edge-migration/runtime/nats/connection.ts';
+import { z } from 'zod';
+
+/**
+ * Prints the events that wait aside until somebody says what is to become of them, one JSON object a line. Runs beside an
+ * applier, with its settings: `kubectl exec deployment/edge-migration-applier -- node bin/waiting-events.ts`.
+ */
+const LONGEST_MILLIS = 60_000;
+const { values } = parseArgs({ options: { most: { type: 'string', default: '100' } } });
+const most = z.coerce.number().int().min(1).max(10_000).parse(values.most);
+const connection = await connectNats(parseEnvironment(applierConfiguration, process.env), {
+  name: 'edge-applier waiting-events',
+  role: 'applier',
+  clock: systemClock,
+  signal: AbortSignal.timeout(LONGEST_MILLIS),
+  onFailure: (error) => void process.stderr.write(`Cannot connect to NATS: ${String(error)}\n`),
+});
+try {
+  for (const event of await listWaiting(await manage(connection), most))
+    process.stdout.write(`${JSON.stringify(event)}\n`);
+} finally {
+  await connection.close();
+}

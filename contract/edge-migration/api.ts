@@ -1,0 +1,157 @@
+import { z } from 'zod';
+import { regionName } from '../region-name.ts';
+import { parseStatus, type Status } from './status.ts';
+
+export type * from './status.ts';
+
+/** The custom resource, as declared in crds/edgemigrations.edge.flagsmith.com.yaml. */
+export const GROUP = 'edge.flagsmith.com';
+export const EDGE_MIGRATIONS = {
+  group: GROUP,
+  version: 'v1alpha1',
+  plural: 'edgemigrations',
+  kind: 'EdgeMigration',
+  namespaced: true,
+} as const;
+
+/** Label and annotation keys of every object that belongs to a migration. */
+export const LABELS = {
+  managedBy: 'app.kubernetes.io/managed-by',
+  projectId: `${GROUP}/project-id`,
+  migrationUid: `${GROUP}/migration-uid`,
+  component: `${GROUP}/component`,
+  /** Annotations of a hand-over's Job: how many went before it, and what it was made from. */
+  attempt: `${GROUP}/attempt`,
+  generation: `${GROUP}/generation`,
+  coreApiRevision: `${GROUP}/core-api-revision`,
+  /** Annotation: `<namespace>/<name>` of the EdgeMigration; a label value may be too short for it. */
+  migration: `${GROUP}/migration`,
+} as const;
+
+/** Field manager of everything the operator applies. */
+export const FIELD_MANAGER = 'edge-migration-operator';
+
+const verification = z.enum(['Never', 'Report', 'Repair']).default('Report');
+
+/** Defaults repeat the CRD's, so that objects stored before a field existed read as if it had been there. */
+export const specSchema = z.object({
+  projectId: z.int().min(1).max(2147483647),
+  mode: z.enum(['Migrate', 'Plan']).default('Migrate'),
+  suspend: z.boolean().default(false),
+  // Becomes part of a subject of NATS, between dots.
+  retry: z
+    .string()
+    .max(63)
+    .regex(/^[A-Za-z0-9]([_-]*[A-Za-z0-9])*(\.[A-Za-z0-9]([_-]*[A-Za-z0-9])*)*$/)
+    .optional(),
+  copy: z
+    .object({
+      parallelism: z.int().min(1).max(64).default(4),
+      pageSize: z.int().min(10).max(5000).default(1000),
+      maxWriteUnitsPerSecond: z.int().min(10).max(400_000).default(4000),
+      onConflict: z.enum(['KeepEdge', 'CoreWins']).default('KeepEdge'),
+    })
+    .prefault({}),
+  replay: z
+    .object({
+      windowSeconds: z.int().min(0).max(31_536_000).default(2_419_200),
+      maxWriteUnitsPerSecond: z.int().min(10).max(400_000).optional(),
+    })
+    .prefault({}),
+  verify: z
+    .object({
+      afterCopy: verification,
+      atDeadline: verification,
+      maxReadUnitsPerSecond: z.int().min(10).max(400_000).default(4000),
+      clearIdentifiers: z.boolean().default(false),
+      regions: z.array(regionName).max(16).default([]),
+    })
+    .prefault({}),
+});
+
+export type Spec = z.infer<typeof specSchema>;
+
+/** An EdgeMigration as the operator works with it. */
+export interface EdgeMigration {
+  namespace: string;
+  name: string;
+  uid: string;
+  resourceVersion: string;
+  generation: number;
+  /** RFC 3339. */
+  creationTime: string;
+  deleting: boolean;
+  /** `undefined` when the stored spec breaks the schema; `specProblem` then says how. */
+  spec: Spec | undefined;
+  specProblem: string | undefined;
+  status: Status;
+}
+
+const metadataSchema = z.object({
+  namespace: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  resourceVersion: z.string(),
+  generation: z.number().default(1),
+  creationTimestamp: z.string(),
+  deletionTimestamp: z.string().optional(),
+});
+
+/**
+ * Parses an EdgeMigration as the API server sent it. A wrong spec is a fact to report in the status, and a status
+ * that we cannot read is one that we write anew; only an object without metadata is an error.
+ */
+export function parseEdgeMigration(object: unknown): EdgeMigration {
+  const { metadata, spec, status } = z
+    .object({ metadata: metadataSchema, spec: z.unknown().optional(), status: z.unknown().optional() })
+    .parse(object);
+  const parsed = specSchema.safeParse(spec);
+  const problems = parsed.error?.issues.map((issue) => `spec.${issue.path.join('.')}: ${issue.message}`);
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+    generation: metadata.generation,
+    creationTime: metadata.creationTimestamp,
+    deleting: metadata.deletionTimestamp !== undefined,
+    spec: parsed.data,
+    specProblem: problems?.join('; '),
+    status: parseStatus(status),
+  };
+}
+
+/** The project that an EdgeMigration is about: from its name, which the API server compares with the spec. */
+export function projectOf({ name, spec }: Pick<EdgeMigration, 'name' | 'spec'>): number {
+  return spec?.projectId ?? Number(/^project-(\d+)$/.exec(name)?.[1] ?? 0);
+}
+
+/** The name that a project's EdgeMigration must have. */
+export const nameOf = (projectId: number) => `project-${projectId}`;
+
+/** `namespace/project-42`. */
+export const titleOf = ({ namespace, name }: Pick<EdgeMigration, 'namespace' | 'name'>) => `${namespace}/${name}`;
+
+/** Names of a migration's objects; the uid keeps a re-created EdgeMigration apart from the one before. */
+export function objectNames(migration: Pick<EdgeMigration, 'name' | 'uid'>, operation: Operation) {
+  const base = `${migration.name}-${migration.uid.slice(0, 8)}`;
+  const root = `${base}-${operation}`;
+  return {
+    root,
+    ranges: `${root}-ranges`,
+    checkpointPrefix: `${root}-range`,
+    job: (attempt: number) => `${root}-${attempt}`,
+    skippedReport: `${base}-skipped`,
+    unstorableReport: `${base}-unstorable`,
+    /** Of a comparison, where the operation is one. */
+    verificationReport: `${root}-report`,
+    audit: `${base}-audit`,
+    record: `${base}-record`,
+    stillOnCore: `${base}-still-on-core`,
+  };
+}
+
+/** `plan` reads and counts, `copy` writes; comparisons are numbered, because there may be several. */
+export type Operation = 'plan' | 'copy' | `verify-${number}`;
+
+export const isComparison = (operation: string) => operation.startsWith('verify-');

@@ -1,0 +1,15 @@
+import type { GapStatus, Status } from './status.ts';
+
+/** Events are known to the minute in which their requests began; milliseconds. */
+export const MINUTE = 60_000;
+
+/**
+ * Whether one of the gaps tells of an event that came in a minute and began at `from`, or after it.
+ *
+ * @param came start of the minute, as `from` in milliseconds since the epoch
+ */
+export function coversMinute(gaps: Status['gaps'], { from, came }: { from: number; came: number }): boolean {
+  const covers = (gap: GapStatus) =>
+    Date.parse(gap.from) <= from && gap.until !== undefined && Date.parse(gap.until) >= came + MINUTE;
+  return gaps?.some(covers) ?? false;
+}

@@ -1,0 +1,155 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
+import { z } from 'zod';
+import { reportSubject } from '../streams/applier.ts';
+
+const count = z.int().nonnegative();
+/** By outcome or reason, of this release or another. */
+const counts = z
+  .record(z.string().max(32), count)
+  .refine((all) => Object.keys(all).length <= 64, { error: 'must have at most 64 entries' });
+const time = z.iso.datetime();
+const text = (characters: number) => z.string().max(characters);
+
+/** What one applier process did for a project since it started, and what it has in hand. */
+export const projectReport = z.object({
+  projectId: z
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1),
+  /** Events applied, by outcome of the convergence: `inserted`, `updated`, `unchanged`, … */
+  applied: counts,
+  /** Events that must not reach Edge, by reason: `windowClosed`, `finished`, … */
+  dropped: counts,
+  /** Times that an event was put aside, by reason; what waits now is in the parking stream. */
+  parked: counts,
+  /** Tries that failed; all are repeated. */
+  failed: count,
+  /** Events in hand, and when the oldest of them was observed; null when there is none. */
+  inHand: count,
+  oldestObservedTime: time.nullable(),
+  lastAppliedTime: time.nullable(),
+});
+
+/** Where the consumer that all appliers share is in the stream of events. */
+export const position = z.object({
+  /** Every message up to this sequence is done with. */
+  acknowledgedSequence: count,
+  /** In the stream, and not delivered to anyone yet. */
+  pending: count,
+  /** Delivered, and not done with: in some applier's hands, or to be handled again later. */
+  unacknowledged: count,
+  /** When the oldest message that is not done with came into the stream; null when all are. */
+  oldestTime: time.nullable(),
+});
+
+/**
+ * What this process knows of a stream that others cannot know later: handled messages are gone. Times are those of NATS, but
+ * for the end of a loss.
+ */
+export const streamReport = z.object({
+  stream: text(64),
+  /** When the stream was made, as NATS reports it. */
+  created: text(64),
+  /** The lowest sequence that it got of those stored in a while, with its time; the newest of such whiles. */
+  places: z.array(z.object({ sequence: count, time })).max(128),
+  /** When events were stored that are gone: their sequences were given once more. */
+  losses: z.array(z.object({ from: time, until: time })).max(32),
+});
+
+/** As much of an error as anyone reads. */
+export const MOST_OUTAGE_CHARACTERS = 500;
+const MOST_PROJECTS = 50_000;
+
+/**
+ * What an applier process says of itself every few seconds; the last report of each process is kept in
+ * `EDGE_REPLAY`, also after its end. Counters begin at 0 with the process, whose subject is its own: the sum over all
+ * reports is the total. Times are RFC 3339 by the applier's clock.
+ */
+export const applierReport = z.object({
+  version: z.literal(1),
+  /** `<instance>-<random>`: of this process only. */
+  process: text(300),
+  instance: text(300),
+  /** Missing in reports of earlier releases. */
+  release: text(64).optional(),
+  startedTime: time,
+  time,
+  /** Its last report: it ended as asked. */
+  goodbye: z.boolean(),
+  /** Whether it judges events as they come: see isAble in migrations.ts. */
+  confirmed: z.boolean(),
+  /** Why nothing is applied although it may be, for people: a store's last error. */
+  outage: text(MOST_OUTAGE_CHARACTERS).nullable(),
+  /** Since when Edge has not been reachable; left out until that has lasted for as long as is configured. */
+  edgeUnreachableSince: time.optional(),
+  /** The region that Edge is written in instead of the home region, since when and why; left out otherwise. */
+  away: z.object({ region: text(64), home: text(64), since: time, reason: text(MOST_OUTAGE_CHARACTERS) }).optional(),
+  position: position.nullable(),
+  /** Missing in reports of earlier releases. */
+  streams: z.array(streamReport).max(4).optional(),
+  /** It says what it removes from the parking stream before it does: see removals.ts. */
+  tellsRemovals: z.boolean().optional(),
+  /** Events of projects without an EdgeMigration. */
+  foreign: count,
+  projects: z.array(projectReport).max(MOST_PROJECTS),
+});
+
+export type ApplierReport = z.infer<typeof applierReport>;
+export type ProjectReport = z.infer<typeof projectReport>;
+export type StreamReport = z.infer<typeof streamReport>;
+export type Position = z.infer<typeof position>;
+
+interface ReportMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly header?: MsgHdrs | undefined;
+}
+
+const ENCODING_HEADER = 'Content-Encoding';
+/** NATS refuses messages of more than a mebibyte by default; a few thousand projects are more than that. */
+const COMPRESS_BYTES = 64 * 1024;
+/**
+ * Uncompressed. Some 150 bytes a project, and as much memory as the operator can spare: parsed, hostile JSON takes thirty
+ * times as much, and a gzip a thousandth.
+ */
+const MOST_BYTES = 3 * 1024 ** 2;
+
+/**
+ * A report as a message; a long one is compressed, and counts of zero are left out.
+ *
+ * @throws RangeError when it is longer than any reader takes
+ */
+export function encodeReport(report: ApplierReport): { payload: string | Uint8Array; headers: MsgHdrs } {
+  const text = JSON.stringify({ ...report, projects: report.projects.map(leaveOutZeros) });
+  if (Buffer.byteLength(text) > MOST_BYTES) {
+    throw new RangeError(`A report of ${report.projects.length} projects has more than ${MOST_BYTES} bytes`);
+  }
+  const fields = headers();
+  if (text.length < COMPRESS_BYTES) return { payload: text, headers: fields };
+  fields.set(ENCODING_HEADER, 'gzip');
+  return { payload: gzipSync(text, { level: 1 }), headers: fields };
+}
+
+function leaveOutZeros(project: ProjectReport): ProjectReport {
+  const some = (all: ProjectReport['applied']) =>
+    Object.fromEntries(Object.entries(all).filter(([, count]) => count > 0));
+  const { applied, dropped, parked } = project;
+  return { ...project, applied: some(applied), dropped: some(dropped), parked: some(parked) };
+}
+
+/**
+ * The report in a message; undefined when it is none, one of another release, or one on the subject of another process,
+ * whose counters it would replace.
+ */
+export function decodeReport(message: ReportMessage): ApplierReport | undefined {
+  try {
+    const isCompressed = message.header?.get(ENCODING_HEADER) === 'gzip';
+    const bytes = isCompressed ? gunzipSync(message.data, { maxOutputLength: MOST_BYTES }) : message.data;
+    if (bytes.length > MOST_BYTES) return undefined;
+    const report = applierReport.safeParse(JSON.parse(Buffer.from(bytes).toString())).data;
+    return report !== undefined && reportSubject(report.process) === message.subject ? report : undefined;
+  } catch {
+    return undefined;
+  }
+}

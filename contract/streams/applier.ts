@@ -1,0 +1,194 @@
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import {
+  AckPolicy,
+  type ConsumerInfo,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { STREAM } from '../write-event.ts';
+import {
+  ensureStream,
+  MAX_EVENTS_PER_SUBJECT,
+  MAX_REPORT_BYTES,
+  MAX_REPORTS,
+  REPORTS_MAX_BYTES,
+  type StreamDefinition,
+} from './events.ts';
+
+/** The consumer of earlier releases, which gave it one name for ever; it is used for as long as it is there. */
+export const EARLIER_CONSUMER = 'edge-applier';
+
+/**
+ * The durable consumer that all replicas share. It is named after its stream, because an acknowledgement names a consumer
+ * and a sequence, and nothing else: one that is late must not remove an event of a stream that was made again.
+ *
+ * @param created when the stream was made, as NATS reports it
+ */
+export function consumerName(created: string): string {
+  return `${EARLIER_CONSUMER}-${created.replaceAll(/\D/g, '')}`;
+}
+/** Events that wait for their EdgeMigration, see parking.ts. */
+export const PARKING_STREAM = 'IDENTITY_WRITES_PARKED';
+const PARKED = 'identity.parked.';
+export const PARKING_SUBJECTS = `${PARKED}>`;
+
+/** Only appliers publish below it. */
+export function isParked(subject: string): boolean {
+  return subject.startsWith(PARKED);
+}
+
+/** The last report of each applier process, see report.ts. */
+export const REPORT_STREAM = 'EDGE_REPLAY';
+const REPORTS = 'replay.';
+export const REPORT_SUBJECTS = `${REPORTS}>`;
+
+/** @param process unique for each start of an applier; its counters begin at 0 */
+export function reportSubject(process: string): string {
+  return REPORTS + process.replaceAll('.', '-');
+}
+
+export interface ApplierStreamSettings {
+  streamReplicas: number;
+  parkedMaxBytes: number;
+  ackWaitSeconds: number;
+}
+
+const nanos = (seconds: number) => seconds * 1e9;
+/** Longer than the longest usual window, so that the sum over all reports stays a total. */
+const REPORT_DAYS = 60;
+/** An event with the headers that say why it waits. */
+const MAX_PARKED_BYTES = 256 * 1024;
+
+const RETRY_MILLIS = 1000;
+
+/** As {@link ensureApplierStreams}, however long it takes. Rejects with the signal's reason. */
+export async function awaitApplierStreams(
+  connection: NatsConnection,
+  settings: ApplierStreamSettings,
+  { clock, log, signal }: { clock: Clock; log: Logger; signal: AbortSignal },
+): Promise<void> {
+  for (let failures = 0; ; failures++) {
+    try {
+      await ensureApplierStreams(await manage(connection), settings);
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (failures === 0) log.warn({ err: error }, 'The streams are not ready; tried again until they are');
+    }
+    await clock.sleep(RETRY_MILLIS, signal);
+  }
+}
+
+/** The JetStream API of a connection; it asks nothing yet. */
+export function manage(connection: NatsConnection): Promise<JetStreamManager> {
+  return jetstreamManager(connection, { checkAPI: false });
+}
+
+/**
+ * Makes the consumer and the appliers' own streams, or brings them in line with the settings; idempotent.
+ *
+ * @returns the consumer
+ * @throws StreamMismatchError, and JetStreamApiError while the stream of events is missing
+ */
+export async function ensureApplierStreams(
+  manager: JetStreamManager,
+  settings: ApplierStreamSettings,
+): Promise<ConsumerInfo> {
+  await ensureStream(manager, parkingStream(settings));
+  await ensureStream(manager, reportStream(settings));
+  return ensureConsumer(manager, settings);
+}
+
+function parkingStream({ streamReplicas, parkedMaxBytes }: ApplierStreamSettings): StreamDefinition {
+  return {
+    name: PARKING_STREAM,
+    description: 'Identity writes that wait until their EdgeMigration lets them go on',
+    subjects: [PARKING_SUBJECTS],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    // A refusal keeps the event in the stream it came from; nothing is dropped.
+    discard: DiscardPolicy.New,
+    num_replicas: streamReplicas,
+    max_bytes: parkedMaxBytes,
+    max_msg_size: MAX_PARKED_BYTES,
+    max_msgs_per_subject: MAX_EVENTS_PER_SUBJECT,
+    discard_new_per_subject: true,
+    allow_direct: true,
+  };
+}
+
+function reportStream({ streamReplicas }: ApplierStreamSettings): StreamDefinition {
+  return {
+    name: REPORT_STREAM,
+    description: 'The last report of each applier process',
+    subjects: [REPORT_SUBJECTS],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.Old,
+    num_replicas: streamReplicas,
+    max_msgs_per_subject: 1,
+    max_msgs: MAX_REPORTS,
+    max_bytes: REPORTS_MAX_BYTES,
+    max_msg_size: MAX_REPORT_BYTES,
+    deny_purge: true,
+    max_age: nanos(REPORT_DAYS * 24 * 60 * 60),
+    allow_direct: true,
+  };
+}
+
+async function ensureConsumer(
+  manager: JetStreamManager,
+  { ackWaitSeconds }: ApplierStreamSettings,
+): Promise<ConsumerInfo> {
+  const settings = {
+    ack_wait: nanos(ackWaitSeconds),
+    // Events that are handled again later stay unacknowledged meanwhile; however many, they must not stop the others.
+    max_ack_pending: -1,
+  };
+  const { created } = await manager.streams.info(STREAM);
+  const existing = await findConsumer(manager, created);
+  if (existing === undefined) {
+    return manager.consumers.add(STREAM, {
+      ...settings,
+      durable_name: consumerName(created),
+      ack_policy: AckPolicy.Explicit,
+      deliver_policy: DeliverPolicy.All,
+      max_deliver: -1,
+    });
+  }
+  const { ack_wait, max_ack_pending } = existing.config;
+  const isAsSet = ack_wait === settings.ack_wait && max_ack_pending === settings.max_ack_pending;
+  return isAsSet ? existing : manager.consumers.update(STREAM, existing.name, settings);
+}
+
+/**
+ * The consumer of the stream that was made then; undefined when it has none.
+ *
+ * @throws what the client library throws when it cannot be asked
+ */
+export async function findConsumer(manager: JetStreamManager, created: string): Promise<ConsumerInfo | undefined> {
+  try {
+    return await manager.consumers.info(STREAM, consumerName(created));
+  } catch (error) {
+    // Also when the server refuses the name: rights that were written for an earlier release know the earlier one alone.
+    const earlier = await manager.consumers.info(STREAM, EARLIER_CONSUMER).catch(ignoreMissing);
+    if (earlier === undefined && !isConsumerMissing(error)) throw error;
+    return earlier;
+  }
+}
+
+function isConsumerMissing(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.ConsumerNotFound;
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (!isConsumerMissing(error)) throw error;
+}

@@ -1,0 +1,81 @@
+import { BatchGetItemCommand } from '@aws-sdk/client-dynamodb';
+import type { Item } from '../document/document.ts';
+import type { CallOptions, Connection } from './connection.ts';
+import { ResponseTooLarge } from './errors.ts';
+
+/** DynamoDB takes no more keys in one call. */
+export const GET_BATCH = 100;
+/**
+ * Bytes of one answer. DynamoDB's own bound is 16 MB, which become many times as much once parsed, and several calls are
+ * under way at the same time. An item alone may be larger.
+ */
+const MAX_ANSWER_BYTES = 2 ** 20;
+/** An answer below this share of the bound lets the next call ask for more. */
+const ROOMY = 0.4;
+/** DynamoDB charges a read unit for so many bytes that are read consistently. */
+const BYTES_PER_UNIT = 4096;
+
+/** One answer. */
+export interface ItemPart {
+  readonly items: readonly Item[];
+  /** As they came over the network. */
+  readonly bytes: number;
+}
+
+/** Reads items by key, consistently, part by part; those that do not exist are left out. */
+export type ReadItems = (keys: readonly Item[], options: CallOptions) => AsyncGenerator<ItemPart>;
+
+/**
+ * How many keys a call has follows from the size of the answers: one that is announced as too large is not read, and
+ * asked for again in smaller parts. What all of it costs goes to the read budget, where there is one.
+ */
+export function createBatchReader(connection: Connection, table: string): ReadItems {
+  let most = GET_BATCH;
+
+  async function read(keys: Item[], options: CallOptions) {
+    const budget = connection.readBudget;
+    await budget?.take(keys.length, options.signal);
+    const command = new BatchGetItemCommand({
+      RequestItems: { [table]: { Keys: keys, ConsistentRead: true } },
+      ...(budget === undefined ? {} : { ReturnConsumedCapacity: 'TOTAL' }),
+    });
+    let bytes = 0;
+    function admit(size: number): boolean {
+      bytes = size;
+      return size <= MAX_ANSWER_BYTES || keys.length === 1;
+    }
+    try {
+      const output = await connection.call(
+        table,
+        (client, handling) => client.send(command, { ...handling, admit } as typeof handling),
+        options,
+      );
+      const units = output.ConsumedCapacity?.[0]?.CapacityUnits;
+      if (units) budget?.settle(keys.length, units);
+      if (bytes < ROOMY * MAX_ANSWER_BYTES && keys.length === most) most = Math.min(2 * most, GET_BATCH);
+      return { output, bytes };
+    } catch (error) {
+      if (!(error instanceof ResponseTooLarge)) throw error;
+      budget?.settle(keys.length, Math.ceil(bytes / BYTES_PER_UNIT));
+      most = Math.max(1, Math.min(most, Math.floor((keys.length * MAX_ANSWER_BYTES) / (2 * bytes))));
+      return undefined;
+    }
+  }
+
+  return async function* readItems(keys, options) {
+    let open = [...keys];
+    for (let attempt = 0; open.length > 0; attempt++) {
+      const batch = open.slice(0, most);
+      const answer = await read(batch, options);
+      if (answer === undefined) continue;
+      const { output, bytes } = answer;
+      const items = output.Responses?.[table] ?? [];
+      const unprocessed = output.UnprocessedKeys?.[table]?.Keys ?? [];
+      open = [...unprocessed, ...open.slice(batch.length)];
+      // A large answer comes in parts; only a part without anything in it means that we are too fast.
+      if (unprocessed.length === batch.length) await connection.pause(attempt, options.signal);
+      else attempt = 0;
+      if (items.length > 0) yield { items, bytes };
+    }
+  };
+}

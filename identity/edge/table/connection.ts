@@ -1,0 +1,215 @@
+import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import { type Backoff, choosePause } from '@edge-migration/runtime/backoff.ts';
+import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
+import { createWriteBudget, type WriteBudget } from '../rate.ts';
+import { findRegion } from '../region.ts';
+import {
+  DeadlinePassed,
+  describeFailure,
+  EdgeError,
+  EdgeRefused,
+  EdgeThrottled,
+  EdgeUnreachable,
+  isAnswered,
+  isServerFailure,
+  type TablePlace,
+} from './errors.ts';
+import { createHttpHandler, type Deadline, type HandlerOptions } from './http.ts';
+import { PlainJsonProtocol } from './protocol.ts';
+
+export interface EdgeOptions {
+  readonly clock?: Clock;
+  /** Shared by everything that writes through this connection. */
+  readonly budget?: WriteBudget;
+  /** Read units for whoever reads whole tables; single reads and replay are not held up. */
+  readonly readBudget?: WriteBudget | undefined;
+  /** How long one call goes on trying while DynamoDB throttles, fails or cannot be reached. */
+  readonly patienceMilliseconds?: number;
+  /** Longest time for one request. */
+  readonly requestTimeoutMilliseconds?: number;
+  /** For tests and tools; AWS's default chain when left out. */
+  readonly credentials?: NonNullable<DynamoDBClientConfig['credentials']>;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Nothing is sent once it has passed; the call then fails with `DeadlinePassed`. */
+  readonly deadline?: Deadline | undefined;
+  /** Told of each request that was sent and got no answer: what it writes may be carried out at any time from now on. */
+  readonly lost?: (() => void) | undefined;
+  /** Not tried again when it fails, because the caller knows another way. */
+  readonly once?: boolean | undefined;
+  /** Another part of DynamoDB answers it: that tells nothing of whether items can be read and written. */
+  readonly isAside?: boolean | undefined;
+}
+
+/** One client of DynamoDB for all tables of a process. */
+export interface Connection {
+  readonly clock: Clock;
+  readonly budget: WriteBudget;
+  readonly readBudget: WriteBudget | undefined;
+  place(table: string): TablePlace;
+  /** The region that requests are sent to now. */
+  region(): Promise<string>;
+  /** The region of the settings. */
+  homeRegion(): Promise<string>;
+  /** From now on requests go to another region; undefined: to that of the settings. Those under way are tried again there. */
+  goTo(settings: ConnectionSettings | undefined): void;
+  /**
+   * Sends until there is an answer: throttling, failures of the server and of the network are retried with growing,
+   * jittered pauses for as long as patience lasts. A write that is sent again may have been done the first time.
+   *
+   * @throws EdgeError, DeadlinePassed, or the signal's reason
+   */
+  call<O>(table: string, send: Send<O>, options: CallOptions): Promise<O>;
+  /** Whether a call that started at `started` (monotonic) should still be tried again. */
+  patient(started: number): boolean;
+  /** The pause before attempt `attempt` + 1, for calls that were answered but only in part. */
+  pause(attempt: number, signal?: AbortSignal): Promise<void>;
+  /** Since when the present region has answered no request for items; undefined where it answered the last one, or none was sent. */
+  silence(): Silence | undefined;
+  close(): void;
+}
+
+export interface Silence {
+  /** By the wall clock, milliseconds since the epoch. */
+  readonly since: number;
+  /** For how long, by the monotonic one. */
+  readonly milliseconds: number;
+}
+
+export type Send<O> = (client: DynamoDBClient, options: HandlerOptions) => Promise<O>;
+
+const PATIENCE_MILLISECONDS = 20_000;
+const REQUEST_TIMEOUT_MILLISECONDS = 10_000;
+const BACKOFF: Backoff = { firstMilliseconds: 50, longestMilliseconds: 5_000 };
+/** More than any process has in flight. */
+const MAX_SOCKETS = 64;
+
+export interface ConnectionSettings {
+  readonly dynamodbEndpoint?: string | undefined;
+  /** AWS's own settings when left out, see {@link findRegion}. */
+  readonly dynamodbRegion?: string | undefined;
+}
+
+/** A region, and the client that signs for it. */
+interface Way {
+  readonly client: DynamoDBClient;
+  region(): Promise<string>;
+  where(): string;
+}
+
+function openWay(settings: ConnectionSettings, options: EdgeOptions): Way {
+  let { dynamodbRegion: name } = settings;
+  const region = async () => (name ??= await findRegion());
+  return {
+    client: createClient(settings, options, region),
+    region,
+    where: () => settings.dynamodbEndpoint ?? name ?? 'the default region',
+  };
+}
+
+export function connect(settings: ConnectionSettings, options: EdgeOptions): Connection {
+  const clock = options.clock ?? systemClock;
+  const budget = options.budget ?? createWriteBudget({ clock });
+  const patience = options.patienceMilliseconds ?? PATIENCE_MILLISECONDS;
+  const home = openWay(settings, options);
+  const others = new Map<string, Way>();
+  let way = home;
+  let proven = false;
+  let silent: { readonly since: number; readonly started: number } | undefined;
+
+  /** A role that worked a moment ago is being rotated or its session renewed; one that never did is wrong. */
+  const passes = (failure: Error) =>
+    failure instanceof EdgeError && (failure.transient || (proven && failure instanceof EdgeRefused));
+
+  const patient = (started: number) => clock.monotonic() - started < patience;
+
+  function pause(attempt: number, signal?: AbortSignal): Promise<void> {
+    return clock.sleep(choosePause(BACKOFF, attempt), signal);
+  }
+
+  return {
+    clock,
+    budget,
+    readBudget: options.readBudget,
+    place: (table) => ({ table, where: way.where() }),
+    region: () => way.region(),
+    homeRegion: () => home.region(),
+    patient,
+    pause,
+
+    goTo(target) {
+      const name = JSON.stringify([target?.dynamodbRegion, target?.dynamodbEndpoint]);
+      way = target === undefined ? home : (others.get(name) ?? openWay(target, options));
+      if (target !== undefined) others.set(name, way);
+      silent = undefined;
+    },
+
+    async call(table, send, { signal, deadline, lost, once, isAside = false }) {
+      const handlerOptions: HandlerOptions = {
+        deadline,
+        ...(signal && { abortSignal: signal }),
+        ...(lost && { lost }),
+      };
+      const started = clock.monotonic();
+      let asked = { way, since: clock.now(), started };
+      let failure: Error | undefined;
+      for (let attempt = 0; ; attempt++) {
+        signal?.throwIfAborted();
+        if (deadline !== undefined && deadline.left() <= 0) {
+          throw new DeadlinePassed('Too late to send', { cause: failure });
+        }
+        if (asked.way !== way) asked = { way, since: clock.now(), started: clock.monotonic() };
+        try {
+          const output = await send(asked.way.client, handlerOptions);
+          proven = true;
+          if (asked.way === way && !isAside) silent = undefined;
+          return output;
+        } catch (error) {
+          signal?.throwIfAborted();
+          failure = describeFailure(error, { table, where: asked.way.where() });
+          // One that does not know the question has answered, too.
+          const isSilent = failure instanceof EdgeUnreachable && !isAnswered(error);
+          if (asked.way === way && !isAside) silent = isSilent ? (silent ?? asked) : undefined;
+          // Something on the way has given up waiting for the one who does it.
+          if (isServerFailure(error)) lost?.();
+          if (failure instanceof EdgeThrottled) budget.throttled();
+          if (once || !passes(failure) || !patient(started)) throw failure;
+        }
+        await pause(attempt, signal);
+      }
+    },
+
+    silence: () => silent && { since: silent.since, milliseconds: clock.monotonic() - silent.started },
+
+    close() {
+      for (const { client } of [home, ...others.values()]) client.destroy();
+    },
+  };
+}
+
+/**
+ * Parts of the SDK that take a third of its time for nothing here: the logger rewrites every input and output whether
+ * anybody listens or not, the others compose headers that DynamoDB does not read.
+ */
+const WASTEFUL = ['loggerMiddleware', 'getUserAgentMiddleware', 'recursionDetectionMiddleware'];
+
+function createClient(
+  { dynamodbEndpoint }: ConnectionSettings,
+  { credentials, requestTimeoutMilliseconds = REQUEST_TIMEOUT_MILLISECONDS }: EdgeOptions,
+  region: () => Promise<string>,
+): DynamoDBClient {
+  const client = new DynamoDBClient({
+    region,
+    ...(dynamodbEndpoint === undefined ? {} : { endpoint: dynamodbEndpoint }),
+    ...(credentials === undefined ? {} : { credentials }),
+    // Retries are ours: they must see the write budget, the deadline and single statements.
+    maxAttempts: 1,
+    retryMode: 'standard',
+    protocol: PlainJsonProtocol,
+    requestHandler: createHttpHandler({ timeoutMilliseconds: requestTimeoutMilliseconds, maxSockets: MAX_SOCKETS }),
+  });
+  for (const middleware of WASTEFUL) client.middlewareStack.remove(middleware);
+  return client;
+}

@@ -1,0 +1,46 @@
+import { type AttributeValue, QueryCommand } from '@aws-sdk/client-dynamodb';
+import type { CallOptions, Connection } from './connection.ts';
+
+/** A document of an environment, as far as it says whose it is. */
+export interface DocumentName {
+  readonly identifier: string;
+  /** Core's id as decimal text; undefined for a document that was born on Edge. */
+  readonly djangoId: string | undefined;
+}
+
+export interface DocumentNames {
+  readonly documents: readonly DocumentName[];
+  /** Identifier behind which the next page starts; undefined after the last one. */
+  readonly next: string | undefined;
+}
+
+const INDEX = 'environment_api_key-identifier-index';
+
+/**
+ * Lists the documents of one environment key, page by page, by the index that Flagsmith's own tables have. The index
+ * follows the table a little later.
+ */
+export function createEnvironmentQuery(connection: Connection, table: string) {
+  return async function listEnvironment(
+    { apiKey, after, limit }: { apiKey: string; after: string | undefined; limit: number },
+    options: CallOptions = {},
+  ): Promise<DocumentNames> {
+    // No document can be in the index under an empty key, and DynamoDB refuses to look for one.
+    if (apiKey === '') return { documents: [], next: undefined };
+    const command = new QueryCommand({
+      TableName: table,
+      IndexName: INDEX,
+      KeyConditionExpression: `environment_api_key = :key${after === undefined ? '' : ' AND identifier > :after'}`,
+      ExpressionAttributeValues: { ':key': { S: apiKey }, ...(after === undefined ? {} : { ':after': { S: after } }) },
+      ProjectionExpression: 'identifier, django_id',
+      Limit: limit,
+    });
+    const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
+    const documents = (output.Items ?? []).map(nameOf);
+    return { documents, next: output.LastEvaluatedKey === undefined ? undefined : documents.at(-1)?.identifier };
+  };
+}
+
+function nameOf(item: Record<string, AttributeValue>): DocumentName {
+  return { identifier: item['identifier']?.S ?? '', djangoId: item['django_id']?.N };
+}

@@ -1,0 +1,149 @@
+import http from 'node:http';
+import https from 'node:https';
+import type net from 'node:net';
+import { DeadlinePassed, ResponseTooLarge } from './errors.ts';
+import { createSockets } from './sockets.ts';
+
+/** A time after which a request must not be sent any more. */
+export interface Deadline {
+  /** Milliseconds left; zero or less when it has passed. */
+  left(): number;
+}
+
+/** What our calls hand through the SDK to the handler. */
+export interface HandlerOptions {
+  readonly abortSignal?: AbortSignal;
+  readonly deadline?: Deadline | undefined;
+  /** Told that the request was sent and ended without an answer: it may still arrive. */
+  lost?(): void;
+  /** Told the bytes that an answer announces, before they are read; false refuses it with `ResponseTooLarge`. */
+  admit?(bytes: number): boolean;
+}
+
+/** The SDK's request as far as DynamoDB uses it: always a POST to `/`. */
+export interface OutgoingRequest {
+  readonly protocol?: string;
+  readonly hostname?: string;
+  readonly port?: number | undefined;
+  readonly path: string;
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string | Uint8Array;
+}
+
+export interface IncomingResponse {
+  readonly statusCode: number;
+  readonly headers: Record<string, string>;
+  readonly body: Uint8Array;
+}
+
+/**
+ * The SDK's HTTP client, made for many small requests: keep-alive sockets, the whole answer in one buffer, one timer.
+ * It costs about a third of the SDK's own.
+ *
+ * A request is written only once its socket is connected, and the deadline is looked at right before: a process that
+ * was frozen while it waited for a connection must not send what has become too old. One that is given up takes its
+ * connection with it, so that nothing of it leaves later.
+ *
+ * @param timeoutMilliseconds longest time that one request may take
+ */
+export function createHttpHandler(options: { timeoutMilliseconds: number; maxSockets: number }) {
+  const sockets = createSockets(options);
+
+  return {
+    metadata: { handlerProtocol: 'http/1.1' },
+
+    handle(request: OutgoingRequest, handling: HandlerOptions = {}): Promise<{ response: IncomingResponse }> {
+      const { abortSignal, deadline, admit } = handling;
+      return new Promise((resolve, reject) => {
+        if (abortSignal?.aborted) return reject(abortSignal.reason);
+        const outgoing = begin(request, sockets.agentOf(request.protocol));
+        let connection: net.Socket | undefined;
+        let state: 'waiting' | 'sent' | 'ended' = 'waiting';
+
+        const fail = (error: Error) => {
+          if (state === 'sent') handling.lost?.();
+          state = 'ended';
+          reject(error);
+        };
+        const giveUp = (error: Error) => {
+          const wasSent = state === 'sent';
+          fail(error);
+          if (wasSent && connection !== undefined) sockets.cutOff(connection);
+          outgoing.destroy(error);
+        };
+
+        const stopTimer = startTimer(options.timeoutMilliseconds, deadline, giveUp);
+        const onAbort = () => giveUp(abortSignal?.reason);
+        abortSignal?.addEventListener('abort', onAbort, { once: true });
+        outgoing.on('close', () => {
+          stopTimer();
+          abortSignal?.removeEventListener('abort', onAbort);
+          fail(Object.assign(new Error('Connection closed without an answer'), { code: 'ECONNRESET' }));
+        });
+        outgoing.on('error', fail);
+        outgoing.on('response', (incoming) => {
+          state = 'ended';
+          const bytes = Number(incoming.headers['content-length'] ?? 0);
+          if (admit === undefined || admit(bytes)) collect(incoming, resolve, reject);
+          else giveUp(new ResponseTooLarge(`The answer has ${bytes} bytes`));
+        });
+        outgoing.on('socket', (socket) => {
+          connection = socket;
+          sockets.whenReady(socket, () => {
+            if (state !== 'waiting') return;
+            if (deadline !== undefined && deadline.left() <= 0) return giveUp(new DeadlinePassed('Too late to send'));
+            state = 'sent';
+            outgoing.end(request.body);
+          });
+        });
+      });
+    },
+
+    destroy: () => sockets.destroy(),
+    updateHttpClientConfig() {},
+    httpHandlerConfigs: () => ({}),
+  };
+}
+
+function begin({ protocol, hostname = '', port, path, method, headers }: OutgoingRequest, agent: http.Agent) {
+  const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+  return (protocol === 'https:' ? https : http).request({ agent, host, port, path, method, headers });
+}
+
+/**
+ * Gives up after the time, or once the deadline has passed, which may have moved meanwhile.
+ *
+ * @returns stops it
+ */
+function startTimer(milliseconds: number, deadline: Deadline | undefined, giveUp: (error: Error) => void): () => void {
+  const started = performance.now();
+  const left = () =>
+    Math.min(milliseconds - (performance.now() - started), deadline?.left() ?? Number.POSITIVE_INFINITY);
+  const look = () => {
+    if (left() > 1) timer = setTimeout(look, left());
+    else giveUp(timeout(performance.now() - started));
+  };
+  let timer = setTimeout(look, Math.max(left(), 0));
+  return () => clearTimeout(timer);
+}
+
+function collect(
+  incoming: http.IncomingMessage,
+  resolve: (output: { response: IncomingResponse }) => void,
+  reject: (error: Error) => void,
+): void {
+  const chunks: Buffer[] = [];
+  incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+  // An answer that breaks off is an error of the message, not of the request.
+  incoming.on('error', reject);
+  incoming.on('end', () => {
+    const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+    const headers = incoming.headers as Record<string, string>;
+    resolve({ response: { statusCode: incoming.statusCode ?? 0, headers, body } });
+  });
+}
+
+function timeout(milliseconds: number): Error {
+  return Object.assign(new Error(`No answer within ${Math.round(milliseconds)} ms`), { code: 'ETIMEDOUT' });
+}

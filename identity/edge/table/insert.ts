@@ -1,0 +1,112 @@
+import { BatchExecuteStatementCommand, type BatchStatementResponse } from '@aws-sdk/client-dynamodb';
+import type { Item } from '../document/document.ts';
+import type { CallOptions, Connection } from './connection.ts';
+import type { CostAccount } from './cost.ts';
+import { EdgeConflict, EdgeRefused, EdgeThrottled, EdgeUnreachable, errorKind, WriteRejected } from './errors.ts';
+import { createStatements } from './statements.ts';
+
+/** What became of one item: stored, left alone because its key is taken, or never storable (DynamoDB's own words). */
+export type Outcome = 'inserted' | 'exists' | { readonly rejected: string };
+
+/** An item and its size by DynamoDB's rules; an encoded document is one. */
+export interface SizedItem {
+  readonly item: Item;
+  readonly bytes: number;
+}
+
+/** DynamoDB takes no more statements in one call. */
+export const INSERT_BATCH = 25;
+
+/**
+ * Inserts items where their key is absent, in one call of up to 25 PartiQL `INSERT`s: the only batch write of DynamoDB
+ * that never overwrites. Each statement succeeds or fails alone.
+ *
+ * @param connection where to
+ * @param table the table's name
+ * @returns a function from at most 25 items to their outcomes in the same order. It sends throttled statements again
+ *   until patience ends, and takes a call apart that DynamoDB refuses as a whole, to find the item at fault.
+ */
+export function createInserter(connection: Connection, account: CostAccount, table: string) {
+  const statements = createStatements(table, 'composite_key');
+
+  async function insertMany(items: readonly SizedItem[], options: CallOptions = {}): Promise<Outcome[]> {
+    if (items.length > INSERT_BATCH) throw new RangeError(`At most ${INSERT_BATCH} items at once`);
+    const outcomes = new Array<Outcome>(items.length);
+    const started = connection.clock.monotonic();
+    let open = items.map((_, index) => index);
+    for (let attempt = 0; open.length > 0; attempt++) {
+      const replies = await send(
+        open.map((index) => items[index]!),
+        options,
+      );
+      const again: number[] = [];
+      let failure: Error | undefined;
+      for (const [position, index] of open.entries()) {
+        const outcome = readReply(replies[position]!);
+        if (outcome instanceof Error) {
+          failure = outcome;
+          again.push(index);
+        } else outcomes[index] = outcome;
+      }
+      open = again;
+      if (failure === undefined) break;
+      if (failure instanceof EdgeThrottled) connection.budget.throttled(again.length);
+      if (failure instanceof EdgeRefused || !connection.patient(started)) throw failure;
+      await connection.pause(attempt, options.signal);
+    }
+    return outcomes;
+  }
+
+  /** One reply per item. */
+  async function send(items: readonly SizedItem[], options: CallOptions): Promise<Reply[]> {
+    const sizes = items.map(({ bytes }) => bytes);
+    const taken = await account.take(sizes, options.signal);
+    const command = new BatchExecuteStatementCommand({
+      Statements: items.map(({ item }) => statements.insert(item)),
+      ReturnConsumedCapacity: 'TOTAL',
+    });
+    try {
+      const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
+      const replies = output.Responses ?? [];
+      const allWritten = replies.every((reply) => reply.Error === undefined);
+      account.settle(taken, output.ConsumedCapacity, allWritten ? sizes : []);
+      return items.map((_, index) => replies[index] ?? { Error: { Code: 'InternalServerError' } });
+    } catch (error) {
+      account.refund(taken);
+      if (!(error instanceof WriteRejected)) throw error;
+      if (items.length === 1) return [{ Error: { Code: 'ValidationError', Message: error.message } }];
+      const middle = items.length >> 1;
+      return [...(await send(items.slice(0, middle), options)), ...(await send(items.slice(middle), options))];
+    }
+  }
+
+  function readReply({ Error: error }: Reply): Outcome | Error {
+    if (error === undefined) return 'inserted';
+    const { where } = connection.place(table);
+    const code = error.Code ?? 'Unknown';
+    switch (errorKind(code)) {
+      case 'duplicate':
+        return 'exists';
+      case 'invalid':
+        return { rejected: error.Message ?? code };
+      case 'throttled':
+        return new EdgeThrottled(`DynamoDB throttles inserts into table ${table} at ${where}`);
+      case 'conflict':
+        return new EdgeConflict(`Other regions write the same items of table ${table} at ${where}: try again later`);
+      case 'failed':
+        return new EdgeUnreachable(`DynamoDB at ${where} failed on inserts into table ${table}: ${code}`);
+      case 'other':
+        return new EdgeUnreachable(
+          `DynamoDB at ${where} answered inserts into table ${table} with ${code}, which is tried again`,
+        );
+      default:
+        return new EdgeRefused(
+          `DynamoDB at ${where} refused inserts into table ${table} (${code}): the role needs dynamodb:PartiQLInsert on it`,
+        );
+    }
+  }
+
+  return insertMany;
+}
+
+type Reply = Pick<BatchStatementResponse, 'Error'>;

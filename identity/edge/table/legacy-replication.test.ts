@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import type { Connection } from './connection.ts';
+import { describeFailure } from './errors.ts';
+import { describeLegacyReplication } from './legacy-replication.ts';
+
+/** What is made of a failure, as the SDK throws it. */
+function ask(name: string, httpStatusCode?: number) {
+  const error = Object.assign(new Error(name), { name, $metadata: { httpStatusCode } });
+  const connection = {
+    async call() {
+      throw describeFailure(error, { table: 'identities', where: 'eu-west-2' });
+    },
+  } as unknown as Connection;
+  return describeLegacyReplication(connection, 'identities', 'eu-west-2', {});
+}
+
+test.each([
+  ['GlobalTableNotFoundException', 400],
+  ['UnknownOperationException', 400],
+])('a table is none of the legacy version where DynamoDB answers %s', async (name, status) => {
+  expect(await ask(name, status)).toBe('none');
+});
+
+test.each([
+  ['AccessDeniedException', 400],
+  ['ThrottlingException', 400],
+  ['InternalServerError', 500],
+  ['TimeoutError', undefined],
+])('after %s a table may be one of the legacy version', async (name, status) => {
+  expect(await ask(name, status)).toBe('unknown');
+});

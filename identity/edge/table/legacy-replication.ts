@@ -1,0 +1,44 @@
+import { DescribeGlobalTableCommand } from '@aws-sdk/client-dynamodb';
+import type { Replication } from '../replication.ts';
+import type { CallOptions, Connection } from './connection.ts';
+import { EdgeError, type ErrorKind, errorKind, isAnswered } from './errors.ts';
+
+/** What `DescribeGlobalTable` tells; `unknown`: this process may not ask, or got no answer. */
+export type LegacyReplication = Extract<Replication, { kind: 'GlobalTable' }> | 'none' | 'unknown';
+
+/**
+ * Looks whether a table is a global table of version 2017.11.29, which `DescribeTable` does not tell. Servers that do not
+ * know the question have no such tables.
+ *
+ * @param region the one that is asked; the answer lists it among the others
+ * @throws the signal's reason
+ */
+export async function describeLegacyReplication(
+  connection: Connection,
+  table: string,
+  region: string,
+  options: CallOptions,
+): Promise<LegacyReplication> {
+  const command = new DescribeGlobalTableCommand({ GlobalTableName: table });
+  // What it tells changes how often is looked, and never whether the table can be used: it is not worth a second try.
+  const once = { ...options, once: true };
+  try {
+    const output = await connection.call(table, (client, handling) => client.send(command, handling), once);
+    const replicas = (output.GlobalTableDescription?.ReplicationGroup ?? [])
+      .map(({ RegionName, ReplicaStatus }) => ({ region: RegionName ?? '', status: ReplicaStatus ?? 'ACTIVE' }))
+      .filter((replica) => replica.region !== region);
+    if (replicas.length === 0) return 'none';
+    return { kind: 'GlobalTable', consistency: 'Eventual', version: '2017.11.29', replicas, witness: undefined };
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    return saysNone(error) ? 'none' : 'unknown';
+  }
+}
+
+const NONE: readonly ErrorKind[] = ['missing', 'invalid', 'other'];
+
+/** Throttled, refused or without an answer, the table may be one: then what was written is not taken for final. */
+function saysNone(error: unknown): boolean {
+  const cause = error instanceof EdgeError ? error.cause : undefined;
+  return cause instanceof Error && isAnswered(cause) && NONE.includes(errorKind(cause.name));
+}

@@ -1,0 +1,133 @@
+import {
+  type AttributeValue,
+  BatchWriteItemCommand,
+  DeleteItemCommand,
+  PutItemCommand,
+  QueryCommand,
+  type WriteRequest,
+} from '@aws-sdk/client-dynamodb';
+import type { Item } from '../document/document.ts';
+import { itemBytes } from '../document/size.ts';
+import { createBatchReader } from './batch-reads.ts';
+import type { CallOptions, Connection } from './connection.ts';
+import { createCostAccount } from './cost.ts';
+import { EdgeThrottled } from './errors.ts';
+
+/** The key of a row of `environments_v2`: Core's environment id as decimal text, and the document's key. */
+export interface OverrideRowKey {
+  readonly environment_id: string;
+  readonly document_key: string;
+}
+
+/** DynamoDB takes no more puts in one call. */
+const PUT_BATCH = 25;
+
+/**
+ * The rows of `environments_v2` that repeat identity overrides for local evaluation (docs/flagsmith.md, "DynamoDB
+ * tables, indexes, limits"). They follow the identity documents, so their writes carry no conditions.
+ */
+export function createOverrideRows(connection: Connection, table: string) {
+  const account = createCostAccount(connection.budget);
+  const readItems = createBatchReader(connection, table);
+
+  async function put(row: Item, options: CallOptions = {}): Promise<void> {
+    const command = new PutItemCommand({ TableName: table, Item: row, ReturnConsumedCapacity: 'TOTAL' });
+    await spend([row], options, async () => {
+      const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
+      return output.ConsumedCapacity === undefined ? [] : [output.ConsumedCapacity];
+    });
+  }
+
+  async function remove(key: OverrideRowKey, options: CallOptions = {}): Promise<void> {
+    const command = new DeleteItemCommand({ TableName: table, Key: keyItem(key), ReturnConsumedCapacity: 'TOTAL' });
+    await spend([keyItem(key)], options, async () => {
+      const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
+      return output.ConsumedCapacity === undefined ? [] : [output.ConsumedCapacity];
+    });
+  }
+
+  /** Stores any number of rows with different keys, over whatever is there. */
+  async function putMany(rows: readonly Item[], options: CallOptions = {}): Promise<void> {
+    for (let from = 0; from < rows.length; from += PUT_BATCH) {
+      await putBatch(rows.slice(from, from + PUT_BATCH), options);
+    }
+  }
+
+  async function putBatch(rows: readonly Item[], options: CallOptions): Promise<void> {
+    let open: WriteRequest[] = rows.map((row) => ({ PutRequest: { Item: row } }));
+    const started = connection.clock.monotonic();
+    for (let attempt = 0; open.length > 0; attempt++) {
+      const command = new BatchWriteItemCommand({ RequestItems: { [table]: open }, ReturnConsumedCapacity: 'TOTAL' });
+      const items = open.flatMap(({ PutRequest }) => (PutRequest?.Item === undefined ? [] : [PutRequest.Item]));
+      await spend(items, options, async () => {
+        const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
+        open = output.UnprocessedItems?.[table] ?? [];
+        return output.ConsumedCapacity;
+      });
+      if (open.length === 0) return;
+      connection.budget.throttled(open.length);
+      if (!connection.patient(started)) {
+        throw new EdgeThrottled(`DynamoDB throttles table ${table} at ${connection.place(table).where}`);
+      }
+      await connection.pause(attempt, options.signal);
+    }
+  }
+
+  /** Consistent; the rows that exist, by {@link rowName}. */
+  async function getMany(keys: readonly OverrideRowKey[], options: CallOptions = {}): Promise<Map<string, Item>> {
+    const found = new Map<string, Item>();
+    const wanted = [...new Map(keys.map((key) => [rowName(key), keyItem(key)])).values()];
+    for await (const { items } of readItems(wanted, options)) {
+      for (const row of items) found.set(rowName(keyOf(row)), row);
+    }
+    return found;
+  }
+
+  /** Consistent; all rows of an environment whose document key starts with `prefix`, in the order of their keys. */
+  async function* query(environmentId: string, prefix: string, options: CallOptions = {}): AsyncGenerator<Item> {
+    let from: Record<string, AttributeValue> | undefined;
+    do {
+      const command = new QueryCommand({
+        TableName: table,
+        ConsistentRead: true,
+        KeyConditionExpression: 'environment_id = :environment AND begins_with(document_key, :prefix)',
+        ExpressionAttributeValues: { ':environment': { S: environmentId }, ':prefix': { S: prefix } },
+        ExclusiveStartKey: from,
+      });
+      const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
+      yield* output.Items ?? [];
+      from = output.LastEvaluatedKey;
+    } while (from !== undefined);
+  }
+
+  async function spend(
+    items: readonly Item[],
+    options: CallOptions,
+    write: () => Promise<Parameters<typeof account.settle>[1]>,
+  ): Promise<void> {
+    const sizes = items.map(itemBytes);
+    const taken = await account.take(sizes, options.signal);
+    try {
+      account.settle(taken, await write(), sizes);
+    } catch (error) {
+      account.refund(taken);
+      throw error;
+    }
+  }
+
+  return { put, delete: remove, putMany, getMany, query };
+}
+
+/** One text for a row's key, for maps. */
+export function rowName({ environment_id, document_key }: OverrideRowKey): string {
+  return `${environment_id} ${document_key}`;
+}
+
+/** The key within a row. */
+export function keyOf(row: Item): OverrideRowKey {
+  return { environment_id: row['environment_id']?.S ?? '', document_key: row['document_key']?.S ?? '' };
+}
+
+function keyItem({ environment_id, document_key }: OverrideRowKey): Item {
+  return { environment_id: { S: environment_id }, document_key: { S: document_key } };
+}

@@ -1,0 +1,98 @@
+import { ConditionalCheckFailedException, DeleteItemCommand } from '@aws-sdk/client-dynamodb';
+import type { Item } from '../document/document.ts';
+import { sameValue } from '../document/equality.ts';
+import { overriddenFeature } from '../override-rows.ts';
+import type { CallOptions, Connection } from './connection.ts';
+import type { createDocuments, WriteResult } from './documents.ts';
+import { type createOverrideRows, keyOf } from './override-rows.ts';
+import type { RowChanges } from './transaction.ts';
+import { type DocumentWrite, type Look, lookAfter } from './writes.ts';
+
+/**
+ * Writes a document and its override rows where DynamoDB has no transactions: global tables with strong consistency.
+ *
+ * Rows whose overrides go are removed first and others are put last, as by a chain of transactions: a process that finds it half
+ * done, because its process was killed, sees in the document what is left to do. The document is looked at once more
+ * after its rows: if another writer has changed it meanwhile, both may have put the same rows, so the caller, who is told
+ * that it changed, makes them agree again, and what no override has any more goes at once.
+ */
+export function createSequence(
+  connection: Connection,
+  documents: ReturnType<typeof createDocuments>,
+  rows: ReturnType<typeof createOverrideRows>,
+  rowsTable: string,
+) {
+  return async function commit(
+    write: DocumentWrite,
+    { put, remove }: RowChanges,
+    options: CallOptions = {},
+  ): Promise<WriteResult> {
+    // Rows alone change only beside the document that they are of.
+    if (write.kind === 'check' || write.kind === 'gone') {
+      const found = await look(write, options);
+      if (found !== 'as expected') return found;
+    }
+    for (const key of remove) await rows.delete(keyOf(key), options);
+    const result = await writeDocument(write, options);
+    if (result !== 'written' || put.length === 0) return result;
+    await rows.putMany(put, options);
+    const after = await look(lookAfter(write), options);
+    if (after === 'as expected') return 'written';
+    for (const row of put) if (!hasOverride(after.changed, row)) await removeOwn(row, options);
+    return after;
+  };
+
+  async function writeDocument(write: DocumentWrite, options: CallOptions): Promise<WriteResult> {
+    switch (write.kind) {
+      case 'put':
+        return documents.putIfUnchanged(write.item, write.expected, options);
+      case 'update':
+        return documents.updateIfUnchanged(
+          write.key,
+          { set: write.set, ...(write.remove && { remove: write.remove }) },
+          write.expected,
+          options,
+        );
+      case 'delete':
+        return documents.deleteIfUnchanged(write.expected, options);
+      case 'check':
+      case 'gone':
+        return 'written';
+    }
+  }
+
+  async function look(
+    write: Look,
+    options: CallOptions,
+  ): Promise<'as expected' | { readonly changed: Item | undefined }> {
+    const found = await documents.get(write.key, options);
+    if (write.kind === 'gone') return found === undefined ? 'as expected' : { changed: found };
+    const isSame = Object.entries(write.expected).every(([name, value]) => {
+      const now = found?.[name];
+      return value === undefined || now === undefined ? value === now : sameValue(value, now);
+    });
+    return found !== undefined && isSame ? 'as expected' : { changed: found };
+  }
+
+  /** Not a row that somebody has put since. */
+  async function removeOwn(row: Item, options: CallOptions): Promise<void> {
+    const { environment_id, document_key } = row;
+    const command = new DeleteItemCommand({
+      TableName: rowsTable,
+      Key: { environment_id: environment_id!, document_key: document_key! },
+      ConditionExpression: 'feature_state = :state AND created_date = :created',
+      ExpressionAttributeValues: { ':state': row['feature_state']!, ':created': row['created_date']! },
+    });
+    try {
+      await connection.call(rowsTable, (client, handling) => client.send(command, handling), options);
+    } catch (error) {
+      if (!(error instanceof ConditionalCheckFailedException)) throw error;
+    }
+  }
+}
+
+function hasOverride(document: Item | undefined, row: Item): boolean {
+  if (document === undefined || document['identity_uuid']?.S !== row['identity_uuid']?.S) return false;
+  const feature = overriddenFeature(row['feature_state'] ?? { NULL: true });
+  return (document['identity_features']?.L ?? []).some((element) => overriddenFeature(element) === feature);
+}

@@ -1,0 +1,213 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import type { Registry } from 'prom-client';
+import { abortable, whenAborted, withDeadline } from './deadline.ts';
+import { ApiError, TerminalError } from './errors.ts';
+import { type RuntimeMetrics, runtimeMetrics } from './metrics.ts';
+import { parseObjectKey } from './objects.ts';
+import type { Reflector } from './reflector.ts';
+import { createWorkQueue, type WorkQueueSettings } from './work-queue.ts';
+
+export interface ReconcileContext {
+  /** Aborted when the controller stops or loses leadership, or when the reconcile takes too long. */
+  readonly signal: AbortSignal;
+  /** Bound to the key and this reconcile's id. */
+  readonly logger: Logger;
+}
+
+/** What a reconcile that did not fail asks for; nothing: done until something changes. */
+export interface ReconcileResult {
+  readonly requeueAfterMilliseconds?: number | undefined;
+}
+
+/**
+ * Brings the world to what the key's object asks for, from wherever it is. Gets a key only, never an event: it must read
+ * what is, and may be called any number of times. Throwing repeats it with back-off; a {@link TerminalError} does not.
+ */
+export type Reconcile = (key: string, context: ReconcileContext) => Promise<ReconcileResult | undefined>;
+
+/** Where keys come from. */
+export interface Source {
+  readonly synced: Promise<void>;
+  /** All keys known now. */
+  keys(): Iterable<string>;
+  /** Calls back with each key that changes; returns how to stop that. */
+  subscribe(add: (key: string) => void): () => void;
+}
+
+/** The keys of the cached objects themselves, unreadable ones too. */
+export function sourceOf<T>(reflector: Reflector<T>): Source {
+  return {
+    synced: reflector.synced,
+    keys: () => reflector.keys(),
+    subscribe: (add) => reflector.subscribe(({ key }) => add(key)),
+  };
+}
+
+/** Keys of others that a cached object concerns, such as its owner's; before and after a change. */
+export function mappedSourceOf<T>(reflector: Reflector<T>, keysOf: (object: T) => Iterable<string>): Source {
+  return {
+    synced: reflector.synced,
+    keys: () => reflector.list().flatMap((object) => [...keysOf(object)]),
+    subscribe: (add) =>
+      reflector.subscribe((change) => {
+        const before = 'previous' in change ? change.previous : undefined;
+        const after = change.type === 'added' || change.type === 'updated' ? change.object : undefined;
+        for (const object of [before, after]) {
+          for (const key of object === undefined ? [] : keysOf(object)) add(key);
+        }
+      }),
+  };
+}
+
+export interface Controller {
+  /** Adds a key by hand: something outside Kubernetes changed. */
+  enqueue(key: string): void;
+  /**
+   * Waits until every source is synced, then reconciles until the signal aborts. Resolves when the last reconcile has
+   * ended. Call it once.
+   */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface ControllerSettings {
+  /** Label of metrics and logs. */
+  readonly name: string;
+  readonly sources: readonly Source[];
+  readonly reconcile: Reconcile;
+  readonly workers?: number | undefined;
+  /** Limit of one reconcile, after which its signal aborts. */
+  readonly timeoutMilliseconds?: number | undefined;
+  readonly queue?: Pick<WorkQueueSettings, 'backoffMilliseconds' | 'rate'> | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly registry?: Registry | undefined;
+}
+
+type Outcome =
+  | { readonly type: 'success' }
+  | { readonly type: 'requeue_after'; readonly milliseconds: number }
+  | { readonly type: 'error'; readonly error: unknown }
+  | { readonly type: 'terminal'; readonly error: TerminalError }
+  | { readonly type: 'stopped' };
+
+const TIMEOUT_MILLISECONDS = 300_000;
+
+/** Changes become keys, keys wait in a queue, workers reconcile them; one key is in one worker's hands at a time. */
+export function createController(settings: ControllerSettings): Controller {
+  const { name, sources, clock, workers = 1, timeoutMilliseconds = TIMEOUT_MILLISECONDS } = settings;
+  const logger = settings.logger.child({ controller: name });
+  const metrics = controllerMetrics(runtimeMetrics(settings.registry), name, workers);
+  const queue = createWorkQueue({ ...settings.queue, name, clock, registry: settings.registry });
+
+  async function attempt(key: string, log: Logger, signal: AbortSignal): Promise<Outcome> {
+    try {
+      const result = await withDeadline(clock, timeoutMilliseconds, signal, (deadline) =>
+        settings.reconcile(key, { signal: deadline.signal, logger: log }),
+      );
+      const milliseconds = result?.requeueAfterMilliseconds;
+      return milliseconds === undefined ? { type: 'success' } : { type: 'requeue_after', milliseconds };
+    } catch (error) {
+      if (signal.aborted) return { type: 'stopped' };
+      return error instanceof TerminalError ? { type: 'terminal', error } : { type: 'error', error };
+    }
+  }
+
+  /** The one place that decides what follows a reconcile. */
+  function settle(key: string, outcome: Outcome, log: Logger) {
+    metrics.count(outcome);
+    switch (outcome.type) {
+      case 'success':
+        return queue.forget(key);
+      case 'requeue_after':
+        queue.forget(key);
+        return queue.addAfter(key, outcome.milliseconds);
+      case 'terminal':
+        log.error({ error: errorMessage(outcome.error) }, 'reconcile failed for good');
+        return queue.forget(key);
+      case 'error': {
+        logFailure(log, outcome.error);
+        const asked = outcome.error instanceof ApiError ? outcome.error.retryAfterMilliseconds : undefined;
+        return asked === undefined ? queue.addRateLimited(key) : queue.addAfter(key, asked);
+      }
+      case 'stopped':
+        return;
+    }
+  }
+
+  async function work(signal: AbortSignal) {
+    for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
+      const log = logger.child({ ...parseObjectKey(key), reconcileId: randomUUID() });
+      const stop = metrics.begin();
+      const outcome = await attempt(key, log, signal);
+      stop();
+      settle(key, outcome, log);
+      queue.done(key);
+    }
+  }
+
+  return {
+    enqueue: queue.add,
+    async run(signal) {
+      const unsubscribe = sources.map((source) => source.subscribe(queue.add));
+      try {
+        await abortable(Promise.all(sources.map((source) => source.synced)), signal);
+        for (const source of sources) for (const key of source.keys()) queue.add(key);
+        logger.info({ workers, keys: queue.length }, 'caches are synced, reconciling');
+        void whenAborted(signal).then(() => queue.shutDown());
+        await Promise.all(Array.from({ length: workers }, () => work(signal)));
+        logger.info('stopped');
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      } finally {
+        for (const each of unsubscribe) each();
+        await queue.shutDown();
+      }
+    },
+  };
+}
+
+/** A conflict is a race that the next try decides; the others are somebody's to look at. */
+function logFailure(log: Logger, error: unknown) {
+  if (isPanic(error)) log.error({ err: error }, 'reconcile failed by a programming error, trying again');
+  else if (error instanceof ApiError && error.kind === 'conflict') {
+    log.debug({ error: error.message }, 'reconcile met a conflict, trying again');
+  } else log.warn({ error: errorMessage(error) }, 'reconcile failed, trying again');
+}
+
+/** What Go would call a panic: our own mistake rather than the world's. */
+function isPanic(error: unknown): boolean {
+  if (!(error instanceof Error)) return true;
+  const isAssertion = 'code' in error && error.code === 'ERR_ASSERTION';
+  return isAssertion || [TypeError, RangeError, ReferenceError].some((type) => error instanceof type);
+}
+
+/** The controller's metrics, with a zero for every series, so that a rate is known from the first failure on. */
+function controllerMetrics(metrics: RuntimeMetrics, controller: string, workers: number) {
+  for (const result of ['success', 'requeue_after', 'error']) metrics.reconciles.inc({ controller, result }, 0);
+  const { reconcileErrors, terminalErrors, reconcilePanics } = metrics;
+  for (const counter of [reconcileErrors, terminalErrors, reconcilePanics]) counter.inc({ controller }, 0);
+  metrics.reconcileSeconds.zero({ controller });
+  metrics.activeWorkers.set({ controller }, 0);
+  metrics.maxWorkers.set({ controller }, workers);
+  return {
+    begin() {
+      metrics.activeWorkers.inc({ controller });
+      const observe = metrics.reconcileSeconds.startTimer({ controller });
+      return () => {
+        observe();
+        metrics.activeWorkers.dec({ controller });
+      };
+    },
+    count(outcome: Outcome) {
+      if (outcome.type === 'stopped') return;
+      const failed = outcome.type === 'error' || outcome.type === 'terminal';
+      metrics.reconciles.inc({ controller, result: failed ? 'error' : outcome.type });
+      if (failed) reconcileErrors.inc({ controller });
+      if (outcome.type === 'terminal') terminalErrors.inc({ controller });
+      if (outcome.type === 'error' && isPanic(outcome.error)) reconcilePanics.inc({ controller });
+    },
+  };
+}

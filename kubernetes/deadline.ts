@@ -1,0 +1,80 @@
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+
+/** The time of {@link withDeadline} ran out. */
+export class DeadlineError extends Error {
+  override readonly name = 'DeadlineError';
+}
+
+export interface Deadline {
+  /** Aborted by the caller's signal with its reason, or with a {@link DeadlineError}. */
+  readonly signal: AbortSignal;
+  /** Starts the time anew, which makes it a limit on inactivity; not shorter than before. */
+  extend(milliseconds: number): void;
+}
+
+/**
+ * Runs a task under a time limit. The task must obey the signal; nothing is left behind when it settles.
+ *
+ * @param milliseconds from now, or from the last `extend()`
+ */
+export async function withDeadline<T>(
+  clock: Clock,
+  milliseconds: number,
+  caller: AbortSignal | undefined,
+  task: (deadline: Deadline) => Promise<T>,
+): Promise<T> {
+  const deadline = startDeadline(clock, milliseconds, caller);
+  try {
+    return await task(deadline);
+  } finally {
+    deadline.stop();
+  }
+}
+
+/** The same for work that is not one promise (a stream): the caller must `stop()` it. */
+export function startDeadline(clock: Clock, milliseconds: number, caller?: AbortSignal): Deadline & { stop(): void } {
+  caller?.throwIfAborted();
+  const limit = new AbortController();
+  const timer = new AbortController();
+  const onCallerAbort = () => limit.abort(caller?.reason);
+  caller?.addEventListener('abort', onCallerAbort, { once: true });
+  let limitMilliseconds = milliseconds;
+  let end = clock.monotonic() + milliseconds;
+
+  async function expire() {
+    // One timer however often the deadline is extended: a busy watch extends it with every frame.
+    for (let left = milliseconds; left > 0; left = end - clock.monotonic()) await clock.sleep(left, timer.signal);
+    limit.abort(new DeadlineError(`no answer within ${limitMilliseconds} ms`));
+  }
+  expire().catch(() => {}); // stopped
+
+  return {
+    signal: limit.signal,
+    extend(again) {
+      limitMilliseconds = again;
+      end = clock.monotonic() + again;
+    },
+    stop() {
+      caller?.removeEventListener('abort', onCallerAbort);
+      timer.abort();
+    },
+  };
+}
+
+/** Settles with the promise, or rejects as soon as the signal aborts; what the promise does then is ignored. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+/** Resolves when the signal aborts, at once when it has. */
+export function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

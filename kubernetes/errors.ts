@@ -1,0 +1,142 @@
+import { z } from 'zod';
+
+/**
+ * What a caller may do about a failed call: try again later; read again and decide anew; or nothing, because the same
+ * request will fail the same way until it or the cluster is changed.
+ */
+export type ErrorKind = 'retryable' | 'conflict' | 'terminal';
+
+export interface ErrorFacts {
+  /** HTTP status, or 0 when there was no answer. */
+  status: number;
+  /** The API's machine-readable reason (`AlreadyExists`, `Expired`), or ours. */
+  reason: string;
+  kind: ErrorKind;
+  /** How long the API server asks to wait (its Retry-After). */
+  retryAfterMilliseconds?: number | undefined;
+  /** The name in the Status' details: absent from the 404 of a kind that is not served (its CRD is missing). */
+  objectName?: string | undefined;
+}
+
+/** A call to the API server failed. The message names the call and never holds headers or bodies. */
+export class ApiError extends Error {
+  override readonly name: string = 'ApiError';
+  readonly status: number;
+  readonly reason: string;
+  readonly kind: ErrorKind;
+  readonly retryAfterMilliseconds: number | undefined;
+  readonly objectName: string | undefined;
+
+  constructor(message: string, facts: ErrorFacts, options?: ErrorOptions) {
+    super(message, options);
+    this.status = facts.status;
+    this.reason = facts.reason;
+    this.kind = facts.kind;
+    this.retryAfterMilliseconds = facts.retryAfterMilliseconds;
+    this.objectName = facts.objectName;
+  }
+}
+
+/** 400: the API server cannot read the request. */
+export class BadRequestError extends ApiError {
+  override readonly name = 'BadRequestError';
+}
+/** 401: the credentials are missing, expired or unknown. */
+export class UnauthorizedError extends ApiError {
+  override readonly name = 'UnauthorizedError';
+}
+/** 403: RBAC or an admission plugin refuses. Retryable: rights are granted while we run. */
+export class ForbiddenError extends ApiError {
+  override readonly name = 'ForbiddenError';
+}
+/** 404: the object, its namespace or its kind does not exist. */
+export class NotFoundError extends ApiError {
+  override readonly name = 'NotFoundError';
+}
+/** 409: the object changed since it was read, another field manager owns a field, or a precondition failed. */
+export class ConflictError extends ApiError {
+  override readonly name: string = 'ConflictError';
+}
+/** 409: an object of this name exists. */
+export class AlreadyExistsError extends ConflictError {
+  override readonly name = 'AlreadyExistsError';
+}
+/** 410: the resourceVersion or continue token is too old; list again. */
+export class GoneError extends ApiError {
+  override readonly name = 'GoneError';
+}
+/** 422: validation refuses the object. */
+export class InvalidError extends ApiError {
+  override readonly name = 'InvalidError';
+}
+/** 429: priority and fairness or an eviction limit asks to come back later. */
+export class TooManyRequestsError extends ApiError {
+  override readonly name = 'TooManyRequestsError';
+}
+/** No usable answer: no connection, no credentials, a timeout, a broken response. The request may have been carried out. */
+export class UnreachableError extends ApiError {
+  override readonly name = 'UnreachableError';
+}
+
+/** The lease was lost or can no longer be proven: nothing may be written any more. */
+export class LeadershipLostError extends Error {
+  override readonly name = 'LeadershipLostError';
+}
+
+/** Thrown by a reconcile that must not be repeated until its object changes. */
+export class TerminalError extends Error {
+  override readonly name = 'TerminalError';
+}
+
+type ApiErrorConstructor = new (message: string, facts: ErrorFacts, options?: ErrorOptions) => ApiError;
+
+const BY_STATUS: Record<number, [ApiErrorConstructor, ErrorKind]> = {
+  400: [BadRequestError, 'terminal'],
+  401: [UnauthorizedError, 'retryable'],
+  403: [ForbiddenError, 'retryable'],
+  404: [NotFoundError, 'retryable'],
+  409: [ConflictError, 'conflict'],
+  410: [GoneError, 'retryable'],
+  422: [InvalidError, 'terminal'],
+  429: [TooManyRequestsError, 'retryable'],
+};
+
+/** An admission webhook or a validation message can be long; a log line and a condition should not be. */
+const LONGEST_DETAIL = 500;
+
+/**
+ * Maps a failed response to its error.
+ *
+ * @param call names the call, as in `apply jobs prod/copy-42`
+ * @param status HTTP status, or the code of an ERROR frame of a watch
+ * @param body the response's body: a `Status` object from the API server, anything from a proxy in between
+ */
+export function responseError(call: string, status: number, body: unknown, retryAfterMilliseconds?: number): ApiError {
+  const { reason, message, objectName, fields } = readStatus(body);
+  // A custom resource's uid is validated as an immutable field: what it says is that another object has the name now.
+  const meant = status === 422 && fields?.includes('metadata.uid') ? 409 : status;
+  const [Type, kind] = BY_STATUS[meant] ?? [ApiError, status >= 500 ? 'retryable' : 'terminal'];
+  const Exact = reason === 'AlreadyExists' ? AlreadyExistsError : Type;
+  const detail = message === undefined ? '' : `: ${message.slice(0, LONGEST_DETAIL)}`;
+  const facts = { status, reason: reason ?? `HTTP${status}`, kind, retryAfterMilliseconds, objectName };
+  return new Exact(`${call}: ${reason ?? 'error'} (${status})${detail}`, facts);
+}
+
+const Status = z.object({
+  kind: z.literal('Status'),
+  reason: z.string().optional(),
+  message: z.string().optional(),
+  details: z
+    .object({ name: z.string().optional(), causes: z.array(z.object({ field: z.string().optional() })).nullish() })
+    .nullish(),
+});
+
+function readStatus(body: unknown) {
+  const { data } = Status.safeParse(body);
+  return {
+    reason: data?.reason || undefined,
+    message: data?.message || undefined,
+    objectName: data?.details?.name || undefined,
+    fields: data?.details?.causes?.map(({ field }) => field),
+  };
+}

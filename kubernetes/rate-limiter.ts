@@ -1,0 +1,42 @@
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+
+/** Events per second with bursts. */
+export interface TokenBucket {
+  /** Takes one token, on credit if need be; the milliseconds until it is there. */
+  reserve(): number;
+  /** Takes one token if there is one. */
+  tryTake(): boolean;
+}
+
+export function createTokenBucket(
+  clock: Clock,
+  { perSecond, burst }: { perSecond: number; burst: number },
+): TokenBucket {
+  let tokens = burst;
+  let filledAt = clock.monotonic();
+
+  function fill() {
+    const now = clock.monotonic();
+    tokens = Math.min(burst, tokens + ((now - filledAt) / 1000) * perSecond);
+    filledAt = now;
+  }
+
+  return {
+    reserve() {
+      fill();
+      tokens -= 1;
+      return tokens >= 0 ? 0 : (-tokens / perSecond) * 1000;
+    },
+    tryTake() {
+      fill();
+      if (tokens < 1) return false;
+      tokens -= 1;
+      return true;
+    },
+  };
+}
+
+/** `first`·2^n up to `longest`, for n from 0. */
+export function exponential(n: number, { first, longest }: { first: number; longest: number }): number {
+  return Math.min(longest, first * 2 ** n);
+}

@@ -1,0 +1,39 @@
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { request } from 'undici';
+import { z } from 'zod';
+import type { KubeConfig } from './client-node.ts';
+import { createConnection } from './connection.ts';
+import { ApiError, responseError, UnreachableError } from './errors.ts';
+
+export interface ServerVersion {
+  /** As in `v1.34.1`. */
+  readonly version: string;
+  /** The server's clock when it answered, milliseconds since the epoch, to the second; undefined when it does not tell. */
+  readonly time: number | undefined;
+}
+
+const schema = z.object({ gitVersion: z.string().max(100) });
+
+/**
+ * What the API server says of itself, which every authenticated user may ask.
+ *
+ * @throws ApiError; the signal's reason on abort
+ */
+export async function readServerVersion(kubeConfig: KubeConfig, signal: AbortSignal): Promise<ServerVersion> {
+  const connection = createConnection(kubeConfig);
+  try {
+    const { server, headers, dispatcher } = await connection.access();
+    const answer = await request(`${server}/version`, { headers, dispatcher, signal });
+    const text = await answer.body.text();
+    if (answer.statusCode >= 400) throw responseError('get /version', answer.statusCode, undefined);
+    const time = Date.parse(String(answer.headers['date']));
+    return { version: schema.parse(JSON.parse(text)).gitVersion, time: Number.isNaN(time) ? undefined : time };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof ApiError) throw error;
+    const facts = { status: 0, reason: 'Unreachable', kind: 'retryable' } as const;
+    throw new UnreachableError(`get /version: ${errorMessage(error)}`, facts, { cause: error });
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,290 @@
+import type { CoverageGap, CoverageReport } from '@edge-migration/contract/reports/coverage.ts';
+import { describe, expect, it } from 'vitest';
+import { type CoverageFacts, closeVanished, decideCoverage, describePods, type StoredReport } from './decide.ts';
+
+const NOW = Date.parse('2026-06-01T12:00:00Z');
+const at = (secondsAgo: number) => new Date(NOW - secondsAgo * 1000).toISOString();
+
+const pod = (name: string, ready = true) => ({ uid: `uid-${name}`, name, ready, readyTime: at(600) });
+/** Not ready: it fails its readiness probe, or has not become ready yet. */
+const unready = (name: string, secondsAgo: number) => ({
+  uid: `uid-${name}`,
+  name,
+  ready: false,
+  runningTime: at(secondsAgo),
+});
+
+/** A healthy report of the pod called `name`, stored two seconds ago. */
+function report(name: string, changes: Partial<CoverageReport> = {}, storedSecondsAgo = 2): StoredReport {
+  return {
+    sequence: 1,
+    storedTime: NOW - storedSecondsAgo * 1000,
+    report: {
+      version: 1,
+      instance: `${name}/uid-${name}`,
+      podUid: `uid-${name}`,
+      podName: name,
+      namespace: 'flagsmith',
+      node: 'node-1',
+      release: '0.1.0',
+      startedTime: at(600),
+      time: at(storedSecondsAgo),
+      spoolDepth: 0,
+      spoolBytes: 0,
+      oldestUnsentTime: null,
+      allSentUntil: at(storedSecondsAgo),
+      gaps: [],
+      probe: { sequence: 1, time: at(storedSecondsAgo) },
+      goodbye: false,
+      ...changes,
+    },
+  };
+}
+
+const gap = (changes: Partial<CoverageGap> = {}): CoverageGap => ({
+  from: at(300),
+  until: at(200),
+  reason: 'spoolFull',
+  scope: null,
+  ...changes,
+});
+
+const decide = (facts: Partial<CoverageFacts>) =>
+  decideCoverage({ pods: [pod('a')], reports: [report('a')], now: NOW, freshMillis: 30_000, ...facts });
+
+describe('the Core API is covered', () => {
+  const cases: Record<string, Partial<CoverageFacts>> = {
+    'when every ready pod has a fresh proof': {
+      pods: [pod('a'), pod('b')],
+      reports: [report('a'), report('b')],
+    },
+    'while a pod that is not ready has no sidecar yet': { pods: [pod('a'), pod('b', false)] },
+    'while a pod has just started, is not ready, and its sidecar has not reported yet': {
+      pods: [pod('a'), unready('b', 20)],
+    },
+    'with reports of other pods lying around': { reports: [report('a'), report('gone', { goodbye: true }, 9000)] },
+    'although the clock of a node is an hour ahead': {
+      reports: [report('a', { time: at(-3600), probe: { sequence: 1, time: at(-3598) } })],
+    },
+    'although there is a backlog: it is on its way': { reports: [report('a', { spoolDepth: 5, spoolBytes: 5000 })] },
+    'with gaps that are over': { reports: [report('a', { gaps: [gap()] })] },
+    'by sidecars outside Kubernetes alone': {
+      pods: [],
+      reports: [report('vm-1', { namespace: '' }), report('vm-2', { namespace: '' })],
+      staticCount: 2,
+    },
+  };
+  it.each(Object.entries(cases))('%s', (_, facts) => {
+    expect(decide(facts)).toMatchObject({ covered: true, reason: 'AllCovered' });
+  });
+});
+
+describe('the Core API is not covered', () => {
+  const cases: Record<string, [Partial<CoverageFacts>, { reason: string; message: RegExp }]> = {
+    'when no pod is found': [{ pods: [] }, { reason: 'NoCoreApi', message: /label selector/ }],
+    'when no pod is ready': [{ pods: [pod('a', false)] }, { reason: 'NoCoreApi', message: /ready/ }],
+    'when a ready pod has no sidecar': [
+      { pods: [pod('a'), pod('b')] },
+      { reason: 'SidecarMissing', message: /Pod b has no sidecar/ },
+    ],
+    'when a pod runs that is not ready and has no sidecar: connections to it are served': [
+      { pods: [pod('a'), unready('b', 40)] },
+      { reason: 'SidecarMissing', message: /Pod b has no sidecar that reports: look at/ },
+    ],
+    'when the sidecar of a pod is silent that runs and is not ready': [
+      { pods: [pod('a'), unready('b', 600)], reports: [report('a'), report('b', {}, 31)] },
+      { reason: 'ProofStale', message: /pod b/ },
+    ],
+    'when a sidecar said goodbye and its pod is still ready': [
+      { reports: [report('a', { goodbye: true })] },
+      { reason: 'SidecarMissing', message: /pod a has ended/ },
+    ],
+    'when a sidecar has never proven its way': [
+      { reports: [report('a', { probe: null })] },
+      { reason: 'ProofStale', message: /pod a has not proven/ },
+    ],
+    'when a report is old': [
+      { reports: [report('a', {}, 31)] },
+      { reason: 'ProofStale', message: /proved last at 2026-06-01T11:59:29Z/ },
+    ],
+    'when the report is new and the proof in it is old': [
+      { reports: [report('a', { probe: { sequence: 1, time: at(40) } })] },
+      { reason: 'ProofStale', message: /proved last at 2026-06-01T11:59:20Z/ },
+    ],
+    'while a gap is open': [
+      { reports: [report('a', { gaps: [gap({ until: null })] })] },
+      { reason: 'GapOpen', message: /misses writes since .* \(spoolFull\)/ },
+    ],
+    'when fewer sidecars outside Kubernetes prove themselves than there should be': [
+      { reports: [report('a'), report('vm-1', { namespace: '' })], staticCount: 2 },
+      { reason: 'StaticSidecarsMissing', message: /1 of 2/ },
+    ],
+  };
+  it.each(Object.entries(cases))('%s', (_, [facts, expected]) => {
+    expect(decide(facts)).toMatchObject({
+      covered: false,
+      reason: expected.reason,
+      message: expect.stringMatching(expected.message),
+    });
+  });
+
+  it('and the message names everything that is wrong', () => {
+    const { message } = decide({ pods: [pod('a'), pod('b'), pod('c')], reports: [report('a', { probe: null })] });
+    expect(message).toMatch(/pod a .*; Pod b .*; Pod c /);
+  });
+});
+
+describe('gaps', () => {
+  it('are those that the sidecars report, of pods that are gone too, oldest first', () => {
+    const { gaps } = decide({
+      reports: [
+        report('a', { gaps: [gap({ scope: [{ clientKey: 'env' }] })] }),
+        report('gone', { goodbye: true, gaps: [gap({ from: at(900), until: at(800) })] }, 700),
+      ],
+    });
+    expect(gaps).toMatchObject([
+      { podName: 'gone', from: at(900), until: at(800) },
+      { podName: 'a', from: at(300), until: at(200), scope: [{ clientKey: 'env' }] },
+    ]);
+  });
+
+  it('that are about others alone neither count nor keep a project waiting', () => {
+    const others = gap({ from: at(900), until: null, scope: [{ clientKey: 'other' }] });
+    const both = gap({ scope: [{ clientKey: 'other' }, { projectId: 7 }] });
+    const reports = [report('a', { gaps: [others, both] })];
+    const facts = { pods: [pod('a')], reports, now: NOW, freshMillis: 30_000 };
+    const ours = decideCoverage(facts, (scope) => 'projectId' in scope);
+    expect(ours).toMatchObject({ covered: true, gaps: [{ from: at(300) }] });
+    expect(decideCoverage(facts)).toMatchObject({ covered: false, reason: 'GapOpen', gaps: [{ from: at(900) }, {}] });
+  });
+
+  it('that do not say whose they are concern everyone', () => {
+    const reports = [report('a', { gaps: [gap(), gap({ scope: [] })] })];
+    const facts = { pods: [pod('a')], reports, now: NOW, freshMillis: 30_000 };
+    expect(decideCoverage(facts, () => false).gaps).toHaveLength(2);
+  });
+
+  it('begin where a sidecar that vanished with its pod last had sent everything', () => {
+    const { covered, gaps } = decide({ reports: [report('a'), report('gone', { allSentUntil: at(95) }, 90)] });
+    expect(covered).toBe(true);
+    expect(gaps).toMatchObject([{ podName: 'gone', reason: 'sidecarVanished', from: at(95), until: at(0) }]);
+  });
+
+  it('last while a silent sidecar may still serve', () => {
+    const { gaps } = decide({ reports: [report('a', {}, 45)] });
+    expect(gaps).toMatchObject([{ podName: 'a', reason: 'sidecarVanished', from: at(45), until: null }]);
+  });
+
+  it('have no known beginning when a sidecar vanished before it had read what another left', () => {
+    const { gaps } = decide({ reports: [report('a'), report('gone', { allSentUntil: null }, 90)] });
+    expect(gaps).toMatchObject([{ from: '1970-01-01T00:00:00.000Z' }]);
+  });
+
+  it('are none for a sidecar that said goodbye', () => {
+    expect(decide({ reports: [report('a'), report('gone', { goodbye: true }, 90)] }).gaps).toEqual([]);
+  });
+
+  it('last for a ready pod without a sidecar, since it was ready', () => {
+    const { gaps } = decide({ pods: [pod('a'), pod('b')] });
+    expect(gaps).toMatchObject([{ podName: 'b', reason: 'noSidecar', from: at(600), until: null }]);
+  });
+
+  it('last for a pod without a sidecar since it runs, whenever it became ready, and whether it is', () => {
+    const { gaps } = decide({ pods: [pod('a'), unready('b', 900), { ...pod('c'), runningTime: at(700) }] });
+    expect(gaps).toMatchObject([
+      { podName: 'b', reason: 'noSidecar', from: at(900), until: null },
+      { podName: 'c', reason: 'noSidecar', from: at(700), until: null },
+    ]);
+  });
+
+  it('end once for all when the last report of a sidecar that went with its pod is written in its stead', () => {
+    const gone = report('gone', { allSentUntil: at(95), gaps: [gap({ until: null })] }, 90);
+    const facts = { pods: [pod('a')], reports: [report('a'), gone], now: NOW, freshMillis: 30_000 };
+    const [closed, ...others] = closeVanished(facts);
+    expect(others).toEqual([]);
+    const later = decide({ reports: [report('a'), closed as StoredReport], now: NOW + 3_600_000 });
+    expect(later.gaps.filter(({ podName }) => podName === 'gone')).toMatchObject([
+      { reason: 'spoolFull', until: at(0) },
+      { reason: 'sidecarVanished', from: at(95), until: at(0) },
+    ]);
+    expect(later.gaps[1]?.id).toBe(decideCoverage(facts).gaps.find(({ reason }) => reason === 'sidecarVanished')?.id);
+  });
+
+  it('are left by a spool that was lost: what its last report had not sent, until another spool is there', () => {
+    const open = gap({ from: at(150), until: null, reason: 'spoolFailing' });
+    const lost = report('a', { spoolId: 'first', allSentUntil: at(95), gaps: [open] }, 90);
+    const next = { ...report('a', { spoolId: 'second', startedTime: at(20) }), sequence: 2 };
+    const facts = { reports: [lost, next], pods: [pod('a')], now: NOW, freshMillis: 30_000 };
+    const decision = decideCoverage(facts);
+    expect(decision).toMatchObject({ covered: true });
+    expect(decision.gaps).toMatchObject([
+      { reason: 'spoolFailing', from: at(150), until: at(20) },
+      { reason: 'sidecarVanished', from: at(95), until: at(20) },
+    ]);
+    const [closed, ...others] = closeVanished(facts);
+    expect(others).toEqual([]);
+    const later = decide({ reports: [closed as StoredReport, { ...next, sequence: 3 }] });
+    expect(later.gaps.map(({ id, from, until }) => ({ id, from, until }))).toEqual(
+      decision.gaps.map(({ id, from, until }) => ({ id, from, until })),
+    );
+  });
+
+  it('are none when a report and the one that replaced it were both read', () => {
+    const [before, after] = [report('a', { spoolId: 'first' }), report('a', { spoolId: 'first' })];
+    expect(decide({ reports: [before, { ...after, sequence: 2 }] }).gaps).toEqual([]);
+  });
+
+  it('are none for the first spool of a pod, nor after a spool that said goodbye', () => {
+    expect(decide({ reports: [report('a', { spoolId: 'first' })] }).gaps).toEqual([]);
+    const ended = report('a', { spoolId: 'first', goodbye: true, allSentUntil: at(95) }, 90);
+    expect(decide({ reports: [ended, { ...report('a', { spoolId: 'second' }), sequence: 2 }] }).gaps).toEqual([]);
+  });
+
+  it('last while a sidecar has no spool, because it may still find the one that it had', () => {
+    const had = report('a', { spoolId: 'first', allSentUntil: at(95) }, 90);
+    const without = { ...report('a', { allSentUntil: null, startedTime: at(50) }), sequence: 2 };
+    expect(decide({ reports: [had, without] }).gaps).toMatchObject([{ from: at(95), until: null }]);
+    const found = { ...report('a', { spoolId: 'first', startedTime: at(5) }), sequence: 3 };
+    expect(decide({ reports: [found, without] }).gaps).toMatchObject([{ from: at(50), until: at(5) }]);
+  });
+
+  it('are not ended while the pod is there, nor for a sidecar outside Kubernetes, nor after a goodbye', () => {
+    const silent = [report('a', {}, 90), report('vm', { namespace: '' }, 90), report('b', { goodbye: true }, 90)];
+    expect(closeVanished({ pods: [pod('a')], reports: silent, now: NOW, freshMillis: 30_000 })).toEqual([]);
+  });
+
+  it('keep their id from one decision to the next', () => {
+    const reports = [report('a', { gaps: [gap({ until: null })] })];
+    const first = decide({ reports }).gaps.map(({ id }) => id);
+    const later = decide({ reports, now: NOW + 5000 }).gaps.map(({ id }) => id);
+    expect(later).toEqual(first);
+    expect(first).toHaveLength(1);
+  });
+});
+
+describe('pod by pod', () => {
+  const describeAll = (facts: Partial<CoverageFacts>) =>
+    describePods({ pods: [], reports: [], now: NOW, freshMillis: 30_000, ...facts }).map(
+      ({ name, state, release }) => ({
+        name,
+        state,
+        release,
+      }),
+    );
+
+  it('tells which are covered, by which release, and which do not serve yet', () => {
+    expect(describeAll({ pods: [pod('a'), pod('b'), unready('c', 5)], reports: [report('a')] })).toEqual([
+      { name: 'a', state: 'covered', release: '0.1.0' },
+      { name: 'b', state: 'uncovered', release: undefined },
+      { name: 'c', state: 'starting', release: undefined },
+    ]);
+  });
+
+  it('calls no pod covered whose sidecar has proven nothing lately, has ended, or misses writes now', () => {
+    const stale = report('a', { probe: { sequence: 1, time: at(300) } });
+    const ended = report('b', { goodbye: true });
+    const missing = report('c', { gaps: [gap({ until: null })] });
+    const states = describeAll({ pods: [pod('a'), pod('b'), pod('c')], reports: [stale, ended, missing] });
+    expect(states.map(({ state }) => state)).toEqual(['uncovered', 'uncovered', 'uncovered']);
+  });
+});

@@ -1,0 +1,263 @@
+import type { CoverageGap, CoverageReport } from '@edge-migration/contract/reports/coverage.ts';
+import type { WriteScope } from '@edge-migration/contract/write-scope.ts';
+import { findSuccessors, lostGap, newestOfPods } from './successors.ts';
+
+/** A pod of the Core API, as Kubernetes shows it. */
+export interface CoreApiPod {
+  uid: string;
+  name: string;
+  ready: boolean;
+  /** RFC 3339, since when it is ready, if it is. */
+  readyTime?: string;
+  /**
+   * RFC 3339, since when its containers may run; missing before and after. Open connections are served whether it is
+   * ready or not.
+   */
+  runningTime?: string;
+  /** Flagsmith in it is told where Edge is (`EDGE_API_URL`), to which it forwards requests of projects that are on Edge. */
+  knowsEdge?: true;
+}
+
+export interface StoredReport {
+  report: CoverageReport;
+  /** In the stream. */
+  sequence: number;
+  /** When NATS stored it, epoch milliseconds. Ages are counted from here: the sidecar's clock may be wrong. */
+  storedTime: number;
+}
+
+export interface CoverageFacts {
+  pods: readonly CoreApiPod[];
+  /** With their times by the stream's clock (store-time.ts). */
+  reports: readonly StoredReport[];
+  /** Epoch milliseconds, by the stream's clock. */
+  now: number;
+  /** A proof older than this proves nothing any more. */
+  freshMillis: number;
+  /** How many sidecars there must be in front of Core APIs outside Kubernetes (reports without a namespace). */
+  staticCount?: number;
+}
+
+/** Whether writes of this scope matter to the asker; a gap without a scope always does. */
+export type Concerns = (scope: WriteScope) => boolean;
+
+/** A time range in which writes may be missing, and whose sidecar it is about. */
+export interface SidecarGap extends CoverageGap {
+  /** The same for the same gap each time it is decided; whoever keeps gaps replaces by it. */
+  id: string;
+  podUid: string;
+  podName: string;
+}
+
+export type CoverageReason =
+  | 'AllCovered'
+  | 'NoCoreApi'
+  | 'SidecarMissing'
+  | 'ProofStale'
+  | 'StaticSidecarsMissing'
+  | 'GapOpen';
+
+export interface Coverage {
+  /** Every identity write that reaches the Core API now becomes an event. */
+  covered: boolean;
+  reason: CoverageReason;
+  message: string;
+  /** Oldest first. */
+  gaps: SidecarGap[];
+}
+
+interface Finding {
+  reason: CoverageReason;
+  message: string;
+}
+
+/** Whether requests may be in it: an API that has just started gets its time until it is ready, or its sidecar reports. */
+function mayServe({ ready, runningTime }: CoreApiPod, { now, freshMillis }: CoverageFacts): boolean {
+  return ready || (runningTime !== undefined && now - Date.parse(runningTime) > freshMillis);
+}
+
+/**
+ * Whether every Core API pod that may serve is seen by a sidecar that can prove its way to the stream, and what was not seen.
+ *
+ * @param concerns leaves out the gaps that are about others alone
+ */
+export function decideCoverage(facts: CoverageFacts, concerns: Concerns = () => true): Coverage {
+  const isConcerned = ({ scope }: CoverageGap) => scope === null || scope.length === 0 || scope.some(concerns);
+  const gaps = [...reportedGaps(facts), ...vanishedGaps(facts), ...uncoveredGaps(facts)].filter(isConcerned);
+  gaps.sort((a, b) => a.from.localeCompare(b.from));
+  const findings = [...findPods(facts), ...findStatic(facts), ...findOpenGaps(facts, isConcerned)];
+  const [first] = findings;
+  if (first !== undefined) {
+    return { covered: false, reason: first.reason, message: findings.map(({ message }) => message).join('; '), gaps };
+  }
+  const pods = facts.pods.filter((pod) => mayServe(pod, facts)).length + (facts.staticCount ?? 0);
+  return { covered: true, reason: 'AllCovered', message: `All ${pods} Core API instances have a live sidecar`, gaps };
+}
+
+function findPods(facts: CoverageFacts): Finding[] {
+  if (!facts.pods.some(({ ready }) => ready) && (facts.staticCount ?? 0) === 0) {
+    return [{ reason: 'NoCoreApi', message: 'No ready Core API pod was found; check the label selector' }];
+  }
+  const reports = newestOfPods(facts.reports);
+  const serving = facts.pods.filter((pod) => mayServe(pod, facts));
+  return serving.flatMap((pod) => judgePod(pod, reports.get(pod.uid), facts) ?? []);
+}
+
+/** Undefined when its sidecar has proven that its events reach the stream. */
+function judgePod(
+  { name }: CoreApiPod,
+  stored: StoredReport | undefined,
+  { now, freshMillis }: CoverageFacts,
+): Finding | undefined {
+  if (stored === undefined) {
+    const message = `Pod ${name} has no sidecar that reports: look at the log of its sidecar, or give it one`;
+    return { reason: 'SidecarMissing', message };
+  }
+  if (stored.report.goodbye) return { reason: 'SidecarMissing', message: `The sidecar of pod ${name} has ended` };
+  const age = proofAge(stored, now);
+  if (age <= freshMillis) return undefined;
+  // The moment, not the age: a message that is always another one would be written down again and again.
+  const proof = age === Infinity ? 'has not proven' : `proved last at ${toSecond(now - age)}`;
+  return { reason: 'ProofStale', message: `The sidecar of pod ${name} ${proof} that its events reach the stream` };
+}
+
+/** What is known of the sidecar of one Core API pod. */
+export interface PodCoverage {
+  readonly name: string;
+  /** `starting`: no request is expected in it yet. */
+  readonly state: 'covered' | 'starting' | 'uncovered';
+  readonly message: string;
+  /** Of the sidecar, as it reports; undefined while it does not. */
+  readonly release: string | undefined;
+}
+
+/** The same judgement as {@link decideCoverage}'s, pod by pod, for people. */
+export function describePods(facts: CoverageFacts): PodCoverage[] {
+  const reports = newestOfPods(facts.reports);
+  return facts.pods.map((pod) => {
+    const { name, uid } = pod;
+    const stored = reports.get(uid);
+    const finding = judgePod(pod, stored, facts);
+    const release = stored?.report.release;
+    const open = stored?.report.gaps.find(({ until }) => until === null);
+    if (finding === undefined && open !== undefined) {
+      const message = `The sidecar of pod ${name} misses writes since ${open.from} (${open.reason})`;
+      return { name, release, state: 'uncovered', message };
+    }
+    if (finding === undefined) return { name, release, state: 'covered', message: `Pod ${name} is covered` };
+    if (mayServe(pod, facts)) return { name, release, state: 'uncovered', message: finding.message };
+    return { name, release, state: 'starting', message: `Pod ${name} does not serve yet` };
+  });
+}
+
+function findStatic({ reports, staticCount = 0, now, freshMillis }: CoverageFacts): Finding[] {
+  const fresh = [...newestOfPods(reports).values()].filter(
+    (stored) => isStatic(stored) && !stored.report.goodbye && proofAge(stored, now) <= freshMillis,
+  ).length;
+  if (fresh >= staticCount) return [];
+  const message = `${fresh} of ${staticCount} sidecars outside Kubernetes have proven that their events reach the stream`;
+  return [{ reason: 'StaticSidecarsMissing', message }];
+}
+
+/** Of sidecars that are there; what became of the others is in `gaps`. */
+function findOpenGaps(
+  { reports, now, freshMillis }: CoverageFacts,
+  isConcerned: (gap: CoverageGap) => boolean,
+): Finding[] {
+  return [...newestOfPods(reports).values()]
+    .filter((stored) => now - stored.storedTime <= freshMillis && !stored.report.goodbye)
+    .flatMap(({ report }) =>
+      report.gaps
+        .filter((gap) => gap.until === null && isConcerned(gap))
+        .map(({ from, reason }) => ({
+          reason: 'GapOpen' as const,
+          message: `The sidecar of pod ${report.podName} misses writes since ${from} (${reason})`,
+        })),
+    );
+}
+
+/** Milliseconds since the test event came back; Infinity when none ever did. */
+function proofAge({ report, storedTime }: StoredReport, now: number): number {
+  if (report.probe === null) return Infinity;
+  return now - storedTime + Math.max(0, Date.parse(report.time) - Date.parse(report.probe.time));
+}
+
+const toSecond = (time: number) => new Date(Math.round(time / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+
+function reportedGaps({ reports }: CoverageFacts): SidecarGap[] {
+  const successorOf = findSuccessors(reports);
+  return reports.flatMap((stored) => {
+    const end = successorOf(stored)?.report.startedTime ?? null;
+    return stored.report.gaps.map((gap) => sidecarGap(stored.report, { ...gap, until: gap.until ?? end }));
+  });
+}
+
+/**
+ * A sidecar that is silent and did not say goodbye may have taken writes with it that it had not sent; so has one whose
+ * pod reports with another spool by now.
+ */
+function vanishedGaps({ reports, pods, now, freshMillis }: CoverageFacts): SidecarGap[] {
+  const successorOf = findSuccessors(reports);
+  return reports.flatMap((stored) => {
+    const { report, storedTime } = stored;
+    if (report.goodbye) return [];
+    const successor = successorOf(stored);
+    if (successor !== undefined) return [sidecarGap(report, lostGap(report, successor.report))];
+    if (now - storedTime <= freshMillis) return [];
+    const mayServe = isStatic(stored) || pods.some(({ uid }) => uid === report.podUid);
+    return [sidecarGap(report, vanishedGap(report, mayServe ? null : new Date(now).toISOString()))];
+  });
+}
+
+const vanishedGap = ({ allSentUntil }: CoverageReport, until: string | null): CoverageGap => ({
+  from: allSentUntil ?? new Date(0).toISOString(),
+  until,
+  reason: 'sidecarVanished',
+  scope: null,
+});
+
+/**
+ * The last reports of sidecars that went with their pods, or whose spools were lost, and that could not say goodbye, in
+ * their stead: stored in place of the report of this sequence, they hold the end of the gap for everyone, which would
+ * otherwise grow until they expire.
+ */
+export function closeVanished({ pods, reports, now, freshMillis }: CoverageFacts): StoredReport[] {
+  const time = new Date(now).toISOString();
+  const successorOf = findSuccessors(reports);
+  return reports.flatMap((stored) => {
+    const { report, storedTime } = stored;
+    if (report.goodbye) return [];
+    const successor = successorOf(stored);
+    if (successor !== undefined) return [closed(stored, lostGap(report, successor.report), time)];
+    const isGone =
+      now - storedTime > freshMillis && !isStatic(stored) && !pods.some(({ uid }) => uid === report.podUid);
+    return isGone ? [closed(stored, vanishedGap(report, time), time)] : [];
+  });
+}
+
+/** @param time of the report: it is the operator's by now, and by the stream's clock */
+function closed({ report, ...stored }: StoredReport, last: CoverageGap, time: string): StoredReport {
+  const gaps = report.gaps.map((gap) => ({ ...gap, until: gap.until ?? last.until }));
+  return { ...stored, report: { ...report, time, gaps: [...gaps, last], goodbye: true } };
+}
+
+function uncoveredGaps(facts: CoverageFacts): SidecarGap[] {
+  const time = new Date(facts.now).toISOString();
+  return facts.pods
+    .filter((pod) => mayServe(pod, facts) && !facts.reports.some(({ report }) => report.podUid === pod.uid))
+    .map(({ uid, name, runningTime, readyTime = time }) =>
+      sidecarGap(
+        { podUid: uid, podName: name },
+        { from: runningTime ?? readyTime, until: null, reason: 'noSidecar', scope: null },
+      ),
+    );
+}
+
+function sidecarGap({ podUid, podName }: Pick<CoverageReport, 'podUid' | 'podName'>, gap: CoverageGap): SidecarGap {
+  const scope = gap.scope === null ? 'all' : 'named';
+  return { ...gap, id: `${podUid}/${gap.reason}/${scope}/${gap.from}`, podUid, podName };
+}
+
+function isStatic({ report }: StoredReport): boolean {
+  return report.namespace === '';
+}

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+
+/** Every variable that configures one of our processes starts with this. */
+export const PREFIX = 'EDGE_MIGRATION_';
+
+/** Kubernetes adds these to every container for each Service of the namespace; they are never ours. */
+const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)$/;
+
+/** The configuration is wrong; the message names each variable at fault, never a value. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+}
+
+type Shape = Record<string, z.ZodType>;
+
+/**
+ * Parses a process's environment variables with its one schema, once, at start.
+ *
+ * Field `maxConnections` is variable `EDGE_MIGRATION_MAX_CONNECTIONS`. An empty variable counts as unset, as Helm
+ * templates write them. A variable with our prefix that the schema does not know is refused, so that a misspelt
+ * setting cannot silently keep its default.
+ *
+ * @throws ConfigurationError naming every wrong, missing and unknown variable; values are left out: they may be secrets
+ */
+export function parseEnvironment<S extends Shape>(
+  schema: z.ZodObject<S>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<z.output<z.ZodObject<S>>> {
+  const fields = new Map(Object.keys(schema.shape).map((field) => [variableName(field), field]));
+  const input: Record<string, string> = {};
+  const problems: string[] = [];
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith(PREFIX) || value === undefined || value === '') continue;
+    const field = fields.get(variable);
+    if (field !== undefined) input[field] = value;
+    else if (!SERVICE_LINK.test(variable)) problems.push(`${variable} is not a known setting`);
+  }
+  const result = schema.safeParse(input);
+  for (const issue of result.error?.issues ?? []) {
+    const field = String(issue.path[0] ?? '');
+    const missing = field !== '' && input[field] === undefined;
+    problems.push(`${variableName(field)} ${missing ? 'must be set' : `is invalid: ${issue.message}`}`);
+  }
+  if (problems.length > 0 || !result.success) {
+    throw new ConfigurationError(`Invalid configuration: ${problems.join('; ')}`);
+  }
+  return Object.freeze(result.data);
+}
+
+/** `maxConnections` -> `EDGE_MIGRATION_MAX_CONNECTIONS`. */
+export function variableName(field: string): string {
+  return PREFIX + field.replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+}
+
+/** Marks a string setting as secret: {@link redact} never shows it. */
+export const secret = () => z.string().min(1).brand<'secret'>().meta({ secret: true });
+
+/**
+ * The configuration as it may be logged: secrets replaced by `[redacted]`, and what is secret in part by what its
+ * `shown` in the setting's `meta` makes of it.
+ */
+export function redact<S extends Shape>(
+  schema: z.ZodObject<S>,
+  configuration: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(configuration).map(([field, value]) => [
+      field,
+      value === undefined ? value : show(schema.shape[field], value),
+    ]),
+  );
+}
+
+function show(type: z.core.$ZodType | undefined, value: unknown): unknown {
+  for (let inner = type; inner !== undefined; ) {
+    const { secret, shown } = z.globalRegistry.get(inner) ?? {};
+    if (secret === true) return '[redacted]';
+    if (typeof shown === 'function') return shown(value);
+    inner = (inner._zod.def as { innerType?: z.core.$ZodType }).innerType;
+  }
+  return value;
+}
+
+/** Settings of every process's log. */
+export const logSettings = {
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info'),
+};

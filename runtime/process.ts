@@ -1,0 +1,51 @@
+import process from 'node:process';
+import type { z } from 'zod';
+import { type Clock, systemClock } from './clock.ts';
+import { ConfigurationError, parseEnvironment, redact } from './configuration.ts';
+import { createLogger, type Logger } from './logger.ts';
+
+type Shape = Record<string, z.ZodType>;
+
+export interface ProcessContext<Configuration> {
+  readonly configuration: Configuration;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Aborted by SIGTERM and SIGINT. */
+  readonly signal: AbortSignal;
+}
+
+export interface ServiceProcess<Configuration extends { readonly logLevel: string }, S extends Shape> {
+  /** In each line of the log. */
+  readonly name: string;
+  readonly configuration: z.ZodObject<S> & z.ZodType<Configuration>;
+  run(context: ProcessContext<Configuration>): Promise<void>;
+  /** Errors whose message says all; of others the stack is logged as well. */
+  isExpected?(error: unknown): boolean;
+}
+
+/**
+ * The process of a service: configured by its environment variables, stopped by a signal. Exit codes: 0 asked to stop,
+ * 1 failed, 64 wrong configuration.
+ */
+export async function runServiceProcess<Configuration extends { readonly logLevel: string }, S extends Shape>(
+  service: ServiceProcess<Configuration, S>,
+): Promise<void> {
+  const logger = createLogger(service.name, 'info');
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort(new Error(name)));
+  try {
+    const configuration = parseEnvironment(service.configuration, process.env) as unknown as Configuration;
+    logger.level = configuration.logLevel;
+    logger.info({ configuration: redact(service.configuration, { ...configuration }) }, 'starting');
+    await service.run({ configuration, clock: systemClock, logger, signal: stop.signal });
+    logger.info('stopped');
+  } catch (error) {
+    const isWrongConfiguration = error instanceof ConfigurationError;
+    const isExpected = isWrongConfiguration || service.isExpected?.(error);
+    // What was under way fails because it was stopped.
+    if (stop.signal.aborted && !isExpected) return void logger.info('stopped');
+    logger.fatal(isExpected ? { error: (error as Error).message } : { err: error }, 'ended');
+    // Whatever is left to wait for, nobody waits for it any more.
+    process.exit(isWrongConfiguration ? 64 : 1);
+  }
+}
