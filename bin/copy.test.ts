@@ -14,7 +14,7 @@ import {
   type TestProject,
 } from '@edge-migration/operator/copy/worker/testing/project.ts';
 import type { LiveSettings } from '@edge-migration/operator/edge-migration/facts.ts';
-import { readData } from '@edge-migration/operator/job/root.ts';
+import { readData } from '@edge-migration/operator/job/control-config-map.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { COMPILED_CODE } from '@edge-migration/test/cluster/cache.ts';
 import { kubernetes } from '@edge-migration/test/cluster/shared.ts';

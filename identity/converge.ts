@@ -1,9 +1,9 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import {
   areRowsApart,
-  carryOut,
-  giveUp,
+  executeStep,
   isEdgeBorn,
+  planUnstorable,
   remove,
   type Step,
   update,
@@ -118,7 +118,7 @@ export async function converge(
   fence: Fence = {},
 ): Promise<Convergence> {
   const syncRows = touched.overrides === 'all' || touched.overrides.size > 0;
-  return settle(stores, subject, { signal, syncRows, touched, ...fence }, undefined, {
+  return convergeOnce(stores, subject, { signal, syncRows, touched, ...fence }, undefined, {
     whole: async (edge, core) => {
       if (core !== undefined) {
         const spared = await spareOthers(stores, touched, edge, core, signal);
@@ -200,7 +200,7 @@ export async function resolveConflict(
 ): Promise<ConflictOutcome> {
   let difference: Difference | undefined;
   let edgeBorn = false;
-  const { outcome, skipped } = await settle(stores, subject, { signal, syncRows: true, ...fence }, existing, {
+  const { outcome, skipped } = await convergeOnce(stores, subject, { signal, syncRows: true, ...fence }, existing, {
     // Renamed meanwhile, and that has an event, too.
     gone: (edge) => ({ outcome: 'absent', after: edge }),
     whole: (edge, core) => {
@@ -210,7 +210,7 @@ export async function resolveConflict(
       difference ??= edge && compareDocuments(edge, core);
       return update(edge, core, chooseTouched(onConflict, edge, core));
     },
-    part: giveUp,
+    part: planUnstorable,
   });
   return {
     outcome: nameConflict(outcome, difference),
@@ -254,7 +254,7 @@ interface Choose {
 }
 
 /** Reads both, chooses, writes conditionally and confirms; until nothing moved in between. */
-async function settle(
+async function convergeOnce(
   stores: Stores,
   { environment, identifier }: Subject,
   options: { signal: AbortSignal; syncRows: boolean; touched?: Touched } & Fence,
@@ -275,7 +275,7 @@ async function settle(
       return withFormer(leaveToOwner(encoded, environment.id), reading);
     }
     const step = await chooseStep(choose, found, reading);
-    const result = await carryOut(edge, found, step, { environmentId: environment.id, clock, signal, ...how });
+    const result = await executeStep(edge, found, step, { environmentId: environment.id, clock, signal, ...how });
     if (result === 'written') wrote?.();
     const isDone =
       result === 'none' || (result === 'written' && isSameReading(reading, await readPlace(stores, place, signal)));

@@ -57,7 +57,7 @@ export function update(edge: Item | undefined, core: Item, touched: Touched): St
 export function updatePart(edge: Item | undefined, skipped: Unstorable, touched: Touched): Step {
   const { part, identityId } = skipped;
   const isOwn = edge !== undefined && !isOther(edge, String(identityId));
-  if (!isOwn || part === undefined) return giveUp(edge, skipped);
+  if (!isOwn || part === undefined) return planUnstorable(edge, skipped);
   const { pending, ...step } = update(edge, part.item, leaveOut(touched, part.left, edge, part.item));
   return { ...step, outcome: 'unstorable', pending: joinTouched([part.left, pending ?? NOTHING]) };
 }
@@ -91,7 +91,7 @@ export function remove(edge: Item | undefined): Step {
 }
 
 /** Core's rows cannot be stored. What Edge has stays, unless it is of an identity that Core has deleted. */
-export function giveUp(edge: Item | undefined, { identityId }: SkippedIdentity): Step {
+export function planUnstorable(edge: Item | undefined, { identityId }: SkippedIdentity): Step {
   const pending = EVERYTHING;
   if (edge === undefined || !isOther(edge, String(identityId))) return { outcome: 'unstorable', after: edge, pending };
   return { outcome: 'unstorable', write: { kind: 'delete', expected: edge }, after: undefined, pending };
@@ -127,7 +127,7 @@ export function areRowsApart(edge: EdgeTables): boolean {
  * Carries out the step: the document, and with it the rows of `environments_v2` that repeat its overrides, in one
  * transaction where rows change. `none`: there was nothing to write.
  */
-export async function carryOut(
+export async function executeStep(
   edge: EdgeTables,
   found: Item | undefined,
   { write, after, touched }: Step,
@@ -141,7 +141,8 @@ export async function carryOut(
       ? await findLeftRows(edge, environmentId, found ?? after, after, touched ?? asked, options)
       : [];
     const changes = { put: [...put, ...wrong], remove: [...remove, ...left] };
-    if (changes.put.length + changes.remove.length > 0) return edge.commit(write ?? lookAt(after), changes, options);
+    if (changes.put.length + changes.remove.length > 0)
+      return edge.commit(write ?? checkUnchanged(after), changes, options);
   }
   switch (write?.kind) {
     case 'put':
@@ -202,7 +203,7 @@ async function findLeftRows(
 }
 
 /** Rows alone are added to a document that is as it was read. */
-export function lookAt(document: Item | undefined): DocumentWrite {
+export function checkUnchanged(document: Item | undefined): DocumentWrite {
   const { composite_key, identity_features, identity_uuid } = document ?? {};
   const expected = { ...ownershipOf(document ?? {}), identity_features, identity_uuid };
   return { kind: 'check', key: composite_key?.S ?? '', expected };

@@ -1,6 +1,6 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { converge, type Fence, type Stores, type Subject } from './converge.ts';
-import { carryOut, lookAt, update } from './convergence-step.ts';
+import { checkUnchanged, executeStep, update } from './convergence-step.ts';
 import { readIdentity } from './core/pages.ts';
 import { type DocumentDifference, touchedBy } from './edge/compare.ts';
 import { compositeKey, type EncodedDocument, encodeIdentity, type Item } from './edge/document/document.ts';
@@ -59,7 +59,7 @@ export async function insertMissing(
   const core = await readCore(stores, subject, signal);
   if (core === undefined) return;
   const options = { environmentId: subject.environment.id, clock: stores.clock, syncRows: true, signal, ...fence };
-  await carryOut(stores.edge, undefined, update(undefined, core.item, NOTHING), options);
+  await executeStep(stores.edge, undefined, update(undefined, core.item, NOTHING), options);
 }
 
 /** Removes a document that came from Core and that nobody can find, if it is as it was read. */
@@ -84,7 +84,7 @@ export async function removeLeftRow(
   const edge = await identities.get(key, { signal });
   const { environment_id, document_key } = row;
   const remove = [{ environment_id: environment_id!, document_key: document_key! }];
-  const look = edge === undefined ? ({ kind: 'gone', key } as const) : lookAt(edge);
+  const look = edge === undefined ? ({ kind: 'gone', key } as const) : checkUnchanged(edge);
   await commit?.(look, { put: [], remove }, { signal, ...fence });
 }
 
@@ -110,7 +110,7 @@ async function rewrite(
   const after = rebuild(edge, core.item, difference);
   const options = { environmentId: environment.id, clock: stores.clock, syncRows: true, ...fenced };
   const write = { kind: 'put', item: after, expected: edge } as const;
-  await carryOut(stores.edge, edge, { outcome: 'updated', write, after }, options);
+  await executeStep(stores.edge, edge, { outcome: 'updated', write, after }, options);
 }
 
 /** Created on Edge, or of another identity: converging knows what to do about that. */
@@ -177,7 +177,7 @@ async function rewriteRows(
   if (document === undefined || edge.commit === undefined) return;
   const names = new Set(featureIds.map((id) => `identity_override:${id}:${document['identity_uuid']?.S}`));
   const put = wantedRows(environment.id, document, clock.now()).filter((row) => names.has(keyOf(row).document_key));
-  if (put.length > 0) await edge.commit(lookAt(document), { put, remove: [] }, fenced);
+  if (put.length > 0) await edge.commit(checkUnchanged(document), { put, remove: [] }, fenced);
 }
 
 /** The identity's document; undefined where there is none, or another identity's is in its place. */

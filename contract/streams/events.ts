@@ -20,8 +20,10 @@ export { STREAM };
 /** Write events are published to this subject. */
 export const EVENT_SUBJECT = `${SUBJECT}.event`;
 
-const ANEW = `${SUBJECT}.anew.`;
-export const ANEW_SUBJECTS = `${ANEW}>`;
+const DERIVED = `${SUBJECT}.derived.`;
+/** As releases before 0.2 named it: what they left in the stream is still theirs. */
+const FORMERLY_DERIVED = `${SUBJECT}.anew.`;
+export const DERIVED_SUBJECTS = `${DERIVED}>`;
 
 /**
  * For events that come into the stream because of others that were in it: pages of a fan-out and what they hold, what
@@ -30,13 +32,14 @@ export const ANEW_SUBJECTS = `${ANEW}>`;
  *
  * @param projectId 0 when nobody can say
  */
-export function anewSubject(projectId: number): string {
-  return ANEW + projectId;
+export function derivedSubject(projectId: number): string {
+  return DERIVED + projectId;
 }
 
 /** The project in such a subject; undefined for others. */
-export function parseAnewSubject(subject: string): number | undefined {
-  return subject.startsWith(ANEW) ? Number(subject.slice(ANEW.length)) : undefined;
+export function parseDerivedSubject(subject: string): number | undefined {
+  const prefix = [DERIVED, FORMERLY_DERIVED].find((each) => subject.startsWith(each));
+  return prefix === undefined ? undefined : Number(subject.slice(prefix.length));
 }
 
 const PROBES = `${SUBJECT}.probe.`;

@@ -64,7 +64,7 @@ function decideRejected(facts: Facts, accepted: FindingOf<'Accepted'>): Decision
     copied:
       copied?.status === 'True'
         ? recall('Copied', copied)
-        : isUnknown('NotAccepted', 'nothing is copied before the migration is accepted'),
+        : isUnknown('NotAccepted', 'waiting for the migration to be accepted'),
     degraded: isTrue('NotAccepted', accepted.message),
     succeeded: recallSucceeded(facts) ?? notSucceeded,
     actions: holdJobs(chooseOperation(migration), facts.work.jobs),
@@ -102,7 +102,7 @@ function holdCopy(
 ): WorkDecision {
   const work = decideWork(facts, { ...spec, suspend: true }, 'copy');
   if (work.finding.reason !== 'Suspended') return work;
-  const finding = isFalse('WrittenElsewhere', `nothing is copied before appliers write in ${home} again`);
+  const finding = isFalse('WrittenElsewhere', `waiting for the appliers to write in ${home} again`);
   return { ...work, finding, degraded, nextTime: facts.now + RECHECK_MILLISECONDS };
 }
 
@@ -121,7 +121,7 @@ function decideHandingOver(facts: Facts, spec: Spec, accepted: FindingOf<'Accept
     accepted,
     copied: spec.suspend
       ? isFalse('Suspended', 'suspended; nothing is planned yet')
-      : isFalse('WaitingForHandover', "nothing is copied before Flagsmith's own code has handed over the environments"),
+      : isFalse('WaitingForHandover', "waiting for Flagsmith's own code to hand over the environments"),
     replaying: notYetReplaying(facts),
     succeeded: isUnknown('Active', 'waiting for the hand-over by Flagsmith'),
     actions: retirePlan(facts),
@@ -134,7 +134,7 @@ function decideWaiting(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>
     accepted,
     copied: spec.suspend
       ? isFalse('Suspended', 'suspended; nothing is planned yet')
-      : isFalse('WaitingForCapture', `nothing is copied before every write to Core is seen: ${message}`),
+      : isFalse('WaitingForCapture', `waiting for capture coverage: ${message}`),
     degraded: spec.suspend ? undefined : isTrue(reason, message),
     replaying: notYetReplaying(facts),
     succeeded: isUnknown('Active', 'waiting for the sidecars'),

@@ -105,7 +105,7 @@ describe('within the window', () => {
       'a store hinders the appliers',
       { replay: following({ outage: 'DynamoDB throttles' }) },
       'True/Following',
-      'True/ReplayHindered',
+      'True/StoreUnavailable',
     ],
     [
       'no applier reaches Edge',
@@ -125,7 +125,7 @@ describe('within the window', () => {
       'the other region that an applier writes in hinders it',
       { replay: following({ outage: 'EdgeRefused: no right', away }) },
       'True/Following',
-      'True/ReplayHindered',
+      'True/StoreUnavailable',
     ],
     [
       "an applier's clock is wrong",

@@ -138,7 +138,7 @@ function judgeFollowing(
   const following = isTrue('Following', text);
   return {
     replaying: following,
-    degraded: replay.outage === undefined ? undefined : isTrue('ReplayHindered', replay.outage),
+    degraded: replay.outage === undefined ? undefined : isTrue('StoreUnavailable', replay.outage),
   };
 }
 
@@ -155,7 +155,9 @@ function describeAway(
 ): Finding<'True'> {
   const who = some < all ? `${some} of ${all} appliers write` : 'Edge is written';
   const message = `${who} in ${regions.join(' and ')} since ${formatTime(since)}, because ${reason}; nothing that is written is done with before ${home} has it, too. See the runbook EdgeMigrationRegionUnreachable`;
-  return outage === undefined ? isTrue('WrittenElsewhere', message) : isTrue('ReplayHindered', `${outage}. ${message}`);
+  return outage === undefined
+    ? isTrue('WrittenElsewhere', message)
+    : isTrue('StoreUnavailable', `${outage}. ${message}`);
 }
 
 /**

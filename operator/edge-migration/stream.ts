@@ -24,15 +24,15 @@ import { toStoreTime } from '../coverage/store-time.ts';
 import { createAppliers, type LivingApplier } from './appliers.ts';
 import { type ClockFact, createClocks } from './clock-skew.ts';
 import type { Departures } from './departures.ts';
+import { createTakenTracker } from './drain-watermark.ts';
 import type { CaptureFact, CoverageGapFact, ReplayFact } from './facts.ts';
 import { createGapProjects, type ReadProjects } from './gap-projects.ts';
 import { sayGoodbyeFor } from './goodbye.ts';
+import { readTransit, type Transit } from './in-flight-events.ts';
 import { createLosses } from './losses.ts';
 import { createPodStarts } from './pod-starts.ts';
 import { createSightings } from './sightings.ts';
 import { createRecordKeeper, RECORD_NAME, type RecordStore } from './stream-record.ts';
-import { createTakenTracker } from './taken.ts';
-import { readTransit, type Transit } from './transit.ts';
 import type { UsageFact } from './usage/days.ts';
 import { createUsageCounts, type UsageCountsSettings } from './usage/usage-counts.ts';
 
@@ -179,7 +179,10 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     await followLosses(transit, signal);
     read = { time: clock.monotonic(), sidecars, transit, ...timing };
     for (const closed of facts === undefined ? [] : closeVanished(facts)) {
-      logger.warn({ pod: closed.report.podName }, 'a sidecar or its spool has gone without a goodbye: noted its gap');
+      logger.warn(
+        { pod: closed.report.podName },
+        'sidecar or spool disappeared without a final report; recorded a gap',
+      );
       await sayGoodbyeFor(client, closed);
     }
     for (const report of settings.departures?.findUnheard(reports) ?? []) {

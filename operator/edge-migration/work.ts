@@ -280,7 +280,7 @@ function findTrouble({ work, jobPods: pods, now }: Facts, job: JobFact): Finding
   const trouble = findPodTrouble(job, { podProblems: work.podProblems, pods, now });
   if (trouble !== undefined) return trouble;
   const failing = work.checkpoints.find(({ finished, lastError }) => !finished && lastError !== undefined);
-  return failing === undefined ? undefined : isTrue('CopyHindered', `range ${failing.rangeId}: ${failing.lastError}`);
+  return failing === undefined ? undefined : isTrue('CopyFailing', `range ${failing.rangeId}: ${failing.lastError}`);
 }
 
 function describeFailure({ facts, remaining }: View, job: JobFact | undefined, retryTime: number): string {

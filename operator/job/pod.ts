@@ -8,9 +8,9 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
 import type { PodConfiguration } from './configuration.ts';
+import { type ControlConfigMap, followSettings, readRoot } from './control-config-map.ts';
 import { type Patience, WorkerError, withPatience } from './failure.ts';
 import { createRecord, type WorkerRecord } from './record.ts';
-import { followSettings, type Root, readRoot } from './root.ts';
 
 export interface PodContext<Configuration extends PodConfiguration = PodConfiguration> {
   readonly configuration: Configuration;
@@ -23,7 +23,7 @@ export interface PodContext<Configuration extends PodConfiguration = PodConfigur
 /** What a pod works with once it knows what it has to do. */
 export interface Pod<Settings, Range> {
   readonly range: Range;
-  readonly root: Root<Settings>;
+  readonly root: ControlConfigMap<Settings>;
   readonly patience: Patience;
   /** As they are now; they may change at any time. */
   readonly settings: () => Settings;

@@ -2,7 +2,7 @@ import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import { useFake } from '@edge-migration/kubernetes/testing/fake.ts';
 import { expect, test } from 'vitest';
-import { createSeal, createSealKey } from '../verify/seal.ts';
+import { createCheckpointCipher, createCipherKey } from '../verify/checkpoint-cipher.ts';
 import { holdRecord } from '../verify/worker/held-record.ts';
 import { createRecord } from './record.ts';
 
@@ -57,7 +57,7 @@ test('neither what is written beside the texts nor an own write whose answer was
 });
 
 test('a pod that is taken over between its look at the holder and its write does not become the holder again', async () => {
-  const seal = createSeal(createSealKey());
+  const seal = createCheckpointCipher(createCipherKey());
   const client = fake.connect();
   let isLate = false;
   // Its second write leaves the machine when the other pod has taken the range.

@@ -5,8 +5,8 @@ import { ConflictError } from '@edge-migration/kubernetes/errors.ts';
 import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import { z } from 'zod';
 import { parseJson } from '../edge-migration/parse.ts';
+import { type ControlConfigMap, readData } from './control-config-map.ts';
 import { RangeTakenOver } from './failure.ts';
-import { type Root, readData } from './root.ts';
 
 type Texts = Readonly<Record<string, string>>;
 
@@ -30,7 +30,12 @@ export interface WorkerRecord {
  */
 export function createRecord(
   client: KubernetesClient,
-  { namespace, name, root, fieldManager }: { namespace: string; name: string; root: Root; fieldManager: string },
+  {
+    namespace,
+    name,
+    root,
+    fieldManager,
+  }: { namespace: string; name: string; root: ControlConfigMap; fieldManager: string },
 ): WorkerRecord {
   const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: root.name, uid: root.uid }];
   const { labels, annotations } = root;

@@ -13,7 +13,7 @@ export const verifyCheckpointSchema = z.object({
   totals: verifyTotalsSchema,
   /** Differences that are to be looked at again. */
   candidates: z.number().min(0),
-  /** Where to go on, and with which candidates; see seal.ts. */
+  /** Where to go on, and with which candidates; see checkpoint-cipher.ts. */
   sealed: z.string(),
   /** Samples that belong to these totals. */
   sampleLines: z.number().min(0),

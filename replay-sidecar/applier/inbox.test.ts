@@ -10,7 +10,7 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { AckPolicy, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createInbox, type Held, type Inbox } from './inbox.ts';
+import { createInbox, type Inbox, type InFlightMessage } from './inbox.ts';
 
 // Servers are killed and start again; a busy machine takes its time for that.
 vi.setConfig({ testTimeout: 120_000 });
@@ -47,7 +47,7 @@ interface Applier extends AsyncDisposable {
   readonly inbox: Inbox;
   readonly connection: NatsConnection;
   /** What was delivered under this text, the last time. */
-  get(text: string): Promise<Held>;
+  get(text: string): Promise<InFlightMessage>;
 }
 
 /** An inbox whose messages wait until the test answers them. */
@@ -62,7 +62,7 @@ async function startApplier(settings = APPLIER): Promise<Applier> {
     clock: systemClock,
     log,
   });
-  const delivered = new Map<string, Held>();
+  const delivered = new Map<string, InFlightMessage>();
   const stop = new AbortController();
   const running = inbox.run(stop.signal, (held) => delivered.set(held.message.string(), held)).catch(() => undefined);
   return {
@@ -118,11 +118,11 @@ describe('an event that was in hand when NATS lost the end of the stream', () =>
     await publish('new');
     const fresh = await applier.get('new');
     expect(fresh.message.seq).toBe(lost.message.seq);
-    lost.done();
+    lost.ack();
     await applier.connection.flush();
     expect(await texts()).toEqual(['new']);
     expect([lost.isOpen(), fresh.isOpen()]).toEqual([false, true]);
-    fresh.done();
+    fresh.ack();
     await waitFor(async () => (await texts()).length === 0, { for: 'the acknowledgement of the new one' });
   });
 
@@ -149,14 +149,14 @@ test('an event of a stream that was deleted acknowledges none of the one that wa
   await publish('new');
   const fresh = await applier.get('new');
   expect(fresh.message.seq).toBe(old.message.seq);
-  old.done();
+  old.ack();
   // Also by an applier that has not noticed anything.
   const { consumer, streamSequence, timestampNanos } = old.message.info;
   const place = [STREAM, consumer, 1, streamSequence, 1, timestampNanos, 0].join('.');
   applier.connection.publish(`$JS.ACK.${place}`, '+ACK');
   await applier.connection.flush();
   expect(await texts()).toEqual(['new']);
-  fresh.done();
+  fresh.ack();
   await waitFor(async () => (await texts()).length === 0, { for: 'the acknowledgement of the new one' });
 });
 
@@ -164,7 +164,7 @@ test('the consumer that an earlier release made is used for as long as its strea
   await manager.consumers.add(STREAM, { durable_name: EARLIER_CONSUMER, ack_policy: AckPolicy.Explicit });
   await using applier = await startApplier();
   await publish('one');
-  (await applier.get('one')).done();
+  (await applier.get('one')).ack();
   await waitFor(async () => (await texts()).length === 0, { for: 'the acknowledgement' });
   expect((await manager.consumers.list(STREAM).next()).map(({ name }) => name)).toEqual([EARLIER_CONSUMER]);
 });

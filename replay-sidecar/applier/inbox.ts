@@ -9,7 +9,7 @@ import type { Witness } from './witness.ts';
 import { isDoubted } from './work.ts';
 
 /** A message that was delivered to this process and not yet answered. */
-export interface Held {
+export interface InFlightMessage {
   readonly message: JsMsg;
   /** Monotonic milliseconds. */
   readonly delivered: number;
@@ -17,7 +17,7 @@ export interface Held {
   isOpen(): boolean;
   /**
    * Milliseconds for which nobody else gets it. Zero or less: another process may have it by now. Nothing may be written
-   * for it any more, and {@link done} and {@link again} say nothing to NATS: the answer would count for that process.
+   * for it any more, and {@link ack} and {@link nak} say nothing to NATS: the answer would count for that process.
    */
   left(): number;
   /** A write for it was sent and not answered. */
@@ -27,15 +27,15 @@ export interface Held {
   /** So much time has passed since that such a write has arrived, if it ever does. */
   settle(): void;
   /** It is done with, for all replicas. */
-  done(): void;
+  ack(): void;
   /** It is to be delivered again, to any replica, after this time. */
-  again(milliseconds: number): void;
+  nak(milliseconds: number): void;
 }
 
 export interface Inbox {
   /** Takes messages until the signal is aborted, and gives back what is in hand then. Rejects with its reason. */
-  run(signal: AbortSignal, handle: (held: Held) => void): Promise<void>;
-  readonly held: ReadonlySet<Held>;
+  run(signal: AbortSignal, handle: (held: InFlightMessage) => void): Promise<void>;
+  readonly held: ReadonlySet<InFlightMessage>;
   /** The stream is not the one that it was: nothing that is in hand now is answered. */
   drop(): void;
 }
@@ -99,7 +99,7 @@ export function createInbox({ connection, settings, store, witness, clock, log }
   }
 
   /** Thousands are in hand at once, so they share their functions. */
-  class HeldMessage implements Held {
+  class HeldMessage implements InFlightMessage {
     readonly message: JsMsg;
     readonly delivered = clock.monotonic();
     readonly #link: Link;
@@ -138,11 +138,11 @@ export function createInbox({ connection, settings, store, witness, clock, log }
       return held.has(this) && isCurrent(this.#link);
     }
 
-    done() {
+    ack() {
       if (this.#close()) this.message.ack();
     }
 
-    again(milliseconds: number) {
+    nak(milliseconds: number) {
       if (this.#close()) this.message.nak(Math.max(1, Math.round(milliseconds)));
     }
 
@@ -165,7 +165,7 @@ export function createInbox({ connection, settings, store, witness, clock, log }
     for (const one of held) one.dropIfStale();
   }
 
-  function hold(message: JsMsg, link: Link, claimed: Moment): Held {
+  function hold(message: JsMsg, link: Link, claimed: Moment): InFlightMessage {
     const one = new HeldMessage(message, link, claimed);
     held.add(one);
     bytes += message.data.length;
@@ -188,7 +188,11 @@ export function createInbox({ connection, settings, store, witness, clock, log }
     return Math.max(1, Math.min(settings.window - held.size, Math.floor((most.bytes - bytes) / MAX_MESSAGE_BYTES)));
   }
 
-  async function fetchOnce(client: JetStreamClient, signal: AbortSignal, handle: (held: Held) => void): Promise<void> {
+  async function fetchOnce(
+    client: JetStreamClient,
+    signal: AbortSignal,
+    handle: (held: InFlightMessage) => void,
+  ): Promise<void> {
     const manager = await client.jetstreamManager(false);
     const info = await ensureApplierStreams(manager, settings);
     store.notice(info.ts);
@@ -234,7 +238,7 @@ export function createInbox({ connection, settings, store, witness, clock, log }
     }
   }
 
-  async function fetchAlways(signal: AbortSignal, handle: (held: Held) => void): Promise<never> {
+  async function fetchAlways(signal: AbortSignal, handle: (held: InFlightMessage) => void): Promise<never> {
     const client = jetstream(connection);
     let failing = false;
     for (;;) {
@@ -250,7 +254,7 @@ export function createInbox({ connection, settings, store, witness, clock, log }
     }
   }
 
-  async function speakUp(signal: AbortSignal): Promise<never> {
+  async function extendAckDeadlines(signal: AbortSignal): Promise<never> {
     const interval = ackWait / 3;
     for (;;) {
       await clock.sleep(interval, signal);
@@ -275,9 +279,9 @@ export function createInbox({ connection, settings, store, witness, clock, log }
       // It ends with the connection.
       void followConnection();
       try {
-        await Promise.all([fetchAlways(signal, handle), speakUp(signal)]);
+        await Promise.all([fetchAlways(signal, handle), extendAckDeadlines(signal)]);
       } finally {
-        for (const one of held) one.again(1);
+        for (const one of held) one.nak(1);
       }
     },
   };

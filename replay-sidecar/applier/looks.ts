@@ -99,7 +99,7 @@ export function createLooks({ pipeline, counts, now, ...options }: LookOptions) 
       }
       counts.of(projectId).looks[COUNTED[found]] += 1;
       const isOver = options.isOver(projectId) && !options.isAway();
-      if (found === 'same' || (found === 'overtaken' && isOver)) work.held.done();
+      if (found === 'same' || (found === 'overtaken' && isOver)) work.held.ack();
       else if (found === 'overtaken') later(projectId, work, pause);
       else laterElsewhere(projectId, work, pause, region);
     },

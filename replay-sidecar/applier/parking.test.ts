@@ -3,7 +3,7 @@ import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.
 import { judge } from '@edge-migration/contract/edge-migration/verdict.ts';
 import { decodeRemovals } from '@edge-migration/contract/reports/removals.ts';
 import { ensureApplierStreams, PARKING_STREAM, REPORT_STREAM } from '@edge-migration/contract/streams/applier.ts';
-import { anewSubject, EVENT_SUBJECT, ensureStreams } from '@edge-migration/contract/streams/events.ts';
+import { derivedSubject, EVENT_SUBJECT, ensureStreams } from '@edge-migration/contract/streams/events.ts';
 import { STREAM } from '@edge-migration/contract/write-event.ts';
 import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
@@ -12,7 +12,7 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { jetstream } from '@nats-io/jetstream';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { beforeEach, expect, test } from 'vitest';
-import type { Held } from './inbox.ts';
+import type { InFlightMessage } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
 import { createParking } from './parking.ts';
 import { createRemovals } from './removals.ts';
@@ -114,7 +114,10 @@ const parked = async () => {
 };
 
 /** A message of the stream of events, as an applier has it in hand. */
-async function take(headerFields?: MsgHdrs, subject = EVENT_SUBJECT): Promise<Pick<Held, 'message' | 'isDoubtful'>> {
+async function take(
+  headerFields?: MsgHdrs,
+  subject = EVENT_SUBJECT,
+): Promise<Pick<InFlightMessage, 'message' | 'isDoubtful'>> {
   await jetstream(on.connection).publish(subject, '{}', headerFields === undefined ? {} : { headers: headerFields });
   const [info] = await on.manager.consumers.list(STREAM).next();
   const consumer = jetstream(on.connection).consumers.getConsumerFromInfo(info!);
@@ -216,10 +219,10 @@ test('beyond the quota no event is kept: one mark a minute stands for all of the
   // What was tried again has its room still, although nothing was looked at since.
   const tried = headers();
   markTried(tried);
-  await applier.parking.park(await take(tried, anewSubject(0)), 0, 'poison', { began });
+  await applier.parking.park(await take(tried, derivedSubject(0)), 0, 'poison', { began });
   expect(await parked()).toEqual({ ...waiting, [PLACE]: 3 });
   // What NATS had lost sight of comes the same way, and has waited nowhere.
-  await applier.parking.park(await take(undefined, anewSubject(0)), 0, 'poison', { began });
+  await applier.parking.park(await take(undefined, derivedSubject(0)), 0, 'poison', { began });
   expect(await parked()).toEqual({ ...waiting, [PLACE]: 3 });
 });
 
@@ -231,8 +234,8 @@ test('an event that is tried once more says so, and has its room when it comes b
   await applier.looks();
   view.set('second');
   await waitFor(async () => (await messages(STREAM)) === 1, { for: 'it to go on' });
-  const stored = await on.manager.streams.getMessage(STREAM, { last_by_subj: anewSubject(0) });
-  expect(isTried({ subject: anewSubject(0), headers: stored?.header })).toBe(true);
+  const stored = await on.manager.streams.getMessage(STREAM, { last_by_subj: derivedSubject(0) });
+  expect(isTried({ subject: derivedSubject(0), headers: stored?.header })).toBe(true);
 });
 
 test('what is dropped leaves its room at once, before anything is looked at again', async () => {
@@ -253,7 +256,7 @@ test('what cannot be read waits under the minute in which it came first, however
   const fields = headers();
   fields.set('Edge-Migration-Stored', String(began));
   await using applier = start(view);
-  await applier.parking.park(await take(fields, anewSubject(0)), 0, 'poison');
+  await applier.parking.park(await take(fields, derivedSubject(0)), 0, 'poison');
   expect(Object.keys(await parked())).toEqual([`identity.parked.0.poison._u${MINUTE}.1.-`]);
 });
 
@@ -263,6 +266,6 @@ test('a look that goes on still tells in which region all was right before', asy
   await using applier = start(view);
   await applier.parking.park(await take(), 7, 'repeat', { began, due: 1, look: true, heldIn: 'eu-west-2' });
   await waitFor(async () => (await messages(STREAM)) === 1, { for: 'it to go on' });
-  const stored = await on.manager.streams.getMessage(STREAM, { last_by_subj: anewSubject(7) });
-  expect(findHeldIn({ subject: anewSubject(7), headers: stored?.header })).toBe('eu-west-2');
+  const stored = await on.manager.streams.getMessage(STREAM, { last_by_subj: derivedSubject(7) });
+  expect(findHeldIn({ subject: derivedSubject(7), headers: stored?.header })).toBe('eu-west-2');
 });

@@ -11,7 +11,7 @@ import {
   type UnstorableIdentity,
 } from '@edge-migration/contract/parked-place.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/contract/streams/applier.ts';
-import { anewSubject, readStored } from '@edge-migration/contract/streams/events.ts';
+import { derivedSubject, readStored } from '@edge-migration/contract/streams/events.ts';
 import { stateOf } from '@edge-migration/contract/streams/watermark.ts';
 import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
@@ -25,7 +25,7 @@ import {
 import type { NatsConnection } from '@nats-io/transport-node';
 import { createAges } from './ages.ts';
 import { isDropped, isGivenUp } from './given-up.ts';
-import type { Held } from './inbox.ts';
+import type { InFlightMessage } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
 import { batchOf, isReleasable, retryOf } from './place.ts';
 import { createQuota, kibOf, type QuotaLimits } from './quota.ts';
@@ -83,7 +83,7 @@ export interface Parking {
    * @throws when the parking stream refuses it or does not answer
    */
   park(
-    held: Pick<Held, 'message' | 'isDoubtful'>,
+    held: Pick<InFlightMessage, 'message' | 'isDoubtful'>,
     projectId: number,
     reason: ParkReason,
     more?: ParkDetails,
@@ -238,7 +238,7 @@ export function createParking(options: ParkingOptions): Parking {
     // Whatever was sent for it has arrived by now.
     if (reason !== 'late' && isDoubted(carrier)) markDoubted(fields);
     const check = witnesses.events.publishing();
-    check(await client.publish(anewSubject(projectId), message.data, { msgID, headers: fields }));
+    check(await client.publish(derivedSubject(projectId), message.data, { msgID, headers: fields }));
   }
 
   /** One mark a minute stands for all: the operator makes a gap of it. */

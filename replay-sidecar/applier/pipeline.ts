@@ -3,7 +3,7 @@ import { isProbe } from '@edge-migration/contract/streams/events.ts';
 import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { Counts } from './counts.ts';
-import type { Held } from './inbox.ts';
+import type { InFlightMessage } from './inbox.ts';
 import type { Migrations } from './migrations.ts';
 import type { ParkDetails, Parking } from './parking.ts';
 import type { Resolution, Resolver } from './resolve.ts';
@@ -13,7 +13,7 @@ import { type Delivery, readDelivery, UnreadableEvent, type Work } from './work.
 /** From a message to a decision: who is it about, and may it be applied? */
 export interface Pipeline {
   /** Takes a message in hand. */
-  handle(held: Held): void;
+  handle(held: InFlightMessage): void;
   /** Judges what could not be judged yet, as soon as the view allows it. Rejects with the signal's reason. */
   run(signal: AbortSignal): Promise<never>;
   /** What the view says now; what may not be applied goes its way. */
@@ -54,18 +54,18 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const { migrations, resolver, parking, counts, clock, log } = options;
   const undecided = new Set<Work>();
   /** Of projects without an EdgeMigration, as far as the view goes. */
-  let foreign: { readonly held: Held; readonly projectId: number }[] = [];
+  let foreign: { readonly held: InFlightMessage; readonly projectId: number }[] = [];
   /** In hand until what was sent for them has arrived, by when that began. */
   const revisited = new Map<Work, Moment>();
 
-  function handle(held: Held): void {
+  function handle(held: InFlightMessage): void {
     if (isProbe(held.message.subject)) {
       counts.ignored += 1;
-      held.done();
+      held.ack();
       return;
     }
     try {
-      const projectId = resolver.glance(held.message.data);
+      const projectId = resolver.peekProjectId(held.message.data);
       if (projectId !== undefined && migrations.find(projectId) === undefined) foreign.push({ held, projectId });
       else begin(readDelivery(held));
     } catch (error) {
@@ -88,7 +88,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     } catch (error) {
       // Stopping gives everything back; whatever else is wrong with it, this event alone has it.
       if (!delivery.held.isOpen()) return;
-      log.error({ err: error, event: delivery.event.id }, 'Nobody can say what an event is about; it is parked');
+      log.error({ err: error, event: delivery.event.id }, 'Cannot resolve event target; parked');
       park(delivery, 0, 'poison', { detail: String(error) });
     }
   }
@@ -97,7 +97,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     switch (resolution.kind) {
       case 'nothing':
         counts.ignored += 1;
-        delivery.held.done();
+        delivery.held.ack();
         return;
       case 'spread':
         void options.spread(delivery, resolution);
@@ -132,7 +132,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         if (!migrations.isListedSince(work.held.delivered)) return wait(work);
         if (verdict.reason === 'noMigration') counts.foreign += 1;
         else counts.of(projectId).dropped[verdict.reason] += 1;
-        work.held.done();
+        work.held.ack();
         return 'gone';
     }
   }
@@ -155,14 +155,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     } catch (error) {
       // Stopping gives them back; whatever else Core says, it says it of each when it is resolved.
       if (going.some(({ held }) => held.isOpen())) log.warn({ err: error }, 'It cannot be asked whose client keys are');
-      for (const { held } of going) held.again(PARK_AGAIN_MILLIS);
+      for (const { held } of going) held.nak(PARK_AGAIN_MILLIS);
       return;
     }
     for (const { held, projectId } of going) {
-      if (resolver.glance(held.message.data) !== projectId) handle(held);
+      if (resolver.peekProjectId(held.message.data) !== projectId) handle(held);
       else {
         counts.foreign += 1;
-        held.done();
+        held.ack();
       }
     }
   }
@@ -176,14 +176,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const { held } = delivery;
     store(delivery, projectId, reason, more).catch((error: unknown) => {
       if (held.isOpen()) log.warn({ err: error, projectId, reason }, 'An event cannot be parked; tried again later');
-      held.again(PARK_AGAIN_MILLIS);
+      held.nak(PARK_AGAIN_MILLIS);
     });
   }
 
   async function store({ held, began }: Parked, projectId: number, reason: ParkReason, more?: ParkDetails) {
     await parking.park(held, projectId, reason, { ...more, began });
     if (projectId !== 0) counts.of(projectId).parked[reason] += 1;
-    held.done();
+    held.ack();
   }
 
   function revisit(work: Work): void {

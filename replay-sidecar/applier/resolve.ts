@@ -7,7 +7,7 @@ import { canBeStored } from '@edge-migration/identity/edge/document/document.ts'
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
-import type { Directory } from './directory.ts';
+import type { EnvironmentCache } from './environment-cache.ts';
 import { createFormerKeys } from './former-keys.ts';
 import { isOutage, type Patience } from './patience.ts';
 import type { Spread, Spreader } from './spread.ts';
@@ -53,7 +53,7 @@ export interface Resolver {
    * The project of what looks like an event, if it can be told at a glance: by a client key that was met before. Nine
    * of ten events are of projects that nobody migrates, and nothing else about them matters.
    */
-  glance(data: Uint8Array): number | undefined;
+  peekProjectId(data: Uint8Array): number | undefined;
   /** Asks Core once more whose the client keys of these are, which are remembered for some seconds; then `glance` tells. */
   lookAgain(all: readonly Uint8Array[]): Promise<void>;
   /** The answer where it needs no question; nearly all events are of this kind. */
@@ -70,7 +70,7 @@ const NOTHING = { kind: 'nothing' } as const satisfies Resolution;
 export interface ResolverOptions {
   core: Core;
   edge: EdgeTables;
-  directory: Directory;
+  directory: EnvironmentCache;
   spreader: Spreader;
   release(): CoreRelease;
   /** Projects with an EdgeMigration. */
@@ -95,7 +95,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     // Gone: whoever deleted it named it in an event of its own.
     const place = await placeOf(identityId);
     if (place === undefined) return NOTHING;
-    const record = await directory.find({ environmentId: place.environmentId });
+    const record = await directory.load({ environmentId: place.environmentId });
     return record === null ? NOTHING : identityOf(event, record, place.identifier);
   }
 
@@ -119,14 +119,14 @@ export function createResolver(options: ResolverOptions): Resolver {
     if (apiKey === undefined) return { kind: 'unknown', why: 'Core has no environment of this key' };
     const owner = await formerKeys.find(apiKey);
     if (owner.kind === 'none') return NOTHING;
-    const record = owner.kind === 'environment' ? await directory.find(owner) : null;
+    const record = owner.kind === 'environment' ? await directory.load(owner) : null;
     if (record === null) {
       return {
         kind: 'unknown',
         why: 'Core has no environment of this client key, and nobody can say whether one had it',
       };
     }
-    directory.meet(reference, record.environment.id);
+    directory.learn(reference, record.environment.id);
     // It may be there now although it was not a moment ago.
     return byReference(event, record, reference, identifier);
   }
@@ -136,21 +136,21 @@ export function createResolver(options: ResolverOptions): Resolver {
     reference: DerivedReference,
     identifier: string | undefined,
   ): Promise<Resolution> {
-    const record = await directory.find(reference);
+    const record = await directory.load(reference);
     return record === null
       ? resolveOrphan(event, reference, identifier)
       : byReference(event, record, reference, identifier);
   }
 
   return {
-    glance(data) {
+    peekProjectId(data) {
       const clientKey = findClientKey(data);
-      return clientKey === undefined ? undefined : directory.peek({ clientKey })?.projectId;
+      return clientKey === undefined ? undefined : directory.get({ clientKey })?.projectId;
     },
 
     async lookAgain(all) {
       const keys = new Set(all.map(findClientKey).filter((key) => key !== undefined));
-      await Promise.all([...keys].map((clientKey) => directory.find({ clientKey })));
+      await Promise.all([...keys].map((clientKey) => directory.load({ clientKey })));
     },
 
     peek(event) {
@@ -158,7 +158,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       switch (target.kind) {
         case 'identity': {
           if (!canBeStored(target.identifier)) return NOTHING;
-          const record = directory.peek(target.environment);
+          const record = directory.get(target.environment);
           return record == null ? undefined : byReference(event, record, target.environment, target.identifier);
         }
         case 'feature':

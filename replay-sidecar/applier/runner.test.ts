@@ -1,4 +1,4 @@
-import { anewSubject } from '@edge-migration/contract/streams/events.ts';
+import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { CoreUnreachable } from '@edge-migration/identity/core/errors.ts';
@@ -49,7 +49,7 @@ const stores = {
 function work(fields = headers()): Work & { isDone(): boolean } {
   let done = false;
   const message = {
-    subject: anewSubject(PROJECT),
+    subject: derivedSubject(PROJECT),
     data: new Uint8Array(),
     headers: fields,
     seq: 1,
@@ -63,9 +63,9 @@ function work(fields = headers()): Work & { isDone(): boolean } {
       settle() {},
       isDoubtful: () => false,
       isOpen: () => !done,
-      again() {},
+      nak() {},
     },
-    done() {
+    ack() {
       done = true;
     },
   };
@@ -138,7 +138,11 @@ async function apply(works: readonly Work[], isListed: boolean) {
 const LISTED = { projectId: PROJECT, reason: 'unstorable', environmentId: 3, identityId: 4, cause: 'NumberNotFinite' };
 
 test('an event that lists an identity that Edge cannot hold waits again after each try, although an older look still shows it', async () => {
-  const retried = keepHeaders({ subject: anewSubject(PROJECT), time: new Date(0), headers: derivedHeaders(undefined) });
+  const retried = keepHeaders({
+    subject: derivedSubject(PROJECT),
+    time: new Date(0),
+    headers: derivedHeaders(undefined),
+  });
   markListing(retried);
   expect(await apply([work(retried)], true)).toEqual([LISTED]);
   // Also after it has waited for something else on its way.
@@ -161,8 +165,8 @@ test.each([
   const { held, event, ...rest } = work();
   const pauses: number[] = [];
   const observed = Date.now() - age;
-  const again = (pause: number) => void pauses.push(pause);
-  const delivery = { ...rest, observed, held: { ...held, again }, event: { ...event, outcome: 'background' } as const };
+  const nak = (pause: number) => void pauses.push(pause);
+  const delivery = { ...rest, observed, held: { ...held, nak }, event: { ...event, outcome: 'background' } as const };
   await runner.spread(delivery, { parts: [], projectId: PROJECT });
   const due = Math.ceil((observed + 605_000) / 1000);
   expect(parked).toEqual(expected.map((place) => ({ ...place, due })));

@@ -6,16 +6,16 @@ import { itemBytes } from '@edge-migration/identity/edge/document/size.ts';
 import { EVERYTHING, joinTouched, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
 import { DeadlinePassed } from '@edge-migration/identity/edge/table/table.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import type { Allowance } from './allowance.ts';
 import { applyEvents } from './apply.ts';
 import { readFanOutPage } from './fan-out.ts';
 import { createLooks, type Found, type LookOptions } from './looks.ts';
 import type { Parking } from './parking.ts';
 import type { Patience } from './patience.ts';
 import type { Pipeline } from './pipeline.ts';
+import { MigrationStopped, type ProjectAborts } from './project-aborts.ts';
+import type { ProjectRateLimiter } from './project-rate-limiter.ts';
 import type { Repeats } from './repeats.ts';
 import type { Spread } from './spread.ts';
-import { MigrationStopped, type Stops } from './stops.ts';
 import { chooseWaiting } from './unstorable.ts';
 import { type Cursor, type Delivery, derivedId, isListing, type Work } from './work.ts';
 
@@ -28,8 +28,8 @@ export interface NextPage {
 
 export interface RunnerOptions extends LookOptions {
   stores(): Stores;
-  stops: Pick<Stops, 'of'>;
-  allowance: Pick<Allowance, 'charge'>;
+  stops: Pick<ProjectAborts, 'of'>;
+  allowance: Pick<ProjectRateLimiter, 'charge'>;
   pipeline: Pick<Pipeline, 'admit' | 'park' | 'revisit'>;
   parking: Pick<Parking, 'isListed' | 'wake'>;
   patience: Patience;
@@ -164,7 +164,7 @@ export function createRunner(options: RunnerOptions) {
     for (const { held, resolution } of works) {
       if (resolution.kind !== 'identity' || resolution.isGone) continue;
       options.forget(resolution.environment.id);
-      held.again(1);
+      held.nak(1);
     }
     const { holder } = former;
     const left = works.filter(({ held }) => held.isOpen());
@@ -194,14 +194,14 @@ export function createRunner(options: RunnerOptions) {
       return true;
     } catch (error) {
       log.warn({ err: error, projectId }, 'What follows from an event cannot be published; tried again');
-      for (const { held } of works) held.again(BUSY_PAUSE_MILLIS);
+      for (const { held } of works) held.nak(BUSY_PAUSE_MILLIS);
       return false;
     }
   }
 
   async function fanOut(projectId: number, work: Work, copying: boolean, stop: AbortSignal): Promise<void> {
     if (options.isBusy()) {
-      work.held.again(BUSY_PAUSE_MILLIS);
+      work.held.nak(BUSY_PAUSE_MILLIS);
       return;
     }
     const round = repeats.round(work.event, work.observed, now());
@@ -232,7 +232,7 @@ export function createRunner(options: RunnerOptions) {
   async function spread(delivery: Delivery, { parts, projectId = 0 }: Spread): Promise<void> {
     const { event, observed, held } = delivery;
     if (options.isBusy()) {
-      held.again(BUSY_PAUSE_MILLIS);
+      held.nak(BUSY_PAUSE_MILLIS);
       return;
     }
     const round = repeats.round(event, observed, now());
@@ -246,7 +246,7 @@ export function createRunner(options: RunnerOptions) {
       finish(projectId, delivery, repeats.next(event, observed, now()));
     } catch (error) {
       log.warn({ err: error, event: event.id }, 'The parts of an event cannot be published; tried again');
-      held.again(BUSY_PAUSE_MILLIS);
+      held.nak(BUSY_PAUSE_MILLIS);
     }
   }
 
@@ -266,15 +266,15 @@ export function createRunner(options: RunnerOptions) {
    * keep all projects from knowing that what was published before them is applied.
    */
   function finish(projectId: number, { held }: Pick<Delivery, 'held'>, next: number | undefined): void {
-    if (next === undefined) held.done();
-    else if (next - now() <= MOST_WAIT_MILLIS) held.again(next - now());
+    if (next === undefined) held.ack();
+    else if (next - now() <= MOST_WAIT_MILLIS) held.nak(next - now());
     else pipeline.park({ held }, projectId, 'repeat', { due: Math.ceil(next / 1000) });
   }
 
   /** Stopped in the middle, or not ours any more: judged again when it comes back. Otherwise it failed again and again. */
   function giveUp(projectId: number, work: Work, error: unknown): void {
     if (error instanceof MigrationStopped || error instanceof DeadlinePassed) {
-      work.held.again(1);
+      work.held.nak(1);
       return;
     }
     log.error({ err: error, projectId, event: work.event.id }, 'An event cannot be applied; it is parked');

@@ -9,7 +9,7 @@ import {
   readOptionPlaces,
   readPlacesOfDeletedProjects,
 } from '@edge-migration/identity/core/spread.ts';
-import type { Directory } from './directory.ts';
+import type { EnvironmentCache } from './environment-cache.ts';
 import type { Patience } from './patience.ts';
 
 /** A part of what an event is about that lies in one project. */
@@ -42,7 +42,7 @@ export interface Spreader {
 
 export interface SpreaderOptions {
   core: Core;
-  directory: Directory;
+  directory: EnvironmentCache;
   /** Projects with an EdgeMigration, listed after this call. */
   migrating(signal: AbortSignal): Promise<readonly number[]>;
   patience: Patience;
@@ -53,7 +53,7 @@ export function createSpreader({ core, directory, migrating, patience, signal }:
   const ask = <T>(question: () => Promise<T>) => patience.persist(question, signal);
 
   async function projectOf(of: Extract<EventTarget, { kind: 'features' }>['of']): Promise<number | undefined> {
-    return 'projectId' in of ? of.projectId : (await directory.find(of))?.projectId;
+    return 'projectId' in of ? of.projectId : (await directory.load(of))?.projectId;
   }
 
   async function places(target: Exclude<SpreadTarget, { kind: 'deletedProjects' }>, projectId: number | undefined) {
@@ -91,7 +91,7 @@ export function createSpreader({ core, directory, migrating, patience, signal }:
       const touched = withOverride(event.touched, featureId);
       if (moved === undefined && !mayHaveBeenOverride) return identityId === null ? undefined : { identityId, touched };
       const environment = environmentId === null ? undefined : { environmentId };
-      const record = environment && (await directory.find(environment));
+      const record = environment && (await directory.load(environment));
       if (environment === undefined || record == null) return undefined;
       return { projectId: record.projectId, target: { kind: 'environment', environment }, touched };
     },

@@ -5,7 +5,7 @@ import { EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
 import { headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { draft, drain, manualClock, openSpool, temporaryFolder } from '../capture/spool/testing.ts';
-import type { Held } from './inbox.ts';
+import type { InFlightMessage } from './inbox.ts';
 import { readDelivery } from './work.ts';
 
 const MINUTE = 60_000;
@@ -63,7 +63,7 @@ async function verdictAfterCrash({ deadline, downMillis, ahead = 0, isOlder = fa
   if (!isOlder) fields.set(SENT_HEADER, String(clock.now()));
   const time = new Date(clock.monotonic());
   const message = { subject: EVENT_SUBJECT, data: Buffer.from(delivery?.json ?? ''), headers: fields, time };
-  return judge(migration(deadline), readDelivery({ message } as unknown as Held).began);
+  return judge(migration(deadline), readDelivery({ message } as unknown as InFlightMessage).began);
 }
 
 test('a write before the deadline whose sidecar died before it was answered, and came back after it, is applied', async () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { ensureApplierStreams, PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
-import { anewSubject, STREAM } from '@edge-migration/contract/streams/events.ts';
+import { derivedSubject, STREAM } from '@edge-migration/contract/streams/events.ts';
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { lookAfterMilliseconds } from '@edge-migration/identity/edge/replication-lag.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
@@ -9,27 +9,27 @@ import { createStoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Registry } from 'prom-client';
-import { createAllowance } from './allowance.ts';
+import { createApplyQueue } from './apply-queue.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { createCounts } from './counts.ts';
-import { createDirectory } from './directory.ts';
+import { createEnvironmentCache } from './environment-cache.ts';
 import { createInbox } from './inbox.ts';
 import { createLagHistogram, registerMetrics } from './metrics.ts';
 import type { Migrations } from './migrations.ts';
+import { createOrphanedMessages } from './orphaned-messages.ts';
 import { createParking } from './parking.ts';
 import type { Patience } from './patience.ts';
 import { createPipeline } from './pipeline.ts';
 import { createPositionTracker } from './position.ts';
+import { createProjectAborts } from './project-aborts.ts';
+import { createProjectRateLimiter } from './project-rate-limiter.ts';
 import { createRemovals } from './removals.ts';
 import { createRepeats } from './repeats.ts';
 import { createReporter } from './reporter.ts';
 import { createResolver } from './resolve.ts';
 import { createRunner, type NextPage } from './runner.ts';
 import { createSpreader } from './spread.ts';
-import { createStops } from './stops.ts';
 import type { OpenStores } from './stores.ts';
-import { createStrays } from './strays.ts';
-import { createWaiting } from './waiting.ts';
 import { createWitness, type Witness } from './witness.ts';
 import { derivedHeaders } from './work.ts';
 
@@ -61,10 +61,10 @@ export function wire(
   const witness = (stream: string) => createWitness({ stream, now, onLoss: () => inbox.drop(), log });
   const witnesses = { events: witness(STREAM), parked: witness(PARKING_STREAM) };
   const position = createPositionTracker(store, witnesses.events, clock);
-  const stops = createStops(migrations, signal);
+  const stops = createProjectAborts(migrations, signal);
   const inbox = createInbox({ connection, settings: configuration, store, witness: witnesses.events, clock, log });
-  const allowance = createAllowance((id) => migrations.find(id)?.spec?.replay.maxWriteUnitsPerSecond, clock);
-  const waiting = createWaiting({
+  const allowance = createProjectRateLimiter((id) => migrations.find(id)?.spec?.replay.maxWriteUnitsPerSecond, clock);
+  const waiting = createApplyQueue({
     ...configuration,
     allowance,
     isShared: () => migrations.count() > 1,
@@ -73,7 +73,7 @@ export function wire(
   });
   const { isFull, roomFor } = waiting;
   const asked = { core, release: () => stores.now().release, migrating: migrations.listProjects, patience, signal };
-  const directory = createDirectory({ ...asked, clock });
+  const directory = createEnvironmentCache({ ...asked, clock });
   const spreader = createSpreader({ ...asked, directory });
   const resolver = createResolver({ ...asked, edge, directory, spreader });
   const { instance } = configuration;
@@ -144,7 +144,7 @@ export function wire(
   const spent = () => edge.budget.spent();
   const measured = { inHand: () => inbox.held.size, waiting: waiting.inHand, writeUnits: spent, now };
   registerMetrics(registry, { counts, parking, position, ...measured, ...failover });
-  const strays = createStrays({ connection, clock, log });
+  const strays = createOrphanedMessages({ connection, clock, log });
   return { inbox, waiting, pipeline, parking, strays, reporter, close: stops.close };
 }
 
@@ -169,6 +169,6 @@ function createPublish(connection: NatsConnection, witness: Pick<Witness, 'publi
     const { cursor, id = event.id } = page ?? {};
     const headers = derivedHeaders(cursor);
     const check = witness.publishing();
-    check(await client.publish(anewSubject(projectId), JSON.stringify(event), { msgID: id, headers }));
+    check(await client.publish(derivedSubject(projectId), JSON.stringify(event), { msgID: id, headers }));
   };
 }

@@ -1,11 +1,11 @@
 import { STORED_HEADER } from '@edge-migration/contract/event-times.ts';
-import { anewSubject, EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
+import { derivedSubject, EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
 import { writeEvent } from '@edge-migration/contract/write-event.ts';
 import type { JsMsg } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Held } from './inbox.ts';
+import type { InFlightMessage } from './inbox.ts';
 import {
   CURSOR_HEADER,
   derivedHeaders,
@@ -60,7 +60,7 @@ const NOW = Date.parse('2026-01-01T00:00:00Z');
 const EVENT = event('key', 'ada', 'sdk.identify');
 
 /** A message as NATS delivers it; only what is read of it. */
-function held(subject: string, payload: unknown, fields = headers()): Held {
+function held(subject: string, payload: unknown, fields = headers()): InFlightMessage {
   const data = payload instanceof Uint8Array ? payload : bytes(JSON.stringify(payload));
   const message: Partial<JsMsg> = { subject, data, headers: fields, seq: 1, time: new Date(NOW) };
   return {
@@ -71,8 +71,8 @@ function held(subject: string, payload: unknown, fields = headers()): Held {
     settle() {},
     isDoubtful: () => false,
     isOpen: () => true,
-    done() {},
-    again() {},
+    ack() {},
+    nak() {},
   };
 }
 
@@ -137,7 +137,7 @@ describe('what only appliers may say', () => {
   const cursor = { from: 'edge', round: 1, after: 'ada' } as const;
 
   test('is believed of an event that an applier derived', () => {
-    const { event, cursor: read } = readDelivery(held(anewSubject(1), derived, derivedHeaders(cursor)));
+    const { event, cursor: read } = readDelivery(held(derivedSubject(1), derived, derivedHeaders(cursor)));
     expect(event).toEqual(derived);
     expect(read).toEqual(cursor);
   });
@@ -150,7 +150,7 @@ describe('what only appliers may say', () => {
   test("a sidecar's event remains a claim when it comes once more", () => {
     const kept = keepHeaders({ subject: EVENT_SUBJECT, time: new Date(NOW), headers: derivedHeaders(cursor) });
     expect(kept.keys()).toEqual([STORED_HEADER]);
-    const { event, cursor: read } = readDelivery(held(anewSubject(1), derived, kept));
+    const { event, cursor: read } = readDelivery(held(derivedSubject(1), derived, kept));
     expect(event.target).toEqual({ kind: 'environment', environment: { clientKey: 'former' } });
     expect(read).toBeUndefined();
   });
@@ -158,7 +158,7 @@ describe('what only appliers may say', () => {
   test('that it lists an identity, and so needs no room of a quota, is not believed of a sidecar, then or later', () => {
     const headers = derivedHeaders(undefined);
     markListing(headers);
-    expect(isListing({ subject: anewSubject(1), headers })).toBe(true);
+    expect(isListing({ subject: derivedSubject(1), headers })).toBe(true);
     expect(isListing({ subject: EVENT_SUBJECT, headers })).toBe(false);
     const kept = keepHeaders({ subject: EVENT_SUBJECT, time: new Date(NOW), headers });
     expect(isListing({ subject: 'identity.parked.1.overflow', headers: kept })).toBe(false);
@@ -166,16 +166,16 @@ describe('what only appliers may say', () => {
 
   test('is asked of Core once more where an applier of an earlier release, which marked nothing, has said it', () => {
     const target = { kind: 'identity', environment: { environmentId: 1, apiKey: 'former' }, identifier: 'ada' };
-    for (const subject of [anewSubject(1), 'identity.parked.1.copying']) {
+    for (const subject of [derivedSubject(1), 'identity.parked.1.copying']) {
       const { event } = readDelivery(held(subject, { ...EVENT, target }));
       expect(event.target).toEqual({ ...target, environment: { clientKey: 'former' } });
     }
   });
 
   test('remains so when an event that an applier derived was put aside and comes back', () => {
-    const aside = keepHeaders({ subject: anewSubject(1), time: new Date(NOW), headers: derivedHeaders(cursor) });
+    const aside = keepHeaders({ subject: derivedSubject(1), time: new Date(NOW), headers: derivedHeaders(cursor) });
     const back = keepHeaders({ subject: 'identity.parked.1.suspended', time: new Date(NOW), headers: aside });
     expect(back.get(CURSOR_HEADER)).toBe(JSON.stringify(cursor));
-    expect(readDelivery(held(anewSubject(1), derived, back)).event).toEqual(derived);
+    expect(readDelivery(held(derivedSubject(1), derived, back)).event).toEqual(derived);
   });
 });

@@ -7,11 +7,11 @@ import {
   STORED_HEADER,
 } from '@edge-migration/contract/event-times.ts';
 import { isParked } from '@edge-migration/contract/streams/applier.ts';
-import { parseAnewSubject } from '@edge-migration/contract/streams/events.ts';
+import { parseDerivedSubject } from '@edge-migration/contract/streams/events.ts';
 import { claimedEvent, unmarkedEvent, type WriteEvent, writeEvent } from '@edge-migration/contract/write-event.ts';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
-import type { Held } from './inbox.ts';
+import type { InFlightMessage } from './inbox.ts';
 import type { Resolution } from './resolve.ts';
 
 const round = z.int().min(0).max(9);
@@ -130,12 +130,12 @@ function isDerived(carrier: Pick<Carrier, 'subject' | 'headers'>): boolean {
 }
 
 function isOurs({ subject }: Pick<Carrier, 'subject'>): boolean {
-  return parseAnewSubject(subject) !== undefined || isParked(subject);
+  return parseDerivedSubject(subject) !== undefined || isParked(subject);
 }
 
 /** An event in hand. */
 export interface Delivery {
-  readonly held: Held;
+  readonly held: InFlightMessage;
   readonly event: WriteEvent;
   /**
    * Milliseconds since the epoch by the stream's clock: when its request began, as far as the event tells, and when its
@@ -188,7 +188,7 @@ const RIGHT_MILLIS = 1000;
  *
  * @throws UnreadableEvent; its message holds paths and rules, no values
  */
-export function readDelivery(held: Held): Delivery {
+export function readDelivery(held: InFlightMessage): Delivery {
   const { message } = held;
   if (message.data.length > MOST_BYTES) throw new UnreadableEvent(`more than ${MOST_BYTES} bytes`);
   const derived = isDerived(message);

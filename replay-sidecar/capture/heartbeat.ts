@@ -87,8 +87,8 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   async function beat(): Promise<boolean> {
     const [proven, reported] = [await errorOf(prove()), await errorOf(send(false, usage.page()))];
     const error = proven ?? reported;
-    if (error === undefined && wasWell !== true) log.info('The way to the stream is proven');
-    if (error !== undefined && wasWell !== false) log.warn({ err: error }, 'The way to the stream cannot be proven');
+    if (error === undefined && wasWell !== true) log.info('Probe round trip succeeded');
+    if (error !== undefined && wasWell !== false) log.warn({ err: error }, 'Probe round trip failed');
     wasWell = error === undefined;
     return reported === undefined;
   }

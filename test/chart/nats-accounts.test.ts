@@ -109,7 +109,7 @@ const apiOf = (stream: string) => [
 const SUBJECTS = [
   EVENT_SUBJECT,
   'identity.writes.probe.uid-1',
-  'identity.writes.anew.42',
+  'identity.writes.derived.42',
   'identity.writes.other',
   'identity.parked.42.poison.-',
   'coverage.uid-1',
@@ -136,7 +136,7 @@ const ALLOWED: Record<NatsRole, readonly string[]> = {
     ...api(...[COVERAGE_STREAM, REPORT_STREAM].map((name) => `DIRECT.GET.${name}`)),
   ],
   applier: [
-    'identity.writes.anew.42',
+    'identity.writes.derived.42',
     'identity.parked.42.poison.-',
     'replay.process-1',
     ...api('INFO', ...[STREAM, PARKING_STREAM, REPORT_STREAM].map((stream) => `STREAM.INFO.${stream}`)),

@@ -1,6 +1,6 @@
 /** The stream in which events wait aside is full. */
 
-import { anewSubject } from '@edge-migration/contract/streams/events.ts';
+import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import { markDoubted } from '@edge-migration/replay-sidecar/applier/work.ts';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -41,7 +41,7 @@ test('what may have been written by a process that died is handled once more in 
   await on.rows({ environments_identity: [{ id: 1, identifier: 'ada', environment_id: 1 }] });
   const doubted = headers();
   markDoubted(doubted);
-  await on.publishRaw(anewSubject(1), JSON.stringify(written(1, 'ada')), doubted);
+  await on.publishRaw(derivedSubject(1), JSON.stringify(written(1, 'ada')), doubted);
   await waitFor(async () => (await on.document('key-1', 'ada')) !== undefined, {
     for: 'the document',
     timeoutMs: 60_000,

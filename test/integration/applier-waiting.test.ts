@@ -1,6 +1,6 @@
 /** Events that wait aside until somebody says what is to become of them. */
 import { parsePlace } from '@edge-migration/contract/parked-place.ts';
-import { anewSubject } from '@edge-migration/contract/streams/events.ts';
+import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import { listWaiting } from '@edge-migration/replay-sidecar/waiting-events/list.ts';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -91,7 +91,7 @@ test('an event that cannot be read waits under the minute in which it came first
   await on.endMigration(1);
   await eventually('nothing to wait', async () => Object.keys(await on.parked()).length === 0);
   await on.migrate(1);
-  await on.publishRaw(anewSubject(0), 'no event', fields);
+  await on.publishRaw(derivedSubject(0), 'no event', fields);
   await eventually(
     'it to wait',
     async () => (await parkedAs('poison')).join() === 'identity.parked.0.poison._u29671200.1.-',

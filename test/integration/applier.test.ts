@@ -1,4 +1,4 @@
-import { anewSubject } from '@edge-migration/contract/streams/events.ts';
+import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { derivedHeaders } from '@edge-migration/replay-sidecar/applier/work.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -286,7 +286,7 @@ describe('what cannot be handled', () => {
     // Postgres takes no such id, and nothing checks what appliers derive.
     const cursor = derivedHeaders({ from: 'core', round: 0, after: '99999999999' });
     const target = { kind: 'feature', projectId: 40, featureId: 1 } as const;
-    await on.publishRaw(anewSubject(40), JSON.stringify(written(40, '', { target })), cursor);
+    await on.publishRaw(derivedSubject(40), JSON.stringify(written(40, '', { target })), cursor);
     await on.publish(written(40, 'ada'));
     await planIs(40, 'ada', 'gold');
     await eventually('it to be parked', async () => (await on.poison(40)).join() === '-');

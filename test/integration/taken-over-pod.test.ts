@@ -1,6 +1,6 @@
 /** What an API pod that was taken over can do at worst (docs/security.md): it has the sidecars' rights, and no others. */
 import { randomUUID } from 'node:crypto';
-import { anewSubject, EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
+import { derivedSubject, EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
 import { derivedHeaders } from '@edge-migration/replay-sidecar/applier/work.ts';
 import { type JetStreamClient, jetstream } from '@nats-io/jetstream';
 import { connect, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
@@ -112,7 +112,7 @@ test('by naming a trait it can take that one from an identity of a migrating pro
   expect(await on.traits('key-2', 'ada')).toEqual({ plan: 'gold', own: 'kept' });
 });
 
-test.each([anewSubject(1), 'identity.parked.1.suspended', 'replay.applier', '$JS.API.STREAM.PURGE.IDENTITY_WRITES'])(
+test.each([derivedSubject(1), 'identity.parked.1.suspended', 'replay.applier', '$JS.API.STREAM.PURGE.IDENTITY_WRITES'])(
   'it cannot publish to %s, where only others speak',
   async (subject) => {
     await expect(stream.publish(subject, '{}')).rejects.toThrow(/permissions violation/i);

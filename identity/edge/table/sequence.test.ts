@@ -5,7 +5,7 @@ import { type GlobalTable, startGlobalTable } from '@edge-migration/test/cluster
 import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { carryOut } from '../../convergence-step.ts';
+import { executeStep } from '../../convergence-step.ts';
 import type { Item } from '../document/document.ts';
 import { itemBytes } from '../document/size.ts';
 import { overrideRows, sameOverrideRow } from '../override-rows.ts';
@@ -67,7 +67,7 @@ async function write(wanted: Item | undefined, by = edge) {
   const isThere = found !== undefined || wanted !== undefined;
   const step = { outcome: 'updated', after: wanted, ...(isThere && !isEqual && { write: change }) } as const;
   const touched = { traits: new Set<string>(), overrides: new Set(['1', '2', '3']) };
-  return carryOut(by, found, step, { environmentId: ENVIRONMENT, syncRows: true, touched, clock: systemClock });
+  return executeStep(by, found, step, { environmentId: ENVIRONMENT, syncRows: true, touched, clock: systemClock });
 }
 
 /** Rows that are not as the document says, missing and left ones included. */

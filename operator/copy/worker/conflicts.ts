@@ -1,5 +1,5 @@
 import { resolveConflict, type Stores } from '@edge-migration/identity/converge.ts';
-import { lookAt } from '@edge-migration/identity/convergence-step.ts';
+import { checkUnchanged } from '@edge-migration/identity/convergence-step.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { readIdentities } from '@edge-migration/identity/core/pages.ts';
 import { encodeIdentity } from '@edge-migration/identity/edge/document/document.ts';
@@ -122,7 +122,7 @@ export function createConflictSettler(stores: Stores) {
     for (const { document, rows } of wanted) {
       const missing = rows.filter((row) => !present.has(rowName(keyOf(row))));
       // A document that has changed meanwhile got its rows from whoever changed it.
-      if (missing.length > 0) await commit(lookAt(document), { put: missing, remove: [] }, options);
+      if (missing.length > 0) await commit(checkUnchanged(document), { put: missing, remove: [] }, options);
     }
   }
 }

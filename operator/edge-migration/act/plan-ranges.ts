@@ -4,8 +4,8 @@ import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { AlreadyExistsError } from '@edge-migration/kubernetes/errors.ts';
 import { CONFIG_MAPS, JOBS, SECRETS } from '@edge-migration/kubernetes/resources.ts';
 import { type MeasuredRange, planRanges as measureRanges, mergeSteps, readNewestId } from '../../copy/ranges.ts';
+import { CIPHER_KEY_FILE, createCipherKey } from '../../verify/checkpoint-cipher.ts';
 import { planVerification } from '../../verify/ranges.ts';
-import { createSealKey, SEAL_FILE } from '../../verify/seal.ts';
 import { formatTime } from '../conditions.ts';
 import { buildRanges, buildRoot, type RootReference } from '../objects.ts';
 import { parsePlan } from '../parse.ts';
@@ -43,7 +43,7 @@ export async function planRanges(context: ActionContext, { migration, operation,
       ? describeRanges(ranges, () => ({ regions: spec.verify.regions }))
       : describeRanges(ranges, ({ identities }) => ({ planned: { identities, newestId } })),
   );
-  if (isComparison(operation)) texts.set(SEAL_FILE, createSealKey());
+  if (isComparison(operation)) texts.set(CIPHER_KEY_FILE, createCipherKey());
   await createRanges(context, buildRanges(place, reference, texts), reference, signal);
   const planned = ranges.map(({ rangeId, identities }) => ({ rangeId, identities }));
   const plan = { plannedTime: formatTime(clock.now()), ranges: planned };

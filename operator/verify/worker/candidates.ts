@@ -4,11 +4,11 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { z } from 'zod';
 import type { VerifySettings } from '../settings.ts';
-import { isOnly, type Ledger } from './ledger.ts';
-import type { Look } from './look.ts';
-import type { Looked, Place } from './looked.ts';
+import type { Comparer } from './comparer.ts';
+import type { Comparison, Place } from './comparison.ts';
 import { createParts } from './parts.ts';
 import type { Repair } from './repair.ts';
+import { isOnly, type Ledger } from './tally.ts';
 
 /** A difference that was seen, and may be a write under way. */
 export const candidateSchema = z.object({
@@ -26,15 +26,15 @@ export const candidateSchema = z.object({
 export type Candidate = z.infer<typeof candidateSchema>;
 
 /** Whether what was seen needs a second look before it is certain. */
-export const isDoubtful = ({ verdict: { finding } }: Looked) => finding !== undefined && !isOnly(finding, 'uuid');
+export const isDoubtful = ({ verdict: { finding } }: Comparison) => finding !== undefined && !isOnly(finding, 'uuid');
 
-export function toCandidate(looked: Looked): Candidate {
+export function toCandidate(looked: Comparison): Candidate {
   const { kind, environment, pair } = looked;
   return { kind, environmentId: environment.id, ...toPlace(looked), state: stateOf(pair) };
 }
 
 export interface SettleContext {
-  readonly look: Look;
+  readonly look: Comparer;
   readonly ledger: Ledger;
   /** Undefined where findings are only reported. */
   readonly repair: Repair | undefined;
@@ -119,7 +119,7 @@ async function settleChunk(
   // Deleted meanwhile, and its identities with it.
   if (environment === undefined) return [];
   const again = await look.lookAgain(kind, environment, chunk.map(toPlace), signal);
-  const isCertain = (looked: Looked | undefined, index: number): looked is Looked =>
+  const isCertain = (looked: Comparison | undefined, index: number): looked is Comparison =>
     looked !== undefined && isDoubtful(looked) && stateOf(looked.pair) === chunk[index]!.state;
   const certain = again.filter(isCertain);
   const outcomes = await repair?.(certain, signal);
@@ -152,12 +152,12 @@ export async function repairInterrupted(
     if (environment === undefined) continue;
     await inParts(chunk, async (part) => {
       const again = await look.lookAgain(kind, environment, part.map(toPlace), signal);
-      await repair(again.filter((looked) => looked !== undefined && isDoubtful(looked)) as Looked[], signal);
+      await repair(again.filter((looked) => looked !== undefined && isDoubtful(looked)) as Comparison[], signal);
     });
   }
 }
 
-const toPlace = ({ identifier, key, row, region }: Candidate | Looked): Place => ({
+const toPlace = ({ identifier, key, row, region }: Candidate | Comparison): Place => ({
   identifier,
   key,
   ...(row && { row }),
@@ -173,7 +173,10 @@ async function waitUntilApplied(context: SettleContext, since: number, signal: A
     const isApplied = appliedUntil === 'none' ? waited >= settleMilliseconds : (appliedUntil ?? 0) > since;
     if (isApplied && waited >= lagMilliseconds) return;
     if (waited >= replayPatienceMilliseconds) {
-      logger.warn({ seconds: Math.round(waited / 1000) }, 'replay did not catch up; differences are taken as they are');
+      logger.warn(
+        { seconds: Math.round(waited / 1000) },
+        'timed out waiting for replay; reporting remaining differences',
+      );
       return;
     }
     await clock.sleep(EVERY_MILLISECONDS, signal);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { createSeal, createSealKey } from '../seal.ts';
+import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
 import type { Candidate } from './candidates.ts';
 import { holdRecord } from './held-record.ts';
 import { createMemoryRecord } from './standalone.ts';
@@ -18,7 +18,7 @@ const candidate = (identifier: string): Candidate => ({
 /** Each pod of a range takes the same record. */
 function createRange() {
   const record = createMemoryRecord();
-  const seal = createSeal(createSealKey());
+  const seal = createCheckpointCipher(createCipherKey());
   return (instance: string) => holdRecord(record, { instance, seal }, signal);
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { RangeTakenOver } from '../../job/failure.ts';
 import type { WorkerRecord } from '../../job/record.ts';
-import type { Seal } from '../seal.ts';
+import type { CheckpointCipher } from '../checkpoint-cipher.ts';
 import { type Candidate, candidateSchema } from './candidates.ts';
 
 /** A range's record that one pod holds at a time: the one that has taken it last. */
@@ -22,7 +22,7 @@ export interface HeldRecord extends WorkerRecord {
 export interface HolderOptions {
   /** Name of this pod. */
   readonly instance: string;
-  readonly seal: Seal;
+  readonly seal: CheckpointCipher;
 }
 
 type Texts = Readonly<Record<string, string>>;
@@ -42,7 +42,7 @@ export async function holdRecord(
     await record.save({ ...texts, holder: instance }, signal);
   }
 
-  const interrupted = z.array(candidateSchema).safeParse(seal.open(kept['repairing'] ?? '')).data ?? [];
+  const interrupted = z.array(candidateSchema).safeParse(seal.decrypt(kept['repairing'] ?? '')).data ?? [];
   let isSeenTo = interrupted.length === 0;
 
   return {
@@ -53,7 +53,8 @@ export async function holdRecord(
       await write(texts, signal);
       kept = texts;
     },
-    claim: (repairing, signal) => write({ ...kept, repairing: seal.close(isSeenTo ? repairing : interrupted) }, signal),
+    claim: (repairing, signal) =>
+      write({ ...kept, repairing: seal.encrypt(isSeenTo ? repairing : interrupted) }, signal),
     seeTo() {
       isSeenTo = true;
     },

@@ -4,7 +4,7 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import type { DynamodbCall } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
-import { createSeal, createSealKey } from '../seal.ts';
+import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
 import { createMemoryRecord } from './standalone.ts';
 import { verify } from './testing/verification.ts';
 import type { VerifyOptions } from './verify-range.ts';
@@ -78,7 +78,7 @@ function clockBefore(milliseconds: number, act: () => Promise<unknown>): Clock {
 /** The pods of one run: they have the record and its key in common. */
 function createRun(): (instance: string, changes?: Partial<VerifyOptions>, signal?: AbortSignal) => Promise<unknown> {
   const record = createMemoryRecord();
-  const seal = createSeal(createSealKey());
+  const seal = createCheckpointCipher(createCipherKey());
   const late = { lateWriteMilliseconds: LATE_MILLISECONDS, holdMilliseconds: HOLD_MILLISECONDS };
   return (instance, changes, signal) =>
     verify(project, { record, seal, instance, repair: 'AfterCopy', ...late, ...changes }, signal);

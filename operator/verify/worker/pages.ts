@@ -4,16 +4,16 @@ import { type Page, readPage } from '@edge-migration/identity/core/pages.ts';
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { VerifySegment } from '../ranges.ts';
 import type { VerifySettings } from '../settings.ts';
-import type { Look } from './look.ts';
-import type { Looked } from './looked.ts';
+import type { Comparer } from './comparer.ts';
+import type { Comparison } from './comparison.ts';
 import { createParts, PART } from './parts.ts';
-import type { RegionTables } from './region-look.ts';
+import type { RegionTables } from './region-comparer.ts';
 
 /** Where a page begins: behind an identifier of Core's or a key of Edge's; null at the segment's start. */
 export type Start = string | Item | null;
 
 /** Takes what was found, part by part. */
-export type TakeLooked = (part: readonly Looked[]) => void;
+export type TakeLooked = (part: readonly Comparison[]) => void;
 
 /** A page that was read from one side, how to compare it, and where the next one begins; undefined after the last. */
 export interface ReadPage {
@@ -27,7 +27,7 @@ export interface ReadPage {
 export interface PageReaderOptions {
   readonly stores: Stores;
   readonly regions: readonly RegionTables[];
-  readonly look: Look;
+  readonly look: Comparer;
   readonly settings: () => VerifySettings;
   /** Repeats what may pass. */
   readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;

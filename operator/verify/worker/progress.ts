@@ -6,10 +6,10 @@ import { z } from 'zod';
 import { createRateMeter } from '../../copy/worker/rate-meter.ts';
 import type { WorkerRecord } from '../../job/record.ts';
 import { parseVerifyCheckpoint, type VerifyCheckpoint } from '../checkpoint.ts';
-import type { Seal } from '../seal.ts';
+import type { CheckpointCipher } from '../checkpoint-cipher.ts';
 import { countDocuments, countIdentities, NOTHING_VERIFIED } from '../totals.ts';
 import { type Candidate, candidateSchema } from './candidates.ts';
-import { createLedger, type Ledger } from './ledger.ts';
+import { createTally, type Ledger } from './tally.ts';
 
 const placeSchema = z.object({
   segment: z.int().min(0),
@@ -27,7 +27,7 @@ export interface ProgressOptions {
   readonly stores: Pick<Stores, 'edge'>;
   readonly regions: readonly Pick<Stores, 'edge'>[];
   readonly record: WorkerRecord;
-  readonly seal: Seal;
+  readonly seal: CheckpointCipher;
   readonly clearIdentifiers: boolean;
   readonly instance: string;
   readonly clock: Clock;
@@ -67,13 +67,13 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
   const { range, stores, record, seal, clock, patiently, logger } = options;
   const texts = await patiently(() => record.load(signal));
   const saved = parseVerifyCheckpoint(texts?.['checkpoint']);
-  const opened = saved && sealedSchema.safeParse(seal.open(saved.sealed)).data;
+  const opened = saved && sealedSchema.safeParse(seal.decrypt(saved.sealed)).data;
   let place: Place = opened?.place ?? { segment: 0, from: null };
   let candidates = opened?.candidates ?? [];
   let lookedAt = opened?.lookedAt ?? 0;
   const { overridesTable: table } = stores.edge;
   const overridesTable = opened === undefined || saved?.overridesTable === table ? table : undefined;
-  const ledger = createLedger({
+  const ledger = createTally({
     totals: (opened && saved?.totals) ?? NOTHING_VERIFIED,
     samples: texts?.['samples.jsonl'] ?? '',
     sampleLines: opened && saved ? saved.sampleLines : 0,
@@ -107,7 +107,7 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
       identitiesPerSecond: finished ? 0 : Math.round(rate.perSecond()),
       totals: ledger.totals(),
       candidates: candidates.length,
-      sealed: seal.close({ place, candidates, lookedAt }),
+      sealed: seal.encrypt({ place, candidates, lookedAt }),
       sampleLines: ledger.samples.lines,
       skippedLines: ledger.skipped.lines,
       ...(overridesTable && { overridesTable }),

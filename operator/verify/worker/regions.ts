@@ -1,7 +1,7 @@
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
 import { type EdgeSettings, type EdgeTables, inRegion, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import type { Patience } from '../../job/failure.ts';
-import type { RegionTables } from './region-look.ts';
+import type { RegionTables } from './region-comparer.ts';
 
 export interface OpenRegions extends Disposable {
   readonly tables: readonly RegionTables[];

@@ -5,10 +5,10 @@ import { WriteRejected } from '@edge-migration/identity/edge/table/table.ts';
 import { insertMissing, removeLeftRow, removeMisplaced, repair } from '@edge-migration/identity/repair.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { type Candidate, isDoubtful, toCandidate } from './candidates.ts';
+import type { Comparer } from './comparer.ts';
+import type { Comparison } from './comparison.ts';
 import { whileHolding } from './hold.ts';
-import { isOnly } from './ledger.ts';
-import type { Look } from './look.ts';
-import type { Looked } from './looked.ts';
+import { isOnly } from './tally.ts';
 
 /**
  * Repairs findings and looks at them again.
@@ -16,11 +16,11 @@ import type { Looked } from './looked.ts';
  * @returns of each whether it is as it must be now
  * @throws errors of the stores and of the record; RangeTakenOver
  */
-export type Repair = (found: readonly Looked[], signal: AbortSignal) => Promise<boolean[]>;
+export type Repair = (found: readonly Comparison[], signal: AbortSignal) => Promise<boolean[]>;
 
 export interface RepairOptions {
   readonly stores: Stores;
-  readonly look: Look;
+  readonly look: Comparer;
   /**
    * After the copy what was found is made to agree with Core; once the replay window has closed, Edge is the master, and
    * only what it lacks is inserted (docs/verification.md, "Repair").
@@ -55,14 +55,14 @@ export function createRepair(options: RepairOptions): Repair {
 
   /** What wrote without an answer is done again when that can arrive no more: Core may have deleted the identity since. */
   async function repairBatch(
-    batch: readonly Looked[],
+    batch: readonly Comparison[],
     deadline: Fence['deadline'],
     signal: AbortSignal,
   ): Promise<boolean[]> {
-    const failed = new Set<Looked>();
+    const failed = new Set<Comparison>();
     let open = batch;
     while (open.length > 0) {
-      const unanswered: Looked[] = [];
+      const unanswered: Comparison[] = [];
       for (const looked of open) {
         let isLost = false;
         const lost = () => {
@@ -82,7 +82,7 @@ export function createRepair(options: RepairOptions): Repair {
   }
 
   /** @returns whether it could be repaired */
-  async function repairOne(looked: Looked, signal: AbortSignal, fence: Fence): Promise<boolean> {
+  async function repairOne(looked: Comparison, signal: AbortSignal, fence: Fence): Promise<boolean> {
     // Replication is DynamoDB's: the home region has what it must have.
     if (isOnly(looked.verdict.finding!, 'regions')) return false;
     // What was written before is paid for before anything is read.
@@ -97,7 +97,7 @@ export function createRepair(options: RepairOptions): Repair {
     }
   }
 
-  async function isRight(looked: Looked, signal: AbortSignal): Promise<boolean> {
+  async function isRight(looked: Comparison, signal: AbortSignal): Promise<boolean> {
     const { kind, environment } = looked;
     const [after] = await patiently(() => look.lookAgain(kind, environment, [looked], signal), signal);
     // What has just been written is not in every region yet.
@@ -105,7 +105,7 @@ export function createRepair(options: RepairOptions): Repair {
   }
 
   async function insert(
-    { kind, environment, identifier, verdict }: Looked,
+    { kind, environment, identifier, verdict }: Comparison,
     signal: AbortSignal,
     fence: Fence,
   ): Promise<void> {
@@ -114,7 +114,7 @@ export function createRepair(options: RepairOptions): Repair {
   }
 
   async function agree(
-    { kind, environment, identifier, key, row, verdict, pair }: Looked,
+    { kind, environment, identifier, key, row, verdict, pair }: Comparison,
     signal: AbortSignal,
     fence: Fence,
   ): Promise<void> {
@@ -134,8 +134,8 @@ export function createRepair(options: RepairOptions): Repair {
   }
 }
 
-function divide(found: readonly Looked[]): Looked[][] {
-  const batches: Looked[][] = [];
+function divide(found: readonly Comparison[]): Comparison[][] {
+  const batches: Comparison[][] = [];
   let text = 0;
   for (const looked of found) {
     const length = looked.identifier.length + looked.key.length;

@@ -9,7 +9,7 @@ import { type Consumption, measureConsumption, roundSeconds } from '../../job/co
 import type { WorkerRecord } from '../../job/record.ts';
 import type { StandaloneContext } from '../../job/standalone.ts';
 import { openStores } from '../../job/stores.ts';
-import { createSeal, createSealKey } from '../seal.ts';
+import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
 import { countDocuments, countIdentities, type VerifyTotals } from '../totals.ts';
 import type { StandaloneVerifyConfiguration } from './configuration.ts';
 import { HOLD_MILLISECONDS } from './hold.ts';
@@ -97,7 +97,7 @@ export async function runStandaloneVerification(
       project: stores.project,
       range: await planProject(stores.core, stores.project.environments, signal),
       record,
-      seal: createSeal(createSealKey()),
+      seal: createCheckpointCipher(createCipherKey()),
       settings: () => ({ pageSize: options['page-size'], ...limits, appliedUntil: 'none' }),
       onConflict: options['on-conflict'],
       repair: options.repair ? (options['at-deadline'] ? 'AtDeadline' : 'AfterCopy') : undefined,

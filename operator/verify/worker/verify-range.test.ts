@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
 import type { WorkerRecord } from '../../job/record.ts';
 import { openStores } from '../../job/stores.ts';
-import { createSeal, createSealKey } from '../seal.ts';
+import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
 import { countDocuments, countIdentities, FINDING_KINDS, type VerifyTotals } from '../totals.ts';
 import { createMemoryRecord } from './standalone.ts';
 import { CORRUPTIONS } from './testing/corruptions.ts';
@@ -64,7 +64,7 @@ describe('a comparison of what was just copied', () => {
     expect((await verify(project)).overridesTable).toBe(environmentsV2Table);
     const edge = { ...project.stores.edge, overridesTable: undefined, overrideRows: undefined, commit: undefined };
     const record = createMemoryRecord();
-    const seal = createSeal(createSealKey());
+    const seal = createCheckpointCipher(createCipherKey());
     const stores = { ...project.stores, edge };
     expect(await verify(project, { stores, record, seal })).not.toHaveProperty('overridesTable');
     expect(await verify(project, { record, seal })).not.toHaveProperty('overridesTable');
@@ -296,7 +296,7 @@ describe('a worker that is killed again and again', () => {
     for (const { item, environmentId } of documents.slice(-5))
       await CORRUPTIONS[2]!.apply(project.stores.edge, item, environmentId);
     const expected = await verify(project);
-    const seal = createSeal(createSealKey());
+    const seal = createCheckpointCipher(createCipherKey());
     let texts: Readonly<Record<string, string>> | undefined;
     let kills = 0;
     for (;;) {

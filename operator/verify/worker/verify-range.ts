@@ -9,8 +9,8 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { withPatience } from '../../job/failure.ts';
 import type { WorkerRecord } from '../../job/record.ts';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
+import type { CheckpointCipher } from '../checkpoint-cipher.ts';
 import { listSegments, type VerifyRange, type VerifySegment } from '../ranges.ts';
-import type { Seal } from '../seal.ts';
 import type { VerifySettings } from '../settings.ts';
 import { countDocuments, countIdentities } from '../totals.ts';
 import {
@@ -21,12 +21,12 @@ import {
   settleCandidates,
   toCandidate,
 } from './candidates.ts';
+import { createComparer } from './comparer.ts';
+import type { Comparison } from './comparison.ts';
 import { type HeldRecord, holdRecord } from './held-record.ts';
-import { createLook } from './look.ts';
-import type { Looked } from './looked.ts';
 import { createPageReader, type ReadPage, type Start } from './pages.ts';
 import { openProgress } from './progress.ts';
-import type { RegionTables } from './region-look.ts';
+import type { RegionTables } from './region-comparer.ts';
 import { createRepair, type Repair } from './repair.ts';
 
 export interface VerifyOptions
@@ -37,7 +37,7 @@ export interface VerifyOptions
   readonly project: CoreProject;
   readonly range: Pick<VerifyRange, 'rangeId' | 'segments'>;
   readonly record: WorkerRecord;
-  readonly seal: Seal;
+  readonly seal: CheckpointCipher;
   /** As they are now; they may change while the comparison runs. */
   readonly settings: () => VerifySettings;
   readonly onConflict: 'KeepEdge' | 'CoreWins';
@@ -77,7 +77,7 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
       work,
     );
   const { regions } = options;
-  const look = createLook(stores, options.onConflict, regions);
+  const look = createComparer(stores, options.onConflict, regions);
   const readSegment = createPageReader({ stores, regions, look, settings, patiently });
   const segments = listSegments(
     range,
@@ -159,7 +159,7 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   }
 
   /** Nothing is saved before the page is done, so what a killed worker has added is added once. */
-  function add(part: readonly Looked[]): void {
+  function add(part: readonly Comparison[]): void {
     for (const looked of part) {
       if (isDoubtful(looked)) progress.candidates.push(toCandidate(looked));
       else ledger.add(looked);

@@ -4,8 +4,8 @@ import { measureCpuSeconds } from '../../job/consumption.ts';
 import { WorkerError } from '../../job/failure.ts';
 import { type PodContext, runPod } from '../../job/pod.ts';
 import { openStores } from '../../job/stores.ts';
+import { type CheckpointCipher, CIPHER_KEY_FILE, createCheckpointCipher } from '../checkpoint-cipher.ts';
 import { verifyRangeSchema } from '../ranges.ts';
-import { createSeal, SEAL_FILE, type Seal } from '../seal.ts';
 import { parseVerifySettings } from '../settings.ts';
 import type { VerifyConfiguration } from './configuration.ts';
 import { HOLD_MILLISECONDS } from './hold.ts';
@@ -69,10 +69,10 @@ export async function runVerifyWorker(context: PodContext<VerifyConfiguration>):
   });
 }
 
-async function readSeal({ rangesDirectory }: VerifyConfiguration): Promise<Seal> {
-  const file = join(rangesDirectory, SEAL_FILE);
+async function readSeal({ rangesDirectory }: VerifyConfiguration): Promise<CheckpointCipher> {
+  const file = join(rangesDirectory, CIPHER_KEY_FILE);
   try {
-    return createSeal(await readFile(file, 'utf8'));
+    return createCheckpointCipher(await readFile(file, 'utf8'));
   } catch (cause) {
     throw new WorkerError('poisoned', `The key in ${file} cannot be read; plan the comparison again`, { cause });
   }

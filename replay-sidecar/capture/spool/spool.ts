@@ -8,11 +8,11 @@ import type { GapLedger } from './gaps.ts';
 import { createIntents, type Intents } from './intents.ts';
 import { createJournal } from './journal.ts';
 import { createLane } from './lane.ts';
-import { createNotes, type Notes } from './notes.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import { type Recovered, recoverSegments } from './recovery.ts';
 import { newSegment, type Segment } from './segment.ts';
 import { createShares } from './shares.ts';
+import { createSpoolState, type SpoolState } from './spool-state.ts';
 import type { DurableState } from './state.ts';
 import { createTrust, type Trust } from './trust.ts';
 
@@ -64,9 +64,9 @@ export interface Spool {
   readonly gaps: GapLedger;
   facts(): SpoolFacts;
   /** Names the stream that the events go into; a gap is marked when it is not the one that settled events went into. */
-  observeStream: Notes['observeStream'];
+  observeStream: SpoolState['observeStream'];
   /** The stream gives out sequence numbers that it had given out before: it lost what it had from `sequence` on. */
-  observeLoss: Notes['observeLoss'];
+  observeLoss: SpoolState['observeLoss'];
   /** The stream answered as expected: what it acknowledged long ago may go once it has been trusted for long enough. */
   observeAnswer: Trust['confirm'];
   /** The stream may have lost what it acknowledged. Nothing is removed until it answers again. */
@@ -105,7 +105,7 @@ export function createSpool(given: SpoolOptions): Spool {
   let removing: Promise<void> | undefined;
   let isRemovalDue = false;
 
-  const notes = createNotes(clock, chores, onError);
+  const notes = createSpoolState(clock, chores, onError);
   const { gaps } = notes;
   const trust = createTrust(clock);
   const journal = createJournal({

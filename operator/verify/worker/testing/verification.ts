@@ -2,10 +2,10 @@ import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import type { TestProject } from '../../../copy/worker/testing/project.ts';
 import type { VerifyCheckpoint } from '../../checkpoint.ts';
-import { createSeal, createSealKey } from '../../seal.ts';
+import { createCheckpointCipher, createCipherKey } from '../../checkpoint-cipher.ts';
 import type { VerifySettings } from '../../settings.ts';
-import type { SampleLine } from '../ledger.ts';
 import { createMemoryRecord, wholeProject } from '../standalone.ts';
+import type { SampleLine } from '../tally.ts';
 import { type VerifyOptions, verifyRange } from '../verify-range.ts';
 
 export interface Verified extends VerifyCheckpoint {
@@ -35,7 +35,7 @@ export async function verify(
       project: stores.project,
       range: wholeProject(stores.project.environments),
       record,
-      seal: createSeal(createSealKey()),
+      seal: createCheckpointCipher(createCipherKey()),
       settings: () => VERIFY_SETTINGS,
       onConflict: 'KeepEdge',
       repair: undefined,

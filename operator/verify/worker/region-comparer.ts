@@ -6,7 +6,7 @@ import type { ListedDocument } from '@edge-migration/identity/edge/table/listing
 import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
 import { type JudgedPair, judgeRegions, type RegionsPair } from '@edge-migration/identity/edge/verdict.ts';
-import { documentKeyOf, type Looked, type Place, type RegionKind } from './looked.ts';
+import { type Comparison, documentKeyOf, type Place, type RegionKind } from './comparison.ts';
 
 /** The tables as another region than the home region has them. */
 export interface RegionTables {
@@ -72,12 +72,12 @@ export function createRegionLook(
   }
 
   /** A region's documents that neither the home region nor Core has; the others are looked at with those. */
-  async function lookAtRegionDocuments(
+  async function compareRegionDocuments(
     environment: CoreEnvironment,
     documents: readonly ListedDocument[],
     region: string,
     signal: AbortSignal,
-  ): Promise<Looked[]> {
+  ): Promise<Comparison[]> {
     const found = await readDocuments(
       home,
       documents.map(({ key }) => key),
@@ -88,7 +88,7 @@ export function createRegionLook(
     const identifiers = placed.map(({ identifier }) => identifier).filter((identifier) => !identifier.includes('\0'));
     const present = await readPresentIdentifiers(core, environment.id, identifiers, signal);
     const left = absent.filter((document) => !(placed.includes(document) && present.has(document.identifier)));
-    return lookAgain(
+    return recheck(
       'regionDocument',
       environment,
       left.map((document) => ({ ...document, region })),
@@ -97,28 +97,28 @@ export function createRegionLook(
   }
 
   /** A region's rows that the home region does not have. */
-  async function lookAtRegionRows(
+  async function compareRegionRows(
     environment: CoreEnvironment,
     rows: readonly Item[],
     region: string,
     signal: AbortSignal,
-  ): Promise<Looked[]> {
+  ): Promise<Comparison[]> {
     const found = await readRows(home, rows.map(keyOf), signal);
     const absent = rows.filter((row) => !found.has(rowName(keyOf(row))));
     const places = absent.map((row) => {
       return { identifier: row['identifier']?.S ?? '', key: documentKeyOf(row), row: keyOf(row), region };
     });
-    return lookAgain('regionRow', environment, places, signal);
+    return recheck('regionRow', environment, places, signal);
   }
 
   /** What regions were found to have, and what they and the home region have now. */
-  async function lookAgain(
+  async function recheck(
     kind: RegionKind,
     environment: CoreEnvironment,
     places: readonly Place[],
     signal: AbortSignal,
-  ): Promise<Looked[]> {
-    const looked: Looked[] = [];
+  ): Promise<Comparison[]> {
+    const looked: Comparison[] = [];
     for (const [region, some] of Map.groupBy(places, (place) => place.region ?? '')) {
       const edge = byName.get(region);
       // No longer compared since a pod before wrote it down.
@@ -138,7 +138,12 @@ export function createRegionLook(
     return { environmentId: id, core: undefined, edge: undefined, rows: undefined, onConflict, regions: pair };
   }
 
-  return { readCopies, lookAtRegionDocuments, lookAtRegionRows, lookAgain };
+  return {
+    readCopies,
+    lookAtRegionDocuments: compareRegionDocuments,
+    lookAtRegionRows: compareRegionRows,
+    lookAgain: recheck,
+  };
 }
 
 type Read = RegionsPair['home'];

@@ -2,7 +2,7 @@ import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureApplierStreams, findConsumer } from '@edge-migration/contract/streams/applier.ts';
 import {
-  anewSubject,
+  derivedSubject,
   EVENT_SUBJECT,
   ensureStreams,
   probeSubject,
@@ -17,7 +17,7 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createStrays } from './strays.ts';
+import { createOrphanedMessages } from './orphaned-messages.ts';
 import { isDoubted, isTried } from './work.ts';
 
 const folder = createFolder('strays');
@@ -79,14 +79,16 @@ async function lookOnce(): Promise<void> {
     },
   };
   const log = createLogger('test', 'fatal');
-  await expect(createStrays({ connection, clock, log }).run(stop.signal)).rejects.toThrow('it has looked once');
+  await expect(createOrphanedMessages({ connection, clock, log }).run(stop.signal)).rejects.toThrow(
+    'it has looked once',
+  );
 }
 
 const depth = async () => (await manager.streams.info(STREAM)).state.messages;
 
 test('events that NATS has kept but takes for acknowledged come again, once', { timeout: 60_000 }, async () => {
   const client = jetstream(connection);
-  const subjects = { one: EVENT_SUBJECT, two: anewSubject(5), probe: probeSubject('uid') };
+  const subjects = { one: EVENT_SUBJECT, two: derivedSubject(5), probe: probeSubject('uid') };
   for (const text of ['one', 'two', 'probe', 'held', 'new'] as const)
     await client.publish({ held: EVENT_SUBJECT, new: EVENT_SUBJECT, ...subjects }[text], text, { msgID: text });
   await forgetRemovals(async () => {
@@ -96,19 +98,19 @@ test('events that NATS has kept but takes for acknowledged come again, once', { 
   await waitFor(async () => (await depth()) === 5, { for: 'the stream to be as before' });
   await lookOnce();
   // An acknowledgement may be on its way to the stream.
-  expect((await manager.streams.info(STREAM, { subjects_filter: anewSubject(0) })).state.subjects).toBeUndefined();
+  expect((await manager.streams.info(STREAM, { subjects_filter: derivedSubject(0) })).state.subjects).toBeUndefined();
   const stop = new AbortController();
   const log = createLogger('test', 'fatal');
-  const running = [1, 2].map(() => createStrays({ connection, clock: systemClock, log }).run(stop.signal));
+  const running = [1, 2].map(() => createOrphanedMessages({ connection, clock: systemClock, log }).run(stop.signal));
   const areMoved = async () => (await manager.streams.info(STREAM)).state.first_seq === 4;
   await waitFor(areMoved, { for: 'the strays to be brought back', timeoutMs: 30_000 });
   stop.abort(new Error('the test is over'));
   await Promise.allSettled(running);
   // Of what project the first one is, nobody has asked; a probe is of no use any more.
   const { state } = await manager.streams.info(STREAM, { subjects_filter: '>' });
-  expect(state.subjects).toEqual({ [EVENT_SUBJECT]: 2, [anewSubject(0)]: 1, [anewSubject(5)]: 1 });
+  expect(state.subjects).toEqual({ [EVENT_SUBJECT]: 2, [derivedSubject(0)]: 1, [derivedSubject(5)]: 1 });
   // A process that had them may have left a write behind.
-  for await (const { subject, header } of readStored(manager, STREAM, { subject: 'identity.writes.anew.*' })) {
+  for await (const { subject, header } of readStored(manager, STREAM, { subject: 'identity.writes.derived.*' })) {
     expect(isDoubted({ subject, headers: header })).toBe(true);
     // None of them has waited aside, where it would have room.
     expect(isTried({ subject, headers: header })).toBe(false);

@@ -1,7 +1,7 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** Keeps single projects within their write units a second (`spec.replay.maxWriteUnitsPerSecond`). */
-export interface Allowance {
+export interface ProjectRateLimiter {
   /** Notes what was spent. */
   charge(projectId: number, units: number): void;
   /** Whether the project may spend more now. */
@@ -14,7 +14,10 @@ export interface Allowance {
  *
  * @param limitOf write units a second; undefined: no limit
  */
-export function createAllowance(limitOf: (projectId: number) => number | undefined, clock: Clock): Allowance {
+export function createProjectRateLimiter(
+  limitOf: (projectId: number) => number | undefined,
+  clock: Clock,
+): ProjectRateLimiter {
   /** When (monotonic milliseconds) all that was spent is paid for. */
   const paid = new Map<number, number>();
   return {

@@ -7,15 +7,15 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { isOutage, type Patience } from './patience.ts';
 
 /** Which environment a reference names, remembered for a few seconds. */
-export interface Directory {
+export interface EnvironmentCache {
   /** Undefined: not remembered, ask. Null: Core has no such environment. */
-  peek(reference: DerivedReference): EnvironmentRecord | null | undefined;
+  get(reference: DerivedReference): EnvironmentRecord | null | undefined;
   /** Null: Core has no such environment. Waits through outages; rejects with the signal's reason. */
-  find(reference: DerivedReference): Promise<EnvironmentRecord | null>;
+  load(reference: DerivedReference): Promise<EnvironmentRecord | null>;
   /** What is remembered of an environment is out of date. */
   forget(environmentId: number): void;
   /** Notes whose a key is or was. */
-  meet(reference: DerivedReference, environmentId: number): void;
+  learn(reference: DerivedReference, environmentId: number): void;
 }
 
 /**
@@ -32,7 +32,7 @@ interface Entry {
   readonly until: number;
 }
 
-export interface DirectoryOptions {
+export interface EnvironmentCacheOptions {
   core: Core;
   release(): CoreRelease;
   patience: Patience;
@@ -40,7 +40,13 @@ export interface DirectoryOptions {
   signal: AbortSignal;
 }
 
-export function createDirectory({ core, release, patience, clock, signal }: DirectoryOptions): Directory {
+export function createEnvironmentCache({
+  core,
+  release,
+  patience,
+  clock,
+  signal,
+}: EnvironmentCacheOptions): EnvironmentCache {
   const entries = new Map<string, Entry>();
   /**
    * The environments of keys that were met, by the key's name. A server key means its environment for ever, also when it
@@ -87,12 +93,12 @@ export function createDirectory({ core, release, patience, clock, signal }: Dire
   }
 
   return {
-    peek(reference) {
+    get(reference) {
       const entry = entries.get(referenceName(reference));
       return entry !== undefined && entry.until > clock.monotonic() ? entry.record : undefined;
     },
-    find: (reference) => batcher.ask(referenceName(reference), reference),
-    meet,
+    load: (reference) => batcher.ask(referenceName(reference), reference),
+    learn: meet,
     forget(environmentId) {
       for (const [name, { record }] of entries) if (record?.environment.id === environmentId) entries.delete(name);
     },

@@ -5,13 +5,16 @@ export class MigrationStopped extends Error {
   override readonly name = 'MigrationStopped';
 }
 
-export interface Stops {
+export interface ProjectAborts {
   /** Aborts when the project's EdgeMigration says that nothing more may be applied, and when the process ends. */
   of(projectId: number): AbortSignal;
   close(): void;
 }
 
-export function createStops(migrations: Pick<Migrations, 'subscribe' | 'judge'>, signal: AbortSignal): Stops {
+export function createProjectAborts(
+  migrations: Pick<Migrations, 'subscribe' | 'judge'>,
+  signal: AbortSignal,
+): ProjectAborts {
   const controllers = new Map<number, AbortController>();
 
   const unsubscribe = migrations.subscribe((projectId) => {

@@ -8,7 +8,7 @@ import type { Segment } from './segment.ts';
 import { type DurableState, openStateFile, type StateFile } from './state.ts';
 
 /** What the spool remembers besides its segments: gaps, and which stream has the events that it no longer keeps. */
-export interface Notes {
+export interface SpoolState {
   readonly gaps: GapLedger;
   /** Names what is in the directory, across processes; undefined until it is opened. */
   readonly spoolId: string | undefined;
@@ -28,7 +28,7 @@ export interface Notes {
   close(): Promise<void>;
 }
 
-export function createNotes(clock: Clock, chores: Lane, onError: (error: unknown) => void): Notes {
+export function createSpoolState(clock: Clock, chores: Lane, onError: (error: unknown) => void): SpoolState {
   let file: StateFile | undefined;
   let state: DurableState = { bootId: 'unknown', openedTime: clock.now(), gaps: [], stream: null };
   let unsaved = false;

@@ -1,12 +1,12 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import type { Allowance } from './allowance.ts';
 import { createFairQueue, type FairQueue } from './fair-queue.ts';
 import { BYTES_PER_EVENT } from './inbox.ts';
+import type { ProjectRateLimiter } from './project-rate-limiter.ts';
 import type { InHand } from './reporter.ts';
 import type { Work } from './work.ts';
 
 /** Events that are to be applied, by project. */
-export interface Waiting extends Pick<FairQueue<Work>, 'stop'> {
+export interface ApplyQueue extends Pick<FairQueue<Work>, 'stop'> {
   add(work: Work): void;
   /**
    * Whether a project has as many events in hand as it may while others may need room, or while it may not spend what
@@ -22,12 +22,12 @@ export interface Waiting extends Pick<FairQueue<Work>, 'stop'> {
   run(signal: AbortSignal): Promise<never>;
 }
 
-export interface WaitingOptions {
+export interface ApplyQueueOptions {
   readonly concurrency: number;
   readonly projectConcurrency: number;
   /** Events in hand at most. */
   readonly window: number;
-  readonly allowance: Pick<Allowance, 'isOpen'>;
+  readonly allowance: Pick<ProjectRateLimiter, 'isOpen'>;
   /** Whether there are other projects at all. */
   isShared(): boolean;
   /** Must not reject. */
@@ -37,7 +37,7 @@ export interface WaitingOptions {
 
 const LOOK_MILLIS = 20;
 
-export function createWaiting(options: WaitingOptions): Waiting {
+export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
   const works = new Set<Work>();
   /** Events in hand by project, large ones counted as several; of those that run, too. */
   const loads = new Map<number, number>();

@@ -23,8 +23,8 @@ import {
   type Verdict,
   wantedRows,
 } from '@edge-migration/identity/edge/verdict.ts';
-import { documentKeyOf, isRegionKind, type Looked, type Place } from './looked.ts';
-import { createRegionLook, type RegionTables } from './region-look.ts';
+import { type Comparison, documentKeyOf, isRegionKind, type Place } from './comparison.ts';
+import { createRegionLook, type RegionTables } from './region-comparer.ts';
 
 const NO_VERDICT: Verdict = { identity: undefined, document: undefined, finding: undefined };
 
@@ -36,16 +36,20 @@ const MOST_BYTES = 2 * 2 ** 20;
  *
  * Each function throws ResponseTooLarge or ResultTooLarge when it is asked for more than memory should hold.
  */
-export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins', regions: readonly RegionTables[] = []) {
+export function createComparer(
+  stores: Stores,
+  onConflict: 'KeepEdge' | 'CoreWins',
+  regions: readonly RegionTables[] = [],
+) {
   const { core, release, edge } = stores;
   const regionLook = createRegionLook(stores, onConflict, regions);
 
   /** Core's identities and their documents. */
-  async function lookAtIdentities(
+  async function compareIdentities(
     environment: CoreEnvironment,
     identities: readonly CoreIdentity[],
     signal: AbortSignal,
-  ): Promise<Looked[]> {
+  ): Promise<Comparison[]> {
     return judgeAll(
       environment,
       identities.map((identity) => ({ identifier: identity.identifier, identity })),
@@ -54,11 +58,11 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins', 
   }
 
   /** Documents that Core may not have. Those that it has are left out: they are looked at with its identities. */
-  async function lookAtDocuments(
+  async function compareDocuments(
     environment: CoreEnvironment,
     documents: readonly ListedDocument[],
     signal: AbortSignal,
-  ): Promise<Looked[]> {
+  ): Promise<Comparison[]> {
     const isPlaced = ({ key, identifier }: ListedDocument) => key === compositeKey(environment.apiKey, identifier);
     const identifiers = documents.filter((document) => isPlaced(document)).map(({ identifier }) => identifier);
     const present = await readPresentIdentifiers(core, environment.id, identifiers.filter(isText), signal);
@@ -70,15 +74,15 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins', 
         foreign.map(({ identifier }) => ({ identifier, identity: undefined })),
         signal,
       )),
-      ...(await lookAtMisplaced(environment, misplaced, signal)),
+      ...(await compareMisplaced(environment, misplaced, signal)),
     ];
   }
 
-  async function lookAtMisplaced(
+  async function compareMisplaced(
     environment: CoreEnvironment,
     documents: readonly ListedDocument[],
     signal: AbortSignal,
-  ): Promise<Looked[]> {
+  ): Promise<Comparison[]> {
     const keys = documents.map(({ key }) => key);
     const found = await readDocuments(keys, signal);
     const copies = await regionLook.readCopies(keys, undefined, signal);
@@ -91,11 +95,11 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins', 
   }
 
   /** Rows whose document has no such override. */
-  async function lookAtRows(
+  async function compareRows(
     environment: CoreEnvironment,
     rows: readonly Item[],
     signal: AbortSignal,
-  ): Promise<Looked[]> {
+  ): Promise<Comparison[]> {
     const keys = rows.map(documentKeyOf);
     const found = await readDocuments(
       keys.filter((key) => key !== ''),
@@ -114,21 +118,21 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins', 
   }
 
   /** What was found before, each as it is now; undefined for a row that is gone or has its override by now. */
-  async function lookAgain(
-    kind: Looked['kind'],
+  async function recheck(
+    kind: Comparison['kind'],
     environment: CoreEnvironment,
     places: readonly Place[],
     signal: AbortSignal,
-  ): Promise<(Looked | undefined)[]> {
+  ): Promise<(Comparison | undefined)[]> {
     if (isRegionKind(kind)) return regionLook.lookAgain(kind, environment, places, signal);
-    if (kind === 'misplaced') return lookAtMisplaced(environment, places, signal);
+    if (kind === 'misplaced') return compareMisplaced(environment, places, signal);
     if (kind === 'row') {
       const found =
         (await edge.overrideRows?.getMany(
           places.flatMap(({ row }) => row ?? []),
           { signal },
         )) ?? new Map();
-      const looked = await lookAtRows(environment, [...found.values()], signal);
+      const looked = await compareRows(environment, [...found.values()], signal);
       return places.map(({ row }) => looked.find((each) => row && each.row && rowName(each.row) === rowName(row)));
     }
     const identities = await readIdentitiesAt(
@@ -158,7 +162,7 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins', 
     environment: CoreEnvironment,
     requests: readonly Request[],
     signal: AbortSignal,
-  ): Promise<Looked[]> {
+  ): Promise<Comparison[]> {
     const keys = requests.map(({ identifier }) => compositeKey(environment.apiKey, identifier));
     const storable = keys.filter((key, index) => canBeStored(requests[index]!.identifier, key));
     const documents = await readDocuments(storable, signal);
@@ -239,10 +243,17 @@ export function createLook(stores: Stores, onConflict: 'KeepEdge' | 'CoreWins', 
   }
 
   const { lookAtRegionDocuments, lookAtRegionRows } = regionLook;
-  return { lookAtIdentities, lookAtDocuments, lookAtRows, lookAtRegionDocuments, lookAtRegionRows, lookAgain };
+  return {
+    lookAtIdentities: compareIdentities,
+    lookAtDocuments: compareDocuments,
+    lookAtRows: compareRows,
+    lookAtRegionDocuments,
+    lookAtRegionRows,
+    lookAgain: recheck,
+  };
 }
 
-export type Look = ReturnType<typeof createLook>;
+export type Comparer = ReturnType<typeof createComparer>;
 
 /** Keys of the rows that the documents ask for. */
 function listRowKeys({ id }: CoreEnvironment, documents: ReadonlyMap<string, Item>): OverrideRowKey[] {

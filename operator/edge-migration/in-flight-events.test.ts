@@ -1,11 +1,11 @@
 import { placeSubject } from '@edge-migration/contract/parked-place.ts';
 import { ensureApplierStreams } from '@edge-migration/contract/streams/applier.ts';
-import { anewSubject, EVENT_SUBJECT, ensureStreams } from '@edge-migration/contract/streams/events.ts';
+import { derivedSubject, EVENT_SUBJECT, ensureStreams } from '@edge-migration/contract/streams/events.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { useJetStream } from '@edge-migration/test/cluster/jetstream.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import { beforeAll, expect, test } from 'vitest';
-import { readTransit } from './transit.ts';
+import { readTransit } from './in-flight-events.ts';
 
 const on = useJetStream();
 beforeAll(() =>
@@ -26,11 +26,11 @@ test('nothing is under way before any applier has run', async () => {
 
 test('what comes anew is told by project, and what nobody can tell the project of holds all back', async () => {
   await ensureApplierStreams(on.manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
-  await publish(EVENT_SUBJECT, anewSubject(1), anewSubject(1), anewSubject(2));
+  await publish(EVENT_SUBJECT, derivedSubject(1), derivedSubject(1), derivedSubject(2));
   let transit = await readTransit(on.manager, systemClock);
   expect(transit).toMatchObject({ firstSequence: 1, lastSequence: 4 });
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([2, 1, 0]);
-  await publish(anewSubject(0));
+  await publish(derivedSubject(0));
   transit = await readTransit(on.manager, systemClock);
   expect([1, 2, 3].map((id) => transit.underWay(id))).toEqual([3, 2, 1]);
   for (let sequence = 1; sequence <= 5; sequence++) await on.manager.streams.deleteMessage('IDENTITY_WRITES', sequence);

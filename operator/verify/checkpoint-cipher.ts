@@ -1,16 +1,16 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
 /** Name of the key's file among the ranges: whoever may read the ranges may read what is sealed. */
-export const SEAL_FILE = 'seal';
+export const CIPHER_KEY_FILE = 'seal';
 
 /**
  * Keeps identifiers, which are personal data, where only pods of the same run can read them, though they are written down
  * in a ConfigMap: AES-256 in Galois/Counter mode, with a key that is removed after the run.
  */
-export interface Seal {
-  close(value: unknown): string;
+export interface CheckpointCipher {
+  encrypt(value: unknown): string;
   /** Undefined for what was not closed with this key. */
-  open(text: string): unknown;
+  decrypt(text: string): unknown;
 }
 
 const CIPHER = 'aes-256-gcm';
@@ -19,21 +19,21 @@ const TAG_BYTES = 16;
 const KEY_BYTES = 32;
 
 /** A key as text, 64 hexadecimal digits. */
-export const createSealKey = (): string => randomBytes(KEY_BYTES).toString('hex');
+export const createCipherKey = (): string => randomBytes(KEY_BYTES).toString('hex');
 
 /** @throws RangeError for a key of another form */
-export function createSeal(key: string): Seal {
+export function createCheckpointCipher(key: string): CheckpointCipher {
   const bytes = Buffer.from(key.trim(), 'hex');
   if (bytes.length !== KEY_BYTES) throw new RangeError(`A seal's key has ${KEY_BYTES} bytes, not ${bytes.length}`);
   return {
-    close(value) {
+    encrypt(value) {
       const iv = randomBytes(IV_BYTES);
       const cipher = createCipheriv(CIPHER, bytes, iv);
       const content = Buffer.concat([cipher.update(JSON.stringify(value), 'utf8'), cipher.final()]);
       return Buffer.concat([iv, cipher.getAuthTag(), content]).toString('base64');
     },
 
-    open(text) {
+    decrypt(text) {
       const sealed = Buffer.from(text, 'base64');
       if (sealed.length < IV_BYTES + TAG_BYTES) return undefined;
       const decipher = createDecipheriv(CIPHER, bytes, sealed.subarray(0, IV_BYTES));

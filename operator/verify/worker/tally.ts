@@ -4,7 +4,7 @@ import type { SkippedIdentity } from '@edge-migration/identity/edge/document/doc
 import type { Finding, FindingKind } from '@edge-migration/identity/edge/verdict.ts';
 import { createReport } from '../../copy/worker/report.ts';
 import type { VerifyTotals } from '../totals.ts';
-import type { Looked } from './looked.ts';
+import type { Comparison } from './comparison.ts';
 
 /** One line of the samples: which identity or row, and what about it; no value. */
 export interface SampleLine extends Finding {
@@ -22,7 +22,7 @@ const SKIPPED_BYTES = 40_000;
 /** Other tools' uuids are all over a table that was filled by one. */
 const UUID_SAMPLES = 10;
 
-export interface LedgerOptions {
+export interface TallyOptions {
   readonly totals: VerifyTotals;
   readonly samples: string;
   readonly sampleLines: number;
@@ -32,7 +32,7 @@ export interface LedgerOptions {
 }
 
 /** Counts, sums up and keeps samples of what was found. */
-export function createLedger(options: LedgerOptions) {
+export function createTally(options: TallyOptions) {
   const { totals: initial, samples: text, sampleLines, clearIdentifiers } = options;
   const totals = structuredClone(initial);
   const core = createChecksum(initial.coreChecksum);
@@ -48,7 +48,7 @@ export function createLedger(options: LedgerOptions) {
   }
 
   /** What both stores say goes into both sums; what was created on Edge, or cannot be stored there, into none. */
-  function addChecksums({ verdict, pair }: Looked, repaired: boolean): void {
+  function addChecksums({ verdict, pair }: Comparison, repaired: boolean): void {
     if (verdict.document === 'edgeBorn' || verdict.identity === 'skipped') return;
     // A row's, whose document is summed up where it is looked at itself.
     if (verdict.document === undefined && verdict.identity === undefined) return;
@@ -59,7 +59,7 @@ export function createLedger(options: LedgerOptions) {
     } else if (pair.edge !== undefined) edge.add(documentDigest(pair.edge));
   }
 
-  function addFinding({ pair, identifier }: Looked, finding: Finding, repaired: boolean | undefined): void {
+  function addFinding({ pair, identifier }: Comparison, finding: Finding, repaired: boolean | undefined): void {
     for (const kind of finding.kinds) {
       totals.found[kind] += 1;
       if (repaired && kind !== 'uuid' && kind !== 'regions') totals.repaired[kind] += 1;
@@ -86,7 +86,7 @@ export function createLedger(options: LedgerOptions) {
      *
      * @param repaired whether its repair succeeded; undefined when none was tried
      */
-    add(looked: Looked, repaired?: boolean): void {
+    add(looked: Comparison, repaired?: boolean): void {
       const { identity, document, finding } = looked.verdict;
       if (identity !== undefined) totals[identity] += 1;
       if (document !== undefined) totals[document] += 1;
@@ -118,9 +118,9 @@ export function createLedger(options: LedgerOptions) {
   };
 }
 
-export type Ledger = ReturnType<typeof createLedger>;
+export type Ledger = ReturnType<typeof createTally>;
 
-const findCopy = ({ regions }: Looked['pair']) => regions?.copies.find(({ document }) => document)?.document;
+const findCopy = ({ regions }: Comparison['pair']) => regions?.copies.find(({ document }) => document)?.document;
 
 /** Nothing but this is found. */
 export const isOnly = ({ kinds }: Finding, kind: FindingKind) => kinds.length === 1 && kinds[0] === kind;

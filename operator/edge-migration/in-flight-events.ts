@@ -5,7 +5,7 @@ import {
   type UnstorableIdentity,
 } from '@edge-migration/contract/parked-place.ts';
 import { PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/contract/streams/applier.ts';
-import { ANEW_SUBJECTS, findStream, parseAnewSubject, STREAM } from '@edge-migration/contract/streams/events.ts';
+import { DERIVED_SUBJECTS, findStream, parseDerivedSubject, STREAM } from '@edge-migration/contract/streams/events.ts';
 import { type StreamState, stateOf } from '@edge-migration/contract/streams/watermark.ts';
 import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
@@ -54,13 +54,13 @@ export async function readTransit(
   for (let tries = 1; ; tries++) {
     const before = await readParked(manager);
     const asked = momentOf(clock);
-    const events = await manager.streams.info(STREAM, { subjects_filter: ANEW_SUBJECTS });
+    const events = await manager.streams.info(STREAM, { subjects_filter: DERIVED_SUBJECTS });
     const { state } = events;
     const after = await findStream(manager, PARKING_STREAM);
     const isSteady = before.lastSequence === (after?.state.last_seq ?? 0);
     if (!isSteady && tries < TRIES) continue;
     const found = after === undefined ? [events] : [events, after];
-    const anew = sumBy(state.subjects ?? {}, parseAnewSubject);
+    const anew = sumBy(state.subjects ?? {}, parseDerivedSubject);
     return {
       streams: new Map(found.map((one) => [one.config.name, stateOf(one, asked, clock)])),
       parking: after && { created: after.created, removed: after.state.last_seq - after.state.messages },

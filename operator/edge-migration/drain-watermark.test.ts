@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createTakenTracker } from './taken.ts';
+import { createTakenTracker } from './drain-watermark.ts';
 
 const DAY = 86_400_000;
 

@@ -1,5 +1,5 @@
 import { findConsumer, manage } from '@edge-migration/contract/streams/applier.ts';
-import { anewSubject, isProbe, parseAnewSubject, readStored } from '@edge-migration/contract/streams/events.ts';
+import { derivedSubject, isProbe, parseDerivedSubject, readStored } from '@edge-migration/contract/streams/events.ts';
 import { STREAM } from '@edge-migration/contract/write-event.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
@@ -8,12 +8,12 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { isTried, keepHeaders, markDoubted, markTried } from './work.ts';
 
 /** Events that the stream of events has kept, but that nobody would ever get again. */
-export interface Strays {
+export interface OrphanedMessages {
   /** Looks for them until the signal aborts; rejects with its reason. */
   run(signal: AbortSignal): Promise<never>;
 }
 
-export interface StraysOptions {
+export interface OrphanedMessagesOptions {
   connection: NatsConnection;
   clock: Clock;
   log: Logger;
@@ -32,7 +32,7 @@ const MOST = 2048;
  *
  * An acknowledgement takes a moment to reach the stream, so an event is a stray when it is found twice.
  */
-export function createStrays({ connection, clock, log }: StraysOptions): Strays {
+export function createOrphanedMessages({ connection, clock, log }: OrphanedMessagesOptions): OrphanedMessages {
   const client = jetstream(connection);
   let seen: ReadonlySet<number> = new Set();
 
@@ -51,7 +51,7 @@ export function createStrays({ connection, clock, log }: StraysOptions): Strays 
   async function bringBack(manager: JetStreamManager, stray: StoredMsg) {
     const { subject, seq, time, timestamp, data, header } = stray;
     const msgID = `stray-${seq}-${timestamp}`;
-    const anew = anewSubject(parseAnewSubject(subject) ?? 0);
+    const anew = derivedSubject(parseDerivedSubject(subject) ?? 0);
     if (!isProbe(subject)) {
       const fields = keepHeaders({ subject, time, headers: header });
       markDoubted(fields);

@@ -1,8 +1,8 @@
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { describe, expect, test } from 'vitest';
-import { createAllowance } from './allowance.ts';
-import type { Held } from './inbox.ts';
-import { createWaiting, type WaitingOptions } from './waiting.ts';
+import { type ApplyQueueOptions, createApplyQueue } from './apply-queue.ts';
+import type { InFlightMessage } from './inbox.ts';
+import { createProjectRateLimiter } from './project-rate-limiter.ts';
 import type { Work } from './work.ts';
 
 const WINDOW = 1000;
@@ -11,8 +11,8 @@ const environment = { id: 1, name: '', apiKey: 'key', allowClientTraits: true, u
 let sequence = 0;
 function createWork(projectId: number, bytes = 300): Work {
   sequence += 1;
-  const message = { seq: sequence, data: new Uint8Array(bytes) } as unknown as Held['message'];
-  const held: Held = {
+  const message = { seq: sequence, data: new Uint8Array(bytes) } as unknown as InFlightMessage['message'];
+  const held: InFlightMessage = {
     message,
     delivered: 0,
     left: () => 30_000,
@@ -20,8 +20,8 @@ function createWork(projectId: number, bytes = 300): Work {
     settle() {},
     isDoubtful: () => false,
     isOpen: () => true,
-    done() {},
-    again() {},
+    ack() {},
+    nak() {},
   };
   const touched = { traits: new Set<string>(), overrides: new Set<string>() };
   const identifier = `person-${sequence}`;
@@ -31,9 +31,9 @@ function createWork(projectId: number, bytes = 300): Work {
 }
 
 /** What is applied stays under way until `finish`. */
-function createSlow(options: Partial<WaitingOptions> = {}) {
+function createSlow(options: Partial<ApplyQueueOptions> = {}) {
   const running: { projectId: number; end: () => void }[] = [];
-  const waiting = createWaiting({
+  const waiting = createApplyQueue({
     ...{ concurrency: 4, projectConcurrency: 4, window: WINDOW, clock: systemClock },
     ...{ allowance: { isOpen: () => true }, isShared: () => true },
     apply(projectId) {
@@ -91,7 +91,7 @@ describe('room in hand', () => {
 
 test('identities of two environments that have the same key in Edge are applied each by itself', async () => {
   const applied: (readonly [apiKey: string, identifier: string])[][] = [];
-  const waiting = createWaiting({
+  const waiting = createApplyQueue({
     ...{ concurrency: 1, projectConcurrency: 1, window: WINDOW, clock: systemClock },
     ...{ allowance: { isOpen: () => true }, isShared: () => true },
     async apply(_, works) {
@@ -120,7 +120,7 @@ describe('write units of one project', () => {
   test('are spent on average at its limit, and the others go on', () => {
     let now = 0;
     const clock = { ...systemClock, monotonic: () => now };
-    const allowance = createAllowance((projectId) => (projectId === 1 ? 100 : undefined), clock);
+    const allowance = createProjectRateLimiter((projectId) => (projectId === 1 ? 100 : undefined), clock);
     for (const projectId of [1, 2]) allowance.charge(projectId, 300);
     expect([1, 2].map(allowance.isOpen)).toEqual([false, true]);
     now = 2999;
@@ -138,7 +138,7 @@ describe('write units of one project', () => {
 
   test('a limit that is lifted holds no longer', () => {
     let limit: number | undefined = 1;
-    const allowance = createAllowance(() => limit, systemClock);
+    const allowance = createProjectRateLimiter(() => limit, systemClock);
     allowance.charge(1, 1_000_000);
     expect(allowance.isOpen(1)).toBe(false);
     limit = undefined;

@@ -4,7 +4,7 @@ import type { OverrideRowKey } from '@edge-migration/identity/edge/table/overrid
 import type { JudgedPair, Verdict } from '@edge-migration/identity/edge/verdict.ts';
 
 /** One identity, document or row, and what both stores say of it now. */
-export interface Looked {
+export interface Comparison {
   readonly kind: 'identity' | 'misplaced' | 'row' | RegionKind;
   readonly environment: CoreEnvironment;
   readonly identifier: string;
@@ -20,11 +20,11 @@ export interface Looked {
 /** A document, or a row of `environments_v2`, that another region has, and that the home region did not have. */
 export type RegionKind = 'regionDocument' | 'regionRow';
 
-export const isRegionKind = (kind: Looked['kind']): kind is RegionKind =>
+export const isRegionKind = (kind: Comparison['kind']): kind is RegionKind =>
   kind === 'regionDocument' || kind === 'regionRow';
 
 /** By which something is found again. */
-export type Place = Pick<Looked, 'identifier' | 'key' | 'row' | 'region'>;
+export type Place = Pick<Comparison, 'identifier' | 'key' | 'row' | 'region'>;
 
 /** Key of the document that a row names; empty when it names none. */
 export function documentKeyOf(row: Item): string {

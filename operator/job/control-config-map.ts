@@ -7,7 +7,7 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { WorkerError } from './failure.ts';
 
 /** The ConfigMap by which the operator speaks to its pods, and which owns what they leave behind. */
-export interface Root<Settings = unknown> {
+export interface ControlConfigMap<Settings = unknown> {
   readonly name: string;
   readonly uid: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -15,7 +15,7 @@ export interface Root<Settings = unknown> {
   readonly settings: Settings;
 }
 
-export interface RootReference<Settings> {
+export interface ControlConfigMapReference<Settings> {
   readonly namespace: string;
   readonly name: string;
   readonly migrationUid: string;
@@ -31,9 +31,9 @@ export interface RootReference<Settings> {
  */
 export async function readRoot<Settings>(
   client: KubernetesClient,
-  reference: RootReference<Settings>,
+  reference: ControlConfigMapReference<Settings>,
   signal: AbortSignal,
-): Promise<Root<Settings>> {
+): Promise<ControlConfigMap<Settings>> {
   const { namespace, name, migrationUid, parseSettings } = reference;
   const object = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
   const place = `ConfigMap ${namespace}/${name}`;
@@ -57,7 +57,7 @@ const EVERY_MILLISECONDS = 5_000;
  */
 export async function followSettings<Settings extends object>(
   client: KubernetesClient,
-  reference: RootReference<Settings>,
+  reference: ControlConfigMapReference<Settings>,
   onChange: (settings: Settings) => void,
   { clock, logger, signal }: { clock: Clock; logger: Logger; signal: AbortSignal },
 ): Promise<never> {
