@@ -2,88 +2,24 @@
  * Writes docs/api-reference.md from the definition of EdgeMigration. `node scripts/api-reference.ts`; a test fails when
  * it is out of date.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { parse } from 'yaml';
-import { z } from 'zod';
+import { writeFileSync } from 'node:fs';
+import { buildDefinition, type Schema } from './crd.ts';
 
-const CRD = new URL('../crds/edgemigrations.edge.flagsmith.com.yaml', import.meta.url);
 const PAGE = new URL('../docs/api-reference.md', import.meta.url);
-
-const rule = z.object({ rule: z.string(), message: z.string() });
-
-interface Schema {
-  type?: string;
-  format?: string;
-  description?: string;
-  enum?: string[];
-  default?: unknown;
-  minimum?: number;
-  maximum?: number;
-  minLength?: number;
-  maxLength?: number;
-  maxItems?: number;
-  pattern?: string;
-  required?: string[];
-  properties?: Record<string, Schema>;
-  items?: Schema;
-  'x-kubernetes-validations'?: z.output<typeof rule>[];
-}
-
-const schema: z.ZodType<Schema> = z.lazy(() =>
-  z.object({
-    type: z.string().optional(),
-    format: z.string().optional(),
-    description: z.string().optional(),
-    enum: z.array(z.string()).optional(),
-    default: z.unknown().optional(),
-    minimum: z.number().optional(),
-    maximum: z.number().optional(),
-    minLength: z.int().optional(),
-    maxLength: z.int().optional(),
-    maxItems: z.int().optional(),
-    pattern: z.string().optional(),
-    required: z.array(z.string()).optional(),
-    properties: z.record(z.string(), schema).optional(),
-    items: schema.optional(),
-    'x-kubernetes-validations': z.array(rule).optional(),
-  }),
-) as z.ZodType<Schema>;
-
-const definition = z.object({
-  spec: z.object({
-    group: z.string(),
-    names: z.object({ kind: z.string(), shortNames: z.array(z.string()) }),
-    versions: z.tuple([
-      z.object({
-        name: z.string(),
-        additionalPrinterColumns: z.array(
-          z.object({
-            name: z.string(),
-            jsonPath: z.string(),
-            priority: z.int().default(0),
-            description: z.string().optional(),
-          }),
-        ),
-        schema: z.object({ openAPIV3Schema: schema }),
-      }),
-    ]),
-  }),
-});
 
 /** The whole page. */
 export function renderReference(): string {
-  const { spec } = definition.parse(parse(readFileSync(CRD, 'utf8')));
-  const { group, names, versions } = spec;
+  const { group, names, versions } = buildDefinition().spec;
   const [{ name: version, additionalPrinterColumns: columns, schema }] = versions;
   const root = schema.openAPIV3Schema;
   const { spec: wanted, status } = root.properties ?? {};
   if (wanted === undefined || status === undefined) throw new Error('The definition has no spec or no status');
   const rules = collectRules('', root);
   const printed = columns.map(
-    ({ name, jsonPath, priority }) => `| ${name} | \`${jsonPath}\` | ${priority > 0 ? '`-o wide`' : 'always'} |`,
+    ({ name, jsonPath, priority = 0 }) => `| ${name} | \`${jsonPath}\` | ${priority > 0 ? '`-o wide`' : 'always'} |`,
   );
   return [
-    `# API reference\n\n<!-- Generated from crds/ by \`node scripts/api-reference.ts\`. -->`,
+    `# API reference\n\n<!-- Generated from contract/edge-migration/ by \`node scripts/api-reference.ts\`. -->`,
     `\`${names.kind}\` of \`${group}/${version}\`, namespaced; \`kubectl\` knows it as ${quote(names.shortNames)} too.`,
     root.description ?? '',
     '`kubectl explain em.spec` says the same of the installed version. [concepts.md](concepts.md) tells what happens.',

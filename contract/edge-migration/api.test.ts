@@ -47,6 +47,21 @@ describe('an EdgeMigration as the API server sends it', () => {
     expect(parseEdgeMigration({ metadata, spec: { projectId: 42 }, status: 'none' }).status).toEqual({});
   });
 
+  test('with a status that is longer than this release lets anything become is read as a whole', () => {
+    const status = {
+      phase: 'x'.repeat(33),
+      conditions: Array.from({ length: 17 }, (_, index) => ({
+        type: `Type${index}`,
+        status: 'True',
+        reason: 'x'.repeat(129),
+        message: 'x'.repeat(1025),
+        lastTransitionTime: '2026-05-04T12:00:00Z',
+      })),
+      audit: { reportName: 'x'.repeat(254), milestone: 'Copied' },
+    };
+    expect(parseEdgeMigration({ metadata, spec: { projectId: 42 }, status }).status).toEqual(status);
+  });
+
   test('may lack lists that were written empty, because the API server stores none', () => {
     const parsed = parseEdgeMigration({ metadata, spec: { projectId: 42 }, status: { skipped: { total: 0 } } });
     expect(parsed.status.skipped).toEqual({ total: 0, byReason: [] });

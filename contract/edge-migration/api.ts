@@ -33,40 +33,111 @@ export const FIELD_MANAGER = 'edge-migration-operator';
 
 const verification = z.enum(['Never', 'Report', 'Repair']).default('Report');
 
-/** Defaults repeat the CRD's, so that objects stored before a field existed read as if it had been there. */
+const copySpecSchema = z.object({
+  parallelism: z
+    .int()
+    .min(1)
+    .max(64)
+    .describe('Copy pods at the same time. May be changed while the copy runs.')
+    .default(4),
+  pageSize: z
+    .int()
+    .min(10)
+    .max(5000)
+    .describe('Identities read in one transaction. May be changed while the copy runs.')
+    .default(1000),
+  maxWriteUnitsPerSecond: z
+    .int()
+    .min(10)
+    .max(400_000)
+    .describe('DynamoDB write units a second of all copy pods together. May be changed while the copy runs.')
+    .default(4000),
+  onConflict: z
+    .enum(['KeepEdge', 'CoreWins'])
+    .describe(
+      'What to do with a document that Edge already has and that differs. KeepEdge leaves it and adds to one that was ' +
+        'born on Edge only the traits it lacks; CoreWins sets every trait and override that Core has and leaves ' +
+        "Edge's other ones.",
+    )
+    .default('KeepEdge'),
+});
+
+const replaySpecSchema = z.object({
+  windowSeconds: z
+    .int()
+    .min(0)
+    .max(31_536_000)
+    .describe(
+      "How long after the copy Core's writes are replayed into Edge (4 weeks by default). Changing it moves " +
+        'status.replay.deadline.',
+    )
+    .default(2_419_200),
+  maxWriteUnitsPerSecond: z
+    .int()
+    .min(10)
+    .max(400_000)
+    .describe(
+      'DynamoDB write units a second, on average, that each applier spends on this project. Unset, only the ' +
+        "appliers' own limit holds. May be changed at any time.",
+    )
+    .optional(),
+});
+
+const verifySpecSchema = z.object({
+  afterCopy: verification.describe('Comparison of Core and Edge after the copy.'),
+  atDeadline: verification.describe('Comparison of Core and Edge when the replay window has closed.'),
+  maxReadUnitsPerSecond: z
+    .int()
+    .min(10)
+    .max(400_000)
+    .describe('DynamoDB read units a second of all comparing pods together. May be changed while they run.')
+    .default(4000),
+  clearIdentifiers: z
+    .boolean()
+    .describe('Reports name identifiers, which are personal data, instead of their hashes.')
+    .default(false),
+  regions: z
+    .array(regionName)
+    .max(16)
+    .describe(
+      'Regions of global tables whose copies are compared with the home region, such as us-east-2. The home region is ' +
+        'always compared with Core.',
+    )
+    .default([]),
+});
+
+/**
+ * What people ask for. The definition in crds/ and docs/api-reference.md are made from it (`node scripts/crd.ts`); it has
+ * the defaults, too, so that objects stored before a field existed read as if it had been there.
+ */
 export const specSchema = z.object({
-  projectId: z.int().min(1).max(2147483647),
-  mode: z.enum(['Migrate', 'Plan']).default('Migrate'),
-  suspend: z.boolean().default(false),
+  projectId: z
+    .int()
+    .min(1)
+    .max(2147483647)
+    .describe('Id of the project in Core. Must match the name, which must be project-<projectId>; cannot be changed.'),
+  mode: z
+    .enum(['Migrate', 'Plan'])
+    .describe(
+      'Migrate copies and replays. Plan writes nothing to Edge: it reports exact counts, sizes, write units, time, cost ' +
+        'and what cannot be migrated. Plan may become Migrate, not the other way round.',
+    )
+    .default('Migrate'),
+  suspend: z.boolean().describe("Stops the copy's pods and holds replay; events are kept, not lost.").default(false),
   // Becomes part of a subject of NATS, between dots.
   retry: z
     .string()
     .max(63)
     .regex(/^[A-Za-z0-9]([_-]*[A-Za-z0-9])*(\.[A-Za-z0-9]([_-]*[A-Za-z0-9])*)*$/)
+    .describe(
+      'Any new value retries now what failed; verify-… compares Core and Edge, repair-… also repairs what differs; ' +
+        'drop-… gives up events that wait aside because they failed or nobody can tell their project, and notes a gap. ' +
+        'Shown in status.observedRetry once taken.',
+    )
     .optional(),
-  copy: z
-    .object({
-      parallelism: z.int().min(1).max(64).default(4),
-      pageSize: z.int().min(10).max(5000).default(1000),
-      maxWriteUnitsPerSecond: z.int().min(10).max(400_000).default(4000),
-      onConflict: z.enum(['KeepEdge', 'CoreWins']).default('KeepEdge'),
-    })
-    .prefault({}),
-  replay: z
-    .object({
-      windowSeconds: z.int().min(0).max(31_536_000).default(2_419_200),
-      maxWriteUnitsPerSecond: z.int().min(10).max(400_000).optional(),
-    })
-    .prefault({}),
-  verify: z
-    .object({
-      afterCopy: verification,
-      atDeadline: verification,
-      maxReadUnitsPerSecond: z.int().min(10).max(400_000).default(4000),
-      clearIdentifiers: z.boolean().default(false),
-      regions: z.array(regionName).max(16).default([]),
-    })
-    .prefault({}),
+  copy: copySpecSchema.prefault({}),
+  replay: replaySpecSchema.prefault({}),
+  verify: verifySpecSchema.prefault({}),
 });
 
 export type Spec = z.infer<typeof specSchema>;

@@ -1,61 +1,77 @@
 import { z } from 'zod';
+import { count, listOf, reportName, smallCount, text, time } from './fields.ts';
+import { gapStatusSchema, replayStatusSchema } from './replay-status.ts';
+import { verificationStatusSchema } from './verification-status.ts';
 
-const time = z.iso.datetime({ offset: true });
-const count = z.number().min(0);
+export type { GapStatus, ReplayStatus, StillOnCore } from './replay-status.ts';
+export type { CurrentComparison, LastComparison, VerificationStatus } from './verification-status.ts';
 
 const conditionSchema = z.object({
-  type: z.string(),
+  type: text(64),
   status: z.enum(['True', 'False', 'Unknown']),
-  reason: z.string(),
-  message: z.string(),
-  observedGeneration: z.number().exactOptional(),
-  lastTransitionTime: z.string(),
+  reason: z.string().meta({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z][A-Za-z0-9]*$' }),
+  message: text(1024),
+  observedGeneration: count.exactOptional(),
+  lastTransitionTime: z.string().meta({ format: 'date-time' }),
 });
 
 const copyStatusSchema = z
   .object({
-    /** It is a plan's progress: nothing is written. */
-    dryRun: z.boolean(),
+    dryRun: z.boolean().describe('It is the progress of a plan: nothing is written.'),
     startTime: time,
     completionTime: time,
     progressTime: time,
-    attempt: count,
-    retryTime: time,
-    identitiesTotal: count,
+    attempt: smallCount.describe('Copy Jobs created so far.'),
+    retryTime: time.describe('When failed ranges are tried again.'),
+    identitiesTotal: count.describe('Exact, counted when the copy was planned.'),
     identitiesRead: count,
-    identitiesCopied: count,
-    identitiesUnchanged: count,
-    identitiesConflicting: count,
-    identitiesPerSecond: count,
+    identitiesCopied: count.describe('Documents that this copy wrote.'),
+    identitiesUnchanged: count.describe('Documents that Edge already had and that were left.'),
+    identitiesConflicting: count.describe('Documents that Edge already had and that differed from Core.'),
+    identitiesPerSecond: smallCount,
     estimatedCompletionTime: time,
     documentBytes: count,
     writeUnits: count,
     throttledRequests: count,
     pages: count,
-    rangesTotal: count,
-    rangesDone: count,
-    rangesFailed: count,
-    /** Has rows for every override that was copied; absent where nothing has shown that. */
-    overridesTable: z.string(),
+    rangesTotal: smallCount,
+    rangesDone: smallCount,
+    rangesFailed: smallCount,
+    /** Absent where nothing has shown that. */
+    overridesTable: text(255).describe(
+      'Table that has a row for every override that was copied, as the copy or a comparison since has shown.',
+    ),
   })
   .partial();
 
-const skippedStatusSchema = z.object({
-  total: count,
-  reportName: z.string().optional(),
-  // The API server stores no empty list of this kind.
-  byReason: z.array(z.object({ reason: z.string(), count })).default([]),
-});
+// The API server stores no empty list of this kind.
+const byReason = listOf(32, z.object({ reason: text(64), count })).default([]);
 
-/** Identities that replay cannot follow as a whole; `revision` is another text whenever the list is another one. */
-const unstorableStatusSchema = skippedStatusSchema.extend({ reportName: z.string(), revision: z.string() });
+const skippedStatusSchema = z
+  .object({
+    total: count,
+    reportName: reportName
+      .describe("ConfigMap, in the operator's namespace, that lists them (key skipped.jsonl).")
+      .optional(),
+    byReason,
+  })
+  .describe('Identities of Core that cannot be stored in Edge.');
+
+const unstorableStatusSchema = z
+  .object({
+    total: count,
+    reportName: reportName.describe("ConfigMap, in the operator's namespace, that lists them (key unstorable.jsonl)."),
+    revision: text(64).describe('Another text whenever the list is another one.'),
+    byReason,
+  })
+  .describe('Identities whose writes during replay Edge cannot hold, or not as a whole; the rest of them is followed.');
 
 const plannedWritesSchema = z.object({
-  region: z.string(),
-  table: z.string(),
-  index: z.string().exactOptional(),
-  writeUnits: count,
-  costUSD: z.string(),
+  region: text(64),
+  table: text(255),
+  index: text(255).describe('Absent for the table itself.').exactOptional(),
+  writeUnits: count.describe('Outside the home region replicated write units.'),
+  costUSD: text(32),
 });
 
 const planStatusSchema = z
@@ -64,163 +80,77 @@ const planStatusSchema = z
     identitiesTotal: count,
     identitiesMigratable: count,
     existingEqual: count,
-    existingDiffering: count,
-    existingEdgeBorn: count,
-    existingReplaced: count,
+    existingDiffering: count.describe("Documents in Edge with this identity's django_id that differ from Core."),
+    existingEdgeBorn: count.describe('Documents in Edge that were created there.'),
+    existingReplaced: count.describe('Documents in Edge of an identity that Core has deleted and created again.'),
     documentBytes: count,
-    writeUnits: count,
-    durationSeconds: count,
-    costUSD: z.string(),
-    /** Write units and their price by region, table and index; the indexes' units come on top of the table's. */
-    writes: z.array(plannedWritesSchema),
+    writeUnits: count.describe('In the home region, which copy.maxWriteUnitsPerSecond limits.'),
+    durationSeconds: count.describe('At copy.maxWriteUnitsPerSecond.'),
+    costUSD: text(32).describe(
+      'On-demand write units of all regions at the configured price; without the transfer between regions.',
+    ),
+    /** The indexes' units come on top of the table's. */
+    writes: listOf(256, plannedWritesSchema).describe(
+      'Where the write units are billed, in every region that has a replica; transfer between regions is billed besides.',
+    ),
   })
-  .partial();
+  .partial()
+  .describe('Result of mode Plan.');
 
-const gapStatusSchema = z.object({
-  from: time,
-  until: time.exactOptional(),
-  reason: z.string(),
-  podName: z.string().exactOptional(),
+const auditStatusSchema = z.object({
+  reportName: reportName.describe("ConfigMap, in the operator's namespace, with the account of the migration."),
+  milestone: text(64).describe('Up to where the account goes.'),
 });
 
-const perDay = { writesPerDay: count.exactOptional(), readsPerDay: count.exactOptional() };
-
-/** Who still calls Core for the project's identities; what was not counted is left out, and never zero. */
-const stillOnCoreSchema = z.object({
-  state: z.enum(['Unknown', 'Writing', 'Reading', 'Quiet', 'Gone']),
-  message: z.string(),
-  countedSince: time.exactOptional(),
-  countedUntil: time.exactOptional(),
-  ...perDay,
-  identities: count.exactOptional(),
-  identitiesSince: z.iso.date().exactOptional(),
-  lastWrite: time.exactOptional(),
-  lastRead: time.exactOptional(),
-  // The API server stores no empty lists of this kind.
-  environments: z.array(z.object({ id: z.int(), ...perDay })).exactOptional(),
-  clients: z.array(z.object({ name: z.string(), ...perDay })).exactOptional(),
-  reportName: z.string().exactOptional(),
-});
-
-const replayStatusSchema = z
+/** See replication-view.ts. */
+const edgeStatusSchema = z
   .object({
-    deadline: time,
-    progressTime: time,
-    lag: z.string(),
-    lagSeconds: count,
-    lastAppliedTime: time,
-    eventsApplied: count,
-    eventsUnchanged: count,
-    eventsDropped: count,
-    eventsParked: count,
-    eventsUnresolved: count,
-    stillOnCore: stillOnCoreSchema,
+    consistency: z
+      .enum(['SingleRegion', 'Strong', 'Eventual', 'Unknown'])
+      .describe(
+        'Of a global table, how its regions agree; of several tables the weaker one. Unknown: the right ' +
+          'dynamodb:DescribeGlobalTable is missing, without which a global table of version 2017.11.29 looks like a ' +
+          'table of one region.',
+      ),
+    regions: listOf(64, text(64)).describe('All regions, that of the operator first.').default([]),
+    legacyVersion: z.boolean().describe('A global table of version 2017.11.29.').exactOptional(),
+    inactiveReplicas: listOf(64, text(128))
+      .describe('Replicas that are not ACTIVE, with their status. Nothing waits for them.')
+      .exactOptional(),
   })
-  .partial();
+  .describe("Where the identities' tables of Edge are.");
 
-const comparisonSchema = z.object({
-  run: count,
-  trigger: z.enum(['AfterCopy', 'AtDeadline', 'Requested', 'CoverageGap']),
-  mode: z.enum(['Report', 'Repair']),
-  /** By which rule the outcome is judged, and what a repair may do. */
-  moment: z.enum(['AfterCopy', 'AtDeadline']),
-  startTime: time,
-});
-
-const currentComparisonSchema = comparisonSchema.extend({
-  attempt: count.optional(),
-  retryTime: time.optional(),
-  progress: z.string().optional(),
-  progressTime: time.optional(),
-  /** The token that asked for it. */
-  token: z.string().optional(),
-});
-
-const findingCountsSchema = z
-  .object({ missing: count, extra: count, differing: count, malformed: count, rows: count, regions: count })
-  .partial();
-
-/** Counts that are zero are left out. */
-const lastComparisonSchema = comparisonSchema.extend({
-  completionTime: time,
-  reportName: z.string(),
-  identitiesTotal: count,
-  identitiesEqual: count.exactOptional(),
-  identitiesDiffering: count.exactOptional(),
-  identitiesMissing: count.exactOptional(),
-  identitiesSkipped: count.exactOptional(),
-  identitiesUnsettled: count.exactOptional(),
-  documentsTotal: count,
-  documentsMatched: count.exactOptional(),
-  documentsExtra: count.exactOptional(),
-  documentsEdgeBorn: count.exactOptional(),
-  /** What is left after repair, by kind; kinds without any are left out. */
-  findings: findingCountsSchema.exactOptional(),
-  repaired: count.exactOptional(),
-  coreChecksum: z.string(),
-  edgeChecksum: z.string(),
-});
-
-const verificationStatusSchema = z
-  .object({
-    current: currentComparisonSchema,
-    last: lastComparisonSchema,
-    /** `status.copy.completionTime` of the copy that was compared. */
-    copyTime: time,
-    /** `status.replay.deadline` at which was compared. */
-    deadline: time,
-    /** The last `spec.retry` that asked for a comparison and got it. */
-    token: z.string(),
-    /** Whatever was written before this was compared. */
-    coveredTime: time,
-  })
-  .partial();
-
-/** Where Edge's tables are; see replication-view.ts. */
-const edgeStatusSchema = z.object({
-  /** Of both tables the weaker one. `Unknown`: in one region, unless it is a global table of the legacy version. */
-  consistency: z.enum(['SingleRegion', 'Strong', 'Eventual', 'Unknown']),
-  /** The home region first. */
-  regions: z.array(z.string()).default([]),
-  legacyVersion: z.boolean().exactOptional(),
-  inactiveReplicas: z.array(z.string()).exactOptional(),
-});
-
-const auditStatusSchema = z.object({ reportName: z.string(), milestone: z.string() });
-
+/** What of an EdgeMigration the operator writes. The definition in crds/ is made from it, as from the spec. */
 export const statusSchema = z
   .object({
-    observedGeneration: z.number(),
-    phase: z.string(),
-    message: z.string(),
-    progress: z.string(),
-    observedRetry: z.string(),
-    conditions: z.array(conditionSchema),
+    observedGeneration: count,
+    phase: text(32).describe('One word for people; programs read the conditions.'),
+    message: text(1024),
+    progress: text(64),
+    observedRetry: text(64),
+    conditions: listOf(16, conditionSchema),
     copy: copyStatusSchema,
     skipped: skippedStatusSchema,
     unstorable: unstorableStatusSchema,
     plan: planStatusSchema,
     replay: replayStatusSchema,
-    gaps: z.array(gapStatusSchema),
+    gaps: listOf(16, gapStatusSchema).describe(
+      'Times in which writes to Core may have been missed since the copy began; oldest first, the oldest joined.',
+    ),
     verification: verificationStatusSchema,
     audit: auditStatusSchema,
     edge: edgeStatusSchema,
   })
-  .partial();
+  .partial()
+  .describe('Written by the operator alone.');
 
 export type Status = z.infer<typeof statusSchema>;
 export type Condition = z.infer<typeof conditionSchema>;
 export type CopyStatus = z.infer<typeof copyStatusSchema>;
 export type SkippedStatus = z.infer<typeof skippedStatusSchema>;
 export type UnstorableStatus = z.infer<typeof unstorableStatusSchema>;
-export type GapStatus = z.infer<typeof gapStatusSchema>;
-export type ReplayStatus = z.infer<typeof replayStatusSchema>;
-export type StillOnCore = z.infer<typeof stillOnCoreSchema>;
 export type PlannedWrites = z.infer<typeof plannedWritesSchema>;
 export type PlanStatus = z.infer<typeof planStatusSchema>;
-export type VerificationStatus = z.infer<typeof verificationStatusSchema>;
-export type CurrentComparison = z.infer<typeof currentComparisonSchema>;
-export type LastComparison = z.infer<typeof lastComparisonSchema>;
 export type EdgeStatus = z.infer<typeof edgeStatusSchema>;
 export type AuditStatus = z.infer<typeof auditStatusSchema>;
 
