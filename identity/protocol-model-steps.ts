@@ -1,4 +1,15 @@
-import type { Copy, CoreState, EdgeState, Event, Fault, Handler, LateWrite, Rules, State } from './protocol-model.ts';
+import type {
+  Copy,
+  CoreState,
+  EdgeState,
+  Event,
+  Fault,
+  Handler,
+  LateWrite,
+  Redelivery,
+  Rules,
+  State,
+} from './protocol-model.ts';
 
 /** What Edge clients set their own trait to. */
 export const EDGE_CLIENT = 7;
@@ -14,6 +25,7 @@ export function successors(state: State, rules: Rules): State[] {
       ...kill(state, handler, index, rules),
       ...loseAnswer(state, handler, index, rules),
       ...freeze(state, handler, index),
+      ...giveBack(state, handler, index, rules),
     ]),
     ...copy(state, rules),
     ...killCopy(state),
@@ -58,22 +70,42 @@ function write(state: State): State[] {
 
 function deliver(state: State, rules: Rules): State[] {
   if (state.handlers.length >= HANDLERS) return [];
-  const begin = (event: Event, rest: Partial<State>, doubt?: { doubt: true }): State => ({
+  const begin = (event: Event, rest: Partial<State>, more: Pick<Handler, 'doubt' | 'since'> = {}): State => ({
     ...state,
     ...rest,
     handlers: sorted([
       ...state.handlers,
-      { event, step: 'readEdge', copying: state.copy.step !== 'done', edge: null, core: null, ...doubt },
+      { event, step: 'readEdge', copying: state.copy.step !== 'done', edge: null, core: null, ...more },
     ]),
   });
   return [
     ...[...new Set(state.events)]
       .filter((event) => event !== 'repair' || state.copy.step === 'done')
       .map((event) => begin(event, { events: withoutOne(state.events, event) })),
-    ...[...new Set(state.redelivered)].map((event) =>
-      begin(event, { redelivered: withoutOne(state.redelivered, event) }, doubtOf(event, rules)),
-    ),
+    ...state.redelivered.flatMap((one) => {
+      const begun = (more: Pick<Handler, 'doubt' | 'since'>) =>
+        begin(one.event, { redelivered: withoutOne(state.redelivered, one) }, more);
+      const { event, since } = one;
+      // To another applier than the one that remembers, and to that one.
+      const toOther = begun({ ...doubtOf(event, rules), ...(since === undefined ? {} : { since }) });
+      return since === undefined || (rules.counts && since > 0) ? [toOther] : [toOther, begun({ since })];
+    }),
   ];
+}
+
+/** NATS has counted one more delivery. */
+function redeliver({ event, since }: Handler): Redelivery {
+  return since === undefined ? { event } : { event, since: since + 1 };
+}
+
+/** Nothing of what it has in mind is on its way, but for what put it in doubt. */
+function giveBack(state: State, handler: Handler, index: number, rules: Rules): State[] {
+  const { event, doubt, lapsed } = handler;
+  if (!state.faults.includes('return') || lapsed || event === 'repair') return [];
+  const isRemembered = doubt === undefined || !rules.returnsClean;
+  const given: Redelivery = isRemembered ? { event, since: 0 } : { event };
+  const rest = { ...state, ...spend(state, 'return'), handlers: without(state.handlers, index) };
+  return [handler.answered ? rest : { ...rest, redelivered: sorted([...state.redelivered, given]) }];
 }
 
 const doubtOf = (event: Event, { repairsAgain }: Rules): { doubt: true } | undefined =>
@@ -212,7 +244,8 @@ function letGo(state: State, index: number): State[] {
 
 /** An answer counts for every delivery of an event. */
 function answerOthers(state: State, event: Event): State {
-  if (state.redelivered.includes(event)) return { ...state, redelivered: withoutOne(state.redelivered, event) };
+  const next = state.redelivered.find((one) => one.event === event);
+  if (next !== undefined) return { ...state, redelivered: withoutOne(state.redelivered, next) };
   const index = state.handlers.findIndex((other) => other.event === event && other.doubt && !other.lapsed);
   const other = state.handlers[index];
   if (other === undefined) return state;
@@ -223,7 +256,7 @@ function answerOthers(state: State, event: Event): State {
 function kill(state: State, handler: Handler, index: number, rules: Rules): State[] {
   if (!state.faults.includes('kill')) return [];
   const redelivered =
-    handler.answered || handler.lapsed ? state.redelivered : sorted([...state.redelivered, handler.event]);
+    handler.answered || handler.lapsed ? state.redelivered : sorted([...state.redelivered, redeliver(handler)]);
   const killed = { ...state, ...spend(state, 'kill'), redelivered, handlers: without(state.handlers, index) };
   return [killed, ...send(killed, handler, rules)];
 }
@@ -239,8 +272,8 @@ function loseAnswer(state: State, handler: Handler, index: number, rules: Rules)
 /** The one that stands still goes on as if nothing had happened, or notices that it did. */
 function freeze(state: State, handler: Handler, index: number): State[] {
   if (!state.faults.includes('freeze') || handler.lapsed) return [];
-  const { event } = handler;
-  const frozen = { ...state, ...spend(state, 'freeze'), redelivered: sorted([...state.redelivered, event]) };
+  const redelivered = sorted([...state.redelivered, redeliver(handler)]);
+  const frozen = { ...state, ...spend(state, 'freeze'), redelivered };
   return advance(frozen, index, { ...handler, lapsed: true });
 }
 

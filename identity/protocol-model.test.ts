@@ -73,6 +73,9 @@ describe('a write that arrives when no one waits for it any more', { timeout: 24
     ['of an applier that stood still until its event was handled elsewhere', ['freeze']],
     ['of an applier that was killed after another', ['kill', 'kill']],
     ['of an applier whose event another one that stood still had, too', ['freeze', 'kill']],
+    ['of an applier that was killed, of whose event another one remembers that it gave it back', ['return', 'kill']],
+    ['that was given up by an applier that gave its event back', ['return', 'timeout']],
+    ['of an applier that stood still, of whose event another one remembers that it gave it back', ['return', 'freeze']],
   ])('does no lasting harm: one %s', (_, faults) => {
     expect(explore(ALL_RULES, optionsOf(faults)).violations).toEqual([]);
   });
@@ -82,6 +85,14 @@ describe('a write that arrives when no one waits for it any more', { timeout: 24
     ['a timeout', ['timeout']],
   ])('brings a deleted identity back after %s if its event is not handled again', (_, faults) => {
     expect(isBack({ looksAgain: false }, faults)).toBe(true);
+  });
+
+  test('brings a deleted identity back if its applier gave the event back and takes that for no doubt', () => {
+    expect(isBack({ returnsClean: false }, ['timeout', 'return'])).toBe(true);
+  });
+
+  test('brings a deleted identity back if the one that gave its event back does not count its deliveries since', () => {
+    expect(isBack({ counts: false }, ['return', 'kill'])).toBe(true);
   });
 
   test('brings a deleted identity back if it may be sent after its event was delivered to another applier', () => {

@@ -61,13 +61,23 @@ export interface LateWrite {
  * - `kill`: an applier or the copy's worker is killed; if it was about to write, the write may be on its way.
  * - `timeout`: a write is not answered in time; it may be on its way, and its sender goes on.
  * - `freeze`: an applier stands still until its event has been delivered to another one, and then goes on.
+ * - `return`: an applier gives its event back, to be delivered again. That is no fault, but happens as rarely.
  */
-export type Fault = 'kill' | 'timeout' | 'freeze';
+export type Fault = 'kill' | 'timeout' | 'freeze' | 'return';
+
+/** An event that was delivered before, and not answered. */
+export interface Redelivery {
+  readonly event: Event;
+  /** Its deliveries since an applier gave it back and remembers that it did. */
+  readonly since?: number | undefined;
+}
 
 export interface Handler {
   readonly event: Event;
   /** What an earlier delivery of the event wrote may still be on its way, or what this one wrote. */
   readonly doubt?: true;
+  /** As {@link Redelivery}. */
+  readonly since?: number | undefined;
   /** The event has been delivered to another applier meanwhile. */
   readonly lapsed?: true;
   /** The event was acknowledged on behalf of an earlier delivery: it does not come again. */
@@ -97,8 +107,7 @@ export interface State {
   /** Still to come, see {@link SCENARIOS}. */
   readonly writes: string;
   readonly events: readonly Event[];
-  /** Delivered before, and not answered. */
-  readonly redelivered: readonly Event[];
+  readonly redelivered: readonly Redelivery[];
   /** Handled, and to be handled once more when no write of an earlier delivery can arrive any more. */
   readonly again: readonly Event[];
   readonly held: readonly Event[];
@@ -134,6 +143,10 @@ export interface Rules {
   readonly remembers: boolean;
   /** What was delivered before, or wrote without an answer, is handled again when such a write has arrived (rule 9). */
   readonly looksAgain: boolean;
+  /** Except what an applier itself gave back, if it was in no doubt then (rule 9). */
+  readonly returnsClean: boolean;
+  /** And if it was delivered to nobody since, by the count of its deliveries (rule 9). */
+  readonly counts: boolean;
   /** Nothing is written for an event that may have been delivered to another applier (rule 9). */
   readonly expires: boolean;
   /** Nor is such an event answered (rule 9). */
@@ -153,6 +166,8 @@ export const ALL_RULES: Rules = {
   guards: true,
   remembers: true,
   looksAgain: true,
+  returnsClean: true,
+  counts: true,
   expires: true,
   yields: true,
   settles: true,

@@ -197,3 +197,50 @@ describe('an event that is worked on for longer than NATS waits for its answer',
     expect((await applier.get('long work')).message.redelivered).toBe(false);
   });
 });
+
+describe('an event that was naked', () => {
+  const again = async (applier: Applier, text: string, before: InFlightMessage) => {
+    before.nak(1);
+    return waitFor(async () => (await applier.get(text)) !== before && applier.get(text), { for: 'its next delivery' });
+  };
+
+  test('is in no doubt when it comes back to the process that naked it in none', async () => {
+    await using applier = await startApplier();
+    await publish('event');
+    const first = await applier.get('event');
+    const second = await again(applier, 'event', first);
+    const third = await again(applier, 'event', second);
+    expect(third.message.info.deliveryCount).toBe(3);
+    expect([first, second, third].map((held) => held.isDoubtful())).toEqual([false, false, false]);
+  });
+
+  test('is in doubt when a write for it was not answered', async () => {
+    await using applier = await startApplier();
+    await publish('event');
+    const first = await applier.get('event');
+    first.doubt();
+    expect((await again(applier, 'event', first)).isDoubtful()).toBe(true);
+  });
+
+  test('is in doubt for another process', async () => {
+    await publish('event');
+    {
+      await using applier = await startApplier();
+      (await again(applier, 'event', await applier.get('event'))).nak(1);
+    }
+    await using other = await startApplier();
+    expect((await other.get('event')).isDoubtful()).toBe(true);
+  });
+
+  test('is in doubt when NATS may have lost its count in between', async () => {
+    await using applier = await startApplier();
+    await publish('event');
+    const first = await applier.get('event');
+    first.nak(500);
+    applier.inbox.drop();
+    const second = await waitFor(async () => (await applier.get('event')) !== first && applier.get('event'), {
+      for: 'its next delivery',
+    });
+    expect(second.isDoubtful()).toBe(true);
+  });
+});

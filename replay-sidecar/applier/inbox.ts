@@ -5,6 +5,7 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { StoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
 import { type ConsumerMessages, type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { createOwnNaks } from './own-naks.ts';
 import type { Witness } from './witness.ts';
 import { isDoubted } from './work.ts';
 
@@ -20,9 +21,12 @@ export interface InFlightMessage {
    * for it any more, and {@link ack} and {@link nak} say nothing to NATS: the answer would count for that process.
    */
   left(): number;
-  /** A write for it was sent and not answered. */
+  /** A write for it was sent and not answered, or may have been. */
   doubt(): void;
-  /** A write for it may still be carried out at some later time: such a one, or one of a process that had it before. */
+  /**
+   * A write for it may still be carried out at some later time: such a one, or one of a process that had it before. What
+   * this process itself naked, in no doubt, is in none if nobody else had it since.
+   */
   isDoubtful(): boolean;
   /** So much time has passed since that such a write has arrived, if it ever does. */
   settle(): void;
@@ -84,6 +88,7 @@ export function createInbox({ connection, settings, store, witness, clock, log }
   let round = 0;
   let isConnected = true;
   let fetching: ConsumerMessages | undefined;
+  const ownNaks = createOwnNaks(settings.window);
 
   function isCurrent(link: Link): boolean {
     const { server_id, client_id } = connection.info ?? {};
@@ -111,7 +116,7 @@ export function createInbox({ connection, settings, store, witness, clock, log }
       this.message = message;
       this.#link = link;
       this.#claimed = claimed;
-      this.#doubtful = message.redelivered || isDoubted(message);
+      this.#doubtful = (message.redelivered && !ownNaks.isNextDelivery(message)) || isDoubted(message);
     }
 
     left() {
@@ -143,7 +148,9 @@ export function createInbox({ connection, settings, store, witness, clock, log }
     }
 
     nak(milliseconds: number) {
-      if (this.#close()) this.message.nak(Math.max(1, Math.round(milliseconds)));
+      if (!this.#close()) return;
+      if (!this.#doubtful) ownNaks.remember(this.message);
+      this.message.nak(Math.max(1, Math.round(milliseconds)));
     }
 
     #close(): boolean {
@@ -220,6 +227,7 @@ export function createInbox({ connection, settings, store, witness, clock, log }
 
   function drop(): void {
     round += 1;
+    ownNaks.forget();
     dropStale();
     // Whatever it still brings would be let go of, too.
     void fetching?.close();

@@ -1,0 +1,41 @@
+import type { JsMsg } from '@nats-io/jetstream';
+
+/** What of a message tells its deliveries apart. */
+export type Delivered = Pick<JsMsg, 'seq' | 'timestampNanos' | 'redelivered'> & {
+  readonly info: Pick<JsMsg['info'], 'deliveryCount'>;
+};
+
+/** Messages that this process naked while no write for it was unanswered. */
+export interface OwnNaks {
+  remember(message: Delivered): void;
+  /**
+   * Whether this delivery is the next one after that, by NATS' count: nobody else had the message in between, so nobody
+   * else can have sent a write for it. Asked once of each delivery.
+   */
+  isNextDelivery(message: Delivered): boolean;
+  /** The stream may count anew from now on. */
+  forget(): void;
+  readonly size: number;
+}
+
+/** @param most that are remembered; the oldest go, and are in doubt when they come again */
+export function createOwnNaks(most: number): OwnNaks {
+  const counts = new Map<number, { readonly stored: bigint; readonly count: number }>();
+  return {
+    remember({ seq, timestampNanos, info }) {
+      counts.delete(seq);
+      counts.set(seq, { stored: timestampNanos, count: info.deliveryCount });
+      const [oldest] = counts.keys();
+      if (counts.size > most && oldest !== undefined) counts.delete(oldest);
+    },
+    isNextDelivery({ seq, timestampNanos, info }) {
+      const last = counts.get(seq);
+      counts.delete(seq);
+      return last !== undefined && last.stored === timestampNanos && info.deliveryCount === last.count + 1;
+    },
+    forget: () => counts.clear(),
+    get size() {
+      return counts.size;
+    },
+  };
+}
