@@ -14,6 +14,7 @@ FROM ${BUILD_IMAGE} AS dependencies
 ARG NPM_CONFIG_REGISTRY
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY cli/package.json cli/
 COPY console/package.json console/
 COPY console/page/package.json console/page/
 COPY contract/package.json contract/
@@ -34,6 +35,7 @@ FROM ${BUILD_IMAGE} AS console
 ARG NPM_CONFIG_REGISTRY
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY cli/package.json cli/
 COPY console/package.json console/
 COPY console/page/package.json console/page/
 COPY contract/package.json contract/

@@ -15,10 +15,10 @@ const SUBJECT_ACCESS_REVIEWS: Resource = {
 
 const reviewSchema = z.object({ status: z.object({ allowed: z.boolean(), denied: z.boolean().default(false) }) });
 
-export type Verb = 'get' | 'list' | 'watch' | 'create' | 'patch';
+type Verb = 'get' | 'list' | 'watch' | 'create' | 'patch';
 
 /** What may be done to EdgeMigrations. */
-export interface Attributes {
+interface Attributes {
   readonly verb: Verb;
   /** Undefined: in all namespaces. */
   readonly namespace?: string | undefined;

@@ -26,7 +26,7 @@ export interface AppSettings {
   readonly onProblem: (problem: Problem) => void;
 }
 
-export interface OriginRule {
+interface OriginRule {
   /** Where browsers reach the console; where unset, what they give as its host counts. */
   readonly publicOrigin: string | undefined;
   /** A change must prove that it comes from the console's page: a proxy takes a browser's cookies for a login. */

@@ -14,9 +14,9 @@ import type { Projects } from './projects.ts';
 import type { changeSchema } from './schemas.ts';
 import { parseProject, summarize } from './summary.ts';
 
-export const FIELD_MANAGER = 'edge-migration-console';
+const FIELD_MANAGER = 'edge-migration-console';
 
-export interface ChangeRequest {
+interface ChangeRequest {
   readonly projectId: number;
   readonly namespace?: string | undefined;
   readonly action: Action;
@@ -25,7 +25,7 @@ export interface ChangeRequest {
   readonly confirm: readonly WarningCode[];
 }
 
-export type ChangeReply = z.infer<typeof changeSchema>;
+type ChangeReply = z.infer<typeof changeSchema>;
 
 /** Changes EdgeMigrations in the name of callers. */
 export interface Changes {

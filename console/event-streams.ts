@@ -42,7 +42,7 @@ export interface EventStreamsSettings {
 }
 
 const MOST_STREAMS = 256;
-export const MOST_STREAMS_OF_CALLER = 10;
+const MOST_STREAMS_OF_CALLER = 10;
 /** However often a project changes, it is told once in this time. */
 const PAUSE_MILLISECONDS = 1_000;
 const HEARTBEAT_MILLISECONDS = 15_000;

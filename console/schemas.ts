@@ -63,26 +63,16 @@ export const summarySchema = z.object({
   spec_problem: z.string().nullable(),
 });
 
-export const ACTIONS = [
-  'plan',
-  'migrate',
-  'suspend',
-  'resume',
-  'extend',
-  'finish',
-  'verify',
-  'repair',
-  'retry',
-] as const;
+const ACTIONS = ['plan', 'migrate', 'suspend', 'resume', 'extend', 'finish', 'verify', 'repair', 'retry'] as const;
 
-export const actionSchema = z.object({
+const actionSchema = z.object({
   allowed: z.boolean().meta({ description: 'By the rights of the caller.' }),
   possible: z.boolean().meta({ description: 'In the state that the migration is in.' }),
   reason: z.string().nullable().meta({ description: 'Why it is not possible.' }),
   warnings: z.array(warningSchema).meta({ description: 'What cannot be undone: "confirm" must name each.' }),
 });
 
-export const detailSchema = summarySchema.extend({
+const detailSchema = summarySchema.extend({
   uid: z.string(),
   generation: z.int(),
   resource_version: z.string(),
@@ -129,7 +119,7 @@ export const changeSchema = z.object({
   project: summarySchema,
 });
 
-export const sampleSchema = z.object({
+const sampleSchema = z.object({
   time,
   identities_per_second: count.nullable(),
   identities_remaining: count.nullable(),
@@ -143,8 +133,6 @@ export const seriesSchema = z.object({
   samples: z.array(sampleSchema),
 });
 
-export const removedSchema = z.object({ project_id: z.int(), namespace: z.string(), name: z.string() });
-
 export type Summary = z.infer<typeof summarySchema>;
 export type Detail = z.infer<typeof detailSchema>;
 export type ActionName = (typeof ACTIONS)[number];
@@ -153,7 +141,7 @@ export type Sample = z.infer<typeof sampleSchema>;
 
 // What requests say.
 
-export const ORDERINGS = [
+const ORDERINGS = [
   'project_id',
   'created_at',
   'phase',

@@ -18,7 +18,7 @@ export interface Project {
 }
 
 /** Annotation with the project's name in Flagsmith, for lists; its text may be anything. */
-export const PROJECT_NAME = `${GROUP}/project-name`;
+const PROJECT_NAME = `${GROUP}/project-name`;
 const LONGEST_NAME = 200;
 
 /** @throws where {@link parseEdgeMigration} does */

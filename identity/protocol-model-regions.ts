@@ -104,7 +104,7 @@ const SCENARIOS = [
   ...['12e', '1ee', 'dce', 'dec', 'edc', 'cde', 'c1e', 'ee1', 'eed', 'dee'],
 ] as const;
 
-export const CLIENT = 7;
+const CLIENT = 7;
 const CORE_BEFORE: readonly (Core | null)[] = [null, { id: 1, trait: 0 }, { id: 1, trait: 1 }];
 
 export interface RegionExploration {

@@ -44,7 +44,7 @@ export interface EdgeState {
 export type Event = 'trait' | 'bulk' | 'existence' | 'repair';
 
 /** An event that Edge could not follow, and what both stores had then: it is tried again when something is otherwise. */
-export interface Aside {
+interface Aside {
   readonly event: Event;
   readonly edge: EdgeState | null;
   readonly core: CoreState | null;

@@ -7,8 +7,7 @@ import { apiVersion, type KubernetesObject, type ObjectReference, type Resource 
 import { type Call, createTransport, type Headers, type Transport } from './transport.ts';
 import { readWatch, type WatchEvent } from './watch-stream.ts';
 
-export type { KubernetesObject, ObjectMeta, ObjectReference, OwnerReference, Resource } from './objects.ts';
-export type { WatchEvent } from './watch-stream.ts';
+export type { KubernetesObject, ObjectMeta, ObjectReference, Resource } from './objects.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -25,32 +24,32 @@ export interface Selector {
   readonly fieldSelector?: string | undefined;
 }
 
-export interface ListQuery extends Selector {
+interface ListQuery extends Selector {
   /** Absent: a consistent read. `'0'`: whatever the API server has in its cache, which can be old. */
   readonly resourceVersion?: string | undefined;
   /** Objects per page; all pages are read. */
   readonly pageSize?: number | undefined;
 }
 
-export interface ObjectList {
+interface ObjectList {
   readonly items: KubernetesObject[];
   /** Where a watch continues. */
   readonly resourceVersion: string;
 }
 
-export interface WatchQuery extends Selector {
+interface WatchQuery extends Selector {
   readonly resourceVersion: string;
   /** The API server ends the watch after this time. */
   readonly timeoutSeconds: number;
 }
 
-export interface WatchOptions {
+interface WatchOptions {
   readonly signal?: AbortSignal | undefined;
   /** A watch that brings no frame for so long is dead; bookmarks come about once a minute. */
   readonly inactivityMilliseconds: number;
 }
 
-export interface WriteOptions extends CallOptions {
+interface WriteOptions extends CallOptions {
   readonly fieldManager?: string | undefined;
   readonly subresource?: string | undefined;
   readonly dryRun?: boolean | undefined;
@@ -62,7 +61,7 @@ export interface ApplyOptions extends WriteOptions {
   readonly force?: boolean | undefined;
 }
 
-export interface DeleteOptions extends CallOptions {
+interface DeleteOptions extends CallOptions {
   /** Deletes this object only, not one of the same name that was created since. */
   readonly uid?: string | undefined;
   readonly resourceVersion?: string | undefined;

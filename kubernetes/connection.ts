@@ -5,7 +5,7 @@ import { Agent, type buildConnector, type Dispatcher, ProxyAgent, Socks5ProxyAge
 import { KubeConfig } from './client-node.ts';
 
 /** Everything a request needs besides its own path and body. */
-export interface Access {
+interface Access {
   /** The API server's URL without a trailing slash; may have a path (behind a proxy such as Rancher's). */
   readonly server: string;
   readonly headers: Readonly<Record<string, string>>;

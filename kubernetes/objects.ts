@@ -12,7 +12,7 @@ export interface ObjectReference {
   readonly name: string;
 }
 
-export interface OwnerReference {
+interface OwnerReference {
   apiVersion: string;
   kind: string;
   name: string;

@@ -9,8 +9,7 @@ import { runtimeMetrics } from './metrics.ts';
 import type { KubernetesObject, Resource } from './objects.ts';
 import { type Change, createStore, type Indexes, type Store } from './store.ts';
 
-export type { Timings } from './list-watch.ts';
-export type { Change, Unreadable } from './store.ts';
+export type { Change } from './store.ts';
 
 /** A cache of one kind of object that follows the API server. */
 export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | 'byIndex' | 'unreadable'> {

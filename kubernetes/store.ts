@@ -1,7 +1,7 @@
 import { type KubernetesObject, objectKey } from './objects.ts';
 
 /** An object that the parser refuses: it exists, but we cannot say what is in it. */
-export interface Unreadable {
+interface Unreadable {
   readonly object: KubernetesObject;
   readonly error: unknown;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Every variable that configures one of our processes starts with this. */
-export const PREFIX = 'EDGE_MIGRATION_';
+const PREFIX = 'EDGE_MIGRATION_';
 
 /** Kubernetes adds these to every container for each Service of the namespace; they are never ours. */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)$/;
@@ -48,7 +48,7 @@ export function parseEnvironment<S extends Shape>(
 }
 
 /** `maxConnections` -> `EDGE_MIGRATION_MAX_CONNECTIONS`. */
-export function variableName(field: string): string {
+function variableName(field: string): string {
   return PREFIX + field.replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
 

@@ -13,7 +13,7 @@ export interface Metrics {
   text(): string;
 }
 
-export interface Metric {
+interface Metric {
   readonly name: string;
   readonly type: 'gauge' | 'counter';
   readonly help: string;

@@ -6,7 +6,7 @@ import { createLogger, type Logger } from './logger.ts';
 
 type Shape = Record<string, z.ZodType>;
 
-export interface ProcessContext<Configuration> {
+interface ProcessContext<Configuration> {
   readonly configuration: Configuration;
   readonly clock: Clock;
   readonly logger: Logger;

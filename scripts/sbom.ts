@@ -39,7 +39,7 @@ export interface BillOfMaterials {
 
 /** @throws the generator's error, with what it says, when package-lock.json and the manifests do not fit together */
 export async function createBillOfMaterials(): Promise<BillOfMaterials> {
-  const generator = fileURLToPath(new URL('node_modules/@cyclonedx/cyclonedx-npm/bin/cyclonedx-npm-cli.js', ROOT));
+  const generator = fileURLToPath(new URL('bin/cyclonedx-npm-cli.js', import.meta.resolve('@cyclonedx/cyclonedx-npm')));
   const workspaces = WORKSPACES.flatMap((name) => ['--workspace', name]);
   const options = ['--omit', 'dev', '--package-lock-only', '--output-reproducible', '--flatten-components'];
   const { stdout } = await promisify(execFile)(process.execPath, [generator, ...options, ...workspaces], {

@@ -11,7 +11,7 @@ import type { ProbeFact } from '../installation.ts';
 import { buildProbe } from '../probe.ts';
 import { OPERATOR_PODS } from './logs.ts';
 
-export const DEPLOYMENTS: Resource = {
+const DEPLOYMENTS: Resource = {
   group: 'apps',
   version: 'v1',
   plural: 'deployments',

@@ -10,8 +10,8 @@ import { dirname, join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 
 const PAGE = import.meta.dirname;
-const { resolve: find } = createRequire(import.meta.url);
-const FONT = find('@fontsource-variable/inter/files/inter-latin-wght-normal.woff2');
+const require = createRequire(import.meta.url);
+const FONT = require.resolve('@fontsource-variable/inter/files/inter-latin-wght-normal.woff2');
 /** Packages that are in the bundle, whose licences ask to be told. */
 const BUNDLED = ['preact', 'eventsource-parser', '@fontsource-variable/inter'];
 
@@ -58,7 +58,7 @@ async function readLicences(): Promise<string> {
   return (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n`);
 }
 
-const packageRoot = (name: string) => dirname(find(`${name}/package.json`));
+const packageRoot = (name: string) => dirname(require.resolve(`${name}/package.json`));
 
 const [script, style] = await Promise.all([bundleScript(), bundleStyle()]);
 const html = await readFile(join(PAGE, 'index.html'), 'utf8');

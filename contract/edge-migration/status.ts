@@ -152,7 +152,6 @@ export type UnstorableStatus = z.infer<typeof unstorableStatusSchema>;
 export type PlannedWrites = z.infer<typeof plannedWritesSchema>;
 export type PlanStatus = z.infer<typeof planStatusSchema>;
 export type EdgeStatus = z.infer<typeof edgeStatusSchema>;
-export type AuditStatus = z.infer<typeof auditStatusSchema>;
 
 /** What of the status can be read. A part that somebody has damaged is written anew and does not take others with it. */
 export function parseStatus(status: unknown): Status {

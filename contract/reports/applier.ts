@@ -12,7 +12,7 @@ const time = z.iso.datetime();
 const text = (characters: number) => z.string().max(characters);
 
 /** What one applier process did for a project since it started, and what it has in hand. */
-export const projectReport = z.object({
+const projectReport = z.object({
   projectId: z
     .int()
     .min(1)
@@ -32,7 +32,7 @@ export const projectReport = z.object({
 });
 
 /** Where the consumer that all appliers share is in the stream of events. */
-export const position = z.object({
+const position = z.object({
   /** Every message up to this sequence is done with. */
   acknowledgedSequence: count,
   /** In the stream, and not delivered to anyone yet. */
@@ -47,7 +47,7 @@ export const position = z.object({
  * What this process knows of a stream that others cannot know later: handled messages are gone. Times are those of NATS, but
  * for the end of a loss.
  */
-export const streamReport = z.object({
+const streamReport = z.object({
   stream: text(64),
   /** When the stream was made, as NATS reports it. */
   created: text(64),
@@ -66,7 +66,7 @@ const MOST_PROJECTS = 50_000;
  * `EDGE_REPLAY`, also after its end. Counters begin at 0 with the process, whose subject is its own: the sum over all
  * reports is the total. Times are RFC 3339 by the applier's clock.
  */
-export const applierReport = z.object({
+const applierReport = z.object({
   version: z.literal(1),
   /** `<instance>-<random>`: of this process only. */
   process: text(300),

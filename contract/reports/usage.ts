@@ -16,7 +16,7 @@ const time = z.iso.datetime();
 const client = z.string().regex(/^[a-z0-9][a-z0-9./-]{0,63}$/);
 
 /** Requests of one environment on one day, since the process began to count. */
-export const environmentUsage = z.object({
+const environmentUsage = z.object({
   environment: environmentReference,
   writes: count,
   reads: count,

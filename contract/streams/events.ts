@@ -60,7 +60,7 @@ export function isProbe(subject: string): boolean {
 /** Keeps each sidecar's last coverage report. */
 export const COVERAGE_STREAM = 'EDGE_COVERAGE';
 const COVERAGE = 'coverage.';
-export const COVERAGE_SUBJECTS = `${COVERAGE}>`;
+const COVERAGE_SUBJECTS = `${COVERAGE}>`;
 
 /**
  * Each spool has a subject of its own, so that the report of one that was lost stays until the operator has seen what was

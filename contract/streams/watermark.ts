@@ -22,7 +22,7 @@ export interface StreamState {
 }
 
 /** How far a stream was at one look. */
-export interface Watermark {
+interface Watermark {
   readonly sequence: number;
   /** No message up to the sequence, and behind that of the look before, has a later time than this. */
   readonly time: number;

@@ -17,7 +17,7 @@ export interface CoreIdentity {
 }
 
 /** A float that JSON has no number for arrives as `Infinity`, `-Infinity` or `NaN` in text. */
-export type CoreFloat = number | string;
+type CoreFloat = number | string;
 
 export interface CoreTrait {
   readonly id: number;

@@ -117,13 +117,13 @@ export async function readIdentitiesAt(
 }
 
 /** An identity and the characters of its rows. */
-export interface MeasuredIdentity {
+interface MeasuredIdentity {
   readonly identity: CoreIdentity;
   readonly size: number;
 }
 
 /** As {@link readIdentitiesAt}, with their sizes. */
-export async function measureIdentitiesAt(
+async function measureIdentitiesAt(
   core: Core,
   release: CoreRelease,
   places: readonly IdentityPlace[],

@@ -5,7 +5,7 @@ import { CoreUnsupported } from './errors.ts';
  * Which of several live overrides of one feature Core's flag evaluation takes, in an environment with v1 feature
  * versioning (with v2 it is always the highest id).
  */
-export type OverrideWinner = 'highestId' | 'latestLiveFrom';
+type OverrideWinner = 'highestId' | 'latestLiveFrom';
 
 /** What the installed Flagsmith release has, as far as identities are concerned. */
 export interface CoreRelease {
@@ -81,7 +81,7 @@ export async function readRelease(core: Core, signal?: AbortSignal): Promise<Cor
 }
 
 /** Pure part of {@link readRelease}: `table.column` names in, what they mean out. */
-export function releaseOf(columns: ReadonlySet<string>): CoreRelease {
+function releaseOf(columns: ReadonlySet<string>): CoreRelease {
   return {
     environmentSoftDelete: columns.has('environments_environment.deleted_at'),
     v2FeatureVersioning: columns.has('environments_environment.use_v2_feature_versioning'),

@@ -6,7 +6,7 @@ import { checkLength, storableFloat } from './document/trait.ts';
 import { version4 } from './identity-uuid.ts';
 
 /** Longest text of a flag value that Edge's published types take, in code points. */
-export const MAX_FEATURE_VALUE_LENGTH = 20_000;
+const MAX_FEATURE_VALUE_LENGTH = 20_000;
 /** Percentages such as 64.4 + 29.7 + 5.9 miss 100 by a rounding error when added as floats. */
 export const ALLOCATION_TOLERANCE = 1e-9;
 

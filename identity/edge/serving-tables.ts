@@ -29,7 +29,7 @@ export interface ServingTables {
   describe(options?: CallOptions): Promise<void>;
 }
 
-export interface UnknownKey {
+interface UnknownKey {
   readonly environment: EdgeEnvironment;
   readonly serverKey: ServerKey;
 }

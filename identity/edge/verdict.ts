@@ -34,7 +34,7 @@ export interface Finding {
   readonly regions?: readonly RegionDifference[];
 }
 
-export interface RowDifference {
+interface RowDifference {
   readonly missing: readonly string[];
   readonly changed: readonly string[];
 }
@@ -138,7 +138,7 @@ function judgeWithoutCore(edge: Item): Verdict {
 }
 
 /** An identity that Edge cannot hold as a whole, and what of it replay follows; left out where that is not known. */
-export interface PartlySkipped extends SkippedIdentity {
+interface PartlySkipped extends SkippedIdentity {
   readonly part?: DocumentPart | undefined;
 }
 

@@ -140,8 +140,6 @@ export function createObjectStore(onEvent: (event: StoredEvent) => void) {
   };
 }
 
-export type ObjectStore = ReturnType<typeof createObjectStore>;
-
 /** RFC 7386 when `nullRemoves`; lists are replaced as a whole. */
 function merge(target: Json, patch: Json, nullRemoves: boolean): Json {
   const result: Json = { ...target };

@@ -13,7 +13,7 @@ export interface Widget {
 }
 
 /** Of each request: far from all other times, so that what is pending tells what is going on. */
-export const REQUEST_LIMIT = 3_600_000;
+const REQUEST_LIMIT = 3_600_000;
 /** With `random` at its middle no wait between tries is longer. */
 const LONGEST_WAIT = 15_000;
 

@@ -11,7 +11,7 @@ export const orderSchema = z.enum(['identifier', 'id']).optional();
  * A stretch of an environment's identities in one order: those after `after` and up to and including `until`. Null is
  * the open end, so that identities created later are in a range too.
  */
-export const segmentSchema = z.strictObject({
+const segmentSchema = z.strictObject({
   environmentId: z.int().positive(),
   order: orderSchema,
   after: z.string().nullable(),

@@ -49,7 +49,7 @@ export interface SidecarGap extends CoverageGap {
   podName: string;
 }
 
-export type CoverageReason =
+type CoverageReason =
   | 'AllCovered'
   | 'NoCoreApi'
   | 'SidecarMissing'

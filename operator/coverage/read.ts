@@ -13,7 +13,7 @@ import type { StoredReport } from './decide.ts';
  * A report that this release does not understand, or does not believe: the sidecar is newer, its clock is wrong, or
  * something else publishes there.
  */
-export class UnreadableReportError extends Error {
+class UnreadableReportError extends Error {
   override readonly name = 'UnreadableReportError';
 }
 

@@ -41,7 +41,7 @@ export interface LivingApplier {
 }
 
 /** What is known of a project from them alone. */
-export interface AppliersFact extends Pick<ObservedReplay, 'appliers' | 'outage' | 'edgeUnreachableSince' | 'away'> {
+interface AppliersFact extends Pick<ObservedReplay, 'appliers' | 'outage' | 'edgeUnreachableSince' | 'away'> {
   project: Omit<ObservedReplay['project'], 'parked' | 'failed' | 'unresolved' | 'excess' | 'unstorable'>;
 }
 

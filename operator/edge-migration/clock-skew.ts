@@ -9,7 +9,7 @@ export interface ClockFact {
 }
 
 /** What is known of one clock. */
-export interface Estimate {
+interface Estimate {
   /** Milliseconds. */
   readonly ahead: number;
   /** Told by more than one report. */

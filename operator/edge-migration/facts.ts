@@ -262,7 +262,7 @@ export interface JobPodsFact {
   stranded: { containers: string[]; since: number } | undefined;
 }
 
-export interface MissingPods {
+interface MissingPods {
   running: number;
   wanted: number;
   since: number;

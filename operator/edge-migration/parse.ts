@@ -103,7 +103,7 @@ export function parseJob(object: KubernetesObject): Owned<JobFact> {
 const parseList = (text: string) => (text === '' ? [] : text.split(',').map(Number));
 
 /** The Job API's compressed form: `0-2,5`. */
-export function parseIndexes(text: string): number[] {
+function parseIndexes(text: string): number[] {
   if (text === '') return [];
   return text.split(',').flatMap((part) => {
     const [from = 0, to = from] = part.split('-').map(Number);
@@ -143,7 +143,7 @@ const planSchema = z.object({
 
 export type Plan = z.infer<typeof planSchema>;
 
-export const liveSettingsSchema = z.object({
+const liveSettingsSchema = z.object({
   pageSize: z.number(),
   maxWriteUnitsPerSecond: z.number(),
   onConflict: z.enum(['KeepEdge', 'CoreWins']),

@@ -32,7 +32,7 @@ const COUNTS: readonly (keyof CopyCounts)[] = [
 ];
 
 /** Sum over all ranges. */
-export function sumCounts(checkpoints: readonly CheckpointFact[]): CopyCounts {
+function sumCounts(checkpoints: readonly CheckpointFact[]): CopyCounts {
   const sum = Object.fromEntries(COUNTS.map((key) => [key, 0])) as Record<keyof CopyCounts, number>;
   for (const { counts } of checkpoints) for (const key of COUNTS) sum[key] += counts[key];
   return sum;

@@ -245,7 +245,7 @@ function adjustSettings({ facts, spec, operation, remaining }: View): Action[] {
  * A range is done when its checkpoint says so: what was read and who was skipped is nowhere else. A worker saves that
  * before it ends well.
  */
-export const findDoneRanges = ({ checkpoints }: Pick<WorkFacts, 'checkpoints'>): Set<number> =>
+const findDoneRanges = ({ checkpoints }: Pick<WorkFacts, 'checkpoints'>): Set<number> =>
   new Set(checkpoints.filter(({ finished }) => finished).map(({ rangeId }) => rangeId));
 
 /**

@@ -19,7 +19,7 @@ export interface HandoverSettings {
 }
 
 /** The one label value of all Jobs of this kind. */
-export const HANDOVER = 'handover';
+const HANDOVER = 'handover';
 const SCRIPT = readFileSync(new URL('./script.py', import.meta.url), 'utf8');
 const MESSAGE_FILE = '/dev/termination-log';
 /** For the script's last words, after its own time is over. */

@@ -21,7 +21,7 @@ export interface PodContext<Configuration extends PodConfiguration = PodConfigur
 }
 
 /** What a pod works with once it knows what it has to do. */
-export interface Pod<Settings, Range> {
+interface Pod<Settings, Range> {
   readonly range: Range;
   readonly root: ControlConfigMap<Settings>;
   readonly patience: Patience;

@@ -19,7 +19,7 @@ export const eventSchema = z.object({
 export type KubernetesEvent = z.infer<typeof eventSchema>;
 
 /** When it was seen last; milliseconds since the epoch. */
-export const timeOf = ({ series, lastTimestamp, eventTime, metadata }: KubernetesEvent): number =>
+const timeOf = ({ series, lastTimestamp, eventTime, metadata }: KubernetesEvent): number =>
   Date.parse(series?.lastObservedTime ?? lastTimestamp ?? eventTime ?? metadata.creationTimestamp);
 
 /** The newest last, as they are read. @param now milliseconds since the epoch */

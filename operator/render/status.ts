@@ -118,7 +118,7 @@ export function describeCopy({ status }: EdgeMigration, now: number): Fields {
   ];
 }
 
-export function describeReasons(byReason: readonly { reason: string; count: number }[]): string {
+function describeReasons(byReason: readonly { reason: string; count: number }[]): string {
   const parts = byReason.map(({ reason, count }) => `${reason} ${formatCount(count)}`);
   return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }
@@ -159,7 +159,7 @@ export function describeVerification({ status }: EdgeMigration): Fields {
   ];
 }
 
-export function describeFindings({ findings = {} }: Pick<LastComparison, 'findings'>): string {
+function describeFindings({ findings = {} }: Pick<LastComparison, 'findings'>): string {
   const parts = Object.entries(findings).map(([kind, count]) => `${kind} ${formatCount(count ?? 0)}`);
   return parts.join(', ') || 'nothing';
 }

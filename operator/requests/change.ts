@@ -33,7 +33,7 @@ export type Change =
   | { readonly kind: 'refuse'; readonly message: string };
 
 /** Part of a spec; null takes a field back to its default. */
-export type Patch = Readonly<Record<string, unknown>>;
+type Patch = Readonly<Record<string, unknown>>;
 
 /** What `plan` and `start` may set of a spec besides the mode. */
 export type Settings = {

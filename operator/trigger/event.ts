@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /** What Flagsmith sends when "Migrate Identity Data to Edge API" is pressed (docs/flagsmith.md). */
-export const SOURCE = 'flagsmith.api.migrate';
-export const DETAIL_TYPE = 'Migrate Identities to dynamodb';
+const SOURCE = 'flagsmith.api.migrate';
+const DETAIL_TYPE = 'Migrate Identities to dynamodb';
 
 /** An event of EventBridge, by whichever way it came. */
 export interface BusEvent {
@@ -17,7 +17,7 @@ export interface BusEvent {
  * Codes as EventBridge gives them to single entries; `InternalFailure` alone is worth another try
  * (PutEventsResultEntry in its API reference).
  */
-export type RefusalCode =
+type RefusalCode =
   | 'InvalidArgument'
   | 'MalformedDetail'
   | 'NotAuthorizedForSourceException'

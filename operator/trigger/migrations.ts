@@ -11,7 +11,7 @@ import { type Decision, decide, type Found } from './decide.ts';
 import type { MigrationTemplate } from './template.ts';
 
 /** Core or Kubernetes could not be asked, or refused; the event may be sent again. */
-export class MigrationsUnavailable extends Error {
+class MigrationsUnavailable extends Error {
   override readonly name = 'MigrationsUnavailable';
 }
 

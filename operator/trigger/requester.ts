@@ -11,7 +11,7 @@ import type { Migrations, Outcome } from './migrations.ts';
 const LONGEST_MILLISECONDS = 4_000;
 
 /** What was done about an event that was taken. */
-export interface Taken {
+interface Taken {
   readonly id: string;
   readonly result: Exclude<Decision['kind'], 'refuse'>;
   readonly message: string;

@@ -12,7 +12,7 @@ export interface Answer {
 }
 
 /** One POST. The body is read when it is asked for, so that a stranger's need not be. */
-export interface Request {
+interface Request {
   readonly head: RequestHead;
   /** @throws BodyRefused */
   body(): Promise<Uint8Array>;

@@ -3,7 +3,7 @@ import { parseJson } from '../edge-migration/parse.ts';
 import { verifyTotalsSchema } from './totals.ts';
 
 /** What one range's worker writes down now and then; the text of the key `checkpoint` of its ConfigMap. */
-export const verifyCheckpointSchema = z.object({
+const verifyCheckpointSchema = z.object({
   rangeId: z.int().min(0),
   finished: z.boolean(),
   updatedTime: z.iso.datetime(),

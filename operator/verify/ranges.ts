@@ -12,7 +12,7 @@ import { type MeasuredRange, orderSchema, planRanges } from '../copy/ranges.ts';
  *
  * A stretch begins behind `after` and ends with `until`; null is the open end.
  */
-export const segmentSchema = z.strictObject({
+const segmentSchema = z.strictObject({
   kind: z.enum(['core', 'documents', 'rows']),
   environmentId: z.int().positive(),
   /** Of `core`. */

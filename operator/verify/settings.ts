@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseJson } from '../edge-migration/parse.ts';
 
 /** What pods of a running comparison follow live; the operator writes it. */
-export const verifySettingsSchema = z.object({
+const verifySettingsSchema = z.object({
   pageSize: z.number(),
   /** Of each pod. */
   maxReadUnitsPerSecond: z.number(),

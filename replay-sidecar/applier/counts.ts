@@ -36,7 +36,7 @@ export interface Counts {
 const zeros = <K extends string>(keys: readonly K[]) =>
   Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
 
-export const OUTCOMES = [
+const OUTCOMES = [
   'inserted',
   'updated',
   'unchanged',
@@ -46,14 +46,14 @@ export const OUTCOMES = [
   'absent',
   'unstorable',
 ] as const satisfies readonly Outcome[];
-export const DROP_REASONS = [
+const DROP_REASONS = [
   'noMigration',
   'planMode',
   'rejected',
   'windowClosed',
   'finished',
 ] as const satisfies readonly DropReason[];
-export const PARK_REASONS = [
+const PARK_REASONS = [
   'suspended',
   'undecided',
   'unreadable',

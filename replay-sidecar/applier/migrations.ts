@@ -8,7 +8,7 @@ export const BY_PROJECT = 'project';
 export const projectsOf = (migration: EdgeMigration): string[] => [String(projectOf(migration))];
 
 /** Beyond this a view says nothing any more (docs/design.md, "Convergence", rule 5). */
-export const STALE_MILLIS = 10_000;
+const STALE_MILLIS = 10_000;
 /** The API server speaks up about once a minute, so it is asked well before that. */
 const ASK_MILLIS = 4000;
 /** A watch that is silent for longer than two and a half minutes is replaced (kubernetes/list-watch.ts). */

@@ -23,7 +23,7 @@ export interface Patience {
   outages(): readonly unknown[];
 }
 
-export const ATTEMPTS = 5;
+const ATTEMPTS = 5;
 const BACKOFF = { firstMilliseconds: 100, longestMilliseconds: 10_000 };
 
 /**

@@ -244,7 +244,7 @@ function environmentOf({ projectId, environment, deleted }: EnvironmentRecord): 
  * was written nobody can tell; so such a trait follows Core where Core has it, and is left alone where it has none. The
  * same goes for all traits, of which an event that can name none speaks.
  */
-export function touchedBy({ touched, traitGates }: WriteEvent): Touched {
+function touchedBy({ touched, traitGates }: WriteEvent): Touched {
   const { traits, overrides, moved } = touched;
   return {
     traits: traits === 'all' ? 'all' : new Set(traits),

@@ -13,7 +13,7 @@ import type { EnvironmentCache } from './environment-cache.ts';
 import type { Patience } from './patience.ts';
 
 /** A part of what an event is about that lies in one project. */
-export interface Part {
+interface Part {
   readonly projectId: number;
   readonly target: EventTarget;
   readonly touched: TouchedParts;
@@ -26,7 +26,7 @@ export interface Spread {
   readonly projectId?: number | undefined;
 }
 
-export type SpreadTarget = Extract<EventTarget, { kind: 'feature' | 'features' | 'option' | 'deletedProjects' }>;
+type SpreadTarget = Extract<EventTarget, { kind: 'feature' | 'features' | 'option' | 'deletedProjects' }>;
 type FeatureStateTarget = Extract<EventTarget, { kind: 'featureState' }>;
 
 /** Finds the projects of targets that may be in several, by Core's rows as they are now. */

@@ -18,7 +18,7 @@ const round = z.int().min(0).max(9);
 const after = z.string().max(4000).nullable();
 
 /** Where a fan-out goes on; in the header {@link CURSOR_HEADER}. */
-export const cursor = z.discriminatedUnion('from', [
+const cursor = z.discriminatedUnion('from', [
   z.strictObject({ from: z.literal('core'), round, after }),
   z.strictObject({ from: z.literal('edge'), round, after }),
 ]);

@@ -4,7 +4,7 @@ import { type ReadRequest, UNREADABLE, type Uncovered } from './routes/plan.ts';
 import type { DraftEvent } from './spool/draft.ts';
 
 /** A request, or a part of a long one, and its events. */
-export interface RequestPart {
+interface RequestPart {
   /** As far as it is needed after the beginning. */
   readonly read: ReadRequest;
   readonly events: RequestEvents;

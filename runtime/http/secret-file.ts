@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 /** A mounted Secret could not be read; the message names the file, never what is in it. */
-export class SecretUnreadable extends Error {
+class SecretUnreadable extends Error {
   override readonly name = 'SecretUnreadable';
 }
 

@@ -69,6 +69,16 @@ it('has all that its modules load, and no package but those for production', () 
   expect(missing).toEqual([]);
 });
 
+it('installs from the manifests of all workspaces: npm refuses a lock file that knows of more than it finds', () => {
+  const { workspaces } = JSON.parse(read('package.json')) as { workspaces: string[] };
+  const manifests = workspaces.map((name) => `COPY ${name}/package.json ${name}/`);
+  const stages = read('Dockerfile')
+    .split(/^FROM /m)
+    .filter((stage) => /^RUN npm ci/m.test(stage));
+  expect(stages).toHaveLength(2);
+  for (const stage of stages) expect(stage.split('\n')).toEqual(expect.arrayContaining(manifests));
+});
+
 it('is built without what only BuildKit knows', () => {
   expect(read('Dockerfile')).not.toMatch(/^# *syntax=|<<|--mount|--link|--chmod|--parents/m);
 });

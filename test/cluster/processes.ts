@@ -173,7 +173,7 @@ export async function runCommand(spec: ProcessSpec & { signal?: AbortSignal | un
 }
 
 /** "with exit code 3" or "by SIGKILL". */
-export function describeExit(exit: Exit): string {
+function describeExit(exit: Exit): string {
   return exit.signal === null ? `with exit code ${exit.code}` : `by ${exit.signal}`;
 }
 

@@ -31,7 +31,7 @@ export interface BrokerOptions {
   startEdge?(): Promise<Stoppable & EdgeAccess>;
 }
 
-export type EdgeAccess = {
+type EdgeAccess = {
   readonly endpoint: string;
   readonly region: string;
   readonly credentials: typeof DYNAMODB_CLIENT.credentials;

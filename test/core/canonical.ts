@@ -1,5 +1,5 @@
 /** A DynamoDB attribute value as the low-level API shows it. */
-export type AttributeValue =
+type AttributeValue =
   | { readonly S: string }
   | { readonly N: string }
   | { readonly BOOL: boolean }

@@ -7,8 +7,6 @@ import { withoutIndexes } from './seed/indexes.ts';
 import { insertOverrides, OVERRIDES_PER_IDENTITY } from './seed/overrides.ts';
 import { insertOrganisation, insertProject, type Project, type SeededEnvironment } from './seed/project.ts';
 
-export type { SeededEnvironment } from './seed/project.ts';
-
 export interface SeedOptions {
   /** Identities of the project that are to be migrated (without the few of its deleted environment). Default 20,000. */
   readonly identities?: number;

@@ -10,7 +10,7 @@ import type { Target } from './target.ts';
 
 /** Namespace of operator and Jobs in every installation of the tests. */
 export const NAMESPACE = 'edge-migration';
-export const OPERATOR = 'edge-migration-operator';
+const OPERATOR = 'edge-migration-operator';
 
 interface ListedPod {
   metadata: { name: string };

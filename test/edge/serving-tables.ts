@@ -13,7 +13,7 @@ import type { DynamodbAccess } from './tables.ts';
 type Item = Record<string, AttributeValue>;
 
 /** An environment that a document is about. */
-export interface Documented {
+interface Documented {
   readonly id: number;
   readonly apiKey: string;
   readonly projectId: number;

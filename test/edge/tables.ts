@@ -175,7 +175,7 @@ export function environmentsV2(TableName: string): CreateTableCommandInput {
   };
 }
 
-export function projectMetadata(TableName: string): CreateTableCommandInput {
+function projectMetadata(TableName: string): CreateTableCommandInput {
   return {
     TableName,
     BillingMode: 'PAY_PER_REQUEST',

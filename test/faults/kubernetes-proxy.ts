@@ -9,7 +9,7 @@ import { text as readText } from 'node:stream/consumers';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { isWrite, type KubernetesCall, type PassingObject, parseCall } from './kubernetes-proxy-call.ts';
 
-export { isWrite, type KubernetesCall, type PassingObject } from './kubernetes-proxy-call.ts';
+export { isWrite, type KubernetesCall } from './kubernetes-proxy-call.ts';
 
 /** What happens to a request instead of being passed on. */
 export type Fault =

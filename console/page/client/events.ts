@@ -1,7 +1,7 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { type Api, ApiProblem } from './api.ts';
 
-export interface StreamEvent {
+interface StreamEvent {
   readonly name: string;
   readonly data: unknown;
 }

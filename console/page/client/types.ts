@@ -7,7 +7,6 @@ import type {
   ActionState,
   changeSchema,
   Detail as EventDetail,
-  MIGRATION_STATUSES,
   pageSchema,
   problemSchema,
   Sample,
@@ -19,7 +18,6 @@ import type {
 export type { ActionState, Sample, Spec, Status, Summary };
 export type Warning = z.infer<typeof warningSchema>;
 export type Action = ActionName;
-export type MigrationStatus = (typeof MIGRATION_STATUSES)[number];
 export type Session = z.infer<typeof sessionSchema>;
 export type ProjectPage = z.infer<typeof pageSchema>;
 export type ChangeAnswer = z.infer<typeof changeSchema>;

@@ -35,8 +35,8 @@ export function shareOf(summary: Pick<Summary, 'identities_total' | 'identities_
   return total === 0 ? 1 : Math.min(1, (read ?? 0) / total);
 }
 
-export type StepName = 'plan' | 'copy' | 'compare' | 'follow' | 'done';
-export type StepState = 'done' | 'now' | 'next' | 'failed' | 'skipped';
+type StepName = 'plan' | 'copy' | 'compare' | 'follow' | 'done';
+type StepState = 'done' | 'now' | 'next' | 'failed' | 'skipped';
 
 export interface RoadStep {
   readonly name: StepName;

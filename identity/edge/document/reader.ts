@@ -6,12 +6,11 @@ import { canonicalNumber } from './number.ts';
 import { MAX_TRAIT_LENGTH } from './trait.ts';
 
 export { sameValue } from './equality.ts';
-export { canonicalNumber } from './number.ts';
 
 /** A stored scalar. Numbers are canonical decimal text, see {@link canonicalNumber}; lists, maps and binaries stay raw. */
 export type Fact = string | boolean | null | { readonly number: string } | { readonly raw: AttributeValue };
 
-export interface StoredOverride {
+interface StoredOverride {
   readonly featureId: string;
   readonly featureName: string;
   readonly featureType: string;
@@ -23,7 +22,7 @@ export interface StoredOverride {
   readonly multivariateValues: readonly StoredMultivariateValue[];
 }
 
-export interface StoredMultivariateValue {
+interface StoredMultivariateValue {
   readonly id: string | null;
   readonly uuid: string | undefined;
   readonly percentageAllocation: string;

@@ -16,7 +16,7 @@ const ROOMY = 0.4;
 const BYTES_PER_UNIT = 4096;
 
 /** One answer. */
-export interface ItemPart {
+interface ItemPart {
   readonly items: readonly Item[];
   /** As they came over the network. */
   readonly bytes: number;

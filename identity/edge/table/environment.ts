@@ -2,7 +2,7 @@ import { type AttributeValue, QueryCommand } from '@aws-sdk/client-dynamodb';
 import type { CallOptions, Connection } from './connection.ts';
 
 /** A document of an environment, as far as it says whose it is. */
-export interface DocumentName {
+interface DocumentName {
   readonly identifier: string;
   /** Core's id as decimal text; undefined for a document that was born on Edge. */
   readonly djangoId: string | undefined;

@@ -14,12 +14,11 @@ import { createTransaction } from './transaction.ts';
 export type { Item } from '../document/document.ts';
 export type { WriteBudget } from '../rate.ts';
 export { GET_BATCH } from './batch-reads.ts';
-export type { SharedResult, SharedWrite } from './batch-writes.ts';
+export type { SharedWrite } from './batch-writes.ts';
 export type { CallOptions, EdgeOptions, Silence } from './connection.ts';
 export type { WriteResult } from './documents.ts';
 export {
   DeadlinePassed,
-  EdgeConflict,
   EdgeError,
   EdgeRefused,
   EdgeThrottled,
@@ -30,8 +29,7 @@ export {
   WrongTable,
 } from './errors.ts';
 export type { Deadline } from './http.ts';
-export { INSERT_BATCH, type Outcome, type SizedItem } from './insert.ts';
-export type { OverrideRowKey } from './override-rows.ts';
+export { INSERT_BATCH, type Outcome } from './insert.ts';
 export type { TableFacts } from './schema.ts';
 
 type Commit = ReturnType<typeof createTransaction>;
@@ -54,8 +52,6 @@ export interface DescribedTables {
 
 /** Edge's tables as one process uses them: one client, one write budget. */
 export type EdgeTables = ReturnType<typeof openEdge>;
-export type IdentitiesTable = EdgeTables['identities'];
-export type OverrideRowsTable = NonNullable<EdgeTables['overrideRows']>;
 
 /**
  * Opens Edge's tables; nothing is sent yet.

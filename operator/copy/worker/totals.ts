@@ -23,7 +23,7 @@ export interface SkippedLine {
 }
 
 /** One line of the report of documents that differed; numbers of traits and overrides, never which. */
-export interface DifferingLine extends Difference {
+interface DifferingLine extends Difference {
   readonly environmentId: number;
   readonly identityId: number;
 }

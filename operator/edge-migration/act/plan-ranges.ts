@@ -120,7 +120,7 @@ function describeRanges(
 }
 
 /** Joins neighbouring ranges until their boundaries, which may be long identifiers, fit into one Secret. */
-export function fitSecret(ranges: MeasuredRange[], largest = LARGEST_SECRET): MeasuredRange[] {
+function fitSecret(ranges: MeasuredRange[], largest = LARGEST_SECRET): MeasuredRange[] {
   let fitting = ranges;
   while (fitting.length > 1 && sizeOf(fitting) > largest) {
     const total = fitting.reduce((sum, { identities }) => sum + identities, 0);

@@ -5,7 +5,7 @@ import { byRequests, DAY_MILLISECONDS, dateOf, type UsageDay } from './days.ts';
 const count = z.int().nonnegative();
 
 /** What the ConfigMap holds under `series.json`: one entry for each UTC day that was counted, oldest first. */
-export const usageSeries = z.object({
+const usageSeries = z.object({
   version: z.literal(1),
   days: z.array(
     z.object({

@@ -22,7 +22,7 @@ import {
 } from './days.ts';
 
 /** The environments of references, by their names; those that Core does not know are left out. */
-export type ReadEnvironments = (
+type ReadEnvironments = (
   references: readonly EnvironmentReference[],
   signal: AbortSignal,
 ) => Promise<Map<string, ReferencedEnvironment>>;
@@ -61,7 +61,7 @@ const KEPT_DAYS = 8;
 /** Dates of which the identities are counted, today's among them. */
 const IDENTITY_DAYS = 7;
 /** Of clients and sketches in all entries, some hundred bytes each: a bound against invented reports. */
-export const MOST_ROWS = 300_000;
+const MOST_ROWS = 300_000;
 const MOST_NAMES = 20_000;
 /** A key may be given to another environment, or be created. */
 const ASK_AGAIN_MILLISECONDS = 60_000;

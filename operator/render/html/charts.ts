@@ -50,7 +50,7 @@ export function drawRanking(title: string, entries: readonly Omit<Share, 'tone'>
   return html`<figure><figcaption>${title}</figcaption><table class="ranking"><tbody>${lines}</tbody></table></figure>`;
 }
 
-export interface Span {
+interface Span {
   /** Milliseconds since the epoch. */
   readonly from: number;
   readonly until: number;
@@ -106,7 +106,7 @@ export function drawTimeline(title: string, lanes: readonly Lane[], moments: rea
 <div class="scroll"><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${title}: ${said}" class="chart">${rows}${marks}${axis}</svg></div></figure>`;
 }
 
-export interface Day {
+interface Day {
   /** `2026-11-29`. */
   readonly date: string;
   /** Undefined: not counted, which is a hole and not zero. */

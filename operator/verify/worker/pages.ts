@@ -13,7 +13,7 @@ import type { RegionTables } from './region-comparer.ts';
 export type Start = string | Item | null;
 
 /** Takes what was found, part by part. */
-export type TakeLooked = (part: readonly Comparison[]) => void;
+type TakeLooked = (part: readonly Comparison[]) => void;
 
 /** A page that was read from one side, how to compare it, and where the next one begins; undefined after the last. */
 export interface ReadPage {

@@ -18,7 +18,7 @@ const placeSchema = z.object({
 });
 
 /** Where a range is to be taken up. */
-export type Place = z.infer<typeof placeSchema>;
+type Place = z.infer<typeof placeSchema>;
 
 const sealedSchema = z.object({ place: placeSchema, candidates: z.array(candidateSchema), lookedAt: z.number() });
 

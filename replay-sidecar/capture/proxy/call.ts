@@ -10,7 +10,7 @@ import type { Limits } from './limits.ts';
 import type { UpstreamConnection, UpstreamHandler, UpstreamPool } from './upstream.ts';
 
 /** A request of our own got no usable answer from the API. */
-export class UpstreamCallError extends Error {
+class UpstreamCallError extends Error {
   override readonly name = 'UpstreamCallError';
 }
 

@@ -20,12 +20,6 @@ export interface RequestHead {
   readonly fields: readonly Field[];
 }
 
-/** The value of the first field called `lower` (lower case). */
-export function header(head: { readonly fields: readonly Field[] }, lower: string): string | undefined {
-  for (const field of head.fields) if (field.lower === lower) return field.value;
-  return undefined;
-}
-
 export interface CaptureHook {
   /**
    * Called with every request's head before anything of the request is forwarded. `undefined`: not of interest, pass.

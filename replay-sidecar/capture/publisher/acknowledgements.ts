@@ -18,7 +18,7 @@ export interface Acknowledgement {
 }
 
 /** No stream takes the subject, or it has no leader at the moment. */
-export class NoStreamError extends Error {
+class NoStreamError extends Error {
   override readonly name = 'NoStreamError';
 }
 /** The stream refused the message: full, too large, … */
@@ -35,7 +35,7 @@ export class DisconnectedError extends Error {
 }
 
 /** Exactly one of both is called, once. */
-export interface Settle {
+interface Settle {
   stored(acknowledgement: Acknowledgement): void;
   failed(error: Error): void;
 }

@@ -33,7 +33,7 @@ export interface PublisherOptions {
   rewindIntervalMillis?: number;
 }
 
-export interface PublisherCounts {
+interface PublisherCounts {
   published: number;
   /** By the error's name. */
   failed: Record<string, number>;

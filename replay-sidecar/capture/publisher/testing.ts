@@ -125,7 +125,7 @@ export async function createRig(url: string, directory: string, options: RigOpti
 }
 
 /** The settings of a client without credentials. */
-export function parseNats(url: string): NatsSettings {
+function parseNats(url: string): NatsSettings {
   return { natsServers: natsSettings.natsServers.parse(url), natsTlsFirst: false };
 }
 

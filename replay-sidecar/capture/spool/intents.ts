@@ -12,7 +12,7 @@ import type { Place, Segment } from './segment.ts';
 import type { Shares } from './shares.ts';
 
 /** How a request ended. */
-export interface Result {
+interface Result {
   outcome: WriteEvent['outcome'];
   /** What the request touched after all; as begun when left out, `[]` when it provably changed nothing. */
   drafts?: readonly DraftEvent[];
@@ -213,7 +213,7 @@ function joined(lines: readonly string[]): string[] {
 }
 
 /** What the drafts are about, for a gap in their place; empty when one of them may be about anyone. */
-export function scopeOf(drafts: readonly DraftEvent[]): WriteScope[] {
+function scopeOf(drafts: readonly DraftEvent[]): WriteScope[] {
   const scopes = drafts.map(({ target }) => scopeOfTarget(target));
   return scopes.includes(undefined) ? [] : (scopes as WriteScope[]);
 }

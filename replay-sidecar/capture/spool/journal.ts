@@ -316,7 +316,7 @@ function answer(batches: readonly Batch[], durable: boolean): void {
 }
 
 /** The disk did not take a write in time. */
-export class SpoolTimeoutError extends Error {
+class SpoolTimeoutError extends Error {
   override readonly name = 'SpoolTimeoutError';
   constructor(directory: string) {
     super(`A write to ${directory} takes too long`);

@@ -196,7 +196,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
 }
 
 /** Bytes in a segment are no records (any more). */
-export class SpoolDamagedError extends Error {
+class SpoolDamagedError extends Error {
   override readonly name = 'SpoolDamagedError';
   constructor(segment: number) {
     super(`Segment ${segment} has bytes that are no records`);

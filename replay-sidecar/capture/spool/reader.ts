@@ -11,7 +11,7 @@ export interface Entry {
   end: number;
 }
 
-export const CHUNK_BYTES = 256 * 1024;
+const CHUNK_BYTES = 256 * 1024;
 
 /**
  * The complete records of a segment between `offset` and the chunk's end, and damage among them. `end` of the last one

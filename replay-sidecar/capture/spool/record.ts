@@ -11,12 +11,12 @@ import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
  * finished writing: the first leaves a gap, the second was never promised to anybody.
  */
 const MAGIC = 0x5ea1;
-export const HEADER_BYTES = 16;
+const HEADER_BYTES = 16;
 const KINDS = ['segment', 'intent', 'events'] as const;
 const OUTCOMES = ['known', 'unknown', 'background'] as const satisfies readonly WriteEvent['outcome'][];
 
 /** First record of every segment. */
-export interface SegmentRecord {
+interface SegmentRecord {
   kind: 'segment';
   /** Milliseconds since the epoch. */
   createdTime: number;
@@ -25,7 +25,7 @@ export interface SegmentRecord {
 }
 
 /** What a request may touch, appended before it is forwarded. */
-export interface IntentRecord {
+interface IntentRecord {
   kind: 'intent';
   beganTime: number;
   lines: string;

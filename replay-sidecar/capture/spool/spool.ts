@@ -39,7 +39,7 @@ export interface SpoolOptions {
   onError(error: unknown): void;
 }
 
-export interface SpoolFacts {
+interface SpoolFacts {
   /** Names what is in the directory: another one means that it was lost. Undefined until the directory is usable. */
   id: string | undefined;
   /** Requests under way. */

@@ -28,7 +28,6 @@ const durableState = z.object({
 });
 
 export type DurableState = z.infer<typeof durableState>;
-export type StreamState = z.infer<typeof streamState>;
 
 /** The state grew beyond its slot; whoever makes it keeps it small. */
 export class StateTooLargeError extends Error {

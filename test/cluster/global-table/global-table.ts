@@ -11,7 +11,7 @@ import { StrongMode } from './strong.ts';
 import type { Consistency, Version } from './tables.ts';
 
 export { findLostWrites, type LostWrite } from './history.ts';
-export { type Delay, HELD } from './replication.ts';
+export { HELD } from './replication.ts';
 
 export interface GlobalTableOptions {
   /** Two or more; with strong consistency three, or two and a witness. */

@@ -16,7 +16,6 @@ import { register, sendHeartbeats, unregister } from './registration.ts';
 import { isTemporary } from './status-writer.ts';
 
 export type { CrashBackoff } from './container.ts';
-export type { Image } from './environment.ts';
 
 /** Images by name, with or without tag; what is not here does not run (`ErrImageNeverPull`). */
 export type Images = Readonly<Record<string, Image>>;

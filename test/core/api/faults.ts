@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
 
 /** Request header that provokes a fault in just this request, as in `X-Fixture-Fault: delay-after=500, crash-after`. */
-export const FAULT_HEADER = 'x-fixture-fault';
+const FAULT_HEADER = 'x-fixture-fault';
 
 const number = z.coerce.number().int().nonnegative();
 

@@ -14,7 +14,7 @@ import { sdkIdentityRoutes } from './routes/sdk-identities.ts';
 import { sdkTraitRoutes } from './routes/sdk-traits.ts';
 import { simpleFeatureStateRoutes } from './routes/simple-feature-states.ts';
 
-export const PREFIX = '/api/v1/';
+const PREFIX = '/api/v1/';
 const HEALTH = /^\/health\/(liveness|readiness)\/?$/;
 
 /** A request before its path is known to lead anywhere; `path` is the whole decoded one. */

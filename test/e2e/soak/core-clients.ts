@@ -4,7 +4,7 @@ import { CORE_API } from '../replay-parts.ts';
 import type { CoreRequest } from './core-requests.ts';
 
 /** What became of a write, as far as its client knows. `unknown`: no answer came; it may have been committed or not. */
-export type WriteOutcome = 'acknowledged' | 'refused' | 'failed' | 'unknown';
+type WriteOutcome = 'acknowledged' | 'refused' | 'failed' | 'unknown';
 
 export interface CoreClients extends AsyncDisposable {
   /** Sends one request to a Core API through its sidecar. Never rejects. */

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
 import pg from 'pg';
 import type { SeededProject } from '../../core/seed.ts';
 
-export interface SampledIdentity {
+interface SampledIdentity {
   readonly id: number;
   readonly identifier: string;
   readonly apiKey: string;

@@ -28,7 +28,7 @@ export interface SoakRegions extends AsyncDisposable {
   losses(table: string): RegionLosses;
 }
 
-export interface RegionLosses {
+interface RegionLosses {
   /** All of them, by composite key. */
   readonly byKey: ReadonlyMap<string, readonly LostWrite[]>;
   /** Those for which replication took longer than the regions were slow or apart. */
@@ -36,10 +36,10 @@ export interface RegionLosses {
   readonly longestWindowSeconds: number;
 }
 
-export const HOME = 'eu-west-2';
-export const OTHER = 'us-east-2';
+const HOME = 'eu-west-2';
+const OTHER = 'us-east-2';
 /** Longest time from a write until the other region has it, while both can be reached. */
-export const DELAY_SECONDS = 20;
+const DELAY_SECONDS = 20;
 const APART_SECONDS = 60;
 /** Shares of the load after which the regions are apart, and for which at most. */
 const APART_AFTER = 0.5;

@@ -55,7 +55,7 @@ export interface SoakResult extends Judgement {
   readonly eventsApplied: number;
 }
 
-export interface RegionalResult {
+interface RegionalResult {
   /** Writes that a later one of the other region took the place of; the product's are repeated. */
   readonly lostWrites: number;
   /** Of what Edge clients wrote last, what is gone for that reason. */

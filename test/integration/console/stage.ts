@@ -32,7 +32,7 @@ const clusterRoles = rbac('clusterroles', 'ClusterRole');
 const clusterRoleBindings = rbac('clusterrolebindings', 'ClusterRoleBinding');
 
 /** What people get; operator/deploy/rbac-aggregate.yaml has the same. */
-export type Role = 'edit' | 'view';
+type Role = 'edit' | 'view';
 
 /** A console that runs in this process with the rights that are shipped, on a real API server. */
 export interface Stage extends AsyncDisposable {
@@ -69,7 +69,7 @@ export interface Account {
   revoke(): Promise<void>;
 }
 
-export interface Fields {
+interface Fields {
   readonly namespace?: string;
   readonly annotations?: Record<string, string>;
   readonly labels?: Record<string, string>;
@@ -274,7 +274,7 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface SentEvent {
+interface SentEvent {
   readonly event: string;
   // biome-ignore lint/suspicious/noExplicitAny: JSON, as the expectations say
   readonly data: any;

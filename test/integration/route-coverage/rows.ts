@@ -3,7 +3,7 @@ import type { EnvironmentReference, EventTarget, WriteEvent } from '@edge-migrat
 import type { Client } from 'pg';
 
 /** An identity as Core's rows have it, with everything of it that a document shows. */
-export interface IdentityRows {
+interface IdentityRows {
   readonly id: number;
   readonly identifier: string;
   readonly projectId: number;

@@ -21,7 +21,7 @@ import type { Request } from './request.ts';
 import { type Change, changesOf, type Rows, readRows, readSpreadRows, uncovered } from './rows.ts';
 
 /** What one request changed of Core's rows, beside the events that it left. */
-export interface Observation {
+interface Observation {
   readonly request: Request;
   /** Undefined when the connection broke. */
   readonly status: number | undefined;

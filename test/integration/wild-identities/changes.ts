@@ -3,7 +3,7 @@ import type { EnvironmentReference, TouchedParts, WriteEvent } from '@edge-migra
 import { Client } from 'pg';
 import { KEYS } from './population.ts';
 
-export const RENAMED_KEY = 'renamed-key';
+const RENAMED_KEY = 'renamed-key';
 
 type Changed = { environmentId: number; identifier: string; traits: string[]; overrides: number[] };
 

@@ -5,8 +5,8 @@ import { storable } from '../python/text.ts';
 import { type Answer, type Effect, type Effects, type MatchedRequest, NOTHING, type WriteRequest } from '../route.ts';
 
 /** Limits of Core's columns, in code points. */
-export const IDENTIFIER_LENGTH = 2000;
-export const TRAIT_KEY_LENGTH = 200;
+const IDENTIFIER_LENGTH = 2000;
+const TRAIT_KEY_LENGTH = 200;
 
 type Gates = WriteEvent['traitGates'];
 

@@ -23,7 +23,7 @@ export interface Call {
   later(task: (session: Session) => Promise<void>): void;
 }
 
-export type View = (call: Call) => Promise<Reply>;
+type View = (call: Call) => Promise<Reply>;
 
 export interface Route {
   readonly pattern: RegExp;

@@ -3,7 +3,7 @@ import { Form, type Input } from './body.ts';
 import { type Messages, ValidationError } from './errors.ts';
 
 /** Nothing was sent for the field. */
-export const ABSENT = Symbol('absent');
+const ABSENT = Symbol('absent');
 
 /** One field of a serializer: takes its raw value out of the data and turns it into what the view works with. */
 export interface Field<T> {

@@ -126,7 +126,7 @@ async function remove(call: Call): Promise<Reply> {
 }
 
 /** @throws HttpError 404 */
-export async function featureOf(call: Call, project: Project, id = idOf(call, 'feature', 'Feature')): Promise<Feature> {
+async function featureOf(call: Call, project: Project, id = idOf(call, 'feature', 'Feature')): Promise<Feature> {
   const [feature] = await findFeatures(call.session.read, 'project_id = $1 AND id = $2', [project.id, id]);
   if (feature === undefined) throw notFound('Feature');
   return feature;

@@ -124,7 +124,7 @@ async function requireFeature(call: Call, { feature: id }: Data, state: FeatureS
   }
 }
 
-export async function featureExists(call: Call, id: bigint, projectId?: bigint): Promise<boolean> {
+async function featureExists(call: Call, id: bigint, projectId?: bigint): Promise<boolean> {
   const features = await findFeatures(call.session.read, 'id = $1', [id]);
   return features.some(({ project }) => projectId === undefined || project === projectId);
 }

@@ -6,7 +6,7 @@ export const CLIENT_KEY = 'client-key';
 export const SERVER_KEY = 'ser.server-key';
 export const ADMIN = { Authorization: 'Token admin-token' };
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;

@@ -15,7 +15,7 @@ const OK =
 const HEAD_OK = OK.slice(0, OK.indexOf('{'));
 const LONG = 'x'.repeat(70_000);
 
-export function head(first: string, ...lines: string[]): string {
+function head(first: string, ...lines: string[]): string {
   return `${[first, ...lines].join('\r\n')}\r\n\r\n`;
 }
 

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type Message, readRequests } from './reading.ts';
 
-export interface UpstreamConnection {
+interface UpstreamConnection {
   readonly socket: Socket;
   /** Every byte that came over it, as latin1. */
   received: string;
