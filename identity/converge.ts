@@ -1,4 +1,6 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { CONTENTION } from '@edge-migration/runtime/policies.ts';
+import { retry } from '@edge-migration/runtime/retry.ts';
 import {
   areRowsApart,
   executeStep,
@@ -92,13 +94,11 @@ export interface Convergence {
   core?: Item;
 }
 
-/** Somebody else changed the document, or Core the identity, every time that we looked. Worth trying again later. */
+/** Somebody else changed the document, or Core the identity, every time that we looked. */
 export class ConvergenceContention extends Error {
   override readonly name = 'ConvergenceContention';
+  readonly disposition = 'conflict';
 }
-
-const ATTEMPTS = 30;
-const LONGEST_PAUSE_MILLISECONDS = 500;
 
 /**
  * Makes Edge agree with Core about one identity, for exactly what was touched (docs/design.md, "Convergence", rule 1).
@@ -265,9 +265,12 @@ async function convergeOnce(
   const { signal, wrote, ...how } = options;
   const key = compositeKey(environment.apiKey, identifier);
   const place = { environment, identifier };
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    if (attempt > 1) await pause(clock, attempt, signal);
-    const found = attempt === 0 && existing !== undefined ? existing : await edge.identities.get(key, { signal });
+  let known = existing;
+  let moved: ConvergenceContention | undefined;
+
+  async function settleOnce(): Promise<Convergence> {
+    const found = known ?? (await edge.identities.get(key, { signal }));
+    known = undefined;
     const reading = await readPlace(stores, place, signal);
     const { encoded } = reading;
     signal.throwIfAborted();
@@ -280,10 +283,14 @@ async function convergeOnce(
     const isDone =
       result === 'none' || (result === 'written' && isSameReading(reading, await readPlace(stores, place, signal)));
     if (isDone) return withFormer(describe(encoded, step, environment.id), reading);
+    moved ??= new ConvergenceContention(
+      `environment ${environment.id}: a document changed ${CONTENTION.attempts} times while Edge was made to agree with Core; tried again later`,
+    );
+    throw moved;
   }
-  throw new ConvergenceContention(
-    `environment ${environment.id}: a document changed ${ATTEMPTS} times while Edge was made to agree with Core; tried again later`,
-  );
+
+  // What else fails, the stores have tried again, or it is for whoever called.
+  return retry(settleOnce, { policy: CONTENTION, clock, signal, isWorthIt: (error) => error === moved });
 }
 
 /**
@@ -330,8 +337,3 @@ function describe(
 const idOf = ({ item }: EncodedDocument) => Number(item['django_id']?.N);
 
 const describeSkip = ({ part: _, ...skipped }: Unstorable): SkippedIdentity => skipped;
-
-function pause(clock: Clock, attempt: number, signal: AbortSignal): Promise<void> {
-  const longest = Math.min(LONGEST_PAUSE_MILLISECONDS, 5 * 2 ** attempt);
-  return clock.sleep(Math.random() * longest, signal);
-}

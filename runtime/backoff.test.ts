@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { choosePause } from './backoff.ts';
 
-const BACKOFF = { firstMilliseconds: 200, longestMilliseconds: 10_000 };
+const BACKOFF = { firstMs: 200, longestMs: 10_000 };
 
 test('pauses double from try to try, up to the longest, each between half of that and all of it', () => {
   fc.assert(

@@ -1,7 +1,7 @@
 /** How long to wait between tries. */
 export interface Backoff {
-  readonly firstMilliseconds: number;
-  readonly longestMilliseconds: number;
+  readonly firstMs: number;
+  readonly longestMs: number;
 }
 
 /**
@@ -10,6 +10,11 @@ export interface Backoff {
  *
  * @param attempt 0 after the first try
  */
-export function choosePause({ firstMilliseconds, longestMilliseconds }: Backoff, attempt: number): number {
-  return Math.min(longestMilliseconds, firstMilliseconds * 2 ** attempt) * (0.5 + Math.random() / 2);
+export function choosePause(backoff: Backoff, attempt: number, random: () => number = Math.random): number {
+  return doubled(backoff, attempt) * (0.5 + random() / 2);
+}
+
+/** The first pause, doubled `times` times, up to the longest. */
+export function doubled({ firstMs, longestMs }: Backoff, times: number): number {
+  return Math.min(longestMs, firstMs * 2 ** times);
 }

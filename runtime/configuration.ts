@@ -9,6 +9,7 @@ const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_(P
 /** The configuration is wrong; the message names each variable at fault, never a value. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
+  readonly disposition = 'misconfigured';
 }
 
 type Shape = Record<string, z.ZodType>;

@@ -1,28 +1,34 @@
+import type { Disposition } from '@edge-migration/runtime/failure.ts';
 import { offersNoTls, wantsTls } from './connections.ts';
 
 /** Anything that kept us from reading Core. The message names host and database, never the password. */
 export class CoreError extends Error {
   override readonly name: string = 'CoreError';
+  readonly disposition: Disposition = 'rejected';
 }
 
-/** No connection: wrong host, network policy, database down or out of connections. Worth retrying. */
+/** No connection: wrong host, network policy, database down or out of connections. */
 export class CoreUnreachable extends CoreError {
   override readonly name = 'CoreUnreachable';
+  override readonly disposition = 'transient';
 }
 
-/** The database answered and said no: credentials, certificate, missing database or rights. A person must act. */
+/** The database answered and said no: credentials, certificate, missing database or rights. */
 export class CoreRefused extends CoreError {
   override readonly name = 'CoreRefused';
+  override readonly disposition = 'misconfigured';
 }
 
-/** A connection or a statement took longer than its limit. Worth retrying. */
+/** A connection or a statement took longer than its limit. */
 export class CoreTimeout extends CoreError {
   override readonly name = 'CoreTimeout';
+  override readonly disposition = 'transient';
 }
 
-/** The database is not one that we can read faithfully. A person must act. */
+/** The database is not one that we can read faithfully. */
 export class CoreUnsupported extends CoreError {
   override readonly name = 'CoreUnsupported';
+  override readonly disposition = 'misconfigured';
 }
 
 /** More rows than their caller is ready to hold; it is to ask for fewer. */

@@ -4,14 +4,7 @@ import { compositeKey, type Item } from './document/document.ts';
 import { sameValue } from './document/equality.ts';
 import type { OtherRegions, RegionReader } from './other-regions.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
-import {
-  type CallOptions,
-  EdgeRefused,
-  type EdgeTables,
-  type Silence,
-  TableMissing,
-  WrongTable,
-} from './table/table.ts';
+import { type CallOptions, EdgeError, type EdgeTables, type Silence } from './table/table.ts';
 
 export interface FailoverSettings {
   readonly dynamodbOtherRegions?: readonly string[] | undefined;
@@ -86,7 +79,7 @@ export interface FailoverOptions {
 
 /** An answer that remains the same until a person has changed something. */
 export const isRefusal = (error: unknown): boolean =>
-  [EdgeRefused, TableMissing, WrongTable].some((kind) => error instanceof kind);
+  error instanceof EdgeError && error.disposition === 'misconfigured';
 
 /**
  * Watches the region that is written. Each process chooses for itself: what they write in different regions is a case of

@@ -1,6 +1,7 @@
 import { type Batcher, createBatcher } from '@edge-migration/runtime/batcher.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { OTHER_REGION_CALL, OTHER_REGION_REQUEST_MS, OTHER_REGION_REST_MS } from '@edge-migration/runtime/policies.ts';
 import { isEdgeBorn } from '../convergence-step.ts';
 import type { Item } from './document/document.ts';
 import { sameValue } from './document/equality.ts';
@@ -41,11 +42,6 @@ export interface OtherRegions {
   close(): void;
 }
 
-/** Looks are many, and one region must not hold up what another one could be asked. */
-const PATIENCE_MILLISECONDS = 1_000;
-const REQUEST_TIMEOUT_MILLISECONDS = 3_000;
-/** A region that did not answer is not asked again for so long. */
-const REST_MILLISECONDS = 5_000;
 const PARALLEL = 2;
 const MOST_BYTES = 4 * 2 ** 20;
 
@@ -126,8 +122,8 @@ function openReader(
 ): Reader {
   const edge = openEdge(settings, {
     clock,
-    patienceMilliseconds: PATIENCE_MILLISECONDS,
-    requestTimeoutMilliseconds: REQUEST_TIMEOUT_MILLISECONDS,
+    patienceMilliseconds: OTHER_REGION_CALL.budgetMs,
+    requestTimeoutMilliseconds: OTHER_REGION_REQUEST_MS,
     ...(credentials && { credentials }),
   });
   /** Monotonic milliseconds, and why. */
@@ -142,7 +138,7 @@ function openReader(
         const found = await edge.identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
         return keys.map((key) => found.get(key));
       } catch (cause) {
-        if (!isolates(cause)) rest = { until: clock.monotonic() + REST_MILLISECONDS, cause };
+        if (!isolates(cause)) rest = { until: clock.monotonic() + OTHER_REGION_REST_MS, cause };
         throw cause;
       }
     },

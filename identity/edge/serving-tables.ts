@@ -110,24 +110,22 @@ async function readFields(connection: Connection, { table, keys, fields }: Readi
     ProjectionExpression: fields.map((field) => field.replaceAll(/[^.]+/g, (name) => `#${name}`)).join(', '),
     ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
   };
-  const started = connection.clock.monotonic();
   const items: Item[] = [];
   // DynamoDB refuses to look for an empty key, under which nothing can be.
   let open = keys.filter((key) => Object.values(key).every(({ S }) => S !== ''));
-  for (let attempt = 0; open.length > 0; attempt++) {
+
+  async function readBatch(): Promise<void> {
     const batch = open.slice(0, BATCH);
     const command = new BatchGetItemCommand({ RequestItems: { [table]: { ...request, Keys: batch } } });
     const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
     const unprocessed = output.UnprocessedKeys?.[table]?.Keys ?? [];
+    // A large answer comes in parts; only a part without anything in it means that we are too fast.
+    if (unprocessed.length === batch.length)
+      throw new EdgeThrottled(`Table ${table} throttles reads: look again later`);
     items.push(...(output.Responses?.[table] ?? []));
     open = [...unprocessed, ...open.slice(batch.length)];
-    if (unprocessed.length < batch.length) {
-      attempt = 0;
-      continue;
-    }
-    // A large answer comes in parts; only a part without anything in it means that we are too fast.
-    if (!connection.patient(started)) throw new EdgeThrottled(`Table ${table} throttles reads: look again later`);
-    await connection.pause(attempt, options.signal);
   }
+
+  while (open.length > 0) await connection.repeat(readBatch, options.signal);
   return items;
 }

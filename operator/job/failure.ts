@@ -11,6 +11,7 @@ import { ApiError } from '@edge-migration/kubernetes/errors.ts';
 import { choosePause } from '@edge-migration/runtime/backoff.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
+import { isPassing } from '@edge-migration/runtime/retry.ts';
 import { EXIT } from '../edge-migration/objects.ts';
 
 /** The worker cannot go on, for a reason of its own. */
@@ -45,7 +46,7 @@ export function failureKind(error: unknown): FailureKind {
   if (error instanceof WorkerError) return error.kind;
   if (MISCONFIGURED.some((type) => error instanceof type)) return 'misconfigured';
   if (TEMPORARY.some((type) => error instanceof type)) return 'temporary';
-  if (error instanceof EdgeError && error.transient) return 'temporary';
+  if (error instanceof EdgeError && isPassing(error)) return 'temporary';
   if (error instanceof ApiError && error.kind !== 'terminal') return 'temporary';
   return 'poisoned';
 }
@@ -56,7 +57,7 @@ export function exitCode(error: unknown): number {
   return kind === 'temporary' ? 75 : EXIT[kind];
 }
 
-const BACKOFF = { firstMilliseconds: 200, longestMilliseconds: 10_000 };
+const BACKOFF = { firstMs: 200, longestMs: 10_000 };
 
 export interface Patience {
   readonly clock: Clock;

@@ -24,7 +24,7 @@ export interface Patience {
 }
 
 const ATTEMPTS = 5;
-const BACKOFF = { firstMilliseconds: 100, longestMilliseconds: 10_000 };
+const BACKOFF = { firstMs: 100, longestMs: 10_000 };
 
 /**
  * Something that succeeds says nothing about what still fails: a store may refuse one question for hours and answer all

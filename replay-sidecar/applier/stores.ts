@@ -9,6 +9,7 @@ import { EdgeError, type EdgeOptions, EdgeRefused, openEdge } from '@edge-migrat
 import { shareStores } from '@edge-migration/identity/shared-stores.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { isPassing } from '@edge-migration/runtime/retry.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { isOutage, type Patience } from './patience.ts';
 
@@ -64,7 +65,7 @@ export function openStores(
   /** Whether Edge is there at all: it may be long until the next event. Refusals are told where something is to be done. */
   const ask = (signal: AbortSignal) =>
     askForDocument(edge, { signal }).catch((error: unknown) => {
-      if (!(error instanceof EdgeError) || error.transient) throw error;
+      if (!(error instanceof EdgeError) || isPassing(error)) throw error;
     });
 
   /** Which guarantees Edge's tables give; without the right to ask, the least is assumed. */

@@ -10,7 +10,8 @@ import {
 } from '@nats-io/transport-node';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
-
+import { NATS_CONNECT, NATS_RECONNECT_MS } from '../policies.ts';
+import { retry } from '../retry.ts';
 import { connect } from './transport.ts';
 
 /** What stands before the host in `nats://user:password@host:port`; a password may hold an `@`. */
@@ -55,9 +56,6 @@ export function inboxPrefix(role: NatsRole): string {
   return `_INBOX.edge-${role}`;
 }
 
-/** Reconnects are spread over this time, so that a restarted server does not meet all clients at once. */
-const RECONNECT_MIN_MILLIS = 250;
-const RECONNECT_MAX_MILLIS = 2000;
 /** Two missed answers are a dead connection: a half-open one is noticed within 30 seconds. */
 const PING_MILLIS = 10_000;
 
@@ -78,15 +76,12 @@ export interface ConnectOptions {
  * @throws the signal's reason when it is aborted before
  */
 export async function connectNats(settings: NatsSettings, options: ConnectOptions): Promise<NatsConnection> {
-  for (;;) {
-    options.signal.throwIfAborted();
-    try {
-      return await connect(connectionOptions(settings, options));
-    } catch (error) {
-      options.onFailure(error);
-      await options.clock.sleep(reconnectDelay(), options.signal);
-    }
-  }
+  const { clock, signal, onFailure } = options;
+  return retry(() => connect(connectionOptions(settings, options)), {
+    ...{ policy: NATS_CONNECT, clock, signal, onRetry: onFailure },
+    // Wrong credentials, and files that cannot be read, may be right tomorrow.
+    isWorthIt: () => true,
+  });
 }
 
 function connectionOptions(
@@ -112,7 +107,8 @@ function connectionOptions(
 }
 
 function reconnectDelay(): number {
-  return RECONNECT_MIN_MILLIS + Math.random() * (RECONNECT_MAX_MILLIS - RECONNECT_MIN_MILLIS);
+  const { shortest, longest } = NATS_RECONNECT_MS;
+  return shortest + Math.random() * (longest - shortest);
 }
 
 /** Files are read at each connection, because Kubernetes and cert-manager rotate them in place. */

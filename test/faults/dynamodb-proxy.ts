@@ -19,6 +19,8 @@ export type Fault =
   | { readonly kind: 'reportCapacity'; readonly units: number }
   /** Answered without being executed. */
   | { readonly kind: 'answer'; readonly status: number; readonly type: string; readonly message?: string }
+  /** A read of several items is answered without any of them, as by a partition that has nothing left to give. */
+  | { readonly kind: 'leaveKeys' }
   /** The connection breaks before the request is executed. */
   | { readonly kind: 'reset' }
   /** The request is executed, but its answer is lost. */
@@ -68,6 +70,8 @@ export async function startDynamodbProxy(
         return refuse(response, 400, 'ProvisionedThroughputExceededException', 'Injected: too fast');
       case 'answer':
         return refuse(response, fault.status, fault.type, fault.message ?? 'Injected');
+      case 'leaveKeys':
+        return answer(response, leaveKeys(call));
       case 'throttleStatements':
         return answer(response, await executeSome(request, call, new Set(fault.indexes)));
       case 'reportCapacity':
@@ -165,6 +169,10 @@ interface Answer {
 
 function reportCapacity({ status, text }: Answer, CapacityUnits: number): Answer {
   return { status, text: JSON.stringify({ ...JSON.parse(text), ConsumedCapacity: [{ CapacityUnits }] }) };
+}
+
+function leaveKeys({ body }: DynamodbCall): Answer {
+  return { status: 200, text: JSON.stringify({ Responses: {}, UnprocessedKeys: body['RequestItems'] }) };
 }
 
 function countWrites({ operation, body }: DynamodbCall): number {

@@ -1,7 +1,7 @@
 import { BatchGetItemCommand } from '@aws-sdk/client-dynamodb';
 import type { Item } from '../document/document.ts';
 import type { CallOptions, Connection } from './connection.ts';
-import { ResponseTooLarge } from './errors.ts';
+import { EdgeThrottled, ResponseTooLarge } from './errors.ts';
 
 /** DynamoDB takes no more keys in one call. */
 export const GET_BATCH = 100;
@@ -62,20 +62,27 @@ export function createBatchReader(connection: Connection, table: string): ReadIt
     }
   }
 
+  /** Some of the keys that are open, and which are then; undefined: so many at once are too large. */
+  async function readSome(open: Item[], options: CallOptions) {
+    const batch = open.slice(0, most);
+    const answer = await read(batch, options);
+    if (answer === undefined) return undefined;
+    const { output, bytes } = answer;
+    const unprocessed = output.UnprocessedKeys?.[table]?.Keys ?? [];
+    // A large answer comes in parts; only a part without anything in it means that we are too fast.
+    if (unprocessed.length === batch.length) {
+      throw new EdgeThrottled(`DynamoDB throttles reads of table ${table} at ${connection.place(table).where}`);
+    }
+    return { items: output.Responses?.[table] ?? [], bytes, left: [...unprocessed, ...open.slice(batch.length)] };
+  }
+
   return async function* readItems(keys, options) {
     let open = [...keys];
-    for (let attempt = 0; open.length > 0; attempt++) {
-      const batch = open.slice(0, most);
-      const answer = await read(batch, options);
-      if (answer === undefined) continue;
-      const { output, bytes } = answer;
-      const items = output.Responses?.[table] ?? [];
-      const unprocessed = output.UnprocessedKeys?.[table]?.Keys ?? [];
-      open = [...unprocessed, ...open.slice(batch.length)];
-      // A large answer comes in parts; only a part without anything in it means that we are too fast.
-      if (unprocessed.length === batch.length) await connection.pause(attempt, options.signal);
-      else attempt = 0;
-      if (items.length > 0) yield { items, bytes };
+    while (open.length > 0) {
+      const part = await connection.repeat(() => readSome(open, options), options.signal);
+      if (part === undefined) continue;
+      open = part.left;
+      if (part.items.length > 0) yield part;
     }
   };
 }

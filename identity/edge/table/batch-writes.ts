@@ -2,7 +2,7 @@ import { BatchExecuteStatementCommand, type BatchStatementResponse } from '@aws-
 import { itemBytes } from '../document/size.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { CostAccount } from './cost.ts';
-import { errorKind } from './errors.ts';
+import { readAnswer } from './errors.ts';
 import { createStatements, type Statement } from './statements.ts';
 import { type DocumentWrite, writtenItem } from './writes.ts';
 
@@ -74,10 +74,10 @@ export function createBatchWriter(connection: Connection, account: CostAccount, 
   function readReply(reply: BatchStatementResponse | undefined, { write, lost }: SharedWrite): SharedResult {
     if (reply === undefined) return 'unclear';
     if (reply.Error === undefined) return 'written';
-    const kind = errorKind(reply.Error.Code ?? 'Unknown');
-    if (kind === 'throttled') connection.budget.throttled();
-    if (kind === 'failed') lost?.();
-    return kind === 'duplicate' && write.kind === 'put' ? 'changed' : 'unclear';
+    const answer = readAnswer(reply.Error.Code ?? 'Unknown');
+    if (answer === 'throttled') connection.budget.throttled();
+    if (answer === 'failed') lost?.();
+    return answer === 'duplicate' && write.kind === 'put' ? 'changed' : 'unclear';
   }
 
   return writeMany;

@@ -1,16 +1,15 @@
 import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
-import { type Backoff, choosePause } from '@edge-migration/runtime/backoff.ts';
 import { type Clock, systemClock } from '@edge-migration/runtime/clock.ts';
+import { DYNAMODB_CALL, DYNAMODB_REQUEST_MS } from '@edge-migration/runtime/policies.ts';
+import { isPassing, retry } from '@edge-migration/runtime/retry.ts';
 import { createWriteBudget, type WriteBudget } from '../rate.ts';
 import { findRegion } from '../region.ts';
 import {
   DeadlinePassed,
   describeFailure,
-  EdgeError,
   EdgeRefused,
   EdgeThrottled,
   EdgeUnreachable,
-  isAnswered,
   isServerFailure,
   type TablePlace,
 } from './errors.ts';
@@ -62,10 +61,11 @@ export interface Connection {
    * @throws EdgeError, DeadlinePassed, or the signal's reason
    */
   call<O>(table: string, send: Send<O>, options: CallOptions): Promise<O>;
-  /** Whether a call that started at `started` (monotonic) should still be tried again. */
-  patient(started: number): boolean;
-  /** The pause before attempt `attempt` + 1, for calls that were answered but only in part. */
-  pause(attempt: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Repeats work that consists of calls, with the same patience, where an answer says that a part of it is left to do:
+   * `work` throws for that part what {@link call} would throw for all of it.
+   */
+  repeat<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
   /** Since when the present region has answered no request for items; undefined where it answered the last one, or none was sent. */
   silence(): Silence | undefined;
   close(): void;
@@ -80,9 +80,6 @@ export interface Silence {
 
 export type Send<O> = (client: DynamoDBClient, options: HandlerOptions) => Promise<O>;
 
-const PATIENCE_MILLISECONDS = 20_000;
-const REQUEST_TIMEOUT_MILLISECONDS = 10_000;
-const BACKOFF: Backoff = { firstMilliseconds: 50, longestMilliseconds: 5_000 };
 /** More than any process has in flight. */
 const MAX_SOCKETS = 64;
 
@@ -112,7 +109,7 @@ function openWay(settings: ConnectionSettings, options: EdgeOptions): Way {
 export function connect(settings: ConnectionSettings, options: EdgeOptions): Connection {
   const clock = options.clock ?? systemClock;
   const budget = options.budget ?? createWriteBudget({ clock });
-  const patience = options.patienceMilliseconds ?? PATIENCE_MILLISECONDS;
+  const policy = { ...DYNAMODB_CALL, budgetMs: options.patienceMilliseconds ?? DYNAMODB_CALL.budgetMs };
   const home = openWay(settings, options);
   const others = new Map<string, Way>();
   let way = home;
@@ -120,14 +117,7 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
   let silent: { readonly since: number; readonly started: number } | undefined;
 
   /** A role that worked a moment ago is being rotated or its session renewed; one that never did is wrong. */
-  const passes = (failure: Error) =>
-    failure instanceof EdgeError && (failure.transient || (proven && failure instanceof EdgeRefused));
-
-  const patient = (started: number) => clock.monotonic() - started < patience;
-
-  function pause(attempt: number, signal?: AbortSignal): Promise<void> {
-    return clock.sleep(choosePause(BACKOFF, attempt), signal);
-  }
+  const isWorthIt = (failure: unknown) => isPassing(failure) || (proven && failure instanceof EdgeRefused);
 
   return {
     clock,
@@ -136,8 +126,7 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
     place: (table) => ({ table, where: way.where() }),
     region: () => way.region(),
     homeRegion: () => home.region(),
-    patient,
-    pause,
+    repeat: (work, signal) => retry(work, { policy, clock, signal }),
 
     goTo(target) {
       const name = JSON.stringify([target?.dynamodbRegion, target?.dynamodbEndpoint]);
@@ -152,11 +141,10 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
         ...(signal && { abortSignal: signal }),
         ...(lost && { lost }),
       };
-      const started = clock.monotonic();
-      let asked = { way, since: clock.now(), started };
+      let asked = { way, since: clock.now(), started: clock.monotonic() };
       let failure: Error | undefined;
-      for (let attempt = 0; ; attempt++) {
-        signal?.throwIfAborted();
+
+      async function ask() {
         if (deadline !== undefined && deadline.left() <= 0) {
           throw new DeadlinePassed('Too late to send', { cause: failure });
         }
@@ -170,15 +158,16 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
           signal?.throwIfAborted();
           failure = describeFailure(error, { table, where: asked.way.where() });
           // One that does not know the question has answered, too.
-          const isSilent = failure instanceof EdgeUnreachable && !isAnswered(error);
+          const isSilent = failure instanceof EdgeUnreachable && failure.answer === undefined;
           if (asked.way === way && !isAside) silent = isSilent ? (silent ?? asked) : undefined;
           // Something on the way has given up waiting for the one who does it.
           if (isServerFailure(error)) lost?.();
           if (failure instanceof EdgeThrottled) budget.throttled();
-          if (once || !passes(failure) || !patient(started)) throw failure;
+          throw failure;
         }
-        await pause(attempt, signal);
       }
+
+      return once ? ask() : retry(ask, { policy, clock, signal, isWorthIt });
     },
 
     silence: () => silent && { since: silent.since, milliseconds: clock.monotonic() - silent.started },
@@ -197,7 +186,7 @@ const WASTEFUL = ['loggerMiddleware', 'getUserAgentMiddleware', 'recursionDetect
 
 function createClient(
   { dynamodbEndpoint }: ConnectionSettings,
-  { credentials, requestTimeoutMilliseconds = REQUEST_TIMEOUT_MILLISECONDS }: EdgeOptions,
+  { credentials, requestTimeoutMilliseconds = DYNAMODB_REQUEST_MS }: EdgeOptions,
   region: () => Promise<string>,
 ): DynamoDBClient {
   const client = new DynamoDBClient({

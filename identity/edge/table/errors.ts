@@ -1,4 +1,5 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import type { Disposition } from '@edge-migration/runtime/failure.ts';
 
 /** What went wrong with Edge's tables, decided in one place: every error of the SDK becomes one of these. */
 
@@ -9,61 +10,73 @@ export interface TablePlace {
   readonly where: string;
 }
 
+interface EdgeErrorOptions extends ErrorOptions {
+  /** What DynamoDB, or what stands in for it, has answered about the request; undefined: nothing. */
+  readonly answer?: Answer | undefined;
+}
+
 export abstract class EdgeError extends Error {
-  /** The same request may well succeed later. */
-  abstract readonly transient: boolean;
+  abstract readonly disposition: Disposition;
+  readonly answer: Answer | undefined;
+
+  constructor(message: string, options?: EdgeErrorOptions) {
+    super(message, options);
+    this.answer = options?.answer;
+  }
 }
 
 /** DynamoDB asks to slow down. */
 export class EdgeThrottled extends EdgeError {
   override readonly name = 'EdgeThrottled';
-  readonly transient = true;
+  readonly disposition = 'throttled';
 }
 
 /** Another region writes the same item; nothing was done, and the same request is to be sent again. */
 export class EdgeConflict extends EdgeError {
   override readonly name = 'EdgeConflict';
-  readonly transient = true;
+  // No conflict in the sense of a disposition: nothing has to be read again.
+  readonly disposition = 'transient';
 }
 
 /** No answer, or a failure on the server's side. */
 export class EdgeUnreachable extends EdgeError {
   override readonly name = 'EdgeUnreachable';
-  readonly transient = true;
+  readonly disposition = 'transient';
 }
 
 /** Credentials are missing, wrong or expired, or they do not permit the operation. */
 export class EdgeRefused extends EdgeError {
   override readonly name = 'EdgeRefused';
-  readonly transient = false;
+  readonly disposition = 'misconfigured';
 }
 
 export class TableMissing extends EdgeError {
   override readonly name = 'TableMissing';
-  readonly transient = false;
+  readonly disposition = 'misconfigured';
 }
 
 /** The table is there, but it is not the table that its name promises. */
 export class WrongTable extends EdgeError {
   override readonly name = 'WrongTable';
-  readonly transient = false;
+  readonly disposition = 'misconfigured';
 }
 
 /** DynamoDB will never accept this request, most often because of the item in it. The message is DynamoDB's own. */
 export class WriteRejected extends EdgeError {
   override readonly name = 'WriteRejected';
-  readonly transient = false;
+  readonly disposition = 'rejected';
 }
 
 /** An answer is larger than its caller is ready to hold, and was not read. */
 export class ResponseTooLarge extends EdgeError {
   override readonly name = 'ResponseTooLarge';
-  readonly transient = false;
+  readonly disposition = 'rejected';
 }
 
 /** The time until which a request could be sent has passed; nothing was sent. */
 export class DeadlinePassed extends Error {
   override readonly name = 'DeadlinePassed';
+  readonly disposition = 'conflict';
 }
 
 const THROTTLED = new Set([
@@ -117,7 +130,7 @@ const MISSING = new Set(['ResourceNotFound']);
 const DUPLICATE = new Set(['DuplicateItem']);
 
 /** `encryption`: the table's key in KMS cannot be used. `other`: nothing that this version knows. */
-export type ErrorKind =
+export type Answer =
   | 'throttled'
   | 'failed'
   | 'conflict'
@@ -132,7 +145,7 @@ export type ErrorKind =
  * Sorts a DynamoDB error code. Statements of a batch report codes without the suffix that whole calls carry
  * (`DuplicateItem`, `DuplicateItemException`), and servers differ in it, so the suffix does not count.
  */
-export function errorKind(code: string): ErrorKind {
+export function readAnswer(code: string): Answer {
   const stem = code.replace(/Exception$/, '');
   // Of DynamoDB itself, of KMS in its name, of STS: `KMSThrottling`, `RequestThrottled`, …
   if (THROTTLED.has(stem) || /Throttl|SlowDown|BandwidthLimit/.test(stem)) return 'throttled';
@@ -162,8 +175,7 @@ export function isServerFailure(error: unknown): boolean {
 }
 
 /** DynamoDB, or what stands in for it, has answered, and the answer is about the request. */
-export function isAnswered(error: unknown): boolean {
-  const { $metadata, $response } = (error ?? {}) as SdkError;
+function isAnswered({ $metadata, $response }: SdkError): boolean {
   const status = $metadata?.httpStatusCode ?? $response?.statusCode ?? 0;
   return status >= 400 && status < 500 && status !== 429 && $metadata?.clockSkewCorrected !== true;
 }
@@ -177,8 +189,9 @@ export function describeFailure(error: unknown, { table, where }: TablePlace): E
   const { name = 'Error', message = '', code, $metadata, $response } = error as SdkError;
   const status = $metadata?.httpStatusCode ?? $response?.statusCode;
   if (error instanceof ConditionalCheckFailedException) return error;
-  const options = { cause: error };
-  switch (errorKind(name)) {
+  const kind = readAnswer(name);
+  const options = { cause: error, answer: isAnswered(error as SdkError) ? kind : undefined };
+  switch (kind) {
     case 'throttled':
       return new EdgeThrottled(
         `DynamoDB throttles table ${table} at ${where}: lower the write rate or raise the capacity`,

@@ -95,11 +95,22 @@ describe('throttling', () => {
     proxy.inject(() => ({ kind: 'throttle' }));
     await expect(insert(edge, createItems(1))).rejects.toMatchObject({
       name: 'EdgeThrottled',
-      transient: true,
+      disposition: 'throttled',
       message: expect.stringContaining('lower the write rate or raise the capacity'),
     });
     proxy.inject(() => ({ kind: 'throttleStatements', indexes: [0] }));
     await expect(insert(edge, createItems(1))).rejects.toMatchObject({ name: 'EdgeThrottled' });
+  });
+
+  test('of reads ends with an error once nothing was answered for as long as patience lasts', async () => {
+    const edge = openFaulty({ patienceMilliseconds: 100 });
+    proxy.inject(first(1, 'BatchGetItem', { kind: 'leaveKeys' } as const));
+    expect(await edge.identities.getMany(['a', 'b'])).toEqual(new Map());
+    proxy.inject(() => ({ kind: 'leaveKeys' }));
+    await expect(edge.identities.getMany(['a', 'b'])).rejects.toMatchObject({
+      name: 'EdgeThrottled',
+      message: expect.stringContaining('throttles reads'),
+    });
   });
 
   test('does not charge the budget for writes that were not carried out', async () => {
@@ -197,7 +208,7 @@ describe('failures', () => {
     const impatient = openFaulty({ patienceMilliseconds: 0 });
     await expect(insert(impatient, createItems(1))).rejects.toMatchObject({
       name: 'EdgeUnreachable',
-      transient: true,
+      disposition: 'transient',
       message: expect.not.stringContaining('credentials'),
     });
   });
@@ -210,7 +221,7 @@ describe('failures', () => {
     proxy.inject(() => fault);
     await expect(insert(openFaulty({ patienceMilliseconds: 0 }), createItems(1))).rejects.toMatchObject({
       name: 'EdgeConflict',
-      transient: true,
+      disposition: 'transient',
       message: expect.stringContaining('try again later'),
     });
   });

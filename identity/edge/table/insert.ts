@@ -2,7 +2,7 @@ import { BatchExecuteStatementCommand, type BatchStatementResponse } from '@aws-
 import type { Item } from '../document/document.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { CostAccount } from './cost.ts';
-import { EdgeConflict, EdgeRefused, EdgeThrottled, EdgeUnreachable, errorKind, WriteRejected } from './errors.ts';
+import { EdgeConflict, EdgeRefused, EdgeThrottled, EdgeUnreachable, readAnswer, WriteRejected } from './errors.ts';
 import { createStatements } from './statements.ts';
 
 /** What became of one item: stored, left alone because its key is taken, or never storable (DynamoDB's own words). */
@@ -32,9 +32,9 @@ export function createInserter(connection: Connection, account: CostAccount, tab
   async function insertMany(items: readonly SizedItem[], options: CallOptions = {}): Promise<Outcome[]> {
     if (items.length > INSERT_BATCH) throw new RangeError(`At most ${INSERT_BATCH} items at once`);
     const outcomes = new Array<Outcome>(items.length);
-    const started = connection.clock.monotonic();
     let open = items.map((_, index) => index);
-    for (let attempt = 0; open.length > 0; attempt++) {
+
+    async function insertOpen(): Promise<void> {
       const replies = await send(
         open.map((index) => items[index]!),
         options,
@@ -49,11 +49,11 @@ export function createInserter(connection: Connection, account: CostAccount, tab
         } else outcomes[index] = outcome;
       }
       open = again;
-      if (failure === undefined) break;
       if (failure instanceof EdgeThrottled) connection.budget.throttled(again.length);
-      if (failure instanceof EdgeRefused || !connection.patient(started)) throw failure;
-      await connection.pause(attempt, options.signal);
+      if (failure !== undefined) throw failure;
     }
+
+    if (open.length > 0) await connection.repeat(insertOpen, options.signal);
     return outcomes;
   }
 
@@ -84,7 +84,7 @@ export function createInserter(connection: Connection, account: CostAccount, tab
     if (error === undefined) return 'inserted';
     const { where } = connection.place(table);
     const code = error.Code ?? 'Unknown';
-    switch (errorKind(code)) {
+    switch (readAnswer(code)) {
       case 'duplicate':
         return 'exists';
       case 'invalid':

@@ -1,7 +1,7 @@
 import { DescribeGlobalTableCommand } from '@aws-sdk/client-dynamodb';
 import type { Replication } from '../replication.ts';
 import type { CallOptions, Connection } from './connection.ts';
-import { EdgeError, type ErrorKind, errorKind, isAnswered } from './errors.ts';
+import { type Answer, EdgeError } from './errors.ts';
 
 /** What `DescribeGlobalTable` tells; `unknown`: this process may not ask, or got no answer. */
 export type LegacyReplication = Extract<Replication, { kind: 'GlobalTable' }> | 'none' | 'unknown';
@@ -35,10 +35,9 @@ export async function describeLegacyReplication(
   }
 }
 
-const NONE: readonly ErrorKind[] = ['missing', 'invalid', 'other'];
+const NONE: readonly (Answer | undefined)[] = ['missing', 'invalid', 'other'];
 
 /** Throttled, refused or without an answer, the table may be one: then what was written is not taken for final. */
 function saysNone(error: unknown): boolean {
-  const cause = error instanceof EdgeError ? error.cause : undefined;
-  return cause instanceof Error && isAnswered(cause) && NONE.includes(errorKind(cause.name));
+  return error instanceof EdgeError && NONE.includes(error.answer);
 }

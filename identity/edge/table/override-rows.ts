@@ -55,8 +55,7 @@ export function createOverrideRows(connection: Connection, table: string) {
 
   async function putBatch(rows: readonly Item[], options: CallOptions): Promise<void> {
     let open: WriteRequest[] = rows.map((row) => ({ PutRequest: { Item: row } }));
-    const started = connection.clock.monotonic();
-    for (let attempt = 0; open.length > 0; attempt++) {
+    await connection.repeat(async () => {
       const command = new BatchWriteItemCommand({ RequestItems: { [table]: open }, ReturnConsumedCapacity: 'TOTAL' });
       const items = open.flatMap(({ PutRequest }) => (PutRequest?.Item === undefined ? [] : [PutRequest.Item]));
       await spend(items, options, async () => {
@@ -66,11 +65,8 @@ export function createOverrideRows(connection: Connection, table: string) {
       });
       if (open.length === 0) return;
       connection.budget.throttled(open.length);
-      if (!connection.patient(started)) {
-        throw new EdgeThrottled(`DynamoDB throttles table ${table} at ${connection.place(table).where}`);
-      }
-      await connection.pause(attempt, options.signal);
-    }
+      throw new EdgeThrottled(`DynamoDB throttles table ${table} at ${connection.place(table).where}`);
+    }, options.signal);
   }
 
   /** Consistent; the rows that exist, by {@link rowName}. */

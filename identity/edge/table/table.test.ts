@@ -57,7 +57,7 @@ describe('describe', () => {
     const other = openEdge({ ...tables.settings, identitiesTable: 'nowhere' }, { credentials: access.credentials });
     const failure = await other.describe().catch((error: Error) => error);
     other.close();
-    expect(failure).toMatchObject({ name: 'TableMissing', transient: false });
+    expect(failure).toMatchObject({ name: 'TableMissing', disposition: 'misconfigured' });
     expect((failure as Error).message).toContain(`Table nowhere does not exist at ${access.endpoint}: create it`);
   });
 

@@ -1,5 +1,6 @@
-import { type Backoff, choosePause } from '@edge-migration/runtime/backoff.ts';
+import { choosePause } from '@edge-migration/runtime/backoff.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { SIDECAR_PUBLISH } from '@edge-migration/runtime/policies.ts';
 
 /** How fast to go on after failures. */
 export interface Pace {
@@ -9,8 +10,6 @@ export interface Pace {
   failed(): void;
   isFailing(): boolean;
 }
-
-const BACKOFF: Backoff = { firstMilliseconds: 200, longestMilliseconds: 10_000 };
 
 /** Pauses grow with the failures in a row, with jitter; failures of one burst count once. */
 export function createPace(clock: Clock): Pace {
@@ -26,7 +25,7 @@ export function createPace(clock: Clock): Pace {
     },
     failed() {
       if (failures > 0 && clock.monotonic() < pausedUntil) return;
-      pausedUntil = clock.monotonic() + choosePause(BACKOFF, failures);
+      pausedUntil = clock.monotonic() + choosePause(SIDECAR_PUBLISH, failures);
       failures += 1;
     },
     isFailing: () => failures > 0,

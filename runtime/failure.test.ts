@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { dispositionOf, retryAfterOf } from './failure.ts';
+
+class Busy extends Error {
+  readonly disposition = 'throttled';
+  readonly retryAfterMs = 3_000;
+}
+
+test('an error that says what may be done about it is taken at its word', () => {
+  expect(dispositionOf(new Busy())).toBe('throttled');
+  expect(retryAfterOf(new Busy())).toBe(3_000);
+});
+
+test.each([new TypeError('a mistake'), 'text', undefined, null, { disposition: 'transient' }])(
+  'nothing is known about %o',
+  (thrown) => {
+    expect(dispositionOf(thrown)).toBeUndefined();
+    expect(retryAfterOf(thrown)).toBeUndefined();
+  },
+);
