@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Condition, findCondition, isTrue, setConditions } from './conditions.ts';
+import { type Condition, findCondition, setConditions } from './conditions.ts';
 
 const noon = Date.parse('2026-01-01T12:00:00.750Z');
 const ready: Condition = {
@@ -53,8 +53,6 @@ describe('conditions', () => {
 
   it('are found by type', () => {
     expect(findCondition([ready], 'Ready')).toBe(ready);
-    expect(isTrue([ready], 'Ready')).toBe(false);
-    expect(isTrue([], 'Ready')).toBe(false);
-    expect(isTrue([{ ...ready, status: 'True' }], 'Ready')).toBe(true);
+    expect(findCondition([], 'Ready')).toBeUndefined();
   });
 });

@@ -49,7 +49,3 @@ export function setConditions(
 export function findCondition(conditions: readonly Condition[], type: string): Condition | undefined {
   return conditions.find((condition) => condition.type === type);
 }
-
-export function isTrue(conditions: readonly Condition[], type: string): boolean {
-  return findCondition(conditions, type)?.status === 'True';
-}

@@ -2,11 +2,11 @@ import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { KubernetesObject } from './client.ts';
 import {
-  type Controller,
   type ControllerSettings,
   createController,
   mappedSourceOf,
   type Reconcile,
+  type Source,
   sourceOf,
 } from './controller.ts';
 import { ConflictError, responseError, TerminalError } from './errors.ts';
@@ -40,10 +40,20 @@ function reflect(resource = widgets): Reflector<KubernetesObject> {
   return reflector;
 }
 
-function start(reconcile: Reconcile, settings: Partial<ControllerSettings> = {}): Controller {
+/** Starts a controller, which also reconciles the keys that a test hands in. */
+function start(reconcile: Reconcile, { sources = [], ...settings }: Partial<ControllerSettings> = {}) {
+  const added = new Set<(key: string) => void>();
+  const byHand: Source = {
+    synced: Promise.resolve(),
+    keys: () => [],
+    subscribe: (add) => {
+      added.add(add);
+      return () => added.delete(add);
+    },
+  };
   const controller = createController({
     name: 'widget',
-    sources: [],
+    sources: [...sources, byHand],
     clock: fake.clock,
     logger,
     registry: fake.registry,
@@ -54,7 +64,7 @@ function start(reconcile: Reconcile, settings: Partial<ControllerSettings> = {})
     ...settings,
   });
   running.push(controller.run(stop.signal));
-  return controller;
+  return { enqueue: (key: string) => added.forEach((add) => void add(key)) };
 }
 
 const nothing: Reconcile = async () => undefined;

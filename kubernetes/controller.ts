@@ -63,8 +63,6 @@ export function mappedSourceOf<T>(reflector: Reflector<T>, keysOf: (object: T) =
 }
 
 export interface Controller {
-  /** Adds a key by hand: something outside Kubernetes changed. */
-  enqueue(key: string): void;
   /**
    * Waits until every source is synced, then reconciles until the signal aborts. Resolves when the last reconcile has
    * ended. Call it once.
@@ -149,7 +147,6 @@ export function createController(settings: ControllerSettings): Controller {
   }
 
   return {
-    enqueue: queue.add,
     async run(signal) {
       const unsubscribe = sources.map((source) => source.subscribe(queue.add));
       try {

@@ -70,11 +70,11 @@ describe('an object that cannot be read', () => {
     await reflected.startSynced();
     expect(reflected.changes).toEqual(['unreadable default/bad', 'added default/good']);
     expect(reflected.reflector.get('default/bad')).toBeUndefined();
-    expect(String(reflected.reflector.unreadable('default/bad')?.error)).toContain('size must be a number');
+    expect(reflected.errors.map(String)).toEqual([expect.stringContaining('size must be a number')]);
     fake.server.store.merge(widgets, { namespace: 'default', name: 'bad' }, { spec: { size: 2 } });
     await until(() => reflected.changes.length === 3);
     expect(reflected.changes.at(-1)).toBe('updated default/bad');
-    expect(reflected.reflector.unreadable('default/bad')).toBeUndefined();
+    expect(reflected.reflector.get('default/bad')).toMatchObject({ size: 2 });
   });
 
   it('is not mistaken for a deleted one when it was readable before', async () => {

@@ -12,7 +12,7 @@ import { type Change, createStore, type Indexes, type Store } from './store.ts';
 export type { Change } from './store.ts';
 
 /** A cache of one kind of object that follows the API server. */
-export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | 'byIndex' | 'unreadable'> {
+export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | 'byIndex'> {
   readonly resource: Resource;
   /** Follows the API server until the signal aborts. Never rejects: whatever fails is tried again. Call it once. */
   run(signal: AbortSignal): Promise<void>;
@@ -116,7 +116,6 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
     list: store.list,
     keys: store.keys,
     byIndex: store.byIndex,
-    unreadable: store.unreadable,
     synced,
     subscribe(listener) {
       listeners.add(listener);

@@ -1,17 +1,18 @@
 import { type KubernetesObject, objectKey } from './objects.ts';
 
-/** An object that the parser refuses: it exists, but we cannot say what is in it. */
-interface Unreadable {
-  readonly object: KubernetesObject;
-  readonly error: unknown;
-}
-
 /** What became of an object. `previous` is absent where the store did not hold a readable one. */
 export type Change<T> =
   | { readonly type: 'added'; readonly key: string; readonly object: T }
   | { readonly type: 'updated'; readonly key: string; readonly object: T; readonly previous: T | undefined }
   | { readonly type: 'deleted'; readonly key: string; readonly previous: T | undefined }
-  | ({ readonly type: 'unreadable'; readonly key: string; readonly previous: T | undefined } & Unreadable);
+  /** The parser refuses it: it exists, but we cannot say what is in it. */
+  | {
+      readonly type: 'unreadable';
+      readonly key: string;
+      readonly previous: T | undefined;
+      readonly object: KubernetesObject;
+      readonly error: unknown;
+    };
 
 export type Indexes<T> = Readonly<Record<string, (object: T) => readonly string[]>>;
 
@@ -19,8 +20,8 @@ interface Entry<T> {
   readonly namespace: string | undefined;
   readonly uid: string | undefined;
   readonly resourceVersion: string | undefined;
+  /** Undefined of one that cannot be read. */
   readonly value: T | undefined;
-  readonly unreadable?: Unreadable;
 }
 
 /** Objects as last heard of, parsed once. Every method that writes returns what changed. */
@@ -30,7 +31,6 @@ export interface Store<T> {
   /** Of all objects, the unreadable ones too. */
   keys(): string[];
   byIndex(index: string, value: string): T[];
-  unreadable(key: string): Unreadable | undefined;
   readonly size: number;
   /** An object as a watch brings it. */
   put(object: KubernetesObject): Change<T>[];
@@ -58,29 +58,27 @@ export function createStore<T>(parse: (object: KubernetesObject) => T, indexes: 
     else entries.set(key, entry);
   }
 
-  function read(object: KubernetesObject): Entry<T> {
-    const { namespace, uid, resourceVersion } = object.metadata;
+  function read(object: KubernetesObject): { readonly value: T } | { readonly error: unknown } {
     try {
-      return { namespace, uid, resourceVersion, value: parse(object) };
+      return { value: parse(object) };
     } catch (error) {
-      return { namespace, uid, resourceVersion, value: undefined, unreadable: { object, error } };
+      return { error };
     }
   }
 
   function put(object: KubernetesObject): Change<T>[] {
     const key = objectKey(object.metadata);
     const known = entries.get(key);
-    const { uid, resourceVersion } = object.metadata;
+    const { namespace, uid, resourceVersion } = object.metadata;
     // Versions are opaque: the same one is no news, any other is.
     if (known !== undefined && known.uid === uid && known.resourceVersion === resourceVersion) return [];
     // Another object of the same name: whoever keeps state by uid must see the first one go.
     const replaced = known !== undefined && known.uid !== uid ? removeKey(key) : [];
     const previous = entries.get(key)?.value;
-    const entry = read(object);
-    set(key, entry);
-    if (entry.unreadable !== undefined)
-      return [...replaced, { type: 'unreadable', key, previous, ...entry.unreadable }];
-    const value = entry.value as T;
+    const found = read(object);
+    set(key, { namespace, uid, resourceVersion, value: 'value' in found ? found.value : undefined });
+    if ('error' in found) return [...replaced, { type: 'unreadable', key, previous, object, error: found.error }];
+    const { value } = found;
     const isNew = known === undefined || replaced.length > 0;
     return [
       ...replaced,
@@ -104,7 +102,6 @@ export function createStore<T>(parse: (object: KubernetesObject) => T, indexes: 
       if (keys === undefined) throw new Error(`no index ${index}`);
       return [...(keys.get(value) ?? [])].map((key) => entries.get(key)?.value as T);
     },
-    unreadable: (key) => entries.get(key)?.unreadable,
     get size() {
       return entries.size;
     },

@@ -16,7 +16,6 @@ function report(changes: Partial<ApplierReport> = {}): ApplierReport {
     goodbye: false,
     confirmed: true,
     outage: null,
-    position: null,
     foreign: 0,
     projects: [],
     ...changes,

@@ -31,18 +31,6 @@ const projectReport = z.object({
   lastAppliedTime: time.nullable(),
 });
 
-/** Where the consumer that all appliers share is in the stream of events. */
-const position = z.object({
-  /** Every message up to this sequence is done with. */
-  acknowledgedSequence: count,
-  /** In the stream, and not delivered to anyone yet. */
-  pending: count,
-  /** Delivered, and not done with: in some applier's hands, or to be handled again later. */
-  unacknowledged: count,
-  /** When the oldest message that is not done with came into the stream; null when all are. */
-  oldestTime: time.nullable(),
-});
-
 /**
  * What this process knows of a stream that others cannot know later: handled messages are gone. Times are those of NATS, but
  * for the end of a loss.
@@ -85,7 +73,6 @@ const applierReport = z.object({
   edgeUnreachableSince: time.optional(),
   /** The region that Edge is written in instead of the home region, since when and why; left out otherwise. */
   away: z.object({ region: text(64), home: text(64), since: time, reason: text(MOST_OUTAGE_CHARACTERS) }).optional(),
-  position: position.nullable(),
   /** Missing in reports of earlier releases. */
   streams: z.array(streamReport).max(4).optional(),
   /** It says what it removes from the parking stream before it does: see removals.ts. */
@@ -98,7 +85,6 @@ const applierReport = z.object({
 export type ApplierReport = z.infer<typeof applierReport>;
 export type ProjectReport = z.infer<typeof projectReport>;
 export type StreamReport = z.infer<typeof streamReport>;
-export type Position = z.infer<typeof position>;
 
 interface ReportMessage {
   readonly subject: string;

@@ -1,10 +1,19 @@
 import { expect, it } from 'vitest';
 
-import { addName, emptySketch, estimateNames, joinSketch, readSketch, SKETCH_TEXT, writeSketch } from './sketch.ts';
+import {
+  addMark,
+  emptySketch,
+  estimateNames,
+  joinSketch,
+  markOf,
+  readSketch,
+  SKETCH_TEXT,
+  writeSketch,
+} from './sketch.ts';
 
 function sketchOf(names: Iterable<string>) {
   const sketch = emptySketch();
-  for (const name of names) addName(sketch, name);
+  for (const name of names) addMark(sketch, markOf(name));
   return sketch;
 }
 

@@ -34,8 +34,6 @@ export function addMark(sketch: Sketch, mark: number): void {
   if (rank > sketch[register]!) sketch[register] = rank;
 }
 
-export const addName = (sketch: Sketch, name: string): void => addMark(sketch, markOf(name));
-
 export const writeSketch = (sketch: Sketch): string => Array.from(sketch, (number) => ALPHABET[number]).join('');
 
 /** @param text as {@link SKETCH_TEXT} has it */

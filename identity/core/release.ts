@@ -66,7 +66,7 @@ export async function readRelease(core: Core, signal?: AbortSignal): Promise<Cor
       `SELECT coalesce(json_agg(c.table_name || '.' || c.column_name), '[]') AS columns
          FROM information_schema.columns c
         WHERE c.table_schema = 'public' AND c.table_name = ANY ($1)`,
-      [[...REQUIRED_TABLES, HISTORY]],
+      [READ_TABLES],
     );
     return new Set(row?.columns);
   }, signal);

@@ -27,6 +27,8 @@ export function useReflector() {
     reflector: undefined as unknown as Reflector<Widget>,
     /** As in `added default/first`. */
     changes: [] as string[],
+    /** Of objects that cannot be read. */
+    errors: [] as unknown[],
     stop: new AbortController(),
 
     start(settings: Partial<ReflectorSettings<Widget>> = {}) {
@@ -36,7 +38,10 @@ export function useReflector() {
         parse: parseWidget,
         ...settings,
       });
-      reflector.subscribe(({ type, key }) => reflected.changes.push(`${type} ${key}`));
+      reflector.subscribe((change) => {
+        reflected.changes.push(`${change.type} ${change.key}`);
+        if (change.type === 'unreadable') reflected.errors.push(change.error);
+      });
       reflected.reflector = reflector;
       running = reflector.run(reflected.stop.signal);
     },

@@ -25,7 +25,6 @@ function report(process: string, applied: Record<number, number>, changes: Parti
     goodbye: false,
     confirmed: true,
     outage: null,
-    position: null,
     foreign: 0,
     projects: Object.entries(applied).map(([projectId, count]) => ({
       projectId: Number(projectId),

@@ -9,8 +9,7 @@ const APPLIER_STALE_MILLISECONDS = 10_000;
 const MOST_GAPS = 6;
 
 /** Reasons of our own; all others come from the sidecars' reports. */
-const REASON = { reopened: 'windowReopened', disabled: 'captureDisabled', joined: 'several' } as const;
-export const OWN_GAP_REASONS: readonly string[] = Object.values(REASON);
+export const OWN_REASONS = { reopened: 'windowReopened', disabled: 'captureDisabled', joined: 'several' } as const;
 /** What we conclude from silence: once the sidecar speaks again, its own report says what it has missed. */
 const CONCLUDED: readonly string[] = ['sidecarVanished', 'noSidecar'];
 
@@ -49,7 +48,7 @@ export function collectGaps(
 /** Whether the gap was joined with others into this one. */
 export function takesIn(joined: GapStatus, gap: GapStatus): boolean {
   const [outer, inner] = [parseGap(joined), parseGap(gap)];
-  return joined.reason === REASON.joined && outer.from <= inner.from && endOf(outer) >= endOf(inner);
+  return joined.reason === OWN_REASONS.joined && outer.from <= inner.from && endOf(outer) >= endOf(inner);
 }
 
 /** Says that there are gaps and what to do; undefined when there are none. */
@@ -88,13 +87,13 @@ function findOwn({ migration, capture, now }: Facts, deadline: string | undefine
   const gaps: Gap[] = [];
   const past = replay?.deadline === undefined ? Number.POSITIVE_INFINITY : Date.parse(replay.deadline);
   if (past <= now && deadline !== undefined && Date.parse(deadline) > now) {
-    gaps.push({ from: past, until, reason: REASON.reopened, podName: undefined });
+    gaps.push({ from: past, until, reason: OWN_REASONS.reopened, podName: undefined });
   }
   const capturing = findCondition(conditions, 'Capturing');
   if (capturing?.reason === 'Disabled' && capture.kind !== 'disabled') {
     // Without capture there is no clock of NATS: this is by the operator's own of then, which may have been ahead.
     const from = Date.parse(capturing.lastTransitionTime) - TOLERATED_MILLISECONDS;
-    gaps.push({ from, until, reason: REASON.disabled, podName: undefined });
+    gaps.push({ from, until, reason: OWN_REASONS.disabled, podName: undefined });
   }
   return gaps;
 }
@@ -109,7 +108,7 @@ const endOf = ({ until = Number.POSITIVE_INFINITY }: Gap): number => until;
 
 /** Oldest first, and what was joined before all, so that it takes in the same ones again. */
 function compare(a: Gap, b: Gap): number {
-  const rank = ({ reason }: Gap) => (reason === REASON.joined ? 0 : 1);
+  const rank = ({ reason }: Gap) => (reason === OWN_REASONS.joined ? 0 : 1);
   const name = ({ reason, podName = '' }: Gap) => `${reason} ${podName}`;
   return rank(a) - rank(b) || a.from - b.from || name(a).localeCompare(name(b));
 }
@@ -130,7 +129,7 @@ function limit(gaps: readonly Gap[]): Gap[] {
   const limited = [...gaps];
   while (limited.length > MOST_GAPS) {
     const [first, second] = limited.splice(0, 2) as [Gap, Gap];
-    limited.unshift(span(first, second, REASON.joined, undefined));
+    limited.unshift(span(first, second, OWN_REASONS.joined, undefined));
   }
   return limited;
 }

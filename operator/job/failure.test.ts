@@ -4,7 +4,7 @@ import {
   EdgeThrottled,
   EdgeUnreachable,
   TableMissing,
-} from '@edge-migration/identity/edge/table/table.ts';
+} from '@edge-migration/identity/edge/table/errors.ts';
 import { InvalidError, UnreachableError } from '@edge-migration/kubernetes/errors.ts';
 import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';

@@ -1,5 +1,5 @@
 /**
- * The scenarios of the protocol's model (identity/protocol-model.ts) with the real code on real stores: every access to
+ * The scenarios of the protocol's model (identity/testing/protocol-model.ts) with the real code on real stores: every access to
  * a store waits until a scheduler lets it go, in an order that fast-check chooses and can repeat.
  */
 
@@ -9,8 +9,8 @@ import { readIdentity } from '@edge-migration/identity/core/pages.ts';
 import { encodeIdentity, type Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
-import { SCENARIOS } from '@edge-migration/identity/protocol-model.ts';
 import { shareStores } from '@edge-migration/identity/shared-stores.ts';
+import { SCENARIOS } from '@edge-migration/identity/testing/protocol-model.ts';
 import { createStores, type TestStores } from '@edge-migration/identity/testing/stores.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import fc, { type Scheduler } from 'fast-check';

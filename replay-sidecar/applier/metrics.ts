@@ -2,15 +2,15 @@ import { parsePlace } from '@edge-migration/contract/parked-place.ts';
 import type { Away } from '@edge-migration/identity/edge/failover.ts';
 import type { Silence } from '@edge-migration/identity/edge/table/table.ts';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Backlog } from './backlog.ts';
 import type { Counts, ProjectCounts } from './counts.ts';
 import type { Parking } from './parking.ts';
-import type { PositionTracker } from './position.ts';
 import type { InHand } from './reporter.ts';
 
 export interface MeasuredParts {
   counts: Counts;
   parking: Pick<Parking, 'parked'>;
-  position: Pick<PositionTracker, 'pending'>;
+  backlog: Pick<Backlog, 'pending'>;
   /** Events in hand. */
   inHand(): number;
   /** Of these, the ones that wait or are being applied, by project. */
@@ -69,7 +69,7 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts): void 
       if (away !== undefined) this.set({ region: away.region }, 1);
     },
   });
-  gauge('pending_events', 'Events in the stream that nobody has got yet', parts.position.pending);
+  gauge('pending_events', 'Events in the stream that nobody has got yet', parts.backlog.pending);
 }
 
 /** What became of the events of each project. */

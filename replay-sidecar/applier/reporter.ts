@@ -13,8 +13,8 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import manifest from '../package.json' with { type: 'json' };
+import type { Backlog } from './backlog.ts';
 import type { Counts } from './counts.ts';
-import type { PositionTracker } from './position.ts';
 
 /** What is in hand of one project. */
 export interface InHand {
@@ -29,7 +29,7 @@ export interface ReporterOptions {
   instance: string;
   counts: Counts;
   /** Brought up to date before each report. */
-  position: PositionTracker;
+  backlog: Backlog;
   /** What is known of the streams. */
   streams(): StreamReport[];
   /** By project. */
@@ -58,7 +58,7 @@ const INTERVAL_MILLIS = 2000;
 
 /** Publishes what the operator writes into the EdgeMigrations' status. */
 export function createReporter(options: ReporterOptions): Reporter {
-  const { connection, counts, position, clock, log } = options;
+  const { connection, counts, backlog, clock, log } = options;
   const client = jetstream(connection);
   const startedTime = iso(clock.now());
 
@@ -97,7 +97,6 @@ export function createReporter(options: ReporterOptions): Reporter {
       outage: outage === undefined ? null : describe(outage),
       ...(isLong && { edgeUnreachableSince: iso(silence.since) }),
       ...describeAway(options.away()),
-      position: position.current ?? null,
       streams: options.streams(),
       tellsRemovals: true,
       foreign: counts.foreign,
@@ -114,7 +113,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       for (;;) {
         try {
           if (failing) await options.ensureStreams(manager);
-          await position.refresh(manager);
+          await backlog.refresh(manager);
           await send(false);
           failing = false;
         } catch (error) {

@@ -10,6 +10,7 @@ import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Registry } from 'prom-client';
 import { createApplyQueue } from './apply-queue.ts';
+import { createBacklog } from './backlog.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { createCounts } from './counts.ts';
 import { createEnvironmentCache } from './environment-cache.ts';
@@ -20,7 +21,6 @@ import { createOrphanedMessages } from './orphaned-messages.ts';
 import { createParking } from './parking.ts';
 import type { Patience } from './patience.ts';
 import { createPipeline } from './pipeline.ts';
-import { createPositionTracker } from './position.ts';
 import { createProjectAborts } from './project-aborts.ts';
 import { createProjectRateLimiter } from './project-rate-limiter.ts';
 import { createRemovals } from './removals.ts';
@@ -60,7 +60,7 @@ export function wire(
   const now = () => store.now() ?? clock.now();
   const witness = (stream: string) => createWitness({ stream, now, onLoss: () => inbox.drop(), log });
   const witnesses = { events: witness(STREAM), parked: witness(PARKING_STREAM) };
-  const position = createPositionTracker(store, witnesses.events, clock);
+  const backlog = createBacklog(store, witnesses.events, clock);
   const stops = createProjectAborts(migrations, signal);
   const inbox = createInbox({ connection, settings: configuration, store, witness: witnesses.events, clock, log });
   const allowance = createProjectRateLimiter((id) => migrations.find(id)?.spec?.replay.maxWriteUnitsPerSecond, clock);
@@ -82,7 +82,7 @@ export function wire(
   const parking = createParking({
     connection,
     migrations,
-    pending: position.pending,
+    pending: backlog.pending,
     roomFor,
     ...limits,
     witnesses,
@@ -97,7 +97,7 @@ export function wire(
     spread: (delivery, found) => runner.spread(delivery, found),
   });
   const publish = createPublish(connection, witnesses.events);
-  const isBusy = () => position.pending() > BUSY_STREAM;
+  const isBusy = () => backlog.pending() > BUSY_STREAM;
   const onApplied = createLagHistogram(registry);
   const { forget } = directory;
   const doing = {
@@ -135,7 +135,7 @@ export function wire(
   const streams = () => Object.values(witnesses).flatMap((one) => one.report() ?? []);
   const ensureStreams = (manager: JetStreamManager) => ensureApplierStreams(manager, configuration);
   const reporter = createReporter({
-    ...{ connection, process, instance, counts, position, streams, ensureStreams },
+    ...{ connection, process, instance, counts, backlog, streams, ensureStreams },
     ...state,
     edgeUnreachableSeconds: configuration.edgeUnreachableSeconds,
     clock,
@@ -143,7 +143,7 @@ export function wire(
   });
   const spent = () => edge.budget.spent();
   const measured = { inHand: () => inbox.held.size, waiting: waiting.inHand, writeUnits: spent, now };
-  registerMetrics(registry, { counts, parking, position, ...measured, ...failover });
+  registerMetrics(registry, { counts, parking, backlog, ...measured, ...failover });
   const strays = createOrphanedMessages({ connection, clock, log });
   return { inbox, waiting, pipeline, parking, strays, reporter, close: stops.close };
 }

@@ -53,11 +53,14 @@ const streamReports = async (): Promise<StreamReport[]> =>
   (await on.reports()).flatMap(({ streams }) => streams ?? []).filter(({ stream }) => stream === STREAM);
 
 const lastSequence = async () => (await on.manager.streams.info(STREAM)).state.last_seq;
-const handledUpTo = (sequence: number) =>
-  waitFor(async () => (await on.reports()).some(({ position }) => (position?.acknowledgedSequence ?? 0) >= sequence), {
-    for: 'the applier to report that it has handled all',
-    timeoutMs: 60_000,
-  });
+/** Waits until the applier has handled all up to it, and has made a report since. */
+async function handledUpTo(sequence: number): Promise<void> {
+  const isHandled = async () => ((await on.consumer())?.ack_floor.stream_seq ?? 0) >= sequence;
+  await waitFor(isHandled, { for: 'the applier to have handled all', timeoutMs: 60_000 });
+  const handled = Date.now();
+  const isReported = async () => (await on.reports()).some(({ time }) => Date.parse(time) > handled);
+  await waitFor(isReported, { for: 'a report since', timeoutMs: 60_000 });
+}
 
 test('an applier tells that NATS lost events, although others have taken their sequences and are handled', {
   timeout: 240_000,

@@ -300,24 +300,22 @@ describe('what cannot be handled', () => {
   });
 });
 
-test('appliers report per project what they did, and where they are in the stream', async () => {
+test('appliers report per project what they did', async () => {
   await on.project(50);
   await on.migrate(50);
   await putInCore(50, 5001, 'ada');
   await on.publish(written(50, 'ada'), written(50, 'nobody'));
   await on.drained();
+  const drained = Date.now();
   const report = await waitFor(
     async () => {
       const [one] = await on.reports();
       const project = one?.projects.find(({ projectId }) => projectId === 50);
-      return one && project && one.position?.pending === 0 && one.position?.unacknowledged === 0
-        ? { one, project }
-        : undefined;
+      return one && project && Date.parse(one.time) > drained ? { one, project } : undefined;
     },
-    { for: 'a report' },
+    { for: 'a report since' },
   );
   expect(report.project).toMatchObject({ applied: { inserted: 1, absent: 1 }, inHand: 0, failed: 0 });
   expect(report.project.lastAppliedTime).not.toBeNull();
   expect(report.one).toMatchObject({ instance: 'applier', confirmed: true, outage: null, goodbye: false });
-  expect(report.one.position).toMatchObject({ oldestTime: null });
 });

@@ -1,6 +1,6 @@
 /** What the console's API answers, by the schemas of its server; no code of theirs comes into the page. */
 
-import type { Spec, Status } from '@edge-migration/contract/edge-migration/api.ts';
+import type { Spec } from '@edge-migration/contract/edge-migration/api.ts';
 import type { z } from 'zod';
 import type {
   ActionName,
@@ -15,7 +15,7 @@ import type {
   warningSchema,
 } from '../../schemas.ts';
 
-export type { ActionState, Sample, Spec, Status, Summary };
+export type { ActionState, Sample, Spec, Summary };
 export type Warning = z.infer<typeof warningSchema>;
 export type Action = ActionName;
 export type Session = z.infer<typeof sessionSchema>;

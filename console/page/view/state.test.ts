@@ -1,6 +1,6 @@
-import { specSchema } from '@edge-migration/contract/edge-migration/api.ts';
+import { type Status, specSchema } from '@edge-migration/contract/edge-migration/api.ts';
 import { describe, expect, test } from 'vitest';
-import type { Detail, Status } from '../client/types.ts';
+import type { Detail } from '../client/types.ts';
 import { countDown, listFindings, listSteps, shareOf, sortPhases } from './state.ts';
 
 type Holds = 'True' | 'False' | 'Unknown';

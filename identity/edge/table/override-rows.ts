@@ -1,11 +1,4 @@
-import {
-  type AttributeValue,
-  BatchWriteItemCommand,
-  DeleteItemCommand,
-  PutItemCommand,
-  QueryCommand,
-  type WriteRequest,
-} from '@aws-sdk/client-dynamodb';
+import { BatchWriteItemCommand, DeleteItemCommand, type WriteRequest } from '@aws-sdk/client-dynamodb';
 import type { Item } from '../document/document.ts';
 import { itemBytes } from '../document/size.ts';
 import { createBatchReader } from './batch-reads.ts';
@@ -29,14 +22,6 @@ const PUT_BATCH = 25;
 export function createOverrideRows(connection: Connection, table: string) {
   const account = createCostAccount(connection.budget);
   const readItems = createBatchReader(connection, table);
-
-  async function put(row: Item, options: CallOptions = {}): Promise<void> {
-    const command = new PutItemCommand({ TableName: table, Item: row, ReturnConsumedCapacity: 'TOTAL' });
-    await spend([row], options, async () => {
-      const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
-      return output.ConsumedCapacity === undefined ? [] : [output.ConsumedCapacity];
-    });
-  }
 
   async function remove(key: OverrideRowKey, options: CallOptions = {}): Promise<void> {
     const command = new DeleteItemCommand({ TableName: table, Key: keyItem(key), ReturnConsumedCapacity: 'TOTAL' });
@@ -79,23 +64,6 @@ export function createOverrideRows(connection: Connection, table: string) {
     return found;
   }
 
-  /** Consistent; all rows of an environment whose document key starts with `prefix`, in the order of their keys. */
-  async function* query(environmentId: string, prefix: string, options: CallOptions = {}): AsyncGenerator<Item> {
-    let from: Record<string, AttributeValue> | undefined;
-    do {
-      const command = new QueryCommand({
-        TableName: table,
-        ConsistentRead: true,
-        KeyConditionExpression: 'environment_id = :environment AND begins_with(document_key, :prefix)',
-        ExpressionAttributeValues: { ':environment': { S: environmentId }, ':prefix': { S: prefix } },
-        ExclusiveStartKey: from,
-      });
-      const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
-      yield* output.Items ?? [];
-      from = output.LastEvaluatedKey;
-    } while (from !== undefined);
-  }
-
   async function spend(
     items: readonly Item[],
     options: CallOptions,
@@ -111,7 +79,7 @@ export function createOverrideRows(connection: Connection, table: string) {
     }
   }
 
-  return { put, delete: remove, putMany, getMany, query };
+  return { delete: remove, putMany, getMany };
 }
 
 /** One text for a row's key, for maps. */

@@ -125,7 +125,7 @@ test('a row that was put late, when its override had gone, is removed when that 
   await write(ada({ 1: true }));
   const [row] = overrideRows(ENVIRONMENT, ada({ 1: true }), 0);
   await write(ada({}));
-  await edge.overrideRows!.put(row!);
+  await edge.overrideRows!.putMany([row!]);
   expect(await findWrongRows()).toBe(1);
   await write(ada({}));
   expect(await findWrongRows()).toBe(0);

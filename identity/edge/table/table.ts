@@ -21,8 +21,6 @@ export {
   DeadlinePassed,
   EdgeError,
   EdgeRefused,
-  EdgeThrottled,
-  EdgeUnreachable,
   ResponseTooLarge,
   TableMissing,
   WriteRejected,

@@ -90,7 +90,7 @@ describe('regions of a global table that are compared', () => {
       environment_id: { S: String(project.stores.project.environments[0]!.id) },
       document_key: { S: 'identity_override:9:x' },
     };
-    await there.overrideRows?.put(row);
+    await there.overrideRows?.putMany([row]);
     const { totals, found } = await verify();
     expect(totals.found).toMatchObject({ regions: 4, missing: 0, extra: 0, differing: 0, rows: 0 });
     expect(totals.equal + totals.skipped).toBe(IDENTITIES);

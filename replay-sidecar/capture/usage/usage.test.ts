@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { addName, emptySketch, markOf, writeSketch } from '@edge-migration/contract/reports/sketch.ts';
+import { addMark, emptySketch, markOf, writeSketch } from '@edge-migration/contract/reports/sketch.ts';
 import { usageReport } from '@edge-migration/contract/reports/usage.ts';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { nameClient } from './client-name.ts';
@@ -41,7 +41,7 @@ function report() {
 describe('the counts', () => {
   it('tell writes and reads of each client apart, by environment', () => {
     const sketch = emptySketch();
-    addName(sketch, 'ada');
+    addMark(sketch, markOf('ada'));
     usage.note(shop, 'flagsmith-js-sdk/9.3.1', 'write', [markOf('ada')]);
     usage.note(shop, 'flagsmith-js-sdk/9.3.1', 'read');
     now += 1000;

@@ -6,7 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
 import { parsePlace } from '@edge-migration/contract/parked-place.ts';
 import { type ApplierReport, decodeReport } from '@edge-migration/contract/reports/applier.ts';
-import { PARKING_STREAM, PARKING_SUBJECTS, REPORT_STREAM } from '@edge-migration/contract/streams/applier.ts';
+import {
+  findConsumer,
+  PARKING_STREAM,
+  PARKING_SUBJECTS,
+  REPORT_STREAM,
+} from '@edge-migration/contract/streams/applier.ts';
 import { EVENT_SUBJECT, ensureStreams } from '@edge-migration/contract/streams/events.ts';
 import { STREAM, type WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
@@ -19,7 +24,13 @@ import { runApplier } from '@edge-migration/replay-sidecar/applier/applier.ts';
 import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
-import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import {
+  type ConsumerInfo,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+} from '@nats-io/jetstream';
 import { connect, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { COMPILED_CODE } from '../../cluster/cache.ts';
 import { type NatsWithAccounts, startNatsWithAccounts } from '../../cluster/nats-accounts.ts';
@@ -69,6 +80,8 @@ export interface Harness extends AsyncDisposable {
     traits: Readonly<Record<string, string>>,
     djangoId?: number,
   ): Promise<void>;
+  /** The one that all appliers share, as NATS tells it. */
+  consumer(): Promise<ConsumerInfo | undefined>;
   /** Messages in the stream of events. */
   depth(): Promise<number>;
   /** Waits until the stream of events is empty, and nothing waits aside for writes that may come late. */
@@ -197,6 +210,7 @@ export async function createHarness(edge?: DynamodbAccess): Promise<Harness> {
       await edge.identities.putIfUnchanged(item, undefined);
       edge.close();
     },
+    consumer: async () => findConsumer(manager, (await manager.streams.info(STREAM)).created),
     depth: async () => (await manager.streams.info(STREAM)).state.messages,
     // What follows from a rename or a moved feature state, also of the test before, waits 15 s in the stream.
     async drained(timeoutMs = 90_000) {

@@ -142,7 +142,7 @@ export const CORRUPTIONS: readonly Corruption[] = [
     apply: (edge, item, environmentId) => {
       const [state] = features(item);
       const changed = { M: { ...state!.M, enabled: { BOOL: !state!.M!['enabled']!.BOOL } } };
-      return edge.overrideRows!.put(row(item, environmentId, overriddenFeature(state!)!, changed));
+      return edge.overrideRows!.putMany([row(item, environmentId, overriddenFeature(state!)!, changed)]);
     },
   },
   {
@@ -150,7 +150,7 @@ export const CORRUPTIONS: readonly Corruption[] = [
     isNotSummed: true,
     finds: ['rows'],
     apply: (edge, item, environmentId) =>
-      edge.overrideRows!.put(row(item, environmentId, '2000000002', { M: { enabled: { BOOL: true } } })),
+      edge.overrideRows!.putMany([row(item, environmentId, '2000000002', { M: { enabled: { BOOL: true } } })]),
   },
   {
     name: 'override gone, and its row not',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { runPython3 } from '../python/python3.ts';
+import { runPython3 } from '../python/testing.ts';
 import { charsetOf } from './charset.ts';
 
 /** For each label and bytes: codec, `strict`, `lenient` and `stream`, all of them null where Python raises. */

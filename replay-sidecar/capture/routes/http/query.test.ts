@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { runPython3 } from '../python/python3.ts';
+import { runPython3 } from '../python/testing.ts';
 import { charsetOf, UTF8 } from './charset.ts';
 import { parseFormFields } from './query.ts';
 import { UnreadableError } from './unreadable.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { hasOneReading } from '../../proxy/target.ts';
-import { runPython3 } from '../python/python3.ts';
+import { runPython3 } from '../python/testing.ts';
 import { splitTarget } from './target.ts';
 
 /** What gunicorn and Django make of a target; both in a few lines. An error means 400. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { UnreadableError } from '../http/unreadable.ts';
 import { wildJson } from '../testing.ts';
 import { JsonScanner, JsonSyntaxError, KIND, type Tape } from './json-scanner.ts';
-import { runPython3 } from './python3.ts';
+import { runPython3 } from './testing.ts';
 
 function scan(text: string, slice = Number.POSITIVE_INFINITY): Tape {
   const scanner = new JsonScanner(Buffer.from(text));

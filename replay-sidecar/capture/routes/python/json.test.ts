@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { wildJson } from '../testing.ts';
 import { numberText, pythonText } from './json.ts';
-import { runPython3 } from './python3.ts';
+import { runPython3 } from './testing.ts';
 
 /** Characters beyond the first blocks that every Unicode table agrees about. */
 const KNOWN = ['\u200b', '\u2028', '\u3000', '\ufeff', '\ud800', '😀'];

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { runPython3 } from './python3.ts';
+import { runPython3 } from './testing.ts';
 import { floatText, idFromNumber, idFromText, storable, strip } from './text.ts';
 
 describe('strip', () => {

@@ -1,0 +1,33 @@
+import { findConsumer } from '@edge-migration/contract/streams/applier.ts';
+import { stateOf } from '@edge-migration/contract/streams/watermark.ts';
+import { STREAM } from '@edge-migration/contract/write-event.ts';
+import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
+import type { StoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { Witness } from './witness.ts';
+
+/** How many events nobody has got yet. */
+export interface Backlog {
+  /** As last asked; 0 where that is not known. */
+  pending(): number;
+  refresh(manager: JetStreamManager): Promise<void>;
+}
+
+/** Asking brings along what else the answer tells: the time of NATS, and how far the stream is. */
+export function createBacklog(
+  store: Pick<StoreClock, 'notice'>,
+  witness: Pick<Witness, 'look'>,
+  clock: Clock,
+): Backlog {
+  let pending = 0;
+  return {
+    pending: () => pending,
+    async refresh(manager) {
+      const asked = momentOf(clock);
+      const info = await manager.streams.info(STREAM);
+      store.notice(info.ts);
+      witness.look(stateOf(info, asked, clock));
+      pending = (await findConsumer(manager, info.created))?.num_pending ?? 0;
+    },
+  };
+}
