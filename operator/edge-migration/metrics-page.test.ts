@@ -3,7 +3,7 @@ import { runtimeMetrics } from '@edge-migration/kubernetes/metrics.ts';
 import {
   createLagHistogram,
   registerMetrics as registerApplier,
-} from '@edge-migration/replay-sidecar/applier/metrics.ts';
+} from '@edge-migration/replay-sidecar/applier/report/metrics.ts';
 import { registerMetrics as registerSidecar } from '@edge-migration/replay-sidecar/capture/metrics.ts';
 import { createCounters as registerProxy } from '@edge-migration/replay-sidecar/capture/proxy/metrics.ts';
 import { createMetrics } from '@edge-migration/runtime/metrics.ts';

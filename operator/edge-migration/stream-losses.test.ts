@@ -5,7 +5,7 @@ import { ensureApplierStreams, PARKING_STREAM } from '@edge-migration/contract/s
 import { EVENT_SUBJECT, ensureStreams, STREAM, streamSettings } from '@edge-migration/contract/streams/events.ts';
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
-import { createRemovals } from '@edge-migration/replay-sidecar/applier/removals.ts';
+import { createRemovals } from '@edge-migration/replay-sidecar/applier/settle/removals.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { natsSettings } from '@edge-migration/runtime/nats/connection.ts';

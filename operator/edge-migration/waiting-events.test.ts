@@ -1,5 +1,5 @@
 import type { Status } from '@edge-migration/contract/edge-migration/api.ts';
-import { isDropped, isGivenUp } from '@edge-migration/replay-sidecar/applier/given-up.ts';
+import { isDropped, isGivenUp } from '@edge-migration/replay-sidecar/applier/settle/given-up.ts';
 import { describe, expect, test } from 'vitest';
 import { decide } from './decide.ts';
 import type { Facts, ProjectReplay, WaitingEvents } from './facts.ts';

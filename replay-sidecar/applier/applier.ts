@@ -9,11 +9,11 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { connectNats } from '@edge-migration/runtime/nats/connection.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { BY_PROJECT, createMigrations, projectsOf } from './admit/migrations.ts';
 import type { ApplierConfiguration } from './config.ts';
-import { BY_PROJECT, createMigrations, projectsOf } from './migrations.ts';
 import { createPatience } from './patience.ts';
+import { assemblePipeline, type Parts } from './pipeline.ts';
 import { type Credentials, openStores } from './stores.ts';
-import { type Parts, wire } from './wiring.ts';
 
 export interface ApplierOptions {
   configuration: ApplierConfiguration;
@@ -79,23 +79,24 @@ async function takeEvents(options: ApplierOptions, parts: Parts, choosing: Promi
   const { stores, migrations } = parts;
   const failing = new AbortController();
   const signal = AbortSignal.any([options.signal, failing.signal]);
-  const { inbox, waiting, pipeline, parking, strays, reporter, close } = wire(options, parts, signal);
+  const pipeline = assemblePipeline(options, parts, signal);
+  const { consumer, admission, queue, parking, orphanedMessages, reporter } = pipeline;
   const loops = [
-    inbox.run(signal, pipeline.handle),
-    pipeline.run(signal),
-    waiting.run(signal),
+    consumer.run(signal, admission.handle),
+    admission.run(signal),
+    queue.run(signal),
     parking.run(signal),
-    strays.run(signal),
+    orphanedMessages.run(signal),
     reporter.run(signal),
-    migrations.keepConfirmed(() => inbox.held.size > 0 || parking.needsView(), signal),
+    migrations.keepConfirmed(() => consumer.held.size > 0 || parking.needsView(), signal),
     stores.follow(signal),
     choosing,
   ];
   // They end by the signal alone; whichever ends otherwise takes the others with it.
   await Promise.all(loops).catch((error: unknown) => failing.abort(error));
   await Promise.allSettled(loops);
-  await waiting.stop();
-  close();
+  await queue.stop();
+  pipeline.close();
   await reporter.sayGoodbye();
   if (!options.signal.aborted) throw failing.signal.reason;
 }

@@ -1,241 +1,185 @@
-import type { ParkReason } from '@edge-migration/contract/parked-place.ts';
-import { isProbe } from '@edge-migration/contract/streams/events.ts';
-import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
+import { randomBytes } from 'node:crypto';
+import { ensureApplierStreams, PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
+import { derivedSubject, STREAM } from '@edge-migration/contract/streams/events.ts';
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
+import { lookAfterMilliseconds } from '@edge-migration/identity/edge/replication-lag.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import type { Counts } from './counts.ts';
-import type { InFlightMessage } from './inbox.ts';
-import type { Migrations } from './migrations.ts';
-import type { ParkDetails, Parking } from './parking.ts';
-import type { Resolution, Resolver } from './resolve.ts';
-import type { Spread } from './spread.ts';
-import { type Delivery, readDelivery, UnreadableEvent, type Work } from './work.ts';
+import { createStoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
+import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Registry } from 'prom-client';
+import { createAdmission } from './admit/admission.ts';
+import type { Migrations } from './admit/migrations.ts';
+import { createRepeats } from './apply/repeats.ts';
+import { createRunner, type NextPage } from './apply/runner.ts';
+import type { ApplierConfiguration } from './config.ts';
+import { createConsumer } from './consume/consumer.ts';
+import { derivedHeaders } from './consume/delivery.ts';
+import { createOrphanedMessages } from './consume/orphaned-messages.ts';
+import { createWitness, type Witness } from './consume/witness.ts';
+import type { Patience } from './patience.ts';
+import { createBacklog } from './report/backlog.ts';
+import { createCounts } from './report/counts.ts';
+import { createLagHistogram, registerMetrics } from './report/metrics.ts';
+import { createReporter } from './report/reporter.ts';
+import { createEnvironmentCache } from './resolve/environment-cache.ts';
+import { createResolver } from './resolve/resolver.ts';
+import { createSpreader } from './resolve/spread.ts';
+import { createApplyQueue } from './schedule/apply-queue.ts';
+import { createProjectAborts } from './schedule/project-aborts.ts';
+import { createProjectRateLimiter } from './schedule/project-rate-limiter.ts';
+import { createParking } from './settle/parking.ts';
+import { createRemovals } from './settle/removals.ts';
+import type { OpenStores } from './stores.ts';
 
-/** From a message to a decision: who is it about, and may it be applied? */
-export interface Pipeline {
-  /** Takes a message in hand. */
-  handle(held: InFlightMessage): void;
-  /** Judges what could not be judged yet, as soon as the view allows it. Rejects with the signal's reason. */
-  run(signal: AbortSignal): Promise<never>;
-  /** What the view says now; what may not be applied goes its way. */
-  admit(works: readonly Work[]): { works: readonly Work[]; copying: boolean };
-  /** Puts an event aside; if that does not work out it is delivered again. */
-  park(delivery: Parked, projectId: number, reason: ParkReason, more?: ParkDetails): void;
-  /**
-   * Has an event handled once more when writes that were sent for it must have arrived. Until then it waits aside; where
-   * there is no room for it, in hand: delivered again it would be in doubt again, and the stream never shorter.
-   */
-  revisit(work: Work): void;
-}
-
-/** An event that is put aside; when it began is unknown of one that cannot be read. */
-type Parked = Pick<Delivery, 'held'> & Partial<Pick<Delivery, 'began'>>;
-
-export interface PipelineOptions {
+/** What is open before events are taken. */
+export interface Parts {
+  registry: Registry;
+  stores: OpenStores;
+  connection: NatsConnection;
   migrations: Migrations;
-  resolver: Resolver;
-  parking: Parking;
-  counts: Counts;
-  /** Publishes the parts of an event that lies in several projects. Never rejects. */
-  spread(delivery: Delivery, found: Spread): Promise<void>;
-  /** Takes events that are to be applied. */
-  enqueue(work: Work): void;
-  /** Whether a project has as many events in hand as it may. */
-  isFull(projectId: number): boolean;
-  /** What is `late` is handled once more after so long. */
-  lateWriteSeconds: number;
-  clock: Clock;
-  log: Logger;
+  patience: Patience;
 }
 
-const PARK_AGAIN_MILLIS = 10_000;
-const LOOK_MILLIS = 20;
+/** Looks are repeated for so long after the replay window has closed: several of them with the usual lag. */
+const LOOKS_AFTER_WINDOW_MILLIS = 600_000;
 
-export function createPipeline(options: PipelineOptions): Pipeline {
-  const { migrations, resolver, parking, counts, clock, log } = options;
-  const undecided = new Set<Work>();
-  /** Of projects without an EdgeMigration, as far as the view goes. */
-  let foreign: { readonly held: InFlightMessage; readonly projectId: number }[] = [];
-  /** In hand until what was sent for them has arrived, by when that began. */
-  const revisited = new Map<Work, Moment>();
+/** Messages in the stream beyond which nothing is fanned out. */
+const BUSY_STREAM = 50_000;
 
-  function handle(held: InFlightMessage): void {
-    if (isProbe(held.message.subject)) {
-      counts.ignored += 1;
-      held.ack();
-      return;
-    }
-    try {
-      const projectId = resolver.peekProjectId(held.message.data);
-      if (projectId !== undefined && migrations.find(projectId) === undefined) foreign.push({ held, projectId });
-      else begin(readDelivery(held));
-    } catch (error) {
-      if (!(error instanceof UnreadableEvent)) throw error;
-      counts.unreadable += 1;
-      log.warn({ sequence: held.message.seq, problem: error.message }, 'A message is no event; it is parked');
-      park({ held }, 0, 'poison', { detail: error.message });
-    }
-  }
+/**
+ * Wires the steps that an event goes through, a folder each: consume (take it from the stream) -> resolve (whose is it?) ->
+ * admit (may it be applied now?) -> schedule (its turn among all projects) -> apply (make Edge agree with Core) -> settle
+ * (acknowledge it, or put it aside until it may go on).
+ */
+export function assemblePipeline(
+  { configuration, clock, log }: { configuration: ApplierConfiguration; clock: Clock; log: Logger },
+  { registry, stores, connection, migrations, patience }: Parts,
+  signal: AbortSignal,
+) {
+  const { core, edge, regions, failover } = stores;
+  const counts = createCounts();
+  const store = createStoreClock(clock);
+  const now = () => store.now() ?? clock.now();
+  const witness = (stream: string) => createWitness({ stream, now, onLoss: () => consumer.drop(), log });
+  const witnesses = { events: witness(STREAM), parked: witness(PARKING_STREAM) };
+  const backlog = createBacklog(store, witnesses.events, clock);
+  const aborts = createProjectAborts(migrations, signal);
+  const consumer = createConsumer({
+    connection,
+    settings: configuration,
+    store,
+    witness: witnesses.events,
+    clock,
+    log,
+  });
+  const rateLimiter = createProjectRateLimiter((id) => migrations.find(id)?.spec?.replay.maxWriteUnitsPerSecond, clock);
+  const queue = createApplyQueue({
+    ...configuration,
+    rateLimiter,
+    isShared: () => migrations.count() > 1,
+    apply: (projectId, works) => runner.apply(projectId, works),
+    clock,
+  });
+  const { isFull, roomFor } = queue;
+  const asked = { core, release: () => stores.now().release, migrating: migrations.listProjects, patience, signal };
+  const environments = createEnvironmentCache({ ...asked, clock });
+  const spreader = createSpreader({ ...asked, environments });
+  const resolver = createResolver({ ...asked, edge, environments, spreader });
+  const { instance } = configuration;
+  const process = `${instance}-${randomBytes(4).toString('hex')}`;
+  const limits = limitWaits(configuration);
+  const parking = createParking({
+    connection,
+    migrations,
+    pending: backlog.pending,
+    roomFor,
+    ...limits,
+    witnesses,
+    removals: createRemovals(connection, process, clock),
+    now,
+    clock,
+    log,
+  });
+  const admission = createAdmission({
+    ...{ migrations, resolver, parking, counts, enqueue: queue.add, isFull, clock, log },
+    lateWriteSeconds: configuration.lateWriteSeconds,
+    spread: (delivery, found) => runner.spread(delivery, found),
+  });
+  const publish = createPublish(connection, witnesses.events);
+  const isBusy = () => backlog.pending() > BUSY_STREAM;
+  const onApplied = createLagHistogram(registry);
+  const { forget } = environments;
+  const doing = {
+    stores: stores.now,
+    aborts,
+    rateLimiter,
+    admission,
+    parking,
+    patience,
+    repeats: createRepeats(configuration.apiTimeoutSeconds),
+    counts,
+    publish,
+    isOver: (projectId: number) => {
+      const verdict = migrations.judge(projectId, now() - LOOKS_AFTER_WINDOW_MILLIS);
+      return verdict.kind === 'drop' && verdict.reason === 'windowClosed';
+    },
+    lookAfter: () => (edge.guarantees().final ? undefined : lookAfterMilliseconds(configuration)),
+    region: edge.region,
+    elsewhere: regions.compare,
+    isResting: regions.isResting,
+    isAway: () => failover.away() !== undefined,
+    wrote: failover.wrote,
+    isBusy,
+    onApplied,
+    forget,
+  };
+  const runner = createRunner({ ...doing, now, log, signal });
+  const state = {
+    inHand: queue.inHand,
+    isAble: migrations.isAble,
+    outage: patience.outage,
+    edgeUnreachable: edge.silence,
+    away: failover.away,
+  };
+  const streams = () => Object.values(witnesses).flatMap((one) => one.report() ?? []);
+  const ensureStreams = (manager: JetStreamManager) => ensureApplierStreams(manager, configuration);
+  const reporter = createReporter({
+    ...{ connection, process, instance, counts, backlog, streams, ensureStreams },
+    ...state,
+    edgeUnreachableSeconds: configuration.edgeUnreachableSeconds,
+    clock,
+    log,
+  });
+  const spent = () => edge.budget.spent();
+  const measured = { inHand: () => consumer.held.size, waiting: queue.inHand, writeUnits: spent, now };
+  registerMetrics(registry, { counts, parking, backlog, ...measured, ...failover });
+  const orphanedMessages = createOrphanedMessages({ connection, clock, log });
+  return { consumer, admission, queue, parking, orphanedMessages, reporter, close: aborts.close };
+}
 
-  function begin(delivery: Delivery): void {
-    const resolution = resolver.peek(delivery.event);
-    if (resolution !== undefined) take(delivery, resolution);
-    else void resolve(delivery);
-  }
-
-  async function resolve(delivery: Delivery): Promise<void> {
-    try {
-      take(delivery, await resolver.resolve(delivery.event));
-    } catch (error) {
-      // Stopping gives everything back; whatever else is wrong with it, this event alone has it.
-      if (!delivery.held.isOpen()) return;
-      log.error({ err: error, event: delivery.event.id }, 'Cannot resolve event target; parked');
-      park(delivery, 0, 'poison', { detail: String(error) });
-    }
-  }
-
-  function take(delivery: Delivery, resolution: Resolution): void {
-    switch (resolution.kind) {
-      case 'nothing':
-        counts.ignored += 1;
-        delivery.held.ack();
-        return;
-      case 'spread':
-        void options.spread(delivery, resolution);
-        return;
-      case 'unknown':
-        park(delivery, 0, 'poison', { detail: resolution.why });
-        return;
-      default:
-        judge({ ...delivery, resolution });
-    }
-  }
-
-  function judge(work: Work): void {
-    if (decide(work) === 'gone') return;
-    const { projectId } = work.resolution;
-    if (options.isFull(projectId)) park(work, projectId, 'overflow');
-    else options.enqueue(work);
-  }
-
-  /** Everything that is not to be applied is on its way when this returns. */
-  function decide(work: Work): 'apply' | 'copying' | 'gone' {
-    if (!migrations.isConfirmed()) return wait(work);
-    const { projectId } = work.resolution;
-    const verdict = migrations.judge(projectId, work.began);
-    switch (verdict.kind) {
-      case 'apply':
-        return verdict.copying ? 'copying' : 'apply';
-      case 'park':
-        park(work, projectId, verdict.reason);
-        return 'gone';
-      case 'drop':
-        if (!migrations.isListedSince(work.held.delivered)) return wait(work);
-        if (verdict.reason === 'noMigration') counts.foreign += 1;
-        else counts.of(projectId).dropped[verdict.reason] += 1;
-        work.held.ack();
-        return 'gone';
-    }
-  }
-
-  /**
-   * Those go whose projects had no EdgeMigration in a view that was listed after they were delivered, and whose keys were
-   * those projects' after that, too: Core may have given a key that is remembered to another environment.
-   */
-  async function settleForeign(): Promise<void> {
-    const waited = foreign;
-    foreign = [];
-    const going: typeof foreign = [];
-    for (const one of waited) {
-      if (migrations.find(one.projectId) !== undefined) handle(one.held);
-      else (migrations.isListedSince(one.held.delivered) ? going : foreign).push(one);
-    }
-    if (going.length === 0) return;
-    try {
-      await resolver.lookAgain(going.map(({ held }) => held.message.data));
-    } catch (error) {
-      // Stopping gives them back; whatever else Core says, it says it of each when it is resolved.
-      if (going.some(({ held }) => held.isOpen())) log.warn({ err: error }, 'It cannot be asked whose client keys are');
-      for (const { held } of going) held.nak(PARK_AGAIN_MILLIS);
-      return;
-    }
-    for (const { held, projectId } of going) {
-      if (resolver.peekProjectId(held.message.data) !== projectId) handle(held);
-      else {
-        counts.foreign += 1;
-        held.ack();
-      }
-    }
-  }
-
-  function wait(work: Work): 'gone' {
-    undecided.add(work);
-    return 'gone';
-  }
-
-  function park(delivery: Parked, projectId: number, reason: ParkReason, more?: ParkDetails): void {
-    const { held } = delivery;
-    store(delivery, projectId, reason, more).catch((error: unknown) => {
-      if (held.isOpen()) log.warn({ err: error, projectId, reason }, 'An event cannot be parked; tried again later');
-      held.nak(PARK_AGAIN_MILLIS);
-    });
-  }
-
-  async function store({ held, began }: Parked, projectId: number, reason: ParkReason, more?: ParkDetails) {
-    await parking.park(held, projectId, reason, { ...more, began });
-    if (projectId !== 0) counts.of(projectId).parked[reason] += 1;
-    held.ack();
-  }
-
-  function revisit(work: Work): void {
-    const { projectId } = work.resolution;
-    store(work, projectId, 'late').catch((error: unknown) => {
-      if (!work.held.isOpen()) return;
-      log.warn(
-        { err: error, projectId },
-        'There is no room aside for an event that is handled once more; it waits in hand',
-      );
-      revisited.set(work, momentOf(clock));
-    });
-  }
-
-  /** The oldest are first. */
-  function judgeSettled(): void {
-    for (const [work, since] of revisited) {
-      if (leastSince(clock, since) < 1000 * options.lateWriteSeconds) return;
-      revisited.delete(work);
-      if (!work.held.isOpen()) continue;
-      work.held.settle();
-      judge(work);
-    }
-  }
-
+/** Neither kind of event takes more than an eighth of what there is for all. */
+function limitWaits(configuration: ApplierConfiguration) {
+  const { unstorableRetrySeconds, unknownRetrySeconds, lateWriteSeconds } = configuration;
+  const { unresolvedMaxBytes, unstorableMaxBytes } = configuration;
+  const most = configuration.parkedMaxBytes / 8;
   return {
-    handle,
-    park,
-    revisit,
-    admit(works) {
-      let copying = false;
-      const admitted = works.filter((work) => {
-        const decision = decide(work);
-        copying ||= decision === 'copying';
-        return decision !== 'gone';
-      });
-      return { works: admitted, copying };
-    },
-    async run(signal) {
-      for (;;) {
-        judgeSettled();
-        if (undecided.size + foreign.length === 0) {
-          await clock.sleep(LOOK_MILLIS, signal);
-          continue;
-        }
-        await migrations.refresh(signal);
-        const waited = [...undecided];
-        undecided.clear();
-        for (const work of waited) judge(work);
-        // Core may take its time; what is decided by the view does not wait for it.
-        void settleForeign();
-      }
-    },
+    unstorableRetrySeconds,
+    unknownRetrySeconds,
+    lateWriteSeconds,
+    unresolvedMaxBytes: Math.min(unresolvedMaxBytes, most),
+    unstorableMaxBytes: Math.min(unstorableMaxBytes, most),
+  };
+}
+
+/** What follows from an event goes into the stream, too. */
+function createPublish(connection: NatsConnection, witness: Pick<Witness, 'publishing'>) {
+  const client = jetstream(connection);
+  return async (projectId: number, event: WriteEvent, page?: NextPage) => {
+    const { cursor, id = event.id } = page ?? {};
+    const headers = derivedHeaders(cursor);
+    const check = witness.publishing();
+    check(await client.publish(derivedSubject(projectId), JSON.stringify(event), { msgID: id, headers }));
   };
 }

@@ -1,7 +1,7 @@
 /** The stream in which events wait aside is full. */
 
 import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
-import { markDoubted } from '@edge-migration/replay-sidecar/applier/work.ts';
+import { markDoubted } from '@edge-migration/replay-sidecar/applier/consume/delivery.ts';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';

@@ -1,6 +1,6 @@
 import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
-import { derivedHeaders } from '@edge-migration/replay-sidecar/applier/work.ts';
+import { derivedHeaders } from '@edge-migration/replay-sidecar/applier/consume/delivery.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { COPIED, COPYING, createHarness, type Harness, written } from './applier/harness.ts';

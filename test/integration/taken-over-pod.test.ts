@@ -1,7 +1,7 @@
 /** What an API pod that was taken over can do at worst (docs/security.md): it has the sidecars' rights, and no others. */
 import { randomUUID } from 'node:crypto';
 import { derivedSubject, EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
-import { derivedHeaders } from '@edge-migration/replay-sidecar/applier/work.ts';
+import { derivedHeaders } from '@edge-migration/replay-sidecar/applier/consume/delivery.ts';
 import { type JetStreamClient, jetstream } from '@nats-io/jetstream';
 import { connect, headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';

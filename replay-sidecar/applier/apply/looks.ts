@@ -2,13 +2,13 @@ import type { Subject } from '@edge-migration/identity/converge.ts';
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { Agreement, Here, OtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
-import type { Counts } from './counts.ts';
-import type { Pipeline } from './pipeline.ts';
-import { findHeldIn, isLook, type Work } from './work.ts';
+import type { Admission } from '../admit/admission.ts';
+import { findHeldIn, isLook, type Work } from '../consume/delivery.ts';
+import type { Counts } from '../report/counts.ts';
 
 /** What is asked where Edge's tables are in several regions. */
 export interface LookOptions {
-  pipeline: Pick<Pipeline, 'park'>;
+  admission: Pick<Admission, 'park'>;
   counts: Counts;
   /**
    * Milliseconds after which what was applied is looked at again, because a write of another region may have taken its
@@ -37,7 +37,7 @@ const MOST_LOOK_PAUSE_MILLIS = 300_000;
 const COUNTED = { same: 'held', differs: 'elsewhere', unreachable: 'elsewhere', overtaken: 'overtaken' } as const;
 
 /** Looks at what was applied, on tables of several regions (docs/design.md, "Convergence", rule 10). */
-export function createLooks({ pipeline, counts, now, ...options }: LookOptions) {
+export function createLooks({ admission: pipeline, counts, now, ...options }: LookOptions) {
   function later(projectId: number, work: Work, pause: number, heldIn?: string): void {
     pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pause) / 1000), look: true, heldIn });
   }

@@ -6,18 +6,18 @@ import { itemBytes } from '@edge-migration/identity/edge/document/size.ts';
 import { EVERYTHING, joinTouched, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
 import { DeadlinePassed } from '@edge-migration/identity/edge/table/table.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import type { Admission } from '../admit/admission.ts';
+import { type Cursor, type Delivery, derivedId, isListing, type Work } from '../consume/delivery.ts';
+import type { Patience } from '../patience.ts';
+import type { Spread } from '../resolve/spread.ts';
+import { MigrationStopped, type ProjectAborts } from '../schedule/project-aborts.ts';
+import type { ProjectRateLimiter } from '../schedule/project-rate-limiter.ts';
+import type { Parking } from '../settle/parking.ts';
+import { chooseWaiting } from '../settle/unstorable.ts';
 import { applyEvents } from './apply.ts';
 import { readFanOutPage } from './fan-out.ts';
 import { createLooks, type Found, type LookOptions } from './looks.ts';
-import type { Parking } from './parking.ts';
-import type { Patience } from './patience.ts';
-import type { Pipeline } from './pipeline.ts';
-import { MigrationStopped, type ProjectAborts } from './project-aborts.ts';
-import type { ProjectRateLimiter } from './project-rate-limiter.ts';
 import type { Repeats } from './repeats.ts';
-import type { Spread } from './spread.ts';
-import { chooseWaiting } from './unstorable.ts';
-import { type Cursor, type Delivery, derivedId, isListing, type Work } from './work.ts';
 
 /** Makes an event the next page of a fan-out. */
 export interface NextPage {
@@ -28,9 +28,9 @@ export interface NextPage {
 
 export interface RunnerOptions extends LookOptions {
   stores(): Stores;
-  stops: Pick<ProjectAborts, 'of'>;
-  allowance: Pick<ProjectRateLimiter, 'charge'>;
-  pipeline: Pick<Pipeline, 'admit' | 'park' | 'revisit'>;
+  aborts: Pick<ProjectAborts, 'of'>;
+  rateLimiter: Pick<ProjectRateLimiter, 'charge'>;
+  admission: Pick<Admission, 'admit' | 'park' | 'revisit'>;
   parking: Pick<Parking, 'isListed' | 'wake'>;
   patience: Patience;
   repeats: Repeats;
@@ -54,7 +54,7 @@ const MOST_WAIT_MILLIS = 70_000;
 
 /** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
 export function createRunner(options: RunnerOptions) {
-  const { pipeline, stops, patience, repeats, counts, now, log, signal } = options;
+  const { admission: pipeline, aborts: stops, patience, repeats, counts, now, log, signal } = options;
   const looks = createLooks(options);
 
   async function apply(projectId: number, all: readonly Work[]): Promise<void> {
@@ -89,7 +89,7 @@ export function createRunner(options: RunnerOptions) {
     );
     const count = counts.of(projectId);
     count.converged += 1;
-    options.allowance.charge(projectId, writeUnitsOf(convergence));
+    options.rateLimiter.charge(projectId, writeUnitsOf(convergence));
     if (!(await passOn(projectId, works, convergence))) return;
     const touched = joinTouched(works.map(touchedOf));
     const here = { region, document: convergence.document, core: convergence.core };

@@ -2,9 +2,9 @@ import { parsePlace } from '@edge-migration/contract/parked-place.ts';
 import type { Away } from '@edge-migration/identity/edge/failover.ts';
 import type { Silence } from '@edge-migration/identity/edge/table/table.ts';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Parking } from '../settle/parking.ts';
 import type { Backlog } from './backlog.ts';
 import type { Counts, ProjectCounts } from './counts.ts';
-import type { Parking } from './parking.ts';
 import type { InHand } from './reporter.ts';
 
 export interface MeasuredParts {

@@ -11,8 +11,8 @@ import { parseDerivedSubject } from '@edge-migration/contract/streams/events.ts'
 import { claimedEvent, unmarkedEvent, type WriteEvent, writeEvent } from '@edge-migration/contract/write-event.ts';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
-import type { InFlightMessage } from './inbox.ts';
-import type { Resolution } from './resolve.ts';
+import type { Resolution } from '../resolve/resolver.ts';
+import type { InFlightMessage } from './consumer.ts';
 
 const round = z.int().min(0).max(9);
 const after = z.string().max(4000).nullable();

@@ -1,9 +1,9 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { BYTES_PER_EVENT } from '../consume/consumer.ts';
+import type { Work } from '../consume/delivery.ts';
+import type { InHand } from '../report/reporter.ts';
 import { createFairQueue, type FairQueue } from './fair-queue.ts';
-import { BYTES_PER_EVENT } from './inbox.ts';
 import type { ProjectRateLimiter } from './project-rate-limiter.ts';
-import type { InHand } from './reporter.ts';
-import type { Work } from './work.ts';
 
 /** Events that are to be applied, by project. */
 export interface ApplyQueue extends Pick<FairQueue<Work>, 'stop'> {
@@ -27,7 +27,7 @@ export interface ApplyQueueOptions {
   readonly projectConcurrency: number;
   /** Events in hand at most. */
   readonly window: number;
-  readonly allowance: Pick<ProjectRateLimiter, 'isOpen'>;
+  readonly rateLimiter: Pick<ProjectRateLimiter, 'isOpen'>;
   /** Whether there are other projects at all. */
   isShared(): boolean;
   /** Must not reject. */
@@ -45,7 +45,7 @@ export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
   const limits = {
     overall: options.concurrency,
     perGroup: options.projectConcurrency,
-    mayStart: options.allowance.isOpen,
+    mayStart: options.rateLimiter.isOpen,
   };
   const queue = createFairQueue<Work>(limits, async (projectId, _, batch) => {
     await options.apply(projectId, batch);
@@ -63,7 +63,7 @@ export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
   function roomFor(projectId: number): number {
     const load = loads.get(projectId) ?? 0;
     const room = (options.window - (total - load)) / 2 - load;
-    if (room >= 0 || options.isShared() || !options.allowance.isOpen(projectId)) return room;
+    if (room >= 0 || options.isShared() || !options.rateLimiter.isOpen(projectId)) return room;
     return options.window - total;
   }
 

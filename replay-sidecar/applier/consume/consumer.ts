@@ -5,9 +5,9 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { StoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
 import { type ConsumerMessages, type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { isDoubted } from './delivery.ts';
 import { createOwnNaks } from './own-naks.ts';
 import type { Witness } from './witness.ts';
-import { isDoubted } from './work.ts';
 
 /** A message that was delivered to this process and not yet answered. */
 export interface InFlightMessage {
@@ -36,7 +36,7 @@ export interface InFlightMessage {
   nak(milliseconds: number): void;
 }
 
-export interface Inbox {
+export interface Consumer {
   /** Takes messages until the signal is aborted, and gives back what is in hand then. Rejects with its reason. */
   run(signal: AbortSignal, handle: (held: InFlightMessage) => void): Promise<void>;
   readonly held: ReadonlySet<InFlightMessage>;
@@ -79,7 +79,7 @@ interface Link {
  * earlier copy of it, and given the sequence to another event since. So what came before a reconnect, or before the
  * stream could not be fetched from, is let go of without an answer, and comes again.
  */
-export function createInbox({ connection, settings, store, witness, clock, log }: InboxOptions): Inbox {
+export function createConsumer({ connection, settings, store, witness, clock, log }: InboxOptions): Consumer {
   const ackWait = settings.ackWaitSeconds * 1000;
   const held = new Set<HeldMessage>();
   /** That may be in hand while more is fetched. */

@@ -4,7 +4,7 @@ import { STREAM } from '@edge-migration/contract/write-event.ts';
 import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { StoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
-import type { Witness } from './witness.ts';
+import type { Witness } from '../consume/witness.ts';
 
 /** How many events nobody has got yet. */
 export interface Backlog {

@@ -5,7 +5,7 @@ import type { JsMsg } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { InFlightMessage } from './inbox.ts';
+import type { InFlightMessage } from './consumer.ts';
 import {
   CURSOR_HEADER,
   derivedHeaders,
@@ -15,7 +15,7 @@ import {
   markListing,
   readDelivery,
   UnreadableEvent,
-} from './work.ts';
+} from './delivery.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

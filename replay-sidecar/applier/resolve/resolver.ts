@@ -7,11 +7,11 @@ import { canBeStored } from '@edge-migration/identity/edge/document/document.ts'
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
+import { findClientKey } from '../consume/delivery.ts';
+import { isOutage, type Patience } from '../patience.ts';
 import type { EnvironmentCache } from './environment-cache.ts';
 import { createFormerKeys } from './former-keys.ts';
-import { isOutage, type Patience } from './patience.ts';
 import type { Spread, Spreader } from './spread.ts';
-import { findClientKey } from './work.ts';
 
 /** What an event is about. */
 export type Resolution =
@@ -55,7 +55,7 @@ export interface Resolver {
    */
   peekProjectId(data: Uint8Array): number | undefined;
   /** Asks Core once more whose the client keys of these are, which are remembered for some seconds; then `glance` tells. */
-  lookAgain(all: readonly Uint8Array[]): Promise<void>;
+  reload(all: readonly Uint8Array[]): Promise<void>;
   /** The answer where it needs no question; nearly all events are of this kind. */
   peek(event: WriteEvent): Resolution | undefined;
   /** Waits through outages. Rejects with the signal's reason, or when a store refuses the question. */
@@ -70,7 +70,7 @@ const NOTHING = { kind: 'nothing' } as const satisfies Resolution;
 export interface ResolverOptions {
   core: Core;
   edge: EdgeTables;
-  directory: EnvironmentCache;
+  environments: EnvironmentCache;
   spreader: Spreader;
   release(): CoreRelease;
   /** Projects with an EdgeMigration. */
@@ -80,7 +80,7 @@ export interface ResolverOptions {
 }
 
 export function createResolver(options: ResolverOptions): Resolver {
-  const { core, release, edge, directory, spreader, migrating, patience, signal } = options;
+  const { core, release, edge, environments: directory, spreader, migrating, patience, signal } = options;
   const places = createBatcher(
     async (ids: readonly number[]) => {
       const found = await patience.persist(() => readIdentityPlaces(core, ids, signal), signal);
@@ -148,7 +148,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       return clientKey === undefined ? undefined : directory.get({ clientKey })?.projectId;
     },
 
-    async lookAgain(all) {
+    async reload(all) {
       const keys = new Set(all.map(findClientKey).filter((key) => key !== undefined));
       await Promise.all([...keys].map((clientKey) => directory.load({ clientKey })));
     },

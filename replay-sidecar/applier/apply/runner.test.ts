@@ -10,12 +10,12 @@ import { createLogger } from '@edge-migration/runtime/logger.ts';
 import type { JsMsg } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import { describe, expect, test } from 'vitest';
-import { createCounts } from './counts.ts';
-import { createPatience } from './patience.ts';
-import type { Pipeline } from './pipeline.ts';
+import type { Admission } from '../admit/admission.ts';
+import { type Cursor, derivedHeaders, keepHeaders, markListing, markLook, type Work } from '../consume/delivery.ts';
+import { createPatience } from '../patience.ts';
+import { createCounts } from '../report/counts.ts';
 import { createRepeats } from './repeats.ts';
 import { createRunner, type RunnerOptions } from './runner.ts';
-import { type Cursor, derivedHeaders, keepHeaders, markListing, markLook, type Work } from './work.ts';
 
 const PROJECT = 7;
 const environment = { id: 3, name: 'main', apiKey: 'key', allowClientTraits: true, useV2FeatureVersioning: false };
@@ -95,13 +95,13 @@ function createParts(isListed = false, others: Others = {}) {
   const { between = stores, charge = () => {}, publish = async () => {}, lookAfter = () => undefined } = others;
   const { isOver = false, elsewhere = 'same', isAway = false, region = () => 'home', isResting = false } = others;
   const parked: unknown[] = [];
-  const park: Pipeline['park'] = (_, projectId, reason, { identity, due, heldIn } = {}) =>
+  const park: Admission['park'] = (_, projectId, reason, { identity, due, heldIn } = {}) =>
     void parked.push({ projectId, reason, ...identity, ...(due && { due }), ...(heldIn && { heldIn }) });
   const runner = createRunner({
     stores: () => between,
-    stops: { of: () => new AbortController().signal },
-    allowance: { charge },
-    pipeline: {
+    aborts: { of: () => new AbortController().signal },
+    rateLimiter: { charge },
+    admission: {
       admit: (all) => ({ works: all, copying: false }),
       park,
       revisit: (work) => park(work, work.resolution.projectId, 'late'),

@@ -4,7 +4,7 @@ import { type EnvironmentRecord, readEnvironments, referenceName } from '@edge-m
 import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { isOutage, type Patience } from './patience.ts';
+import { isOutage, type Patience } from '../patience.ts';
 
 /** Which environment a reference names, remembered for a few seconds. */
 export interface EnvironmentCache {

@@ -4,7 +4,7 @@ import { type FormerOwner, readFormerOwners } from '@edge-migration/identity/cor
 import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
-import { isOutage, type Patience } from './patience.ts';
+import { isOutage, type Patience } from '../patience.ts';
 
 export interface FormerKeys {
   /** For a client key that Core does not know. Waits through outages; rejects with the signal's reason. */

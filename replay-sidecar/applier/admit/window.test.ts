@@ -4,9 +4,9 @@ import { SENT_HEADER } from '@edge-migration/contract/event-times.ts';
 import { EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
 import { headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
-import { draft, drain, manualClock, openSpool, temporaryFolder } from '../capture/spool/testing.ts';
-import type { InFlightMessage } from './inbox.ts';
-import { readDelivery } from './work.ts';
+import { draft, drain, manualClock, openSpool, temporaryFolder } from '../../capture/spool/testing.ts';
+import type { InFlightMessage } from '../consume/consumer.ts';
+import { readDelivery } from '../consume/delivery.ts';
 
 const MINUTE = 60_000;
 

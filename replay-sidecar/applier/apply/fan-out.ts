@@ -6,7 +6,7 @@ import {
   readOverriddenIdentities,
   readPresentIdentifiers,
 } from '@edge-migration/identity/core/environments.ts';
-import { type Cursor, derivedId, type Work } from './work.ts';
+import { type Cursor, derivedId, type Work } from '../consume/delivery.ts';
 
 /** One page of a fan-out: events to be published, and where the next page starts; undefined after the last one. */
 export interface FanOutPage {

@@ -23,15 +23,8 @@ import {
   type StoredMsg,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { createAges } from './ages.ts';
-import { isDropped, isGivenUp } from './given-up.ts';
-import type { InFlightMessage } from './inbox.ts';
-import type { Migrations } from './migrations.ts';
-import { batchOf, isReleasable, retryOf } from './place.ts';
-import { createQuota, kibOf, type QuotaLimits } from './quota.ts';
-import type { Removals } from './removals.ts';
-import { createRetries } from './unstorable.ts';
-import type { Witness } from './witness.ts';
+import type { Migrations } from '../admit/migrations.ts';
+import type { InFlightMessage } from '../consume/consumer.ts';
 import {
   findHeldIn,
   isDoubted,
@@ -44,7 +37,14 @@ import {
   markLook,
   markTried,
   storedTime,
-} from './work.ts';
+} from '../consume/delivery.ts';
+import type { Witness } from '../consume/witness.ts';
+import { createAges } from './ages.ts';
+import { isDropped, isGivenUp } from './given-up.ts';
+import { batchOf, isReleasable, retryOf } from './place.ts';
+import { createQuota, kibOf, type QuotaLimits } from './quota.ts';
+import type { Removals } from './removals.ts';
+import { createRetries } from './unstorable.ts';
 
 /** Which places of a released event matter. */
 type Released = Pick<Place, 'projectId' | 'reason' | 'identity'>;

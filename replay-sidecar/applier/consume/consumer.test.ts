@@ -10,7 +10,7 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { AckPolicy, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createInbox, type Inbox, type InFlightMessage } from './inbox.ts';
+import { type Consumer, createConsumer, type InFlightMessage } from './consumer.ts';
 
 // Servers are killed and start again; a busy machine takes its time for that.
 vi.setConfig({ testTimeout: 120_000 });
@@ -44,7 +44,7 @@ async function open(): Promise<NatsConnection> {
 }
 
 interface Applier extends AsyncDisposable {
-  readonly inbox: Inbox;
+  readonly inbox: Consumer;
   readonly connection: NatsConnection;
   /** What was delivered under this text, the last time. */
   get(text: string): Promise<InFlightMessage>;
@@ -54,7 +54,7 @@ interface Applier extends AsyncDisposable {
 async function startApplier(settings = APPLIER): Promise<Applier> {
   const connection = await open();
   const log = createLogger('test', 'fatal');
-  const inbox = createInbox({
+  const inbox = createConsumer({
     connection,
     settings: { ...settings, window: 100 },
     witness: { see: () => {} },

@@ -9,8 +9,8 @@ import {
   readOptionPlaces,
   readPlacesOfDeletedProjects,
 } from '@edge-migration/identity/core/spread.ts';
+import type { Patience } from '../patience.ts';
 import type { EnvironmentCache } from './environment-cache.ts';
-import type { Patience } from './patience.ts';
 
 /** A part of what an event is about that lies in one project. */
 interface Part {
@@ -42,14 +42,20 @@ export interface Spreader {
 
 export interface SpreaderOptions {
   core: Core;
-  directory: EnvironmentCache;
+  environments: EnvironmentCache;
   /** Projects with an EdgeMigration, listed after this call. */
   migrating(signal: AbortSignal): Promise<readonly number[]>;
   patience: Patience;
   signal: AbortSignal;
 }
 
-export function createSpreader({ core, directory, migrating, patience, signal }: SpreaderOptions): Spreader {
+export function createSpreader({
+  core,
+  environments: directory,
+  migrating,
+  patience,
+  signal,
+}: SpreaderOptions): Spreader {
   const ask = <T>(question: () => Promise<T>) => patience.persist(question, signal);
 
   async function projectOf(of: Extract<EventTarget, { kind: 'features' }>['of']): Promise<number | undefined> {

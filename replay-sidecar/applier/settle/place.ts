@@ -1,6 +1,6 @@
 import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
 import { NO_RETRY, type Place } from '@edge-migration/contract/parked-place.ts';
-import type { Migrations } from './migrations.ts';
+import type { Migrations } from '../admit/migrations.ts';
 
 /**
  * Whether all that is parked at a place may go on, to be judged anew: applied, dropped or parked for another reason. Events

@@ -12,11 +12,11 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { jetstream } from '@nats-io/jetstream';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { beforeEach, expect, test } from 'vitest';
-import type { InFlightMessage } from './inbox.ts';
-import type { Migrations } from './migrations.ts';
+import type { Migrations } from '../admit/migrations.ts';
+import type { InFlightMessage } from '../consume/consumer.ts';
+import { findHeldIn, isTried, markTried } from '../consume/delivery.ts';
 import { createParking } from './parking.ts';
 import { createRemovals } from './removals.ts';
-import { findHeldIn, isTried, markTried } from './work.ts';
 
 const on = useJetStream();
 const makeStreams = () =>

@@ -1,9 +1,9 @@
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { describe, expect, test } from 'vitest';
+import type { InFlightMessage } from '../consume/consumer.ts';
+import type { Work } from '../consume/delivery.ts';
 import { type ApplyQueueOptions, createApplyQueue } from './apply-queue.ts';
-import type { InFlightMessage } from './inbox.ts';
 import { createProjectRateLimiter } from './project-rate-limiter.ts';
-import type { Work } from './work.ts';
 
 const WINDOW = 1000;
 const environment = { id: 1, name: '', apiKey: 'key', allowClientTraits: true, useV2FeatureVersioning: false };
@@ -35,7 +35,7 @@ function createSlow(options: Partial<ApplyQueueOptions> = {}) {
   const running: { projectId: number; end: () => void }[] = [];
   const waiting = createApplyQueue({
     ...{ concurrency: 4, projectConcurrency: 4, window: WINDOW, clock: systemClock },
-    ...{ allowance: { isOpen: () => true }, isShared: () => true },
+    ...{ rateLimiter: { isOpen: () => true }, isShared: () => true },
     apply(projectId) {
       const { promise, resolve } = Promise.withResolvers<void>();
       running.push({ projectId, end: resolve });
@@ -93,7 +93,7 @@ test('identities of two environments that have the same key in Edge are applied 
   const applied: (readonly [apiKey: string, identifier: string])[][] = [];
   const waiting = createApplyQueue({
     ...{ concurrency: 1, projectConcurrency: 1, window: WINDOW, clock: systemClock },
-    ...{ allowance: { isOpen: () => true }, isShared: () => true },
+    ...{ rateLimiter: { isOpen: () => true }, isShared: () => true },
     async apply(_, works) {
       applied.push(
         works.flatMap(({ resolution }) =>
@@ -148,7 +148,7 @@ describe('write units of one project', () => {
   test('events of a project beyond its limit wait, and keep nobody else from being applied', async () => {
     const open = new Set([2]);
     const stop = new AbortController();
-    const { waiting, running } = createSlow({ allowance: { isOpen: (projectId) => open.has(projectId) } });
+    const { waiting, running } = createSlow({ rateLimiter: { isOpen: (projectId) => open.has(projectId) } });
     for (let count = 0; count < 10; count++) waiting.add(createWork(1));
     waiting.add(createWork(2));
     expect(running.map(({ projectId }) => projectId)).toEqual([2]);

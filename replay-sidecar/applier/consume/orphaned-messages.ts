@@ -5,7 +5,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { isTried, keepHeaders, markDoubted, markTried } from './work.ts';
+import { isTried, keepHeaders, markDoubted, markTried } from './delivery.ts';
 
 /** Events that the stream of events has kept, but that nobody would ever get again. */
 export interface OrphanedMessages {

@@ -17,8 +17,8 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isDoubted, isTried } from './delivery.ts';
 import { createOrphanedMessages } from './orphaned-messages.ts';
-import { isDoubted, isTried } from './work.ts';
 
 const folder = createFolder('strays');
 let nats: Nats;

@@ -1,4 +1,4 @@
-import type { Migrations } from './migrations.ts';
+import type { Migrations } from '../admit/migrations.ts';
 
 /** The project's EdgeMigration changed: what is under way for it must not go on. */
 export class MigrationStopped extends Error {
