@@ -3,8 +3,8 @@
  * differ.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createProgram } from '../cli/program.ts';
-import type { Terminal } from '../cli/terminal.ts';
+import { createProgram } from '@edge-migration/cli/program.ts';
+import type { Terminal } from '@edge-migration/cli/terminal.ts';
 
 const PAGE = new URL('../docs/cli.md', import.meta.url);
 const MARK = "<!-- Generated from the commands' own help by `node scripts/cli-page.ts`. -->\n";

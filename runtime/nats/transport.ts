@@ -12,7 +12,7 @@ import {
   type NodeConnectionOptions,
   setTransportFactory,
 } from '@nats-io/transport-node';
-// The package has no public way to its transport; the lock file holds its version.
+// The package has no public way to its transport; package.json pins its version.
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 
 type Address = Parameters<NodeTransport['dial']>[0];

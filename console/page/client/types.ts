@@ -1,7 +1,5 @@
 /** What the console's API answers, by the schemas of its server; no code of theirs comes into the page. */
 
-import type { Spec } from '@edge-migration/contract/edge-migration/api.ts';
-import type { z } from 'zod';
 import type {
   ActionName,
   ActionState,
@@ -13,7 +11,9 @@ import type {
   Summary,
   sessionSchema,
   warningSchema,
-} from '../../schemas.ts';
+} from '@edge-migration/console/schemas.ts';
+import type { Spec } from '@edge-migration/contract/edge-migration/api.ts';
+import type { z } from 'zod';
 
 export type { ActionState, Sample, Spec, Summary };
 export type Warning = z.infer<typeof warningSchema>;

@@ -182,7 +182,7 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
  * Parts of the SDK that take a third of its time for nothing here: the logger rewrites every input and output whether
  * anybody listens or not, the others compose headers that DynamoDB does not read.
  */
-const WASTEFUL = ['loggerMiddleware', 'getUserAgentMiddleware', 'recursionDetectionMiddleware'];
+export const WASTEFUL = ['loggerMiddleware', 'getUserAgentMiddleware', 'recursionDetectionMiddleware'];
 
 function createClient(
   { dynamodbEndpoint }: ConnectionSettings,
