@@ -33,8 +33,7 @@ export function explainToCaller(error: unknown): unknown {
 export function explainToAnyone(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof ApiError) {
-    const seconds =
-      error instanceof TooManyRequestsError ? Math.ceil((error.retryAfterMilliseconds ?? 1000) / 1000) : 5;
+    const seconds = error instanceof TooManyRequestsError ? Math.ceil((error.retryAfterMs ?? 1000) / 1000) : 5;
     return new Problem(
       'unavailable',
       'Kubernetes does not answer as it should: try again; the log of the console says why',

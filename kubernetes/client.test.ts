@@ -108,22 +108,22 @@ describe('a missing object', () => {
 
 describe('errors', () => {
   it.each([
-    [401, 'Unauthorized', UnauthorizedError, 'retryable'],
-    [403, 'Forbidden', ForbiddenError, 'retryable'],
-    [404, 'NotFound', NotFoundError, 'retryable'],
+    [401, 'Unauthorized', UnauthorizedError, 'transient'],
+    [403, 'Forbidden', ForbiddenError, 'transient'],
+    [404, 'NotFound', NotFoundError, 'transient'],
     [409, 'Conflict', ConflictError, 'conflict'],
     [409, 'AlreadyExists', AlreadyExistsError, 'conflict'],
-    [410, 'Gone', GoneError, 'retryable'],
-    [422, 'Invalid', InvalidError, 'terminal'],
-    [429, 'TooManyRequests', TooManyRequestsError, 'retryable'],
-    [500, 'InternalError', ApiError, 'retryable'],
-    [405, 'MethodNotAllowed', ApiError, 'terminal'],
-  ] as const)('%i %s is typed and names the call', async (status, reason, Type, kind) => {
+    [410, 'Gone', GoneError, 'transient'],
+    [422, 'Invalid', InvalidError, 'rejected'],
+    [429, 'TooManyRequests', TooManyRequestsError, 'throttled'],
+    [500, 'InternalError', ApiError, 'transient'],
+    [405, 'MethodNotAllowed', ApiError, 'rejected'],
+  ] as const)('%i %s is typed and names the call', async (status, reason, Type, disposition) => {
     fake.server.fail(any, { status, reason }, 9);
     const options = { fieldManager: 'm', subresource: 'status', retries: 0 };
     const error = await fake.client.apply(widgets, widget('first'), options).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(Type);
-    expect(error).toMatchObject({ status, reason, kind });
+    expect(error).toMatchObject({ status, reason, disposition });
     expect((error as Error).message).toBe(`apply widgets/status default/first: ${reason} (${status}): injected`);
   });
 

@@ -1,4 +1,5 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { API_CALL, API_REQUEST_MS } from '@edge-migration/runtime/policies.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Registry } from 'prom-client';
 import { GoneError, NotFoundError } from './errors.ts';
@@ -142,8 +143,8 @@ export function createClient(settings: ClientSettings): KubernetesClient {
     kubeConfig: settings.kubeConfig,
     clock,
     userAgent: settings.userAgent,
-    timeoutMilliseconds: settings.timeoutMilliseconds ?? 30_000,
-    retries: settings.retries ?? 4,
+    timeoutMilliseconds: settings.timeoutMilliseconds ?? API_REQUEST_MS,
+    retries: settings.retries ?? API_CALL.attempts - 1,
     metrics: runtimeMetrics(settings.registry),
     random: settings.random ?? Math.random,
   });

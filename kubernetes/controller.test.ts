@@ -297,7 +297,7 @@ describe('metrics', () => {
       success: async () => undefined,
       later: async () => ({ requeueAfterMilliseconds: 1_000_000 }),
       conflict: () =>
-        Promise.reject(new ConflictError('changed', { status: 409, reason: 'Conflict', kind: 'conflict' })),
+        Promise.reject(new ConflictError('changed', { status: 409, reason: 'Conflict', disposition: 'conflict' })),
       terminal: () => Promise.reject(new TerminalError('never')),
     };
     const controller = start((key) => results[key]!());

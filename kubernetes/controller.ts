@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { retryAfterOf } from '@edge-migration/runtime/failure.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { RECONCILE_MS } from '@edge-migration/runtime/policies.ts';
 import type { Registry } from 'prom-client';
 import { abortable, whenAborted, withDeadline } from './deadline.ts';
 import { ApiError, TerminalError } from './errors.ts';
@@ -78,7 +80,7 @@ export interface ControllerSettings {
   readonly workers?: number | undefined;
   /** Limit of one reconcile, after which its signal aborts. */
   readonly timeoutMilliseconds?: number | undefined;
-  readonly queue?: Pick<WorkQueueSettings, 'backoffMilliseconds' | 'rate'> | undefined;
+  readonly queue?: Pick<WorkQueueSettings, 'backoff' | 'rate'> | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly registry?: Registry | undefined;
@@ -91,11 +93,9 @@ type Outcome =
   | { readonly type: 'terminal'; readonly error: TerminalError }
   | { readonly type: 'stopped' };
 
-const TIMEOUT_MILLISECONDS = 300_000;
-
 /** Changes become keys, keys wait in a queue, workers reconcile them; one key is in one worker's hands at a time. */
 export function createController(settings: ControllerSettings): Controller {
-  const { name, sources, clock, workers = 1, timeoutMilliseconds = TIMEOUT_MILLISECONDS } = settings;
+  const { name, sources, clock, workers = 1, timeoutMilliseconds = RECONCILE_MS } = settings;
   const logger = settings.logger.child({ controller: name });
   const metrics = controllerMetrics(runtimeMetrics(settings.registry), name, workers);
   const queue = createWorkQueue({ ...settings.queue, name, clock, registry: settings.registry });
@@ -127,7 +127,7 @@ export function createController(settings: ControllerSettings): Controller {
         return queue.forget(key);
       case 'error': {
         logFailure(log, outcome.error);
-        const asked = outcome.error instanceof ApiError ? outcome.error.retryAfterMilliseconds : undefined;
+        const asked = retryAfterOf(outcome.error);
         return asked === undefined ? queue.addRateLimited(key) : queue.addAfter(key, asked);
       }
       case 'stopped':
@@ -169,7 +169,7 @@ export function createController(settings: ControllerSettings): Controller {
 /** A conflict is a race that the next try decides; the others are somebody's to look at. */
 function logFailure(log: Logger, error: unknown) {
   if (isPanic(error)) log.error({ err: error }, 'reconcile failed by a programming error, trying again');
-  else if (error instanceof ApiError && error.kind === 'conflict') {
+  else if (error instanceof ApiError && error.disposition === 'conflict') {
     log.debug({ error: error.message }, 'reconcile met a conflict, trying again');
   } else log.warn({ error: errorMessage(error) }, 'reconcile failed, trying again');
 }

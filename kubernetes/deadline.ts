@@ -3,6 +3,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 /** The time of {@link withDeadline} ran out. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
+  readonly disposition = 'transient';
 }
 
 export interface Deadline {

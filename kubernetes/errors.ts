@@ -1,19 +1,14 @@
+import type { Disposition } from '@edge-migration/runtime/failure.ts';
 import { z } from 'zod';
-
-/**
- * What a caller may do about a failed call: try again later; read again and decide anew; or nothing, because the same
- * request will fail the same way until it or the cluster is changed.
- */
-export type ErrorKind = 'retryable' | 'conflict' | 'terminal';
 
 export interface ErrorFacts {
   /** HTTP status, or 0 when there was no answer. */
   status: number;
   /** The API's machine-readable reason (`AlreadyExists`, `Expired`), or ours. */
   reason: string;
-  kind: ErrorKind;
+  disposition: Disposition;
   /** How long the API server asks to wait (its Retry-After). */
-  retryAfterMilliseconds?: number | undefined;
+  retryAfterMs?: number | undefined;
   /** The name in the Status' details: absent from the 404 of a kind that is not served (its CRD is missing). */
   objectName?: string | undefined;
 }
@@ -23,16 +18,16 @@ export class ApiError extends Error {
   override readonly name: string = 'ApiError';
   readonly status: number;
   readonly reason: string;
-  readonly kind: ErrorKind;
-  readonly retryAfterMilliseconds: number | undefined;
+  readonly disposition: Disposition;
+  readonly retryAfterMs: number | undefined;
   readonly objectName: string | undefined;
 
   constructor(message: string, facts: ErrorFacts, options?: ErrorOptions) {
     super(message, options);
     this.status = facts.status;
     this.reason = facts.reason;
-    this.kind = facts.kind;
-    this.retryAfterMilliseconds = facts.retryAfterMilliseconds;
+    this.disposition = facts.disposition;
+    this.retryAfterMs = facts.retryAfterMs;
     this.objectName = facts.objectName;
   }
 }
@@ -41,15 +36,15 @@ export class ApiError extends Error {
 export class BadRequestError extends ApiError {
   override readonly name = 'BadRequestError';
 }
-/** 401: the credentials are missing, expired or unknown. */
+/** 401: the credentials are missing, expired or unknown. Transient: they are rotated while we run. */
 export class UnauthorizedError extends ApiError {
   override readonly name = 'UnauthorizedError';
 }
-/** 403: RBAC or an admission plugin refuses. Retryable: rights are granted while we run. */
+/** 403: RBAC or an admission plugin refuses. Transient: rights are granted while we run. */
 export class ForbiddenError extends ApiError {
   override readonly name = 'ForbiddenError';
 }
-/** 404: the object, its namespace or its kind does not exist. */
+/** 404: the object, its namespace or its kind does not exist. Transient: it may be created. */
 export class NotFoundError extends ApiError {
   override readonly name = 'NotFoundError';
 }
@@ -81,24 +76,26 @@ export class UnreachableError extends ApiError {
 /** The lease was lost or can no longer be proven: nothing may be written any more. */
 export class LeadershipLostError extends Error {
   override readonly name = 'LeadershipLostError';
+  readonly disposition = 'rejected';
 }
 
 /** Thrown by a reconcile that must not be repeated until its object changes. */
 export class TerminalError extends Error {
   override readonly name = 'TerminalError';
+  readonly disposition = 'rejected';
 }
 
 type ApiErrorConstructor = new (message: string, facts: ErrorFacts, options?: ErrorOptions) => ApiError;
 
-const BY_STATUS: Record<number, [ApiErrorConstructor, ErrorKind]> = {
-  400: [BadRequestError, 'terminal'],
-  401: [UnauthorizedError, 'retryable'],
-  403: [ForbiddenError, 'retryable'],
-  404: [NotFoundError, 'retryable'],
+const BY_STATUS: Record<number, [ApiErrorConstructor, Disposition]> = {
+  400: [BadRequestError, 'rejected'],
+  401: [UnauthorizedError, 'transient'],
+  403: [ForbiddenError, 'transient'],
+  404: [NotFoundError, 'transient'],
   409: [ConflictError, 'conflict'],
-  410: [GoneError, 'retryable'],
-  422: [InvalidError, 'terminal'],
-  429: [TooManyRequestsError, 'retryable'],
+  410: [GoneError, 'transient'],
+  422: [InvalidError, 'rejected'],
+  429: [TooManyRequestsError, 'throttled'],
 };
 
 /** An admission webhook or a validation message can be long; a log line and a condition should not be. */
@@ -111,14 +108,14 @@ const LONGEST_DETAIL = 500;
  * @param status HTTP status, or the code of an ERROR frame of a watch
  * @param body the response's body: a `Status` object from the API server, anything from a proxy in between
  */
-export function responseError(call: string, status: number, body: unknown, retryAfterMilliseconds?: number): ApiError {
+export function responseError(call: string, status: number, body: unknown, retryAfterMs?: number): ApiError {
   const { reason, message, objectName, fields } = readStatus(body);
   // A custom resource's uid is validated as an immutable field: what it says is that another object has the name now.
   const meant = status === 422 && fields?.includes('metadata.uid') ? 409 : status;
-  const [Type, kind] = BY_STATUS[meant] ?? [ApiError, status >= 500 ? 'retryable' : 'terminal'];
+  const [Type, disposition] = BY_STATUS[meant] ?? [ApiError, status >= 500 ? 'transient' : 'rejected'];
   const Exact = reason === 'AlreadyExists' ? AlreadyExistsError : Type;
   const detail = message === undefined ? '' : `: ${message.slice(0, LONGEST_DETAIL)}`;
-  const facts = { status, reason: reason ?? `HTTP${status}`, kind, retryAfterMilliseconds, objectName };
+  const facts = { status, reason: reason ?? `HTTP${status}`, disposition, retryAfterMs, objectName };
   return new Exact(`${call}: ${reason ?? 'error'} (${status})${detail}`, facts);
 }
 

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { EVENT_RECORD } from '@edge-migration/runtime/policies.ts';
 import type { Registry } from 'prom-client';
 import type { KubernetesClient, KubernetesObject, Resource } from './client.ts';
 import { startDeadline, whenAborted } from './deadline.ts';
@@ -67,14 +68,13 @@ const SERIES_UPDATE_MILLISECONDS = 60_000;
 const MOST_SERIES = 4_096;
 /** Of one object, as client-go's spam filter: a burst of 25, then one in five minutes. */
 const RATE_PER_OBJECT = { perSecond: 1 / 300, burst: 25 };
-const MOST_TRIES = 5;
 const FLUSH_MILLISECONDS = 5_000;
 const LONGEST_NOTE_BYTES = 1_024;
 
 export function createEventRecorder(settings: EventRecorderSettings): EventRecorder {
   const { client, clock, logger, reportingController, reportingInstance } = settings;
   const metrics = runtimeMetrics(settings.registry);
-  const queue = createWorkQueue({ name: 'events', clock, registry: settings.registry, backoffMilliseconds: BACKOFF });
+  const queue = createWorkQueue({ name: 'events', clock, registry: settings.registry, backoff: EVENT_RECORD });
   const allSeries = new Map<string, Series>();
   const buckets = new Map<string, TokenBucket>();
   let lastSuffix = 0n;
@@ -149,7 +149,7 @@ export function createEventRecorder(settings: EventRecorderSettings): EventRecor
       else if (series.count > series.sentCount) queue.addAfter(identity, SERIES_UPDATE_MILLISECONDS);
       else queue.addAfter(identity, SERIES_END_MILLISECONDS - quiet);
     } catch (error) {
-      if (mayHelp(error) && queue.retries(identity) < MOST_TRIES - 1 && !signal.aborted)
+      if (mayHelp(error) && queue.retries(identity) < EVENT_RECORD.attempts - 1 && !signal.aborted)
         return queue.addRateLimited(identity);
       metrics.events.inc({ result: 'failed' });
       logger.warn({ error: errorMessage(error) }, 'an event could not be recorded');
@@ -186,13 +186,11 @@ export function createEventRecorder(settings: EventRecorderSettings): EventRecor
   };
 }
 
-const BACKOFF = { first: 500, longest: 30_000 };
-
 /** A namespace that is going or gone takes no events, and no right will come back within the tries. */
 function mayHelp(error: unknown): boolean {
   return (
     error instanceof ApiError &&
-    error.kind !== 'terminal' &&
+    error.disposition !== 'rejected' &&
     !(error instanceof ForbiddenError || error instanceof NotFoundError)
   );
 }

@@ -102,7 +102,7 @@ describe('an API server that is killed', () => {
       resource: configMaps,
       namespaces: ['default'],
       parse: ({ metadata }) => metadata.name,
-      timings: { backoffMilliseconds: { first: 50, longest: 500 } },
+      timings: { backoff: { firstMs: 50, longestMs: 500 } },
     });
     const running = reflector.run(stop.signal);
     await reflector.synced;

@@ -1,6 +1,7 @@
 import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { LEASE } from '@edge-migration/runtime/policies.ts';
 import type { Registry } from 'prom-client';
 import type { CallOptions, KubernetesClient, KubernetesObject, Resource } from './client.ts';
 import { abortable } from './deadline.ts';
@@ -93,9 +94,6 @@ export interface LeaderElectionSettings {
   readonly random?: (() => number) | undefined;
 }
 
-/** Candidates come at different times, so that they do not fight over a free lease (client-go's JitterFactor). */
-const JITTER = 1.2;
-
 /**
  * Leader election on a Lease, as client-go does it, with its defaults of 15, 10 and 2 seconds. Whether another's lease
  * has expired is judged by when we last saw it change, on our own monotonic clock, never by the times written in it:
@@ -104,12 +102,12 @@ const JITTER = 1.2;
 export function createLeaderElection(settings: LeaderElectionSettings): LeaderElection {
   const { client, namespace, name, identity, clock, logger, random = Math.random } = settings;
   const {
-    leaseDurationMilliseconds: leaseDuration = 15_000,
-    renewDeadlineMilliseconds: renewDeadline = 10_000,
-    retryPeriodMilliseconds: retryPeriod = 2_000,
+    leaseDurationMilliseconds: leaseDuration = LEASE.durationMs,
+    renewDeadlineMilliseconds: renewDeadline = LEASE.renewMs,
+    retryPeriodMilliseconds: retryPeriod = LEASE.retryMs,
   } = settings;
-  if (!(leaseDuration > renewDeadline && renewDeadline > retryPeriod * JITTER && retryPeriod > 0)) {
-    throw new RangeError(`lease duration > renew deadline > ${JITTER} × retry period must hold`);
+  if (!(leaseDuration > renewDeadline && renewDeadline > retryPeriod * LEASE.jitter && retryPeriod > 0)) {
+    throw new RangeError(`lease duration > renew deadline > ${LEASE.jitter} × retry period must hold`);
   }
   const metrics = runtimeMetrics(settings.registry);
   metrics.leader.set({ name }, 0);
@@ -207,7 +205,7 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
   }
 
   async function acquire(signal: AbortSignal) {
-    while (!(await tryAcquire(signal))) await clock.sleep(retryPeriod * (1 + random() * JITTER), signal);
+    while (!(await tryAcquire(signal))) await clock.sleep(retryPeriod * (1 + random() * LEASE.jitter), signal);
   }
 
   /** Renews until the signal aborts; throws LeadershipLostError when that cannot be done in time. */

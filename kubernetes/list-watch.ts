@@ -1,11 +1,12 @@
+import { type Backoff, doubled } from '@edge-migration/runtime/backoff.ts';
 import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { LIST_WATCH, LIST_WATCH_HEALTHY_MS } from '@edge-migration/runtime/policies.ts';
 import type { KubernetesClient, Selector } from './client.ts';
 import { ApiError, GoneError, TooManyRequestsError, UnreachableError } from './errors.ts';
 import type { RuntimeMetrics } from './metrics.ts';
 import type { KubernetesObject, Resource } from './objects.ts';
-import { exponential } from './rate-limiter.ts';
 import type { WatchEvent } from './watch-stream.ts';
 
 export interface Timings {
@@ -15,7 +16,7 @@ export interface Timings {
   readonly inactivityMilliseconds: number;
   /** The API server is asked to end each watch after a time between these, so that watches spread over its replicas. */
   readonly watchSeconds: { readonly shortest: number; readonly longest: number };
-  readonly backoffMilliseconds: { readonly first: number; readonly longest: number };
+  readonly backoff: Backoff;
   /** After a watch that lived so long the next failure is the first one again. */
   readonly healthyMilliseconds: number;
   /** {@link ListWatch.refresh} lists at most once in this time. */
@@ -26,8 +27,8 @@ export const DEFAULT_TIMINGS: Timings = {
   relistMilliseconds: 600_000,
   inactivityMilliseconds: 150_000,
   watchSeconds: { shortest: 240, longest: 480 },
-  backoffMilliseconds: { first: 800, longest: 30_000 },
-  healthyMilliseconds: 30_000,
+  backoff: LIST_WATCH,
+  healthyMilliseconds: LIST_WATCH_HEALTHY_MS,
   refreshMilliseconds: 1_000,
 };
 
@@ -148,7 +149,7 @@ export function createListWatch(settings: ListWatchSettings): ListWatch {
   }
 
   async function backOff(signal: AbortSignal) {
-    const delay = random() * exponential(failures++, settings.backoffMilliseconds);
+    const delay = random() * doubled(settings.backoff, failures++);
     await clock.sleep(delay, signal);
   }
 

@@ -36,7 +36,7 @@ export async function* readPodLog(kubeConfig: KubeConfig, query: PodLogQuery, si
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof ApiError) throw error;
-    const facts = { status: 0, reason: 'Unreachable', kind: 'retryable' } as const;
+    const facts = { status: 0, reason: 'Unreachable', disposition: 'transient' } as const;
     throw new UnreachableError(`${call}: ${errorMessage(error)}`, facts, { cause: error });
   } finally {
     await connection.close();

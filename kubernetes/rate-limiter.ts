@@ -35,8 +35,3 @@ export function createTokenBucket(
     },
   };
 }
-
-/** `first`·2^n up to `longest`, for n from 0. */
-export function exponential(n: number, { first, longest }: { first: number; longest: number }): number {
-  return Math.min(longest, first * 2 ** n);
-}

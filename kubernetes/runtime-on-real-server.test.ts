@@ -38,7 +38,7 @@ describe('a reflector', () => {
       parse: ({ metadata }) => metadata.name,
       clock: systemClock,
       logger,
-      timings: { backoffMilliseconds: { first: 20, longest: 200 } },
+      timings: { backoff: { firstMs: 20, longestMs: 200 } },
     });
     reflector.subscribe(({ type, key }) => changes.push(`${type} ${key.split('/')[1]}`));
     const running = reflector.run(stop.signal);

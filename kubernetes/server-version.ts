@@ -31,7 +31,7 @@ export async function readServerVersion(kubeConfig: KubeConfig, signal: AbortSig
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof ApiError) throw error;
-    const facts = { status: 0, reason: 'Unreachable', kind: 'retryable' } as const;
+    const facts = { status: 0, reason: 'Unreachable', disposition: 'transient' } as const;
     throw new UnreachableError(`get /version: ${errorMessage(error)}`, facts, { cause: error });
   } finally {
     await connection.close();

@@ -28,7 +28,7 @@ describe('retries', () => {
     fake.server.fail(any, { status: 429, headers: { 'retry-after': '60' } });
     const error = fake.client.list(widgets);
     await expect(error).rejects.toBeInstanceOf(TooManyRequestsError);
-    await expect(error).rejects.toMatchObject({ retryAfterMilliseconds: 60_000 });
+    await expect(error).rejects.toMatchObject({ retryAfterMs: 60_000 });
   });
 
   it.each(['reset', 'lost', { status: 500 }, { status: 503 }] as const)(

@@ -1,5 +1,7 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { API_CALL } from '@edge-migration/runtime/policies.ts';
+import { retry } from '@edge-migration/runtime/retry.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { type Dispatcher, request } from 'undici';
 import { createConnection } from './connection.ts';
@@ -67,11 +69,6 @@ interface Progress {
   refusal?: { error: unknown };
 }
 
-const FIRST_DELAY_MILLISECONDS = 100;
-const LONGEST_DELAY_MILLISECONDS = 5_000;
-/** A longer Retry-After is the caller's to wait for: it has a queue, we have a worker to give back. */
-const LONGEST_RETRY_AFTER_MILLISECONDS = 10_000;
-
 /** HTTP to the API server: credentials, shared connections, deadlines, retries, typed errors, metrics. */
 export function createTransport(settings: TransportSettings): Transport {
   const { clock, metrics, random } = settings;
@@ -130,38 +127,39 @@ export function createTransport(settings: TransportSettings): Transport {
     }
   }
 
-  /** How long to wait before the next try; undefined when there must be none. */
-  function retryDelay(call: Call, error: unknown, sent: boolean, tries: number): number | undefined {
-    if (!(error instanceof ApiError)) return undefined;
+  /** Less than what is transient: rights are not granted within seconds, and what is sent twice may be done twice. */
+  function isWorthIt(call: Call, error: unknown, { sent }: Progress): boolean {
+    if (!(error instanceof ApiError)) return false;
     const refused = error instanceof TooManyRequestsError || (error instanceof UnreachableError && !sent);
     const failed = error instanceof UnreachableError || error.status >= 500;
-    if (!refused && !(failed && call.repeatable)) return undefined;
-    const asked = error.retryAfterMilliseconds ?? 0;
-    if (asked > LONGEST_RETRY_AFTER_MILLISECONDS) return undefined;
-    return asked + random() * Math.min(LONGEST_DELAY_MILLISECONDS, FIRST_DELAY_MILLISECONDS * 2 ** tries);
+    return refused || (failed && call.repeatable === true);
   }
 
   return {
     async send(call, { signal, timeoutMilliseconds = settings.timeoutMilliseconds, retries = settings.retries }) {
       let refreshed = false;
-      for (let tries = 0; ; tries++) {
-        const progress: Progress = { sent: false };
+      let progress: Progress = { sent: false };
+
+      async function sendOnce(): Promise<unknown> {
+        progress = { sent: false };
         try {
           return await withDeadline(clock, timeoutMilliseconds, signal, (deadline) =>
             attempt(call, deadline.signal, progress),
           );
         } catch (error) {
-          if (error instanceof UnauthorizedError && !refreshed) {
-            // The token may have been rotated before our copy of it ran out. A 401 was not carried out.
-            connection.refresh();
-            refreshed = true;
-            continue;
-          }
-          const delay = tries < retries ? retryDelay(call, error, progress.sent, tries) : undefined;
-          if (delay === undefined) throw error;
-          await clock.sleep(delay, signal);
+          if (refreshed || !(error instanceof UnauthorizedError)) throw error;
+          // The token may have been rotated before our copy of it ran out. A 401 was not carried out.
+          connection.refresh();
+          refreshed = true;
+          return sendOnce();
         }
       }
+
+      return retry(sendOnce, {
+        policy: { ...API_CALL, attempts: retries + 1 },
+        isWorthIt: (error) => isWorthIt(call, error, progress),
+        ...{ clock, signal, random },
+      });
     },
 
     async open(call, { signal, inactivityMilliseconds }) {
@@ -215,8 +213,8 @@ function beforeSending(dispatcher: Dispatcher, check: () => void): Dispatcher {
 async function readError(call: Call, response: Dispatcher.ResponseData, signal: AbortSignal): Promise<ApiError> {
   const text = await abortable(response.body.text(), signal);
   const retryAfter = Number(response.headers['retry-after']);
-  const retryAfterMilliseconds = retryAfter >= 0 ? retryAfter * 1000 : undefined;
-  return responseError(describe(call), response.statusCode, tryParse(text), retryAfterMilliseconds);
+  const retryAfterMs = retryAfter >= 0 ? retryAfter * 1000 : undefined;
+  return responseError(describe(call), response.statusCode, tryParse(text), retryAfterMs);
 }
 
 function parseBody(call: Call, text: string): unknown {
@@ -225,7 +223,7 @@ function parseBody(call: Call, text: string): unknown {
   throw new UnreachableError(`${describe(call)}: the answer is not a JSON object`, {
     status: 0,
     reason: 'MalformedResponse',
-    kind: 'retryable',
+    disposition: 'transient',
   });
 }
 
@@ -246,7 +244,7 @@ function callError(call: Call, error: unknown, signal: AbortSignal): unknown {
   const detail = errorMessage(reason) || String(code);
   return new UnreachableError(
     `${describe(call)}: ${detail}`,
-    { status: 0, reason: reason instanceof DeadlineError ? 'Timeout' : 'Unreachable', kind: 'retryable' },
+    { status: 0, reason: reason instanceof DeadlineError ? 'Timeout' : 'Unreachable', disposition: 'transient' },
     { cause: reason },
   );
 }

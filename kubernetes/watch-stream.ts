@@ -28,7 +28,7 @@ export async function* readWatch(chunks: AsyncIterable<Uint8Array>, call: string
       throw new UnreachableError(`${call}: a line of the watch is not a frame`, {
         status: 0,
         reason: 'MalformedFrame',
-        kind: 'retryable',
+        disposition: 'transient',
       });
     }
     if (frame.type === 'ERROR') throw responseError(call, frame.object.code ?? 0, frame.object);

@@ -1,7 +1,9 @@
+import { type Backoff, doubled } from '@edge-migration/runtime/backoff.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { WORK_QUEUE, WORK_QUEUE_RATE } from '@edge-migration/runtime/policies.ts';
 import type { Registry } from 'prom-client';
 import { runtimeMetrics } from './metrics.ts';
-import { createTokenBucket, exponential } from './rate-limiter.ts';
+import { createTokenBucket } from './rate-limiter.ts';
 
 /**
  * Keys of work to do, with client-go's semantics: a key waits once however often it is added; it is never in two hands
@@ -35,19 +37,15 @@ export interface WorkQueueSettings {
   readonly clock: Clock;
   readonly registry?: Registry | undefined;
   /** Delays of {@link WorkQueue.addRateLimited} for one key. */
-  readonly backoffMilliseconds?: { first: number; longest: number } | undefined;
+  readonly backoff?: Backoff | undefined;
   /** Limit on {@link WorkQueue.addRateLimited} over all keys. */
   readonly rate?: { perSecond: number; burst: number } | undefined;
 }
 
-/** client-go's defaults (`workqueue.DefaultTypedControllerRateLimiter`). */
-const BACKOFF = { first: 5, longest: 1_000_000 };
-const RATE = { perSecond: 10, burst: 100 };
-
 export function createWorkQueue(settings: WorkQueueSettings): WorkQueue {
-  const { name, clock, backoffMilliseconds = BACKOFF } = settings;
+  const { name, clock, backoff = WORK_QUEUE } = settings;
   const metrics = runtimeMetrics(settings.registry);
-  const bucket = createTokenBucket(clock, settings.rate ?? RATE);
+  const bucket = createTokenBucket(clock, settings.rate ?? WORK_QUEUE_RATE);
   /** Key to the time since when; in order of arrival. */
   const waiting = new Map<string, number>();
   const inHand = new Map<string, number>();
@@ -137,7 +135,7 @@ export function createWorkQueue(settings: WorkQueueSettings): WorkQueue {
       const count = failures.get(key) ?? 0;
       failures.set(key, count + 1);
       metrics.queueRetries.inc({ name });
-      addAfter(key, Math.max(exponential(count, backoffMilliseconds), bucket.reserve()));
+      addAfter(key, Math.max(doubled(backoff, count), bucket.reserve()));
     },
     forget: (key) => void failures.delete(key),
     retries: (key) => failures.get(key) ?? 0,

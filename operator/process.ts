@@ -25,6 +25,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import { startMetricsServer } from '@edge-migration/runtime/http/metrics-server.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { RECONCILE_AGAIN } from '@edge-migration/runtime/policies.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createStoreChecks } from './check/checks.ts';
@@ -204,8 +205,7 @@ export async function runOperator({
           },
         }),
         workers: configuration.concurrency,
-        // A cause outside that has been corrected is noticed within a minute, however long it lasted.
-        queue: { backoffMilliseconds: { first: 5, longest: 60_000 } },
+        queue: { backoff: RECONCILE_AGAIN },
         clock,
         logger,
         registry,

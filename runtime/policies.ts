@@ -24,10 +24,65 @@ export const OTHER_REGION_REQUEST_MS = 3_000;
 /** A region that did not answer is left alone for so long: what waits for it would ask thousands of times. */
 export const OTHER_REGION_REST_MS = 5_000;
 
+// The API server of Kubernetes.
+
+/** A call. A longer Retry-After is the caller's to wait for: it has a queue, we have a worker to give back. */
+export const API_CALL = {
+  ...{ firstMs: 100, longestMs: 5_000, attempts: 5 },
+  longestRetryAfterMs: 10_000,
+} satisfies RetryPolicy;
+
+/** One try of a call; watches are judged by their silence instead. */
+export const API_REQUEST_MS = 30_000;
+
+/** A list or a watch that failed, as client-go has it; pauses are anything up to these. */
+export const LIST_WATCH = { firstMs: 800, longestMs: 30_000 } satisfies Backoff;
+
+/** After a watch that lived so long the next failure is the first one again. */
+export const LIST_WATCH_HEALTHY_MS = 30_000;
+
+/** One reconcile: as long as all its calls may take, one after the other, when something is slow. */
+export const RECONCILE_MS = 300_000;
+
+/** A key whose reconcile failed; for one key, and over all keys; client-go's defaults (`workqueue.DefaultTypedControllerRateLimiter`). */
+export const WORK_QUEUE = { firstMs: 5, longestMs: 1_000_000 } satisfies Backoff;
+export const WORK_QUEUE_RATE = { perSecond: 10, burst: 100 };
+
+/** An EdgeMigration: a cause outside that has been corrected is noticed within a minute, however long it lasted. */
+export const RECONCILE_AGAIN = { ...WORK_QUEUE, longestMs: 60_000 } satisfies Backoff;
+
+/** An Event for people, which is worth less than what it tells of. */
+export const EVENT_RECORD = { firstMs: 500, longestMs: 30_000, attempts: 5 } satisfies RetryPolicy;
+
+/**
+ * Leader election, client-go's defaults. Candidates come at different times, so that they do not fight over a free lease:
+ * after the retry period and up to `jitter` times as much more.
+ */
+export const LEASE = { durationMs: 15_000, renewMs: 10_000, retryMs: 2_000, jitter: 1.2 };
+
 // Convergence.
 
 /** Passes over one identity that others write to at the same time; each is a few reads, and one of us gets through soon. */
 export const CONTENTION = { firstMs: 20, longestMs: 500, attempts: 30 } satisfies RetryPolicy;
+
+// Workers of Jobs.
+
+/** One step of a worker; how long it may go on failing is a setting (`PATIENCE_SECONDS`), the next try is the Job's. */
+export const WORKER_CALL = { firstMs: 200, longestMs: 10_000 } satisfies RetryPolicy;
+
+// Appliers.
+
+/** An event while a store is out: for ever, since that is not the event's fault. */
+export const STORE_OUTAGE = { firstMs: 100, longestMs: 10_000 } satisfies RetryPolicy;
+
+/** An event that fails by itself, until it is parked as poison. */
+export const EVENT = { firstMs: 100, longestMs: 10_000, attempts: 5 } satisfies RetryPolicy;
+
+/** The streams at the start of an applier, for ever: the operator may not have made them yet. */
+export const STREAMS_READY = { firstMs: 1_000, longestMs: 2_000 } satisfies RetryPolicy;
+
+/** Fetching events that failed; the consumer is asked about again. */
+export const FETCH_AGAIN_MS = 1_000;
 
 // NATS.
 

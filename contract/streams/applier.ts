@@ -1,5 +1,7 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { STREAMS_READY } from '@edge-migration/runtime/policies.ts';
+import { retry } from '@edge-migration/runtime/retry.ts';
 import {
   AckPolicy,
   type ConsumerInfo,
@@ -67,24 +69,22 @@ const REPORT_DAYS = 60;
 /** An event with the headers that say why it waits. */
 const MAX_PARKED_BYTES = 256 * 1024;
 
-const RETRY_MILLIS = 1000;
-
 /** As {@link ensureApplierStreams}, however long it takes. Rejects with the signal's reason. */
 export async function awaitApplierStreams(
   connection: NatsConnection,
   settings: ApplierStreamSettings,
   { clock, log, signal }: { clock: Clock; log: Logger; signal: AbortSignal },
 ): Promise<void> {
-  for (let failures = 0; ; failures++) {
-    try {
-      await ensureApplierStreams(await manage(connection), settings);
-      return;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (failures === 0) log.warn({ err: error }, 'The streams are not ready; tried again until they are');
-    }
-    await clock.sleep(RETRY_MILLIS, signal);
-  }
+  let isTold = false;
+  await retry(async () => ensureApplierStreams(await manage(connection), settings), {
+    ...{ policy: STREAMS_READY, clock, signal },
+    // The operator makes the stream of events, and people give rights and room.
+    isWorthIt: () => true,
+    onRetry(error) {
+      if (!isTold) log.warn({ err: error }, 'The streams are not ready; tried again until they are');
+      isTold = true;
+    },
+  });
 }
 
 /** The JetStream API of a connection; it asks nothing yet. */

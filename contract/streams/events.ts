@@ -92,6 +92,7 @@ export interface StreamSettings {
 /** A stream of this name exists and cannot be turned into what we need without losing what is in it. */
 export class StreamMismatchError extends Error {
   override readonly name = 'StreamMismatchError';
+  readonly disposition = 'misconfigured';
 }
 
 /** An operator sees a gap long before; afterwards a report of a pod that is gone says nothing new. */

@@ -21,7 +21,7 @@ export function degrade(
   now: number,
 ): Status | undefined {
   if (signal.aborted || error instanceof LeadershipLostError) return undefined;
-  if (error instanceof ApiError && error.kind === 'conflict') return undefined;
+  if (error instanceof ApiError && error.disposition === 'conflict') return undefined;
   const message = shorten(errorMessage(error), 1024);
   const degraded = { type: 'Degraded', status: 'True', reason: nameReason(error), message } as const;
   return {

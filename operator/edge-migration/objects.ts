@@ -46,8 +46,11 @@ export type WorkerTemplate = z.infer<typeof workerTemplateSchema>;
 /** What a worker's container runs: added to the arguments of its template, which are Node's. */
 const entryPointOf = (operation: Operation) => (isComparison(operation) ? 'bin/verify.ts' : 'bin/copy.ts');
 
-/** Exit codes of a worker that the Job's failure policy knows; also in operator/copy/worker. */
-export const EXIT = { misconfigured: 64, poisoned: 65 } as const;
+/**
+ * Exit codes of a worker that failed, by which the Job's failure policy goes: `temporary` (EX_TEMPFAIL of sysexits.h) is worth
+ * another pod, `misconfigured` fails for every range alike, and `rejected` would fail again for this range only.
+ */
+export const EXIT = { misconfigured: 64, rejected: 65, temporary: 75 } as const;
 
 const RANGES_DIRECTORY = '/var/run/edge-migration/ranges';
 const RETRIES_PER_RANGE = 6;
@@ -193,7 +196,7 @@ export function buildJob(plan: JobPlan) {
         rules: [
           { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
           { action: 'FailJob', onExitCodes: { operator: 'In', values: [EXIT.misconfigured] } },
-          { action: 'FailIndex', onExitCodes: { operator: 'In', values: [EXIT.poisoned] } },
+          { action: 'FailIndex', onExitCodes: { operator: 'In', values: [EXIT.rejected] } },
         ],
       },
       template: buildPodTemplate(plan, labels, annotations),

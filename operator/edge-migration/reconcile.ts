@@ -54,7 +54,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
     throw new ConflictError(`EdgeMigration ${namespace}/${name} is not as it is in the cache`, {
       status: 409,
       reason: 'CacheBehind',
-      kind: 'conflict',
+      disposition: 'conflict',
     });
   }
 

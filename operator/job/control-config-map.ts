@@ -26,7 +26,7 @@ export interface ControlConfigMapReference<Settings> {
 /**
  * Reads it.
  *
- * @throws WorkerError `temporary` when it is gone, of another EdgeMigration or without settings: the migration was
+ * @throws WorkerError `transient` when it is gone, of another EdgeMigration or without settings: the migration was
  *   stopped, or the operator is about to write it; ApiError
  */
 export async function readRoot<Settings>(
@@ -37,13 +37,13 @@ export async function readRoot<Settings>(
   const { namespace, name, migrationUid, parseSettings } = reference;
   const object = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
   const place = `ConfigMap ${namespace}/${name}`;
-  if (object === undefined) throw new WorkerError('temporary', `${place} is gone: the migration was stopped`);
+  if (object === undefined) throw new WorkerError('transient', `${place} is gone: the migration was stopped`);
   const { labels = {}, annotations = {}, uid = '' } = object.metadata;
   if (labels[LABELS.migrationUid] !== migrationUid) {
-    throw new WorkerError('temporary', `${place} belongs to another EdgeMigration: this one was deleted`);
+    throw new WorkerError('transient', `${place} belongs to another EdgeMigration: this one was deleted`);
   }
   const settings = parseSettings(readData(object)['settings']);
-  if (settings === undefined) throw new WorkerError('temporary', `${place} has no settings that can be read`);
+  if (settings === undefined) throw new WorkerError('transient', `${place} has no settings that can be read`);
   return { name, uid, labels, annotations, settings };
 }
 

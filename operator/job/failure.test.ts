@@ -1,17 +1,20 @@
-import { CoreError, CoreRefused, CoreUnreachable } from '@edge-migration/identity/core/errors.ts';
+import { ConvergenceContention } from '@edge-migration/identity/converge.ts';
+import { CoreError, CoreRefused, CoreUnreachable, ResultTooLarge } from '@edge-migration/identity/core/errors.ts';
 import {
+  DeadlinePassed,
   EdgeRefused,
   EdgeThrottled,
   EdgeUnreachable,
   TableMissing,
+  WriteRejected,
 } from '@edge-migration/identity/edge/table/errors.ts';
-import { InvalidError, UnreachableError } from '@edge-migration/kubernetes/errors.ts';
+import { ConflictError, InvalidError, UnreachableError } from '@edge-migration/kubernetes/errors.ts';
 import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { describe, expect, test } from 'vitest';
-import { exitCode, withPatience } from './failure.ts';
+import { exitCode, RangeTakenOver, withPatience } from './failure.ts';
 
-const api = { status: 0, reason: 'Test', kind: 'retryable' } as const;
+const api = { status: 0, reason: 'Test', disposition: 'transient' } as const;
 
 test.each([
   [64, new ConfigurationError('wrong variable')],
@@ -21,9 +24,15 @@ test.each([
   [75, new CoreUnreachable('database down')],
   [75, new EdgeUnreachable('no answer')],
   [75, new EdgeThrottled('too fast')],
+  [75, new DeadlinePassed('too late to send')],
+  [75, new ConvergenceContention('somebody was quicker')],
+  [75, new ConflictError('changed meanwhile', { ...api, disposition: 'conflict' })],
+  [75, new RangeTakenOver('copy-1')],
   [75, new UnreachableError('API server down', api)],
   [65, new CoreError('page cannot be read')],
-  [65, new InvalidError('object refused', { ...api, kind: 'terminal' })],
+  [65, new ResultTooLarge('page is too large')],
+  [65, new WriteRejected('item is too large')],
+  [65, new InvalidError('object refused', { ...api, disposition: 'rejected' })],
   [65, new TypeError('a bug')],
 ])('exit code %d for: %s', (code, error) => {
   expect(exitCode(error)).toBe(code);
@@ -52,6 +61,14 @@ describe('patience', () => {
     await clock.advance(80_000);
     await outcome;
     expect(clock.pending()).toEqual([]);
+  });
+
+  test('does not fight for a range with the pod that has taken it over', async () => {
+    const clock = createFakeClock();
+    const failing = withPatience({ clock, milliseconds: 60_000, signal }, async () => {
+      throw new RangeTakenOver('copy-1');
+    });
+    await expect(failing).rejects.toThrow('copy-1');
   });
 
   test('does not repeat what will not pass', async () => {

@@ -45,7 +45,7 @@ interface PodWork<Settings, Range> {
  * One pod of a Job: works through the range that its index stands for, follows the settings meanwhile, and stops when
  * the ConfigMap that it lives by is gone. What it fails of is left where the operator finds it.
  *
- * @throws what {@link failureKind} sorts; the signal's reason
+ * @throws what {@link exitCode} sorts; the signal's reason
  */
 export async function runPod<Settings extends object, Range extends { rangeId: number }>(
   { configuration, client, clock, logger, signal }: PodContext,
@@ -103,7 +103,7 @@ async function readRange<Range>(
     return schema.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {
     // The content is personal data, and so may be what a parser says about it.
-    throw new WorkerError('poisoned', `The range in ${file} cannot be read; plan the migration again`, { cause });
+    throw new WorkerError('rejected', `The range in ${file} cannot be read; plan the migration again`, { cause });
   }
 }
 

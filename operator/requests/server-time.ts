@@ -28,6 +28,6 @@ export async function readServerTime(
   const { data } = managedSchema.safeParse(answer);
   const time = data?.metadata.managedFields.find((entry) => entry.manager === manager)?.time;
   if (time !== undefined) return Date.parse(time);
-  const facts = { status: 0, reason: 'MalformedResponse', kind: 'retryable' } as const;
+  const facts = { status: 0, reason: 'MalformedResponse', disposition: 'transient' } as const;
   throw new UnreachableError('the API server does not tell its time in managedFields', facts);
 }

@@ -10,7 +10,7 @@ function create() {
   const said: unknown[] = [];
   const pauses: (() => void)[] = [];
   const sleep = () => new Promise<void>((resolve) => pauses.push(resolve));
-  const patience = createPatience({ sleep } as never, (error) => said.push(error));
+  const patience = createPatience({ sleep, monotonic: () => 0 } as never, (error) => said.push(error));
   return { patience, said, goOn: () => pauses.splice(0).forEach((resume) => void resume()) };
 }
 

@@ -1,18 +1,18 @@
-import { CoreRefused, CoreTimeout, CoreUnreachable, CoreUnsupported } from '@edge-migration/identity/core/errors.ts';
-import { DeadlinePassed, EdgeError, WriteRejected } from '@edge-migration/identity/edge/table/table.ts';
-import { choosePause } from '@edge-migration/runtime/backoff.ts';
+import { DeadlinePassed } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { dispositionOf } from '@edge-migration/runtime/failure.ts';
+import { EVENT, STORE_OUTAGE } from '@edge-migration/runtime/policies.ts';
+import { isPassing, retry } from '@edge-migration/runtime/retry.ts';
 
 /** A store cannot be used at all; what failed says nothing about the event. */
 export function isOutage(error: unknown): boolean {
-  if (error instanceof EdgeError) return !(error instanceof WriteRejected);
-  return [CoreUnreachable, CoreTimeout, CoreRefused, CoreUnsupported].some((kind) => error instanceof kind);
+  return isPassing(error) || dispositionOf(error) === 'misconfigured';
 }
 
 export interface Patience {
   /**
-   * Runs `work` until it succeeds: for ever through outages of the stores, `ATTEMPTS` times otherwise, once past a
-   * deadline.
+   * Runs `work` until it succeeds: for ever through outages of the stores, `EVENT.attempts` times otherwise,
+   * once past a deadline.
    *
    * @throws the last error of `work`; the signal's reason
    */
@@ -22,9 +22,6 @@ export interface Patience {
   /** All of these answers. */
   outages(): readonly unknown[];
 }
-
-const ATTEMPTS = 5;
-const BACKOFF = { firstMs: 100, longestMs: 10_000 };
 
 /**
  * Something that succeeds says nothing about what still fails: a store may refuse one question for hours and answer all
@@ -48,19 +45,19 @@ export function createPatience(clock: Clock, onOutage: (error: unknown) => void)
     outages: () => [...failing.values()],
     async persist(work, signal) {
       const own = Symbol('work');
+      const outlastOutages = () =>
+        retry(work, {
+          ...{ policy: STORE_OUTAGE, clock, signal },
+          isWorthIt: isOutage,
+          onRetry: (error) => note(own, error),
+        });
       try {
-        for (let attempt = 0, failures = 0; ; attempt++) {
-          try {
-            const result = await work();
-            note(own, undefined);
-            return result;
-          } catch (error) {
-            signal.throwIfAborted();
-            if (isOutage(error)) note(own, error);
-            else if (error instanceof DeadlinePassed || ++failures >= ATTEMPTS) throw error;
-          }
-          await clock.sleep(choosePause(BACKOFF, attempt), signal);
-        }
+        const result = await retry(outlastOutages, {
+          ...{ policy: EVENT, clock, signal },
+          isWorthIt: (error) => !(error instanceof DeadlinePassed),
+        });
+        note(own, undefined);
+        return result;
       } finally {
         // Given up: that says nothing of the store.
         failing.delete(own);

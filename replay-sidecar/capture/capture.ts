@@ -2,6 +2,7 @@ import type { GapReason } from '@edge-migration/contract/reports/coverage.ts';
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { CaptureTimeoutError } from './proxy/captured-request.ts';
 import type { CallUpstream, Capture, CaptureHook, CaptureStage, Outcome, RequestHead } from './proxy/hook.ts';
 import { createReads, type RequestEvents } from './reads.ts';
 import { createRequestParts } from './request-parts.ts';
@@ -266,8 +267,7 @@ function eventOutcome(route: 'known' | 'background', outcome: Outcome): WriteEve
 
 /** Without a lookup an event only gets wider, and a late intent is still in the spool, which knows its own gaps. */
 function losesWrites(stage: CaptureStage, error: unknown): boolean {
-  const late = error instanceof Error && error.name === 'CaptureTimeoutError';
-  return stage !== 'prepare' && !(stage === 'intent' && late);
+  return stage !== 'prepare' && !(stage === 'intent' && error instanceof CaptureTimeoutError);
 }
 
 function plannedAfterAll(head: RequestHead): WritePlan | undefined {

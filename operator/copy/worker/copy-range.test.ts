@@ -279,7 +279,8 @@ describe('a copy in trouble', () => {
     const checkpoints = createMemoryCheckpoints();
     let calls = 0;
     const away = async () => {
-      if (calls++ % 3 === 0) throw new UnreachableError('away', { status: 0, reason: 'Test', kind: 'retryable' });
+      if (calls++ % 3 === 0)
+        throw new UnreachableError('away', { status: 0, reason: 'Test', disposition: 'transient' });
     };
     const checkpoint = await project.copy({
       checkpoints: {

@@ -144,7 +144,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     if (missed === 0) return;
     await progress.restart(signal);
     throw new WorkerError(
-      'temporary',
+      'transient',
       `project ${project.id}, range ${range.rangeId}: twice, ${read} identities were read where Core has ` +
         `${read + missed}: Core's unique index on identifiers is damaged: REINDEX TABLE CONCURRENTLY environments_identity`,
     );

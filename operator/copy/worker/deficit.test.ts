@@ -36,7 +36,7 @@ test('a copy that reads fewer identities than Core has, because the index misses
   await driftCollation(project.databaseUrl);
   const checkpoints = createMemoryCheckpoints();
   const failed = await project.copy({ range, checkpoints }).catch((error: unknown) => error);
-  expect(failed).toMatchObject({ name: 'WorkerError', kind: 'temporary' });
+  expect(failed).toMatchObject({ name: 'WorkerError', disposition: 'transient' });
   expect(String(failed)).toMatch(/twice, \d+ identities were read where Core has 1200.+REINDEX/s);
   expect((await checkpoints.load(signal))?.checkpoint.finished).toBe(false);
 
@@ -109,7 +109,7 @@ describe('what was read of an environment that has gone since', () => {
     const handlePage = createPageWriter(project.stores);
     let pages = 0;
     return async (...[page, settings, signal]: Parameters<typeof handlePage>) => {
-      if (++pages > count) throw new WorkerError('poisoned', 'killed');
+      if (++pages > count) throw new WorkerError('rejected', 'killed');
       return handlePage(page, settings, signal);
     };
   };

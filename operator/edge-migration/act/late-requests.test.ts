@@ -83,7 +83,7 @@ describe('ranges that a replica planned which does not lead any more', () => {
       await plan(fake.client);
       planned = [await read(CONFIG_MAPS, names.root), await read(SECRETS, names.ranges)];
     });
-    await expect(plan(late)).rejects.toMatchObject({ kind: 'conflict' });
+    await expect(plan(late)).rejects.toMatchObject({ disposition: 'conflict' });
     const [root, ranges] = [await read(CONFIG_MAPS, names.root), await read(SECRETS, names.ranges)];
     expect([root, ranges]).toEqual(planned);
     expect(planOf(root)?.ranges).toHaveLength(1);
@@ -148,7 +148,7 @@ describe('a write of a replica that does not lead any more', () => {
       written = await read(CONFIG_MAPS, name);
     });
     const again = early.kind === 'writeUsageSeries' ? day('2026-11-03') : early;
-    await expect(carryOut(late, again)).rejects.toMatchObject({ kind: 'conflict' });
+    await expect(carryOut(late, again)).rejects.toMatchObject({ disposition: 'conflict' });
     expect(await read(CONFIG_MAPS, name)).toEqual(written);
   });
 
@@ -166,7 +166,7 @@ describe('a write of a replica that does not lead any more', () => {
     ] as const satisfies Action[]) {
       await replace();
       const late = delay(CONFIG_MAPS, name, replace);
-      await expect(carryOut(late, action)).rejects.toMatchObject({ kind: 'conflict' });
+      await expect(carryOut(late, action)).rejects.toMatchObject({ disposition: 'conflict' });
       expect((await read(CONFIG_MAPS, name))?.['data']).toEqual({ plan: 'next' });
     }
   });
@@ -186,7 +186,7 @@ describe('a write of a replica that does not lead any more', () => {
       next = await create('next', {});
     });
     const retire = carryOut(late, { kind: 'retireWork', operation: 'copy' });
-    await expect(retire).rejects.toMatchObject({ kind: 'conflict' });
+    await expect(retire).rejects.toMatchObject({ disposition: 'conflict' });
     expect(await read(JOBS, name)).toEqual(next);
   });
 });

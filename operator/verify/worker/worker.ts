@@ -74,6 +74,6 @@ async function readSeal({ rangesDirectory }: VerifyConfiguration): Promise<Check
   try {
     return createCheckpointCipher(await readFile(file, 'utf8'));
   } catch (cause) {
-    throw new WorkerError('poisoned', `The key in ${file} cannot be read; plan the comparison again`, { cause });
+    throw new WorkerError('rejected', `The key in ${file} cannot be read; plan the comparison again`, { cause });
   }
 }

@@ -3,6 +3,7 @@ import { MAX_MESSAGE_BYTES } from '@edge-migration/contract/streams/events.ts';
 import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { StoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
+import { FETCH_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import { type ConsumerMessages, type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { isDoubted } from './delivery.ts';
@@ -61,7 +62,6 @@ export const BYTES_PER_EVENT = 4096;
 /** Share of the window that may be taken while more is fetched. */
 const FETCH_BELOW = 7 / 8;
 const LOOK_MILLIS = 5;
-const RETRY_MILLIS = 1000;
 
 /** The way that a message came: by this connection to the server, and before anything happened to the stream. */
 interface Link {
@@ -257,7 +257,7 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
         drop();
         if (!failing) log.warn({ err: error }, 'Events cannot be fetched; tried again until they can');
         failing = true;
-        await clock.sleep(RETRY_MILLIS, signal);
+        await clock.sleep(FETCH_AGAIN_MS, signal);
       }
     }
   }

@@ -20,18 +20,22 @@ export interface Acknowledgement {
 /** No stream takes the subject, or it has no leader at the moment. */
 class NoStreamError extends Error {
   override readonly name = 'NoStreamError';
+  readonly disposition = 'transient';
 }
 /** The stream refused the message: full, too large, … */
 export class StreamRefusedError extends Error {
   override readonly name = 'StreamRefusedError';
+  readonly disposition = 'transient';
 }
 /** Nothing came back in time; the message may be stored or not. */
 export class NoAnswerError extends Error {
   override readonly name = 'NoAnswerError';
+  readonly disposition = 'transient';
 }
 /** The connection is gone; messages without an answer may be stored or not. */
 export class DisconnectedError extends Error {
   override readonly name = 'DisconnectedError';
+  readonly disposition = 'transient';
 }
 
 /** Exactly one of both is called, once. */
