@@ -22,9 +22,7 @@ export {
   EdgeError,
   EdgeRefused,
   ResponseTooLarge,
-  TableMissing,
   WriteRejected,
-  WrongTable,
 } from './errors.ts';
 export type { Deadline } from './http.ts';
 export { INSERT_BATCH, type Outcome } from './insert.ts';
