@@ -3,6 +3,7 @@ import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import type { Warning, WarningCode } from '@edge-migration/operator/requests/change.ts';
 import { editMigration, type Target, warningsOf } from '@edge-migration/operator/requests/edit.ts';
 import { readServerTime } from '@edge-migration/operator/requests/server-time.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { z } from 'zod';
 import type { Access } from './access.ts';
@@ -41,11 +42,12 @@ export interface ChangesSettings {
   readonly defaultNamespace: string;
   /** All when undefined. */
   readonly watchNamespaces: readonly string[] | undefined;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export function createChanges(settings: ChangesSettings): Changes {
-  const { projects, access, clientFor, defaultNamespace, watchNamespaces, logger } = settings;
+  const { projects, access, clientFor, defaultNamespace, watchNamespaces, clock, logger } = settings;
 
   async function place(caller: Caller, { projectId, namespace, action }: ChangeRequest) {
     const known = isCreating(action)
@@ -84,7 +86,7 @@ export function createChanges(settings: ChangesSettings): Changes {
         const object = await client.get(EDGE_MIGRATIONS, reference, { signal });
         const target = { reference, migration: object && parseEdgeMigration(object) };
         await requireRight(caller, target);
-        const editor = { client, fieldManager: FIELD_MANAGER, dryRun, signal };
+        const editor = { client, fieldManager: FIELD_MANAGER, dryRun, clock, signal };
         const now = needsTime(action) ? await readServerTime(client, reference, editor) : 0;
         const ask = (warnings: readonly Warning[]) => {
           if (!dryRun) throw requireConfirmation(target, warnings);

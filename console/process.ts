@@ -225,7 +225,15 @@ async function createConsole(
   const routes = createRoutes({
     projects,
     access,
-    changes: createChanges({ projects, access, clientFor: clients.for, defaultNamespace, watchNamespaces, logger }),
+    changes: createChanges({
+      projects,
+      access,
+      clientFor: clients.for,
+      defaultNamespace,
+      watchNamespaces,
+      clock,
+      logger,
+    }),
     clientFor: clients.for,
     series,
     streams,

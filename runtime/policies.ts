@@ -65,7 +65,22 @@ export const LEASE = { durationMs: 15_000, renewMs: 10_000, retryMs: 2_000, jitt
 /** Passes over one identity that others write to at the same time; each is a few reads, and one of us gets through soon. */
 export const CONTENTION = { firstMs: 20, longestMs: 500, attempts: 30 } satisfies RetryPolicy;
 
+/** A change that somebody asks for, of an EdgeMigration that its operator writes to; a person or a program waits for it. */
+export const EDIT = { firstMs: 50, longestMs: 1_000, attempts: 8 } satisfies RetryPolicy;
+
+/** The same for an event of Flagsmith's dashboard, which is sent again by itself, and is answered within four seconds. */
+export const REQUEST = { firstMs: 50, longestMs: 1_000, attempts: 5 } satisfies RetryPolicy;
+
 // Workers of Jobs.
+
+/** Pods of one range in one Job; Kubernetes chooses the pauses. */
+export const RANGE_PODS = { attempts: 7 };
+
+/** The next Job after one that failed, for ever. */
+export const JOB_AGAIN = { firstMs: 15_000, longestMs: 10 * 60_000 } satisfies Backoff;
+
+/** The next hand-over after one that failed, for ever; each is a pod of the Core API's image. */
+export const HANDOVER_AGAIN = { firstMs: 10 * 60_000, longestMs: 60 * 60_000 } satisfies Backoff;
 
 /** One step of a worker; how long it may go on failing is a setting (`PATIENCE_SECONDS`), the next try is the Job's. */
 export const WORKER_CALL = { firstMs: 200, longestMs: 10_000 } satisfies RetryPolicy;

@@ -64,8 +64,8 @@ async function changeOne(
   options: ChangeOptions,
   shown: readonly Warning[],
 ): Promise<Edit> {
-  const { cluster, signal } = context;
-  const editor = { client: cluster.client, fieldManager: FIELD_MANAGER, dryRun: options.dryRun, signal };
+  const { cluster, clock, signal } = context;
+  const editor = { client: cluster.client, fieldManager: FIELD_MANAGER, dryRun: options.dryRun, clock, signal };
   try {
     const ask = (warnings: readonly Warning[]) => confirm(context, describe(target, warnings), options);
     const confirmed = shown.map(({ code }) => code);

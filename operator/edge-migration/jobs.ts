@@ -1,13 +1,11 @@
 import type { Operation } from '@edge-migration/contract/edge-migration/api.ts';
+import { doubled } from '@edge-migration/runtime/backoff.ts';
+import { JOB_AGAIN } from '@edge-migration/runtime/policies.ts';
 import type { Action } from './actions.ts';
 import type { JobFact } from './facts.ts';
 
-const FIRST_RETRY_MILLISECONDS = 15_000;
-const LONGEST_RETRY_MILLISECONDS = 10 * 60_000;
-
-/** Failed ranges are tried again for ever: after 15 s, then twice as long each time, at most 10 minutes. */
-export const retryDelay = (attempt: number) =>
-  Math.min(FIRST_RETRY_MILLISECONDS * 2 ** (attempt - 1), LONGEST_RETRY_MILLISECONDS);
+/** Until the next Job, after this one has failed. */
+export const retryDelay = (attempt: number) => doubled(JOB_AGAIN, attempt - 1);
 
 /** The Job of the last attempt. */
 export const findLatest = (jobs: readonly JobFact[]): JobFact | undefined =>

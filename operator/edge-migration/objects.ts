@@ -7,6 +7,7 @@ import {
   type Operation,
   objectNames,
 } from '@edge-migration/contract/edge-migration/api.ts';
+import { RANGE_PODS } from '@edge-migration/runtime/policies.ts';
 import { z } from 'zod';
 import type { LiveSettings, PlannedRange } from './facts.ts';
 import { DEFAULT_CONTAINER } from './pods.ts';
@@ -53,7 +54,6 @@ const entryPointOf = (operation: Operation) => (isComparison(operation) ? 'bin/v
 export const EXIT = { misconfigured: 64, rejected: 65, temporary: 75 } as const;
 
 const RANGES_DIRECTORY = '/var/run/edge-migration/ranges';
-const RETRIES_PER_RANGE = 6;
 
 interface Place {
   migration: EdgeMigration;
@@ -190,7 +190,7 @@ export function buildJob(plan: JobPlan) {
       completions: rangeIds.length,
       parallelism,
       suspend: false,
-      backoffLimitPerIndex: RETRIES_PER_RANGE,
+      backoffLimitPerIndex: RANGE_PODS.attempts - 1,
       podReplacementPolicy: 'Failed',
       podFailurePolicy: {
         rules: [

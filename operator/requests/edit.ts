@@ -7,6 +7,9 @@ import {
 import type { KubernetesClient, KubernetesObject, ObjectReference } from '@edge-migration/kubernetes/client.ts';
 import { ConflictError } from '@edge-migration/kubernetes/errors.ts';
 import { apiVersion } from '@edge-migration/kubernetes/objects.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { EDIT } from '@edge-migration/runtime/policies.ts';
+import { retry } from '@edge-migration/runtime/retry.ts';
 import type { Change, Warning, WarningCode } from './change.ts';
 
 /** An EdgeMigration that is to be changed; undefined where there is none yet. */
@@ -22,6 +25,7 @@ export interface Editor {
   readonly fieldManager: string;
   /** The API server judges the change and stores nothing. */
   readonly dryRun: boolean;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
@@ -36,11 +40,9 @@ export class DeletedMeanwhileError extends Error {
   override readonly name = 'DeletedMeanwhileError';
 }
 
-/** How often it is decided again because the EdgeMigration was changed meanwhile, by its operator for example. */
-const MOST_TRIES = 8;
-
 /**
- * Changes an EdgeMigration as decided. Where it has changed meanwhile, it is read and decided again.
+ * Changes an EdgeMigration as decided. Where it has changed meanwhile, by its operator for example, it is read and decided
+ * again.
  *
  * @param confirm told of all warnings of a change among which are new ones; what it throws is thrown, and nothing is changed
  * @param confirmed warnings that were confirmed already
@@ -55,18 +57,20 @@ export async function editMigration(
 ): Promise<Edit> {
   const asked = new Set(confirmed);
   let { migration } = target;
-  for (let tries = 1; ; tries++) {
+  let isOld = false;
+
+  async function edit(): Promise<Edit> {
+    if (isOld) migration = await read(editor, target.reference, migration);
+    isOld = true;
     const change = decide(migration, target);
     const warnings = warningsOf(change);
     if (warnings.some(({ code }) => !asked.has(code))) await confirm(warnings);
     for (const { code } of warnings) asked.add(code);
-    try {
-      return { change, object: await act(editor, target.reference, migration, change) };
-    } catch (error) {
-      if (!(error instanceof ConflictError) || tries === MOST_TRIES) throw error;
-      migration = await read(editor, target.reference, migration);
-    }
+    return { change, object: await act(editor, target.reference, migration, change) };
   }
+
+  const { clock, signal } = editor;
+  return retry(edit, { policy: EDIT, clock, signal, isWorthIt: (error) => error instanceof ConflictError });
 }
 
 /** What cannot be undone about a change. */

@@ -6,7 +6,10 @@ import { readRelease } from '@edge-migration/identity/core/release.ts';
 import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { ApiError, ConflictError } from '@edge-migration/kubernetes/errors.ts';
 import { apiVersion } from '@edge-migration/kubernetes/objects.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { REQUEST } from '@edge-migration/runtime/policies.ts';
+import { retry } from '@edge-migration/runtime/retry.ts';
 import { type Decision, decide, type Found } from './decide.ts';
 import type { MigrationTemplate } from './template.ts';
 
@@ -33,6 +36,7 @@ export interface MigrationsSettings {
   readonly client: Pick<KubernetesClient, 'get' | 'apply'>;
   readonly namespace: string;
   readonly template: MigrationTemplate;
+  readonly clock: Clock;
 }
 
 /** Field managers: one for each thing that is applied, since what a manager no longer sends is taken back. */
@@ -42,10 +46,7 @@ const MANAGERS = {
   retry: 'edge-migration-trigger-retry',
 } as const;
 
-/** How often it is decided again because the EdgeMigration was changed meanwhile. */
-const MOST_TRIES = 5;
-
-export function createMigrations({ core, client, namespace, template }: MigrationsSettings): Migrations {
+export function createMigrations({ core, client, namespace, template, clock }: MigrationsSettings): Migrations {
   async function observe(projectId: number, signal: AbortSignal): Promise<Found> {
     const readCore = async () => readProject(core, await readRelease(core, signal), projectId, signal);
     const reference = { namespace, name: nameOf(projectId) };
@@ -67,16 +68,17 @@ export function createMigrations({ core, client, namespace, template }: Migratio
 
   return {
     async request(projectId, eventId, signal) {
-      for (let tries = 1; ; tries++) {
-        try {
-          const decision = decide(await observe(projectId, signal), eventId);
-          await act(decision, projectId, signal);
-          return { ...decision, migration: `${namespace}/${nameOf(projectId)}` };
-        } catch (error) {
-          signal.throwIfAborted();
-          if (error instanceof ConflictError && tries < MOST_TRIES) continue;
-          throw explain(error, projectId);
-        }
+      const decideAnew = async () => {
+        const decision = decide(await observe(projectId, signal), eventId);
+        await act(decision, projectId, signal);
+        return { ...decision, migration: `${namespace}/${nameOf(projectId)}` };
+      };
+      const isWorthIt = (error: unknown) => error instanceof ConflictError;
+      try {
+        return await retry(decideAnew, { policy: REQUEST, clock, signal, isWorthIt });
+      } catch (error) {
+        signal.throwIfAborted();
+        throw explain(error, projectId);
       }
     },
   };

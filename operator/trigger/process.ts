@@ -75,7 +75,7 @@ function createHandlers(
   started.defer(() => core.close());
   const client = createClient({ kubeConfig, clock, userAgent: 'edge-migration-trigger', registry });
   started.defer(() => client.close());
-  const migrations = createMigrations({ core, client, namespace, template });
+  const migrations = createMigrations({ core, client, namespace, template, clock });
   const request = createRequester({ migrations, clock, logger, events: createEventCounter(registry), signal: ending });
   const secrets = createSecrets(configuration);
   const replays = createReplays<Answer>(clock);

@@ -1,4 +1,6 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { doubled } from '@edge-migration/runtime/backoff.ts';
+import { HANDOVER_AGAIN } from '@edge-migration/runtime/policies.ts';
 import type { HandoverStage } from '../../handover/job.ts';
 import type { Action } from '../actions.ts';
 import { findCondition, formatTime } from '../conditions.ts';
@@ -16,9 +18,6 @@ export interface HandoverDecision {
   finding: { reason: 'HandoverRunning' | 'HandoverFailed'; message: string } | { message: string } | undefined;
 }
 
-/** A hand-over that failed is tried again so long after its end, each time twice as long, up to the longest. */
-const RETRY_MILLISECONDS = 10 * 60_000;
-const LONGEST_RETRY_MILLISECONDS = 60 * 60_000;
 const LOOK_MILLISECONDS = 1_000;
 /** Of what may go on for ever. */
 const SELDOM_MILLISECONDS = 10_000;
@@ -100,7 +99,7 @@ function describeEnd(
     : { ...NOTHING, nextTime: retryTime, finding };
 }
 
-const retryDelay = (attempt: number) => Math.min(RETRY_MILLISECONDS * 2 ** (attempt - 1), LONGEST_RETRY_MILLISECONDS);
+const retryDelay = (attempt: number) => doubled(HANDOVER_AGAIN, attempt - 1);
 
 const nameRetry = (time: number) =>
   `; it is tried again at ${formatTime(time)}, or at once when the Core API's pods or the spec change (spec.retry, for example)`;
