@@ -53,8 +53,8 @@ export function judge(migration: EdgeMigration | undefined, beganTime: number): 
 }
 
 /**
- * The EdgeMigration that counts among those of one project: the oldest, as for the operator. One that is being deleted
- * still counts, so that no younger one takes its place before the operator has seen that.
+ * The EdgeMigration that works on a project, of all that name it: the oldest. Operator and appliers both go by this. One
+ * that is being deleted still counts, so that no younger one takes its place before the operator has seen that.
  */
 export function chooseMigration(migrations: readonly EdgeMigration[]): EdgeMigration | undefined {
   const age = ({ creationTime, uid }: EdgeMigration) => `${creationTime} ${uid}`;

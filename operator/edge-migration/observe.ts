@@ -1,4 +1,5 @@
-import { type EdgeMigration, type Operation, projectOf } from '@edge-migration/contract/edge-migration/api.ts';
+import { type EdgeMigration, type Operation, projectOf, titleOf } from '@edge-migration/contract/edge-migration/api.ts';
+import { chooseMigration } from '@edge-migration/contract/edge-migration/verdict.ts';
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
 import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
@@ -184,12 +185,11 @@ function findRecord({ configMaps }: Pick<Sources, 'configMaps'>, { uid }: EdgeMi
 }
 
 /** Of several EdgeMigrations of one project the oldest works; equally old ones are told apart by their uids. */
+/** The EdgeMigration that works on the project, if it is another one. */
 function findOlderDuplicate({ migrations }: Sources, migration: EdgeMigration): string | undefined {
-  const age = ({ creationTime, uid }: EdgeMigration) => `${creationTime} ${uid}`;
-  const older = migrations
-    .byIndex(BY_PROJECT, String(projectOf(migration)))
-    .filter((other) => other.uid !== migration.uid && age(other) < age(migration));
-  return older[0] && `${older[0].namespace}/${older[0].name}`;
+  const ofProject = migrations.byIndex(BY_PROJECT, String(projectOf(migration)));
+  const chosen = chooseMigration([migration, ...ofProject.filter(({ uid }) => uid !== migration.uid)]);
+  return chosen === undefined || chosen.uid === migration.uid ? undefined : titleOf(chosen);
 }
 
 function hasPlan({ jobs, configMaps }: Sources, { uid }: EdgeMigration): boolean {
