@@ -183,7 +183,7 @@ export interface ConflictOutcome {
 
 /**
  * The copy found a document of the same key in Edge (docs/design.md, "Convergence", rule 2). The page in the worker's
- * hand is not used: Core is read anew, by the same protocol as in {@link converge}.
+ * hand is not used: Core is read again, by the same protocol as in {@link converge}.
  *
  * `KeepEdge` leaves a document of this very identity as it is, and adds to one born on Edge only the traits that it
  * lacks. `CoreWins` sets every trait and override that Core has. Both leave what only Edge has.

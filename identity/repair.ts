@@ -25,7 +25,7 @@ type Fenced = Fence & { readonly signal: AbortSignal };
  * Makes Edge agree with Core on exactly what was found to differ, while the migration may still do so: by converging
  * (docs/design.md, "Convergence", rule 1), so with Core's rows as they are now and over nothing that somebody else has
  * changed meanwhile. Documents that Flagsmith's readers refuse, and attributes that no event ever touches, are written
- * anew before it.
+ * again before it.
  *
  * @throws as {@link converge}
  */

@@ -27,7 +27,7 @@ function connect(cluster: Record<string, unknown>, user: Record<string, unknown>
 }
 
 describe('a connection', () => {
-  it('is shared until the CA changes, then made anew', async () => {
+  it('is shared until the CA changes, then created again', async () => {
     const caFile = join(folder, 'ca.crt');
     writeFileSync(caFile, 'one');
     connect({ caFile });

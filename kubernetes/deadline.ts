@@ -9,7 +9,7 @@ export class DeadlineError extends Error {
 export interface Deadline {
   /** Aborted by the caller's signal with its reason, or with a {@link DeadlineError}. */
   readonly signal: AbortSignal;
-  /** Starts the time anew, which makes it a limit on inactivity; not shorter than before. */
+  /** Restarts the time, which makes it a limit on inactivity; not shorter than before. */
   extend(milliseconds: number): void;
 }
 

@@ -44,7 +44,7 @@ export interface Leadership {
   /** Aborted when the lease is lost (reason: a {@link LeadershipLostError}) or the process is to stop. */
   readonly signal: AbortSignal;
   /**
-   * Grows with every term of whichever process: tells a later leader's doings from an earlier one's. It starts anew
+   * Grows with every term of whichever process: tells a later leader's doings from an earlier one's. It starts over
    * when somebody deletes the Lease.
    */
   readonly epoch: number;

@@ -60,7 +60,7 @@ export const operatorConfiguration = z.object({
   edgeReadySeconds: seconds.default(60),
   /** US dollars for a million on-demand write units, for mode Plan. */
   pricePerMillionWriteUnits: z.coerce.number().min(0).default(0.625),
-  /** Every cache is listed anew after this time, and what its watch has lost is made up. */
+  /** Every cache is listed again after this time, and what its watch has lost is made up. */
   relistSeconds: seconds.default(600),
   /** EdgeMigrations reconciled at the same time. */
   concurrency: z.coerce.number().int().min(1).max(64).default(4),

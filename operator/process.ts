@@ -66,7 +66,7 @@ const LOOK_MILLISECONDS = 3_000;
 
 type CacheSettings = Pick<ReflectorSettings<unknown>, 'clock' | 'logger' | 'registry' | 'timings'>;
 
-/** A process whose watches are silent for so long is started anew by the kubelet. */
+/** A process whose watches are silent for so long is restarted by the kubelet. */
 const STALE_MILLISECONDS = 15 * 60_000;
 
 /** What belongs to a migration; of reports for people only that they are there, so that they go with it. */

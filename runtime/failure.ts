@@ -3,7 +3,7 @@
  *
  * - `transient`: the same request may well succeed later; send it again after a pause.
  * - `throttled`: the other side asks for less; send it again after a longer pause.
- * - `conflict`: what it was decided by has changed meanwhile; read again and decide anew.
+ * - `conflict`: what it was decided by has changed meanwhile; read again and decide again.
  * - `misconfigured`: everything of this kind fails until a person changes settings, rights or the installation.
  * - `rejected`: this very request fails each time; leave it, others may succeed.
  */

@@ -18,7 +18,7 @@ export interface RetryOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told of each failure after which there is another try, before the pause. */
   readonly onRetry?: ((error: unknown) => void) | undefined;
-  /** Instead of {@link isPassing}: where `work` reads anew, a conflict is worth another try, too. */
+  /** Instead of {@link isPassing}: where `work` reads again, a conflict is worth another try, too. */
   readonly isWorthIt?: ((error: unknown) => boolean) | undefined;
   readonly random?: (() => number) | undefined;
 }

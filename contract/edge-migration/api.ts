@@ -170,7 +170,7 @@ const metadataSchema = z.object({
 
 /**
  * Parses an EdgeMigration as the API server sent it. A wrong spec is a fact to report in the status, and a status
- * that we cannot read is one that we write anew; only an object without metadata is an error.
+ * that we cannot read is one that we rewrite; only an object without metadata is an error.
  */
 export function parseEdgeMigration(object: unknown): EdgeMigration {
   const { metadata, spec, status } = z

@@ -153,7 +153,7 @@ export type PlannedWrites = z.infer<typeof plannedWritesSchema>;
 export type PlanStatus = z.infer<typeof planStatusSchema>;
 export type EdgeStatus = z.infer<typeof edgeStatusSchema>;
 
-/** What of the status can be read. A part that somebody has damaged is written anew and does not take others with it. */
+/** What of the status can be read. A part that somebody has damaged is rewritten and does not take others with it. */
 export function parseStatus(status: unknown): Status {
   const parts = Object.entries(z.record(z.string(), z.unknown()).safeParse(status).data ?? {}).filter(
     ([name, part]) => statusSchema.safeParse({ [name]: part }).success,

@@ -220,7 +220,7 @@ function findProblems(edge: Item): string[] {
   const read = readDocument(edge);
   const problems = read.kind === 'unreadable' ? read.problems.slice(0, MOST_PROBLEMS) : [];
   const isOurs = read.kind === 'readable' && hasGoodUuid(edge);
-  // Readable in another spelling, or drawn anew on every read: looked up by exact text, it is not found.
+  // Readable in another spelling, or drawn again on every read: looked up by exact text, it is not found.
   return read.kind === 'readable' && !isOurs ? ['identity_uuid: must be a version 4 uuid in lower case'] : problems;
 }
 

@@ -5,7 +5,7 @@ import { type ClientSettings, createClient, type KubernetesClient } from '../cli
 import type { Resource } from '../objects.ts';
 import { type FakeApiServer, startFakeApiServer } from './fake-api-server.ts';
 
-/** What a test file works with; made anew for each of its tests. */
+/** What a test file works with; created again for each of its tests. */
 export interface Fake {
   server: FakeApiServer;
   clock: FakeClock;

@@ -71,7 +71,7 @@ export type Totals = z.infer<typeof totalsSchema>;
 /** Nothing has been copied yet. */
 export const NO_TOTALS: Totals = totalsSchema.parse({});
 
-/** A checkpoint's text as the operator needs it; undefined when it is not one of ours, and will be written anew. */
+/** A checkpoint's text as the operator needs it; undefined when it is not one of ours, and will be rewritten. */
 export function parseCheckpoint(text: string): CheckpointFact | undefined {
   const checkpoint = readCheckpoint(text);
   if (checkpoint === undefined) return undefined;

@@ -115,7 +115,7 @@ test('reports about thousands of projects fit into messages, and come in batches
   expect(appliers.replay(10_000, NOW).project.applied).toBe(9_999);
 });
 
-test('a stream that was made anew, or is an older one again, is read from its beginning', async () => {
+test('a stream that was created again, or is an older one again, is read from its beginning', async () => {
   const appliers = createAppliers();
   await publish(report('one', { 1: 5 }), report('one', { 1: 6 }));
   await appliers.refresh(on.manager);

@@ -18,7 +18,7 @@ const CAPTURE_RECHECK_MILLISECONDS = 2_000;
 
 /**
  * The life of a migration: from facts to the new status and to what is to be done. Pure, and total: every state is
- * computed anew from what exists, so that a crash between any two steps is nothing special.
+ * computed again from what exists, so that a crash between any two steps is nothing special.
  * The rules are in docs/design.md, "Life of a migration" and "Convergence".
  */
 export function decide(observed: Facts): Decision {

@@ -49,7 +49,7 @@ function describeRetry(before: Status, after: Status): { reason: string; note: s
   if (rangesFailed > 0) return { reason: 'Retried', note: `${taken} ${rangesFailed} failed ranges are started again` };
   if (eventsParked > 0)
     return { reason: 'Retried', note: `${taken} ${eventsParked} events that wait aside are tried again` };
-  const note = `${taken} nothing had failed; to copy anew delete the EdgeMigration and apply it again`;
+  const note = `${taken} nothing had failed; to copy again delete the EdgeMigration and apply it again`;
   return { reason: 'NothingToRetry', note };
 }
 

@@ -123,7 +123,7 @@ export type ReplayFact =
        * into others, which {@link underWay} counts. Undefined when that is not known.
        */
       takenUntil: number | undefined;
-      /** Events of the project that come anew, or soon will by themselves; undefined when that is not known. */
+      /** Events of the project that were derived, or soon will be; undefined when that is not known. */
       underWay: number | undefined;
       project: ProjectReplay;
     };

@@ -18,7 +18,7 @@ type Gap = CoverageGapFact;
 
 /**
  * The time ranges since the first page was read in which writes to Core may have been missed, as the status keeps them:
- * the reports that told of them expire, sidecars go, and operators start anew. What is reported again is recognised by
+ * the reports that told of them expire, sidecars go, and operators restart. What is reported again is recognised by
  * sidecar, reason and time, because a gap may grow at both ends.
  *
  * @param start when the copy began to read; what was missed before is in the pages. Undefined: it has not begun

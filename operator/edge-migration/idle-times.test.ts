@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createIdleTimes } from './idle-times.ts';
 import { migration, NOON } from './testing/facts.ts';
 
-test('a migration is idle since it was first seen so, and anew after pods have worked or it was made anew', async () => {
+test('a migration is idle since it was first seen so, and again after pods have worked or it was created again', async () => {
   const clock = createFakeClock(NOON);
   const { notice } = createIdleTimes(clock);
   expect(notice(migration(), false)).toBeUndefined();

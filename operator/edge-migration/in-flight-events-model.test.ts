@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 /**
  * An exhaustive model of the question whether anything is under way, asked while one event, and all that follows from
  * it, moves between the places: every order of the appliers' and the reader's steps. O: the stream, as it was published
- * first; A: the stream, anew; P: aside.
+ * first; A: derived events in the stream; P: aside.
  */
 type Place = 'O' | 'A' | 'P';
 
@@ -18,7 +18,7 @@ interface State {
 
 interface Seen {
   readonly inStream: number;
-  readonly anew: number;
+  readonly derived: number;
   readonly parked: number;
   readonly aside: number;
 }
@@ -29,7 +29,7 @@ const START: State = { copies: [{ place: 'O', hasLeft: false }], hops: 0, aside:
 
 function seen({ copies, aside }: State): Seen {
   const count = (place: Place) => copies.filter((copy) => copy.place === place).length;
-  return { inStream: count('O'), anew: count('A'), parked: count('P'), aside };
+  return { inStream: count('O'), derived: count('A'), parked: count('P'), aside };
 }
 
 function* steps(state: State, looks: number): Generator<State> {
@@ -61,7 +61,7 @@ function isFooled(looks: number, isDone: (...answers: Seen[]) => boolean): boole
   return false;
 }
 
-const isEmpty = (aside: Seen, stream: Seen) => aside.parked === 0 && stream.inStream === 0 && stream.anew === 0;
+const isEmpty = (aside: Seen, stream: Seen) => aside.parked === 0 && stream.inStream === 0 && stream.derived === 0;
 
 test('nothing is under way when nothing is aside, nor then in the stream, and nothing was put aside meanwhile', () => {
   expect(isFooled(3, (first, second, third) => isEmpty(first, second) && first.aside === third.aside)).toBe(false);
@@ -72,9 +72,9 @@ test('no part of the rule can be left out', () => {
   expect(isFooled(3, (first, second, third) => isEmpty(first, third) && second.aside === third.aside)).toBe(true);
   expect(isFooled(3, (first, _, third) => first.parked === 0 && first.aside === third.aside)).toBe(true);
   expect(isFooled(3, (_, second, third) => isEmpty(third, second) && second.aside === third.aside)).toBe(true);
-  expect(isFooled(3, (first, second, third) => second.anew + first.parked === 0 && first.aside === third.aside)).toBe(
-    true,
-  );
+  expect(
+    isFooled(3, (first, second, third) => second.derived + first.parked === 0 && first.aside === third.aside),
+  ).toBe(true);
   expect(
     isFooled(3, (first, second, third) => second.inStream + first.parked === 0 && first.aside === third.aside),
   ).toBe(true);

@@ -24,7 +24,7 @@ test('nothing is under way before any applier has run', async () => {
   expect([transit.parked(1), transit.underWay(1)]).toEqual([0, 0]);
 });
 
-test('what comes anew is told by project, and what nobody can tell the project of holds all back', async () => {
+test('what is derived is told by project, and what nobody can tell the project of holds all back', async () => {
   await ensureApplierStreams(on.manager, { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 });
   await publish(EVENT_SUBJECT, derivedSubject(1), derivedSubject(1), derivedSubject(2));
   let transit = await readTransit(on.manager, systemClock);

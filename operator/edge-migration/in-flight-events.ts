@@ -60,7 +60,7 @@ export async function readTransit(
     const isSteady = before.lastSequence === (after?.state.last_seq ?? 0);
     if (!isSteady && tries < TRIES) continue;
     const found = after === undefined ? [events] : [events, after];
-    const anew = sumBy(state.subjects ?? {}, parseDerivedSubject);
+    const derived = sumBy(state.subjects ?? {}, parseDerivedSubject);
     return {
       streams: new Map(found.map((one) => [one.config.name, stateOf(one, asked, clock)])),
       parking: after && { created: after.created, removed: after.state.last_seq - after.state.messages },
@@ -73,9 +73,9 @@ export async function readTransit(
       unstorable: (projectId) => before.unstorable.get(projectId) ?? [],
       underWay(projectId) {
         if (!isSteady) return undefined;
-        const of = (id: number) => [anew.get(id), before.returning.get(id)];
+        const of = (id: number) => [derived.get(id), before.returning.get(id)];
         const counts =
-          projectId === undefined ? [...anew.values(), ...before.returning.values()] : [projectId, 0].flatMap(of);
+          projectId === undefined ? [...derived.values(), ...before.returning.values()] : [projectId, 0].flatMap(of);
         return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
       },
     };

@@ -75,7 +75,7 @@ const PROOF_MILLISECONDS = 60_000;
 
 /**
  * Follows how far the streams are. What they lose is never told by NATS: it gives the sequences once more, or makes the
- * stream anew, and goes on (`stream-model.test.ts` shows what each rule is for).
+ * stream again, and goes on (`stream-model.test.ts` shows what each rule is for).
  */
 export function createLosses(): Losses {
   const streams = new Map<string, Watermarks>();

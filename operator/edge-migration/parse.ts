@@ -149,7 +149,7 @@ const liveSettingsSchema = z.object({
   onConflict: z.enum(['KeepEdge', 'CoreWins']),
 });
 
-/** The plan in the root; undefined while there is none, or when someone has damaged it: it is then made anew. */
+/** The plan in the root; undefined while there is none, or when someone has damaged it: it is then created again. */
 export const parsePlan = (text: string | undefined) => parseJson(text, planSchema);
 
 export const parseLiveSettings = (text: string | undefined) => parseJson(text, liveSettingsSchema);

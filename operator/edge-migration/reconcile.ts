@@ -45,7 +45,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
 
   /**
    * The cache may be behind, by as much as an API server that lags or a watch event that was lost: nothing is done on the
-   * word of an EdgeMigration that has changed, gone or been made anew since.
+   * word of an EdgeMigration that has changed, gone or been created again since.
    */
   async function confirm(migration: EdgeMigration, signal: AbortSignal) {
     const { namespace, name, resourceVersion } = migration;

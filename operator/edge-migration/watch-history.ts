@@ -18,7 +18,7 @@ export interface WatchHistory {
   unwatched(): readonly Interval[];
   /** The pods are listed for the first time, and watched from now on. */
   begin(): void;
-  /** They were listed anew after a time, in milliseconds until now, of which no watch can tell. */
+  /** They were listed again after a time, in milliseconds until now, of which no watch can tell. */
   noteBlind(milliseconds: number): void;
   /** For the leader election. */
   annotate(before: LeaseBefore): Record<string, string>;

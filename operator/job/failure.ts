@@ -49,7 +49,7 @@ export interface Patience {
   readonly onRetry?: (error: unknown) => void;
 }
 
-/** Repeats `work`, which reads anew each time, while it fails for reasons that may pass. */
+/** Repeats `work`, which reads again each time, while it fails for reasons that may pass. */
 export function withPatience<T>({ milliseconds, ...options }: Patience, work: () => Promise<T>): Promise<T> {
   return retry(work, { ...options, policy: { ...WORKER_CALL, budgetMs: milliseconds }, isWorthIt });
 }

@@ -27,7 +27,7 @@ interface Pod<Settings, Range> {
   readonly patience: Patience;
   /** As they are now; they may change at any time. */
   readonly settings: () => Settings;
-  /** Calls `listener` whenever they were read anew. */
+  /** Calls `listener` whenever they were read again. */
   readonly onSettings: (listener: (settings: Settings) => void) => void;
   /** Where the range's progress is kept. */
   readonly record: WorkerRecord;

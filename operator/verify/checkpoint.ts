@@ -26,5 +26,5 @@ const verifyCheckpointSchema = z.object({
 
 export type VerifyCheckpoint = z.infer<typeof verifyCheckpointSchema>;
 
-/** Undefined when the text is none of ours, and will be written anew. */
+/** Undefined when the text is none of ours, and will be rewritten. */
 export const parseVerifyCheckpoint = (text: string | undefined) => parseJson(text, verifyCheckpointSchema);

@@ -29,7 +29,7 @@ const STORES = 'edge-migration-stores';
 const IMAGE = 'edge-migration:0.1.0';
 
 export interface InstallationOptions extends TargetOptions {
-  /** Variables of the appliers' container that are set anew. */
+  /** Variables of the appliers' container that are overridden. */
   applierEnvironment?: Readonly<Record<string, string>>;
   /** The same for the sidecars'. */
   sidecarEnvironment?: Readonly<Record<string, string>>;

@@ -120,7 +120,7 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
     await using _operator = startOperator(kubeconfig);
     const end = await liveUndisturbed(world);
     const copying = await createCopying();
-    // The API server no longer accepts any token of an account that was made anew.
+    // The API server no longer accepts any token of an account that was created again.
     const reference = ['serviceaccount', 'edge-migration-operator', '-n', NAMESPACE];
     await world.controlPlane.kubectl(['delete', ...reference]);
     await world.controlPlane.kubectl(['create', ...reference]);
@@ -133,7 +133,7 @@ describe('an operator', { timeout: 15 * MINUTE }, () => {
     setup.kubeconfig = await world.operatorKubeconfig(proxy);
   });
 
-  test('waits for its definition when that was removed, and starts anew when it is back', async () => {
+  test('waits for its definition when that was removed, and starts over when it is back', async () => {
     const { world, pods } = setup;
     await using _operator = startOperator();
     const end = await liveUndisturbed(world);

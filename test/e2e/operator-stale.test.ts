@@ -250,7 +250,7 @@ describe('an operator whose watches lose', { timeout: 15 * MINUTE }, () => {
     );
   });
 
-  test('that the EdgeMigration was made anew, for a while, does nothing for the old one', async () => {
+  test('that the EdgeMigration was created again, for a while, does nothing for the old one', async () => {
     const { world, proxy, pods } = setup;
     await using _operator = startOperator();
     const end = await liveUndisturbed(world);

@@ -218,7 +218,7 @@ async function installRights({ kubectl }: ControlPlane): Promise<string> {
   return readWorkerTemplate();
 }
 
-/** Fields that the API server and the controllers fill in, each time anew. */
+/** Fields that the API server and the controllers fill in. */
 const FILLED_IN = new Set([
   'uid',
   'resourceVersion',

@@ -190,7 +190,7 @@ describe('replay', { timeout: 8 * MINUTES }, () => {
   });
 });
 
-/** Of the first identities by identifier, which the copy has in hand: a third is deleted, a third created anew. */
+/** Of the first identities by identifier, which the copy has in hand: a third is deleted, a third created again. */
 async function removeAndCreate(project: SeededProject): Promise<void> {
   const path = `environments/${keyOf(project)}/identities/`;
   const [base = ''] = await installation.coreApis();

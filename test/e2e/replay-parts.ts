@@ -18,7 +18,7 @@ interface Container {
   volumeMounts?: { name: string }[];
 }
 
-/** The variables with some of them set anew; those set to undefined are left out. */
+/** The variables with some of them overridden; those set to undefined are left out. */
 function withVariables(env: readonly Variable[], changes: Readonly<Record<string, string | undefined>>): Variable[] {
   const kept = env.filter(({ name }) => !(name in changes));
   const set = Object.entries(changes).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
@@ -35,7 +35,7 @@ export const captureEnvironment = (natsUrl: string) => ({
   EDGE_MIGRATION_STREAM_MAX_BYTES: String(64 * 1024 * 1024),
 });
 
-/** The appliers, from the manifest that is shipped, with some variables set anew. */
+/** The appliers, from the manifest that is shipped, with some variables overridden. */
 export async function readApplier(
   natsUrl: string,
   environment: Readonly<Record<string, string>> = {},

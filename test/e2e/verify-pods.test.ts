@@ -128,7 +128,7 @@ test('a comparison whose pod is killed again and again goes on where it was each
   expect(killed.size).toBe(KILLS_AT.length);
   const isDone = async () => (await isAt(IDENTITIES)) || (await findLast('verify-killed')) !== undefined;
   await waitFor(isDone, { for: 'the end', timeoutMs: 3 * MINUTES, intervalMs: 50 });
-  // A pod that began anew would save less than the one before it had.
+  // A pod that began again would save less than the one before it had.
   expect(compared).toEqual(compared.toSorted((a, b) => a - b));
   expect(outcome(await readReport('verify-killed'))).toEqual(outcome(whole));
 });

@@ -279,7 +279,7 @@ describe('what cannot be handled', () => {
     expect(Object.keys(await on.parked()).filter((subject) => subject.startsWith('identity.parked.41.'))).toEqual([]);
   });
 
-  test('an event that fails again and again is parked, does not hold up others, and is tried anew on spec.retry', async () => {
+  test('an event that fails again and again is parked, does not hold up others, and is tried again on spec.retry', async () => {
     await on.project(40);
     await on.migrate(40);
     await putInCore(40, 4001, 'ada');

@@ -301,7 +301,7 @@ describe('a migration under the operator’s rights alone', { timeout: 5 * MINUT
   });
 });
 
-/** Rights that this story does without: a Job is looked up anew when ranges have failed. */
+/** Rights that this story does without: a Job is looked up again when ranges have failed. */
 const UNUSED_HERE = ['get jobs'];
 
 /** What the operator's roles allow and nobody asked for: `delete jobs`. */

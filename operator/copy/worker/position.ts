@@ -34,7 +34,7 @@ export type IdentityLookup = (
 
 /**
  * Where a range is taken up again: behind the newest remembered identity that Core still has under its identifier.
- * Undefined when there is none: the range starts anew.
+ * Undefined when there is none: the range starts over.
  */
 export async function findStart(
   { positions }: Checkpoint,

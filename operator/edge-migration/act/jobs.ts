@@ -14,7 +14,7 @@ export class ObjectInTheWay extends Error {
 
 /**
  * Starts the Job of one attempt. The cache that the decision was made on may be old, so the attempt before is looked up
- * anew: two Jobs of one migration never run at the same time. The name is the attempt's, so a second call finds the
+ * again: two Jobs of one migration never run at the same time. The name is the attempt's, so a second call finds the
  * first one's Job and leaves it.
  */
 export async function createJob(
@@ -26,7 +26,7 @@ export async function createJob(
   const { migration, operation, logger, signal } = target;
   const names = objectNames(migration, operation);
   const root = await client.get(CONFIG_MAPS, { namespace, name: names.root }, { signal });
-  // Removed since: the next pass plans anew.
+  // Removed since: the next pass plans again.
   if (root?.metadata.uid === undefined) return;
   if (attempt > 1 && !(await hasGone(context, target, names.job(attempt - 1)))) return;
   if (attempt > 1 && (await areDone(context, target, rangeIds, root.metadata.uid))) return;

@@ -17,7 +17,7 @@ const LARGEST_SECRET = 700_000;
 /**
  * Counts the project's identities, divides them into ranges and writes both down. The root ConfigMap gets the plan
  * last: until then nothing runs, and a crash in between only means that it is all done again. Afterwards the ranges are
- * never made anew, because pods may be in their midst: a cache that does not show the plan is behind, and where somebody
+ * never created again, because pods may be in their midst: a cache that does not show the plan is behind, and where somebody
  * has damaged it all goes together. Nor does a replica that led before put its ranges under the plan of the one that
  * leads now, however late its requests arrive: each of them is about a root of its own.
  */

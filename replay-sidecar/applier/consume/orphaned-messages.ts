@@ -27,7 +27,7 @@ const MOST = 2048;
  * Brings back events that the shared consumer takes for acknowledged while the stream still has them. After a crash of
  * NATS the stream and its consumer may disagree about the last moments before it, because they are written to the disk
  * by themselves; what is then below the consumer's floor is never delivered again. Whether it was applied is not
- * known, so it is published anew: to apply an event twice does no harm. Nor is it known whether a write for it is still
+ * known, so it is published again: to apply an event twice does no harm. Nor is it known whether a write for it is still
  * under way, of a process that had it: what says so of other events is that NATS has delivered them before.
  *
  * An acknowledgement takes a moment to reach the stream, so an event is a stray when it is found twice.
@@ -51,12 +51,12 @@ export function createOrphanedMessages({ connection, clock, log }: OrphanedMessa
   async function bringBack(manager: JetStreamManager, stray: StoredMsg) {
     const { subject, seq, time, timestamp, data, header } = stray;
     const msgID = `stray-${seq}-${timestamp}`;
-    const anew = derivedSubject(parseDerivedSubject(subject) ?? 0);
+    const derived = derivedSubject(parseDerivedSubject(subject) ?? 0);
     if (!isProbe(subject)) {
       const fields = keepHeaders({ subject, time, headers: header });
       markDoubted(fields);
       if (isTried({ subject, headers: header })) markTried(fields);
-      await client.publish(anew, data, { msgID, headers: fields });
+      await client.publish(derived, data, { msgID, headers: fields });
     }
     await manager.streams.deleteMessage(STREAM, seq, false);
   }

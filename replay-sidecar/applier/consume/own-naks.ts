@@ -13,7 +13,7 @@ export interface OwnNaks {
    * else can have sent a write for it. Asked once of each delivery.
    */
   isNextDelivery(message: Delivered): boolean;
-  /** The stream may count anew from now on. */
+  /** The stream may count again from now on. */
   forget(): void;
   readonly size: number;
 }

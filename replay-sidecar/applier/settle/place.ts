@@ -3,7 +3,7 @@ import { NO_RETRY, type Place } from '@edge-migration/contract/parked-place.ts';
 import type { Migrations } from '../admit/migrations.ts';
 
 /**
- * Whether all that is parked at a place may go on, to be judged anew: applied, dropped or parked for another reason. Events
+ * Whether all that is parked at a place may go on, to be judged again: applied, dropped or parked for another reason. Events
  * of an unknown project go on one batch after the other instead.
  *
  * @param now what Edge cannot hold is not tried any more once the replay window has closed: Edge is the master then
@@ -36,7 +36,7 @@ export function batchOf({ kib = 1 }: Pick<Place, 'kib'>): number {
 
 /**
  * What is to be given up stays where the operator can see it, which makes a gap of it. An older release did not write down
- * when it began: that is known once it has been put aside anew.
+ * when it began: that is known once it has been put aside again.
  */
 function isTriedAgain({ retry, minute }: Place, wanted: string): boolean {
   return wanted !== retry && (minute === undefined || !isDropToken(wanted));

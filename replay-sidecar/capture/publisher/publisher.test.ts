@@ -59,7 +59,7 @@ describe('the publisher', () => {
     expect(namesOf(await eventsIn(nats.url))).toHaveLength(10);
   });
 
-  it('publishes everything again when the stream was made anew', async () => {
+  it('publishes everything again when the stream was created again', async () => {
     await using rig = await createRig(nats.url, folder.path);
     await rig.write('before', 20);
     await rig.sent();

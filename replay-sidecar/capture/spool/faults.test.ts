@@ -26,7 +26,7 @@ describe('a stream', () => {
     expect(segments()).toHaveLength(0);
   }
 
-  it('that was made anew leaves a gap over what only the old one had', async () => {
+  it('that was created again leaves a gap over what only the old one had', async () => {
     await using opened = await openSpool(folder.path);
     opened.spool.observeStream('2026-01-01T00:00:00Z');
     await settle(opened);
@@ -36,7 +36,7 @@ describe('a stream', () => {
     ]);
   });
 
-  it('that was made anew leaves none when the spool still has everything', async () => {
+  it('that was created again leaves none when the spool still has everything', async () => {
     await using opened = await openSpool(folder.path);
     opened.spool.observeStream('2026-01-01T00:00:00Z');
     (await opened.spool.begin([draft('ann')])).finish({ outcome: 'known' });

@@ -153,7 +153,7 @@ function createLogIndex(folder: string, find: (namespace: string, pod: string) =
 
 /**
  * Loopback addresses for pods, 127.x.y.1 and up with x and y of the node's own, so that clusters running at the same
- * time are unlikely to meet. Given out anew only after all others have been.
+ * time are unlikely to meet. Given out again only after all others have been.
  */
 function createAddresses(): () => string {
   const pick = () => 1 + Math.floor(Math.random() * 254);
