@@ -7,6 +7,14 @@ import type { RetryPolicy } from './retry.ts';
  * (docs/configuration.md), with these as defaults where they are the same thing.
  */
 
+// Postgres; what fails there is tried again by whoever asks, a worker or an applier.
+
+/** Until a connection stands, waiting for a free one included. */
+export const POSTGRES_CONNECT_MS = 10_000;
+
+/** One statement: as long as a page of the copy may be old. */
+export const POSTGRES_STATEMENT_MS = 30_000;
+
 // DynamoDB.
 
 /** A call: throttling is over, or a partition has moved, within seconds; what lasts longer is the caller's to tell. */
@@ -96,8 +104,22 @@ export const EVENT = { firstMs: 100, longestMs: 10_000, attempts: 5 } satisfies 
 /** The streams at the start of an applier, for ever: the operator may not have made them yet. */
 export const STREAMS_READY = { firstMs: 1_000, longestMs: 2_000 } satisfies RetryPolicy;
 
+/** An event that cannot be gone on with now: what follows from it cannot be published, or too much is under way. */
+export const HAND_AGAIN_MS = 2_000;
+
+/** An event that cannot be parked stays in the stream, and is delivered again after so long. */
+export const PARK_AGAIN_MS = 10_000;
+
 /** Fetching events that failed; the consumer is asked about again. */
 export const FETCH_AGAIN_MS = 1_000;
+
+// The sidecar; a request never waits for more than its proxy's limits allow.
+
+/** A connection that the API refuses: gunicorn is starting, or being reloaded, for a moment. */
+export const UPSTREAM_AGAIN_MS = 50;
+
+/** A disk that failed is tried again after so long; until then what would be written is a gap. */
+export const SPOOL_AGAIN_MS = 1_000;
 
 // NATS.
 

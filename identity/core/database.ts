@@ -1,3 +1,4 @@
+import { POSTGRES_CONNECT_MS, POSTGRES_STATEMENT_MS } from '@edge-migration/runtime/policies.ts';
 import type { PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { type BoundedRows, readBoundedRows } from './bounded-rows.ts';
 import { type Connections, createConnections } from './connections.ts';
@@ -59,12 +60,12 @@ export function openCore(settings: CoreSettings, options: CoreOptions): Core {
   const connections = createConnections(address, {
     max: options.maxConnections,
     application_name: options.applicationName ?? 'edge-migration',
-    connectionTimeoutMillis: options.connectTimeout ?? 10_000,
+    connectionTimeoutMillis: options.connectTimeout ?? POSTGRES_CONNECT_MS,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
     pipeline: true,
   });
-  const begin = beginTransaction(options.statementTimeout ?? 30_000);
+  const begin = beginTransaction(options.statementTimeout ?? POSTGRES_STATEMENT_MS);
   let closed: Promise<void> | undefined;
 
   async function read<T>(work: (query: Query) => Promise<T>, signal?: AbortSignal): Promise<T> {

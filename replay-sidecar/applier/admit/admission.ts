@@ -2,6 +2,7 @@ import type { ParkReason } from '@edge-migration/contract/parked-place.ts';
 import { isProbe } from '@edge-migration/contract/streams/events.ts';
 import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { PARK_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import type { InFlightMessage } from '../consume/consumer.ts';
 import { type Delivery, readDelivery, UnreadableEvent, type Work } from '../consume/delivery.ts';
 import type { Counts } from '../report/counts.ts';
@@ -47,7 +48,6 @@ export interface AdmissionOptions {
   log: Logger;
 }
 
-const PARK_AGAIN_MILLIS = 10_000;
 const LOOK_MILLIS = 20;
 
 export function createAdmission(options: AdmissionOptions): Admission {
@@ -155,7 +155,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     } catch (error) {
       // Stopping gives them back; whatever else Core says, it says it of each when it is resolved.
       if (going.some(({ held }) => held.isOpen())) log.warn({ err: error }, 'It cannot be asked whose client keys are');
-      for (const { held } of going) held.nak(PARK_AGAIN_MILLIS);
+      for (const { held } of going) held.nak(PARK_AGAIN_MS);
       return;
     }
     for (const { held, projectId } of going) {
@@ -176,7 +176,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     const { held } = delivery;
     store(delivery, projectId, reason, more).catch((error: unknown) => {
       if (held.isOpen()) log.warn({ err: error, projectId, reason }, 'An event cannot be parked; tried again later');
-      held.nak(PARK_AGAIN_MILLIS);
+      held.nak(PARK_AGAIN_MS);
     });
   }
 

@@ -6,6 +6,7 @@ import { itemBytes } from '@edge-migration/identity/edge/document/size.ts';
 import { EVERYTHING, joinTouched, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
 import { DeadlinePassed } from '@edge-migration/identity/edge/table/table.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { HAND_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import type { Admission } from '../admit/admission.ts';
 import { type Cursor, type Delivery, derivedId, isListing, type Work } from '../consume/delivery.ts';
 import type { Patience } from '../patience.ts';
@@ -48,7 +49,6 @@ export interface RunnerOptions extends LookOptions {
   signal: AbortSignal;
 }
 
-const BUSY_PAUSE_MILLIS = 2000;
 /** An event may keep the stream from going on for so long; a little more than until most are handled for the second time. */
 const MOST_WAIT_MILLIS = 70_000;
 
@@ -194,14 +194,14 @@ export function createRunner(options: RunnerOptions) {
       return true;
     } catch (error) {
       log.warn({ err: error, projectId }, 'What follows from an event cannot be published; tried again');
-      for (const { held } of works) held.nak(BUSY_PAUSE_MILLIS);
+      for (const { held } of works) held.nak(HAND_AGAIN_MS);
       return false;
     }
   }
 
   async function fanOut(projectId: number, work: Work, copying: boolean, stop: AbortSignal): Promise<void> {
     if (options.isBusy()) {
-      work.held.nak(BUSY_PAUSE_MILLIS);
+      work.held.nak(HAND_AGAIN_MS);
       return;
     }
     const round = repeats.round(work.event, work.observed, now());
@@ -212,7 +212,7 @@ export function createRunner(options: RunnerOptions) {
     // Also where it was read: that may have been in another region already.
     const pause = looks.pauseForHome(work);
     if (page === undefined || pause !== undefined) {
-      looks.laterElsewhere(projectId, work, pause ?? BUSY_PAUSE_MILLIS);
+      looks.laterElsewhere(projectId, work, pause ?? HAND_AGAIN_MS);
       return;
     }
     const isPublished = await tryToPublish(projectId, [work], [...followersOf(work), ...page.events], async () => {
@@ -232,7 +232,7 @@ export function createRunner(options: RunnerOptions) {
   async function spread(delivery: Delivery, { parts, projectId = 0 }: Spread): Promise<void> {
     const { event, observed, held } = delivery;
     if (options.isBusy()) {
-      held.nak(BUSY_PAUSE_MILLIS);
+      held.nak(HAND_AGAIN_MS);
       return;
     }
     const round = repeats.round(event, observed, now());
@@ -246,7 +246,7 @@ export function createRunner(options: RunnerOptions) {
       finish(projectId, delivery, repeats.next(event, observed, now()));
     } catch (error) {
       log.warn({ err: error, event: event.id }, 'The parts of an event cannot be published; tried again');
-      held.nak(BUSY_PAUSE_MILLIS);
+      held.nak(HAND_AGAIN_MS);
     }
   }
 

@@ -1,3 +1,4 @@
+import { UPSTREAM_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import { createBody } from './body.ts';
 import { beginCapture, type CapturedRequest } from './captured-request.ts';
 import type { ClientConnection, ClientHandler } from './client.ts';
@@ -14,7 +15,6 @@ import { type ResponseOwner, ResponseRelay } from './response-relay.ts';
 import { Tunnel } from './tunnel.ts';
 import type { UpstreamConnection, UpstreamHandler } from './upstream.ts';
 
-const REFUSED_PAUSE_MILLIS = 50;
 /** Safe methods (RFC 9110, section 9.2.1): sending them twice is like sending them once. */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -247,10 +247,10 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
     const { deadlines, limits, counters } = this.context;
     this.context.onUpstream(false, error);
     this.upstream = undefined;
-    if (error.code === 'ECONNREFUSED' && this.refusals * REFUSED_PAUSE_MILLIS < limits.refusedMillis) {
+    if (error.code === 'ECONNREFUSED' && this.refusals * UPSTREAM_AGAIN_MS < limits.refusedMillis) {
       this.refusals += 1;
       counters.resends.refused += 1;
-      this.retry = deadlines.set(REFUSED_PAUSE_MILLIS, () => this.connect(false));
+      this.retry = deadlines.set(UPSTREAM_AGAIN_MS, () => this.connect(false));
       return;
     }
     this.abort('badGateway', { kind: 'notSent' });

@@ -1,4 +1,5 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { SPOOL_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 
 import { createDisk, type SyncPolicy } from './disk.ts';
 import type { Lane } from './lane.ts';
@@ -65,7 +66,6 @@ interface Batch {
 const LAZY_MILLIS = 10;
 /** A write takes a thread's turn. When the one before the last is no older than this, the next ones share one. */
 const BUSY_MILLIS = 1;
-const RETRY_MILLIS = 1000;
 const FIRST_BATCH_BYTES = 16 * 1024;
 const LARGEST_SPARE_BYTES = 256 * 1024;
 
@@ -266,7 +266,7 @@ export function createJournal(options: JournalOptions): Journal {
     const lost = [batch, ...queue.filter((other) => other.segment === segment)];
     queue = queue.filter((other) => other.segment !== segment);
     segment.appended = segment.written;
-    trouble = { retryAt: clock.monotonic() + RETRY_MILLIS };
+    trouble = { retryAt: clock.monotonic() + SPOOL_AGAIN_MS };
     answer(lost, false);
     options.onFailure(error, oldest(lost));
   }
