@@ -227,7 +227,7 @@ test('a key that was taken out of the Secret is worth nothing from then on, and 
 
 test('is served by TLS, with a certificate that was renewed a minute ago at most', async () => {
   const [certificate, privateKey] = ['tls.crt', 'tls.key'].map((name) => join(stage.folder, name)) as [string, string];
-  const fixtures = new URL('../../replay-sidecar/fixtures/tls/', import.meta.url).pathname;
+  const fixtures = new URL('../../runtime/nats/fixtures/tls/', import.meta.url).pathname;
   copyFileSync(`${fixtures}server.pem`, certificate);
   copyFileSync(`${fixtures}server-key.pem`, privateKey);
   // A minute is a moment.

@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { createHttpHandler } from './http.ts';
 
-const CERTIFICATES = new URL('../../../replay-sidecar/fixtures/tls/', import.meta.url);
+const CERTIFICATES = new URL('../../../runtime/nats/fixtures/tls/', import.meta.url);
 const cleanUp: (() => unknown)[] = [];
 
 afterEach(async () => {
