@@ -9,9 +9,6 @@ export interface TableFacts {
   readonly table: string;
   /** `ACTIVE`, or `UPDATING`, which can be read and written too. */
   readonly status: string;
-  readonly billing: 'OnDemand' | 'Provisioned';
-  /** Write units a second that are provisioned; undefined when on demand. */
-  readonly provisionedWriteUnits: number | undefined;
   /** Names of the global secondary indexes. */
   readonly indexes: readonly string[];
   /** Attributes that make an index's key, index by index: an item that lacks one is not in that index. */
@@ -60,7 +57,6 @@ export async function describeTable(
   if (!USABLE.has(status)) {
     throw new WrongTable(`Table ${table} at ${where} is ${status}: wait until it is ACTIVE`);
   }
-  const onDemand = description.BillingModeSummary?.BillingMode === 'PAY_PER_REQUEST';
   const region = description.TableArn?.split(':')[3] ?? '';
   const replication = readReplication(description, `Table ${table} at ${where}`);
   return {
@@ -69,8 +65,6 @@ export async function describeTable(
     region,
     table,
     status,
-    billing: onDemand ? 'OnDemand' : 'Provisioned',
-    provisionedWriteUnits: onDemand ? undefined : description.ProvisionedThroughput?.WriteCapacityUnits,
     indexKeys: (description.GlobalSecondaryIndexes ?? []).map(({ KeySchema = [] }) =>
       KeySchema.map(({ AttributeName }) => AttributeName ?? ''),
     ),

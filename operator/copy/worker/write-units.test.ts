@@ -8,8 +8,6 @@ const table = (name: string, facts: Partial<TableFacts> = {}): TableFacts => ({
   region: 'eu-west-2',
   table: name,
   status: 'ACTIVE',
-  billing: 'OnDemand',
-  provisionedWriteUnits: undefined,
   indexes: ['by-id', 'by-alias'],
   indexKeys: [['django_id'], ['dashboard_alias']],
   items: 0,
