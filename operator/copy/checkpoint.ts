@@ -4,6 +4,8 @@ import { writeUnitsSchema } from './write-units.ts';
 
 const count = z.number().min(0).default(0);
 
+const digits = z.string().regex(/^\d+$/).default('0');
+
 const countsSchema = z.object({
   pages: count,
   /** Identities of Core that were looked at; the sum of what became of them, and those that Core lost meanwhile. */
@@ -30,6 +32,8 @@ const totalsSchema = z.object({
   skippedByReason: z.record(z.string(), z.number()).default({}),
   /** Of a plan: what the writes would cost in every region. */
   plannedUnits: writeUnitsSchema.default({}),
+  /** Of those that count as `known`, sums of their ids and of the squares of these; `0` in checkpoints of earlier releases. */
+  knownIds: z.object({ sum: digits, squares: digits }).prefault({}),
   /** Lines of the reports that belong to these totals. */
   skippedLines: count,
   differingLines: count,

@@ -28,6 +28,8 @@ export const rangeSchema = z.strictObject({
       identities: z.int().min(0),
       /** The newest identity of Core then, of whatever project. */
       newestId: z.int().min(0),
+      /** Of each segment; a plan of an earlier release does not have them. */
+      bySegment: z.array(z.int().min(0)).optional(),
     })
     .optional(),
 });
@@ -38,6 +40,13 @@ export type Range = z.infer<typeof rangeSchema>;
 /** A range and how many identities it had when it was planned. */
 export interface MeasuredRange extends Pick<Range, 'rangeId' | 'segments'> {
   identities: number;
+  /** Of each segment. */
+  bySegment: number[];
+}
+
+/** What a range's worker is told of what was there, by the identities of each segment. */
+export function describePlanned(bySegment: readonly number[], newestId: number): NonNullable<Range['planned']> {
+  return { identities: bySegment.reduce((sum, count) => sum + count, 0), newestId, bySegment: [...bySegment] };
 }
 
 /** The newest identity of Core, of whatever project; 0 when there is none. */
@@ -61,18 +70,65 @@ export async function countSegments(
 ): Promise<number> {
   let total = 0;
   for (const { environmentId, order, after, until } of segments) {
-    const values: unknown[] = [environmentId, newestId];
     const column = order === 'id' ? 'id' : `(identifier || '')`;
-    const parameter = (value: string) => `$${values.push(value)}${order === 'id' ? '::int' : ''}`;
-    const bounds = [
-      ...(after === null ? [] : [`AND ${column} > ${parameter(after)}`]),
-      ...(until === null ? [] : [`AND ${column} <= ${parameter(until)}`]),
-    ].join(' ');
-    const text = `SELECT count(*)::int AS n FROM environments_identity WHERE environment_id = $1 AND id <= $2 ${bounds}`;
-    const [row] = await core.read((query) => query<{ n: number }>(text, values), signal);
+    const where = boundsOf(column, order, [environmentId, newestId], { after, until });
+    const text = `SELECT count(*)::int AS n FROM environments_identity WHERE environment_id = $1 AND id <= $2 ${where.text}`;
+    const [row] = await core.read((query) => query<{ n: number }>(text, where.values), signal);
     total += row?.n ?? 0;
   }
   return total;
+}
+
+/** Identities of one answer. */
+const IDS_AT_ONCE = 50_000;
+
+/** As {@link countSegments}, the ids: each row is compared by itself. */
+export async function* scanIds(core: Core, segment: Segment, newestId: number, signal: AbortSignal) {
+  const { environmentId, order, after, until } = segment;
+  const column = order === 'id' ? 'id' : `(identifier || '')`;
+  for (let last = 0; ; ) {
+    const where = boundsOf(column, order, [environmentId, IDS_AT_ONCE, last, newestId], { after, until });
+    const text = `SELECT id FROM environments_identity WHERE environment_id = $1 AND id > $3 AND id <= $4 ${where.text}
+                   ORDER BY id LIMIT $2`;
+    const rows = await core.read((query) => query<{ id: number }>(text, where.values), signal);
+    const ids = rows.map(({ id }) => id);
+    if (ids.length > 0) yield ids;
+    if (ids.length < IDS_AT_ONCE) return;
+    last = ids.at(-1)!;
+  }
+}
+
+/** The same along the index, as pages are read: what is there now, in few reads. */
+export async function* listIds(core: Core, segment: Segment, newestId: number, signal: AbortSignal) {
+  const { environmentId, order = 'identifier', until } = segment;
+  for (let after = segment.after; ; ) {
+    const where = boundsOf(order, order, [environmentId, IDS_AT_ONCE, newestId], { after, until });
+    const text = `SELECT count(*)::int AS n, array_agg(id) FILTER (WHERE id <= $3) AS ids,
+                         max(bound) FILTER (WHERE place = total)::text AS last
+                    FROM (SELECT id, ${order} AS bound, row_number() OVER () AS place, count(*) OVER () AS total
+                            FROM (SELECT * FROM environments_identity WHERE environment_id = $1 ${where.text}
+                                   ORDER BY ${order} LIMIT $2) AS found) AS step`;
+    type Row = { n: number; ids: number[] | null; last: string | null };
+    const [row] = await core.read((query) => query<Row>(text, where.values), signal);
+    if (row?.ids) yield row.ids;
+    if (row === undefined || row.n < IDS_AT_ONCE) return;
+    after = row.last;
+  }
+}
+
+function boundsOf(
+  column: string,
+  order: IdentityOrder | undefined,
+  values: unknown[],
+  { after, until }: Pick<Segment, 'after' | 'until'>,
+): { text: string; values: unknown[] } {
+  const all = [...values];
+  const parameter = (value: string) => `$${all.push(value)}${order === 'id' ? '::int' : ''}`;
+  const bounds = [
+    ...(after === null ? [] : [`AND ${column} > ${parameter(after)}`]),
+    ...(until === null ? [] : [`AND ${column} <= ${parameter(until)}`]),
+  ];
+  return { text: bounds.join(' '), values: all };
 }
 
 interface Step extends Segment {
@@ -228,10 +284,16 @@ export function mergeSteps(steps: readonly Step[], size: number): MeasuredRange[
   const ranges: MeasuredRange[] = [];
   let current: MeasuredRange | undefined;
   for (const { identities, ...segment } of steps) {
-    current ??= { rangeId: ranges.length, segments: [], identities: 0 };
-    const last = current.segments.at(-1);
-    if (last?.environmentId === segment.environmentId && last.order === segment.order) last.until = segment.until;
-    else current.segments.push({ ...segment });
+    current ??= { rangeId: ranges.length, segments: [], identities: 0, bySegment: [] };
+    const { segments, bySegment } = current;
+    const last = segments.at(-1);
+    if (last?.environmentId === segment.environmentId && last.order === segment.order) {
+      last.until = segment.until;
+      bySegment.push((bySegment.pop() ?? 0) + identities);
+    } else {
+      segments.push({ ...segment });
+      bySegment.push(identities);
+    }
     current.identities += identities;
     if (current.identities >= size) {
       ranges.push(current);

@@ -66,7 +66,7 @@ export async function planVerification(
 }
 
 /** Adds Edge's direction to ranges of Core's. */
-export function addEdge(ranges: readonly MeasuredRange[]): MeasuredVerifyRange[] {
+export function addEdge(ranges: readonly Omit<MeasuredRange, 'bySegment'>[]): MeasuredVerifyRange[] {
   const stretches = new Map<number, VerifySegment[]>();
   for (const { environmentId, order, until: bound } of ranges.flatMap(({ segments }) => segments)) {
     const known = stretches.get(environmentId);

@@ -8,14 +8,16 @@ import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
 import { WorkerError, withPatience } from '../../job/failure.ts';
 import type { Checkpoint } from '../checkpoint.ts';
-import { countSegments, type Segment } from '../ranges.ts';
+import type { Segment } from '../ranges.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { lookUntilItHolds } from './look-again.ts';
+import { type Found, findMissed } from './missed.ts';
 import type { HandlePage, Page } from './page.ts';
 import { startPageAge } from './page-age.ts';
 import { createPageSizer, type PageSizer } from './page-size.ts';
 import { identityMark, type Start } from './position.ts';
 import { openProgress, type Progress, type ProgressOptions } from './progress.ts';
+import { createReadIds, type ReadIds } from './read-ids.ts';
 
 export interface CopyOptions extends Omit<ProgressOptions, 'budget' | 'overridesTable'> {
   readonly stores: Stores;
@@ -63,18 +65,15 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   const { budget, overridesTable } = stores.edge;
   const progress = await openProgress({ ...options, checkpoints, budget, overridesTable }, lookUp, signal);
 
+  /** By environment; undefined while a process before has read some. */
+  let readIds: Map<number, ReadIds> | undefined = progress.isFromStart ? new Map() : undefined;
   // Whoever worked on it before may have been killed with an insert under way.
   if (progress.isResumed) late.lost();
   // Core keeps what is left of an environment whose deletion did not end; it is not copied, so it is not missed either.
   const live = range.segments.filter(({ environmentId }) => environments.has(environmentId));
 
   await copySegments(progress.start);
-  if ((await findMissed()).missed > 0) {
-    // One that was given a smaller identifier meanwhile was passed by; a second reading finds it.
-    logger.info({ rangeId: range.rangeId }, 'fewer identities were read than Core has: the range is read again');
-    await copySegments(await progress.restart(signal));
-    await refuseDeficit();
-  }
+  await readWhatWasMissed();
   await late.settled(signal);
   if (options.look !== undefined && progress.hasWritten) await lookAgain(options.look);
   return progress.finish(signal);
@@ -114,40 +113,47 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     );
   }
 
-  /**
-   * Identities that were there when the range was planned, still are, and were not read. What was read of one environment
-   * stands for none of another one, since it may be deleted by now. Segments of one environment are counted together: an
-   * identity that was renamed may have left one for the next.
-   *
-   * @returns how many of those that are there were read, and how many were not
-   */
-  async function findMissed(): Promise<{ read: number; missed: number }> {
-    const { planned, segments } = range;
-    const all = progress.knownOf(() => true);
-    if (planned === undefined || all >= planned.identities) return { read: all, missed: 0 };
+  async function findMissedNow(): Promise<Found | 'unsure'> {
     const present = await patiently(() => readProject(stores.core, stores.release, project.id, signal));
-    const isPresent = ({ environmentId }: Segment) =>
-      environments.has(environmentId) && (present?.environments.some(({ id }) => id === environmentId) ?? false);
-    const found = { read: 0, missed: 0 };
-    for (const [id, own] of Map.groupBy(segments.filter(isPresent), ({ environmentId }) => environmentId)) {
-      const left = await patiently(() => countSegments(stores.core, own, planned.newestId, signal));
-      const known = progress.knownOf((segment) => segments[segment]!.environmentId === id);
-      found.read += Math.min(known, left);
-      found.missed += Math.max(0, left - known);
-    }
-    return found;
+    const there = new Set(present?.environments.map(({ id }) => id));
+    const isPresent = (id: number) => environments.has(id) && there.has(id);
+    const isOf = (id: number) => (segment: number) => range.segments[segment]!.environmentId === id;
+    const countOf = (id: number) =>
+      readIds === undefined ? progress.knownOf(isOf(id)) : (readIds.get(id)?.count() ?? 0);
+    const wasRead = { ids: readIds, sums: progress.knownSums(), countOf };
+    return patiently(() => findMissed({ core: stores.core, range, isPresent, wasRead, signal }));
   }
 
-  /** What is missed twice is not found by a third reading either. */
-  async function refuseDeficit(): Promise<void> {
-    const { read, missed } = await findMissed();
-    if (missed === 0) return;
-    await progress.restart(signal);
-    throw new WorkerError(
+  /**
+   * One that was given a smaller identifier meanwhile was passed by; a second reading finds it. What is missed twice is not
+   * found by a third one either.
+   */
+  async function readWhatWasMissed(): Promise<void> {
+    for (let isRepeated = false; ; ) {
+      const found = await findMissedNow();
+      if (found !== 'unsure' && found.missed === 0) return;
+      const start = await progress.restart(signal);
+      if (isRepeated && found !== 'unsure') throw deficit(found);
+      isRepeated = found !== 'unsure';
+      logger.info({ rangeId: range.rangeId }, 'identities were missed, or may have been: the range is read again');
+      readIds = new Map();
+      await copySegments(start);
+    }
+  }
+
+  function deficit({ read, missed }: Found): WorkerError {
+    return new WorkerError(
       'transient',
       `project ${project.id}, range ${range.rangeId}: twice, ${read} identities were read where Core has ` +
         `${read + missed}: Core's unique index on identifiers is damaged: REINDEX TABLE CONCURRENTLY environments_identity`,
     );
+  }
+
+  function remember(environmentId: number, ids: readonly number[]): void {
+    if (readIds === undefined) return;
+    const own = readIds.get(environmentId) ?? createReadIds();
+    readIds.set(environmentId, own);
+    own.add(ids);
   }
 
   async function lookUp(environment: Pick<CoreEnvironment, 'id'>, id: number) {
@@ -192,7 +198,8 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     else sizer.failed();
     if (done > 0) {
       const newestId = range.planned?.newestId ?? 0;
-      const known = identities.slice(0, done).filter(({ id }) => id <= newestId).length;
+      const known = identities.slice(0, done).flatMap(({ id }) => (id <= newestId ? [id] : []));
+      remember(page.environment.id, known);
       await progress.addPage(identityMark(identities[done - 1]!), { ...handled, known }, signal);
       failing.ended();
     }

@@ -2,7 +2,7 @@ import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { driftCollation } from '@edge-migration/test/core/drift.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WorkerError } from '../../job/failure.ts';
-import { planRanges, type Range, readNewestId, type Segment } from '../ranges.ts';
+import { describePlanned, planRanges, type Range, readNewestId, type Segment } from '../ranges.ts';
 import { createMemoryCheckpoints } from './checkpoints.ts';
 import { createPageWriter } from './page-writer.ts';
 import { countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
@@ -27,8 +27,11 @@ async function plan(): Promise<Range> {
   const { core, project: found } = project.stores;
   const newestId = await readNewestId(core, signal);
   const ranges = await planRanges(core, found.environments, 1, signal);
-  const identities = ranges.reduce((sum, range) => sum + range.identities, 0);
-  return { rangeId: 0, segments: ranges.flatMap(({ segments }) => segments), planned: { identities, newestId } };
+  const planned = describePlanned(
+    ranges.flatMap(({ bySegment }) => bySegment),
+    newestId,
+  );
+  return { rangeId: 0, segments: ranges.flatMap(({ segments }) => segments), planned };
 }
 
 test('a copy that reads fewer identities than Core has, because the index misses some, is never called complete', async () => {
@@ -104,16 +107,101 @@ test('an identity whose new identifier is behind the copy is found by reading th
   expect(await project.compare()).toEqual(EQUAL);
 });
 
-describe('what was read of an environment that has gone since', () => {
-  const stop = (count: number) => {
-    const handlePage = createPageWriter(project.stores);
-    let pages = 0;
-    return async (...[page, settings, signal]: Parameters<typeof handlePage>) => {
-      if (++pages > count) throw new WorkerError('rejected', 'killed');
-      return handlePage(page, settings, signal);
-    };
+/** Writes so many pages. */
+function killAfter(count: number) {
+  const handlePage = createPageWriter(project.stores);
+  let pages = 0;
+  const killed: typeof handlePage = async (...request) => {
+    if (++pages > count) throw new WorkerError('rejected', 'killed');
+    return handlePage(...request);
   };
+  return killed;
+}
 
+/** The first page of the environment is followed by a change. */
+function afterFirstPage(change: () => Promise<unknown>) {
+  const handlePage = createPageWriter(project.stores);
+  let isChanged = false;
+  const changing: typeof handlePage = async (page, settings, signal) => {
+    const handled = await handlePage(page, settings, signal);
+    if (page.environment.id === environmentId && !isChanged) {
+      isChanged = true;
+      await change();
+    }
+    return handled;
+  };
+  return changing;
+}
+
+describe('an identity that is missed in the environment in which another one is deleted', () => {
+  const place = (direction: 'ASC' | 'DESC', offset = 0) =>
+    `(SELECT id FROM environments_identity WHERE environment_id = ${environmentId}
+       ORDER BY identifier ${direction} LIMIT 1 OFFSET ${offset})`;
+  /** The first, which was read, goes; the last one, which was not, gets an identifier that is behind the copy. */
+  const deleteAndRename = () =>
+    project.sql(
+      `BEGIN; SET LOCAL session_replication_role = 'replica';
+       UPDATE environments_identity SET identifier =
+         (SELECT min(identifier) || '!' FROM environments_identity WHERE environment_id = ${environmentId})
+        WHERE id = ${place('DESC')};
+       DELETE FROM environments_identity WHERE id = ${place('ASC')}; COMMIT`,
+    );
+  const slowly = () => ({ ...project.settings, pageSize: 100 });
+
+  test('is found', async () => {
+    const range = await plan();
+    const checkpoint = await project.copy({ range, settings: slowly, handlePage: afterFirstPage(deleteAndRename) });
+    expect(checkpoint.finished).toBe(true);
+    expect((await project.compare()).missing).toEqual([]);
+  });
+
+  test('is found after a pod was killed, too', async () => {
+    const range = await plan();
+    const checkpoints = createMemoryCheckpoints();
+    await project.copy({ range, checkpoints, settings: slowly, handlePage: killAfter(2) }).catch(() => {});
+    await deleteAndRename();
+    const checkpoint = await project.copy({ range, checkpoints, settings: slowly });
+    expect(checkpoint.finished).toBe(true);
+    expect((await project.compare()).missing).toEqual([]);
+  });
+});
+
+test('what was renamed into an environment hides none that the index misses in another one', async () => {
+  const range = await plan();
+  const isLast = (segment: Segment) => Number(segment.environmentId === environmentId);
+  const segments = range.segments.map((segment, index) => ({ segment, identities: range.planned!.bySegment![index]! }));
+  segments.sort((a, b) => isLast(a.segment) - isLast(b.segment));
+  const [other] = segments;
+  // As if more had been renamed into the first one than the index misses in the last one.
+  other!.identities -= 1000;
+  const bySegment = segments.map(({ identities }) => Math.max(0, identities));
+  const planned = { ...range.planned!, identities: 0, bySegment };
+  await driftCollation(project.databaseUrl);
+  const failed = await project
+    .copy({ range: { rangeId: 0, segments: segments.map(({ segment }) => segment), planned } })
+    .catch((error: unknown) => error);
+  expect(failed).toMatchObject({ name: 'WorkerError', kind: 'transient' });
+});
+
+test('a range of which no identity was deleted is not read again after a pod was killed', async () => {
+  const range = await plan();
+  const checkpoints = createMemoryCheckpoints();
+  const settings = () => ({ ...project.settings, pageSize: 100 });
+  await project.copy({ range, checkpoints, settings, handlePage: killAfter(2) }).catch(() => {});
+  const before = (await checkpoints.load(signal))?.checkpoint.positions[0]?.totals.counts.read ?? 0;
+  let identities = 0;
+  const handlePage = createPageWriter(project.stores);
+  const counting: typeof handlePage = async (...request) => {
+    const handled = await handlePage(...request);
+    identities += handled.results.length;
+    return handled;
+  };
+  await project.copy({ range, checkpoints, settings, handlePage: counting });
+  expect(before).toBeGreaterThan(0);
+  expect(before + identities).toBe(1200);
+});
+
+describe('what was read of an environment that has gone since', () => {
   async function removeOther(): Promise<CoreProject> {
     const { project: before } = project.stores;
     const other = before.environments.find(({ id }) => id !== environmentId)?.id;
@@ -132,7 +220,7 @@ describe('what was read of an environment that has gone since', () => {
     const range = await planInOrder();
     const checkpoints = createMemoryCheckpoints();
     const settings = () => ({ ...project.settings, pageSize: 100 });
-    await project.copy({ range, checkpoints, settings, handlePage: stop(1) }).catch(() => {});
+    await project.copy({ range, checkpoints, settings, handlePage: killAfter(1) }).catch(() => {});
     const left = await removeOther();
     const { handlePage, isRenamed } = renameBehind();
     const checkpoint = await project.copy({ range, checkpoints, settings, project: left, handlePage });

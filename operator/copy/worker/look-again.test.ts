@@ -72,7 +72,7 @@ const open = (saved = checkpoints(), found: CoreIdentity | undefined = identity)
   };
   return openProgress(options, async () => found, signal);
 };
-const page = { ...handled('inserted'), known: 1 };
+const page = { ...handled('inserted'), known: [1] };
 
 describe('whether documents of a range may have been written', () => {
   test('is told by its totals', async () => {

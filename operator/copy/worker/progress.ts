@@ -7,8 +7,9 @@ import type { Checkpoints } from './checkpoints.ts';
 import type { HandledPage } from './page.ts';
 import { findStart, type IdentityLookup, rememberPosition, type Start } from './position.ts';
 import { createRateMeter } from './rate-meter.ts';
+import type { IdSums } from './read-ids.ts';
 import { createReport } from './report.ts';
-import { addPage, type PageCosts, type SkippedLine } from './totals.ts';
+import { addPage, type PageCosts, type SkippedLine, sumsOf } from './totals.ts';
 
 /** A ConfigMap holds a mebibyte: the lists of single identities share what the checkpoint itself leaves. */
 const SKIPPED_LIMIT = 800_000;
@@ -35,12 +36,14 @@ export interface ProgressOptions {
 export interface Progress {
   /** Where this process began. */
   readonly start: Start;
+  /** Nothing that was read before counts. */
+  readonly isFromStart: boolean;
   /** Another process has worked on the range before. */
   readonly isResumed: boolean;
   /** A page is done as far as the identity `mark`. */
   addPage(
     mark: { id: number; hash: string },
-    page: HandledPage & { readonly known: number },
+    page: HandledPage & { readonly known: readonly number[] },
     signal: AbortSignal,
   ): Promise<void>;
   /**
@@ -48,6 +51,8 @@ export interface Progress {
    * are of which an earlier release has not written it down.
    */
   knownOf(isCounted: (segment: number) => boolean): number;
+  /** Sums of their ids, of the whole range so far. */
+  knownSums(): IdSums;
   /**
    * Whether documents of the range may have been written, by whatever process: one that was killed may have written a page
    * of which the checkpoint does not tell, and totals begin again where the range does.
@@ -122,7 +127,7 @@ export async function openProgress(
   }
 
   /** What was spent since the last page. */
-  function takeCosts({ documentBytes, planned, known }: HandledPage & { known: number }): PageCosts {
+  function takeCosts({ documentBytes, planned, known }: HandledPage & { known: readonly number[] }): PageCosts {
     const before = spent;
     spent = budget.spent();
     return {
@@ -153,6 +158,7 @@ export async function openProgress(
 
   return {
     start,
+    isFromStart: isAnew,
     isResumed: saved !== undefined,
 
     async addPage(identity, page, signal) {
@@ -177,6 +183,8 @@ export async function openProgress(
       if (range.segments.every((_, segment) => isCounted(segment))) return current().totals.counts.known;
       return sum([...knownBySegment, ...knownOfCurrent()].filter((_, segment) => isCounted(segment)));
     },
+
+    knownSums: () => sumsOf(current().totals),
 
     get hasWritten() {
       const { inserted, merged, replaced } = current().totals.counts;

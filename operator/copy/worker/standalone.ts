@@ -8,7 +8,7 @@ import { WorkerError } from '../../job/failure.ts';
 import type { StandaloneContext } from '../../job/standalone.ts';
 import { openStores } from '../../job/stores.ts';
 import { type Checkpoint, NO_TOTALS, type Totals } from '../checkpoint.ts';
-import { planRanges, type Range, readNewestId } from '../ranges.ts';
+import { describePlanned, planRanges, type Range, readNewestId } from '../ranges.ts';
 import { createMemoryCheckpoints } from './checkpoints.ts';
 import type { StandaloneConfiguration } from './configuration.ts';
 import { copyRange } from './copy-range.ts';
@@ -122,8 +122,11 @@ async function planProject(
   }
   const newestId = await readNewestId(core, signal);
   const ranges = await planRanges(core, chosen, 1, signal);
-  const identities = ranges.reduce((sum, range) => sum + range.identities, 0);
-  return { rangeId: 0, segments: ranges.flatMap(({ segments }) => segments), planned: { identities, newestId } };
+  const planned = describePlanned(
+    ranges.flatMap(({ bySegment }) => bySegment),
+    newestId,
+  );
+  return { rangeId: 0, segments: ranges.flatMap(({ segments }) => segments), planned };
 }
 
 function createLines({ clock, onLine }: Context): (checkpoint: Checkpoint) => void {

@@ -2,6 +2,7 @@ import type { SkippedIdentity } from '@edge-migration/identity/edge/document/doc
 import type { Difference } from '@edge-migration/identity/edge/merge.ts';
 import type { Totals } from '../checkpoint.ts';
 import { addWriteUnits, type WriteUnits } from '../write-units.ts';
+import { addIds, type IdSums } from './read-ids.ts';
 
 /** What became of one identity of a page. */
 export interface Result {
@@ -30,8 +31,8 @@ interface DifferingLine extends Difference {
 
 /** What a page adds, besides its results. */
 export interface PageCosts {
-  /** Identities of the page that were there when the range was planned. */
-  readonly known: number;
+  /** Ids of the identities of the page that were there when the range was planned. */
+  readonly known: readonly number[];
   readonly documentBytes: number;
   /** In the home region. */
   readonly writeUnits: number;
@@ -46,7 +47,7 @@ export function addPage(totals: Totals, results: readonly Result[], costs: PageC
   const skippedByReason = { ...totals.skippedByReason };
   counts.pages += 1;
   counts.read += results.length;
-  counts.known += costs.known;
+  counts.known += costs.known.length;
   counts.documentBytes += costs.documentBytes;
   counts.writeUnits += costs.writeUnits;
   counts.throttled += costs.throttled;
@@ -57,5 +58,12 @@ export function addPage(totals: Totals, results: readonly Result[], costs: PageC
     if (skipped !== undefined) skippedByReason[skipped.reason] = (skippedByReason[skipped.reason] ?? 0) + 1;
   }
   const plannedUnits = addWriteUnits([totals.plannedUnits, costs.plannedUnits]);
-  return { ...totals, counts, skippedByReason, plannedUnits };
+  const { sum, squares } = addIds(sumsOf(totals), costs.known);
+  const knownIds = { sum: String(sum), squares: String(squares) };
+  return { ...totals, counts, skippedByReason, plannedUnits, knownIds };
+}
+
+/** Of the identities that were there when the range was planned. */
+export function sumsOf({ counts, knownIds }: Totals): IdSums {
+  return { count: counts.known, sum: BigInt(knownIds.sum), squares: BigInt(knownIds.squares) };
 }

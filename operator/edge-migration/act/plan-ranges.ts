@@ -3,7 +3,13 @@ import { readProject } from '@edge-migration/identity/core/projects.ts';
 import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { AlreadyExistsError } from '@edge-migration/kubernetes/errors.ts';
 import { CONFIG_MAPS, JOBS, SECRETS } from '@edge-migration/kubernetes/resources.ts';
-import { type MeasuredRange, planRanges as measureRanges, mergeSteps, readNewestId } from '../../copy/ranges.ts';
+import {
+  describePlanned,
+  type MeasuredRange,
+  planRanges as measureRanges,
+  mergeSteps,
+  readNewestId,
+} from '../../copy/ranges.ts';
 import { CIPHER_KEY_FILE, createCipherKey } from '../../verify/checkpoint-cipher.ts';
 import { planVerification } from '../../verify/ranges.ts';
 import { formatTime } from '../conditions.ts';
@@ -41,7 +47,7 @@ export async function planRanges(context: ActionContext, { migration, operation,
   const texts = new Map<number | string, string>(
     isComparison(operation)
       ? describeRanges(ranges, () => ({ regions: spec.verify.regions }))
-      : describeRanges(ranges, ({ identities }) => ({ planned: { identities, newestId } })),
+      : describeRanges(ranges, ({ bySegment = [] }) => ({ planned: describePlanned(bySegment, newestId) })),
   );
   if (isComparison(operation)) texts.set(CIPHER_KEY_FILE, createCipherKey());
   await createRanges(context, buildRanges(place, reference, texts), reference, signal);
@@ -104,7 +110,10 @@ async function isPlanned(
   return isDamaged;
 }
 
-type DescribedRange = Pick<MeasuredRange, 'rangeId' | 'identities'> & { readonly segments: readonly object[] };
+interface DescribedRange extends Pick<MeasuredRange, 'rangeId' | 'identities'> {
+  readonly segments: readonly object[];
+  readonly bySegment?: readonly number[];
+}
 
 /** @param others what pods have to know besides; a copy checks at its end that it has read what was planned */
 function describeRanges(
@@ -124,8 +133,8 @@ function fitSecret(ranges: MeasuredRange[], largest = LARGEST_SECRET): MeasuredR
   let fitting = ranges;
   while (fitting.length > 1 && sizeOf(fitting) > largest) {
     const total = fitting.reduce((sum, { identities }) => sum + identities, 0);
-    const steps = fitting.flatMap(({ segments, identities }) =>
-      segments.map((segment, index) => ({ ...segment, identities: index === 0 ? identities : 0 })),
+    const steps = fitting.flatMap(({ segments, bySegment }) =>
+      segments.map((segment, index) => ({ ...segment, identities: bySegment[index] ?? 0 })),
     );
     fitting = mergeSteps(steps, Math.ceil((2 * total) / fitting.length));
   }
@@ -133,5 +142,6 @@ function fitSecret(ranges: MeasuredRange[], largest = LARGEST_SECRET): MeasuredR
 }
 
 function sizeOf(ranges: readonly MeasuredRange[]): number {
-  return [...describeRanges(ranges).values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  const texts = describeRanges(ranges, ({ bySegment }) => ({ bySegment }));
+  return [...texts.values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 }
