@@ -78,6 +78,7 @@ export function createVerdicts(settings: VerdictSettings): Verdicts {
       size += 1;
       entry.verdict.catch(() => {
         if (entries.get(question) === entry) remove(entries, question);
+        if (entries.size === 0 && callers.get(caller) === entries) callers.delete(caller);
       });
       return entry.verdict;
     },

@@ -65,3 +65,13 @@ test.each([
 ])('a pod %s does not count', async (_, change) => {
   expect(await seenAgo(change, ['present-job'])).toBe(11 * MINUTE);
 });
+
+test('pods of projects that come and go are forgotten an hour later', async () => {
+  const clock = createFakeClock();
+  const former = createFormerWork(clock);
+  for (let project = 1; project <= 1000; project++) {
+    former.notice(deleted(pod({ migration: `customers/project-${project}` }, { jobUid: `job-${project}` })));
+    await clock.advance(MINUTE);
+  }
+  expect(former.size).toBeLessThanOrEqual(61);
+});

@@ -17,6 +17,8 @@ export interface FormerWork {
    * @param jobUids of the Jobs of the present plan
    */
   lastSeen(migration: EdgeMigration, jobUids: readonly string[]): number;
+  /** Projects of which pods are remembered. */
+  readonly size: number;
 }
 
 interface Sighting {
@@ -32,7 +34,7 @@ const KEPT_MILLISECONDS = 3_600_000;
 
 export function createFormerWork(clock: Clock): FormerWork {
   const begun = see();
-  /** By name of the EdgeMigration, which is the project's in every namespace, and by the Job's uid. */
+  /** By name of the EdgeMigration, which is the project's in every namespace, and by the Job's uid; the last seen last. */
   const seen = new Map<string, Map<string, Sighting>>();
 
   function see(): Sighting {
@@ -46,7 +48,22 @@ export function createFormerWork(clock: Clock): FormerWork {
     return sighting.since;
   }
 
+  function forgetOld(): void {
+    for (const [name, jobs] of seen) {
+      for (const [uid, { moment }] of jobs) {
+        if (mostSince(clock, moment) <= KEPT_MILLISECONDS) break;
+        jobs.delete(uid);
+      }
+      if (jobs.size > 0) return;
+      seen.delete(name);
+    }
+  }
+
   return {
+    get size() {
+      return seen.size;
+    },
+
     notice(change) {
       if (change.type === 'unreadable') return;
       const pod = change.type === 'deleted' ? change.previous : change.object;
@@ -56,8 +73,11 @@ export function createFormerWork(clock: Clock): FormerWork {
       if (before?.fact.live === false) return;
       const name = nameOf(pod.migration);
       const jobs = seen.get(name) ?? new Map<string, Sighting>();
-      for (const [uid, { moment }] of jobs) if (mostSince(clock, moment) > KEPT_MILLISECONDS) jobs.delete(uid);
-      seen.set(name, jobs.set(pod.fact.jobUid ?? '', see()));
+      const uid = pod.fact.jobUid ?? '';
+      jobs.delete(uid);
+      seen.delete(name);
+      seen.set(name, jobs.set(uid, see()));
+      forgetOld();
     },
 
     lastSeen({ name }, jobUids) {

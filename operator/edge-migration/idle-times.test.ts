@@ -27,3 +27,13 @@ test.for<[string, number]>([
   clock.skew(step);
   expect(clock.now() - notice(migration(), true)!).toBe(10_000);
 });
+
+test('what is remembered of an EdgeMigration goes with it', () => {
+  const times = createIdleTimes(createFakeClock(NOON));
+  for (let number = 1; number <= 1000; number++) {
+    const { namespace, name } = migration({ name: `project-${number}` });
+    times.notice(migration({ name }), true);
+    times.forget(`${namespace}/${name}`);
+  }
+  expect(times.size).toBe(0);
+});

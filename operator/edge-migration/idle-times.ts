@@ -11,12 +11,15 @@ import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/r
 export interface IdleTimes {
   /** Notes whether it is so. Epoch milliseconds, no longer ago than by either clock; undefined when it is not so. */
   notice(migration: EdgeMigration, isSo: boolean): number | undefined;
+  /** The EdgeMigration `<namespace>/<name>` is gone. */
+  forget(key: string): void;
+  readonly size: number;
 }
 
 /** What both clocks drift apart by; the status would otherwise change with each look. */
 const DRIFT_MILLISECONDS = 1_000;
 
-/** Remembers one time for each name that an EdgeMigration ever had. */
+/** Remembers one time for each EdgeMigration. */
 export function createIdleTimes(clock: Clock): IdleTimes {
   const times = new Map<string, { uid: string; moment: Moment; since: number }>();
 
@@ -38,6 +41,10 @@ export function createIdleTimes(clock: Clock): IdleTimes {
       const since = clock.now() - leastSince(clock, known.moment);
       if (Math.abs(since - known.since) > DRIFT_MILLISECONDS) known.since = since;
       return known.since;
+    },
+    forget: (key) => void times.delete(key),
+    get size() {
+      return times.size;
     },
   };
 }

@@ -8,6 +8,8 @@ import { BY_MIGRATION, type Sources } from './sources.ts';
 export interface PodClocks {
   /** Of the pods that work for this EdgeMigration now. */
   observe(sources: Pick<Sources, 'jobs' | 'configMaps'>, migration: Pick<EdgeMigration, 'uid'>): ClockFact[];
+  /** EdgeMigrations of which clocks are remembered. */
+  readonly size: number;
 }
 
 const writtenSchema = z.object({ instance: z.string(), updatedTime: z.iso.datetime() });
@@ -16,11 +18,14 @@ export function createPodClocks(): PodClocks {
   /** By the EdgeMigration's uid. */
   const clocks = new Map<string, Clocks>();
   return {
+    get size() {
+      return clocks.size;
+    },
     observe({ jobs, configMaps }, { uid }) {
-      if (!jobs.byIndex(BY_MIGRATION, uid).some(({ fact }) => fact.outcome === 'active')) {
-        clocks.delete(uid);
-        return [];
-      }
+      const isActive = (one: string) => jobs.byIndex(BY_MIGRATION, one).some(({ fact }) => fact.outcome === 'active');
+      // Also of those that were deleted at work, and are asked about no more.
+      for (const one of clocks.keys()) if (!isActive(one)) clocks.delete(one);
+      if (!isActive(uid)) return [];
       const known = clocks.get(uid) ?? createClocks();
       clocks.set(uid, known);
       return configMaps.byIndex(BY_MIGRATION, uid).flatMap(({ fact }) => {

@@ -1,4 +1,5 @@
 import { EDGE_MIGRATIONS, type EdgeMigration, type Status } from '@edge-migration/contract/edge-migration/api.ts';
+import { projectOf } from '@edge-migration/contract/edge-migration/verdict.ts';
 import type { Reconcile, ReconcileContext, ReconcileResult } from '@edge-migration/kubernetes/controller.ts';
 import { ConflictError } from '@edge-migration/kubernetes/errors.ts';
 import { objectKey, parseObjectKey } from '@edge-migration/kubernetes/objects.ts';
@@ -77,7 +78,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
     await removeOrphans(key, migration, { signal, logger });
     if (migration === undefined) {
       written.delete(key);
-      sources.handover?.runner.forget(key);
+      forget(sources, key);
       return undefined;
     }
     if (migration.deleting) return undefined;
@@ -111,4 +112,13 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
     );
     if (orphans.length > 0) await sweep(context, { namespace, name }, orphans, logger, signal);
   }
+}
+
+/** What was remembered of an EdgeMigration goes with it; of another one of its project it is found again. */
+function forget(sources: Sources, key: string): void {
+  const projectId = projectOf({ name: parseObjectKey(key).name, spec: undefined });
+  sources.handover?.runner.forget(key);
+  for (const times of [sources.idleTimes, sources.missingTimes, sources.strandedTimes]) times.forget(key);
+  sources.marks?.forget(projectId);
+  sources.readiness?.forget(projectId);
 }

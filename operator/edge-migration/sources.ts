@@ -34,7 +34,7 @@ export interface Sources {
   /** Whether the Core API's pods have been listed, where they are watched. */
   corePodsUnknown: () => boolean;
   /** Undefined where no project metadata table is configured. */
-  marks: Pick<Marks, 'look'> | undefined;
+  marks: Pick<Marks, 'look' | 'forget'> | undefined;
   /** Undefined where no table is configured that could tell. */
   readiness: ReadinessView | undefined;
   /** Undefined where it is switched off. */

@@ -109,7 +109,7 @@ export function assemblePipeline(
   });
   const publish = createPublish(connection, witnesses.events);
   const isBusy = () => backlog.pending() > BUSY_STREAM;
-  const onApplied = createLagHistogram(registry);
+  const lag = createLagHistogram(registry);
   const { forget } = environments;
   const doing = {
     stores: stores.now,
@@ -132,7 +132,7 @@ export function assemblePipeline(
     isAway: () => failover.away() !== undefined,
     wrote: failover.wrote,
     isBusy,
-    onApplied,
+    onApplied: lag.observe,
     forget,
   };
   const runner = createRunner({ ...doing, now, log, signal });
@@ -145,9 +145,16 @@ export function assemblePipeline(
   };
   const streams = () => Object.values(witnesses).flatMap((one) => one.report() ?? []);
   const ensureStreams = (manager: JetStreamManager) => ensureApplierStreams(manager, configuration);
+  /** What is counted of a project goes with its EdgeMigration, but for what is still in hand. */
+  function forgetProjects(inHand: ReadonlyMap<number, unknown>): void {
+    const isKept = (projectId: number) => inHand.has(projectId) || migrations.find(projectId) !== undefined;
+    counts.keep(isKept);
+    lag.keep(isKept);
+  }
   const reporter = createReporter({
     ...{ connection, process, instance, counts, backlog, streams, ensureStreams },
     ...state,
+    forgetProjects,
     edgeUnreachableSeconds: configuration.edgeUnreachableSeconds,
     clock,
     log,

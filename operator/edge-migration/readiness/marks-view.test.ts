@@ -42,3 +42,13 @@ test("a put of Flagsmith's that takes marks back is seen half a minute later, an
   expect(item).toMatchObject({ triggered_at: triggered.triggered_at, migration_end_time: { S: expect.any(String) } });
   expect(await marks.markCompleted(42)).toBe('unchanged');
 });
+
+test('what was seen of a project goes with its EdgeMigration', async () => {
+  const metadata = createProjectMetadata(connection, tables.settings.projectMetadataTable);
+  const marks = createMarks(metadata, createFakeClock());
+  for (let projectId = 1000; projectId < 1100; projectId++) {
+    await marks.look(projectId, signal);
+    marks.forget(projectId);
+  }
+  expect(marks.size).toBe(0);
+});

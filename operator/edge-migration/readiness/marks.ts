@@ -11,6 +11,9 @@ import type { MarksFact } from './facts.ts';
 export interface Marks extends Pick<ProjectMetadata, 'markStarted' | 'markCompleted'> {
   /** The last look, or a new one where that is old. Throws nothing but the signal's reason. */
   look(projectId: number, signal: AbortSignal): Promise<MarksFact>;
+  /** The project's EdgeMigration is gone. */
+  forget(projectId: number): void;
+  readonly size: number;
 }
 
 /** A decision may be taken many times a second. */
@@ -51,6 +54,10 @@ export function createMarks(metadata: ProjectMetadata, clock: Pick<Clock, 'monot
       const outcome = await metadata.markCompleted(projectId, options);
       remember(projectId, { kind: 'observed', started: true, completed: true });
       return outcome;
+    },
+    forget: (projectId) => void seen.delete(projectId),
+    get size() {
+      return seen.size;
     },
   };
 }

@@ -37,6 +37,20 @@ test('the time of the next look is never in the past, however the clock is set b
   expect(await look()).toBe(AGAIN - 20_000);
 });
 
+test('what was seen of a project goes with its EdgeMigration', async () => {
+  const clock = createFakeClock();
+  const view = createReadinessView({
+    ...{ core, clock, againMilliseconds: AGAIN },
+    tables: createServingTables(connection, {}),
+  });
+  for (let projectId = 1; projectId <= 100; projectId++) {
+    view.expire(projectId, 'copied');
+    await view.look(projectId, new AbortController().signal);
+    view.forget(projectId);
+  }
+  expect(view.size).toBe(0);
+});
+
 test('a store that answers nothing is asked by one look in ten, so that decisions about other projects go on', async () => {
   await using silent = await startSilentServer();
   const slow = openCore({ databaseUrl: `postgres://nobody@127.0.0.1:${silent.port}/none` }, PATIENCE);

@@ -13,6 +13,9 @@ export interface ReadinessView {
   look(projectId: number, signal: AbortSignal): Promise<ReadinessFact>;
   /** The next look is a new one, because something has happened; each `event` counts once. */
   expire(projectId: number, event: string): void;
+  /** The project's EdgeMigration is gone. */
+  forget(projectId: number): void;
+  readonly size: number;
 }
 
 export interface ReadinessOptions {
@@ -111,6 +114,13 @@ export function createReadinessView({ core, tables, clock, againMilliseconds }: 
       if (events.get(projectId) === event) return;
       events.set(projectId, event);
       seen.delete(projectId);
+    },
+    forget(projectId) {
+      events.delete(projectId);
+      seen.delete(projectId);
+    },
+    get size() {
+      return seen.size + events.size;
     },
   };
 }

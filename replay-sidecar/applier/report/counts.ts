@@ -24,6 +24,8 @@ export interface ProjectCounts {
 
 export interface Counts {
   of(projectId: number): ProjectCounts;
+  /** Forgets all other projects. */
+  keep(isKept: (projectId: number) => boolean): void;
   readonly projects: ReadonlyMap<number, ProjectCounts>;
   /** Events that are of no project with an EdgeMigration. */
   foreign: number;
@@ -73,6 +75,9 @@ export function createCounts(): Counts {
     foreign: 0,
     ignored: 0,
     unreadable: 0,
+    keep(isKept) {
+      for (const projectId of projects.keys()) if (!isKept(projectId)) projects.delete(projectId);
+    },
     of(projectId) {
       let counts = projects.get(projectId);
       if (counts === undefined) {

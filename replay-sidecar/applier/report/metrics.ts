@@ -151,8 +151,16 @@ function registerWaiting(
   });
 }
 
-/** @returns takes how late an event was when it was applied, in milliseconds */
-export function createLagHistogram(registry: Registry): (projectId: number, lag: number) => void {
+/** How late events were when they were applied. */
+export interface LagHistogram {
+  /** In milliseconds. */
+  observe(projectId: number, lag: number): void;
+  /** Forgets all other projects. */
+  keep(isKept: (projectId: number) => boolean): void;
+}
+
+export function createLagHistogram(registry: Registry): LagHistogram {
+  const projects = new Set<number>();
   const histogram = new Histogram({
     name: `${PREFIX}lag_seconds`,
     help: 'From the end of the API response to Edge, of each event applied',
@@ -160,5 +168,17 @@ export function createLagHistogram(registry: Registry): (projectId: number, lag:
     buckets: [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 5, 10, 30, 60, 300, 3600],
     registers: [registry],
   });
-  return (project, lag) => histogram.observe({ project }, Math.max(0, lag) / 1000);
+  return {
+    observe(project, lag) {
+      projects.add(project);
+      histogram.observe({ project }, Math.max(0, lag) / 1000);
+    },
+    keep(isKept) {
+      for (const project of projects) {
+        if (isKept(project)) continue;
+        projects.delete(project);
+        histogram.remove({ project });
+      }
+    },
+  };
 }

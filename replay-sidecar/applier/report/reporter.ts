@@ -27,6 +27,8 @@ export interface ReporterOptions {
   connection: NatsConnection;
   process: string;
   instance: string;
+  /** Forgets what is counted of projects that have no EdgeMigration any more, and no events in hand. */
+  forgetProjects(inHand: ReadonlyMap<number, InHand>): void;
   counts: Counts;
   /** Brought up to date before each report. */
   backlog: Backlog;
@@ -64,6 +66,7 @@ export function createReporter(options: ReporterOptions): Reporter {
 
   function reportProjects(): ProjectReport[] {
     const inHand = options.inHand();
+    options.forgetProjects(inHand);
     const ids = new Set([...counts.projects.keys(), ...inHand.keys()]);
     return [...ids].map((projectId) => {
       const { applied, dropped, parked, failed, lastAppliedTime } = counts.of(projectId);

@@ -5,10 +5,14 @@ export class MigrationStopped extends Error {
   override readonly name = 'MigrationStopped';
 }
 
+const stopped = () => new MigrationStopped('The EdgeMigration says stop');
+
 export interface ProjectAborts {
   /** Aborts when the project's EdgeMigration says that nothing more may be applied, and when the process ends. */
   of(projectId: number): AbortSignal;
   close(): void;
+  /** Projects that are remembered. */
+  readonly size: number;
 }
 
 export function createProjectAborts(
@@ -22,7 +26,7 @@ export function createProjectAborts(
     // As if observed long ago: the deadline is judged by event.
     if (controller === undefined || migrations.judge(projectId, 0).kind === 'apply') return;
     controllers.delete(projectId);
-    controller.abort(new MigrationStopped('The EdgeMigration says stop'));
+    controller.abort(stopped());
   });
   const stopAll = () => {
     for (const controller of controllers.values()) controller.abort(signal.reason);
@@ -30,8 +34,13 @@ export function createProjectAborts(
   signal.addEventListener('abort', stopAll, { once: true });
 
   return {
+    get size() {
+      return controllers.size;
+    },
     of(projectId) {
       if (signal.aborted) return signal;
+      // It has changed after the events were judged: nobody would be told of it any more.
+      if (migrations.judge(projectId, 0).kind !== 'apply') return AbortSignal.abort(stopped());
       let controller = controllers.get(projectId);
       if (controller === undefined) {
         controller = new AbortController();

@@ -6,6 +6,8 @@ export interface ProjectRateLimiter {
   charge(projectId: number, units: number): void;
   /** Whether the project may spend more now. */
   isOpen(projectId: number): boolean;
+  /** Projects that are remembered. */
+  readonly size: number;
 }
 
 /**
@@ -20,11 +22,24 @@ export function createProjectRateLimiter(
 ): ProjectRateLimiter {
   /** When (monotonic milliseconds) all that was spent is paid for. */
   const paid = new Map<number, number>();
+  /** Those that were charged last are last, and most of them are paid for in that order. */
+  function forgetPaid(): void {
+    for (const [projectId, time] of paid) {
+      if (limitOf(projectId) !== undefined && time > clock.monotonic()) return;
+      paid.delete(projectId);
+    }
+  }
+
   return {
     charge(projectId, units) {
       const limit = limitOf(projectId);
-      if (limit === undefined) paid.delete(projectId);
-      else paid.set(projectId, Math.max(paid.get(projectId) ?? 0, clock.monotonic()) + (1000 * units) / limit);
+      const until = Math.max(paid.get(projectId) ?? 0, clock.monotonic());
+      paid.delete(projectId);
+      if (limit !== undefined) paid.set(projectId, until + (1000 * units) / limit);
+      forgetPaid();
+    },
+    get size() {
+      return paid.size;
     },
     isOpen(projectId) {
       const time = paid.get(projectId);

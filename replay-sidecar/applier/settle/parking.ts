@@ -326,15 +326,25 @@ function* findGivenUp(subjects: Iterable<string>, migrations: Migrations) {
 }
 
 /** Calls back when the `spec.retry` of an EdgeMigration becomes another one that asks for a try. */
-function followRetries(migrations: Migrations, onChange: () => void): Disposable {
+export function followRetries(
+  migrations: Pick<Migrations, 'all' | 'find' | 'subscribe'>,
+  onChange: () => void,
+): Disposable & { readonly size: number } {
   const known = new Map(migrations.all().map(({ spec }) => [spec?.projectId ?? 0, spec?.retry]));
   const stop = migrations.subscribe((projectId) => {
-    const retry = migrations.find(projectId)?.spec?.retry;
+    const migration = migrations.find(projectId);
+    const retry = migration?.spec?.retry;
     const isNew = known.has(projectId) && known.get(projectId) !== retry;
     if (isNew && retry !== undefined && !isDropToken(retry)) onChange();
-    known.set(projectId, retry);
+    if (migration === undefined) known.delete(projectId);
+    else known.set(projectId, retry);
   });
-  return { [Symbol.dispose]: stop };
+  return {
+    get size() {
+      return known.size;
+    },
+    [Symbol.dispose]: stop,
+  };
 }
 
 function printable(text: string): string {
