@@ -62,7 +62,7 @@ export async function readNewestId(core: Core, signal: AbortSignal): Promise<num
  * Identities that are in these segments now and were there when the range was planned. Each is compared by itself: an
  * index that misses some when they are read would miss them here, too.
  */
-export async function countSegments(
+async function countSegments(
   core: Core,
   segments: readonly Segment[],
   newestId: number,

@@ -4,7 +4,7 @@ import { listIds, scanIds } from '../ranges.ts';
 import { addIds, areSame, createReadIds, type IdSums, NO_IDS, type ReadIds } from './read-ids.ts';
 
 /** What the copy of a range has read of the identities that were there when it was planned. */
-export interface WasRead {
+interface WasRead {
   /** By environment, where one process has read all of it. */
   readonly ids: ReadonlyMap<number, ReadIds> | undefined;
   /** Of all together, by whatever process; a page that was repeated counts once. */
