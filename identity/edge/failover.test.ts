@@ -22,7 +22,7 @@ const SETTINGS = { failoverAfterSeconds: 60, failoverReturnSeconds: 300 };
 describe('the choice', () => {
   const view: FailoverView = {
     ...{ silentSeconds: 0, isAway: false, answeringSeconds: undefined, awaited: undefined },
-    isRefused: false,
+    ...{ isRefused: false, refusedSeconds: 0 },
   };
   const away = { ...view, isAway: true };
 
@@ -36,6 +36,10 @@ describe('the choice', () => {
     ['the home region has answered for long enough', { ...away, answeringSeconds: 300 }, 'await'],
     ['the region that is written refuses', { ...away, answeringSeconds: 300, isRefused: true }, 'return'],
     ['it refuses, and home is not back yet', { ...away, answeringSeconds: 299, isRefused: true }, 'stay'],
+    ['it has refused for long, and the home region does not answer', { ...away, refusedSeconds: 60 }, 'leave'],
+    ['it has refused for less than what is configured', { ...away, refusedSeconds: 59 }, 'stay'],
+    ['it has refused for long, and home is coming back', { ...away, refusedSeconds: 60, answeringSeconds: 1 }, 'stay'],
+    ['the home region has refused for long', { ...view, refusedSeconds: 999 }, 'stay'],
     ['it lacks what was written elsewhere', { ...away, answeringSeconds: 999, awaited: 1 }, 'stay'],
     ['it has what was written elsewhere', { ...away, answeringSeconds: 999, awaited: 0 }, 'return'],
   ])('while %s', (_, seen, choice) => {
@@ -277,6 +281,21 @@ describe('on a global table', () => {
       expect(await tryToWrite('ada')).toBeInstanceOf(EdgeRefused);
       global.region(HOME).comeBack();
       await isHome(failover);
+      expect(await tryToWrite('ada')).toBeUndefined();
+    });
+
+    test('writes is left for a third one while the home region is dark', async () => {
+      const proxy = await startDynamodbProxy(global.region(NEXT).endpoint);
+      perTest.push(() => proxy.stop());
+      const third = 'us-west-2';
+      const settings = { failoverReturnSeconds: 60 };
+      const { failover, tryToWrite, goAway } = await open(global, [NEXT, third], settings, { [NEXT]: proxy.endpoint });
+      proxy.inject(refuses(/^(Put|Update|Delete)Item$|Execute/));
+      await goAway();
+      expect(failover.away()?.region).toBe(NEXT);
+      expect(await tryToWrite('ada')).toBeInstanceOf(EdgeRefused);
+      await waitFor(() => failover.away()?.region === third, { for: 'a third region to be written' });
+      expect(failover.away()?.reason).toContain('refused writes');
       expect(await tryToWrite('ada')).toBeUndefined();
     });
 

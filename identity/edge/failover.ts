@@ -46,6 +46,8 @@ export interface FailoverView {
   readonly awaited: number | undefined;
   /** The region that is written answers, but it refuses what is asked of it, so there is nothing to wait for. */
   readonly isRefused: boolean;
+  /** For how long it has refused what this process wants to write; 0 while it does not. */
+  readonly refusedSeconds: number;
 }
 
 /**
@@ -55,11 +57,14 @@ export type FailoverChoice = 'stay' | 'leave' | 'await' | 'return';
 
 /** Decides whether to leave the region that is written, or to come back to the home region. */
 export function chooseFailover(
-  { silentSeconds, isAway, answeringSeconds, awaited, isRefused }: FailoverView,
+  { silentSeconds, isAway, answeringSeconds, awaited, isRefused, refusedSeconds }: FailoverView,
   { failoverAfterSeconds, failoverReturnSeconds }: FailoverSettings,
 ): FailoverChoice {
   if (failoverAfterSeconds > 0 && silentSeconds >= failoverAfterSeconds) return 'leave';
-  if (!isAway || answeringSeconds === undefined || answeringSeconds < failoverReturnSeconds) return 'stay';
+  if (!isAway) return 'stay';
+  // A region that takes no writes is no place to wait for the home region in. The home region itself is not left for that.
+  if (answeringSeconds === undefined) return refusedSeconds >= failoverAfterSeconds ? 'leave' : 'stay';
+  if (answeringSeconds < failoverReturnSeconds) return 'stay';
   if (awaited === undefined) return isRefused ? 'return' : 'await';
   return awaited === 0 ? 'return' : 'stay';
 }
@@ -95,6 +100,8 @@ export function createFailover(
   /** While another region is written: since when the home region has not answered, or had not when it was left. */
   let silent: Moment | undefined;
   let answering: Moment | undefined;
+  /** Since when the region that is written, and is not the home region, refuses what is written. */
+  let refused: Moment | undefined;
   let awaited: Set<string> | undefined;
   /** What was written elsewhere cannot be read there, so it cannot be looked for either. */
   let isBlind = false;
@@ -109,10 +116,11 @@ export function createFailover(
 
   async function look(signal: AbortSignal): Promise<void> {
     if (away !== undefined) await askHome(signal);
+    refused = away !== undefined && isRefused() ? (refused ?? momentOf(clock)) : undefined;
     switch (choose()) {
       case 'leave':
         // Its last answer may only be long ago because nothing was asked since.
-        if (!(await answers(edge, signal)) && choose() === 'leave') await leave(signal);
+        if ((refused !== undefined || !(await answers(edge, signal))) && choose() === 'leave') await leave(signal);
         return;
       case 'await':
         // Where nothing was written, nothing could tell whether replication works; the next write will.
@@ -131,6 +139,7 @@ export function createFailover(
         answeringSeconds: answering && leastSince(clock, answering) / 1000,
         awaited: awaited?.size,
         isRefused: isBlind || (written.size === 0 && isRefused()),
+        refusedSeconds: refused === undefined ? 0 : leastSince(clock, refused) / 1000,
       },
       settings,
     );
@@ -208,11 +217,16 @@ export function createFailover(
 
   function goTo(region: string, home: string): void {
     const { since = clock.now(), milliseconds = 0 } = edge.silence() ?? {};
-    const reason = `${away?.region ?? home} has not answered for ${Math.round(milliseconds / 1000)} s`;
+    const seconds = (time: number) => `${Math.round(time / 1000)} s`;
+    const reason =
+      refused === undefined
+        ? `${away?.region ?? home} has not answered for ${seconds(milliseconds)}`
+        : `${away?.region ?? home} has refused writes for ${seconds(leastSince(clock, refused))}`;
     // The home region may answer already while it is another one that is left.
     if (away === undefined) silent = { wall: since, monotonic: clock.monotonic() - milliseconds };
     away = { region, home, reason, since: clock.now() };
     awaited = undefined;
+    refused = undefined;
     isBlind = false;
     edge.goTo(region);
     log.warn({ region, home, reason }, 'Edge is written in another region');
@@ -223,6 +237,7 @@ export function createFailover(
     away = undefined;
     answering = undefined;
     awaited = undefined;
+    refused = undefined;
     isBlind = false;
     written.clear();
     edge.goTo(undefined);

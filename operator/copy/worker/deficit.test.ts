@@ -180,7 +180,7 @@ test('what was renamed into an environment hides none that the index misses in a
   const failed = await project
     .copy({ range: { rangeId: 0, segments: segments.map(({ segment }) => segment), planned } })
     .catch((error: unknown) => error);
-  expect(failed).toMatchObject({ name: 'WorkerError', kind: 'transient' });
+  expect(failed).toMatchObject({ name: 'WorkerError', disposition: 'transient' });
 });
 
 test('a range of which no identity was deleted is not read again after a pod was killed', async () => {
