@@ -102,20 +102,28 @@ async function preparePod(settings: LiveSettings = FULL_SPEED): Promise<Record<s
   await writeFile(join(folder, '7'), JSON.stringify({ ...project.wholeProject, rangeId: 7 }));
   return {
     KUBECONFIG: kubeconfig,
-    EDGE_MIGRATION_PROJECT_ID: String(project.seeded.projectId),
-    EDGE_MIGRATION_MIGRATION_UID: 'uid-1',
-    EDGE_MIGRATION_NAMESPACE: namespace,
+    EDGE_MIGRATION_WORK: describeWork(),
     EDGE_MIGRATION_RANGES_DIRECTORY: folder,
     EDGE_MIGRATION_RANGE_INDEX: '1',
-    EDGE_MIGRATION_RANGE_IDS: '3,7',
-    EDGE_MIGRATION_CHECKPOINT_NAME: 'range',
-    EDGE_MIGRATION_SETTINGS_NAME: 'root',
     EDGE_MIGRATION_TERMINATION_MESSAGE_FILE: lastWordsFile(),
     EDGE_MIGRATION_METRICS_HOST: '127.0.0.1',
-    // What a killed pod may have left on its way is waited for.
-    EDGE_MIGRATION_LATE_WRITE_SECONDS: '2',
   };
 }
+
+const describeWork = (changed: object = {}) =>
+  JSON.stringify({
+    projectId: project.seeded.projectId,
+    migrationUid: 'uid-1',
+    namespace,
+    rangeIds: [3, 7],
+    checkpointName: 'range',
+    settingsName: 'root',
+    mode: 'Migrate',
+    pageMaxAgeSeconds: 30,
+    // What a killed pod may have left on its way is waited for.
+    lateWriteSeconds: 2,
+    ...changed,
+  });
 
 const readConfigMap = () => client.get(CONFIG_MAPS, { namespace, name: 'range-7' });
 
@@ -201,30 +209,57 @@ describe('a copy pod', () => {
 
   test('only counts in mode Plan', async () => {
     const before = project.proxy.writes();
-    const { code } = await start([], { ...(await preparePod()), EDGE_MIGRATION_MODE: 'Plan' }).ended;
+    const { code } = await start([], { ...(await preparePod()), EDGE_MIGRATION_WORK: describeWork({ mode: 'Plan' }) })
+      .ended;
     expect(code).toBe(0);
     expect(project.proxy.writes()).toBe(before);
     expect(await readFact()).toMatchObject({ finished: true, counts: { read: 400, inserted: 396, skipped: 4 } });
   });
 
-  test.each([
-    ['an unknown setting', 64, { EDGE_MIGRATION_TYPO: '1' }, 'EDGE_MIGRATION_TYPO is not a known setting'],
-    ['a project that does not exist', 64, { EDGE_MIGRATION_PROJECT_ID: '99999' }, 'Project 99999 does not exist'],
-    ['a table that does not exist', 64, { EDGE_MIGRATION_IDENTITIES_TABLE: 'nowhere' }, 'Table nowhere does not exist'],
-    ['an index without a range', 64, { EDGE_MIGRATION_RANGE_INDEX: '5' }, 'Index 5 has no range'],
-    ['a range that cannot be read', 65, { EDGE_MIGRATION_RANGE_INDEX: '0' }, 'cannot be read; plan the migration'],
+  test.each<[string, number, () => Record<string, string>, string]>([
+    ['an unknown setting', 64, () => ({ EDGE_MIGRATION_TYPO: '1' }), 'EDGE_MIGRATION_TYPO is not a known setting'],
+    [
+      'work that is not told as it must be',
+      64,
+      () => ({ EDGE_MIGRATION_WORK: describeWork({ mode: 'Preview', namespace: undefined }) }),
+      'EDGE_MIGRATION_WORK is invalid: namespace: Invalid input: expected string, received undefined; mode: ',
+    ],
+    [
+      'a project that does not exist',
+      64,
+      () => ({ EDGE_MIGRATION_WORK: describeWork({ projectId: 99999 }) }),
+      'Project 99999 does not exist',
+    ],
+    [
+      'a table that does not exist',
+      64,
+      () => ({ EDGE_MIGRATION_IDENTITIES_TABLE: 'nowhere' }),
+      'Table nowhere does not exist',
+    ],
+    ['an index without a range', 64, () => ({ EDGE_MIGRATION_RANGE_INDEX: '5' }), 'Index 5 has no range'],
+    [
+      'a range that cannot be read',
+      65,
+      () => ({ EDGE_MIGRATION_RANGE_INDEX: '0' }),
+      'cannot be read; plan the migration',
+    ],
     [
       'a database that is down, once patience has ended',
       75,
-      { EDGE_MIGRATION_DATABASE_URL: 'postgres://u:p@127.0.0.1:1/core', EDGE_MIGRATION_PATIENCE_SECONDS: '1' },
+      () => ({
+        EDGE_MIGRATION_DATABASE_URL: 'postgres://u:p@127.0.0.1:1/core',
+        EDGE_MIGRATION_PATIENCE_SECONDS: '1',
+      }),
       '127.0.0.1:1/core cannot be reached',
     ],
-  ])('ends for %s with code %d and says why', async (_, code, environment, words) => {
-    const ended = await start([], { ...(await preparePod()), ...environment }).ended;
+  ])('ends for %s with code %d and says why', async (_, code, change, words) => {
+    const ended = await start([], { ...(await preparePod()), ...change() }).ended;
     expect(ended.code, ended.stderr).toBe(code);
     expect(ended.stderr).toContain(words);
     // Without a configuration nobody knows where the last words go.
-    if (!('EDGE_MIGRATION_TYPO' in environment)) expect(await readFile(lastWordsFile(), 'utf8')).toContain(words);
+    if (!ended.stderr.includes('Invalid configuration')) {
+      expect(await readFile(lastWordsFile(), 'utf8')).toContain(words);
+    }
   });
 });
 

@@ -53,6 +53,27 @@ function variableName(field: string): string {
   return PREFIX + field.replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
 
+/** A setting that is one JSON document. Its problems name the document's fields, and no value. */
+export const jsonDocument = <T extends z.ZodType>(schema: T) =>
+  z.string().transform((text, context): z.output<T> => {
+    const document = parseJson(text);
+    const { data, error } = schema.safeParse(document);
+    if (error === undefined) return data;
+    const problems = error.issues.map(({ path, message }) => [path.join('.'), message].filter(Boolean).join(': '));
+    const message = document === undefined ? 'must be a JSON document' : problems.join('; ');
+    context.issues.push({ code: 'custom', message, input: text });
+    return z.NEVER;
+  });
+
+/** Undefined for what is no JSON: what JSON.parse says of it quotes the text. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Marks a string setting as secret: {@link redact} never shows it. */
 export const secret = () => z.string().min(1).brand<'secret'>().meta({ secret: true });
 

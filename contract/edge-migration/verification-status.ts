@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { count, reportName, smallCount, text, time } from './fields.ts';
 
-const comparisonSchema = z.object({
+/** What a comparison is asked to do, and by whom. */
+export const comparisonSchema = z.object({
   run: z.int32().min(1),
   trigger: z.enum(['AfterCopy', 'AtDeadline', 'Requested', 'CoverageGap']),
   mode: z.enum(['Report', 'Repair']),

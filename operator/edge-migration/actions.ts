@@ -1,4 +1,9 @@
-import type { LastComparison, Operation, Status } from '@edge-migration/contract/edge-migration/api.ts';
+import type {
+  CurrentComparison,
+  LastComparison,
+  Operation,
+  Status,
+} from '@edge-migration/contract/edge-migration/api.ts';
 import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
 import type { HandoverStage } from '../handover/job.ts';
 import type { VerifySettings } from '../verify/settings.ts';
@@ -23,8 +28,8 @@ export type Action =
       attempt: number;
       rangeIds: number[];
       parallelism: number;
-      /** Besides what every pod is told; `EDGE_MIGRATION_` is put before the names. */
-      environment?: Readonly<Record<string, string>>;
+      /** Of pods that compare: what they are to do. */
+      comparison?: Pick<CurrentComparison, 'mode' | 'moment'>;
     }
   | { kind: 'adjustJob'; operation: Operation; attempt: number; uid: string; suspend: boolean; parallelism: number }
   /** Its workers have ended, and its pods do not end by themselves. */

@@ -9,6 +9,7 @@ import {
 } from '@edge-migration/contract/edge-migration/api.ts';
 import { RANGE_PODS } from '@edge-migration/runtime/policies.ts';
 import { z } from 'zod';
+import { type JobWork, writeWork } from '../job/work.ts';
 import type { LiveSettings, PlannedRange } from './facts.ts';
 import { DEFAULT_CONTAINER } from './pods.ts';
 
@@ -163,7 +164,7 @@ export interface JobPlan extends Place {
   rangeIds: number[];
   parallelism: number;
   template: WorkerTemplate;
-  environment: Readonly<Record<string, string>>;
+  work: JobWork;
 }
 
 /**
@@ -223,7 +224,7 @@ function buildPodTemplate(plan: JobPlan, labels: Record<string, string>, annotat
         {
           ...worker,
           args: [...(worker?.args ?? []), entryPointOf(operation)],
-          env: [...(worker?.env ?? []), ...buildEnvironment(plan)],
+          env: [...(worker?.env ?? []), ...buildEnvironment(plan.work)],
           volumeMounts: [
             ...(worker?.volumeMounts ?? []),
             { name: 'ranges', mountPath: RANGES_DIRECTORY, readOnly: true },
@@ -239,20 +240,11 @@ function buildPodTemplate(plan: JobPlan, labels: Record<string, string>, annotat
   };
 }
 
-function buildEnvironment({ migration, operation, rangeIds, root, namespace, environment }: JobPlan) {
+function buildEnvironment(work: JobWork) {
   const index = "metadata.annotations['batch.kubernetes.io/job-completion-index']";
-  const values = {
-    PROJECT_ID: String(migration.spec?.projectId),
-    MIGRATION_UID: migration.uid,
-    NAMESPACE: namespace,
-    RANGES_DIRECTORY,
-    RANGE_IDS: rangeIds.join(','),
-    CHECKPOINT_NAME: objectNames(migration, operation).checkpointPrefix,
-    SETTINGS_NAME: root.name,
-    ...environment,
-  };
   return [
-    ...Object.entries(values).map(([name, value]) => ({ name: `EDGE_MIGRATION_${name}`, value })),
+    { name: 'EDGE_MIGRATION_WORK', value: writeWork(work) },
+    { name: 'EDGE_MIGRATION_RANGES_DIRECTORY', value: RANGES_DIRECTORY },
     { name: 'EDGE_MIGRATION_RANGE_INDEX', valueFrom: { fieldRef: { fieldPath: index } } },
   ];
 }

@@ -106,7 +106,7 @@ describe('after the copy', () => {
     expect(start).toMatchObject({
       kind: 'createJob',
       rangeIds: [0, 1],
-      environment: { MODE: 'Report', MOMENT: 'AfterCopy', ON_CONFLICT: 'KeepEdge', CLEAR_IDENTIFIERS: 'false' },
+      comparison: { mode: 'Report', moment: 'AfterCopy' },
     });
     const concluding = compared(planned, { equal: 490, skipped: 10, matched: 490 });
     const concluded = decide(concluding);

@@ -230,18 +230,12 @@ function start(
   }
   const operation = operationOf(current);
   const { mode, moment } = current;
-  const environment = {
-    MODE: mode,
-    MOMENT: moment,
-    ON_CONFLICT: spec.copy.onConflict,
-    CLEAR_IDENTIFIERS: String(spec.verify.clearIdentifiers),
-  };
   const { parallelism } = spec.copy;
   return {
     ...base,
     actions: [
       ...adjustSettings(view, work, remaining.length),
-      { kind: 'createJob', operation, attempt, rangeIds: remaining, parallelism, environment },
+      { kind: 'createJob', operation, attempt, rangeIds: remaining, parallelism, comparison: { mode, moment } },
     ],
   };
 }

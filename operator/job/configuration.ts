@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { coreSettings, edgeSettings } from '@edge-migration/identity/configuration.ts';
 import { logSettings } from '@edge-migration/runtime/configuration.ts';
 import { z } from 'zod';
+import type { JobWork } from './work.ts';
 
 export const seconds = z.coerce.number().int().positive();
 
@@ -14,27 +15,12 @@ export const workerSettings = {
   patienceSeconds: seconds.default(300),
 };
 
-/** What every pod of a Job has besides; the operator sets most of it. */
+/** What every pod of a Job has besides; the operator sets where the ranges are, and which of them. */
 export const podSettings = {
-  projectId: z.coerce.number().int().positive(),
-  /** Uid of the EdgeMigration; what is found under its names must be of this one. */
-  migrationUid: z.string().min(1),
-  /** Namespace of the ConfigMaps. */
-  namespace: z.string().min(1),
   /** Folder of the ranges, one file each, named by its id. */
   rangesDirectory: z.string().min(1),
   /** Index of this pod in its Job. */
   rangeIndex: z.coerce.number().int().min(0),
-  /** Which index works on which range, as in `3,7,9`; when unset the index is the range's id. */
-  rangeIds: z
-    .string()
-    .regex(/^\d+(,\d+)*$/, 'must be numbers separated by commas')
-    .transform((text) => text.split(',').map(Number))
-    .optional(),
-  /** The checkpoint's ConfigMap is called `<checkpointName>-<range id>`. */
-  checkpointName: z.string().min(1),
-  /** ConfigMap that owns the checkpoints and whose key `settings` says how fast to work, and how. */
-  settingsName: z.string().min(1),
   /** Name of this worker in logs and checkpoints; the pod's name. */
   instance: z.string().min(1).default(hostname()),
   /** Where the last words go, for the pod's status; nowhere when unset. In pods `/dev/termination-log`. */
@@ -46,4 +32,5 @@ export const podSettings = {
 
 const podConfiguration = z.object({ ...workerSettings, ...podSettings });
 
-export type PodConfiguration = z.infer<typeof podConfiguration>;
+/** `work` is what the pod does of its migration. */
+export type PodConfiguration = z.infer<typeof podConfiguration> & { readonly work: JobWork };

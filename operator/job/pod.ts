@@ -51,7 +51,8 @@ export async function runPod<Settings extends object, Range extends { rangeId: n
   { configuration, client, clock, logger, signal }: PodContext,
   { rangeSchema, parseSettings, fieldManager, work }: PodWork<Settings, Range>,
 ): Promise<void> {
-  const { namespace, settingsName, migrationUid, metricsHost: host, metricsPort: port } = configuration;
+  const { metricsHost: host, metricsPort: port } = configuration;
+  const { namespace, settingsName, migrationUid, checkpointName } = configuration.work;
   const range = await readRange(configuration, rangeSchema);
   const patience = {
     clock,
@@ -61,7 +62,7 @@ export async function runPod<Settings extends object, Range extends { rangeId: n
   };
   const reference = { namespace, name: settingsName, migrationUid, parseSettings };
   const root = await withPatience(patience, () => readRoot(client, reference, signal));
-  const name = `${configuration.checkpointName}-${range.rangeId}`;
+  const name = `${checkpointName}-${range.rangeId}`;
   const record = createRecord(client, { namespace, name, root, fieldManager });
   const registry = new Registry();
   const ending = new AbortController();
@@ -91,12 +92,12 @@ export async function runPod<Settings extends object, Range extends { rangeId: n
 
 /** The Job's index says which of its ranges; the file says what is in it. */
 async function readRange<Range>(
-  { rangesDirectory, rangeIndex, rangeIds }: PodConfiguration,
+  { rangesDirectory, rangeIndex, work: { rangeIds } }: PodConfiguration,
   schema: z.ZodType<Range>,
 ): Promise<Range> {
-  const rangeId = rangeIds === undefined ? rangeIndex : rangeIds[rangeIndex];
+  const rangeId = rangeIds[rangeIndex];
   if (rangeId === undefined) {
-    throw new WorkerError('misconfigured', `Index ${rangeIndex} has no range among ${rangeIds?.length ?? 0}`);
+    throw new WorkerError('misconfigured', `Index ${rangeIndex} has no range among ${rangeIds.length}`);
   }
   const file = join(rangesDirectory, String(rangeId));
   try {

@@ -1,8 +1,9 @@
 /** What the real API server says to everything that the chart renders, and to the pods that come of it. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
+import { isComparison, type Operation, parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { buildJob, workerTemplateSchema } from '@edge-migration/operator/edge-migration/objects.ts';
+import { describeComparison, describeCopy } from '@edge-migration/operator/job/work.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { type ApiClient, connectApi } from '../cluster/api-client.ts';
@@ -79,6 +80,13 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
     spec: { projectId: 1 },
   });
   const template = workerTemplateSchema.parse(JSON.parse(annotations['edge.flagsmith.com/worker-template'] ?? ''));
+  const describeWork = (operation: Operation) => {
+    const place = { migration, operation, namespace: NAMESPACE, settingsName: 'root' };
+    const source = { ...place, rangeIds: [1], lateWriteSeconds: 65 };
+    return isComparison(operation)
+      ? describeComparison(source, { mode: 'Report', moment: 'AfterCopy' })
+      : describeCopy(source, { pageMaxAgeSeconds: 30 });
+  };
   const jobOf = (operation: 'copy' | 'verify-1') =>
     buildJob({
       migration,
@@ -89,7 +97,7 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
       rangeIds: [1],
       parallelism: 1,
       template,
-      environment: {},
+      work: describeWork(operation),
     });
   return [
     ...workloads.map(({ kind, metadata, spec }): [string, PodTemplate] => [

@@ -17,14 +17,18 @@ import { createLook, createPageWriter } from './page-writer.ts';
  */
 export async function runWorker(context: PodContext<WorkerConfiguration>): Promise<void> {
   const { configuration, clock, logger } = context;
-  const { mode, instance } = configuration;
+  const { work, instance } = configuration;
+  const { mode, projectId } = work;
   await runPod(context, {
     rangeSchema,
     parseSettings: parseLiveSettings,
     fieldManager: 'copy-worker',
     async work({ range, root, patience, settings, onSettings, record, registry }, signal) {
       const { maxWriteUnitsPerSecond } = root.settings;
-      await using stores = await openStores({ ...configuration, maxWriteUnitsPerSecond }, { ...patience, signal });
+      await using stores = await openStores(
+        { ...configuration, projectId, maxWriteUnitsPerSecond },
+        { ...patience, signal },
+      );
       const { budget } = stores.edge;
       onSettings((changed) => budget.setMaximum(changed.maxWriteUnitsPerSecond));
       const onProgress = createCopyMetrics(registry, budget);
@@ -38,8 +42,8 @@ export async function runWorker(context: PodContext<WorkerConfiguration>): Promi
           settings,
           handlePage: mode === 'Plan' ? createPagePlanner(stores, stores.tables) : createPageWriter(stores),
           look: mode === 'Plan' ? undefined : createLook(stores, configuration),
-          pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
-          lateWriteMilliseconds: mode === 'Plan' ? 0 : configuration.lateWriteSeconds * 1000,
+          pageMaxAgeMilliseconds: work.pageMaxAgeSeconds * 1000,
+          lateWriteMilliseconds: mode === 'Plan' ? 0 : work.lateWriteSeconds * 1000,
           patienceMilliseconds: patience.milliseconds,
           instance,
           clock,

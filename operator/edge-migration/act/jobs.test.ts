@@ -23,7 +23,7 @@ beforeEach(async () => {
 
 async function start(attempt: number): Promise<void> {
   const template = workerTemplateSchema.parse({ spec: { containers: [{ name: 'worker', image: 'worker' }] } });
-  const settings = { namespace, template, verifyTemplate: template, pageMaxAgeSeconds: 30 };
+  const settings = { namespace, template, verifyTemplate: template, pageMaxAgeSeconds: 30, lateWriteSeconds: 65 };
   const context = { client: fake.client, ...settings } as ActionContext;
   const signal = new AbortController().signal;
   const target = { migration: migration(), operation: 'copy', logger: createLogger('test', 'silent'), signal } as const;

@@ -3,6 +3,7 @@ import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { AlreadyExistsError } from '@edge-migration/kubernetes/errors.ts';
 import { CONFIG_MAPS, JOBS } from '@edge-migration/kubernetes/resources.ts';
 import { readCheckpoint } from '../../copy/checkpoint.ts';
+import { describeComparison, describeCopy } from '../../job/work.ts';
 import type { Action } from '../actions.ts';
 import { buildJob } from '../objects.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
@@ -20,7 +21,7 @@ export class ObjectInTheWay extends Error {
 export async function createJob(
   context: ActionContext,
   target: ActionTarget,
-  { attempt, rangeIds, parallelism, environment }: Omit<Extract<Action, { kind: 'createJob' }>, 'kind' | 'operation'>,
+  { attempt, rangeIds, parallelism, comparison }: Omit<Extract<Action, { kind: 'createJob' }>, 'kind' | 'operation'>,
 ) {
   const { client, namespace, template, verifyTemplate, pageMaxAgeSeconds, lateWriteSeconds } = context;
   const { migration, operation, logger, signal } = target;
@@ -30,23 +31,18 @@ export async function createJob(
   if (root?.metadata.uid === undefined) return;
   if (attempt > 1 && !(await hasGone(context, target, names.job(attempt - 1)))) return;
   if (attempt > 1 && (await areDone(context, target, rangeIds, root.metadata.uid))) return;
-  const reference = { name: names.root, uid: root.metadata.uid };
+  const source = { migration, operation, namespace, settingsName: names.root, rangeIds, lateWriteSeconds };
   const job = buildJob({
     migration,
     operation,
     namespace,
-    root: reference,
+    root: { name: names.root, uid: root.metadata.uid },
     attempt,
     rangeIds,
     parallelism,
     template: isComparison(operation) ? verifyTemplate : template,
-    environment: {
-      LATE_WRITE_SECONDS: String(lateWriteSeconds),
-      ...(environment ?? {
-        MODE: operation === 'plan' ? 'Plan' : 'Migrate',
-        PAGE_MAX_AGE_SECONDS: String(pageMaxAgeSeconds),
-      }),
-    },
+    work:
+      comparison === undefined ? describeCopy(source, { pageMaxAgeSeconds }) : describeComparison(source, comparison),
   });
   try {
     await client.create(JOBS, job, { fieldManager: FIELD_MANAGER, signal });

@@ -20,7 +20,8 @@ import { verifyRange } from './verify-range.ts';
  */
 export async function runVerifyWorker(context: PodContext<VerifyConfiguration>): Promise<void> {
   const { configuration, clock, logger } = context;
-  const { mode, moment, onConflict, clearIdentifiers, instance } = configuration;
+  const { work, instance } = configuration;
+  const { mode, moment, projectId } = work;
   const seal = await readSeal(configuration);
   await runPod(context, {
     rangeSchema: verifyRangeSchema,
@@ -29,7 +30,7 @@ export async function runVerifyWorker(context: PodContext<VerifyConfiguration>):
     async work({ range, root, patience, settings, onSettings, record, registry }, signal) {
       const { maxReadUnitsPerSecond, maxWriteUnitsPerSecond } = root.settings;
       const limits = { maxReadUnitsPerSecond, maxWriteUnitsPerSecond };
-      await using stores = await openStores({ ...configuration, ...limits }, { ...patience, signal });
+      await using stores = await openStores({ ...configuration, projectId, ...limits }, { ...patience, signal });
       const settingsOfRegions = { ...configuration, maxReadUnitsPerSecond };
       using regions = await openRegions(stores.edge, settingsOfRegions, range.regions, { ...patience, signal });
       onSettings((changed) => {
@@ -49,13 +50,13 @@ export async function runVerifyWorker(context: PodContext<VerifyConfiguration>):
           record,
           seal,
           settings,
-          onConflict,
+          onConflict: work.onConflict,
           repair: mode === 'Repair' ? moment : undefined,
-          clearIdentifiers,
+          clearIdentifiers: work.clearIdentifiers,
           settleMilliseconds: configuration.settleSeconds * 1000,
           replayPatienceMilliseconds: configuration.replayPatienceSeconds * 1000,
           patienceMilliseconds: patience.milliseconds,
-          lateWriteMilliseconds: configuration.lateWriteSeconds * 1000,
+          lateWriteMilliseconds: work.lateWriteSeconds * 1000,
           holdMilliseconds: HOLD_MILLISECONDS,
           instance,
           clock,

@@ -1,0 +1,62 @@
+import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
+import { expect, test } from 'vitest';
+import { workerConfiguration } from '../copy/worker/configuration.ts';
+import { migration } from '../edge-migration/testing/facts.ts';
+import { verifyConfiguration } from '../verify/worker/configuration.ts';
+import { describeComparison, describeCopy, writeWork } from './work.ts';
+
+const source = {
+  migration: migration({}, { copy: { onConflict: 'CoreWins' }, verify: { clearIdentifiers: true } }),
+  namespace: 'edge-migration',
+  settingsName: 'root',
+  rangeIds: [3, 7],
+  lateWriteSeconds: 65,
+};
+
+/** What the installation gives a pod. */
+const environment = {
+  EDGE_MIGRATION_DATABASE_URL: 'postgres://reader:secret@core/flagsmith',
+  EDGE_MIGRATION_RANGES_DIRECTORY: '/ranges',
+  EDGE_MIGRATION_RANGE_INDEX: '1',
+};
+
+const copyWork = describeCopy({ ...source, operation: 'copy' }, { pageMaxAgeSeconds: 30 });
+
+test('a copy pod reads what the operator has written for it', () => {
+  const { work } = parseEnvironment(workerConfiguration, { ...environment, EDGE_MIGRATION_WORK: writeWork(copyWork) });
+  expect(work).toEqual(copyWork);
+  expect(work).toMatchObject({ projectId: 42, rangeIds: [3, 7], mode: 'Migrate', pageMaxAgeSeconds: 30 });
+});
+
+test('the pods of a plan write nothing', () => {
+  expect(describeCopy({ ...source, operation: 'plan' }, { pageMaxAgeSeconds: 30 }).mode).toBe('Plan');
+});
+
+test('a pod that compares reads what the operator has written for it', () => {
+  const work = describeComparison({ ...source, operation: 'verify-1' }, { mode: 'Repair', moment: 'AtDeadline' });
+  const text = writeWork(work);
+  expect(parseEnvironment(verifyConfiguration, { ...environment, EDGE_MIGRATION_WORK: text }).work).toEqual(work);
+  expect(work).toMatchObject({ mode: 'Repair', moment: 'AtDeadline', onConflict: 'CoreWins', clearIdentifiers: true });
+});
+
+test('Kubernetes finds nothing to expand in it', () => {
+  const text = writeWork({ ...copyWork, settingsName: '$(HOME)' });
+  expect(text).not.toContain('$');
+  expect(JSON.parse(text)).toMatchObject({ settingsName: '$(HOME)' });
+});
+
+test.each<[string, string, string]>([
+  ['no JSON', 'classified', 'EDGE_MIGRATION_WORK is invalid: must be a JSON document'],
+  ['another value', JSON.stringify({ ...copyWork, mode: 'classified' }), 'EDGE_MIGRATION_WORK is invalid: mode: '],
+  ['another type', JSON.stringify({ ...copyWork, rangeIds: ['classified'] }), 'rangeIds.0: Invalid input'],
+  ['a field that is missing', JSON.stringify({ ...copyWork, namespace: undefined }), 'namespace: Invalid input'],
+  ['a field of another release', JSON.stringify({ ...copyWork, depth: 'classified' }), 'Unrecognized key: "depth"'],
+])('a document with %s is refused by the name of the field, and its value is not told', (_, text, words) => {
+  const parse = () => parseEnvironment(workerConfiguration, { ...environment, EDGE_MIGRATION_WORK: text });
+  expect(parse).toThrow(words);
+  expect(parse).not.toThrow('classified');
+});
+
+test('a pod that is not told its work says so', () => {
+  expect(() => parseEnvironment(workerConfiguration, environment)).toThrow('EDGE_MIGRATION_WORK must be set');
+});

@@ -1,0 +1,100 @@
+import {
+  type EdgeMigration,
+  type Operation,
+  objectNames,
+  specSchema,
+} from '@edge-migration/contract/edge-migration/api.ts';
+import { comparisonSchema } from '@edge-migration/contract/edge-migration/verification-status.ts';
+import { z } from 'zod';
+
+const spec = specSchema.shape;
+const seconds = z.int().positive();
+
+/** What pods of every kind are told of their migration. */
+const jobWorkSchema = z.strictObject({
+  projectId: spec.projectId,
+  /** Uid of the EdgeMigration; what is found under its names must be of this one. */
+  migrationUid: z.string().min(1),
+  /** Namespace of the ConfigMaps. */
+  namespace: z.string().min(1),
+  /** Which index of the Job works on which range. */
+  rangeIds: z.array(z.int().min(0)).min(1),
+  /** The checkpoint's ConfigMap is called `<checkpointName>-<range id>`. */
+  checkpointName: z.string().min(1),
+  /** ConfigMap that owns the checkpoints and whose key `settings` says how fast to work, and how. */
+  settingsName: z.string().min(1),
+  /** After so long no write that was not answered can be carried out any more (docs/design.md, "Convergence", rule 9). */
+  lateWriteSeconds: seconds,
+});
+
+export const copyWorkSchema = jobWorkSchema.extend({
+  /** `Plan` reads and counts only. */
+  mode: spec.mode.unwrap(),
+  /** A page that was read longer ago is not written any more, but read again (docs/design.md, "Convergence", rule 4). */
+  pageMaxAgeSeconds: seconds,
+});
+
+export const verifyWorkSchema = jobWorkSchema.extend({
+  mode: comparisonSchema.shape.mode,
+  /** Once the replay window has closed, Edge is the master, and a repair only inserts what it lacks. */
+  moment: comparisonSchema.shape.moment,
+  onConflict: spec.copy.unwrap().shape.onConflict.unwrap(),
+  /** Samples with identifiers instead of their hashes. */
+  clearIdentifiers: spec.verify.unwrap().shape.clearIdentifiers.unwrap(),
+});
+
+/**
+ * What a pod does of one migration: the operator writes it into the Job, as one JSON document in `EDGE_MIGRATION_WORK`.
+ * Anyone who may read Jobs can read it: boundaries of ranges, which are identifiers, are in a Secret. What may change
+ * while a pod runs is in the ConfigMap that it follows.
+ */
+export type JobWork = z.infer<typeof jobWorkSchema>;
+export type CopyWork = z.infer<typeof copyWorkSchema>;
+export type VerifyWork = z.infer<typeof verifyWorkSchema>;
+
+export interface WorkSource {
+  readonly migration: EdgeMigration;
+  readonly operation: Operation;
+  /** The operator's own. */
+  readonly namespace: string;
+  /** Name of the ConfigMap that owns everything else of the plan, copy or comparison. */
+  readonly settingsName: string;
+  readonly rangeIds: readonly number[];
+  readonly lateWriteSeconds: number;
+}
+
+/** @throws z.ZodError for an EdgeMigration without a spec, for which nobody asks */
+export function describeCopy(source: WorkSource, { pageMaxAgeSeconds }: Pick<CopyWork, 'pageMaxAgeSeconds'>): CopyWork {
+  const mode = source.operation === 'plan' ? 'Plan' : 'Migrate';
+  return copyWorkSchema.parse({ ...describeJob(source), mode, pageMaxAgeSeconds });
+}
+
+/** @throws z.ZodError for an EdgeMigration without a spec, for which nobody asks */
+export function describeComparison(
+  source: WorkSource,
+  { mode, moment }: Pick<VerifyWork, 'mode' | 'moment'>,
+): VerifyWork {
+  const { copy, verify } = source.migration.spec ?? {};
+  return verifyWorkSchema.parse({
+    ...describeJob(source),
+    mode,
+    moment,
+    onConflict: copy?.onConflict,
+    clearIdentifiers: verify?.clearIdentifiers,
+  });
+}
+
+function describeJob({ migration, operation, namespace, settingsName, rangeIds, lateWriteSeconds }: WorkSource) {
+  return {
+    projectId: migration.spec?.projectId,
+    migrationUid: migration.uid,
+    namespace,
+    rangeIds,
+    checkpointName: objectNames(migration, operation).checkpointPrefix,
+    settingsName,
+    lateWriteSeconds,
+  };
+}
+
+/** As the value of a variable, in which Kubernetes would replace `$(NAME)`. */
+export const writeWork = (work: JobWork): string => JSON.stringify(work).replaceAll('$', '\\u0024');
