@@ -4,18 +4,19 @@ import { manage } from '@edge-migration/contract/streams/applier.ts';
 import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
 import { listWaiting } from '@edge-migration/replay-sidecar/waiting-events/list.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
-import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
+import { ConfigurationError, parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { connectNats } from '@edge-migration/runtime/nats/connection.ts';
 import { z } from 'zod';
 
 /**
  * Prints the events that wait aside until somebody says what is to become of them, one JSON object a line. Runs beside an
- * applier, with its settings: `kubectl exec deployment/edge-migration-applier -- node bin/waiting-events.ts`.
+ * applier, with its settings: `kubectl exec deployment/edge-migration-applier -- node bin/waiting-events.ts`. Exit codes:
+ * 0 printed, 1 failed, 64 wrong configuration.
  */
 const LONGEST_MILLIS = 60_000;
 const { values } = parseArgs({ options: { most: { type: 'string', default: '100' } } });
 const most = z.coerce.number().int().min(1).max(10_000).parse(values.most);
-const connection = await connectNats(parseEnvironment(applierConfiguration, process.env), {
+const connection = await connectNats(readConfiguration(), {
   name: 'edge-applier waiting-events',
   role: 'applier',
   clock: systemClock,
@@ -27,4 +28,14 @@ try {
     process.stdout.write(`${JSON.stringify(event)}\n`);
 } finally {
   await connection.close();
+}
+
+function readConfiguration() {
+  try {
+    return parseEnvironment(applierConfiguration, process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return process.exit(64);
+  }
 }
