@@ -1,6 +1,7 @@
 import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { CONFIG_MAPS, PODS } from '@edge-migration/kubernetes/resources.ts';
 import { NO_TOTALS } from '@edge-migration/operator/copy/checkpoint.ts';
+import { copyWorkSchema } from '@edge-migration/operator/job/work.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
@@ -74,11 +75,12 @@ async function finish(
   signal: AbortSignal,
 ) {
   const [container] = (pod['spec'] as PodSpec).containers;
-  const read = (name: string) => container?.env.find((each) => each.name === `EDGE_MIGRATION_${name}`)?.value ?? '';
-  const rangeId = Number(read('RANGE_IDS').split(',')[Number(pod.metadata.annotations?.[INDEX])]);
-  const root = await client.get(CONFIG_MAPS, { namespace: NAMESPACE, name: read('SETTINGS_NAME') }, { signal });
+  const document = container?.env.find(({ name }) => name === 'EDGE_MIGRATION_WORK')?.value ?? '';
+  const { rangeIds, settingsName, checkpointName } = copyWorkSchema.parse(JSON.parse(document));
+  const rangeId = rangeIds[Number(pod.metadata.annotations?.[INDEX])] ?? -1;
+  const root = await client.get(CONFIG_MAPS, { namespace: NAMESPACE, name: settingsName }, { signal });
   if (root === undefined) return;
-  const checkpoint = describeCheckpoint(root, `${read('CHECKPOINT_NAME')}-${rangeId}`, rangeId);
+  const checkpoint = describeCheckpoint(root, `${checkpointName}-${rangeId}`, rangeId);
   await client.apply(CONFIG_MAPS, checkpoint, { fieldManager: 'copy-worker', force: true, signal });
   const state = { terminated: { exitCode: 0, reason: 'Completed' } };
   const ended = { name: container?.name, ready: false, restartCount: 0, image: '', imageID: '', state };
