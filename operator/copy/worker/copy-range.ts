@@ -260,14 +260,18 @@ interface FailingSince {
 /** Pages that become too old one after the other, without one identity written, are a failure of the store. */
 function createFailingSince({ clock, patienceMilliseconds }: CopyOptions): FailingSince {
   let since: number | undefined;
+  let reason: unknown;
   return {
     ended() {
       since = undefined;
+      reason = undefined;
     },
     again(hindrance) {
       since ??= clock.monotonic();
-      const cause = hindrance instanceof Error && hindrance.cause instanceof Error ? hindrance.cause : hindrance;
-      if (clock.monotonic() - since >= patienceMilliseconds) throw cause;
+      // A page that was too old before anything was sent says nothing of what made those before it too old.
+      const cause = hindrance instanceof Error && hindrance.cause instanceof Error ? hindrance.cause : undefined;
+      reason = cause ?? reason ?? hindrance;
+      if (clock.monotonic() - since >= patienceMilliseconds) throw reason;
     },
   };
 }
