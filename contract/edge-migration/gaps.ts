@@ -1,7 +1,5 @@
+import { MINUTE_MILLIS } from '../parked-place.ts';
 import type { GapStatus, Status } from './status.ts';
-
-/** Events are known to the minute in which their requests began; milliseconds. */
-export const MINUTE = 60_000;
 
 /**
  * Whether one of the gaps tells of an event that came in a minute and began at `from`, or after it.
@@ -10,6 +8,6 @@ export const MINUTE = 60_000;
  */
 export function coversMinute(gaps: Status['gaps'], { from, came }: { from: number; came: number }): boolean {
   const covers = (gap: GapStatus) =>
-    Date.parse(gap.from) <= from && gap.until !== undefined && Date.parse(gap.until) >= came + MINUTE;
+    Date.parse(gap.from) <= from && gap.until !== undefined && Date.parse(gap.until) >= came + MINUTE_MILLIS;
   return gaps?.some(covers) ?? false;
 }
