@@ -2,8 +2,7 @@
  * A DynamoDB that keeps what is inserted and returns it by key and by environment, as a process of its own, so that a
  * benchmark measures the client alone. Prints its URL.
  */
-import { identities } from '../edge/tables.ts';
-import { serveStore } from './store.ts';
+import { describeTable, serveStore } from './store.ts';
 
 type Item = Record<string, { S?: string }>;
 
@@ -66,7 +65,7 @@ function answer(operation: string | undefined, body: Buffer): string {
     case 'Query':
       return JSON.stringify(query(request));
     case 'DescribeTable':
-      return JSON.stringify({ Table: { ...identities(request.TableName), TableStatus: 'ACTIVE' } });
+      return JSON.stringify(describeTable(request.TableName));
     default:
       return '{}';
   }

@@ -2,8 +2,7 @@
  * A DynamoDB that takes everything and keeps nothing, as a process of its own, so that a benchmark measures the client
  * alone: batches of statements are answered as done, tables are described as Flagsmith's. Prints its URL.
  */
-import { environmentsV2, identities } from '../edge/tables.ts';
-import { serveStore } from './store.ts';
+import { describeTable, serveStore } from './store.ts';
 
 /** What AWS charges for an identity of up to a kibibyte: itself and two indexes. */
 const UNITS_PER_STATEMENT = 3;
@@ -22,14 +21,6 @@ function answerBatch(statements: number): Buffer {
   return answer;
 }
 
-function describeTable(table: string): Buffer {
-  const { AttributeDefinitions, KeySchema, GlobalSecondaryIndexes } = table.includes('environments')
-    ? environmentsV2(table)
-    : identities(table);
-  const Table = { TableName: table, TableStatus: 'ACTIVE', AttributeDefinitions, KeySchema, GlobalSecondaryIndexes };
-  return Buffer.from(JSON.stringify({ Table }));
-}
-
 /** Counting is cheaper than parsing, and the target must not take the CPU that it measures. */
 function countStatements(body: Buffer): number {
   let count = 0;
@@ -43,7 +34,7 @@ function answer(operation: string | undefined, body: Buffer): Buffer {
     case 'BatchExecuteStatement':
       return answerBatch(countStatements(body));
     case 'DescribeTable':
-      return describeTable(JSON.parse(body.toString()).TableName);
+      return Buffer.from(JSON.stringify(describeTable(JSON.parse(body.toString()).TableName)));
     case 'BatchGetItem':
       return Buffer.from('{"Responses":{}}');
     default:

@@ -4,6 +4,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { environmentsV2, identities } from '../edge/tables.ts';
 
 /** Starts a script that calls {@link serveStore}. */
 export async function startStore(script: URL): Promise<AsyncDisposable & { readonly endpoint: string }> {
@@ -35,4 +36,14 @@ export function serveStore(answer: (operation: string | undefined, body: Buffer)
   server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
   process.once('SIGTERM', () => process.exit());
   process.stdin.on('end', () => process.exit()).resume();
+}
+
+/** The answer to `DescribeTable`: a table like Flagsmith's. The product refuses to work on any other. */
+export function describeTable(table: string): object {
+  const { AttributeDefinitions, KeySchema, GlobalSecondaryIndexes } = table.includes('environments')
+    ? environmentsV2(table)
+    : identities(table);
+  return {
+    Table: { TableName: table, TableStatus: 'ACTIVE', AttributeDefinitions, KeySchema, GlobalSecondaryIndexes },
+  };
 }

@@ -5,7 +5,7 @@
  */
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { compositeKey, encodeIdentity } from '@edge-migration/identity/edge/document/document.ts';
-import { serveStore } from '../store.ts';
+import { describeTable, serveStore } from '../store.ts';
 import { CREATED_DATE, traitsOf } from './people.ts';
 
 const documents = new Map<string, Item | undefined>();
@@ -37,6 +37,7 @@ interface Body {
   readonly RequestItems?: Readonly<Record<string, { readonly Keys: readonly Item[] }>>;
   readonly Statements?: readonly unknown[];
   readonly Key?: Item;
+  readonly TableName?: string;
 }
 
 function answer(operation: string | undefined, body: Body): object {
@@ -54,6 +55,8 @@ function answer(operation: string | undefined, body: Body): object {
       return { Responses: (body.Statements ?? []).map(() => ({})) };
     case 'GetItem':
       return { Item: documentOf(body.Key?.['composite_key']?.S ?? '') };
+    case 'DescribeTable':
+      return describeTable(body.TableName ?? '');
     default:
       return {};
   }
