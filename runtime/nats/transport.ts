@@ -17,8 +17,26 @@ import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node
 
 type Address = Parameters<NodeTransport['dial']>[0];
 
-/** The library's transport, but for how its sockets end. */
+/** The library's transport, but for how its sockets end and how many system calls it takes to write to them. */
 export class NatsTransport extends NodeTransport {
+  /** Sent in this turn of the event loop, not written to the socket yet. */
+  #frames: Uint8Array[] = [];
+
+  /**
+   * The library flushes in every microtask that has something to send, and an acknowledgement is mostly a microtask of its
+   * own: a system call for each took a fifth of the applier's time. What one turn of the event loop sends leaves together.
+   */
+  override send(frame: Uint8Array): void {
+    this.#frames.push(frame);
+    if (this.#frames.length === 1) process.nextTick(() => this.#write());
+  }
+
+  #write(): void {
+    const frames = this.#frames;
+    this.#frames = [];
+    if (frames.length > 0) super.send(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
+  }
+
   override async dial(address: Address): Promise<Socket> {
     return keepListening(await super.dial(address));
   }
@@ -33,6 +51,7 @@ export class NatsTransport extends NodeTransport {
 
   /** Also ends an attempt that did not come as far as a connection: otherwise its socket stays open for ever. */
   override async close(error?: Error): Promise<void> {
+    this.#write();
     if (!this.connected) this.discard();
     await super.close(error);
   }
