@@ -58,7 +58,7 @@ describe('while a region is isolated for longer than a look waits', () => {
   });
 });
 
-describe('where processes go on in another region, come back, and disagree about which can be reached', () => {
+describe('where several processes go on in another region, and disagree about which can be reached', () => {
   const EITHER = { ...ALL_REGION_RULES, writesIn: 'either', looksEverywhere: true } as const;
   const SOME = ['1', 'u', 'd', 'c', '1e', 'e1', 'de', 'dc', 'c1e'];
 
@@ -77,5 +77,46 @@ describe('where processes go on in another region, come back, and disagree about
     const { violations } = exploreRegions({ ...EITHER, waits: 'not' }, ['1', 'd', 'c', '1e']);
     expect(violations).not.toEqual([]);
     expect(violations.filter((what) => !/^\w*e\w*:/.test(what))).toEqual([]);
+  });
+});
+
+describe('while the home region is dark, a process goes on in the other one, and comes back', () => {
+  const FAILOVER = { ...ALL_REGION_RULES, writesIn: 'failover', looksEverywhere: true } as const;
+  /** Without Edge clients; those bring back what was inserted and deleted while the regions were apart, as shown above. */
+  const APART = { ...FAILOVER, waits: 'not' } as const;
+  const WITHOUT_CLIENTS = ['1', 'u', 'd', 'c', '1u', 'dc', 'cd', 'D', 'cD'];
+  const WITH_CLIENTS = ['e', 'h', 'e1', 'h1', '1h', 'de', 'De', 'ce'];
+  const LOST = "an Edge client's write is lost outside the window";
+
+  test("nothing of Core is lost, and no Edge client's write that we had when we wrote", () => {
+    const { states, violations } = exploreRegions(FAILOVER, [...WITHOUT_CLIENTS, ...WITH_CLIENTS]);
+    expect(violations).toEqual([]);
+    expect(states).toBeGreaterThan(10_000);
+  });
+
+  test('nor is anything of Core where the regions are apart for longer than looks wait', () => {
+    expect(exploreRegions(APART, WITHOUT_CLIENTS).violations).toEqual([]);
+  });
+
+  test('if looks were done with before the home region has it, it never would', () => {
+    expect(exploreRegions(APART, ['1h']).violations).toEqual([]);
+    expect(exploreRegions({ ...APART, looksEverywhere: false }, ['1h']).violations).toEqual([`1h: ${DIFFERS}`]);
+  });
+
+  test('if it came back before the home region has what was written elsewhere, what was built on there would be replaced', () => {
+    expect(exploreRegions({ ...FAILOVER, returnsWithProof: false }, ['e1']).violations).toEqual([`e1: ${LOST}`]);
+  });
+
+  test('if the copy went on elsewhere, too, its inserts would replace what Edge clients had created in the home region', () => {
+    expect(exploreRegions({ ...FAILOVER, copyWaits: false }, ['h']).violations).toEqual([`h: ${LOST}`]);
+  });
+
+  test('if an environment were listed elsewhere, documents that the home region alone has would be left', () => {
+    expect(exploreRegions({ ...APART, listsAtHome: false }, ['D']).violations).toEqual([`D: ${BACK}`]);
+  });
+
+  test('if a write that the home region had not answered were forgotten, it could take back a later one', () => {
+    const { violations } = exploreRegions({ ...FAILOVER, awaitsLate: false }, ['1u', 'cd']);
+    expect(violations).toEqual([`cd: ${BACK}`, `1u: ${DIFFERS}`]);
   });
 });

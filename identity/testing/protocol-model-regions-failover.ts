@@ -1,0 +1,84 @@
+/**
+ * One process that goes on in the other region while the home region is dark, and comes back (protocol-model-regions.ts).
+ *
+ * The home region is dark once, for any time. Whether replication works meanwhile is left open, as is what has become of a
+ * write that was sent to the home region and not answered: it may be carried out at any time, if its condition holds then.
+ */
+
+import {
+  converged,
+  type Document,
+  type Event,
+  type Region,
+  type State,
+  same,
+  storeOurs,
+} from './protocol-model-regions-state.ts';
+
+export interface Failover {
+  /** The region that is written. */
+  readonly at: Region;
+  readonly home: 'answers' | 'dark' | 'back';
+  /** Something was written elsewhere that can be looked for in the home region. */
+  readonly hasWritten: boolean;
+  /** Sent to the home region for an event, on the document that was read there, and not answered. */
+  readonly late: { readonly event: Event; readonly read: Document | null; readonly wanted: Document | null } | null;
+}
+
+/** What failover relies on, besides that looks are made in every region. */
+export interface FailoverRules {
+  /** It comes back once the home region has what was written elsewhere. */
+  readonly returnsWithProof: boolean;
+  /** The copy does not go elsewhere. */
+  readonly copyWaits: boolean;
+  /** What lists the documents of an environment waits for the home region. */
+  readonly listsAtHome: boolean;
+  /** An event whose write was not answered is handled again when that can arrive no more. */
+  readonly awaitsLate: boolean;
+}
+
+/** The home region can always be reached. */
+export const NO_FAILOVER: Failover = { at: 'home', home: 'back', hasWritten: false, late: null };
+/** It will be dark. */
+export const READY_TO_FAIL_OVER: Failover = { ...NO_FAILOVER, home: 'answers' };
+
+export const isDark = ({ failover }: State): boolean => failover.home === 'dark';
+
+/** The home region becomes dark and comes back; the process leaves it and returns; what was late arrives. */
+export function failOver(state: State, rules: FailoverRules): State[] {
+  const { failover } = state;
+  const change = (to: Partial<Failover>): State => ({ ...state, failover: { ...failover, ...to } });
+  return [
+    ...(failover.home === 'answers' ? [undefined, ...state.events].map((event) => goDark(state, event)) : []),
+    ...(isDark(state) ? [change({ home: 'back' })] : []),
+    ...(isDark(state) && failover.at === 'home' ? [change({ at: 'away' })] : []),
+    ...(mayReturn(state, rules) ? [change({ at: 'home', hasWritten: false })] : []),
+    ...resolveLate(state, rules),
+  ];
+}
+
+/** @param event of which a write was sent at that moment; it is not done with, and will be handled in the other region */
+function goDark(state: State, event: Event | undefined): State {
+  const { failover, core } = state;
+  const read = state.home.document;
+  const wanted = event === undefined || event === 'listing' ? read : converged(read, core, event);
+  const late = event === undefined || same(read, wanted) ? null : { event, read, wanted };
+  return { ...state, failover: { ...failover, home: 'dark', late } };
+}
+
+/** Where nothing was written elsewhere the product stays, or is started anew: there is nothing that could be lost. */
+function mayReturn({ failover, home, away }: State, { returnsWithProof }: FailoverRules): boolean {
+  if (failover.at === 'home' || failover.home !== 'back') return false;
+  return !returnsWithProof || !failover.hasWritten || same(home.document, away.document);
+}
+
+/** It is carried out, or can be no more. */
+function resolveLate(state: State, { awaitsLate }: FailoverRules): State[] {
+  const { late } = state.failover;
+  if (late === null) return [];
+  const events = awaitsLate ? [...state.events, late.event].toSorted() : state.events;
+  const rest: State = { ...state, events, failover: { ...state.failover, late: null } };
+  // A write that could not wait for what was on its way.
+  const isExposed = rest.isExposed || rest.replicas.some(({ to }) => to === 'home');
+  return same(state.home.document, late.read) ? [rest, storeOurs({ ...rest, isExposed }, 'home', late.wanted)] : [rest];
+}
