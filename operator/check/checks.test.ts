@@ -7,6 +7,7 @@ import { createClient, type KubernetesClient } from '@edge-migration/kubernetes/
 import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { parseEnvironment } from '@edge-migration/runtime/configuration.ts';
+import { startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
 import { createDatabase, dynamodb, kubernetes, nats } from '@edge-migration/test/cluster/shared.ts';
 import { createServingTestTables, type ServingTestTables } from '@edge-migration/test/edge/serving-tables.ts';
 import { createTables } from '@edge-migration/test/edge/tables.ts';
@@ -64,6 +65,23 @@ it('finds everything where everything is', async () => {
 it('names configured regions that a table is not in', async () => {
   const { DynamoDB } = await check({ EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS: 'us-esat-2' });
   expect(DynamoDB).toMatch(/^warning: .* has no replica in us-esat-2/);
+});
+
+it('tells in which regions the tables are, and warns of a replica that is not ACTIVE', async () => {
+  await using global = await startGlobalTable({ regions: ['eu-west-2', 'us-east-2'], heapMb: 128 });
+  const { endpoint, region } = global.region('eu-west-2');
+  const { settings } = await createTables(global.region('eu-west-2'));
+  const find = async () =>
+    (
+      await check({
+        EDGE_MIGRATION_DYNAMODB_ENDPOINT: endpoint,
+        EDGE_MIGRATION_DYNAMODB_REGION: region,
+        EDGE_MIGRATION_IDENTITIES_TABLE: settings.identitiesTable,
+      })
+    )['DynamoDB'];
+  expect(await find()).toMatch(/^ok: .*global table with eventual consistency in eu-west-2, us-east-2$/);
+  global.region('us-east-2').setStatus('REGION_DISABLED');
+  expect(await find()).toMatch(/^warning: .* in us-east-2 \(REGION_DISABLED\) is not ACTIVE and may lag behind/);
 });
 
 /** A way to a server that counts the connections by it. */
