@@ -3,16 +3,15 @@ import { expect, onTestFinished, test } from 'vitest';
 import { DYNAMODB_CLIENT } from '../cluster/dynamodb.ts';
 import { startStore } from './store.ts';
 
-test.each([
-  './null-dynamodb.ts',
-  './memory-dynamodb.ts',
-  './replay/null-store.ts',
-])("the benchmarks' stand-in for DynamoDB in %s has tables that the product takes for Flagsmith's", async (script) => {
-  await using store = await startStore(new URL(script, import.meta.url));
-  const { region, credentials } = DYNAMODB_CLIENT;
-  const tables = { identitiesTable: 'identities', environmentsV2Table: 'environments_v2' };
-  const edge = openEdge({ dynamodbEndpoint: store.endpoint, dynamodbRegion: region, ...tables }, { credentials });
-  onTestFinished(() => edge.close());
+test.each(['./null-dynamodb.ts', './memory-dynamodb.ts', './replay/null-store.ts'])(
+  "the benchmarks' stand-in for DynamoDB in %s has tables that the product takes for Flagsmith's",
+  async (script) => {
+    await using store = await startStore(new URL(script, import.meta.url));
+    const { region, credentials } = DYNAMODB_CLIENT;
+    const tables = { identitiesTable: 'identities', environmentsV2Table: 'environments_v2' };
+    const edge = openEdge({ dynamodbEndpoint: store.endpoint, dynamodbRegion: region, ...tables }, { credentials });
+    onTestFinished(() => edge.close());
 
-  await expect(edge.describe()).resolves.toMatchObject({ identities: { status: 'ACTIVE' } });
-});
+    await expect(edge.describe()).resolves.toMatchObject({ identities: { status: 'ACTIVE' } });
+  },
+);
