@@ -22,7 +22,7 @@ export interface Version {
 
 export type Region = 'home' | 'away';
 
-export interface Replica extends Version {
+interface Replica extends Version {
   readonly to: Region;
   /** Of a client's write, on which we have not written elsewhere. */
   readonly isClients: boolean;
