@@ -1,15 +1,6 @@
-import type {
-  Copy,
-  CoreState,
-  EdgeState,
-  Event,
-  Fault,
-  Handler,
-  LateWrite,
-  Redelivery,
-  Rules,
-  State,
-} from './protocol-model.ts';
+import type { Copy, CoreState, EdgeState, Event, Fault, Handler, LateWrite, Rules, State } from './protocol-model.ts';
+import { crash, give, hear, redeliver, removeTwin, withLateAck } from './protocol-model-answers.ts';
+import { same, sorted, without, withoutOne } from './protocol-model-lists.ts';
 
 /** What Edge clients set their own trait to. */
 export const EDGE_CLIENT = 7;
@@ -30,6 +21,8 @@ export function successors(state: State, rules: Rules): State[] {
     ...copy(state, rules),
     ...killCopy(state),
     ...arrive(state, rules),
+    ...hear(state),
+    ...crash(state, (handler) => send(state, handler, rules), rules),
     ...release(state),
     ...tryAgain(state),
     ...lookAgain(state),
@@ -70,42 +63,37 @@ function write(state: State): State[] {
 
 function deliver(state: State, rules: Rules): State[] {
   if (state.handlers.length >= HANDLERS) return [];
-  const begin = (event: Event, rest: Partial<State>, more: Pick<Handler, 'doubt' | 'since'> = {}): State => ({
-    ...state,
-    ...rest,
+  type Known = Pick<Handler, 'doubt' | 'since' | 'named' | 'twin'>;
+  const begin = (from: State, event: Event, more: Known = {}): State => ({
+    ...from,
     handlers: sorted([
-      ...state.handlers,
+      ...from.handlers,
       { event, step: 'readEdge', copying: state.copy.step !== 'done', edge: null, core: null, ...more },
     ]),
   });
   return [
     ...[...new Set(state.events)]
       .filter((event) => event !== 'repair' || state.copy.step === 'done')
-      .map((event) => begin(event, { events: withoutOne(state.events, event) })),
+      .map((event) => begin({ ...state, events: withoutOne(state.events, event) }, event)),
     ...state.redelivered.flatMap((one) => {
-      const begun = (more: Pick<Handler, 'doubt' | 'since'>) =>
-        begin(one.event, { redelivered: withoutOne(state.redelivered, one) }, more);
-      const { event, since } = one;
+      const { event, ...known } = one;
+      const taken = { ...state, redelivered: withoutOne(state.redelivered, one) };
       // To another applier than the one that remembers, and to that one.
-      const toOther = begun({ ...doubtOf(event, rules), ...(since === undefined ? {} : { since }) });
-      return since === undefined || (rules.counts && since > 0) ? [toOther] : [toOther, begun({ since })];
+      const toOther = rules.renews
+        ? begin(removeTwin(taken, one), event, doubtOf(event, rules))
+        : begin(taken, event, { ...known, ...doubtOf(event, rules) });
+      const { since } = known;
+      return since === undefined || (rules.counts && since > 0) ? [toOther] : [toOther, begin(taken, event, known)];
     }),
   ];
 }
 
-/** NATS has counted one more delivery. */
-function redeliver({ event, since }: Handler): Redelivery {
-  return since === undefined ? { event } : { event, since: since + 1 };
-}
-
 /** Nothing of what it has in mind is on its way, but for what put it in doubt. */
 function giveBack(state: State, handler: Handler, index: number, rules: Rules): State[] {
-  const { event, doubt, lapsed } = handler;
-  if (!state.faults.includes('return') || lapsed || event === 'repair') return [];
-  const isRemembered = doubt === undefined || !rules.returnsClean;
-  const given: Redelivery = isRemembered ? { event, since: 0 } : { event };
+  const { event, lapsed, answered, twin } = handler;
+  if (!state.faults.includes('return') || lapsed || twin || event === 'repair') return [];
   const rest = { ...state, ...spend(state, 'return'), handlers: without(state.handlers, index) };
-  return [handler.answered ? rest : { ...rest, redelivered: sorted([...state.redelivered, given]) }];
+  return answered ? [rest] : give(rest, handler, rules);
 }
 
 const doubtOf = (event: Event, { repairsAgain }: Rules): { doubt: true } | undefined =>
@@ -222,12 +210,16 @@ function isPending({ event, core }: Handler, edge: EdgeState | null): boolean {
 }
 
 function finish(state: State, handler: Handler, index: number, rules: Rules): State[] {
+  if (rules.yields && handler.lapsed) return letGo(state, index);
+  return withLateAck(settle(state, handler, index, rules), handler);
+}
+
+function settle(state: State, handler: Handler, index: number, rules: Rules): State[] {
   const { event, core, left, doubt, lapsed } = handler;
-  if (rules.yields && lapsed) return letGo(state, index);
   const isRemoval =
     core === null || (event === 'trait' && core.trait === 0) || (event === 'bulk' && core.bulk === undefined);
-  const gone = { ...state, handlers: without(state.handlers, index) };
-  const rest = lapsed ? answerOthers(gone, event) : gone;
+  const gone = removeTwin({ ...state, handlers: without(state.handlers, index) }, handler);
+  const rest = lapsed ? answerOthers(gone, event, rules) : gone;
   if (rules.looksAgain && doubt) return [{ ...rest, again: sorted([...state.again, event]) }];
   // What Edge cannot hold now it may be able to hold later, and the copy insert the page in its hand.
   if (rules.holds && handler.copying && (isRemoval || left)) {
@@ -243,9 +235,10 @@ function letGo(state: State, index: number): State[] {
 }
 
 /** An answer counts for every delivery of an event. */
-function answerOthers(state: State, event: Event): State {
+function answerOthers(state: State, event: Event, { renews }: Rules): State {
   const next = state.redelivered.find((one) => one.event === event);
   if (next !== undefined) return { ...state, redelivered: withoutOne(state.redelivered, next) };
+  if (renews) return state;
   const index = state.handlers.findIndex((other) => other.event === event && other.doubt && !other.lapsed);
   const other = state.handlers[index];
   if (other === undefined) return state;
@@ -255,9 +248,10 @@ function answerOthers(state: State, event: Event): State {
 /** Its event comes again, and what it was about to write may be on its way. */
 function kill(state: State, handler: Handler, index: number, rules: Rules): State[] {
   if (!state.faults.includes('kill')) return [];
-  const redelivered =
-    handler.answered || handler.lapsed ? state.redelivered : sorted([...state.redelivered, redeliver(handler)]);
-  const killed = { ...state, ...spend(state, 'kill'), redelivered, handlers: without(state.handlers, index) };
+  const { answered, lapsed, twin } = handler;
+  const rest = removeTwin({ ...state, handlers: without(state.handlers, index) }, handler, false);
+  const redelivered = answered || lapsed || twin ? rest.redelivered : sorted([...rest.redelivered, redeliver(handler)]);
+  const killed = { ...rest, ...spend(state, 'kill'), redelivered };
   return [killed, ...send(killed, handler, rules)];
 }
 
@@ -271,7 +265,7 @@ function loseAnswer(state: State, handler: Handler, index: number, rules: Rules)
 
 /** The one that stands still goes on as if nothing had happened, or notices that it did. */
 function freeze(state: State, handler: Handler, index: number): State[] {
-  if (!state.faults.includes('freeze') || handler.lapsed) return [];
+  if (!state.faults.includes('freeze') || handler.lapsed || handler.twin) return [];
   const redelivered = sorted([...state.redelivered, redeliver(handler)]);
   const frozen = { ...state, ...spend(state, 'freeze'), redelivered };
   return advance(frozen, index, { ...handler, lapsed: true });
@@ -373,21 +367,4 @@ function release(state: State): State[] {
   const [first, ...held] = state.held;
   if (first === undefined || state.copy.step !== 'done') return [];
   return [{ ...state, held, events: sorted([...state.events, first]) }];
-}
-
-function same(one: unknown, other: unknown): boolean {
-  return JSON.stringify(one) === JSON.stringify(other);
-}
-
-/** Where the order says nothing, states that differ by it alone are one. */
-function sorted<T>(items: readonly T[]): T[] {
-  return items.length < 2 ? [...items] : items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
-}
-
-function withoutOne<T>(items: readonly T[], item: T): T[] {
-  return without(items, items.indexOf(item));
-}
-
-function without<T>(items: readonly T[], index: number): T[] {
-  return items.toSpliced(index, 1);
 }

@@ -76,8 +76,18 @@ describe('a write that arrives when no one waits for it any more', { timeout: 24
     ['of an applier that was killed, of whose event another one remembers that it gave it back', ['return', 'kill']],
     ['that was given up by an applier that gave its event back', ['return', 'timeout']],
     ['of an applier that stood still, of whose event another one remembers that it gave it back', ['return', 'freeze']],
+    ['of an applier that was killed, whose event it had given back late', ['return', 'lateNak', 'kill']],
+    ['that was under way when NATS crashed', ['forget']],
+    ['of an applier that was killed before NATS crashed', ['kill', 'forget']],
   ])('does no lasting harm: one %s', (_, faults) => {
     expect(explore(ALL_RULES, optionsOf(faults)).violations).toEqual([]);
+  });
+
+  // The applier before has done all there was to do: the next one only writes when the identity comes again.
+  const answeredLate = { faults: ['lateAck', 'kill'], scenarios: ['dcd'] } as const;
+
+  test('does no lasting harm: one of an applier that was killed, whose event was acknowledged late for the one before', () => {
+    expect(explore(ALL_RULES, answeredLate).violations).toEqual([]);
   });
 
   test.each<[string, readonly Fault[]]>([
@@ -92,7 +102,19 @@ describe('a write that arrives when no one waits for it any more', { timeout: 24
   });
 
   test('brings a deleted identity back if the one that gave its event back does not count its deliveries since', () => {
-    expect(isBack({ counts: false }, ['return', 'kill'])).toBe(true);
+    expect(isBack({ counts: false, renews: false }, ['return', 'kill'])).toBe(true);
+  });
+
+  test('brings a deleted identity back if a late acknowledgement counts for the delivery of an applier that was killed', () => {
+    expect(happens('a deleted identity is in Edge', { renews: false }, answeredLate)).toBe(true);
+  });
+
+  test('brings a deleted identity back if an applier relies on having given an event back, and NATS has not heard of it', () => {
+    expect(isBack({ confirms: false }, ['return', 'lateNak', 'kill'])).toBe(true);
+  });
+
+  test('brings a deleted identity back if what NATS has forgotten to have delivered is in no doubt', () => {
+    expect(isBack({ distrusts: false }, ['forget'])).toBe(true);
   });
 
   test('brings a deleted identity back if it may be sent after its event was delivered to another applier', () => {
@@ -100,7 +122,7 @@ describe('a write that arrives when no one waits for it any more', { timeout: 24
   });
 
   test('brings a deleted identity back if an applier that stood still answers for the one that handles its event', () => {
-    expect(isBack({ yields: false }, ['freeze', 'kill'])).toBe(true);
+    expect(isBack({ yields: false, renews: false }, ['freeze', 'kill'])).toBe(true);
   });
 
   test('of the copy brings a deleted identity back if the copy is complete before it', () => {

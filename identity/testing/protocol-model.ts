@@ -62,22 +62,29 @@ export interface LateWrite {
  * - `timeout`: a write is not answered in time; it may be on its way, and its sender goes on.
  * - `freeze`: an applier stands still until its event has been delivered to another one, and then goes on.
  * - `return`: an applier gives its event back, to be delivered again. That is no fault, but happens as rarely.
+ * - `lateAck`: an acknowledgement is so long on its way that its event is delivered again before it arrives.
+ * - `lateNak`: the same of an event that is given back, together with a `return`.
+ * - `forget`: NATS crashes, and what was delivered is delivered again as if for the first time.
  */
-export type Fault = 'kill' | 'timeout' | 'freeze' | 'return';
+export type Fault = 'kill' | 'timeout' | 'freeze' | 'return' | LateAnswer | 'forget';
+
+/** NATS takes an answer for one to whatever delivery of the message is in hand when it arrives. */
+export type LateAnswer = 'lateAck' | 'lateNak';
 
 /** An event that was delivered before, and not answered. */
 export interface Redelivery {
   readonly event: Event;
   /** Its deliveries since an applier gave it back and remembers that it did. */
   readonly since?: number | undefined;
+  /** An answer to an earlier delivery is on its way. */
+  readonly named?: LateAnswer;
+  /** Such an answer has let it be delivered to two at a time: it is gone when one of them acknowledges it. */
+  readonly twin?: true;
 }
 
-export interface Handler {
-  readonly event: Event;
+export interface Handler extends Redelivery {
   /** What an earlier delivery of the event wrote may still be on its way, or what this one wrote. */
   readonly doubt?: true;
-  /** As {@link Redelivery}. */
-  readonly since?: number | undefined;
   /** The event has been delivered to another applier meanwhile. */
   readonly lapsed?: true;
   /** The event was acknowledged on behalf of an earlier delivery: it does not come again. */
@@ -147,6 +154,15 @@ export interface Rules {
   readonly returnsClean: boolean;
   /** And if it was delivered to nobody since, by the count of its deliveries (rule 9). */
   readonly counts: boolean;
+  /**
+   * What is in doubt because it was delivered before goes on as a message of its own before anything is written for it, so
+   * that no answer to an earlier delivery counts for it (rule 9).
+   */
+  readonly renews: boolean;
+  /** That it gave an event back an applier remembers only once NATS has confirmed it (rule 9). */
+  readonly confirms: boolean;
+  /** What NATS had before it crashed is in doubt, though it is delivered as if for the first time (rule 9). */
+  readonly distrusts: boolean;
   /** Nothing is written for an event that may have been delivered to another applier (rule 9). */
   readonly expires: boolean;
   /** Nor is such an event answered (rule 9). */
@@ -168,6 +184,9 @@ export const ALL_RULES: Rules = {
   looksAgain: true,
   returnsClean: true,
   counts: true,
+  renews: true,
+  confirms: true,
+  distrusts: true,
   expires: true,
   yields: true,
   settles: true,

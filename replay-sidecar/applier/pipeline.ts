@@ -17,6 +17,7 @@ import type { ApplierConfiguration } from './config.ts';
 import { createConsumer } from './consume/consumer.ts';
 import { derivedHeaders } from './consume/delivery.ts';
 import { createOrphanedMessages } from './consume/orphaned-messages.ts';
+import { createRenewal } from './consume/renewal.ts';
 import { createWitness, type Witness } from './consume/witness.ts';
 import type { Patience } from './patience.ts';
 import { createBacklog } from './report/backlog.ts';
@@ -105,6 +106,7 @@ export function assemblePipeline(
   const admission = createAdmission({
     ...{ migrations, resolver, parking, counts, enqueue: queue.add, isFull, clock, log },
     lateWriteSeconds: configuration.lateWriteSeconds,
+    renew: createRenewal(connection, witnesses.events),
     spread: (delivery, found) => runner.spread(delivery, found),
   });
   const publish = createPublish(connection, witnesses.events);

@@ -1,4 +1,8 @@
 /** Writes of appliers that were killed, froze or gave up waiting, which DynamoDB carries out when they arrive. */
+import { ensureApplierStreams } from '@edge-migration/contract/streams/applier.ts';
+import { STREAM } from '@edge-migration/contract/streams/events.ts';
+import { jetstream } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type DynamodbProxy, type Fault, startDynamodbProxy } from '../faults/dynamodb-proxy.ts';
@@ -59,6 +63,19 @@ function holdFirst(proxy: DynamodbProxy, operation: RegExp) {
   return { arrived, letGo };
 }
 
+/** An applier whose answers the test sends when it likes. */
+async function connectAsBefore() {
+  const connection = await connect({ servers: on.nats.url });
+  const { consumers } = jetstream(connection);
+  return {
+    async take() {
+      const consumer = await consumers.get(STREAM, (await on.consumer())?.name);
+      return (await consumer.next({ expires: 30_000 }))!;
+    },
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
+}
+
 test('a write of a killed applier that arrives after its identity was deleted does not bring it back for good', async () => {
   await addAda(1);
   await using proxy = await startDynamodbProxy(on.dynamodbEndpoint);
@@ -75,6 +92,30 @@ test('a write of a killed applier that arrives after its identity was deleted do
   held.letGo();
   await isThere(1);
   await isGone(1);
+  await on.drained();
+  expect(await on.parked()).toEqual({});
+  await next.stop();
+});
+
+test('nor does it when a late acknowledgement of the applier before has removed the event meanwhile', async () => {
+  await addAda(4);
+  await ensureApplierStreams(on.manager, { streamReplicas: 1, parkedMaxBytes: 1024 ** 3, ackWaitSeconds: 3 });
+  await using before = await connectAsBefore();
+  await on.publish(written(4, 'ada'));
+  const first = await before.take();
+  await using proxy = await startDynamodbProxy(on.dynamodbEndpoint);
+  const held = holdFirst(proxy, /PutItem/);
+  const killed = await on.spawn('killed', { ...QUICK, EDGE_MIGRATION_DYNAMODB_ENDPOINT: proxy.endpoint });
+  await held.arrived;
+  await first.ackAck();
+  killed.signal('SIGKILL');
+  await killed.exited;
+  await deleteAda(4);
+  const next = await on.spawn('next', QUICK);
+  await waitsAside(4);
+  held.letGo();
+  await isThere(4);
+  await isGone(4);
   await on.drained();
   expect(await on.parked()).toEqual({});
   await next.stop();

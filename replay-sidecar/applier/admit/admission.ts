@@ -5,6 +5,7 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { PARK_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import type { InFlightMessage } from '../consume/consumer.ts';
 import { type Delivery, readDelivery, UnreadableEvent, type Work } from '../consume/delivery.ts';
+import type { Renew } from '../consume/renewal.ts';
 import type { Counts } from '../report/counts.ts';
 import type { Resolution, Resolver } from '../resolve/resolver.ts';
 import type { Spread } from '../resolve/spread.ts';
@@ -38,6 +39,8 @@ export interface AdmissionOptions {
   counts: Counts;
   /** Publishes the parts of an event that lies in several projects. Never rejects. */
   spread(delivery: Delivery, found: Spread): Promise<void>;
+  /** Puts an event that was delivered before into the stream as a message of its own. */
+  renew: Renew;
   /** Takes events that are to be applied. */
   enqueue(work: Work): void;
   /** Whether a project has as many events in hand as it may. */
@@ -114,7 +117,21 @@ export function createAdmission(options: AdmissionOptions): Admission {
     if (decide(work) === 'gone') return;
     const { projectId } = work.resolution;
     if (options.isFull(projectId)) park(work, projectId, 'overflow');
+    else if (work.held.isShared() && work.resolution.kind === 'identity') void renew(work);
     else options.enqueue(work);
+  }
+
+  /** Where the stream has no room it is applied as it is: the stream would never become shorter otherwise. */
+  async function renew(work: Work): Promise<void> {
+    const { held, resolution, event } = work;
+    try {
+      await options.renew(held.message, resolution.projectId);
+      held.ack();
+    } catch (error) {
+      if (!held.isOpen()) return;
+      log.warn({ err: error, event: event.id }, 'An event cannot be put into the stream again; it is applied as it is');
+      options.enqueue(work);
+    }
   }
 
   /** Everything that is not to be applied is on its way when this returns. */

@@ -62,6 +62,7 @@ function work(fields = headers()): Work & { isDone(): boolean } {
       doubt() {},
       settle() {},
       isDoubtful: () => false,
+      isShared: () => false,
       isOpen: () => !done,
       nak() {},
     },

@@ -15,7 +15,7 @@ import { type Consumer, createConsumer, type InFlightMessage } from './consumer.
 // Servers are killed and start again; a busy machine takes its time for that.
 vi.setConfig({ testTimeout: 120_000 });
 
-const APPLIER = { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 };
+const APPLIER = { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30, lateWriteSeconds: 65 };
 const STREAMS = { streamReplicas: 1, streamMaxBytes: 1e8, streamDuplicateWindowSeconds: 120 };
 
 let folder: string;
@@ -177,6 +177,50 @@ test('of a backlog of large events no more are in hand than there is room for', 
   await waitFor(() => applier.inbox.held.size >= 6, { for: 'the room to be taken' });
   const { created } = await manager.streams.info(STREAM);
   expect((await findConsumer(manager, created))?.num_pending).toBe(34);
+});
+
+describe('an event that NATS delivers as if for the first time, because a crash took the memory of its delivery', () => {
+  /** Delivered to an applier, of which NATS knows nothing any more. */
+  async function deliverAndForget(): Promise<void> {
+    await ensureApplierStreams(manager, APPLIER);
+    {
+      await using applier = await startApplier();
+      await publish('before');
+      (await applier.get('before')).ack();
+      await waitFor(async () => (await texts()).length === 0, { for: 'the acknowledgement' });
+    }
+    await publish('event');
+    await nats.kill('SIGTERM');
+    copyData();
+    await nats.restart();
+  }
+
+  test('is in doubt for the process that had it', async () => {
+    await deliverAndForget();
+    await using applier = await startApplier();
+    const first = await applier.get('event');
+    await nats.kill('SIGKILL');
+    await restoreData();
+    const second = await waitFor(async () => (await applier.get('event')) !== first && applier.get('event'), {
+      for: 'its next delivery',
+    });
+    expect([second.message.redelivered, second.isDoubtful()]).toEqual([false, true]);
+  });
+
+  test('is in doubt for processes that start later, and what comes into the stream since then is not', async () => {
+    await deliverAndForget();
+    {
+      await using applier = await startApplier();
+      await applier.get('event');
+      await nats.kill('SIGKILL');
+    }
+    await restoreData();
+    await using other = await startApplier();
+    const again = await other.get('event');
+    await publish('new');
+    const fresh = await other.get('new');
+    expect([again.isDoubtful(), fresh.isDoubtful()]).toEqual([true, false]);
+  });
 });
 
 describe('an event that is worked on for longer than NATS waits for its answer', () => {

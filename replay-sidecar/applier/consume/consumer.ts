@@ -7,6 +7,7 @@ import { FETCH_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import { type ConsumerMessages, type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { isDoubted } from './delivery.ts';
+import { createForgottenDeliveries } from './forgotten-deliveries.ts';
 import { createOwnNaks } from './own-naks.ts';
 import type { Witness } from './witness.ts';
 
@@ -29,8 +30,10 @@ export interface InFlightMessage {
    * this process itself naked, in no doubt, is in none if nobody else had it since.
    */
   isDoubtful(): boolean;
-  /** So much time has passed since that such a write has arrived, if it ever does. */
+  /** So much time has passed since that such a write has arrived, if it ever does, and so has an earlier answer. */
   settle(): void;
+  /** It was delivered before: an answer to that may still come, and would count for this one. */
+  isShared(): boolean;
   /** It is done with, for all replicas. */
   ack(): void;
   /** It is to be delivered again, to any replica, after this time. */
@@ -47,7 +50,7 @@ export interface Consumer {
 
 export interface InboxOptions {
   connection: NatsConnection;
-  settings: ApplierStreamSettings & { window: number };
+  settings: ApplierStreamSettings & { window: number; lateWriteSeconds: number };
   /** Told the stream's time before the first event is taken. */
   store: Pick<StoreClock, 'notice'>;
   /** Told every message. */
@@ -88,7 +91,11 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
   let round = 0;
   let isConnected = true;
   let fetching: ConsumerMessages | undefined;
+  let flushing: Promise<void> | undefined;
+  /** Of what was fetched last. */
+  let way: Link | undefined;
   const ownNaks = createOwnNaks(settings.window);
+  const forgotten = createForgottenDeliveries(clock, 1000 * settings.lateWriteSeconds);
 
   function isCurrent(link: Link): boolean {
     const { server_id, client_id } = connection.info ?? {};
@@ -111,12 +118,14 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
     /** Since then at least it is ours, as far as is certain. */
     #claimed: Moment;
     #doubtful: boolean;
+    #shared: boolean;
 
     constructor(message: JsMsg, link: Link, claimed: Moment) {
       this.message = message;
       this.#link = link;
       this.#claimed = claimed;
-      this.#doubtful = (message.redelivered && !ownNaks.isNextDelivery(message)) || isDoubted(message);
+      this.#shared = message.redelivered && !ownNaks.isNextDelivery(message);
+      this.#doubtful = this.#shared || isDoubted(message) || (!message.redelivered && forgotten.includes(message.seq));
     }
 
     left() {
@@ -137,6 +146,11 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
 
     settle() {
       this.#doubtful = false;
+      this.#shared = false;
+    }
+
+    isShared() {
+      return this.#shared;
     }
 
     isOpen() {
@@ -149,8 +163,8 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
 
     nak(milliseconds: number) {
       if (!this.#close()) return;
-      if (!this.#doubtful) ownNaks.remember(this.message);
       this.message.nak(Math.max(1, Math.round(milliseconds)));
+      if (!this.#doubtful) flushSoon().then(ownNaks.remember(this.message), () => {});
     }
 
     #close(): boolean {
@@ -166,6 +180,15 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
     dropIfStale() {
       if (!isCurrent(this.#link)) this.#close();
     }
+  }
+
+  /** Resolves when the server has read what was sent up to now; many ask at the same time. */
+  function flushSoon(): Promise<void> {
+    flushing ??= Promise.resolve().then(() => {
+      flushing = undefined;
+      return connection.flush();
+    });
+    return flushing;
   }
 
   function dropStale(): void {
@@ -206,6 +229,11 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
     const consumer = client.consumers.getConsumerFromInfo(info);
     for (;;) {
       const link = await roomOn(signal);
+      if (way === undefined || !isCurrent(way)) {
+        await forgotten.look(manager, info.name, way !== undefined && way.server !== link.server);
+        if (!isCurrent(link)) continue;
+        way = link;
+      }
       // NATS counts from when it sends a message, and that may be long before it is read here.
       const asked = momentOf(clock);
       const messages = await consumer.fetch({ max_messages: room(), expires: FETCH_MILLIS });

@@ -70,6 +70,7 @@ function held(subject: string, payload: unknown, fields = headers()): InFlightMe
     doubt() {},
     settle() {},
     isDoubtful: () => false,
+    isShared: () => false,
     isOpen: () => true,
     ack() {},
     nak() {},

@@ -8,25 +8,33 @@ const delivery = (deliveryCount: number, { seq = 1, timestampNanos = 7n } = {}):
 
 test('the next delivery of what was given back is known, once', () => {
   const ownNaks = createOwnNaks(10);
-  ownNaks.remember(delivery(1));
+  ownNaks.remember(delivery(1))();
   expect([ownNaks.isNextDelivery(delivery(2)), ownNaks.isNextDelivery(delivery(3))]).toEqual([true, false]);
+});
+
+test('a delivery before NATS has read the nak is not the next one after it', () => {
+  const ownNaks = createOwnNaks(10);
+  const confirm = ownNaks.remember(delivery(1));
+  const isNext = ownNaks.isNextDelivery(delivery(2));
+  confirm();
+  expect([isNext, ownNaks.isNextDelivery(delivery(3))]).toEqual([false, false]);
 });
 
 test('a delivery that somebody else had in between is not the next one', () => {
   const ownNaks = createOwnNaks(10);
-  ownNaks.remember(delivery(1));
+  ownNaks.remember(delivery(1))();
   expect(ownNaks.isNextDelivery(delivery(3))).toBe(false);
 });
 
 test('a message that has the same sequence in a stream that lost its end is another one', () => {
   const ownNaks = createOwnNaks(10);
-  ownNaks.remember(delivery(1));
+  ownNaks.remember(delivery(1))();
   expect(ownNaks.isNextDelivery(delivery(2, { timestampNanos: 8n }))).toBe(false);
 });
 
 test('no more are remembered than an applier may have in hand', () => {
   const ownNaks = createOwnNaks(10);
-  for (let seq = 1; seq <= 1000; seq++) ownNaks.remember(delivery(1, { seq }));
+  for (let seq = 1; seq <= 1000; seq++) ownNaks.remember(delivery(1, { seq }))();
   expect(ownNaks.size).toBe(10);
   expect([ownNaks.isNextDelivery(delivery(2, { seq: 1 })), ownNaks.isNextDelivery(delivery(2, { seq: 1000 }))]).toEqual(
     [false, true],

@@ -7,7 +7,11 @@ export type Delivered = Pick<JsMsg, 'seq' | 'timestampNanos' | 'redelivered'> & 
 
 /** Messages that this process naked while no write for it was unanswered. */
 export interface OwnNaks {
-  remember(message: Delivered): void;
+  /**
+   * @returns to be called once NATS has read it: a message that comes before came because nobody had answered for too long,
+   *   and will come to others once NATS reads it
+   */
+  remember(message: Delivered): () => void;
   /**
    * Whether this delivery is the next one after that, by NATS' count: nobody else had the message in between, so nobody
    * else can have sent a write for it. Asked once of each delivery.
@@ -20,18 +24,22 @@ export interface OwnNaks {
 
 /** @param most that are remembered; the oldest go, and are in doubt when they come again */
 export function createOwnNaks(most: number): OwnNaks {
-  const counts = new Map<number, { readonly stored: bigint; readonly count: number }>();
+  const counts = new Map<number, { readonly stored: bigint; readonly count: number; isRead: boolean }>();
   return {
     remember({ seq, timestampNanos, info }) {
       counts.delete(seq);
-      counts.set(seq, { stored: timestampNanos, count: info.deliveryCount });
+      const nak = { stored: timestampNanos, count: info.deliveryCount, isRead: false };
+      counts.set(seq, nak);
       const [oldest] = counts.keys();
       if (counts.size > most && oldest !== undefined) counts.delete(oldest);
+      return () => {
+        nak.isRead = true;
+      };
     },
     isNextDelivery({ seq, timestampNanos, info }) {
       const last = counts.get(seq);
       counts.delete(seq);
-      return last !== undefined && last.stored === timestampNanos && info.deliveryCount === last.count + 1;
+      return last?.isRead === true && last.stored === timestampNanos && info.deliveryCount === last.count + 1;
     },
     forget: () => counts.clear(),
     get size() {

@@ -19,6 +19,7 @@ function createWork(projectId: number, bytes = 300): Work {
     doubt() {},
     settle() {},
     isDoubtful: () => false,
+    isShared: () => false,
     isOpen: () => true,
     ack() {},
     nak() {},

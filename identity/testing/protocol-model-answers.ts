@@ -1,0 +1,106 @@
+import type { Handler, Redelivery, Rules, State } from './protocol-model.ts';
+import { same, sorted, without } from './protocol-model-lists.ts';
+
+/** NATS has counted one more delivery. */
+export function redeliver({ event, since, named }: Handler): Redelivery {
+  return { event, ...(since === undefined ? {} : { since: since + 1 }), ...(named && { named }) };
+}
+
+/** An applier gives its event back; NATS learns of it at once, or only when the event was delivered once more. */
+export function give(state: State, { event, doubt }: Handler, rules: Rules): State[] {
+  const isRemembered = doubt === undefined || !rules.returnsClean;
+  const given: Redelivery = isRemembered ? { event, since: 0 } : { event };
+  const next = add(state, given);
+  if (!state.faults.includes('lateNak')) return [next];
+  const unconfirmed: Redelivery = { ...(rules.confirms ? { event } : given), named: 'lateNak' };
+  return [next, add(spendOn(state, 'lateNak'), unconfirmed)];
+}
+
+/** Whoever has handled an event acknowledges it, and the event may be delivered again before NATS hears of it. */
+export function withLateAck(ends: readonly State[], handler: Handler): State[] {
+  const { event, lapsed, answered, twin } = handler;
+  const late = lapsed || answered || twin || event === 'repair' ? [] : ends;
+  return [
+    ...ends,
+    ...late
+      .filter(({ faults }) => faults.includes('lateAck'))
+      .map((end) => add(spendOn(end, 'lateAck'), { ...redeliver(handler), named: 'lateAck' })),
+  ];
+}
+
+/** A late answer arrives. */
+export function hear(state: State): State[] {
+  return [
+    ...state.redelivered.flatMap((one, index) => {
+      const { named, ...rest } = one;
+      if (named === undefined) return [];
+      const left = { ...state, redelivered: without(state.redelivered, index) };
+      return [named === 'lateAck' ? left : add(left, rest)];
+    }),
+    ...state.handlers.flatMap((handler, index) => {
+      const { named, ...rest } = handler;
+      if (named === undefined) return [];
+      const become = (next: Handler): State => ({ ...state, handlers: sorted(state.handlers.with(index, next)) });
+      if (named === 'lateAck' || rest.answered) return [become({ ...rest, answered: true })];
+      return [add(become({ ...rest, twin: true }), { ...redeliver(rest), twin: true })];
+    }),
+  ];
+}
+
+/** One of two that have an event acknowledges it, or is gone without a word: then it is the other one's alone. */
+export function removeTwin(state: State, one: Handler | Redelivery, isAcknowledged = true): State {
+  if (!one.twin) return state;
+  const isOther = (other: Handler | Redelivery) => other.twin === true && other.event === one.event;
+  const waiting = state.redelivered.findIndex(isOther);
+  if (waiting >= 0) {
+    const { twin: _, ...alone } = state.redelivered[waiting]!;
+    const left = { ...state, redelivered: without(state.redelivered, waiting) };
+    return isAcknowledged ? left : add(left, alone);
+  }
+  const index = state.handlers.findIndex(isOther);
+  if (index < 0) return state;
+  const { twin: _, ...alone } = state.handlers[index]!;
+  const next: Handler = isAcknowledged ? { ...alone, answered: true } : alone;
+  return { ...state, handlers: sorted(state.handlers.with(index, next)) };
+}
+
+/**
+ * NATS has forgotten the last deliveries. Appliers let go of what they have in hand; what they have sent may be on its way.
+ *
+ * @param send the states in which the handler has sent what it was about to write
+ */
+export function crash(state: State, send: (handler: Handler) => State[], { distrusts }: Rules): State[] {
+  if (!state.faults.includes('forget')) return [];
+  const isOfStream = ({ event }: Handler) => event !== 'repair';
+  const dropped = state.handlers.filter(isOfStream);
+  const had = [
+    ...state.redelivered,
+    ...dropped.filter(({ answered, lapsed, twin }) => !answered && !lapsed && !twin),
+    // Of two that had it, one: whichever is left.
+    ...dropped
+      .filter(({ twin, event }) => twin && !state.redelivered.some((one) => one.twin && one.event === event))
+      .slice(0, 1),
+  ].map(({ event }) => event);
+  const after: State = {
+    ...spendOn(state, 'forget'),
+    handlers: state.handlers.filter((handler) => !isOfStream(handler)),
+    redelivered: distrusts ? sorted(had.map((event) => ({ event }))) : [],
+    events: distrusts ? state.events : sorted([...state.events, ...had]),
+  };
+  let ends: State[] = [after];
+  for (const handler of dropped) {
+    const sent = send(handler).flatMap(({ late }) =>
+      late.filter((one) => !state.late.some((known) => same(known, one))),
+    );
+    ends = ends.flatMap((end) => [end, ...sent.map((one) => ({ ...end, late: sorted([...end.late, one]) }))]);
+  }
+  return ends;
+}
+
+function add(state: State, one: Redelivery): State {
+  return { ...state, redelivered: sorted([...state.redelivered, one]) };
+}
+
+function spendOn(state: State, fault: State['faults'][number]): State {
+  return { ...state, faults: without(state.faults, state.faults.indexOf(fault)) };
+}

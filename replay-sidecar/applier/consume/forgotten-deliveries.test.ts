@@ -1,0 +1,112 @@
+import { ensureApplierStreams } from '@edge-migration/contract/streams/applier.ts';
+import { EVENT_SUBJECT, ensureStreams, STREAM } from '@edge-migration/contract/streams/events.ts';
+import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
+import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
+import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createForgottenDeliveries } from './forgotten-deliveries.ts';
+
+// The server starts again.
+vi.setConfig({ testTimeout: 60_000 });
+
+let nats: Nats;
+let connection: NatsConnection;
+let manager: JetStreamManager;
+let consumer: string;
+
+beforeEach(async () => {
+  nats = await startNats();
+  await open();
+  await ensureStreams(manager, { streamReplicas: 1, streamMaxBytes: 1e8, streamDuplicateWindowSeconds: 120 });
+  const settings = { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 };
+  consumer = (await ensureApplierStreams(manager, settings)).name;
+});
+afterEach(async () => {
+  await connection.close();
+  await nats.stop();
+});
+
+async function open(): Promise<void> {
+  connection = await connect({ servers: nats.url });
+  manager = await jetstreamManager(connection);
+}
+
+async function restart(): Promise<void> {
+  await connection.close();
+  await nats.kill('SIGKILL');
+  await nats.restart();
+  await open();
+}
+
+const publish = () => jetstream(connection).publish(EVENT_SUBJECT, 'event');
+
+async function take(): Promise<void> {
+  const message = await (await jetstream(connection).consumers.get(STREAM, consumer)).next({ expires: 10_000 });
+  await message?.ackAck();
+}
+
+async function look({ milliseconds = 65_000, isOther = false, clock = createFakeClock() } = {}) {
+  const forgotten = createForgottenDeliveries(clock, milliseconds);
+  await forgotten.look(manager, consumer, isOther);
+  return forgotten;
+}
+
+test('a server that was never down has forgotten nothing', async () => {
+  await publish();
+  expect((await look()).includes(1)).toBe(false);
+  await take();
+  await publish();
+  expect((await look()).includes(2)).toBe(false);
+});
+
+test('what the stream had when NATS was started again may have been delivered, and what has come since was not', async () => {
+  await publish();
+  await take();
+  await publish();
+  await restart();
+  const forgotten = await look();
+  await publish();
+  expect([forgotten.includes(2), forgotten.includes(3)]).toEqual([true, false]);
+});
+
+test('so it is for a process that asks only when another one has got something since', async () => {
+  await publish();
+  await take();
+  await publish();
+  await publish();
+  await restart();
+  await look();
+  await take();
+  expect((await look()).includes(3)).toBe(true);
+});
+
+test('what a consumer that was made again has delivered before is forgotten, too', async () => {
+  await publish();
+  await take();
+  await publish();
+  await manager.consumers.delete(STREAM, consumer);
+  const settings = { streamReplicas: 1, parkedMaxBytes: 1e8, ackWaitSeconds: 30 };
+  await ensureApplierStreams(manager, settings);
+  expect((await look()).includes(2)).toBe(true);
+});
+
+test('it is in doubt for as long as a write of before may arrive, by the process as by NATS', async () => {
+  await publish();
+  await take();
+  await publish();
+  await restart();
+  const clock = createFakeClock();
+  const forgotten = await look({ clock });
+  await clock.advance(64_999);
+  expect(forgotten.includes(2)).toBe(true);
+  await clock.advance(1);
+  expect(forgotten.includes(2)).toBe(false);
+  await take();
+  expect((await look({ milliseconds: 1 })).includes(2)).toBe(false);
+});
+
+test('a process that has come to another server asks nobody else', async () => {
+  await publish();
+  expect((await look({ isOther: true })).includes(1)).toBe(true);
+});
