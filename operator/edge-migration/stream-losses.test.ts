@@ -69,6 +69,7 @@ function openView(): StreamView & AsyncDisposable {
     readProjects: async () => new Map(),
     usage: { readEnvironments: async () => new Map(), isMigrated: () => false },
     record: createRecordStore(kubernetes, namespace),
+    neededSince: () => undefined,
     clock: systemClock,
     logger: createLogger('test', 'silent'),
   });

@@ -76,6 +76,7 @@ function openView(
     },
     clock: { ...systemClock, now: () => Date.now() + ahead },
     record: createRecordStore(client, namespace),
+    neededSince: () => undefined,
     logger: createLogger('test', 'silent'),
   });
   const running = view.run(stopping.signal);

@@ -77,7 +77,7 @@ export interface StreamViewSettings {
   /** For what is known of the streams, across processes. */
   record: RecordStore;
   /** Losses that ended before this time are forgotten; undefined while that is not known. */
-  neededSince?: () => number | undefined;
+  neededSince: () => number | undefined;
   clock: Clock;
   logger: Logger;
 }
@@ -219,7 +219,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
    * knows of it.
    */
   async function followLosses(transit: Transit, signal: AbortSignal) {
-    losses.forget(settings.neededSince?.() ?? Number.NEGATIVE_INFINITY);
+    losses.forget(settings.neededSince() ?? Number.NEGATIVE_INFINITY);
     const before = losses.list();
     losses.notice({
       now: now(),

@@ -8,7 +8,7 @@ const HOUR = 3_600 * SECOND;
 const ANNOTATION = 'edge.flagsmith.com/not-watched';
 
 /** One operator process, and the time by its clock. */
-function operator(at = 0, neededSince?: () => number) {
+function operator(at = 0, neededSince: () => number | undefined = () => undefined) {
   const clock = createFakeClock();
   const start = clock.now();
   const history = createWatchHistory({ ...clock, now: () => clock.now() + at }, neededSince);

@@ -31,10 +31,7 @@ const MOST_INTERVALS = 20;
 const ANNOTATION = `${GROUP}/not-watched`;
 
 /** @param neededSince what ended before this time is forgotten; undefined while that is not known */
-export function createWatchHistory(
-  clock: Clock,
-  neededSince: () => number | undefined = () => undefined,
-): WatchHistory {
+export function createWatchHistory(clock: Clock, neededSince: () => number | undefined): WatchHistory {
   let known: readonly Interval[] = [];
   /** Since when this process watches without a break, in monotonic milliseconds. */
   let watchedSince: number | undefined;

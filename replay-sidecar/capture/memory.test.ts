@@ -8,13 +8,12 @@ const MIB = 1024 * 1024;
 function setUp() {
   const clock = manualClock();
   const state = { heap: 30 * MIB, live: 12 * MIB, busy: 0, collections: 0 };
-  const keeper = createMemoryKeeper({
-    clock,
+  const keeper = createMemoryKeeper(clock, {
     collect() {
       state.collections += 1;
       state.heap = state.live;
     },
-    heapBytes: () => state.heap,
+    bytes: () => state.heap,
     busyShare: () => state.busy,
   });
   keeper.collect();

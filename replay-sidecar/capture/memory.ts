@@ -11,14 +11,14 @@ export interface MemoryKeeper {
   tick(): void;
 }
 
-export interface MemoryKeeperOptions {
-  clock: Clock;
+/** The heap of a process, and how busy that is. */
+export interface Heap {
   /** Takes all garbage from the heap and gives its pages back. */
-  collect?(): void;
+  collect(): void;
   /** Bytes that the heap has from the system. */
-  heapBytes?(): number;
+  bytes(): number;
   /** Share of the time, 0 to 1, that the event loop was busy since the last call. */
-  busyShare?(): number;
+  busyShare(): number;
 }
 
 /** Such a collection holds the event loop up for about a tenth of a second. It must be worth that, */
@@ -33,21 +33,20 @@ const PAUSE_MILLIS = 60_000;
  * for as long as it lives. Only a collection "of last resort" gives those back, which nothing but `gc()` asks for; without
  * `--expose-gc` nothing happens.
  */
-export function createMemoryKeeper(options: MemoryKeeperOptions): MemoryKeeper {
-  const { clock, collect = collectAll, heapBytes = readHeapBytes, busyShare = createBusyShare() } = options;
-  let needed = heapBytes();
+export function createMemoryKeeper(clock: Clock, heap: Heap): MemoryKeeper {
+  let needed = heap.bytes();
   let notBefore = Number.NEGATIVE_INFINITY;
 
   function run(): void {
-    collect();
-    needed = heapBytes();
+    heap.collect();
+    needed = heap.bytes();
   }
 
   return {
     collect: run,
     tick() {
-      const isQuiet = busyShare() < QUIET_SHARE;
-      const spare = heapBytes() - needed;
+      const isQuiet = heap.busyShare() < QUIET_SHARE;
+      const spare = heap.bytes() - needed;
       if (!isQuiet || spare < WORTH_BYTES || clock.monotonic() < notBefore) return;
       notBefore = clock.monotonic() + PAUSE_MILLIS;
       run();
@@ -55,18 +54,19 @@ export function createMemoryKeeper(options: MemoryKeeperOptions): MemoryKeeper {
   };
 }
 
-function collectAll(): void {
-  globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' });
-}
-
-const readHeapBytes = () => getHeapStatistics().total_heap_size;
-
-function createBusyShare(): () => number {
+/** That of this process. */
+export function createProcessHeap(): Heap {
   let last = performance.eventLoopUtilization();
-  return () => {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, last);
-    last = now;
-    return utilization;
+  return {
+    collect() {
+      globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' });
+    },
+    bytes: () => getHeapStatistics().total_heap_size,
+    busyShare() {
+      const now = performance.eventLoopUtilization();
+      const { utilization } = performance.eventLoopUtilization(now, last);
+      last = now;
+      return utilization;
+    },
   };
 }

@@ -8,7 +8,7 @@ import type { CaptureConfiguration } from './config.ts';
 import { affordableClients, readDescriptorLimit } from './descriptors.ts';
 import { createHealthServer } from './health.ts';
 import { createHeartbeat } from './heartbeat.ts';
-import { createMemoryKeeper } from './memory.ts';
+import { createMemoryKeeper, createProcessHeap } from './memory.ts';
 import { registerMetrics } from './metrics.ts';
 import { DEFAULT_LIMITS } from './proxy/limits.ts';
 import { createProxy } from './proxy/proxy.ts';
@@ -113,7 +113,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     limits: { capturedBodyBytes: configuration.maxBodyBytes, clients, clientsAtMost },
     forwarded: configuration.forwardedHeaders,
   });
-  const memory = createMemoryKeeper({ clock });
+  const memory = createMemoryKeeper(clock, createProcessHeap());
   const health = createHealthServer(metrics, () => ready);
   registerMetrics(metrics, {
     ...{ spool, publisher, heartbeat, counts: capture.counts, faults, clock },
