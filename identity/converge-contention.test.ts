@@ -67,8 +67,16 @@ describe('while others write', () => {
     expect(await run(TOUCHED, then(touch), { wrote })).toMatchObject({ outcome: 'unchanged' });
     expect(writes.length).toBe(1);
     await execute(on.databaseUrl, "UPDATE environments_trait SET string_value = 'gold'");
-    const readIdentity = () => Promise.reject(new CoreUnreachable('gone'));
-    const silent: Stores = then(async () => Object.assign(silent, { readIdentity }));
+    const { core } = on.stores;
+    let isGone = false;
+    const keyed: typeof core.identities.keyed = (...values) =>
+      isGone ? Promise.reject(new CoreUnreachable('gone')) : core.identities.keyed(...values);
+    const silent: Stores = {
+      ...then(async () => {
+        isGone = true;
+      }),
+      core: { ...core, identities: { ...core.identities, keyed } },
+    };
     await expect(run(TOUCHED, silent, { wrote })).rejects.toThrow(CoreUnreachable);
     expect(writes.length).toBe(2);
     await run(TOUCHED, on.stores, { wrote });

@@ -88,9 +88,12 @@ describe('with the table of overrides for local evaluation', () => {
     await insertRows(on.databaseUrl, { features_featurestate: [FLAG] });
     await run(ALL);
     await execute(on.databaseUrl, 'DELETE FROM features_featurestate');
-    const release = { ...on.stores.release, overrideSoftDelete: false };
-    expect(await run(ALL, { ...on.stores, release })).toMatchObject({ outcome: 'updated' });
+    await execute(on.databaseUrl, 'ALTER TABLE features_featurestate DROP COLUMN deleted_at');
+    expect(await on.stores.core.server.release()).toMatchObject({ overrideSoftDelete: false });
+    expect(await run(ALL)).toMatchObject({ outcome: 'updated' });
     expect(featuresOf(await fromEdge())).toEqual([]);
+    await execute(on.databaseUrl, 'ALTER TABLE features_featurestate ADD COLUMN deleted_at timestamptz');
+    await on.stores.core.server.release();
   });
 
   test('a row that an aborted attempt has left out is added, and nothing is written after that', async () => {

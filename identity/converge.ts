@@ -11,12 +11,8 @@ import {
   update,
   updatePart,
 } from './convergence-step.ts';
-import type { Core } from './core/database.ts';
-import { readOverriddenFeatures } from './core/environments.ts';
+import type { Core } from './core/core.ts';
 import type { CoreEnvironment } from './core/identity.ts';
-import type { KeyedIdentity, KeyedPlace } from './core/keyed-identities.ts';
-import { findPresentById } from './core/order.ts';
-import type { CoreRelease } from './core/release.ts';
 import { compositeKey, type EncodedDocument, type Item, type SkippedIdentity } from './edge/document/document.ts';
 import {
   compareDocuments,
@@ -36,11 +32,8 @@ import { type Encoded, isSameReading, type Reading, readPlace, type Unstorable }
 /** The two stores that are made to agree. */
 export interface Stores {
   core: Core;
-  release: CoreRelease;
   edge: EdgeTables;
   clock: Clock;
-  /** One identity of Core as it is after this call; by a statement of its own when left out, see shared-stores.ts. */
-  readIdentity?(place: KeyedPlace, signal: AbortSignal): Promise<KeyedIdentity>;
 }
 
 /**
@@ -149,7 +142,7 @@ async function confirmAbsence(
 ): Promise<void> {
   const id = Number(edge?.['django_id']?.N);
   if (!Number.isSafeInteger(id)) return;
-  if ((await findPresentById(core, environment.id, [{ id, identifier }], signal)).length === 0) return;
+  if ((await core.identities.presentById(environment.id, [{ id, identifier }], signal)).length === 0) return;
   throw new ConvergenceContention(`environment ${environment.id}: identity ${id} has come back; tried again later`);
 }
 
@@ -168,7 +161,7 @@ async function spareOthers(
   // Asked only where something would go, or a row may be left that the document does not tell of.
   const mayBeLeft = edge.commit !== undefined && areRowsApart(edge);
   if (!mayBeLeft && !compareDocuments(found, wanted)?.extraOverrides) return touched;
-  const overrides = await readOverriddenFeatures(core, wanted['django_id']?.N ?? '', signal);
+  const overrides = await core.identities.overriddenFeatures(wanted['django_id']?.N ?? '', signal);
   return { ...touched, overrides: new Set([...overrides, ...findOverridesOfCore(found)]) };
 }
 

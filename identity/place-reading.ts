@@ -1,5 +1,4 @@
 import type { Stores, Subject } from './converge.ts';
-import { readKeyedIdentities } from './core/keyed-identities.ts';
 import { type EncodedDocument, encodeIdentity, type SkippedIdentity } from './edge/document/document.ts';
 import { type DocumentPart, encodePart } from './edge/document/part.ts';
 import { sameValue } from './edge/document/reader.ts';
@@ -22,18 +21,16 @@ export interface Reading {
 
 /** Reads it: the identity, and whose the key is, of one snapshot. */
 export async function readPlace(
-  stores: Stores,
+  { core }: Pick<Stores, 'core'>,
   { environment, identifier }: Subject,
   signal: AbortSignal,
 ): Promise<Reading> {
-  const { core, release } = stores;
   const place = { environmentId: environment.id, apiKey: environment.apiKey, identifier };
-  const { holder, identity } =
-    (await stores.readIdentity?.(place, signal)) ?? (await readKeyedIdentities(core, release, [place], signal))[0]!;
+  const { holder, identity } = await core.identities.keyed(place, signal);
   if (holder !== environment.id) return { former: { holder, identityId: identity?.id } };
-  const encoded = identity && encodeIdentity(identity, environment, release);
+  const encoded = identity && encodeIdentity(identity, environment);
   if (encoded?.kind !== 'skipped') return { encoded };
-  return { encoded: { ...encoded, part: encodePart(identity!, environment, release) } };
+  return { encoded: { ...encoded, part: encodePart(identity!, environment) } };
 }
 
 /** Whether Core has not changed between the two. */

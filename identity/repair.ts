@@ -1,7 +1,6 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { converge, type Fence, type Stores, type Subject } from './converge.ts';
 import { checkUnchanged, executeStep, update } from './convergence-step.ts';
-import { readIdentity } from './core/pages.ts';
 import { type DocumentDifference, touchedBy } from './edge/compare.ts';
 import { compositeKey, type EncodedDocument, encodeIdentity, type Item } from './edge/document/document.ts';
 import { readDocument } from './edge/document/reader.ts';
@@ -192,11 +191,11 @@ async function readOwn(
 }
 
 async function readCore(
-  { core, release }: Stores,
+  { core }: Stores,
   { environment, identifier }: Subject,
   signal: AbortSignal,
 ): Promise<EncodedDocument | undefined> {
-  const identity = await readIdentity(core, release, { environmentId: environment.id, identifier }, signal);
-  const encoded = identity && encodeIdentity(identity, environment, release);
+  const identity = await core.identities.one({ environmentId: environment.id, identifier }, signal);
+  const encoded = identity && encodeIdentity(identity, environment);
   return encoded?.kind === 'document' ? encoded : undefined;
 }

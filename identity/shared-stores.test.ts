@@ -2,7 +2,6 @@ import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { type DynamodbProxy, startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { converge, type Stores } from './converge.ts';
-import type { Core } from './core/database.ts';
 import { CoreUnreachable } from './core/errors.ts';
 import type { Touched } from './edge/merge.ts';
 import { openEdge } from './edge/table/table.ts';
@@ -29,19 +28,20 @@ beforeAll(async () => {
   proxy = await startDynamodbProxy(access.endpoint);
   const { environmentsV2Table: _, ...settings } = on.tables.settings;
   const edge = openEdge({ ...settings, dynamodbEndpoint: proxy.endpoint }, { credentials: access.credentials });
-  const counted: Core = {
-    ...core,
-    read(work, signal) {
-      coreReads += 1;
-      mostReadsUnderWay = Math.max(mostReadsUnderWay, ++readsUnderWay);
-      return core.read(work, signal).finally(() => {
-        readsUnderWay -= 1;
-      });
-    },
-  };
-  own = { ...on.stores, core: counted, edge };
+  const identities = Object.fromEntries(Object.entries(core.identities).map(([name, read]) => [name, counted(read)]));
+  own = { ...on.stores, core: { ...core, identities: identities as unknown as typeof core.identities }, edge };
   shared = shareStores(own, { signal: ending.signal, isOutage: (error) => error instanceof CoreUnreachable });
 });
+
+function counted(read: (...values: never[]) => Promise<unknown>): typeof read {
+  return (...values) => {
+    coreReads += 1;
+    mostReadsUnderWay = Math.max(mostReadsUnderWay, ++readsUnderWay);
+    return read(...values).finally(() => {
+      readsUnderWay -= 1;
+    });
+  };
+}
 
 afterEach(() => proxy.inject(undefined));
 

@@ -1,7 +1,7 @@
 import { type BatcherOptions, createBatcher } from '@edge-migration/runtime/batcher.ts';
 import { type Convergence, converge, type Fence, type Stores, type Subject } from './converge.ts';
 import { ResultTooLarge } from './core/errors.ts';
-import { type KeyedPlace, readKeyedIdentities } from './core/keyed-identities.ts';
+import type { KeyedPlace } from './core/keyed-identities.ts';
 import { itemBytes } from './edge/document/size.ts';
 import type { Touched } from './edge/merge.ts';
 import {
@@ -72,17 +72,14 @@ export function shareStores(
   stores: Stores,
   { signal, isOutage }: { signal: AbortSignal; isOutage(error: unknown): boolean },
 ): SharedStores {
-  const { core, release, edge } = stores;
+  const { core, edge } = stores;
   const { identities } = edge;
   const reading: BatcherOptions = {
     most: GET_BATCH,
     parallel: PARALLEL,
     isolates: (error) => error instanceof ResultTooLarge || error instanceof ResponseTooLarge || !isOutage(error),
   };
-  const rows = createBatcher(
-    (places: readonly KeyedPlace[]) => readKeyedIdentities(core, release, places, signal),
-    reading,
-  );
+  const rows = createBatcher((places: readonly KeyedPlace[]) => core.identities.keyedMany(places, signal), reading);
   const documents = createBatcher(async (keys: readonly string[]) => {
     const found = await identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
     return keys.map((key) => found.get(key));
@@ -110,10 +107,16 @@ export function shareStores(
   return {
     ...stores,
     alone: (environmentId, work) => lane.run(environmentId, () => work(stores)),
-    async readIdentity(place) {
-      const found = await rows.ask(JSON.stringify([place.environmentId, place.apiKey, place.identifier]), place);
-      if (found.size > LARGE_BYTES) throw new TooLargeToShare();
-      return found;
+    core: {
+      ...core,
+      identities: {
+        ...core.identities,
+        async keyed(place) {
+          const found = await rows.ask(JSON.stringify([place.environmentId, place.apiKey, place.identifier]), place);
+          if (found.size > LARGE_BYTES) throw new TooLargeToShare();
+          return found;
+        },
+      },
     },
     edge: {
       ...edge,

@@ -1,10 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterRequestMillis } from '@edge-migration/contract/api-timeout.ts';
 import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from '@edge-migration/contract/edge-migration/api.ts';
-import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
-import { readEnvironments } from '@edge-migration/identity/core/environment-references.ts';
-import { readCoreTime } from '@edge-migration/identity/core/time.ts';
-import { readScopeProjects } from '@edge-migration/identity/core/write-scopes.ts';
+import { type Core, openCore } from '@edge-migration/identity/core/core.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
 import { connect } from '@edge-migration/identity/edge/table/connection.ts';
@@ -98,7 +95,7 @@ export async function runOperator({
   /** What several replicas decide by, and compare with what others say. */
   const storeClock: Clock = { ...clock, now: () => stream.now() ?? clock.now() };
   const coreClock = createCoreClock({
-    readCoreTime: (signal) => readCoreTime(stores.core, signal),
+    readCoreTime: (signal) => stores.core.server.time(signal),
     now: stream.now,
     clock,
   });
@@ -258,7 +255,7 @@ async function readTemplate(file: string): Promise<WorkerTemplate> {
 }
 
 function openStores(configuration: OperatorConfiguration, clock: Clock) {
-  const core = openCore(configuration, { maxConnections: 4, applicationName: 'edge-migration-operator' });
+  const core = openCore(configuration, { maxConnections: 4, applicationName: 'edge-migration-operator', clock });
   const edge = openEdge(configuration, { clock });
   const connection = connect(configuration, { clock });
   // A look at Edge must not hold up what is decided meanwhile.
@@ -324,9 +321,9 @@ function createCapture(
     departures,
     staticCount: coreApiStaticCount,
     freshSeconds: configuration.reportFreshSeconds,
-    readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
+    readProjects: core.projects.ofScopes,
     usage: {
-      readEnvironments: (references, signal) => readEnvironments(core, references, signal),
+      readEnvironments: core.environments.refer,
       // Until they are listed any project may be: what is left out now is not read again.
       isMigrated: (projectId) =>
         caches.migrations.listedAge() === Number.POSITIVE_INFINITY ||

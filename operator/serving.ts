@@ -1,4 +1,4 @@
-import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { ServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';

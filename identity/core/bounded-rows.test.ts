@@ -1,14 +1,14 @@
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Core, openCore } from './database.ts';
+import { type Database, openDatabase } from './database.ts';
 import { CoreError } from './errors.ts';
 
 let database: TestDatabase;
-let core: Core;
+let core: Database;
 
 beforeAll(async () => {
   database = await createDatabase({ schema: false });
-  core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
+  core = openDatabase({ databaseUrl: database.url }, { maxConnections: 1 });
 });
 afterAll(async () => {
   await core.close();

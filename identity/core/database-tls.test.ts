@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createSecureContext, TLSSocket } from 'node:tls';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openCore } from './database.ts';
+import { openDatabase } from './database.ts';
 import type { CoreSettings } from './database-url.ts';
 import { CoreRefused } from './errors.ts';
 
@@ -41,14 +41,14 @@ test('sslmode=require encrypts and trusts any certificate', async () => {
 test('without sslmode the server decides: TLS where it has it, none where it has not', async () => {
   expect(await read({})).toBe(1);
   expect(encrypted).toBe(true);
-  const plain = openCore({ databaseUrl: database.url }, { maxConnections: 4 });
+  const plain = openDatabase({ databaseUrl: database.url }, { maxConnections: 4 });
   const reads = Array.from({ length: 4 }, () => plain.read((query) => query('SELECT 1 AS one')));
   expect(await Promise.all(reads)).toHaveLength(4);
   await plain.close();
 });
 
 test('where TLS is asked for and not offered, the error says which setting asks for it', async () => {
-  const core = openCore({ databaseUrl: `${database.url}?sslmode=require` }, { maxConnections: 1 });
+  const core = openDatabase({ databaseUrl: `${database.url}?sslmode=require` }, { maxConnections: 1 });
   await expect(core.read((query) => query('SELECT 1'))).rejects.toThrow(/offers no TLS.* take sslmode=prefer/);
   await core.close();
 });
@@ -58,10 +58,10 @@ test('a server that takes no connection without TLS gets one, or is reported wit
     'no pg_hba.conf entry for host "10.0.0.1", user "u", database "d", no encryption',
   );
   const url = (mode: string) => `postgres://u:p@localhost:${strict.port}/d?sslmode=${mode}`;
-  const core = openCore({ databaseUrl: url('disable') }, { maxConnections: 1 });
+  const core = openDatabase({ databaseUrl: url('disable') }, { maxConnections: 1 });
   await expect(core.read((query) => query('SELECT 1'))).rejects.toThrow(/without TLS.*set sslmode=require/);
   await core.close();
-  const allowing = openCore({ databaseUrl: url('allow') }, { maxConnections: 1 });
+  const allowing = openDatabase({ databaseUrl: url('allow') }, { maxConnections: 1 });
   await expect(allowing.read((query) => query('SELECT 1'))).rejects.toThrow(/offers no TLS/);
   await allowing.close();
   expect(strict.asked).toEqual(['plain', 'plain', 'TLS']);
@@ -106,7 +106,7 @@ async function read(
   if (mode !== undefined) url.searchParams.set('sslmode', mode);
   if (root !== undefined) url.searchParams.set('sslrootcert', root);
   encrypted = false;
-  const core = openCore({ databaseUrl: url.href, ...settings }, { maxConnections: 1 });
+  const core = openDatabase({ databaseUrl: url.href, ...settings }, { maxConnections: 1 });
   try {
     return await core.read(async (query) => (await query<{ one: number }>('SELECT 1 AS one'))[0]?.one);
   } finally {

@@ -3,11 +3,11 @@ import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { type Core, type CoreOptions, openCore } from './database.ts';
+import { type Database, type DatabaseOptions, openDatabase } from './database.ts';
 import { CoreError, CoreRefused, CoreTimeout, CoreUnreachable, CoreUnsupported } from './errors.ts';
 
 let database: TestDatabase;
-const opened: Core[] = [];
+const opened: Database[] = [];
 
 beforeAll(async () => {
   database = await createDatabase();
@@ -17,13 +17,13 @@ afterEach(async () => {
 });
 afterAll(() => database.drop());
 
-function open(databaseUrl = database.url, options: Partial<CoreOptions> = {}): Core {
-  const core = openCore({ databaseUrl }, { maxConnections: 2, ...options });
+function open(databaseUrl = database.url, options: Partial<DatabaseOptions> = {}): Database {
+  const core = openDatabase({ databaseUrl }, { maxConnections: 2, ...options });
   opened.push(core);
   return core;
 }
 
-const one = (core: Core, signal?: AbortSignal) =>
+const one = (core: Database, signal?: AbortSignal) =>
   core.read(async (query) => (await query<{ one: number }>('SELECT 1 AS one'))[0]?.one, signal);
 
 async function administer(...statements: string[]): Promise<void> {

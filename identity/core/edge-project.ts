@@ -1,5 +1,4 @@
-import type { Core } from './database.ts';
-import type { CoreRelease } from './release.ts';
+import type { Database } from './database.ts';
 
 /** A live environment, as far as Edge must know it. */
 export interface EdgeEnvironment {
@@ -32,17 +31,15 @@ export interface EdgeProject {
  * Reads what Edge must know of a project before it can serve it; undefined where Core has no live project of this id. The
  * columns of the project go by their names in its row, because older releases do not have all of them.
  *
- * @throws as {@link Core.read}
+ * @throws as {@link Database.read}
  */
 export async function readEdgeProject(
-  core: Core,
-  release: CoreRelease,
+  database: Database,
   projectId: number,
   signal?: AbortSignal,
 ): Promise<EdgeProject | undefined> {
-  const live = release.environmentSoftDelete ? 'AND e.deleted_at IS NULL' : '';
-  const [row] = await core.read(
-    (query) =>
+  const [row] = await database.readByRelease(
+    (query, release) =>
       query<{ project: EdgeProject }>(
         `SELECT json_build_object(
                   'enabled', coalesce((to_jsonb(p) ->> 'enable_dynamo_db')::boolean, false),
@@ -58,7 +55,7 @@ export async function readEdgeProject(
                                   WHERE k.environment_id = e.id AND k.active
                                     AND (k.expires_at IS NULL OR k.expires_at > now())), '[]'))
                             ORDER BY e.id)
-                       FROM environments_environment e WHERE e.project_id = p.id ${live}), '[]')) AS project
+                       FROM environments_environment e WHERE e.project_id = p.id ${release.environmentSoftDelete ? 'AND e.deleted_at IS NULL' : ''}), '[]')) AS project
            FROM projects_project p WHERE p.id = $1 AND p.deleted_at IS NULL`,
         [projectId],
       ),

@@ -1,6 +1,6 @@
 import type { EnvironmentReference } from '@edge-migration/contract/write-event.ts';
 import { scopeName } from '@edge-migration/contract/write-scope.ts';
-import type { Core } from './database.ts';
+import type { Database } from './database.ts';
 
 /** Each gives the name of a reference, as {@link scopeName} makes it, its environment and that one's project; `$1` are the values. */
 export const ENVIRONMENT_STATEMENTS = {
@@ -25,10 +25,10 @@ interface Row extends ReferencedEnvironment {
 /**
  * The environments that references lead to, by {@link scopeName}; one that Core does not know is left out.
  *
- * @throws as {@link Core.read}
+ * @throws as {@link Database.read}
  */
 export async function readEnvironments(
-  core: Core,
+  database: Database,
   references: readonly EnvironmentReference[],
   signal?: AbortSignal,
 ): Promise<Map<string, ReferencedEnvironment>> {
@@ -37,7 +37,7 @@ export async function readEnvironments(
     kind,
     `SELECT ${columns} FROM (${statement}) found (name, id, project_id)`,
   ]);
-  const rows = await readByName<Row>(core, Object.fromEntries(statements), references.map(scopeName), signal);
+  const rows = await readByName<Row>(database, Object.fromEntries(statements), references.map(scopeName), signal);
   return new Map(rows.map(({ name, environmentId, projectId }) => [name, { environmentId, projectId }]));
 }
 
@@ -45,16 +45,16 @@ export async function readEnvironments(
  * What names lead to, with one query for each of their kinds.
  *
  * @param statements by kind, which is what stands before a name's colon; `$1` are the texts behind it
- * @throws as {@link Core.read}
+ * @throws as {@link Database.read}
  */
 export function readByName<R>(
-  core: Core,
+  database: Database,
   statements: Readonly<Record<string, string>>,
   names: readonly string[],
   signal?: AbortSignal,
 ): Promise<R[]> {
   const kinds = Map.groupBy(names, (name) => name.slice(0, name.indexOf(':')));
-  return core.read(async (query) => {
+  return database.read(async (query) => {
     const found: R[] = [];
     for (const [kind, all] of kinds) {
       const values = all.map((name) => name.slice(kind.length + 1));

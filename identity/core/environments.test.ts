@@ -2,21 +2,11 @@ import { createHash } from 'node:crypto';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { insertRows } from '../fixtures/core-rows.ts';
-import { type Core, openCore } from './database.ts';
-import {
-  readEnvironmentIds,
-  readEnvironments,
-  readIdentifiers,
-  readIdentityPlaces,
-  readOverriddenIdentities,
-  readPresentIdentifiers,
-  referenceName,
-} from './environments.ts';
-import { type CoreRelease, readRelease } from './release.ts';
+import { type Core, openCore } from './core.ts';
+import { referenceName } from './environments.ts';
 
 let database: TestDatabase;
 let core: Core;
-let release: CoreRelease;
 
 /** Backslashes and letters beyond ASCII: neither is anything special to a key. */
 const SERVER_KEY = 'ser.\\x41ü';
@@ -48,7 +38,6 @@ beforeAll(async () => {
     ],
   });
   core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
-  release = await readRelease(core);
 });
 
 afterAll(async () => {
@@ -63,39 +52,37 @@ describe('the environment that a reference names', () => {
     ['hash of a server key, whether or not it is active', { serverKeySha256 }, 1, false],
     ['client key of a deleted one', { clientKey: 'deleted' }, 2, true],
   ])('%s', async (_, reference, id, deleted) => {
-    const found = await readEnvironments(core, release, [reference]);
+    const found = await core.environments.find([reference]);
     expect(found.get(referenceName(reference))).toMatchObject({ environment: { id }, deleted, projectId: 1 });
   });
 
   test('comes with the settings that decide whether Core stores traits', async () => {
-    const found = await readEnvironments(core, release, [{ clientKey: 'live' }]);
+    const found = await core.environments.find([{ clientKey: 'live' }]);
     expect(found.get('c:live')).toMatchObject({ persistTraitData: false, environment: { allowClientTraits: false } });
   });
 
   test('is not there for keys that nobody has', async () => {
     const references = [{ clientKey: 'nobody' }, { environmentId: 3 }, { serverKeySha256: '0'.repeat(64) }];
-    expect(await readEnvironments(core, release, references)).toEqual(new Map());
+    expect(await core.environments.find(references)).toEqual(new Map());
   });
 });
 
 test('a project has its deleted environments, too', async () => {
-  expect(await readEnvironmentIds(core, 1)).toEqual([1, 2]);
+  expect(await core.environments.ofProject(1)).toEqual([1, 2]);
 });
 
 test('identities are found by id; ids beyond 32 bits name none', async () => {
-  expect(await readIdentityPlaces(core, [2, 99, 2 ** 40])).toEqual(
-    new Map([[2, { environmentId: 1, identifier: 'b' }]]),
-  );
+  expect(await core.identities.places([2, 99, 2 ** 40])).toEqual(new Map([[2, { environmentId: 1, identifier: 'b' }]]));
 });
 
 test('identifiers come page by page', async () => {
-  expect(await readIdentifiers(core, { environmentId: 1, after: null, limit: 2 })).toEqual(['a', 'b']);
-  expect(await readIdentifiers(core, { environmentId: 1, after: 'b', limit: 2 })).toEqual(['c']);
-  expect(await readPresentIdentifiers(core, 1, ['b', 'z'])).toEqual(new Set(['b']));
+  expect(await core.identities.identifiers({ environmentId: 1, after: null, limit: 2 })).toEqual(['a', 'b']);
+  expect(await core.identities.identifiers({ environmentId: 1, after: 'b', limit: 2 })).toEqual(['c']);
+  expect(await core.identities.present(1, ['b', 'z'])).toEqual(new Set(['b']));
 });
 
 test('identities that have or had an override of a feature come once each', async () => {
-  expect(await readOverriddenIdentities(core, { featureId: 9, projectId: 1, after: 0, limit: 10 })).toEqual([2, 3]);
-  expect(await readOverriddenIdentities(core, { featureId: 9, projectId: 2, after: 0, limit: 10 })).toEqual([]);
-  expect(await readOverriddenIdentities(core, { featureId: 9, projectId: 1, after: 2, limit: 10 })).toEqual([3]);
+  expect(await core.identities.overriding({ featureId: 9, projectId: 1, after: 0, limit: 10 })).toEqual([2, 3]);
+  expect(await core.identities.overriding({ featureId: 9, projectId: 2, after: 0, limit: 10 })).toEqual([]);
+  expect(await core.identities.overriding({ featureId: 9, projectId: 1, after: 2, limit: 10 })).toEqual([3]);
 });

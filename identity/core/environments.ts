@@ -1,6 +1,6 @@
 import type { DerivedReference } from '@edge-migration/contract/write-event.ts';
-import type { Core } from './database.ts';
-import type { CoreEnvironment } from './identity.ts';
+import type { Database } from './database.ts';
+import type { CoreEnvironment, IdentityPlace } from './identity.ts';
 import type { CoreRelease } from './release.ts';
 
 /** An environment as its row describes it, with what of its project and organisation decides about replay. */
@@ -26,19 +26,18 @@ export function referenceName(reference: DerivedReference): string {
  * Server keys count whether or not they are active or expired, as in Core (docs/flagsmith.md, "Environment key ->
  * project"). They are hashed by the database, so that no key leaves it.
  *
- * @throws as {@link Core.read}
+ * @throws as {@link Database.read}
  */
 export async function readEnvironments(
-  core: Core,
-  release: CoreRelease,
+  database: Database,
   references: readonly DerivedReference[],
   signal?: AbortSignal,
 ): Promise<Map<string, EnvironmentRecord>> {
   const clientKeys = references.flatMap((reference) => ('clientKey' in reference ? [reference.clientKey] : []));
   const ids = references.flatMap((reference) => ('environmentId' in reference ? [reference.environmentId] : []));
   const hashes = references.flatMap((reference) => ('serverKeySha256' in reference ? [reference.serverKeySha256] : []));
-  const rows = await core.read(
-    (query) =>
+  const rows = await database.readByRelease(
+    (query, release) =>
       query<{ name: string; record: EnvironmentRecord }>(
         `SELECT found.name, ${record(release)} AS record
            FROM (SELECT 'c:' || api_key AS name, id FROM environments_environment WHERE api_key = ANY ($1)
@@ -73,8 +72,12 @@ function record(release: CoreRelease): string {
 }
 
 /** Ids of all environments of a project, soft-deleted ones included; ascending. */
-export async function readEnvironmentIds(core: Core, projectId: number, signal?: AbortSignal): Promise<number[]> {
-  const rows = await core.read(
+export async function readEnvironmentIds(
+  database: Database,
+  projectId: number,
+  signal?: AbortSignal,
+): Promise<number[]> {
+  const rows = await database.read(
     (query) =>
       query<{ id: number }>('SELECT id FROM environments_environment WHERE project_id = $1 ORDER BY id', [projectId]),
     signal,
@@ -82,19 +85,13 @@ export async function readEnvironmentIds(core: Core, projectId: number, signal?:
   return rows.map(({ id }) => id);
 }
 
-/** Where an identity is: its environment's id and its identifier. */
-export interface IdentityPlace {
-  readonly environmentId: number;
-  readonly identifier: string;
-}
-
 /** The places of these identities; those that Core does not have are left out. */
 export async function readIdentityPlaces(
-  core: Core,
+  database: Database,
   identityIds: readonly number[],
   signal?: AbortSignal,
 ): Promise<Map<number, IdentityPlace>> {
-  const rows = await core.read(
+  const rows = await database.read(
     (query) =>
       query<IdentityPlace & { id: number }>(
         `SELECT id, environment_id AS "environmentId", identifier FROM environments_identity WHERE id = ANY ($1::int[])`,
@@ -112,12 +109,12 @@ function isInteger32(id: number): boolean {
 
 /** Which of these identifiers the environment has. */
 export async function readPresentIdentifiers(
-  core: Core,
+  database: Database,
   environmentId: number,
   identifiers: readonly string[],
   signal?: AbortSignal,
 ): Promise<Set<string>> {
-  const rows = await core.read(
+  const rows = await database.read(
     (query) =>
       query<{ identifier: string }>(
         'SELECT identifier FROM environments_identity WHERE environment_id = $1 AND identifier = ANY ($2)',
@@ -130,11 +127,11 @@ export async function readPresentIdentifiers(
 
 /** The next identifiers of an environment in the database's order, `limit` at most, behind `after`. */
 export async function readIdentifiers(
-  core: Core,
+  database: Database,
   { environmentId, after, limit }: { environmentId: number; after: string | null; limit: number },
   signal?: AbortSignal,
 ): Promise<string[]> {
-  const rows = await core.read(
+  const rows = await database.read(
     (query) =>
       query<{ identifier: string }>(
         `SELECT identifier FROM environments_identity
@@ -151,11 +148,11 @@ export async function readIdentifiers(
  * `after`.
  */
 export async function readOverriddenIdentities(
-  core: Core,
+  database: Database,
   { featureId, projectId, after, limit }: { featureId: number; projectId: number; after: number; limit: number },
   signal?: AbortSignal,
 ): Promise<number[]> {
-  const rows = await core.read(
+  const rows = await database.read(
     (query) =>
       query<{ id: number }>(
         `SELECT DISTINCT s.identity_id AS id
@@ -171,8 +168,12 @@ export async function readOverriddenIdentities(
 }
 
 /** The features that an identity has, or had (soft-deleted), an override of, as text. */
-export async function readOverriddenFeatures(core: Core, identityId: string, signal?: AbortSignal): Promise<string[]> {
-  const rows = await core.read(
+export async function readOverriddenFeatures(
+  database: Database,
+  identityId: string,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const rows = await database.read(
     (query) =>
       query<{ id: number }>('SELECT DISTINCT feature_id AS id FROM features_featurestate WHERE identity_id = $1', [
         identityId,

@@ -2,13 +2,10 @@ import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/
 import { keepEnvironmentHistory } from '@edge-migration/test/core/history.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { execute, insertRows, ONE_PROJECT } from '../fixtures/core-rows.ts';
-import { type Core, openCore } from './database.ts';
-import { readFormerOwners } from './former-keys.ts';
-import { type CoreRelease, readRelease } from './release.ts';
+import { type Core, openCore } from './core.ts';
 
 let database: TestDatabase;
 let core: Core;
-let release: CoreRelease;
 
 beforeAll(async () => {
   database = await createDatabase();
@@ -18,7 +15,6 @@ beforeAll(async () => {
     environments_environment: [{ id: 1, project_id: 1, api_key: 'client-key' }],
   });
   core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
-  release = await readRelease(core);
 });
 afterAll(async () => {
   await core?.close();
@@ -31,20 +27,25 @@ const rename = (key: string) =>
 test("Core's history tells whose every earlier key was, and that another was nobody's", async () => {
   await rename('second');
   await rename('third');
-  const owners = await readFormerOwners(core, release, ['client-key', 'invented', 'second'], [1]);
+  const owners = await core.environments.formerOwners(['client-key', 'invented', 'second'], [1]);
   const environment = { kind: 'environment', environmentId: 1 };
   expect(owners).toEqual([environment, { kind: 'none' }, environment]);
 });
 
 test('where the beginning of a history is missing, nobody can say of a key whose it was', async () => {
   await execute(database.url, "DELETE FROM environments_historicalenvironment WHERE history_type = '+'");
-  const owners = await readFormerOwners(core, release, ['client-key', 'second'], [1]);
+  const owners = await core.environments.formerOwners(['client-key', 'second'], [1]);
   expect(owners).toEqual([{ kind: 'unknown' }, { kind: 'environment', environmentId: 1 }]);
   // Of projects that are not migrated nothing is asked.
-  expect(await readFormerOwners(core, release, ['client-key'], [])).toEqual([{ kind: 'none' }]);
+  expect(await core.environments.formerOwners(['client-key'], [])).toEqual([{ kind: 'none' }]);
 });
 
 test('a release that keeps no history knows none', async () => {
-  const without = { ...release, environmentHistory: false };
-  expect(await readFormerOwners(core, without, ['second'], [1])).toEqual([{ kind: 'unknown' }]);
+  await execute(
+    database.url,
+    'DROP TRIGGER keep_environment ON environments_environment',
+    'DROP TABLE environments_historicalenvironment',
+  );
+  await core.server.release();
+  expect(await core.environments.formerOwners(['second'], [1])).toEqual([{ kind: 'unknown' }]);
 });

@@ -1,5 +1,5 @@
-import type { Core } from './database.ts';
-import type { CoreRelease } from './release.ts';
+import type { Database } from './database.ts';
+import type { Query } from './transaction.ts';
 
 /** Whose a client key was that no environment has now. */
 export type FormerOwner =
@@ -15,35 +15,44 @@ export type FormerOwner =
  *
  * @param projectIds the projects concerned
  * @returns in the order of the keys
- * @throws as {@link Core.read}
+ * @throws as {@link Database.read}
  */
 export async function readFormerOwners(
-  core: Core,
-  release: Pick<CoreRelease, 'environmentHistory'>,
+  database: Database,
   apiKeys: readonly string[],
   projectIds: readonly number[],
   signal?: AbortSignal,
 ): Promise<FormerOwner[]> {
-  if (!release.environmentHistory) return apiKeys.map(() => ({ kind: 'unknown' }));
-  const { owners, complete } = await core.read(async (query) => {
-    const owners = await query<{ key: string; id: number }>(
-      `SELECT DISTINCT ON (api_key) api_key AS key, id FROM environments_historicalenvironment
-        WHERE api_key = ANY ($1) ORDER BY api_key, history_id DESC`,
-      [apiKeys],
-    );
-    const [row] = await query<{ complete: boolean }>(
-      `SELECT NOT EXISTS (
-         SELECT 1 FROM environments_environment e
-          WHERE e.project_id = ANY ($1::int[])
-            AND NOT EXISTS (SELECT 1 FROM environments_historicalenvironment h
-                             WHERE h.id = e.id AND h.history_type = '+')) AS complete`,
-      [projectIds],
-    );
-    return { owners: new Map(owners.map(({ key, id }) => [key, id])), complete: row?.complete ?? false };
+  return database.readByRelease(async (query, release) => {
+    if (!release.environmentHistory) return apiKeys.map(() => ({ kind: 'unknown' }));
+    const owners = await findOwners(query, apiKeys);
+    const isComplete = await knowsAll(query, projectIds);
+    return apiKeys.map((key) => {
+      const environmentId = owners.get(key);
+      if (environmentId !== undefined) return { kind: 'environment', environmentId };
+      return { kind: isComplete ? 'none' : 'unknown' };
+    });
   }, signal);
-  return apiKeys.map((key) => {
-    const environmentId = owners.get(key);
-    if (environmentId !== undefined) return { kind: 'environment', environmentId };
-    return { kind: complete ? 'none' : 'unknown' };
-  });
+}
+
+async function findOwners(query: Query, apiKeys: readonly string[]): Promise<Map<string, number>> {
+  const owners = await query<{ key: string; id: number }>(
+    `SELECT DISTINCT ON (api_key) api_key AS key, id FROM environments_historicalenvironment
+      WHERE api_key = ANY ($1) ORDER BY api_key, history_id DESC`,
+    [apiKeys],
+  );
+  return new Map(owners.map(({ key, id }) => [key, id]));
+}
+
+/** Whether the history of every environment of these projects has its beginning. */
+async function knowsAll(query: Query, projectIds: readonly number[]): Promise<boolean> {
+  const [row] = await query<{ complete: boolean }>(
+    `SELECT NOT EXISTS (
+       SELECT 1 FROM environments_environment e
+        WHERE e.project_id = ANY ($1::int[])
+          AND NOT EXISTS (SELECT 1 FROM environments_historicalenvironment h
+                           WHERE h.id = e.id AND h.history_type = '+')) AS complete`,
+    [projectIds],
+  );
+  return row?.complete ?? false;
 }

@@ -1,7 +1,16 @@
+import type { CoreIdentity } from './identity.ts';
 import type { CoreRelease } from './release.ts';
 
+/** A row with {@link identityColumns}. */
+export type IdentityRow = Omit<CoreIdentity, 'overrideWinner'>;
+
+export const identityOf = (row: IdentityRow, { overrideWinner }: CoreRelease): CoreIdentity => ({
+  ...row,
+  overrideWinner,
+});
+
 /**
- * The columns of a {@link import('./identity.ts').CoreIdentity}, by name, for a query `FROM … i` over
+ * The columns of an {@link IdentityRow}, by name, for a query `FROM … i` over
  * `environments_identity`.
  *
  * Traits and overrides are scalar subqueries, not joins: the planner can only look them up by identity, never scan and

@@ -14,7 +14,15 @@ export interface CoreIdentity {
   readonly traits: readonly CoreTrait[];
   /** The live ones, ascending by id; several may be of one feature. */
   readonly overrides: readonly CoreOverride[];
+  /** Which of several live overrides of one feature the release takes from which this was read. */
+  readonly overrideWinner: OverrideWinner;
 }
+
+/**
+ * Which of several live overrides of one feature Core's flag evaluation takes, in an environment with v1 feature
+ * versioning (with v2 it is always the highest id).
+ */
+export type OverrideWinner = 'highestId' | 'latestLiveFrom';
 
 /** A float that JSON has no number for arrives as `Infinity`, `-Infinity` or `NaN` in text. */
 type CoreFloat = number | string;
@@ -70,4 +78,10 @@ export interface CoreEnvironment {
   readonly apiKey: string;
   readonly allowClientTraits: boolean;
   readonly useV2FeatureVersioning: boolean;
+}
+
+/** Where an identity is, or would be. */
+export interface IdentityPlace {
+  readonly environmentId: number;
+  readonly identifier: string;
 }

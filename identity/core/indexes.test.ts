@@ -1,8 +1,7 @@
 import { createDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { execute } from '../fixtures/core-rows.ts';
-import { type Core, openCore } from './database.ts';
-import { findMissingIndexes } from './indexes.ts';
+import { type Core, openCore } from './core.ts';
 
 const started = new AsyncDisposableStack();
 let core: Core;
@@ -18,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => started.disposeAsync());
 
 test("Flagsmith's own schema has every index that identities are read by", async () => {
-  expect(await findMissingIndexes(core)).toEqual([]);
+  expect(await core.server.missingIndexes()).toEqual([]);
 });
 
 test('names what was dropped; an index on other columns, or on some of the rows, does not stand in for it', async () => {
@@ -28,5 +27,5 @@ test('names what was dropped; an index on other columns, or on some of the rows,
      CREATE INDEX some_rows ON environments_trait (identity_id) WHERE identity_id > 7;
      CREATE INDEX the_other_way_round ON environments_trait (trait_key, identity_id)`,
   );
-  expect(await findMissingIndexes(core)).toEqual(['environments_trait (identity_id)']);
+  expect(await core.server.missingIndexes()).toEqual(['environments_trait (identity_id)']);
 });

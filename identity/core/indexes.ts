@@ -1,4 +1,4 @@
-import type { Core } from './database.ts';
+import type { Database } from './database.ts';
 
 /** What every page of a copy and every replayed event looks up, by table and leading columns of an index. */
 const NEEDED: readonly (readonly [string, readonly string[]])[] = [
@@ -22,11 +22,11 @@ const INDEXES = `
  * Which of Flagsmith's own indexes that we read by are missing, or invalid, as `table (columns)`. Without one of them
  * everything is right and slow, and Core's Postgres scans whole tables because of us.
  *
- * @throws as {@link Core.read}
+ * @throws as {@link Database.read}
  */
-export async function findMissingIndexes(core: Core, signal?: AbortSignal): Promise<string[]> {
+export async function findMissingIndexes(database: Database, signal?: AbortSignal): Promise<string[]> {
   const tables = NEEDED.map(([table]) => table);
-  const found = await core.read((query) => query<{ table: string; columns: string[] }>(INDEXES, [tables]), signal);
+  const found = await database.read((query) => query<{ table: string; columns: string[] }>(INDEXES, [tables]), signal);
   return NEEDED.flatMap(([table, columns]) => {
     const isIndexed = found.some(
       (index) => index.table === table && columns.every((name, place) => index.columns[place] === name),

@@ -1,7 +1,7 @@
-import type { Core } from './database.ts';
+import type { Database } from './database.ts';
 import { ResultTooLarge } from './errors.ts';
 import type { CoreIdentity } from './identity.ts';
-import { identityColumns } from './identity-query.ts';
+import { type IdentityRow, identityColumns, identityOf } from './identity-query.ts';
 import { MAX_PAGE_SIZE } from './pages.ts';
 import type { CoreRelease } from './release.ts';
 
@@ -27,17 +27,35 @@ export interface KeyedIdentity {
  * so all is of one snapshot: an environment's key may change, and another environment take it, at any time.
  *
  * @throws ResultTooLarge when there are several places and their rows have more than {@link MAX_PAGE_SIZE} characters
- *   together; as {@link Core.read}
+ *   together; as {@link Database.read}
  */
 export async function readKeyedIdentities(
-  core: Core,
-  release: CoreRelease,
+  database: Database,
   places: readonly KeyedPlace[],
   signal?: AbortSignal,
 ): Promise<KeyedIdentity[]> {
+  const values = [
+    places.map(({ environmentId }) => environmentId),
+    places.map(({ apiKey }) => apiKey),
+    places.map(({ identifier }) => identifier),
+  ];
+  const found = await database.readByRelease(async (query, release) => {
+    const { rows, sizes, isCut } = await query.bounded<Row>(keyedStatement(release), values, MAX_PAGE_SIZE);
+    if (isCut) return undefined;
+    return rows.map(({ position: _, holder, ...row }, index) => ({
+      holder: holder ?? undefined,
+      identity: row.id === null ? undefined : identityOf(row as IdentityRow, release),
+      size: sizes[index]!,
+    }));
+  }, signal);
+  if (found !== undefined) return found;
+  throw new ResultTooLarge(`The rows of ${places.length} identities are too large to be read at once`);
+}
+
+function keyedStatement(release: CoreRelease): string {
   const live = release.environmentSoftDelete ? 'AND e.deleted_at IS NULL' : '';
   // The lateral limit makes it one look into the unique index for each place, whatever the planner thinks of the rest.
-  const text = `
+  return `
     SELECT i.position, i.holder, ${identityColumns(release)}
       FROM (SELECT place.position, one.*,
                    (SELECT e.id FROM environments_environment e WHERE e.api_key = place.api_key ${live}) AS holder
@@ -49,21 +67,9 @@ export async function readKeyedIdentities(
                                     AND known.identifier COLLATE "C" = place.identifier
                                   LIMIT 1) one ON true) i
      ORDER BY i.position`;
-  const values = [
-    places.map(({ environmentId }) => environmentId),
-    places.map(({ apiKey }) => apiKey),
-    places.map(({ identifier }) => identifier),
-  ];
-  const { rows, sizes, isCut } = await core.read((query) => query.bounded<Row>(text, values, MAX_PAGE_SIZE), signal);
-  if (isCut) throw new ResultTooLarge(`The rows of ${places.length} identities are too large to be read at once`);
-  return rows.map(({ position: _, holder, ...identity }, index) => ({
-    holder: holder ?? undefined,
-    identity: identity.id === null ? undefined : (identity as CoreIdentity),
-    size: sizes[index]!,
-  }));
 }
 
-interface Row extends Omit<CoreIdentity, 'id'> {
+interface Row extends Omit<IdentityRow, 'id'> {
   readonly position: string;
   readonly holder: number | null;
   readonly id: number | null;

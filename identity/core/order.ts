@@ -1,6 +1,7 @@
-import type { Core, Query } from './database.ts';
+import type { Database } from './database.ts';
 import { readIdentityPlaces, readPresentIdentifiers } from './environments.ts';
 import { CoreUnsupported } from './errors.ts';
+import type { Query } from './transaction.ts';
 
 /**
  * In what order an environment's identities are read: by their identifiers, along the unique index, or by their ids,
@@ -36,10 +37,10 @@ const DATABASE_VERSIONS = 150_000;
  * Whether the library that sorts identifiers has another version than the one that Core's unique index was built with.
  * After such an upgrade a look into the index may miss rows that are there, until it is rebuilt.
  *
- * @throws as {@link Core.read}
+ * @throws as {@link Database.read}
  */
-export async function findCollationDrift(core: Core, signal?: AbortSignal): Promise<boolean> {
-  const { recorded, actual } = await core.read(readVersions, signal);
+export async function findCollationDrift(database: Database, signal?: AbortSignal): Promise<boolean> {
+  const { recorded, actual } = await database.read(readVersions, signal);
   return recorded !== null && actual !== null && recorded !== actual;
 }
 
@@ -67,17 +68,17 @@ async function readVersions(query: Query): Promise<CollationVersions> {
  * index that is not in the order of its collation misses rows that are there; by their ids they are found.
  *
  * @returns ids of identities that have come back meanwhile
- * @throws CoreUnsupported when the index still does not find one of them; as {@link Core.read}
+ * @throws CoreUnsupported when the index still does not find one of them; as {@link Database.read}
  */
 export async function findPresentById(
-  core: Core,
+  database: Database,
   environmentId: number,
   identities: readonly { readonly id: number; readonly identifier: string }[],
   signal?: AbortSignal,
 ): Promise<number[]> {
   if (identities.length === 0) return [];
   const places = await readIdentityPlaces(
-    core,
+    database,
     identities.map(({ id }) => id),
     signal,
   );
@@ -87,11 +88,11 @@ export async function findPresentById(
   });
   if (present.length === 0) return [];
   const names = present.map(({ identifier }) => identifier);
-  const found = await readPresentIdentifiers(core, environmentId, names, signal);
+  const found = await readPresentIdentifiers(database, environmentId, names, signal);
   const missed = present.find(({ identifier }) => !found.has(identifier));
   if (missed === undefined) return present.map(({ id }) => id);
   throw new CoreUnsupported(
-    `${core.name} finds identity ${missed.id} of environment ${environmentId} by its id, but not by its identifier: ` +
+    `${database.name} finds identity ${missed.id} of environment ${environmentId} by its id, but not by its identifier: ` +
       'the unique index on identifiers is not in the order of their collation, as after an upgrade of the operating ' +
       'system. REINDEX TABLE CONCURRENTLY environments_identity, then ALTER DATABASE … REFRESH COLLATION VERSION',
   );

@@ -1,11 +1,10 @@
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { execute, insertRows, ONE_PROJECT } from '../fixtures/core-rows.ts';
-import { type Core, openCore } from './database.ts';
+import { type Core, openCore } from './core.ts';
+import { openDatabase } from './database.ts';
 import type { CoreIdentity } from './identity.ts';
-import { readKeyedIdentities } from './keyed-identities.ts';
-import { pageStatement, readIdentities, readIdentitiesAt, readIdentity, readPage } from './pages.ts';
-import { type CoreRelease, readRelease } from './release.ts';
+import { pageStatement } from './pages.ts';
 
 const IDENTIFIERS = [
   ...['', ' ', '0', '007', 'A', 'Ab', 'B', 'Z', '_', 'a', 'ab', 'b', 'z', 'é', 'e\u0301', 'ß', 'ẞ', 'İ', '🦄', '用户'],
@@ -14,7 +13,6 @@ const IDENTIFIERS = [
 
 let database: TestDatabase;
 let core: Core;
-let release: CoreRelease;
 
 beforeAll(async () => {
   database = await createDatabase();
@@ -31,7 +29,6 @@ beforeAll(async () => {
     ]),
   });
   core = openCore({ databaseUrl: database.url }, { maxConnections: 2 });
-  release = await readRelease(core);
 });
 
 afterAll(async () => {
@@ -42,7 +39,7 @@ afterAll(async () => {
 async function readAll(limit: number, until: string | null = null, from: string | null = null): Promise<string[]> {
   const identifiers: string[] = [];
   for (let after = from; ; ) {
-    const page = await readPage(core, release, { environment: { id: 1 }, after, until, limit });
+    const page = await core.identities.page({ environment: { id: 1 }, after, until, limit });
     identifiers.push(...page.identities.map(({ identifier }) => identifier));
     expect(page.identities.length).toBeLessThanOrEqual(limit);
     if (page.last === null) return identifiers;
@@ -74,14 +71,14 @@ describe.each(['C', 'en-x-icu', 'und-x-icu'])('in collation %s', (collation) => 
 
 test('an empty page has no last identifier', async () => {
   const request = { environment: { id: 99 }, after: null, until: null, limit: 10 };
-  expect(await readPage(core, release, request)).toEqual({ identities: [], last: null, isLast: true, size: 0 });
+  expect(await core.identities.page(request)).toEqual({ identities: [], last: null, isLast: true, size: 0 });
 });
 
 test('a page ends where its rows become too large, and the next one goes on behind it', async () => {
   const request = { environment: { id: 1 }, until: null, limit: 1000, maxSize: 400 };
   const pages: string[][] = [];
   for (let after: string | null = null, isLast = false; !isLast; ) {
-    const page = await readPage(core, release, { ...request, after });
+    const page = await core.identities.page({ ...request, after });
     pages.push(page.identities.map(({ identifier }) => identifier));
     ({ last: after, isLast } = page);
   }
@@ -91,15 +88,15 @@ test('a page ends where its rows become too large, and the next one goes on behi
 });
 
 test('identities are found by id within their environment, and by identifier', async () => {
-  const found = await readIdentities(core, release, { id: 1 }, [100, 103, 500, 99_999]);
+  const found = await core.identities.byId({ id: 1 }, [100, 103, 500, 99_999]);
   expect(found.map(({ id }) => id).toSorted()).toEqual([100, 103]);
-  expect(await readIdentities(core, release, { id: 1 }, [])).toEqual([]);
-  expect((await readIdentity(core, release, { environmentId: 3, identifier: '🦄' }))?.id).toBe(518);
-  expect(await readIdentity(core, release, { environmentId: 2, identifier: '🦄' })).toBeUndefined();
+  expect(await core.identities.byId({ id: 1 }, [])).toEqual([]);
+  expect((await core.identities.one({ environmentId: 3, identifier: '🦄' }))?.id).toBe(518);
+  expect(await core.identities.one({ environmentId: 2, identifier: '🦄' })).toBeUndefined();
 });
 
 async function read(id: number, environmentId = 1): Promise<CoreIdentity> {
-  const [identity] = await readIdentities(core, release, { id: environmentId }, [id]);
+  const [identity] = await core.identities.byId({ id: environmentId }, [id]);
   return identity ?? expect.fail(`no identity ${id}`);
 }
 
@@ -117,14 +114,10 @@ test('under a collation that ignores case an identity is found by its own name o
   const core = openCore({ databaseUrl: other.url }, { maxConnections: 1 });
   try {
     const places = ['alice', 'ALICE'].map((identifier) => ({ environmentId: 1, identifier }));
-    expect((await readIdentity(core, release, places[0]!))?.id).toBe(1);
-    expect(await readIdentity(core, release, places[1]!)).toBeUndefined();
-    expect((await readIdentitiesAt(core, release, places)).map((found) => found?.id)).toEqual([1, undefined]);
-    const keyed = await readKeyedIdentities(
-      core,
-      release,
-      places.map((place) => ({ ...place, apiKey: 'key' })),
-    );
+    expect((await core.identities.one(places[0]!))?.id).toBe(1);
+    expect(await core.identities.one(places[1]!)).toBeUndefined();
+    expect((await core.identities.at(places)).map((found) => found?.id)).toEqual([1, undefined]);
+    const keyed = await core.identities.keyedMany(places.map((place) => ({ ...place, apiKey: 'key' })));
     expect(keyed.map(({ identity }) => identity?.id)).toEqual([1, undefined]);
   } finally {
     await core.close();
@@ -286,11 +279,11 @@ test('identities at any places of several environments come in the order of the 
     ...IDENTIFIERS.map((identifier) => ({ environmentId: 1, identifier })).reverse(),
     { environmentId: 2, identifier: 'A' },
   ];
-  const found = await readIdentitiesAt(core, release, places);
-  const singly = await Promise.all(places.map((place) => readIdentity(core, release, place)));
+  const found = await core.identities.at(places);
+  const singly = await Promise.all(places.map((place) => core.identities.one(place)));
   expect(found).toHaveLength(places.length);
   expect(found).toEqual(singly);
-  expect(await readIdentitiesAt(core, release, [])).toEqual([]);
+  expect(await core.identities.at([])).toEqual([]);
 });
 
 test("a page is read by index alone, whatever the planner knows, and without other environments' rows", {
@@ -304,16 +297,18 @@ test("a page is read by index alone, whatever the planner knows, and without oth
     `INSERT INTO environments_trait (id, identity_id, trait_key, value_type, string_value, created_date)
      SELECT 100000 + i, 100000 + i, 'plan', 'unicode', 'gold', now() FROM generate_series(1, 100000) i`,
   );
+  const statements = openDatabase({ databaseUrl: database.url }, { maxConnections: 1 });
+  onTestFinished(() => statements.close());
   for (const prepare of ['SELECT 1', 'ANALYZE']) {
     await execute(database.url, prepare);
     for (const bounds of [
       { after: null, until: null },
       { after: '3', until: '9' },
     ]) {
-      const { text, values } = pageStatement(release, { environment: { id: 1 }, ...bounds, limit: 500 });
-      const plan = await core.read((query) =>
-        query<{ 'QUERY PLAN': string }>(`EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) ${text}`, values),
-      );
+      const plan = await statements.readByRelease((query, release) => {
+        const { text, values } = pageStatement(release, { environment: { id: 1 }, ...bounds, limit: 500 });
+        return query<{ 'QUERY PLAN': string }>(`EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) ${text}`, values);
+      });
       const lines = plan.map((line) => line['QUERY PLAN'].trim());
       const [identities, ...traits] = ['identity', 'trait']
         .map((table) => lines.findIndex((line) => line.includes('Scan') && line.includes(`on environments_${table}`)))

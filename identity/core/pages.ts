@@ -1,7 +1,7 @@
-import type { Core } from './database.ts';
+import type { Database } from './database.ts';
 import { ResultTooLarge } from './errors.ts';
-import type { CoreEnvironment, CoreIdentity } from './identity.ts';
-import { identityColumns } from './identity-query.ts';
+import type { CoreEnvironment, CoreIdentity, IdentityPlace } from './identity.ts';
+import { type IdentityRow, identityColumns, identityOf } from './identity-query.ts';
 import type { IdentityOrder } from './order.ts';
 import type { CoreRelease } from './release.ts';
 
@@ -40,24 +40,21 @@ export interface Page {
  * Reads the next identities of an environment with their traits and live overrides: one statement, by keyset over the
  * unique index (environment_id, identifier), so that no other environment's rows are touched.
  *
- * @throws as {@link Core.read}
+ * @throws as {@link Database.read}
  */
-export async function readPage(
-  core: Core,
-  release: CoreRelease,
-  request: PageRequest,
-  signal?: AbortSignal,
-): Promise<Page> {
-  const { text, values } = pageStatement(release, request);
-  const { maxSize = MAX_PAGE_SIZE, limit, order = 'identifier' } = request;
-  const { rows, sizes, isCut } = await core.read((query) => query.bounded<CoreIdentity>(text, values, maxSize), signal);
-  const last = rows.at(-1);
-  return {
-    identities: rows,
-    last: last === undefined ? null : boundOf(last, order),
-    isLast: !isCut && rows.length < limit,
-    size: sizes.reduce((sum, size) => sum + size, 0),
-  };
+export function readPage(database: Database, request: PageRequest, signal?: AbortSignal): Promise<Page> {
+  const { maxSize = MAX_PAGE_SIZE, limit, order } = request;
+  return database.readByRelease(async (query, release) => {
+    const { text, values } = pageStatement(release, request);
+    const { rows, sizes, isCut } = await query.bounded<IdentityRow>(text, values, maxSize);
+    const last = rows.at(-1);
+    return {
+      identities: rows.map((row) => identityOf(row, release)),
+      last: last === undefined ? null : boundOf(last, order),
+      isLast: !isCut && rows.length < limit,
+      size: sizes.reduce((sum, size) => sum + size, 0),
+    };
+  }, signal);
 }
 
 /** The statement of {@link readPage}. */
@@ -84,20 +81,24 @@ export function boundOf(
 
 /** The identities of the environment among these ids; those that Core no longer has are left out. */
 export function readIdentities(
-  core: Core,
-  release: CoreRelease,
+  database: Database,
   environment: Pick<CoreEnvironment, 'id'>,
   identityIds: readonly number[],
   signal?: AbortSignal,
 ): Promise<CoreIdentity[]> {
   const where = 'environment_id = $1 AND id = ANY ($2)';
-  return readIdentitiesBy(core, identityStatement(release, where, [environment.id, identityIds]), signal);
+  return readIdentitiesWhere(database, where, [environment.id, identityIds], signal);
 }
 
-/** Where an identity is, or would be. */
-export interface IdentityPlace {
-  readonly environmentId: number;
-  readonly identifier: string;
+/** One identity as it is now, or undefined when Core has none of that identifier. */
+export async function readIdentity(
+  database: Database,
+  { environmentId, identifier }: IdentityPlace,
+  signal?: AbortSignal,
+): Promise<CoreIdentity | undefined> {
+  // Under a nondeterministic collation an index look-up finds other names, too: ALICE is not alice.
+  const where = 'environment_id = $1 AND identifier = $2 AND identifier COLLATE "C" = $2';
+  return (await readIdentitiesWhere(database, where, [environmentId, identifier], signal))[0];
 }
 
 /**
@@ -105,69 +106,38 @@ export interface IdentityPlace {
  * has none. One statement, so all are of one snapshot.
  *
  * @throws ResultTooLarge when there are several places and their rows have more than {@link MAX_PAGE_SIZE} characters
- *   together; as {@link Core.read}
+ *   together; as {@link Database.read}
  */
 export async function readIdentitiesAt(
-  core: Core,
-  release: CoreRelease,
+  database: Database,
   places: readonly IdentityPlace[],
   signal?: AbortSignal,
 ): Promise<(CoreIdentity | undefined)[]> {
-  return (await measureIdentitiesAt(core, release, places, signal)).map((found) => found?.identity);
-}
-
-/** An identity and the characters of its rows. */
-interface MeasuredIdentity {
-  readonly identity: CoreIdentity;
-  readonly size: number;
-}
-
-/** As {@link readIdentitiesAt}, with their sizes. */
-async function measureIdentitiesAt(
-  core: Core,
-  release: CoreRelease,
-  places: readonly IdentityPlace[],
-  signal?: AbortSignal,
-): Promise<(MeasuredIdentity | undefined)[]> {
-  const found = new Array<MeasuredIdentity | undefined>(places.length).fill(undefined);
-  const statement = {
-    // The lateral limit makes it one look into the unique index for each place, whatever the planner thinks of the rest.
-    text: `SELECT i.position, ${identityColumns(release)}
-             FROM (SELECT place.position, one.*
-                     FROM unnest($1::int[], $2::text[]) WITH ORDINALITY place (environment_id, identifier, position),
-                  LATERAL (SELECT * FROM environments_identity known
-                            WHERE known.environment_id = place.environment_id AND known.identifier = place.identifier
-                              AND known.identifier COLLATE "C" = place.identifier
-                            LIMIT 1) one) i`,
-    values: [places.map(({ environmentId }) => environmentId), places.map(({ identifier }) => identifier)],
-  };
-  const { rows, sizes, isCut } = await core.read(
-    (query) => query.bounded<PlacedIdentity>(statement.text, statement.values, MAX_PAGE_SIZE),
-    signal,
-  );
-  if (isCut) throw new ResultTooLarge(`The rows of ${places.length} identities are too large to be read at once`);
-  for (const [index, { position, ...identity }] of rows.entries()) {
-    found[Number(position) - 1] = { identity, size: sizes[index]! };
-  }
-  return found;
+  const values = [places.map(({ environmentId }) => environmentId), places.map(({ identifier }) => identifier)];
+  const found = await database.readByRelease(async (query, release) => {
+    const { rows, isCut } = await query.bounded<PlacedIdentity>(placedStatement(release), values, MAX_PAGE_SIZE);
+    if (isCut) return undefined;
+    const identities = new Map(rows.map(({ position, ...row }) => [Number(position), identityOf(row, release)]));
+    return places.map((_, index) => identities.get(index + 1));
+  }, signal);
+  if (found !== undefined) return found;
+  throw new ResultTooLarge(`The rows of ${places.length} identities are too large to be read at once`);
 }
 
 /** With its number, from 1, among the places that were asked for. */
-interface PlacedIdentity extends CoreIdentity {
+interface PlacedIdentity extends IdentityRow {
   readonly position: string;
 }
 
-/** One identity as it is now, or undefined when Core has none of that identifier. */
-export async function readIdentity(
-  core: Core,
-  release: CoreRelease,
-  { environmentId, identifier }: IdentityPlace,
-  signal?: AbortSignal,
-): Promise<CoreIdentity | undefined> {
-  // Under a nondeterministic collation an index look-up finds other names, too: ALICE is not alice.
-  const where = 'environment_id = $1 AND identifier = $2 AND identifier COLLATE "C" = $2';
-  const statement = identityStatement(release, where, [environmentId, identifier]);
-  return (await readIdentitiesBy(core, statement, signal))[0];
+function placedStatement(release: CoreRelease): string {
+  // The lateral limit makes it one look into the unique index for each place, whatever the planner thinks of the rest.
+  return `SELECT i.position, ${identityColumns(release)}
+            FROM (SELECT place.position, one.*
+                    FROM unnest($1::int[], $2::text[]) WITH ORDINALITY place (environment_id, identifier, position),
+                 LATERAL (SELECT * FROM environments_identity known
+                           WHERE known.environment_id = place.environment_id AND known.identifier = place.identifier
+                             AND known.identifier COLLATE "C" = place.identifier
+                           LIMIT 1) one) i`;
 }
 
 interface Statement {
@@ -188,6 +158,14 @@ function identityStatement(
   };
 }
 
-function readIdentitiesBy(core: Core, { text, values }: Statement, signal?: AbortSignal): Promise<CoreIdentity[]> {
-  return core.read((query) => query<CoreIdentity>(text, values), signal);
+function readIdentitiesWhere(
+  database: Database,
+  where: string,
+  values: readonly unknown[],
+  signal?: AbortSignal,
+): Promise<CoreIdentity[]> {
+  return database.readByRelease(async (query, release) => {
+    const { text } = identityStatement(release, where, values);
+    return (await query<IdentityRow>(text, values)).map((row) => identityOf(row, release));
+  }, signal);
 }

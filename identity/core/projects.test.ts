@@ -1,15 +1,12 @@
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { insertRows } from '../fixtures/core-rows.ts';
-import { type Core, openCore } from './database.ts';
-import { countIdentities, readProject } from './projects.ts';
-import { type CoreRelease, readRelease } from './release.ts';
+import { type Core, openCore } from './core.ts';
 
 const DELETED = { deleted_at: '2024-06-01T00:00:00Z' };
 
 let database: TestDatabase;
 let core: Core;
-let release: CoreRelease;
 
 beforeAll(async () => {
   database = await createDatabase();
@@ -28,7 +25,6 @@ beforeAll(async () => {
     environments_identity: [1, 1, 1, 3, 4].map((environment_id, id) => ({ id, identifier: `${id}`, environment_id })),
   });
   core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
-  release = await readRelease(core);
 });
 
 afterAll(async () => {
@@ -37,7 +33,7 @@ afterAll(async () => {
 });
 
 test('a project comes with its live environments, by id', async () => {
-  expect(await readProject(core, release, 1)).toEqual({
+  expect(await core.projects.get(1)).toEqual({
     id: 1,
     name: 'live',
     deleted: false,
@@ -50,7 +46,7 @@ test('a project comes with its live environments, by id', async () => {
 });
 
 test('a deleted project says so, and keeps the environments that its background task has not reached', async () => {
-  expect(await readProject(core, release, 2)).toMatchObject({
+  expect(await core.projects.get(2)).toMatchObject({
     deleted: true,
     organisation: { persistTraitData: false },
     environments: [{ id: 4 }],
@@ -58,9 +54,9 @@ test('a deleted project says so, and keeps the environments that its background 
 });
 
 test('an unknown project is undefined', async () => {
-  expect(await readProject(core, release, 3)).toBeUndefined();
+  expect(await core.projects.get(3)).toBeUndefined();
 });
 
 test("an environment's identities are counted", async () => {
-  expect(await Promise.all([1, 3, 2].map((id) => countIdentities(core, id)))).toEqual([3, 1, 0]);
+  expect(await Promise.all([1, 3, 2].map((id) => core.identities.count(id)))).toEqual([3, 1, 0]);
 });

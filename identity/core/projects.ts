@@ -1,6 +1,5 @@
-import type { Core } from './database.ts';
+import type { Database } from './database.ts';
 import type { CoreEnvironment } from './identity.ts';
-import type { CoreRelease } from './release.ts';
 
 export interface CoreProject {
   readonly id: number;
@@ -18,14 +17,12 @@ export interface CoreProject {
 
 /** The project with its live environments, or undefined when Core has no such row. */
 export async function readProject(
-  core: Core,
-  release: CoreRelease,
+  database: Database,
   projectId: number,
   signal?: AbortSignal,
 ): Promise<CoreProject | undefined> {
-  const live = release.environmentSoftDelete ? 'AND e.deleted_at IS NULL' : '';
-  const [project] = await core.read(
-    (query) =>
+  const [project] = await database.readByRelease(
+    (query, release) =>
       query<{ project: CoreProject }>(
         `SELECT json_build_object(
                   'id', p.id, 'name', p.name, 'deleted', p.deleted_at IS NOT NULL,
@@ -36,7 +33,7 @@ export async function readProject(
                               'allowClientTraits', e.allow_client_traits,
                               'useV2FeatureVersioning', ${release.v2FeatureVersioning ? 'e.use_v2_feature_versioning' : 'false'}
                             ) ORDER BY e.id)
-                       FROM environments_environment e WHERE e.project_id = p.id ${live}), '[]')) AS project
+                       FROM environments_environment e WHERE e.project_id = p.id ${release.environmentSoftDelete ? 'AND e.deleted_at IS NULL' : ''}), '[]')) AS project
            FROM projects_project p JOIN organisations_organisation o ON o.id = p.organisation_id
           WHERE p.id = $1`,
         [projectId],
@@ -47,8 +44,12 @@ export async function readProject(
 }
 
 /** Exact number of identities of one environment; an index-only scan of that environment's part. */
-export async function countIdentities(core: Core, environmentId: number, signal?: AbortSignal): Promise<number> {
-  const [row] = await core.read(
+export async function countIdentities(
+  database: Database,
+  environmentId: number,
+  signal?: AbortSignal,
+): Promise<number> {
+  const [row] = await database.read(
     (query) =>
       query<{ identities: string }>(
         'SELECT count(*) AS identities FROM environments_identity WHERE environment_id = $1',

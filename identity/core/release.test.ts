@@ -3,11 +3,9 @@ import { downgrade, RELEASES } from '@edge-migration/test/core/releases.ts';
 import { expect, test } from 'vitest';
 import { encodeIdentity } from '../edge/document/document.ts';
 import { execute, insertRows, ONE_PROJECT } from '../fixtures/core-rows.ts';
-import { openCore } from './database.ts';
+import { openCore } from './core.ts';
 import { CoreUnsupported } from './errors.ts';
-import { readPage } from './pages.ts';
-import { readProject } from './projects.ts';
-import { type CoreRelease, readRelease } from './release.ts';
+import type { CoreRelease } from './release.ts';
 
 const HEAD: CoreRelease = {
   environmentSoftDelete: true,
@@ -56,11 +54,11 @@ test.each(RELEASES)('release %s is recognised, read and encoded', async (version
   await downgrade(database.url, version);
   const core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
   try {
-    const release = await readRelease(core);
+    const release = await core.server.release();
     expect(release).toEqual({ ...HEAD, ...LACKING[version] });
-    const environment = (await readProject(core, release, 1))?.environments[0] ?? expect.fail('no environment');
-    const { identities } = await readPage(core, release, { environment, after: null, until: null, limit: 10 });
-    const encoded = encodeIdentity(identities[0] ?? expect.fail('no identity'), environment, release);
+    const environment = (await core.projects.get(1))?.environments[0] ?? expect.fail('no environment');
+    const { identities } = await core.identities.page({ environment, after: null, until: null, limit: 10 });
+    const encoded = encodeIdentity(identities[0] ?? expect.fail('no identity'), environment);
     if (encoded.kind === 'skipped') expect.fail(encoded.detail);
     expect('system_traits' in encoded.item).toBe(release.systemTraits);
     const override = encoded.item['identity_features']?.L?.[0]?.M;
@@ -75,8 +73,8 @@ test.each(RELEASES)('release %s is recognised, read and encoded', async (version
 test('a database without Flagsmith in it is refused with what is missing', async () => {
   await using database = await createDatabase({ schema: false });
   const core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
-  await expect(readRelease(core)).rejects.toThrow(CoreUnsupported);
-  await expect(readRelease(core)).rejects.toThrow(/environments_identity\.identifier.+not found in schema public/);
+  await expect(core.server.release()).rejects.toThrow(CoreUnsupported);
+  await expect(core.server.release()).rejects.toThrow(/environments_identity\.identifier.+not found in schema public/);
   await core.close();
 });
 
@@ -98,8 +96,7 @@ test('a database whose overrides have neither schedule nor soft deletion is read
      VALUES (1, gen_random_uuid(), 1, 1, 1, true, now())`,
   );
   const core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
-  const release = await readRelease(core);
-  const { identities } = await readPage(core, release, { environment: { id: 1 }, after: null, until: null, limit: 1 });
+  const { identities } = await core.identities.page({ environment: { id: 1 }, after: null, until: null, limit: 1 });
   expect(identities[0]?.overrides).toMatchObject([{ id: 1, liveFrom: null, version: null }]);
   await core.close();
 });

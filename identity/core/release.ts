@@ -1,11 +1,6 @@
-import type { Core } from './database.ts';
 import { CoreUnsupported } from './errors.ts';
-
-/**
- * Which of several live overrides of one feature Core's flag evaluation takes, in an environment with v1 feature
- * versioning (with v2 it is always the highest id).
- */
-type OverrideWinner = 'highestId' | 'latestLiveFrom';
+import type { OverrideWinner } from './identity.ts';
+import type { Query } from './transaction.ts';
 
 /** What the installed Flagsmith release has, as far as identities are concerned. */
 export interface CoreRelease {
@@ -58,29 +53,28 @@ export const READ_TABLES: readonly string[] = [...CORE_TABLES, HISTORY];
 /**
  * Detects from the columns what the installed release has, so that one build serves every release.
  *
+ * @param database how messages name it
  * @throws CoreUnsupported when the database is not Flagsmith's, or is older than what we can read
  */
-export async function readRelease(core: Core, signal?: AbortSignal): Promise<CoreRelease> {
-  const columns = await core.read(async (query) => {
-    const [row] = await query<{ columns: string[] }>(
-      `SELECT coalesce(json_agg(c.table_name || '.' || c.column_name), '[]') AS columns
-         FROM information_schema.columns c
-        WHERE c.table_schema = 'public' AND c.table_name = ANY ($1)`,
-      [READ_TABLES],
-    );
-    return new Set(row?.columns);
-  }, signal);
+export async function findRelease(query: Query, database: string): Promise<CoreRelease> {
+  const [row] = await query<{ columns: string[] }>(
+    `SELECT coalesce(json_agg(c.table_name || '.' || c.column_name), '[]') AS columns
+       FROM information_schema.columns c
+      WHERE c.table_schema = 'public' AND c.table_name = ANY ($1)`,
+    [READ_TABLES],
+  );
+  const columns = new Set(row?.columns);
   const missing = REQUIRED.filter((column) => !columns.has(column));
   if (missing.length > 0) {
     throw new CoreUnsupported(
-      `${core.name} is not a Flagsmith database that we can read, or its user may not see it: ` +
+      `${database} is not a Flagsmith database that we can read, or its user may not see it: ` +
         `${missing.join(', ')} not found in schema public. Point the URL at Flagsmith's own database and grant SELECT.`,
     );
   }
   return releaseOf(columns);
 }
 
-/** Pure part of {@link readRelease}: `table.column` names in, what they mean out. */
+/** Pure part of {@link findRelease}: `table.column` names in, what they mean out. */
 function releaseOf(columns: ReadonlySet<string>): CoreRelease {
   return {
     environmentSoftDelete: columns.has('environments_environment.deleted_at'),

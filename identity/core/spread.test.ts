@@ -1,15 +1,7 @@
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { insertRows } from '../fixtures/core-rows.ts';
-import { type Core, openCore } from './database.ts';
-import {
-  readDeletedProjects,
-  readFeatureIds,
-  readFeaturePlaces,
-  readFeatureStatePlace,
-  readOptionPlaces,
-  readPlacesOfDeletedProjects,
-} from './spread.ts';
+import { type Core, openCore } from './core.ts';
 
 const DELETED = { deleted_at: '2026-01-01T00:00:00Z' };
 
@@ -68,35 +60,35 @@ const OWN = { projectId: 1, featureId: 11 };
 const FOREIGN = { projectId: 2, featureId: 21 };
 
 test('a feature is where identities have or had an override of it, or hold one of its options', async () => {
-  expect(await readFeaturePlaces(core, [11])).toEqual(expect.arrayContaining([OWN, FOREIGN]));
-  expect(await readFeaturePlaces(core, [21])).toEqual([FOREIGN]);
-  expect(await readFeaturePlaces(core, [12])).toEqual([]);
+  expect(await core.features.places([11])).toEqual(expect.arrayContaining([OWN, FOREIGN]));
+  expect(await core.features.places([21])).toEqual([FOREIGN]);
+  expect(await core.features.places([12])).toEqual([]);
 });
 
 test('an option is where it is held, and where its feature is', async () => {
-  expect(await readOptionPlaces(core, 301)).toEqual(expect.arrayContaining([OWN, FOREIGN]));
-  expect(await readOptionPlaces(core, 302)).toEqual([]);
+  expect(await core.features.placesOfOption(301)).toEqual(expect.arrayContaining([OWN, FOREIGN]));
+  expect(await core.features.placesOfOption(302)).toEqual([]);
 });
 
 test('deleted features of a project count, and those of others do not', async () => {
-  expect(await readFeatureIds(core, 1)).toEqual([11, 12, 13]);
+  expect(await core.features.ofProject(1)).toEqual([11, 12, 13]);
 });
 
 test('a project that was deleted, or is not there, is gone', async () => {
-  expect(await readDeletedProjects(core, [1, 3, 4])).toEqual([3, 4]);
+  expect(await core.projects.deleted([1, 3, 4])).toEqual([3, 4]);
 });
 
 test('features of deleted projects are where identities of the projects asked about have or had their overrides', async () => {
   const own = { projectId: 1, featureId: 31 };
-  expect(await readPlacesOfDeletedProjects(core, [1])).toEqual([own]);
-  expect(await readPlacesOfDeletedProjects(core, [1, 2, 3])).toEqual(expect.arrayContaining([own, FOREIGN]));
-  expect(await readPlacesOfDeletedProjects(core, [3])).toEqual([]);
+  expect(await core.features.placesOfDeletedProjects([1])).toEqual([own]);
+  expect(await core.features.placesOfDeletedProjects([1, 2, 3])).toEqual(expect.arrayContaining([own, FOREIGN]));
+  expect(await core.features.placesOfDeletedProjects([3])).toEqual([]);
 });
 
 test('a feature state says what it is of, a deleted one too', async () => {
-  expect(await readFeatureStatePlace(core, 1)).toMatchObject({ featureId: 11, environmentId: 1, identityId: 101 });
-  expect(await readFeatureStatePlace(core, 3)).toMatchObject({ featureId: 12, environmentId: 1, identityId: null });
-  expect(await readFeatureStatePlace(core, 77)).toBeUndefined();
+  expect(await core.features.placeOfState(1)).toMatchObject({ featureId: 11, environmentId: 1, identityId: 101 });
+  expect(await core.features.placeOfState(3)).toMatchObject({ featureId: 12, environmentId: 1, identityId: null });
+  expect(await core.features.placeOfState(77)).toBeUndefined();
 });
 
 test.each([
@@ -106,5 +98,5 @@ test.each([
   [5, false, 'came with its feature, before overrides'],
   [7, false, 'is a later version'],
 ])("state %i of an environment's own may have been an override: %s, because it %s", async (id, may) => {
-  expect(await readFeatureStatePlace(core, id)).toMatchObject({ mayHaveBeenOverride: may });
+  expect(await core.features.placeOfState(id)).toMatchObject({ mayHaveBeenOverride: may });
 });

@@ -1,4 +1,4 @@
-import type { Core } from './database.ts';
+import type { Database } from './database.ts';
 
 /** A feature, and a project whose identities it concerns. */
 export interface FeaturePlace {
@@ -22,14 +22,14 @@ const HOLDERS = `
  * Where identities have, or had (soft-deleted), an override of one of these features, or one of any feature that holds an
  * option of theirs.
  *
- * @throws as {@link Core.read}
+ * @throws as {@link Database.read}
  */
 export async function readFeaturePlaces(
-  core: Core,
+  database: Database,
   featureIds: readonly number[],
   signal?: AbortSignal,
 ): Promise<FeaturePlace[]> {
-  return core.read(
+  return database.read(
     (query) =>
       query<{ projectId: number; featureId: number }>(
         `SELECT e.project_id AS "projectId", s.feature_id AS "featureId"
@@ -43,8 +43,12 @@ export async function readFeaturePlaces(
 }
 
 /** As {@link readFeaturePlaces}, of one option: of the overrides that hold it and of those of its feature. */
-export async function readOptionPlaces(core: Core, optionId: number, signal?: AbortSignal): Promise<FeaturePlace[]> {
-  return core.read(
+export async function readOptionPlaces(
+  database: Database,
+  optionId: number,
+  signal?: AbortSignal,
+): Promise<FeaturePlace[]> {
+  return database.read(
     (query) =>
       query<{ projectId: number; featureId: number }>(
         `SELECT e.project_id AS "projectId", s.feature_id AS "featureId" FROM ${HOLDERS} WHERE o.id = $1
@@ -58,8 +62,8 @@ export async function readOptionPlaces(core: Core, optionId: number, signal?: Ab
 }
 
 /** Ids of all features of a project, soft-deleted ones included. */
-export async function readFeatureIds(core: Core, projectId: number, signal?: AbortSignal): Promise<number[]> {
-  const rows = await core.read(
+export async function readFeatureIds(database: Database, projectId: number, signal?: AbortSignal): Promise<number[]> {
+  const rows = await database.read(
     (query) => query<{ id: number }>('SELECT id FROM features_feature WHERE project_id = $1 ORDER BY id', [projectId]),
     signal,
   );
@@ -68,11 +72,11 @@ export async function readFeatureIds(core: Core, projectId: number, signal?: Abo
 
 /** Which of these projects Core has deleted, or does not know. */
 export async function readDeletedProjects(
-  core: Core,
+  database: Database,
   projectIds: readonly number[],
   signal?: AbortSignal,
 ): Promise<number[]> {
-  const rows = await core.read(
+  const rows = await database.read(
     (query) =>
       query<{ id: number }>(
         `SELECT asked.id FROM unnest($1::int[]) AS asked (id)
@@ -88,15 +92,15 @@ export async function readDeletedProjects(
  * Where identities of these projects have, or had, an override of a feature of another project that Core has deleted, or
  * one that holds an option of such a feature. Deleted projects and their features keep their rows.
  *
- * @throws as {@link Core.read}
+ * @throws as {@link Database.read}
  */
 export async function readPlacesOfDeletedProjects(
-  core: Core,
+  database: Database,
   projectIds: readonly number[],
   signal?: AbortSignal,
 ): Promise<FeaturePlace[]> {
   const isConcerned = 'p.deleted_at IS NOT NULL AND p.id <> e.project_id AND e.project_id = ANY ($1::int[])';
-  return core.read(
+  return database.read(
     (query) =>
       query<{ projectId: number; featureId: number }>(
         `SELECT e.project_id AS "projectId", s.feature_id AS "featureId"
@@ -131,11 +135,11 @@ export interface FeatureStatePlace {
 
 /** Undefined when Core has no such row; those of soft-deleted states count. */
 export async function readFeatureStatePlace(
-  core: Core,
+  database: Database,
   featureStateId: number,
   signal?: AbortSignal,
 ): Promise<FeatureStatePlace | undefined> {
-  const [row] = await core.read(
+  const [row] = await database.read(
     (query) =>
       query<FeatureStatePlace & Record<string, unknown>>(
         `SELECT s.feature_id AS "featureId", s.environment_id AS "environmentId", s.identity_id AS "identityId",

@@ -1,15 +1,15 @@
 import { type Postgres, startPostgres } from '@edge-migration/test/cluster/postgres.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { execute } from '../fixtures/core-rows.ts';
-import { type Core, openCore } from './database.ts';
+import { type Database, openDatabase } from './database.ts';
 import { CoreUnreachable } from './errors.ts';
 
 let postgres: Postgres;
-let core: Core;
+let core: Database;
 
 beforeAll(async () => {
   postgres = await startPostgres();
-  core = openCore({ databaseUrl: postgres.url }, { maxConnections: 1 });
+  core = openDatabase({ databaseUrl: postgres.url }, { maxConnections: 1 });
 });
 afterAll(async () => {
   await core.close();

@@ -1,12 +1,12 @@
-import type { Core } from './database.ts';
+import type { Database } from './database.ts';
 
 /**
  * Now by Core's clock, in milliseconds since the epoch. Processes that have nothing else in common compare times by it.
  *
  * @throws CoreError
  */
-export async function readCoreTime(core: Core, signal: AbortSignal): Promise<number> {
-  const [row] = await core.read(
+export async function readCoreTime(database: Database, signal: AbortSignal): Promise<number> {
+  const [row] = await database.read(
     (query) => query<{ time: number }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS time'),
     signal,
   );

@@ -3,8 +3,7 @@ import type { WriteScope } from '@edge-migration/contract/write-scope.ts';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { insertRows } from '../fixtures/core-rows.ts';
-import { type Core, openCore } from './database.ts';
-import { readScopeProjects } from './write-scopes.ts';
+import { type Core, openCore } from './core.ts';
 
 const DELETED = { deleted_at: '2026-01-01T00:00:00Z' };
 const sha256 = (key: string) => createHash('sha256').update(key).digest('hex');
@@ -54,11 +53,11 @@ test.each<[string, WriteScope, number[]]>([
   ['a feature, also to projects whose identities have overrides of it', { featureId: 7 }, [10, 20]],
   ['a feature state, a deleted one included', { featureStateId: 9001 }, [20]],
 ])('%s leads to its projects', async (_, scope, projects) => {
-  const [found] = [...(await readScopeProjects(core, [scope])).values()];
+  const [found] = [...(await core.projects.ofScopes([scope])).values()];
   expect([...(found ?? [])].sort()).toEqual(projects);
 });
 
 test('what Core does not know leads nowhere, and does not disturb the rest', async () => {
   const scopes: WriteScope[] = [{ clientKey: 'ten' }, { clientKey: 'never' }, { featureStateId: 1 }, { identityId: 1 }];
-  expect(await readScopeProjects(core, scopes)).toEqual(new Map([['clientKey:ten', new Set([10])]]));
+  expect(await core.projects.ofScopes(scopes)).toEqual(new Map([['clientKey:ten', new Set([10])]]));
 });

@@ -1,5 +1,5 @@
 import { scopeName, type WriteScope } from '@edge-migration/contract/write-scope.ts';
-import type { Core } from './database.ts';
+import type { Database } from './database.ts';
 import { ENVIRONMENT_STATEMENTS, readByName } from './environment-references.ts';
 
 /** Each gives the scope's name, as {@link scopeName} makes it, and a project; `$n` are its values. */
@@ -41,10 +41,10 @@ interface Row {
  * The projects that scopes lead to, by {@link scopeName}; rows of what was soft-deleted count. A scope that is left out
  * leads nowhere: Core has no such row, or no longer, so that any project may be meant.
  *
- * @throws as {@link Core.read}
+ * @throws as {@link Database.read}
  */
 export async function readScopeProjects(
-  core: Core,
+  database: Database,
   scopes: readonly WriteScope[],
   signal?: AbortSignal,
 ): Promise<Map<string, Set<number>>> {
@@ -52,7 +52,7 @@ export async function readScopeProjects(
     kind,
     `SELECT name, project_id AS "projectId" FROM (${statement}) found (name, project_id)`,
   ]);
-  const rows = await readByName<Row>(core, Object.fromEntries(statements), scopes.map(scopeName), signal);
+  const rows = await readByName<Row>(database, Object.fromEntries(statements), scopes.map(scopeName), signal);
   const projects = new Map<string, Set<number>>();
   for (const { name, projectId } of rows) {
     const known = projects.get(name) ?? new Set();

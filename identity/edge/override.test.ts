@@ -6,8 +6,8 @@ import { chooseOverrides, encodeOverride } from './override.ts';
 
 const ENVIRONMENT = { id: 1, useV2FeatureVersioning: false };
 const V2 = { id: 1, useV2FeatureVersioning: true };
-const CURRENT = { overrideWinner: 'latestLiveFrom' } as const;
-const BEFORE_2_257 = { overrideWinner: 'highestId' } as const;
+const CURRENT = 'latestLiveFrom';
+const BEFORE_2_257 = 'highestId';
 
 function override(facts: Partial<CoreOverride> = {}): CoreOverride {
   return {

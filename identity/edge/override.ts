@@ -1,6 +1,11 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { CoreEnvironment, CoreFeatureValue, CoreMultivariateValue, CoreOverride } from '../core/identity.ts';
-import type { CoreRelease } from '../core/release.ts';
+import type {
+  CoreEnvironment,
+  CoreFeatureValue,
+  CoreMultivariateValue,
+  CoreOverride,
+  OverrideWinner,
+} from '../core/identity.ts';
 import { Unstorable } from './document/skip.ts';
 import { checkLength, storableFloat } from './document/trait.ts';
 import { version4 } from './identity-uuid.ts';
@@ -17,10 +22,10 @@ export const ALLOCATION_TOLERANCE = 1e-9;
 export function chooseOverrides(
   overrides: readonly CoreOverride[],
   environment: Pick<CoreEnvironment, 'id' | 'useV2FeatureVersioning'>,
-  release: Pick<CoreRelease, 'overrideWinner'>,
+  winner: OverrideWinner,
 ): readonly CoreOverride[] {
   if (overrides.length < 2) return overrides;
-  const byLiveFrom = !environment.useV2FeatureVersioning && release.overrideWinner === 'latestLiveFrom';
+  const byLiveFrom = !environment.useV2FeatureVersioning && winner === 'latestLiveFrom';
   const winners = new Map<number, CoreOverride>();
   for (const override of overrides) {
     const rival = winners.get(override.featureId);

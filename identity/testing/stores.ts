@@ -2,10 +2,8 @@ import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createDatabase, dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import type { Stores } from '../converge.ts';
-import { openCore } from '../core/database.ts';
+import { openCore } from '../core/core.ts';
 import type { CoreEnvironment } from '../core/identity.ts';
-import { readProject } from '../core/projects.ts';
-import { readRelease } from '../core/release.ts';
 import { openEdge } from '../edge/table/table.ts';
 import { insertRows, ONE_PROJECT } from '../fixtures/core-rows.ts';
 
@@ -23,8 +21,7 @@ export async function createStores(): Promise<TestStores> {
   await insertRows(databaseUrl, { ...ONE_PROJECT, environments_environment: [{ id: 1, api_key: 'client-key' }] });
   const core = openCore({ databaseUrl }, { maxConnections: 2 });
   starting.defer(() => core.close());
-  const release = await readRelease(core);
-  const environment = (await readProject(core, release, 1))?.environments[0] as CoreEnvironment;
+  const environment = (await core.projects.get(1))?.environments[0] as CoreEnvironment;
   const access = await dynamodb();
   const tables = starting.use(await createTables(access));
   const edge = openEdge(tables.settings, { credentials: access.credentials });
@@ -34,7 +31,7 @@ export async function createStores(): Promise<TestStores> {
   return {
     databaseUrl,
     tables,
-    stores: { core, release, edge, clock: systemClock },
+    stores: { core, edge, clock: systemClock },
     environment,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };

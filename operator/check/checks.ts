@@ -1,10 +1,6 @@
 import { EDGE_MIGRATIONS } from '@edge-migration/contract/edge-migration/api.ts';
 import { COVERAGE_STREAM, findStream } from '@edge-migration/contract/streams/events.ts';
-import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
-import { findMissingIndexes } from '@edge-migration/identity/core/indexes.ts';
-import { findCollationDrift } from '@edge-migration/identity/core/order.ts';
-import { CORE_TABLES, readRelease } from '@edge-migration/identity/core/release.ts';
-import { readCoreTime } from '@edge-migration/identity/core/time.ts';
+import { type Core, openCore } from '@edge-migration/identity/core/core.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { describeReplication, findInactiveReplicas, nameReplica } from '@edge-migration/identity/edge/replication.ts';
 import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
@@ -122,14 +118,13 @@ function openCheckedCore({ databaseUrl, ...rest }: CheckConfiguration): CheckedC
 }
 
 async function checkCore(core: Core, signal: AbortSignal): Promise<Found> {
-  await readRelease(core, signal);
-  // Rights are per table, and so is row-level security.
-  for (const table of CORE_TABLES) await core.read((query) => query(`SELECT 1 FROM ${table} LIMIT 1`), signal);
-  const missing = await findMissingIndexes(core, signal);
+  await core.server.release(signal);
+  await core.server.probeTables(signal);
+  const missing = await core.server.missingIndexes(signal);
   const warnings = missing.map(
     (index) => `there is no valid index on ${index}: copies and replay scan the whole table`,
   );
-  if (await findCollationDrift(core, signal))
+  if (await core.server.hasCollationDrift(signal))
     warnings.push('the index on identifiers was built with another version of the collation: rebuild it (REINDEX)');
   return { text: `${core.name} is the primary of a Flagsmith database and can be read`, warnings };
 }
@@ -205,7 +200,7 @@ async function checkClocks(
   signal: AbortSignal,
 ): Promise<Found> {
   const clocks: [string, () => Promise<number | undefined>][] = [
-    ["Core's Postgres", () => onCore(signal, ({ core }) => readCoreTime(core, signal))],
+    ["Core's Postgres", () => onCore(signal, ({ core }) => core.server.time(signal))],
   ];
   if (onNats !== undefined) clocks.push(['NATS', () => onNats(signal, ({ manager }) => readStreamTime(manager))]);
   const read = await Promise.all(clocks.map(async ([name, ask]) => ({ name, ahead: await measure(clock, ask) })));

@@ -1,8 +1,5 @@
-import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
+import { type Core, openCore } from '@edge-migration/identity/core/core.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { readPage } from '@edge-migration/identity/core/pages.ts';
-import { readProject } from '@edge-migration/identity/core/projects.ts';
-import { type CoreRelease, readRelease } from '@edge-migration/identity/core/release.ts';
 import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { driftCollation } from '@edge-migration/test/core/drift.ts';
@@ -14,14 +11,12 @@ import { chooseRangeSize, type MeasuredRange, mergeSteps, planRanges } from './r
 const signal = new AbortController().signal;
 let database: TestDatabase;
 let core: Core;
-let release: CoreRelease;
 let seeded: SeededProject;
 
 beforeAll(async () => {
   database = await createDatabase();
   seeded = await seedProject(database.url, { identities: 25_000 });
   core = openCore({ databaseUrl: database.url }, { maxConnections: 2 });
-  release = await readRelease(core);
 });
 
 afterAll(async () => {
@@ -30,7 +25,7 @@ afterAll(async () => {
 });
 
 const plan = async (projectId: number, parallelism: number) => {
-  const project = await readProject(core, release, projectId);
+  const project = await core.projects.get(projectId);
   return planRanges(core, project?.environments ?? [], parallelism, signal);
 };
 
@@ -39,7 +34,7 @@ async function readRange({ segments }: MeasuredRange, from = core): Promise<numb
   for (const { environmentId, order, after: start, until } of segments) {
     for (let after = start, isLast = false; !isLast; ) {
       const request = { environment: { id: environmentId }, order, after, until, limit: 50_000 };
-      const page = await readPage(from, release, request);
+      const page = await from.identities.page(request);
       ids.push(...page.identities.map(({ id }) => id));
       ({ last: after, isLast } = page);
     }
@@ -112,23 +107,21 @@ describe('where the index on identifiers is not in the order of comparisons', ()
 test('writes during the count do not turn the order of ranges, however they meet', async () => {
   const environmentId = seeded.environments[1]!.id;
   const own = core;
-  let reads = 0;
+  let steps = 0;
   const sql = (text: string) => execute(database.url, text);
-  /** After its third read, of the first step, one is deleted that the walk has not met, and one created behind it. */
-  const busy: Core = {
-    ...own,
-    async read(work, signal) {
-      const result = await own.read(work, signal);
-      if (++reads !== 3) return result;
-      await sql(`SET session_replication_role = 'replica'; DELETE FROM environments_identity WHERE id =
-        (SELECT id FROM environments_identity WHERE environment_id = ${environmentId} ORDER BY identifier DESC LIMIT 1)`);
-      await sql(`INSERT INTO environments_identity (identifier, created_date, environment_id, system_traits)
-        VALUES ('', now(), ${environmentId}, '{}')`);
-      return result;
-    },
+  /** After the first step one is deleted that the walk has not met, and one created behind it. */
+  const measure: typeof own.stretches.measure = async (...values) => {
+    const result = await own.stretches.measure(...values);
+    if (++steps !== 1) return result;
+    await sql(`SET session_replication_role = 'replica'; DELETE FROM environments_identity WHERE id =
+      (SELECT id FROM environments_identity WHERE environment_id = ${environmentId} ORDER BY identifier DESC LIMIT 1)`);
+    await sql(`INSERT INTO environments_identity (identifier, created_date, environment_id, system_traits)
+      VALUES ('', now(), ${environmentId}, '{}')`);
+    return result;
   };
+  const busy: Core = { ...own, stretches: { ...own.stretches, measure } };
   const ranges = await planRanges(busy, [{ id: environmentId } as CoreEnvironment], 1, signal);
-  expect(reads).toBeGreaterThan(3);
+  expect(steps).toBeGreaterThan(1);
   expect(ranges.flatMap(({ segments }) => segments.map(({ order }) => order))).not.toContain('id');
   const ids = (await Promise.all(ranges.map((range) => readRange(range)))).flat();
   expect(ids.length).toBe(ranges.reduce((sum, { identities }) => sum + identities, 0));

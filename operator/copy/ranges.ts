@@ -1,7 +1,7 @@
-import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { findCollationDrift, type IdentityOrder } from '@edge-migration/identity/core/order.ts';
-import { countIdentities } from '@edge-migration/identity/core/projects.ts';
+import type { IdentityOrder } from '@edge-migration/identity/core/order.ts';
+import type { StepRequest } from '@edge-migration/identity/core/stretches.ts';
 import { z } from 'zod';
 
 /** By identifier, along the unique index and in the database's own collation, unless it says otherwise. */
@@ -49,88 +49,6 @@ export function describePlanned(bySegment: readonly number[], newestId: number):
   return { identities: bySegment.reduce((sum, count) => sum + count, 0), newestId, bySegment: [...bySegment] };
 }
 
-/** The newest identity of Core, of whatever project; 0 when there is none. */
-export async function readNewestId(core: Core, signal: AbortSignal): Promise<number> {
-  const [row] = await core.read(
-    (query) => query<{ id: number | null }>('SELECT max(id) AS id FROM environments_identity'),
-    signal,
-  );
-  return row?.id ?? 0;
-}
-
-/**
- * Identities that are in these segments now and were there when the range was planned. Each is compared by itself: an
- * index that misses some when they are read would miss them here, too.
- */
-async function countSegments(
-  core: Core,
-  segments: readonly Segment[],
-  newestId: number,
-  signal: AbortSignal,
-): Promise<number> {
-  let total = 0;
-  for (const { environmentId, order, after, until } of segments) {
-    const column = order === 'id' ? 'id' : `(identifier || '')`;
-    const where = boundsOf(column, order, [environmentId, newestId], { after, until });
-    const text = `SELECT count(*)::int AS n FROM environments_identity WHERE environment_id = $1 AND id <= $2 ${where.text}`;
-    const [row] = await core.read((query) => query<{ n: number }>(text, where.values), signal);
-    total += row?.n ?? 0;
-  }
-  return total;
-}
-
-/** Identities of one answer. */
-const IDS_AT_ONCE = 50_000;
-
-/** As {@link countSegments}, the ids: each row is compared by itself. */
-export async function* scanIds(core: Core, segment: Segment, newestId: number, signal: AbortSignal) {
-  const { environmentId, order, after, until } = segment;
-  const column = order === 'id' ? 'id' : `(identifier || '')`;
-  for (let last = 0; ; ) {
-    const where = boundsOf(column, order, [environmentId, IDS_AT_ONCE, last, newestId], { after, until });
-    const text = `SELECT id FROM environments_identity WHERE environment_id = $1 AND id > $3 AND id <= $4 ${where.text}
-                   ORDER BY id LIMIT $2`;
-    const rows = await core.read((query) => query<{ id: number }>(text, where.values), signal);
-    const ids = rows.map(({ id }) => id);
-    if (ids.length > 0) yield ids;
-    if (ids.length < IDS_AT_ONCE) return;
-    last = ids.at(-1)!;
-  }
-}
-
-/** The same along the index, as pages are read: what is there now, in few reads. */
-export async function* listIds(core: Core, segment: Segment, newestId: number, signal: AbortSignal) {
-  const { environmentId, order = 'identifier', until } = segment;
-  for (let after = segment.after; ; ) {
-    const where = boundsOf(order, order, [environmentId, IDS_AT_ONCE, newestId], { after, until });
-    const text = `SELECT count(*)::int AS n, array_agg(id) FILTER (WHERE id <= $3) AS ids,
-                         max(bound) FILTER (WHERE place = total)::text AS last
-                    FROM (SELECT id, ${order} AS bound, row_number() OVER () AS place, count(*) OVER () AS total
-                            FROM (SELECT * FROM environments_identity WHERE environment_id = $1 ${where.text}
-                                   ORDER BY ${order} LIMIT $2) AS found) AS step`;
-    type Row = { n: number; ids: number[] | null; last: string | null };
-    const [row] = await core.read((query) => query<Row>(text, where.values), signal);
-    if (row?.ids) yield row.ids;
-    if (row === undefined || row.n < IDS_AT_ONCE) return;
-    after = row.last;
-  }
-}
-
-function boundsOf(
-  column: string,
-  order: IdentityOrder | undefined,
-  values: unknown[],
-  { after, until }: Pick<Segment, 'after' | 'until'>,
-): { text: string; values: unknown[] } {
-  const all = [...values];
-  const parameter = (value: string) => `$${all.push(value)}${order === 'id' ? '::int' : ''}`;
-  const bounds = [
-    ...(after === null ? [] : [`AND ${column} > ${parameter(after)}`]),
-    ...(until === null ? [] : [`AND ${column} <= ${parameter(until)}`]),
-  ];
-  return { text: bounds.join(' '), values: all };
-}
-
 interface Step extends Segment {
   identities: number;
 }
@@ -161,7 +79,7 @@ export async function planRanges(
 ): Promise<MeasuredRange[]> {
   const steps: Step[] = [];
   let counted = 0;
-  const isDrifted = await findCollationDrift(core, signal);
+  const isDrifted = await core.server.hasCollationDrift(signal);
   for (const { id } of environments) {
     const found = await measureEnvironment(core, id, isDrifted, counted, signal);
     counted += found.reduce((sum, { identities }) => sum + identities, 0);
@@ -188,14 +106,14 @@ async function measureEnvironment(
   const walk = (order: IdentityOrder, newestId?: number) =>
     walkEnvironment(core, { environmentId, order, newestId }, counted, signal);
   if (!isDrifted) {
-    const before = await countIdentities(core, environmentId, signal);
+    const before = await core.identities.count(environmentId, signal);
     const first = await walk('identifier');
-    const after = await countIdentities(core, environmentId, signal);
+    const after = await core.identities.count(environmentId, signal);
     if (first.isOrdered && first.identities >= Math.min(before, after)) return first.steps;
     if (first.isOrdered) {
-      const newestId = await readNewestId(core, signal);
+      const newestId = await core.identities.newestId(signal);
       const second = await walk('identifier', newestId);
-      const stayed = await countSegments(core, [{ environmentId, after: null, until: null }], newestId, signal);
+      const stayed = await core.stretches.count({ environmentId, after: null, until: null }, newestId, signal);
       if (second.isOrdered && second.known >= stayed) return second.steps;
     }
   }
@@ -211,12 +129,7 @@ interface Walk {
   readonly isOrdered: boolean;
 }
 
-interface WalkRequest {
-  readonly environmentId: number;
-  readonly order: IdentityOrder;
-  /** Asks for {@link Walk.known}, for which the rows have to be read and not only the index. */
-  readonly newestId: number | undefined;
-}
+type WalkRequest = Pick<StepRequest, 'environmentId' | 'order' | 'newestId'>;
 
 /** @param counted identities of the environments before: the more there are, the larger the steps */
 async function walkEnvironment(core: Core, request: WalkRequest, counted: number, signal: AbortSignal): Promise<Walk> {
@@ -227,7 +140,7 @@ async function walkEnvironment(core: Core, request: WalkRequest, counted: number
   let known = 0;
   for (let after: string | null = null; ; ) {
     const size = Math.max(SMALLEST_STEP, Math.floor((counted + identities) / 100));
-    const step = await measureStep(core, { ...request, after, size }, signal);
+    const step = await core.stretches.measure({ ...request, after, size }, signal);
     const isEnd = step.identities < size;
     isOrdered &&= step.isOrdered;
     identities += step.identities;
@@ -237,40 +150,6 @@ async function walkEnvironment(core: Core, request: WalkRequest, counted: number
     if (isEnd) return { steps, identities, known, isOrdered };
     after = step.last;
   }
-}
-
-interface MeasuredStep {
-  readonly identities: number;
-  readonly known: number;
-  readonly last: string | null;
-  readonly isOrdered: boolean;
-}
-
-/** The next `size` identities as the index has them. The last one of the scan is the bound, whatever compares how. */
-async function measureStep(
-  core: Core,
-  { environmentId, order, newestId, after, size }: WalkRequest & { after: string | null; size: number },
-  signal: AbortSignal,
-): Promise<MeasuredStep> {
-  const values: unknown[] = [environmentId, size];
-  const parameter = (value: unknown) => `$${values.push(value)}`;
-  const behind = after === null ? '' : `AND ${order} > ${parameter(after)}${order === 'id' ? '::int' : ''}`;
-  const isKnown = newestId === undefined ? 'true' : `id <= ${parameter(newestId)}`;
-  const [step] = await core.read(
-    (query) =>
-      query<MeasuredStep & Record<string, unknown>>(
-        `SELECT count(*)::int AS identities, count(*) FILTER (WHERE "isKnown")::int AS known,
-                max(bound) FILTER (WHERE place = total)::text AS last,
-                coalesce(bool_and(bound > previous), true) AS "isOrdered"
-           FROM (SELECT bound, "isKnown", lag(bound) OVER () AS previous, row_number() OVER () AS place,
-                        count(*) OVER () AS total
-                   FROM (SELECT ${order} AS bound, ${isKnown} AS "isKnown" FROM environments_identity
-                          WHERE environment_id = $1 ${behind} ORDER BY ${order} LIMIT $2) AS found) AS step`,
-        values,
-      ),
-    signal,
-  );
-  return step ?? { identities: 0, known: 0, last: null, isOrdered: true };
 }
 
 /** Identities per range: small enough to share the work well, large enough to keep Jobs and their records small. */

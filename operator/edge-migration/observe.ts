@@ -1,8 +1,6 @@
 import { type EdgeMigration, type Operation, projectOf, titleOf } from '@edge-migration/contract/edge-migration/api.ts';
 import { chooseMigration } from '@edge-migration/contract/edge-migration/verdict.ts';
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
-import { readProject } from '@edge-migration/identity/core/projects.ts';
-import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
 import { parseCheckpoint } from '../copy/checkpoint.ts';
 import { findCondition } from './conditions.ts';
@@ -152,7 +150,7 @@ function isUnderWay(migration: EdgeMigration, { ranges }: WorkFacts): boolean {
 
 async function observeCore({ core }: Sources, projectId: number, signal: AbortSignal): Promise<CoreFact> {
   try {
-    const project = await readProject(core, await readRelease(core, signal), projectId, signal);
+    const project = await core.projects.get(projectId, signal);
     if (project === undefined) return { kind: 'missing' };
     return project.deleted ? { kind: 'deleted' } : { kind: 'found', environments: project.environments.length };
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
-import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
 import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';

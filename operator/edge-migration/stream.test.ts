@@ -2,9 +2,7 @@ import { hash, randomUUID } from 'node:crypto';
 import type { CoverageReport } from '@edge-migration/contract/reports/coverage.ts';
 import { coverageSubject, streamSettings } from '@edge-migration/contract/streams/events.ts';
 import type { EnvironmentReference } from '@edge-migration/contract/write-event.ts';
-import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
-import { readEnvironments } from '@edge-migration/identity/core/environment-references.ts';
-import { readScopeProjects } from '@edge-migration/identity/core/write-scopes.ts';
+import { type Core, openCore } from '@edge-migration/identity/core/core.ts';
 import { insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
@@ -69,9 +67,9 @@ function openView(
     departures,
     staticCount: 0,
     freshSeconds: 3,
-    readProjects: (scopes, signal) => readScopeProjects(core, scopes, signal),
+    readProjects: core.projects.ofScopes,
     usage: {
-      readEnvironments: (references, signal) => readEnvironments(core, references, signal),
+      readEnvironments: core.environments.refer,
       isMigrated: (projectId) => projectId === 42,
     },
     clock: { ...systemClock, now: () => Date.now() + ahead },

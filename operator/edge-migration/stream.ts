@@ -70,7 +70,7 @@ export interface StreamViewSettings {
   /** Sidecars in front of Core APIs outside Kubernetes. */
   staticCount: number;
   freshSeconds: number;
-  /** The projects of what gaps name; as readScopeProjects. */
+  /** The projects of what gaps name; as `core.projects.ofScopes`. */
   readProjects: ReadProjects;
   /** For what sidecars count of each environment. */
   usage: Pick<UsageCountsSettings, 'readEnvironments' | 'isMigrated'>;

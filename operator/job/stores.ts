@@ -1,7 +1,6 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
-import { type CoreSettings, openCore } from '@edge-migration/identity/core/database.ts';
-import { type CoreProject, readProject } from '@edge-migration/identity/core/projects.ts';
-import { readRelease } from '@edge-migration/identity/core/release.ts';
+import { type CoreSettings, openCore } from '@edge-migration/identity/core/core.ts';
+import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
 import { type EdgeSettings, type EdgeTables, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
@@ -31,20 +30,18 @@ export interface StoreSettings extends CoreSettings, EdgeSettings {
  */
 export async function openStores(settings: StoreSettings, patience: Patience): Promise<OpenStores> {
   const { clock, signal } = patience;
-  const core = openCore(settings, { maxConnections: MAX_CONNECTIONS, applicationName: 'edge-migration-worker' });
+  const core = openCore(settings, { maxConnections: MAX_CONNECTIONS, applicationName: 'edge-migration-worker', clock });
   const edge = openEdgeTables(settings, clock, patience.milliseconds);
   const close = async () => {
     edge.close();
     await core.close();
   };
   try {
-    const release = await withPatience(patience, () => readRelease(core, signal));
-    const project = await withPatience(patience, () => readProject(core, release, settings.projectId, signal));
+    const project = await withPatience(patience, () => core.projects.get(settings.projectId, signal));
     const tables = await edge.describe({ signal });
     return {
       core,
       edge,
-      release,
       clock,
       tables,
       project: checkProject(project, settings.projectId),

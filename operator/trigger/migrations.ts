@@ -1,8 +1,6 @@
 import { EDGE_MIGRATIONS, GROUP, nameOf, parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
-import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
-import { readProject } from '@edge-migration/identity/core/projects.ts';
-import { readRelease } from '@edge-migration/identity/core/release.ts';
 import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { ApiError, ConflictError } from '@edge-migration/kubernetes/errors.ts';
 import { apiVersion } from '@edge-migration/kubernetes/objects.ts';
@@ -48,9 +46,11 @@ const MANAGERS = {
 
 export function createMigrations({ core, client, namespace, template, clock }: MigrationsSettings): Migrations {
   async function observe(projectId: number, signal: AbortSignal): Promise<Found> {
-    const readCore = async () => readProject(core, await readRelease(core, signal), projectId, signal);
     const reference = { namespace, name: nameOf(projectId) };
-    const [project, object] = await Promise.all([readCore(), client.get(EDGE_MIGRATIONS, reference, { signal })]);
+    const [project, object] = await Promise.all([
+      core.projects.get(projectId, signal),
+      client.get(EDGE_MIGRATIONS, reference, { signal }),
+    ]);
     return {
       projectId,
       project: project === undefined ? 'missing' : project.deleted ? 'deleted' : 'found',

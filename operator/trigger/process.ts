@@ -1,4 +1,4 @@
-import { openCore } from '@edge-migration/identity/core/database.ts';
+import { openCore } from '@edge-migration/identity/core/core.ts';
 import { createClient } from '@edge-migration/kubernetes/client.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
@@ -71,7 +71,7 @@ function createHandlers(
       'EDGE_MIGRATION_SIGNING_KEYS_DIRECTORY or EDGE_MIGRATION_API_DESTINATION_DIRECTORY must be set: no event could be taken',
     );
   }
-  const core = openCore(configuration, { maxConnections: 2, applicationName: 'edge-migration-trigger' });
+  const core = openCore(configuration, { maxConnections: 2, applicationName: 'edge-migration-trigger', clock });
   started.defer(() => core.close());
   const client = createClient({ kubeConfig, clock, userAgent: 'edge-migration-trigger', registry });
   started.defer(() => client.close());

@@ -1,5 +1,5 @@
 import { regionName } from '@edge-migration/contract/region-name.ts';
-import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { z } from 'zod';
 import { type MeasuredRange, orderSchema, planRanges } from '../copy/ranges.ts';

@@ -84,7 +84,7 @@ export function assemblePipeline(
     clock,
   });
   const { isFull, roomFor } = queue;
-  const asked = { core, release: () => stores.now().release, migrating: migrations.listProjects, patience, signal };
+  const asked = { core, migrating: migrations.listProjects, patience, signal };
   const environments = createEnvironmentCache({ ...asked, clock });
   const spreader = createSpreader({ ...asked, environments });
   const resolver = createResolver({ ...asked, edge, environments, spreader });
@@ -114,7 +114,7 @@ export function assemblePipeline(
   const lag = createLagHistogram(registry);
   const { forget } = environments;
   const doing = {
-    stores: stores.now,
+    stores: stores.shared,
     aborts,
     rateLimiter,
     admission,

@@ -1,12 +1,10 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Stores } from '@edge-migration/identity/converge.ts';
-import { openCore } from '@edge-migration/identity/core/database.ts';
-import { readRelease } from '@edge-migration/identity/core/release.ts';
+import { openCore } from '@edge-migration/identity/core/core.ts';
 import { askForDocument, createFailover, type Failover, isRefusal } from '@edge-migration/identity/edge/failover.ts';
 import { type OtherRegions, openOtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
 import { EdgeError, type EdgeOptions, EdgeRefused, openEdge } from '@edge-migration/identity/edge/table/table.ts';
-import { shareStores } from '@edge-migration/identity/shared-stores.ts';
+import { type SharedStores, shareStores } from '@edge-migration/identity/shared-stores.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { isPassing } from '@edge-migration/runtime/retry.ts';
@@ -16,14 +14,14 @@ import { isOutage, type Patience } from './patience.ts';
 export type Credentials = NonNullable<EdgeOptions['credentials']>;
 
 /** Both stores, as long as the process runs. */
-export interface OpenStores extends Omit<Stores, 'release'>, AsyncDisposable {
+export interface OpenStores extends Stores, AsyncDisposable {
+  /** The same, for all that is converged at the same time. */
+  readonly shared: SharedStores;
   /** What the other regions have. */
   readonly regions: OtherRegions;
   /** In which region Edge is written; to be run from the beginning. */
   readonly failover: Failover;
-  /** As it is now, with what Flagsmith release Core is of; shared by all that is converged at the same time. */
-  now(): Stores;
-  /** Learns what Core and Edge are, however long it takes. The signal ends whatever is read later, too; rejects with its reason. */
+  /** Learns what Core and Edge are, however long it takes. Rejects with the signal's reason. */
   prepare(signal: AbortSignal): Promise<void>;
   /** Keeps an eye on it. Rejects with the signal's reason. */
   follow(signal: AbortSignal): Promise<never>;
@@ -39,7 +37,7 @@ export interface OpenOptions {
 }
 
 /** Another release of Flagsmith, or another region of Edge, may be installed at any time in the weeks that replay goes on. */
-const RELEASE_MILLIS = 60_000;
+const LOOK_MILLIS = 60_000;
 
 export function openStores(
   configuration: ApplierConfiguration,
@@ -48,6 +46,7 @@ export function openStores(
   const core = openCore(configuration, {
     maxConnections: configuration.maxDatabaseConnections,
     applicationName: 'edge-applier',
+    clock,
   });
   const budget = createWriteBudget({ clock, maximum: configuration.maxWriteUnitsPerSecond });
   const edge = openEdge(configuration, { clock, budget, ...(credentials && { credentials }) });
@@ -59,7 +58,6 @@ export function openStores(
   });
   const isRefused = () => patience.outages().some(isRefusal);
   const failover = createFailover(edge, regions, configuration, { clock, log, isRefused });
-  let current: Stores | undefined;
   let isUndescribed = false;
 
   /** Whether Edge is there at all: it may be long until the next event. Refusals are told where something is to be done. */
@@ -83,9 +81,7 @@ export function openStores(
 
   async function prepare(signal: AbortSignal): Promise<void> {
     await describe(signal);
-    const release = await patience.persist(() => readRelease(core, signal), signal);
-    if (isDeepStrictEqual(release, current?.release)) return;
-    current = shareStores({ core, edge, clock, release }, { signal, isOutage });
+    await patience.persist(() => core.server.release(signal), signal);
   }
 
   return {
@@ -94,14 +90,11 @@ export function openStores(
     clock,
     regions,
     failover,
+    shared: shareStores({ core, edge, clock }, { signal: closing, isOutage }),
     prepare,
-    now() {
-      if (current === undefined) throw new TypeError('The stores are not prepared');
-      return current;
-    },
     async follow(signal) {
       for (;;) {
-        await clock.sleep(RELEASE_MILLIS, signal);
+        await clock.sleep(LOOK_MILLIS, signal);
         await prepare(signal);
       }
     },

@@ -46,6 +46,7 @@ function coreIdentity(index: number, allocation: number): CoreIdentity {
     identifier: `person ${index} é@x`,
     createdDate: '2024-01-02T03:04:05.678901',
     systemTraits: null,
+    overrideWinner: 'latestLiveFrom',
     traits: index % 7 === 0 ? [] : traits,
     overrides: overrides.map(({ id, name, type }) => coreOverride({ index, allocation, id, name, type })),
   };
@@ -157,7 +158,7 @@ function plain(value: AttributeValue): unknown {
 }
 
 function encode(identity: CoreIdentity) {
-  const encoded = encodeIdentity(identity, ENVIRONMENT, { overrideWinner: 'latestLiveFrom' });
+  const encoded = encodeIdentity(identity, ENVIRONMENT);
   return encoded.kind === 'document' ? plain({ M: encoded.item }) : expect.fail(encoded.detail);
 }
 

@@ -3,10 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
-import { openCore } from '@edge-migration/identity/core/database.ts';
-import { readPage } from '@edge-migration/identity/core/pages.ts';
-import { readProject } from '@edge-migration/identity/core/projects.ts';
-import { readRelease } from '@edge-migration/identity/core/release.ts';
+import { openCore } from '@edge-migration/identity/core/core.ts';
 import { type EncodedDocument, encodeIdentity } from '@edge-migration/identity/edge/document/document.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
@@ -71,13 +68,12 @@ async function encodeProjects(url: string, projects: readonly number[]) {
   const documents: { environmentId: number; document: EncodedDocument }[] = [];
   let skipped = 0;
   try {
-    const release = await readRelease(core);
     for (const project of projects) {
-      for (const environment of (await readProject(core, release, project))?.environments ?? []) {
+      for (const environment of (await core.projects.get(project))?.environments ?? []) {
         for (let after: string | null = null; ; ) {
-          const page = await readPage(core, release, { environment, after, until: null, limit: 1000 });
+          const page = await core.identities.page({ environment, after, until: null, limit: 1000 });
           for (const identity of page.identities) {
-            const encoded = encodeIdentity(identity, environment, release);
+            const encoded = encodeIdentity(identity, environment);
             if (encoded.kind === 'document') documents.push({ environmentId: environment.id, document: encoded });
             else skipped++;
           }

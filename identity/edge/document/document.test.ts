@@ -1,10 +1,7 @@
 import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/shared.ts';
 import { canonicalText } from '@edge-migration/test/core/canonical.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Core, openCore } from '../../core/database.ts';
-import { readIdentities, readPage } from '../../core/pages.ts';
-import { readProject } from '../../core/projects.ts';
-import { type CoreRelease, readRelease } from '../../core/release.ts';
+import { type Core, openCore } from '../../core/core.ts';
 import { insertRows, type Row } from '../../fixtures/core-rows.ts';
 import { DIFFERENT, insertVectors, PROJECTS, SKIPPED, VECTORS, type Vector } from '../../fixtures/vectors.ts';
 import { type EncodedDocument, encodeIdentity, type Item, type SkippedIdentity } from './document.ts';
@@ -12,18 +9,16 @@ import { readDocument } from './reader.ts';
 
 let database: TestDatabase;
 let core: Core;
-let release: CoreRelease;
 const encoded = new Map<number, EncodedDocument | SkippedIdentity>();
 
 beforeAll(async () => {
   database = await createDatabase();
   await insertVectors(database.url);
   core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
-  release = await readRelease(core);
   for (const project of PROJECTS) {
-    for (const environment of (await readProject(core, release, project))?.environments ?? []) {
-      const { identities } = await readPage(core, release, { environment, after: null, until: null, limit: 1000 });
-      for (const identity of identities) encoded.set(identity.id, encodeIdentity(identity, environment, release));
+    for (const environment of (await core.projects.get(project))?.environments ?? []) {
+      const { identities } = await core.identities.page({ environment, after: null, until: null, limit: 1000 });
+      for (const identity of identities) encoded.set(identity.id, encodeIdentity(identity, environment));
     }
   }
 });
@@ -154,8 +149,8 @@ describe('an identity', () => {
         ...{ id: 1000 * id + index, identity_id: id, trait_key: `t${index}`, ...trait },
       })),
     });
-    const [read] = await readIdentities(core, release, environment, [id]);
-    return encodeIdentity(read ?? expect.fail(`no identity ${id}`), environment, release);
+    const [read] = await core.identities.byId(environment, [id]);
+    return encodeIdentity(read ?? expect.fail(`no identity ${id}`), environment);
   }
 
   async function stored(identity: Row, traits: readonly Row[] = []): Promise<Item> {
@@ -202,12 +197,12 @@ describe('an identity', () => {
   );
 
   test('keeps the uuid that its document on Edge has', async () => {
-    const { identities } = await readPage(core, release, {
+    const { identities } = await core.identities.page({
       ...{ environment: { id: 2000900001 }, after: null, until: null, limit: 1 },
     });
     const environment = { id: 1, apiKey: 'key', useV2FeatureVersioning: false };
     const identityUuid = '5d1f3a2b-7c8d-4e9f-a0b1-c2d3e4f5a6b7';
-    const result = encodeIdentity(identities[0] ?? expect.fail(), environment, release, { identityUuid });
+    const result = encodeIdentity(identities[0] ?? expect.fail(), environment, { identityUuid });
     expect(result).toMatchObject({ kind: 'document', item: { identity_uuid: { S: identityUuid } } });
   });
 

@@ -1,6 +1,5 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { CoreEnvironment, CoreIdentity, CoreTrait } from '../../core/identity.ts';
-import type { CoreRelease } from '../../core/release.ts';
 import { identityUuid } from '../identity-uuid.ts';
 import { chooseOverrides, encodeOverride } from '../override.ts';
 import { itemBytes, MAX_ITEM_BYTES, utf8Bytes } from './size.ts';
@@ -48,7 +47,6 @@ const MAX_KEY_BYTES = 2048;
 export function encodeIdentity(
   identity: CoreIdentity,
   environment: Pick<CoreEnvironment, 'id' | 'apiKey' | 'useV2FeatureVersioning'>,
-  release: Pick<CoreRelease, 'overrideWinner'>,
   options: EncodeOptions = {},
 ): EncodedDocument | SkippedIdentity {
   try {
@@ -62,7 +60,9 @@ export function encodeIdentity(
       identity_uuid: { S: options.identityUuid ?? identityUuid(environment.apiKey, identity.identifier) },
       django_id: { N: String(identity.id) },
       identity_traits: { L: encodeTraits(identity.traits) },
-      identity_features: { L: chooseOverrides(identity.overrides, environment, release).map(encodeOverride) },
+      identity_features: {
+        L: chooseOverrides(identity.overrides, environment, identity.overrideWinner).map(encodeOverride),
+      },
     };
     // Absent when there are none, as Flagsmith writes it.
     const systemTraits = encodeSystemTraits(identity.systemTraits);

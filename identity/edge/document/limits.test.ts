@@ -33,10 +33,10 @@ async function put(item: Item): Promise<string> {
 function encode(facts: Partial<CoreIdentity>, apiKey = 'key'): EncodedDocument | SkippedIdentity {
   const identity = {
     ...{ id: 1, identifier: 'someone', createdDate: '2024-01-02T03:04:05', systemTraits: null },
-    ...{ traits: [], overrides: [] },
+    ...{ traits: [], overrides: [], overrideWinner: 'highestId' as const },
     ...facts,
   };
-  return encodeIdentity(identity, { id: 1, apiKey, useV2FeatureVersioning: false }, { overrideWinner: 'highestId' });
+  return encodeIdentity(identity, { id: 1, apiKey, useV2FeatureVersioning: false });
 }
 
 const encodeTrait = (type: string, value: CoreTrait['value']) => encode({ traits: [{ id: 1, key: 'k', type, value }] });

@@ -1,6 +1,5 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { CoreEnvironment, CoreIdentity } from '../../core/identity.ts';
-import type { CoreRelease } from '../../core/release.ts';
 import type { Pending } from '../merge.ts';
 import { chooseOverrides, encodeOverride } from '../override.ts';
 import { canBeStored, compositeKey, type Item } from './document.ts';
@@ -23,7 +22,6 @@ export interface DocumentPart {
 export function encodePart(
   identity: CoreIdentity,
   environment: Pick<CoreEnvironment, 'id' | 'apiKey' | 'useV2FeatureVersioning'>,
-  release: Pick<CoreRelease, 'overrideWinner'>,
 ): DocumentPart | undefined {
   if (!canBeStored(identity.identifier, compositeKey(environment.apiKey, identity.identifier))) return undefined;
   const traits = new Set<string>();
@@ -32,7 +30,7 @@ export function encodePart(
     const value = encodeOr(() => traitValue(trait), traits, trait.key);
     return value === undefined ? [] : { M: { trait_key: { S: trait.key }, trait_value: value } };
   });
-  const identity_features = chooseOverrides(identity.overrides, environment, release).flatMap(
+  const identity_features = chooseOverrides(identity.overrides, environment, identity.overrideWinner).flatMap(
     (override) => encodeOr(() => encodeOverride(override), overrides, String(override.featureId)) ?? [],
   );
   const item: Item = {

@@ -2,10 +2,7 @@ import { createDatabase, dynamodb, type TestDatabase } from '@edge-migration/tes
 import { createTables, type DynamodbAccess } from '@edge-migration/test/edge/tables.ts';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Core, openCore } from '../../core/database.ts';
-import { readPage } from '../../core/pages.ts';
-import { readProject } from '../../core/projects.ts';
-import { type CoreRelease, readRelease } from '../../core/release.ts';
+import { type Core, openCore } from '../../core/core.ts';
 import { execute, insertRows } from '../../fixtures/core-rows.ts';
 import { expectedFacts } from '../../fixtures/wild-facts.ts';
 import { numbered, WILD_PROJECT, wildIdentity } from '../../fixtures/wild-rows.ts';
@@ -15,14 +12,12 @@ import { readDocument, sameValue } from './reader.ts';
 
 let database: TestDatabase;
 let core: Core;
-let release: CoreRelease;
 let access: DynamodbAccess;
 
 beforeAll(async () => {
   [database, access] = await Promise.all([createDatabase(), dynamodb()]);
   await insertRows(database.url, WILD_PROJECT);
   core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
-  release = await readRelease(core);
 });
 afterAll(async () => {
   await core.close();
@@ -31,10 +26,10 @@ afterAll(async () => {
 
 async function encodeAll(): Promise<Map<number, EncodedDocument | SkippedIdentity>> {
   const encoded = new Map<number, EncodedDocument | SkippedIdentity>();
-  for (const environment of (await readProject(core, release, 1))?.environments ?? []) {
+  for (const environment of (await core.projects.get(1))?.environments ?? []) {
     for (let after: string | null = null; ; ) {
-      const page = await readPage(core, release, { environment, after, until: null, limit: 40 });
-      for (const identity of page.identities) encoded.set(identity.id, encodeIdentity(identity, environment, release));
+      const page = await core.identities.page({ environment, after, until: null, limit: 40 });
+      for (const identity of page.identities) encoded.set(identity.id, encodeIdentity(identity, environment));
       if (page.last === null) break;
       after = page.last;
     }

@@ -1,7 +1,6 @@
 import { resolveConflict, type Stores } from '@edge-migration/identity/converge.ts';
 import { checkUnchanged } from '@edge-migration/identity/convergence-step.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { readIdentities } from '@edge-migration/identity/core/pages.ts';
 import { encodeIdentity } from '@edge-migration/identity/edge/document/document.ts';
 import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
@@ -20,7 +19,7 @@ type OnConflict = 'KeepEdge' | 'CoreWins';
  * one, never from the page in hand.
  */
 export function createConflictSettler(stores: Stores) {
-  const { core, release, edge, clock } = stores;
+  const { core, edge, clock } = stores;
 
   /** @param found what Edge had a moment ago, by key; a document that is missing there has gone meanwhile */
   return async function settleConflicts(
@@ -60,14 +59,14 @@ export function createConflictSettler(stores: Stores) {
     if (documents.length === 0) return new Map();
     const ids = documents.map(({ identity }) => identity.id);
     const identities = new Map(
-      (await readIdentities(core, release, environment, ids, signal)).map((identity) => [identity.id, identity]),
+      (await core.identities.byId(environment, ids, signal)).map((identity) => [identity.id, identity]),
     );
     return new Map(documents.map((document) => [document.index, compare(document)]));
 
     function compare({ identity, key }: PageDocument): Result {
       const now = identities.get(identity.id);
       if (now === undefined) return { outcome: 'gone' };
-      const encoded = encodeIdentity(now, environment, release);
+      const encoded = encodeIdentity(now, environment);
       if (encoded.kind === 'skipped') return skip(encoded);
       const difference = compareDocuments(found.get(key)!, encoded.item);
       return difference === undefined

@@ -1,8 +1,8 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { CoreTimeout } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { boundOf, readIdentities, readPage } from '@edge-migration/identity/core/pages.ts';
-import { type CoreProject, readProject } from '@edge-migration/identity/core/projects.ts';
+import { boundOf } from '@edge-migration/identity/core/pages.ts';
+import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
@@ -114,7 +114,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   }
 
   async function findMissedNow(): Promise<Found | 'unsure'> {
-    const present = await patiently(() => readProject(stores.core, stores.release, project.id, signal));
+    const present = await patiently(() => stores.core.projects.get(project.id, signal));
     const there = new Set(present?.environments.map(({ id }) => id));
     const isPresent = (id: number) => environments.has(id) && there.has(id);
     const isOf = (id: number) => (segment: number) => range.segments[segment]!.environmentId === id;
@@ -157,7 +157,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   }
 
   async function lookUp(environment: Pick<CoreEnvironment, 'id'>, id: number) {
-    const [identity] = await patiently(() => readIdentities(stores.core, stores.release, environment, [id], signal));
+    const [identity] = await patiently(() => stores.core.identities.byId(environment, [id], signal));
     return identity;
   }
 
@@ -241,7 +241,7 @@ function createPageReader(
       const limit = sizer.next();
       const deadline = startPageAge(clock, pageMaxAgeMilliseconds);
       const request = { environment, order: segment.order, after, until: segment.until, limit };
-      const { identities, isLast, size } = await readPage(stores.core, stores.release, request, signal);
+      const { identities, isLast, size } = await stores.core.identities.page(request, signal);
       return { environment, identities, deadline, lost, isLast, size };
     });
     // Nobody may be waiting when it fails; whoever awaits it later still sees the failure.

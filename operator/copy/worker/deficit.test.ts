@@ -2,7 +2,7 @@ import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { driftCollation } from '@edge-migration/test/core/drift.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WorkerError } from '../../job/failure.ts';
-import { describePlanned, planRanges, type Range, readNewestId, type Segment } from '../ranges.ts';
+import { describePlanned, planRanges, type Range, type Segment } from '../ranges.ts';
 import { createMemoryCheckpoints } from './checkpoints.ts';
 import { createPageWriter } from './page-writer.ts';
 import { countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
@@ -25,7 +25,7 @@ afterEach(() => project[Symbol.asyncDispose]());
 /** The whole project as the operator plans it. */
 async function plan(): Promise<Range> {
   const { core, project: found } = project.stores;
-  const newestId = await readNewestId(core, signal);
+  const newestId = await core.identities.newestId(signal);
   const ranges = await planRanges(core, found.environments, 1, signal);
   const planned = describePlanned(
     ranges.flatMap(({ bySegment }) => bySegment),

@@ -1,6 +1,5 @@
-import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { Range, Segment } from '../ranges.ts';
-import { listIds, scanIds } from '../ranges.ts';
 import { addIds, areSame, createReadIds, type IdSums, NO_IDS, type ReadIds } from './read-ids.ts';
 
 /** What the copy of a range has read of the identities that were there when it was planned. */
@@ -48,9 +47,9 @@ export async function findMissed(query: MissedQuery): Promise<Found | 'unsure'> 
   let missed = 0;
   for (const [id, own] of Map.groupBy(segments.filter(isLive), ({ environmentId }) => environmentId)) {
     const ids = wasRead.ids?.get(id) ?? nothing;
-    const list = isShort(query, id) ? scanIds : listIds;
+    const list = isShort(query, id) ? core.stretches.scanIds : core.stretches.listIds;
     for (const segment of own) {
-      for await (const some of list(core, segment, newestId, signal)) {
+      for await (const some of list(segment, newestId, signal)) {
         if (wasRead.ids === undefined) now = addIds(now, some);
         const found = some.filter((one) => ids.has(one)).length;
         read += found;

@@ -20,7 +20,7 @@ const READ_BATCH = 100;
  * @param tables as `describe` found them: they tell in which indexes and regions an item costs as much again
  */
 export function createPagePlanner(stores: Stores, tables: DescribedTables): HandlePage {
-  const { edge, release, clock } = stores;
+  const { edge, clock } = stores;
 
   const rowsOf = ({ environment }: Page, { item }: PageDocument) =>
     tables.overrideRows === undefined ? [] : overrideRows(environment.id, item, clock.now());
@@ -34,7 +34,7 @@ export function createPagePlanner(stores: Stores, tables: DescribedTables): Hand
       while (next < page.identities.length) {
         const slice = { from: next, count: READ_BATCH };
         next += slice.count;
-        const chunk = encodeSlice(page, slice, release, known);
+        const chunk = encodeSlice(page, slice, known);
         if (chunk.length === 0) continue;
         await planChunk(chunk);
       }

@@ -29,7 +29,7 @@ const READ_BATCH = 100;
  * the absent ones inserted, because failed inserts cost write units.
  */
 export function createPageWriter(stores: Stores): HandlePage {
-  const { edge, release, clock } = stores;
+  const { edge, clock } = stores;
   const settleConflicts = createConflictSettler(stores);
   // A copy that is run again must not write at all, so the first documents are looked up whatever comes.
   let readFirst = true;
@@ -46,7 +46,7 @@ export function createPageWriter(stores: Stores): HandlePage {
         const slice = { from: next, count: readFirst ? READ_BATCH : INSERT_BATCH };
         next += slice.count;
         try {
-          await writeChunk(encodeSlice(page, slice, release, known));
+          await writeChunk(encodeSlice(page, slice, known));
         } catch (error) {
           failure ??= { error };
         }

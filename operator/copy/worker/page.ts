@@ -1,5 +1,4 @@
 import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
-import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
 import {
   type EncodedDocument,
   encodeIdentity,
@@ -63,13 +62,12 @@ export function createResults({ identities }: Page): PageResults {
 export function encodeSlice(
   { environment, identities }: Page,
   { from, count }: { from: number; count: number },
-  release: CoreRelease,
   known: PageResults,
 ): PageDocument[] {
   const documents: PageDocument[] = [];
   for (let index = from; index < Math.min(from + count, identities.length); index++) {
     const identity = identities[index]!;
-    const encoded = encodeIdentity(identity, environment, release);
+    const encoded = encodeIdentity(identity, environment);
     if (encoded.kind === 'skipped') known.results[index] = skip(encoded);
     else {
       known.bytes[index] = encoded.bytes;

@@ -27,7 +27,16 @@ const core =
   (...identities: { id: number; identifier: string }[]) =>
   async (_environment: { id: number }, id: number) => {
     const found = identities.find((identity) => identity.id === id);
-    return found && { ...found, createdDate: '', systemTraits: null, traits: [], overrides: [] };
+    return (
+      found && {
+        ...found,
+        createdDate: '',
+        systemTraits: null,
+        traits: [],
+        overrides: [],
+        overrideWinner: 'highestId' as const,
+      }
+    );
   };
 
 describe('a position', () => {

@@ -1,5 +1,5 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
-import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { z } from 'zod';
 import { flag, parseCommandLine, text } from '../../job/arguments.ts';
@@ -8,7 +8,7 @@ import { WorkerError } from '../../job/failure.ts';
 import type { StandaloneContext } from '../../job/standalone.ts';
 import { openStores } from '../../job/stores.ts';
 import { type Checkpoint, NO_TOTALS, type Totals } from '../checkpoint.ts';
-import { describePlanned, planRanges, type Range, readNewestId } from '../ranges.ts';
+import { describePlanned, planRanges, type Range } from '../ranges.ts';
 import { createMemoryCheckpoints } from './checkpoints.ts';
 import type { StandaloneConfiguration } from './configuration.ts';
 import { copyRange } from './copy-range.ts';
@@ -120,7 +120,7 @@ async function planProject(
     const known = environments.map((environment) => environment.id).join(', ');
     throw new WorkerError('misconfigured', `Project ${id} has no environment ${environmentId}; it has ${known}`);
   }
-  const newestId = await readNewestId(core, signal);
+  const newestId = await core.identities.newestId(signal);
   const ranges = await planRanges(core, chosen, 1, signal);
   const planned = describePlanned(
     ranges.flatMap(({ bySegment }) => bySegment),

@@ -1,5 +1,5 @@
 import type { EdgeMigration, Operation } from '@edge-migration/contract/edge-migration/api.ts';
-import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';

@@ -1,15 +1,7 @@
 import { FIELD_MANAGER, isComparison, LABELS, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
-import { readProject } from '@edge-migration/identity/core/projects.ts';
-import { readRelease } from '@edge-migration/identity/core/release.ts';
 import { AlreadyExistsError } from '@edge-migration/kubernetes/errors.ts';
 import { CONFIG_MAPS, JOBS, SECRETS } from '@edge-migration/kubernetes/resources.ts';
-import {
-  describePlanned,
-  type MeasuredRange,
-  planRanges as measureRanges,
-  mergeSteps,
-  readNewestId,
-} from '../../copy/ranges.ts';
+import { describePlanned, type MeasuredRange, planRanges as measureRanges, mergeSteps } from '../../copy/ranges.ts';
 import { CIPHER_KEY_FILE, createCipherKey } from '../../verify/checkpoint-cipher.ts';
 import { planVerification } from '../../verify/ranges.ts';
 import { formatTime } from '../conditions.ts';
@@ -34,11 +26,11 @@ export async function planRanges(context: ActionContext, { migration, operation,
   const place = { migration, operation, namespace };
   const options = { fieldManager: FIELD_MANAGER, signal };
   const started = clock.monotonic();
-  const project = await readProject(core, await readRelease(core, signal), spec.projectId, signal);
+  const project = await core.projects.get(spec.projectId, signal);
   const environments = project?.environments ?? [];
   const { parallelism } = spec.copy;
   // Before anything is counted: what is newer was not planned.
-  const newestId = await readNewestId(core, signal);
+  const newestId = await core.identities.newestId(signal);
   const ranges = isComparison(operation)
     ? await planVerification(core, environments, parallelism, (all) => fitSecret(all, LARGEST_SECRET / 2), signal)
     : fitSecret(await measureRanges(core, environments, parallelism, signal));

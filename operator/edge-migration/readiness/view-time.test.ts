@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { openCore } from '@edge-migration/identity/core/database.ts';
+import { openCore } from '@edge-migration/identity/core/core.ts';
 import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
 import { connect } from '@edge-migration/identity/edge/table/connection.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';

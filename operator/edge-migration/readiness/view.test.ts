@@ -1,4 +1,4 @@
-import { type Core, openCore } from '@edge-migration/identity/core/database.ts';
+import { type Core, openCore } from '@edge-migration/identity/core/core.ts';
 import { createServingTables, type ServingSettings } from '@edge-migration/identity/edge/serving-tables.ts';
 import { type Connection, connect } from '@edge-migration/identity/edge/table/connection.ts';
 import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';

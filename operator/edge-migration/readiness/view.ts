@@ -1,7 +1,6 @@
-import type { Core } from '@edge-migration/identity/core/database.ts';
-import { type EdgeEnvironment, readEdgeProject } from '@edge-migration/identity/core/edge-project.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
+import type { EdgeEnvironment } from '@edge-migration/identity/core/edge-project.ts';
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
-import { readRelease } from '@edge-migration/identity/core/release.ts';
 import type { ServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
 import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
@@ -51,8 +50,7 @@ export function createReadinessView({ core, tables, clock, againMilliseconds }: 
 
   async function read(projectId: number, signal: AbortSignal): Promise<ReadinessFact> {
     try {
-      const release = await readRelease(core, signal);
-      const project = await readEdgeProject(core, release, projectId, signal);
+      const project = await core.projects.forEdge(projectId, signal);
       if (project === undefined) return { kind: 'unread' };
       const { enabled, keepsEnvironmentsV2, countsOverrides, environments } = project;
       const options = { signal };

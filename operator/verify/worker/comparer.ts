@@ -1,8 +1,5 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
-import { readPresentIdentifiers } from '@edge-migration/identity/core/environments.ts';
 import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
-import { findPresentById } from '@edge-migration/identity/core/order.ts';
-import { readIdentitiesAt } from '@edge-migration/identity/core/pages.ts';
 import {
   canBeStored,
   compositeKey,
@@ -41,7 +38,7 @@ export function createComparer(
   onConflict: 'KeepEdge' | 'CoreWins',
   regions: readonly RegionTables[] = [],
 ) {
-  const { core, release, edge } = stores;
+  const { core, edge } = stores;
   const regionLook = createRegionLook(stores, onConflict, regions);
 
   /** Core's identities and their documents. */
@@ -65,7 +62,7 @@ export function createComparer(
   ): Promise<Comparison[]> {
     const isPlaced = ({ key, identifier }: ListedDocument) => key === compositeKey(environment.apiKey, identifier);
     const identifiers = documents.filter((document) => isPlaced(document)).map(({ identifier }) => identifier);
-    const present = await readPresentIdentifiers(core, environment.id, identifiers.filter(isText), signal);
+    const present = await core.identities.present(environment.id, identifiers.filter(isText), signal);
     const foreign = documents.filter((document) => isPlaced(document) && !present.has(document.identifier));
     const misplaced = documents.filter((document) => !isPlaced(document));
     return [
@@ -135,9 +132,7 @@ export function createComparer(
       const looked = await compareRows(environment, [...found.values()], signal);
       return places.map(({ row }) => looked.find((each) => row && each.row && rowName(each.row) === rowName(row)));
     }
-    const identities = await readIdentitiesAt(
-      core,
-      release,
+    const identities = await core.identities.at(
       // Postgres holds no such text, and refuses to look for it.
       places.map(({ identifier }) => ({
         environmentId: environment.id,
@@ -176,7 +171,7 @@ export function createComparer(
       const isTaken = found !== undefined && !isDocumentOf(found, { apiKey: environment.apiKey, identifier });
       const item = isTaken ? undefined : found;
       // Encoded only now: what waits for an answer would outlive many collections of garbage.
-      const encoded = identity && encodeIdentity(identity, environment, release);
+      const encoded = identity && encodeIdentity(identity, environment);
       const core = isTaken
         ? identity && keyTaken(environment.id, identity.id)
         : withPart(encoded, environment, identity);
@@ -205,7 +200,7 @@ export function createComparer(
       return Number.isSafeInteger(id) && isText(identifier) ? [{ id, identifier }] : [];
     });
     // One that has come back meanwhile is doubtful, and looked at once more.
-    await findPresentById(core, environment.id, suspects, signal);
+    await core.identities.presentById(environment.id, suspects, signal);
   }
 
   function withPart(
@@ -214,7 +209,7 @@ export function createComparer(
     identity: CoreIdentity | undefined,
   ): JudgedPair['core'] {
     if (encoded?.kind !== 'skipped' || identity === undefined) return encoded;
-    return { ...encoded, part: encodePart(identity, environment, release) };
+    return { ...encoded, part: encodePart(identity, environment) };
   }
 
   function readDocuments(keys: readonly string[], signal: AbortSignal): Promise<Map<string, Item>> {

@@ -1,6 +1,6 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { type Page, readPage } from '@edge-migration/identity/core/pages.ts';
+import type { Page } from '@edge-migration/identity/core/pages.ts';
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { VerifySegment } from '../ranges.ts';
 import type { VerifySettings } from '../settings.ts';
@@ -35,7 +35,7 @@ export interface PageReaderOptions {
 
 /** Reads a segment's pages from the side that it is about. */
 export function createPageReader({ stores, regions, look, settings, patiently }: PageReaderOptions) {
-  const { core, release, edge: home } = stores;
+  const { core, edge: home } = stores;
   const byRegion = new Map(regions.map(({ region, edge }) => [region, edge]));
   const edgeOf = ({ region }: VerifySegment) => (region === undefined ? home : byRegion.get(region)) ?? home;
   const inParts = createParts(PART);
@@ -57,7 +57,7 @@ export function createPageReader({ stores, regions, look, settings, patiently }:
     const after = typeof start === 'string' ? start : segment.after;
     limit = Math.min(limit, settings().pageSize);
     const request = { environment, order: segment.order, after, until: segment.until, limit };
-    const page = await patiently(() => readPage(core, release, request, signal));
+    const page = await patiently(() => core.identities.page(request, signal));
     adaptLimit(page);
     const { identities, last, isLast } = page;
     return {

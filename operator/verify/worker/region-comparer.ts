@@ -1,5 +1,4 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
-import { readPresentIdentifiers } from '@edge-migration/identity/core/environments.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { compositeKey, type Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { ListedDocument } from '@edge-migration/identity/edge/table/listing.ts';
@@ -86,7 +85,7 @@ export function createRegionLook(
     const absent = documents.filter(({ key }) => !found.has(key));
     const placed = absent.filter(({ key, identifier }) => key === compositeKey(environment.apiKey, identifier));
     const identifiers = placed.map(({ identifier }) => identifier).filter((identifier) => !identifier.includes('\0'));
-    const present = await readPresentIdentifiers(core, environment.id, identifiers, signal);
+    const present = await core.identities.present(environment.id, identifiers, signal);
     const left = absent.filter((document) => !(placed.includes(document) && present.has(document.identifier)));
     return recheck(
       'regionDocument',

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { regionName } from '@edge-migration/contract/region-name.ts';
-import type { Core } from '@edge-migration/identity/core/database.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { z } from 'zod';
 import { planRanges } from '../../copy/ranges.ts';

@@ -1,7 +1,6 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
-import { readCoreTime } from '@edge-migration/identity/core/time.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
@@ -86,7 +85,7 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   const held = options.repair && (await patiently(() => holdRecord(options.record, options, signal)));
   const progress = await openProgress({ ...options, record: held ?? options.record, patiently }, signal);
   const { ledger } = progress;
-  const coreTime = () => patiently(() => readCoreTime(stores.core, signal));
+  const coreTime = () => patiently(() => stores.core.server.time(signal));
   const context: SettleContext = {
     ...options,
     coreTime,

@@ -1,11 +1,5 @@
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
-import {
-  readEnvironmentIds,
-  readIdentifiers,
-  readOverriddenIdentities,
-  readPresentIdentifiers,
-} from '@edge-migration/identity/core/environments.ts';
 import { type Cursor, derivedId, type Work } from '../consume/delivery.ts';
 
 /** One page of a fan-out: events to be published, and where the next page starts; undefined after the last one. */
@@ -38,7 +32,7 @@ export async function readFanOutPage(
   const derive = createDerive(event, position.round);
   switch (resolution.kind) {
     case 'project': {
-      const ids = await readEnvironmentIds(stores.core, resolution.projectId, signal);
+      const ids = await stores.core.environments.ofProject(resolution.projectId, signal);
       const target = (environmentId: number) => ({ kind: 'environment', environment: { environmentId } }) as const;
       return { events: ids.map((id) => derive(target(id))), next: undefined };
     }
@@ -66,7 +60,7 @@ async function readCorePage(
   derive: Derive,
   signal: AbortSignal,
 ): Promise<FanOutPage> {
-  const identifiers = await readIdentifiers(core, { environmentId, after, limit: PAGE }, signal);
+  const identifiers = await core.identities.identifiers({ environmentId, after, limit: PAGE }, signal);
   const last = identifiers.at(-1);
   return {
     events: identifiers.map((identifier) => derive({ kind: 'identity', environment: { environmentId }, identifier })),
@@ -91,7 +85,7 @@ async function readEdgePage(
   const identifiers = page.documents.flatMap(({ identifier, djangoId }) =>
     djangoId === undefined ? [] : [identifier],
   );
-  const present = isGone ? new Set<string>() : await readPresentIdentifiers(core, environmentId, identifiers, signal);
+  const present = isGone ? new Set<string>() : await core.identities.present(environmentId, identifiers, signal);
   // Whose documents these are could not be told by the key alone once Core does not have it any more.
   const reference = { environmentId, apiKey };
   return {
@@ -109,8 +103,7 @@ async function readFeaturePage(
   derive: Derive,
   signal: AbortSignal,
 ): Promise<FanOutPage> {
-  const ids = await readOverriddenIdentities(
-    core,
+  const ids = await core.identities.overriding(
     { featureId, projectId, after: Number(after ?? 0), limit: PAGE },
     signal,
   );

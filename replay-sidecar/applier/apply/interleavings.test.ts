@@ -4,8 +4,6 @@
  */
 
 import { resolveConflict, type Stores } from '@edge-migration/identity/converge.ts';
-import type { Core } from '@edge-migration/identity/core/database.ts';
-import { readIdentity } from '@edge-migration/identity/core/pages.ts';
 import { encodeIdentity, type Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
@@ -36,14 +34,25 @@ const subject = () => ({ environment: on.environment, identifier: IDENTIFIER });
 
 /** The same stores; each access is one step. */
 function stepwise(scheduler: Scheduler): Stores {
-  const { identities } = on.stores.edge;
+  const { core, edge } = on.stores;
+  const { identities } = edge;
   const step = <A extends unknown[], R>(work: (...args: A) => Promise<R>) => scheduler.scheduleFunction(work);
   return {
     ...on.stores,
     clock: { ...systemClock, sleep: async () => {} },
-    core: { ...on.stores.core, read: step(on.stores.core.read) as Core['read'] },
+    core: {
+      ...core,
+      identities: {
+        ...core.identities,
+        one: step(core.identities.one),
+        keyed: step(core.identities.keyed),
+        keyedMany: step(core.identities.keyedMany),
+        presentById: step(core.identities.presentById),
+        overriddenFeatures: step(core.identities.overriddenFeatures),
+      },
+    },
     edge: {
-      ...on.stores.edge,
+      ...edge,
       identities: {
         ...identities,
         get: step(identities.get),
@@ -164,8 +173,8 @@ async function play(scheduler: Scheduler, writes: string, { isTwice, isShared }:
 
   async function copy(): Promise<void> {
     const place = { environmentId: 1, identifier: IDENTIFIER };
-    const identity = await readIdentity(using.core, using.release, place, signal);
-    const encoded = identity && encodeIdentity(identity, on.environment, using.release);
+    const identity = await using.core.identities.one(place, signal);
+    const encoded = identity && encodeIdentity(identity, on.environment);
     if (encoded?.kind === 'document') {
       const [outcome] = await using.edge.identities.insertMany([encoded]);
       if (outcome === 'exists') {
@@ -199,7 +208,7 @@ test('in any order of steps Edge ends as Core says, and what Edge clients wrote 
         const edge = await on.stores.edge.identities.get(KEY);
         const djangoId = edge?.['django_id']?.N;
         const place = { environmentId: 1, identifier: IDENTIFIER };
-        const identity = await readIdentity(on.stores.core, on.stores.release, place, signal);
+        const identity = await on.stores.core.identities.one(place, signal);
         if (identity === undefined) expect(djangoId).toBeUndefined();
         else {
           expect(edge).toBeDefined();

@@ -1,6 +1,7 @@
 import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
 import { CoreUnreachable } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
@@ -27,6 +28,7 @@ const ADA: CoreIdentity = {
   systemTraits: null,
   traits: [{ id: 1, key: 'plan', type: 'float', value: 'Infinity' }],
   overrides: [],
+  overrideWinner: 'latestLiveFrom',
 };
 
 /** Edge's document of her, from before. */
@@ -39,10 +41,16 @@ const DOCUMENT: Item = {
   identity_features: { L: [] },
 };
 
+/** Core as far as it says what it has of her. */
+const coreOf = (keyed: Core['identities']['keyed']) => ({ identities: { keyed } });
+const found = (identity: CoreIdentity, holder = environment.id) =>
+  coreOf(async () => ({ holder, identity, size: 100 }));
+const EMPTY_CORE = { identities: { identifiers: async () => [], present: async () => new Set() } };
+
 const stores = {
   clock: systemClock,
   edge: { identities: { get: async () => DOCUMENT } },
-  readIdentity: async () => ({ holder: environment.id, identity: ADA, size: 100 }),
+  core: found(ADA),
 } as unknown as Stores;
 
 /** An event that touched nothing that Edge cannot hold. */
@@ -99,7 +107,7 @@ function createParts(isListed = false, others: Others = {}) {
   const park: Admission['park'] = (_, projectId, reason, { identity, due, heldIn } = {}) =>
     void parked.push({ projectId, reason, ...identity, ...(due && { due }), ...(heldIn && { heldIn }) });
   const runner = createRunner({
-    stores: () => between,
+    stores: between,
     aborts: { of: () => new AbortController().signal },
     rateLimiter: { charge },
     admission: {
@@ -180,7 +188,7 @@ test('what is written of an identity that Edge cannot hold as a whole counts tow
   const between = {
     clock: systemClock,
     edge: { identities: { get: async () => DOCUMENT, updateIfUnchanged: async () => 'written' } },
-    readIdentity: async () => ({ holder: environment.id, identity: { ...ADA, traits }, size: 100 }),
+    core: found({ ...ADA, traits }),
   } as unknown as Stores;
   const charged: number[] = [];
   const charge = (_: number, units: number) => void charged.push(units);
@@ -190,7 +198,7 @@ test('what is written of an identity that Edge cannot hold as a whole counts tow
 });
 
 test('a fan-out that begins once more is not cut short by its first pages, and a page that comes again adds none', async () => {
-  const between = { clock: systemClock, core: { read: async () => [] } } as unknown as Stores;
+  const between = { clock: systemClock, core: EMPTY_CORE } as unknown as Stores;
   const ids: (string | undefined)[] = [];
   const publish: RunnerOptions['publish'] = async (_, __, page) => void ids.push(page?.id);
   const { runner } = createParts(false, { between, publish });
@@ -209,7 +217,7 @@ test('a fan-out that begins once more is not cut short by its first pages, and a
 
 describe('while another region than the home region is written, a fan-out', () => {
   const edge = { identities: { listEnvironment: async () => ({ documents: [], next: 'ada' }) } };
-  const between = { clock: systemClock, core: { read: async () => [] }, edge } as unknown as Stores;
+  const between = { clock: systemClock, core: EMPTY_CORE, edge } as unknown as Stores;
 
   /** A page of it, and what is parked and published; `isGone`: Core does not have the environment any more. */
   function createFanOut(others: Others) {
@@ -269,11 +277,7 @@ describe('while another region than the home region is written, a fan-out', () =
 
 describe('what follows from an event is handled again after 65 s, because requests may go by the former key until then', () => {
   const edge = { identities: { get: async () => undefined } };
-  const under = (holder: number) => ({
-    ...stores,
-    edge,
-    readIdentity: async () => ({ holder, identity: ADA, size: 1 }),
-  });
+  const under = (holder: number) => ({ ...stores, edge, core: found(ADA, holder) });
 
   test.each([
     ['under the present key, where it names a former one', under(environment.id), { isFormer: true }, environment.id],
@@ -296,7 +300,7 @@ describe('on tables of several regions a look that had to write', () => {
   const between = {
     clock: systemClock,
     edge: { identities: { get: async () => DOCUMENT, updateIfUnchanged: async () => 'written' } },
-    readIdentity: async () => ({ holder: environment.id, identity, size: 100 }),
+    core: found(identity),
   } as unknown as Stores;
 
   async function look(isOver: boolean, others: Others = { between }, observed = 0, heldIn?: string) {
@@ -330,11 +334,11 @@ describe('on tables of several regions a look that had to write', () => {
       },
     };
     // Core cannot be asked whether it has changed meanwhile.
-    const readIdentity = async () => {
+    const core = coreOf(async () => {
       if (document !== DOCUMENT && failures-- > 0) throw new CoreUnreachable('gone');
       return { holder: environment.id, identity, size: 100 };
-    };
-    const failing = { ...between, edge, readIdentity } as unknown as Stores;
+    });
+    const failing = { ...between, edge, core } as unknown as Stores;
     expect(await look(false, { between: failing })).toMatchObject({ isDone: false });
     expect(await look(false, { between: failing })).toMatchObject({ isDone: true });
   });
@@ -342,7 +346,7 @@ describe('on tables of several regions a look that had to write', () => {
   /** Edge has what Core has. */
   const equal = {
     ...between,
-    readIdentity: async () => ({ holder: environment.id, identity: { ...ADA, traits: [] }, size: 100 }),
+    core: found({ ...ADA, traits: [] }),
   } as unknown as Stores;
 
   test('nor one after which another region lacks it, or cannot be asked; one that all regions agree with is', async () => {
@@ -372,11 +376,11 @@ describe('on tables of several regions a look that had to write', () => {
 
   test('that waits for a region that does not answer costs nothing where the region that is written was right', async () => {
     let reads = 0;
-    const readIdentity = async () => {
+    const core = coreOf(async () => {
       reads += 1;
       return { holder: environment.id, identity: { ...ADA, traits: [] }, size: 100 };
-    };
-    const counting = { between: { ...between, readIdentity } as unknown as Stores, elsewhere: 'unreachable' } as const;
+    });
+    const counting = { between: { ...between, core } as unknown as Stores, elsewhere: 'unreachable' } as const;
     const resting = { ...counting, isResting: true };
     expect(await look(false, resting, 0, 'home')).toMatchObject({ parked: [{ heldIn: 'home' }], isDone: false });
     expect(reads).toBe(0);

@@ -28,7 +28,7 @@ export interface NextPage {
 }
 
 export interface RunnerOptions extends LookOptions {
-  stores(): Stores;
+  stores: Stores;
   aborts: Pick<ProjectAborts, 'of'>;
   rateLimiter: Pick<ProjectRateLimiter, 'charge'>;
   admission: Pick<Admission, 'admit' | 'park' | 'revisit'>;
@@ -122,7 +122,7 @@ export function createRunner(options: RunnerOptions) {
   ) {
     const region = await options.region();
     const fence = { ...fenceOf(works), wrote };
-    const applied = await applyEvents(options.stores(), subject, works.map(touchedOf), copying, stop, fence);
+    const applied = await applyEvents(options.stores, subject, works.map(touchedOf), copying, stop, fence);
     return { ...applied, region: (await options.region()) === region ? region : undefined };
   }
 
@@ -207,7 +207,7 @@ export function createRunner(options: RunnerOptions) {
     const round = repeats.round(work.event, work.observed, now());
     const page = await patience.persist(async () => {
       if (looks.pauseForHome(work) !== undefined) return undefined;
-      return readFanOutPage(options.stores(), work, round, stop).catch(rethrow(projectId));
+      return readFanOutPage(options.stores, work, round, stop).catch(rethrow(projectId));
     }, stop);
     // Also where it was read: that may have been in another region already.
     const pause = looks.pauseForHome(work);

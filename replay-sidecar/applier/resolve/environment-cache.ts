@@ -1,7 +1,6 @@
 import type { DerivedReference } from '@edge-migration/contract/write-event.ts';
-import type { Core } from '@edge-migration/identity/core/database.ts';
-import { type EnvironmentRecord, readEnvironments, referenceName } from '@edge-migration/identity/core/environments.ts';
-import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
+import { type EnvironmentRecord, referenceName } from '@edge-migration/identity/core/environments.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { isOutage, type Patience } from '../patience.ts';
@@ -34,19 +33,12 @@ interface Entry {
 
 export interface EnvironmentCacheOptions {
   core: Core;
-  release(): CoreRelease;
   patience: Patience;
   clock: Clock;
   signal: AbortSignal;
 }
 
-export function createEnvironmentCache({
-  core,
-  release,
-  patience,
-  clock,
-  signal,
-}: EnvironmentCacheOptions): EnvironmentCache {
+export function createEnvironmentCache({ core, patience, clock, signal }: EnvironmentCacheOptions): EnvironmentCache {
   const entries = new Map<string, Entry>();
   /**
    * The environments of keys that were met, by the key's name. A server key means its environment for ever, also when it
@@ -58,7 +50,7 @@ export function createEnvironmentCache({
     async (references) => {
       const known = references.map((reference) => knownAs(reference));
       const found = await patience.persist(
-        () => readEnvironments(core, release(), [...references, ...known.filter((one) => one !== undefined)], signal),
+        () => core.environments.find([...references, ...known.filter((one) => one !== undefined)], signal),
         signal,
       );
       return references.map((reference, index) => {

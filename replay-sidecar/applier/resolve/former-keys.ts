@@ -1,7 +1,6 @@
-import type { Core } from '@edge-migration/identity/core/database.ts';
-import type { IdentityPlace } from '@edge-migration/identity/core/environments.ts';
-import { type FormerOwner, readFormerOwners } from '@edge-migration/identity/core/former-keys.ts';
-import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
+import type { FormerOwner } from '@edge-migration/identity/core/former-keys.ts';
+import type { IdentityPlace } from '@edge-migration/identity/core/identity.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
 import { isOutage, type Patience } from '../patience.ts';
@@ -13,7 +12,6 @@ export interface FormerKeys {
 
 export interface FormerKeysOptions {
   core: Core;
-  release(): CoreRelease;
   edge: EdgeTables;
   /** Where one of Core's identities is. */
   placeOf(identityId: number): Promise<IdentityPlace | undefined>;
@@ -33,11 +31,11 @@ const CANDIDATES = 100;
  * the key, of an identity that Core has in an environment of another key; otherwise nobody can say.
  */
 export function createFormerKeys(options: FormerKeysOptions): FormerKeys {
-  const { core, release, edge, placeOf, migrating, patience, signal } = options;
+  const { core, edge, placeOf, migrating, patience, signal } = options;
   const reads = createBatcher(
     async (apiKeys: readonly string[]) => {
       const projects = await migrating(signal);
-      const read = () => readFormerOwners(core, release(), apiKeys, projects, signal);
+      const read = () => core.environments.formerOwners(apiKeys, projects, signal);
       const owners = await patience.persist(read, signal);
       return Promise.all(
         owners.map((owner, index) => (owner.kind === 'unknown' ? searchEdge(apiKeys[index]!) : owner)),

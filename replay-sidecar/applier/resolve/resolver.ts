@@ -1,8 +1,7 @@
 import type { DerivedReference, WriteEvent } from '@edge-migration/contract/write-event.ts';
-import type { Core } from '@edge-migration/identity/core/database.ts';
-import { type EnvironmentRecord, readIdentityPlaces } from '@edge-migration/identity/core/environments.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
+import type { EnvironmentRecord } from '@edge-migration/identity/core/environments.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import type { CoreRelease } from '@edge-migration/identity/core/release.ts';
 import { canBeStored } from '@edge-migration/identity/edge/document/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
@@ -72,7 +71,6 @@ export interface ResolverOptions {
   edge: EdgeTables;
   environments: EnvironmentCache;
   spreader: Spreader;
-  release(): CoreRelease;
   /** Projects with an EdgeMigration. */
   migrating(signal: AbortSignal): Promise<readonly number[]>;
   patience: Patience;
@@ -80,16 +78,16 @@ export interface ResolverOptions {
 }
 
 export function createResolver(options: ResolverOptions): Resolver {
-  const { core, release, edge, environments: directory, spreader, migrating, patience, signal } = options;
+  const { core, edge, environments: directory, spreader, migrating, patience, signal } = options;
   const places = createBatcher(
     async (ids: readonly number[]) => {
-      const found = await patience.persist(() => readIdentityPlaces(core, ids, signal), signal);
+      const found = await patience.persist(() => core.identities.places(ids, signal), signal);
       return ids.map((id) => found.get(id));
     },
     { isolates: (error) => !isOutage(error) },
   );
   const placeOf = (id: number) => places.ask(String(id), id);
-  const formerKeys = createFormerKeys({ core, release, edge, placeOf, migrating, patience, signal });
+  const formerKeys = createFormerKeys({ core, edge, placeOf, migrating, patience, signal });
 
   async function resolveIdentityId(event: WriteEvent, identityId: number): Promise<Resolution> {
     // Gone: whoever deleted it named it in an event of its own.

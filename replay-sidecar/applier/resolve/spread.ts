@@ -1,14 +1,6 @@
 import type { EventTarget, TouchedParts, WriteEvent } from '@edge-migration/contract/write-event.ts';
-import type { Core } from '@edge-migration/identity/core/database.ts';
-import {
-  type FeaturePlace,
-  readDeletedProjects,
-  readFeatureIds,
-  readFeaturePlaces,
-  readFeatureStatePlace,
-  readOptionPlaces,
-  readPlacesOfDeletedProjects,
-} from '@edge-migration/identity/core/spread.ts';
+import type { Core } from '@edge-migration/identity/core/core.ts';
+import type { FeaturePlace } from '@edge-migration/identity/core/spread.ts';
 import type { Patience } from '../patience.ts';
 import type { EnvironmentCache } from './environment-cache.ts';
 
@@ -63,18 +55,18 @@ export function createSpreader({
   }
 
   async function places(target: Exclude<SpreadTarget, { kind: 'deletedProjects' }>, projectId: number | undefined) {
-    if (target.kind === 'option') return ask(() => readOptionPlaces(core, target.optionId, signal));
-    if (target.kind === 'feature') return ask(() => readFeaturePlaces(core, [target.featureId], signal));
+    if (target.kind === 'option') return ask(() => core.features.placesOfOption(target.optionId, signal));
+    if (target.kind === 'feature') return ask(() => core.features.places([target.featureId], signal));
     if (projectId === undefined) return [];
-    const features = await ask(() => readFeatureIds(core, projectId, signal));
-    return ask(() => readFeaturePlaces(core, features, signal));
+    const features = await ask(() => core.features.ofProject(projectId, signal));
+    return ask(() => core.features.places(features, signal));
   }
 
   /** Of each project that was deleted, and of those whose identities have overrides of what went with one. */
   async function deletedParts(touched: TouchedParts): Promise<Part[]> {
     const projects = await ask(() => migrating(signal));
-    const deleted = await ask(() => readDeletedProjects(core, projects, signal));
-    const places = await ask(() => readPlacesOfDeletedProjects(core, projects, signal));
+    const deleted = await ask(() => core.projects.deleted(projects, signal));
+    const places = await ask(() => core.features.placesOfDeletedProjects(projects, signal));
     const whole = deleted.map((projectId): Part => ({ projectId, target: { kind: 'project', projectId }, touched }));
     return [...whole, ...places.map((place) => featurePart(touched, place))];
   }
@@ -91,7 +83,7 @@ export function createSpreader({
     },
 
     async ofFeatureState(event, { featureStateId, moved }) {
-      const place = await ask(() => readFeatureStatePlace(core, featureStateId, signal));
+      const place = await ask(() => core.features.placeOfState(featureStateId, signal));
       if (place === undefined) return undefined;
       const { featureId, identityId, environmentId, mayHaveBeenOverride } = place;
       const touched = withOverride(event.touched, featureId);

@@ -26,9 +26,12 @@ function makeDocument(key: string): Item | undefined {
     type: 'unicode',
     value,
   }));
-  const facts = { id: index + 1, identifier, createdDate: CREATED_DATE, systemTraits: null, traits, overrides: [] };
+  const facts = {
+    ...{ id: index + 1, identifier, createdDate: CREATED_DATE, systemTraits: null, traits, overrides: [] },
+    overrideWinner: 'highestId' as const,
+  };
   const environment = { id: 1, apiKey: 'key-1', useV2FeatureVersioning: false };
-  const encoded = encodeIdentity(facts, environment, { overrideWinner: 'highestId' });
+  const encoded = encodeIdentity(facts, environment);
   if (encoded.kind !== 'document' || encoded.key !== compositeKey('key-1', identifier)) throw new Error(key);
   return encoded.item;
 }

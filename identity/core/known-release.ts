@@ -1,0 +1,36 @@
+import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
+import { type CoreRelease, findRelease } from './release.ts';
+import type { Query, Session } from './transaction.ts';
+
+/** An upgrade of Flagsmith breaks no connection of ours: what is known for so long is asked again. */
+const KNOWN_MILLIS = 60_000;
+
+/** What is known of Core's release. */
+export interface KnownRelease {
+  /** Undefined: this connection is to ask, because behind a new one there may be another release. */
+  of(connection: object): CoreRelease | undefined;
+  /** Asks in this transaction, for all. */
+  find(query: Query, session: Session): Promise<CoreRelease>;
+}
+
+/** Remembers the release that was found last, and which connections have asked. */
+export function createKnownRelease(database: string, clock: Clock): KnownRelease {
+  const asked = new WeakSet<object>();
+  let found: { readonly release: CoreRelease; readonly at: Moment } | undefined;
+
+  return {
+    of(connection) {
+      const isKnown = found !== undefined && asked.has(connection) && mostSince(clock, found.at) < KNOWN_MILLIS;
+      return isKnown ? found?.release : undefined;
+    },
+    async find(query, { connection, begun }) {
+      const at = momentOf(clock);
+      const release = await findRelease(query, database);
+      // A standby may not have the upgrade yet.
+      await begun;
+      asked.add(connection);
+      found = { release, at };
+      return release;
+    },
+  };
+}
