@@ -26,13 +26,13 @@ import {
   type Touched,
 } from './edge/merge.ts';
 import { isDocumentOf, keyTaken } from './edge/ownership.ts';
-import type { CallOptions, EdgeTables } from './edge/table/table.ts';
+import type { CallOptions, EdgeStore } from './edge/table/table.ts';
 import { type Encoded, isSameReading, type Reading, readPlace, type Unstorable } from './place-reading.ts';
 
 /** The two stores that are made to agree. */
 export interface Stores {
   core: Core;
-  edge: EdgeTables;
+  edge: EdgeStore;
   clock: Clock;
 }
 

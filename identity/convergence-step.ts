@@ -18,7 +18,7 @@ import { diffOverrideRows, overriddenFeature, overrideRowKey, sameOverrideRow } 
 import { ownershipOf } from './edge/ownership.ts';
 import { replicationAttributes } from './edge/replication-attributes.ts';
 import { keyOf, rowName } from './edge/table/override-rows.ts';
-import type { CallOptions, EdgeTables, WriteResult } from './edge/table/table.ts';
+import type { CallOptions, EdgeStore, WriteResult } from './edge/table/table.ts';
 import type { DocumentWrite } from './edge/table/writes.ts';
 import type { Unstorable } from './place-reading.ts';
 
@@ -118,7 +118,7 @@ export interface StepOptions extends CallOptions {
 }
 
 /** Whether rows of overrides are written or replicated without their document, so that one may have become another. */
-export function areRowsApart(edge: EdgeTables): boolean {
+export function areRowsApart(edge: EdgeStore): boolean {
   const { transactions, final } = edge.guarantees();
   return !transactions || !final;
 }
@@ -128,7 +128,7 @@ export function areRowsApart(edge: EdgeTables): boolean {
  * transaction where rows change. `none`: there was nothing to write.
  */
 export async function executeStep(
-  edge: EdgeTables,
+  edge: EdgeStore,
   found: Item | undefined,
   { write, after, touched }: Step,
   { environmentId, syncRows, touched: asked, clock, ...options }: StepOptions,
@@ -162,7 +162,7 @@ export async function executeStep(
  * @param isApart see {@link areRowsApart}
  */
 async function findWrongRows(
-  { overrideRows }: EdgeTables,
+  { overrideRows }: EdgeStore,
   rows: readonly Item[],
   isApart: boolean,
   options: CallOptions,
@@ -180,7 +180,7 @@ async function findWrongRows(
  * when the override went, and a write of another region may have taken the place of the document that it came with.
  */
 async function findLeftRows(
-  { overrideRows }: EdgeTables,
+  { overrideRows }: EdgeStore,
   environmentId: number,
   before: Item | undefined,
   after: Item | undefined,

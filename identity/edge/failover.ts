@@ -4,7 +4,7 @@ import { compositeKey, type Item } from './document/document.ts';
 import { sameValue } from './document/equality.ts';
 import type { OtherRegions, RegionReader } from './other-regions.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
-import { type CallOptions, EdgeError, type EdgeTables, type Silence } from './table/table.ts';
+import { type CallOptions, EdgeError, type EdgeStore, type Silence } from './table/table.ts';
 
 export interface FailoverSettings {
   readonly dynamodbOtherRegions?: readonly string[] | undefined;
@@ -91,7 +91,7 @@ export const isRefusal = (error: unknown): boolean =>
  * what clients of several regions write, for which looks are made.
  */
 export function createFailover(
-  edge: EdgeTables,
+  edge: EdgeStore,
   regions: Pick<OtherRegions, 'readers'>,
   settings: FailoverSettings,
   { clock, log, isRefused }: FailoverOptions,
@@ -282,12 +282,12 @@ const NO_KEY = compositeKey('', '');
  *
  * @throws EdgeError
  */
-export async function askForDocument(edge: EdgeTables, call: CallOptions): Promise<void> {
+export async function askForDocument(edge: EdgeStore, call: CallOptions): Promise<void> {
   await edge.identities.get(NO_KEY, call);
 }
 
 /** Any answer counts, a refusal too. */
-async function answers(edge: EdgeTables, signal: AbortSignal): Promise<boolean> {
+async function answers(edge: EdgeStore, signal: AbortSignal): Promise<boolean> {
   await askForDocument(edge, { signal, once: true }).catch(() => signal.throwIfAborted());
   return edge.silence() === undefined;
 }

@@ -8,7 +8,7 @@ import { sameValue } from './document/equality.ts';
 import { findExtras, leaveOut, mergeTouched, type Touched } from './merge.ts';
 import { type DocumentOwner, isDocumentOf } from './ownership.ts';
 import type { EdgeOptions } from './table/connection.ts';
-import { type EdgeSettings, type EdgeTables, GET_BATCH, inRegion, openEdge, ResponseTooLarge } from './table/table.ts';
+import { type EdgeSettings, type EdgeStore, GET_BATCH, inRegion, openEdge, ResponseTooLarge } from './table/table.ts';
 
 /**
  * Whether other regions have what was touched as the region that is written has it. `unreachable`: one of them cannot be
@@ -28,7 +28,7 @@ export interface Here {
 export interface RegionReader {
   readonly region: string;
   /** For reading only. */
-  readonly edge: EdgeTables;
+  readonly edge: EdgeStore;
   document(key: string): Promise<Item | undefined>;
 }
 
@@ -51,7 +51,7 @@ const MOST_BYTES = 4 * 2 ** 20;
  * @param written the tables as they are written, in whatever region
  */
 export function openOtherRegions(
-  written: EdgeTables,
+  written: EdgeStore,
   settings: EdgeSettings & { readonly dynamodbOtherRegions?: readonly string[] | undefined },
   options: Pick<EdgeOptions, 'credentials'> & {
     readonly clock: Clock;

@@ -1,6 +1,6 @@
 import type { EdgeStatus } from '@edge-migration/contract/edge-migration/api.ts';
 import { findInactiveReplicas, nameReplica, type Replication } from '@edge-migration/identity/edge/replication.ts';
-import type { EdgeTables, TableFacts } from '@edge-migration/identity/edge/table/table.ts';
+import type { EdgeStore, TableFacts } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 
@@ -17,7 +17,7 @@ const SOON_MILLISECONDS = 5_000;
 
 /** @param edge with little patience: a look that fails is followed by another one */
 export function createReplicationView(
-  edge: Pick<EdgeTables, 'describe'>,
+  edge: Pick<EdgeStore, 'describe'>,
   { clock, logger }: { clock: Pick<Clock, 'sleep'>; logger: Pick<Logger, 'warn' | 'info'> },
 ): ReplicationView {
   let known: EdgeStatus | undefined;

@@ -1,7 +1,7 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
-import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
+import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { HandoverRunner } from '../handover/runner.ts';
@@ -27,7 +27,7 @@ export interface Sources {
   configMaps: Reflector<Owned<ConfigMapFact>>;
   pods: Reflector<Owned<PodFact>>;
   core: Core;
-  edge: EdgeTables;
+  edge: EdgeStore;
   projectMetadata: ProjectMetadata | undefined;
   /** Names a pod of the Core API that is told where Edge is; undefined when none is, or none is watched. */
   forwardingPod: () => string | undefined;

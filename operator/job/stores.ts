@@ -2,7 +2,7 @@ import type { Stores } from '@edge-migration/identity/converge.ts';
 import { type CoreSettings, openCore } from '@edge-migration/identity/core/core.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
-import { type EdgeSettings, type EdgeTables, openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import { type EdgeSettings, type EdgeStore, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { type Patience, WorkerError, withPatience } from './failure.ts';
 
@@ -12,7 +12,7 @@ const MAX_CONNECTIONS = 3;
 /** Both stores, looked at and found to be what they should be. */
 export interface OpenStores extends Stores, AsyncDisposable {
   readonly project: CoreProject;
-  readonly tables: Awaited<ReturnType<EdgeTables['describe']>>;
+  readonly tables: Awaited<ReturnType<EdgeStore['describe']>>;
 }
 
 export interface StoreSettings extends CoreSettings, EdgeSettings {
@@ -53,7 +53,7 @@ export async function openStores(settings: StoreSettings, patience: Patience): P
   }
 }
 
-function openEdgeTables(settings: StoreSettings, clock: Clock, patienceMilliseconds: number): EdgeTables {
+function openEdgeTables(settings: StoreSettings, clock: Clock, patienceMilliseconds: number): EdgeStore {
   const { maxWriteUnitsPerSecond, maxReadUnitsPerSecond: maximum } = settings;
   const budget = createWriteBudget({ clock, maximum: maxWriteUnitsPerSecond });
   const readBudget = maximum === undefined ? undefined : createWriteBudget({ clock, maximum });

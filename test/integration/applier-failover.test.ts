@@ -1,6 +1,6 @@
 /** Appliers on tables of three regions whose home region cannot be reached for a while. */
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
-import { type EdgeTables, openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import { type EdgeStore, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type GlobalTable, HELD, startGlobalTable } from '../cluster/global-table/global-table.ts';
 import { waitFor } from '../cluster/wait.ts';
@@ -17,7 +17,7 @@ let global: GlobalTable;
 let on: Harness;
 /** The way of one applier to the home region. */
 let way: DynamodbProxy;
-let tables: ReadonlyMap<string, EdgeTables>;
+let tables: ReadonlyMap<string, EdgeStore>;
 
 beforeAll(async () => {
   global = resources.use(await startGlobalTable({ regions: REGIONS, heapMb: 128 }));

@@ -2,7 +2,7 @@
 
 import { PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
-import { type EdgeTables, openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import { type EdgeStore, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GlobalTable, HELD, startGlobalTable } from '../cluster/global-table/global-table.ts';
 import { waitFor } from '../cluster/wait.ts';
@@ -22,7 +22,7 @@ describe('in two regions', () => {
   const resources = new AsyncDisposableStack();
   let global: GlobalTable;
   let on: Harness;
-  let away: EdgeTables;
+  let away: EdgeStore;
 
   beforeAll(async () => {
     global = resources.use(await startGlobalTable({ regions: ['eu-west-2', 'us-east-2'], heapMb: 128 }));

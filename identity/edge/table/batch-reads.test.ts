@@ -4,11 +4,11 @@ import { createTables, type TestTables } from '@edge-migration/test/edge/tables.
 import { type DynamodbProxy, startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { itemBytes } from '../document/size.ts';
-import { type EdgeTables, type Item, openEdge } from './table.ts';
+import { type EdgeStore, type Item, openEdge } from './table.ts';
 
 let tables: TestTables;
 let proxy: DynamodbProxy;
-let edge: EdgeTables;
+let edge: EdgeStore;
 
 beforeAll(async () => {
   const access = await dynamodb();

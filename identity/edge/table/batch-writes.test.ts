@@ -3,13 +3,13 @@ import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type DynamodbAccess, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { type DynamodbProxy, startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type EdgeTables, type Item, openEdge, type SharedWrite } from './table.ts';
+import { type EdgeStore, type Item, openEdge, type SharedWrite } from './table.ts';
 import type { DocumentWrite } from './writes.ts';
 
 let access: DynamodbAccess;
 let tables: TestTables;
 let proxy: DynamodbProxy;
-let edge: EdgeTables;
+let edge: EdgeStore;
 
 beforeAll(async () => {
   access = await dynamodb();

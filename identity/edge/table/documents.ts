@@ -8,38 +8,32 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { Item } from '../document/document.ts';
 import { itemBytes } from '../document/size.ts';
+import type { Documents } from '../store.ts';
 import { createBatchReader } from './batch-reads.ts';
 import type { CallOptions, Connection, Send } from './connection.ts';
 import type { CostAccount } from './cost.ts';
 import { ResponseTooLarge } from './errors.ts';
-import { type DocumentWrite, describeWrite, type Expected, writtenItem } from './writes.ts';
+import { type DocumentWrite, describeWrite, writtenItem } from './writes.ts';
 
 /** The write was done, or nothing was done because the document is no longer as it was read: this is what it is now. */
 export type WriteResult = 'written' | { readonly changed: Item | undefined };
 
-/**
- * Reads and conditional writes of items by key.
- *
- * Every condition compares attributes with the values that were read: DynamoDB compares lists and maps deeply (list
- * order counts, map order does not, 10 = 10.0). A write that is sent again after its answer was lost may find its own
- * work and report it as `changed`; the caller looks at the document and sees that nothing is left to do.
- */
-export function createDocuments(connection: Connection, account: CostAccount, table: string, keyName: string) {
+/** Reads and conditional writes of items by the attribute `keyName`. */
+export function createDocuments(
+  connection: Connection,
+  account: CostAccount,
+  table: string,
+  keyName: string,
+): Documents {
   const key = (value: string): Item => ({ [keyName]: { S: value } });
   const readItems = createBatchReader(connection, table);
 
-  /** Consistent. */
   async function get(value: string, options: CallOptions = {}): Promise<Item | undefined> {
     const command = new GetItemCommand({ TableName: table, Key: key(value), ConsistentRead: true });
     const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
     return output.Item;
   }
 
-  /**
-   * Consistent; the documents that exist, by key.
-   *
-   * @throws ResponseTooLarge when several keys were asked for and their documents have more than `mostBytes` together
-   */
   async function getMany(
     values: readonly string[],
     { mostBytes = Number.POSITIVE_INFINITY, ...options }: CallOptions & { readonly mostBytes?: number } = {},
@@ -55,7 +49,6 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
     return found;
   }
 
-  /** As {@link getMany}, in parts that each take little memory; each key is in one part at most. */
   async function* getParts(
     values: readonly string[],
     options: CallOptions = {},
@@ -64,32 +57,6 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
       yield new Map(items.map((item) => [item[keyName]?.S ?? '', item]));
     }
   }
-
-  /**
-   * Stores the whole document if the one in the table is as `expected`; `undefined`: if there is none.
-   *
-   * @throws WriteRejected when DynamoDB can never store it
-   */
-  const putIfUnchanged = (item: Item, expected: Item | undefined, options: CallOptions = {}) =>
-    write({ kind: 'put', item, expected }, options);
-
-  /** Deletes the document if it is as `expected`. */
-  const deleteIfUnchanged = (expected: Item, options: CallOptions = {}) => write({ kind: 'delete', expected }, options);
-
-  /**
-   * Changes single attributes of a document that exists, and leaves all others as they are.
-   *
-   * @param value the document's key
-   * @param change attributes to set, and names of attributes to remove
-   * @param expected attributes that must be as they were read; `undefined` for one that must not exist
-   * @throws WriteRejected when DynamoDB can never store it
-   */
-  const updateIfUnchanged = (
-    value: string,
-    { set = {}, remove }: { readonly set?: Item; readonly remove?: readonly string[] },
-    expected: Expected,
-    options: CallOptions = {},
-  ) => write({ kind: 'update', key: value, set, remove, expected }, options);
 
   async function write(document: SingleWrite, options: CallOptions): Promise<WriteResult> {
     const taken = await account.take([itemBytes(writtenItem(document))], options.signal);
@@ -120,7 +87,15 @@ export function createDocuments(connection: Connection, account: CostAccount, ta
     };
   }
 
-  return { get, getMany, getParts, putIfUnchanged, deleteIfUnchanged, updateIfUnchanged };
+  return {
+    get,
+    getMany,
+    getParts,
+    putIfUnchanged: (item, expected, options = {}) => write({ kind: 'put', item, expected }, options),
+    deleteIfUnchanged: (expected, options = {}) => write({ kind: 'delete', expected }, options),
+    updateIfUnchanged: (value, { set = {}, remove }, expected, options = {}) =>
+      write({ kind: 'update', key: value, set, remove, expected }, options),
+  };
 }
 
 type SingleWrite = Extract<DocumentWrite, { kind: 'put' | 'update' | 'delete' }>;

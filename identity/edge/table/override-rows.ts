@@ -1,10 +1,12 @@
 import { BatchWriteItemCommand, DeleteItemCommand, type WriteRequest } from '@aws-sdk/client-dynamodb';
 import type { Item } from '../document/document.ts';
 import { itemBytes } from '../document/size.ts';
+import type { OverrideRows } from '../store.ts';
 import { createBatchReader } from './batch-reads.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { createCostAccount } from './cost.ts';
 import { EdgeThrottled } from './errors.ts';
+import { createRowListing } from './listing.ts';
 
 /** The key of a row of `environments_v2`: Core's environment id as decimal text, and the document's key. */
 export interface OverrideRowKey {
@@ -17,9 +19,9 @@ const PUT_BATCH = 25;
 
 /**
  * The rows of `environments_v2` that repeat identity overrides for local evaluation (docs/flagsmith.md, "DynamoDB
- * tables, indexes, limits"). They follow the identity documents, so their writes carry no conditions.
+ * tables, indexes, limits").
  */
-export function createOverrideRows(connection: Connection, table: string) {
+export function createOverrideRows(connection: Connection, table: string): OverrideRows {
   const account = createCostAccount(connection.budget);
   const readItems = createBatchReader(connection, table);
 
@@ -31,7 +33,6 @@ export function createOverrideRows(connection: Connection, table: string) {
     });
   }
 
-  /** Stores any number of rows with different keys, over whatever is there. */
   async function putMany(rows: readonly Item[], options: CallOptions = {}): Promise<void> {
     for (let from = 0; from < rows.length; from += PUT_BATCH) {
       await putBatch(rows.slice(from, from + PUT_BATCH), options);
@@ -54,7 +55,6 @@ export function createOverrideRows(connection: Connection, table: string) {
     }, options.signal);
   }
 
-  /** Consistent; the rows that exist, by {@link rowName}. */
   async function getMany(keys: readonly OverrideRowKey[], options: CallOptions = {}): Promise<Map<string, Item>> {
     const found = new Map<string, Item>();
     const wanted = [...new Map(keys.map((key) => [rowName(key), keyItem(key)])).values()];
@@ -79,7 +79,7 @@ export function createOverrideRows(connection: Connection, table: string) {
     }
   }
 
-  return { delete: remove, putMany, getMany };
+  return { delete: remove, putMany, getMany, listRows: createRowListing(connection, table) };
 }
 
 /** One text for a row's key, for maps. */

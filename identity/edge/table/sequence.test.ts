@@ -9,14 +9,14 @@ import { executeStep } from '../../convergence-step.ts';
 import type { Item } from '../document/document.ts';
 import { itemBytes } from '../document/size.ts';
 import { overrideRows, sameOverrideRow } from '../override-rows.ts';
-import { type EdgeTables, openEdge } from './table.ts';
+import { type EdgeStore, openEdge } from './table.ts';
 
 const KEY = 'client-key_ada';
 const ENVIRONMENT = 1;
 const resources = new AsyncDisposableStack();
 let global: GlobalTable;
 let tables: TestTables;
-let edge: EdgeTables;
+let edge: EdgeStore;
 
 beforeAll(async () => {
   const regions = ['eu-west-2', 'us-east-2'];
@@ -135,11 +135,11 @@ test('of two regions that write at the same time, the one that meets a conflict 
   const away = await open('us-east-2');
   global.setDelay({ minMs: 100, maxMs: 200 });
   const documents = Array.from({ length: 5 }, (_, index) => ({ ...ada({}), composite_key: { S: `key-${index}` } }));
-  const insert = (by: EdgeTables) =>
+  const insert = (by: EdgeStore) =>
     by.identities.insertMany(documents.map((item) => ({ item, bytes: itemBytes(item) })));
   const [home, abroad] = await Promise.all([insert(edge), insert(away)]);
   for (const index of documents.keys()) expect([home[index], abroad[index]].toSorted()).toEqual(['exists', 'inserted']);
-  const set = (by: EdgeTables, name: string) =>
+  const set = (by: EdgeStore, name: string) =>
     by.identities.updateIfUnchanged('key-0', { set: { [name]: { BOOL: true } } }, {});
   expect(await Promise.all([set(edge, 'home'), set(away, 'away')])).toEqual(['written', 'written']);
   expect(await edge.identities.get('key-0')).toMatchObject({ home: { BOOL: true }, away: { BOOL: true } });

@@ -2,9 +2,10 @@ import { ConditionalCheckFailedException, DeleteItemCommand } from '@aws-sdk/cli
 import type { Item } from '../document/document.ts';
 import { sameValue } from '../document/equality.ts';
 import { overriddenFeature } from '../override-rows.ts';
+import type { Documents, OverrideRows } from '../store.ts';
 import type { CallOptions, Connection } from './connection.ts';
-import type { createDocuments, WriteResult } from './documents.ts';
-import { type createOverrideRows, keyOf } from './override-rows.ts';
+import type { WriteResult } from './documents.ts';
+import { keyOf } from './override-rows.ts';
 import type { RowChanges } from './transaction.ts';
 import { type DocumentWrite, type Look, lookAfter } from './writes.ts';
 
@@ -18,8 +19,8 @@ import { type DocumentWrite, type Look, lookAfter } from './writes.ts';
  */
 export function createSequence(
   connection: Connection,
-  documents: ReturnType<typeof createDocuments>,
-  rows: ReturnType<typeof createOverrideRows>,
+  documents: Documents,
+  rows: Pick<OverrideRows, 'delete' | 'putMany'>,
   rowsTable: string,
 ) {
   return async function commit(

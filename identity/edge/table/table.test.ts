@@ -4,11 +4,11 @@ import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type DynamodbAccess, identities, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { itemBytes } from '../document/size.ts';
-import { type CallOptions, type EdgeTables, type Item, openEdge } from './table.ts';
+import { type CallOptions, type EdgeStore, type Item, openEdge } from './table.ts';
 
 let access: DynamodbAccess;
 let tables: TestTables;
-let edge: EdgeTables;
+let edge: EdgeStore;
 
 beforeAll(async () => {
   access = await dynamodb();
@@ -37,7 +37,7 @@ function createItem(attributes: Item = {}): Item & { composite_key: { S: string 
 
 const trait = (key: string, value: Item[string]) => ({ M: { trait_key: { S: key }, trait_value: value } });
 /** As the copy does: with sizes. */
-const insert = (to: EdgeTables, items: readonly Item[], options?: CallOptions) =>
+const insert = (to: EdgeStore, items: readonly Item[], options?: CallOptions) =>
   to.identities.insertMany(
     items.map((item) => ({ item, bytes: itemBytes(item) })),
     options,

@@ -3,14 +3,14 @@ import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts'
 import { compositeKey, type Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { ListedDocument } from '@edge-migration/identity/edge/table/listing.ts';
 import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
-import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
+import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { type JudgedPair, judgeRegions, type RegionsPair } from '@edge-migration/identity/edge/verdict.ts';
 import { type Comparison, documentKeyOf, type Place, type RegionKind } from './comparison.ts';
 
 /** The tables as another region than the home region has them. */
 export interface RegionTables {
   readonly region: string;
-  readonly edge: EdgeTables;
+  readonly edge: EdgeStore;
 }
 
 /** Of the documents of one region that are looked at together. */
@@ -147,7 +147,7 @@ export function createRegionLook(
 
 type Read = RegionsPair['home'];
 
-async function readPlacesDocuments(edge: EdgeTables, places: readonly Place[], signal: AbortSignal): Promise<Read[]> {
+async function readPlacesDocuments(edge: EdgeStore, places: readonly Place[], signal: AbortSignal): Promise<Read[]> {
   const found = await readDocuments(
     edge,
     places.map(({ key }) => key),
@@ -156,7 +156,7 @@ async function readPlacesDocuments(edge: EdgeTables, places: readonly Place[], s
   return places.map(({ key }) => ({ document: found.get(key), rows: undefined }));
 }
 
-async function readPlacesRows(edge: EdgeTables, places: readonly Place[], signal: AbortSignal): Promise<Read[]> {
+async function readPlacesRows(edge: EdgeStore, places: readonly Place[], signal: AbortSignal): Promise<Read[]> {
   const keys = places.flatMap(({ row }) => row ?? []);
   const found = await readRows(edge, keys, signal);
   return places.map(({ row }) => {
@@ -166,13 +166,13 @@ async function readPlacesRows(edge: EdgeTables, places: readonly Place[], signal
   });
 }
 
-async function readDocuments(edge: EdgeTables, keys: readonly string[], signal: AbortSignal) {
+async function readDocuments(edge: EdgeStore, keys: readonly string[], signal: AbortSignal) {
   return keys.length === 0
     ? new Map<string, Item>()
     : await edge.identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
 }
 
-async function readRows(edge: EdgeTables, keys: readonly OverrideRowKey[], signal: AbortSignal) {
+async function readRows(edge: EdgeStore, keys: readonly OverrideRowKey[], signal: AbortSignal) {
   return keys.length === 0 || edge.overrideRows === undefined
     ? new Map<string, Item>()
     : await edge.overrideRows.getMany(keys, { signal });

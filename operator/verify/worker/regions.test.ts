@@ -1,4 +1,4 @@
-import { type EdgeTables, openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import { type EdgeStore, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type GlobalTable, startGlobalTable } from '@edge-migration/test/cluster/global-table/global-table.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -13,7 +13,7 @@ const signal = new AbortController().signal;
 let global: GlobalTable;
 let project: TestProject;
 /** Edge's clients in the other region. */
-let there: EdgeTables;
+let there: EdgeStore;
 
 beforeAll(async () => {
   global = await startGlobalTable({ regions: [HOME, OTHER], heapMb: 128 });

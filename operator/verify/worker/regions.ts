@@ -1,5 +1,5 @@
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
-import { type EdgeSettings, type EdgeTables, inRegion, openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import { type EdgeSettings, type EdgeStore, inRegion, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import type { Patience } from '../../job/failure.ts';
 import type { RegionTables } from './region-comparer.ts';
 
@@ -16,7 +16,7 @@ export interface OpenRegions extends Disposable {
  * @throws errors of the tables, which name the endpoint or the region
  */
 export async function openRegions(
-  home: EdgeTables,
+  home: EdgeStore,
   settings: EdgeSettings & { readonly maxReadUnitsPerSecond: number },
   names: readonly string[],
   { clock, signal, milliseconds }: Patience,

@@ -1,7 +1,7 @@
 import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { FormerOwner } from '@edge-migration/identity/core/former-keys.ts';
 import type { IdentityPlace } from '@edge-migration/identity/core/identity.ts';
-import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
+import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
 import { isOutage, type Patience } from '../patience.ts';
 
@@ -12,7 +12,7 @@ export interface FormerKeys {
 
 export interface FormerKeysOptions {
   core: Core;
-  edge: EdgeTables;
+  edge: EdgeStore;
   /** Where one of Core's identities is. */
   placeOf(identityId: number): Promise<IdentityPlace | undefined>;
   /** Projects with an EdgeMigration. */

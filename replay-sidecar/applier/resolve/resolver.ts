@@ -4,7 +4,7 @@ import type { EnvironmentRecord } from '@edge-migration/identity/core/environmen
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { canBeStored } from '@edge-migration/identity/edge/document/document.ts';
 import type { Touched } from '@edge-migration/identity/edge/merge.ts';
-import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
+import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
 import { findClientKey } from '../consume/delivery.ts';
 import { isOutage, type Patience } from '../patience.ts';
@@ -68,7 +68,7 @@ const NOTHING = { kind: 'nothing' } as const satisfies Resolution;
 
 export interface ResolverOptions {
   core: Core;
-  edge: EdgeTables;
+  edge: EdgeStore;
   environments: EnvironmentCache;
   spreader: Spreader;
   /** Projects with an EdgeMigration. */

@@ -1,7 +1,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { overriddenFeature } from '@edge-migration/identity/edge/override-rows.ts';
-import type { EdgeTables } from '@edge-migration/identity/edge/table/table.ts';
+import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import type { FindingKind } from '@edge-migration/identity/edge/verdict.ts';
 
 /** One way in which a document, or its rows, can be wrong, and what must be found of it. */
@@ -12,7 +12,7 @@ export interface Corruption {
   readonly finds: readonly FindingKind[];
   /** Nothing changes that is summed up over both stores. */
   readonly isNotSummed?: boolean;
-  apply(edge: EdgeTables, item: Item, environmentId: number): Promise<unknown>;
+  apply(edge: EdgeStore, item: Item, environmentId: number): Promise<unknown>;
 }
 
 const text = (S: string): AttributeValue => ({ S });
