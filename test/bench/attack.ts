@@ -61,8 +61,6 @@ function bulk(bytes: number): Buffer {
 
 async function main(): Promise<void> {
   if (process.platform !== 'linux') throw new Error('The benchmark reads /proc: it needs Linux');
-  await using nats = await startNats();
-  await makeStreams(nats.url);
   await using api = await startNullApi();
   const rows: Record<string, object> = {};
   const bursts = BURSTS.map((burst) => ({
@@ -70,6 +68,9 @@ async function main(): Promise<void> {
     run: (port: number) => Promise.all(Array.from({ length: burst.atOnce }, () => send(port, burst))),
   }));
   for (const burst of [...bursts, ...CROWDS].filter(({ name }) => name.includes(values.only))) {
+    // Each with a stream of its own: what one has left in it may fill it for the next.
+    await using nats = await startNats();
+    await makeStreams(nats.url);
     const folder = createFolder('bench-attack');
     const monitor = join(folder, 'loop.json');
     const imported = `--import=${fileURLToPath(new URL('./sidecar/loop-monitor.ts', import.meta.url))}`;
