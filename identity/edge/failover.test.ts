@@ -299,6 +299,30 @@ describe('on a global table', () => {
       expect(await tryToWrite('ada')).toBeUndefined();
     });
 
+    test('writes is not left for a home region that answers now and then, and lacks what was written elsewhere', async () => {
+      const [homeProxy, proxy] = await Promise.all(
+        [HOME, NEXT].map((name) => startDynamodbProxy(global.region(name).endpoint)),
+      );
+      perTest.push(
+        () => homeProxy!.stop(),
+        () => proxy!.stop(),
+      );
+      const settings = { dynamodbEndpoint: homeProxy!.endpoint };
+      const { failover, write, tryToWrite, goAway } = await open(global, [NEXT], settings, { [NEXT]: proxy!.endpoint });
+      global.setDelay(HELD);
+      await goAway();
+      await write('ada');
+      let asked = 0;
+      homeProxy!.inject(({ operation }) =>
+        operation === 'GetItem' && asked++ % 2 === 0 ? { kind: 'reset' } : undefined,
+      );
+      global.region(HOME).comeBack();
+      proxy!.inject(refuses(/^(Put|Update|Delete)Item$|Execute/));
+      expect(await tryToWrite('bob')).toBeInstanceOf(EdgeRefused);
+      await waitFor(() => asked > 6, { for: 'the home region to be asked several times' });
+      expect(failover.away()?.region).toBe(NEXT);
+    });
+
     test('to be read after it was written, too', async () => {
       const { proxy, failover, write, goAway } = await openBehind();
       await goAway();

@@ -176,12 +176,15 @@ export function createFailover(
     said.delete(AWAITING);
   }
 
-  /** To the next region of the list that answers and has the same table; to the home region where there is no other. */
+  /** To the next region of the list that answers and has the same table; from a silent one to the home region where there is no other. */
   async function leave(signal: AbortSignal): Promise<void> {
     const [home, ...others] = await regions.readers();
     const present = away?.region ?? home!.region;
     const at = others.findIndex(({ region }) => region === present) + 1;
-    const order = [...others.slice(at), ...others.slice(0, at), home!].filter(({ region }) => region !== present);
+    // Where the present one answers, it can be told whether the home region has what was written elsewhere: it is not gone back
+    // to before. One that answers now and then would pass for one that has come back.
+    const last = refused === undefined ? [home!] : [];
+    const order = [...others.slice(at), ...others.slice(0, at), ...last].filter(({ region }) => region !== present);
     for (const candidate of order) {
       if (!(await isReplica(candidate, home!.region, signal))) continue;
       if (candidate === home) comeBack();
