@@ -28,7 +28,7 @@ process.on('uncaughtException', sidecar.survive);
 process.on('unhandledRejection', sidecar.survive);
 
 /** For what was logged last, which another thread writes. */
-const LAST_LINES_MILLIS = 100;
+const LAST_LINES_MS = 100;
 
 let stopping = false;
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -38,7 +38,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     log.info({ signal }, 'Stopping');
     sidecar.stop().then(
       // An orderly exit waits for threads that wait for the disk.
-      (isClosed) => (isClosed ? process.exit(0) : setTimeout(kill, LAST_LINES_MILLIS)),
+      (isClosed) => (isClosed ? process.exit(0) : setTimeout(kill, LAST_LINES_MS)),
       (error: unknown) => exit(error),
     );
   });

@@ -13,14 +13,14 @@ import { z } from 'zod';
  * applier, with its settings: `kubectl exec deployment/edge-migration-applier -- node bin/waiting-events.ts`. Exit codes:
  * 0 printed, 1 failed, 64 wrong configuration.
  */
-const LONGEST_MILLIS = 60_000;
+const LONGEST_MS = 60_000;
 const { values } = parseArgs({ options: { most: { type: 'string', default: '100' } } });
 const most = z.coerce.number().int().min(1).max(10_000).parse(values.most);
 const connection = await connectNats(readConfiguration(), {
   name: 'edge-applier waiting-events',
   role: 'applier',
   clock: systemClock,
-  signal: AbortSignal.timeout(LONGEST_MILLIS),
+  signal: AbortSignal.timeout(LONGEST_MS),
   onFailure: (error) => void process.stderr.write(`Cannot connect to NATS: ${String(error)}\n`),
 });
 try {

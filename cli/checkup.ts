@@ -86,7 +86,7 @@ export function examine(facts: CheckupFacts): Finding[] {
 /** Per-index back-off of Jobs and sidecar containers are there since this minor release of Kubernetes 1. */
 const OLDEST_MINOR = 33;
 /** The server tells whole seconds, and its answer takes a while. */
-const SKEW_MILLISECONDS = 5_000;
+const SKEW_MS = 5_000;
 
 function examineServer(server: ServerFact): Finding[] {
   const check = 'Kubernetes';
@@ -103,7 +103,7 @@ function examineServer(server: ServerFact): Finding[] {
       }
     : { check, verdict: 'ok', message: `the API server is ${server.version}` };
   const { ahead } = server;
-  if (ahead === undefined || Math.abs(ahead) <= SKEW_MILLISECONDS) return [version];
+  if (ahead === undefined || Math.abs(ahead) <= SKEW_MS) return [version];
   const message = `this machine's clock is ${formatDuration(Math.abs(ahead) / 1000)} ${ahead > 0 ? 'ahead of' : 'behind'} the API server's`;
   const remedy = 'ages and remaining times that this program shows are wrong by as much: correct the clock';
   return [version, { check: 'clock', verdict: 'warning', message, remedy }];

@@ -34,7 +34,7 @@ export function openCluster(options: ClusterOptions, clock: Clock): Cluster {
   }
   const context = kubeConfig.getContextObject(kubeConfig.getCurrentContext());
   return {
-    client: createClient({ kubeConfig, clock, userAgent: FIELD_MANAGER, timeoutMilliseconds: 15_000, retries: 1 }),
+    client: createClient({ kubeConfig, clock, userAgent: FIELD_MANAGER, timeoutMs: 15_000, retries: 1 }),
     kubeConfig,
     namespace: options.namespace ?? context?.namespace ?? 'default',
   };

@@ -21,7 +21,7 @@ export type ProbeFact =
   | undefined;
 
 /** It is written at least once a minute. */
-const FRESH_MILLISECONDS = 3 * 60_000;
+const FRESH_MS = 3 * 60_000;
 /** Processes that are named one by one; the rest is a number. */
 const MOST_NAMED = 10;
 
@@ -51,7 +51,7 @@ export function examineInstallation(fact: InstallationFact, now: number, release
   ];
   const age = now - savedTime;
   const since = formatDuration(age / 1000);
-  if (age <= FRESH_MILLISECONDS) return [describeReport(report, since), ...findings];
+  if (age <= FRESH_MS) return [describeReport(report, since), ...findings];
   const message = `the operator has not reported for ${since}: what follows was so at ${new Date(savedTime).toISOString()}, and is not known now`;
   const remedy = 'docs/runbooks/EdgeMigrationNoLeader.md; doctor --probe looks now';
   return [

@@ -44,10 +44,10 @@ export interface EventStreamsSettings {
 const MOST_STREAMS = 256;
 const MOST_STREAMS_OF_CALLER = 10;
 /** However often a project changes, it is told once in this time. */
-const PAUSE_MILLISECONDS = 1_000;
-const HEARTBEAT_MILLISECONDS = 15_000;
+const PAUSE_MS = 1_000;
+const HEARTBEAT_MS = 15_000;
 /** A client that has read nothing for so long is cut off. */
-const SLOW_MILLISECONDS = 60_000;
+const SLOW_MS = 60_000;
 
 export function createEventStreams({ cache, clock, logger, signal }: EventStreamsSettings): EventStreams {
   const open = new Map<string, number>();
@@ -80,7 +80,7 @@ export function createEventStreams({ cache, clock, logger, signal }: EventStream
       const ending = new AbortController();
       const gone = AbortSignal.any([subscription.signal, ending.signal]);
       const feed = createFeed(cache, subscription, { clock, stop: signal, gone });
-      const reader = readingIn(clock, SLOW_MILLISECONDS, gone, subscription.cut);
+      const reader = readingIn(clock, SLOW_MS, gone, subscription.cut);
       const encoder = new TextEncoder();
       const close = once(() => {
         ending.abort(new Error('the stream has ended'));
@@ -175,7 +175,7 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
 
   async function* run(): AsyncGenerator<string, void> {
     yield first === undefined ? `retry: 3000\n${event('ready', {})}` : 'retry: 3000\n\n';
-    let reviewAt = clock.monotonic() + 2 * HEARTBEAT_MILLISECONDS;
+    let reviewAt = clock.monotonic() + 2 * HEARTBEAT_MS;
     // What changes may be what this client is not to see: it hears a heartbeat then, too.
     let heardAt = clock.monotonic();
     while (!gone.aborted && !stop.aborted) {
@@ -183,16 +183,16 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
         yield text;
         heardAt = clock.monotonic();
       }
-      await pause(clock, PAUSE_MILLISECONDS, [stop, gone]);
-      const left = heardAt + HEARTBEAT_MILLISECONDS - clock.monotonic();
+      await pause(clock, PAUSE_MS, [stop, gone]);
+      const left = heardAt + HEARTBEAT_MS - clock.monotonic();
       if (changed.size === 0 && left > 0) await pause(clock, left, [stop, gone], wake.promise);
       wake = Promise.withResolvers();
-      if (clock.monotonic() - heardAt >= HEARTBEAT_MILLISECONDS && !stop.aborted && !gone.aborted) {
+      if (clock.monotonic() - heardAt >= HEARTBEAT_MS && !stop.aborted && !gone.aborted) {
         yield ': heartbeat\n\n';
         heardAt = clock.monotonic();
       }
       if (clock.monotonic() < reviewAt) continue;
-      reviewAt = clock.monotonic() + 2 * HEARTBEAT_MILLISECONDS;
+      reviewAt = clock.monotonic() + 2 * HEARTBEAT_MS;
       const end = await review();
       if (end === undefined) continue;
       yield end;

@@ -6,14 +6,14 @@ export interface ExpiringCache<T> {
 }
 
 export interface CacheLimits {
-  readonly milliseconds: number;
+  readonly lifeMs: number;
   /** The oldest answer goes when there would be more. */
   readonly mostEntries: number;
 }
 
 export function createExpiringCache<T>(
   clock: Pick<Clock, 'monotonic'>,
-  { milliseconds, mostEntries }: CacheLimits,
+  { lifeMs, mostEntries }: CacheLimits,
 ): ExpiringCache<T> {
   const entries = new Map<string, { readonly answer: Promise<T>; readonly until: number }>();
 
@@ -25,7 +25,7 @@ export function createExpiringCache<T>(
       entries.delete(key);
       const oldest = entries.keys().next();
       if (entries.size >= mostEntries && !oldest.done) entries.delete(oldest.value);
-      const entry = { answer: ask(), until: clock.monotonic() + milliseconds };
+      const entry = { answer: ask(), until: clock.monotonic() + lifeMs };
       entries.set(key, entry);
       entry.answer.catch(() => {
         if (entries.get(key) === entry) entries.delete(key);

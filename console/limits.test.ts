@@ -32,7 +32,7 @@ describe('a rate limit', () => {
 describe('an answer', () => {
   test('is asked for once, by however many at the same time, and again when it has expired', async () => {
     const clock = manualClock();
-    const cache = createExpiringCache<number>(clock, { milliseconds: 100, mostEntries: 10 });
+    const cache = createExpiringCache<number>(clock, { lifeMs: 100, mostEntries: 10 });
     let asked = 0;
     const ask = async () => ++asked;
     expect(await Promise.all([cache.get('a', ask), cache.get('a', ask)])).toEqual([1, 1]);
@@ -41,13 +41,13 @@ describe('an answer', () => {
   });
 
   test('that failed is not remembered', async () => {
-    const cache = createExpiringCache<number>(manualClock(), { milliseconds: 100, mostEntries: 10 });
+    const cache = createExpiringCache<number>(manualClock(), { lifeMs: 100, mostEntries: 10 });
     await expect(cache.get('a', () => Promise.reject(new Error('down')))).rejects.toThrow('down');
     expect(await cache.get('a', async () => 1)).toBe(1);
   });
 
   test('goes when there are too many, the oldest first', async () => {
-    const cache = createExpiringCache<string>(manualClock(), { milliseconds: 100, mostEntries: 2 });
+    const cache = createExpiringCache<string>(manualClock(), { lifeMs: 100, mostEntries: 2 });
     for (const key of ['a', 'b', 'c']) await cache.get(key, async () => 'first');
     expect(await cache.get('c', async () => 'again')).toBe('first');
     expect(await cache.get('a', async () => 'again')).toBe('again');

@@ -39,11 +39,11 @@ export interface ConsoleSettings {
 
 const USER_AGENT = 'edge-migration-console';
 /** Someone waits for the answer. */
-const CALL_MILLISECONDS = 10_000;
+const CALL_MS = 10_000;
 /** A process whose watches are silent for so long is restarted by the kubelet. */
-const STALE_MILLISECONDS = 15 * 60_000;
+const STALE_MS = 15 * 60_000;
 const MOST_CONNECTIONS = 1_024;
-const REQUEST_MILLISECONDS = 10_000;
+const REQUEST_MS = 10_000;
 
 /**
  * Serves page and API until the signal aborts.
@@ -85,7 +85,7 @@ export async function runConsole(settings: ConsoleSettings): Promise<void> {
     port: configuration.listenPort,
     certificate,
     mostConnections: MOST_CONNECTIONS,
-    requestMilliseconds: REQUEST_MILLISECONDS,
+    requestMs: REQUEST_MS,
     onRequest: getRequestListener(app.fetch, { overrideGlobalObjects: false }),
   });
   started.defer(() => server.close());
@@ -94,7 +94,7 @@ export async function runConsole(settings: ConsoleSettings): Promise<void> {
     host: configuration.metricsHost,
     port: configuration.metricsPort,
     ready: { caches: synced([cache as Reflector<unknown>]) },
-    alive: { watches: confirmedWithin(STALE_MILLISECONDS, [cache as Reflector<unknown>]) },
+    alive: { watches: confirmedWithin(STALE_MS, [cache as Reflector<unknown>]) },
   });
   started.defer(() => metrics.close());
   await Promise.race([cache.synced, aborted(signal)]);
@@ -154,7 +154,7 @@ function createClients(
   registry: Registry,
   started: AsyncDisposableStack,
 ): Clients {
-  const common = { clock, userAgent: USER_AGENT, timeoutMilliseconds: CALL_MILLISECONDS, retries: 1 };
+  const common = { clock, userAgent: USER_AGENT, timeoutMs: CALL_MS, retries: 1 };
   const own = createClient({ ...common, kubeConfig, registry });
   started.defer(() => own.close());
   const bare = createClient({ ...common, kubeConfig: withoutCredentials(kubeConfig) });

@@ -11,11 +11,11 @@ export interface Series {
 interface Recording {
   readonly samples: Sample[];
   /** Samples are at least so far apart. */
-  interval: number;
+  intervalMs: number;
   at: number;
 }
 
-const FIRST_INTERVAL_MILLISECONDS = 5_000;
+const FIRST_INTERVAL_MS = 5_000;
 const MOST_SAMPLES = 120;
 
 export function createSeries(clock: Pick<Clock, 'now' | 'monotonic'>, mostSamples = MOST_SAMPLES): Series {
@@ -28,8 +28,8 @@ export function createSeries(clock: Pick<Clock, 'now' | 'monotonic'>, mostSample
       if (identities_per_second === null && identities_remaining === null && lag_seconds === null) return;
       const now = clock.monotonic();
       const known = recordings.get(key);
-      const recording = known ?? { samples: [], interval: FIRST_INTERVAL_MILLISECONDS, at: now };
-      if (known !== undefined && now - known.at < known.interval) return;
+      const recording = known ?? { samples: [], intervalMs: FIRST_INTERVAL_MS, at: now };
+      if (known !== undefined && now - known.at < known.intervalMs) return;
       recording.at = now;
       const time = new Date(clock.now()).toISOString();
       recording.samples.push({ time, identities_per_second, identities_remaining, lag_seconds });
@@ -46,5 +46,5 @@ function thin(recording: Recording) {
   const { samples } = recording;
   const kept = samples.filter((_, index) => (samples.length - 1 - index) % 2 === 0);
   samples.splice(0, samples.length, ...kept);
-  recording.interval *= 2;
+  recording.intervalMs *= 2;
 }

@@ -51,17 +51,17 @@ export interface TokenReviewsSettings {
 }
 
 /** A token that was revoked, or a group that was left, counts for so long at most. */
-const REVIEW_MILLISECONDS = 10_000;
+const REVIEW_MS = 10_000;
 const MOST_REVIEWS = 5_000;
 /** Wrong tokens of one address; many people may have one address, so that good tokens are let through. */
 const WRONG_TOKENS = { burst: 30, perSecond: 2 };
 /** Tokens that no review has found good lately, of all addresses. */
 const UNKNOWN_TOKENS = { burst: 200, perSecond: 50 };
-const KNOWN_MILLISECONDS = 3_600_000;
+const KNOWN_MS = 3_600_000;
 
 export function createTokenReviews({ client, audiences, groups, clock, signal }: TokenReviewsSettings): TokenReviews {
   const reviews = createExpiringCache<Identity | undefined>(clock, {
-    milliseconds: REVIEW_MILLISECONDS,
+    lifeMs: REVIEW_MS,
     mostEntries: MOST_REVIEWS,
   });
   const good = new Map<string, number>();
@@ -91,7 +91,7 @@ export function createTokenReviews({ client, audiences, groups, clock, signal }:
     good.delete(key);
     const oldest = good.keys().next();
     if (good.size >= MOST_REVIEWS && !oldest.done) good.delete(oldest.value);
-    good.set(key, clock.monotonic() + KNOWN_MILLISECONDS);
+    good.set(key, clock.monotonic() + KNOWN_MS);
   }
 
   return {
@@ -119,9 +119,9 @@ export function createTokenReviews({ client, audiences, groups, clock, signal }:
 const counts = (group: string, groups: readonly string[]) => group.startsWith('system:') || groups.includes(group);
 
 /** @throws Problem unless there is nothing to wait for */
-export function refuse(waitMilliseconds: number): void {
-  if (waitMilliseconds === 0) return;
-  const seconds = Math.ceil(waitMilliseconds / 1000);
+export function refuse(waitMs: number): void {
+  if (waitMs === 0) return;
+  const seconds = Math.ceil(waitMs / 1000);
   throw new Problem('too_many_requests', `there were too many requests: wait ${seconds} s`, {
     headers: { 'retry-after': String(seconds) },
   });

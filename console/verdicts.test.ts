@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { createVerdicts, LONGEST_MILLISECONDS, SHORTEST_MILLISECONDS, type Verdicts } from './verdicts.ts';
+import { createVerdicts, LONGEST_MS, SHORTEST_MS, type Verdicts } from './verdicts.ts';
 
 let now: number;
 let isAllowed: boolean;
@@ -37,9 +37,9 @@ const total = () => [...asked.values()].reduce((sum, count) => sum + count, 0);
 test('of a few namespaces a verdict is asked for again after five seconds', async () => {
   expect(await get('alice', 'shop')).toBe(true);
   isAllowed = false;
-  now = SHORTEST_MILLISECONDS - 1;
+  now = SHORTEST_MS - 1;
   expect(await get('alice', 'shop')).toBe(true);
-  now = SHORTEST_MILLISECONDS;
+  now = SHORTEST_MS;
   expect(await get('alice', 'shop')).toBe(false);
   expect(total()).toBe(2);
 });
@@ -59,11 +59,11 @@ test.each([200, 1000])(
       // From where they no longer expire together.
       if (second > 300) most = Math.max(most, total() - before);
     }
-    const perSecond = Math.max(10, count / (LONGEST_MILLISECONDS / 1000));
+    const perSecond = Math.max(10, count / (LONGEST_MS / 1000));
     expect(total() - count).toBeLessThan(600 * perSecond * 1.5);
     expect(most).toBeLessThan(perSecond * 6);
     isAllowed = false;
-    now += LONGEST_MILLISECONDS;
+    now += LONGEST_MS;
     expect((await look()).some(Boolean)).toBe(false);
   },
 );
@@ -71,7 +71,7 @@ test.each([200, 1000])(
 test("one caller's many namespaces make nothing older for another", async () => {
   for (let index = 0; index < 500; index += 1) await get('alice', `namespace-${index}`);
   await get('bob', 'shop');
-  now = SHORTEST_MILLISECONDS;
+  now = SHORTEST_MS;
   await get('bob', 'shop');
   expect(asked.get('shop')).toBe(2);
 });

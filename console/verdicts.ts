@@ -15,11 +15,11 @@ export interface VerdictSettings {
 }
 
 /** A right that was taken away counts for so long, */
-export const SHORTEST_MILLISECONDS = 5_000;
+export const SHORTEST_MS = 5_000;
 /** or for up to so long, where the caller's requests ask for hundreds. */
-export const LONGEST_MILLISECONDS = 60_000;
+export const LONGEST_MS = 60_000;
 /** By this much longer for each verdict that a caller needs: about ten are asked for in a second, however many there are. */
-const MILLISECONDS_EACH = 100;
+const EACH_MS = 100;
 const MOST_VERDICTS = 50_000;
 
 interface Entry {
@@ -42,7 +42,7 @@ export function createVerdicts(settings: VerdictSettings): Verdicts {
     callers.delete(caller);
     callers.set(caller, entries);
     for (const [question, { askedAt }] of entries) {
-      if (now - askedAt < LONGEST_MILLISECONDS) break;
+      if (now - askedAt < LONGEST_MS) break;
       remove(entries, question);
     }
     return entries;
@@ -67,8 +67,8 @@ export function createVerdicts(settings: VerdictSettings): Verdicts {
       const now = clock.monotonic();
       const entries = entriesOf(caller, now);
       const known = entries.get(question);
-      const life = Math.min(LONGEST_MILLISECONDS, entries.size * MILLISECONDS_EACH);
-      if (known !== undefined && now - known.askedAt < Math.max(SHORTEST_MILLISECONDS, life * known.share))
+      const life = Math.min(LONGEST_MS, entries.size * EACH_MS);
+      if (known !== undefined && now - known.askedAt < Math.max(SHORTEST_MS, life * known.share))
         return known.verdict;
       remove(entries, question);
       if (size >= mostVerdicts) makeRoom();

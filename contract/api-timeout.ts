@@ -10,6 +10,6 @@ const CLOCKS_SECONDS = 5;
 export const apiTimeoutSeconds = z.coerce.number().min(10).max(600).default(60);
 
 /** Milliseconds after whose end, or whose connection's end, was seen a request cannot change Core any more. */
-export function afterRequestMillis(timeoutSeconds: number): number {
+export function afterRequestMs(timeoutSeconds: number): number {
   return 1000 * (timeoutSeconds + CLOCKS_SECONDS);
 }

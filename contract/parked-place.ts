@@ -44,7 +44,7 @@ export interface UnstorableIdentity {
 /** Of an event that is put aside: why, for people. */
 export const REASON_HEADER = 'Edge-Migration-Reason';
 /** Parked events are known to the minute in which their requests began. */
-export const MINUTE_MILLIS = 60_000;
+export const MINUTE_MS = 60_000;
 export const NO_RETRY = '-';
 
 export function placeSubject({ projectId, reason, retry, identity, due, minute, isUnreadable, kib }: Place): string {

@@ -127,7 +127,7 @@ describe('the real API server’s refusals', () => {
 
   it('include a watch from too long ago', async () => {
     const query = { namespace: real.namespace, resourceVersion: '1', timeoutSeconds: 5 };
-    const watch = real.client.watch(real.widgets, query, { inactivityMilliseconds: 10_000 });
+    const watch = real.client.watch(real.widgets, query, { inactivityMs: 10_000 });
     await expect(watch.next()).rejects.toThrow(GoneError);
   });
 });

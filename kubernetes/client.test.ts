@@ -142,7 +142,7 @@ describe('errors', () => {
 
 describe('a watch', () => {
   const query = { resourceVersion: '100', timeoutSeconds: 300 };
-  const options = { inactivityMilliseconds: 90_000 };
+  const options = { inactivityMs: 90_000 };
 
   it('brings changes and bookmarks until the API server ends it', async () => {
     const types: string[] = [];

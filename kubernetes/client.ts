@@ -13,7 +13,7 @@ export type { KubernetesObject, ObjectMeta, ObjectReference, Resource } from './
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Limit of each try; the client's own by default. */
-  readonly timeoutMilliseconds?: number | undefined;
+  readonly timeoutMs?: number | undefined;
   /** Further tries at most; the client's own by default. */
   readonly retries?: number | undefined;
 }
@@ -47,7 +47,7 @@ interface WatchQuery extends Selector {
 interface WatchOptions {
   readonly signal?: AbortSignal | undefined;
   /** A watch that brings no frame for so long is dead; bookmarks come about once a minute. */
-  readonly inactivityMilliseconds: number;
+  readonly inactivityMs: number;
 }
 
 interface WriteOptions extends CallOptions {
@@ -126,7 +126,7 @@ export interface ClientSettings {
   readonly clock: Clock;
   readonly userAgent: string;
   /** Limit of each try of a call (watches have their own). */
-  readonly timeoutMilliseconds?: number;
+  readonly timeoutMs?: number;
   /** Further tries of a call at most. */
   readonly retries?: number;
   readonly registry?: Registry;
@@ -143,7 +143,7 @@ export function createClient(settings: ClientSettings): KubernetesClient {
     kubeConfig: settings.kubeConfig,
     clock,
     userAgent: settings.userAgent,
-    timeoutMilliseconds: settings.timeoutMilliseconds ?? API_REQUEST_MS,
+    timeoutMs: settings.timeoutMs ?? API_REQUEST_MS,
     retries: settings.retries ?? API_CALL.attempts - 1,
     metrics: runtimeMetrics(settings.registry),
     random: settings.random ?? Math.random,
@@ -232,7 +232,7 @@ function clientOn(base: Transport, clock: Clock, common: Common): KubernetesClie
       }
     },
 
-    async *watch(resource, { namespace, ...query }, { signal, inactivityMilliseconds }) {
+    async *watch(resource, { namespace, ...query }, { signal, inactivityMs }) {
       const call: Call = {
         verb: 'watch',
         method: 'GET',
@@ -240,7 +240,7 @@ function clientOn(base: Transport, clock: Clock, common: Common): KubernetesClie
         target: { namespace },
         query: { ...query, watch: 'true', allowWatchBookmarks: 'true' },
       };
-      const stream = await transport.open(call, { signal, inactivityMilliseconds });
+      const stream = await transport.open(call, { signal, inactivityMs });
       yield* readWatch(stream, `watch ${resource.plural}${namespace === undefined ? '' : ` ${namespace}`}`);
     },
 

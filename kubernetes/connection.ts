@@ -30,7 +30,7 @@ export interface Connection {
  * kube-apiserver drops connections that are idle for 90 s and sends no hint; we drop them first, so that no request is
  * sent into a connection that is being closed.
  */
-const KEEP_ALIVE_MILLISECONDS = 60_000;
+const KEEP_ALIVE_MS = 60_000;
 
 /**
  * Connections to one cluster, shared by all requests. client-node makes a new dispatcher for every request; this keeps
@@ -90,7 +90,7 @@ export function createConnection(kubeConfig: KubeConfig): Connection {
 function createDispatcher(options: DispatcherOptions): Dispatcher {
   // Our deadlines come from the injected clock; undici's own would cut quiet watches after five minutes.
   // HTTP/1.1: open streams of an HTTP/2 client that is destroyed emit errors that nobody can listen for.
-  const common = { allowH2: false, keepAliveTimeout: KEEP_ALIVE_MILLISECONDS, headersTimeout: 0, bodyTimeout: 0 };
+  const common = { allowH2: false, keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0, bodyTimeout: 0 };
   switch (options.type) {
     case 'proxy':
       return new ProxyAgent({

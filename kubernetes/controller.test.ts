@@ -144,7 +144,7 @@ describe('after a reconcile', () => {
   });
 
   it('that asks to come back it does, at that time', async () => {
-    start(async () => ({ requeueAfterMilliseconds: 5_000 })).enqueue('a');
+    start(async () => ({ requeueAfterMs: 5_000 })).enqueue('a');
     await until(() => fake.clock.pending()[0] === 5_000);
     await fake.clock.advance(15_000);
     expect(seen).toHaveLength(4);
@@ -176,7 +176,7 @@ describe('after a reconcile', () => {
     const outcomes = ['fail', 'fail', 'later', 'fail'];
     start(async () => {
       if (outcomes.shift() === 'fail') throw new Error('broken');
-      return { requeueAfterMilliseconds: 5_000 };
+      return { requeueAfterMs: 5_000 };
     }).enqueue('a');
     const delays: number[] = [];
     for (let i = 0; i < 4; i++) {
@@ -227,7 +227,7 @@ describe('after a reconcile', () => {
     start(
       (_key, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
       {
-        timeoutMilliseconds: 60_000,
+        timeoutMs: 60_000,
       },
     ).enqueue('a');
     await until(() => fake.clock.pending()[0] === 60_000);
@@ -293,9 +293,9 @@ describe('metrics', () => {
   });
 
   it('count reconciles by result', async () => {
-    const results: Record<string, () => Promise<undefined | { requeueAfterMilliseconds: number }>> = {
+    const results: Record<string, () => Promise<undefined | { requeueAfterMs: number }>> = {
       success: async () => undefined,
-      later: async () => ({ requeueAfterMilliseconds: 1_000_000 }),
+      later: async () => ({ requeueAfterMs: 1_000_000 }),
       conflict: () =>
         Promise.reject(new ConflictError('changed', { status: 409, reason: 'Conflict', disposition: 'conflict' })),
       terminal: () => Promise.reject(new TerminalError('never')),

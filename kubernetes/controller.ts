@@ -21,7 +21,7 @@ export interface ReconcileContext {
 
 /** What a reconcile that did not fail asks for; nothing: done until something changes. */
 export interface ReconcileResult {
-  readonly requeueAfterMilliseconds?: number | undefined;
+  readonly requeueAfterMs?: number | undefined;
 }
 
 /**
@@ -79,7 +79,7 @@ export interface ControllerSettings {
   readonly reconcile: Reconcile;
   readonly workers?: number | undefined;
   /** Limit of one reconcile, after which its signal aborts. */
-  readonly timeoutMilliseconds?: number | undefined;
+  readonly timeoutMs?: number | undefined;
   readonly queue?: Pick<WorkQueueSettings, 'backoff' | 'rate'> | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -88,25 +88,25 @@ export interface ControllerSettings {
 
 type Outcome =
   | { readonly type: 'success' }
-  | { readonly type: 'requeue_after'; readonly milliseconds: number }
+  | { readonly type: 'requeue_after'; readonly afterMs: number }
   | { readonly type: 'error'; readonly error: unknown }
   | { readonly type: 'terminal'; readonly error: TerminalError }
   | { readonly type: 'stopped' };
 
 /** Changes become keys, keys wait in a queue, workers reconcile them; one key is in one worker's hands at a time. */
 export function createController(settings: ControllerSettings): Controller {
-  const { name, sources, clock, workers = 1, timeoutMilliseconds = RECONCILE_MS } = settings;
+  const { name, sources, clock, workers = 1, timeoutMs = RECONCILE_MS } = settings;
   const logger = settings.logger.child({ controller: name });
   const metrics = controllerMetrics(runtimeMetrics(settings.registry), name, workers);
   const queue = createWorkQueue({ ...settings.queue, name, clock, registry: settings.registry });
 
   async function attempt(key: string, log: Logger, signal: AbortSignal): Promise<Outcome> {
     try {
-      const result = await withDeadline(clock, timeoutMilliseconds, signal, (deadline) =>
+      const result = await withDeadline(clock, timeoutMs, signal, (deadline) =>
         settings.reconcile(key, { signal: deadline.signal, logger: log }),
       );
-      const milliseconds = result?.requeueAfterMilliseconds;
-      return milliseconds === undefined ? { type: 'success' } : { type: 'requeue_after', milliseconds };
+      const afterMs = result?.requeueAfterMs;
+      return afterMs === undefined ? { type: 'success' } : { type: 'requeue_after', afterMs };
     } catch (error) {
       if (signal.aborted) return { type: 'stopped' };
       return error instanceof TerminalError ? { type: 'terminal', error } : { type: 'error', error };
@@ -121,7 +121,7 @@ export function createController(settings: ControllerSettings): Controller {
         return queue.forget(key);
       case 'requeue_after':
         queue.forget(key);
-        return queue.addAfter(key, outcome.milliseconds);
+        return queue.addAfter(key, outcome.afterMs);
       case 'terminal':
         log.error({ error: errorMessage(outcome.error) }, 'reconcile failed for good');
         return queue.forget(key);

@@ -39,20 +39,20 @@ export function startDeadline(clock: Clock, milliseconds: number, caller?: Abort
   const timer = new AbortController();
   const onCallerAbort = () => limit.abort(caller?.reason);
   caller?.addEventListener('abort', onCallerAbort, { once: true });
-  let limitMilliseconds = milliseconds;
+  let limitMs = milliseconds;
   let end = clock.monotonic() + milliseconds;
 
   async function expire() {
     // One timer however often the deadline is extended: a busy watch extends it with every frame.
     for (let left = milliseconds; left > 0; left = end - clock.monotonic()) await clock.sleep(left, timer.signal);
-    limit.abort(new DeadlineError(`no answer within ${limitMilliseconds} ms`));
+    limit.abort(new DeadlineError(`no answer within ${limitMs} ms`));
   }
   expire().catch(() => {}); // stopped
 
   return {
     signal: limit.signal,
     extend(again) {
-      limitMilliseconds = again;
+      limitMs = again;
       end = clock.monotonic() + again;
     },
     stop() {

@@ -62,13 +62,13 @@ interface Series {
 }
 
 /** KEP-383: a series ends when nothing was added to it for six minutes. */
-const SERIES_END_MILLISECONDS = 360_000;
+const SERIES_END_MS = 360_000;
 /** A count is written this often at most. */
-const SERIES_UPDATE_MILLISECONDS = 60_000;
+const SERIES_UPDATE_MS = 60_000;
 const MOST_SERIES = 4_096;
 /** Of one object, as client-go's spam filter: a burst of 25, then one in five minutes. */
 const RATE_PER_OBJECT = { perSecond: 1 / 300, burst: 25 };
-const FLUSH_MILLISECONDS = 5_000;
+const FLUSH_MS = 5_000;
 const LONGEST_NOTE_BYTES = 1_024;
 
 export function createEventRecorder(settings: EventRecorderSettings): EventRecorder {
@@ -84,10 +84,10 @@ export function createEventRecorder(settings: EventRecorderSettings): EventRecor
     const now = clock.monotonic();
     const identity = identify(event);
     const known = allSeries.get(identity);
-    if (known !== undefined && now - known.lastObserved < SERIES_END_MILLISECONDS) {
+    if (known !== undefined && now - known.lastObserved < SERIES_END_MS) {
       known.count++;
       known.lastObserved = now;
-      return queue.addAfter(identity, known.sentAt + SERIES_UPDATE_MILLISECONDS - now);
+      return queue.addAfter(identity, known.sentAt + SERIES_UPDATE_MS - now);
     }
     if (!mayBegin(subjectOf(event))) return metrics.events.inc({ result: 'dropped' });
     const times = { count: 1, lastObserved: now, sentCount: 0, sentAt: Number.NEGATIVE_INFINITY };
@@ -145,9 +145,9 @@ export function createEventRecorder(settings: EventRecorderSettings): EventRecor
       if (series.count > series.sentCount) await send(series, signal);
       queue.forget(identity);
       const quiet = clock.monotonic() - series.lastObserved;
-      if (quiet >= SERIES_END_MILLISECONDS) end(identity, series);
-      else if (series.count > series.sentCount) queue.addAfter(identity, SERIES_UPDATE_MILLISECONDS);
-      else queue.addAfter(identity, SERIES_END_MILLISECONDS - quiet);
+      if (quiet >= SERIES_END_MS) end(identity, series);
+      else if (series.count > series.sentCount) queue.addAfter(identity, SERIES_UPDATE_MS);
+      else queue.addAfter(identity, SERIES_END_MS - quiet);
     } catch (error) {
       if (mayHelp(error) && queue.retries(identity) < EVENT_RECORD.attempts - 1 && !signal.aborted)
         return queue.addRateLimited(identity);
@@ -177,7 +177,7 @@ export function createEventRecorder(settings: EventRecorderSettings): EventRecor
       const working = work(sending.signal);
       await whenAborted(signal);
       for (const [identity, { count, sentCount }] of allSeries) if (count > sentCount) queue.add(identity);
-      const limit = startDeadline(clock, FLUSH_MILLISECONDS);
+      const limit = startDeadline(clock, FLUSH_MS);
       limit.signal.addEventListener('abort', () => sending.abort(limit.signal.reason), { once: true });
       await queue.shutDown({ drain: true });
       await working;

@@ -217,7 +217,7 @@ describe('an election', () => {
   });
 
   it('refuses times that cannot work', () => {
-    expect(() => stand('first', { renewDeadlineMilliseconds: 2_100 })).toThrow(RangeError);
+    expect(() => stand('first', { renewDeadlineMs: 2_100 })).toThrow(RangeError);
   });
 });
 

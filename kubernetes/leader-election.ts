@@ -79,10 +79,10 @@ export interface LeaderElectionSettings {
   /** Of this process; no other may ever have the same: a pod's name and a random part. */
   readonly identity: string;
   /** How long others wait after the last renewal that they saw. */
-  readonly leaseDurationMilliseconds?: number | undefined;
+  readonly leaseDurationMs?: number | undefined;
   /** How long after its last renewal the leader considers itself leading. The difference is the margin for writes on their way. */
-  readonly renewDeadlineMilliseconds?: number | undefined;
-  readonly retryPeriodMilliseconds?: number | undefined;
+  readonly renewDeadlineMs?: number | undefined;
+  readonly retryPeriodMs?: number | undefined;
   /**
    * What else the Lease is to say, as annotations, each time that it is written: what one leader is to know of the one
    * before changes hands in the same write as the leadership.
@@ -102,9 +102,9 @@ export interface LeaderElectionSettings {
 export function createLeaderElection(settings: LeaderElectionSettings): LeaderElection {
   const { client, namespace, name, identity, clock, logger, random = Math.random } = settings;
   const {
-    leaseDurationMilliseconds: leaseDuration = LEASE.durationMs,
-    renewDeadlineMilliseconds: renewDeadline = LEASE.renewMs,
-    retryPeriodMilliseconds: retryPeriod = LEASE.retryMs,
+    leaseDurationMs: leaseDuration = LEASE.durationMs,
+    renewDeadlineMs: renewDeadline = LEASE.renewMs,
+    retryPeriodMs: retryPeriod = LEASE.retryMs,
   } = settings;
   if (!(leaseDuration > renewDeadline && renewDeadline > retryPeriod * LEASE.jitter && retryPeriod > 0)) {
     throw new RangeError(`lease duration > renew deadline > ${LEASE.jitter} × retry period must hold`);
@@ -187,7 +187,7 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
   }
 
   async function tryAcquire(signal: AbortSignal): Promise<boolean> {
-    const options = { signal, timeoutMilliseconds: renewDeadline / 2, retries: 0 };
+    const options = { signal, timeoutMs: renewDeadline / 2, retries: 0 };
     try {
       await read(options);
       if (heldByOther()) return false;
@@ -213,7 +213,7 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
     for (;;) {
       await clock.sleep(Math.min(retryPeriod, Math.max(0, timeLeft())), signal);
       assertLeading();
-      const options = { signal, timeoutMilliseconds: Math.min(renewDeadline / 2, timeLeft()), retries: 0 };
+      const options = { signal, timeoutMs: Math.min(renewDeadline / 2, timeLeft()), retries: 0 };
       await renew(options).catch((error: unknown) => {
         if (signal.aborted || error instanceof LeadershipLostError) throw error;
         logger.warn({ lease: name, error: errorMessage(error) }, 'the lease could not be renewed, trying again');
@@ -249,7 +249,7 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
     const spec = { ...specOf(lease), holderIdentity: null, leaseDurationSeconds: 1, acquireTime: now, renewTime: now };
     renewed = undefined;
     try {
-      await client.update(LEASES, { ...lease, spec }, { timeoutMilliseconds: renewDeadline / 2, retries: 0 });
+      await client.update(LEASES, { ...lease, spec }, { timeoutMs: renewDeadline / 2, retries: 0 });
     } catch (error) {
       logger.warn({ lease: name, error: errorMessage(error) }, 'the lease could not be released; it expires by itself');
     }

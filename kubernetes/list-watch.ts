@@ -11,25 +11,25 @@ import type { WatchEvent } from './watch-stream.ts';
 
 export interface Timings {
   /** A complete list is read again after this time, whatever the watch brings: it may have lost something. */
-  readonly relistMilliseconds: number;
+  readonly relistMs: number;
   /** A watch that is silent for so long is dead. The API server sends a bookmark about once a minute. */
-  readonly inactivityMilliseconds: number;
+  readonly inactivityMs: number;
   /** The API server is asked to end each watch after a time between these, so that watches spread over its replicas. */
   readonly watchSeconds: { readonly shortest: number; readonly longest: number };
   readonly backoff: Backoff;
   /** After a watch that lived so long the next failure is the first one again. */
-  readonly healthyMilliseconds: number;
+  readonly healthyMs: number;
   /** {@link ListWatch.refresh} lists at most once in this time. */
-  readonly refreshMilliseconds: number;
+  readonly refreshMs: number;
 }
 
 export const DEFAULT_TIMINGS: Timings = {
-  relistMilliseconds: 600_000,
-  inactivityMilliseconds: 150_000,
+  relistMs: 600_000,
+  inactivityMs: 150_000,
   watchSeconds: { shortest: 240, longest: 480 },
   backoff: LIST_WATCH,
-  healthyMilliseconds: LIST_WATCH_HEALTHY_MS,
-  refreshMilliseconds: 1_000,
+  healthyMs: LIST_WATCH_HEALTHY_MS,
+  refreshMs: 1_000,
 };
 
 export interface ListWatchSettings extends Timings {
@@ -95,7 +95,7 @@ export function createListWatch(settings: ListWatchSettings): ListWatch {
     settings.onList(result.items);
     version = result.resourceVersion;
     listedAt = begun;
-    relistAt = begun + settings.relistMilliseconds;
+    relistAt = begun + settings.relistMs;
     noteAlive();
     for (const each of waiting) if (each.listsBegun < number) each.resolve();
     waiting = waiting.filter((each) => each.listsBegun >= number);
@@ -112,8 +112,8 @@ export function createListWatch(settings: ListWatchSettings): ListWatch {
     const { shortest, longest } = settings.watchSeconds;
     const timeoutSeconds = Math.min(untilRelist, Math.round(shortest + random() * (longest - shortest)));
     const query = { ...selector, resourceVersion: from, timeoutSeconds };
-    const { inactivityMilliseconds } = settings;
-    for await (const event of client.watch(resource, query, { inactivityMilliseconds, signal })) {
+    const { inactivityMs } = settings;
+    for await (const event of client.watch(resource, query, { inactivityMs, signal })) {
       metrics.watchEvents.inc({ ...labels, type: event.type });
       noteAlive();
       if (event.type !== 'BOOKMARK') settings.onEvent(event);
@@ -131,7 +131,7 @@ export function createListWatch(settings: ListWatchSettings): ListWatch {
     const lived = () => clock.monotonic() - begun;
     try {
       await readWatch(from, AbortSignal.any([signal, watch.signal])).finally(() => {
-        if (lived() >= settings.healthyMilliseconds) failures = 0;
+        if (lived() >= settings.healthyMs) failures = 0;
       });
       // A server or proxy that ends every watch at once must not be asked again at once.
       if (lived() < 1_000 && version === from) await backOff(signal);
@@ -149,16 +149,16 @@ export function createListWatch(settings: ListWatchSettings): ListWatch {
   }
 
   async function backOff(signal: AbortSignal) {
-    const delay = random() * doubled(settings.backoff, failures++);
-    await clock.sleep(delay, signal);
+    const delayMs = random() * doubled(settings.backoff, failures++);
+    await clock.sleep(delayMs, signal);
   }
 
-  /** Lists, but no more often than once per `refreshMilliseconds` when only refreshes ask for it. */
+  /** Lists, but no more often than once per `refreshMs` when only refreshes ask for it. */
   async function listIfDue(signal: AbortSignal) {
     if (version === undefined || clock.monotonic() >= relistAt) return list(signal);
     if (waiting.length === 0) return;
-    const wait = listedAt + settings.refreshMilliseconds - clock.monotonic();
-    if (wait > 0) await clock.sleep(wait, signal);
+    const waitMs = listedAt + settings.refreshMs - clock.monotonic();
+    if (waitMs > 0) await clock.sleep(waitMs, signal);
     await list(signal);
   }
 

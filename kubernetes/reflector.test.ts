@@ -93,7 +93,7 @@ describe('a lost change', () => {
   it('is found by the periodic list, deletions too', async () => {
     fake.server.store.create(widgets, widget('first', { size: 1 }));
     fake.server.store.create(widgets, widget('second', { size: 1 }));
-    await reflected.startSynced({ timings: { inactivityMilliseconds: 10_000_000 } });
+    await reflected.startSynced({ timings: { inactivityMs: 10_000_000 } });
     fake.server.dropEvents(3);
     fake.server.store.merge(widgets, first, { spec: { size: 2 } });
     fake.server.store.remove(widgets, { namespace: 'default', name: 'second' });

@@ -22,7 +22,7 @@ export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | '
   subscribe(listener: (change: Change<T>) => void): () => void;
   /**
    * Resolves when the cache holds a consistent list that began after this call. However many ask, lists are at least
-   * `refreshMilliseconds` apart. Rejects with the signal's reason.
+   * `refreshMs` apart. Rejects with the signal's reason.
    */
   refresh(signal: AbortSignal): Promise<void>;
   /** Milliseconds since the oldest part of the cache was last listed completely (since that list began), or Infinity. */

@@ -97,7 +97,7 @@ describe('leader election', () => {
       const election = createLeaderElection({
         ...{ client: real.client, clock: systemClock, logger, identity },
         ...real.at('election'),
-        retryPeriodMilliseconds: 200,
+        retryPeriodMs: 200,
       });
       const running = election.run(stop.signal, async (leadership) => {
         elected.resolve(leadership);

@@ -69,7 +69,7 @@ describe('retries', () => {
 describe('waiting', () => {
   it('ends at the deadline of each try when the API server does not answer', async () => {
     fake.server.fail(any, 'hang');
-    const getting = fake.client.get(widgets, first, { timeoutMilliseconds: 7_000, retries: 0 });
+    const getting = fake.client.get(widgets, first, { timeoutMs: 7_000, retries: 0 });
     getting.catch(() => {});
     await until(() => fake.server.requests.length === 1);
     await fake.clock.advance(6_999);
@@ -127,7 +127,7 @@ describe('credentials', () => {
     );
     const pod = fake.connect({ kubeConfig });
     await expect(pod.list(widgets, {}, { retries: 0 })).rejects.toThrow(/list widgets: ENOENT/);
-    const watch = pod.watch(widgets, { resourceVersion: '1', timeoutSeconds: 60 }, { inactivityMilliseconds: 1000 });
+    const watch = pod.watch(widgets, { resourceVersion: '1', timeoutSeconds: 60 }, { inactivityMs: 1000 });
     await expect(watch.next()).rejects.toThrow(UnreachableError);
   });
 

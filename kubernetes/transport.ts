@@ -39,14 +39,14 @@ export interface Transport {
     call: Call,
     options: {
       signal?: AbortSignal | undefined;
-      timeoutMilliseconds?: number | undefined;
+      timeoutMs?: number | undefined;
       retries?: number | undefined;
     },
   ): Promise<unknown>;
   /** Opens a stream, once. Leaving the loop over it closes it; silence ends it. */
   open(
     call: Call,
-    options: { signal?: AbortSignal | undefined; inactivityMilliseconds: number },
+    options: { signal?: AbortSignal | undefined; inactivityMs: number },
   ): Promise<AsyncGenerator<Uint8Array, void>>;
   close(): Promise<void>;
 }
@@ -55,7 +55,7 @@ export interface TransportSettings {
   readonly kubeConfig: KubeConfig;
   readonly clock: Clock;
   readonly userAgent: string;
-  readonly timeoutMilliseconds: number;
+  readonly timeoutMs: number;
   readonly retries: number;
   readonly metrics: RuntimeMetrics;
   readonly random: () => number;
@@ -136,14 +136,14 @@ export function createTransport(settings: TransportSettings): Transport {
   }
 
   return {
-    async send(call, { signal, timeoutMilliseconds = settings.timeoutMilliseconds, retries = settings.retries }) {
+    async send(call, { signal, timeoutMs = settings.timeoutMs, retries = settings.retries }) {
       let refreshed = false;
       let progress: Progress = { sent: false };
 
       async function sendOnce(): Promise<unknown> {
         progress = { sent: false };
         try {
-          return await withDeadline(clock, timeoutMilliseconds, signal, (deadline) =>
+          return await withDeadline(clock, timeoutMs, signal, (deadline) =>
             attempt(call, deadline.signal, progress),
           );
         } catch (error) {
@@ -162,13 +162,13 @@ export function createTransport(settings: TransportSettings): Transport {
       });
     },
 
-    async open(call, { signal, inactivityMilliseconds }) {
-      const connecting = Math.min(inactivityMilliseconds, settings.timeoutMilliseconds);
+    async open(call, { signal, inactivityMs }) {
+      const connecting = Math.min(inactivityMs, settings.timeoutMs);
       const deadline = startDeadline(clock, connecting, signal);
       try {
         const { body } = await dispatch(call, deadline.signal, { sent: false });
-        deadline.extend(inactivityMilliseconds);
-        return readChunks(call, body, deadline, inactivityMilliseconds);
+        deadline.extend(inactivityMs);
+        return readChunks(call, body, deadline, inactivityMs);
       } catch (error) {
         deadline.stop();
         if (error instanceof UnauthorizedError) connection.refresh();
@@ -184,11 +184,11 @@ async function* readChunks(
   call: Call,
   body: AsyncIterable<Uint8Array>,
   deadline: ReturnType<typeof startDeadline>,
-  inactivityMilliseconds: number,
+  inactivityMs: number,
 ): AsyncGenerator<Uint8Array, void> {
   try {
     for await (const chunk of body) {
-      deadline.extend(inactivityMilliseconds);
+      deadline.extend(inactivityMs);
       yield chunk;
     }
   } catch (error) {

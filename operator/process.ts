@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { afterRequestMillis } from '@edge-migration/contract/api-timeout.ts';
+import { afterRequestMs } from '@edge-migration/contract/api-timeout.ts';
 import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from '@edge-migration/contract/edge-migration/api.ts';
 import { type Core, openCore } from '@edge-migration/identity/core/core.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
@@ -59,12 +59,12 @@ export interface OperatorSettings {
 }
 
 /** How long one call goes on trying when Edge is looked at. */
-const LOOK_MILLISECONDS = 3_000;
+const LOOK_MS = 3_000;
 
 type CacheSettings = Pick<ReflectorSettings<unknown>, 'clock' | 'logger' | 'registry' | 'timings'>;
 
 /** A process whose watches are silent for so long is restarted by the kubelet. */
-const STALE_MILLISECONDS = 15 * 60_000;
+const STALE_MS = 15 * 60_000;
 
 /** What belongs to a migration; of reports for people only that they are there, so that they go with it. */
 const OWNED_SELECTOR = `${LABELS.managedBy}=edge-migration,${LABELS.component}`;
@@ -89,7 +89,7 @@ export async function runOperator({
   const registry = new Registry();
   const client = createClient({ kubeConfig, clock, userAgent: 'edge-migration-operator', registry });
   const stores = openStores(configuration, clock);
-  const common = { clock, logger, registry, timings: { relistMilliseconds: configuration.relistSeconds * 1000 } };
+  const common = { clock, logger, registry, timings: { relistMs: configuration.relistSeconds * 1000 } };
   const caches = createCaches(client, configuration, common);
   const { stream, coreApi, watchHistory } = createCapture(client, configuration, stores.core, common, caches);
   /** What several replicas decide by, and compare with what others say. */
@@ -124,10 +124,10 @@ export async function runOperator({
     jobEvents: createJobEvents(client, configuration.namespace),
     clock: storeClock,
     settings: {
-      pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
-      lateWriteMilliseconds: configuration.lateWriteSeconds * 1000,
+      pageMaxAgeMs: configuration.pageMaxAgeSeconds * 1000,
+      lateWriteMs: configuration.lateWriteSeconds * 1000,
       overridesTable: configuration.environmentsV2Table,
-      gapSettlesMilliseconds: afterRequestMillis(configuration.apiTimeoutSeconds),
+      gapSettlesMs: afterRequestMs(configuration.apiTimeoutSeconds),
       pricePerMillionWriteUnits: configuration.pricePerMillionWriteUnits,
     },
   };
@@ -136,9 +136,9 @@ export async function runOperator({
     namespace: configuration.namespace,
     name: 'edge-migration-operator',
     identity: `${configuration.instance}_${crypto.randomUUID()}`,
-    leaseDurationMilliseconds: configuration.leaseDurationSeconds * 1000,
-    renewDeadlineMilliseconds: configuration.renewDeadlineSeconds * 1000,
-    retryPeriodMilliseconds: configuration.retryPeriodSeconds * 1000,
+    leaseDurationMs: configuration.leaseDurationSeconds * 1000,
+    renewDeadlineMs: configuration.renewDeadlineSeconds * 1000,
+    retryPeriodMs: configuration.retryPeriodSeconds * 1000,
     annotate: watchHistory?.annotate,
     clock,
     logger,
@@ -152,7 +152,7 @@ export async function runOperator({
     host: configuration.metricsHost,
     port: configuration.metricsPort,
     ready: { caches: synced(all) },
-    alive: { watches: confirmedWithin(STALE_MILLISECONDS, all) },
+    alive: { watches: confirmedWithin(STALE_MS, all) },
   });
   const ending = new AbortController();
   const either = AbortSignal.any([signal, ending.signal]);
@@ -259,8 +259,8 @@ function openStores(configuration: OperatorConfiguration, clock: Clock) {
   const edge = openEdge(configuration, { clock });
   const connection = connect(configuration, { clock });
   // A look at Edge must not hold up what is decided meanwhile.
-  const hasty = connect(configuration, { clock, patienceMilliseconds: LOOK_MILLISECONDS });
-  const hastyEdge = openEdge(configuration, { clock, patienceMilliseconds: LOOK_MILLISECONDS });
+  const hasty = connect(configuration, { clock, patienceMs: LOOK_MS });
+  const hastyEdge = openEdge(configuration, { clock, patienceMs: LOOK_MS });
   const { projectMetadataTable } = configuration;
   return {
     core,

@@ -15,7 +15,7 @@ export function createReadiness(
 ): ReadinessView | undefined {
   const isSought = environmentsTable !== undefined || environmentsApiKeyTable !== undefined;
   return isSought
-    ? createReadinessView({ core, tables: serving, clock, againMilliseconds: edgeReadySeconds * 1000 })
+    ? createReadinessView({ core, tables: serving, clock, againMs: edgeReadySeconds * 1000 })
     : undefined;
 }
 

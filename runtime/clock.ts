@@ -9,7 +9,7 @@ export interface Clock {
 }
 
 /** `setTimeout` fires at once beyond 2^31-1 ms (24.8 days), so longer waits are cut into pieces. */
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -17,7 +17,7 @@ export const systemClock: Clock = {
   async sleep(milliseconds, signal) {
     let left = milliseconds;
     do {
-      const piece = Math.min(left, LONGEST_TIMEOUT);
+      const piece = Math.min(left, LONGEST_TIMEOUT_MS);
       await timeout(piece, signal);
       left -= piece;
     } while (left > 0);

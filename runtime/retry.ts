@@ -46,7 +46,7 @@ export async function retry<T>(work: () => Promise<T>, options: RetryOptions): P
   const started = clock.monotonic();
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
-    let pause: number;
+    let pauseMs: number;
     try {
       return await work();
     } catch (error) {
@@ -56,9 +56,9 @@ export async function retry<T>(work: () => Promise<T>, options: RetryOptions): P
       const isTooLong = (retryAfterOf(error) ?? 0) > Math.min(leftMs, longestRetryAfterMs);
       if (isOver || isTooLong || !isWorthIt(error)) throw error;
       onRetry?.(error);
-      pause = pauseAfter(error, attempt - 1, options);
+      pauseMs = pauseAfter(error, attempt - 1, options);
     }
-    if (pause > 0) await clock.sleep(pause, signal);
+    if (pauseMs > 0) await clock.sleep(pauseMs, signal);
   }
 }
 

@@ -20,8 +20,8 @@ const DEPLOYMENTS: Resource = {
 };
 
 /** Longer than the Job's own deadline. */
-const PATIENCE_MILLISECONDS = 100_000;
-const LOOK_MILLISECONDS = 1_000;
+const PATIENCE_MS = 100_000;
+const LOOK_MS = 1_000;
 
 const failed = (problem: string): ProbeFact => ({ kind: 'failed', problem });
 
@@ -72,7 +72,7 @@ async function readOutcomes(context: Context, namespace: string, job: string): P
   const { cluster, clock, signal } = context;
   const started = clock.monotonic();
   let last = 'no pod was made for it: kubectl describe says why of a Job that is refused';
-  while (clock.monotonic() - started < PATIENCE_MILLISECONDS) {
+  while (clock.monotonic() - started < PATIENCE_MS) {
     const { items } = await cluster.client.list(PODS, { namespace, labelSelector: `job-name=${job}` }, { signal });
     const [pod] = items.map((item) => podSchema.parse(item));
     const { phase, containerStatuses = [] } = pod?.status ?? {};
@@ -82,9 +82,9 @@ async function readOutcomes(context: Context, namespace: string, job: string): P
       const waiting = containerStatuses.find(({ state }) => state.waiting !== undefined)?.state.waiting;
       last = `its pod is ${phase ?? 'not known'}${waiting ? `: ${waiting.reason ?? ''} ${waiting.message ?? ''}`.trimEnd() : ''}`;
     }
-    await clock.sleep(LOOK_MILLISECONDS, signal);
+    await clock.sleep(LOOK_MS, signal);
   }
-  return failed(`the check did not end within ${PATIENCE_MILLISECONDS / 1000} s: ${last}`);
+  return failed(`the check did not end within ${PATIENCE_MS / 1000} s: ${last}`);
 }
 
 const saidSchema = z.object({ outcomes: z.array(checkOutcome).max(50) });

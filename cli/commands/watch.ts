@@ -24,7 +24,7 @@ export interface WatchOptions {
  */
 export async function watch(context: Context, selection: Selection, options: WatchOptions): Promise<ExitCode> {
   const { terminal, clock, signal } = context;
-  const pause = (options.intervalSeconds ?? (terminal.isInteractive ? 2 : 10)) * 1000;
+  const pauseMs = (options.intervalSeconds ?? (terminal.isInteractive ? 2 : 10)) * 1000;
   const screen = createScreen(terminal);
   let last: readonly EdgeMigration[] | undefined;
   for (;;) {
@@ -39,7 +39,7 @@ export async function watch(context: Context, selection: Selection, options: Wat
       const outcomes = migrations.map((migration) => judge(migration, options.until));
       if (!outcomes.includes(undefined)) return outcomes.includes('failed') ? EXIT.unwell : EXIT.done;
     }
-    await clock.sleep(pause, signal);
+    await clock.sleep(pauseMs, signal);
   }
 }
 

@@ -1,4 +1,4 @@
-import { MINUTE_MILLIS } from '../parked-place.ts';
+import { MINUTE_MS } from '../parked-place.ts';
 import type { GapStatus, Status } from './status.ts';
 
 /**
@@ -8,6 +8,6 @@ import type { GapStatus, Status } from './status.ts';
  */
 export function coversMinute(gaps: Status['gaps'], { from, came }: { from: number; came: number }): boolean {
   const covers = (gap: GapStatus) =>
-    Date.parse(gap.from) <= from && gap.until !== undefined && Date.parse(gap.until) >= came + MINUTE_MILLIS;
+    Date.parse(gap.from) <= from && gap.until !== undefined && Date.parse(gap.until) >= came + MINUTE_MS;
   return gaps?.some(covers) ?? false;
 }

@@ -48,7 +48,7 @@ const MOST_PLACES = 32;
  * Before a process's first look the clock of NATS may have been ahead of what it is now: another server led the stream. Later
  * steps are told by what the look before says.
  */
-const UNKNOWN_STEP_MILLISECONDS = 10_000;
+const UNKNOWN_STEP_MS = 10_000;
 
 /** Without the library's types: the operator and the appliers ask for different parts. */
 interface StreamInfoLike {
@@ -80,7 +80,7 @@ export function stateOf(
 }
 
 /** Messages tell their time in nanoseconds, more of them than a number holds exactly. */
-const ROUNDING_MILLISECONDS = 1;
+const ROUNDING_MS = 1;
 
 /**
  * Whether a message has a place that was another one's: it is not the message that the stream had there, or the stream had
@@ -92,8 +92,8 @@ export function isRetaken({ places }: Watermarks, { sequence, time }: StreamPlac
   const known = places.find((place) => place.sequence >= sequence);
   if (known === undefined) return false;
   const { stored = time } = known;
-  const isAnother = known.sequence === sequence && Math.abs(time - stored) > ROUNDING_MILLISECONDS;
-  return isAnother || time > known.time + ROUNDING_MILLISECONDS;
+  const isAnother = known.sequence === sequence && Math.abs(time - stored) > ROUNDING_MS;
+  return isAnother || time > known.time + ROUNDING_MS;
 }
 
 /**
@@ -111,7 +111,7 @@ export function noteState(known: Watermarks | undefined, state: StreamState): Wa
   const looked = { time, ...asked };
   const place = { sequence: last.sequence, ...(last.time > 0 && { stored: last.time }) };
   if (known === undefined || hasLost(known, state)) {
-    const latest = Math.max(last.time, time, oldest?.time ?? 0) + UNKNOWN_STEP_MILLISECONDS;
+    const latest = Math.max(last.time, time, oldest?.time ?? 0) + UNKNOWN_STEP_MS;
     return { created, looked, places: [{ ...place, time: latest }] };
   }
   // What was known at the first look of a sequence tells most.
@@ -131,7 +131,7 @@ function latestSince({ looked }: Watermarks, { last, oldest, time, answered }: S
   const elapsed = [answered.wall - looked.wall, answered.monotonic - (looked.monotonic ?? answered.monotonic)];
   const latest = Math.max(told, looked.time + Math.max(0, ...elapsed));
   // Another process looked, by the wall clock of another machine, which says little of how long ago that was.
-  return looked.monotonic === undefined ? latest + UNKNOWN_STEP_MILLISECONDS : latest;
+  return looked.monotonic === undefined ? latest + UNKNOWN_STEP_MS : latest;
 }
 
 /** The first one is about all messages up to it. */
@@ -148,12 +148,12 @@ export interface Loss {
 /** More are joined, oldest first: a joined one only claims more. */
 const MOST_LOSSES = 16;
 /** One loss is found by several, one after the other. */
-const JOIN_MILLISECONDS = 60_000;
+const JOIN_MS = 60_000;
 
 /** The losses with one more. */
 export function joinLoss(losses: readonly Loss[], loss: Loss): Loss[] {
   const isSame = ({ from, until }: Loss) =>
-    from <= loss.until + JOIN_MILLISECONDS && loss.from <= until + JOIN_MILLISECONDS;
+    from <= loss.until + JOIN_MS && loss.from <= until + JOIN_MS;
   const joined = losses.filter(isSame).reduce(span, loss);
   const all = [...losses.filter((one) => !isSame(one)), joined].toSorted((a, b) => a.from - b.from);
   while (all.length > MOST_LOSSES) all.splice(0, 2, span(all[0]!, all[1]!));

@@ -96,7 +96,7 @@ test('a failing statement leaves the core usable, and only closes its own connec
 });
 
 test('a statement that takes too long is a timeout', async () => {
-  const slow = open(undefined, { statementTimeout: 50 }).read((query) => query('SELECT pg_sleep(20)'));
+  const slow = open(undefined, { statementTimeoutMs: 50 }).read((query) => query('SELECT pg_sleep(20)'));
   await expect(slow).rejects.toThrow(CoreTimeout);
 });
 
@@ -181,7 +181,7 @@ test('a host that accepts but never answers is a timeout', async () => {
   const url = changed(database.url, (parsed) => {
     parsed.port = String(port);
   });
-  await expect(one(open(url, { connectTimeout: 100 }))).rejects.toThrow(CoreTimeout);
+  await expect(one(open(url, { connectTimeoutMs: 100 }))).rejects.toThrow(CoreTimeout);
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => silent.close(resolve));
 });

@@ -44,9 +44,9 @@ export interface DatabaseOptions {
   /** Shown in `pg_stat_activity`. */
   readonly applicationName?: string;
   /** Milliseconds until a connection must stand, waiting for a free one included; 10 s by default. */
-  readonly connectTimeout?: number;
+  readonly connectTimeoutMs?: number;
   /** Milliseconds that one statement may take; 30 s by default, as long as a page may be old. */
-  readonly statementTimeout?: number;
+  readonly statementTimeoutMs?: number;
   /** Tells how old the known release is. */
   readonly clock?: Clock;
 }
@@ -63,12 +63,12 @@ export function openDatabase(settings: CoreSettings, options: DatabaseOptions): 
   const connections = createConnections(address, {
     max: options.maxConnections,
     application_name: options.applicationName ?? 'edge-migration',
-    connectionTimeoutMillis: options.connectTimeout ?? POSTGRES_CONNECT_MS,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? POSTGRES_CONNECT_MS,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
     pipeline: true,
   });
-  const begin = beginTransaction(options.statementTimeout ?? POSTGRES_STATEMENT_MS);
+  const begin = beginTransaction(options.statementTimeoutMs ?? POSTGRES_STATEMENT_MS);
   const known = createKnownRelease(name, options.clock ?? systemClock);
   let closed: Promise<void> | undefined;
 

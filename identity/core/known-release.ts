@@ -3,7 +3,7 @@ import { type CoreRelease, findRelease } from './release.ts';
 import type { Query, Session } from './transaction.ts';
 
 /** An upgrade of Flagsmith breaks no connection of ours: what is known for so long is asked again. */
-const KNOWN_MILLIS = 60_000;
+const KNOWN_MS = 60_000;
 
 /** What is known of Core's release. */
 export interface KnownRelease {
@@ -20,7 +20,7 @@ export function createKnownRelease(database: string, clock: Clock): KnownRelease
 
   return {
     of(connection) {
-      const isKnown = found !== undefined && asked.has(connection) && mostSince(clock, found.at) < KNOWN_MILLIS;
+      const isKnown = found !== undefined && asked.has(connection) && mostSince(clock, found.at) < KNOWN_MS;
       return isKnown ? found?.release : undefined;
     },
     async find(query, { connection, begun }) {

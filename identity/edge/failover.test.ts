@@ -149,7 +149,7 @@ describe('on a global table', () => {
       ...{ failoverAfterSeconds: 0.2, failoverReturnSeconds: 1, ...settings },
       dynamodbRegionEndpoints: { ...endpoints, 'sa-east-1': strangers.settings.dynamodbEndpoint, ...others },
     };
-    const edge = openEdge(all, { credentials, patienceMilliseconds: 100 });
+    const edge = openEdge(all, { credentials, patienceMs: 100 });
     const stop = new AbortController();
     let refusal: unknown;
     const options = {
@@ -220,14 +220,14 @@ describe('on a global table', () => {
     const { failover, goAway } = await open(global, [NEXT], { failoverReturnSeconds: 60 });
     await goAway();
     const first = failover.homeSilence()!;
-    expect(first.milliseconds).toBeGreaterThanOrEqual(200);
+    expect(first.lastedMs).toBeGreaterThanOrEqual(200);
     global.region(HOME).comeBack();
     await waitFor(() => failover.homeSilence() === undefined, { for: 'the home region to be seen' });
     const seen = Date.now();
     global.region(HOME).goDark();
     const again = await waitFor(() => failover.homeSilence(), { for: 'it to be silent again' });
     expect(again.since).toBeGreaterThanOrEqual(seen);
-    expect(again.milliseconds).toBeLessThan(Date.now() - first.since);
+    expect(again.lastedMs).toBeLessThan(Date.now() - first.since);
   });
 
   test('a region that tells of its tables, and neither reads nor writes, is left', async () => {
@@ -259,7 +259,7 @@ describe('on a global table', () => {
     const { edge, failover } = await open(global, ['sa-east-1']);
     global.region(HOME).goDark();
     await expect(edge.identities.get(key('ada'))).rejects.toThrow();
-    await waitFor(() => (edge.silence()?.milliseconds ?? 0) > 2500, { for: 'it to be silent for long' });
+    await waitFor(() => (edge.silence()?.lastedMs ?? 0) > 2500, { for: 'it to be silent for long' });
     expect(failover.away()).toBeUndefined();
   });
 

@@ -69,7 +69,7 @@ export function chooseFailover(
   return awaited === 0 ? 'return' : 'stay';
 }
 
-const LOOK_MILLISECONDS = 1_000;
+const LOOK_MS = 1_000;
 const LOOKING = 'looking';
 const AWAITING = 'awaiting';
 /** Of the documents that were written elsewhere, so many are looked for in the home region: the newest. */
@@ -134,7 +134,7 @@ export function createFailover(
   function choose(): FailoverChoice {
     return chooseFailover(
       {
-        silentSeconds: (edge.silence()?.milliseconds ?? 0) / 1000,
+        silentSeconds: (edge.silence()?.lastedMs ?? 0) / 1000,
         isAway: away !== undefined,
         answeringSeconds: answering && leastSince(clock, answering) / 1000,
         awaited: awaited?.size,
@@ -219,14 +219,14 @@ export function createFailover(
   }
 
   function goTo(region: string, home: string): void {
-    const { since = clock.now(), milliseconds = 0 } = edge.silence() ?? {};
+    const { since = clock.now(), lastedMs = 0 } = edge.silence() ?? {};
     const seconds = (time: number) => `${Math.round(time / 1000)} s`;
     const reason =
       refused === undefined
-        ? `${away?.region ?? home} has not answered for ${seconds(milliseconds)}`
+        ? `${away?.region ?? home} has not answered for ${seconds(lastedMs)}`
         : `${away?.region ?? home} has refused writes for ${seconds(leastSince(clock, refused))}`;
     // The home region may answer already while it is another one that is left.
-    if (away === undefined) silent = { wall: since, monotonic: clock.monotonic() - milliseconds };
+    if (away === undefined) silent = { wall: since, monotonic: clock.monotonic() - lastedMs };
     away = { region, home, reason, since: clock.now() };
     awaited = undefined;
     refused = undefined;
@@ -258,11 +258,11 @@ export function createFailover(
     homeSilence() {
       if (away === undefined) return edge.silence();
       if (answering !== undefined || silent === undefined) return undefined;
-      return { since: silent.wall, milliseconds: clock.monotonic() - silent.monotonic };
+      return { since: silent.wall, lastedMs: clock.monotonic() - silent.monotonic };
     },
     async run(signal) {
       for (;;) {
-        await clock.sleep(LOOK_MILLISECONDS, signal);
+        await clock.sleep(LOOK_MS, signal);
         await look(signal).then(() => said.delete(LOOKING), ignoreUnless(signal));
       }
     },

@@ -18,8 +18,8 @@ export interface LateWrites {
   settled(signal: AbortSignal): Promise<void>;
 }
 
-/** @param longestMilliseconds how long a write may be on its way */
-export function createLateWrites(clock: Clock, longestMilliseconds: number): LateWrites {
+/** @param longestMs how long a write may be on its way */
+export function createLateWrites(clock: Clock, longestMs: number): LateWrites {
   let last: Moment | undefined;
   return {
     lost() {
@@ -27,7 +27,7 @@ export function createLateWrites(clock: Clock, longestMilliseconds: number): Lat
     },
     async settled(signal) {
       while (last !== undefined) {
-        const left = longestMilliseconds - leastSince(clock, last);
+        const left = longestMs - leastSince(clock, last);
         if (left <= 0) return;
         await clock.sleep(left, signal);
       }

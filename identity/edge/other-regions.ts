@@ -122,8 +122,8 @@ function openReader(
 ): Reader {
   const edge = openEdge(settings, {
     clock,
-    patienceMilliseconds: OTHER_REGION_CALL.budgetMs,
-    requestTimeoutMilliseconds: OTHER_REGION_REQUEST_MS,
+    patienceMs: OTHER_REGION_CALL.budgetMs,
+    requestTimeoutMs: OTHER_REGION_REQUEST_MS,
     ...(credentials && { credentials }),
   });
   /** Monotonic milliseconds, and why. */

@@ -28,7 +28,7 @@ export interface WriteBudget {
 const DEFAULT_MAXIMUM = 40_000;
 /** A throttled table gets this share of the rate, and no second cut until the first could show. */
 const CUT = 2 / 3;
-const CUT_EVERY_MILLISECONDS = 500;
+const CUT_EVERY_MS = 500;
 /** From nothing back to the maximum in this time. */
 const RECOVERY_SECONDS = 60;
 /** Below this a worker could not find out that the throttling is over. */
@@ -92,7 +92,7 @@ export function createWriteBudget({
       totals.throttled += requests;
       refill();
       const now = clock.monotonic();
-      if (now - cut < CUT_EVERY_MILLISECONDS) return;
+      if (now - cut < CUT_EVERY_MS) return;
       cut = now;
       rate = Math.min(maximum, Math.max(LOWEST_RATE, CUT * rate));
       tokens = Math.min(tokens, 0);

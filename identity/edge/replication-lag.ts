@@ -6,6 +6,6 @@ export const REPLICATION_LAG_SECONDS = 5;
  * 10). Until it has arrived in another region, clients may write there on the older document, and that takes as long to come
  * back.
  */
-export function lookAfterMilliseconds({ replicationLagSeconds }: { readonly replicationLagSeconds: number }): number {
+export function lookAfterMs({ replicationLagSeconds }: { readonly replicationLagSeconds: number }): number {
   return 2 * 1000 * replicationLagSeconds;
 }

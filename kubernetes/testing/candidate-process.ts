@@ -27,9 +27,9 @@ const election = createLeaderElection({
     namespace,
     name: 'candidates',
   },
-  leaseDurationMilliseconds: 6_000,
-  renewDeadlineMilliseconds: 4_000,
-  retryPeriodMilliseconds: 300,
+  leaseDurationMs: 6_000,
+  renewDeadlineMs: 4_000,
+  retryPeriodMs: 300,
 });
 
 async function write({ epoch, fence, signal }: Leadership) {

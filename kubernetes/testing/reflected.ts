@@ -15,11 +15,11 @@ export interface Widget {
 /** Of each request: far from all other times, so that what is pending tells what is going on. */
 const REQUEST_LIMIT = 3_600_000;
 /** With `random` at its middle no wait between tries is longer. */
-const LONGEST_WAIT = 15_000;
+const LONGEST_WAIT_MS = 15_000;
 
 /** A reflector of widgets on the fake API server; each test starts it. */
 export function useReflector() {
-  const fake = useFake([widgets], { timeoutMilliseconds: REQUEST_LIMIT, retries: 0 });
+  const fake = useFake([widgets], { timeoutMs: REQUEST_LIMIT, retries: 0 });
   let running: Promise<void>;
 
   const reflected = {
@@ -99,7 +99,7 @@ export function useReflector() {
 /** Nothing is pending but a short wait: neither a request nor a watch. */
 function isBackingOff({ clock }: Fake): boolean {
   const pending = clock.pending();
-  return pending.length === 1 && pending[0]! <= LONGEST_WAIT;
+  return pending.length === 1 && pending[0]! <= LONGEST_WAIT_MS;
 }
 
 function commonSettings({ client, clock, registry }: Fake) {

@@ -9,7 +9,7 @@ import { openEdge, type TableFacts } from '@edge-migration/identity/edge/table/t
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
-import { SKEW_MILLISECONDS } from '../edge-migration/clock-skew.ts';
+import { SKEW_MS } from '../edge-migration/clock-skew.ts';
 import { type Check, CheckError, type Found, type Outcome } from './check.ts';
 import type { CheckConfiguration } from './config.ts';
 import { type CheckedNats, checkStreams, openNats } from './nats.ts';
@@ -67,12 +67,12 @@ export function createStoreChecks({ configuration, clock }: Omit<CheckSettings, 
 /** Runs all at the same time, so that one that cannot be reached does not hide the others. */
 export async function runChecks(
   checks: readonly Check[],
-  timeoutMilliseconds: number,
+  timeoutMs: number,
   stop: AbortSignal = new AbortController().signal,
 ): Promise<Outcome[]> {
   return Promise.all(
     checks.map(async ({ name, run, remedy }): Promise<Outcome> => {
-      const late = AbortSignal.timeout(timeoutMilliseconds);
+      const late = AbortSignal.timeout(timeoutMs);
       try {
         const { text, warnings = [] } = await run(AbortSignal.any([stop, late]));
         if (warnings.length === 0) return { name, verdict: 'ok', text };
@@ -85,7 +85,7 @@ export async function runChecks(
       } catch (error) {
         stop.throwIfAborted();
         const isLate = late.aborted && error === late.reason;
-        const text = isLate ? `no answer within ${timeoutMilliseconds / 1000} s` : errorMessage(error);
+        const text = isLate ? `no answer within ${timeoutMs / 1000} s` : errorMessage(error);
         return { name, verdict: 'failed', text, remedy };
       }
     }),
@@ -133,7 +133,7 @@ async function checkCore(core: Core, signal: AbortSignal): Promise<Found> {
 const EDGE_INDEXES = ['environment_api_key-identifier-index', 'identity_uuid-index'];
 
 async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal: AbortSignal): Promise<Found> {
-  const options = { clock, patienceMilliseconds: 5000 };
+  const options = { clock, patienceMs: 5000 };
   const edge = openEdge(configuration, options);
   const connection = connect(configuration, options);
   const { identitiesTable, environmentsV2Table, projectMetadataTable, environmentsTable, environmentsApiKeyTable } =
@@ -209,7 +209,7 @@ async function checkClocks(
     throw new CheckError(`the clock of ${read.map(({ name }) => name).join(' and of ')} cannot be read`);
   const warnings = [
     ...known
-      .filter(({ ahead }) => Math.abs(ahead) > SKEW_MILLISECONDS)
+      .filter(({ ahead }) => Math.abs(ahead) > SKEW_MS)
       .map(({ name, ahead }) => `that of ${name} is ${describeAhead(ahead)}: correct the time synchronisation`),
     ...read.filter(({ ahead }) => ahead === undefined).map(({ name }) => `that of ${name} could not be read`),
   ];

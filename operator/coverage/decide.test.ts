@@ -50,7 +50,7 @@ const gap = (changes: Partial<CoverageGap> = {}): CoverageGap => ({
 });
 
 const decide = (facts: Partial<CoverageFacts>) =>
-  decideCoverage({ pods: [pod('a')], reports: [report('a')], now: NOW, freshMillis: 30_000, ...facts });
+  decideCoverage({ pods: [pod('a')], reports: [report('a')], now: NOW, freshMs: 30_000, ...facts });
 
 describe('the Core API is covered', () => {
   const cases: Record<string, Partial<CoverageFacts>> = {
@@ -152,7 +152,7 @@ describe('gaps', () => {
     const others = gap({ from: at(900), until: null, scope: [{ clientKey: 'other' }] });
     const both = gap({ scope: [{ clientKey: 'other' }, { projectId: 7 }] });
     const reports = [report('a', { gaps: [others, both] })];
-    const facts = { pods: [pod('a')], reports, now: NOW, freshMillis: 30_000 };
+    const facts = { pods: [pod('a')], reports, now: NOW, freshMs: 30_000 };
     const ours = decideCoverage(facts, (scope) => 'projectId' in scope);
     expect(ours).toMatchObject({ covered: true, gaps: [{ from: at(300) }] });
     expect(decideCoverage(facts)).toMatchObject({ covered: false, reason: 'GapOpen', gaps: [{ from: at(900) }, {}] });
@@ -160,7 +160,7 @@ describe('gaps', () => {
 
   it('that do not say whose they are concern everyone', () => {
     const reports = [report('a', { gaps: [gap(), gap({ scope: [] })] })];
-    const facts = { pods: [pod('a')], reports, now: NOW, freshMillis: 30_000 };
+    const facts = { pods: [pod('a')], reports, now: NOW, freshMs: 30_000 };
     expect(decideCoverage(facts, () => false).gaps).toHaveLength(2);
   });
 
@@ -199,7 +199,7 @@ describe('gaps', () => {
 
   it('end once for all when the last report of a sidecar that went with its pod is written in its stead', () => {
     const gone = report('gone', { allSentUntil: at(95), gaps: [gap({ until: null })] }, 90);
-    const facts = { pods: [pod('a')], reports: [report('a'), gone], now: NOW, freshMillis: 30_000 };
+    const facts = { pods: [pod('a')], reports: [report('a'), gone], now: NOW, freshMs: 30_000 };
     const [closed, ...others] = closeVanished(facts);
     expect(others).toEqual([]);
     const later = decide({ reports: [report('a'), closed as StoredReport], now: NOW + 3_600_000 });
@@ -214,7 +214,7 @@ describe('gaps', () => {
     const open = gap({ from: at(150), until: null, reason: 'spoolFailing' });
     const lost = report('a', { spoolId: 'first', allSentUntil: at(95), gaps: [open] }, 90);
     const next = { ...report('a', { spoolId: 'second', startedTime: at(20) }), sequence: 2 };
-    const facts = { reports: [lost, next], pods: [pod('a')], now: NOW, freshMillis: 30_000 };
+    const facts = { reports: [lost, next], pods: [pod('a')], now: NOW, freshMs: 30_000 };
     const decision = decideCoverage(facts);
     expect(decision).toMatchObject({ covered: true });
     expect(decision.gaps).toMatchObject([
@@ -250,7 +250,7 @@ describe('gaps', () => {
 
   it('are not ended while the pod is there, nor for a sidecar outside Kubernetes, nor after a goodbye', () => {
     const silent = [report('a', {}, 90), report('vm', { namespace: '' }, 90), report('b', { goodbye: true }, 90)];
-    expect(closeVanished({ pods: [pod('a')], reports: silent, now: NOW, freshMillis: 30_000 })).toEqual([]);
+    expect(closeVanished({ pods: [pod('a')], reports: silent, now: NOW, freshMs: 30_000 })).toEqual([]);
   });
 
   it('keep their id from one decision to the next', () => {
@@ -264,7 +264,7 @@ describe('gaps', () => {
 
 describe('pod by pod', () => {
   const describeAll = (facts: Partial<CoverageFacts>) =>
-    describePods({ pods: [], reports: [], now: NOW, freshMillis: 30_000, ...facts }).map(
+    describePods({ pods: [], reports: [], now: NOW, freshMs: 30_000, ...facts }).map(
       ({ name, state, release }) => ({
         name,
         state,

@@ -33,7 +33,7 @@ export interface CoverageFacts {
   /** Epoch milliseconds, by the stream's clock. */
   now: number;
   /** A proof older than this proves nothing any more. */
-  freshMillis: number;
+  freshMs: number;
   /** How many sidecars there must be in front of Core APIs outside Kubernetes (reports without a namespace). */
   staticCount?: number;
 }
@@ -72,8 +72,8 @@ interface Finding {
 }
 
 /** Whether requests may be in it: an API that has just started gets its time until it is ready, or its sidecar reports. */
-function mayServe({ ready, runningTime }: CoreApiPod, { now, freshMillis }: CoverageFacts): boolean {
-  return ready || (runningTime !== undefined && now - Date.parse(runningTime) > freshMillis);
+function mayServe({ ready, runningTime }: CoreApiPod, { now, freshMs }: CoverageFacts): boolean {
+  return ready || (runningTime !== undefined && now - Date.parse(runningTime) > freshMs);
 }
 
 /**
@@ -107,7 +107,7 @@ function findPods(facts: CoverageFacts): Finding[] {
 function judgePod(
   { name }: CoreApiPod,
   stored: StoredReport | undefined,
-  { now, freshMillis }: CoverageFacts,
+  { now, freshMs }: CoverageFacts,
 ): Finding | undefined {
   if (stored === undefined) {
     const message = `Pod ${name} has no sidecar that reports: look at the log of its sidecar, or give it one`;
@@ -115,7 +115,7 @@ function judgePod(
   }
   if (stored.report.goodbye) return { reason: 'SidecarMissing', message: `The sidecar of pod ${name} has ended` };
   const age = proofAge(stored, now);
-  if (age <= freshMillis) return undefined;
+  if (age <= freshMs) return undefined;
   // The moment, not the age: a message that is always another one would be written down again and again.
   const proof = age === Infinity ? 'has not proven' : `proved last at ${toSecond(now - age)}`;
   return { reason: 'ProofStale', message: `The sidecar of pod ${name} ${proof} that its events reach the stream` };
@@ -150,9 +150,9 @@ export function describePods(facts: CoverageFacts): PodCoverage[] {
   });
 }
 
-function findStatic({ reports, staticCount = 0, now, freshMillis }: CoverageFacts): Finding[] {
+function findStatic({ reports, staticCount = 0, now, freshMs }: CoverageFacts): Finding[] {
   const fresh = [...newestOfPods(reports).values()].filter(
-    (stored) => isStatic(stored) && !stored.report.goodbye && proofAge(stored, now) <= freshMillis,
+    (stored) => isStatic(stored) && !stored.report.goodbye && proofAge(stored, now) <= freshMs,
   ).length;
   if (fresh >= staticCount) return [];
   const message = `${fresh} of ${staticCount} sidecars outside Kubernetes have proven that their events reach the stream`;
@@ -161,11 +161,11 @@ function findStatic({ reports, staticCount = 0, now, freshMillis }: CoverageFact
 
 /** Of sidecars that are there; what became of the others is in `gaps`. */
 function findOpenGaps(
-  { reports, now, freshMillis }: CoverageFacts,
+  { reports, now, freshMs }: CoverageFacts,
   isConcerned: (gap: CoverageGap) => boolean,
 ): Finding[] {
   return [...newestOfPods(reports).values()]
-    .filter((stored) => now - stored.storedTime <= freshMillis && !stored.report.goodbye)
+    .filter((stored) => now - stored.storedTime <= freshMs && !stored.report.goodbye)
     .flatMap(({ report }) =>
       report.gaps
         .filter((gap) => gap.until === null && isConcerned(gap))
@@ -196,14 +196,14 @@ function reportedGaps({ reports }: CoverageFacts): SidecarGap[] {
  * A sidecar that is silent and did not say goodbye may have taken writes with it that it had not sent; so has one whose
  * pod reports with another spool by now.
  */
-function vanishedGaps({ reports, pods, now, freshMillis }: CoverageFacts): SidecarGap[] {
+function vanishedGaps({ reports, pods, now, freshMs }: CoverageFacts): SidecarGap[] {
   const successorOf = findSuccessors(reports);
   return reports.flatMap((stored) => {
     const { report, storedTime } = stored;
     if (report.goodbye) return [];
     const successor = successorOf(stored);
     if (successor !== undefined) return [sidecarGap(report, lostGap(report, successor.report))];
-    if (now - storedTime <= freshMillis) return [];
+    if (now - storedTime <= freshMs) return [];
     const mayServe = isStatic(stored) || pods.some(({ uid }) => uid === report.podUid);
     return [sidecarGap(report, vanishedGap(report, mayServe ? null : new Date(now).toISOString()))];
   });
@@ -221,7 +221,7 @@ const vanishedGap = ({ allSentUntil }: CoverageReport, until: string | null): Co
  * their stead: stored in place of the report of this sequence, they hold the end of the gap for everyone, which would
  * otherwise grow until they expire.
  */
-export function closeVanished({ pods, reports, now, freshMillis }: CoverageFacts): StoredReport[] {
+export function closeVanished({ pods, reports, now, freshMs }: CoverageFacts): StoredReport[] {
   const time = new Date(now).toISOString();
   const successorOf = findSuccessors(reports);
   return reports.flatMap((stored) => {
@@ -230,7 +230,7 @@ export function closeVanished({ pods, reports, now, freshMillis }: CoverageFacts
     const successor = successorOf(stored);
     if (successor !== undefined) return [closed(stored, lostGap(report, successor.report), time)];
     const isGone =
-      now - storedTime > freshMillis && !isStatic(stored) && !pods.some(({ uid }) => uid === report.podUid);
+      now - storedTime > freshMs && !isStatic(stored) && !pods.some(({ uid }) => uid === report.podUid);
     return isGone ? [closed(stored, vanishedGap(report, time), time)] : [];
   });
 }

@@ -72,7 +72,7 @@ function heartbeatOf(spool: Spool, publisher: HeartbeatOptions['publisher'] = ri
     usage,
     clock: systemClock,
     log: silent,
-    intervalMillis: 50,
+    intervalMs: 50,
   });
 }
 
@@ -197,7 +197,7 @@ describe('the heartbeat', () => {
       { for: 'both spools to be reported' },
     );
     const pods = [{ uid: 'uid-1', name: 'api-1', ready: true }];
-    const { covered, gaps } = decideCoverage({ pods, reports, now: Date.now(), freshMillis: 30_000 });
+    const { covered, gaps } = decideCoverage({ pods, reports, now: Date.now(), freshMs: 30_000 });
     expect(covered).toBe(true);
     const until = reports.at(-1)?.report.startedTime;
     expect(gaps).toMatchObject([
@@ -230,7 +230,7 @@ describe('the heartbeat', () => {
       clock: systemClock,
       instance: 'api-1/uid-1',
       limitBytes: 1,
-      safetyMillis: 1,
+      safetyMs: 1,
       sync: 'none',
       onReady: () => undefined,
       onError: () => undefined,

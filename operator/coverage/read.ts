@@ -55,7 +55,7 @@ function parse(subject: string, data: Uint8Array, storedTime: number): CoverageR
     const report = coverageReport.parse(JSON.parse(Buffer.from(data).toString()));
     if (coverageSubject(report.podUid, report.spoolId) !== subject)
       return refuse('it speaks for another pod than its subject');
-    if (latestTime(report) > storedTime + AHEAD_MILLIS) return refuse('a time in it is more than a day ahead');
+    if (latestTime(report) > storedTime + AHEAD_MS) return refuse('a time in it is more than a day ahead');
     return report;
   } catch (cause) {
     return refuse('its fields', cause);
@@ -63,7 +63,7 @@ function parse(subject: string, data: Uint8Array, storedTime: number): CoverageR
 }
 
 /** No two clocks differ by more. */
-const AHEAD_MILLIS = 24 * 60 * 60 * 1000;
+const AHEAD_MS = 24 * 60 * 60 * 1000;
 
 /** Of all the times in a report, in milliseconds since the epoch. */
 function latestTime({ time, startedTime, oldestUnsentTime, allSentUntil, probe, gaps }: CoverageReport): number {

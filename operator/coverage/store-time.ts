@@ -2,7 +2,7 @@ import type { CoverageGap, CoverageReport } from '@edge-migration/contract/repor
 import type { UsageReport } from '@edge-migration/contract/reports/usage.ts';
 
 /** A clock that is wrong by less counts as right, so that nothing moves with each report. */
-const RIGHT_MILLIS = 1000;
+const RIGHT_MS = 1000;
 
 /**
  * A report with its times by the stream's clock instead of the sidecar's (docs/design.md, "Time"). How long reports are
@@ -12,8 +12,8 @@ const RIGHT_MILLIS = 1000;
  * @param ahead milliseconds by which the sidecar's clock is ahead of the stream's
  */
 export function toStoreTime(report: CoverageReport, ahead: number): CoverageReport {
-  if (Math.abs(ahead) <= RIGHT_MILLIS) return report;
-  const seconds = Math.ceil(Math.abs(ahead) / 1000) * 1000 + RIGHT_MILLIS;
+  if (Math.abs(ahead) <= RIGHT_MS) return report;
+  const seconds = Math.ceil(Math.abs(ahead) / 1000) * 1000 + RIGHT_MS;
   const early = (time: string) => (ahead > 0 ? shift(time, -seconds) : time);
   const late = (time: string) => (ahead < 0 ? shift(time, seconds) : time);
   const toGap = (gap: CoverageGap): CoverageGap => ({
@@ -34,7 +34,7 @@ export function toStoreTime(report: CoverageReport, ahead: number): CoverageRepo
   };
 }
 
-const HALF_A_DAY = 12 * 60 * 60 * 1000;
+const HALF_A_DAY_MS = 12 * 60 * 60 * 1000;
 
 /** A day by a clock that is hours wrong is counted to the day that most of it was. `since` is a name too, and stays. */
 function toStoreDays(usage: UsageReport, ahead: number): UsageReport {
@@ -42,7 +42,7 @@ function toStoreDays(usage: UsageReport, ahead: number): UsageReport {
   return {
     ...usage,
     days: usage.days.map(({ date, environments }) => ({
-      date: shift(date, HALF_A_DAY - ahead).slice(0, 10),
+      date: shift(date, HALF_A_DAY_MS - ahead).slice(0, 10),
       environments: environments.map((one) => ({
         ...one,
         lastWrite: toTime(one.lastWrite),

@@ -109,7 +109,7 @@ export function createAppliers(): Appliers {
   };
 }
 
-const MOST_UNDER_WAY_MILLISECONDS = 5_000;
+const MOST_UNDER_WAY_MS = 5_000;
 
 /** Since when none of them has reached Edge, by the stream's clock; undefined when one has, or may have. */
 function findSilence(alive: readonly Stored[]): number | undefined {
@@ -122,7 +122,7 @@ function findSilence(alive: readonly Stored[]): number | undefined {
 
 /** A message under way looks like a clock that is a little behind, each time by something else. */
 function byStream(time: string, ahead: number): number {
-  return Date.parse(time) - (Math.abs(ahead) < MOST_UNDER_WAY_MILLISECONDS ? 0 : ahead);
+  return Date.parse(time) - (Math.abs(ahead) < MOST_UNDER_WAY_MS ? 0 : ahead);
 }
 
 /** One that may not apply writes nowhere. */

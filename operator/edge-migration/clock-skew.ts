@@ -48,15 +48,15 @@ export function createClocks(): Clocks {
   };
 }
 
-/** Beyond this people are told; what the processes do is right up to {@link TOLERATED_MILLISECONDS}. */
-export const SKEW_MILLISECONDS = 5_000;
-export const TOLERATED_MILLISECONDS = 600_000;
+/** Beyond this people are told; what the processes do is right up to {@link TOLERATED_MS}. */
+export const SKEW_MS = 5_000;
+export const TOLERATED_MS = 600_000;
 const MOST_NAMES = 3;
 
 /** Says whose clock is wrong and what to do; undefined when none is. */
 export function describeSkew(clocks: readonly ClockFact[]): Finding<'True'> | undefined {
   const wrong = clocks
-    .filter(({ ahead }) => Math.abs(ahead) > SKEW_MILLISECONDS)
+    .filter(({ ahead }) => Math.abs(ahead) > SKEW_MS)
     .toSorted((one, other) => Math.abs(other.ahead) - Math.abs(one.ahead) || one.process.localeCompare(other.process));
   const [worst] = wrong;
   if (worst === undefined) return undefined;
@@ -66,7 +66,7 @@ export function describeSkew(clocks: readonly ClockFact[]): Finding<'True'> | un
   const isStore =
     wrong.length > 2 && wrong.length === clocks.length && wrong.every(({ ahead }) => ahead * worst.ahead > 0);
   const where = isStore ? 'the nodes of NATS, whose clock differs from all others' : 'their nodes';
-  const isTolerated = Math.abs(worst.ahead) <= TOLERATED_MILLISECONDS;
+  const isTolerated = Math.abs(worst.ahead) <= TOLERATED_MS;
   const limit = isTolerated
     ? 'nothing is lost up to ten minutes'
     : 'beyond ten minutes writes near the deadline may be lost';

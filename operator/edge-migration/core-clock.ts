@@ -16,10 +16,10 @@ export interface CoreClockOptions {
   clock: Pick<Clock, 'sleep'>;
 }
 
-const EVERY_MILLISECONDS = 30_000;
-const SOON_MILLISECONDS = 2_000;
+const EVERY_MS = 30_000;
+const SOON_MS = 2_000;
 /** What the clock of NATS may be ahead of what is known of it. */
-const MARGIN_MILLISECONDS = 1_000;
+const MARGIN_MS = 1_000;
 
 export function createCoreClock({ readCoreTime, now, clock }: CoreClockOptions): CoreClock {
   let ahead: number | undefined;
@@ -30,9 +30,9 @@ export function createCoreClock({ readCoreTime, now, clock }: CoreClockOptions):
         if (now() !== undefined) {
           const time = await readCoreTime(signal).catch(() => undefined);
           // The answer was on its way meanwhile: the difference is as large at least.
-          if (time !== undefined) ahead = time - now()! - MARGIN_MILLISECONDS;
+          if (time !== undefined) ahead = time - now()! - MARGIN_MS;
         }
-        await clock.sleep(ahead === undefined ? SOON_MILLISECONDS : EVERY_MILLISECONDS, signal).catch(() => {});
+        await clock.sleep(ahead === undefined ? SOON_MS : EVERY_MS, signal).catch(() => {});
       }
     },
   };

@@ -179,7 +179,7 @@ function gatherFindings(
       degraded ??
       comparison.degraded ??
       waiting ??
-      describeGaps(findUncovered(gaps, comparison.verification ?? {}, facts.settings.gapSettlesMilliseconds)) ??
+      describeGaps(findUncovered(gaps, comparison.verification ?? {}, facts.settings.gapSettlesMs)) ??
       (succeeded.status === 'Unknown'
         ? (describeSkew(facts.clocks ?? []) ?? findForwarding(facts) ?? describeReplicas(facts.replication))
         : undefined) ??

@@ -53,16 +53,16 @@ export interface Facts {
 
 export interface DecisionSettings {
   /** A page may be written this long after it was read; nothing is complete until it has passed (rule 4). */
-  pageMaxAgeMilliseconds: number;
+  pageMaxAgeMs: number;
   /** A write may be carried out this long after its sender has gone (rule 9). */
-  lateWriteMilliseconds: number;
+  lateWriteMs: number;
   /** Table of override rows; undefined where none is configured. */
   overridesTable?: string | undefined;
   /**
    * What a comparison that begins sooner after a gap has not seen: a request of the gap that Core was still working on,
    * whose event, if there were one, would be handled once more then.
    */
-  gapSettlesMilliseconds: number;
+  gapSettlesMs: number;
   /** Price of a million on-demand write units. */
   pricePerMillionWriteUnits: number;
 }

@@ -28,9 +28,9 @@ interface Sighting {
 }
 
 /** What both clocks drift apart by; the status would otherwise change with each look. */
-const DRIFT_MILLISECONDS = 1_000;
+const DRIFT_MS = 1_000;
 /** Longer than any write is waited for. */
-const KEPT_MILLISECONDS = 3_600_000;
+const KEPT_MS = 3_600_000;
 
 export function createFormerWork(clock: Clock): FormerWork {
   const begun = see();
@@ -44,14 +44,14 @@ export function createFormerWork(clock: Clock): FormerWork {
 
   function tell(sighting: Sighting): number {
     const since = clock.now() - leastSince(clock, sighting.moment);
-    if (Math.abs(since - sighting.since) > DRIFT_MILLISECONDS) sighting.since = since;
+    if (Math.abs(since - sighting.since) > DRIFT_MS) sighting.since = since;
     return sighting.since;
   }
 
   function forgetOld(): void {
     for (const [name, jobs] of seen) {
       for (const [uid, { moment }] of jobs) {
-        if (mostSince(clock, moment) <= KEPT_MILLISECONDS) break;
+        if (mostSince(clock, moment) <= KEPT_MS) break;
         jobs.delete(uid);
       }
       if (jobs.size > 0) return;

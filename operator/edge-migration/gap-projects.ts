@@ -18,9 +18,9 @@ export interface GapProjects {
 }
 
 /** What a name means may change, or be found, while reports repeat it. */
-const ASK_AGAIN_MILLISECONDS = 30_000;
+const ASK_AGAIN_MS = 30_000;
 /** An earlier look at the reports, which still counts, may name what the next one does not. */
-const FORGET_MILLISECONDS = 600_000;
+const FORGET_MS = 600_000;
 
 /** Beyond it any project may be meant: more are not to be asked of Core, nor kept in mind, for whoever invents reports. */
 export const MOST_NAMES = 20_000;
@@ -45,9 +45,9 @@ export function createGapProjects(readProjects: ReadProjects, clock: Clock): Gap
       const named = namedBy(reports);
       for (const [name, entry] of known) {
         if (named.has(name)) entry.namedTime = now;
-        else if (entry.namedTime + FORGET_MILLISECONDS < now) known.delete(name);
+        else if (entry.namedTime + FORGET_MS < now) known.delete(name);
       }
-      const isDue = (name: string) => (known.get(name)?.askedTime ?? -Infinity) + ASK_AGAIN_MILLISECONDS <= now;
+      const isDue = (name: string) => (known.get(name)?.askedTime ?? -Infinity) + ASK_AGAIN_MS <= now;
       let room = MOST_NAMES - known.size;
       const mayAsk = (name: string) => isDue(name) && (known.has(name) || room-- > 0);
       const due = [...named].flatMap(([name, scope]) => (mayAsk(name) ? [scope] : []));

@@ -1,10 +1,10 @@
 import type { GapStatus } from '@edge-migration/contract/edge-migration/api.ts';
-import { TOLERATED_MILLISECONDS } from './clock-skew.ts';
+import { TOLERATED_MS } from './clock-skew.ts';
 import { type Finding, findCondition, formatTime, isTrue } from './conditions.ts';
 import type { CoverageGapFact, Facts } from './facts.ts';
 
 /** Appliers may go by a status that is so much older (docs/design.md, "Convergence", rule 5). */
-const APPLIER_STALE_MILLISECONDS = 10_000;
+const APPLIER_STALE_MS = 10_000;
 /** More gaps than this are joined, oldest first: a joined gap only claims more. */
 const MOST_GAPS = 6;
 
@@ -83,7 +83,7 @@ function carryOver(kept: readonly Gap[], { capture, now }: Facts): Gap[] {
 /** While the window was closed, or capture was switched off, appliers dropped what they got. */
 function findOwn({ migration, capture, now }: Facts, deadline: string | undefined): Gap[] {
   const { conditions, replay } = migration.status;
-  const until = now + APPLIER_STALE_MILLISECONDS;
+  const until = now + APPLIER_STALE_MS;
   const gaps: Gap[] = [];
   const past = replay?.deadline === undefined ? Number.POSITIVE_INFINITY : Date.parse(replay.deadline);
   if (past <= now && deadline !== undefined && Date.parse(deadline) > now) {
@@ -92,7 +92,7 @@ function findOwn({ migration, capture, now }: Facts, deadline: string | undefine
   const capturing = findCondition(conditions, 'Capturing');
   if (capturing?.reason === 'Disabled' && capture.kind !== 'disabled') {
     // Without capture there is no clock of NATS: this is by the operator's own of then, which may have been ahead.
-    const from = Date.parse(capturing.lastTransitionTime) - TOLERATED_MILLISECONDS;
+    const from = Date.parse(capturing.lastTransitionTime) - TOLERATED_MS;
     gaps.push({ from, until, reason: OWN_REASONS.disabled, podName: undefined });
   }
   return gaps;

@@ -3,7 +3,7 @@ import { findCondition } from './conditions.ts';
 import type { StatusRecord } from './record.ts';
 
 /** By then every status has what was found; it keeps that for itself. */
-const KEPT_MILLISECONDS = 24 * 60 * 60 * 1000;
+const KEPT_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Since when gaps matter: no migration that is not done has read anything of Core before, and none that begins later will
@@ -21,7 +21,7 @@ export function findHorizon(
     const startTime = migration.status.copy?.startTime ?? recordOf(migration)?.copy?.startTime;
     return startTime === undefined ? [] : [Date.parse(startTime)];
   });
-  return starts.reduce((first, start) => Math.min(first, start), now) - KEPT_MILLISECONDS;
+  return starts.reduce((first, start) => Math.min(first, start), now) - KEPT_MS;
 }
 
 const isActive = ({ status }: EdgeMigration): boolean =>

@@ -17,7 +17,7 @@ export interface IdleTimes {
 }
 
 /** What both clocks drift apart by; the status would otherwise change with each look. */
-const DRIFT_MILLISECONDS = 1_000;
+const DRIFT_MS = 1_000;
 
 /** Remembers one time for each EdgeMigration. */
 export function createIdleTimes(clock: Clock): IdleTimes {
@@ -39,7 +39,7 @@ export function createIdleTimes(clock: Clock): IdleTimes {
       }
       if (known?.uid !== uid) return begin(key, uid);
       const since = clock.now() - leastSince(clock, known.moment);
-      if (Math.abs(since - known.since) > DRIFT_MILLISECONDS) known.since = since;
+      if (Math.abs(since - known.since) > DRIFT_MS) known.since = since;
       return known.since;
     },
     forget: (key) => void times.delete(key),

@@ -1,5 +1,5 @@
 import {
-  MINUTE_MILLIS,
+  MINUTE_MS,
   type ParkReason,
   parsePlace,
   type UnstorableIdentity,
@@ -113,7 +113,7 @@ function listStuck(subjects: Record<string, number>) {
   };
   for (const [subject, events] of Object.entries(subjects)) {
     const { projectId = 0, reason, minute, isUnreadable = false } = parsePlace(subject) ?? {};
-    const from = minute === undefined ? undefined : minute * MINUTE_MILLIS;
+    const from = minute === undefined ? undefined : minute * MINUTE_MS;
     if (reason === 'poison') add(failed, projectId, { from, isUnreadable, events });
     if (reason === 'excess') add(excess, projectId, from ?? 0);
   }

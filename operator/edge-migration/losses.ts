@@ -71,7 +71,7 @@ export interface Losses {
 }
 
 /** An applier reports every two seconds. */
-const PROOF_MILLISECONDS = 60_000;
+const PROOF_MS = 60_000;
 
 /**
  * Follows how far the streams are. What they lose is never told by NATS: it gives the sequences once more, or makes the
@@ -96,7 +96,7 @@ export function createLosses(): Losses {
   }
 
   function noteSettled({ now, settledUntil: until }: StreamLook): void {
-    if (until === undefined || (settledNext !== undefined && now - settledNext.noted < PROOF_MILLISECONDS)) return;
+    if (until === undefined || (settledNext !== undefined && now - settledNext.noted < PROOF_MS)) return;
     settledUntil = settledNext?.until ?? settledUntil;
     settledNext = { until, noted: now };
   }
@@ -104,7 +104,7 @@ export function createLosses(): Losses {
   function noteAside({ now, streams, isAside }: StreamLook): void {
     const times = [...streams].flatMap(([stream, { oldest }]) => (isAside(stream) && oldest ? oldest.time : []));
     const since = Math.min(Number.POSITIVE_INFINITY, ...times);
-    if (now - aside.noted < PROOF_MILLISECONDS) aside.current = Math.min(aside.current, since);
+    if (now - aside.noted < PROOF_MS) aside.current = Math.min(aside.current, since);
     else aside = { earlier: aside.current, current: since, noted: now };
   }
 

@@ -50,10 +50,10 @@ export function observeOperation<Checkpoint>(
 }
 
 /** A pod is gone when its node says so; clocks differ, and so much later even a busy node has said it. */
-const LINGERING_MILLISECONDS = 60_000;
+const LINGERING_MS = 60_000;
 
 function findLingering({ name, fact }: Owned<PodFact>, now: number): PodProblem | undefined {
-  if (fact.goneBy === undefined || now - fact.goneBy < LINGERING_MILLISECONDS) return undefined;
+  if (fact.goneBy === undefined || now - fact.goneBy < LINGERING_MS) return undefined;
   const message = `was deleted, and its node does not say that it has ended: its range waits. Is the node there? If it is certainly down, delete the pod with --force`;
   return { pod: name, reason: 'PodNotEnding', message };
 }

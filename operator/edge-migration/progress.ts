@@ -10,10 +10,10 @@ import { formatTime } from './conditions.ts';
 import type { CheckpointFact, CopyCounts, DecisionSettings, Facts, PlannedRange } from './facts.ts';
 
 /** A pod that has not saved a page for this long adds nothing to the current rate. */
-const RATE_VALID_MILLISECONDS = 15_000;
+const RATE_VALID_MS = 15_000;
 
 /** Progress moves the status at most this often; a running copy saves pages many times a second. */
-export const PROGRESS_INTERVAL_MILLISECONDS = 2_000;
+export const PROGRESS_INTERVAL_MS = 2_000;
 
 const COUNTS: readonly (keyof CopyCounts)[] = [
   'pages',
@@ -50,7 +50,7 @@ export function measureProgress(facts: Facts, doneRanges: ReadonlySet<number>): 
   const total = countPlanned(ranges);
   const rate = Math.round(
     work.checkpoints
-      .filter(({ finished, updatedTime }) => !finished && now - updatedTime < RATE_VALID_MILLISECONDS)
+      .filter(({ finished, updatedTime }) => !finished && now - updatedTime < RATE_VALID_MS)
       .reduce((sum, { identitiesPerSecond }) => sum + identitiesPerSecond, 0),
   );
   const left = Math.max(0, total - counts.read);
@@ -130,7 +130,7 @@ function priceOf(writeUnits: number, { pricePerMillionWriteUnits }: DecisionSett
 /** Whether only numbers that move all the time would change, and did so a moment ago. */
 export function isTooSoon(before: Status, now: number): boolean {
   const last = before.copy?.progressTime;
-  return last !== undefined && isRecent(Date.parse(last), now, PROGRESS_INTERVAL_MILLISECONDS);
+  return last !== undefined && isRecent(Date.parse(last), now, PROGRESS_INTERVAL_MS);
 }
 
 /** Another replica's clock may be ahead of ours: what it says of the future is no reason to wait for it. */

@@ -21,7 +21,7 @@ export interface ReconcileSettings {
 }
 
 /** How long a decision waits for the cache to show this replica's own last write before it is taken without. */
-const OWN_WRITE_MILLISECONDS = 5_000;
+const OWN_WRITE_MS = 5_000;
 
 /** Reconciles one EdgeMigration: observe, decide, act, and then say so in the status. */
 export function createReconcile({ sources, context, onStatus }: ReconcileSettings): Reconcile {
@@ -34,7 +34,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
     return (
       last !== undefined &&
       last.over === migration.resourceVersion &&
-      clock.monotonic() - last.time < OWN_WRITE_MILLISECONDS
+      clock.monotonic() - last.time < OWN_WRITE_MS
     );
   }
 
@@ -82,7 +82,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
       return undefined;
     }
     if (migration.deleting) return undefined;
-    if (isBehind(migration)) return { requeueAfterMilliseconds: OWN_WRITE_MILLISECONDS };
+    if (isBehind(migration)) return { requeueAfterMs: OWN_WRITE_MS };
     const log = logger.child({ projectId: migration.spec?.projectId, uid: migration.uid });
     const facts = await observe(sources, migration, signal);
     const decision = decide(facts);
@@ -94,7 +94,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
       throw error;
     }
     if (decision.nextTime === undefined) return undefined;
-    return { requeueAfterMilliseconds: Math.max(0, decision.nextTime - clock.now()) };
+    return { requeueAfterMs: Math.max(0, decision.nextTime - clock.now()) };
   };
 
   /**

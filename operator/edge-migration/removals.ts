@@ -48,9 +48,9 @@ export interface RemovalCount {
 }
 
 /** Appliers tell before they remove, but NATS may answer from a replica that does not know yet. */
-const PROOF_MILLISECONDS = 15_000;
+const PROOF_MS = 15_000;
 /** A process that has told nothing for so long is dead; it tells again at each look. */
-const DEAD_MILLISECONDS = 60 * 60 * 1000;
+const DEAD_MS = 60 * 60 * 1000;
 
 /**
  * All that was removed was told before, or is from before it was counted. What is told may be too much, where a process died
@@ -70,7 +70,7 @@ export function createRemovalCount(): RemovalCount {
     for (const [process, fact] of told) if (fact.created !== created) told.delete(process);
     // What NATS has lost of the reports was told all the same.
     const isOlder = ({ process, removed }: RemovalFact) => removed < (told.get(process)?.removed ?? 0);
-    const isFolded = ({ time }: RemovalFact) => time <= Math.min(current.folded, now - DEAD_MILLISECONDS);
+    const isFolded = ({ time }: RemovalFact) => time <= Math.min(current.folded, now - DEAD_MS);
     for (const fact of facts)
       if (fact.created === created && !isOlder(fact) && !isFolded(fact)) told.set(fact.process, fact);
     return fold(current, now);
@@ -78,7 +78,7 @@ export function createRemovalCount(): RemovalCount {
 
   /** The reports of processes that are gone expire, or are lost; what they told was removed all the same. */
   function fold(current: Known, now: number): Known {
-    const folded = now - DEAD_MILLISECONDS;
+    const folded = now - DEAD_MS;
     let { base } = current;
     for (const [process, { time, removed, pending }] of told) {
       if (time > folded) continue;
@@ -91,7 +91,7 @@ export function createRemovalCount(): RemovalCount {
   function isProven(accounted: number, removed: number, now: number): boolean {
     if (suspect !== undefined && accounted >= suspect.removed) suspect = undefined;
     if (suspect === undefined && removed > accounted) suspect = { removed, since: now };
-    return suspect !== undefined && now - suspect.since >= PROOF_MILLISECONDS;
+    return suspect !== undefined && now - suspect.since >= PROOF_MS;
   }
 
   return {

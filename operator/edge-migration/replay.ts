@@ -23,9 +23,9 @@ export interface ReplayDecision {
 }
 
 /** Numbers that move all the time are written at most this often. */
-const PROGRESS_INTERVAL_MILLISECONDS = 10_000;
+const PROGRESS_INTERVAL_MS = 10_000;
 /** While only events from before the deadline are waited for. */
-const DRAINING_LOOK_MILLISECONDS = 5_000;
+const DRAINING_LOOK_MS = 5_000;
 
 /**
  * Decides about a migration whose copy is complete: until the deadline it follows Core; after it, it waits until every
@@ -41,7 +41,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
   const status = describeReplay(facts, deadline);
   if (now < deadline) {
     const { replaying, degraded } = judgeFollowing(spec, replay, deadline);
-    const nextTime = Math.min(deadline, now + PROGRESS_INTERVAL_MILLISECONDS);
+    const nextTime = Math.min(deadline, now + PROGRESS_INTERVAL_MS);
     const succeeded = isUnknown('Replaying', `Core's writes are replayed until ${formatTime(deadline)}`);
     return { replaying, degraded, succeeded, replay: status, nextTime };
   }
@@ -63,7 +63,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
     succeeded: isUnknown('Draining', `the window has closed; ${waiting}`),
     degraded,
     replay: status,
-    nextTime: now + DRAINING_LOOK_MILLISECONDS,
+    nextTime: now + DRAINING_LOOK_MS,
   };
 }
 
@@ -186,7 +186,7 @@ function describeReplay(facts: Facts, deadline: number): ReplayStatus {
   const before = migration.status.replay ?? {};
   const fixed = { deadline: formatTime(deadline) };
   const last = before.progressTime === undefined ? Number.NEGATIVE_INFINITY : Date.parse(before.progressTime);
-  if (replay.kind !== 'observed' || isRecent(last, now, PROGRESS_INTERVAL_MILLISECONDS)) return { ...before, ...fixed };
+  if (replay.kind !== 'observed' || isRecent(last, now, PROGRESS_INTERVAL_MS)) return { ...before, ...fixed };
   const { unresolved } = findStuck(facts, { start: migration.status.copy?.startTime, ...fixed });
   const eventsUnresolved = countEvents(unresolved);
   const numbers = { ...describeNumbers(replay.project, now), ...(eventsUnresolved > 0 && { eventsUnresolved }) };

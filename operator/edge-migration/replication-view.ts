@@ -12,8 +12,8 @@ export interface ReplicationView {
   run(signal: AbortSignal): Promise<void>;
 }
 
-const EVERY_MILLISECONDS = 60_000;
-const SOON_MILLISECONDS = 5_000;
+const EVERY_MS = 60_000;
+const SOON_MS = 5_000;
 
 /** @param edge with little patience: a look that fails is followed by another one */
 export function createReplicationView(
@@ -40,7 +40,7 @@ export function createReplicationView(
     async run(signal) {
       while (!signal.aborted) {
         await look(signal);
-        await clock.sleep(known === undefined ? SOON_MILLISECONDS : EVERY_MILLISECONDS, signal).catch(() => {});
+        await clock.sleep(known === undefined ? SOON_MS : EVERY_MS, signal).catch(() => {});
       }
     },
   };

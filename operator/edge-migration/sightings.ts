@@ -11,7 +11,7 @@ export interface Sightings {
 }
 
 /** Longer than from one look of a project to the next, and than a try takes. */
-const HOLD_MILLISECONDS = 20_000;
+const HOLD_MS = 20_000;
 
 interface Sighting {
   readonly identity: UnstorableIdentity;
@@ -29,7 +29,7 @@ export function createSightings(clock: Pick<Clock, 'monotonic'>): Sightings {
       const time = clock.monotonic();
       const known = projects.get(projectId) ?? new Map<number, Sighting>();
       for (const identity of seen) known.set(identity.identityId, { identity, time });
-      for (const [id, sighting] of known) if (time - sighting.time > HOLD_MILLISECONDS) known.delete(id);
+      for (const [id, sighting] of known) if (time - sighting.time > HOLD_MS) known.delete(id);
       if (known.size === 0) projects.delete(projectId);
       else projects.set(projectId, known);
       const all = [...known.values()].map(({ identity }) => identity);

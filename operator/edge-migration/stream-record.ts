@@ -54,7 +54,7 @@ export interface RecordKeeper {
 }
 
 /** What was stored later than it was written down last is, for longer, still in the sidecars' spools. */
-const EVERY_MILLISECONDS = 10_000;
+const EVERY_MS = 10_000;
 
 export function createRecordKeeper(store: RecordStore, losses: Losses, clock: Clock): RecordKeeper {
   let isRestored = false;
@@ -68,7 +68,7 @@ export function createRecordKeeper(store: RecordStore, losses: Losses, clock: Cl
       isRestored = true;
     },
     async save(signal) {
-      const isLate = saved === undefined || clock.monotonic() - saved.time >= EVERY_MILLISECONDS;
+      const isLate = saved === undefined || clock.monotonic() - saved.time >= EVERY_MS;
       if (!isLate && saved?.losses === losses.list()) return;
       const { record: other, version } = await store.read(signal);
       // Each replica of the operator looks for itself, and keeps what the other one has found.

@@ -82,9 +82,9 @@ export interface StreamViewSettings {
   logger: Logger;
 }
 
-const EVERY_MILLISECONDS = 2_000;
+const EVERY_MS = 2_000;
 /** An applier of an earlier release that has not reported for so long is gone. */
-const RELEASE_MILLISECONDS = 60 * 60 * 1000;
+const RELEASE_MS = 60 * 60 * 1000;
 
 /** For an installation without capture. */
 export const noStream: StreamView = {
@@ -116,7 +116,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
   const sightings = createSightings(clock);
   const starts = createPodStarts();
   const projects = createGapProjects(settings.readProjects, clock);
-  const usage = createUsageCounts({ ...settings.usage, clock, freshMillis: fresh });
+  const usage = createUsageCounts({ ...settings.usage, clock, freshMs: fresh });
   /** As last logged. */
   let usageProblem: string | undefined;
   let followingUsage: Promise<void> | undefined;
@@ -134,7 +134,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
     const { staticCount } = settings;
     if (pods === undefined) return undefined;
     const time = now();
-    return { pods: starts.correct(pods, time), reports, now: time, freshMillis: fresh, staticCount };
+    return { pods: starts.correct(pods, time), reports, now: time, freshMs: fresh, staticCount };
   }
 
   /** Notes what the reports say of their authors' clocks. */
@@ -227,7 +227,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
       isAside: (stream) => stream === PARKING_STREAM,
       settledUntil: transit.underWay() === 0 ? taken.until() : undefined,
       appliers: reported.evidence(),
-      removals: transit.parking && { ...transit.parking, ...reported.removals(now() - RELEASE_MILLISECONDS) },
+      removals: transit.parking && { ...transit.parking, ...reported.removals(now() - RELEASE_MS) },
     });
     if (losses.list() !== before) logger.error({ losses: losses.list() }, 'NATS has lost events: noted as a gap');
     try {
@@ -316,7 +316,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
             logger.warn({ error: errorMessage(error) }, 'the streams cannot be read');
           onFailure(error);
         }
-        await clock.sleep(EVERY_MILLISECONDS, signal).catch(() => {});
+        await clock.sleep(EVERY_MS, signal).catch(() => {});
       }
       await followingUsage;
       await connection?.close();

@@ -2,11 +2,11 @@ import { type Finding, isTrue } from './conditions.ts';
 import type { JobFact, JobPodsFact, PodProblem } from './facts.ts';
 
 /** A Job controller that is there creates pods, or says why it cannot, within seconds. */
-const MISSING_MILLISECONDS = 60_000;
+const MISSING_MS = 60_000;
 /** Pods end within seconds of their worker; what has not ended by then does not end by itself. */
-const STRANDED_MILLISECONDS = 30_000;
+const STRANDED_MS = 30_000;
 /** No watch tells of a Job's events. */
-const LOOK_MILLISECONDS = 5_000;
+const LOOK_MS = 5_000;
 
 /** What keeps the pods of a Job from working, the cause before its effects; undefined when nothing is known to. */
 export function findPodTrouble(
@@ -21,7 +21,7 @@ export function findPodTrouble(
   }
   const [problem] = podProblems;
   if (problem !== undefined) return isTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`);
-  if (missing === undefined || missing.running > 0 || now - missing.since < MISSING_MILLISECONDS) return undefined;
+  if (missing === undefined || missing.running > 0 || now - missing.since < MISSING_MS) return undefined;
   const why =
     missing.unread === undefined
       ? 'no event says why: is kube-controller-manager running?'
@@ -31,8 +31,8 @@ export function findPodTrouble(
 
 /** When to look again at pods that are not as they should be; undefined when they are. */
 export function whenToLook(pods: JobPodsFact | undefined, now: number): number | undefined {
-  if (pods?.missing !== undefined) return now + LOOK_MILLISECONDS;
-  return pods?.stranded === undefined ? undefined : Math.max(now + 1_000, pods.stranded.since + STRANDED_MILLISECONDS);
+  if (pods?.missing !== undefined) return now + LOOK_MS;
+  return pods?.stranded === undefined ? undefined : Math.max(now + 1_000, pods.stranded.since + STRANDED_MS);
 }
 
 /**
@@ -41,7 +41,7 @@ export function whenToLook(pods: JobPodsFact | undefined, now: number): number |
  */
 export function findStranded(pods: JobPodsFact | undefined, now: number): string | undefined {
   const { stranded } = pods ?? {};
-  if (stranded === undefined || now - stranded.since < STRANDED_MILLISECONDS) return undefined;
+  if (stranded === undefined || now - stranded.since < STRANDED_MS) return undefined;
   return stranded.containers.join(', ');
 }
 

@@ -39,9 +39,9 @@ export interface VerificationContext {
 }
 
 /** While pods compare, they are told this often how far replay is. */
-const SETTINGS_MILLISECONDS = 2_000;
+const SETTINGS_MS = 2_000;
 /** The checkpoints of pods that have ended may come a little after their Job's end. */
-const CHECKPOINT_MILLISECONDS = 10_000;
+const CHECKPOINT_MS = 10_000;
 const WRITE_UNITS_PER_SECOND = 1_000;
 
 /**
@@ -104,7 +104,7 @@ type Due = Pick<CurrentComparison, 'trigger' | 'mode' | 'moment' | 'token'>;
 /** What is to be compared next, or when to look again; undefined when nothing is. */
 function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | { nextTime: number } | undefined {
   const { now, migration } = facts;
-  const { gapSettlesMilliseconds } = facts.settings;
+  const { gapSettlesMs } = facts.settings;
   const done = migration.status.verification ?? {};
   const { afterCopy, atDeadline } = spec.verify;
   const moment = context.isClosed ? 'AtDeadline' : 'AfterCopy';
@@ -118,10 +118,10 @@ function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | 
   if (context.isClosed && atDeadline !== 'Never' && done.deadline !== context.deadline) {
     return { trigger: 'AtDeadline', mode: atDeadline, moment };
   }
-  const uncovered = findUncovered(context.gaps, done, gapSettlesMilliseconds);
+  const uncovered = findUncovered(context.gaps, done, gapSettlesMs);
   const open = uncovered.flatMap(({ until }) => (until === undefined ? [] : Date.parse(until)));
   if (open.length === 0) return undefined;
-  const settled = Math.max(...open) + gapSettlesMilliseconds;
+  const settled = Math.max(...open) + gapSettlesMs;
   return settled > now ? { nextTime: settled } : { trigger: 'CoverageGap', mode: 'Report', moment };
 }
 
@@ -129,10 +129,10 @@ function findDue(facts: Facts, spec: Spec, context: VerificationContext): Due | 
 export function findUncovered(
   gaps: readonly GapStatus[],
   { coveredTime }: VerificationStatus,
-  settlesMilliseconds: number,
+  settlesMs: number,
 ): GapStatus[] {
   const covered = coveredTime === undefined ? Number.NEGATIVE_INFINITY : Date.parse(coveredTime);
-  return gaps.filter(({ until }) => until === undefined || Date.parse(until) + settlesMilliseconds > covered);
+  return gaps.filter(({ until }) => until === undefined || Date.parse(until) + settlesMs > covered);
 }
 
 interface View {
@@ -183,7 +183,7 @@ function follow(view: View, work: VerificationFacts, job: JobFact, remaining: nu
   const base = {
     ...rest(facts, verification, spec.suspend ? 'suspended' : describeProgress(work)),
     actions: [...adjustSettings(view, work, remaining), ...adjustJob(operation, job, wanted)],
-    nextTime: spec.suspend ? undefined : now + SETTINGS_MILLISECONDS,
+    nextTime: spec.suspend ? undefined : now + SETTINGS_MS,
   };
   if (spec.suspend) return base;
   if (stranded === undefined) {
@@ -199,7 +199,7 @@ function follow(view: View, work: VerificationFacts, job: JobFact, remaining: nu
 /** People are told every few seconds. */
 function moveProgress({ facts, current }: View, work: VerificationFacts): Partial<CurrentComparison> {
   const { progress, progressTime } = current;
-  const isRecent = progressTime !== undefined && facts.now - Date.parse(progressTime) < 2 * SETTINGS_MILLISECONDS;
+  const isRecent = progressTime !== undefined && facts.now - Date.parse(progressTime) < 2 * SETTINGS_MS;
   const text = describeProgress(work);
   return isRecent || text === progress ? {} : { progress: text, progressTime: formatTime(facts.now) };
 }
@@ -243,7 +243,7 @@ function start(
 /** As of a copy: from when it was seen that something is left, and kept to. */
 function findRetryTime({ retryTime, attempt = 1 }: CurrentComparison, job: JobFact | undefined, now: number): number {
   // A Job that ended well has said so before its last checkpoint could be seen here.
-  const pause = job?.outcome === 'complete' ? CHECKPOINT_MILLISECONDS : retryDelay(job?.attempt ?? attempt);
+  const pause = job?.outcome === 'complete' ? CHECKPOINT_MS : retryDelay(job?.attempt ?? attempt);
   if (retryTime !== undefined) return Math.min(Date.parse(retryTime), now + pause);
   return job === undefined ? now : now + pause;
 }

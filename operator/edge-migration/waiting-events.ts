@@ -1,6 +1,6 @@
 import { coversMinute } from '@edge-migration/contract/edge-migration/gaps.ts';
 import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
-import { MINUTE_MILLIS } from '@edge-migration/contract/parked-place.ts';
+import { MINUTE_MS } from '@edge-migration/contract/parked-place.ts';
 import { type Finding, formatTime, isTrue } from './conditions.ts';
 import type { CoverageGapFact, Facts, WaitingEvents } from './facts.ts';
 
@@ -26,7 +26,7 @@ export function findStuck({ replay, migration }: Facts, window: Window): Stuck {
   const { gaps } = migration.status;
   const concerns = ({ from: came, isUnreadable }: WaitingEvents) => {
     if (came === undefined) return true;
-    if (came + MINUTE_MILLIS <= begin || (came > until && !isUnreadable)) return false;
+    if (came + MINUTE_MS <= begin || (came > until && !isUnreadable)) return false;
     return !coversMinute(gaps, { from: isUnreadable ? begin : Math.max(came, begin), came });
   };
   const { failed, unresolved } = replay.project;
@@ -77,7 +77,7 @@ export function findDropped(
   if (!isNew || window.start === undefined || all.length === 0) return [];
   const start = Date.parse(window.start);
   const begin = all.map(({ from, isUnreadable }) => (isUnreadable ? undefined : from) ?? start).reduce(earlier);
-  const until = all.map(({ from }) => (from === undefined ? now : from + MINUTE_MILLIS)).reduce(later);
+  const until = all.map(({ from }) => (from === undefined ? now : from + MINUTE_MS)).reduce(later);
   return [{ from: within(begin, window), until, reason: 'eventsDropped', podName: undefined }];
 }
 
@@ -86,7 +86,7 @@ export function findExcess({ replay }: Facts, window: Window): CoverageGapFact[]
   if (replay.kind !== 'observed') return [];
   const minutes = replay.project.excess.filter((minute) => minute <= endOf(window));
   return minutes.map((minute) => {
-    return { from: within(minute, window), until: minute + MINUTE_MILLIS, reason: 'parkingFull', podName: undefined };
+    return { from: within(minute, window), until: minute + MINUTE_MS, reason: 'parkingFull', podName: undefined };
   });
 }
 

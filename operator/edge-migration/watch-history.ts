@@ -25,7 +25,7 @@ export interface WatchHistory {
 }
 
 /** In less than this no pod of the Core API starts, takes requests and is gone again. */
-const SHORTEST_MILLISECONDS = 30_000;
+const SHORTEST_MS = 30_000;
 /** An annotation is not the place for more; the two with the least in between are joined, which only claims more. */
 const MOST_INTERVALS = 20;
 const ANNOTATION = `${GROUP}/not-watched`;
@@ -75,7 +75,7 @@ export function createWatchHistory(clock: Clock, neededSince: () => number | und
 }
 
 function add(intervals: readonly Interval[], interval: Interval): readonly Interval[] {
-  if (interval.until - interval.from < SHORTEST_MILLISECONDS) return intervals;
+  if (interval.until - interval.from < SHORTEST_MS) return intervals;
   const all = [...intervals, interval].toSorted((a, b) => a.from - b.from);
   while (all.length > MOST_INTERVALS) {
     const index = findNarrowest(all);

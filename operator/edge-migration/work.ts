@@ -10,7 +10,7 @@ import { type Finding, type FindingOf, formatTime, isFalse, isTrue } from './con
 import type { Facts, JobFact, LiveSettings, WorkFacts } from './facts.ts';
 import { adjustJob, findLatest, removeJob, retryDelay } from './jobs.ts';
 import { agreeOnTable } from './overrides.ts';
-import { earliest, isTooSoon, measureProgress, PROGRESS_INTERVAL_MILLISECONDS, summariseSkipped } from './progress.ts';
+import { earliest, isTooSoon, measureProgress, PROGRESS_INTERVAL_MS, summariseSkipped } from './progress.ts';
 import { describeStranded, findPodTrouble, findStranded, whenToLook } from './trouble.ts';
 
 /** The state of the ranges' work, be it a plan's or a copy's, and what is to be done about it. */
@@ -100,9 +100,9 @@ function decideSettling(view: View): WorkDecision {
   const { now, work, settings } = facts;
   const copy = { ...measureProgress(facts, view.done), ...keptFrom(view), identitiesPerSecond: 0 };
   const skipped = summariseSkipped(work.checkpoints, objectNames(facts.migration, operation).skippedReport);
-  const formerSettled = (work.formerSeen ?? Number.NEGATIVE_INFINITY) + settings.lateWriteMilliseconds;
+  const formerSettled = (work.formerSeen ?? Number.NEGATIVE_INFINITY) + settings.lateWriteMs;
   const settled =
-    operation === 'plan' ? now : Math.max(findLastWork(view) + settings.pageMaxAgeMilliseconds, formerSettled);
+    operation === 'plan' ? now : Math.max(findLastWork(view) + settings.pageMaxAgeMs, formerSettled);
   if (settled > now) {
     const message = `every range is done; complete at ${formatTime(settled + 999)}, when nothing that was read or sent before may still be written`;
     return {
@@ -192,7 +192,7 @@ function describeProgress(view: View): Pick<WorkDecision, 'copy' | 'skipped' | '
   const kept = keptFrom(view);
   if (status.copy !== undefined && isTooSoon(status, facts.now)) {
     const { retryTime: _, ...copy } = status.copy;
-    const nextTime = Date.parse(status.copy.progressTime ?? '') + PROGRESS_INTERVAL_MILLISECONDS;
+    const nextTime = Date.parse(status.copy.progressTime ?? '') + PROGRESS_INTERVAL_MS;
     return { copy: { ...copy, ...kept }, skipped: status.skipped, nextTime };
   }
   const measured = measureProgress(facts, done);

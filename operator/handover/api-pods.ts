@@ -13,7 +13,7 @@ export interface ApiPods {
 }
 
 /** All hand-overs that failed together look at the pods so often. */
-const LOOK_MILLISECONDS = 30_000;
+const LOOK_MS = 30_000;
 
 const podSchema = z.object({
   status: z
@@ -30,7 +30,7 @@ export function createApiPods(
   async function list(signal: AbortSignal): Promise<KubernetesObject[]> {
     const { items } = await client.list(PODS, { namespace, labelSelector: selector }, { signal });
     const living = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-    seen = { revisions: living.map(nameRevision), until: clock.monotonic() + LOOK_MILLISECONDS };
+    seen = { revisions: living.map(nameRevision), until: clock.monotonic() + LOOK_MS };
     return living;
   }
 

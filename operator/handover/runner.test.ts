@@ -10,7 +10,7 @@ import { createHandoverRunner } from './runner.ts';
 const NAMESPACE = 'flagsmith';
 const TIMEOUT_SECONDS = 600;
 /** A hand-over, its last words, and its start. */
-const LONGEST_MILLISECONDS = 690_000;
+const LONGEST_MS = 690_000;
 const fake = useFake([JOBS, PODS]);
 const { signal } = new AbortController();
 
@@ -91,7 +91,7 @@ describe('hand-overs that are wanted at the same time', () => {
     const { look, kinds, startAll } = prepare();
     await startAll();
     await kinds();
-    await fake.clock.advance(LONGEST_MILLISECONDS + 1);
+    await fake.clock.advance(LONGEST_MS + 1);
     expect(await look()).toMatchObject([
       ...Array.from({ length: 4 }, () => ({ kind: 'running', isOverdue: true })),
       { kind: 'absent' },

@@ -47,7 +47,7 @@ export interface RunnerOptions extends HandoverSettings {
 }
 
 /** An ended Job says nothing new, and one that is not there comes by us alone. */
-const AGAIN_MILLISECONDS = { running: 1_000, absent: 1_000, ended: 30_000 };
+const AGAIN_MS = { running: 1_000, absent: 1_000, ended: 30_000 };
 /** For the pod to be started, and the Job to be seen as ended. */
 const START_SECONDS = 60;
 
@@ -120,8 +120,8 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     subjects.set(key, { name, uid });
   }
 
-  function remember(name: string, state: HandoverState, pause: number): HandoverState {
-    seen.set(name, { state, until: clock.monotonic() + pause });
+  function remember(name: string, state: HandoverState, pauseMs: number): HandoverState {
+    seen.set(name, { state, until: clock.monotonic() + pauseMs });
     return state;
   }
 
@@ -129,7 +129,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     const isQueued = !turns.hasRoom();
     turns.note(name, isQueued ? 'queued' : undefined);
     if (!isQueued) return { kind: 'absent' };
-    return { kind: 'queued', isOverdue: turns.isOverdue(name), againMilliseconds: turns.pause() };
+    return { kind: 'queued', isOverdue: turns.isOverdue(name), againMs: turns.pauseMs() };
   }
 
   /** Nothing is known of a Job of an older release. */
@@ -181,7 +181,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     const attempt = attempts.get(name) ?? 1;
     turns.note(name, undefined);
     unstarted.set(name, { generation: String(migration.generation), revision });
-    remember(name, failed(words, attempt), AGAIN_MILLISECONDS.ended);
+    remember(name, failed(words, attempt), AGAIN_MS.ended);
   }
 
   return {
@@ -196,16 +196,16 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
         const isStarted = state.kind === 'running' || state.kind === 'ended';
         if (!isStarted && known?.state.kind === 'ended' && known.state.job === undefined) {
           const isOld = await isOutdated(migration, unstarted.get(name), signal);
-          return remember(name, { ...known.state, isOutdated: isOld }, AGAIN_MILLISECONDS.ended);
+          return remember(name, { ...known.state, isOutdated: isOld }, AGAIN_MS.ended);
         }
         return remember(
           name,
           state,
-          state.kind === 'queued' ? state.againMilliseconds : AGAIN_MILLISECONDS[state.kind],
+          state.kind === 'queued' ? state.againMs : AGAIN_MS[state.kind],
         );
       } catch (error) {
         if (signal.aborted) throw error;
-        return remember(name, failed(`its Job cannot be read: ${errorMessage(error)}`), AGAIN_MILLISECONDS.ended);
+        return remember(name, failed(`its Job cannot be read: ${errorMessage(error)}`), AGAIN_MS.ended);
       }
     },
     async start(fenced, { migration, logger, signal }, stage) {

@@ -3,9 +3,9 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 /** Each hand-over is a process as large as one of the Core API, with connections of its own to Core's database. */
 const MOST_AT_ONCE = 4;
 /** One that waits alone is looked at so often. */
-const SHORTEST_MILLISECONDS = 10_000;
+const SHORTEST_MS = 10_000;
 /** All that wait together are looked at so often. */
-const EACH_MILLISECONDS = 50;
+const EACH_MS = 50;
 
 /** Sees to it that few hand-overs run at once, also where thousands of projects want theirs at the same time. */
 export interface Turns {
@@ -18,13 +18,13 @@ export interface Turns {
   /** Whether it has been running, or waiting, for longer than one may take. */
   isOverdue(name: string): boolean;
   /** After how many milliseconds one that waits is to be looked at again. */
-  pause(): number;
+  pauseMs(): number;
 }
 
-/** @param longestMilliseconds one that runs for longer takes no other's turn, and holds up nothing any more */
-export function createTurns(clock: Pick<Clock, 'monotonic'>, longestMilliseconds: number): Turns {
+/** @param longestMs one that runs for longer takes no other's turn, and holds up nothing any more */
+export function createTurns(clock: Pick<Clock, 'monotonic'>, longestMs: number): Turns {
   const noted = new Map<string, { place: 'running' | 'queued'; since: number; isForgotten?: boolean }>();
-  const isLate = ({ since }: { since: number }) => clock.monotonic() - since > longestMilliseconds;
+  const isLate = ({ since }: { since: number }) => clock.monotonic() - since > longestMs;
 
   const count = (place: 'running' | 'queued') =>
     [...noted.values()].filter((one) => one.place === place && !isLate(one)).length;
@@ -45,6 +45,6 @@ export function createTurns(clock: Pick<Clock, 'monotonic'>, longestMilliseconds
       const known = noted.get(name);
       return known !== undefined && isLate(known);
     },
-    pause: () => Math.max(SHORTEST_MILLISECONDS, EACH_MILLISECONDS * count('queued')),
+    pauseMs: () => Math.max(SHORTEST_MS, EACH_MS * count('queued')),
   };
 }

@@ -1,5 +1,5 @@
 import type { Outcome } from '../check/check.ts';
-import { type ClockFact, SKEW_MILLISECONDS } from '../edge-migration/clock-skew.ts';
+import { type ClockFact, SKEW_MS } from '../edge-migration/clock-skew.ts';
 import { formatTime } from '../edge-migration/conditions.ts';
 import type { CaptureFact } from '../edge-migration/facts.ts';
 import type { Instances } from '../edge-migration/stream.ts';
@@ -20,7 +20,7 @@ export interface InstallationFacts {
 /** What is written down of an installation: bounded, whatever the processes say. */
 export function buildInstallationReport(facts: InstallationFacts): InstallationReport {
   const { now, checkedTime, release, instance, outcomes, capture, instances, clocks } = facts;
-  const wrong = clocks.filter(({ ahead }) => Math.abs(ahead) > SKEW_MILLISECONDS);
+  const wrong = clocks.filter(({ ahead }) => Math.abs(ahead) > SKEW_MS);
   return {
     version: 1,
     time: formatTime(now),

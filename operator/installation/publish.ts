@@ -25,12 +25,12 @@ export interface InstallationReporterSettings {
 }
 
 /** What the processes say is in memory: a change is written down soon. */
-export const LOOK_MILLISECONDS = 5_000;
+export const LOOK_MS = 5_000;
 /** And it is written at least so often, which shows that it is kept up to date. */
-export const EVERY_MILLISECONDS = 60_000;
+export const EVERY_MS = 60_000;
 /** Stores that were well, or no worse than before, are looked at less often: each look is a new connection to Core's Postgres. */
-const CHECK_MILLISECONDS = 5 * 60_000;
-const CHECK_TIMEOUT_MILLISECONDS = 15_000;
+const CHECK_MS = 5 * 60_000;
+const CHECK_TIMEOUT_MS = 15_000;
 
 /**
  * Writes down how the installation is, for `kubectl edge-migration doctor`: what changes within seconds, and all of it every minute;
@@ -39,15 +39,15 @@ const CHECK_TIMEOUT_MILLISECONDS = 15_000;
 export async function reportInstallation(settings: InstallationReporterSettings, signal: AbortSignal): Promise<void> {
   const { clock, logger } = settings;
   let looked: { outcomes: Outcome[]; time: number; due: number } | undefined;
-  let pause = EVERY_MILLISECONDS;
+  let pauseMs = EVERY_MS;
   let problem: string | undefined;
   let written: { facts: string; due: number } | undefined;
 
   async function look() {
     if (looked !== undefined && clock.monotonic() < looked.due) return looked;
-    const outcomes = await runChecks(settings.checks, CHECK_TIMEOUT_MILLISECONDS, signal);
-    pause = choosePause(outcomes, looked?.outcomes ?? [], pause);
-    looked = { outcomes, time: clock.now(), due: clock.monotonic() + pause };
+    const outcomes = await runChecks(settings.checks, CHECK_TIMEOUT_MS, signal);
+    pauseMs = choosePause(outcomes, looked?.outcomes ?? [], pauseMs);
+    looked = { outcomes, time: clock.now(), due: clock.monotonic() + pauseMs };
     return looked;
   }
 
@@ -58,7 +58,7 @@ export async function reportInstallation(settings: InstallationReporterSettings,
       const facts = JSON.stringify({ ...report, time: undefined });
       if (written === undefined || facts !== written.facts || clock.monotonic() >= written.due) {
         await write(settings, report, signal);
-        written = { facts, due: clock.monotonic() + EVERY_MILLISECONDS };
+        written = { facts, due: clock.monotonic() + EVERY_MS };
       }
       problem = undefined;
     } catch (error) {
@@ -67,17 +67,17 @@ export async function reportInstallation(settings: InstallationReporterSettings,
       if (message !== problem) logger.warn({ error: message }, `${INSTALLATION_REPORT} cannot be written`);
       problem = message;
     }
-    await clock.sleep(LOOK_MILLISECONDS, signal).catch(() => {});
+    await clock.sleep(LOOK_MS, signal).catch(() => {});
   }
 }
 
 /** What has failed is looked at every minute; a warning that lasts, half as often each time. */
 function choosePause(outcomes: readonly Outcome[], before: readonly Outcome[], last: number): number {
-  if (outcomes.every(({ verdict }) => verdict === 'ok')) return CHECK_MILLISECONDS;
+  if (outcomes.every(({ verdict }) => verdict === 'ok')) return CHECK_MS;
   const isLasting = outcomes.every(
     ({ name, verdict }) => verdict !== 'failed' && before.some((one) => one.name === name && one.verdict === verdict),
   );
-  return isLasting ? Math.min(2 * last, CHECK_MILLISECONDS) : EVERY_MILLISECONDS;
+  return isLasting ? Math.min(2 * last, CHECK_MS) : EVERY_MS;
 }
 
 function build(

@@ -49,7 +49,7 @@ export async function readRoot<Settings>(
 
 export const readData = (object: KubernetesObject) => (object['data'] ?? {}) as Readonly<Record<string, string>>;
 
-const EVERY_MILLISECONDS = 5_000;
+const EVERY_MS = 5_000;
 
 /**
  * Follows the settings while a pod works. Ends with the signal's reason, or with a WorkerError when the ConfigMap has
@@ -63,7 +63,7 @@ export async function followSettings<Settings extends object>(
 ): Promise<never> {
   let before = '';
   for (;;) {
-    await clock.sleep(EVERY_MILLISECONDS, signal);
+    await clock.sleep(EVERY_MS, signal);
     try {
       const { settings } = await readRoot(client, reference, signal);
       const text = JSON.stringify(settings);

@@ -44,7 +44,7 @@ describe('patience', () => {
   test('repeats what may pass until it succeeds', async () => {
     const clock = createFakeClock();
     let attempts = 0;
-    const working = withPatience({ clock, milliseconds: 60_000, signal }, async () => {
+    const working = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
       if (++attempts < 4) throw new CoreUnreachable('down');
       return 'up';
     });
@@ -54,7 +54,7 @@ describe('patience', () => {
 
   test('ends after the configured time with the last failure', async () => {
     const clock = createFakeClock();
-    const failing = withPatience({ clock, milliseconds: 60_000, signal }, async () => {
+    const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
       throw new CoreUnreachable('down');
     });
     const outcome = expect(failing).rejects.toThrow('down');
@@ -65,7 +65,7 @@ describe('patience', () => {
 
   test('does not fight for a range with the pod that has taken it over', async () => {
     const clock = createFakeClock();
-    const failing = withPatience({ clock, milliseconds: 60_000, signal }, async () => {
+    const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
       throw new RangeTakenOver('copy-1');
     });
     await expect(failing).rejects.toThrow('copy-1');
@@ -74,7 +74,7 @@ describe('patience', () => {
   test('does not repeat what will not pass', async () => {
     let attempts = 0;
     const clock = createFakeClock();
-    const failing = withPatience({ clock, milliseconds: 60_000, signal }, async () => {
+    const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
       attempts++;
       throw new CoreRefused('wrong password');
     });

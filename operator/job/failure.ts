@@ -43,15 +43,15 @@ export function exitCode(error: unknown): number {
 export interface Patience {
   readonly clock: Clock;
   /** How long one and the same thing may go on failing. */
-  readonly milliseconds: number;
+  readonly patienceMs: number;
   readonly signal: AbortSignal;
   /** A failure that is about to be tried again. */
   readonly onRetry?: (error: unknown) => void;
 }
 
 /** Repeats `work`, which reads again each time, while it fails for reasons that may pass. */
-export function withPatience<T>({ milliseconds, ...options }: Patience, work: () => Promise<T>): Promise<T> {
-  return retry(work, { ...options, policy: { ...WORKER_CALL, budgetMs: milliseconds }, isWorthIt });
+export function withPatience<T>({ patienceMs, ...options }: Patience, work: () => Promise<T>): Promise<T> {
+  return retry(work, { ...options, policy: { ...WORKER_CALL, budgetMs: patienceMs }, isWorthIt });
 }
 
 function isWorthIt(error: unknown): boolean {

@@ -56,7 +56,7 @@ export async function runPod<Settings extends object, Range extends { rangeId: n
   const range = await readRange(configuration, rangeSchema);
   const patience = {
     clock,
-    milliseconds: configuration.patienceSeconds * 1000,
+    patienceMs: configuration.patienceSeconds * 1000,
     signal,
     onRetry: (error: unknown) => logger.warn({ error: errorMessage(error) }, 'trying again'),
   };

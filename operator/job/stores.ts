@@ -31,7 +31,7 @@ export interface StoreSettings extends CoreSettings, EdgeSettings {
 export async function openStores(settings: StoreSettings, patience: Patience): Promise<OpenStores> {
   const { clock, signal } = patience;
   const core = openCore(settings, { maxConnections: MAX_CONNECTIONS, applicationName: 'edge-migration-worker', clock });
-  const edge = openEdgeTables(settings, clock, patience.milliseconds);
+  const edge = openEdgeTables(settings, clock, patience.patienceMs);
   const close = async () => {
     edge.close();
     await core.close();
@@ -53,11 +53,11 @@ export async function openStores(settings: StoreSettings, patience: Patience): P
   }
 }
 
-function openEdgeTables(settings: StoreSettings, clock: Clock, patienceMilliseconds: number): EdgeStore {
+function openEdgeTables(settings: StoreSettings, clock: Clock, patienceMs: number): EdgeStore {
   const { maxWriteUnitsPerSecond, maxReadUnitsPerSecond: maximum } = settings;
   const budget = createWriteBudget({ clock, maximum: maxWriteUnitsPerSecond });
   const readBudget = maximum === undefined ? undefined : createWriteBudget({ clock, maximum });
-  return openEdge(settings, { clock, budget, readBudget, patienceMilliseconds });
+  return openEdge(settings, { clock, budget, readBudget, patienceMs });
 }
 
 function checkProject(project: CoreProject | undefined, projectId: number): CoreProject {

@@ -1,5 +1,5 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
-import { DAY_MILLISECONDS, dateOf } from '../edge-migration/usage/days.ts';
+import { DAY_MS, dateOf } from '../edge-migration/usage/days.ts';
 import type { UsageSeries } from '../edge-migration/usage/series.ts';
 import { formatCount } from './table.ts';
 
@@ -76,6 +76,6 @@ export function sumByClient({ days }: UsageSeries, kind: 'writes' | 'reads'): Da
 function listDates(dates: readonly string[]): string[] {
   const [first, last] = [dates[0], dates.at(-1)];
   if (first === undefined || last === undefined) return [];
-  const days = Math.min(1000, Math.round((Date.parse(last) - Date.parse(first)) / DAY_MILLISECONDS));
-  return Array.from({ length: days + 1 }, (_, index) => dateOf(Date.parse(first) + index * DAY_MILLISECONDS));
+  const days = Math.min(1000, Math.round((Date.parse(last) - Date.parse(first)) / DAY_MS));
+  return Array.from({ length: days + 1 }, (_, index) => dateOf(Date.parse(first) + index * DAY_MS));
 }

@@ -26,7 +26,7 @@ export interface PutEventsSettings {
 }
 
 /** A body may have come in slowly after its signature was found to be valid. */
-const MARGIN_MILLISECONDS = 60_000;
+const MARGIN_MS = 60_000;
 
 /** PutEvents of EventBridge: AWS JSON 1.1, signed by one of the keys. Throws what {@link explain} explains. */
 export function createPutEvents({ eventBus, secrets, request, replays, clock }: PutEventsSettings): Handler {
@@ -63,7 +63,7 @@ export function createPutEvents({ eventBus, secrets, request, replays, clock }: 
       throw new SignatureError('UnrecognizedClientException', 'the access key id is not known here');
     const bytes = await body();
     await verifySignature(head, bytes, signature, key);
-    const until = signature.signedAt + SIGNATURE_SECONDS * 1000 + MARGIN_MILLISECONDS;
+    const until = signature.signedAt + SIGNATURE_SECONDS * 1000 + MARGIN_MS;
     return replays.answer(signature.signature, until, () => actOrRefuse(bytes));
   };
 }

@@ -8,7 +8,7 @@ import { type BusEvent, isRefusal, type Refusal, readProjectId } from './event.t
 import type { Migrations, Outcome } from './migrations.ts';
 
 /** EventBridge gives an API destination five seconds. */
-const LONGEST_MILLISECONDS = 4_000;
+const LONGEST_MS = 4_000;
 
 /** What was done about an event that was taken. */
 interface Taken {
@@ -62,7 +62,7 @@ export function createRequester({ migrations, clock, logger, events, signal }: R
     if (isRefusal(asked)) return refuse(event, asked);
     const { projectId } = asked;
     try {
-      const outcome = await withDeadline(clock, LONGEST_MILLISECONDS, signal, (deadline) =>
+      const outcome = await withDeadline(clock, LONGEST_MS, signal, (deadline) =>
         migrations.request(projectId, event.id, deadline.signal),
       );
       if (outcome.kind === 'refuse') return refuse(event, { code: outcome.code, message: outcome.message });

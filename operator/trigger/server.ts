@@ -34,7 +34,7 @@ export interface ServerSettings {
 
 /** The button is pressed seldom. */
 const MOST_CONNECTIONS = 64;
-const REQUEST_MILLISECONDS = 10_000;
+const REQUEST_MS = 10_000;
 /** Entries of a megabyte, and what JSON adds to them. */
 const LARGEST_BODY_BYTES = 2 * 1024 * 1024;
 
@@ -65,7 +65,7 @@ export async function startEventServer(settings: ServerSettings): Promise<HttpSe
     port: settings.port,
     certificate,
     mostConnections: MOST_CONNECTIONS,
-    requestMilliseconds: REQUEST_MILLISECONDS,
+    requestMs: REQUEST_MS,
     onRequest,
   });
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { ensureApplierStreams, PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
 import { derivedSubject, STREAM } from '@edge-migration/contract/streams/events.ts';
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
-import { lookAfterMilliseconds } from '@edge-migration/identity/edge/replication-lag.ts';
+import { lookAfterMs } from '@edge-migration/identity/edge/replication-lag.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { createStoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
@@ -44,7 +44,7 @@ export interface Parts {
 }
 
 /** Looks are repeated for so long after the replay window has closed: several of them with the usual lag. */
-const LOOKS_AFTER_WINDOW_MILLIS = 600_000;
+const LOOKS_AFTER_WINDOW_MS = 600_000;
 
 /** Messages in the stream beyond which nothing is fanned out. */
 const BUSY_STREAM = 50_000;
@@ -124,10 +124,10 @@ export function assemblePipeline(
     counts,
     publish,
     isOver: (projectId: number) => {
-      const verdict = migrations.judge(projectId, now() - LOOKS_AFTER_WINDOW_MILLIS);
+      const verdict = migrations.judge(projectId, now() - LOOKS_AFTER_WINDOW_MS);
       return verdict.kind === 'drop' && verdict.reason === 'windowClosed';
     },
-    lookAfter: () => (edge.guarantees().final ? undefined : lookAfterMilliseconds(configuration)),
+    lookAfter: () => (edge.guarantees().final ? undefined : lookAfterMs(configuration)),
     region: edge.region,
     elsewhere: regions.compare,
     isResting: regions.isResting,

@@ -37,7 +37,7 @@ export interface OpenOptions {
 }
 
 /** Another release of Flagsmith, or another region of Edge, may be installed at any time in the weeks that replay goes on. */
-const LOOK_MILLIS = 60_000;
+const LOOK_MS = 60_000;
 
 export function openStores(
   configuration: ApplierConfiguration,
@@ -94,7 +94,7 @@ export function openStores(
     prepare,
     async follow(signal) {
       for (;;) {
-        await clock.sleep(LOOK_MILLIS, signal);
+        await clock.sleep(LOOK_MS, signal);
         await prepare(signal);
       }
     },

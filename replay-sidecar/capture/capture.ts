@@ -36,7 +36,7 @@ export interface CaptureOptions {
   clock: Clock;
   log: Logger;
   /** One identity that reads may have created is published at most once in this time, and once after it. */
-  readWindowMillis: number;
+  readWindowMs: number;
 }
 
 export interface CaptureCounts {
@@ -76,7 +76,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
   const counts: CaptureCounts = { planned: 0, unknownRoutes: 0, lookups: 0, failedLookups: 0, uncovered: 0 };
   const logged = new Set<string>();
   const callers = createCallerCheck(clock);
-  const reads = createReads({ begin: spool.begin, clock, windowMillis: options.readWindowMillis });
+  const reads = createReads({ begin: spool.begin, clock, windowMs: options.readWindowMs });
 
   /** Events of one write. */
   function write(beganTime: number, doubt?: Doubt): RequestEvents {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { parseRequest } from './proxy/head.ts';
 import { drain, eventOf, openSpool, temporaryFolder } from './spool/testing.ts';
-import { answer, answering, identifiers, openCapture, type TestCapture, unknown, WINDOW_MILLIS } from './testing.ts';
+import { answer, answering, identifiers, openCapture, type TestCapture, unknown, WINDOW_MS } from './testing.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -40,10 +40,10 @@ describe('reads', () => {
     expect(identifiers(await test.published())).toEqual(['alice', 'bob']);
     test.capture.tick();
     expect(await test.published()).toEqual([]);
-    test.clock.advance(WINDOW_MILLIS);
+    test.clock.advance(WINDOW_MS);
     test.capture.tick();
     expect(identifiers(await test.published())).toEqual(['alice']);
-    test.clock.advance(WINDOW_MILLIS);
+    test.clock.advance(WINDOW_MS);
     test.capture.tick();
     expect(await test.published()).toEqual([]);
     expect(test.spool.facts().open).toBe(0);

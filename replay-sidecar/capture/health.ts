@@ -12,7 +12,7 @@ export interface HealthServer {
 
 /** Probes and scrapes are a few hundred bytes. */
 const MAX_HEAD_BYTES = 16 * 1024;
-const IDLE_MILLIS = 10_000;
+const IDLE_MS = 10_000;
 /** Beyond these the oldest is closed, so that the next probe is answered. */
 export const MAX_HEALTH_CONNECTIONS = 64;
 const REASONS = { 200: 'OK', 400: 'Bad Request', 404: 'Not Found', 500: 'Internal Server Error', 503: 'Unavailable' };
@@ -41,7 +41,7 @@ export function createHealthServer(metrics: Metrics, isReady: () => boolean): He
     socket.on('close', () => sockets.delete(socket));
     // Always followed by 'close'.
     socket.on('error', () => {});
-    socket.setTimeout(IDLE_MILLIS, () => socket.destroy());
+    socket.setTimeout(IDLE_MS, () => socket.destroy());
     readTarget(socket, (target) => socket.end(format(target === undefined ? BAD_REQUEST : answer(target))));
   });
 

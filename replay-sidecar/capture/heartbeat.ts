@@ -14,7 +14,7 @@ export interface HeartbeatOptions {
   usage: Pick<Usage, 'page' | 'untold' | 'confirm'>;
   clock: Clock;
   log: Logger;
-  intervalMillis: number;
+  intervalMs: number;
 }
 
 export interface Heartbeat {
@@ -27,7 +27,7 @@ export interface Heartbeat {
 }
 
 /** How soon a gap that begins or ends is reported. */
-const LOOK_MILLIS = 1000;
+const LOOK_MS = 1000;
 
 /**
  * Tells the operator that this pod's writes are seen. The proof is a test event that the stream stored, not a
@@ -37,7 +37,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { sidecar, publisher, spool, usage, clock, log } = options;
   const startedTime = iso(clock.now());
   // The next one is there before.
-  const timeToLive = `${Math.ceil((2 * options.intervalMillis) / 1000)}s`;
+  const timeToLive = `${Math.ceil((2 * options.intervalMs) / 1000)}s`;
   let probe: CoverageReport['probe'] = null;
   let wasWell: boolean | undefined;
   let saidUnnamed = false;
@@ -103,9 +103,9 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
           const reported = beat();
           beating = reported;
           if (await reported) reportedGaps = gaps;
-          nextBeat = clock.monotonic() + options.intervalMillis;
+          nextBeat = clock.monotonic() + options.intervalMs;
         }
-        await clock.sleep(Math.min(LOOK_MILLIS, options.intervalMillis), signal);
+        await clock.sleep(Math.min(LOOK_MS, options.intervalMs), signal);
       }
     },
     async sayGoodbye() {

@@ -26,7 +26,7 @@ const WORTH_BYTES = 32 * 1024 * 1024;
 /** nobody may have to wait for it, */
 const QUIET_SHARE = 0.2;
 /** and someone who makes burst after burst must not get one after each. */
-const PAUSE_MILLIS = 60_000;
+const PAUSE_MS = 60_000;
 
 /**
  * V8 collects when it allocates: an idle process keeps the garbage of its last burst, and the pages that it once grew to,
@@ -48,7 +48,7 @@ export function createMemoryKeeper(clock: Clock, heap: Heap): MemoryKeeper {
       const isQuiet = heap.busyShare() < QUIET_SHARE;
       const spare = heap.bytes() - needed;
       if (!isQuiet || spare < WORTH_BYTES || clock.monotonic() < notBefore) return;
-      notBefore = clock.monotonic() + PAUSE_MILLIS;
+      notBefore = clock.monotonic() + PAUSE_MS;
       run();
     },
   };

@@ -12,7 +12,7 @@ import {
   temporaryFolder,
 } from './spool/testing.ts';
 
-const windowMillis = 10_000;
+const windowMs = 10_000;
 
 let folder: Folder;
 let test: TestSpool;
@@ -21,7 +21,7 @@ let reads: Reads;
 beforeEach(async () => {
   folder = temporaryFolder();
   test = await openSpool(folder.path);
-  reads = createReads({ begin: test.spool.begin, clock: test.clock, windowMillis, capacity: 2 });
+  reads = createReads({ begin: test.spool.begin, clock: test.clock, windowMs, capacity: 2 });
 });
 
 afterEach(async () => {
@@ -52,7 +52,7 @@ describe('createReads', () => {
   it('holds back no more than it has memory for, however long the names are', async () => {
     const long = ['x', 'y', 'z'].map((name) => name.repeat(1000));
     const heldBytes = 2 * 5000;
-    reads = createReads({ begin: test.spool.begin, clock: test.clock, windowMillis, heldBytes });
+    reads = createReads({ begin: test.spool.begin, clock: test.clock, windowMs, heldBytes });
     const readAll = async () => {
       for (const identifier of long) (await begin(identifier)).finish(undefined, 'known');
       return (await published()).map(identifierOf);
@@ -60,16 +60,16 @@ describe('createReads', () => {
     expect(await readAll()).toEqual(long);
     expect(await readAll(), 'in the window of the first').toEqual([long[2]]);
     expect(test.spool.facts().open).toBe(2);
-    test.clock.advance(windowMillis);
+    test.clock.advance(windowMs);
     reads.tick();
     expect((await published()).map(identifierOf)).toEqual(long.slice(0, 2));
-    test.clock.advance(windowMillis - 1);
+    test.clock.advance(windowMs - 1);
     expect(await readAll(), 'in their next window').toEqual([long[2]]);
   });
 
   it('has room again for identities that nobody reads any more', async () => {
     for (const identifier of ['a', 'b']) (await begin(identifier)).finish(undefined, 'known');
-    test.clock.advance(windowMillis);
+    test.clock.advance(windowMs);
     reads.tick();
     for (const identifier of ['c', 'c']) (await begin(identifier)).finish(undefined, 'known');
     expect((await published()).map(identifierOf)).toEqual(['a', 'b', 'c']);
@@ -99,7 +99,7 @@ describe('createReads', () => {
     await published();
     expect(test.spool.facts().allSentUntil).toBe(test.clock.now() - 1000);
     second.finish(undefined, 'known');
-    test.clock.advance(windowMillis);
+    test.clock.advance(windowMs);
     reads.tick();
     const [event] = (await published()).map(eventOf);
     expect(event?.beganTime).toBe('2026-06-01T00:00:00.000Z');
@@ -110,7 +110,7 @@ describe('createReads', () => {
     (await begin('a')).finish(undefined, 'known');
     (await begin('a')).finish([], 'known');
     await published();
-    test.clock.advance(windowMillis);
+    test.clock.advance(windowMs);
     reads.tick();
     expect((await published()).map(identifierOf)).toEqual(['a']);
     expect(test.spool.facts().open).toBe(0);

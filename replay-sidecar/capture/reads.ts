@@ -25,7 +25,7 @@ export interface Reads {
 export interface ReadsOptions {
   begin: Spool['begin'];
   clock: Clock;
-  windowMillis: number;
+  windowMs: number;
   /** Identities in mind at once; beyond this a read is published at once. */
   capacity?: number;
   /** Memory for what is held back; beyond this it is published at once. */
@@ -59,7 +59,7 @@ interface ReadIdentity {
  * one event after the window. None is dropped, because the identity may have been deleted between two of them.
  */
 export function createReads(options: ReadsOptions): Reads {
-  const { begin, clock, windowMillis, capacity = 20_000, heldBytes = 8 * 1024 * 1024 } = options;
+  const { begin, clock, windowMs, capacity = 20_000, heldBytes = 8 * 1024 * 1024 } = options;
   const identities = new Map<string, ReadIdentity>();
   let waitingBytes = 0;
 
@@ -78,7 +78,7 @@ export function createReads(options: ReadsOptions): Reads {
     identity.held = undefined;
     if (identity.waits) waitingBytes -= identity.bytes;
     identity.waits = false;
-    identity.nextTime = now + windowMillis;
+    identity.nextTime = now + windowMs;
     // Those under way need an intent of their own, and need it before this one ends.
     const [oldest] = identity.underWay;
     identity.intent = oldest && begin(identity.drafts, oldest.beganTime);

@@ -42,11 +42,11 @@ export interface Sidecar {
   survive(error: unknown): void;
 }
 
-const TICK_MILLIS = 1000;
+const TICK_MS = 1000;
 /** A disk that hangs does not keep the API from being served. */
-const OPEN_MILLIS = 2000;
-const CLOSE_MILLIS = 1000;
-const DRAIN_POLL_MILLIS = 20;
+const OPEN_MS = 2000;
+const CLOSE_MS = 1000;
+const DRAIN_POLL_MS = 20;
 
 /** The capture sidecar: proxy, route table, spool, publisher and heartbeat, wired together. */
 export function createSidecar(options: SidecarOptions): Sidecar {
@@ -65,7 +65,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     clock,
     instance,
     limitBytes: configuration.spoolMaxBytes,
-    safetyMillis: configuration.safetySeconds * 1000,
+    safetyMs: configuration.safetySeconds * 1000,
     sync: configuration.spoolSync,
     onReady: () => publisher.wake(),
     onError(error) {
@@ -96,14 +96,14 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     usage,
     clock,
     log,
-    intervalMillis: configuration.heartbeatSeconds * 1000,
+    intervalMs: configuration.heartbeatSeconds * 1000,
   });
   const descriptors = readDescriptorLimit();
   const clients = affordableClients(configuration.maxConnections, descriptors);
   const clientsAtMost = Math.max(clients, affordableClients(DEFAULT_LIMITS.clientsAtMost, descriptors));
   if (clients < configuration.maxConnections)
     log.warn({ clients, descriptors }, 'Too few descriptors for all connections');
-  const capture = createCapture({ spool, usage, clock, log, readWindowMillis: configuration.readWindowSeconds * 1000 });
+  const capture = createCapture({ spool, usage, clock, log, readWindowMs: configuration.readWindowSeconds * 1000 });
   const proxy = createProxy({
     upstream: configuration.upstreamAddress,
     capture,
@@ -133,16 +133,16 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     running = Promise.allSettled([
       publisher.run(signal),
       heartbeat.run(signal),
-      every(TICK_MILLIS, capture.tick, signal),
-      every(TICK_MILLIS, memory.tick, signal),
+      every(TICK_MS, capture.tick, signal),
+      every(TICK_MS, memory.tick, signal),
     ]);
-    keepingHouse = Promise.allSettled([spool.recover(), every(TICK_MILLIS, spool.tick, signal)]);
+    keepingHouse = Promise.allSettled([spool.recover(), every(TICK_MS, spool.tick, signal)]);
   }
 
   /** Waits until everything is sent, or `until` (monotonic). */
   async function drain(until: number): Promise<void> {
     const isEmpty = () => spool.facts().depth === 0 && spool.facts().open === 0;
-    while (!isEmpty() && clock.monotonic() < until) await clock.sleep(DRAIN_POLL_MILLIS);
+    while (!isEmpty() && clock.monotonic() < until) await clock.sleep(DRAIN_POLL_MS);
   }
 
   async function closeSpool(): Promise<boolean> {
@@ -154,7 +154,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   return {
     async start() {
       const healthAddress = await health.listen(configuration.healthAddress);
-      await Promise.race([spool.open(), clock.sleep(OPEN_MILLIS, stopping.signal)]);
+      await Promise.race([spool.open(), clock.sleep(OPEN_MS, stopping.signal)]);
       runLoops(stopping.signal);
       // Loading leaves more garbage than code, and a heap grown to hold it.
       memory.collect();
@@ -175,7 +175,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       stopping.abort();
       await running;
       // Calls to a disk that hangs may never come back; what the spool has then is as after a crash.
-      const isClosed = await Promise.race([closeSpool(), clock.sleep(CLOSE_MILLIS).then(() => false)]);
+      const isClosed = await Promise.race([closeSpool(), clock.sleep(CLOSE_MS).then(() => false)]);
       if (!isClosed) log.error("The spool's disk does not answer; the process ends without it");
       await health.close();
       return isClosed;

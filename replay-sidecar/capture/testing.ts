@@ -15,7 +15,7 @@ export const answering =
   (status: number): CallUpstream =>
   async () => ({ status, fields: [], body: Buffer.alloc(0) });
 
-export const WINDOW_MILLIS = 30_000;
+export const WINDOW_MS = 30_000;
 export const unknown: Outcome = { kind: 'unknown', why: 'reset' };
 
 /** A capture with a spool in a folder of its own, by a clock that the test moves. */
@@ -45,7 +45,7 @@ export async function openCapture(): Promise<TestCapture> {
     },
   });
   const usage = createUsage(clock);
-  const capture = createCapture({ spool, usage, clock, log: pino({}, lines), readWindowMillis: WINDOW_MILLIS });
+  const capture = createCapture({ spool, usage, clock, log: pino({}, lines), readWindowMs: WINDOW_MS });
 
   function begin(request: string, body?: unknown): Capture {
     const begun = capture.begin(headOf({ request, body }), answering(200));

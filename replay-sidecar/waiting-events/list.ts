@@ -1,4 +1,4 @@
-import { MINUTE_MILLIS, parsePlace, REASON_HEADER } from '@edge-migration/contract/parked-place.ts';
+import { MINUTE_MS, parsePlace, REASON_HEADER } from '@edge-migration/contract/parked-place.ts';
 import { PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
 import { readStored } from '@edge-migration/contract/streams/events.ts';
 import { unmarkedEvent } from '@edge-migration/contract/write-event.ts';
@@ -36,7 +36,7 @@ function describe({ subject, data, header }: StoredMsg): WaitingEvent {
   const event = isUnreadable ? undefined : unmarkedEvent.safeParse(parse(data)).data;
   return {
     projectId,
-    began: minute === undefined || isUnreadable ? undefined : new Date(minute * MINUTE_MILLIS).toISOString(),
+    began: minute === undefined || isUnreadable ? undefined : new Date(minute * MINUTE_MS).toISOString(),
     why: header.get(REASON_HEADER),
     event: event?.id,
     route: event?.route,

@@ -22,7 +22,7 @@ export interface CertificateFiles {
 }
 
 /** A certificate that was renewed is used at most so much later. */
-const CERTIFICATE_MILLISECONDS = 60_000;
+const CERTIFICATE_MS = 60_000;
 
 /**
  * Undefined where none is configured.
@@ -54,7 +54,7 @@ export async function renewCertificate(
 ): Promise<void> {
   let current = first;
   while (!signal.aborted) {
-    await clock.sleep(CERTIFICATE_MILLISECONDS, signal).catch(() => {}); // stopped
+    await clock.sleep(CERTIFICATE_MS, signal).catch(() => {}); // stopped
     if (signal.aborted || current === undefined) continue;
     try {
       const next = await readCertificate(files);

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 
 /** Strangers can send any number of requests, and must not fill the log. */
-const EVERY_MILLISECONDS = 10_000;
+const EVERY_MS = 10_000;
 
 /**
  * Says of a request that is refused whether it is to be logged: of each kind one every ten seconds at most.
@@ -13,7 +13,7 @@ export function createQuietLog(clock: Pick<Clock, 'monotonic'>): (kind: string) 
 
   return (kind) => {
     const last = logged.get(kind);
-    if (last !== undefined && clock.monotonic() - last.at < EVERY_MILLISECONDS) {
+    if (last !== undefined && clock.monotonic() - last.at < EVERY_MS) {
       last.silent += 1;
       return undefined;
     }

@@ -9,8 +9,8 @@ test('a client that asks and does not read the answer is cut off', async () => {
     host: '127.0.0.1',
     port: 0,
     mostConnections: 10,
-    requestMilliseconds: 10_000,
-    idleMilliseconds: 200,
+    requestMs: 10_000,
+    idleMs: 200,
     onRequest(_, response) {
       response.once('close', () => closed.resolve());
       // More than the buffers of both sides hold.
@@ -32,8 +32,8 @@ test('an answer that comes in parts with less time between them is sent to its e
     host: '127.0.0.1',
     port: 0,
     mostConnections: 10,
-    requestMilliseconds: 10_000,
-    idleMilliseconds: 300,
+    requestMs: 10_000,
+    idleMs: 300,
     onRequest(_, response) {
       let left = 10;
       const timer = setInterval(() => {

@@ -17,9 +17,9 @@ export interface HttpServerSettings {
   readonly certificate?: Certificate | undefined;
   readonly mostConnections: number;
   /** How long a request without a body or with one may take to come in, in milliseconds. */
-  readonly requestMilliseconds: number;
+  readonly requestMs: number;
   /** How long nothing may go over a connection, in either direction; two minutes when unset. */
-  readonly idleMilliseconds?: number;
+  readonly idleMs?: number;
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
@@ -40,21 +40,21 @@ const LIMITS = {
   keepAliveTimeout: 5_000,
 } satisfies ServerOptions;
 
-const GRACE_MILLISECONDS = 5_000;
+const GRACE_MS = 5_000;
 /** Longer than any answer is worked on, and than any stream is silent. */
-const IDLE_MILLISECONDS = 120_000;
+const IDLE_MS = 120_000;
 
 /** A server of HTTP or HTTPS that slow and greedy clients cannot occupy. */
 export async function startHttpServer(settings: HttpServerSettings): Promise<HttpServer> {
   const { host, certificate, onRequest } = settings;
-  const limits = { ...LIMITS, requestTimeout: settings.requestMilliseconds };
+  const limits = { ...LIMITS, requestTimeout: settings.requestMs };
   const server =
     certificate === undefined
       ? createHttpServer(limits, onRequest)
       : createHttpsServer({ ...limits, ...certificate, minVersion: 'TLSv1.2', handshakeTimeout: 5_000 }, onRequest);
   server.maxConnections = settings.mostConnections;
   // A client that does not read its answer would keep the connection, and the answer, for ever.
-  server.timeout = settings.idleMilliseconds ?? IDLE_MILLISECONDS;
+  server.timeout = settings.idleMs ?? IDLE_MS;
   await listen(server, settings.port, host);
   const { port } = server.address() as AddressInfo;
   return {
@@ -63,7 +63,7 @@ export async function startHttpServer(settings: HttpServerSettings): Promise<Htt
     useCertificate: (next) => (server as HttpsServer).setSecureContext({ ...next, minVersion: 'TLSv1.2' }),
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
-      const late = setTimeout(() => server.closeAllConnections(), GRACE_MILLISECONDS);
+      const late = setTimeout(() => server.closeAllConnections(), GRACE_MS);
       await closed;
       clearTimeout(late);
     },

@@ -57,7 +57,7 @@ export function inboxPrefix(role: NatsRole): string {
 }
 
 /** Two missed answers are a dead connection: a half-open one is noticed within 30 seconds. */
-const PING_MILLIS = 10_000;
+const PING_MS = 10_000;
 
 export interface ConnectOptions {
   role: NatsRole;
@@ -98,7 +98,7 @@ function connectionOptions(
     reconnectDelayHandler: reconnectDelay,
     // Credentials that are refused today may be accepted, or rotated, tomorrow.
     ignoreAuthErrorAbort: true,
-    pingInterval: PING_MILLIS,
+    pingInterval: PING_MS,
     maxPingOut: 2,
     timeout: 5000,
     ...(authenticator && { authenticator }),

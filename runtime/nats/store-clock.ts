@@ -16,7 +16,7 @@ export interface StoreClock {
 }
 
 /** A step of the server's clock is followed within twice this time; a monotonic clock drifts by less meanwhile. */
-const GENERATION_MILLIS = 5 * 60_000;
+const GENERATION_MS = 5 * 60_000;
 
 /**
  * An answer takes time to come, so that of several readings the lowest is the best one. It also is the safe one: when
@@ -32,7 +32,7 @@ export function createStoreClock(clock: Pick<Clock, 'monotonic'>): StoreClock {
       const monotonic = clock.monotonic();
       const offset = stamp - monotonic;
       if (offsets === undefined) offsets = { current: offset, last: offset, since: monotonic };
-      else if (monotonic - offsets.since > GENERATION_MILLIS)
+      else if (monotonic - offsets.since > GENERATION_MS)
         offsets = { current: offset, last: offsets.current, since: monotonic };
       else offsets.current = Math.min(offsets.current, offset);
     },

@@ -23,7 +23,7 @@ const { values } = parseArgs({
   options: { only: { type: 'string', default: '' }, json: { type: 'boolean', default: false } },
 });
 const MIB = 1024 * 1024;
-const REST_MILLIS = 10_000;
+const REST_MS = 10_000;
 
 interface Burst {
   readonly name: string;
@@ -93,7 +93,7 @@ async function main(): Promise<void> {
     const answers = await burst.run(sidecar.port);
     const seconds = (performance.now() - began) / 1000;
     const held = await longestHold().catch(() => Number.NaN);
-    await sleep(REST_MILLIS);
+    await sleep(REST_MS);
     const peak = await residentMegabytes(pid, 'VmHWM').catch(() => Number.NaN);
     const after = await residentMegabytes(pid).catch(() => Number.NaN);
     rows[burst.name] = {

@@ -62,8 +62,8 @@ async function withDynamodb(stage: Stage) {
   const make = () => written(FRESH, `person-${Math.floor(Math.random() * identities)}`);
   await publishSteadily(stage.connection, { rate: Number(values.rate), seconds: Number(values.seconds), make });
   await waitFor(stage.isDrained, { for: 'the steady load', timeoutMs: TIMEOUT_MS });
-  const p99LagMillis = percentile(before, await lagBuckets(applier.metrics, FRESH), 0.99);
-  return { unchangedPerCpuSecond, updatesPerCpuSecond, insertsPerCpuSecond, p99LagMillis };
+  const p99LagMs = percentile(before, await lagBuckets(applier.metrics, FRESH), 0.99);
+  return { unchangedPerCpuSecond, updatesPerCpuSecond, insertsPerCpuSecond, p99LagMs };
 }
 
 async function withNullStore(stage: Stage) {

@@ -92,8 +92,8 @@ async function main(): Promise<void> {
     nginxMicros: passedByNginx ?? null,
     bareMicros: passedByBare,
     publishMicros: publish,
-    addedP50Millis: reads.p50,
-    addedP99Millis: reads.p99,
+    addedP50Ms: reads.p50,
+    addedP99Ms: reads.p99,
     rssMb: memory.all,
   };
   console.log(JSON.stringify(figures, (_name, value) => (typeof value === 'number' ? round(value) : value)));
@@ -123,7 +123,7 @@ async function compare(api: Target, target: Target, kind: Load['kind']): Promise
   for (let round = 0; round < ROUNDS; round += 1) {
     const alone = await load({ ...PACED, kind, port: api.port });
     const through = await load({ ...PACED, kind, port: target.port });
-    rounds.push({ p50: through.p50Millis - alone.p50Millis, p99: through.p99Millis - alone.p99Millis });
+    rounds.push({ p50: through.p50Ms - alone.p50Ms, p99: through.p99Ms - alone.p99Ms });
   }
   return { p50: median(rounds.map(({ p50 }) => p50)), p99: median(rounds.map(({ p99 }) => p99)) };
 }

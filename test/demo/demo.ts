@@ -19,9 +19,9 @@ export interface DemoOptions {
   signal: AbortSignal;
 }
 
-const POLL_MILLISECONDS = 250;
-const COPY_TIMEOUT_MILLISECONDS = 4 * 3_600_000;
-const VERIFY_TIMEOUT_MILLISECONDS = 3_600_000;
+const POLL_MS = 250;
+const COPY_TIMEOUT_MS = 4 * 3_600_000;
+const VERIFY_TIMEOUT_MS = 3_600_000;
 
 /** The product's main job, from nothing, on real parts: what `npm run demo` shows. */
 export async function runDemo({ identities, keep, web, json, signal }: DemoOptions): Promise<void> {
@@ -130,9 +130,9 @@ async function watchCopy(
       const workerCpuSeconds = await readWorkerCpuSeconds(installation, migration);
       return { migration, seconds: elapsed / 1000, copySeconds, workerCpuSeconds };
     }
-    if (statusOf('Succeeded') === 'False' || elapsed > COPY_TIMEOUT_MILLISECONDS)
+    if (statusOf('Succeeded') === 'False' || elapsed > COPY_TIMEOUT_MS)
       throw new Error(`the migration failed: ${message}`);
-    await systemClock.sleep(POLL_MILLISECONDS, signal);
+    await systemClock.sleep(POLL_MS, signal);
   }
 }
 
@@ -163,7 +163,7 @@ function describeComparison(
 async function showVerification(screen: Screen, installation: Installation, projectId: number, signal: AbortSignal) {
   const { status } = await screen.step(
     'both stores compared by the product itself, document by document, both ways',
-    () => installation.condition(projectId, 'Verified', 'True', { timeoutMs: VERIFY_TIMEOUT_MILLISECONDS, signal }),
+    () => installation.condition(projectId, 'Verified', 'True', { timeoutMs: VERIFY_TIMEOUT_MS, signal }),
   );
   screen.line(`Verified  ${status.conditions?.find(({ type }) => type === 'Verified')?.message ?? ''}`);
   return status.verification?.last;

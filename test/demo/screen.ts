@@ -24,10 +24,10 @@ export interface Step {
 export type Output = Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean; readonly columns?: number };
 
 const BAR_WIDTH = 30;
-const REDRAW_MILLISECONDS = 1_000;
+const REDRAW_MS = 1_000;
 /** In plain lines: what is new is said this often at most, and that nothing is new this often. */
-const NEWS_MILLISECONDS = 5_000;
-const SILENCE_MILLISECONDS = 10_000;
+const NEWS_MS = 5_000;
+const SILENCE_MS = 10_000;
 
 export function createScreen(stream: Output, clock: Pick<Clock, 'monotonic'> = systemClock): Screen {
   const isTerminal = stream.isTTY === true;
@@ -64,7 +64,7 @@ export function createScreen(stream: Output, clock: Pick<Clock, 'monotonic'> = s
         if (isTerminal) stream.write('\r\x1b[K');
         print(`  ${mark} ${text}${after}`);
       };
-      const timer = setInterval(show, REDRAW_MILLISECONDS);
+      const timer = setInterval(show, REDRAW_MS);
       show();
       try {
         const say = (next: string) => {
@@ -102,9 +102,9 @@ function createNews(clock: Pick<Clock, 'monotonic'>, start = Number.NEGATIVE_INF
     const now = clock.monotonic();
     if (text !== last.text) last = { text, since: now };
     const age = now - last.since;
-    const isDue = now - said >= (age === 0 ? NEWS_MILLISECONDS : SILENCE_MILLISECONDS);
+    const isDue = now - said >= (age === 0 ? NEWS_MS : SILENCE_MS);
     if (!isDue) return [];
     said = now;
-    return [age < NEWS_MILLISECONDS ? text : `${text} (for ${Math.round(age / 1000)} s)`];
+    return [age < NEWS_MS ? text : `${text} (for ${Math.round(age / 1000)} s)`];
   };
 }

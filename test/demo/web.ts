@@ -46,7 +46,7 @@ interface Member {
 
 /** The slowest copy that a spec allows, so that there is time to look on. */
 const SLOW = { copy: { parallelism: 1, pageSize: 10, maxWriteUnitsPerSecond: 10 } };
-const TIMEOUT_MILLISECONDS = 300_000;
+const TIMEOUT_MS = 300_000;
 
 /** Seeds projects and starts their migrations, so that the console has something to show in each state. */
 export async function seedFleet(
@@ -57,7 +57,7 @@ export async function seedFleet(
 ): Promise<void> {
   const { apply } = installation;
   const waitFor = (type: string) => (projectId: number) =>
-    installation.condition(projectId, type, 'True', { timeoutMs: TIMEOUT_MILLISECONDS, signal });
+    installation.condition(projectId, type, 'True', { timeoutMs: TIMEOUT_MS, signal });
   const members: Member[] = [
     { name: 'Mobile apps: writes to Core are followed', identities: 300, spec: {}, continue: waitFor('Replaying') },
     {
@@ -117,7 +117,7 @@ async function giveName({ client, namespace }: Installation, projectId: number, 
 
 async function waitUntilRead(installation: Installation, projectId: number, signal: AbortSignal): Promise<void> {
   const isRead = (migration: EdgeMigration | undefined) => (migration?.status.copy?.identitiesRead ?? 0) > 50;
-  const deadline = systemClock.monotonic() + TIMEOUT_MILLISECONDS;
+  const deadline = systemClock.monotonic() + TIMEOUT_MS;
   while (!isRead(await installation.migration(projectId)) && systemClock.monotonic() < deadline)
     await systemClock.sleep(500, signal);
 }

@@ -56,7 +56,7 @@ export interface RunResult {
 
 /** Failures that are made smaller: each costs many more requests. */
 const MAX_FAILURES = 6;
-const SHRINK_MILLIS = 15_000;
+const SHRINK_MS = 15_000;
 
 /** Judges generated cases; the same seed makes the same cases. */
 export async function run(options: RunOptions): Promise<RunResult> {
@@ -136,7 +136,7 @@ async function shrink(stage: Stage, family: FamilyName, seed: number, path: stri
     smallest = { ...judged, smallest: one, path };
     throw new Error('It fails still');
   });
-  const details = await fc.check(property, { seed, path, interruptAfterTimeLimit: SHRINK_MILLIS });
+  const details = await fc.check(property, { seed, path, interruptAfterTimeLimit: SHRINK_MS });
   if (smallest === undefined) throw new Error(`Case ${path} of ${family} fails only sometimes`);
   return { ...smallest, path: details.counterexamplePath ?? path };
 }

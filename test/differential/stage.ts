@@ -43,7 +43,7 @@ export async function createStage(settings: JudgeSettings): Promise<Stage> {
     usage: createUsage(systemClock),
     clock: systemClock,
     log,
-    readWindowMillis: 0,
+    readWindowMs: 0,
   });
   const upstream = { host: '127.0.0.1', port: api.port };
   const proxy = createProxy({ upstream, capture, clock: systemClock, logger: log, metrics: createMetrics() });

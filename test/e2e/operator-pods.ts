@@ -21,7 +21,7 @@ interface PodSpec {
 }
 
 const INDEX = 'batch.kubernetes.io/job-completion-index';
-const EVERY_MILLISECONDS = 100;
+const EVERY_MS = 100;
 const logger = createLogger('pod-runner', 'warn');
 
 /** For each pod of a plan or copy: writes the checkpoint that a worker would have left, and lets the pod end well. */
@@ -47,7 +47,7 @@ export function startPodRunner(client: KubernetesClient): PodRunner {
   async function run() {
     while (!signal.aborted) {
       await step().catch((error: unknown) => logger.debug({ error: errorMessage(error) }, 'pods'));
-      await systemClock.sleep(EVERY_MILLISECONDS, signal).catch(() => {}); // stopped
+      await systemClock.sleep(EVERY_MS, signal).catch(() => {}); // stopped
     }
   }
 

@@ -65,7 +65,7 @@ export interface FastClock extends Clock {
 }
 
 /** Sleeps look at the time this often: the clock may have become faster. */
-const LOOK_MILLISECONDS = 50;
+const LOOK_MS = 50;
 
 /** A clock that can be made faster, so that half an hour passes in half a minute. */
 export function createFastClock(initialFactor: number): FastClock {
@@ -79,7 +79,7 @@ export function createFastClock(initialFactor: number): FastClock {
     async sleep(milliseconds, signal) {
       const end = monotonic() + milliseconds;
       for (let left = milliseconds; left > 0; left = end - monotonic()) {
-        await systemClock.sleep(Math.min(left / factor, LOOK_MILLISECONDS), signal);
+        await systemClock.sleep(Math.min(left / factor, LOOK_MS), signal);
       }
     },
     run(next) {

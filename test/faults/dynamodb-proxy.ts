@@ -26,7 +26,7 @@ export type Fault =
   /** The request is executed, but its answer is lost. */
   | { readonly kind: 'loseAnswer' }
   /** Executed after a while, or never if the client gives up before. */
-  | { readonly kind: 'delay'; readonly milliseconds: number }
+  | { readonly kind: 'delay'; readonly delayMs: number }
   /** Executed once this resolves, as one that was held up in the network: whether anyone waits for it or not. */
   | { readonly kind: 'holdUp'; readonly until: Promise<unknown> }
   /** Never answered. */
@@ -84,7 +84,7 @@ export async function startDynamodbProxy(
         request.socket.resetAndDestroy();
         return;
       case 'delay':
-        await pause(fault.milliseconds);
+        await pause(fault.delayMs);
         if (!request.socket.destroyed) answer(response, await forward(request, text));
         return;
       case 'holdUp': {
@@ -127,7 +127,7 @@ export async function startDynamodbProxy(
     return { status, text: JSON.stringify({ ...output, Responses: responses }) };
   }
 
-  function pause(milliseconds: number): Promise<void> {
+  function pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         timers.delete(timer);

@@ -23,7 +23,7 @@ export type Fault =
   | { readonly kind: 'hang' }
   /** Carried out, never answered. */
   | { readonly kind: 'hangAfter' }
-  | { readonly kind: 'delay'; readonly milliseconds: number };
+  | { readonly kind: 'delay'; readonly delayMs: number };
 
 export interface WatchFrame {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
@@ -112,7 +112,7 @@ export async function startKubernetesProxy({
         request.socket.destroy();
         return;
       case 'delay':
-        await systemClock.sleep(fault.milliseconds);
+        await systemClock.sleep(fault.delayMs);
     }
     const past = call.verb === 'list' && isPast(call) ? lists.get(call.url)?.past : undefined;
     if (past !== undefined) return answer(response, past);

@@ -2,7 +2,7 @@
  * Preloaded into a process (`NODE_OPTIONS=--import …`), it makes its wall clock so many milliseconds wrong. The monotonic
  * clock and timers stay as they are, as on a machine whose time is not synchronised.
  */
-const ahead = Number(process.env['TEST_CLOCK_AHEAD_MILLIS'] ?? 0);
+const ahead = Number(process.env['TEST_CLOCK_AHEAD_MS'] ?? 0);
 const SystemDate = Date;
 
 class ShiftedDate extends SystemDate {

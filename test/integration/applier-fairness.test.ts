@@ -111,7 +111,7 @@ test('of a backlog only a window is in hand, events of one identity are applied 
   let aside = 0;
   // Writes take long until some were seen in hand: a fast machine is done before the first look.
   proxy.inject(({ operation }) =>
-    most === 0 && !/Get|Query|Describe/.test(operation) ? { kind: 'delay', milliseconds: 500 } : undefined,
+    most === 0 && !/Get|Query|Describe/.test(operation) ? { kind: 'delay', delayMs: 500 } : undefined,
   );
   const project = async () => {
     const report = (await on.reports()).find(({ instance }) => instance === 'bounded');

@@ -23,7 +23,7 @@ afterAll(async () => {
 /** Variables of a process whose clock is so far ahead. */
 const clockAhead = (milliseconds: number) => ({
   NODE_OPTIONS: `--import ${fileURLToPath(new URL('../faults/shifted-clock.ts', import.meta.url))}`,
-  TEST_CLOCK_AHEAD_MILLIS: String(milliseconds),
+  TEST_CLOCK_AHEAD_MS: String(milliseconds),
 });
 
 /** A Core API that answers, or breaks the connection. What is in Core the test decides. */

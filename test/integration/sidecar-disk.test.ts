@@ -19,7 +19,7 @@ import { createTraffic } from './sidecar/traffic.ts';
 vi.setConfig({ testTimeout: 120_000 });
 
 /** A request waits a quarter of a second for its intent; a busy machine takes its own time. */
-const PROMPT_MILLIS = 3000;
+const PROMPT_MS = 3000;
 
 describe.skipIf(!hasCompiler())('a spool on a disk that hangs (needs a C compiler)', () => {
   let api: Server;
@@ -70,7 +70,7 @@ describe.skipIf(!hasCompiler())('a spool on a disk that hangs (needs a C compile
     disk.hang();
     const slow = await traffic.burst('while', 200);
     expect(slow.filter(({ status }) => status !== 200)).toEqual([]);
-    expect(Math.max(...slow.map(({ beganTime, endedTime }) => endedTime - beganTime))).toBeLessThan(PROMPT_MILLIS);
+    expect(Math.max(...slow.map(({ beganTime, endedTime }) => endedTime - beganTime))).toBeLessThan(PROMPT_MS);
     expect(await sidecar.health('/livez')).toBe(200);
     await openGap();
     disk.release();

@@ -103,7 +103,7 @@ describe('the sidecar', () => {
     await waitFor(async () => (await lastReport(nats.url))?.probe, { for: 'a report with a proof' });
     const { reports } = await administrate(nats.url, readReports);
     const pods = [{ uid: 'uid-1', name: 'api-1', ready: true }];
-    expect(decideCoverage({ pods, reports, now: Date.now(), freshMillis: 10_000 })).toMatchObject({ covered: true });
+    expect(decideCoverage({ pods, reports, now: Date.now(), freshMs: 10_000 })).toMatchObject({ covered: true });
   });
 
   it('leaves no test events in the stream behind the last ones, though no applier takes them', async () => {

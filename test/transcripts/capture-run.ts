@@ -40,7 +40,7 @@ export function createCaptureRun(): CaptureRun {
       const { spool, clock } = opened;
       const call = lookupsOf(transcript);
       const log = pino({ level: 'silent' });
-      const begun = createCapture({ spool, usage: createUsage(clock), clock, log, readWindowMillis: 0 }).begin(
+      const begun = createCapture({ spool, usage: createUsage(clock), clock, log, readWindowMs: 0 }).begin(
         headOf(transcript),
         call,
       );

@@ -13,19 +13,19 @@ export interface Listener {
   live(isLive: boolean): void;
 }
 
-const FIRST_PAUSE = 1000;
-const LONGEST_PAUSE = 30_000;
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 30_000;
 /** Longer than the server lets pass between two heartbeats: nothing at all for so long is a connection that is dead. */
-const SILENCE = 40_000;
+const SILENCE_MS = 40_000;
 
 /**
  * Follows server-sent events until the signal is aborted, and connects again whenever the stream ends. EventSource cannot
  * send a bearer token, so it is read by fetch. Ends for good where the server says that it would refuse the caller again.
  */
 export async function followEvents(api: Api, path: string, listener: Listener, signal: AbortSignal): Promise<void> {
-  let pause = FIRST_PAUSE;
+  let pauseMs = FIRST_PAUSE_MS;
   const opened = () => {
-    pause = FIRST_PAUSE;
+    pauseMs = FIRST_PAUSE_MS;
     listener.live(true);
   };
   while (!signal.aborted) {
@@ -34,8 +34,8 @@ export async function followEvents(api: Api, path: string, listener: Listener, s
     );
     listener.live(false);
     if (end === 'invalid_token' || end === 'forbidden') return;
-    if (!signal.aborted) await sleep(pause, signal);
-    pause = Math.min(LONGEST_PAUSE, pause * 2);
+    if (!signal.aborted) await sleep(pauseMs, signal);
+    pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
   }
 }
 
@@ -50,13 +50,13 @@ async function readOnce(
   opened: () => void,
 ): Promise<string | undefined> {
   const silence = new AbortController();
-  let timer = setTimeout(() => silence.abort(), SILENCE);
+  let timer = setTimeout(() => silence.abort(), SILENCE_MS);
   try {
     const response = await api.open(path, AbortSignal.any([signal, silence.signal]));
     const heard = new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         clearTimeout(timer);
-        timer = setTimeout(() => silence.abort(), SILENCE);
+        timer = setTimeout(() => silence.abort(), SILENCE_MS);
         controller.enqueue(chunk);
       },
     });

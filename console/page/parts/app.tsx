@@ -104,7 +104,7 @@ interface Message {
   readonly tone: 'good' | 'bad';
 }
 
-const MESSAGE_MILLISECONDS = 8000;
+const MESSAGE_MS = 8000;
 
 function useMessage() {
   const [message, setMessage] = useState<Message>();
@@ -112,7 +112,7 @@ function useMessage() {
   const say = useCallback<ConsoleContext['say']>((text, tone = 'good') => {
     clearTimeout(timer.current);
     setMessage({ text, tone });
-    timer.current = setTimeout(() => setMessage(undefined), MESSAGE_MILLISECONDS);
+    timer.current = setTimeout(() => setMessage(undefined), MESSAGE_MS);
   }, []);
   return { message, say };
 }

@@ -6,7 +6,7 @@ import { formatClock, formatTime } from '../view/format.ts';
 const { charts: TEXTS } = TEXT;
 const HEIGHT = 150;
 const MARGINS = { left: 46, right: 10, top: 12, bottom: 24 };
-const DAY = 86_400_000;
+const DAY_MS = 86_400_000;
 /** As many rows as the table of a chart has. */
 const TABLE_ROWS = 20;
 
@@ -45,7 +45,7 @@ function Line({ title, points, format, formatTick }: ChartProps) {
   const layout = layOutChart(points, { width, height: HEIGHT, ...MARGINS });
   const values = layout.marks.map(({ value }) => value);
   const mark = pointed === undefined ? undefined : layout.marks[pointed];
-  const formatX = points.at(-1)!.time - points[0]!.time > DAY ? formatTime : formatClock;
+  const formatX = points.at(-1)!.time - points[0]!.time > DAY_MS ? formatTime : formatClock;
   const summary = TEXTS.summary(format(values.at(-1)!), format(Math.min(...values)), format(Math.max(...values)));
 
   function point(event: PointerEvent) {

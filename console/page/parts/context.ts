@@ -23,13 +23,13 @@ export function useConsole(): ConsoleContext {
   return context;
 }
 
-/** The server's time in milliseconds, as of every `interval` milliseconds. */
-export function useNow(interval = 1000): number {
+/** The server's time in milliseconds, as of every `intervalMs` milliseconds. */
+export function useNow(intervalMs = 1000): number {
   const { clockOffset } = useConsole();
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), interval);
+    const timer = setInterval(() => setNow(Date.now()), intervalMs);
     return () => clearInterval(timer);
-  }, [interval]);
+  }, [intervalMs]);
   return now + clockOffset;
 }

@@ -77,7 +77,7 @@ export function LiveSign({ isLive }: { isLive: boolean }) {
   );
 }
 
-const PAUSE_MILLISECONDS = 250;
+const PAUSE_MS = 250;
 
 function Search({ search, onSearch }: { search: string; onSearch: (text: string) => void }) {
   const [text, setText] = useState(search);
@@ -95,7 +95,7 @@ function Search({ search, onSearch }: { search: string; onSearch: (text: string)
     const timer = setTimeout(() => {
       sent.current = text;
       latest.current(text);
-    }, PAUSE_MILLISECONDS);
+    }, PAUSE_MS);
     return () => clearTimeout(timer);
   }, [text]);
   useEffect(() => {

@@ -58,7 +58,7 @@ export function StillOnCore({ detail }: { detail: Detail }) {
 }
 
 /** How often the days are asked for again. */
-const SERIES_MILLISECONDS = 300_000;
+const SERIES_MS = 300_000;
 
 /** The daily series; undefined while it is not there, or the caller may not read it. */
 function useSeries({ project_id, namespace }: Detail, reportName: string | undefined): CoreSeries | undefined {
@@ -74,7 +74,7 @@ function useSeries({ project_id, namespace }: Detail, reportName: string | undef
         () => undefined,
       );
     void load();
-    const timer = setInterval(load, SERIES_MILLISECONDS);
+    const timer = setInterval(load, SERIES_MS);
     return () => {
       stop.abort();
       clearInterval(timer);

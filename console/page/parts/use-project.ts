@@ -10,7 +10,7 @@ import { useConsole } from './context.ts';
 export type Presence = 'loading' | 'there' | 'none' | 'removed';
 
 /** How often it is looked whether a migration that was not there has appeared. */
-const LOOK_MILLISECONDS = 10_000;
+const LOOK_MS = 10_000;
 
 /** What decides which actions are possible: they are asked for again when it changes. */
 const stateOf = ({ generation, phase, outcome, deadline, status }: Detail) =>
@@ -43,7 +43,7 @@ export function useProject(projectId: number, namespace: string | undefined) {
   useEffect(() => {
     if (presence === 'loading') void load();
     if (isThere) return undefined;
-    const timer = setInterval(load, LOOK_MILLISECONDS);
+    const timer = setInterval(load, LOOK_MS);
     return () => clearInterval(timer);
   }, [load, presence, isThere]);
 

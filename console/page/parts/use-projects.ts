@@ -7,7 +7,7 @@ import { formatProjectsQuery, type ProjectsQuery } from '../view/route.ts';
 import { useConsole } from './context.ts';
 
 /** How often the list is asked for again: events tell of the rows that are shown, and not which others belong here. */
-const LIST_MILLISECONDS = 15_000;
+const LIST_MS = 15_000;
 
 const keyOf = ({ namespace, name }: Pick<Summary, 'namespace' | 'name'>) => `${namespace}/${name}`;
 
@@ -35,7 +35,7 @@ export function useProjects(query: ProjectsQuery) {
 
   useEffect(() => {
     void load();
-    const timer = setInterval(load, LIST_MILLISECONDS);
+    const timer = setInterval(load, LIST_MS);
     return () => {
       clearInterval(timer);
       request.current?.abort();

@@ -31,7 +31,7 @@ function isDay(value: unknown): value is CoreDay {
   return typeof date === 'string' && (known === 'all' || known === 'part') && isCount(writes) && isCount(reads);
 }
 
-const DAY = 86_400_000;
+const DAY_MS = 86_400_000;
 /** A window of a year would be too many bars to see. */
 const MOST_BARS = 120;
 
@@ -41,9 +41,9 @@ export function listBars({ days }: CoreSeries): CoreBar[] {
   const times = [...byTime.keys()].filter((time) => !Number.isNaN(time));
   if (times.length === 0) return [];
   const last = Math.max(...times);
-  const first = Math.max(Math.min(...times), last - (MOST_BARS - 1) * DAY);
-  return Array.from({ length: Math.round((last - first) / DAY) + 1 }, (_, index) => {
-    const time = first + index * DAY;
+  const first = Math.max(Math.min(...times), last - (MOST_BARS - 1) * DAY_MS);
+  return Array.from({ length: Math.round((last - first) / DAY_MS) + 1 }, (_, index) => {
+    const time = first + index * DAY_MS;
     return { time, day: byTime.get(time) };
   });
 }

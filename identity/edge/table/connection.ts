@@ -23,9 +23,9 @@ export interface EdgeOptions {
   /** Read units for whoever reads whole tables; single reads and replay are not held up. */
   readonly readBudget?: WriteBudget | undefined;
   /** How long one call goes on trying while DynamoDB throttles, fails or cannot be reached. */
-  readonly patienceMilliseconds?: number;
+  readonly patienceMs?: number;
   /** Longest time for one request. */
-  readonly requestTimeoutMilliseconds?: number;
+  readonly requestTimeoutMs?: number;
   /** For tests and tools; AWS's default chain when left out. */
   readonly credentials?: NonNullable<DynamoDBClientConfig['credentials']>;
 }
@@ -75,7 +75,7 @@ export interface Silence {
   /** By the wall clock, milliseconds since the epoch. */
   readonly since: number;
   /** For how long, by the monotonic one. */
-  readonly milliseconds: number;
+  readonly lastedMs: number;
 }
 
 export type Send<O> = (client: DynamoDBClient, options: HandlerOptions) => Promise<O>;
@@ -109,7 +109,7 @@ function openWay(settings: ConnectionSettings, options: EdgeOptions): Way {
 export function connect(settings: ConnectionSettings, options: EdgeOptions): Connection {
   const clock = options.clock ?? systemClock;
   const budget = options.budget ?? createWriteBudget({ clock });
-  const policy = { ...DYNAMODB_CALL, budgetMs: options.patienceMilliseconds ?? DYNAMODB_CALL.budgetMs };
+  const policy = { ...DYNAMODB_CALL, budgetMs: options.patienceMs ?? DYNAMODB_CALL.budgetMs };
   const home = openWay(settings, options);
   const others = new Map<string, Way>();
   let way = home;
@@ -170,7 +170,7 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
       return once ? ask() : retry(ask, { policy, clock, signal, isWorthIt });
     },
 
-    silence: () => silent && { since: silent.since, milliseconds: clock.monotonic() - silent.started },
+    silence: () => silent && { since: silent.since, lastedMs: clock.monotonic() - silent.started },
 
     close() {
       for (const { client } of [home, ...others.values()]) client.destroy();
@@ -186,7 +186,7 @@ export const WASTEFUL = ['loggerMiddleware', 'getUserAgentMiddleware', 'recursio
 
 function createClient(
   { dynamodbEndpoint }: ConnectionSettings,
-  { credentials, requestTimeoutMilliseconds = DYNAMODB_REQUEST_MS }: EdgeOptions,
+  { credentials, requestTimeoutMs = DYNAMODB_REQUEST_MS }: EdgeOptions,
   region: () => Promise<string>,
 ): DynamoDBClient {
   const client = new DynamoDBClient({
@@ -197,7 +197,7 @@ function createClient(
     maxAttempts: 1,
     retryMode: 'standard',
     protocol: PlainJsonProtocol,
-    requestHandler: createHttpHandler({ timeoutMilliseconds: requestTimeoutMilliseconds, maxSockets: MAX_SOCKETS }),
+    requestHandler: createHttpHandler({ timeoutMs: requestTimeoutMs, maxSockets: MAX_SOCKETS }),
   });
   for (const middleware of WASTEFUL) client.middlewareStack.remove(middleware);
   return client;

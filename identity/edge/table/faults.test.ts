@@ -91,7 +91,7 @@ describe('throttling', () => {
   });
 
   test('is given up with an error that says what to do once patience has ended', async () => {
-    const edge = openFaulty({ patienceMilliseconds: 100 });
+    const edge = openFaulty({ patienceMs: 100 });
     proxy.inject(() => ({ kind: 'throttle' }));
     await expect(insert(edge, createItems(1))).rejects.toMatchObject({
       name: 'EdgeThrottled',
@@ -103,7 +103,7 @@ describe('throttling', () => {
   });
 
   test('of reads ends with an error once nothing was answered for as long as patience lasts', async () => {
-    const edge = openFaulty({ patienceMilliseconds: 100 });
+    const edge = openFaulty({ patienceMs: 100 });
     proxy.inject(first(1, 'BatchGetItem', { kind: 'leaveKeys' } as const));
     expect(await edge.identities.getMany(['a', 'b'])).toEqual(new Map());
     proxy.inject(() => ({ kind: 'leaveKeys' }));
@@ -114,7 +114,7 @@ describe('throttling', () => {
   });
 
   test('does not charge the budget for writes that were not carried out', async () => {
-    const edge = openFaulty({ patienceMilliseconds: 0 });
+    const edge = openFaulty({ patienceMs: 0 });
     proxy.inject(() => ({ kind: 'throttle' }));
     await expect(insert(edge, createItems(5))).rejects.toThrow();
     expect(edge.budget.spent().units).toBe(0);
@@ -155,7 +155,7 @@ describe('failures', () => {
   });
 
   test('a server that does not answer costs no more than the request timeout', async () => {
-    const edge = openFaulty({ requestTimeoutMilliseconds: 100 });
+    const edge = openFaulty({ requestTimeoutMs: 100 });
     proxy.inject(first(1, 'GetItem', { kind: 'hang' } as const));
     expect(await edge.identities.get('key_nobody')).toBeUndefined();
   });
@@ -165,7 +165,7 @@ describe('failures', () => {
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     await new Promise((resolve) => server.close(resolve));
-    const edge = openFaulty({ patienceMilliseconds: 0 }, `http://127.0.0.1:${port}`);
+    const edge = openFaulty({ patienceMs: 0 }, `http://127.0.0.1:${port}`);
     await expect(edge.describe()).rejects.toMatchObject({
       name: 'EdgeUnreachable',
       message: expect.stringMatching(
@@ -175,7 +175,7 @@ describe('failures', () => {
   });
 
   test('it is known since when no request for items has been answered, until one is, be it by a refusal', async () => {
-    const edge = openFaulty({ patienceMilliseconds: 0 });
+    const edge = openFaulty({ patienceMs: 0 });
     expect(edge.silence()).toBeUndefined();
     const before = Date.now();
     proxy.inject(() => ({ kind: 'reset' }));
@@ -184,7 +184,7 @@ describe('failures', () => {
     for (let attempt = 0; attempt < 2; attempt++) await expect(edge.identities.get('a')).rejects.toThrow();
     const silence = edge.silence();
     expect(silence?.since).toBeGreaterThanOrEqual(before);
-    expect(silence?.since).toBeLessThanOrEqual(Date.now() - Math.floor(silence?.milliseconds ?? 0));
+    expect(silence?.since).toBeLessThanOrEqual(Date.now() - Math.floor(silence?.lastedMs ?? 0));
     proxy.inject(undefined);
     await edge.describe();
     expect(edge.silence()).toBeDefined();
@@ -200,12 +200,12 @@ describe('failures', () => {
     'KMSInternalException',
     'ANameOfTheFutureException',
   ])('%s means to ask again, and says nothing of credentials', async (type) => {
-    const edge = openFaulty({ patienceMilliseconds: 2000 });
+    const edge = openFaulty({ patienceMs: 2000 });
     const fault = { kind: 'answer', status: 400, type } as const;
     proxy.inject(first(2, 'BatchExecuteStatement', fault));
     expect(await insert(edge, createItems(1))).toEqual(['inserted']);
     proxy.inject(() => fault);
-    const impatient = openFaulty({ patienceMilliseconds: 0 });
+    const impatient = openFaulty({ patienceMs: 0 });
     await expect(insert(impatient, createItems(1))).rejects.toMatchObject({
       name: 'EdgeUnreachable',
       disposition: 'transient',
@@ -214,12 +214,12 @@ describe('failures', () => {
   });
 
   test('ReplicatedWriteConflictException means that another region was quicker: it is sent again', async () => {
-    const edge = openFaulty({ patienceMilliseconds: 2000 });
+    const edge = openFaulty({ patienceMs: 2000 });
     const fault = { kind: 'answer', status: 400, type: 'ReplicatedWriteConflictException' } as const;
     proxy.inject(first(2, 'BatchExecuteStatement', fault));
     expect(await insert(edge, createItems(1))).toEqual(['inserted']);
     proxy.inject(() => fault);
-    await expect(insert(openFaulty({ patienceMilliseconds: 0 }), createItems(1))).rejects.toMatchObject({
+    await expect(insert(openFaulty({ patienceMs: 0 }), createItems(1))).rejects.toMatchObject({
       name: 'EdgeConflict',
       disposition: 'transient',
       message: expect.stringContaining('try again later'),

@@ -45,9 +45,9 @@ export interface IncomingResponse {
  * was frozen while it waited for a connection must not send what has become too old. One that is given up takes its
  * connection with it, so that nothing of it leaves later.
  *
- * @param timeoutMilliseconds longest time that one request may take
+ * @param timeoutMs longest time that one request may take
  */
-export function createHttpHandler(options: { timeoutMilliseconds: number; maxSockets: number }) {
+export function createHttpHandler(options: { timeoutMs: number; maxSockets: number }) {
   const sockets = createSockets(options);
 
   return {
@@ -73,7 +73,7 @@ export function createHttpHandler(options: { timeoutMilliseconds: number; maxSoc
           outgoing.destroy(error);
         };
 
-        const stopTimer = startTimer(options.timeoutMilliseconds, deadline, giveUp);
+        const stopTimer = startTimer(options.timeoutMs, deadline, giveUp);
         const onAbort = () => giveUp(abortSignal?.reason);
         abortSignal?.addEventListener('abort', onAbort, { once: true });
         outgoing.on('close', () => {

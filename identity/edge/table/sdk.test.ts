@@ -53,7 +53,7 @@ test('of @aws-sdk/client-dynamodb: the HTTP handler', async () => {
   const client = new DynamoDBClient({ ...OPTIONS, requestHandler: recorded as never });
   await get(client);
   client.destroy();
-  const ours = Object.keys(createHttpHandler({ timeoutMilliseconds: 1, maxSockets: 1 }));
+  const ours = Object.keys(createHttpHandler({ timeoutMs: 1, maxSockets: 1 }));
   expect(ours, changed('@aws-sdk/client-dynamodb', 'what it asks of an HTTP handler', 'table/http.ts')).toEqual(
     expect.arrayContaining([...names]),
   );

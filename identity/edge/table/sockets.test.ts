@@ -41,8 +41,8 @@ async function startServer(protocol: string) {
   return { port: (server.address() as AddressInfo).port, ends, requests: () => requests };
 }
 
-function open(timeoutMilliseconds: number) {
-  const handler = createHttpHandler({ timeoutMilliseconds, maxSockets: 1 });
+function open(timeoutMs: number) {
+  const handler = createHttpHandler({ timeoutMs, maxSockets: 1 });
   cleanUp.push(() => handler.destroy());
   return handler;
 }

@@ -17,12 +17,12 @@ export interface Sockets {
 }
 
 /**
- * @param options `maxSockets` at the same time; a connection that is not there after `timeoutMilliseconds` is given up
+ * @param options `maxSockets` at the same time; a connection that is not there after `timeoutMs` is given up
  */
-export function createSockets(options: { maxSockets: number; timeoutMilliseconds: number }): Sockets {
+export function createSockets(options: { maxSockets: number; timeoutMs: number }): Sockets {
   const settings = { keepAlive: true, maxSockets: options.maxSockets, scheduling: 'lifo' } as const;
   const plain = new http.Agent(settings);
-  const secure = new SecureAgent(settings, options.timeoutMilliseconds);
+  const secure = new SecureAgent(settings, options.timeoutMs);
   return {
     agentOf: (protocol) => (protocol === 'https:' ? secure : plain),
     whenReady(socket, callback) {
@@ -40,14 +40,14 @@ export function createSockets(options: { maxSockets: number; timeoutMilliseconds
 
 /** Node resets plain sockets alone, so that of a secure one must be known. */
 class SecureAgent extends https.Agent {
-  readonly #timeout: number;
+  readonly #timeoutMs: number;
   readonly #connecting = new Set<net.Socket>();
   readonly #transports = new WeakMap<Duplex, net.Socket>();
   readonly #shaking = new WeakSet<Duplex>();
 
-  constructor(settings: https.AgentOptions, timeout: number) {
+  constructor(settings: https.AgentOptions, timeoutMs: number) {
     super(settings);
-    this.#timeout = timeout;
+    this.#timeoutMs = timeoutMs;
   }
 
   transportOf(socket: Duplex): net.Socket | undefined {
@@ -64,7 +64,7 @@ class SecureAgent extends https.Agent {
     callback?: (error: Error | null, stream: Duplex) => void,
   ): Duplex | null | undefined {
     const { host, port } = options;
-    const transport = net.connect({ host: host ?? 'localhost', port: Number(port ?? 443), timeout: this.#timeout });
+    const transport = net.connect({ host: host ?? 'localhost', port: Number(port ?? 443), timeout: this.#timeoutMs });
     const fail = (error: Error) => callback?.(error, transport);
     this.#connecting.add(transport);
     transport.setNoDelay(true).setKeepAlive(true, 1000);

@@ -245,7 +245,7 @@ describe('a copy in trouble', () => {
   });
 
   describe('is finished only when no insert can come late', () => {
-    const lateWriteMilliseconds = 1500;
+    const lateWriteMs = 1500;
     const timed = async (copy: () => Promise<{ finished: boolean }>) => {
       const started = performance.now();
       expect((await copy()).finished).toBe(true);
@@ -257,20 +257,20 @@ describe('a copy in trouble', () => {
       project.proxy.inject(({ operation }) =>
         operation === 'BatchExecuteStatement' && lost++ === 0 ? { kind: 'loseAnswer' } : undefined,
       );
-      expect(await timed(() => project.copy({ lateWriteMilliseconds }))).toBeGreaterThan(lateWriteMilliseconds);
+      expect(await timed(() => project.copy({ lateWriteMs }))).toBeGreaterThan(lateWriteMs);
     });
 
     test.each([1, 3])('of a worker that was killed at page %i', async (page) => {
       const checkpoints = createMemoryCheckpoints();
       // The first save says that there is a worker.
       const dying = dieAfter(page + 1, checkpoints, 'beforeSave');
-      await expect(project.copy({ checkpoints: dying, lateWriteMilliseconds })).rejects.toThrow('killed');
-      const next = () => project.copy({ checkpoints, lateWriteMilliseconds });
-      expect(await timed(next)).toBeGreaterThan(lateWriteMilliseconds);
+      await expect(project.copy({ checkpoints: dying, lateWriteMs })).rejects.toThrow('killed');
+      const next = () => project.copy({ checkpoints, lateWriteMs });
+      expect(await timed(next)).toBeGreaterThan(lateWriteMs);
     });
 
     test('and waits for nothing where all were answered', async () => {
-      const longest = project.copy({ lateWriteMilliseconds: 3_600_000 });
+      const longest = project.copy({ lateWriteMs: 3_600_000 });
       expect((await longest).finished).toBe(true);
     });
   });
@@ -301,7 +301,7 @@ describe('a copy in trouble', () => {
       started.resolve();
       return { kind: 'hang' };
     });
-    const copying = project.copy({ pageMaxAgeMilliseconds: 400 });
+    const copying = project.copy({ pageMaxAgeMs: 400 });
     await started.promise;
     await project.sql(
       `UPDATE environments_trait t SET string_value = 'changed meanwhile' FROM environments_identity i
@@ -316,7 +316,7 @@ describe('a copy in trouble', () => {
 
   test('gives up with the reason once nothing has got through for as long as it has patience', async () => {
     project.proxy.inject(({ operation }) => (operation === 'BatchExecuteStatement' ? { kind: 'throttle' } : undefined));
-    const failing = project.copy({ pageMaxAgeMilliseconds: 300, patienceMilliseconds: 500 });
+    const failing = project.copy({ pageMaxAgeMs: 300, patienceMs: 500 });
     await expect(failing).rejects.toMatchObject({ name: 'EdgeThrottled' });
   });
 

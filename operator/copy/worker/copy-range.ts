@@ -26,16 +26,16 @@ export interface CopyOptions extends Omit<ProgressOptions, 'budget' | 'overrides
   readonly handlePage: HandlePage;
   /** As they are now; they may change while the copy runs. */
   readonly settings: () => LiveSettings;
-  readonly pageMaxAgeMilliseconds: number;
+  readonly pageMaxAgeMs: number;
   /** The longest life of a write that was sent and not answered. */
-  readonly lateWriteMilliseconds: number;
+  readonly lateWriteMs: number;
   /**
    * On tables of which a write is not final: how long after the last one what was written is looked at again, and by what
    * that is done.
    */
-  readonly look?: { readonly afterMilliseconds: number; readonly handlePage: HandlePage } | undefined;
+  readonly look?: { readonly afterMs: number; readonly handlePage: HandlePage } | undefined;
   /** How long the copy goes on while nothing gets through. */
-  readonly patienceMilliseconds: number;
+  readonly patienceMs: number;
 }
 
 /**
@@ -51,12 +51,12 @@ export interface CopyOptions extends Omit<ProgressOptions, 'budget' | 'overrides
 export async function copyRange(options: CopyOptions, signal: AbortSignal): Promise<Checkpoint> {
   const { stores, project, range, settings, logger } = options;
   const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
-  const sizer = createPageSizer(() => settings().pageSize, options.pageMaxAgeMilliseconds);
+  const sizer = createPageSizer(() => settings().pageSize, options.pageMaxAgeMs);
   const patiently = createPatience(options, signal, (error) => {
     if (error instanceof CoreTimeout) sizer.failed();
     logger.warn({ error: errorMessage(error) }, 'trying again');
   });
-  const late = createLateWrites(options.clock, options.lateWriteMilliseconds);
+  const late = createLateWrites(options.clock, options.lateWriteMs);
   const startReading = createPageReader(options, sizer, patiently, late.lost, signal);
   const checkpoints: Checkpoints = {
     load: (signal) => patiently(() => options.checkpoints.load(signal)),
@@ -90,7 +90,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     }
   }
 
-  async function lookAgain({ afterMilliseconds, handlePage }: NonNullable<CopyOptions['look']>): Promise<void> {
+  async function lookAgain({ afterMs, handlePage }: NonNullable<CopyOptions['look']>): Promise<void> {
     const failing = createFailingSince(options);
     const { rangeId } = range;
     await lookUntilItHolds(
@@ -107,7 +107,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
         },
         onHindrance: failing.again,
         settled: late.settled,
-        ...{ afterMilliseconds, clock: options.clock, logger },
+        ...{ afterMs, clock: options.clock, logger },
       },
       signal,
     );
@@ -216,11 +216,11 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
 type Patiently = <T>(work: () => Promise<T>) => Promise<T>;
 
 function createPatience(
-  { clock, patienceMilliseconds: milliseconds }: CopyOptions,
+  { clock, patienceMs }: CopyOptions,
   signal: AbortSignal,
   onRetry: (error: unknown) => void,
 ): Patiently {
-  return (work) => withPatience({ clock, milliseconds, signal, onRetry }, work);
+  return (work) => withPatience({ clock, patienceMs, signal, onRetry }, work);
 }
 
 /** A page as it was read, whether Core has more behind it, and the characters of its rows. */
@@ -230,7 +230,7 @@ interface ReadPage extends Page {
 }
 
 function createPageReader(
-  { stores, clock, pageMaxAgeMilliseconds }: CopyOptions,
+  { stores, clock, pageMaxAgeMs }: CopyOptions,
   sizer: PageSizer,
   patiently: Patiently,
   lost: () => void,
@@ -239,7 +239,7 @@ function createPageReader(
   return (environment: CoreEnvironment, segment: Segment, after: string | null): Promise<ReadPage> => {
     const reading = patiently(async () => {
       const limit = sizer.next();
-      const deadline = startPageAge(clock, pageMaxAgeMilliseconds);
+      const deadline = startPageAge(clock, pageMaxAgeMs);
       const request = { environment, order: segment.order, after, until: segment.until, limit };
       const { identities, isLast, size } = await stores.core.identities.page(request, signal);
       return { environment, identities, deadline, lost, isLast, size };
@@ -258,7 +258,7 @@ interface FailingSince {
 }
 
 /** Pages that become too old one after the other, without one identity written, are a failure of the store. */
-function createFailingSince({ clock, patienceMilliseconds }: CopyOptions): FailingSince {
+function createFailingSince({ clock, patienceMs }: CopyOptions): FailingSince {
   let since: number | undefined;
   let reason: unknown;
   return {
@@ -271,7 +271,7 @@ function createFailingSince({ clock, patienceMilliseconds }: CopyOptions): Faili
       // A page that was too old before anything was sent says nothing of what made those before it too old.
       const cause = hindrance instanceof Error && hindrance.cause instanceof Error ? hindrance.cause : undefined;
       reason = cause ?? reason ?? hindrance;
-      if (clock.monotonic() - since >= patienceMilliseconds) throw reason;
+      if (clock.monotonic() - since >= patienceMs) throw reason;
     },
   };
 }

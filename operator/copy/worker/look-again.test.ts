@@ -35,7 +35,7 @@ describe('lookUntilItHolds', () => {
         },
         onHindrance() {},
         settled,
-        ...{ afterMilliseconds: 10_000, clock, logger },
+        ...{ afterMs: 10_000, clock, logger },
       },
       signal,
     ).then(() => {

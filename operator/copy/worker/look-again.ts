@@ -23,7 +23,7 @@ export interface LookOptions {
   /** Resolves when no write that was not answered can be carried out any more. */
   readonly settled: (signal: AbortSignal) => Promise<void>;
   /** So long after the last write its place may still be taken by one of another region. */
-  readonly afterMilliseconds: number;
+  readonly afterMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -38,7 +38,7 @@ export interface LookOptions {
  */
 export async function lookUntilItHolds(options: LookOptions, signal: AbortSignal): Promise<void> {
   const { rangeId, segments, clock, logger } = options;
-  const settling = createLateWrites(clock, options.afterMilliseconds);
+  const settling = createLateWrites(clock, options.afterMs);
   for (let isFirst = true; ; isFirst = false) {
     settling.lost();
     await settling.settled(signal);

@@ -39,7 +39,7 @@ beforeAll(async () => {
     })),
   });
   const settings = { ...project.tables.settings, databaseUrl: project.databaseUrl, projectId: OTHER_PROJECT };
-  const patience = { clock: systemClock, milliseconds: 20_000, signal: new AbortController().signal };
+  const patience = { clock: systemClock, patienceMs: 20_000, signal: new AbortController().signal };
   other = await openStores({ ...settings, maxWriteUnitsPerSecond: 1_000_000 }, patience);
 });
 afterAll(async () => {

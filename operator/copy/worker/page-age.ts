@@ -8,7 +8,7 @@ import { type Clock, momentOf, mostSince } from '@edge-migration/runtime/clock.t
  * Both clocks count, because each can stand still without the other: the monotonic one while the machine sleeps, the
  * wall clock when somebody sets it back.
  */
-export function startPageAge(clock: Clock, maxAgeMilliseconds: number): Deadline {
+export function startPageAge(clock: Clock, maxAgeMs: number): Deadline {
   const begun = momentOf(clock);
-  return { left: () => maxAgeMilliseconds - mostSince(clock, begun) };
+  return { left: () => maxAgeMs - mostSince(clock, begun) };
 }

@@ -20,8 +20,8 @@ const SHARE_OF_AGE = 1 / 4;
  *
  * @param limit the configured page size, which may change at any time
  */
-export function createPageSizer(limit: () => number, pageMaxAgeMilliseconds: number): PageSizer {
-  const targetSeconds = (pageMaxAgeMilliseconds / 1000) * SHARE_OF_AGE;
+export function createPageSizer(limit: () => number, pageMaxAgeMs: number): PageSizer {
+  const targetSeconds = (pageMaxAgeMs / 1000) * SHARE_OF_AGE;
   let size = FIRST;
   return {
     next: () => Math.max(1, Math.min(limit(), size)),

@@ -1,6 +1,6 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
-import { lookAfterMilliseconds } from '@edge-migration/identity/edge/replication-lag.ts';
+import { lookAfterMs } from '@edge-migration/identity/edge/replication-lag.ts';
 import {
   type CallOptions,
   DeadlinePassed,
@@ -145,9 +145,9 @@ export function createPageWriter(stores: Stores): HandlePage {
 export function createLook(
   stores: Stores,
   settings: { readonly replicationLagSeconds: number },
-): { readonly afterMilliseconds: number; readonly handlePage: HandlePage } | undefined {
+): { readonly afterMs: number; readonly handlePage: HandlePage } | undefined {
   if (stores.edge.guarantees().final) return undefined;
-  return { afterMilliseconds: lookAfterMilliseconds(settings), handlePage: createPageWriter(stores) };
+  return { afterMs: lookAfterMs(settings), handlePage: createPageWriter(stores) };
 }
 
 const hasOverrides = ({ item }: PageDocument) => (item['identity_features']?.L ?? []).length > 0;

@@ -68,7 +68,7 @@ export type Summary = { projectId: number } & Totals['counts'] & {
     identitiesPerSecond: number;
   } & Consumption;
 
-const LINE_EVERY_MILLISECONDS = 2_000;
+const LINE_EVERY_MS = 2_000;
 
 /**
  * Copies a whole project in this process, one segment per environment, without checkpoints that outlive it.
@@ -78,9 +78,9 @@ const LINE_EVERY_MILLISECONDS = 2_000;
 export async function runStandalone(context: Context): Promise<Summary> {
   const { configuration, clock, logger, signal, arguments: options } = context;
   const started = clock.monotonic();
-  const milliseconds = configuration.patienceSeconds * 1000;
+  const patienceMs = configuration.patienceSeconds * 1000;
   const settings = { ...configuration, projectId: options.project, maxWriteUnitsPerSecond: options.rate };
-  await using stores = await openStores(settings, { clock, milliseconds, signal });
+  await using stores = await openStores(settings, { clock, patienceMs, signal });
   if (options.report !== undefined) writeFileSync(options.report, '');
   const { positions } = await copyRange(
     {
@@ -95,9 +95,9 @@ export async function runStandalone(context: Context): Promise<Summary> {
         onConflict: options['on-conflict'],
       }),
       look: options.plan ? undefined : createLook(stores, configuration),
-      pageMaxAgeMilliseconds: configuration.pageMaxAgeSeconds * 1000,
-      lateWriteMilliseconds: configuration.lateWriteSeconds * 1000,
-      patienceMilliseconds: milliseconds,
+      pageMaxAgeMs: configuration.pageMaxAgeSeconds * 1000,
+      lateWriteMs: configuration.lateWriteSeconds * 1000,
+      patienceMs,
       instance: 'standalone',
       clock,
       logger,
@@ -132,7 +132,7 @@ async function planProject(
 function createLines({ clock, onLine }: Context): (checkpoint: Checkpoint) => void {
   let last = Number.NEGATIVE_INFINITY;
   return ({ positions, identitiesPerSecond, finished }) => {
-    if (!finished && clock.monotonic() - last < LINE_EVERY_MILLISECONDS) return;
+    if (!finished && clock.monotonic() - last < LINE_EVERY_MS) return;
     last = clock.monotonic();
     const { read, inserted, unchanged, skipped, differing } = (positions[0]?.totals ?? NO_TOTALS).counts;
     const format = (value: number) => value.toLocaleString('en-GB');

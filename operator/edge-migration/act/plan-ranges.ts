@@ -54,7 +54,7 @@ export async function planRanges(context: ActionContext, { migration, operation,
       environments: environments.length,
       ranges: ranges.length,
       identities: planned.reduce((sum, { identities }) => sum + identities, 0),
-      milliseconds: Math.round(clock.monotonic() - started),
+      tookMs: Math.round(clock.monotonic() - started),
     },
     'planned the ranges',
   );

@@ -69,7 +69,7 @@ export type HandoverState =
       kind: 'queued';
       isOverdue: boolean;
       /** So much later it may be its turn: the more of them wait, the less often each is looked at. */
-      againMilliseconds: number;
+      againMs: number;
     }
   | {
       kind: 'running';

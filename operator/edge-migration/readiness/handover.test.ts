@@ -67,7 +67,7 @@ describe('before the copy', () => {
 
   test('the copy waits while the hand-overs of other projects go before', () => {
     const decision = decide(
-      accepted({ handover: handover({ state: { kind: 'queued', isOverdue: false, againMilliseconds: 10_000 } }) }),
+      accepted({ handover: handover({ state: { kind: 'queued', isOverdue: false, againMs: 10_000 } }) }),
     );
     expect(kinds(decision)).toEqual([]);
     expect(condition(decision.status, 'Copied')).toBe('False/WaitingForHandover');
@@ -76,7 +76,7 @@ describe('before the copy', () => {
 
   test.for<HandoverState>([
     { ...running, isOverdue: true },
-    { kind: 'queued', isOverdue: true, againMilliseconds: 10_000 },
+    { kind: 'queued', isOverdue: true, againMs: 10_000 },
   ])('the copy waits no longer than a hand-over may take: %o', (state) => {
     expect(kinds(decide(accepted({ handover: handover({ state }) })))).toContain('planRanges');
   });

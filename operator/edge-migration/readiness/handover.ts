@@ -18,9 +18,9 @@ export interface HandoverDecision {
   finding: { reason: 'HandoverRunning' | 'HandoverFailed'; message: string } | { message: string } | undefined;
 }
 
-const LOOK_MILLISECONDS = 1_000;
+const LOOK_MS = 1_000;
 /** Of what may go on for ever. */
-const SELDOM_MILLISECONDS = 10_000;
+const SELDOM_MS = 10_000;
 const NOTHING: HandoverDecision = { actions: [], waits: false, nextTime: undefined, finding: undefined };
 
 /** Whose turn it is: a plan only asks what could be done; overrides count as complete only once all of them have rows. */
@@ -55,7 +55,7 @@ export function decideHandover({ migration, handover, readiness, forwardingPod, 
       return {
         actions: [],
         waits: stage === 'before' && !isOverdue,
-        nextTime: now + (isOverdue ? SELDOM_MILLISECONDS : LOOK_MILLISECONDS),
+        nextTime: now + (isOverdue ? SELDOM_MS : LOOK_MS),
         finding: { reason: 'HandoverRunning', message: `Flagsmith's own code hands the project over${message}` },
       };
     }
@@ -64,13 +64,13 @@ export function decideHandover({ migration, handover, readiness, forwardingPod, 
       const waits = stage === 'before' && !state.isOverdue;
       if (!mayAct) return { ...NOTHING, waits };
       const message = 'the hand-over by Flagsmith waits until those of other projects have ended';
-      return { actions: [], waits, nextTime: now + state.againMilliseconds, finding: { message } };
+      return { actions: [], waits, nextTime: now + state.againMs, finding: { message } };
     }
     case 'absent': {
       if (!isWanted(readiness, stage)) return NOTHING;
       const waits = stage === 'before';
       return mayAct
-        ? { ...NOTHING, actions: [start], waits, nextTime: now + LOOK_MILLISECONDS }
+        ? { ...NOTHING, actions: [start], waits, nextTime: now + LOOK_MS }
         : { ...NOTHING, waits };
     }
     case 'ended': {
@@ -95,7 +95,7 @@ function describeEnd(
     : { message: `the hand-over by Flagsmith ended: ${words}` };
   const isDue = mayRetry && (isAsked || (retryTime !== undefined && (isOutdated || retryTime <= now)));
   return isDue
-    ? { ...NOTHING, actions: [start], nextTime: now + LOOK_MILLISECONDS, finding }
+    ? { ...NOTHING, actions: [start], nextTime: now + LOOK_MS, finding }
     : { ...NOTHING, nextTime: retryTime, finding };
 }
 

@@ -17,20 +17,20 @@ export interface Marks extends Pick<ProjectMetadata, 'markStarted' | 'markComple
 }
 
 /** A decision may be taken many times a second. */
-const LOOK_MILLISECONDS = 30_000;
+const LOOK_MS = 30_000;
 /**
  * Flagsmith puts the item as a whole, without a condition, after it has sent the event that starts a migration: one that
  * it does late takes back what was written meanwhile.
  */
-const KEPT_MILLISECONDS = 10 * 60_000;
-const UNLISTED_MILLISECONDS = 1_000;
+const KEPT_MS = 10 * 60_000;
+const UNLISTED_MS = 1_000;
 
 /** Remembers for a while what it has seen or written. */
 export function createMarks(metadata: ProjectMetadata, clock: Pick<Clock, 'monotonic'>): Marks {
   const seen = new Map<number, { fact: MarksFact; until: number }>();
 
   function remember(projectId: number, fact: MarksFact): MarksFact {
-    seen.set(projectId, { fact, until: clock.monotonic() + LOOK_MILLISECONDS });
+    seen.set(projectId, { fact, until: clock.monotonic() + LOOK_MS });
     return fact;
   }
 
@@ -81,7 +81,7 @@ export function areMarksSought({ migration, forwardingPod, now }: Omit<Known, 'm
 
 function isRecent(migration: EdgeMigration, now: number): boolean {
   const isCopied = findCondition(migration.status.conditions, 'Copied')?.status === 'True';
-  return now - findSince(migration, isCopied) < KEPT_MILLISECONDS;
+  return now - findSince(migration, isCopied) < KEPT_MS;
 }
 
 /** Why the marks are not written although Edge is ready; undefined where nothing keeps them. */
@@ -111,7 +111,7 @@ export function keepMarks(
 ): { late: Action[]; nextTime: number | undefined } {
   const { migration, marks, now } = known;
   if (marks === undefined || !isRecent(migration, now)) return { late: [], nextTime: undefined };
-  const nextTime = now + LOOK_MILLISECONDS;
+  const nextTime = now + LOOK_MS;
   if (marks.kind !== 'observed') return { late: [], nextTime };
   if (isCopied) return { late: marks.completed ? [] : [{ kind: 'markCompleted' }], nextTime };
   return { late: hasBegun && !marks.started ? [{ kind: 'markStarted' }] : [], nextTime };
@@ -122,4 +122,4 @@ export const whenToLookAtHindrance = (
   { now, corePodsUnknown }: Known,
   hindrance: ReturnType<typeof findHindrance>,
 ): number | undefined =>
-  hindrance === undefined ? undefined : now + (corePodsUnknown ? UNLISTED_MILLISECONDS : LOOK_MILLISECONDS);
+  hindrance === undefined ? undefined : now + (corePodsUnknown ? UNLISTED_MS : LOOK_MS);

@@ -23,7 +23,7 @@ test('the time of the next look is never in the past, however the clock is set b
     core,
     tables: createServingTables(connection, {}),
     clock,
-    againMilliseconds: AGAIN,
+    againMs: AGAIN,
   });
   const look = async () => {
     const fact = await view.look(42, new AbortController().signal);
@@ -40,7 +40,7 @@ test('the time of the next look is never in the past, however the clock is set b
 test('what was seen of a project goes with its EdgeMigration', async () => {
   const clock = createFakeClock();
   const view = createReadinessView({
-    ...{ core, clock, againMilliseconds: AGAIN },
+    ...{ core, clock, againMs: AGAIN },
     tables: createServingTables(connection, {}),
   });
   for (let projectId = 1; projectId <= 100; projectId++) {
@@ -60,20 +60,20 @@ test('a store that answers nothing is asked by one look in ten, so that decision
     core: slow,
     tables: createServingTables(connection, {}),
     clock,
-    againMilliseconds: AGAIN,
+    againMs: AGAIN,
   });
   const look = async (projectId: number) => (await view.look(projectId, new AbortController().signal)).kind;
   expect(await look(1)).toBe('problem');
   const asked = silent.connections();
   expect(await look(2)).toBe('problem');
   expect(silent.connections()).toBe(asked);
-  ahead = 20 * PATIENCE.connectTimeout;
+  ahead = 20 * PATIENCE.connectTimeoutMs;
   expect(await look(3)).toBe('problem');
   expect(silent.connections()).toBeGreaterThan(asked);
   await slow.close();
 });
 
-const PATIENCE = { maxConnections: 1, connectTimeout: 200 };
+const PATIENCE = { maxConnections: 1, connectTimeoutMs: 200 };
 
 /** Takes connections and never says anything. */
 async function startSilentServer() {

@@ -28,7 +28,7 @@ beforeAll(async () => {
   const access = await dynamodb();
   tables = await createTables(access);
   serving = await createServingTestTables(access);
-  connection = connect(tables.settings, { credentials: access.credentials, patienceMilliseconds: 500 });
+  connection = connect(tables.settings, { credentials: access.credentials, patienceMs: 500 });
   core = openCore({ databaseUrl: database.url }, { maxConnections: 2 });
 });
 
@@ -86,7 +86,7 @@ const all = (): ServingSettings => ({
 });
 
 function createView(names: ServingSettings, clock: Clock = createFakeClock()) {
-  return createReadinessView({ core, tables: createServingTables(connection, names), clock, againMilliseconds: AGAIN });
+  return createReadinessView({ core, tables: createServingTables(connection, names), clock, againMs: AGAIN });
 }
 
 async function observe(names = all()) {

@@ -23,7 +23,7 @@ export interface ReadinessOptions {
   /** Tells the time that decisions go by; it may be set back or forward by minutes. */
   clock: Clock;
   /** How soon what is missing is looked for again. */
-  againMilliseconds: number;
+  againMs: number;
 }
 
 interface Seen {
@@ -38,7 +38,7 @@ const COMPLETE_FACTOR = 30;
 const TROUBLE_FACTOR = 10;
 
 /** Remembers for each project what it saw, because a migration is decided about much more often than this changes. */
-export function createReadinessView({ core, tables, clock, againMilliseconds }: ReadinessOptions): ReadinessView {
+export function createReadinessView({ core, tables, clock, againMs }: ReadinessOptions): ReadinessView {
   const seen = new Map<number, Seen>();
   const events = new Map<number, string>();
   /** What was in the way last, for as long as no other project's look shall meet it. */
@@ -103,8 +103,8 @@ export function createReadinessView({ core, tables, clock, againMilliseconds }: 
       if (known !== undefined && clock.monotonic() < known.until) return withNextTime(known);
       const found = await readUnlessTroubled(projectId, signal);
       const isSettled = found.kind === 'observed' && isComplete(found);
-      const pause = isSettled ? COMPLETE_FACTOR * againMilliseconds : againMilliseconds;
-      const look = { fact: found, until: clock.monotonic() + pause };
+      const pauseMs = isSettled ? COMPLETE_FACTOR * againMs : againMs;
+      const look = { fact: found, until: clock.monotonic() + pauseMs };
       seen.set(projectId, look);
       return withNextTime(look);
     },

@@ -35,9 +35,9 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     coreAhead: 0,
     work: work(),
     settings: {
-      pageMaxAgeMilliseconds: 30_000,
-      lateWriteMilliseconds: 65_000,
-      gapSettlesMilliseconds: 65_000,
+      pageMaxAgeMs: 30_000,
+      lateWriteMs: 65_000,
+      gapSettlesMs: 65_000,
       pricePerMillionWriteUnits: 0.625,
     },
     ...changes,

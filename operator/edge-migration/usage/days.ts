@@ -39,7 +39,7 @@ export interface WrittenIdentities {
   since: string;
 }
 
-export const DAY_MILLISECONDS = 24 * 60 * 60 * 1000;
+export const DAY_MS = 24 * 60 * 60 * 1000;
 
 export const dateOf = (time: number): string => new Date(time).toISOString().slice(0, 10);
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseJson } from '../parse.ts';
-import { byRequests, DAY_MILLISECONDS, dateOf, type UsageDay } from './days.ts';
+import { byRequests, DAY_MS, dateOf, type UsageDay } from './days.ts';
 
 const count = z.int().nonnegative();
 
@@ -39,13 +39,13 @@ export function describeDays(
 ): SeriesDay[] {
   const counted = new Map<string, SeriesDay>();
   // The first day that was counted as a whole.
-  const first = countedSince === undefined ? Number.POSITIVE_INFINITY : Math.ceil(countedSince / DAY_MILLISECONDS);
-  for (let day = Math.max(first, Math.floor(now / DAY_MILLISECONDS) - 7); day * DAY_MILLISECONDS <= now; day += 1) {
-    const date = dateOf(day * DAY_MILLISECONDS);
+  const first = countedSince === undefined ? Number.POSITIVE_INFINITY : Math.ceil(countedSince / DAY_MS);
+  for (let day = Math.max(first, Math.floor(now / DAY_MS) - 7); day * DAY_MS <= now; day += 1) {
+    const date = dateOf(day * DAY_MS);
     counted.set(date, { date, known: 'all', writes: 0, reads: 0, rows: [] });
   }
   for (const { date, writes, reads, rows } of days) {
-    const known = Date.parse(date) >= first * DAY_MILLISECONDS ? 'all' : 'part';
+    const known = Date.parse(date) >= first * DAY_MS ? 'all' : 'part';
     counted.set(date, { date, known, writes, reads, rows: rows.toSorted(byRequests).slice(0, MOST_ROWS) });
   }
   return [...counted.values()].toSorted((one, other) => one.date.localeCompare(other.date));

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { type Decision, decide } from '../decide.ts';
 import type { Facts } from '../facts.ts';
 import { covered, following, migration, next, visitedFacts } from '../testing/facts.ts';
-import { DAY_MILLISECONDS } from './days.ts';
+import { DAY_MS } from './days.ts';
 import { extendSeries, type UsageSeries } from './series.ts';
 import { createFleet, type TestFleet, type TestSidecar } from './testing.ts';
 import type { UsageCounts } from './usage-counts.ts';
@@ -97,7 +97,7 @@ describe('three SDKs that leave Core one after the other', () => {
     const said = new Map<number, StillOnCore | undefined>();
     for (let day = 0; day < 40; day += 1) {
       said.set(day, await live(day));
-      pass(DAY_MILLISECONDS);
+      pass(DAY_MS);
     }
     const [python, js, java] = CLIENTS.map(({ agent }) => agent);
     expect(said.get(1)).toMatchObject({
@@ -137,7 +137,7 @@ describe('three SDKs that leave Core one after the other', () => {
       }));
     expect(series?.days).toHaveLength(40);
     for (const [day, { date, known, rows }] of series!.days.entries()) {
-      expect(date).toBe(new Date(NOON + day * DAY_MILLISECONDS).toISOString().slice(0, 10));
+      expect(date).toBe(new Date(NOON + day * DAY_MS).toISOString().slice(0, 10));
       expect(rows, date).toEqual(expected(day));
       expect(known, date).toBe('all');
     }
@@ -148,7 +148,7 @@ describe('what is not known is not said to be zero', () => {
   test('while a sidecar of an older release serves', async () => {
     fleet.sidecar('api-1');
     const older = fleet.sidecar('api-2', { counts: false });
-    pass(3 * DAY_MILLISECONDS);
+    pass(3 * DAY_MS);
     const status = await look();
     expect(status?.state).toBe('Unknown');
     expect(status).not.toHaveProperty('writesPerDay');
@@ -162,7 +162,7 @@ describe('what is not known is not said to be zero', () => {
 
   test('after a time in which requests came past the sidecars', async () => {
     fleet.sidecar('api-1');
-    pass(3 * DAY_MILLISECONDS);
+    pass(3 * DAY_MS);
     const gap = { from: fleet.now - 5 * HOUR, until: fleet.now - 4 * HOUR, reason: 'noSidecar', podName: 'api-9' };
     expect((await look({ capture: covered({ gaps: [gap] }) }))?.state).toBe('Unknown');
     const short = { ...gap, until: gap.from + 60_000, reason: 'sidecarVanished' };
@@ -173,7 +173,7 @@ describe('what is not known is not said to be zero', () => {
   test('while the reports cannot be read: what was known stays, with its time', async () => {
     fleet.sidecar('api-1').serve('production', 'curl/8', 'write');
     const before = await look();
-    pass(DAY_MILLISECONDS);
+    pass(DAY_MS);
     const { status } = decide({ ...facts, now: fleet.now, usage: undefined });
     expect(status.replay?.stillOnCore).toEqual(before);
   });
@@ -181,7 +181,7 @@ describe('what is not known is not said to be zero', () => {
 
 test('a restarted operator, which finds less in the stream, does not say quiet of a project that was written to today', async () => {
   const sidecar = fleet.sidecar('api-1');
-  pass(3 * DAY_MILLISECONDS);
+  pass(3 * DAY_MS);
   expect((await look())?.state).toBe('Quiet');
   sidecar.serve('production', 'flagsmith-js-sdk/9.3.1', 'write', 9);
   // A report has room for some of them, and the next one is of the others.
@@ -199,14 +199,14 @@ test('a restarted operator, which finds less in the stream, does not say quiet o
   operator = fleet.operator();
   pass(HOUR);
   expect(await look()).toEqual({ ...before, countedUntil: expect.any(String) });
-  pass(2 * DAY_MILLISECONDS);
+  pass(2 * DAY_MS);
   expect((await look())?.state).toBe('Quiet');
 });
 
 test('a restarted operator says since when it knows of the identities that were written', async () => {
   const sidecar = fleet.sidecar('api-1');
   for (let day = 0; day < 5; day += 1) {
-    if (day > 0) pass(DAY_MILLISECONDS);
+    if (day > 0) pass(DAY_MS);
     sidecar.write('production', 'curl/8', [`user-${day}`]);
     await look();
   }
@@ -231,12 +231,12 @@ test('a client that only reads is still on Core', async () => {
 test('writes after the deadline are counted for a month, and said to be lost to Edge', async () => {
   const sidecar = fleet.sidecar('api-1');
   await look();
-  pass((WEEKS + 20) * DAY_MILLISECONDS);
+  pass((WEEKS + 20) * DAY_MS);
   sidecar.serve('production', 'flagsmith-js-sdk/9.3.1', 'write', 5);
   const status = await look();
   expect(status).toMatchObject({ state: 'Writing', writesPerDay: 5 });
   expect(status?.message).toMatch(/since 2026-11-29T12:00:00Z these writes do not reach Edge/);
-  pass(12 * DAY_MILLISECONDS);
+  pass(12 * DAY_MS);
   sidecar.serve('production', 'flagsmith-js-sdk/9.3.1', 'write', 5);
   expect(await look()).toEqual(status);
   expect(decide({ ...facts, now: fleet.now, usage: operator.project(42) }).nextTime).toBeUndefined();
@@ -271,7 +271,7 @@ describe('the series', () => {
       reads: 1e12,
     })),
   });
-  const dateAfter = (days: number) => new Date(NOON + days * DAY_MILLISECONDS).toISOString().slice(0, 10);
+  const dateAfter = (days: number) => new Date(NOON + days * DAY_MS).toISOString().slice(0, 10);
 
   test('has room in a ConfigMap for the longest window and a month', () => {
     const all = Array.from({ length: 500 }, (_, index) => day(dateAfter(index), 1));

@@ -3,7 +3,7 @@ import { objectNames, type ReplayStatus, type StillOnCore } from '@edge-migratio
 import type { Action } from '../actions.ts';
 import { formatTime, shorten } from '../conditions.ts';
 import type { CaptureFact, Facts } from '../facts.ts';
-import { byRequests, DAY_MILLISECONDS, dateOf, type UsageDay, type UsageFact } from './days.ts';
+import { byRequests, DAY_MS, dateOf, type UsageDay, type UsageFact } from './days.ts';
 import { describeDays } from './series.ts';
 
 export interface UsageDecision {
@@ -14,18 +14,18 @@ export interface UsageDecision {
 }
 
 /** The status says what has changed at most this often. */
-const STATUS_MILLISECONDS = 10 * 60 * 1000;
+const STATUS_MS = 10 * 60 * 1000;
 /** The series is long, and the stream of reports holds a week: it is written as rarely. */
-const SERIES_MILLISECONDS = 60 * 60 * 1000;
+const SERIES_MS = 60 * 60 * 1000;
 /** After so long without a request nothing calls Core any more. */
-const QUIET_MILLISECONDS = 7 * DAY_MILLISECONDS;
+const QUIET_MS = 7 * DAY_MS;
 /** Counting ends so long after the deadline. */
-const AFTERWARDS_MILLISECONDS = 31 * DAY_MILLISECONDS;
+const AFTERWARDS_MS = 31 * DAY_MS;
 /** What of the lists goes into the status, which many read often; the series has all. */
 const MOST_LISTED = 8;
 const MESSAGE_LENGTH = 512;
 /** Pods come and go, and a minute that was not counted hides no client that calls all day. */
-const SHORT_GAP_MILLISECONDS = 15 * 60 * 1000;
+const SHORT_GAP_MS = 15 * 60 * 1000;
 /** In these a request came past all sidecars, or its count went with one. */
 const UNCOUNTED_GAPS: readonly string[] = ['noSidecar', 'notWatched', 'sidecarVanished'];
 
@@ -36,8 +36,8 @@ export function decideStillOnCore(facts: Facts, replay: ReplayStatus | undefined
   const unchanged = { stillOnCore: before, actions: [], nextTime: undefined };
   const deadline = replay?.deadline === undefined ? undefined : Date.parse(replay.deadline);
   if (deadline === undefined) return { ...unchanged, stillOnCore: undefined };
-  if (usage === undefined || now > deadline + AFTERWARDS_MILLISECONDS) return unchanged;
-  const nextTime = now > deadline ? now + SERIES_MILLISECONDS : undefined;
+  if (usage === undefined || now > deadline + AFTERWARDS_MS) return unchanged;
+  const nextTime = now > deadline ? now + SERIES_MS : undefined;
   const { countedSince, ...counted } = describe(facts, usage, before, deadline);
   const { stillOnCore: reportName } = objectNames(migration, 'copy');
   const stillOnCore: StillOnCore = {
@@ -49,15 +49,15 @@ export function decideStillOnCore(facts: Facts, replay: ReplayStatus | undefined
   const age = before?.countedUntil === undefined ? Number.POSITIVE_INFINITY : now - Date.parse(before.countedUntil);
   const isNews = before?.state !== stillOnCore.state;
   const isSame = isDeepStrictEqual({ ...before, countedUntil: undefined }, { ...stillOnCore, countedUntil: undefined });
-  if (!isNews && age < (isSame ? SERIES_MILLISECONDS : STATUS_MILLISECONDS)) return { ...unchanged, nextTime };
+  if (!isNews && age < (isSame ? SERIES_MS : STATUS_MS)) return { ...unchanged, nextTime };
   const isDue = isNews || hourOf(now) !== hourOf(Date.parse(before?.countedUntil ?? ''));
   const days = describeDays(usage.days, { countedSince, now });
-  const most = Math.ceil((migration.spec?.replay.windowSeconds ?? 0) / (DAY_MILLISECONDS / 1000)) + 31;
+  const most = Math.ceil((migration.spec?.replay.windowSeconds ?? 0) / (DAY_MS / 1000)) + 31;
   const actions: Action[] = isDue && days.length > 0 ? [{ kind: 'writeUsageSeries', days, most }] : [];
   return { stillOnCore, actions, nextTime };
 }
 
-const hourOf = (time: number) => Math.floor(time / SERIES_MILLISECONDS);
+const hourOf = (time: number) => Math.floor(time / SERIES_MS);
 
 type Counted = Omit<StillOnCore, 'countedSince'> & { countedSince: number | undefined };
 
@@ -68,14 +68,14 @@ function describe(
   deadline: number,
 ): Counted {
   const countedSince = findCountedSince(usage, capture, before, now);
-  const recent = usage.days.filter(({ date }) => date === dateOf(now) || date === dateOf(now - DAY_MILLISECONDS));
+  const recent = usage.days.filter(({ date }) => date === dateOf(now) || date === dateOf(now - DAY_MS));
   const lastWrite = latest(now, before?.lastWrite, usage.days, ({ lastWrite }) => lastWrite);
   const lastRead = latest(now, before?.lastRead, usage.days, ({ lastRead }) => lastRead);
   const lastTime = Math.max(lastWrite ?? Number.NEGATIVE_INFINITY, lastRead ?? Number.NEGATIVE_INFINITY);
   const isSince = (time: number) => countedSince !== undefined && countedSince <= time;
   const state = chooseState(recent, {
-    isCounted: isSince(now - DAY_MILLISECONDS),
-    isGone: now > deadline && isSince(now - QUIET_MILLISECONDS) && lastTime < now - QUIET_MILLISECONDS,
+    isCounted: isSince(now - DAY_MS),
+    isGone: now > deadline && isSince(now - QUIET_MS) && lastTime < now - QUIET_MS,
   });
   if (before !== undefined && knowsMore(before, state, now)) return { ...before, countedSince };
   const writesPerDay = most(recent, ({ writes }) => writes);
@@ -109,7 +109,7 @@ function findCountedSince(
   const gaps = capture.kind === 'observed' ? capture.gaps : [];
   const ends = gaps
     .filter(({ reason }) => UNCOUNTED_GAPS.includes(reason))
-    .map(({ from, until = now }) => (until - from < SHORT_GAP_MILLISECONDS ? Number.NEGATIVE_INFINITY : until));
+    .map(({ from, until = now }) => (until - from < SHORT_GAP_MS ? Number.NEGATIVE_INFINITY : until));
   const until = Math.max(uncountedUntil ?? Number.NEGATIVE_INFINITY, ...ends);
   const known = before?.countedSince === undefined ? undefined : Date.parse(before.countedSince);
   if (known !== undefined && until <= known) return Math.min(known, Math.max(countingSince ?? known, until));
@@ -133,7 +133,7 @@ function chooseState(
 function knowsMore(before: StillOnCore, state: StillOnCore['state'], now: number): boolean {
   if (state === 'Writing' || state === 'Reading') return false;
   const time = before.state === 'Writing' ? before.lastWrite : before.state === 'Reading' ? before.lastRead : undefined;
-  return time !== undefined && dateOf(Date.parse(time)) >= dateOf(now - DAY_MILLISECONDS);
+  return time !== undefined && dateOf(Date.parse(time)) >= dateOf(now - DAY_MS);
 }
 
 /** No clock of a sidecar's makes it later than now. */

@@ -107,7 +107,7 @@ export function createFleet(start: number): TestFleet {
           ),
         isMigrated: (projectId) => projectId === 42,
         clock: { monotonic: () => fleet.now },
-        freshMillis: 30_000,
+        freshMs: 30_000,
       }),
     follow: (counts) => counts.follow(fleet.reports(), fleet.now, new AbortController().signal),
   };

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { DAY_MILLISECONDS } from './days.ts';
+import { DAY_MS } from './days.ts';
 import { createFleet, type TestFleet } from './testing.ts';
 import type { UsageCounts } from './usage-counts.ts';
 
@@ -39,7 +39,7 @@ describe('the identities that were written', () => {
     const [one, two] = [fleet.sidecar('api-1'), fleet.sidecar('api-2')];
     one.write('production', PYTHON, people(0, 60));
     two.write('production', PYTHON, people(40, 100));
-    fleet.now += DAY_MILLISECONDS;
+    fleet.now += DAY_MS;
     one.write('production', PYTHON, people(0, 100));
     two.write('staging', PYTHON, people(0, 20));
     two.end();
@@ -87,7 +87,7 @@ describe('the identities that were written', () => {
   test('are those of the last seven dates, and told with the first one that is known', async () => {
     const sidecar = fleet.sidecar('api-1');
     for (let day = 0; day < 9; day += 1) {
-      if (day > 0) fleet.now += DAY_MILLISECONDS;
+      if (day > 0) fleet.now += DAY_MS;
       sidecar.write('production', PYTHON, [`p${day}`]);
       await fleet.follow(operator);
     }
@@ -106,10 +106,10 @@ describe('the identities that were written', () => {
     fleet.store({ ...stored!, sequence: 99, report: { ...stored!.report, podUid: 'old', usage } });
     for (let day = 1; day < 7; day += 1) {
       expect(await identities()).toBeUndefined();
-      fleet.now = NOON + day * DAY_MILLISECONDS;
+      fleet.now = NOON + day * DAY_MS;
       sidecar.write('production', PYTHON, people(0, 1));
     }
-    fleet.now = NOON + 7 * DAY_MILLISECONDS;
+    fleet.now = NOON + 7 * DAY_MS;
     expect(await identities()).toBe(1);
   });
 });
@@ -148,9 +148,9 @@ describe('a day', () => {
     const sidecar = fleet.sidecar('api-1');
     for (let day = 0; day < 3; day += 1) {
       sidecar.serve('production', PYTHON, 'write', day + 1);
-      fleet.now += DAY_MILLISECONDS;
+      fleet.now += DAY_MS;
     }
-    fleet.now -= DAY_MILLISECONDS;
+    fleet.now -= DAY_MS;
     expect(await days()).toEqual(['2026-11-29 1/0', '2026-11-30 2/0', '2026-12-01 3/0']);
   });
 
@@ -192,7 +192,7 @@ describe('since when is counted', () => {
     const [stored] = fleet.reports();
     fleet.store({ ...stored!, report: { ...stored!.report, startedTime: '1970-01-01T00:00:00Z' } });
     await fleet.follow(operator);
-    expect(operator.project(42).countingSince).toBe(NOON - 8 * DAY_MILLISECONDS);
+    expect(operator.project(42).countingSince).toBe(NOON - 8 * DAY_MS);
   });
 });
 

@@ -13,7 +13,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { StoredReport } from '../../coverage/decide.ts';
 import {
   byRequests,
-  DAY_MILLISECONDS,
+  DAY_MS,
   dateOf,
   type UsageDay,
   type UsageFact,
@@ -32,7 +32,7 @@ export interface UsageCountsSettings {
   /** Only projects that are migrated are kept in mind. */
   isMigrated: (projectId: number) => boolean;
   clock: Pick<Clock, 'monotonic'>;
-  freshMillis: number;
+  freshMs: number;
 }
 
 /** Adds up what the sidecars count of who calls Core. */
@@ -64,9 +64,9 @@ const IDENTITY_DAYS = 7;
 const MOST_ROWS = 300_000;
 const MOST_NAMES = 20_000;
 /** A key may be given to another environment, or be created. */
-const ASK_AGAIN_MILLISECONDS = 60_000;
+const ASK_AGAIN_MS = 60_000;
 /** Adding up a project's entries is not done for each decision. */
-const SUM_MILLISECONDS = 30_000;
+const SUM_MS = 30_000;
 
 /**
  * Sidecars say how much they have counted on each day since they started, and the stream keeps their last reports for a week.
@@ -74,7 +74,7 @@ const SUM_MILLISECONDS = 30_000;
  * replicas change nothing, and a restarted sidecar is another process that begins at zero.
  */
 export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
-  const { readEnvironments, isMigrated, clock, freshMillis } = settings;
+  const { readEnvironments, isMigrated, clock, freshMs } = settings;
   const projects = new Map<number, ProjectEntries>();
   const seen = new Map<string, number>();
   const known = new Map<string, { environment: ReferencedEnvironment | undefined; askedTime: number }>();
@@ -92,7 +92,7 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
   async function resolve(references: ReadonlyMap<string, EnvironmentReference>, signal: AbortSignal): Promise<void> {
     const now = clock.monotonic();
     for (const [name, { askedTime }] of known) {
-      if (askedTime + ASK_AGAIN_MILLISECONDS <= now) known.delete(name);
+      if (askedTime + ASK_AGAIN_MS <= now) known.delete(name);
     }
     const room = MOST_NAMES - known.size;
     const due = [...references].filter(([name]) => !known.has(name)).slice(0, room);
@@ -126,7 +126,7 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
   }
 
   function forget(now: number): void {
-    const first = dateOf(now - KEPT_DAYS * DAY_MILLISECONDS);
+    const first = dateOf(now - KEPT_DAYS * DAY_MS);
     for (const [projectId, entries] of projects) {
       for (const [date, day] of entries) {
         if (date >= first && isMigrated(projectId)) continue;
@@ -141,11 +141,11 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
     const starts = reports.flatMap(({ report }) => (report.usage ? [Date.parse(report.startedTime)] : []));
     const uncounted = reports.flatMap(({ report, storedTime }) => {
       if (report.usage?.complete) return [];
-      const isGone = report.goodbye || now - storedTime > freshMillis;
+      const isGone = report.goodbye || now - storedTime > freshMs;
       return [isGone ? storedTime : now];
     });
     // What a process says of its start is a claim; before what the stream keeps, nothing is known.
-    const earliest = now - KEPT_DAYS * DAY_MILLISECONDS;
+    const earliest = now - KEPT_DAYS * DAY_MS;
     const latest = Math.max(...uncounted, fullTime ?? Number.NEGATIVE_INFINITY);
     evidence = {
       countingSince: starts.length === 0 ? undefined : Math.max(earliest, Math.min(...starts)),
@@ -156,13 +156,13 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
   return {
     async follow(reports, now, signal) {
       judge(reports, now);
-      firstIdentityDate = dateOf(now - (IDENTITY_DAYS - 1) * DAY_MILLISECONDS);
+      firstIdentityDate = dateOf(now - (IDENTITY_DAYS - 1) * DAY_MS);
       const fresh = reports.filter((stored) => seen.get(nameOf(stored)) !== stored.sequence);
       const references = new Map<string, EnvironmentReference>();
       for (const { environment } of fresh.flatMap(listEnvironments))
         references.set(scopeName(environment), environment);
       await resolve(references, signal);
-      const [first, last] = [dateOf(now - KEPT_DAYS * DAY_MILLISECONDS), dateOf(now + DAY_MILLISECONDS)];
+      const [first, last] = [dateOf(now - KEPT_DAYS * DAY_MS), dateOf(now + DAY_MS)];
       for (const { report } of fresh) {
         for (const { date, environments } of report.usage?.days ?? []) {
           if (date < first || date > last) continue;
@@ -176,13 +176,13 @@ export function createUsageCounts(settings: UsageCountsSettings): UsageCounts {
     project(projectId) {
       const summed = sums.get(projectId);
       const time = clock.monotonic();
-      if (summed !== undefined && time - summed.time < SUM_MILLISECONDS)
+      if (summed !== undefined && time - summed.time < SUM_MS)
         return { ...evidence, days: summed.days, identities: summed.identities };
       const entries = [...(projects.get(projectId) ?? [])].map(([date, day]) => [date, [...day.values()]] as const);
       const days = entries.map(([date, day]) => sumDay(date, day));
       const identities = countIdentities(entries.filter(([date]) => date >= firstIdentityDate));
       days.sort((one, other) => one.date.localeCompare(other.date));
-      for (const [other, { time: then }] of sums) if (time - then >= SUM_MILLISECONDS) sums.delete(other);
+      for (const [other, { time: then }] of sums) if (time - then >= SUM_MS) sums.delete(other);
       sums.set(projectId, { time, days, identities });
       return { ...evidence, days, identities };
     },

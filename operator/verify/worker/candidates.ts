@@ -45,17 +45,17 @@ export interface SettleContext {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Where nothing is replayed: how long a write of both stores may take. */
-  readonly settleMilliseconds: number;
+  readonly settleMs: number;
   /** How long after they were seen differences between regions are looked at again; 0 where none are compared. */
-  readonly lagMilliseconds: number;
+  readonly lagMs: number;
   /** How long replay is waited for, before what still differs is taken as it is. */
-  readonly replayPatienceMilliseconds: number;
+  readonly replayPatienceMs: number;
 }
 
 /** After so many looks at something that was another each time. */
 const GENERATIONS = 8;
 const CHUNK = 50;
-const EVERY_MILLISECONDS = 500;
+const EVERY_MS = 500;
 
 /**
  * Looks at candidates again, in generations, each after replay has applied what was written before the last look. What
@@ -165,20 +165,20 @@ const toPlace = ({ identifier, key, row, region }: Candidate | Comparison): Plac
 });
 
 async function waitUntilApplied(context: SettleContext, since: number, signal: AbortSignal): Promise<void> {
-  const { clock, settings, logger, settleMilliseconds, lagMilliseconds, replayPatienceMilliseconds } = context;
+  const { clock, settings, logger, settleMs, lagMs, replayPatienceMs } = context;
   const started = clock.monotonic();
   for (;;) {
     const { appliedUntil } = settings();
     const waited = clock.monotonic() - started;
-    const isApplied = appliedUntil === 'none' ? waited >= settleMilliseconds : (appliedUntil ?? 0) > since;
-    if (isApplied && waited >= lagMilliseconds) return;
-    if (waited >= replayPatienceMilliseconds) {
+    const isApplied = appliedUntil === 'none' ? waited >= settleMs : (appliedUntil ?? 0) > since;
+    if (isApplied && waited >= lagMs) return;
+    if (waited >= replayPatienceMs) {
       logger.warn(
         { seconds: Math.round(waited / 1000) },
         'timed out waiting for replay; reporting remaining differences',
       );
       return;
     }
-    await clock.sleep(EVERY_MILLISECONDS, signal);
+    await clock.sleep(EVERY_MS, signal);
   }
 }

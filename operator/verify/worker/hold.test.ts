@@ -2,7 +2,7 @@ import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { expect, test } from 'vitest';
 import { whileHolding } from './hold.ts';
 
-const HOLD_MILLISECONDS = 30_000;
+const HOLD_MS = 30_000;
 const { signal } = new AbortController();
 
 test('work that ends while the hold is renewed waits for that: a write that was given up could come after the next save', async () => {
@@ -18,9 +18,9 @@ test('work that ends while the hold is renewed waits for that: a write that was 
   }
   const { promise: worked, resolve: finish } = Promise.withResolvers<void>();
   const work = () => worked.then(() => steps.push('work done'));
-  const held = whileHolding({ clock, holdMilliseconds: HOLD_MILLISECONDS, claim }, signal, work);
+  const held = whileHolding({ clock, holdMs: HOLD_MS, claim }, signal, work);
   const letGo = held.then(() => steps.push('let go'));
-  await clock.advance(HOLD_MILLISECONDS / 3);
+  await clock.advance(HOLD_MS / 3);
   finish();
   await clock.advance(1);
   answer();
@@ -34,10 +34,10 @@ test('work is ended when the hold cannot be renewed', async () => {
   const claim = async () => {
     if (++claims > 1) throw new Error('taken over');
   };
-  const held = whileHolding({ clock, holdMilliseconds: HOLD_MILLISECONDS, claim }, signal, (_, own) =>
-    clock.sleep(HOLD_MILLISECONDS, own),
+  const held = whileHolding({ clock, holdMs: HOLD_MS, claim }, signal, (_, own) =>
+    clock.sleep(HOLD_MS, own),
   );
   const ended = expect(held).rejects.toThrow('taken over');
-  await clock.advance(HOLD_MILLISECONDS / 3);
+  await clock.advance(HOLD_MS / 3);
   await ended;
 });

@@ -2,12 +2,12 @@ import type { Deadline } from '@edge-migration/identity/edge/table/table.ts';
 import { type Clock, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 
 /** A pod that stands still for longer than this, or is cut off, has let go of its range. */
-export const HOLD_MILLISECONDS = 30_000;
+export const HOLD_MS = 30_000;
 
 export interface HoldOptions {
   readonly clock: Clock;
   /** How long a pod may write after it began to make sure that the range is its own. */
-  readonly holdMilliseconds: number;
+  readonly holdMs: number;
   /**
    * Makes sure that no other pod has taken the range over, and writes down what is about to be done.
    *
@@ -23,7 +23,7 @@ export interface HoldOptions {
  * @throws what `work` throws, and what `claim` does, which ends `work`
  */
 export async function whileHolding<T>(
-  { clock, holdMilliseconds, claim }: HoldOptions,
+  { clock, holdMs, claim }: HoldOptions,
   signal: AbortSignal,
   work: (deadline: Deadline, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
@@ -34,7 +34,7 @@ export async function whileHolding<T>(
 
   async function renew(): Promise<never> {
     for (;;) {
-      await clock.sleep(holdMilliseconds / 3, either);
+      await clock.sleep(holdMs / 3, either);
       const now = momentOf(clock);
       // A write that is given up may arrive all the same, and undo the save that follows.
       await claim(signal);
@@ -44,7 +44,7 @@ export async function whileHolding<T>(
 
   const renewing = renew().catch((error: unknown) => ending.abort(error));
   try {
-    return await work({ left: () => holdMilliseconds - mostSince(clock, asked) }, either);
+    return await work({ left: () => holdMs - mostSince(clock, asked) }, either);
   } finally {
     ending.abort(new Error('What was held for is done'));
     await renewing;

@@ -12,8 +12,8 @@ import type { VerifyOptions } from './verify-range.ts';
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Longer than anything else that a comparison waits for. */
-const LATE_MILLISECONDS = 1_500;
-const HOLD_MILLISECONDS = 600;
+const LATE_MS = 1_500;
+const HOLD_MS = 600;
 
 let project: TestProject;
 let key: string;
@@ -79,7 +79,7 @@ function clockBefore(milliseconds: number, act: () => Promise<unknown>): Clock {
 function createRun(): (instance: string, changes?: Partial<VerifyOptions>, signal?: AbortSignal) => Promise<unknown> {
   const record = createMemoryRecord();
   const seal = createCheckpointCipher(createCipherKey());
-  const late = { lateWriteMilliseconds: LATE_MILLISECONDS, holdMilliseconds: HOLD_MILLISECONDS };
+  const late = { lateWriteMs: LATE_MS, holdMs: HOLD_MS };
   return (instance, changes, signal) =>
     verify(project, { record, seal, instance, repair: 'AfterCopy', ...late, ...changes }, signal);
 }
@@ -94,7 +94,7 @@ test('an insert of a pod that was killed is removed by the pod that takes over',
   expect(await first).toMatchObject({ message: 'killed' });
   await deleteAda();
   let isWaited = false;
-  const clock = clockBefore(LATE_MILLISECONDS, () => {
+  const clock = clockBefore(LATE_MS, () => {
     isWaited = true;
     return held.arrive();
   });
@@ -107,7 +107,7 @@ test('an insert that was given up is waited for, and removed', async () => {
   const pod = createRun();
   const held = holdInsert();
   let isWaited = false;
-  const clock = clockBefore(LATE_MILLISECONDS / 2, () => {
+  const clock = clockBefore(LATE_MS / 2, () => {
     isWaited = true;
     return held.arrive();
   });
@@ -128,12 +128,12 @@ test('a pod that stood still while it repaired, until another had taken over, wr
     // The repair's own look at Edge, with which it began.
     if (operation !== 'GetItem' || isTaken) return undefined;
     isTaken = true;
-    ahead = 10 * HOLD_MILLISECONDS;
+    ahead = 10 * HOLD_MS;
     void record.save({ ...record.texts(), holder: 'another' }, new AbortController().signal);
     return undefined;
   });
   const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + ahead };
-  const standing = verify(project, { record, clock, repair: 'AfterCopy', holdMilliseconds: HOLD_MILLISECONDS });
+  const standing = verify(project, { record, clock, repair: 'AfterCopy', holdMs: HOLD_MS });
   await expect(standing).rejects.toThrow('Another pod (another) has taken over this range');
   expect(isTaken).toBe(true);
   expect(project.proxy.writes()).toBe(before);
@@ -145,7 +145,7 @@ test('a pod that takes over a range in which nothing was being repaired waits fo
   await pod('first');
   expect(await find()).toBeDefined();
   const waits: number[] = [];
-  await pod('second', { clock: clockBefore(LATE_MILLISECONDS, async () => waits.push(1)) });
+  await pod('second', { clock: clockBefore(LATE_MS, async () => waits.push(1)) });
   expect(waits).toEqual([]);
   await project.stores.edge.identities.deleteIfUnchanged((await find())!);
 });

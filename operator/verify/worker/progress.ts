@@ -54,7 +54,7 @@ export interface Progress {
   finish(signal: AbortSignal): Promise<VerifyCheckpoint>;
 }
 
-const SAVE_MILLISECONDS = 1_000;
+const SAVE_MS = 1_000;
 /** A ConfigMap holds a mebibyte, its metadata included. */
 const MOST_RECORD_BYTES = 900_000;
 /** After this the candidates are settled. One page may add more than fits into the record: then saving waits for that. */
@@ -142,12 +142,12 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
 
     async moveTo(next, signal, maySkip = false) {
       place = next;
-      if (!maySkip || clock.monotonic() - savedAt >= SAVE_MILLISECONDS) await save(false, signal);
+      if (!maySkip || clock.monotonic() - savedAt >= SAVE_MS) await save(false, signal);
     },
 
     async keep(left, signal) {
       candidates = [...left];
-      if (left.length === 0 || clock.monotonic() - savedAt >= SAVE_MILLISECONDS) await save(false, signal);
+      if (left.length === 0 || clock.monotonic() - savedAt >= SAVE_MS) await save(false, signal);
     },
 
     finish: (signal) => save(true, signal),

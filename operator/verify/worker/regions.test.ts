@@ -40,15 +40,15 @@ beforeEach(async () => {
 });
 
 /** Compares the project in both regions. */
-async function verify({ lagMilliseconds = 100, regions: names = [OTHER] } = {}) {
+async function verify({ lagMs = 100, regions: names = [OTHER] } = {}) {
   const settings = {
     ...project.tables.settings,
     dynamodbRegionEndpoints: { [OTHER]: global.region(OTHER).endpoint },
     maxReadUnitsPerSecond: 1_000_000,
   };
-  const patience = { clock: systemClock, milliseconds: 2_000, signal };
+  const patience = { clock: systemClock, patienceMs: 2_000, signal };
   using regions = await openRegions(project.stores.edge, settings, names, patience);
-  const { totals, samples } = await verifyProject(project, { regions: regions.tables, lagMilliseconds });
+  const { totals, samples } = await verifyProject(project, { regions: regions.tables, lagMs });
   return { totals, found: samples.flatMap(({ regions }) => regions ?? []) };
 }
 
@@ -74,7 +74,7 @@ describe('regions of a global table that are compared', () => {
     const alias = { dashboard_alias: { S: 'on its way' } };
     await identities.updateIfUnchanged(document!['composite_key']!.S!, { set: alias }, {});
     expect(global.pending).toBeGreaterThan(0);
-    expect((await verify({ lagMilliseconds: 5_000 })).totals.found.regions).toBe(0);
+    expect((await verify({ lagMs: 5_000 })).totals.found.regions).toBe(0);
   });
 
   test('are a finding of its own kind where a region lacks, has more, or has something else for longer', async () => {

@@ -19,14 +19,14 @@ export async function openRegions(
   home: EdgeStore,
   settings: EdgeSettings & { readonly maxReadUnitsPerSecond: number },
   names: readonly string[],
-  { clock, signal, milliseconds }: Patience,
+  { clock, signal, patienceMs }: Patience,
 ): Promise<OpenRegions> {
   const homeRegion = await home.region();
   const tables = [...new Set(names)]
     .filter((region) => region !== homeRegion)
     .map((region) => {
       const readBudget = createWriteBudget({ clock, maximum: settings.maxReadUnitsPerSecond });
-      const options = { clock, readBudget, patienceMilliseconds: milliseconds };
+      const options = { clock, readBudget, patienceMs };
       return { region, edge: openEdge(inRegion(settings, region), options) };
     });
   const close = () => {

@@ -28,7 +28,7 @@ export interface RepairOptions {
   readonly moment: 'AfterCopy' | 'AtDeadline';
   /** Knows when a write that was not answered can arrive no more. */
   readonly late: LateWrites;
-  readonly holdMilliseconds: number;
+  readonly holdMs: number;
   /** As {@link HoldOptions.claim}: these are about to be repaired. */
   readonly claim: (candidates: readonly Candidate[], signal: AbortSignal) => Promise<void>;
   readonly patiently: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;

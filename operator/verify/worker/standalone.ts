@@ -12,7 +12,7 @@ import { openStores } from '../../job/stores.ts';
 import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
 import { countDocuments, countIdentities, type VerifyTotals } from '../totals.ts';
 import type { StandaloneVerifyConfiguration } from './configuration.ts';
-import { HOLD_MILLISECONDS } from './hold.ts';
+import { HOLD_MS } from './hold.ts';
 import { openRegions } from './regions.ts';
 import { describeProgress, type VerifyOptions, verifyRange } from './verify-range.ts';
 
@@ -82,18 +82,18 @@ export async function runStandaloneVerification(
 ): Promise<VerifySummary> {
   const { configuration, clock, logger, signal, onLine, arguments: options } = context;
   const started = clock.monotonic();
-  const milliseconds = configuration.patienceSeconds * 1000;
+  const patienceMs = configuration.patienceSeconds * 1000;
   const limits = { maxReadUnitsPerSecond: options.rate, maxWriteUnitsPerSecond: options.rate };
   const settings = { ...configuration, projectId: options.project, ...limits };
-  await using stores = await openStores(settings, { clock, milliseconds, signal });
+  await using stores = await openStores(settings, { clock, patienceMs, signal });
   const limited = { ...configuration, maxReadUnitsPerSecond: options.rate };
-  using regions = await openRegions(stores.edge, limited, options.regions, { clock, milliseconds, signal });
+  using regions = await openRegions(stores.edge, limited, options.regions, { clock, patienceMs, signal });
   const record = createMemoryRecord();
   const { totals } = await verifyRange(
     {
       stores,
       regions: regions.tables,
-      lagMilliseconds: configuration.replicationLagSeconds * 1000,
+      lagMs: configuration.replicationLagSeconds * 1000,
       project: stores.project,
       range: await planProject(stores.core, stores.project.environments, signal),
       record,
@@ -102,11 +102,11 @@ export async function runStandaloneVerification(
       onConflict: options['on-conflict'],
       repair: options.repair ? (options['at-deadline'] ? 'AtDeadline' : 'AfterCopy') : undefined,
       clearIdentifiers: options.clear,
-      settleMilliseconds: configuration.settleSeconds * 1000,
-      replayPatienceMilliseconds: configuration.replayPatienceSeconds * 1000,
-      patienceMilliseconds: milliseconds,
-      lateWriteMilliseconds: configuration.lateWriteSeconds * 1000,
-      holdMilliseconds: HOLD_MILLISECONDS,
+      settleMs: configuration.settleSeconds * 1000,
+      replayPatienceMs: configuration.replayPatienceSeconds * 1000,
+      patienceMs,
+      lateWriteMs: configuration.lateWriteSeconds * 1000,
+      holdMs: HOLD_MS,
       instance: 'standalone',
       clock,
       logger,

@@ -91,7 +91,7 @@ describe('a limit of read units', () => {
         maxWriteUnitsPerSecond: 1_000_000,
         maxReadUnitsPerSecond: rate,
       },
-      { clock: systemClock, milliseconds: 20_000, signal: new AbortController().signal },
+      { clock: systemClock, patienceMs: 20_000, signal: new AbortController().signal },
     );
     const from = systemClock.monotonic();
     const limited = await verify({ stores }, { settings: () => ({ ...VERIFY_SETTINGS, maxReadUnitsPerSecond: rate }) });
@@ -313,7 +313,7 @@ describe('a worker that is killed again and again', () => {
         },
       };
       const settings = () => ({ ...VERIFY_SETTINGS, pageSize: 40 });
-      const outcome = await verify(project, { record, seal, settings, settleMilliseconds: 1 }, killed.signal).catch(
+      const outcome = await verify(project, { record, seal, settings, settleMs: 1 }, killed.signal).catch(
         () => undefined,
       );
       texts = memory.texts();
@@ -374,7 +374,7 @@ describe('a range in which everything is missing', () => {
       },
     };
     const settings = () => ({ ...VERIFY_SETTINGS, pageSize: 5000 });
-    const { totals } = await verify(project, { record, settings, settleMilliseconds: 1 });
+    const { totals } = await verify(project, { record, settings, settleMs: 1 });
     expect(totals.missing).toBe(2520);
     expect(largest).toBeLessThan(2 ** 20);
   });

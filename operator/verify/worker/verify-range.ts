@@ -29,7 +29,7 @@ import type { RegionTables } from './region-comparer.ts';
 import { createRepair, type Repair } from './repair.ts';
 
 export interface VerifyOptions
-  extends Pick<SettleContext, 'settleMilliseconds' | 'replayPatienceMilliseconds' | 'lagMilliseconds'> {
+  extends Pick<SettleContext, 'settleMs' | 'replayPatienceMs' | 'lagMs'> {
   readonly stores: Stores;
   /** Other regions, whose copies are compared with the home region. */
   readonly regions: readonly RegionTables[];
@@ -43,11 +43,11 @@ export interface VerifyOptions
   /** Undefined where findings are only reported. */
   readonly repair: 'AfterCopy' | 'AtDeadline' | undefined;
   readonly clearIdentifiers: boolean;
-  readonly patienceMilliseconds: number;
+  readonly patienceMs: number;
   /** The longest life of a write that was sent and not answered. */
-  readonly lateWriteMilliseconds: number;
+  readonly lateWriteMs: number;
   /** How long a pod may repair after it has made sure that the range is its own. */
-  readonly holdMilliseconds: number;
+  readonly holdMs: number;
   readonly instance: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -69,7 +69,7 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     withPatience(
       {
         clock,
-        milliseconds: options.patienceMilliseconds,
+        patienceMs: options.patienceMs,
         signal: own,
         onRetry: (error) => logger.warn({ error: errorMessage(error) }, 'trying again'),
       },
@@ -89,7 +89,7 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   const context: SettleContext = {
     ...options,
     coreTime,
-    lagMilliseconds: regions.length === 0 ? 0 : options.lagMilliseconds,
+    lagMs: regions.length === 0 ? 0 : options.lagMs,
     look: { ...look, lookAgain: (...request) => patiently(() => look.lookAgain(...request)) },
     ledger,
     repair: held && options.repair && repairHolding(held, options.repair),
@@ -113,15 +113,15 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   return progress.finish(signal);
 
   function repairHolding(record: HeldRecord, moment: 'AfterCopy' | 'AtDeadline'): Repair {
-    const late = createLateWrites(clock, options.lateWriteMilliseconds);
+    const late = createLateWrites(clock, options.lateWriteMs);
     const claim = (found: readonly Candidate[], own: AbortSignal) => patiently(() => record.claim(found, own), own);
     return createRepair({ ...options, look, moment, late, claim, patiently });
   }
 
   /** The pod before may have written until it noticed that it had lost the range, and that may arrive late. */
   async function succeed(interrupted: readonly Candidate[], repair: Repair): Promise<void> {
-    const { holdMilliseconds, lateWriteMilliseconds } = options;
-    const late = createLateWrites(clock, holdMilliseconds + lateWriteMilliseconds);
+    const { holdMs, lateWriteMs } = options;
+    const late = createLateWrites(clock, holdMs + lateWriteMs);
     late.lost();
     logger.info({ rangeId: range.rangeId, candidates: interrupted.length }, 'waiting for writes of the pod before');
     await late.settled(signal);

@@ -8,7 +8,7 @@ import { type CheckpointCipher, CIPHER_KEY_FILE, createCheckpointCipher } from '
 import { verifyRangeSchema } from '../ranges.ts';
 import { parseVerifySettings } from '../settings.ts';
 import type { VerifyConfiguration } from './configuration.ts';
-import { HOLD_MILLISECONDS } from './hold.ts';
+import { HOLD_MS } from './hold.ts';
 import { createVerifyMetrics } from './metrics.ts';
 import { openRegions } from './regions.ts';
 import { verifyRange } from './verify-range.ts';
@@ -44,7 +44,7 @@ export async function runVerifyWorker(context: PodContext<VerifyConfiguration>):
         {
           stores,
           regions: regions.tables,
-          lagMilliseconds: configuration.replicationLagSeconds * 1000,
+          lagMs: configuration.replicationLagSeconds * 1000,
           project: stores.project,
           range,
           record,
@@ -53,11 +53,11 @@ export async function runVerifyWorker(context: PodContext<VerifyConfiguration>):
           onConflict: work.onConflict,
           repair: mode === 'Repair' ? moment : undefined,
           clearIdentifiers: work.clearIdentifiers,
-          settleMilliseconds: configuration.settleSeconds * 1000,
-          replayPatienceMilliseconds: configuration.replayPatienceSeconds * 1000,
-          patienceMilliseconds: patience.milliseconds,
-          lateWriteMilliseconds: work.lateWriteSeconds * 1000,
-          holdMilliseconds: HOLD_MILLISECONDS,
+          settleMs: configuration.settleSeconds * 1000,
+          replayPatienceMs: configuration.replayPatienceSeconds * 1000,
+          patienceMs: patience.patienceMs,
+          lateWriteMs: work.lateWriteSeconds * 1000,
+          holdMs: HOLD_MS,
           instance,
           clock,
           logger,

@@ -51,7 +51,7 @@ export interface AdmissionOptions {
   log: Logger;
 }
 
-const LOOK_MILLIS = 20;
+const LOOK_MS = 20;
 
 export function createAdmission(options: AdmissionOptions): Admission {
   const { migrations, resolver, parking, counts, clock, log } = options;
@@ -243,7 +243,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       for (;;) {
         judgeSettled();
         if (undecided.size + foreign.length === 0) {
-          await clock.sleep(LOOK_MILLIS, signal);
+          await clock.sleep(LOOK_MS, signal);
           continue;
         }
         await migrations.refresh(signal);

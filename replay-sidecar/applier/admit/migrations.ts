@@ -8,11 +8,11 @@ export const BY_PROJECT = 'project';
 export const projectsOf = (migration: EdgeMigration): string[] => [String(projectOf(migration))];
 
 /** Beyond this a view says nothing any more (docs/design.md, "Convergence", rule 5). */
-const STALE_MILLIS = 10_000;
+const STALE_MS = 10_000;
 /** The API server speaks up about once a minute, so it is asked well before that. */
-const ASK_MILLIS = 4000;
+const ASK_MS = 4000;
 /** A watch that is silent for longer than two and a half minutes is replaced (kubernetes/list-watch.ts). */
-const LOST_MILLIS = 180_000;
+const LOST_MS = 180_000;
 
 /** The EdgeMigrations as this process sees them now. */
 export interface Migrations {
@@ -51,10 +51,10 @@ type Source = Pick<
 export function createMigrations(reflector: Source, clock: Clock): Migrations {
   const find = (projectId: number) => chooseMigration(reflector.byIndex(BY_PROJECT, String(projectId)));
   const isConfirmed = () =>
-    reflector.confirmedAge() <= STALE_MILLIS && reflector.listedAge() < Number.POSITIVE_INFINITY;
+    reflector.confirmedAge() <= STALE_MS && reflector.listedAge() < Number.POSITIVE_INFINITY;
   /** Since when (monotonic) the API server has been asked without an answer. */
   let askedSince: number | undefined;
-  const isUnanswered = () => askedSince !== undefined && clock.monotonic() - askedSince > STALE_MILLIS;
+  const isUnanswered = () => askedSince !== undefined && clock.monotonic() - askedSince > STALE_MS;
   return {
     find,
     judge: (projectId, beganTime) => judge(find(projectId), beganTime),
@@ -65,12 +65,12 @@ export function createMigrations(reflector: Source, clock: Clock): Migrations {
     all: () => [...new Set(reflector.keys().map(projectOfKey))].flatMap((projectId) => find(projectId) ?? []),
     count: () => reflector.keys().length,
     isConfirmed,
-    isAble: () => isConfirmed() || (!isUnanswered() && reflector.confirmedAge() <= LOST_MILLIS),
+    isAble: () => isConfirmed() || (!isUnanswered() && reflector.confirmedAge() <= LOST_MS),
     isListedSince: (moment) => clock.monotonic() - reflector.listedAge() >= moment,
     refresh: (signal) => reflector.refresh(signal),
     async keepConfirmed(isNeeded, signal) {
       for (;;) {
-        if (isNeeded() && reflector.confirmedAge() > ASK_MILLIS) {
+        if (isNeeded() && reflector.confirmedAge() > ASK_MS) {
           askedSince = clock.monotonic();
           await reflector.refresh(signal);
           askedSince = undefined;

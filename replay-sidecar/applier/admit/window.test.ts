@@ -41,7 +41,7 @@ interface Case {
   /** Milliseconds since the epoch by NATS's clock, as all times here but the sidecar's. */
   deadline: number;
   /** The sidecar dies before the answer, and comes back after so long. */
-  downMillis: number;
+  downMs: number;
   /** How far the sidecar's clock is ahead of NATS's. */
   ahead?: number;
   /** The sidecar is of a release that does not say when it sends. */
@@ -49,14 +49,14 @@ interface Case {
 }
 
 /** What the applier makes of the one event that a sidecar has. */
-async function verdictAfterCrash({ deadline, downMillis, ahead = 0, isOlder = false }: Case) {
+async function verdictAfterCrash({ deadline, downMs, ahead = 0, isOlder = false }: Case) {
   const clock = manualClock(0);
   clock.step(ahead);
   using folder = temporaryFolder();
   await using died = await openSpool(folder.path, { clock });
   await died.spool.begin([draft('ann')]);
   using left = temporaryFolder(folder.path);
-  clock.advance(downMillis);
+  clock.advance(downMs);
   await using successor = await openSpool(left.path, { clock });
   const [delivery] = await drain(successor.spool);
   const fields = headers();
@@ -67,17 +67,17 @@ async function verdictAfterCrash({ deadline, downMillis, ahead = 0, isOlder = fa
 }
 
 test('a write before the deadline whose sidecar died before it was answered, and came back after it, is applied', async () => {
-  expect(await verdictAfterCrash({ deadline: MINUTE, downMillis: 60 * MINUTE })).toMatchObject({ kind: 'apply' });
+  expect(await verdictAfterCrash({ deadline: MINUTE, downMs: 60 * MINUTE })).toMatchObject({ kind: 'apply' });
 });
 
 test('a write after the deadline is dropped, however long its sidecar was down', async () => {
-  expect(await verdictAfterCrash({ deadline: -1, downMillis: 60 * MINUTE })).toMatchObject({ reason: 'windowClosed' });
+  expect(await verdictAfterCrash({ deadline: -1, downMs: 60 * MINUTE })).toMatchObject({ reason: 'windowClosed' });
 });
 
 test.for<[string, Case]>([
-  ['sent at once', { deadline: MINUTE, downMillis: 10 }],
-  ['sent after the deadline', { deadline: MINUTE, downMillis: 60 * MINUTE }],
-  ['sent at once by a sidecar of an earlier release', { deadline: MINUTE, downMillis: 10, isOlder: true }],
+  ['sent at once', { deadline: MINUTE, downMs: 10 }],
+  ['sent after the deadline', { deadline: MINUTE, downMs: 60 * MINUTE }],
+  ['sent at once by a sidecar of an earlier release', { deadline: MINUTE, downMs: 10, isOlder: true }],
 ])(
   'a write of the last minute of the window is applied although its sidecar is five minutes ahead: %s',
   async ([, one]) => {
@@ -86,6 +86,6 @@ test.for<[string, Case]>([
 );
 
 test('a write after the deadline is dropped although its sidecar is five minutes ahead', async () => {
-  const verdict = await verdictAfterCrash({ deadline: -1, downMillis: 60 * MINUTE, ahead: 5 * MINUTE });
+  const verdict = await verdictAfterCrash({ deadline: -1, downMs: 60 * MINUTE, ahead: 5 * MINUTE });
   expect(verdict).toMatchObject({ reason: 'windowClosed' });
 });

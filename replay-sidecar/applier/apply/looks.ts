@@ -31,15 +31,15 @@ export interface LookOptions {
 /** What a look has found: `overtaken` where something was to be written. */
 export type Found = 'overtaken' | Agreement;
 
-const MOST_LOOK_PAUSE_MILLIS = 300_000;
+const MOST_LOOK_PAUSE_MS = 300_000;
 
 /** As which a look is counted. */
 const COUNTED = { same: 'held', differs: 'elsewhere', unreachable: 'elsewhere', overtaken: 'overtaken' } as const;
 
 /** Looks at what was applied, on tables of several regions (docs/design.md, "Convergence", rule 10). */
 export function createLooks({ admission: pipeline, counts, now, ...options }: LookOptions) {
-  function later(projectId: number, work: Work, pause: number, heldIn?: string): void {
-    pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pause) / 1000), look: true, heldIn });
+  function later(projectId: number, work: Work, pauseMs: number, heldIn?: string): void {
+    pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pauseMs) / 1000), look: true, heldIn });
   }
 
   /**
@@ -47,8 +47,8 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Lo
    *
    * @param heldIn the region that is right, while another one is not
    */
-  function laterElsewhere(projectId: number, work: Work, pause: number, heldIn?: string): void {
-    later(projectId, work, Math.max(pause, Math.min(MOST_LOOK_PAUSE_MILLIS, (now() - work.observed) / 4)), heldIn);
+  function laterElsewhere(projectId: number, work: Work, pauseMs: number, heldIn?: string): void {
+    later(projectId, work, Math.max(pauseMs, Math.min(MOST_LOOK_PAUSE_MS, (now() - work.observed) / 4)), heldIn);
   }
 
   return {
@@ -59,12 +59,12 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Lo
      * aside again.
      */
     async postpone(projectId: number, works: readonly Work[]): Promise<boolean> {
-      const pause = options.lookAfter();
+      const pauseMs = options.lookAfter();
       const regions = new Set(works.map(({ held }) => (held.isDoubtful() ? undefined : findHeldIn(held.message))));
       const [region] = regions;
-      if (pause === undefined || region === undefined || regions.size > 1) return false;
+      if (pauseMs === undefined || region === undefined || regions.size > 1) return false;
       if ((await options.region()) !== region || !(await options.isResting(region))) return false;
-      for (const work of works) if (work.held.isOpen()) laterElsewhere(projectId, work, pause, region);
+      for (const work of works) if (work.held.isOpen()) laterElsewhere(projectId, work, pauseMs, region);
       return true;
     },
 
@@ -92,16 +92,16 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Lo
      * @param region in which it was looked at; undefined where that cannot be told
      */
     finish(projectId: number, work: Work, found: Found, region: string | undefined): void {
-      const pause = options.lookAfter() ?? 0;
+      const pauseMs = options.lookAfter() ?? 0;
       if (!isLook(work.held.message)) {
-        later(projectId, work, pause);
+        later(projectId, work, pauseMs);
         return;
       }
       counts.of(projectId).looks[COUNTED[found]] += 1;
       const isOver = options.isOver(projectId) && !options.isAway();
       if (found === 'same' || (found === 'overtaken' && isOver)) work.held.ack();
-      else if (found === 'overtaken') later(projectId, work, pause);
-      else laterElsewhere(projectId, work, pause, region);
+      else if (found === 'overtaken') later(projectId, work, pauseMs);
+      else laterElsewhere(projectId, work, pauseMs, region);
     },
 
     /**

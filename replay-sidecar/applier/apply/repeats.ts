@@ -1,8 +1,8 @@
-import { afterRequestMillis } from '@edge-migration/contract/api-timeout.ts';
+import { afterRequestMs } from '@edge-migration/contract/api-timeout.ts';
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 
 /** Flagsmith's background tasks are over by then. */
-const AFTER_TASKS_MILLIS = 605_000;
+const AFTER_TASKS_MS = 605_000;
 
 /** When events are handled more than once. Pure, and no state is kept: an event stays until it was handled after its last time. */
 export interface Repeats {
@@ -21,13 +21,13 @@ export interface Repeats {
  * former one may still delete it.
  */
 export function createRepeats(apiTimeoutSeconds: number): Repeats {
-  const afterRequest = afterRequestMillis(apiTimeoutSeconds);
+  const afterRequest = afterRequestMs(apiTimeoutSeconds);
 
   function dues({ outcome, target, touched }: WriteEvent, observedTime: number): number[] {
     const { kind } = target;
     const isWide = kind !== 'identity' && kind !== 'identityId' && kind !== 'featureState';
     const isMoved = touched.moved || (kind === 'featureState' && target.moved);
-    if (outcome === 'background') return [observedTime + afterRequest, observedTime + AFTER_TASKS_MILLIS];
+    if (outcome === 'background') return [observedTime + afterRequest, observedTime + AFTER_TASKS_MS];
     return outcome === 'unknown' || isWide || isMoved ? [observedTime + afterRequest] : [];
   }
 

@@ -44,13 +44,13 @@ export interface RunnerOptions extends LookOptions {
   /** Whether the stream of events is long: then nothing is added to it. */
   isBusy(): boolean;
   /** Told how late an event is when it has been applied, in milliseconds. */
-  onApplied(projectId: number, lag: number): void;
+  onApplied(projectId: number, lagMs: number): void;
   log: Logger;
   signal: AbortSignal;
 }
 
 /** An event may keep the stream from going on for so long; a little more than until most are handled for the second time. */
-const MOST_WAIT_MILLIS = 70_000;
+const MOST_WAIT_MS = 70_000;
 
 /** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
 export function createRunner(options: RunnerOptions) {
@@ -210,9 +210,9 @@ export function createRunner(options: RunnerOptions) {
       return readFanOutPage(options.stores, work, round, stop).catch(rethrow(projectId));
     }, stop);
     // Also where it was read: that may have been in another region already.
-    const pause = looks.pauseForHome(work);
-    if (page === undefined || pause !== undefined) {
-      looks.laterElsewhere(projectId, work, pause ?? HAND_AGAIN_MS);
+    const pauseMs = looks.pauseForHome(work);
+    if (page === undefined || pauseMs !== undefined) {
+      looks.laterElsewhere(projectId, work, pauseMs ?? HAND_AGAIN_MS);
       return;
     }
     const isPublished = await tryToPublish(projectId, [work], [...followersOf(work), ...page.events], async () => {
@@ -267,7 +267,7 @@ export function createRunner(options: RunnerOptions) {
    */
   function finish(projectId: number, { held }: Pick<Delivery, 'held'>, next: number | undefined): void {
     if (next === undefined) held.ack();
-    else if (next - now() <= MOST_WAIT_MILLIS) held.nak(next - now());
+    else if (next - now() <= MOST_WAIT_MS) held.nak(next - now());
     else pipeline.park({ held }, projectId, 'repeat', { due: Math.ceil(next / 1000) });
   }
 

@@ -59,12 +59,12 @@ export interface InboxOptions {
   log: Logger;
 }
 
-const FETCH_MILLIS = 1000;
+const FETCH_MS = 1000;
 /** What one event of the window may take; larger ones count as several. */
 export const BYTES_PER_EVENT = 4096;
 /** Share of the window that may be taken while more is fetched. */
 const FETCH_BELOW = 7 / 8;
-const LOOK_MILLIS = 5;
+const LOOK_MS = 5;
 
 /** The way that a message came: by this connection to the server, and before anything happened to the stream. */
 interface Link {
@@ -83,7 +83,7 @@ interface Link {
  * stream could not be fetched from, is let go of without an answer, and comes again.
  */
 export function createConsumer({ connection, settings, store, witness, clock, log }: InboxOptions): Consumer {
-  const ackWait = settings.ackWaitSeconds * 1000;
+  const ackWaitMs = settings.ackWaitSeconds * 1000;
   const held = new Set<HeldMessage>();
   /** That may be in hand while more is fetched. */
   const most = { messages: FETCH_BELOW * settings.window, bytes: FETCH_BELOW * settings.window * BYTES_PER_EVENT };
@@ -129,7 +129,7 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
     }
 
     left() {
-      return ackWait - mostSince(clock, this.#claimed);
+      return ackWaitMs - mostSince(clock, this.#claimed);
     }
 
     claim(moment: Moment) {
@@ -209,7 +209,7 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
       dropStale();
       const link = linkNow();
       if (link !== undefined && held.size <= most.messages && bytes <= most.bytes) return link;
-      await clock.sleep(LOOK_MILLIS, signal);
+      await clock.sleep(LOOK_MS, signal);
     }
   }
 
@@ -236,7 +236,7 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
       }
       // NATS counts from when it sends a message, and that may be long before it is read here.
       const asked = momentOf(clock);
-      const messages = await consumer.fetch({ max_messages: room(), expires: FETCH_MILLIS });
+      const messages = await consumer.fetch({ max_messages: room(), expires: FETCH_MS });
       fetching = messages;
       const stop = () => void messages.close();
       if (!isCurrent(link)) stop();
@@ -291,12 +291,12 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
   }
 
   async function extendAckDeadlines(signal: AbortSignal): Promise<never> {
-    const interval = ackWait / 3;
+    const intervalMs = ackWaitMs / 3;
     for (;;) {
-      await clock.sleep(interval, signal);
+      await clock.sleep(intervalMs, signal);
       dropStale();
       for (const one of held) one.dropIfLapsed();
-      const spoken = [...held].filter((one) => one.left() < ackWait - interval / 2);
+      const spoken = [...held].filter((one) => one.left() < ackWaitMs - intervalMs / 2);
       if (spoken.length === 0) continue;
       const moment = momentOf(clock);
       for (const one of spoken) one.message.working();

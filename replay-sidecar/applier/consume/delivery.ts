@@ -178,9 +178,9 @@ export function findClientKey(data: Uint8Array): string | undefined {
 /** Sidecars keep to 64 KB; derived events name the same parts under another target. */
 const MOST_BYTES = 96 * 1024;
 /** No two clocks differ by more; an event from further ahead would wait in the stream until then. */
-const AHEAD_MILLIS = 24 * 60 * 60 * 1000;
+const AHEAD_MS = 24 * 60 * 60 * 1000;
 /** What clocks of one installation differ by, and a message is under way. */
-const RIGHT_MILLIS = 1000;
+const RIGHT_MS = 1000;
 
 /**
  * Reads an event and judges each of its fields, so that nothing behind it meets a value that a store refuses: one such
@@ -207,15 +207,15 @@ export function readDelivery(held: InFlightMessage): Delivery {
 function timesOf({ beganTime, observedTime }: WriteEvent, message: Carrier): EventTimes {
   const observed = Date.parse(observedTime);
   const stored = storedTime(message);
-  if (observed > stored + AHEAD_MILLIS) throw new UnreadableEvent('observedTime: more than a day ahead');
+  if (observed > stored + AHEAD_MS) throw new UnreadableEvent('observedTime: more than a day ahead');
   const sent = isDerived(message) ? undefined : parseTime(message.headers?.get(SENT_HEADER));
   return readTimes({ began: Math.min(Date.parse(beganTime ?? observedTime), observed), observed }, sent, stored);
 }
 
 /** What follows from an event has its times; those of a clock that is right are left as they are. */
 function moveTo({ began, observed }: EventTimes, event: WriteEvent): WriteEvent {
-  const isRight = Math.abs(observed - Date.parse(event.observedTime)) < RIGHT_MILLIS;
-  if (isRight && Math.abs(began - Date.parse(event.beganTime ?? event.observedTime)) < RIGHT_MILLIS) return event;
+  const isRight = Math.abs(observed - Date.parse(event.observedTime)) < RIGHT_MS;
+  if (isRight && Math.abs(began - Date.parse(event.beganTime ?? event.observedTime)) < RIGHT_MS) return event;
   const iso = (time: number) => new Date(time).toISOString();
   return { ...event, beganTime: iso(began), observedTime: iso(observed) };
 }

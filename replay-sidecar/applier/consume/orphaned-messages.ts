@@ -19,7 +19,7 @@ export interface OrphanedMessagesOptions {
   log: Logger;
 }
 
-const LOOK_MILLIS = 5000;
+const LOOK_MS = 5000;
 /** Brought back in one look at most. */
 const MOST = 2048;
 
@@ -66,7 +66,7 @@ export function createOrphanedMessages({ connection, clock, log }: OrphanedMessa
       const manager = await manage(connection);
       let failing = false;
       for (;;) {
-        await clock.sleep(LOOK_MILLIS, signal);
+        await clock.sleep(LOOK_MS, signal);
         try {
           if (!connection.isClosed()) await look(manager);
           failing = false;

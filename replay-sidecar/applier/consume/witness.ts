@@ -36,7 +36,7 @@ export interface WitnessOptions {
 const NOTHING_BEYOND: StreamPlace = { sequence: 0, time: Number.NEGATIVE_INFINITY };
 
 /** Of messages that were stored within so long the lowest sequence is kept. */
-const WHILE_MILLIS = 1000;
+const WHILE_MS = 1000;
 /** Of the newest of these whiles. */
 const MOST_PLACES = 120;
 
@@ -62,7 +62,7 @@ export function createWitness({ stream, now, onLoss, log }: WitnessOptions): Wit
   }
 
   function keep(place: StreamPlace): void {
-    const number = Math.floor(place.time / WHILE_MILLIS);
+    const number = Math.floor(place.time / WHILE_MS);
     const lowest = seen.get(number);
     if (lowest === undefined || place.sequence < lowest.sequence) seen.set(number, place);
     if (seen.size > MOST_PLACES) seen.delete(Math.min(...seen.keys()));

@@ -56,7 +56,7 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts): void 
   total('write_units', 'DynamoDB write units spent', () => parts.writeUnits().units);
   total('throttled_requests', 'Requests that DynamoDB throttled', () => parts.writeUnits().throttled);
   gauge('in_hand_events', 'Events delivered to this process and not done with', parts.inHand);
-  const silence = () => (parts.homeSilence()?.milliseconds ?? 0) / 1000;
+  const silence = () => (parts.homeSilence()?.lastedMs ?? 0) / 1000;
   gauge('edge_unreachable_seconds', "For how long Edge's home region has not answered", silence);
   new Gauge({
     name: `${PREFIX}away`,
@@ -154,7 +154,7 @@ function registerWaiting(
 /** How late events were when they were applied. */
 export interface LagHistogram {
   /** In milliseconds. */
-  observe(projectId: number, lag: number): void;
+  observe(projectId: number, lagMs: number): void;
   /** Forgets all other projects. */
   keep(isKept: (projectId: number) => boolean): void;
 }
@@ -169,9 +169,9 @@ export function createLagHistogram(registry: Registry): LagHistogram {
     registers: [registry],
   });
   return {
-    observe(project, lag) {
+    observe(project, lagMs) {
       projects.add(project);
-      histogram.observe({ project }, Math.max(0, lag) / 1000);
+      histogram.observe({ project }, Math.max(0, lagMs) / 1000);
     },
     keep(isKept) {
       for (const project of projects) {

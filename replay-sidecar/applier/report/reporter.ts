@@ -56,7 +56,7 @@ export interface Reporter {
   sayGoodbye(): Promise<void>;
 }
 
-const INTERVAL_MILLIS = 2000;
+const INTERVAL_MS = 2000;
 
 /** Publishes what the operator writes into the EdgeMigrations' status. */
 export function createReporter(options: ReporterOptions): Reporter {
@@ -87,7 +87,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   async function send(goodbye: boolean): Promise<void> {
     const outage = options.outage();
     const silence = options.edgeUnreachable();
-    const isLong = silence !== undefined && silence.milliseconds >= options.edgeUnreachableSeconds * 1000;
+    const isLong = silence !== undefined && silence.lastedMs >= options.edgeUnreachableSeconds * 1000;
     const report: ApplierReport = {
       version: 1,
       process: options.process,
@@ -124,7 +124,7 @@ export function createReporter(options: ReporterOptions): Reporter {
           if (!failing) log.warn({ err: error }, 'No report can be sent');
           failing = true;
         }
-        await clock.sleep(INTERVAL_MILLIS, signal);
+        await clock.sleep(INTERVAL_MS, signal);
       }
     },
     async sayGoodbye() {

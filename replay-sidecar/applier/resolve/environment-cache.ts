@@ -21,8 +21,8 @@ export interface EnvironmentCache {
  * Less than the time after which events about whole environments are handled again, so that whatever was done by an
  * old name or setting is put right.
  */
-const KNOWN_MILLIS = 10_000;
-const UNKNOWN_MILLIS = 2000;
+const KNOWN_MS = 10_000;
+const UNKNOWN_MS = 2000;
 /** All environments of a large installation; beyond it the oldest go. */
 const MAX_ENTRIES = 50_000;
 
@@ -71,7 +71,7 @@ export function createEnvironmentCache({ core, patience, clock, signal }: Enviro
   function remember(reference: DerivedReference, record: EnvironmentRecord | null): void {
     const name = referenceName(reference);
     entries.delete(name);
-    entries.set(name, { record, until: clock.monotonic() + (record === null ? UNKNOWN_MILLIS : KNOWN_MILLIS) });
+    entries.set(name, { record, until: clock.monotonic() + (record === null ? UNKNOWN_MS : KNOWN_MS) });
     dropOldest(entries);
     if (record !== null) meet(reference, record.environment.id);
   }

@@ -35,7 +35,7 @@ export interface ApplyQueueOptions {
   readonly clock: Clock;
 }
 
-const LOOK_MILLIS = 20;
+const LOOK_MS = 20;
 
 export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
   const works = new Set<Work>();
@@ -90,7 +90,7 @@ export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
     },
     async run(signal) {
       for (;;) {
-        await options.clock.sleep(LOOK_MILLIS, signal);
+        await options.clock.sleep(LOOK_MS, signal);
         queue.pump();
       }
     },

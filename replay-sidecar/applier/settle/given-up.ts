@@ -2,7 +2,7 @@ import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.
 import { coversMinute } from '@edge-migration/contract/edge-migration/gaps.ts';
 import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
 import { judge } from '@edge-migration/contract/edge-migration/verdict.ts';
-import { MINUTE_MILLIS, type Place } from '@edge-migration/contract/parked-place.ts';
+import { MINUTE_MS, type Place } from '@edge-migration/contract/parked-place.ts';
 
 type Timed = Pick<Place, 'minute' | 'isUnreadable'>;
 
@@ -13,19 +13,19 @@ type Timed = Pick<Place, 'minute' | 'isUnreadable'>;
  */
 export function isGivenUp(place: Timed, migrations: readonly EdgeMigration[]): boolean {
   // What began nobody knows when can be of any window.
-  const began = place.isUnreadable ? 0 : (place.minute ?? 0) * MINUTE_MILLIS;
+  const began = place.isUnreadable ? 0 : (place.minute ?? 0) * MINUTE_MS;
   return migrations.every(
     (migration) => judge(migration, began).kind === 'drop' || isCopied(place, migration) || isDropped(place, migration),
   );
 }
 
 /** Longer than Core works on a request, and on what it does for it in the background. */
-const LONGEST_WORK_MILLIS = 3_600_000;
+const LONGEST_WORK_MS = 3_600_000;
 
 /** Whether Core had done with it before the copy read its first page. Whatever came in a minute began no later. */
 function isCopied({ minute }: Timed, { status }: EdgeMigration): boolean {
   if (minute === undefined) return false;
-  return minute * MINUTE_MILLIS + LONGEST_WORK_MILLIS <= Date.parse(status.copy?.startTime ?? '');
+  return minute * MINUTE_MS + LONGEST_WORK_MS <= Date.parse(status.copy?.startTime ?? '');
 }
 
 /**
@@ -34,7 +34,7 @@ function isCopied({ minute }: Timed, { status }: EdgeMigration): boolean {
  */
 export function isDropped({ minute, isUnreadable }: Timed, { spec, status }: EdgeMigration): boolean {
   if (minute === undefined || !isDropToken(spec?.retry) || status.observedRetry !== spec?.retry) return false;
-  const came = minute * MINUTE_MILLIS;
+  const came = minute * MINUTE_MS;
   const start = Date.parse(status.copy?.startTime ?? '');
   return coversMinute(status.gaps, { from: isUnreadable ? start : Math.max(came, start), came });
 }

@@ -1,7 +1,7 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
 import {
-  MINUTE_MILLIS,
+  MINUTE_MS,
   NO_RETRY,
   type ParkReason,
   type Place,
@@ -58,9 +58,9 @@ const UNRESOLVED_BATCH = 256;
 const MOST_RETRIES = 64;
 /** As many go on at once when somebody asks for it. */
 const MOST_WANTED = 10_000;
-const LOOK_MILLIS = 2000;
+const LOOK_MS = 2000;
 /** While events come back as there is room for them, it is freed within moments. */
-const LOOK_SOON_MILLIS = 100;
+const LOOK_SOON_MS = 100;
 /** Parked events come back only while the stream is short, so that others need not wait behind them. */
 const SHORT_STREAM = 2000;
 
@@ -268,7 +268,7 @@ export function createParking(options: ParkingOptions): Parking {
       if (held.isDoubtful()) markDoubted(fields);
       if (look) markLook(fields, heldIn);
       else if (isLook(message) && isUnhandled(reason)) markLook(fields, findHeldIn(message));
-      const minute = Math.floor((began ?? storedTime(message)) / MINUTE_MILLIS);
+      const minute = Math.floor((began ?? storedTime(message)) / MINUTE_MS);
       const isUnreadable = began === undefined;
       if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
       const place = { projectId, reason, retry, minute, isUnreadable, kib: kibOf(message.data.length), ...more };
@@ -297,7 +297,7 @@ export function createParking(options: ParkingOptions): Parking {
           if (!failing) log.warn({ err: error }, 'Parked events cannot be looked at');
           failing = true;
         }
-        await clock.sleep(released > 0 ? LOOK_SOON_MILLIS : LOOK_MILLIS, signal);
+        await clock.sleep(released > 0 ? LOOK_SOON_MS : LOOK_MS, signal);
       }
     },
   };

@@ -19,7 +19,7 @@ export interface Removals {
 }
 
 /** A removal that was not answered is carried out within this time, or never. */
-const DOUBT_MILLISECONDS = 60_000;
+const DOUBT_MS = 60_000;
 
 export function createRemovals(connection: NatsConnection, process: string, clock: Clock): Removals {
   const client = jetstream(connection);
@@ -35,7 +35,7 @@ export function createRemovals(connection: NatsConnection, process: string, cloc
 
   /** Too much is corrected by the operator, once nothing is pending. */
   function settleDoubts(): void {
-    const isOver = ({ since }: { since: Moment }) => leastSince(clock, since) >= DOUBT_MILLISECONDS;
+    const isOver = ({ since }: { since: Moment }) => leastSince(clock, since) >= DOUBT_MS;
     for (const { count } of doubts.filter(isOver)) {
       removed += count;
       pending -= count;

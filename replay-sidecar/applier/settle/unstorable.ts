@@ -10,7 +10,7 @@ type Identity = Omit<UnstorableIdentity, 'cause'>;
  *
  * @param interval milliseconds
  */
-export function createRetries(interval: number, clock: Pick<Clock, 'monotonic'>) {
+export function createRetries(intervalMs: number, clock: Pick<Clock, 'monotonic'>) {
   /** When each place was first seen, or last tried, by this process. */
   const since = new Map<string, number>();
   let subjects = new Map<string, string[]>();
@@ -33,12 +33,12 @@ export function createRetries(interval: number, clock: Pick<Clock, 'monotonic'>)
       }
       const present = new Set([...subjects.values()].flat());
       // One that was just let go comes back if it still cannot be held.
-      for (const [subject, time] of since) if (!present.has(subject) && now - time > interval) since.delete(subject);
+      for (const [subject, time] of since) if (!present.has(subject) && now - time > intervalMs) since.delete(subject);
     },
     /** Those that are to be tried now, the one that has waited longest first; `most` at most. */
     findDue(most: number): string[] {
       const now = clock.monotonic();
-      const due = [...subjects.values()].flat().filter((subject) => now - (since.get(subject) ?? now) >= interval);
+      const due = [...subjects.values()].flat().filter((subject) => now - (since.get(subject) ?? now) >= intervalMs);
       const waited = (subject: string) => since.get(subject) ?? now;
       return due.sort((one, other) => (waited(one) < waited(other) ? -1 : 1)).slice(0, most);
     },

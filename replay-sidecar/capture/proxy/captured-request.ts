@@ -86,7 +86,7 @@ export class CapturedRequest {
       done();
       return;
     }
-    this.bounded('prepare', context.limits.prepareMillis, () => capture.prepare?.(context.call), done);
+    this.bounded('prepare', context.limits.prepareMs, () => capture.prepare?.(context.call), done);
   }
 
   /** Calls `done` when the request's end may be forwarded, at once when the intent is synchronous. */
@@ -99,7 +99,7 @@ export class CapturedRequest {
       this.reading = this.capture.intent(body, actual);
       return this.reading;
     };
-    this.bounded('intent', this.context.limits.intentMillis, run, done);
+    this.bounded('intent', this.context.limits.intentMs, run, done);
   }
 
   /** `forwarded`: some of the request reached the API, so an intent is due even when its end never came. */

@@ -160,9 +160,9 @@ export class ClientConnection implements Client {
     this.context.clients.holdHead(this, 0);
     this.adjustFlow();
     // For as long as a client may be idle it may also take to read what was sent.
-    this.expect(this.context.limits.idleClientMillis, () => this.destroy());
+    this.expect(this.context.limits.idleClientMs, () => this.destroy());
     this.socket.end(() => {
-      if (!this.gone) this.expect(this.context.limits.lingerMillis, () => this.destroy());
+      if (!this.gone) this.expect(this.context.limits.lingerMs, () => this.destroy());
     });
   }
 
@@ -220,7 +220,7 @@ export class ClientConnection implements Client {
     const { clients, clock, limits } = this.context;
     this.since = clock.monotonic();
     clients.holdHead(this, 0);
-    this.expect(limits.idleClientMillis, () => this.close());
+    this.expect(limits.idleClientMs, () => this.close());
   }
 
   /** Replaces the deadline. */
@@ -276,7 +276,7 @@ export class ClientConnection implements Client {
     const { clients, clock, limits } = this.context;
     if (this.scanned === 0 && this.input.length > 0) {
       this.since = clock.monotonic();
-      this.expect(limits.headMillis, () => {
+      this.expect(limits.headMs, () => {
         this.countRefusal('headTooSlow');
         this.refuse(408, 'The request took too long');
       });

@@ -14,9 +14,9 @@ export interface Deadlines {
   stop(): void;
 }
 
-const TICK_MILLIS = 25;
+const TICK_MS = 25;
 /** A tick that took longer counts as this. */
-const LONGEST_TICK_MILLIS = 4 * TICK_MILLIS;
+const LONGEST_TICK_MS = 4 * TICK_MS;
 
 /**
  * Deadlines that nearly never expire, at a cost of a fraction of a microsecond each: all of one length stand in one
@@ -32,7 +32,7 @@ export function createDeadlines(clock: Clock, onError: (error: unknown) => void 
   let lived = 0;
   let lastTick = 0;
 
-  const livedAt = (time: number) => lived + Math.min(time - lastTick, LONGEST_TICK_MILLIS);
+  const livedAt = (time: number) => lived + Math.min(time - lastTick, LONGEST_TICK_MS);
 
   function expire(entry: Entry): void {
     try {
@@ -44,7 +44,7 @@ export function createDeadlines(clock: Clock, onError: (error: unknown) => void 
 
   async function tick(): Promise<void> {
     while (!stopping.signal.aborted && queues.size > 0) {
-      await clock.sleep(TICK_MILLIS, stopping.signal);
+      await clock.sleep(TICK_MS, stopping.signal);
       if (stopping.signal.aborted) return;
       const time = clock.monotonic();
       lived = livedAt(time);

@@ -109,7 +109,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
     this.upstream?.resume();
     this.request.pump();
     if (this.over) return;
-    this.carry = this.context.deadlines.set(this.context.limits.carryMillis, () =>
+    this.carry = this.context.deadlines.set(this.context.limits.carryMs, () =>
       this.abort('clientGone', { kind: 'unknown', why: 'timeout' }),
     );
   }
@@ -148,7 +148,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
   /** A kept connection may have grown old while the intent was written. */
   mayStart(upstream: UpstreamConnection): boolean {
     const { limits, counters } = this.context;
-    if (this.repeatable || !upstream.reused || upstream.isYoungerThan(limits.idleUpstreamMillis)) return true;
+    if (this.repeatable || !upstream.reused || upstream.isYoungerThan(limits.idleUpstreamMs)) return true;
     counters.resends.stale += 1;
     upstream.destroy();
     this.connect(false);
@@ -247,7 +247,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
     const { deadlines, limits, counters } = this.context;
     this.context.onUpstream(false, error);
     this.upstream = undefined;
-    if (error.code === 'ECONNREFUSED' && this.refusals * UPSTREAM_AGAIN_MS < limits.refusedMillis) {
+    if (error.code === 'ECONNREFUSED' && this.refusals * UPSTREAM_AGAIN_MS < limits.refusedMs) {
       this.refusals += 1;
       counters.resends.refused += 1;
       this.retry = deadlines.set(UPSTREAM_AGAIN_MS, () => this.connect(false));

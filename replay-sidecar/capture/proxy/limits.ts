@@ -18,23 +18,23 @@ export interface Limits {
   readonly heldBytes: number;
   /** Body that an own request to the API may have in its answer. */
   readonly callBodyBytes: number;
-  readonly prepareMillis: number;
-  readonly intentMillis: number;
-  readonly callMillis: number;
-  readonly connectMillis: number;
+  readonly prepareMs: number;
+  readonly intentMs: number;
+  readonly callMs: number;
+  readonly connectMs: number;
   /** How long a refused connection is tried again. */
-  readonly refusedMillis: number;
+  readonly refusedMs: number;
   /** A connection to the API idle for longer is not used again. Must be well below the API's own keep-alive. */
-  readonly idleUpstreamMillis: number;
+  readonly idleUpstreamMs: number;
   readonly idleUpstreamConnections: number;
   /** A client that sends nothing for so long between requests is disconnected. Above the idle time of load balancers. */
-  readonly idleClientMillis: number;
+  readonly idleClientMs: number;
   /** How long a head may take from its first byte to its end. */
-  readonly headMillis: number;
+  readonly headMs: number;
   /** How long a captured request whose client went away is carried on: the API's request timeout. */
-  readonly carryMillis: number;
+  readonly carryMs: number;
   /** How long a client may go on sending after its last response before its connection is cut. */
-  readonly lingerMillis: number;
+  readonly lingerMs: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -46,15 +46,15 @@ export const DEFAULT_LIMITS: Limits = {
   capturedBodyBytes: 1024 * 1024,
   heldBytes: 32 * 1024 * 1024,
   callBodyBytes: 1024 * 1024,
-  prepareMillis: 5_000,
-  intentMillis: 250,
-  callMillis: 4_000,
-  connectMillis: 5_000,
-  refusedMillis: 500,
-  idleUpstreamMillis: 1_000,
+  prepareMs: 5_000,
+  intentMs: 250,
+  callMs: 4_000,
+  connectMs: 5_000,
+  refusedMs: 500,
+  idleUpstreamMs: 1_000,
   idleUpstreamConnections: 64,
-  idleClientMillis: 75_000,
-  headMillis: 30_000,
-  carryMillis: 60_000,
-  lingerMillis: 2_000,
+  idleClientMs: 75_000,
+  headMs: 30_000,
+  carryMs: 60_000,
+  lingerMs: 2_000,
 };

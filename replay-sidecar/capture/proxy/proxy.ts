@@ -33,10 +33,10 @@ export interface ReverseProxy {
   readonly callUpstream: CallUpstream;
   readonly connections: ConnectionCounts;
   /**
-   * Accepts no more, lets requests under way end for at most `graceMillis`, then cuts the rest. Captures are all
+   * Accepts no more, lets requests under way end for at most `graceMs`, then cuts the rest. Captures are all
    * finished when it resolves. Further calls return the first one's promise.
    */
-  stop(graceMillis: number): Promise<void>;
+  stop(graceMs: number): Promise<void>;
 }
 
 /**
@@ -115,13 +115,13 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
           resolve(bound);
         });
       }),
-    stop: (graceMillis) => (stopped ??= stop(graceMillis)),
+    stop: (graceMs) => (stopped ??= stop(graceMs)),
   };
 
-  async function stop(graceMillis: number): Promise<void> {
+  async function stop(graceMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const client of clients) client.stop(false);
-    const grace = deadlines.set(graceMillis, () => {
+    const grace = deadlines.set(graceMs, () => {
       for (const client of clients) client.stop(true);
     });
     if (clients.size > 0) {

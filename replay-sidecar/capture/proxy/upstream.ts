@@ -177,7 +177,7 @@ export function createUpstreamPool(
 
   /** Their deadlines stand still while the process is frozen; the API's do not. */
   function dropStale(): void {
-    const oldest = clock.monotonic() - limits.idleUpstreamMillis;
+    const oldest = clock.monotonic() - limits.idleUpstreamMs;
     for (let [first] = idle; first !== undefined && first.idleSince < oldest; [first] = idle) drop(first);
   }
 
@@ -204,7 +204,7 @@ export function createUpstreamPool(
       };
       const socket = connect({ ...address, allowHalfOpen: true, noDelay: true, onread });
       const connection = new UpstreamConnection(socket, handler, clock, forget);
-      const deadline = deadlines.set(limits.connectMillis, () => connection.fail(new Error('Connection timed out')));
+      const deadline = deadlines.set(limits.connectMs, () => connection.fail(new Error('Connection timed out')));
       socket.once('connect', () => deadline.cancel());
       socket.once('close', () => {
         deadline.cancel();
@@ -222,7 +222,7 @@ export function createUpstreamPool(
       connection.resume();
       connection.idleSince = clock.monotonic();
       idle.push(connection);
-      connection.deadline = deadlines.set(limits.idleUpstreamMillis, () => drop(connection));
+      connection.deadline = deadlines.set(limits.idleUpstreamMs, () => drop(connection));
     },
     close() {
       closed = true;

@@ -70,7 +70,7 @@ interface Waiting extends Settle {
 export function createAcknowledgedPublisher(
   connection: NatsConnection,
   clock: Clock,
-  timeoutMillis: number,
+  timeoutMs: number,
 ): AcknowledgedPublisher {
   const inbox = createInbox(inboxPrefix('sidecar'));
   const waiting = new Map<string, Waiting>();
@@ -103,12 +103,12 @@ export function createAcknowledgedPublisher(
       }
     },
     expire() {
-      const before = clock.monotonic() - timeoutMillis;
+      const before = clock.monotonic() - timeoutMs;
       // In the order of their publishing: the first that is not late ends the search.
       for (const [token, { since, failed }] of waiting) {
         if (since > before) return;
         waiting.delete(token);
-        failed(new NoAnswerError(`No acknowledgement within ${timeoutMillis} ms`));
+        failed(new NoAnswerError(`No acknowledgement within ${timeoutMs} ms`));
       }
     },
     failAll(error) {

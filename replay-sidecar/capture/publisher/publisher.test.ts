@@ -124,7 +124,7 @@ describe('when NATS', () => {
     await using _ = nats;
     await makeStreams(nats.url);
     const folder = spoolFolder();
-    await using rig = await createRig(nats.url, folder, { spool: { safetyMillis: 1000, segmentMillis: 1 } });
+    await using rig = await createRig(nats.url, folder, { spool: { safetyMs: 1000, segmentMs: 1 } });
     await rig.write('user', 20);
     await rig.sent();
     const [first = ''] = readdirSync(folder).filter((name) => name.endsWith('.spool'));
@@ -162,7 +162,7 @@ describe('when NATS', () => {
     await using _ = nats;
     await makeStreams(nats.url);
     const clock = manualClock();
-    await using rig = await createRig(nats.url, spoolFolder(), { spool: { clock, segmentMillis: 1000 } });
+    await using rig = await createRig(nats.url, spoolFolder(), { spool: { clock, segmentMs: 1000 } });
     await rig.write('kept', 50);
     await rig.sent();
     cpSync(data, `${data}-earlier`, { recursive: true });
@@ -199,7 +199,7 @@ describe('when NATS', () => {
       expect(rig.spool.facts().bytes).toBe(0);
       await nats.kill('SIGKILL');
     }
-    const options = (clock: ManualClock) => ({ spool: { clock, segmentMillis: 1000 } });
+    const options = (clock: ManualClock) => ({ spool: { clock, segmentMs: 1000 } });
 
     it('the time is a gap, although nothing was written since', async () => {
       const started = await startWithData();
@@ -233,7 +233,7 @@ describe('when NATS', () => {
     const { nats } = await startWithData();
     await using _ = nats;
     await makeStreams(nats.url);
-    await using rig = await createRig(nats.url, spoolFolder(), { answerTimeoutMillis: 300 });
+    await using rig = await createRig(nats.url, spoolFolder(), { answerTimeoutMs: 300 });
     await rig.write('before', 10);
     await rig.sent();
     await nats.kill('SIGSTOP');

@@ -28,9 +28,9 @@ export interface PublisherOptions {
   clock: Clock;
   log: Logger;
   /** For the messages under way; after it a message counts as unanswered. */
-  answerTimeoutMillis?: number;
+  answerTimeoutMs?: number;
   /** A rewind publishes minutes of events again; a flapping connection must not multiply them. */
-  rewindIntervalMillis?: number;
+  rewindIntervalMs?: number;
 }
 
 interface PublisherCounts {
@@ -62,9 +62,9 @@ export interface Publisher {
   readonly counts: Readonly<PublisherCounts>;
 }
 
-const TICK_MILLIS = 200;
+const TICK_MS = 200;
 /** Events wait so long for each other: a write to NATS's socket costs more than an event. */
-const BATCH_MILLIS = 10;
+const BATCH_MS = 10;
 /** Under way at once. Bounds memory, and what is published twice after a reconnect. */
 const WINDOW = 512;
 const WINDOW_CHARACTERS = 1024 * 1024;
@@ -78,7 +78,7 @@ const WINDOW_CHARACTERS = 1024 * 1024;
  * recognises ids within its duplicate window, and applying an event twice changes nothing.
  */
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { name, spool, clock, log, apiPrefix, answerTimeoutMillis = 5000, rewindIntervalMillis = 30_000 } = options;
+  const { name, spool, clock, log, apiPrefix, answerTimeoutMs = 5000, rewindIntervalMs = 30_000 } = options;
   const counts: PublisherCounts = { published: 0, failed: {}, rewinds: 0, connects: 0 };
   const pace = createPace(clock);
   let link: { connection: NatsConnection; messages: AcknowledgedPublisher } | undefined;
@@ -95,7 +95,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let batch: NodeJS.Timeout | undefined;
 
   function wake(): void {
-    batch ??= setTimeout(pump, BATCH_MILLIS).unref();
+    batch ??= setTimeout(pump, BATCH_MS).unref();
   }
 
   function pump(): void {
@@ -194,7 +194,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   /** Once the way to the stream is known to work again. */
   async function settleDoubt(connection: NatsConnection): Promise<void> {
-    if (!doubted || pace.isFailing() || clock.monotonic() - lastRewind < rewindIntervalMillis) return;
+    if (!doubted || pace.isFailing() || clock.monotonic() - lastRewind < rewindIntervalMs) return;
     doubted = false;
     await inspectStream(connection);
     lastRewind = clock.monotonic();
@@ -250,7 +250,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   async function tickWhileOpen(connection: NatsConnection, signal: AbortSignal): Promise<void> {
     while (!connection.isClosed()) {
-      await clock.sleep(TICK_MILLIS, signal);
+      await clock.sleep(TICK_MS, signal);
       link?.messages.expire();
       if (connected) await settleDoubt(connection);
       pump();
@@ -260,7 +260,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   async function runConnection(signal: AbortSignal): Promise<void> {
     const onFailure = (error: unknown) => log.warn({ err: error }, 'Cannot connect to NATS');
     const connection = await connectNats(options.settings, { name, role: 'sidecar', clock, signal, onFailure });
-    link = { connection, messages: createAcknowledgedPublisher(connection, clock, answerTimeoutMillis) };
+    link = { connection, messages: createAcknowledgedPublisher(connection, clock, answerTimeoutMs) };
     const watching = watch(connection);
     try {
       await onConnected(connection);

@@ -72,20 +72,20 @@ export interface Rig extends AsyncDisposable {
 export interface RigOptions {
   spool?: Partial<SpoolOptions>;
   nats?: Partial<NatsSettings>;
-  answerTimeoutMillis?: number;
+  answerTimeoutMs?: number;
   apiPrefix?: string;
   log?: Logger;
 }
 
 export async function createRig(url: string, directory: string, options: RigOptions = {}): Promise<Rig> {
-  const { answerTimeoutMillis = 1000, apiPrefix, log = silent } = options;
+  const { answerTimeoutMs = 1000, apiPrefix, log = silent } = options;
   const clock = systemClock;
   const spool = createSpool({
     directory,
     clock,
     instance: 'api-1/uid-1',
     limitBytes: 64 * 1024 * 1024,
-    safetyMillis: 60_000,
+    safetyMs: 60_000,
     sync: 'none',
     onReady: () => publisher.wake(),
     onError: () => undefined,
@@ -99,8 +99,8 @@ export async function createRig(url: string, directory: string, options: RigOpti
     clock,
     log,
     ...(apiPrefix && { apiPrefix }),
-    answerTimeoutMillis,
-    rewindIntervalMillis: 500,
+    answerTimeoutMs,
+    rewindIntervalMs: 500,
   });
   const stop = new AbortController();
   await spool.open();

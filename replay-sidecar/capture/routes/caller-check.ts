@@ -32,7 +32,7 @@ const BYTES_PER_BYTE = 3;
 /** What a question takes besides its credentials, with what a request line may name. */
 const QUESTION_BYTES = 16 * 1024;
 /** Meanwhile nothing says that all is sent. After it a caller is believed to have written, as when Core does not answer. */
-const LONGEST_WAIT_MILLIS = 10_000;
+const LONGEST_WAIT_MS = 10_000;
 /** No feature has this name: with a good key the answer is 404, and creates nothing. */
 const FLAGS = '/api/v1/flags/?feature=edge-migration-caller-check';
 /** The path of an environment's own settings, its key among them. */
@@ -58,7 +58,7 @@ export function createCallerCheck(clock: Clock): CallerCheck {
       waitingBytes += bytes;
       const began = clock.monotonic();
       const answer = last.then(async () => {
-        const isLate = clock.monotonic() - began > LONGEST_WAIT_MILLIS;
+        const isLate = clock.monotonic() - began > LONGEST_WAIT_MS;
         const isRefused = !isLate && (await refuses(target, credentials, refusals, call));
         waitingBytes -= bytes;
         return !isRefused;

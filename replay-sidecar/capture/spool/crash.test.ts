@@ -58,7 +58,7 @@ describe('a spool whose process was killed', () => {
     using copy = temporaryFolder(sample.path);
     const spool = createSpool({
       ...{ directory: copy.path, clock: manualClock(Date.parse('2026-06-01T00:01:00Z')), instance: 'api-1/uid-1' },
-      ...{ limitBytes: 16 * 1024 * 1024, safetyMillis: 60_000, sync: 'none', segmentBytes: 2048 },
+      ...{ limitBytes: 16 * 1024 * 1024, safetyMs: 60_000, sync: 'none', segmentBytes: 2048 },
       ...{ onReady: () => undefined, onError: (error: unknown) => expect.unreachable(String(error)) },
     });
     await spool.open();
@@ -203,7 +203,7 @@ class Model {
   }
 
   async open(): Promise<void> {
-    this.opened = await openSpool(this.path, { clock: this.clock, memoryCharacters: 1000, segmentMillis: 10_000 });
+    this.opened = await openSpool(this.path, { clock: this.clock, memoryCharacters: 1000, segmentMs: 10_000 });
     this.taken = [];
   }
 

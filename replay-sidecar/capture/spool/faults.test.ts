@@ -162,7 +162,7 @@ describe('a disk', () => {
   });
 
   it('that hangs holds no request up', async () => {
-    await using opened = await openSpool(folder.path, { writeTimeoutMillis: 20, sync: 'interval' });
+    await using opened = await openSpool(folder.path, { writeTimeoutMs: 20, sync: 'interval' });
     const { spool } = opened;
     (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
     // Node has four threads for files; while all of them are busy no file access gets done, as on a disk that hangs.

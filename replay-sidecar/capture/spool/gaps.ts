@@ -6,7 +6,7 @@ export const MAX_GAPS = 32;
 /** Of what all gaps together may name, as JSON; beyond it the gap that names most claims all. */
 const MAX_SCOPE_BYTES = 20 * 1024;
 /** Gaps of one reason closer than this are one gap. */
-const JOIN_MILLIS = 60_000;
+const JOIN_MS = 60_000;
 
 export interface GapLedger {
   /**
@@ -94,8 +94,8 @@ function belongsTo(known: Gap, gap: Gap): boolean {
   return (
     known.reason === gap.reason &&
     (claimsAllNow || (known.scope === null) === (gap.scope === null)) &&
-    gap.from <= known.until + JOIN_MILLIS &&
-    known.from <= gap.until + JOIN_MILLIS
+    gap.from <= known.until + JOIN_MS &&
+    known.from <= gap.until + JOIN_MS
   );
 }
 

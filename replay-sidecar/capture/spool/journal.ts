@@ -14,9 +14,9 @@ export interface JournalOptions {
   /** A segment of events is sealed at this size, one of intents at a quarter of it, */
   segmentBytes: number;
   /** or at this age, so that it can be removed soon after its events are settled. */
-  segmentMillis: number;
+  segmentMs: number;
   /** A request waits no longer than this for its intent. */
-  writeTimeoutMillis: number;
+  writeTimeoutMs: number;
   sync: SyncPolicy;
   /** For what is not to be waited for: closing, forcing, removing. */
   chores: Lane;
@@ -63,9 +63,9 @@ interface Batch {
 }
 
 /** Records that no request waits for are written after this. */
-const LAZY_MILLIS = 10;
+const LAZY_MS = 10;
 /** A write takes a thread's turn. When the one before the last is no older than this, the next ones share one. */
-const BUSY_MILLIS = 1;
+const BUSY_MS = 1;
 const FIRST_BATCH_BYTES = 16 * 1024;
 const LARGEST_SPARE_BYTES = 256 * 1024;
 
@@ -110,7 +110,7 @@ export function createJournal(options: JournalOptions): Journal {
     const segment = segmentFor(record.kind === 'events' && record.lines !== '' ? 'events' : 'intents', now);
     const offset = segment.appended;
     write(segment, record, now);
-    lazyTimer ??= setTimeout(writeAll, LAZY_MILLIS).unref();
+    lazyTimer ??= setTimeout(writeAll, LAZY_MS).unref();
     return { segment, offset };
   }
 
@@ -197,7 +197,7 @@ export function createJournal(options: JournalOptions): Journal {
       scheduled = false;
       void drain();
     };
-    if (clock.monotonic() - lastWrites[0] < BUSY_MILLIS) setTimeout(start, BUSY_MILLIS);
+    if (clock.monotonic() - lastWrites[0] < BUSY_MS) setTimeout(start, BUSY_MS);
     else setImmediate(start);
   }
 
@@ -234,7 +234,7 @@ export function createJournal(options: JournalOptions): Journal {
    * that is seen twice it is told; a process that was frozen hears of the end of a half and of the write at once.
    */
   function watch(): void {
-    watchTimer ??= setTimeout(look, options.writeTimeoutMillis / 2, inFlight).unref();
+    watchTimer ??= setTimeout(look, options.writeTimeoutMs / 2, inFlight).unref();
   }
 
   function look(seen: Batch | undefined): void {
@@ -286,7 +286,7 @@ export function createJournal(options: JournalOptions): Journal {
       const now = clock.now();
       for (const { kind, createdTime } of [...active.values()]) {
         // A clock that was set back would keep it open.
-        if (Math.abs(now - createdTime) >= options.segmentMillis) seal(kind, now);
+        if (Math.abs(now - createdTime) >= options.segmentMs) seal(kind, now);
       }
       await flush();
       if (trouble !== undefined && clock.monotonic() >= trouble.retryAt) {

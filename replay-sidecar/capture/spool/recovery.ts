@@ -71,7 +71,7 @@ async function readSegment(directory: string, segment: Segment, take: (entry: En
 }
 
 /** An event is written when its request ends, behind those of requests that began after it. */
-const LONGEST_REQUEST_MILLIS = 10 * 60_000;
+const LONGEST_REQUEST_MS = 10 * 60_000;
 
 function createScan(recovered: Recovered, intents: Map<number, UnfinishedIntent>, bootId: string) {
   let lastTime: number | undefined;
@@ -90,7 +90,7 @@ function createScan(recovered: Recovered, intents: Map<number, UnfinishedIntent>
 
   function damage(segment: Segment): void {
     segment.damaged = true;
-    damagedFrom ??= Math.max(0, (lastTime ?? 0) - LONGEST_REQUEST_MILLIS);
+    damagedFrom ??= Math.max(0, (lastTime ?? 0) - LONGEST_REQUEST_MS);
   }
 
   function take(segment: Segment, { record, offset }: Entry): void {

@@ -24,13 +24,13 @@ export interface SpoolOptions {
   /** Intents are refused (and a gap is open) while the segments are larger than this. */
   limitBytes: number;
   /** How long events stay on disk after the stream acknowledged them, counted while the stream is trusted. */
-  safetyMillis: number;
+  safetyMs: number;
   sync: SyncPolicy;
   /** The node's boot; read from the system when left out. */
   bootId?: string;
   segmentBytes?: number;
-  segmentMillis?: number;
-  writeTimeoutMillis?: number;
+  segmentMs?: number;
+  writeTimeoutMs?: number;
   /** Characters of events kept in memory for the publisher. */
   memoryCharacters?: number;
   /** There may be something for {@link Outbox.next}. */
@@ -83,14 +83,14 @@ export interface Spool {
 
 const DEFAULTS = {
   segmentBytes: 4 * 1024 * 1024,
-  segmentMillis: 30_000,
+  segmentMs: 30_000,
   // Below the time that the proxy gives an intent.
-  writeTimeoutMillis: 200,
+  writeTimeoutMs: 200,
   memoryCharacters: 4 * 1024 * 1024,
 };
 
 /** Under policy `interval`, what was written this long before the node went down is on its disk. */
-const SYNC_LAG_MILLIS = 5000;
+const SYNC_LAG_MS = 5000;
 
 export function createSpool(given: SpoolOptions): Spool {
   const options = { ...DEFAULTS, ...given };
@@ -216,7 +216,7 @@ export function createSpool(given: SpoolOptions): Spool {
   async function removeAll(): Promise<void> {
     // Until it is read, what earlier processes left looks as if nothing in it were needed.
     if (phase !== 'recovered') return;
-    const until = trust.isTrusted() ? trust.total() - options.safetyMillis : Number.NEGATIVE_INFINITY;
+    const until = trust.isTrusted() ? trust.total() - options.safetyMs : Number.NEGATIVE_INFINITY;
     // What a request became must be in its file before its intent goes.
     if (!(await journal.flush())) return;
     const settled = journal.segments.filter(
@@ -281,5 +281,5 @@ function isOtherBoot(previous: DurableState | undefined, bootId: string): boolea
 function unsyncedSince(sync: SyncPolicy, recovered: Recovered, previous: DurableState | undefined): number {
   const opened = previous?.openedTime ?? 0;
   if (sync === 'none' || recovered.lastTime === undefined) return opened;
-  return recovered.lastTime - SYNC_LAG_MILLIS;
+  return recovered.lastTime - SYNC_LAG_MS;
 }

@@ -80,11 +80,11 @@ export async function openSpool(directory: string, given: Partial<SpoolOptions> 
     clock,
     instance: 'api-1/uid-1',
     limitBytes: 16 * 1024 * 1024,
-    safetyMillis: 60_000,
+    safetyMs: 60_000,
     sync: 'none',
     segmentBytes: 2048,
     memoryCharacters: 2000,
-    writeTimeoutMillis: 10_000,
+    writeTimeoutMs: 10_000,
     onReady: () => undefined,
     onError: (error) => errors.push(error),
     ...given,
@@ -96,9 +96,9 @@ export async function openSpool(directory: string, given: Partial<SpoolOptions> 
     clock,
     errors,
     elapse(milliseconds) {
-      for (let left = milliseconds; left > 0; left -= ANSWER_MILLIS) {
+      for (let left = milliseconds; left > 0; left -= ANSWER_MS) {
         spool.observeAnswer();
-        clock.advance(Math.min(left, ANSWER_MILLIS));
+        clock.advance(Math.min(left, ANSWER_MS));
       }
       spool.observeAnswer();
     },
@@ -106,7 +106,7 @@ export async function openSpool(directory: string, given: Partial<SpoolOptions> 
   };
 }
 
-const ANSWER_MILLIS = 5000;
+const ANSWER_MS = 5000;
 
 /** Lets asynchronous file access come to its end. */
 export const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

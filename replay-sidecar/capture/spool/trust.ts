@@ -12,7 +12,7 @@ export interface Trust {
 }
 
 /** A process that was frozen, or a connection that is half open, has not seen what happened between two answers. */
-const LONGEST_SILENCE_MILLIS = 30_000;
+const LONGEST_SILENCE_MS = 30_000;
 
 export function createTrust(clock: Clock): Trust {
   let total = 0;
@@ -20,7 +20,7 @@ export function createTrust(clock: Clock): Trust {
   return {
     confirm() {
       const now = clock.monotonic();
-      if (lastAnswer !== undefined) total += Math.min(now - lastAnswer, LONGEST_SILENCE_MILLIS);
+      if (lastAnswer !== undefined) total += Math.min(now - lastAnswer, LONGEST_SILENCE_MS);
       lastAnswer = now;
     },
     doubt() {

@@ -75,7 +75,7 @@ export const MOST_CELLS = 8000;
 export const PAGE_CHARACTERS = 2048;
 /** The same of the last report, which is kept for as long, and of which there is one for each pod that ended. */
 export const UNTOLD_CHARACTERS = 2 * PAGE_CHARACTERS;
-const DAY_MILLIS = 24 * 60 * 60 * 1000;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 const sizeOf = ({ writes, reads }: Cell) => writes + reads;
 /** Grows with each request, and with names of a request that come later. */
@@ -96,7 +96,7 @@ export function createUsage(clock: Pick<Clock, 'now'>): Usage {
   let shown: Told[] = [];
 
   function dayOf(now: number): Map<string, EnvironmentDay> {
-    const number = Math.floor(now / DAY_MILLIS);
+    const number = Math.floor(now / DAY_MS);
     if (today?.number === number) return today.environments;
     const date = dateOf(now);
     const environments = days.get(date) ?? new Map<string, EnvironmentDay>();

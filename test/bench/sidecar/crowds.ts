@@ -8,7 +8,7 @@ export interface Crowd {
   run(port: number): Promise<string[]>;
 }
 
-const HOLD_MILLIS = 3_000;
+const HOLD_MS = 3_000;
 const PROBES = 20;
 const UNFINISHED = Buffer.from(`GET /a HTTP/1.1\r\nHost: x\r\n${`X: ${'a'.repeat(8_000)}\r\n`.repeat(130)}`).subarray(
   0,
@@ -42,7 +42,7 @@ function crowd(name: string, size: number, bytes: Buffer | undefined): Crowd {
         sockets.push(socket);
         if (n % 25 === 24) await sleep(20);
       }
-      await sleep(HOLD_MILLIS);
+      await sleep(HOLD_MS);
       const answers: string[] = [];
       for (let n = 0; n < PROBES; n += 1) answers.push(await probe(port));
       for (const socket of sockets) socket.destroy();

@@ -18,11 +18,11 @@ export interface Load {
 export interface Seen {
   readonly requests: number;
   readonly seconds: number;
-  readonly p50Millis: number;
-  readonly p99Millis: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
 }
 
-const TIMER_DELAY_MILLIS = 5;
+const TIMER_DELAY_MS = 5;
 const HEAD =
   'Host: flags.example.com\r\nUser-Agent: python-requests/2.31.0\r\nAccept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\nX-Environment-Key: kJmZcVhXnP4pZzLtYw3aRq\r\n';
 
@@ -73,8 +73,8 @@ async function run({ port, kind, connections, requests, rate }: Load): Promise<S
   return {
     requests,
     seconds: (performance.now() - started) / 1000,
-    p50Millis: percentile(0.5),
-    p99Millis: percentile(0.99),
+    p50Ms: percentile(0.5),
+    p99Ms: percentile(0.99),
   };
 
   function pace(perSecond: number): void {
@@ -86,7 +86,7 @@ async function run({ port, kind, connections, requests, rate }: Load): Promise<S
         const socket = time <= now ? free.shift() : undefined;
         if (socket === undefined) break;
         // The timer's own delay is not the server's.
-        send(socket, now - time < TIMER_DELAY_MILLIS ? performance.now() : time);
+        send(socket, now - time < TIMER_DELAY_MS ? performance.now() : time);
       }
       if (sent < requests) setTimeout(tick, 1);
     };

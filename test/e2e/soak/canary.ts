@@ -13,8 +13,8 @@ export interface Canary {
   readonly missing: number;
 }
 
-const EVERY_MILLIS = 2000;
-const LOOK_MILLIS = 50;
+const EVERY_MS = 2000;
+const LOOK_MS = 50;
 /**
  * Measures how late replay is, as its users see it.
  *
@@ -38,7 +38,7 @@ export function createCanary(
     const answered = clock.monotonic();
     const isThere = async () => (await tables.get(`${environmentKey}_${identifier}`)) !== undefined;
     try {
-      await waitFor(isThere, { for: identifier, intervalMs: LOOK_MILLIS, timeoutMs });
+      await waitFor(isThere, { for: identifier, intervalMs: LOOK_MS, timeoutMs });
       times.push((clock.monotonic() - answered) / 1000);
     } catch (error) {
       if (!(error instanceof WaitTimeoutError)) throw error;
@@ -55,7 +55,7 @@ export function createCanary(
       const measuring: Promise<void>[] = [];
       for (let number = 0; !signal.aborted; number++) {
         measuring.push(measure(`canary-${number}`));
-        await clock.sleep(EVERY_MILLIS, signal).catch(() => {});
+        await clock.sleep(EVERY_MS, signal).catch(() => {});
       }
       await Promise.all(measuring);
     },

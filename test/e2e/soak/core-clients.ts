@@ -30,17 +30,17 @@ export interface WriteCounts extends Record<WriteOutcome, number> {
 }
 
 /** Long enough for a frozen sidecar or API to go on, most of the time. */
-const TIMEOUT_MILLIS = 10_000;
+const TIMEOUT_MS = 10_000;
 const IN_HAND = 48;
-const TICK_MILLIS = 10;
-const AGAIN_MILLIS = 1000;
+const TICK_MS = 10;
+const AGAIN_MS = 1000;
 /** More than all workers and threads of an API together, so that every one of them has answered one. */
 const SETTLE_REQUESTS = 16;
 
 /** Clients of several Core APIs; each write goes to one of them in turn, or to the next when that one is full. */
 export function createCoreClients(baseUrls: readonly string[], clock: Clock = systemClock): CoreClients {
   const apis = baseUrls.map((url) => ({
-    pool: new Pool(url, { connections: IN_HAND, headersTimeout: TIMEOUT_MILLIS, bodyTimeout: TIMEOUT_MILLIS }),
+    pool: new Pool(url, { connections: IN_HAND, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS }),
     inHand: 0,
   }));
   const counts: WriteCounts = { acknowledged: 0, refused: 0, failed: 0, unknown: 0, skipped: 0, byRoute: new Map() };
@@ -75,7 +75,7 @@ export function createCoreClients(baseUrls: readonly string[], clock: Clock = sy
     for (;;) {
       const outcome = await send(request);
       if (!request.insists || outcome === 'acknowledged' || outcome === 'refused') return;
-      await clock.sleep(AGAIN_MILLIS);
+      await clock.sleep(AGAIN_MS);
     }
   }
 
@@ -93,7 +93,7 @@ export function createCoreClients(baseUrls: readonly string[], clock: Clock = sy
           const one = insist(request).finally(() => sending.delete(one));
           sending.add(one);
         }
-        await clock.sleep(TICK_MILLIS, signal).catch(() => {});
+        await clock.sleep(TICK_MS, signal).catch(() => {});
       }
       await Promise.all(sending);
     },

@@ -45,7 +45,7 @@ export interface EdgeClientOptions {
 
 const TRAITS = { near: ['edge_a', 'edge_b', 'edge_c'], far: ['edge_far_a', 'edge_far_b'] };
 const BORN = 30;
-const EVERY_MILLIS = 20;
+const EVERY_MS = 20;
 
 /**
  * Clients of the Edge API: each reads a document, changes a trait or an override, and puts the whole document on the
@@ -131,7 +131,7 @@ export function createEdgeClients(options: EdgeClientOptions): EdgeClients {
       const begun = clock.monotonic();
       for (let sent = 0; !signal.aborted; sent++) {
         while (!signal.aborted && sent > ((clock.monotonic() - begun) / 1000) * rate) {
-          await clock.sleep(EVERY_MILLIS, signal).catch(() => {});
+          await clock.sleep(EVERY_MS, signal).catch(() => {});
         }
         if (!signal.aborted) await write(client);
       }

@@ -10,8 +10,8 @@ export interface ReportedGap {
 }
 
 /** Rows change after the request has begun, by which gaps go: as long as a client waits, and a task after it. */
-const LONGEST_WRITE_MILLIS = 30_000;
-const PRECISION_MILLIS = 1_000;
+const LONGEST_WRITE_MS = 30_000;
+const PRECISION_MS = 1_000;
 
 /** What an Edge client wrote, or what is another project's, no gap excuses. */
 const EXCUSABLE: ReadonlySet<Violation['kind']> = new Set(['missing', 'differs', 'left over', 'override rows']);
@@ -33,8 +33,8 @@ export function findExcuse(
   if (!EXCUSABLE.has(violation.kind) || gaps.length === 0) return undefined;
   const times = changes.timesOf(violation.key);
   for (const gap of gaps) {
-    const begin = Date.parse(gap.from) - PRECISION_MILLIS;
-    const end = gap.until ? Date.parse(gap.until) + LONGEST_WRITE_MILLIS : Number.POSITIVE_INFINITY;
+    const begin = Date.parse(gap.from) - PRECISION_MS;
+    const end = gap.until ? Date.parse(gap.until) + LONGEST_WRITE_MS : Number.POSITIVE_INFINITY;
     const time = times.find((each) => each >= begin && each <= end);
     if (time !== undefined) return { violation, gap, time };
   }

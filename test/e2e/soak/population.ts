@@ -43,7 +43,7 @@ export interface Population {
  */
 const SPARED = '^(shared|both|canary)-';
 const DISPOSABLE_FEATURES = 5;
-const LOOK_MILLIS = 1000;
+const LOOK_MS = 1000;
 
 const ENVIRONMENTS = `SELECT id, name, api_key AS "apiKey" FROM environments_environment
   WHERE project_id = $1 AND deleted_at IS NULL ORDER BY id`;
@@ -99,7 +99,7 @@ export async function openPopulation(
     async follow(signal) {
       while (!signal.aborted) {
         await look();
-        await clock.sleep(LOOK_MILLIS, signal).catch(() => {});
+        await clock.sleep(LOOK_MS, signal).catch(() => {});
       }
     },
     [Symbol.asyncDispose]: () => pool.end(),

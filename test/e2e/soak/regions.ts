@@ -45,7 +45,7 @@ const APART_SECONDS = 60;
 const APART_AFTER = 0.5;
 const APART_SHARE = 0.2;
 /** What a machine that is busy is late with deliveries that are due. */
-const LATE_MILLIS = 10_000;
+const LATE_MS = 10_000;
 
 /** @param seconds of load */
 export async function startRegions(
@@ -75,7 +75,7 @@ export async function startRegions(
   function mayTake({ write }: LostWrite): number {
     const delayed = write.stamp + DELAY_SECONDS * 1000;
     const held = apart.filter(({ from, until }) => write.stamp < until && delayed > from);
-    return Math.max(delayed, ...held.map(({ until }) => until)) - write.stamp + LATE_MILLIS;
+    return Math.max(delayed, ...held.map(({ until }) => until)) - write.stamp + LATE_MS;
   }
 
   return {

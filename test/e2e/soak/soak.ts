@@ -80,7 +80,7 @@ const PATIENT_MINUTES = 15;
 /** Share of the load that replay has under faults at least, however late the copy was complete. */
 const REPLAYING = 0.4;
 /** Of load after everything was mended. */
-const TAIL_MILLIS = 5000;
+const TAIL_MS = 5000;
 
 /**
  * Mixed writes to two Core APIs behind sidecars and to Edge itself, before, during and after the copy, while processes
@@ -156,7 +156,7 @@ export async function runSoak(options: SoakOptions, clock: Clock = systemClock):
     mended.abort();
     await running[0];
     say('everything is mended');
-    await clock.sleep(TAIL_MILLIS, options.signal);
+    await clock.sleep(TAIL_MS, options.signal);
     ended.abort();
   };
   try {

@@ -53,7 +53,7 @@ describe('connections to the API', () => {
   });
 
   test('are closed when they have been idle, and never more than a number of them are idle', async () => {
-    await using both = await startBoth({}, { limits: { idleUpstreamMillis: 50, idleUpstreamConnections: 3 } });
+    await using both = await startBoth({}, { limits: { idleUpstreamMs: 50, idleUpstreamConnections: 3 } });
     const clients = await Promise.all(Array.from({ length: 5 }, () => connectRaw(both.proxy.port)));
     for (const client of clients) client.send(get('/a'));
     await waitFor(() => both.api.requests.length === 5 || undefined, { for: 'five requests' });
@@ -75,7 +75,7 @@ describe('connections to the API', () => {
   ])('are not used again after a response %s', async (_name, response) => {
     await using both = await startBoth(
       { onRequest: ({ connection }) => connection.socket.write(response) },
-      { limits: { idleUpstreamMillis: 60_000 } },
+      { limits: { idleUpstreamMs: 60_000 } },
     );
     await ask(both.proxy.port, get('/a', 'Connection: close'));
     await both.api.connections[0]?.closed;
@@ -94,7 +94,7 @@ describe('connections to the API', () => {
 
 describe('an API that cannot be reached', () => {
   test('is tried again for a moment, because nothing was sent', async () => {
-    await using both = await startBoth({ onRequest: respond }, { limits: { refusedMillis: 20_000 } });
+    await using both = await startBoth({ onRequest: respond }, { limits: { refusedMs: 20_000 } });
     await both.api.unlisten();
     const asked = ask(both.proxy.port, post('/a', 'hello'));
     await waitFor(async () => (await both.proxy.metric('resends_total', { reason: 'refused' })) > 1 || undefined, {
@@ -107,7 +107,7 @@ describe('an API that cannot be reached', () => {
 
   test('is answered for with 502, and the capture knows that nothing was sent', async () => {
     const hook = createRecordingHook();
-    await using both = await startBoth({}, { hook, limits: { refusedMillis: 0 } });
+    await using both = await startBoth({}, { hook, limits: { refusedMs: 0 } });
     await both.api.unlisten();
     expect(await ask(both.proxy.port, post('/a', 'hello'))).toMatch(/^HTTP\/1\.1 502 /);
     expect(await hook.calls[0]?.finished).toEqual({ kind: 'notSent' });
@@ -162,7 +162,7 @@ test('a client does not notice that the API closes idle connections and restarts
         void systemClock.sleep(25).then(() => idle.delete(connection) && connection.socket.destroy());
       },
     },
-    { limits: { idleUpstreamMillis: 1_000 } },
+    { limits: { idleUpstreamMs: 1_000 } },
   );
   let running = true;
   const restarts = (async () => {

@@ -21,7 +21,7 @@ describe('the intent comes before the API can act', () => {
   test('on a request without a body: nothing is forwarded before', async () => {
     const { intent, settle } = slowIntent();
     const hook = createRecordingHook(intent);
-    await using both = await startBoth({ onRequest: respond }, { hook, limits: { intentMillis: 20_000 } });
+    await using both = await startBoth({ onRequest: respond }, { hook, limits: { intentMs: 20_000 } });
     using client = await connectRaw(both.proxy.port);
     client.send(get('/a'));
     await waitFor(() => both.api.connections[0] && hook.calls[0]?.intent, { for: 'the connection and the intent' });
@@ -34,7 +34,7 @@ describe('the intent comes before the API can act', () => {
   test('on a request whose body the capture does not need: nothing is forwarded before', async () => {
     const { intent, settle } = slowIntent();
     const hook = createRecordingHook((call) => ({ ...intent(call), needsBody: false }));
-    await using both = await startBoth({ onRequest: respond }, { hook, limits: { intentMillis: 20_000 } });
+    await using both = await startBoth({ onRequest: respond }, { hook, limits: { intentMs: 20_000 } });
     using client = await connectRaw(both.proxy.port);
     client.send(post('/a', 'hello'));
     await waitFor(() => both.api.connections[0] && hook.calls[0]?.intent, { for: 'the connection and the intent' });
@@ -50,7 +50,7 @@ describe('the intent comes before the API can act', () => {
   ])('on a body %s: its beginning is forwarded, its end waits', async (_name, head, [first = '', last = '']) => {
     const { intent, settle } = slowIntent();
     const hook = createRecordingHook(intent);
-    await using both = await startBoth({ onRequest: respond }, { hook, limits: { intentMillis: 20_000 } });
+    await using both = await startBoth({ onRequest: respond }, { hook, limits: { intentMs: 20_000 } });
     using client = await connectRaw(both.proxy.port);
     const start = `POST /a HTTP/1.1\r\nHost: a\r\n${head}${first}`;
     client.send(start);
@@ -83,7 +83,7 @@ describe('an error in the capture never fails a request', () => {
     const hook = createHook();
     await using both = await startBoth(
       { onRequest: respond },
-      { hook, limits: { prepareMillis: 30, intentMillis: 30 } },
+      { hook, limits: { prepareMs: 30, intentMs: 30 } },
     );
     using client = await connectRaw(both.proxy.port);
     client.send(post('/a', 'hello'));
@@ -128,7 +128,7 @@ describe('preparing', () => {
   test('opens no connection for the request itself, which could keep the API from answering', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const hook = createRecordingHook(() => ({ prepare: () => promise }));
-    await using both = await startBoth({ onRequest: respond }, { hook, limits: { prepareMillis: 20_000 } });
+    await using both = await startBoth({ onRequest: respond }, { hook, limits: { prepareMs: 20_000 } });
     using client = await connectRaw(both.proxy.port);
     client.send(post('/a', 'hello'));
     await waitFor(() => hook.calls[0], { for: 'the capture' });

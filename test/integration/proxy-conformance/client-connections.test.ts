@@ -141,7 +141,7 @@ describe('a client that goes away', () => {
 
   test('is waited for no longer than the API may take', async () => {
     const hook = createRecordingHook();
-    await using both = await startBoth({}, { hook, limits: { carryMillis: 50 } });
+    await using both = await startBoth({}, { hook, limits: { carryMs: 50 } });
     using client = await connectRaw(both.proxy.port);
     client.send(post('/a', 'hello'));
     const request = await waitFor(() => both.api.requests[0], { for: 'the request' });
@@ -198,7 +198,7 @@ describe('a connection that is kept', () => {
   });
 
   test('is closed when the client is silent for too long', async () => {
-    await using both = await startBoth({ onRequest: respond }, { limits: { idleClientMillis: 50 } });
+    await using both = await startBoth({ onRequest: respond }, { limits: { idleClientMs: 50 } });
     using client = await connectRaw(both.proxy.port);
     client.send(get('/a'));
     expect(await client.all()).toBe(answer('ok'));

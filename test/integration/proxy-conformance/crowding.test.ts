@@ -137,7 +137,7 @@ describe('heads', () => {
   });
 
   test('that take too long are refused, however steadily they come', async () => {
-    await using both = await startBoth({ onRequest: respond }, { limits: { headMillis: 300 } });
+    await using both = await startBoth({ onRequest: respond }, { limits: { headMs: 300 } });
     const client = await join(both.proxy);
     client.send('GET /a HTTP/1.1\r\n');
     await waitFor(
@@ -167,7 +167,7 @@ describe('a client that sends request after request and reads no answer', () => 
   });
 
   test('is cut when it has not read for as long as a client may be idle', async () => {
-    await using both = await startBoth({ onRequest }, { limits: { idleClientMillis: 300 } });
+    await using both = await startBoth({ onRequest }, { limits: { idleClientMs: 300 } });
     const client = await join(both.proxy);
     client.socket.pause();
     client.send(get('/a').repeat(1_000));

@@ -51,7 +51,7 @@ describe('an own request to the API', () => {
   });
 
   test('fails when the API takes too long, and lets go of the connection', async () => {
-    await using both = await startBoth({}, { limits: { callMillis: 30 } });
+    await using both = await startBoth({}, { limits: { callMs: 30 } });
     await expect(both.proxy.proxy.callUpstream(LOOKUP)).rejects.toThrow('too long');
     await both.api.connections[0]?.closed;
   });

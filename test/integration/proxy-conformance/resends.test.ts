@@ -91,7 +91,7 @@ describe('a request that may not be sent twice', () => {
 
   test('goes over a new connection when the API closes the old one before anything was sent', async () => {
     const { intents, hook } = holdIntents();
-    await using both = await startBoth({ onRequest: respond }, { hook, limits: { intentMillis: 60_000 } });
+    await using both = await startBoth({ onRequest: respond }, { hook, limits: { intentMs: 60_000 } });
     using client = await connectRaw(both.proxy.port);
     client.send(get('/first'));
     await client.until((received) => received.endsWith('ok'));
@@ -109,14 +109,14 @@ describe('a request that may not be sent twice', () => {
 
   test('goes over a new connection when the old one grew too old while the intent was written', async () => {
     const { intents, hook } = holdIntents();
-    const limits = { intentMillis: 60_000, idleUpstreamMillis: 2_000 };
+    const limits = { intentMs: 60_000, idleUpstreamMs: 2_000 };
     await using both = await startBoth({ onRequest: respond }, { hook, limits });
     using client = await connectRaw(both.proxy.port);
     client.send(get('/first'));
     await client.until((received) => received.endsWith('ok'));
     client.send(post('/a', 'hello'));
     await waitFor(() => intents.length === 1 || undefined, { for: 'the intent' });
-    const tooOld = systemClock.monotonic() + limits.idleUpstreamMillis;
+    const tooOld = systemClock.monotonic() + limits.idleUpstreamMs;
     await waitFor(() => systemClock.monotonic() > tooOld || undefined, { for: 'the connection to be too old' });
     intents[0]?.();
     await client.until((received) => received === answer('ok') + answer('ok'));

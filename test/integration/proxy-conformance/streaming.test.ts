@@ -47,7 +47,7 @@ describe.each(Object.entries(hooks))('a request that is %s', (_name, createHook)
   test('may be answered and broken off by the API: the client can read the answer', async () => {
     await using both = await startBoth(
       { onHead: (_head, { socket }) => socket.end(answer('too large', 413, 'Connection: close')) },
-      { hook: createHook(), limits: { lingerMillis: 5_000 } },
+      { hook: createHook(), limits: { lingerMs: 5_000 } },
     );
     using client = await connectRaw(both.proxy.port);
     client.send(post('/a', 'x'.repeat(5_000_000)).slice(0, -1));
@@ -107,7 +107,7 @@ test('a slow client that closes behind its last response still gets all of it', 
         taken = pour(socket, TOTAL);
       },
     },
-    { limits: { lingerMillis: 25 } },
+    { limits: { lingerMs: 25 } },
   );
   using client = await connectRaw(both.proxy.port);
   client.socket.pause();

@@ -57,7 +57,7 @@ export async function createStage(databaseUrl: string, apiPort: number): Promise
     usage: createUsage(systemClock),
     clock: systemClock,
     log: logger,
-    readWindowMillis: 0,
+    readWindowMs: 0,
   });
   const upstream = { host: '127.0.0.1', port: apiPort };
   const proxy = createProxy({ upstream, capture, clock: systemClock, logger, metrics: createMetrics() });

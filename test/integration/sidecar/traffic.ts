@@ -21,7 +21,7 @@ export interface Traffic extends Disposable {
 
 const AT_A_TIME = 16;
 /** No answer after this is no answer. */
-const PATIENCE_MILLIS = 60_000;
+const PATIENCE_MS = 60_000;
 
 /** A client of the Core API with kept connections, which knows what it sent and what came back. */
 export function createTraffic(port: number): Traffic {
@@ -40,7 +40,7 @@ export function createTraffic(port: number): Traffic {
           port,
           host: '127.0.0.1',
           agent,
-          timeout: PATIENCE_MILLIS,
+          timeout: PATIENCE_MS,
           method,
           path: `/api/v1/${path}`,
           headers: { 'X-Environment-Key': 'client-key', ...headers },

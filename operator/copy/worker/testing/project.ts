@@ -58,7 +58,7 @@ export async function createTestProject(
       projectId: seeded.projectId,
       maxWriteUnitsPerSecond: 1_000_000,
     },
-    { clock, milliseconds: 20_000, signal },
+    { clock, patienceMs: 20_000, signal },
   );
   const core = new pg.Client({ connectionString: database.url });
   await core.connect();
@@ -85,9 +85,9 @@ export async function createTestProject(
           checkpoints: createMemoryCheckpoints(),
           handlePage: createPageWriter(stores),
           settings: () => settings,
-          pageMaxAgeMilliseconds: 30_000,
-          lateWriteMilliseconds: 0,
-          patienceMilliseconds: 20_000,
+          pageMaxAgeMs: 30_000,
+          lateWriteMs: 0,
+          patienceMs: 20_000,
           instance: 'test',
           clock,
           logger: silent,

@@ -32,7 +32,7 @@ const PARSERS = ['application/json', 'application/x-www-form-urlencoded', 'multi
 /** Bytes of JSON that are read without a pause: less than a millisecond, in which nothing else happens in the process. */
 const SLICE = 64 * 1024;
 /** Far beyond what a body takes alone. The request has gone on by then, and waits for its events no longer. */
-const LONGEST_MILLIS = 10_000;
+const LONGEST_MS = 10_000;
 
 /**
  * Reads a body as Django REST framework does. A long one is read in slices, in turn with others; one that takes too
@@ -89,7 +89,7 @@ async function readSlices(scanner: JsonScanner, bytes: Buffer, clock: Clock): Pr
   const began = clock.monotonic();
   for (;;) {
     await takeTurn();
-    if (clock.monotonic() - began > LONGEST_MILLIS) return UNREADABLE;
+    if (clock.monotonic() - began > LONGEST_MS) return UNREADABLE;
     const body = guarded(() => (scanner.advance(SLICE) ? jsonBody(bytes, scanner) : undefined));
     if (body !== undefined) return body;
   }

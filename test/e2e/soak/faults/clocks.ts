@@ -6,10 +6,10 @@ import type { Random } from '../random.ts';
 import type { Fault } from './faults.ts';
 import type { Kind, Target, Targets } from './targets.ts';
 
-const STEP_MILLIS = 180_000;
-const LONGEST_MILLIS = 15_000;
+const STEP_MS = 180_000;
+const LONGEST_MS = 15_000;
 /** A process reads the file when it gets the signal. */
-const READING_MILLIS = 200;
+const READING_MS = 200;
 
 export interface Clocks extends AsyncDisposable {
   /** Of the processes whose clocks are to be stepped. */
@@ -32,7 +32,7 @@ export function createClocks(clock: Clock = systemClock): Clocks {
       // It ended meanwhile; the next one begins with the right time.
       if (!(error instanceof Error) || !error.message.endsWith('does not run')) throw error;
     }
-    await clock.sleep(READING_MILLIS);
+    await clock.sleep(READING_MS);
   }
 
   return {
@@ -48,8 +48,8 @@ export function createClocks(clock: Clock = systemClock): Clocks {
           if (target === undefined) return;
           // A frozen one would get its signal when the file says something else.
           broken.add(target.name);
-          await step(random.chance(0.5) ? STEP_MILLIS : -STEP_MILLIS, target);
-          await clock.sleep(share * LONGEST_MILLIS);
+          await step(random.chance(0.5) ? STEP_MS : -STEP_MS, target);
+          await clock.sleep(share * LONGEST_MS);
           await step(0, target);
           broken.delete(target.name);
         },

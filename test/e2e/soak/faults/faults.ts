@@ -85,7 +85,7 @@ export function createFaults(installation: Installation, targets: Targets, optio
   const occurrences: Occurrence[] = [];
   const seconds = (from: number, to: number) => 1000 * (from + random.next() * (to - from));
 
-  const frozenMillis: Record<Kind, () => number> = {
+  const frozenMs: Record<Kind, () => number> = {
     applier: () => seconds(1, patience.ackWaitSeconds * 2.5),
     sidecar: () => seconds(1, 12),
     api: () => seconds(1, 3),
@@ -116,7 +116,7 @@ export function createFaults(installation: Installation, targets: Targets, optio
   const note = (name: string, from: number) => void occurrences.push({ name, from, until: clock.now() });
 
   async function breakProcess(kind: Kind, action: Action): Promise<void> {
-    const millis = frozenMillis[kind]();
+    const millis = frozenMs[kind]();
     const target = await choose(kind);
     if (target === undefined) return;
     broken.add(target.name);

@@ -3,7 +3,7 @@ import type { TcpSwitch } from '../../../faults/tcp-switch.ts';
 import type { HangingDisk } from '../../../integration/sidecar/hanging-disk.ts';
 import type { Fault } from './faults.ts';
 
-const LONGEST_MILLIS = 10_000;
+const LONGEST_MS = 10_000;
 
 /** Core's address leads to a standby that lags behind, for some of the connections or for all. */
 export function createStandbyFaults(
@@ -17,7 +17,7 @@ export function createStandbyFaults(
     weight: 3,
     async run(share) {
       address.lead(standby, existing);
-      await clock.sleep(share * LONGEST_MILLIS);
+      await clock.sleep(share * LONGEST_MS);
       address.lead(primary, existing);
     },
   }));
@@ -31,7 +31,7 @@ export function createDiskFaults(disk: HangingDisk, clock: Clock = systemClock):
     weight: 3,
     async run(share) {
       disk[how]();
-      await clock.sleep(share * LONGEST_MILLIS);
+      await clock.sleep(share * LONGEST_MS);
       disk.release();
     },
   }));

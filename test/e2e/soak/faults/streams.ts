@@ -6,7 +6,7 @@ import { connect } from '@nats-io/transport-node';
 import type { Nats } from '../../../cluster/nats.ts';
 import type { Fault } from './faults.ts';
 
-const LONGEST_MILLIS = 6_000;
+const LONGEST_MS = 6_000;
 
 /** What storage does to NATS that does not keep its promises, and administrators to streams. */
 export function createStreamFaults(nats: Nats, clock: Clock = systemClock): Fault[] {
@@ -23,7 +23,7 @@ export function createStreamFaults(nats: Nats, clock: Clock = systemClock): Faul
         await nats.kill('SIGKILL');
         await cp(storeDirectory, copy, { recursive: true });
         await nats.restart();
-        await clock.sleep(1_000 + share * LONGEST_MILLIS);
+        await clock.sleep(1_000 + share * LONGEST_MS);
         await nats.kill('SIGKILL');
         await rm(storeDirectory, { recursive: true });
         await cp(copy, storeDirectory, { recursive: true });
@@ -41,7 +41,7 @@ export function createStreamFaults(nats: Nats, clock: Clock = systemClock): Faul
           const { streams } = await jetstreamManager(connection);
           const { config } = await streams.info(STREAM);
           await streams.delete(STREAM);
-          await clock.sleep((share * LONGEST_MILLIS) / 2);
+          await clock.sleep((share * LONGEST_MS) / 2);
           // The operator may have been faster.
           await streams.add(config).catch(async (error: unknown) => {
             await streams.info(STREAM).catch(() => Promise.reject(error));
