@@ -1,5 +1,5 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { BodyRefused, readBody } from '@edge-migration/runtime/http/body.ts';
+import { BodyRefusedError, readBody } from '@edge-migration/runtime/http/body.ts';
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { z } from 'zod';
@@ -7,7 +7,7 @@ import type { Caller } from './caller.ts';
 import { explainToAnyone } from './kubernetes-problem.ts';
 import { isForeign } from './origin.ts';
 import type { PageFile } from './page-files.ts';
-import { describeProblem, Problem } from './problem.ts';
+import { describeProblem, ProblemError } from './problem.ts';
 import { createRateLimit } from './rate-limit.ts';
 import type { Reply, Route } from './route.ts';
 import { refuse } from './token-reviews.ts';
@@ -18,12 +18,12 @@ export interface AppSettings {
   /** The OpenAPI document. */
   readonly document: object;
   readonly page: ReadonlyMap<string, PageFile>;
-  /** @throws Problem, or what {@link explainToAnyone} explains */
+  /** @throws ProblemError, or what {@link explainToAnyone} explains */
   readonly authenticate: (headers: DistinctHeaders, address: string) => Promise<Caller>;
   readonly origin: OriginRule;
   readonly clock: Clock;
   /** Told of every problem that is answered. */
-  readonly onProblem: (problem: Problem) => void;
+  readonly onProblem: (problem: ProblemError) => void;
 }
 
 interface OriginRule {
@@ -79,7 +79,7 @@ export function createApp(settings: AppSettings): Hono<Env> {
     const isChange = method !== 'GET' && method !== 'HEAD';
     const { publicOrigin, mustProve } = origin;
     if (isForeign(context.req.raw.headers, { publicOrigin, mustProve: mustProve && isChange })) {
-      throw new Problem('cross_origin', "requests of another site's pages are not served");
+      throw new ProblemError('cross_origin', "requests of another site's pages are not served");
     }
     await next();
   });
@@ -90,13 +90,13 @@ export function createApp(settings: AppSettings): Hono<Env> {
   for (const [path, methods] of Map.groupBy(routes, pathOf)) {
     const allow = methods.map(({ method }) => method.toUpperCase()).join(', ');
     app.all(path, () => {
-      throw new Problem('method_not_allowed', `only ${allow} is served here`, { headers: { allow } });
+      throw new ProblemError('method_not_allowed', `only ${allow} is served here`, { headers: { allow } });
     });
   }
   app.get('*', (context) => servePage(page, context));
 
   app.notFound((context) =>
-    answerProblem(context, new Problem('not_found', 'there is nothing here: see /api/v1/openapi.json')),
+    answerProblem(context, new ProblemError('not_found', 'there is nothing here: see /api/v1/openapi.json')),
   );
   app.onError((error, context) => {
     const problem = explainToAnyone(error);
@@ -115,13 +115,13 @@ function createServe({ authenticate, clock }: AppSettings) {
   return async (route: Route, context: RequestContext): Promise<Response> => {
     const { incoming } = context.env;
     // A stream would begin for it, which has no reader.
-    if (incoming.method === 'HEAD') throw new Problem('method_not_allowed', 'HEAD is served for the page only');
+    if (incoming.method === 'HEAD') throw new ProblemError('method_not_allowed', 'HEAD is served for the page only');
     const headers = incoming.headersDistinct as DistinctHeaders;
     const address = incoming.socket.remoteAddress ?? '';
     const caller = await authenticate(headers, address);
     refuse(limits[route.method].take(caller.user));
     const projectId = Number(context.req.param('project_id') ?? 0);
-    if (projectId > 2_147_483_647) throw new Problem('not_found', 'no project can have this id');
+    if (projectId > 2_147_483_647) throw new ProblemError('not_found', 'no project can have this id');
     const reply = await route.handle({
       caller,
       projectId,
@@ -151,35 +151,35 @@ function collectQuery(context: RequestContext): Record<string, unknown> {
   return Object.fromEntries(entries.map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
 }
 
-/** @throws Problem (invalid) that names what is wrong */
+/** @throws ProblemError (invalid) that names what is wrong */
 function parse(schema: z.ZodType, value: unknown, what: string): unknown {
   const { data, error } = schema.safeParse(value);
   if (error === undefined) return data;
   const issues = error.issues
     .slice(0, 5)
     .map(({ path, message }) => `${path.join('.')}${path.length > 0 ? ': ' : ''}${message}`);
-  throw new Problem('invalid', `${what} is not right: ${issues.join('; ')}`);
+  throw new ProblemError('invalid', `${what} is not right: ${issues.join('; ')}`);
 }
 
 async function readJson({ env: { incoming } }: RequestContext): Promise<unknown> {
   const bytes = await readBody(incoming, LARGEST_BODY_BYTES).catch((error: unknown) => {
-    if (!(error instanceof BodyRefused)) throw error;
+    if (!(error instanceof BodyRefusedError)) throw error;
     const code = ({ 413: 'too_large', 415: 'unsupported_media_type' } as const)[error.status] ?? 'invalid';
-    throw new Problem(code, error.message, { cause: error });
+    throw new ProblemError(code, error.message, { cause: error });
   });
   if (bytes.length === 0) return {};
   const [type = ''] = (incoming.headers['content-type'] ?? '').split(';');
   // Forms of other sites cannot have it.
   if (type.trim().toLowerCase() !== 'application/json')
-    throw new Problem('unsupported_media_type', 'Content-Type must be application/json');
+    throw new ProblemError('unsupported_media_type', 'Content-Type must be application/json');
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw new Problem('invalid', 'the body is not JSON', { cause });
+    throw new ProblemError('invalid', 'the body is not JSON', { cause });
   }
 }
 
-function answerProblem(context: RequestContext, problem: Problem): Response {
+function answerProblem(context: RequestContext, problem: ProblemError): Response {
   const headers = { 'content-type': 'application/problem+json', ...problem.headers };
   const challenge =
     problem.status === 401 && !('www-authenticate' in problem.headers) ? { 'www-authenticate': 'Bearer' } : {};

@@ -2,7 +2,7 @@ import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Caller } from './caller.ts';
 import type { ConsoleConfiguration } from './config.ts';
-import { Problem } from './problem.ts';
+import { ProblemError } from './problem.ts';
 import { createTokenReviews } from './token-reviews.ts';
 import { createTrustedProxy, type DistinctHeaders } from './trusted-proxy.ts';
 
@@ -29,11 +29,11 @@ export function createAuthentication({ configuration, client, clock, signal }: A
 /** Room for the tokens of identity providers; RFC 6750's characters. */
 const TOKEN = /^[Bb]earer ([A-Za-z0-9._~+/=-]{1,8192})$/;
 
-/** @throws Problem unless there is one bearer token */
+/** @throws ProblemError unless there is one bearer token */
 export function readToken(authorizations: readonly string[] | undefined): string {
   const [, token] = authorizations?.length === 1 ? (TOKEN.exec(authorizations[0]!) ?? []) : [];
   if (token !== undefined) return token;
-  throw new Problem(
+  throw new ProblemError(
     'no_token',
     'send a Kubernetes token as "Authorization: Bearer …"; `kubectl create token` makes one',
     {

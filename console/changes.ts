@@ -10,7 +10,7 @@ import type { Access } from './access.ts';
 import { type Action, decideAction, isCreating, needsTime } from './actions.ts';
 import type { Caller } from './caller.ts';
 import { explainToCaller } from './kubernetes-problem.ts';
-import { Problem } from './problem.ts';
+import { ProblemError } from './problem.ts';
 import type { Projects } from './projects.ts';
 import type { changeSchema } from './schemas.ts';
 import { parseProject, summarize } from './summary.ts';
@@ -30,7 +30,7 @@ type ChangeReply = z.infer<typeof changeSchema>;
 
 /** Changes EdgeMigrations in the name of callers. */
 export interface Changes {
-  /** @throws Problem, ApiError */
+  /** @throws ProblemError, ApiError */
   make(caller: Caller, request: ChangeRequest, signal: AbortSignal): Promise<ChangeReply>;
 }
 
@@ -55,7 +55,7 @@ export function createChanges(settings: ChangesSettings): Changes {
       : await projects.get(caller, projectId, namespace);
     const where = known?.migration.namespace ?? namespace ?? defaultNamespace;
     if (watchNamespaces !== undefined && !watchNamespaces.includes(where)) {
-      throw new Problem(
+      throw new ProblemError(
         'invalid',
         `the operator does not watch namespace ${where}; it watches ${watchNamespaces.join(', ')}`,
       );
@@ -69,7 +69,7 @@ export function createChanges(settings: ChangesSettings): Changes {
     const { namespace, name } = reference;
     const attributes = migration === undefined ? { verb: 'create', namespace } : { verb: 'patch', namespace, name };
     if (await access.may(caller, attributes as Parameters<Access['may']>[1])) return;
-    throw new Problem(
+    throw new ProblemError(
       'forbidden',
       `you (${caller.user}) may not ${attributes.verb} EdgeMigrations in namespace ${namespace}: ask its administrator for the role edge-migration-edit`,
     );
@@ -80,7 +80,7 @@ export function createChanges(settings: ChangesSettings): Changes {
       const { action, dryRun, confirm } = request;
       const client = clientFor(caller);
       if (client === undefined)
-        throw new Problem('read_only', 'this console changes nothing in your name: use kubectl');
+        throw new ProblemError('read_only', 'this console changes nothing in your name: use kubectl');
       const reference = await place(caller, request);
       try {
         const object = await client.get(EDGE_MIGRATIONS, reference, { signal });
@@ -105,11 +105,11 @@ export function createChanges(settings: ChangesSettings): Changes {
   };
 }
 
-function requireConfirmation({ reference }: Target, warnings: readonly Warning[]): Problem {
+function requireConfirmation({ reference }: Target, warnings: readonly Warning[]): ProblemError {
   const texts = warnings.map(({ text }) => text).join('; ');
   const confirm = JSON.stringify(warnings.map(({ code }) => code));
   const detail = `${titleOf(reference)}: ${texts}. Send it again with "confirm": ${confirm}`;
-  return new Problem('confirmation_required', detail, { warnings });
+  return new ProblemError('confirmation_required', detail, { warnings });
 }
 
 function reply(
@@ -118,8 +118,8 @@ function reply(
   dryRun: boolean,
 ): ChangeReply {
   const title = titleOf(target.reference);
-  if (change.kind === 'refuse') throw new Problem('not_possible', `${title} ${change.message}`);
-  if (object === undefined) throw new Problem('changed_meanwhile', `${title} was deleted meanwhile: look at it again`);
+  if (change.kind === 'refuse') throw new ProblemError('not_possible', `${title} ${change.message}`);
+  if (object === undefined) throw new ProblemError('changed_meanwhile', `${title} was deleted meanwhile: look at it again`);
   return {
     result: ({ create: 'created', patch: 'changed', leave: 'unchanged' } as const)[change.kind],
     message: change.message,

@@ -3,7 +3,7 @@ import type { Change } from '@edge-migration/kubernetes/reflector.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { Problem } from './problem.ts';
+import { ProblemError } from './problem.ts';
 import type { ProjectCache } from './projects.ts';
 import type { Project } from './summary.ts';
 
@@ -18,7 +18,7 @@ export interface Subscription {
   readonly maySee: (reference: { readonly namespace: string; readonly name: string }) => Promise<boolean>;
   /** What is told of a project. */
   readonly tell: (project: Project) => unknown;
-  /** Throws a Problem when the caller is not the one any more that the stream was opened for. */
+  /** Throws a ProblemError when the caller is not the one any more that the stream was opened for. */
   readonly reauthenticate: () => Promise<unknown>;
   /** Cuts the connection of a client that does not read. */
   readonly cut: () => void;
@@ -28,7 +28,7 @@ export interface Subscription {
 
 /** Live progress as server-sent events: bounded in number, and in what a slow client can make us keep. */
 export interface EventStreams {
-  /** @throws Problem (too_many_requests) */
+  /** @throws ProblemError (too_many_requests) */
   open(subscription: Subscription): ReadableStream<Uint8Array>;
   readonly size: number;
 }
@@ -57,7 +57,7 @@ export function createEventStreams({ cache, clock, logger, signal }: EventStream
     const own = open.get(caller) ?? 0;
     if (size >= MOST_STREAMS || own >= MOST_STREAMS_OF_CALLER) {
       const whose = own >= MOST_STREAMS_OF_CALLER ? 'of yours ' : '';
-      throw new Problem('too_many_requests', `there are too many event streams ${whose}already: close one`, {
+      throw new ProblemError('too_many_requests', `there are too many event streams ${whose}already: close one`, {
         headers: { 'retry-after': '10' },
       });
     }
@@ -166,7 +166,7 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
     try {
       await reauthenticate();
     } catch (error) {
-      if (error instanceof Problem && error.code !== 'too_many_requests')
+      if (error instanceof ProblemError && error.code !== 'too_many_requests')
         return event('end', { code: error.code, detail: error.message });
     }
     for (const key of shown.keys()) changed.add(key);

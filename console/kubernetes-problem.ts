@@ -9,7 +9,7 @@ import {
   UnauthorizedError,
 } from '@edge-migration/kubernetes/errors.ts';
 import { DeletedMeanwhileError } from '@edge-migration/operator/requests/edit.ts';
-import { Problem, type ProblemCode } from './problem.ts';
+import { ProblemError, type ProblemCode } from './problem.ts';
 
 const CODES: [new (...parameters: never[]) => Error, ProblemCode][] = [
   [BadRequestError, 'invalid'],
@@ -26,15 +26,15 @@ export function explainToCaller(error: unknown): unknown {
   const [, code] = CODES.find(([type]) => error instanceof type) ?? [];
   if (code === undefined) return error;
   const advice = code === 'changed_meanwhile' ? ': look at it again' : '';
-  return new Problem(code, `Kubernetes refuses it: ${(error as Error).message}${advice}`, { cause: error });
+  return new ProblemError(code, `Kubernetes refuses it: ${(error as Error).message}${advice}`, { cause: error });
 }
 
 /** What went wrong between console and API server is none of the caller's doing, and its words are for the log. */
-export function explainToAnyone(error: unknown): Problem {
-  if (error instanceof Problem) return error;
+export function explainToAnyone(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error;
   if (error instanceof ApiError) {
     const seconds = error instanceof TooManyRequestsError ? Math.ceil((error.retryAfterMs ?? 1000) / 1000) : 5;
-    return new Problem(
+    return new ProblemError(
       'unavailable',
       'Kubernetes does not answer as it should: try again; the log of the console says why',
       {
@@ -43,5 +43,5 @@ export function explainToAnyone(error: unknown): Problem {
       },
     );
   }
-  return new Problem('internal', 'the console failed; its log says why', { cause: error });
+  return new ProblemError('internal', 'the console failed; its log says why', { cause: error });
 }

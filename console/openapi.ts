@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { describeProblem, Problem, type ProblemCode, statusOf } from './problem.ts';
+import { describeProblem, ProblemError, type ProblemCode, statusOf } from './problem.ts';
 import type { Content, Route } from './route.ts';
 import * as schemas from './schemas.ts';
 
@@ -86,7 +86,7 @@ function describeProblems(problems: readonly ProblemCode[]): Json {
   const schema = { $ref: '#/components/schemas/Problem' };
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => {
-      const { title } = describeProblem(new Problem(codes[0]!, ''));
+      const { title } = describeProblem(new ProblemError(codes[0]!, ''));
       return [
         status,
         { description: `${title}: ${codes.join(', ')}`, content: { 'application/problem+json': { schema } } },

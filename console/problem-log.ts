@@ -2,7 +2,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { createQuietLog } from '@edge-migration/runtime/http/quiet-log.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Counter, type Registry } from 'prom-client';
-import { PROBLEM_CODES, type Problem } from './problem.ts';
+import { PROBLEM_CODES, type ProblemError } from './problem.ts';
 
 /** Counts each request that is refused or fails, and logs those of one kind every ten seconds at most. */
 export function createProblemLog(registry: Registry, clock: Pick<Clock, 'monotonic'>, logger: Logger) {
@@ -15,7 +15,7 @@ export function createProblemLog(registry: Registry, clock: Pick<Clock, 'monoton
   for (const code of PROBLEM_CODES) counter.inc({ code }, 0);
   const admit = createQuietLog(clock);
 
-  return (problem: Problem) => {
+  return (problem: ProblemError) => {
     const { code } = problem;
     counter.inc({ code });
     const admitted = admit(code);

@@ -42,8 +42,8 @@ export interface ProblemOptions extends ErrorOptions {
 }
 
 /** A request cannot be served; the caller reads the message. */
-export class Problem extends Error {
-  override readonly name = 'Problem';
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError';
   readonly code: ProblemCode;
   readonly warnings: readonly Warning[] | undefined;
   /** Of the answer. */
@@ -63,7 +63,7 @@ export class Problem extends Error {
 
 export const statusOf = (code: ProblemCode): number => PROBLEMS[code][0];
 
-export function describeProblem({ code, message, warnings }: Problem): ProblemDocument {
+export function describeProblem({ code, message, warnings }: ProblemError): ProblemDocument {
   const [status, title] = PROBLEMS[code];
   return { type: 'about:blank', title, status, code, detail: message, ...(warnings !== undefined && { warnings }) };
 }

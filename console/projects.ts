@@ -3,18 +3,18 @@ import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';
 import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import type { Access } from './access.ts';
 import type { Caller } from './caller.ts';
-import { Problem } from './problem.ts';
+import { ProblemError } from './problem.ts';
 import type { Project } from './summary.ts';
 
 export const BY_PROJECT = 'project';
 
 export type ProjectCache = Pick<Reflector<Project>, 'get' | 'list' | 'byIndex' | 'listedAge' | 'subscribe'>;
 
-/** The projects of the cache, each seen by those only who may read it. Its methods throw ApiError and Problem. */
+/** The projects of the cache, each seen by those only who may read it. Its methods throw ApiError and ProblemError. */
 export interface Projects {
   /** Undefined where there is none that the caller may read. */
   find(caller: Caller, projectId: number, namespace?: string): Promise<Project | undefined>;
-  /** @throws Problem (not_found) */
+  /** @throws ProblemError (not_found) */
   get(caller: Caller, projectId: number, namespace?: string): Promise<Project>;
   /** All that the caller may list. */
   list(caller: Caller): Promise<Project[]>;
@@ -23,7 +23,7 @@ export interface Projects {
 export function createProjects(cache: ProjectCache, access: Access): Projects {
   function requireSynced() {
     if (cache.listedAge() < Number.POSITIVE_INFINITY) return;
-    throw new Problem('unavailable', 'the EdgeMigrations are not read from Kubernetes yet: try again in a moment', {
+    throw new ProblemError('unavailable', 'the EdgeMigrations are not read from Kubernetes yet: try again in a moment', {
       headers: { 'retry-after': '2' },
     });
   }
@@ -46,7 +46,7 @@ export function createProjects(cache: ProjectCache, access: Access): Projects {
       const project = await projects.find(caller, projectId, namespace);
       if (project !== undefined) return project;
       const where = namespace === undefined ? '' : ` in namespace ${namespace}`;
-      throw new Problem('not_found', `there is no EdgeMigration ${nameOf(projectId)}${where} that you may read`);
+      throw new ProblemError('not_found', `there is no EdgeMigration ${nameOf(projectId)}${where} that you may read`);
     },
 
     async list(caller) {

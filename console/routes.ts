@@ -11,7 +11,7 @@ import type { Caller } from './caller.ts';
 import type { Changes } from './changes.ts';
 import type { EventStreams } from './event-streams.ts';
 import { listPage } from './listing.ts';
-import { Problem, type ProblemCode } from './problem.ts';
+import { ProblemError, type ProblemCode } from './problem.ts';
 import type { Projects } from './projects.ts';
 import { type Reply, type Route, type RouteContext, route } from './route.ts';
 import * as schemas from './schemas.ts';
@@ -193,7 +193,7 @@ async function readMigrationStatus(
   const project = await projects.find(caller, projectId, query.namespace);
   const namespace = project?.migration.namespace ?? query.namespace ?? session.defaultNamespace;
   if (project === undefined && !(await access.may(caller, { verb: 'get', namespace }))) {
-    throw new Problem('forbidden', `you (${caller.user}) may not read EdgeMigrations in namespace ${namespace}`);
+    throw new ProblemError('forbidden', `you (${caller.user}) may not read EdgeMigrations in namespace ${namespace}`);
   }
   const { copy } = project?.migration.status ?? {};
   const body: z.infer<typeof schemas.migrationStatusSchema> = {
@@ -217,7 +217,7 @@ function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] 
     signal,
     async reauthenticate() {
       const { key } = await reauthenticate();
-      if (key !== caller.key) throw new Problem('invalid_token', 'you are another user now: connect again');
+      if (key !== caller.key) throw new ProblemError('invalid_token', 'you are another user now: connect again');
     },
   });
   return [

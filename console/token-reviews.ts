@@ -4,7 +4,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { z } from 'zod';
 import { type Caller, createCaller, type Identity } from './caller.ts';
 import { createExpiringCache } from './expiring-cache.ts';
-import { Problem } from './problem.ts';
+import { ProblemError } from './problem.ts';
 import { createRateLimit } from './rate-limit.ts';
 
 const TOKEN_REVIEWS: Resource = {
@@ -34,7 +34,7 @@ const reviewSchema = z.object({
 export interface TokenReviews {
   /**
    * @param address of the client, for limits
-   * @throws Problem (invalid_token, too_many_requests); ApiError
+   * @throws ProblemError (invalid_token, too_many_requests); ApiError
    */
   authenticate(token: string, address: string): Promise<Caller>;
 }
@@ -105,7 +105,7 @@ export function createTokenReviews({ client, audiences, groups, clock, signal }:
         good.delete(key);
         wrong.take(address);
         const meant = audiences.length === 0 ? '' : ` for audience ${audiences.join(' or ')}`;
-        throw new Problem('invalid_token', `the bearer token is not valid${meant}, or has expired: get another one`, {
+        throw new ProblemError('invalid_token', `the bearer token is not valid${meant}, or has expired: get another one`, {
           headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
         });
       }
@@ -118,11 +118,11 @@ export function createTokenReviews({ client, audiences, groups, clock, signal }:
 /** The API server's own groups are no claim of anyone. */
 const counts = (group: string, groups: readonly string[]) => group.startsWith('system:') || groups.includes(group);
 
-/** @throws Problem unless there is nothing to wait for */
+/** @throws ProblemError unless there is nothing to wait for */
 export function refuse(waitMs: number): void {
   if (waitMs === 0) return;
   const seconds = Math.ceil(waitMs / 1000);
-  throw new Problem('too_many_requests', `there were too many requests: wait ${seconds} s`, {
+  throw new ProblemError('too_many_requests', `there were too many requests: wait ${seconds} s`, {
     headers: { 'retry-after': String(seconds) },
   });
 }

@@ -2,7 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { readSecret } from '@edge-migration/runtime/http/secret-file.ts';
 import { type Caller, createCaller } from './caller.ts';
 import type { ConsoleConfiguration } from './config.ts';
-import { Problem } from './problem.ts';
+import { ProblemError } from './problem.ts';
 
 /** Every value of every header, by lower-case name. */
 export type DistinctHeaders = Readonly<Record<string, readonly string[] | undefined>>;
@@ -15,8 +15,8 @@ export type ProxySettings = Pick<
 /** Whom a proxy names, which has authenticated him. */
 export interface TrustedProxy {
   /**
-   * @throws Problem (no_token) unless the proxy proves by its secret that it is the one, and names one caller
-   * @throws SecretUnreadable
+   * @throws ProblemError (no_token) unless the proxy proves by its secret that it is the one, and names one caller
+   * @throws SecretUnreadableError
    */
   authenticate(headers: DistinctHeaders): Promise<Caller>;
 }
@@ -36,17 +36,17 @@ export function createTrustedProxy(settings: ProxySettings): TrustedProxy {
     async authenticate(headers) {
       const presented = single(headers, settings.proxySecretHeader);
       if (presented === undefined || !(await isProven(presented))) {
-        throw new Problem('no_token', 'this console is reached by its authenticating proxy only');
+        throw new ProblemError('no_token', 'this console is reached by its authenticating proxy only');
       }
       const name = single(headers, settings.proxyUserHeader);
-      if (name === undefined) throw new Problem('no_token', `the proxy did not say who you are: sign in to it again`);
+      if (name === undefined) throw new ProblemError('no_token', `the proxy did not say who you are: sign in to it again`);
       const user = prefix(settings.proxyUserPrefix) + name;
       const groups = groupsOf(headers[settings.proxyGroupsHeader] ?? [])
         .map((group) => prefix(settings.proxyGroupsPrefix) + group)
         .filter((group) => settings.groups === undefined || settings.groups.includes(group));
       // Kubernetes' own names are rights by themselves: no claim of an identity provider is one of them.
       if ([user, ...groups].some((each) => each.startsWith('system:') || !NAME.test(each))) {
-        throw new Problem('no_token', 'the proxy names a user or group that is not accepted here');
+        throw new ProblemError('no_token', 'the proxy names a user or group that is not accepted here');
       }
       return createCaller({ user, groups: [...new Set(groups), 'system:authenticated'] });
     },

@@ -1,7 +1,7 @@
 import { driftCollation } from '@edge-migration/test/core/drift.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { converge } from './converge.ts';
-import { CoreUnsupported } from './core/errors.ts';
+import { CoreUnsupportedError } from './core/errors.ts';
 import { EVERYTHING } from './edge/merge.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
 import { createStores, type TestStores } from './testing/stores.ts';
@@ -30,10 +30,10 @@ test('an identity that the index misses keeps its document, and one that is dele
   const before = await count();
   await driftCollation(on.databaseUrl);
   const outcomes = await Promise.all(NAMES.map(run));
-  const refused = outcomes.filter((outcome) => outcome instanceof CoreUnsupported);
+  const refused = outcomes.filter((outcome) => outcome instanceof CoreUnsupportedError);
   expect(refused.length).toBeGreaterThan(0);
   expect(String(refused[0])).toMatch(/finds identity 1\d\d of environment 1 by its id.+REINDEX/s);
-  expect(outcomes.filter((outcome) => !(outcome instanceof CoreUnsupported))).toEqual(
+  expect(outcomes.filter((outcome) => !(outcome instanceof CoreUnsupportedError))).toEqual(
     Array.from({ length: NAMES.length - refused.length }, () => 'unchanged'),
   );
   expect(await count()).toBe(before);

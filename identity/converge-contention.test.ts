@@ -1,7 +1,7 @@
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { describe, expect, test } from 'vitest';
-import { ConvergenceContention, type Stores } from './converge.ts';
-import { CoreUnreachable } from './core/errors.ts';
+import { ConvergenceContentionError, type Stores } from './converge.ts';
+import { CoreUnreachableError } from './core/errors.ts';
 import { execute } from './fixtures/core-rows.ts';
 import { KEY, TOUCHED, TRAIT, useAda } from './testing/ada.ts';
 
@@ -70,14 +70,14 @@ describe('while others write', () => {
     const { core } = on.stores;
     let isGone = false;
     const keyed: typeof core.identities.keyed = (...values) =>
-      isGone ? Promise.reject(new CoreUnreachable('gone')) : core.identities.keyed(...values);
+      isGone ? Promise.reject(new CoreUnreachableError('gone')) : core.identities.keyed(...values);
     const silent: Stores = {
       ...then(async () => {
         isGone = true;
       }),
       core: { ...core, identities: { ...core.identities, keyed } },
     };
-    await expect(run(TOUCHED, silent, { wrote })).rejects.toThrow(CoreUnreachable);
+    await expect(run(TOUCHED, silent, { wrote })).rejects.toThrow(CoreUnreachableError);
     expect(writes.length).toBe(2);
     await run(TOUCHED, on.stores, { wrote });
     expect(writes.length).toBe(2);
@@ -106,6 +106,6 @@ describe('while others write', () => {
       clock: { ...systemClock, sleep: async () => {} },
       edge: { ...on.stores.edge, identities },
     };
-    await expect(run(TOUCHED, impatient)).rejects.toThrow(ConvergenceContention);
+    await expect(run(TOUCHED, impatient)).rejects.toThrow(ConvergenceContentionError);
   });
 });

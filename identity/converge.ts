@@ -88,8 +88,8 @@ export interface Convergence {
 }
 
 /** Somebody else changed the document, or Core the identity, every time that we looked. */
-export class ConvergenceContention extends Error {
-  override readonly name = 'ConvergenceContention';
+export class ConvergenceContentionError extends Error {
+  override readonly name = 'ConvergenceContentionError';
   readonly disposition = 'conflict';
 }
 
@@ -101,7 +101,7 @@ export class ConvergenceContention extends Error {
  * time, in any process, be killed or frozen anywhere and be repeated. A document of another identity under the same key
  * is left alone.
  *
- * @throws ConvergenceContention, DeadlinePassed by the fence, and the errors of the two stores
+ * @throws ConvergenceContentionError, DeadlinePassedError by the fence, and the errors of the two stores
  */
 export async function converge(
   stores: Stores,
@@ -132,7 +132,7 @@ export async function converge(
 /**
  * Before a document goes because Core has no identity of this name, Core is asked by id: its index may miss it.
  *
- * @throws CoreUnsupported when it does; ConvergenceContention when the identity has come back
+ * @throws CoreUnsupportedError when it does; ConvergenceContentionError when the identity has come back
  */
 async function confirmAbsence(
   { core }: Stores,
@@ -143,7 +143,7 @@ async function confirmAbsence(
   const id = Number(edge?.['django_id']?.N);
   if (!Number.isSafeInteger(id)) return;
   if ((await core.identities.presentById(environment.id, [{ id, identifier }], signal)).length === 0) return;
-  throw new ConvergenceContention(`environment ${environment.id}: identity ${id} has come back; tried again later`);
+  throw new ConvergenceContentionError(`environment ${environment.id}: identity ${id} has come back; tried again later`);
 }
 
 /**
@@ -259,7 +259,7 @@ async function convergeOnce(
   const key = compositeKey(environment.apiKey, identifier);
   const place = { environment, identifier };
   let known = existing;
-  let moved: ConvergenceContention | undefined;
+  let moved: ConvergenceContentionError | undefined;
 
   async function settleOnce(): Promise<Convergence> {
     const found = known ?? (await edge.identities.get(key, { signal }));
@@ -276,7 +276,7 @@ async function convergeOnce(
     const isDone =
       result === 'none' || (result === 'written' && isSameReading(reading, await readPlace(stores, place, signal)));
     if (isDone) return withFormer(describe(encoded, step, environment.id), reading);
-    moved ??= new ConvergenceContention(
+    moved ??= new ConvergenceContentionError(
       `environment ${environment.id}: a document changed ${CONTENTION.attempts} times while Edge was made to agree with Core; tried again later`,
     );
     throw moved;

@@ -2,7 +2,7 @@ import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { type DynamodbProxy, startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { converge, type Stores } from './converge.ts';
-import { CoreUnreachable } from './core/errors.ts';
+import { CoreUnreachableError } from './core/errors.ts';
 import type { Touched } from './edge/merge.ts';
 import { openEdge } from './edge/table/table.ts';
 import { execute, insertRows } from './fixtures/core-rows.ts';
@@ -30,7 +30,7 @@ beforeAll(async () => {
   const edge = openEdge({ ...settings, dynamodbEndpoint: proxy.endpoint }, { credentials: access.credentials });
   const identities = Object.fromEntries(Object.entries(core.identities).map(([name, read]) => [name, counted(read)]));
   own = { ...on.stores, core: { ...core, identities: identities as unknown as typeof core.identities }, edge };
-  shared = shareStores(own, { signal: ending.signal, isOutage: (error) => error instanceof CoreUnreachable });
+  shared = shareStores(own, { signal: ending.signal, isOutage: (error) => error instanceof CoreUnreachableError });
 });
 
 function counted(read: (...values: never[]) => Promise<unknown>): typeof read {

@@ -1,6 +1,6 @@
 import { type BatcherOptions, createBatcher } from '@edge-migration/runtime/batcher.ts';
 import { type Convergence, converge, type Fence, type Stores, type Subject } from './converge.ts';
-import { ResultTooLarge } from './core/errors.ts';
+import { ResultTooLargeError } from './core/errors.ts';
 import type { KeyedPlace } from './core/keyed-identities.ts';
 import { itemBytes } from './edge/document/size.ts';
 import type { Touched } from './edge/merge.ts';
@@ -8,7 +8,7 @@ import {
   type CallOptions,
   GET_BATCH,
   INSERT_BATCH,
-  ResponseTooLarge,
+  ResponseTooLargeError,
   type SharedWrite,
   type WriteResult,
 } from './edge/table/table.ts';
@@ -34,8 +34,8 @@ export interface SharedStores extends Stores {
 }
 
 /** This identity is to be converged by itself. What was done until then is found done, and nothing is done twice. */
-class TooLargeToShare extends Error {
-  override readonly name = 'TooLargeToShare';
+class TooLargeToShareError extends Error {
+  override readonly name = 'TooLargeToShareError';
 }
 
 /**
@@ -53,7 +53,7 @@ export async function convergeShared(
   try {
     return await converge(stores, subject, touched, signal, fence);
   } catch (error) {
-    if (!(error instanceof TooLargeToShare && 'alone' in stores)) throw error;
+    if (!(error instanceof TooLargeToShareError && 'alone' in stores)) throw error;
     return stores.alone(subject.environment.id, (own) => converge(own, subject, touched, signal, fence));
   }
 }
@@ -77,7 +77,7 @@ export function shareStores(
   const reading: BatcherOptions = {
     most: GET_BATCH,
     parallel: PARALLEL,
-    isolates: (error) => error instanceof ResultTooLarge || error instanceof ResponseTooLarge || !isOutage(error),
+    isolates: (error) => error instanceof ResultTooLargeError || error instanceof ResponseTooLargeError || !isOutage(error),
   };
   const rows = createBatcher((places: readonly KeyedPlace[]) => core.identities.keyedMany(places, signal), reading);
   const documents = createBatcher(async (keys: readonly string[]) => {
@@ -113,7 +113,7 @@ export function shareStores(
         ...core.identities,
         async keyed(place) {
           const found = await rows.ask(JSON.stringify([place.environmentId, place.apiKey, place.identifier]), place);
-          if (found.size > LARGE_BYTES) throw new TooLargeToShare();
+          if (found.size > LARGE_BYTES) throw new TooLargeToShareError();
           return found;
         },
       },
@@ -124,7 +124,7 @@ export function shareStores(
         ...identities,
         async get(key) {
           const document = await documents.ask(key, key);
-          if (document !== undefined && itemBytes(document) > LARGE_BYTES) throw new TooLargeToShare();
+          if (document !== undefined && itemBytes(document) > LARGE_BYTES) throw new TooLargeToShareError();
           return document;
         },
         putIfUnchanged: (item, expected, options) =>

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { dispositionOf, retryAfterOf } from './failure.ts';
 
-class Busy extends Error {
+class BusyError extends Error {
   readonly disposition = 'throttled';
   readonly retryAfterMs = 3_000;
 }
 
 test('an error that says what may be done about it is taken at its word', () => {
-  expect(dispositionOf(new Busy())).toBe('throttled');
-  expect(retryAfterOf(new Busy())).toBe(3_000);
+  expect(dispositionOf(new BusyError())).toBe('throttled');
+  expect(retryAfterOf(new BusyError())).toBe(3_000);
 });
 
 test.each([new TypeError('a mistake'), 'text', undefined, null, { disposition: 'transient' }])(

@@ -8,7 +8,7 @@ import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openDatabase } from './database.ts';
 import type { CoreSettings } from './database-url.ts';
-import { CoreRefused } from './errors.ts';
+import { CoreRefusedError } from './errors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'core-tls-'));
 const path = (name: string) => join(folder, name);
@@ -79,12 +79,12 @@ test('a CA file makes us verify: the right authority and the right name are take
 });
 
 test('a certificate of another authority is refused', async () => {
-  await expect(read({ databaseCaFile: path('stranger.pem') })).rejects.toThrow(CoreRefused);
-  await expect(read({}, 'verify-full')).rejects.toThrow(CoreRefused);
+  await expect(read({ databaseCaFile: path('stranger.pem') })).rejects.toThrow(CoreRefusedError);
+  await expect(read({}, 'verify-full')).rejects.toThrow(CoreRefusedError);
 });
 
 test('a certificate for another host is refused, unless only the authority is to be verified', async () => {
-  await expect(read({ databaseCaFile: path('ca.pem') }, undefined, '127.0.0.1')).rejects.toThrow(CoreRefused);
+  await expect(read({ databaseCaFile: path('ca.pem') }, undefined, '127.0.0.1')).rejects.toThrow(CoreRefusedError);
   expect(await read({ databaseCaFile: path('ca.pem') }, 'verify-ca', '127.0.0.1')).toBe(1);
 });
 

@@ -4,7 +4,7 @@ import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type Database, type DatabaseOptions, openDatabase } from './database.ts';
-import { CoreError, CoreRefused, CoreTimeout, CoreUnreachable, CoreUnsupported } from './errors.ts';
+import { CoreError, CoreRefusedError, CoreTimeoutError, CoreUnreachableError, CoreUnsupportedError } from './errors.ts';
 
 let database: TestDatabase;
 const opened: Database[] = [];
@@ -89,7 +89,7 @@ test('more reads than connections wait for their turn', async () => {
 
 test('a failing statement leaves the core usable, and only closes its own connection', async () => {
   const core = open(undefined, { maxConnections: 1 });
-  await expect(core.read((query) => query('SELECT * FROM nowhere'))).rejects.toThrow(CoreUnsupported);
+  await expect(core.read((query) => query('SELECT * FROM nowhere'))).rejects.toThrow(CoreUnsupportedError);
   await expect(core.read((query) => query('SELECT 1/0'))).rejects.toThrow(/22012/);
   await expect(core.read(() => Promise.reject(new Error('mine')))).rejects.toThrow('mine');
   expect(await one(core)).toBe(1);
@@ -97,7 +97,7 @@ test('a failing statement leaves the core usable, and only closes its own connec
 
 test('a statement that takes too long is a timeout', async () => {
   const slow = open(undefined, { statementTimeoutMs: 50 }).read((query) => query('SELECT pg_sleep(20)'));
-  await expect(slow).rejects.toThrow(CoreTimeout);
+  await expect(slow).rejects.toThrow(CoreTimeoutError);
 });
 
 test('an abort rejects at once with its reason and frees the connection', async () => {
@@ -137,7 +137,7 @@ test('a connection that the server ends is unreachable once, and the next read o
     await administer(`SELECT pg_terminate_backend(${me?.pid})`);
     return query('SELECT 1');
   });
-  await expect(killed).rejects.toThrow(CoreUnreachable);
+  await expect(killed).rejects.toThrow(CoreUnreachableError);
   expect(await one(core)).toBe(1);
 });
 
@@ -147,7 +147,7 @@ test('a closed port is unreachable, and the message names the place but no passw
     parsed.password = 'hunter2';
   });
   const error = await failure(one(open(url)));
-  expect(error).toBeInstanceOf(CoreUnreachable);
+  expect(error).toBeInstanceOf(CoreUnreachableError);
   expect(String(error)).toMatch(/127\.0\.0\.1:1\/.+ECONNREFUSED/);
   expect(String(error)).not.toContain('hunter2');
 });
@@ -169,7 +169,7 @@ test.for<[string, string, string | Buffer]>([
     parsed.searchParams.set('sslmode', mode);
   });
   const error = await failure(one(open(url)));
-  expect(error).toBeInstanceOf(CoreUnreachable);
+  expect(error).toBeInstanceOf(CoreUnreachableError);
   expect(String(error)).toContain('check host, port');
 });
 
@@ -181,7 +181,7 @@ test('a host that accepts but never answers is a timeout', async () => {
   const url = changed(database.url, (parsed) => {
     parsed.port = String(port);
   });
-  await expect(one(open(url, { connectTimeoutMs: 100 }))).rejects.toThrow(CoreTimeout);
+  await expect(one(open(url, { connectTimeoutMs: 100 }))).rejects.toThrow(CoreTimeoutError);
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => silent.close(resolve));
 });
@@ -192,7 +192,7 @@ test.each([
   ['an unknown database', { pathname: '/nowhere' }],
 ])('%s is refused with what to check', async (_, parts) => {
   const error = await failure(one(open(changed(database.url, (url) => Object.assign(url, parts)))));
-  expect(error).toBeInstanceOf(CoreRefused);
+  expect(error).toBeInstanceOf(CoreRefusedError);
   expect(String(error)).toMatch(/check user, password, database name/);
 });
 
@@ -203,7 +203,7 @@ test('a user without rights is refused', async () => {
       parsed.username = `powerless_${process.pid}`;
       parsed.password = 'x';
     });
-    await expect(open(url).read((query) => query('SELECT * FROM environments_identity'))).rejects.toThrow(CoreRefused);
+    await expect(open(url).read((query) => query('SELECT * FROM environments_identity'))).rejects.toThrow(CoreRefusedError);
   } finally {
     await administer(`DROP ROLE powerless_${process.pid}`);
   }
@@ -219,7 +219,7 @@ test('rows that row-level security would hide are refused, not taken for deleted
   try {
     const url = changed(database.url, (parsed) => Object.assign(parsed, { username: role, password: 'x' }));
     const error = await failure(open(url).read((query) => query('SELECT count(*) FROM environments_identity')));
-    expect(error).toBeInstanceOf(CoreRefused);
+    expect(error).toBeInstanceOf(CoreRefusedError);
     expect(String(error)).toMatch(/row-level security.+BYPASSRLS/);
     await administer(`ALTER ROLE ${role} BYPASSRLS`);
     expect(await open(url).read((query) => query('SELECT id FROM environments_identity'))).toEqual([]);

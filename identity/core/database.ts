@@ -21,7 +21,7 @@ export interface Database {
    * Every transaction makes sure that it sees everything the API has committed: the server is a primary, and row-level
    * security hides nothing. A standby counts as an outage, because a failover is under way or the address is wrong.
    *
-   * @throws CoreUnreachable, CoreRefused, CoreTimeout, CoreUnsupported, CoreError; the signal's reason on abort, which
+   * @throws CoreUnreachableError, CoreRefusedError, CoreTimeoutError, CoreUnsupportedError, CoreError; the signal's reason on abort, which
    *   also drops the connection; whatever `work` throws
    */
   read<T>(work: (query: Query) => Promise<T>, signal?: AbortSignal): Promise<T>;
@@ -29,7 +29,7 @@ export interface Database {
    * As {@link read}, for statements that depend on the release: it is found in the same transaction where this connection
    * has not asked yet, or not for a minute, because an upgrade may come at any time.
    *
-   * @throws CoreUnsupported when the database is not Flagsmith's, or is older than what we can read
+   * @throws CoreUnsupportedError when the database is not Flagsmith's, or is older than what we can read
    */
   readByRelease<T>(work: (query: Query, release: CoreRelease) => Promise<T>, signal?: AbortSignal): Promise<T>;
   /** Finds the release anew. Throws as {@link readByRelease}. */

@@ -1,38 +1,41 @@
 import type { Disposition } from '@edge-migration/runtime/failure.ts';
 import { offersNoTls, wantsTls } from './connections.ts';
 
-/** Anything that kept us from reading Core. The message names host and database, never the password. */
+/**
+ * Anything that kept us from reading Core. The message names host and database, never the password. The `name` of each
+ * kind is published, as the reason of conditions: it is that of its class without `Error`.
+ */
 export class CoreError extends Error {
   override readonly name: string = 'CoreError';
   readonly disposition: Disposition = 'rejected';
 }
 
 /** No connection: wrong host, network policy, database down or out of connections. */
-export class CoreUnreachable extends CoreError {
+export class CoreUnreachableError extends CoreError {
   override readonly name = 'CoreUnreachable';
   override readonly disposition = 'transient';
 }
 
 /** The database answered and said no: credentials, certificate, missing database or rights. */
-export class CoreRefused extends CoreError {
+export class CoreRefusedError extends CoreError {
   override readonly name = 'CoreRefused';
   override readonly disposition = 'misconfigured';
 }
 
 /** A connection or a statement took longer than its limit. */
-export class CoreTimeout extends CoreError {
+export class CoreTimeoutError extends CoreError {
   override readonly name = 'CoreTimeout';
   override readonly disposition = 'transient';
 }
 
 /** The database is not one that we can read faithfully. */
-export class CoreUnsupported extends CoreError {
+export class CoreUnsupportedError extends CoreError {
   override readonly name = 'CoreUnsupported';
   override readonly disposition = 'misconfigured';
 }
 
 /** More rows than their caller is ready to hold; it is to ask for fewer. */
-export class ResultTooLarge extends CoreError {
+export class ResultTooLargeError extends CoreError {
   override readonly name = 'ResultTooLarge';
 }
 
@@ -54,7 +57,7 @@ const CERTIFICATE = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SS
 export function asCoreError(cause: unknown, database: string): unknown {
   if (!(cause instanceof Error) || cause instanceof CoreError) return cause;
   if (offersNoTls(cause)) {
-    return new CoreRefused(
+    return new CoreRefusedError(
       `${database} offers no TLS, which sslmode in EDGE_MIGRATION_DATABASE_URL or a CA file asks for; switch TLS on at the server or the pooler, or take sslmode=prefer`,
       { cause },
     );
@@ -62,37 +65,37 @@ export function asCoreError(cause: unknown, database: string): unknown {
   const code = codeOf(cause);
   const said = `(${code === undefined ? '' : `${code}: `}${cause.message})`;
   if (/timeout exceeded when trying to connect|connection timeout/.test(cause.message)) {
-    return new CoreTimeout(`${database} did not accept a connection in time; is it reachable, or out of connections?`, {
+    return new CoreTimeoutError(`${database} did not accept a connection in time; is it reachable, or out of connections?`, {
       cause,
     });
   }
   if (code === undefined) return LOST.test(cause.message) ? lost() : cause;
   if (TIMEOUTS.has(code)) {
-    return new CoreTimeout(`${database} did not finish in time ${said}; is it overloaded or locked?`, { cause });
+    return new CoreTimeoutError(`${database} did not finish in time ${said}; is it overloaded or locked?`, { cause });
   }
   if (code === '42P01' || code === '42703') {
-    return new CoreUnsupported(`${database} lacks a table or column that was there before ${said}`, { cause });
+    return new CoreUnsupportedError(`${database} lacks a table or column that was there before ${said}`, { cause });
   }
   if (code === '42501' && /row-level security/.test(cause.message)) {
-    return new CoreRefused(
+    return new CoreRefusedError(
       `${database} has row-level security that would hide rows from us ${said}; give our user BYPASSRLS, or read as the owner of the tables`,
       { cause },
     );
   }
   if (wantsTls(cause)) {
-    return new CoreRefused(
+    return new CoreRefusedError(
       `${database} takes no connection without TLS ${said}; set sslmode=require in EDGE_MIGRATION_DATABASE_URL, or sslmode=verify-full with the authority's file as sslrootcert`,
       { cause },
     );
   }
   if (CERTIFICATE.test(code)) {
-    return new CoreRefused(
+    return new CoreRefusedError(
       `${database} has a certificate that cannot be verified ${said}; give the authority that signed it (EDGE_MIGRATION_DATABASE_CA_FILE, or sslrootcert in the URL), or encrypt without verification by sslmode=require alone`,
       { cause },
     );
   }
   if (/^28|^3D000$|^42501$/.test(code)) {
-    return new CoreRefused(
+    return new CoreRefusedError(
       `${database} refused us ${said}; check user, password, database name and the right to SELECT`,
       { cause },
     );
@@ -101,8 +104,8 @@ export function asCoreError(cause: unknown, database: string): unknown {
   if (/^(08|53|57P|E[A-Z])/.test(code)) return lost();
   return new CoreError(`${database} failed to answer ${said}`, { cause });
 
-  function lost(): CoreUnreachable {
-    return new CoreUnreachable(
+  function lost(): CoreUnreachableError {
+    return new CoreUnreachableError(
       `${database} cannot be reached ${said}; check host, port and that the network lets this pod connect`,
       { cause },
     );

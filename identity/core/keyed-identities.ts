@@ -1,5 +1,5 @@
 import type { Database } from './database.ts';
-import { ResultTooLarge } from './errors.ts';
+import { ResultTooLargeError } from './errors.ts';
 import type { CoreIdentity } from './identity.ts';
 import { type IdentityRow, identityColumns, identityOf } from './identity-query.ts';
 import { MAX_PAGE_SIZE } from './pages.ts';
@@ -26,7 +26,7 @@ export interface KeyedIdentity {
  * The identities of these places as they are now, in the order of the places, each with whose its key is. One statement,
  * so all is of one snapshot: an environment's key may change, and another environment take it, at any time.
  *
- * @throws ResultTooLarge when there are several places and their rows have more than {@link MAX_PAGE_SIZE} characters
+ * @throws ResultTooLargeError when there are several places and their rows have more than {@link MAX_PAGE_SIZE} characters
  *   together; as {@link Database.read}
  */
 export async function readKeyedIdentities(
@@ -49,7 +49,7 @@ export async function readKeyedIdentities(
     }));
   }, signal);
   if (found !== undefined) return found;
-  throw new ResultTooLarge(`The rows of ${places.length} identities are too large to be read at once`);
+  throw new ResultTooLargeError(`The rows of ${places.length} identities are too large to be read at once`);
 }
 
 function keyedStatement(release: CoreRelease): string {

@@ -4,7 +4,7 @@ import { downgrade } from '@edge-migration/test/core/releases.ts';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { execute, insertRows, ONE_PROJECT } from '../fixtures/core-rows.ts';
 import { type Core, openCore } from './core.ts';
-import { CoreUnsupported } from './errors.ts';
+import { CoreUnsupportedError } from './errors.ts';
 
 const USER = `known-release-${process.pid}`;
 const PLACE = { environmentId: 1, identifier: 'someone' };
@@ -70,6 +70,6 @@ test('an upgrade that was taken back fails one read of each connection from befo
   await upgrade();
   await Promise.all([readSystemTraits(), readSystemTraits()]);
   await downgrade(database.url, '2.262.0');
-  await Promise.all([1, 2].map(() => expect(readSystemTraits()).rejects.toThrow(CoreUnsupported)));
+  await Promise.all([1, 2].map(() => expect(readSystemTraits()).rejects.toThrow(CoreUnsupportedError)));
   expect(await Promise.all([readSystemTraits(), readSystemTraits()])).toEqual([null, null]);
 });

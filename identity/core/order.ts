@@ -1,6 +1,6 @@
 import type { Database } from './database.ts';
 import { readIdentityPlaces, readPresentIdentifiers } from './environments.ts';
-import { CoreUnsupported } from './errors.ts';
+import { CoreUnsupportedError } from './errors.ts';
 import type { Query } from './transaction.ts';
 
 /**
@@ -68,7 +68,7 @@ async function readVersions(query: Query): Promise<CollationVersions> {
  * index that is not in the order of its collation misses rows that are there; by their ids they are found.
  *
  * @returns ids of identities that have come back meanwhile
- * @throws CoreUnsupported when the index still does not find one of them; as {@link Database.read}
+ * @throws CoreUnsupportedError when the index still does not find one of them; as {@link Database.read}
  */
 export async function findPresentById(
   database: Database,
@@ -91,7 +91,7 @@ export async function findPresentById(
   const found = await readPresentIdentifiers(database, environmentId, names, signal);
   const missed = present.find(({ identifier }) => !found.has(identifier));
   if (missed === undefined) return present.map(({ id }) => id);
-  throw new CoreUnsupported(
+  throw new CoreUnsupportedError(
     `${database.name} finds identity ${missed.id} of environment ${environmentId} by its id, but not by its identifier: ` +
       'the unique index on identifiers is not in the order of their collation, as after an upgrade of the operating ' +
       'system. REINDEX TABLE CONCURRENTLY environments_identity, then ALTER DATABASE … REFRESH COLLATION VERSION',

@@ -1,5 +1,5 @@
 import type { Database } from './database.ts';
-import { ResultTooLarge } from './errors.ts';
+import { ResultTooLargeError } from './errors.ts';
 import type { CoreEnvironment, CoreIdentity, IdentityPlace } from './identity.ts';
 import { type IdentityRow, identityColumns, identityOf } from './identity-query.ts';
 import type { IdentityOrder } from './order.ts';
@@ -105,7 +105,7 @@ export async function readIdentity(
  * The identities at these places as they are now, of any environments, in the order of the places; undefined where Core
  * has none. One statement, so all are of one snapshot.
  *
- * @throws ResultTooLarge when there are several places and their rows have more than {@link MAX_PAGE_SIZE} characters
+ * @throws ResultTooLargeError when there are several places and their rows have more than {@link MAX_PAGE_SIZE} characters
  *   together; as {@link Database.read}
  */
 export async function readIdentitiesAt(
@@ -121,7 +121,7 @@ export async function readIdentitiesAt(
     return places.map((_, index) => identities.get(index + 1));
   }, signal);
   if (found !== undefined) return found;
-  throw new ResultTooLarge(`The rows of ${places.length} identities are too large to be read at once`);
+  throw new ResultTooLargeError(`The rows of ${places.length} identities are too large to be read at once`);
 }
 
 /** With its number, from 1, among the places that were asked for. */

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { encodeIdentity } from '../edge/document/document.ts';
 import { execute, insertRows, ONE_PROJECT } from '../fixtures/core-rows.ts';
 import { openCore } from './core.ts';
-import { CoreUnsupported } from './errors.ts';
+import { CoreUnsupportedError } from './errors.ts';
 import type { CoreRelease } from './release.ts';
 
 const HEAD: CoreRelease = {
@@ -73,7 +73,7 @@ test.each(RELEASES)('release %s is recognised, read and encoded', async (version
 test('a database without Flagsmith in it is refused with what is missing', async () => {
   await using database = await createDatabase({ schema: false });
   const core = openCore({ databaseUrl: database.url }, { maxConnections: 1 });
-  await expect(core.server.release()).rejects.toThrow(CoreUnsupported);
+  await expect(core.server.release()).rejects.toThrow(CoreUnsupportedError);
   await expect(core.server.release()).rejects.toThrow(/environments_identity\.identifier.+not found in schema public/);
   await core.close();
 });

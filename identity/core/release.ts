@@ -1,4 +1,4 @@
-import { CoreUnsupported } from './errors.ts';
+import { CoreUnsupportedError } from './errors.ts';
 import type { OverrideWinner } from './identity.ts';
 import type { Query } from './transaction.ts';
 
@@ -54,7 +54,7 @@ export const READ_TABLES: readonly string[] = [...CORE_TABLES, HISTORY];
  * Detects from the columns what the installed release has, so that one build serves every release.
  *
  * @param database how messages name it
- * @throws CoreUnsupported when the database is not Flagsmith's, or is older than what we can read
+ * @throws CoreUnsupportedError when the database is not Flagsmith's, or is older than what we can read
  */
 export async function findRelease(query: Query, database: string): Promise<CoreRelease> {
   const [row] = await query<{ columns: string[] }>(
@@ -66,7 +66,7 @@ export async function findRelease(query: Query, database: string): Promise<CoreR
   const columns = new Set(row?.columns);
   const missing = REQUIRED.filter((column) => !columns.has(column));
   if (missing.length > 0) {
-    throw new CoreUnsupported(
+    throw new CoreUnsupportedError(
       `${database} is not a Flagsmith database that we can read, or its user may not see it: ` +
         `${missing.join(', ')} not found in schema public. Point the URL at Flagsmith's own database and grant SELECT.`,
     );

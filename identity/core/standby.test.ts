@@ -2,7 +2,7 @@ import { type Postgres, startPostgres } from '@edge-migration/test/cluster/postg
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { execute } from '../fixtures/core-rows.ts';
 import { type Database, openDatabase } from './database.ts';
-import { CoreUnreachable } from './errors.ts';
+import { CoreUnreachableError } from './errors.ts';
 
 let postgres: Postgres;
 let core: Database;
@@ -24,7 +24,7 @@ test('a standby counts as an outage until it is promoted, for a core that was op
   await core.read((query) => query('SELECT 1')).catch(() => 'the connection that the restart broke');
 
   const answer = await read().catch((error: unknown) => error);
-  expect(answer).toBeInstanceOf(CoreUnreachable);
+  expect(answer).toBeInstanceOf(CoreUnreachableError);
   expect(String(answer)).toMatch(/is a standby.+waiting for the primary/);
 
   await execute(postgres.url, 'SELECT pg_promote()');

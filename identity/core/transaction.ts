@@ -1,6 +1,6 @@
 import type { PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { type BoundedRows, readBoundedRows } from './bounded-rows.ts';
-import { CoreUnreachable } from './errors.ts';
+import { CoreUnreachableError } from './errors.ts';
 
 /** Runs one statement inside a transaction; rows come as objects. */
 export interface Query {
@@ -80,13 +80,13 @@ function createQuery(client: PoolClient): Query {
 /**
  * Asked in every transaction, because a failover may turn any connection, or the address itself, into a standby's.
  *
- * @throws CoreUnreachable on a standby
+ * @throws CoreUnreachableError on a standby
  */
 async function beginOnPrimary(client: PoolClient, begin: string, name: string): Promise<void> {
   // One result for each statement; the types know single statements only.
   const results = (await client.query(begin)) as unknown as QueryResult<{ standby: boolean }>[];
   if (results.at(-1)?.rows[0]?.standby === false) return;
-  throw new CoreUnreachable(
+  throw new CoreUnreachableError(
     `${name} is a standby, which may lag behind what the API has committed: waiting for the primary. ` +
       'If no failover is under way, point the URL at the primary',
   );

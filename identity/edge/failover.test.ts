@@ -15,7 +15,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Item } from './document/document.ts';
 import { chooseFailover, createFailover, type FailoverView, isRefusal } from './failover.ts';
 import { agrees, openOtherRegions } from './other-regions.ts';
-import { EdgeRefused, openEdge } from './table/table.ts';
+import { EdgeRefusedError, openEdge } from './table/table.ts';
 
 const SETTINGS = { failoverAfterSeconds: 60, failoverReturnSeconds: 300 };
 
@@ -278,7 +278,7 @@ describe('on a global table', () => {
       const { proxy, failover, tryToWrite, goAway } = await openBehind();
       proxy.inject(refuses(/^(Put|Update|Delete)Item$|Execute/));
       await goAway();
-      expect(await tryToWrite('ada')).toBeInstanceOf(EdgeRefused);
+      expect(await tryToWrite('ada')).toBeInstanceOf(EdgeRefusedError);
       global.region(HOME).comeBack();
       await isHome(failover);
       expect(await tryToWrite('ada')).toBeUndefined();
@@ -293,7 +293,7 @@ describe('on a global table', () => {
       proxy.inject(refuses(/^(Put|Update|Delete)Item$|Execute/));
       await goAway();
       expect(failover.away()?.region).toBe(NEXT);
-      expect(await tryToWrite('ada')).toBeInstanceOf(EdgeRefused);
+      expect(await tryToWrite('ada')).toBeInstanceOf(EdgeRefusedError);
       await waitFor(() => failover.away()?.region === third, { for: 'a third region to be written' });
       expect(failover.away()?.reason).toContain('refused writes');
       expect(await tryToWrite('ada')).toBeUndefined();

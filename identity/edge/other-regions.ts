@@ -8,7 +8,7 @@ import { sameValue } from './document/equality.ts';
 import { findExtras, leaveOut, mergeTouched, type Touched } from './merge.ts';
 import { type DocumentOwner, isDocumentOf } from './ownership.ts';
 import type { EdgeOptions } from './table/connection.ts';
-import { type EdgeSettings, type EdgeStore, GET_BATCH, inRegion, openEdge, ResponseTooLarge } from './table/table.ts';
+import { type EdgeSettings, type EdgeStore, GET_BATCH, inRegion, openEdge, ResponseTooLargeError } from './table/table.ts';
 
 /**
  * Whether other regions have what was touched as the region that is written has it. `unreachable`: one of them cannot be
@@ -129,7 +129,7 @@ function openReader(
   /** Monotonic milliseconds, and why. */
   let rest = { until: 0, cause: undefined as unknown };
   const rests = () => clock.monotonic() < rest.until;
-  const isolates = (error: unknown) => error instanceof ResponseTooLarge;
+  const isolates = (error: unknown) => error instanceof ResponseTooLargeError;
   const documents: Batcher<string, Item | undefined> = createBatcher(
     async (keys: readonly string[]) => {
       // Thousands may have been waiting when the region fell silent.

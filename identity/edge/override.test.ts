@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CoreMultivariateValue, CoreOverride } from '../core/identity.ts';
-import { Unstorable } from './document/skip.ts';
+import { UnstorableError } from './document/skip.ts';
 import { chooseOverrides, encodeOverride } from './override.ts';
 
 const ENVIRONMENT = { id: 1, useV2FeatureVersioning: false };
@@ -101,7 +101,7 @@ test('a salt of 0 counts as none', () => {
 
 test('a value may have 20,000 characters, whatever they take in memory', () => {
   expect(() => encode({ value: '🦄'.repeat(20_000) })).not.toThrow();
-  expect(() => encode({ value: '🦄'.repeat(20_001) })).toThrow(Unstorable);
+  expect(() => encode({ value: '🦄'.repeat(20_001) })).toThrow(UnstorableError);
 });
 
 describe('percentages', () => {
@@ -115,11 +115,11 @@ describe('percentages', () => {
   });
 
   test.each([[[-0.1]], [[100.1]], [['NaN']], [['Infinity']], [[60, 60]], [[100, 1e-6]]])('%j cannot be', (values) => {
-    expect(() => percentagesOf(...values)).toThrow(Unstorable);
+    expect(() => percentagesOf(...values)).toThrow(UnstorableError);
   });
 
   test('too small for DynamoDB cannot be either', () => {
-    expect(() => percentagesOf(1e-200)).toThrow(Unstorable);
+    expect(() => percentagesOf(1e-200)).toThrow(UnstorableError);
   });
 
   const add = (parts: readonly number[]) => parts.reduce((sum, part) => sum + part, 0);
@@ -144,7 +144,7 @@ describe('percentages', () => {
       fc.property(tenths, (percentages) => {
         const isReadable = permute(percentages).some((order) => add(order) <= 100);
         if (!isReadable) {
-          expect(() => percentagesOf(...percentages)).toThrow(Unstorable);
+          expect(() => percentagesOf(...percentages)).toThrow(UnstorableError);
           return;
         }
         const written = percentagesOf(...percentages)?.map(Number) ?? [];

@@ -6,7 +6,7 @@ import type {
   CoreOverride,
   OverrideWinner,
 } from '../core/identity.ts';
-import { Unstorable } from './document/skip.ts';
+import { UnstorableError } from './document/skip.ts';
 import { checkLength, storableFloat } from './document/trait.ts';
 import { version4 } from './identity-uuid.ts';
 
@@ -48,7 +48,7 @@ export function chooseOverrides(
 /**
  * An element of `identity_features`, and the `feature_state` of an override row.
  *
- * @throws Unstorable
+ * @throws UnstorableError
  */
 export function encodeOverride(override: CoreOverride): AttributeValue {
   const what = () => `override ${override.id}`;
@@ -80,15 +80,15 @@ function encodeMultivariateValues(override: CoreOverride): AttributeValue[] {
   for (const { id, percentageAllocation } of values) {
     const percentage = Number(percentageAllocation);
     if (!(percentage >= 0 && percentage <= 100)) {
-      throw new Unstorable('AllocationInvalid', `${what()}: percentage ${id} is outside 0 to 100`);
+      throw new UnstorableError('AllocationInvalid', `${what()}: percentage ${id} is outside 0 to 100`);
     }
   }
   if (sum(values) > 100 + ALLOCATION_TOLERANCE) {
-    throw new Unstorable('AllocationInvalid', `${what()}: percentages add up to more than 100`);
+    throw new UnstorableError('AllocationInvalid', `${what()}: percentages add up to more than 100`);
   }
   const ordered = findReadableOrder(values);
   if (ordered === undefined) {
-    throw new Unstorable('AllocationInvalid', `${what()}: percentages exceed 100 by rounding in whatever order`);
+    throw new UnstorableError('AllocationInvalid', `${what()}: percentages exceed 100 by rounding in whatever order`);
   }
   return ordered.map((value) => ({
     M: {

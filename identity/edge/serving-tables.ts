@@ -2,7 +2,7 @@ import { BatchGetItemCommand } from '@aws-sdk/client-dynamodb';
 import type { EdgeEnvironment, ServerKey } from '../core/edge-project.ts';
 import type { Item } from './document/document.ts';
 import type { CallOptions, Connection } from './table/connection.ts';
-import { EdgeThrottled } from './table/errors.ts';
+import { EdgeThrottledError } from './table/errors.ts';
 import { describeTable, ENVIRONMENTS_KEY, type KeySchema, OVERRIDE_ROWS_KEY, SERVER_KEYS_KEY } from './table/schema.ts';
 
 /** The part of `edgeSettings` (config/stores.ts) that names what Flagsmith itself writes for Edge. */
@@ -121,7 +121,7 @@ async function readFields(connection: Connection, { table, keys, fields }: Readi
     const unprocessed = output.UnprocessedKeys?.[table]?.Keys ?? [];
     // A large answer comes in parts; only a part without anything in it means that we are too fast.
     if (unprocessed.length === batch.length)
-      throw new EdgeThrottled(`Table ${table} throttles reads: look again later`);
+      throw new EdgeThrottledError(`Table ${table} throttles reads: look again later`);
     items.push(...(output.Responses?.[table] ?? []));
     open = [...unprocessed, ...open.slice(batch.length)];
   }

@@ -36,7 +36,7 @@ export interface EdgeStore {
   /**
    * Looks whether the configured tables are there and are the right ones; `region` is the one that was asked.
    *
-   * @throws TableMissing, WrongTable, EdgeRefused, EdgeUnreachable, EdgeThrottled
+   * @throws TableMissingError, WrongTableError, EdgeRefusedError, EdgeUnreachableError, EdgeThrottledError
    */
   describe(call?: CallOptions): Promise<DescribedTables>;
   /** Since when the present region has answered no request for items; undefined where it answered the last one. */
@@ -66,7 +66,7 @@ export interface Documents {
   /**
    * The documents that exist, by key.
    *
-   * @throws ResponseTooLarge when several keys were asked for and their documents have more than `mostBytes` together
+   * @throws ResponseTooLargeError when several keys were asked for and their documents have more than `mostBytes` together
    */
   getMany(keys: readonly string[], options?: CallOptions & { readonly mostBytes?: number }): Promise<Map<string, Item>>;
   /** As {@link getMany}, in parts that each take little memory; each key is in one part at most. */
@@ -74,7 +74,7 @@ export interface Documents {
   /**
    * Stores the whole document if the one in the table is as `expected`; `undefined`: if there is none.
    *
-   * @throws WriteRejected when DynamoDB can never store it
+   * @throws WriteRejectedError when DynamoDB can never store it
    */
   putIfUnchanged(item: Item, expected: Item | undefined, options?: CallOptions): Promise<WriteResult>;
   /**
@@ -82,7 +82,7 @@ export interface Documents {
    *
    * @param change attributes to set, and names of attributes to remove
    * @param expected attributes that must be as they were read; `undefined` for one that must not exist
-   * @throws WriteRejected when DynamoDB can never store it
+   * @throws WriteRejectedError when DynamoDB can never store it
    */
   updateIfUnchanged(
     key: string,

@@ -4,7 +4,7 @@ import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
 import { setConditions } from '@edge-migration/kubernetes/conditions.ts';
 import { ApiError, LeadershipLostError } from '@edge-migration/kubernetes/errors.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
-import { ObjectInTheWay } from './act/jobs.ts';
+import { ObjectInTheWayError } from './act/jobs.ts';
 import { shorten } from './conditions.ts';
 
 /**
@@ -33,7 +33,7 @@ export function degrade(
 }
 
 function nameReason(error: unknown): string {
-  if (error instanceof CoreError || error instanceof EdgeError || error instanceof ObjectInTheWay) return error.name;
+  if (error instanceof CoreError || error instanceof EdgeError || error instanceof ObjectInTheWayError) return error.name;
   if (error instanceof ApiError) return `Kubernetes${/^[A-Za-z0-9]+$/.test(error.reason) ? error.reason : 'Error'}`;
   return 'InternalError';
 }

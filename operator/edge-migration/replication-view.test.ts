@@ -1,5 +1,5 @@
 import type { Replication } from '@edge-migration/identity/edge/replication.ts';
-import { EdgeRefused } from '@edge-migration/identity/edge/table/table.ts';
+import { EdgeRefusedError } from '@edge-migration/identity/edge/table/table.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { expect, test, vi } from 'vitest';
 import { createReplicationView, summariseReplication } from './replication-view.ts';
@@ -54,8 +54,8 @@ test('a look that fails is followed by another one, and said once', async () => 
   const described = { identities: table(global()), overrideRows: undefined };
   const describe = vi
     .fn()
-    .mockRejectedValueOnce(new EdgeRefused('refused'))
-    .mockRejectedValueOnce(new EdgeRefused('refused'))
+    .mockRejectedValueOnce(new EdgeRefusedError('refused'))
+    .mockRejectedValueOnce(new EdgeRefusedError('refused'))
     .mockResolvedValue(described);
   const warn = vi.fn();
   const clock = {

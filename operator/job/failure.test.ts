@@ -1,37 +1,37 @@
-import { ConvergenceContention } from '@edge-migration/identity/converge.ts';
-import { CoreError, CoreRefused, CoreUnreachable, ResultTooLarge } from '@edge-migration/identity/core/errors.ts';
+import { ConvergenceContentionError } from '@edge-migration/identity/converge.ts';
+import { CoreError, CoreRefusedError, CoreUnreachableError, ResultTooLargeError } from '@edge-migration/identity/core/errors.ts';
 import {
-  DeadlinePassed,
-  EdgeRefused,
-  EdgeThrottled,
-  EdgeUnreachable,
-  TableMissing,
-  WriteRejected,
+  DeadlinePassedError,
+  EdgeRefusedError,
+  EdgeThrottledError,
+  EdgeUnreachableError,
+  TableMissingError,
+  WriteRejectedError,
 } from '@edge-migration/identity/edge/table/errors.ts';
 import { ConflictError, InvalidError, UnreachableError } from '@edge-migration/kubernetes/errors.ts';
 import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { describe, expect, test } from 'vitest';
-import { exitCode, RangeTakenOver, withPatience } from './failure.ts';
+import { exitCode, RangeTakenOverError, withPatience } from './failure.ts';
 
 const api = { status: 0, reason: 'Test', disposition: 'transient' } as const;
 
 test.each([
   [64, new ConfigurationError('wrong variable')],
-  [64, new CoreRefused('wrong password')],
-  [64, new TableMissing('no table')],
-  [64, new EdgeRefused('no permission')],
-  [75, new CoreUnreachable('database down')],
-  [75, new EdgeUnreachable('no answer')],
-  [75, new EdgeThrottled('too fast')],
-  [75, new DeadlinePassed('too late to send')],
-  [75, new ConvergenceContention('somebody was quicker')],
+  [64, new CoreRefusedError('wrong password')],
+  [64, new TableMissingError('no table')],
+  [64, new EdgeRefusedError('no permission')],
+  [75, new CoreUnreachableError('database down')],
+  [75, new EdgeUnreachableError('no answer')],
+  [75, new EdgeThrottledError('too fast')],
+  [75, new DeadlinePassedError('too late to send')],
+  [75, new ConvergenceContentionError('somebody was quicker')],
   [75, new ConflictError('changed meanwhile', { ...api, disposition: 'conflict' })],
-  [75, new RangeTakenOver('copy-1')],
+  [75, new RangeTakenOverError('copy-1')],
   [75, new UnreachableError('API server down', api)],
   [65, new CoreError('page cannot be read')],
-  [65, new ResultTooLarge('page is too large')],
-  [65, new WriteRejected('item is too large')],
+  [65, new ResultTooLargeError('page is too large')],
+  [65, new WriteRejectedError('item is too large')],
   [65, new InvalidError('object refused', { ...api, disposition: 'rejected' })],
   [65, new TypeError('a bug')],
 ])('exit code %d for: %s', (code, error) => {
@@ -45,7 +45,7 @@ describe('patience', () => {
     const clock = createFakeClock();
     let attempts = 0;
     const working = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
-      if (++attempts < 4) throw new CoreUnreachable('down');
+      if (++attempts < 4) throw new CoreUnreachableError('down');
       return 'up';
     });
     await clock.advance(10_000);
@@ -55,7 +55,7 @@ describe('patience', () => {
   test('ends after the configured time with the last failure', async () => {
     const clock = createFakeClock();
     const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
-      throw new CoreUnreachable('down');
+      throw new CoreUnreachableError('down');
     });
     const outcome = expect(failing).rejects.toThrow('down');
     await clock.advance(80_000);
@@ -66,7 +66,7 @@ describe('patience', () => {
   test('does not fight for a range with the pod that has taken it over', async () => {
     const clock = createFakeClock();
     const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
-      throw new RangeTakenOver('copy-1');
+      throw new RangeTakenOverError('copy-1');
     });
     await expect(failing).rejects.toThrow('copy-1');
   });
@@ -76,7 +76,7 @@ describe('patience', () => {
     const clock = createFakeClock();
     const failing = withPatience({ clock, patienceMs: 60_000, signal }, async () => {
       attempts++;
-      throw new CoreRefused('wrong password');
+      throw new CoreRefusedError('wrong password');
     });
     await expect(failing).rejects.toThrow('wrong password');
     expect(attempts).toBe(1);

@@ -16,7 +16,7 @@ export class WorkerError extends Error {
 }
 
 /** Another pod has the range now: this one, which was taken for dead, ends at once. */
-export class RangeTakenOver extends WorkerError {
+export class RangeTakenOverError extends WorkerError {
   constructor(holder: string) {
     super('conflict', `Another pod (${holder}) has taken over this range`);
   }
@@ -55,5 +55,5 @@ export function withPatience<T>({ patienceMs, ...options }: Patience, work: () =
 }
 
 function isWorthIt(error: unknown): boolean {
-  return !(error instanceof RangeTakenOver) && exitCode(error) === EXIT.temporary;
+  return !(error instanceof RangeTakenOverError) && exitCode(error) === EXIT.temporary;
 }

@@ -6,7 +6,7 @@ import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import { z } from 'zod';
 import { parseJson } from '../edge-migration/parse.ts';
 import { type ControlConfigMap, readData } from './control-config-map.ts';
-import { RangeTakenOver } from './failure.ts';
+import { RangeTakenOverError } from './failure.ts';
 
 type Texts = Readonly<Record<string, string>>;
 
@@ -17,7 +17,7 @@ export interface WorkerRecord {
   /**
    * Replaces all texts; empty ones are left out.
    *
-   * @throws RangeTakenOver when another pod has saved since this one last loaded or saved; ApiError
+   * @throws RangeTakenOverError when another pod has saved since this one last loaded or saved; ApiError
    */
   save(texts: Texts, signal: AbortSignal): Promise<void>;
   /** As this pod last loaded or saved them. */
@@ -64,7 +64,7 @@ export function createRecord(
     const found = await read(signal);
     const texts = textsOf(found);
     const isOwn = found === undefined || [known, data].some((own) => isDeepStrictEqual(own, texts));
-    if (!isOwn) throw new RangeTakenOver(holderOf(texts));
+    if (!isOwn) throw new RangeTakenOverError(holderOf(texts));
     version = found?.metadata.resourceVersion;
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { BodyRefused } from '@edge-migration/runtime/http/body.ts';
+import { BodyRefusedError } from '@edge-migration/runtime/http/body.ts';
 import { isAuthorized, parseEnvelope } from './envelope.ts';
 import { isRefusal } from './event.ts';
 import {
@@ -11,7 +11,7 @@ import {
   parsePutEvents,
   TARGET,
 } from './put-events.ts';
-import { type createReplays, ReplaysFull } from './replays.ts';
+import { type createReplays, ReplaysFullError } from './replays.ts';
 import type { Requester } from './requester.ts';
 import type { Secrets } from './secrets.ts';
 import type { Answer, Handler } from './server.ts';
@@ -104,8 +104,8 @@ export function explain(error: unknown): Answer {
     return describe(error.status, error.code, error.message, { members: error.members, headers: challenge });
   }
   if (error instanceof SignatureError) return describe(400, error.code, error.message);
-  if (error instanceof BodyRefused) return describe(error.status, 'RequestRefused', error.message);
-  if (error instanceof ReplaysFull) return describe(400, 'ThrottlingException', error.message);
+  if (error instanceof BodyRefusedError) return describe(error.status, 'RequestRefused', error.message);
+  if (error instanceof ReplaysFullError) return describe(400, 'ThrottlingException', error.message);
   return describe(500, 'InternalException', 'the request failed; the log of the trigger says why');
 }
 

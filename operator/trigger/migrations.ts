@@ -12,8 +12,8 @@ import { type Decision, decide, type Found } from './decide.ts';
 import type { MigrationTemplate } from './template.ts';
 
 /** Core or Kubernetes could not be asked, or refused; the event may be sent again. */
-class MigrationsUnavailable extends Error {
-  override readonly name = 'MigrationsUnavailable';
+class MigrationsUnavailableError extends Error {
+  override readonly name = 'MigrationsUnavailableError';
 }
 
 /** What was done about an event, with the name of the EdgeMigration. */
@@ -24,7 +24,7 @@ export interface Migrations {
   /**
    * Makes sure that the project is migrated; does nothing where it is already.
    *
-   * @throws MigrationsUnavailable when nothing is known to be done; the signal's reason on abort
+   * @throws MigrationsUnavailableError when nothing is known to be done; the signal's reason on abort
    */
   request(projectId: number, eventId: string, signal: AbortSignal): Promise<Outcome>;
 }
@@ -108,5 +108,5 @@ function describe(
 function explain(error: unknown, projectId: number): unknown {
   if (!(error instanceof CoreError || error instanceof ApiError)) return error;
   const whom = error instanceof CoreError ? 'Core' : 'Kubernetes';
-  return new MigrationsUnavailable(`project ${projectId}: ${whom}: ${errorMessage(error)}`, { cause: error });
+  return new MigrationsUnavailableError(`project ${projectId}: ${whom}: ${errorMessage(error)}`, { cause: error });
 }

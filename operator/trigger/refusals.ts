@@ -1,11 +1,11 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
-import { BodyRefused } from '@edge-migration/runtime/http/body.ts';
+import { BodyRefusedError } from '@edge-migration/runtime/http/body.ts';
 import { createQuietLog } from '@edge-migration/runtime/http/quiet-log.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Counter, type Registry } from 'prom-client';
 import { ProtocolError } from './put-events.ts';
-import { ReplaysFull } from './replays.ts';
+import { ReplaysFullError } from './replays.ts';
 import { SignatureError } from './signature.ts';
 
 export function createRefusalCounter(registry: Registry): Counter {
@@ -35,6 +35,6 @@ export function createRefusalLog(refused: Counter, clock: Pick<Clock, 'monotonic
 /** One of a few names, whatever was sent. */
 function nameCode(error: unknown): string {
   if (error instanceof ProtocolError || error instanceof SignatureError) return error.code;
-  if (error instanceof BodyRefused) return 'RequestRefused';
-  return error instanceof ReplaysFull ? 'ThrottlingException' : 'InternalException';
+  if (error instanceof BodyRefusedError) return 'RequestRefused';
+  return error instanceof ReplaysFullError ? 'ThrottlingException' : 'InternalException';
 }

@@ -17,8 +17,8 @@ export interface Replays<Answer> {
 const MOST_ANSWERS = 10_000;
 
 /** Too many signatures are remembered; wait until the first of them have expired. */
-export class ReplaysFull extends Error {
-  override readonly name = 'ReplaysFull';
+export class ReplaysFullError extends Error {
+  override readonly name = 'ReplaysFullError';
 }
 
 export function createReplays<Answer>(clock: Pick<Clock, 'now'>, mostAnswers = MOST_ANSWERS): Replays<Answer> {
@@ -34,7 +34,7 @@ export function createReplays<Answer>(clock: Pick<Clock, 'now'>, mostAnswers = M
       const before = known.get(signature);
       if (before !== undefined) return before.answer;
       if (known.size >= mostAnswers) forgetExpired();
-      if (known.size >= mostAnswers) throw new ReplaysFull(`${mostAnswers} requests were made in the last minutes`);
+      if (known.size >= mostAnswers) throw new ReplaysFullError(`${mostAnswers} requests were made in the last minutes`);
       const answer = act();
       known.set(signature, { answer, until });
       try {

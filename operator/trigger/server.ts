@@ -14,7 +14,7 @@ export interface Answer {
 /** One POST. The body is read when it is asked for, so that a stranger's need not be. */
 interface Request {
   readonly head: RequestHead;
-  /** @throws BodyRefused */
+  /** @throws BodyRefusedError */
   body(): Promise<Uint8Array>;
 }
 

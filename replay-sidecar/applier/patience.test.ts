@@ -1,8 +1,8 @@
-import { CoreUnsupported } from '@edge-migration/identity/core/errors.ts';
+import { CoreUnsupportedError } from '@edge-migration/identity/core/errors.ts';
 import { expect, test } from 'vitest';
 import { createPatience } from './patience.ts';
 
-const INDEX = new CoreUnsupported('the index misses identity 4');
+const INDEX = new CoreUnsupportedError('the index misses identity 4');
 const signal = new AbortController().signal;
 
 /** Attempts go on when they are let. */

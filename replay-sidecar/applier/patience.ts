@@ -1,4 +1,4 @@
-import { DeadlinePassed } from '@edge-migration/identity/edge/table/table.ts';
+import { DeadlinePassedError } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { dispositionOf } from '@edge-migration/runtime/failure.ts';
 import { EVENT, STORE_OUTAGE } from '@edge-migration/runtime/policies.ts';
@@ -54,7 +54,7 @@ export function createPatience(clock: Clock, onOutage: (error: unknown) => void)
       try {
         const result = await retry(outlastOutages, {
           ...{ policy: EVENT, clock, signal },
-          isWorthIt: (error) => !(error instanceof DeadlinePassed),
+          isWorthIt: (error) => !(error instanceof DeadlinePassedError),
         });
         note(own, undefined);
         return result;

@@ -3,7 +3,7 @@ import { openCore } from '@edge-migration/identity/core/core.ts';
 import { askForDocument, createFailover, type Failover, isRefusal } from '@edge-migration/identity/edge/failover.ts';
 import { type OtherRegions, openOtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
-import { EdgeError, type EdgeOptions, EdgeRefused, openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import { EdgeError, type EdgeOptions, EdgeRefusedError, openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { type SharedStores, shareStores } from '@edge-migration/identity/shared-stores.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
@@ -71,7 +71,7 @@ export function openStores(
     const look = async () => {
       await ask(signal);
       await edge.describe({ signal }).catch((error: unknown) => {
-        if (!(error instanceof EdgeRefused)) throw error;
+        if (!(error instanceof EdgeRefusedError)) throw error;
         if (!isUndescribed) log.warn({ err: error }, 'It cannot be looked up in which regions the tables of Edge are');
         isUndescribed = true;
       });

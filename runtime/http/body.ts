@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 
 /** A body is not read; `status` is that of the answer. */
-export class BodyRefused extends Error {
-  override readonly name = 'BodyRefused';
+export class BodyRefusedError extends Error {
+  override readonly name = 'BodyRefusedError';
   readonly status: number;
 
   constructor(status: number, message: string, options?: ErrorOptions) {
@@ -14,12 +14,12 @@ export class BodyRefused extends Error {
 /**
  * The whole body.
  *
- * @throws BodyRefused when it is too large, encoded, or ends too early; what is left of it is not read
+ * @throws BodyRefusedError when it is too large, encoded, or ends too early; what is left of it is not read
  */
 export async function readBody(request: IncomingMessage, mostBytes: number): Promise<Uint8Array> {
   const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (encoding !== 'identity') throw new BodyRefused(415, 'a body with Content-Encoding is not read');
-  const tooLarge = () => new BodyRefused(413, `the body has more than ${mostBytes} bytes`);
+  if (encoding !== 'identity') throw new BodyRefusedError(415, 'a body with Content-Encoding is not read');
+  const tooLarge = () => new BodyRefusedError(413, `the body has more than ${mostBytes} bytes`);
   if (Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
@@ -31,7 +31,7 @@ export async function readBody(request: IncomingMessage, mostBytes: number): Pro
       reject(tooLarge());
     });
     request.once('end', () => resolve(Buffer.concat(chunks)));
-    const broken = (cause?: Error) => reject(new BodyRefused(400, 'the body ended too early', { cause }));
+    const broken = (cause?: Error) => reject(new BodyRefusedError(400, 'the body ended too early', { cause }));
     request.once('error', broken);
     request.once('close', () => broken());
     // It said so before anything listened.

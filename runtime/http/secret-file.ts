@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 
 /** A mounted Secret could not be read; the message names the file, never what is in it. */
-class SecretUnreadable extends Error {
-  override readonly name = 'SecretUnreadable';
+class SecretUnreadableError extends Error {
+  override readonly name = 'SecretUnreadableError';
 }
 
 /**
@@ -14,6 +14,6 @@ export async function readSecret(file: string): Promise<string | undefined> {
     return (await readFile(file, 'utf8')).replace(/\r?\n$/, '') || undefined;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new SecretUnreadable(`${file} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new SecretUnreadableError(`${file} cannot be read: ${(cause as Error).message}`, { cause });
   }
 }

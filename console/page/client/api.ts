@@ -1,12 +1,12 @@
 import type { Problem } from './types.ts';
 
 /** What the console refused, with its own words for people. */
-export class ApiProblem extends Error {
+export class ApiProblemError extends Error {
   readonly problem: Problem;
 
   constructor(problem: Problem) {
     super(problem.detail);
-    this.name = 'ApiProblem';
+    this.name = 'ApiProblemError';
     this.problem = problem;
   }
 }
@@ -15,7 +15,7 @@ export class ApiProblem extends Error {
 export interface Api {
   get<Answer>(path: string, signal?: AbortSignal): Promise<Answer>;
   post<Answer>(path: string, body?: object, signal?: AbortSignal): Promise<Answer>;
-  /** The answer as it is: for streams and downloads. @throws ApiProblem when it is no success */
+  /** The answer as it is: for streams and downloads. @throws ApiProblemError when it is no success */
   open(path: string, signal?: AbortSignal): Promise<Response>;
 }
 
@@ -33,7 +33,7 @@ export function createApi(token: string | undefined, refused: () => void = () =>
     if (response.ok) return response;
     const problem = await readProblem(response);
     if (response.status === 401) refused();
-    throw new ApiProblem(problem);
+    throw new ApiProblemError(problem);
   }
 
   return {

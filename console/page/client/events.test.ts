@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { type Api, ApiProblem } from './api.ts';
+import { type Api, ApiProblemError } from './api.ts';
 import { followEvents } from './events.ts';
 
 const stack: AsyncDisposableStack[] = [];
@@ -30,7 +30,7 @@ async function serve(...answers: ((response: ServerResponse) => void)[]) {
       });
       if (response.ok) return response;
       await response.body?.cancel();
-      throw new ApiProblem({ title: '', status: response.status, code: '', detail: '' });
+      throw new ApiProblemError({ title: '', status: response.status, code: '', detail: '' });
     },
   } as Api;
   return { api, connections: () => served };

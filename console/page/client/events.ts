@@ -1,5 +1,5 @@
 import { EventSourceParserStream } from 'eventsource-parser/stream';
-import { type Api, ApiProblem } from './api.ts';
+import { type Api, ApiProblemError } from './api.ts';
 
 interface StreamEvent {
   readonly name: string;
@@ -30,7 +30,7 @@ export async function followEvents(api: Api, path: string, listener: Listener, s
   };
   while (!signal.aborted) {
     const end = await readOnce(api, path, listener, signal, opened).catch((error: unknown) =>
-      error instanceof ApiProblem && isFinal(error.problem.status) ? 'forbidden' : undefined,
+      error instanceof ApiProblemError && isFinal(error.problem.status) ? 'forbidden' : undefined,
     );
     listener.live(false);
     if (end === 'invalid_token' || end === 'forbidden') return;

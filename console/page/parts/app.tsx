@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { type Api, ApiProblem, createApi } from '../client/api.ts';
+import { type Api, ApiProblemError, createApi } from '../client/api.ts';
 import type { Session } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { formatRoute, parseRoute, type Route } from '../view/route.ts';
@@ -38,7 +38,7 @@ export function App() {
   }, []);
   useEffect(() => {
     signIn(undefined).catch((error: unknown) => {
-      if (!(error instanceof ApiProblem)) setReason(TEXT.failure.network);
+      if (!(error instanceof ApiProblemError)) setReason(TEXT.failure.network);
       else setReason(error.problem.status === 401 ? '' : error.message);
     });
   }, [signIn]);

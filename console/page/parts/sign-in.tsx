@@ -1,5 +1,5 @@
 import { useId, useState } from 'preact/hooks';
-import { ApiProblem } from '../client/api.ts';
+import { ApiProblemError } from '../client/api.ts';
 import { TEXT } from '../text.ts';
 import { Note } from './ui.tsx';
 
@@ -56,6 +56,6 @@ export function SignIn({ reason, signIn }: { reason: string; signIn: (token: str
 }
 
 function describe(error: unknown): string {
-  if (!(error instanceof ApiProblem)) return TEXT.failure.network;
+  if (!(error instanceof ApiProblemError)) return TEXT.failure.network;
   return error.problem.status === 401 ? TEXTS.refused : error.message;
 }

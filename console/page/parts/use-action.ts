@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { ApiProblem } from '../client/api.ts';
+import { ApiProblemError } from '../client/api.ts';
 import type { Action, ActionState, ChangeAnswer, Warning } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { useConsole } from './context.ts';
@@ -12,11 +12,11 @@ export interface Asked {
 }
 
 /** What to tell of a change that was not made. */
-export const describe = (error: unknown) => (error instanceof ApiProblem ? error.message : TEXT.failure.network);
+export const describe = (error: unknown) => (error instanceof ApiProblemError ? error.message : TEXT.failure.network);
 
 /** What the server wants to be confirmed first; undefined where it said something else. */
 export const warningsIn = (error: unknown): readonly Warning[] | undefined =>
-  error instanceof ApiProblem && error.problem.code === 'confirmation_required'
+  error instanceof ApiProblemError && error.problem.code === 'confirmation_required'
     ? (error.problem.warnings ?? [])
     : undefined;
 

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState } from 'preact/hooks';
-import { ApiProblem } from '../client/api.ts';
+import { ApiProblemError } from '../client/api.ts';
 import { followEvents } from '../client/events.ts';
 import type { Detail, Sample } from '../client/types.ts';
 import { TEXT } from '../text.ts';
@@ -33,9 +33,9 @@ export function useProject(projectId: number, namespace: string | undefined) {
       setPresence('there');
       setProblem(undefined);
     } catch (error) {
-      const isMissing = error instanceof ApiProblem && error.problem.status === 404;
+      const isMissing = error instanceof ApiProblemError && error.problem.status === 404;
       if (isMissing) setPresence((known) => (known === 'there' || known === 'removed' ? 'removed' : 'none'));
-      setProblem(isMissing ? undefined : error instanceof ApiProblem ? error.message : TEXT.failure.network);
+      setProblem(isMissing ? undefined : error instanceof ApiProblemError ? error.message : TEXT.failure.network);
     }
   }, [api, root, query]);
 

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { ApiProblem } from '../client/api.ts';
+import { ApiProblemError } from '../client/api.ts';
 import { followEvents } from '../client/events.ts';
 import type { ProjectPage, Summary } from '../client/types.ts';
 import { TEXT } from '../text.ts';
@@ -29,7 +29,7 @@ export function useProjects(query: ProjectsQuery) {
       setPage(answer);
       setProblem(undefined);
     } catch (error) {
-      if (!signal.aborted) setProblem(error instanceof ApiProblem ? error.message : TEXT.failure.network);
+      if (!signal.aborted) setProblem(error instanceof ApiProblemError ? error.message : TEXT.failure.network);
     }
   }, [api, address]);
 

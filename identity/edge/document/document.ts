@@ -3,7 +3,7 @@ import type { CoreEnvironment, CoreIdentity, CoreTrait } from '../../core/identi
 import { identityUuid } from '../identity-uuid.ts';
 import { chooseOverrides, encodeOverride } from '../override.ts';
 import { itemBytes, MAX_ITEM_BYTES, utf8Bytes } from './size.ts';
-import { type SkipReason, Unstorable } from './skip.ts';
+import { type SkipReason, UnstorableError } from './skip.ts';
 import { encodeSystemTraits } from './system-traits.ts';
 import { traitValue } from './trait.ts';
 
@@ -68,10 +68,10 @@ export function encodeIdentity(
     const systemTraits = encodeSystemTraits(identity.systemTraits);
     if (systemTraits !== undefined) item['system_traits'] = systemTraits;
     const bytes = itemBytes(item);
-    if (bytes > MAX_ITEM_BYTES) throw new Unstorable('DocumentTooLarge', `${bytes} bytes of ${MAX_ITEM_BYTES}`);
+    if (bytes > MAX_ITEM_BYTES) throw new UnstorableError('DocumentTooLarge', `${bytes} bytes of ${MAX_ITEM_BYTES}`);
     return { kind: 'document', key, item, bytes };
   } catch (error) {
-    if (!(error instanceof Unstorable)) throw error;
+    if (!(error instanceof UnstorableError)) throw error;
     return {
       kind: 'skipped',
       environmentId: environment.id,
@@ -93,25 +93,25 @@ export function canBeStored(identifier: string, key = identifier): boolean {
     checkKeys(key, identifier);
     return true;
   } catch (error) {
-    if (error instanceof Unstorable) return false;
+    if (error instanceof UnstorableError) return false;
     throw error;
   }
 }
 
-/** @throws Unstorable */
+/** @throws UnstorableError */
 function checkKeys(key: string, identifier: string): void {
-  if (identifier === '') throw new Unstorable('IdentifierEmpty', 'identifier has 0 bytes');
+  if (identifier === '') throw new UnstorableError('IdentifierEmpty', 'identifier has 0 bytes');
   if (key.length > identifier.length && key === compositeKey('', identifier)) {
-    throw new Unstorable('EnvironmentKeyEmpty', 'environment key has 0 bytes');
+    throw new UnstorableError('EnvironmentKeyEmpty', 'environment key has 0 bytes');
   }
   // No text has more than three bytes per UTF-16 unit, so most need no counting.
   if (3 * key.length <= MAX_IDENTIFIER_BYTES) return;
   const bytes = utf8Bytes(identifier);
   if (bytes > MAX_IDENTIFIER_BYTES) {
-    throw new Unstorable('IdentifierTooLong', `identifier has ${bytes} bytes of ${MAX_IDENTIFIER_BYTES}`);
+    throw new UnstorableError('IdentifierTooLong', `identifier has ${bytes} bytes of ${MAX_IDENTIFIER_BYTES}`);
   }
   const keyBytes = utf8Bytes(key);
-  if (keyBytes > MAX_KEY_BYTES) throw new Unstorable('KeyTooLong', `key has ${keyBytes} bytes of ${MAX_KEY_BYTES}`);
+  if (keyBytes > MAX_KEY_BYTES) throw new UnstorableError('KeyTooLong', `key has ${keyBytes} bytes of ${MAX_KEY_BYTES}`);
 }
 
 function encodeTraits(traits: readonly CoreTrait[]): AttributeValue[] {
@@ -131,5 +131,5 @@ function isoformat(timestamp: string): string {
   if (seconds !== undefined) return `${seconds}${fraction === undefined ? '' : `.${fraction.padEnd(6, '0')}`}+00:00`;
   if (timestamp === 'infinity') return '9999-12-31T23:59:59.999999+00:00';
   if (timestamp === '-infinity') return '0001-01-01T00:00:00+00:00';
-  throw new Unstorable('CreatedDateOutOfRange', 'created_date is outside the years 1 to 9999');
+  throw new UnstorableError('CreatedDateOutOfRange', 'created_date is outside the years 1 to 9999');
 }

@@ -3,7 +3,7 @@ import type { CoreEnvironment, CoreIdentity } from '../../core/identity.ts';
 import type { Pending } from '../merge.ts';
 import { chooseOverrides, encodeOverride } from '../override.ts';
 import { canBeStored, compositeKey, type Item } from './document.ts';
-import { Unstorable } from './skip.ts';
+import { UnstorableError } from './skip.ts';
 import { traitValue } from './trait.ts';
 
 /** What a document can hold of an identity that it cannot hold as a whole. */
@@ -49,7 +49,7 @@ function encodeOr(
   try {
     return encode();
   } catch (error) {
-    if (!(error instanceof Unstorable)) throw error;
+    if (!(error instanceof UnstorableError)) throw error;
     left.add(key);
     return undefined;
   }

@@ -24,8 +24,8 @@ export const SKIP_REASONS = {
 export type SkipReason = keyof typeof SKIP_REASONS;
 
 /** Thrown and caught inside the encoder. The detail names ids and limits, never a value, identifier or key. */
-export class Unstorable extends Error {
-  override readonly name = 'Unstorable';
+export class UnstorableError extends Error {
+  override readonly name = 'UnstorableError';
   readonly reason: SkipReason;
 
   constructor(reason: SkipReason, detail: string) {

@@ -1,5 +1,5 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import { Unstorable } from './skip.ts';
+import { UnstorableError } from './skip.ts';
 import { checkLength, MAX_TRAIT_LENGTH, storableFloat, storableInteger } from './trait.ts';
 
 /** A number of a JSON text, with all its digits. */
@@ -17,13 +17,13 @@ class JsonNumber {
  *
  * A null value is left out, as a trait without value is.
  *
- * @throws Unstorable
+ * @throws UnstorableError
  */
 export function encodeSystemTraits(json: string | null): AttributeValue | undefined {
   if (json === null) return undefined;
   const traits: unknown = parseJson(json);
   if (typeof traits !== 'object' || traits === null || Array.isArray(traits) || traits instanceof JsonNumber) {
-    throw new Unstorable('SystemTraitUnsupported', 'system_traits is not an object');
+    throw new UnstorableError('SystemTraitUnsupported', 'system_traits is not an object');
   }
   const encoded = Object.entries(traits).flatMap(([key, value], index) => {
     const encodedValue = systemTraitValue(key, value, () => `system trait ${index + 1}`);
@@ -34,7 +34,7 @@ export function encodeSystemTraits(json: string | null): AttributeValue | undefi
 
 function systemTraitValue(key: string, value: unknown, what: () => string): AttributeValue | undefined {
   if (value === null) return undefined;
-  if (key === '') throw new Unstorable('SystemTraitUnsupported', `${what()} has an empty key`);
+  if (key === '') throw new UnstorableError('SystemTraitUnsupported', `${what()} has an empty key`);
   if (typeof value === 'boolean') return { BOOL: value };
   if (value instanceof JsonNumber) {
     const integer = /^-?[0-9]+$/.test(value.source);
@@ -44,7 +44,7 @@ function systemTraitValue(key: string, value: unknown, what: () => string): Attr
     checkLength(value, MAX_TRAIT_LENGTH, what);
     return { S: value };
   }
-  throw new Unstorable('SystemTraitUnsupported', `${what()} is neither text, number nor boolean`);
+  throw new UnstorableError('SystemTraitUnsupported', `${what()} is neither text, number nor boolean`);
 }
 
 /** Numbers keep their text, because jsonb holds more digits than a double. */

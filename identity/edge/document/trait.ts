@@ -8,7 +8,7 @@ import {
   MAX_INTEGER_DIGITS,
   significantDigits,
 } from './number.ts';
-import { Unstorable } from './skip.ts';
+import { UnstorableError } from './skip.ts';
 
 /** Longest text of a trait that readers take, in code points. */
 export const MAX_TRAIT_LENGTH = 2000;
@@ -20,7 +20,7 @@ const DECIMAL = /^-?[0-9]+\.[0-9]+$/;
  * A trait's value as Flagsmith's document model writes it, or undefined for a trait without value: Core's mapper writes
  * NULL there, which Edge's published types refuse, and a trait that is not there evaluates the same.
  *
- * @throws Unstorable
+ * @throws UnstorableError
  */
 export function traitValue(trait: CoreTrait): AttributeValue | undefined {
   const { type, value } = trait;
@@ -55,13 +55,13 @@ function textValue(text: string, what: () => string): AttributeValue {
 /**
  * A number of any number of digits, from text to text.
  *
- * @throws Unstorable
+ * @throws UnstorableError
  */
 export function storableInteger(digits: string, what: () => string): string {
   const integer = integerText(digits);
   if (integer.length > MAX_DIGITS) {
     if (significantDigits(integer) > MAX_DIGITS) {
-      throw new Unstorable('NumberTooPrecise', `${what()} has ${significantDigits(integer)} significant digits`);
+      throw new UnstorableError('NumberTooPrecise', `${what()} has ${significantDigits(integer)} significant digits`);
     }
     if (integer.replace('-', '').length > MAX_INTEGER_DIGITS) throw outOfRange(what());
   }
@@ -71,21 +71,21 @@ export function storableInteger(digits: string, what: () => string): string {
 /**
  * A double as {@link floatText}.
  *
- * @throws Unstorable
+ * @throws UnstorableError
  */
 export function storableFloat(value: number, what: () => string): string {
-  if (!Number.isFinite(value)) throw new Unstorable('NumberNotFinite', `${what()} is not finite`);
+  if (!Number.isFinite(value)) throw new UnstorableError('NumberNotFinite', `${what()} is not finite`);
   if (!isStorableFloat(value)) throw outOfRange(what());
   return floatText(value);
 }
 
-/** @throws Unstorable when the text has more than `limit` code points */
+/** @throws UnstorableError when the text has more than `limit` code points */
 export function checkLength(text: string, limit: number, what: () => string): void {
   if (text.length > limit && [...text].length > limit) {
-    throw new Unstorable('TextTooLong', `${what()} has more than ${limit} characters`);
+    throw new UnstorableError('TextTooLong', `${what()} has more than ${limit} characters`);
   }
 }
 
-function outOfRange(what: string): Unstorable {
-  return new Unstorable('NumberOutOfRange', `${what} is beyond 1E-130 to 9.99E+125`);
+function outOfRange(what: string): UnstorableError {
+  return new UnstorableError('NumberOutOfRange', `${what} is beyond 1E-130 to 9.99E+125`);
 }

@@ -1,7 +1,7 @@
 import { BatchGetItemCommand } from '@aws-sdk/client-dynamodb';
 import type { Item } from '../document/document.ts';
 import type { CallOptions, Connection } from './connection.ts';
-import { EdgeThrottled, ResponseTooLarge } from './errors.ts';
+import { EdgeThrottledError, ResponseTooLargeError } from './errors.ts';
 
 /** DynamoDB takes no more keys in one call. */
 export const GET_BATCH = 100;
@@ -55,7 +55,7 @@ export function createBatchReader(connection: Connection, table: string): ReadIt
       if (bytes < ROOMY * MAX_ANSWER_BYTES && keys.length === most) most = Math.min(2 * most, GET_BATCH);
       return { output, bytes };
     } catch (error) {
-      if (!(error instanceof ResponseTooLarge)) throw error;
+      if (!(error instanceof ResponseTooLargeError)) throw error;
       budget?.settle(keys.length, Math.ceil(bytes / BYTES_PER_UNIT));
       most = Math.max(1, Math.min(most, Math.floor((keys.length * MAX_ANSWER_BYTES) / (2 * bytes))));
       return undefined;
@@ -71,7 +71,7 @@ export function createBatchReader(connection: Connection, table: string): ReadIt
     const unprocessed = output.UnprocessedKeys?.[table]?.Keys ?? [];
     // A large answer comes in parts; only a part without anything in it means that we are too fast.
     if (unprocessed.length === batch.length) {
-      throw new EdgeThrottled(`DynamoDB throttles reads of table ${table} at ${connection.place(table).where}`);
+      throw new EdgeThrottledError(`DynamoDB throttles reads of table ${table} at ${connection.place(table).where}`);
     }
     return { items: output.Responses?.[table] ?? [], bytes, left: [...unprocessed, ...open.slice(batch.length)] };
   }

@@ -5,11 +5,11 @@ import { isPassing, retry } from '@edge-migration/runtime/retry.ts';
 import { createWriteBudget, type WriteBudget } from '../rate.ts';
 import { findRegion } from '../region.ts';
 import {
-  DeadlinePassed,
+  DeadlinePassedError,
   describeFailure,
-  EdgeRefused,
-  EdgeThrottled,
-  EdgeUnreachable,
+  EdgeRefusedError,
+  EdgeThrottledError,
+  EdgeUnreachableError,
   isServerFailure,
   type TablePlace,
 } from './errors.ts';
@@ -32,7 +32,7 @@ export interface EdgeOptions {
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Nothing is sent once it has passed; the call then fails with `DeadlinePassed`. */
+  /** Nothing is sent once it has passed; the call then fails with `DeadlinePassedError`. */
   readonly deadline?: Deadline | undefined;
   /** Told of each request that was sent and got no answer: what it writes may be carried out at any time from now on. */
   readonly lost?: (() => void) | undefined;
@@ -58,7 +58,7 @@ export interface Connection {
    * Sends until there is an answer: throttling, failures of the server and of the network are retried with growing,
    * jittered pauses for as long as patience lasts. A write that is sent again may have been done the first time.
    *
-   * @throws EdgeError, DeadlinePassed, or the signal's reason
+   * @throws EdgeError, DeadlinePassedError, or the signal's reason
    */
   call<O>(table: string, send: Send<O>, options: CallOptions): Promise<O>;
   /**
@@ -117,7 +117,7 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
   let silent: { readonly since: number; readonly started: number } | undefined;
 
   /** A role that worked a moment ago is being rotated or its session renewed; one that never did is wrong. */
-  const isWorthIt = (failure: unknown) => isPassing(failure) || (proven && failure instanceof EdgeRefused);
+  const isWorthIt = (failure: unknown) => isPassing(failure) || (proven && failure instanceof EdgeRefusedError);
 
   return {
     clock,
@@ -146,7 +146,7 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
 
       async function ask() {
         if (deadline !== undefined && deadline.left() <= 0) {
-          throw new DeadlinePassed('Too late to send', { cause: failure });
+          throw new DeadlinePassedError('Too late to send', { cause: failure });
         }
         if (asked.way !== way) asked = { way, since: clock.now(), started: clock.monotonic() };
         try {
@@ -158,11 +158,11 @@ export function connect(settings: ConnectionSettings, options: EdgeOptions): Con
           signal?.throwIfAborted();
           failure = describeFailure(error, { table, where: asked.way.where() });
           // One that does not know the question has answered, too.
-          const isSilent = failure instanceof EdgeUnreachable && failure.answer === undefined;
+          const isSilent = failure instanceof EdgeUnreachableError && failure.answer === undefined;
           if (asked.way === way && !isAside) silent = isSilent ? (silent ?? asked) : undefined;
           // Something on the way has given up waiting for the one who does it.
           if (isServerFailure(error)) lost?.();
-          if (failure instanceof EdgeThrottled) budget.throttled();
+          if (failure instanceof EdgeThrottledError) budget.throttled();
           throw failure;
         }
       }

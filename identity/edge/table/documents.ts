@@ -12,7 +12,7 @@ import type { Documents } from '../store.ts';
 import { createBatchReader } from './batch-reads.ts';
 import type { CallOptions, Connection, Send } from './connection.ts';
 import type { CostAccount } from './cost.ts';
-import { ResponseTooLarge } from './errors.ts';
+import { ResponseTooLargeError } from './errors.ts';
 import { type DocumentWrite, describeWrite, writtenItem } from './writes.ts';
 
 /** The write was done, or nothing was done because the document is no longer as it was read: this is what it is now. */
@@ -43,7 +43,7 @@ export function createDocuments(
     for await (const { items, bytes } of readItems([...new Set(values)].map(key), options)) {
       total += bytes;
       if (total > mostBytes && values.length > 1)
-        throw new ResponseTooLarge(`${values.length} documents are too large`);
+        throw new ResponseTooLargeError(`${values.length} documents are too large`);
       for (const item of items) found.set(item[keyName]?.S ?? '', item);
     }
     return found;

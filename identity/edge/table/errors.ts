@@ -15,6 +15,7 @@ interface EdgeErrorOptions extends ErrorOptions {
   readonly answer?: Answer | undefined;
 }
 
+/** The `name` of each kind is published, as the reason of conditions: it is that of its class without `Error`. */
 export abstract class EdgeError extends Error {
   abstract readonly disposition: Disposition;
   readonly answer: Answer | undefined;
@@ -26,56 +27,56 @@ export abstract class EdgeError extends Error {
 }
 
 /** DynamoDB asks to slow down. */
-export class EdgeThrottled extends EdgeError {
+export class EdgeThrottledError extends EdgeError {
   override readonly name = 'EdgeThrottled';
   readonly disposition = 'throttled';
 }
 
 /** Another region writes the same item; nothing was done, and the same request is to be sent again. */
-export class EdgeConflict extends EdgeError {
+export class EdgeConflictError extends EdgeError {
   override readonly name = 'EdgeConflict';
   // No conflict in the sense of a disposition: nothing has to be read again.
   readonly disposition = 'transient';
 }
 
 /** No answer, or a failure on the server's side. */
-export class EdgeUnreachable extends EdgeError {
+export class EdgeUnreachableError extends EdgeError {
   override readonly name = 'EdgeUnreachable';
   readonly disposition = 'transient';
 }
 
 /** Credentials are missing, wrong or expired, or they do not permit the operation. */
-export class EdgeRefused extends EdgeError {
+export class EdgeRefusedError extends EdgeError {
   override readonly name = 'EdgeRefused';
   readonly disposition = 'misconfigured';
 }
 
-export class TableMissing extends EdgeError {
+export class TableMissingError extends EdgeError {
   override readonly name = 'TableMissing';
   readonly disposition = 'misconfigured';
 }
 
 /** The table is there, but it is not the table that its name promises. */
-export class WrongTable extends EdgeError {
+export class WrongTableError extends EdgeError {
   override readonly name = 'WrongTable';
   readonly disposition = 'misconfigured';
 }
 
 /** DynamoDB will never accept this request, most often because of the item in it. The message is DynamoDB's own. */
-export class WriteRejected extends EdgeError {
+export class WriteRejectedError extends EdgeError {
   override readonly name = 'WriteRejected';
   readonly disposition = 'rejected';
 }
 
 /** An answer is larger than its caller is ready to hold, and was not read. */
-export class ResponseTooLarge extends EdgeError {
+export class ResponseTooLargeError extends EdgeError {
   override readonly name = 'ResponseTooLarge';
   readonly disposition = 'rejected';
 }
 
 /** The time until which a request could be sent has passed; nothing was sent. */
-export class DeadlinePassed extends Error {
-  override readonly name = 'DeadlinePassed';
+export class DeadlinePassedError extends Error {
+  override readonly name = 'DeadlinePassedError';
   readonly disposition = 'conflict';
 }
 
@@ -185,7 +186,7 @@ function isAnswered({ $metadata, $response }: SdkError): boolean {
  * `ConditionalCheckFailedException`, which is an answer.
  */
 export function describeFailure(error: unknown, { table, where }: TablePlace): Error {
-  if (error instanceof EdgeError || error instanceof DeadlinePassed) return error;
+  if (error instanceof EdgeError || error instanceof DeadlinePassedError) return error;
   const { name = 'Error', message = '', code, $metadata, $response } = error as SdkError;
   const status = $metadata?.httpStatusCode ?? $response?.statusCode;
   if (error instanceof ConditionalCheckFailedException) return error;
@@ -193,26 +194,26 @@ export function describeFailure(error: unknown, { table, where }: TablePlace): E
   const options = { cause: error, answer: isAnswered(error as SdkError) ? kind : undefined };
   switch (kind) {
     case 'throttled':
-      return new EdgeThrottled(
+      return new EdgeThrottledError(
         `DynamoDB throttles table ${table} at ${where}: lower the write rate or raise the capacity`,
         options,
       );
     case 'missing':
-      return new TableMissing(
+      return new TableMissingError(
         `Table ${table} does not exist at ${where}: create it, or correct the table name, the region or the endpoint`,
         options,
       );
     case 'invalid':
-      return new WriteRejected(message, options);
+      return new WriteRejectedError(message, options);
     case 'conflict':
-      return new EdgeConflict(
+      return new EdgeConflictError(
         `Other regions write the same items of table ${table} at ${where} all the time: try again later`,
         options,
       );
     case 'failed':
-      return new EdgeUnreachable(`DynamoDB at ${where} failed on table ${table}: ${name}`, options);
+      return new EdgeUnreachableError(`DynamoDB at ${where} failed on table ${table}: ${name}`, options);
     case 'encryption':
-      return new EdgeRefused(
+      return new EdgeRefusedError(
         `DynamoDB at ${where} cannot use the key that encrypts table ${table} (${name}): check the key's state and policy in KMS`,
         options,
       );
@@ -220,20 +221,20 @@ export function describeFailure(error: unknown, { table, where }: TablePlace): E
       if ($metadata?.clockSkewCorrected !== true) return refused(/Provider/.test(name) ? message : name);
   }
   if (status === undefined || status >= 500 || status === 429 || $metadata?.clockSkewCorrected === true) {
-    return new EdgeUnreachable(
+    return new EdgeUnreachableError(
       `DynamoDB at ${where} did not answer for table ${table} (${status ?? code ?? `${name}: ${message}`}): check the endpoint, the region and the network policy`,
       options,
     );
   }
   if (status === 401 || status === 403) return refused(name);
   // Nothing says that it is for good, and a guess would send people to the wrong place.
-  return new EdgeUnreachable(
+  return new EdgeUnreachableError(
     `DynamoDB at ${where} answered a request for table ${table} with ${name} (${status}), which is tried again`,
     options,
   );
 
-  function refused(why: string): EdgeRefused {
-    return new EdgeRefused(
+  function refused(why: string): EdgeRefusedError {
+    return new EdgeRefusedError(
       `DynamoDB at ${where} refused access to table ${table} (${why}): check the credentials and the permissions of this process's role`,
       options,
     );

@@ -274,7 +274,7 @@ describe('waiting', () => {
     const before = proxy.calls.length;
     const deadline = { left: () => 0 };
     await expect(insert(edge, createItems(1), { deadline })).rejects.toMatchObject({
-      name: 'DeadlinePassed',
+      name: 'DeadlinePassedError',
     });
     expect(proxy.calls.length).toBe(before);
   });
@@ -285,7 +285,7 @@ describe('waiting', () => {
     let asked = 0;
     const deadline = { left: () => (++asked < 3 ? 1000 : -1) };
     await expect(insert(edge, createItems(1), { deadline })).rejects.toMatchObject({
-      name: 'DeadlinePassed',
+      name: 'DeadlinePassedError',
     });
     expect(proxy.calls.length).toBe(before);
   });
@@ -295,7 +295,7 @@ describe('waiting', () => {
     const end = performance.now() + 200;
     proxy.inject(() => ({ kind: 'hang' }));
     const deadline = { left: () => end - performance.now() };
-    await expect(edge.identities.get('key_nobody', { deadline })).rejects.toMatchObject({ name: 'DeadlinePassed' });
+    await expect(edge.identities.get('key_nobody', { deadline })).rejects.toMatchObject({ name: 'DeadlinePassedError' });
   });
 
   test('an aborted signal ends requests and pauses with its reason', async () => {

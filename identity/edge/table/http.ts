@@ -1,7 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import type net from 'node:net';
-import { DeadlinePassed, ResponseTooLarge } from './errors.ts';
+import { DeadlinePassedError, ResponseTooLargeError } from './errors.ts';
 import { createSockets } from './sockets.ts';
 
 /** A time after which a request must not be sent any more. */
@@ -16,7 +16,7 @@ export interface HandlerOptions {
   readonly deadline?: Deadline | undefined;
   /** Told that the request was sent and ended without an answer: it may still arrive. */
   lost?(): void;
-  /** Told the bytes that an answer announces, before they are read; false refuses it with `ResponseTooLarge`. */
+  /** Told the bytes that an answer announces, before they are read; false refuses it with `ResponseTooLargeError`. */
   admit?(bytes: number): boolean;
 }
 
@@ -86,13 +86,13 @@ export function createHttpHandler(options: { timeoutMs: number; maxSockets: numb
           state = 'ended';
           const bytes = Number(incoming.headers['content-length'] ?? 0);
           if (admit === undefined || admit(bytes)) collect(incoming, resolve, reject);
-          else giveUp(new ResponseTooLarge(`The answer has ${bytes} bytes`));
+          else giveUp(new ResponseTooLargeError(`The answer has ${bytes} bytes`));
         });
         outgoing.on('socket', (socket) => {
           connection = socket;
           sockets.whenReady(socket, () => {
             if (state !== 'waiting') return;
-            if (deadline !== undefined && deadline.left() <= 0) return giveUp(new DeadlinePassed('Too late to send'));
+            if (deadline !== undefined && deadline.left() <= 0) return giveUp(new DeadlinePassedError('Too late to send'));
             state = 'sent';
             outgoing.end(request.body);
           });

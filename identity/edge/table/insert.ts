@@ -2,7 +2,7 @@ import { BatchExecuteStatementCommand, type BatchStatementResponse } from '@aws-
 import type { Item } from '../document/document.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { CostAccount } from './cost.ts';
-import { EdgeConflict, EdgeRefused, EdgeThrottled, EdgeUnreachable, readAnswer, WriteRejected } from './errors.ts';
+import { EdgeConflictError, EdgeRefusedError, EdgeThrottledError, EdgeUnreachableError, readAnswer, WriteRejectedError } from './errors.ts';
 import { createStatements } from './statements.ts';
 
 /** What became of one item: stored, left alone because its key is taken, or never storable (DynamoDB's own words). */
@@ -49,7 +49,7 @@ export function createInserter(connection: Connection, account: CostAccount, tab
         } else outcomes[index] = outcome;
       }
       open = again;
-      if (failure instanceof EdgeThrottled) connection.budget.throttled(again.length);
+      if (failure instanceof EdgeThrottledError) connection.budget.throttled(again.length);
       if (failure !== undefined) throw failure;
     }
 
@@ -73,7 +73,7 @@ export function createInserter(connection: Connection, account: CostAccount, tab
       return items.map((_, index) => replies[index] ?? { Error: { Code: 'InternalServerError' } });
     } catch (error) {
       account.refund(taken);
-      if (!(error instanceof WriteRejected)) throw error;
+      if (!(error instanceof WriteRejectedError)) throw error;
       if (items.length === 1) return [{ Error: { Code: 'ValidationError', Message: error.message } }];
       const middle = items.length >> 1;
       return [...(await send(items.slice(0, middle), options)), ...(await send(items.slice(middle), options))];
@@ -90,17 +90,17 @@ export function createInserter(connection: Connection, account: CostAccount, tab
       case 'invalid':
         return { rejected: error.Message ?? code };
       case 'throttled':
-        return new EdgeThrottled(`DynamoDB throttles inserts into table ${table} at ${where}`);
+        return new EdgeThrottledError(`DynamoDB throttles inserts into table ${table} at ${where}`);
       case 'conflict':
-        return new EdgeConflict(`Other regions write the same items of table ${table} at ${where}: try again later`);
+        return new EdgeConflictError(`Other regions write the same items of table ${table} at ${where}: try again later`);
       case 'failed':
-        return new EdgeUnreachable(`DynamoDB at ${where} failed on inserts into table ${table}: ${code}`);
+        return new EdgeUnreachableError(`DynamoDB at ${where} failed on inserts into table ${table}: ${code}`);
       case 'other':
-        return new EdgeUnreachable(
+        return new EdgeUnreachableError(
           `DynamoDB at ${where} answered inserts into table ${table} with ${code}, which is tried again`,
         );
       default:
-        return new EdgeRefused(
+        return new EdgeRefusedError(
           `DynamoDB at ${where} refused inserts into table ${table} (${code}): the role needs dynamodb:PartiQLInsert on it`,
         );
     }

@@ -5,7 +5,7 @@ import type { OverrideRows } from '../store.ts';
 import { createBatchReader } from './batch-reads.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { createCostAccount } from './cost.ts';
-import { EdgeThrottled } from './errors.ts';
+import { EdgeThrottledError } from './errors.ts';
 import { createRowListing } from './listing.ts';
 
 /** The key of a row of `environments_v2`: Core's environment id as decimal text, and the document's key. */
@@ -51,7 +51,7 @@ export function createOverrideRows(connection: Connection, table: string): Overr
       });
       if (open.length === 0) return;
       connection.budget.throttled(open.length);
-      throw new EdgeThrottled(`DynamoDB throttles table ${table} at ${connection.place(table).where}`);
+      throw new EdgeThrottledError(`DynamoDB throttles table ${table} at ${connection.place(table).where}`);
     }, options.signal);
   }
 

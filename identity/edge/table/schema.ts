@@ -1,7 +1,7 @@
 import { DescribeTableCommand, type TableDescription } from '@aws-sdk/client-dynamodb';
 import { parseReplication, type Replication } from '../replication.ts';
 import type { CallOptions, Connection } from './connection.ts';
-import { WrongTable } from './errors.ts';
+import { WrongTableError } from './errors.ts';
 import { describeLegacyReplication } from './legacy-replication.ts';
 
 /** What a table is like, as far as it decides whether and how fast it can be written. */
@@ -34,7 +34,7 @@ const USABLE = new Set(['ACTIVE', 'UPDATING']);
 /**
  * Looks whether the table is there and is what its name promises.
  *
- * @throws TableMissing, WrongTable (another key, or not usable yet), EdgeRefused, EdgeUnreachable, EdgeThrottled
+ * @throws TableMissingError, WrongTableError (another key, or not usable yet), EdgeRefusedError, EdgeUnreachableError, EdgeThrottledError
  */
 export async function describeTable(
   connection: Connection,
@@ -50,12 +50,12 @@ export async function describeTable(
   const status = description.TableStatus ?? 'unknown';
   const found = keySchema(description);
   if (found.join() !== key.join()) {
-    throw new WrongTable(
+    throw new WrongTableError(
       `Table ${table} at ${where} has the key ${found.join(', ')}, expected ${key.join(', ')}: correct the table name, or create the table as Flagsmith does`,
     );
   }
   if (!USABLE.has(status)) {
-    throw new WrongTable(`Table ${table} at ${where} is ${status}: wait until it is ACTIVE`);
+    throw new WrongTableError(`Table ${table} at ${where} is ${status}: wait until it is ACTIVE`);
   }
   const region = description.TableArn?.split(':')[3] ?? '';
   const replication = readReplication(description, `Table ${table} at ${where}`);
@@ -89,7 +89,7 @@ function readReplication(description: TableDescription, name: string): Replicati
   try {
     return parseReplication(description);
   } catch (cause) {
-    throw new WrongTable(`${name} describes its replicas in a form that this version does not understand`, { cause });
+    throw new WrongTableError(`${name} describes its replicas in a form that this version does not understand`, { cause });
   }
 }
 

@@ -20,11 +20,11 @@ export type { SharedWrite } from './batch-writes.ts';
 export type { CallOptions, EdgeOptions, Silence } from './connection.ts';
 export type { WriteResult } from './documents.ts';
 export {
-  DeadlinePassed,
+  DeadlinePassedError,
   EdgeError,
-  EdgeRefused,
-  ResponseTooLarge,
-  WriteRejected,
+  EdgeRefusedError,
+  ResponseTooLargeError,
+  WriteRejectedError,
 } from './errors.ts';
 export type { Deadline } from './http.ts';
 export { INSERT_BATCH, type Outcome } from './insert.ts';

@@ -9,7 +9,7 @@ import { itemBytes } from '../document/size.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { CostAccount } from './cost.ts';
 import type { WriteResult } from './documents.ts';
-import { EdgeThrottled, readAnswer, WriteRejected } from './errors.ts';
+import { EdgeThrottledError, readAnswer, WriteRejectedError } from './errors.ts';
 import { type DocumentWrite, describeWrite, lookAfter, lookBefore, writtenItem } from './writes.ts';
 
 /** What has to change among a document's override rows. */
@@ -83,10 +83,10 @@ export function createTransaction(connection: Connection, account: CostAccount, 
     if (document?.Code === 'ConditionalCheckFailed') return { changed: document.Item };
     const failed = reasons.find(({ Code }) => Code !== undefined && Code !== 'None');
     if (failed?.Code !== undefined && readAnswer(failed.Code) === 'invalid') {
-      throw new WriteRejected(failed.Message ?? failed.Code, { cause: error });
+      throw new WriteRejectedError(failed.Message ?? failed.Code, { cause: error });
     }
     const message = `DynamoDB cancelled a transaction on tables ${table} and ${rowsTable} at ${where} (${failed?.Code})`;
-    throw new EdgeThrottled(message, { cause: error });
+    throw new EdgeThrottledError(message, { cause: error });
   }
 
   return commit;

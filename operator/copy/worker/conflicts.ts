@@ -6,7 +6,7 @@ import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { isDocumentOf } from '@edge-migration/identity/edge/ownership.ts';
 import { keyOf, rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
-import { type CallOptions, type Item, WriteRejected } from '@edge-migration/identity/edge/table/table.ts';
+import { type CallOptions, type Item, WriteRejectedError } from '@edge-migration/identity/edge/table/table.ts';
 import { type Page, type PageDocument, skip } from './page.ts';
 import { reject } from './rejection.ts';
 import type { Result } from './totals.ts';
@@ -98,7 +98,7 @@ export function createConflictSettler(stores: Stores) {
       return { outcome: outcome === 'equal' ? 'unchanged' : outcome, differing, edgeBorn };
     } catch (error) {
       // Both sides together may be more than an item can hold; the others of the page go on.
-      if (error instanceof WriteRejected) return reject(place.environmentId, place.identityId, error.message);
+      if (error instanceof WriteRejectedError) return reject(place.environmentId, place.identityId, error.message);
       throw error;
     }
   }

@@ -1,5 +1,5 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
-import { CoreTimeout } from '@edge-migration/identity/core/errors.ts';
+import { CoreTimeoutError } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { boundOf } from '@edge-migration/identity/core/pages.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
@@ -53,7 +53,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
   const sizer = createPageSizer(() => settings().pageSize, options.pageMaxAgeMs);
   const patiently = createPatience(options, signal, (error) => {
-    if (error instanceof CoreTimeout) sizer.failed();
+    if (error instanceof CoreTimeoutError) sizer.failed();
     logger.warn({ error: errorMessage(error) }, 'trying again');
   });
   const late = createLateWrites(options.clock, options.lateWriteMs);

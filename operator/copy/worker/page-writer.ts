@@ -3,11 +3,11 @@ import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { lookAfterMs } from '@edge-migration/identity/edge/replication-lag.ts';
 import {
   type CallOptions,
-  DeadlinePassed,
+  DeadlinePassedError,
   INSERT_BATCH,
   type Item,
   type Outcome,
-  WriteRejected,
+  WriteRejectedError,
 } from '@edge-migration/identity/edge/table/table.ts';
 import { createConflictSettler } from './conflicts.ts';
 import { createResults, encodeSlice, type HandlePage, listDone, type Page, type PageDocument } from './page.ts';
@@ -86,7 +86,7 @@ export function createPageWriter(stores: Stores): HandlePage {
     await Promise.all(Array.from({ length: IN_FLIGHT }, work));
     if (failure === undefined) return listDone(known);
     // A page that became too old is done as far as it came.
-    if (failure.error instanceof DeadlinePassed) return { ...listDone(known), hindrance: failure.error };
+    if (failure.error instanceof DeadlinePassedError) return { ...listDone(known), hindrance: failure.error };
     throw failure.error;
   }
 
@@ -130,7 +130,7 @@ export function createPageWriter(stores: Stores): HandlePage {
       const result = await commit({ kind: 'put', item, expected: undefined }, rows, options);
       return result === 'written' ? 'inserted' : 'exists';
     } catch (error) {
-      if (error instanceof WriteRejected) return { rejected: error.message };
+      if (error instanceof WriteRejectedError) return { rejected: error.message };
       throw error;
     }
   }

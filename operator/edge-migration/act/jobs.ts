@@ -9,7 +9,8 @@ import { buildJob } from '../objects.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 
 /** Another Job or ConfigMap stands in the way; the message says which, and what to do. */
-export class ObjectInTheWay extends Error {
+export class ObjectInTheWayError extends Error {
+  /** Published, as the reason of a condition. */
   override readonly name = 'ObjectInTheWay';
 }
 
@@ -91,7 +92,7 @@ async function checkOwner({ client, namespace }: ActionContext, name: string, { 
   const job = await client.get(JOBS, { namespace, name }, { signal });
   const owner = job?.metadata.labels?.[LABELS.migrationUid];
   if (job !== undefined && owner !== migration.uid) {
-    throw new ObjectInTheWay(
+    throw new ObjectInTheWayError(
       `Job ${namespace}/${name} exists and belongs to ${owner ?? 'something else'}; delete it if nothing needs it`,
     );
   }

@@ -31,7 +31,7 @@ const MOST_BYTES = 2 * 2 ** 20;
 /**
  * Looks at both stores; every read of Edge is consistent, and Core is always read first.
  *
- * Each function throws ResponseTooLarge or ResultTooLarge when it is asked for more than memory should hold.
+ * Each function throws ResponseTooLargeError or ResultTooLargeError when it is asked for more than memory should hold.
  */
 export function createComparer(
   stores: Stores,
@@ -187,7 +187,7 @@ export function createComparer(
   /**
    * A good document must not be called extra because Core's index misses its identity.
    *
-   * @throws CoreUnsupported when it does
+   * @throws CoreUnsupportedError when it does
    */
   async function confirmAbsence(
     environment: CoreEnvironment,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RangeTakenOver } from '../../job/failure.ts';
+import { RangeTakenOverError } from '../../job/failure.ts';
 import type { WorkerRecord } from '../../job/record.ts';
 import type { CheckpointCipher } from '../checkpoint-cipher.ts';
 import { type Candidate, candidateSchema } from './candidates.ts';
@@ -12,7 +12,7 @@ export interface HeldRecord extends WorkerRecord {
    * Makes sure that the record is still this pod's, and writes down, beside what was saved last, what is about to be
    * repaired. The next save removes it. Until what was interrupted is seen to, all of that stays written down.
    *
-   * @throws RangeTakenOver, as `save` does, when another pod has taken the record
+   * @throws RangeTakenOverError, as `save` does, when another pod has taken the record
    */
   claim(repairing: readonly Candidate[], signal: AbortSignal): Promise<void>;
   /** All that was interrupted has been looked at again. */
@@ -38,7 +38,7 @@ export async function holdRecord(
 
   async function write(texts: Texts, signal: AbortSignal): Promise<void> {
     const holder = (await record.load(signal))?.['holder'];
-    if (holder !== instance) throw new RangeTakenOver(holder ?? 'unknown');
+    if (holder !== instance) throw new RangeTakenOverError(holder ?? 'unknown');
     await record.save({ ...texts, holder: instance }, signal);
   }
 

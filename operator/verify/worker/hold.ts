@@ -11,7 +11,7 @@ export interface HoldOptions {
   /**
    * Makes sure that no other pod has taken the range over, and writes down what is about to be done.
    *
-   * @throws RangeTakenOver when another one has
+   * @throws RangeTakenOverError when another one has
    */
   readonly claim: (signal: AbortSignal) => Promise<void>;
 }

@@ -1,5 +1,5 @@
-import { ResultTooLarge } from '@edge-migration/identity/core/errors.ts';
-import { ResponseTooLarge } from '@edge-migration/identity/edge/table/table.ts';
+import { ResultTooLargeError } from '@edge-migration/identity/core/errors.ts';
+import { ResponseTooLargeError } from '@edge-migration/identity/edge/table/table.ts';
 
 /** As many as one call of DynamoDB takes. */
 export const PART = 100;
@@ -7,7 +7,7 @@ export const PART = 100;
 const FITTING = 10;
 
 /** What both stores say of several identities is more than memory should hold at once. */
-const isTooLarge = (error: unknown) => error instanceof ResponseTooLarge || error instanceof ResultTooLarge;
+const isTooLarge = (error: unknown) => error instanceof ResponseTooLargeError || error instanceof ResultTooLargeError;
 
 /**
  * Runs `work` for parts of `all`, one after the other. A part that is too large is done again in halves, and following

@@ -1,7 +1,7 @@
-import { ConvergenceContention, type Fence, type Stores } from '@edge-migration/identity/converge.ts';
+import { ConvergenceContentionError, type Fence, type Stores } from '@edge-migration/identity/converge.ts';
 import type { LateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import { rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
-import { WriteRejected } from '@edge-migration/identity/edge/table/table.ts';
+import { WriteRejectedError } from '@edge-migration/identity/edge/table/table.ts';
 import { insertMissing, removeLeftRow, removeMisplaced, repair } from '@edge-migration/identity/repair.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { type Candidate, isDoubtful, toCandidate } from './candidates.ts';
@@ -14,7 +14,7 @@ import { isOnly } from './tally.ts';
  * Repairs findings and looks at them again.
  *
  * @returns of each whether it is as it must be now
- * @throws errors of the stores and of the record; RangeTakenOver
+ * @throws errors of the stores and of the record; RangeTakenOverError
  */
 export type Repair = (found: readonly Comparison[], signal: AbortSignal) => Promise<boolean[]>;
 
@@ -92,7 +92,7 @@ export function createRepair(options: RepairOptions): Repair {
       return true;
     } catch (error) {
       // Written by others all the time, or more than a document can hold: the rest goes on, and this is reported.
-      if (error instanceof ConvergenceContention || error instanceof WriteRejected) return false;
+      if (error instanceof ConvergenceContentionError || error instanceof WriteRejectedError) return false;
       throw error;
     }
   }

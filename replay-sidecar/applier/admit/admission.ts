@@ -4,7 +4,7 @@ import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/r
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { PARK_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import type { InFlightMessage } from '../consume/consumer.ts';
-import { type Delivery, readDelivery, UnreadableEvent, type Work } from '../consume/delivery.ts';
+import { type Delivery, readDelivery, UnreadableEventError, type Work } from '../consume/delivery.ts';
 import type { Renew } from '../consume/renewal.ts';
 import type { Counts } from '../report/counts.ts';
 import type { Resolution, Resolver } from '../resolve/resolver.ts';
@@ -72,7 +72,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       if (projectId !== undefined && migrations.find(projectId) === undefined) foreign.push({ held, projectId });
       else begin(readDelivery(held));
     } catch (error) {
-      if (!(error instanceof UnreadableEvent)) throw error;
+      if (!(error instanceof UnreadableEventError)) throw error;
       counts.unreadable += 1;
       log.warn({ sequence: held.message.seq, problem: error.message }, 'A message is no event; it is parked');
       park({ held }, 0, 'poison', { detail: error.message });

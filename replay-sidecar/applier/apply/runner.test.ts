@@ -2,7 +2,7 @@ import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { Core } from '@edge-migration/identity/core/core.ts';
-import { CoreUnreachable } from '@edge-migration/identity/core/errors.ts';
+import { CoreUnreachableError } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment, CoreIdentity } from '@edge-migration/identity/core/identity.ts';
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { Agreement } from '@edge-migration/identity/edge/other-regions.ts';
@@ -335,7 +335,7 @@ describe('on tables of several regions a look that had to write', () => {
     };
     // Core cannot be asked whether it has changed meanwhile.
     const core = coreOf(async () => {
-      if (document !== DOCUMENT && failures-- > 0) throw new CoreUnreachable('gone');
+      if (document !== DOCUMENT && failures-- > 0) throw new CoreUnreachableError('gone');
       return { holder: environment.id, identity, size: 100 };
     });
     const failing = { ...between, edge, core } as unknown as Stores;

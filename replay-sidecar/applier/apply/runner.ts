@@ -4,14 +4,14 @@ import type { Convergence, Fence, Stores, Subject } from '@edge-migration/identi
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
 import { itemBytes } from '@edge-migration/identity/edge/document/size.ts';
 import { EVERYTHING, joinTouched, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
-import { DeadlinePassed } from '@edge-migration/identity/edge/table/table.ts';
+import { DeadlinePassedError } from '@edge-migration/identity/edge/table/table.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { HAND_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import type { Admission } from '../admit/admission.ts';
 import { type Cursor, type Delivery, derivedId, isListing, type Work } from '../consume/delivery.ts';
 import type { Patience } from '../patience.ts';
 import type { Spread } from '../resolve/spread.ts';
-import { MigrationStopped, type ProjectAborts } from '../schedule/project-aborts.ts';
+import { MigrationStoppedError, type ProjectAborts } from '../schedule/project-aborts.ts';
 import type { ProjectRateLimiter } from '../schedule/project-rate-limiter.ts';
 import type { Parking } from '../settle/parking.ts';
 import { chooseWaiting } from '../settle/unstorable.ts';
@@ -273,7 +273,7 @@ export function createRunner(options: RunnerOptions) {
 
   /** Stopped in the middle, or not ours any more: judged again when it comes back. Otherwise it failed again and again. */
   function giveUp(projectId: number, work: Work, error: unknown): void {
-    if (error instanceof MigrationStopped || error instanceof DeadlinePassed) {
+    if (error instanceof MigrationStoppedError || error instanceof DeadlinePassedError) {
       work.held.nak(1);
       return;
     }

@@ -14,7 +14,7 @@ import {
   keepHeaders,
   markListing,
   readDelivery,
-  UnreadableEvent,
+  UnreadableEventError,
 } from './delivery.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -105,13 +105,13 @@ describe('an event from a sidecar is refused by itself', () => {
     ['an unknown field', { ...EVENT, values: {} }],
     ['a key that is named for an environment', target({ environment: { environmentId: 1, apiKey: 'key' } })],
   ])('for %s', (_, payload) => {
-    expect(() => readDelivery(held(EVENT_SUBJECT, payload))).toThrow(UnreadableEvent);
+    expect(() => readDelivery(held(EVENT_SUBJECT, payload))).toThrow(UnreadableEventError);
   });
 
   test('for bytes that are no UTF-8, which would otherwise name another identity', () => {
     const data = bytes(JSON.stringify(EVENT));
     data[data.indexOf(0x61, data.indexOf(0x7b) + 60)] = 0xff;
-    expect(() => readDelivery(held(EVENT_SUBJECT, data))).toThrow(UnreadableEvent);
+    expect(() => readDelivery(held(EVENT_SUBJECT, data))).toThrow(UnreadableEventError);
   });
 
   test('for its size, before it is parsed', () => {
@@ -144,7 +144,7 @@ describe('what only appliers may say', () => {
   });
 
   test('is not believed on the subject of the sidecars, whatever the headers say', () => {
-    expect(() => readDelivery(held(EVENT_SUBJECT, derived, derivedHeaders(cursor)))).toThrow(UnreadableEvent);
+    expect(() => readDelivery(held(EVENT_SUBJECT, derived, derivedHeaders(cursor)))).toThrow(UnreadableEventError);
     expect(readDelivery(held(EVENT_SUBJECT, EVENT, derivedHeaders(cursor))).cursor).toBeUndefined();
   });
 

@@ -153,8 +153,8 @@ export interface Work extends Delivery {
 }
 
 /** The message is no event of ours; it can never be handled. */
-export class UnreadableEvent extends Error {
-  override readonly name = 'UnreadableEvent';
+export class UnreadableEventError extends Error {
+  override readonly name = 'UnreadableEventError';
 }
 
 const CLIENT_KEY = Buffer.from('"clientKey":"');
@@ -186,11 +186,11 @@ const RIGHT_MS = 1000;
  * Reads an event and judges each of its fields, so that nothing behind it meets a value that a store refuses: one such
  * value would fail the query of all that are asked for together.
  *
- * @throws UnreadableEvent; its message holds paths and rules, no values
+ * @throws UnreadableEventError; its message holds paths and rules, no values
  */
 export function readDelivery(held: InFlightMessage): Delivery {
   const { message } = held;
-  if (message.data.length > MOST_BYTES) throw new UnreadableEvent(`more than ${MOST_BYTES} bytes`);
+  if (message.data.length > MOST_BYTES) throw new UnreadableEventError(`more than ${MOST_BYTES} bytes`);
   const derived = isDerived(message);
   const claim = isOurs(message) ? unmarkedEvent : claimedEvent;
   const event = parse<WriteEvent>(derived ? writeEvent : claim, parseJson(decodeText(message.data)));
@@ -207,7 +207,7 @@ export function readDelivery(held: InFlightMessage): Delivery {
 function timesOf({ beganTime, observedTime }: WriteEvent, message: Carrier): EventTimes {
   const observed = Date.parse(observedTime);
   const stored = storedTime(message);
-  if (observed > stored + AHEAD_MS) throw new UnreadableEvent('observedTime: more than a day ahead');
+  if (observed > stored + AHEAD_MS) throw new UnreadableEventError('observedTime: more than a day ahead');
   const sent = isDerived(message) ? undefined : parseTime(message.headers?.get(SENT_HEADER));
   return readTimes({ began: Math.min(Date.parse(beganTime ?? observedTime), observed), observed }, sent, stored);
 }
@@ -226,7 +226,7 @@ function decodeText(data: Uint8Array): string {
   try {
     return utf8.decode(data);
   } catch (cause) {
-    throw new UnreadableEvent('not UTF-8', { cause });
+    throw new UnreadableEventError('not UTF-8', { cause });
   }
 }
 
@@ -234,7 +234,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new UnreadableEvent('not JSON', { cause });
+    throw new UnreadableEventError('not JSON', { cause });
   }
 }
 
@@ -247,7 +247,7 @@ function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const problems = result.error.issues
     .slice(0, MOST_PROBLEMS)
     .map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw new UnreadableEvent(problems.join('; '));
+  throw new UnreadableEventError(problems.join('; '));
 }
 
 /** The id of an event that others follow from: the same whenever it is made again. */

@@ -1,11 +1,11 @@
 import type { Migrations } from '../admit/migrations.ts';
 
 /** The project's EdgeMigration changed: what is under way for it must not go on. */
-export class MigrationStopped extends Error {
-  override readonly name = 'MigrationStopped';
+export class MigrationStoppedError extends Error {
+  override readonly name = 'MigrationStoppedError';
 }
 
-const stopped = () => new MigrationStopped('The EdgeMigration says stop');
+const stopped = () => new MigrationStoppedError('The EdgeMigration says stop');
 
 export interface ProjectAborts {
   /** Aborts when the project's EdgeMigration says that nothing more may be applied, and when the process ends. */

@@ -44,6 +44,6 @@ export function faultsOf(
 }
 
 /** The worker died in the middle of a request. */
-export class Crashed extends Error {
-  override readonly name = 'Crashed';
+export class CrashedError extends Error {
+  override readonly name = 'CrashedError';
 }

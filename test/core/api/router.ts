@@ -1,7 +1,7 @@
-import { Crashed } from './faults.ts';
+import { CrashedError } from './faults.ts';
 import { type AccessOptions, createAccess } from './rest/access.ts';
 import { type Call, html, json, type Route } from './rest/call.ts';
-import { BadRequest, detail, HttpError, notFound, type Reply } from './rest/errors.ts';
+import { BadRequestError, detail, HttpError, notFound, type Reply } from './rest/errors.ts';
 import { adminEnvironmentRoutes } from './routes/admin-environments.ts';
 import { adminFeatureStateRoutes } from './routes/admin-feature-states.ts';
 import { adminFeatureRoutes } from './routes/admin-features.ts';
@@ -73,8 +73,8 @@ export function createRouter(options: AccessOptions & { onError: (error: unknown
     try {
       return await route(incoming);
     } catch (error) {
-      if (error instanceof BadRequest) return html(400, 'Bad Request (400)');
-      if (error instanceof Crashed) throw error;
+      if (error instanceof BadRequestError) return html(400, 'Bad Request (400)');
+      if (error instanceof CrashedError) throw error;
       options.onError(error);
       return html(500, 'Server Error (500)');
     }

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { Crashed, type Faults, faultsOf } from './faults.ts';
+import { CrashedError, type Faults, faultsOf } from './faults.ts';
 import { readRequest, sendReply } from './http.ts';
 import type { User } from './rest/access.ts';
 import { createRouter } from './router.ts';
@@ -104,7 +104,7 @@ function createWorker(options: ApiOptions, resetConnections: () => void) {
 
   function crash(): never {
     (options.crash ?? resetConnections)();
-    throw new Crashed('The worker died');
+    throw new CrashedError('The worker died');
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -144,7 +144,7 @@ function createWorker(options: ApiOptions, resetConnections: () => void) {
     handle(request: IncomingMessage, response: ServerResponse): void {
       const handled = slots(() => answer(request, response))
         .catch((error: unknown) => {
-          if (!(error instanceof Crashed)) log?.warn({ error: (error as Error).message }, 'request failed');
+          if (!(error instanceof CrashedError)) log?.warn({ error: (error as Error).message }, 'request failed');
           request.socket.destroy();
         })
         .finally(() => handling.delete(handled));

@@ -21,8 +21,8 @@ export class HttpError extends Error {
 }
 
 /** Django's own 400, which is a page, not JSON. */
-export class BadRequest extends Error {
-  override readonly name = 'BadRequest';
+export class BadRequestError extends Error {
+  override readonly name = 'BadRequestError';
 }
 
 /** Messages by field, per item of a list, or for the whole. */

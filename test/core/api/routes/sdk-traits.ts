@@ -3,7 +3,7 @@ import { str, type Value } from '../python/value.ts';
 import { type Access, mayWriteTraits } from '../rest/access.ts';
 import type { Input } from '../rest/body.ts';
 import { type Call, json, type Route } from '../rest/call.ts';
-import { BadRequest, detail, HttpError, type Reply, ValidationError } from '../rest/errors.ts';
+import { BadRequestError, detail, HttpError, type Reply, ValidationError } from '../rest/errors.ts';
 import {
   booleanField,
   charField,
@@ -82,7 +82,7 @@ async function set(call: Call, environment: Environment): Promise<Output> {
 
 /** Deletes first, from the raw body, and only then checks the rest: what it deleted stays deleted. */
 async function bulk(call: Call, environment: Environment): Promise<Output> {
-  if (!mayWriteTraits(call, environment)) throw new BadRequest('Unable to set traits with client key.');
+  if (!mayWriteTraits(call, environment)) throw new BadRequestError('Unable to set traits with client key.');
   const { deletions, rest } = splitBulk(await call.data());
   if (deletions.length > 0) await deleteByIdentifiers(call, environment, deletions);
   const items = validateMany(BULK_ITEM, rest);
