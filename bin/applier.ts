@@ -8,5 +8,5 @@ await runServiceProcess({
   name: 'edge-applier',
   configuration: applierConfiguration,
   run: ({ logger, ...context }) =>
-    runApplier({ ...context, log: logger, kubeConfig: loadKubeConfig(process.env['KUBECONFIG']) }),
+    runApplier({ ...context, logger, kubeConfig: loadKubeConfig(process.env['KUBECONFIG']) }),
 });

@@ -8,18 +8,18 @@ import { createNonBlockingLogger } from '@edge-migration/runtime/logger.ts';
 
 /** The capture sidecar's process. Exit codes: 0 asked to stop, 1 failed, 64 wrong configuration. */
 let droppedLines = 0;
-const log = createNonBlockingLogger('capture-sidecar', 'info', () => {
+const logger = createNonBlockingLogger('capture-sidecar', 'info', () => {
   droppedLines += 1;
 });
 const configuration = readConfiguration();
-log.level = configuration.logLevel;
-log.info({ configuration: redact(captureConfiguration, configuration), release: manifest.version }, 'Starting');
+logger.level = configuration.logLevel;
+logger.info({ configuration: redact(captureConfiguration, configuration), release: manifest.version }, 'starting');
 
 const sidecar = createSidecar({
   configuration,
   release: manifest.version,
   clock: systemClock,
-  log,
+  logger,
   droppedLines: () => droppedLines,
 });
 
@@ -35,7 +35,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
     if (stopping) return;
     stopping = true;
-    log.info({ signal }, 'Stopping');
+    logger.info({ signal }, 'stopping');
     sidecar.stop().then(
       // An orderly exit waits for threads that wait for the disk.
       (isClosed) => (isClosed ? process.exit(0) : setTimeout(kill, LAST_LINES_MS)),
@@ -49,7 +49,7 @@ function readConfiguration() {
     return parseEnvironment(captureConfiguration, process.env);
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
-    log.fatal({ error: error.message }, 'The sidecar cannot start');
+    logger.fatal({ error: error.message }, 'the sidecar cannot start');
     return process.exit(64);
   }
 }
@@ -59,7 +59,7 @@ function kill(): void {
 }
 
 function exit(error: unknown): void {
-  log.fatal({ err: error }, 'The sidecar cannot go on');
+  logger.fatal({ err: error }, 'the sidecar cannot go on');
   process.exit(1);
 }
 

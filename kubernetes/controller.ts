@@ -100,10 +100,10 @@ export function createController(settings: ControllerSettings): Controller {
   const metrics = controllerMetrics(runtimeMetrics(settings.registry), name, workers);
   const queue = createWorkQueue({ ...settings.queue, name, clock, registry: settings.registry });
 
-  async function attempt(key: string, log: Logger, signal: AbortSignal): Promise<Outcome> {
+  async function attempt(key: string, logger: Logger, signal: AbortSignal): Promise<Outcome> {
     try {
       const result = await withDeadline(clock, timeoutMs, signal, (deadline) =>
-        settings.reconcile(key, { signal: deadline.signal, logger: log }),
+        settings.reconcile(key, { signal: deadline.signal, logger }),
       );
       const afterMs = result?.requeueAfterMs;
       return afterMs === undefined ? { type: 'success' } : { type: 'requeue_after', afterMs };
@@ -114,7 +114,7 @@ export function createController(settings: ControllerSettings): Controller {
   }
 
   /** The one place that decides what follows a reconcile. */
-  function settle(key: string, outcome: Outcome, log: Logger) {
+  function settle(key: string, outcome: Outcome, logger: Logger) {
     metrics.count(outcome);
     switch (outcome.type) {
       case 'success':
@@ -123,10 +123,10 @@ export function createController(settings: ControllerSettings): Controller {
         queue.forget(key);
         return queue.addAfter(key, outcome.afterMs);
       case 'terminal':
-        log.error({ error: errorMessage(outcome.error) }, 'reconcile failed for good');
+        logger.error({ error: errorMessage(outcome.error) }, 'reconcile failed for good');
         return queue.forget(key);
       case 'error': {
-        logFailure(log, outcome.error);
+        logFailure(logger, outcome.error);
         const asked = retryAfterOf(outcome.error);
         return asked === undefined ? queue.addRateLimited(key) : queue.addAfter(key, asked);
       }
@@ -137,11 +137,11 @@ export function createController(settings: ControllerSettings): Controller {
 
   async function work(signal: AbortSignal) {
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
-      const log = logger.child({ ...parseObjectKey(key), reconcileId: randomUUID() });
+      const keyLogger = logger.child({ ...parseObjectKey(key), reconcileId: randomUUID() });
       const stop = metrics.begin();
-      const outcome = await attempt(key, log, signal);
+      const outcome = await attempt(key, keyLogger, signal);
       stop();
-      settle(key, outcome, log);
+      settle(key, outcome, keyLogger);
       queue.done(key);
     }
   }
@@ -167,11 +167,11 @@ export function createController(settings: ControllerSettings): Controller {
 }
 
 /** A conflict is a race that the next try decides; the others are somebody's to look at. */
-function logFailure(log: Logger, error: unknown) {
-  if (isPanic(error)) log.error({ err: error }, 'reconcile failed by a programming error, trying again');
+function logFailure(logger: Logger, error: unknown) {
+  if (isPanic(error)) logger.error({ err: error }, 'reconcile failed by a programming error, trying again');
   else if (error instanceof ApiError && error.disposition === 'conflict') {
-    log.debug({ error: error.message }, 'reconcile met a conflict, trying again');
-  } else log.warn({ error: errorMessage(error) }, 'reconcile failed, trying again');
+    logger.debug({ error: error.message }, 'reconcile met a conflict, trying again');
+  } else logger.warn({ error: errorMessage(error) }, 'reconcile failed, trying again');
 }
 
 /** What Go would call a panic: our own mistake rather than the world's. */

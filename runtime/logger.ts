@@ -5,6 +5,8 @@ export type { Logger } from 'pino';
 /**
  * The process's log: one JSON object a line on standard output (or another descriptor), RFC 3339 times, level as a word.
  * Bind the project and the CR's uid with `child()`. At `info` and above never log identifiers, trait values or keys.
+ * Messages are sentences in lower case without a full stop; `err` is an error with its stack, `error` the message of one
+ * that needs none.
  */
 export function createLogger(process: string, level: string, fileDescriptor = 1): Logger {
   return pino(optionsOf(process, level), destination(fileDescriptor));

@@ -73,7 +73,7 @@ const MAX_PARKED_BYTES = 256 * 1024;
 export async function awaitApplierStreams(
   connection: NatsConnection,
   settings: ApplierStreamSettings,
-  { clock, log, signal }: { clock: Clock; log: Logger; signal: AbortSignal },
+  { clock, logger, signal }: { clock: Clock; logger: Logger; signal: AbortSignal },
 ): Promise<void> {
   let isTold = false;
   await retry(async () => ensureApplierStreams(await manage(connection), settings), {
@@ -81,7 +81,7 @@ export async function awaitApplierStreams(
     // The operator makes the stream of events, and people give rights and room.
     isWorthIt: () => true,
     onRetry(error) {
-      if (!isTold) log.warn({ err: error }, 'The streams are not ready; tried again until they are');
+      if (!isTold) logger.warn({ err: error }, 'the streams are not ready; tried again until they are');
       isTold = true;
     },
   });

@@ -153,7 +153,7 @@ describe('on a global table', () => {
     const stop = new AbortController();
     let refusal: unknown;
     const options = {
-      ...{ clock: systemClock, log: createLogger('test', 'silent'), signal: stop.signal },
+      ...{ clock: systemClock, logger: createLogger('test', 'silent'), signal: stop.signal },
       isRefused: () => isRefusal(refusal),
     };
     const regions = openOtherRegions(edge, all, { ...options, credentials });

@@ -77,7 +77,7 @@ const MOST_WRITTEN = 100;
 
 export interface FailoverOptions {
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly logger: Logger;
   /** Whether the region that is written refuses what this process wants to write. */
   isRefused(): boolean;
 }
@@ -94,7 +94,7 @@ export function createFailover(
   edge: EdgeStore,
   regions: Pick<OtherRegions, 'readers'>,
   settings: FailoverSettings,
-  { clock, log, isRefused }: FailoverOptions,
+  { clock, logger, isRefused }: FailoverOptions,
 ): Failover {
   let away: Away | undefined;
   /** While another region is written: since when the home region has not answered, or had not when it was left. */
@@ -110,7 +110,7 @@ export function createFailover(
   const said = new Map<string, string>();
 
   function warn(about: string, fields: Readonly<Record<string, unknown>>, message: string): void {
-    if (said.get(about) !== message) log.warn(fields, message);
+    if (said.get(about) !== message) logger.warn(fields, message);
     said.set(about, message);
   }
 
@@ -161,7 +161,7 @@ export function createFailover(
 
   function giveUp(error: unknown, signal: AbortSignal): void {
     signal.throwIfAborted();
-    warn(AWAITING, { err: error }, 'What was written in another region cannot be looked for in the home region');
+    warn(AWAITING, { err: error }, 'what was written in another region cannot be looked for in the home region');
   }
 
   async function findAwaited(home: RegionReader, keys: Set<string>, signal: AbortSignal): Promise<void> {
@@ -232,11 +232,11 @@ export function createFailover(
     refused = undefined;
     isBlind = false;
     edge.goTo(region);
-    log.warn({ region, home, reason }, 'Edge is written in another region');
+    logger.warn({ region, home, reason }, 'Edge is written in another region');
   }
 
   function comeBack(): void {
-    log.warn({ region: away?.home, from: away?.region }, 'Edge is written in the home region again');
+    logger.warn({ region: away?.home, from: away?.region }, 'Edge is written in the home region again');
     away = undefined;
     answering = undefined;
     awaited = undefined;
@@ -271,7 +271,7 @@ export function createFailover(
   function ignoreUnless(signal: AbortSignal) {
     return (error: unknown): void => {
       signal.throwIfAborted();
-      warn(LOOKING, { err: error }, 'It cannot be looked up which region of Edge is to be written');
+      warn(LOOKING, { err: error }, 'it cannot be looked up which region of Edge is to be written');
     };
   }
 }

@@ -55,11 +55,11 @@ export function openOtherRegions(
   settings: EdgeSettings & { readonly dynamodbOtherRegions?: readonly string[] | undefined },
   options: Pick<EdgeOptions, 'credentials'> & {
     readonly clock: Clock;
-    readonly log: Logger;
+    readonly logger: Logger;
     readonly signal: AbortSignal;
   },
 ): OtherRegions {
-  const { log, signal } = options;
+  const { logger, signal } = options;
   let opened: Promise<readonly Reader[]> | undefined;
 
   async function open(): Promise<readonly Reader[]> {
@@ -88,13 +88,13 @@ export function openOtherRegions(
         if (reader.rests()) return 'unreachable';
         try {
           const there = await reader.document(key);
-          if (reader.isSilent) log.info({ region: reader.region }, 'A region of Edge can be read again');
+          if (reader.isSilent) logger.info({ region: reader.region }, 'a region of Edge can be read again');
           reader.isSilent = false;
           return agrees(owner, here, there, touched) ? 'same' : 'differs';
         } catch (error) {
           signal.throwIfAborted();
           const { region } = reader;
-          if (!reader.isSilent) log.warn({ err: error, region }, 'A region of Edge cannot be read; looks at it wait');
+          if (!reader.isSilent) logger.warn({ err: error, region }, 'a region of Edge cannot be read; looks at it wait');
           reader.isSilent = true;
           return 'unreachable';
         }

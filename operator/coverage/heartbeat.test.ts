@@ -71,7 +71,7 @@ function heartbeatOf(spool: Spool, publisher: HeartbeatOptions['publisher'] = ri
     spool,
     usage,
     clock: systemClock,
-    log: silent,
+    logger: silent,
     intervalMs: 50,
   });
 }

@@ -83,11 +83,11 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
     }
     if (migration.deleting) return undefined;
     if (isBehind(migration)) return { requeueAfterMs: OWN_WRITE_MS };
-    const log = logger.child({ projectId: migration.spec?.projectId, uid: migration.uid });
+    const migrationLogger = logger.child({ projectId: migration.spec?.projectId, uid: migration.uid });
     const facts = await observe(sources, migration, signal);
     const decision = decide(facts);
     try {
-      await carryOut(migration, decision, { signal, logger: log });
+      await carryOut(migration, decision, { signal, logger: migrationLogger });
     } catch (error) {
       // If the cache is behind because an event was lost, nothing but a list will bring it.
       if (error instanceof ConflictError) await sources.migrations.refresh(signal);

@@ -19,7 +19,7 @@ export interface ApplierOptions {
   configuration: ApplierConfiguration;
   kubeConfig: KubeConfig;
   clock: Clock;
-  log: Logger;
+  logger: Logger;
   signal: AbortSignal;
   /** For tests and tools; AWS's default chain when left out. */
   credentials?: Credentials;
@@ -27,7 +27,7 @@ export interface ApplierOptions {
 
 /** Runs an applier until the signal aborts; then what it has in hand is given back. */
 export async function runApplier(options: ApplierOptions): Promise<void> {
-  const { configuration, kubeConfig, clock, log, signal } = options;
+  const { configuration, kubeConfig, clock, logger, signal } = options;
   await using resources = new AsyncDisposableStack();
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -50,11 +50,11 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
   });
 
   const patience = createPatience(clock, (error) => {
-    if (error === undefined) log.info('The stores answer again');
-    else log.warn({ err: error }, 'A store cannot be used; tried again until it can');
+    if (error === undefined) logger.info('the stores answer again');
+    else logger.warn({ err: error }, 'a store cannot be used; tried again until it can');
   });
   const { credentials } = options;
-  const stores = resources.use(openStores(configuration, { clock, patience, log, credentials, signal }));
+  const stores = resources.use(openStores(configuration, { clock, patience, logger, credentials, signal }));
   // The home region may be out of reach from the beginning.
   const choosing = stores.failover.run(signal);
   choosing.catch(() => {});
@@ -64,13 +64,13 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
     role: 'applier',
     clock,
     signal,
-    onFailure: (error) => log.warn({ err: error }, 'Cannot connect to NATS'),
+    onFailure: (error) => logger.warn({ err: error }, 'cannot connect to NATS'),
   });
   resources.defer(() => connection.close());
-  await awaitApplierStreams(connection, configuration, { clock, log, signal });
+  await awaitApplierStreams(connection, configuration, { clock, logger, signal });
   const migrations = createMigrations(reflector, clock);
   isRunning = true;
-  log.info('The applier takes events');
+  logger.info('the applier takes events');
   await takeEvents(options, { registry, stores, connection, migrations, patience }, choosing);
 }
 
@@ -103,7 +103,7 @@ async function takeEvents(options: ApplierOptions, parts: Parts, choosing: Promi
 
 function createMigrationReflector(
   client: KubernetesClient,
-  { configuration, clock, log }: ApplierOptions,
+  { configuration, clock, logger }: ApplierOptions,
   registry: Registry,
 ) {
   return createReflector({
@@ -113,7 +113,7 @@ function createMigrationReflector(
     namespaces: configuration.watchNamespaces,
     indexes: { [BY_PROJECT]: projectsOf },
     clock,
-    logger: log,
+    logger,
     registry,
   });
 }

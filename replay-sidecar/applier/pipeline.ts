@@ -55,7 +55,7 @@ const BUSY_STREAM = 50_000;
  * (acknowledge it, or put it aside until it may go on).
  */
 export function assemblePipeline(
-  { configuration, clock, log }: { configuration: ApplierConfiguration; clock: Clock; log: Logger },
+  { configuration, clock, logger }: { configuration: ApplierConfiguration; clock: Clock; logger: Logger },
   { registry, stores, connection, migrations, patience }: Parts,
   signal: AbortSignal,
 ) {
@@ -63,7 +63,7 @@ export function assemblePipeline(
   const counts = createCounts();
   const store = createStoreClock(clock);
   const now = () => store.now() ?? clock.now();
-  const witness = (stream: string) => createWitness({ stream, now, onLoss: () => consumer.drop(), log });
+  const witness = (stream: string) => createWitness({ stream, now, onLoss: () => consumer.drop(), logger });
   const witnesses = { events: witness(STREAM), parked: witness(PARKING_STREAM) };
   const backlog = createBacklog(store, witnesses.events, clock);
   const aborts = createProjectAborts(migrations, signal);
@@ -73,7 +73,7 @@ export function assemblePipeline(
     store,
     witness: witnesses.events,
     clock,
-    log,
+    logger,
   });
   const rateLimiter = createProjectRateLimiter((id) => migrations.find(id)?.spec?.replay.maxWriteUnitsPerSecond, clock);
   const queue = createApplyQueue({
@@ -101,10 +101,10 @@ export function assemblePipeline(
     removals: createRemovals(connection, process, clock),
     now,
     clock,
-    log,
+    logger,
   });
   const admission = createAdmission({
-    ...{ migrations, resolver, parking, counts, enqueue: queue.add, isFull, clock, log },
+    ...{ migrations, resolver, parking, counts, enqueue: queue.add, isFull, clock, logger },
     lateWriteSeconds: configuration.lateWriteSeconds,
     renew: createRenewal(connection, witnesses.events),
     spread: (delivery, found) => runner.spread(delivery, found),
@@ -137,7 +137,7 @@ export function assemblePipeline(
     onApplied: lag.observe,
     forget,
   };
-  const runner = createRunner({ ...doing, now, log, signal });
+  const runner = createRunner({ ...doing, now, logger, signal });
   const state = {
     inHand: queue.inHand,
     isAble: migrations.isAble,
@@ -159,12 +159,12 @@ export function assemblePipeline(
     forgetProjects,
     edgeUnreachableSeconds: configuration.edgeUnreachableSeconds,
     clock,
-    log,
+    logger,
   });
   const spent = () => edge.budget.spent();
   const measured = { inHand: () => consumer.held.size, waiting: queue.inHand, writeUnits: spent, now };
   registerMetrics(registry, { counts, parking, backlog, ...measured, ...failover });
-  const orphanedMessages = createOrphanedMessages({ connection, clock, log });
+  const orphanedMessages = createOrphanedMessages({ connection, clock, logger });
   return { consumer, admission, queue, parking, orphanedMessages, reporter, close: aborts.close };
 }
 

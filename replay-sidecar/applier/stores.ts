@@ -30,7 +30,7 @@ export interface OpenStores extends Stores, AsyncDisposable {
 export interface OpenOptions {
   readonly clock: Clock;
   readonly patience: Patience;
-  readonly log: Logger;
+  readonly logger: Logger;
   readonly credentials: Credentials | undefined;
   /** Ends what is asked of other regions. */
   readonly signal: AbortSignal;
@@ -41,7 +41,7 @@ const LOOK_MS = 60_000;
 
 export function openStores(
   configuration: ApplierConfiguration,
-  { clock, patience, log, credentials, signal: closing }: OpenOptions,
+  { clock, patience, logger, credentials, signal: closing }: OpenOptions,
 ): OpenStores {
   const core = openCore(configuration, {
     maxConnections: configuration.maxDatabaseConnections,
@@ -52,12 +52,12 @@ export function openStores(
   const edge = openEdge(configuration, { clock, budget, ...(credentials && { credentials }) });
   const regions = openOtherRegions(edge, configuration, {
     clock,
-    log,
+    logger,
     signal: closing,
     ...(credentials && { credentials }),
   });
   const isRefused = () => patience.outages().some(isRefusal);
-  const failover = createFailover(edge, regions, configuration, { clock, log, isRefused });
+  const failover = createFailover(edge, regions, configuration, { clock, logger, isRefused });
   let isUndescribed = false;
 
   /** Whether Edge is there at all: it may be long until the next event. Refusals are told where something is to be done. */
@@ -72,7 +72,7 @@ export function openStores(
       await ask(signal);
       await edge.describe({ signal }).catch((error: unknown) => {
         if (!(error instanceof EdgeRefusedError)) throw error;
-        if (!isUndescribed) log.warn({ err: error }, 'It cannot be looked up in which regions the tables of Edge are');
+        if (!isUndescribed) logger.warn({ err: error }, 'it cannot be looked up in which regions the tables of Edge are');
         isUndescribed = true;
       });
     };

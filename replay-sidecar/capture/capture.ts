@@ -34,7 +34,7 @@ export interface CaptureOptions {
   spool: Pick<Spool, 'begin' | 'gaps'>;
   usage: Pick<Usage, 'note' | 'name'>;
   clock: Clock;
-  log: Logger;
+  logger: Logger;
   /** One identity that reads may have created is published at most once in this time, and once after it. */
   readWindowMs: number;
 }
@@ -72,7 +72,7 @@ const MAX_LOGGED_ROUTES = 100;
  * most is handed to the publisher when the API has answered.
  */
 export function createCapture(options: CaptureOptions): FlagsmithCapture {
-  const { spool, usage, clock, log } = options;
+  const { spool, usage, clock, logger } = options;
   const counts: CaptureCounts = { planned: 0, unknownRoutes: 0, lookups: 0, failedLookups: 0, uncovered: 0 };
   const logged = new Set<string>();
   const callers = createCallerCheck(clock);
@@ -99,7 +99,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     spool.gaps.mark('unknownRoute', from, clock.now(), scope);
     if (logged.has(shape) || logged.size >= MAX_LOGGED_ROUTES) return;
     logged.add(shape);
-    log.warn({ route: shape }, 'The API took a write near identities that this release does not know');
+    logger.warn({ route: shape }, 'the API took a write near identities that this release does not know');
   }
 
   function reportUncovered({ reason, scope }: Uncovered, from: number, until: number): void {
@@ -210,7 +210,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     begin,
     missed(head, stage, error) {
       const plan = plannedAfterAll(head);
-      log.error({ stage, err: error, route: plan?.request.route.name }, 'A request could not be captured');
+      logger.error({ stage, err: error, route: plan?.request.route.name }, 'a request could not be captured');
       if (!losesWrites(stage, error)) return;
       spool.gaps.mark('captureFailed', clock.now(), clock.now(), plan && scopeOf(plan.request));
     },

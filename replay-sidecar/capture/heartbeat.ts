@@ -13,7 +13,7 @@ export interface HeartbeatOptions {
   spool: Pick<Spool, 'facts' | 'gaps'>;
   usage: Pick<Usage, 'page' | 'untold' | 'confirm'>;
   clock: Clock;
-  log: Logger;
+  logger: Logger;
   intervalMs: number;
 }
 
@@ -34,7 +34,7 @@ const LOOK_MS = 1000;
  * connection: the stream may be missing or full, or permissions may be wrong, while the connection is fine.
  */
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
-  const { sidecar, publisher, spool, usage, clock, log } = options;
+  const { sidecar, publisher, spool, usage, clock, logger } = options;
   const startedTime = iso(clock.now());
   // The next one is there before.
   const timeToLive = `${Math.ceil((2 * options.intervalMs) / 1000)}s`;
@@ -87,8 +87,8 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   async function beat(): Promise<boolean> {
     const [proven, reported] = [await errorOf(prove()), await errorOf(send(false, usage.page()))];
     const error = proven ?? reported;
-    if (error === undefined && wasWell !== true) log.info('Probe round trip succeeded');
-    if (error !== undefined && wasWell !== false) log.warn({ err: error }, 'Probe round trip failed');
+    if (error === undefined && wasWell !== true) logger.info('probe round trip succeeded');
+    if (error !== undefined && wasWell !== false) logger.warn({ err: error }, 'probe round trip failed');
     wasWell = error === undefined;
     return reported === undefined;
   }
@@ -117,7 +117,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       try {
         await send(allSent, usage.untold());
       } catch (error) {
-        log.warn({ err: error }, 'The last report could not be sent');
+        logger.warn({ err: error }, 'the last report could not be sent');
         return false;
       }
       return allSent;

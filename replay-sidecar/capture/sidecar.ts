@@ -21,7 +21,7 @@ export interface SidecarOptions {
   /** This software's version. */
   release: string;
   clock: Clock;
-  log: Logger;
+  logger: Logger;
   /** Lines of the log that were dropped because nothing took them. */
   droppedLines(): number;
 }
@@ -50,7 +50,7 @@ const DRAIN_POLL_MS = 20;
 
 /** The capture sidecar: proxy, route table, spool, publisher and heartbeat, wired together. */
 export function createSidecar(options: SidecarOptions): Sidecar {
-  const { configuration, release, clock, log } = options;
+  const { configuration, release, clock, logger } = options;
   const instance = `${configuration.podName}/${configuration.podUid}`;
   const metrics = createMetrics();
   const faults: Record<string, number> = { spool: 0, process: 0 };
@@ -70,7 +70,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     onReady: () => publisher.wake(),
     onError(error) {
       faults['spool']! += 1;
-      log.error({ err: error }, 'The spool has a problem');
+      logger.error({ err: error }, 'the spool has a problem');
     },
   });
   const publisher = createPublisher({
@@ -79,7 +79,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     name: `edge-migration ${instance}`,
     spool,
     clock,
-    log,
+    logger,
   });
   const usage = createUsage(clock);
   const heartbeat = createHeartbeat({
@@ -95,20 +95,20 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     spool,
     usage,
     clock,
-    log,
+    logger,
     intervalMs: configuration.heartbeatSeconds * 1000,
   });
   const descriptors = readDescriptorLimit();
   const clients = affordableClients(configuration.maxConnections, descriptors);
   const clientsAtMost = Math.max(clients, affordableClients(DEFAULT_LIMITS.clientsAtMost, descriptors));
   if (clients < configuration.maxConnections)
-    log.warn({ clients, descriptors }, 'Too few descriptors for all connections');
-  const capture = createCapture({ spool, usage, clock, log, readWindowMs: configuration.readWindowSeconds * 1000 });
+    logger.warn({ clients, descriptors }, 'too few descriptors for all connections');
+  const capture = createCapture({ spool, usage, clock, logger, readWindowMs: configuration.readWindowSeconds * 1000 });
   const proxy = createProxy({
     upstream: configuration.upstreamAddress,
     capture,
     clock,
-    logger: log,
+    logger,
     metrics,
     limits: { capturedBodyBytes: configuration.maxBodyBytes, clients, clientsAtMost },
     forwarded: configuration.forwardedHeaders,
@@ -160,7 +160,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       memory.collect();
       const proxyAddress = await proxy.listen(configuration.listenAddress);
       ready = true;
-      log.info({ listen: proxyAddress, health: healthAddress }, 'The sidecar takes requests');
+      logger.info({ listen: proxyAddress, health: healthAddress }, 'the sidecar takes requests');
       return { proxy: proxyAddress, health: healthAddress };
     },
     async stop() {
@@ -171,19 +171,19 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       capture.flush();
       await drain(deadline);
       const goodbye = await heartbeat.sayGoodbye();
-      log.info({ goodbye, ...spool.facts() }, goodbye ? 'All is sent' : 'Not all is sent; it stays in the spool');
+      logger.info({ goodbye, ...spool.facts() }, goodbye ? 'all is sent' : 'not all is sent; it stays in the spool');
       stopping.abort();
       await running;
       // Calls to a disk that hangs may never come back; what the spool has then is as after a crash.
       const isClosed = await Promise.race([closeSpool(), clock.sleep(CLOSE_MS).then(() => false)]);
-      if (!isClosed) log.error("The spool's disk does not answer; the process ends without it");
+      if (!isClosed) logger.error("the spool's disk does not answer; the process ends without it");
       await health.close();
       return isClosed;
     },
     survive(error) {
       faults['process']! += 1;
       spool.gaps.mark('captureFailed', clock.now(), clock.now());
-      log.error({ err: error }, 'An error that nobody caught');
+      logger.error({ err: error }, 'an error that nobody caught');
     },
   };
 }

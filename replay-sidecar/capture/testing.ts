@@ -45,7 +45,7 @@ export async function openCapture(): Promise<TestCapture> {
     },
   });
   const usage = createUsage(clock);
-  const capture = createCapture({ spool, usage, clock, log: pino({}, lines), readWindowMs: WINDOW_MS });
+  const capture = createCapture({ spool, usage, clock, logger: pino({}, lines), readWindowMs: WINDOW_MS });
 
   function begin(request: string, body?: unknown): Capture {
     const begun = capture.begin(headOf({ request, body }), answering(200));

@@ -36,17 +36,17 @@ export async function createStage(settings: JudgeSettings): Promise<Stage> {
   const test = await openSpool(folder.path, { clock: systemClock as TestSpool['clock'], segmentBytes: 1 << 20 });
   const { spool } = test;
   const gaps = recordGaps(spool.gaps);
-  const log = createLogger('differential', 'silent');
+  const logger = createLogger('differential', 'silent');
   const watched = { begin: spool.begin, gaps: gaps.ledger };
   const capture = createCapture({
     spool: watched,
     usage: createUsage(systemClock),
     clock: systemClock,
-    log,
+    logger,
     readWindowMs: 0,
   });
   const upstream = { host: '127.0.0.1', port: api.port };
-  const proxy = createProxy({ upstream, capture, clock: systemClock, logger: log, metrics: createMetrics() });
+  const proxy = createProxy({ upstream, capture, clock: systemClock, logger, metrics: createMetrics() });
   const { port } = await proxy.listen({ host: '127.0.0.1', port: 0 });
 
   async function send(bytes: Buffer, to: number, from: string): Promise<Reached> {

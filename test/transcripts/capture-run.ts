@@ -39,8 +39,8 @@ export function createCaptureRun(): CaptureRun {
       await using _ = opened;
       const { spool, clock } = opened;
       const call = lookupsOf(transcript);
-      const log = pino({ level: 'silent' });
-      const begun = createCapture({ spool, usage: createUsage(clock), clock, log, readWindowMs: 0 }).begin(
+      const logger = pino({ level: 'silent' });
+      const begun = createCapture({ spool, usage: createUsage(clock), clock, logger, readWindowMs: 0 }).begin(
         headOf(transcript),
         call,
       );

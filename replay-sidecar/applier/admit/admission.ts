@@ -48,13 +48,13 @@ export interface AdmissionOptions {
   /** What is `late` is handled once more after so long. */
   lateWriteSeconds: number;
   clock: Clock;
-  log: Logger;
+  logger: Logger;
 }
 
 const LOOK_MS = 20;
 
 export function createAdmission(options: AdmissionOptions): Admission {
-  const { migrations, resolver, parking, counts, clock, log } = options;
+  const { migrations, resolver, parking, counts, clock, logger } = options;
   const undecided = new Set<Work>();
   /** Of projects without an EdgeMigration, as far as the view goes. */
   let foreign: { readonly held: InFlightMessage; readonly projectId: number }[] = [];
@@ -74,7 +74,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     } catch (error) {
       if (!(error instanceof UnreadableEventError)) throw error;
       counts.unreadable += 1;
-      log.warn({ sequence: held.message.seq, problem: error.message }, 'A message is no event; it is parked');
+      logger.warn({ sequence: held.message.seq, problem: error.message }, 'a message is no event; it is parked');
       park({ held }, 0, 'poison', { detail: error.message });
     }
   }
@@ -91,7 +91,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     } catch (error) {
       // Stopping gives everything back; whatever else is wrong with it, this event alone has it.
       if (!delivery.held.isOpen()) return;
-      log.error({ err: error, event: delivery.event.id }, 'Cannot resolve event target; parked');
+      logger.error({ err: error, eventId: delivery.event.id }, 'cannot resolve event target; parked');
       park(delivery, 0, 'poison', { detail: String(error) });
     }
   }
@@ -129,7 +129,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       held.ack();
     } catch (error) {
       if (!held.isOpen()) return;
-      log.warn({ err: error, event: event.id }, 'An event cannot be put into the stream again; it is applied as it is');
+      logger.warn({ err: error, eventId: event.id }, 'an event cannot be put into the stream again; it is applied as it is');
       options.enqueue(work);
     }
   }
@@ -171,7 +171,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       await resolver.reload(going.map(({ held }) => held.message.data));
     } catch (error) {
       // Stopping gives them back; whatever else Core says, it says it of each when it is resolved.
-      if (going.some(({ held }) => held.isOpen())) log.warn({ err: error }, 'It cannot be asked whose client keys are');
+      if (going.some(({ held }) => held.isOpen())) logger.warn({ err: error }, 'it cannot be asked whose client keys are');
       for (const { held } of going) held.nak(PARK_AGAIN_MS);
       return;
     }
@@ -192,7 +192,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   function park(delivery: Parked, projectId: number, reason: ParkReason, more?: ParkDetails): void {
     const { held } = delivery;
     store(delivery, projectId, reason, more).catch((error: unknown) => {
-      if (held.isOpen()) log.warn({ err: error, projectId, reason }, 'An event cannot be parked; tried again later');
+      if (held.isOpen()) logger.warn({ err: error, projectId, reason }, 'an event cannot be parked; tried again later');
       held.nak(PARK_AGAIN_MS);
     });
   }
@@ -207,9 +207,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
     const { projectId } = work.resolution;
     store(work, projectId, 'late').catch((error: unknown) => {
       if (!work.held.isOpen()) return;
-      log.warn(
+      logger.warn(
         { err: error, projectId },
-        'There is no room aside for an event that is handled once more; it waits in hand',
+        'there is no room aside for an event that is handled once more; it waits in hand',
       );
       revisited.set(work, momentOf(clock));
     });

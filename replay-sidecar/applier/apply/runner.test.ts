@@ -131,7 +131,7 @@ function createParts(isListed = false, others: Others = {}) {
     isBusy: () => false,
     onApplied() {},
     now: Date.now,
-    log: createLogger('test', 'silent'),
+    logger: createLogger('test', 'silent'),
     signal: new AbortController().signal,
   });
   return { parked, runner };

@@ -45,7 +45,7 @@ export interface RunnerOptions extends LookOptions {
   isBusy(): boolean;
   /** Told how late an event is when it has been applied, in milliseconds. */
   onApplied(projectId: number, lagMs: number): void;
-  log: Logger;
+  logger: Logger;
   signal: AbortSignal;
 }
 
@@ -54,7 +54,7 @@ const MOST_WAIT_MS = 70_000;
 
 /** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
 export function createRunner(options: RunnerOptions) {
-  const { admission: pipeline, aborts: stops, patience, repeats, counts, now, log, signal } = options;
+  const { admission: pipeline, aborts: stops, patience, repeats, counts, now, logger, signal } = options;
   const looks = createLooks(options);
 
   async function apply(projectId: number, all: readonly Work[]): Promise<void> {
@@ -147,7 +147,7 @@ export function createRunner(options: RunnerOptions) {
     const { identityId, reason, detail } = skipped;
     const identity = { environmentId, identityId, cause: reason };
     const wasListed = options.parking.isListed(projectId, identity);
-    if (!wasListed) log.warn({ projectId, environmentId, identityId, reason, detail }, 'Edge cannot hold an identity');
+    if (!wasListed) logger.warn({ projectId, environmentId, identityId, reason, detail }, 'Edge cannot hold an identity');
     const touched = works.map(touchedOf);
     const isListed = wasListed && !works.some(({ held }) => isListing(held.message));
     return { identity, indexes: chooseWaiting(touched, pending ?? EVERYTHING, isListed) };
@@ -193,7 +193,7 @@ export function createRunner(options: RunnerOptions) {
       await more();
       return true;
     } catch (error) {
-      log.warn({ err: error, projectId }, 'What follows from an event cannot be published; tried again');
+      logger.warn({ err: error, projectId }, 'what follows from an event cannot be published; tried again');
       for (const { held } of works) held.nak(HAND_AGAIN_MS);
       return false;
     }
@@ -245,7 +245,7 @@ export function createRunner(options: RunnerOptions) {
       );
       finish(projectId, delivery, repeats.next(event, observed, now()));
     } catch (error) {
-      log.warn({ err: error, event: event.id }, 'The parts of an event cannot be published; tried again');
+      logger.warn({ err: error, eventId: event.id }, 'the parts of an event cannot be published; tried again');
       held.nak(HAND_AGAIN_MS);
     }
   }
@@ -277,7 +277,7 @@ export function createRunner(options: RunnerOptions) {
       work.held.nak(1);
       return;
     }
-    log.error({ err: error, projectId, event: work.event.id }, 'An event cannot be applied; it is parked');
+    logger.error({ err: error, projectId, eventId: work.event.id }, 'an event cannot be applied; it is parked');
     const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     pipeline.park(work, projectId, 'poison', { detail });
   }

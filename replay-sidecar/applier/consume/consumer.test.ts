@@ -53,14 +53,14 @@ interface Applier extends AsyncDisposable {
 /** An inbox whose messages wait until the test answers them. */
 async function startApplier(settings = APPLIER): Promise<Applier> {
   const connection = await open();
-  const log = createLogger('test', 'fatal');
+  const logger = createLogger('test', 'fatal');
   const inbox = createConsumer({
     connection,
     settings: { ...settings, window: 100 },
     witness: { see: () => {} },
     store: { notice() {} },
     clock: systemClock,
-    log,
+    logger,
   });
   const delivered = new Map<string, InFlightMessage>();
   const stop = new AbortController();

@@ -56,7 +56,7 @@ export interface InboxOptions {
   /** Told every message. */
   witness: Pick<Witness, 'see'>;
   clock: Clock;
-  log: Logger;
+  logger: Logger;
 }
 
 const FETCH_MS = 1000;
@@ -82,7 +82,7 @@ interface Link {
  * earlier copy of it, and given the sequence to another event since. So what came before a reconnect, or before the
  * stream could not be fetched from, is let go of without an answer, and comes again.
  */
-export function createConsumer({ connection, settings, store, witness, clock, log }: InboxOptions): Consumer {
+export function createConsumer({ connection, settings, store, witness, clock, logger }: InboxOptions): Consumer {
   const ackWaitMs = settings.ackWaitSeconds * 1000;
   const held = new Set<HeldMessage>();
   /** That may be in hand while more is fetched. */
@@ -283,7 +283,7 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
       } catch (error) {
         signal.throwIfAborted();
         drop();
-        if (!failing) log.warn({ err: error }, 'Events cannot be fetched; tried again until they can');
+        if (!failing) logger.warn({ err: error }, 'events cannot be fetched; tried again until they can');
         failing = true;
         await clock.sleep(FETCH_AGAIN_MS, signal);
       }

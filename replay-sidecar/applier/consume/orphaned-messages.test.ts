@@ -78,8 +78,8 @@ async function lookOnce(): Promise<void> {
       stop.signal.throwIfAborted();
     },
   };
-  const log = createLogger('test', 'fatal');
-  await expect(createOrphanedMessages({ connection, clock, log }).run(stop.signal)).rejects.toThrow(
+  const logger = createLogger('test', 'fatal');
+  await expect(createOrphanedMessages({ connection, clock, logger }).run(stop.signal)).rejects.toThrow(
     'it has looked once',
   );
 }
@@ -100,8 +100,8 @@ test('events that NATS has kept but takes for acknowledged come again, once', { 
   // An acknowledgement may be on its way to the stream.
   expect((await manager.streams.info(STREAM, { subjects_filter: derivedSubject(0) })).state.subjects).toBeUndefined();
   const stop = new AbortController();
-  const log = createLogger('test', 'fatal');
-  const running = [1, 2].map(() => createOrphanedMessages({ connection, clock: systemClock, log }).run(stop.signal));
+  const logger = createLogger('test', 'fatal');
+  const running = [1, 2].map(() => createOrphanedMessages({ connection, clock: systemClock, logger }).run(stop.signal));
   const areMoved = async () => (await manager.streams.info(STREAM)).state.first_seq === 4;
   await waitFor(areMoved, { for: 'the strays to be brought back', timeoutMs: 30_000 });
   stop.abort(new Error('the test is over'));

@@ -16,7 +16,7 @@ export interface OrphanedMessages {
 export interface OrphanedMessagesOptions {
   connection: NatsConnection;
   clock: Clock;
-  log: Logger;
+  logger: Logger;
 }
 
 const LOOK_MS = 5000;
@@ -32,7 +32,7 @@ const MOST = 2048;
  *
  * An acknowledgement takes a moment to reach the stream, so an event is a stray when it is found twice.
  */
-export function createOrphanedMessages({ connection, clock, log }: OrphanedMessagesOptions): OrphanedMessages {
+export function createOrphanedMessages({ connection, clock, logger }: OrphanedMessagesOptions): OrphanedMessages {
   const client = jetstream(connection);
   let seen: ReadonlySet<number> = new Set();
 
@@ -41,7 +41,7 @@ export function createOrphanedMessages({ connection, clock, log }: OrphanedMessa
     const strays = found.filter(({ seq }) => seen.has(seq));
     if (strays.length > 0) {
       await Promise.all(strays.map((stray) => bringBack(manager, stray)));
-      log.warn({ events: strays.length }, 'Events that NATS would not deliver again go on');
+      logger.warn({ events: strays.length }, 'events that NATS would not deliver again go on');
       found = await findBelowFloor(manager);
     }
     seen = new Set(found.map(({ seq }) => seq));
@@ -72,7 +72,7 @@ export function createOrphanedMessages({ connection, clock, log }: OrphanedMessa
           failing = false;
         } catch (error) {
           signal.throwIfAborted();
-          if (!failing) log.warn({ err: error }, 'The stream cannot be searched for strays; tried again until it can');
+          if (!failing) logger.warn({ err: error }, 'the stream cannot be searched for strays; tried again until it can');
           failing = true;
         }
       }

@@ -16,7 +16,7 @@ function createRig() {
     stream: 'events',
     now: () => rig.now * 1000,
     onLoss: () => void rig.losses++,
-    log: createLogger('test', 'silent'),
+    logger: createLogger('test', 'silent'),
   });
   return { rig, witness };
 }

@@ -30,7 +30,7 @@ export interface WitnessOptions {
   now(): number;
   /** Something is gone, or was answered in the wrong place. */
   onLoss(): void;
-  log: Logger;
+  logger: Logger;
 }
 
 const NOTHING_BEYOND: StreamPlace = { sequence: 0, time: Number.NEGATIVE_INFINITY };
@@ -40,7 +40,7 @@ const WHILE_MS = 1000;
 /** Of the newest of these whiles. */
 const MOST_PLACES = 120;
 
-export function createWitness({ stream, now, onLoss, log }: WitnessOptions): Witness {
+export function createWitness({ stream, now, onLoss, logger }: WitnessOptions): Witness {
   let known: Watermarks | undefined;
   let created: string | undefined;
   /** Of messages that were delivered and are behind the last look: the latest time, and the highest sequence. */
@@ -55,7 +55,7 @@ export function createWitness({ stream, now, onLoss, log }: WitnessOptions): Wit
   function lose(sequence: number): void {
     const before = known?.places.findLast((place) => place.sequence < sequence) ?? known?.places[0];
     losses = joinLoss(losses, { from: before?.stored ?? before?.time ?? now(), until: now() });
-    log.error({ stream, sequence }, 'NATS has lost events that it had acknowledged');
+    logger.error({ stream, sequence }, 'NATS has lost events that it had acknowledged');
     known = undefined;
     found += 1;
     onLoss();

@@ -46,7 +46,7 @@ export interface ReporterOptions {
   /** Seconds after which it is said. */
   edgeUnreachableSeconds: number;
   clock: Clock;
-  log: Logger;
+  logger: Logger;
 }
 
 export interface Reporter {
@@ -60,7 +60,7 @@ const INTERVAL_MS = 2000;
 
 /** Publishes what the operator writes into the EdgeMigrations' status. */
 export function createReporter(options: ReporterOptions): Reporter {
-  const { connection, counts, backlog, clock, log } = options;
+  const { connection, counts, backlog, clock, logger } = options;
   const client = jetstream(connection);
   const startedTime = iso(clock.now());
 
@@ -121,7 +121,7 @@ export function createReporter(options: ReporterOptions): Reporter {
           failing = false;
         } catch (error) {
           signal.throwIfAborted();
-          if (!failing) log.warn({ err: error }, 'No report can be sent');
+          if (!failing) logger.warn({ err: error }, 'no report can be sent');
           failing = true;
         }
         await clock.sleep(INTERVAL_MS, signal);
@@ -131,7 +131,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       try {
         await send(true);
       } catch (error) {
-        log.warn({ err: error }, 'The last report could not be sent');
+        logger.warn({ err: error }, 'the last report could not be sent');
       }
     },
   };

@@ -88,7 +88,7 @@ function start(
     },
     witnesses: { events: UNWATCHED, parked: UNWATCHED },
     removals: createRemovals(on.connection, 'one', clock),
-    ...{ clock, log: createLogger('test', 'silent') },
+    ...{ clock, logger: createLogger('test', 'silent') },
   });
   const running = parking.run(stop.signal);
   return {

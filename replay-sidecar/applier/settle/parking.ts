@@ -119,11 +119,11 @@ export interface ParkingOptions extends QuotaLimits {
   /** By the stream's clock, milliseconds since the epoch. */
   now(): number;
   clock: Clock;
-  log: Logger;
+  logger: Logger;
 }
 
 export function createParking(options: ParkingOptions): Parking {
-  const { connection, migrations, pending, roomFor, witnesses, removals, clock, log } = options;
+  const { connection, migrations, pending, roomFor, witnesses, removals, clock, logger } = options;
   const client = jetstream(connection);
   const unstorable = createRetries(options.unstorableRetrySeconds * 1000, clock);
   const ages = createAges(clock, 1000 * options.lateWriteSeconds);
@@ -186,7 +186,7 @@ export function createParking(options: ParkingOptions): Parking {
     for (const { subject, place } of [...findGivenUp(parked.keys(), migrations)]) {
       await removals.remove(manager, subject, lastSequence, parked.get(subject) ?? 0);
       const { projectId, reason } = place;
-      log.info({ projectId, reason, events: parked.get(subject) }, 'Events that wait aside are given up');
+      logger.info({ projectId, reason, events: parked.get(subject) }, 'events that wait aside are given up');
       parked.delete(subject);
     }
     // Their room is there for others at once.
@@ -211,7 +211,7 @@ export function createParking(options: ParkingOptions): Parking {
     }
     const level = place.reason === 'overflow' || place.reason === 'unstorable' ? 'debug' : 'info';
     if (released > 0)
-      log[level]({ projectId: place.projectId, reason: place.reason, events: released }, 'Events go on');
+      logger[level]({ projectId: place.projectId, reason: place.reason, events: released }, 'events go on');
     return released;
   }
 
@@ -243,7 +243,7 @@ export function createParking(options: ParkingOptions): Parking {
 
   /** One mark a minute stands for all: the operator makes a gap of it. */
   async function noteExcess(projectId: number, minute: number): Promise<void> {
-    log.warn({ projectId, minute }, 'There is no room for an event to wait aside: a gap tells of it');
+    logger.warn({ projectId, minute }, 'there is no room for an event to wait aside: a gap tells of it');
     const expect = { lastSubjectSequence: 0 };
     const isThere = (error: unknown) =>
       error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence;
@@ -294,7 +294,7 @@ export function createParking(options: ParkingOptions): Parking {
           failing = false;
         } catch (error) {
           signal.throwIfAborted();
-          if (!failing) log.warn({ err: error }, 'Parked events cannot be looked at');
+          if (!failing) logger.warn({ err: error }, 'parked events cannot be looked at');
           failing = true;
         }
         await clock.sleep(released > 0 ? LOOK_SOON_MS : LOOK_MS, signal);

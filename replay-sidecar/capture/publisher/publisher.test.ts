@@ -247,9 +247,9 @@ describe('when NATS', () => {
   it('lets the sidecar only publish and look at the stream, that is enough', async () => {
     await using nats = await startNatsWithAccounts();
     await makeStreams(nats.url);
-    const log = createLogger('test', 'silent');
-    const warn = vi.spyOn(log, 'warn');
-    await using rig = await createRig(nats.urlOf('sidecar'), spoolFolder(), { apiPrefix: SIDECAR_API_PREFIX, log });
+    const logger = createLogger('test', 'silent');
+    const warn = vi.spyOn(logger, 'warn');
+    await using rig = await createRig(nats.urlOf('sidecar'), spoolFolder(), { apiPrefix: SIDECAR_API_PREFIX, logger });
     await rig.write('user', 10);
     await rig.sent();
     await rig.publisher.probe(probeSubject('uid-1'), '{}', { 'Nats-TTL': ['60s'] });

@@ -26,7 +26,7 @@ export interface PublisherOptions {
   name: string;
   spool: Pick<Spool, 'outbox' | 'observeStream' | 'observeLoss' | 'observeAnswer' | 'observeDoubt'>;
   clock: Clock;
-  log: Logger;
+  logger: Logger;
   /** For the messages under way; after it a message counts as unanswered. */
   answerTimeoutMs?: number;
   /** A rewind publishes minutes of events again; a flapping connection must not multiply them. */
@@ -78,7 +78,7 @@ const WINDOW_CHARACTERS = 1024 * 1024;
  * recognises ids within its duplicate window, and applying an event twice changes nothing.
  */
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { name, spool, clock, log, apiPrefix, answerTimeoutMs = 5000, rewindIntervalMs = 30_000 } = options;
+  const { name, spool, clock, logger, apiPrefix, answerTimeoutMs = 5000, rewindIntervalMs = 30_000 } = options;
   const counts: PublisherCounts = { published: 0, failed: {}, rewinds: 0, connects: 0 };
   const pace = createPace(clock);
   let link: { connection: NatsConnection; messages: AcknowledgedPublisher } | undefined;
@@ -188,7 +188,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   function loseFrom(sequence: number): void {
     spool.observeLoss(sequence);
     if (sequence > lastSequence) return;
-    log.warn({ sequence, lastSequence }, 'The stream lost acknowledged events');
+    logger.warn({ sequence, lastSequence }, 'the stream lost acknowledged events');
     lastSequence = sequence;
   }
 
@@ -214,7 +214,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       loseFrom(state.last_seq + 1);
     } catch (error) {
       // Sequence numbers still tell most losses. A missing stream shows with the next publish.
-      if (!isStreamMissing(error)) log.warn({ err: error }, 'The stream cannot be inspected');
+      if (!isStreamMissing(error)) logger.warn({ err: error }, 'the stream cannot be inspected');
     }
   }
 
@@ -229,12 +229,12 @@ export function createPublisher(options: PublisherOptions): Publisher {
       await settleDoubt(connection);
     }
     connected = true;
-    log.info({ server: connection.getServer() }, 'Connected to NATS');
+    logger.info({ server: connection.getServer() }, 'connected to NATS');
     pump();
   }
 
   function onDisconnected(): void {
-    if (connected) log.warn('Disconnected from NATS; events wait in the spool');
+    if (connected) logger.warn('disconnected from NATS; events wait in the spool');
     connected = false;
     spool.observeDoubt();
     link?.messages.failAll(new DisconnectedError('The connection was lost'));
@@ -244,7 +244,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     for await (const status of connection.status()) {
       if (status.type === 'disconnect') onDisconnected();
       else if (status.type === 'reconnect') await onConnected(connection);
-      else if (status.type === 'error') log.warn({ err: status.error }, 'NATS reports an error');
+      else if (status.type === 'error') logger.warn({ err: status.error }, 'NATS reports an error');
     }
   }
 
@@ -258,7 +258,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 
   async function runConnection(signal: AbortSignal): Promise<void> {
-    const onFailure = (error: unknown) => log.warn({ err: error }, 'Cannot connect to NATS');
+    const onFailure = (error: unknown) => logger.warn({ err: error }, 'cannot connect to NATS');
     const connection = await connectNats(options.settings, { name, role: 'sidecar', clock, signal, onFailure });
     link = { connection, messages: createAcknowledgedPublisher(connection, clock, answerTimeoutMs) };
     const watching = watch(connection);

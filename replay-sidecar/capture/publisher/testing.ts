@@ -74,11 +74,11 @@ export interface RigOptions {
   nats?: Partial<NatsSettings>;
   answerTimeoutMs?: number;
   apiPrefix?: string;
-  log?: Logger;
+  logger?: Logger;
 }
 
 export async function createRig(url: string, directory: string, options: RigOptions = {}): Promise<Rig> {
-  const { answerTimeoutMs = 1000, apiPrefix, log = silent } = options;
+  const { answerTimeoutMs = 1000, apiPrefix, logger = silent } = options;
   const clock = systemClock;
   const spool = createSpool({
     directory,
@@ -97,7 +97,7 @@ export async function createRig(url: string, directory: string, options: RigOpti
     name: 'test',
     spool,
     clock,
-    log,
+    logger,
     ...(apiPrefix && { apiPrefix }),
     answerTimeoutMs,
     rewindIntervalMs: 500,

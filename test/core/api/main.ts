@@ -10,17 +10,17 @@ import { configuration } from './configuration.ts';
 import { startApi } from './server.ts';
 
 const options = parseEnvironment(configuration, process.env);
-const log = createLogger('core-api', options.logLevel);
+const logger = createLogger('core-api', options.logLevel);
 await (cluster.isPrimary ? supervise() : work());
 
 async function supervise(): Promise<void> {
   let stopping = false;
   cluster.on('exit', (_worker: Worker, code: number, signal: string) => {
     if (stopping) return;
-    log.warn({ code, signal }, 'worker died');
+    logger.warn({ code, signal }, 'worker died');
     cluster.fork();
   });
-  cluster.once('listening', (_worker: Worker, { port }: { port: number }) => log.info({ port }, 'listening'));
+  cluster.once('listening', (_worker: Worker, { port }: { port: number }) => logger.info({ port }, 'listening'));
   for (let index = 0; index < options.workers; index++) cluster.fork();
   await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   stopping = true;
@@ -33,7 +33,7 @@ async function work(): Promise<void> {
     ...rest,
     ...(adminToken !== undefined && { adminToken }),
     ...(viewerToken !== undefined && { viewerToken }),
-    log,
+    logger,
     crash: () => process.kill(process.pid, 'SIGKILL'),
   });
   // A signal may reach the whole process group; the parent's says when to stop, and a second one changes nothing.

@@ -32,7 +32,7 @@ export interface ApiOptions {
   /** How long after the answer a background task runs. */
   readonly taskDelaySeconds?: number;
   readonly clock?: Clock;
-  readonly log?: Logger;
+  readonly logger?: Logger;
   /** Kills the worker; without it all of its connections are reset. */
   readonly crash?: () => void;
 }
@@ -89,17 +89,17 @@ function usersOf({ adminToken = 'admin-token', viewerToken = 'viewer-token' }: A
 }
 
 function createWorker(options: ApiOptions, resetConnections: () => void) {
-  const { clock = systemClock, threads = 2, keepAliveSeconds = 2, log } = options;
+  const { clock = systemClock, threads = 2, keepAliveSeconds = 2, logger } = options;
   const store = connectStore(options.databaseUrl, threads + 1);
   const stopping = new AbortController();
   const slots = createSlots(threads);
-  const tasks = createTasks({ clock, delaySeconds: options.taskDelaySeconds ?? 0, signal: stopping.signal, log });
+  const tasks = createTasks({ clock, delaySeconds: options.taskDelaySeconds ?? 0, signal: stopping.signal, logger });
   const handling = new Set<Promise<void>>();
   const route = createRouter({
     environmentCacheSeconds: options.environmentCacheSeconds ?? 0,
     users: options.users ?? usersOf(options),
     now: clock.now,
-    onError: (error) => log?.warn({ error: (error as Error).message }, 'view failed'),
+    onError: (error) => logger?.warn({ error: (error as Error).message }, 'view failed'),
   });
 
   function crash(): never {
@@ -144,7 +144,7 @@ function createWorker(options: ApiOptions, resetConnections: () => void) {
     handle(request: IncomingMessage, response: ServerResponse): void {
       const handled = slots(() => answer(request, response))
         .catch((error: unknown) => {
-          if (!(error instanceof CrashedError)) log?.warn({ error: (error as Error).message }, 'request failed');
+          if (!(error instanceof CrashedError)) logger?.warn({ error: (error as Error).message }, 'request failed');
           request.socket.destroy();
         })
         .finally(() => handling.delete(handled));

@@ -24,11 +24,11 @@ interface TaskOptions {
   readonly delaySeconds: number;
   /** Tasks that have not begun when it is aborted never do, as Flagsmith's are lost on a restart. */
   readonly signal: AbortSignal;
-  readonly log: Logger | undefined;
+  readonly logger: Logger | undefined;
 }
 
 /** Background tasks: they run some time after the answer, and nobody learns how they end. */
-export function createTasks({ clock, delaySeconds, signal, log }: TaskOptions) {
+export function createTasks({ clock, delaySeconds, signal, logger }: TaskOptions) {
   const running = new Set<Promise<void>>();
   return {
     add(task: (session: Session) => Promise<void>, session: Session): void {
@@ -36,7 +36,7 @@ export function createTasks({ clock, delaySeconds, signal, log }: TaskOptions) {
         .sleep(delaySeconds * 1000, signal)
         .then(() => task(session))
         .catch((error: unknown) => {
-          if (!signal.aborted) log?.warn({ error: (error as Error).message }, 'task failed');
+          if (!signal.aborted) logger?.warn({ error: (error as Error).message }, 'task failed');
         })
         .finally(() => running.delete(run));
       running.add(run);

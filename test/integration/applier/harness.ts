@@ -252,7 +252,7 @@ export async function createHarness(edge?: DynamodbAccess): Promise<Harness> {
         kubeConfig: loadKubeConfig(kubeConfigFile),
         clock: systemClock,
         credentials: access.credentials,
-        log: createLogger('applier', 'silent'),
+        logger: createLogger('applier', 'silent'),
         signal: stop.signal,
       });
       return async () => {

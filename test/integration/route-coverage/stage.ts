@@ -56,7 +56,7 @@ export async function createStage(databaseUrl: string, apiPort: number): Promise
     spool,
     usage: createUsage(systemClock),
     clock: systemClock,
-    log: logger,
+    logger,
     readWindowMs: 0,
   });
   const upstream = { host: '127.0.0.1', port: apiPort };
