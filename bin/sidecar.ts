@@ -3,15 +3,18 @@ import { captureConfiguration } from '@edge-migration/replay-sidecar/capture/con
 import { createSidecar } from '@edge-migration/replay-sidecar/capture/sidecar.ts';
 import manifest from '@edge-migration/replay-sidecar/package.json' with { type: 'json' };
 import { systemClock } from '@edge-migration/runtime/clock.ts';
-import { ConfigurationError, parseEnvironment, redact } from '@edge-migration/runtime/configuration.ts';
+import { redact } from '@edge-migration/runtime/configuration.ts';
 import { createNonBlockingLogger } from '@edge-migration/runtime/logger.ts';
+import { readConfiguration } from '@edge-migration/runtime/process.ts';
 
 /** The capture sidecar's process. Exit codes: 0 asked to stop, 1 failed, 64 wrong configuration. */
 let droppedLines = 0;
 const logger = createNonBlockingLogger('capture-sidecar', 'info', () => {
   droppedLines += 1;
 });
-const configuration = readConfiguration();
+const configuration = readConfiguration(captureConfiguration, (error) =>
+  logger.fatal({ error }, 'the sidecar cannot start'),
+);
 logger.level = configuration.logLevel;
 logger.info({ configuration: redact(captureConfiguration, configuration), release: manifest.version }, 'starting');
 
@@ -42,16 +45,6 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       (error: unknown) => exit(error),
     );
   });
-}
-
-function readConfiguration() {
-  try {
-    return parseEnvironment(captureConfiguration, process.env);
-  } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error;
-    logger.fatal({ error: error.message }, 'the sidecar cannot start');
-    return process.exit(64);
-  }
 }
 
 function kill(): void {

@@ -4,8 +4,8 @@ import { manage } from '@edge-migration/contract/streams/applier.ts';
 import { applierConfiguration } from '@edge-migration/replay-sidecar/applier/config.ts';
 import { listWaiting } from '@edge-migration/replay-sidecar/waiting-events/list.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
-import { ConfigurationError, parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 import { connectNats } from '@edge-migration/runtime/nats/connection.ts';
+import { readConfiguration } from '@edge-migration/runtime/process.ts';
 import { z } from 'zod';
 
 /**
@@ -16,7 +16,8 @@ import { z } from 'zod';
 const LONGEST_MS = 60_000;
 const { values } = parseArgs({ options: { most: { type: 'string', default: '100' } } });
 const most = z.coerce.number().int().min(1).max(10_000).parse(values.most);
-const connection = await connectNats(readConfiguration(), {
+const configuration = readConfiguration(applierConfiguration, (problem) => process.stderr.write(`${problem}\n`));
+const connection = await connectNats(configuration, {
   name: 'edge-applier waiting-events',
   role: 'applier',
   clock: systemClock,
@@ -28,14 +29,4 @@ try {
     process.stdout.write(`${JSON.stringify(event)}\n`);
 } finally {
   await connection.close();
-}
-
-function readConfiguration() {
-  try {
-    return parseEnvironment(applierConfiguration, process.env);
-  } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    return process.exit(64);
-  }
 }

@@ -42,10 +42,33 @@ export async function runServiceProcess<Configuration extends { readonly logLeve
   } catch (error) {
     const isWrongConfiguration = error instanceof ConfigurationError;
     const isExpected = isWrongConfiguration || service.isExpected?.(error);
-    // What was under way fails because it was stopped.
-    if (stop.signal.aborted && !isExpected) return void logger.info('stopped');
+    if (isStop(error, stop.signal)) return void logger.info('stopped');
     logger.fatal(isExpected ? { error: (error as Error).message } : { err: error }, 'ended');
     // Whatever is left to wait for, nobody waits for it any more.
     process.exit(isWrongConfiguration ? 64 : 1);
+  }
+}
+
+/** What was under way fails by the signal's reason, or because of it; whatever else fails meanwhile is a fault. */
+function isStop(error: unknown, signal: AbortSignal): boolean {
+  if (!signal.aborted) return false;
+  return error === signal.reason || (error instanceof Error && isStop(error.cause, signal));
+}
+
+/**
+ * The settings of a process by its environment variables. Where they are wrong the process ends, with 64.
+ *
+ * @param tell says what is wrong with them
+ */
+export function readConfiguration<S extends Shape>(
+  schema: z.ZodObject<S>,
+  tell: (problem: string) => void,
+): Readonly<z.output<z.ZodObject<S>>> {
+  try {
+    return parseEnvironment(schema, process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    tell(error.message);
+    return process.exit(64);
   }
 }
