@@ -12,7 +12,7 @@ import { createMemoryKeeper, createProcessHeap } from './memory.ts';
 import { registerMetrics } from './metrics.ts';
 import { DEFAULT_LIMITS } from './proxy/limits.ts';
 import { createProxy } from './proxy/proxy.ts';
-import { createPublisher } from './publisher/publisher.ts';
+import { Publisher } from './publisher/publisher.ts';
 import { createSpool } from './spool/spool.ts';
 import { createUsage } from './usage/usage.ts';
 
@@ -73,7 +73,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
       logger.error({ err: error }, 'the spool has a problem');
     },
   });
-  const publisher = createPublisher({
+  const publisher = new Publisher({
     settings: configuration,
     apiPrefix: configuration.natsApiPrefix,
     name: `edge-migration ${instance}`,

@@ -16,7 +16,7 @@ import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { createSpool, type Spool, type SpoolOptions } from '../spool/spool.ts';
 import { draft } from '../spool/testing.ts';
-import { createPublisher, type Publisher } from './publisher.ts';
+import { Publisher } from './publisher.ts';
 
 const STREAMS: StreamSettings = {
   streamReplicas: 1,
@@ -92,7 +92,7 @@ export async function createRig(url: string, directory: string, options: RigOpti
     ...options.spool,
   });
   const settings = { ...parseNats(url), ...options.nats };
-  const publisher = createPublisher({
+  const publisher = new Publisher({
     settings,
     name: 'test',
     spool,
