@@ -1,10 +1,11 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { SPOOL_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
-
-import { createDisk, type SyncPolicy } from './disk.ts';
+import { answer, type Batch, BatchQueue, oldest } from './batches.ts';
+import { createDisk, type Disk, type SyncPolicy } from './disk.ts';
 import type { Lane } from './lane.ts';
-import { encodeRecord, type SpoolRecord, worstCaseBytes } from './record.ts';
-import { newSegment, type Place, type Segment } from './segment.ts';
+import type { SpoolRecord } from './record.ts';
+import type { Place, Segment } from './segment.ts';
+import { Segments } from './segments.ts';
 
 export interface JournalOptions {
   directory: string;
@@ -26,206 +27,194 @@ export interface JournalOptions {
   onRecovery(): void;
 }
 
-export interface Journal {
-  /**
-   * Begins; until then nothing is taken.
-   *
-   * @param existing what earlier processes left in the directory, sealed, oldest first
-   */
-  start(existing: readonly Segment[]): void;
-  /** All segments that have or may have a file, oldest first. */
-  readonly segments: Segment[];
-  /** Adds a record to the next write; undefined while the disk does not work: the record is not kept then. */
-  append(record: SpoolRecord): Place | undefined;
-  /** True once the intents appended so far are in the file; false when that failed or took too long. Never rejects. */
-  commit(): Promise<boolean>;
-  /** True once everything appended so far is in the files; false when that failed or took too long. Never rejects. */
-  flush(): Promise<boolean>;
-  /** Resolves at the end of the write that is under way or due, however long it takes. */
-  settled(): Promise<void>;
-  /** Seals an old segment, forces bytes to the disk, tries a failed disk again. To be called every second or so. */
-  tick(): Promise<void>;
-  /** Deletes a sealed segment's file. */
-  remove(segment: Segment): Promise<void>;
-  /** Writes what was appended and closes the files. */
-  close(): Promise<void>;
-}
-
-type Kind = Segment['kind'];
-
-interface Batch {
-  segment: Segment;
-  buffer: Buffer;
-  length: number;
-  /** When the oldest request of a record in it began. */
-  since: number;
-  waiting: ((durable: boolean) => void)[];
-}
-
 /** Records that no request waits for are written after this. */
 const LAZY_MS = 10;
 /** A write takes a thread's turn. When the one before the last is no older than this, the next ones share one. */
 const BUSY_MS = 1;
-const FIRST_BATCH_BYTES = 16 * 1024;
-const LARGEST_SPARE_BYTES = 256 * 1024;
 
 /**
  * Appends records to segment files, one write at a time: what arrives during an event-loop turn, or while the last
  * write is under way, goes out together. Intents and events have files of their own, because a request's intent is of no
  * use any more as soon as the request has ended, and its events are for minutes.
  */
-export function createJournal(options: JournalOptions): Journal {
-  const { clock } = options;
-  const segments: Segment[] = [];
-  const active = new Map<Kind, Segment>();
-  let nextNumber = 1;
-  let queue: Batch[] = [];
-  let inFlight: Batch | undefined;
-  /** Set while all that is queued is to be written, not only what requests wait for. */
-  let isAllDue = false;
-  let onSettled: (() => void)[] = [];
-  let scheduled = false;
-  let lazyTimer: NodeJS.Timeout | undefined;
-  let watchTimer: NodeJS.Timeout | undefined;
+export class Journal {
+  private readonly options: JournalOptions;
+  private readonly disk: Disk;
+  private readonly files = new Segments();
+  private readonly queue = new BatchQueue();
+  private inFlight: Batch | undefined;
+  private onSettled: (() => void)[] = [];
+  private isScheduled = false;
+  private lazyTimer: NodeJS.Timeout | undefined;
+  private watchTimer: NodeJS.Timeout | undefined;
   /** When the last writes of intents began, by the monotonic clock. */
-  let lastWrites: readonly [number, number] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  /** The last batch's buffer, for the next one. */
-  let spare: Buffer | undefined;
-  /** Set before the start, and while the disk fails or hangs. */
-  /** By the monotonic clock: one that is set back by an hour would refuse every record for an hour. */
-  let trouble: { retryAt: number } | undefined = { retryAt: Infinity };
-  const disk = createDisk({
-    directory: options.directory,
-    policy: options.sync,
-    chores: options.chores,
-    onUnsynced(error, { firstTime }) {
-      options.onFailure(error, Math.min(firstTime, clock.now()));
-      if (trouble === undefined) options.onRecovery();
-    },
-  });
+  private lastWrites: readonly [number, number] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  /**
+   * Set before the start, and while the disk fails or hangs. By the monotonic clock: one that is set back by an hour
+   * would refuse every record for an hour.
+   */
+  private trouble: { readonly retryAt: number } | undefined = { retryAt: Infinity };
 
-  function append(record: SpoolRecord): Place | undefined {
+  constructor(options: JournalOptions) {
+    const { directory, sync: policy, chores } = options;
+    this.options = options;
+    this.disk = createDisk({
+      ...{ directory, policy, chores },
+      onUnsynced: (error, { firstTime }) => {
+        options.onFailure(error, Math.min(firstTime, options.clock.now()));
+        if (this.trouble === undefined) options.onRecovery();
+      },
+    });
+  }
+
+  /** All segments that have or may have a file, oldest first. */
+  get segments(): Segment[] {
+    return this.files.all;
+  }
+
+  /**
+   * Begins; until then nothing is taken.
+   *
+   * @param existing what earlier processes left in the directory, sealed, oldest first
+   */
+  start(existing: readonly Segment[]): void {
+    this.files.adopt(existing);
+    this.trouble = undefined;
+  }
+
+  /** Adds a record to the next write; undefined while the disk does not work: the record is not kept then. */
+  append(record: SpoolRecord): Place | undefined {
+    const { clock } = this.options;
     const now = clock.now();
-    if (trouble !== undefined && clock.monotonic() < trouble.retryAt) return undefined;
-    const segment = segmentFor(record.kind === 'events' && record.lines !== '' ? 'events' : 'intents', now);
+    if (this.trouble !== undefined && clock.monotonic() < this.trouble.retryAt) return undefined;
+    const segment = this.segmentFor(record.kind === 'events' && record.lines !== '' ? 'events' : 'intents', now);
     const offset = segment.appended;
-    write(segment, record, now);
-    lazyTimer ??= setTimeout(writeAll, LAZY_MS).unref();
+    this.queue.add(segment, record, now);
+    this.lazyTimer ??= setTimeout(() => this.writeAll(), LAZY_MS).unref();
     return { segment, offset };
   }
 
-  function segmentFor(kind: Kind, now: number): Segment {
-    const segment = active.get(kind);
-    const limit = kind === 'events' ? options.segmentBytes : options.segmentBytes / 4;
-    return segment !== undefined && segment.appended < limit ? segment : roll(kind, now);
-  }
-
-  function roll(kind: Kind, now: number): Segment {
-    seal(kind, now);
-    const segment = newSegment({ number: nextNumber++, kind }, now);
-    active.set(kind, segment);
-    segments.push(segment);
-    write(segment, { kind: 'segment', createdTime: now, bootId: options.bootId() }, now);
-    return segment;
-  }
-
-  function seal(kind: Kind, now: number): void {
-    const segment = active.get(kind);
-    if (segment === undefined) return;
-    active.delete(kind);
-    segment.sealedTime = now;
-    if (!isBusy(segment)) disk.release(segment);
-  }
-
-  const isBusy = (segment: Segment) =>
-    inFlight?.segment === segment || queue.some((batch) => batch.segment === segment);
-
-  function write(segment: Segment, record: SpoolRecord, now: number): void {
-    const batch = batchFor(segment, now);
-    const room = worstCaseBytes(record);
-    if (batch.buffer.length - batch.length < room) batch.buffer = grow(batch.buffer, batch.length + room);
-    const end = encodeRecord(batch.buffer, batch.length, record);
-    segment.appended += end - batch.length;
-    batch.length = end;
-    if (record.kind !== 'segment') batch.since = Math.min(batch.since, record.beganTime);
-  }
-
-  function batchFor(segment: Segment, now: number): Batch {
-    const queued = queue.find((batch) => batch.segment === segment);
-    if (queued !== undefined) return queued;
-    const buffer = spare ?? Buffer.allocUnsafe(FIRST_BATCH_BYTES);
-    spare = undefined;
-    const batch = { segment, buffer, length: 0, since: now, waiting: [] };
-    queue.push(batch);
-    return batch;
-  }
-
-  function commit(): Promise<boolean> {
-    if (trouble?.retryAt === Infinity) return Promise.resolve(false);
-    const isIntents = ({ segment }: Batch) => segment.kind === 'intents';
-    const last = queue.findLast(isIntents) ?? (inFlight !== undefined && isIntents(inFlight) ? inFlight : undefined);
-    if (last === undefined) return Promise.resolve(trouble === undefined);
-    schedule();
+  /** True once the intents appended so far are in the file; false when that failed or took too long. Never rejects. */
+  commit(): Promise<boolean> {
+    if (this.isStuck()) return Promise.resolve(false);
+    const last = this.queue.lastOf('intents') ?? (this.inFlight?.segment.kind === 'intents' ? this.inFlight : undefined);
+    if (last === undefined) return Promise.resolve(this.trouble === undefined);
+    this.schedule();
     return new Promise((resolve) => last.waiting.push(resolve));
   }
 
-  async function flush(): Promise<boolean> {
-    if (trouble?.retryAt === Infinity) return false;
-    const batches = inFlight === undefined ? [...queue] : [inFlight, ...queue];
-    writeAll();
+  /** True once everything appended so far is in the files; false when that failed or took too long. Never rejects. */
+  async flush(): Promise<boolean> {
+    if (this.isStuck()) return false;
+    const batches = this.unwritten();
+    this.writeAll();
     const written = await Promise.all(batches.map(({ waiting }) => new Promise<boolean>((done) => waiting.push(done))));
-    return trouble === undefined && written.every(Boolean);
+    return this.trouble === undefined && written.every(Boolean);
   }
 
-  function settled(): Promise<void> {
-    if (inFlight === undefined && queue.length === 0) return Promise.resolve();
-    writeAll();
-    return new Promise((resolve) => onSettled.push(resolve));
+  /** Resolves at the end of the write that is under way or due, however long it takes. */
+  settled(): Promise<void> {
+    if (this.unwritten().length === 0) return Promise.resolve();
+    this.writeAll();
+    return new Promise((resolve) => this.onSettled.push(resolve));
   }
 
-  function writeAll(): void {
-    clearTimeout(lazyTimer);
-    lazyTimer = undefined;
-    isAllDue = true;
-    schedule();
+  /** Seals an old segment, forces bytes to the disk, tries a failed disk again. To be called every second or so. */
+  async tick(): Promise<void> {
+    const { clock, segmentMs } = this.options;
+    const now = clock.now();
+    for (const { kind, createdTime } of this.files.listOpen()) {
+      // A clock that was set back would keep it open.
+      if (Math.abs(now - createdTime) >= segmentMs) this.seal(kind, now);
+    }
+    await this.flush();
+    if (this.trouble !== undefined && clock.monotonic() >= this.trouble.retryAt) {
+      this.roll('intents', now);
+      this.schedule();
+    }
+    this.disk.sync();
   }
 
-  function schedule(): void {
-    if (scheduled || inFlight !== undefined) return;
-    scheduled = true;
+  /** Deletes a sealed segment's file. */
+  async remove(segment: Segment): Promise<void> {
+    await this.disk.remove(segment);
+    this.files.forget(segment);
+  }
+
+  /** Writes what was appended and closes the files. */
+  async close(): Promise<void> {
+    await this.flush();
+    clearTimeout(this.lazyTimer);
+    clearTimeout(this.watchTimer);
+    for (const { kind } of this.files.listOpen()) this.seal(kind, this.options.clock.now());
+    await this.disk.close();
+  }
+
+  private unwritten(): Batch[] {
+    return this.inFlight === undefined ? [...this.queue.all] : [this.inFlight, ...this.queue.all];
+  }
+
+  /** A write hangs, or nothing has begun. */
+  private isStuck(): boolean {
+    return this.trouble?.retryAt === Infinity;
+  }
+
+  private segmentFor(kind: Segment['kind'], now: number): Segment {
+    const segment = this.files.find(kind);
+    const { segmentBytes } = this.options;
+    const limit = kind === 'events' ? segmentBytes : segmentBytes / 4;
+    return segment !== undefined && segment.appended < limit ? segment : this.roll(kind, now);
+  }
+
+  private roll(kind: Segment['kind'], now: number): Segment {
+    this.seal(kind, now);
+    const segment = this.files.begin(kind, now);
+    this.queue.add(segment, { kind: 'segment', createdTime: now, bootId: this.options.bootId() }, now);
+    return segment;
+  }
+
+  private seal(kind: Segment['kind'], now: number): void {
+    const segment = this.files.seal(kind, now);
+    if (segment !== undefined && !this.isBusy(segment)) this.disk.release(segment);
+  }
+
+  private isBusy(segment: Segment): boolean {
+    return this.inFlight?.segment === segment || this.queue.has(segment);
+  }
+
+  private writeAll(): void {
+    clearTimeout(this.lazyTimer);
+    this.lazyTimer = undefined;
+    this.queue.makeAllDue();
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.isScheduled || this.inFlight !== undefined) return;
+    this.isScheduled = true;
     const start = () => {
-      scheduled = false;
-      void drain();
+      this.isScheduled = false;
+      void this.drain();
     };
-    if (clock.monotonic() - lastWrites[0] < BUSY_MS) setTimeout(start, BUSY_MS);
+    if (this.options.clock.monotonic() - this.lastWrites[0] < BUSY_MS) setTimeout(start, BUSY_MS);
     else setImmediate(start);
   }
 
-  /** Intents first, because requests wait for them. */
-  function nextDue(): Batch | undefined {
-    const first = queue.findIndex(({ segment }) => segment.kind === 'intents');
-    const index = first < 0 && isAllDue ? 0 : first;
-    isAllDue &&= queue.length > 1;
-    return index < 0 ? undefined : queue.splice(index, 1)[0];
-  }
-
-  async function drain(): Promise<void> {
-    if (inFlight !== undefined) return;
-    lastWrites = [lastWrites[1], clock.monotonic()];
-    for (inFlight = nextDue(); inFlight !== undefined; inFlight = nextDue()) {
-      const batch = inFlight;
+  private async drain(): Promise<void> {
+    if (this.inFlight !== undefined) return;
+    this.lastWrites = [this.lastWrites[1], this.options.clock.monotonic()];
+    for (let batch = this.queue.takeDue(); batch !== undefined; batch = this.queue.takeDue()) {
+      this.inFlight = batch;
       try {
-        watch();
-        await disk.write(batch.segment, batch.buffer.subarray(0, batch.length));
-        succeed(batch);
+        this.watch();
+        await this.disk.write(batch.segment, batch.buffer.subarray(0, batch.length));
+        this.succeed(batch);
       } catch (error) {
-        fail(batch, error);
+        this.fail(batch, error);
       }
-      inFlight = undefined;
-      if (batch.segment.sealedTime !== undefined && !isBusy(batch.segment)) disk.release(batch.segment);
-      const waiting = onSettled;
-      onSettled = [];
-      for (const resolve of waiting) resolve();
+      this.inFlight = undefined;
+      if (batch.segment.sealedTime !== undefined && !this.isBusy(batch.segment)) this.disk.release(batch.segment);
+      for (const resolve of this.onSettled.splice(0)) resolve();
     }
   }
 
@@ -233,86 +222,45 @@ export function createJournal(options: JournalOptions): Journal {
    * One look at every half of the time limit, for all writes: a timer for each would cost as much as a write. Of a write
    * that is seen twice it is told; a process that was frozen hears of the end of a half and of the write at once.
    */
-  function watch(): void {
-    watchTimer ??= setTimeout(look, options.writeTimeoutMs / 2, inFlight).unref();
+  private watch(): void {
+    this.watchTimer ??= setTimeout((seen) => this.look(seen), this.options.writeTimeoutMs / 2, this.inFlight).unref();
   }
 
-  function look(seen: Batch | undefined): void {
-    watchTimer = undefined;
-    if (inFlight === undefined) return;
-    if (inFlight === seen && trouble?.retryAt !== Infinity) stall(inFlight);
-    watch();
+  private look(seen: Batch | undefined): void {
+    this.watchTimer = undefined;
+    if (this.inFlight === undefined) return;
+    if (this.inFlight === seen && !this.isStuck()) this.stall();
+    this.watch();
   }
 
-  function succeed(batch: Batch): void {
+  private succeed(batch: Batch): void {
     answer([batch], true);
-    if (batch.buffer.length <= LARGEST_SPARE_BYTES) spare ??= batch.buffer;
-    if (trouble === undefined) return;
-    trouble = undefined;
-    options.onRecovery();
+    this.queue.giveBack(batch);
+    if (this.trouble === undefined) return;
+    this.trouble = undefined;
+    this.options.onRecovery();
   }
 
   /** The write may still succeed; until then nobody waits and nothing more is taken. */
-  function stall(batch: Batch): void {
-    trouble = { retryAt: Infinity };
-    answer([batch, ...queue], false);
-    options.onFailure(new SpoolTimeoutError(options.directory), oldest([batch, ...queue]));
+  private stall(): void {
+    const { directory, onFailure } = this.options;
+    this.trouble = { retryAt: Infinity };
+    const waiting = this.unwritten();
+    answer(waiting, false);
+    onFailure(new SpoolTimeoutError(directory), oldest(waiting));
   }
 
   /** Whatever is in the file behind `written` is unknown: the segment ends there, and the next record opens another. */
-  function fail(batch: Batch, error: unknown): void {
+  private fail(batch: Batch, error: unknown): void {
+    const { clock, onFailure } = this.options;
     const { segment } = batch;
-    if (active.get(segment.kind) === segment) seal(segment.kind, clock.now());
-    const lost = [batch, ...queue.filter((other) => other.segment === segment)];
-    queue = queue.filter((other) => other.segment !== segment);
+    if (this.files.find(segment.kind) === segment) this.seal(segment.kind, clock.now());
+    const lost = [batch, ...this.queue.takeOf(segment)];
     segment.appended = segment.written;
-    trouble = { retryAt: clock.monotonic() + SPOOL_AGAIN_MS };
+    this.trouble = { retryAt: clock.monotonic() + SPOOL_AGAIN_MS };
     answer(lost, false);
-    options.onFailure(error, oldest(lost));
+    onFailure(error, oldest(lost));
   }
-
-  return {
-    segments,
-    start(existing) {
-      segments.push(...existing);
-      nextNumber = (existing.at(-1)?.number ?? 0) + 1;
-      trouble = undefined;
-    },
-    append,
-    commit,
-    flush,
-    settled,
-    async tick() {
-      const now = clock.now();
-      for (const { kind, createdTime } of [...active.values()]) {
-        // A clock that was set back would keep it open.
-        if (Math.abs(now - createdTime) >= options.segmentMs) seal(kind, now);
-      }
-      await flush();
-      if (trouble !== undefined && clock.monotonic() >= trouble.retryAt) {
-        roll('intents', now);
-        schedule();
-      }
-      disk.sync();
-    },
-    async remove(segment) {
-      await disk.remove(segment);
-      segments.splice(segments.indexOf(segment), 1);
-    },
-    async close() {
-      await flush();
-      clearTimeout(lazyTimer);
-      clearTimeout(watchTimer);
-      for (const kind of [...active.keys()]) seal(kind, clock.now());
-      await disk.close();
-    },
-  };
-}
-
-const oldest = (batches: readonly Batch[]) => Math.min(...batches.map(({ since }) => since));
-
-function answer(batches: readonly Batch[], durable: boolean): void {
-  for (const batch of batches) for (const resolve of batch.waiting.splice(0)) resolve(durable);
 }
 
 /** The disk did not take a write in time. */
@@ -321,10 +269,4 @@ class SpoolTimeoutError extends Error {
   constructor(directory: string) {
     super(`A write to ${directory} takes too long`);
   }
-}
-
-function grow(buffer: Buffer, needed: number): Buffer {
-  const larger = Buffer.allocUnsafe(Math.max(needed, buffer.length * 2));
-  buffer.copy(larger);
-  return larger;
 }

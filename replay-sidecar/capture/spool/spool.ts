@@ -6,7 +6,7 @@ import type { SyncPolicy } from './disk.ts';
 import { listSegments, readBootId } from './files.ts';
 import type { GapLedger } from './gaps.ts';
 import { createIntents, type Intents } from './intents.ts';
-import { createJournal } from './journal.ts';
+import { Journal } from './journal.ts';
 import { createLane } from './lane.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import { type Recovered, recoverSegments } from './recovery.ts';
@@ -108,7 +108,7 @@ export function createSpool(given: SpoolOptions): Spool {
   const notes = createSpoolState(clock, chores, onError);
   const { gaps } = notes;
   const trust = createTrust(clock);
-  const journal = createJournal({
+  const journal = new Journal({
     ...options,
     chores,
     bootId: () => bootId,

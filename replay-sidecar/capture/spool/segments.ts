@@ -1,0 +1,47 @@
+import { newSegment, type Segment } from './segment.ts';
+
+type Kind = Segment['kind'];
+
+/** The segments that have or may have a file; of each kind one at most takes records. */
+export class Segments {
+  /** Oldest first. */
+  readonly all: Segment[] = [];
+  private readonly open = new Map<Kind, Segment>();
+  private nextNumber = 1;
+
+  /** @param existing what earlier processes left in the directory, sealed, oldest first */
+  adopt(existing: readonly Segment[]): void {
+    this.all.push(...existing);
+    this.nextNumber = (existing.at(-1)?.number ?? 0) + 1;
+  }
+
+  /** The one that takes records. */
+  find(kind: Kind): Segment | undefined {
+    return this.open.get(kind);
+  }
+
+  listOpen(): Segment[] {
+    return [...this.open.values()];
+  }
+
+  /** Begins one, which takes records from now on. */
+  begin(kind: Kind, now: number): Segment {
+    const segment = newSegment({ number: this.nextNumber++, kind }, now);
+    this.open.set(kind, segment);
+    this.all.push(segment);
+    return segment;
+  }
+
+  /** Nothing more is appended to the one that takes records. @returns it, if there is one */
+  seal(kind: Kind, now: number): Segment | undefined {
+    const segment = this.open.get(kind);
+    if (segment === undefined) return undefined;
+    this.open.delete(kind);
+    segment.sealedTime = now;
+    return segment;
+  }
+
+  forget(segment: Segment): void {
+    this.all.splice(this.all.indexOf(segment), 1);
+  }
+}
