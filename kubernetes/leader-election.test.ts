@@ -5,11 +5,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createClient, type KubernetesClient } from './client.ts';
 import { LeadershipLostError } from './errors.ts';
 import {
-  createLeaderElection,
+  LeaderElection,
   type LeaderElectionSettings,
   type Leadership,
-  type LeaseBefore,
 } from './leader-election.ts';
+import type { LeaseBefore } from './lease.ts';
 import { type FakeApiServer, type ReceivedRequest, startFakeApiServer } from './testing/fake-api-server.ts';
 import { leases, widget, widgets } from './testing/resources.ts';
 import { until } from './testing/until.ts';
@@ -57,7 +57,7 @@ function stand(identity: string, settings: Partial<LeaderElectionSettings> = {})
   const client = createClient({ kubeConfig: server.kubeConfig(), clock, userAgent: identity });
   const registry = new Registry();
   const stop = new AbortController();
-  const election = createLeaderElection({
+  const election = new LeaderElection({
     ...{ client, clock, registry, identity, ...lease },
     logger: createLogger('test', 'silent'),
     random: () => 0.5,

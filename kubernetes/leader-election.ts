@@ -1,43 +1,13 @@
-import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { LEASE } from '@edge-migration/runtime/policies.ts';
 import type { Registry } from 'prom-client';
-import type { CallOptions, KubernetesClient, KubernetesObject, Resource } from './client.ts';
+import type { CallOptions, KubernetesClient } from './client.ts';
 import { abortable } from './deadline.ts';
 import { AlreadyExistsError, ConflictError, LeadershipLostError, NotFoundError } from './errors.ts';
+import { Lease, type LeaseBefore } from './lease.ts';
 import { runtimeMetrics } from './metrics.ts';
-import { formatMicroTime, type ObjectMeta } from './objects.ts';
-
-export const LEASES: Resource = {
-  group: 'coordination.k8s.io',
-  version: 'v1',
-  plural: 'leases',
-  kind: 'Lease',
-  namespaced: true,
-};
-
-interface LeaseSpec {
-  holderIdentity?: string | null;
-  leaseDurationSeconds?: number;
-  acquireTime?: string;
-  renewTime?: string;
-  leaseTransitions?: number;
-}
-
-/** A Lease as it was before a term, or before a renewal. */
-export interface LeaseBefore {
-  readonly annotations: Readonly<Record<string, string>>;
-  /**
-   * Epoch milliseconds when its holder renewed it last: the earlier of what the holder and the API server say, whose clocks
-   * differ. Undefined when there is no Lease.
-   */
-  readonly renewedTime: number | undefined;
-  /** Another's renewal was seen from here that was made after this, in monotonic milliseconds; -Infinity when none was. */
-  readonly seenRenewedAfter: number;
-  /** It is a renewal of ours, not the beginning of a term. */
-  readonly isRenewal: boolean;
-}
 
 /** One term of leading. */
 export interface Leadership {
@@ -58,17 +28,6 @@ export interface Leadership {
   assert(): void;
   /** The client, but each write, at each try, is sent only after {@link assert}. */
   fence(client: KubernetesClient): KubernetesClient;
-}
-
-export interface LeaderElection {
-  /**
-   * Waits for the lease, then calls `lead` and keeps the lease until it returns, and releases it. When the signal
-   * aborts, `lead` is told by its own signal and may take its time; the lease is renewed meanwhile.
-   *
-   * @throws LeadershipLostError at once when the lease is lost, without waiting for `lead`: exit the process
-   * @throws whatever `lead` throws
-   */
-  run(signal: AbortSignal, lead: (leadership: Leadership) => Promise<void>): Promise<void>;
 }
 
 export interface LeaderElectionSettings {
@@ -94,185 +53,99 @@ export interface LeaderElectionSettings {
   readonly random?: (() => number) | undefined;
 }
 
-/**
- * Leader election on a Lease, as client-go does it, with its defaults of 15, 10 and 2 seconds. Whether another's lease
- * has expired is judged by when we last saw it change, on our own monotonic clock, never by the times written in it:
- * clocks of machines differ.
- */
-export function createLeaderElection(settings: LeaderElectionSettings): LeaderElection {
-  const { client, namespace, name, identity, clock, logger, random = Math.random } = settings;
-  const {
-    leaseDurationMs: leaseDuration = LEASE.durationMs,
-    renewDeadlineMs: renewDeadline = LEASE.renewMs,
-    retryPeriodMs: retryPeriod = LEASE.retryMs,
-  } = settings;
-  if (!(leaseDuration > renewDeadline && renewDeadline > retryPeriod * LEASE.jitter && retryPeriod > 0)) {
-    throw new RangeError(`lease duration > renew deadline > ${LEASE.jitter} × retry period must hold`);
+/** Leader election on a Lease, as client-go does it, with its defaults of 15, 10 and 2 seconds. */
+export class LeaderElection {
+  private readonly settings: LeaderElectionSettings;
+  private readonly renewMs: number;
+  private readonly retryMs: number;
+  private readonly lease: Lease;
+  private readonly metrics: ReturnType<typeof runtimeMetrics>;
+
+  constructor(settings: LeaderElectionSettings) {
+    const durationMs = settings.leaseDurationMs ?? LEASE.durationMs;
+    const renewMs = settings.renewDeadlineMs ?? LEASE.renewMs;
+    const retryMs = settings.retryPeriodMs ?? LEASE.retryMs;
+    if (!(durationMs > renewMs && renewMs > retryMs * LEASE.jitter && retryMs > 0)) {
+      throw new RangeError(`lease duration > renew deadline > ${LEASE.jitter} × retry period must hold`);
+    }
+    const { client, namespace, name, identity, annotate, clock, logger } = settings;
+    this.settings = settings;
+    this.renewMs = renewMs;
+    this.retryMs = retryMs;
+    this.lease = new Lease({ client, namespace, name, identity, durationMs, renewMs, annotate, clock, logger });
+    this.metrics = runtimeMetrics(settings.registry);
+    this.metrics.leader.set({ name }, 0);
   }
-  const metrics = runtimeMetrics(settings.registry);
-  metrics.leader.set({ name }, 0);
 
-  let observed: { record: string; at: number } | undefined;
-  let holder: string | undefined;
-  /** As last written or read by us. */
-  let lease: KubernetesObject | undefined;
-  let readAt = Number.NEGATIVE_INFINITY;
-  let seenRenewedAfter = Number.NEGATIVE_INFINITY;
-  /** When the request of the last successful renewal was sent: nobody can have seen it earlier. */
-  let renewed: Moment | undefined;
-
-  /** Keeps when the record last changed, as seen from here. */
-  function observe(found: KubernetesObject) {
-    lease = found;
-    const { holderIdentity = '', renewTime, leaseTransitions } = specOf(found);
-    const record = JSON.stringify([holderIdentity, renewTime, leaseTransitions]);
-    if (observed !== undefined && observed.record !== record && holderIdentity !== identity) seenRenewedAfter = readAt;
-    if (observed?.record !== record) observed = { record, at: clock.monotonic() };
-    readAt = clock.monotonic();
-    if (holder !== (holderIdentity ?? '')) {
-      holder = holderIdentity ?? '';
-      logger.info({ lease: name, holder: holder || 'nobody' }, 'the lease has another holder');
+  /**
+   * Waits for the lease, then calls `lead` and keeps the lease until it returns, and releases it. When the signal
+   * aborts, `lead` is told by its own signal and may take its time; the lease is renewed meanwhile.
+   *
+   * @throws LeadershipLostError at once when the lease is lost, without waiting for `lead`: exit the process
+   * @throws whatever `lead` throws
+   */
+  async run(signal: AbortSignal, lead: (leadership: Leadership) => Promise<void>): Promise<void> {
+    const { name, logger } = this.settings;
+    try {
+      await this.acquire(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    this.metrics.leader.set({ name }, 1);
+    logger.info({ lease: name, epoch: this.lease.transitions }, 'leading');
+    try {
+      await this.serve(signal, lead);
+    } finally {
+      this.metrics.leader.set({ name }, 0);
+      logger.info({ lease: name }, 'no longer leading');
     }
   }
 
-  function heldByOther(): boolean {
-    const { holderIdentity, leaseDurationSeconds = 0 } = specOf(lease);
-    if (!holderIdentity || holderIdentity === identity) return false;
-    return clock.monotonic() < (observed?.at ?? 0) + leaseDurationSeconds * 1000;
+  private async acquire(signal: AbortSignal): Promise<void> {
+    const { clock, random = Math.random } = this.settings;
+    while (!(await this.tryAcquire(signal))) await clock.sleep(this.retryMs * (1 + random() * LEASE.jitter), signal);
   }
 
-  /** The record that makes us the holder; a new term unless we are already. */
-  function nextSpec(): LeaseSpec {
-    const now = formatMicroTime(clock.now());
-    const spec = specOf(lease);
-    const term = spec.holderIdentity === identity && renewed !== undefined;
-    const transitions = spec.leaseTransitions ?? 0;
-    return {
-      ...spec,
-      holderIdentity: identity,
-      leaseDurationSeconds: Math.ceil(leaseDuration / 1000),
-      acquireTime: term ? (spec.acquireTime ?? now) : now,
-      renewTime: now,
-      leaseTransitions: term || lease === undefined ? transitions : transitions + 1,
-    };
-  }
-
-  function describeBefore(): LeaseBefore {
-    const { holderIdentity } = specOf(lease);
-    return {
-      annotations: lease?.metadata.annotations ?? {},
-      renewedTime: lease && findRenewedTime(lease),
-      seenRenewedAfter,
-      isRenewal: holderIdentity === identity && renewed !== undefined,
-    };
-  }
-
-  /** Writes the record on the version last read; {@link ConflictError} when it changed since. */
-  async function hold(options: CallOptions) {
-    const sent = momentOf(clock);
-    const annotations = { ...lease?.metadata.annotations, ...settings.annotate?.(describeBefore()) };
-    const metadata = { namespace, name, ...lease?.metadata, annotations };
-    const written =
-      lease === undefined
-        ? await client.create(LEASES, leaseObject({ metadata, spec: nextSpec() }), options)
-        : await client.update(LEASES, { ...lease, metadata, spec: nextSpec() }, options);
-    observe(written);
-    renewed = sent;
-  }
-
-  async function read(options: CallOptions) {
-    const found = await client.get(LEASES, { namespace, name }, options);
-    if (found === undefined) lease = undefined;
-    else observe(found);
-  }
-
-  async function tryAcquire(signal: AbortSignal): Promise<boolean> {
-    const options = { signal, timeoutMs: renewDeadline / 2, retries: 0 };
+  private async tryAcquire(signal: AbortSignal): Promise<boolean> {
+    const { lease, settings } = this;
+    const options = { signal, timeoutMs: this.renewMs / 2, retries: 0 };
     try {
-      await read(options);
-      if (heldByOther()) return false;
-      await hold(options);
+      await lease.read(options);
+      if (lease.isHeldByOther()) return false;
+      await lease.hold(options);
       return true;
     } catch (error) {
       if (signal.aborted) throw error;
       const lostRace = error instanceof ConflictError || error instanceof AlreadyExistsError;
-      logger[lostRace ? 'debug' : 'warn'](
-        { lease: name, error: errorMessage(error) },
+      settings.logger[lostRace ? 'debug' : 'warn'](
+        { lease: settings.name, error: errorMessage(error) },
         'the lease could not be acquired',
       );
       return false;
     }
   }
 
-  async function acquire(signal: AbortSignal) {
-    while (!(await tryAcquire(signal))) await clock.sleep(retryPeriod * (1 + random() * LEASE.jitter), signal);
-  }
-
-  /** Renews until the signal aborts; throws LeadershipLostError when that cannot be done in time. */
-  async function keepRenewing(signal: AbortSignal): Promise<never> {
-    for (;;) {
-      await clock.sleep(Math.min(retryPeriod, Math.max(0, timeLeft())), signal);
-      assertLeading();
-      const options = { signal, timeoutMs: Math.min(renewDeadline / 2, timeLeft()), retries: 0 };
-      await renew(options).catch((error: unknown) => {
-        if (signal.aborted || error instanceof LeadershipLostError) throw error;
-        logger.warn({ lease: name, error: errorMessage(error) }, 'the lease could not be renewed, trying again');
-      });
-    }
-  }
-
-  async function renew(options: CallOptions) {
-    try {
-      await hold(options);
-    } catch (error) {
-      if (!(error instanceof ConflictError || error instanceof NotFoundError)) throw error;
-      // Somebody changed or deleted it, or an earlier renewal of ours arrived although its answer was lost.
-      await read(options);
-      const { holderIdentity } = specOf(lease);
-      if (holderIdentity !== identity)
-        throw new LeadershipLostError(`lease ${name} is held by ${holderIdentity ?? 'nobody'}`);
-      await hold(options);
-    }
-  }
-
-  const timeLeft = () => (renewed === undefined ? 0 : renewDeadline - mostSince(clock, renewed));
-
-  function assertLeading() {
-    if (timeLeft() > 0) return;
-    throw new LeadershipLostError(`lease ${name} was not renewed within ${renewDeadline} ms`);
-  }
-
-  /** Lets the next leader start at once instead of waiting for the lease to expire. */
-  async function release() {
-    if (timeLeft() <= 0 || lease === undefined) return;
-    const now = formatMicroTime(clock.now());
-    const spec = { ...specOf(lease), holderIdentity: null, leaseDurationSeconds: 1, acquireTime: now, renewTime: now };
-    renewed = undefined;
-    try {
-      await client.update(LEASES, { ...lease, spec }, { timeoutMs: renewDeadline / 2, retries: 0 });
-    } catch (error) {
-      logger.warn({ lease: name, error: errorMessage(error) }, 'the lease could not be released; it expires by itself');
-    }
-  }
-
-  async function serve(stop: AbortSignal, lead: (leadership: Leadership) => Promise<void>) {
+  private async serve(stop: AbortSignal, lead: (leadership: Leadership) => Promise<void>): Promise<void> {
+    const { lease } = this;
     const term = new AbortController();
     const renewing = new AbortController();
     const lost = new AbortController();
     const onStop = () => term.abort(stop.reason);
     if (stop.aborted) onStop();
     stop.addEventListener('abort', onStop, { once: true });
-    const renewal = keepRenewing(renewing.signal).catch((error: unknown) => {
+    const renewal = this.keepRenewing(renewing.signal).catch((error: unknown) => {
       if (renewing.signal.aborted) return;
-      renewed = undefined;
+      lease.giveUp();
       term.abort(error);
       lost.abort(error);
     });
+    const assert = () => this.assertLeading();
     const leadership: Leadership = {
       signal: term.signal,
-      epoch: specOf(lease).leaseTransitions ?? 0,
-      assert: assertLeading,
-      fence: (unfenced) => unfenced.guarded(assertLeading),
+      epoch: lease.transitions ?? 0,
+      assert,
+      fence: (unfenced) => unfenced.guarded(assert),
     };
     try {
       await abortable(lead(leadership), lost.signal);
@@ -280,42 +153,42 @@ export function createLeaderElection(settings: LeaderElectionSettings): LeaderEl
       stop.removeEventListener('abort', onStop);
       renewing.abort();
       await renewal;
-      await release();
+      await lease.release({ timeoutMs: this.renewMs / 2, retries: 0 });
     }
   }
 
-  return {
-    async run(signal, lead) {
-      try {
-        await acquire(signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        throw error;
-      }
-      metrics.leader.set({ name }, 1);
-      logger.info({ lease: name, epoch: specOf(lease).leaseTransitions }, 'leading');
-      try {
-        await serve(signal, lead);
-      } finally {
-        metrics.leader.set({ name }, 0);
-        logger.info({ lease: name }, 'no longer leading');
-      }
-    },
-  };
-}
+  /** Renews until the signal aborts; throws LeadershipLostError when that cannot be done in time. */
+  private async keepRenewing(signal: AbortSignal): Promise<never> {
+    const { lease } = this;
+    const { name, clock, logger } = this.settings;
+    for (;;) {
+      await clock.sleep(Math.min(this.retryMs, Math.max(0, lease.leftMs())), signal);
+      this.assertLeading();
+      const options = { signal, timeoutMs: Math.min(this.renewMs / 2, lease.leftMs()), retries: 0 };
+      await this.renew(options).catch((error: unknown) => {
+        if (signal.aborted || error instanceof LeadershipLostError) throw error;
+        logger.warn({ lease: name, error: errorMessage(error) }, 'the lease could not be renewed, trying again');
+      });
+    }
+  }
 
-function specOf(lease: KubernetesObject | undefined): LeaseSpec {
-  return (lease?.['spec'] ?? {}) as LeaseSpec;
-}
+  private async renew(options: CallOptions): Promise<void> {
+    const { lease } = this;
+    const { name, identity } = this.settings;
+    try {
+      await lease.hold(options);
+    } catch (error) {
+      if (!(error instanceof ConflictError || error instanceof NotFoundError)) throw error;
+      // Somebody changed or deleted it, or an earlier renewal of ours arrived although its answer was lost.
+      await lease.read(options);
+      if (lease.holder !== identity)
+        throw new LeadershipLostError(`lease ${name} is held by ${lease.holder ?? 'nobody'}`);
+      await lease.hold(options);
+    }
+  }
 
-function leaseObject(fields: { metadata: ObjectMeta; spec: LeaseSpec }): KubernetesObject {
-  return { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', ...fields };
-}
-
-/** The API server notes in whole seconds when each writer wrote last; a Lease has no other writers than its holders. */
-function findRenewedTime(lease: KubernetesObject): number {
-  const fields = (lease.metadata['managedFields'] ?? []) as { time?: string }[];
-  const written = fields.map(({ time }) => Date.parse(time ?? '')).filter((time) => !Number.isNaN(time));
-  const renewed = Date.parse(specOf(lease).renewTime ?? '');
-  return Math.min(...(Number.isNaN(renewed) ? [0] : [renewed]), ...(written.length > 0 ? [Math.max(...written)] : []));
+  private assertLeading(): void {
+    if (this.lease.leftMs() > 0) return;
+    throw new LeadershipLostError(`lease ${this.settings.name} was not renewed within ${this.renewMs} ms`);
+  }
 }

@@ -4,7 +4,7 @@ import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KubernetesObject, Resource } from './client.ts';
 import { createEventRecorder } from './event-recorder.ts';
-import { createLeaderElection, type Leadership } from './leader-election.ts';
+import { LeaderElection, type Leadership } from './leader-election.ts';
 import { createReflector } from './reflector.ts';
 import {
   apiVersionOf,
@@ -94,7 +94,7 @@ describe('leader election', () => {
     const stand = (identity: string) => {
       const stop = new AbortController();
       const elected = Promise.withResolvers<Leadership>();
-      const election = createLeaderElection({
+      const election = new LeaderElection({
         ...{ client: real.client, clock: systemClock, logger, identity },
         ...real.at('election'),
         retryPeriodMs: 200,

@@ -15,7 +15,7 @@ import {
 } from '@edge-migration/kubernetes/client.ts';
 import { createController, mappedSourceOf, sourceOf } from '@edge-migration/kubernetes/controller.ts';
 import { createEventRecorder } from '@edge-migration/kubernetes/event-recorder.ts';
-import { createLeaderElection } from '@edge-migration/kubernetes/leader-election.ts';
+import { LeaderElection } from '@edge-migration/kubernetes/leader-election.ts';
 import { createReflector, type Reflector, type ReflectorSettings } from '@edge-migration/kubernetes/reflector.ts';
 import { CONFIG_MAPS, JOBS, PODS } from '@edge-migration/kubernetes/resources.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
@@ -131,7 +131,7 @@ export async function runOperator({
       pricePerMillionWriteUnits: configuration.pricePerMillionWriteUnits,
     },
   };
-  const election = createLeaderElection({
+  const election = new LeaderElection({
     client,
     namespace: configuration.namespace,
     name: 'edge-migration-operator',

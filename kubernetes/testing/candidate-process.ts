@@ -9,7 +9,7 @@ import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { createClient } from '../client.ts';
 import { LeadershipLostError } from '../errors.ts';
 import { loadKubeConfig } from '../kube-config.ts';
-import { createLeaderElection, type Leadership } from '../leader-election.ts';
+import { LeaderElection, type Leadership } from '../leader-election.ts';
 import { configMaps } from './real-api-server.ts';
 
 const [kubeconfig, namespace = '', identity = '', freezeBefore = '-1'] = process.argv.slice(2);
@@ -18,7 +18,7 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort(new Error('SIGTERM')));
 
-const election = createLeaderElection({
+const election = new LeaderElection({
   ...{
     client,
     clock: systemClock,

@@ -1,4 +1,4 @@
-import type { LeaseBefore } from '@edge-migration/kubernetes/leader-election.ts';
+import type { LeaseBefore } from '@edge-migration/kubernetes/lease.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { describe, expect, test } from 'vitest';
 import { createWatchHistory, type Interval } from './watch-history.ts';

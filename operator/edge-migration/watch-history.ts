@@ -1,5 +1,5 @@
 import { GROUP } from '@edge-migration/contract/edge-migration/api.ts';
-import type { LeaseBefore } from '@edge-migration/kubernetes/leader-election.ts';
+import type { LeaseBefore } from '@edge-migration/kubernetes/lease.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** A time range, in epoch milliseconds. */

@@ -9,7 +9,7 @@ import {
 import { insertRows, ONE_PROJECT } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { createClient, type KubernetesClient, type Resource } from '@edge-migration/kubernetes/client.ts';
 import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
-import { LEASES } from '@edge-migration/kubernetes/leader-election.ts';
+import { LEASES } from '@edge-migration/kubernetes/lease.ts';
 import { CONFIG_MAPS, JOBS, PODS, SECRETS } from '@edge-migration/kubernetes/resources.ts';
 import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
