@@ -6,17 +6,13 @@ import { keyOf, type OverrideRowKey, rowName } from '@edge-migration/identity/ed
 import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { type JudgedPair, judgeRegions, type RegionsPair } from '@edge-migration/identity/edge/verdict.ts';
 import { type Comparison, documentKeyOf, type Place, type RegionKind } from './comparison.ts';
+import { type Rows, readDocuments, readRows } from './store-reads.ts';
 
 /** The tables as another region than the home region has them. */
 export interface RegionTables {
   readonly region: string;
   readonly edge: EdgeStore;
 }
-
-/** Of the documents of one region that are looked at together. */
-const MOST_BYTES = 2 * 2 ** 20;
-
-type Rows = ReadonlyMap<string, Item>;
 
 /**
  * Puts together what the home region has under a key, and what the other regions have.
@@ -164,16 +160,4 @@ async function readPlacesRows(edge: EdgeStore, places: readonly Place[], signal:
     const item = name === undefined ? undefined : found.get(name);
     return { document: undefined, rows: new Map(name !== undefined && item !== undefined ? [[name, item]] : []) };
   });
-}
-
-async function readDocuments(edge: EdgeStore, keys: readonly string[], signal: AbortSignal) {
-  return keys.length === 0
-    ? new Map<string, Item>()
-    : await edge.identities.getMany(keys, { signal, mostBytes: MOST_BYTES });
-}
-
-async function readRows(edge: EdgeStore, keys: readonly OverrideRowKey[], signal: AbortSignal) {
-  return keys.length === 0 || edge.overrideRows === undefined
-    ? new Map<string, Item>()
-    : await edge.overrideRows.getMany(keys, { signal });
 }
