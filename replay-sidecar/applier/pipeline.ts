@@ -12,7 +12,7 @@ import type { Registry } from 'prom-client';
 import { createAdmission } from './admit/admission.ts';
 import type { Migrations } from './admit/migrations.ts';
 import { createRepeats } from './apply/repeats.ts';
-import { createRunner, type NextPage } from './apply/runner.ts';
+import { createRunner, type NextPage, type RunnerOptions } from './apply/runner.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { createConsumer } from './consume/consumer.ts';
 import { derivedHeaders } from './consume/delivery.ts';
@@ -21,18 +21,24 @@ import { createRenewal } from './consume/renewal.ts';
 import { createWitness, type Witness } from './consume/witness.ts';
 import type { Patience } from './patience.ts';
 import { createBacklog } from './report/backlog.ts';
-import { createCounts } from './report/counts.ts';
+import { type Counts, createCounts } from './report/counts.ts';
 import { createLagHistogram, registerMetrics } from './report/metrics.ts';
 import { createReporter } from './report/reporter.ts';
 import { createEnvironmentCache } from './resolve/environment-cache.ts';
 import { createResolver } from './resolve/resolver.ts';
 import { createSpreader } from './resolve/spread.ts';
-import { createApplyQueue } from './schedule/apply-queue.ts';
+import { type ApplyQueue, type ApplyQueueOptions, createApplyQueue } from './schedule/apply-queue.ts';
 import { createProjectAborts } from './schedule/project-aborts.ts';
 import { createProjectRateLimiter } from './schedule/project-rate-limiter.ts';
-import { createParking } from './settle/parking.ts';
+import { createParking, type Parking } from './settle/parking.ts';
 import { createRemovals } from './settle/removals.ts';
 import type { OpenStores } from './stores.ts';
+
+interface PipelineOptions {
+  configuration: ApplierConfiguration;
+  clock: Clock;
+  logger: Logger;
+}
 
 /** What is open before events are taken. */
 export interface Parts {
@@ -54,118 +60,144 @@ const BUSY_STREAM = 50_000;
  * admit (may it be applied now?) -> schedule (its turn among all projects) -> apply (make Edge agree with Core) -> settle
  * (acknowledge it, or put it aside until it may go on).
  */
-export function assemblePipeline(
-  { configuration, clock, logger }: { configuration: ApplierConfiguration; clock: Clock; logger: Logger },
-  { registry, stores, connection, migrations, patience }: Parts,
-  signal: AbortSignal,
-) {
-  const { core, edge, regions, failover } = stores;
+export function assemblePipeline(options: PipelineOptions, parts: Parts, signal: AbortSignal) {
+  const { configuration, clock, logger } = options;
+  const { connection, migrations } = parts;
+  const process = `${configuration.instance}-${randomBytes(4).toString('hex')}`;
   const counts = createCounts();
+  const lag = createLagHistogram(parts.registry);
+  const taking = assembleTaking(options, parts);
+  const { environments, resolver } = assembleResolving(options, parts, signal);
+  const aborts = createProjectAborts(migrations, signal);
+  const { rateLimiter, queue } = assembleSchedule(options, parts, (projectId, works) => runner.apply(projectId, works));
+  const parking = createParking({
+    ...{ connection, migrations, clock, logger },
+    ...{ pending: taking.backlog.pending, witnesses: taking.witnesses, now: taking.now },
+    ...limitWaits(configuration),
+    roomFor: queue.roomFor,
+    removals: createRemovals(connection, process, clock),
+  });
+  const admission = createAdmission({
+    ...{ migrations, resolver, parking, counts, enqueue: queue.add, isFull: queue.isFull, clock, logger },
+    lateWriteSeconds: configuration.lateWriteSeconds,
+    renew: createRenewal(connection, taking.witnesses.events),
+    spread: (delivery, found) => runner.spread(delivery, found),
+  });
+  const runner = createRunner({
+    ...describeStores(options, parts),
+    ...{ aborts, rateLimiter, admission, parking, patience: parts.patience, counts },
+    repeats: createRepeats(configuration.apiTimeoutSeconds),
+    publish: createPublish(connection, taking.witnesses.events),
+    isOver: createIsOver(parts, taking.now),
+    isBusy: () => taking.backlog.pending() > BUSY_STREAM,
+    onApplied: lag.observe,
+    forget: environments.forget,
+    ...{ now: taking.now, logger, signal },
+  });
+  const reporter = assembleReporter(options, parts, { process, counts, lag, taking, queue });
+  measure(parts, { counts, parking, taking, queue });
+  const orphanedMessages = createOrphanedMessages({ connection, clock, logger });
+  return { consumer: taking.consumer, admission, queue, parking, orphanedMessages, reporter, close: aborts.close };
+}
+
+type Taking = ReturnType<typeof assembleTaking>;
+
+/** The stream of events, and what is known of it. */
+function assembleTaking({ configuration, clock, logger }: PipelineOptions, { connection }: Parts) {
   const store = createStoreClock(clock);
   const now = () => store.now() ?? clock.now();
   const witness = (stream: string) => createWitness({ stream, now, onLoss: () => consumer.drop(), logger });
   const witnesses = { events: witness(STREAM), parked: witness(PARKING_STREAM) };
   const backlog = createBacklog(store, witnesses.events, clock);
-  const aborts = createProjectAborts(migrations, signal);
   const consumer = createConsumer({
-    connection,
-    settings: configuration,
-    store,
-    witness: witnesses.events,
-    clock,
-    logger,
+    ...{ connection, settings: configuration, store, witness: witnesses.events, clock, logger },
   });
-  const rateLimiter = createProjectRateLimiter((id) => migrations.find(id)?.spec?.replay.maxWriteUnitsPerSecond, clock);
-  const queue = createApplyQueue({
-    ...configuration,
-    rateLimiter,
-    isShared: () => migrations.count() > 1,
-    apply: (projectId, works) => runner.apply(projectId, works),
-    clock,
-  });
-  const { isFull, roomFor } = queue;
+  return { consumer, witnesses, backlog, now };
+}
+
+function assembleResolving({ clock }: PipelineOptions, { stores, migrations, patience }: Parts, signal: AbortSignal) {
+  const { core, edge } = stores;
   const asked = { core, migrating: migrations.listProjects, patience, signal };
   const environments = createEnvironmentCache({ ...asked, clock });
   const spreader = createSpreader({ ...asked, environments });
-  const resolver = createResolver({ ...asked, edge, environments, spreader });
-  const { instance } = configuration;
-  const process = `${instance}-${randomBytes(4).toString('hex')}`;
-  const limits = limitWaits(configuration);
-  const parking = createParking({
-    connection,
-    migrations,
-    pending: backlog.pending,
-    roomFor,
-    ...limits,
-    witnesses,
-    removals: createRemovals(connection, process, clock),
-    now,
-    clock,
-    logger,
-  });
-  const admission = createAdmission({
-    ...{ migrations, resolver, parking, counts, enqueue: queue.add, isFull, clock, logger },
-    lateWriteSeconds: configuration.lateWriteSeconds,
-    renew: createRenewal(connection, witnesses.events),
-    spread: (delivery, found) => runner.spread(delivery, found),
-  });
-  const publish = createPublish(connection, witnesses.events);
-  const isBusy = () => backlog.pending() > BUSY_STREAM;
-  const lag = createLagHistogram(registry);
-  const { forget } = environments;
-  const doing = {
+  return { environments, resolver: createResolver({ ...asked, edge, environments, spreader }) };
+}
+
+function assembleSchedule(
+  { configuration, clock }: PipelineOptions,
+  { migrations }: Parts,
+  apply: ApplyQueueOptions['apply'],
+) {
+  const rateLimiter = createProjectRateLimiter((id) => migrations.find(id)?.spec?.replay.maxWriteUnitsPerSecond, clock);
+  const isShared = () => migrations.count() > 1;
+  return { rateLimiter, queue: createApplyQueue({ ...configuration, rateLimiter, isShared, apply, clock }) };
+}
+
+/** The stores as whoever applies an event sees them. */
+function describeStores({ configuration }: PipelineOptions, { stores }: Parts) {
+  const { edge, regions, failover } = stores;
+  return {
     stores: stores.shared,
-    aborts,
-    rateLimiter,
-    admission,
-    parking,
-    patience,
-    repeats: createRepeats(configuration.apiTimeoutSeconds),
-    counts,
-    publish,
-    isOver: (projectId: number) => {
-      const verdict = migrations.judge(projectId, now() - LOOKS_AFTER_WINDOW_MS);
-      return verdict.kind === 'drop' && verdict.reason === 'windowClosed';
-    },
     lookAfter: () => (edge.guarantees().final ? undefined : lookAfterMs(configuration)),
     region: edge.region,
     elsewhere: regions.compare,
     isResting: regions.isResting,
     isAway: () => failover.away() !== undefined,
     wrote: failover.wrote,
-    isBusy,
-    onApplied: lag.observe,
-    forget,
+  } satisfies Partial<RunnerOptions>;
+}
+
+/** Whether nothing of a project is looked at any more. */
+function createIsOver({ migrations }: Parts, now: () => number): RunnerOptions['isOver'] {
+  return (projectId) => {
+    const verdict = migrations.judge(projectId, now() - LOOKS_AFTER_WINDOW_MS);
+    return verdict.kind === 'drop' && verdict.reason === 'windowClosed';
   };
-  const runner = createRunner({ ...doing, now, logger, signal });
-  const state = {
+}
+
+interface Reported {
+  process: string;
+  counts: Counts;
+  lag: ReturnType<typeof createLagHistogram>;
+  taking: Taking;
+  queue: ApplyQueue;
+}
+
+function assembleReporter(
+  { configuration, clock, logger }: PipelineOptions,
+  { stores, connection, migrations, patience }: Parts,
+  { process, counts, lag, taking, queue }: Reported,
+) {
+  const { instance, edgeUnreachableSeconds } = configuration;
+  return createReporter({
+    ...{ connection, process, instance, counts, backlog: taking.backlog, edgeUnreachableSeconds, clock, logger },
+    streams: () => Object.values(taking.witnesses).flatMap((one) => one.report() ?? []),
+    ensureStreams: (manager: JetStreamManager) => ensureApplierStreams(manager, configuration),
     inHand: queue.inHand,
     isAble: migrations.isAble,
     outage: patience.outage,
-    edgeUnreachable: edge.silence,
-    away: failover.away,
-  };
-  const streams = () => Object.values(witnesses).flatMap((one) => one.report() ?? []);
-  const ensureStreams = (manager: JetStreamManager) => ensureApplierStreams(manager, configuration);
-  /** What is counted of a project goes with its EdgeMigration, but for what is still in hand. */
-  function forgetProjects(inHand: ReadonlyMap<number, unknown>): void {
-    const isKept = (projectId: number) => inHand.has(projectId) || migrations.find(projectId) !== undefined;
-    counts.keep(isKept);
-    lag.keep(isKept);
-  }
-  const reporter = createReporter({
-    ...{ connection, process, instance, counts, backlog, streams, ensureStreams },
-    ...state,
-    forgetProjects,
-    edgeUnreachableSeconds: configuration.edgeUnreachableSeconds,
-    clock,
-    logger,
+    edgeUnreachable: stores.edge.silence,
+    away: stores.failover.away,
+    /** What is counted of a project goes with its EdgeMigration, but for what is still in hand. */
+    forgetProjects(inHand) {
+      const isKept = (projectId: number) => inHand.has(projectId) || migrations.find(projectId) !== undefined;
+      counts.keep(isKept);
+      lag.keep(isKept);
+    },
   });
-  const spent = () => edge.budget.spent();
-  const measured = { inHand: () => consumer.held.size, waiting: queue.inHand, writeUnits: spent, now };
-  registerMetrics(registry, { counts, parking, backlog, ...measured, ...failover });
-  const orphanedMessages = createOrphanedMessages({ connection, clock, logger });
-  return { consumer, admission, queue, parking, orphanedMessages, reporter, close: aborts.close };
+}
+
+function measure(
+  { registry, stores }: Parts,
+  { counts, parking, taking, queue }: Pick<Reported, 'counts' | 'taking' | 'queue'> & { parking: Parking },
+): void {
+  registerMetrics(registry, {
+    ...{ counts, parking, backlog: taking.backlog, now: taking.now },
+    inHand: () => taking.consumer.held.size,
+    waiting: queue.inHand,
+    writeUnits: () => stores.edge.budget.spent(),
+    ...stores.failover,
+  });
 }
 
 /** Neither kind of event takes more than an eighth of what there is for all. */
