@@ -3,6 +3,7 @@ import type { Change } from '@edge-migration/kubernetes/reflector.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { EVENT_STREAM_HEARTBEAT_MS, EVENT_STREAM_PAUSE_MS } from '@edge-migration/runtime/policies.ts';
 import { ProblemError } from './problem.ts';
 import type { ProjectCache } from './projects.ts';
 import type { Project } from './summary.ts';
@@ -43,9 +44,6 @@ export interface EventStreamsSettings {
 
 const MOST_STREAMS = 256;
 const MOST_STREAMS_OF_CALLER = 10;
-/** However often a project changes, it is told once in this time. */
-const PAUSE_MS = 1_000;
-const HEARTBEAT_MS = 15_000;
 /** A client that has read nothing for so long is cut off. */
 const SLOW_MS = 60_000;
 
@@ -175,7 +173,7 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
 
   async function* run(): AsyncGenerator<string, void> {
     yield first === undefined ? `retry: 3000\n${event('ready', {})}` : 'retry: 3000\n\n';
-    let reviewAt = clock.monotonic() + 2 * HEARTBEAT_MS;
+    let reviewAt = clock.monotonic() + 2 * EVENT_STREAM_HEARTBEAT_MS;
     // What changes may be what this client is not to see: it hears a heartbeat then, too.
     let heardAt = clock.monotonic();
     while (!gone.aborted && !stop.aborted) {
@@ -183,16 +181,16 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
         yield text;
         heardAt = clock.monotonic();
       }
-      await pause(clock, PAUSE_MS, [stop, gone]);
-      const left = heardAt + HEARTBEAT_MS - clock.monotonic();
+      await pause(clock, EVENT_STREAM_PAUSE_MS, [stop, gone]);
+      const left = heardAt + EVENT_STREAM_HEARTBEAT_MS - clock.monotonic();
       if (changed.size === 0 && left > 0) await pause(clock, left, [stop, gone], wake.promise);
       wake = Promise.withResolvers();
-      if (clock.monotonic() - heardAt >= HEARTBEAT_MS && !stop.aborted && !gone.aborted) {
+      if (clock.monotonic() - heardAt >= EVENT_STREAM_HEARTBEAT_MS && !stop.aborted && !gone.aborted) {
         yield ': heartbeat\n\n';
         heardAt = clock.monotonic();
       }
       if (clock.monotonic() < reviewAt) continue;
-      reviewAt = clock.monotonic() + 2 * HEARTBEAT_MS;
+      reviewAt = clock.monotonic() + 2 * EVENT_STREAM_HEARTBEAT_MS;
       const end = await review();
       if (end === undefined) continue;
       yield end;

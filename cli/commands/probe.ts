@@ -5,6 +5,7 @@ import { readPodLog } from '@edge-migration/kubernetes/pod-log.ts';
 import { JOBS, PODS } from '@edge-migration/kubernetes/resources.ts';
 import { checkOutcome } from '@edge-migration/operator/installation/report.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { PROBE_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { z } from 'zod';
 import type { Context } from '../context.ts';
 import type { ProbeFact } from '../installation.ts';
@@ -21,7 +22,6 @@ const DEPLOYMENTS: Resource = {
 
 /** Longer than the Job's own deadline. */
 const PATIENCE_MS = 100_000;
-const LOOK_MS = 1_000;
 
 const failed = (problem: string): ProbeFact => ({ kind: 'failed', problem });
 
@@ -82,7 +82,7 @@ async function readOutcomes(context: Context, namespace: string, job: string): P
       const waiting = containerStatuses.find(({ state }) => state.waiting !== undefined)?.state.waiting;
       last = `its pod is ${phase ?? 'not known'}${waiting ? `: ${waiting.reason ?? ''} ${waiting.message ?? ''}`.trimEnd() : ''}`;
     }
-    await clock.sleep(LOOK_MS, signal);
+    await clock.sleep(PROBE_LOOK_MS, signal);
   }
   return failed(`the check did not end within ${PATIENCE_MS / 1000} s: ${last}`);
 }

@@ -3,6 +3,7 @@ import { ApiError } from '@edge-migration/kubernetes/errors.ts';
 import { type ConditionType, findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { describeProgress, findOutcome, renderProgress } from '@edge-migration/operator/render/progress.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
+import { WATCH_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import type { Context } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { type Selection, select } from '../selection.ts';
@@ -24,7 +25,7 @@ export interface WatchOptions {
  */
 export async function watch(context: Context, selection: Selection, options: WatchOptions): Promise<ExitCode> {
   const { terminal, clock, signal } = context;
-  const pauseMs = (options.intervalSeconds ?? (terminal.isInteractive ? 2 : 10)) * 1000;
+  const pauseMs = options.intervalSeconds === undefined ? WATCH_LOOK_MS[terminal.isInteractive ? 'terminal' : 'elsewhere'] : options.intervalSeconds * 1000;
   const screen = createScreen(terminal);
   let last: readonly EdgeMigration[] | undefined;
   for (;;) {

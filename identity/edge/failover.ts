@@ -1,5 +1,6 @@
 import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { FAILOVER_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { compositeKey, type Item } from './document/document.ts';
 import { sameValue } from './document/equality.ts';
 import type { OtherRegions, RegionReader } from './other-regions.ts';
@@ -69,7 +70,6 @@ export function chooseFailover(
   return awaited === 0 ? 'return' : 'stay';
 }
 
-const LOOK_MS = 1_000;
 const LOOKING = 'looking';
 const AWAITING = 'awaiting';
 /** Of the documents that were written elsewhere, so many are looked for in the home region: the newest. */
@@ -262,7 +262,7 @@ export function createFailover(
     },
     async run(signal) {
       for (;;) {
-        await clock.sleep(LOOK_MS, signal);
+        await clock.sleep(FAILOVER_LOOK_MS, signal);
         await look(signal).then(() => said.delete(LOOKING), ignoreUnless(signal));
       }
     },

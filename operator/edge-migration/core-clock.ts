@@ -1,4 +1,5 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { CORE_CLOCK_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 
 /** How far Core's clock is from that of NATS, which pods that compare cannot ask. */
 export interface CoreClock {
@@ -16,8 +17,6 @@ export interface CoreClockOptions {
   clock: Pick<Clock, 'sleep'>;
 }
 
-const EVERY_MS = 30_000;
-const SOON_MS = 2_000;
 /** What the clock of NATS may be ahead of what is known of it. */
 const MARGIN_MS = 1_000;
 
@@ -32,7 +31,7 @@ export function createCoreClock({ readCoreTime, now, clock }: CoreClockOptions):
           // The answer was on its way meanwhile: the difference is as large at least.
           if (time !== undefined) ahead = time - now()! - MARGIN_MS;
         }
-        await clock.sleep(ahead === undefined ? SOON_MS : EVERY_MS, signal).catch(() => {});
+        await clock.sleep(ahead === undefined ? CORE_CLOCK_LOOK_MS.unknown : CORE_CLOCK_LOOK_MS.known, signal).catch(() => {});
       }
     },
   };

@@ -1,4 +1,5 @@
 import type { EdgeMigration, Operation, Spec } from '@edge-migration/contract/edge-migration/api.ts';
+import { COVERAGE_RECHECK_MS, STORES_RECHECK_MS } from '@edge-migration/runtime/policies.ts';
 import type { Action } from './actions.ts';
 import { type FindingOf, findCondition, isFalse, isTrue, isUnknown, recall } from './conditions.ts';
 import { compose, type Decision } from './decision.ts';
@@ -11,10 +12,6 @@ import { decideReplay, findElsewhere, recallSucceeded } from './replay.ts';
 import { decideWork, type WorkDecision } from './work.ts';
 
 export type { Decision } from './decision.ts';
-
-/** While something outside is wrong that no watch tells us about, look again this often. */
-const RECHECK_MS = 15_000;
-const CAPTURE_RECHECK_MS = 2_000;
 
 /**
  * The life of a migration: from facts to the new status and to what is to be done. Pure, and total: every state is
@@ -68,7 +65,7 @@ function decideRejected(facts: Facts, accepted: FindingOf<'Accepted'>): Decision
     degraded: isTrue('NotAccepted', accepted.message),
     succeeded: recallSucceeded(facts) ?? notSucceeded,
     actions: holdJobs(chooseOperation(migration), facts.work.jobs),
-    nextTime: now + RECHECK_MS,
+    nextTime: now + STORES_RECHECK_MS,
   });
 }
 
@@ -103,7 +100,7 @@ function holdCopy(
   const work = decideWork(facts, { ...spec, suspend: true }, 'copy');
   if (work.finding.reason !== 'Suspended') return work;
   const finding = isFalse('WrittenElsewhere', `waiting for the appliers to write in ${home} again`);
-  return { ...work, finding, degraded, nextTime: facts.now + RECHECK_MS };
+  return { ...work, finding, degraded, nextTime: facts.now + STORES_RECHECK_MS };
 }
 
 /** The first page is read only once every write that it could miss is seen by a sidecar. */
@@ -139,7 +136,7 @@ function decideWaiting(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>
     replaying: notYetReplaying(facts),
     succeeded: isUnknown('Active', 'waiting for the sidecars'),
     actions: retirePlan(facts),
-    nextTime: facts.now + CAPTURE_RECHECK_MS,
+    nextTime: facts.now + COVERAGE_RECHECK_MS,
   });
 }
 

@@ -1,4 +1,5 @@
 import type { ReplayStatus, Spec } from '@edge-migration/contract/edge-migration/api.ts';
+import { DRAIN_LOOK_MS, REPLAY_STATUS_MS } from '@edge-migration/runtime/policies.ts';
 import {
   type Finding,
   type FindingOf,
@@ -22,11 +23,6 @@ export interface ReplayDecision {
   nextTime: number | undefined;
 }
 
-/** Numbers that move all the time are written at most this often. */
-const PROGRESS_INTERVAL_MS = 10_000;
-/** While only events from before the deadline are waited for. */
-const DRAINING_LOOK_MS = 5_000;
-
 /**
  * Decides about a migration whose copy is complete: until the deadline it follows Core; after it, it waits until every
  * event that was observed before has been applied, and is then done (docs/design.md, "Life of a migration").
@@ -41,7 +37,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
   const status = describeReplay(facts, deadline);
   if (now < deadline) {
     const { replaying, degraded } = judgeFollowing(spec, replay, deadline);
-    const nextTime = Math.min(deadline, now + PROGRESS_INTERVAL_MS);
+    const nextTime = Math.min(deadline, now + REPLAY_STATUS_MS);
     const succeeded = isUnknown('Replaying', `Core's writes are replayed until ${formatTime(deadline)}`);
     return { replaying, degraded, succeeded, replay: status, nextTime };
   }
@@ -63,7 +59,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
     succeeded: isUnknown('Draining', `the window has closed; ${waiting}`),
     degraded,
     replay: status,
-    nextTime: now + DRAINING_LOOK_MS,
+    nextTime: now + DRAIN_LOOK_MS,
   };
 }
 
@@ -186,7 +182,7 @@ function describeReplay(facts: Facts, deadline: number): ReplayStatus {
   const before = migration.status.replay ?? {};
   const fixed = { deadline: formatTime(deadline) };
   const last = before.progressTime === undefined ? Number.NEGATIVE_INFINITY : Date.parse(before.progressTime);
-  if (replay.kind !== 'observed' || isRecent(last, now, PROGRESS_INTERVAL_MS)) return { ...before, ...fixed };
+  if (replay.kind !== 'observed' || isRecent(last, now, REPLAY_STATUS_MS)) return { ...before, ...fixed };
   const { unresolved } = findStuck(facts, { start: migration.status.copy?.startTime, ...fixed });
   const eventsUnresolved = countEvents(unresolved);
   const numbers = { ...describeNumbers(replay.project, now), ...(eventsUnresolved > 0 && { eventsUnresolved }) };

@@ -3,6 +3,7 @@ import { findInactiveReplicas, nameReplica, type Replication } from '@edge-migra
 import type { EdgeStore, TableFacts } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { REGIONS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 
 /** In which regions Edge's tables are, as last seen. Nothing waits for it. */
 export interface ReplicationView {
@@ -11,9 +12,6 @@ export interface ReplicationView {
   /** Looks now and then, until the signal aborts; never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
-
-const EVERY_MS = 60_000;
-const SOON_MS = 5_000;
 
 /** @param edge with little patience: a look that fails is followed by another one */
 export function createReplicationView(
@@ -40,7 +38,7 @@ export function createReplicationView(
     async run(signal) {
       while (!signal.aborted) {
         await look(signal);
-        await clock.sleep(known === undefined ? SOON_MS : EVERY_MS, signal).catch(() => {});
+        await clock.sleep(known === undefined ? REGIONS_LOOK_MS.unknown : REGIONS_LOOK_MS.known, signal).catch(() => {});
       }
     },
   };

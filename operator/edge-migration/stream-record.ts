@@ -4,6 +4,7 @@ import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import { ConflictError } from '@edge-migration/kubernetes/errors.ts';
 import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { STREAM_RECORD_MS } from '@edge-migration/runtime/policies.ts';
 import { type Losses, type StreamRecord, streamRecord } from './losses.ts';
 import { parseJson } from './parse.ts';
 
@@ -53,9 +54,6 @@ export interface RecordKeeper {
   save(signal: AbortSignal): Promise<void>;
 }
 
-/** What was stored later than it was written down last is, for longer, still in the sidecars' spools. */
-const EVERY_MS = 10_000;
-
 export function createRecordKeeper(store: RecordStore, losses: Losses, clock: Clock): RecordKeeper {
   let isRestored = false;
   let saved: { losses: ReturnType<Losses['list']>; text: string; time: number } | undefined;
@@ -68,7 +66,7 @@ export function createRecordKeeper(store: RecordStore, losses: Losses, clock: Cl
       isRestored = true;
     },
     async save(signal) {
-      const isLate = saved === undefined || clock.monotonic() - saved.time >= EVERY_MS;
+      const isLate = saved === undefined || clock.monotonic() - saved.time >= STREAM_RECORD_MS;
       if (!isLate && saved?.losses === losses.list()) return;
       const { record: other, version } = await store.read(signal);
       // Each replica of the operator looks for itself, and keeps what the other one has found.

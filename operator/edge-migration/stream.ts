@@ -7,6 +7,7 @@ import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { connectNats, type NatsSettings } from '@edge-migration/runtime/nats/connection.ts';
 import { createStoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
+import { STREAM_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import {
   type CoreApiPod,
@@ -82,7 +83,6 @@ export interface StreamViewSettings {
   logger: Logger;
 }
 
-const EVERY_MS = 2_000;
 /** An applier of an earlier release that has not reported for so long is gone. */
 const RELEASE_MS = 60 * 60 * 1000;
 
@@ -316,7 +316,7 @@ export function createStreamView(settings: StreamViewSettings): StreamView {
             logger.warn({ error: errorMessage(error) }, 'the streams cannot be read');
           onFailure(error);
         }
-        await clock.sleep(EVERY_MS, signal).catch(() => {});
+        await clock.sleep(STREAM_LOOK_MS, signal).catch(() => {});
       }
       await followingUsage;
       await connection?.close();

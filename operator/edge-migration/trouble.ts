@@ -1,3 +1,4 @@
+import { JOB_EVENTS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { type Finding, isTrue } from './conditions.ts';
 import type { JobFact, JobPodsFact, PodProblem } from './facts.ts';
 
@@ -5,8 +6,6 @@ import type { JobFact, JobPodsFact, PodProblem } from './facts.ts';
 const MISSING_MS = 60_000;
 /** Pods end within seconds of their worker; what has not ended by then does not end by itself. */
 const STRANDED_MS = 30_000;
-/** No watch tells of a Job's events. */
-const LOOK_MS = 5_000;
 
 /** What keeps the pods of a Job from working, the cause before its effects; undefined when nothing is known to. */
 export function findPodTrouble(
@@ -31,7 +30,7 @@ export function findPodTrouble(
 
 /** When to look again at pods that are not as they should be; undefined when they are. */
 export function whenToLook(pods: JobPodsFact | undefined, now: number): number | undefined {
-  if (pods?.missing !== undefined) return now + LOOK_MS;
+  if (pods?.missing !== undefined) return now + JOB_EVENTS_LOOK_MS;
   return pods?.stranded === undefined ? undefined : Math.max(now + 1_000, pods.stranded.since + STRANDED_MS);
 }
 

@@ -1,6 +1,7 @@
 import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { PODS } from '@edge-migration/kubernetes/resources.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { API_PODS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { z } from 'zod';
 import { nameRevision } from './job.ts';
 
@@ -11,9 +12,6 @@ export interface ApiPods {
   /** Whether the pods are others than they were when one of this revision was found; undefined: when none was. */
   haveChanged(revision: string | undefined, signal: AbortSignal): Promise<boolean>;
 }
-
-/** All hand-overs that failed together look at the pods so often. */
-const LOOK_MS = 30_000;
 
 const podSchema = z.object({
   status: z
@@ -30,7 +28,7 @@ export function createApiPods(
   async function list(signal: AbortSignal): Promise<KubernetesObject[]> {
     const { items } = await client.list(PODS, { namespace, labelSelector: selector }, { signal });
     const living = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-    seen = { revisions: living.map(nameRevision), until: clock.monotonic() + LOOK_MS };
+    seen = { revisions: living.map(nameRevision), until: clock.monotonic() + API_PODS_LOOK_MS };
     return living;
   }
 

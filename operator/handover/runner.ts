@@ -7,6 +7,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { ContainerEnd } from '@edge-migration/runtime/last-words.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { HANDOVER_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { z } from 'zod';
 import type { HandoverState } from '../edge-migration/readiness/facts.ts';
 import { createApiPods } from './api-pods.ts';
@@ -46,8 +47,6 @@ export interface RunnerOptions extends HandoverSettings {
   clock: Clock;
 }
 
-/** An ended Job says nothing new, and one that is not there comes by us alone. */
-const AGAIN_MS = { running: 1_000, absent: 1_000, ended: 30_000 };
 /** For the pod to be started, and the Job to be seen as ended. */
 const START_SECONDS = 60;
 
@@ -181,7 +180,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     const attempt = attempts.get(name) ?? 1;
     turns.note(name, undefined);
     unstarted.set(name, { generation: String(migration.generation), revision });
-    remember(name, failed(words, attempt), AGAIN_MS.ended);
+    remember(name, failed(words, attempt), HANDOVER_LOOK_MS.ended);
   }
 
   return {
@@ -196,16 +195,16 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
         const isStarted = state.kind === 'running' || state.kind === 'ended';
         if (!isStarted && known?.state.kind === 'ended' && known.state.job === undefined) {
           const isOld = await isOutdated(migration, unstarted.get(name), signal);
-          return remember(name, { ...known.state, isOutdated: isOld }, AGAIN_MS.ended);
+          return remember(name, { ...known.state, isOutdated: isOld }, HANDOVER_LOOK_MS.ended);
         }
         return remember(
           name,
           state,
-          state.kind === 'queued' ? state.againMs : AGAIN_MS[state.kind],
+          state.kind === 'queued' ? state.againMs : HANDOVER_LOOK_MS[state.kind],
         );
       } catch (error) {
         if (signal.aborted) throw error;
-        return remember(name, failed(`its Job cannot be read: ${errorMessage(error)}`), AGAIN_MS.ended);
+        return remember(name, failed(`its Job cannot be read: ${errorMessage(error)}`), HANDOVER_LOOK_MS.ended);
       }
     },
     async start(fenced, { migration, logger, signal }, stage) {

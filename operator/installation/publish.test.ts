@@ -2,11 +2,12 @@ import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import { useFake } from '@edge-migration/kubernetes/testing/fake.ts';
 import { until } from '@edge-migration/kubernetes/testing/until.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
+import { INSTALLATION_LOOK_MS, INSTALLATION_REPORT_MS } from '@edge-migration/runtime/policies.ts';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Check } from '../check/check.ts';
 import type { Instances } from '../edge-migration/stream.ts';
 import { buildInstallationReport } from './build.ts';
-import { EVERY_MS, LOOK_MS, reportInstallation } from './publish.ts';
+import { reportInstallation } from './publish.ts';
 import { INSTALLATION_REPORT, installationReport, MOST_LISTED, REPORT_KEY } from './report.ts';
 
 const NAMESPACE = 'edge-migration';
@@ -62,16 +63,16 @@ function run(check: Check) {
   };
 }
 
-const paused = () => until(() => fake.clock.pending()[0] === LOOK_MS);
+const paused = () => until(() => fake.clock.pending()[0] === INSTALLATION_LOOK_MS);
 
 async function look(times = 1) {
   for (let time = 0; time < times; time++) {
-    await fake.clock.advance(LOOK_MS);
+    await fake.clock.advance(INSTALLATION_LOOK_MS);
     await paused();
   }
 }
 
-const pass = (minutes: number) => look((minutes * EVERY_MS) / LOOK_MS);
+const pass = (minutes: number) => look((minutes * INSTALLATION_REPORT_MS) / INSTALLATION_LOOK_MS);
 
 describe('the leading operator', () => {
   test('writes down what it found of the stores, what each process reports, and whose clock is wrong', async () => {
@@ -95,7 +96,7 @@ describe('the leading operator', () => {
     await pass(4);
     expect(state.runs).toBe(1);
     const later = await read();
-    expect(Date.parse(later!.time) - Date.parse(first!.time)).toBe(4 * EVERY_MS);
+    expect(Date.parse(later!.time) - Date.parse(first!.time)).toBe(4 * INSTALLATION_REPORT_MS);
     expect(later!.checkedTime).toBe(first!.checkedTime);
     await pass(1);
     expect(state.runs).toBe(2);

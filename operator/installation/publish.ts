@@ -5,6 +5,7 @@ import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { INSTALLATION_LOOK_MS, INSTALLATION_REPORT_MS, STORES_CHECK_MS } from '@edge-migration/runtime/policies.ts';
 import type { Check, Outcome } from '../check/check.ts';
 import { runChecks } from '../check/checks.ts';
 import type { StreamView } from '../edge-migration/stream.ts';
@@ -24,12 +25,6 @@ export interface InstallationReporterSettings {
   readonly logger: Logger;
 }
 
-/** What the processes say is in memory: a change is written down soon. */
-export const LOOK_MS = 5_000;
-/** And it is written at least so often, which shows that it is kept up to date. */
-export const EVERY_MS = 60_000;
-/** Stores that were well, or no worse than before, are looked at less often: each look is a new connection to Core's Postgres. */
-const CHECK_MS = 5 * 60_000;
 const CHECK_TIMEOUT_MS = 15_000;
 
 /**
@@ -39,7 +34,7 @@ const CHECK_TIMEOUT_MS = 15_000;
 export async function reportInstallation(settings: InstallationReporterSettings, signal: AbortSignal): Promise<void> {
   const { clock, logger } = settings;
   let looked: { outcomes: Outcome[]; time: number; due: number } | undefined;
-  let pauseMs = EVERY_MS;
+  let pauseMs = INSTALLATION_REPORT_MS;
   let problem: string | undefined;
   let written: { facts: string; due: number } | undefined;
 
@@ -58,7 +53,7 @@ export async function reportInstallation(settings: InstallationReporterSettings,
       const facts = JSON.stringify({ ...report, time: undefined });
       if (written === undefined || facts !== written.facts || clock.monotonic() >= written.due) {
         await write(settings, report, signal);
-        written = { facts, due: clock.monotonic() + EVERY_MS };
+        written = { facts, due: clock.monotonic() + INSTALLATION_REPORT_MS };
       }
       problem = undefined;
     } catch (error) {
@@ -67,17 +62,17 @@ export async function reportInstallation(settings: InstallationReporterSettings,
       if (message !== problem) logger.warn({ error: message }, `${INSTALLATION_REPORT} cannot be written`);
       problem = message;
     }
-    await clock.sleep(LOOK_MS, signal).catch(() => {});
+    await clock.sleep(INSTALLATION_LOOK_MS, signal).catch(() => {});
   }
 }
 
 /** What has failed is looked at every minute; a warning that lasts, half as often each time. */
 function choosePause(outcomes: readonly Outcome[], before: readonly Outcome[], last: number): number {
-  if (outcomes.every(({ verdict }) => verdict === 'ok')) return CHECK_MS;
+  if (outcomes.every(({ verdict }) => verdict === 'ok')) return STORES_CHECK_MS;
   const isLasting = outcomes.every(
     ({ name, verdict }) => verdict !== 'failed' && before.some((one) => one.name === name && one.verdict === verdict),
   );
-  return isLasting ? Math.min(2 * last, CHECK_MS) : EVERY_MS;
+  return isLasting ? Math.min(2 * last, STORES_CHECK_MS) : INSTALLATION_REPORT_MS;
 }
 
 function build(

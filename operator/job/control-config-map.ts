@@ -4,6 +4,7 @@ import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { WORK_SETTINGS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { WorkerError } from './failure.ts';
 
 /** The ConfigMap by which the operator speaks to its pods, and which owns what they leave behind. */
@@ -49,8 +50,6 @@ export async function readRoot<Settings>(
 
 export const readData = (object: KubernetesObject) => (object['data'] ?? {}) as Readonly<Record<string, string>>;
 
-const EVERY_MS = 5_000;
-
 /**
  * Follows the settings while a pod works. Ends with the signal's reason, or with a WorkerError when the ConfigMap has
  * gone; that the API server cannot be reached changes nothing.
@@ -63,7 +62,7 @@ export async function followSettings<Settings extends object>(
 ): Promise<never> {
   let before = '';
   for (;;) {
-    await clock.sleep(EVERY_MS, signal);
+    await clock.sleep(WORK_SETTINGS_LOOK_MS, signal);
     try {
       const { settings } = await readRoot(client, reference, signal);
       const text = JSON.stringify(settings);

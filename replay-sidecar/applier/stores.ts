@@ -7,6 +7,7 @@ import { EdgeError, type EdgeOptions, EdgeRefusedError, openEdge } from '@edge-m
 import { type SharedStores, shareStores } from '@edge-migration/identity/shared-stores.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { STORES_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { isPassing } from '@edge-migration/runtime/retry.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { isOutage, type Patience } from './patience.ts';
@@ -35,9 +36,6 @@ export interface OpenOptions {
   /** Ends what is asked of other regions. */
   readonly signal: AbortSignal;
 }
-
-/** Another release of Flagsmith, or another region of Edge, may be installed at any time in the weeks that replay goes on. */
-const LOOK_MS = 60_000;
 
 export function openStores(
   configuration: ApplierConfiguration,
@@ -94,7 +92,7 @@ export function openStores(
     prepare,
     async follow(signal) {
       for (;;) {
-        await clock.sleep(LOOK_MS, signal);
+        await clock.sleep(STORES_LOOK_MS, signal);
         await prepare(signal);
       }
     },

@@ -2,6 +2,7 @@ import type { CoverageReport } from '@edge-migration/contract/reports/coverage.t
 import { coverageSubject, probeSubject } from '@edge-migration/contract/streams/events.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { GAP_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import type { Publisher } from './publisher/publisher.ts';
 import type { Spool } from './spool/spool.ts';
 import type { Usage } from './usage/usage.ts';
@@ -25,9 +26,6 @@ export interface Heartbeat {
   /** The last test event that came back. */
   readonly probe: CoverageReport['probe'];
 }
-
-/** How soon a gap that begins or ends is reported. */
-const LOOK_MS = 1000;
 
 /**
  * Tells the operator that this pod's writes are seen. The proof is a test event that the stream stored, not a
@@ -105,7 +103,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
           if (await reported) reportedGaps = gaps;
           nextBeat = clock.monotonic() + options.intervalMs;
         }
-        await clock.sleep(Math.min(LOOK_MS, options.intervalMs), signal);
+        await clock.sleep(Math.min(GAP_LOOK_MS, options.intervalMs), signal);
       }
     },
     async sayGoodbye() {

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { createMetrics, registerProcessMetrics } from '@edge-migration/runtime/metrics.ts';
+import { SIDECAR_DRAIN_LOOK_MS, SIDECAR_TICK_MS } from '@edge-migration/runtime/policies.ts';
 import { createCapture } from './capture.ts';
 import type { CaptureConfiguration } from './config.ts';
 import { affordableClients, readDescriptorLimit } from './descriptors.ts';
@@ -42,11 +43,9 @@ export interface Sidecar {
   survive(error: unknown): void;
 }
 
-const TICK_MS = 1000;
 /** A disk that hangs does not keep the API from being served. */
 const OPEN_MS = 2000;
 const CLOSE_MS = 1000;
-const DRAIN_POLL_MS = 20;
 
 /** The capture sidecar: proxy, route table, spool, publisher and heartbeat, wired together. */
 export function createSidecar(options: SidecarOptions): Sidecar {
@@ -133,16 +132,16 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     running = Promise.allSettled([
       publisher.run(signal),
       heartbeat.run(signal),
-      every(TICK_MS, capture.tick, signal),
-      every(TICK_MS, memory.tick, signal),
+      every(SIDECAR_TICK_MS, capture.tick, signal),
+      every(SIDECAR_TICK_MS, memory.tick, signal),
     ]);
-    keepingHouse = Promise.allSettled([spool.recover(), every(TICK_MS, spool.tick, signal)]);
+    keepingHouse = Promise.allSettled([spool.recover(), every(SIDECAR_TICK_MS, spool.tick, signal)]);
   }
 
   /** Waits until everything is sent, or `until` (monotonic). */
   async function drain(until: number): Promise<void> {
     const isEmpty = () => spool.facts().depth === 0 && spool.facts().open === 0;
-    while (!isEmpty() && clock.monotonic() < until) await clock.sleep(DRAIN_POLL_MS);
+    while (!isEmpty() && clock.monotonic() < until) await clock.sleep(SIDECAR_DRAIN_LOOK_MS);
   }
 
   async function closeSpool(): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { CERTIFICATE_LOOK_MS } from '../policies.ts';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { ConfigurationError } from '../configuration.ts';
@@ -20,9 +21,6 @@ export interface CertificateFiles {
   readonly tlsCertificateFile?: string | undefined;
   readonly tlsKeyFile?: string | undefined;
 }
-
-/** A certificate that was renewed is used at most so much later. */
-const CERTIFICATE_MS = 60_000;
 
 /**
  * Undefined where none is configured.
@@ -54,7 +52,7 @@ export async function renewCertificate(
 ): Promise<void> {
   let current = first;
   while (!signal.aborted) {
-    await clock.sleep(CERTIFICATE_MS, signal).catch(() => {}); // stopped
+    await clock.sleep(CERTIFICATE_LOOK_MS, signal).catch(() => {}); // stopped
     if (signal.aborted || current === undefined) continue;
     try {
       const next = await readCertificate(files);

@@ -10,7 +10,7 @@ import {
 } from '@nats-io/transport-node';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
-import { NATS_CONNECT, NATS_RECONNECT_MS } from '../policies.ts';
+import { NATS_CONNECT, NATS_PING_MS, NATS_RECONNECT_MS } from '../policies.ts';
 import { retry } from '../retry.ts';
 import { connect } from './transport.ts';
 
@@ -56,9 +56,6 @@ export function inboxPrefix(role: NatsRole): string {
   return `_INBOX.edge-${role}`;
 }
 
-/** Two missed answers are a dead connection: a half-open one is noticed within 30 seconds. */
-const PING_MS = 10_000;
-
 export interface ConnectOptions {
   role: NatsRole;
   /** Shown in the server's list of connections. */
@@ -98,7 +95,7 @@ function connectionOptions(
     reconnectDelayHandler: reconnectDelay,
     // Credentials that are refused today may be accepted, or rotated, tomorrow.
     ignoreAuthErrorAbort: true,
-    pingInterval: PING_MS,
+    pingInterval: NATS_PING_MS,
     maxPingOut: 2,
     timeout: 5000,
     ...(authenticator && { authenticator }),

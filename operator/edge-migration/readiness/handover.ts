@@ -1,6 +1,6 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { doubled } from '@edge-migration/runtime/backoff.ts';
-import { HANDOVER_AGAIN } from '@edge-migration/runtime/policies.ts';
+import { HANDOVER_AGAIN, HANDOVER_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import type { HandoverStage } from '../../handover/job.ts';
 import type { Action } from '../actions.ts';
 import { findCondition, formatTime } from '../conditions.ts';
@@ -18,9 +18,6 @@ export interface HandoverDecision {
   finding: { reason: 'HandoverRunning' | 'HandoverFailed'; message: string } | { message: string } | undefined;
 }
 
-const LOOK_MS = 1_000;
-/** Of what may go on for ever. */
-const SELDOM_MS = 10_000;
 const NOTHING: HandoverDecision = { actions: [], waits: false, nextTime: undefined, finding: undefined };
 
 /** Whose turn it is: a plan only asks what could be done; overrides count as complete only once all of them have rows. */
@@ -55,7 +52,7 @@ export function decideHandover({ migration, handover, readiness, forwardingPod, 
       return {
         actions: [],
         waits: stage === 'before' && !isOverdue,
-        nextTime: now + (isOverdue ? SELDOM_MS : LOOK_MS),
+        nextTime: now + (isOverdue ? HANDOVER_LOOK_MS.overdue : HANDOVER_LOOK_MS.running),
         finding: { reason: 'HandoverRunning', message: `Flagsmith's own code hands the project over${message}` },
       };
     }
@@ -70,7 +67,7 @@ export function decideHandover({ migration, handover, readiness, forwardingPod, 
       if (!isWanted(readiness, stage)) return NOTHING;
       const waits = stage === 'before';
       return mayAct
-        ? { ...NOTHING, actions: [start], waits, nextTime: now + LOOK_MS }
+        ? { ...NOTHING, actions: [start], waits, nextTime: now + HANDOVER_LOOK_MS.running }
         : { ...NOTHING, waits };
     }
     case 'ended': {
@@ -95,7 +92,7 @@ function describeEnd(
     : { message: `the hand-over by Flagsmith ended: ${words}` };
   const isDue = mayRetry && (isAsked || (retryTime !== undefined && (isOutdated || retryTime <= now)));
   return isDue
-    ? { ...NOTHING, actions: [start], nextTime: now + LOOK_MS, finding }
+    ? { ...NOTHING, actions: [start], nextTime: now + HANDOVER_LOOK_MS.running, finding }
     : { ...NOTHING, nextTime: retryTime, finding };
 }
 

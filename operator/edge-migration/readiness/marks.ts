@@ -2,6 +2,7 @@ import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.
 import type { ProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { MARKS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import type { Action } from '../actions.ts';
 import { findCondition } from '../conditions.ts';
 import type { Facts } from '../facts.ts';
@@ -16,21 +17,18 @@ export interface Marks extends Pick<ProjectMetadata, 'markStarted' | 'markComple
   readonly size: number;
 }
 
-/** A decision may be taken many times a second. */
-const LOOK_MS = 30_000;
 /**
  * Flagsmith puts the item as a whole, without a condition, after it has sent the event that starts a migration: one that
  * it does late takes back what was written meanwhile.
  */
 const KEPT_MS = 10 * 60_000;
-const UNLISTED_MS = 1_000;
 
 /** Remembers for a while what it has seen or written. */
 export function createMarks(metadata: ProjectMetadata, clock: Pick<Clock, 'monotonic'>): Marks {
   const seen = new Map<number, { fact: MarksFact; until: number }>();
 
   function remember(projectId: number, fact: MarksFact): MarksFact {
-    seen.set(projectId, { fact, until: clock.monotonic() + LOOK_MS });
+    seen.set(projectId, { fact, until: clock.monotonic() + MARKS_LOOK_MS.listed });
     return fact;
   }
 
@@ -111,7 +109,7 @@ export function keepMarks(
 ): { late: Action[]; nextTime: number | undefined } {
   const { migration, marks, now } = known;
   if (marks === undefined || !isRecent(migration, now)) return { late: [], nextTime: undefined };
-  const nextTime = now + LOOK_MS;
+  const nextTime = now + MARKS_LOOK_MS.listed;
   if (marks.kind !== 'observed') return { late: [], nextTime };
   if (isCopied) return { late: marks.completed ? [] : [{ kind: 'markCompleted' }], nextTime };
   return { late: hasBegun && !marks.started ? [{ kind: 'markStarted' }] : [], nextTime };
@@ -122,4 +120,4 @@ export const whenToLookAtHindrance = (
   { now, corePodsUnknown }: Known,
   hindrance: ReturnType<typeof findHindrance>,
 ): number | undefined =>
-  hindrance === undefined ? undefined : now + (corePodsUnknown ? UNLISTED_MS : LOOK_MS);
+  hindrance === undefined ? undefined : now + (corePodsUnknown ? MARKS_LOOK_MS.unlisted : MARKS_LOOK_MS.listed);

@@ -2,6 +2,7 @@ import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts'
 import { stateOf } from '@edge-migration/identity/edge/verdict.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { REPLAY_WAIT_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { z } from 'zod';
 import type { VerifySettings } from '../settings.ts';
 import type { Comparer } from './comparer.ts';
@@ -55,7 +56,6 @@ export interface SettleContext {
 /** After so many looks at something that was another each time. */
 const GENERATIONS = 8;
 const CHUNK = 50;
-const EVERY_MS = 500;
 
 /**
  * Looks at candidates again, in generations, each after replay has applied what was written before the last look. What
@@ -179,6 +179,6 @@ async function waitUntilApplied(context: SettleContext, since: number, signal: A
       );
       return;
     }
-    await clock.sleep(EVERY_MS, signal);
+    await clock.sleep(REPLAY_WAIT_LOOK_MS, signal);
   }
 }

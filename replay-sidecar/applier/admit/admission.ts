@@ -2,7 +2,7 @@ import type { ParkReason } from '@edge-migration/contract/parked-place.ts';
 import { isProbe } from '@edge-migration/contract/streams/events.ts';
 import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { PARK_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
+import { HELD_BACK_LOOK_MS, PARK_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import type { InFlightMessage } from '../consume/consumer.ts';
 import { type Delivery, readDelivery, UnreadableEventError, type Work } from '../consume/delivery.ts';
 import type { Renew } from '../consume/renewal.ts';
@@ -50,8 +50,6 @@ export interface AdmissionOptions {
   clock: Clock;
   logger: Logger;
 }
-
-const LOOK_MS = 20;
 
 export function createAdmission(options: AdmissionOptions): Admission {
   const { migrations, resolver, parking, counts, clock, logger } = options;
@@ -243,7 +241,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       for (;;) {
         judgeSettled();
         if (undecided.size + foreign.length === 0) {
-          await clock.sleep(LOOK_MS, signal);
+          await clock.sleep(HELD_BACK_LOOK_MS, signal);
           continue;
         }
         await migrations.refresh(signal);

@@ -2,6 +2,7 @@ import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.
 import { chooseMigration, judge, projectOf, type Verdict } from '@edge-migration/contract/edge-migration/verdict.ts';
 import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { VIEW_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 
 /** Name of the reflector's index by project. */
 export const BY_PROJECT = 'project';
@@ -75,7 +76,7 @@ export function createMigrations(reflector: Source, clock: Clock): Migrations {
           await reflector.refresh(signal);
           askedSince = undefined;
         }
-        await clock.sleep(250, signal);
+        await clock.sleep(VIEW_LOOK_MS, signal);
       }
     },
     subscribe: (listener) =>

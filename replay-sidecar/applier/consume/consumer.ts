@@ -3,7 +3,7 @@ import { MAX_MESSAGE_BYTES } from '@edge-migration/contract/streams/events.ts';
 import { type Clock, type Moment, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { StoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
-import { FETCH_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
+import { FETCH_AGAIN_MS, ROOM_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { type ConsumerMessages, type JetStreamClient, type JsMsg, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { isDoubted } from './delivery.ts';
@@ -64,7 +64,6 @@ const FETCH_MS = 1000;
 export const BYTES_PER_EVENT = 4096;
 /** Share of the window that may be taken while more is fetched. */
 const FETCH_BELOW = 7 / 8;
-const LOOK_MS = 5;
 
 /** The way that a message came: by this connection to the server, and before anything happened to the stream. */
 interface Link {
@@ -209,7 +208,7 @@ export function createConsumer({ connection, settings, store, witness, clock, lo
       dropStale();
       const link = linkNow();
       if (link !== undefined && held.size <= most.messages && bytes <= most.bytes) return link;
-      await clock.sleep(LOOK_MS, signal);
+      await clock.sleep(ROOM_LOOK_MS, signal);
     }
   }
 

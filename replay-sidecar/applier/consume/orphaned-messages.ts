@@ -3,6 +3,7 @@ import { derivedSubject, isProbe, parseDerivedSubject, readStored } from '@edge-
 import { STREAM } from '@edge-migration/contract/write-event.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { ORPHANED_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { type JetStreamManager, jetstream, type StoredMsg } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { isTried, keepHeaders, markDoubted, markTried } from './delivery.ts';
@@ -19,7 +20,6 @@ export interface OrphanedMessagesOptions {
   logger: Logger;
 }
 
-const LOOK_MS = 5000;
 /** Brought back in one look at most. */
 const MOST = 2048;
 
@@ -66,7 +66,7 @@ export function createOrphanedMessages({ connection, clock, logger }: OrphanedMe
       const manager = await manage(connection);
       let failing = false;
       for (;;) {
-        await clock.sleep(LOOK_MS, signal);
+        await clock.sleep(ORPHANED_LOOK_MS, signal);
         try {
           if (!connection.isClosed()) await look(manager);
           failing = false;

@@ -10,6 +10,7 @@ import type { Away } from '@edge-migration/identity/edge/failover.ts';
 import type { Silence } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { APPLIER_REPORT_MS } from '@edge-migration/runtime/policies.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import manifest from '../../package.json' with { type: 'json' };
@@ -55,8 +56,6 @@ export interface Reporter {
   /** Sends the last report; never rejects. */
   sayGoodbye(): Promise<void>;
 }
-
-const INTERVAL_MS = 2000;
 
 /** Publishes what the operator writes into the EdgeMigrations' status. */
 export function createReporter(options: ReporterOptions): Reporter {
@@ -124,7 +123,7 @@ export function createReporter(options: ReporterOptions): Reporter {
           if (!failing) logger.warn({ err: error }, 'no report can be sent');
           failing = true;
         }
-        await clock.sleep(INTERVAL_MS, signal);
+        await clock.sleep(APPLIER_REPORT_MS, signal);
       }
     },
     async sayGoodbye() {

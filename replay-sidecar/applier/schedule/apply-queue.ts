@@ -1,4 +1,5 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { APPLY_QUEUE_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { BYTES_PER_EVENT } from '../consume/consumer.ts';
 import type { Work } from '../consume/delivery.ts';
 import type { InHand } from '../report/reporter.ts';
@@ -34,8 +35,6 @@ export interface ApplyQueueOptions {
   apply(projectId: number, works: readonly Work[]): Promise<void>;
   readonly clock: Clock;
 }
-
-const LOOK_MS = 20;
 
 export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
   const works = new Set<Work>();
@@ -90,7 +89,7 @@ export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
     },
     async run(signal) {
       for (;;) {
-        await options.clock.sleep(LOOK_MS, signal);
+        await options.clock.sleep(APPLY_QUEUE_LOOK_MS, signal);
         queue.pump();
       }
     },

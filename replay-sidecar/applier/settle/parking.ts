@@ -15,6 +15,7 @@ import { derivedSubject, readStored } from '@edge-migration/contract/streams/eve
 import { stateOf } from '@edge-migration/contract/streams/watermark.ts';
 import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { PARKING_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import {
   JetStreamApiCodes,
   JetStreamApiError,
@@ -58,9 +59,6 @@ const UNRESOLVED_BATCH = 256;
 const MOST_RETRIES = 64;
 /** As many go on at once when somebody asks for it. */
 const MOST_WANTED = 10_000;
-const LOOK_MS = 2000;
-/** While events come back as there is room for them, it is freed within moments. */
-const LOOK_SOON_MS = 100;
 /** Parked events come back only while the stream is short, so that others need not wait behind them. */
 const SHORT_STREAM = 2000;
 
@@ -297,7 +295,7 @@ export function createParking(options: ParkingOptions): Parking {
           if (!failing) logger.warn({ err: error }, 'parked events cannot be looked at');
           failing = true;
         }
-        await clock.sleep(released > 0 ? LOOK_SOON_MS : LOOK_MS, signal);
+        await clock.sleep(released > 0 ? PARKING_LOOK_MS.busy : PARKING_LOOK_MS.idle, signal);
       }
     },
   };

@@ -1,4 +1,5 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { DEADLINES_TICK_MS } from '@edge-migration/runtime/policies.ts';
 
 export interface Deadline {
   cancel(): void;
@@ -14,9 +15,8 @@ export interface Deadlines {
   stop(): void;
 }
 
-const TICK_MS = 25;
 /** A tick that took longer counts as this. */
-const LONGEST_TICK_MS = 4 * TICK_MS;
+const LONGEST_TICK_MS = 4 * DEADLINES_TICK_MS;
 
 /**
  * Deadlines that nearly never expire, at a cost of a fraction of a microsecond each: all of one length stand in one
@@ -44,7 +44,7 @@ export function createDeadlines(clock: Clock, onError: (error: unknown) => void 
 
   async function tick(): Promise<void> {
     while (!stopping.signal.aborted && queues.size > 0) {
-      await clock.sleep(TICK_MS, stopping.signal);
+      await clock.sleep(DEADLINES_TICK_MS, stopping.signal);
       if (stopping.signal.aborted) return;
       const time = clock.monotonic();
       lived = livedAt(time);

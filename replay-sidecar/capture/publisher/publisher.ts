@@ -4,6 +4,7 @@ import { STREAM } from '@edge-migration/contract/write-event.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { connectNats, type NatsSettings } from '@edge-migration/runtime/nats/connection.ts';
+import { PUBLISHER_TICK_MS } from '@edge-migration/runtime/policies.ts';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Delivery } from '../spool/outbox.ts';
 import type { Spool } from '../spool/spool.ts';
@@ -42,7 +43,6 @@ interface PublisherCounts {
   connects: number;
 }
 
-const TICK_MS = 200;
 /** Events wait so long for each other: a write to NATS's socket costs more than an event. */
 const BATCH_MS = 10;
 
@@ -219,7 +219,7 @@ export class Publisher {
 
   private async tickWhileOpen({ connection, messages }: Link, signal: AbortSignal): Promise<void> {
     while (!connection.isClosed()) {
-      await this.options.clock.sleep(TICK_MS, signal);
+      await this.options.clock.sleep(PUBLISHER_TICK_MS, signal);
       messages.expire();
       if (this.isConnected) await this.settleDoubt(connection);
       this.pump();
