@@ -3,8 +3,8 @@ import type { RetryPolicy } from './retry.ts';
 
 /**
  * How often, how long and how fast the product tries again, how long it waits for an answer, and how often it looks at
- * what nobody tells it of; all of it is here, so that another policy is a change of this file alone. What people may set themselves is in the settings
- * (docs/configuration.md), with these as defaults where they are the same thing.
+ * what nobody tells it of; all of it is here, so that another policy is a change of this file alone. What people may set
+ * themselves is in the settings (docs/configuration.md), with these as defaults where they are the same thing.
  */
 
 // Postgres; what fails there is tried again by whoever asks, a worker or an applier.
