@@ -25,9 +25,9 @@ export function overrideRowKey({ environmentId, featureId, identityUuid }: Overr
  * Flagsmith's migrator writes none, so SDKs that evaluate locally miss every migrated override.
  *
  * @param document as it is or will be in the identities table: its `identity_uuid` is part of the keys
- * @param writtenAt milliseconds since the epoch; `created_date` of such a row is the time of its write
+ * @param writtenTime milliseconds since the epoch; `created_date` of such a row is the time of its write
  */
-export function overrideRows(environmentId: number, document: Readonly<Item>, writtenAt: number): Item[] {
+export function overrideRows(environmentId: number, document: Readonly<Item>, writtenTime: number): Item[] {
   const { environment_api_key, identifier, identity_uuid, identity_features } = document;
   if (environment_api_key === undefined || identifier === undefined || identity_uuid?.S === undefined) return [];
   const identityUuid = identity_uuid.S;
@@ -40,7 +40,7 @@ export function overrideRows(environmentId: number, document: Readonly<Item>, wr
       identifier,
       identity_uuid,
       feature_state,
-      created_date: { S: isoformat(writtenAt) },
+      created_date: { S: isoformat(writtenTime) },
     };
   });
 }
@@ -82,11 +82,11 @@ export function diffOverrideRows(
   environmentId: number,
   before: Readonly<Item> | undefined,
   after: Readonly<Item> | undefined,
-  writtenAt: number,
+  writtenTime: number,
 ): RowDifference {
   const rowsOf = (document: Readonly<Item> | undefined) =>
     new Map(
-      (document === undefined ? [] : overrideRows(environmentId, document, writtenAt)).map((row) => [
+      (document === undefined ? [] : overrideRows(environmentId, document, writtenTime)).map((row) => [
         row['document_key']?.S,
         row,
       ]),

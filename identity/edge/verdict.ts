@@ -225,8 +225,8 @@ function findProblems(edge: Item): string[] {
 }
 
 /** The rows that a document asks for. */
-export function wantedRows(environmentId: number, edge: Item, writtenAt = 0): Item[] {
-  return (edge['identity_features']?.L ?? []).length === 0 ? [] : overrideRows(environmentId, edge, writtenAt);
+export function wantedRows(environmentId: number, edge: Item, writtenTime = 0): Item[] {
+  return (edge['identity_features']?.L ?? []).length === 0 ? [] : overrideRows(environmentId, edge, writtenTime);
 }
 
 function compareRows({ environmentId, edge, rows }: JudgedPair): RowDifference | undefined {

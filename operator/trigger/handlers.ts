@@ -63,7 +63,7 @@ export function createPutEvents({ eventBus, secrets, request, replays, clock }: 
       throw new SignatureError('UnrecognizedClientException', 'the access key id is not known here');
     const bytes = await body();
     await verifySignature(head, bytes, signature, key);
-    const until = signature.signedAt + SIGNATURE_SECONDS * 1000 + MARGIN_MS;
+    const until = signature.signedTime + SIGNATURE_SECONDS * 1000 + MARGIN_MS;
     return replays.answer(signature.signature, until, () => actOrRefuse(bytes));
   };
 }

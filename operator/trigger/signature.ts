@@ -34,7 +34,7 @@ export interface Signature {
   readonly accessKeyId: string;
   readonly region: string;
   /** Milliseconds. */
-  readonly signedAt: number;
+  readonly signedTime: number;
   readonly signedHeaders: readonly string[];
   /** Hexadecimal. */
   readonly signature: string;
@@ -62,17 +62,17 @@ export function readSignature(head: RequestHead, now: number): Signature {
   if (accessKeyId === '') throw incomplete('the Authorization header is none of AWS4-HMAC-SHA256');
   if (service !== SERVICE) throw invalid(`the credential must be scoped to service "${SERVICE}"`);
   const longDate = only(head, 'x-amz-date') ?? '';
-  const signedAt = parseDate(longDate);
-  if (signedAt === undefined) throw incomplete('header X-Amz-Date must be there, as YYYYMMDDTHHMMSSZ');
+  const signedTime = parseDate(longDate);
+  if (signedTime === undefined) throw incomplete('header X-Amz-Date must be there, as YYYYMMDDTHHMMSSZ');
   if (!longDate.startsWith(date ?? ' '))
     throw invalid('the credential is scoped to another day than that of X-Amz-Date');
-  const age = now - signedAt;
-  if (Math.abs(age) > SIGNATURE_SECONDS * 1000) {
-    const seconds = Math.round(age / 1000);
+  const ageMs = now - signedTime;
+  if (Math.abs(ageMs) > SIGNATURE_SECONDS * 1000) {
+    const seconds = Math.round(ageMs / 1000);
     const where = seconds > 0 ? `${seconds} s ago: it has expired` : `${-seconds} s in the future`;
     throw invalid(`signed ${where}; a signature holds for ${SIGNATURE_SECONDS} s, by the clock of this server`);
   }
-  return { accessKeyId, region, signedAt, signature, signedHeaders: checkSigned(head, signedHeaders.split(';')) };
+  return { accessKeyId, region, signedTime, signature, signedHeaders: checkSigned(head, signedHeaders.split(';')) };
 }
 
 /** All headers that say what is asked, and of which server, must be signed, and be there once. */
@@ -95,7 +95,7 @@ function checkSigned(head: RequestHead, signedHeaders: readonly string[]): reado
 export async function verifySignature(
   head: RequestHead,
   body: Uint8Array,
-  { accessKeyId, region, signedAt, signedHeaders, signature }: Signature,
+  { accessKeyId, region, signedTime, signedHeaders, signature }: Signature,
   secretAccessKey: string,
 ): Promise<void> {
   // The signer takes this header's word for the body.
@@ -111,7 +111,7 @@ export async function verifySignature(
   });
   const headers = Object.fromEntries(signedHeaders.map((name) => [name, only(head, name) ?? '']));
   const request = new HttpRequest({ method: head.method, path: '/', headers, body });
-  const options = { signingDate: new Date(signedAt), signableHeaders: new Set(signedHeaders) };
+  const options = { signingDate: new Date(signedTime), signableHeaders: new Set(signedHeaders) };
   const { authorization = '' } = (await signer.sign(request, options)).headers;
   const expected = AUTHORIZATION.exec(authorization)?.groups ?? {};
   const isSame = timingSafeEqual(

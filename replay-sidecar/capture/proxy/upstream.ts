@@ -56,7 +56,7 @@ export class UpstreamConnection {
   private readonly onIdleEnd: (connection: UpstreamConnection) => void;
   private readonly clock: Clock;
   /** When something was last sent on it: the API has not been idle on it for longer. */
-  private sentTime = 0;
+  private sentAt = 0;
 
   /** `onIdleEnd`: the API closed the connection while nobody used it. */
   constructor(
@@ -100,12 +100,12 @@ export class UpstreamConnection {
    * because timers fire and answers are read late on a machine that is short of CPU.
    */
   isYoungerThan(milliseconds: number): boolean {
-    return this.clock.monotonic() - this.sentTime < milliseconds;
+    return this.clock.monotonic() - this.sentAt < milliseconds;
   }
 
   /** False: wait for the drain before writing more. */
   write(text: string, bytes: Buffer | undefined): boolean {
-    this.sentTime = this.clock.monotonic();
+    this.sentAt = this.clock.monotonic();
     return writeMessage(this.socket, text, bytes);
   }
 
