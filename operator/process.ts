@@ -44,7 +44,8 @@ import { createMarks } from './edge-migration/readiness/marks.ts';
 import { createReconcile } from './edge-migration/reconcile.ts';
 import { createReplicationView } from './edge-migration/replication-view.ts';
 import { BY_KEY, BY_MIGRATION, BY_PROJECT, type Sources } from './edge-migration/sources.ts';
-import { createStreamView, noStream, type StreamView } from './edge-migration/stream.ts';
+import { ReportedStream } from './edge-migration/reported-stream.ts';
+import { noStream, type StreamView } from './edge-migration/stream.ts';
 import { createRecordStore } from './edge-migration/stream-record.ts';
 import { createWatchHistory, type WatchHistory } from './edge-migration/watch-history.ts';
 import { reportInstallation } from './installation/publish.ts';
@@ -96,7 +97,7 @@ export async function runOperator({
   const storeClock: Clock = { ...clock, now: () => stream.now() ?? clock.now() };
   const coreClock = createCoreClock({
     readCoreTime: (signal) => stores.core.server.time(signal),
-    now: stream.now,
+    now: () => stream.now(),
     clock,
   });
   const replication = createReplicationView(stores.hastyEdge, { clock, logger });
@@ -314,7 +315,7 @@ function createCapture(
   const departures = coreApiNamespace === undefined ? undefined : createDepartures(storeClock, coreApiNamespace);
   if (departures !== undefined) coreApi?.subscribe(departures.notice);
   void coreApi?.synced.then(() => watchHistory?.begin());
-  const stream = createStreamView({
+  const stream = new ReportedStream({
     nats: { ...configuration, natsServers },
     pods: () =>
       coreApi === undefined ? [] : coreApi.listedAge() < Number.POSITIVE_INFINITY ? coreApi.list() : undefined,

@@ -1,6 +1,8 @@
 import { coverageSubject } from '@edge-migration/contract/streams/events.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { JetStreamApiCodes, JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
-import type { StoredReport } from '../coverage/decide.ts';
+import { type CoverageFacts, closeVanished, type StoredReport } from '../coverage/decide.ts';
+import type { Departures } from './departures.ts';
 
 /**
  * Stores a report in place of the sidecar's own one of this sequence, unless the sidecar has sent another one meanwhile:
@@ -18,5 +20,34 @@ export async function sayGoodbyeFor(
   } catch (error) {
     const isOvertaken = error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence;
     if (!isOvertaken) throw error;
+  }
+}
+
+/** For those that went without a word: their gaps are in the stream, for every replica and every later operator. */
+export async function sayGoodbyeForVanished(
+  client: JetStreamClient,
+  facts: CoverageFacts,
+  logger: Logger,
+): Promise<void> {
+  for (const closed of closeVanished(facts)) {
+    logger.warn(
+      { pod: closed.report.podName },
+      'sidecar or spool disappeared without a final report; recorded a gap',
+    );
+    await sayGoodbyeFor(client, closed);
+  }
+}
+
+/** For pods that are gone, and that no sidecar ever spoke for. */
+export async function sayGoodbyeForUnheard(
+  client: JetStreamClient,
+  reports: readonly StoredReport[],
+  departures: Pick<Departures, 'findUnheard' | 'forget'>,
+  logger: Logger,
+): Promise<void> {
+  for (const report of departures.findUnheard(reports)) {
+    logger.warn({ pod: report.podName }, 'a Core API pod has gone whose sidecar never reported: noted its gap');
+    await sayGoodbyeFor(client, { report, sequence: 0 });
+    departures.forget(report.podUid);
   }
 }

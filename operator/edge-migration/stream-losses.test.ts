@@ -17,7 +17,8 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import type { CoverageGapFact } from './facts.ts';
-import { createStreamView, type StreamView } from './stream.ts';
+import { ReportedStream } from './reported-stream.ts';
+import type { StreamView } from './stream.ts';
 import { createRecordStore, RECORD_NAME } from './stream-record.ts';
 import { createNamespace } from './testing/namespace.ts';
 
@@ -61,7 +62,7 @@ const operatorSettings = () => settings.parse({ natsServers: nats.url, streamMax
 /** The view of one operator process, and how to end it. */
 function openView(): StreamView & AsyncDisposable {
   const stopping = new AbortController();
-  const view = createStreamView({
+  const view = new ReportedStream({
     nats: operatorSettings(),
     pods: () => [],
     staticCount: 0,
@@ -74,13 +75,12 @@ function openView(): StreamView & AsyncDisposable {
     logger: createLogger('test', 'silent'),
   });
   const running = view.run(stopping.signal);
-  return {
-    ...view,
+  return Object.assign(view, {
     async [Symbol.asyncDispose]() {
       stopping.abort();
       await running;
     },
-  };
+  });
 }
 
 const data = () => join(folder, 'jetstream');

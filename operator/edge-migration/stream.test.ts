@@ -18,7 +18,8 @@ import { z } from 'zod';
 import type { CoreApiPod } from '../coverage/decide.ts';
 import { createDepartures, type Departures } from './departures.ts';
 import type { CaptureFact } from './facts.ts';
-import { createStreamView, type StreamView } from './stream.ts';
+import { ReportedStream } from './reported-stream.ts';
+import type { StreamView } from './stream.ts';
 import { createRecordStore } from './stream-record.ts';
 import { createNamespace } from './testing/namespace.ts';
 
@@ -61,7 +62,7 @@ function openView(
   departures?: Departures,
 ): StreamView & AsyncDisposable {
   const stopping = new AbortController();
-  const view = createStreamView({
+  const view = new ReportedStream({
     nats: settings.parse({ natsServers: nats.urlOf('operator'), streamMaxBytes: 64 * 1024 ** 2 }),
     pods,
     departures,
@@ -78,13 +79,12 @@ function openView(
     logger: createLogger('test', 'silent'),
   });
   const running = view.run(stopping.signal);
-  return {
-    ...view,
+  return Object.assign(view, {
     async [Symbol.asyncDispose]() {
       stopping.abort();
       await running;
     },
-  };
+  });
 }
 
 function observed(view: StreamView): Observed | undefined {
