@@ -14,7 +14,7 @@ import type { Migrations } from './admit/migrations.ts';
 import { createRepeats } from './apply/repeats.ts';
 import { createRunner, type NextPage, type RunnerOptions } from './apply/runner.ts';
 import type { ApplierConfiguration } from './config.ts';
-import { createConsumer } from './consume/consumer.ts';
+import { Consumer } from './consume/consumer.ts';
 import { derivedHeaders } from './consume/delivery.ts';
 import { createOrphanedMessages } from './consume/orphaned-messages.ts';
 import { createRenewal } from './consume/renewal.ts';
@@ -109,7 +109,7 @@ function assembleTaking({ configuration, clock, logger }: PipelineOptions, { con
   const witness = (stream: string) => createWitness({ stream, now, onLoss: () => consumer.drop(), logger });
   const witnesses = { events: witness(STREAM), parked: witness(PARKING_STREAM) };
   const backlog = createBacklog(store, witnesses.events, clock);
-  const consumer = createConsumer({
+  const consumer = new Consumer({
     ...{ connection, settings: configuration, store, witness: witnesses.events, clock, logger },
   });
   return { consumer, witnesses, backlog, now };

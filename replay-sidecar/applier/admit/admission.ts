@@ -3,7 +3,7 @@ import { isProbe } from '@edge-migration/contract/streams/events.ts';
 import { type Clock, leastSince, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { HELD_BACK_LOOK_MS, PARK_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
-import type { InFlightMessage } from '../consume/consumer.ts';
+import type { InFlightMessage } from '../consume/in-flight.ts';
 import { type Delivery, readDelivery, UnreadableEventError, type Work } from '../consume/delivery.ts';
 import type { Renew } from '../consume/renewal.ts';
 import type { Counts } from '../report/counts.ts';

@@ -10,7 +10,8 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { AckPolicy, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Consumer, createConsumer, type InFlightMessage } from './consumer.ts';
+import { Consumer } from './consumer.ts';
+import type { InFlightMessage } from './in-flight.ts';
 
 // Servers are killed and start again; a busy machine takes its time for that.
 vi.setConfig({ testTimeout: 120_000 });
@@ -54,7 +55,7 @@ interface Applier extends AsyncDisposable {
 async function startApplier(settings = APPLIER): Promise<Applier> {
   const connection = await open();
   const logger = createLogger('test', 'fatal');
-  const inbox = createConsumer({
+  const inbox = new Consumer({
     connection,
     settings: { ...settings, window: 100 },
     witness: { see: () => {} },

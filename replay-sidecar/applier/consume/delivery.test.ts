@@ -5,7 +5,7 @@ import type { JsMsg } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { InFlightMessage } from './consumer.ts';
+import type { InFlightMessage } from './in-flight.ts';
 import {
   CURSOR_HEADER,
   derivedHeaders,

@@ -12,7 +12,7 @@ import { claimedEvent, unmarkedEvent, type WriteEvent, writeEvent } from '@edge-
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { z } from 'zod';
 import type { Resolution } from '../resolve/resolver.ts';
-import type { InFlightMessage } from './consumer.ts';
+import type { InFlightMessage } from './in-flight.ts';
 
 const round = z.int().min(0).max(9);
 const after = z.string().max(4000).nullable();

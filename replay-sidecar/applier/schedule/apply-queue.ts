@@ -1,6 +1,6 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { APPLY_QUEUE_LOOK_MS } from '@edge-migration/runtime/policies.ts';
-import { BYTES_PER_EVENT } from '../consume/consumer.ts';
+import { BYTES_PER_EVENT } from '../consume/in-flight.ts';
 import type { Work } from '../consume/delivery.ts';
 import type { InHand } from '../report/reporter.ts';
 import { createFairQueue, type FairQueue } from './fair-queue.ts';

@@ -13,7 +13,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { beforeEach, expect, test } from 'vitest';
 import type { Migrations } from '../admit/migrations.ts';
-import type { InFlightMessage } from '../consume/consumer.ts';
+import type { InFlightMessage } from '../consume/in-flight.ts';
 import { findHeldIn, isTried, markTried } from '../consume/delivery.ts';
 import { createParking } from './parking.ts';
 import { createRemovals } from './removals.ts';

@@ -25,7 +25,7 @@ import {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Migrations } from '../admit/migrations.ts';
-import type { InFlightMessage } from '../consume/consumer.ts';
+import type { InFlightMessage } from '../consume/in-flight.ts';
 import {
   findHeldIn,
   isDoubted,
