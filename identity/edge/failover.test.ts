@@ -13,7 +13,9 @@ import { createTables } from '@edge-migration/test/edge/tables.ts';
 import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Item } from './document/document.ts';
-import { chooseFailover, createFailover, type FailoverView, isRefusal } from './failover.ts';
+import { chooseFailover, type FailoverView } from './choose-failover.ts';
+import { Failover } from './failover.ts';
+import { isRefusal } from './written-elsewhere.ts';
 import { agrees, openOtherRegions } from './other-regions.ts';
 import { EdgeRefusedError, openEdge } from './table/table.ts';
 
@@ -157,7 +159,7 @@ describe('on a global table', () => {
       isRefused: () => isRefusal(refusal),
     };
     const regions = openOtherRegions(edge, all, { ...options, credentials });
-    const failover = createFailover(edge, regions, all, options);
+    const failover = new Failover(edge, regions, all, options);
     await edge.describe();
     const running = failover.run(stop.signal).catch(() => {});
     perTest.unshift(async () => {

@@ -143,7 +143,7 @@ function describeStores({ configuration }: PipelineOptions, { stores }: Parts) {
     elsewhere: regions.compare,
     isResting: regions.isResting,
     isAway: () => failover.away() !== undefined,
-    wrote: failover.wrote,
+    wrote: (key) => failover.wrote(key),
   } satisfies Partial<RunnerOptions>;
 }
 
@@ -177,7 +177,7 @@ function assembleReporter(
     isAble: migrations.isAble,
     outage: patience.outage,
     edgeUnreachable: stores.edge.silence,
-    away: stores.failover.away,
+    away: () => stores.failover.away(),
     /** What is counted of a project goes with its EdgeMigration, but for what is still in hand. */
     forgetProjects(inHand) {
       const isKept = (projectId: number) => inHand.has(projectId) || migrations.find(projectId) !== undefined;
@@ -196,7 +196,8 @@ function measure(
     inHand: () => taking.consumer.held.size,
     waiting: queue.inHand,
     writeUnits: () => stores.edge.budget.spent(),
-    ...stores.failover,
+    homeSilence: () => stores.failover.homeSilence(),
+    away: () => stores.failover.away(),
   });
 }
 

@@ -1,9 +1,10 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { openCore } from '@edge-migration/identity/core/core.ts';
-import { askForDocument, createFailover, type Failover, isRefusal } from '@edge-migration/identity/edge/failover.ts';
+import { askForDocument, Failover } from '@edge-migration/identity/edge/failover.ts';
 import { type OtherRegions, openOtherRegions } from '@edge-migration/identity/edge/other-regions.ts';
 import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
 import { EdgeError, type EdgeOptions, EdgeRefusedError, openEdge } from '@edge-migration/identity/edge/table/table.ts';
+import { isRefusal } from '@edge-migration/identity/edge/written-elsewhere.ts';
 import { type SharedStores, shareStores } from '@edge-migration/identity/shared-stores.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
@@ -55,7 +56,7 @@ export function openStores(
     ...(credentials && { credentials }),
   });
   const isRefused = () => patience.outages().some(isRefusal);
-  const failover = createFailover(edge, regions, configuration, { clock, logger, isRefused });
+  const failover = new Failover(edge, regions, configuration, { clock, logger, isRefused });
   let isUndescribed = false;
 
   /** Whether Edge is there at all: it may be long until the next event. Refusals are told where something is to be done. */
