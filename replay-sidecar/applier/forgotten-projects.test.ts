@@ -6,7 +6,7 @@ import { createCounts } from './report/counts.ts';
 import { createLagHistogram } from './report/metrics.ts';
 import { createProjectAborts } from './schedule/project-aborts.ts';
 import { createProjectRateLimiter } from './schedule/project-rate-limiter.ts';
-import { followRetries } from './settle/parking.ts';
+import { followRetries } from './settle/follow-retries.ts';
 
 const PROJECTS = 1000;
 

@@ -30,7 +30,7 @@ import { createSpreader } from './resolve/spread.ts';
 import { type ApplyQueue, type ApplyQueueOptions, createApplyQueue } from './schedule/apply-queue.ts';
 import { createProjectAborts } from './schedule/project-aborts.ts';
 import { createProjectRateLimiter } from './schedule/project-rate-limiter.ts';
-import { createParking, type Parking } from './settle/parking.ts';
+import { Parking } from './settle/parking.ts';
 import { createRemovals } from './settle/removals.ts';
 import type { OpenStores } from './stores.ts';
 
@@ -70,7 +70,7 @@ export function assemblePipeline(options: PipelineOptions, parts: Parts, signal:
   const { environments, resolver } = assembleResolving(options, parts, signal);
   const aborts = createProjectAborts(migrations, signal);
   const { rateLimiter, queue } = assembleSchedule(options, parts, (projectId, works) => runner.apply(projectId, works));
-  const parking = createParking({
+  const parking = new Parking({
     ...{ connection, migrations, clock, logger },
     ...{ pending: taking.backlog.pending, witnesses: taking.witnesses, now: taking.now },
     ...limitWaits(configuration),

@@ -9,7 +9,8 @@ import type { Renew } from '../consume/renewal.ts';
 import type { Counts } from '../report/counts.ts';
 import type { Resolution, Resolver } from '../resolve/resolver.ts';
 import type { Spread } from '../resolve/spread.ts';
-import type { ParkDetails, Parking } from '../settle/parking.ts';
+import type { ParkDetails } from '../settle/intake.ts';
+import type { Parking } from '../settle/parking.ts';
 import type { Migrations } from './migrations.ts';
 
 /** From a message to a decision: who is it about, and may it be applied? */
@@ -35,7 +36,7 @@ type Parked = Pick<Delivery, 'held'> & Partial<Pick<Delivery, 'began'>>;
 export interface AdmissionOptions {
   migrations: Migrations;
   resolver: Resolver;
-  parking: Parking;
+  parking: Pick<Parking, 'park'>;
   counts: Counts;
   /** Publishes the parts of an event that lies in several projects. Never rejects. */
   spread(delivery: Delivery, found: Spread): Promise<void>;

@@ -15,7 +15,7 @@ import { beforeEach, expect, test } from 'vitest';
 import type { Migrations } from '../admit/migrations.ts';
 import type { InFlightMessage } from '../consume/in-flight.ts';
 import { findHeldIn, isTried, markTried } from '../consume/delivery.ts';
-import { createParking } from './parking.ts';
+import { Parking } from './parking.ts';
 import { createRemovals } from './removals.ts';
 
 const on = useJetStream();
@@ -77,7 +77,7 @@ function start(
 ) {
   const stop = new AbortController();
   const { clock, count } = createLooks(mostLooks);
-  const parking = createParking({
+  const parking = new Parking({
     ...{ connection: on.connection, migrations, pending: () => 0, roomFor: () => 10, now: Date.now },
     ...{
       unstorableRetrySeconds: 60,

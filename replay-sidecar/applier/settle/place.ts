@@ -46,3 +46,7 @@ function isTriedAgain({ retry, minute }: Place, wanted: string): boolean {
 export function retryOf(migrations: Pick<Migrations, 'find'>, projectId: number): string {
   return migrations.find(projectId)?.spec?.retry ?? NO_RETRY;
 }
+
+/** Of an event of which nobody can tell the project, or which cannot be read. */
+export const isUnresolved = ({ projectId, reason }: Pick<Place, 'projectId' | 'reason'>): boolean =>
+  projectId === 0 && reason === 'poison';

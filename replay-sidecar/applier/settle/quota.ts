@@ -53,6 +53,8 @@ export function createQuota({ unresolvedMaxBytes, unstorableMaxBytes }: QuotaLim
   };
 }
 
+export type Quota = ReturnType<typeof createQuota>;
+
 const bytesOf = ({ kib = 1 }: Place) => kib * BYTES;
 
 function add(sums: Map<string, number>, place: Place, events: number): void {

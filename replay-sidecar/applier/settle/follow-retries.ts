@@ -1,0 +1,24 @@
+import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
+import type { Migrations } from '../admit/migrations.ts';
+
+/** Calls back when the `spec.retry` of an EdgeMigration becomes another one that asks for a try. */
+export function followRetries(
+  migrations: Pick<Migrations, 'all' | 'find' | 'subscribe'>,
+  onChange: () => void,
+): Disposable & { readonly size: number } {
+  const known = new Map(migrations.all().map(({ spec }) => [spec?.projectId ?? 0, spec?.retry]));
+  const stop = migrations.subscribe((projectId) => {
+    const migration = migrations.find(projectId);
+    const retry = migration?.spec?.retry;
+    const isNew = known.has(projectId) && known.get(projectId) !== retry;
+    if (isNew && retry !== undefined && !isDropToken(retry)) onChange();
+    if (migration === undefined) known.delete(projectId);
+    else known.set(projectId, retry);
+  });
+  return {
+    get size() {
+      return known.size;
+    },
+    [Symbol.dispose]: stop,
+  };
+}

@@ -1,0 +1,105 @@
+import {
+  MINUTE_MS,
+  NO_RETRY,
+  type ParkReason,
+  type Place,
+  placeSubject,
+  REASON_HEADER,
+} from '@edge-migration/contract/parked-place.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { JetStreamApiCodes, JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
+import type { Migrations } from '../admit/migrations.ts';
+import {
+  findHeldIn,
+  isListing,
+  isLook,
+  isTried,
+  keepHeaders,
+  markDoubted,
+  markLook,
+  storedTime,
+} from '../consume/delivery.ts';
+import type { InFlightMessage } from '../consume/in-flight.ts';
+import type { Witness } from '../consume/witness.ts';
+import { isUnresolved, retryOf } from './place.ts';
+import { kibOf, type Quota } from './quota.ts';
+
+/** As many characters as anyone reads. */
+const MAX_REASON_CHARACTERS = 500;
+
+/** What there is to say of an event that is put aside. */
+export interface ParkDetails extends Pick<Place, 'identity' | 'due'> {
+  /** Why, for people. */
+  readonly detail?: string | undefined;
+  /** It is looked at again, no more. */
+  readonly look?: true | undefined;
+  /** The region that an earlier look has found to be right, where another one was not. */
+  readonly heldIn?: string | undefined;
+  /** When the event's request began, milliseconds since the epoch; undefined when the event cannot be read. */
+  readonly began?: number | undefined;
+}
+
+export interface IntakeOptions {
+  client: Pick<JetStreamClient, 'publish'>;
+  migrations: Migrations;
+  quota: Pick<Quota, 'take' | 'settle'>;
+  /** Of the parking stream. */
+  witness: Pick<Witness, 'publishing'>;
+  logger: Logger;
+}
+
+/** Puts events aside. */
+export function createIntake({ client, migrations, quota, witness, logger }: IntakeOptions) {
+  /** One mark a minute stands for all: the operator makes a gap of it. */
+  async function noteExcess(projectId: number, minute: number): Promise<void> {
+    logger.warn({ projectId, minute }, 'there is no room for an event to wait aside: a gap tells of it');
+    const expect = { lastSubjectSequence: 0 };
+    const isThere = (error: unknown) =>
+      error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamWrongLastSequence;
+    const place = placeSubject({ projectId, reason: 'excess', retry: NO_RETRY, minute });
+    const check = witness.publishing();
+    await client.publish(place, '', { expect }).then(check, (error: unknown) => {
+      if (!isThere(error)) throw error;
+    });
+  }
+
+  /**
+   * Once this resolves the event is stored, and the stream of events may forget it.
+   *
+   * @throws when the parking stream refuses it or does not answer
+   */
+  return async (
+    held: Pick<InFlightMessage, 'message' | 'isDoubtful'>,
+    projectId: number,
+    reason: ParkReason,
+    { detail, began, look, heldIn, ...more }: ParkDetails = {},
+  ): Promise<void> => {
+    const { message } = held;
+    const retry = reason === 'poison' ? retryOf(migrations, projectId) : NO_RETRY;
+    const fields = keepHeaders(message);
+    if (held.isDoubtful()) markDoubted(fields);
+    if (look) markLook(fields, heldIn);
+    else if (isLook(message) && isUnhandled(reason)) markLook(fields, findHeldIn(message));
+    const minute = Math.floor((began ?? storedTime(message)) / MINUTE_MS);
+    const isUnreadable = began === undefined;
+    if (detail !== undefined) fields.set(REASON_HEADER, printable(detail));
+    const place = { projectId, reason, retry, minute, isUnreadable, kib: kibOf(message.data.length), ...more };
+    // What comes back from a try keeps its room, which the last look may still count.
+    const hadRoom = isUnresolved(place) ? isTried(message) : isListing(message);
+    if (!hadRoom && !quota.take(place)) return noteExcess(projectId, minute);
+    // Unique to this message of the stream and the reason: the event may come back, and be parked once more.
+    const msgID = `parked-${message.seq}-${message.timestampNanos}-${reason}`;
+    const check = witness.publishing();
+    const stored = client.publish(placeSubject(place), message.data, { msgID, headers: fields });
+    check(await stored.finally(() => hadRoom || quota.settle(place)));
+  };
+}
+
+const UNHANDLED: readonly ParkReason[] = ['suspended', 'undecided', 'unreadable', 'overflow'];
+
+/** What was to be looked at has not been, and goes on as a look. */
+const isUnhandled = (reason: ParkReason): boolean => UNHANDLED.includes(reason);
+
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_REASON_CHARACTERS);
+}
