@@ -113,6 +113,8 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Lo
   };
 }
 
+export type Looks = ReturnType<typeof createLooks>;
+
 /** Whether the page of a fan-out is one of Edge's documents. */
 function listsEdge({ resolution, cursor }: Work): boolean {
   return resolution.kind === 'environment' && (resolution.isGone || cursor?.from === 'edge');

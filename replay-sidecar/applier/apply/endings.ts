@@ -1,0 +1,66 @@
+import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
+import { DeadlinePassedError } from '@edge-migration/identity/edge/table/table.ts';
+import { HAND_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
+import type { Delivery, Work } from '../consume/delivery.ts';
+import { MigrationStoppedError } from '../schedule/project-aborts.ts';
+import type { RunnerOptions } from './runner.ts';
+
+/** An event may keep the stream from going on for so long; a little more than until most are handled for the second time. */
+const MOST_WAIT_MS = 70_000;
+
+/** What becomes of an event once it was worked on. */
+export function createEndings({ admission: pipeline, counts, publish, now, logger }: RunnerOptions) {
+  return {
+    /**
+     * Done with, unless it is to be handled once more. For minutes it waits aside under its project: in the stream it would
+     * keep all projects from knowing that what was published before them is applied.
+     */
+    finish(projectId: number, { held }: Pick<Delivery, 'held'>, next: number | undefined): void {
+      if (next === undefined) held.ack();
+      else if (next - now() <= MOST_WAIT_MS) held.nak(next - now());
+      else pipeline.park({ held }, projectId, 'repeat', { due: Math.ceil(next / 1000) });
+    },
+
+    /**
+     * @param more published after the events
+     * @returns false: the stream is full or cannot be reached, which says nothing about the works; they come again
+     */
+    async tryToPublish(
+      projectId: number,
+      works: readonly Work[],
+      events: readonly WriteEvent[],
+      more = async () => {},
+    ): Promise<boolean> {
+      try {
+        await Promise.all(events.map((event) => publish(projectId, event)));
+        await more();
+        return true;
+      } catch (error) {
+        logger.warn({ err: error, projectId }, 'what follows from an event cannot be published; tried again');
+        for (const { held } of works) held.nak(HAND_AGAIN_MS);
+        return false;
+      }
+    },
+
+    /** Stopped in the middle, or not ours any more: judged again when it comes back. Otherwise it failed again and again. */
+    giveUp(projectId: number, work: Work, error: unknown): void {
+      if (error instanceof MigrationStoppedError || error instanceof DeadlinePassedError) {
+        work.held.nak(1);
+        return;
+      }
+      logger.error({ err: error, projectId, eventId: work.event.id }, 'an event cannot be applied; it is parked');
+      const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      pipeline.park(work, projectId, 'poison', { detail });
+    },
+
+    /** Counts a failure that may be tried again. */
+    rethrow: (projectId: number) => {
+      return (error: unknown): never => {
+        counts.of(projectId).failed += 1;
+        throw error;
+      };
+    },
+  };
+}
+
+export type Endings = ReturnType<typeof createEndings>;

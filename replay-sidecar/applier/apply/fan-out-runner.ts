@@ -1,0 +1,72 @@
+import { HAND_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
+import { type Delivery, derivedId, type Work } from '../consume/delivery.ts';
+import type { Spread } from '../resolve/spread.ts';
+import { followersOf, nextPage } from './derived-events.ts';
+import type { Endings } from './endings.ts';
+import { readFanOutPage } from './fan-out.ts';
+import type { Looks } from './looks.ts';
+import type { RunnerOptions } from './runner.ts';
+
+/** Makes events of one identity each, or of one project each, of events that concern more. */
+export function createFanOutRunner(options: RunnerOptions, looks: Looks, endings: Endings) {
+  const { admission: pipeline, counts, repeats, publish, now, logger } = options;
+
+  /** Pages are not repeated by themselves: the event that they come from is. */
+  const nextFanOut = ({ event, observed, cursor }: Work) =>
+    cursor === undefined ? repeats.next(event, observed, now()) : undefined;
+
+  return {
+    /** One page of an event about an environment or a project. */
+    async fanOut(projectId: number, work: Work, copying: boolean, stop: AbortSignal): Promise<void> {
+      if (options.isBusy()) {
+        work.held.nak(HAND_AGAIN_MS);
+        return;
+      }
+      const round = repeats.round(work.event, work.observed, now());
+      const page = await options.patience.persist(async () => {
+        if (looks.pauseForHome(work) !== undefined) return undefined;
+        return readFanOutPage(options.stores, work, round, stop).catch(endings.rethrow(projectId));
+      }, stop);
+      // Also where it was read: that may have been in another region already.
+      const pauseMs = looks.pauseForHome(work);
+      if (page === undefined || pauseMs !== undefined) {
+        looks.laterElsewhere(projectId, work, pauseMs ?? HAND_AGAIN_MS);
+        return;
+      }
+      const events = [...followersOf(work), ...page.events];
+      const isPublished = await endings.tryToPublish(projectId, [work], events, async () => {
+        // Behind its page: whoever takes the next one may rely on it.
+        if (page.next !== undefined)
+          await publish(projectId, { ...work.event, outcome: 'known' }, nextPage(work, page.next));
+      });
+      if (!isPublished) return;
+      counts.of(projectId).fannedOut += 1;
+      // What the copy still writes is in no listing yet (docs/design.md, "Convergence", rule 3).
+      const isHeld = copying && work.resolution.kind === 'environment' && work.cursor === undefined;
+      if (isHeld) pipeline.park(work, projectId, 'copying');
+      else endings.finish(projectId, work, nextFanOut(work));
+    },
+
+    /** The parts of an event that lies in several projects. Whether there is an EdgeMigration is judged of each, when it comes. */
+    async spread(delivery: Delivery, { parts, projectId = 0 }: Spread): Promise<void> {
+      const { event, observed, held } = delivery;
+      if (options.isBusy()) {
+        held.nak(HAND_AGAIN_MS);
+        return;
+      }
+      const round = repeats.round(event, observed, now());
+      try {
+        await Promise.all(
+          parts.map(({ projectId: project, target, touched }) => {
+            const id = derivedId(event.id, round, JSON.stringify(target));
+            return publish(project, { ...event, id, target, touched, outcome: 'known' });
+          }),
+        );
+        endings.finish(projectId, delivery, repeats.next(event, observed, now()));
+      } catch (error) {
+        logger.warn({ err: error, eventId: event.id }, 'the parts of an event cannot be published; tried again');
+        held.nak(HAND_AGAIN_MS);
+      }
+    },
+  };
+}
