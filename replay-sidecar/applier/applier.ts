@@ -82,7 +82,7 @@ async function takeEvents(options: ApplierOptions, parts: Parts, choosing: Promi
   const pipeline = assemblePipeline(options, parts, signal);
   const { consumer, admission, queue, parking, orphanedMessages, reporter } = pipeline;
   const loops = [
-    consumer.run(signal, admission.handle),
+    consumer.run(signal, (held) => admission.handle(held)),
     admission.run(signal),
     queue.run(signal),
     parking.run(signal),

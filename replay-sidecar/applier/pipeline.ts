@@ -9,7 +9,7 @@ import { createStoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Registry } from 'prom-client';
-import { createAdmission } from './admit/admission.ts';
+import { Admission } from './admit/admission.ts';
 import type { Migrations } from './admit/migrations.ts';
 import type { NextPage } from './apply/derived-events.ts';
 import { createRepeats } from './apply/repeats.ts';
@@ -78,7 +78,7 @@ export function assemblePipeline(options: PipelineOptions, parts: Parts, signal:
     roomFor: queue.roomFor,
     removals: createRemovals(connection, process, clock),
   });
-  const admission = createAdmission({
+  const admission = new Admission({
     ...{ migrations, resolver, parking, counts, enqueue: queue.add, isFull: queue.isFull, clock, logger },
     lateWriteSeconds: configuration.lateWriteSeconds,
     renew: createRenewal(connection, taking.witnesses.events),
