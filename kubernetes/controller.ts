@@ -10,7 +10,7 @@ import { ApiError, TerminalError } from './errors.ts';
 import { type RuntimeMetrics, runtimeMetrics } from './metrics.ts';
 import { parseObjectKey } from './objects.ts';
 import type { Reflector } from './reflector.ts';
-import { createWorkQueue, type WorkQueueSettings } from './work-queue.ts';
+import { WorkQueue, type WorkQueueSettings } from './work-queue.ts';
 
 export interface ReconcileContext {
   /** Aborted when the controller stops or loses leadership, or when the reconcile takes too long. */
@@ -98,7 +98,7 @@ export function createController(settings: ControllerSettings): Controller {
   const { name, sources, clock, workers = 1, timeoutMs = RECONCILE_MS } = settings;
   const logger = settings.logger.child({ controller: name });
   const metrics = controllerMetrics(runtimeMetrics(settings.registry), name, workers);
-  const queue = createWorkQueue({ ...settings.queue, name, clock, registry: settings.registry });
+  const queue = new WorkQueue({ ...settings.queue, name, clock, registry: settings.registry });
 
   async function attempt(key: string, logger: Logger, signal: AbortSignal): Promise<Outcome> {
     try {
@@ -148,7 +148,7 @@ export function createController(settings: ControllerSettings): Controller {
 
   return {
     async run(signal) {
-      const unsubscribe = sources.map((source) => source.subscribe(queue.add));
+      const unsubscribe = sources.map((source) => source.subscribe((key) => queue.add(key)));
       try {
         await abortable(Promise.all(sources.map((source) => source.synced)), signal);
         for (const source of sources) for (const key of source.keys()) queue.add(key);

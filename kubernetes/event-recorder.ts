@@ -10,7 +10,7 @@ import { ApiError, ForbiddenError, NotFoundError } from './errors.ts';
 import { runtimeMetrics } from './metrics.ts';
 import { formatMicroTime } from './objects.ts';
 import { createTokenBucket, type TokenBucket } from './rate-limiter.ts';
-import { createWorkQueue } from './work-queue.ts';
+import { WorkQueue } from './work-queue.ts';
 
 const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'events', kind: 'Event', namespaced: true };
 
@@ -74,7 +74,7 @@ const LONGEST_NOTE_BYTES = 1_024;
 export function createEventRecorder(settings: EventRecorderSettings): EventRecorder {
   const { client, clock, logger, reportingController, reportingInstance } = settings;
   const metrics = runtimeMetrics(settings.registry);
-  const queue = createWorkQueue({ name: 'events', clock, registry: settings.registry, backoff: EVENT_RECORD });
+  const queue = new WorkQueue({ name: 'events', clock, registry: settings.registry, backoff: EVENT_RECORD });
   const allSeries = new Map<string, Series>();
   const buckets = new Map<string, TokenBucket>();
   let lastSuffix = 0n;

@@ -49,149 +49,165 @@ export interface ListWatchSettings extends Timings {
   onEvent(event: WatchEvent): void;
 }
 
-export interface ListWatch {
-  /** Until the signal aborts; never rejects and never gives up. */
-  run(signal: AbortSignal): Promise<void>;
-  /** Resolves when a consistent list that began after this call is complete. */
-  refresh(): Promise<void>;
-  /** When the last complete list was begun, in monotonic milliseconds. */
-  listedAt(): number;
-  /** When the API server was last heard; before that, when this was made. */
-  heardAt(): Moment;
-}
-
 /** Ends a watch because a list is wanted. */
 const REFRESH = new Error('a refresh is wanted');
+
+interface Waiting {
+  readonly listsBegun: number;
+  readonly resolve: () => void;
+}
 
 /**
  * The one loop behind a cache: list, watch from there, and again for ever. Every failure is retried: with the last seen
  * version after a broken connection, with a new list after anything that casts doubt on it.
  */
-export function createListWatch(settings: ListWatchSettings): ListWatch {
-  const { client, resource, selector, clock, random, logger, metrics } = settings;
-  const labels = { resource: resource.plural };
+export class ListWatch {
+  private readonly settings: ListWatchSettings;
   /** Where the next watch starts; undefined: list first. */
-  let version: string | undefined;
-  let listedAt = Number.NEGATIVE_INFINITY;
-  let heardAt = momentOf(clock);
-  let relistAt = 0;
-  let failures = 0;
-  let failing = false;
-  let listsBegun = 0;
-  let waiting: { listsBegun: number; resolve: () => void }[] = [];
-  let watch: AbortController | undefined;
+  private version: string | undefined;
+  private lastList = Number.NEGATIVE_INFINITY;
+  private lastHeard: Moment;
+  private relistAt = 0;
+  private failures = 0;
+  private isFailing = false;
+  private listsBegun = 0;
+  private waiting: Waiting[] = [];
+  private watch: AbortController | undefined;
 
-  async function list(signal: AbortSignal) {
+  constructor(settings: ListWatchSettings) {
+    this.settings = settings;
+    this.lastHeard = momentOf(settings.clock);
+  }
+
+  /** When the last complete list was begun, in monotonic milliseconds. */
+  listedAt(): number {
+    return this.lastList;
+  }
+
+  /** When the API server was last heard; before that, when this was made. */
+  heardAt(): Moment {
+    return this.lastHeard;
+  }
+
+  /** Until the signal aborts; never rejects and never gives up. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) await this.step(signal);
+  }
+
+  /** Resolves when a consistent list that began after this call is complete. */
+  refresh(): Promise<void> {
+    return new Promise((resolve) => {
+      this.waiting.push({ listsBegun: this.listsBegun, resolve });
+      this.watch?.abort(REFRESH);
+    });
+  }
+
+  private async step(signal: AbortSignal): Promise<void> {
+    const { logger, resource } = this.settings;
+    try {
+      await this.listIfDue(signal);
+      signal.throwIfAborted();
+      if (this.waiting.length === 0 && this.version !== undefined) await this.follow(this.version, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      const level = this.isFailing ? 'debug' : 'warn';
+      this.isFailing = true;
+      logger[level](
+        { resource: resource.plural, error: errorMessage(error) },
+        'listing or watching failed, trying again',
+      );
+      await this.backOff(signal).catch(() => {}); // aborted: the loop ends
+    }
+  }
+
+  /** Lists, but no more often than once per `refreshMs` when only refreshes ask for it. */
+  private async listIfDue(signal: AbortSignal): Promise<void> {
+    const { clock, refreshMs } = this.settings;
+    if (this.version === undefined || clock.monotonic() >= this.relistAt) return this.list(signal);
+    if (this.waiting.length === 0) return;
+    const waitMs = this.lastList + refreshMs - clock.monotonic();
+    if (waitMs > 0) await clock.sleep(waitMs, signal);
+    await this.list(signal);
+  }
+
+  private async list(signal: AbortSignal): Promise<void> {
+    const { client, resource, selector, clock, metrics, relistMs } = this.settings;
+    const labels = { resource: resource.plural };
     const begun = clock.monotonic();
-    const number = ++listsBegun;
+    const number = ++this.listsBegun;
     const result = await client.list(resource, selector, { signal }).catch((error: unknown) => {
       metrics.lists.inc({ ...labels, result: 'error' });
       throw error;
     });
     metrics.lists.inc({ ...labels, result: 'success' });
     // A watch that ended well has just been heard; one that broke has not, and is not gone on with when a list is due.
-    const isReplaced = version === undefined || begun >= relistAt;
-    if (isReplaced && listedAt > Number.NEGATIVE_INFINITY) settings.onBlind?.(mostSince(clock, heardAt));
-    settings.onList(result.items);
-    version = result.resourceVersion;
-    listedAt = begun;
-    relistAt = begun + settings.relistMs;
-    noteAlive();
-    for (const each of waiting) if (each.listsBegun < number) each.resolve();
-    waiting = waiting.filter((each) => each.listsBegun >= number);
-  }
-
-  function noteAlive() {
-    heardAt = momentOf(clock);
-    if (failing) logger.info({ resource: resource.plural }, 'the API server answers again');
-    failing = false;
-  }
-
-  async function readWatch(from: string, signal: AbortSignal) {
-    const untilRelist = Math.max(1, Math.ceil((relistAt - clock.monotonic()) / 1000));
-    const { shortest, longest } = settings.watchSeconds;
-    const timeoutSeconds = Math.min(untilRelist, Math.round(shortest + random() * (longest - shortest)));
-    const query = { ...selector, resourceVersion: from, timeoutSeconds };
-    const { inactivityMs } = settings;
-    for await (const event of client.watch(resource, query, { inactivityMs, signal })) {
-      metrics.watchEvents.inc({ ...labels, type: event.type });
-      noteAlive();
-      if (event.type !== 'BOOKMARK') settings.onEvent(event);
-      version = event.object.metadata.resourceVersion ?? version;
-      if (clock.monotonic() >= relistAt) return;
-    }
-    noteAlive();
-    metrics.watches.inc({ ...labels, end: 'server' });
+    const isReplaced = this.version === undefined || begun >= this.relistAt;
+    if (isReplaced && this.lastList > Number.NEGATIVE_INFINITY)
+      this.settings.onBlind?.(mostSince(clock, this.lastHeard));
+    this.settings.onList(result.items);
+    this.version = result.resourceVersion;
+    this.lastList = begun;
+    this.relistAt = begun + relistMs;
+    this.noteAlive();
+    for (const each of this.waiting) if (each.listsBegun < number) each.resolve();
+    this.waiting = this.waiting.filter((each) => each.listsBegun >= number);
   }
 
   /** A watch until it ends, for whatever reason; then the loop goes on with a list or another watch. */
-  async function follow(from: string, signal: AbortSignal) {
-    watch = new AbortController();
+  private async follow(from: string, signal: AbortSignal): Promise<void> {
+    const { clock, healthyMs, resource, metrics } = this.settings;
+    const watch = new AbortController();
+    this.watch = watch;
     const begun = clock.monotonic();
     const lived = () => clock.monotonic() - begun;
     try {
-      await readWatch(from, AbortSignal.any([signal, watch.signal])).finally(() => {
-        if (lived() >= settings.healthyMs) failures = 0;
+      await this.readWatch(from, AbortSignal.any([signal, watch.signal])).finally(() => {
+        if (lived() >= healthyMs) this.failures = 0;
       });
       // A server or proxy that ends every watch at once must not be asked again at once.
-      if (lived() < 1_000 && version === from) await backOff(signal);
+      if (lived() < 1_000 && this.version === from) await this.backOff(signal);
     } catch (error) {
       if (signal.aborted || error === REFRESH) return;
-      metrics.watches.inc({ ...labels, end: endOf(error) });
+      metrics.watches.inc({ resource: resource.plural, end: endOf(error) });
       // Only these leave no doubt that the version is still good; etcd restored from a backup answers with others.
-      if (!(error instanceof UnreachableError || error instanceof TooManyRequestsError)) version = undefined;
+      if (!(error instanceof UnreachableError || error instanceof TooManyRequestsError)) this.version = undefined;
       // The version ages away on a quiet resource: no fault to wait for, the first time.
-      if (error instanceof GoneError && failures++ === 0) return;
+      if (error instanceof GoneError && this.failures++ === 0) return;
       throw error;
     } finally {
-      watch = undefined;
+      this.watch = undefined;
     }
   }
 
-  async function backOff(signal: AbortSignal) {
-    const delayMs = random() * doubled(settings.backoff, failures++);
-    await clock.sleep(delayMs, signal);
-  }
-
-  /** Lists, but no more often than once per `refreshMs` when only refreshes ask for it. */
-  async function listIfDue(signal: AbortSignal) {
-    if (version === undefined || clock.monotonic() >= relistAt) return list(signal);
-    if (waiting.length === 0) return;
-    const waitMs = listedAt + settings.refreshMs - clock.monotonic();
-    if (waitMs > 0) await clock.sleep(waitMs, signal);
-    await list(signal);
-  }
-
-  async function step(signal: AbortSignal) {
-    try {
-      await listIfDue(signal);
-      signal.throwIfAborted();
-      if (waiting.length === 0 && version !== undefined) await follow(version, signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      const level = failing ? 'debug' : 'warn';
-      failing = true;
-      logger[level](
-        { resource: resource.plural, error: errorMessage(error) },
-        'listing or watching failed, trying again',
-      );
-      await backOff(signal).catch(() => {}); // aborted: the loop ends
+  private async readWatch(from: string, signal: AbortSignal): Promise<void> {
+    const { client, resource, selector, clock, random, metrics, inactivityMs, watchSeconds } = this.settings;
+    const labels = { resource: resource.plural };
+    const untilRelist = Math.max(1, Math.ceil((this.relistAt - clock.monotonic()) / 1000));
+    const { shortest, longest } = watchSeconds;
+    const timeoutSeconds = Math.min(untilRelist, Math.round(shortest + random() * (longest - shortest)));
+    const query = { ...selector, resourceVersion: from, timeoutSeconds };
+    for await (const event of client.watch(resource, query, { inactivityMs, signal })) {
+      metrics.watchEvents.inc({ ...labels, type: event.type });
+      this.noteAlive();
+      if (event.type !== 'BOOKMARK') this.settings.onEvent(event);
+      this.version = event.object.metadata.resourceVersion ?? this.version;
+      if (clock.monotonic() >= this.relistAt) return;
     }
+    this.noteAlive();
+    metrics.watches.inc({ ...labels, end: 'server' });
   }
 
-  return {
-    async run(signal) {
-      while (!signal.aborted) await step(signal);
-    },
-    refresh() {
-      return new Promise((resolve) => {
-        waiting.push({ listsBegun, resolve });
-        watch?.abort(REFRESH);
-      });
-    },
-    listedAt: () => listedAt,
-    heardAt: () => heardAt,
-  };
+  private noteAlive(): void {
+    const { clock, logger, resource } = this.settings;
+    this.lastHeard = momentOf(clock);
+    if (this.isFailing) logger.info({ resource: resource.plural }, 'the API server answers again');
+    this.isFailing = false;
+  }
+
+  private async backOff(signal: AbortSignal): Promise<void> {
+    const { clock, random, backoff } = this.settings;
+    await clock.sleep(random() * doubled(backoff, this.failures++), signal);
+  }
 }
 
 function endOf(error: unknown): string {

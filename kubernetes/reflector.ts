@@ -4,7 +4,7 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { Registry } from 'prom-client';
 import type { KubernetesClient } from './client.ts';
 import { abortable } from './deadline.ts';
-import { createListWatch, DEFAULT_TIMINGS, type Timings } from './list-watch.ts';
+import { DEFAULT_TIMINGS, ListWatch, type Timings } from './list-watch.ts';
 import { runtimeMetrics } from './metrics.ts';
 import type { KubernetesObject, Resource } from './objects.ts';
 import { type Change, createStore, type Indexes, type Store } from './store.ts';
@@ -66,7 +66,7 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
   const { promise: synced, resolve: becomeSynced } = Promise.withResolvers<void>();
 
   const loops = scopes.map((namespace) =>
-    createListWatch({
+    new ListWatch({
       ...DEFAULT_TIMINGS,
       ...settings.timings,
       client,

@@ -2,7 +2,7 @@ import { createFakeClock, type FakeClock } from '@edge-migration/runtime/testing
 import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createWorkQueue, type WorkQueue } from './work-queue.ts';
+import { WorkQueue } from './work-queue.ts';
 
 let clock: FakeClock;
 let registry: Registry;
@@ -11,7 +11,7 @@ let queue: WorkQueue;
 beforeEach(() => {
   clock = createFakeClock();
   registry = new Registry();
-  queue = createWorkQueue({ name: 'test', clock, registry });
+  queue = new WorkQueue({ name: 'test', clock, registry });
 });
 
 describe('a work queue', () => {
@@ -175,7 +175,7 @@ describe('a work queue', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
         const time = createFakeClock();
-        const tested = createWorkQueue({ name: 'p', clock: time });
+        const tested = new WorkQueue({ name: 'p', clock: time });
         const hands = new Set<string>();
         /** Added since it was last taken: must still come. */
         const owed = new Set<string>();

@@ -2,34 +2,8 @@ import { type Backoff, doubled } from '@edge-migration/runtime/backoff.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { WORK_QUEUE, WORK_QUEUE_RATE } from '@edge-migration/runtime/policies.ts';
 import type { Registry } from 'prom-client';
-import { runtimeMetrics } from './metrics.ts';
-import { createTokenBucket } from './rate-limiter.ts';
-
-/**
- * Keys of work to do, with client-go's semantics: a key waits once however often it is added; it is never in two hands
- * at a time; added while it is in hand, it waits again as soon as it is done. First come, first served.
- */
-export interface WorkQueue {
-  add(key: string): void;
-  /** Adds the key later. Of several times the earliest counts. */
-  addAfter(key: string, milliseconds: number): void;
-  /** Adds the key after a delay that doubles with each call for it until {@link forget}, within an overall rate. */
-  addRateLimited(key: string): void;
-  /** The key succeeded: its next failure starts with the shortest delay again. */
-  forget(key: string): void;
-  /** How often the key was added by {@link addRateLimited} since it was forgotten. */
-  retries(key: string): number;
-  /** The next key, when there is one; undefined once the queue is shut down. Pair it with {@link done}. */
-  take(): Promise<string | undefined>;
-  done(key: string): void;
-  /** Keys waiting now, without those that wait for their time. */
-  readonly length: number;
-  /**
-   * Refuses new keys and ends delays; resolves when the last key in hand is done. Keys that wait are dropped, or with
-   * `drain` still handed out.
-   */
-  shutDown(options?: { drain?: boolean }): Promise<void>;
-}
+import { type RuntimeMetrics, runtimeMetrics } from './metrics.ts';
+import { createTokenBucket, type TokenBucket } from './rate-limiter.ts';
 
 export interface WorkQueueSettings {
   /** Label of the metrics. */
@@ -42,58 +16,137 @@ export interface WorkQueueSettings {
   readonly rate?: { perSecond: number; burst: number } | undefined;
 }
 
-export function createWorkQueue(settings: WorkQueueSettings): WorkQueue {
-  const { name, clock, backoff = WORK_QUEUE } = settings;
-  const metrics = runtimeMetrics(settings.registry);
-  const bucket = createTokenBucket(clock, settings.rate ?? WORK_QUEUE_RATE);
+/**
+ * Keys of work to do, with client-go's semantics: a key waits once however often it is added; it is never in two hands
+ * at a time; added while it is in hand, it waits again as soon as it is done. First come, first served.
+ */
+export class WorkQueue {
+  private readonly name: string;
+  private readonly clock: Clock;
+  private readonly backoff: Backoff;
+  private readonly metrics: RuntimeMetrics;
+  private readonly bucket: TokenBucket;
   /** Key to the time since when; in order of arrival. */
-  const waiting = new Map<string, number>();
-  const inHand = new Map<string, number>();
+  private readonly waiting = new Map<string, number>();
+  private readonly inHand = new Map<string, number>();
   /** Added while in hand. */
-  const again = new Set<string>();
-  const delayed = new Map<string, { due: number; cancel: AbortController }>();
-  const failures = new Map<string, number>();
-  const takers: ((key: string | undefined) => void)[] = [];
-  let open = true;
-  const { promise: idle, resolve: becomeIdle } = Promise.withResolvers<void>();
+  private readonly again = new Set<string>();
+  private readonly delayed = new Map<string, { due: number; cancel: AbortController }>();
+  private readonly failures = new Map<string, number>();
+  private readonly takers: ((key: string | undefined) => void)[] = [];
+  private readonly idle = Promise.withResolvers<void>();
+  private isOpen = true;
+  private readonly measure = () => this.measureWorkInProgress();
 
-  for (const counter of [metrics.queueAdds, metrics.queueRetries]) counter.inc({ name }, 0);
-  for (const histogram of [metrics.queueSeconds, metrics.workSeconds]) histogram.zero({ name });
-  metrics.queueDepth.set({ name }, 0);
-  metrics.onScrape.add(measureWorkInProgress);
-  measureWorkInProgress();
-
-  function measureWorkInProgress() {
-    const seconds = [...inHand.values()].map((since) => (clock.monotonic() - since) / 1000);
-    metrics.unfinishedSeconds.set(
-      { name },
-      seconds.reduce((sum, each) => sum + each, 0),
-    );
-    metrics.longestSeconds.set({ name }, Math.max(0, ...seconds));
+  constructor({ name, clock, registry, backoff = WORK_QUEUE, rate = WORK_QUEUE_RATE }: WorkQueueSettings) {
+    const metrics = runtimeMetrics(registry);
+    this.name = name;
+    this.clock = clock;
+    this.backoff = backoff;
+    this.metrics = metrics;
+    this.bucket = createTokenBucket(clock, rate);
+    for (const counter of [metrics.queueAdds, metrics.queueRetries]) counter.inc({ name }, 0);
+    for (const histogram of [metrics.queueSeconds, metrics.workSeconds]) histogram.zero({ name });
+    metrics.queueDepth.set({ name }, 0);
+    metrics.onScrape.add(this.measure);
+    this.measure();
   }
 
-  function add(key: string) {
-    if (!open) return;
+  /** Keys waiting now, without those that wait for their time. */
+  get length(): number {
+    return this.waiting.size;
+  }
+
+  add(key: string): void {
+    if (!this.isOpen) return;
     // Also when it waits already: a delay that is over but still noted would stand for every later one.
-    undelay(key);
-    if (waiting.has(key) || again.has(key)) return;
-    metrics.queueAdds.inc({ name });
-    if (inHand.has(key)) again.add(key);
-    else enqueue(key);
+    this.undelay(key);
+    if (this.waiting.has(key) || this.again.has(key)) return;
+    this.metrics.queueAdds.inc({ name: this.name });
+    if (this.inHand.has(key)) this.again.add(key);
+    else this.enqueue(key);
   }
 
-  function enqueue(key: string) {
-    waiting.set(key, clock.monotonic());
-    metrics.queueDepth.set({ name }, waiting.size);
-    takers.shift()?.(hand());
+  /** Adds the key later. Of several times the earliest counts. */
+  addAfter(key: string, milliseconds: number): void {
+    const { clock, delayed } = this;
+    if (!this.isOpen) return;
+    if (milliseconds <= 0) return this.add(key);
+    const due = clock.monotonic() + milliseconds;
+    if ((delayed.get(key)?.due ?? Number.POSITIVE_INFINITY) <= due) return;
+    this.undelay(key);
+    const cancel = new AbortController();
+    delayed.set(key, { due, cancel });
+    clock.sleep(milliseconds, cancel.signal).then(
+      () => this.add(key),
+      () => {}, // cancelled
+    );
+  }
+
+  /** Adds the key after a delay that doubles with each call for it until {@link forget}, within an overall rate. */
+  addRateLimited(key: string): void {
+    if (!this.isOpen) return;
+    const count = this.retries(key);
+    this.failures.set(key, count + 1);
+    this.metrics.queueRetries.inc({ name: this.name });
+    this.addAfter(key, Math.max(doubled(this.backoff, count), this.bucket.reserve()));
+  }
+
+  /** The key succeeded: its next failure starts with the shortest delay again. */
+  forget(key: string): void {
+    this.failures.delete(key);
+  }
+
+  /** How often the key was added by {@link addRateLimited} since it was forgotten. */
+  retries(key: string): number {
+    return this.failures.get(key) ?? 0;
+  }
+
+  /** The next key, when there is one; undefined once the queue is shut down. Pair it with {@link done}. */
+  async take(): Promise<string | undefined> {
+    const key = this.hand();
+    if (key !== undefined || !this.isOpen) return key;
+    return new Promise((resolve) => this.takers.push(resolve));
+  }
+
+  done(key: string): void {
+    const since = this.inHand.get(key);
+    if (since === undefined) return;
+    this.metrics.workSeconds.observe({ name: this.name }, (this.clock.monotonic() - since) / 1000);
+    this.inHand.delete(key);
+    if (this.again.delete(key)) this.enqueue(key);
+    this.settleIfIdle();
+  }
+
+  /**
+   * Refuses new keys and ends delays; resolves when the last key in hand is done. Keys that wait are dropped, or with
+   * `drain` still handed out.
+   */
+  shutDown({ drain = false }: { drain?: boolean } = {}): Promise<void> {
+    this.isOpen = false;
+    for (const key of [...this.delayed.keys()]) this.undelay(key);
+    if (!drain) {
+      this.waiting.clear();
+      this.again.clear();
+      this.metrics.queueDepth.set({ name: this.name }, 0);
+    }
+    this.settleIfIdle();
+    return this.idle.promise;
+  }
+
+  private enqueue(key: string): void {
+    this.waiting.set(key, this.clock.monotonic());
+    this.metrics.queueDepth.set({ name: this.name }, this.waiting.size);
+    this.takers.shift()?.(this.hand());
   }
 
   /** Moves the first waiting key into a hand. */
-  function hand(): string | undefined {
+  private hand(): string | undefined {
+    const { name, metrics, waiting, inHand } = this;
     const [first] = waiting;
     if (first === undefined) return undefined;
     const [key, since] = first;
-    const now = clock.monotonic();
+    const now = this.clock.monotonic();
     waiting.delete(key);
     inHand.set(key, now);
     metrics.queueDepth.set({ name }, waiting.size);
@@ -101,70 +154,25 @@ export function createWorkQueue(settings: WorkQueueSettings): WorkQueue {
     return key;
   }
 
-  function addAfter(key: string, milliseconds: number) {
-    if (!open) return;
-    if (milliseconds <= 0) return add(key);
-    const due = clock.monotonic() + milliseconds;
-    if ((delayed.get(key)?.due ?? Number.POSITIVE_INFINITY) <= due) return;
-    undelay(key);
-    const cancel = new AbortController();
-    delayed.set(key, { due, cancel });
-    clock.sleep(milliseconds, cancel.signal).then(
-      () => add(key),
-      () => {}, // cancelled
+  private undelay(key: string): void {
+    this.delayed.get(key)?.cancel.abort();
+    this.delayed.delete(key);
+  }
+
+  private settleIfIdle(): void {
+    if (this.isOpen || this.waiting.size > 0 || this.inHand.size > 0) return;
+    for (const taker of this.takers.splice(0)) taker(undefined);
+    this.metrics.onScrape.delete(this.measure);
+    this.idle.resolve();
+  }
+
+  private measureWorkInProgress(): void {
+    const { name, metrics } = this;
+    const seconds = [...this.inHand.values()].map((since) => (this.clock.monotonic() - since) / 1000);
+    metrics.unfinishedSeconds.set(
+      { name },
+      seconds.reduce((sum, each) => sum + each, 0),
     );
+    metrics.longestSeconds.set({ name }, Math.max(0, ...seconds));
   }
-
-  function undelay(key: string) {
-    delayed.get(key)?.cancel.abort();
-    delayed.delete(key);
-  }
-
-  function settleIfIdle() {
-    if (open || waiting.size > 0 || inHand.size > 0) return;
-    for (const taker of takers.splice(0)) taker(undefined);
-    metrics.onScrape.delete(measureWorkInProgress);
-    becomeIdle();
-  }
-
-  return {
-    add,
-    addAfter,
-    addRateLimited(key) {
-      if (!open) return;
-      const count = failures.get(key) ?? 0;
-      failures.set(key, count + 1);
-      metrics.queueRetries.inc({ name });
-      addAfter(key, Math.max(doubled(backoff, count), bucket.reserve()));
-    },
-    forget: (key) => void failures.delete(key),
-    retries: (key) => failures.get(key) ?? 0,
-    async take() {
-      const key = hand();
-      if (key !== undefined || !open) return key;
-      return new Promise((resolve) => takers.push(resolve));
-    },
-    done(key) {
-      const since = inHand.get(key);
-      if (since === undefined) return;
-      metrics.workSeconds.observe({ name }, (clock.monotonic() - since) / 1000);
-      inHand.delete(key);
-      if (again.delete(key)) enqueue(key);
-      settleIfIdle();
-    },
-    get length() {
-      return waiting.size;
-    },
-    shutDown({ drain = false } = {}) {
-      open = false;
-      for (const key of [...delayed.keys()]) undelay(key);
-      if (!drain) {
-        waiting.clear();
-        again.clear();
-        metrics.queueDepth.set({ name }, 0);
-      }
-      settleIfIdle();
-      return idle;
-    },
-  };
 }
