@@ -11,6 +11,7 @@ import { createLane } from './lane.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import { type Recovered, recoverSegments } from './recovery.ts';
 import { newSegment, type Segment } from './segment.ts';
+import { Removal } from './removal.ts';
 import { createShares } from './shares.ts';
 import { createSpoolState, type SpoolState } from './spool-state.ts';
 import type { DurableState } from './state.ts';
@@ -102,9 +103,6 @@ export function createSpool(given: SpoolOptions): Spool {
   let left: { previous: DurableState | undefined; segments: Segment[] } = { previous: undefined, segments: [] };
 
   const chores = createLane();
-  let removing: Promise<void> | undefined;
-  let isRemovalDue = false;
-
   const notes = createSpoolState(clock, chores, onError);
   const { gaps } = notes;
   const trust = createTrust(clock);
@@ -141,7 +139,7 @@ export function createSpool(given: SpoolOptions): Spool {
       instance: options.instance,
       eventIdPrefix: `${randomBytes(9).toString('base64url')}.`,
       shares,
-      onEnded: () => void removeSettled().catch(onError),
+      onEnded: () => void removal.run().catch(onError),
       areGapsSaved: notes.isSaved,
       onGap(reason, from, scope, lasting) {
         if (lasting) gaps.open(reason, from, scope);
@@ -197,41 +195,10 @@ export function createSpool(given: SpoolOptions): Spool {
     }
   }
 
-  /** What no restart and no rewind needs any more. */
-  function removeSettled(): Promise<void> {
-    isRemovalDue = true;
-    removing ??= removeWhileDue().finally(() => {
-      removing = undefined;
-    });
-    return removing;
-  }
-
-  async function removeWhileDue(): Promise<void> {
-    while (isRemovalDue) {
-      isRemovalDue = false;
-      await removeAll();
-    }
-  }
-
-  async function removeAll(): Promise<void> {
-    // Until it is read, what earlier processes left looks as if nothing in it were needed.
-    if (phase !== 'recovered') return;
-    const until = trust.isTrusted() ? trust.total() - options.safetyMs : Number.NEGATIVE_INFINITY;
-    // What a request became must be in its file before its intent goes.
-    if (!(await journal.flush())) return;
-    const settled = journal.segments.filter(
-      (segment) =>
-        segment.sealedTime !== undefined &&
-        segment.unfinished === 0 &&
-        (segment.kind === 'intents' ||
-          ((segment.events === 0 || segment.lastAckTrust <= until) && outbox.isSettled(segment))),
-    );
-    for (const segment of settled) {
-      notes.settled(segment);
-      for (const [owner, held] of segment.held) shares.giveBack(owner, held);
-      await journal.remove(segment);
-    }
-  }
+  const removal = new Removal({
+    ...{ journal, outbox, notes, shares, trust, safetyMs: options.safetyMs },
+    isRecovered: () => phase === 'recovered',
+  });
 
   return {
     begin: intents.begin,
@@ -259,7 +226,7 @@ export function createSpool(given: SpoolOptions): Spool {
         await open();
         await recover();
         await journal.tick();
-        await removeSettled();
+        await removal.run();
         if (!shares.isAnyOver()) gaps.close('spoolFull', clock.now());
         await saveNotes();
       } catch (error) {
