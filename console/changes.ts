@@ -119,7 +119,8 @@ function reply(
 ): ChangeReply {
   const title = titleOf(target.reference);
   if (change.kind === 'refuse') throw new ProblemError('not_possible', `${title} ${change.message}`);
-  if (object === undefined) throw new ProblemError('changed_meanwhile', `${title} was deleted meanwhile: look at it again`);
+  if (object === undefined)
+    throw new ProblemError('changed_meanwhile', `${title} was deleted meanwhile: look at it again`);
   return {
     result: ({ create: 'created', patch: 'changed', leave: 'unchanged' } as const)[change.kind],
     message: change.message,

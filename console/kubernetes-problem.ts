@@ -9,7 +9,7 @@ import {
   UnauthorizedError,
 } from '@edge-migration/kubernetes/errors.ts';
 import { DeletedMeanwhileError } from '@edge-migration/operator/requests/edit.ts';
-import { ProblemError, type ProblemCode } from './problem.ts';
+import { type ProblemCode, ProblemError } from './problem.ts';
 
 const CODES: [new (...parameters: never[]) => Error, ProblemCode][] = [
   [BadRequestError, 'invalid'],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { describeProblem, ProblemError, type ProblemCode, statusOf } from './problem.ts';
+import { describeProblem, type ProblemCode, ProblemError, statusOf } from './problem.ts';
 import type { Content, Route } from './route.ts';
 import * as schemas from './schemas.ts';
 

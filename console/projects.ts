@@ -23,9 +23,13 @@ export interface Projects {
 export function createProjects(cache: ProjectCache, access: Access): Projects {
   function requireSynced() {
     if (cache.listedAge() < Number.POSITIVE_INFINITY) return;
-    throw new ProblemError('unavailable', 'the EdgeMigrations are not read from Kubernetes yet: try again in a moment', {
-      headers: { 'retry-after': '2' },
-    });
+    throw new ProblemError(
+      'unavailable',
+      'the EdgeMigrations are not read from Kubernetes yet: try again in a moment',
+      {
+        headers: { 'retry-after': '2' },
+      },
+    );
   }
 
   const projects: Projects = {

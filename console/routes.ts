@@ -11,7 +11,7 @@ import type { Caller } from './caller.ts';
 import type { Changes } from './changes.ts';
 import type { EventStreams } from './event-streams.ts';
 import { listPage } from './listing.ts';
-import { ProblemError, type ProblemCode } from './problem.ts';
+import { type ProblemCode, ProblemError } from './problem.ts';
 import type { Projects } from './projects.ts';
 import { type Reply, type Route, type RouteContext, route } from './route.ts';
 import * as schemas from './schemas.ts';

@@ -105,9 +105,13 @@ export function createTokenReviews({ client, audiences, groups, clock, signal }:
         good.delete(key);
         wrong.take(address);
         const meant = audiences.length === 0 ? '' : ` for audience ${audiences.join(' or ')}`;
-        throw new ProblemError('invalid_token', `the bearer token is not valid${meant}, or has expired: get another one`, {
-          headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
-        });
+        throw new ProblemError(
+          'invalid_token',
+          `the bearer token is not valid${meant}, or has expired: get another one`,
+          {
+            headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+          },
+        );
       }
       remember(key);
       return createCaller(identity, token);

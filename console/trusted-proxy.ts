@@ -39,7 +39,8 @@ export function createTrustedProxy(settings: ProxySettings): TrustedProxy {
         throw new ProblemError('no_token', 'this console is reached by its authenticating proxy only');
       }
       const name = single(headers, settings.proxyUserHeader);
-      if (name === undefined) throw new ProblemError('no_token', `the proxy did not say who you are: sign in to it again`);
+      if (name === undefined)
+        throw new ProblemError('no_token', `the proxy did not say who you are: sign in to it again`);
       const user = prefix(settings.proxyUserPrefix) + name;
       const groups = groupsOf(headers[settings.proxyGroupsHeader] ?? [])
         .map((group) => prefix(settings.proxyGroupsPrefix) + group)

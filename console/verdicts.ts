@@ -68,8 +68,7 @@ export function createVerdicts(settings: VerdictSettings): Verdicts {
       const entries = entriesOf(caller, now);
       const known = entries.get(question);
       const life = Math.min(LONGEST_MS, entries.size * EACH_MS);
-      if (known !== undefined && now - known.askedAt < Math.max(SHORTEST_MS, life * known.share))
-        return known.verdict;
+      if (known !== undefined && now - known.askedAt < Math.max(SHORTEST_MS, life * known.share)) return known.verdict;
       remove(entries, question);
       if (size >= mostVerdicts) makeRoom();
       const entry = { verdict: ask(), askedAt: now, share: 0.5 + random() / 2 };

@@ -77,7 +77,8 @@ export function shareStores(
   const reading: BatcherOptions = {
     most: GET_BATCH,
     parallel: PARALLEL,
-    isolates: (error) => error instanceof ResultTooLargeError || error instanceof ResponseTooLargeError || !isOutage(error),
+    isolates: (error) =>
+      error instanceof ResultTooLargeError || error instanceof ResponseTooLargeError || !isOutage(error),
   };
   const rows = createBatcher((places: readonly KeyedPlace[]) => core.identities.keyedMany(places, signal), reading);
   const documents = createBatcher(async (keys: readonly string[]) => {

@@ -4,11 +4,7 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createClient, type KubernetesClient } from './client.ts';
 import { LeadershipLostError } from './errors.ts';
-import {
-  LeaderElection,
-  type LeaderElectionSettings,
-  type Leadership,
-} from './leader-election.ts';
+import { LeaderElection, type LeaderElectionSettings, type Leadership } from './leader-election.ts';
 import type { LeaseBefore } from './lease.ts';
 import { type FakeApiServer, type ReceivedRequest, startFakeApiServer } from './testing/fake-api-server.ts';
 import { leases, widget, widgets } from './testing/resources.ts';

@@ -65,25 +65,26 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
   const unlisted = new Set(scopes);
   const { promise: synced, resolve: becomeSynced } = Promise.withResolvers<void>();
 
-  const loops = scopes.map((namespace) =>
-    new ListWatch({
-      ...DEFAULT_TIMINGS,
-      ...settings.timings,
-      client,
-      resource,
-      selector: { namespace, labelSelector: settings.labelSelector, fieldSelector: settings.fieldSelector },
-      clock,
-      random,
-      logger,
-      metrics,
-      onList(objects) {
-        publish(store.replace(namespace, objects));
-        unlisted.delete(namespace);
-        if (unlisted.size === 0) becomeSynced();
-      },
-      ...(settings.onBlind && { onBlind: settings.onBlind }),
-      onEvent: ({ type, object }) => publish(type === 'DELETED' ? store.remove(object) : store.put(object)),
-    }),
+  const loops = scopes.map(
+    (namespace) =>
+      new ListWatch({
+        ...DEFAULT_TIMINGS,
+        ...settings.timings,
+        client,
+        resource,
+        selector: { namespace, labelSelector: settings.labelSelector, fieldSelector: settings.fieldSelector },
+        clock,
+        random,
+        logger,
+        metrics,
+        onList(objects) {
+          publish(store.replace(namespace, objects));
+          unlisted.delete(namespace);
+          if (unlisted.size === 0) becomeSynced();
+        },
+        ...(settings.onBlind && { onBlind: settings.onBlind }),
+        onEvent: ({ type, object }) => publish(type === 'DELETED' ? store.remove(object) : store.put(object)),
+      }),
   );
 
   function publish(changes: readonly Change<T>[]) {

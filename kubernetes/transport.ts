@@ -143,9 +143,7 @@ export function createTransport(settings: TransportSettings): Transport {
       async function sendOnce(): Promise<unknown> {
         progress = { sent: false };
         try {
-          return await withDeadline(clock, timeoutMs, signal, (deadline) =>
-            attempt(call, deadline.signal, progress),
-          );
+          return await withDeadline(clock, timeoutMs, signal, (deadline) => attempt(call, deadline.signal, progress));
         } catch (error) {
           if (refreshed || !(error instanceof UnauthorizedError)) throw error;
           // The token may have been rotated before our copy of it ran out. A 401 was not carried out.

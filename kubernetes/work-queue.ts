@@ -71,7 +71,10 @@ export class WorkQueue {
   addAfter(key: string, milliseconds: number): void {
     const { clock, delayed } = this;
     if (!this.isOpen) return;
-    if (milliseconds <= 0) return this.add(key);
+    if (milliseconds <= 0) {
+      this.add(key);
+      return;
+    }
     const due = clock.monotonic() + milliseconds;
     if ((delayed.get(key)?.due ?? Number.POSITIVE_INFINITY) <= due) return;
     this.undelay(key);

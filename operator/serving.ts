@@ -14,9 +14,7 @@ export function createReadiness(
   clock: Clock,
 ): ReadinessView | undefined {
   const isSought = environmentsTable !== undefined || environmentsApiKeyTable !== undefined;
-  return isSought
-    ? createReadinessView({ core, tables: serving, clock, againMs: edgeReadySeconds * 1000 })
-    : undefined;
+  return isSought ? createReadinessView({ core, tables: serving, clock, againMs: edgeReadySeconds * 1000 }) : undefined;
 }
 
 /**

@@ -25,7 +25,10 @@ export interface WatchOptions {
  */
 export async function watch(context: Context, selection: Selection, options: WatchOptions): Promise<ExitCode> {
   const { terminal, clock, signal } = context;
-  const pauseMs = options.intervalSeconds === undefined ? WATCH_LOOK_MS[terminal.isInteractive ? 'terminal' : 'elsewhere'] : options.intervalSeconds * 1000;
+  const pauseMs =
+    options.intervalSeconds === undefined
+      ? WATCH_LOOK_MS[terminal.isInteractive ? 'terminal' : 'elsewhere']
+      : options.intervalSeconds * 1000;
   const screen = createScreen(terminal);
   let last: readonly EdgeMigration[] | undefined;
   for (;;) {

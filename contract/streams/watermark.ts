@@ -152,8 +152,7 @@ const JOIN_MS = 60_000;
 
 /** The losses with one more. */
 export function joinLoss(losses: readonly Loss[], loss: Loss): Loss[] {
-  const isSame = ({ from, until }: Loss) =>
-    from <= loss.until + JOIN_MS && loss.from <= until + JOIN_MS;
+  const isSame = ({ from, until }: Loss) => from <= loss.until + JOIN_MS && loss.from <= until + JOIN_MS;
   const joined = losses.filter(isSame).reduce(span, loss);
   const all = [...losses.filter((one) => !isSame(one)), joined].toSorted((a, b) => a.from - b.from);
   while (all.length > MOST_LOSSES) all.splice(0, 2, span(all[0]!, all[1]!));

@@ -203,7 +203,9 @@ test('a user without rights is refused', async () => {
       parsed.username = `powerless_${process.pid}`;
       parsed.password = 'x';
     });
-    await expect(open(url).read((query) => query('SELECT * FROM environments_identity'))).rejects.toThrow(CoreRefusedError);
+    await expect(open(url).read((query) => query('SELECT * FROM environments_identity'))).rejects.toThrow(
+      CoreRefusedError,
+    );
   } finally {
     await administer(`DROP ROLE powerless_${process.pid}`);
   }

@@ -65,9 +65,12 @@ export function asCoreError(cause: unknown, database: string): unknown {
   const code = codeOf(cause);
   const said = `(${code === undefined ? '' : `${code}: `}${cause.message})`;
   if (/timeout exceeded when trying to connect|connection timeout/.test(cause.message)) {
-    return new CoreTimeoutError(`${database} did not accept a connection in time; is it reachable, or out of connections?`, {
-      cause,
-    });
+    return new CoreTimeoutError(
+      `${database} did not accept a connection in time; is it reachable, or out of connections?`,
+      {
+        cause,
+      },
+    );
   }
   if (code === undefined) return LOST.test(cause.message) ? lost() : cause;
   if (TIMEOUTS.has(code)) {

@@ -12,12 +12,12 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { createTables } from '@edge-migration/test/edge/tables.ts';
 import { startDynamodbProxy } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Item } from './document/document.ts';
 import { chooseFailover, type FailoverView } from './choose-failover.ts';
+import type { Item } from './document/document.ts';
 import { Failover } from './failover.ts';
-import { isRefusal } from './written-elsewhere.ts';
 import { agrees, openOtherRegions } from './other-regions.ts';
 import { EdgeRefusedError, openEdge } from './table/table.ts';
+import { isRefusal } from './written-elsewhere.ts';
 
 const SETTINGS = { failoverAfterSeconds: 60, failoverReturnSeconds: 300 };
 

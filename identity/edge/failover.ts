@@ -169,11 +169,7 @@ export class Failover {
     }
   }
 
-  private async isReplica(
-    { region, edge: tables }: RegionReader,
-    home: string,
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  private async isReplica({ region, edge: tables }: RegionReader, home: string, signal: AbortSignal): Promise<boolean> {
     try {
       const { identities } = await tables.describe({ signal });
       await askForDocument(tables, { signal });

@@ -264,13 +264,11 @@ describe('gaps', () => {
 
 describe('pod by pod', () => {
   const describeAll = (facts: Partial<CoverageFacts>) =>
-    describePods({ pods: [], reports: [], now: NOW, freshMs: 30_000, ...facts }).map(
-      ({ name, state, release }) => ({
-        name,
-        state,
-        release,
-      }),
-    );
+    describePods({ pods: [], reports: [], now: NOW, freshMs: 30_000, ...facts }).map(({ name, state, release }) => ({
+      name,
+      state,
+      release,
+    }));
 
   it('tells which are covered, by which release, and which do not serve yet', () => {
     expect(describeAll({ pods: [pod('a'), pod('b'), unready('c', 5)], reports: [report('a')] })).toEqual([

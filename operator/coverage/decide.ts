@@ -160,10 +160,7 @@ function findStatic({ reports, staticCount = 0, now, freshMs }: CoverageFacts): 
 }
 
 /** Of sidecars that are there; what became of the others is in `gaps`. */
-function findOpenGaps(
-  { reports, now, freshMs }: CoverageFacts,
-  isConcerned: (gap: CoverageGap) => boolean,
-): Finding[] {
+function findOpenGaps({ reports, now, freshMs }: CoverageFacts, isConcerned: (gap: CoverageGap) => boolean): Finding[] {
   return [...newestOfPods(reports).values()]
     .filter((stored) => now - stored.storedTime <= freshMs && !stored.report.goodbye)
     .flatMap(({ report }) =>
@@ -229,8 +226,7 @@ export function closeVanished({ pods, reports, now, freshMs }: CoverageFacts): S
     if (report.goodbye) return [];
     const successor = successorOf(stored);
     if (successor !== undefined) return [closed(stored, lostGap(report, successor.report), time)];
-    const isGone =
-      now - storedTime > freshMs && !isStatic(stored) && !pods.some(({ uid }) => uid === report.podUid);
+    const isGone = now - storedTime > freshMs && !isStatic(stored) && !pods.some(({ uid }) => uid === report.podUid);
     return isGone ? [closed(stored, vanishedGap(report, time), time)] : [];
   });
 }

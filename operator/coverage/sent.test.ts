@@ -34,8 +34,7 @@ function report(name: string, changes: Partial<CoverageReport> = {}): StoredRepo
   };
 }
 
-const find = (pods: CoreApiPod[], reports: StoredReport[]) =>
-  findSent({ pods, reports, now: NOW, freshMs: 30_000 });
+const find = (pods: CoreApiPod[], reports: StoredReport[]) => findSent({ pods, reports, now: NOW, freshMs: 30_000 });
 
 describe('all sidecars have sent what they saw', () => {
   it('until now, when there is none', () => {

@@ -31,7 +31,9 @@ export function createCoreClock({ readCoreTime, now, clock }: CoreClockOptions):
           // The answer was on its way meanwhile: the difference is as large at least.
           if (time !== undefined) ahead = time - now()! - MARGIN_MS;
         }
-        await clock.sleep(ahead === undefined ? CORE_CLOCK_LOOK_MS.unknown : CORE_CLOCK_LOOK_MS.known, signal).catch(() => {});
+        await clock
+          .sleep(ahead === undefined ? CORE_CLOCK_LOOK_MS.unknown : CORE_CLOCK_LOOK_MS.known, signal)
+          .catch(() => {});
       }
     },
   };

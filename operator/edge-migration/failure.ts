@@ -33,7 +33,8 @@ export function degrade(
 }
 
 function nameReason(error: unknown): string {
-  if (error instanceof CoreError || error instanceof EdgeError || error instanceof ObjectInTheWayError) return error.name;
+  if (error instanceof CoreError || error instanceof EdgeError || error instanceof ObjectInTheWayError)
+    return error.name;
   if (error instanceof ApiError) return `Kubernetes${/^[A-Za-z0-9]+$/.test(error.reason) ? error.reason : 'Error'}`;
   return 'InternalError';
 }

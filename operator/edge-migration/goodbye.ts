@@ -30,10 +30,7 @@ export async function sayGoodbyeForVanished(
   logger: Logger,
 ): Promise<void> {
   for (const closed of closeVanished(facts)) {
-    logger.warn(
-      { pod: closed.report.podName },
-      'sidecar or spool disappeared without a final report; recorded a gap',
-    );
+    logger.warn({ pod: closed.report.podName }, 'sidecar or spool disappeared without a final report; recorded a gap');
     await sayGoodbyeFor(client, closed);
   }
 }

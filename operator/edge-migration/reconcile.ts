@@ -32,9 +32,7 @@ export function createReconcile({ sources, context, onStatus }: ReconcileSetting
   function isBehind(migration: EdgeMigration): boolean {
     const last = written.get(objectKey(migration));
     return (
-      last !== undefined &&
-      last.over === migration.resourceVersion &&
-      clock.monotonic() - last.time < OWN_WRITE_MS
+      last !== undefined && last.over === migration.resourceVersion && clock.monotonic() - last.time < OWN_WRITE_MS
     );
   }
 

@@ -38,7 +38,9 @@ export function createReplicationView(
     async run(signal) {
       while (!signal.aborted) {
         await look(signal);
-        await clock.sleep(known === undefined ? REGIONS_LOOK_MS.unknown : REGIONS_LOOK_MS.known, signal).catch(() => {});
+        await clock
+          .sleep(known === undefined ? REGIONS_LOOK_MS.unknown : REGIONS_LOOK_MS.known, signal)
+          .catch(() => {});
       }
     },
   };

@@ -115,12 +115,10 @@ export class ReportedStream implements StreamView {
     if (facts === undefined) {
       return { kind: 'unknown', reason: 'CoreApiNotListed', message: 'the pods of the Core API are not listed yet' };
     }
-    const mayConcern = (scope: Parameters<GapProjects['mayConcern']>[0]) =>
-      this.projects.mayConcern(scope, projectId);
+    const mayConcern = (scope: Parameters<GapProjects['mayConcern']>[0]) => this.projects.mayConcern(scope, projectId);
     const { covered, reason, message, gaps } = decideCoverage(facts, mayConcern);
     const sent = findSent(facts);
-    const isLive = ({ report, storedTime }: StoredReport) =>
-      !report.goodbye && facts.now - storedTime <= this.freshMs;
+    const isLive = ({ report, storedTime }: StoredReport) => !report.goodbye && facts.now - storedTime <= this.freshMs;
     const live = facts.reports.filter(isLive);
     return {
       kind: 'observed',

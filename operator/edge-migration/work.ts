@@ -101,8 +101,7 @@ function decideSettling(view: View): WorkDecision {
   const copy = { ...measureProgress(facts, view.done), ...keptFrom(view), identitiesPerSecond: 0 };
   const skipped = summariseSkipped(work.checkpoints, objectNames(facts.migration, operation).skippedReport);
   const formerSettled = (work.formerSeen ?? Number.NEGATIVE_INFINITY) + settings.lateWriteMs;
-  const settled =
-    operation === 'plan' ? now : Math.max(findLastWork(view) + settings.pageMaxAgeMs, formerSettled);
+  const settled = operation === 'plan' ? now : Math.max(findLastWork(view) + settings.pageMaxAgeMs, formerSettled);
   if (settled > now) {
     const message = `every range is done; complete at ${formatTime(settled + 999)}, when nothing that was read or sent before may still be written`;
     return {

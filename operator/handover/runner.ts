@@ -197,11 +197,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
           const isOld = await isOutdated(migration, unstarted.get(name), signal);
           return remember(name, { ...known.state, isOutdated: isOld }, HANDOVER_LOOK_MS.ended);
         }
-        return remember(
-          name,
-          state,
-          state.kind === 'queued' ? state.againMs : HANDOVER_LOOK_MS[state.kind],
-        );
+        return remember(name, state, state.kind === 'queued' ? state.againMs : HANDOVER_LOOK_MS[state.kind]);
       } catch (error) {
         if (signal.aborted) throw error;
         return remember(name, failed(`its Job cannot be read: ${errorMessage(error)}`), HANDOVER_LOOK_MS.ended);

@@ -1,5 +1,10 @@
 import { ConvergenceContentionError } from '@edge-migration/identity/converge.ts';
-import { CoreError, CoreRefusedError, CoreUnreachableError, ResultTooLargeError } from '@edge-migration/identity/core/errors.ts';
+import {
+  CoreError,
+  CoreRefusedError,
+  CoreUnreachableError,
+  ResultTooLargeError,
+} from '@edge-migration/identity/core/errors.ts';
 import {
   DeadlinePassedError,
   EdgeRefusedError,

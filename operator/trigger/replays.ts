@@ -34,7 +34,8 @@ export function createReplays<Answer>(clock: Pick<Clock, 'now'>, mostAnswers = M
       const before = known.get(signature);
       if (before !== undefined) return before.answer;
       if (known.size >= mostAnswers) forgetExpired();
-      if (known.size >= mostAnswers) throw new ReplaysFullError(`${mostAnswers} requests were made in the last minutes`);
+      if (known.size >= mostAnswers)
+        throw new ReplaysFullError(`${mostAnswers} requests were made in the last minutes`);
       const answer = act();
       known.set(signature, { answer, until });
       try {

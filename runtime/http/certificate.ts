@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { CERTIFICATE_LOOK_MS } from '../policies.ts';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { ConfigurationError } from '../configuration.ts';
 import { errorMessage } from '../error-message.ts';
 import type { Logger } from '../logger.ts';
+import { CERTIFICATE_LOOK_MS } from '../policies.ts';
 
 export interface Certificate {
   readonly cert: string;

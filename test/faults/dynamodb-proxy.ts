@@ -132,7 +132,7 @@ export async function startDynamodbProxy(
       const timer = setTimeout(() => {
         timers.delete(timer);
         resolve();
-      }, milliseconds);
+      }, delayMs);
       timers.add(timer);
     });
   }

@@ -111,7 +111,8 @@ function checkKeys(key: string, identifier: string): void {
     throw new UnstorableError('IdentifierTooLong', `identifier has ${bytes} bytes of ${MAX_IDENTIFIER_BYTES}`);
   }
   const keyBytes = utf8Bytes(key);
-  if (keyBytes > MAX_KEY_BYTES) throw new UnstorableError('KeyTooLong', `key has ${keyBytes} bytes of ${MAX_KEY_BYTES}`);
+  if (keyBytes > MAX_KEY_BYTES)
+    throw new UnstorableError('KeyTooLong', `key has ${keyBytes} bytes of ${MAX_KEY_BYTES}`);
 }
 
 function encodeTraits(traits: readonly CoreTrait[]): AttributeValue[] {

@@ -295,7 +295,9 @@ describe('waiting', () => {
     const end = performance.now() + 200;
     proxy.inject(() => ({ kind: 'hang' }));
     const deadline = { left: () => end - performance.now() };
-    await expect(edge.identities.get('key_nobody', { deadline })).rejects.toMatchObject({ name: 'DeadlinePassedError' });
+    await expect(edge.identities.get('key_nobody', { deadline })).rejects.toMatchObject({
+      name: 'DeadlinePassedError',
+    });
   });
 
   test('an aborted signal ends requests and pauses with its reason', async () => {

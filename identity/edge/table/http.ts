@@ -92,7 +92,8 @@ export function createHttpHandler(options: { timeoutMs: number; maxSockets: numb
           connection = socket;
           sockets.whenReady(socket, () => {
             if (state !== 'waiting') return;
-            if (deadline !== undefined && deadline.left() <= 0) return giveUp(new DeadlinePassedError('Too late to send'));
+            if (deadline !== undefined && deadline.left() <= 0)
+              return giveUp(new DeadlinePassedError('Too late to send'));
             state = 'sent';
             outgoing.end(request.body);
           });

@@ -2,7 +2,14 @@ import { BatchExecuteStatementCommand, type BatchStatementResponse } from '@aws-
 import type { Item } from '../document/document.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import type { CostAccount } from './cost.ts';
-import { EdgeConflictError, EdgeRefusedError, EdgeThrottledError, EdgeUnreachableError, readAnswer, WriteRejectedError } from './errors.ts';
+import {
+  EdgeConflictError,
+  EdgeRefusedError,
+  EdgeThrottledError,
+  EdgeUnreachableError,
+  readAnswer,
+  WriteRejectedError,
+} from './errors.ts';
 import { createStatements } from './statements.ts';
 
 /** What became of one item: stored, left alone because its key is taken, or never storable (DynamoDB's own words). */
@@ -92,7 +99,9 @@ export function createInserter(connection: Connection, account: CostAccount, tab
       case 'throttled':
         return new EdgeThrottledError(`DynamoDB throttles inserts into table ${table} at ${where}`);
       case 'conflict':
-        return new EdgeConflictError(`Other regions write the same items of table ${table} at ${where}: try again later`);
+        return new EdgeConflictError(
+          `Other regions write the same items of table ${table} at ${where}: try again later`,
+        );
       case 'failed':
         return new EdgeUnreachableError(`DynamoDB at ${where} failed on inserts into table ${table}: ${code}`);
       case 'other':

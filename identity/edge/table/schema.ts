@@ -89,7 +89,9 @@ function readReplication(description: TableDescription, name: string): Replicati
   try {
     return parseReplication(description);
   } catch (cause) {
-    throw new WrongTableError(`${name} describes its replicas in a form that this version does not understand`, { cause });
+    throw new WrongTableError(`${name} describes its replicas in a form that this version does not understand`, {
+      cause,
+    });
   }
 }
 

@@ -34,9 +34,7 @@ test('work is ended when the hold cannot be renewed', async () => {
   const claim = async () => {
     if (++claims > 1) throw new Error('taken over');
   };
-  const held = whileHolding({ clock, holdMs: HOLD_MS, claim }, signal, (_, own) =>
-    clock.sleep(HOLD_MS, own),
-  );
+  const held = whileHolding({ clock, holdMs: HOLD_MS, claim }, signal, (_, own) => clock.sleep(HOLD_MS, own));
   const ended = expect(held).rejects.toThrow('taken over');
   await clock.advance(HOLD_MS / 3);
   await ended;

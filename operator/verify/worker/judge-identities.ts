@@ -93,11 +93,7 @@ function listRowKeys({ id }: CoreEnvironment, documents: ReadonlyMap<string, Ite
 const NO_ROWS: Rows = new Map();
 
 /** Those of one document. */
-function pickRows(
-  { id }: CoreEnvironment,
-  item: Item | undefined,
-  rows: Rows,
-): Rows {
+function pickRows({ id }: CoreEnvironment, item: Item | undefined, rows: Rows): Rows {
   const wanted = item === undefined ? [] : wantedRows(id, item);
   if (wanted.length === 0) return NO_ROWS;
   return new Map(

@@ -28,8 +28,7 @@ import { openProgress } from './progress.ts';
 import type { RegionTables } from './region-comparer.ts';
 import { createRepair, type Repair } from './repair.ts';
 
-export interface VerifyOptions
-  extends Pick<SettleContext, 'settleMs' | 'replayPatienceMs' | 'lagMs'> {
+export interface VerifyOptions extends Pick<SettleContext, 'settleMs' | 'replayPatienceMs' | 'lagMs'> {
   readonly stores: Stores;
   /** Other regions, whose copies are compared with the home region. */
   readonly regions: readonly RegionTables[];

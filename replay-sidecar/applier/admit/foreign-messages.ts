@@ -48,7 +48,8 @@ export class ForeignMessages {
       await resolver.reload(going.map(({ held }) => held.message.data));
     } catch (error) {
       // Stopping gives them back; whatever else Core says, it says it of each when it is resolved.
-      if (going.some(({ held }) => held.isOpen())) logger.warn({ err: error }, 'it cannot be asked whose client keys are');
+      if (going.some(({ held }) => held.isOpen()))
+        logger.warn({ err: error }, 'it cannot be asked whose client keys are');
       for (const { held } of going) held.nak(PARK_AGAIN_MS);
       return;
     }

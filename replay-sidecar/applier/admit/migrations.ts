@@ -51,8 +51,7 @@ type Source = Pick<
 
 export function createMigrations(reflector: Source, clock: Clock): Migrations {
   const find = (projectId: number) => chooseMigration(reflector.byIndex(BY_PROJECT, String(projectId)));
-  const isConfirmed = () =>
-    reflector.confirmedAge() <= STALE_MS && reflector.listedAge() < Number.POSITIVE_INFINITY;
+  const isConfirmed = () => reflector.confirmedAge() <= STALE_MS && reflector.listedAge() < Number.POSITIVE_INFINITY;
   /** Since when (monotonic) the API server has been asked without an answer. */
   let askedSince: number | undefined;
   const isUnanswered = () => askedSince !== undefined && clock.monotonic() - askedSince > STALE_MS;

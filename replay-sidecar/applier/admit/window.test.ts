@@ -5,8 +5,8 @@ import { EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
 import { headers } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { draft, drain, manualClock, openSpool, temporaryFolder } from '../../capture/spool/testing.ts';
-import type { InFlightMessage } from '../consume/in-flight.ts';
 import { readDelivery } from '../consume/delivery.ts';
+import type { InFlightMessage } from '../consume/in-flight.ts';
 
 const MINUTE = 60_000;
 

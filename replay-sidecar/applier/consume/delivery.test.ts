@@ -5,7 +5,6 @@ import type { JsMsg } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { InFlightMessage } from './in-flight.ts';
 import {
   CURSOR_HEADER,
   derivedHeaders,
@@ -16,6 +15,7 @@ import {
   readDelivery,
   UnreadableEventError,
 } from './delivery.ts';
+import type { InFlightMessage } from './in-flight.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

@@ -72,7 +72,8 @@ export function createOrphanedMessages({ connection, clock, logger }: OrphanedMe
           failing = false;
         } catch (error) {
           signal.throwIfAborted();
-          if (!failing) logger.warn({ err: error }, 'the stream cannot be searched for strays; tried again until it can');
+          if (!failing)
+            logger.warn({ err: error }, 'the stream cannot be searched for strays; tried again until it can');
           failing = true;
         }
       }

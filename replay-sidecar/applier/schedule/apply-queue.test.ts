@@ -1,7 +1,7 @@
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { describe, expect, test } from 'vitest';
-import type { InFlightMessage } from '../consume/in-flight.ts';
 import type { Work } from '../consume/delivery.ts';
+import type { InFlightMessage } from '../consume/in-flight.ts';
 import { type ApplyQueueOptions, createApplyQueue } from './apply-queue.ts';
 import { createProjectRateLimiter } from './project-rate-limiter.ts';
 

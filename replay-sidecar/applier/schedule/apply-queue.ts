@@ -1,7 +1,7 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { APPLY_QUEUE_LOOK_MS } from '@edge-migration/runtime/policies.ts';
-import { BYTES_PER_EVENT } from '../consume/in-flight.ts';
 import type { Work } from '../consume/delivery.ts';
+import { BYTES_PER_EVENT } from '../consume/in-flight.ts';
 import type { InHand } from '../report/reporter.ts';
 import { createFairQueue, type FairQueue } from './fair-queue.ts';
 import type { ProjectRateLimiter } from './project-rate-limiter.ts';

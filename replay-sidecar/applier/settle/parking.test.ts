@@ -13,8 +13,8 @@ import { jetstream } from '@nats-io/jetstream';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { beforeEach, expect, test } from 'vitest';
 import type { Migrations } from '../admit/migrations.ts';
-import type { InFlightMessage } from '../consume/in-flight.ts';
 import { findHeldIn, isTried, markTried } from '../consume/delivery.ts';
+import type { InFlightMessage } from '../consume/in-flight.ts';
 import { Parking } from './parking.ts';
 import { createRemovals } from './removals.ts';
 

@@ -57,12 +57,7 @@ export class Release {
   }
 
   /** All that may go on of one place. @returns how many did */
-  async releaseAll(
-    manager: JetStreamManager,
-    subject: string,
-    place: Place,
-    signal: AbortSignal,
-  ): Promise<number> {
+  async releaseAll(manager: JetStreamManager, subject: string, place: Place, signal: AbortSignal): Promise<number> {
     const { migrations, roomFor, now, logger } = this.options;
     // What comes back to find no room would go aside once more.
     const most = place.reason === 'overflow' ? Math.floor(roomFor(place.projectId)) : Number.POSITIVE_INFINITY;

@@ -29,9 +29,7 @@ export function createCall(pool: UpstreamPool, deadlines: Deadlines, limits: Lim
         else resolve(result);
       });
       const onAbort = () => call.fail(new UpstreamCallError('The call was aborted', { cause: signal?.reason }));
-      const deadline = deadlines.set(limits.callMs, () =>
-        call.fail(new UpstreamCallError('The API took too long')),
-      );
+      const deadline = deadlines.set(limits.callMs, () => call.fail(new UpstreamCallError('The API took too long')));
       signal?.addEventListener('abort', onAbort, { once: true });
       call.start(true);
     });

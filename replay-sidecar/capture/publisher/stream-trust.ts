@@ -1,5 +1,5 @@
-import { STREAM } from '@edge-migration/contract/write-event.ts';
 import { isStreamMissing } from '@edge-migration/contract/streams/events.ts';
+import { STREAM } from '@edge-migration/contract/write-event.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { jetstreamManager } from '@nats-io/jetstream';

@@ -97,7 +97,8 @@ export class Journal {
   /** True once the intents appended so far are in the file; false when that failed or took too long. Never rejects. */
   commit(): Promise<boolean> {
     if (this.isStuck()) return Promise.resolve(false);
-    const last = this.queue.lastOf('intents') ?? (this.inFlight?.segment.kind === 'intents' ? this.inFlight : undefined);
+    const last =
+      this.queue.lastOf('intents') ?? (this.inFlight?.segment.kind === 'intents' ? this.inFlight : undefined);
     if (last === undefined) return Promise.resolve(this.trouble === undefined);
     this.schedule();
     return new Promise((resolve) => last.waiting.push(resolve));

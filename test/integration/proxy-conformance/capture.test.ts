@@ -81,10 +81,7 @@ describe('an error in the capture never fails a request', () => {
     ['finish', undefined, () => createRecordingHook(() => ({ finish: broken }))],
   ])('in %s (%s): it is counted and reported as missed', async (stage, _how, createHook) => {
     const hook = createHook();
-    await using both = await startBoth(
-      { onRequest: respond },
-      { hook, limits: { prepareMs: 30, intentMs: 30 } },
-    );
+    await using both = await startBoth({ onRequest: respond }, { hook, limits: { prepareMs: 30, intentMs: 30 } });
     using client = await connectRaw(both.proxy.port);
     client.send(post('/a', 'hello'));
     expect(await client.until((received) => received.endsWith('ok'))).toBe(answer('ok'));
