@@ -143,7 +143,9 @@ async function confirmAbsence(
   const id = Number(edge?.['django_id']?.N);
   if (!Number.isSafeInteger(id)) return;
   if ((await core.identities.presentById(environment.id, [{ id, identifier }], signal)).length === 0) return;
-  throw new ConvergenceContentionError(`environment ${environment.id}: identity ${id} has come back; tried again later`);
+  throw new ConvergenceContentionError(
+    `environment ${environment.id}: identity ${id} has come back; tried again later`,
+  );
 }
 
 /**

@@ -8,7 +8,14 @@ import { sameValue } from './document/equality.ts';
 import { findExtras, leaveOut, mergeTouched, type Touched } from './merge.ts';
 import { type DocumentOwner, isDocumentOf } from './ownership.ts';
 import type { EdgeOptions } from './table/connection.ts';
-import { type EdgeSettings, type EdgeStore, GET_BATCH, inRegion, openEdge, ResponseTooLargeError } from './table/table.ts';
+import {
+  type EdgeSettings,
+  type EdgeStore,
+  GET_BATCH,
+  inRegion,
+  openEdge,
+  ResponseTooLargeError,
+} from './table/table.ts';
 
 /**
  * Whether other regions have what was touched as the region that is written has it. `unreachable`: one of them cannot be
@@ -94,7 +101,8 @@ export function openOtherRegions(
         } catch (error) {
           signal.throwIfAborted();
           const { region } = reader;
-          if (!reader.isSilent) logger.warn({ err: error, region }, 'a region of Edge cannot be read; looks at it wait');
+          if (!reader.isSilent)
+            logger.warn({ err: error, region }, 'a region of Edge cannot be read; looks at it wait');
           reader.isSilent = true;
           return 'unreachable';
         }

@@ -71,7 +71,8 @@ export function openStores(
       await ask(signal);
       await edge.describe({ signal }).catch((error: unknown) => {
         if (!(error instanceof EdgeRefusedError)) throw error;
-        if (!isUndescribed) logger.warn({ err: error }, 'it cannot be looked up in which regions the tables of Edge are');
+        if (!isUndescribed)
+          logger.warn({ err: error }, 'it cannot be looked up in which regions the tables of Edge are');
         isUndescribed = true;
       });
     };

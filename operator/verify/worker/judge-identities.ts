@@ -44,9 +44,7 @@ export async function judgeIdentities(
     const item = isTaken ? undefined : found;
     // Encoded only now: what waits for an answer would outlive many collections of garbage.
     const encoded = identity && encodeIdentity(identity, environment);
-    const core = isTaken
-      ? identity && keyTaken(environment.id, identity.id)
-      : withPart(encoded, environment, identity);
+    const core = isTaken ? identity && keyTaken(environment.id, identity.id) : withPart(encoded, environment, identity);
     const toOwn = (all: Rows) => pickRows(environment, item, all);
     const pair = {
       ...{ environmentId: environment.id, core, edge: item, rows: rows && toOwn(rows), onConflict },
