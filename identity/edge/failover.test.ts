@@ -320,7 +320,7 @@ describe('on a global table', () => {
       );
       global.region(HOME).comeBack();
       proxy!.inject(refuses(/^(Put|Update|Delete)Item$|Execute/));
-      expect(await tryToWrite('bob')).toBeInstanceOf(EdgeRefused);
+      expect(await tryToWrite('bob')).toBeInstanceOf(EdgeRefusedError);
       await waitFor(() => asked > 6, { for: 'the home region to be asked several times' });
       expect(failover.away()?.region).toBe(NEXT);
     });
