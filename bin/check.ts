@@ -7,7 +7,7 @@ import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { ConfigurationError, parseEnvironment } from '@edge-migration/runtime/configuration.ts';
 
 /**
- * Says in one line each whether everything can be reached that the installation is configured for; changes nothing.
+ * Reports in one line each whether everything in the configuration can be reached; changes nothing.
  * `helm test` runs it, and `kubectl edge-migration doctor --probe`, for which `--json` prints the outcomes as one line of JSON.
  * Exit codes: 0 all passed, 1 something is wrong, 64 wrong configuration.
  */
@@ -28,5 +28,5 @@ try {
   );
   process.exitCode = 64;
 }
-// Whatever still waits for something that nobody needs any more must not keep us.
+// Pending operations that are no longer needed must not keep the process alive.
 process.exit();

@@ -4,11 +4,11 @@ import { operatorConfiguration } from '@edge-migration/operator/config.ts';
 import { runOperator } from '@edge-migration/operator/process.ts';
 import { runServiceProcess } from '@edge-migration/runtime/process.ts';
 
-/** The operator's process. Exit code 1 also tells that it lost the Lease: it starts again as a follower. */
+/** The operator's process. Exit code 1 includes the loss of the Lease: it then restarts as a follower. */
 await runServiceProcess({
   name: 'operator',
   configuration: operatorConfiguration,
   run: (context) => runOperator({ ...context, kubeConfig: loadKubeConfig(process.env['KUBECONFIG']) }),
-  // Nothing is left to do that the Lease would not forbid.
+  // Any remaining work would be forbidden without the Lease.
   isExpected: (error) => error instanceof LeadershipLostError,
 });

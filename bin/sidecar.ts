@@ -26,7 +26,7 @@ const sidecar = createSidecar({
   droppedLines: () => droppedLines,
 });
 
-// The API must not go down with us: whatever nobody caught concerns one request at most.
+// The API must not go down with the sidecar: an uncaught error affects one request at most.
 process.on('uncaughtException', sidecar.survive);
 process.on('unhandledRejection', sidecar.survive);
 

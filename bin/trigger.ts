@@ -3,7 +3,7 @@ import { triggerConfiguration } from '@edge-migration/operator/trigger/config.ts
 import { runTrigger } from '@edge-migration/operator/trigger/process.ts';
 import { runServiceProcess } from '@edge-migration/runtime/process.ts';
 
-/** Takes the events by which Flagsmith's dashboard asks for migrations. */
+/** Receives the events by which Flagsmith's dashboard requests migrations. */
 await runServiceProcess({
   name: 'trigger',
   configuration: triggerConfiguration,

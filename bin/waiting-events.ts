@@ -9,9 +9,9 @@ import { readConfiguration } from '@edge-migration/runtime/process.ts';
 import { z } from 'zod';
 
 /**
- * Prints the events that wait aside until somebody says what is to become of them, one JSON object a line. Runs beside an
- * applier, with its settings: `kubectl exec deployment/edge-migration-applier -- node bin/waiting-events.ts`. Exit codes:
- * 0 printed, 1 failed, 64 wrong configuration.
+ * Prints the parked events that need a decision, one JSON object a line. Runs next to an applier, with its settings:
+ * `kubectl exec deployment/edge-migration-applier -- node bin/waiting-events.ts`. Exit codes: 0 printed, 1 failed, 64
+ * wrong configuration.
  */
 const LONGEST_MS = 60_000;
 const { values } = parseArgs({ options: { most: { type: 'string', default: '100' } } });

@@ -1,5 +1,5 @@
 /**
- * Bundles the program into one file that needs Node alone, and a package around it for `npm install --global`:
+ * Bundles the program into one file that needs only Node, and a package around it for `npm install --global`:
  * `node cli/build.ts [folder]`.
  */
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -10,11 +10,11 @@ const ROOT = resolve(import.meta.dirname, '..');
 /** kubectl finds `kubectl edge-migration` by this name, in which an underscore stands for the hyphen. */
 const FILE = 'kubectl-edge_migration';
 
-/** kubectl runs a program of this name for completions, and takes `:4` as: these alone, no names of files. */
+/** kubectl runs a program of this name for completions, and interprets `:4` as: only these, no file names. */
 const COMPLETER = 'kubectl_complete-edge_migration';
 const COMPLETER_TEXT = `#!/bin/sh\n${FILE} __complete "$@" && echo :4\n`;
 
-/** client-node's classes of all API types stay out, as kubernetes/client-node.ts keeps them out at run time. */
+/** client-node's classes of all API types are excluded, as kubernetes/client-node.ts excludes them at run time. */
 const withoutApiTypes: Plugin = {
   name: 'without-api-types',
   resolveId(source, importer) {

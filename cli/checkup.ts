@@ -5,26 +5,26 @@ import { examineInstallation, examineProbe, type InstallationFact, type ProbeFac
 
 export type Verdict = 'ok' | 'warning' | 'failed' | 'unknown';
 
-/** What `doctor` says of one thing. */
+/** A result of `doctor`. */
 export interface Finding {
   readonly check: string;
   readonly verdict: Verdict;
   readonly message: string;
-  /** What to do about it. */
+  /** The remedy. */
   readonly remedy?: string;
 }
 
 export interface Right {
   readonly verb: string;
-  /** As in `edgemigrations.edge.flagsmith.com` or `pods/log`. */
+  /** For example `edgemigrations.edge.flagsmith.com` or `pods/log`. */
   readonly resource: string;
   readonly namespace: string;
-  /** What cannot be done without it. */
+  /** What the right is needed for. */
   readonly need: string;
   readonly allowed: boolean;
 }
 
-/** The definition as the cluster has it. */
+/** The installed definition. */
 export type DefinitionFact =
   | {
       readonly kind: 'found';
@@ -45,7 +45,7 @@ export type ServerFact =
   | {
       readonly kind: 'found';
       readonly version: string;
-      /** Milliseconds that this machine's clock is ahead of the server's, to the second; undefined when it is not known. */
+      /** Milliseconds by which this machine's clock is ahead of the server's, to the second; undefined if unknown. */
       readonly ahead: number | undefined;
     }
   | { readonly kind: 'unreadable'; readonly problem: string };
@@ -62,11 +62,11 @@ export interface CheckupFacts {
   readonly rights: readonly Right[];
   readonly operator: OperatorFact;
   readonly operatorNamespace: string;
-  /** Undefined when they cannot be listed. */
+  /** Undefined if they cannot be listed. */
   readonly migrations: readonly EdgeMigration[] | undefined;
 }
 
-/** Judges an installation by what the API server tells. */
+/** Judges an installation by the facts from the API server. */
 export function examine(facts: CheckupFacts): Finding[] {
   const migrations = facts.migrations?.flatMap(examineMigration) ?? [];
   const { server, now, installation, release } = facts;
@@ -83,7 +83,7 @@ export function examine(facts: CheckupFacts): Finding[] {
   ];
 }
 
-/** Per-index back-off of Jobs and sidecar containers are there since this minor release of Kubernetes 1. */
+/** Per-index back-off of Jobs and sidecar containers exist since this minor release of Kubernetes 1. */
 const OLDEST_MINOR = 33;
 /** The server tells whole seconds, and its answer takes a while. */
 const SKEW_MS = 5_000;
@@ -91,7 +91,7 @@ const SKEW_MS = 5_000;
 function examineServer(server: ServerFact): Finding[] {
   const check = 'Kubernetes';
   if (server.kind === 'unreadable')
-    return [{ check, verdict: 'unknown', message: `the API server does not tell its version: ${server.problem}` }];
+    return [{ check, verdict: 'unknown', message: `the API server does not report its version: ${server.problem}` }];
   const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(server.version) ?? [];
   const isOld = Number(major) === 1 && Number(minor) < OLDEST_MINOR;
   const version: Finding = isOld
@@ -105,7 +105,7 @@ function examineServer(server: ServerFact): Finding[] {
   const { ahead } = server;
   if (ahead === undefined || Math.abs(ahead) <= SKEW_MS) return [version];
   const message = `this machine's clock is ${formatDuration(Math.abs(ahead) / 1000)} ${ahead > 0 ? 'ahead of' : 'behind'} the API server's`;
-  const remedy = 'ages and remaining times that this program shows are wrong by as much: correct the clock';
+  const remedy = 'ages and remaining times that this program shows are wrong by that much: correct the clock';
   return [version, { check: 'clock', verdict: 'warning', message, remedy }];
 }
 
@@ -162,16 +162,16 @@ function summariseMigrations(migrations: readonly EdgeMigration[] | undefined, f
   const check = 'migrations';
   if (migrations === undefined) return { check, verdict: 'unknown', message: 'EdgeMigrations cannot be listed' };
   const count = `${migrations.length} EdgeMigration${migrations.length === 1 ? '' : 's'}`;
-  const message = findings === 0 ? `${count}, and nothing is wrong with any` : `${count}; what is wrong follows`;
+  const message = findings === 0 ? `${count}, all without problems` : `${count}; problems follow`;
   return { check, verdict: 'ok', message };
 }
 
-/** Conditions that call for action. */
+/** Conditions that require action. */
 export function examineMigration(migration: EdgeMigration): Finding[] {
   const { status, generation } = migration;
   const check = titleOf(migration);
   if (status.conditions === undefined || (status.observedGeneration ?? 0) < generation) {
-    const message = 'the operator has not looked at its spec yet';
+    const message = 'the operator has not processed its spec yet';
     return [
       {
         check,
@@ -190,7 +190,7 @@ export function examineMigration(migration: EdgeMigration): Finding[] {
 type Judge = (migration: EdgeMigration) => Omit<Finding, 'check'>[];
 type Concerns = (reason: string, migration: EdgeMigration) => boolean;
 
-/** The condition in a state that is not well; its own message says what to do, the page says more. */
+/** The condition in an unhealthy state; its own message has the remedy, the page has more. */
 function judges(
   type: ConditionType,
   state: string,
@@ -206,7 +206,7 @@ function judges(
   };
 }
 
-/** Once it is done it does not matter any more what captures and applies. */
+/** Once it is done, capture and appliers no longer matter. */
 const isDone: Concerns = (_, { status }) => findCondition(status.conditions, 'Succeeded')?.status === 'True';
 
 const JUDGED: readonly Judge[] = [

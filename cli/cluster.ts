@@ -10,7 +10,7 @@ export const FIELD_MANAGER = 'kubectl-edge-migration';
 export interface Cluster {
   readonly client: KubernetesClient;
   readonly kubeConfig: KubeConfig;
-  /** Of the kubeconfig's context, unless another is asked for. */
+  /** The namespace of the kubeconfig's context, unless another one is given. */
   readonly namespace: string;
 }
 
@@ -21,9 +21,9 @@ export interface ClusterOptions {
 }
 
 /**
- * As kubectl finds it: `--kubeconfig`, `$KUBECONFIG`, `~/.kube/config`, then the pod's service account.
+ * Found as by kubectl: `--kubeconfig`, `$KUBECONFIG`, `~/.kube/config`, then the pod's service account.
  *
- * @throws CommandError when the kubeconfig cannot be read, or has no such context
+ * @throws CommandError if the kubeconfig cannot be read, or does not have the context
  */
 export function openCluster(options: ClusterOptions, clock: Clock): Cluster {
   const kubeConfig = readKubeConfig(options.kubeconfig);

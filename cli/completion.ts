@@ -1,10 +1,10 @@
 import type { Command, Option } from 'commander';
 
-/** The command by which a shell asks what a word may become; kubectl's own name for it. */
+/** The command by which a shell asks for completions of a word; kubectl's own name for it. */
 export const COMPLETE = '__complete';
 
 /**
- * What the last word may become: commands, options, and the values of options that have a fixed set of them.
+ * Completions of the last word: commands, options, and the values of options with a fixed set of them.
  *
  * @param words after the program's name; the last one is being typed and may be empty
  */
@@ -35,7 +35,7 @@ const BASH = `_edge_migration() {
 complete -F _edge_migration edge-migration
 `;
 
-/** What a shell reads at its start to complete `edge-migration`. */
+/** The shell code that enables completion of `edge-migration`. */
 export const SCRIPTS: Record<Shell, string> = {
   bash: BASH,
   zsh: `autoload -U +X compinit bashcompinit && compinit && bashcompinit\n${BASH}`,

@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import type { Cluster } from './cluster.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What a command works with. */
+/** The environment of a command. */
 export interface Context {
   readonly cluster: Cluster;
   readonly terminal: Terminal;
@@ -16,12 +16,12 @@ export interface Context {
 export const FORMATS = ['json', 'yaml', 'wide', 'name'] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** For programs: one object as it is, several as a Kubernetes List; any other value as JSON or YAML. */
+/** For programs: a single object, several as a Kubernetes List; any other value as JSON or YAML. */
 export function serialise(format: 'json' | 'yaml', value: unknown): string {
   return format === 'json' ? `${JSON.stringify(value, null, 2)}\n` : stringify(value);
 }
 
-/** Objects as `kubectl get -o json` prints them. @param single print one object by itself, not as a list */
+/** Objects as printed by `kubectl get -o json`. @param single print one object by itself, not as a list */
 export function serialiseObjects(
   format: 'json' | 'yaml',
   objects: readonly KubernetesObject[],

@@ -1,15 +1,15 @@
-/** Exit codes; docs/cli.md tells scripts what they mean. */
+/** Exit codes; described in docs/cli.md. */
 export const EXIT = {
   done: 0,
-  /** The cluster could not be asked, or refused. */
+  /** The cluster could not be reached, or rejected the request. */
   failed: 1,
   usage: 2,
   notFound: 3,
   /** The state of the migration does not allow it. */
   notPossible: 4,
-  /** A question was answered with no, or there is no terminal to ask on and no `--yes`. */
+  /** A question was declined, or there is no terminal to ask on and no `--yes`. */
   declined: 5,
-  /** What was looked at is not well: a migration that failed, a finding of `doctor`. */
+  /** An unhealthy result: a migration that failed, a problem found by `doctor`. */
   unwell: 6,
   interrupted: 130,
 } as const;

@@ -31,7 +31,7 @@ const lines = (changes: Partial<InstallationReport>, now = NOW) =>
 describe('what the operator reports', () => {
   test('is well when all of it is', () => {
     expect(new Set(look({}).map(({ verdict }) => verdict))).toEqual(new Set(['ok']));
-    expect(look({})[0]?.message).toBe('operator-0 leads, and reported 30s ago; it had looked at the stores 1m before');
+    expect(look({})[0]?.message).toBe('operator-0 leads, and reported 30s ago; it had checked the stores 1m before');
   });
 
   test('is not known any more when the operator has not reported for minutes, however well it was', () => {
@@ -50,7 +50,7 @@ describe('what the operator reports', () => {
       const [finding, ...others] = examineInstallation(fact, NOW, '0.2.0');
       expect(finding).toMatchObject({
         verdict: 'unknown',
-        message: expect.stringMatching(/^not looked at: Postgres, DynamoDB, NATS/),
+        message: expect.stringMatching(/^not checked: Postgres, DynamoDB, NATS/),
       });
       expect(others).toEqual([]);
     }
@@ -58,7 +58,7 @@ describe('what the operator reports', () => {
 
   test('names a store that was not looked at', () => {
     expect(lines({ checks: healthy.checks.filter(({ name }) => name !== 'DynamoDB') })).toContain(
-      'unknown DynamoDB: not looked at by the operator',
+      'unknown DynamoDB: not checked by the operator',
     );
   });
 
@@ -74,7 +74,7 @@ describe('what the operator reports', () => {
     const coverage = { state: 'uncovered', message: 'Pod api-2 has no sidecar that reports' } as const;
     expect(lines({ coreApiPods, coverage })).toEqual(
       expect.arrayContaining([
-        'failed coverage: not every write to Core is seen',
+        'failed coverage: not every write to Core is captured',
         'failed coverage of pod api-2: Pod api-2 has no sidecar that reports',
         'unknown coverage of pod api-3: Pod api-3 does not serve yet',
       ]),
@@ -89,7 +89,7 @@ describe('what the operator reports', () => {
 
   test('has failed where no applier reports; one that has an outage is named with its reason', () => {
     expect(lines({ appliers: { total: 0, listed: [] } })).toContain(
-      'failed appliers: none has reported within the last seconds',
+      'failed appliers: none has reported in the last seconds',
     );
     const listed = [{ instance: 'applier-0', applying: true, outage: 'CoreUnreachable: db:5432', release: '0.2.0' }];
     expect(lines({ appliers: { total: 1, listed } })).toContain('warning applier applier-0: CoreUnreachable: db:5432');
@@ -98,7 +98,7 @@ describe('what the operator reports', () => {
   test('names clocks that are wrong, and says when none could be compared', () => {
     const wrongClocks = { total: 1, listed: [{ process: 'applier applier-0', aheadSeconds: -90 }] };
     expect(lines({ wrongClocks })).toContain('warning clock of applier applier-0: 1m30s behind');
-    expect(lines({ clocks: 0 })).toContain('unknown process clocks: no clock could be compared with that of NATS');
+    expect(lines({ clocks: 0 })).toContain('unknown process clocks: no clock could be compared with the clock of NATS');
   });
 
   test('names processes of another release, this program among them, and does not guess that of the silent', () => {
@@ -113,7 +113,7 @@ describe('what the operator reports', () => {
     expect(found.map(({ verdict, message }) => `${verdict} ${message}`)).toEqual([
       'warning this program is of release 0.3.0, the operator of 0.2.0',
       'warning applier applier-0 is of release 0.1.0, the operator of 0.2.0',
-      'unknown 1 do not tell their release: applier applier-1',
+      'unknown 1 do not report their release: applier applier-1',
     ]);
   });
 

@@ -3,18 +3,18 @@ import type { InstallationReport } from '@edge-migration/operator/installation/r
 import { formatDuration } from '@edge-migration/operator/requests/duration.ts';
 import type { Finding, Verdict } from './checkup.ts';
 
-/** What the operator has written down of the installation. */
+/** The operator's report of the installation. */
 export type InstallationFact =
   | {
       readonly kind: 'found';
       readonly report: InstallationReport;
-      /** When the API server saved it, by its own clock: the operator's may be wrong. Milliseconds since the epoch. */
+      /** When the API server stored it, by its own clock: the operator's may be wrong. Milliseconds since the epoch. */
       readonly savedTime: number;
     }
   | { readonly kind: 'missing' }
   | { readonly kind: 'unreadable'; readonly problem: string };
 
-/** A check that was run in the cluster because it was asked for. */
+/** A check that was run in the cluster on request. */
 export type ProbeFact =
   | { readonly kind: 'done'; readonly outcomes: readonly Outcome[] }
   | { readonly kind: 'failed'; readonly problem: string }
@@ -28,18 +28,20 @@ const MOST_NAMED = 10;
 const SUBJECTS = 'Postgres, DynamoDB, NATS, coverage, appliers, clocks, versions of the processes';
 
 /**
- * Judges what the operator reports. What it has not told, or not lately, is unknown, never well.
+ * Judges the operator's report. Anything not reported, or not reported recently, is unknown, never healthy.
  *
- * @param now of the API server's clock, milliseconds since the epoch
+ * @param now by the API server's clock, milliseconds since the epoch
  */
 export function examineInstallation(fact: InstallationFact, now: number, release: string): Finding[] {
   if (fact.kind === 'missing') {
-    const message = `not looked at: ${SUBJECTS}: the operator has left no report`;
-    return [unknown('installation', message, 'is an operator of this release running? Else: doctor --probe')];
+    const message = `not checked: ${SUBJECTS}: there is no report of the operator`;
+    return [
+      unknown('installation', message, 'check that an operator of this release is running, or run doctor --probe'),
+    ];
   }
   if (fact.kind === 'unreadable') {
-    const message = `not looked at: ${SUBJECTS}: the operator's report cannot be read: ${fact.problem}`;
-    return [unknown('installation', message, 'doctor --probe runs the shipped check itself')];
+    const message = `not checked: ${SUBJECTS}: the operator's report cannot be read: ${fact.problem}`;
+    return [unknown('installation', message, 'doctor --probe runs the check of helm test directly')];
   }
   const { report, savedTime } = fact;
   const findings = [
@@ -60,14 +62,14 @@ export function examineInstallation(fact: InstallationFact, now: number, release
   ];
 }
 
-/** How old what follows is. */
+/** The age of the report. */
 function describeReport({ instance, time, checkedTime }: InstallationReport, since: string): Finding {
   const checked = formatDuration((Date.parse(time) - Date.parse(checkedTime)) / 1000);
-  const message = `${instance} leads, and reported ${since} ago; it had looked at the stores ${checked} before`;
+  const message = `${instance} leads, and reported ${since} ago; it had checked the stores ${checked} before`;
   return { check: 'installation', verdict: 'ok', message };
 }
 
-/** What the shipped check found when it was run as a Job. */
+/** The result of the check when it was run as a Job. */
 export function examineProbe(probe: ProbeFact): Finding[] {
   if (probe === undefined) return [];
   if (probe.kind === 'failed') return [unknown('probe', probe.problem, 'docs/cli.md, "Probe"')];
@@ -79,7 +81,7 @@ function examineChecks({ checks }: InstallationReport): Finding[] {
   const missing = ['Postgres', 'DynamoDB'].filter((name) => !isLooked(name));
   return [
     ...checks.map((check) => describeOutcome(check, check.name)),
-    ...missing.map((name) => unknown(name, 'not looked at by the operator', 'doctor --probe')),
+    ...missing.map((name) => unknown(name, 'not checked by the operator', 'doctor --probe')),
   ];
 }
 
@@ -97,10 +99,10 @@ function examineCoverage({ coverage, coreApiPods }: InstallationReport): Finding
     ];
   if (coverage.state === 'unknown')
     return [unknown(check, coverage.message, 'docs/runbooks/EdgeMigrationStreamUnreachable.md')];
-  if (coreApiPods === null) return [unknown(check, 'the pods of the Core API are not known', COVERAGE_PAGE)];
+  if (coreApiPods === null) return [unknown(check, 'the pods of the Core API are unknown', COVERAGE_PAGE)];
   const isCovered = coverage.state === 'covered';
-  // The message of what is not covered names the pods, which have findings of their own.
-  const message = isCovered ? coverage.message : 'not every write to Core is seen';
+  // The message of `capturing` names the uncovered pods, which have results of their own.
+  const message = isCovered ? coverage.message : 'not every write to Core is captured';
   const summary: Finding = {
     check,
     verdict: isCovered ? 'ok' : 'failed',
@@ -116,7 +118,7 @@ function examineCoverage({ coverage, coreApiPods }: InstallationReport): Finding
       ...(state === 'uncovered' && { remedy: COVERAGE_PAGE }),
     }),
   );
-  // Static sidecars and gaps are in no pod's own line.
+  // Static sidecars and gaps are in no pod's own result.
   const isTold = isCovered || named.some(({ verdict }) => verdict === 'failed');
   return [
     isTold ? summary : { ...summary, message: coverage.message },
@@ -129,7 +131,9 @@ function examineAppliers({ appliers, coverage }: InstallationReport): Finding[] 
   const check = 'appliers';
   if (coverage === null) return [];
   if (appliers === null)
-    return [unknown(check, 'what the appliers report is not known', 'docs/runbooks/EdgeMigrationStreamUnreachable.md')];
+    return [
+      unknown(check, 'the reports of the appliers are unknown', 'docs/runbooks/EdgeMigrationStreamUnreachable.md'),
+    ];
   const remedy = 'docs/runbooks/EdgeMigrationAppliersDown.md';
   const well = appliers.listed.filter(({ applying, outage }) => applying && outage === null);
   const unwell = appliers.listed.filter(({ applying, outage }) => !applying || outage !== null);
@@ -137,13 +141,13 @@ function examineAppliers({ appliers, coverage }: InstallationReport): Finding[] 
     well.length === 0 && unwell.every(({ applying }) => !applying) ? 'failed' : unwell.length > 0 ? 'warning' : 'ok';
   const message =
     appliers.total === 0
-      ? 'none has reported within the last seconds'
-      : `${appliers.total - unwell.length} of ${appliers.total} apply what is written to Core`;
+      ? 'none has reported in the last seconds'
+      : `${appliers.total - unwell.length} of ${appliers.total} apply writes to Core`;
   const named = unwell.slice(0, MOST_NAMED).map(
     ({ instance, outage }): Finding => ({
       check: `applier ${instance}`,
       verdict: 'warning',
-      message: outage ?? 'does not apply: it has not seen the EdgeMigrations lately',
+      message: outage ?? 'does not apply events: its view of the EdgeMigrations is stale',
       remedy,
     }),
   );
@@ -159,10 +163,20 @@ function examineClocks({ wrongClocks, clocks, coverage }: InstallationReport): F
   if (coverage === null) return [];
   if (clocks === 0)
     return [
-      unknown(check, 'no clock could be compared with that of NATS', 'docs/runbooks/EdgeMigrationStreamUnreachable.md'),
+      unknown(
+        check,
+        'no clock could be compared with the clock of NATS',
+        'docs/runbooks/EdgeMigrationStreamUnreachable.md',
+      ),
     ];
   if (wrongClocks.total === 0)
-    return [{ check, verdict: 'ok', message: `those of ${clocks} processes are within five seconds of that of NATS` }];
+    return [
+      {
+        check,
+        verdict: 'ok',
+        message: `the clocks of ${clocks} processes are within five seconds of the clock of NATS`,
+      },
+    ];
   const named = wrongClocks.listed.slice(0, MOST_NAMED).map(
     ({ process, aheadSeconds }): Finding => ({
       check: `clock of ${process}`,
@@ -174,7 +188,7 @@ function examineClocks({ wrongClocks, clocks, coverage }: InstallationReport): F
   return [...named, ...further(check, wrongClocks.total, 'clocks', false)];
 }
 
-/** Rolling upgrades differ for a while, so that a difference is no failure. */
+/** During a rolling upgrade releases differ for a while, so a difference is no failure. */
 function examineReleases({ release, coreApiPods, appliers }: InstallationReport, own: string): Finding[] {
   const check = 'versions';
   const remedy = 'docs/upgrade.md';
@@ -201,7 +215,7 @@ function examineReleases({ release, coreApiPods, appliers }: InstallationReport,
   const silence =
     silent.length === 0
       ? []
-      : [unknown(check, `${silent.length} do not tell their release: ${silent.slice(0, 3).join(', ')}`, remedy)];
+      : [unknown(check, `${silent.length} do not report their release: ${silent.slice(0, 3).join(', ')}`, remedy)];
   if (different.length > 0)
     return [...findings, ...further(check, different.length, 'processes of another release', false), ...silence];
   const known = others.length - silent.length;
@@ -214,7 +228,7 @@ function further(check: string, count: number, what: string, isCut: boolean): Fi
   return [{ check, verdict: 'warning', message: `${isCut ? 'at least ' : ''}${count - MOST_NAMED} more ${what}` }];
 }
 
-/** Those that are not well come first: when all that are listed are unwell there may be more. */
+/** Unhealthy ones come first: if all listed ones are unhealthy there may be more. */
 const isCut = ({ total, listed }: { readonly total: number; readonly listed: readonly unknown[] }, unwell: number) =>
   unwell === listed.length && total > listed.length;
 

@@ -1,7 +1,7 @@
 import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { z } from 'zod';
 
-/** `optional`: what does not exist is then said by the check, instead of a pod that never starts. */
+/** `optional`: a missing Secret is then reported by the check, instead of a pod that never starts. */
 const source = z
   .looseObject({})
   .transform((object) => ({ ...object, optional: true }))
@@ -43,17 +43,17 @@ const deployment = z.object({
 });
 
 const DEADLINE_SECONDS = 90;
-/** Should this program be killed meanwhile, the cluster removes the Job. */
+/** If this program is killed meanwhile, the cluster removes the Job. */
 const KEPT_SECONDS = 300;
 
-/** A Job's pod ends when all of its containers have: the proxy of a mesh would keep it from that. */
+/** A Job's pod ends when all of its containers have ended: a mesh's proxy would prevent that. */
 const NO_MESH = { label: { 'sidecar.istio.io/inject': 'false' }, annotation: { 'linkerd.io/inject': 'disabled' } };
 
 /**
- * A Job that runs the shipped check as the operator: its image, service account, settings and secrets, as its Deployment has
- * them.
+ * A Job that runs the check of `helm test` as the operator: with the image, service account, settings and secrets of
+ * its Deployment.
  *
- * @throws z.ZodError when the Deployment is none that we know
+ * @throws z.ZodError if the Deployment has an unknown form
  */
 export function buildProbe(operator: KubernetesObject, namespace: string, name: string): KubernetesObject {
   const { metadata, spec } = deployment.parse(operator).spec.template;

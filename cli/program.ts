@@ -20,7 +20,7 @@ export interface ProgramSettings {
 /** Runs a command on the cluster that its options name. */
 export type Run = (options: ClusterOptions, command: (context: Context) => Promise<ExitCode>) => Promise<void>;
 
-/** Runs the program. @param args without Node and the script. @returns the exit code; never throws for what a user can cause */
+/** Runs the program. @param args without Node and the script. @returns the exit code; never throws for a user error */
 export async function runProgram(args: readonly string[], settings: ProgramSettings): Promise<ExitCode> {
   let code: ExitCode = EXIT.done;
   const run: Run = async (options, command) => {
@@ -51,7 +51,7 @@ const EXIT_CODES = `
 Exit codes: 0 done, 1 the cluster could not be asked or refused, 2 wrong usage, 3 not found,
 4 not possible in this state, 5 not confirmed, 6 a migration or a check has failed, 130 interrupted.`;
 
-/** Lines of help are read, and are in docs/cli.md. */
+/** The width of help texts, which are also in docs/cli.md. */
 const HELP_COLUMNS = 100;
 
 /** The whole command line; docs/cli.md has the help of each command. */
@@ -65,23 +65,23 @@ export function createProgram(terminal: Terminal, run: Run): Command {
       getOutHelpWidth: () => Math.min(terminal.columns, HELP_COLUMNS),
       getErrHelpWidth: () => Math.min(terminal.columns, HELP_COLUMNS),
     })
-    .helpCommand('help [command]', 'Tells how to use a command.')
-    .helpOption('-h, --help', 'Tells how to use it.')
+    .helpCommand('help [command]', 'Shows the help of a command.')
+    .helpOption('-h, --help', 'Shows this help.')
     .showSuggestionAfterError()
     .addHelpText('after', EXIT_CODES);
   addLookingCommands(program, run);
   addChangingCommands(program, run);
   program
     .command('completion')
-    .description('Prints what a shell reads to complete `edge-migration`.')
+    .description('Prints the shell code that completes `edge-migration`.')
     .addArgument(new Argument('<shell>', 'your shell').choices(SHELLS))
     .action((shell: Shell) => terminal.write(SCRIPTS[shell]));
-  for (const command of program.commands) command.helpOption('-h, --help', 'Tells how to use it.');
+  for (const command of program.commands) command.helpOption('-h, --help', 'Shows this help.');
   return program;
 }
 
 function explain(error: unknown, { terminal, signal }: ProgramSettings): ExitCode {
-  // Help that was asked for is a success; commander has printed what it had to say.
+  // Requested help is a success; commander has already printed it.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   if (signal.aborted) return EXIT.interrupted;
   if (error instanceof CommandError) {

@@ -9,9 +9,9 @@ import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import type { Cluster } from './cluster.ts';
 import { CommandError, EXIT } from './exit.ts';
 
-/** Which EdgeMigrations a command is about. */
+/** The EdgeMigrations that a command applies to. */
 export interface Selection {
-  /** Empty: all that the selector finds. */
+  /** Empty: all that match the selector. */
   readonly projects: readonly number[];
   readonly labelSelector?: string | undefined;
   readonly allNamespaces: boolean;
@@ -23,19 +23,19 @@ export interface Selected {
   readonly object: KubernetesObject;
 }
 
-/** @param text `42`, `project-42`, or `edgemigration/project-42` as `kubectl get -o name` prints it */
+/** @param text `42`, `project-42`, or `edgemigration/project-42` as printed by `kubectl get -o name` */
 export function parseProject(text: string): number {
   const [, digits] = /^(?:(?:em|ems|edgemigrations?)(?:\.[a-z0-9.]+)?\/)?(?:project-)?(\d{1,10})$/.exec(text) ?? [];
   const id = Number(digits);
   if (digits === undefined || id < 1 || id > 2_147_483_647)
-    throw new CommandError(EXIT.usage, `${text} is no project: give its id in Core, such as 42, or project-42`);
+    throw new CommandError(EXIT.usage, `${text} is not a project: give its id in Core, such as 42, or project-42`);
   return id;
 }
 
 /**
  * The EdgeMigrations of a selection, by namespace and project.
  *
- * @throws CommandError (not found) when one of the projects has none; ApiError
+ * @throws CommandError (not found) if one of the projects has none; ApiError
  */
 export async function select(cluster: Cluster, selection: Selection, signal: AbortSignal): Promise<Selected[]> {
   const { projects, labelSelector, allNamespaces } = selection;

@@ -2,7 +2,7 @@ import { specSchema } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Settings } from '@edge-migration/operator/requests/change.ts';
 import { CommandError, EXIT } from './exit.ts';
 
-/** Options of `plan` and `start`; absent ones are left to the cluster. */
+/** Options of `plan` and `start`; the cluster sets defaults for absent ones. */
 export interface SettingOptions {
   readonly parallelism?: number;
   readonly pageSize?: number;
@@ -12,7 +12,7 @@ export interface SettingOptions {
   readonly window?: number;
 }
 
-/** @throws CommandError (usage) when the API server would refuse a value */
+/** @throws CommandError (usage) if the API server would reject a value */
 export function readSettings({ parallelism, pageSize, maxWriteUnits, onConflict, window }: SettingOptions): Settings {
   const copy = known({ parallelism, pageSize, maxWriteUnitsPerSecond: maxWriteUnits, onConflict });
   const replay = known({ windowSeconds: window });
@@ -23,7 +23,7 @@ export function readSettings({ parallelism, pageSize, maxWriteUnits, onConflict,
   return settings;
 }
 
-/** What is set of it; undefined when nothing is. */
+/** The options that are set; undefined if there are none. */
 function known(fields: Record<string, unknown>): Record<string, unknown> | undefined {
   const set = Object.entries(fields).filter(([, value]) => value !== undefined);
   return set.length === 0 ? undefined : Object.fromEntries(set);

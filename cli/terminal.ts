@@ -3,21 +3,21 @@ import { styleText } from 'node:util';
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
 
-/** Where a command writes to and whom it asks. */
+/** Output and prompts of a command. */
 export interface Terminal {
-  /** Standard output is a terminal that can move its cursor. */
+  /** Whether standard output is a terminal that can move its cursor. */
   readonly isInteractive: boolean;
-  /** Columns of the terminal; a wide line where there is none. */
+  /** Columns of the terminal; a wide line without a terminal. */
   readonly columns: number;
   /** Lines of the terminal. */
   readonly rows: number;
-  /** Writes to standard output, as it is. */
+  /** Writes to standard output unchanged. */
   write(text: string): void;
   /** Writes a line to standard error. */
   warn(line: string): void;
-  /** The text in this style, or as it is where colour is not wanted. */
+  /** The text in this style, or unchanged if colour is off. */
   paint(style: Style, text: string): string;
-  /** The answer to a question of yes or no; undefined when there is no terminal to ask on. */
+  /** The answer to a yes-or-no question; undefined if there is no terminal to ask on. */
   confirm(question: string, signal: AbortSignal): Promise<boolean | undefined>;
 }
 
@@ -29,7 +29,7 @@ export function processTerminal(): Terminal {
   return {
     isInteractive,
     get columns() {
-      // Some terminals say 0 before they know.
+      // Some terminals report 0 at first.
       return stdout.columns || 200;
     },
     get rows() {
@@ -41,7 +41,7 @@ export function processTerminal(): Terminal {
     async confirm(question, signal) {
       if (!stdin.isTTY || !stderr.isTTY) return undefined;
       const reader = createInterface({ input: stdin, output: stderr });
-      // While it reads keys, Ctrl-C is one of them.
+      // In raw mode Ctrl-C is an ordinary key.
       reader.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
       // A closed input (Ctrl-D) never answers.
       const closed = new Promise<string>((resolve) => reader.once('close', () => resolve('')));

@@ -17,7 +17,7 @@ const reviewSchema = z.object({ status: z.object({ allowed: z.boolean(), denied:
 
 type Verb = 'get' | 'list' | 'watch' | 'create' | 'patch';
 
-/** What may be done to EdgeMigrations. */
+/** An operation on EdgeMigrations. */
 interface Attributes {
   readonly verb: Verb;
   /** Undefined: in all namespaces. */
@@ -25,22 +25,22 @@ interface Attributes {
   readonly name?: string | undefined;
 }
 
-/** What callers may do, as the API server judges it by its own rules. */
+/** The rights of callers, as decided by the API server. */
 export interface Access {
   /**
-   * A right to all namespaces is one to each, and a right to a namespace one to all in it.
+   * A right in all namespaces is a right in each, and a right in a namespace is a right on all objects in it.
    *
-   * @throws ApiError when it cannot be asked
+   * @throws ApiError if the API server cannot be asked
    */
   may(caller: Caller, attributes: Attributes): Promise<boolean>;
-  /** Of these namespaces those where the caller may do it to any EdgeMigration. */
+  /** Those of these namespaces in which the caller may do it to any EdgeMigration. */
   namespaces(caller: Caller, verb: Verb, namespaces: Iterable<string>): Promise<Set<string>>;
 }
 
-/** Questions at the same time about one caller's namespaces. */
+/** Parallel reviews of one caller's namespaces. */
 const PARALLEL = 8;
 
-/** @param signal ends all questions; an answer may be for several callers, so that none of theirs does */
+/** @param signal ends all reviews; a result may be shared by several callers, so none of their signals does */
 export function createAccess(client: Pick<KubernetesClient, 'create'>, clock: Clock, signal: AbortSignal): Access {
   const verdicts = createVerdicts({ clock });
 
@@ -56,7 +56,7 @@ export function createAccess(client: Pick<KubernetesClient, 'create'>, clock: Cl
     return allowed && !denied;
   }
 
-  /** By the API server's rules alone, without a wider right. */
+  /** Decided by the API server alone, without a wider right. */
   function judge(caller: Caller, attributes: Attributes): Promise<boolean> {
     const { verb, namespace, name } = attributes;
     const question = [verb, namespace, name].filter((part) => part !== undefined).join('/');
@@ -65,7 +65,7 @@ export function createAccess(client: Pick<KubernetesClient, 'create'>, clock: Cl
 
   return {
     async may(caller, { verb, namespace, name }) {
-      // One answer about all namespaces, or all of a namespace, is for many questions.
+      // One result for all namespaces, or all of a namespace, answers many questions.
       if (await judge(caller, { verb })) return true;
       if (namespace === undefined) return false;
       if (await judge(caller, { verb, namespace })) return true;

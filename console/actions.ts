@@ -22,7 +22,7 @@ interface Creation {
   readonly settings: Settings;
 }
 
-/** What a request asks for. */
+/** A requested action. */
 export type Action =
   | Creation
   | { readonly name: 'suspend' | 'resume' }
@@ -34,7 +34,7 @@ export type Action =
 /** Whether a decision depends on the API server's time. */
 export const needsTime = ({ name }: Action) => name === 'extend' || name === 'finish';
 
-/** Whether it makes sense where there is no EdgeMigration yet. */
+/** Whether it is possible without an existing EdgeMigration. */
 export const isCreating = (action: Action): action is Creation => action.name === 'plan' || action.name === 'migrate';
 
 /** @param now the API server's time, in milliseconds since the epoch */
@@ -68,10 +68,13 @@ export function extensionOf({ by, until }: { by?: string | undefined; until?: st
   return until === undefined ? { by: parseDuration(by ?? '') ?? 0 } : { until: Date.parse(until) };
 }
 
-/** Asked of each button: a day more is what an extension would be at the least. */
+/** For each button: the minimum extension is one day. */
 const ONE_DAY_SECONDS = 86_400;
 
-/** What can be done about a project now, by callers with the right to do it. @param now milliseconds since the epoch */
+/**
+ * The actions that are possible on a project now, for callers with the right to do them. @param now milliseconds since
+ * the epoch
+ */
 export function describeActions(
   { migration }: Project,
   allowed: boolean,

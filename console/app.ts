@@ -27,18 +27,18 @@ export interface AppSettings {
 }
 
 interface OriginRule {
-  /** Where browsers reach the console; where unset, what they give as its host counts. */
+  /** The console's origin for browsers; if unset, the request's host is used. */
   readonly publicOrigin: string | undefined;
-  /** A change must prove that it comes from the console's page: a proxy takes a browser's cookies for a login. */
+  /** A change must prove that it comes from the console's page: a proxy accepts a browser's cookies as a login. */
   readonly mustProve: boolean;
 }
 
 type Env = { Bindings: HttpBindings };
 type RequestContext = Context<Env>;
 
-/** No request says more. */
+/** Maximum size of a request body. */
 const LARGEST_BODY_BYTES = 16 * 1024;
-/** Of each caller. */
+/** Per caller. */
 const READS = { burst: 100, perSecond: 20 };
 const CHANGES = { burst: 20, perSecond: 2 };
 
@@ -64,7 +64,7 @@ const SECURITY_HEADERS = {
   'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
 };
 
-/** The console as it answers requests: page, API, and its document. */
+/** The console's HTTP application: page, API, and its document. */
 export function createApp(settings: AppSettings): Hono<Env> {
   const { routes, document, page, origin, onProblem } = settings;
   const app = new Hono<Env>({ strict: false });
@@ -106,7 +106,7 @@ export function createApp(settings: AppSettings): Hono<Env> {
   return app;
 }
 
-/** As Hono has it, which takes the slash at the end from requests; ids that no project can have are no path. */
+/** Without Hono's normalization of trailing slashes; impossible ids are not part of any path. */
 const pathOf = ({ path }: Route) => path.replace('{project_id}', ':project_id{[0-9]{1,10}}').replace(/\/$/, '');
 
 function createServe({ authenticate, clock }: AppSettings) {
@@ -145,7 +145,7 @@ function respond({ status, headers = {}, body }: Reply): Response {
   });
 }
 
-/** A parameter that comes several times is a list. */
+/** A repeated parameter is a list. */
 function collectQuery(context: RequestContext): Record<string, unknown> {
   const entries = Object.entries(context.req.queries());
   return Object.fromEntries(entries.map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
@@ -169,7 +169,7 @@ async function readJson({ env: { incoming } }: RequestContext): Promise<unknown>
   });
   if (bytes.length === 0) return {};
   const [type = ''] = (incoming.headers['content-type'] ?? '').split(';');
-  // Forms of other sites cannot have it.
+  // Forms of other sites cannot send it.
   if (type.trim().toLowerCase() !== 'application/json')
     throw new ProblemError('unsupported_media_type', 'Content-Type must be application/json');
   try {

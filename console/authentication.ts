@@ -15,7 +15,7 @@ export interface AuthenticationSettings {
   readonly signal: AbortSignal;
 }
 
-/** One of the two ways, as configured: headers of the other one mean nothing. */
+/** The configured one of the two methods; headers of the other one are ignored. */
 export function createAuthentication({ configuration, client, clock, signal }: AuthenticationSettings): Authenticate {
   const { authentication, proxySecretFile, tokenAudiences: audiences = [], groups } = configuration;
   if (authentication === 'Proxy' && proxySecretFile !== undefined) {
@@ -26,7 +26,7 @@ export function createAuthentication({ configuration, client, clock, signal }: A
   return async (headers, address) => reviews.authenticate(readToken(headers['authorization']), address);
 }
 
-/** Room for the tokens of identity providers; RFC 6750's characters. */
+/** Sized for tokens of identity providers; RFC 6750's characters. */
 const TOKEN = /^[Bb]earer ([A-Za-z0-9._~+/=-]{1,8192})$/;
 
 /** @throws ProblemError unless there is one bearer token */

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { Headers } from '@edge-migration/kubernetes/transport.ts';
 import type { ConsoleConfiguration } from './config.ts';
 
-/** Who a caller is to Kubernetes. */
+/** A caller's identity in Kubernetes. */
 export interface Identity {
   readonly user: string;
   readonly groups: readonly string[];
@@ -11,9 +11,9 @@ export interface Identity {
 }
 
 export interface Caller extends Identity {
-  /** The same for the same identity, and another for each token of it: for caches. Limits are those of the user. */
+  /** Equal for the same identity and token: for caches. Limits apply to the user. */
   readonly key: string;
-  /** The caller's own bearer token, where there is one. */
+  /** The caller's own bearer token, if there is one. */
   readonly token?: string | undefined;
 }
 
@@ -23,21 +23,21 @@ export function createCaller(identity: Identity, token?: string): Caller {
   return { ...identity, key: hash('sha256', text, 'base64'), token };
 }
 
-/** Where and as whom the API server is called in the caller's name. */
+/** A client, and the headers that act on behalf of the caller. */
 export type Delegation =
-  /** On a connection that has no credentials but these headers. */
+  /** On a connection that has no credentials except these headers. */
   | { readonly kind: 'token'; readonly headers: Headers }
-  /** On the console's own. */
+  /** On the console's own connection. */
   | { readonly kind: 'impersonation'; readonly headers: Headers };
 
 const SERVICE_ACCOUNT = 'system:serviceaccount:';
 
 /**
- * How something is done in the caller's name: with his own token, so that the API server judges and records the caller
- * himself; or by impersonation. Undefined where the console does nothing in anyone's name.
+ * How an operation is done on behalf of the caller: with the caller's own token, so that the API server authorizes and
+ * records the caller; or by impersonation. Undefined if the console acts on behalf of no one.
  *
- * Of groups only those are sent that the API server does not add by itself; `system:` names are never impersonated but for
- * those of service accounts, since a name such as `system:kube-scheduler` would be a right by itself.
+ * Only groups that the API server does not add by itself are sent; `system:` names are never impersonated except those
+ * of service accounts, since a name such as `system:kube-scheduler` would itself be a right.
  */
 export function delegate(caller: Caller, writes: ConsoleConfiguration['writes']): Delegation | undefined {
   if (writes === 'Off') return undefined;

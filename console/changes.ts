@@ -22,13 +22,13 @@ interface ChangeRequest {
   readonly namespace?: string | undefined;
   readonly action: Action;
   readonly dryRun: boolean;
-  /** The warnings that the caller has seen, and means to go on. */
+  /** The warnings that the caller has seen and confirmed. */
   readonly confirm: readonly WarningCode[];
 }
 
 type ChangeReply = z.infer<typeof changeSchema>;
 
-/** Changes EdgeMigrations in the name of callers. */
+/** Changes EdgeMigrations on behalf of callers. */
 export interface Changes {
   /** @throws ProblemError, ApiError */
   make(caller: Caller, request: ChangeRequest, signal: AbortSignal): Promise<ChangeReply>;
@@ -37,7 +37,7 @@ export interface Changes {
 export interface ChangesSettings {
   readonly projects: Projects;
   readonly access: Access;
-  /** In the caller's name; undefined where nothing is done in anyone's. */
+  /** On behalf of the caller; undefined if the console acts on behalf of no one. */
   readonly clientFor: (caller: Caller) => KubernetesClient | undefined;
   readonly defaultNamespace: string;
   /** All when undefined. */
@@ -63,7 +63,7 @@ export function createChanges(settings: ChangesSettings): Changes {
     return { namespace: where, name: nameOf(projectId) };
   }
 
-  /** Early and in plain words; the API server judges the caller, or the impersonated one, once more. */
+  /** An early check with a readable message; the API server authorizes the caller, or the impersonated one, again. */
   async function requireRight(caller: Caller, target: Target) {
     const { reference, migration } = target;
     const { namespace, name } = reference;
@@ -126,7 +126,7 @@ function reply(
     message: change.message,
     warnings: [...warningsOf(change)],
     dry_run: dryRun,
-    // What is not stored has no version yet.
+    // An object that is not stored has no version yet.
     project: summarize(parseProject({ ...object, metadata: { resourceVersion: '', ...object.metadata } })),
   };
 }

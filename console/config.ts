@@ -19,33 +19,33 @@ export const consoleConfiguration = z.object({
   ...logSettings,
   /** Where EdgeMigrations are created unless a request names another namespace. */
   namespace,
-  /** Namespaces whose EdgeMigrations are shown, separated by commas; all when unset. As the operator's. */
+  /** Namespaces whose EdgeMigrations are shown, separated by commas; all if unset. The same as the operator's. */
   watchNamespaces: list(namespace).optional(),
   /** The operator's own namespace, where its reports are; `namespace` when unset. */
   operatorNamespace: namespace.optional(),
-  /** Who a caller is: a Kubernetes bearer token says it, or headers of a trusted proxy. */
+  /** How callers are identified: by a Kubernetes bearer token, or by headers of a trusted proxy. */
   authentication: z.enum(['Token', 'Proxy']).default('Token'),
   /** Audiences that tokens must be for, separated by commas; those of the API server when unset. */
   tokenAudiences: list(z.string().min(1).max(253)).optional(),
   /** Changes are made with the caller's own token, by impersonating the caller, or not at all. */
   writes: z.enum(['Token', 'Impersonation', 'Off']).default('Token'),
-  /** Groups of callers that count, separated by commas, with their prefix; all when unset. */
+  /** Groups of callers that are used, separated by commas, with their prefix; all if unset. */
   groups: list(z.string().min(1).max(253)).optional(),
-  /** File with the secret by which the trusted proxy proves that it is the one. */
+  /** File with the secret by which the trusted proxy authenticates itself. */
   proxySecretFile: z.string().min(1).optional(),
   proxySecretHeader: header.default('x-edge-migration-proxy-secret'),
   proxyUserHeader: header.default('x-forwarded-user'),
   /** Groups are separated by commas. */
   proxyGroupsHeader: header.default('x-forwarded-groups'),
-  /** Put before the names that the proxy tells, as the API server does with those of OIDC (`-` for none). */
+  /** Prepended to the names from the proxy, as the API server does for OIDC (`-` for none). */
   proxyUserPrefix: z.string().max(64).default('oidc:'),
   proxyGroupsPrefix: z.string().max(64).default('oidc:'),
-  /** Where browsers reach the console, such as https://console.example.com; needed with a proxy. */
+  /** The console's URL for browsers, such as https://console.example.com; needed with a proxy. */
   publicOrigin: z
     .url({ protocol: /^https?$/ })
     .transform((text) => new URL(text).origin)
     .optional(),
-  /** Folder of the built page; the API alone is served where there is none. */
+  /** Folder of the built page; only the API is served if it does not exist. */
   pageDirectory: z
     .string()
     .min(1)

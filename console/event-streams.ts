@@ -9,25 +9,25 @@ import type { ProjectCache } from './projects.ts';
 import type { Project } from './summary.ts';
 
 export interface Subscription {
-  /** The caller's, for the bound of streams. */
+  /** The caller's key, for the limit on streams. */
   readonly caller: string;
-  /** Whether the stream is about this object, `namespace/name`. */
+  /** Whether the stream covers this object, `namespace/name`. */
   readonly concerns: (key: string) => boolean;
-  /** Shown at once; undefined: the client is told that the stream has begun, and lists then. */
+  /** Sent first; undefined: the client is notified that the stream has started, and then lists. */
   readonly first?: string | undefined;
-  /** Whether the caller may see it now. Throws when that cannot be told. */
+  /** Whether the caller may see it now. Throws if that cannot be determined. */
   readonly maySee: (reference: { readonly namespace: string; readonly name: string }) => Promise<boolean>;
-  /** What is told of a project. */
+  /** The data that is sent about a project. */
   readonly tell: (project: Project) => unknown;
   /** Throws a ProblemError when the caller is not the one any more that the stream was opened for. */
   readonly reauthenticate: () => Promise<unknown>;
-  /** Cuts the connection of a client that does not read. */
+  /** Disconnects a client that does not read. */
   readonly cut: () => void;
   /** Aborted when the client is gone. */
   readonly signal: AbortSignal;
 }
 
-/** Live progress as server-sent events: bounded in number, and in what a slow client can make us keep. */
+/** Live progress as server-sent events: limited in number, and in the memory that a slow client can use. */
 export interface EventStreams {
   /** @throws ProblemError (too_many_requests) */
   open(subscription: Subscription): ReadableStream<Uint8Array>;
@@ -38,7 +38,7 @@ export interface EventStreamsSettings {
   readonly cache: ProjectCache;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** All streams end with it. */
+  /** All streams end when it is aborted. */
   readonly signal: AbortSignal;
 }
 
@@ -103,7 +103,8 @@ export function createEventStreams({ cache, clock, logger, signal }: EventStream
           },
           cancel: close,
         },
-        // Nothing is made before the client can take it: what changes meanwhile is told once, as it is then.
+        // Nothing is prepared before the client can receive it: changes meanwhile are sent once, with the state at that
+        // time.
         { highWaterMark: 0 },
       );
     },
@@ -121,7 +122,7 @@ interface Waiting {
 function createFeed(cache: ProjectCache, subscription: Subscription, { clock, stop, gone }: Waiting) {
   const { concerns, first, maySee, tell, reauthenticate } = subscription;
   const changed = new Set<string>(first === undefined ? [] : [first]);
-  /** As they were told last: a review tells nothing twice. */
+  /** The last data that was sent: unchanged data is not sent again. */
   const shown = new Map<string, Project>();
   let wake = Promise.withResolvers<void>();
   const unsubscribe = cache.subscribe(({ key }: Change<Project>) => {
@@ -130,7 +131,7 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
     wake.resolve();
   });
 
-  /** What is to be told of one object now; undefined: nothing. */
+  /** The data to send about one object now; undefined: none. */
   async function describe(key: string): Promise<string | undefined> {
     const { namespace = '', name } = parseObjectKey(key);
     const isVisible = await maySee({ namespace, name });
@@ -140,7 +141,7 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
       shown.set(key, project);
       return event('project', tell(project));
     }
-    // Of what was never to be seen nothing is told, not even that it is gone.
+    // For an object that was never visible nothing is sent, not even its removal.
     if (!shown.delete(key) && !isVisible) return undefined;
     return event('removed', { project_id: Number(/(\d+)$/.exec(name)?.[1] ?? 0), namespace, name });
   }
@@ -152,14 +153,14 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
         const text = await describe(key);
         if (text !== undefined) yield text;
       } catch {
-        // Whether he may see it cannot be told: nothing is shown until it can.
+        // The rights cannot be determined: nothing is sent until they can.
         changed.add(key);
         return;
       }
     }
   }
 
-  /** Rights and tokens end while a stream is open. */
+  /** Rights and tokens may expire while a stream is open. */
   async function review(): Promise<string | undefined> {
     try {
       await reauthenticate();
@@ -196,7 +197,8 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
       yield end;
       return;
     }
-    if (stop.aborted) yield event('end', { code: 'stopping', detail: 'the console stops: connect again in a moment' });
+    if (stop.aborted)
+      yield event('end', { code: 'stopping', detail: 'the console is stopping: reconnect in a moment' });
   }
 
   return { events: run(), close: unsubscribe };
@@ -204,7 +206,7 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
 
 const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 
-/** Waits for a time, or until one of the signals, or for something that comes sooner. */
+/** Waits for a time, or until one of the signals is aborted, or until something else happens first. */
 async function pause(clock: Clock, milliseconds: number, signals: AbortSignal[], sooner?: Promise<void>) {
   const waiting = new AbortController();
   const time = clock.sleep(milliseconds, AbortSignal.any([...signals, waiting.signal])).catch(() => {}); // ended
@@ -212,7 +214,7 @@ async function pause(clock: Clock, milliseconds: number, signals: AbortSignal[],
   waiting.abort();
 }
 
-/** Calls back when nothing was read for so long. */
+/** Calls back when nothing was read for this time. */
 function readingIn(clock: Clock, milliseconds: number, gone: AbortSignal, onSilence: () => void) {
   let readAt = clock.monotonic();
   async function watch() {

@@ -1,6 +1,6 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
-/** Remembers answers for a moment. Questions that are under way are shared; what fails is asked again. */
+/** Caches results for a short time. Pending requests are shared; failed ones are repeated. */
 export interface ExpiringCache<T> {
   get(key: string, ask: () => Promise<T>): Promise<T>;
 }
@@ -21,7 +21,7 @@ export function createExpiringCache<T>(
     get(key, ask) {
       const known = entries.get(key);
       if (known !== undefined && known.until > clock.monotonic()) return known.answer;
-      // Last in the order of the map, whose first is the oldest.
+      // Last in the map's order, whose first entry is the oldest.
       entries.delete(key);
       const oldest = entries.keys().next();
       if (entries.size >= mostEntries && !oldest.done) entries.delete(oldest.value);

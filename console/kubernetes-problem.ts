@@ -21,7 +21,7 @@ const CODES: [new (...parameters: never[]) => Error, ProblemCode][] = [
   [ConflictError, 'changed_meanwhile'],
 ];
 
-/** What the API server answered to something that was done in the caller's own name, which he may read. */
+/** A response of the API server to a request on behalf of the caller, who may read it. */
 export function explainToCaller(error: unknown): unknown {
   const [, code] = CODES.find(([type]) => error instanceof type) ?? [];
   if (code === undefined) return error;
@@ -36,7 +36,7 @@ export function explainToAnyone(error: unknown): ProblemError {
     const seconds = error instanceof TooManyRequestsError ? Math.ceil((error.retryAfterMs ?? 1000) / 1000) : 5;
     return new ProblemError(
       'unavailable',
-      'Kubernetes does not answer as it should: try again; the log of the console says why',
+      "Kubernetes does not respond correctly: try again; the console's log has the reason",
       {
         cause: error,
         headers: { 'retry-after': String(seconds) },

@@ -6,7 +6,7 @@ export interface Listing {
   readonly results: Summary[];
 }
 
-/** Finds, orders and cuts out one page. Every word of the search must be in one of the project's texts. */
+/** Filters, sorts and returns one page. Every word of the search must be in one of the project's texts. */
 export function listPage(summaries: readonly Summary[], query: ListQuery): Listing {
   const { page, page_size: size, phase } = query;
   const found = summaries.filter((summary) => matches(summary, query));
@@ -27,7 +27,7 @@ function matches(summary: Summary, { search, outcome, namespace }: ListQuery): b
   return words.every((word) => text.includes(word));
 }
 
-/** What is unknown comes last, whichever way; what is equal, by project and namespace. */
+/** Unknown values come last in either direction; equal ones are sorted by project and namespace. */
 function comparing(ordering: ListQuery['ordering']): (a: Summary, b: Summary) => number {
   const descends = ordering.startsWith('-');
   const field = (descends ? ordering.slice(1) : ordering) as Ordering;

@@ -3,7 +3,7 @@ import { describeProblem, type ProblemCode, ProblemError, statusOf } from './pro
 import type { Content, Route } from './route.ts';
 import * as schemas from './schemas.ts';
 
-/** Named in the document, since several operations have them. */
+/** Named in the document, since several operations use them. */
 const COMPONENTS: Readonly<Record<string, z.ZodType>> = {
   Problem: schemas.problemSchema,
   Summary: schemas.summarySchema,
@@ -38,7 +38,7 @@ export function describeApi(routes: readonly Route[], version: string): Json {
         token: {
           type: 'http',
           scheme: 'bearer',
-          description: 'A Kubernetes token. A trusted proxy may take its place.',
+          description: 'A Kubernetes token. Not needed behind a trusted proxy.',
         },
       },
     },
@@ -74,7 +74,7 @@ function describeQuery(query: z.ZodType): Json[] {
   const { properties = {} } = convert(query, 'input') as { properties?: Record<string, Json> };
   const lenient = query instanceof z.ZodObject ? query.shape : {};
   return Object.entries(properties).map(([name, schema]) => {
-    // What a preprocessed field takes cannot be told from its input.
+    // The input type of a preprocessed field cannot be derived from its schema.
     const field = lenient[name] as z.ZodType | undefined;
     const isOpen = Object.keys(schema).length === 0 && field !== undefined;
     return { name, in: 'query', required: false, schema: isOpen ? convert(field, 'output') : schema };

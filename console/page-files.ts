@@ -6,7 +6,7 @@ export interface PageFile {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly type: string;
   readonly etag: string;
-  /** Its name changes with what is in it. */
+  /** Its name changes with its content. */
   readonly immutable: boolean;
 }
 
@@ -23,8 +23,8 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The files of the built page by path, `/` for its index.html; empty where the folder does not exist. They are read once,
- * so that no request has a path of the file system. Files of other types are left out.
+ * The files of the built page by path, `/` for its index.html; empty if the folder does not exist. They are read once,
+ * so that no request contains a file system path. Files of other types are omitted.
  */
 export async function readPageFiles(folder: string): Promise<ReadonlyMap<string, PageFile>> {
   const files = new Map<string, PageFile>();

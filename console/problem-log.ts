@@ -4,11 +4,11 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Counter, type Registry } from 'prom-client';
 import { PROBLEM_CODES, type ProblemError } from './problem.ts';
 
-/** Counts each request that is refused or fails, and logs those of one kind every ten seconds at most. */
+/** Counts each rejected or failed request, and logs at most one of each kind every ten seconds. */
 export function createProblemLog(registry: Registry, clock: Pick<Clock, 'monotonic'>, logger: Logger) {
   const counter = new Counter({
     name: 'edge_migration_console_problems_total',
-    help: 'Requests that were refused, or failed, by the code of their answer.',
+    help: 'Requests that were rejected, or failed, by the code of the response.',
     labelNames: ['code'],
     registers: [registry],
   });

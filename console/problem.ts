@@ -1,15 +1,18 @@
 import type { Warning } from '@edge-migration/operator/requests/change.ts';
 
-/** What a caller is told when a request cannot be served, as RFC 9457 has it; `detail` is also where Flagsmith's own API puts it. */
+/**
+ * The response to a request that cannot be served, as in RFC 9457; `detail` is also the field that Flagsmith's own API
+ * uses.
+ */
 export interface ProblemDocument {
   readonly type: 'about:blank';
   readonly title: string;
   readonly status: number;
   /** For programs. */
   readonly code: ProblemCode;
-  /** For people: what was wrong and what to do about it. */
+  /** For users: the problem and its remedy. */
   readonly detail: string;
-  /** With `confirmation_required`: what cannot be undone. */
+  /** With `confirmation_required`: the irreversible effects. */
   readonly warnings?: readonly Warning[];
 }
 
@@ -46,7 +49,7 @@ export class ProblemError extends Error {
   override readonly name = 'ProblemError';
   readonly code: ProblemCode;
   readonly warnings: readonly Warning[] | undefined;
-  /** Of the answer. */
+  /** HTTP status of the response. */
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(code: ProblemCode, detail: string, { warnings, headers = {}, ...options }: ProblemOptions = {}) {

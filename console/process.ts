@@ -33,7 +33,7 @@ export interface ConsoleSettings {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** Told where the console listens, once it has read the EdgeMigrations. */
+  /** Called with the console's address, once it has read the EdgeMigrations. */
   readonly onListening?: (url: string) => void;
 }
 
@@ -48,7 +48,7 @@ const REQUEST_MS = 10_000;
 /**
  * Serves page and API until the signal aborts.
  *
- * @throws ConfigurationError, and whatever keeps a server from listening
+ * @throws ConfigurationError, and errors that prevent a server from listening
  */
 export async function runConsole(settings: ConsoleSettings): Promise<void> {
   const { configuration, clock, logger, signal } = settings;
@@ -57,14 +57,14 @@ export async function runConsole(settings: ConsoleSettings): Promise<void> {
   await using started = new AsyncDisposableStack();
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  // What is under way when the process is asked to stop may come to its end; streams and the watch end at once.
+  // When the process is stopped, running requests may finish; streams and the watch end at once.
   const ending = new AbortController();
   started.defer(() => ending.abort(new Error('the process ends')));
   const clients = createClients(settings, registry, started);
   const cache = createCache(clients.own, settings, registry);
   const series = createSeries(clock);
   cache.subscribe((change) => noteChange(series, change));
-  // Where something below fails, no signal tells the process to stop.
+  // If a later step fails, no signal stops the process.
   const watch = new AbortController();
   const watching = cache.run(AbortSignal.any([signal, watch.signal]));
   started.defer(() => {
@@ -114,7 +114,7 @@ const aborted = (signal: AbortSignal) =>
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 
-/** @throws ConfigurationError where settings contradict each other */
+/** @throws ConfigurationError if settings contradict each other */
 function requireConsistency({
   authentication,
   writes,
@@ -130,22 +130,20 @@ function requireConsistency({
     if (proxySecretFile === undefined)
       refuse('EDGE_MIGRATION_PROXY_SECRET_FILE must be set: an address proves nothing');
     if (publicOrigin === undefined)
-      refuse('EDGE_MIGRATION_PUBLIC_ORIGIN must be set: behind a proxy, requests of other sites are told by it');
+      refuse('EDGE_MIGRATION_PUBLIC_ORIGIN must be set: behind a proxy it identifies requests of other sites');
     if (writes === 'Token')
       refuse('EDGE_MIGRATION_WRITES must be Impersonation or Off: behind a proxy there are no tokens');
   } else if (writes === 'Token' && tokenAudiences !== undefined) {
-    refuse('EDGE_MIGRATION_WRITES must be Impersonation or Off: the API server takes no tokens of other audiences');
+    refuse('EDGE_MIGRATION_WRITES must be Impersonation or Off: the API server accepts no tokens of other audiences');
   }
   if (writes === 'Impersonation' && groups === undefined)
-    refuse(
-      'EDGE_MIGRATION_GROUPS must be set: groups that may not be impersonated would keep callers from all changes',
-    );
+    refuse('EDGE_MIGRATION_GROUPS must be set: groups that may not be impersonated would prevent all changes');
 }
 
 interface Clients {
   /** With the console's own rights. */
   readonly own: KubernetesClient;
-  /** In the caller's name; undefined where nothing is done in anyone's. */
+  /** On behalf of the caller; undefined if the console acts on behalf of no one. */
   readonly for: (caller: Caller) => KubernetesClient | undefined;
 }
 
@@ -169,7 +167,7 @@ function createClients(
   };
 }
 
-/** The same cluster without credentials: a client certificate would win over a caller's token. */
+/** The same cluster without credentials: a client certificate would take precedence over a caller's token. */
 function withoutCredentials(kubeConfig: KubeConfig): KubeConfig {
   const cluster = kubeConfig.getCurrentCluster();
   if (cluster === null) throw new ConfigurationError('the kubeconfig has no current cluster');
@@ -249,7 +247,7 @@ async function createConsole(
   });
   const page = await readPageFiles(configuration.pageDirectory);
   if (!page.has('/'))
-    logger.warn({ pageDirectory: configuration.pageDirectory }, 'there is no page: the API alone is served');
+    logger.warn({ pageDirectory: configuration.pageDirectory }, 'there is no page: only the API is served');
   const app = createApp({
     routes,
     document: describeApi(routes, VERSION),

@@ -12,7 +12,7 @@ export type ProjectCache = Pick<Reflector<Project>, 'get' | 'list' | 'byIndex' |
 
 /** The projects of the cache, each seen by those only who may read it. Its methods throw ApiError and ProblemError. */
 export interface Projects {
-  /** Undefined where there is none that the caller may read. */
+  /** Undefined if there is none that the caller may read. */
   find(caller: Caller, projectId: number, namespace?: string): Promise<Project | undefined>;
   /** @throws ProblemError (not_found) */
   get(caller: Caller, projectId: number, namespace?: string): Promise<Project>;
@@ -67,7 +67,9 @@ export function createProjects(cache: ProjectCache, access: Access): Projects {
   return projects;
 }
 
-/** Of several with one project, the one that is worked on: the others are duplicates, and the oldest comes first. */
+/**
+ * The active EdgeMigration of a project, if there are several: the others are duplicates, and the oldest comes first.
+ */
 function compare(a: EdgeMigration, b: EdgeMigration): number {
   const rank = (migration: EdgeMigration) =>
     Number(findCondition(migration.status.conditions, 'Accepted')?.reason === 'Duplicate');

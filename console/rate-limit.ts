@@ -1,19 +1,19 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
-/** How often something may be done: so many at once, and so many a second in the long run. */
+/** A rate limit: a burst, and a rate per second. */
 export interface Rate {
   readonly burst: number;
   readonly perSecond: number;
 }
 
 export interface RateLimit {
-  /** Takes one for this key. Milliseconds to wait where there is none left; 0: taken. */
+  /** Takes one token for this key. Returns the milliseconds to wait if there is none; 0: taken. */
   take(key: string): number;
-  /** The same without taking it. */
+  /** The same without taking a token. */
   look(key: string): number;
 }
 
-/** Keys that are remembered at most. The one that was idle longest is forgotten, as it has most likely recovered. */
+/** Maximum number of keys. The one that was idle longest is evicted, as it has most likely recovered. */
 const MOST_KEYS = 10_000;
 
 /** A token bucket for each key. */

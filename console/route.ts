@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { Caller } from './caller.ts';
 import type { ProblemCode } from './problem.ts';
 
-/** One request that has come so far: its caller is known, and what it says is what the route takes. */
+/** An authenticated request whose parameters are valid for the route. */
 export interface RouteContext<Query, Body> {
   readonly caller: Caller;
   readonly projectId: number;
@@ -12,21 +12,21 @@ export interface RouteContext<Query, Body> {
   /** Aborted when the client is gone. */
   readonly signal: AbortSignal;
   readonly bindings: HttpBindings;
-  /** Who calls, looked up once more. */
+  /** Authenticates the caller once more. */
   readonly reauthenticate: () => Promise<Caller>;
 }
 
 export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** JSON; or what it is, with its type in the headers. */
+  /** JSON; or a raw body, with its type in the headers. */
   readonly body: object | string | ReadableStream<Uint8Array>;
 }
 
-/** One operation of the API, as it is served and as its OpenAPI document says it. */
+/** One operation of the API, with its OpenAPI description. */
 export interface Route<Query extends z.ZodType = z.ZodType, Body extends z.ZodType = z.ZodType> {
   readonly method: 'get' | 'post';
-  /** With `{project_id}`, where it is about one project. */
+  /** With `{project_id}`, if it concerns one project. */
   readonly path: string;
   readonly operationId: string;
   readonly summary: string;
@@ -37,9 +37,9 @@ export interface Route<Query extends z.ZodType = z.ZodType, Body extends z.ZodTy
   readonly handle: (context: RouteContext<z.output<Query>, z.output<Body>>) => Promise<Reply>;
 }
 
-/** By media type; a text has no schema. */
+/** By media type; text has no schema. */
 export type Content = Readonly<Record<string, z.ZodType | undefined>>;
 
-/** Keeps the types of a route's parts together. */
+/** Preserves the types of a route's parts. */
 export const route = <Query extends z.ZodType, Body extends z.ZodType>(definition: Route<Query, Body>): Route =>
   definition as unknown as Route;

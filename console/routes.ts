@@ -22,7 +22,7 @@ export interface RouteParts {
   readonly projects: Projects;
   readonly access: Access;
   readonly changes: Changes;
-  /** In the caller's name; undefined where nothing is read in anyone's. */
+  /** On behalf of the caller; undefined if the console acts on behalf of no one. */
   readonly clientFor: (caller: Caller) => Pick<KubernetesClient, 'get'> | undefined;
   readonly series: Series;
   readonly streams: EventStreams;
@@ -31,11 +31,11 @@ export interface RouteParts {
     readonly authentication: 'Token' | 'Proxy';
     readonly readOnly: boolean;
     readonly defaultNamespace: string;
-    /** Where reports are. */
+    /** The namespace of reports. */
     readonly operatorNamespace: string;
     readonly version: string;
   };
-  /** When this process began to look, in milliseconds since the epoch. */
+  /** When this process started to observe, in milliseconds since the epoch. */
   readonly since: number;
 }
 
@@ -81,7 +81,7 @@ function readingRoutes(parts: RouteParts): Route[] {
       method: 'get',
       path: `${API}/session/`,
       operationId: 'getSession',
-      summary: 'Who the caller is, and what he may do in the default namespace.',
+      summary: "The caller's name and rights in the default namespace.",
       query: schemas.nothingSchema,
       replies: { 200: { description: 'The session.', content: json(schemas.sessionSchema) } },
       problems: READING,
@@ -123,7 +123,7 @@ function readingRoutes(parts: RouteParts): Route[] {
       method: 'get',
       path: `${ONE}/`,
       operationId: 'getProject',
-      summary: "A project's migration: spec, status, and what can be done about it now.",
+      summary: "A project's migration: spec, status, and the actions that are possible now.",
       query: schemas.placeQuerySchema,
       replies: { 200: { description: 'The migration.', content: json(schemas.fullDetailSchema) } },
       problems: READING_ONE,
@@ -139,7 +139,7 @@ function readingRoutes(parts: RouteParts): Route[] {
       method: 'get',
       path: `${ONE}/migration-status/`,
       operationId: 'getMigrationStatus',
-      summary: "Flagsmith's own four words for the state of a migration.",
+      summary: "The state of a migration in Flagsmith's own terms.",
       query: schemas.placeQuerySchema,
       replies: { 200: { description: 'The state.', content: json(schemas.migrationStatusSchema) } },
       problems: [...READING, 'forbidden'],
@@ -149,9 +149,9 @@ function readingRoutes(parts: RouteParts): Route[] {
       method: 'get',
       path: `${ONE}/series/`,
       operationId: 'getSeries',
-      summary: 'Rate, lag and what remains, as this console has seen them since it started.',
+      summary: 'Rate, lag and remaining identities, as observed by this console since it started.',
       query: schemas.placeQuerySchema,
-      replies: { 200: { description: 'Samples, the oldest first.', content: json(schemas.seriesSchema) } },
+      replies: { 200: { description: 'Samples, oldest first.', content: json(schemas.seriesSchema) } },
       problems: READING_ONE,
       async handle({ caller, projectId, query }) {
         const { migration } = await projects.get(caller, projectId, query.namespace);
@@ -165,7 +165,7 @@ function readingRoutes(parts: RouteParts): Route[] {
       method: 'get',
       path: `${ONE}/report/`,
       operationId: 'getReport',
-      summary: 'What was done about a project, for the record.',
+      summary: "A report of a project's migration.",
       query: schemas.reportQuerySchema,
       replies: {
         200: {
@@ -225,7 +225,7 @@ function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] 
       method: 'get',
       path: `${API}/projects/events/`,
       operationId: 'followProjects',
-      summary: 'Tells of every change of the projects that the caller may watch.',
+      summary: 'Sends every change of the projects that the caller may watch.',
       query: schemas.eventsQuerySchema,
       replies,
       problems: READING,
@@ -245,7 +245,7 @@ function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] 
       method: 'get',
       path: `${ONE}/events/`,
       operationId: 'followProject',
-      summary: 'Tells of every change of one project.',
+      summary: 'Sends every change of one project.',
       query: schemas.placeQuerySchema,
       replies,
       problems: READING_ONE,
@@ -266,7 +266,7 @@ function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] 
 }
 
 function changingRoutes({ changes }: RouteParts): Route[] {
-  /** @param path below the project; `act` reads what is asked for from the body */
+  /** @param path below the project; `act` parses the requested action from the body */
   function change<Body extends z.ZodType>(
     path: string,
     operationId: string,
@@ -282,7 +282,10 @@ function changingRoutes({ changes }: RouteParts): Route[] {
       summary,
       query: schemas.changeQuerySchema,
       body,
-      replies: { 200: { description: 'It is so already.', content }, 202: { description: 'Asked for.', content } },
+      replies: {
+        200: { description: 'No change was necessary.', content },
+        202: { description: 'Asked for.', content },
+      },
       problems: CHANGING,
       async handle({ caller, projectId, query, body: input, signal }) {
         const action = act(projectId, input as z.output<Body>);
@@ -300,7 +303,7 @@ function changingRoutes({ changes }: RouteParts): Route[] {
     change(
       'migrate-to-edge',
       'migrateToEdge',
-      'Starts a migration, or makes a plan one.',
+      'Starts a migration, or turns a plan into one.',
       startSchema,
       (projectId, settings) => ({
         name: 'migrate',
@@ -311,7 +314,7 @@ function changingRoutes({ changes }: RouteParts): Route[] {
     change(
       'plan',
       'planProject',
-      'Counts what a migration would do, writing nothing to Edge.',
+      'Plans a migration: counts its work without writing to Edge.',
       settingsSchema,
       (projectId, settings) => ({
         name: 'plan',
@@ -319,8 +322,8 @@ function changingRoutes({ changes }: RouteParts): Route[] {
         settings: known(settings),
       }),
     ),
-    change('suspend', 'suspendProject', 'Stops copying and holds replay.', nothingSchema, () => ({ name: 'suspend' })),
-    change('resume', 'resumeProject', 'Goes on after suspend.', nothingSchema, () => ({ name: 'resume' })),
+    change('suspend', 'suspendProject', 'Stops copying and pauses replay.', nothingSchema, () => ({ name: 'suspend' })),
+    change('resume', 'resumeProject', 'Resumes after suspend.', nothingSchema, () => ({ name: 'resume' })),
     change('extend', 'extendProject', 'Moves the end of the replay window to later.', extendSchema, (_, input) => ({
       name: 'extend',
       extension: extensionOf(input),
@@ -332,18 +335,18 @@ function changingRoutes({ changes }: RouteParts): Route[] {
       name: 'verify',
       token: token('verify'),
     })),
-    change('repair', 'repairProject', 'Compares Core and Edge now, and repairs what differs.', confirmSchema, () => ({
+    change('repair', 'repairProject', 'Compares Core and Edge now, and repairs differences.', confirmSchema, () => ({
       name: 'repair',
       token: token('repair'),
     })),
-    change('retry', 'retryProject', 'Tries again now what has failed.', nothingSchema, () => ({
+    change('retry', 'retryProject', 'Retries failed work now.', nothingSchema, () => ({
       name: 'retry',
       token: token('retry'),
     })),
   ];
 }
 
-/** Without what is not set. */
+/** Without unset values. */
 const known = ({ copy, replay }: z.output<typeof schemas.settingsSchema>) => ({
   ...(copy && { copy }),
   ...(replay && { replay }),

@@ -1,4 +1,4 @@
-/** What the API says, for its answers' types and its OpenAPI document. */
+/** The API's responses, for types and for the OpenAPI document. */
 import { specSchema } from '@edge-migration/contract/edge-migration/api.ts';
 import { statusSchema } from '@edge-migration/contract/edge-migration/status.ts';
 import { WARNING_CODES } from '@edge-migration/operator/requests/change.ts';
@@ -11,7 +11,7 @@ const count = z.number().min(0);
 
 const warningCode = z.enum(WARNING_CODES);
 export const warningSchema = z.object({
-  code: warningCode.meta({ description: 'By which it is confirmed.' }),
+  code: warningCode.meta({ description: 'The code that confirms it.' }),
   text: z.string().meta({ description: 'For people.' }),
 });
 
@@ -20,11 +20,11 @@ export const problemSchema = z.object({
   title: z.string(),
   status: z.int(),
   code: z.enum(PROBLEM_CODES).meta({ description: 'For programs.' }),
-  detail: z.string().meta({ description: 'What was wrong, and what to do about it.' }),
+  detail: z.string().meta({ description: 'The problem and its remedy.' }),
   warnings: z
     .array(warningSchema)
     .optional()
-    .meta({ description: 'With confirmation_required: all that is to be confirmed.' }),
+    .meta({ description: 'With confirmation_required: all warnings to be confirmed.' }),
 });
 
 export const MIGRATION_STATUSES = [
@@ -34,7 +34,7 @@ export const MIGRATION_STATUSES = [
   'MIGRATION_COMPLETED',
 ] as const;
 
-const migrationStatus = z.enum(MIGRATION_STATUSES).meta({ description: "Flagsmith's words for it." });
+const migrationStatus = z.enum(MIGRATION_STATUSES).meta({ description: "The state in Flagsmith's terms." });
 
 export const summarySchema = z.object({
   project_id: z.int().min(1),
@@ -59,17 +59,17 @@ export const summarySchema = z.object({
   deadline: time.nullable(),
   gaps: count,
   skipped: count,
-  differences: count.nullable().meta({ description: 'Of the last comparison; null where there was none.' }),
+  differences: count.nullable().meta({ description: 'Of the last comparison; null if there was none.' }),
   spec_problem: z.string().nullable(),
 });
 
 const ACTIONS = ['plan', 'migrate', 'suspend', 'resume', 'extend', 'finish', 'verify', 'repair', 'retry'] as const;
 
 const actionSchema = z.object({
-  allowed: z.boolean().meta({ description: 'By the rights of the caller.' }),
-  possible: z.boolean().meta({ description: 'In the state that the migration is in.' }),
+  allowed: z.boolean().meta({ description: 'Whether the caller has the right.' }),
+  possible: z.boolean().meta({ description: 'Whether the state of the migration allows it.' }),
   reason: z.string().nullable().meta({ description: 'Why it is not possible.' }),
-  warnings: z.array(warningSchema).meta({ description: 'What cannot be undone: "confirm" must name each.' }),
+  warnings: z.array(warningSchema).meta({ description: 'Irreversible effects: "confirm" must name each.' }),
 });
 
 const detailSchema = summarySchema.extend({
@@ -88,7 +88,7 @@ export const pageSchema = z.object({
   count: z.int(),
   next: z.string().nullable(),
   previous: z.string().nullable(),
-  phases: z.record(z.string(), z.int()).meta({ description: 'Of all that match, whatever `phase` asks for.' }),
+  phases: z.record(z.string(), z.int()).meta({ description: 'Of all matching projects, independent of `phase`.' }),
   results: z.array(summarySchema),
 });
 
@@ -139,7 +139,7 @@ export type ActionName = (typeof ACTIONS)[number];
 export type ActionState = z.infer<typeof actionSchema>;
 export type Sample = z.infer<typeof sampleSchema>;
 
-// What requests say.
+// Requests.
 
 const ORDERINGS = [
   'project_id',
@@ -155,7 +155,7 @@ const ORDERINGS = [
 export type Ordering = (typeof ORDERINGS)[number];
 
 const namespace = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be the name of a namespace');
-/** A parameter may come once or several times. */
+/** A parameter may occur once or several times. */
 const several = <T extends z.ZodType>(item: T, most: number) =>
   z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), z.array(item).max(most));
 const number = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
@@ -176,7 +176,7 @@ export const changeQuerySchema = placeQuerySchema.extend({ dry_run: z.stringbool
 export const reportQuerySchema = placeQuerySchema.extend({ format: z.enum(REPORT_FORMATS).default('markdown') });
 export const eventsQuerySchema = z.strictObject({ project_id: several(number(1, 2_147_483_647), 200).optional() });
 
-/** Only what is given: a default that was filled in would change what a plan was made with. */
+/** Only given values: defaults would change the settings of a plan. */
 const given = (shape: Readonly<Record<string, z.ZodType>>) =>
   z.strictObject(
     Object.fromEntries(
@@ -195,7 +195,7 @@ export const settingsSchema = z.strictObject({
 export const nothingSchema = z.strictObject({});
 export const confirmSchema = z.strictObject({
   confirm: z.array(warningCode).max(WARNING_CODES.length).default([]).meta({
-    description: 'Codes of the warnings that the person has seen. Another one is answered by confirmation_required.',
+    description: 'Codes of the warnings that the user has seen. Any other warning results in confirmation_required.',
   }),
 });
 export const startSchema = settingsSchema.extend(confirmSchema.shape);
@@ -208,5 +208,5 @@ export const extendSchema = confirmSchema
     until: time.optional(),
   })
   .refine(({ by, until }) => (by === undefined) !== (until === undefined), {
-    message: 'say how far: either "by" or "until"',
+    message: 'give either "by" or "until"',
   });

@@ -1,7 +1,7 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Sample, Summary } from './schemas.ts';
 
-/** What of a project was seen over time, for charts: bounded, and coarser the longer it goes on. */
+/** Measurements of a project over time, for charts: bounded, and coarser the longer they continue. */
 export interface Series {
   note(key: string, summary: Summary): void;
   forget(key: string): void;
@@ -23,7 +23,7 @@ export function createSeries(clock: Pick<Clock, 'now' | 'monotonic'>, mostSample
 
   return {
     note(key, { mode, identities_per_second, identities_remaining, lag_seconds }) {
-      // What a plan has read is no part of the copy.
+      // A plan's reads are not part of the copy.
       if (mode === 'Plan') return;
       if (identities_per_second === null && identities_remaining === null && lag_seconds === null) return;
       const now = clock.monotonic();
@@ -41,7 +41,7 @@ export function createSeries(clock: Pick<Clock, 'now' | 'monotonic'>, mostSample
   };
 }
 
-/** Every second one goes, and new ones come half as often; the latest stays. */
+/** Removes every second sample and halves the sampling rate; the latest stays. */
 function thin(recording: Recording) {
   const { samples } = recording;
   const kept = samples.filter((_, index) => (samples.length - 1 - index) % 2 === 0);

@@ -10,18 +10,18 @@ import { describePhase } from '@edge-migration/operator/render/list.ts';
 import { findOutcome } from '@edge-migration/operator/render/progress.ts';
 import type { Detail, MIGRATION_STATUSES, Summary } from './schemas.ts';
 
-/** An EdgeMigration with what people have written on it. */
+/** An EdgeMigration with its user-defined metadata. */
 export interface Project {
   readonly migration: EdgeMigration;
   readonly labels: Readonly<Record<string, string>>;
   readonly projectName: string | undefined;
 }
 
-/** Annotation with the project's name in Flagsmith, for lists; its text may be anything. */
+/** Annotation with the project's name in Flagsmith, for lists; may contain any text. */
 const PROJECT_NAME = `${GROUP}/project-name`;
 const LONGEST_NAME = 200;
 
-/** @throws where {@link parseEdgeMigration} does */
+/** @throws like {@link parseEdgeMigration} */
 export function parseProject(object: KubernetesObject): Project {
   const { labels = {}, annotations = {} } = object.metadata;
   const projectName = annotations[PROJECT_NAME]?.trim().slice(0, LONGEST_NAME) || undefined;
@@ -29,8 +29,8 @@ export function parseProject(object: KubernetesObject): Project {
 }
 
 /**
- * The status that Flagsmith's dashboard would show, from the same events: the operator marks a migration as started with
- * its copy, and as completed once the copy is complete and Edge can serve the project.
+ * The status that Flagsmith's dashboard would show, derived from the same events: the operator marks a migration as
+ * started with its copy, and as completed once the copy is complete and Edge can serve the project.
  */
 export function migrationStatusOf({ spec, status }: EdgeMigration): (typeof MIGRATION_STATUSES)[number] {
   if (spec?.mode === 'Plan') return 'MIGRATION_NOT_STARTED';
@@ -39,7 +39,7 @@ export function migrationStatusOf({ spec, status }: EdgeMigration): (typeof MIGR
   return startTime !== undefined && !dryRun ? 'MIGRATION_IN_PROGRESS' : 'MIGRATION_SCHEDULED';
 }
 
-/** When the migration was complete as Flagsmith counts it. */
+/** When the migration was complete in Flagsmith's terms. */
 export function completionOf({ copy, conditions }: EdgeMigration['status']): string | undefined {
   const isCopied = findCondition(conditions, 'Copied')?.status === 'True';
   const isReady = findCondition(conditions, 'EdgeReady')?.status !== 'False';
@@ -48,7 +48,7 @@ export function completionOf({ copy, conditions }: EdgeMigration['status']): str
 
 const summaries = new WeakMap<Project, Summary>();
 
-/** What lists tell of it; made once, since a project that changes is another object. */
+/** The data of lists; created once, since a project that changes is another object. */
 export function summarize(project: Project): Summary {
   const known = summaries.get(project);
   if (known !== undefined) return known;

@@ -30,7 +30,7 @@ const reviewSchema = z.object({
   }),
 });
 
-/** Asks the API server whose a bearer token is. */
+/** Asks the API server for the user of a bearer token. */
 export interface TokenReviews {
   /**
    * @param address of the client, for limits
@@ -43,19 +43,19 @@ export interface TokenReviewsSettings {
   readonly client: Pick<KubernetesClient, 'create'>;
   /** Empty: the API server's own. */
   readonly audiences: readonly string[];
-  /** Groups that count; all when undefined. */
+  /** Groups that are used; all if undefined. */
   readonly groups: readonly string[] | undefined;
   readonly clock: Clock;
-  /** Ends all reviews; one may be for several requests. */
+  /** Ends all reviews; one may be shared by several requests. */
   readonly signal: AbortSignal;
 }
 
 /** A token that was revoked, or a group that was left, counts for so long at most. */
 const REVIEW_MS = 10_000;
 const MOST_REVIEWS = 5_000;
-/** Wrong tokens of one address; many people may have one address, so that good tokens are let through. */
+/** Wrong tokens of one address; many users may share an address, so valid tokens always pass. */
 const WRONG_TOKENS = { burst: 30, perSecond: 2 };
-/** Tokens that no review has found good lately, of all addresses. */
+/** Tokens that were not recently found valid, of all addresses. */
 const UNKNOWN_TOKENS = { burst: 200, perSecond: 50 };
 const KNOWN_MS = 3_600_000;
 
@@ -75,7 +75,7 @@ export function createTokenReviews({ client, audiences, groups, clock, signal }:
     const { status } = reviewSchema.parse(await client.create(TOKEN_REVIEWS, object, { signal, retries: 1 }));
     const { username: user, ...rest } = status.user;
     if (!status.authenticated || user === '') return undefined;
-    // An authenticator that knows nothing of audiences says nothing of them.
+    // An authenticator without support for audiences does not return them.
     if (audiences.length > 0 && !audiences.some((audience) => status.audiences.includes(audience))) return undefined;
     const counting = groups === undefined ? rest.groups : rest.groups.filter((group) => counts(group, groups));
     return { ...rest, user, groups: counting };
@@ -119,7 +119,7 @@ export function createTokenReviews({ client, audiences, groups, clock, signal }:
   };
 }
 
-/** The API server's own groups are no claim of anyone. */
+/** The API server's own groups are not taken from claims. */
 const counts = (group: string, groups: readonly string[]) => group.startsWith('system:') || groups.includes(group);
 
 /** @throws ProblemError unless there is nothing to wait for */

@@ -12,7 +12,7 @@ export type ProxySettings = Pick<
   'proxySecretHeader' | 'proxyUserHeader' | 'proxyGroupsHeader' | 'proxyUserPrefix' | 'proxyGroupsPrefix' | 'groups'
 > & { readonly proxySecretFile: string };
 
-/** Whom a proxy names, which has authenticated him. */
+/** The caller named by an authenticating proxy. */
 export interface TrustedProxy {
   /**
    * @throws ProblemError (no_token) unless the proxy proves by its secret that it is the one, and names one caller
@@ -21,12 +21,12 @@ export interface TrustedProxy {
   authenticate(headers: DistinctHeaders): Promise<Caller>;
 }
 
-/** A name or a group with a control character is none. */
+/** A name or a group with a control character is invalid. */
 const NAME = /^[^\p{C}]{1,256}$/u;
 const MOST_GROUPS = 500;
 
 export function createTrustedProxy(settings: ProxySettings): TrustedProxy {
-  /** Read each time: what the kubelet has put there since counts at once. */
+  /** Read each time: an update by the kubelet takes effect at once. */
   async function isProven(presented: string): Promise<boolean> {
     const secret = await readSecret(settings.proxySecretFile);
     return secret !== undefined && timingSafeEqual(digest(secret), digest(presented));
@@ -45,7 +45,7 @@ export function createTrustedProxy(settings: ProxySettings): TrustedProxy {
       const groups = groupsOf(headers[settings.proxyGroupsHeader] ?? [])
         .map((group) => prefix(settings.proxyGroupsPrefix) + group)
         .filter((group) => settings.groups === undefined || settings.groups.includes(group));
-      // Kubernetes' own names are rights by themselves: no claim of an identity provider is one of them.
+      // Kubernetes' own names are themselves rights: no identity provider may claim one of them.
       if ([user, ...groups].some((each) => each.startsWith('system:') || !NAME.test(each))) {
         throw new ProblemError('no_token', 'the proxy names a user or group that is not accepted here');
       }
@@ -54,14 +54,14 @@ export function createTrustedProxy(settings: ProxySettings): TrustedProxy {
   };
 }
 
-/** Undefined unless the header is there once. */
+/** Undefined unless the header occurs exactly once. */
 function single(headers: DistinctHeaders, name: string): string | undefined {
   const values = headers[name] ?? [];
   return values.length === 1 && values[0] !== '' ? values[0] : undefined;
 }
 
 function groupsOf(values: readonly string[]): string[] {
-  // Two headers may be the client's and the proxy's.
+  // One of two headers may be the client's.
   const groups = values.length === 1 ? values[0]!.split(',').map((group) => group.trim()) : [];
   return groups.filter((group) => group !== '').slice(0, MOST_GROUPS);
 }

@@ -1,8 +1,8 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
-/** What was judged about callers, remembered for a moment. Questions that are under way are shared; what fails is asked again. */
+/** Authorization results of callers, cached for a short time. Pending requests are shared; failed ones are repeated. */
 export interface Verdicts {
-  /** @param question of this caller */
+  /** @param question about this caller */
   get(caller: string, question: string, ask: () => Promise<boolean>): Promise<boolean>;
 }
 
@@ -10,7 +10,7 @@ export interface VerdictSettings {
   readonly clock: Pick<Clock, 'monotonic'>;
   /** 0 to 1. */
   readonly random?: () => number;
-  /** Of all callers, some hundred bytes each. */
+  /** For all callers, some hundred bytes each. */
   readonly mostVerdicts?: number;
 }
 
@@ -25,18 +25,18 @@ const MOST_VERDICTS = 50_000;
 interface Entry {
   readonly verdict: Promise<boolean>;
   readonly askedAt: number;
-  /** Half to all of a life, so that what was asked for at once is not asked for again at once. */
+  /** Half to all of a lifetime, so that results that were requested together do not expire together. */
   readonly share: number;
 }
 
-/** Verdicts whose life depends on how many of them a caller needs. */
+/** Results whose lifetime depends on how many of them a caller needs. */
 export function createVerdicts(settings: VerdictSettings): Verdicts {
   const { clock, random = Math.random, mostVerdicts = MOST_VERDICTS } = settings;
-  /** Both maps have first what was not asked for longest. */
+  /** Both maps are ordered by the last use, oldest first. */
   const callers = new Map<string, Map<string, Entry>>();
   let size = 0;
 
-  /** This caller's, without what is too old to be used. */
+  /** This caller's results, without expired ones. */
   function entriesOf(caller: string, now: number): Map<string, Entry> {
     const entries = callers.get(caller) ?? new Map<string, Entry>();
     callers.delete(caller);

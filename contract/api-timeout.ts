@@ -1,11 +1,11 @@
 import { z } from 'zod';
 
-/** What the clocks of different nodes may differ by. */
+/** The maximum difference between the clocks of different nodes. */
 const CLOCKS_SECONDS = 5;
 
 /**
- * The Core API may work so long on a request, as gunicorn's time-out says; a setting of operator and appliers alike. It
- * is longer than appliers remember whose a key is.
+ * The maximum time that the Core API works on a request (gunicorn's time-out); the same setting for operator and
+ * appliers. It is longer than the time for which appliers cache the owner of a key.
  */
 export const apiTimeoutSeconds = z.coerce.number().min(10).max(600).default(60);
 

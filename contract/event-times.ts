@@ -1,10 +1,10 @@
 /**
- * When a sidecar sent an event, by the clock that the event's own times are of: milliseconds since the epoch. With the
- * stream's time of the message it tells how far that clock is from the stream's.
+ * When a sidecar sent an event, by the clock of the event's own times: milliseconds since the epoch. Compared with the
+ * stream's time of the message it shows how far that clock is from the stream's.
  */
 export const SENT_HEADER = 'Edge-Migration-Sent';
 
-/** Of an event that has been in the stream before: when that stored it first. Milliseconds since the epoch. */
+/** For an event that was in the stream before: when the stream first stored it. Milliseconds since the epoch. */
 export const STORED_HEADER = 'Edge-Migration-Stored';
 
 /** Milliseconds since the epoch. */
@@ -14,14 +14,14 @@ export interface EventTimes {
 }
 
 /**
- * When a request began and when its end was seen, by the stream's clock (docs/design.md, "Time"). The message was stored
- * after it was sent, but nobody knows how long after. So each time is taken in the direction that costs no write: a
- * request rather began before the deadline than after it, and is rather handled again too late than too early. None of it
- * happened after the stream had the event.
+ * When a request began and when its end was seen, by the stream's clock (docs/design.md, "Time"). The message was
+ * stored at an unknown time after it was sent, so each time is rounded in the direction that loses no write: a request
+ * is assumed to have begun before the deadline, and is handled again later rather than earlier. Neither time is after
+ * the stream stored the event.
  *
  * @param sent by the clock of the event's own times; undefined in events of older sidecars and of appliers, whose times
- *   are the stream's already
- * @param stored when the stream had it first
+ * already use the stream's clock
+ * @param stored when the stream first stored it
  */
 export function readTimes({ began, observed }: EventTimes, sent: number | undefined, stored: number): EventTimes {
   const behind = sent === undefined ? 0 : stored - sent;
@@ -29,7 +29,7 @@ export function readTimes({ began, observed }: EventTimes, sent: number | undefi
   return { began: Math.min(began + Math.min(0, behind), ended), observed: ended };
 }
 
-/** A time in a header; undefined when there is none, or nothing that a time can be. */
+/** A time in a header; undefined if there is none, or if it is not a valid time. */
 export function parseTime(value: string | undefined): number | undefined {
   return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }

@@ -1,39 +1,39 @@
 import type { HoldReason } from './edge-migration/verdict.ts';
 
 /**
- * Why an event waits. `copying`: until the copy is complete; `overflow`: its project has too many events in hand;
- * `poison`: it failed again and again, or cannot be read, and waits for a new `spec.retry`; `unstorable`: Edge cannot
- * hold what it touched, and it is tried again now and then; `repeat`: it is handled once more when Flagsmith's background
- * tasks are over; `late`: it was handled, and is handled once more when no write that was sent for it before can be
- * carried out any more; `excess`: no event, but the mark of a minute of which events had no room.
+ * Why an event is parked. `copying`: until the copy is complete; `overflow`: its project has too many events in flight;
+ * `poison`: it failed repeatedly, or cannot be read, and waits for a new `spec.retry`; `unstorable`: Edge cannot hold
+ * what it touched, and it is retried from time to time; `repeat`: it is handled once more when Flagsmith's background
+ * tasks are over; `late`: it was handled, and is handled once more when no earlier write for it can still be executed;
+ * `excess`: not an event, but the marker of a minute whose events found no room.
  */
 export type ParkReason = HoldReason | 'copying' | 'overflow' | 'poison' | 'unstorable' | 'repeat' | 'late' | 'excess';
 
 /**
- * What is in a subject of the parking stream: `identity.parked.<projectId>.<reason>`, behind it
- * `_<minute>.<KiB>.<spec.retry>` of what is poison, `<environment id>.<identity id>.<cause>.<KiB>` of what is unstorable,
- * the time of what is to be repeated, and the minute of what had no room. So counts by subject tell all that decisions
- * need. Older releases wrote no minutes and sizes.
+ * The content of a subject of the parking stream: `identity.parked.<projectId>.<reason>`, followed by
+ * `_<minute>.<KiB>.<spec.retry>` for poison, `<environment id>.<identity id>.<cause>.<KiB>` for unstorable, the time
+ * for repeat, and the minute for excess. So counts by subject contain everything that decisions need. Older releases
+ * wrote no minutes and sizes.
  */
 export interface Place {
-  /** 0: unknown; such events are looked at again now and then. */
+  /** 0: unknown; such events are resolved again from time to time. */
   readonly projectId: number;
   readonly reason: ParkReason;
-  /** `spec.retry` when the event was parked as poison; `-` for none. */
+  /** `spec.retry` when the event was parked as poison; `-` if there was none. */
   readonly retry: string;
-  /** The identity of an event that is unstorable. */
+  /** The identity of an unstorable event. */
   readonly identity?: UnstorableIdentity;
-  /** Of poison and excess: when the request began, in minutes since the epoch. */
+  /** For poison and excess: when the request began, in minutes since the epoch. */
   readonly minute?: number;
-  /** Of poison: it began nobody knows when, and came in that minute. */
+  /** For poison: the beginning is unknown, and it arrived in that minute. */
   readonly isUnreadable?: boolean;
-  /** How much an event takes of a quota. */
+  /** The part of a quota that an event uses. */
   readonly kib?: number;
-  /** Seconds since the epoch: not before then an event goes on that is to be handled again. */
+  /** Seconds since the epoch, before which an event that is to be handled again is not released. */
   readonly due?: number;
 }
 
-/** An identity of Core that Edge cannot hold, or not as a whole; Core's ids. */
+/** An identity of Core that Edge cannot hold, or only in part; Core's ids. */
 export interface UnstorableIdentity {
   readonly environmentId: number;
   readonly identityId: number;
@@ -41,7 +41,7 @@ export interface UnstorableIdentity {
   readonly cause: string;
 }
 
-/** Of an event that is put aside: why, for people. */
+/** Why an event is parked, in human-readable form. */
 export const REASON_HEADER = 'Edge-Migration-Reason';
 /** Parked events are known to the minute in which their requests began. */
 export const MINUTE_MS = 60_000;
@@ -53,7 +53,7 @@ export function placeSubject({ projectId, reason, retry, identity, due, minute, 
   if (reason === 'unstorable' && kib !== undefined) base.push(kib);
   if (reason === 'repeat') base.push(due ?? 0);
   if (reason === 'excess') base.push(minute ?? 0);
-  // No spec.retry begins like this.
+  // No spec.retry starts with this.
   if (reason === 'poison' && minute !== undefined) base.push(`_${isUnreadable ? 'u' : ''}${minute}`, kib ?? 1);
   if (reason === 'poison') base.push(retry);
   return base.join('.');

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 
-/** Core's ids are 32-bit; Postgres refuses a whole query for one that is not. */
+/** Core's ids are 32-bit; Postgres rejects a whole query for one that is not. */
 const id = z
   .int()
   .min(1)
   .max(2 ** 31 - 1);
 
 /**
- * A text that Core can hold, of at most so many characters: Postgres refuses NUL, and half a surrogate pair would become
- * another character on its way.
+ * A string that Core can hold, with a maximum number of characters: Postgres rejects NUL, and half a surrogate pair
+ * would become another character in transit.
  */
 const text = (characters: number) =>
   z
@@ -26,7 +26,7 @@ const traitKey = text(200);
 /** More than an event of 64 KB has room for. */
 const MOST_PARTS = 32_768;
 
-/** Printable ASCII: it ends up in message headers and logs. */
+/** Printable ASCII: it is used in message headers and logs. */
 const printable = (characters: number) =>
   z
     .string()
@@ -44,59 +44,66 @@ export const environmentReference = z.union([
 ]);
 
 /**
- * The environment's documents under one client key: its own, or one that it had before. Only appliers say this, of an
- * environment of which they know it; from anyone else it would be an order to delete.
+ * The environment's documents under one client key: its present one, or a former one. Only appliers send this, about an
+ * environment to which they know it belongs; from anyone else it would be an order to delete.
  */
 const keyedReference = z.strictObject({ environmentId: id, apiKey });
 
 const derivedReference = z.union([...environmentReference.options, keyedReference]);
 
 /**
- * Whose documents the event is about. `identity` is the ordinary case; `identityId` is Core's id where a request names
- * nothing else; the wider ones are fanned out over Core's and Edge's identities by whoever handles the event.
+ * Whose documents the event is about. `identity` is the usual case; `identityId` is Core's id, if a request names
+ * nothing else; the applier fans wider targets out over Core's and Edge's identities.
  */
 function targetWith<Reference extends z.ZodType>(environment: Reference) {
   return z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('identity'), environment, identifier }),
     z.strictObject({ kind: z.literal('identityId'), identityId: id }),
     z.strictObject({ kind: z.literal('environment'), environment }),
-    /** Every identity that has or had an override of the feature, or holds one of its options; of this project alone if it is named. */
+    /**
+     * Every identity that has or had an override of the feature, or holds one of its options; only in this project if
+     * it is named.
+     */
     z.strictObject({ kind: z.literal('feature'), featureId: id, projectId: id.exactOptional() }),
-    /** All features of a project, as above: something of them has gone that cannot be named any more. */
+    /** All features of a project, as above: some of them were deleted and can no longer be named. */
     z.strictObject({
       kind: z.literal('features'),
       of: z.union([z.strictObject({ projectId: id }), environment]),
     }),
-    /** Every identity that holds the option, in whatever override, and those of the option's feature. */
+    /** Every identity that holds the option, in any override, and those of the option's feature. */
     z.strictObject({ kind: z.literal('option'), optionId: id }),
     /**
-     * The identity that a feature state is of, and its feature; rows of deleted ones stay. `moved`: it may have come from
-     * any identity of its environment.
+     * The identity of a feature state, and its feature; rows of deleted ones remain. `moved`: it may have come from any
+     * identity of its environment.
      */
     z.strictObject({ kind: z.literal('featureState'), featureStateId: id, moved: z.literal(true).exactOptional() }),
     z.strictObject({ kind: z.literal('project'), projectId: id }),
-    /** Whatever projects Core has deleted, with overrides of their features elsewhere: the request does not say which. */
+    /**
+     * All projects that Core has deleted, with overrides of their features elsewhere: the request does not name them.
+     */
     z.strictObject({ kind: z.literal('deletedProjects') }),
   ]);
 }
 
 const eventTarget = targetWith(derivedReference);
 
-/** Which parts of the identity the request may have changed. Existence is always checked; `[]` touches nothing else. */
+/**
+ * The parts of the identity that the request may have changed. Existence is always checked; `[]` touches nothing else.
+ */
 const touchedParts = z.strictObject({
   traits: z.union([z.literal('all'), z.array(traitKey).max(MOST_PARTS).readonly()]),
   /** Core's feature ids. */
   overrides: z.union([z.literal('all'), z.array(id).max(MOST_PARTS).readonly()]),
   /**
    * Core may have moved the identity here from another name or environment key, with all its traits: a document that
-   * was born on Edge under this key gets those that it lacks.
+   * was created on Edge under this key gets the missing ones.
    */
   moved: z.literal(true).optional(),
 });
 
 /**
- * One write that may have changed identities in Core, or what an applier derived from one. It carries no values:
- * Flagsmith's responses and statuses do not tell what was committed, so whoever handles it reads Core's rows
+ * One write that may have changed identities in Core, or an event that an applier derived from one. It carries no
+ * values: Flagsmith's responses and statuses do not show what was committed, so its handler reads Core's rows
  * (docs/design.md, "Events").
  */
 export const writeEvent = z.strictObject({
@@ -106,37 +113,39 @@ export const writeEvent = z.strictObject({
   target: eventTarget,
   touched: touchedParts,
   /**
-   * Flagsmith settings under which Core ignores the traits that the request sets (not those that it deletes): `clientTraits` = the environment's
-   * `allow_client_traits` (the request came with a client key), `persistTraitData` = the organisation's setting.
+   * Flagsmith settings under which Core ignores the traits that the request sets (not those that it deletes):
+   * `clientTraits` = the environment's `allow_client_traits` (the request had a client key), `persistTraitData` = the
+   * organisation's setting.
    */
   traitGates: z
     .array(z.enum(['clientTraits', 'persistTraitData']))
     .max(2)
     .readonly(),
   /**
-   * `known`: the API answered. `unknown`: it did not (reset, timeout, crash of the sidecar), so its commit may come
-   * later: handle at once and again after the API's request timeout. `background`: the API answered but a task does
-   * the work: handle at once, after the request timeout and after ten minutes.
+   * `known`: the API answered. `unknown`: it did not (reset, timeout, crash of the sidecar), so its commit may follow:
+   * handle at once and again after the API's request timeout. `background`: the API answered but a task does the work:
+   * handle at once, after the request timeout and after ten minutes.
    */
   outcome: z.enum(['known', 'unknown', 'background']),
   /**
-   * RFC 3339, when the request began: before the API could act on it, however late its end was noted down. Whether the
-   * event belongs to the replay window is told by this. Missing in events of older sidecars.
+   * RFC 3339, when the request began: before the API could act on it, even if its end was recorded much later.
+   * Determines whether the event belongs to the replay window. Absent in events of older sidecars.
    */
   beganTime: z.iso.datetime({ precision: 3 }).optional(),
   /** RFC 3339, when the sidecar saw the end of the response (or gave up waiting for one). */
   observedTime: z.iso.datetime({ precision: 3 }),
-  /** Name of the route table's row. */
+  /** Name of the row in the route table. */
   route: printable(64),
-  /** The sidecar that saw it: `<pod name>/<pod uid>`. */
+  /** The capturing sidecar: `<pod name>/<pod uid>`. */
   instance: printable(320),
 });
 
-/** As a sidecar sends it: a claim, which names no key but as the client presented it. */
+/** As sent by a sidecar: a claim, which names a key only as the client presented it. */
 export const claimedEvent = writeEvent.extend({ target: targetWith(environmentReference) });
 
 /**
- * As appliers of earlier releases derived it, without a mark of their own. Whose the key is, is asked once more, as of any
+ * As derived by appliers of earlier releases, without their own marker. The owner of the key is looked up again, as for
+ * any
  * claim.
  */
 const unmarkedReference = keyedReference.transform(({ apiKey }) => ({ clientKey: apiKey }));
@@ -145,7 +154,7 @@ export const unmarkedEvent = writeEvent.extend({
 });
 
 export type EnvironmentReference = z.infer<typeof environmentReference>;
-/** As in events that an applier derives. */
+/** As in events derived by an applier. */
 export type DerivedReference = z.infer<typeof derivedReference>;
 export type EventTarget = z.infer<typeof eventTarget>;
 export type TouchedParts = z.infer<typeof touchedParts>;

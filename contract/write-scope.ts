@@ -4,8 +4,8 @@ import { environmentReference } from './write-event.ts';
 const id = z.int().min(1).max(2_147_483_647);
 
 /**
- * What a write concerns that no event covers, as far as the request told: an environment, or something of Core's that
- * leads to projects. Ids are Core's.
+ * What an uncaptured write affects, as far as the request shows: an environment, or an object of Core that leads to
+ * projects. Ids are Core's.
  */
 export const writeScope = z.union([
   environmentReference,
@@ -18,7 +18,7 @@ export const writeScope = z.union([
 
 export type WriteScope = z.infer<typeof writeScope>;
 
-/** One text for a scope, for maps. */
+/** A scope as a string, for maps. */
 export function scopeName(scope: WriteScope): string {
   if ('clientKey' in scope) return `clientKey:${scope.clientKey}`;
   if ('serverKeySha256' in scope) return `serverKey:${scope.serverKeySha256}`;

@@ -1,7 +1,7 @@
 /*
- * What the definition of EdgeMigration has besides the fields, their bounds, defaults and descriptions, which are the
- * schema's (contract/edge-migration/api.ts): names, columns, and by the path of a field what only the API server knows.
- * `node scripts/crd.ts` puts both together.
+ * The parts of EdgeMigration's definition in addition to the fields, their bounds, defaults and descriptions, which
+ * come from the schema (contract/edge-migration/api.ts): names, columns, and by the path of a field the keywords that
+ * only the API server uses. `node scripts/crd.ts` merges both.
  */
 
 type Keywords = Readonly<Record<string, unknown>>;
@@ -14,7 +14,7 @@ const atomicList: Keywords = { 'x-kubernetes-list-type': 'atomic' };
 /** A status that an earlier release has stored without one of the fields can still be written. */
 const nothingRequired: Keywords = { required: undefined };
 
-/** `undefined` takes a keyword away that the schema gives. `[]` stands for the items of a list. */
+/** `undefined` removes a keyword of the schema. `[]` stands for the items of a list. */
 export const OVERLAY: Readonly<Record<string, Keywords>> = {
   '': {
     'x-kubernetes-validations': [
@@ -55,7 +55,7 @@ export const OVERLAY: Readonly<Record<string, Keywords>> = {
   'status.skipped.byReason': listMap('reason'),
   'status.unstorable.byReason': listMap('reason'),
   'status.plan.writes': atomicList,
-  // Known to the API server as text of ten characters since before it was a date here.
+  // The API server has known it as a string of ten characters since before it was a date here.
   'status.replay.stillOnCore.identitiesSince': { format: undefined, maxLength: 10 },
   'status.replay.stillOnCore.environments': atomicList,
   'status.replay.stillOnCore.clients': atomicList,
@@ -83,7 +83,7 @@ export interface Column {
   name: string;
   type: string;
   jsonPath: string;
-  /** Above 0: shown by `-o wide` alone. */
+  /** Above 0: shown only by `-o wide`. */
   priority?: number;
   description?: string;
 }

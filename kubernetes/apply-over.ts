@@ -1,13 +1,14 @@
 import type { ApplyOptions, KubernetesClient, KubernetesObject, Resource } from './client.ts';
 
 /**
- * Server-side apply in place of the object that was read, and of no other. A request may lie in the network until another
- * process has written, or another replica leads: it replaces nothing that is newer than what its sender knew.
+ * Server-side apply conditional on the object that was read. A request may be delayed in the network until another
+ * process has written, or another replica leads: it never replaces anything newer than its sender has seen.
  *
- * Where there was none, an empty one is created first. Fields that an apply has not set are not removed by a later one.
+ * If there was no object, an empty one is created first. Fields that an earlier apply has not set are not removed by a
+ * later one.
  *
- * @param over the version that was read; undefined when there was no object
- * @throws ConflictError when it is another one by now; ApiError
+ * @param over the version that was read; undefined if there was no object
+ * @throws ConflictError if the object has changed since; ApiError
  */
 export async function applyOver(
   client: Pick<KubernetesClient, 'apply' | 'create'>,

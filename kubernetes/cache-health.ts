@@ -8,7 +8,7 @@ export function synced(caches: readonly Cache[]): HealthCheck {
   return () => refuse('not listed yet', (cache) => cache.listedAge() < Number.POSITIVE_INFINITY, caches);
 }
 
-/** Fails while the API server has been silent for longer than this; for `alive`, so that a restart may help. */
+/** Fails while the API server has been silent for longer than this; for `alive`, since a restart may help. */
 export function confirmedWithin(milliseconds: number, caches: readonly Cache[]): HealthCheck {
   const problem = `not heard of for ${milliseconds / 1000} s`;
   return () => refuse(problem, (cache) => cache.confirmedAge() <= milliseconds, caches);

@@ -26,7 +26,7 @@ export interface Selector {
 }
 
 interface ListQuery extends Selector {
-  /** Absent: a consistent read. `'0'`: whatever the API server has in its cache, which can be old. */
+  /** Absent: a consistent read. `'0'`: the content of the API server's cache, which can be old. */
   readonly resourceVersion?: string | undefined;
   /** Objects per page; all pages are read. */
   readonly pageSize?: number | undefined;
@@ -40,7 +40,7 @@ interface ObjectList {
 
 interface WatchQuery extends Selector {
   readonly resourceVersion: string;
-  /** The API server ends the watch after this time. */
+  /** The time after which the API server ends the watch. */
   readonly timeoutSeconds: number;
 }
 
@@ -58,12 +58,12 @@ interface WriteOptions extends CallOptions {
 
 export interface ApplyOptions extends WriteOptions {
   readonly fieldManager: string;
-  /** Takes fields over from other managers instead of failing with a {@link ConflictError}. */
+  /** Takes over fields from other managers instead of failing with a {@link ConflictError}. */
   readonly force?: boolean | undefined;
 }
 
 interface DeleteOptions extends CallOptions {
-  /** Deletes this object only, not one of the same name that was created since. */
+  /** Deletes only this object, not a later one of the same name. */
   readonly uid?: string | undefined;
   readonly resourceVersion?: string | undefined;
   readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan' | undefined;
@@ -73,24 +73,24 @@ interface DeleteOptions extends CallOptions {
 /**
  * The API server's verbs on plain JSON. Every method throws an {@link ApiError} of errors.ts, or the signal's reason.
  *
- * Answers of 429 are waited out as the server asks; 5xx and broken connections are retried for calls that can be
- * repeated (`get`, `list`, `apply`, `delete` with a uid). `create`, `update` and `patch` are not sent twice when the
- * first may have been carried out.
+ * After a 429 the client waits as long as the server asks; 5xx and broken connections are retried for repeatable calls
+ * (`get`, `list`, `apply`, `delete` with a uid). `create`, `update` and `patch` are not sent again if the first may
+ * have been executed.
  */
 export interface KubernetesClient {
-  /** Undefined when the object does not exist; throws {@link NotFoundError} when its kind is not served. */
+  /** Undefined if the object does not exist; throws {@link NotFoundError} if its kind is not served. */
   get(resource: Resource, reference: ObjectReference, options?: CallOptions): Promise<KubernetesObject | undefined>;
-  /** All pages as of one resourceVersion; items carry apiVersion and kind, which the API leaves out. */
+  /** All pages at one resourceVersion; items include apiVersion and kind, which the API omits. */
   list(resource: Resource, query?: ListQuery, options?: CallOptions): Promise<ObjectList>;
-  /** With `subresource`: creates that of the named object (`token` of a ServiceAccount). */
+  /** With `subresource`: creates the subresource of the named object (`token` of a ServiceAccount). */
   create(resource: Resource, object: KubernetesObject, options?: WriteOptions): Promise<KubernetesObject>;
   /** Replaces the object; {@link ConflictError} unless its resourceVersion is the current one. */
   update(resource: Resource, object: KubernetesObject, options?: WriteOptions): Promise<KubernetesObject>;
   /**
-   * Server-side apply: creates the object or takes it to what is given. Send all that this manager owns.
+   * Server-side apply: creates the object or changes it to the given state. Send all fields that this manager owns.
    *
-   * With `metadata.uid` an object of the same name that was created since is left alone ({@link ConflictError}), but not
-   * its status: there the API server ignores the uid, and only `metadata.resourceVersion` protects the successor.
+   * With `metadata.uid` a later object of the same name is left alone ({@link ConflictError}), but not its status:
+   * there the API server ignores the uid, and only `metadata.resourceVersion` protects the successor.
    */
   apply(resource: Resource, object: KubernetesObject, options: ApplyOptions): Promise<KubernetesObject>;
   /** JSON merge patch. */
@@ -100,7 +100,7 @@ export interface KubernetesClient {
     patch: Record<string, unknown>,
     options?: WriteOptions,
   ): Promise<KubernetesObject>;
-  /** False when there was nothing to delete. */
+  /** False if there was nothing to delete. */
   delete(resource: Resource, reference: ObjectReference, options?: DeleteOptions): Promise<boolean>;
   /**
    * One watch, until the server ends it, without retries. Throws when it cannot be opened or ends badly: an ERROR frame
@@ -108,16 +108,16 @@ export interface KubernetesClient {
    */
   watch(resource: Resource, query: WatchQuery, options: WatchOptions): AsyncGenerator<WatchEvent, void>;
   /**
-   * A client on the same connections that calls `guard` right before each write leaves the process, at every try. What
-   * the guard throws is thrown to the caller and nothing is sent.
+   * A client on the same connections that calls `guard` right before each write leaves the process, at every attempt.
+   * An error of the guard is thrown to the caller and nothing is sent.
    */
   guarded(guard: () => void): KubernetesClient;
   /**
-   * A client on the same connections that sends these headers with every call, in place of its own of the same names:
-   * another's credentials, or whom to act as.
+   * A client on the same connections that sends these headers with every call, overriding its own of the same names:
+   * another user's credentials, or the user to impersonate.
    */
   withHeaders(headers: Headers): KubernetesClient;
-  /** Ends all calls and connections, those of guarded clients too. */
+  /** Ends all calls and connections, including those of guarded clients. */
   close(): Promise<void>;
 }
 
@@ -151,7 +151,7 @@ export function createClient(settings: ClientSettings): KubernetesClient {
   return clientOn(transport, clock, {});
 }
 
-/** What every call of a client has in common. */
+/** The shared parameters of a client's calls. */
 interface Common {
   readonly guard?: () => void;
   readonly headers?: Headers;
@@ -165,7 +165,7 @@ function clientOn(base: Transport, clock: Clock, common: Common): KubernetesClie
     open: (call, options) => base.open({ ...call, headers }, options),
   };
 
-  /** Writes go through here: the guard, and who writes. */
+  /** Writes are sent through this: the guard, and the writer's identity. */
   async function write(call: Call, options: WriteOptions = {}): Promise<KubernetesObject> {
     const { fieldManager, dryRun } = options;
     const query = { ...call.query, fieldManager, dryRun: dryRun ? 'All' : undefined };
@@ -273,7 +273,7 @@ async function listAll(
     const call: Call = { verb: 'list', method: 'GET', resource, target, query, repeatable: true };
     const page = await readPage(transport, call, options);
     if (page === undefined) {
-      // The list grew old while it was read (etcd compacts every 5 minutes): read it in one piece.
+      // The list expired while it was read (etcd compacts every 5 minutes): read it in one piece.
       items.length = 0;
       query = { ...selector, resourceVersion };
       continue;
@@ -285,7 +285,7 @@ async function listAll(
   }
 }
 
-/** Undefined when the continue token has expired. */
+/** Undefined if the continue token has expired. */
 async function readPage(transport: Transport, call: Call, options: CallOptions): Promise<RawList | undefined> {
   try {
     return (await transport.send(call, options)) as RawList;

@@ -12,15 +12,15 @@ export interface Condition {
   observedGeneration?: number;
 }
 
-/** A condition as one observation sees it. */
+/** A condition as determined by one observation. */
 export type ObservedCondition = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
-/** The API refuses longer messages. */
+/** The API rejects longer messages. */
 const LONGEST_MESSAGE = 32_768;
 
 /**
- * The conditions after an observation. `lastTransitionTime` moves only where the status did, so that observing the same
- * again gives the same. Conditions that were not observed now stay as they are, in place; new ones come last.
+ * The conditions after an observation. `lastTransitionTime` changes only with the status, so that repeating an
+ * observation gives the same result. Conditions that were not observed stay unchanged, in place; new ones come last.
  *
  * @param generation of the object that was observed
  * @param now milliseconds since the epoch

@@ -4,7 +4,7 @@ import type { ConnectOptions, DispatcherOptions } from '@kubernetes/client-node'
 import { Agent, type buildConnector, type Dispatcher, ProxyAgent, Socks5ProxyAgent } from 'undici';
 import { KubeConfig } from './client-node.ts';
 
-/** Everything a request needs besides its own path and body. */
+/** Everything a request needs in addition to its own path and body. */
 interface Access {
   /** The API server's URL without a trailing slash; may have a path (behind a proxy such as Rancher's). */
   readonly server: string;
@@ -14,27 +14,28 @@ interface Access {
 
 export interface Connection {
   /**
-   * Credentials as they are now (files are read again, exec plugins run when their token has expired) and the shared
-   * pool of connections that goes with them.
+   * The current credentials (files are read again, exec plugins run when their token has expired) and the shared
+   * connection pool for them.
    *
-   * @throws whatever the credentials' source throws: a missing file, a failing plugin
+   * @throws errors of the credentials' source: a missing file, a failing plugin
    */
   access(): Promise<Access>;
-  /** Forgets cached credentials: call it after a 401, then ask for access again. */
+  /** Discards cached credentials: call it after a 401, then ask for access again. */
   refresh(): void;
   /** Ends all requests and closes all connections. */
   close(): Promise<void>;
 }
 
 /**
- * kube-apiserver drops connections that are idle for 90 s and sends no hint; we drop them first, so that no request is
- * sent into a connection that is being closed.
+ * kube-apiserver closes connections that are idle for 90 s without notice; the client closes them first, so that no
+ * request is sent on a connection that is being closed.
  */
 const KEEP_ALIVE_MS = 60_000;
 
 /**
- * Connections to one cluster, shared by all requests. client-node makes a new dispatcher for every request; this keeps
- * one per TLS identity, so that a rotated CA or client certificate takes effect and nothing else opens connections.
+ * Connections to one cluster, shared by all requests. client-node creates a new dispatcher for every request; this
+ * keeps one per TLS identity, so that a rotated CA or client certificate takes effect and nothing else opens
+ * connections.
  */
 export function createConnection(kubeConfig: KubeConfig): Connection {
   let credentials = kubeConfig;
@@ -49,7 +50,7 @@ export function createConnection(kubeConfig: KubeConfig): Connection {
     return current.dispatcher;
   }
 
-  /** Requests under way, watches among them, end in peace on the old connections. */
+  /** Running requests, including watches, finish on the old connections. */
   function retire(dispatcher: Dispatcher) {
     retiring.add(dispatcher);
     dispatcher.close().then(
@@ -73,7 +74,8 @@ export function createConnection(kubeConfig: KubeConfig): Connection {
     },
 
     refresh() {
-      // The authenticators keep tokens (60 s for files, until they expire or for ever for plugins); a copy has none.
+      // The authenticators cache tokens (60 s for files, until they expire or indefinitely for plugins); a copy has no
+      // cache.
       const { clusters, users, contexts, currentContext } = kubeConfig;
       credentials = new KubeConfig();
       credentials.loadFromOptions({ clusters, users, contexts, currentContext });
@@ -108,5 +110,5 @@ function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 }
 
-/** Node's and undici's types of the same options differ in whether `undefined` may be spelt out. */
+/** Node's and undici's types of the same options differ in whether `undefined` may be explicit. */
 const tls = (options: ConnectOptions) => options as buildConnector.BuildOptions;

@@ -19,27 +19,28 @@ export interface ReconcileContext {
   readonly logger: Logger;
 }
 
-/** What a reconcile that did not fail asks for; nothing: done until something changes. */
+/** The result of a successful reconcile; nothing: done until something changes. */
 export interface ReconcileResult {
   readonly requeueAfterMs?: number | undefined;
 }
 
 /**
- * Brings the world to what the key's object asks for, from wherever it is. Gets a key only, never an event: it must read
- * what is, and may be called any number of times. Throwing repeats it with back-off; a {@link TerminalError} does not.
+ * Changes the world to the desired state of the key's object, from any state. Gets only a key, never an event: it must
+ * read the current state, and may be called any number of times. An error repeats it with back-off; a {@link
+ * TerminalError} does not.
  */
 export type Reconcile = (key: string, context: ReconcileContext) => Promise<ReconcileResult | undefined>;
 
-/** Where keys come from. */
+/** A source of keys. */
 export interface Source {
   readonly synced: Promise<void>;
-  /** All keys known now. */
+  /** All present keys. */
   keys(): Iterable<string>;
-  /** Calls back with each key that changes; returns how to stop that. */
+  /** Calls back with each key that changes; returns a function that stops this. */
   subscribe(add: (key: string) => void): () => void;
 }
 
-/** The keys of the cached objects themselves, unreadable ones too. */
+/** The keys of the cached objects, including unreadable ones. */
 export function sourceOf<T>(reflector: Reflector<T>): Source {
   return {
     synced: reflector.synced,
@@ -48,7 +49,7 @@ export function sourceOf<T>(reflector: Reflector<T>): Source {
   };
 }
 
-/** Keys of others that a cached object concerns, such as its owner's; before and after a change. */
+/** Keys of other objects that a cached object affects, such as its owner's; before and after a change. */
 export function mappedSourceOf<T>(reflector: Reflector<T>, keysOf: (object: T) => Iterable<string>): Source {
   return {
     synced: reflector.synced,
@@ -93,7 +94,7 @@ type Outcome =
   | { readonly type: 'terminal'; readonly error: TerminalError }
   | { readonly type: 'stopped' };
 
-/** Changes become keys, keys wait in a queue, workers reconcile them; one key is in one worker's hands at a time. */
+/** Changes become keys, keys wait in a queue, workers reconcile them; one key is processed by one worker at a time. */
 export function createController(settings: ControllerSettings): Controller {
   const { name, sources, clock, workers = 1, timeoutMs = RECONCILE_MS } = settings;
   const logger = settings.logger.child({ controller: name });
@@ -174,7 +175,7 @@ function logFailure(logger: Logger, error: unknown) {
   } else logger.warn({ error: errorMessage(error) }, 'reconcile failed, trying again');
 }
 
-/** What Go would call a panic: our own mistake rather than the world's. */
+/** The equivalent of a panic in Go: a programming error rather than an external failure. */
 function isPanic(error: unknown): boolean {
   if (!(error instanceof Error)) return true;
   const isAssertion = 'code' in error && error.code === 'ERR_ASSERTION';

@@ -1,6 +1,6 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
-/** The time of {@link withDeadline} ran out. */
+/** The time of {@link withDeadline} has passed. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
   readonly disposition = 'transient';
@@ -9,12 +9,12 @@ export class DeadlineError extends Error {
 export interface Deadline {
   /** Aborted by the caller's signal with its reason, or with a {@link DeadlineError}. */
   readonly signal: AbortSignal;
-  /** Restarts the time, which makes it a limit on inactivity; not shorter than before. */
+  /** Restarts the time, which makes it a limit on inactivity; never shortens it. */
   extend(milliseconds: number): void;
 }
 
 /**
- * Runs a task under a time limit. The task must obey the signal; nothing is left behind when it settles.
+ * Runs a task under a time limit. The task must obey the signal; nothing keeps running when it settles.
  *
  * @param milliseconds from now, or from the last `extend()`
  */
@@ -43,7 +43,7 @@ export function startDeadline(clock: Clock, milliseconds: number, caller?: Abort
   let end = clock.monotonic() + milliseconds;
 
   async function expire() {
-    // One timer however often the deadline is extended: a busy watch extends it with every frame.
+    // One timer for any number of extensions: a busy watch extends it with every frame.
     for (let left = milliseconds; left > 0; left = end - clock.monotonic()) await clock.sleep(left, timer.signal);
     limit.abort(new DeadlineError(`no answer within ${limitMs} ms`));
   }
@@ -62,7 +62,7 @@ export function startDeadline(clock: Clock, milliseconds: number, caller?: Abort
   };
 }
 
-/** Settles with the promise, or rejects as soon as the signal aborts; what the promise does then is ignored. */
+/** Settles with the promise, or rejects as soon as the signal is aborted; the promise's later result is ignored. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
@@ -72,7 +72,7 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   });
 }
 
-/** Resolves when the signal aborts, at once when it has. */
+/** Resolves when the signal is aborted, at once if it already is. */
 export function whenAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();

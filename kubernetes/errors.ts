@@ -2,9 +2,9 @@ import type { Disposition } from '@edge-migration/runtime/failure.ts';
 import { z } from 'zod';
 
 export interface ErrorFacts {
-  /** HTTP status, or 0 when there was no answer. */
+  /** HTTP status, or 0 if there was no response. */
   status: number;
-  /** The API's machine-readable reason (`AlreadyExists`, `Expired`), or ours. */
+  /** The API's machine-readable reason (`AlreadyExists`, `Expired`), or the client's own. */
   reason: string;
   disposition: Disposition;
   /** How long the API server asks to wait (its Retry-After). */
@@ -13,7 +13,7 @@ export interface ErrorFacts {
   objectName?: string | undefined;
 }
 
-/** A call to the API server failed. The message names the call and never holds headers or bodies. */
+/** A call to the API server failed. The message names the call and never contains headers or bodies. */
 export class ApiError extends Error {
   override readonly name: string = 'ApiError';
   readonly status: number;
@@ -36,11 +36,11 @@ export class ApiError extends Error {
 export class BadRequestError extends ApiError {
   override readonly name = 'BadRequestError';
 }
-/** 401: the credentials are missing, expired or unknown. Transient: they are rotated while we run. */
+/** 401: the credentials are missing, expired or unknown. Transient: they may be rotated meanwhile. */
 export class UnauthorizedError extends ApiError {
   override readonly name = 'UnauthorizedError';
 }
-/** 403: RBAC or an admission plugin refuses. Transient: rights are granted while we run. */
+/** 403: RBAC or an admission plugin denies the call. Transient: rights may be granted meanwhile. */
 export class ForbiddenError extends ApiError {
   override readonly name = 'ForbiddenError';
 }
@@ -52,7 +52,7 @@ export class NotFoundError extends ApiError {
 export class ConflictError extends ApiError {
   override readonly name: string = 'ConflictError';
 }
-/** 409: an object of this name exists. */
+/** 409: an object of this name already exists. */
 export class AlreadyExistsError extends ConflictError {
   override readonly name = 'AlreadyExistsError';
 }
@@ -60,20 +60,22 @@ export class AlreadyExistsError extends ConflictError {
 export class GoneError extends ApiError {
   override readonly name = 'GoneError';
 }
-/** 422: validation refuses the object. */
+/** 422: the object is invalid. */
 export class InvalidError extends ApiError {
   override readonly name = 'InvalidError';
 }
-/** 429: priority and fairness or an eviction limit asks to come back later. */
+/** 429: priority and fairness or an eviction limit asks to retry later. */
 export class TooManyRequestsError extends ApiError {
   override readonly name = 'TooManyRequestsError';
 }
-/** No usable answer: no connection, no credentials, a timeout, a broken response. The request may have been carried out. */
+/**
+ * No usable response: no connection, no credentials, a timeout, a broken response. The request may have been executed.
+ */
 export class UnreachableError extends ApiError {
   override readonly name = 'UnreachableError';
 }
 
-/** The lease was lost or can no longer be proven: nothing may be written any more. */
+/** The lease was lost or can no longer be proven: no more writes are allowed. */
 export class LeadershipLostError extends Error {
   override readonly name = 'LeadershipLostError';
   readonly disposition = 'rejected';
@@ -98,19 +100,19 @@ const BY_STATUS: Record<number, [ApiErrorConstructor, Disposition]> = {
   429: [TooManyRequestsError, 'throttled'],
 };
 
-/** An admission webhook or a validation message can be long; a log line and a condition should not be. */
+/** A message of an admission webhook or a validation can be long; a log line and a condition should not be. */
 const LONGEST_DETAIL = 500;
 
 /**
  * Maps a failed response to its error.
  *
- * @param call names the call, as in `apply jobs prod/copy-42`
+ * @param call names the call, for example `apply jobs prod/copy-42`
  * @param status HTTP status, or the code of an ERROR frame of a watch
  * @param body the response's body: a `Status` object from the API server, anything from a proxy in between
  */
 export function responseError(call: string, status: number, body: unknown, retryAfterMs?: number): ApiError {
   const { reason, message, objectName, fields } = readStatus(body);
-  // A custom resource's uid is validated as an immutable field: what it says is that another object has the name now.
+  // A custom resource's uid is validated as an immutable field: the error means that another object now has the name.
   const meant = status === 422 && fields?.includes('metadata.uid') ? 409 : status;
   const [Type, disposition] = BY_STATUS[meant] ?? [ApiError, status >= 500 ? 'transient' : 'rejected'];
   const Exact = reason === 'AlreadyExists' ? AlreadyExistsError : Type;

@@ -17,32 +17,32 @@ const EVENTS: Resource = { group: 'events.k8s.io', version: 'v1', plural: 'event
 type Subject = Pick<KubernetesObject, 'apiVersion' | 'kind' | 'metadata'>;
 
 /**
- * What happened, for people. Everything but the note identifies it: the same again within six minutes is not another
- * event but a higher count, so numbers, names and times belong into the note.
+ * An event for people. Everything except the note identifies it: a repetition within six minutes is not another event
+ * but a higher count, so put numbers, names and times into the note.
  */
 export interface ObservedEvent {
   readonly type: 'Normal' | 'Warning';
-  /** CamelCase: why. */
+  /** CamelCase: the reason. */
   readonly reason: string;
-  /** CamelCase: what was done or attempted. */
+  /** CamelCase: the action that was done or attempted. */
   readonly action: string;
-  /** A sentence; cut off at 1 kB. */
+  /** A sentence; truncated to 1 kB. */
   readonly note: string;
-  /** The object it is about; `kubectl describe` shows it there. */
+  /** The object that the event is about; `kubectl describe` shows it there. */
   readonly regarding: Subject;
   readonly related?: Subject | undefined;
 }
 
 export interface EventRecorder {
-  /** Takes note of it and returns at once. Never throws: an event that cannot be sent is counted and forgotten. */
+  /** Queues the event and returns at once. Never throws: an event that cannot be sent is counted and discarded. */
   record(event: ObservedEvent): void;
-  /** Sends until the signal aborts, then what is left, for a few seconds. */
+  /** Sends until the signal is aborted, then the remaining events, for a few seconds. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface EventRecorderSettings {
   readonly client: KubernetesClient;
-  /** As in `example.com/operator`. */
+  /** For example `example.com/operator`. */
   readonly reportingController: string;
   /** The pod's name. */
   readonly reportingInstance: string;
@@ -51,7 +51,7 @@ export interface EventRecorderSettings {
   readonly registry?: Registry | undefined;
 }
 
-/** The same event over and over: the API object that it became, and what of it the API server knows. */
+/** A repeated event: its API object, and the count that the API server already has. */
 interface Series {
   readonly subject: string;
   readonly object: KubernetesObject;
@@ -66,7 +66,7 @@ const SERIES_END_MS = 360_000;
 /** A count is written this often at most. */
 const SERIES_UPDATE_MS = 60_000;
 const MOST_SERIES = 4_096;
-/** Of one object, as client-go's spam filter: a burst of 25, then one in five minutes. */
+/** Per object, like client-go's spam filter: a burst of 25, then one in five minutes. */
 const RATE_PER_OBJECT = { perSecond: 1 / 300, burst: 25 };
 const FLUSH_MS = 5_000;
 const LONGEST_NOTE_BYTES = 1_024;
@@ -102,8 +102,8 @@ export function createEventRecorder(settings: EventRecorderSettings): EventRecor
   }
 
   /**
-   * Nanoseconds, as client-go has it: `kubectl describe` shows events by name where they have no other order. Two of one
-   * millisecond stay in order, and two processes do not meet.
+   * Nanoseconds, as in client-go: `kubectl describe` sorts events without another order by name. Two of one millisecond
+   * stay in order, and names of two processes do not collide.
    */
   function nextSuffix(now: number): string {
     const time = BigInt(now) * 1_000_000n + BigInt(randomInt(1_000_000));
@@ -130,14 +130,14 @@ export function createEventRecorder(settings: EventRecorderSettings): EventRecor
     const { count } = series;
     const lastObservedTime = formatMicroTime(clock.now() - (clock.monotonic() - series.lastObserved));
     const event = count === 1 ? series.object : { ...series.object, series: { count, lastObservedTime } };
-    // Applied, not created: a repetition after a lost answer, or after the API server expired it, does no harm.
+    // Applied, not created: a repetition after a lost response, or after the API server expired it, does no harm.
     await client.apply(EVENTS, event, { fieldManager: reportingController, force: true, signal, retries: 0 });
     series.sentCount = count;
     series.sentAt = clock.monotonic();
     metrics.events.inc({ result: 'sent' });
   }
 
-  /** Sends what is new of a series, or ends it. */
+  /** Sends the changes of a series, or ends it. */
   async function handle(identity: string, signal: AbortSignal) {
     const series = allSeries.get(identity);
     if (series === undefined) return;
@@ -186,7 +186,7 @@ export function createEventRecorder(settings: EventRecorderSettings): EventRecor
   };
 }
 
-/** A namespace that is going or gone takes no events, and no right will come back within the tries. */
+/** A namespace that is deleted or being deleted rejects events, and rights are not granted within the retries. */
 function mayHelp(error: unknown): boolean {
   return (
     error instanceof ApiError &&
@@ -207,7 +207,7 @@ function referenceTo({ apiVersion, kind, metadata: { namespace, name, uid } }: S
   return { apiVersion, kind, namespace, name, uid };
 }
 
-/** At most 1 kB of UTF-8, whole characters. */
+/** At most 1 kB of UTF-8, in whole characters. */
 function shorten(note: string): string {
   if (Buffer.byteLength(note) <= LONGEST_NOTE_BYTES) return note;
   const ellipsis = '…';

@@ -12,10 +12,10 @@ const TokenFiles = z.object({
 });
 
 /**
- * Loads a kubeconfig. Users with a `tokenFile` have it read again and again, as with kubectl, so that a rotated token
- * takes effect; client-node by itself ignores the field.
+ * Loads a kubeconfig. A user's `tokenFile` is read again regularly, as by kubectl, so that a rotated token takes
+ * effect; client-node itself ignores the field.
  *
- * @param path of the file; undefined: client-node's order, that is $KUBECONFIG, ~/.kube/config, the pod's ServiceAccount
+ * @param path of the file; undefined: client-node's order: $KUBECONFIG, ~/.kube/config, the pod's ServiceAccount
  */
 export function loadKubeConfig(path?: string): KubeConfig {
   const kubeConfig = new KubeConfig();
@@ -30,7 +30,7 @@ export function loadKubeConfig(path?: string): KubeConfig {
   return kubeConfig;
 }
 
-/** The file wins over a token, as in client-go. */
+/** The file takes precedence over a token, as in client-go. */
 function withTokenFile(user: User, file: string | undefined, folder: string): User {
   if (file === undefined) return user;
   const { token: _, ...rest } = user;

@@ -42,8 +42,8 @@ export interface ListWatchSettings extends Timings {
   readonly metrics: RuntimeMetrics;
   onList(objects: readonly KubernetesObject[]): void;
   /**
-   * Told before a list that takes the place of a watch, because its version was lost or a list is due: what came and went
-   * in so many milliseconds until now is in neither.
+   * Called before a list that replaces a watch, because its version was lost or a list is due: changes within this many
+   * milliseconds until now may be in neither.
    */
   onBlind?(milliseconds: number): void;
   onEvent(event: WatchEvent): void;
@@ -58,8 +58,8 @@ interface Waiting {
 }
 
 /**
- * The one loop behind a cache: list, watch from there, and again for ever. Every failure is retried: with the last seen
- * version after a broken connection, with a new list after anything that casts doubt on it.
+ * The loop behind a cache: list, watch from there, repeat. Every failure is retried: with the last seen version after a
+ * broken connection, with a new list after anything that makes it doubtful.
  */
 export class ListWatch {
   private readonly settings: ListWatchSettings;

@@ -3,8 +3,8 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 /**
- * Every metric of this runtime, in one place. Names and labels are those of controller-runtime and client-go where they
- * have one, so that existing dashboards and alerts work.
+ * All metrics of this runtime. Names and labels are those of controller-runtime and client-go if they have an
+ * equivalent, so that existing dashboards and alerts work.
  */
 function createMetrics(registry: Registry) {
   const registers = [registry];
@@ -15,7 +15,7 @@ function createMetrics(registry: Registry) {
     new Gauge({ name, help, labelNames, registers });
   const histogram = <L extends string>(name: string, help: string, labelNames: L[]) =>
     new Histogram({ name, help, labelNames, buckets: SECONDS, registers });
-  // The registry reads its metrics in order of registration: the first one brings all that are computed up to date.
+  // The registry reads its metrics in order of registration: the first one updates all computed ones.
   const requests = new Counter({
     name: 'rest_client_requests_total',
     help: 'Requests to the API server by status code',
@@ -26,7 +26,7 @@ function createMetrics(registry: Registry) {
     },
   });
   return {
-    /** Called before each scrape: sets the gauges that are computed (ages, durations of work in progress). */
+    /** Called before each scrape: sets the computed gauges (ages, durations of work in progress). */
     onScrape,
     requests,
     requestSeconds: histogram('rest_client_request_duration_seconds', 'Seconds a request took', ['verb', 'host']),
@@ -78,7 +78,7 @@ export type RuntimeMetrics = ReturnType<typeof createMetrics>;
 
 const byRegistry = new WeakMap<Registry, RuntimeMetrics>();
 
-/** The runtime's metrics in this registry, registered when first asked for; without a registry nobody reads them. */
+/** The runtime's metrics in this registry, registered upon first use; without a registry they are not exported. */
 export function runtimeMetrics(registry: Registry = new Registry()): RuntimeMetrics {
   const known = byRegistry.get(registry);
   if (known !== undefined) return known;

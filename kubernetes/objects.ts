@@ -37,7 +37,7 @@ export interface ObjectMeta {
   [field: string]: unknown;
 }
 
-/** An object as JSON, exactly as the API sent it: times are strings, fields we do not know are kept. */
+/** An object as JSON, exactly as the API sent it: times are strings, unknown fields are kept. */
 export interface KubernetesObject {
   apiVersion: string;
   kind: string;
@@ -55,18 +55,18 @@ export function objectKey(reference: ObjectReference): string {
   return reference.namespace === undefined ? reference.name : `${reference.namespace}/${reference.name}`;
 }
 
-/** The inverse of {@link objectKey}; names cannot hold a slash. */
+/** The inverse of {@link objectKey}; names cannot contain a slash. */
 export function parseObjectKey(key: string): ObjectReference {
   const slash = key.indexOf('/');
   return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }
 
-/** A `metav1.Time`: RFC 3339 with whole seconds, as conditions carry it. */
+/** A `metav1.Time`: RFC 3339 with whole seconds, as in conditions. */
 export function formatTime(milliseconds: number): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
 }
 
-/** A `metav1.MicroTime`: the API refuses any number of fraction digits but six (kubernetes/kubernetes#89156). */
+/** A `metav1.MicroTime`: the API rejects any number of fraction digits other than six (kubernetes/kubernetes#89156). */
 export function formatMicroTime(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replace('Z', '000Z');
 }

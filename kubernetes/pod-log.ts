@@ -8,17 +8,17 @@ export interface PodLogQuery {
   readonly namespace: string;
   readonly pod: string;
   readonly container?: string | undefined;
-  /** Goes on until the container ends. */
+  /** Continues until the container ends. */
   readonly follow?: boolean | undefined;
-  /** The last so many lines only. */
+  /** Only this many last lines. */
   readonly tailLines?: number | undefined;
   readonly sinceSeconds?: number | undefined;
 }
 
 /**
- * The lines of a container's log, as the kubelet has them: text, where the client's verbs carry JSON.
+ * The lines of a container's log, from the kubelet: text, whereas the client's verbs return JSON.
  *
- * @throws ApiError, also when the stream breaks in its midst; the signal's reason on abort
+ * @throws ApiError, also if the stream breaks midway; the signal's reason on abort
  */
 export async function* readPodLog(kubeConfig: KubeConfig, query: PodLogQuery, signal: AbortSignal) {
   const connection = createConnection(kubeConfig);
@@ -43,7 +43,7 @@ export async function* readPodLog(kubeConfig: KubeConfig, query: PodLogQuery, si
   }
 }
 
-/** Not by readline, which ends without a word when its input breaks. */
+/** Not with readline, which ends silently when its input breaks. */
 async function* splitLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void> {
   const decoder = new TextDecoder();
   let rest = '';

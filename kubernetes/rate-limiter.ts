@@ -2,9 +2,9 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /** Events per second with bursts. */
 export interface TokenBucket {
-  /** Takes one token, on credit if need be; the milliseconds until it is there. */
+  /** Takes one token, on credit if necessary; returns the milliseconds until it is available. */
   reserve(): number;
-  /** Takes one token if there is one. */
+  /** Takes one token if one is available. */
   tryTake(): boolean;
 }
 

@@ -14,11 +14,11 @@ export type { Change } from './store.ts';
 /** A cache of one kind of object that follows the API server. */
 export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | 'byIndex'> {
   readonly resource: Resource;
-  /** Follows the API server until the signal aborts. Never rejects: whatever fails is tried again. Call it once. */
+  /** Follows the API server until the signal is aborted. Never rejects: every failure is retried. Call it once. */
   run(signal: AbortSignal): Promise<void>;
-  /** Resolves when all of it has been listed once; before that an object that is not found may well exist. */
+  /** Resolves when everything has been listed once; before that, an object that is not found may exist. */
   readonly synced: Promise<void>;
-  /** Calls back with every change after it is in the cache; returns how to stop that. */
+  /** Calls back with every change after it is in the cache; returns a function that stops this. */
   subscribe(listener: (change: Change<T>) => void): () => void;
   /**
    * Resolves when the cache holds a consistent list that began after this call. However many ask, lists are at least
@@ -28,8 +28,9 @@ export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | '
   /** Milliseconds since the oldest part of the cache was last listed completely (since that list began), or Infinity. */
   listedAge(): number;
   /**
-   * Milliseconds since the API server last sent anything for the quietest part: a list, an event, a bookmark. Counts from
-   * the start until then. By whichever clock it is longer ago: the monotonic one stands still in a suspended machine.
+   * Milliseconds since the API server last sent anything for the quietest part: a list, an event, a bookmark. Before
+   * the first one, since the start. The longer of both clocks' measurements: the monotonic clock stops in a suspended
+   * machine.
    */
   confirmedAge(): number;
 }
@@ -37,14 +38,17 @@ export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | '
 export interface ReflectorSettings<T> {
   readonly client: KubernetesClient;
   readonly resource: Resource;
-  /** Reads an object into our own type; what it throws makes this one object `unreadable` and no other. */
+  /** Parses an object; an error makes only this object `unreadable`. */
   readonly parse: (object: KubernetesObject) => T;
   /** Absent or empty: all namespaces. */
   readonly namespaces?: readonly string[] | undefined;
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
   readonly indexes?: Indexes<T> | undefined;
-  /** Told, before the cache changes, when objects may have come and gone unseen in so many milliseconds until now. */
+  /**
+   * Called, before the cache changes, when objects may have been created and deleted unnoticed in this many
+   * milliseconds until now.
+   */
   readonly onBlind?: ((milliseconds: number) => void) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -100,7 +104,7 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
     logger.warn({ resource: resource.plural, key, error: errorMessage(error) }, 'an object cannot be read');
   }
 
-  /** A listener's fault is its own: neither the other listeners nor the loop may end by it. */
+  /** A listener's error must affect neither the other listeners nor the loop. */
   function notify(listener: (change: Change<T>) => void, change: Change<T>) {
     try {
       listener(change);

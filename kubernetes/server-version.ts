@@ -6,16 +6,16 @@ import { createConnection } from './connection.ts';
 import { ApiError, responseError, UnreachableError } from './errors.ts';
 
 export interface ServerVersion {
-  /** As in `v1.34.1`. */
+  /** For example `v1.34.1`. */
   readonly version: string;
-  /** The server's clock when it answered, milliseconds since the epoch, to the second; undefined when it does not tell. */
+  /** The server's clock at the response, milliseconds since the epoch, to the second; undefined if it is not sent. */
   readonly time: number | undefined;
 }
 
 const schema = z.object({ gitVersion: z.string().max(100) });
 
 /**
- * What the API server says of itself, which every authenticated user may ask.
+ * The API server's version, which every authenticated user may read.
  *
  * @throws ApiError; the signal's reason on abort
  */

@@ -1,11 +1,11 @@
 import { type KubernetesObject, objectKey } from './objects.ts';
 
-/** What became of an object. `previous` is absent where the store did not hold a readable one. */
+/** A change of an object. `previous` is absent if the store did not hold a readable one. */
 export type Change<T> =
   | { readonly type: 'added'; readonly key: string; readonly object: T }
   | { readonly type: 'updated'; readonly key: string; readonly object: T; readonly previous: T | undefined }
   | { readonly type: 'deleted'; readonly key: string; readonly previous: T | undefined }
-  /** The parser refuses it: it exists, but we cannot say what is in it. */
+  /** The parser rejects it: it exists, but its content is unknown. */
   | {
       readonly type: 'unreadable';
       readonly key: string;
@@ -20,22 +20,22 @@ interface Entry<T> {
   readonly namespace: string | undefined;
   readonly uid: string | undefined;
   readonly resourceVersion: string | undefined;
-  /** Undefined of one that cannot be read. */
+  /** Undefined for an unreadable one. */
   readonly value: T | undefined;
 }
 
-/** Objects as last heard of, parsed once. Every method that writes returns what changed. */
+/** The latest known objects, parsed once. Every method that writes returns the changes. */
 export interface Store<T> {
   get(key: string): T | undefined;
   list(): T[];
-  /** Of all objects, the unreadable ones too. */
+  /** Of all objects, including unreadable ones. */
   keys(): string[];
   byIndex(index: string, value: string): T[];
   readonly size: number;
-  /** An object as a watch brings it. */
+  /** An object from a watch. */
   put(object: KubernetesObject): Change<T>[];
   remove(object: KubernetesObject): Change<T>[];
-  /** A complete list of a namespace, or of all: what is not in it is gone. */
+  /** A complete list of a namespace, or of all: objects that are not in it are removed. */
   replace(namespace: string | undefined, objects: readonly KubernetesObject[]): Change<T>[];
 }
 
@@ -70,9 +70,9 @@ export function createStore<T>(parse: (object: KubernetesObject) => T, indexes: 
     const key = objectKey(object.metadata);
     const known = entries.get(key);
     const { namespace, uid, resourceVersion } = object.metadata;
-    // Versions are opaque: the same one is no news, any other is.
+    // Versions are opaque: an equal one means no change, any other one a change.
     if (known !== undefined && known.uid === uid && known.resourceVersion === resourceVersion) return [];
-    // Another object of the same name: whoever keeps state by uid must see the first one go.
+    // Another object of the same name: users that keep state by uid must see the deletion of the first one.
     const replaced = known !== undefined && known.uid !== uid ? removeKey(key) : [];
     const previous = entries.get(key)?.value;
     const found = read(object);
@@ -108,7 +108,7 @@ export function createStore<T>(parse: (object: KubernetesObject) => T, indexes: 
     put,
     remove(object) {
       const key = objectKey(object.metadata);
-      // The late end of an earlier object must not remove its successor.
+      // The late deletion of an earlier object must not remove its successor.
       return entries.get(key)?.uid === object.metadata.uid ? removeKey(key) : [];
     },
     replace(namespace, objects) {

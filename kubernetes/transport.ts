@@ -12,7 +12,7 @@ import { objectKey, type Resource } from './objects.ts';
 
 export type Headers = Readonly<Record<string, string | string[]>>;
 
-/** One request as the verbs describe it. */
+/** One request as described by a verb. */
 export interface Call {
   readonly verb: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -25,16 +25,16 @@ export interface Call {
   readonly query?: Readonly<Record<string, string | number | undefined>> | undefined;
   readonly body?: unknown;
   readonly contentType?: string | undefined;
-  /** Instead of the client's own of the same names, which are lower case. */
+  /** Override the client's own headers of the same names, which are lower case. */
   readonly headers?: Headers | undefined;
-  /** Doing it twice is the same as doing it once. */
+  /** Executing it twice has the same effect as once. */
   readonly repeatable?: boolean | undefined;
-  /** Called at each try, right before the request leaves; throws to keep it from being sent. */
+  /** Called at each attempt, right before the request is sent; throws to prevent that. */
   readonly guard?: (() => void) | undefined;
 }
 
 export interface Transport {
-  /** Sends with deadlines and retries; the response's JSON. */
+  /** Sends with deadlines and retries; returns the response's JSON. */
   send(
     call: Call,
     options: {
@@ -61,7 +61,7 @@ export interface TransportSettings {
   readonly random: () => number;
 }
 
-/** What is known of one try when it fails. */
+/** Facts about a failed attempt. */
 interface Progress {
   /** The API server may have received it. */
   sent: boolean;
@@ -127,7 +127,10 @@ export function createTransport(settings: TransportSettings): Transport {
     }
   }
 
-  /** Less than what is transient: rights are not granted within seconds, and what is sent twice may be done twice. */
+  /**
+   * A subset of transient errors: rights are not granted within seconds, and a request that is sent twice may be
+   * executed twice.
+   */
   function isWorthIt(call: Call, error: unknown, { sent }: Progress): boolean {
     if (!(error instanceof ApiError)) return false;
     const refused = error instanceof TooManyRequestsError || (error instanceof UnreachableError && !sent);
@@ -146,7 +149,7 @@ export function createTransport(settings: TransportSettings): Transport {
           return await withDeadline(clock, timeoutMs, signal, (deadline) => attempt(call, deadline.signal, progress));
         } catch (error) {
           if (refreshed || !(error instanceof UnauthorizedError)) throw error;
-          // The token may have been rotated before our copy of it ran out. A 401 was not carried out.
+          // The token may have been rotated before the cached copy expired. A request with a 401 was not executed.
           connection.refresh();
           refreshed = true;
           return sendOnce();
@@ -218,7 +221,7 @@ async function readError(call: Call, response: Dispatcher.ResponseData, signal: 
 function parseBody(call: Call, text: string): unknown {
   const body = tryParse(text);
   if (typeof body === 'object' && body !== null) return body;
-  throw new UnreachableError(`${describe(call)}: the answer is not a JSON object`, {
+  throw new UnreachableError(`${describe(call)}: the response is not a JSON object`, {
     status: 0,
     reason: 'MalformedResponse',
     disposition: 'transient',
@@ -233,7 +236,7 @@ function tryParse(text: string): unknown {
   }
 }
 
-/** What a failed try throws: the caller's abort as it is, all else as an ApiError. */
+/** The error of a failed attempt: the caller's abort unchanged, otherwise an ApiError. */
 function callError(call: Call, error: unknown, signal: AbortSignal): unknown {
   if (error instanceof ApiError) return error;
   const reason: unknown = signal.aborted ? signal.reason : error;

@@ -1,7 +1,7 @@
 import { responseError, UnreachableError } from './errors.ts';
 import type { KubernetesObject } from './objects.ts';
 
-/** A bookmark's object carries nothing but kind and resourceVersion. */
+/** A bookmark's object contains only kind and resourceVersion. */
 export interface WatchEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
   readonly object: KubernetesObject;
@@ -18,8 +18,8 @@ const TYPES = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']);
  * Reads a watch's frames: one JSON object a line.
  *
  * @param call names the watch in errors
- * @throws ApiError that an ERROR frame describes (a GoneError when the version is too old); UnreachableError for a line
- *   that is not a frame: what follows it cannot be trusted
+ * @throws ApiError described by an ERROR frame (a GoneError if the version is too old); UnreachableError for a line
+ *   that is not a frame: everything after it cannot be trusted
  */
 export async function* readWatch(chunks: AsyncIterable<Uint8Array>, call: string): AsyncGenerator<WatchEvent, void> {
   for await (const line of readLines(chunks)) {

@@ -16,7 +16,7 @@ export const operatorConfiguration = z.object({
   ...logSettings,
   /** The operator's own namespace: its Lease, and every Job, ConfigMap and Secret of the migrations. */
   namespace: z.string().min(1).max(63),
-  /** Namespaces whose EdgeMigrations are reconciled, separated by commas; all when unset. */
+  /** Namespaces whose EdgeMigrations are reconciled, separated by commas; all if unset. */
   watchNamespaces: z
     .string()
     .transform((text) => text.split(',').map((name) => name.trim()))
@@ -26,41 +26,42 @@ export const operatorConfiguration = z.object({
   instance: z.string().min(1).max(253),
   /** JSON file with the pod template of copy workers: image, service account, secrets, resources. */
   workerTemplateFile: z.string().min(1),
-  /** The same of pods that compare; the copy's with the other entry point when unset. */
+  /** The same for verify pods; if unset, the copy's with the other entry point. */
   verifyTemplateFile: z.string().min(1).optional(),
   /**
-   * `Required`: a copy begins once every Core API pod has a sidecar that proves its way to the stream, and Core's writes
-   * are replayed. `Disabled`: nothing is replayed.
+   * `Required`: a copy starts once every Core API pod has a sidecar that has proven that its events reach the stream,
+   * and Core's writes are replayed. `Disabled`: nothing is replayed.
    */
   capture: z.enum(['Disabled', 'Required']).default('Disabled'),
   ...natsSettings,
   ...streamSettings,
-  /** Needed where capture is required. */
+  /** Needed if capture is required. */
   natsServers: natsSettings.natsServers.optional(),
-  /** Where the Core API's pods are, and the label selector that finds them. */
+  /** The namespace of the Core API's pods, and their label selector. */
   coreApiNamespace: z.string().min(1).max(63).optional(),
   coreApiSelector: z.string().min(1).max(1024).optional(),
   /** Sidecars in front of Core APIs outside Kubernetes. */
   coreApiStaticCount: z.coerce.number().int().min(0).default(0),
-  /** A proof or report that is older says nothing any more. */
+  /** Maximum age of a proof or report. */
   reportFreshSeconds: seconds.default(20),
-  /** A page that a copy pod read may be written for so long; a copy is complete only after it. */
+  /** A page that a copy pod read may be written for this long; a copy is complete only afterwards. */
   pageMaxAgeSeconds: seconds.default(30),
-  /** A range that one pod began and another finishes is complete so long after the second took it up at the soonest. */
+  /** A range that a second pod has taken over is complete no earlier than this long after the takeover. */
   lateWriteSeconds: seconds.default(LATE_WRITE_SECONDS),
-  /** As the appliers'; what was written in a gap is in Core for certain so long after its end. */
+  /** The same as the appliers'; writes in a gap are certainly in Core this long after its end. */
   apiTimeoutSeconds,
   /**
-   * Whether Flagsmith's own code hands a project over to Edge, in the Core API's image: `Verify` only asks what it would do.
+   * Whether Flagsmith's own code hands a project over to Edge, in the Core API's image: `Verify` only reports what it
+   * would do.
    */
   handoverMode: z.enum(['Off', 'Verify', 'Run']).default('Off'),
   handoverWhen: z.enum(['BeforeCopy', 'AfterCopy']).default('BeforeCopy'),
   handoverTimeoutSeconds: seconds.default(600),
-  /** Where Edge lacks something of a project, it is looked at again after this time. */
+  /** If Edge lacks data of a project, it is checked again after this time. */
   edgeReadySeconds: seconds.default(60),
-  /** US dollars for a million on-demand write units, for mode Plan. */
+  /** US dollars per million on-demand write units, for mode Plan. */
   pricePerMillionWriteUnits: z.coerce.number().min(0).default(0.625),
-  /** Every cache is listed again after this time, and what its watch has lost is made up. */
+  /** Every cache is listed again after this time, which recovers what its watch has missed. */
   relistSeconds: seconds.default(600),
   /** EdgeMigrations reconciled at the same time. */
   concurrency: z.coerce.number().int().min(1).max(64).default(4),

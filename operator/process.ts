@@ -67,15 +67,15 @@ type CacheSettings = Pick<ReflectorSettings<unknown>, 'clock' | 'logger' | 'regi
 /** A process whose watches are silent for so long is restarted by the kubelet. */
 const STALE_MS = 15 * 60_000;
 
-/** What belongs to a migration; of reports for people only that they are there, so that they go with it. */
+/** The objects of a migration; of reports only their existence, so that they are deleted with it. */
 const OWNED_SELECTOR = `${LABELS.managedBy}=edge-migration,${LABELS.component}`;
 
 /**
  * Runs the operator until the signal aborts. Every replica keeps its caches warm; the one that holds the Lease
  * reconciles.
  *
- * @throws LeadershipLostError when the Lease is lost: the process must end, and starts again as a follower
- * @throws ConfigurationError when the worker's template cannot be used
+ * @throws LeadershipLostError if the Lease is lost: the process must end, and restarts as a follower
+ * @throws ConfigurationError if the worker's template cannot be used
  */
 export async function runOperator({
   configuration,
@@ -93,7 +93,7 @@ export async function runOperator({
   const common = { clock, logger, registry, timings: { relistMs: configuration.relistSeconds * 1000 } };
   const caches = createCaches(client, configuration, common);
   const { stream, coreApi, watchHistory } = createCapture(client, configuration, stores.core, common, caches);
-  /** What several replicas decide by, and compare with what others say. */
+  /** Data on which several replicas base decisions, and compare with the reports of others. */
   const storeClock: Clock = { ...clock, now: () => stream.now() ?? clock.now() };
   const coreClock = createCoreClock({
     readCoreTime: (signal) => stores.core.server.time(signal),
@@ -166,7 +166,7 @@ export async function runOperator({
   try {
     await election.run(signal, async (leadership) => {
       const fenced = leadership.fence(client);
-      // Events are writes like any other: an old leader has none to send.
+      // Events are writes like any other: a former leader has none to send.
       const recorder = createEventRecorder({
         client: fenced,
         reportingController: 'edge.flagsmith.com/operator',
@@ -235,7 +235,7 @@ export async function runOperator({
   }
 }
 
-/** That EdgeMigrations can be listed is seen by the caches all the time. */
+/** The caches continuously show that EdgeMigrations can be listed. */
 function describeInstallation(configuration: OperatorConfiguration, clock: Clock) {
   const { namespace, instance } = configuration;
   return {
@@ -279,7 +279,7 @@ function openStores(configuration: OperatorConfiguration, clock: Clock) {
   };
 }
 
-/** The Core API's pods and what sidecars and appliers say, where capture is required. */
+/** The Core API's pods and the reports of sidecars and appliers, if capture is required. */
 function createCapture(
   client: KubernetesClient,
   configuration: OperatorConfiguration,
@@ -296,7 +296,7 @@ function createCapture(
       'EDGE_MIGRATION_CORE_API_NAMESPACE and EDGE_MIGRATION_CORE_API_SELECTOR must be set: capture is Required',
     );
   }
-  // Gaps are placed by the clock of NATS, as those that sidecars report are: this machine's may be minutes behind it.
+  // Gaps are placed by the clock of NATS, like those that sidecars report: this machine's may be minutes behind it.
   const storeClock: Clock = { ...common.clock, now: () => stream.now() ?? common.clock.now() };
   const neededSince = () => observeHorizon(caches, storeClock.now());
   const watchHistory = coreApiNamespace === undefined ? undefined : createWatchHistory(storeClock, neededSince);

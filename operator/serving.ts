@@ -7,7 +7,7 @@ import type { OperatorConfiguration } from './config.ts';
 import { createReadinessView, type ReadinessView } from './edge-migration/readiness/view.ts';
 import { createHandoverRunner } from './handover/runner.ts';
 
-/** Whether Edge can serve is looked at where a table is configured that only Flagsmith writes. */
+/** Whether Edge can serve is checked if a table is configured that only Flagsmith writes. */
 export function createReadiness(
   { environmentsTable, environmentsApiKeyTable, edgeReadySeconds }: OperatorConfiguration,
   { core, serving }: { core: Core; serving: ServingTables },
@@ -20,7 +20,7 @@ export function createReadiness(
 /**
  * The hand-over needs to know what Edge lacks, and where the Core API's pods are.
  *
- * @throws ConfigurationError where it is switched on without
+ * @throws ConfigurationError if it is switched on without them
  */
 export function createHandover(configuration: OperatorConfiguration, client: KubernetesClient, clock: Clock) {
   const {

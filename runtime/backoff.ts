@@ -1,14 +1,14 @@
-/** How long to wait between tries. */
+/** Pauses between attempts. */
 export interface Backoff {
   readonly firstMs: number;
   readonly longestMs: number;
 }
 
 /**
- * The pause after a try that failed, in milliseconds: twice as long each time, and anything from half of it to all of
- * it, so that those who failed together do not come back together.
+ * The pause after a failed attempt, in milliseconds: doubled each time, with a random factor between a half and one, so
+ * that clients that failed together do not retry together.
  *
- * @param attempt 0 after the first try
+ * @param attempt 0 after the first attempt
  */
 export function choosePause(backoff: Backoff, attempt: number, random: () => number = Math.random): number {
   return doubled(backoff, attempt) * (0.5 + random() / 2);

@@ -1,18 +1,18 @@
-/** Asks one question for many. */
+/** Loads one item as part of a batch. */
 export interface Batcher<Question, Answer> {
   /**
-   * The answer of a load that begins after this call. Questions of the same name within one load are one. Rejects as
-   * the load does.
+   * The result of a load that begins after this call. Equal names within one load are loaded once. Rejects as the load
+   * does.
    */
   ask(name: string, question: Question): Promise<Answer>;
 }
 
 export interface BatcherOptions {
-  /** Questions of one load at most; 500 by default. */
+  /** Maximum number of items in one load; 500 by default. */
   readonly most?: number;
-  /** Loads at the same time; one by default. */
+  /** Parallel loads; one by default. */
   readonly parallel?: number;
-  /** Whether one question alone may be to blame for a failed load; the others are then asked without it. */
+  /** Whether a single item may be the cause of a failed load; the others are then loaded without it. */
   isolates?(error: unknown): boolean;
 }
 
@@ -22,9 +22,9 @@ interface Asked<Question, Answer> {
 }
 
 /**
- * Collects what is asked while loads are under way (or within one turn of the event loop), for the next load.
+ * Collects requests while loads are running (or within one turn of the event loop), for the next load.
  *
- * @param load answers in the order of the questions
+ * @param load returns results in the order of the requests
  */
 export function createBatcher<Question, Answer>(
   load: (questions: readonly Question[]) => Promise<readonly Answer[]>,

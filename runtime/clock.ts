@@ -1,10 +1,10 @@
-/** Time as every part that waits sees it, so that tests can run four weeks in seconds. */
+/** The source of time of every part that waits, so that tests can run four weeks in seconds. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Milliseconds that never go backwards; for measuring durations only. */
+  /** Milliseconds that never go backwards; only for measuring durations. */
   monotonic(): number;
-  /** Resolves after `milliseconds`; rejects with the signal's reason when it is aborted first. */
+  /** Resolves after `milliseconds`; rejects with the signal's reason if it is aborted first. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ function timeout(milliseconds: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** A moment by both clocks of a process: each can be wrong about how long ago it was, but seldom both. */
+/** A moment by both clocks of a process: each can be wrong about how long ago it was, but rarely both. */
 export interface Moment {
   readonly wall: number;
   readonly monotonic: number;
@@ -51,8 +51,8 @@ export const momentOf = (clock: Pick<Clock, 'now' | 'monotonic'>): Moment => ({
 });
 
 /**
- * Milliseconds that have certainly passed since a moment: a wall clock that is set forward, by 45 s say, is no wait of
- * 45 s. One that is behind the moment tells nothing. For everything that may be done only after some time.
+ * Milliseconds that have certainly passed since a moment: a wall clock that is set forward by 45 s is no wait of 45 s.
+ * One that is behind the moment proves nothing. Use it for a minimum wait.
  */
 export function leastSince(clock: Pick<Clock, 'now' | 'monotonic'>, moment: Moment): number {
   const wall = clock.now() - moment.wall;
@@ -61,8 +61,8 @@ export function leastSince(clock: Pick<Clock, 'now' | 'monotonic'>, moment: Mome
 }
 
 /**
- * Milliseconds that may have passed since a moment: a monotonic clock stands still while the machine sleeps, a wall clock
- * is set back. For everything that may be done only for some time.
+ * Milliseconds that may have passed since a moment: a monotonic clock stops while the machine sleeps, a wall clock may
+ * be set back. Use it for a maximum time.
  */
 export function mostSince(clock: Pick<Clock, 'now' | 'monotonic'>, { wall, monotonic }: Moment): number {
   return Math.max(clock.now() - wall, clock.monotonic() - monotonic);

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 
-/** Every variable that configures one of our processes starts with this. */
+/** The prefix of every variable that configures one of the product's processes. */
 const PREFIX = 'EDGE_MIGRATION_';
 
-/** Kubernetes adds these to every container for each Service of the namespace; they are never ours. */
+/** Kubernetes adds these to every container for each Service of the namespace; they are never settings. */
 const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)$/;
 
-/** The configuration is wrong; the message names each variable at fault, never a value. */
+/** The configuration is wrong; the message names each invalid variable, never a value. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
   readonly disposition = 'misconfigured';
@@ -15,13 +15,13 @@ export class ConfigurationError extends Error {
 type Shape = Record<string, z.ZodType>;
 
 /**
- * Parses a process's environment variables with its one schema, once, at start.
+ * Parses a process's environment variables once, at start, with its schema.
  *
  * Field `maxConnections` is variable `EDGE_MIGRATION_MAX_CONNECTIONS`. An empty variable counts as unset, as Helm
- * templates write them. A variable with our prefix that the schema does not know is refused, so that a misspelt
+ * templates write them. A variable with this prefix that the schema does not have is rejected, so that a misspelt
  * setting cannot silently keep its default.
  *
- * @throws ConfigurationError naming every wrong, missing and unknown variable; values are left out: they may be secrets
+ * @throws ConfigurationError naming every wrong, missing and unknown variable; without values, which may be secrets
  */
 export function parseEnvironment<S extends Shape>(
   schema: z.ZodObject<S>,
@@ -53,7 +53,7 @@ function variableName(field: string): string {
   return PREFIX + field.replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
 }
 
-/** A setting that is one JSON document. Its problems name the document's fields, and no value. */
+/** A setting that is one JSON document. Its problems name the document's fields, and no values. */
 export const jsonDocument = <T extends z.ZodType>(schema: T) =>
   z.string().transform((text, context): z.output<T> => {
     const document = parseJson(text);
@@ -65,7 +65,7 @@ export const jsonDocument = <T extends z.ZodType>(schema: T) =>
     return z.NEVER;
   });
 
-/** Undefined for what is no JSON: what JSON.parse says of it quotes the text. */
+/** Undefined for invalid JSON: JSON.parse's error message quotes the text. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -78,8 +78,8 @@ function parseJson(text: string): unknown {
 export const secret = () => z.string().min(1).brand<'secret'>().meta({ secret: true });
 
 /**
- * The configuration as it may be logged: secrets replaced by `[redacted]`, and what is secret in part by what its
- * `shown` in the setting's `meta` makes of it.
+ * The configuration for logging: secrets are replaced by `[redacted]`, and partly secret settings by the result of
+ * `shown` in their `meta`.
  */
 export function redact<S extends Shape>(
   schema: z.ZodObject<S>,

@@ -1,4 +1,4 @@
-/** An error's message, for logs and notes, whatever was thrown. */
+/** The message of anything thrown, for logs and notes. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

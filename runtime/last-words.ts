@@ -1,26 +1,26 @@
 import { constants } from 'node:os';
 
-/** How a container ended, as the kubelet tells it. */
+/** How a container ended, as reported by the kubelet. */
 export interface ContainerEnd {
-  /** What it wrote down as its last words, or the end of its log (`FallbackToLogsOnError`). */
+  /** Its termination message, or the end of its log (`FallbackToLogsOnError`). */
   readonly message?: string | undefined;
   readonly reason?: string | undefined;
   readonly exitCode?: number | undefined;
 }
 
-/** Longest part of a container's own words that goes into a status. */
+/** Maximum length of a container's message in a status. */
 const LONGEST = 400;
-/** Of what is no log: an error's message may have several lines. */
+/** For text that is no log: an error's message may have several lines. */
 const LONGEST_MESSAGE = 1_000;
-/** From this level of pino's on it is an error that a line tells of. */
+/** The pino level from which on a line is an error. */
 const ERROR_LEVEL = 50;
-/** What a line of JSON is known by although its beginning or end was cut off. */
+/** Identifies a line of JSON whose beginning or end was cut off. */
 const PART_OF_JSON = /"(level|time|msg|event|message|levelname)"\s*:/;
-/** Flagsmith's own logger writes its context so; keys are what its customers' clients are known by. */
+/** The format in which Flagsmith's own logger writes its context; keys identify its customers' clients. */
 const SECRETS = /\b(\w*(?:key|token|secret|password|identifier|email)\w*)=("[^"]*"|'[^']*'|\S+)/gi;
 const SIGNAL_BASE = 128;
 
-/** One sentence about why a container ended: its words, not the log line that they are in, and what ended it. */
+/** One sentence about why a container ended: its message, extracted from the log line, and the cause of its end. */
 export function describeEnd({ message = '', reason, exitCode }: ContainerEnd): string {
   const { words, isLog } = readWords(message);
   const cause = nameCause({ reason, exitCode });
@@ -35,7 +35,7 @@ function nameCause({ reason = 'Error', exitCode }: ContainerEnd): string {
   return `${reason}, exit code ${exitCode}${signal === undefined ? '' : ` (${signal})`}`;
 }
 
-/** Of a log the last line that tells of an error, or the last one; of other words the end. */
+/** The last error line of a log; the end of any other text. */
 function readWords(message: string): { words: string; isLog: boolean } {
   const lines = message.split('\n').filter((line) => line.trim() !== '');
   const known = lines.map(readLine);
@@ -52,7 +52,7 @@ interface Line {
   isError: boolean;
 }
 
-/** Undefined where it is no line of JSON; without a text where it is one that was cut, or says nothing. */
+/** Undefined if the line is not JSON; without a text if it is truncated JSON, or has none. */
 function readLine(line: string): Line | undefined {
   const fields = parseFields(line);
   if (fields === undefined) return PART_OF_JSON.test(line) ? { text: '', isError: false } : undefined;

@@ -12,14 +12,14 @@ export function createLogger(process: string, level: string, fileDescriptor = 1)
   return pino(optionsOf(process, level), destination(fileDescriptor));
 }
 
-/** What waits in memory for whatever takes the log. */
+/** The log lines that are buffered in memory. */
 const MAX_WAITING_CHARACTERS = 1024 * 1024;
 
 /**
- * For a process that must go on when nothing takes its log: a container's output is a pipe, and what reads it may wait for
- * a disk. Lines are written by another thread, and beyond a megabyte dropped.
+ * For a process that must not block on its log: a container's output is a pipe, and its reader may wait for a disk.
+ * Lines are written by another thread, and dropped above a megabyte.
  *
- * @param onDrop told of each line that is dropped
+ * @param onDrop called for each line that is dropped
  */
 export function createNonBlockingLogger(process: string, level: string, onDrop: () => void): Logger {
   const output = destination({ dest: 1, sync: false, maxLength: MAX_WAITING_CHARACTERS });

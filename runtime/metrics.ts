@@ -1,15 +1,15 @@
 import process from 'node:process';
 
 /**
- * Metrics in Prometheus' text format. Every number is kept by whoever counts anyway and asked for at each scrape, so
- * that the hot path only adds. The sidecar does not use prom-client for it: that one brings `node:http`, and with it a
- * fetch client, which cost 14 MB in every Core API pod.
+ * Metrics in Prometheus' text format. Every number is kept by the code that counts it and read at each scrape, so that
+ * the hot path only adds. The sidecar does not use prom-client: that loads `node:http`, and with it a fetch client,
+ * which cost 14 MB in every Core API pod.
  */
 export interface Metrics {
-  /** All that was added, in this order. */
+  /** All added metrics, in this order. */
   readonly list: readonly Metric[];
   add(metric: Metric): void;
-  /** @throws what a metric's `read` throws */
+  /** @throws errors of a metric's `read` */
   text(): string;
 }
 
@@ -17,7 +17,7 @@ interface Metric {
   readonly name: string;
   readonly type: 'gauge' | 'counter';
   readonly help: string;
-  /** The one label, where `read` answers a series for each of its values. */
+  /** The one label, if `read` returns a series for each of its values. */
   readonly label: string | undefined;
   read(): number | Readonly<Record<string, number>>;
 }
@@ -66,7 +66,7 @@ export function metricsOf(metrics: Metrics, prefix: string): MetricsOfPart {
   };
 }
 
-/** What dashboards ask of any process, under the usual names. */
+/** The standard metrics of a process, under the usual names. */
 export function registerProcessMetrics(metrics: Metrics): void {
   const ofProcess = metricsOf(metrics, 'process_');
   const ofNode = metricsOf(metrics, 'nodejs_');

@@ -15,11 +15,11 @@ interface ProcessContext<Configuration> {
 }
 
 export interface ServiceProcess<Configuration extends { readonly logLevel: string }, S extends Shape> {
-  /** In each line of the log. */
+  /** In each log line. */
   readonly name: string;
   readonly configuration: z.ZodObject<S> & z.ZodType<Configuration>;
   run(context: ProcessContext<Configuration>): Promise<void>;
-  /** Errors whose message says all; of others the stack is logged as well. */
+  /** Errors whose message is sufficient; for others the stack is logged as well. */
   isExpected?(error: unknown): boolean;
 }
 
@@ -44,7 +44,7 @@ export async function runServiceProcess<Configuration extends { readonly logLeve
     const isExpected = isWrongConfiguration || service.isExpected?.(error);
     if (isStop(error, stop.signal)) return void logger.info('stopped');
     logger.fatal(isExpected ? { error: (error as Error).message } : { err: error }, 'ended');
-    // Whatever is left to wait for, nobody waits for it any more.
+    // Pending operations are no longer needed.
     process.exit(isWrongConfiguration ? 64 : 1);
   }
 }

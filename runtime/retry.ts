@@ -2,13 +2,13 @@ import { type Backoff, choosePause, doubled } from './backoff.ts';
 import type { Clock } from './clock.ts';
 import { dispositionOf, retryAfterOf } from './failure.ts';
 
-/** How often, how long and how fast to try again; policies.ts has those of the product. */
+/** A retry policy: attempts, total time and pauses; policies.ts has those of the product. */
 export interface RetryPolicy extends Backoff {
-  /** Tries at most, the first one included; any number when left out. */
+  /** Maximum number of attempts, including the first; unlimited if omitted. */
   readonly attempts?: number;
-  /** What fails so long after the first try began is not tried again; for ever when left out. */
+  /** No attempt starts later than this after the first one; unlimited if omitted. */
   readonly budgetMs?: number;
-  /** Whoever is asked to wait for longer is told so by the error, instead of waiting here. */
+  /** If the other side asks to wait for longer, the error is thrown instead. */
   readonly longestRetryAfterMs?: number;
 }
 
@@ -16,26 +16,26 @@ export interface RetryOptions {
   readonly policy: RetryPolicy;
   readonly clock: Pick<Clock, 'monotonic' | 'sleep'>;
   readonly signal?: AbortSignal | undefined;
-  /** Told of each failure after which there is another try, before the pause. */
+  /** Called for each failure that is followed by another attempt, before the pause. */
   readonly onRetry?: ((error: unknown) => void) | undefined;
-  /** Instead of {@link isPassing}: where `work` reads again, a conflict is worth another try, too. */
+  /** Replaces {@link isPassing}: if `work` reads again, a conflict is worth another attempt, too. */
   readonly isWorthIt?: ((error: unknown) => boolean) | undefined;
   readonly random?: (() => number) | undefined;
 }
 
-/** The same request may succeed by itself. */
+/** The same request may succeed without other changes. */
 export function isPassing(error: unknown): boolean {
   const disposition = dispositionOf(error);
   return disposition === 'transient' || disposition === 'throttled';
 }
 
 /**
- * Runs `work` until it succeeds, with growing pauses, as long as its failures are worth it and the policy allows it. The
- * product has no other loop that tries again what has failed.
+ * Runs `work` until it succeeds, with growing pauses, as long as its failures are worth it and the policy allows it.
+ * The product has no other retry loop.
  *
- * After `throttled` pauses are twice as long; after the first `conflict` there is none, since whoever was quicker is done.
- * When the other side has asked to wait (`retryAfterMs`), it is waited for so long and a little more, or not at all where
- * the policy ends before.
+ * After `throttled` pauses are twice as long; after the first `conflict` there is none, since the competing write is
+ * done. If the other side has asked to wait (`retryAfterMs`), the pause is that long and a little more, or there is no
+ * further attempt if the policy ends before.
  *
  * @throws the last error of `work`; the signal's reason once it is aborted
  */
@@ -62,10 +62,10 @@ export async function retry<T>(work: () => Promise<T>, options: RetryOptions): P
   }
 }
 
-/** @param failures how many there were before this one */
+/** @param failures the number of failures before this one */
 function pauseAfter(error: unknown, failures: number, { policy, random = Math.random }: RetryOptions): number {
   const asked = retryAfterOf(error);
-  // Never earlier; all who were asked at the same time come back one after the other.
+  // Never earlier; clients that were asked at the same time return one after the other.
   if (asked !== undefined) return asked + random() * doubled(policy, failures);
   switch (dispositionOf(error)) {
     case 'throttled':

@@ -52,13 +52,13 @@ interface ChangeCommandOptions extends SelectionOptions, SettingOptions {
 
 /** Commands that change the spec of EdgeMigrations. */
 export function addChangingCommands(program: Command, run: Run): void {
-  addCreating(program, run, 'plan', 'Counts what a migration would do, writing nothing to Edge.', decidePlan);
-  addCreating(program, run, 'start', 'Starts a migration, or makes a plan one.', decideStart).option(
+  addCreating(program, run, 'plan', 'Plans a migration: counts its work without writing to Edge.', decidePlan);
+  addCreating(program, run, 'start', 'Starts a migration, or turns a plan into one.', decideStart).option(
     '-y, --yes',
     'ask nothing',
   );
-  addChange(program, run, 'suspend', 'Stops copying and holds replay; events are kept.', async () => decideSuspend);
-  addChange(program, run, 'resume', 'Goes on after `suspend`.', async () => decideResume);
+  addChange(program, run, 'suspend', 'Stops copying and pauses replay; events are kept.', async () => decideSuspend);
+  addChange(program, run, 'resume', 'Resumes after `suspend`.', async () => decideResume);
   for (const [request, description] of Object.entries(REQUESTS))
     addRequest(program, run, request as Request, description);
   addExtend(program, run);
@@ -66,15 +66,15 @@ export function addChangingCommands(program: Command, run: Run): void {
 }
 
 const REQUESTS: Record<Request, string> = {
-  retry: 'Tries again now what has failed.',
+  retry: 'Retries failed work now.',
   verify: 'Compares Core and Edge now.',
-  repair: 'Compares Core and Edge now, and repairs what differs.',
+  repair: 'Compares Core and Edge now, and repairs differences.',
 };
 
 function withChange(command: Command): Command {
   return withOutput(withCluster(command), ['json', 'yaml', 'name']).option(
     '--dry-run',
-    'let the API server judge the change, and store nothing',
+    'make the API server validate the change without storing it',
   );
 }
 
@@ -98,7 +98,7 @@ function addCreating(program: Command, run: Run, name: string, description: stri
     .option('--page-size <identities>', 'identities in one transaction', wholeNumber)
     .option('--max-write-units <units>', 'DynamoDB write units a second', wholeNumber)
     .addOption(new Option('--on-conflict <rule>', 'which side wins').choices(['KeepEdge', 'CoreWins']))
-    .option('--window <duration>', 'how long Core is followed after the copy', duration)
+    .option('--window <duration>', "how long Core's writes are replayed after the copy", duration)
     .action((ids: number[], options: ChangeCommandOptions) =>
       run(options, async (context) => {
         const settings = readSettings(options);
@@ -112,7 +112,7 @@ function addCreating(program: Command, run: Run, name: string, description: stri
         );
         if (code !== EXIT.done || !options.watch || options.dryRun) return code;
         const ended = await watch(context, selectionOf(ids, options), {});
-        // What a plan is made for.
+        // What a plan is for.
         if (name === 'plan') await status(context, selectionOf(ids, options), undefined);
         return ended;
       }),
@@ -129,14 +129,14 @@ async function readTargets({ cluster, signal }: Context, ids: readonly number[])
   return targets;
 }
 
-/** Reads what the decision needs besides the EdgeMigrations, of which there is at least one. */
+/** Reads what the decision needs in addition to the EdgeMigrations, of which there is at least one. */
 type Prepare = (
   options: ChangeCommandOptions,
   context: Context,
   first: EdgeMigration,
 ) => Promise<(migration: EdgeMigration) => Change>;
 
-/** A command that changes EdgeMigrations that exist. */
+/** A command that changes existing EdgeMigrations. */
 function addChange(program: Command, run: Run, name: string, description: string, prepare: Prepare): Command {
   return withSelector(withChange(program.command(name).description(description)))
     .argument('[project...]', 'ids of projects in Core', projects)
@@ -151,7 +151,7 @@ async function changeSelected(
   options: ChangeCommandOptions,
   prepare: Prepare,
 ): Promise<ExitCode> {
-  // Nobody means all of a namespace by leaving everything out.
+  // An omitted selection must not mean a whole namespace.
   if (selection.projects.length === 0 && selection.labelSelector === undefined)
     throw new CommandError(EXIT.usage, 'name the projects, or select them by -l');
   const migrations = (await select(context.cluster, selection, context.signal)).map(({ migration }) => migration);
@@ -165,7 +165,7 @@ async function changeSelected(
   return changeAll(context, targets, (migration) => decide(migration!), changeOptionsOf(options));
 }
 
-/** The API server's clock, which goes on while a question waits for its answer. */
+/** The API server's clock, which keeps running while a question waits for its answer. */
 async function readClock({ cluster, clock, signal }: Context, { namespace, name }: EdgeMigration) {
   const editor = { fieldManager: FIELD_MANAGER, signal };
   const time = await readServerTime(cluster.client, { namespace, name }, editor);
@@ -174,7 +174,7 @@ async function readClock({ cluster, clock, signal }: Context, { namespace, name 
 }
 
 function addRequest(program: Command, run: Run, request: Request, description: string): void {
-  // The same token for all, and for every try: it is one request.
+  // The same token for all, and for every attempt: it is one request.
   addChange(program, run, request, description, async ({ force = false }) => {
     const token = `${request}-${randomUUID().slice(0, 8)}`;
     return (migration) => decideRequest(migration, request, token, force);
@@ -189,8 +189,8 @@ function addExtend(program: Command, run: Run): void {
     const now = await readClock(context, first);
     return (migration) => decideExtend(migration, extension, now());
   })
-    .option('--by <duration>', 'by so much, such as 7d', duration)
-    .option('--until <time>', 'to this time, such as 2026-12-31T18:00:00Z', time)
+    .option('--by <duration>', 'by a duration, such as 7d', duration)
+    .option('--until <time>', 'to a time, such as 2026-12-31T18:00:00Z', time)
     .option('-y, --yes', 'ask nothing');
 }
 
@@ -202,7 +202,7 @@ function extensionOf({ by, until }: ChangeCommandOptions): Extension {
 }
 
 function addFinish(program: Command, run: Run): void {
-  const description = 'Closes the replay window in a minute: Core is not followed any more.';
+  const description = "Closes the replay window in a minute: Core's writes are no longer replayed.";
   addChange(program, run, 'finish', description, async (_, context, first) => {
     const now = await readClock(context, first);
     return (migration) => decideFinish(migration, now());

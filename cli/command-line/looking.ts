@@ -23,7 +23,7 @@ import {
 
 const PROJECTS = 'ids of projects in Core; all EdgeMigrations of the namespace when there are none';
 
-/** Commands that change nothing. */
+/** Read-only commands. */
 export function addLookingCommands(program: Command, run: Run): void {
   addList(program, run);
   addWatch(program, run);
@@ -36,7 +36,7 @@ function addList(program: Command, run: Run): void {
   withOutput(withSelector(withCluster(program.command('list').description('Lists migrations, one line each.')))).action(
     (options: SelectionOptions) => run(options, (context) => list(context, selectionOf([], options), options.output)),
   );
-  withOutput(withSelector(withCluster(program.command('status').description('Tells everything about migrations.'))))
+  withOutput(withSelector(withCluster(program.command('status').description('Shows the whole status of migrations.'))))
     .argument('[project...]', PROJECTS, projects)
     .action((ids: number[], options: SelectionOptions) =>
       run(options, (context) => status(context, selectionOf(ids, options), options.output)),
@@ -59,7 +59,7 @@ interface WatchCommandOptions extends SelectionOptions {
 function addWatch(program: Command, run: Run): void {
   withSelector(withCluster(program.command('watch').description('Shows progress until the migrations have ended.')))
     .argument('[project...]', PROJECTS, projects)
-    .option('--interval <duration>', 'between two looks (2s on a terminal, 10s elsewhere)', duration)
+    .option('--interval <duration>', 'time between updates (2s on a terminal, 10s elsewhere)', duration)
     .addOption(new Option('--until <condition>', 'end once this condition is True').choices(CONDITION_TYPES))
     .action((ids: number[], options: WatchCommandOptions) =>
       run(options, (context) =>
@@ -77,13 +77,13 @@ interface LogCommandOptions extends SelectionOptions {
 
 function addLogs(program: Command, run: Run): void {
   withOperator(
-    withCluster(program.command('logs').description("Prints the logs of a migration's copying and comparing pods.")),
+    withCluster(program.command('logs').description("Prints the logs of a migration's copy and verify pods.")),
   )
     .argument('<project>', 'id of the project in Core', project)
-    .option('--operator', "the operator's lines about it instead")
-    .option('-f, --follow', 'go on until the pods end')
-    .option('--tail <lines>', 'the last lines only', wholeNumber)
-    .option('--since <duration>', 'lines that are not older', duration)
+    .option('--operator', "the operator's log lines about it instead")
+    .option('-f, --follow', 'keep printing until the pods end')
+    .option('--tail <lines>', 'only the last lines', wholeNumber)
+    .option('--since <duration>', 'only lines that are not older', duration)
     .action((id: number, options: LogCommandOptions) =>
       run(options, (context) => {
         const { operatorNamespace, operator = false, follow = false, tail: tailLines, since: sinceSeconds } = options;
@@ -99,7 +99,7 @@ interface ReportCommandOptions extends Omit<SelectionOptions, 'output'> {
 }
 
 function addReport(program: Command, run: Run): void {
-  withOperator(withCluster(program.command('report').description('Writes what was done about a project.')))
+  withOperator(withCluster(program.command('report').description("Writes a report of a project's migration.")))
     .argument('<project>', 'id of the project in Core', project)
     .addOption(new Option('-o, --output <format>', 'output format').choices(REPORT_FORMATS).default('markdown'))
     .option('--file <path>', 'write to this file instead of standard output')
@@ -112,10 +112,10 @@ function addReport(program: Command, run: Run): void {
 }
 
 function addDoctor(program: Command, run: Run): void {
-  const command = program.command('doctor').description('Looks for what is wrong, and says what to do.');
+  const command = program.command('doctor').description('Checks for problems, and prints remedies.');
   withOutput(withOperator(withCluster(command)), ['json', 'yaml'])
-    .option('-A, --all-namespaces', 'examine the EdgeMigrations of all namespaces')
-    .option('--probe', 'also run the shipped check, as a Job in that namespace')
+    .option('-A, --all-namespaces', 'check the EdgeMigrations of all namespaces')
+    .option('--probe', 'also run the check of `helm test`, as a Job in that namespace')
     .action((options: SelectionOptions & { readonly probe?: boolean }) =>
       run(options, (context) => {
         const { operatorNamespace, allNamespaces = false, probe = false, output } = options;

@@ -22,8 +22,8 @@ export function withCluster(command: Command): Command {
 
 export function withSelector(command: Command): Command {
   return command
-    .option('-A, --all-namespaces', 'look in all namespaces')
-    .option('-l, --selector <labels>', 'those with these labels, as in kubectl');
+    .option('-A, --all-namespaces', 'use all namespaces')
+    .option('-l, --selector <labels>', 'label selector, as in kubectl');
 }
 
 export function withOutput(command: Command, formats: readonly string[] = FORMATS): Command {
@@ -47,7 +47,7 @@ export function project(text: string): number {
   }
 }
 
-/** For arguments of which there are several. */
+/** For repeatable arguments. */
 export const projects = (text: string, former: number[] | undefined): number[] => [...(former ?? []), project(text)];
 
 export function wholeNumber(text: string): number {

@@ -15,17 +15,17 @@ import { type Context, type Format, isMachineFormat, serialiseObjects } from '..
 import { CommandError, EXIT, type ExitCode } from '../exit.ts';
 
 export interface ChangeOptions {
-  /** The API server judges the change and stores nothing. */
+  /** The API server validates the change without storing it. */
   readonly dryRun: boolean;
-  /** Answers every question with yes. */
+  /** Confirms every question. */
   readonly yes: boolean;
   readonly output?: Format | undefined;
 }
 
 /**
- * Changes each target as decided. Everything that cannot be undone is asked for first, so that a no leaves all as it was.
+ * Changes each target as decided. All confirmations are asked for first, so that a no changes nothing.
  *
- * @returns not possible when the state of one of them does not allow it; the others are changed all the same
+ * @returns not possible if the state of one of them does not allow it; the others are changed
  * @throws CommandError (declined); ApiError of the first change that fails
  */
 export async function changeAll(
@@ -83,8 +83,8 @@ async function confirm({ terminal, signal }: Context, warnings: readonly string[
   if (warnings.length === 0) return;
   for (const warning of warnings) terminal.warn(printable(warning));
   if (yes || dryRun) return;
-  const answer = await terminal.confirm('This cannot be undone. Go on?', signal);
+  const answer = await terminal.confirm('This cannot be undone. Continue?', signal);
   if (answer === true) return;
-  const reason = answer === undefined ? 'there is no terminal to ask on: --yes says that you mean it' : 'not confirmed';
+  const reason = answer === undefined ? 'there is no terminal to ask on: confirm with --yes' : 'not confirmed';
   throw new CommandError(EXIT.declined, `nothing was changed: ${reason}`);
 }

@@ -109,7 +109,7 @@ describe('watch', () => {
     fake.server.fail(() => true, { status: 503 });
     await fake.clock.advance(5_000);
     await paused(5_000);
-    expect(err).toEqual([expect.stringMatching(/503.*; trying again$/)]);
+    expect(err).toEqual([expect.stringMatching(/503.*; retrying$/)]);
     await setStatus({ phase: 'Succeeded', conditions: ended('True') });
     await fake.clock.advance(5_000);
     expect(await watching).toBe(EXIT.done);

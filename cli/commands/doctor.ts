@@ -40,12 +40,12 @@ const REVIEWS: Resource = {
 export interface DoctorOptions {
   readonly operatorNamespace: string;
   readonly allNamespaces: boolean;
-  /** Run the shipped check in the cluster. */
+  /** Run the check of `helm test` in the cluster. */
   readonly probe: boolean;
   readonly output?: Format | undefined;
 }
 
-/** Says what is wrong with the installation and its migrations, and what to do. @returns unwell when a check failed */
+/** Reports problems of the installation and its migrations. @returns unwell if a check failed */
 export async function doctor(context: Context, options: DoctorOptions): Promise<ExitCode> {
   const { cluster, terminal, clock } = context;
   const { operatorNamespace, probe } = options;
@@ -84,12 +84,12 @@ const definitionSchema = z.object({
   status: z.object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]) }).optional(),
 });
 
-/** What the API server refuses to tell is a fact of its own. */
+/** A refusal of the API server is itself a fact. */
 async function observe<T>(read: () => Promise<T>): Promise<T | { kind: 'unreadable'; problem: string }> {
   try {
     return await read();
   } catch (error) {
-    // Without an answer at all no check means anything.
+    // Without any answer no check is meaningful.
     if (!(error instanceof ApiError) || error.status === 0 || error.status === 401) throw error;
     return { kind: 'unreadable', problem: errorMessage(error) };
   }
@@ -107,7 +107,7 @@ const reportSchema = z.object({
   data: z.object({ [REPORT_KEY]: z.string() }),
 });
 
-/** What the operator wrote down: a report of another release, or a damaged one, tells nothing. */
+/** The operator's report of the installation; one of another release, or a damaged one, is ignored. */
 function readInstallation({ cluster: { client }, signal }: Context, namespace: string): Promise<InstallationFact> {
   return observe(async () => {
     const object = await client.get(CONFIG_MAPS, { namespace, name: INSTALLATION_REPORT }, { signal });
@@ -163,7 +163,7 @@ async function readMigrations({ cluster, signal }: Context, allNamespaces: boole
       const { items } = await cluster.client.list(EDGE_MIGRATIONS, scope, { signal });
       return { kind: 'found' as const, items };
     } catch (error) {
-      // The kind is not served, which the check of the definition says.
+      // The kind is not served, which the check of the definition reports.
       if (error instanceof NotFoundError) return { kind: 'unreadable' as const, problem: errorMessage(error) };
       throw error;
     }
@@ -180,9 +180,9 @@ interface Places {
 }
 
 async function reviewRights(context: Context, { namespace, operatorNamespace, probe }: Places): Promise<Right[]> {
-  const forProbe = { namespace: operatorNamespace, need: 'run the shipped check (doctor --probe)' };
+  const forProbe = { namespace: operatorNamespace, need: 'run the check of helm test (doctor --probe)' };
   const wanted: Omit<Right, 'allowed'>[] = [
-    { verb: 'get', resource: MIGRATIONS, namespace, need: 'look at one migration' },
+    { verb: 'get', resource: MIGRATIONS, namespace, need: 'read one migration' },
     { verb: 'list', resource: MIGRATIONS, namespace, need: 'list migrations' },
     { verb: 'create', resource: MIGRATIONS, namespace, need: 'plan and start' },
     {
@@ -196,9 +196,9 @@ async function reviewRights(context: Context, { namespace, operatorNamespace, pr
       verb: 'get',
       resource: 'configmaps',
       namespace: operatorNamespace,
-      need: 'write whole reports, and see what the operator says of the installation',
+      need: "write complete reports, and read the operator's report of the installation",
     },
-    { verb: 'list', resource: 'pods', namespace: operatorNamespace, need: 'find the pods whose logs are read' },
+    { verb: 'list', resource: 'pods', namespace: operatorNamespace, need: 'find the pods whose logs are printed' },
     { verb: 'get', resource: 'pods/log', namespace: operatorNamespace, need: 'read logs' },
     ...(probe
       ? [

@@ -11,14 +11,14 @@ import { type Selected, type Selection, select } from '../selection.ts';
 
 export interface LogOptions {
   readonly operatorNamespace: string;
-  /** The operator's lines about the migration instead of its pods' own. */
+  /** The operator's log lines about the migration instead of its pods' logs. */
   readonly operator: boolean;
   readonly follow: boolean;
   readonly tailLines?: number | undefined;
   readonly sinceSeconds?: number | undefined;
 }
 
-/** As the chart labels its pods. */
+/** The labels of the chart's pods. */
 export const OPERATOR_PODS = 'app.kubernetes.io/name=edge-migration,app.kubernetes.io/component=operator';
 
 const podSchema = z.object({
@@ -26,7 +26,7 @@ const podSchema = z.object({
   spec: z.object({ containers: z.array(z.object({ name: z.string() })).min(1) }),
 });
 
-/** Prints the logs of one migration's pods, each line after its pod's name. */
+/** Prints the logs of one migration's pods, each line prefixed with its pod's name. */
 export async function logs(context: Context, selection: Selection, options: LogOptions): Promise<ExitCode> {
   const { cluster, terminal, signal } = context;
   const [selected] = await select(cluster, selection, signal);
@@ -44,7 +44,7 @@ export async function logs(context: Context, selection: Selection, options: LogO
   return results.every((result) => result === undefined) ? EXIT.done : EXIT.failed;
 }
 
-/** @returns why the log of this pod could not be read to its end, which does not keep the others from being read */
+/** @returns why the log of this pod could not be read completely, which does not prevent reading the others */
 async function printLog(
   { cluster, terminal, signal }: Context,
   { metadata, spec }: z.infer<typeof podSchema>,
@@ -52,7 +52,7 @@ async function printLog(
   { operator, follow, tailLines, sinceSeconds }: LogOptions,
 ): Promise<string | undefined> {
   const { name: pod, namespace } = metadata;
-  // The first container is ours; others are injected.
+  // The first container is the product's; others are injected.
   const query = { namespace, pod, container: spec.containers[0]!.name, follow, tailLines, sinceSeconds };
   try {
     for await (const line of readPodLog(cluster.kubeConfig, query, signal)) {

@@ -24,7 +24,7 @@ export async function list(context: Context, selection: Selection, output: Forma
   return EXIT.done;
 }
 
-/** Prints everything that the status tells of each. */
+/** Prints the whole status of each. */
 export async function status(context: Context, selection: Selection, output: Format | undefined): Promise<ExitCode> {
   const { terminal, cluster, clock, signal } = context;
   if (output === 'wide' || output === 'name') return list(context, selection, output);

@@ -25,7 +25,7 @@ const PATIENCE_MS = 100_000;
 
 const failed = (problem: string): ProbeFact => ({ kind: 'failed', problem });
 
-/** Runs the shipped check as a Job in the operator's namespace, reads what it says, and removes it. */
+/** Runs the check of `helm test` as a Job in the operator's namespace, reads its output, and removes it. */
 export async function runProbe(context: Context, namespace: string): Promise<ProbeFact> {
   const { client } = context.cluster;
   try {
@@ -38,7 +38,7 @@ export async function runProbe(context: Context, namespace: string): Promise<Pro
     try {
       return await readOutcomes(context, namespace, name);
     } finally {
-      // Also after Ctrl-C. Should it fail, the Job is removed by its own time to live.
+      // Also after Ctrl-C. If this fails, the Job is removed by its own time to live.
       await client.delete(JOBS, { namespace, name }, { propagationPolicy: 'Background' }).catch(() => undefined);
     }
   } catch (error) {

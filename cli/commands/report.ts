@@ -12,7 +12,7 @@ export interface ReportOptions {
   readonly file?: string | undefined;
 }
 
-/** Writes what was done about one project. What may not be read is said in the report, which is written all the same. */
+/** Writes a report of one project's migration. The report lists unreadable parts, and is written without them. */
 export async function report(context: Context, selection: Selection, options: ReportOptions): Promise<ExitCode> {
   const { cluster, terminal, clock, signal } = context;
   const [selected] = await select(cluster, selection, signal);
@@ -20,7 +20,7 @@ export async function report(context: Context, selection: Selection, options: Re
   const { operatorNamespace: namespace, format } = options;
   const source = { client: cluster.client, namespace, hint: ' (--operator-namespace)', signal };
   const { text, incomplete } = await readReport(source, migration, format, clock.now());
-  for (const problem of incomplete) terminal.warn(`left out: ${problem}`);
+  for (const problem of incomplete) terminal.warn(`omitted: ${problem}`);
   if (options.file === undefined) terminal.write(text);
   else await save(options.file, text);
   return EXIT.done;

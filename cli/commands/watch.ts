@@ -11,17 +11,17 @@ import type { Terminal } from '../terminal.ts';
 import { describeNothing } from './look.ts';
 
 export interface WatchOptions {
-  /** Between two looks; two seconds on a terminal and ten elsewhere unless set. */
+  /** The time between two updates; two seconds on a terminal and ten elsewhere by default. */
   readonly intervalSeconds?: number | undefined;
   /** A condition to wait for instead of the end. */
   readonly until?: ConditionType | undefined;
 }
 
 /**
- * Shows how far the migrations are until each has come to its end, or has the condition: in place on a terminal, elsewhere
- * a line for each at every look.
+ * Shows the progress of the migrations until each has ended, or has the condition: in place on a terminal, elsewhere as
+ * a line for each at every update.
  *
- * @returns unwell when one of them has failed
+ * @returns unwell if one of them has failed
  */
 export async function watch(context: Context, selection: Selection, options: WatchOptions): Promise<ExitCode> {
   const { terminal, clock, signal } = context;
@@ -54,7 +54,7 @@ function judge(migration: EdgeMigration, until: ConditionType | undefined): 'suc
   return isObserved && findCondition(migration.status.conditions, until)?.status === 'True' ? 'succeeded' : undefined;
 }
 
-/** Undefined when the API server could not be asked this time; the first time it is an error. */
+/** Undefined if the API server could not be asked this time; the first time this is an error. */
 async function look({ cluster, terminal, signal }: Context, selection: Selection, isFirst: boolean) {
   try {
     return (await select(cluster, selection, signal)).map(({ migration }) => migration);
@@ -62,12 +62,12 @@ async function look({ cluster, terminal, signal }: Context, selection: Selection
     signal.throwIfAborted();
     const isPassing = error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
     if (isFirst || !isPassing) throw error;
-    terminal.warn(`${errorMessage(error)}; trying again`);
+    terminal.warn(`${errorMessage(error)}; retrying`);
     return undefined;
   }
 }
 
-/** Draws over what it has drawn last. */
+/** Replaces the previous output. */
 function createScreen(terminal: Terminal) {
   let drawn = 0;
   return {
@@ -78,7 +78,7 @@ function createScreen(terminal: Terminal) {
       }
       const all = migrations.flatMap((migration) => renderProgress(migration, now, terminal.columns));
       const room = Math.max(2, terminal.rows - 1);
-      // What has scrolled away cannot be drawn over.
+      // Lines that have scrolled off the screen cannot be replaced.
       const lines = all.length <= room ? all : [...all.slice(0, room - 1), `… ${all.length - room + 1} more lines`];
       terminal.write(`${drawn === 0 ? '' : `\u001b[${drawn}A\u001b[J`}${lines.join('\n')}\n`);
       drawn = lines.length;

@@ -9,7 +9,7 @@ const MARKS: Record<Verdict, { readonly word: string; readonly style: Style }> =
   unknown: { word: 'unknown', style: 'dim' },
 };
 
-/** One line for each finding, and one below it for what to do. */
+/** One line for each result, followed by its remedy. */
 export function renderCheckup(findings: readonly Finding[], paint: (style: Style, text: string) => string): string {
   return findings
     .map(({ check, verdict, message, remedy }) => {

@@ -1,6 +1,6 @@
 /**
- * Builds the page into one folder of static files: `node console/page/build.ts [folder]`. Everything under `assets/` is
- * named by what is in it, so that browsers may keep it for ever.
+ * Builds the page into one folder of static files: `node console/page/build.ts [folder]`. File names under `assets/`
+ * contain a hash of the content, so that browsers may cache them indefinitely.
  */
 import { createHash } from 'node:crypto';
 import { globSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { rolldown } from 'rolldown';
 const PAGE = import.meta.dirname;
 const require = createRequire(import.meta.url);
 const FONT = require.resolve('@fontsource-variable/inter/files/inter-latin-wght-normal.woff2');
-/** Packages that are in the bundle, whose licences ask to be told. */
+/** Packages in the bundle, whose licences must be included. */
 const BUNDLED = ['preact', 'eventsource-parser', '@fontsource-variable/inter'];
 
 const folder = resolve(process.argv[2] ?? join(PAGE, '../dist'));
@@ -52,7 +52,7 @@ async function readLicences(): Promise<string> {
   const texts = BUNDLED.map(async (name) => {
     const root = packageRoot(name);
     const [licence] = globSync('LICEN[CS]E*', { cwd: root });
-    if (licence === undefined) throw new Error(`${name} has no file of its licence`);
+    if (licence === undefined) throw new Error(`${name} has no licence file`);
     return `${name}\n\n${await readFile(join(root, licence), 'utf8')}`;
   });
   return (await Promise.all(texts)).join(`\n${'-'.repeat(80)}\n`);

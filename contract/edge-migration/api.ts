@@ -20,11 +20,11 @@ export const LABELS = {
   projectId: `${GROUP}/project-id`,
   migrationUid: `${GROUP}/migration-uid`,
   component: `${GROUP}/component`,
-  /** Annotations of a hand-over's Job: how many went before it, and what it was made from. */
+  /** Annotations of a hand-over's Job: the number of earlier attempts, and a digest of its inputs. */
   attempt: `${GROUP}/attempt`,
   generation: `${GROUP}/generation`,
   coreApiRevision: `${GROUP}/core-api-revision`,
-  /** Annotation: `<namespace>/<name>` of the EdgeMigration; a label value may be too short for it. */
+  /** Annotation: `<namespace>/<name>` of the EdgeMigration, which may be too long for a label value. */
   migration: `${GROUP}/migration`,
 } as const;
 
@@ -55,8 +55,8 @@ const copySpecSchema = z.object({
   onConflict: z
     .enum(['KeepEdge', 'CoreWins'])
     .describe(
-      'What to do with a document that Edge already has and that differs. KeepEdge leaves it and adds to one that was ' +
-        'born on Edge only the traits it lacks; CoreWins sets every trait and override that Core has and leaves ' +
+      'What to do with a document that Edge already has and that differs. KeepEdge keeps it, and only adds missing traits ' +
+        'if it was created on Edge; CoreWins sets every trait and override that Core has and keeps ' +
         "Edge's other ones.",
     )
     .default('KeepEdge'),
@@ -77,8 +77,8 @@ const replaySpecSchema = z.object({
     .min(10)
     .max(400_000)
     .describe(
-      'DynamoDB write units a second, on average, that each applier spends on this project. Unset, only the ' +
-        "appliers' own limit holds. May be changed at any time.",
+      'DynamoDB write units a second, on average, that each applier spends on this project. If unset, only the ' +
+        "appliers' own limit applies. May be changed at any time.",
     )
     .optional(),
 });
@@ -90,7 +90,7 @@ const verifySpecSchema = z.object({
     .int()
     .min(10)
     .max(400_000)
-    .describe('DynamoDB read units a second of all comparing pods together. May be changed while they run.')
+    .describe('DynamoDB read units a second of all verify pods together. May be changed while they run.')
     .default(4000),
   clearIdentifiers: z
     .boolean()
@@ -107,8 +107,8 @@ const verifySpecSchema = z.object({
 });
 
 /**
- * What people ask for. The definition in crds/ and docs/api-reference.md are made from it (`node scripts/crd.ts`); it has
- * the defaults, too, so that objects stored before a field existed read as if it had been there.
+ * The spec: the user's settings. The definition in crds/ and docs/api-reference.md are generated from it (`node
+ * scripts/crd.ts`); it also has the defaults, so that objects stored before a field existed read as if it had been set.
  */
 export const specSchema = z.object({
   projectId: z
@@ -120,18 +120,18 @@ export const specSchema = z.object({
     .enum(['Migrate', 'Plan'])
     .describe(
       'Migrate copies and replays. Plan writes nothing to Edge: it reports exact counts, sizes, write units, time, cost ' +
-        'and what cannot be migrated. Plan may become Migrate, not the other way round.',
+        'and what cannot be migrated. Plan may become Migrate, but not vice versa.',
     )
     .default('Migrate'),
-  suspend: z.boolean().describe("Stops the copy's pods and holds replay; events are kept, not lost.").default(false),
-  // Becomes part of a subject of NATS, between dots.
+  suspend: z.boolean().describe("Stops the copy's pods and pauses replay; events are kept, not lost.").default(false),
+  // Becomes a token of a NATS subject.
   retry: z
     .string()
     .max(63)
     .regex(/^[A-Za-z0-9]([_-]*[A-Za-z0-9])*(\.[A-Za-z0-9]([_-]*[A-Za-z0-9])*)*$/)
     .describe(
-      'Any new value retries now what failed; verify-… compares Core and Edge, repair-… also repairs what differs; ' +
-        'drop-… gives up events that wait aside because they failed or nobody can tell their project, and notes a gap. ' +
+      'Any new value retries failed work now; verify-… compares Core and Edge, repair-… also repairs differences; ' +
+        'drop-… drops parked events that failed or whose project is unknown, and records a gap. ' +
         'Shown in status.observedRetry once taken.',
     )
     .optional(),
@@ -142,7 +142,7 @@ export const specSchema = z.object({
 
 export type Spec = z.infer<typeof specSchema>;
 
-/** An EdgeMigration as the operator works with it. */
+/** The operator's view of an EdgeMigration. */
 export interface EdgeMigration {
   namespace: string;
   name: string;
@@ -152,7 +152,7 @@ export interface EdgeMigration {
   /** RFC 3339. */
   creationTime: string;
   deleting: boolean;
-  /** `undefined` when the stored spec breaks the schema; `specProblem` then says how. */
+  /** `undefined` if the stored spec violates the schema; `specProblem` then says how. */
   spec: Spec | undefined;
   specProblem: string | undefined;
   status: Status;
@@ -169,8 +169,8 @@ const metadataSchema = z.object({
 });
 
 /**
- * Parses an EdgeMigration as the API server sent it. A wrong spec is a fact to report in the status, and a status
- * that we cannot read is one that we rewrite; only an object without metadata is an error.
+ * Parses an EdgeMigration as the API server sent it. An invalid spec is a fact to report in the status, and an
+ * unreadable status is rewritten; only an object without metadata is an error.
  */
 export function parseEdgeMigration(object: unknown): EdgeMigration {
   const { metadata, spec, status } = z
@@ -192,7 +192,7 @@ export function parseEdgeMigration(object: unknown): EdgeMigration {
   };
 }
 
-/** The project that an EdgeMigration is about: from its name, which the API server compares with the spec. */
+/** The project of an EdgeMigration: from its name, which the API server checks against the spec. */
 export function projectOf({ name, spec }: Pick<EdgeMigration, 'name' | 'spec'>): number {
   return spec?.projectId ?? Number(/^project-(\d+)$/.exec(name)?.[1] ?? 0);
 }
@@ -203,7 +203,7 @@ export const nameOf = (projectId: number) => `project-${projectId}`;
 /** `namespace/project-42`. */
 export const titleOf = ({ namespace, name }: Pick<EdgeMigration, 'namespace' | 'name'>) => `${namespace}/${name}`;
 
-/** Names of a migration's objects; the uid keeps a re-created EdgeMigration apart from the one before. */
+/** Names of a migration's objects; the uid distinguishes a re-created EdgeMigration from the one before. */
 export function objectNames(migration: Pick<EdgeMigration, 'name' | 'uid'>, operation: Operation) {
   const base = `${migration.name}-${migration.uid.slice(0, 8)}`;
   const root = `${base}-${operation}`;
@@ -214,7 +214,7 @@ export function objectNames(migration: Pick<EdgeMigration, 'name' | 'uid'>, oper
     job: (attempt: number) => `${root}-${attempt}`,
     skippedReport: `${base}-skipped`,
     unstorableReport: `${base}-unstorable`,
-    /** Of a comparison, where the operation is one. */
+    /** The comparison, if the operation is one. */
     verificationReport: `${root}-report`,
     audit: `${base}-audit`,
     record: `${base}-record`,

@@ -2,7 +2,7 @@ import { MINUTE_MS } from '../parked-place.ts';
 import type { GapStatus, Status } from './status.ts';
 
 /**
- * Whether one of the gaps tells of an event that came in a minute and began at `from`, or after it.
+ * Whether one of the gaps covers an event that arrived in a minute and began at `from` or later.
  *
  * @param came start of the minute, as `from` in milliseconds since the epoch
  */

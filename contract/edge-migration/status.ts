@@ -17,16 +17,16 @@ const conditionSchema = z.object({
 
 const copyStatusSchema = z
   .object({
-    dryRun: z.boolean().describe('It is the progress of a plan: nothing is written.'),
+    dryRun: z.boolean().describe('The progress of a plan: nothing is written.'),
     startTime: time,
     completionTime: time,
     progressTime: time,
     attempt: smallCount.describe('Copy Jobs created so far.'),
-    retryTime: time.describe('When failed ranges are tried again.'),
+    retryTime: time.describe('When failed ranges are retried.'),
     identitiesTotal: count.describe('Exact, counted when the copy was planned.'),
     identitiesRead: count,
     identitiesCopied: count.describe('Documents that this copy wrote.'),
-    identitiesUnchanged: count.describe('Documents that Edge already had and that were left.'),
+    identitiesUnchanged: count.describe('Documents that Edge already had and that were kept.'),
     identitiesConflicting: count.describe('Documents that Edge already had and that differed from Core.'),
     identitiesPerSecond: smallCount,
     estimatedCompletionTime: time,
@@ -37,9 +37,9 @@ const copyStatusSchema = z
     rangesTotal: smallCount,
     rangesDone: smallCount,
     rangesFailed: smallCount,
-    /** Absent where nothing has shown that. */
+    /** Absent until this has been shown. */
     overridesTable: text(255).describe(
-      'Table that has a row for every override that was copied, as the copy or a comparison since has shown.',
+      'Table that has a row for every copied override, as shown by the copy or a later comparison.',
     ),
   })
   .partial();
@@ -61,16 +61,16 @@ const unstorableStatusSchema = z
   .object({
     total: count,
     reportName: reportName.describe("ConfigMap, in the operator's namespace, that lists them (key unstorable.jsonl)."),
-    revision: text(64).describe('Another text whenever the list is another one.'),
+    revision: text(64).describe('Changes whenever the list changes.'),
     byReason,
   })
-  .describe('Identities whose writes during replay Edge cannot hold, or not as a whole; the rest of them is followed.');
+  .describe('Identities whose writes during replay Edge cannot hold, or only in part; the rest of them is replayed.');
 
 const plannedWritesSchema = z.object({
   region: text(64),
   table: text(255),
   index: text(255).describe('Absent for the table itself.').exactOptional(),
-  writeUnits: count.describe('Outside the home region replicated write units.'),
+  writeUnits: count.describe('Replicated write units if outside the home region.'),
   costUSD: text(32),
 });
 
@@ -82,24 +82,24 @@ const planStatusSchema = z
     existingEqual: count,
     existingDiffering: count.describe("Documents in Edge with this identity's django_id that differ from Core."),
     existingEdgeBorn: count.describe('Documents in Edge that were created there.'),
-    existingReplaced: count.describe('Documents in Edge of an identity that Core has deleted and created again.'),
+    existingReplaced: count.describe('Documents in Edge of an identity that Core has deleted and re-created.'),
     documentBytes: count,
     writeUnits: count.describe('In the home region, which copy.maxWriteUnitsPerSecond limits.'),
     durationSeconds: count.describe('At copy.maxWriteUnitsPerSecond.'),
     costUSD: text(32).describe(
-      'On-demand write units of all regions at the configured price; without the transfer between regions.',
+      'On-demand write units of all regions at the configured price, excluding the transfer between regions.',
     ),
-    /** The indexes' units come on top of the table's. */
+    /** The indexes' units are in addition to the table's. */
     writes: listOf(256, plannedWritesSchema).describe(
-      'Where the write units are billed, in every region that has a replica; transfer between regions is billed besides.',
+      'Where the write units are billed, in every region that has a replica; transfer between regions is billed in addition.',
     ),
   })
   .partial()
   .describe('Result of mode Plan.');
 
 const auditStatusSchema = z.object({
-  reportName: reportName.describe("ConfigMap, in the operator's namespace, with the account of the migration."),
-  milestone: text(64).describe('Up to where the account goes.'),
+  reportName: reportName.describe("ConfigMap, in the operator's namespace, with the audit of the migration."),
+  milestone: text(64).describe('The latest milestone that the audit covers.'),
 });
 
 /** See replication-view.ts. */
@@ -108,19 +108,19 @@ const edgeStatusSchema = z
     consistency: z
       .enum(['SingleRegion', 'Strong', 'Eventual', 'Unknown'])
       .describe(
-        'Of a global table, how its regions agree; of several tables the weaker one. Unknown: the right ' +
+        'Consistency between the regions of a global table; the weaker one of several tables. Unknown: the right ' +
           'dynamodb:DescribeGlobalTable is missing, without which a global table of version 2017.11.29 looks like a ' +
           'table of one region.',
       ),
-    regions: listOf(64, text(64)).describe('All regions, that of the operator first.').default([]),
+    regions: listOf(64, text(64)).describe("All regions, the operator's first.").default([]),
     legacyVersion: z.boolean().describe('A global table of version 2017.11.29.').exactOptional(),
     inactiveReplicas: listOf(64, text(128))
       .describe('Replicas that are not ACTIVE, with their status. Nothing waits for them.')
       .exactOptional(),
   })
-  .describe("Where the identities' tables of Edge are.");
+  .describe("Regions and consistency of Edge's tables.");
 
-/** What of an EdgeMigration the operator writes. The definition in crds/ is made from it, as from the spec. */
+/** The status, which the operator writes. The definition in crds/ is generated from it, as from the spec. */
 export const statusSchema = z
   .object({
     observedGeneration: count,
@@ -135,14 +135,14 @@ export const statusSchema = z
     plan: planStatusSchema,
     replay: replayStatusSchema,
     gaps: listOf(16, gapStatusSchema).describe(
-      'Times in which writes to Core may have been missed since the copy began; oldest first, the oldest joined.',
+      'Times in which writes to Core may have been missed since the copy started; oldest first, the oldest merged.',
     ),
     verification: verificationStatusSchema,
     audit: auditStatusSchema,
     edge: edgeStatusSchema,
   })
   .partial()
-  .describe('Written by the operator alone.');
+  .describe('Written only by the operator.');
 
 export type Status = z.infer<typeof statusSchema>;
 export type Condition = z.infer<typeof conditionSchema>;
@@ -153,7 +153,7 @@ export type PlannedWrites = z.infer<typeof plannedWritesSchema>;
 export type PlanStatus = z.infer<typeof planStatusSchema>;
 export type EdgeStatus = z.infer<typeof edgeStatusSchema>;
 
-/** What of the status can be read. A part that somebody has damaged is rewritten and does not take others with it. */
+/** The readable parts of the status. A damaged part is rewritten and does not affect the others. */
 export function parseStatus(status: unknown): Status {
   const parts = Object.entries(z.record(z.string(), z.unknown()).safeParse(status).data ?? {}).filter(
     ([name, part]) => statusSchema.safeParse({ [name]: part }).success,

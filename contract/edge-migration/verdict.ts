@@ -3,9 +3,10 @@ import type { EdgeMigration } from './api.ts';
 export { projectOf } from './api.ts';
 
 /**
- * What becomes of an event of a project:
- * - `apply`: now. `copying`: the copy may still write a page that it read before (docs/design.md, "Convergence", rule 3).
- * - `park`: kept aside until the EdgeMigration says otherwise.
+ * The decision about an event of a project:
+ * - `apply`: apply it now. `copying`: the copy may still write a page that it read earlier (docs/design.md,
+ * "Convergence", rule 3).
+ * - `park`: park it until the EdgeMigration changes.
  * - `drop`: it must not reach Edge. Only on a view that was listed after the event was delivered (rule 5).
  */
 export type Verdict =
@@ -17,25 +18,26 @@ export type HoldReason = 'suspended' | 'undecided' | 'unreadable';
 export type DropReason = 'noMigration' | 'planMode' | 'rejected' | 'windowClosed' | 'finished';
 
 /**
- * Judges an event of a project by the project's EdgeMigration. Pure. It looks at:
+ * Judges an event of a project by the project's EdgeMigration. Pure. Inputs:
  *
  * | Input | Meaning |
  * | --- | --- |
  * | `metadata.deletionTimestamp` | set: as if there were none |
  * | `spec.mode` | `Plan` writes nothing |
- * | `status.replay.deadline` | an event whose request began after it stays in Core; one that began before it, or at it, is applied whenever it comes |
+ * | `status.replay.deadline` | an event whose request began after it stays in Core; one that began at it or before is
+ * applied whenever it arrives |
  * | condition `Succeeded` | without a deadline: True (copied, nothing to be replayed) and False (failed for good) end replay |
  * | condition `Accepted` | True: applied. Not there or Unknown: parked. False: parked when the copy has begun, else dropped |
  * | `status.copy.startTime`, `.completionTime` | whether a copy has begun |
  * | `spec.suspend` | true: parked |
  * | condition `Copied` | anything but True: the copy may still write |
  *
- * The one who writes the status keeps to this: the first page is read after `Accepted=True` is in the API server, and
- * `Copied` is not True for ten seconds before a range is copied again.
+ * The writer of the status guarantees: the first page is read after `Accepted=True` is in the API server, and `Copied`
+ * is not True for ten seconds before a range is copied again.
  *
- * @param migration the EdgeMigration that counts, see {@link chooseMigration}
- * @param beganTime when the event's request began, milliseconds since the epoch. Not when its end was seen: of a request
- *   that was under way when its sidecar died, that is the sidecar's next start
+ * @param migration the active EdgeMigration, see {@link chooseMigration}
+ * @param beganTime when the event's request began, in milliseconds since the epoch. Not the observed end: for a request
+ * that was under way when its sidecar died, that would be the sidecar's next start
  */
 export function judge(migration: EdgeMigration | undefined, beganTime: number): Verdict {
   if (migration === undefined || migration.deleting) return drop('noMigration');
@@ -53,8 +55,8 @@ export function judge(migration: EdgeMigration | undefined, beganTime: number): 
 }
 
 /**
- * The EdgeMigration that works on a project, of all that name it: the oldest. Operator and appliers both go by this. One
- * that is being deleted still counts, so that no younger one takes its place before the operator has seen that.
+ * The active EdgeMigration of a project among all that name it: the oldest. Operator and appliers both use this. One
+ * that is being deleted still counts, so that no younger one replaces it before the operator has seen that.
  */
 export function chooseMigration(migrations: readonly EdgeMigration[]): EdgeMigration | undefined {
   const age = ({ creationTime, uid }: EdgeMigration) => `${creationTime} ${uid}`;

@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import { count, reportName, smallCount, text, time } from './fields.ts';
 
-/** What a comparison is asked to do, and by whom. */
+/** The mode of a comparison and the reason for it. */
 export const comparisonSchema = z.object({
   run: z.int32().min(1),
   trigger: z.enum(['AfterCopy', 'AtDeadline', 'Requested', 'CoverageGap']),
   mode: z.enum(['Report', 'Repair']),
-  /** What a repair may do, too. */
-  moment: z.enum(['AfterCopy', 'AtDeadline']).describe('By which rule it is judged.'),
+  /** Also which repairs are allowed. */
+  moment: z
+    .enum(['AfterCopy', 'AtDeadline'])
+    .describe('Which rule applies: AfterCopy, Core is the authority; AtDeadline, Edge is.'),
   startTime: time,
 });
 
@@ -17,10 +19,10 @@ const currentComparisonSchema = comparisonSchema
     retryTime: time.optional(),
     progress: text(128).optional(),
     progressTime: time.optional(),
-    /** The token that asked for it. */
+    /** The requesting token. */
     token: text(64).optional(),
   })
-  .describe('The comparison that is under way.');
+  .describe('The running comparison.');
 
 const findingCountsSchema = z
   .object({
@@ -29,10 +31,10 @@ const findingCountsSchema = z
     differing: count,
     malformed: count,
     rows: count,
-    regions: count.describe('Documents or rows that are not the same in all regions compared.'),
+    regions: count.describe('Documents or rows that differ between the compared regions.'),
   })
   .partial()
-  .describe('What is left after repair, by kind.');
+  .describe('Findings that remain after repair, by kind.');
 
 const lastComparisonSchema = comparisonSchema
   .extend({
@@ -53,14 +55,14 @@ const lastComparisonSchema = comparisonSchema
     coreChecksum: text(64),
     edgeChecksum: text(64),
   })
-  .describe('The last comparison; counts that are zero are left out.');
+  .describe('The last comparison; counts of zero are omitted.');
 
 export const verificationStatusSchema = z
   .object({
-    copyTime: time.describe('Completion of the copy that was compared.'),
-    deadline: time.describe('Deadline of replay at which was compared.'),
-    token: text(64).describe('The last spec.retry that asked for a comparison and got it.'),
-    coveredTime: time.describe('Whatever was written before this was compared.'),
+    copyTime: time.describe('Completion time of the compared copy.'),
+    deadline: time.describe('Replay deadline after which the comparison ran.'),
+    token: text(64).describe('The last spec.retry that triggered a comparison.'),
+    coveredTime: time.describe('All writes before this time were compared.'),
     current: currentComparisonSchema,
     last: lastComparisonSchema,
   })

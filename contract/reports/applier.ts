@@ -11,7 +11,7 @@ const counts = z
 const time = z.iso.datetime();
 const text = (characters: number) => z.string().max(characters);
 
-/** What one applier process did for a project since it started, and what it has in hand. */
+/** What one applier process did for a project since it started, and its in-flight events. */
 const projectReport = z.object({
   projectId: z
     .int()
@@ -21,61 +21,61 @@ const projectReport = z.object({
   applied: counts,
   /** Events that must not reach Edge, by reason: `windowClosed`, `finished`, … */
   dropped: counts,
-  /** Times that an event was put aside, by reason; what waits now is in the parking stream. */
+  /** How often an event was parked, by reason; events that are parked now are in the parking stream. */
   parked: counts,
-  /** Tries that failed; all are repeated. */
+  /** Failed attempts; all are retried. */
   failed: count,
-  /** Events in hand, and when the oldest of them was observed; null when there is none. */
+  /** The number of in-flight events, and when the oldest of them was observed; null if there is none. */
   inHand: count,
   oldestObservedTime: time.nullable(),
   lastAppliedTime: time.nullable(),
 });
 
 /**
- * What this process knows of a stream that others cannot know later: handled messages are gone. Times are those of NATS, but
- * for the end of a loss.
+ * What this process knows about a stream and others cannot find out later: handled messages are gone. Times are those
+ * of NATS, except for the end of a loss.
  */
 const streamReport = z.object({
   stream: text(64),
-  /** When the stream was made, as NATS reports it. */
+  /** When the stream was created, as reported by NATS. */
   created: text(64),
-  /** The lowest sequence that it got of those stored in a while, with its time; the newest of such whiles. */
+  /** The lowest sequence among the deliveries stored in a period, with its time; of the most recent such periods. */
   places: z.array(z.object({ sequence: count, time })).max(128),
-  /** When events were stored that are gone: their sequences were given once more. */
+  /** When lost events were stored: their sequences were assigned once more. */
   losses: z.array(z.object({ from: time, until: time })).max(32),
 });
 
-/** As much of an error as anyone reads. */
+/** The maximum length of an error for people. */
 export const MOST_OUTAGE_CHARACTERS = 500;
 const MOST_PROJECTS = 50_000;
 
 /**
- * What an applier process says of itself every few seconds; the last report of each process is kept in
- * `EDGE_REPLAY`, also after its end. Counters begin at 0 with the process, whose subject is its own: the sum over all
- * reports is the total. Times are RFC 3339 by the applier's clock.
+ * The report of an applier process, sent every few seconds; the last report of each process is kept in `EDGE_REPLAY`,
+ * even after its end. Counters begin at 0 with the process, whose subject is unique: the sum over all reports is the
+ * total. Times are RFC 3339 by the applier's clock.
  */
 const applierReport = z.object({
   version: z.literal(1),
-  /** `<instance>-<random>`: of this process only. */
+  /** `<instance>-<random>`: unique for this process. */
   process: text(300),
   instance: text(300),
   /** Missing in reports of earlier releases. */
   release: text(64).optional(),
   startedTime: time,
   time,
-  /** Its last report: it ended as asked. */
+  /** Its last report: it ended as requested. */
   goodbye: z.boolean(),
-  /** Whether it judges events as they come: see isAble in migrations.ts. */
+  /** Whether it judges events as they arrive: see isAble in migrations.ts. */
   confirmed: z.boolean(),
-  /** Why nothing is applied although it may be, for people: a store's last error. */
+  /** Why nothing is applied although it could be, for people: a store's last error. */
   outage: text(MOST_OUTAGE_CHARACTERS).nullable(),
-  /** Since when Edge has not been reachable; left out until that has lasted for as long as is configured. */
+  /** Since when Edge has been unreachable; omitted until that has lasted for the configured time. */
   edgeUnreachableSince: time.optional(),
-  /** The region that Edge is written in instead of the home region, since when and why; left out otherwise. */
+  /** The region in which Edge is written instead of the home region, since when and why; omitted otherwise. */
   away: z.object({ region: text(64), home: text(64), since: time, reason: text(MOST_OUTAGE_CHARACTERS) }).optional(),
   /** Missing in reports of earlier releases. */
   streams: z.array(streamReport).max(4).optional(),
-  /** It says what it removes from the parking stream before it does: see removals.ts. */
+  /** It reports removals from the parking stream before it makes them: see removals.ts. */
   tellsRemovals: z.boolean().optional(),
   /** Events of projects without an EdgeMigration. */
   foreign: count,
@@ -93,18 +93,18 @@ interface ReportMessage {
 }
 
 const ENCODING_HEADER = 'Content-Encoding';
-/** NATS refuses messages of more than a mebibyte by default; a few thousand projects are more than that. */
+/** NATS rejects messages of more than a mebibyte by default; the reports of a few thousand projects are larger. */
 const COMPRESS_BYTES = 64 * 1024;
 /**
- * Uncompressed. Some 150 bytes a project, and as much memory as the operator can spare: parsed, hostile JSON takes thirty
- * times as much, and a gzip a thousandth.
+ * Uncompressed. About 150 bytes per project, and as much memory as the operator can spare: parsed, hostile JSON takes
+ * thirty times as much, and its gzip a thousandth.
  */
 const MOST_BYTES = 3 * 1024 ** 2;
 
 /**
- * A report as a message; a long one is compressed, and counts of zero are left out.
+ * A report as a message; a long one is compressed, and counts of zero are omitted.
  *
- * @throws RangeError when it is longer than any reader takes
+ * @throws RangeError if it is longer than readers accept
  */
 export function encodeReport(report: ApplierReport): { payload: string | Uint8Array; headers: MsgHdrs } {
   const text = JSON.stringify({ ...report, projects: report.projects.map(leaveOutZeros) });
@@ -125,7 +125,7 @@ function leaveOutZeros(project: ProjectReport): ProjectReport {
 }
 
 /**
- * The report in a message; undefined when it is none, one of another release, or one on the subject of another process,
+ * The report in a message; undefined if it is not one, is of another release, or is on the subject of another process,
  * whose counters it would replace.
  */
 export function decodeReport(message: ReportMessage): ApplierReport | undefined {

@@ -3,41 +3,44 @@ import { environmentReference } from '../write-event.ts';
 
 import { SKETCH_TEXT } from './sketch.ts';
 
-/** Of one environment and day; what is beyond them is in {@link OTHER_CLIENTS}. */
+/** Clients of one environment and day; further ones are counted as {@link OTHER_CLIENTS}. */
 export const MOST_CLIENTS = 20;
 export const OTHER_CLIENTS = 'other';
-/** Today and the two days before, so that an operator that was away for a day loses nothing. */
+/** Today and the two previous days, so that an operator that was down for a day loses nothing. */
 export const MOST_DAYS = 3;
-/** Of one report. */
+/** Maximum in one report. */
 const MOST_ENVIRONMENTS = 500;
 
 const count = z.int().nonnegative().max(1e12);
 const time = z.iso.datetime();
 const client = z.string().regex(/^[a-z0-9][a-z0-9./-]{0,63}$/);
 
-/** Requests of one environment on one day, since the process began to count. */
+/** Requests of one environment on one day, since the process started to count. */
 const environmentUsage = z.object({
   environment: environmentReference,
   writes: count,
   reads: count,
   lastWrite: time.nullable(),
   lastRead: time.nullable(),
-  /** A sketch of the identities that were written, from which their number can be told, and no name; of earlier releases there is none. */
+  /** A sketch of the written identities, which reveals their number and no names; absent in earlier releases. */
   identities: z.string().regex(SKETCH_TEXT).exactOptional(),
-  /** Names in the sketch, each counted once for each request: there are no more identities than these. Absent as the sketch is. */
+  /**
+   * Names in the sketch, each counted once per request: an upper bound of the number of identities. Absent with the
+   * sketch.
+   */
   named: count.exactOptional(),
-  /** Name, writes and reads of each; most requests first. They add up to those of the environment. */
+  /** Name, writes and reads of each, most requests first. Their sums are those of the environment. */
   clients: z.array(z.tuple([client, count, count])).max(MOST_CLIENTS + 1),
 });
 
 /**
- * Which clients wrote and read identities through this sidecar. Counts begin at zero with the process. Where not all
- * environments have room in a report, the following ones have the others.
+ * Which clients wrote and read identities through this sidecar. Counts begin at zero with the process. If a report does
+ * not have room for all environments, the following reports have the others.
  */
 export const usageReport = z.object({
-  /** When the process began to count. */
+  /** When the process started to count. */
   since: time,
-  /** False: there were more environments than are counted. */
+  /** False: there were too many environments to count. */
   complete: z.boolean(),
   /** UTC days by the sidecar's clock. */
   days: z

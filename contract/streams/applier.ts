@@ -25,19 +25,19 @@ import {
   type StreamDefinition,
 } from './events.ts';
 
-/** The consumer of earlier releases, which gave it one name for ever; it is used for as long as it is there. */
+/** The consumer of earlier releases, which used one fixed name; it is used as long as it exists. */
 export const EARLIER_CONSUMER = 'edge-applier';
 
 /**
- * The durable consumer that all replicas share. It is named after its stream, because an acknowledgement names a consumer
- * and a sequence, and nothing else: one that is late must not remove an event of a stream that was made again.
+ * The durable consumer that all replicas share. It is named after its stream, because an acknowledgement names only a
+ * consumer and a sequence: a late one must not remove an event of a re-created stream.
  *
- * @param created when the stream was made, as NATS reports it
+ * @param created when the stream was created, as reported by NATS
  */
 export function consumerName(created: string): string {
   return `${EARLIER_CONSUMER}-${created.replaceAll(/\D/g, '')}`;
 }
-/** Events that wait for their EdgeMigration, see parking.ts. */
+/** Parked events, see parking.ts. */
 export const PARKING_STREAM = 'IDENTITY_WRITES_PARKED';
 const PARKED = 'identity.parked.';
 export const PARKING_SUBJECTS = `${PARKED}>`;
@@ -64,12 +64,12 @@ export interface ApplierStreamSettings {
 }
 
 const nanos = (seconds: number) => seconds * 1e9;
-/** Longer than the longest usual window, so that the sum over all reports stays a total. */
+/** Longer than the longest usual window, so that the sum over all reports remains a total. */
 const REPORT_DAYS = 60;
-/** An event with the headers that say why it waits. */
+/** An event with headers that say why it is parked. */
 const MAX_PARKED_BYTES = 256 * 1024;
 
-/** As {@link ensureApplierStreams}, however long it takes. Rejects with the signal's reason. */
+/** Like {@link ensureApplierStreams}, but retries until it succeeds. Rejects with the signal's reason. */
 export async function awaitApplierStreams(
   connection: NatsConnection,
   settings: ApplierStreamSettings,
@@ -78,7 +78,7 @@ export async function awaitApplierStreams(
   let isTold = false;
   await retry(async () => ensureApplierStreams(await manage(connection), settings), {
     ...{ policy: STREAMS_READY, clock, signal },
-    // The operator makes the stream of events, and people give rights and room.
+    // The operator creates the stream of events, and administrators grant rights and storage.
     isWorthIt: () => true,
     onRetry(error) {
       if (!isTold) logger.warn({ err: error }, 'the streams are not ready; tried again until they are');
@@ -87,13 +87,13 @@ export async function awaitApplierStreams(
   });
 }
 
-/** The JetStream API of a connection; it asks nothing yet. */
+/** The JetStream API of a connection; sends no request yet. */
 export function manage(connection: NatsConnection): Promise<JetStreamManager> {
   return jetstreamManager(connection, { checkAPI: false });
 }
 
 /**
- * Makes the consumer and the appliers' own streams, or brings them in line with the settings; idempotent.
+ * Creates the consumer and the appliers' own streams, or updates them to the settings; idempotent.
  *
  * @returns the consumer
  * @throws StreamMismatchError, and JetStreamApiError while the stream of events is missing
@@ -110,11 +110,11 @@ export async function ensureApplierStreams(
 function parkingStream({ streamReplicas, parkedMaxBytes }: ApplierStreamSettings): StreamDefinition {
   return {
     name: PARKING_STREAM,
-    description: 'Identity writes that wait until their EdgeMigration lets them go on',
+    description: 'Parked identity writes, until their EdgeMigration allows them to be applied',
     subjects: [PARKING_SUBJECTS],
     retention: RetentionPolicy.Limits,
     storage: StorageType.File,
-    // A refusal keeps the event in the stream it came from; nothing is dropped.
+    // A rejected publish keeps the event in the stream that it came from; nothing is dropped.
     discard: DiscardPolicy.New,
     num_replicas: streamReplicas,
     max_bytes: parkedMaxBytes,
@@ -150,7 +150,7 @@ async function ensureConsumer(
 ): Promise<ConsumerInfo> {
   const settings = {
     ack_wait: nanos(ackWaitSeconds),
-    // Events that are handled again later stay unacknowledged meanwhile; however many, they must not stop the others.
+    // Events that are handled again later stay unacknowledged meanwhile; no number of them may block the others.
     max_ack_pending: -1,
   };
   const { created } = await manager.streams.info(STREAM);
@@ -170,15 +170,15 @@ async function ensureConsumer(
 }
 
 /**
- * The consumer of the stream that was made then; undefined when it has none.
+ * The consumer of the stream created at that time; undefined if it has none.
  *
- * @throws what the client library throws when it cannot be asked
+ * @throws errors of the client library if it cannot be asked
  */
 export async function findConsumer(manager: JetStreamManager, created: string): Promise<ConsumerInfo | undefined> {
   try {
     return await manager.consumers.info(STREAM, consumerName(created));
   } catch (error) {
-    // Also when the server refuses the name: rights that were written for an earlier release know the earlier one alone.
+    // Also if the server denies access to the name: rights written for an earlier release include only its name.
     const earlier = await manager.consumers.info(STREAM, EARLIER_CONSUMER).catch(ignoreMissing);
     if (earlier === undefined && !isConsumerMissing(error)) throw error;
     return earlier;

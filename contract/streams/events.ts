@@ -21,22 +21,22 @@ export { STREAM };
 export const EVENT_SUBJECT = `${SUBJECT}.event`;
 
 const DERIVED = `${SUBJECT}.derived.`;
-/** As releases before 0.2 named it: what they left in the stream is still theirs. */
+/** The name before release 0.2: events under it in the stream are still handled. */
 const FORMERLY_DERIVED = `${SUBJECT}.anew.`;
 export const DERIVED_SUBJECTS = `${DERIVED}>`;
 
 /**
- * For events that come into the stream because of others that were in it: pages of a fan-out and what they hold, what
- * had been put aside, strays. Each is in the stream before what it comes from is acknowledged, so that a project that
- * has none here, and nothing aside, has none under way (docs/design.md, "Life of a migration").
+ * For events derived from others: pages of a fan-out and their identities, released events, orphaned messages. Each is
+ * in the stream before its source is acknowledged, so that a project without messages here and in the parking stream
+ * has none under way (docs/design.md, "Life of a migration").
  *
- * @param projectId 0 when nobody can say
+ * @param projectId 0 if unknown
  */
 export function derivedSubject(projectId: number): string {
   return DERIVED + projectId;
 }
 
-/** The project in such a subject; undefined for others. */
+/** The project in such a subject; undefined in others. */
 export function parseDerivedSubject(subject: string): number | undefined {
   const prefix = [DERIVED, FORMERLY_DERIVED].find((each) => subject.startsWith(each));
   return prefix === undefined ? undefined : Number(subject.slice(prefix.length));
@@ -45,9 +45,9 @@ export function parseDerivedSubject(subject: string): number | undefined {
 const PROBES = `${SUBJECT}.probe.`;
 
 /**
- * A sidecar's test events. They go the way of the write events to prove it; appliers acknowledge and ignore them, and
- * where none runs they go by their own `Nats-TTL`. (`Nats-Rollup` would keep the last one, but a stream that allows it
- * can be purged by everyone who may publish.)
+ * A sidecar's probes. They pass through the same stream as write events; appliers acknowledge and ignore them, and
+ * without an applier they expire by their own `Nats-TTL`. (`Nats-Rollup` would keep only the last one, but a stream
+ * that allows it can be purged by every publisher.)
  */
 export function probeSubject(podUid: string): string {
   return PROBES + podUid;
@@ -63,23 +63,23 @@ const COVERAGE = 'coverage.';
 const COVERAGE_SUBJECTS = `${COVERAGE}>`;
 
 /**
- * Each spool has a subject of its own, so that the report of one that was lost stays until the operator has seen what was
- * lost with it. A sidecar that has no spool yet reports under its pod alone.
+ * Each spool has its own subject, so that the report of a lost one stays until the operator has seen what was lost with
+ * it. A sidecar without a spool reports under its pod alone.
  */
 export function coverageSubject(podUid: string, spoolId?: string): string {
   return COVERAGE + podUid + (spoolId === undefined ? '' : `~${spoolId}`);
 }
 
-/** Settings of the streams, for the process that makes them. */
+/** Settings of the streams, for the process that creates them. */
 export const streamSettings = {
   streamReplicas: z.coerce.number().int().min(1).max(5).default(1),
-  /** When it is full, publishes are refused and the sidecars keep the events; nothing is dropped. */
+  /** When it is full, publishes are rejected and the sidecars keep the events; nothing is dropped. */
   streamMaxBytes: z.coerce
     .number()
     .int()
     .positive()
     .default(16 * 1024 ** 3),
-  /** A second publish of an event within this time is recognised and stored once. */
+  /** A second publish of an event within this time is detected and stored once. */
   streamDuplicateWindowSeconds: z.coerce.number().int().min(1).default(120),
 };
 
@@ -89,29 +89,29 @@ export interface StreamSettings {
   streamDuplicateWindowSeconds: number;
 }
 
-/** A stream of this name exists and cannot be turned into what we need without losing what is in it. */
+/** A stream of this name exists and cannot be converted without losing its contents. */
 export class StreamMismatchError extends Error {
   override readonly name = 'StreamMismatchError';
   readonly disposition = 'misconfigured';
 }
 
-/** An operator sees a gap long before; afterwards a report of a pod that is gone says nothing new. */
+/** An operator sees a gap long before; afterwards a report of a deleted pod has no new information. */
 const REPORT_DAYS = 7;
 const nanos = (seconds: number) => seconds * 1e9;
 
-/** How many bytes an event with its headers takes at most. */
+/** Maximum bytes of an event with its headers. */
 export const MAX_MESSAGE_BYTES = 128 * 1024;
-/** NATS's own limit of a message by default. */
+/** NATS's own default limit of a message. */
 export const MAX_REPORT_BYTES = 1024 * 1024;
 /**
- * Bounds what invented pods can take: a report is of four kilobytes, the last one of a pod of six, and thousands of sidecars have room. Its reader has
- * them all in memory, three times as large, twice at a time.
+ * Bounds the memory for reports of invented pods: a report has up to four kilobytes, the final one of a pod six, and
+ * there is room for thousands of sidecars. The reader holds them all in memory, three times as large, twice at a time.
  */
 const COVERAGE_MAX_BYTES = 32 * 1024 * 1024;
 /** The same for appliers, whose reports count each project. */
 export const REPORTS_MAX_BYTES = 128 * 1024 * 1024;
 export const MAX_REPORTS = 20_000;
-/** More than the bytes of a stream leave room for; it bounds the server's index of a subject. */
+/** More than a stream's bytes leave room for; it bounds the server's index of a subject. */
 export const MAX_EVENTS_PER_SUBJECT = 100_000_000;
 
 function eventStream(settings: StreamSettings): StreamDefinition {
@@ -125,13 +125,13 @@ function eventStream(settings: StreamSettings): StreamDefinition {
     num_replicas: settings.streamReplicas,
     max_bytes: settings.streamMaxBytes,
     max_msg_size: MAX_MESSAGE_BYTES,
-    // Without the second one the first would drop the oldest events of the subject.
+    // Without the second setting the first would drop the oldest events of the subject.
     max_msgs_per_subject: MAX_EVENTS_PER_SUBJECT,
     discard_new_per_subject: true,
     duplicate_window: nanos(settings.streamDuplicateWindowSeconds),
     allow_msg_ttl: true,
     allow_rollup_hdrs: false,
-    // A reply to `$JS.API.STREAM.PURGE…` is a purge to some servers, so who may publish could empty the stream.
+    // Some servers treat a reply to `$JS.API.STREAM.PURGE…` as a purge, so every publisher could empty the stream.
     deny_purge: true,
     allow_direct: true,
   };
@@ -144,7 +144,7 @@ function coverageStream(settings: StreamSettings): StreamDefinition {
     subjects: [COVERAGE_SUBJECTS],
     retention: RetentionPolicy.Limits,
     storage: StorageType.File,
-    // Of each subject the last one; but no sidecar's reports push out another's.
+    // The last one of each subject; but no sidecar's reports displace another's.
     discard: DiscardPolicy.New,
     num_replicas: settings.streamReplicas,
     max_msgs_per_subject: 1,
@@ -160,16 +160,16 @@ function coverageStream(settings: StreamSettings): StreamDefinition {
 export type StreamDefinition = Pick<StreamConfig, 'name' | 'retention' | 'storage'> & Partial<StreamUpdateConfig>;
 
 /**
- * Makes both streams, or brings them in line with the settings; idempotent. The operator does it; sidecars only
- * publish and wait while a stream is missing.
+ * Creates both streams, or updates them to the settings; idempotent. The operator does this; sidecars only publish, and
+ * wait while a stream is missing.
  *
- * @throws StreamMismatchError when a stream exists with another retention or storage
+ * @throws StreamMismatchError if a stream exists with another retention or storage
  */
 export async function ensureStreams(manager: JetStreamManager, settings: StreamSettings): Promise<void> {
   for (const definition of [eventStream(settings), coverageStream(settings)]) await ensureStream(manager, definition);
 }
 
-/** One of them; idempotent. */
+/** Creates or updates one of them; idempotent. */
 export async function ensureStream(manager: JetStreamManager, definition: StreamDefinition): Promise<void> {
   const existing = (await findStream(manager, definition.name))?.config;
   if (existing === undefined) {
@@ -185,7 +185,7 @@ export async function ensureStream(manager: JetStreamManager, definition: Stream
   if (differs(existing, definition)) await manager.streams.update(definition.name, { ...existing, ...definition });
 }
 
-/** Undefined when there is no stream of this name. */
+/** Undefined if there is no stream of this name. */
 export async function findStream(
   manager: JetStreamManager,
   name: string,
@@ -210,10 +210,10 @@ export interface ReadOptions {
 }
 
 /**
- * The messages that a stream has now, in order, by direct gets. A batch may be cut short by its bytes, so that only an
+ * The messages that a stream has now, in order, by direct gets. A batch may be truncated by its bytes, so that only an
  * empty one is the end.
  *
- * @throws what the client library throws when the stream is missing or out of reach; not when it is empty
+ * @throws errors of the client library if the stream is missing or unreachable; not if it is empty
  */
 export async function* readStored(
   manager: JetStreamManager,

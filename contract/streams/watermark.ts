@@ -1,52 +1,52 @@
 import { type Clock, type Moment, momentOf } from '@edge-migration/runtime/clock.ts';
 
-/** A message of a stream, by its place in it. */
+/** A message of a stream, by its position. */
 export interface StreamPlace {
   readonly sequence: number;
   /** When it was stored, in milliseconds since the epoch by the clock of NATS. */
   readonly time: number;
 }
 
-/** What a stream says of itself. */
+/** The state of a stream, as reported by NATS. */
 export interface StreamState {
-  /** When the stream was made, as NATS reports it; another one means another stream. */
+  /** When the stream was created, as reported by NATS; another time means another stream. */
   readonly created: string;
-  /** The last message that it ever took; the time of one that is gone may be that of one before it, or long ago. */
+  /** The last message that it ever stored; if it was removed, its time may be that of an earlier one. */
   readonly last: StreamPlace;
-  /** The oldest that it has; undefined when it is empty. */
+  /** The oldest message; undefined if the stream is empty. */
   readonly oldest: StreamPlace | undefined;
-  /** The time of NATS when it answered, and the moments around that by the clocks of the process that asked. */
+  /** The time of NATS in the response, and the bounds of that moment by the clocks of the asking process. */
   readonly time: number;
   readonly asked: Moment;
   readonly answered: Moment;
 }
 
-/** How far a stream was at one look. */
+/** The last sequence of a stream at one check. */
 interface Watermark {
   readonly sequence: number;
-  /** No message up to the sequence, and behind that of the look before, has a later time than this. */
+  /** No message up to the sequence, and above that of the previous check, has a later time than this. */
   readonly time: number;
-  /** The time of the message with this very sequence, where it is known. */
+  /** The time of the message with exactly this sequence, if it is known. */
   readonly stored?: number;
 }
 
-/** How far a stream was at several looks, oldest first. */
+/** The last sequences of a stream at several checks, oldest first. */
 export interface Watermarks {
   readonly created: string;
   readonly places: readonly Watermark[];
-  /** The time of NATS at the last look, and when that was asked for; by the wall clock alone if another process did. */
+  /** The time of NATS at the last check, and when it was asked; only by the wall clock if another process asked. */
   readonly looked?: { readonly time: number; readonly wall: number; readonly monotonic?: number };
 }
 
 /**
- * One look is enough to find a loss at the next one. More are kept, because what proves a loss may come later than the next
- * look: in an applier's hands, or in its report.
+ * One check is enough to detect a loss at the next one. More are kept, because the proof of a loss may come later than
+ * the next check: in an applier's delivery, or in its report.
  */
 const MOST_PLACES = 32;
 
 /**
- * Before a process's first look the clock of NATS may have been ahead of what it is now: another server led the stream. Later
- * steps are told by what the look before says.
+ * Before a process's first check the clock of NATS may have been ahead of its present time: another server led the
+ * stream. Later steps are detected by the previous check.
  */
 const UNKNOWN_STEP_MS = 10_000;
 
@@ -64,9 +64,9 @@ interface StreamInfoLike {
 }
 
 /**
- * An answer of NATS that has just come.
+ * A response of NATS that has just arrived.
  *
- * @param asked the moment before the question
+ * @param asked the moment before the request
  */
 export function stateOf(
   { created, ts, state }: StreamInfoLike,
@@ -83,10 +83,10 @@ export function stateOf(
 const ROUNDING_MS = 1;
 
 /**
- * Whether a message has a place that was another one's: it is not the message that the stream had there, or the stream had
- * given its sequence before the time when it was stored. So the stream has lost its end since, and has given the same
- * sequences once more. A sequence alone does not tell that once others have been stored, and handled messages are no
- * longer there to be asked for.
+ * Whether a message has another one's sequence: it is not the message that the stream had there, or the stream had
+ * already assigned its sequence before it was stored. So the stream has lost its end since, and has assigned the same
+ * sequences once more. The last sequence alone does not show that once others have been stored, and handled messages
+ * can no longer be read.
  */
 export function isRetaken({ places }: Watermarks, { sequence, time }: StreamPlace): boolean {
   const known = places.find((place) => place.sequence >= sequence);
@@ -97,15 +97,15 @@ export function isRetaken({ places }: Watermarks, { sequence, time }: StreamPlac
 }
 
 /**
- * Whether the stream is another one now, or has lost its end. The time that NATS tells of the last message proves nothing: of
- * one that is handled, a replica that has caught up since tells another time, or none.
+ * Whether the stream is another one now, or has lost its end. The time that NATS reports for the last message proves
+ * nothing: if it was removed, a replica that has caught up since reports another time, or none.
  */
 export function hasLost(known: Watermarks, { created, last, oldest }: StreamState): boolean {
   const before = known.places.at(-1)?.sequence ?? 0;
   return created !== known.created || last.sequence < before || (oldest !== undefined && isRetaken(known, oldest));
 }
 
-/** Takes note of how far the stream is now; of another stream, or after a loss, from the beginning. */
+/** Records the stream's state; starts over for another stream, or after a loss. */
 export function noteState(known: Watermarks | undefined, state: StreamState): Watermarks {
   const { created, last, oldest, time, asked } = state;
   const looked = { time, ...asked };
@@ -114,16 +114,16 @@ export function noteState(known: Watermarks | undefined, state: StreamState): Wa
     const latest = Math.max(last.time, time, oldest?.time ?? 0) + UNKNOWN_STEP_MS;
     return { created, looked, places: [{ ...place, time: latest }] };
   }
-  // What was known at the first look of a sequence tells most.
+  // The state at the first check of a sequence is the most informative.
   if (known.places.at(-1)?.sequence === last.sequence) return { ...known, looked };
   const places = [...known.places, { ...place, time: latestSince(known, state) }];
   return { created, looked, places: places.length > MOST_PLACES ? joinFirst(places) : places };
 }
 
 /**
- * The latest time that a message can have which was stored between the last look and this one. The clock of NATS may be
- * set back meanwhile, and that of the next leader be behind: then the last message has not the latest time. The oldest one
- * is taken at its word, because it did not prove a loss.
+ * The latest possible time of a message that was stored between the previous check and this one. The clock of NATS may
+ * be set back meanwhile, and that of the next leader may be behind: then the last message does not have the latest
+ * time. The oldest message's time is trusted, because it did not prove a loss.
  */
 function latestSince({ looked }: Watermarks, { last, oldest, time, answered }: StreamState): number {
   const told = Math.max(last.time, time, oldest?.time ?? 0);
@@ -134,23 +134,23 @@ function latestSince({ looked }: Watermarks, { last, oldest, time, answered }: S
   return looked.monotonic === undefined ? latest + UNKNOWN_STEP_MS : latest;
 }
 
-/** The first one is about all messages up to it. */
+/** The first one covers all messages up to it. */
 function joinFirst([first, second, ...others]: readonly Watermark[]): Watermark[] {
   return [{ ...second!, time: Math.max(first!.time, second!.time) }, ...others];
 }
 
-/** A time range whose events NATS has lost, or may have; milliseconds since the epoch. */
+/** A time range whose events NATS has lost, or may have lost; milliseconds since the epoch. */
 export interface Loss {
   readonly from: number;
   readonly until: number;
 }
 
-/** More are joined, oldest first: a joined one only claims more. */
+/** Further ones are merged, oldest first: a merged one only claims more. */
 const MOST_LOSSES = 16;
 /** One loss is found by several, one after the other. */
 const JOIN_MS = 60_000;
 
-/** The losses with one more. */
+/** The losses, including one more. */
 export function joinLoss(losses: readonly Loss[], loss: Loss): Loss[] {
   const isSame = ({ from, until }: Loss) => from <= loss.until + JOIN_MS && loss.from <= until + JOIN_MS;
   const joined = losses.filter(isSame).reduce(span, loss);

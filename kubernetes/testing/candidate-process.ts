@@ -1,7 +1,7 @@
 /**
  * A replica for tests that freeze and kill real processes: stands for election and, while it leads, writes ConfigMaps
- * named `<epoch>-<n>` as fast as it can. Says what happens, a line each. Arguments: kubeconfig, namespace, identity, and
- * before which write it freezes, if at all.
+ * named `<epoch>-<n>` as fast as it can. Prints each step on a line. Arguments: kubeconfig, namespace, identity, and
+ * optionally the write before which it freezes.
  */
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
@@ -35,10 +35,10 @@ const election = new LeaderElection({
 async function write({ epoch, fence, signal }: Leadership) {
   const fenced = fence(client);
   say(`leading ${epoch}`);
-  // On purpose it does not look at the signal before it writes: the fence must be enough.
+  // It deliberately does not check the signal before it writes: the fence must be enough.
   for (let n = 0; ; n++) {
     const metadata = { namespace, name: `${epoch}-${n}` };
-    // When it wakes no timer has run yet: nothing but the fence is between here and the API server.
+    // When it resumes no timer has run yet: only the fence is between here and the API server.
     if (n === Number(freezeBefore)) process.kill(process.pid, 'SIGSTOP');
     await fenced.create(configMaps, { apiVersion: 'v1', kind: 'ConfigMap', metadata });
     if (signal.aborted) return;
@@ -55,7 +55,7 @@ try {
 } catch (error) {
   say(error instanceof LeadershipLostError ? 'leadership lost' : `failed: ${errorMessage(error)}`);
 } finally {
-  // A write that slipped through must be seen by the test, not cut off here.
+  // A write that passed the fence must be seen by the test, not cut off here.
   await writing.catch((error: unknown) => say(`write refused: ${error instanceof LeadershipLostError}`));
   await client.close();
 }

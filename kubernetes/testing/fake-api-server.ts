@@ -14,13 +14,13 @@ export interface ReceivedRequest {
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
   readonly body: Record<string, unknown>;
-  /** The client's: tells connections apart. */
+  /** The client's port: identifies the connection. */
   readonly port: number | undefined;
 }
 
 /**
- * What goes wrong: an answer; `hang`: no answer ever; `reset`: the connection breaks before anything is done;
- * `lost`: it is done, then the connection breaks before the answer; `after`: it is done, the answer comes later.
+ * A fault: a response; `hang`: never a response; `reset`: the connection breaks before anything is done; `lost`: it is
+ * done, then the connection breaks before the response; `after`: it is done, the response comes later.
  */
 export type Fault =
   | {
@@ -46,8 +46,8 @@ interface Watcher {
 }
 
 /**
- * An API server in memory, over real HTTP, that fails on request. For the faults of the client's side only: what the API
- * server itself does (validation, field ownership, RBAC) is tested against the real one.
+ * An API server in memory, over real HTTP, that fails on request. Only for faults seen by the client: the API server's
+ * own behaviour (validation, field ownership, RBAC) is tested against the real one.
  */
 export async function startFakeApiServer(resources: readonly Resource[]) {
   const store = createObjectStore(publish);
@@ -133,7 +133,7 @@ export async function startFakeApiServer(resources: readonly Resource[]) {
       apiVersion: apiVersion(resource),
       kind: `${resource.kind}List`,
       metadata: { resourceVersion: String(asOf), ...(end < all.length && { continue: `${asOf}.${end}` }) },
-      // As the API server does, without apiVersion and kind.
+      // Like the API server, without apiVersion and kind.
       items: all.slice(from, end).map(({ apiVersion: _, kind: __, ...item }) => item),
     };
   }
@@ -157,7 +157,7 @@ export async function startFakeApiServer(resources: readonly Resource[]) {
 
   const handle = {
     url,
-    /** The objects; changes made here reach the watches. */
+    /** The objects; watches receive changes made here. */
     store,
     /** Every request received, in order. */
     requests,
@@ -167,7 +167,7 @@ export async function startFakeApiServer(resources: readonly Resource[]) {
       return kubeConfig;
     },
     watching: () => watchers.size,
-    /** The next `times` requests that match fail so. */
+    /** The next `times` matching requests fail in this way. */
     fail(matches: (request: ReceivedRequest) => boolean, fault: Fault, times = 1) {
       faults.push({ matches, fault, left: times });
     },
@@ -176,11 +176,11 @@ export async function startFakeApiServer(resources: readonly Resource[]) {
       faults = [];
       silent = false;
     },
-    /** The next `count` changes reach no watch: the watcher missed them. */
+    /** The next `count` changes are not sent to watches: the watcher misses them. */
     dropEvents(count: number) {
       droppedEvents = count;
     },
-    /** Watches stay open and bring nothing any more, as when a firewall forgot the connection. */
+    /** Watches stay open and receive nothing more, as when a firewall has dropped the connection. */
     silenceWatches() {
       silent = true;
     },
@@ -198,7 +198,7 @@ export async function startFakeApiServer(resources: readonly Resource[]) {
         response.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
       }
     },
-    /** Removes a kind (its CRD) or puts it back. */
+    /** Removes a kind (its CRD) or restores it. */
     serve(resource: Resource, on: boolean) {
       served = on ? [...served, resource] : served.filter((other) => other !== resource);
     },

@@ -5,13 +5,13 @@ import { type ClientSettings, createClient, type KubernetesClient } from '../cli
 import type { Resource } from '../objects.ts';
 import { type FakeApiServer, startFakeApiServer } from './fake-api-server.ts';
 
-/** What a test file works with; created again for each of its tests. */
+/** The fixture of a test file; created again for each of its tests. */
 export interface Fake {
   server: FakeApiServer;
   clock: FakeClock;
   registry: Registry;
   client: KubernetesClient;
-  /** A further client, closed at the end as well. */
+  /** An additional client, also closed at the end. */
   connect(settings?: Partial<ClientSettings>): KubernetesClient;
 }
 

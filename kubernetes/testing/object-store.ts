@@ -9,7 +9,7 @@ export interface StoredEvent {
   readonly object: KubernetesObject;
 }
 
-/** What a failed request answers. */
+/** The response to a failed request. */
 export class StatusError extends Error {
   readonly status: number;
   readonly reason: string;
@@ -26,8 +26,8 @@ export class StatusError extends Error {
 type Json = Record<string, unknown>;
 
 /**
- * Objects with versions and a history, as etcd and the API server keep them. Server-side apply is a deep merge: it knows
- * no field ownership (the real API server does).
+ * Objects with versions and a history, as kept by etcd and the API server. Server-side apply is a deep merge, without
+ * field ownership (which the real API server has).
  */
 export function createObjectStore(onEvent: (event: StoredEvent) => void) {
   const objects = new Map<string, { resource: Resource; object: KubernetesObject }>();
@@ -76,7 +76,7 @@ export function createObjectStore(onEvent: (event: StoredEvent) => void) {
     return commit(resource, 'ADDED', object);
   }
 
-  /** Replaces `changes` in the object; the status subresource and the rest do not touch each other. */
+  /** Replaces `changes` in the object; the status subresource and the rest do not affect each other. */
   function write(resource: Resource, previous: KubernetesObject, next: KubernetesObject, subresource?: string) {
     const expected = next.metadata.resourceVersion;
     if (expected !== undefined && expected !== previous.metadata.resourceVersion) {
@@ -102,7 +102,7 @@ export function createObjectStore(onEvent: (event: StoredEvent) => void) {
   return {
     version: () => String(version),
     compactedVersion: () => compacted,
-    /** Forgets the past: watches and lists from older versions answer 410 from now on. */
+    /** Discards the history: watches and lists from older versions return 410 from now on. */
     compact() {
       history = [];
       version++;

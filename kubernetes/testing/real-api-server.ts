@@ -32,7 +32,7 @@ export const customResourceDefinitions: Resource = {
   namespaced: false,
 };
 
-/** The run's real API server, as its admin, in a namespace of the test's own that `leave` deletes. */
+/** The run's real API server, as its admin, in the test's own namespace, which `leave` deletes. */
 export async function enterRealApiServer() {
   const { kubeconfig } = await kubernetes();
   const kubeConfig = loadKubeConfig(kubeconfig);
@@ -51,7 +51,7 @@ export async function enterRealApiServer() {
   };
 }
 
-/** The same with a kind `Widget` of the test's own, and objects to send. */
+/** The same with the test's own kind `Widget`, and objects of it. */
 export async function enterWithWidgets() {
   const real = await enterRealApiServer();
   const widgets = await installWidgets(real.client, `${real.namespace}.example.com`);
@@ -81,7 +81,7 @@ export async function enterWithWidgets() {
 
 export const apiVersionOf = ({ group, version }: Resource) => `${group}/${version}`;
 
-/** Installs a CRD of kind Widget in a group of its own, with a status; resolves when it is served. */
+/** Installs a CRD of kind Widget in its own group, with a status; resolves when it is served. */
 export async function installWidgets(client: KubernetesClient, group: string): Promise<Resource> {
   const resource: Resource = { group, version: 'v1', plural: 'widgets', kind: 'Widget', namespaced: true };
   await client.create(customResourceDefinitions, widgetDefinition(resource));

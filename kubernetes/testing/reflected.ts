@@ -12,7 +12,7 @@ export interface Widget {
   size: number;
 }
 
-/** Of each request: far from all other times, so that what is pending tells what is going on. */
+/** The time limit of each request: far from all other times, so that pending timers show what is going on. */
 const REQUEST_LIMIT = 3_600_000;
 /** With `random` at its middle no wait between tries is longer. */
 const LONGEST_WAIT_MS = 15_000;
@@ -25,9 +25,9 @@ export function useReflector() {
   const reflected = {
     fake,
     reflector: undefined as unknown as Reflector<Widget>,
-    /** As in `added default/first`. */
+    /** For example `added default/first`. */
     changes: [] as string[],
-    /** Of objects that cannot be read. */
+    /** Keys of unreadable objects. */
     errors: [] as unknown[],
     stop: new AbortController(),
 
@@ -52,7 +52,7 @@ export function useReflector() {
       await until(() => fake.server.watching() === (settings.namespaces?.length ?? 1));
     },
 
-    /** As in `first=1`, sorted. */
+    /** For example `first=1`, sorted. */
     cached: () =>
       reflected.reflector
         .list()
@@ -61,18 +61,18 @@ export function useReflector() {
 
     received: (verb: string) => fake.server.requests.filter((request) => request.verb === verb).length,
 
-    /** Waits until the loop waits before its next try; for how long. */
+    /** Waits until the loop waits before its next attempt; returns for how long. */
     async backOff(): Promise<number> {
       await until(() => isBackingOff(fake));
       return fake.clock.pending()[0]!;
     },
 
-    /** Passes one wait. */
+    /** Skips one wait. */
     async retry() {
       await fake.clock.advance(await reflected.backOff());
     },
 
-    /** Passes whatever waits there are until the loop, which lost its watch, watches again. */
+    /** Skips all waits until the loop, which lost its watch, watches again. */
     async recover() {
       await until(() => fake.server.watching() === 0);
       await until(async () => {
@@ -96,7 +96,7 @@ export function useReflector() {
   return reflected;
 }
 
-/** Nothing is pending but a short wait: neither a request nor a watch. */
+/** Only a short wait is pending: neither a request nor a watch. */
 function isBackingOff({ clock }: Fake): boolean {
   const pending = clock.pending();
   return pending.length === 1 && pending[0]! <= LONGEST_WAIT_MS;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Waits for a condition: turn by turn of the event loop, and when that takes long, with some milliseconds between. The
- * test's own time limit ends a wait in vain.
+ * Waits for a condition: one turn of the event loop at a time, and if that takes long, with some milliseconds between.
+ * A wait in vain is ended by the test's own time limit.
  */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let turn = 0; !(await condition()); turn++) {

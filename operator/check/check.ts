@@ -1,27 +1,27 @@
-/** One thing that an installation needs. */
+/** One prerequisite of an installation. */
 export interface Check {
   readonly name: string;
-  /** Resolves to what was found; throws an error whose message says what is wrong. */
+  /** Resolves to the result; throws an error whose message describes the problem. */
   run(signal: AbortSignal): Promise<Found>;
-  /** What to do when it fails, beyond what the error says. */
+  /** The remedy if it fails, in addition to the error's message. */
   readonly remedy: string;
 }
 
 export interface Found {
   readonly text: string;
-  /** It works; this is not as it should be all the same. */
+  /** It works, but not as it should. */
   readonly warnings?: readonly string[];
 }
 
 export interface Outcome {
   readonly name: string;
   readonly verdict: 'ok' | 'warning' | 'failed';
-  /** What was found, or what is wrong. */
+  /** The result, or the problem. */
   readonly text: string;
   readonly remedy?: string | undefined;
 }
 
-/** What was missing is said by the check itself. */
+/** The check itself has reported what is missing. */
 export class CheckError extends Error {
   override readonly name = 'CheckError';
 }

@@ -21,7 +21,7 @@ export interface CheckSettings {
   clock: Clock;
 }
 
-/** All that the configuration asks for; nothing is changed anywhere. */
+/** All checks that apply to the configuration; nothing is changed. */
 export function createChecks({ configuration, client, clock }: CheckSettings): Check[] {
   return [
     {
@@ -33,7 +33,7 @@ export function createChecks({ configuration, client, clock }: CheckSettings): C
   ];
 }
 
-/** What is configured besides Kubernetes. */
+/** The configured parts besides Kubernetes. */
 export function createStoreChecks({ configuration, clock }: Omit<CheckSettings, 'client'>): Check[] {
   const { natsServers } = configuration;
   const onCore = share(async () => openCheckedCore(configuration));
@@ -64,7 +64,7 @@ export function createStoreChecks({ configuration, clock }: Omit<CheckSettings, 
   return checks;
 }
 
-/** Runs all at the same time, so that one that cannot be reached does not hide the others. */
+/** Runs all at the same time, so that an unreachable one does not hide the others. */
 export async function runChecks(
   checks: readonly Check[],
   timeoutMs: number,
@@ -129,7 +129,9 @@ async function checkCore(core: Core, signal: AbortSignal): Promise<Found> {
   return { text: `${core.name} is the primary of a Flagsmith database and can be read`, warnings };
 }
 
-/** By which Flagsmith itself looks for identities (docs/flagsmith.md, "DynamoDB tables, indexes, limits"). */
+/**
+ * The indexes that Flagsmith itself uses to find identities (docs/flagsmith.md, "DynamoDB tables, indexes, limits").
+ */
 const EDGE_INDEXES = ['environment_api_key-identifier-index', 'identity_uuid-index'];
 
 async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal: AbortSignal): Promise<Found> {
@@ -161,21 +163,21 @@ async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal
   }
 }
 
-/** Said once where it is the same for both tables. */
+/** Reported once if it is the same for both tables. */
 function describeRegions(tables: readonly TableFacts[]): string {
   const texts = tables.map(({ replication, region }) => describeReplication(replication, region));
   if (new Set(texts).size === 1) return texts[0] ?? '';
   return tables.map(({ table }, index) => `${table} ${texts[index]}`).join(', ');
 }
 
-/** Nothing waits for them. */
+/** Informational only. */
 function describeReplicas({ table, replication }: TableFacts): string[] {
   return findInactiveReplicas(replication).map(
     (replica) => `the replica of table ${table} in ${nameReplica(replica)} is not ACTIVE and may lag behind`,
   );
 }
 
-/** Other regions that are configured and that the table is not in: a misspelt one is waited for without end. */
+/** Other configured regions without the table: appliers would wait indefinitely for a misspelt one. */
 function findAbsent(
   { table, region: home, replication }: TableFacts,
   { dynamodbOtherRegions = [] }: CheckConfiguration,
@@ -193,7 +195,7 @@ function describeIndexes({ table, indexes }: TableFacts): string[] {
   return missing.map((name) => `table ${table} has no index ${name}, by which Flagsmith looks for identities`);
 }
 
-/** How far this machine's clock, Core's and that of NATS are from one another; where one cannot be asked, that is said. */
+/** The differences between this machine's clock, Core's and NATS'; an unreadable one is reported. */
 async function checkClocks(
   { onCore, onNats }: { onCore: Shared<CheckedCore>; onNats: Shared<CheckedNats> | undefined },
   clock: Clock,
@@ -222,13 +224,13 @@ async function readStreamTime(manager: Parameters<typeof findStream>[0]): Promis
   return time === undefined ? undefined : Date.parse(String(time));
 }
 
-/** Milliseconds that a clock is ahead, as exactly as half of the way to it takes; undefined when it cannot be read. */
+/** Milliseconds by which a clock is ahead, accurate to half of the round trip; undefined if it cannot be read. */
 async function measure(clock: Clock, ask: () => Promise<number | undefined>): Promise<number | undefined> {
   try {
     const time = await ask();
     return time === undefined ? undefined : time - clock.now();
   } catch {
-    // Why is said by the check of the store itself.
+    // The check of the store itself reports the reason.
     return undefined;
   }
 }

@@ -2,13 +2,13 @@ import { coreSettings } from '@edge-migration/identity/configuration.ts';
 import { z } from 'zod';
 import { operatorConfiguration } from '../config.ts';
 
-/** Configuration of the check of an installation: the operator's own environment, of which nothing need be there. */
+/** Configuration of the check of an installation: the operator's own environment, in which everything is optional. */
 export const checkConfiguration = operatorConfiguration
   .partial({ namespace: true, instance: true, workerTemplateFile: true })
   .extend({
-    /** Left out where its Secret is missing, which is then said in words. */
+    /** Omitted if its Secret is missing, which is then reported. */
     databaseUrl: coreSettings.databaseUrl.optional(),
-    /** How long each part has to answer. */
+    /** Time limit for each part. */
     timeoutSeconds: z.coerce.number().int().positive().default(15),
   });
 

@@ -10,11 +10,11 @@ import type { CheckConfiguration } from './config.ts';
 /** A connection to NATS. */
 export interface CheckedNats extends AsyncDisposable {
   readonly manager: JetStreamManager;
-  /** Which of the servers answers. */
+  /** The answering server. */
   readonly server: string;
 }
 
-/** Connects as the operator. Throws what is wrong; the signal's reason. */
+/** Connects as the operator. Throws the problem; the signal's reason. */
 export async function openNats(
   { natsServers, ...rest }: CheckConfiguration,
   clock: Clock,
@@ -42,10 +42,10 @@ export async function openNats(
   }
 }
 
-/** A stream that is fuller refuses soon what sidecars and appliers send. */
+/** A stream that is fuller will soon reject messages of sidecars and appliers. */
 const FULL = 0.8;
 
-/** By whom a stream is made, and what it is for. */
+/** The creator of a stream, and its purpose. */
 const STREAMS: readonly (readonly [string, string])[] = [
   [STREAM, 'the operator'],
   [COVERAGE_STREAM, 'the operator'],
@@ -54,8 +54,8 @@ const STREAMS: readonly (readonly [string, string])[] = [
 ];
 
 /**
- * Looks at the account and at every stream: that each of them can be asked about is the operator's rights on NATS, as far as
- * looking can tell.
+ * Checks the account and every stream: that each can be queried proves the operator's rights on NATS, as far as reads
+ * can.
  */
 export async function checkStreams(manager: JetStreamManager, server: string): Promise<Found> {
   const account = await manager.getAccountInfo();

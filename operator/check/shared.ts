@@ -1,7 +1,7 @@
-/** Does some work with what several checks use at the same time. */
+/** Runs some work with a resource that several checks share. */
 export type Shared<T> = <R>(signal: AbortSignal, work: (opened: T) => Promise<R>) => Promise<R>;
 
-/** It is opened by the first check that needs it, and closed when none does any more. */
+/** It is opened by the first check that needs it, and closed after the last. */
 export function share<T extends AsyncDisposable>(open: (signal: AbortSignal) => Promise<T>): Shared<T> {
   let users = 0;
   let opening: Promise<T> | undefined;

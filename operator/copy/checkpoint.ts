@@ -8,9 +8,9 @@ const digits = z.string().regex(/^\d+$/).default('0');
 
 const countsSchema = z.object({
   pages: count,
-  /** Identities of Core that were looked at; the sum of what became of them, and those that Core lost meanwhile. */
+  /** Identities of Core that were processed; the sum of all outcomes, and those that Core deleted meanwhile. */
   read: count,
-  /** Of these, the ones that were there when the range was planned. */
+  /** Of these, the ones that existed when the range was planned. */
   known: count,
   inserted: count,
   unchanged: count,
@@ -18,7 +18,7 @@ const countsSchema = z.object({
   merged: count,
   replaced: count,
   skipped: count,
-  /** Documents that differed from Core when they were found, whatever was done about it. */
+  /** Documents that differed from Core when they were found, whether or not they were changed. */
   differing: count,
   edgeBorn: count,
   documentBytes: count,
@@ -30,18 +30,21 @@ const countsSchema = z.object({
 const totalsSchema = z.object({
   counts: countsSchema.prefault({}),
   skippedByReason: z.record(z.string(), z.number()).default({}),
-  /** Of a plan: what the writes would cost in every region. */
+  /** For a plan: the cost of the writes in every region. */
   plannedUnits: writeUnitsSchema.default({}),
-  /** Of those that count as `known`, sums of their ids and of the squares of these; `0` in checkpoints of earlier releases. */
+  /**
+   * For those counted as `known`, sums of their ids and of the squares of these; `0` in checkpoints of earlier
+   * releases.
+   */
   knownIds: z.object({ sum: digits, squares: digits }).prefault({}),
-  /** Lines of the reports that belong to these totals. */
+  /** Lines of the reports that are included in these totals. */
   skippedLines: count,
   differingLines: count,
 });
 
 /**
- * Where a range can be taken up again: behind an identity of one of its segments, or at a segment's start. Identifiers
- * are personal data, so an identity is named by its id in Core, and the hash tells whether it still has its identifier.
+ * Where a range can be resumed: behind an identity of one of its segments, or at a segment's start. Identifiers are
+ * personal data, so an identity is named by its id in Core, and the hash shows whether it still has its identifier.
  */
 const positionSchema = z.object({
   segment: z.int().min(0),
@@ -49,13 +52,13 @@ const positionSchema = z.object({
   totals: totalsSchema,
 });
 
-/** What one range's worker writes down after every page; the text of the key `checkpoint` of its ConfigMap. */
+/** The state that one range's worker saves after every page; the text of the key `checkpoint` of its ConfigMap. */
 export const checkpointSchema = z.object({
   rangeId: z.int().min(0),
-  /** Newest first; the others serve when an identity has been deleted or renamed since. */
+  /** Newest first; the others are used if an identity has been deleted or renamed since. */
   positions: z.array(positionSchema),
   finished: z.boolean(),
-  /** Of each segment that is done, `known` of its identities; empty in checkpoints of earlier releases. */
+  /** The number of `known` identities of each finished segment; empty in checkpoints of earlier releases. */
   knownBySegment: z.array(z.int().min(0)).default([]),
   updatedTime: z.iso.datetime(),
   /** Name of the worker process that wrote it. */
@@ -63,7 +66,9 @@ export const checkpointSchema = z.object({
   identitiesPerSecond: z.number().min(0),
   /** Some lines of the reports did not fit. */
   truncated: z.boolean().default(false),
-  /** Table that has the override rows of every document of the range so far; absent where some have none, or may have none. */
+  /**
+   * Table that has the override rows of every document of the range so far; absent if some have none, or may have none.
+   */
   overridesTable: z.string().exactOptional(),
   lastError: z.string().optional(),
 });
@@ -75,7 +80,7 @@ export type Totals = z.infer<typeof totalsSchema>;
 /** Nothing has been copied yet. */
 export const NO_TOTALS: Totals = totalsSchema.parse({});
 
-/** A checkpoint's text as the operator needs it; undefined when it is not one of ours, and will be rewritten. */
+/** The operator's view of a checkpoint's text; undefined if it is not a valid one, and will be rewritten. */
 export function parseCheckpoint(text: string): CheckpointFact | undefined {
   const checkpoint = readCheckpoint(text);
   if (checkpoint === undefined) return undefined;
@@ -94,7 +99,7 @@ export function parseCheckpoint(text: string): CheckpointFact | undefined {
   };
 }
 
-/** The whole checkpoint; undefined when the text is none. */
+/** The whole checkpoint; undefined if the text is not one. */
 export function readCheckpoint(text: string): Checkpoint | undefined {
   try {
     return checkpointSchema.safeParse(JSON.parse(text)).data;

@@ -4,12 +4,12 @@ import type { IdentityOrder } from '@edge-migration/identity/core/order.ts';
 import type { StepRequest } from '@edge-migration/identity/core/stretches.ts';
 import { z } from 'zod';
 
-/** By identifier, along the unique index and in the database's own collation, unless it says otherwise. */
+/** By identifier, along the unique index and in the database's own collation, unless specified otherwise. */
 export const orderSchema = z.enum(['identifier', 'id']).optional();
 
 /**
- * A stretch of an environment's identities in one order: those after `after` and up to and including `until`. Null is
- * the open end, so that identities created later are in a range too.
+ * A part of an environment's identities in one order: those after `after` up to and including `until`. Null is the open
+ * end, so that identities created later are also in a range.
  */
 const segmentSchema = z.strictObject({
   environmentId: z.int().positive(),
@@ -18,17 +18,17 @@ const segmentSchema = z.strictObject({
   until: z.string().nullable(),
 });
 
-/** What one pod of the copy works through, in order. The text of one key of the ranges Secret. */
+/** The work of one pod of the copy, in order. The text of one key of the ranges Secret. */
 export const rangeSchema = z.strictObject({
   rangeId: z.int().min(0),
   segments: z.array(segmentSchema),
-  /** What was there when it was planned; without it nothing is checked at the end. */
+  /** The state at the time of planning; without it nothing is checked at the end. */
   planned: z
     .strictObject({
       identities: z.int().min(0),
-      /** The newest identity of Core then, of whatever project. */
+      /** The newest identity of Core at that time, of any project. */
       newestId: z.int().min(0),
-      /** Of each segment; a plan of an earlier release does not have them. */
+      /** Per segment; absent in plans of earlier releases. */
       bySegment: z.array(z.int().min(0)).optional(),
     })
     .optional(),
@@ -37,14 +37,14 @@ export const rangeSchema = z.strictObject({
 export type Segment = z.infer<typeof segmentSchema>;
 export type Range = z.infer<typeof rangeSchema>;
 
-/** A range and how many identities it had when it was planned. */
+/** A range and the number of its identities when it was planned. */
 export interface MeasuredRange extends Pick<Range, 'rangeId' | 'segments'> {
   identities: number;
-  /** Of each segment. */
+  /** Per segment. */
   bySegment: number[];
 }
 
-/** What a range's worker is told of what was there, by the identities of each segment. */
+/** The planned state for a range's worker, by the number of identities in each segment. */
 export function describePlanned(bySegment: readonly number[], newestId: number): NonNullable<Range['planned']> {
   return { identities: bySegment.reduce((sum, count) => sum + count, 0), newestId, bySegment: [...bySegment] };
 }
@@ -54,22 +54,22 @@ interface Step extends Segment {
 }
 
 const SMALLEST_STEP = 500;
-/** A pod's start costs about as much as copying this many. */
+/** The start of a pod costs about as much as copying this many. */
 const SMALLEST_RANGE = 5_000;
 const LARGEST_RANGE = 50_000;
 const MOST_RANGES = 1_000;
-/** Ranges per pod: the slowest pod then ends soon after the others. */
+/** Ranges per pod: the slowest pod then finishes soon after the others. */
 const RANGES_PER_POD = 4;
 
 /**
  * Divides a project's identities into ranges and counts them exactly.
  *
- * The index is walked in steps, each a short transaction that reads index entries of that environment alone, so that
- * neither other projects' rows nor a long statement are involved. Steps grow with what has been counted: a million
- * identities take a few hundred.
+ * The index is walked in steps, each a short transaction that reads index entries of that environment only, so that
+ * neither other projects' rows nor a long statement are involved. Steps grow with the count: a million identities take
+ * a few hundred.
  *
- * @param parallelism pods that are to work at the same time
- * @throws CoreError as the database's reader does
+ * @param parallelism number of pods that will work at the same time
+ * @throws CoreError like the database's reader
  */
 export async function planRanges(
   core: Core,
@@ -89,12 +89,12 @@ export async function planRanges(
 }
 
 /**
- * By identifier, unless the index that this order needs cannot be relied on: after an upgrade of the library that sorts,
- * it may be in the order of the former one, and comparisons in the order of the present one. Then a walk along it leaves
- * identities out, or meets them out of order.
+ * By identifier, unless the index for this order is unreliable: after an upgrade of the collation library, it may be in
+ * the order of the former version, while comparisons use the order of the present one. Then a walk along it skips
+ * identities, or returns them out of order.
  *
- * Counts tell that only while nothing is written: an identity that is deleted before the walk comes to it, and one that
- * is created behind it, look like one that was left out. Where they do not add up, a second walk tells by ids.
+ * Counts show that only while nothing is written: an identity that is deleted before the walk reaches it, and one that
+ * is created behind it, look like skipped ones. If they do not match, a second walk compares ids.
  */
 async function measureEnvironment(
   core: Core,
@@ -125,13 +125,13 @@ interface Walk {
   readonly identities: number;
   /** Those up to `newestId`. */
   readonly known: number;
-  /** Every identity was greater than the one before. */
+  /** Every identity was greater than the previous one. */
   readonly isOrdered: boolean;
 }
 
 type WalkRequest = Pick<StepRequest, 'environmentId' | 'order' | 'newestId'>;
 
-/** @param counted identities of the environments before: the more there are, the larger the steps */
+/** @param counted identities of the previous environments: the more there are, the larger the steps */
 async function walkEnvironment(core: Core, request: WalkRequest, counted: number, signal: AbortSignal): Promise<Walk> {
   const { environmentId, order } = request;
   const steps: Step[] = [];
@@ -158,7 +158,7 @@ export function chooseRangeSize(total: number, parallelism: number): number {
   return Math.max(SMALLEST_RANGE, Math.min(shared, LARGEST_RANGE), Math.ceil(total / MOST_RANGES));
 }
 
-/** Joins neighbouring steps, and small environments, until a range has its size. */
+/** Merges neighbouring steps, and small environments, until a range has its size. */
 export function mergeSteps(steps: readonly Step[], size: number): MeasuredRange[] {
   const ranges: MeasuredRange[] = [];
   let current: MeasuredRange | undefined;

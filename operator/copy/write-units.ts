@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * Write units where they are billed: by `<region>/<table>`, and by `<region>/<table>/<index>` for what an index takes
- * besides. None of the three names has a slash.
+ * Write units where they are billed: by `<region>/<table>`, and by `<region>/<table>/<index>` for the additional units
+ * of an index. None of the three names contains a slash.
  */
 export const writeUnitsSchema = z.record(z.string(), z.number().min(0));
 

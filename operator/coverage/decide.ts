@@ -2,27 +2,27 @@ import type { CoverageGap, CoverageReport } from '@edge-migration/contract/repor
 import type { WriteScope } from '@edge-migration/contract/write-scope.ts';
 import { findSuccessors, lostGap, newestOfPods } from './successors.ts';
 
-/** A pod of the Core API, as Kubernetes shows it. */
+/** A pod of the Core API, as seen in Kubernetes. */
 export interface CoreApiPod {
   uid: string;
   name: string;
   ready: boolean;
-  /** RFC 3339, since when it is ready, if it is. */
+  /** RFC 3339, since when it has been ready, if it is. */
   readyTime?: string;
   /**
-   * RFC 3339, since when its containers may run; missing before and after. Open connections are served whether it is
+   * RFC 3339, since when its containers may run; absent before and after. Open connections are served whether it is
    * ready or not.
    */
   runningTime?: string;
-  /** Flagsmith in it is told where Edge is (`EDGE_API_URL`), to which it forwards requests of projects that are on Edge. */
+  /** Its environment has `EDGE_API_URL`, to which Flagsmith forwards requests of projects that are on Edge. */
   knowsEdge?: true;
 }
 
 export interface StoredReport {
   report: CoverageReport;
-  /** In the stream. */
+  /** Sequence in the stream. */
   sequence: number;
-  /** When NATS stored it, epoch milliseconds. Ages are counted from here: the sidecar's clock may be wrong. */
+  /** When NATS stored it, epoch milliseconds. Ages are measured from here: the sidecar's clock may be wrong. */
   storedTime: number;
 }
 
@@ -38,12 +38,12 @@ export interface CoverageFacts {
   staticCount?: number;
 }
 
-/** Whether writes of this scope matter to the asker; a gap without a scope always does. */
+/** Whether writes of this scope are relevant to the caller; a gap without a scope always is. */
 export type Concerns = (scope: WriteScope) => boolean;
 
-/** A time range in which writes may be missing, and whose sidecar it is about. */
+/** A time range in which writes may be missing, and its sidecar. */
 export interface SidecarGap extends CoverageGap {
-  /** The same for the same gap each time it is decided; whoever keeps gaps replaces by it. */
+  /** The same for the same gap each time it is decided; holders of gaps replace by it. */
   id: string;
   podUid: string;
   podName: string;
@@ -58,7 +58,7 @@ type CoverageReason =
   | 'GapOpen';
 
 export interface Coverage {
-  /** Every identity write that reaches the Core API now becomes an event. */
+  /** Every identity write that now reaches the Core API becomes an event. */
   covered: boolean;
   reason: CoverageReason;
   message: string;
@@ -77,9 +77,10 @@ function mayServe({ ready, runningTime }: CoreApiPod, { now, freshMs }: Coverage
 }
 
 /**
- * Whether every Core API pod that may serve is seen by a sidecar that can prove its way to the stream, and what was not seen.
+ * Whether every Core API pod that may serve has a sidecar that can prove that its events reach the stream, and what was
+ * not captured.
  *
- * @param concerns leaves out the gaps that are about others alone
+ * @param concerns excludes gaps that only affect others
  */
 export function decideCoverage(facts: CoverageFacts, concerns: Concerns = () => true): Coverage {
   const isConcerned = ({ scope }: CoverageGap) => scope === null || scope.length === 0 || scope.some(concerns);
@@ -103,7 +104,7 @@ function findPods(facts: CoverageFacts): Finding[] {
   return serving.flatMap((pod) => judgePod(pod, reports.get(pod.uid), facts) ?? []);
 }
 
-/** Undefined when its sidecar has proven that its events reach the stream. */
+/** Undefined if its sidecar has proven that its events reach the stream. */
 function judgePod(
   { name }: CoreApiPod,
   stored: StoredReport | undefined,
@@ -121,17 +122,17 @@ function judgePod(
   return { reason: 'ProofStale', message: `The sidecar of pod ${name} ${proof} that its events reach the stream` };
 }
 
-/** What is known of the sidecar of one Core API pod. */
+/** The state of the sidecar of one Core API pod. */
 export interface PodCoverage {
   readonly name: string;
-  /** `starting`: no request is expected in it yet. */
+  /** `starting`: no requests are expected yet. */
   readonly state: 'covered' | 'starting' | 'uncovered';
   readonly message: string;
-  /** Of the sidecar, as it reports; undefined while it does not. */
+  /** Release of the sidecar, as reported; undefined without a report. */
   readonly release: string | undefined;
 }
 
-/** The same judgement as {@link decideCoverage}'s, pod by pod, for people. */
+/** The same judgement as {@link decideCoverage}'s, pod by pod, for display. */
 export function describePods(facts: CoverageFacts): PodCoverage[] {
   const reports = newestOfPods(facts.reports);
   return facts.pods.map((pod) => {
@@ -173,7 +174,7 @@ function findOpenGaps({ reports, now, freshMs }: CoverageFacts, isConcerned: (ga
     );
 }
 
-/** Milliseconds since the test event came back; Infinity when none ever did. */
+/** Milliseconds since the probe came back; Infinity if none ever did. */
 function proofAge({ report, storedTime }: StoredReport, now: number): number {
   if (report.probe === null) return Infinity;
   return now - storedTime + Math.max(0, Date.parse(report.time) - Date.parse(report.probe.time));
@@ -190,8 +191,8 @@ function reportedGaps({ reports }: CoverageFacts): SidecarGap[] {
 }
 
 /**
- * A sidecar that is silent and did not say goodbye may have taken writes with it that it had not sent; so has one whose
- * pod reports with another spool by now.
+ * A sidecar that stopped reporting without a final report may have lost writes that it had not sent; so may one whose
+ * pod now reports with another spool.
  */
 function vanishedGaps({ reports, pods, now, freshMs }: CoverageFacts): SidecarGap[] {
   const successorOf = findSuccessors(reports);
@@ -214,9 +215,9 @@ const vanishedGap = ({ allSentUntil }: CoverageReport, until: string | null): Co
 });
 
 /**
- * The last reports of sidecars that went with their pods, or whose spools were lost, and that could not say goodbye, in
- * their stead: stored in place of the report of this sequence, they hold the end of the gap for everyone, which would
- * otherwise grow until they expire.
+ * The final reports, published by the operator, of sidecars that ended with their pods, or whose spools were lost,
+ * without one of their own: stored in place of the report of this sequence, they record the end of the gap for every
+ * replica, which would otherwise grow until they expire.
  */
 export function closeVanished({ pods, reports, now, freshMs }: CoverageFacts): StoredReport[] {
   const time = new Date(now).toISOString();
@@ -231,7 +232,7 @@ export function closeVanished({ pods, reports, now, freshMs }: CoverageFacts): S
   });
 }
 
-/** @param time of the report: it is the operator's by now, and by the stream's clock */
+/** @param time of the report: it is now the operator's, and by the stream's clock */
 function closed({ report, ...stored }: StoredReport, last: CoverageGap, time: string): StoredReport {
   const gaps = report.gaps.map((gap) => ({ ...gap, until: gap.until ?? last.until }));
   return { ...stored, report: { ...report, time, gaps: [...gaps, last], goodbye: true } };

@@ -10,8 +10,8 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import type { StoredReport } from './decide.ts';
 
 /**
- * A report that this release does not understand, or does not believe: the sidecar is newer, its clock is wrong, or
- * something else publishes there.
+ * A report that this release cannot parse, or does not trust: the sidecar is newer, its clock is wrong, or another
+ * client publishes there.
  */
 class UnreadableReportError extends Error {
   override readonly name = 'UnreadableReportError';
@@ -24,17 +24,17 @@ export interface ReadReports {
 }
 
 /**
- * The last report of every sidecar, of those that are gone too.
+ * The last report of every sidecar, including former ones.
  *
- * @throws what the client library throws when the stream is missing or out of reach
+ * @throws errors of the client library if the stream is missing or unreachable
  */
 export async function readReports(manager: JetStreamManager): Promise<ReadReports> {
-  // A report that is replaced while they are read would be there twice.
+  // A report that is replaced while they are read would occur twice.
   const last = new Map<string, StoredReport | UnreadableReportError>();
   for await (const message of readStored(manager, COVERAGE_STREAM)) {
     const storedTime = Date.parse(message.timestamp);
     const report = parse(message.subject, message.data, storedTime);
-    // In the order of their sequences.
+    // Ordered by sequence.
     last.delete(message.subject);
     if (report instanceof UnreadableReportError) last.set(message.subject, report);
     else last.set(message.subject, { report, sequence: message.seq, storedTime });
@@ -65,7 +65,7 @@ function parse(subject: string, data: Uint8Array, storedTime: number): CoverageR
 /** No two clocks differ by more. */
 const AHEAD_MS = 24 * 60 * 60 * 1000;
 
-/** Of all the times in a report, in milliseconds since the epoch. */
+/** All times in a report, in milliseconds since the epoch. */
 function latestTime({ time, startedTime, oldestUnsentTime, allSentUntil, probe, gaps }: CoverageReport): number {
   const ends = gaps.flatMap(({ from, until }) => [from, until]);
   const times = [time, startedTime, oldestUnsentTime, allSentUntil, probe?.time, ...ends];

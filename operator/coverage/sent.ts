@@ -1,18 +1,19 @@
 import type { CoverageFacts, StoredReport } from './decide.ts';
 import { newestOfPods } from './successors.ts';
 
-/** How far all sidecars together are with sending. */
+/** How far all sidecars together have sent. */
 export interface Sent {
-  /** Epoch milliseconds: every write that began before is in the stream or in a gap. Undefined when that is not known. */
+  /** Epoch milliseconds: every write that began before is in the stream or in a gap. Undefined if unknown. */
   until: number | undefined;
-  /** Names the pod that is furthest behind, and says why; undefined when there is none. */
+  /** Names the pod that is furthest behind, and the reason; undefined if there is none. */
   laggard: string | undefined;
 }
 
 /**
- * What every sidecar that may still be there has sent. A silent one may be frozen and send the rest when it wakes. One
- * that has never reported may hold all that its pod has served since it started, and one that said goodbye, in a pod
- * that still runs, what came after it was started again. Once a pod is gone, the operator says goodbye for its sidecar.
+ * What every sidecar that may still exist has sent. A silent one may be frozen and send the rest when it resumes. One
+ * that has never reported may hold everything that its pod has served since it started, and one with a final report, in
+ * a pod that still runs, everything after its restart. Once a pod is gone, the operator publishes the final report for
+ * its sidecar.
  */
 export function findSent(facts: CoverageFacts): Sent {
   const each = [...sentByReporters(facts), ...sentByOthers(facts)];

@@ -5,9 +5,9 @@ import type { UsageReport } from '@edge-migration/contract/reports/usage.ts';
 const RIGHT_MS = 1000;
 
 /**
- * A report with its times by the stream's clock instead of the sidecar's (docs/design.md, "Time"). How long reports are
- * under way is not known, so each time is moved in the direction that claims more, by whole seconds: gaps begin earlier
- * and end later, and less has been sent.
+ * A report with its times by the stream's clock instead of the sidecar's (docs/design.md, "Time"). The transit time of
+ * reports is unknown, so each time is moved in the direction that claims more, by whole seconds: gaps begin earlier and
+ * end later, and less has been sent.
  *
  * @param ahead milliseconds by which the sidecar's clock is ahead of the stream's
  */
@@ -24,7 +24,7 @@ export function toStoreTime(report: CoverageReport, ahead: number): CoverageRepo
   return {
     ...report,
     time: shift(report.time, -ahead),
-    // The end of what a spool before this one had, or the beginning of what a process without one had.
+    // The end of a previous spool's gap, or the start of a process without one.
     startedTime: report.spoolId === undefined ? early(report.startedTime) : late(report.startedTime),
     oldestUnsentTime: report.oldestUnsentTime && early(report.oldestUnsentTime),
     allSentUntil: report.allSentUntil && early(report.allSentUntil),
@@ -36,7 +36,10 @@ export function toStoreTime(report: CoverageReport, ahead: number): CoverageRepo
 
 const HALF_A_DAY_MS = 12 * 60 * 60 * 1000;
 
-/** A day by a clock that is hours wrong is counted to the day that most of it was. `since` is a name too, and stays. */
+/**
+ * A day by a clock that is hours wrong is assigned to the day that includes most of it. `since` is also an identifier,
+ * and stays.
+ */
 function toStoreDays(usage: UsageReport, ahead: number): UsageReport {
   const toTime = (time: string | null) => time && shift(time, -ahead);
   return {

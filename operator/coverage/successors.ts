@@ -1,7 +1,7 @@
 import type { CoverageGap, CoverageReport } from '@edge-migration/contract/reports/coverage.ts';
 import type { StoredReport } from './decide.ts';
 
-/** What each pod said last, under whatever spool, by the pod's uid. */
+/** The last report of each pod, under any spool, by the pod's uid. */
 export function newestOfPods(reports: readonly StoredReport[]): Map<string, StoredReport> {
   const newest = new Map<string, StoredReport>();
   for (const stored of reports) {
@@ -12,8 +12,8 @@ export function newestOfPods(reports: readonly StoredReport[]): Map<string, Stor
 }
 
 /**
- * Tells the report of another spool in the same pod that came after this one: the spool that this one is about was lost.
- * A sidecar that has no spool yet may still find it, so its reports succeed none.
+ * Determines the report of another spool in the same pod that followed this one: the spool of this one was lost. A
+ * sidecar that has no spool yet may still find it, so its reports succeed none.
  */
 export function findSuccessors(reports: readonly StoredReport[]): (stored: StoredReport) => StoredReport | undefined {
   const named = newestOfPods(reports.filter(({ report }) => report.spoolId !== undefined));
@@ -24,9 +24,9 @@ export function findSuccessors(reports: readonly StoredReport[]): (stored: Store
   };
 }
 
-/** What a lost spool had not sent: a gap that is over since its successor was there. */
+/** The unsent events of a lost spool: a gap that ended when its successor started. */
 export function lostGap(report: CoverageReport, successor: CoverageReport): CoverageGap {
-  // A process that never had a spool took nothing of earlier ones with it.
+  // A process that never had a spool has not lost events of earlier ones.
   const start = report.spoolId === undefined ? report.startedTime : new Date(0).toISOString();
   const from = report.allSentUntil ?? start;
   const until = from > successor.startedTime ? from : successor.startedTime;

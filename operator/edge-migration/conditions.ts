@@ -3,7 +3,7 @@ import { findCondition as find, setConditions } from '@edge-migration/kubernetes
 
 export { formatTime } from '@edge-migration/kubernetes/objects.ts';
 
-/** What each condition says; docs/concepts.md explains them to users. */
+/** All conditions; docs/concepts.md explains them to users. */
 export const CONDITION_TYPES = [
   'Accepted',
   'Capturing',

@@ -5,11 +5,11 @@ import { API_PODS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { z } from 'zod';
 import { nameRevision } from './job.ts';
 
-/** The Core API's pods, from one of which a hand-over takes its image and environment. */
+/** The Core API's pods; a hand-over takes its image and environment from one of them. */
 export interface ApiPods {
-  /** One that is ready, if there is one; undefined where there is none at all. */
+  /** A ready one, if there is one; undefined if there is none at all. */
   find(signal: AbortSignal): Promise<KubernetesObject | undefined>;
-  /** Whether the pods are others than they were when one of this revision was found; undefined: when none was. */
+  /** Whether the pods have changed since one of this revision was found; undefined: when none was. */
   haveChanged(revision: string | undefined, signal: AbortSignal): Promise<boolean>;
 }
 
@@ -45,7 +45,7 @@ export function createApiPods(
     async haveChanged(revision, signal) {
       const revisions = await listRevisions(signal);
       if (revisions.length === 0) return false;
-      // While a rollout goes on, pods of both revisions live: it ends with the former ones.
+      // During a rollout pods of both revisions exist: it ends with the former ones.
       return revision === undefined || !revisions.includes(revision);
     },
   };

@@ -4,25 +4,25 @@ import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { z } from 'zod';
 import { DEFAULT_CONTAINER } from '../edge-migration/pods.ts';
 
-/** Which of a migration's hand-overs: looking alone, before every override that is copied has its row, or after that. */
+/** The stage of a migration's hand-over: verify only, before every copied override has its row, or after that. */
 export const HANDOVER_STAGES = ['verify', 'before', 'after'] as const;
 export type HandoverStage = (typeof HANDOVER_STAGES)[number];
 
-/** What every hand-over has in common. */
+/** Common parameters of all hand-overs. */
 export interface HandoverSettings {
-  /** Of the Core API. */
+  /** The Core API's namespace. */
   namespace: string;
-  /** The script has so long, and the pod a little more. */
+  /** The time limit of the script; the pod has a little more. */
   timeoutSeconds: number;
-  /** Names that Flagsmith must write to, where they are configured. */
+  /** Table names to which Flagsmith must write, if they are configured. */
   tables: { environments?: string | undefined; serverKeys?: string | undefined; environmentsV2?: string | undefined };
 }
 
-/** The one label value of all Jobs of this kind. */
+/** The label value of all Jobs of this kind. */
 const HANDOVER = 'handover';
 const SCRIPT = readFileSync(new URL('./script.py', import.meta.url), 'utf8');
 const MESSAGE_FILE = '/dev/termination-log';
-/** For the script's last words, after its own time is over. */
+/** For the script's output after its own time limit. */
 export const LAST_WORDS_SECONDS = 30;
 const KEPT_SECONDS = 86_400;
 
@@ -39,7 +39,7 @@ const podSchema = z.object({
   spec: z.looseObject({ containers: z.array(containerSchema).min(1), volumes: z.array(named).default([]) }),
 });
 
-/** Of a pod what decides where and as whom its containers run; all of it is kept. */
+/** The parts of a pod that decide where and as whom its containers run; all are kept. */
 const POD_FIELDS = [
   'serviceAccountName',
   'imagePullSecrets',
@@ -52,16 +52,16 @@ const POD_FIELDS = [
   'dnsConfig',
   'hostAliases',
 ] as const;
-/** Of the container what the image needs to be what it is in the API; no ports, probes and hooks. */
+/** The parts of the container that the image needs to behave as in the API; no ports, probes and hooks. */
 const CONTAINER_FIELDS = ['image', 'imagePullPolicy', 'env', 'envFrom', 'workingDir', 'resources'] as const;
-/** Variables by which Flagsmith is told its database: its container among others. */
+/** Variables with Flagsmith's database settings: they identify its container among others. */
 const FLAGSMITH = /^(DATABASE_URL|DJANGO_DB_\w+|DATABASE_\w+|DJANGO_SETTINGS_MODULE)$/;
 
 export function nameHandover({ name, uid }: Pick<EdgeMigration, 'name' | 'uid'>, stage: HandoverStage): string {
   return `${name}-${uid.slice(0, 8)}-handover-${stage}`;
 }
 
-/** Another text whenever the pods' template is another one: Deployments and StatefulSets label their pods with a hash of it. */
+/** Changes whenever the pods' template changes: Deployments and StatefulSets label their pods with a hash of it. */
 export function nameRevision(apiPod: KubernetesObject): string {
   const { labels = {} } = apiPod.metadata;
   const { containers } = podSchema.parse(apiPod).spec;
@@ -70,9 +70,10 @@ export function nameRevision(apiPod: KubernetesObject): string {
 }
 
 /**
- * The Job that runs {@link SCRIPT} in the Core API's own image, with its environment, as its service account. The pod is
- * restricted further as far as any image allows; what may break one (read-only root, a user by number) is taken from the
- * API's own pod. It has none of the API's labels, so that no Service leads to it and no coverage counts it.
+ * The Job that runs {@link SCRIPT} in the Core API's own image, with its environment, as its service account. The pod
+ * is restricted further as far as any image allows; settings that may break an image (read-only root, numeric user) are
+ * taken from the API's own pod. It has none of the API's labels, so that no Service routes to it and coverage does not
+ * count it.
  */
 export function buildHandover(
   migration: EdgeMigration,
@@ -83,7 +84,7 @@ export function buildHandover(
 ) {
   const { metadata, spec } = podSchema.parse(apiPod);
   const api = chooseContainer(spec.containers, metadata.annotations[DEFAULT_CONTAINER]);
-  // The token for the API server belongs to the pod that it was projected for.
+  // The token for the API server belongs to the pod for which it was projected.
   const volumes = spec.volumes.filter(
     ({ name }) => !name.startsWith('kube-api-access-') && api.volumeMounts.some((mount) => mount.name === name),
   );
@@ -152,7 +153,7 @@ export function buildHandover(
   };
 }
 
-/** Meshes and agents add containers of their own, before or after the API's. */
+/** Meshes and agents add their own containers, before or after the API's. */
 function chooseContainer<C extends z.infer<typeof containerSchema>>(containers: readonly C[], marked?: string): C {
   const isFlagsmith = ({ env }: C) => env.some(({ name }) => FLAGSMITH.test(name));
   return containers.find(({ name }) => name === marked) ?? containers.find(isFlagsmith) ?? containers[0]!;

@@ -1,7 +1,7 @@
 import { type ContainerEnd, describeEnd } from '@edge-migration/runtime/last-words.ts';
 import { z } from 'zod';
 
-/** What the script (script.py) says at its end, as one line of JSON. */
+/** The result of the script (script.py), printed as one line of JSON. */
 const outcomeSchema = z.object({
   handover: z.enum(['done', 'verified', 'refused', 'unknownRelease', 'failed']),
   reason: z.string().optional(),
@@ -13,16 +13,16 @@ const outcomeSchema = z.object({
 
 export type HandoverOutcome = z.infer<typeof outcomeSchema>['handover'];
 
-/** An ended hand-over as people read of it. */
+/** An ended hand-over in human-readable form. */
 export interface HandoverWords {
   outcome: HandoverOutcome;
   words: string;
 }
 
-/** Longest part of a pod's own words that goes into a status. */
+/** Maximum length of a pod's message in a status. */
 const LONGEST = 400;
 
-/** Finds the script's line in what a pod has said last; words without it are those of something that kept it from running. */
+/** Finds the script's line in a pod's termination message; other text comes from a failure to run it. */
 export function readOutcome(end: ContainerEnd | string): HandoverWords {
   const { message = '', ...ending } = typeof end === 'string' ? { message: end } : end;
   const lines = message.split('\n').filter((line) => line.includes('"handover"'));
@@ -38,7 +38,7 @@ function parse(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch {
-    // Half a line, cut off by Kubernetes' own limit: none of ours.
+    // Half a line, cut off by Kubernetes' own limit: not a valid result.
     return undefined;
   }
 }

@@ -23,20 +23,20 @@ import {
 import { readOutcome } from './outcome.ts';
 import { createTurns } from './turns.ts';
 
-/** Watches over the Jobs that let Flagsmith hand a project over; their outcomes are facts, never errors. */
+/** Manages the Jobs in which Flagsmith hands a project over; their outcomes are facts, never errors. */
 export interface HandoverRunner {
-  /** How far this hand-over of the migration is. Throws nothing but the signal's reason. */
+  /** The state of this hand-over of the migration. Throws nothing but the signal's reason. */
   look(migration: EdgeMigration, stage: HandoverStage, signal: AbortSignal): Promise<HandoverState>;
   /**
-   * Starts the Job, or removes one that ended in order to start it again later. What keeps it from starting is what
-   * {@link look} tells next: the migration itself goes on.
+   * Starts the Job, or removes a finished one so that it can be started again later. {@link look} reports what prevents
+   * the start: the migration itself continues.
    */
   start(
     client: KubernetesClient,
     target: { migration: EdgeMigration; logger: Logger; signal: AbortSignal },
     stage: HandoverStage,
   ): Promise<void>;
-  /** The EdgeMigration, `<namespace>/<name>`, is gone: what was remembered of it goes, too. */
+  /** The EdgeMigration, `<namespace>/<name>`, is gone: its state is discarded. */
   forget(key: string): void;
 }
 
@@ -96,10 +96,10 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
   const turns = createTurns(clock, 1000 * (settings.timeoutSeconds + LAST_WORDS_SECONDS + START_SECONDS));
   const apiPods = createApiPods(client, { namespace, selector, clock });
   const seen = new Map<string, { state: HandoverState; until: number }>();
-  /** Of those whose Job is to be made: which attempt it will be. */
+  /** For those without a Job: the number of the next attempt. */
   const attempts = new Map<string, number>();
   const unstarted = new Map<string, Origin>();
-  /** By `<namespace>/<name>`: the EdgeMigration that something is remembered of. */
+  /** By `<namespace>/<name>`: the EdgeMigration of the cached state. */
   const subjects = new Map<string, Pick<EdgeMigration, 'name' | 'uid'>>();
 
   function forget(key: string): void {
@@ -112,7 +112,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     subjects.delete(key);
   }
 
-  /** One that was deleted and created again has Jobs of other names. */
+  /** One that was deleted and re-created has Jobs of other names. */
   function follow({ namespace, name, uid }: EdgeMigration): void {
     const key = objectKey({ namespace, name });
     if (subjects.get(key)?.uid !== uid) forget(key);
@@ -131,7 +131,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     return { kind: 'queued', isOverdue: turns.isOverdue(name), againMs: turns.pauseMs() };
   }
 
-  /** Nothing is known of a Job of an older release. */
+  /** The state of a Job of an older release is unknown. */
   async function isOutdated({ generation }: EdgeMigration, origin: Origin | undefined, signal: AbortSignal) {
     if (origin === undefined) return false;
     return origin.generation !== String(generation) || (await apiPods.haveChanged(origin.revision, signal));
@@ -150,7 +150,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
       const trouble = items.map(findTrouble).find((found) => found !== '');
       return { kind: 'running', isOverdue: turns.isOverdue(name), trouble };
     }
-    // A pod that was stopped by the deadline is gone, and the Job says why.
+    // A pod that was stopped by the deadline is gone, and the Job has the reason.
     const words = items.map(findEnd).find((found) => found !== undefined) ?? end.message;
     const { attempt, origin } = readOrigin(metadata.annotations);
     const isOld = await isOutdated(migration, origin, signal);
@@ -168,14 +168,14 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
     words,
   });
 
-  /** @returns which attempt the next one is */
+  /** @returns the number of the next attempt */
   function count(name: string, wasAttempt: number, wasOutdated: boolean): number {
     const next = wasOutdated ? 1 : wasAttempt + 1;
     attempts.set(name, next);
     return next;
   }
 
-  /** What keeps a Job from starting is known to this process alone, until it is tried again. */
+  /** Only this process knows why a Job could not start, until the next attempt. */
   function rememberUnstarted(migration: EdgeMigration, name: string, words: string, revision?: string): void {
     const attempt = attempts.get(name) ?? 1;
     turns.note(name, undefined);
@@ -216,7 +216,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
           await fenced.delete(JOBS, { namespace, name }, { uid: old.metadata.uid, signal });
           return;
         }
-        // Taken since it was looked at; it is asked for again.
+        // The turn was taken since the check; it is requested again.
         if (!turns.hasRoom()) return;
         if (known?.kind === 'ended') count(name, known.attempt, known.isOutdated);
         turns.note(name, 'running');
@@ -243,7 +243,7 @@ export function createHandoverRunner({ client, selector, clock, ...settings }: R
   };
 }
 
-/** From what a Job was made: the EdgeMigration's generation, and which of the Core API's pods, if there was one. */
+/** The inputs of a Job: the EdgeMigration's generation, and the revision of the Core API's pods, if there were any. */
 interface Origin {
   generation: string;
   revision: string | undefined;
@@ -259,13 +259,13 @@ function readOrigin(annotations: Readonly<Record<string, string>>): { attempt: n
   };
 }
 
-/** How the pod's container ended; undefined where it has not. */
+/** How the pod's container ended; undefined if it is running. */
 function findEnd(pod: KubernetesObject): ContainerEnd | undefined {
   const [container] = podSchema.parse(pod).status.containerStatuses;
   return container?.state.terminated;
 }
 
-/** Why a pod does not start; empty where nothing keeps it. */
+/** Why a pod does not start; empty if nothing prevents it. */
 function findTrouble(pod: KubernetesObject): string {
   const [container] = podSchema.parse(pod).status.containerStatuses;
   const { reason = '', message = '' } = container?.state.waiting ?? {};

@@ -1,21 +1,21 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
-/** Each hand-over is a process as large as one of the Core API, with connections of its own to Core's database. */
+/** Each hand-over is a process as large as one of the Core API, with its own connections to Core's database. */
 const MOST_AT_ONCE = 4;
 /** One that waits alone is looked at so often. */
 const SHORTEST_MS = 10_000;
 /** All that wait together are looked at so often. */
 const EACH_MS = 50;
 
-/** Sees to it that few hand-overs run at once, also where thousands of projects want theirs at the same time. */
+/** Ensures that few hand-overs run at once, even if thousands of projects request theirs at the same time. */
 export interface Turns {
-  /** Takes note of how far a hand-over is; undefined when it neither runs nor waits. */
+  /** Records the state of a hand-over; undefined if it neither runs nor waits. */
   note(name: string, place: 'running' | 'queued' | undefined): void;
-  /** Nothing asks about it any more; while it may run it keeps its turn. */
+  /** It is no longer needed; while it may run it keeps its turn. */
   forget(name: string): void;
-  /** Whether another one may be started. */
+  /** Whether another one may start. */
   hasRoom(): boolean;
-  /** Whether it has been running, or waiting, for longer than one may take. */
+  /** Whether it has been running, or waiting, for longer than its limit. */
   isOverdue(name: string): boolean;
   /** After how many milliseconds one that waits is to be looked at again. */
   pauseMs(): number;

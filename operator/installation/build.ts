@@ -17,7 +17,7 @@ export interface InstallationFacts {
   readonly clocks: readonly ClockFact[];
 }
 
-/** What is written down of an installation: bounded, whatever the processes say. */
+/** The report of an installation: bounded, whatever the processes report. */
 export function buildInstallationReport(facts: InstallationFacts): InstallationReport {
   const { now, checkedTime, release, instance, outcomes, capture, instances, clocks } = facts;
   const wrong = clocks.filter(({ ahead }) => Math.abs(ahead) > SKEW_MS);
@@ -50,7 +50,7 @@ function describeCoverage(capture: CaptureFact): InstallationReport['coverage'] 
   return { state: capture.covered ? 'covered' : 'uncovered', message: cut(capture.message) };
 }
 
-/** What is not well comes first: a list that is cut must not hide it. */
+/** Unhealthy ones first: a truncated list must not hide them. */
 const ORDER = { uncovered: 0, starting: 1, covered: 2 };
 
 function listPods({ coreApiPods }: Instances): InstallationReport['coreApiPods'] {

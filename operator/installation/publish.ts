@@ -18,7 +18,7 @@ export interface InstallationReporterSettings {
   readonly client: Pick<KubernetesClient, 'get' | 'create' | 'apply'>;
   readonly namespace: string;
   readonly instance: string;
-  /** Of the stores; each opens connections of its own, and closes them. */
+  /** Checks of the stores; each opens and closes its own connections. */
   readonly checks: readonly Check[];
   readonly stream: Pick<StreamView, 'capture' | 'instances' | 'clocks'>;
   readonly clock: Clock;
@@ -28,8 +28,8 @@ export interface InstallationReporterSettings {
 const CHECK_TIMEOUT_MS = 15_000;
 
 /**
- * Writes down how the installation is, for `kubectl edge-migration doctor`: what changes within seconds, and all of it every minute;
- * until the signal aborts. Never rejects.
+ * Publishes the state of the installation for `kubectl edge-migration doctor`: changes within seconds, and everything
+ * every minute; until the signal is aborted. Never rejects.
  */
 export async function reportInstallation(settings: InstallationReporterSettings, signal: AbortSignal): Promise<void> {
   const { clock, logger } = settings;
@@ -66,7 +66,7 @@ export async function reportInstallation(settings: InstallationReporterSettings,
   }
 }
 
-/** What has failed is looked at every minute; a warning that lasts, half as often each time. */
+/** A failed check is repeated every minute; a lasting warning, half as often each time. */
 function choosePause(outcomes: readonly Outcome[], before: readonly Outcome[], last: number): number {
   if (outcomes.every(({ verdict }) => verdict === 'ok')) return STORES_CHECK_MS;
   const isLasting = outcomes.every(

@@ -1,17 +1,17 @@
 import { z } from 'zod';
 
-/** The ConfigMap in the operator's namespace in which its leader says how the installation is; key `report.json`. */
+/** The ConfigMap in the operator's namespace with the leader's report of the installation; key `report.json`. */
 export const INSTALLATION_REPORT = 'edge-migration-installation';
 export const REPORT_KEY = 'report.json';
 
-/** Of several hundred pods those that are not well come first; the rest is a number. */
+/** Of several hundred pods, unhealthy ones come first; the rest is only counted. */
 export const MOST_LISTED = 200;
 export const MOST_CHARACTERS = 1000;
 
 const text = z.string().max(MOST_CHARACTERS);
 const time = z.iso.datetime();
 
-/** What one check found. */
+/** The result of one check. */
 export const checkOutcome = z.object({
   name: text,
   verdict: z.enum(['ok', 'warning', 'failed']),
@@ -23,8 +23,8 @@ const listed = <T extends z.ZodType>(item: T) =>
   z.object({ total: z.int().nonnegative(), listed: z.array(item).max(MOST_LISTED) });
 
 /**
- * What the leading operator sees of the installation, written once a minute. It has counts, names of processes and what is
- * wrong with them; nothing about identities. Times are those of the operator's clock.
+ * The state of the installation as seen by the leading operator, written once a minute. It contains counts, names of
+ * processes and their problems; nothing about identities. Times are by the operator's clock.
  */
 export const installationReport = z.object({
   version: z.literal(1),
@@ -32,25 +32,25 @@ export const installationReport = z.object({
   /** Of the operator. */
   release: text,
   instance: text,
-  /** What operator/check found of the stores, and when it last looked. */
+  /** Results of operator/check for the stores, and the time of the last check. */
   checkedTime: time,
   checks: z.array(checkOutcome).max(50),
-  /** Whether every write to Core is seen; null where nothing is captured. */
+  /** Whether every write to Core is captured; null if capture is off. */
   coverage: z.object({ state: z.enum(['covered', 'uncovered', 'unknown']), message: text }).nullable(),
-  /** Pods of the Core API; null while they are not known. */
+  /** Pods of the Core API; null while unknown. */
   coreApiPods: listed(
     z.object({
       name: text,
       state: z.enum(['covered', 'starting', 'uncovered']),
       message: text,
-      /** Of the sidecar; missing while it does not report. */
+      /** Of the sidecar; absent while it does not report. */
       release: text.optional(),
     }),
   ).nullable(),
   appliers: listed(
     z.object({ instance: text, applying: z.boolean(), outage: text.nullable(), release: text.optional() }),
   ).nullable(),
-  /** Clocks of processes by that of NATS; only those that are wrong. */
+  /** Clocks of processes relative to NATS'; only those that are wrong. */
   wrongClocks: listed(z.object({ process: text, aheadSeconds: z.int() })),
   /** How many clocks could be compared. */
   clocks: z.int().nonnegative(),

@@ -18,11 +18,11 @@ export const eventSchema = z.object({
 
 export type KubernetesEvent = z.infer<typeof eventSchema>;
 
-/** When it was seen last; milliseconds since the epoch. */
+/** When it was last observed; milliseconds since the epoch. */
 const timeOf = ({ series, lastTimestamp, eventTime, metadata }: KubernetesEvent): number =>
   Date.parse(series?.lastObservedTime ?? lastTimestamp ?? eventTime ?? metadata.creationTimestamp);
 
-/** The newest last, as they are read. @param now milliseconds since the epoch */
+/** Newest last. @param now milliseconds since the epoch */
 export function renderEvents(events: readonly KubernetesEvent[], now: number): string {
   const rows = events
     .toSorted((a, b) => timeOf(a) - timeOf(b))

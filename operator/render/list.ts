@@ -9,7 +9,7 @@ export interface ListOptions {
   readonly now: number;
 }
 
-/** The columns of `kubectl get em`, of any number of migrations. */
+/** The columns of `kubectl get em`, for any number of migrations. */
 export function renderList(migrations: readonly EdgeMigration[], { wide, withNamespace, now }: ListOptions): string {
   const columns: [string, (migration: EdgeMigration) => string | undefined][] = [
     ...(withNamespace ? [['NAMESPACE', ({ namespace }: EdgeMigration) => namespace] as [string, typeof String]] : []),
@@ -34,7 +34,7 @@ const WIDE: [string, (migration: EdgeMigration) => string | undefined][] = [
   ['MESSAGE', ({ status }) => status.message],
 ];
 
-/** The phase, or what is known before the operator has looked. */
+/** The phase, or what is known before the operator has processed it. */
 export function describePhase({ status, deleting }: EdgeMigration): string {
   if (deleting) return 'Deleting';
   return status.phase ?? 'Unknown';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 const lineSchema = z.looseObject({ uid: z.string().optional(), projectId: z.number().optional() });
 
-/** A line of the operator's log is about this migration; lines that are no JSON are about none. */
+/** Whether a line of the operator's log concerns this migration; lines that are not JSON concern none. */
 export function concerns(line: string, migration: EdgeMigration): boolean {
   const parsed = lineSchema.safeParse(readJson(line)).data;
   if (parsed?.uid !== undefined) return parsed.uid === migration.uid;

@@ -13,7 +13,7 @@ function shareOf({ status: { copy } }: EdgeMigration): number | undefined {
   return copy.identitiesTotal === 0 ? 1 : Math.min(1, (copy.identitiesRead ?? 0) / copy.identitiesTotal);
 }
 
-/** One migration as one line, without what has nothing to tell yet. @param now milliseconds since the epoch */
+/** One migration as one line, without empty parts. @param now milliseconds since the epoch */
 export function describeProgress(migration: EdgeMigration, now: number): string {
   return printable([titleOf(migration), describePhase(migration), ...listProgress(migration, now)].join('  '));
 }
@@ -37,7 +37,7 @@ function listProgress({ spec, status }: EdgeMigration, now: number): string[] {
   return parts.filter((part) => typeof part === 'string');
 }
 
-/** What is not counted is not said to be nothing. */
+/** An unknown count is not shown as zero. */
 function describeStillWriting({ stillOnCore }: NonNullable<EdgeMigration['status']['replay']>): string | undefined {
   if (stillOnCore?.state === 'Gone') return 'nobody on Core';
   const { writesPerDay } = stillOnCore ?? {};
@@ -47,7 +47,7 @@ function describeStillWriting({ stillOnCore }: NonNullable<EdgeMigration['status
 }
 
 /**
- * One migration as lines of a terminal: a bar where there is something to count, and what stands against it.
+ * One migration as lines of a terminal: a progress bar if there is a count, and the obstacles.
  *
  * @param columns longer lines are cut, so that each takes one line of the terminal
  */
@@ -67,11 +67,11 @@ export function renderProgress(migration: EdgeMigration, now: number, columns: n
 const cut = (line: string, columns: number) =>
   line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
 
-/** The migration has come to an end by itself: nothing happens any more until its spec is changed. */
+/** The migration has ended by itself: nothing more happens until its spec is changed. */
 export type Outcome = 'succeeded' | 'failed';
 
 export function findOutcome({ generation, status }: EdgeMigration): Outcome | undefined {
-  // What an older spec came to is no end of this one.
+  // The result of an older spec does not count as an end.
   if ((status.observedGeneration ?? 0) < generation) return undefined;
   const succeeded = status.conditions?.find(({ type }) => type === 'Succeeded');
   if (succeeded?.status === 'Unknown' || succeeded === undefined) return undefined;

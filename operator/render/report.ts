@@ -7,7 +7,7 @@ import { describeCopy, describePlan, describeReplay, describeVerification } from
 import { describeStillOnCore, sumByClient } from './still-on-core.ts';
 import { formatCount } from './table.ts';
 
-/** Texts of a ConfigMap by key; or why it cannot be read; undefined when the status names none. */
+/** Texts of a ConfigMap by key; or why it cannot be read; undefined if the status names none. */
 export type Part =
   | { readonly name: string; readonly data: Readonly<Record<string, string>> }
   | { readonly name: string; readonly problem: string };
@@ -16,15 +16,15 @@ export interface ReportFacts {
   readonly migration: EdgeMigration;
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** The account of the whole migration. */
+  /** The audit of the migration. */
   readonly audit: Part | undefined;
   /** The last comparison. */
   readonly comparison: Part | undefined;
-  /** The daily series of who still calls Core. */
+  /** The daily series of calls to Core. */
   readonly stillOnCore?: Part | undefined;
 }
 
-/** For programs: spec and status, with what audit and comparison say as they say it. */
+/** For programs: spec and status, with audit and comparison unchanged. */
 export function buildReport({ migration, now, audit, comparison, stillOnCore }: ReportFacts) {
   const { namespace, name, uid, generation, creationTime, spec, status } = migration;
   return {
@@ -50,7 +50,7 @@ function readPart(part: Part | undefined, key: string): unknown {
 /** Why a part of the report is missing. */
 const describeProblem = ({ name, problem }: { name: string; problem: string }) => `ConfigMap ${name}: ${problem}`;
 
-/** What the report lacks. */
+/** The missing parts of the report. */
 export function listProblems({ audit, comparison, stillOnCore }: Partial<ReportFacts>): string[] {
   return [audit, comparison, stillOnCore].flatMap((part) =>
     part !== undefined && 'problem' in part ? [describeProblem(part)] : [],
@@ -97,7 +97,7 @@ export function writeReport({ migration, now, audit, comparison, stillOnCore }: 
     .join('\n');
 }
 
-/** What clients wrote to Core a day; what was not counted is said to be so. */
+/** Clients' writes to Core by day; uncounted days are marked. */
 function writeSeries(part: Part | undefined): string {
   const title = 'Identity writes to Core, day by day';
   if (part === undefined) return '';
@@ -130,6 +130,6 @@ function quote(title: string, part: Part | undefined, key: string): string {
   return `## ${title}\n\n${lines.join('\n').trimEnd()}\n`;
 }
 
-/** Text of others within Markdown: no markup, no HTML, no end of a table's cell. */
+/** Untrusted text in Markdown: without markup, HTML, and ends of table cells. */
 const escapeMarkdown = (text: string) =>
   printable(text).replace(/[\\`*_[\]<>|~]/g, (mark) => (mark === '<' ? '&lt;' : `\\${mark}`));

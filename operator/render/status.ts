@@ -10,7 +10,7 @@ import { describePhase } from './list.ts';
 import { describeStillOnCore } from './still-on-core.ts';
 import { formatBytes, formatCount, renderFields, renderTable } from './table.ts';
 
-/** Everything that a status tells of one migration, for people. @param now milliseconds since the epoch */
+/** The whole status of one migration, for people. @param now milliseconds since the epoch */
 export function renderStatus(migration: EdgeMigration, now: number): string {
   const { status } = migration;
   const sections = [
@@ -41,7 +41,7 @@ export function renderStatus(migration: EdgeMigration, now: number): string {
 const section = (title: string, text: string | undefined) =>
   text ? `${title}\n${text.replace(/^/gm, '  ').trimEnd()}\n` : '';
 
-/** Only where there is more than one region. */
+/** Only if there is more than one region. */
 function describeEdge({ edge }: EdgeMigration['status']): string | undefined {
   if (edge === undefined || edge.consistency === 'SingleRegion') return undefined;
   if (edge.consistency === 'Unknown')
@@ -55,7 +55,7 @@ type Fields = [string, string | undefined][];
 
 const counted = (count: number | undefined) => (count === undefined ? undefined : formatCount(count));
 
-/** What the operator has not seen yet of the spec. */
+/** The parts of the spec that the operator has not processed yet. */
 function describeUnobserved({ spec, status, generation }: EdgeMigration): string | undefined {
   if ((status.observedGeneration ?? generation) < generation)
     return 'the operator has not seen the last change of the spec yet';
@@ -84,7 +84,7 @@ function describeRegions({ writes = [] }: PlanStatus): string {
   return regions.size > 1 ? ` in ${regions.size} regions, without the transfer between them` : '';
 }
 
-/** Where the write units are billed; empty where no plan tells. */
+/** Where the write units are billed; empty if the plan does not say. */
 function renderWrites({ writes = [] }: PlanStatus): string {
   if (writes.length === 0) return '';
   const rows = writes.map(({ region, table, index, writeUnits, costUSD }) => [

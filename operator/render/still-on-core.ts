@@ -3,7 +3,7 @@ import { DAY_MS, dateOf } from '../edge-migration/usage/days.ts';
 import type { UsageSeries } from '../edge-migration/usage/series.ts';
 import { formatCount } from './table.ts';
 
-/** What is counted of those who still call Core, in lines; what is not known is said to be so, never zero. */
+/** The counts of clients that still call Core, as lines; unknown counts are marked, never zero. */
 export function describeStillOnCore({ status }: EdgeMigration): [string, string | undefined][] {
   const still = status.replay?.stillOnCore;
   if (still === undefined) return [];
@@ -35,14 +35,14 @@ function describeCounts({ writesPerDay, readsPerDay }: { writesPerDay?: number; 
   return parts.join(', ') || 'not known';
 }
 
-/** More clients than these are shown as one. */
+/** Further clients are shown as one. */
 const MOST_NAMED = 5;
 const OTHERS = 'others';
 
 export interface DailyCounts {
-  /** The clients with most, and others. */
+  /** The clients with the most requests, and others. */
   readonly names: readonly string[];
-  /** Each day from the first to the last; `parts` is undefined where nothing was counted. */
+  /** Each day from the first to the last; `parts` is undefined if nothing was counted. */
   readonly days: readonly {
     readonly date: string;
     readonly parts: readonly number[] | undefined;
@@ -50,7 +50,7 @@ export interface DailyCounts {
   }[];
 }
 
-/** What each client did a day, of all environments together. */
+/** Each client's requests by day, of all environments together. */
 export function sumByClient({ days }: UsageSeries, kind: 'writes' | 'reads'): DailyCounts {
   const totals = new Map<string, number>();
   for (const { rows } of days)

@@ -1,6 +1,6 @@
 import { printable } from './printable.ts';
 
-/** Left-aligned columns, three spaces apart, as kubectl prints them; what is missing is empty. */
+/** Left-aligned columns, three spaces apart, as kubectl prints them; missing values are empty. */
 export function renderTable(header: readonly string[], rows: readonly (readonly (string | undefined)[])[]): string {
   const cells = [header, ...rows].map((row) => header.map((_, column) => printable(row[column] ?? '')));
   const widths = header.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
@@ -12,7 +12,7 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
   return `${cells.map(line).join('\n')}\n`;
 }
 
-/** Lines of a label and a text, the texts below each other; those without a text are left out. */
+/** Lines of a label and a text, the texts aligned; those without a text are omitted. */
 export function renderFields(fields: readonly (readonly [string, string | undefined])[]): string {
   const known = fields.filter(([, text]) => text !== undefined && text !== '');
   const width = Math.max(0, ...known.map(([label]) => label.length));

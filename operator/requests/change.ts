@@ -11,31 +11,31 @@ export const WARNING_CODES = [
 ] as const;
 export type WarningCode = (typeof WARNING_CODES)[number];
 
-/** What cannot be undone about a change. It is confirmed by its code: the text may tell a time, which moves on. */
+/** An irreversible effect of a change. It is confirmed by its code: the text may contain a time, which changes. */
 export interface Warning {
   readonly code: WarningCode;
   readonly text: string;
 }
 
-/** What a command does to one EdgeMigration. */
+/** The effect of a command on one EdgeMigration. */
 export type Change =
   | {
       /** `patch`: the spec is a merge patch. */
       readonly kind: 'create' | 'patch';
       readonly spec: Patch;
       readonly message: string;
-      /** Asked for before it is made. */
+      /** Confirmed before the change is made. */
       readonly warnings?: readonly Warning[];
     }
-  /** It is so already. */
+  /** Nothing has to be changed. */
   | { readonly kind: 'leave'; readonly message: string }
   /** The state of the migration does not allow it. */
   | { readonly kind: 'refuse'; readonly message: string };
 
-/** Part of a spec; null takes a field back to its default. */
+/** Part of a spec; null resets a field to its default. */
 type Patch = Readonly<Record<string, unknown>>;
 
-/** What `plan` and `start` may set of a spec besides the mode. */
+/** The settings of a spec that `plan` and `start` may set, besides the mode. */
 export type Settings = {
   readonly copy?: Patch;
   readonly replay?: Patch;
@@ -44,15 +44,15 @@ export type Settings = {
 /** As the CRD allows. */
 const LONGEST_WINDOW_SECONDS = 31_536_000;
 /**
- * How far ahead of the API server's clock a window is closed: those of sidecars and appliers may differ from it, and the
- * appliers learn of the deadline a little later.
+ * How far ahead of the API server's clock a window is closed: sidecars' and appliers' clocks may differ from it, and
+ * the appliers learn of the deadline slightly later.
  */
 const CLOSING_SECONDS = 60;
 
 const refuse = (message: string): Change => ({ kind: 'refuse', message });
 const leave = (message: string): Change => ({ kind: 'leave', message });
 
-/** Creates a plan; one that is there is left, since a plan is made once. */
+/** Creates a plan; an existing one is kept, since a plan is made once. */
 export function decidePlan(migration: EdgeMigration | undefined, projectId: number, settings: Settings): Change {
   if (migration === undefined)
     return { kind: 'create', spec: { projectId, mode: 'Plan', ...settings }, message: 'is being planned' };
@@ -63,7 +63,7 @@ export function decidePlan(migration: EdgeMigration | undefined, projectId: numb
   return leave('is planned already; delete it to plan again from the start');
 }
 
-/** Creates a migration, or makes a plan one. */
+/** Creates a migration, or turns a plan into one. */
 export function decideStart(migration: EdgeMigration | undefined, projectId: number, settings: Settings): Change {
   const warned = warnOfStart(migration, settings);
   if (migration === undefined)
@@ -79,7 +79,10 @@ export function decideStart(migration: EdgeMigration | undefined, projectId: num
   return leave(migration.spec?.suspend ? 'is suspended: resume it' : 'is started already');
 }
 
-/** A copy that lets Core win overwrites what apps have written to Edge; one that does so already is not asked about again. */
+/**
+ * A copy in which Core wins overwrites what apps have written to Edge; for one that already does no confirmation is
+ * needed.
+ */
 function warnOfStart(migration: EdgeMigration | undefined, { copy }: Settings): { warnings?: Warning[] } {
   const before = migration?.spec?.copy.onConflict;
   const rule = copy?.['onConflict'] ?? before;
@@ -105,7 +108,7 @@ export function decideResume({ spec }: EdgeMigration): Change {
 export type Request = 'retry' | 'verify' | 'repair';
 
 /**
- * Sets a new `spec.retry`. A token that the operator has not taken yet is not replaced, since what it asks for would be
+ * Sets a new `spec.retry`. A token that the operator has not taken yet is not replaced, since its request would be
  * forgotten.
  */
 export function decideRequest(migration: EdgeMigration, request: Request, token: string, force: boolean): Change {
@@ -131,7 +134,7 @@ function warnOfRepair(migration: EdgeMigration): Warning {
 export type Extension = { readonly by: number } | { readonly until: number };
 
 /**
- * Moves the deadline to later.
+ * Postpones the deadline.
  *
  * @param extension `by` in seconds, `until` in milliseconds since the epoch
  * @param now the API server's time, in milliseconds since the epoch

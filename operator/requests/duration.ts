@@ -1,7 +1,7 @@
 const SECONDS: Record<string, number> = { w: 604_800, d: 86_400, h: 3600, m: 60, s: 1 };
 const DURATION = /^(?:\d+[wdhms])+$/;
 
-/** Seconds of a duration such as `7d`, `1d12h` or `90m` (units w, d, h, m, s); undefined when it is none. */
+/** Seconds of a duration such as `7d`, `1d12h` or `90m` (units w, d, h, m, s); undefined if it is invalid. */
 export function parseDuration(text: string): number | undefined {
   if (!DURATION.test(text)) return undefined;
   return [...text.matchAll(/(\d+)([wdhms])/g)].reduce(
@@ -10,7 +10,7 @@ export function parseDuration(text: string): number | undefined {
   );
 }
 
-/** A duration in its two largest units, as `3d4h` or `12s`, as kubectl shows ages. */
+/** A duration in its two largest units, such as `3d4h` or `12s`, as kubectl shows ages. */
 export function formatDuration(seconds: number): string {
   let left = Math.max(0, Math.round(seconds));
   const parts: string[] = [];

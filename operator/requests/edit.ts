@@ -12,7 +12,7 @@ import { EDIT } from '@edge-migration/runtime/policies.ts';
 import { retry } from '@edge-migration/runtime/retry.ts';
 import type { Change, Warning, WarningCode } from './change.ts';
 
-/** An EdgeMigration that is to be changed; undefined where there is none yet. */
+/** The EdgeMigration to change; undefined if there is none yet. */
 export interface Target {
   readonly reference: ObjectReference & { readonly namespace: string };
   readonly migration: EdgeMigration | undefined;
@@ -23,7 +23,7 @@ export type Decide = (migration: EdgeMigration | undefined, target: Target) => C
 export interface Editor {
   readonly client: Pick<KubernetesClient, 'get' | 'create' | 'patch'>;
   readonly fieldManager: string;
-  /** The API server judges the change and stores nothing. */
+  /** The API server validates the change without storing it. */
   readonly dryRun: boolean;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -31,11 +31,11 @@ export interface Editor {
 
 export interface Edit {
   readonly change: Change;
-  /** As it is then; undefined where there is none. */
+  /** Its state at that time; undefined if there is none. */
   readonly object: KubernetesObject | undefined;
 }
 
-/** The object that was to be changed is gone, or another one has its name; nothing was changed. */
+/** The object to change is gone, or another one has its name; nothing was changed. */
 export class DeletedMeanwhileError extends Error {
   override readonly name = 'DeletedMeanwhileError';
 }
@@ -44,8 +44,8 @@ export class DeletedMeanwhileError extends Error {
  * Changes an EdgeMigration as decided. Where it has changed meanwhile, by its operator for example, it is read and decided
  * again.
  *
- * @param confirm told of all warnings of a change among which are new ones; what it throws is thrown, and nothing is changed
- * @param confirmed warnings that were confirmed already
+ * @param confirm called with all warnings of a change if some are new; if it throws, nothing is changed
+ * @param confirmed warnings that are already confirmed
  * @throws DeletedMeanwhileError, ApiError
  */
 export async function editMigration(
@@ -73,7 +73,7 @@ export async function editMigration(
   return retry(edit, { policy: EDIT, clock, signal, isWorthIt: (error) => error instanceof ConflictError });
 }
 
-/** What cannot be undone about a change. */
+/** Irreversible effects of a change. */
 export const warningsOf = (change: Change): readonly Warning[] =>
   (change.kind === 'create' || change.kind === 'patch' ? change.warnings : undefined) ?? [];
 
@@ -98,7 +98,7 @@ async function act(
       return client.create(EDGE_MIGRATIONS, { ...head, spec: change.spec }, options);
     }
     case 'patch': {
-      // Only what was read is changed: another object of the name, or another state, is looked at again.
+      // Only the version that was read is changed: another object of the name, or another version, is read again.
       const { uid, resourceVersion } = migration!;
       const patch = { metadata: { uid, resourceVersion }, spec: change.spec };
       return client.patch(EDGE_MIGRATIONS, reference, patch, options);

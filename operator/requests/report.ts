@@ -10,24 +10,24 @@ import { buildReport, type Part, type ReportFacts, writeReport } from '../render
 export const REPORT_FORMATS = ['markdown', 'html', 'json'] as const;
 export type ReportFormat = (typeof REPORT_FORMATS)[number];
 
-/** Where the ConfigMaps are that a report quotes. */
+/** The source of the ConfigMaps in a report. */
 export interface ReportSource {
-  /** Undefined where none may be read. */
+  /** Undefined if none may be read. */
   readonly client: Pick<KubernetesClient, 'get'> | undefined;
   /** The operator's. */
   readonly namespace: string;
-  /** How another namespace is asked for. */
+  /** How to select another namespace. */
   readonly hint?: string;
   readonly signal: AbortSignal;
 }
 
 export interface Report {
   readonly text: string;
-  /** What could not be read of it, and why; the text says so too. */
+  /** The unreadable parts, and why; the text lists them too. */
   readonly incomplete: readonly string[];
 }
 
-/** What was done about one project. @param now milliseconds since the epoch */
+/** The report of one project's migration. @param now milliseconds since the epoch */
 export async function readReport(
   source: ReportSource,
   migration: EdgeMigration,

@@ -11,8 +11,8 @@ const managedSchema = z.object({
 });
 
 /**
- * The API server's time in milliseconds, to the second: this machine's clock may be wrong, and deadlines are not. A dry
- * run of a patch brings it, since the server notes when a manager last changed a field.
+ * The API server's time in milliseconds, to the second: this machine's clock may be wrong, and deadlines must not be. A
+ * dry run of a patch returns it, since the server records when a manager last changed a field.
  *
  * @throws ApiError
  */

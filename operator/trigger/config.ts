@@ -17,7 +17,7 @@ export const triggerConfiguration = z.object({
   eventBus: z.string().regex(/^[.\-_A-Za-z0-9]{1,256}$/, 'must be the name of an event bus, not its ARN'),
   /** Directory of signing keys: each file has an access key id as its name and the secret access key in it. */
   signingKeysDirectory: z.string().min(1).optional(),
-  /** Directory with `api-key`, or `username` and `password`, that an API destination identifies itself by. */
+  /** Directory with `api-key`, or `username` and `password`: the credentials of an API destination. */
   apiDestinationDirectory: z.string().min(1).optional(),
   /** The header in which an API destination sends its key. */
   apiKeyHeader: z

@@ -3,28 +3,28 @@ import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.
 import { findCondition } from '../edge-migration/conditions.ts';
 import type { Refusal } from './event.ts';
 
-/** What an event finds. */
+/** The state found by an event. */
 export interface Found {
   readonly projectId: number;
-  /** In Core. */
+  /** The project in Core. */
   readonly project: 'found' | 'missing' | 'deleted';
   /** The project's EdgeMigration in the trigger's namespace. */
   readonly migration: EdgeMigration | undefined;
 }
 
-/** What is done about an event. */
+/** The decision about an event. */
 export type Decision =
   | { readonly kind: 'create' }
   /** A plan becomes a migration. */
   | { readonly kind: 'start'; readonly uid: string }
   | { readonly kind: 'retry'; readonly uid: string; readonly token: string }
-  /** The migration is there; nothing need be done. */
+  /** The migration exists; nothing has to be done. */
   | { readonly kind: 'leave'; readonly state: 'Succeeded' | 'Suspended' | 'UnderWay'; readonly message: string }
   | ({ readonly kind: 'refuse' } & Refusal);
 
 /**
- * Decides what to do about an event. The same event again, or another one for the same project, finds the migration that the
- * first one created: settings that were changed since stay as they are, and a migration that has succeeded is left alone.
+ * Decides how to handle an event. The same event again, or another one for the same project, finds the migration that
+ * the first one created: settings that were changed since are kept, and a migration that has succeeded is left alone.
  */
 export function decide({ projectId, project, migration }: Found, eventId: string): Decision {
   if (project !== 'found') {
@@ -50,7 +50,7 @@ export function decide({ projectId, project, migration }: Found, eventId: string
   }
   const accepted = conditionOf(migration, 'Accepted');
   if (accepted?.status !== 'False') return { kind: 'leave', state: 'UnderWay', message: `${name} is under way` };
-  // Another one works on the project, as far as it is to be worked on: this one never will.
+  // Another EdgeMigration has the project, if it is migrated at all: this one never will.
   if (accepted.reason === 'Duplicate') {
     return { kind: 'refuse', code: 'InvalidArgument', message: `${name} is a duplicate: ${accepted.message}` };
   }
@@ -60,13 +60,13 @@ export function decide({ projectId, project, migration }: Found, eventId: string
 const conditionOf = ({ status }: EdgeMigration, type: 'Accepted' | 'Succeeded' | 'Copied') =>
   findCondition(status.conditions, type);
 
-/** A plan's success is none of the migration that it became; the operator has not seen that yet. */
+/** A plan's success does not count for the migration that it became; the operator has not processed that yet. */
 function hasSucceeded(migration: EdgeMigration): boolean {
   const succeeded = conditionOf(migration, 'Succeeded');
   return succeeded?.status === 'True' && succeeded.reason !== 'Planned';
 }
 
-/** For good, or until the operator's own next try, which may be ten minutes away. */
+/** Permanently, or until the operator's own next attempt, which may be ten minutes away. */
 function hasFailed(migration: EdgeMigration): boolean {
   return (
     conditionOf(migration, 'Succeeded')?.status === 'False' ||
@@ -74,9 +74,9 @@ function hasFailed(migration: EdgeMigration): boolean {
   );
 }
 
-/** The operator has not taken the last token yet, which another one would replace. It may be a person's. */
+/** The operator has not taken the last token yet, which another one would replace. It may have been set by a user. */
 const isRetryPending = ({ spec, status }: EdgeMigration) =>
   spec?.retry !== undefined && spec.retry !== status.observedRetry;
 
-/** The same for the same event, however often it is delivered; ids are another's text. */
+/** The same for the same event, however often it is delivered; ids are untrusted text. */
 const nameToken = (eventId: string) => `trigger-${hash('sha256', eventId).slice(0, 16)}`;

@@ -2,14 +2,14 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { BusEvent } from './event.ts';
 
-/** What an API destination identifies itself by; each is there or not. */
+/** The credentials of an API destination; each is optional. */
 export interface DestinationCredentials {
   readonly apiKey?: string | undefined;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
 }
 
-/** EventBridge's own envelope, as an API destination sends it where no input transformer changes it. */
+/** EventBridge's own envelope, as sent by an API destination without an input transformer. */
 const envelopeSchema = z.object({
   id: z.string().min(1).max(256),
   source: z.string(),
@@ -17,7 +17,7 @@ const envelopeSchema = z.object({
   detail: z.unknown(),
 });
 
-/** The event in an envelope; undefined when it is none. */
+/** The event in an envelope; undefined if it is not one. */
 export function parseEnvelope(body: Uint8Array): BusEvent | undefined {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
@@ -46,6 +46,6 @@ export function isAuthorized(
   return authorization !== undefined && authorizations.length === 1 && isSame(authorization, expected);
 }
 
-/** In a time that tells nothing about either, not even a length. */
+/** In constant time, independent of both lengths. */
 const isSame = (one: string, other: string) =>
   timingSafeEqual(hash('sha256', one, 'buffer'), hash('sha256', other, 'buffer'));

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
-/** What Flagsmith sends when "Migrate Identity Data to Edge API" is pressed (docs/flagsmith.md). */
+/** The event that Flagsmith sends when "Migrate Identity Data to Edge API" is pressed (docs/flagsmith.md). */
 const SOURCE = 'flagsmith.api.migrate';
 const DETAIL_TYPE = 'Migrate Identities to dynamodb';
 
-/** An event of EventBridge, by whichever way it came. */
+/** An event of EventBridge, from either source. */
 export interface BusEvent {
   readonly id: string;
   readonly source: string;
@@ -14,8 +14,8 @@ export interface BusEvent {
 }
 
 /**
- * Codes as EventBridge gives them to single entries; `InternalFailure` alone is worth another try
- * (PutEventsResultEntry in its API reference).
+ * EventBridge's codes for single entries; only `InternalFailure` is worth another attempt (PutEventsResultEntry in its
+ * API reference).
  */
 type RefusalCode =
   | 'InvalidArgument'
@@ -63,7 +63,7 @@ export function readProjectId({ source, detailType, detail }: BusEvent): { proje
 
 const LONGEST_QUOTE = 100;
 
-/** Another's text in a message of ours: short, and on one line. */
+/** Untrusted text in a message: short, and on one line. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text);
 }

@@ -28,18 +28,18 @@ export interface PutEventsSettings {
 /** A body may have come in slowly after its signature was found to be valid. */
 const MARGIN_MS = 60_000;
 
-/** PutEvents of EventBridge: AWS JSON 1.1, signed by one of the keys. Throws what {@link explain} explains. */
+/** PutEvents of EventBridge: AWS JSON 1.1, signed by one of the keys. Throws errors that {@link explain} explains. */
 export function createPutEvents({ eventBus, secrets, request, replays, clock }: PutEventsSettings): Handler {
   async function act(body: Uint8Array): Promise<Answer> {
     const results: EntryResult[] = [];
-    // One after the other: two of one project are then one migration, however new.
+    // One after the other: two of one project then result in one migration.
     for (const event of parsePutEvents(body, { eventBus, nextId: randomUUID })) {
       results.push(isRefusal(event) ? event : await request(event));
     }
     return { status: 200, headers: { 'content-type': CONTENT_TYPE }, body: answerPutEvents(results) };
   }
 
-  /** What is refused for good is an answer like any other. */
+  /** A permanent rejection is a response like any other. */
   async function actOrRefuse(body: Uint8Array): Promise<Answer> {
     try {
       return await act(body);
@@ -75,7 +75,10 @@ export interface EnvelopeSettings {
   readonly request: Requester;
 }
 
-/** An API destination of EventBridge, by its key or by Basic authorization. EventBridge tries again after 401, 429 and 5xx. */
+/**
+ * An API destination of EventBridge, authenticated by its key or by Basic authorization. EventBridge retries after 401,
+ * 429 and 5xx.
+ */
 export function createEnvelope({ secrets, apiKeyHeader, request }: EnvelopeSettings): Handler {
   return async ({ head, body }) => {
     const apiKeys = head.headers[apiKeyHeader] ?? [];
@@ -97,7 +100,7 @@ export function createEnvelope({ secrets, apiKeyHeader, request }: EnvelopeSetti
   };
 }
 
-/** The answer to an error, in the form of AWS JSON 1.1. Unexpected errors are described in the log alone. */
+/** The response to an error, in the form of AWS JSON 1.1. Unexpected errors are described only in the log. */
 export function explain(error: unknown): Answer {
   if (error instanceof ProtocolError) {
     const challenge = error.status === 401 ? { 'www-authenticate': 'Basic realm="edge-migration"' } : {};

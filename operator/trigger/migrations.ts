@@ -19,10 +19,10 @@ class MigrationsUnavailableError extends Error {
 /** What was done about an event, with the name of the EdgeMigration. */
 export type Outcome = Decision & { readonly migration: string };
 
-/** The EdgeMigrations that events ask for. */
+/** The EdgeMigrations that events request. */
 export interface Migrations {
   /**
-   * Makes sure that the project is migrated; does nothing where it is already.
+   * Ensures that the project is migrated; does nothing if it already is.
    *
    * @throws MigrationsUnavailableError when nothing is known to be done; the signal's reason on abort
    */
@@ -37,7 +37,7 @@ export interface MigrationsSettings {
   readonly clock: Clock;
 }
 
-/** Field managers: one for each thing that is applied, since what a manager no longer sends is taken back. */
+/** Field managers: one for each part that is applied, since fields that a manager no longer sends are removed. */
 const MANAGERS = {
   create: 'edge-migration-trigger',
   start: 'edge-migration-trigger-start',
@@ -61,7 +61,7 @@ export function createMigrations({ core, client, namespace, template, clock }: M
   async function act(decision: Decision, projectId: number, signal: AbortSignal): Promise<void> {
     if (decision.kind === 'leave' || decision.kind === 'refuse') return;
     const object = describe(decision, { namespace, name: nameOf(projectId) }, projectId, template);
-    // What is taken over from others is the mode or the token alone. A new object has no other manager.
+    // Only the mode or the token is taken over from others. A new object has no other manager.
     const force = decision.kind !== 'create';
     await client.apply(EDGE_MIGRATIONS, object, { fieldManager: MANAGERS[decision.kind], force, signal });
   }
@@ -84,7 +84,9 @@ export function createMigrations({ core, client, namespace, template, clock }: M
   };
 }
 
-/** With the uid where there is one, so that an EdgeMigration that was deleted meanwhile is not made of a single field. */
+/**
+ * With the uid if there is one, so that an EdgeMigration that was deleted meanwhile is not created from a single field.
+ */
 function describe(
   decision: Extract<Decision, { kind: keyof typeof MANAGERS }>,
   reference: { namespace: string; name: string },

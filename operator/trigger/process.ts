@@ -22,14 +22,14 @@ export interface TriggerSettings {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** Told where the events' server listens. */
+  /** Called with the address of the events' server. */
   readonly onListening?: (url: string) => void;
 }
 
 /**
  * Serves events until the signal aborts.
  *
- * @throws ConfigurationError, and whatever keeps a server from listening
+ * @throws ConfigurationError, and errors that prevent a server from listening
  */
 export async function runTrigger(settings: TriggerSettings): Promise<void> {
   const { configuration, clock, logger, onListening } = settings;
@@ -37,7 +37,7 @@ export async function runTrigger(settings: TriggerSettings): Promise<void> {
   await using started = new AsyncDisposableStack();
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  // What is under way when the process is asked to stop may come to its end.
+  // When the process is stopped, running requests may finish.
   const ending = new AbortController();
   started.defer(() => ending.abort(new Error('the process ends')));
   const refuse = createRefusalLog(createRefusalCounter(registry), clock, logger);

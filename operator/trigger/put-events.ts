@@ -5,19 +5,19 @@ import { type BusEvent, quote, type Refusal } from './event.ts';
 export const TARGET = 'AWSEvents.PutEvents';
 export const CONTENT_TYPE = 'application/x-amz-json-1.1';
 
-/** As EventBridge has them (API reference of PutEvents). */
+/** EventBridge's limits (API reference of PutEvents). */
 const MOST_ENTRIES = 10;
 const LARGEST_ENTRIES_BYTES = 1024 * 1024;
 const LONGEST_DETAIL_TYPE = 128;
 const LONGEST_RESOURCE = 2048;
 const TIME_BYTES = 14;
 
-/** A request that fails as a whole: AWS's name of the error, and the HTTP status that goes with it. */
+/** A request that fails as a whole: AWS's name of the error, and its HTTP status. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
   readonly code: string;
   readonly status: number;
-  /** Further members of the answer. */
+  /** Further members of the response. */
   readonly members: object;
 
   constructor(
@@ -48,7 +48,7 @@ const requestSchema = z.object({ Entries: z.array(entrySchema) });
 /**
  * Reads the body of PutEvents.
  *
- * @param eventBus the only bus there is
+ * @param eventBus the only event bus
  * @param nextId gives each event its id
  * @returns for each entry, in order, its event or why there is none
  * @throws ProtocolError
@@ -77,7 +77,7 @@ export function parsePutEvents(
   return Entries.map((entry) => readEntry(entry, eventBus, nextId));
 }
 
-/** As EventBridge counts it. */
+/** As counted by EventBridge. */
 function sizeOf({ Time, Source, DetailType, Detail, Resources }: Entry): number {
   const texts = [Source, DetailType, Detail, ...(Resources ?? [])];
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text ?? ''), Time == null ? 0 : TIME_BYTES);
@@ -107,7 +107,7 @@ const nameOfBus = (nameOrArn: string) => nameOrArn.replace(/^arn:aws[\w-]*:event
 
 const invalid = (message: string): Refusal => ({ code: 'InvalidArgument', message });
 
-/** Undefined where it is no JSON; JSON itself has no such value. */
+/** Undefined for invalid JSON; JSON itself has no such value. */
 function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -116,15 +116,15 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** What became of an entry. */
+/** The result of an entry. */
 export type EntryResult = { readonly id: string } | Refusal;
 
 /**
- * The answer to PutEvents.
+ * The response to PutEvents.
  *
- * @throws ProtocolError when no entry was taken, with status 500 where trying again may help. EventBridge reports such a
- *   failure for each entry alone, but Flagsmith does not look at entries: it would answer 202 and show a migration as
- *   scheduled that does not exist
+ * @throws ProtocolError if no entry was accepted, with status 500 if a retry may help. EventBridge reports such a
+ *   failure for each entry alone, but Flagsmith ignores entries: it would answer 202 and show a migration as scheduled
+ *   that does not exist
  */
 export function answerPutEvents(results: readonly EntryResult[]): object {
   const refusals = results.flatMap((result, index) => ('code' in result ? [{ index, ...result }] : []));

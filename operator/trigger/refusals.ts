@@ -17,7 +17,7 @@ export function createRefusalCounter(registry: Registry): Counter {
   });
 }
 
-/** Counts each request that is refused, and logs those of one kind every ten seconds at most. */
+/** Counts each rejected request, and logs at most one of each kind every ten seconds. */
 export function createRefusalLog(refused: Counter, clock: Pick<Clock, 'monotonic'>, logger: Logger) {
   const admit = createQuietLog(clock);
 
@@ -32,7 +32,7 @@ export function createRefusalLog(refused: Counter, clock: Pick<Clock, 'monotonic
   };
 }
 
-/** One of a few names, whatever was sent. */
+/** One of a few names, independent of the request. */
 function nameCode(error: unknown): string {
   if (error instanceof ProtocolError || error instanceof SignatureError) return error.code;
   if (error instanceof BodyRefusedError) return 'RequestRefused';

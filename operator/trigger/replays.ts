@@ -1,12 +1,12 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 /**
- * Remembers the answer to each signed request for as long as its signature is valid. The same request again, whether its
- * sender lost the connection or an attacker recorded it, gets the first answer, and nothing is done twice.
+ * Caches the response to each signed request for as long as its signature is valid. The same request again, whether its
+ * sender lost the connection or an attacker recorded it, gets the first response, and nothing is done twice.
  */
 export interface Replays<Answer> {
   /**
-   * The answer to this signature; `act` is called unless it is known or on its way. One that `act` throws is not kept.
+   * The response to this signature; `act` is called unless it is cached or pending. An error of `act` is not cached.
    *
    * @param until wall clock time in milliseconds at which the signature expires
    */

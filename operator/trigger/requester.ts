@@ -10,14 +10,14 @@ import type { Migrations, Outcome } from './migrations.ts';
 /** EventBridge gives an API destination five seconds. */
 const LONGEST_MS = 4_000;
 
-/** What was done about an event that was taken. */
+/** What was done about an accepted event. */
 interface Taken {
   readonly id: string;
   readonly result: Exclude<Decision['kind'], 'refuse'>;
   readonly message: string;
 }
 
-/** Does what an event asks for, by whichever way it came. Never throws: what failed is a refusal, which says so. */
+/** Handles an event from either source. Never throws: a failure is a refusal with a message. */
 export type Requester = (event: BusEvent) => Promise<Taken | Refusal>;
 
 export interface RequesterSettings {

@@ -3,11 +3,11 @@ import { readSecret } from '@edge-migration/runtime/http/secret-file.ts';
 import type { DestinationCredentials } from './envelope.ts';
 
 /**
- * Credentials of mounted Secrets, read each time that they are needed: what the kubelet has put there since counts at once.
- * A line end after a value is not part of it.
+ * Credentials in mounted Secrets, read each time that they are needed: an update by the kubelet takes effect at once. A
+ * trailing line break is not part of a value.
  */
 export interface Secrets {
-  /** The secret access key of this id; undefined when there is none. Ids are word characters (`\w`). */
+  /** The secret access key of this id; undefined if there is none. Ids are word characters (`\w`). */
   signingKey(accessKeyId: string): Promise<string | undefined>;
   destination(): Promise<DestinationCredentials>;
 }

@@ -4,14 +4,14 @@ import type { Certificate } from '@edge-migration/runtime/http/certificate.ts';
 import { type HttpServer, startHttpServer } from '@edge-migration/runtime/http/server.ts';
 import type { RequestHead } from './signature.ts';
 
-/** An answer in JSON. */
+/** A JSON response. */
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body: object;
 }
 
-/** One POST. The body is read when it is asked for, so that a stranger's need not be. */
+/** One POST. The body is read on demand, so that one of an unauthenticated client need not be. */
 interface Request {
   readonly head: RequestHead;
   /** @throws BodyRefusedError */
@@ -28,24 +28,24 @@ export interface ServerSettings {
   readonly certificate?: Certificate | undefined;
   /** By path. */
   readonly handlers: Readonly<Record<string, Handler>>;
-  /** What an error is answered by. */
+  /** The response to an error. */
   readonly explain: (error: unknown) => Answer;
 }
 
-/** The button is pressed seldom. */
+/** The button is rarely pressed. */
 const MOST_CONNECTIONS = 64;
 const REQUEST_MS = 10_000;
 /** Entries of a megabyte, and what JSON adds to them. */
 const LARGEST_BODY_BYTES = 2 * 1024 * 1024;
 
-/** Serves POST on a few paths, with bounds to all that a client can do. */
+/** Serves POST on a few paths, with limits on everything that a client can do. */
 export async function startEventServer(settings: ServerSettings): Promise<HttpServer> {
   const { host, certificate, handlers, explain } = settings;
 
   async function answer(request: IncomingMessage): Promise<Answer> {
     const [path = ''] = (request.url ?? '').split('?');
     const handler = Object.hasOwn(handlers, path) ? handlers[path] : undefined;
-    // A query would have to be signed, and nothing has one.
+    // A query would have to be signed, and no request has one.
     if (handler === undefined || path !== request.url) return { status: 404, body: { message: 'not found' } };
     if (request.method !== 'POST') {
       return { status: 405, headers: { allow: 'POST' }, body: { message: 'only POST is served' } };
@@ -71,8 +71,8 @@ export async function startEventServer(settings: ServerSettings): Promise<HttpSe
 }
 
 /**
- * A body that was not read is thrown away as it comes, and the connection stays until then: many clients read no answer before
- * they have sent everything, and a reset would take the answer from them. `requestTimeout` ends what takes too long.
+ * An unread body is discarded as it arrives, and the connection stays open until then: many clients read no response
+ * before they have sent everything, and a reset would discard the response. `requestTimeout` ends slow requests.
  */
 function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer) {
   const text = JSON.stringify(body);

@@ -3,7 +3,7 @@ import { HttpRequest } from '@smithy/core/protocols';
 import { Hash } from '@smithy/core/serde';
 import { SignatureV4 } from '@smithy/signature-v4';
 
-/** How wrong a signer's clock may be, and how long a signature holds. */
+/** Maximum error of a signer's clock, and validity of a signature. */
 export const SIGNATURE_SECONDS = 300;
 
 const SERVICE = 'events';
@@ -11,7 +11,7 @@ const AUTHORIZATION =
   /^AWS4-HMAC-SHA256 Credential=(?<accessKeyId>\w{1,128})\/(?<date>\d{8})\/(?<region>[a-z0-9-]{1,64})\/(?<service>[a-z0-9-]{1,64})\/aws4_request, ?SignedHeaders=(?<signedHeaders>[a-z0-9;_-]{1,1024}), ?Signature=(?<signature>[0-9a-f]{64})$/;
 const LONG_DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 
-/** A request is not signed as it must be. `code` is AWS's name of the error. */
+/** A request is not signed correctly. `code` is AWS's name of the error. */
 export class SignatureError extends Error {
   override readonly name = 'SignatureError';
   readonly code: string;
@@ -22,14 +22,14 @@ export class SignatureError extends Error {
   }
 }
 
-/** A request's head, of which each header is there once. */
+/** A request's head, in which each header occurs once. */
 export interface RequestHead {
   readonly method: string;
   /** Lower-case names, each with all of its values. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
 }
 
-/** What a request says about its signature. */
+/** The information about a request's signature. */
 export interface Signature {
   readonly accessKeyId: string;
   readonly region: string;
@@ -41,8 +41,8 @@ export interface Signature {
 }
 
 /**
- * Reads the signature of a request for `/` (AWS Signature Version 4, in the Authorization header), and refuses what no
- * body could make right, so that nothing of the body need be read.
+ * Parses the signature of a request for `/` (AWS Signature Version 4, in the Authorization header), and rejects
+ * requests that no body could make valid, so that the body need not be read.
  *
  * @param now milliseconds
  * @throws SignatureError
@@ -75,7 +75,7 @@ export function readSignature(head: RequestHead, now: number): Signature {
   return { accessKeyId, region, signedTime, signature, signedHeaders: checkSigned(head, signedHeaders.split(';')) };
 }
 
-/** All headers that say what is asked, and of which server, must be signed, and be there once. */
+/** All headers that identify the request and the server must be signed, and occur once. */
 function checkSigned(head: RequestHead, signedHeaders: readonly string[]): readonly string[] {
   const present = Object.keys(head.headers).filter((name) => name.startsWith('x-amz-') || name === 'content-type');
   for (const name of ['host', ...present]) {
@@ -88,7 +88,7 @@ function checkSigned(head: RequestHead, signedHeaders: readonly string[]): reado
 }
 
 /**
- * Signs the request as its sender must have done and compares the two, in constant time.
+ * Computes the expected signature of the request and compares the two, in constant time.
  *
  * @throws SignatureError unless the holder of the key has signed this body and these headers
  */
@@ -98,7 +98,7 @@ export async function verifySignature(
   { accessKeyId, region, signedTime, signedHeaders, signature }: Signature,
   secretAccessKey: string,
 ): Promise<void> {
-  // The signer takes this header's word for the body.
+  // The signer trusts this header for the body's hash.
   const claimed = only(head, 'x-amz-content-sha256');
   if (claimed !== undefined && claimed !== hash('sha256', body))
     throw invalid('X-Amz-Content-Sha256 is not that of the body');
@@ -134,7 +134,7 @@ class Sha256 extends Hash {
 const incomplete = (message: string) => new SignatureError('IncompleteSignatureException', message);
 const invalid = (message: string) => new SignatureError('InvalidSignatureException', message);
 
-/** @throws SignatureError where it is there twice, and a proxy may have looked at the other one */
+/** @throws SignatureError if it occurs twice, since a proxy may have used the other one */
 function only({ headers }: RequestHead, name: string): string | undefined {
   const values = headers[name] ?? [];
   if (values.length > 1) throw incomplete(`header ${name} must be there once`);

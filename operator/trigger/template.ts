@@ -4,7 +4,7 @@ import { z } from 'zod';
 const { suspend, copy, replay, verify } = specSchema.shape;
 const texts = z.record(z.string(), z.string()).default({});
 
-/** What may be decided for every project; project, mode and retry are what events are about. */
+/** The settings that may be chosen for every project; project, mode and retry are set by events. */
 const templateSchema = z.strictObject({
   labels: texts,
   annotations: texts,
@@ -18,14 +18,14 @@ const templateSchema = z.strictObject({
     .default({}),
 });
 
-/** What new EdgeMigrations have in common. `spec` is as it was given: the API server fills in the defaults. */
+/** Common parts of new EdgeMigrations. `spec` is unchanged: the API server fills in the defaults. */
 export interface MigrationTemplate {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly spec: Readonly<Record<string, unknown>>;
 }
 
-/** A template as JSON text; whatever an EdgeMigration could not have is refused. */
+/** A template as JSON text; anything that is not valid in an EdgeMigration is rejected. */
 export const templateText = z.string().transform((text, context): MigrationTemplate => {
   const refuse = (message: string) => {
     context.issues.push({ code: 'custom', message, input: text });

@@ -5,14 +5,14 @@ import { z } from 'zod';
 
 const comparisonEntry = z.looseObject({ run: z.number(), completionTime: z.string() });
 
-/** The account of one migration; counts, times and checksums, nothing about single identities. */
+/** The audit of one migration; counts, times and checksums, nothing about single identities. */
 export const auditSchema = z.looseObject({
   project: z.number().optional(),
   migration: z.object({ namespace: z.string(), name: z.string(), uid: z.string(), createdTime: z.string() }),
   writtenTime: z.string(),
-  /** Who has written the spec, as the API server recorded it, and when last. */
+  /** The writers of the spec, as recorded by the API server, and the time of each one's last write. */
   writers: z.array(z.object({ manager: z.string(), operation: z.string(), time: z.string() })),
-  /** Every spec that was in force when the audit was written, by generation. */
+  /** Every spec that was in effect when the audit was written, by generation. */
   specs: z.array(z.looseObject({ generation: z.number(), seenTime: z.string() })),
   copy: z.looseObject({}),
   skipped: z.looseObject({}),
@@ -31,11 +31,11 @@ interface News {
   readonly writers: Audit['writers'];
 }
 
-/** More comparisons than this are of no interest; the first, of the copy, stays. */
+/** Further comparisons are not relevant; the first, of the copy, is kept. */
 const MOST_COMPARISONS = 50;
 const MOST_SPECS = 50;
 
-/** What is to be written down once it has happened: the audit is brought up to date when this changes. */
+/** The milestones to record: the audit is updated when this changes. */
 export function nameMilestone({ copy, conditions, verification, replay }: Status): string | undefined {
   if (copy?.completionTime === undefined || copy.dryRun) return undefined;
   const succeeded = conditions?.find(({ type }) => type === 'Succeeded');
@@ -44,7 +44,7 @@ export function nameMilestone({ copy, conditions, verification, replay }: Status
 }
 
 export function extendAudit(known: Audit | undefined, { migration, status: given, now, writers }: News): Audit {
-  // In the schema's order of fields: a status that was read back has another one than one that was just decided.
+  // In the schema's order of fields: a stored status has another order than a newly decided one.
   const status = statusSchema.parse(given);
   const { namespace, name, uid, creationTime, spec, generation } = migration;
   const { progressTime: _copy, ...copy } = status.copy ?? {};
@@ -77,7 +77,7 @@ function addComparison(known: Audit['comparisons'], last: LastComparison | undef
   return first === undefined ? [] : [first, ...rest.slice(1 - MOST_COMPARISONS)];
 }
 
-/** The audit as people read it. */
+/** The audit in human-readable form. */
 export function writeAuditText(audit: Audit): string {
   const { migration, copy, skipped, replay } = audit;
   const lines = [

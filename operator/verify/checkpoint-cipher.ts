@@ -1,15 +1,15 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
-/** Name of the key's file among the ranges: whoever may read the ranges may read what is sealed. */
+/** Name of the key's file among the ranges: readers of the ranges may also read sealed text. */
 export const CIPHER_KEY_FILE = 'seal';
 
 /**
- * Keeps identifiers, which are personal data, where only pods of the same run can read them, though they are written down
- * in a ConfigMap: AES-256 in Galois/Counter mode, with a key that is removed after the run.
+ * Encrypts identifiers, which are personal data, so that only pods of the same run can read them, although they are
+ * stored in a ConfigMap: AES-256 in Galois/Counter mode, with a key that is removed after the run.
  */
 export interface CheckpointCipher {
   encrypt(value: unknown): string;
-  /** Undefined for what was not closed with this key. */
+  /** Undefined for text that was not sealed with this key. */
   decrypt(text: string): unknown;
 }
 

@@ -5,12 +5,12 @@ import { z } from 'zod';
 import { type MeasuredRange, orderSchema, planRanges } from '../copy/ranges.ts';
 
 /**
- * What is looked at, one after the other:
+ * The parts of a comparison, in order:
  * - `core`: Core's identities of an environment and their documents; bounds in the database's own collation.
- * - `documents`: Edge's documents of an environment, for those that Core does not have; bounds by bytes in UTF-8.
- * - `rows`: an environment's rows of `environments_v2`, for those whose document has no such override; no bounds.
+ * - `documents`: Edge's documents of an environment, to find those that Core does not have; bounds by bytes in UTF-8.
+ * - `rows`: an environment's rows of `environments_v2`, to find those whose document has no such override; no bounds.
  *
- * A stretch begins behind `after` and ends with `until`; null is the open end.
+ * A segment begins behind `after` and ends with `until`; null is the open end.
  */
 const segmentSchema = z.strictObject({
   kind: z.enum(['core', 'documents', 'rows']),
@@ -21,7 +21,7 @@ const segmentSchema = z.strictObject({
   until: z.string().nullable(),
 });
 
-/** What one pod works through, in order. The text of one key of the ranges Secret. */
+/** The work of one pod, in order. The text of one key of the ranges Secret. */
 export const verifyRangeSchema = z.strictObject({
   rangeId: z.int().min(0),
   segments: z.array(segmentSchema),
@@ -29,30 +29,30 @@ export const verifyRangeSchema = z.strictObject({
   regions: z.array(regionName).default([]),
 });
 
-/** A segment as it is worked on; with a region it is about what that one has and the home region has not. */
+/** A segment as it is processed; with a region it covers what that region has and the home region lacks. */
 export type VerifySegment = z.infer<typeof segmentSchema> & { readonly region?: string };
 export type VerifyRange = z.infer<typeof verifyRangeSchema>;
 
-/** All that a pod works through: the range's segments, and then Edge's direction in each other region. */
+/** The whole work of a pod: the range's segments, and then Edge's direction in each other region. */
 export function listSegments({ segments }: Pick<VerifyRange, 'segments'>, regions: readonly string[]): VerifySegment[] {
   const ofEdge = segments.filter(({ kind }) => kind !== 'core');
   return [...segments, ...regions.flatMap((region) => ofEdge.map((segment) => ({ ...segment, region })))];
 }
 
-/** A range and how many identities of Core it had when it was planned. */
+/** A range and the number of Core's identities in it when it was planned. */
 export interface MeasuredVerifyRange extends Omit<VerifyRange, 'regions'> {
   identities: number;
 }
 
-/** A pod that compares goes several times as far as one that copies. */
+/** A verify pod processes several times as many as a copy pod. */
 const COPY_RANGES_PER_RANGE = 4;
 
 /**
- * Divides both directions of a comparison into ranges: Core's identities as the copy does, Edge's documents at the same
- * identifiers, so that the parts are about as large.
+ * Divides both directions of a comparison into ranges: Core's identities as in the copy, Edge's documents at the same
+ * identifiers, so that the parts have similar sizes.
  *
- * @param fit joins ranges whose boundaries take too much room
- * @throws CoreError as the database's reader does
+ * @param fit merges ranges whose boundaries take too much room
+ * @throws CoreError like the database's reader
  */
 export async function planVerification(
   core: Core,
@@ -70,7 +70,7 @@ export function addEdge(ranges: readonly Omit<MeasuredRange, 'bySegment'>[]): Me
   const stretches = new Map<number, VerifySegment[]>();
   for (const { environmentId, order, until: bound } of ranges.flatMap(({ segments }) => segments)) {
     const known = stretches.get(environmentId);
-    // Ids divide no documents.
+    // Ids do not divide documents.
     const until = order === 'id' ? null : bound;
     if (known === undefined) stretches.set(environmentId, [{ kind: 'documents', environmentId, after: null, until }]);
     else known.push({ kind: 'documents', environmentId, after: null, until });
@@ -92,10 +92,10 @@ export function addEdge(ranges: readonly Omit<MeasuredRange, 'bySegment'>[]): Me
   }));
 }
 
-/** The most that DynamoDB takes as a sort key, in bytes. */
+/** DynamoDB's maximum length of a sort key, in bytes. */
 const MAX_KEY_BYTES = 1024;
 
-/** An environment's documents by bytes, at most as many parts as Core's identities have. */
+/** An environment's documents by bytes, with at most as many parts as Core's identities have. */
 function divide(environmentId: number, parts: readonly VerifySegment[]): VerifySegment[] {
   const bounds = parts
     .flatMap(({ until }) => (until === null || until === '' || Buffer.byteLength(until) > MAX_KEY_BYTES ? [] : until))

@@ -16,7 +16,7 @@ const FINDINGS = {
   regions: 'documents or rows that are not the same in all regions compared',
 } as const;
 
-/** A comparison as people read it: counts only, no personal data. */
+/** A comparison in human-readable form: counts only, no personal data. */
 export function writeReportText(report: LastComparison & { project: number | undefined; generation: number }): string {
   const { findings = {}, moment, coreChecksum, edgeChecksum } = report;
   const found = Object.entries(FINDINGS).flatMap(([kind, text]) => {

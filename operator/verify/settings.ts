@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { parseJson } from '../edge-migration/parse.ts';
 
-/** What pods of a running comparison follow live; the operator writes it. */
+/** Live settings of a running comparison's pods, written by the operator. */
 const verifySettingsSchema = z.object({
   pageSize: z.number(),
-  /** Of each pod. */
+  /** Per pod. */
   maxReadUnitsPerSecond: z.number(),
   maxWriteUnitsPerSecond: z.number(),
   /**
-   * Every write to Core that was observed before this (milliseconds since the epoch, by Core's clock) is in Edge; null when that is not
-   * known yet, `none` where nothing is replayed.
+   * Every write to Core that was observed before this (milliseconds since the epoch, by Core's clock) is in Edge; null
+   * if not known yet, `none` without replay.
    */
   appliedUntil: z.union([z.number(), z.null(), z.literal('none')]),
 });

@@ -16,7 +16,7 @@ const findingCounts = z
   .prefault({});
 
 /**
- * What a comparison has counted. Core's identities are the sum of `equal`, `differing`, `missing`, `skipped` and
+ * The counts of a comparison. Core's identities are the sum of `equal`, `differing`, `missing`, `skipped` and
  * `unsettled`; Edge's documents that of `matched`, `extra` and `edgeBorn`, all as they were found.
  */
 export const verifyTotalsSchema = z.object({
@@ -26,16 +26,16 @@ export const verifyTotalsSchema = z.object({
   /** Edge cannot hold them, or another identity's document has their key. */
   skipped: count,
   skippedByReason: z.record(z.string(), z.number()).default({}),
-  /** Somebody wrote them every time that they were looked at. */
+  /** They were written during each of their comparisons. */
   unsettled: count,
   matched: count,
   extra: count,
   edgeBorn: count,
-  /** Rows of `environments_v2` that were looked at for their documents. */
+  /** Rows of `environments_v2` that were compared with their documents. */
   rows: count,
   /** Findings by kind; one identity may have several. */
   found: findingCounts,
-  /** Of these, what was repaired and then found as it must be. */
+  /** Of these, the ones that were repaired and then found to be correct. */
   repaired: findingCounts,
   /** Identities or rows that were repaired. */
   repairs: count,
@@ -75,13 +75,13 @@ const NUMBERS = [
 
 export const FINDING_KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows', 'regions', 'uuid'] as const;
 
-/** Identities of Core that were looked at. */
+/** Compared identities of Core. */
 export function countIdentities({ equal, differing, missing, skipped, unsettled }: VerifyTotals): number {
   return equal + differing + missing + skipped + unsettled;
 }
 
-/** Documents of Edge that were found. */
+/** Documents found in Edge. */
 export const countDocuments = ({ matched, extra, edgeBorn }: VerifyTotals) => matched + extra + edgeBorn;
 
-/** What is left of a kind after repair. */
+/** Findings of a kind that remain after repair. */
 export const countLeft = ({ found, repaired }: VerifyTotals, kind: keyof FindingCounts) => found[kind] - repaired[kind];

@@ -34,7 +34,7 @@ export async function readBody(request: IncomingMessage, mostBytes: number): Pro
     const broken = (cause?: Error) => reject(new BodyRefusedError(400, 'the body ended too early', { cause }));
     request.once('error', broken);
     request.once('close', () => broken());
-    // It said so before anything listened.
+    // The stream had failed before a listener was attached.
     if (request.destroyed) broken();
   });
 }

@@ -11,7 +11,7 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** Settings of a process that serves TLS: PEM files of its certificate, with its chain, and private key. */
+/** Settings of a TLS server: PEM files of its certificate, with its chain, and private key. */
 export const certificateSettings = {
   tlsCertificateFile: z.string().min(1).optional(),
   tlsKeyFile: z.string().min(1).optional(),
@@ -23,15 +23,17 @@ export interface CertificateFiles {
 }
 
 /**
- * Undefined where none is configured.
+ * Undefined if none is configured.
  *
- * @throws ConfigurationError when one of the two files is missing or cannot be read
+ * @throws ConfigurationError if one of the two files is missing or cannot be read
  */
 export async function readCertificate(files: CertificateFiles): Promise<Certificate | undefined> {
   const { tlsCertificateFile, tlsKeyFile } = files;
   if (tlsCertificateFile === undefined && tlsKeyFile === undefined) return undefined;
   if (tlsCertificateFile === undefined || tlsKeyFile === undefined) {
-    throw new ConfigurationError('EDGE_MIGRATION_TLS_CERTIFICATE_FILE and EDGE_MIGRATION_TLS_KEY_FILE go together');
+    throw new ConfigurationError(
+      'EDGE_MIGRATION_TLS_CERTIFICATE_FILE and EDGE_MIGRATION_TLS_KEY_FILE must be set together',
+    );
   }
   try {
     const [cert, key] = await Promise.all([tlsCertificateFile, tlsKeyFile].map((file) => readFile(file, 'utf8')));
@@ -42,8 +44,7 @@ export async function readCertificate(files: CertificateFiles): Promise<Certific
 }
 
 /**
- * Looks every minute whether the certificate was renewed, until the signal aborts; one that cannot be used leaves the
- * last one in place.
+ * Checks every minute whether the certificate was renewed, until the signal is aborted; an unusable one is ignored.
  */
 export async function renewCertificate(
   server: { useCertificate(certificate: Certificate): void },

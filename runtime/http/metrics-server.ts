@@ -3,14 +3,14 @@ import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { errorMessage } from '../error-message.ts';
 
-/** Throws when it fails; the message says why. */
+/** Throws if it fails; the message says why. */
 export type HealthCheck = () => void | Promise<void>;
 
 export interface MetricsServerSettings {
   readonly registry: Registry;
-  /** Failing means that the kubelet should restart the process. */
+  /** A failure means that the kubelet should restart the process. */
   readonly alive?: Readonly<Record<string, HealthCheck>> | undefined;
-  /** Failing means that the process cannot do its work now. */
+  /** A failure means that the process cannot work now. */
   readonly ready?: Readonly<Record<string, HealthCheck>> | undefined;
   /** `0.0.0.0` in a pod, so that the kubelet and Prometheus reach it. */
   readonly host?: string | undefined;

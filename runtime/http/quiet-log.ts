@@ -4,9 +4,9 @@ import type { Clock } from '../clock.ts';
 const EVERY_MS = 10_000;
 
 /**
- * Says of a request that is refused whether it is to be logged: of each kind one every ten seconds at most.
+ * Decides whether a rejected request is logged: at most one of each kind every ten seconds.
  *
- * @returns how many of its kind were left out since the last one; undefined where it is left out itself
+ * @returns how many of its kind were omitted since the last one; undefined if it is omitted itself
  */
 export function createQuietLog(clock: Pick<Clock, 'monotonic'>): (kind: string) => { silent: number } | undefined {
   const logged = new Map<string, { at: number; silent: number }>();

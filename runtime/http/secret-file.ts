@@ -6,8 +6,8 @@ class SecretUnreadableError extends Error {
 }
 
 /**
- * One key of a mounted Secret, without a line end after it; undefined where there is none. An empty file counts as missing:
- * an empty key must open nothing.
+ * One key of a mounted Secret, without a trailing line break; undefined if it does not exist. An empty file counts as
+ * missing: an empty key must not grant access.
  */
 export async function readSecret(file: string): Promise<string | undefined> {
   try {

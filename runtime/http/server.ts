@@ -26,13 +26,15 @@ export interface HttpServerSettings {
 export interface HttpServer {
   readonly port: number;
   readonly url: string;
-  /** For connections from now on. */
+  /** For new connections. */
   useCertificate(certificate: Certificate): void;
-  /** Takes no more connections, and ends when what is under way has its answer, five seconds later at most. */
+  /**
+   * Accepts no more connections, and closes when all running requests have been answered, after five seconds at most.
+   */
   close(): Promise<void>;
 }
 
-/** Bounds to what a client can occupy before anything is known of it: memory of a head, time of each part. */
+/** Limits on the resources of an unauthenticated client: memory of a head, time of each part. */
 const LIMITS = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 5_000,
@@ -44,7 +46,7 @@ const GRACE_MS = 5_000;
 /** Longer than any answer is worked on, and than any stream is silent. */
 const IDLE_MS = 120_000;
 
-/** A server of HTTP or HTTPS that slow and greedy clients cannot occupy. */
+/** An HTTP or HTTPS server that slow and greedy clients cannot exhaust. */
 export async function startHttpServer(settings: HttpServerSettings): Promise<HttpServer> {
   const { host, certificate, onRequest } = settings;
   const limits = { ...LIMITS, requestTimeout: settings.requestMs };

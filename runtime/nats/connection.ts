@@ -14,10 +14,10 @@ import { NATS_CONNECT, NATS_PING_MS, NATS_RECONNECT_MS } from '../policies.ts';
 import { retry } from '../retry.ts';
 import { connect } from './transport.ts';
 
-/** What stands before the host in `nats://user:password@host:port`; a password may hold an `@`. */
+/** The credentials before the host in `nats://user:password@host:port`; a password may contain an `@`. */
 const USER_INFO = /^([a-z]+:\/\/)?(?:(.*)@)?([^@]*)$/s;
 
-/** The addresses of servers as they may be shown: without users and passwords. */
+/** The addresses of servers for display: without users and passwords. */
 export function showServers(servers: readonly string[]): string[] {
   return servers.map((server) => server.replace(USER_INFO, '$1$3'));
 }
@@ -26,18 +26,18 @@ export function showServers(servers: readonly string[]): string[] {
 export const natsSettings = {
   /**
    * `nats://host:port` or `tls://host:port`, separated by commas. As in every NATS client, `user:password@` or `token@`
-   * may stand before the first host, percent-encoded; what files say goes first.
+   * may precede the first host, percent-encoded; files take precedence.
    */
   natsServers: z
     .string()
     .transform((servers) => servers.split(',').map((server) => server.trim()))
     .meta({ shown: (servers: string[]) => showServers(servers) }),
-  /** PEM file of the certificate authority that signed the servers' certificates, when the system does not know it. */
+  /** PEM file of the certificate authority that signed the servers' certificates, if the system does not have it. */
   natsCaFile: z.string().optional(),
   /** PEM files of a client certificate, if the servers ask for one. */
   natsCertificateFile: z.string().optional(),
   natsKeyFile: z.string().optional(),
-  /** TLS begins with the connection, before the server says anything (`handshake_first`). */
+  /** TLS starts with the connection, before the server's first message (`handshake_first`). */
   natsTlsFirst: z.stringbool().default(false),
   /** One of: a `.creds` file (JWT and seed), an NKey seed file, a user with a password file. */
   natsCredentialsFile: z.string().optional(),
@@ -48,10 +48,15 @@ export const natsSettings = {
 
 export type NatsSettings = z.output<z.ZodObject<typeof natsSettings>>;
 
-/** What a process is to NATS: each has a user with rights of its own (charts/edge-migration/files/nats-accounts.conf). */
+/**
+ * The role of a process in NATS: each has a user with its own rights (charts/edge-migration/files/nats-accounts.conf).
+ */
 export type NatsRole = 'operator' | 'applier' | 'sidecar';
 
-/** Where answers come to. Each role has its own, so that its user need not, and cannot, hear what others are told. */
+/**
+ * The subject of replies. Each role has its own, so that its user neither needs nor is able to receive other roles'
+ * replies.
+ */
 export function inboxPrefix(role: NatsRole): string {
   return `_INBOX.edge-${role}`;
 }
@@ -62,21 +67,21 @@ export interface ConnectOptions {
   name: string;
   clock: Clock;
   signal: AbortSignal;
-  /** Told each time that it does not work out; it is tried again until it does. */
+  /** Called after each failed attempt; it is retried until it succeeds. */
   onFailure(error: unknown): void;
 }
 
 /**
- * Connects, however long it takes, and stays connected: the connection reconnects for ever. It ends only with
+ * Retries until it is connected, and stays connected: the connection always reconnects. It ends only with
  * `close()`.
  *
- * @throws the signal's reason when it is aborted before
+ * @throws the signal's reason if it is aborted before
  */
 export async function connectNats(settings: NatsSettings, options: ConnectOptions): Promise<NatsConnection> {
   const { clock, signal, onFailure } = options;
   return retry(() => connect(connectionOptions(settings, options)), {
     ...{ policy: NATS_CONNECT, clock, signal, onRetry: onFailure },
-    // Wrong credentials, and files that cannot be read, may be right tomorrow.
+    // Wrong credentials and unreadable files may be corrected later.
     isWorthIt: () => true,
   });
 }
@@ -93,7 +98,7 @@ function connectionOptions(
     inboxPrefix: inboxPrefix(role),
     maxReconnectAttempts: -1,
     reconnectDelayHandler: reconnectDelay,
-    // Credentials that are refused today may be accepted, or rotated, tomorrow.
+    // Credentials that are rejected now may be accepted, or rotated, later.
     ignoreAuthErrorAbort: true,
     pingInterval: NATS_PING_MS,
     maxPingOut: 2,
@@ -126,7 +131,7 @@ function authenticatorInUrl(servers: readonly string[]): Authenticator | undefin
   return password.length === 0 ? tokenAuthenticator(user) : usernamePasswordAuthenticator(user, password.join(':'));
 }
 
-/** A broken escape is none, but part of a password. */
+/** An invalid escape is part of a password. */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -1,17 +1,18 @@
 import type { Clock } from '../clock.ts';
 
 /**
- * The clock by which NATS stamps what it stores, as one process knows it. Ages and orders of what comes from several
- * machines are told by this clock alone, so that it does not matter how wrong theirs are (docs/design.md, "Time").
+ * One process's estimate of the clock with which NATS stamps stored messages. Ages and order of messages from several
+ * machines are determined by this clock only, so that errors of their own clocks do not matter (docs/design.md,
+ * "Time").
  */
 export interface StoreClock {
   /**
-   * Notes the time in an answer of the server (`ts`), once the answer is here.
+   * Records the time in a response of the server (`ts`), upon its arrival.
    *
-   * @param time RFC 3339; undefined (servers before 2.10) is not noted
+   * @param time RFC 3339; undefined (servers before 2.10) is ignored
    */
   notice(time: string | undefined): void;
-  /** Milliseconds since the epoch, behind the server's clock rather than ahead of it; undefined until it is known. */
+  /** Milliseconds since the epoch, behind the server's clock rather than ahead of it; undefined until known. */
   now(): number | undefined;
 }
 
@@ -19,11 +20,11 @@ export interface StoreClock {
 const GENERATION_MS = 5 * 60_000;
 
 /**
- * An answer takes time to come, so that of several readings the lowest is the best one. It also is the safe one: when
- * the server's clock is set forward, nothing looks older than it is.
+ * A response takes time to arrive, so the lowest of several readings is the best one. It is also the safe one: when the
+ * server's clock is set forward, nothing looks older than it is.
  */
 export function createStoreClock(clock: Pick<Clock, 'monotonic'>): StoreClock {
-  /** What is to be added to the monotonic clock, the lowest of this and of the last generation. */
+  /** The offset to the monotonic clock, the lowest of this and of the last generation. */
   let offsets: { current: number; last: number; since: number } | undefined;
   return {
     notice(time) {

@@ -1,8 +1,8 @@
 /**
- * The sockets of NATS's client library, which stops listening to a socket's errors at several moments of its life: between
- * the server's first words and the TLS handshake, and from the moment it gives the connection up until the socket is
- * closed. An `error` event without a listener ends the process. It also leaves sockets open, and may wait for ever for a
- * dead connection to take what it still has to send.
+ * The sockets of NATS's client library, which stops listening to a socket's errors at several moments: between the
+ * server's first message and the TLS handshake, and from the moment it gives up the connection until the socket is
+ * closed. An `error` event without a listener ends the process. It also leaves sockets open, and may wait indefinitely
+ * for a dead connection to accept its unsent data.
  */
 import type { Socket } from 'node:net';
 
@@ -12,12 +12,12 @@ import {
   type NodeConnectionOptions,
   setTransportFactory,
 } from '@nats-io/transport-node';
-// The package has no public way to its transport; package.json pins its version.
+// The package has no public access to its transport; package.json pins its version.
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 
 type Address = Parameters<NodeTransport['dial']>[0];
 
-/** The library's transport, but for how its sockets end and how many system calls it takes to write to them. */
+/** The library's transport, except for how its sockets end and how many system calls it takes to write to them. */
 export class NatsTransport extends NodeTransport {
   /** Sent in this turn of the event loop, not written to the socket yet. */
   #frames: Uint8Array[] = [];
@@ -49,7 +49,7 @@ export class NatsTransport extends NodeTransport {
     return keepListening(await super.tlsFirst(address));
   }
 
-  /** Also ends an attempt that did not come as far as a connection: otherwise its socket stays open for ever. */
+  /** Also ends an attempt that did not result in a connection: otherwise its socket would stay open. */
   override async close(error?: Error): Promise<void> {
     this.#write();
     if (!this.connected) this.discard();
@@ -57,22 +57,24 @@ export class NatsTransport extends NodeTransport {
   }
 
   /**
-   * For a connection that is dead, refused or to be made again. What it has not sent is not waited for, because a dead one
-   * never takes it; everything that counts is acknowledged, and sent again if it is not.
+   * For a connection that is dead, rejected or to be re-established. It does not wait for unsent data, because a dead
+   * one never accepts it; all important messages are acknowledged, and sent again if they are not.
    */
   override disconnect(): void {
-    // Its `close` event tells the library.
+    // Its `close` event notifies the library.
     this.socket?.destroy();
   }
 }
 
-/** As the library's `connect`, with sockets that end well. */
+/** Like the library's `connect`, with sockets that end properly. */
 export function connect(options: NodeConnectionOptions): Promise<NatsConnection> {
   setTransportFactory({ factory: () => new NatsTransport(), dnsResolveFn: nodeResolveHost });
   return NatsConnectionImpl.connect(options);
 }
 
-/** Errors after the library stopped listening are of a connection that it has given up, and tells of by its status. */
+/**
+ * Errors after the library stopped listening belong to a connection that it has given up, and reports by its status.
+ */
 function keepListening<S extends Socket>(socket: S): S {
   const { removeAllListeners } = socket;
   const listen = () => socket.on('error', () => undefined);

@@ -1,11 +1,11 @@
 import type { Clock } from '../clock.ts';
 
 export interface FakeClock extends Clock {
-  /** Moves time and wakes, in order, whoever's time has come; what they start by then runs before it returns. */
+  /** Advances time and wakes, in order, all sleeps that are due; the work that they start runs before it returns. */
   advance(milliseconds: number): Promise<void>;
-  /** Moves time and wakes nobody: the process was frozen. What is due wakes with the next `advance`. */
+  /** Advances time and wakes nothing: the process was frozen. Due sleeps wake with the next `advance`. */
   freeze(milliseconds: number): void;
-  /** Moves the wall clock only: what NTP, a person or another machine's clock does. */
+  /** Changes only the wall clock, as NTP, an administrator or another machine does. */
   skew(milliseconds: number): void;
   /** Resolves when at least `count` sleeps are pending. */
   sleepers(count: number): Promise<void>;
@@ -18,12 +18,12 @@ interface Sleeper {
   wake: () => void;
 }
 
-/** Lets promise callbacks, sockets on loopback and what they start run. */
+/** Runs promise callbacks, sockets on loopback and the work that they start. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A clock that stands still until told otherwise. */
+/** A clock that advances only on request. */
 export function createFakeClock(start = Date.parse('2026-01-01T00:00:00Z')): FakeClock {
   let elapsed = 0;
   let offset = start;

@@ -169,7 +169,7 @@ export function buildFleet(now: number): FleetMember[] {
           ...FOLLOWING,
           Verified: ['Unknown', 'Outdated'],
           Replaying: ['False', 'CoverageGap'],
-          Degraded: ['True', 'CoverageGap', 'A sidecar fell silent without having sent everything'],
+          Degraded: ['True', 'CoverageGap', 'A sidecar stopped reporting before it had sent everything'],
         }),
         gaps: [
           {

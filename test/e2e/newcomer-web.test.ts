@@ -158,11 +158,11 @@ const startButton = (page: Page) =>
 async function makePlan(page: Page, { press, write }: Hands, { projectId, environments }: SeededProject) {
   await press(page, 'Migrate a project');
   await write(page, 'Project id', String(projectId));
-  await press(page, 'Look at the plan');
+  await press(page, 'Show the plan');
   await startButton(page).waitFor();
   expect(await startButton(page).isEnabled()).toBe(false);
   await expectAccessible(page);
-  await press(page, 'Make the plan');
+  await press(page, 'Create the plan');
   await fact(page, 'Can be migrated').waitFor();
   expect(await fact(page, 'Identities in Core').textContent()).toBe(String(IDENTITIES));
   expect(await fact(page, 'Can be migrated').textContent()).toBe(String(IDENTITIES - 2));
@@ -174,11 +174,11 @@ async function makePlan(page: Page, { press, write }: Hands, { projectId, enviro
 
 async function start(page: Page, { press, write }: Hands, { projectId }: SeededProject): Promise<void> {
   await press(page, 'Settings');
-  await write(page, 'Most write units per second', '19');
+  await write(page, 'Maximum write units per second', '19');
   await page.getByRole('alert').getByText('A whole number from 20 to 400,000.').waitFor();
   expect(await startButton(page).isEnabled()).toBe(false);
   await expectAccessible(page);
-  await write(page, 'Most write units per second', String(WRITE_UNITS));
+  await write(page, 'Maximum write units per second', String(WRITE_UNITS));
   await press(page, 'Migrate Identity Data to Edge API');
   const bar = page.getByRole('progressbar', { name: 'Progress of the copy' });
   const shares = new Set<number>();

@@ -154,20 +154,20 @@ describe.runIf(hasChromium)('the page', () => {
     const button = page.getByRole('button', { name: 'Migrate Identity Data to Edge API' });
     await button.waitFor();
     expect(await button.isEnabled()).toBe(false);
-    await page.getByRole('button', { name: 'Make the plan' }).click();
+    await page.getByRole('button', { name: 'Create the plan' }).click();
     await until('the plan to be asked for', async () => (await specOf(301))?.mode === 'Plan');
     expect(await button.isEnabled()).toBe(false);
     await stage.put({ ...memberOf(103), projectId: 301 });
     await page.getByText('214,653').waitFor();
     await page.getByText('about 1.83 USD').waitFor();
     await page.getByText('Settings').click();
-    await page.getByLabel('Days in which writes to Core are followed').fill('14');
+    await page.getByLabel('Days for which writes to Core are replayed').fill('14');
     // Five for each of the four pods.
-    await page.getByLabel('Most write units per second').fill('19');
+    await page.getByLabel('Maximum write units per second').fill('19');
     await page.getByRole('alert').getByText('A whole number from 20 to 400,000.').waitFor();
-    await page.getByText('It can be pressed once the settings are right.').waitFor();
+    await page.getByText('Available once the settings are valid.').waitFor();
     expect(await button.isEnabled()).toBe(false);
-    await page.getByLabel('Most write units per second').fill('20');
+    await page.getByLabel('Maximum write units per second').fill('20');
     await button.click();
     await until('the migration to be started', async () => (await specOf(301))?.mode === 'Migrate');
     expect(await specOf(301)).toMatchObject({
@@ -284,7 +284,7 @@ describe.runIf(hasChromium)('the page', () => {
 
   test('one who may look alone is told so, and is offered nothing', async () => {
     const page = await enter(project(102), {}, stage.tokens.viewer);
-    await page.getByText('Not possible now, and why').click();
+    await page.getByText('Not possible now').click();
     await page.getByText('You may not do this').first().waitFor();
     expect(await page.getByRole('button', { name: 'Suspend' }).count()).toBe(0);
   });
@@ -313,12 +313,12 @@ describe.runIf(hasChromium)('the page', () => {
     ['copying', () => project(101), '2,710/s'],
     ['following', () => project(102), 'flagsmith-ios-sdk/3.6.1'],
     ['plan', () => project(103), 'about 1.83 USD'],
-    ['gaps', () => project(104), 'A sidecar fell silent without having sent everything'],
+    ['gaps', () => project(104), 'A sidecar stopped reporting before it had sent everything'],
     ['differences', () => project(105), 'Different in Edge'],
     ['suspended', () => project(106), 'Back office'],
     ['finished', () => project(107), 'Closed since'],
     ['failed', () => project(108), 'was deleted in Core'],
-    ['no-migration', () => '#/projects/999', 'Make the plan'],
+    ['no-migration', () => '#/projects/999', 'Create the plan'],
     [
       ...['question', () => project(102), 'flagsmith-ios-sdk/3.6.1'],
       async (page: Page) => {

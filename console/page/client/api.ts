@@ -11,7 +11,7 @@ export class ApiProblemError extends Error {
   }
 }
 
-/** Calls the API as the caller whose token it holds; undefined where a trusted proxy says who that is. */
+/** Calls the API as the caller whose token it holds; undefined if a trusted proxy identifies the caller. */
 export interface Api {
   get<Answer>(path: string, signal?: AbortSignal): Promise<Answer>;
   post<Answer>(path: string, body?: object, signal?: AbortSignal): Promise<Answer>;
@@ -23,7 +23,7 @@ const ROOT = 'api/v1/';
 
 /**
  * @param token kept in this closure and nowhere else
- * @param refused told of every answer that says that the token is not accepted
+ * @param refused called for every response that rejects the token
  */
 export function createApi(token: string | undefined, refused: () => void = () => undefined): Api {
   async function send(path: string, init: RequestInit): Promise<Response> {
@@ -47,7 +47,7 @@ export function createApi(token: string | undefined, refused: () => void = () =>
   };
 }
 
-/** A proxy in between may answer with anything. */
+/** A proxy in between may return anything. */
 async function readProblem(response: Response): Promise<Problem> {
   const { status, statusText } = response;
   const body: Partial<Problem> | null = await response.json().catch(() => null);

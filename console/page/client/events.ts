@@ -6,10 +6,10 @@ interface StreamEvent {
   readonly data: unknown;
 }
 
-/** What a stream of events tells its page. */
+/** What an event stream reports to its page. */
 export interface Listener {
   event(event: StreamEvent): void;
-  /** Whether events come; while they do not, what is shown may be old. */
+  /** Whether the stream is connected; while it is not, the displayed data may be stale. */
   live(isLive: boolean): void;
 }
 
@@ -19,8 +19,9 @@ const LONGEST_PAUSE_MS = 30_000;
 const SILENCE_MS = 40_000;
 
 /**
- * Follows server-sent events until the signal is aborted, and connects again whenever the stream ends. EventSource cannot
- * send a bearer token, so it is read by fetch. Ends for good where the server says that it would refuse the caller again.
+ * Follows server-sent events until the signal is aborted, and reconnects whenever the stream ends. EventSource cannot
+ * send a bearer token, so the stream is read by fetch. Ends permanently if the server reports that it would reject the
+ * caller again.
  */
 export async function followEvents(api: Api, path: string, listener: Listener, signal: AbortSignal): Promise<void> {
   let pauseMs = FIRST_PAUSE_MS;
@@ -41,7 +42,7 @@ export async function followEvents(api: Api, path: string, listener: Listener, s
 
 const isFinal = (status: number) => status === 401 || status === 403 || status === 404;
 
-/** @returns the code with which the server ended the stream, if it said one */
+/** @returns the code with which the server ended the stream, if it sent one */
 async function readOnce(
   api: Api,
   path: string,

@@ -1,4 +1,4 @@
-/** What the console's API answers, by the schemas of its server; no code of theirs comes into the page. */
+/** Types of the console's API responses, from the schemas of its server; none of its code becomes part of the page. */
 
 import type {
   ActionName,
@@ -21,7 +21,7 @@ export type Action = ActionName;
 export type Session = z.infer<typeof sessionSchema>;
 export type ProjectPage = z.infer<typeof pageSchema>;
 export type ChangeAnswer = z.infer<typeof changeSchema>;
-/** What stands between may answer, too, and a later release with other codes. */
+/** A proxy may respond, too, and a later release with other codes. */
 export type Problem = Omit<z.infer<typeof problemSchema>, 'type' | 'code'> & { code: string };
-/** Events have no actions: those depend on who asks. */
+/** Events contain no actions: those depend on the caller. */
 export type Detail = EventDetail & { actions?: Record<Action, ActionState> };

@@ -18,9 +18,9 @@ const ICONS: Readonly<Record<Action, IconName>> = {
   retry: 'retry',
   finish: 'flag',
 };
-/** In the order in which they are shown; plan and migrate have a place of their own. */
+/** In display order; plan and migrate are shown elsewhere. */
 const LISTED = ['suspend', 'resume', 'extend', 'verify', 'repair', 'retry', 'finish'] as const;
-/** The others are about a copy, which a plan has not made. */
+/** The others apply to a copy, which a plan has not made. */
 const LISTED_OF_PLAN = ['suspend', 'resume', 'retry'] as const;
 
 interface ActionsProps {

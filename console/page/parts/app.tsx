@@ -15,10 +15,10 @@ interface SignedIn {
   readonly clockOffset: number;
 }
 
-/** The whole page: who is there, where they are, and what was said last. */
+/** The whole page: the session, the current location, and the last announcement. */
 export function App() {
   const [signedIn, setSignedIn] = useState<SignedIn>();
-  /** Why a token is asked for; undefined while it is not known whether a proxy says who the caller is. */
+  /** Why a token is requested; undefined until it is known whether a proxy identifies the caller. */
   const [reason, setReason] = useState<string>();
   const [route, go] = useRoute();
   const { message, say } = useMessage();
@@ -82,7 +82,7 @@ function focusContent() {
   document.getElementById('content')?.focus();
 }
 
-/** The address after `#`, and how to change it. */
+/** The address after `#`, and a function to change it. */
 function useRoute(): [Route, ConsoleContext['go']] {
   const [hash, setHash] = useState(location.hash);
   useEffect(() => {

@@ -14,11 +14,11 @@ interface ChartProps {
   readonly title: string;
   readonly points: readonly Point[];
   readonly format: (value: number) => string;
-  /** Short, for the axis. */
+  /** Short form, for the axis. */
   readonly formatTick: (value: number) => string;
 }
 
-/** One measure over time: a line for eyes, one sentence and a table for screen readers. */
+/** One measure over time: a line, and a summary and a table for screen readers. */
 export function Chart({ title, points, format, formatTick }: ChartProps) {
   const last = points.findLast(({ value }) => value !== null)?.value;
   return (

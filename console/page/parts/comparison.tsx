@@ -6,7 +6,7 @@ import { Card, Facts, Moment, Note, Ranking } from './ui.tsx';
 
 const { comparison: TEXTS } = TEXT;
 
-/** What the last comparison of both stores found, and whether one is under way. */
+/** The result of the last comparison of both stores, and whether one is running. */
 export function Comparison({ detail }: { detail: Detail }) {
   const { current, last } = detail.status.verification ?? {};
   const findings = listFindings(detail.status);

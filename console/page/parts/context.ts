@@ -4,14 +4,14 @@ import type { Api } from '../client/api.ts';
 import type { Session } from '../client/types.ts';
 import type { Route } from '../view/route.ts';
 
-/** What every part of the page may need. */
+/** Data for all parts of the page. */
 export interface ConsoleContext {
   readonly api: Api;
   readonly session: Session;
-  /** How far the server's clock is ahead of this one, in milliseconds: deadlines are the server's. */
+  /** Milliseconds by which the server's clock is ahead of this one: deadlines use the server's. */
   readonly clockOffset: number;
   readonly go: (route: Route, options?: { readonly replace: boolean }) => void;
-  /** Says something for a moment, to eyes and screen readers. */
+  /** Announces a message for a moment, visually and to screen readers. */
   readonly say: (message: string, tone?: 'good' | 'bad') => void;
 }
 

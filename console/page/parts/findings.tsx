@@ -7,13 +7,13 @@ interface Of {
   readonly detail: Detail;
 }
 
-/** A word for what the operator calls by a name of its own; an unknown name is shown as it is. */
+/** The display name of one of the operator's identifiers; an unknown one is shown unchanged. */
 const nameOf = (names: Readonly<Record<string, string>>, name: string) => names[name] ?? name;
 
-/** Whether nothing more can come: until then "none" is none so far. */
+/** Whether no more can be added: until then "none" means none so far. */
 const isFinal = ({ outcome, mode }: Detail) => outcome === 'succeeded' && mode === 'Migrate';
 
-/** Identities that cannot be in Edge, by reason. */
+/** Identities that cannot be stored in Edge, by reason. */
 export function Skipped({ detail }: Of) {
   const { skipped: texts } = TEXT;
   const { skipped, unstorable } = detail.status;
@@ -72,7 +72,7 @@ export function Gaps({ detail }: Of) {
   );
 }
 
-/** Everything that the operator says, for those who want to know it all. */
+/** All conditions of the operator, for users who want every detail. */
 export function Conditions({ detail }: Of) {
   const { project: texts } = TEXT;
   const { conditions = [] } = detail.status;

@@ -1,4 +1,4 @@
-/** Line drawings on a grid of 24; they say nothing that the text beside them does not say. */
+/** Line drawings on a grid of 24; they repeat the meaning of the text next to them. */
 const PATHS = {
   search: 'M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14Zm5-2 4.5 4.5',
   back: 'm14 6-6 6 6 6',

@@ -19,7 +19,7 @@ interface PlanProps {
   readonly changed: () => void;
 }
 
-/** The way to the button: first the plan, then what it says, then the button. */
+/** The steps to the migration: first the plan, then its result, then the button. */
 export function PlanFirst({ projectId, namespace, detail, changed }: PlanProps) {
   const { session } = useConsole();
   const { busy, asked, press, make, close } = useAction(projectId, namespace, changed);
@@ -62,7 +62,7 @@ export function PlanFirst({ projectId, namespace, detail, changed }: PlanProps) 
   );
 }
 
-/** What stands below the button: why it cannot be pressed, or what it does. */
+/** The text below the button: why it is disabled, or its effect. */
 function hintOf(isPlanned: boolean, migrate: ActionState | undefined, settings: SettingsOfStart | undefined): string {
   if (!isPlanned) return TEXTS.notYet;
   if (migrate !== undefined && !(migrate.allowed && migrate.possible)) return whyNot(migrate);
@@ -96,7 +96,7 @@ function Planning({ detail }: { detail: Detail }) {
   );
 }
 
-/** What a plan found. */
+/** The result of a plan. */
 export function PlanFigures({ detail }: { detail: Detail }) {
   const { plan } = detail.status;
   if (plan === undefined) return null;

@@ -7,7 +7,7 @@ import { Bar, Card, type Fact, Facts, Moment } from './ui.tsx';
 
 const some = (count: number | undefined) => (count ? formatCount(count) : undefined);
 
-/** How far the copy is, or what it came to. */
+/** The progress of the copy, or its result. */
 export function Copying({ detail }: { detail: Detail }) {
   const now = useNow();
   const { copy: texts } = TEXT;
@@ -49,7 +49,7 @@ export function Copying({ detail }: { detail: Detail }) {
   );
 }
 
-/** The time in which writes to Core are followed, and how closely they are. */
+/** The replay window, and the lag of replay. */
 export function Window({ detail }: { detail: Detail }) {
   const now = useNow();
   const { replay: texts } = TEXT;

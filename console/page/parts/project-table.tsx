@@ -11,7 +11,7 @@ import { Bar, PhaseBadge } from './ui.tsx';
 const { projects: TEXTS } = TEXT;
 
 type Column = keyof typeof TEXTS.columns;
-/** How each column is sorted at its first click; none: the API does not sort by it. */
+/** How each column is sorted by the first click; none: the API does not sort by it. */
 const COLUMNS: readonly [Column, 'smallest' | 'largest' | undefined][] = [
   ['project_id', 'smallest'],
   ['phase', 'smallest'],
@@ -101,7 +101,7 @@ function Row({ row, now }: { row: Summary; now: number }) {
   );
 }
 
-/** On a narrow screen each cell says of itself what it is. */
+/** On a narrow screen each cell has its own label. */
 function Cell({ label, children }: { label: Column; children: ComponentChildren }) {
   const isEmpty = children === false || children === null;
   return (

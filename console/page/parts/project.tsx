@@ -25,7 +25,7 @@ interface ProjectProps {
   readonly namespace: string | undefined;
 }
 
-/** One project: what happens to it, and what can be done about it. */
+/** One project: its state, and the possible actions. */
 export function Project({ projectId, namespace }: ProjectProps) {
   const { presence, detail, samples, problem, isLive, reload } = useProject(projectId, namespace);
   const name = detail?.project_name ?? TEXT.projects.unnamed(projectId);
@@ -82,7 +82,7 @@ export function Project({ projectId, namespace }: ProjectProps) {
   );
 }
 
-/** What the operator says, and how far the migration is. */
+/** The operator's messages, and the progress of the migration. */
 function News({ detail }: { detail: Detail }) {
   const steps = listSteps(detail);
   const hasTrouble = steps.some(({ state }) => state === 'failed');
@@ -154,7 +154,7 @@ function Migration({ detail, samples, changed }: MigrationProps) {
   );
 }
 
-/** Rate and remaining while there is something to copy, lag as soon as writes are followed. */
+/** Rate and remaining identities while there is something to copy, lag as soon as replay has started. */
 function Charts({ samples, isCopied }: { samples: readonly Sample[]; isCopied: boolean }) {
   const rate = pointsOf(samples, 'identities_per_second');
   const remaining = pointsOf(samples, 'identities_remaining');

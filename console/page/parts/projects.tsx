@@ -67,7 +67,7 @@ export function Projects({ query }: { query: ProjectsQuery }) {
   );
 }
 
-/** Whether what is shown follows what happens. */
+/** Whether the displayed data is updated live. */
 export function LiveSign({ isLive }: { isLive: boolean }) {
   return (
     <span class="live" data-tone={isLive ? 'good' : 'warn'} title={isLive ? undefined : TEXT.live.offHint}>
@@ -84,7 +84,7 @@ function Search({ search, onSearch }: { search: string; onSearch: (text: string)
   const input = useRef<HTMLInputElement>(null);
   const latest = useRef(onSearch);
   latest.current = onSearch;
-  /** What was asked for last: an address that follows it must not take back what was typed meanwhile. */
+  /** The last requested search: a resulting change of the address must not undo newer input. */
   const sent = useRef(search);
   useEffect(() => {
     if (search !== sent.current) setText(search);

@@ -8,12 +8,15 @@ const { actions: TEXTS } = TEXT;
 
 interface QuestionProps {
   readonly asked: Asked;
-  /** Throws what the server answers. */
+  /** Throws the server's problem. */
   readonly make: (action: Action, body: object) => Promise<void>;
   readonly onClose: () => void;
 }
 
-/** Asks before a change. What cannot be undone needs a tick besides the button, and one more for what is new by then. */
+/**
+ * Asks for confirmation of a change. A change that cannot be undone also needs a checked box, and another one for new
+ * warnings.
+ */
 export function Question({ asked: { action, body, warnings: known }, make, onClose }: QuestionProps) {
   const [warnings, setWarnings] = useState(known);
   const [problem, setProblem] = useState<string>();

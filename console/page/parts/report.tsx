@@ -13,7 +13,7 @@ const FORMATS = [
   ['json', 'json', TEXTS.json],
 ] as const;
 
-/** What was done, as a file to keep. */
+/** The report of the migration, as a file. */
 export function Report({ detail: { project_id, namespace, name } }: { detail: Detail }) {
   const { api, say } = useConsole();
   const [busy, setBusy] = useState<string>();
@@ -45,7 +45,7 @@ export function Report({ detail: { project_id, namespace, name } }: { detail: De
   );
 }
 
-/** A download that carried the caller's token cannot be a link. */
+/** A download that needs the caller's token cannot be a link. */
 function save(blob: Blob, name: string) {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(blob);

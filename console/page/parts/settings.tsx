@@ -6,7 +6,7 @@ const { plan: TEXTS } = TEXT;
 const DAY_SECONDS = 86_400;
 const MOST_WRITE_UNITS = 400_000;
 
-/** What may be set when a plan is made a migration. */
+/** The settings that may be changed when a plan becomes a migration. */
 export interface SettingsOfStart {
   readonly replay?: { readonly windowSeconds: number };
   readonly copy?: { readonly maxWriteUnitsPerSecond: number };
@@ -14,14 +14,14 @@ export interface SettingsOfStart {
 
 interface SettingsProps {
   readonly detail: Detail;
-  /** With what differs from the plan's settings; undefined while they are not valid. */
+  /** Called with the differences from the plan's settings; undefined while they are invalid. */
   readonly onChange: (settings: SettingsOfStart | undefined) => void;
 }
 
-/** As the custom resource's definition has it: 10, and 5 for each pod that writes. */
+/** As in the custom resource's definition: 10, and 5 for each writing pod. */
 const leastWriteUnits = ({ copy }: Spec) => Math.max(10, 5 * copy.parallelism);
 
-/** The settings of a plan that the button may change. */
+/** The settings of a plan that may be changed before the migration. */
 export function Settings({ detail: { spec }, onChange }: SettingsProps) {
   const [wrong, setWrong] = useState<ReadonlySet<string>>(new Set());
   if (spec === null) return null;
@@ -66,10 +66,10 @@ interface NumberFieldProps {
   readonly least: number;
   readonly most: number;
   readonly step: number | 'any';
-  /** What it begins with. */
+  /** The initial value. */
   readonly value: number;
   readonly isWrong: boolean;
-  /** What is taken. */
+  /** The accepted values. */
   readonly hint: string;
 }
 

@@ -5,7 +5,7 @@ import { Note } from './ui.tsx';
 
 const { signIn: TEXTS } = TEXT;
 
-/** Asks for a bearer token. @param reason why it is asked for again; empty the first time */
+/** Asks for a bearer token. @param reason why it is requested again; empty the first time */
 export function SignIn({ reason, signIn }: { reason: string; signIn: (token: string) => Promise<void> }) {
   const [problem, setProblem] = useState(reason);
   const [isBusy, setBusy] = useState(false);

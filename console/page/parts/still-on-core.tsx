@@ -10,7 +10,7 @@ import { Card, Facts, Moment, Note, Ranking } from './ui.tsx';
 const { core: TEXTS } = TEXT;
 const NOTE_TONES = { Unknown: 'calm', Writing: 'warn', Reading: 'calm', Quiet: 'good', Gone: 'good' } as const;
 
-/** Which apps have not moved yet: the window is there for them. */
+/** Which apps have not moved yet: the purpose of the window. */
 export function StillOnCore({ detail }: { detail: Detail }) {
   const core = detail.status.replay?.stillOnCore;
   const series = useSeries(detail, core?.reportName);
@@ -60,7 +60,7 @@ export function StillOnCore({ detail }: { detail: Detail }) {
 /** How often the days are asked for again. */
 const SERIES_MS = 300_000;
 
-/** The daily series; undefined while it is not there, or the caller may not read it. */
+/** The daily series; undefined while it does not exist, or if the caller may not read it. */
 function useSeries({ project_id, namespace }: Detail, reportName: string | undefined): CoreSeries | undefined {
   const { api } = useConsole();
   const [series, setSeries] = useState<CoreSeries>();
@@ -85,7 +85,7 @@ function useSeries({ project_id, namespace }: Detail, reportName: string | undef
 
 const TICKS = 2;
 
-/** Writes per day as bars; a day that was not counted is hatched. */
+/** Writes per day as bars; an uncounted day is hatched. */
 function Bars({ bars }: { bars: readonly CoreBar[] }) {
   if (bars.length === 0) return null;
   const top = chooseTicks(Math.max(0, ...bars.map(({ day }) => day?.writes ?? 0)), TICKS).at(-1)!;

@@ -9,7 +9,7 @@ interface Parent {
   readonly children?: ComponentChildren;
 }
 
-/** A part of the page with a heading of its own. */
+/** A section of the page with its own heading. */
 export function Card({ title, aside, children }: Parent & { title: string; aside?: ComponentChildren }) {
   const id = useId();
   return (
@@ -25,7 +25,7 @@ export function Card({ title, aside, children }: Parent & { title: string; aside
 
 export const nameOfPhase = (phase: string) => TEXT.phase[phase] ?? phase;
 
-/** The state in a word or two, with a colour and a sign. */
+/** The state in a word or two, with a colour and an icon. */
 export function PhaseBadge({ phase }: { phase: string }) {
   const tone = toneOf(phase);
   return (
@@ -36,7 +36,7 @@ export function PhaseBadge({ phase }: { phase: string }) {
   );
 }
 
-/** @param share 0 to 1; undefined: under way, and not known how far */
+/** @param share 0 to 1; undefined: in progress, with unknown completion */
 export function Bar({ share, label, tone = 'busy' }: { share: number | undefined; label: string; tone?: Tone }) {
   const known =
     share === undefined ? {} : { 'aria-valuenow': Math.floor(share * 100), 'aria-valuetext': formatShare(share) };
@@ -65,7 +65,7 @@ export function Moment({ time }: { time: string }) {
 
 export type Fact = readonly [label: string, value: ComponentChildren];
 
-/** Names with values; those without a value are left out. */
+/** Names with values; those without a value are omitted. */
 export function Facts({ facts }: { facts: readonly Fact[] }) {
   const known = facts.filter(([, value]) => value !== undefined && value !== null && value !== false && value !== '');
   if (known.length === 0) return null;
@@ -102,7 +102,7 @@ export interface Rank {
   readonly text: string;
 }
 
-/** Names with bars, whose lengths compare their counts: reasons, kinds, clients. */
+/** Names with bars proportional to their counts: reasons, kinds, clients. */
 export function Ranking({ rows, tone }: { rows: readonly Rank[]; tone: Tone }) {
   const largest = Math.max(1, ...rows.map(({ count }) => count));
   return (
@@ -122,7 +122,7 @@ export function Ranking({ rows, tone }: { rows: readonly Rank[]; tone: Tone }) {
   );
 }
 
-/** A modal window: the browser keeps the focus in it, closes it on Escape, and gives the focus back. */
+/** A modal dialog: the browser keeps the focus in it, closes it on Escape, and restores the focus. */
 export function Modal({ title, onClose, children }: Parent & { title: string; onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();

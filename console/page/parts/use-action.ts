@@ -4,7 +4,7 @@ import type { Action, ActionState, ChangeAnswer, Warning } from '../client/types
 import { TEXT } from '../text.ts';
 import { useConsole } from './context.ts';
 
-/** A change that waits for an answer: what was asked for, and what cannot be undone about it. */
+/** A change that waits for confirmation: the requested action, and its irreversible effects. */
 export interface Asked {
   readonly action: Action;
   readonly body: object;
@@ -14,7 +14,7 @@ export interface Asked {
 /** What to tell of a change that was not made. */
 export const describe = (error: unknown) => (error instanceof ApiProblemError ? error.message : TEXT.failure.network);
 
-/** What the server wants to be confirmed first; undefined where it said something else. */
+/** The warnings that the server wants to be confirmed first; undefined for any other response. */
 export const warningsIn = (error: unknown): readonly Warning[] | undefined =>
   error instanceof ApiProblemError && error.problem.code === 'confirmation_required'
     ? (error.problem.warnings ?? [])
@@ -24,7 +24,7 @@ export function whyNot({ allowed, reason }: ActionState): string {
   return allowed ? (reason ?? '') : TEXT.actions.notAllowed;
 }
 
-/** Makes changes to a project, and asks first where they cannot be undone or need a setting. */
+/** Makes changes to a project, and asks first if they cannot be undone or need a setting. */
 export function useAction(projectId: number, namespace: string | undefined, changed: () => void) {
   const { api, say } = useConsole();
   const [busy, setBusy] = useState<Action>();
@@ -36,7 +36,7 @@ export function useAction(projectId: number, namespace: string | undefined, chan
     return api.post<ChangeAnswer>(`projects/${projectId}/${path}/?${parameters}`, body);
   }
 
-  /** Makes it; a question of the server is thrown. */
+  /** Makes the change; throws the server's request for confirmation. */
   async function make(action: Action, body: object): Promise<void> {
     const { message } = await send(action, body);
     say(TEXT.actions.done(message));
@@ -48,7 +48,7 @@ export function useAction(projectId: number, namespace: string | undefined, chan
     if (action === 'extend') return setAsked({ action, body, warnings: state?.warnings ?? [] });
     setBusy(action);
     try {
-      // What was known may be old, and tells a time: a dry run says how it is now.
+      // The known warnings may be stale, and contain a time: a dry run returns the present ones.
       if (state !== undefined && state.warnings.length > 0)
         setAsked({ action, body, warnings: (await send(action, body, { dry_run: 'true' })).warnings });
       else await make(action, body);

@@ -6,17 +6,17 @@ import { TEXT } from '../text.ts';
 import { appendSample } from '../view/series.ts';
 import { useConsole } from './context.ts';
 
-/** `none`: there is no EdgeMigration, or none that the caller may see; `removed`: there was one. */
+/** `none`: there is no EdgeMigration, or none that the caller may see; `removed`: it was deleted. */
 export type Presence = 'loading' | 'there' | 'none' | 'removed';
 
 /** How often it is looked whether a migration that was not there has appeared. */
 const LOOK_MS = 10_000;
 
-/** What decides which actions are possible: they are asked for again when it changes. */
+/** The state on which the possible actions depend: they are reloaded when it changes. */
 const stateOf = ({ generation, phase, outcome, deadline, status }: Detail) =>
   JSON.stringify([generation, phase, outcome, deadline, status.observedRetry, status.verification?.current?.run]);
 
-/** One project's migration, followed live, with what was measured of it. */
+/** One project's migration, updated live, with its measurements. */
 export function useProject(projectId: number, namespace: string | undefined) {
   const { api } = useConsole();
   const [presence, setPresence] = useState<Presence>('loading');
@@ -50,7 +50,7 @@ export function useProject(projectId: number, namespace: string | undefined) {
   useEffect(() => {
     if (!isThere) return undefined;
     const stop = new AbortController();
-    // Without what was measured before the page was opened, charts begin with what is measured from now on.
+    // Without measurements from before the page was opened, charts start with those from now on.
     api.get<{ samples: Sample[] }>(`${root}series/${query}`, stop.signal).then(
       (series) => setSamples((known) => [...series.samples, ...known]),
       () => undefined,

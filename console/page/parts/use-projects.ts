@@ -11,7 +11,7 @@ const LIST_MS = 15_000;
 
 const keyOf = ({ namespace, name }: Pick<Summary, 'namespace' | 'name'>) => `${namespace}/${name}`;
 
-/** One page of projects, whose rows follow what happens. */
+/** One page of projects, whose rows are updated live. */
 export function useProjects(query: ProjectsQuery) {
   const { api } = useConsole();
   const [page, setPage] = useState<ProjectPage>();

@@ -4,10 +4,10 @@ import { TEXT } from '../text.ts';
 let isFirst = true;
 
 /**
- * Names the document after a place of the page. The heading gets the focus when the place is entered, as it would on a new
- * page, so that keyboard and screen reader begin there; not on the very first one, where the browser does that.
+ * Sets the document title for a view of the page. The heading gets the focus when the view is entered, as on a new
+ * page, so that keyboard and screen reader start there; not on the very first view, for which the browser does that.
  *
- * @returns for the heading, which needs `tabIndex={-1}`
+ * @returns a ref for the heading, which needs `tabIndex={-1}`
  */
 export function useTitle(title: string) {
   const heading = useRef<HTMLHeadingElement>(null);

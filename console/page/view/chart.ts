@@ -1,8 +1,8 @@
-/** The geometry of a line over time, without anything of a document. */
+/** The geometry of a line over time, independent of the document. */
 export interface Point {
   /** Milliseconds since the epoch. */
   readonly time: number;
-  /** null: not measured, so the line has a hole. */
+  /** null: not measured, so the line has a gap. */
   readonly value: number | null;
 }
 
@@ -26,11 +26,11 @@ export interface ChartLayout {
   readonly area: string;
   readonly yTicks: readonly Tick[];
   readonly xTicks: readonly Tick[];
-  /** The measured points, where they are drawn. */
+  /** The measured points, at their positions. */
   readonly marks: readonly { readonly x: number; readonly y: number; readonly time: number; readonly value: number }[];
 }
 
-/** Less than that is nothing, in whatever unit. */
+/** Smaller values count as zero, in any unit. */
 const SMALLEST = 1e-9;
 
 /** Round steps of an axis from 0 to at least `largest`. */
@@ -71,7 +71,7 @@ export function layOutChart(points: readonly Point[], frame: Frame, yTickCount =
   };
 }
 
-/** The stretches without a hole. */
+/** The contiguous segments. */
 function splitRuns(points: readonly Point[]): { time: number; value: number }[][] {
   const runs: { time: number; value: number }[][] = [];
   let run: { time: number; value: number }[] = [];
@@ -90,7 +90,7 @@ const round = (value: number) => Math.round(value * 10) / 10;
 const drawLine = (run: readonly (readonly [number, number])[]) =>
   run.map(([x, y], index) => `${index === 0 ? 'M' : 'L'}${round(x)} ${round(y)}`).join('');
 
-/** Which mark is nearest to a place, for a pointer. */
+/** The index of the mark nearest to a position, for a pointer. */
 export function findNearest(marks: ChartLayout['marks'], x: number): number | undefined {
   let nearest: number | undefined;
   for (const [index, mark] of marks.entries())

@@ -1,8 +1,8 @@
-/** Who is still on Core, day by day, as the operator's ConfigMap tells it. */
+/** Calls to Core by day, from the operator's ConfigMap. */
 export interface CoreDay {
   /** `2026-11-29`, in UTC. */
   readonly date: string;
-  /** `part`: some sidecars did not count, or not all day; the counts are a lower bound. */
+  /** `part`: some sidecars did not count, or not all day; the counts are lower bounds. */
   readonly known: 'all' | 'part';
   readonly writes: number;
   readonly reads: number;
@@ -13,13 +13,13 @@ export interface CoreSeries {
 }
 
 export interface CoreBar {
-  /** Milliseconds since the epoch, at the beginning of the day in UTC. */
+  /** Milliseconds since the epoch, at the start of the day in UTC. */
   readonly time: number;
-  /** undefined: the day was not counted, which is no zero. */
+  /** undefined: the day was not counted, which differs from zero. */
   readonly day: CoreDay | undefined;
 }
 
-/** The series of a JSON report; undefined when it has none, or one that this release cannot read. */
+/** The series in a JSON report; undefined if it has none, or one that this release cannot read. */
 export function parseCoreSeries(value: unknown): CoreSeries | undefined {
   const days = (value as { days?: unknown } | null | undefined)?.days;
   return Array.isArray(days) && days.every(isDay) ? { days } : undefined;
@@ -35,7 +35,7 @@ const DAY_MS = 86_400_000;
 /** A window of a year would be too many bars to see. */
 const MOST_BARS = 120;
 
-/** Each day from the first one counted to the last, also those that were not counted in between. */
+/** Each day from the first counted one to the last, including uncounted ones in between. */
 export function listBars({ days }: CoreSeries): CoreBar[] {
   const byTime = new Map(days.map((day) => [Date.parse(`${day.date}T00:00:00Z`), day]));
   const times = [...byTime.keys()].filter((time) => !Number.isNaN(time));

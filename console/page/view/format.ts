@@ -5,7 +5,7 @@ export const formatCount = (count: number): string => count.toLocaleString(LOCAL
 
 const compact = new Intl.NumberFormat(LOCALE, { notation: 'compact', maximumFractionDigits: 1 });
 
-/** `1.2M`, for the axis of a chart and other places without room. */
+/** `1.2M`, for the axis of a chart and other narrow places. */
 export const formatCompact = (count: number): string => compact.format(count).toUpperCase();
 
 const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
@@ -24,7 +24,7 @@ const SPANS = [
   ['s', 1],
 ] as const;
 
-/** `3d 4h`: a duration in its two largest units, as ages are shown by kubectl. */
+/** `3d 4h`: a duration in its two largest units, like ages in kubectl. */
 export function formatSpan(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const first = Math.max(
@@ -44,7 +44,7 @@ export function formatLag(seconds: number): string {
   return seconds < 10 ? `${Math.round(seconds * 10) / 10}s` : formatSpan(seconds);
 }
 
-/** 0 to 1 as `63%`; what is not complete never says 100%, and what has begun never 0%. */
+/** 0 to 1 as `63%`; an incomplete share is never 100%, and a started one never 0%. */
 export function formatShare(share: number): string {
   const percent = Math.floor(share * 100);
   return `${share > 0 && percent === 0 ? '<1' : Math.min(100, percent)}%`;

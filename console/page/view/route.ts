@@ -1,4 +1,4 @@
-/** Where the reader is, as the address says it after `#`: it can be kept as a bookmark and sent to a colleague. */
+/** The current view, encoded in the address after `#`: it can be bookmarked and shared. */
 export type Route =
   | { readonly kind: 'projects'; readonly query: ProjectsQuery }
   | { readonly kind: 'project'; readonly projectId: number; readonly namespace: string | undefined };
@@ -9,7 +9,7 @@ export interface ProjectsQuery {
   readonly phase: string;
   readonly page: number;
   readonly pageSize: number;
-  /** A field of the API, with `-` before it for the largest first. */
+  /** A field of the API, with a `-` prefix for descending order. */
   readonly ordering: string;
 }
 
@@ -18,13 +18,13 @@ export const FIRST_QUERY: ProjectsQuery = { search: '', phase: '', page: 1, page
 
 const MOST_PROJECT_ID = 2_147_483_647;
 
-/** A project's id as a person typed it; undefined when it is none. */
+/** A project's id as typed by a user; undefined if it is invalid. */
 export function parseProjectId(text: string): number | undefined {
   const id = /^#?(\d{1,10})$/.exec(text.trim())?.[1];
   return id !== undefined && Number(id) >= 1 && Number(id) <= MOST_PROJECT_ID ? Number(id) : undefined;
 }
 
-/** What is wrong with an address is left out of it: a broken bookmark shows the list. */
+/** Invalid parts of an address are ignored: a broken bookmark shows the list. */
 export function parseRoute(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#/, '').split('?', 2);
   const params = new URLSearchParams(query);
@@ -44,7 +44,7 @@ export function parseRoute(hash: string): Route {
   };
 }
 
-/** The address of a route, without what is as at first. */
+/** The address of a route, without defaults. */
 export function formatRoute(route: Route): string {
   if (route.kind === 'project') {
     const query = route.namespace === undefined ? '' : `?${new URLSearchParams({ namespace: route.namespace })}`;
@@ -54,7 +54,7 @@ export function formatRoute(route: Route): string {
   return params.length === 0 ? '#/' : `#/?${new URLSearchParams(params.map(([name, value]) => [name, value]))}`;
 }
 
-/** The query as the API takes it. */
+/** The query in the API's form. */
 export function formatProjectsQuery(query: ProjectsQuery): string {
   const params = listParams(query).filter(([, value]) => value !== '');
   return new URLSearchParams(params.map(([name, value]) => [name, value])).toString();
@@ -68,7 +68,7 @@ const listParams = (query: ProjectsQuery): [name: string, value: string, first: 
   ['ordering', query.ordering, FIRST_QUERY.ordering],
 ];
 
-/** The ordering after a click on a column: first the direction that tells most, then the other one, then none. */
+/** The ordering after a click on a column: first the more useful direction, then the other one, then none. */
 export function turnOrdering(ordering: string, column: string, largestFirst: boolean): string {
   const [first, second] = largestFirst ? [`-${column}`, column] : [column, `-${column}`];
   if (ordering === first) return second;

@@ -1,15 +1,18 @@
 import type { Sample, Summary } from '../client/types.ts';
 import type { Point } from './chart.ts';
 
-/** As many samples as are kept: an open page must not grow for weeks. */
+/** Maximum number of samples: an open page must not grow for weeks. */
 const MOST_SAMPLES = 600;
 
 export type Measure = 'identities_per_second' | 'identities_remaining' | 'lag_seconds';
 
-/** Adds what an event tells; of two of the same second the later one counts. When there are too many, the older half is thinned. */
+/**
+ * Adds an event's sample; of two of the same second the later one counts. If there are too many, the older half is
+ * thinned.
+ */
 export function appendSample(samples: readonly Sample[], summary: Summary, time: string): readonly Sample[] {
   const { mode, identities_per_second, identities_remaining, lag_seconds } = summary;
-  // What a plan has read is no part of the copy.
+  // A plan's reads are not part of the copy.
   if (mode === 'Plan') return samples;
   const last = samples.at(-1);
   if (last !== undefined && Date.parse(last.time) > Date.parse(time)) return samples;
@@ -22,7 +25,7 @@ export function appendSample(samples: readonly Sample[], summary: Summary, time:
 
 const secondOf = (time: string) => Math.floor(Date.parse(time) / 1000);
 
-/** One measure over time, from where it was measured first to where it was measured last. */
+/** One measure over time, from its first to its last measurement. */
 export function pointsOf(samples: readonly Sample[], measure: Measure): Point[] {
   const points = samples.map((sample) => ({ time: Date.parse(sample.time), value: sample[measure] }));
   const first = points.findIndex(({ value }) => value !== null);

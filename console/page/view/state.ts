@@ -1,6 +1,6 @@
 import type { Detail, Summary } from '../client/types.ts';
 
-/** How a state is to be taken: its colour and its sign. */
+/** The rating of a state: its colour and icon. */
 export type Tone = 'busy' | 'good' | 'bad' | 'warn' | 'calm';
 
 const TONES: Readonly<Record<string, Tone>> = {
@@ -19,7 +19,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   Deleting: 'warn',
 };
 
-/** What needs attention first, then what goes on, then what is over; names that are not known come last. */
+/** States that need attention first, then active ones, then finished ones; unknown names come last. */
 export function sortPhases(phases: readonly string[]): string[] {
   const order = Object.keys(TONES);
   const rank = (phase: string) => (order.includes(phase) ? order.indexOf(phase) : order.length);
@@ -28,7 +28,7 @@ export function sortPhases(phases: readonly string[]): string[] {
 
 export const toneOf = (phase: string): Tone => TONES[phase] ?? 'calm';
 
-/** Share of the copy that is done, 0 to 1; undefined before the identities are counted, and of a plan. */
+/** Share of the copy that is done, 0 to 1; undefined before the identities are counted, and for a plan. */
 export function shareOf(summary: Pick<Summary, 'identities_total' | 'identities_read'>): number | undefined {
   const { identities_total: total, identities_read: read } = summary;
   if (total === null) return undefined;
@@ -43,7 +43,7 @@ export interface RoadStep {
   readonly state: StepState;
 }
 
-/** Where on its road a migration is, from its conditions alone. */
+/** The step that a migration has reached, from its conditions alone. */
 export function listSteps({
   mode,
   status,
@@ -90,7 +90,7 @@ export interface Countdown {
   readonly hours: number;
   readonly minutes: number;
   readonly seconds: number;
-  /** How much of the window has passed, 0 to 1; undefined where its beginning is not known. */
+  /** The elapsed part of the window, 0 to 1; undefined if its beginning is unknown. */
   readonly passed: number | undefined;
 }
 
@@ -110,7 +110,7 @@ export function countDown(deadline: number, begin: number | undefined, now: numb
   };
 }
 
-/** Differences that the last comparison found and no repair has settled, by kind, the most first. */
+/** Differences that the last comparison found and no repair has settled, by kind, in descending order. */
 export function listFindings({ verification }: Detail['status']): { kind: string; count: number }[] {
   return Object.entries(verification?.last?.findings ?? {})
     .flatMap(([kind, count]) => (count ? [{ kind, count }] : []))

@@ -1,7 +1,7 @@
 import { formatCount } from '../table.ts';
 import { html, type Markup } from './markup.ts';
 
-/** A colour of the page, by what it stands for: style.ts has them, light and dark. */
+/** A colour of the page, by its meaning: style.ts defines them, light and dark. */
 export type Tone = 'good' | 'calm' | 'warn' | 'bad' | 'idle' | `series-${number}`;
 
 export interface Share {
@@ -12,7 +12,7 @@ export interface Share {
 
 const WIDTH = 720;
 
-/** One bar of parts of a whole, with a legend that has all the numbers. Parts without any are left out. */
+/** One bar of the parts of a whole, with a legend that has all the numbers. Empty parts are omitted. */
 export function drawShares(title: string, shares: readonly Share[]): Markup | undefined {
   const parts = shares.filter(({ count }) => count > 0);
   const total = parts.reduce((sum, { count }) => sum + count, 0);
@@ -38,7 +38,7 @@ function drawLegend(entries: readonly { label: string; tone: Tone; text?: string
   return html`<ul class="legend">${rows}</ul>`;
 }
 
-/** Bars beside each other, longest first, each with its number: for reasons. */
+/** Bars next to each other, longest first, each with its number: for reasons. */
 export function drawRanking(title: string, entries: readonly Omit<Share, 'tone'>[], tone: Tone): Markup | undefined {
   const rows = entries.filter(({ count }) => count > 0).toSorted((a, b) => b.count - a.count);
   const [first] = rows;
@@ -72,7 +72,7 @@ const LANE_HEIGHT = 30;
 const NAME_WIDTH = 120;
 const AXIS_HEIGHT = 24;
 
-/** What happened when: a lane for each kind, over one axis of time in UTC. */
+/** A timeline: a lane for each kind, over one axis of time in UTC. */
 export function drawTimeline(title: string, lanes: readonly Lane[], moments: readonly Moment[]): Markup | undefined {
   const times = [
     ...lanes.flatMap(({ spans }) => spans.flatMap(({ from, until }) => [from, until])),
@@ -109,24 +109,24 @@ export function drawTimeline(title: string, lanes: readonly Lane[], moments: rea
 interface Day {
   /** `2026-11-29`. */
   readonly date: string;
-  /** Undefined: not counted, which is a hole and not zero. */
+  /** Undefined: not counted, which is a gap and not zero. */
   readonly parts: readonly number[] | undefined;
-  /** More may have been than was counted. */
+  /** The count is a lower bound. */
   readonly isLowerBound: boolean;
 }
 
 export interface Columns {
   readonly days: readonly Day[];
-  /** What each of a day's parts is, from the bottom. */
+  /** The name of each part of a day, from the bottom. */
   readonly names: readonly string[];
 }
 
 const PLOT = { height: 180, left: 56, top: 12, bottom: 26 };
 
-/** What hatched columns are filled with: once in a page. */
+/** The fill of hatched columns: defined once in a page. */
 export const HATCH = html`<svg class="defs" aria-hidden="true"><defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><line class="hatch" x1="0" y1="0" x2="0" y2="6"/></pattern></defs></svg>`;
 
-/** A column for each day, its parts on one another; days that were not counted are hatched all over. */
+/** A column for each day, with stacked parts; uncounted days are hatched. */
 export function drawColumns(title: string, { days, names }: Columns): Markup | undefined {
   if (days.length === 0) return undefined;
   const sums = days.map(({ parts }) => (parts ?? []).reduce((sum, part) => sum + part, 0));
@@ -170,7 +170,9 @@ ${grid}${columns}${labels}</svg></div>
 ${drawLegend(legend)}</figure>`;
 }
 
-/** The least of 1, 2, 4, 5 and 10 times a power of ten that is not less, so that half of it is a whole number too. */
+/**
+ * The smallest of 1, 2, 4, 5 and 10 times a power of ten that is not less, so that half of it is a whole number too.
+ */
 function niceCeiling(count: number): number {
   const power = 10 ** Math.floor(Math.log10(count));
   return Math.max(2, [1, 2, 4, 5, 10].map((factor) => factor * power).find((each) => each >= count)!);

@@ -1,6 +1,6 @@
 import { printable } from '../printable.ts';
 
-/** Text that is markup already: only {@link html} makes it, and escapes all that it is given. */
+/** Text that is already markup: only {@link html} creates it, and escapes all values. */
 export class Markup {
   readonly text: string;
   constructor(text: string) {
@@ -11,8 +11,8 @@ export class Markup {
 export type Content = Markup | string | number | undefined | false | readonly Content[];
 
 /**
- * A template whose values are text, in elements and in quoted attributes alike; markup stays markup. Nothing else may make
- * HTML of what the cluster says: names, messages and reasons are others' texts.
+ * A template whose values are text, in elements and in quoted attributes alike; markup stays markup. Only this may turn
+ * text from the cluster into HTML: names, messages and reasons are untrusted.
  */
 export function html(parts: TemplateStringsArray, ...values: readonly Content[]): Markup {
   return new Markup(parts.map((part, index) => part + write(values[index])).join(''));
@@ -34,5 +34,5 @@ const ESCAPES: Record<string, string> = {
   '`': '&#96;',
 };
 
-/** Also marks that command a terminal or turn the direction of text are no text. */
+/** Also removes control characters that command a terminal or change the direction of text. */
 const escapeHtml = (text: string) => printable(text).replace(/[&<>"'`]/g, (mark) => ESCAPES[mark]!);

@@ -19,10 +19,13 @@ import {
 import { html, Markup } from './markup.ts';
 import { STYLE } from './style.ts';
 
-/** Nothing is loaded and nothing runs, whatever a text of the cluster may hold. */
+/** Nothing is loaded or executed, whatever text of the cluster contains. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-/** The report as one file for people: charts as inline SVG, light and dark, for paper too; no script, nothing from elsewhere. */
+/**
+ * The report as one file for people: charts as inline SVG, light and dark, printable; without scripts and external
+ * resources.
+ */
 export function writeHtmlReport(facts: ReportFacts): string {
   const { migration, now } = facts;
   const { status } = migration;
@@ -69,7 +72,7 @@ function toneOf({ status }: EdgeMigration): Tone {
   return stateOf('Succeeded') === 'True' ? 'good' : 'calm';
 }
 
-/** A section that has nothing to say is left out. */
+/** A section without content is omitted. */
 function section(title: string, ...parts: readonly (Markup | undefined)[]): Markup | undefined {
   const known = parts.filter((part) => part !== undefined);
   return known.length === 0 ? undefined : html`<section><h2>${title}</h2>${known}</section>`;
@@ -107,7 +110,7 @@ function writeCards({ status }: EdgeMigration): Markup | undefined {
 
 const SHOWN_AS: Record<string, string> = { Report: 'comparison', Repair: 'repair' };
 
-/** Copy, window, gaps and the last comparison over one axis of time. */
+/** Copy, window, gaps and the last comparison over one time axis. */
 function drawHistory({ status }: EdgeMigration, now: number): Markup | undefined {
   const { copy, replay, gaps = [], verification } = status;
   const span = (from: string | undefined, until: string | undefined, label: string, tone: Tone) => {
@@ -207,6 +210,6 @@ function table(header: readonly string[], rows: readonly (readonly string[])[]):
 function quote(part: Part | undefined, key: string): Markup | undefined {
   if (part === undefined || 'problem' in part) return undefined;
   const lines = (part.data[key] ?? '').trimEnd().split('\n');
-  // Each line by itself: a line end is a mark that no text of the cluster may bring along.
+  // Each line separately: line breaks are the only control characters that text from the cluster may contain.
   return html`<pre>${lines.map((line, index) => [line, index < lines.length - 1 && new Markup('\n')])}</pre>`;
 }

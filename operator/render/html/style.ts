@@ -1,4 +1,4 @@
-/** Of the report: one sheet within the file, so that it needs nothing else, on paper and in the dark as well. */
+/** The report's style sheet, embedded so that the file needs nothing else, for print and dark mode too. */
 export const STYLE = `
 :root{color-scheme:light dark;--paper:#fff;--card:#f6f7f9;--ink:#1b2330;--soft:#5a6474;--line:#d9dee6;--good:#1f8a5b;--calm:#3b76c4;--warn:#c57a0a;--bad:#c33b3b;--idle:#9aa4b2;
 --s0:#3b76c4;--s1:#1f8a5b;--s2:#c57a0a;--s3:#8a56c2;--s4:#c0457f;--s5:#8b95a5}

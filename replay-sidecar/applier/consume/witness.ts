@@ -12,7 +12,7 @@ import {
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { PubAck } from '@nats-io/jetstream';
 
-/** What this process knows of a stream, and what that proves of losses (docs/design.md, "What NATS loses"). */
+/** What this process knows of a stream, and what that proves of losses (docs/design.md, "Losses in NATS"). */
 export interface Witness {
   /** How far the stream is now. */
   look(state: StreamState): void;
