@@ -1,5 +1,7 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
+import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { type Disposition, dispositionOf } from '@edge-migration/runtime/failure.ts';
+import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { WORKER_CALL } from '@edge-migration/runtime/policies.ts';
 import { retry } from '@edge-migration/runtime/retry.ts';
 import { EXIT } from '../edge-migration/objects.ts';
@@ -52,6 +54,28 @@ export interface Patience {
 /** Repeats `work`, which reads again each time, while it fails for reasons that may pass. */
 export function withPatience<T>({ patienceMs, ...options }: Patience, work: () => Promise<T>): Promise<T> {
   return retry(work, { ...options, policy: { ...WORKER_CALL, budgetMs: patienceMs }, isWorthIt });
+}
+
+/** {@link withPatience} as one worker has it; `signal` takes the place of its own. */
+export type Patiently = <T>(work: () => Promise<T>, signal?: AbortSignal) => Promise<T>;
+
+export interface PatienceOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly patienceMs: number;
+}
+
+/** @param onRetry told of each failure that is about to be tried again; it is logged in any case */
+export function createPatience(
+  { clock, logger, patienceMs }: PatienceOptions,
+  signal: AbortSignal,
+  onRetry: (error: unknown) => void = () => {},
+): Patiently {
+  const noteRetry = (error: unknown) => {
+    onRetry(error);
+    logger.warn({ error: errorMessage(error) }, 'trying again');
+  };
+  return (work, own = signal) => withPatience({ clock, patienceMs, signal: own, onRetry: noteRetry }, work);
 }
 
 function isWorthIt(error: unknown): boolean {

@@ -1,22 +1,22 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import { CoreTimeoutError } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { boundOf } from '@edge-migration/identity/core/pages.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
-import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
-import { WorkerError, withPatience } from '../../job/failure.ts';
+import { createPatience, WorkerError } from '../../job/failure.ts';
+import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import type { Segment } from '../ranges.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import { createFailingSince, type FailingSince } from './failing-since.ts';
 import { lookUntilItHolds } from './look-again.ts';
 import { type Found, findMissed } from './missed.ts';
-import type { HandlePage, Page } from './page.ts';
-import { startPageAge } from './page-age.ts';
-import { createPageSizer, type PageSizer } from './page-size.ts';
+import type { HandlePage } from './page.ts';
+import { createPageReader, nextOf, type ReadPage, restOf } from './page-reader.ts';
+import { createPageSizer } from './page-size.ts';
 import { identityMark, type Start } from './position.ts';
-import { openProgress, type Progress, type ProgressOptions } from './progress.ts';
+import { openProgress, type ProgressOptions } from './progress.ts';
 import { createReadIds, type ReadIds } from './read-ids.ts';
 
 export interface CopyOptions extends Omit<ProgressOptions, 'budget' | 'overridesTable'> {
@@ -54,10 +54,9 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   const sizer = createPageSizer(() => settings().pageSize, options.pageMaxAgeMs);
   const patiently = createPatience(options, signal, (error) => {
     if (error instanceof CoreTimeoutError) sizer.failed();
-    logger.warn({ error: errorMessage(error) }, 'trying again');
   });
   const late = createLateWrites(options.clock, options.lateWriteMs);
-  const startReading = createPageReader(options, sizer, patiently, late.lost, signal);
+  const readPage = createPageReader({ ...options, sizer, patiently, lost: late.lost }, signal);
   const checkpoints: Checkpoints = {
     load: (signal) => patiently(() => options.checkpoints.load(signal)),
     save: (saved, signal) => patiently(() => options.checkpoints.save(saved, signal)),
@@ -78,16 +77,23 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   if (options.look !== undefined && progress.hasWritten) await lookAgain(options.look);
   return progress.finish(signal);
 
-  async function copySegments({ position, after }: Start): Promise<void> {
-    for (let index = position.segment; index < range.segments.length; index++) {
-      const segment = range.segments[index]!;
-      const environment = environments.get(segment.environmentId);
-      const isResumed = position.segment === index;
-      // Deleted since the ranges were planned, and its identities with it.
-      if (environment === undefined) logger.warn({ environmentId: segment.environmentId }, 'environment is gone');
-      else await copySegment(environment, segment, isResumed ? after : segment.after);
-      await progress.moveTo(index + 1, signal);
-    }
+  function copySegments({ position, after }: Start): Promise<void> {
+    const { segments } = range;
+    const moveTo = (segment: number) => progress.moveTo(segment, signal);
+    return workThrough({ segments, environments, logger, at, moveTo }, { segment: position.segment, start: after });
+  }
+
+  function at({ environment, segment }: Place<Segment>): PageWork<string, ReadPage> {
+    const failing = createFailingSince(options);
+    return {
+      read: (start) => readPage(environment, segment, start),
+      nextOf: (page) => nextOf(page, segment),
+      async handle(page, start) {
+        const { length } = page.identities;
+        const done = length === 0 ? 0 : await writePage(page, failing);
+        return done === length ? undefined : restOf(page, start, done, segment);
+      },
+    };
   }
 
   async function lookAgain({ afterMs, handlePage }: NonNullable<CopyOptions['look']>): Promise<void> {
@@ -97,7 +103,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
       {
         rangeId,
         segments: live.map((segment) => ({ ...segment, environment: environments.get(segment.environmentId)! })),
-        read: startReading,
+        read: readPage,
         async write(page, isFirst) {
           // With CoreWins every look would undo what Edge clients have written since the one before, and none be the last.
           const chosen = isFirst ? settings() : ({ ...settings(), onConflict: 'KeepEdge' } as const);
@@ -161,32 +167,8 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     return identity;
   }
 
-  async function copySegment(environment: CoreEnvironment, segment: Segment, after: string | null): Promise<void> {
-    const failing = createFailingSince(options);
-    let next = startReading(environment, segment, after);
-    for (;;) {
-      const page = await next;
-      const last = page.identities.at(-1);
-      if (last === undefined) return;
-      if (!page.isLast) next = startReading(environment, segment, boundOf(last, segment.order));
-      const done = await writePage(page, progress, failing);
-      if (done === page.identities.length) {
-        if (page.isLast) return;
-      } else {
-        // What was read ahead is beyond the gap.
-        next = startReading(environment, segment, reached(page, done));
-      }
-      after = reached(page, done);
-    }
-
-    function reached({ identities }: ReadPage, done: number): string | null {
-      const identity = identities[done - 1];
-      return identity === undefined ? after : boundOf(identity, segment.order);
-    }
-  }
-
   /** @returns how many of the page's first identities are done */
-  async function writePage(page: ReadPage, progress: Progress, failing: FailingSince): Promise<number> {
+  async function writePage(page: ReadPage, failing: FailingSince): Promise<number> {
     const { identities } = page;
     const started = options.clock.monotonic();
     const handled = await patiently(() => options.handlePage(page, settings(), signal));
@@ -211,67 +193,4 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     }
     return done;
   }
-}
-
-type Patiently = <T>(work: () => Promise<T>) => Promise<T>;
-
-function createPatience(
-  { clock, patienceMs }: CopyOptions,
-  signal: AbortSignal,
-  onRetry: (error: unknown) => void,
-): Patiently {
-  return (work) => withPatience({ clock, patienceMs, signal, onRetry }, work);
-}
-
-/** A page as it was read, whether Core has more behind it, and the characters of its rows. */
-interface ReadPage extends Page {
-  readonly isLast: boolean;
-  readonly size: number;
-}
-
-function createPageReader(
-  { stores, clock, pageMaxAgeMs }: CopyOptions,
-  sizer: PageSizer,
-  patiently: Patiently,
-  lost: () => void,
-  signal: AbortSignal,
-) {
-  return (environment: CoreEnvironment, segment: Segment, after: string | null): Promise<ReadPage> => {
-    const reading = patiently(async () => {
-      const limit = sizer.next();
-      const deadline = startPageAge(clock, pageMaxAgeMs);
-      const request = { environment, order: segment.order, after, until: segment.until, limit };
-      const { identities, isLast, size } = await stores.core.identities.page(request, signal);
-      return { environment, identities, deadline, lost, isLast, size };
-    });
-    // Nobody may be waiting when it fails; whoever awaits it later still sees the failure.
-    reading.catch(() => {});
-    return reading;
-  };
-}
-
-interface FailingSince {
-  /** Something got through. */
-  ended(): void;
-  /** Nothing did. Throws what was in the way once patience has ended. */
-  again(hindrance: unknown): void;
-}
-
-/** Pages that become too old one after the other, without one identity written, are a failure of the store. */
-function createFailingSince({ clock, patienceMs }: CopyOptions): FailingSince {
-  let since: number | undefined;
-  let reason: unknown;
-  return {
-    ended() {
-      since = undefined;
-      reason = undefined;
-    },
-    again(hindrance) {
-      since ??= clock.monotonic();
-      // A page that was too old before anything was sent says nothing of what made those before it too old.
-      const cause = hindrance instanceof Error && hindrance.cause instanceof Error ? hindrance.cause : undefined;
-      reason = cause ?? reason ?? hindrance;
-      if (clock.monotonic() - since >= patienceMs) throw reason;
-    },
-  };
 }

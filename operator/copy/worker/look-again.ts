@@ -1,10 +1,11 @@
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import { boundOf } from '@edge-migration/identity/core/pages.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
+import { workThroughSegment } from '../../job/range-loop.ts';
 import type { Segment } from '../ranges.ts';
 import type { HandledPage, Page } from './page.ts';
+import { nextOf, restOf } from './page-reader.ts';
 import type { Result } from './totals.ts';
 
 export interface LookOptions {
@@ -14,7 +15,7 @@ export interface LookOptions {
   readonly read: (
     environment: CoreEnvironment,
     segment: Segment,
-    after: string | null,
+    start: string | null,
   ) => Promise<Page & { readonly isLast: boolean }>;
   /** @param isFirst whether this is the first look at what was copied */
   readonly write: (page: Page, isFirst: boolean) => Promise<HandledPage>;
@@ -55,18 +56,23 @@ async function lookAt(
   isFirst: boolean,
   { read, write, onHindrance }: LookOptions,
 ): Promise<number> {
-  let { after } = segment;
   let overtaken = 0;
-  for (;;) {
-    const page = await read(environment, segment, after);
-    const { results, hindrance } = await write(page, isFirst);
-    overtaken += results.filter(hasWritten).length;
-    const last = page.identities[results.length - 1];
-    if (last !== undefined) after = boundOf(last, segment.order);
-    if (results.length < page.identities.length) {
-      if (last === undefined) onHindrance(hindrance);
-    } else if (page.isLast || last === undefined) return overtaken;
-  }
+  await workThroughSegment(
+    {
+      read: (start: string | null) => read(environment, segment, start),
+      nextOf: (page) => nextOf(page, segment),
+      async handle(page, start) {
+        const { results, hindrance } = await write(page, isFirst);
+        overtaken += results.filter(hasWritten).length;
+        const { length: done } = results;
+        if (done === page.identities.length) return undefined;
+        if (done === 0) onHindrance(hindrance);
+        return restOf(page, start, done, segment);
+      },
+    },
+    null,
+  );
+  return overtaken;
 }
 
 const hasWritten = ({ outcome }: Result) => outcome === 'inserted' || outcome === 'merged' || outcome === 'replaced';

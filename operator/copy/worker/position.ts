@@ -10,7 +10,7 @@ const REMEMBERED = 4;
 /** A position as the copy works with it: the identifier is at hand. */
 export interface Start {
   readonly position: Position;
-  /** Identifier, or id, to start behind; null starts at the beginning of the environment. */
+  /** Identifier, or id, to start behind; null starts at the beginning of the segment. */
   readonly after: string | null;
 }
 

@@ -1,11 +1,10 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
-import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { withPatience } from '../../job/failure.ts';
+import { createPatience } from '../../job/failure.ts';
+import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts';
 import type { WorkerRecord } from '../../job/record.ts';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
 import type { CheckpointCipher } from '../checkpoint-cipher.ts';
@@ -24,7 +23,7 @@ import { createComparer } from './comparer.ts';
 import type { Comparison } from './comparison.ts';
 import { type HeldRecord, holdRecord } from './held-record.ts';
 import { createPageReader, type ReadPage, type Start } from './pages.ts';
-import { openProgress } from './progress.ts';
+import { openProgress, type Progress } from './progress.ts';
 import type { RegionTables } from './region-comparer.ts';
 import { createRepair, type Repair } from './repair.ts';
 
@@ -64,16 +63,7 @@ export interface VerifyOptions extends Pick<SettleContext, 'settleMs' | 'replayP
 export async function verifyRange(options: VerifyOptions, signal: AbortSignal): Promise<VerifyCheckpoint> {
   const { stores, project, range, settings, clock, logger } = options;
   const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
-  const patiently = <T>(work: () => Promise<T>, own = signal): Promise<T> =>
-    withPatience(
-      {
-        clock,
-        patienceMs: options.patienceMs,
-        signal: own,
-        onRetry: (error) => logger.warn({ error: errorMessage(error) }, 'trying again'),
-      },
-      work,
-    );
+  const patiently = createPatience(options, signal);
   const { regions } = options;
   const look = createComparer(stores, options.onConflict, regions);
   const readSegment = createPageReader({ stores, regions, look, settings, patiently });
@@ -100,14 +90,9 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     held.seeTo();
   }
 
-  for (let index = progress.place.segment; index < segments.length; index++) {
-    const segment = segments[index]!;
-    const environment = environments.get(segment.environmentId);
-    const from = progress.place.segment === index ? progress.place.from : null;
-    // Deleted since the ranges were planned, and its identities with it.
-    if (environment === undefined) logger.warn({ environmentId: segment.environmentId }, 'environment is gone');
-    else await verifySegment(environment, segment, index, from);
-  }
+  const { segment, from: start } = progress.place;
+  const moveOn = (index: number) => moveTo({ segment: index, from: null });
+  await workThrough({ segments, environments, logger, at, moveTo: moveOn }, { segment, start });
   await settle();
   return progress.finish(signal);
 
@@ -127,33 +112,24 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     await repairInterrupted(context, repair, interrupted, signal);
   }
 
-  async function verifySegment(
-    environment: CoreEnvironment,
-    segment: VerifySegment,
-    index: number,
-    start: Start,
-  ): Promise<void> {
-    let reading = startReading(environment, segment, start);
-    for (;;) {
-      const { compare, rows, next } = await reading;
-      // Read while this one is compared.
-      if (next !== undefined) reading = startReading(environment, segment, next);
-      const before = progress.candidates.length;
-      await compare(add);
-      if (progress.candidates.length > before) progress.noticeLook(await coreTime());
-      ledger.addRows(rows);
-      const place = next === undefined ? { segment: index + 1, from: null } : { segment: index, from: next };
-      await progress.moveTo(place, signal, next !== undefined);
-      if (progress.isFull()) await settle();
-      if (next === undefined) return;
-    }
+  function at({ environment, segment, index }: Place<VerifySegment>): PageWork<Exclude<Start, null>, ReadPage> {
+    return {
+      read: (start) => readSegment(environment, segment, start, signal),
+      nextOf: ({ next }) => next,
+      async handle({ compare, rows, next }) {
+        const before = progress.candidates.length;
+        await compare(add);
+        if (progress.candidates.length > before) progress.noticeLook(await coreTime());
+        ledger.addRows(rows);
+        if (next !== undefined) await moveTo({ segment: index, from: next }, true);
+      },
+    };
   }
 
-  function startReading(environment: CoreEnvironment, segment: VerifySegment, start: Start): Promise<ReadPage> {
-    const reading = readSegment(environment, segment, start, signal);
-    // Nobody may be waiting when it fails; whoever awaits it later still sees the failure.
-    reading.catch(() => {});
-    return reading;
+  /** @param maySkip whether saving may wait for the next time */
+  async function moveTo(place: Progress['place'], maySkip = false): Promise<void> {
+    await progress.moveTo(place, signal, maySkip);
+    if (progress.isFull()) await settle();
   }
 
   /** Nothing is saved before the page is done, so what a killed worker has added is added once. */

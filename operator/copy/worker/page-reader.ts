@@ -1,0 +1,51 @@
+import type { Stores } from '@edge-migration/identity/converge.ts';
+import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
+import { boundOf } from '@edge-migration/identity/core/pages.ts';
+import type { Clock } from '@edge-migration/runtime/clock.ts';
+import type { Patiently } from '../../job/failure.ts';
+import type { Segment } from '../ranges.ts';
+import type { Page } from './page.ts';
+import { startPageAge } from './page-age.ts';
+import type { PageSizer } from './page-size.ts';
+
+/** A page as it was read, whether Core has more behind it, and the characters of its rows. */
+export interface ReadPage extends Page {
+  readonly isLast: boolean;
+  readonly size: number;
+}
+
+export interface PageReaderOptions {
+  readonly stores: Stores;
+  readonly clock: Clock;
+  readonly pageMaxAgeMs: number;
+  readonly sizer: PageSizer;
+  readonly patiently: Patiently;
+  /** As {@link Page.lost}. */
+  readonly lost: () => void;
+}
+
+/** Reads pages of a size that can be written before they are too old. */
+export function createPageReader(options: PageReaderOptions, signal: AbortSignal) {
+  const { stores, clock, pageMaxAgeMs, sizer, patiently, lost } = options;
+  return (environment: CoreEnvironment, segment: Segment, start: string | null): Promise<ReadPage> =>
+    patiently(async () => {
+      const limit = sizer.next();
+      const deadline = startPageAge(clock, pageMaxAgeMs);
+      const { order, until } = segment;
+      const request = { environment, order, after: start ?? segment.after, until, limit };
+      const { identities, isLast, size } = await stores.core.identities.page(request, signal);
+      return { environment, identities, deadline, lost, isLast, size };
+    });
+}
+
+/** Where the page behind this one begins; undefined where there is none. */
+export function nextOf({ identities, isLast }: Pick<ReadPage, 'identities' | 'isLast'>, { order }: Segment) {
+  const last = identities.at(-1);
+  return isLast || last === undefined ? undefined : boundOf(last, order);
+}
+
+/** Where a page goes on that began at `start`, and of which the first `done` identities are done. */
+export function restOf({ identities }: Page, start: string | null, done: number, { order }: Segment): string | null {
+  const last = identities[done - 1];
+  return last === undefined ? start : boundOf(last, order);
+}
