@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { CheckpointFact, CopyCounts } from '../edge-migration/facts.ts';
+import { parseJson } from '../edge-migration/parse.ts';
+import { rangeCheckpointSchema } from '../job/range-checkpoint.ts';
 import { writeUnitsSchema } from './write-units.ts';
 
 const count = z.number().min(0).default(0);
@@ -53,24 +55,13 @@ const positionSchema = z.object({
 });
 
 /** The state that one range's worker saves after every page; the text of the key `checkpoint` of its ConfigMap. */
-export const checkpointSchema = z.object({
-  rangeId: z.int().min(0),
+export const checkpointSchema = rangeCheckpointSchema.extend({
   /** Newest first; the others are used if an identity has been deleted or renamed since. */
   positions: z.array(positionSchema),
-  finished: z.boolean(),
   /** The number of `known` identities of each finished segment; empty in checkpoints of earlier releases. */
   knownBySegment: z.array(z.int().min(0)).default([]),
-  updatedTime: z.iso.datetime(),
-  /** Name of the worker process that wrote it. */
-  instance: z.string(),
-  identitiesPerSecond: z.number().min(0),
   /** Some lines of the reports did not fit. */
   truncated: z.boolean().default(false),
-  /**
-   * Table that has the override rows of every document of the range so far; absent if some have none, or may have none.
-   */
-  overridesTable: z.string().exactOptional(),
-  lastError: z.string().optional(),
 });
 
 export type Checkpoint = z.infer<typeof checkpointSchema>;
@@ -100,10 +91,4 @@ export function parseCheckpoint(text: string): CheckpointFact | undefined {
 }
 
 /** The whole checkpoint; undefined if the text is not one. */
-export function readCheckpoint(text: string): Checkpoint | undefined {
-  try {
-    return checkpointSchema.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
-}
+export const readCheckpoint = (text: string | undefined) => parseJson(text, checkpointSchema);

@@ -1,7 +1,7 @@
 import { itemBytes, MAX_ITEM_BYTES } from '@edge-migration/identity/edge/document/size.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createMemoryCheckpoints } from './checkpoints.ts';
 import { countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
+import { createCopyRecord } from './testing/record.ts';
 
 let project: TestProject;
 
@@ -25,10 +25,10 @@ describe('a document that Edge has already', () => {
   test('stays as it is by default, and is counted and listed', async () => {
     await project.copy();
     const keys = await change(environmentKey(), elsewhere, 3);
-    const checkpoints = createMemoryCheckpoints();
-    const counts = countsOf(await project.copy({ checkpoints }));
+    const record = createCopyRecord();
+    const counts = countsOf(await project.copy({ record }));
     expect(counts).toMatchObject({ kept: 3, differing: 3, unchanged: 291, merged: 0, replaced: 0 });
-    const lines = checkpoints
+    const lines = record
       .current()!
       .differing.trim()
       .split('\n')

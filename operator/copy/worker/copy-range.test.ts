@@ -1,9 +1,10 @@
 import { UnreachableError } from '@edge-migration/kubernetes/errors.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Checkpoints, createMemoryCheckpoints } from './checkpoints.ts';
+import type { WorkerRecord } from '../../job/record.ts';
 import { createPagePlanner } from './page-planner.ts';
 import { createPageWriter } from './page-writer.ts';
 import { countInserts, countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
+import { createCopyRecord } from './testing/record.ts';
 
 let project: TestProject;
 
@@ -13,11 +14,11 @@ beforeEach(async () => {
 
 afterEach(() => project[Symbol.asyncDispose]());
 
-/** Checkpoints of a worker that dies right after, or right before, its `saves`-th page was saved. */
-function dieAfter(saves: number, inner: Checkpoints, when: 'afterSave' | 'beforeSave'): Checkpoints {
+/** The record of a worker that dies right after, or right before, its `saves`-th page was saved. */
+function dieAfter(saves: number, inner: WorkerRecord, when: 'afterSave' | 'beforeSave'): WorkerRecord {
   let left = saves;
   return {
-    load: (signal) => inner.load(signal),
+    ...inner,
     async save(saved, signal) {
       if (--left > 0 || when === 'afterSave') await inner.save(saved, signal);
       if (left <= 0) throw new Error('killed');
@@ -70,10 +71,10 @@ describe('a copy', () => {
 
     test('names the table that has rows for all of a range, and none where an earlier worker had none', async () => {
       const { environmentsV2Table } = project.tables.settings;
-      const checkpoints = createMemoryCheckpoints();
-      const first = { ...withoutRows(), checkpoints: dieAfter(2, checkpoints, 'afterSave') };
+      const record = createCopyRecord();
+      const first = { ...withoutRows(), record: dieAfter(2, record, 'afterSave') };
       await expect(project.copy(first)).rejects.toThrow('killed');
-      expect(await project.copy({ checkpoints })).not.toHaveProperty('overridesTable');
+      expect(await project.copy({ record })).not.toHaveProperty('overridesTable');
       expect((await project.copy()).overridesTable).toBe(environmentsV2Table);
       expect(await project.copy(withoutRows())).not.toHaveProperty('overridesTable');
     });
@@ -94,9 +95,9 @@ describe('a copy', () => {
   });
 
   test('reports every identity that Edge cannot hold by id and reason, without identifiers or values', async () => {
-    const checkpoints = createMemoryCheckpoints();
-    const checkpoint = await project.copy({ checkpoints });
-    const lines = checkpoints
+    const record = createCopyRecord();
+    const checkpoint = await project.copy({ record });
+    const lines = record
       .current()!
       .skipped.trim()
       .split('\n')
@@ -176,23 +177,23 @@ describe('a worker that dies', () => {
   test.each(['afterSave', 'beforeSave'] as const)(
     'at any page (%s) repeats at most that page and counts nothing twice',
     async (when) => {
-      const checkpoints = createMemoryCheckpoints();
+      const record = createCopyRecord();
       let deaths = 0;
       for (;;) {
         try {
-          await project.copy({ checkpoints: dieAfter(when === 'afterSave' ? 2 : 3, checkpoints, when) });
+          await project.copy({ record: dieAfter(when === 'afterSave' ? 2 : 3, record, when) });
           break;
         } catch (error) {
           expect(error).toMatchObject({ message: 'killed' });
           if (++deaths > 60) throw error;
-          if (checkpoints.current()?.checkpoint.finished) break;
+          if (record.current()?.checkpoint.finished) break;
         }
       }
       expect(deaths).toBeGreaterThan(3);
       expect(await project.compare()).toEqual(EQUAL);
-      const { read, inserted, unchanged, skipped } = countsOf(checkpoints.current()!.checkpoint);
+      const { read, inserted, unchanged, skipped } = countsOf(record.current()!.checkpoint);
       expect({ read, written: inserted + unchanged, skipped }).toEqual({ read: 300, written: 294, skipped: 6 });
-      expect(checkpoints.current()!.skipped.trim().split('\n')).toHaveLength(6);
+      expect(record.current()!.skipped.trim().split('\n')).toHaveLength(6);
       // Every death repeats no more than the page that was not saved.
       const repeated = [...countInserts(project.proxy).values()].reduce((sum, times) => sum + times - 1, 0);
       expect(repeated).toBeLessThanOrEqual(when === 'afterSave' ? 0 : deaths * project.settings.pageSize);
@@ -200,14 +201,14 @@ describe('a worker that dies', () => {
   );
 
   test('goes on where it was even if the last identity was deleted in between', async () => {
-    const checkpoints = createMemoryCheckpoints();
-    await expect(project.copy({ checkpoints: dieAfter(4, checkpoints, 'afterSave') })).rejects.toThrow('killed');
-    const last = checkpoints.current()!.checkpoint.positions[0]!.identity!.id;
+    const record = createCopyRecord();
+    await expect(project.copy({ record: dieAfter(4, record, 'afterSave') })).rejects.toThrow('killed');
+    const last = record.current()!.checkpoint.positions[0]!.identity!.id;
     for (const table of ['environments_trait', 'features_featurestate']) {
       await project.sql(`DELETE FROM ${table} WHERE identity_id = $1`, [last]);
     }
     await project.sql('DELETE FROM environments_identity WHERE id = $1', [last]);
-    const { positions, finished } = await project.copy({ checkpoints });
+    const { positions, finished } = await project.copy({ record });
     expect(finished).toBe(true);
     expect(positions[0]!.totals.counts.read).toBe(299);
     // The deleted one's document is the business of replay.
@@ -261,11 +262,11 @@ describe('a copy in trouble', () => {
     });
 
     test.each([1, 3])('of a worker that was killed at page %i', async (page) => {
-      const checkpoints = createMemoryCheckpoints();
+      const record = createCopyRecord();
       // The first save says that there is a worker.
-      const dying = dieAfter(page + 1, checkpoints, 'beforeSave');
-      await expect(project.copy({ checkpoints: dying, lateWriteMs })).rejects.toThrow('killed');
-      const next = () => project.copy({ checkpoints, lateWriteMs });
+      const dying = dieAfter(page + 1, record, 'beforeSave');
+      await expect(project.copy({ record: dying, lateWriteMs })).rejects.toThrow('killed');
+      const next = () => project.copy({ record, lateWriteMs });
       expect(await timed(next)).toBeGreaterThan(lateWriteMs);
     });
 
@@ -276,20 +277,21 @@ describe('a copy in trouble', () => {
   });
 
   test('waits for the API server while it is away', async () => {
-    const checkpoints = createMemoryCheckpoints();
+    const record = createCopyRecord();
     let calls = 0;
     const away = async () => {
       if (calls++ % 3 === 0)
         throw new UnreachableError('away', { status: 0, reason: 'Test', disposition: 'transient' });
     };
     const checkpoint = await project.copy({
-      checkpoints: {
-        load: (signal) => away().then(() => checkpoints.load(signal)),
-        save: (saved, signal) => away().then(() => checkpoints.save(saved, signal)),
+      record: {
+        ...record,
+        load: (signal) => away().then(() => record.load(signal)),
+        save: (saved, signal) => away().then(() => record.save(saved, signal)),
       },
     });
     expect(countsOf(checkpoint).read).toBe(300);
-    expect(checkpoints.current()?.checkpoint).toEqual(checkpoint);
+    expect(record.current()?.checkpoint).toEqual(checkpoint);
   });
 
   test('reads a page again that became too old before it was written, and writes nothing old', async () => {

@@ -1,14 +1,12 @@
-import type { Stores } from '@edge-migration/identity/converge.ts';
 import { CoreTimeoutError } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
 import { createPatience, WorkerError } from '../../job/failure.ts';
 import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts';
+import type { RangeOptions } from '../../job/range-options.ts';
 import type { Checkpoint } from '../checkpoint.ts';
-import type { Segment } from '../ranges.ts';
-import type { Checkpoints } from './checkpoints.ts';
+import type { Range, Segment } from '../ranges.ts';
 import { createFailingSince, type FailingSince } from './failing-since.ts';
 import { lookUntilItHolds } from './look-again.ts';
 import { type Found, findMissed } from './missed.ts';
@@ -19,23 +17,15 @@ import { identityMark, type Start } from './position.ts';
 import { openProgress, type ProgressOptions } from './progress.ts';
 import { createReadIds, type ReadIds } from './read-ids.ts';
 
-export interface CopyOptions extends Omit<ProgressOptions, 'budget' | 'overridesTable'> {
-  readonly stores: Stores;
-  readonly project: CoreProject;
+export interface CopyOptions extends RangeOptions<Range, LiveSettings, Checkpoint>, Pick<ProgressOptions, 'onSkipped'> {
   /** What to do with a page: write it, or look what that would mean. */
   readonly handlePage: HandlePage;
-  /** As they are now; they may change while the copy runs. */
-  readonly settings: () => LiveSettings;
   readonly pageMaxAgeMs: number;
-  /** The longest life of a write that was sent and not answered. */
-  readonly lateWriteMs: number;
   /**
    * On tables of which a write is not final: how long after the last one what was written is looked at again, and by what
    * that is done.
    */
   readonly look?: { readonly afterMs: number; readonly handlePage: HandlePage } | undefined;
-  /** How long the copy goes on while nothing gets through. */
-  readonly patienceMs: number;
 }
 
 /**
@@ -57,12 +47,8 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   });
   const late = createLateWrites(options.clock, options.lateWriteMs);
   const readPage = createPageReader({ ...options, sizer, patiently, lost: late.lost }, signal);
-  const checkpoints: Checkpoints = {
-    load: (signal) => patiently(() => options.checkpoints.load(signal)),
-    save: (saved, signal) => patiently(() => options.checkpoints.save(saved, signal)),
-  };
   const { budget, overridesTable } = stores.edge;
-  const progress = await openProgress({ ...options, checkpoints, budget, overridesTable }, lookUp, signal);
+  const progress = await openProgress({ ...options, patiently, budget, overridesTable }, lookUp, signal);
 
   /** By environment; undefined while a process before has read some. */
   let readIds: Map<number, ReadIds> | undefined = progress.isFromStart ? new Map() : undefined;

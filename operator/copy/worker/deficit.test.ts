@@ -3,9 +3,9 @@ import { driftCollation } from '@edge-migration/test/core/drift.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WorkerError } from '../../job/failure.ts';
 import { describePlanned, planRanges, type Range, type Segment } from '../ranges.ts';
-import { createMemoryCheckpoints } from './checkpoints.ts';
 import { createPageWriter } from './page-writer.ts';
 import { countsOf, createTestProject, EQUAL, type TestProject } from './testing/project.ts';
+import { createCopyRecord } from './testing/record.ts';
 
 const signal = new AbortController().signal;
 let project: TestProject;
@@ -37,14 +37,14 @@ async function plan(): Promise<Range> {
 test('a copy that reads fewer identities than Core has, because the index misses some, is never called complete', async () => {
   const range = await plan();
   await driftCollation(project.databaseUrl);
-  const checkpoints = createMemoryCheckpoints();
-  const failed = await project.copy({ range, checkpoints }).catch((error: unknown) => error);
+  const record = createCopyRecord();
+  const failed = await project.copy({ range, record }).catch((error: unknown) => error);
   expect(failed).toMatchObject({ name: 'WorkerError', disposition: 'transient' });
   expect(String(failed)).toMatch(/twice, \d+ identities were read where Core has 1200.+REINDEX/s);
-  expect((await checkpoints.load(signal))?.checkpoint.finished).toBe(false);
+  expect(record.current()?.checkpoint.finished).toBe(false);
 
   await project.sql('REINDEX TABLE environments_identity');
-  const repeated = await project.copy({ range, checkpoints });
+  const repeated = await project.copy({ range, record });
   expect(repeated.finished).toBe(true);
   expect(countsOf(repeated).read).toBe(1200);
   expect(await project.compare()).toEqual(EQUAL);
@@ -157,10 +157,10 @@ describe('an identity that is missed in the environment in which another one is 
 
   test('is found after a pod was killed, too', async () => {
     const range = await plan();
-    const checkpoints = createMemoryCheckpoints();
-    await project.copy({ range, checkpoints, settings: slowly, handlePage: killAfter(2) }).catch(() => {});
+    const record = createCopyRecord();
+    await project.copy({ range, record, settings: slowly, handlePage: killAfter(2) }).catch(() => {});
     await deleteAndRename();
-    const checkpoint = await project.copy({ range, checkpoints, settings: slowly });
+    const checkpoint = await project.copy({ range, record, settings: slowly });
     expect(checkpoint.finished).toBe(true);
     expect((await project.compare()).missing).toEqual([]);
   });
@@ -185,10 +185,10 @@ test('what was renamed into an environment hides none that the index misses in a
 
 test('a range of which no identity was deleted is not read again after a pod was killed', async () => {
   const range = await plan();
-  const checkpoints = createMemoryCheckpoints();
+  const record = createCopyRecord();
   const settings = () => ({ ...project.settings, pageSize: 100 });
-  await project.copy({ range, checkpoints, settings, handlePage: killAfter(2) }).catch(() => {});
-  const before = (await checkpoints.load(signal))?.checkpoint.positions[0]?.totals.counts.read ?? 0;
+  await project.copy({ range, record, settings, handlePage: killAfter(2) }).catch(() => {});
+  const before = record.current()?.checkpoint.positions[0]?.totals.counts.read ?? 0;
   let identities = 0;
   const handlePage = createPageWriter(project.stores);
   const counting: typeof handlePage = async (...request) => {
@@ -196,7 +196,7 @@ test('a range of which no identity was deleted is not read again after a pod was
     identities += handled.results.length;
     return handled;
   };
-  await project.copy({ range, checkpoints, settings, handlePage: counting });
+  await project.copy({ range, record, settings, handlePage: counting });
   expect(before).toBeGreaterThan(0);
   expect(before + identities).toBe(1200);
 });
@@ -218,12 +218,12 @@ describe('what was read of an environment that has gone since', () => {
 
   test('does not stand for identities of another one that are missed, after a pod was killed', async () => {
     const range = await planInOrder();
-    const checkpoints = createMemoryCheckpoints();
+    const record = createCopyRecord();
     const settings = () => ({ ...project.settings, pageSize: 100 });
-    await project.copy({ range, checkpoints, settings, handlePage: killAfter(1) }).catch(() => {});
+    await project.copy({ range, record, settings, handlePage: killAfter(1) }).catch(() => {});
     const left = await removeOther();
     const { handlePage, isRenamed } = renameBehind();
-    const checkpoint = await project.copy({ range, checkpoints, settings, project: left, handlePage });
+    const checkpoint = await project.copy({ range, record, settings, project: left, handlePage });
     expect(isRenamed()).toBe(true);
     expect(checkpoint.finished).toBe(true);
     // Documents of the environment that has gone are no business of this copy any more.

@@ -3,11 +3,11 @@ import { createWriteBudget } from '@edge-migration/identity/edge/rate.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { describe, expect, test } from 'vitest';
-import { createMemoryCheckpoints } from './checkpoints.ts';
 import { type LookOptions, lookUntilItHolds } from './look-again.ts';
 import type { HandledPage } from './page.ts';
 import { identityMark } from './position.ts';
 import { openProgress, type Progress } from './progress.ts';
+import { createCopyRecord } from './testing/record.ts';
 
 const { signal } = new AbortController();
 const logger = createLogger('test', 'silent');
@@ -63,12 +63,12 @@ describe('lookUntilItHolds', () => {
   });
 });
 
-const checkpoints = createMemoryCheckpoints;
-const open = (saved = checkpoints(), found: CoreIdentity | undefined = identity) => {
+const open = (saved = createCopyRecord(), found: CoreIdentity | undefined = identity) => {
   const clock = createFakeClock();
   const options = {
-    ...{ range: { rangeId: 0, segments: [segment] }, checkpoints: saved, overridesTable: undefined },
+    ...{ range: { rangeId: 0, segments: [segment] }, record: saved, overridesTable: undefined },
     ...{ budget: createWriteBudget({ clock }), instance: 'pod', clock, logger },
+    patiently: <T>(work: () => Promise<T>) => work(),
   };
   return openProgress(options, async () => found, signal);
 };
@@ -91,13 +91,13 @@ describe('whether documents of a range may have been written', () => {
   });
 
   test('is taken for granted after a pod that was killed before its checkpoint told of the page', async () => {
-    const saved = checkpoints();
+    const saved = createCopyRecord();
     await open(saved);
     expect((await open(saved)).hasWritten).toBe(true);
   });
 
   test('is taken for granted where the identities that the checkpoint names are gone, so that all begins again', async () => {
-    const saved = checkpoints();
+    const saved = createCopyRecord();
     await (await open(saved)).addPage(identityMark(identity), page, signal);
     expect((await open(saved, { ...identity, identifier: 'renamed' })).hasWritten).toBe(true);
   });
@@ -106,10 +106,10 @@ describe('whether documents of a range may have been written', () => {
 describe('why the pod before has failed', () => {
   /** As it leaves it. */
   async function fail() {
-    const saved = checkpoints();
+    const saved = createCopyRecord();
     await (await open(saved)).addPage(identityMark(identity), page, signal);
     const { checkpoint, ...reports } = saved.current()!;
-    return checkpoints({ ...reports, checkpoint: { ...checkpoint, lastError: 'no capacity' } });
+    return createCopyRecord({ ...reports, checkpoint: { ...checkpoint, lastError: 'no capacity' } });
   }
 
   test('stays in the checkpoint while its successor starts', async () => {

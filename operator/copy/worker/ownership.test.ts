@@ -6,10 +6,10 @@ import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OpenStores, openStores } from '../../job/stores.ts';
 import { verify } from '../../verify/worker/testing/verification.ts';
-import { createMemoryCheckpoints } from './checkpoints.ts';
 import { createPagePlanner } from './page-planner.ts';
 import { createPageWriter } from './page-writer.ts';
 import { countsOf, createTestProject, type TestProject } from './testing/project.ts';
+import { createCopyRecord } from './testing/record.ts';
 
 const OTHER_PROJECT = 990_001;
 const [OURS, THEIRS] = [980_001, 980_002];
@@ -65,25 +65,25 @@ describe('two projects with one key', () => {
   test('the first copy takes it, the second lists its identity, and neither writes anything the next time', async () => {
     expect(countsOf(await project.copy())).toMatchObject({ skipped: 0 });
     const first = await everything();
-    const checkpoints = createMemoryCheckpoints();
+    const record = createCopyRecord();
     for (const onConflict of ['KeepEdge', 'CoreWins', 'KeepEdge'] as const) {
       const theirs = await copyOther(onConflict);
       expect(countsOf(theirs)).toMatchObject({ read: 1, skipped: 1, replaced: 0, merged: 0, kept: 0, differing: 0 });
       expect(theirs.positions[0]!.totals.skippedByReason).toEqual({ KeyTakenByAnother: 1 });
       const settings = { ...project.settings, onConflict };
-      const counts = countsOf(await project.copy({ checkpoints, settings: () => settings }));
+      const counts = countsOf(await project.copy({ record, settings: () => settings }));
       expect(counts).toMatchObject({ unchanged: counts.read, skipped: 0 });
     }
     expect(await everything()).toEqual(first);
   });
 
   test('the report names the identity and the reason, and no key', async () => {
-    const checkpoints = createMemoryCheckpoints();
+    const record = createCopyRecord();
     await project.copy({
-      ...{ stores: other, project: other.project, checkpoints, handlePage: createPageWriter(other) },
+      ...{ stores: other, project: other.project, record, handlePage: createPageWriter(other) },
       range: { rangeId: 0, segments: [{ environmentId: OTHER_PROJECT, after: null, until: null }] },
     });
-    const text = checkpoints.current()!.skipped;
+    const text = record.current()!.skipped;
     expect(JSON.parse(text)).toMatchObject({ identityId: THEIRS, reason: 'KeyTakenByAnother' });
     expect(text).not.toContain(key);
   });

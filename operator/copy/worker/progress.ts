@@ -1,33 +1,23 @@
 import type { WriteBudget } from '@edge-migration/identity/edge/table/table.ts';
-import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
-import { type Checkpoint, NO_TOTALS, type Position } from '../checkpoint.ts';
+import { keepProgress, loadRange, type RangeProgressOptions } from '../../job/range-progress.ts';
+import { createReport } from '../../job/report.ts';
+import { type Checkpoint, NO_TOTALS, type Position, readCheckpoint } from '../checkpoint.ts';
 import type { Range } from '../ranges.ts';
-import type { Checkpoints } from './checkpoints.ts';
 import type { HandledPage } from './page.ts';
 import { findStart, type IdentityLookup, rememberPosition, type Start } from './position.ts';
-import { createRateMeter } from './rate-meter.ts';
 import type { IdSums } from './read-ids.ts';
-import { createReport } from './report.ts';
 import { addPage, type PageCosts, type SkippedLine, sumsOf } from './totals.ts';
 
 /** A ConfigMap holds a mebibyte: the lists of single identities share what the checkpoint itself leaves. */
 const SKIPPED_LIMIT = 800_000;
 const DIFFERING_LIMIT = 100_000;
 
-export interface ProgressOptions {
+export interface ProgressOptions extends RangeProgressOptions<Checkpoint> {
   readonly range: Range;
-  readonly checkpoints: Checkpoints;
   /** Knows what was spent. */
   readonly budget: WriteBudget;
-  /** Table that override rows are written to; undefined where none is configured. */
-  readonly overridesTable: string | undefined;
-  /** Name of this process. */
-  readonly instance: string;
-  readonly clock: Clock;
   readonly logger: Logger;
-  /** After every page. */
-  readonly onProgress?: ((checkpoint: Checkpoint) => void) | undefined;
   /** For every identity that Edge cannot hold. */
   readonly onSkipped?: ((line: SkippedLine) => void) | undefined;
 }
@@ -73,27 +63,22 @@ export async function openProgress(
   lookUp: IdentityLookup,
   signal: AbortSignal,
 ): Promise<Progress> {
-  const { checkpoints, range, logger, clock, budget } = options;
-  const saved = await checkpoints.load(signal);
+  const { range, logger, budget } = options;
+  const saved = await loadRange(options, readCheckpoint, signal);
   const first: Position = { segment: 0, identity: null, totals: NO_TOTALS };
-  const beginning: Start = { position: first, after: range.segments[0]?.after ?? null };
+  const beginning: Start = { position: first, after: null };
   const start = (saved && (await findStart(saved.checkpoint, range.segments, lookUp))) ?? beginning;
-  const skipped = createReport(SKIPPED_LIMIT, saved?.skipped ?? '', start.position.totals.skippedLines);
-  const differing = createReport(DIFFERING_LIMIT, saved?.differing ?? '', start.position.totals.differingLines);
+  const { skippedLines, differingLines } = start.position.totals;
+  const skipped = createReport(SKIPPED_LIMIT, saved?.texts['skipped.jsonl'] ?? '', skippedLines);
+  const differing = createReport(DIFFERING_LIMIT, saved?.texts['differing.jsonl'] ?? '', differingLines);
   let truncated = saved?.checkpoint.truncated ?? false;
   const known = saved?.checkpoint.positions ?? [];
   // Newer ones could not be found again.
   const isAnew = start.position === first;
-  // Pages that were done before have their rows where they were written to then, if anywhere.
-  let overridesTable =
-    isAnew || saved?.checkpoint.overridesTable === options.overridesTable ? options.overridesTable : undefined;
   let positions = isAnew ? [first] : known.slice(known.indexOf(start.position));
   let knownBySegment = isAnew ? [] : (saved?.checkpoint.knownBySegment ?? []);
   let spent = budget.spent();
   let isRestarted = false;
-  // Why the process before failed stays said until this one gets further.
-  let lastError = saved?.checkpoint.lastError;
-  const rate = createRateMeter(clock.monotonic());
   if (!isAnew) {
     logger.info({ rangeId: range.rangeId, identities: start.position.totals.counts.read }, 'resumed');
   }
@@ -107,24 +92,23 @@ export async function openProgress(
     return isUnderWay ? [totals.counts.known - sum(knownBySegment)] : [];
   }
 
-  async function save(finished: boolean, signal: AbortSignal): Promise<Checkpoint> {
-    truncated ||= skipped.truncated || differing.truncated;
-    const checkpoint: Checkpoint = {
-      rangeId: range.rangeId,
-      positions,
-      finished,
-      knownBySegment,
-      updatedTime: new Date(clock.now()).toISOString(),
-      instance: options.instance,
-      identitiesPerSecond: Math.round(rate.perSecond()),
-      truncated,
-      ...(overridesTable && { overridesTable }),
-      ...(lastError !== undefined && { lastError }),
-    };
-    await checkpoints.save({ checkpoint, skipped: skipped.text(), differing: differing.text() }, signal);
-    options.onProgress?.(checkpoint);
-    return checkpoint;
-  }
+  const progress = keepProgress(
+    options,
+    {
+      seen: () => current().totals.counts.read,
+      checkpoint() {
+        truncated ||= skipped.truncated || differing.truncated;
+        return { positions, knownBySegment, truncated };
+      },
+      texts: () => ({ 'skipped.jsonl': skipped.text(), 'differing.jsonl': differing.text() }),
+      // A page that was written costs more than a save.
+      everyMs: 0,
+      // The lists are cut where they would not fit.
+      mostBytes: Number.POSITIVE_INFINITY,
+    },
+    saved?.checkpoint,
+    isAnew,
+  );
 
   /** What was spent since the last page. */
   function takeCosts({ documentBytes, planned, known }: HandledPage & { known: readonly number[] }): PageCosts {
@@ -153,8 +137,8 @@ export async function openProgress(
     }
   }
 
-  // One that is killed within its first page is known to its successor, and one that is still at work finds its successor.
-  await save(saved?.checkpoint.finished ?? false, signal);
+  // What it may have under way when it is killed must be known, and waited for.
+  await progress.claim(signal);
 
   return {
     start,
@@ -163,20 +147,17 @@ export async function openProgress(
 
     async addPage(identity, page, signal) {
       const { segment, totals } = current();
-      lastError = undefined;
       addLines(page);
-      rate.add(page.results.length, clock.monotonic());
       const lines = { skippedLines: skipped.lines, differingLines: differing.lines };
       const position = { segment, identity, totals: { ...addPage(totals, page.results, takeCosts(page)), ...lines } };
       positions = rememberPosition(positions, position);
-      await save(false, signal);
+      await progress.save(signal);
     },
 
     async moveTo(segment, signal) {
-      lastError = undefined;
       if (knownBySegment.length === current().segment) knownBySegment = [...knownBySegment, ...knownOfCurrent()];
       positions = [{ segment, identity: null, totals: current().totals }];
-      if (segment < range.segments.length) await save(false, signal);
+      if (segment < range.segments.length) await progress.save(signal);
     },
 
     knownOf(isCounted) {
@@ -195,14 +176,10 @@ export async function openProgress(
       isRestarted = true;
       positions = [first];
       knownBySegment = [];
-      overridesTable = options.overridesTable;
-      await save(false, signal);
+      await progress.restart(signal);
       return beginning;
     },
 
-    finish(signal) {
-      lastError = undefined;
-      return save(true, signal);
-    },
+    finish: progress.finish,
   };
 }

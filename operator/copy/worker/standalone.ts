@@ -5,11 +5,11 @@ import { z } from 'zod';
 import { flag, parseCommandLine, text } from '../../job/arguments.ts';
 import { type Consumption, measureConsumption, roundSeconds } from '../../job/consumption.ts';
 import { WorkerError } from '../../job/failure.ts';
+import { createMemoryRecord } from '../../job/memory-record.ts';
 import type { StandaloneContext } from '../../job/standalone.ts';
 import { openStores } from '../../job/stores.ts';
 import { type Checkpoint, NO_TOTALS, type Totals } from '../checkpoint.ts';
 import { describePlanned, planRanges, type Range } from '../ranges.ts';
-import { createMemoryCheckpoints } from './checkpoints.ts';
 import type { StandaloneConfiguration } from './configuration.ts';
 import { copyRange } from './copy-range.ts';
 import { createPagePlanner } from './page-planner.ts';
@@ -87,7 +87,7 @@ export async function runStandalone(context: Context): Promise<Summary> {
       stores,
       project: stores.project,
       range: await planProject(stores.core, stores.project, options.environment, signal),
-      checkpoints: createMemoryCheckpoints(),
+      record: createMemoryRecord(),
       handlePage: options.plan ? createPagePlanner(stores, stores.tables) : createPageWriter(stores),
       settings: () => ({
         pageSize: options['page-size'],

@@ -3,7 +3,6 @@ import { measureCpuSeconds } from '../../job/consumption.ts';
 import { type PodContext, runPod } from '../../job/pod.ts';
 import { openStores } from '../../job/stores.ts';
 import { rangeSchema } from '../ranges.ts';
-import { createConfigMapCheckpoints } from './configmap-checkpoints.ts';
 import type { WorkerConfiguration } from './configuration.ts';
 import { copyRange } from './copy-range.ts';
 import { createCopyMetrics } from './metrics.ts';
@@ -38,7 +37,7 @@ export async function runWorker(context: PodContext<WorkerConfiguration>): Promi
           stores,
           project: stores.project,
           range,
-          checkpoints: createConfigMapCheckpoints(record),
+          record,
           settings,
           handlePage: mode === 'Plan' ? createPagePlanner(stores, stores.tables) : createPageWriter(stores),
           look: mode === 'Plan' ? undefined : createLook(stores, configuration),

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 
+import { createMemoryRecord } from '../../job/memory-record.ts';
 import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
 import type { Candidate } from './candidates.ts';
 import { holdRecord } from './held-record.ts';
-import { createMemoryRecord } from './standalone.ts';
 
 const { signal } = new AbortController();
 

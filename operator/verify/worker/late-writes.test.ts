@@ -4,8 +4,8 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import type { DynamodbCall } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
+import { createMemoryRecord } from '../../job/memory-record.ts';
 import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
-import { createMemoryRecord } from './standalone.ts';
 import { verify } from './testing/verification.ts';
 import type { VerifyOptions } from './verify-range.ts';
 

@@ -1,10 +1,8 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
-import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { z } from 'zod';
-import { createRateMeter } from '../../copy/worker/rate-meter.ts';
-import type { WorkerRecord } from '../../job/record.ts';
+import { keepProgress, loadRange, type RangeProgressOptions } from '../../job/range-progress.ts';
 import { parseVerifyCheckpoint, type VerifyCheckpoint } from '../checkpoint.ts';
 import type { CheckpointCipher } from '../checkpoint-cipher.ts';
 import { countDocuments, countIdentities, NOTHING_VERIFIED } from '../totals.ts';
@@ -22,18 +20,12 @@ type Place = z.infer<typeof placeSchema>;
 
 const sealedSchema = z.object({ place: placeSchema, candidates: z.array(candidateSchema), lookedAt: z.number() });
 
-export interface ProgressOptions {
-  readonly range: { readonly rangeId: number };
+export interface ProgressOptions extends RangeProgressOptions<VerifyCheckpoint> {
   readonly stores: Pick<Stores, 'edge'>;
   readonly regions: readonly Pick<Stores, 'edge'>[];
-  readonly record: WorkerRecord;
   readonly seal: CheckpointCipher;
   readonly clearIdentifiers: boolean;
-  readonly instance: string;
-  readonly clock: Clock;
   readonly logger: Logger;
-  readonly onProgress?: ((checkpoint: VerifyCheckpoint) => void) | undefined;
-  readonly patiently: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 /** How far a range has come; what is told is saved now and then, so that a killed worker repeats about a second. */
@@ -64,65 +56,57 @@ const MOST_CANDIDATE_TEXT = 250_000;
 
 /** Loads a range's checkpoint and keeps it up to date from then on. */
 export async function openProgress(options: ProgressOptions, signal: AbortSignal): Promise<Progress> {
-  const { range, stores, record, seal, clock, patiently, logger } = options;
-  const texts = await patiently(() => record.load(signal));
-  const saved = parseVerifyCheckpoint(texts?.['checkpoint']);
-  const opened = saved && sealedSchema.safeParse(seal.decrypt(saved.sealed)).data;
+  const { range, stores, seal, logger } = options;
+  const saved = await loadRange(options, parseVerifyCheckpoint, signal);
+  const opened = saved && sealedSchema.safeParse(seal.decrypt(saved.checkpoint.sealed)).data;
+  // Without where it was, nothing that was counted counts.
+  const resumed = opened && saved;
   let place: Place = opened?.place ?? { segment: 0, from: null };
   let candidates = opened?.candidates ?? [];
   let lookedAt = opened?.lookedAt ?? 0;
-  const { overridesTable: table } = stores.edge;
-  const overridesTable = opened === undefined || saved?.overridesTable === table ? table : undefined;
   const ledger = createTally({
-    totals: (opened && saved?.totals) ?? NOTHING_VERIFIED,
-    samples: texts?.['samples.jsonl'] ?? '',
-    sampleLines: opened && saved ? saved.sampleLines : 0,
-    skipped: texts?.['skipped.jsonl'] ?? '',
-    skippedLines: opened && saved ? saved.skippedLines : 0,
+    totals: resumed?.checkpoint.totals ?? NOTHING_VERIFIED,
+    samples: resumed?.texts['samples.jsonl'] ?? '',
+    sampleLines: resumed?.checkpoint.sampleLines ?? 0,
+    skipped: resumed?.texts['skipped.jsonl'] ?? '',
+    skippedLines: resumed?.checkpoint.skippedLines ?? 0,
     clearIdentifiers: options.clearIdentifiers,
   });
-  const rate = createRateMeter(clock.monotonic());
-  const seen = () => countIdentities(ledger.totals()) + countDocuments(ledger.totals());
-  let counted = seen();
-  let savedAt = Number.NEGATIVE_INFINITY;
   const costs = () => sumCosts([stores, ...options.regions]);
   let spent = costs();
   if (opened !== undefined) logger.info({ rangeId: range.rangeId, segment: place.segment }, 'resumed');
 
-  async function save(finished: boolean, signal: AbortSignal): Promise<VerifyCheckpoint> {
-    const now = seen();
-    rate.add(now - counted, clock.monotonic());
-    counted = now;
+  function addCosts(): void {
     const before = spent;
     spent = costs();
     ledger.addCosts({
       readUnits: spent.readUnits - before.readUnits,
       writeUnits: spent.writeUnits - before.writeUnits,
     });
-    const checkpoint: VerifyCheckpoint = {
-      rangeId: range.rangeId,
-      finished,
-      updatedTime: new Date(clock.now()).toISOString(),
-      instance: options.instance,
-      identitiesPerSecond: finished ? 0 : Math.round(rate.perSecond()),
-      totals: ledger.totals(),
-      candidates: candidates.length,
-      sealed: seal.encrypt({ place, candidates, lookedAt }),
-      sampleLines: ledger.samples.lines,
-      skippedLines: ledger.skipped.lines,
-      ...(overridesTable && { overridesTable }),
-    };
-    const data = {
-      checkpoint: JSON.stringify(checkpoint),
-      'samples.jsonl': ledger.samples.text(),
-      'skipped.jsonl': ledger.skipped.text(),
-    };
-    // A worker that is killed now goes on from what was saved before, whose totals have nothing of this in them.
-    if (finished || sizeOf(data) <= MOST_RECORD_BYTES) await patiently(() => record.save(data, signal));
-    savedAt = clock.monotonic();
-    options.onProgress?.(checkpoint);
-    return checkpoint;
   }
+
+  // Nothing is claimed: a pod that only reads leaves nothing to be waited for, and one that repairs holds its record.
+  const progress = keepProgress(
+    options,
+    {
+      seen: () => countIdentities(ledger.totals()) + countDocuments(ledger.totals()),
+      checkpoint() {
+        addCosts();
+        return {
+          totals: ledger.totals(),
+          candidates: candidates.length,
+          sealed: seal.encrypt({ place, candidates, lookedAt }),
+          sampleLines: ledger.samples.lines,
+          skippedLines: ledger.skipped.lines,
+        };
+      },
+      texts: () => ({ 'samples.jsonl': ledger.samples.text(), 'skipped.jsonl': ledger.skipped.text() }),
+      everyMs: SAVE_MS,
+      mostBytes: MOST_RECORD_BYTES,
+    },
+    saved?.checkpoint,
+    opened === undefined,
+  );
 
   return {
     get place() {
@@ -142,20 +126,16 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
 
     async moveTo(next, signal, maySkip = false) {
       place = next;
-      if (!maySkip || clock.monotonic() - savedAt >= SAVE_MS) await save(false, signal);
+      await (maySkip ? progress.saveSometimes(signal) : progress.save(signal));
     },
 
     async keep(left, signal) {
       candidates = [...left];
-      if (left.length === 0 || clock.monotonic() - savedAt >= SAVE_MS) await save(false, signal);
+      await (left.length === 0 ? progress.save(signal) : progress.saveSometimes(signal));
     },
 
-    finish: (signal) => save(true, signal),
+    finish: progress.finish,
   };
-}
-
-function sizeOf(texts: Readonly<Record<string, string>>): number {
-  return Object.values(texts).reduce((size, text) => size + Buffer.byteLength(text), 0);
 }
 
 function textLength(candidates: readonly Candidate[]): number {

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { planRanges } from '../../copy/ranges.ts';
 import { flag, parseCommandLine, text } from '../../job/arguments.ts';
 import { type Consumption, measureConsumption, roundSeconds } from '../../job/consumption.ts';
-import type { WorkerRecord } from '../../job/record.ts';
+import { createMemoryRecord } from '../../job/memory-record.ts';
 import type { StandaloneContext } from '../../job/standalone.ts';
 import { openStores } from '../../job/stores.ts';
 import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
@@ -119,21 +119,6 @@ export async function runStandaloneVerification(
     writeFileSync(options.report, samples + skipped);
   }
   return summarise(options.project, totals, (clock.monotonic() - started) / 1000);
-}
-
-/** For a worker that nobody resumes. */
-export function createMemoryRecord(
-  initial?: Readonly<Record<string, string>>,
-): WorkerRecord & { texts(): Readonly<Record<string, string>> } {
-  let texts = initial;
-  return {
-    load: async () => texts,
-    known: () => texts,
-    save: async (saved) => {
-      texts = saved;
-    },
-    texts: () => texts ?? {},
-  };
 }
 
 /** As {@link wholeProject}; Core's identities are read in an order that can be relied on. */

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { createChecksum, documentDigest } from '@edge-migration/identity/edge/canonical.ts';
 import type { SkippedIdentity } from '@edge-migration/identity/edge/document/document.ts';
 import type { Finding, FindingKind } from '@edge-migration/identity/edge/verdict.ts';
-import { createReport } from '../../copy/worker/report.ts';
+import { createReport } from '../../job/report.ts';
 import type { VerifyTotals } from '../totals.ts';
 import type { Comparison } from './comparison.ts';
 

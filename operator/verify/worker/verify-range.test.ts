@@ -2,11 +2,11 @@ import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestProject, type TestProject } from '../../copy/worker/testing/project.ts';
+import { createMemoryRecord } from '../../job/memory-record.ts';
 import type { WorkerRecord } from '../../job/record.ts';
 import { openStores } from '../../job/stores.ts';
 import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
 import { countDocuments, countIdentities, FINDING_KINDS, type VerifyTotals } from '../totals.ts';
-import { createMemoryRecord } from './standalone.ts';
 import { CORRUPTIONS } from './testing/corruptions.ts';
 import { VERIFY_SETTINGS, verify } from './testing/verification.ts';
 

@@ -1,11 +1,7 @@
-import type { Stores } from '@edge-migration/identity/converge.ts';
-import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
-import type { Clock } from '@edge-migration/runtime/clock.ts';
-import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { createPatience } from '../../job/failure.ts';
 import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts';
-import type { WorkerRecord } from '../../job/record.ts';
+import type { RangeOptions } from '../../job/range-options.ts';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
 import type { CheckpointCipher } from '../checkpoint-cipher.ts';
 import { listSegments, type VerifyRange, type VerifySegment } from '../ranges.ts';
@@ -27,29 +23,18 @@ import { openProgress, type Progress } from './progress.ts';
 import type { RegionTables } from './region-comparer.ts';
 import { createRepair, type Repair } from './repair.ts';
 
-export interface VerifyOptions extends Pick<SettleContext, 'settleMs' | 'replayPatienceMs' | 'lagMs'> {
-  readonly stores: Stores;
+export interface VerifyOptions
+  extends RangeOptions<Pick<VerifyRange, 'rangeId' | 'segments'>, VerifySettings, VerifyCheckpoint>,
+    Pick<SettleContext, 'settleMs' | 'replayPatienceMs' | 'lagMs'> {
   /** Other regions, whose copies are compared with the home region. */
   readonly regions: readonly RegionTables[];
-  readonly project: CoreProject;
-  readonly range: Pick<VerifyRange, 'rangeId' | 'segments'>;
-  readonly record: WorkerRecord;
   readonly seal: CheckpointCipher;
-  /** As they are now; they may change while the comparison runs. */
-  readonly settings: () => VerifySettings;
   readonly onConflict: 'KeepEdge' | 'CoreWins';
   /** Undefined where findings are only reported. */
   readonly repair: 'AfterCopy' | 'AtDeadline' | undefined;
   readonly clearIdentifiers: boolean;
-  readonly patienceMs: number;
-  /** The longest life of a write that was sent and not answered. */
-  readonly lateWriteMs: number;
   /** How long a pod may repair after it has made sure that the range is its own. */
   readonly holdMs: number;
-  readonly instance: string;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly onProgress?: ((checkpoint: VerifyCheckpoint) => void) | undefined;
 }
 
 /**
@@ -72,7 +57,11 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
     regions.map(({ region }) => region),
   );
   const held = options.repair && (await patiently(() => holdRecord(options.record, options, signal)));
-  const progress = await openProgress({ ...options, record: held ?? options.record, patiently }, signal);
+  const { overridesTable } = stores.edge;
+  const progress = await openProgress(
+    { ...options, record: held ?? options.record, patiently, overridesTable },
+    signal,
+  );
   const { ledger } = progress;
   const coreTime = () => patiently(() => stores.core.server.time(signal));
   const context: SettleContext = {

@@ -9,10 +9,10 @@ import { type DynamodbProxy, startDynamodbProxy } from '@edge-migration/test/fau
 import pg from 'pg';
 import { vi } from 'vitest';
 import type { LiveSettings } from '../../../edge-migration/facts.ts';
+import { createMemoryRecord } from '../../../job/memory-record.ts';
 import { type OpenStores, openStores } from '../../../job/stores.ts';
 import type { Checkpoint } from '../../checkpoint.ts';
 import type { Range } from '../../ranges.ts';
-import { createMemoryCheckpoints } from '../checkpoints.ts';
 import { type CopyOptions, copyRange } from '../copy-range.ts';
 import { createPageWriter } from '../page-writer.ts';
 
@@ -82,7 +82,7 @@ export async function createTestProject(
           stores,
           project: stores.project,
           range: wholeProject,
-          checkpoints: createMemoryCheckpoints(),
+          record: createMemoryRecord(),
           handlePage: createPageWriter(stores),
           settings: () => settings,
           pageMaxAgeMs: 30_000,

@@ -1,10 +1,11 @@
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import type { TestProject } from '../../../copy/worker/testing/project.ts';
+import { createMemoryRecord } from '../../../job/memory-record.ts';
 import type { VerifyCheckpoint } from '../../checkpoint.ts';
 import { createCheckpointCipher, createCipherKey } from '../../checkpoint-cipher.ts';
 import type { VerifySettings } from '../../settings.ts';
-import { createMemoryRecord, wholeProject } from '../standalone.ts';
+import { wholeProject } from '../standalone.ts';
 import type { SampleLine } from '../tally.ts';
 import { type VerifyOptions, verifyRange } from '../verify-range.ts';
 

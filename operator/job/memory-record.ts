@@ -1,0 +1,16 @@
+import type { WorkerRecord } from './record.ts';
+
+type Texts = Readonly<Record<string, string>>;
+
+/** For a worker that nobody resumes. */
+export function createMemoryRecord(initial?: Texts): WorkerRecord & { texts(): Texts } {
+  let texts = initial;
+  return {
+    load: async () => texts,
+    known: () => texts,
+    save: async (saved) => {
+      texts = saved;
+    },
+    texts: () => texts ?? {},
+  };
+}
