@@ -5,6 +5,25 @@ import { z } from 'zod';
 export const text = { type: 'string' } as const;
 export const flag = { type: 'boolean' } as const;
 
+export const integer = z.coerce.number().int().positive();
+
+/** What every worker can be told when it works alone. */
+export const workerArguments = {
+  project: integer,
+  /** Units a second at most. */
+  rate: integer.default(4000),
+  'page-size': integer.max(5000).default(1000),
+  'on-conflict': z.enum(['KeepEdge', 'CoreWins']).default('KeepEdge'),
+  report: z.string().optional(),
+  json: z.boolean().default(false),
+};
+
+/** How they are written. */
+export const workerOptions = {
+  ...{ project: text, rate: text, 'page-size': text, 'on-conflict': text, report: text },
+  json: flag,
+} as const;
+
 /**
  * Parses a worker's command line.
  *

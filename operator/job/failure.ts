@@ -56,27 +56,40 @@ export function withPatience<T>({ patienceMs, ...options }: Patience, work: () =
   return retry(work, { ...options, policy: { ...WORKER_CALL, budgetMs: patienceMs }, isWorthIt });
 }
 
-/** {@link withPatience} as one worker has it; `signal` takes the place of its own. */
-export type Patiently = <T>(work: () => Promise<T>, signal?: AbortSignal) => Promise<T>;
-
 export interface PatienceOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly patienceMs: number;
 }
 
-/** @param onRetry told of each failure that is about to be tried again; it is logged in any case */
-export function createPatience(
+/**
+ * A worker's patience.
+ *
+ * @param onRetry told of each failure that is about to be tried again; it is logged in any case
+ */
+export function patienceOf(
   { clock, logger, patienceMs }: PatienceOptions,
   signal: AbortSignal,
   onRetry: (error: unknown) => void = () => {},
-): Patiently {
-  const noteRetry = (error: unknown) => {
-    onRetry(error);
-    logger.warn({ error: errorMessage(error) }, 'trying again');
+): Patience {
+  return {
+    clock,
+    patienceMs,
+    signal,
+    onRetry(error) {
+      onRetry(error);
+      logger.warn({ error: errorMessage(error) }, 'trying again');
+    },
   };
-  return (work, own = signal) => withPatience({ clock, patienceMs, signal: own, onRetry: noteRetry }, work);
 }
+
+/** {@link withPatience} as one worker has it; `signal` takes the place of its own. */
+export type Patiently = <T>(work: () => Promise<T>, signal?: AbortSignal) => Promise<T>;
+
+export const createPatience =
+  (patience: Patience): Patiently =>
+  (work, signal = patience.signal) =>
+    withPatience({ ...patience, signal }, work);
 
 function isWorthIt(error: unknown): boolean {
   return !(error instanceof RangeTakenOverError) && exitCode(error) === EXIT.temporary;

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { WriteBudget } from '@edge-migration/identity/edge/table/table.ts';
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
@@ -8,9 +9,12 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
 import type { PodConfiguration } from './configuration.ts';
-import { type ControlConfigMap, followSettings, readRoot } from './control-config-map.ts';
-import { type Patience, WorkerError, withPatience } from './failure.ts';
+import { measureCpuSeconds } from './consumption.ts';
+import { followSettings, readRoot } from './control-config-map.ts';
+import { patienceOf, WorkerError, withPatience } from './failure.ts';
+import type { RangeOptions } from './range-options.ts';
 import { createRecord, type WorkerRecord } from './record.ts';
+import { type Limits, limitsOf, type OpenStores, openStores } from './stores.ts';
 
 export interface PodContext<Configuration extends PodConfiguration = PodConfiguration> {
   readonly configuration: Configuration;
@@ -21,24 +25,23 @@ export interface PodContext<Configuration extends PodConfiguration = PodConfigur
 }
 
 /** What a pod works with once it knows what it has to do. */
-interface Pod<Settings, Range> {
-  readonly range: Range;
-  readonly root: ControlConfigMap<Settings>;
-  readonly patience: Patience;
-  /** As they are now; they may change at any time. */
-  readonly settings: () => Settings;
-  /** Calls `listener` whenever they were read again. */
+export interface PodRange<Range, Settings, Checkpoint> extends RangeOptions<Range, Settings, Checkpoint> {
+  readonly stores: OpenStores;
+  /** Calls `listener` whenever the settings were read again. */
   readonly onSettings: (listener: (settings: Settings) => void) => void;
-  /** Where the range's progress is kept. */
-  readonly record: WorkerRecord;
-  readonly registry: Registry;
 }
 
-interface PodWork<Settings, Range> {
+/** What is of one kind of work alone. */
+export interface PodWork<Range, Settings, Checkpoint> {
   readonly rangeSchema: z.ZodType<Range>;
   readonly parseSettings: (text: string | undefined) => Settings | undefined;
   readonly fieldManager: string;
-  readonly work: (pod: Pod<Settings, Range>, signal: AbortSignal) => Promise<void>;
+  /** What it is told to do, for the log. */
+  readonly told: object;
+  /** Registers its metrics; returns what is to be called with each checkpoint. */
+  readonly createMetrics: (registry: Registry, budget: WriteBudget) => (checkpoint: Checkpoint) => void;
+  /** @returns what it has counted, for the log */
+  readonly work: (range: PodRange<Range, Settings, Checkpoint>, signal: AbortSignal) => Promise<object>;
 }
 
 /**
@@ -47,39 +50,30 @@ interface PodWork<Settings, Range> {
  *
  * @throws what {@link exitCode} sorts; the signal's reason
  */
-export async function runPod<Settings extends object, Range extends { rangeId: number }>(
-  { configuration, client, clock, logger, signal }: PodContext,
-  { rangeSchema, parseSettings, fieldManager, work }: PodWork<Settings, Range>,
+export async function runPod<Range extends AnyRange, Settings extends Limits, Checkpoint>(
+  context: PodContext,
+  kind: PodWork<Range, Settings, Checkpoint>,
 ): Promise<void> {
+  const { configuration, client, clock, logger, signal } = context;
   const { metricsHost: host, metricsPort: port } = configuration;
   const { namespace, settingsName, migrationUid, checkpointName } = configuration.work;
-  const range = await readRange(configuration, rangeSchema);
-  const patience = {
-    clock,
-    patienceMs: configuration.patienceSeconds * 1000,
-    signal,
-    onRetry: (error: unknown) => logger.warn({ error: errorMessage(error) }, 'trying again'),
-  };
+  const { parseSettings, fieldManager } = kind;
+  const range = await readRange(configuration, kind.rangeSchema);
   const reference = { namespace, name: settingsName, migrationUid, parseSettings };
+  const patience = patienceOf({ clock, logger, patienceMs: patienceOfPod(configuration) }, signal);
   const root = await withPatience(patience, () => readRoot(client, reference, signal));
   const name = `${checkpointName}-${range.rangeId}`;
   const record = createRecord(client, { namespace, name, root, fieldManager });
   const registry = new Registry();
+  const live = createLiveSettings(root.settings);
   const ending = new AbortController();
   const either = AbortSignal.any([signal, ending.signal]);
-  let { settings } = root;
-  const listeners: ((settings: Settings) => void)[] = [];
-  const onChange = (changed: Settings) => {
-    settings = changed;
-    for (const listener of listeners) listener(changed);
-  };
   const server = port === undefined ? undefined : await startMetricsServer({ registry, host, port });
-  const following = followSettings(client, reference, onChange, { clock, logger, signal: either }).catch(
+  const following = followSettings(client, reference, live.change, { clock, logger, signal: either }).catch(
     (error: unknown) => ending.abort(error),
   );
   try {
-    const onSettings = (listener: (settings: Settings) => void) => void listeners.push(listener);
-    await work({ range, root, patience, settings: () => settings, onSettings, record, registry }, either);
+    await workOnRange({ ...context, signal: either }, kind, { range, record, live, registry });
   } catch (error) {
     if (!signal.aborted) await recordError(record, error, AbortSignal.timeout(5000)).catch(() => {});
     throw error;
@@ -89,6 +83,70 @@ export async function runPod<Settings extends object, Range extends { rangeId: n
     await server?.close();
   }
 }
+
+interface AnyRange {
+  readonly rangeId: number;
+  readonly segments: readonly unknown[];
+}
+
+interface Followed<Settings> {
+  readonly now: () => Settings;
+  readonly listen: (listener: (settings: Settings) => void) => void;
+  readonly change: (changed: Settings) => void;
+}
+
+function createLiveSettings<Settings>(initial: Settings): Followed<Settings> {
+  let settings = initial;
+  const listeners: ((settings: Settings) => void)[] = [];
+  return {
+    now: () => settings,
+    listen: (listener) => void listeners.push(listener),
+    change(changed) {
+      settings = changed;
+      for (const listener of listeners) listener(changed);
+    },
+  };
+}
+
+async function workOnRange<Range extends AnyRange, Settings extends Limits, Checkpoint>(
+  { configuration, clock, logger, signal }: PodContext,
+  { told, createMetrics, work }: PodWork<Range, Settings, Checkpoint>,
+  pod: {
+    readonly range: Range;
+    readonly record: WorkerRecord;
+    readonly live: Followed<Settings>;
+    readonly registry: Registry;
+  },
+): Promise<void> {
+  const { range, record, live, registry } = pod;
+  const { rangeId, segments } = range;
+  const { projectId, lateWriteSeconds } = configuration.work;
+  const patience = { clock, logger, patienceMs: patienceOfPod(configuration) };
+  const limits = { projectId, ...limitsOf(live.now()) };
+  await using stores = await openStores({ ...configuration, ...limits }, patienceOf(patience, signal));
+  const { budget, readBudget } = stores.edge;
+  live.listen((changed) => {
+    budget.setMaximum(changed.maxWriteUnitsPerSecond);
+    if (changed.maxReadUnitsPerSecond !== undefined) readBudget?.setMaximum(changed.maxReadUnitsPerSecond);
+  });
+  const onProgress = createMetrics(registry, budget);
+  logger.info({ rangeId, segments: segments.length, ...told }, 'working on a range');
+  const counts = await work(
+    {
+      ...patience,
+      ...{ stores, project: stores.project, range, record },
+      settings: live.now,
+      onSettings: live.listen,
+      lateWriteMs: lateWriteSeconds * 1000,
+      instance: configuration.instance,
+      onProgress,
+    },
+    signal,
+  );
+  logger.info({ rangeId, ...counts, cpuSeconds: measureCpuSeconds() }, 'range is done');
+}
+
+const patienceOfPod = ({ patienceSeconds }: PodConfiguration) => patienceSeconds * 1000;
 
 /** The Job's index says which of its ranges; the file says what is in it. */
 async function readRange<Range>(

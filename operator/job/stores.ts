@@ -15,13 +15,23 @@ export interface OpenStores extends Stores, AsyncDisposable {
   readonly tables: Awaited<ReturnType<EdgeStore['describe']>>;
 }
 
-export interface StoreSettings extends CoreSettings, EdgeSettings {
-  readonly projectId: number;
+/** How much of Edge a worker may use. */
+export interface Limits {
   /** Write units a second. */
   readonly maxWriteUnitsPerSecond: number;
   /** Read units a second; unlimited when left out. */
   readonly maxReadUnitsPerSecond?: number;
 }
+
+export interface StoreSettings extends CoreSettings, EdgeSettings, Limits {
+  readonly projectId: number;
+}
+
+/** The limits among other settings. */
+export const limitsOf = ({ maxWriteUnitsPerSecond, maxReadUnitsPerSecond }: Limits): Limits => ({
+  maxWriteUnitsPerSecond,
+  ...(maxReadUnitsPerSecond !== undefined && { maxReadUnitsPerSecond }),
+});
 
 /**
  * Opens Core and Edge, and reads what a worker needs to know of them.

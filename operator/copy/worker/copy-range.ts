@@ -2,7 +2,7 @@ import { CoreTimeoutError } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
-import { createPatience, WorkerError } from '../../job/failure.ts';
+import { createPatience, patienceOf, WorkerError } from '../../job/failure.ts';
 import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
 import type { Checkpoint } from '../checkpoint.ts';
@@ -42,9 +42,10 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   const { stores, project, range, settings, logger } = options;
   const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
   const sizer = createPageSizer(() => settings().pageSize, options.pageMaxAgeMs);
-  const patiently = createPatience(options, signal, (error) => {
+  const patience = patienceOf(options, signal, (error) => {
     if (error instanceof CoreTimeoutError) sizer.failed();
   });
+  const patiently = createPatience(patience);
   const late = createLateWrites(options.clock, options.lateWriteMs);
   const readPage = createPageReader({ ...options, sizer, patiently, lost: late.lost }, signal);
   const { budget, overridesTable } = stores.edge;

@@ -2,18 +2,14 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { z } from 'zod';
-import { flag, parseCommandLine, text } from '../../job/arguments.ts';
-import { type Consumption, measureConsumption, roundSeconds } from '../../job/consumption.ts';
+import { flag, integer, parseCommandLine, text, workerArguments, workerOptions } from '../../job/arguments.ts';
+import { roundSeconds } from '../../job/consumption.ts';
 import { WorkerError } from '../../job/failure.ts';
-import { createMemoryRecord } from '../../job/memory-record.ts';
-import type { StandaloneContext } from '../../job/standalone.ts';
-import { openStores } from '../../job/stores.ts';
+import { createStandalone, type StandaloneContext } from '../../job/standalone.ts';
 import { type Checkpoint, NO_TOTALS, type Totals } from '../checkpoint.ts';
 import { describePlanned, planRanges, type Range } from '../ranges.ts';
-import type { StandaloneConfiguration } from './configuration.ts';
-import { copyRange } from './copy-range.ts';
-import { createPagePlanner } from './page-planner.ts';
-import { createLook, createPageWriter } from './page-writer.ts';
+import { type StandaloneConfiguration, standaloneConfiguration } from './configuration.ts';
+import { copyOrPlan } from './copy-or-plan.ts';
 
 export const USAGE = `Usage: npm run copy -- --project ID [options]
 
@@ -29,84 +25,58 @@ Copies a project's identities from Core to Edge without Kubernetes. Writes that 
   --json              the last line of the output is one JSON object
 `;
 
-const integer = z.coerce.number().int().positive();
-
 const argumentsSchema = z.object({
-  project: integer,
+  ...workerArguments,
   environment: integer.optional(),
-  rate: integer.default(4000),
-  'page-size': integer.max(5000).default(1000),
-  'on-conflict': z.enum(['KeepEdge', 'CoreWins']).default('KeepEdge'),
   plan: z.boolean().default(false),
-  report: z.string().optional(),
-  json: z.boolean().default(false),
 });
 
-export type StandaloneArguments = z.infer<typeof argumentsSchema>;
+type Arguments = z.infer<typeof argumentsSchema>;
+type Context = StandaloneContext<Arguments, StandaloneConfiguration>;
 
-/** @throws ConfigurationError that says which argument is wrong, and how to call it */
-export function parseArguments(args: readonly string[]): StandaloneArguments {
-  return parseCommandLine(
-    args,
-    {
-      ...{ project: text, environment: text, rate: text, 'page-size': text, 'on-conflict': text, report: text },
-      ...{ plan: flag, json: flag },
-    },
-    argumentsSchema,
-    USAGE,
-  );
-}
-
-type Context = StandaloneContext<StandaloneArguments, StandaloneConfiguration>;
-
-/** What a run amounts to; `--json` prints it as it is. */
-export type Summary = { projectId: number } & Totals['counts'] & {
-    skippedByReason: Totals['skippedByReason'];
-    /** Of `--plan`: write units in every region, by region, table and index. */
-    plannedUnits?: Totals['plannedUnits'];
-    seconds: number;
-    identitiesPerSecond: number;
-  } & Consumption;
+/** What a run amounts to; `--json` prints it, and what it has consumed. */
+export type Summary = Totals['counts'] & {
+  skippedByReason: Totals['skippedByReason'];
+  /** Of `--plan`: write units in every region, by region, table and index. */
+  plannedUnits?: Totals['plannedUnits'];
+  seconds: number;
+  identitiesPerSecond: number;
+};
 
 const LINE_EVERY_MS = 2_000;
 
-/**
- * Copies a whole project in this process, one segment per environment, without checkpoints that outlive it.
- *
- * @throws as `copyRange` does
- */
-export async function runStandalone(context: Context): Promise<Summary> {
-  const { configuration, clock, logger, signal, arguments: options } = context;
-  const started = clock.monotonic();
-  const patienceMs = configuration.patienceSeconds * 1000;
-  const settings = { ...configuration, projectId: options.project, maxWriteUnitsPerSecond: options.rate };
-  await using stores = await openStores(settings, { clock, patienceMs, signal });
-  if (options.report !== undefined) writeFileSync(options.report, '');
-  const { positions } = await copyRange(
+/** Copies a whole project in this process, one segment per environment. */
+export const runStandaloneCopy = createStandalone({
+  name: 'copy',
+  configuration: standaloneConfiguration,
+  parseArguments: (args): Arguments =>
+    parseCommandLine(args, { ...workerOptions, environment: text, plan: flag }, argumentsSchema, USAGE),
+  chooseLimits: ({ rate }) => ({ maxWriteUnitsPerSecond: rate }),
+  run,
+});
+
+async function run(context: Context): Promise<Summary> {
+  const { worker, signal, arguments: options, configuration } = context;
+  const { pageMaxAgeSeconds, replicationLagSeconds } = configuration;
+  const { stores, project } = worker;
+  const { report } = options;
+  if (report !== undefined) writeFileSync(report, '');
+  const { positions } = await copyOrPlan(
     {
-      stores,
-      project: stores.project,
-      range: await planProject(stores.core, stores.project, options.environment, signal),
-      record: createMemoryRecord(),
-      handlePage: options.plan ? createPagePlanner(stores, stores.tables) : createPageWriter(stores),
+      ...worker,
+      range: await planProject(stores.core, project, options.environment, signal),
       settings: () => ({
         pageSize: options['page-size'],
         maxWriteUnitsPerSecond: options.rate,
         onConflict: options['on-conflict'],
       }),
-      look: options.plan ? undefined : createLook(stores, configuration),
-      pageMaxAgeMs: configuration.pageMaxAgeSeconds * 1000,
-      lateWriteMs: configuration.lateWriteSeconds * 1000,
-      patienceMs,
-      instance: 'standalone',
-      clock,
-      logger,
       onProgress: createLines(context),
-      onSkipped: (line) => options.report && appendFileSync(options.report, `${JSON.stringify(line)}\n`),
+      onSkipped: (line) => report && appendFileSync(report, `${JSON.stringify(line)}\n`),
     },
+    { mode: options.plan ? 'Plan' : 'Migrate', pageMaxAgeSeconds, replicationLagSeconds },
     signal,
   );
-  return summarise(options.project, positions[0]?.totals ?? NO_TOTALS, (clock.monotonic() - started) / 1000);
+  return summarise(positions[0]?.totals ?? NO_TOTALS, context.seconds());
 }
 
 async function planProject(
@@ -129,7 +99,7 @@ async function planProject(
   return { rangeId: 0, segments: ranges.flatMap(({ segments }) => segments), planned };
 }
 
-function createLines({ clock, onLine }: Context): (checkpoint: Checkpoint) => void {
+function createLines({ worker: { clock }, onLine }: Context): (checkpoint: Checkpoint) => void {
   let last = Number.NEGATIVE_INFINITY;
   return ({ positions, identitiesPerSecond, finished }) => {
     if (!finished && clock.monotonic() - last < LINE_EVERY_MS) return;
@@ -143,14 +113,12 @@ function createLines({ clock, onLine }: Context): (checkpoint: Checkpoint) => vo
   };
 }
 
-function summarise(projectId: number, { counts, skippedByReason, plannedUnits }: Totals, seconds: number): Summary {
+function summarise({ counts, skippedByReason, plannedUnits }: Totals, seconds: number): Summary {
   return {
-    projectId,
     ...counts,
     skippedByReason,
     ...(Object.keys(plannedUnits).length > 0 ? { plannedUnits } : {}),
     seconds: roundSeconds(seconds),
     identitiesPerSecond: Math.round(counts.read / seconds),
-    ...measureConsumption(),
   };
 }

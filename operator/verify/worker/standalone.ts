@@ -4,17 +4,14 @@ import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { z } from 'zod';
 import { planRanges } from '../../copy/ranges.ts';
-import { flag, parseCommandLine, text } from '../../job/arguments.ts';
-import { type Consumption, measureConsumption, roundSeconds } from '../../job/consumption.ts';
-import { createMemoryRecord } from '../../job/memory-record.ts';
-import type { StandaloneContext } from '../../job/standalone.ts';
-import { openStores } from '../../job/stores.ts';
+import { flag, parseCommandLine, text, workerArguments, workerOptions } from '../../job/arguments.ts';
+import { roundSeconds } from '../../job/consumption.ts';
+import { createStandalone, type StandaloneContext } from '../../job/standalone.ts';
 import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
 import { countDocuments, countIdentities, type VerifyTotals } from '../totals.ts';
-import type { StandaloneVerifyConfiguration } from './configuration.ts';
-import { HOLD_MS } from './hold.ts';
-import { openRegions } from './regions.ts';
-import { describeProgress, type VerifyOptions, verifyRange } from './verify-range.ts';
+import { compareWithRegions } from './compare-with-regions.ts';
+import { type StandaloneVerifyConfiguration, standaloneVerifyConfiguration } from './configuration.ts';
+import { describeProgress, type VerifyOptions } from './verify-range.ts';
 
 export const USAGE = `Usage: npm run verify -- --project ID [options]
 
@@ -33,13 +30,8 @@ writes under way explain are looked at again; what replay still has to apply is 
   --json              the last line of the output is one JSON object
 `;
 
-const integer = z.coerce.number().int().positive();
-
 const argumentsSchema = z.object({
-  project: integer,
-  rate: integer.default(4000),
-  'page-size': integer.max(5000).default(1000),
-  'on-conflict': z.enum(['KeepEdge', 'CoreWins']).default('KeepEdge'),
+  ...workerArguments,
   repair: z.boolean().default(false),
   'at-deadline': z.boolean().default(false),
   regions: z
@@ -47,78 +39,56 @@ const argumentsSchema = z.object({
     .transform((list) => list.split(','))
     .pipe(z.array(regionName))
     .default([]),
-  report: z.string().optional(),
   clear: z.boolean().default(false),
-  json: z.boolean().default(false),
 });
 
-export type VerifyArguments = z.infer<typeof argumentsSchema>;
+type Arguments = z.infer<typeof argumentsSchema>;
 
-/** @throws ConfigurationError that says which argument is wrong, and how to call it */
-export function parseVerifyArguments(args: readonly string[]): VerifyArguments {
-  return parseCommandLine(
-    args,
+/** What a run amounts to; `--json` prints it, and what it has consumed. */
+export type VerifySummary = { identities: number; documents: number } & VerifyTotals & { seconds: number };
+
+const limitsOf = ({ rate }: Arguments) => ({ maxReadUnitsPerSecond: rate, maxWriteUnitsPerSecond: rate });
+
+/** Compares a whole project in this process. */
+export const runStandaloneVerification = createStandalone({
+  name: 'verify',
+  configuration: standaloneVerifyConfiguration,
+  parseArguments: (args): Arguments =>
+    parseCommandLine(
+      args,
+      { ...workerOptions, regions: text, repair: flag, 'at-deadline': flag, clear: flag },
+      argumentsSchema,
+      USAGE,
+    ),
+  chooseLimits: limitsOf,
+  run,
+});
+
+async function run(context: StandaloneContext<Arguments, StandaloneVerifyConfiguration>): Promise<VerifySummary> {
+  const { worker, configuration, signal, onLine, arguments: options } = context;
+  const { stores, project, record } = worker;
+  const { totals } = await compareWithRegions(
     {
-      ...{ project: text, rate: text, 'page-size': text, 'on-conflict': text, regions: text, report: text },
-      ...{ repair: flag, 'at-deadline': flag, clear: flag, json: flag },
+      ...worker,
+      range: await planProject(stores.core, project.environments, signal),
+      settings: () => ({ pageSize: options['page-size'], ...limitsOf(options), appliedUntil: 'none' }),
+      onProgress: (checkpoint) => onLine(describeProgress(checkpoint)),
     },
-    argumentsSchema,
-    USAGE,
-  );
-}
-
-/** What a run amounts to; `--json` prints it as it is. */
-export type VerifySummary = { projectId: number; identities: number; documents: number } & VerifyTotals & {
-    seconds: number;
-  } & Consumption;
-
-/**
- * Compares a whole project in this process.
- *
- * @throws as `verifyRange` does
- */
-export async function runStandaloneVerification(
-  context: StandaloneContext<VerifyArguments, StandaloneVerifyConfiguration>,
-): Promise<VerifySummary> {
-  const { configuration, clock, logger, signal, onLine, arguments: options } = context;
-  const started = clock.monotonic();
-  const patienceMs = configuration.patienceSeconds * 1000;
-  const limits = { maxReadUnitsPerSecond: options.rate, maxWriteUnitsPerSecond: options.rate };
-  const settings = { ...configuration, projectId: options.project, ...limits };
-  await using stores = await openStores(settings, { clock, patienceMs, signal });
-  const limited = { ...configuration, maxReadUnitsPerSecond: options.rate };
-  using regions = await openRegions(stores.edge, limited, options.regions, { clock, patienceMs, signal });
-  const record = createMemoryRecord();
-  const { totals } = await verifyRange(
     {
-      stores,
-      regions: regions.tables,
-      lagMs: configuration.replicationLagSeconds * 1000,
-      project: stores.project,
-      range: await planProject(stores.core, stores.project.environments, signal),
-      record,
       seal: createCheckpointCipher(createCipherKey()),
-      settings: () => ({ pageSize: options['page-size'], ...limits, appliedUntil: 'none' }),
       onConflict: options['on-conflict'],
       repair: options.repair ? (options['at-deadline'] ? 'AtDeadline' : 'AfterCopy') : undefined,
       clearIdentifiers: options.clear,
-      settleMs: configuration.settleSeconds * 1000,
-      replayPatienceMs: configuration.replayPatienceSeconds * 1000,
-      patienceMs,
-      lateWriteMs: configuration.lateWriteSeconds * 1000,
-      holdMs: HOLD_MS,
-      instance: 'standalone',
-      clock,
-      logger,
-      onProgress: (checkpoint) => onLine(describeProgress(checkpoint)),
+      regions: options.regions,
+      configuration,
     },
     signal,
   );
   if (options.report !== undefined) {
-    const { 'samples.jsonl': samples = '', 'skipped.jsonl': skipped = '' } = record.texts();
+    const { 'samples.jsonl': samples = '', 'skipped.jsonl': skipped = '' } = record.known() ?? {};
     writeFileSync(options.report, samples + skipped);
   }
-  return summarise(options.project, totals, (clock.monotonic() - started) / 1000);
+  return summarise(totals, context.seconds());
 }
 
 /** As {@link wholeProject}; Core's identities are read in an order that can be relied on. */
@@ -146,13 +116,11 @@ export function wholeProject(environments: readonly { readonly id: number }[]): 
   };
 }
 
-function summarise(projectId: number, totals: VerifyTotals, seconds: number): VerifySummary {
+function summarise(totals: VerifyTotals, seconds: number): VerifySummary {
   return {
-    projectId,
     identities: countIdentities(totals),
     documents: countDocuments(totals),
     ...totals,
     seconds: roundSeconds(seconds),
-    ...measureConsumption(),
   };
 }

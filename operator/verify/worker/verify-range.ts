@@ -1,5 +1,5 @@
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
-import { createPatience } from '../../job/failure.ts';
+import { createPatience, patienceOf } from '../../job/failure.ts';
 import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
@@ -48,7 +48,7 @@ export interface VerifyOptions
 export async function verifyRange(options: VerifyOptions, signal: AbortSignal): Promise<VerifyCheckpoint> {
   const { stores, project, range, settings, clock, logger } = options;
   const environments = new Map(project.environments.map((environment) => [environment.id, environment]));
-  const patiently = createPatience(options, signal);
+  const patiently = createPatience(patienceOf(options, signal));
   const { regions } = options;
   const look = createComparer(stores, options.onConflict, regions);
   const readSegment = createPageReader({ stores, regions, look, settings, patiently });

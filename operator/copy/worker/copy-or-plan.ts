@@ -1,0 +1,36 @@
+import type { LiveSettings } from '../../edge-migration/facts.ts';
+import type { RangeOptions } from '../../job/range-options.ts';
+import type { OpenStores } from '../../job/stores.ts';
+import type { Checkpoint } from '../checkpoint.ts';
+import type { Range } from '../ranges.ts';
+import { type CopyOptions, copyRange } from './copy-range.ts';
+import { createPagePlanner } from './page-planner.ts';
+import { createLook, createPageWriter } from './page-writer.ts';
+
+export interface CopyChoices {
+  /** `Plan` reads and counts only. */
+  readonly mode: 'Plan' | 'Migrate';
+  readonly pageMaxAgeSeconds: number;
+  readonly replicationLagSeconds: number;
+}
+
+/**
+ * Copies a range, or looks what that would mean.
+ *
+ * @throws as {@link copyRange}
+ */
+export function copyOrPlan(
+  range: RangeOptions<Range, LiveSettings, Checkpoint> & Pick<CopyOptions, 'onSkipped'> & { stores: OpenStores },
+  { mode, pageMaxAgeSeconds, replicationLagSeconds }: CopyChoices,
+  signal: AbortSignal,
+): Promise<Checkpoint> {
+  const { stores } = range;
+  const pageMaxAgeMs = pageMaxAgeSeconds * 1000;
+  if (mode === 'Plan') {
+    const handlePage = createPagePlanner(stores, stores.tables);
+    // It sends no write that could be late.
+    return copyRange({ ...range, handlePage, pageMaxAgeMs, lateWriteMs: 0 }, signal);
+  }
+  const look = createLook(stores, { replicationLagSeconds });
+  return copyRange({ ...range, handlePage: createPageWriter(stores), look, pageMaxAgeMs }, signal);
+}

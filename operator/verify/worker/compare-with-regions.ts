@@ -1,0 +1,51 @@
+import type { EdgeSettings } from '@edge-migration/identity/edge/table/table.ts';
+import { patienceOf } from '../../job/failure.ts';
+import type { RangeOptions } from '../../job/range-options.ts';
+import type { OpenStores } from '../../job/stores.ts';
+import type { VerifyCheckpoint } from '../checkpoint.ts';
+import type { VerifySettings } from '../settings.ts';
+import { HOLD_MS } from './hold.ts';
+import { openRegions } from './regions.ts';
+import { type VerifyOptions, verifyRange } from './verify-range.ts';
+
+/** What is to be compared, and what is to be done about what is found. */
+export interface VerifyChoices extends Pick<VerifyOptions, 'seal' | 'onConflict' | 'clearIdentifiers' | 'repair'> {
+  /** Regions whose copies are compared with the home region. */
+  readonly regions: readonly string[];
+  readonly configuration: EdgeSettings & {
+    readonly replicationLagSeconds: number;
+    readonly settleSeconds: number;
+    readonly replayPatienceSeconds: number;
+  };
+}
+
+/**
+ * Compares a range, with other regions where there are any.
+ *
+ * @throws as {@link verifyRange} does; errors of the other regions' tables
+ */
+export async function compareWithRegions(
+  range: RangeOptions<VerifyOptions['range'], VerifySettings, VerifyCheckpoint> & {
+    readonly stores: OpenStores;
+    readonly onSettings?: (listener: (settings: VerifySettings) => void) => void;
+  },
+  { regions: names, configuration, ...choices }: VerifyChoices,
+  signal: AbortSignal,
+): Promise<VerifyCheckpoint> {
+  const { maxReadUnitsPerSecond } = range.settings();
+  const settings = { ...configuration, maxReadUnitsPerSecond };
+  using regions = await openRegions(range.stores.edge, settings, names, patienceOf(range, signal));
+  range.onSettings?.((changed) => regions.setMaximum(changed.maxReadUnitsPerSecond));
+  return await verifyRange(
+    {
+      ...range,
+      ...choices,
+      regions: regions.tables,
+      lagMs: configuration.replicationLagSeconds * 1000,
+      settleMs: configuration.settleSeconds * 1000,
+      replayPatienceMs: configuration.replayPatienceSeconds * 1000,
+      holdMs: HOLD_MS,
+    },
+    signal,
+  );
+}
