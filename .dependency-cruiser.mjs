@@ -22,7 +22,7 @@ const directions = Object.entries(MAY_IMPORT).map(([name, below]) => ({
 
 /** Deciding code gets facts and answers with actions: it can do neither I/O nor wait. */
 const DECIDING =
-  '^(operator/(edge-migration|coverage)/(readiness/)?(decide|policies|decision)|identity/edge/(verdict|merge|compare))\\.ts$';
+  '^(operator/(edge-migration|coverage)/(readiness/)?(decide|policies|decision|range-work|work|verification)|identity/edge/(verdict|merge|compare))\\.ts$';
 
 export default {
   forbidden: [

@@ -4,9 +4,10 @@ import type { Action } from './actions.ts';
 import { type FindingOf, findCondition, isFalse, isTrue, isUnknown, recall } from './conditions.ts';
 import { compose, type Decision } from './decision.ts';
 import type { Facts } from './facts.ts';
-import { hasLeftovers, holdJobs } from './jobs.ts';
+import { holdJobs } from './jobs.ts';
 import { decideAccepted, decideCapturing } from './policies.ts';
 import { summarisePlan } from './progress.ts';
+import { retire } from './range-work.ts';
 import { decideHandover } from './readiness/handover.ts';
 import { decideReplay, findElsewhere, recallSucceeded } from './replay.ts';
 import { decideWork, type WorkDecision } from './work.ts';
@@ -160,10 +161,7 @@ function decideCopied(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>)
     replaying: replay.replaying,
     succeeded: replay.succeeded,
     replay: replay.replay,
-    actions: [
-      ...retirePlan(facts),
-      ...(hasLeftovers(facts.work) ? [{ kind: 'retireWork', operation: 'copy' } as const] : []),
-    ],
+    actions: [...retirePlan(facts), ...retire('copy', facts.work)],
     nextTime: replay.nextTime,
   });
 }
@@ -192,7 +190,7 @@ function decidePlanned(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>
     // The plan's own progress: a copy that follows starts with its own.
     copy: {},
     plan: { ...before, durationSeconds },
-    actions: hasLeftovers(facts.work) ? [{ kind: 'retireWork', operation: 'plan' }] : [],
+    actions: retire('plan', facts.work),
   });
 }
 

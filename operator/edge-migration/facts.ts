@@ -169,34 +169,31 @@ export interface WaitingEvents {
   events: number;
 }
 
-/** What exists in the cluster for the operation at hand (plan or copy) of this very EdgeMigration (by uid). */
-export interface WorkFacts {
+/** What exists in the cluster of some work on ranges of this very EdgeMigration (by uid). */
+export interface RangeWorkFacts<Checkpoint, Settings> {
   /** The planned ranges, once they are written down. */
   ranges: PlannedRange[] | undefined;
-  /** When they were planned: no page was read before. */
-  plannedTime: number | undefined;
   jobs: JobFact[];
-  /** Since when this process has seen that ranges are planned and no pods work on them; see idle-times.ts. */
-  idleSince: number | undefined;
-  checkpoints: CheckpointFact[];
-  /** When pods of an EdgeMigration or a plan before may last have written; see former-work.ts. */
-  formerSeen?: number;
-  /** Copy pods that cannot start or have failed, newest first. */
+  checkpoints: Checkpoint[];
+  /** Pods that cannot start or have failed, newest first. */
   podProblems: PodProblem[];
   /** The settings that running pods read. */
-  liveSettings: LiveSettings | undefined;
+  liveSettings: Settings | undefined;
+}
+
+/** Of the operation at hand, plan or copy. */
+export interface WorkFacts extends RangeWorkFacts<CheckpointFact, LiveSettings> {
+  /** When the ranges were planned: no page was read before. */
+  plannedTime: number | undefined;
+  /** Since when this process has seen that ranges are planned and no pods work on them; see idle-times.ts. */
+  idleSince: number | undefined;
+  /** When pods of an EdgeMigration or a plan before may last have written; see former-work.ts. */
+  formerSeen?: number;
   /** Whether something of the plan is still there although the project is to be copied by now. */
   planIsLeft: boolean;
 }
 
-/** As {@link WorkFacts}, of a comparison. */
-export interface VerificationFacts {
-  ranges: PlannedRange[] | undefined;
-  jobs: JobFact[];
-  checkpoints: VerifyCheckpoint[];
-  podProblems: PodProblem[];
-  liveSettings: VerifySettings | undefined;
-}
+export type VerificationFacts = RangeWorkFacts<VerifyCheckpoint, VerifySettings>;
 
 export interface PlannedRange {
   rangeId: number;

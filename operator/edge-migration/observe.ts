@@ -12,6 +12,7 @@ import { type OperationFacts, observeOperation } from './operation-facts.ts';
 import { hasOverrides } from './overrides.ts';
 import { type Owned, parseLiveSettings } from './parse.ts';
 import type { PodFact } from './pods.ts';
+import { lacksCheckpoint } from './range-work.ts';
 import type { HandoverFact, ReadinessFact } from './readiness/facts.ts';
 import { chooseStage } from './readiness/handover.ts';
 import { areMarksSought } from './readiness/marks.ts';
@@ -20,7 +21,6 @@ import { parseRecord, restoreStatus, type StatusRecord } from './record.ts';
 import { BY_MIGRATION, BY_PROJECT, type Sources } from './sources.ts';
 import { findComparison, observeVerification } from './verification-facts.ts';
 import type { Interval } from './watch-history.ts';
-import { lacksCheckpoint } from './work.ts';
 
 /** Gathers what a decision about this EdgeMigration needs. Throws nothing but the signal's reason. */
 export async function observe(sources: Sources, found: EdgeMigration, signal: AbortSignal): Promise<Facts> {

@@ -9,10 +9,10 @@ import {
 import type { VerifySettings } from '../verify/settings.ts';
 import type { Action } from './actions.ts';
 import { type Finding, type FindingOf, formatTime, isTrue, isUnknown } from './conditions.ts';
-import type { Facts, JobFact, VerificationFacts } from './facts.ts';
-import { adjustJob, findLatest, hasLeftovers, holdJobs, removeJob, retryDelay } from './jobs.ts';
+import type { Facts, VerificationFacts } from './facts.ts';
+import { holdJobs } from './jobs.ts';
 import { agreeOnTable } from './overrides.ts';
-import { describeStranded, findPodTrouble, findStranded } from './trouble.ts';
+import { decideRanges, retire, type WorkKind, type WorkProgress } from './range-work.ts';
 import { describeProgress, describeVerdict, summariseComparison } from './verification-result.ts';
 
 /** The part of a decision that is about comparing Core and Edge. */
@@ -65,10 +65,8 @@ export function decideVerification(facts: Facts, context: VerificationContext): 
     const verification = { ...before, current: started };
     return { ...rest(facts, verification, 'the comparison begins'), nextTime: facts.now };
   }
-  const settled = { ...rest(facts, before, describeNone(spec)), nextTime: due?.nextTime };
-  return before?.last !== undefined && hasLeftovers(facts.verification ?? NO_WORK)
-    ? { ...settled, actions: [{ kind: 'retireWork', operation: operationOf(before.last) }] }
-    : settled;
+  const actions = before?.last === undefined ? [] : retire(operationOf(before.last), facts.verification ?? NO_WORK);
+  return { ...rest(facts, before, describeNone(spec)), actions, nextTime: due?.nextTime };
 }
 
 const operationOf = ({ run }: { run: number }): Operation => `verify-${run}`;
@@ -151,48 +149,61 @@ const NO_WORK: VerificationFacts = {
   liveSettings: undefined,
 };
 
-/** The comparison that has begun: plan it, start or adjust its pods, try again what failed, record its outcome. */
+/** The comparison that has begun: its ranges are worked on, and its outcome is recorded in the end. */
 function carryOn(view: View): VerificationDecision {
-  const { facts, spec, before, current } = view;
+  const { facts, spec, before } = view;
   const work = facts.verification ?? NO_WORK;
-  const base = rest(facts, before, describeProgress(work));
-  if (work.ranges === undefined) {
-    const operation = operationOf(current);
-    return spec.suspend ? base : { ...base, actions: [{ kind: 'planRanges', operation }] };
+  const progress = decideRanges(facts, spec, describeKind(view, work));
+  const { stage, actions } = progress;
+  switch (stage.kind) {
+    case 'running':
+      return tellRunning(view, work, progress, stage.job.attempt);
+    case 'waiting':
+      return tellWaiting(view, work, progress, stage.until);
+    case 'settling':
+    case 'complete':
+      return conclude(view, work);
+    default:
+      return { ...rest(facts, before, describeProgress(work)), actions };
   }
-  const done = new Set(work.checkpoints.filter(({ finished }) => finished).map(({ rangeId }) => rangeId));
-  const remaining = work.ranges.map(({ rangeId }) => rangeId).filter((rangeId) => !done.has(rangeId));
-  const job = findLatest(work.jobs);
-  if (job?.outcome === 'active') return follow(view, work, job, remaining.length);
-  if (remaining.length === 0) return conclude(view, work);
-  return start(view, work, job, remaining);
 }
 
-function follow(view: View, work: VerificationFacts, job: JobFact, remaining: number): VerificationDecision {
-  const { facts, spec, before, current } = view;
-  const { now, jobPods: pods } = facts;
+/** A comparison reads, and a repair waits for its own writes: what both have finished is over. */
+function describeKind(view: View, work: VerificationFacts): WorkKind<VerifySettings> {
+  const { current } = view;
+  const { mode, moment } = current;
   const operation = operationOf(current);
-  const wanted = { suspend: spec.suspend, parallelism: spec.copy.parallelism };
-  const stranded = spec.suspend ? undefined : findStranded(pods, now);
-  const { retryTime = formatTime(now + retryDelay(job.attempt)), ...others } = current;
-  const again = stranded !== undefined && remaining > 0 ? { retryTime } : {};
-  const verification = {
-    ...before,
-    current: { ...others, ...again, attempt: job.attempt, ...moveProgress(view, work) },
-  };
-  const base = {
-    ...rest(facts, verification, spec.suspend ? 'suspended' : describeProgress(work)),
-    actions: [...adjustSettings(view, work, remaining), ...adjustJob(operation, job, wanted)],
-    nextTime: spec.suspend ? undefined : now + SETTINGS_MS,
-  };
-  if (spec.suspend) return base;
-  if (stranded === undefined) {
-    return { ...base, degraded: findPodTrouble(job, { podProblems: work.podProblems, pods, now }) };
-  }
   return {
-    ...base,
-    degraded: describeStranded(job, stranded, work.podProblems),
-    actions: job.deleting ? [] : [removeJob(operation, job)],
+    operation,
+    work,
+    known: current,
+    chooseSettings: (pods) => chooseSettings(view, work, pods),
+    writeSettings: (settings) => ({ kind: 'writeVerifySettings', operation, settings }),
+    beforeStart: [],
+    comparison: { mode, moment },
+    settledTime: Number.NEGATIVE_INFINITY,
+    // A token asks for a comparison of its own (`verify`, `repair`), or for another attempt of the copy.
+    isRetryAsked: false,
+    // Unlike those of a copy, checkpoints are not listed again where the cache lacks one.
+    pauseAfterSuccess: CHECKPOINT_MS,
+  };
+}
+
+function tellRunning(
+  view: View,
+  work: VerificationFacts,
+  { retryTime, degraded, actions }: WorkProgress,
+  attempt: number,
+): VerificationDecision {
+  const { facts, spec, before, current } = view;
+  const { retryTime: _, ...others } = current;
+  const again = retryTime === undefined ? {} : { retryTime: formatTime(retryTime) };
+  const verification = { ...before, current: { ...others, ...again, attempt, ...moveProgress(view, work) } };
+  return {
+    ...rest(facts, verification, spec.suspend ? 'suspended' : describeProgress(work)),
+    actions,
+    degraded,
+    nextTime: spec.suspend ? undefined : facts.now + SETTINGS_MS,
   };
 }
 
@@ -204,70 +215,36 @@ function moveProgress({ facts, current }: View, work: VerificationFacts): Partia
   return isRecent || text === progress ? {} : { progress: text, progressTime: formatTime(facts.now) };
 }
 
-function start(
-  view: View,
+function tellWaiting(
+  { facts, before, current }: View,
   work: VerificationFacts,
-  job: JobFact | undefined,
-  remaining: number[],
+  { remaining, job }: WorkProgress,
+  until: number,
 ): VerificationDecision {
-  const { facts, spec, before, current } = view;
-  const { now } = facts;
-  const base = rest(facts, before, describeProgress(work));
-  if (spec.suspend) return base;
-  const attempt = Math.max(job?.attempt ?? 0, current.attempt ?? 0) + 1;
-  const again = findRetryTime(current, job, now);
-  if (again > now) {
-    const isFailed = job?.outcome !== 'complete';
-    const retryTime = formatTime(again);
-    const problem = work.podProblems[0]?.message ?? job?.failure ?? 'see the pods of the Job';
-    const message = `the comparison of ${remaining.length} ranges failed (${problem}); tried again at ${retryTime}`;
-    const verification = { ...before, current: { ...current, retryTime } };
-    return {
-      ...rest(facts, verification, message),
-      degraded: isFailed ? isTrue('ComparisonFailed', message) : undefined,
-      nextTime: again,
-    };
-  }
-  const operation = operationOf(current);
-  const { mode, moment } = current;
-  const { parallelism } = spec.copy;
+  const retryTime = formatTime(until);
+  const problem = work.podProblems[0]?.message ?? job?.failure ?? 'see the pods of the Job';
+  const message = `the comparison of ${remaining.length} ranges failed (${problem}); tried again at ${retryTime}`;
   return {
-    ...base,
-    actions: [
-      ...adjustSettings(view, work, remaining.length),
-      { kind: 'createJob', operation, attempt, rangeIds: remaining, parallelism, comparison: { mode, moment } },
-    ],
+    ...rest(facts, { ...before, current: { ...current, retryTime } }, message),
+    degraded: job?.outcome === 'complete' ? undefined : isTrue('ComparisonFailed', message),
+    nextTime: until,
   };
 }
 
-/** As of a copy: from when it was seen that something is left, and kept to. */
-function findRetryTime({ retryTime, attempt = 1 }: CurrentComparison, job: JobFact | undefined, now: number): number {
-  // A Job that ended well has said so before its last checkpoint could be seen here.
-  const pause = job?.outcome === 'complete' ? CHECKPOINT_MS : retryDelay(job?.attempt ?? attempt);
-  if (retryTime !== undefined) return Math.min(Date.parse(retryTime), now + pause);
-  return job === undefined ? now : now + pause;
-}
-
-function adjustSettings({ facts, spec, context, current }: View, work: VerificationFacts, remaining: number): Action[] {
-  const pods = Math.max(1, Math.min(spec.copy.parallelism, remaining));
-  const { liveSettings: live } = work;
+function chooseSettings({ facts, spec, context }: View, work: VerificationFacts, pods: number): VerifySettings {
   const { replay, coreAhead } = facts;
   // What follows from events that were taken, or waits for room, is not applied yet.
   const taken = replay.kind === 'observed' && replay.underWay === 0 ? replay.takenUntil : undefined;
   // By the clock that the pods can ask, too.
   const known = taken === undefined || coreAhead === undefined ? undefined : taken + coreAhead;
-  const appliedUntil = context.isClosed || replay.kind === 'disabled' ? 'none' : (known ?? live?.appliedUntil ?? null);
-  const settings: VerifySettings = {
+  const isNoneReplayed = context.isClosed || replay.kind === 'disabled';
+  const share = (unitsPerSecond: number) => Math.max(1, Math.floor(unitsPerSecond / pods));
+  return {
     pageSize: spec.copy.pageSize,
-    maxReadUnitsPerSecond: Math.max(1, Math.floor(spec.verify.maxReadUnitsPerSecond / pods)),
-    maxWriteUnitsPerSecond: Math.max(
-      1,
-      Math.floor(Math.min(spec.copy.maxWriteUnitsPerSecond, WRITE_UNITS_PER_SECOND) / pods),
-    ),
-    appliedUntil,
+    maxReadUnitsPerSecond: share(spec.verify.maxReadUnitsPerSecond),
+    maxWriteUnitsPerSecond: share(Math.min(spec.copy.maxWriteUnitsPerSecond, WRITE_UNITS_PER_SECOND)),
+    appliedUntil: isNoneReplayed ? 'none' : (known ?? work.liveSettings?.appliedUntil ?? null),
   };
-  const isSame = (Object.keys(settings) as (keyof VerifySettings)[]).every((name) => live?.[name] === settings[name]);
-  return isSame ? [] : [{ kind: 'writeVerifySettings', operation: operationOf(current), settings }];
 }
 
 /** Every range is compared. */
