@@ -194,6 +194,30 @@ describe('after a reconcile', () => {
     await until(() => fake.clock.pending()[0] === 60_000);
   });
 
+  it('that fails with a Retry-After of zero it is repeated with growing delays all the same', async () => {
+    start(async () => {
+      throw responseError('list widgets', 503, undefined, 0);
+    }).enqueue('a');
+    const delays: (number | undefined)[] = [];
+    for (let round = 0; round < 4; round++) {
+      await until(() => fake.clock.pending().length === 1);
+      delays.push(fake.clock.pending()[0]);
+      await fake.clock.advance(delays.at(-1)!);
+    }
+    expect(delays).toEqual([5, 10, 20, 40]);
+  });
+
+  it('that is asked to wait for a year it is repeated after the longest delay', async () => {
+    const backoff = { firstMs: 5, longestMs: 60_000 };
+    start(
+      async () => {
+        throw responseError('list widgets', 503, undefined, 31_536_000_000);
+      },
+      { queue: { backoff } },
+    ).enqueue('a');
+    await until(() => fake.clock.pending()[0] === 60_000);
+  });
+
   it('that fails for good it is not repeated before a change', async () => {
     const controller = start(async () => {
       throw new TerminalError('never');

@@ -126,11 +126,9 @@ export function createController(settings: ControllerSettings): Controller {
       case 'terminal':
         logger.error({ error: errorMessage(outcome.error) }, 'reconcile failed for good');
         return queue.forget(key);
-      case 'error': {
+      case 'error':
         logFailure(logger, outcome.error);
-        const asked = retryAfterOf(outcome.error);
-        return asked === undefined ? queue.addRateLimited(key) : queue.addAfter(key, asked);
-      }
+        return queue.addRateLimited(key, retryAfterOf(outcome.error));
       case 'stopped':
         return;
     }

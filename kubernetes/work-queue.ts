@@ -86,13 +86,19 @@ export class WorkQueue {
     );
   }
 
-  /** Adds the key after a delay that doubles with each call for it until {@link forget}, within an overall rate. */
-  addRateLimited(key: string): void {
+  /**
+   * Adds the key after a delay that doubles with each call for it until {@link forget}, within an overall rate.
+   *
+   * @param askedMs the other side has asked to wait for so long. It never makes the delay shorter, nor longer than the longest one:
+   *   one answer of a proxy must not stop a key for hours, or have it tried without end
+   */
+  addRateLimited(key: string, askedMs = 0): void {
     if (!this.isOpen) return;
     const count = this.retries(key);
     this.failures.set(key, count + 1);
     this.metrics.queueRetries.inc({ name: this.name });
-    this.addAfter(key, Math.max(doubled(this.backoff, count), this.bucket.reserve()));
+    const asked = Math.min(askedMs, this.backoff.longestMs);
+    this.addAfter(key, Math.max(doubled(this.backoff, count), this.bucket.reserve(), asked));
   }
 
   /** The key succeeded: its next failure starts with the shortest delay again. */
