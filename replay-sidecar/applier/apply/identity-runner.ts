@@ -3,7 +3,7 @@ import type { Convergence, Fence, Subject } from '@edge-migration/identity/conve
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
 import { itemBytes } from '@edge-migration/identity/edge/document/size.ts';
 import { EVERYTHING, joinTouched, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
-import { isListing, type Work } from '../consume/delivery.ts';
+import { isListing, isLook, type Work } from '../consume/delivery.ts';
 import { chooseWaiting } from '../settle/unstorable.ts';
 import { applyEvents } from './apply.ts';
 import { followersOf, toHolder } from './derived-events.ts';
@@ -91,7 +91,7 @@ export function createIdentityRunner(options: RunnerOptions, looks: Looks, endin
       if (!work.held.isOpen()) continue;
       count.applied[convergence.outcome] += 1;
       count.lastAppliedTime = now();
-      options.onApplied(projectId, now() - work.observed);
+      if (!isLook(work.held.message)) options.onApplied(projectId, now() - work.observed);
       // What else is to be said of it is said then.
       if (work.held.isDoubtful()) pipeline.revisit(work);
       else if (held[index]) pipeline.park(work, projectId, 'copying');

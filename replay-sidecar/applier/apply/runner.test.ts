@@ -98,11 +98,13 @@ interface Others {
   readonly isAway?: boolean | (() => boolean);
   readonly region?: () => string;
   readonly isResting?: boolean;
+  onApplied?(projectId: number, lag: number): void;
 }
 
 function createParts(isListed = false, others: Others = {}) {
   const { between = stores, charge = () => {}, publish = async () => {}, lookAfter = () => undefined } = others;
   const { isOver = false, elsewhere = 'same', isAway = false, region = () => 'home', isResting = false } = others;
+  const { onApplied = () => {} } = others;
   const parked: unknown[] = [];
   const park: Admission['park'] = (_, projectId, reason, { identity, due, heldIn } = {}) =>
     void parked.push({ projectId, reason, ...identity, ...(due && { due }), ...(heldIn && { heldIn }) });
@@ -129,7 +131,7 @@ function createParts(isListed = false, others: Others = {}) {
     isAway: () => (typeof isAway === 'function' ? isAway() : isAway),
     wrote() {},
     isBusy: () => false,
-    onApplied() {},
+    onApplied,
     now: Date.now,
     logger: createLogger('test', 'silent'),
     signal: new AbortController().signal,
@@ -311,6 +313,12 @@ describe('on tables of several regions a look that had to write', () => {
     await runner.apply(PROJECT, [looking]);
     return { parked, isDone: looking.isDone() };
   }
+
+  test('tells nothing of how late events are applied', async () => {
+    const lags: number[] = [];
+    await look(false, { between, onApplied: (_, lag) => void lags.push(lag) });
+    expect(lags).toEqual([]);
+  });
 
   test('is followed by another one', async () => {
     const due = expect.any(Number);

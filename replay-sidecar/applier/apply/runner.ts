@@ -30,7 +30,7 @@ export interface RunnerOptions extends LookOptions {
   wrote(key: string): void;
   /** Whether the stream of events is long: then nothing is added to it. */
   isBusy(): boolean;
-  /** Told how late an event is when it has been applied, in milliseconds. */
+  /** Told how late an event is when it has been applied, in milliseconds; not of looks, before which it was. */
   onApplied(projectId: number, lagMs: number): void;
   logger: Logger;
   signal: AbortSignal;

@@ -20,8 +20,8 @@ import type { Counts } from './counts.ts';
 /** What is in hand of one project. */
 export interface InHand {
   readonly events: number;
-  /** Milliseconds since the epoch. */
-  readonly oldestObserved: number | undefined;
+  /** Of those that were not applied before, milliseconds since the epoch. */
+  readonly oldestObserved?: number | undefined;
 }
 
 export interface ReporterOptions {

@@ -1,6 +1,7 @@
+import { derivedSubject } from '@edge-migration/contract/streams/events.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { describe, expect, test } from 'vitest';
-import type { Work } from '../consume/delivery.ts';
+import { derivedHeaders, markLook, type Work } from '../consume/delivery.ts';
 import type { InFlightMessage } from '../consume/in-flight.ts';
 import { type ApplyQueueOptions, createApplyQueue } from './apply-queue.ts';
 import { createProjectRateLimiter } from './project-rate-limiter.ts';
@@ -11,7 +12,11 @@ const environment = { id: 1, name: '', apiKey: 'key', allowClientTraits: true, u
 let sequence = 0;
 function createWork(projectId: number, bytes = 300): Work {
   sequence += 1;
-  const message = { seq: sequence, data: new Uint8Array(bytes) } as unknown as InFlightMessage['message'];
+  const message = {
+    seq: sequence,
+    subject: 'identity.writes.event',
+    data: new Uint8Array(bytes),
+  } as unknown as InFlightMessage['message'];
   const held: InFlightMessage = {
     message,
     delivered: 0,
@@ -60,6 +65,33 @@ test('what is being applied is in hand until it is done, so that the lag shows w
   running[0]?.end();
   await waiting.stop();
   expect(waiting.inHand().size).toBe(0);
+});
+
+/** Looked at, or waiting, on tables of several regions. */
+function asLook({ held, ...rest }: Work): Work {
+  const fields = derivedHeaders(undefined);
+  markLook(fields);
+  Object.assign(held.message, { subject: derivedSubject(rest.resolution.projectId), headers: fields });
+  return { held, ...rest };
+}
+
+test('a look at what was applied long ago is in hand, and is no lag', async () => {
+  const { waiting, running } = createSlow();
+  waiting.add(asLook(createWork(1)));
+  expect(waiting.inHand()).toEqual(new Map([[1, { events: 1, oldestObserved: undefined }]]));
+  waiting.add({ ...createWork(1), observed: 7 });
+  expect(waiting.inHand()).toEqual(new Map([[1, { events: 2, oldestObserved: 7 }]]));
+  for (const { end } of running) end();
+  await waiting.stop();
+});
+
+test('the documents of an environment that wait to be listed in the home region are late, though they wait as looks do', async () => {
+  const { waiting, running } = createSlow();
+  const { resolution, ...rest } = asLook(createWork(1));
+  waiting.add({ ...rest, resolution: { ...resolution, kind: 'environment' } as Work['resolution'] });
+  expect(waiting.inHand()).toEqual(new Map([[1, { events: 1, oldestObserved: 0 }]]));
+  for (const { end } of running) end();
+  await waiting.stop();
 });
 
 describe('room in hand', () => {

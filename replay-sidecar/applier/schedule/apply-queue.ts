@@ -1,6 +1,6 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { APPLY_QUEUE_LOOK_MS } from '@edge-migration/runtime/policies.ts';
-import type { Work } from '../consume/delivery.ts';
+import { isLook, type Work } from '../consume/delivery.ts';
 import { BYTES_PER_EVENT } from '../consume/in-flight.ts';
 import type { InHand } from '../report/reporter.ts';
 import { createFairQueue, type FairQueue } from './fair-queue.ts';
@@ -77,13 +77,12 @@ export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
       queue.add(projectId, keyOf(work), work);
     },
     inHand() {
-      const result = new Map<number, { events: number; oldestObserved: number }>();
-      for (const { resolution, observed } of works) {
-        const { events, oldestObserved } = result.get(resolution.projectId) ?? { events: 0, oldestObserved: observed };
-        result.set(resolution.projectId, {
-          events: events + 1,
-          oldestObserved: Math.min(oldestObserved, observed),
-        });
+      const result = new Map<number, InHand>();
+      for (const work of works) {
+        const { projectId } = work.resolution;
+        const { events, oldestObserved = Number.POSITIVE_INFINITY } = result.get(projectId) ?? { events: 0 };
+        const oldest = isApplied(work) ? oldestObserved : Math.min(oldestObserved, work.observed);
+        result.set(projectId, { events: events + 1, oldestObserved: Number.isFinite(oldest) ? oldest : undefined });
       }
       return result;
     },
@@ -94,6 +93,11 @@ export function createApplyQueue(options: ApplyQueueOptions): ApplyQueue {
       }
     },
   };
+}
+
+/** It is looked at again, maybe hours later. What lists documents only waits as looks do. */
+function isApplied({ held, resolution }: Work): boolean {
+  return resolution.kind === 'identity' && isLook(held.message);
 }
 
 /** Whole numbers, so that sums come back to zero. */
