@@ -15,7 +15,7 @@ import {
 } from '@edge-migration/replay-sidecar/capture/publisher/testing.ts';
 import { createSpool, type Spool } from '@edge-migration/replay-sidecar/capture/spool/spool.ts';
 import { draft, type Folder, temporaryFolder } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
-import { createUsage, type Usage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
+import { Usage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { type Nats, startNats } from '@edge-migration/test/cluster/nats.ts';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
@@ -42,7 +42,7 @@ beforeEach(async () => {
   await makeStreams(nats.url);
   folder = temporaryFolder();
   rig = await createRig(nats.url, folder.path);
-  usage = createUsage(systemClock);
+  usage = new Usage(systemClock);
   heartbeat = heartbeatOf(rig.spool);
   stop = new AbortController();
   running = Promise.resolve();

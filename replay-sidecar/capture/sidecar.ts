@@ -15,7 +15,7 @@ import { DEFAULT_LIMITS } from './proxy/limits.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { Publisher } from './publisher/publisher.ts';
 import { createSpool } from './spool/spool.ts';
-import { createUsage } from './usage/usage.ts';
+import { Usage } from './usage/usage.ts';
 
 export interface SidecarOptions {
   configuration: CaptureConfiguration;
@@ -80,7 +80,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
     clock,
     logger,
   });
-  const usage = createUsage(clock);
+  const usage = new Usage(clock);
   const heartbeat = createHeartbeat({
     sidecar: {
       instance,

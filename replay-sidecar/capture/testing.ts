@@ -8,7 +8,7 @@ import { createCapture, type FlagsmithCapture } from './capture.ts';
 import type { CallUpstream, Capture, Outcome } from './proxy/hook.ts';
 import { headOf } from './routes/testing.ts';
 import { drain, eventOf, openSpool, type TestSpool, temporaryFolder } from './spool/testing.ts';
-import { createUsage, type Usage } from './usage/usage.ts';
+import { Usage } from './usage/usage.ts';
 
 /** An API that answers every question of ours with this. */
 export const answering =
@@ -44,7 +44,7 @@ export async function openCapture(): Promise<TestCapture> {
       done();
     },
   });
-  const usage = createUsage(clock);
+  const usage = new Usage(clock);
   const capture = createCapture({ spool, usage, clock, logger: pino({}, lines), readWindowMs: WINDOW_MS });
 
   function begin(request: string, body?: unknown): Capture {

@@ -9,7 +9,7 @@ import {
   type TestSpool,
   temporaryFolder,
 } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
-import { createUsage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
+import { Usage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { createMetrics } from '@edge-migration/runtime/metrics.ts';
@@ -40,7 +40,7 @@ export async function createStage(settings: JudgeSettings): Promise<Stage> {
   const watched = { begin: spool.begin, gaps: gaps.ledger };
   const capture = createCapture({
     spool: watched,
-    usage: createUsage(systemClock),
+    usage: new Usage(systemClock),
     clock: systemClock,
     logger,
     readWindowMs: 0,

@@ -9,7 +9,7 @@ import type {
   UpstreamResponse,
 } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
 import { drain, eventOf, openSpool, temporaryFolder } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
-import { createUsage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
+import { Usage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
 import { pino } from 'pino';
 import { bytesOf, type Transcript } from './transcripts.ts';
 
@@ -40,7 +40,7 @@ export function createCaptureRun(): CaptureRun {
       const { spool, clock } = opened;
       const call = lookupsOf(transcript);
       const logger = pino({ level: 'silent' });
-      const begun = createCapture({ spool, usage: createUsage(clock), clock, logger, readWindowMs: 0 }).begin(
+      const begun = createCapture({ spool, usage: new Usage(clock), clock, logger, readWindowMs: 0 }).begin(
         headOf(transcript),
         call,
       );

@@ -3,7 +3,7 @@ import { markOf } from '@edge-migration/contract/reports/sketch.ts';
 import { scopeName } from '@edge-migration/contract/write-scope.ts';
 import type { ReferencedEnvironment } from '@edge-migration/identity/core/environment-references.ts';
 import { nameClient } from '@edge-migration/replay-sidecar/capture/usage/client-name.ts';
-import { createUsage, type UsageKind } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
+import { Usage, type UsageKind } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
 import type { StoredReport } from '../../coverage/decide.ts';
 import { toStoreTime } from '../../coverage/store-time.ts';
 import { createUsageCounts, type UsageCounts } from './usage-counts.ts';
@@ -48,7 +48,7 @@ export function createFleet(start: number): TestFleet {
     now: start,
     sidecar(pod, { counts = true, ahead = 0 } = {}) {
       const clock = { now: () => fleet.now + ahead };
-      let usage = createUsage(clock);
+      let usage = new Usage(clock);
       let startedTime = new Date(clock.now()).toISOString();
       const send = (goodbye: boolean) => {
         const time = new Date(clock.now()).toISOString();
@@ -80,7 +80,7 @@ export function createFleet(start: number): TestFleet {
         },
         restart() {
           send(false);
-          usage = createUsage(clock);
+          usage = new Usage(clock);
           startedTime = new Date(clock.now()).toISOString();
         },
         end() {

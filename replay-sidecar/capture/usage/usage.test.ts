@@ -4,7 +4,8 @@ import { addMark, emptySketch, markOf, writeSketch } from '@edge-migration/contr
 import { usageReport } from '@edge-migration/contract/reports/usage.ts';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { nameClient } from './client-name.ts';
-import { createUsage, MOST_CELLS, MOST_ENVIRONMENTS, PAGE_CHARACTERS, UNTOLD_CHARACTERS, type Usage } from './usage.ts';
+import { MOST_CELLS, MOST_ENVIRONMENTS } from './environment-days.ts';
+import { PAGE_CHARACTERS, UNTOLD_CHARACTERS, Usage } from './usage.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -18,7 +19,7 @@ let usage: Usage;
 
 beforeEach(() => {
   now = NOON;
-  usage = createUsage({ now: () => now });
+  usage = new Usage({ now: () => now });
 });
 
 /** All pages until one begins where the first began. */

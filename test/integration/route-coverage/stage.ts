@@ -11,7 +11,7 @@ import {
   type TestSpool,
   temporaryFolder,
 } from '@edge-migration/replay-sidecar/capture/spool/testing.ts';
-import { createUsage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
+import { Usage } from '@edge-migration/replay-sidecar/capture/usage/usage.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { createMetrics } from '@edge-migration/runtime/metrics.ts';
@@ -54,7 +54,7 @@ export async function createStage(databaseUrl: string, apiPort: number): Promise
   const logger = createLogger('route-coverage', 'silent');
   const capture = createCapture({
     spool,
-    usage: createUsage(systemClock),
+    usage: new Usage(systemClock),
     clock: systemClock,
     logger,
     readWindowMs: 0,
