@@ -134,6 +134,23 @@ describe('with the table of overrides for local evaluation', () => {
     },
   );
 
+  test.each([
+    ['its override', 'UPDATE features_featurestate SET deleted_at = now()', 'updated'],
+    ['the identity', undefined, 'deleted'],
+  ] as const)('on tables of several regions a row goes with %s as elsewhere', async (_, statement, outcome) => {
+    const { edge } = on.stores;
+    const guarantees = () => ({ transactions: edge.guarantees().transactions, final: false });
+    const stores = { ...on.stores, edge: { ...edge, guarantees } };
+    const touched = { traits: new Set<string>(), overrides: new Set(['5']) };
+    await putInCore(7);
+    await insertRows(on.databaseUrl, { features_featurestate: [FLAG] });
+    await run(ALL);
+    if (statement === undefined) await deleteFromCore();
+    else await execute(on.databaseUrl, statement);
+    expect(await run(touched, stores)).toMatchObject({ outcome });
+    expect(await rows()).toEqual([]);
+  });
+
   test('rows go with the identity', async () => {
     await putInCore(7);
     await insertRows(on.databaseUrl, { features_featurestate: [FLAG] });

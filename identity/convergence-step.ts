@@ -176,8 +176,9 @@ async function findWrongRows(
 }
 
 /**
- * Keys of rows of touched overrides that the document does not have: one that was put by itself may have been on its way
- * when the override went, and a write of another region may have taken the place of the document that it came with.
+ * Keys of rows of touched overrides that the document neither has nor had, with which they would go: one that was put by
+ * itself may have been on its way when the override went, and a write of another region may have taken the place of the
+ * document that it came with.
  */
 async function findLeftRows(
   { overrideRows }: EdgeStore,
@@ -190,7 +191,8 @@ async function findLeftRows(
   const identityUuid = before?.['identity_uuid']?.S;
   if (overrideRows === undefined || identityUuid === undefined || touched === undefined || touched.overrides === 'all')
     return [];
-  const features = new Set((after?.['identity_features']?.L ?? []).map(overriddenFeature));
+  const elements = [before, after].flatMap((document) => document?.['identity_features']?.L ?? []);
+  const features = new Set(elements.map(overriddenFeature));
   const keys = [...touched.overrides]
     .filter((featureId) => !features.has(featureId))
     .map((featureId) => keyOf(overrideRowKey({ environmentId, featureId, identityUuid })));
