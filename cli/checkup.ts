@@ -1,14 +1,14 @@
 import { type EdgeMigration, specSchema, titleOf } from '@edge-migration/contract/edge-migration/api.ts';
-import { type ConditionType, findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { type ConditionType, recordedCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { formatDuration } from '@edge-migration/operator/requests/duration.ts';
 import { examineInstallation, examineProbe, type InstallationFact, type ProbeFact } from './installation.ts';
 
-export type Verdict = 'ok' | 'warning' | 'failed' | 'unknown';
+export type CheckStatus = 'ok' | 'warning' | 'failed' | 'unknown';
 
 /** A result of `doctor`. */
-export interface Finding {
+export interface CheckResult {
   readonly check: string;
-  readonly verdict: Verdict;
+  readonly verdict: CheckStatus;
   readonly message: string;
   /** The remedy. */
   readonly remedy?: string;
@@ -67,7 +67,7 @@ export interface CheckupFacts {
 }
 
 /** Judges an installation by the facts from the API server. */
-export function examine(facts: CheckupFacts): Finding[] {
+export function examine(facts: CheckupFacts): CheckResult[] {
   const migrations = facts.migrations?.flatMap(examineMigration) ?? [];
   const { server, now, installation, release } = facts;
   const serverNow = now - (server.kind === 'found' ? (server.ahead ?? 0) : 0);
@@ -88,13 +88,13 @@ const OLDEST_MINOR = 33;
 /** The server tells whole seconds, and its answer takes a while. */
 const SKEW_MS = 5_000;
 
-function examineServer(server: ServerFact): Finding[] {
+function examineServer(server: ServerFact): CheckResult[] {
   const check = 'Kubernetes';
   if (server.kind === 'unreadable')
     return [{ check, verdict: 'unknown', message: `the API server does not report its version: ${server.problem}` }];
   const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(server.version) ?? [];
   const isOld = Number(major) === 1 && Number(minor) < OLDEST_MINOR;
-  const version: Finding = isOld
+  const version: CheckResult = isOld
     ? {
         check,
         verdict: 'failed',
@@ -109,7 +109,7 @@ function examineServer(server: ServerFact): Finding[] {
   return [version, { check: 'clock', verdict: 'warning', message, remedy }];
 }
 
-function examineDefinition(definition: DefinitionFact): Finding {
+function examineDefinition(definition: DefinitionFact): CheckResult {
   const check = 'definition';
   const remedy = 'install or upgrade the chart: docs/install.md, docs/upgrade.md';
   if (definition.kind === 'unreadable')
@@ -129,7 +129,7 @@ function examineDefinition(definition: DefinitionFact): Finding {
   return { check, verdict: 'warning', message, remedy };
 }
 
-function examineRights(rights: readonly Right[]): Finding[] {
+function examineRights(rights: readonly Right[]): CheckResult[] {
   const missing = rights.filter(({ allowed }) => !allowed);
   if (missing.length === 0) return [{ check: 'rights', verdict: 'ok', message: 'you may use every command' }];
   return missing.map(({ verb, resource, namespace, need }) => ({
@@ -140,7 +140,7 @@ function examineRights(rights: readonly Right[]): Finding[] {
   }));
 }
 
-function examineOperator(operator: OperatorFact, namespace: string): Finding {
+function examineOperator(operator: OperatorFact, namespace: string): CheckResult {
   const check = 'operator';
   if (operator.kind === 'unreadable')
     return { check, verdict: 'unknown', message: `its pods cannot be listed: ${operator.problem}` };
@@ -158,7 +158,7 @@ function examineOperator(operator: OperatorFact, namespace: string): Finding {
     : { check, verdict: 'ok', message };
 }
 
-function summariseMigrations(migrations: readonly EdgeMigration[] | undefined, findings: number): Finding {
+function summariseMigrations(migrations: readonly EdgeMigration[] | undefined, findings: number): CheckResult {
   const check = 'migrations';
   if (migrations === undefined) return { check, verdict: 'unknown', message: 'EdgeMigrations cannot be listed' };
   const count = `${migrations.length} EdgeMigration${migrations.length === 1 ? '' : 's'}`;
@@ -167,7 +167,7 @@ function summariseMigrations(migrations: readonly EdgeMigration[] | undefined, f
 }
 
 /** Conditions that require action. */
-export function examineMigration(migration: EdgeMigration): Finding[] {
+export function examineMigration(migration: EdgeMigration): CheckResult[] {
   const { status, generation } = migration;
   const check = titleOf(migration);
   if (status.conditions === undefined || (status.observedGeneration ?? 0) < generation) {
@@ -187,19 +187,19 @@ export function examineMigration(migration: EdgeMigration): Finding[] {
   }));
 }
 
-type Judge = (migration: EdgeMigration) => Omit<Finding, 'check'>[];
+type Judge = (migration: EdgeMigration) => Omit<CheckResult, 'check'>[];
 type Concerns = (reason: string, migration: EdgeMigration) => boolean;
 
 /** The condition in an unhealthy state; its own message has the remedy, the page has more. */
 function judges(
   type: ConditionType,
   state: string,
-  verdict: Verdict,
+  verdict: CheckStatus,
   page: string,
   concerns: Concerns = () => true,
 ): Judge {
   return (migration) => {
-    const condition = findCondition(migration.status.conditions, type);
+    const condition = recordedCondition(migration.status.conditions, type);
     if (condition?.status !== state || !concerns(condition.reason, migration)) return [];
     const message = `${type}=${state}/${condition.reason}: ${condition.message}`;
     return [{ verdict, message, remedy: page }];
@@ -207,7 +207,7 @@ function judges(
 }
 
 /** Once it is done, capture and appliers no longer matter. */
-const isDone: Concerns = (_, { status }) => findCondition(status.conditions, 'Succeeded')?.status === 'True';
+const isDone: Concerns = (_, { status }) => recordedCondition(status.conditions, 'Succeeded')?.status === 'True';
 
 const JUDGED: readonly Judge[] = [
   judges('Accepted', 'False', 'failed', 'docs/troubleshooting.md'),
@@ -235,7 +235,7 @@ const JUDGED: readonly Judge[] = [
   judges('Replaying', 'Unknown', 'warning', 'docs/troubleshooting.md', (...about) => !isDone(...about)),
 ];
 
-function examineGaps({ status: { gaps = [] } }: EdgeMigration): Omit<Finding, 'check'>[] {
+function examineGaps({ status: { gaps = [] } }: EdgeMigration): Omit<CheckResult, 'check'>[] {
   return gaps
     .filter(({ until }) => until === undefined)
     .map(({ from, reason, podName }) => ({

@@ -1,7 +1,7 @@
-import type { Outcome } from '@edge-migration/operator/check/check.ts';
+import type { CheckOutcome } from '@edge-migration/operator/check/check.ts';
 import type { InstallationReport } from '@edge-migration/operator/installation/report.ts';
 import { formatDuration } from '@edge-migration/operator/requests/duration.ts';
-import type { Finding, Verdict } from './checkup.ts';
+import type { CheckResult, CheckStatus } from './checkup.ts';
 
 /** The operator's report of the installation. */
 export type InstallationFact =
@@ -16,7 +16,7 @@ export type InstallationFact =
 
 /** A check that was run in the cluster on request. */
 export type ProbeFact =
-  | { readonly kind: 'done'; readonly outcomes: readonly Outcome[] }
+  | { readonly kind: 'done'; readonly outcomes: readonly CheckOutcome[] }
   | { readonly kind: 'failed'; readonly problem: string }
   | undefined;
 
@@ -32,7 +32,7 @@ const SUBJECTS = 'Postgres, DynamoDB, NATS, coverage, appliers, clocks, versions
  *
  * @param now by the API server's clock, milliseconds since the epoch
  */
-export function examineInstallation(fact: InstallationFact, now: number, release: string): Finding[] {
+export function examineInstallation(fact: InstallationFact, now: number, release: string): CheckResult[] {
   if (fact.kind === 'missing') {
     const message = `not checked: ${SUBJECTS}: there is no report of the operator`;
     return [
@@ -63,20 +63,20 @@ export function examineInstallation(fact: InstallationFact, now: number, release
 }
 
 /** The age of the report. */
-function describeReport({ instance, time, checkedTime }: InstallationReport, since: string): Finding {
+function describeReport({ instance, time, checkedTime }: InstallationReport, since: string): CheckResult {
   const checked = formatDuration((Date.parse(time) - Date.parse(checkedTime)) / 1000);
   const message = `${instance} leads, and reported ${since} ago; it had checked the stores ${checked} before`;
   return { check: 'installation', verdict: 'ok', message };
 }
 
 /** The result of the check when it was run as a Job. */
-export function examineProbe(probe: ProbeFact): Finding[] {
+export function examineProbe(probe: ProbeFact): CheckResult[] {
   if (probe === undefined) return [];
   if (probe.kind === 'failed') return [unknown('probe', probe.problem, 'docs/cli.md, "Probe"')];
   return probe.outcomes.map((outcome) => describeOutcome(outcome, `probe ${outcome.name}`));
 }
 
-function examineChecks({ checks }: InstallationReport): Finding[] {
+function examineChecks({ checks }: InstallationReport): CheckResult[] {
   const isLooked = (name: string) => checks.some((check) => check.name === name);
   const missing = ['Postgres', 'DynamoDB'].filter((name) => !isLooked(name));
   return [
@@ -85,13 +85,13 @@ function examineChecks({ checks }: InstallationReport): Finding[] {
   ];
 }
 
-function describeOutcome({ verdict, text, remedy }: InstallationReport['checks'][number], check: string): Finding {
+function describeOutcome({ verdict, text, remedy }: InstallationReport['checks'][number], check: string): CheckResult {
   return { check, verdict, message: text, ...(remedy === undefined ? {} : { remedy }) };
 }
 
 const COVERAGE_PAGE = 'docs/runbooks/EdgeMigrationNotCovered.md';
 
-function examineCoverage({ coverage, coreApiPods }: InstallationReport): Finding[] {
+function examineCoverage({ coverage, coreApiPods }: InstallationReport): CheckResult[] {
   const check = 'coverage';
   if (coverage === null)
     return [
@@ -103,7 +103,7 @@ function examineCoverage({ coverage, coreApiPods }: InstallationReport): Finding
   const isCovered = coverage.state === 'covered';
   // The message of `capturing` names the uncovered pods, which have results of their own.
   const message = isCovered ? coverage.message : 'not every write to Core is captured';
-  const summary: Finding = {
+  const summary: CheckResult = {
     check,
     verdict: isCovered ? 'ok' : 'failed',
     message,
@@ -111,7 +111,7 @@ function examineCoverage({ coverage, coreApiPods }: InstallationReport): Finding
   };
   const pods = coreApiPods.listed.filter(({ state }) => state !== 'covered');
   const named = pods.slice(0, MOST_NAMED).map(
-    ({ name, state, message: what }): Finding => ({
+    ({ name, state, message: what }): CheckResult => ({
       check: `coverage of pod ${name}`,
       verdict: state === 'starting' ? 'unknown' : 'failed',
       message: what,
@@ -127,7 +127,7 @@ function examineCoverage({ coverage, coreApiPods }: InstallationReport): Finding
   ];
 }
 
-function examineAppliers({ appliers, coverage }: InstallationReport): Finding[] {
+function examineAppliers({ appliers, coverage }: InstallationReport): CheckResult[] {
   const check = 'appliers';
   if (coverage === null) return [];
   if (appliers === null)
@@ -137,14 +137,14 @@ function examineAppliers({ appliers, coverage }: InstallationReport): Finding[] 
   const remedy = 'docs/runbooks/EdgeMigrationAppliersDown.md';
   const well = appliers.listed.filter(({ applying, outage }) => applying && outage === null);
   const unwell = appliers.listed.filter(({ applying, outage }) => !applying || outage !== null);
-  const verdict: Verdict =
+  const verdict: CheckStatus =
     well.length === 0 && unwell.every(({ applying }) => !applying) ? 'failed' : unwell.length > 0 ? 'warning' : 'ok';
   const message =
     appliers.total === 0
       ? 'none has reported in the last seconds'
       : `${appliers.total - unwell.length} of ${appliers.total} apply writes to Core`;
   const named = unwell.slice(0, MOST_NAMED).map(
-    ({ instance, outage }): Finding => ({
+    ({ instance, outage }): CheckResult => ({
       check: `applier ${instance}`,
       verdict: 'warning',
       message: outage ?? 'does not apply events: its view of the EdgeMigrations is stale',
@@ -158,7 +158,7 @@ function examineAppliers({ appliers, coverage }: InstallationReport): Finding[] 
   ];
 }
 
-function examineClocks({ wrongClocks, clocks, coverage }: InstallationReport): Finding[] {
+function examineClocks({ wrongClocks, clocks, coverage }: InstallationReport): CheckResult[] {
   const check = 'process clocks';
   if (coverage === null) return [];
   if (clocks === 0)
@@ -178,7 +178,7 @@ function examineClocks({ wrongClocks, clocks, coverage }: InstallationReport): F
       },
     ];
   const named = wrongClocks.listed.slice(0, MOST_NAMED).map(
-    ({ process, aheadSeconds }): Finding => ({
+    ({ process, aheadSeconds }): CheckResult => ({
       check: `clock of ${process}`,
       verdict: 'warning',
       message: `${formatDuration(Math.abs(aheadSeconds))} ${aheadSeconds > 0 ? 'ahead' : 'behind'}`,
@@ -189,7 +189,7 @@ function examineClocks({ wrongClocks, clocks, coverage }: InstallationReport): F
 }
 
 /** During a rolling upgrade releases differ for a while, so a difference is no failure. */
-function examineReleases({ release, coreApiPods, appliers }: InstallationReport, own: string): Finding[] {
+function examineReleases({ release, coreApiPods, appliers }: InstallationReport, own: string): CheckResult[] {
   const check = 'versions';
   const remedy = 'docs/upgrade.md';
   const others = [
@@ -205,7 +205,7 @@ function examineReleases({ release, coreApiPods, appliers }: InstallationReport,
   const different = others.filter((other) => other.release !== undefined && other.release !== release);
   const silent = others.filter((other) => other.release === undefined).map(({ process }) => process);
   const findings = different.slice(0, MOST_NAMED).map(
-    ({ process, release: theirs }): Finding => ({
+    ({ process, release: theirs }): CheckResult => ({
       check,
       verdict: 'warning',
       message: `${process} is of release ${theirs}, the operator of ${release}`,
@@ -223,7 +223,7 @@ function examineReleases({ release, coreApiPods, appliers }: InstallationReport,
 }
 
 /** @param isCut the report itself lists only some of them */
-function further(check: string, count: number, what: string, isCut: boolean): Finding[] {
+function further(check: string, count: number, what: string, isCut: boolean): CheckResult[] {
   if (count <= MOST_NAMED) return [];
   return [{ check, verdict: 'warning', message: `${isCut ? 'at least ' : ''}${count - MOST_NAMED} more ${what}` }];
 }
@@ -232,7 +232,7 @@ function further(check: string, count: number, what: string, isCut: boolean): Fi
 const isCut = ({ total, listed }: { readonly total: number; readonly listed: readonly unknown[] }, unwell: number) =>
   unwell === listed.length && total > listed.length;
 
-const unknown = (check: string, message: string, remedy: string): Finding => ({
+const unknown = (check: string, message: string, remedy: string): CheckResult => ({
   check,
   verdict: 'unknown',
   message,

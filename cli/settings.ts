@@ -1,5 +1,5 @@
 import { specSchema } from '@edge-migration/contract/edge-migration/api.ts';
-import type { Settings } from '@edge-migration/operator/requests/change.ts';
+import type { CopySettings } from '@edge-migration/operator/requests/change.ts';
 import { CommandError, EXIT } from './exit.ts';
 
 /** Options of `plan` and `start`; the cluster sets defaults for absent ones. */
@@ -13,7 +13,13 @@ export interface SettingOptions {
 }
 
 /** @throws CommandError (usage) if the API server would reject a value */
-export function readSettings({ parallelism, pageSize, maxWriteUnits, onConflict, window }: SettingOptions): Settings {
+export function readSettings({
+  parallelism,
+  pageSize,
+  maxWriteUnits,
+  onConflict,
+  window,
+}: SettingOptions): CopySettings {
   const copy = known({ parallelism, pageSize, maxWriteUnitsPerSecond: maxWriteUnits, onConflict });
   const replay = known({ windowSeconds: window });
   const settings = { ...(copy && { copy }), ...(replay && { replay }) };

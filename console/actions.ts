@@ -1,6 +1,6 @@
 import { projectOf } from '@edge-migration/contract/edge-migration/api.ts';
 import {
-  type Change,
+  type CopySettings,
   decideExtend,
   decideFinish,
   decidePlan,
@@ -9,21 +9,21 @@ import {
   decideStart,
   decideSuspend,
   type Extension,
-  type Settings,
+  type SpecChange,
 } from '@edge-migration/operator/requests/change.ts';
 import { parseDuration } from '@edge-migration/operator/requests/duration.ts';
 import { type Decide, warningsOf } from '@edge-migration/operator/requests/edit.ts';
 import type { ActionName, ActionState } from './schemas.ts';
-import type { Project } from './summary.ts';
+import type { ProjectMigration } from './summary.ts';
 
 interface Creation {
   readonly name: 'plan' | 'migrate';
   readonly projectId: number;
-  readonly settings: Settings;
+  readonly settings: CopySettings;
 }
 
 /** A requested action. */
-export type Action =
+export type RequestedAction =
   | Creation
   | { readonly name: 'suspend' | 'resume' }
   /** @property token the value of spec.retry */
@@ -32,14 +32,15 @@ export type Action =
   | { readonly name: 'finish' };
 
 /** Whether a decision depends on the API server's time. */
-export const needsTime = ({ name }: Action) => name === 'extend' || name === 'finish';
+export const needsTime = ({ name }: RequestedAction) => name === 'extend' || name === 'finish';
 
 /** Whether it is possible without an existing EdgeMigration. */
-export const isCreating = (action: Action): action is Creation => action.name === 'plan' || action.name === 'migrate';
+export const isCreating = (action: RequestedAction): action is Creation =>
+  action.name === 'plan' || action.name === 'migrate';
 
 /** @param now the API server's time, in milliseconds since the epoch */
-export function decideAction(action: Action, now: number): Decide {
-  return (migration): Change => {
+export function decideAction(action: RequestedAction, now: number): Decide {
+  return (migration): SpecChange => {
     if (isCreating(action)) {
       const { projectId, settings } = action;
       return action.name === 'plan'
@@ -76,13 +77,13 @@ const ONE_DAY_SECONDS = 86_400;
  * the epoch
  */
 export function describeActions(
-  { migration }: Project,
+  { migration }: ProjectMigration,
   allowed: boolean,
   now: number,
 ): Record<ActionName, ActionState> {
   const projectId = projectOf(migration);
   const settings = {};
-  const describe = (action: Action): ActionState => {
+  const describe = (action: RequestedAction): ActionState => {
     const { namespace, name } = migration;
     const change = decideAction(action, now)(migration, { reference: { namespace, name }, migration });
     const possible = change.kind === 'patch' || change.kind === 'create';

@@ -3,14 +3,14 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { createApp } from './app.ts';
 import { createCaller } from './caller.ts';
-import type { Route } from './route.ts';
+import type { ApiRoute } from './route.ts';
 
 const hello = {
   method: 'get',
   path: '/api/v1/hello/',
   query: z.object({}),
   handle: async () => ({ status: 200, body: {} }),
-} as unknown as Route;
+} as unknown as ApiRoute;
 
 test('a caller with many tokens has the limits of one', async () => {
   let tokens = 0;

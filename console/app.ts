@@ -9,12 +9,12 @@ import { isForeign } from './origin.ts';
 import type { PageFile } from './page-files.ts';
 import { describeProblem, ProblemError } from './problem.ts';
 import { createRateLimit } from './rate-limit.ts';
-import type { Reply, Route } from './route.ts';
+import type { ApiRoute, Reply } from './route.ts';
 import { refuse } from './token-reviews.ts';
 import type { DistinctHeaders } from './trusted-proxy.ts';
 
 export interface AppSettings {
-  readonly routes: readonly Route[];
+  readonly routes: readonly ApiRoute[];
   /** The OpenAPI document. */
   readonly document: object;
   readonly page: ReadonlyMap<string, PageFile>;
@@ -107,12 +107,12 @@ export function createApp(settings: AppSettings): Hono<Env> {
 }
 
 /** Without Hono's normalization of trailing slashes; impossible ids are not part of any path. */
-const pathOf = ({ path }: Route) => path.replace('{project_id}', ':project_id{[0-9]{1,10}}').replace(/\/$/, '');
+const pathOf = ({ path }: ApiRoute) => path.replace('{project_id}', ':project_id{[0-9]{1,10}}').replace(/\/$/, '');
 
 function createServe({ authenticate, clock }: AppSettings) {
   const limits = { get: createRateLimit(clock, READS), post: createRateLimit(clock, CHANGES) };
 
-  return async (route: Route, context: RequestContext): Promise<Response> => {
+  return async (route: ApiRoute, context: RequestContext): Promise<Response> => {
     const { incoming } = context.env;
     // A stream would begin for it, which has no reader.
     if (incoming.method === 'HEAD') throw new ProblemError('method_not_allowed', 'HEAD is served for the page only');

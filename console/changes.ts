@@ -1,26 +1,26 @@
 import { EDGE_MIGRATIONS, nameOf, parseEdgeMigration, titleOf } from '@edge-migration/contract/edge-migration/api.ts';
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import type { Warning, WarningCode } from '@edge-migration/operator/requests/change.ts';
-import { editMigration, type Target, warningsOf } from '@edge-migration/operator/requests/edit.ts';
+import { type EditTarget, editMigration, warningsOf } from '@edge-migration/operator/requests/edit.ts';
 import { readServerTime } from '@edge-migration/operator/requests/server-time.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { z } from 'zod';
 import type { Access } from './access.ts';
-import { type Action, decideAction, isCreating, needsTime } from './actions.ts';
+import { decideAction, isCreating, needsTime, type RequestedAction } from './actions.ts';
 import type { Caller } from './caller.ts';
 import { explainToCaller } from './kubernetes-problem.ts';
 import { ProblemError } from './problem.ts';
 import type { Projects } from './projects.ts';
 import type { changeSchema } from './schemas.ts';
-import { parseProject, summarize } from './summary.ts';
+import { parseProjectMigration, summarize } from './summary.ts';
 
 const FIELD_MANAGER = 'edge-migration-console';
 
 interface ChangeRequest {
   readonly projectId: number;
   readonly namespace?: string | undefined;
-  readonly action: Action;
+  readonly action: RequestedAction;
   readonly dryRun: boolean;
   /** The warnings that the caller has seen and confirmed. */
   readonly confirm: readonly WarningCode[];
@@ -64,7 +64,7 @@ export function createChanges(settings: ChangesSettings): Changes {
   }
 
   /** An early check with a readable message; the API server authorizes the caller, or the impersonated one, again. */
-  async function requireRight(caller: Caller, target: Target) {
+  async function requireRight(caller: Caller, target: EditTarget) {
     const { reference, migration } = target;
     const { namespace, name } = reference;
     const attributes = migration === undefined ? { verb: 'create', namespace } : { verb: 'patch', namespace, name };
@@ -105,7 +105,7 @@ export function createChanges(settings: ChangesSettings): Changes {
   };
 }
 
-function requireConfirmation({ reference }: Target, warnings: readonly Warning[]): ProblemError {
+function requireConfirmation({ reference }: EditTarget, warnings: readonly Warning[]): ProblemError {
   const texts = warnings.map(({ text }) => text).join('; ');
   const confirm = JSON.stringify(warnings.map(({ code }) => code));
   const detail = `${titleOf(reference)}: ${texts}. Send it again with "confirm": ${confirm}`;
@@ -114,7 +114,7 @@ function requireConfirmation({ reference }: Target, warnings: readonly Warning[]
 
 function reply(
   { change, object }: Awaited<ReturnType<typeof editMigration>>,
-  target: Target,
+  target: EditTarget,
   dryRun: boolean,
 ): ChangeReply {
   const title = titleOf(target.reference);
@@ -127,6 +127,6 @@ function reply(
     warnings: [...warningsOf(change)],
     dry_run: dryRun,
     // An object that is not stored has no version yet.
-    project: summarize(parseProject({ ...object, metadata: { resourceVersion: '', ...object.metadata } })),
+    project: summarize(parseProjectMigration({ ...object, metadata: { resourceVersion: '', ...object.metadata } })),
   };
 }

@@ -1,10 +1,10 @@
-import type { Change } from '@edge-migration/kubernetes/reflector.ts';
+import type { ObjectChange } from '@edge-migration/kubernetes/reflector.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createEventStreams, type Subscription } from './event-streams.ts';
 import type { ProjectCache } from './projects.ts';
-import type { Project } from './summary.ts';
+import type { ProjectMigration } from './summary.ts';
 
 const KEY = 'others/project-7';
 
@@ -17,11 +17,11 @@ afterEach(() => stop.abort(new Error('the test is over')));
 /** A stream whose client reads all that comes. */
 function follow(changes: Partial<Subscription>) {
   const clock = createFakeClock();
-  const listeners = new Set<(change: Change<Project>) => void>();
-  const project = {} as Project;
+  const listeners = new Set<(change: ObjectChange<ProjectMigration>) => void>();
+  const project = {} as ProjectMigration;
   const cache = {
     get: () => project,
-    subscribe(listener: (change: Change<Project>) => void) {
+    subscribe(listener: (change: ObjectChange<ProjectMigration>) => void) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
@@ -44,7 +44,7 @@ function follow(changes: Partial<Subscription>) {
     for await (const bytes of body) seen.texts.push(new TextDecoder().decode(bytes));
   })();
   const change = () => {
-    for (const listener of listeners) listener({ key: KEY } as Change<Project>);
+    for (const listener of listeners) listener({ key: KEY } as ObjectChange<ProjectMigration>);
   };
   return { clock, seen, change };
 }

@@ -1,12 +1,12 @@
 import { parseObjectKey } from '@edge-migration/kubernetes/objects.ts';
-import type { Change } from '@edge-migration/kubernetes/reflector.ts';
+import type { ObjectChange } from '@edge-migration/kubernetes/reflector.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { EVENT_STREAM_HEARTBEAT_MS, EVENT_STREAM_PAUSE_MS } from '@edge-migration/runtime/policies.ts';
 import { ProblemError } from './problem.ts';
 import type { ProjectCache } from './projects.ts';
-import type { Project } from './summary.ts';
+import type { ProjectMigration } from './summary.ts';
 
 export interface Subscription {
   /** The caller's key, for the limit on streams. */
@@ -18,7 +18,7 @@ export interface Subscription {
   /** Whether the caller may see it now. Throws if that cannot be determined. */
   readonly maySee: (reference: { readonly namespace: string; readonly name: string }) => Promise<boolean>;
   /** The data that is sent about a project. */
-  readonly tell: (project: Project) => unknown;
+  readonly tell: (project: ProjectMigration) => unknown;
   /** Throws a ProblemError when the caller is not the one any more that the stream was opened for. */
   readonly reauthenticate: () => Promise<unknown>;
   /** Disconnects a client that does not read. */
@@ -123,9 +123,9 @@ function createFeed(cache: ProjectCache, subscription: Subscription, { clock, st
   const { concerns, first, maySee, tell, reauthenticate } = subscription;
   const changed = new Set<string>(first === undefined ? [] : [first]);
   /** The last data that was sent: unchanged data is not sent again. */
-  const shown = new Map<string, Project>();
+  const shown = new Map<string, ProjectMigration>();
   let wake = Promise.withResolvers<void>();
-  const unsubscribe = cache.subscribe(({ key }: Change<Project>) => {
+  const unsubscribe = cache.subscribe(({ key }: ObjectChange<ProjectMigration>) => {
     if (!concerns(key)) return;
     changed.add(key);
     wake.resolve();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createExpiringCache } from './expiring-cache.ts';
 import { createRateLimit } from './rate-limit.ts';
-import type { Summary } from './schemas.ts';
+import type { ProjectSummary } from './schemas.ts';
 import { createSeries } from './series.ts';
 
 /** A clock that goes when it is told. */
@@ -56,7 +56,7 @@ describe('an answer', () => {
 
 describe('a series', () => {
   const summary = (rate: number | null) =>
-    ({ identities_per_second: rate, identities_remaining: null, lag_seconds: null }) as Summary;
+    ({ identities_per_second: rate, identities_remaining: null, lag_seconds: null }) as ProjectSummary;
 
   test('of four weeks is no longer than one of an hour, and has its beginning and its end', () => {
     const clock = manualClock();

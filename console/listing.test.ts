@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { listPage } from './listing.ts';
-import { listQuerySchema, type Summary } from './schemas.ts';
+import { listQuerySchema, type ProjectSummary } from './schemas.ts';
 
-const summary = (projectId: number, fields: Partial<Summary> = {}) =>
+const summary = (projectId: number, fields: Partial<ProjectSummary> = {}) =>
   ({
     project_id: projectId,
     namespace: 'flagsmith',
@@ -13,7 +13,7 @@ const summary = (projectId: number, fields: Partial<Summary> = {}) =>
     outcome: null,
     lag_seconds: null,
     ...fields,
-  }) as Summary;
+  }) as ProjectSummary;
 
 const fleet = [
   summary(10, { project_name: 'Acme Web', lag_seconds: 3 }),

@@ -1,13 +1,13 @@
-import type { ListQuery, Ordering, Summary } from './schemas.ts';
+import type { ListQuery, Ordering, ProjectSummary } from './schemas.ts';
 
-export interface Listing {
+export interface ProjectPage {
   readonly count: number;
   readonly phases: Record<string, number>;
-  readonly results: Summary[];
+  readonly results: ProjectSummary[];
 }
 
 /** Filters, sorts and returns one page. Every word of the search must be in one of the project's texts. */
-export function listPage(summaries: readonly Summary[], query: ListQuery): Listing {
+export function listPage(summaries: readonly ProjectSummary[], query: ListQuery): ProjectPage {
   const { page, page_size: size, phase } = query;
   const found = summaries.filter((summary) => matches(summary, query));
   const phases: Record<string, number> = Object.create(null);
@@ -17,7 +17,7 @@ export function listPage(summaries: readonly Summary[], query: ListQuery): Listi
   return { count: shown.length, phases: { ...phases }, results };
 }
 
-function matches(summary: Summary, { search, outcome, namespace }: ListQuery): boolean {
+function matches(summary: ProjectSummary, { search, outcome, namespace }: ListQuery): boolean {
   if (namespace !== undefined && summary.namespace !== namespace) return false;
   if (outcome !== undefined && (summary.outcome ?? 'none') !== outcome) return false;
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
@@ -28,7 +28,7 @@ function matches(summary: Summary, { search, outcome, namespace }: ListQuery): b
 }
 
 /** Unknown values come last in either direction; equal ones are sorted by project and namespace. */
-function comparing(ordering: ListQuery['ordering']): (a: Summary, b: Summary) => number {
+function comparing(ordering: ListQuery['ordering']): (a: ProjectSummary, b: ProjectSummary) => number {
   const descends = ordering.startsWith('-');
   const field = (descends ? ordering.slice(1) : ordering) as Ordering;
   return (a, b) => {

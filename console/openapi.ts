@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { describeProblem, type ProblemCode, ProblemError, statusOf } from './problem.ts';
-import type { Content, Route } from './route.ts';
+import type { ApiRoute, ResponseContent } from './route.ts';
 import * as schemas from './schemas.ts';
 
 /** Named in the document, since several operations use them. */
@@ -21,7 +21,7 @@ const COMPONENTS: Readonly<Record<string, z.ZodType>> = {
 type Json = Record<string, unknown>;
 
 /** The OpenAPI 3.1 document of these routes. */
-export function describeApi(routes: readonly Route[], version: string): Json {
+export function describeApi(routes: readonly ApiRoute[], version: string): Json {
   const paths: Record<string, Json> = {};
   for (const route of routes) paths[route.path] = { ...paths[route.path], [route.method]: describeRoute(route) };
   return {
@@ -46,7 +46,7 @@ export function describeApi(routes: readonly Route[], version: string): Json {
   };
 }
 
-function describeRoute({ operationId, summary, path, query, body, replies, problems }: Route): Json {
+function describeRoute({ operationId, summary, path, query, body, replies, problems }: ApiRoute): Json {
   const answers = Object.entries(replies).map(([status, { description, content }]) => [
     status,
     { description, content: describeContent(content) },
@@ -95,7 +95,7 @@ function describeProblems(problems: readonly ProblemCode[]): Json {
   );
 }
 
-function describeContent(content: Content): Json {
+function describeContent(content: ResponseContent): Json {
   return Object.fromEntries(
     Object.entries(content).map(([type, schema]) => [
       type,

@@ -24,7 +24,7 @@ import { createProblemLog } from './problem-log.ts';
 import { BY_PROJECT, createProjects } from './projects.ts';
 import { createRoutes } from './routes.ts';
 import { createSeries, type Series } from './series.ts';
-import { type Project, parseProject, summarize } from './summary.ts';
+import { type ProjectMigration, parseProjectMigration, summarize } from './summary.ts';
 import { VERSION } from './version.ts';
 
 export interface ConsoleSettings {
@@ -185,11 +185,11 @@ function createCache(
   client: KubernetesClient,
   { configuration, clock, logger }: ConsoleSettings,
   registry: Registry,
-): Reflector<Project> {
+): Reflector<ProjectMigration> {
   return createReflector({
     client,
     resource: EDGE_MIGRATIONS,
-    parse: parseProject,
+    parse: parseProjectMigration,
     namespaces: configuration.watchNamespaces,
     indexes: { [BY_PROJECT]: ({ migration }) => [String(projectOf(migration))] },
     clock,
@@ -198,14 +198,14 @@ function createCache(
   });
 }
 
-function noteChange(series: Series, change: Parameters<Parameters<Reflector<Project>['subscribe']>[0]>[0]) {
+function noteChange(series: Series, change: Parameters<Parameters<Reflector<ProjectMigration>['subscribe']>[0]>[0]) {
   if (change.type === 'deleted') series.forget(change.key);
   else if (change.type !== 'unreadable') series.note(change.key, summarize(change.object));
 }
 
 interface Parts {
   readonly clients: Clients;
-  readonly cache: Reflector<Project>;
+  readonly cache: Reflector<ProjectMigration>;
   readonly series: Series;
   readonly registry: Registry;
   /** Aborted when the process ends. */

@@ -1,23 +1,23 @@
 import { type EdgeMigration, nameOf } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';
-import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { recordedCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import type { Access } from './access.ts';
 import type { Caller } from './caller.ts';
 import { ProblemError } from './problem.ts';
-import type { Project } from './summary.ts';
+import type { ProjectMigration } from './summary.ts';
 
 export const BY_PROJECT = 'project';
 
-export type ProjectCache = Pick<Reflector<Project>, 'get' | 'list' | 'byIndex' | 'listedAge' | 'subscribe'>;
+export type ProjectCache = Pick<Reflector<ProjectMigration>, 'get' | 'list' | 'byIndex' | 'listedAge' | 'subscribe'>;
 
 /** The projects of the cache, each seen by those only who may read it. Its methods throw ApiError and ProblemError. */
 export interface Projects {
   /** Undefined if there is none that the caller may read. */
-  find(caller: Caller, projectId: number, namespace?: string): Promise<Project | undefined>;
+  find(caller: Caller, projectId: number, namespace?: string): Promise<ProjectMigration | undefined>;
   /** @throws ProblemError (not_found) */
-  get(caller: Caller, projectId: number, namespace?: string): Promise<Project>;
+  get(caller: Caller, projectId: number, namespace?: string): Promise<ProjectMigration>;
   /** All that the caller may list. */
-  list(caller: Caller): Promise<Project[]>;
+  list(caller: Caller): Promise<ProjectMigration[]>;
 }
 
 export function createProjects(cache: ProjectCache, access: Access): Projects {
@@ -72,6 +72,6 @@ export function createProjects(cache: ProjectCache, access: Access): Projects {
  */
 function compare(a: EdgeMigration, b: EdgeMigration): number {
   const rank = (migration: EdgeMigration) =>
-    Number(findCondition(migration.status.conditions, 'Accepted')?.reason === 'Duplicate');
+    Number(recordedCondition(migration.status.conditions, 'Accepted')?.reason === 'Duplicate');
   return rank(a) - rank(b) || (a.creationTime < b.creationTime ? -1 : 1);
 }

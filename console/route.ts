@@ -24,7 +24,7 @@ export interface Reply {
 }
 
 /** One operation of the API, with its OpenAPI description. */
-export interface Route<Query extends z.ZodType = z.ZodType, Body extends z.ZodType = z.ZodType> {
+export interface ApiRoute<Query extends z.ZodType = z.ZodType, Body extends z.ZodType = z.ZodType> {
   readonly method: 'get' | 'post';
   /** With `{project_id}`, if it concerns one project. */
   readonly path: string;
@@ -32,14 +32,15 @@ export interface Route<Query extends z.ZodType = z.ZodType, Body extends z.ZodTy
   readonly summary: string;
   readonly query: Query;
   readonly body?: Body;
-  readonly replies: Readonly<Record<number, { readonly description: string; readonly content: Content }>>;
+  readonly replies: Readonly<Record<number, { readonly description: string; readonly content: ResponseContent }>>;
   readonly problems: readonly ProblemCode[];
   readonly handle: (context: RouteContext<z.output<Query>, z.output<Body>>) => Promise<Reply>;
 }
 
 /** By media type; text has no schema. */
-export type Content = Readonly<Record<string, z.ZodType | undefined>>;
+export type ResponseContent = Readonly<Record<string, z.ZodType | undefined>>;
 
 /** Preserves the types of a route's parts. */
-export const route = <Query extends z.ZodType, Body extends z.ZodType>(definition: Route<Query, Body>): Route =>
-  definition as unknown as Route;
+export const apiRoute = <Query extends z.ZodType, Body extends z.ZodType>(
+  definition: ApiRoute<Query, Body>,
+): ApiRoute => definition as unknown as ApiRoute;

@@ -6,14 +6,14 @@ import { type ReportFormat, readReport } from '@edge-migration/operator/requests
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { z } from 'zod';
 import type { Access } from './access.ts';
-import { type Action, describeActions, extensionOf } from './actions.ts';
+import { describeActions, extensionOf, type RequestedAction } from './actions.ts';
 import type { Caller } from './caller.ts';
 import type { Changes } from './changes.ts';
 import type { EventStreams } from './event-streams.ts';
 import { listPage } from './listing.ts';
 import { type ProblemCode, ProblemError } from './problem.ts';
 import type { Projects } from './projects.ts';
-import { type Reply, type Route, type RouteContext, route } from './route.ts';
+import { type ApiRoute, apiRoute, type Reply, type RouteContext } from './route.ts';
 import * as schemas from './schemas.ts';
 import type { Series } from './series.ts';
 import { completionOf, detail, migrationStatusOf, summarize } from './summary.ts';
@@ -70,14 +70,14 @@ const REPORT_TYPES: Record<ReportFormat, readonly [extension: string, type: stri
 const json = (schema: z.ZodType) => ({ 'application/json': schema });
 
 /** Every operation of the API. */
-export function createRoutes(parts: RouteParts): Route[] {
+export function createRoutes(parts: RouteParts): ApiRoute[] {
   return [...readingRoutes(parts), ...eventRoutes(parts), ...changingRoutes(parts)];
 }
 
-function readingRoutes(parts: RouteParts): Route[] {
+function readingRoutes(parts: RouteParts): ApiRoute[] {
   const { projects, access, clientFor, series, clock, session, since } = parts;
   return [
-    route({
+    apiRoute({
       method: 'get',
       path: `${API}/session/`,
       operationId: 'getSession',
@@ -103,7 +103,7 @@ function readingRoutes(parts: RouteParts): Route[] {
         return { status: 200, body };
       },
     }),
-    route({
+    apiRoute({
       method: 'get',
       path: `${API}/projects/`,
       operationId: 'listProjects',
@@ -119,7 +119,7 @@ function readingRoutes(parts: RouteParts): Route[] {
         return { status: 200, body: { ...listing, next, previous } satisfies z.infer<typeof schemas.pageSchema> };
       },
     }),
-    route({
+    apiRoute({
       method: 'get',
       path: `${ONE}/`,
       operationId: 'getProject',
@@ -135,7 +135,7 @@ function readingRoutes(parts: RouteParts): Route[] {
         return { status: 200, body: { ...detail(project, now), actions: describeActions(project, allowed, now) } };
       },
     }),
-    route({
+    apiRoute({
       method: 'get',
       path: `${ONE}/migration-status/`,
       operationId: 'getMigrationStatus',
@@ -145,7 +145,7 @@ function readingRoutes(parts: RouteParts): Route[] {
       problems: [...READING, 'forbidden'],
       handle: (context) => readMigrationStatus(parts, context),
     }),
-    route({
+    apiRoute({
       method: 'get',
       path: `${ONE}/series/`,
       operationId: 'getSeries',
@@ -161,7 +161,7 @@ function readingRoutes(parts: RouteParts): Route[] {
         return { status: 200, body };
       },
     }),
-    route({
+    apiRoute({
       method: 'get',
       path: `${ONE}/report/`,
       operationId: 'getReport',
@@ -209,7 +209,7 @@ async function readMigrationStatus(
 
 const EVENT_STREAM = { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' };
 
-function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] {
+function eventRoutes({ projects, access, streams, clock }: RouteParts): ApiRoute[] {
   const replies = { 200: { description: 'Server-sent events.', content: { 'text/event-stream': undefined } } };
   const common = ({ caller, bindings, signal, reauthenticate }: RouteContext<unknown, unknown>) => ({
     caller: caller.user,
@@ -221,7 +221,7 @@ function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] 
     },
   });
   return [
-    route({
+    apiRoute({
       method: 'get',
       path: `${API}/projects/events/`,
       operationId: 'followProjects',
@@ -241,7 +241,7 @@ function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] 
         return { status: 200, headers: EVENT_STREAM, body };
       },
     }),
-    route({
+    apiRoute({
       method: 'get',
       path: `${ONE}/events/`,
       operationId: 'followProject',
@@ -265,17 +265,17 @@ function eventRoutes({ projects, access, streams, clock }: RouteParts): Route[] 
   ];
 }
 
-function changingRoutes({ changes }: RouteParts): Route[] {
+function changingRoutes({ changes }: RouteParts): ApiRoute[] {
   /** @param path below the project; `act` parses the requested action from the body */
   function change<Body extends z.ZodType>(
     path: string,
     operationId: string,
     summary: string,
     body: Body,
-    act: (projectId: number, body: z.output<Body>) => Action,
-  ): Route {
+    act: (projectId: number, body: z.output<Body>) => RequestedAction,
+  ): ApiRoute {
     const content = json(schemas.changeSchema);
-    return route({
+    return apiRoute({
       method: 'post',
       path: `${ONE}/${path}/`,
       operationId,

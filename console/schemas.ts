@@ -133,8 +133,8 @@ export const seriesSchema = z.object({
   samples: z.array(sampleSchema),
 });
 
-export type Summary = z.infer<typeof summarySchema>;
-export type Detail = z.infer<typeof detailSchema>;
+export type ProjectSummary = z.infer<typeof summarySchema>;
+export type ProjectDetail = z.infer<typeof detailSchema>;
 export type ActionName = (typeof ACTIONS)[number];
 export type ActionState = z.infer<typeof actionSchema>;
 export type Sample = z.infer<typeof sampleSchema>;

@@ -1,9 +1,9 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import type { Sample, Summary } from './schemas.ts';
+import type { ProjectSummary, Sample } from './schemas.ts';
 
 /** Measurements of a project over time, for charts: bounded, and coarser the longer they continue. */
 export interface Series {
-  note(key: string, summary: Summary): void;
+  note(key: string, summary: ProjectSummary): void;
   forget(key: string): void;
   of(key: string): Sample[];
 }

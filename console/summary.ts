@@ -5,13 +5,13 @@ import {
   projectOf,
 } from '@edge-migration/contract/edge-migration/api.ts';
 import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
-import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { recordedCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { describePhase } from '@edge-migration/operator/render/list.ts';
 import { findOutcome } from '@edge-migration/operator/render/progress.ts';
-import type { Detail, MIGRATION_STATUSES, Summary } from './schemas.ts';
+import type { MIGRATION_STATUSES, ProjectDetail, ProjectSummary } from './schemas.ts';
 
 /** An EdgeMigration with its user-defined metadata. */
-export interface Project {
+export interface ProjectMigration {
   readonly migration: EdgeMigration;
   readonly labels: Readonly<Record<string, string>>;
   readonly projectName: string | undefined;
@@ -22,7 +22,7 @@ const PROJECT_NAME = `${GROUP}/project-name`;
 const LONGEST_NAME = 200;
 
 /** @throws like {@link parseEdgeMigration} */
-export function parseProject(object: KubernetesObject): Project {
+export function parseProjectMigration(object: KubernetesObject): ProjectMigration {
   const { labels = {}, annotations = {} } = object.metadata;
   const projectName = annotations[PROJECT_NAME]?.trim().slice(0, LONGEST_NAME) || undefined;
   return { migration: parseEdgeMigration(object), labels, projectName };
@@ -41,15 +41,15 @@ export function migrationStatusOf({ spec, status }: EdgeMigration): (typeof MIGR
 
 /** When the migration was complete in Flagsmith's terms. */
 export function completionOf({ copy, conditions }: EdgeMigration['status']): string | undefined {
-  const isCopied = findCondition(conditions, 'Copied')?.status === 'True';
-  const isReady = findCondition(conditions, 'EdgeReady')?.status !== 'False';
+  const isCopied = recordedCondition(conditions, 'Copied')?.status === 'True';
+  const isReady = recordedCondition(conditions, 'EdgeReady')?.status !== 'False';
   return isCopied && isReady && !copy?.dryRun ? copy?.completionTime : undefined;
 }
 
-const summaries = new WeakMap<Project, Summary>();
+const summaries = new WeakMap<ProjectMigration, ProjectSummary>();
 
 /** The data of lists; created once, since a project that changes is another object. */
-export function summarize(project: Project): Summary {
+export function summarize(project: ProjectMigration): ProjectSummary {
   const known = summaries.get(project);
   if (known !== undefined) return known;
   const summary = makeSummary(project);
@@ -57,7 +57,7 @@ export function summarize(project: Project): Summary {
   return summary;
 }
 
-function makeSummary({ migration, projectName }: Project): Summary {
+function makeSummary({ migration, projectName }: ProjectMigration): ProjectSummary {
   const { namespace, name, spec, status, deleting } = migration;
   const { copy = {}, replay = {}, gaps = [], skipped, verification } = status;
   const { identitiesTotal, identitiesRead } = copy;
@@ -92,7 +92,7 @@ function makeSummary({ migration, projectName }: Project): Summary {
 }
 
 /** @param now milliseconds since the epoch */
-export function detail(project: Project, now: number): Detail {
+export function detail(project: ProjectMigration, now: number): ProjectDetail {
   const { uid, generation, resourceVersion, spec, status } = project.migration;
   return {
     ...summarize(project),

@@ -15,7 +15,7 @@ export type ParkReason = HoldReason | 'copying' | 'overflow' | 'poison' | 'unsto
  * for repeat, and the minute for excess. So counts by subject contain everything that decisions need. Older releases
  * wrote no minutes and sizes.
  */
-export interface Place {
+export interface ParkedSubject {
   /** 0: unknown; such events are resolved again from time to time. */
   readonly projectId: number;
   readonly reason: ParkReason;
@@ -47,7 +47,16 @@ export const REASON_HEADER = 'Edge-Migration-Reason';
 export const MINUTE_MS = 60_000;
 export const NO_RETRY = '-';
 
-export function placeSubject({ projectId, reason, retry, identity, due, minute, isUnreadable, kib }: Place): string {
+export function placeSubject({
+  projectId,
+  reason,
+  retry,
+  identity,
+  due,
+  minute,
+  isUnreadable,
+  kib,
+}: ParkedSubject): string {
   const base = ['identity.parked', projectId, reason];
   if (identity !== undefined) base.push(identity.environmentId, identity.identityId, identity.cause);
   if (reason === 'unstorable' && kib !== undefined) base.push(kib);
@@ -61,7 +70,7 @@ export function placeSubject({ projectId, reason, retry, identity, due, minute, 
 
 const SIZED = /^_(u?)(\d+)\.(\d+)\.(.*)$/;
 
-export function parsePlace(subject: string): Place | undefined {
+export function parsePlace(subject: string): ParkedSubject | undefined {
   const [, , projectId, reason, ...retry] = subject.split('.');
   if (projectId === undefined || reason === undefined) return undefined;
   const place = { projectId: Number(projectId), reason: reason as ParkReason, retry: retry.join('.') };

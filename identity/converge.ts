@@ -21,13 +21,13 @@ import {
   findAllOfCore,
   findMissingTraits,
   findOverridesOfCore,
-  NOTHING,
+  NOTHING_TOUCHED,
   type Pending,
   type Touched,
 } from './edge/merge.ts';
 import { isDocumentOf, keyTaken } from './edge/ownership.ts';
-import type { CallOptions, EdgeStore } from './edge/table/table.ts';
-import { type Encoded, isSameReading, type Reading, readPlace, type Unstorable } from './place-reading.ts';
+import type { EdgeCallOptions, EdgeStore } from './edge/table/table.ts';
+import { type Encoded, isSameReading, type Reading, readPlace, type UnstorableIdentity } from './place-reading.ts';
 
 /** The two stores that are made to agree. */
 export interface Stores {
@@ -49,13 +49,13 @@ export interface Subject {
  * What keeps writes from being carried out when their sender cannot see to what comes of them any more (docs/design.md,
  * "Convergence", rule 9): until when they may be sent, and who is told of those that may come late.
  */
-export interface Fence extends Pick<CallOptions, 'deadline' | 'lost'> {
+export interface Fence extends Pick<EdgeCallOptions, 'deadline' | 'lost'> {
   /** Told of each write that was carried out, be it of rows of overrides alone, whatever comes of the rest. */
   readonly wrote?: (() => void) | undefined;
 }
 
 /** What was found or done; each is counted. */
-export type Outcome =
+export type ConvergeOutcome =
   /** Core has it, Edge had not. */
   | 'inserted'
   /** What was touched differed and now agrees. */
@@ -72,7 +72,7 @@ export type Outcome =
   | 'unstorable';
 
 export interface Convergence {
-  outcome: Outcome;
+  outcome: ConvergeOutcome;
   /** Why an identity is `unstorable`. */
   skipped?: SkippedIdentity;
   /** Of an `unstorable` identity: what of it Edge cannot follow now. */
@@ -216,12 +216,12 @@ export async function resolveConflict(
 }
 
 function chooseTouched(onConflict: 'KeepEdge' | 'CoreWins', edge: Item | undefined, core: Item): Touched {
-  if (edge === undefined) return NOTHING;
+  if (edge === undefined) return NOTHING_TOUCHED;
   if (onConflict === 'CoreWins') return findAllOfCore(core);
-  return isEdgeBorn(edge) ? findMissingTraits(edge, core) : NOTHING;
+  return isEdgeBorn(edge) ? findMissingTraits(edge, core) : NOTHING_TOUCHED;
 }
 
-function nameConflict(outcome: Outcome, difference: Difference | undefined): ConflictOutcome['outcome'] {
+function nameConflict(outcome: ConvergeOutcome, difference: Difference | undefined): ConflictOutcome['outcome'] {
   switch (outcome) {
     case 'unchanged':
       return difference === undefined ? 'equal' : 'kept';
@@ -245,7 +245,7 @@ interface Choose {
   /** Both as DynamoDB documents. */
   whole(edge: Item | undefined, core: Item | undefined): Step | Promise<Step>;
   /** Where no document can hold what Core has. */
-  part(edge: Item | undefined, unstorable: Unstorable): Step | Promise<Step>;
+  part(edge: Item | undefined, unstorable: UnstorableIdentity): Step | Promise<Step>;
 }
 
 /** Reads both, chooses, writes conditionally and confirms; until nothing moved in between. */
@@ -331,4 +331,4 @@ function describe(
 
 const idOf = ({ item }: EncodedDocument) => Number(item['django_id']?.N);
 
-const describeSkip = ({ part: _, ...skipped }: Unstorable): SkippedIdentity => skipped;
+const describeSkip = ({ part: _, ...skipped }: UnstorableIdentity): SkippedIdentity => skipped;

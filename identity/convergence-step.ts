@@ -1,5 +1,5 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import type { Outcome } from './converge.ts';
+import type { ConvergeOutcome } from './converge.ts';
 import type { Item, SkippedIdentity } from './edge/document/document.ts';
 import { sameValue } from './edge/document/reader.ts';
 import { itemBytes, MAX_ITEM_BYTES } from './edge/document/size.ts';
@@ -10,7 +10,7 @@ import {
   joinTouched,
   leaveOut,
   mergeTouched,
-  NOTHING,
+  NOTHING_TOUCHED,
   type Pending,
   type Touched,
 } from './edge/merge.ts';
@@ -18,13 +18,13 @@ import { diffOverrideRows, overriddenFeature, overrideRowKey, sameOverrideRow } 
 import { ownershipOf } from './edge/ownership.ts';
 import { replicationAttributes } from './edge/replication-attributes.ts';
 import { keyOf, rowName } from './edge/table/override-rows.ts';
-import type { CallOptions, EdgeStore, WriteResult } from './edge/table/table.ts';
+import type { EdgeCallOptions, EdgeStore, WriteResult } from './edge/table/table.ts';
 import type { DocumentWrite } from './edge/table/writes.ts';
-import type { Unstorable } from './place-reading.ts';
+import type { UnstorableIdentity } from './place-reading.ts';
 
 /** One write of a document, or none, and what it amounts to. */
 export interface Step {
-  outcome: Outcome;
+  outcome: ConvergeOutcome;
   write?: Exclude<DocumentWrite, { kind: 'check' | 'gone' }>;
   /** The document as it will be; undefined: there will be none. */
   after: Item | undefined;
@@ -54,12 +54,12 @@ export function update(edge: Item | undefined, core: Item, touched: Touched): St
  * Core's rows cannot be stored as a whole. What was touched of them agrees with Core as far as a document can hold it;
  * everything else stays as it is. Nothing is inserted: a document that lacks something would be taken for complete.
  */
-export function updatePart(edge: Item | undefined, skipped: Unstorable, touched: Touched): Step {
+export function updatePart(edge: Item | undefined, skipped: UnstorableIdentity, touched: Touched): Step {
   const { part, identityId } = skipped;
   const isOwn = edge !== undefined && !isOther(edge, String(identityId));
   if (!isOwn || part === undefined) return planUnstorable(edge, skipped);
   const { pending, ...step } = update(edge, part.item, leaveOut(touched, part.left, edge, part.item));
-  return { ...step, outcome: 'unstorable', pending: joinTouched([part.left, pending ?? NOTHING]) };
+  return { ...step, outcome: 'unstorable', pending: joinTouched([part.left, pending ?? NOTHING_TOUCHED]) };
 }
 
 /** Sets attributes of a document that is as it was read. */
@@ -108,7 +108,7 @@ function isOther(edge: Item, djangoId: string | undefined): boolean {
   return found?.N !== undefined && !sameValue(found, { N: djangoId ?? '' });
 }
 
-export interface StepOptions extends CallOptions {
+export interface StepOptions extends EdgeCallOptions {
   environmentId: number;
   /** Also add override rows that are missing although the document has not changed. */
   syncRows: boolean;
@@ -165,7 +165,7 @@ async function findWrongRows(
   { overrideRows }: EdgeStore,
   rows: readonly Item[],
   isApart: boolean,
-  options: CallOptions,
+  options: EdgeCallOptions,
 ): Promise<Item[]> {
   if (rows.length === 0 || overrideRows === undefined) return [];
   const present = await overrideRows.getMany(rows.map(keyOf), options);
@@ -186,7 +186,7 @@ async function findLeftRows(
   before: Item | undefined,
   after: Item | undefined,
   touched: Touched | undefined,
-  { signal }: CallOptions,
+  { signal }: EdgeCallOptions,
 ): Promise<Item[]> {
   const identityUuid = before?.['identity_uuid']?.S;
   if (overrideRows === undefined || identityUuid === undefined || touched === undefined || touched.overrides === 'all')

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { createLane } from './lane.ts';
+import { createConcurrencyLimit } from './lane.ts';
 
 test('groups take turns, so much is under way at the same time, and what fails holds up nothing', async () => {
-  const lane = createLane(2);
+  const lane = createConcurrencyLimit(2);
   const order: string[] = [];
   let underWay = 0;
   let most = 0;

@@ -1,10 +1,10 @@
 /** Runs work, a little at a time. Groups take turns: one that has much to do does not hold up the others. */
-export interface Lane {
+export interface ConcurrencyLimit {
   run<T>(group: number, work: () => Promise<T>): Promise<T>;
 }
 
 /** @param parallel how much work is under way at the same time */
-export function createLane(parallel: number): Lane {
+export function createConcurrencyLimit(parallel: number): ConcurrencyLimit {
   /** In the order in which the groups are next. */
   const waiting = new Map<number, (() => Promise<void>)[]>();
   let running = 0;

@@ -5,11 +5,11 @@ import { sameValue } from './edge/document/reader.ts';
 import type { Pending } from './edge/merge.ts';
 
 /** An identity that a document cannot hold as a whole, and what it can hold of it. */
-export interface Unstorable extends SkippedIdentity {
+export interface UnstorableIdentity extends SkippedIdentity {
   readonly part: DocumentPart | undefined;
 }
 
-export type Encoded = EncodedDocument | Unstorable;
+export type Encoded = EncodedDocument | UnstorableIdentity;
 
 /** What Core says of the document's place at one moment. */
 export interface Reading {

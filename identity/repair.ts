@@ -5,7 +5,7 @@ import { type DocumentDifference, touchedBy } from './edge/compare.ts';
 import { compositeKey, type EncodedDocument, encodeIdentity, type Item } from './edge/document/document.ts';
 import { readDocument } from './edge/document/reader.ts';
 import { version4 } from './edge/identity-uuid.ts';
-import { mergeTouched, NOTHING, type Touched } from './edge/merge.ts';
+import { mergeTouched, NOTHING_TOUCHED, type Touched } from './edge/merge.ts';
 import { isDocumentOf } from './edge/ownership.ts';
 import { replicationAttributes } from './edge/replication-attributes.ts';
 import { keyOf } from './edge/table/override-rows.ts';
@@ -38,7 +38,7 @@ export async function repair(
   const { difference, rows } = finding;
   const options = { signal, ...fence };
   if (needsRewrite(finding)) await rewrite(stores, subject, difference, options);
-  const touched = difference === undefined ? NOTHING : touchedBy(difference);
+  const touched = difference === undefined ? NOTHING_TOUCHED : touchedBy(difference);
   await converge(stores, subject, withRows(touched, rows?.missing ?? []), signal, fence);
   if (rows !== undefined && rows.changed.length > 0) await rewriteRows(stores, subject, rows.changed, options);
 }
@@ -58,7 +58,7 @@ export async function insertMissing(
   const core = await readCore(stores, subject, signal);
   if (core === undefined) return;
   const options = { environmentId: subject.environment.id, clock: stores.clock, syncRows: true, signal, ...fence };
-  await executeStep(stores.edge, undefined, update(undefined, core.item, NOTHING), options);
+  await executeStep(stores.edge, undefined, update(undefined, core.item, NOTHING_TOUCHED), options);
 }
 
 /** Removes a document that came from Core and that nobody can find, if it is as it was read. */
@@ -137,7 +137,7 @@ function rebuild(edge: Item, core: Item, difference: DocumentDifference | undefi
       L: soundElements(edge['identity_features'], (element) => element.M?.['feature']?.M?.['id']?.N),
     },
   };
-  const touched = difference === undefined ? NOTHING : touchedBy(difference);
+  const touched = difference === undefined ? NOTHING_TOUCHED : touchedBy(difference);
   const merged = { ...own, ...core, ...sound, ...mergeTouched(sound, core, touched), identity_uuid: uuid };
   return readDocument(merged).kind === 'readable' ? merged : { ...own, ...core, identity_uuid: uuid };
 }

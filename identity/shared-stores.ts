@@ -5,7 +5,7 @@ import type { KeyedPlace } from './core/keyed-identities.ts';
 import { itemBytes } from './edge/document/size.ts';
 import type { Touched } from './edge/merge.ts';
 import {
-  type CallOptions,
+  type EdgeCallOptions,
   GET_BATCH,
   INSERT_BATCH,
   ResponseTooLargeError,
@@ -13,7 +13,7 @@ import {
   type WriteResult,
 } from './edge/table/table.ts';
 import type { DocumentWrite } from './edge/table/writes.ts';
-import { createLane } from './lane.ts';
+import { createConcurrencyLimit } from './lane.ts';
 
 /** Loads of each kind at the same time: the next one fills while these are under way. */
 const PARALLEL = 2;
@@ -93,7 +93,7 @@ export function shareStores(
 
   async function write(
     document: DocumentWrite,
-    { signal: own, deadline, lost }: CallOptions = {},
+    { signal: own, deadline, lost }: EdgeCallOptions = {},
     alone: () => Promise<WriteResult>,
   ): Promise<WriteResult> {
     own?.throwIfAborted();
@@ -103,7 +103,7 @@ export function shareStores(
     return result === 'written' ? result : { changed: undefined };
   }
 
-  const lane = createLane(LARGE_PARALLEL);
+  const lane = createConcurrencyLimit(LARGE_PARALLEL);
 
   return {
     ...stores,

@@ -6,7 +6,7 @@ export class DeadlineError extends Error {
   readonly disposition = 'transient';
 }
 
-export interface Deadline {
+export interface TimeLimit {
   /** Aborted by the caller's signal with its reason, or with a {@link DeadlineError}. */
   readonly signal: AbortSignal;
   /** Restarts the time, which makes it a limit on inactivity; never shortens it. */
@@ -22,7 +22,7 @@ export async function withDeadline<T>(
   clock: Clock,
   milliseconds: number,
   caller: AbortSignal | undefined,
-  task: (deadline: Deadline) => Promise<T>,
+  task: (deadline: TimeLimit) => Promise<T>,
 ): Promise<T> {
   const deadline = startDeadline(clock, milliseconds, caller);
   try {
@@ -33,7 +33,7 @@ export async function withDeadline<T>(
 }
 
 /** The same for work that is not one promise (a stream): the caller must `stop()` it. */
-export function startDeadline(clock: Clock, milliseconds: number, caller?: AbortSignal): Deadline & { stop(): void } {
+export function startDeadline(clock: Clock, milliseconds: number, caller?: AbortSignal): TimeLimit & { stop(): void } {
   caller?.throwIfAborted();
   const limit = new AbortController();
   const timer = new AbortController();

@@ -7,9 +7,9 @@ import { abortable } from './deadline.ts';
 import { DEFAULT_TIMINGS, ListWatch, type Timings } from './list-watch.ts';
 import { runtimeMetrics } from './metrics.ts';
 import type { KubernetesObject, Resource } from './objects.ts';
-import { type Change, createStore, type Indexes, type Store } from './store.ts';
+import { createStore, type Indexes, type ObjectChange, type Store } from './store.ts';
 
-export type { Change } from './store.ts';
+export type { ObjectChange } from './store.ts';
 
 /** A cache of one kind of object that follows the API server. */
 export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | 'byIndex'> {
@@ -19,7 +19,7 @@ export interface Reflector<T> extends Pick<Store<T>, 'get' | 'list' | 'keys' | '
   /** Resolves when everything has been listed once; before that, an object that is not found may exist. */
   readonly synced: Promise<void>;
   /** Calls back with every change after it is in the cache; returns a function that stops this. */
-  subscribe(listener: (change: Change<T>) => void): () => void;
+  subscribe(listener: (change: ObjectChange<T>) => void): () => void;
   /**
    * Resolves when the cache holds a consistent list that began after this call. However many ask, lists are at least
    * `refreshMs` apart. Rejects with the signal's reason.
@@ -64,7 +64,7 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
   const store = createStore(settings.parse, settings.indexes);
   for (const result of ['success', 'error']) metrics.lists.inc({ ...labels, result }, 0);
   metrics.parseFailures.inc(labels, 0);
-  const listeners = new Set<(change: Change<T>) => void>();
+  const listeners = new Set<(change: ObjectChange<T>) => void>();
   const scopes = namespaces.length === 0 ? [undefined] : [...new Set(namespaces)];
   const unlisted = new Set(scopes);
   const { promise: synced, resolve: becomeSynced } = Promise.withResolvers<void>();
@@ -91,7 +91,7 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
       }),
   );
 
-  function publish(changes: readonly Change<T>[]) {
+  function publish(changes: readonly ObjectChange<T>[]) {
     metrics.cachedObjects.set(labels, store.size);
     for (const change of changes) {
       if (change.type === 'unreadable') noteUnreadable(change.key, change.error);
@@ -105,7 +105,7 @@ export function createReflector<T>(settings: ReflectorSettings<T>): Reflector<T>
   }
 
   /** A listener's error must affect neither the other listeners nor the loop. */
-  function notify(listener: (change: Change<T>) => void, change: Change<T>) {
+  function notify(listener: (change: ObjectChange<T>) => void, change: ObjectChange<T>) {
     try {
       listener(change);
     } catch (error) {

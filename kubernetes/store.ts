@@ -1,7 +1,7 @@
 import { type KubernetesObject, objectKey } from './objects.ts';
 
 /** A change of an object. `previous` is absent if the store did not hold a readable one. */
-export type Change<T> =
+export type ObjectChange<T> =
   | { readonly type: 'added'; readonly key: string; readonly object: T }
   | { readonly type: 'updated'; readonly key: string; readonly object: T; readonly previous: T | undefined }
   | { readonly type: 'deleted'; readonly key: string; readonly previous: T | undefined }
@@ -33,10 +33,10 @@ export interface Store<T> {
   byIndex(index: string, value: string): T[];
   readonly size: number;
   /** An object from a watch. */
-  put(object: KubernetesObject): Change<T>[];
-  remove(object: KubernetesObject): Change<T>[];
+  put(object: KubernetesObject): ObjectChange<T>[];
+  remove(object: KubernetesObject): ObjectChange<T>[];
   /** A complete list of a namespace, or of all: objects that are not in it are removed. */
-  replace(namespace: string | undefined, objects: readonly KubernetesObject[]): Change<T>[];
+  replace(namespace: string | undefined, objects: readonly KubernetesObject[]): ObjectChange<T>[];
 }
 
 export function createStore<T>(parse: (object: KubernetesObject) => T, indexes: Indexes<T> = {}): Store<T> {
@@ -66,7 +66,7 @@ export function createStore<T>(parse: (object: KubernetesObject) => T, indexes: 
     }
   }
 
-  function put(object: KubernetesObject): Change<T>[] {
+  function put(object: KubernetesObject): ObjectChange<T>[] {
     const key = objectKey(object.metadata);
     const known = entries.get(key);
     const { namespace, uid, resourceVersion } = object.metadata;
@@ -86,7 +86,7 @@ export function createStore<T>(parse: (object: KubernetesObject) => T, indexes: 
     ];
   }
 
-  function removeKey(key: string): Change<T>[] {
+  function removeKey(key: string): ObjectChange<T>[] {
     const known = entries.get(key);
     if (known === undefined) return [];
     set(key, undefined);

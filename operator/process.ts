@@ -4,7 +4,7 @@ import { EDGE_MIGRATIONS, LABELS, parseEdgeMigration, projectOf } from '@edge-mi
 import { type Core, openCore } from '@edge-migration/identity/core/core.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
-import { connect } from '@edge-migration/identity/edge/table/connection.ts';
+import { connectToEdge } from '@edge-migration/identity/edge/table/connection.ts';
 import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { confirmedWithin, synced } from '@edge-migration/kubernetes/cache-health.ts';
 import {
@@ -258,9 +258,9 @@ async function readTemplate(file: string): Promise<WorkerTemplate> {
 function openStores(configuration: OperatorConfiguration, clock: Clock) {
   const core = openCore(configuration, { maxConnections: 4, applicationName: 'edge-migration-operator', clock });
   const edge = openEdge(configuration, { clock });
-  const connection = connect(configuration, { clock });
+  const connection = connectToEdge(configuration, { clock });
   // A look at Edge must not hold up what is decided meanwhile.
-  const hasty = connect(configuration, { clock, patienceMs: LOOK_MS });
+  const hasty = connectToEdge(configuration, { clock, patienceMs: LOOK_MS });
   const hastyEdge = openEdge(configuration, { clock, patienceMs: LOOK_MS });
   const { projectMetadataTable } = configuration;
   return {

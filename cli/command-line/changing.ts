@@ -6,7 +6,6 @@ import {
   parseEdgeMigration,
 } from '@edge-migration/contract/edge-migration/api.ts';
 import {
-  type Change,
   decideExtend,
   decideFinish,
   decidePlan,
@@ -16,8 +15,9 @@ import {
   decideSuspend,
   type Extension,
   type Request,
+  type SpecChange,
 } from '@edge-migration/operator/requests/change.ts';
-import type { Target } from '@edge-migration/operator/requests/edit.ts';
+import type { EditTarget } from '@edge-migration/operator/requests/edit.ts';
 import { readServerTime } from '@edge-migration/operator/requests/server-time.ts';
 import { type Command, Option } from 'commander';
 import { FIELD_MANAGER } from '../cluster.ts';
@@ -31,10 +31,10 @@ import { type Selection, select } from '../selection.ts';
 import { readSettings, type SettingOptions } from '../settings.ts';
 import {
   duration,
+  parseTime,
   projects,
   type SelectionOptions,
   selectionOf,
-  time,
   wholeNumber,
   withCluster,
   withOutput,
@@ -88,7 +88,7 @@ type DecideCreation = (
   migration: EdgeMigration | undefined,
   projectId: number,
   settings: ReturnType<typeof readSettings>,
-) => Change;
+) => SpecChange;
 
 function addCreating(program: Command, run: Run, name: string, description: string, decide: DecideCreation): Command {
   return withChange(program.command(name).description(description))
@@ -119,8 +119,8 @@ function addCreating(program: Command, run: Run, name: string, description: stri
     );
 }
 
-async function readTargets({ cluster, signal }: Context, ids: readonly number[]): Promise<Target[]> {
-  const targets: Target[] = [];
+async function readTargets({ cluster, signal }: Context, ids: readonly number[]): Promise<EditTarget[]> {
+  const targets: EditTarget[] = [];
   for (const id of new Set(ids)) {
     const reference = { namespace: cluster.namespace, name: nameOf(id) };
     const object = await cluster.client.get(EDGE_MIGRATIONS, reference, { signal });
@@ -134,7 +134,7 @@ type Prepare = (
   options: ChangeCommandOptions,
   context: Context,
   first: EdgeMigration,
-) => Promise<(migration: EdgeMigration) => Change>;
+) => Promise<(migration: EdgeMigration) => SpecChange>;
 
 /** A command that changes existing EdgeMigrations. */
 function addChange(program: Command, run: Run, name: string, description: string, prepare: Prepare): Command {
@@ -190,7 +190,7 @@ function addExtend(program: Command, run: Run): void {
     return (migration) => decideExtend(migration, extension, now());
   })
     .option('--by <duration>', 'by a duration, such as 7d', duration)
-    .option('--until <time>', 'to a time, such as 2026-12-31T18:00:00Z', time)
+    .option('--until <time>', 'to a time, such as 2026-12-31T18:00:00Z', parseTime)
     .option('-y, --yes', 'ask nothing');
 }
 

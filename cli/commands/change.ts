@@ -6,8 +6,8 @@ import {
   type Decide,
   DeletedMeanwhileError,
   type Edit,
+  type EditTarget,
   editMigration,
-  type Target,
   warningsOf,
 } from '@edge-migration/operator/requests/edit.ts';
 import { FIELD_MANAGER } from '../cluster.ts';
@@ -30,7 +30,7 @@ export interface ChangeOptions {
  */
 export async function changeAll(
   context: Context,
-  targets: readonly Target[],
+  targets: readonly EditTarget[],
   decide: Decide,
   options: ChangeOptions,
 ): Promise<ExitCode> {
@@ -59,7 +59,7 @@ export async function changeAll(
 
 async function changeOne(
   context: Context,
-  target: Target,
+  target: EditTarget,
   decide: Decide,
   options: ChangeOptions,
   shown: readonly Warning[],
@@ -76,7 +76,7 @@ async function changeOne(
   }
 }
 
-const describe = ({ reference }: Target, warnings: readonly Warning[]) =>
+const describe = ({ reference }: EditTarget, warnings: readonly Warning[]) =>
   warnings.map(({ text }) => `${titleOf(reference)}: ${text}`);
 
 async function confirm({ terminal, signal }: Context, warnings: readonly string[], { yes, dryRun }: ChangeOptions) {

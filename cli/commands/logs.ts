@@ -1,7 +1,7 @@
 import { LABELS } from '@edge-migration/contract/edge-migration/api.ts';
 import { readPodLog } from '@edge-migration/kubernetes/pod-log.ts';
 import { PODS } from '@edge-migration/kubernetes/resources.ts';
-import { concerns } from '@edge-migration/operator/render/log-line.ts';
+import { isAbout } from '@edge-migration/operator/render/log-line.ts';
 import { printable } from '@edge-migration/operator/render/printable.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { z } from 'zod';
@@ -56,7 +56,7 @@ async function printLog(
   const query = { namespace, pod, container: spec.containers[0]!.name, follow, tailLines, sinceSeconds };
   try {
     for await (const line of readPodLog(cluster.kubeConfig, query, signal)) {
-      if (!operator || concerns(line, migration)) terminal.write(`${pod} ${printable(line)}\n`);
+      if (!operator || isAbout(line, migration)) terminal.write(`${pod} ${printable(line)}\n`);
     }
     return undefined;
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { ApiError } from '@edge-migration/kubernetes/errors.ts';
-import { type ConditionType, findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { type ConditionType, recordedCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { describeProgress, findOutcome, renderProgress } from '@edge-migration/operator/render/progress.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { WATCH_LOOK_MS } from '@edge-migration/runtime/policies.ts';
@@ -51,7 +51,9 @@ function judge(migration: EdgeMigration, until: ConditionType | undefined): 'suc
   const outcome = findOutcome(migration);
   if (until === undefined || outcome === 'failed') return outcome;
   const isObserved = (migration.status.observedGeneration ?? 0) >= migration.generation;
-  return isObserved && findCondition(migration.status.conditions, until)?.status === 'True' ? 'succeeded' : undefined;
+  return isObserved && recordedCondition(migration.status.conditions, until)?.status === 'True'
+    ? 'succeeded'
+    : undefined;
 }
 
 /** Undefined if the API server could not be asked this time; the first time this is an error. */

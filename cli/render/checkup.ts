@@ -1,8 +1,8 @@
 import { printable } from '@edge-migration/operator/render/printable.ts';
-import type { Finding, Verdict } from '../checkup.ts';
+import type { CheckResult, CheckStatus } from '../checkup.ts';
 import type { Style } from '../terminal.ts';
 
-const MARKS: Record<Verdict, { readonly word: string; readonly style: Style }> = {
+const MARKS: Record<CheckStatus, { readonly word: string; readonly style: Style }> = {
   ok: { word: 'ok     ', style: 'green' },
   warning: { word: 'WARNING', style: 'yellow' },
   failed: { word: 'FAILED ', style: 'red' },
@@ -10,7 +10,7 @@ const MARKS: Record<Verdict, { readonly word: string; readonly style: Style }> =
 };
 
 /** One line for each result, followed by its remedy. */
-export function renderCheckup(findings: readonly Finding[], paint: (style: Style, text: string) => string): string {
+export function renderCheckup(findings: readonly CheckResult[], paint: (style: Style, text: string) => string): string {
   return findings
     .map(({ check, verdict, message, remedy }) => {
       const { word, style } = MARKS[verdict];

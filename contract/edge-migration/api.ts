@@ -29,7 +29,7 @@ export const LABELS = {
 } as const;
 
 /** Field manager of everything the operator applies. */
-export const FIELD_MANAGER = 'edge-migration-operator';
+export const OPERATOR_FIELD_MANAGER = 'edge-migration-operator';
 
 const verification = z.enum(['Never', 'Report', 'Repair']).default('Report');
 

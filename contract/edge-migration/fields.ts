@@ -10,8 +10,8 @@ export const time = z.iso.datetime({ offset: true });
 export const count = z.int().min(0);
 /** An int32 of the API, for numbers that do not grow with the stores. */
 export const smallCount = z.int32().min(0);
-export const text = (maxLength: number) => z.string().meta({ maxLength });
+export const boundedText = (maxLength: number) => z.string().meta({ maxLength });
 export const listOf = <T extends z.ZodType>(maxItems: number, item: T) => z.array(item).meta({ maxItems });
 
 /** Name of a ConfigMap in the operator's namespace. */
-export const reportName = text(253);
+export const reportName = boundedText(253);

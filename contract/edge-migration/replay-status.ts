@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, listOf, reportName, text, time } from './fields.ts';
+import { boundedText, count, listOf, reportName, time } from './fields.ts';
 
 const perDay = { writesPerDay: count.exactOptional(), readsPerDay: count.exactOptional() };
 
@@ -12,7 +12,7 @@ const stillOnCoreSchema = z
           'Quiet: neither, since countedSince. Gone: the deadline has passed and there was no request for a week, so that ' +
           'Core can be switched off for this project. Unknown: not every sidecar counts, or not for long enough to tell.',
       ),
-    message: text(512).describe('The state in words, and the effect of the deadline.'),
+    message: boundedText(512).describe('The state in words, and the effect of the deadline.'),
     countedSince: time.describe('Time since which every request has been counted.').exactOptional(),
     countedUntil: time.describe('Time of the counts shown here.').exactOptional(),
     writesPerDay: count.describe('Requests of a day that wrote identities through Core.').exactOptional(),
@@ -38,7 +38,7 @@ const stillOnCoreSchema = z
       .exactOptional(),
     clients: listOf(
       20,
-      z.object({ name: text(64).describe('SDK and version, such as flagsmith-js-sdk/9.3.1.'), ...perDay }),
+      z.object({ name: boundedText(64).describe('SDK and version, such as flagsmith-js-sdk/9.3.1.'), ...perDay }),
     )
       .describe('The clients with the most requests, most writes first.')
       .exactOptional(),
@@ -54,7 +54,7 @@ export const replayStatusSchema = z
   .object({
     deadline: time,
     progressTime: time,
-    lag: text(32).describe('Age of the oldest event that has not been applied, in human-readable form.'),
+    lag: boundedText(32).describe('Age of the oldest event that has not been applied, in human-readable form.'),
     lagSeconds: count,
     lastAppliedTime: time,
     eventsApplied: count.describe('Events that were applied, whether they changed Edge or not.'),
@@ -71,8 +71,8 @@ export const replayStatusSchema = z
 export const gapStatusSchema = z.object({
   from: time,
   until: time.describe('Absent while the gap lasts.').exactOptional(),
-  reason: text(64),
-  podName: text(253).describe('Pod of the sidecar that missed them.').exactOptional(),
+  reason: boundedText(64),
+  podName: boundedText(253).describe('Pod of the sidecar that missed them.').exactOptional(),
 });
 
 export type ReplayStatus = z.infer<typeof replayStatusSchema>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, listOf, reportName, smallCount, text, time } from './fields.ts';
+import { boundedText, count, listOf, reportName, smallCount, time } from './fields.ts';
 import { gapStatusSchema, replayStatusSchema } from './replay-status.ts';
 import { verificationStatusSchema } from './verification-status.ts';
 
@@ -7,10 +7,10 @@ export type { GapStatus, ReplayStatus, StillOnCore } from './replay-status.ts';
 export type { CurrentComparison, LastComparison, VerificationStatus } from './verification-status.ts';
 
 const conditionSchema = z.object({
-  type: text(64),
+  type: boundedText(64),
   status: z.enum(['True', 'False', 'Unknown']),
   reason: z.string().meta({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z][A-Za-z0-9]*$' }),
-  message: text(1024),
+  message: boundedText(1024),
   observedGeneration: count.exactOptional(),
   lastTransitionTime: z.string().meta({ format: 'date-time' }),
 });
@@ -38,14 +38,14 @@ const copyStatusSchema = z
     rangesDone: smallCount,
     rangesFailed: smallCount,
     /** Absent until this has been shown. */
-    overridesTable: text(255).describe(
+    overridesTable: boundedText(255).describe(
       'Table that has a row for every copied override, as shown by the copy or a later comparison.',
     ),
   })
   .partial();
 
 // The API server stores no empty list of this kind.
-const byReason = listOf(32, z.object({ reason: text(64), count })).default([]);
+const byReason = listOf(32, z.object({ reason: boundedText(64), count })).default([]);
 
 const skippedStatusSchema = z
   .object({
@@ -61,17 +61,17 @@ const unstorableStatusSchema = z
   .object({
     total: count,
     reportName: reportName.describe("ConfigMap, in the operator's namespace, that lists them (key unstorable.jsonl)."),
-    revision: text(64).describe('Changes whenever the list changes.'),
+    revision: boundedText(64).describe('Changes whenever the list changes.'),
     byReason,
   })
   .describe('Identities whose writes during replay Edge cannot hold, or only in part; the rest of them is replayed.');
 
 const plannedWritesSchema = z.object({
-  region: text(64),
-  table: text(255),
-  index: text(255).describe('Absent for the table itself.').exactOptional(),
+  region: boundedText(64),
+  table: boundedText(255),
+  index: boundedText(255).describe('Absent for the table itself.').exactOptional(),
   writeUnits: count.describe('Replicated write units if outside the home region.'),
-  costUSD: text(32),
+  costUSD: boundedText(32),
 });
 
 const planStatusSchema = z
@@ -86,7 +86,7 @@ const planStatusSchema = z
     documentBytes: count,
     writeUnits: count.describe('In the home region, which copy.maxWriteUnitsPerSecond limits.'),
     durationSeconds: count.describe('At copy.maxWriteUnitsPerSecond.'),
-    costUSD: text(32).describe(
+    costUSD: boundedText(32).describe(
       'On-demand write units of all regions at the configured price, excluding the transfer between regions.',
     ),
     /** The indexes' units are in addition to the table's. */
@@ -99,7 +99,7 @@ const planStatusSchema = z
 
 const auditStatusSchema = z.object({
   reportName: reportName.describe("ConfigMap, in the operator's namespace, with the audit of the migration."),
-  milestone: text(64).describe('The latest milestone that the audit covers.'),
+  milestone: boundedText(64).describe('The latest milestone that the audit covers.'),
 });
 
 /** See replication-view.ts. */
@@ -112,9 +112,9 @@ const edgeStatusSchema = z
           'dynamodb:DescribeGlobalTable is missing, without which a global table of version 2017.11.29 looks like a ' +
           'table of one region.',
       ),
-    regions: listOf(64, text(64)).describe("All regions, the operator's first.").default([]),
+    regions: listOf(64, boundedText(64)).describe("All regions, the operator's first.").default([]),
     legacyVersion: z.boolean().describe('A global table of version 2017.11.29.').exactOptional(),
-    inactiveReplicas: listOf(64, text(128))
+    inactiveReplicas: listOf(64, boundedText(128))
       .describe('Replicas that are not ACTIVE, with their status. Nothing waits for them.')
       .exactOptional(),
   })
@@ -124,10 +124,10 @@ const edgeStatusSchema = z
 export const statusSchema = z
   .object({
     observedGeneration: count,
-    phase: text(32).describe('One word for people; programs read the conditions.'),
-    message: text(1024),
-    progress: text(64),
-    observedRetry: text(64),
+    phase: boundedText(32).describe('One word for people; programs read the conditions.'),
+    message: boundedText(1024),
+    progress: boundedText(64),
+    observedRetry: boundedText(64),
     conditions: listOf(16, conditionSchema),
     copy: copyStatusSchema,
     skipped: skippedStatusSchema,

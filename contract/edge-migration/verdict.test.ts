@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type EdgeMigration, type Status, specSchema } from './api.ts';
-import { chooseMigration, judge, projectOf } from './verdict.ts';
+import { chooseMigration, decideAdmission, projectOf } from './verdict.ts';
 
 const NOON = Date.parse('2026-05-04T12:00:00Z');
 
@@ -89,7 +89,7 @@ describe('what becomes of an event whose request began at noon', () => {
     ],
     ['failed for good', migration(conditions({ Accepted: 'True', Succeeded: 'False' })), dropped('finished')],
   ])('%s', (_, found, verdict) => {
-    expect(judge(found, NOON)).toEqual(verdict);
+    expect(decideAdmission(found, NOON)).toEqual(verdict);
   });
 });
 
@@ -107,7 +107,7 @@ describe('several EdgeMigrations of one project', () => {
 
   test('the older one being deleted, the younger does not count yet', () => {
     const deleting = { ...older, deleting: true };
-    expect(judge(chooseMigration([one, deleting]), NOON)).toEqual(dropped('noMigration'));
+    expect(decideAdmission(chooseMigration([one, deleting]), NOON)).toEqual(dropped('noMigration'));
   });
 });
 

@@ -9,7 +9,7 @@ export { projectOf } from './api.ts';
  * - `park`: park it until the EdgeMigration changes.
  * - `drop`: it must not reach Edge. Only on a view that was listed after the event was delivered (rule 5).
  */
-export type Verdict =
+export type AdmissionDecision =
   | { readonly kind: 'apply'; readonly copying: boolean }
   | { readonly kind: 'park'; readonly reason: HoldReason }
   | { readonly kind: 'drop'; readonly reason: DropReason };
@@ -39,7 +39,7 @@ export type DropReason = 'noMigration' | 'planMode' | 'rejected' | 'windowClosed
  * @param beganTime when the event's request began, in milliseconds since the epoch. Not the observed end: for a request
  * that was under way when its sidecar died, that would be the sidecar's next start
  */
-export function judge(migration: EdgeMigration | undefined, beganTime: number): Verdict {
+export function decideAdmission(migration: EdgeMigration | undefined, beganTime: number): AdmissionDecision {
   if (migration === undefined || migration.deleting) return drop('noMigration');
   const { spec, status } = migration;
   if (spec === undefined) return park('unreadable');
@@ -65,8 +65,8 @@ export function chooseMigration(migrations: readonly EdgeMigration[]): EdgeMigra
   return oldest;
 }
 
-const drop = (reason: DropReason): Verdict => ({ kind: 'drop', reason });
-const park = (reason: HoldReason): Verdict => ({ kind: 'park', reason });
+const drop = (reason: DropReason): AdmissionDecision => ({ kind: 'drop', reason });
+const park = (reason: HoldReason): AdmissionDecision => ({ kind: 'park', reason });
 
 function statusOf({ status }: EdgeMigration, type: string): 'True' | 'False' | 'Unknown' {
   return status.conditions?.find((condition) => condition.type === type)?.status ?? 'Unknown';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, reportName, smallCount, text, time } from './fields.ts';
+import { boundedText, count, reportName, smallCount, time } from './fields.ts';
 
 /** The mode of a comparison and the reason for it. */
 export const comparisonSchema = z.object({
@@ -17,10 +17,10 @@ const currentComparisonSchema = comparisonSchema
   .extend({
     attempt: smallCount.optional(),
     retryTime: time.optional(),
-    progress: text(128).optional(),
+    progress: boundedText(128).optional(),
     progressTime: time.optional(),
     /** The requesting token. */
-    token: text(64).optional(),
+    token: boundedText(64).optional(),
   })
   .describe('The running comparison.');
 
@@ -52,8 +52,8 @@ const lastComparisonSchema = comparisonSchema
     documentsEdgeBorn: count.exactOptional(),
     repaired: count.exactOptional(),
     findings: findingCountsSchema.exactOptional(),
-    coreChecksum: text(64),
-    edgeChecksum: text(64),
+    coreChecksum: boundedText(64),
+    edgeChecksum: boundedText(64),
   })
   .describe('The last comparison; counts of zero are omitted.');
 
@@ -61,7 +61,7 @@ export const verificationStatusSchema = z
   .object({
     copyTime: time.describe('Completion time of the compared copy.'),
     deadline: time.describe('Replay deadline after which the comparison ran.'),
-    token: text(64).describe('The last spec.retry that triggered a comparison.'),
+    token: boundedText(64).describe('The last spec.retry that triggered a comparison.'),
     coveredTime: time.describe('All writes before this time were compared.'),
     current: currentComparisonSchema,
     last: lastComparisonSchema,

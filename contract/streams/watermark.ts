@@ -68,7 +68,7 @@ interface StreamInfoLike {
  *
  * @param asked the moment before the request
  */
-export function stateOf(
+export function streamStateOf(
   { created, ts, state }: StreamInfoLike,
   asked: Moment,
   clock: Pick<Clock, 'now' | 'monotonic'>,

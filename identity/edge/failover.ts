@@ -4,7 +4,7 @@ import { FAILOVER_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { chooseFailover, type FailoverChoice, type FailoverSettings } from './choose-failover.ts';
 import { compositeKey } from './document/document.ts';
 import type { OtherRegions, RegionReader } from './other-regions.ts';
-import type { CallOptions, EdgeStore, Silence } from './table/table.ts';
+import type { EdgeCallOptions, EdgeStore, Silence } from './table/table.ts';
 import { WrittenElsewhere } from './written-elsewhere.ts';
 
 /** Another region than the home region is written. */
@@ -228,7 +228,7 @@ const NO_KEY = compositeKey('', '');
  *
  * @throws EdgeError
  */
-export async function askForDocument(edge: EdgeStore, call: CallOptions): Promise<void> {
+export async function askForDocument(edge: EdgeStore, call: EdgeCallOptions): Promise<void> {
   await edge.identities.get(NO_KEY, call);
 }
 

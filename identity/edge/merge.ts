@@ -22,7 +22,7 @@ export interface Pending {
 /** The whole document. */
 export const EVERYTHING: Pending = { traits: 'all', overrides: 'all' };
 
-export const NOTHING: Touched = { traits: new Set(), overrides: new Set() };
+export const NOTHING_TOUCHED: Touched = { traits: new Set(), overrides: new Set() };
 
 /** A list of the document whose elements have a key of their own: traits by `trait_key`, overrides by `feature.id`. */
 export interface KeyedList {
@@ -82,7 +82,10 @@ function mergeList(
 export function findMissingTraits(edge: Item, core: Item): Touched {
   const present = new Set(listElements(edge, 'identity_traits').map(TRAITS.keyOf));
   const keys = listElements(core, 'identity_traits').map(TRAITS.keyOf);
-  return { ...NOTHING, traits: new Set(keys.filter((key): key is string => key !== undefined && !present.has(key))) };
+  return {
+    ...NOTHING_TOUCHED,
+    traits: new Set(keys.filter((key): key is string => key !== undefined && !present.has(key))),
+  };
 }
 
 /** What was touched, and also what was. */
@@ -121,7 +124,7 @@ export function covers(other: Touched, touched: Touched): boolean {
 }
 
 /** Whether something that was touched is among what is pending. */
-export function concerns(touched: Touched, pending: Pending): boolean {
+export function touches(touched: Touched, pending: Pending): boolean {
   const { traits, overrides } = pending;
   if (traits === 'all' || overrides === 'all') return true;
   if (touched.moved && traits.size > 0) return true;

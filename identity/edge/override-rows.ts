@@ -5,7 +5,7 @@ import { canonicalNumber } from './document/number.ts';
 import { withoutReplicationAttributes } from './replication-attributes.ts';
 
 /** Keys of a row of the environments table: one identity's override of one feature, for local evaluation. */
-export interface OverrideRowKey {
+export interface OverrideRowIds {
   readonly environmentId: number;
   /** Core's, as decimal text. */
   readonly featureId: string;
@@ -13,7 +13,7 @@ export interface OverrideRowKey {
 }
 
 /** Partition and sort key; both are text in this table, the environment's id too. */
-export function overrideRowKey({ environmentId, featureId, identityUuid }: OverrideRowKey): Item {
+export function overrideRowKey({ environmentId, featureId, identityUuid }: OverrideRowIds): Item {
   return {
     environment_id: { S: String(environmentId) },
     document_key: { S: `identity_override:${featureId}:${identityUuid}` },

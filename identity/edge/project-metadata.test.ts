@@ -3,10 +3,10 @@ import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createProjectMetadata, type ProjectMetadata } from './project-metadata.ts';
-import { type Connection, connect } from './table/connection.ts';
+import { connectToEdge, type EdgeConnection } from './table/connection.ts';
 
 let tables: TestTables;
-let connection: Connection;
+let connection: EdgeConnection;
 let metadata: ProjectMetadata;
 let table: string;
 let raw: DynamoDBClient;
@@ -15,7 +15,7 @@ beforeAll(async () => {
   const access = await dynamodb();
   tables = await createTables(access);
   table = tables.settings.projectMetadataTable;
-  connection = connect(tables.settings, { credentials: access.credentials });
+  connection = connectToEdge(tables.settings, { credentials: access.credentials });
   metadata = createProjectMetadata(connection, table);
   raw = new DynamoDBClient({ endpoint: access.endpoint, region: access.region, credentials: access.credentials });
 });

@@ -1,20 +1,20 @@
 import { ConditionalCheckFailedException, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Item } from './document/document.ts';
-import type { CallOptions, Connection } from './table/connection.ts';
+import type { EdgeCallOptions, EdgeConnection } from './table/connection.ts';
 import { createCondition, createNames, createValues } from './table/expressions.ts';
 import { describeTable, type TableFacts } from './table/schema.ts';
 
 /** What Flagsmith's dashboard shows as a project's migration status. */
 export interface ProjectMetadata {
   /** MIGRATION_IN_PROGRESS, unless the project has a start already. */
-  markStarted(projectId: number, options?: CallOptions): Promise<'written' | 'unchanged'>;
+  markStarted(projectId: number, options?: EdgeCallOptions): Promise<'written' | 'unchanged'>;
   /** MIGRATION_COMPLETED, unless the project has an end already. */
-  markCompleted(projectId: number, options?: CallOptions): Promise<'written' | 'unchanged'>;
+  markCompleted(projectId: number, options?: EdgeCallOptions): Promise<'written' | 'unchanged'>;
   /** Which of the two marks the project has, whoever wrote them. */
-  look(projectId: number, options?: CallOptions): Promise<{ started: boolean; completed: boolean }>;
+  look(projectId: number, options?: EdgeCallOptions): Promise<{ started: boolean; completed: boolean }>;
   /** @throws as {@link describeTable} */
-  describe(options?: CallOptions): Promise<TableFacts>;
+  describe(options?: EdgeCallOptions): Promise<TableFacts>;
 }
 
 const KEY = ['id N (HASH)'];
@@ -27,10 +27,10 @@ type Time = (typeof TIMES)[number];
  * The project metadata table (docs/flagsmith.md, "DynamoDB tables, indexes, limits"). Flagsmith writes its items whole
  * and without conditions; we write ours only over the item as we read it, and keep every time that is there.
  */
-export function createProjectMetadata(connection: Connection, table: string): ProjectMetadata {
+export function createProjectMetadata(connection: EdgeConnection, table: string): ProjectMetadata {
   const { clock } = connection;
 
-  async function read(projectId: number, options: CallOptions): Promise<Item | undefined> {
+  async function read(projectId: number, options: EdgeCallOptions): Promise<Item | undefined> {
     const command = new GetItemCommand({
       TableName: table,
       Key: { id: { N: String(projectId) } },
@@ -40,7 +40,7 @@ export function createProjectMetadata(connection: Connection, table: string): Pr
   }
 
   /** False when the item is no longer `before`. */
-  async function put(item: Item, before: Item | undefined, options: CallOptions): Promise<boolean> {
+  async function put(item: Item, before: Item | undefined, options: EdgeCallOptions): Promise<boolean> {
     const names = createNames();
     const values = createValues();
     const expected = before ?? { id: undefined };
@@ -64,7 +64,7 @@ export function createProjectMetadata(connection: Connection, table: string): Pr
   async function mark(
     projectId: number,
     names: readonly Time[],
-    options: CallOptions,
+    options: EdgeCallOptions,
   ): Promise<'written' | 'unchanged'> {
     for (;;) {
       const before = await read(projectId, options);

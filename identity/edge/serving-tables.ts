@@ -1,7 +1,7 @@
 import { BatchGetItemCommand } from '@aws-sdk/client-dynamodb';
 import type { EdgeEnvironment, ServerKey } from '../core/edge-project.ts';
 import type { Item } from './document/document.ts';
-import type { CallOptions, Connection } from './table/connection.ts';
+import type { EdgeCallOptions, EdgeConnection } from './table/connection.ts';
 import { EdgeThrottledError } from './table/errors.ts';
 import { describeTable, ENVIRONMENTS_KEY, type KeySchema, OVERRIDE_ROWS_KEY, SERVER_KEYS_KEY } from './table/schema.ts';
 
@@ -16,17 +16,17 @@ export interface ServingSettings {
 export interface ServingTables {
   readonly names: ServingSettings;
   /** Environments without a document of their own in `flagsmith_environments`; all have one where it is not configured. */
-  findUndocumented(environments: readonly EdgeEnvironment[], options?: CallOptions): Promise<EdgeEnvironment[]>;
+  findUndocumented(environments: readonly EdgeEnvironment[], options?: EdgeCallOptions): Promise<EdgeEnvironment[]>;
   /** Server keys that Edge does not have as active keys of their environment, each with its environment. */
-  findUnknownKeys(environments: readonly EdgeEnvironment[], options?: CallOptions): Promise<UnknownKey[]>;
+  findUnknownKeys(environments: readonly EdgeEnvironment[], options?: EdgeCallOptions): Promise<UnknownKey[]>;
   /** Environments without a `_META` row of their own in `environments_v2`. */
-  findWithoutMeta(environments: readonly EdgeEnvironment[], options?: CallOptions): Promise<EdgeEnvironment[]>;
+  findWithoutMeta(environments: readonly EdgeEnvironment[], options?: EdgeCallOptions): Promise<EdgeEnvironment[]>;
   /**
    * Looks whether the tables that only Flagsmith writes are there and are what their names promise.
    *
    * @throws as {@link describeTable}
    */
-  describe(options?: CallOptions): Promise<void>;
+  describe(options?: EdgeCallOptions): Promise<void>;
 }
 
 interface UnknownKey {
@@ -44,9 +44,9 @@ const ENVIRONMENT_FIELDS = ['id', 'compressed', 'project.id'];
  * Both forms of a document count (docs/flagsmith.md, "Environment documents"): a plain one has its project as a map, a
  * compressed one says so, and has it as bytes.
  */
-export function createServingTables(connection: Connection, names: ServingSettings): ServingTables {
+export function createServingTables(connection: EdgeConnection, names: ServingSettings): ServingTables {
   const { environmentsTable, environmentsApiKeyTable, environmentsV2Table } = names;
-  const read = (table: string, keys: Item[], fields: string[], options: CallOptions) =>
+  const read = (table: string, keys: Item[], fields: string[], options: EdgeCallOptions) =>
     readFields(connection, { table, keys, fields }, options);
 
   return {
@@ -103,7 +103,7 @@ interface Reading {
 }
 
 /** Reads some attributes of items by key, consistently; items that do not exist are left out. */
-async function readFields(connection: Connection, { table, keys, fields }: Reading, options: CallOptions) {
+async function readFields(connection: EdgeConnection, { table, keys, fields }: Reading, options: EdgeCallOptions) {
   const names = [...new Set(fields.flatMap((field) => field.split('.')))];
   const request = {
     ConsistentRead: true,

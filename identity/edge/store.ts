@@ -2,10 +2,10 @@ import type { Item } from './document/document.ts';
 import type { WriteBudget } from './rate.ts';
 import type { Guarantees } from './replication.ts';
 import type { SharedResult, SharedWrite } from './table/batch-writes.ts';
-import type { CallOptions, Silence } from './table/connection.ts';
+import type { EdgeCallOptions, Silence } from './table/connection.ts';
 import type { WriteResult } from './table/documents.ts';
 import type { DocumentNames } from './table/environment.ts';
-import type { Outcome, SizedItem } from './table/insert.ts';
+import type { InsertOutcome, SizedItem } from './table/insert.ts';
 import type { DocumentStretch, ListedDocument, Listing } from './table/listing.ts';
 import type { OverrideRowKey } from './table/override-rows.ts';
 import type { TableFacts } from './table/schema.ts';
@@ -38,7 +38,7 @@ export interface EdgeStore {
    *
    * @throws TableMissingError, WrongTableError, EdgeRefusedError, EdgeUnreachableError, EdgeThrottledError
    */
-  describe(call?: CallOptions): Promise<DescribedTables>;
+  describe(call?: EdgeCallOptions): Promise<DescribedTables>;
   /** Since when the present region has answered no request for items; undefined where it answered the last one. */
   silence(): Silence | undefined;
   /** The region that is read and written now. */
@@ -62,21 +62,24 @@ export interface EdgeStore {
  * work and report it as `changed`; the caller looks at the document and sees that nothing is left to do.
  */
 export interface Documents {
-  get(key: string, options?: CallOptions): Promise<Item | undefined>;
+  get(key: string, options?: EdgeCallOptions): Promise<Item | undefined>;
   /**
    * The documents that exist, by key.
    *
    * @throws ResponseTooLargeError when several keys were asked for and their documents have more than `mostBytes` together
    */
-  getMany(keys: readonly string[], options?: CallOptions & { readonly mostBytes?: number }): Promise<Map<string, Item>>;
+  getMany(
+    keys: readonly string[],
+    options?: EdgeCallOptions & { readonly mostBytes?: number },
+  ): Promise<Map<string, Item>>;
   /** As {@link getMany}, in parts that each take little memory; each key is in one part at most. */
-  getParts(keys: readonly string[], options?: CallOptions): AsyncGenerator<ReadonlyMap<string, Item>>;
+  getParts(keys: readonly string[], options?: EdgeCallOptions): AsyncGenerator<ReadonlyMap<string, Item>>;
   /**
    * Stores the whole document if the one in the table is as `expected`; `undefined`: if there is none.
    *
    * @throws WriteRejectedError when DynamoDB can never store it
    */
-  putIfUnchanged(item: Item, expected: Item | undefined, options?: CallOptions): Promise<WriteResult>;
+  putIfUnchanged(item: Item, expected: Item | undefined, options?: EdgeCallOptions): Promise<WriteResult>;
   /**
    * Changes single attributes of a document that exists, and leaves all others as they are.
    *
@@ -88,10 +91,10 @@ export interface Documents {
     key: string,
     change: { readonly set?: Item; readonly remove?: readonly string[] },
     expected: Expected,
-    options?: CallOptions,
+    options?: EdgeCallOptions,
   ): Promise<WriteResult>;
   /** Deletes the document if it is as `expected`. */
-  deleteIfUnchanged(expected: Item, options?: CallOptions): Promise<WriteResult>;
+  deleteIfUnchanged(expected: Item, options?: EdgeCallOptions): Promise<WriteResult>;
 }
 
 /** The identity documents, by composite key. */
@@ -99,36 +102,36 @@ interface IdentityDocuments extends Documents {
   /** The table's name. */
   readonly table: string;
   /** At most 25, where their key is absent; their outcomes in the same order. */
-  insertMany(items: readonly SizedItem[], options?: CallOptions): Promise<Outcome[]>;
+  insertMany(items: readonly SizedItem[], options?: EdgeCallOptions): Promise<InsertOutcome[]>;
   /** At most 25 conditional writes of different documents; what is certain of each afterwards. */
-  writeMany(writes: readonly SharedWrite[], options?: CallOptions): Promise<readonly SharedResult[]>;
+  writeMany(writes: readonly SharedWrite[], options?: EdgeCallOptions): Promise<readonly SharedResult[]>;
   /** The documents of one environment key, page by page, a little later than the table. */
   listEnvironment(
     request: { apiKey: string; after: string | undefined; limit: number },
-    options?: CallOptions,
+    options?: EdgeCallOptions,
   ): Promise<DocumentNames>;
   /** The keys of a stretch of them, a little later than the table. */
   listKeys(
     stretch: DocumentStretch & { readonly from: Item | undefined; readonly limit: number },
-    options?: CallOptions,
+    options?: EdgeCallOptions,
   ): Promise<Listing<ListedDocument>>;
 }
 
 /** The override rows of `environments_v2`. They follow the identity documents, so their writes carry no conditions. */
 export interface OverrideRows {
-  delete(key: OverrideRowKey, options?: CallOptions): Promise<void>;
+  delete(key: OverrideRowKey, options?: EdgeCallOptions): Promise<void>;
   /** Stores any number of rows with different keys, over whatever is there. */
-  putMany(rows: readonly Item[], options?: CallOptions): Promise<void>;
+  putMany(rows: readonly Item[], options?: EdgeCallOptions): Promise<void>;
   /** Consistent; the rows that exist, by `rowName`. */
-  getMany(keys: readonly OverrideRowKey[], options?: CallOptions): Promise<Map<string, Item>>;
+  getMany(keys: readonly OverrideRowKey[], options?: EdgeCallOptions): Promise<Map<string, Item>>;
   /** The rows of an environment; consistent, in the order of their keys. */
   listRows(
     request: { environmentId: number; from: Item | undefined; limit: number },
-    options?: CallOptions,
+    options?: EdgeCallOptions,
   ): Promise<Listing<Item>>;
 }
 
-export type Commit = (write: DocumentWrite, rows: RowChanges, options?: CallOptions) => Promise<WriteResult>;
+export type Commit = (write: DocumentWrite, rows: RowChanges, options?: EdgeCallOptions) => Promise<WriteResult>;
 
 /** What one region tells of the tables. */
 export interface DescribedTables {

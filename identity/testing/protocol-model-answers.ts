@@ -1,13 +1,13 @@
-import type { Handler, Redelivery, Rules, State } from './protocol-model.ts';
+import type { HandlerState, Redelivery, Rules, State } from './protocol-model.ts';
 import { same, sorted, without } from './protocol-model-lists.ts';
 
 /** NATS has counted one more delivery. */
-export function redeliver({ event, since, named }: Handler): Redelivery {
+export function redeliver({ event, since, named }: HandlerState): Redelivery {
   return { event, ...(since === undefined ? {} : { since: since + 1 }), ...(named && { named }) };
 }
 
 /** An applier gives its event back; NATS learns of it at once, or only when the event was delivered once more. */
-export function give(state: State, { event, doubt }: Handler, rules: Rules): State[] {
+export function give(state: State, { event, doubt }: HandlerState, rules: Rules): State[] {
   const isRemembered = doubt === undefined || !rules.returnsClean;
   const given: Redelivery = isRemembered ? { event, since: 0 } : { event };
   const next = add(state, given);
@@ -17,7 +17,7 @@ export function give(state: State, { event, doubt }: Handler, rules: Rules): Sta
 }
 
 /** Whoever has handled an event acknowledges it, and the event may be delivered again before NATS hears of it. */
-export function withLateAck(ends: readonly State[], handler: Handler): State[] {
+export function withLateAck(ends: readonly State[], handler: HandlerState): State[] {
   const { event, lapsed, answered, twin } = handler;
   const late = lapsed || answered || twin || event === 'repair' ? [] : ends;
   return [
@@ -40,7 +40,7 @@ export function hear(state: State): State[] {
     ...state.handlers.flatMap((handler, index) => {
       const { named, ...rest } = handler;
       if (named === undefined) return [];
-      const become = (next: Handler): State => ({ ...state, handlers: sorted(state.handlers.with(index, next)) });
+      const become = (next: HandlerState): State => ({ ...state, handlers: sorted(state.handlers.with(index, next)) });
       if (named === 'lateAck' || rest.answered) return [become({ ...rest, answered: true })];
       return [add(become({ ...rest, twin: true }), { ...redeliver(rest), twin: true })];
     }),
@@ -48,9 +48,9 @@ export function hear(state: State): State[] {
 }
 
 /** One of two that have an event acknowledges it, or is gone without a word: then it is the other one's alone. */
-export function removeTwin(state: State, one: Handler | Redelivery, isAcknowledged = true): State {
+export function removeTwin(state: State, one: HandlerState | Redelivery, isAcknowledged = true): State {
   if (!one.twin) return state;
-  const isOther = (other: Handler | Redelivery) => other.twin === true && other.event === one.event;
+  const isOther = (other: HandlerState | Redelivery) => other.twin === true && other.event === one.event;
   const waiting = state.redelivered.findIndex(isOther);
   if (waiting >= 0) {
     const { twin: _, ...alone } = state.redelivered[waiting]!;
@@ -60,7 +60,7 @@ export function removeTwin(state: State, one: Handler | Redelivery, isAcknowledg
   const index = state.handlers.findIndex(isOther);
   if (index < 0) return state;
   const { twin: _, ...alone } = state.handlers[index]!;
-  const next: Handler = isAcknowledged ? { ...alone, answered: true } : alone;
+  const next: HandlerState = isAcknowledged ? { ...alone, answered: true } : alone;
   return { ...state, handlers: sorted(state.handlers.with(index, next)) };
 }
 
@@ -69,9 +69,9 @@ export function removeTwin(state: State, one: Handler | Redelivery, isAcknowledg
  *
  * @param send the states in which the handler has sent what it was about to write
  */
-export function crash(state: State, send: (handler: Handler) => State[], { distrusts }: Rules): State[] {
+export function crash(state: State, send: (handler: HandlerState) => State[], { distrusts }: Rules): State[] {
   if (!state.faults.includes('forget')) return [];
-  const isOfStream = ({ event }: Handler) => event !== 'repair';
+  const isOfStream = ({ event }: HandlerState) => event !== 'repair';
   const dropped = state.handlers.filter(isOfStream);
   const had = [
     ...state.redelivered,

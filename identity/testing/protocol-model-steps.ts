@@ -1,4 +1,14 @@
-import type { Copy, CoreState, EdgeState, Event, Fault, Handler, LateWrite, Rules, State } from './protocol-model.ts';
+import type {
+  Copy,
+  CoreState,
+  EdgeState,
+  Event,
+  HandlerState,
+  LateWrite,
+  ProcessFault,
+  Rules,
+  State,
+} from './protocol-model.ts';
 import { crash, give, hear, redeliver, removeTwin, withLateAck } from './protocol-model-answers.ts';
 import { same, sorted, without, withoutOne } from './protocol-model-lists.ts';
 
@@ -63,7 +73,7 @@ function write(state: State): State[] {
 
 function deliver(state: State, rules: Rules): State[] {
   if (state.handlers.length >= HANDLERS) return [];
-  type Known = Pick<Handler, 'doubt' | 'since' | 'named' | 'twin'>;
+  type Known = Pick<HandlerState, 'doubt' | 'since' | 'named' | 'twin'>;
   const begin = (from: State, event: Event, more: Known = {}): State => ({
     ...from,
     handlers: sorted([
@@ -89,7 +99,7 @@ function deliver(state: State, rules: Rules): State[] {
 }
 
 /** Nothing of what it has in mind is on its way, but for what put it in doubt. */
-function giveBack(state: State, handler: Handler, index: number, rules: Rules): State[] {
+function giveBack(state: State, handler: HandlerState, index: number, rules: Rules): State[] {
   const { event, lapsed, answered, twin } = handler;
   if (!state.faults.includes('return') || lapsed || twin || event === 'repair') return [];
   const rest = { ...state, ...spend(state, 'return'), handlers: without(state.handlers, index) };
@@ -99,8 +109,8 @@ function giveBack(state: State, handler: Handler, index: number, rules: Rules): 
 const doubtOf = (event: Event, { repairsAgain }: Rules): { doubt: true } | undefined =>
   event === 'repair' && !repairsAgain ? undefined : { doubt: true };
 
-function handle(state: State, handler: Handler, index: number, rules: Rules): State[] {
-  const become = (change: Partial<Handler>, edge = state.edge) =>
+function handle(state: State, handler: HandlerState, index: number, rules: Rules): State[] {
+  const become = (change: Partial<HandlerState>, edge = state.edge) =>
     advance({ ...state, edge }, index, { ...handler, ...change });
   switch (handler.step) {
     case 'readEdge':
@@ -171,7 +181,7 @@ function read<Store extends 'edge' | 'core'>(
   return before === undefined ? [now] : [now, [state, before]];
 }
 
-function advance(state: State, index: number, handler: Handler): State[] {
+function advance(state: State, index: number, handler: HandlerState): State[] {
   return [{ ...state, handlers: sorted(state.handlers.with(index, handler)) }];
 }
 
@@ -203,18 +213,18 @@ function withBulk<T extends { readonly bulk?: true }>({ bulk: _, ...rest }: T, h
 }
 
 /** Whether Edge lacks what the event touched, because it cannot hold it. */
-function isPending({ event, core }: Handler, edge: EdgeState | null): boolean {
+function isPending({ event, core }: HandlerState, edge: EdgeState | null): boolean {
   if (core === null) return false;
   if (edge === null || edge.foreign) return true;
   return !same(touch(edge, core, event), edge);
 }
 
-function finish(state: State, handler: Handler, index: number, rules: Rules): State[] {
+function finish(state: State, handler: HandlerState, index: number, rules: Rules): State[] {
   if (rules.yields && handler.lapsed) return letGo(state, index);
   return withLateAck(settle(state, handler, index, rules), handler);
 }
 
-function settle(state: State, handler: Handler, index: number, rules: Rules): State[] {
+function settle(state: State, handler: HandlerState, index: number, rules: Rules): State[] {
   const { event, core, left, doubt, lapsed } = handler;
   const isRemoval =
     core === null || (event === 'trait' && core.trait === 0) || (event === 'bulk' && core.bulk === undefined);
@@ -246,7 +256,7 @@ function answerOthers(state: State, event: Event, { renews }: Rules): State {
 }
 
 /** Its event comes again, and what it was about to write may be on its way. */
-function kill(state: State, handler: Handler, index: number, rules: Rules): State[] {
+function kill(state: State, handler: HandlerState, index: number, rules: Rules): State[] {
   if (!state.faults.includes('kill')) return [];
   const { answered, lapsed, twin } = handler;
   const rest = removeTwin({ ...state, handlers: without(state.handlers, index) }, handler, false);
@@ -256,15 +266,15 @@ function kill(state: State, handler: Handler, index: number, rules: Rules): Stat
 }
 
 /** The write may be on its way; its sender does not know, and begins again. */
-function loseAnswer(state: State, handler: Handler, index: number, rules: Rules): State[] {
+function loseAnswer(state: State, handler: HandlerState, index: number, rules: Rules): State[] {
   if (!state.faults.includes('timeout')) return [];
   const sent = send({ ...state, ...spend(state, 'timeout') }, handler, rules);
-  const next: Handler = { ...handler, edge: null, core: null, step: 'readEdge', ...doubtOf(handler.event, rules) };
+  const next: HandlerState = { ...handler, edge: null, core: null, step: 'readEdge', ...doubtOf(handler.event, rules) };
   return sent.flatMap((after) => advance(after, index, next));
 }
 
 /** The one that stands still goes on as if nothing had happened, or notices that it did. */
-function freeze(state: State, handler: Handler, index: number): State[] {
+function freeze(state: State, handler: HandlerState, index: number): State[] {
   if (!state.faults.includes('freeze') || handler.lapsed || handler.twin) return [];
   const redelivered = sorted([...state.redelivered, redeliver(handler)]);
   const frozen = { ...state, ...spend(state, 'freeze'), redelivered };
@@ -272,7 +282,7 @@ function freeze(state: State, handler: Handler, index: number): State[] {
 }
 
 /** What the handler writes next, on its way with no one who waits for it. */
-function send(state: State, handler: Handler, rules: Rules): State[] {
+function send(state: State, handler: HandlerState, rules: Rules): State[] {
   const { event, step, edge, core, lapsed } = handler;
   if (step !== 'write' || (rules.expires && lapsed) || (rules.owns && edge?.foreign)) return [];
   const wanted = converged(edge, core, event, rules);
@@ -309,7 +319,7 @@ function lookAgain(state: State): State[] {
     }));
 }
 
-function spend({ faults }: State, fault: Fault): Pick<State, 'faults'> {
+function spend({ faults }: State, fault: ProcessFault): Pick<State, 'faults'> {
   return { faults: without(faults, faults.indexOf(fault)) };
 }
 

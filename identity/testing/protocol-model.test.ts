@@ -5,7 +5,7 @@ import {
   type ExploreOptions,
   explore,
   FAULT_SCENARIOS,
-  type Fault,
+  type ProcessFault,
   type Rules,
   SCENARIOS,
 } from './protocol-model.ts';
@@ -60,14 +60,14 @@ describe('each rule is needed', { timeout: 240_000 }, () => {
 });
 
 describe('a write that arrives when no one waits for it any more', { timeout: 240_000 }, () => {
-  const optionsOf = (faults: readonly Fault[]) => ({
+  const optionsOf = (faults: readonly ProcessFault[]) => ({
     faults,
     scenarios: faults.length > 1 ? DELETING_SCENARIOS : FAULT_SCENARIOS,
   });
-  const isBack = (without: Partial<Rules>, faults: readonly Fault[]) =>
+  const isBack = (without: Partial<Rules>, faults: readonly ProcessFault[]) =>
     happens('a deleted identity is in Edge', without, optionsOf(faults));
 
-  test.each<[string, readonly Fault[]]>([
+  test.each<[string, readonly ProcessFault[]]>([
     ['of an applier that was killed', ['kill']],
     ['that was given up after a time', ['timeout']],
     ['of an applier that stood still until its event was handled elsewhere', ['freeze']],
@@ -90,7 +90,7 @@ describe('a write that arrives when no one waits for it any more', { timeout: 24
     expect(explore(ALL_RULES, answeredLate).violations).toEqual([]);
   });
 
-  test.each<[string, readonly Fault[]]>([
+  test.each<[string, readonly ProcessFault[]]>([
     ['a kill', ['kill']],
     ['a timeout', ['timeout']],
   ])('brings a deleted identity back after %s if its event is not handled again', (_, faults) => {
@@ -129,11 +129,11 @@ describe('a write that arrives when no one waits for it any more', { timeout: 24
     expect(isBack({ settles: false }, ['kill'])).toBe(true);
   });
 
-  const repairing = (faults: readonly Fault[]) => ({ faults, scenarios: DELETING_SCENARIOS, repairs: true });
-  const isBackByRepair = (without: Partial<Rules>, faults: readonly Fault[]) =>
+  const repairing = (faults: readonly ProcessFault[]) => ({ faults, scenarios: DELETING_SCENARIOS, repairs: true });
+  const isBackByRepair = (without: Partial<Rules>, faults: readonly ProcessFault[]) =>
     happens('a deleted identity is in Edge', without, repairing(faults));
 
-  test.each<[string, readonly Fault[]]>([
+  test.each<[string, readonly ProcessFault[]]>([
     ['was killed', ['kill']],
     ['gave it up after a time', ['timeout']],
     ['stood still until another pod had taken over', ['freeze']],
@@ -141,7 +141,7 @@ describe('a write that arrives when no one waits for it any more', { timeout: 24
     expect(explore(ALL_RULES, repairing(faults)).violations).toEqual([]);
   });
 
-  test.each<[string, readonly Fault[]]>([
+  test.each<[string, readonly ProcessFault[]]>([
     ['was killed', ['kill']],
     ['gave it up after a time', ['timeout']],
   ])('brings a deleted identity back if a repair that %s is not done again', (_, faults) => {

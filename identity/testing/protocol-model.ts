@@ -7,7 +7,7 @@
  * come next; {@link explore} walks through all orders and looks at the state in which nobody has anything left to do.
  *
  * A write may outlive the process that sent it: it arrives at any later time, and is carried out if its condition holds
- * then. That is one of the {@link Fault}s, which are tried at every step.
+ * then. That is one of the {@link ProcessFault}s, which are tried at every step.
  *
  * Reads that several handlers share (shared-stores.ts) are steps of each of them that come right after one another, as
  * long as nobody is given the answer of a read that began before they asked.
@@ -66,7 +66,7 @@ export interface LateWrite {
  * - `lateNak`: the same of an event that is given back, together with a `return`.
  * - `forget`: NATS crashes, and what was delivered is delivered again as if for the first time.
  */
-export type Fault = 'kill' | 'timeout' | 'freeze' | 'return' | LateAnswer | 'forget';
+export type ProcessFault = 'kill' | 'timeout' | 'freeze' | 'return' | LateAnswer | 'forget';
 
 /** NATS takes an answer for one to whatever delivery of the message is in hand when it arrives. */
 export type LateAnswer = 'lateAck' | 'lateNak';
@@ -82,7 +82,7 @@ export interface Redelivery {
   readonly twin?: true;
 }
 
-export interface Handler extends Redelivery {
+export interface HandlerState extends Redelivery {
   /** What an earlier delivery of the event wrote may still be on its way, or what this one wrote. */
   readonly doubt?: true;
   /** The event has been delivered to another applier meanwhile. */
@@ -119,10 +119,10 @@ export interface State {
   readonly again: readonly Event[];
   readonly held: readonly Event[];
   readonly aside: readonly Aside[];
-  readonly handlers: readonly Handler[];
+  readonly handlers: readonly HandlerState[];
   readonly copy: Copy;
   /** What may still go wrong, in any order. */
-  readonly faults: readonly Fault[];
+  readonly faults: readonly ProcessFault[];
   readonly late: readonly LateWrite[];
   /** The copy has listed the identity as one that Edge cannot hold. */
   readonly listed: boolean;
@@ -206,7 +206,7 @@ export const SCENARIOS = [
   ...(['L2l', '2L1'] as const),
 ] as const;
 
-/** Few enough to try every order with a {@link Fault}. */
+/** Few enough to try every order with a {@link ProcessFault}. */
 export const FAULT_SCENARIOS: readonly string[] = ['12', 'd', 'dc', 'cd', '1d', '1e'];
 /** Those in which two of them can bring a deleted identity back. */
 export const DELETING_SCENARIOS: readonly string[] = ['d', 'cd'];
@@ -221,7 +221,7 @@ export interface Exploration {
 }
 
 export interface ExploreOptions {
-  readonly faults?: readonly Fault[];
+  readonly faults?: readonly ProcessFault[];
   readonly scenarios?: readonly string[];
   /** A violation that is looked for: nothing more is tried once it has been found. */
   readonly until?: (violation: string) => boolean;

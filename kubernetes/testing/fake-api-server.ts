@@ -22,7 +22,7 @@ export interface ReceivedRequest {
  * A fault: a response; `hang`: never a response; `reset`: the connection breaks before anything is done; `lost`: it is
  * done, then the connection breaks before the response; `after`: it is done, the response comes later.
  */
-export type Fault =
+export type ServerFault =
   | {
       readonly status: number;
       readonly reason?: string;
@@ -36,7 +36,7 @@ export type Fault =
 
 interface PlannedFault {
   readonly matches: (request: ReceivedRequest) => boolean;
-  readonly fault: Fault;
+  readonly fault: ServerFault;
   left: number;
 }
 
@@ -168,7 +168,7 @@ export async function startFakeApiServer(resources: readonly Resource[]) {
     },
     watching: () => watchers.size,
     /** The next `times` matching requests fail in this way. */
-    fail(matches: (request: ReceivedRequest) => boolean, fault: Fault, times = 1) {
+    fail(matches: (request: ReceivedRequest) => boolean, fault: ServerFault, times = 1) {
       faults.push({ matches, fault, left: times });
     },
     /** Ends all planned faults. */
@@ -273,7 +273,7 @@ function sendStatus(response: ServerResponse, { status, reason, message, objectN
 
 function sendFault(
   response: ServerResponse,
-  { status, reason = '', headers, text }: Extract<Fault, { status: number }>,
+  { status, reason = '', headers, text }: Extract<ServerFault, { status: number }>,
 ) {
   if (text !== undefined) response.writeHead(status, headers).end(text);
   else send(response, status, { kind: 'Status', code: status, reason, message: 'injected' }, headers);

@@ -2,18 +2,18 @@
 export interface Check {
   readonly name: string;
   /** Resolves to the result; throws an error whose message describes the problem. */
-  run(signal: AbortSignal): Promise<Found>;
+  run(signal: AbortSignal): Promise<CheckDetails>;
   /** The remedy if it fails, in addition to the error's message. */
   readonly remedy: string;
 }
 
-export interface Found {
+export interface CheckDetails {
   readonly text: string;
   /** It works, but not as it should. */
   readonly warnings?: readonly string[];
 }
 
-export interface Outcome {
+export interface CheckOutcome {
   readonly name: string;
   readonly verdict: 'ok' | 'warning' | 'failed';
   /** The result, or the problem. */

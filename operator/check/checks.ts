@@ -4,13 +4,13 @@ import { type Core, openCore } from '@edge-migration/identity/core/core.ts';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
 import { describeReplication, findInactiveReplicas, nameReplica } from '@edge-migration/identity/edge/replication.ts';
 import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
-import { connect } from '@edge-migration/identity/edge/table/connection.ts';
+import { connectToEdge } from '@edge-migration/identity/edge/table/connection.ts';
 import { openEdge, type TableFacts } from '@edge-migration/identity/edge/table/table.ts';
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { SKEW_MS } from '../edge-migration/clock-skew.ts';
-import { type Check, CheckError, type Found, type Outcome } from './check.ts';
+import { type Check, type CheckDetails, CheckError, type CheckOutcome } from './check.ts';
 import type { CheckConfiguration } from './config.ts';
 import { type CheckedNats, checkStreams, openNats } from './nats.ts';
 import { type Shared, share } from './shared.ts';
@@ -69,9 +69,9 @@ export async function runChecks(
   checks: readonly Check[],
   timeoutMs: number,
   stop: AbortSignal = new AbortController().signal,
-): Promise<Outcome[]> {
+): Promise<CheckOutcome[]> {
   return Promise.all(
-    checks.map(async ({ name, run, remedy }): Promise<Outcome> => {
+    checks.map(async ({ name, run, remedy }): Promise<CheckOutcome> => {
       const late = AbortSignal.timeout(timeoutMs);
       try {
         const { text, warnings = [] } = await run(AbortSignal.any([stop, late]));
@@ -96,7 +96,7 @@ async function checkDefinition(
   { watchNamespaces }: CheckConfiguration,
   client: CheckSettings['client'],
   signal: AbortSignal,
-): Promise<Found> {
+): Promise<CheckDetails> {
   const places = watchNamespaces ?? [undefined];
   const lists = await Promise.all(
     places.map((namespace) => client.list(EDGE_MIGRATIONS, namespace === undefined ? {} : { namespace }, { signal })),
@@ -117,7 +117,7 @@ function openCheckedCore({ databaseUrl, ...rest }: CheckConfiguration): CheckedC
   return { core, [Symbol.asyncDispose]: () => core.close() };
 }
 
-async function checkCore(core: Core, signal: AbortSignal): Promise<Found> {
+async function checkCore(core: Core, signal: AbortSignal): Promise<CheckDetails> {
   await core.server.release(signal);
   await core.server.probeTables(signal);
   const missing = await core.server.missingIndexes(signal);
@@ -134,10 +134,10 @@ async function checkCore(core: Core, signal: AbortSignal): Promise<Found> {
  */
 const EDGE_INDEXES = ['environment_api_key-identifier-index', 'identity_uuid-index'];
 
-async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal: AbortSignal): Promise<Found> {
+async function checkEdge(configuration: CheckConfiguration, clock: Clock, signal: AbortSignal): Promise<CheckDetails> {
   const options = { clock, patienceMs: 5000 };
   const edge = openEdge(configuration, options);
-  const connection = connect(configuration, options);
+  const connection = connectToEdge(configuration, options);
   const { identitiesTable, environmentsV2Table, projectMetadataTable, environmentsTable, environmentsApiKeyTable } =
     configuration;
   try {
@@ -200,7 +200,7 @@ async function checkClocks(
   { onCore, onNats }: { onCore: Shared<CheckedCore>; onNats: Shared<CheckedNats> | undefined },
   clock: Clock,
   signal: AbortSignal,
-): Promise<Found> {
+): Promise<CheckDetails> {
   const clocks: [string, () => Promise<number | undefined>][] = [
     ["Core's Postgres", () => onCore(signal, ({ core }) => core.server.time(signal))],
   ];

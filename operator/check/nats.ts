@@ -4,7 +4,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { connectNats, showServers } from '@edge-migration/runtime/nats/connection.ts';
 import { type JetStreamManager, jetstreamManager, type StreamInfo } from '@nats-io/jetstream';
-import { CheckError, type Found } from './check.ts';
+import { type CheckDetails, CheckError } from './check.ts';
 import type { CheckConfiguration } from './config.ts';
 
 /** A connection to NATS. */
@@ -57,7 +57,7 @@ const STREAMS: readonly (readonly [string, string])[] = [
  * Checks the account and every stream: that each can be queried proves the operator's rights on NATS, as far as reads
  * can.
  */
-export async function checkStreams(manager: JetStreamManager, server: string): Promise<Found> {
+export async function checkStreams(manager: JetStreamManager, server: string): Promise<CheckDetails> {
   const account = await manager.getAccountInfo();
   const warnings: string[] = [];
   const found: string[] = [];

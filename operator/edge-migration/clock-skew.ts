@@ -1,4 +1,4 @@
-import { type Finding, isTrue } from './conditions.ts';
+import { conditionTrue, type DecidedCondition } from './conditions.ts';
 
 /** How far a process's clock is from that of NATS. */
 export interface ClockFact {
@@ -54,7 +54,7 @@ export const TOLERATED_MS = 600_000;
 const MOST_NAMES = 3;
 
 /** Says whose clock is wrong and what to do; undefined when none is. */
-export function describeSkew(clocks: readonly ClockFact[]): Finding<'True'> | undefined {
+export function describeSkew(clocks: readonly ClockFact[]): DecidedCondition<'True'> | undefined {
   const wrong = clocks
     .filter(({ ahead }) => Math.abs(ahead) > SKEW_MS)
     .toSorted((one, other) => Math.abs(other.ahead) - Math.abs(one.ahead) || one.process.localeCompare(other.process));
@@ -70,7 +70,7 @@ export function describeSkew(clocks: readonly ClockFact[]): Finding<'True'> | un
   const limit = isTolerated
     ? 'nothing is lost up to ten minutes'
     : 'beyond ten minutes writes near the deadline may be lost';
-  return isTrue(
+  return conditionTrue(
     'ClockSkew',
     `clocks differ from that of NATS, or of the API server: ${names}${others}; correct the time synchronisation of ${where} (${limit})`,
   );

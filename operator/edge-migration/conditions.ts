@@ -89,7 +89,7 @@ type ReasonOf<T extends ConditionType, S extends ConditionStatus> = '*' extends 
   : (typeof REASONS)[T][S][number];
 
 /** A condition as a decision states it; times and generation are added by {@link mergeConditions}. */
-export interface Finding<S extends ConditionStatus = ConditionStatus, R extends string = string> {
+export interface DecidedCondition<S extends ConditionStatus = ConditionStatus, R extends string = string> {
   status: S;
   /** CamelCase, stable: programs may match it. */
   reason: R;
@@ -99,7 +99,7 @@ export interface Finding<S extends ConditionStatus = ConditionStatus, R extends 
 
 /** What can be stated of one condition. */
 export type FindingOf<T extends ConditionType> = {
-  [S in ConditionStatus]: Finding<S, ReasonOf<T, S>>;
+  [S in ConditionStatus]: DecidedCondition<S, ReasonOf<T, S>>;
 }[ConditionStatus];
 
 /** `EdgeReady` is stated only where tables are configured that tell. */
@@ -107,17 +107,17 @@ export type Findings = { [T in Exclude<ConditionType, 'EdgeReady'>]: FindingOf<T
   EdgeReady?: FindingOf<'EdgeReady'>;
 };
 
-export const isTrue = <R extends string>(reason: R, message: string): Finding<'True', R> => ({
+export const conditionTrue = <R extends string>(reason: R, message: string): DecidedCondition<'True', R> => ({
   status: 'True',
   reason,
   message,
 });
-export const isFalse = <R extends string>(reason: R, message: string): Finding<'False', R> => ({
+export const conditionFalse = <R extends string>(reason: R, message: string): DecidedCondition<'False', R> => ({
   status: 'False',
   reason,
   message,
 });
-export const isUnknown = <R extends string>(reason: R, message: string): Finding<'Unknown', R> => ({
+export const conditionUnknown = <R extends string>(reason: R, message: string): DecidedCondition<'Unknown', R> => ({
   status: 'Unknown',
   reason,
   message,
@@ -138,11 +138,13 @@ export function mergeConditions(
   findings: Findings,
   { generation, now, messageLength }: { generation: number; now: number; messageLength: number },
 ): Condition[] {
-  const observed = (Object.entries(findings) as [ConditionType, Finding][]).map(([type, { message, ...finding }]) => ({
-    type,
-    ...finding,
-    message: shorten(message, messageLength),
-  }));
+  const observed = (Object.entries(findings) as [ConditionType, DecidedCondition][]).map(
+    ([type, { message, ...finding }]) => ({
+      type,
+      ...finding,
+      message: shorten(message, messageLength),
+    }),
+  );
   // What was stated only by another configuration is not true any more.
   const known = before?.filter(({ type }) => type !== 'EdgeReady' || type in findings);
   const order = (type: string) => CONDITION_TYPES.indexOf(type as ConditionType);
@@ -155,7 +157,7 @@ export function shorten(text: string, length: number): string {
 }
 
 /** The condition as recorded before, if any. */
-export function findCondition(
+export function recordedCondition(
   conditions: readonly Condition[] | undefined,
   type: ConditionType,
 ): Condition | undefined {

@@ -1,7 +1,14 @@
 import type { EdgeMigration, Operation, Spec } from '@edge-migration/contract/edge-migration/api.ts';
 import { COVERAGE_RECHECK_MS, STORES_RECHECK_MS } from '@edge-migration/runtime/policies.ts';
 import type { Action } from './actions.ts';
-import { type FindingOf, findCondition, isFalse, isTrue, isUnknown, recall } from './conditions.ts';
+import {
+  conditionFalse,
+  conditionTrue,
+  conditionUnknown,
+  type FindingOf,
+  recall,
+  recordedCondition,
+} from './conditions.ts';
 import { compose, type Decision } from './decision.ts';
 import type { Facts } from './facts.ts';
 import { holdJobs } from './jobs.ts';
@@ -43,7 +50,7 @@ function forgetPlan(facts: Facts): Facts {
 
 /** The copy's completion is kept in the status alone: its Jobs and checkpoints are let go of. */
 export function isCopied({ status }: EdgeMigration): boolean {
-  return status.copy?.completionTime !== undefined && findCondition(status.conditions, 'Copied')?.status === 'True';
+  return status.copy?.completionTime !== undefined && recordedCondition(status.conditions, 'Copied')?.status === 'True';
 }
 
 /** What the project's identities are worked on for. */
@@ -52,18 +59,18 @@ export const chooseOperation = ({ spec }: EdgeMigration): Operation => (spec?.mo
 function decideRejected(facts: Facts, accepted: FindingOf<'Accepted'>): Decision {
   const { migration, now } = facts;
   const before = migration.status;
-  const copied = findCondition(before.conditions, 'Copied');
+  const copied = recordedCondition(before.conditions, 'Copied');
   const isGone = accepted.reason === 'ProjectDeleted';
   const notSucceeded = isGone
-    ? isFalse('ProjectDeleted', accepted.message)
-    : isUnknown('NotAccepted', 'waiting for the migration to be accepted');
+    ? conditionFalse('ProjectDeleted', accepted.message)
+    : conditionUnknown('NotAccepted', 'waiting for the migration to be accepted');
   return compose(facts, {
     accepted,
     copied:
       copied?.status === 'True'
         ? recall('Copied', copied)
-        : isUnknown('NotAccepted', 'waiting for the migration to be accepted'),
-    degraded: isTrue('NotAccepted', accepted.message),
+        : conditionUnknown('NotAccepted', 'waiting for the migration to be accepted'),
+    degraded: conditionTrue('NotAccepted', accepted.message),
     succeeded: recallSucceeded(facts) ?? notSucceeded,
     actions: holdJobs(chooseOperation(migration), facts.work.jobs),
     nextTime: now + STORES_RECHECK_MS,
@@ -81,7 +88,7 @@ function decideCopy(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): 
     copied: work.finding,
     degraded: work.degraded ?? replay?.degraded,
     replaying: replay?.replaying ?? notYetReplaying(facts),
-    succeeded: replay?.succeeded ?? isUnknown('Active', 'the copy is not complete'),
+    succeeded: replay?.succeeded ?? conditionUnknown('Active', 'the copy is not complete'),
     ...pick(work),
     actions: [...retirePlan(facts), ...work.actions],
     nextTime: work.nextTime ?? replay?.nextTime,
@@ -100,7 +107,7 @@ function holdCopy(
 ): WorkDecision {
   const work = decideWork(facts, { ...spec, suspend: true }, 'copy');
   if (work.finding.reason !== 'Suspended') return work;
-  const finding = isFalse('WrittenElsewhere', `waiting for the appliers to write in ${home} again`);
+  const finding = conditionFalse('WrittenElsewhere', `waiting for the appliers to write in ${home} again`);
   return { ...work, finding, degraded, nextTime: facts.now + STORES_RECHECK_MS };
 }
 
@@ -118,10 +125,10 @@ function decideHandingOver(facts: Facts, spec: Spec, accepted: FindingOf<'Accept
   return compose(facts, {
     accepted,
     copied: spec.suspend
-      ? isFalse('Suspended', 'suspended; nothing is planned yet')
-      : isFalse('WaitingForHandover', "waiting for Flagsmith's own code to hand over the environments"),
+      ? conditionFalse('Suspended', 'suspended; nothing is planned yet')
+      : conditionFalse('WaitingForHandover', "waiting for Flagsmith's own code to hand over the environments"),
     replaying: notYetReplaying(facts),
-    succeeded: isUnknown('Active', 'waiting for the hand-over by Flagsmith'),
+    succeeded: conditionUnknown('Active', 'waiting for the hand-over by Flagsmith'),
     actions: retirePlan(facts),
   });
 }
@@ -131,11 +138,11 @@ function decideWaiting(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>
   return compose(facts, {
     accepted,
     copied: spec.suspend
-      ? isFalse('Suspended', 'suspended; nothing is planned yet')
-      : isFalse('WaitingForCapture', `waiting for capture coverage: ${message}`),
-    degraded: spec.suspend ? undefined : isTrue(reason, message),
+      ? conditionFalse('Suspended', 'suspended; nothing is planned yet')
+      : conditionFalse('WaitingForCapture', `waiting for capture coverage: ${message}`),
+    degraded: spec.suspend ? undefined : conditionTrue(reason, message),
     replaying: notYetReplaying(facts),
-    succeeded: isUnknown('Active', 'waiting for the sidecars'),
+    succeeded: conditionUnknown('Active', 'waiting for the sidecars'),
     actions: retirePlan(facts),
     nextTime: facts.now + COVERAGE_RECHECK_MS,
   });
@@ -143,16 +150,16 @@ function decideWaiting(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>
 
 const notYetReplaying = ({ capture }: Facts): FindingOf<'Replaying'> =>
   capture.kind === 'disabled'
-    ? isFalse('CaptureDisabled', 'nothing is replayed while capture is switched off')
-    : isFalse(
+    ? conditionFalse('CaptureDisabled', 'nothing is replayed while capture is switched off')
+    : conditionFalse(
         'NotCopied',
         'writes during the copy are replayed as they come; the window begins when the copy is complete',
       );
 
 function decideCopied(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): Decision {
   const { conditions, copy } = facts.migration.status;
-  const copied = findCondition(conditions, 'Copied');
-  const finding = copied === undefined ? isTrue('Complete', 'the copy is complete') : recall('Copied', copied);
+  const copied = recordedCondition(conditions, 'Copied');
+  const finding = copied === undefined ? conditionTrue('Complete', 'the copy is complete') : recall('Copied', copied);
   const replay = decideReplay(facts, spec, Date.parse(copy?.completionTime ?? ''), finding);
   return compose(facts, {
     accepted,
@@ -173,8 +180,8 @@ function decidePlan(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>): 
     copied: describePlanMode(work.finding),
     degraded: work.degraded,
     succeeded: work.complete
-      ? isTrue('Planned', 'status.plan tells what a migration would do; set spec.mode to Migrate to start it')
-      : isUnknown('Active', 'the plan is not complete'),
+      ? conditionTrue('Planned', 'status.plan tells what a migration would do; set spec.mode to Migrate to start it')
+      : conditionUnknown('Active', 'the plan is not complete'),
     ...pick(work),
     ...(work.complete ? { plan: summarisePlan(facts) } : {}),
   });
@@ -185,8 +192,11 @@ function decidePlanned(facts: Facts, spec: Spec, accepted: FindingOf<'Accepted'>
   const durationSeconds = Math.ceil((before.writeUnits ?? 0) / spec.copy.maxWriteUnitsPerSecond);
   return compose(facts, {
     accepted,
-    copied: isFalse('PlanMode', 'mode Plan writes nothing to Edge'),
-    succeeded: isTrue('Planned', 'status.plan tells what a migration would do; set spec.mode to Migrate to start it'),
+    copied: conditionFalse('PlanMode', 'mode Plan writes nothing to Edge'),
+    succeeded: conditionTrue(
+      'Planned',
+      'status.plan tells what a migration would do; set spec.mode to Migrate to start it',
+    ),
     // The plan's own progress: a copy that follows starts with its own.
     copy: {},
     plan: { ...before, durationSeconds },
@@ -201,5 +211,5 @@ const pick = ({ copy, skipped, actions, nextTime }: WorkDecision) => ({ copy, sk
 
 const describePlanMode = ({ status, reason, message }: FindingOf<'Copied'>): FindingOf<'Copied'> =>
   status === 'False'
-    ? isFalse(reason, `mode Plan, nothing is written: ${message}`)
-    : isFalse('PlanMode', 'mode Plan writes nothing to Edge');
+    ? conditionFalse(reason, `mode Plan, nothing is written: ${message}`)
+    : conditionFalse('PlanMode', 'mode Plan writes nothing to Edge');

@@ -15,13 +15,13 @@ import { nameMilestone } from '../verify/audit.ts';
 import type { Action } from './actions.ts';
 import { describeSkew } from './clock-skew.ts';
 import {
-  type Finding,
+  conditionFalse,
+  conditionTrue,
+  type DecidedCondition,
   type FindingOf,
   type Findings,
-  findCondition,
-  isFalse,
-  isTrue,
   mergeConditions,
+  recordedCondition,
 } from './conditions.ts';
 import type { Facts } from './facts.ts';
 import { collectGaps, describeGaps } from './gaps.ts';
@@ -49,10 +49,10 @@ export interface Decision {
 }
 
 /** What each state of a migration decides for itself; of the status it leaves out what stays as it was. */
-export interface Parts {
+export interface DecisionParts {
   accepted: FindingOf<'Accepted'>;
   copied: FindingOf<'Copied'>;
-  degraded?: Finding<'True'> | undefined;
+  degraded?: DecidedCondition<'True'> | undefined;
   replaying?: FindingOf<'Replaying'>;
   succeeded: FindingOf<'Succeeded'>;
   copy?: CopyStatus;
@@ -64,14 +64,15 @@ export interface Parts {
 }
 
 /** Puts the parts together with what every state has in common: capture, gaps, comparisons, `spec.retry`, the audit. */
-export function compose(facts: Facts, parts: Parts): Decision {
+export function compose(facts: Facts, parts: DecisionParts): Decision {
   const { migration, now } = facts;
   const before = migration.status;
   const carried = carryOver(before, facts, parts);
   const { copy, replay } = carried;
   // What was just accepted is first said, and only then does anything begin: people see every condition before it, and
   // appliers, which go by the status, never take a copy that runs for one that was not accepted.
-  const isNews = parts.accepted.status === 'True' && findCondition(before.conditions, 'Accepted')?.status !== 'True';
+  const isNews =
+    parts.accepted.status === 'True' && recordedCondition(before.conditions, 'Accepted')?.status !== 'True';
   const isFirst = before.conditions === undefined;
   const observedRetry = isNews && !isFirst ? before.observedRetry : takeRetry(facts);
   const isClosed = parts.succeeded.reason === 'WindowClosed';
@@ -144,14 +145,17 @@ const REPORTS: readonly Action['kind'][] = [
 const isReport = ({ kind }: Action): boolean => REPORTS.includes(kind);
 
 /** Nothing waits for them: what is written reaches them when they are back. */
-function describeReplicas(replication: EdgeStatus | undefined): Finding<'True'> | undefined {
+function describeReplicas(replication: EdgeStatus | undefined): DecidedCondition<'True'> | undefined {
   const { inactiveReplicas = [] } = replication ?? {};
   if (inactiveReplicas.length === 0) return undefined;
   const names = inactiveReplicas.join(', ');
-  return isTrue('ReplicaInactive', `not every replica of the tables of Edge is ACTIVE, and may lag behind: ${names}`);
+  return conditionTrue(
+    'ReplicaInactive',
+    `not every replica of the tables of Edge is ACTIVE, and may lag behind: ${names}`,
+  );
 }
 
-const carryOver = (before: Status, { replication }: Facts, { copy, skipped, plan, replay }: Parts) => ({
+const carryOver = (before: Status, { replication }: Facts, { copy, skipped, plan, replay }: DecisionParts) => ({
   copy: copy ?? before.copy,
   skipped: skipped ?? before.skipped,
   plan: plan ?? before.plan,
@@ -163,17 +167,17 @@ const carryOver = (before: Status, { replication }: Facts, { copy, skipped, plan
 /** Every condition; of several reasons to be degraded the first is said. */
 function gatherFindings(
   facts: Facts,
-  { accepted, copied, degraded, replaying, succeeded }: Parts,
+  { accepted, copied, degraded, replaying, succeeded }: DecisionParts,
   gaps: readonly GapStatus[],
   comparison: VerificationDecision,
-  [waiting, unstorable]: readonly (Finding<'True'> | undefined)[],
+  [waiting, unstorable]: readonly (DecidedCondition<'True'> | undefined)[],
 ): Findings {
   return {
     Accepted: accepted,
     Capturing: decideCapturing(facts),
     Copied: copied,
     Verified: comparison.verified,
-    Replaying: replaying ?? isFalse('NotReplaying', 'nothing is replayed'),
+    Replaying: replaying ?? conditionFalse('NotReplaying', 'nothing is replayed'),
     Suspended: decideSuspended(facts),
     Degraded:
       degraded ??
@@ -184,7 +188,7 @@ function gatherFindings(
         ? (describeSkew(facts.clocks ?? []) ?? findForwarding(facts) ?? describeReplicas(facts.replication))
         : undefined) ??
       unstorable ??
-      isFalse('AsExpected', 'nothing needs attention'),
+      conditionFalse('AsExpected', 'nothing needs attention'),
     Succeeded: succeeded,
   };
 }

@@ -1,5 +1,5 @@
 import type { CoverageReport } from '@edge-migration/contract/reports/coverage.ts';
-import type { Change } from '@edge-migration/kubernetes/reflector.ts';
+import type { ObjectChange } from '@edge-migration/kubernetes/reflector.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { CoreApiPod, StoredReport } from '../coverage/decide.ts';
 
@@ -9,7 +9,7 @@ import type { CoreApiPod, StoredReport } from '../coverage/decide.ts';
  */
 export interface Departures {
   /** For the cache of the pods. */
-  notice(change: Change<CoreApiPod>): void;
+  notice(change: ObjectChange<CoreApiPod>): void;
   /**
    * Last words for those that have none among the reports, which were read after this call's departures were noticed: the
    * gap of a pod without a sidecar, from its start to its end. The others are forgotten.

@@ -1,5 +1,5 @@
 import { type EdgeMigration, isComparison } from '@edge-migration/contract/edge-migration/api.ts';
-import type { Change } from '@edge-migration/kubernetes/store.ts';
+import type { ObjectChange } from '@edge-migration/kubernetes/store.ts';
 import { type Clock, leastSince, type Moment, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 import type { Owned } from './parse.ts';
 import type { PodFact } from './pods.ts';
@@ -10,7 +10,7 @@ import type { PodFact } from './pods.ts';
  * the present copy knows nothing of them (docs/design.md, "Convergence", rule 9).
  */
 export interface FormerWork {
-  notice(change: Change<Owned<PodFact>>): void;
+  notice(change: ObjectChange<Owned<PodFact>>): void;
   /**
    * Epoch milliseconds, no longer ago than by either clock. Of times before this process it is not known: then its start.
    *

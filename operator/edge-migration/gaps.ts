@@ -1,6 +1,6 @@
 import type { GapStatus } from '@edge-migration/contract/edge-migration/api.ts';
 import { TOLERATED_MS } from './clock-skew.ts';
-import { type Finding, findCondition, formatTime, isTrue } from './conditions.ts';
+import { conditionTrue, type DecidedCondition, formatTime, recordedCondition } from './conditions.ts';
 import type { CoverageGapFact, Facts } from './facts.ts';
 
 /** Appliers may go by a status that is so much older (docs/design.md, "Convergence", rule 5). */
@@ -52,13 +52,13 @@ export function takesIn(joined: GapStatus, gap: GapStatus): boolean {
 }
 
 /** Says that there are gaps and what to do; undefined when there are none. */
-export function describeGaps(gaps: readonly GapStatus[]): Finding<'True'> | undefined {
+export function describeGaps(gaps: readonly GapStatus[]): DecidedCondition<'True'> | undefined {
   const [first] = gaps;
   if (first === undefined) return undefined;
   const { from, until = 'now', reason, podName } = first;
   const where = podName === undefined ? reason : `${reason}, pod ${podName}`;
   const others = gaps.length > 1 ? `, and ${gaps.length - 1} more in status.gaps` : '';
-  return isTrue(
+  return conditionTrue(
     'CoverageGap',
     `writes to Core between ${from} and ${until} may be missing in Edge (${where}${others}): compare Core and Edge`,
   );
@@ -89,7 +89,7 @@ function findOwn({ migration, capture, now }: Facts, deadline: string | undefine
   if (past <= now && deadline !== undefined && Date.parse(deadline) > now) {
     gaps.push({ from: past, until, reason: OWN_REASONS.reopened, podName: undefined });
   }
-  const capturing = findCondition(conditions, 'Capturing');
+  const capturing = recordedCondition(conditions, 'Capturing');
   if (capturing?.reason === 'Disabled' && capture.kind !== 'disabled') {
     // Without capture there is no clock of NATS: this is by the operator's own of then, which may have been ahead.
     const from = Date.parse(capturing.lastTransitionTime) - TOLERATED_MS;

@@ -1,5 +1,5 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
-import { findCondition } from './conditions.ts';
+import { recordedCondition } from './conditions.ts';
 import type { StatusRecord } from './record.ts';
 
 /** By then every status has what was found; it keeps that for itself. */
@@ -25,4 +25,4 @@ export function findHorizon(
 }
 
 const isActive = ({ status }: EdgeMigration): boolean =>
-  findCondition(status.conditions, 'Succeeded')?.status !== 'True';
+  recordedCondition(status.conditions, 'Succeeded')?.status !== 'True';

@@ -6,7 +6,7 @@ import {
 } from '@edge-migration/contract/parked-place.ts';
 import { PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/contract/streams/applier.ts';
 import { DERIVED_SUBJECTS, findStream, parseDerivedSubject, STREAM } from '@edge-migration/contract/streams/events.ts';
-import { type StreamState, stateOf } from '@edge-migration/contract/streams/watermark.ts';
+import { type StreamState, streamStateOf } from '@edge-migration/contract/streams/watermark.ts';
 import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { WaitingEvents } from './facts.ts';
@@ -62,7 +62,7 @@ export async function readTransit(
     const found = after === undefined ? [events] : [events, after];
     const derived = sumBy(state.subjects ?? {}, parseDerivedSubject);
     return {
-      streams: new Map(found.map((one) => [one.config.name, stateOf(one, asked, clock)])),
+      streams: new Map(found.map((one) => [one.config.name, streamStateOf(one, asked, clock)])),
       parking: after && { created: after.created, removed: after.state.last_seq - after.state.messages },
       firstSequence: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
       lastSequence: state.last_seq,

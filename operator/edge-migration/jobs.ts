@@ -12,7 +12,7 @@ export const findLatest = (jobs: readonly JobFact[]): JobFact | undefined =>
   jobs.reduce<JobFact | undefined>((latest, job) => (latest && latest.attempt > job.attempt ? latest : job), undefined);
 
 /** Makes a Job as it should be, if it is not so already. */
-export function adjustJob(
+export function adjustJobAction(
   operation: Operation,
   { attempt, uid, ...job }: JobFact,
   { suspend, parallelism }: { suspend: boolean; parallelism: number },
@@ -22,7 +22,7 @@ export function adjustJob(
 }
 
 /** Lets go of a Job whose pods do not end by themselves; what is left to do is another one's. */
-export const removeJob = (operation: Operation, { attempt, uid }: JobFact): Action => ({
+export const removeJobAction = (operation: Operation, { attempt, uid }: JobFact): Action => ({
   kind: 'removeJob',
   operation,
   attempt,
@@ -33,7 +33,7 @@ export const removeJob = (operation: Operation, { attempt, uid }: JobFact): Acti
 export const holdJobs = (operation: Operation, jobs: readonly JobFact[]): Action[] =>
   jobs
     .filter(({ outcome }) => outcome === 'active')
-    .flatMap((job) => adjustJob(operation, job, { suspend: true, parallelism: job.parallelism }));
+    .flatMap((job) => adjustJobAction(operation, job, { suspend: true, parallelism: job.parallelism }));
 
 /** Whether something of the work is still there that is let go of once its outcome is in the status. */
 export const hasLeftovers = ({ ranges, checkpoints, jobs }: Work): boolean =>

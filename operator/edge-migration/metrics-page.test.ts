@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { runtimeMetrics } from '@edge-migration/kubernetes/metrics.ts';
 import {
   createLagHistogram,
-  registerMetrics as registerApplier,
+  registerApplierMetrics as registerApplier,
 } from '@edge-migration/replay-sidecar/applier/report/metrics.ts';
-import { registerMetrics as registerSidecar } from '@edge-migration/replay-sidecar/capture/metrics.ts';
+import { registerSidecarMetrics as registerSidecar } from '@edge-migration/replay-sidecar/capture/metrics.ts';
 import { createCounters as registerProxy } from '@edge-migration/replay-sidecar/capture/proxy/metrics.ts';
 import { createMetrics } from '@edge-migration/runtime/metrics.ts';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';

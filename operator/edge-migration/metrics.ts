@@ -6,7 +6,7 @@ import { CONDITION_TYPES } from './conditions.ts';
 import type { StreamView } from './stream.ts';
 
 /** What the series are measured from. docs/metrics.md says what each means. */
-export interface MeasuredParts {
+export interface OperatorMetricSources {
   migrations: Pick<Reflector<EdgeMigration>, 'list'>;
   stream: Pick<StreamView, 'capture' | 'appliers'>;
   clock: Pick<Clock, 'now'>;
@@ -83,7 +83,7 @@ const OF_A_MIGRATION = ['namespace', 'project_id'] as const;
 const PREFIX = 'edge_migration_';
 
 /** Series about the migrations, and about capture and replay in all; measured when they are asked for. */
-export function registerMigrationMetrics(registry: Registry, parts: MeasuredParts): void {
+export function registerMigrationMetrics(registry: Registry, parts: OperatorMetricSources): void {
   const registers = [registry];
   registerConditions(registry, parts);
   for (const [name, help, read] of SERIES) {
@@ -118,7 +118,7 @@ export function registerMigrationMetrics(registry: Registry, parts: MeasuredPart
   registerStream(registry, parts);
 }
 
-function registerConditions(registry: Registry, { migrations }: MeasuredParts) {
+function registerConditions(registry: Registry, { migrations }: OperatorMetricSources) {
   new Gauge({
     name: 'edge_migrations',
     help: 'EdgeMigrations by the status of each condition',
@@ -149,7 +149,7 @@ function registerConditions(registry: Registry, { migrations }: MeasuredParts) {
   });
 }
 
-function registerStream(registry: Registry, { stream }: MeasuredParts) {
+function registerStream(registry: Registry, { stream }: OperatorMetricSources) {
   const gauge = (name: string, help: string, read: () => number | undefined) =>
     new Gauge({
       name: PREFIX + name,

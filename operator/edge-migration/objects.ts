@@ -52,7 +52,7 @@ const entryPointOf = (operation: Operation) => (isComparison(operation) ? 'bin/v
  * Exit codes of a worker that failed, by which the Job's failure policy goes: `temporary` (EX_TEMPFAIL of sysexits.h) is worth
  * another pod, `misconfigured` fails for every range alike, and `rejected` would fail again for this range only.
  */
-export const EXIT = { misconfigured: 64, rejected: 65, temporary: 75 } as const;
+export const WORKER_EXIT = { misconfigured: 64, rejected: 65, temporary: 75 } as const;
 
 const RANGES_DIRECTORY = '/var/run/edge-migration/ranges';
 
@@ -135,11 +135,11 @@ export function buildRanges(place: Place, root: RootReference, ranges: ReadonlyM
 /** All identities that were skipped, one JSON object a line, as far as a ConfigMap can hold them. */
 export function buildSkippedReport(place: Place, data: Record<string, string>) {
   const { skippedReport: name } = objectNames(place.migration, place.operation);
-  return buildReport(place, { name, component: 'skipped-report', data });
+  return buildReportConfigMap(place, { name, component: 'skipped-report', data });
 }
 
 /** A ConfigMap for people that outlives the work that it is about, and goes with the EdgeMigration. */
-export function buildReport(
+export function buildReportConfigMap(
   place: Place,
   { name, component, data }: { name: string; component: string; data: Record<string, string> },
 ) {
@@ -196,8 +196,8 @@ export function buildJob(plan: JobPlan) {
       podFailurePolicy: {
         rules: [
           { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
-          { action: 'FailJob', onExitCodes: { operator: 'In', values: [EXIT.misconfigured] } },
-          { action: 'FailIndex', onExitCodes: { operator: 'In', values: [EXIT.rejected] } },
+          { action: 'FailJob', onExitCodes: { operator: 'In', values: [WORKER_EXIT.misconfigured] } },
+          { action: 'FailIndex', onExitCodes: { operator: 'In', values: [WORKER_EXIT.rejected] } },
         ],
       },
       template: buildPodTemplate(plan, labels, annotations),

@@ -3,7 +3,7 @@ import { chooseMigration } from '@edge-migration/contract/edge-migration/verdict
 import { CoreError } from '@edge-migration/identity/core/errors.ts';
 import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
 import { parseCheckpoint } from '../copy/checkpoint.ts';
-import { findCondition } from './conditions.ts';
+import { recordedCondition } from './conditions.ts';
 import { chooseOperation, isCopied } from './decide.ts';
 import type { CaptureFact, CheckpointFact, CoreFact, EdgeFact, Facts, VerificationFacts, WorkFacts } from './facts.ts';
 import { findHorizon } from './horizon.ts';
@@ -129,7 +129,7 @@ async function observeReadiness(
   signal: AbortSignal,
 ) {
   const isMet = (type: 'EdgeReady' | 'Succeeded') =>
-    findCondition(migration.status.conditions, type)?.status === 'True';
+    recordedCondition(migration.status.conditions, type)?.status === 'True';
   const isSettled =
     isMet('Succeeded') && isMet('EdgeReady') && isCopied(migration) && hasOverrides(migration, settings);
   return isSettled && handover === undefined ? UNREAD : view.look(projectOf(migration), signal);
@@ -144,7 +144,7 @@ function observeClocks(sources: Sources, migration: EdgeMigration): Pick<Facts, 
 
 /** The stores were looked at before this began; from then on the copy's own pods tell when something is wrong. */
 function isUnderWay(migration: EdgeMigration, { ranges }: WorkFacts): boolean {
-  const isAccepted = findCondition(migration.status.conditions, 'Accepted')?.status === 'True';
+  const isAccepted = recordedCondition(migration.status.conditions, 'Accepted')?.status === 'True';
   return isAccepted && (ranges !== undefined || isConcluded(migration));
 }
 

@@ -150,12 +150,12 @@ const liveSettingsSchema = z.object({
 });
 
 /** The plan in the root; undefined while there is none, or when someone has damaged it: it is then created again. */
-export const parsePlan = (text: string | undefined) => parseJson(text, planSchema);
+export const parsePlan = (text: string | undefined) => parseJsonText(text, planSchema);
 
-export const parseLiveSettings = (text: string | undefined) => parseJson(text, liveSettingsSchema);
+export const parseLiveSettings = (text: string | undefined) => parseJsonText(text, liveSettingsSchema);
 
 /** Undefined when there is no text or it is not what the schema says. */
-export function parseJson<T>(text: string | undefined, schema: z.ZodType<T>): T | undefined {
+export function parseJsonText<T>(text: string | undefined, schema: z.ZodType<T>): T | undefined {
   if (text === undefined) return undefined;
   try {
     return schema.safeParse(JSON.parse(text)).data;

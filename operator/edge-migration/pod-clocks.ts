@@ -1,7 +1,7 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { z } from 'zod';
 import { type ClockFact, type Clocks, createClocks } from './clock-skew.ts';
-import { parseJson } from './parse.ts';
+import { parseJsonText } from './parse.ts';
 import { BY_MIGRATION, type Sources } from './sources.ts';
 
 /** The clocks of pods that copy or compare, as their checkpoints tell: the API server notes when it saved each of them. */
@@ -30,7 +30,7 @@ export function createPodClocks(): PodClocks {
       clocks.set(uid, known);
       return configMaps.byIndex(BY_MIGRATION, uid).flatMap(({ fact }) => {
         if (fact.kind !== 'checkpoint' || fact.savedTime === undefined) return [];
-        const written = parseJson(fact.checkpoint, writtenSchema);
+        const written = parseJsonText(fact.checkpoint, writtenSchema);
         if (written === undefined) return [];
         const { instance, updatedTime } = written;
         const { ahead, isSure } = known.notice(instance, fact.savedTime, Date.parse(updatedTime) - fact.savedTime);

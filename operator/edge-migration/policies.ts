@@ -1,13 +1,19 @@
-import { type Finding, type FindingOf, isFalse, isTrue, isUnknown } from './conditions.ts';
+import {
+  conditionFalse,
+  conditionTrue,
+  conditionUnknown,
+  type DecidedCondition,
+  type FindingOf,
+} from './conditions.ts';
 import type { Facts } from './facts.ts';
 
 /** Looks at the facts for one thing; answers with what is wrong, or nothing. */
-type Policy = (facts: Facts) => Finding<'False'> | undefined;
+type Policy = (facts: Facts) => DecidedCondition<'False'> | undefined;
 
 /** Make sure that the stored object is one that we understand; the CRD's rules may have been bypassed or older. */
 const specIsValid: Policy = ({ migration }) =>
   migration.spec === undefined
-    ? isFalse(
+    ? conditionFalse(
         'InvalidSpec',
         `${migration.specProblem ?? 'spec cannot be read'}; correct the manifest and apply it again`,
       )
@@ -17,7 +23,7 @@ const specIsValid: Policy = ({ migration }) =>
 const isNotDuplicate: Policy = ({ olderDuplicate, migration }) =>
   olderDuplicate === undefined
     ? undefined
-    : isFalse(
+    : conditionFalse(
         'Duplicate',
         `project ${migration.spec?.projectId} is migrated by ${olderDuplicate}, which is older; delete one of the two`,
       );
@@ -27,11 +33,14 @@ const projectIsInCore: Policy = ({ core, migration }) => {
   const project = `project ${migration.spec?.projectId}`;
   switch (core.kind) {
     case 'problem':
-      return isFalse(core.reason, core.message);
+      return conditionFalse(core.reason, core.message);
     case 'missing':
-      return isFalse('ProjectNotFound', `${project} is not in Core; check spec.projectId, or create the project`);
+      return conditionFalse(
+        'ProjectNotFound',
+        `${project} is not in Core; check spec.projectId, or create the project`,
+      );
     case 'deleted':
-      return isFalse('ProjectDeleted', `${project} was deleted in Core; delete this EdgeMigration`);
+      return conditionFalse('ProjectDeleted', `${project} was deleted in Core; delete this EdgeMigration`);
     case 'found':
     case 'unread':
       return undefined;
@@ -39,7 +48,8 @@ const projectIsInCore: Policy = ({ core, migration }) => {
 };
 
 /** Make sure that Edge's tables are there and of the right shape before anything is read. */
-const tablesAreReady: Policy = ({ edge }) => (edge.kind === 'problem' ? isFalse(edge.reason, edge.message) : undefined);
+const tablesAreReady: Policy = ({ edge }) =>
+  edge.kind === 'problem' ? conditionFalse(edge.reason, edge.message) : undefined;
 
 /** Reading the chain is reading the rule: the first violation is what `Accepted` says. */
 const ACCEPTANCE: readonly Policy[] = [specIsValid, isNotDuplicate, projectIsInCore, tablesAreReady];
@@ -50,28 +60,30 @@ export function decideAccepted(facts: Facts): FindingOf<'Accepted'> {
     const violation = policy(facts);
     if (violation !== undefined) return violation;
   }
-  return isTrue('Accepted', 'the spec is valid, the project is in Core and the tables are reachable');
+  return conditionTrue('Accepted', 'the spec is valid, the project is in Core and the tables are reachable');
 }
 
 /** The finding for condition `Capturing`. */
 export function decideCapturing({ capture }: Facts): FindingOf<'Capturing'> {
   switch (capture.kind) {
     case 'disabled':
-      return isFalse(
+      return conditionFalse(
         'Disabled',
         'capture is switched off by configuration: writes that reach Core during and after the copy are not replayed',
       );
     case 'unknown':
-      return isUnknown(capture.reason, capture.message);
+      return conditionUnknown(capture.reason, capture.message);
     case 'observed':
-      return capture.covered ? isTrue(capture.reason, capture.message) : isFalse(capture.reason, capture.message);
+      return capture.covered
+        ? conditionTrue(capture.reason, capture.message)
+        : conditionFalse(capture.reason, capture.message);
   }
 }
 
 /** The finding for condition `Suspended`. */
 export function decideSuspended({ migration }: Facts): FindingOf<'Suspended'> {
-  if (migration.spec === undefined) return isUnknown('InvalidSpec', 'the spec cannot be read');
+  if (migration.spec === undefined) return conditionUnknown('InvalidSpec', 'the spec cannot be read');
   return migration.spec.suspend
-    ? isTrue('Requested', 'spec.suspend is true; set it to false to go on')
-    : isFalse('NotRequested', 'spec.suspend is false');
+    ? conditionTrue('Requested', 'spec.suspend is true; set it to false to go on')
+    : conditionFalse('NotRequested', 'spec.suspend is false');
 }

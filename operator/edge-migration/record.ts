@@ -9,9 +9,9 @@ import type {
 } from '@edge-migration/contract/edge-migration/api.ts';
 import { statusSchema } from '@edge-migration/contract/edge-migration/status.ts';
 import { z } from 'zod';
-import { findCondition } from './conditions.ts';
+import { recordedCondition } from './conditions.ts';
 import { takesIn } from './gaps.ts';
-import { parseJson } from './parse.ts';
+import { parseJsonText } from './parse.ts';
 
 /**
  * What of a status cannot be computed again once the work is over and let go of: that and when the copy was complete, what
@@ -30,7 +30,7 @@ const recordSchema = z.object(statusSchema.shape).pick({
 
 export type StatusRecord = z.infer<typeof recordSchema>;
 
-export const parseRecord = (text: string | undefined): StatusRecord | undefined => parseJson(text, recordSchema);
+export const parseRecord = (text: string | undefined): StatusRecord | undefined => parseJsonText(text, recordSchema);
 
 /** Conditions that later decisions go by, while they say so. */
 const LASTING = ['Capturing/Disabled', 'Copied/True', 'Verified/True', 'Verified/False', 'Succeeded/True'];
@@ -76,7 +76,7 @@ export function restoreStatus(migration: EdgeMigration, record: StatusRecord | u
 
 /** Every decision states all conditions and when the copy began, and that a copy is complete is never taken back. */
 function isWhole({ conditions, copy }: Status, record: StatusRecord): boolean {
-  const copied = findCondition(conditions, 'Copied');
+  const copied = recordedCondition(conditions, 'Copied');
   if (copied === undefined || copy?.startTime === undefined) return false;
   return record.copy?.completionTime === undefined || (copy.completionTime !== undefined && copied.status === 'True');
 }

@@ -1,14 +1,14 @@
 import type { ReplayStatus, Spec } from '@edge-migration/contract/edge-migration/api.ts';
 import { DRAIN_LOOK_MS, REPLAY_STATUS_MS } from '@edge-migration/runtime/policies.ts';
 import {
-  type Finding,
+  conditionFalse,
+  conditionTrue,
+  conditionUnknown,
+  type DecidedCondition,
   type FindingOf,
-  findCondition,
   formatTime,
-  isFalse,
-  isTrue,
-  isUnknown,
   recall,
+  recordedCondition,
 } from './conditions.ts';
 import type { AwayFact, Facts, ObservedReplay, ProjectReplay, ReplayFact } from './facts.ts';
 import { isRecent } from './progress.ts';
@@ -18,7 +18,7 @@ import { countEvents, findStuck } from './waiting-events.ts';
 export interface ReplayDecision {
   replaying: FindingOf<'Replaying'>;
   succeeded: FindingOf<'Succeeded'>;
-  degraded: Finding<'True'> | undefined;
+  degraded: DecidedCondition<'True'> | undefined;
   replay: ReplayStatus;
   nextTime: number | undefined;
 }
@@ -30,7 +30,7 @@ export interface ReplayDecision {
  * @param completion when the copy was complete, in milliseconds; the deadline counts from it, so that changing
  *   `windowSeconds` moves the deadline
  */
-export function decideReplay(facts: Facts, spec: Spec, completion: number, copied: Finding): ReplayDecision {
+export function decideReplay(facts: Facts, spec: Spec, completion: number, copied: DecidedCondition): ReplayDecision {
   const { replay, now } = facts;
   if (isOff(facts)) return withoutCapture(copied);
   const deadline = completion + spec.replay.windowSeconds * 1000;
@@ -38,7 +38,7 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
   if (now < deadline) {
     const { replaying, degraded } = judgeFollowing(spec, replay, deadline);
     const nextTime = Math.min(deadline, now + REPLAY_STATUS_MS);
-    const succeeded = isUnknown('Replaying', `Core's writes are replayed until ${formatTime(deadline)}`);
+    const succeeded = conditionUnknown('Replaying', `Core's writes are replayed until ${formatTime(deadline)}`);
     return { replaying, degraded, succeeded, replay: status, nextTime };
   }
   const wasClosed = isClosed(facts, deadline);
@@ -46,8 +46,8 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
   if (waiting === undefined) {
     const message = `the replay window closed at ${formatTime(deadline)}, and every event before it is applied`;
     return {
-      replaying: isFalse('WindowClosed', message),
-      succeeded: isTrue('WindowClosed', message),
+      replaying: conditionFalse('WindowClosed', message),
+      succeeded: conditionTrue('WindowClosed', message),
       degraded: undefined,
       replay: wasClosed ? (facts.migration.status.replay ?? {}) : status,
       nextTime: undefined,
@@ -55,8 +55,8 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
   }
   const { replaying, degraded } = judgeFollowing(spec, replay, deadline);
   return {
-    replaying: replaying.status === 'True' ? isTrue('Draining', `the window has closed; ${waiting}`) : replaying,
-    succeeded: isUnknown('Draining', `the window has closed; ${waiting}`),
+    replaying: replaying.status === 'True' ? conditionTrue('Draining', `the window has closed; ${waiting}`) : replaying,
+    succeeded: conditionUnknown('Draining', `the window has closed; ${waiting}`),
     degraded,
     replay: status,
     nextTime: now + DRAIN_LOOK_MS,
@@ -69,9 +69,9 @@ export function decideReplay(facts: Facts, spec: Spec, completion: number, copie
  */
 export function recallSucceeded(facts: Facts): FindingOf<'Succeeded'> | undefined {
   const { spec, status } = facts.migration;
-  const copied = findCondition(status.conditions, 'Copied');
+  const copied = recordedCondition(status.conditions, 'Copied');
   if (copied?.status === 'True' && isOff(facts)) return withoutCapture(recall('Copied', copied)).succeeded;
-  const succeeded = findCondition(status.conditions, 'Succeeded');
+  const succeeded = recordedCondition(status.conditions, 'Succeeded');
   if (succeeded?.status !== 'True' || succeeded.reason === 'CaptureDisabled') return undefined;
   const { completionTime } = status.copy ?? {};
   if (succeeded.reason === 'WindowClosed' && spec !== undefined && completionTime !== undefined) {
@@ -86,14 +86,14 @@ const isOff = ({ capture, replay }: Facts): boolean => capture.kind === 'disable
 /** It was found closed before, for this very deadline: from then on it does not matter what sidecars and appliers do. */
 function isClosed({ migration }: Facts, deadline: number): boolean {
   const { conditions, replay } = migration.status;
-  const { status, reason } = findCondition(conditions, 'Succeeded') ?? {};
+  const { status, reason } = recordedCondition(conditions, 'Succeeded') ?? {};
   return status === 'True' && reason === 'WindowClosed' && replay?.deadline === formatTime(deadline);
 }
 
-function withoutCapture(copied: Finding): ReplayDecision {
+function withoutCapture(copied: DecidedCondition): ReplayDecision {
   return {
-    replaying: isFalse('CaptureDisabled', 'nothing is replayed while capture is switched off'),
-    succeeded: isTrue('CaptureDisabled', `${copied.message}; capture is switched off, so nothing is replayed`),
+    replaying: conditionFalse('CaptureDisabled', 'nothing is replayed while capture is switched off'),
+    succeeded: conditionTrue('CaptureDisabled', `${copied.message}; capture is switched off, so nothing is replayed`),
     degraded: undefined,
     replay: {},
     nextTime: undefined,
@@ -107,39 +107,39 @@ function judgeFollowing(
 ): Pick<ReplayDecision, 'replaying' | 'degraded'> {
   if (replay.kind !== 'observed') {
     const { reason, message } = replay.kind === 'unknown' ? replay : { reason: 'Unknown', message: 'no report' };
-    return { replaying: isUnknown(reason, message), degraded: isTrue(reason, message) };
+    return { replaying: conditionUnknown(reason, message), degraded: conditionTrue(reason, message) };
   }
   if (spec.suspend) {
     return {
-      replaying: isFalse('Suspended', 'suspended; events are kept aside until it goes on'),
+      replaying: conditionFalse('Suspended', 'suspended; events are kept aside until it goes on'),
       degraded: undefined,
     };
   }
   if (replay.appliers === 0) {
     const message = 'no edge applier is alive: events wait in the stream; look at the pods of the applier';
-    return { replaying: isFalse('NoApplier', message), degraded: isTrue('NoApplier', message) };
+    return { replaying: conditionFalse('NoApplier', message), degraded: conditionTrue('NoApplier', message) };
   }
   if (replay.edgeUnreachableSince !== undefined) {
     const message = `Edge has not been reachable since ${formatTime(replay.edgeUnreachableSince)} (${replay.outage ?? 'no answer'}): nothing is written, and events wait in the stream until it is; see the runbook EdgeMigrationRegionUnreachable`;
     return {
-      replaying: isFalse('RegionUnreachable', message),
-      degraded: isTrue('RegionUnreachable', message),
+      replaying: conditionFalse('RegionUnreachable', message),
+      degraded: conditionTrue('RegionUnreachable', message),
     };
   }
   const text = `Core's writes are replayed into Edge until ${formatTime(deadline)}`;
   if (replay.away !== undefined) {
     const degraded = describeAway(replay.away, replay);
-    return { replaying: isTrue('Following', `${text}; ${degraded.message}`), degraded };
+    return { replaying: conditionTrue('Following', `${text}; ${degraded.message}`), degraded };
   }
-  const following = isTrue('Following', text);
+  const following = conditionTrue('Following', text);
   return {
     replaying: following,
-    degraded: replay.outage === undefined ? undefined : isTrue('StoreUnavailable', replay.outage),
+    degraded: replay.outage === undefined ? undefined : conditionTrue('StoreUnavailable', replay.outage),
   };
 }
 
 /** That appliers write in another region than the home region; undefined while they do not. */
-export function findElsewhere({ replay }: Facts): { home: string; degraded: Finding<'True'> } | undefined {
+export function findElsewhere({ replay }: Facts): { home: string; degraded: DecidedCondition<'True'> } | undefined {
   if (replay.kind !== 'observed' || replay.away === undefined) return undefined;
   return { home: replay.away.home, degraded: describeAway(replay.away, replay) };
 }
@@ -148,12 +148,12 @@ export function findElsewhere({ replay }: Facts): { home: string; degraded: Find
 function describeAway(
   { regions, home, since, reason, appliers: some }: AwayFact,
   { appliers: all, outage }: Pick<ObservedReplay, 'appliers' | 'outage'>,
-): Finding<'True'> {
+): DecidedCondition<'True'> {
   const who = some < all ? `${some} of ${all} appliers write` : 'Edge is written';
   const message = `${who} in ${regions.join(' and ')} since ${formatTime(since)}, because ${reason}; nothing that is written is done with before ${home} has it, too. See the runbook EdgeMigrationRegionUnreachable`;
   return outage === undefined
-    ? isTrue('WrittenElsewhere', message)
-    : isTrue('StoreUnavailable', `${outage}. ${message}`);
+    ? conditionTrue('WrittenElsewhere', message)
+    : conditionTrue('StoreUnavailable', `${outage}. ${message}`);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { FIELD_MANAGER } from '@edge-migration/contract/edge-migration/api.ts';
+import { OPERATOR_FIELD_MANAGER } from '@edge-migration/contract/edge-migration/api.ts';
 import { applyOver } from '@edge-migration/kubernetes/apply-over.ts';
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import { ConflictError } from '@edge-migration/kubernetes/errors.ts';
@@ -6,7 +6,7 @@ import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { STREAM_RECORD_MS } from '@edge-migration/runtime/policies.ts';
 import { type Losses, type StreamRecord, streamRecord } from './losses.ts';
-import { parseJson } from './parse.ts';
+import { parseJsonText } from './parse.ts';
 
 /** The ConfigMap in the operator's namespace. */
 export const RECORD_NAME = 'edge-migration-streams';
@@ -30,13 +30,13 @@ export function createRecordStore(client: KubernetesClient, namespace: string): 
     async read(signal) {
       const object = await client.get(CONFIG_MAPS, reference, { signal });
       const { record } = (object?.['data'] ?? {}) as { record?: string };
-      return { record: parseJson(record, streamRecord), version: object?.metadata.resourceVersion };
+      return { record: parseJsonText(record, streamRecord), version: object?.metadata.resourceVersion };
     },
     async write(record, version, signal) {
       const data = { record: JSON.stringify(record) };
       const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: reference, data };
       try {
-        await applyOver(client, CONFIG_MAPS, object, version, { fieldManager: FIELD_MANAGER, signal });
+        await applyOver(client, CONFIG_MAPS, object, version, { fieldManager: OPERATOR_FIELD_MANAGER, signal });
         return true;
       } catch (error) {
         if (error instanceof ConflictError) return false;

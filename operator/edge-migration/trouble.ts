@@ -1,5 +1,5 @@
 import { JOB_EVENTS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
-import { type Finding, isTrue } from './conditions.ts';
+import { conditionTrue, type DecidedCondition } from './conditions.ts';
 import type { JobFact, JobPodsFact, PodProblem } from './facts.ts';
 
 /** A Job controller that is there creates pods, or says why it cannot, within seconds. */
@@ -11,21 +11,21 @@ const STRANDED_MS = 30_000;
 export function findPodTrouble(
   { name }: JobFact,
   { podProblems, pods, now }: { podProblems: readonly PodProblem[]; pods: JobPodsFact | undefined; now: number },
-): Finding<'True'> | undefined {
+): DecidedCondition<'True'> | undefined {
   const { missing } = pods ?? {};
   const count = missing && `Job ${name} has ${missing.running} of ${missing.wanted} pods`;
   if (missing?.refusal !== undefined) {
     const message = `${count}: ${missing.refusal}; pods are created as soon as nothing refuses them any more`;
-    return isTrue('PodsRefused', message);
+    return conditionTrue('PodsRefused', message);
   }
   const [problem] = podProblems;
-  if (problem !== undefined) return isTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`);
+  if (problem !== undefined) return conditionTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`);
   if (missing === undefined || missing.running > 0 || now - missing.since < MISSING_MS) return undefined;
   const why =
     missing.unread === undefined
       ? 'no event says why: is kube-controller-manager running?'
       : `its events cannot be read (${missing.unread}): apply the operator's rights of this release`;
-  return isTrue('PodsMissing', `${count}, and ${why}`);
+  return conditionTrue('PodsMissing', `${count}, and ${why}`);
 }
 
 /** When to look again at pods that are not as they should be; undefined when they are. */
@@ -49,10 +49,10 @@ export function describeStranded(
   { name }: JobFact,
   containers: string,
   podProblems: readonly PodProblem[],
-): Finding<'True'> {
+): DecidedCondition<'True'> {
   const failed = podProblems.find(({ reason }) => reason === 'PodFailed');
   const how = failed === undefined ? 'have ended,' : `have ended, that of pod ${failed.pod} by: ${failed.message};`;
-  return isTrue(
+  return conditionTrue(
     'PodsNotEnding',
     `the workers of Job ${name} ${how} and it is removed because ${containers} keeps running: keep meshes from injecting into the workers' pods, or let them inject native sidecars`,
   );

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { objectNames, type UnstorableStatus } from '@edge-migration/contract/edge-migration/api.ts';
 import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
 import type { Action } from './actions.ts';
-import { type Finding, isTrue } from './conditions.ts';
+import { conditionTrue, type DecidedCondition } from './conditions.ts';
 import type { Facts } from './facts.ts';
 
 /** The part of a decision that is about identities whose writes Edge cannot hold. */
 export interface UnstorableDecision {
   unstorable: UnstorableStatus | undefined;
-  degraded: Finding<'True'> | undefined;
+  degraded: DecidedCondition<'True'> | undefined;
   actions: Action[];
 }
 
@@ -48,7 +48,7 @@ function describe(unstorable: UnstorableStatus | undefined, isClosed: boolean, a
   const message =
     `Edge cannot hold all that was written to ${total} identities (${reasons}); the rest of them is followed. ` +
     `Correct them in Core: see ConfigMap ${reportName}`;
-  return { unstorable, degraded: isTrue('IdentitiesUnstorable', message), actions };
+  return { unstorable, degraded: conditionTrue('IdentitiesUnstorable', message), actions };
 }
 
 /** Another text whenever the list is another one. */

@@ -1,15 +1,15 @@
 import type { CurrentComparison, LastComparison } from '@edge-migration/contract/edge-migration/api.ts';
 import type { VerifyCheckpoint } from '../verify/checkpoint.ts';
-import { addTotals, countDocuments, countIdentities, countLeft } from '../verify/totals.ts';
-import { type FindingOf, formatTime, isFalse, isTrue } from './conditions.ts';
+import { addTotals, countComparedIdentities, countDocuments, countLeft } from '../verify/totals.ts';
+import { conditionFalse, conditionTrue, type FindingOf, formatTime } from './conditions.ts';
 import type { VerificationFacts } from './facts.ts';
 import { countPlanned } from './progress.ts';
 
 /** What a comparison may find. */
-export const FINDING_KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows', 'regions'] as const;
+export const CONFIRMED_KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows', 'regions'] as const;
 
 /** How people call what was found. */
-const WORDS: Record<(typeof FINDING_KINDS)[number], string> = {
+const WORDS: Record<(typeof CONFIRMED_KINDS)[number], string> = {
   missing: 'missing in Edge',
   extra: 'extra in Edge',
   differing: 'differing',
@@ -25,7 +25,7 @@ export function summariseComparison(
   { reportName, now }: { reportName: string; now: number },
 ): LastComparison {
   const totals = addTotals(checkpoints.map((checkpoint) => checkpoint.totals));
-  const left = FINDING_KINDS.map((kind) => [kind, countLeft(totals, kind)] as const).filter(([, count]) => count > 0);
+  const left = CONFIRMED_KINDS.map((kind) => [kind, countLeft(totals, kind)] as const).filter(([, count]) => count > 0);
   return {
     run,
     trigger,
@@ -34,7 +34,7 @@ export function summariseComparison(
     startTime,
     completionTime: formatTime(now),
     reportName,
-    identitiesTotal: countIdentities(totals),
+    identitiesTotal: countComparedIdentities(totals),
     documentsTotal: countDocuments(totals),
     ...withoutZeros({
       identitiesEqual: totals.equal,
@@ -65,7 +65,7 @@ function withoutZeros<T extends Record<string, number>>(counts: T): Partial<T> {
 export function describeVerdict(last: LastComparison): FindingOf<'Verified'> {
   const { findings = {}, moment, reportName, identitiesEqual = 0, identitiesTotal, repaired = 0 } = last;
   const { identitiesSkipped = 0 } = last;
-  const parts = FINDING_KINDS.flatMap((kind) => (findings[kind] ? [`${findings[kind]} ${WORDS[kind]}`] : []));
+  const parts = CONFIRMED_KINDS.flatMap((kind) => (findings[kind] ? [`${findings[kind]} ${WORDS[kind]}`] : []));
   const counts = `${identitiesEqual} of ${identitiesTotal} identities equal`;
   const done = repaired > 0 ? `, ${repaired} repaired` : '';
   const listed = identitiesSkipped > 0 ? [...parts, `${identitiesSkipped} that Edge cannot hold`] : parts;
@@ -73,16 +73,16 @@ export function describeVerdict(last: LastComparison): FindingOf<'Verified'> {
   const text = `${counts}${done}${found}; see ConfigMap ${reportName}`;
   if (moment === 'AtDeadline') {
     const isComplete = !findings.missing && !findings.extra;
-    return isComplete ? isTrue('NothingMissing', text) : isFalse('DifferencesFound', text);
+    return isComplete ? conditionTrue('NothingMissing', text) : conditionFalse('DifferencesFound', text);
   }
-  return parts.length === 0 ? isTrue('NothingDiffers', text) : isFalse('DifferencesFound', text);
+  return parts.length === 0 ? conditionTrue('NothingDiffers', text) : conditionFalse('DifferencesFound', text);
 }
 
 /** `12000/100000 identities compared`. */
-export function describeProgress({ ranges, checkpoints }: VerificationFacts): string {
+export function describeComparisonProgress({ ranges, checkpoints }: VerificationFacts): string {
   if (ranges === undefined) return 'the comparison is planned';
   const totals = addTotals(checkpoints.map((checkpoint) => checkpoint.totals));
   const candidates = checkpoints.reduce((sum, each) => sum + each.candidates, 0);
   const doubtful = candidates === 0 ? '' : `, ${candidates} looked at again`;
-  return `${countIdentities(totals)}/${countPlanned(ranges)} identities compared${doubtful}`;
+  return `${countComparedIdentities(totals)}/${countPlanned(ranges)} identities compared${doubtful}`;
 }

@@ -18,7 +18,7 @@ import { describeProgress, describeVerdict, summariseComparison } from './verifi
 /** The part of a decision that is about comparing Core and Edge. */
 export interface VerificationDecision {
   verified: FindingOf<'Verified'>;
-  degraded: Finding<'True'> | undefined;
+  degraded: DecidedCondition<'True'> | undefined;
   verification: VerificationStatus | undefined;
   /** Table in which it was just found that no override lacks its row, and none is wrong. */
   overridesTable?: string | undefined;
@@ -84,7 +84,7 @@ function rest(facts: Facts, verification: VerificationStatus | undefined, messag
   const verified =
     verification?.last !== undefined
       ? describeVerdict(verification.last)
-      : isUnknown(verification?.current === undefined ? reasonForNone(facts) : 'Comparing', message);
+      : conditionUnknown(verification?.current === undefined ? reasonForNone(facts) : 'Comparing', message);
   return { verified, degraded: undefined, verification, actions: [], nextTime: undefined };
 }
 
@@ -211,7 +211,7 @@ function tellRunning(
 function moveProgress({ facts, current }: View, work: VerificationFacts): Partial<CurrentComparison> {
   const { progress, progressTime } = current;
   const isRecent = progressTime !== undefined && facts.now - Date.parse(progressTime) < 2 * SETTINGS_MS;
-  const text = describeProgress(work);
+  const text = describeComparisonProgress(work);
   return isRecent || text === progress ? {} : { progress: text, progressTime: formatTime(facts.now) };
 }
 

@@ -1,7 +1,7 @@
 import { coversMinute } from '@edge-migration/contract/edge-migration/gaps.ts';
 import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
 import { MINUTE_MS } from '@edge-migration/contract/parked-place.ts';
-import { type Finding, formatTime, isTrue } from './conditions.ts';
+import { conditionTrue, type DecidedCondition, formatTime } from './conditions.ts';
 import type { CoverageGapFact, Facts, WaitingEvents } from './facts.ts';
 
 /** Events that do not go on by themselves. */
@@ -40,14 +40,14 @@ const HOW =
   'set spec.retry to a new text to try them now, or to drop-<text> to give them up as a gap, which is compared';
 
 /** Says what waits, and what can be done about it; undefined when nothing does. */
-export function describeStuck({ failed, unresolved }: Stuck): Finding<'True'> | undefined {
+export function describeStuck({ failed, unresolved }: Stuck): DecidedCondition<'True'> | undefined {
   if (failed.length > 0) {
     const what = `${countEvents(failed)} events failed again and again and wait aside${describeSince(failed)}`;
-    return isTrue('EventsFailed', `${what}: correct the cause (the appliers' logs tell it), then ${HOW}`);
+    return conditionTrue('EventsFailed', `${what}: correct the cause (the appliers' logs tell it), then ${HOW}`);
   }
   if (unresolved.length === 0) return undefined;
   const what = `${countEvents(unresolved)} events wait aside${describeSince(unresolved)} of which nobody can tell the project`;
-  return isTrue('EventsUnresolved', `${what}: perhaps of this one; ${HOW}`);
+  return conditionTrue('EventsUnresolved', `${what}: perhaps of this one; ${HOW}`);
 }
 
 function describeSince(waiting: readonly WaitingEvents[]): string {

@@ -15,7 +15,7 @@ import { decideRanges, type Stage, type WorkKind, type WorkProgress } from './ra
 export interface WorkDecision {
   /** For condition `Copied`. */
   finding: FindingOf<'Copied'>;
-  degraded: Finding<'True'> | undefined;
+  degraded: DecidedCondition<'True'> | undefined;
   copy: CopyStatus;
   skipped: SkippedStatus | undefined;
   actions: Action[];
@@ -87,7 +87,7 @@ function tellPlanning({ facts, spec, operation, progress }: View): WorkDecision 
   if (spec.suspend) return { ...base, finding: suspended('nothing is planned yet'), copy };
   return {
     ...base,
-    finding: isFalse('Planning', 'the identities are counted and divided into ranges'),
+    finding: conditionFalse('Planning', 'the identities are counted and divided into ranges'),
     copy: {
       ...(operation === 'plan' ? { dryRun: true } : {}),
       ...copy,
@@ -228,9 +228,9 @@ const nameTable = (facts: Facts): Pick<CopyStatus, 'overridesTable'> => {
 };
 
 /** A pod that does not end may still write: nothing is complete before it has gone. */
-function findLingering({ idleSince, podProblems }: WorkFacts): Finding<'True'> | undefined {
+function findLingering({ idleSince, podProblems }: WorkFacts): DecidedCondition<'True'> | undefined {
   const problem = idleSince === undefined ? podProblems.find(({ reason }) => reason === 'PodNotEnding') : undefined;
-  return problem && isTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`);
+  return problem && conditionTrue(problem.reason, `pod ${problem.pod}: ${problem.message}`);
 }
 
 /** A pod says by its checkpoint why it failed, also when it is gone. */
@@ -255,7 +255,7 @@ function describeCompletion(copy: CopyStatus, skipped: SkippedStatus): FindingOf
   const { identitiesRead = 0, identitiesCopied = 0, identitiesUnchanged = 0 } = copy;
   const parts = [`${identitiesCopied} written`, `${identitiesUnchanged} left as they were in Edge`];
   if (skipped.total > 0) parts.push(`${skipped.total} skipped, listed in ConfigMap ${skipped.reportName}`);
-  return isTrue('Complete', `${identitiesRead} identities: ${parts.join(', ')}`);
+  return conditionTrue('Complete', `${identitiesRead} identities: ${parts.join(', ')}`);
 }
 
-const suspended = (state: string): FindingOf<'Copied'> => isFalse('Suspended', `suspended; ${state}`);
+const suspended = (state: string): FindingOf<'Copied'> => conditionFalse('Suspended', `suspended; ${state}`);

@@ -40,7 +40,7 @@ export interface HandoverRunner {
   forget(key: string): void;
 }
 
-export interface RunnerOptions extends HandoverSettings {
+export interface HandoverRunnerOptions extends HandoverSettings {
   client: KubernetesClient;
   /** Finds the Core API's pods. */
   selector: string;
@@ -91,7 +91,7 @@ const podSchema = z.object({
     .prefault({}),
 });
 
-export function createHandoverRunner({ client, selector, clock, ...settings }: RunnerOptions): HandoverRunner {
+export function createHandoverRunner({ client, selector, clock, ...settings }: HandoverRunnerOptions): HandoverRunner {
   const { namespace } = settings;
   const turns = createTurns(clock, 1000 * (settings.timeoutSeconds + LAST_WORDS_SECONDS + START_SECONDS));
   const apiPods = createApiPods(client, { namespace, selector, clock });

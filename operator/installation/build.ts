@@ -1,4 +1,4 @@
-import type { Outcome } from '../check/check.ts';
+import type { CheckOutcome } from '../check/check.ts';
 import { type ClockFact, SKEW_MS } from '../edge-migration/clock-skew.ts';
 import { formatTime } from '../edge-migration/conditions.ts';
 import type { CaptureFact } from '../edge-migration/facts.ts';
@@ -11,7 +11,7 @@ export interface InstallationFacts {
   readonly checkedTime: number;
   readonly release: string;
   readonly instance: string;
-  readonly outcomes: readonly Outcome[];
+  readonly outcomes: readonly CheckOutcome[];
   readonly capture: CaptureFact;
   readonly instances: Instances | undefined;
   readonly clocks: readonly ClockFact[];

@@ -1,4 +1,4 @@
-import { FIELD_MANAGER } from '@edge-migration/contract/edge-migration/api.ts';
+import { OPERATOR_FIELD_MANAGER } from '@edge-migration/contract/edge-migration/api.ts';
 import { applyOver } from '@edge-migration/kubernetes/apply-over.ts';
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
@@ -6,7 +6,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { INSTALLATION_LOOK_MS, INSTALLATION_REPORT_MS, STORES_CHECK_MS } from '@edge-migration/runtime/policies.ts';
-import type { Check, Outcome } from '../check/check.ts';
+import type { Check, CheckOutcome } from '../check/check.ts';
 import { runChecks } from '../check/checks.ts';
 import type { StreamView } from '../edge-migration/stream.ts';
 import manifest from '../package.json' with { type: 'json' };
@@ -33,7 +33,7 @@ const CHECK_TIMEOUT_MS = 15_000;
  */
 export async function reportInstallation(settings: InstallationReporterSettings, signal: AbortSignal): Promise<void> {
   const { clock, logger } = settings;
-  let looked: { outcomes: Outcome[]; time: number; due: number } | undefined;
+  let looked: { outcomes: CheckOutcome[]; time: number; due: number } | undefined;
   let pauseMs = INSTALLATION_REPORT_MS;
   let problem: string | undefined;
   let written: { facts: string; due: number } | undefined;
@@ -67,7 +67,7 @@ export async function reportInstallation(settings: InstallationReporterSettings,
 }
 
 /** A failed check is repeated every minute; a lasting warning, half as often each time. */
-function choosePause(outcomes: readonly Outcome[], before: readonly Outcome[], last: number): number {
+function choosePause(outcomes: readonly CheckOutcome[], before: readonly CheckOutcome[], last: number): number {
   if (outcomes.every(({ verdict }) => verdict === 'ok')) return STORES_CHECK_MS;
   const isLasting = outcomes.every(
     ({ name, verdict }) => verdict !== 'failed' && before.some((one) => one.name === name && one.verdict === verdict),
@@ -77,7 +77,7 @@ function choosePause(outcomes: readonly Outcome[], before: readonly Outcome[], l
 
 function build(
   { instance, stream, clock }: InstallationReporterSettings,
-  outcomes: readonly Outcome[],
+  outcomes: readonly CheckOutcome[],
   checkedTime: number,
 ): InstallationReport {
   return buildInstallationReport({
@@ -100,6 +100,6 @@ async function write(
   const metadata = { namespace, name: INSTALLATION_REPORT };
   const before = await client.get(CONFIG_MAPS, metadata, { signal });
   const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { [REPORT_KEY]: JSON.stringify(report) } };
-  const options = { fieldManager: FIELD_MANAGER, signal };
+  const options = { fieldManager: OPERATOR_FIELD_MANAGER, signal };
   await applyOver(client, CONFIG_MAPS, object, before?.metadata.resourceVersion, options);
 }

@@ -2,7 +2,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { ConfigurationError } from '@edge-migration/runtime/configuration.ts';
 import { z } from 'zod';
 
-export const text = { type: 'string' } as const;
+export const textOption = { type: 'string' } as const;
 export const flag = { type: 'boolean' } as const;
 
 export const integer = z.coerce.number().int().positive();

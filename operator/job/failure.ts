@@ -4,7 +4,7 @@ import { type Disposition, dispositionOf } from '@edge-migration/runtime/failure
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { WORKER_CALL } from '@edge-migration/runtime/policies.ts';
 import { retry } from '@edge-migration/runtime/retry.ts';
-import { EXIT } from '../edge-migration/objects.ts';
+import { WORKER_EXIT } from '../edge-migration/objects.ts';
 
 /** The worker cannot go on, for a reason of its own. */
 export class WorkerError extends Error {
@@ -33,12 +33,12 @@ export function exitCode(error: unknown): number {
     case 'transient':
     case 'throttled':
     case 'conflict':
-      return EXIT.temporary;
+      return WORKER_EXIT.temporary;
     case 'misconfigured':
-      return EXIT.misconfigured;
+      return WORKER_EXIT.misconfigured;
     case 'rejected':
     case undefined:
-      return EXIT.rejected;
+      return WORKER_EXIT.rejected;
   }
 }
 
@@ -92,5 +92,5 @@ export const createPatience =
     withPatience({ ...patience, signal }, work);
 
 function isWorthIt(error: unknown): boolean {
-  return !(error instanceof RangeTakenOverError) && exitCode(error) === EXIT.temporary;
+  return !(error instanceof RangeTakenOverError) && exitCode(error) === WORKER_EXIT.temporary;
 }

@@ -4,7 +4,7 @@ import { parseEnvironment, redact } from '@edge-migration/runtime/configuration.
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
 import type { z } from 'zod';
-import { EXIT } from '../edge-migration/objects.ts';
+import { WORKER_EXIT } from '../edge-migration/objects.ts';
 import type { PodConfiguration } from './configuration.ts';
 import { exitCode } from './failure.ts';
 import type { PodContext } from './pod.ts';
@@ -59,7 +59,7 @@ export async function runWorkerProcess<
   } catch (error) {
     process.exitCode = stop.signal.aborted ? 143 : exitCode(error);
     // On standard error for whoever reads logs, and in the pod's status. Our errors' messages hold no personal data.
-    const isUnexpected = !stop.signal.aborted && exitCode(error) === EXIT.rejected && error instanceof Error;
+    const isUnexpected = !stop.signal.aborted && exitCode(error) === WORKER_EXIT.rejected && error instanceof Error;
     process.stderr.write(`${isUnexpected ? error.stack : errorMessage(error)}\n`);
     if (lastWords !== undefined) writeFileSync(lastWords, errorMessage(error).slice(0, 4096));
   }

@@ -4,7 +4,7 @@ import type { KubernetesClient, KubernetesObject } from '@edge-migration/kuberne
 import { ConflictError } from '@edge-migration/kubernetes/errors.ts';
 import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import { z } from 'zod';
-import { parseJson } from '../edge-migration/parse.ts';
+import { parseJsonText } from '../edge-migration/parse.ts';
 import { type ControlConfigMap, readData } from './control-config-map.ts';
 import { RangeTakenOverError } from './failure.ts';
 
@@ -97,5 +97,5 @@ const checkpointHolder = z.object({ instance: z.string() });
 /** The pod that has written last. */
 function holderOf({ holder, checkpoint = '' }: Texts = {}): string {
   if (holder !== undefined) return holder;
-  return parseJson(checkpoint, checkpointHolder)?.instance ?? 'unknown';
+  return parseJsonText(checkpoint, checkpointHolder)?.instance ?? 'unknown';
 }

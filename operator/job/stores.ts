@@ -10,7 +10,7 @@ import { type Patience, WorkerError, withPatience } from './failure.ts';
 const MAX_CONNECTIONS = 3;
 
 /** Both stores, looked at and found to be what they should be. */
-export interface OpenStores extends Stores, AsyncDisposable {
+export interface WorkerStores extends Stores, AsyncDisposable {
   readonly project: CoreProject;
   readonly tables: Awaited<ReturnType<EdgeStore['describe']>>;
 }
@@ -38,7 +38,7 @@ export const limitsOf = ({ maxWriteUnitsPerSecond, maxReadUnitsPerSecond }: Limi
  *
  * @throws errors of the stores; WorkerError `misconfigured` when Core has no such project
  */
-export async function openStores(settings: StoreSettings, patience: Patience): Promise<OpenStores> {
+export async function openWorkerStores(settings: StoreSettings, patience: Patience): Promise<WorkerStores> {
   const { clock, signal } = patience;
   const core = openCore(settings, { maxConnections: MAX_CONNECTIONS, applicationName: 'edge-migration-worker', clock });
   const edge = openEdgeTables(settings, clock, patience.patienceMs);

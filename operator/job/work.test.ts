@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { workerConfiguration } from '../copy/worker/configuration.ts';
 import { migration } from '../edge-migration/testing/facts.ts';
 import { verifyConfiguration } from '../verify/worker/configuration.ts';
-import { describeComparison, describeCopy, writeWork } from './work.ts';
+import { createCopyWork, createVerifyWork, writeWork } from './work.ts';
 
 const source = {
   migration: migration({}, { copy: { onConflict: 'CoreWins' }, verify: { clearIdentifiers: true } }),
@@ -20,7 +20,7 @@ const environment = {
   EDGE_MIGRATION_RANGE_INDEX: '1',
 };
 
-const copyWork = describeCopy({ ...source, operation: 'copy' }, { pageMaxAgeSeconds: 30 });
+const copyWork = createCopyWork({ ...source, operation: 'copy' }, { pageMaxAgeSeconds: 30 });
 
 test('a copy pod reads what the operator has written for it', () => {
   const { work } = parseEnvironment(workerConfiguration, { ...environment, EDGE_MIGRATION_WORK: writeWork(copyWork) });
@@ -29,11 +29,11 @@ test('a copy pod reads what the operator has written for it', () => {
 });
 
 test('the pods of a plan write nothing', () => {
-  expect(describeCopy({ ...source, operation: 'plan' }, { pageMaxAgeSeconds: 30 }).mode).toBe('Plan');
+  expect(createCopyWork({ ...source, operation: 'plan' }, { pageMaxAgeSeconds: 30 }).mode).toBe('Plan');
 });
 
 test('a pod that compares reads what the operator has written for it', () => {
-  const work = describeComparison({ ...source, operation: 'verify-1' }, { mode: 'Repair', moment: 'AtDeadline' });
+  const work = createVerifyWork({ ...source, operation: 'verify-1' }, { mode: 'Repair', moment: 'AtDeadline' });
   const text = writeWork(work);
   expect(parseEnvironment(verifyConfiguration, { ...environment, EDGE_MIGRATION_WORK: text }).work).toEqual(work);
   expect(work).toMatchObject({ mode: 'Repair', moment: 'AtDeadline', onConflict: 'CoreWins', clearIdentifiers: true });

@@ -64,13 +64,16 @@ export interface WorkSource {
 }
 
 /** @throws z.ZodError for an EdgeMigration without a spec, for which nobody asks */
-export function describeCopy(source: WorkSource, { pageMaxAgeSeconds }: Pick<CopyWork, 'pageMaxAgeSeconds'>): CopyWork {
+export function createCopyWork(
+  source: WorkSource,
+  { pageMaxAgeSeconds }: Pick<CopyWork, 'pageMaxAgeSeconds'>,
+): CopyWork {
   const mode = source.operation === 'plan' ? 'Plan' : 'Migrate';
   return copyWorkSchema.parse({ ...describeJob(source), mode, pageMaxAgeSeconds });
 }
 
 /** @throws z.ZodError for an EdgeMigration without a spec, for which nobody asks */
-export function describeComparison(
+export function createVerifyWork(
   source: WorkSource,
   { mode, moment }: Pick<VerifyWork, 'mode' | 'moment'>,
 ): VerifyWork {

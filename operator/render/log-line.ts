@@ -4,7 +4,7 @@ import { z } from 'zod';
 const lineSchema = z.looseObject({ uid: z.string().optional(), projectId: z.number().optional() });
 
 /** Whether a line of the operator's log concerns this migration; lines that are not JSON concern none. */
-export function concerns(line: string, migration: EdgeMigration): boolean {
+export function isAbout(line: string, migration: EdgeMigration): boolean {
   const parsed = lineSchema.safeParse(readJson(line)).data;
   if (parsed?.uid !== undefined) return parsed.uid === migration.uid;
   return parsed?.projectId === projectOf(migration);

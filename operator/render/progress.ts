@@ -68,9 +68,9 @@ const cut = (line: string, columns: number) =>
   line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
 
 /** The migration has ended by itself: nothing more happens until its spec is changed. */
-export type Outcome = 'succeeded' | 'failed';
+export type MigrationOutcome = 'succeeded' | 'failed';
 
-export function findOutcome({ generation, status }: EdgeMigration): Outcome | undefined {
+export function findOutcome({ generation, status }: EdgeMigration): MigrationOutcome | undefined {
   // The result of an older spec does not count as an end.
   if ((status.observedGeneration ?? 0) < generation) return undefined;
   const succeeded = status.conditions?.find(({ type }) => type === 'Succeeded');

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { migration as build, NOON } from '../edge-migration/testing/facts.ts';
 import { renderEvents } from './events.ts';
 import { renderList } from './list.ts';
-import { concerns } from './log-line.ts';
+import { isAbout } from './log-line.ts';
 import { printable } from './printable.ts';
 import { describeProgress, findOutcome, renderProgress } from './progress.ts';
 import { buildReport, writeReport } from './report.ts';
@@ -193,8 +193,8 @@ test('events are in the order in which they were seen last, whichever field tell
 
 test("the operator's lines about a migration are told by its uid, else by its project", () => {
   const { uid } = build();
-  expect(concerns(JSON.stringify({ uid, msg: 'x' }), build())).toBe(true);
-  expect(concerns(JSON.stringify({ uid: 'another', projectId: 42 }), build())).toBe(false);
-  expect(concerns(JSON.stringify({ projectId: 42 }), build())).toBe(true);
-  expect(concerns('no JSON', build())).toBe(false);
+  expect(isAbout(JSON.stringify({ uid, msg: 'x' }), build())).toBe(true);
+  expect(isAbout(JSON.stringify({ uid: 'another', projectId: 42 }), build())).toBe(false);
+  expect(isAbout(JSON.stringify({ projectId: 42 }), build())).toBe(true);
+  expect(isAbout('no JSON', build())).toBe(false);
 });

@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { migration as build, NOON } from '../edge-migration/testing/facts.ts';
 import {
-  type Change,
   decideExtend,
   decideFinish,
   decidePlan,
@@ -11,6 +10,7 @@ import {
   decideResume,
   decideStart,
   decideSuspend,
+  type SpecChange,
 } from './change.ts';
 import { warningsOf } from './edit.ts';
 
@@ -26,7 +26,7 @@ const condition = (type: string, status: Condition['status'], reason: string): C
 });
 
 const KEEP = { copy: { onConflict: 'KeepEdge' } };
-const codesOf = (change: Change) => warningsOf(change).map(({ code }) => code);
+const codesOf = (change: SpecChange) => warningsOf(change).map(({ code }) => code);
 
 /** Copied an hour ago, and followed since. */
 function following(spec: Record<string, unknown> = {}, status: Status = {}): EdgeMigration {

@@ -1,5 +1,5 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
-import { findCondition, formatTime } from '../edge-migration/conditions.ts';
+import { formatTime, recordedCondition } from '../edge-migration/conditions.ts';
 import { formatDuration } from './duration.ts';
 
 export const WARNING_CODES = [
@@ -18,7 +18,7 @@ export interface Warning {
 }
 
 /** The effect of a command on one EdgeMigration. */
-export type Change =
+export type SpecChange =
   | {
       /** `patch`: the spec is a merge patch. */
       readonly kind: 'create' | 'patch';
@@ -36,7 +36,7 @@ export type Change =
 type Patch = Readonly<Record<string, unknown>>;
 
 /** The settings of a spec that `plan` and `start` may set, besides the mode. */
-export type Settings = {
+export type CopySettings = {
   readonly copy?: Patch;
   readonly replay?: Patch;
 };
@@ -49,11 +49,15 @@ const LONGEST_WINDOW_SECONDS = 31_536_000;
  */
 const CLOSING_SECONDS = 60;
 
-const refuse = (message: string): Change => ({ kind: 'refuse', message });
-const leave = (message: string): Change => ({ kind: 'leave', message });
+const refuse = (message: string): SpecChange => ({ kind: 'refuse', message });
+const leave = (message: string): SpecChange => ({ kind: 'leave', message });
 
 /** Creates a plan; an existing one is kept, since a plan is made once. */
-export function decidePlan(migration: EdgeMigration | undefined, projectId: number, settings: Settings): Change {
+export function decidePlan(
+  migration: EdgeMigration | undefined,
+  projectId: number,
+  settings: CopySettings,
+): SpecChange {
   if (migration === undefined)
     return { kind: 'create', spec: { projectId, mode: 'Plan', ...settings }, message: 'is being planned' };
   if (migration.deleting) return refuse('is being deleted: plan again once it is gone');
@@ -64,7 +68,11 @@ export function decidePlan(migration: EdgeMigration | undefined, projectId: numb
 }
 
 /** Creates a migration, or turns a plan into one. */
-export function decideStart(migration: EdgeMigration | undefined, projectId: number, settings: Settings): Change {
+export function decideStart(
+  migration: EdgeMigration | undefined,
+  projectId: number,
+  settings: CopySettings,
+): SpecChange {
   const warned = warnOfStart(migration, settings);
   if (migration === undefined)
     return { kind: 'create', spec: { projectId, mode: 'Migrate', ...settings }, message: 'is started', ...warned };
@@ -83,7 +91,7 @@ export function decideStart(migration: EdgeMigration | undefined, projectId: num
  * A copy in which Core wins overwrites what apps have written to Edge; for one that already does no confirmation is
  * needed.
  */
-function warnOfStart(migration: EdgeMigration | undefined, { copy }: Settings): { warnings?: Warning[] } {
+function warnOfStart(migration: EdgeMigration | undefined, { copy }: CopySettings): { warnings?: Warning[] } {
   const before = migration?.spec?.copy.onConflict;
   const rule = copy?.['onConflict'] ?? before;
   const isNew = migration?.spec?.mode === 'Plan' || before !== 'CoreWins';
@@ -95,12 +103,12 @@ const EDGE_OVERWRITTEN: Warning = {
   text: 'what Edge says otherwise than Core is overwritten, and what apps have written to Edge may be among it',
 };
 
-export function decideSuspend({ spec }: EdgeMigration): Change {
+export function decideSuspend({ spec }: EdgeMigration): SpecChange {
   if (spec?.suspend) return leave('is suspended already');
   return { kind: 'patch', spec: { suspend: true }, message: 'is suspended: events are kept, and the deadline stays' };
 }
 
-export function decideResume({ spec }: EdgeMigration): Change {
+export function decideResume({ spec }: EdgeMigration): SpecChange {
   if (spec?.suspend === false) return leave('is not suspended');
   return { kind: 'patch', spec: { suspend: false }, message: 'goes on' };
 }
@@ -111,7 +119,7 @@ export type Request = 'retry' | 'verify' | 'repair';
  * Sets a new `spec.retry`. A token that the operator has not taken yet is not replaced, since its request would be
  * forgotten.
  */
-export function decideRequest(migration: EdgeMigration, request: Request, token: string, force: boolean): Change {
+export function decideRequest(migration: EdgeMigration, request: Request, token: string, force: boolean): SpecChange {
   const { spec, status } = migration;
   if (spec?.retry !== undefined && spec.retry !== status.observedRetry && !force)
     return refuse(
@@ -139,7 +147,7 @@ export type Extension = { readonly by: number } | { readonly until: number };
  * @param extension `by` in seconds, `until` in milliseconds since the epoch
  * @param now the API server's time, in milliseconds since the epoch
  */
-export function decideExtend(migration: EdgeMigration, extension: Extension, now: number): Change {
+export function decideExtend(migration: EdgeMigration, extension: Extension, now: number): SpecChange {
   const { spec } = migration;
   if (spec === undefined) return refuse(`has a spec that is not valid (${migration.specProblem})`);
   const { windowSeconds } = spec.replay;
@@ -162,11 +170,12 @@ export function decideExtend(migration: EdgeMigration, extension: Extension, now
 }
 
 /** Closes the replay window. @param now the API server's time, in milliseconds since the epoch */
-export function decideFinish(migration: EdgeMigration, now: number): Change {
+export function decideFinish(migration: EdgeMigration, now: number): SpecChange {
   const { spec } = migration;
   if (spec === undefined) return refuse(`has a spec that is not valid (${migration.specProblem})`);
   if (spec.mode === 'Plan') return refuse('is a plan: there is nothing to finish');
-  if (findCondition(migration.status.conditions, 'Succeeded')?.status === 'True') return leave('has succeeded already');
+  if (recordedCondition(migration.status.conditions, 'Succeeded')?.status === 'True')
+    return leave('has succeeded already');
   const completion = completionOf(migration);
   if (!isCopied(migration) || completion === undefined)
     return refuse('is not copied yet: suspend it, or delete it to give up');
@@ -200,11 +209,11 @@ function warnOfWriters({ status }: EdgeMigration): Warning[] {
 const amount = (count: number, one: string, more: string) =>
   `${count.toLocaleString('en-US')} ${count === 1 ? one : more}`;
 
-const isCopied = ({ status }: EdgeMigration) => findCondition(status.conditions, 'Copied')?.status === 'True';
+const isCopied = ({ status }: EdgeMigration) => recordedCondition(status.conditions, 'Copied')?.status === 'True';
 
 function isClosed({ status }: EdgeMigration): boolean {
-  const succeeded = findCondition(status.conditions, 'Succeeded');
-  const replaying = findCondition(status.conditions, 'Replaying');
+  const succeeded = recordedCondition(status.conditions, 'Succeeded');
+  const replaying = recordedCondition(status.conditions, 'Replaying');
   return [succeeded?.status === 'True' ? succeeded.reason : '', replaying?.reason].includes('WindowClosed');
 }
 

@@ -10,15 +10,15 @@ import { apiVersion } from '@edge-migration/kubernetes/objects.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { EDIT } from '@edge-migration/runtime/policies.ts';
 import { retry } from '@edge-migration/runtime/retry.ts';
-import type { Change, Warning, WarningCode } from './change.ts';
+import type { SpecChange, Warning, WarningCode } from './change.ts';
 
 /** The EdgeMigration to change; undefined if there is none yet. */
-export interface Target {
+export interface EditTarget {
   readonly reference: ObjectReference & { readonly namespace: string };
   readonly migration: EdgeMigration | undefined;
 }
 
-export type Decide = (migration: EdgeMigration | undefined, target: Target) => Change;
+export type Decide = (migration: EdgeMigration | undefined, target: EditTarget) => SpecChange;
 
 export interface Editor {
   readonly client: Pick<KubernetesClient, 'get' | 'create' | 'patch'>;
@@ -30,7 +30,7 @@ export interface Editor {
 }
 
 export interface Edit {
-  readonly change: Change;
+  readonly change: SpecChange;
   /** Its state at that time; undefined if there is none. */
   readonly object: KubernetesObject | undefined;
 }
@@ -50,7 +50,7 @@ export class DeletedMeanwhileError extends Error {
  */
 export async function editMigration(
   editor: Editor,
-  target: Target,
+  target: EditTarget,
   decide: Decide,
   confirm: (warnings: readonly Warning[]) => void | Promise<void>,
   confirmed: readonly WarningCode[] = [],
@@ -74,10 +74,10 @@ export async function editMigration(
 }
 
 /** Irreversible effects of a change. */
-export const warningsOf = (change: Change): readonly Warning[] =>
+export const warningsOf = (change: SpecChange): readonly Warning[] =>
   (change.kind === 'create' || change.kind === 'patch' ? change.warnings : undefined) ?? [];
 
-async function read({ client, signal }: Editor, reference: Target['reference'], former: EdgeMigration | undefined) {
+async function read({ client, signal }: Editor, reference: EditTarget['reference'], former: EdgeMigration | undefined) {
   const object = await client.get(EDGE_MIGRATIONS, reference, { signal });
   const migration = object && parseEdgeMigration(object);
   if (former !== undefined && migration?.uid !== former.uid)
@@ -87,9 +87,9 @@ async function read({ client, signal }: Editor, reference: Target['reference'], 
 
 async function act(
   { client, fieldManager, dryRun, signal }: Editor,
-  reference: Target['reference'],
+  reference: EditTarget['reference'],
   migration: EdgeMigration | undefined,
-  change: Change,
+  change: SpecChange,
 ): Promise<KubernetesObject | undefined> {
   const options = { fieldManager, dryRun, signal };
   switch (change.kind) {

@@ -21,7 +21,7 @@ export interface ReportSource {
   readonly signal: AbortSignal;
 }
 
-export interface Report {
+export interface MigrationReport {
   readonly text: string;
   /** The unreadable parts, and why; the text lists them too. */
   readonly incomplete: readonly string[];
@@ -33,7 +33,7 @@ export async function readReport(
   migration: EdgeMigration,
   format: ReportFormat,
   now: number,
-): Promise<Report> {
+): Promise<MigrationReport> {
   const { audit, verification, replay } = migration.status;
   const facts: ReportFacts = {
     migration,

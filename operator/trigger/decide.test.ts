@@ -1,7 +1,7 @@
 import { parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decide } from './decide.ts';
+import { decideEvent } from './decide.ts';
 
 const UID = 'f0a6a3c2-0000-4000-8000-000000000042';
 
@@ -36,7 +36,7 @@ const FAILED = { conditions: [condition('Copied', 'False', 'RangesFailed')] };
 const SUCCEEDED = { conditions: [condition('Succeeded', 'True', 'WindowClosed')] };
 
 const decideOn = (migration: Stored | undefined, eventId = 'event-1') =>
-  decide(
+  decideEvent(
     { projectId: 42, project: 'found', migration: migration === undefined ? undefined : stored(migration) },
     eventId,
   );
@@ -52,7 +52,7 @@ describe('an event', () => {
   ] as const)('for a project that is %s is refused, whatever EdgeMigration there is', (project, message) => {
     for (const migration of [undefined, stored(), stored({ status: FAILED })]) {
       const refused = { kind: 'refuse', code: 'InvalidArgument', message };
-      expect(decide({ projectId: 42, project, migration }, 'event-1')).toEqual(refused);
+      expect(decideEvent({ projectId: 42, project, migration }, 'event-1')).toEqual(refused);
     }
   });
 

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
-import { findCondition } from '../edge-migration/conditions.ts';
+import { recordedCondition } from '../edge-migration/conditions.ts';
 import type { Refusal } from './event.ts';
 
 /** The state found by an event. */
-export interface Found {
+export interface EventFacts {
   readonly projectId: number;
   /** The project in Core. */
   readonly project: 'found' | 'missing' | 'deleted';
@@ -13,7 +13,7 @@ export interface Found {
 }
 
 /** The decision about an event. */
-export type Decision =
+export type EventDecision =
   | { readonly kind: 'create' }
   /** A plan becomes a migration. */
   | { readonly kind: 'start'; readonly uid: string }
@@ -26,7 +26,7 @@ export type Decision =
  * Decides how to handle an event. The same event again, or another one for the same project, finds the migration that
  * the first one created: settings that were changed since are kept, and a migration that has succeeded is left alone.
  */
-export function decide({ projectId, project, migration }: Found, eventId: string): Decision {
+export function decideEvent({ projectId, project, migration }: EventFacts, eventId: string): EventDecision {
   if (project !== 'found') {
     const message = `project ${projectId} ${project === 'missing' ? 'is not in Core' : 'was deleted in Core'}: nothing was done`;
     return { kind: 'refuse', code: 'InvalidArgument', message };
@@ -58,7 +58,7 @@ export function decide({ projectId, project, migration }: Found, eventId: string
 }
 
 const conditionOf = ({ status }: EdgeMigration, type: 'Accepted' | 'Succeeded' | 'Copied') =>
-  findCondition(status.conditions, type);
+  recordedCondition(status.conditions, type);
 
 /** A plan's success does not count for the migration that it became; the operator has not processed that yet. */
 function hasSucceeded(migration: EdgeMigration): boolean {

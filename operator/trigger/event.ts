@@ -30,7 +30,7 @@ export interface Refusal {
   readonly message: string;
 }
 
-export const isRefusal = (value: object): value is Refusal => 'code' in value;
+export const isEventRefusal = (value: object): value is Refusal => 'code' in value;
 
 const detailSchema = z.object({ project_id: z.int().min(1).max(2_147_483_647) });
 

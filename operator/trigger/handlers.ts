@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { BodyRefusedError } from '@edge-migration/runtime/http/body.ts';
 import { isAuthorized, parseEnvelope } from './envelope.ts';
-import { isRefusal } from './event.ts';
+import { isEventRefusal } from './event.ts';
 import {
   answerPutEvents,
   CONTENT_TYPE,
@@ -14,14 +14,14 @@ import {
 import { type createReplays, ReplaysFullError } from './replays.ts';
 import type { Requester } from './requester.ts';
 import type { Secrets } from './secrets.ts';
-import type { Answer, Handler } from './server.ts';
+import type { JsonResponse, RequestHandler } from './server.ts';
 import { readSignature, SIGNATURE_SECONDS, SignatureError, verifySignature } from './signature.ts';
 
 export interface PutEventsSettings {
   readonly eventBus: string;
   readonly secrets: Secrets;
   readonly request: Requester;
-  readonly replays: ReturnType<typeof createReplays<Answer>>;
+  readonly replays: ReturnType<typeof createReplays<JsonResponse>>;
   readonly clock: Pick<Clock, 'now'>;
 }
 
@@ -29,18 +29,18 @@ export interface PutEventsSettings {
 const MARGIN_MS = 60_000;
 
 /** PutEvents of EventBridge: AWS JSON 1.1, signed by one of the keys. Throws errors that {@link explain} explains. */
-export function createPutEvents({ eventBus, secrets, request, replays, clock }: PutEventsSettings): Handler {
-  async function act(body: Uint8Array): Promise<Answer> {
+export function createPutEvents({ eventBus, secrets, request, replays, clock }: PutEventsSettings): RequestHandler {
+  async function act(body: Uint8Array): Promise<JsonResponse> {
     const results: EntryResult[] = [];
     // One after the other: two of one project then result in one migration.
     for (const event of parsePutEvents(body, { eventBus, nextId: randomUUID })) {
-      results.push(isRefusal(event) ? event : await request(event));
+      results.push(isEventRefusal(event) ? event : await request(event));
     }
     return { status: 200, headers: { 'content-type': CONTENT_TYPE }, body: answerPutEvents(results) };
   }
 
   /** A permanent rejection is a response like any other. */
-  async function actOrRefuse(body: Uint8Array): Promise<Answer> {
+  async function actOrRefuse(body: Uint8Array): Promise<JsonResponse> {
     try {
       return await act(body);
     } catch (error) {
@@ -79,7 +79,7 @@ export interface EnvelopeSettings {
  * An API destination of EventBridge, authenticated by its key or by Basic authorization. EventBridge retries after 401,
  * 429 and 5xx.
  */
-export function createEnvelope({ secrets, apiKeyHeader, request }: EnvelopeSettings): Handler {
+export function createEnvelope({ secrets, apiKeyHeader, request }: EnvelopeSettings): RequestHandler {
   return async ({ head, body }) => {
     const apiKeys = head.headers[apiKeyHeader] ?? [];
     const authorizations = head.headers['authorization'] ?? [];
@@ -94,14 +94,14 @@ export function createEnvelope({ secrets, apiKeyHeader, request }: EnvelopeSetti
       );
     }
     const result = await request(event);
-    if (!isRefusal(result)) return { status: 200, body: result };
+    if (!isEventRefusal(result)) return { status: 200, body: result };
     const status = result.code === 'InternalFailure' ? 503 : 400;
     throw new ProtocolError(result.code, result.message, { status });
   };
 }
 
 /** The response to an error, in the form of AWS JSON 1.1. Unexpected errors are described only in the log. */
-export function explain(error: unknown): Answer {
+export function explain(error: unknown): JsonResponse {
   if (error instanceof ProtocolError) {
     const challenge = error.status === 401 ? { 'www-authenticate': 'Basic realm="edge-migration"' } : {};
     return describe(error.status, error.code, error.message, { members: error.members, headers: challenge });
@@ -117,7 +117,7 @@ function describe(
   code: string,
   message: string,
   { members = {}, headers = {} }: { members?: object; headers?: Record<string, string> } = {},
-): Answer {
+): JsonResponse {
   return {
     status,
     headers: { 'content-type': CONTENT_TYPE, 'x-amzn-errortype': code, ...headers },

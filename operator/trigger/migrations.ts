@@ -8,7 +8,7 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import { REQUEST } from '@edge-migration/runtime/policies.ts';
 import { retry } from '@edge-migration/runtime/retry.ts';
-import { type Decision, decide, type Found } from './decide.ts';
+import { decideEvent, type EventDecision, type EventFacts } from './decide.ts';
 import type { MigrationTemplate } from './template.ts';
 
 /** Core or Kubernetes could not be asked, or refused; the event may be sent again. */
@@ -17,16 +17,16 @@ class MigrationsUnavailableError extends Error {
 }
 
 /** What was done about an event, with the name of the EdgeMigration. */
-export type Outcome = Decision & { readonly migration: string };
+export type EventOutcome = EventDecision & { readonly migration: string };
 
 /** The EdgeMigrations that events request. */
-export interface Migrations {
+export interface MigrationStarter {
   /**
    * Ensures that the project is migrated; does nothing if it already is.
    *
    * @throws MigrationsUnavailableError when nothing is known to be done; the signal's reason on abort
    */
-  request(projectId: number, eventId: string, signal: AbortSignal): Promise<Outcome>;
+  request(projectId: number, eventId: string, signal: AbortSignal): Promise<EventOutcome>;
 }
 
 export interface MigrationsSettings {
@@ -44,8 +44,14 @@ const MANAGERS = {
   retry: 'edge-migration-trigger-retry',
 } as const;
 
-export function createMigrations({ core, client, namespace, template, clock }: MigrationsSettings): Migrations {
-  async function observe(projectId: number, signal: AbortSignal): Promise<Found> {
+export function createMigrationStarter({
+  core,
+  client,
+  namespace,
+  template,
+  clock,
+}: MigrationsSettings): MigrationStarter {
+  async function observe(projectId: number, signal: AbortSignal): Promise<EventFacts> {
     const reference = { namespace, name: nameOf(projectId) };
     const [project, object] = await Promise.all([
       core.projects.get(projectId, signal),
@@ -58,7 +64,7 @@ export function createMigrations({ core, client, namespace, template, clock }: M
     };
   }
 
-  async function act(decision: Decision, projectId: number, signal: AbortSignal): Promise<void> {
+  async function act(decision: EventDecision, projectId: number, signal: AbortSignal): Promise<void> {
     if (decision.kind === 'leave' || decision.kind === 'refuse') return;
     const object = describe(decision, { namespace, name: nameOf(projectId) }, projectId, template);
     // Only the mode or the token is taken over from others. A new object has no other manager.
@@ -69,7 +75,7 @@ export function createMigrations({ core, client, namespace, template, clock }: M
   return {
     async request(projectId, eventId, signal) {
       const decideAnew = async () => {
-        const decision = decide(await observe(projectId, signal), eventId);
+        const decision = decideEvent(await observe(projectId, signal), eventId);
         await act(decision, projectId, signal);
         return { ...decision, migration: `${namespace}/${nameOf(projectId)}` };
       };
@@ -88,7 +94,7 @@ export function createMigrations({ core, client, namespace, template, clock }: M
  * With the uid if there is one, so that an EdgeMigration that was deleted meanwhile is not created from a single field.
  */
 function describe(
-  decision: Extract<Decision, { kind: keyof typeof MANAGERS }>,
+  decision: Extract<EventDecision, { kind: keyof typeof MANAGERS }>,
   reference: { namespace: string; name: string },
   projectId: number,
   { labels, annotations, spec }: MigrationTemplate,

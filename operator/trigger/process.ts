@@ -9,12 +9,12 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { TriggerConfiguration } from './config.ts';
 import { createEnvelope, createPutEvents, explain } from './handlers.ts';
-import { createMigrations } from './migrations.ts';
+import { createMigrationStarter } from './migrations.ts';
 import { createRefusalCounter, createRefusalLog } from './refusals.ts';
 import { createReplays } from './replays.ts';
 import { createEventCounter, createRequester } from './requester.ts';
 import { createSecrets } from './secrets.ts';
-import { type Answer, type Handler, startEventServer } from './server.ts';
+import { type JsonResponse, type RequestHandler, startEventServer } from './server.ts';
 
 export interface TriggerSettings {
   readonly configuration: TriggerConfiguration;
@@ -63,7 +63,7 @@ export async function runTrigger(settings: TriggerSettings): Promise<void> {
 function createHandlers(
   { configuration, kubeConfig, clock, logger }: TriggerSettings,
   { registry, started, ending }: { registry: Registry; started: AsyncDisposableStack; ending: AbortSignal },
-): Record<string, Handler> {
+): Record<string, RequestHandler> {
   const { namespace, migrationTemplate: template, eventBus, apiKeyHeader } = configuration;
   const { signingKeysDirectory, apiDestinationDirectory } = configuration;
   if (signingKeysDirectory === undefined && apiDestinationDirectory === undefined) {
@@ -75,10 +75,10 @@ function createHandlers(
   started.defer(() => core.close());
   const client = createClient({ kubeConfig, clock, userAgent: 'edge-migration-trigger', registry });
   started.defer(() => client.close());
-  const migrations = createMigrations({ core, client, namespace, template, clock });
+  const migrations = createMigrationStarter({ core, client, namespace, template, clock });
   const request = createRequester({ migrations, clock, logger, events: createEventCounter(registry), signal: ending });
   const secrets = createSecrets(configuration);
-  const replays = createReplays<Answer>(clock);
+  const replays = createReplays<JsonResponse>(clock);
   return {
     ...(signingKeysDirectory === undefined
       ? {}

@@ -3,9 +3,9 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { errorMessage } from '@edge-migration/runtime/error-message.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { Counter, type Registry } from 'prom-client';
-import type { Decision } from './decide.ts';
-import { type BusEvent, isRefusal, type Refusal, readProjectId } from './event.ts';
-import type { Migrations, Outcome } from './migrations.ts';
+import type { EventDecision } from './decide.ts';
+import { type BusEvent, isEventRefusal, type Refusal, readProjectId } from './event.ts';
+import type { EventOutcome, MigrationStarter } from './migrations.ts';
 
 /** EventBridge gives an API destination five seconds. */
 const LONGEST_MS = 4_000;
@@ -13,7 +13,7 @@ const LONGEST_MS = 4_000;
 /** What was done about an accepted event. */
 interface Taken {
   readonly id: string;
-  readonly result: Exclude<Decision['kind'], 'refuse'>;
+  readonly result: Exclude<EventDecision['kind'], 'refuse'>;
   readonly message: string;
 }
 
@@ -21,7 +21,7 @@ interface Taken {
 export type Requester = (event: BusEvent) => Promise<Taken | Refusal>;
 
 export interface RequesterSettings {
-  readonly migrations: Migrations;
+  readonly migrations: MigrationStarter;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: Counter;
@@ -49,7 +49,7 @@ export function createRequester({ migrations, clock, logger, events, signal }: R
     return refusal;
   }
 
-  function take(event: BusEvent, projectId: number, outcome: Exclude<Outcome, { kind: 'refuse' }>): Taken {
+  function take(event: BusEvent, projectId: number, outcome: Exclude<EventOutcome, { kind: 'refuse' }>): Taken {
     const { kind: result, migration } = outcome;
     events.inc({ result });
     const message = describe(outcome);
@@ -59,7 +59,7 @@ export function createRequester({ migrations, clock, logger, events, signal }: R
 
   return async (event) => {
     const asked = readProjectId(event);
-    if (isRefusal(asked)) return refuse(event, asked);
+    if (isEventRefusal(asked)) return refuse(event, asked);
     const { projectId } = asked;
     try {
       const outcome = await withDeadline(clock, LONGEST_MS, signal, (deadline) =>
@@ -79,7 +79,7 @@ export function createRequester({ migrations, clock, logger, events, signal }: R
   };
 }
 
-function describe(outcome: Exclude<Outcome, { kind: 'refuse' }>): string {
+function describe(outcome: Exclude<EventOutcome, { kind: 'refuse' }>): string {
   const name = `EdgeMigration ${outcome.migration}`;
   switch (outcome.kind) {
     case 'create':

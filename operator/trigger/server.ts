@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readBody } from '@edge-migration/runtime/http/body.ts';
 import type { Certificate } from '@edge-migration/runtime/http/certificate.ts';
 import { type HttpServer, startHttpServer } from '@edge-migration/runtime/http/server.ts';
-import type { RequestHead } from './signature.ts';
+import type { SignedHead } from './signature.ts';
 
 /** A JSON response. */
-export interface Answer {
+export interface JsonResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body: object;
@@ -13,12 +13,12 @@ export interface Answer {
 
 /** One POST. The body is read on demand, so that one of an unauthenticated client need not be. */
 interface Request {
-  readonly head: RequestHead;
+  readonly head: SignedHead;
   /** @throws BodyRefusedError */
   body(): Promise<Uint8Array>;
 }
 
-export type Handler = (request: Request) => Promise<Answer>;
+export type RequestHandler = (request: Request) => Promise<JsonResponse>;
 
 export interface ServerSettings {
   readonly host: string;
@@ -27,9 +27,9 @@ export interface ServerSettings {
   /** Plain HTTP without it. */
   readonly certificate?: Certificate | undefined;
   /** By path. */
-  readonly handlers: Readonly<Record<string, Handler>>;
+  readonly handlers: Readonly<Record<string, RequestHandler>>;
   /** The response to an error. */
-  readonly explain: (error: unknown) => Answer;
+  readonly explain: (error: unknown) => JsonResponse;
 }
 
 /** The button is rarely pressed. */
@@ -42,7 +42,7 @@ const LARGEST_BODY_BYTES = 2 * 1024 * 1024;
 export async function startEventServer(settings: ServerSettings): Promise<HttpServer> {
   const { host, certificate, handlers, explain } = settings;
 
-  async function answer(request: IncomingMessage): Promise<Answer> {
+  async function answer(request: IncomingMessage): Promise<JsonResponse> {
     const [path = ''] = (request.url ?? '').split('?');
     const handler = Object.hasOwn(handlers, path) ? handlers[path] : undefined;
     // A query would have to be signed, and no request has one.
@@ -50,7 +50,7 @@ export async function startEventServer(settings: ServerSettings): Promise<HttpSe
     if (request.method !== 'POST') {
       return { status: 405, headers: { allow: 'POST' }, body: { message: 'only POST is served' } };
     }
-    const headers = request.headersDistinct as RequestHead['headers'];
+    const headers = request.headersDistinct as SignedHead['headers'];
     return handler({ head: { method: request.method, headers }, body: () => readBody(request, LARGEST_BODY_BYTES) });
   }
 
@@ -74,7 +74,7 @@ export async function startEventServer(settings: ServerSettings): Promise<HttpSe
  * An unread body is discarded as it arrives, and the connection stays open until then: many clients read no response
  * before they have sent everything, and a reset would discard the response. `requestTimeout` ends slow requests.
  */
-function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer) {
+function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: JsonResponse) {
   const text = JSON.stringify(body);
   response.writeHead(status, {
     'content-type': 'application/json',

@@ -3,7 +3,7 @@ import { Hash } from '@smithy/core/serde';
 import { SignatureV4 } from '@smithy/signature-v4';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type RequestHead, readSignature, verifySignature } from './signature.ts';
+import { readSignature, type SignedHead, verifySignature } from './signature.ts';
 
 const SECRET = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
 const BODY = Buffer.from(
@@ -47,13 +47,13 @@ const headersOf = (request: { date: string; signature: string }): Headers => ({
   'content-length': [String(BODY.length)],
 });
 
-const head = (changes: Record<string, readonly string[] | undefined> = {}): RequestHead => {
+const head = (changes: Record<string, readonly string[] | undefined> = {}): SignedHead => {
   const all = Object.entries({ ...headersOf({ date, signature }), ...changes });
   return { method: 'POST', headers: Object.fromEntries(all.filter(([, values]) => values !== undefined)) as Headers };
 };
 
 interface Attempt {
-  request?: RequestHead;
+  request?: SignedHead;
   body?: Uint8Array;
   now?: number;
   secret?: string;
@@ -166,7 +166,7 @@ describe('a signature', () => {
 const plain = { host: 'trigger', 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'AWSEvents.PutEvents' };
 
 /** As AWS's SDK for JavaScript signs. */
-async function signHere(headers: Record<string, string>, body: Uint8Array): Promise<RequestHead> {
+async function signHere(headers: Record<string, string>, body: Uint8Array): Promise<SignedHead> {
   const signer = new SignatureV4({
     credentials: { accessKeyId: 'FLAGSMITHTRIGGER0001', secretAccessKey: SECRET },
     region: 'eu-west-2',

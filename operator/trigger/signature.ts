@@ -23,7 +23,7 @@ export class SignatureError extends Error {
 }
 
 /** A request's head, in which each header occurs once. */
-export interface RequestHead {
+export interface SignedHead {
   readonly method: string;
   /** Lower-case names, each with all of its values. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
@@ -47,7 +47,7 @@ export interface Signature {
  * @param now milliseconds
  * @throws SignatureError
  */
-export function readSignature(head: RequestHead, now: number): Signature {
+export function readSignature(head: SignedHead, now: number): Signature {
   const authorization = only(head, 'authorization');
   if (authorization === undefined)
     throw new SignatureError('MissingAuthenticationTokenException', 'the request is not signed');
@@ -76,7 +76,7 @@ export function readSignature(head: RequestHead, now: number): Signature {
 }
 
 /** All headers that identify the request and the server must be signed, and occur once. */
-function checkSigned(head: RequestHead, signedHeaders: readonly string[]): readonly string[] {
+function checkSigned(head: SignedHead, signedHeaders: readonly string[]): readonly string[] {
   const present = Object.keys(head.headers).filter((name) => name.startsWith('x-amz-') || name === 'content-type');
   for (const name of ['host', ...present]) {
     if (!signedHeaders.includes(name)) throw invalid(`header ${name} must be signed`);
@@ -93,7 +93,7 @@ function checkSigned(head: RequestHead, signedHeaders: readonly string[]): reado
  * @throws SignatureError unless the holder of the key has signed this body and these headers
  */
 export async function verifySignature(
-  head: RequestHead,
+  head: SignedHead,
   body: Uint8Array,
   { accessKeyId, region, signedTime, signedHeaders, signature }: Signature,
   secretAccessKey: string,
@@ -135,7 +135,7 @@ const incomplete = (message: string) => new SignatureError('IncompleteSignatureE
 const invalid = (message: string) => new SignatureError('InvalidSignatureException', message);
 
 /** @throws SignatureError if it occurs twice, since a proxy may have used the other one */
-function only({ headers }: RequestHead, name: string): string | undefined {
+function only({ headers }: SignedHead, name: string): string | undefined {
   const values = headers[name] ?? [];
   if (values.length > 1) throw incomplete(`header ${name} must be there once`);
   return values[0];

@@ -19,4 +19,4 @@ const verifyCheckpointSchema = rangeCheckpointSchema.extend({
 export type VerifyCheckpoint = z.infer<typeof verifyCheckpointSchema>;
 
 /** Undefined if the text is not a valid one, and will be rewritten. */
-export const parseVerifyCheckpoint = (text: string | undefined) => parseJson(text, verifyCheckpointSchema);
+export const parseVerifyCheckpoint = (text: string | undefined) => parseJsonText(text, verifyCheckpointSchema);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { addEdge, listSegments, type VerifySegment } from './ranges.ts';
+import { addEdge, listVerifySegments, type VerifySegment } from './ranges.ts';
 
 const core = (environmentId: number, after: string | null, until: string | null) => ({ environmentId, after, until });
 
@@ -43,7 +43,7 @@ test('identifiers that no index holds are no boundaries, and everything is still
 
 test("another region's documents and rows are worked through after everything else, and its identities of Core are not", () => {
   const [range] = addEdge([{ rangeId: 0, identities: 1, segments: [core(1, null, null)] }]);
-  const segments = listSegments(range!, ['us-east-2', 'sa-east-1']);
+  const segments = listVerifySegments(range!, ['us-east-2', 'sa-east-1']);
   expect(segments.map(({ kind, region }) => [kind, region])).toEqual([
     ['core', undefined],
     ['documents', undefined],

@@ -34,7 +34,10 @@ export type VerifySegment = z.infer<typeof segmentSchema> & { readonly region?: 
 export type VerifyRange = z.infer<typeof verifyRangeSchema>;
 
 /** The whole work of a pod: the range's segments, and then Edge's direction in each other region. */
-export function listSegments({ segments }: Pick<VerifyRange, 'segments'>, regions: readonly string[]): VerifySegment[] {
+export function listVerifySegments(
+  { segments }: Pick<VerifyRange, 'segments'>,
+  regions: readonly string[],
+): VerifySegment[] {
   const ofEdge = segments.filter(({ kind }) => kind !== 'core');
   return [...segments, ...regions.flatMap((region) => ofEdge.map((segment) => ({ ...segment, region })))];
 }

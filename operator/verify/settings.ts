@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseJson } from '../edge-migration/parse.ts';
+import { parseJsonText } from '../edge-migration/parse.ts';
 
 /** Live settings of a running comparison's pods, written by the operator. */
 const verifySettingsSchema = z.object({
@@ -16,4 +16,4 @@ const verifySettingsSchema = z.object({
 
 export type VerifySettings = z.infer<typeof verifySettingsSchema>;
 
-export const parseVerifySettings = (text: string | undefined) => parseJson(text, verifySettingsSchema);
+export const parseVerifySettings = (text: string | undefined) => parseJsonText(text, verifySettingsSchema);

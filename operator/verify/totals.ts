@@ -58,7 +58,7 @@ export function addTotals(all: readonly VerifyTotals[]): VerifyTotals {
     for (const [reason, number] of Object.entries(totals.skippedByReason)) {
       sum.skippedByReason[reason] = (sum.skippedByReason[reason] ?? 0) + number;
     }
-    for (const kind of FINDING_KINDS) {
+    for (const kind of ALL_FINDING_KINDS) {
       sum.found[kind] += totals.found[kind];
       sum.repaired[kind] += totals.repaired[kind];
     }
@@ -73,10 +73,10 @@ const NUMBERS = [
   ...(['rows', 'repairs', 'readUnits', 'writeUnits'] as const),
 ];
 
-export const FINDING_KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows', 'regions', 'uuid'] as const;
+export const ALL_FINDING_KINDS = ['missing', 'extra', 'differing', 'malformed', 'rows', 'regions', 'uuid'] as const;
 
 /** Compared identities of Core. */
-export function countIdentities({ equal, differing, missing, skipped, unsettled }: VerifyTotals): number {
+export function countComparedIdentities({ equal, differing, missing, skipped, unsettled }: VerifyTotals): number {
   return equal + differing + missing + skipped + unsettled;
 }
 

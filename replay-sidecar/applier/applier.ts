@@ -9,11 +9,11 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { connectNats } from '@edge-migration/runtime/nats/connection.ts';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { BY_PROJECT, createMigrations, projectsOf } from './admit/migrations.ts';
+import { BY_PROJECT, createMigrationView, projectsOf } from './admit/migrations.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { createPatience } from './patience.ts';
 import { assemblePipeline, type Parts } from './pipeline.ts';
-import { type Credentials, openStores } from './stores.ts';
+import { type Credentials, openApplierStores } from './stores.ts';
 
 export interface ApplierOptions {
   configuration: ApplierConfiguration;
@@ -54,7 +54,7 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
     else logger.warn({ err: error }, 'a store cannot be used; tried again until it can');
   });
   const { credentials } = options;
-  const stores = resources.use(openStores(configuration, { clock, patience, logger, credentials, signal }));
+  const stores = resources.use(openApplierStores(configuration, { clock, patience, logger, credentials, signal }));
   // The home region may be out of reach from the beginning.
   const choosing = stores.failover.run(signal);
   choosing.catch(() => {});
@@ -68,7 +68,7 @@ export async function runApplier(options: ApplierOptions): Promise<void> {
   });
   resources.defer(() => connection.close());
   await awaitApplierStreams(connection, configuration, { clock, logger, signal });
-  const migrations = createMigrations(reflector, clock);
+  const migrations = createMigrationView(reflector, clock);
   isRunning = true;
   logger.info('the applier takes events');
   await takeEvents(options, { registry, stores, connection, migrations, patience }, choosing);

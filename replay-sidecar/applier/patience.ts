@@ -9,7 +9,7 @@ export function isOutage(error: unknown): boolean {
   return isPassing(error) || dispositionOf(error) === 'misconfigured';
 }
 
-export interface Patience {
+export interface EventRetry {
   /**
    * Runs `work` until it succeeds: for ever through outages of the stores, `EVENT.attempts` times otherwise,
    * once past a deadline.
@@ -29,7 +29,7 @@ export interface Patience {
  *
  * @param onOutage told when an outage begins and, with undefined, when nothing fails any more
  */
-export function createPatience(clock: Clock, onOutage: (error: unknown) => void): Patience {
+export function createPatience(clock: Clock, onOutage: (error: unknown) => void): EventRetry {
   /** The last error of each work that waits for a store. */
   const failing = new Map<symbol, unknown>();
 

@@ -10,20 +10,20 @@ import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Registry } from 'prom-client';
 import { Admission } from './admit/admission.ts';
-import type { Migrations } from './admit/migrations.ts';
+import type { MigrationView } from './admit/migrations.ts';
 import type { NextPage } from './apply/derived-events.ts';
 import { createRepeats } from './apply/repeats.ts';
-import { createRunner, type RunnerOptions } from './apply/runner.ts';
+import { createRunner, type EventRunnerOptions } from './apply/runner.ts';
 import type { ApplierConfiguration } from './config.ts';
 import { Consumer } from './consume/consumer.ts';
 import { derivedHeaders } from './consume/delivery.ts';
 import { createOrphanedMessages } from './consume/orphaned-messages.ts';
 import { createRenewal } from './consume/renewal.ts';
 import { createWitness, type Witness } from './consume/witness.ts';
-import type { Patience } from './patience.ts';
+import type { EventRetry } from './patience.ts';
 import { createBacklog } from './report/backlog.ts';
 import { type Counts, createCounts } from './report/counts.ts';
-import { createLagHistogram, registerMetrics } from './report/metrics.ts';
+import { createLagHistogram, registerApplierMetrics } from './report/metrics.ts';
 import { createReporter } from './report/reporter.ts';
 import { createEnvironmentCache } from './resolve/environment-cache.ts';
 import { createResolver } from './resolve/resolver.ts';
@@ -33,7 +33,7 @@ import { createProjectAborts } from './schedule/project-aborts.ts';
 import { createProjectRateLimiter } from './schedule/project-rate-limiter.ts';
 import { Parking } from './settle/parking.ts';
 import { createRemovals } from './settle/removals.ts';
-import type { OpenStores } from './stores.ts';
+import type { ApplierStores } from './stores.ts';
 
 interface PipelineOptions {
   configuration: ApplierConfiguration;
@@ -44,10 +44,10 @@ interface PipelineOptions {
 /** What is open before events are taken. */
 export interface Parts {
   registry: Registry;
-  stores: OpenStores;
+  stores: ApplierStores;
   connection: NatsConnection;
-  migrations: Migrations;
-  patience: Patience;
+  migrations: MigrationView;
+  patience: EventRetry;
 }
 
 /** Looks are repeated for so long after the replay window has closed: several of them with the usual lag. */
@@ -145,11 +145,11 @@ function describeStores({ configuration }: PipelineOptions, { stores }: Parts) {
     isResting: regions.isResting,
     isAway: () => failover.away() !== undefined,
     wrote: (key) => failover.wrote(key),
-  } satisfies Partial<RunnerOptions>;
+  } satisfies Partial<EventRunnerOptions>;
 }
 
 /** Whether nothing of a project is looked at any more. */
-function createIsOver({ migrations }: Parts, now: () => number): RunnerOptions['isOver'] {
+function createIsOver({ migrations }: Parts, now: () => number): EventRunnerOptions['isOver'] {
   return (projectId) => {
     const verdict = migrations.judge(projectId, now() - LOOKS_AFTER_WINDOW_MS);
     return verdict.kind === 'drop' && verdict.reason === 'windowClosed';
@@ -192,7 +192,7 @@ function measure(
   { registry, stores }: Parts,
   { counts, parking, taking, queue }: Pick<Reported, 'counts' | 'taking' | 'queue'> & { parking: Parking },
 ): void {
-  registerMetrics(registry, {
+  registerApplierMetrics(registry, {
     ...{ counts, parking, backlog: taking.backlog, now: taking.now },
     inHand: () => taking.consumer.held.size,
     waiting: queue.inHand,

@@ -11,12 +11,12 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { STORES_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { isPassing } from '@edge-migration/runtime/retry.ts';
 import type { ApplierConfiguration } from './config.ts';
-import { isOutage, type Patience } from './patience.ts';
+import { type EventRetry, isOutage } from './patience.ts';
 
 export type Credentials = NonNullable<EdgeOptions['credentials']>;
 
 /** Both stores, as long as the process runs. */
-export interface OpenStores extends Stores, AsyncDisposable {
+export interface ApplierStores extends Stores, AsyncDisposable {
   /** The same, for all that is converged at the same time. */
   readonly shared: SharedStores;
   /** What the other regions have. */
@@ -31,17 +31,17 @@ export interface OpenStores extends Stores, AsyncDisposable {
 
 export interface OpenOptions {
   readonly clock: Clock;
-  readonly patience: Patience;
+  readonly patience: EventRetry;
   readonly logger: Logger;
   readonly credentials: Credentials | undefined;
   /** Ends what is asked of other regions. */
   readonly signal: AbortSignal;
 }
 
-export function openStores(
+export function openApplierStores(
   configuration: ApplierConfiguration,
   { clock, patience, logger, credentials, signal: closing }: OpenOptions,
-): OpenStores {
+): ApplierStores {
   const core = openCore(configuration, {
     maxConnections: configuration.maxDatabaseConnections,
     applicationName: 'edge-applier',

@@ -2,7 +2,7 @@ import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { CaptureTimeoutError } from './proxy/captured-request.ts';
-import type { Field, Outcome, RequestHead, UpstreamRequest, UpstreamResponse } from './proxy/hook.ts';
+import type { CaptureOutcome, Field, RequestHead, UpstreamRequest, UpstreamResponse } from './proxy/hook.ts';
 import { field, headOf } from './routes/testing.ts';
 import { drain, eventOf, openSpool, temporaryFolder } from './spool/testing.ts';
 import { answer, answering, identifiers, openCapture, type TestCapture, unknown } from './testing.ts';
@@ -48,10 +48,10 @@ describe('createCapture', () => {
   });
 
   describe('of a client that goes away in the midst of its request', () => {
-    const cutOff: Outcome = { kind: 'unknown', why: 'clientGone' };
+    const cutOff: CaptureOutcome = { kind: 'unknown', why: 'clientGone' };
     const form = 'application/x-www-form-urlencoded';
 
-    async function publishedOf(request: string, body: string, status: number, outcome: Outcome = cutOff) {
+    async function publishedOf(request: string, body: string, status: number, outcome: CaptureOutcome = cutOff) {
       let asked = 0;
       const begun = test.capture.begin(headOf({ request, type: form }), async () => {
         asked += 1;
@@ -199,7 +199,7 @@ describe('gaps', () => {
     /** The gaps of a request whose body cannot be read, and what was asked because of it. */
     async function gapsOf(
       request: string,
-      outcome: Outcome,
+      outcome: CaptureOutcome,
       status: number | ((question: UpstreamRequest) => number),
       fields: readonly Field[] = [],
     ) {
@@ -394,7 +394,7 @@ describe('unknown routes', () => {
   });
 
   describe('whose answer is not seen', () => {
-    const cutOff: Outcome = { kind: 'unknown', why: 'clientGone' };
+    const cutOff: CaptureOutcome = { kind: 'unknown', why: 'clientGone' };
     const cases = [
       ['POST identities/alice/segments/', '/api/v1/flags/?feature=edge-migration-caller-check', 403],
       ['PUT environments/envkey/identity-groups/7/', '/api/v1/environments/envkey/', 401],
@@ -429,7 +429,7 @@ describe('unknown routes', () => {
     });
   });
 
-  const page = { ...answer(200), fields: [field('Content-Type', 'text/html; charset=utf-8')] } as Outcome;
+  const page = { ...answer(200), fields: [field('Content-Type', 'text/html; charset=utf-8')] } as CaptureOutcome;
 
   it('are none where the dashboard is the answer to a read of any path', async () => {
     await test.exchange('GET /x/api/v1/identities/', undefined, page);

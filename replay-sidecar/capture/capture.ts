@@ -3,7 +3,7 @@ import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { CaptureTimeoutError } from './proxy/captured-request.ts';
-import type { CallUpstream, Capture, CaptureHook, CaptureStage, Outcome, RequestHead } from './proxy/hook.ts';
+import type { CallUpstream, Capture, CaptureHook, CaptureOutcome, CaptureStage, RequestHead } from './proxy/hook.ts';
 import { createReads, type RequestEvents } from './reads.ts';
 import { createRequestParts } from './request-parts.ts';
 import { createCallerCheck, questionFor, questionForUnknown } from './routes/caller-check.ts';
@@ -162,7 +162,7 @@ export function createCapture(options: CaptureOptions): FlagsmithCapture {
     let bodyBytes = 0;
     let asked: Promise<boolean> | undefined;
     let isCounted = false;
-    const count = (captured: Captured, outcome: Outcome) => {
+    const count = (captured: Captured, outcome: CaptureOutcome) => {
       const { environment } = plan.request;
       const kind = tookIt(outcome) ? kindOf(route, captured) : undefined;
       if (kind === undefined || environment === undefined) return;
@@ -232,11 +232,11 @@ function kindOf(route: Route, { drafts, uncovered }: Captured): UsageKind | unde
 }
 
 /** What Django's admin answers to a form that it has saved. */
-function savedForm(outcome: Outcome): boolean {
+function savedForm(outcome: CaptureOutcome): boolean {
   return outcome.kind === 'responded' && outcome.status === 302;
 }
 
-function tookIt(outcome: Outcome): boolean {
+function tookIt(outcome: CaptureOutcome): boolean {
   return outcome.kind === 'responded' && outcome.status >= 200 && outcome.status < 300;
 }
 
@@ -246,7 +246,7 @@ const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD']);
  * Some of Flagsmith's images answer a read of any path with the page of the dashboard. To a write the API itself answers with
  * a page, if the client asks for one.
  */
-function isPage(outcome: Outcome): boolean {
+function isPage(outcome: CaptureOutcome): boolean {
   if (outcome.kind !== 'responded') return false;
   const type = outcome.fields.find(({ lower }) => lower === 'content-type')?.value ?? '';
   return /^text\/html\b/i.test(type);
@@ -256,11 +256,11 @@ function isPage(outcome: Outcome): boolean {
  * The client saw to it that the answer is not known. With an invented key the event would be of an environment that Core may
  * have had, and while such an event waits no migration ends.
  */
-function wasCutOff(outcome: Outcome): boolean {
+function wasCutOff(outcome: CaptureOutcome): boolean {
   return outcome.kind === 'unknown' && outcome.why === 'clientGone';
 }
 
-function eventOutcome(route: 'known' | 'background', outcome: Outcome): WriteEvent['outcome'] {
+function eventOutcome(route: 'known' | 'background', outcome: CaptureOutcome): WriteEvent['outcome'] {
   if (route === 'background') return 'background';
   return outcome.kind === 'unknown' ? 'unknown' : 'known';
 }

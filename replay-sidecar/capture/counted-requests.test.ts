@@ -1,6 +1,6 @@
 import { estimateNames, readSketch } from '@edge-migration/contract/reports/sketch.ts';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Outcome } from './proxy/hook.ts';
+import type { CaptureOutcome } from './proxy/hook.ts';
 import { headOf } from './routes/testing.ts';
 import { areAllEnded, turn } from './spool/testing.ts';
 import { answer, answering, openCapture, type TestCapture, unknown } from './testing.ts';
@@ -18,7 +18,7 @@ const sdk = (version: string) => ({
   value: `flagsmith-python-sdk/${version}`,
 });
 
-async function exchange(request: string, body: unknown, outcome: Outcome, version = '3.9.2'): Promise<void> {
+async function exchange(request: string, body: unknown, outcome: CaptureOutcome, version = '3.9.2'): Promise<void> {
   const begun = test.capture.begin(headOf({ request, body, fields: [sdk(version)] }), answering(200));
   await begun?.intent(Buffer.from(JSON.stringify(body) ?? ''), 'whole');
   begun?.finish(outcome);

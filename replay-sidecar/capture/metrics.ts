@@ -6,7 +6,7 @@ import type { Heartbeat } from './heartbeat.ts';
 import type { Publisher } from './publisher/publisher.ts';
 import type { Spool } from './spool/spool.ts';
 
-export interface MeasuredParts {
+export interface SidecarMetricSources {
   spool: Spool;
   publisher: Publisher;
   heartbeat: Heartbeat;
@@ -21,7 +21,7 @@ export interface MeasuredParts {
 const PREFIX = 'edge_migration_sidecar_';
 
 /** The sidecar's own metrics, read from its parts at each scrape; the proxy has its own. */
-export function registerMetrics(metrics: Metrics, parts: MeasuredParts): void {
+export function registerSidecarMetrics(metrics: Metrics, parts: SidecarMetricSources): void {
   const { spool, publisher, heartbeat, counts, faults, droppedLines, clock } = parts;
   const { gauge, counter, labelledGauge, labelledCounter } = metricsOf(metrics, PREFIX);
   const secondsSince = (time: number | undefined) => (time === undefined ? 0 : (clock.now() - time) / 1000);

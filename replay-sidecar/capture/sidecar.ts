@@ -10,7 +10,7 @@ import { affordableClients, readDescriptorLimit } from './descriptors.ts';
 import { createHealthServer } from './health.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { createMemoryKeeper, createProcessHeap } from './memory.ts';
-import { registerMetrics } from './metrics.ts';
+import { registerSidecarMetrics } from './metrics.ts';
 import { DEFAULT_LIMITS } from './proxy/limits.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { Publisher } from './publisher/publisher.ts';
@@ -114,7 +114,7 @@ export function createSidecar(options: SidecarOptions): Sidecar {
   });
   const memory = createMemoryKeeper(clock, createProcessHeap());
   const health = createHealthServer(metrics, () => ready);
-  registerMetrics(metrics, {
+  registerSidecarMetrics(metrics, {
     ...{ spool, publisher, heartbeat, counts: capture.counts, faults, clock },
     droppedLines: options.droppedLines,
   });

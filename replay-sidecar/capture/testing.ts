@@ -5,7 +5,7 @@ import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { pino } from 'pino';
 
 import { createCapture, type FlagsmithCapture } from './capture.ts';
-import type { CallUpstream, Capture, Outcome } from './proxy/hook.ts';
+import type { CallUpstream, Capture, CaptureOutcome } from './proxy/hook.ts';
 import { headOf } from './routes/testing.ts';
 import { drain, eventOf, openSpool, type TestSpool, temporaryFolder } from './spool/testing.ts';
 import { Usage } from './usage/usage.ts';
@@ -16,7 +16,7 @@ export const answering =
   async () => ({ status, fields: [], body: Buffer.alloc(0) });
 
 export const WINDOW_MS = 30_000;
-export const unknown: Outcome = { kind: 'unknown', why: 'reset' };
+export const unknown: CaptureOutcome = { kind: 'unknown', why: 'reset' };
 
 /** A capture with a spool in a folder of its own, by a clock that the test moves. */
 export interface TestCapture extends AsyncDisposable, Pick<TestSpool, 'spool' | 'clock'> {
@@ -28,7 +28,7 @@ export interface TestCapture extends AsyncDisposable, Pick<TestSpool, 'spool' | 
   readonly log: readonly string[];
   begin(request: string, body?: unknown): Capture;
   /** The whole of a request and how it ended. */
-  exchange(request: string, body: unknown, outcome: Outcome): Promise<void>;
+  exchange(request: string, body: unknown, outcome: CaptureOutcome): Promise<void>;
   /** What is published now, oldest first. */
   published(): Promise<WriteEvent[]>;
 }
@@ -74,7 +74,7 @@ export async function openCapture(): Promise<TestCapture> {
 }
 
 /** How the API responded. */
-export function answer(status: number, json?: unknown): Outcome {
+export function answer(status: number, json?: unknown): CaptureOutcome {
   const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json));
   return { kind: 'responded', status, fields: [], body, truncated: false };
 }

@@ -12,7 +12,7 @@ import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { NATS_CONNECT, NATS_PING_MS, NATS_RECONNECT_MS } from '../policies.ts';
 import { retry } from '../retry.ts';
-import { connect } from './transport.ts';
+import { connectTransport } from './transport.ts';
 
 /** The credentials before the host in `nats://user:password@host:port`; a password may contain an `@`. */
 const USER_INFO = /^([a-z]+:\/\/)?(?:(.*)@)?([^@]*)$/s;
@@ -79,7 +79,7 @@ export interface ConnectOptions {
  */
 export async function connectNats(settings: NatsSettings, options: ConnectOptions): Promise<NatsConnection> {
   const { clock, signal, onFailure } = options;
-  return retry(() => connect(connectionOptions(settings, options)), {
+  return retry(() => connectTransport(connectionOptions(settings, options)), {
     ...{ policy: NATS_CONNECT, clock, signal, onRetry: onFailure },
     // Wrong credentials and unreadable files may be corrected later.
     isWorthIt: () => true,

@@ -67,7 +67,7 @@ export class NatsTransport extends NodeTransport {
 }
 
 /** Like the library's `connect`, with sockets that end properly. */
-export function connect(options: NodeConnectionOptions): Promise<NatsConnection> {
+export function connectTransport(options: NodeConnectionOptions): Promise<NatsConnection> {
   setTransportFactory({ factory: () => new NatsTransport(), dnsResolveFn: nodeResolveHost });
   return NatsConnectionImpl.connect(options);
 }

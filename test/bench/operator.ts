@@ -9,7 +9,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { EDGE_MIGRATIONS, parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
-import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { recordedCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { startDynamodb } from '../cluster/dynamodb.ts';
 import { startNats } from '../cluster/nats.ts';
@@ -75,7 +75,7 @@ async function migrateAll(world: World): Promise<void> {
   const areCopied = async () => {
     const { items } = await world.client.list(EDGE_MIGRATIONS, { namespace: NAMESPACE });
     const conditionsOf = (item: object) => parseEdgeMigration(item).status.conditions;
-    return items.every((item) => findCondition(conditionsOf(item), 'Copied')?.status === 'True');
+    return items.every((item) => recordedCondition(conditionsOf(item), 'Copied')?.status === 'True');
   };
   await waitFor(areCopied, { for: 'all copies', timeoutMs: 20 * MINUTE, intervalMs: 2000 });
   await operator.stop();

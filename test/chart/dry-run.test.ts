@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { isComparison, type Operation, parseEdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { buildJob, workerTemplateSchema } from '@edge-migration/operator/edge-migration/objects.ts';
-import { describeComparison, describeCopy } from '@edge-migration/operator/job/work.ts';
+import { createCopyWork, createVerifyWork } from '@edge-migration/operator/job/work.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { type ApiClient, connectApi } from '../cluster/api-client.ts';
@@ -84,8 +84,8 @@ function podsOf(objects: readonly Manifest[]): [name: string, pod: PodTemplate][
     const place = { migration, operation, namespace: NAMESPACE, settingsName: 'root' };
     const source = { ...place, rangeIds: [1], lateWriteSeconds: 65 };
     return isComparison(operation)
-      ? describeComparison(source, { mode: 'Report', moment: 'AfterCopy' })
-      : describeCopy(source, { pageMaxAgeSeconds: 30 });
+      ? createVerifyWork(source, { mode: 'Report', moment: 'AfterCopy' })
+      : createCopyWork(source, { pageMaxAgeSeconds: 30 });
   };
   const jobOf = (operation: 'copy' | 'verify-1') =>
     buildJob({

@@ -1,6 +1,6 @@
 import { createCapture } from '@edge-migration/replay-sidecar/capture/capture.ts';
 import { createProxy } from '@edge-migration/replay-sidecar/capture/proxy/proxy.ts';
-import type { GapLedger } from '@edge-migration/replay-sidecar/capture/spool/gaps.ts';
+import type { GapRecorder } from '@edge-migration/replay-sidecar/capture/spool/gaps.ts';
 import {
   areAllEnded,
   drain,
@@ -77,9 +77,9 @@ export async function createStage(settings: JudgeSettings): Promise<Stage> {
 }
 
 /** The spool's ledger, which joins gaps; with what was told it since the last look. */
-function recordGaps(ledger: GapLedger): { ledger: GapLedger; take(): MarkedGap[] } {
+function recordGaps(ledger: GapRecorder): { ledger: GapRecorder; take(): MarkedGap[] } {
   let marked: MarkedGap[] = [];
-  const recording: GapLedger = {
+  const recording: GapRecorder = {
     ...ledger,
     open(reason, from, scope) {
       marked.push({ reason, scope });

@@ -1,6 +1,6 @@
 import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { execute } from '@edge-migration/identity/fixtures/core-rows.ts';
-import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { recordedCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { dynamodb } from '../cluster/shared.ts';
 import { createServingTestTables, type ServingTestTables } from '../edge/serving-tables.ts';
@@ -39,7 +39,7 @@ const readMark = async (projectId: number) =>
 
 async function edgeReady(projectId: number) {
   const { status } = (await setup.world.migration(projectId)) ?? {};
-  const { status: state, reason, message } = findCondition(status?.conditions, 'EdgeReady') ?? {};
+  const { status: state, reason, message } = recordedCondition(status?.conditions, 'EdgeReady') ?? {};
   return { state, reason, message };
 }
 

@@ -1,7 +1,7 @@
 import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
 import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { JOBS } from '@edge-migration/kubernetes/resources.ts';
-import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { recordedCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { expect } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { type StandInState, stateOf } from '../handover/stand-in.ts';
@@ -48,7 +48,7 @@ export function createHandoverSteps(target: HandoverTarget) {
     edgeReady(projectId: number, message: RegExp) {
       const find = async () => {
         const conditions = (await target.migration(projectId))?.status.conditions;
-        const condition = findCondition(conditions, 'EdgeReady');
+        const condition = recordedCondition(conditions, 'EdgeReady');
         if (condition !== undefined && message.test(condition.message)) return condition;
         throw new Error(`it says ${condition?.reason}: ${condition?.message}`);
       };

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { recordedCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
 import { createFastClock, runOperatorHere } from './operator-run.ts';
@@ -43,7 +43,7 @@ const startOperator = () =>
 async function degraded(projectId: number, reason: string): Promise<string> {
   const { message } = await waitFor(
     async () => {
-      const found = findCondition((await setup.world.migration(projectId))?.status.conditions, 'Degraded');
+      const found = recordedCondition((await setup.world.migration(projectId))?.status.conditions, 'Degraded');
       if (found?.reason !== reason) throw new Error(`it is ${found?.status}/${found?.reason}: ${found?.message}`);
       return found;
     },

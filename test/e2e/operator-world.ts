@@ -11,7 +11,7 @@ import { createClient, type KubernetesClient, type Resource } from '@edge-migrat
 import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
 import { LEASES } from '@edge-migration/kubernetes/lease.ts';
 import { CONFIG_MAPS, JOBS, PODS, SECRETS } from '@edge-migration/kubernetes/resources.ts';
-import { findCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
+import { recordedCondition } from '@edge-migration/operator/edge-migration/conditions.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { parseAllDocuments } from 'yaml';
 import { COMPILED_CODE } from '../cluster/cache.ts';
@@ -180,7 +180,7 @@ export async function startWorld({ databaseUrl, tables }: WorldSettings): Promis
       for (const projectId of projectIds) {
         const isSo = async () => {
           const found = await migration(projectId, namespace);
-          const condition = findCondition(found?.status.conditions, type as 'Succeeded');
+          const condition = recordedCondition(found?.status.conditions, type as 'Succeeded');
           if (condition?.status !== status) throw new Error(describeStatus(found));
           return true;
         };

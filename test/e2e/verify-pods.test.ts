@@ -3,7 +3,7 @@ import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
 import { CONFIG_MAPS, PODS } from '@edge-migration/kubernetes/resources.ts';
 import { parseVerifyCheckpoint } from '@edge-migration/operator/verify/checkpoint.ts';
-import { countIdentities } from '@edge-migration/operator/verify/totals.ts';
+import { countComparedIdentities } from '@edge-migration/operator/verify/totals.ts';
 import { CORRUPTIONS } from '@edge-migration/operator/verify/worker/testing/corruptions.ts';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { waitFor } from '../cluster/wait.ts';
@@ -82,7 +82,7 @@ async function readCompared(number: number): Promise<number | undefined> {
   const { items } = await installation.client.list(CONFIG_MAPS, { namespace, labelSelector: selectorOf(number) });
   const texts = items.map((item) => (item['data'] as Record<string, string> | undefined)?.['checkpoint']);
   const checkpoint = texts.map(parseVerifyCheckpoint).find((each) => each !== undefined);
-  return checkpoint && countIdentities(checkpoint.totals);
+  return checkpoint && countComparedIdentities(checkpoint.totals);
 }
 
 /** Ends the process of its pod that runs; the pod's name. */

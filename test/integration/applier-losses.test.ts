@@ -3,7 +3,7 @@ import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StreamReport } from '@edge-migration/contract/reports/applier.ts';
 import { STREAM } from '@edge-migration/contract/streams/events.ts';
-import { isRetaken, noteState, stateOf } from '@edge-migration/contract/streams/watermark.ts';
+import { isRetaken, noteState, streamStateOf } from '@edge-migration/contract/streams/watermark.ts';
 import { momentOf, systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { createFolder, removeFolder } from '../cluster/reaper.ts';
@@ -89,7 +89,7 @@ test('an applier that started later reports what proves the loss to the operator
   await publish('kept', 8);
   const look = async () => {
     const asked = momentOf(systemClock);
-    return stateOf(await on.manager.streams.info(STREAM), asked, systemClock);
+    return streamStateOf(await on.manager.streams.info(STREAM), asked, systemClock);
   };
   let known = noteState(undefined, await look());
   await loseEnd(async () => {

@@ -1,4 +1,4 @@
-import type { Outcome } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
+import type { CaptureOutcome } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDatabase, type TestDatabase } from '../cluster/shared.ts';
@@ -109,7 +109,7 @@ describe('of what a real Core API was seen to do', () => {
     expect(recorded.size).toBeGreaterThan(400);
   });
 
-  it.each<[string, Outcome]>([
+  it.each<[string, CaptureOutcome]>([
     ['the answer never came', { kind: 'unknown', why: 'reset' }],
     [
       'the answer told nothing',

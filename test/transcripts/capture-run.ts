@@ -3,8 +3,8 @@ import type { WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { createCapture } from '@edge-migration/replay-sidecar/capture/capture.ts';
 import type {
   CallUpstream,
+  CaptureOutcome,
   Field,
-  Outcome,
   RequestHead,
   UpstreamResponse,
 } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
@@ -22,7 +22,7 @@ export interface Captured {
 /** A capture with its spool, one transcript after another. */
 export interface CaptureRun extends AsyncDisposable {
   /** @param outcome the recorded answer when left out */
-  capture(transcript: Transcript, outcome?: Outcome): Promise<Captured>;
+  capture(transcript: Transcript, outcome?: CaptureOutcome): Promise<Captured>;
 }
 
 const fieldsOf = (headers: readonly (readonly [string, string])[]): Field[] =>
@@ -63,7 +63,7 @@ function headOf({ request }: Transcript): RequestHead {
   return { method: request.method, target: request.target, version: '1.1', fields: fieldsOf(request.headers) };
 }
 
-function answerOf({ request, response }: Transcript): Outcome {
+function answerOf({ request, response }: Transcript): CaptureOutcome {
   const { status, headers, body } = response;
   const truncated = body?.truncated !== undefined;
   const bytes = request.method === 'HEAD' ? undefined : bytesOf(body);

@@ -4,18 +4,18 @@ import type {
   ActionName,
   ActionState,
   changeSchema,
-  Detail as EventDetail,
+  ProjectDetail as EventDetail,
+  ProjectSummary,
   pageSchema,
   problemSchema,
   Sample,
-  Summary,
   sessionSchema,
   warningSchema,
 } from '@edge-migration/console/schemas.ts';
 import type { Spec } from '@edge-migration/contract/edge-migration/api.ts';
 import type { z } from 'zod';
 
-export type { ActionState, Sample, Spec, Summary };
+export type { ActionState, ProjectSummary, Sample, Spec };
 export type Warning = z.infer<typeof warningSchema>;
 export type Action = ActionName;
 export type Session = z.infer<typeof sessionSchema>;

@@ -1,7 +1,7 @@
 import type { Action, Detail } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { Icon, type IconName } from './icon.tsx';
-import { Question } from './question.tsx';
+import { ConfirmDialog } from './question.tsx';
 import { Card } from './ui.tsx';
 import { useAction, whyNot } from './use-action.ts';
 
@@ -72,7 +72,7 @@ export function Actions({ detail, changed }: ActionsProps) {
           </dl>
         </details>
       )}
-      {asked && <Question asked={asked} make={make} onClose={close} />}
+      {asked && <ConfirmDialog asked={asked} make={make} onClose={close} />}
     </Card>
   );
 }

@@ -2,11 +2,11 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { type Api, ApiProblemError, createApi } from '../client/api.ts';
 import type { Session } from '../client/types.ts';
 import { TEXT } from '../text.ts';
-import { formatRoute, parseRoute, type Route } from '../view/route.ts';
+import { formatRoute, parseRoute, type ViewRoute } from '../view/route.ts';
 import { Console, type ConsoleContext } from './context.ts';
 import { Header } from './header.tsx';
-import { Project } from './project.tsx';
-import { Projects } from './projects.tsx';
+import { ProjectView } from './project.tsx';
+import { ProjectsView } from './projects.tsx';
 import { SignIn } from './sign-in.tsx';
 
 interface SignedIn {
@@ -72,10 +72,10 @@ export function App() {
   );
 }
 
-function Place({ route }: { route: Route }) {
-  if (route.kind === 'projects') return <Projects query={route.query} />;
+function Place({ route }: { route: ViewRoute }) {
+  if (route.kind === 'projects') return <ProjectsView query={route.query} />;
   const { projectId, namespace } = route;
-  return <Project key={`${namespace}/${projectId}`} projectId={projectId} namespace={namespace} />;
+  return <ProjectView key={`${namespace}/${projectId}`} projectId={projectId} namespace={namespace} />;
 }
 
 function focusContent() {
@@ -83,7 +83,7 @@ function focusContent() {
 }
 
 /** The address after `#`, and a function to change it. */
-function useRoute(): [Route, ConsoleContext['go']] {
+function useRoute(): [ViewRoute, ConsoleContext['go']] {
   const [hash, setHash] = useState(location.hash);
   useEffect(() => {
     const follow = () => setHash(location.hash);

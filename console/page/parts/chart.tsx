@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { TEXT } from '../text.ts';
 import { findNearest, layOutChart, type Point } from '../view/chart.ts';
-import { formatClock, formatTime } from '../view/format.ts';
+import { formatClock, formatDateTime } from '../view/format.ts';
 
 const { charts: TEXTS } = TEXT;
 const HEIGHT = 150;
@@ -45,7 +45,7 @@ function Line({ title, points, format, formatTick }: ChartProps) {
   const layout = layOutChart(points, { width, height: HEIGHT, ...MARGINS });
   const values = layout.marks.map(({ value }) => value);
   const mark = pointed === undefined ? undefined : layout.marks[pointed];
-  const formatX = points.at(-1)!.time - points[0]!.time > DAY_MS ? formatTime : formatClock;
+  const formatX = points.at(-1)!.time - points[0]!.time > DAY_MS ? formatDateTime : formatClock;
   const summary = TEXTS.summary(format(values.at(-1)!), format(Math.min(...values)), format(Math.max(...values)));
 
   function point(event: PointerEvent) {

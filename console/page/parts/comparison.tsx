@@ -2,12 +2,12 @@ import type { Detail } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { formatCount } from '../view/format.ts';
 import { listFindings } from '../view/state.ts';
-import { Card, Facts, Moment, Note, Ranking } from './ui.tsx';
+import { Card, LabeledValues, Note, Ranking, Timestamp } from './ui.tsx';
 
 const { comparison: TEXTS } = TEXT;
 
 /** The result of the last comparison of both stores, and whether one is running. */
-export function Comparison({ detail }: { detail: Detail }) {
+export function ComparisonCard({ detail }: { detail: Detail }) {
   const { current, last } = detail.status.verification ?? {};
   const findings = listFindings(detail.status);
   const found = findings.reduce((sum, { count }) => sum + count, 0);
@@ -28,12 +28,12 @@ export function Comparison({ detail }: { detail: Detail }) {
         />
       )}
       {last && (
-        <Facts
+        <LabeledValues
           facts={[
             [TEXTS.same, TEXTS.of(formatCount(last.identitiesEqual ?? 0), formatCount(last.identitiesTotal))],
             [TEXTS.repaired, last.repaired ? formatCount(last.repaired) : undefined],
             [TEXTS.checksums, last.coreChecksum === last.edgeChecksum ? TEXTS.agree : TEXTS.differ],
-            [TEXTS.when, <Moment key="when" time={last.completionTime} />],
+            [TEXTS.when, <Timestamp key="when" time={last.completionTime} />],
           ]}
         />
       )}

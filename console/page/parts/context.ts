@@ -2,7 +2,7 @@ import { createContext } from 'preact';
 import { useContext, useEffect, useState } from 'preact/hooks';
 import type { Api } from '../client/api.ts';
 import type { Session } from '../client/types.ts';
-import type { Route } from '../view/route.ts';
+import type { ViewRoute } from '../view/route.ts';
 
 /** Data for all parts of the page. */
 export interface ConsoleContext {
@@ -10,7 +10,7 @@ export interface ConsoleContext {
   readonly session: Session;
   /** Milliseconds by which the server's clock is ahead of this one: deadlines use the server's. */
   readonly clockOffset: number;
-  readonly go: (route: Route, options?: { readonly replace: boolean }) => void;
+  readonly go: (route: ViewRoute, options?: { readonly replace: boolean }) => void;
   /** Announces a message for a moment, visually and to screen readers. */
   readonly say: (message: string, tone?: 'good' | 'bad') => void;
 }

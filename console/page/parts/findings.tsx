@@ -1,7 +1,7 @@
 import type { Detail } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { formatCount } from '../view/format.ts';
-import { Card, Moment, Ranking } from './ui.tsx';
+import { Card, Ranking, Timestamp } from './ui.tsx';
 
 interface Of {
   readonly detail: Detail;
@@ -62,7 +62,7 @@ export function Gaps({ detail }: Of) {
               {nameOf(texts.reasons, reason)}
             </span>
             <span class="under">
-              <Moment time={from} /> – {until === undefined ? texts.lasts : <Moment time={until} />}
+              <Timestamp time={from} /> – {until === undefined ? texts.lasts : <Timestamp time={until} />}
               {podName !== undefined && ` · ${texts.pod} ${podName}`}
             </span>
           </li>
@@ -88,7 +88,7 @@ export function Conditions({ detail }: Of) {
               {texts.conditionStatus[status]} · {reason}
             </span>
             <span class="under">
-              <Moment time={lastTransitionTime} />
+              <Timestamp time={lastTransitionTime} />
             </span>
             {message !== '' && <p>{message}</p>}
           </li>

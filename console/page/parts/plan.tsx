@@ -4,9 +4,9 @@ import { TEXT } from '../text.ts';
 import { formatBytes, formatCount, formatSpan } from '../view/format.ts';
 import { useConsole } from './context.ts';
 import { Icon } from './icon.tsx';
-import { Question } from './question.tsx';
-import { Settings, type SettingsOfStart } from './settings.tsx';
-import { Bar, Card, type Fact, Facts, Moment, Note } from './ui.tsx';
+import { ConfirmDialog } from './question.tsx';
+import { SettingsForm, type SettingsOfStart } from './settings.tsx';
+import { Bar, Card, type LabeledValue, LabeledValues, Note, Timestamp } from './ui.tsx';
 import { useAction, whyNot } from './use-action.ts';
 
 const { plan: TEXTS } = TEXT;
@@ -38,7 +38,7 @@ export function PlanFirst({ projectId, namespace, detail, changed }: PlanProps) 
         <>
           <p>{TEXTS.ready}</p>
           <PlanFigures detail={detail} />
-          <Settings detail={detail} onChange={setSettings} />
+          <SettingsForm detail={detail} onChange={setSettings} />
         </>
       )}
       <div class="start">
@@ -57,7 +57,7 @@ export function PlanFirst({ projectId, namespace, detail, changed }: PlanProps) 
           {hintOf(isPlanned, migrate, settings)}
         </p>
       </div>
-      {asked && <Question asked={asked} make={make} onClose={close} />}
+      {asked && <ConfirmDialog asked={asked} make={make} onClose={close} />}
     </Card>
   );
 }
@@ -103,7 +103,7 @@ export function PlanFigures({ detail }: { detail: Detail }) {
   const counted = (count: number | undefined) => (count === undefined ? undefined : formatCount(count));
   const some = (count: number | undefined) => (count ? formatCount(count) : undefined);
   const { identitiesTotal: total, identitiesMigratable: migratable } = plan;
-  const facts: Fact[] = [
+  const facts: LabeledValue[] = [
     [TEXTS.identities, counted(total)],
     [TEXTS.migratable, counted(migratable)],
     [TEXTS.cannot, total !== undefined && migratable !== undefined ? some(total - migratable) : undefined],
@@ -115,7 +115,7 @@ export function PlanFigures({ detail }: { detail: Detail }) {
     [TEXTS.writeUnits, counted(plan.writeUnits)],
     [TEXTS.duration, plan.durationSeconds === undefined ? undefined : TEXTS.about(formatSpan(plan.durationSeconds))],
     [TEXTS.cost, plan.costUSD === undefined ? undefined : TEXTS.usd(plan.costUSD)],
-    [TEXTS.madeAt, plan.completionTime && <Moment time={plan.completionTime} />],
+    [TEXTS.madeAt, plan.completionTime && <Timestamp time={plan.completionTime} />],
   ];
-  return <Facts facts={facts} />;
+  return <LabeledValues facts={facts} />;
 }

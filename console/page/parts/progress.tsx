@@ -3,7 +3,7 @@ import { TEXT } from '../text.ts';
 import { formatCount, formatLag, formatShare, formatSpan } from '../view/format.ts';
 import { countDown, shareOf } from '../view/state.ts';
 import { useNow } from './context.ts';
-import { Bar, Card, type Fact, Facts, Moment } from './ui.tsx';
+import { Bar, Card, type LabeledValue, LabeledValues, Timestamp } from './ui.tsx';
 
 const some = (count: number | undefined) => (count ? formatCount(count) : undefined);
 
@@ -19,7 +19,7 @@ export function Copying({ detail }: { detail: Detail }) {
   const took =
     isOver && copy.startTime ? (Date.parse(copy.completionTime!) - Date.parse(copy.startTime)) / 1000 : undefined;
   const budget = detail.spec?.copy.maxWriteUnitsPerSecond;
-  const facts: Fact[] = [
+  const facts: LabeledValue[] = [
     [texts.remaining, isRunning && detail.identities_remaining !== null && formatCount(detail.identities_remaining)],
     [
       texts.rate,
@@ -44,7 +44,7 @@ export function Copying({ detail }: { detail: Detail }) {
         <Bar share={share} label={TEXT.project.progress} tone={isOver ? 'good' : 'busy'} />
       )}
       {total !== null && <p class="bar-text">{texts.of(formatCount(read ?? 0), formatCount(total))}</p>}
-      <Facts facts={facts} />
+      <LabeledValues facts={facts} />
     </Card>
   );
 }
@@ -58,10 +58,10 @@ export function Window({ detail }: { detail: Detail }) {
   if (deadline === null) return null;
   const begin = copy.completionTime === undefined ? undefined : Date.parse(copy.completionTime);
   const count = countDown(Date.parse(deadline), begin, now);
-  const facts: Fact[] = [
+  const facts: LabeledValue[] = [
     [texts.lag, lag !== null && formatLag(lag)],
     [texts.applied, replay.eventsApplied === undefined ? undefined : formatCount(replay.eventsApplied)],
-    [texts.last, replay.lastAppliedTime && <Moment time={replay.lastAppliedTime} />],
+    [texts.last, replay.lastAppliedTime && <Timestamp time={replay.lastAppliedTime} />],
     [texts.unchanged, some(replay.eventsUnchanged)],
     [texts.parked, some(replay.eventsParked)],
     [texts.unresolved, some(replay.eventsUnresolved)],
@@ -74,9 +74,9 @@ export function Window({ detail }: { detail: Detail }) {
         <Bar share={count.passed} label={texts.window} tone={count.isOver ? 'calm' : 'good'} />
       )}
       <p class="bar-text">
-        {count.isOver ? texts.ended : texts.ends} <Moment time={deadline} />
+        {count.isOver ? texts.ended : texts.ends} <Timestamp time={deadline} />
       </p>
-      <Facts facts={facts} />
+      <LabeledValues facts={facts} />
     </Card>
   );
 }

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import type { Summary } from '../client/types.ts';
+import type { ProjectSummary } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { formatCount, formatLag, formatShare, formatSpan } from '../view/format.ts';
 import { formatRoute, turnOrdering } from '../view/route.ts';
@@ -22,7 +22,7 @@ const COLUMNS: readonly [Column, 'smallest' | 'largest' | undefined][] = [
 ];
 
 interface TableProps {
-  readonly rows: readonly Summary[];
+  readonly rows: readonly ProjectSummary[];
   readonly ordering: string;
   readonly onOrder: (ordering: string) => void;
 }
@@ -69,7 +69,7 @@ function Heading({ column, first, ordering, onOrder }: HeadingProps) {
   );
 }
 
-function Row({ row, now }: { row: Summary; now: number }) {
+function Row({ row, now }: { row: ProjectSummary; now: number }) {
   const { project_id, namespace, project_name, phase, message, lag_seconds, deadline } = row;
   return (
     <tr>
@@ -111,7 +111,7 @@ function Cell({ label, children }: { label: Column; children: ComponentChildren 
   );
 }
 
-function Progress({ row }: { row: Summary }) {
+function Progress({ row }: { row: ProjectSummary }) {
   const share = shareOf(row);
   if (share === undefined || row.mode === 'Plan')
     return row.identities_total === null ? null : <span class="under">{formatCount(row.identities_total)}</span>;
@@ -137,7 +137,7 @@ function Deadline({ deadline, now }: { deadline: string; now: number }) {
   );
 }
 
-function Attention({ row }: { row: Summary }) {
+function Attention({ row }: { row: ProjectSummary }) {
   const { gaps, skipped, differences } = row;
   const tags: [text: string, tone: string][] = [];
   if (gaps > 0) tags.push([TEXTS.gaps(gaps), 'bad']);

@@ -6,14 +6,14 @@ import { pointsOf } from '../view/series.ts';
 import { listSteps, type RoadStep, toneOf } from '../view/state.ts';
 import { Actions } from './actions.tsx';
 import { Chart } from './chart.tsx';
-import { Comparison } from './comparison.tsx';
+import { ComparisonCard } from './comparison.tsx';
 import { Conditions, Gaps, Skipped } from './findings.tsx';
 import { Icon } from './icon.tsx';
 import { PlanFigures, PlanFirst } from './plan.tsx';
 import { Copying, Window } from './progress.tsx';
 import { LiveSign } from './projects.tsx';
-import { Report } from './report.tsx';
-import { StillOnCore } from './still-on-core.tsx';
+import { ReportCard } from './report.tsx';
+import { StillOnCoreCard } from './still-on-core.tsx';
 import { Card, Note, PhaseBadge } from './ui.tsx';
 import { useProject } from './use-project.ts';
 import { useTitle } from './use-title.ts';
@@ -26,7 +26,7 @@ interface ProjectProps {
 }
 
 /** One project: its state, and the possible actions. */
-export function Project({ projectId, namespace }: ProjectProps) {
+export function ProjectView({ projectId, namespace }: ProjectProps) {
   const { presence, detail, samples, problem, isLive, reload } = useProject(projectId, namespace);
   const name = detail?.project_name ?? TEXT.projects.unnamed(projectId);
   const heading = useTitle(name);
@@ -71,7 +71,7 @@ export function Project({ projectId, namespace }: ProjectProps) {
           {detail && (
             <div class="column">
               <Actions detail={detail} changed={reload} />
-              <Report detail={detail} />
+              <ReportCard detail={detail} />
             </div>
           )}
         </div>
@@ -133,8 +133,8 @@ function Migration({ detail, samples, changed }: MigrationProps) {
       <div class="column main">
         <Copying detail={detail} />
         <Charts samples={samples} isCopied={detail.status.copy?.completionTime !== undefined} />
-        <StillOnCore detail={detail} />
-        <Comparison detail={detail} />
+        <StillOnCoreCard detail={detail} />
+        <ComparisonCard detail={detail} />
         <div class="pair">
           <Gaps detail={detail} />
           <Skipped detail={detail} />
@@ -143,7 +143,7 @@ function Migration({ detail, samples, changed }: MigrationProps) {
       <div class="column">
         <Window detail={detail} />
         <Actions detail={detail} changed={changed} />
-        <Report detail={detail} />
+        <ReportCard detail={detail} />
         {detail.status.plan && (
           <Card title={TEXT.plan.title}>
             <PlanFigures detail={detail} />

@@ -13,7 +13,7 @@ import { useTitle } from './use-title.ts';
 const { projects: TEXTS } = TEXT;
 
 /** All projects: searched, filtered, sorted and paged by the server, since there may be thousands. */
-export function Projects({ query }: { query: ProjectsQuery }) {
+export function ProjectsView({ query }: { query: ProjectsQuery }) {
   const { go, session } = useConsole();
   const { page, problem, isLive } = useProjects(query);
   const [isAdding, setAdding] = useState(false);

@@ -17,7 +17,7 @@ interface QuestionProps {
  * Asks for confirmation of a change. A change that cannot be undone also needs a checked box, and another one for new
  * warnings.
  */
-export function Question({ asked: { action, body, warnings: known }, make, onClose }: QuestionProps) {
+export function ConfirmDialog({ asked: { action, body, warnings: known }, make, onClose }: QuestionProps) {
   const [warnings, setWarnings] = useState(known);
   const [problem, setProblem] = useState<string>();
   const [isBusy, setBusy] = useState(false);

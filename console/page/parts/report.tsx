@@ -14,7 +14,7 @@ const FORMATS = [
 ] as const;
 
 /** The report of the migration, as a file. */
-export function Report({ detail: { project_id, namespace, name } }: { detail: Detail }) {
+export function ReportCard({ detail: { project_id, namespace, name } }: { detail: Detail }) {
   const { api, say } = useConsole();
   const [busy, setBusy] = useState<string>();
 

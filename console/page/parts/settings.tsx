@@ -22,7 +22,7 @@ interface SettingsProps {
 const leastWriteUnits = ({ copy }: Spec) => Math.max(10, 5 * copy.parallelism);
 
 /** The settings of a plan that may be changed before the migration. */
-export function Settings({ detail: { spec }, onChange }: SettingsProps) {
+export function SettingsForm({ detail: { spec }, onChange }: SettingsProps) {
   const [wrong, setWrong] = useState<ReadonlySet<string>>(new Set());
   if (spec === null) return null;
 

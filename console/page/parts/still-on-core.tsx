@@ -5,13 +5,13 @@ import { chooseTicks } from '../view/chart.ts';
 import { type CoreBar, type CoreSeries, listBars, parseCoreSeries } from '../view/core.ts';
 import { formatCompact, formatCount, formatDay } from '../view/format.ts';
 import { useConsole } from './context.ts';
-import { Card, Facts, Moment, Note, Ranking } from './ui.tsx';
+import { Card, LabeledValues, Note, Ranking, Timestamp } from './ui.tsx';
 
 const { core: TEXTS } = TEXT;
 const NOTE_TONES = { Unknown: 'calm', Writing: 'warn', Reading: 'calm', Quiet: 'good', Gone: 'good' } as const;
 
 /** Which apps have not moved yet: the purpose of the window. */
-export function StillOnCore({ detail }: { detail: Detail }) {
+export function StillOnCoreCard({ detail }: { detail: Detail }) {
   const core = detail.status.replay?.stillOnCore;
   const series = useSeries(detail, core?.reportName);
   if (core === undefined) return null;
@@ -44,13 +44,13 @@ export function StillOnCore({ detail }: { detail: Detail }) {
           />
         </>
       )}
-      <Facts
+      <LabeledValues
         facts={[
           [TEXTS.writes, state === 'Unknown' ? TEXT.unknown : counted(writesPerDay)],
           [TEXTS.reads, state === 'Unknown' ? TEXT.unknown : counted(readsPerDay)],
           [TEXTS.identities, identities !== undefined && TEXTS.identitiesSince(formatCount(identities), since)],
-          [TEXTS.last, lastWrite ? <Moment time={lastWrite} /> : state !== 'Unknown' && TEXT.none],
-          [TEXTS.since, core.countedSince && <Moment time={core.countedSince} />],
+          [TEXTS.last, lastWrite ? <Timestamp time={lastWrite} /> : state !== 'Unknown' && TEXT.none],
+          [TEXTS.since, core.countedSince && <Timestamp time={core.countedSince} />],
         ]}
       />
     </Card>

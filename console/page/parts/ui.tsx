@@ -1,8 +1,8 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import { TEXT } from '../text.ts';
-import { formatShare, formatTime } from '../view/format.ts';
-import { type Tone, toneOf } from '../view/state.ts';
+import { formatDateTime, formatShare } from '../view/format.ts';
+import { type StateTone, toneOf } from '../view/state.ts';
 import { Icon, type IconName } from './icon.tsx';
 
 interface Parent {
@@ -37,7 +37,7 @@ export function PhaseBadge({ phase }: { phase: string }) {
 }
 
 /** @param share 0 to 1; undefined: in progress, with unknown completion */
-export function Bar({ share, label, tone = 'busy' }: { share: number | undefined; label: string; tone?: Tone }) {
+export function Bar({ share, label, tone = 'busy' }: { share: number | undefined; label: string; tone?: StateTone }) {
   const known =
     share === undefined ? {} : { 'aria-valuenow': Math.floor(share * 100), 'aria-valuetext': formatShare(share) };
   return (
@@ -55,18 +55,18 @@ export function Bar({ share, label, tone = 'busy' }: { share: number | undefined
   );
 }
 
-export function Moment({ time }: { time: string }) {
+export function Timestamp({ time }: { time: string }) {
   return (
     <time dateTime={time} title={time}>
-      {formatTime(Date.parse(time))}
+      {formatDateTime(Date.parse(time))}
     </time>
   );
 }
 
-export type Fact = readonly [label: string, value: ComponentChildren];
+export type LabeledValue = readonly [label: string, value: ComponentChildren];
 
 /** Names with values; those without a value are omitted. */
-export function Facts({ facts }: { facts: readonly Fact[] }) {
+export function LabeledValues({ facts }: { facts: readonly LabeledValue[] }) {
   const known = facts.filter(([, value]) => value !== undefined && value !== null && value !== false && value !== '');
   if (known.length === 0) return null;
   return (
@@ -103,7 +103,7 @@ export interface Rank {
 }
 
 /** Names with bars proportional to their counts: reasons, kinds, clients. */
-export function Ranking({ rows, tone }: { rows: readonly Rank[]; tone: Tone }) {
+export function Ranking({ rows, tone }: { rows: readonly Rank[]; tone: StateTone }) {
   const largest = Math.max(1, ...rows.map(({ count }) => count));
   return (
     <ul class="ranking" data-tone={tone}>

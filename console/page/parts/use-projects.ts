@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { ApiProblemError } from '../client/api.ts';
 import { followEvents } from '../client/events.ts';
-import type { ProjectPage, Summary } from '../client/types.ts';
+import type { ProjectPage, ProjectSummary } from '../client/types.ts';
 import { TEXT } from '../text.ts';
 import { formatProjectsQuery, type ProjectsQuery } from '../view/route.ts';
 import { useConsole } from './context.ts';
@@ -9,7 +9,7 @@ import { useConsole } from './context.ts';
 /** How often the list is asked for again: events tell of the rows that are shown, and not which others belong here. */
 const LIST_MS = 15_000;
 
-const keyOf = ({ namespace, name }: Pick<Summary, 'namespace' | 'name'>) => `${namespace}/${name}`;
+const keyOf = ({ namespace, name }: Pick<ProjectSummary, 'namespace' | 'name'>) => `${namespace}/${name}`;
 
 /** One page of projects, whose rows are updated live. */
 export function useProjects(query: ProjectsQuery) {
@@ -49,7 +49,7 @@ export function useProjects(query: ProjectsQuery) {
     const listener = {
       live: setLive,
       event({ name, data }: { name: string; data: unknown }) {
-        if (name === 'project') setPage((known) => known && replaceRow(known, data as Summary));
+        if (name === 'project') setPage((known) => known && replaceRow(known, data as ProjectSummary));
         else void load();
       },
     };
@@ -60,7 +60,7 @@ export function useProjects(query: ProjectsQuery) {
   return { page, problem, isLive };
 }
 
-function replaceRow(page: ProjectPage, summary: Summary): ProjectPage {
+function replaceRow(page: ProjectPage, summary: ProjectSummary): ProjectPage {
   const key = keyOf(summary);
   if (!page.results.some((row) => keyOf(row) === key)) return page;
   return { ...page, results: page.results.map((row) => (keyOf(row) === key ? summary : row)) };

@@ -55,7 +55,7 @@ const clockTime = new Intl.DateTimeFormat(LOCALE, { timeStyle: 'medium' });
 const day = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', timeZone: 'UTC' });
 
 /** `4 May 2026, 12:00`, in the reader's time zone. */
-export const formatTime = (time: number): string => dateTime.format(time);
+export const formatDateTime = (time: number): string => dateTime.format(time);
 /** `12:00:05`, in the reader's time zone. */
 export const formatClock = (time: number): string => clockTime.format(time);
 /** `4 May`, of a day in UTC. */

@@ -1,5 +1,5 @@
 /** The current view, encoded in the address after `#`: it can be bookmarked and shared. */
-export type Route =
+export type ViewRoute =
   | { readonly kind: 'projects'; readonly query: ProjectsQuery }
   | { readonly kind: 'project'; readonly projectId: number; readonly namespace: string | undefined };
 
@@ -25,7 +25,7 @@ export function parseProjectId(text: string): number | undefined {
 }
 
 /** Invalid parts of an address are ignored: a broken bookmark shows the list. */
-export function parseRoute(hash: string): Route {
+export function parseRoute(hash: string): ViewRoute {
   const [path = '', query = ''] = hash.replace(/^#/, '').split('?', 2);
   const params = new URLSearchParams(query);
   const projectId = parseProjectId(/^\/projects\/(\d+)\/?$/.exec(path)?.[1] ?? '');
@@ -45,7 +45,7 @@ export function parseRoute(hash: string): Route {
 }
 
 /** The address of a route, without defaults. */
-export function formatRoute(route: Route): string {
+export function formatRoute(route: ViewRoute): string {
   if (route.kind === 'project') {
     const query = route.namespace === undefined ? '' : `?${new URLSearchParams({ namespace: route.namespace })}`;
     return `#/projects/${route.projectId}${query}`;

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import type { Sample, Summary } from '../client/types.ts';
+import type { ProjectSummary, Sample } from '../client/types.ts';
 import { appendSample, pointsOf } from './series.ts';
 
 const summary = (rate: number | null) =>
-  ({ identities_per_second: rate, identities_remaining: null, lag_seconds: null }) as Summary;
+  ({ identities_per_second: rate, identities_remaining: null, lag_seconds: null }) as ProjectSummary;
 const at = (second: number) => new Date(second * 1000).toISOString();
 
 test('an event adds a sample, and replaces one of the same second', () => {

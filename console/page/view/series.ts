@@ -1,4 +1,4 @@
-import type { Sample, Summary } from '../client/types.ts';
+import type { ProjectSummary, Sample } from '../client/types.ts';
 import type { Point } from './chart.ts';
 
 /** Maximum number of samples: an open page must not grow for weeks. */
@@ -10,7 +10,7 @@ export type Measure = 'identities_per_second' | 'identities_remaining' | 'lag_se
  * Adds an event's sample; of two of the same second the later one counts. If there are too many, the older half is
  * thinned.
  */
-export function appendSample(samples: readonly Sample[], summary: Summary, time: string): readonly Sample[] {
+export function appendSample(samples: readonly Sample[], summary: ProjectSummary, time: string): readonly Sample[] {
   const { mode, identities_per_second, identities_remaining, lag_seconds } = summary;
   // A plan's reads are not part of the copy.
   if (mode === 'Plan') return samples;

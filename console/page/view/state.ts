@@ -1,9 +1,9 @@
-import type { Detail, Summary } from '../client/types.ts';
+import type { Detail, ProjectSummary } from '../client/types.ts';
 
 /** The rating of a state: its colour and icon. */
-export type Tone = 'busy' | 'good' | 'bad' | 'warn' | 'calm';
+export type StateTone = 'busy' | 'good' | 'bad' | 'warn' | 'calm';
 
-const TONES: Readonly<Record<string, Tone>> = {
+const TONES: Readonly<Record<string, StateTone>> = {
   Failed: 'bad',
   Rejected: 'bad',
   Degraded: 'bad',
@@ -26,10 +26,10 @@ export function sortPhases(phases: readonly string[]): string[] {
   return phases.toSorted((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
-export const toneOf = (phase: string): Tone => TONES[phase] ?? 'calm';
+export const toneOf = (phase: string): StateTone => TONES[phase] ?? 'calm';
 
 /** Share of the copy that is done, 0 to 1; undefined before the identities are counted, and for a plan. */
-export function shareOf(summary: Pick<Summary, 'identities_total' | 'identities_read'>): number | undefined {
+export function shareOf(summary: Pick<ProjectSummary, 'identities_total' | 'identities_read'>): number | undefined {
   const { identities_total: total, identities_read: read } = summary;
   if (total === null) return undefined;
   return total === 0 ? 1 : Math.min(1, (read ?? 0) / total);

@@ -2,7 +2,7 @@ import { createDatabase, type TestDatabase } from '@edge-migration/test/cluster/
 import { canonicalText } from '@edge-migration/test/core/canonical.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Core, openCore } from '../../core/core.ts';
-import { insertRows, type Row } from '../../fixtures/core-rows.ts';
+import { type CoreRow, insertRows } from '../../fixtures/core-rows.ts';
 import { DIFFERENT, insertVectors, PROJECTS, SKIPPED, VECTORS, type Vector } from '../../fixtures/vectors.ts';
 import { type EncodedDocument, encodeIdentity, type Item, type SkippedIdentity } from './document.ts';
 import { readDocument } from './reader.ts';
@@ -140,7 +140,10 @@ describe('an identity', () => {
   let next = 1;
 
   /** Inserts an identity with traits into the vectors' first environment, reads it back and encodes it. */
-  async function encode(identity: Row, traits: readonly Row[] = []): Promise<EncodedDocument | SkippedIdentity> {
+  async function encode(
+    identity: CoreRow,
+    traits: readonly CoreRow[] = [],
+  ): Promise<EncodedDocument | SkippedIdentity> {
     const environment = { id: 2000900001, apiKey: 'VecEnvOneAAAAAAAAAAAAA', useV2FeatureVersioning: false };
     const id = next++;
     await insertRows(database.url, {
@@ -153,7 +156,7 @@ describe('an identity', () => {
     return encodeIdentity(read ?? expect.fail(`no identity ${id}`), environment);
   }
 
-  async function stored(identity: Row, traits: readonly Row[] = []): Promise<Item> {
+  async function stored(identity: CoreRow, traits: readonly CoreRow[] = []): Promise<Item> {
     const result = await encode(identity, traits);
     return result.kind === 'document' ? result.item : expect.fail(result.detail);
   }

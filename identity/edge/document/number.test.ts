@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { canonicalNumber, floatText, integerText, isStorableFloat, significantDigits } from './number.ts';
+import { canonicalFloat, canonicalNumber, integerText, isStorableFloat, significantDigits } from './number.ts';
 
 const DECIMAL = `
 import sys
@@ -38,7 +38,7 @@ describe('the text of a float', () => {
     [5e-324, '5E-324'],
     [-1.7976931348623157e308, '-1.7976931348623157E+308'],
   ])('%d is %s', (value, text) => {
-    expect(floatText(value)).toBe(text);
+    expect(canonicalFloat(value)).toBe(text);
   });
 
   test('is what Python writes, for 20,000 doubles of all sorts', ({ skip }) => {
@@ -50,11 +50,13 @@ describe('the text of a float', () => {
       skip(note);
     }
     expect(python.stderr).toBe('');
-    expect(python.stdout.trimEnd().split('\n')).toEqual(values.map(floatText));
+    expect(python.stdout.trimEnd().split('\n')).toEqual(values.map(canonicalFloat));
   });
 
   test('reads back as the same double', () => {
-    fc.assert(fc.property(doubles, (value) => !Number.isFinite(value) || Object.is(Number(floatText(value)), value)));
+    fc.assert(
+      fc.property(doubles, (value) => !Number.isFinite(value) || Object.is(Number(canonicalFloat(value)), value)),
+    );
   });
 });
 

@@ -14,7 +14,7 @@ export function isStorableFloat(value: number): boolean {
  * `10.0`, `0.75`, `0.00001`, `1E-7`, `1E+22`; -0 is `-0.0`. JavaScript finds the same shortest digits and differs in the
  * layout only. Undefined for infinities and NaN.
  */
-export function floatText(value: number): string {
+export function canonicalFloat(value: number): string {
   const magnitude = Math.abs(value);
   if (magnitude < 1e16 && (magnitude >= 1e-6 || magnitude === 0)) {
     if (!Number.isInteger(value)) return String(value);

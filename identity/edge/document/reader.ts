@@ -8,14 +8,14 @@ import { MAX_TRAIT_LENGTH } from './trait.ts';
 export { sameValue } from './equality.ts';
 
 /** A stored scalar. Numbers are canonical decimal text, see {@link canonicalNumber}; lists, maps and binaries stay raw. */
-export type Fact = string | boolean | null | { readonly number: string } | { readonly raw: AttributeValue };
+export type StoredValue = string | boolean | null | { readonly number: string } | { readonly raw: AttributeValue };
 
 interface StoredOverride {
   readonly featureId: string;
   readonly featureName: string;
   readonly featureType: string;
   readonly enabled: boolean;
-  readonly value: Fact;
+  readonly value: StoredValue;
   readonly djangoId: string | null;
   readonly uuid: string | undefined;
   /** As readers go through them: by id, or by uuid where there is none. */
@@ -26,7 +26,7 @@ interface StoredMultivariateValue {
   readonly id: string | null;
   readonly uuid: string | undefined;
   readonly percentageAllocation: string;
-  readonly option: { readonly id: string | null; readonly value: Fact; readonly key: string | null };
+  readonly option: { readonly id: string | null; readonly value: StoredValue; readonly key: string | null };
 }
 
 /** What Flagsmith's readers see in an item of the identities table. */
@@ -40,8 +40,8 @@ export interface StoredIdentity {
   readonly createdDate: string | undefined;
   readonly dashboardAlias: string | null;
   /** By key; of several with one key the last counts. */
-  readonly traits: ReadonlyMap<string, Fact>;
-  readonly systemTraits: ReadonlyMap<string, Fact>;
+  readonly traits: ReadonlyMap<string, StoredValue>;
+  readonly systemTraits: ReadonlyMap<string, StoredValue>;
   /** In stored order, one per feature. */
   readonly overrides: readonly StoredOverride[];
 }
@@ -73,7 +73,7 @@ const boolean = z.object({ BOOL: z.boolean() }).transform(({ BOOL }) => BOOL);
 /** A NULL here means the same as no attribute. */
 const optionalInteger = z.union([integer, absent]).default(null);
 
-const fact: z.ZodType<Fact> = z.union([
+const fact: z.ZodType<StoredValue> = z.union([
   text,
   boolean,
   absent,

@@ -1,7 +1,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { CoreTrait } from '../../core/identity.ts';
 import {
-  floatText,
+  canonicalFloat,
   integerText,
   isStorableFloat,
   MAX_DIGITS,
@@ -69,14 +69,14 @@ export function storableInteger(digits: string, what: () => string): string {
 }
 
 /**
- * A double as {@link floatText}.
+ * A double as {@link canonicalFloat}.
  *
  * @throws UnstorableError
  */
 export function storableFloat(value: number, what: () => string): string {
   if (!Number.isFinite(value)) throw new UnstorableError('NumberNotFinite', `${what()} is not finite`);
   if (!isStorableFloat(value)) throw outOfRange(what());
-  return floatText(value);
+  return canonicalFloat(value);
 }
 
 /** @throws UnstorableError when the text has more than `limit` code points */

@@ -1,6 +1,6 @@
 import { BatchGetItemCommand } from '@aws-sdk/client-dynamodb';
 import type { Item } from '../document/document.ts';
-import type { CallOptions, Connection } from './connection.ts';
+import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import { EdgeThrottledError, ResponseTooLargeError } from './errors.ts';
 
 /** DynamoDB takes no more keys in one call. */
@@ -23,16 +23,16 @@ interface ItemPart {
 }
 
 /** Reads items by key, consistently, part by part; those that do not exist are left out. */
-export type ReadItems = (keys: readonly Item[], options: CallOptions) => AsyncGenerator<ItemPart>;
+export type ReadItems = (keys: readonly Item[], options: EdgeCallOptions) => AsyncGenerator<ItemPart>;
 
 /**
  * How many keys a call has follows from the size of the answers: one that is announced as too large is not read, and
  * asked for again in smaller parts. What all of it costs goes to the read budget, where there is one.
  */
-export function createBatchReader(connection: Connection, table: string): ReadItems {
+export function createBatchReader(connection: EdgeConnection, table: string): ReadItems {
   let most = GET_BATCH;
 
-  async function read(keys: Item[], options: CallOptions) {
+  async function read(keys: Item[], options: EdgeCallOptions) {
     const budget = connection.readBudget;
     await budget?.take(keys.length, options.signal);
     const command = new BatchGetItemCommand({
@@ -63,7 +63,7 @@ export function createBatchReader(connection: Connection, table: string): ReadIt
   }
 
   /** Some of the keys that are open, and which are then; undefined: so many at once are too large. */
-  async function readSome(open: Item[], options: CallOptions) {
+  async function readSome(open: Item[], options: EdgeCallOptions) {
     const batch = open.slice(0, most);
     const answer = await read(batch, options);
     if (answer === undefined) return undefined;

@@ -1,13 +1,13 @@
 import { BatchExecuteStatementCommand, type BatchStatementResponse } from '@aws-sdk/client-dynamodb';
 import { itemBytes } from '../document/size.ts';
-import type { CallOptions, Connection } from './connection.ts';
+import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import type { CostAccount } from './cost.ts';
 import { readAnswer } from './errors.ts';
 import { createStatements, type Statement } from './statements.ts';
 import { type DocumentWrite, writtenItem } from './writes.ts';
 
 /** One of several writes that go together. */
-export interface SharedWrite extends Pick<CallOptions, 'deadline' | 'lost'> {
+export interface SharedWrite extends Pick<EdgeCallOptions, 'deadline' | 'lost'> {
   readonly write: DocumentWrite;
   /** Once it is aborted this write must not be sent any more. */
   readonly signal: AbortSignal | undefined;
@@ -30,12 +30,12 @@ export type SharedResult = 'written' | 'changed' | 'unclear';
  * @returns a function from at most 25 writes to their results in the same order; it rejects with nothing but the
  *   signal's reason
  */
-export function createBatchWriter(connection: Connection, account: CostAccount, table: string, keyName: string) {
+export function createBatchWriter(connection: EdgeConnection, account: CostAccount, table: string, keyName: string) {
   const { describe } = createStatements(table, keyName);
 
   async function writeMany(
     writes: readonly SharedWrite[],
-    options: CallOptions = {},
+    options: EdgeCallOptions = {},
   ): Promise<readonly SharedResult[]> {
     const results = new Array<SharedResult>(writes.length).fill('unclear');
     const possible = writes.flatMap((shared, index) => {
@@ -56,7 +56,7 @@ export function createBatchWriter(connection: Connection, account: CostAccount, 
   async function send(
     Statements: Statement[],
     taken: number,
-    options: CallOptions,
+    options: EdgeCallOptions,
   ): Promise<readonly BatchStatementResponse[]> {
     const command = new BatchExecuteStatementCommand({ Statements, ReturnConsumedCapacity: 'TOTAL' });
     try {
@@ -84,7 +84,9 @@ export function createBatchWriter(connection: Connection, account: CostAccount, 
 }
 
 /** They go together, so that the shortest deadline is that of all. */
-function joinFences(writes: readonly Pick<SharedWrite, 'deadline' | 'lost'>[]): Pick<CallOptions, 'deadline' | 'lost'> {
+function joinFences(
+  writes: readonly Pick<SharedWrite, 'deadline' | 'lost'>[],
+): Pick<EdgeCallOptions, 'deadline' | 'lost'> {
   return {
     deadline: {
       left: () =>

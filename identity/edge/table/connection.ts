@@ -13,7 +13,7 @@ import {
   isServerFailure,
   type TablePlace,
 } from './errors.ts';
-import { createHttpHandler, type Deadline, type HandlerOptions } from './http.ts';
+import { createHttpHandler, type HandlerOptions, type SendDeadline } from './http.ts';
 import { PlainJsonProtocol } from './protocol.ts';
 
 export interface EdgeOptions {
@@ -30,10 +30,10 @@ export interface EdgeOptions {
   readonly credentials?: NonNullable<DynamoDBClientConfig['credentials']>;
 }
 
-export interface CallOptions {
+export interface EdgeCallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Nothing is sent once it has passed; the call then fails with `DeadlinePassedError`. */
-  readonly deadline?: Deadline | undefined;
+  readonly deadline?: SendDeadline | undefined;
   /** Told of each request that was sent and got no answer: what it writes may be carried out at any time from now on. */
   readonly lost?: (() => void) | undefined;
   /** Not tried again when it fails, because the caller knows another way. */
@@ -43,7 +43,7 @@ export interface CallOptions {
 }
 
 /** One client of DynamoDB for all tables of a process. */
-export interface Connection {
+export interface EdgeConnection {
   readonly clock: Clock;
   readonly budget: WriteBudget;
   readonly readBudget: WriteBudget | undefined;
@@ -60,7 +60,7 @@ export interface Connection {
    *
    * @throws EdgeError, DeadlinePassedError, or the signal's reason
    */
-  call<O>(table: string, send: Send<O>, options: CallOptions): Promise<O>;
+  call<O>(table: string, send: Send<O>, options: EdgeCallOptions): Promise<O>;
   /**
    * Repeats work that consists of calls, with the same patience, where an answer says that a part of it is left to do:
    * `work` throws for that part what {@link call} would throw for all of it.
@@ -106,7 +106,7 @@ function openWay(settings: ConnectionSettings, options: EdgeOptions): Way {
   };
 }
 
-export function connect(settings: ConnectionSettings, options: EdgeOptions): Connection {
+export function connectToEdge(settings: ConnectionSettings, options: EdgeOptions): EdgeConnection {
   const clock = options.clock ?? systemClock;
   const budget = options.budget ?? createWriteBudget({ clock });
   const policy = { ...DYNAMODB_CALL, budgetMs: options.patienceMs ?? DYNAMODB_CALL.budgetMs };

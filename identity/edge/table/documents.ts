@@ -10,7 +10,7 @@ import type { Item } from '../document/document.ts';
 import { itemBytes } from '../document/size.ts';
 import type { Documents } from '../store.ts';
 import { createBatchReader } from './batch-reads.ts';
-import type { CallOptions, Connection, Send } from './connection.ts';
+import type { EdgeCallOptions, EdgeConnection, Send } from './connection.ts';
 import type { CostAccount } from './cost.ts';
 import { ResponseTooLargeError } from './errors.ts';
 import { type DocumentWrite, describeWrite, writtenItem } from './writes.ts';
@@ -20,7 +20,7 @@ export type WriteResult = 'written' | { readonly changed: Item | undefined };
 
 /** Reads and conditional writes of items by the attribute `keyName`. */
 export function createDocuments(
-  connection: Connection,
+  connection: EdgeConnection,
   account: CostAccount,
   table: string,
   keyName: string,
@@ -28,7 +28,7 @@ export function createDocuments(
   const key = (value: string): Item => ({ [keyName]: { S: value } });
   const readItems = createBatchReader(connection, table);
 
-  async function get(value: string, options: CallOptions = {}): Promise<Item | undefined> {
+  async function get(value: string, options: EdgeCallOptions = {}): Promise<Item | undefined> {
     const command = new GetItemCommand({ TableName: table, Key: key(value), ConsistentRead: true });
     const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
     return output.Item;
@@ -36,7 +36,7 @@ export function createDocuments(
 
   async function getMany(
     values: readonly string[],
-    { mostBytes = Number.POSITIVE_INFINITY, ...options }: CallOptions & { readonly mostBytes?: number } = {},
+    { mostBytes = Number.POSITIVE_INFINITY, ...options }: EdgeCallOptions & { readonly mostBytes?: number } = {},
   ): Promise<Map<string, Item>> {
     const found = new Map<string, Item>();
     let total = 0;
@@ -51,14 +51,14 @@ export function createDocuments(
 
   async function* getParts(
     values: readonly string[],
-    options: CallOptions = {},
+    options: EdgeCallOptions = {},
   ): AsyncGenerator<ReadonlyMap<string, Item>> {
     for await (const { items } of readItems([...new Set(values)].map(key), options)) {
       yield new Map(items.map((item) => [item[keyName]?.S ?? '', item]));
     }
   }
 
-  async function write(document: SingleWrite, options: CallOptions): Promise<WriteResult> {
+  async function write(document: SingleWrite, options: EdgeCallOptions): Promise<WriteResult> {
     const taken = await account.take([itemBytes(writtenItem(document))], options.signal);
     try {
       const { ConsumedCapacity } = await connection.call(table, send(document), options);

@@ -1,5 +1,5 @@
 import { type AttributeValue, QueryCommand } from '@aws-sdk/client-dynamodb';
-import type { CallOptions, Connection } from './connection.ts';
+import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 
 /** A document of an environment, as far as it says whose it is. */
 interface DocumentName {
@@ -20,10 +20,10 @@ const INDEX = 'environment_api_key-identifier-index';
  * Lists the documents of one environment key, page by page, by the index that Flagsmith's own tables have. The index
  * follows the table a little later.
  */
-export function createEnvironmentQuery(connection: Connection, table: string) {
+export function createEnvironmentQuery(connection: EdgeConnection, table: string) {
   return async function listEnvironment(
     { apiKey, after, limit }: { apiKey: string; after: string | undefined; limit: number },
-    options: CallOptions = {},
+    options: EdgeCallOptions = {},
   ): Promise<DocumentNames> {
     // No document can be in the index under an empty key, and DynamoDB refuses to look for one.
     if (apiKey === '') return { documents: [], next: undefined };

@@ -12,13 +12,13 @@ export interface TablePlace {
 
 interface EdgeErrorOptions extends ErrorOptions {
   /** What DynamoDB, or what stands in for it, has answered about the request; undefined: nothing. */
-  readonly answer?: Answer | undefined;
+  readonly answer?: FailureKind | undefined;
 }
 
 /** The `name` of each kind is published, as the reason of conditions: it is that of its class without `Error`. */
 export abstract class EdgeError extends Error {
   abstract readonly disposition: Disposition;
-  readonly answer: Answer | undefined;
+  readonly answer: FailureKind | undefined;
 
   constructor(message: string, options?: EdgeErrorOptions) {
     super(message, options);
@@ -131,7 +131,7 @@ const MISSING = new Set(['ResourceNotFound']);
 const DUPLICATE = new Set(['DuplicateItem']);
 
 /** `encryption`: the table's key in KMS cannot be used. `other`: nothing that this version knows. */
-export type Answer =
+export type FailureKind =
   | 'throttled'
   | 'failed'
   | 'conflict'
@@ -146,7 +146,7 @@ export type Answer =
  * Sorts a DynamoDB error code. Statements of a batch report codes without the suffix that whole calls carry
  * (`DuplicateItem`, `DuplicateItemException`), and servers differ in it, so the suffix does not count.
  */
-export function readAnswer(code: string): Answer {
+export function readAnswer(code: string): FailureKind {
   const stem = code.replace(/Exception$/, '');
   // Of DynamoDB itself, of KMS in its name, of STS: `KMSThrottling`, `RequestThrottled`, …
   if (THROTTLED.has(stem) || /Throttl|SlowDown|BandwidthLimit/.test(stem)) return 'throttled';

@@ -10,7 +10,7 @@ import {
 } from '@edge-migration/test/faults/dynamodb-proxy.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { itemBytes } from '../document/size.ts';
-import { type CallOptions, type EdgeOptions, type EdgeStore, type Item, openEdge } from './table.ts';
+import { type EdgeCallOptions, type EdgeOptions, type EdgeStore, type Item, openEdge } from './table.ts';
 
 let access: DynamodbAccess;
 let tables: TestTables;
@@ -55,7 +55,7 @@ function createItem(): Item & { composite_key: { S: string } } {
 }
 
 /** As the copy does: with sizes. */
-const insert = (to: EdgeStore, items: readonly Item[], options?: CallOptions) =>
+const insert = (to: EdgeStore, items: readonly Item[], options?: EdgeCallOptions) =>
   to.identities.insertMany(
     items.map((item) => ({ item, bytes: itemBytes(item) })),
     options,

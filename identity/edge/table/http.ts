@@ -5,7 +5,7 @@ import { DeadlinePassedError, ResponseTooLargeError } from './errors.ts';
 import { createSockets } from './sockets.ts';
 
 /** A time after which a request must not be sent any more. */
-export interface Deadline {
+export interface SendDeadline {
   /** Milliseconds left; zero or less when it has passed. */
   left(): number;
 }
@@ -13,7 +13,7 @@ export interface Deadline {
 /** What our calls hand through the SDK to the handler. */
 export interface HandlerOptions {
   readonly abortSignal?: AbortSignal;
-  readonly deadline?: Deadline | undefined;
+  readonly deadline?: SendDeadline | undefined;
   /** Told that the request was sent and ended without an answer: it may still arrive. */
   lost?(): void;
   /** Told the bytes that an answer announces, before they are read; false refuses it with `ResponseTooLargeError`. */
@@ -117,7 +117,11 @@ function begin({ protocol, hostname = '', port, path, method, headers }: Outgoin
  *
  * @returns stops it
  */
-function startTimer(milliseconds: number, deadline: Deadline | undefined, giveUp: (error: Error) => void): () => void {
+function startTimer(
+  milliseconds: number,
+  deadline: SendDeadline | undefined,
+  giveUp: (error: Error) => void,
+): () => void {
   const started = performance.now();
   const left = () =>
     Math.min(milliseconds - (performance.now() - started), deadline?.left() ?? Number.POSITIVE_INFINITY);

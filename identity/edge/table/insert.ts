@@ -1,6 +1,6 @@
 import { BatchExecuteStatementCommand, type BatchStatementResponse } from '@aws-sdk/client-dynamodb';
 import type { Item } from '../document/document.ts';
-import type { CallOptions, Connection } from './connection.ts';
+import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import type { CostAccount } from './cost.ts';
 import {
   EdgeConflictError,
@@ -13,7 +13,7 @@ import {
 import { createStatements } from './statements.ts';
 
 /** What became of one item: stored, left alone because its key is taken, or never storable (DynamoDB's own words). */
-export type Outcome = 'inserted' | 'exists' | { readonly rejected: string };
+export type InsertOutcome = 'inserted' | 'exists' | { readonly rejected: string };
 
 /** An item and its size by DynamoDB's rules; an encoded document is one. */
 export interface SizedItem {
@@ -33,12 +33,12 @@ export const INSERT_BATCH = 25;
  * @returns a function from at most 25 items to their outcomes in the same order. It sends throttled statements again
  *   until patience ends, and takes a call apart that DynamoDB refuses as a whole, to find the item at fault.
  */
-export function createInserter(connection: Connection, account: CostAccount, table: string) {
+export function createInserter(connection: EdgeConnection, account: CostAccount, table: string) {
   const statements = createStatements(table, 'composite_key');
 
-  async function insertMany(items: readonly SizedItem[], options: CallOptions = {}): Promise<Outcome[]> {
+  async function insertMany(items: readonly SizedItem[], options: EdgeCallOptions = {}): Promise<InsertOutcome[]> {
     if (items.length > INSERT_BATCH) throw new RangeError(`At most ${INSERT_BATCH} items at once`);
-    const outcomes = new Array<Outcome>(items.length);
+    const outcomes = new Array<InsertOutcome>(items.length);
     let open = items.map((_, index) => index);
 
     async function insertOpen(): Promise<void> {
@@ -65,7 +65,7 @@ export function createInserter(connection: Connection, account: CostAccount, tab
   }
 
   /** One reply per item. */
-  async function send(items: readonly SizedItem[], options: CallOptions): Promise<Reply[]> {
+  async function send(items: readonly SizedItem[], options: EdgeCallOptions): Promise<Reply[]> {
     const sizes = items.map(({ bytes }) => bytes);
     const taken = await account.take(sizes, options.signal);
     const command = new BatchExecuteStatementCommand({
@@ -87,7 +87,7 @@ export function createInserter(connection: Connection, account: CostAccount, tab
     }
   }
 
-  function readReply({ Error: error }: Reply): Outcome | Error {
+  function readReply({ Error: error }: Reply): InsertOutcome | Error {
     if (error === undefined) return 'inserted';
     const { where } = connection.place(table);
     const code = error.Code ?? 'Unknown';

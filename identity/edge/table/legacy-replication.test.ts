@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Connection } from './connection.ts';
+import type { EdgeConnection } from './connection.ts';
 import { describeFailure } from './errors.ts';
 import { describeLegacyReplication } from './legacy-replication.ts';
 
@@ -10,7 +10,7 @@ function ask(name: string, httpStatusCode?: number) {
     async call() {
       throw describeFailure(error, { table: 'identities', where: 'eu-west-2' });
     },
-  } as unknown as Connection;
+  } as unknown as EdgeConnection;
   return describeLegacyReplication(connection, 'identities', 'eu-west-2', {});
 }
 

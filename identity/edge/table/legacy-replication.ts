@@ -1,7 +1,7 @@
 import { DescribeGlobalTableCommand } from '@aws-sdk/client-dynamodb';
 import type { Replication } from '../replication.ts';
-import type { CallOptions, Connection } from './connection.ts';
-import { type Answer, EdgeError } from './errors.ts';
+import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
+import { EdgeError, type FailureKind } from './errors.ts';
 
 /** What `DescribeGlobalTable` tells; `unknown`: this process may not ask, or got no answer. */
 export type LegacyReplication = Extract<Replication, { kind: 'GlobalTable' }> | 'none' | 'unknown';
@@ -14,10 +14,10 @@ export type LegacyReplication = Extract<Replication, { kind: 'GlobalTable' }> | 
  * @throws the signal's reason
  */
 export async function describeLegacyReplication(
-  connection: Connection,
+  connection: EdgeConnection,
   table: string,
   region: string,
-  options: CallOptions,
+  options: EdgeCallOptions,
 ): Promise<LegacyReplication> {
   const command = new DescribeGlobalTableCommand({ GlobalTableName: table });
   // What it tells changes how often is looked, and never whether the table can be used: it is not worth a second try.
@@ -35,7 +35,7 @@ export async function describeLegacyReplication(
   }
 }
 
-const NONE: readonly (Answer | undefined)[] = ['missing', 'invalid', 'other'];
+const NONE: readonly (FailureKind | undefined)[] = ['missing', 'invalid', 'other'];
 
 /** Throttled, refused or without an answer, the table may be one: then what was written is not taken for final. */
 function saysNone(error: unknown): boolean {

@@ -1,6 +1,6 @@
 import { QueryCommand } from '@aws-sdk/client-dynamodb';
 import type { Item } from '../document/document.ts';
-import type { CallOptions, Connection } from './connection.ts';
+import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 
 /** A stretch of an environment's documents by identifier, in the order of their bytes in UTF-8. */
 export interface DocumentStretch {
@@ -30,10 +30,10 @@ const INDEX = 'environment_api_key-identifier-index';
  *
  * Goes on by the index's whole key, since damaged documents may share environment key and identifier with others.
  */
-export function createKeyListing(connection: Connection, table: string) {
+export function createKeyListing(connection: EdgeConnection, table: string) {
   return async function listKeys(
     stretch: DocumentStretch & { readonly from: Item | undefined; readonly limit: number },
-    options: CallOptions = {},
+    options: EdgeCallOptions = {},
   ): Promise<Listing<ListedDocument>> {
     const { apiKey, after, until, from, limit } = stretch;
     // No document can be in the index under an empty key, and DynamoDB refuses to look for one.
@@ -74,10 +74,10 @@ function describeBounds(after: string | null, until: string | null): { condition
 }
 
 /** Lists the rows of an environment's identity overrides; consistent, in the order of their keys. */
-export function createRowListing(connection: Connection, table: string) {
+export function createRowListing(connection: EdgeConnection, table: string) {
   return async function listRows(
     { environmentId, from, limit }: { environmentId: number; from: Item | undefined; limit: number },
-    options: CallOptions = {},
+    options: EdgeCallOptions = {},
   ): Promise<Listing<Item>> {
     const budget = connection.readBudget;
     await budget?.take(1, options.signal);

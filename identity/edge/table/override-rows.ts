@@ -3,7 +3,7 @@ import type { Item } from '../document/document.ts';
 import { itemBytes } from '../document/size.ts';
 import type { OverrideRows } from '../store.ts';
 import { createBatchReader } from './batch-reads.ts';
-import type { CallOptions, Connection } from './connection.ts';
+import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import { createCostAccount } from './cost.ts';
 import { EdgeThrottledError } from './errors.ts';
 import { createRowListing } from './listing.ts';
@@ -21,11 +21,11 @@ const PUT_BATCH = 25;
  * The rows of `environments_v2` that repeat identity overrides for local evaluation (docs/flagsmith.md, "DynamoDB
  * tables, indexes, limits").
  */
-export function createOverrideRows(connection: Connection, table: string): OverrideRows {
+export function createOverrideRows(connection: EdgeConnection, table: string): OverrideRows {
   const account = createCostAccount(connection.budget);
   const readItems = createBatchReader(connection, table);
 
-  async function remove(key: OverrideRowKey, options: CallOptions = {}): Promise<void> {
+  async function remove(key: OverrideRowKey, options: EdgeCallOptions = {}): Promise<void> {
     const command = new DeleteItemCommand({ TableName: table, Key: keyItem(key), ReturnConsumedCapacity: 'TOTAL' });
     await spend([keyItem(key)], options, async () => {
       const output = await connection.call(table, (client, handling) => client.send(command, handling), options);
@@ -33,13 +33,13 @@ export function createOverrideRows(connection: Connection, table: string): Overr
     });
   }
 
-  async function putMany(rows: readonly Item[], options: CallOptions = {}): Promise<void> {
+  async function putMany(rows: readonly Item[], options: EdgeCallOptions = {}): Promise<void> {
     for (let from = 0; from < rows.length; from += PUT_BATCH) {
       await putBatch(rows.slice(from, from + PUT_BATCH), options);
     }
   }
 
-  async function putBatch(rows: readonly Item[], options: CallOptions): Promise<void> {
+  async function putBatch(rows: readonly Item[], options: EdgeCallOptions): Promise<void> {
     let open: WriteRequest[] = rows.map((row) => ({ PutRequest: { Item: row } }));
     await connection.repeat(async () => {
       const command = new BatchWriteItemCommand({ RequestItems: { [table]: open }, ReturnConsumedCapacity: 'TOTAL' });
@@ -55,7 +55,7 @@ export function createOverrideRows(connection: Connection, table: string): Overr
     }, options.signal);
   }
 
-  async function getMany(keys: readonly OverrideRowKey[], options: CallOptions = {}): Promise<Map<string, Item>> {
+  async function getMany(keys: readonly OverrideRowKey[], options: EdgeCallOptions = {}): Promise<Map<string, Item>> {
     const found = new Map<string, Item>();
     const wanted = [...new Map(keys.map((key) => [rowName(key), keyItem(key)])).values()];
     for await (const { items } of readItems(wanted, options)) {
@@ -66,7 +66,7 @@ export function createOverrideRows(connection: Connection, table: string): Overr
 
   async function spend(
     items: readonly Item[],
-    options: CallOptions,
+    options: EdgeCallOptions,
     write: () => Promise<Parameters<typeof account.settle>[1]>,
   ): Promise<void> {
     const sizes = items.map(itemBytes);

@@ -1,6 +1,6 @@
 import { DescribeTableCommand, type TableDescription } from '@aws-sdk/client-dynamodb';
 import { parseReplication, type Replication } from '../replication.ts';
-import type { CallOptions, Connection } from './connection.ts';
+import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import { WrongTableError } from './errors.ts';
 import { describeLegacyReplication } from './legacy-replication.ts';
 
@@ -37,10 +37,10 @@ const USABLE = new Set(['ACTIVE', 'UPDATING']);
  * @throws TableMissingError, WrongTableError (another key, or not usable yet), EdgeRefusedError, EdgeUnreachableError, EdgeThrottledError
  */
 export async function describeTable(
-  connection: Connection,
+  connection: EdgeConnection,
   table: string,
   key: KeySchema,
-  call: CallOptions,
+  call: EdgeCallOptions,
 ): Promise<TableFacts> {
   const options = { ...call, isAside: true };
   const { where } = connection.place(table);
@@ -75,10 +75,10 @@ export async function describeTable(
 }
 
 async function findLegacy(
-  connection: Connection,
+  connection: EdgeConnection,
   table: string,
   region: string,
-  options: CallOptions,
+  options: EdgeCallOptions,
 ): Promise<Replication> {
   const legacy = await describeLegacyReplication(connection, table, region, options);
   if (legacy === 'none') return { kind: 'SingleRegion' };

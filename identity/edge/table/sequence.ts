@@ -3,7 +3,7 @@ import type { Item } from '../document/document.ts';
 import { sameValue } from '../document/equality.ts';
 import { overriddenFeature } from '../override-rows.ts';
 import type { Documents, OverrideRows } from '../store.ts';
-import type { CallOptions, Connection } from './connection.ts';
+import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import type { WriteResult } from './documents.ts';
 import { keyOf } from './override-rows.ts';
 import type { RowChanges } from './transaction.ts';
@@ -18,7 +18,7 @@ import { type DocumentWrite, type Look, lookAfter } from './writes.ts';
  * that it changed, makes them agree again, and what no override has any more goes at once.
  */
 export function createSequence(
-  connection: Connection,
+  connection: EdgeConnection,
   documents: Documents,
   rows: Pick<OverrideRows, 'delete' | 'putMany'>,
   rowsTable: string,
@@ -26,7 +26,7 @@ export function createSequence(
   return async function commit(
     write: DocumentWrite,
     { put, remove }: RowChanges,
-    options: CallOptions = {},
+    options: EdgeCallOptions = {},
   ): Promise<WriteResult> {
     // Rows alone change only beside the document that they are of.
     if (write.kind === 'check' || write.kind === 'gone') {
@@ -43,7 +43,7 @@ export function createSequence(
     return after;
   };
 
-  async function writeDocument(write: DocumentWrite, options: CallOptions): Promise<WriteResult> {
+  async function writeDocument(write: DocumentWrite, options: EdgeCallOptions): Promise<WriteResult> {
     switch (write.kind) {
       case 'put':
         return documents.putIfUnchanged(write.item, write.expected, options);
@@ -64,7 +64,7 @@ export function createSequence(
 
   async function look(
     write: Look,
-    options: CallOptions,
+    options: EdgeCallOptions,
   ): Promise<'as expected' | { readonly changed: Item | undefined }> {
     const found = await documents.get(write.key, options);
     if (write.kind === 'gone') return found === undefined ? 'as expected' : { changed: found };
@@ -76,7 +76,7 @@ export function createSequence(
   }
 
   /** Not a row that somebody has put since. */
-  async function removeOwn(row: Item, options: CallOptions): Promise<void> {
+  async function removeOwn(row: Item, options: EdgeCallOptions): Promise<void> {
     const { environment_id, document_key } = row;
     const command = new DeleteItemCommand({
       TableName: rowsTable,

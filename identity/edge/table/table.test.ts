@@ -4,7 +4,7 @@ import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type DynamodbAccess, identities, type TestTables } from '@edge-migration/test/edge/tables.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { itemBytes } from '../document/size.ts';
-import { type CallOptions, type EdgeStore, type Item, openEdge } from './table.ts';
+import { type EdgeCallOptions, type EdgeStore, type Item, openEdge } from './table.ts';
 
 let access: DynamodbAccess;
 let tables: TestTables;
@@ -37,7 +37,7 @@ function createItem(attributes: Item = {}): Item & { composite_key: { S: string 
 
 const trait = (key: string, value: Item[string]) => ({ M: { trait_key: { S: key }, trait_value: value } });
 /** As the copy does: with sizes. */
-const insert = (to: EdgeStore, items: readonly Item[], options?: CallOptions) =>
+const insert = (to: EdgeStore, items: readonly Item[], options?: EdgeCallOptions) =>
   to.identities.insertMany(
     items.map((item) => ({ item, bytes: itemBytes(item) })),
     options,

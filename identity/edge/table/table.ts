@@ -1,7 +1,7 @@
 import { findGuarantees } from '../replication.ts';
 import type { Commit, EdgeStore } from '../store.ts';
 import { createBatchWriter } from './batch-writes.ts';
-import { connect, type EdgeOptions } from './connection.ts';
+import { connectToEdge, type EdgeOptions } from './connection.ts';
 import { createCostAccount } from './cost.ts';
 import { createDocuments } from './documents.ts';
 import { createEnvironmentQuery } from './environment.ts';
@@ -17,7 +17,7 @@ export type { WriteBudget } from '../rate.ts';
 export type { DescribedTables, EdgeStore } from '../store.ts';
 export { GET_BATCH } from './batch-reads.ts';
 export type { SharedWrite } from './batch-writes.ts';
-export type { CallOptions, EdgeOptions, Silence } from './connection.ts';
+export type { EdgeCallOptions, EdgeOptions, Silence } from './connection.ts';
 export type { WriteResult } from './documents.ts';
 export {
   DeadlinePassedError,
@@ -26,8 +26,8 @@ export {
   ResponseTooLargeError,
   WriteRejectedError,
 } from './errors.ts';
-export type { Deadline } from './http.ts';
-export { INSERT_BATCH, type Outcome } from './insert.ts';
+export type { SendDeadline } from './http.ts';
+export { INSERT_BATCH, type InsertOutcome } from './insert.ts';
 export type { TableFacts } from './schema.ts';
 
 /** The part of `edgeSettings` (config/stores.ts) that the tables need. */
@@ -44,7 +44,7 @@ export function openEdge(settings: EdgeSettings, options: EdgeOptions = {}): Edg
   let guarantees = findGuarantees([undefined]);
   let regions: ReadonlySet<string> | undefined;
   let identityRegions: ReadonlySet<string> | undefined;
-  const connection = connect(settings, options);
+  const connection = connectToEdge(settings, options);
   const { identitiesTable, environmentsV2Table } = settings;
   const account = createCostAccount(connection.budget);
   const documents = createDocuments(connection, account, identitiesTable, 'composite_key');

@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { Item } from '../document/document.ts';
 import { itemBytes } from '../document/size.ts';
-import type { CallOptions, Connection } from './connection.ts';
+import type { EdgeCallOptions, EdgeConnection } from './connection.ts';
 import type { CostAccount } from './cost.ts';
 import type { WriteResult } from './documents.ts';
 import { EdgeThrottledError, readAnswer, WriteRejectedError } from './errors.ts';
@@ -30,8 +30,8 @@ const ROWS = 99;
  * overrides, and added once it has them. So whoever finds it half done, because its process was killed, sees in the
  * document what is left to do.
  */
-export function createTransaction(connection: Connection, account: CostAccount, table: string, rowsTable: string) {
-  async function commit(write: DocumentWrite, rows: RowChanges, options: CallOptions = {}): Promise<WriteResult> {
+export function createTransaction(connection: EdgeConnection, account: CostAccount, table: string, rowsTable: string) {
+  async function commit(write: DocumentWrite, rows: RowChanges, options: EdgeCallOptions = {}): Promise<WriteResult> {
     const remove = rows.remove.map((Key): TransactWriteItem => ({ Delete: { TableName: rowsTable, Key } }));
     const put = rows.put.map((Item): TransactWriteItem => ({ Put: { TableName: rowsTable, Item } }));
     const before = chunk(remove);
@@ -49,7 +49,11 @@ export function createTransaction(connection: Connection, account: CostAccount, 
     return 'written';
   }
 
-  async function send(write: DocumentWrite, actions: TransactWriteItem[], options: CallOptions): Promise<WriteResult> {
+  async function send(
+    write: DocumentWrite,
+    actions: TransactWriteItem[],
+    options: EdgeCallOptions,
+  ): Promise<WriteResult> {
     // A transaction costs twice what its writes cost alone.
     const sizes = [writtenItem(write), ...actions.map(({ Put }) => Put?.Item ?? {})].map(itemBytes);
     const taken = await account.take([...sizes, ...sizes], options.signal);

@@ -6,7 +6,7 @@ import { compareDocuments } from '@edge-migration/identity/edge/merge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { isDocumentOf } from '@edge-migration/identity/edge/ownership.ts';
 import { keyOf, rowName } from '@edge-migration/identity/edge/table/override-rows.ts';
-import { type CallOptions, type Item, WriteRejectedError } from '@edge-migration/identity/edge/table/table.ts';
+import { type EdgeCallOptions, type Item, WriteRejectedError } from '@edge-migration/identity/edge/table/table.ts';
 import { type Page, type PageDocument, skip } from './page.ts';
 import { reject } from './rejection.ts';
 import type { Result } from './totals.ts';
@@ -27,7 +27,7 @@ export function createConflictSettler(stores: Stores) {
     documents: readonly PageDocument[],
     found: ReadonlyMap<string, Item>,
     onConflict: OnConflict,
-    options: CallOptions & { signal: AbortSignal },
+    options: EdgeCallOptions & { signal: AbortSignal },
   ): Promise<Result[]> {
     const results = new Map<number, Result>();
     const kept: Item[] = [];
@@ -80,7 +80,7 @@ export function createConflictSettler(stores: Stores) {
     { identity, key }: PageDocument,
     found: ReadonlyMap<string, Item>,
     onConflict: OnConflict,
-    { signal, deadline, lost }: CallOptions & { signal: AbortSignal },
+    { signal, deadline, lost }: EdgeCallOptions & { signal: AbortSignal },
   ): Promise<Result> {
     const fence = { deadline, lost };
     const subject = { environment, identifier: identity.identifier, onConflict };
@@ -107,7 +107,7 @@ export function createConflictSettler(stores: Stores) {
   async function addMissingRows(
     { environment }: Page,
     documents: readonly Item[],
-    options: CallOptions,
+    options: EdgeCallOptions,
   ): Promise<void> {
     const { commit, overrideRows: table } = edge;
     if (commit === undefined || table === undefined) return;

@@ -4,7 +4,7 @@ import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type OpenStores, openStores } from '../../job/stores.ts';
+import { openWorkerStores, type WorkerStores } from '../../job/stores.ts';
 import { verify } from '../../verify/worker/testing/verification.ts';
 import { createPagePlanner } from './page-planner.ts';
 import { createPageWriter } from './page-writer.ts';
@@ -15,7 +15,7 @@ const OTHER_PROJECT = 990_001;
 const [OURS, THEIRS] = [980_001, 980_002];
 
 let project: TestProject;
-let other: OpenStores;
+let other: WorkerStores;
 let key: string;
 
 beforeAll(async () => {
@@ -40,7 +40,7 @@ beforeAll(async () => {
   });
   const settings = { ...project.tables.settings, databaseUrl: project.databaseUrl, projectId: OTHER_PROJECT };
   const patience = { clock: systemClock, patienceMs: 20_000, signal: new AbortController().signal };
-  other = await openStores({ ...settings, maxWriteUnitsPerSecond: 1_000_000 }, patience);
+  other = await openWorkerStores({ ...settings, maxWriteUnitsPerSecond: 1_000_000 }, patience);
 });
 afterAll(async () => {
   await other?.[Symbol.asyncDispose]();

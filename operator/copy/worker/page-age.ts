@@ -1,4 +1,4 @@
-import type { Deadline } from '@edge-migration/identity/edge/table/table.ts';
+import type { SendDeadline } from '@edge-migration/identity/edge/table/table.ts';
 import { type Clock, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 
 /**
@@ -8,7 +8,7 @@ import { type Clock, momentOf, mostSince } from '@edge-migration/runtime/clock.t
  * Both clocks count, because each can stand still without the other: the monotonic one while the machine sleeps, the
  * wall clock when somebody sets it back.
  */
-export function startPageAge(clock: Clock, maxAgeMs: number): Deadline {
+export function startPageAge(clock: Clock, maxAgeMs: number): SendDeadline {
   const begun = momentOf(clock);
   return { left: () => maxAgeMs - mostSince(clock, begun) };
 }

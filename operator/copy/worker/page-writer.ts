@@ -2,11 +2,11 @@ import type { Stores } from '@edge-migration/identity/converge.ts';
 import { overrideRows } from '@edge-migration/identity/edge/override-rows.ts';
 import { lookAfterMs } from '@edge-migration/identity/edge/replication-lag.ts';
 import {
-  type CallOptions,
   DeadlinePassedError,
+  type EdgeCallOptions,
   INSERT_BATCH,
+  type InsertOutcome,
   type Item,
-  type Outcome,
   WriteRejectedError,
 } from '@edge-migration/identity/edge/table/table.ts';
 import { createConflictSettler } from './conflicts.ts';
@@ -100,10 +100,10 @@ export function createPageWriter(stores: Stores): HandlePage {
     documents: readonly PageDocument[],
     { environment }: Page,
     results: (Result | undefined)[],
-    options: CallOptions,
+    options: EdgeCallOptions,
   ): Promise<PageDocument[]> {
     const taken: PageDocument[] = [];
-    const note = (document: PageDocument, outcome: Outcome) => {
+    const note = (document: PageDocument, outcome: InsertOutcome) => {
       if (outcome === 'exists') taken.push(document);
       else if (outcome === 'inserted') results[document.index] = { outcome };
       else results[document.index] = reject(environment.id, document.identity.id, outcome.rejected);
@@ -123,8 +123,8 @@ export function createPageWriter(stores: Stores): HandlePage {
     commit: NonNullable<typeof edge.commit>,
     environmentId: number,
     { item }: PageDocument,
-    options: CallOptions,
-  ): Promise<Outcome> {
+    options: EdgeCallOptions,
+  ): Promise<InsertOutcome> {
     const rows = { put: overrideRows(environmentId, item, clock.now()), remove: [] };
     try {
       const result = await commit({ kind: 'put', item, expected: undefined }, rows, options);

@@ -4,7 +4,7 @@ import {
   encodeIdentity,
   type SkippedIdentity,
 } from '@edge-migration/identity/edge/document/document.ts';
-import type { Deadline } from '@edge-migration/identity/edge/table/table.ts';
+import type { SendDeadline } from '@edge-migration/identity/edge/table/table.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
 import type { WriteUnits } from '../write-units.ts';
 import type { Result } from './totals.ts';
@@ -14,7 +14,7 @@ export interface Page {
   readonly environment: CoreEnvironment;
   readonly identities: readonly CoreIdentity[];
   /** Until when it may be written. */
-  readonly deadline: Deadline;
+  readonly deadline: SendDeadline;
   /** Told of each write that was sent and not answered. */
   readonly lost?: (() => void) | undefined;
 }

@@ -3,7 +3,7 @@ import { writeAudit } from './audit.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { adjustJob, createJob } from './jobs.ts';
 import { writeLiveSettings } from './live-settings.ts';
-import { planRanges } from './plan-ranges.ts';
+import { writeRangePlan } from './plan-ranges.ts';
 import { writeRecord } from './record.ts';
 import { removeJob } from './remove-job.ts';
 import { retireWork } from './retire-work.ts';
@@ -22,7 +22,7 @@ export async function act(
   const projectId = migration.spec?.projectId ?? 0;
   switch (action.kind) {
     case 'planRanges':
-      return planRanges(context, { ...target, operation: action.operation });
+      return writeRangePlan(context, { ...target, operation: action.operation });
     case 'writeLiveSettings':
     case 'writeVerifySettings':
       return writeLiveSettings(context, { ...target, operation: action.operation }, action.settings);

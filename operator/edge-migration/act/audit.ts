@@ -1,14 +1,14 @@
 import {
   EDGE_MIGRATIONS,
-  FIELD_MANAGER,
+  OPERATOR_FIELD_MANAGER,
   objectNames,
   type Status,
 } from '@edge-migration/contract/edge-migration/api.ts';
 import { z } from 'zod';
 import { type Audit, auditSchema, extendAudit, writeAuditText } from '../../verify/audit.ts';
 import { formatTime } from '../conditions.ts';
-import { buildReport } from '../objects.ts';
-import { parseJson } from '../parse.ts';
+import { buildReportConfigMap } from '../objects.ts';
+import { parseJsonText } from '../parse.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { readConfigMap } from './write-config-map.ts';
 
@@ -37,18 +37,18 @@ export async function writeAudit(
     readConfigMap(client, { namespace, name }, signal),
     client.get(EDGE_MIGRATIONS, migration, { signal }),
   ]);
-  const known = parseJson(existing.data['audit.json'], auditSchema);
+  const known = parseJsonText(existing.data['audit.json'], auditSchema);
   const managers = managedFieldsSchema.safeParse(live?.metadata['managedFields']).data ?? [];
   const audit: Audit = extendAudit(known, {
     migration,
     status,
     now: formatTime(clock.now()),
     writers: managers.flatMap(({ manager, operation, time, subresource }) =>
-      subresource === undefined && manager !== FIELD_MANAGER ? { manager, operation, time: time ?? '' } : [],
+      subresource === undefined && manager !== OPERATOR_FIELD_MANAGER ? { manager, operation, time: time ?? '' } : [],
     ),
   });
   const data = { 'audit.json': JSON.stringify(audit), 'audit.txt': writeAuditText(audit) };
-  const object = buildReport({ migration, operation: 'copy', namespace }, { name, component: 'audit', data });
+  const object = buildReportConfigMap({ migration, operation: 'copy', namespace }, { name, component: 'audit', data });
   await existing.write(object);
   logger.info({ report: name }, 'brought the audit up to date');
 }

@@ -1,9 +1,14 @@
-import { FIELD_MANAGER, isComparison, LABELS, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import {
+  isComparison,
+  LABELS,
+  OPERATOR_FIELD_MANAGER,
+  objectNames,
+} from '@edge-migration/contract/edge-migration/api.ts';
 import type { KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { AlreadyExistsError } from '@edge-migration/kubernetes/errors.ts';
 import { CONFIG_MAPS, JOBS } from '@edge-migration/kubernetes/resources.ts';
 import { readCheckpoint } from '../../copy/checkpoint.ts';
-import { describeComparison, describeCopy } from '../../job/work.ts';
+import { createCopyWork, createVerifyWork } from '../../job/work.ts';
 import type { Action } from '../actions.ts';
 import { buildJob } from '../objects.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
@@ -43,10 +48,10 @@ export async function createJob(
     parallelism,
     template: isComparison(operation) ? verifyTemplate : template,
     work:
-      comparison === undefined ? describeCopy(source, { pageMaxAgeSeconds }) : describeComparison(source, comparison),
+      comparison === undefined ? createCopyWork(source, { pageMaxAgeSeconds }) : createVerifyWork(source, comparison),
   });
   try {
-    await client.create(JOBS, job, { fieldManager: FIELD_MANAGER, signal });
+    await client.create(JOBS, job, { fieldManager: OPERATOR_FIELD_MANAGER, signal });
     logger.info({ job: job.metadata.name, ranges: rangeIds.length, parallelism }, 'started the Job');
   } catch (error) {
     if (!(error instanceof AlreadyExistsError)) throw error;
@@ -109,7 +114,7 @@ export async function adjustJob(
     JOBS,
     { namespace, name },
     { metadata: { uid }, spec: { suspend, parallelism } },
-    { fieldManager: FIELD_MANAGER, signal },
+    { fieldManager: OPERATOR_FIELD_MANAGER, signal },
   );
   logger.info({ job: name, suspend, parallelism }, 'adjusted the Job');
 }

@@ -11,7 +11,7 @@ import { parsePlan } from '../parse.ts';
 import { migration as buildMigration } from '../testing/facts.ts';
 import { act } from './act.ts';
 import type { ActionContext } from './context.ts';
-import { planRanges } from './plan-ranges.ts';
+import { writeRangePlan } from './plan-ranges.ts';
 
 const fake = useFake([CONFIG_MAPS, SECRETS, JOBS]);
 const namespace = 'edge-migration';
@@ -66,7 +66,7 @@ function delay(resource: Resource, name: string, meanwhile: () => Promise<unknow
 
 describe('ranges that a replica planned which does not lead any more', () => {
   const plan = (client: KubernetesClient) =>
-    planRanges(contextOf(client), { migration: ofProject(), operation: 'copy', logger, signal });
+    writeRangePlan(contextOf(client), { migration: ofProject(), operation: 'copy', logger, signal });
 
   test.each(['ranges', 'root'] as const)('are not put under the plan of the leader: %s', async (which) => {
     const names = objectNames(ofProject(), 'copy');

@@ -1,4 +1,4 @@
-import { FIELD_MANAGER, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import { OPERATOR_FIELD_MANAGER, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
 import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import type { VerifySettings } from '../../verify/settings.ts';
 import type { LiveSettings } from '../facts.ts';
@@ -16,6 +16,6 @@ export async function writeLiveSettings(
   if (root === undefined) return;
   const { resourceVersion } = root.metadata;
   const patch = { metadata: { resourceVersion }, data: { settings: JSON.stringify(settings) } };
-  await client.patch(CONFIG_MAPS, { namespace, name }, patch, { fieldManager: FIELD_MANAGER, signal });
+  await client.patch(CONFIG_MAPS, { namespace, name }, patch, { fieldManager: OPERATOR_FIELD_MANAGER, signal });
   logger.info({ ...settings }, 'set what the pods follow');
 }

@@ -1,4 +1,9 @@
-import { FIELD_MANAGER, isComparison, LABELS, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import {
+  isComparison,
+  LABELS,
+  OPERATOR_FIELD_MANAGER,
+  objectNames,
+} from '@edge-migration/contract/edge-migration/api.ts';
 import { AlreadyExistsError } from '@edge-migration/kubernetes/errors.ts';
 import { CONFIG_MAPS, JOBS, SECRETS } from '@edge-migration/kubernetes/resources.ts';
 import { describePlanned, type MeasuredRange, planRanges as measureRanges, mergeSteps } from '../../copy/ranges.ts';
@@ -19,12 +24,12 @@ const LARGEST_SECRET = 700_000;
  * has damaged it all goes together. Nor does a replica that led before put its ranges under the plan of the one that
  * leads now, however late its requests arrive: each of them is about a root of its own.
  */
-export async function planRanges(context: ActionContext, { migration, operation, logger, signal }: ActionTarget) {
+export async function writeRangePlan(context: ActionContext, { migration, operation, logger, signal }: ActionTarget) {
   const { client, core, namespace, clock } = context;
   const { spec } = migration;
   if (spec === undefined || (await isPlanned(context, { migration, operation, logger, signal }))) return;
   const place = { migration, operation, namespace };
-  const options = { fieldManager: FIELD_MANAGER, signal };
+  const options = { fieldManager: OPERATOR_FIELD_MANAGER, signal };
   const started = clock.monotonic();
   const project = await core.projects.get(spec.projectId, signal);
   const environments = project?.environments ?? [];
@@ -72,7 +77,7 @@ async function createRanges(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await client.create(SECRETS, ranges, { fieldManager: FIELD_MANAGER, signal });
+    await client.create(SECRETS, ranges, { fieldManager: OPERATOR_FIELD_MANAGER, signal });
   } catch (error) {
     const { namespace } = ranges.metadata;
     if (error instanceof AlreadyExistsError) await client.delete(CONFIG_MAPS, { namespace, name }, { uid, signal });

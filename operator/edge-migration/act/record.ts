@@ -1,5 +1,5 @@
 import { objectNames } from '@edge-migration/contract/edge-migration/api.ts';
-import { buildReport } from '../objects.ts';
+import { buildReportConfigMap } from '../objects.ts';
 import type { StatusRecord } from '../record.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { readConfigMap } from './write-config-map.ts';
@@ -13,6 +13,6 @@ export async function writeRecord(
   const { record: name } = objectNames(migration, 'copy');
   const found = await readConfigMap(client, { namespace, name }, signal);
   const data = { record: JSON.stringify(record) };
-  const object = buildReport({ migration, operation: 'copy', namespace }, { name, component: 'record', data });
+  const object = buildReportConfigMap({ migration, operation: 'copy', namespace }, { name, component: 'record', data });
   await found.write(object);
 }

@@ -1,4 +1,4 @@
-import { FIELD_MANAGER, LABELS, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
+import { LABELS, OPERATOR_FIELD_MANAGER, objectNames } from '@edge-migration/contract/edge-migration/api.ts';
 import { CONFIG_MAPS, JOBS } from '@edge-migration/kubernetes/resources.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { hasEnded } from './jobs.ts';
@@ -20,7 +20,7 @@ export async function retireWork(
   for (const { metadata } of items.filter(hasEnded)) {
     const { name, uid } = metadata;
     const patch = { metadata: { uid, ownerReferences: null }, spec: { ttlSecondsAfterFinished: KEPT_SECONDS } };
-    await client.patch(JOBS, { namespace, name }, patch, { fieldManager: FIELD_MANAGER, signal });
+    await client.patch(JOBS, { namespace, name }, patch, { fieldManager: OPERATOR_FIELD_MANAGER, signal });
   }
   // Read by a replica that leads: a delete that arrives late does not take the plan of the next one.
   const reference = { namespace, name: objectNames(migration, operation).root };

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   EDGE_MIGRATIONS,
   type EdgeMigration,
-  FIELD_MANAGER,
+  OPERATOR_FIELD_MANAGER,
   type Status,
 } from '@edge-migration/contract/edge-migration/api.ts';
 import type { KubernetesClient } from '@edge-migration/kubernetes/client.ts';
@@ -23,7 +23,7 @@ export async function applyStatus(
   const { group, version, kind } = EDGE_MIGRATIONS;
   const object = { apiVersion: `${group}/${version}`, kind, metadata: { namespace, name, resourceVersion }, status };
   await client.apply(EDGE_MIGRATIONS, object, {
-    fieldManager: FIELD_MANAGER,
+    fieldManager: OPERATOR_FIELD_MANAGER,
     force: true,
     subresource: 'status',
     signal,

@@ -1,7 +1,7 @@
 import { objectNames } from '@edge-migration/contract/edge-migration/api.ts';
 import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
 import { SKIP_REASONS } from '@edge-migration/identity/edge/document/document.ts';
-import { buildReport } from '../objects.ts';
+import { buildReportConfigMap } from '../objects.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { joinLines, LARGEST_REPORT } from './skipped-report.ts';
 import { readConfigMap } from './write-config-map.ts';
@@ -28,7 +28,7 @@ export async function writeUnstorableReport(
     lines: String(report.lines),
     ...(report.left > 0 ? { truncated: String(report.left) } : {}),
   };
-  const object = buildReport(
+  const object = buildReportConfigMap(
     { migration, operation: 'copy', namespace },
     { name, component: 'unstorable-report', data },
   );

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { objectNames } from '@edge-migration/contract/edge-migration/api.ts';
-import { buildReport } from '../objects.ts';
+import { buildReportConfigMap } from '../objects.ts';
 import { extendSeries, parseSeries, type UsageSeries } from '../usage/series.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { readConfigMap } from './write-config-map.ts';
@@ -18,6 +18,9 @@ export async function writeUsageSeries(
   const series = extendSeries(before, days, most);
   if (isDeepStrictEqual(series, before)) return;
   const data = { 'series.json': JSON.stringify(series) };
-  const object = buildReport({ migration, operation: 'copy', namespace }, { name, component: 'still-on-core', data });
+  const object = buildReportConfigMap(
+    { migration, operation: 'copy', namespace },
+    { name, component: 'still-on-core', data },
+  );
   await existing.write(object);
 }

@@ -2,7 +2,7 @@ import { LABELS, type LastComparison, objectNames } from '@edge-migration/contra
 import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
 import { parseVerifyCheckpoint } from '../../verify/checkpoint.ts';
 import { writeReportText } from '../../verify/report-text.ts';
-import { buildReport } from '../objects.ts';
+import { buildReportConfigMap } from '../objects.ts';
 import type { ActionContext, ActionTarget } from './context.ts';
 import { joinLines } from './skipped-report.ts';
 import { readConfigMap } from './write-config-map.ts';
@@ -37,7 +37,10 @@ export async function writeVerificationReport(
     'skipped.jsonl': skipped.text,
     ...(samples.left > 0 ? { truncated: String(samples.left) } : {}),
   };
-  const object = buildReport({ migration, operation, namespace }, { name, component: 'verification-report', data });
+  const object = buildReportConfigMap(
+    { migration, operation, namespace },
+    { name, component: 'verification-report', data },
+  );
   await found.write(object);
   logger.info({ report: name, samples: samples.lines }, 'wrote the report of the comparison');
 }

@@ -1,4 +1,4 @@
-import { FIELD_MANAGER } from '@edge-migration/contract/edge-migration/api.ts';
+import { OPERATOR_FIELD_MANAGER } from '@edge-migration/contract/edge-migration/api.ts';
 import { applyOver } from '@edge-migration/kubernetes/apply-over.ts';
 import type { KubernetesClient, KubernetesObject } from '@edge-migration/kubernetes/client.ts';
 import { CONFIG_MAPS } from '@edge-migration/kubernetes/resources.ts';
@@ -23,7 +23,7 @@ export async function readConfigMap(
   signal: AbortSignal,
 ): Promise<ReadConfigMap> {
   const found = await client.get(CONFIG_MAPS, reference, { signal });
-  const options = { fieldManager: FIELD_MANAGER, signal };
+  const options = { fieldManager: OPERATOR_FIELD_MANAGER, signal };
   return {
     data: (found?.['data'] ?? {}) as Readonly<Record<string, string>>,
     async write(object) {

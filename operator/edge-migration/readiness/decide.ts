@@ -1,5 +1,12 @@
 import type { Action } from '../actions.ts';
-import { type FindingOf, findCondition, isFalse, isTrue, isUnknown, recall } from '../conditions.ts';
+import {
+  conditionFalse,
+  conditionTrue,
+  conditionUnknown,
+  type FindingOf,
+  recall,
+  recordedCondition,
+} from '../conditions.ts';
 import type { Facts } from '../facts.ts';
 import { describeComplete, describeMissing, describeOverrides } from './describe.ts';
 import { isComplete, type ObservedReadiness } from './facts.ts';
@@ -22,28 +29,29 @@ interface Rest {
  */
 export function decideReadiness(facts: Facts, rest: Rest): FindingOf<'EdgeReady'> | undefined {
   const { migration, readiness } = facts;
-  const before = findCondition(migration.status.conditions, 'EdgeReady');
+  const before = recordedCondition(migration.status.conditions, 'EdgeReady');
   const hindrance = findHindrance(facts);
   if (readiness === undefined) {
     if (hindrance?.kind === 'unknown') return before && recall('EdgeReady', before);
-    return hindrance && isFalse('CoreWouldForward', hindrance.message);
+    return hindrance && conditionFalse('CoreWouldForward', hindrance.message);
   }
   switch (readiness.kind) {
     case 'unread':
       return before === undefined
-        ? isUnknown('NotLookedAt', 'Edge is looked at when the project is found in Core')
+        ? conditionUnknown('NotLookedAt', 'Edge is looked at when the project is found in Core')
         : recall('EdgeReady', before);
     case 'problem':
-      return isUnknown(readiness.reason, readiness.message);
+      return conditionUnknown(readiness.reason, readiness.message);
     case 'observed': {
       if (!isComplete(readiness)) return describeIncomplete(readiness, migration.spec?.projectId ?? 0, rest.handover);
       if (rest.isCopied && !rest.hasOverrides) {
-        return isFalse('OverridesNotShown', describeOverrides(readiness, migration.status));
+        return conditionFalse('OverridesNotShown', describeOverrides(readiness, migration.status));
       }
-      if (hindrance?.kind === 'forwards') return isFalse('CoreWouldForward', hindrance.message);
+      if (hindrance?.kind === 'forwards') return conditionFalse('CoreWouldForward', hindrance.message);
       // What was ready is so still, as far as anyone can tell.
-      if (hindrance !== undefined && before?.status !== 'True') return isUnknown(hindrance.reason, hindrance.message);
-      return isTrue('Complete', describeComplete(readiness));
+      if (hindrance !== undefined && before?.status !== 'True')
+        return conditionUnknown(hindrance.reason, hindrance.message);
+      return conditionTrue('Complete', describeComplete(readiness));
     }
   }
 }
@@ -54,8 +62,8 @@ function describeIncomplete(
   handover: HandoverDecision['finding'],
 ): FindingOf<'EdgeReady'> {
   const { reason, message } = describeMissing(readiness, projectId, handover === undefined);
-  if (handover === undefined) return isFalse(reason, message);
-  return isFalse('reason' in handover ? handover.reason : reason, `${message}; ${handover.message}`);
+  if (handover === undefined) return conditionFalse(reason, message);
+  return conditionFalse('reason' in handover ? handover.reason : reason, `${message}; ${handover.message}`);
 }
 
 /**
@@ -75,7 +83,7 @@ export function decideMarks(
     const nextTime = whenToLookAtHindrance(facts, hindrance);
     return { admits: (action) => !isMark(action), late: [], nextTime };
   }
-  const before = findCondition(facts.migration.status.conditions, 'EdgeReady')?.status;
+  const before = recordedCondition(facts.migration.status.conditions, 'EdgeReady')?.status;
   const isNews = ready === undefined ? before === 'False' : before !== 'True';
   const kept = keepMarks(facts, state);
   if (!isNews) return { ...kept, admits: (action) => kept.late.length === 0 || !isMark(action) };

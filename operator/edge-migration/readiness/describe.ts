@@ -1,5 +1,5 @@
 import type { Status } from '@edge-migration/contract/edge-migration/api.ts';
-import { findCondition } from '../conditions.ts';
+import { recordedCondition } from '../conditions.ts';
 import type { ObservedReadiness, PlaceFact } from './facts.ts';
 
 /** What Edge lacks, and the first of it as a reason for programs. */
@@ -47,7 +47,7 @@ export function describeMissing(readiness: ObservedReadiness, projectId: number,
 
 /** Override rows that nothing has shown to be there, and how to write them. */
 export function describeOverrides({ tables }: ObservedReadiness, { conditions }: Status): string {
-  const isClosed = findCondition(conditions, 'Succeeded')?.reason === 'WindowClosed';
+  const isClosed = recordedCondition(conditions, 'Succeeded')?.reason === 'WindowClosed';
   // At the end of the window Edge is the master: a repair leaves rows as they are.
   const cure = isClosed
     ? 'delete the EdgeMigration and apply it again: the copy writes the rows that are missing'

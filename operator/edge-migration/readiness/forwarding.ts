@@ -1,4 +1,4 @@
-import { type Finding, isTrue } from '../conditions.ts';
+import { conditionTrue, type DecidedCondition } from '../conditions.ts';
 import type { Facts } from '../facts.ts';
 
 /**
@@ -6,11 +6,11 @@ import type { Facts } from '../facts.ts';
  * `enable_dynamo_db` and is marked as migrated. Such a request sets what it says over what Core has said since. Undefined
  * where Core does not, and where nobody can tell.
  */
-export function findForwarding({ readiness, forwardingPod, marks }: Facts): Finding<'True'> | undefined {
+export function findForwarding({ readiness, forwardingPod, marks }: Facts): DecidedCondition<'True'> | undefined {
   if (forwardingPod === undefined || readiness?.kind !== 'observed' || !readiness.enabled) return undefined;
   // Without the table of the marks nothing tells whether Flagsmith's own migration has set them.
   if (marks !== undefined && !(marks.kind === 'observed' && marks.completed)) return undefined;
-  return isTrue(
+  return conditionTrue(
     'CoreForwards',
     `pod ${forwardingPod} of the Core API has EDGE_API_URL, so Core forwards requests of this project to Edge besides${marks === undefined ? ' once it is marked as migrated' : ''}: late, in no order, over newer values. Remove EDGE_API_URL from the Core API until the replay window has closed (docs/cutover.md)`,
   );

@@ -3,7 +3,7 @@ import { doubled } from '@edge-migration/runtime/backoff.ts';
 import { HANDOVER_AGAIN, HANDOVER_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import type { HandoverStage } from '../../handover/job.ts';
 import type { Action } from '../actions.ts';
-import { findCondition, formatTime } from '../conditions.ts';
+import { formatTime, recordedCondition } from '../conditions.ts';
 import type { Facts } from '../facts.ts';
 import { hasOverrides } from '../overrides.ts';
 import { type HandoverFact, type HandoverState, isComplete, type ReadinessFact } from './facts.ts';
@@ -28,7 +28,7 @@ export function chooseStage(
 ): HandoverStage | undefined {
   if (spec === undefined) return undefined;
   if (mode === 'Verify' || spec.mode === 'Plan') return 'verify';
-  const isCopied = findCondition(status.conditions, 'Copied')?.status === 'True';
+  const isCopied = recordedCondition(status.conditions, 'Copied')?.status === 'True';
   if (isCopied) return hasOverrides({ status }, settings) ? 'after' : 'before';
   return when === 'BeforeCopy' ? 'before' : undefined;
 }
@@ -42,7 +42,7 @@ export function decideHandover({ migration, handover, readiness, forwardingPod, 
     return { ...NOTHING, finding: { message } };
   }
   const { spec, status } = migration;
-  const mayAct = spec?.suspend === false && findCondition(status.conditions, 'Accepted')?.status === 'True';
+  const mayAct = spec?.suspend === false && recordedCondition(status.conditions, 'Accepted')?.status === 'True';
   const start: Action = { kind: 'startHandover', stage };
   switch (state.kind) {
     case 'running': {

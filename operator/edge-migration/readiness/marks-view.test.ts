@@ -1,6 +1,6 @@
 import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { createProjectMetadata } from '@edge-migration/identity/edge/project-metadata.ts';
-import { type Connection, connect } from '@edge-migration/identity/edge/table/connection.ts';
+import { connectToEdge, type EdgeConnection } from '@edge-migration/identity/edge/table/connection.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { dynamodb } from '@edge-migration/test/cluster/shared.ts';
 import { createTables, type TestTables } from '@edge-migration/test/edge/tables.ts';
@@ -9,13 +9,13 @@ import { createMarks } from './marks.ts';
 
 const { signal } = new AbortController();
 let tables: TestTables;
-let connection: Connection;
+let connection: EdgeConnection;
 let flagsmith: DynamoDBClient;
 
 beforeAll(async () => {
   const access = await dynamodb();
   tables = await createTables(access);
-  connection = connect(tables.settings, { credentials: access.credentials });
+  connection = connectToEdge(tables.settings, { credentials: access.credentials });
   flagsmith = new DynamoDBClient({ endpoint: access.endpoint, region: access.region, credentials: access.credentials });
 });
 

@@ -4,7 +4,7 @@ import { EdgeError } from '@edge-migration/identity/edge/table/table.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { MARKS_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import type { Action } from '../actions.ts';
-import { findCondition } from '../conditions.ts';
+import { recordedCondition } from '../conditions.ts';
 import type { Facts } from '../facts.ts';
 import type { MarksFact } from './facts.ts';
 
@@ -64,7 +64,7 @@ type Known = Pick<Facts, 'migration' | 'marks' | 'forwardingPod' | 'corePodsUnkn
 
 /** Since when the marks should be there, in milliseconds since the epoch. */
 function findSince({ spec, status }: EdgeMigration, isCopied: boolean): number {
-  const times = (['Copied', 'EdgeReady'] as const).map((type) => findCondition(status.conditions, type));
+  const times = (['Copied', 'EdgeReady'] as const).map((type) => recordedCondition(status.conditions, type));
   const met = times.flatMap((each) => (each?.status === 'True' ? [Date.parse(each.lastTransitionTime)] : []));
   const start = isCopied || spec?.mode !== 'Migrate' ? undefined : status.copy?.startTime;
   return Math.max(...met, start === undefined ? Number.NEGATIVE_INFINITY : Date.parse(start));
@@ -73,12 +73,12 @@ function findSince({ spec, status }: EdgeMigration, isCopied: boolean): number {
 /** Whether anything would follow from a look at the marks. */
 export function areMarksSought({ migration, forwardingPod, now }: Omit<Known, 'marks'>): boolean {
   if (migration.spec?.mode !== 'Migrate') return false;
-  const isOver = findCondition(migration.status.conditions, 'Succeeded')?.status === 'True';
+  const isOver = recordedCondition(migration.status.conditions, 'Succeeded')?.status === 'True';
   return (forwardingPod !== undefined && !isOver) || isRecent(migration, now);
 }
 
 function isRecent(migration: EdgeMigration, now: number): boolean {
-  const isCopied = findCondition(migration.status.conditions, 'Copied')?.status === 'True';
+  const isCopied = recordedCondition(migration.status.conditions, 'Copied')?.status === 'True';
   return now - findSince(migration, isCopied) < KEPT_MS;
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { openCore } from '@edge-migration/identity/core/core.ts';
 import { createServingTables } from '@edge-migration/identity/edge/serving-tables.ts';
-import { connect } from '@edge-migration/identity/edge/table/connection.ts';
+import { connectToEdge } from '@edge-migration/identity/edge/table/connection.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { afterAll, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import { createReadinessView } from './view.ts';
 
 const AGAIN = 60_000;
 const core = openCore({ databaseUrl: 'postgres://nobody@127.0.0.1:1/none' }, { maxConnections: 1 });
-const connection = connect({ dynamodbEndpoint: 'http://127.0.0.1:1', dynamodbRegion: 'eu-west-2' }, {});
+const connection = connectToEdge({ dynamodbEndpoint: 'http://127.0.0.1:1', dynamodbRegion: 'eu-west-2' }, {});
 
 afterAll(async () => {
   connection.close();

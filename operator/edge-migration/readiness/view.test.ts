@@ -1,6 +1,6 @@
 import { type Core, openCore } from '@edge-migration/identity/core/core.ts';
 import { createServingTables, type ServingSettings } from '@edge-migration/identity/edge/serving-tables.ts';
-import { type Connection, connect } from '@edge-migration/identity/edge/table/connection.ts';
+import { connectToEdge, type EdgeConnection } from '@edge-migration/identity/edge/table/connection.ts';
 import { execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
@@ -18,7 +18,7 @@ const GONE = { deleted_at: '2024-06-01T00:00:00Z' };
 let database: TestDatabase;
 let tables: TestTables;
 let serving: ServingTestTables;
-let connection: Connection;
+let connection: EdgeConnection;
 let core: Core;
 let projectId = 100;
 
@@ -28,7 +28,7 @@ beforeAll(async () => {
   const access = await dynamodb();
   tables = await createTables(access);
   serving = await createServingTestTables(access);
-  connection = connect(tables.settings, { credentials: access.credentials, patienceMs: 500 });
+  connection = connectToEdge(tables.settings, { credentials: access.credentials, patienceMs: 500 });
   core = openCore({ databaseUrl: database.url }, { maxConnections: 2 });
 });
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseJson } from '../parse.ts';
+import { parseJsonText } from '../parse.ts';
 import { byRequests, DAY_MS, dateOf, type UsageDay } from './days.ts';
 
 const count = z.int().nonnegative();
@@ -23,7 +23,7 @@ const usageSeries = z.object({
 export type UsageSeries = z.infer<typeof usageSeries>;
 type SeriesDay = UsageSeries['days'][number];
 
-export const parseSeries = (text: string | undefined): UsageSeries | undefined => parseJson(text, usageSeries);
+export const parseSeries = (text: string | undefined): UsageSeries | undefined => parseJsonText(text, usageSeries);
 
 /** Of one day. */
 const MOST_ROWS = 60;

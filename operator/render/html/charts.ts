@@ -2,12 +2,12 @@ import { formatCount } from '../table.ts';
 import { html, type Markup } from './markup.ts';
 
 /** A colour of the page, by its meaning: style.ts defines them, light and dark. */
-export type Tone = 'good' | 'calm' | 'warn' | 'bad' | 'idle' | `series-${number}`;
+export type ChartTone = 'good' | 'calm' | 'warn' | 'bad' | 'idle' | `series-${number}`;
 
 export interface Share {
   readonly label: string;
   readonly count: number;
-  readonly tone: Tone;
+  readonly tone: ChartTone;
 }
 
 const WIDTH = 720;
@@ -30,7 +30,7 @@ export function drawShares(title: string, shares: readonly Share[]): Markup | un
 ${drawLegend(parts.map(({ label, count, tone }) => ({ label, tone, text: `${formatCount(count)} (${percent(count, total)})` })))}</figure>`;
 }
 
-function drawLegend(entries: readonly { label: string; tone: Tone; text?: string }[]): Markup {
+function drawLegend(entries: readonly { label: string; tone: ChartTone; text?: string }[]): Markup {
   const rows = entries.map(
     ({ label, tone, text }) =>
       html`<li><svg viewBox="0 0 10 10" class="key" aria-hidden="true"><rect class="${tone}" width="10" height="10" rx="2"/></svg>${label}${text && html` <b>${text}</b>`}</li>`,
@@ -39,7 +39,11 @@ function drawLegend(entries: readonly { label: string; tone: Tone; text?: string
 }
 
 /** Bars next to each other, longest first, each with its number: for reasons. */
-export function drawRanking(title: string, entries: readonly Omit<Share, 'tone'>[], tone: Tone): Markup | undefined {
+export function drawRanking(
+  title: string,
+  entries: readonly Omit<Share, 'tone'>[],
+  tone: ChartTone,
+): Markup | undefined {
   const rows = entries.filter(({ count }) => count > 0).toSorted((a, b) => b.count - a.count);
   const [first] = rows;
   if (first === undefined) return undefined;
@@ -55,15 +59,15 @@ interface Span {
   readonly from: number;
   readonly until: number;
   readonly label: string;
-  readonly tone: Tone;
+  readonly tone: ChartTone;
 }
 
-export interface Moment {
+export interface TimelineMark {
   readonly time: number;
   readonly label: string;
 }
 
-export interface Lane {
+export interface TimelineLane {
   readonly name: string;
   readonly spans: readonly Span[];
 }
@@ -73,7 +77,11 @@ const NAME_WIDTH = 120;
 const AXIS_HEIGHT = 24;
 
 /** A timeline: a lane for each kind, over one axis of time in UTC. */
-export function drawTimeline(title: string, lanes: readonly Lane[], moments: readonly Moment[]): Markup | undefined {
+export function drawTimeline(
+  title: string,
+  lanes: readonly TimelineLane[],
+  moments: readonly TimelineMark[],
+): Markup | undefined {
   const times = [
     ...lanes.flatMap(({ spans }) => spans.flatMap(({ from, until }) => [from, until])),
     ...moments.map(({ time }) => time),

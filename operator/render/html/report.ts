@@ -7,14 +7,14 @@ import { describeCopy, describePlan, describeReplay, describeVerification } from
 import { describeStillOnCore, sumByClient } from '../still-on-core.ts';
 import { formatCount } from '../table.ts';
 import {
+  type ChartTone,
   drawColumns,
   drawRanking,
   drawShares,
   drawTimeline,
   HATCH,
-  type Lane,
-  type Moment,
-  type Tone,
+  type TimelineLane,
+  type TimelineMark,
 } from './charts.ts';
 import { html, Markup } from './markup.ts';
 import { STYLE } from './style.ts';
@@ -65,7 +65,7 @@ ${section('The last comparison', quote(facts.comparison, 'report.txt'))}
   return page.text;
 }
 
-function toneOf({ status }: EdgeMigration): Tone {
+function toneOf({ status }: EdgeMigration): ChartTone {
   const stateOf = (type: string) => status.conditions?.find((condition) => condition.type === type)?.status;
   if (stateOf('Succeeded') === 'False' || stateOf('Degraded') === 'True' || stateOf('Accepted') === 'False')
     return 'bad';
@@ -113,13 +113,13 @@ const SHOWN_AS: Record<string, string> = { Report: 'comparison', Repair: 'repair
 /** Copy, window, gaps and the last comparison over one time axis. */
 function drawHistory({ status }: EdgeMigration, now: number): Markup | undefined {
   const { copy, replay, gaps = [], verification } = status;
-  const span = (from: string | undefined, until: string | undefined, label: string, tone: Tone) => {
+  const span = (from: string | undefined, until: string | undefined, label: string, tone: ChartTone) => {
     if (from === undefined) return [];
     const ends = until === undefined ? Math.max(now, Date.parse(from)) : Date.parse(until);
     return [{ from: Date.parse(from), until: ends, label: `${label}: ${from} to ${until ?? 'now'}`, tone }];
   };
   const last = verification?.last;
-  const lanes: Lane[] = [
+  const lanes: TimelineLane[] = [
     { name: 'Copy', spans: span(copy?.startTime, copy?.completionTime, 'copy', 'calm') },
     {
       name: 'Core is followed',
@@ -133,7 +133,7 @@ function drawHistory({ status }: EdgeMigration, now: number): Markup | undefined
   ];
   const known = lanes.filter(({ name, spans }) => spans.length > 0 || name === 'Gaps');
   if (known.length < 2) return undefined;
-  const moments: Moment[] = [{ time: now, label: 'this report' }];
+  const moments: TimelineMark[] = [{ time: now, label: 'this report' }];
   return drawTimeline('From the copy to the end of the window (dashed: this report)', known, moments);
 }
 

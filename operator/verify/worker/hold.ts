@@ -1,4 +1,4 @@
-import type { Deadline } from '@edge-migration/identity/edge/table/table.ts';
+import type { SendDeadline } from '@edge-migration/identity/edge/table/table.ts';
 import { type Clock, momentOf, mostSince } from '@edge-migration/runtime/clock.ts';
 
 /** A pod that stands still for longer than this, or is cut off, has let go of its range. */
@@ -25,7 +25,7 @@ export interface HoldOptions {
 export async function whileHolding<T>(
   { clock, holdMs, claim }: HoldOptions,
   signal: AbortSignal,
-  work: (deadline: Deadline, signal: AbortSignal) => Promise<T>,
+  work: (deadline: SendDeadline, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const ending = new AbortController();
   const either = AbortSignal.any([signal, ending.signal]);

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
-import { FINDING_KINDS, NOTHING_VERIFIED } from '../totals.ts';
+import { ALL_FINDING_KINDS, NOTHING_VERIFIED } from '../totals.ts';
 
 const IDENTITIES = ['equal', 'differing', 'missing', 'skipped', 'unsettled'] as const;
 
@@ -34,7 +34,7 @@ export function createVerifyMetrics(registry: Registry): (checkpoint: VerifyChec
 
   function show({ totals, candidates: left }: Pick<VerifyCheckpoint, 'totals' | 'candidates'>): void {
     for (const outcome of IDENTITIES) identities.set({ outcome }, totals[outcome]);
-    for (const kind of FINDING_KINDS) findings.set({ kind }, totals.found[kind]);
+    for (const kind of ALL_FINDING_KINDS) findings.set({ kind }, totals.found[kind]);
     candidates.set(left);
     units.set({ kind: 'read' }, totals.readUnits);
     units.set({ kind: 'write' }, totals.writeUnits);

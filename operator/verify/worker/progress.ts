@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { keepProgress, loadRange, type RangeProgressOptions } from '../../job/range-progress.ts';
 import { parseVerifyCheckpoint, type VerifyCheckpoint } from '../checkpoint.ts';
 import type { CheckpointCipher } from '../checkpoint-cipher.ts';
-import { countDocuments, countIdentities, NOTHING_VERIFIED } from '../totals.ts';
+import { countComparedIdentities, countDocuments, NOTHING_VERIFIED } from '../totals.ts';
 import { type Candidate, candidateSchema } from './candidates.ts';
 import { createTally, type Ledger } from './tally.ts';
 

@@ -4,9 +4,9 @@ import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts'
 import type { RangeOptions } from '../../job/range-options.ts';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
 import type { CheckpointCipher } from '../checkpoint-cipher.ts';
-import { listSegments, type VerifyRange, type VerifySegment } from '../ranges.ts';
+import { listVerifySegments, type VerifyRange, type VerifySegment } from '../ranges.ts';
 import type { VerifySettings } from '../settings.ts';
-import { countDocuments, countIdentities } from '../totals.ts';
+import { countComparedIdentities, countDocuments } from '../totals.ts';
 import {
   type Candidate,
   isDoubtful,
@@ -52,7 +52,7 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
   const { regions } = options;
   const look = createComparer(stores, options.onConflict, regions);
   const readSegment = createPageReader({ stores, regions, look, settings, patiently });
-  const segments = listSegments(
+  const segments = listVerifySegments(
     range,
     regions.map(({ region }) => region),
   );
@@ -144,5 +144,5 @@ export async function verifyRange(options: VerifyOptions, signal: AbortSignal): 
 /** For people: `12,345 identities, 12,340 documents`. */
 export function describeProgress({ totals }: VerifyCheckpoint): string {
   const format = (value: number) => value.toLocaleString('en-GB');
-  return `${format(countIdentities(totals))} identities, ${format(countDocuments(totals))} documents`;
+  return `${format(countComparedIdentities(totals))} identities, ${format(countDocuments(totals))} documents`;
 }

@@ -12,13 +12,13 @@ import type { Spread } from '../resolve/spread.ts';
 import type { ParkDetails } from '../settle/intake.ts';
 import type { Parking } from '../settle/parking.ts';
 import { ForeignMessages } from './foreign-messages.ts';
-import type { Migrations } from './migrations.ts';
+import type { MigrationView } from './migrations.ts';
 
 /** An event that is put aside; when it began is unknown of one that cannot be read. */
 type Parked = Pick<Delivery, 'held'> & Partial<Pick<Delivery, 'began'>>;
 
 export interface AdmissionOptions {
-  migrations: Migrations;
+  migrations: MigrationView;
   resolver: Resolver;
   parking: Pick<Parking, 'park'>;
   counts: Counts;

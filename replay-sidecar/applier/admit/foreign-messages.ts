@@ -3,7 +3,7 @@ import { PARK_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import type { InFlightMessage } from '../consume/in-flight.ts';
 import type { Counts } from '../report/counts.ts';
 import type { Resolver } from '../resolve/resolver.ts';
-import type { Migrations } from './migrations.ts';
+import type { MigrationView } from './migrations.ts';
 
 interface Foreign {
   readonly held: InFlightMessage;
@@ -11,7 +11,7 @@ interface Foreign {
 }
 
 export interface ForeignMessagesOptions {
-  migrations: Pick<Migrations, 'find' | 'isListedSince'>;
+  migrations: Pick<MigrationView, 'find' | 'isListedSince'>;
   resolver: Pick<Resolver, 'reload' | 'peekProjectId'>;
   counts: Counts;
   /** Takes one that is not foreign after all. */

@@ -1,6 +1,6 @@
 import { createFakeClock } from '@edge-migration/runtime/testing/fake-clock.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createMigrations } from './migrations.ts';
+import { createMigrationView } from './migrations.ts';
 
 const clock = createFakeClock();
 /** What the API server does: speaks up by itself, or answers when it is asked. */
@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => stop.abort(new Error('test over')));
 
 function start() {
-  const migrations = createMigrations(
+  const migrations = createMigrationView(
     {
       byIndex: () => [],
       keys: () => [],

@@ -1,5 +1,10 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
-import { chooseMigration, judge, projectOf, type Verdict } from '@edge-migration/contract/edge-migration/verdict.ts';
+import {
+  type AdmissionDecision,
+  chooseMigration,
+  decideAdmission,
+  projectOf,
+} from '@edge-migration/contract/edge-migration/verdict.ts';
 import type { Reflector } from '@edge-migration/kubernetes/reflector.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { VIEW_LOOK_MS } from '@edge-migration/runtime/policies.ts';
@@ -16,9 +21,9 @@ const ASK_MS = 4000;
 const LOST_MS = 180_000;
 
 /** The EdgeMigrations as this process sees them now. */
-export interface Migrations {
+export interface MigrationView {
   /** By the project's EdgeMigration, if there is one. */
-  judge(projectId: number, beganTime: number): Verdict;
+  judge(projectId: number, beganTime: number): AdmissionDecision;
   find(projectId: number): EdgeMigration | undefined;
   /** Projects that have an EdgeMigration in a list that is begun after this call. */
   listProjects(signal: AbortSignal): Promise<readonly number[]>;
@@ -49,7 +54,7 @@ type Source = Pick<
   'byIndex' | 'keys' | 'refresh' | 'listedAge' | 'confirmedAge' | 'subscribe'
 >;
 
-export function createMigrations(reflector: Source, clock: Clock): Migrations {
+export function createMigrationView(reflector: Source, clock: Clock): MigrationView {
   const find = (projectId: number) => chooseMigration(reflector.byIndex(BY_PROJECT, String(projectId)));
   const isConfirmed = () => reflector.confirmedAge() <= STALE_MS && reflector.listedAge() < Number.POSITIVE_INFINITY;
   /** Since when (monotonic) the API server has been asked without an answer. */
@@ -57,7 +62,7 @@ export function createMigrations(reflector: Source, clock: Clock): Migrations {
   const isUnanswered = () => askedSince !== undefined && clock.monotonic() - askedSince > STALE_MS;
   return {
     find,
-    judge: (projectId, beganTime) => judge(find(projectId), beganTime),
+    judge: (projectId, beganTime) => decideAdmission(find(projectId), beganTime),
     async listProjects(signal) {
       await reflector.refresh(signal);
       return reflector.keys().map(projectOfKey);

@@ -1,5 +1,5 @@
 import { type EdgeMigration, specSchema } from '@edge-migration/contract/edge-migration/api.ts';
-import { judge } from '@edge-migration/contract/edge-migration/verdict.ts';
+import { decideAdmission } from '@edge-migration/contract/edge-migration/verdict.ts';
 import { SENT_HEADER } from '@edge-migration/contract/event-times.ts';
 import { EVENT_SUBJECT } from '@edge-migration/contract/streams/events.ts';
 import { headers } from '@nats-io/transport-node';
@@ -63,7 +63,7 @@ async function verdictAfterCrash({ deadline, downMs, ahead = 0, isOlder = false 
   if (!isOlder) fields.set(SENT_HEADER, String(clock.now()));
   const time = new Date(clock.monotonic());
   const message = { subject: EVENT_SUBJECT, data: Buffer.from(delivery?.json ?? ''), headers: fields, time };
-  return judge(migration(deadline), readDelivery({ message } as unknown as InFlightMessage).began);
+  return decideAdmission(migration(deadline), readDelivery({ message } as unknown as InFlightMessage).began);
 }
 
 test('a write before the deadline whose sidecar died before it was answered, and came back after it, is applied', async () => {

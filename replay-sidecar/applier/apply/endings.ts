@@ -3,13 +3,13 @@ import { DeadlinePassedError } from '@edge-migration/identity/edge/table/table.t
 import { HAND_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import type { Delivery, Work } from '../consume/delivery.ts';
 import { MigrationStoppedError } from '../schedule/project-aborts.ts';
-import type { RunnerOptions } from './runner.ts';
+import type { EventRunnerOptions } from './runner.ts';
 
 /** An event may keep the stream from going on for so long; a little more than until most are handled for the second time. */
 const MOST_WAIT_MS = 70_000;
 
 /** What becomes of an event once it was worked on. */
-export function createEndings({ admission: pipeline, counts, publish, now, logger }: RunnerOptions) {
+export function createEndings({ admission: pipeline, counts, publish, now, logger }: EventRunnerOptions) {
   return {
     /**
      * Done with, unless it is to be handled once more. For minutes it waits aside under its project: in the stream it would

@@ -5,10 +5,10 @@ import { followersOf, nextPage } from './derived-events.ts';
 import type { Endings } from './endings.ts';
 import { readFanOutPage } from './fan-out.ts';
 import type { Looks } from './looks.ts';
-import type { RunnerOptions } from './runner.ts';
+import type { EventRunnerOptions } from './runner.ts';
 
 /** Makes events of one identity each, or of one project each, of events that concern more. */
-export function createFanOutRunner(options: RunnerOptions, looks: Looks, endings: Endings) {
+export function createFanOutRunner(options: EventRunnerOptions, looks: Looks, endings: Endings) {
   const { admission: pipeline, counts, repeats, publish, now, logger } = options;
 
   /** Pages are not repeated by themselves: the event that they come from is. */

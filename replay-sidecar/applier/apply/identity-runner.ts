@@ -2,14 +2,14 @@ import type { UnstorableIdentity } from '@edge-migration/contract/parked-place.t
 import type { Convergence, Fence, Subject } from '@edge-migration/identity/converge.ts';
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
 import { itemBytes } from '@edge-migration/identity/edge/document/size.ts';
-import { EVERYTHING, joinTouched, NOTHING, type Touched } from '@edge-migration/identity/edge/merge.ts';
+import { EVERYTHING, joinTouched, NOTHING_TOUCHED, type Touched } from '@edge-migration/identity/edge/merge.ts';
 import { isListing, isLook, type Work } from '../consume/delivery.ts';
 import { chooseWaiting } from '../settle/unstorable.ts';
 import { applyEvents } from './apply.ts';
 import { followersOf, toHolder } from './derived-events.ts';
 import type { Endings } from './endings.ts';
-import type { Found, Looks } from './looks.ts';
-import type { RunnerOptions } from './runner.ts';
+import type { Looks, RecheckResult } from './looks.ts';
+import type { EventRunnerOptions } from './runner.ts';
 
 /** Which of several events wait because Edge cannot hold their identity. */
 interface Waiting {
@@ -18,7 +18,7 @@ interface Waiting {
 }
 
 /** Applies all that is in hand for one document together. */
-export function createIdentityRunner(options: RunnerOptions, looks: Looks, endings: Endings) {
+export function createIdentityRunner(options: EventRunnerOptions, looks: Looks, endings: Endings) {
   const { admission: pipeline, counts, repeats, now } = options;
 
   /** @returns with the region in which it was done; undefined where another one was written before it was over */
@@ -77,7 +77,7 @@ export function createIdentityRunner(options: RunnerOptions, looks: Looks, endin
     return endings.tryToPublish(projectId, left, events);
   }
 
-  function finish(projectId: number, work: Work, found: Found, region: string | undefined): void {
+  function finish(projectId: number, work: Work, found: RecheckResult, region: string | undefined): void {
     const next = repeats.next(work.event, work.observed, now());
     if (next !== undefined || options.lookAfter() === undefined) endings.finish(projectId, work, next);
     else looks.finish(projectId, work, found, region);
@@ -134,7 +134,7 @@ interface Applied {
   readonly convergence: Convergence;
   /** By event: it waits for the end of the copy. */
   readonly held: readonly boolean[];
-  readonly found: Found;
+  readonly found: RecheckResult;
   readonly region: string | undefined;
 }
 
@@ -149,7 +149,7 @@ function fenceOf(works: readonly Work[]): Fence {
 }
 
 function touchedOf({ resolution }: Work): Touched {
-  return resolution.kind === 'identity' ? resolution.touched : NOTHING;
+  return resolution.kind === 'identity' ? resolution.touched : NOTHING_TOUCHED;
 }
 
 /** The table and the two indexes that every document is in. */

@@ -7,7 +7,7 @@ import { findHeldIn, isLook, type Work } from '../consume/delivery.ts';
 import type { Counts } from '../report/counts.ts';
 
 /** What is asked where Edge's tables are in several regions. */
-export interface LookOptions {
+export interface RecheckOptions {
   admission: Pick<Admission, 'park'>;
   counts: Counts;
   /**
@@ -29,7 +29,7 @@ export interface LookOptions {
 }
 
 /** What a look has found: `overtaken` where something was to be written. */
-export type Found = 'overtaken' | Agreement;
+export type RecheckResult = 'overtaken' | Agreement;
 
 const MOST_LOOK_PAUSE_MS = 300_000;
 
@@ -37,7 +37,7 @@ const MOST_LOOK_PAUSE_MS = 300_000;
 const COUNTED = { same: 'held', differs: 'elsewhere', unreachable: 'elsewhere', overtaken: 'overtaken' } as const;
 
 /** Looks at what was applied, on tables of several regions (docs/design.md, "Convergence", rule 10). */
-export function createLooks({ admission: pipeline, counts, now, ...options }: LookOptions) {
+export function createLooks({ admission: pipeline, counts, now, ...options }: RecheckOptions) {
   function later(projectId: number, work: Work, pauseMs: number, heldIn?: string): void {
     pipeline.park(work, projectId, 'repeat', { due: Math.ceil((now() + pauseMs) / 1000), look: true, heldIn });
   }
@@ -91,7 +91,7 @@ export function createLooks({ admission: pipeline, counts, now, ...options }: Lo
      *
      * @param region in which it was looked at; undefined where that cannot be told
      */
-    finish(projectId: number, work: Work, found: Found, region: string | undefined): void {
+    finish(projectId: number, work: Work, found: RecheckResult, region: string | undefined): void {
       const pauseMs = options.lookAfter() ?? 0;
       if (!isLook(work.held.message)) {
         later(projectId, work, pauseMs);

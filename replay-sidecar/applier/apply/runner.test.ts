@@ -16,7 +16,7 @@ import { type Cursor, derivedHeaders, keepHeaders, markListing, markLook, type W
 import { createPatience } from '../patience.ts';
 import { createCounts } from '../report/counts.ts';
 import { createRepeats } from './repeats.ts';
-import { createRunner, type RunnerOptions } from './runner.ts';
+import { createRunner, type EventRunnerOptions } from './runner.ts';
 
 const PROJECT = 7;
 const environment = { id: 3, name: 'main', apiKey: 'key', allowClientTraits: true, useV2FeatureVersioning: false };
@@ -91,8 +91,8 @@ const repeats = createRepeats(60);
 interface Others {
   readonly between?: Stores;
   charge?(projectId: number, units: number): void;
-  readonly publish?: RunnerOptions['publish'];
-  readonly lookAfter?: RunnerOptions['lookAfter'];
+  readonly publish?: EventRunnerOptions['publish'];
+  readonly lookAfter?: EventRunnerOptions['lookAfter'];
   readonly isOver?: boolean;
   readonly elsewhere?: Agreement;
   readonly isAway?: boolean | (() => boolean);
@@ -202,7 +202,7 @@ test('what is written of an identity that Edge cannot hold as a whole counts tow
 test('a fan-out that begins once more is not cut short by its first pages, and a page that comes again adds none', async () => {
   const between = { clock: systemClock, core: EMPTY_CORE } as unknown as Stores;
   const ids: (string | undefined)[] = [];
-  const publish: RunnerOptions['publish'] = async (_, __, page) => void ids.push(page?.id);
+  const publish: EventRunnerOptions['publish'] = async (_, __, page) => void ids.push(page?.id);
   const { runner } = createParts(false, { between, publish });
   for (const seq of [1, 1, 2]) {
     const { held, event, ...rest } = work();
@@ -224,7 +224,7 @@ describe('while another region than the home region is written, a fan-out', () =
   /** A page of it, and what is parked and published; `isGone`: Core does not have the environment any more. */
   function createFanOut(others: Others) {
     const pages: (Cursor | undefined)[] = [];
-    const publish: RunnerOptions['publish'] = async (_, __, page) => void pages.push(page?.cursor);
+    const publish: EventRunnerOptions['publish'] = async (_, __, page) => void pages.push(page?.cursor);
     const { parked, runner } = createParts(false, { between, publish, lookAfter: () => 10_000, ...others });
     async function run(cursor: Cursor | undefined, isGone = false) {
       const { event, ...rest } = work();
@@ -286,7 +286,7 @@ describe('what follows from an event is handled again after 65 s, because reques
     ['of the environment that has the key now', under(5), {}, 5],
   ])('%s', async (_, between, more, environmentId) => {
     const followers: WriteEvent[] = [];
-    const publish: RunnerOptions['publish'] = async (_, event) => void followers.push(event);
+    const publish: EventRunnerOptions['publish'] = async (_, event) => void followers.push(event);
     const { runner } = createParts(false, { between: between as unknown as Stores, publish });
     const { resolution, ...rest } = work();
     await runner.apply(PROJECT, [{ ...rest, resolution: { ...resolution, ...more } as Work['resolution'] }]);

@@ -3,7 +3,7 @@ import type { Stores } from '@edge-migration/identity/converge.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { Admission } from '../admit/admission.ts';
 import type { Work } from '../consume/delivery.ts';
-import type { Patience } from '../patience.ts';
+import type { EventRetry } from '../patience.ts';
 import type { ProjectAborts } from '../schedule/project-aborts.ts';
 import type { ProjectRateLimiter } from '../schedule/project-rate-limiter.ts';
 import type { Parking } from '../settle/parking.ts';
@@ -11,16 +11,16 @@ import type { NextPage } from './derived-events.ts';
 import { createEndings } from './endings.ts';
 import { createFanOutRunner } from './fan-out-runner.ts';
 import { createIdentityRunner } from './identity-runner.ts';
-import { createLooks, type LookOptions } from './looks.ts';
+import { createLooks, type RecheckOptions } from './looks.ts';
 import type { Repeats } from './repeats.ts';
 
-export interface RunnerOptions extends LookOptions {
+export interface EventRunnerOptions extends RecheckOptions {
   stores: Stores;
   aborts: Pick<ProjectAborts, 'of'>;
   rateLimiter: Pick<ProjectRateLimiter, 'charge'>;
   admission: Pick<Admission, 'admit' | 'park' | 'revisit'>;
   parking: Pick<Parking, 'isListed' | 'wake'>;
-  patience: Patience;
+  patience: EventRetry;
   repeats: Repeats;
   /** Resolves when the stream has what follows from an event. */
   publish(projectId: number, event: WriteEvent, page?: NextPage): Promise<void>;
@@ -37,7 +37,7 @@ export interface RunnerOptions extends LookOptions {
 }
 
 /** Carries out what was admitted: all that is in hand for one document together, or one page of a fan-out. */
-export function createRunner(options: RunnerOptions) {
+export function createRunner(options: EventRunnerOptions) {
   const looks = createLooks(options);
   const endings = createEndings(options);
   const applyToIdentity = createIdentityRunner(options, looks, endings);

@@ -1,5 +1,5 @@
 import { findConsumer } from '@edge-migration/contract/streams/applier.ts';
-import { stateOf } from '@edge-migration/contract/streams/watermark.ts';
+import { streamStateOf } from '@edge-migration/contract/streams/watermark.ts';
 import { STREAM } from '@edge-migration/contract/write-event.ts';
 import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { StoreClock } from '@edge-migration/runtime/nats/store-clock.ts';
@@ -26,7 +26,7 @@ export function createBacklog(
       const asked = momentOf(clock);
       const info = await manager.streams.info(STREAM);
       store.notice(info.ts);
-      witness.look(stateOf(info, asked, clock));
+      witness.look(streamStateOf(info, asked, clock));
       pending = (await findConsumer(manager, info.created))?.num_pending ?? 0;
     },
   };

@@ -1,11 +1,11 @@
 import type { DropReason } from '@edge-migration/contract/edge-migration/verdict.ts';
 import type { ParkReason } from '@edge-migration/contract/parked-place.ts';
-import type { Outcome } from '@edge-migration/identity/converge.ts';
+import type { ConvergeOutcome } from '@edge-migration/identity/converge.ts';
 
 /** What became of the events of one project since this process started. */
 export interface ProjectCounts {
   /** Events applied, by what it came to for the document. */
-  readonly applied: Record<Outcome, number>;
+  readonly applied: Record<ConvergeOutcome, number>;
   /** Pages of wide events that were fanned out. */
   fannedOut: number;
   readonly dropped: Record<DropReason, number>;
@@ -47,7 +47,7 @@ const OUTCOMES = [
   'keptEdgeBorn',
   'absent',
   'unstorable',
-] as const satisfies readonly Outcome[];
+] as const satisfies readonly ConvergeOutcome[];
 const DROP_REASONS = [
   'noMigration',
   'planMode',

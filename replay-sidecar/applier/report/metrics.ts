@@ -7,7 +7,7 @@ import type { Backlog } from './backlog.ts';
 import type { Counts, ProjectCounts } from './counts.ts';
 import type { InHand } from './reporter.ts';
 
-export interface MeasuredParts {
+export interface ApplierMetricSources {
   counts: Counts;
   parking: Pick<Parking, 'parked'>;
   backlog: Pick<Backlog, 'pending'>;
@@ -26,7 +26,7 @@ export interface MeasuredParts {
 const PREFIX = 'edge_migration_applier_';
 
 /** The applier's metrics, read from its parts at each scrape. */
-export function registerMetrics(registry: Registry, parts: MeasuredParts): void {
+export function registerApplierMetrics(registry: Registry, parts: ApplierMetricSources): void {
   const { counts } = parts;
   registerProjects(registry, parts);
   registerWaiting(registry, parts);
@@ -73,7 +73,7 @@ export function registerMetrics(registry: Registry, parts: MeasuredParts): void 
 }
 
 /** What became of the events of each project. */
-function registerProjects(registry: Registry, { counts }: Pick<MeasuredParts, 'counts'>): void {
+function registerProjects(registry: Registry, { counts }: Pick<ApplierMetricSources, 'counts'>): void {
   const perProject = (
     name: string,
     help: string,
@@ -112,7 +112,7 @@ function registerProjects(registry: Registry, { counts }: Pick<MeasuredParts, 'c
 /** What of each project waits: here to be applied, or aside for its EdgeMigration. */
 function registerWaiting(
   registry: Registry,
-  { waiting, parking, now }: Pick<MeasuredParts, 'waiting' | 'parking' | 'now'>,
+  { waiting, parking, now }: Pick<ApplierMetricSources, 'waiting' | 'parking' | 'now'>,
 ): void {
   new Gauge({
     name: `${PREFIX}waiting_events`,

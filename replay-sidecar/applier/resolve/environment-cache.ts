@@ -3,7 +3,7 @@ import type { Core } from '@edge-migration/identity/core/core.ts';
 import { type EnvironmentRecord, referenceName } from '@edge-migration/identity/core/environments.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import { isOutage, type Patience } from '../patience.ts';
+import { type EventRetry, isOutage } from '../patience.ts';
 
 /** Which environment a reference names, remembered for a few seconds. */
 export interface EnvironmentCache {
@@ -33,7 +33,7 @@ interface Entry {
 
 export interface EnvironmentCacheOptions {
   core: Core;
-  patience: Patience;
+  patience: EventRetry;
   clock: Clock;
   signal: AbortSignal;
 }

@@ -3,7 +3,7 @@ import type { FormerOwner } from '@edge-migration/identity/core/former-keys.ts';
 import type { IdentityPlace } from '@edge-migration/identity/core/identity.ts';
 import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
-import { isOutage, type Patience } from '../patience.ts';
+import { type EventRetry, isOutage } from '../patience.ts';
 
 export interface FormerKeys {
   /** For a client key that Core does not know. Waits through outages; rejects with the signal's reason. */
@@ -17,7 +17,7 @@ export interface FormerKeysOptions {
   placeOf(identityId: number): Promise<IdentityPlace | undefined>;
   /** Projects with an EdgeMigration. */
   migrating(signal: AbortSignal): Promise<readonly number[]>;
-  patience: Patience;
+  patience: EventRetry;
   signal: AbortSignal;
 }
 

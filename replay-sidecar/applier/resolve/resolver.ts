@@ -7,7 +7,7 @@ import type { Touched } from '@edge-migration/identity/edge/merge.ts';
 import type { EdgeStore } from '@edge-migration/identity/edge/table/table.ts';
 import { createBatcher } from '@edge-migration/runtime/batcher.ts';
 import { findClientKey } from '../consume/delivery.ts';
-import { isOutage, type Patience } from '../patience.ts';
+import { type EventRetry, isOutage } from '../patience.ts';
 import type { EnvironmentCache } from './environment-cache.ts';
 import { createFormerKeys } from './former-keys.ts';
 import type { Spread, Spreader } from './spread.ts';
@@ -73,7 +73,7 @@ export interface ResolverOptions {
   spreader: Spreader;
   /** Projects with an EdgeMigration. */
   migrating(signal: AbortSignal): Promise<readonly number[]>;
-  patience: Patience;
+  patience: EventRetry;
   signal: AbortSignal;
 }
 

@@ -1,7 +1,7 @@
 import type { EventTarget, TouchedParts, WriteEvent } from '@edge-migration/contract/write-event.ts';
 import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { FeaturePlace } from '@edge-migration/identity/core/spread.ts';
-import type { Patience } from '../patience.ts';
+import type { EventRetry } from '../patience.ts';
 import type { EnvironmentCache } from './environment-cache.ts';
 
 /** A part of what an event is about that lies in one project. */
@@ -37,7 +37,7 @@ export interface SpreaderOptions {
   environments: EnvironmentCache;
   /** Projects with an EdgeMigration, listed after this call. */
   migrating(signal: AbortSignal): Promise<readonly number[]>;
-  patience: Patience;
+  patience: EventRetry;
   signal: AbortSignal;
 }
 

@@ -25,7 +25,7 @@ interface Group<T> {
   size: number;
 }
 
-export interface Limits {
+export interface QueueLimits {
   /** Keys that run at once. */
   readonly overall: number;
   /** Of these, of one group. */
@@ -36,7 +36,7 @@ export interface Limits {
 
 /** @param run must not reject */
 export function createFairQueue<T>(
-  limits: Limits,
+  limits: QueueLimits,
   run: (group: number, key: string, items: readonly T[]) => Promise<void>,
 ): FairQueue<T> {
   /** In the order in which they are next; a group moves to the end when its turn begins, and when it ends. */

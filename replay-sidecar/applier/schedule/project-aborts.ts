@@ -1,4 +1,4 @@
-import type { Migrations } from '../admit/migrations.ts';
+import type { MigrationView } from '../admit/migrations.ts';
 
 /** The project's EdgeMigration changed: what is under way for it must not go on. */
 export class MigrationStoppedError extends Error {
@@ -16,7 +16,7 @@ export interface ProjectAborts {
 }
 
 export function createProjectAborts(
-  migrations: Pick<Migrations, 'subscribe' | 'judge'>,
+  migrations: Pick<MigrationView, 'subscribe' | 'judge'>,
   signal: AbortSignal,
 ): ProjectAborts {
   const controllers = new Map<number, AbortController>();

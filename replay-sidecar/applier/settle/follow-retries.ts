@@ -1,9 +1,9 @@
 import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
-import type { Migrations } from '../admit/migrations.ts';
+import type { MigrationView } from '../admit/migrations.ts';
 
 /** Calls back when the `spec.retry` of an EdgeMigration becomes another one that asks for a try. */
 export function followRetries(
-  migrations: Pick<Migrations, 'all' | 'find' | 'subscribe'>,
+  migrations: Pick<MigrationView, 'all' | 'find' | 'subscribe'>,
   onChange: () => void,
 ): Disposable & { readonly size: number } {
   const known = new Map(migrations.all().map(({ spec }) => [spec?.projectId ?? 0, spec?.retry]));

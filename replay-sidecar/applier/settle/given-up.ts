@@ -1,10 +1,10 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
 import { coversMinute } from '@edge-migration/contract/edge-migration/gaps.ts';
 import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
-import { judge } from '@edge-migration/contract/edge-migration/verdict.ts';
-import { MINUTE_MS, type Place } from '@edge-migration/contract/parked-place.ts';
+import { decideAdmission } from '@edge-migration/contract/edge-migration/verdict.ts';
+import { MINUTE_MS, type ParkedSubject } from '@edge-migration/contract/parked-place.ts';
 
-type Timed = Pick<Place, 'minute' | 'isUnreadable'>;
+type Timed = Pick<ParkedSubject, 'minute' | 'isUnreadable'>;
 
 /**
  * Whether an event that waits aside need not wait any more, for none of these EdgeMigrations: their windows were closed when
@@ -15,7 +15,8 @@ export function isGivenUp(place: Timed, migrations: readonly EdgeMigration[]): b
   // What began nobody knows when can be of any window.
   const began = place.isUnreadable ? 0 : (place.minute ?? 0) * MINUTE_MS;
   return migrations.every(
-    (migration) => judge(migration, began).kind === 'drop' || isCopied(place, migration) || isDropped(place, migration),
+    (migration) =>
+      decideAdmission(migration, began).kind === 'drop' || isCopied(place, migration) || isDropped(place, migration),
   );
 }
 

@@ -1,14 +1,14 @@
 import {
   MINUTE_MS,
   NO_RETRY,
+  type ParkedSubject,
   type ParkReason,
-  type Place,
   placeSubject,
   REASON_HEADER,
 } from '@edge-migration/contract/parked-place.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { JetStreamApiCodes, JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
-import type { Migrations } from '../admit/migrations.ts';
+import type { MigrationView } from '../admit/migrations.ts';
 import {
   findHeldIn,
   isListing,
@@ -28,7 +28,7 @@ import { kibOf, type Quota } from './quota.ts';
 const MAX_REASON_CHARACTERS = 500;
 
 /** What there is to say of an event that is put aside. */
-export interface ParkDetails extends Pick<Place, 'identity' | 'due'> {
+export interface ParkDetails extends Pick<ParkedSubject, 'identity' | 'due'> {
   /** Why, for people. */
   readonly detail?: string | undefined;
   /** It is looked at again, no more. */
@@ -41,7 +41,7 @@ export interface ParkDetails extends Pick<Place, 'identity' | 'due'> {
 
 export interface IntakeOptions {
   client: Pick<JetStreamClient, 'publish'>;
-  migrations: Migrations;
+  migrations: MigrationView;
   quota: Pick<Quota, 'take' | 'settle'>;
   /** Of the parking stream. */
   witness: Pick<Witness, 'publishing'>;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
-import { judge } from '@edge-migration/contract/edge-migration/verdict.ts';
+import { decideAdmission } from '@edge-migration/contract/edge-migration/verdict.ts';
 import { decodeRemovals } from '@edge-migration/contract/reports/removals.ts';
 import { ensureApplierStreams, PARKING_STREAM, REPORT_STREAM } from '@edge-migration/contract/streams/applier.ts';
 import { derivedSubject, EVENT_SUBJECT, ensureStreams } from '@edge-migration/contract/streams/events.ts';
@@ -12,7 +12,7 @@ import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { jetstream } from '@nats-io/jetstream';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { beforeEach, expect, test } from 'vitest';
-import type { Migrations } from '../admit/migrations.ts';
+import type { MigrationView } from '../admit/migrations.ts';
 import { findHeldIn, isTried, markTried } from '../consume/delivery.ts';
 import type { InFlightMessage } from '../consume/in-flight.ts';
 import { Parking } from './parking.ts';
@@ -48,7 +48,7 @@ function createView() {
   let migration: EdgeMigration | undefined;
   const listeners = new Set<(projectId: number) => void>();
   const migrations = {
-    judge: (_: number, began: number) => judge(migration, began),
+    judge: (_: number, began: number) => decideAdmission(migration, began),
     find: (projectId: number) => (projectId === 7 ? migration : undefined),
     all: () => (migration === undefined ? [] : [migration]),
     isConfirmed: () => true,
@@ -57,7 +57,7 @@ function createView() {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-  } as unknown as Migrations;
+  } as unknown as MigrationView;
   return {
     migrations,
     set(retry: string | undefined, status: object = {}) {

@@ -2,13 +2,13 @@ import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.
 import { parsePlace, type UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
 import { manage, PARKING_STREAM, PARKING_SUBJECTS } from '@edge-migration/contract/streams/applier.ts';
 import { readStored } from '@edge-migration/contract/streams/events.ts';
-import { stateOf } from '@edge-migration/contract/streams/watermark.ts';
+import { streamStateOf } from '@edge-migration/contract/streams/watermark.ts';
 import { type Clock, momentOf } from '@edge-migration/runtime/clock.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { PARKING_LOOK_MS } from '@edge-migration/runtime/policies.ts';
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { Migrations } from '../admit/migrations.ts';
+import type { MigrationView } from '../admit/migrations.ts';
 import type { Witness } from '../consume/witness.ts';
 import { type Ages, createAges } from './ages.ts';
 import { followRetries } from './follow-retries.ts';
@@ -30,7 +30,7 @@ const MOST_WANTED = 10_000;
 
 export interface ParkingOptions extends QuotaLimits {
   connection: NatsConnection;
-  migrations: Migrations;
+  migrations: MigrationView;
   /** Undelivered messages in the stream of events, as far as known. */
   pending(): number;
   /** How many more events of a project may be in hand. */
@@ -130,7 +130,7 @@ export class Parking {
     const asked = momentOf(clock);
     const info = await manager.streams.info(PARKING_STREAM, { subjects_filter: PARKING_SUBJECTS });
     const { state } = info;
-    witnesses.parked.look(stateOf(info, asked, clock));
+    witnesses.parked.look(streamStateOf(info, asked, clock));
     await removals.tell(info.created);
     this.places = new Map(Object.entries(state.subjects ?? {}));
     this.ages.notice(state.last_seq);
@@ -196,7 +196,7 @@ export class Parking {
 }
 
 /** Places of events that no EdgeMigration waits for any more. */
-function* findGivenUp(subjects: Iterable<string>, migrations: Migrations) {
+function* findGivenUp(subjects: Iterable<string>, migrations: MigrationView) {
   let all: readonly EdgeMigration[] | undefined;
   for (const subject of subjects) {
     const place = parsePlace(subject);

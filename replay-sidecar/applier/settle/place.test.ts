@@ -1,17 +1,17 @@
 import type { EdgeMigration } from '@edge-migration/contract/edge-migration/api.ts';
-import type { Verdict } from '@edge-migration/contract/edge-migration/verdict.ts';
+import type { AdmissionDecision } from '@edge-migration/contract/edge-migration/verdict.ts';
 import { type ParkReason, parsePlace, placeSubject } from '@edge-migration/contract/parked-place.ts';
 import { expect, test } from 'vitest';
 import { batchOf, isReleasable } from './place.ts';
 
 const NOW = Date.parse('2026-06-01T00:00:00Z');
-const APPLY: Verdict = { kind: 'apply', copying: false };
-const COPYING: Verdict = { kind: 'apply', copying: true };
-const SUSPENDED: Verdict = { kind: 'park', reason: 'suspended' };
-const UNDECIDED: Verdict = { kind: 'park', reason: 'undecided' };
-const NONE: Verdict = { kind: 'drop', reason: 'noMigration' };
+const APPLY: AdmissionDecision = { kind: 'apply', copying: false };
+const COPYING: AdmissionDecision = { kind: 'apply', copying: true };
+const SUSPENDED: AdmissionDecision = { kind: 'park', reason: 'suspended' };
+const UNDECIDED: AdmissionDecision = { kind: 'park', reason: 'undecided' };
+const NONE: AdmissionDecision = { kind: 'drop', reason: 'noMigration' };
 
-test.each<[ParkReason, Verdict, boolean]>([
+test.each<[ParkReason, AdmissionDecision, boolean]>([
   ['suspended', SUSPENDED, false],
   ['suspended', UNDECIDED, true],
   ['suspended', APPLY, true],
@@ -53,7 +53,7 @@ test('poison that is to be given up is not tried before: the operator would not 
 });
 
 test('what Edge cannot hold is not tried any more once the window has closed, although the event came before that', () => {
-  const closed = (began: number): Verdict => (began < NOW ? APPLY : { kind: 'drop', reason: 'windowClosed' });
+  const closed = (began: number): AdmissionDecision => (began < NOW ? APPLY : { kind: 'drop', reason: 'windowClosed' });
   const migrations = { judge: (_: number, began: number) => closed(began), find: () => undefined };
   const place = { projectId: 42, reason: 'unstorable', retry: '' } as const;
   expect(isReleasable(place, migrations, NOW - 1)).toBe(true);

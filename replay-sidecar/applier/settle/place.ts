@@ -1,6 +1,6 @@
 import { isDropToken } from '@edge-migration/contract/edge-migration/retry-token.ts';
-import { NO_RETRY, type Place } from '@edge-migration/contract/parked-place.ts';
-import type { Migrations } from '../admit/migrations.ts';
+import { NO_RETRY, type ParkedSubject } from '@edge-migration/contract/parked-place.ts';
+import type { MigrationView } from '../admit/migrations.ts';
 
 /**
  * Whether all that is parked at a place may go on, to be judged again: applied, dropped or parked for another reason. Events
@@ -8,7 +8,11 @@ import type { Migrations } from '../admit/migrations.ts';
  *
  * @param now what Edge cannot hold is not tried any more once the replay window has closed: Edge is the master then
  */
-export function isReleasable(place: Place, migrations: Pick<Migrations, 'judge' | 'find'>, now: number): boolean {
+export function isReleasable(
+  place: ParkedSubject,
+  migrations: Pick<MigrationView, 'judge' | 'find'>,
+  now: number,
+): boolean {
   const { projectId, reason, due } = place;
   // Whatever has become of its migration: what it is about is asked once more.
   if (due !== undefined) return now >= due * 1000;
@@ -30,7 +34,7 @@ const MOST_KIB = 1024;
  * How many events of a place are brought back at once: events of up to 64 identities that Edge cannot hold are, at the same
  * time, and a client decides how large each is.
  */
-export function batchOf({ kib = 1 }: Pick<Place, 'kib'>): number {
+export function batchOf({ kib = 1 }: Pick<ParkedSubject, 'kib'>): number {
   return Math.max(1, Math.min(MOST_EVENTS, Math.floor(MOST_KIB / kib)));
 }
 
@@ -38,15 +42,15 @@ export function batchOf({ kib = 1 }: Pick<Place, 'kib'>): number {
  * What is to be given up stays where the operator can see it, which makes a gap of it. An older release did not write down
  * when it began: that is known once it has been put aside again.
  */
-function isTriedAgain({ retry, minute }: Place, wanted: string): boolean {
+function isTriedAgain({ retry, minute }: ParkedSubject, wanted: string): boolean {
   return wanted !== retry && (minute === undefined || !isDropToken(wanted));
 }
 
 /** `spec.retry` of a project's EdgeMigration, as it is in a subject. */
-export function retryOf(migrations: Pick<Migrations, 'find'>, projectId: number): string {
+export function retryOf(migrations: Pick<MigrationView, 'find'>, projectId: number): string {
   return migrations.find(projectId)?.spec?.retry ?? NO_RETRY;
 }
 
 /** Of an event of which nobody can tell the project, or which cannot be read. */
-export const isUnresolved = ({ projectId, reason }: Pick<Place, 'projectId' | 'reason'>): boolean =>
+export const isUnresolved = ({ projectId, reason }: Pick<ParkedSubject, 'projectId' | 'reason'>): boolean =>
   projectId === 0 && reason === 'poison';

@@ -1,10 +1,10 @@
-import { type Place, placeSubject } from '@edge-migration/contract/parked-place.ts';
+import { type ParkedSubject, placeSubject } from '@edge-migration/contract/parked-place.ts';
 import { expect, test } from 'vitest';
 import { createQuota, kibOf } from './quota.ts';
 
 const limits = { unresolvedMaxBytes: 10 * 1024, unstorableMaxBytes: 5 * 1024 };
-const unresolved = (kib: number): Place => ({ projectId: 0, reason: 'poison', retry: '-', minute: 1, kib });
-const unstorable = (projectId: number, kib: number): Place => {
+const unresolved = (kib: number): ParkedSubject => ({ projectId: 0, reason: 'poison', retry: '-', minute: 1, kib });
+const unstorable = (projectId: number, kib: number): ParkedSubject => {
   const identity = { environmentId: 3, identityId: 4, cause: 'DocumentTooLarge' };
   return { projectId, reason: 'unstorable', retry: '', identity, kib };
 };

@@ -1,4 +1,4 @@
-import { type Place, parsePlace } from '@edge-migration/contract/parked-place.ts';
+import { type ParkedSubject, parsePlace } from '@edge-migration/contract/parked-place.ts';
 
 const BYTES = 1024;
 
@@ -41,7 +41,7 @@ export function createQuota({ unresolvedMaxBytes, unstorableMaxBytes }: QuotaLim
       }
     },
     /** Whether there is room for an event at this place; if so, it is counted, and under way until it is settled. */
-    take(place: Place): boolean {
+    take(place: ParkedSubject): boolean {
       const name = nameOf(place);
       const most = name === UNRESOLVED ? unresolvedMaxBytes : unstorableMaxBytes;
       if (name !== undefined && (taken.get(name) ?? 0) + bytesOf(place) > most) return false;
@@ -49,22 +49,22 @@ export function createQuota({ unresolvedMaxBytes, unstorableMaxBytes }: QuotaLim
       return true;
     },
     /** It is stored, or will not be. */
-    settle: (place: Place) => add(underWay, place, -1),
+    settle: (place: ParkedSubject) => add(underWay, place, -1),
   };
 }
 
 export type Quota = ReturnType<typeof createQuota>;
 
-const bytesOf = ({ kib = 1 }: Place) => kib * BYTES;
+const bytesOf = ({ kib = 1 }: ParkedSubject) => kib * BYTES;
 
-function add(sums: Map<string, number>, place: Place, events: number): void {
+function add(sums: Map<string, number>, place: ParkedSubject, events: number): void {
   const name = nameOf(place);
   if (name !== undefined) sums.set(name, (sums.get(name) ?? 0) + events * bytesOf(place));
 }
 
 const UNRESOLVED = 'unresolved';
 
-function nameOf({ projectId, reason }: Place): string | undefined {
+function nameOf({ projectId, reason }: ParkedSubject): string | undefined {
   if (projectId === 0 && reason === 'poison') return UNRESOLVED;
   return reason === 'unstorable' ? `unstorable ${projectId}` : undefined;
 }

@@ -1,9 +1,9 @@
-import type { Place } from '@edge-migration/contract/parked-place.ts';
+import type { ParkedSubject } from '@edge-migration/contract/parked-place.ts';
 import { PARKING_STREAM } from '@edge-migration/contract/streams/applier.ts';
 import { derivedSubject, readStored } from '@edge-migration/contract/streams/events.ts';
 import type { Logger } from '@edge-migration/runtime/logger.ts';
 import type { JetStreamClient, JetStreamManager, StoredMsg } from '@nats-io/jetstream';
-import type { Migrations } from '../admit/migrations.ts';
+import type { MigrationView } from '../admit/migrations.ts';
 import {
   findHeldIn,
   isDoubted,
@@ -20,14 +20,14 @@ import { batchOf, isReleasable, isUnresolved } from './place.ts';
 import type { Removals } from './removals.ts';
 
 /** Which places of a released event matter. */
-type Released = Pick<Place, 'projectId' | 'reason' | 'identity'>;
+type Released = Pick<ParkedSubject, 'projectId' | 'reason' | 'identity'>;
 
 /** Parked events come back only while the stream is short, so that others need not wait behind them. */
 const SHORT_STREAM = 2000;
 
 export interface ReleaseOptions {
   client: Pick<JetStreamClient, 'publish'>;
-  migrations: Migrations;
+  migrations: MigrationView;
   /** Undelivered messages in the stream of events, as far as known. */
   pending(): number;
   /** How many more events of a project may be in hand. */
@@ -57,7 +57,12 @@ export class Release {
   }
 
   /** All that may go on of one place. @returns how many did */
-  async releaseAll(manager: JetStreamManager, subject: string, place: Place, signal: AbortSignal): Promise<number> {
+  async releaseAll(
+    manager: JetStreamManager,
+    subject: string,
+    place: ParkedSubject,
+    signal: AbortSignal,
+  ): Promise<number> {
     const { migrations, roomFor, now, logger } = this.options;
     // What comes back to find no room would go aside once more.
     const most = place.reason === 'overflow' ? Math.floor(roomFor(place.projectId)) : Number.POSITIVE_INFINITY;

@@ -1,5 +1,5 @@
 import { parsePlace, type UnstorableIdentity } from '@edge-migration/contract/parked-place.ts';
-import { concerns, covers, type Pending, type Touched } from '@edge-migration/identity/edge/merge.ts';
+import { covers, type Pending, type Touched, touches } from '@edge-migration/identity/edge/merge.ts';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 type Identity = Omit<UnstorableIdentity, 'cause'>;
@@ -57,7 +57,7 @@ export function createRetries(intervalMs: number, clock: Pick<Clock, 'monotonic'
 export function chooseWaiting(events: readonly Touched[], pending: Pending, isListed: boolean): ReadonlySet<number> {
   const kept: { readonly index: number; readonly touched: Touched }[] = [];
   for (const [index, touched] of events.entries()) {
-    if (!concerns(touched, pending) || kept.some((other) => covers(other.touched, touched))) continue;
+    if (!touches(touched, pending) || kept.some((other) => covers(other.touched, touched))) continue;
     for (const other of kept.filter((one) => covers(touched, one.touched))) kept.splice(kept.indexOf(other), 1);
     kept.push({ index, touched });
   }

@@ -3,7 +3,7 @@ import { FramingError } from './framing-error.ts';
 import { parseField } from './head.ts';
 
 /** Finds a body's end in a stream of bytes; keeps none of them. */
-export interface Body {
+export interface BodyFraming {
   /** The whole body was seen. */
   readonly done: boolean;
   /**
@@ -15,15 +15,15 @@ export interface Body {
 }
 
 /** `refusesTrailer`: fields (by their names in lower case) that must not be passed on in trailers either. */
-export function createBody(framing: Framing, refusesTrailer?: (lower: string) => boolean): Body {
+export function createBody(framing: Framing, refusesTrailer?: (lower: string) => boolean): BodyFraming {
   if (framing.kind === 'none') return NO_BODY;
   if (framing.kind === 'length') return new SizedBody(framing.length);
   return framing.kind === 'chunked' ? new ChunkedBody(refusesTrailer) : UNTIL_CLOSE;
 }
 
-const NO_BODY: Body = { done: true, scan: () => 0 };
+const NO_BODY: BodyFraming = { done: true, scan: () => 0 };
 
-const UNTIL_CLOSE: Body = {
+const UNTIL_CLOSE: BodyFraming = {
   done: false,
   scan(bytes, sink) {
     sink?.(bytes);
@@ -31,7 +31,7 @@ const UNTIL_CLOSE: Body = {
   },
 };
 
-class SizedBody implements Body {
+class SizedBody implements BodyFraming {
   private left: number;
 
   constructor(length: number) {
@@ -75,7 +75,7 @@ const NOT_IN_TRAILERS = new Set([
  * `Transfer-Encoding: chunked`, strictly (RFC 9112, section 7.1): what a lenient reader could take for a line end, a
  * size or the end of the body is refused on sight, before it is passed on.
  */
-class ChunkedBody implements Body {
+class ChunkedBody implements BodyFraming {
   private state: 'size' | 'data' | 'dataEnd' | 'trailer' | 'done' = 'size';
   private left = 0;
   /** The beginning of a line whose end has not arrived. */

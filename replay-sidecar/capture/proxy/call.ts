@@ -1,12 +1,12 @@
 import { createBody } from './body.ts';
 import { Bytes } from './bytes.ts';
-import type { Deadlines } from './deadlines.ts';
+import type { Timers } from './deadlines.ts';
 import { forwardRequest, keepsAlive } from './forwarding.ts';
 import { requestFraming, responseFraming } from './framing.ts';
 import { FramingError } from './framing-error.ts';
 import { findHeadEnd, type ParsedResponse, parseRequest, parseResponse } from './head.ts';
 import type { CallUpstream, UpstreamRequest, UpstreamResponse } from './hook.ts';
-import type { Limits } from './limits.ts';
+import type { ProxyLimits } from './limits.ts';
 import type { UpstreamConnection, UpstreamHandler, UpstreamPool } from './upstream.ts';
 
 /** A request of our own got no usable answer from the API. */
@@ -18,7 +18,7 @@ class UpstreamCallError extends Error {
  * Own requests to the API over the proxy's connections, so that it sees one peer. They are sent once more when a
  * connection that was idle turns out to be closed, and fail with an {@link UpstreamCallError} in all other cases.
  */
-export function createCall(pool: UpstreamPool, deadlines: Deadlines, limits: Limits): CallUpstream {
+export function createCall(pool: UpstreamPool, deadlines: Timers, limits: ProxyLimits): CallUpstream {
   return (request, signal) =>
     new Promise((resolve, reject) => {
       signal?.throwIfAborted();
@@ -46,7 +46,7 @@ function headOf({ method, target, fields }: UpstreamRequest): string {
 
 class Call implements UpstreamHandler {
   private readonly pool: UpstreamPool;
-  private readonly limits: Limits;
+  private readonly limits: ProxyLimits;
   private readonly head: string;
   private readonly method: string;
   private readonly settle: (result: UpstreamResponse | Error) => void;
@@ -61,7 +61,7 @@ class Call implements UpstreamHandler {
 
   constructor(
     pool: UpstreamPool,
-    limits: Limits,
+    limits: ProxyLimits,
     head: string,
     method: string,
     settle: (result: UpstreamResponse | Error) => void,

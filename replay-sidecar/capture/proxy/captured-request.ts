@@ -1,15 +1,23 @@
 import type { Budget } from './budget.ts';
 import { Bytes } from './bytes.ts';
-import type { Deadlines } from './deadlines.ts';
-import type { BodyExtent, CallUpstream, Capture, CaptureHook, CaptureStage, Outcome, RequestHead } from './hook.ts';
-import type { Limits } from './limits.ts';
+import type { Timers } from './deadlines.ts';
+import type {
+  BodyExtent,
+  CallUpstream,
+  Capture,
+  CaptureHook,
+  CaptureOutcome,
+  CaptureStage,
+  RequestHead,
+} from './hook.ts';
+import type { ProxyLimits } from './limits.ts';
 import type { Counters } from './metrics.ts';
 
 export interface CaptureContext {
   readonly hook: CaptureHook;
   readonly call: CallUpstream;
-  readonly deadlines: Deadlines;
-  readonly limits: Limits;
+  readonly deadlines: Timers;
+  readonly limits: ProxyLimits;
   readonly counters: Counters;
   readonly budget: Budget;
 }
@@ -103,7 +111,7 @@ export class CapturedRequest {
   }
 
   /** `forwarded`: some of the request reached the API, so an intent is due even when its end never came. */
-  finish(outcome: Outcome, forwarded: boolean): void {
+  finish(outcome: CaptureOutcome, forwarded: boolean): void {
     if (this.finished) return;
     this.finished = true;
     if (forwarded && !this.intended) this.intent('cutShort', () => {});

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { Bytes } from './bytes.ts';
 import type { Client } from './clients.ts';
 import type { ProxyContext } from './context.ts';
-import type { Deadline } from './deadlines.ts';
+import type { Timer } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
 import { requestFraming } from './framing.ts';
 import { FramingError } from './framing-error.ts';
@@ -54,7 +54,7 @@ export class ClientConnection implements Client {
   private served = false;
   /** Reading on only so that the last response is not lost to a reset. */
   private lingering = false;
-  private deadline: Deadline | undefined;
+  private deadline: Timer | undefined;
 
   private readonly onFinished: () => void;
 

@@ -1,5 +1,5 @@
 import type { Budget } from './budget.ts';
-import type { Limits } from './limits.ts';
+import type { ProxyLimits } from './limits.ts';
 import type { Counters } from './metrics.ts';
 
 /**
@@ -28,12 +28,12 @@ export class Clients<C extends Client> {
   /** Bytes held in large heads; small ones are bounded by the number of connections. */
   private readonly heads = new Map<C, number>();
   private headBytes = 0;
-  private readonly limits: Limits;
+  private readonly limits: ProxyLimits;
   private readonly counters: Counters;
   private readonly budget: Budget;
 
   /** `budget`: of all that the proxy holds for clients. Heads may take only a part of it. */
-  constructor(limits: Limits, counters: Counters, budget: Budget) {
+  constructor(limits: ProxyLimits, counters: Counters, budget: Budget) {
     this.limits = limits;
     this.counters = counters;
     this.budget = budget;

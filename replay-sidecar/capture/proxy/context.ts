@@ -2,9 +2,9 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import type { CaptureContext } from './captured-request.ts';
 import type { ClientConnection } from './client.ts';
 import type { Clients } from './clients.ts';
-import type { Deadlines } from './deadlines.ts';
+import type { Timers } from './deadlines.ts';
 import type { ForwardedPolicy } from './forwarding.ts';
-import type { Limits } from './limits.ts';
+import type { ProxyLimits } from './limits.ts';
 import type { Counters } from './metrics.ts';
 import type { UpstreamPool } from './upstream.ts';
 
@@ -14,8 +14,8 @@ export interface ProxyContext {
   readonly clients: Clients<ClientConnection>;
   readonly capture: CaptureContext;
   readonly clock: Clock;
-  readonly deadlines: Deadlines;
-  readonly limits: Limits;
+  readonly deadlines: Timers;
+  readonly limits: ProxyLimits;
   readonly counters: Counters;
   readonly forwarded: ForwardedPolicy;
   /** Told at each attempt, so that changes of state can be logged. */

@@ -1,16 +1,16 @@
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { DEADLINES_TICK_MS } from '@edge-migration/runtime/policies.ts';
 
-export interface Deadline {
+export interface Timer {
   cancel(): void;
 }
 
-export interface Deadlines {
+export interface Timers {
   /**
    * Calls `expire` once, `milliseconds` from now or up to one tick later, unless cancelled before. While the process
    * is frozen, or too busy, time stands still: what it waits for may have come, and it has not had a chance to look.
    */
-  set(milliseconds: number, expire: () => void): Deadline;
+  set(milliseconds: number, expire: () => void): Timer;
   /** Forgets all, and whatever is set from now on. */
   stop(): void;
 }
@@ -24,7 +24,7 @@ const LONGEST_TICK_MS = 4 * DEADLINES_TICK_MS;
  *
  * @param onError told what an expiry throws, which concerns that one alone; thrown where nobody catches it by default
  */
-export function createDeadlines(clock: Clock, onError: (error: unknown) => void = throwLater): Deadlines {
+export function createDeadlines(clock: Clock, onError: (error: unknown) => void = throwLater): Timers {
   const queues = new Map<number, Set<Entry>>();
   const stopping = new AbortController();
   let ticking = false;
@@ -100,7 +100,7 @@ function throwLater(error: unknown): void {
   });
 }
 
-class Entry implements Deadline {
+class Entry implements Timer {
   readonly at: number;
   readonly expire: () => void;
   private readonly queue: Set<Entry>;

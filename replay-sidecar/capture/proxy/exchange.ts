@@ -3,12 +3,12 @@ import { createBody } from './body.ts';
 import { beginCapture, type CapturedRequest } from './captured-request.ts';
 import type { ClientConnection, ClientHandler } from './client.ts';
 import type { ProxyContext } from './context.ts';
-import type { Deadline } from './deadlines.ts';
+import type { Timer } from './deadlines.ts';
 import { forwardRequest, isAliasedName } from './forwarding.ts';
 import type { Framing } from './framing.ts';
 import { FramingError } from './framing-error.ts';
 import type { ParsedRequest } from './head.ts';
-import type { Outcome } from './hook.ts';
+import type { CaptureOutcome } from './hook.ts';
 import type { RequestOutcome } from './metrics.ts';
 import { type RequestOwner, RequestRelay } from './request-relay.ts';
 import { type ResponseOwner, ResponseRelay } from './response-relay.ts';
@@ -41,8 +41,8 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
   /** The client reads slower than the API sends. */
   private clientBlocked = false;
   private refusals = 0;
-  private retry: Deadline | undefined;
-  private carry: Deadline | undefined;
+  private retry: Timer | undefined;
+  private carry: Timer | undefined;
 
   constructor(context: ProxyContext, client: ClientConnection, request: ParsedRequest, framing: Framing) {
     this.context = context;
@@ -265,7 +265,7 @@ export class Exchange implements ClientHandler, UpstreamHandler, RequestOwner, R
   }
 
   /** Ends the exchange without a complete response. */
-  private abort(outcome: RequestOutcome | undefined, told: Outcome): void {
+  private abort(outcome: RequestOutcome | undefined, told: CaptureOutcome): void {
     if (this.over) return;
     const { upstream, request, capture, client } = this;
     this.conclude(outcome);

@@ -61,10 +61,10 @@ export interface Capture {
    */
   intent(body: Buffer | undefined, extent: BodyExtent): Promise<void> | void;
   /** Called exactly once, last, whatever happened. Without a need for the response body: as soon as the status is known. */
-  finish(outcome: Outcome): void;
+  finish(outcome: CaptureOutcome): void;
 }
 
-export type Outcome =
+export type CaptureOutcome =
   | {
       readonly kind: 'responded';
       readonly status: number;

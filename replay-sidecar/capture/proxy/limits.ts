@@ -1,5 +1,5 @@
 /** Sizes in bytes, times in milliseconds. */
-export interface Limits {
+export interface ProxyLimits {
   /** Head of one message. Above everything gunicorn takes (4094 + 100 x 8190), so that the API decides, not we. */
   readonly headBytes: number;
   /** A head of this size is always taken; larger ones share `headsTotalBytes`, from their first byte to their answer. */
@@ -37,7 +37,7 @@ export interface Limits {
   readonly lingerMs: number;
 }
 
-export const DEFAULT_LIMITS: Limits = {
+export const DEFAULT_LIMITS: ProxyLimits = {
   headBytes: 1024 * 1024,
   smallHeadBytes: 16 * 1024,
   headsTotalBytes: 8 * 1024 * 1024,

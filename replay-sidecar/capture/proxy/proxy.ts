@@ -10,7 +10,7 @@ import type { ProxyContext } from './context.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { ForwardedPolicy } from './forwarding.ts';
 import type { CallUpstream, CaptureHook } from './hook.ts';
-import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { DEFAULT_LIMITS, type ProxyLimits } from './limits.ts';
 import { type ConnectionCounts, createCounters } from './metrics.ts';
 import { answerOf } from './refusal.ts';
 import { createUpstreamPool, type UpstreamAddress } from './upstream.ts';
@@ -22,7 +22,7 @@ export interface ProxyOptions {
   readonly logger: Logger;
   /** Where the proxy's metrics are registered. */
   readonly metrics: Metrics;
-  readonly limits?: Partial<Limits>;
+  readonly limits?: Partial<ProxyLimits>;
   /** `off` by default. */
   readonly forwarded?: ForwardedPolicy;
 }
@@ -48,7 +48,7 @@ export interface ReverseProxy {
  * exchange.ts.
  */
 export function createProxy(options: ProxyOptions): ReverseProxy {
-  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const limits: ProxyLimits = { ...DEFAULT_LIMITS, ...options.limits };
   const deadlines = createDeadlines(options.clock);
   const connections: ConnectionCounts = {
     get clients() {

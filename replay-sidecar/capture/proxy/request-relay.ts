@@ -1,4 +1,4 @@
-import type { Body } from './body.ts';
+import type { BodyFraming } from './body.ts';
 import type { CapturedRequest } from './captured-request.ts';
 import type { ClientConnection } from './client.ts';
 import { FramingError } from './framing-error.ts';
@@ -33,14 +33,14 @@ export class RequestRelay {
   private stopped = false;
   private readonly client: ClientConnection;
   private readonly head: string;
-  private readonly body: Body;
+  private readonly body: BodyFraming;
   private readonly capture: CapturedRequest | undefined;
   private readonly owner: RequestOwner;
 
   constructor(
     client: ClientConnection,
     head: string,
-    body: Body,
+    body: BodyFraming,
     capture: CapturedRequest | undefined,
     owner: RequestOwner,
   ) {

@@ -1,4 +1,4 @@
-import { type Body, createBody } from './body.ts';
+import { type BodyFraming, createBody } from './body.ts';
 import { Bytes } from './bytes.ts';
 import type { CapturedRequest } from './captured-request.ts';
 import { type ForwardedRequest, forwardResponse, keepsAlive, nominatedFields } from './forwarding.ts';
@@ -26,7 +26,7 @@ export class ResponseRelay {
   /** The final response's head, once it is known. */
   response: ParsedResponse | undefined;
   private framing: Framing | undefined;
-  private body: Body | undefined;
+  private body: BodyFraming | undefined;
   /** The API has sent nothing that no request asked for. */
   private inStep = true;
   private scanned = 0;

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
-import type { Deadline, Deadlines } from './deadlines.ts';
-import type { Limits } from './limits.ts';
+import type { Timer, Timers } from './deadlines.ts';
+import type { ProxyLimits } from './limits.ts';
 import type { Counters } from './metrics.ts';
 import { writeMessage } from './write.ts';
 
@@ -47,7 +47,7 @@ export class UpstreamConnection {
   /** It has served a request before, so the API may close it at any moment. */
   reused = false;
   /** While idle. */
-  deadline: Deadline | undefined;
+  deadline: Timer | undefined;
   /** While idle: whoever used it last. */
   lastClient: object | undefined;
   /** While idle: since when, monotonic. */
@@ -155,8 +155,8 @@ export class UpstreamConnection {
 export function createUpstreamPool(
   address: UpstreamAddress,
   clock: Clock,
-  deadlines: Deadlines,
-  limits: Limits,
+  deadlines: Timers,
+  limits: ProxyLimits,
   counters: Counters,
 ): UpstreamPool {
   /** Oldest first. */

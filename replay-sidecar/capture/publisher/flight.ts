@@ -1,4 +1,4 @@
-import type { Delivery } from '../spool/outbox.ts';
+import type { OutboxEvent } from '../spool/outbox.ts';
 
 /** Messages under way at once. Bounds memory, and what is published twice after a reconnect. */
 export const MOST_UNDER_WAY = 512;
@@ -8,7 +8,7 @@ const MOST_CHARACTERS = 1024 * 1024;
 export class Flight {
   private messages = 0;
   private characters = 0;
-  private failed: Delivery[] = [];
+  private failed: OutboxEvent[] = [];
   /** Messages that began under an earlier generation are not waited for: they will come again. */
   private generation = 0;
 
@@ -17,7 +17,7 @@ export class Flight {
   }
 
   /** @returns to be called once it is answered; false when it was not waited for any more */
-  begin({ json }: Delivery): () => boolean {
+  begin({ json }: OutboxEvent): () => boolean {
     const begunIn = this.generation;
     this.messages += 1;
     this.characters += json.length;
@@ -29,12 +29,12 @@ export class Flight {
     };
   }
 
-  fail(delivery: Delivery): void {
+  fail(delivery: OutboxEvent): void {
     this.failed.push(delivery);
   }
 
   /** One that failed; they go first. */
-  takeFailed(): Delivery | undefined {
+  takeFailed(): OutboxEvent | undefined {
     return this.failed.pop();
   }
 

@@ -6,7 +6,7 @@ import type { Logger } from '@edge-migration/runtime/logger.ts';
 import { connectNats, type NatsSettings } from '@edge-migration/runtime/nats/connection.ts';
 import { PUBLISHER_TICK_MS } from '@edge-migration/runtime/policies.ts';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { Delivery } from '../spool/outbox.ts';
+import type { OutboxEvent } from '../spool/outbox.ts';
 import type { Spool } from '../spool/spool.ts';
 import {
   type AcknowledgedPublisher,
@@ -130,7 +130,7 @@ export class Publisher {
     }
   }
 
-  private send(link: Link, delivery: Delivery): void {
+  private send(link: Link, delivery: OutboxEvent): void {
     const { spool, clock } = this.options;
     const end = this.flight.begin(delivery);
     const fields = { 'Nats-Msg-Id': [delivery.id], [SENT_HEADER]: [String(clock.now())] };

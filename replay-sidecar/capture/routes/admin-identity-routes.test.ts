@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
-import { capture, type Exchange, events, lookupOf, REFUSED } from './testing.ts';
+import { type CapturedExchange, capture, events, lookupOf, REFUSED } from './testing.ts';
 
 const E = 'environments/envkey';
 const I = `${E}/identities/7`;
 
 describe('POST environments/<env>/identities/', () => {
-  const exchange: Exchange = { request: `POST ${E}/identities/`, body: { identifier: ' alice ' } };
+  const exchange: CapturedExchange = { request: `POST ${E}/identities/`, body: { identifier: ' alice ' } };
 
   it('creates the identity in the environment of the path', () => {
     expect(capture({ ...exchange, answer: 201 }).drafts[0]?.target).toEqual({
@@ -30,7 +30,7 @@ describe('POST environments/<env>/identities/', () => {
 });
 
 describe('PUT and PATCH …/identities/<id>/', () => {
-  const exchange = (method: string): Exchange => ({ request: `${method} ${I}/`, body: { identifier: 'bob' } });
+  const exchange = (method: string): CapturedExchange => ({ request: `${method} ${I}/`, body: { identifier: 'bob' } });
 
   it('asks for the identity before', () => {
     expect(lookupOf(`PUT ${I}/`)).toBe('/api/v1/environments/envkey/identities/7/');

@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
 
-import { capture, type Exchange, events, lookupOf, REFUSED } from './testing.ts';
+import { type CapturedExchange, capture, events, lookupOf, REFUSED } from './testing.ts';
 
 const E = 'environments/envkey';
 const I = `${E}/identities/7`;
 
 describe('POST …/identities/<id>/traits/', () => {
-  const exchange: Exchange = { request: `POST ${I}/traits/`, body: { trait_key: ' plan ', string_value: 'gold' } };
+  const exchange: CapturedExchange = {
+    request: `POST ${I}/traits/`,
+    body: { trait_key: ' plan ', string_value: 'gold' },
+  };
 
   it('touches the trait', () => {
     expect(events({ ...exchange, answer: 201 })).toEqual(['identity #7 traits=plan']);
@@ -35,7 +38,7 @@ describe('PUT and PATCH …/traits/<id>/', () => {
 
   it('touches the key before and the key after', () => {
     expect(lookupOf(request)).toBe('/api/v1/environments/envkey/identities/7/traits/3/');
-    const exchange: Exchange = { request, body: { trait_key: 'tier' }, found: { id: 3, trait_key: 'plan' } };
+    const exchange: CapturedExchange = { request, body: { trait_key: 'tier' }, found: { id: 3, trait_key: 'plan' } };
     expect(events(exchange)).toEqual(['identity #7 traits=plan,tier']);
     expect(events({ ...exchange, request: `PUT ${I}/traits/3/`, body: { string_value: 'x' } })).toEqual([
       'identity #7 traits=plan',

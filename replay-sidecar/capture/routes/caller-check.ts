@@ -14,11 +14,11 @@ export interface CallerCheck {
    *
    * @param bodyBytes of the request, whose events take memory until the answer
    */
-  mayWrite(question: Question, head: RequestHead, call: CallUpstream, bodyBytes: number): Promise<boolean>;
+  mayWrite(question: CallerQuestion, head: RequestHead, call: CallUpstream, bodyBytes: number): Promise<boolean>;
 }
 
 /** What a caller may read that can write, and the answers with which Core refuses it. */
-export interface Question {
+export interface CallerQuestion {
   readonly target: string;
   readonly refusals: readonly number[];
   /** Core knows the caller by these fields. */
@@ -91,7 +91,7 @@ function credentialsIn(names: readonly string[], head: RequestHead): Passed {
 }
 
 /** Of the caller of a request that the route table knows. */
-export function questionFor({ route, parameter }: MatchedRequest): Question {
+export function questionFor({ route, parameter }: MatchedRequest): CallerQuestion {
   if (route === DJANGO_ADMIN) return { target: '/admin/', refusals: [302, 401, 403], credentials: BY_SESSION };
   if (route.environment === 'header') return BY_ITS_KEY;
   // A request that may have given it another key may be why there is none of this one.
@@ -103,16 +103,16 @@ export function questionFor({ route, parameter }: MatchedRequest): Question {
 }
 
 /** Of the caller of a request that it does not know. */
-export function questionForUnknown({ isKeyed, environmentKey }: UnknownRoute): Question {
+export function questionForUnknown({ isKeyed, environmentKey }: UnknownRoute): CallerQuestion {
   if (isKeyed) return BY_ITS_KEY;
   return environmentKey === undefined ? ABOUT_PROJECTS : aboutEnvironment(environmentKey, true);
 }
 
-const BY_ITS_KEY: Question = { target: FLAGS, refusals: [401, 403], credentials: BY_KEY };
-const ABOUT_PROJECTS: Question = { target: PROJECTS, refusals: [401, 403], credentials: BY_SESSION };
+const BY_ITS_KEY: CallerQuestion = { target: FLAGS, refusals: [401, 403], credentials: BY_KEY };
+const ABOUT_PROJECTS: CallerQuestion = { target: PROJECTS, refusals: [401, 403], credentials: BY_SESSION };
 
 /** Only its administrators may read an environment, and others may write in it: 403 says nothing. */
-function aboutEnvironment(key: string, mayBeGone: boolean): Question {
+function aboutEnvironment(key: string, mayBeGone: boolean): CallerQuestion {
   const target = `/api/v1/environments/${encodeURIComponent(key)}/`;
   return { target, refusals: mayBeGone ? [401] : [401, 404], credentials: BY_SESSION };
 }

@@ -2,13 +2,13 @@
 import { describe, expect, it } from 'vitest';
 
 import { ROUTES } from './table.ts';
-import { capture, type Exchange, events } from './testing.ts';
+import { type CapturedExchange, capture, events } from './testing.ts';
 
 interface Sample {
-  readonly writes: Exchange;
+  readonly writes: CapturedExchange;
   readonly event: string;
   /** Differs in what Core decides by. */
-  readonly leavesNone: Exchange;
+  readonly leavesNone: CapturedExchange;
 }
 
 const ENV = 'environments/envkey';

@@ -1,5 +1,5 @@
 import type { CallUpstream, Field, RequestHead } from '../proxy/hook.ts';
-import { type Lookup, parseJson } from './plan.ts';
+import { type Lookup, parseJsonBody } from './plan.ts';
 
 /** Fields of a request of ours. */
 export type Passed = readonly Pick<Field, 'name' | 'value'>[];
@@ -15,7 +15,7 @@ const NOT_PASSED_ON =
 export async function askCore(lookup: Lookup, head: RequestHead, call: CallUpstream): Promise<unknown> {
   try {
     const response = await call({ method: lookup.method, target: lookup.target, fields: fieldsOf(head) });
-    return response.status === 200 ? parseJson(response.body) : undefined;
+    return response.status === 200 ? parseJsonBody(response.body) : undefined;
   } catch {
     return undefined;
   }

@@ -1,10 +1,10 @@
 import { markOf } from '@edge-migration/contract/reports/sketch.ts';
 import type { WriteScope } from '@edge-migration/contract/write-scope.ts';
-import type { BodyExtent, Outcome, RequestHead } from '../proxy/hook.ts';
+import type { BodyExtent, CaptureOutcome, RequestHead } from '../proxy/hook.ts';
 import type { DraftEvent } from '../spool/draft.ts';
 import { draftsOf } from './drafts.ts';
 import { referenceOf } from './environment-key.ts';
-import { type Body, readBody } from './http/body.ts';
+import { type ParsedBody, parseBody } from './http/body.ts';
 import { type Charset, charsetOf, UTF8 } from './http/charset.ts';
 import { NO_DATA } from './http/form-data.ts';
 import { contentType, metaValue } from './http/head.ts';
@@ -14,7 +14,7 @@ import { UnreadableError } from './http/unreadable.ts';
 import { matchRoute } from './match.ts';
 import { piecesOf } from './pieces.ts';
 import { idFromText } from './python/text.ts';
-import { type Answer, type MatchedRequest, type Route, UNCHANGED, type WriteRequest } from './route.ts';
+import { type ApiAnswer, type MatchedRequest, type Route, UNCHANGED, type WriteRequest } from './route.ts';
 
 /** What a request may do, from its head alone. */
 export type CapturePlan =
@@ -149,21 +149,21 @@ export function readRequest(
   if (!plan.readable) return UNREADABLE;
   if (plan.request.route.body === 'none') return { kind: 'read', request: bare };
   if (body === undefined || extent === 'tooLarge') return { kind: 'uncovered', reason: 'bodyTooLarge' };
-  const parsed = readBody(body, plan.contentType);
+  const parsed = parseBody(body, plan.contentType);
   return parsed instanceof Promise ? parsed.then((late) => piecesWithBody(bare, late)) : withBody(bare, parsed);
 }
 
 /** What Core may understand and we do not. */
 export const UNREADABLE: ReadRequest = { kind: 'uncovered', reason: 'bodyUnreadable' };
 
-function piecesWithBody(bare: WriteRequest, body: Body): readonly ReadRequest[] {
+function piecesWithBody(bare: WriteRequest, body: ParsedBody): readonly ReadRequest[] {
   const read = withBody(bare, body);
   if (read.kind !== 'read') return [read];
   const longest = body.kind === 'object' ? (body.longest ?? 0) : 0;
   return piecesOf(read.request, longest).map((request) => ({ kind: 'read', request }));
 }
 
-function withBody(bare: WriteRequest, body: Body): ReadRequest {
+function withBody(bare: WriteRequest, body: ParsedBody): ReadRequest {
   switch (body.kind) {
     case 'object':
       return { kind: 'read', request: { ...bare, data: body.data } };
@@ -180,7 +180,7 @@ function withBody(bare: WriteRequest, body: Body): ReadRequest {
  * What the request changed at most, as far as the outcome tells. Called with {@link UNANSWERED} it is what may
  * still become true.
  */
-export function planEvents(plan: WritePlan, read: ReadRequest, outcome: Outcome): Captured {
+export function planEvents(plan: WritePlan, read: ReadRequest, outcome: CaptureOutcome): Captured {
   const { route } = plan.request;
   if (outcome.kind === 'notSent') return NONE;
   if (provesNothingChanged(route, outcome)) return NONE;
@@ -215,7 +215,7 @@ export function marksOf(drafts: readonly DraftEvent[]): Uint16Array {
   return Uint16Array.from(new Set(names), markOf);
 }
 
-function planOne({ request: { route } }: WritePlan, request: WriteRequest, outcome: Outcome): Captured {
+function planOne({ request: { route } }: WritePlan, request: WriteRequest, outcome: CaptureOutcome): Captured {
   const changed = unlessUnreadable(() => route.effects(request, answerOf(outcome)));
   if (changed === undefined) return { drafts: [], uncovered: { reason: 'bodyUnreadable', scope: scopeOf(request) } };
   const { effects, unnamed } = changed;
@@ -246,9 +246,9 @@ export function scopeOf({ route, environment, parameter }: MatchedRequest): read
 }
 
 /** The API has not answered, and may do whatever the request asks for. */
-export const UNANSWERED: Outcome = { kind: 'unknown', why: 'stopped' };
+export const UNANSWERED: CaptureOutcome = { kind: 'unknown', why: 'stopped' };
 
-function provesNothingChanged(route: Route, outcome: Outcome): boolean {
+function provesNothingChanged(route: Route, outcome: CaptureOutcome): boolean {
   if (outcome.kind !== 'responded') return false;
   const { status } = outcome;
   if (isLoginRedirect(outcome)) return true;
@@ -256,7 +256,7 @@ function provesNothingChanged(route: Route, outcome: Outcome): boolean {
 }
 
 /** Django's admin sends whoever is not logged in to its login; what else is in the place, a client may choose. */
-function isLoginRedirect({ status, fields }: Extract<Outcome, { kind: 'responded' }>): boolean {
+function isLoginRedirect({ status, fields }: Extract<CaptureOutcome, { kind: 'responded' }>): boolean {
   const location = status === 302 ? fields.find(({ lower }) => lower === 'location')?.value : undefined;
   return location !== undefined && /^[^?#]*\/admin\/login\/(?:[?#]|$)/.test(location);
 }
@@ -265,15 +265,15 @@ function succeeded(status: number | undefined): boolean {
   return status !== undefined && status >= 200 && status < 300;
 }
 
-function answerOf(outcome: Outcome): Answer {
+function answerOf(outcome: CaptureOutcome): ApiAnswer {
   if (outcome.kind !== 'responded') return { status: undefined, json: undefined };
   const { status, body, truncated } = outcome;
   const readable = succeeded(status) && body !== undefined && !truncated;
-  return { status, json: readable ? parseJson(body) : undefined };
+  return { status, json: readable ? parseJsonBody(body) : undefined };
 }
 
 /** Undefined when it is none, as with a content coding: then nothing is known of the answer but its status. */
-export function parseJson(body: Buffer): unknown {
+export function parseJsonBody(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8')) as unknown;
   } catch {

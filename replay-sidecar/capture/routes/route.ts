@@ -43,7 +43,7 @@ export interface Route {
   readonly lookup: ((request: MatchedRequest) => string | undefined) | undefined;
   /** Whether this request can change anything at all, by its head. */
   readonly concerns: (request: MatchedRequest) => boolean;
-  readonly effects: (request: WriteRequest, answer: Answer) => Effects;
+  readonly effects: (request: WriteRequest, answer: ApiAnswer) => Effects;
 }
 
 /** A request's head after matching. */
@@ -67,7 +67,7 @@ export interface WriteRequest extends MatchedRequest {
 }
 
 /** What the API answered; `status` is undefined when that is unknown, `json` when it is none or was not read. */
-export interface Answer {
+export interface ApiAnswer {
   readonly status: number | undefined;
   readonly json: unknown;
 }
@@ -85,7 +85,7 @@ export interface Effects {
   readonly unnamed?: true;
 }
 
-export const NOTHING: Effects = { effects: [] };
+export const NO_EFFECTS: Effects = { effects: [] };
 
 /**
  * Statuses with which Core refuses a request before its view can change anything: a missing slash, authentication and

@@ -1,22 +1,22 @@
 import { saveAdminForm } from './effects/settings.ts';
 import type { Route } from './route.ts';
 import { ADMIN } from './table/admin.ts';
-import { route } from './table/row.ts';
+import { toRoute } from './table/row.ts';
 import { SDK } from './table/sdk.ts';
 import { SETTINGS } from './table/settings.ts';
 
 /** Every way over HTTP in which Core changes identities, in the order in which Core's own patterns are tried. */
 export const ROUTES: readonly Route[] = [
-  ...SDK.map((row) => route({ ...row, environment: 'header' })),
-  ...ADMIN.map(route),
-  ...SETTINGS.map(route),
+  ...SDK.map((row) => toRoute({ ...row, environment: 'header' })),
+  ...ADMIN.map(toRoute),
+  ...SETTINGS.map(toRoute),
 ];
 
 /**
  * Forms of the Django admin (`/admin/…`), outside the API, which has no API to ask what they were about. A saved one
  * redirects; whatever else it answers changed nothing, unless it was in a pop-up.
  */
-export const DJANGO_ADMIN: Route = route({
+export const DJANGO_ADMIN: Route = toRoute({
   name: 'django.admin',
   methods: 'POST',
   path: 'admin/<application>/',

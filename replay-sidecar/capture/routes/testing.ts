@@ -1,11 +1,11 @@
 import type { EventTarget } from '@edge-migration/contract/write-event.ts';
 import fc from 'fast-check';
 
-import type { BodyExtent, Field, Outcome, RequestHead } from '../proxy/hook.ts';
+import type { BodyExtent, CaptureOutcome, Field, RequestHead } from '../proxy/hook.ts';
 import { type Captured, NONE, planCapture, planEvents, readRequest } from './plan.ts';
 
 /** A request to Core and its answer, for tests. */
-export interface Exchange {
+export interface CapturedExchange {
   request: string;
   /** JSON unless it is text or bytes. */
   body?: unknown;
@@ -23,7 +23,7 @@ export function field(name: string, value: string): Field {
   return { name, lower: name.toLowerCase(), value };
 }
 
-export function headOf(exchange: Exchange): RequestHead {
+export function headOf(exchange: CapturedExchange): RequestHead {
   const [method = '', target = ''] = exchange.request.split(' ');
   const fields = [
     field('X-Environment-Key', exchange.key ?? 'clientkey'),
@@ -33,7 +33,7 @@ export function headOf(exchange: Exchange): RequestHead {
   return { method, target: target.startsWith('/') ? target : `/api/v1/${target}`, version: '1.1', fields };
 }
 
-function outcomeOf(answer: Exchange['answer'] = 200): Outcome {
+function outcomeOf(answer: CapturedExchange['answer'] = 200): CaptureOutcome {
   if (answer === 'unknown') return { kind: 'unknown', why: 'reset' };
   if (answer === 'notSent') return { kind: 'notSent' };
   const given: Exclude<typeof answer, number> = typeof answer === 'number' ? { status: answer } : answer;
@@ -44,14 +44,14 @@ function outcomeOf(answer: Exchange['answer'] = 200): Outcome {
 }
 
 /** Everything that the exchange may have changed. */
-export function capture(exchange: Exchange): Captured {
+export function capture(exchange: CapturedExchange): Captured {
   const captured = captureLong(exchange);
   if (captured instanceof Promise) throw new RangeError('The body is too long to be read at once');
   return captured;
 }
 
 /** The same for a body that may be too long to be read at once. */
-export function captureLong(exchange: Exchange): Captured | Promise<Captured> {
+export function captureLong(exchange: CapturedExchange): Captured | Promise<Captured> {
   const plan = planCapture(headOf(exchange));
   if (plan?.kind !== 'write') return NONE;
   const { body } = exchange;
@@ -68,7 +68,7 @@ export function captureLong(exchange: Exchange): Captured | Promise<Captured> {
 }
 
 /** The same in one line for each event: `identity alice traits=plan,age`. */
-export function events(exchange: Exchange): readonly string[] {
+export function events(exchange: CapturedExchange): readonly string[] {
   return capture(exchange).drafts.map(({ target, touched }) => {
     const traits = touched.traits === 'all' ? ' traits=all' : listed('traits', touched.traits);
     const overrides = touched.overrides === 'all' ? ' overrides=all' : listed('overrides', touched.overrides);

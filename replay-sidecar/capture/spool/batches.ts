@@ -1,12 +1,12 @@
 import { encodeRecord, type SpoolRecord, worstCaseBytes } from './record.ts';
-import type { Segment } from './segment.ts';
+import type { SpoolSegment } from './segment.ts';
 
 const FIRST_BATCH_BYTES = 16 * 1024;
 const LARGEST_SPARE_BYTES = 256 * 1024;
 
 /** Records that go to one file in one write. */
 export interface Batch {
-  readonly segment: Segment;
+  readonly segment: SpoolSegment;
   buffer: Buffer;
   length: number;
   /** When the oldest request of a record in it began. */
@@ -26,15 +26,15 @@ export class BatchQueue {
     return this.batches;
   }
 
-  has(segment: Segment): boolean {
+  has(segment: SpoolSegment): boolean {
     return this.batches.some((batch) => batch.segment === segment);
   }
 
-  lastOf(kind: Segment['kind']): Batch | undefined {
+  lastOf(kind: SpoolSegment['kind']): Batch | undefined {
     return this.batches.findLast(({ segment }) => segment.kind === kind);
   }
 
-  add(segment: Segment, record: SpoolRecord, now: number): void {
+  add(segment: SpoolSegment, record: SpoolRecord, now: number): void {
     const batch = this.batchFor(segment, now);
     const room = worstCaseBytes(record);
     if (batch.buffer.length - batch.length < room) batch.buffer = grow(batch.buffer, batch.length + room);
@@ -57,7 +57,7 @@ export class BatchQueue {
   }
 
   /** Takes out what was to go into this segment. */
-  takeOf(segment: Segment): Batch[] {
+  takeOf(segment: SpoolSegment): Batch[] {
     const taken = this.batches.filter((batch) => batch.segment === segment);
     this.batches = this.batches.filter((batch) => batch.segment !== segment);
     return taken;
@@ -68,7 +68,7 @@ export class BatchQueue {
     if (buffer.length <= LARGEST_SPARE_BYTES) this.spare ??= buffer;
   }
 
-  private batchFor(segment: Segment, now: number): Batch {
+  private batchFor(segment: SpoolSegment, now: number): Batch {
     const queued = this.batches.find((batch) => batch.segment === segment);
     if (queued !== undefined) return queued;
     const buffer = this.spare ?? Buffer.allocUnsafe(FIRST_BATCH_BYTES);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Intent } from './intents.ts';
-import type { Delivery } from './outbox.ts';
+import type { OutboxEvent } from './outbox.ts';
 import { createSpool, type Spool } from './spool.ts';
 import {
   draft,
@@ -34,7 +34,7 @@ async function writeSample(path: string): Promise<void> {
   await spool.begin([draft('open')]);
 }
 
-async function recover(path: string): Promise<{ events: Delivery[]; gaps: ReturnType<Spool['gaps']['list']> }> {
+async function recover(path: string): Promise<{ events: OutboxEvent[]; gaps: ReturnType<Spool['gaps']['list']> }> {
   await using opened = await openSpool(path, { clock: manualClock(Date.parse('2026-06-01T00:01:00Z')) });
   const events = await drain(opened.spool);
   return { events, gaps: opened.spool.gaps.list() };
@@ -194,7 +194,7 @@ class Model {
   private readonly requests: Expected[] = [];
   private readonly folders: Folder[] = [temporaryFolder()];
   private opened!: TestSpool;
-  private taken: Delivery[] = [];
+  private taken: OutboxEvent[] = [];
   private sequence = 0;
   private trusted = 0;
 
@@ -257,7 +257,7 @@ class Model {
     this.requestOf(delivery).acknowledgedAt = this.trusted;
   }
 
-  private requestOf(delivery: Delivery): Expected {
+  private requestOf(delivery: OutboxEvent): Expected {
     const request = this.requests.find(({ name }) => name === identifierOf(delivery));
     if (request === undefined) throw new Error(`nobody asked for ${delivery.json}`);
     return request;

@@ -1,8 +1,8 @@
 import { open, unlink } from 'node:fs/promises';
 
 import { FILE_MODE, segmentPath, writeFully } from './files.ts';
-import type { Lane } from './lane.ts';
-import type { Segment } from './segment.ts';
+import type { SerialQueue } from './lane.ts';
+import type { SpoolSegment } from './segment.ts';
 
 /**
  * How often written records are forced to the disk. A process that is killed loses nothing in any case: the kernel has
@@ -13,12 +13,12 @@ export type SyncPolicy = 'none' | 'interval' | 'commit';
 
 export interface Disk {
   /** Appends bytes to the segment's file; one call at a time. Rejects when the disk does. */
-  write(segment: Segment, bytes: Buffer): Promise<void>;
+  write(segment: SpoolSegment, bytes: Buffer): Promise<void>;
   /** Under policy `interval`: begins to force what was written, unless that is under way. */
   sync(): void;
   /** Closes the file in the background; nothing more is written to it. */
-  release(segment: Segment): void;
-  remove(segment: Segment): Promise<void>;
+  release(segment: SpoolSegment): void;
+  remove(segment: SpoolSegment): Promise<void>;
   /** Waits for what is in the background. */
   close(): Promise<void>;
 }
@@ -27,9 +27,9 @@ export interface DiskOptions {
   directory: string;
   policy: SyncPolicy;
   /** For everything but writes. */
-  chores: Lane;
+  chores: SerialQueue;
   /** Bytes of the segment could not be forced to the disk. */
-  onUnsynced(error: unknown, segment: Segment): void;
+  onUnsynced(error: unknown, segment: SpoolSegment): void;
 }
 
 /**
@@ -37,10 +37,10 @@ export interface DiskOptions {
  * as a rule: on a disk that hangs it does not come back, and it would be the event loop, with all requests, that waits.
  */
 export function createDisk({ directory, policy, chores, onUnsynced }: DiskOptions): Disk {
-  const unsynced = new Set<Segment>();
+  const unsynced = new Set<SpoolSegment>();
   let syncing = false;
 
-  async function force(segment: Segment): Promise<void> {
+  async function force(segment: SpoolSegment): Promise<void> {
     try {
       if (unsynced.delete(segment)) await segment.file?.datasync();
     } catch (error) {
@@ -53,7 +53,7 @@ export function createDisk({ directory, policy, chores, onUnsynced }: DiskOption
     syncing = false;
   }
 
-  async function closeFile(segment: Segment): Promise<void> {
+  async function closeFile(segment: SpoolSegment): Promise<void> {
     await force(segment);
     await segment.file?.close().catch((error: unknown) => onUnsynced(error, segment));
     segment.file = undefined;

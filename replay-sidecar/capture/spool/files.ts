@@ -1,7 +1,7 @@
 import { promises as fs, write as writeCallback } from 'node:fs';
 import { join } from 'node:path';
 
-import type { Segment } from './segment.ts';
+import type { SpoolSegment } from './segment.ts';
 
 /** Identifiers are personal data: what is in the directory is for this user alone. */
 export const FILE_MODE = 0o600;
@@ -9,9 +9,9 @@ const DIRECTORY_MODE = 0o700;
 
 const SEGMENT_NAME = /^(\d{8,})\.(spool|intents)$/;
 /** Earlier releases had both kinds of records in files that end with `.spool`. */
-const EXTENSIONS = { events: 'spool', intents: 'intents' } as const satisfies Record<Segment['kind'], string>;
+const EXTENSIONS = { events: 'spool', intents: 'intents' } as const satisfies Record<SpoolSegment['kind'], string>;
 
-type SegmentName = Pick<Segment, 'number' | 'kind'>;
+type SegmentName = Pick<SpoolSegment, 'number' | 'kind'>;
 
 /** A segment's file. Numbers only grow, also across restarts. */
 export function segmentPath(directory: string, { number, kind }: SegmentName): string {
@@ -19,7 +19,7 @@ export function segmentPath(directory: string, { number, kind }: SegmentName): s
 }
 
 /** The segments in the directory, oldest first; the directory is made when it is missing. */
-export async function listSegments(directory: string): Promise<SegmentName[]> {
+export async function listSegmentFiles(directory: string): Promise<SegmentName[]> {
   await fs.mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
   // A volume's own root belongs to another user as a rule; the files are closed to others all the same.
   await fs.chmod(directory, DIRECTORY_MODE).catch(ignoreForeign);

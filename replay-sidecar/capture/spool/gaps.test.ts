@@ -1,7 +1,7 @@
 import { coverageGap, gapReason, MOST_SCOPES } from '@edge-migration/contract/reports/coverage.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createGapLedger, MAX_GAPS } from './gaps.ts';
+import { createGapRecorder, MAX_GAPS } from './gaps.ts';
 import { SLOT_BYTES } from './state.ts';
 
 const MINUTE = 60_000;
@@ -9,7 +9,7 @@ const at = (minutes: number) => new Date(minutes * MINUTE).toISOString();
 
 describe('the gap ledger', () => {
   it('keeps a gap open until it is closed', () => {
-    const gaps = createGapLedger(() => undefined);
+    const gaps = createGapRecorder(() => undefined);
     gaps.open('spoolFull', 10 * MINUTE, [{ clientKey: 'a' }]);
     expect(gaps.list()).toEqual([{ from: at(10), until: null, reason: 'spoolFull', scope: [{ clientKey: 'a' }] }]);
     gaps.close('spoolFull', 12 * MINUTE);
@@ -17,7 +17,7 @@ describe('the gap ledger', () => {
   });
 
   it('joins gaps of one reason that nearly touch, and their environments', () => {
-    const gaps = createGapLedger(() => undefined);
+    const gaps = createGapRecorder(() => undefined);
     gaps.mark('bodyTooLarge', 10 * MINUTE, 10 * MINUTE, [{ clientKey: 'a' }]);
     gaps.mark('bodyTooLarge', 11 * MINUTE, 11 * MINUTE, [{ clientKey: 'b' }]);
     gaps.mark('bodyTooLarge', 30 * MINUTE, 30 * MINUTE, [{ clientKey: 'c' }]);
@@ -30,7 +30,7 @@ describe('the gap ledger', () => {
   });
 
   it('claims all while one gap does not know whose it is, and only then', () => {
-    const gaps = createGapLedger(() => undefined);
+    const gaps = createGapRecorder(() => undefined);
     gaps.mark('unnamedWrite', 0, 0);
     for (const minute of [0.5, 1, 1.5]) gaps.mark('unnamedWrite', minute * MINUTE, minute * MINUTE, [{ projectId: 7 }]);
     expect(gaps.list()).toMatchObject([
@@ -40,7 +40,7 @@ describe('the gap ledger', () => {
   });
 
   it('ends all that is open of a reason, whether it names whose it is or not', () => {
-    const gaps = createGapLedger(() => undefined);
+    const gaps = createGapRecorder(() => undefined);
     gaps.open('spoolFull', 0, [{ clientKey: 'a' }]);
     gaps.open('spoolFull', 5);
     gaps.close('spoolFull', MINUTE);
@@ -48,7 +48,7 @@ describe('the gap ledger', () => {
   });
 
   it('names as many environments as fit, and claims all beyond', () => {
-    const gaps = createGapLedger(() => undefined);
+    const gaps = createGapRecorder(() => undefined);
     const name = (from: number, until: number) => {
       for (let index = from; index < until; index++) gaps.mark('bodyTooLarge', 0, 0, [{ clientKey: `key-${index}` }]);
     };
@@ -59,7 +59,7 @@ describe('the gap ledger', () => {
   });
 
   it('names of all gaps together no more than fits', () => {
-    const gaps = createGapLedger(() => undefined);
+    const gaps = createGapRecorder(() => undefined);
     for (let index = 0; index < 500; index++) {
       const time = Math.floor(index / 20) * 10 * MINUTE;
       gaps.mark('bodyTooLarge', time, time, [{ clientKey: `${index}`.padEnd(100, 'k') }]);
@@ -70,7 +70,7 @@ describe('the gap ledger', () => {
 
   it('tells when a gap begins and ends, but not urgently when it only grows', () => {
     const told: boolean[] = [];
-    const gaps = createGapLedger((urgent) => told.push(urgent));
+    const gaps = createGapRecorder((urgent) => told.push(urgent));
     gaps.open('spoolFull', 0);
     gaps.open('spoolFull', 1000);
     gaps.close('spoolFull', 2000);
@@ -78,7 +78,7 @@ describe('the gap ledger', () => {
   });
 
   it("ends an earlier process's open gaps with its successor's start", () => {
-    const gaps = createGapLedger(() => undefined);
+    const gaps = createGapRecorder(() => undefined);
     gaps.restore([{ from: at(1), until: null, reason: 'spoolFailing', scope: null }], 3 * MINUTE);
     expect(gaps.list()).toMatchObject([{ from: at(1), until: at(3) }]);
   });
@@ -94,7 +94,7 @@ describe('the gap ledger', () => {
   it('never forgets a moment that it once claimed, and stays small enough to be saved', () => {
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 200 }), (operations) => {
-        const gaps = createGapLedger(() => undefined);
+        const gaps = createGapRecorder(() => undefined);
         const claimed: number[] = [];
         for (const { verb, reason, from, length, key } of operations) {
           if (verb === 'close') gaps.close(reason, from);

@@ -8,7 +8,7 @@ const MAX_SCOPE_BYTES = 20 * 1024;
 /** Gaps of one reason closer than this are one gap. */
 const JOIN_MS = 60_000;
 
-export interface GapLedger {
+export interface GapRecorder {
   /**
    * A gap that lasts until {@link close}; naming the reason again widens it.
    *
@@ -41,7 +41,7 @@ interface Gap {
  *
  * @param onChange told after every change; `urgent` when a gap began or ended, not when it only grew
  */
-export function createGapLedger(onChange: (urgent: boolean) => void): GapLedger {
+export function createGapRecorder(onChange: (urgent: boolean) => void): GapRecorder {
   const gaps: Gap[] = [];
 
   function add(gap: Gap): void {

@@ -8,7 +8,7 @@ import type { Journal } from './journal.ts';
 import type { Outbox } from './outbox.ts';
 import { countLines, type EventsRecord, placeId } from './record.ts';
 import type { UnfinishedIntent } from './recovery.ts';
-import type { Place, Segment } from './segment.ts';
+import type { SegmentPosition, SpoolSegment } from './segment.ts';
 import type { Shares } from './shares.ts';
 
 /** How a request ended. */
@@ -94,9 +94,9 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
     return lines;
   }
 
-  function spool(lines: readonly string[], request: Request): Place[] {
+  function spool(lines: readonly string[], request: Request): SegmentPosition[] {
     const { beganTime, owner } = request;
-    const parts: Place[] = [];
+    const parts: SegmentPosition[] = [];
     for (const text of joined(lines)) {
       const place = journal.append({ kind: 'intent', beganTime, lines: text });
       if (place === undefined) break;
@@ -120,7 +120,7 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
     options.onGap(shares.mayTake(owner) ? 'spoolFailing' : 'spoolFull', beganTime, scope, false);
   }
 
-  function note(segment: Segment, { beganTime, lines }: EventsRecord, owner: string): void {
+  function note(segment: SpoolSegment, { beganTime, lines }: EventsRecord, owner: string): void {
     segment.firstTime = Math.min(segment.firstTime, beganTime);
     if (lines === '') return;
     segment.events += countLines(lines);
@@ -128,7 +128,7 @@ export function createIntents(options: IntentsOptions, journal: Journal, outbox:
     shares.take(owner, lines.length);
   }
 
-  function finish(parts: readonly Place[], lines: readonly string[], request: Request, result: Result): void {
+  function finish(parts: readonly SegmentPosition[], lines: readonly string[], request: Request, result: Result): void {
     const texts = joined(lines);
     const { beganTime } = request;
     const observedTime = result.observedTime ?? clock.now();

@@ -2,9 +2,9 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 import { SPOOL_AGAIN_MS } from '@edge-migration/runtime/policies.ts';
 import { answer, type Batch, BatchQueue, oldest } from './batches.ts';
 import { createDisk, type Disk, type SyncPolicy } from './disk.ts';
-import type { Lane } from './lane.ts';
+import type { SerialQueue } from './lane.ts';
 import type { SpoolRecord } from './record.ts';
-import type { Place, Segment } from './segment.ts';
+import type { SegmentPosition, SpoolSegment } from './segment.ts';
 import { Segments } from './segments.ts';
 
 export interface JournalOptions {
@@ -20,7 +20,7 @@ export interface JournalOptions {
   writeTimeoutMs: number;
   sync: SyncPolicy;
   /** For what is not to be waited for: closing, forcing, removing. */
-  chores: Lane;
+  chores: SerialQueue;
   /** Records appended since `from` (epoch milliseconds) may not be on the disk, nor those until recovery. */
   onFailure(error: unknown, from: number): void;
   /** Writing works again. */
@@ -68,7 +68,7 @@ export class Journal {
   }
 
   /** All segments that have or may have a file, oldest first. */
-  get segments(): Segment[] {
+  get segments(): SpoolSegment[] {
     return this.files.all;
   }
 
@@ -77,13 +77,13 @@ export class Journal {
    *
    * @param existing what earlier processes left in the directory, sealed, oldest first
    */
-  start(existing: readonly Segment[]): void {
+  start(existing: readonly SpoolSegment[]): void {
     this.files.adopt(existing);
     this.trouble = undefined;
   }
 
   /** Adds a record to the next write; undefined while the disk does not work: the record is not kept then. */
-  append(record: SpoolRecord): Place | undefined {
+  append(record: SpoolRecord): SegmentPosition | undefined {
     const { clock } = this.options;
     const now = clock.now();
     if (this.trouble !== undefined && clock.monotonic() < this.trouble.retryAt) return undefined;
@@ -137,7 +137,7 @@ export class Journal {
   }
 
   /** Deletes a sealed segment's file. */
-  async remove(segment: Segment): Promise<void> {
+  async remove(segment: SpoolSegment): Promise<void> {
     await this.disk.remove(segment);
     this.files.forget(segment);
   }
@@ -160,26 +160,26 @@ export class Journal {
     return this.trouble?.retryAt === Infinity;
   }
 
-  private segmentFor(kind: Segment['kind'], now: number): Segment {
+  private segmentFor(kind: SpoolSegment['kind'], now: number): SpoolSegment {
     const segment = this.files.find(kind);
     const { segmentBytes } = this.options;
     const limit = kind === 'events' ? segmentBytes : segmentBytes / 4;
     return segment !== undefined && segment.appended < limit ? segment : this.roll(kind, now);
   }
 
-  private roll(kind: Segment['kind'], now: number): Segment {
+  private roll(kind: SpoolSegment['kind'], now: number): SpoolSegment {
     this.seal(kind, now);
     const segment = this.files.begin(kind, now);
     this.queue.add(segment, { kind: 'segment', createdTime: now, bootId: this.options.bootId() }, now);
     return segment;
   }
 
-  private seal(kind: Segment['kind'], now: number): void {
+  private seal(kind: SpoolSegment['kind'], now: number): void {
     const segment = this.files.seal(kind, now);
     if (segment !== undefined && !this.isBusy(segment)) this.disk.release(segment);
   }
 
-  private isBusy(segment: Segment): boolean {
+  private isBusy(segment: SpoolSegment): boolean {
     return this.inFlight?.segment === segment || this.queue.has(segment);
   }
 

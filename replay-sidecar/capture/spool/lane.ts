@@ -1,5 +1,5 @@
 /** Runs one piece of work after the other. */
-export interface Lane {
+export interface SerialQueue {
   /** Settles as the work does, which begins when what was given before has ended, well or not. */
   run<T>(work: () => Promise<T>): Promise<T>;
 }
@@ -8,7 +8,7 @@ export interface Lane {
  * Node has four threads for files, and looks up host names in the same ones. A disk that hangs keeps a thread for each
  * call that is under way: one for the journal's write, one for each lane.
  */
-export function createLane(): Lane {
+export function createSerialQueue(): SerialQueue {
   let last: Promise<unknown> = Promise.resolve();
   return {
     run(work) {

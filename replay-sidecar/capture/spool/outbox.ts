@@ -2,18 +2,18 @@ import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 import { completeLine, type EncodedEvent } from './draft.ts';
 import type { Journal } from './journal.ts';
-import type { Lane } from './lane.ts';
+import type { SerialQueue } from './lane.ts';
 import { type Entry, readEntries } from './reader.ts';
 import type { EventsRecord } from './record.ts';
-import type { Place, Segment } from './segment.ts';
+import type { SegmentPosition, SpoolSegment } from './segment.ts';
 import type { Trust } from './trust.ts';
 
 /** One event to publish. */
-export interface Delivery extends EncodedEvent {
+export interface OutboxEvent extends EncodedEvent {
   /** When its request began, epoch milliseconds. */
   readonly beganTime: number;
   /** Where it is on disk; undefined for an event that is nowhere but in memory. */
-  readonly segment: Segment | undefined;
+  readonly segment: SpoolSegment | undefined;
 }
 
 export interface Outbox {
@@ -21,15 +21,15 @@ export interface Outbox {
    * Gives out the events of a record that was just appended at `place`. Of one that could not be appended memory keeps
    * them, as far as it has room; whoever appends reports the gap.
    */
-  push(place: Place | undefined, record: EventsRecord): void;
+  push(place: SegmentPosition | undefined, record: EventsRecord): void;
   /** The next event, in the order of the journal; undefined when there is none at hand (see `onReady`). */
-  next(): Delivery | undefined;
+  next(): OutboxEvent | undefined;
   /** The stream has it, under this sequence number. */
-  acknowledge(delivery: Delivery, sequence: number): void;
+  acknowledge(delivery: OutboxEvent, sequence: number): void;
   /** Gives out everything again that is still on disk. What was given out before may still be acknowledged, to no effect. */
   rewind(): void;
   /** All events of the segment were given out and acknowledged. */
-  isSettled(segment: Segment): boolean;
+  isSettled(segment: SpoolSegment): boolean;
   /** Events that are not acknowledged. */
   depth(): number;
   /** When the oldest request began whose events are not all acknowledged; undefined when there is none. */
@@ -43,10 +43,10 @@ export interface OutboxOptions {
   /** Characters of events kept in memory; what comes beyond is read back from disk, or lost if it is not there. */
   capacity: number;
   /** For reading. */
-  chores: Lane;
+  chores: SerialQueue;
   onReady(): void;
   /** Records on disk cannot be read. */
-  onDamage(segment: Segment, error: unknown): void;
+  onDamage(segment: SpoolSegment, error: unknown): void;
 }
 
 /** Below this many events in memory the next chunk is read from disk. */
@@ -58,20 +58,20 @@ const LOW_WATER = 256;
  */
 export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
   const { segments } = journal;
-  const queue = createQueue<Delivery>();
+  const queue = createQueue<OutboxEvent>();
   /** Given out or queued, not acknowledged. */
-  let pending = new Set<Delivery>();
+  let pending = new Set<OutboxEvent>();
   /** Set while events are on disk that memory has no room for: the first of them is at or behind it. */
-  let cursor: Place | undefined;
+  let cursor: SegmentPosition | undefined;
   let reading = false;
   let queued = 0;
 
-  function enqueue(segment: Segment | undefined, record: EventsRecord): void {
+  function enqueue(segment: SpoolSegment | undefined, record: EventsRecord): void {
     // As earlier releases marked what changed nothing among the events.
     if (record.lines === '') return;
     for (const line of record.lines.split('\n')) {
       const event = completeLine(line, record);
-      const delivery: Delivery = { ...event, beganTime: record.beganTime, segment };
+      const delivery: OutboxEvent = { ...event, beganTime: record.beganTime, segment };
       if (segment !== undefined) segment.outstanding += 1;
       pending.add(delivery);
       queue.push(delivery);
@@ -94,7 +94,7 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
   }
 
   /** What can be read there now, or `unreadable`: then the segment's rest is given up. */
-  async function readAt({ segment, offset }: Place): Promise<Entry[] | 'unreadable'> {
+  async function readAt({ segment, offset }: SegmentPosition): Promise<Entry[] | 'unreadable'> {
     try {
       if (offset < segment.written) return await readWhole(segment, offset);
       await journal.settled();
@@ -105,27 +105,30 @@ export function createOutbox(options: OutboxOptions, journal: Journal): Outbox {
     }
   }
 
-  async function readWhole(segment: Segment, offset: number): Promise<Entry[]> {
+  async function readWhole(segment: SpoolSegment, offset: number): Promise<Entry[]> {
     const entries = await options.chores.run(() => readEntries(options.directory, segment, offset));
     if (entries.length === 0) throw new SpoolDamagedError(segment.number);
     return entries;
   }
 
   /** Where to read on; nowhere when memory has caught up with the journal. */
-  function placeAfter({ segment, offset }: Place, entries: Entry[] | 'unreadable'): Place | undefined {
+  function placeAfter(
+    { segment, offset }: SegmentPosition,
+    entries: Entry[] | 'unreadable',
+  ): SegmentPosition | undefined {
     const end = entries === 'unreadable' ? Infinity : (entries.at(-1)?.end ?? offset);
     if (end < segment.appended) return { segment, offset: end };
     const next = segments.find((other) => other.kind === 'events' && other.number > segment.number);
     return next && { segment: next, offset: 0 };
   }
 
-  function damage(segment: Segment, error: unknown): void {
+  function damage(segment: SpoolSegment, error: unknown): void {
     if (segment.damaged) return;
     segment.damaged = true;
     options.onDamage(segment, error);
   }
 
-  function take(segment: Segment, entries: readonly Entry[]): void {
+  function take(segment: SpoolSegment, entries: readonly Entry[]): void {
     for (const { record } of entries) {
       if (record === undefined) damage(segment, new SpoolDamagedError(segment.number));
       else if (record.kind === 'events') enqueue(segment, record);

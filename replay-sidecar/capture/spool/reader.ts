@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 
 import { segmentPath } from './files.ts';
 import { type SpoolRecord, scanRecords } from './record.ts';
-import type { Segment } from './segment.ts';
+import type { SpoolSegment } from './segment.ts';
 
 /** A record of a segment, or a stretch of bytes that should be records and are not. */
 export interface Entry {
@@ -20,7 +20,7 @@ const CHUNK_BYTES = 256 * 1024;
  *
  * @throws when the file cannot be read
  */
-export async function readEntries(directory: string, segment: Segment, offset: number): Promise<Entry[]> {
+export async function readEntries(directory: string, segment: SpoolSegment, offset: number): Promise<Entry[]> {
   const file = await open(segmentPath(directory, segment), 'r');
   try {
     for (let size = CHUNK_BYTES; ; ) {

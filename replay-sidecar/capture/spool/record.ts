@@ -120,13 +120,13 @@ function decodePayload(kind: SpoolRecord['kind'], payload: Buffer): SpoolRecord 
  * What {@link scanRecords} finds: a record, bytes that are none (`damage`, to skip), or the beginning of a record whose
  * rest is not in the buffer (`partial`, always last: read on from `offset`, or at the end of a file: never finished).
  */
-export type Found =
+export type ScannedRecord =
   | { found: 'record'; offset: number; end: number; record: SpoolRecord }
   | { found: 'damage'; offset: number; end: number }
   | { found: 'partial'; offset: number; needs: number };
 
 /** All records of `buffer` in order. Never throws, whatever the bytes are. */
-export function* scanRecords(buffer: Buffer): Generator<Found> {
+export function* scanRecords(buffer: Buffer): Generator<ScannedRecord> {
   let offset = 0;
   while (offset < buffer.length) {
     const header = readHeader(buffer, offset);

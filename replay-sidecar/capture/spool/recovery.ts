@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { segmentPath } from './files.ts';
 import { type Entry, readEntries } from './reader.ts';
 import { countLines, placeId } from './record.ts';
-import type { Segment } from './segment.ts';
+import type { SpoolSegment } from './segment.ts';
 
 /** An intent without events: nobody knows how its request ended. */
 export interface UnfinishedIntent {
@@ -32,7 +32,7 @@ export interface Recovered {
  */
 export async function recoverSegments(
   directory: string,
-  segments: readonly Segment[],
+  segments: readonly SpoolSegment[],
   bootId: string,
   now: number,
 ): Promise<Recovered> {
@@ -55,7 +55,7 @@ export async function recoverSegments(
   return recovered;
 }
 
-async function readSegment(directory: string, segment: Segment, take: (entry: Entry) => void): Promise<void> {
+async function readSegment(directory: string, segment: SpoolSegment, take: (entry: Entry) => void): Promise<void> {
   segment.written = (await stat(segmentPath(directory, segment))).size;
   let offset = 0;
   while (offset < segment.written) {
@@ -88,12 +88,12 @@ function createScan(recovered: Recovered, intents: Map<number, UnfinishedIntent>
     recovered.lastTime = Math.max(recovered.lastTime ?? time, time);
   }
 
-  function damage(segment: Segment): void {
+  function damage(segment: SpoolSegment): void {
     segment.damaged = true;
     damagedFrom ??= Math.max(0, (lastTime ?? 0) - LONGEST_REQUEST_MS);
   }
 
-  function take(segment: Segment, { record, offset }: Entry): void {
+  function take(segment: SpoolSegment, { record, offset }: Entry): void {
     switch (record?.kind) {
       case undefined:
         damage(segment);

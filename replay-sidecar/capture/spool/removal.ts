@@ -1,6 +1,6 @@
 import type { Journal } from './journal.ts';
 import type { Outbox } from './outbox.ts';
-import type { Segment } from './segment.ts';
+import type { SpoolSegment } from './segment.ts';
 import type { Shares } from './shares.ts';
 import type { SpoolState } from './spool-state.ts';
 import type { Trust } from './trust.ts';
@@ -61,7 +61,7 @@ export class Removal {
     return trust.isTrusted() ? trust.total() - safetyMs : Number.NEGATIVE_INFINITY;
   }
 
-  private isSettled(segment: Segment, until: number): boolean {
+  private isSettled(segment: SpoolSegment, until: number): boolean {
     if (segment.sealedTime === undefined || segment.unfinished > 0) return false;
     if (segment.kind === 'intents') return true;
     return (segment.events === 0 || segment.lastAckTrust <= until) && this.options.outbox.isSettled(segment);

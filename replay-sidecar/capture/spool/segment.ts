@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 
 /** A segment file and what became of its records. The journal keeps the first half, the spool the second. */
-export interface Segment {
+export interface SpoolSegment {
   readonly number: number;
   /**
    * `intents`: of requests under way, and marks of those that changed nothing; removed as soon as all have ended.
@@ -38,12 +38,12 @@ export interface Segment {
 }
 
 /** Where a record is, or where reading goes on. */
-export interface Place {
-  readonly segment: Segment;
+export interface SegmentPosition {
+  readonly segment: SpoolSegment;
   readonly offset: number;
 }
 
-export function newSegment({ number, kind }: Pick<Segment, 'number' | 'kind'>, createdTime: number): Segment {
+export function newSegment({ number, kind }: Pick<SpoolSegment, 'number' | 'kind'>, createdTime: number): SpoolSegment {
   return {
     number,
     kind,

@@ -1,31 +1,31 @@
-import { newSegment, type Segment } from './segment.ts';
+import { newSegment, type SpoolSegment } from './segment.ts';
 
-type Kind = Segment['kind'];
+type Kind = SpoolSegment['kind'];
 
 /** The segments that have or may have a file; of each kind one at most takes records. */
 export class Segments {
   /** Oldest first. */
-  readonly all: Segment[] = [];
-  private readonly open = new Map<Kind, Segment>();
+  readonly all: SpoolSegment[] = [];
+  private readonly open = new Map<Kind, SpoolSegment>();
   private nextNumber = 1;
 
   /** @param existing what earlier processes left in the directory, sealed, oldest first */
-  adopt(existing: readonly Segment[]): void {
+  adopt(existing: readonly SpoolSegment[]): void {
     this.all.push(...existing);
     this.nextNumber = (existing.at(-1)?.number ?? 0) + 1;
   }
 
   /** The one that takes records. */
-  find(kind: Kind): Segment | undefined {
+  find(kind: Kind): SpoolSegment | undefined {
     return this.open.get(kind);
   }
 
-  listOpen(): Segment[] {
+  listOpen(): SpoolSegment[] {
     return [...this.open.values()];
   }
 
   /** Begins one, which takes records from now on. */
-  begin(kind: Kind, now: number): Segment {
+  begin(kind: Kind, now: number): SpoolSegment {
     const segment = newSegment({ number: this.nextNumber++, kind }, now);
     this.open.set(kind, segment);
     this.all.push(segment);
@@ -33,7 +33,7 @@ export class Segments {
   }
 
   /** Nothing more is appended to the one that takes records. @returns it, if there is one */
-  seal(kind: Kind, now: number): Segment | undefined {
+  seal(kind: Kind, now: number): SpoolSegment | undefined {
     const segment = this.open.get(kind);
     if (segment === undefined) return undefined;
     this.open.delete(kind);
@@ -41,7 +41,7 @@ export class Segments {
     return segment;
   }
 
-  forget(segment: Segment): void {
+  forget(segment: SpoolSegment): void {
     this.all.splice(this.all.indexOf(segment), 1);
   }
 }

@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
-import { createGapLedger, type GapLedger } from './gaps.ts';
-import type { Lane } from './lane.ts';
-import type { Segment } from './segment.ts';
+import { createGapRecorder, type GapRecorder } from './gaps.ts';
+import type { SerialQueue } from './lane.ts';
+import type { SpoolSegment } from './segment.ts';
 import { type DurableState, openStateFile, type StateFile } from './state.ts';
 
 /** What the spool remembers besides its segments: gaps, and which stream has the events that it no longer keeps. */
 export interface SpoolState {
-  readonly gaps: GapLedger;
+  readonly gaps: GapRecorder;
   /** Names what is in the directory, across processes; undefined until it is opened. */
   readonly spoolId: string | undefined;
   /**
@@ -19,7 +19,7 @@ export interface SpoolState {
    */
   open(directory: string, bootId: string): Promise<DurableState | undefined>;
   /** A segment is removed: its events now depend on the stream alone. */
-  settled(segment: Segment): void;
+  settled(segment: SpoolSegment): void;
   observeStream(createdTime: string): void;
   observeLoss(sequence: number): void;
   /** Saves what changed since the last time, if anything did. */
@@ -28,13 +28,13 @@ export interface SpoolState {
   close(): Promise<void>;
 }
 
-export function createSpoolState(clock: Clock, chores: Lane, onError: (error: unknown) => void): SpoolState {
+export function createSpoolState(clock: Clock, chores: SerialQueue, onError: (error: unknown) => void): SpoolState {
   let file: StateFile | undefined;
   let state: DurableState = { bootId: 'unknown', openedTime: clock.now(), gaps: [], stream: null };
   let unsaved = false;
   let saving: Promise<void> | undefined;
 
-  const gaps = createGapLedger((urgent) => {
+  const gaps = createGapRecorder((urgent) => {
     unsaved = true;
     if (urgent) void save();
   });

@@ -3,7 +3,7 @@ import { chmodSync, readdirSync, statSync } from 'node:fs';
 import { waitFor } from '@edge-migration/test/cluster/wait.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import type { Delivery } from './outbox.ts';
+import type { OutboxEvent } from './outbox.ts';
 import { draft, drain, eventOf, type Folder, identifierOf, openSpool, temporaryFolder, turn } from './testing.ts';
 
 const MIB = 1024 * 1024;
@@ -282,7 +282,7 @@ describe('after the acknowledgement', () => {
     await using opened = await openSpool(folder.path);
     const { spool } = opened;
     (await spool.begin([draft('ann')])).finish({ outcome: 'known' });
-    const before = spool.outbox.next() as Delivery;
+    const before = spool.outbox.next() as OutboxEvent;
     spool.outbox.rewind();
     spool.outbox.acknowledge(before, 7);
     expect(spool.facts().depth).toBe(1);

@@ -3,15 +3,15 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 import type { SyncPolicy } from './disk.ts';
-import { listSegments, readBootId } from './files.ts';
-import type { GapLedger } from './gaps.ts';
+import { listSegmentFiles, readBootId } from './files.ts';
+import type { GapRecorder } from './gaps.ts';
 import { createIntents, type Intents } from './intents.ts';
 import { Journal } from './journal.ts';
-import { createLane } from './lane.ts';
+import { createSerialQueue } from './lane.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import { type Recovered, recoverSegments } from './recovery.ts';
 import { Removal } from './removal.ts';
-import { newSegment, type Segment } from './segment.ts';
+import { newSegment, type SpoolSegment } from './segment.ts';
 import { createShares } from './shares.ts';
 import { createSpoolState, type SpoolState } from './spool-state.ts';
 import type { DurableState } from './state.ts';
@@ -62,7 +62,7 @@ export interface Spool {
    */
   begin: Intents['begin'];
   readonly outbox: Pick<Outbox, 'next' | 'acknowledge' | 'rewind'>;
-  readonly gaps: GapLedger;
+  readonly gaps: GapRecorder;
   facts(): SpoolFacts;
   /** Names the stream that the events go into; a gap is marked when it is not the one that settled events went into. */
   observeStream: SpoolState['observeStream'];
@@ -100,9 +100,9 @@ export function createSpool(given: SpoolOptions): Spool {
   let bootId = 'unknown';
   let phase: 'closed' | 'opening' | 'open' | 'recovering' | 'recovered' = 'closed';
   /** What earlier processes left in the directory. */
-  let left: { previous: DurableState | undefined; segments: Segment[] } = { previous: undefined, segments: [] };
+  let left: { previous: DurableState | undefined; segments: SpoolSegment[] } = { previous: undefined, segments: [] };
 
-  const chores = createLane();
+  const chores = createSerialQueue();
   const notes = createSpoolState(clock, chores, onError);
   const { gaps } = notes;
   const trust = createTrust(clock);
@@ -154,7 +154,7 @@ export function createSpool(given: SpoolOptions): Spool {
     if (phase !== 'closed') return;
     phase = 'opening';
     try {
-      const found = await chores.run(() => listSegments(directory));
+      const found = await chores.run(() => listSegmentFiles(directory));
       bootId = given.bootId ?? (await chores.run(readBootId));
       const previous = await notes.open(directory, bootId);
       const segments = found.map((name) => ({ ...newSegment(name, clock.now()), sealedTime: clock.now() }));

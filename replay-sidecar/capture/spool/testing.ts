@@ -6,7 +6,7 @@ import { type WriteEvent, writeEvent } from '@edge-migration/contract/write-even
 import type { Clock } from '@edge-migration/runtime/clock.ts';
 
 import type { DraftEvent } from './draft.ts';
-import type { Delivery } from './outbox.ts';
+import type { OutboxEvent } from './outbox.ts';
 import { createSpool, type Spool, type SpoolOptions } from './spool.ts';
 
 export interface ManualClock extends Clock {
@@ -43,13 +43,13 @@ export function draft(identifier: string, traits: string[] = ['plan']): DraftEve
 }
 
 /** The identifier that {@link draft} was given. */
-export function identifierOf(delivery: Delivery): string {
+export function identifierOf(delivery: OutboxEvent): string {
   const { target } = eventOf(delivery);
   return target.kind === 'identity' ? target.identifier : '';
 }
 
 /** What would be published; must be a valid event. */
-export function eventOf(delivery: Delivery): WriteEvent {
+export function eventOf(delivery: OutboxEvent): WriteEvent {
   return writeEvent.parse(JSON.parse(delivery.json));
 }
 
@@ -121,8 +121,8 @@ export async function areAllEnded(spool: Spool): Promise<boolean> {
 }
 
 /** Publishes everything to a stream that acknowledges at once; returns what was published, in order. */
-export async function drain(spool: Spool, sequence = 1): Promise<Delivery[]> {
-  const deliveries: Delivery[] = [];
+export async function drain(spool: Spool, sequence = 1): Promise<OutboxEvent[]> {
+  const deliveries: OutboxEvent[] = [];
   while (spool.facts().depth > 0) {
     const delivery = spool.outbox.next();
     if (delivery === undefined) {

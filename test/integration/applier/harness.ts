@@ -16,7 +16,7 @@ import { EVENT_SUBJECT, ensureStreams } from '@edge-migration/contract/streams/e
 import { STREAM, type WriteEvent } from '@edge-migration/contract/write-event.ts';
 import { compositeKey } from '@edge-migration/identity/edge/document/document.ts';
 import { openEdge } from '@edge-migration/identity/edge/table/table.ts';
-import { execute, insertRows, type Row } from '@edge-migration/identity/fixtures/core-rows.ts';
+import { type CoreRow, execute, insertRows } from '@edge-migration/identity/fixtures/core-rows.ts';
 import { createClient, type KubernetesClient } from '@edge-migration/kubernetes/client.ts';
 import { loadKubeConfig } from '@edge-migration/kubernetes/kube-config.ts';
 import { namespaces } from '@edge-migration/kubernetes/testing/real-api-server.ts';
@@ -63,7 +63,7 @@ export interface Harness extends AsyncDisposable {
   readonly dynamodbEndpoint: string;
   /** Runs statements in Core, each committed by itself. */
   core(...statements: string[]): Promise<void>;
-  rows(tables: Readonly<Record<string, readonly Row[]>>): Promise<void>;
+  rows(tables: Readonly<Record<string, readonly CoreRow[]>>): Promise<void>;
   /** A project with one environment of the same id, whose client key is `key-<id>`. */
   project(id: number): Promise<void>;
   migrate(projectId: number, spec?: object, statuses?: Statuses, status?: object): Promise<void>;

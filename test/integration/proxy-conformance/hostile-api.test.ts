@@ -1,4 +1,4 @@
-import type { Outcome } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
+import type { CaptureOutcome } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { HOSTILITY, type Hostility, TALKATIVE, TOKEN } from './support/hostile.ts';
@@ -95,7 +95,7 @@ async function check(clients: readonly (readonly Request[])[], received: readonl
 
 /** A client that was answered has told its capture so, and what the API saw is never told not to have been sent. */
 async function checkOutcomes(client: number, text: string, requests: readonly Request[]): Promise<void> {
-  const told = new Map<string, Outcome>();
+  const told = new Map<string, CaptureOutcome>();
   for (const call of hook.calls) told.set(call.head.target, await call.finished);
   for (const { token, status } of answersOf(text, requests)) {
     expect(told.get(token), `${token} was answered ${status}`).toMatchObject({ kind: 'responded', status });

@@ -22,7 +22,7 @@ export interface TestProject extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly tables: TestTables;
   readonly proxy: DynamodbProxy;
-  readonly stores: OpenStores;
+  readonly stores: WorkerStores;
   readonly wholeProject: Range;
   readonly settings: LiveSettings;
   copy(options?: Partial<CopyOptions>, signal?: AbortSignal): Promise<Checkpoint>;
@@ -50,7 +50,7 @@ export async function createTestProject(
   const tables = await createTables(access);
   const proxy = await startDynamodbProxy(access.endpoint);
   const signal = new AbortController().signal;
-  const stores = await openStores(
+  const stores = await openWorkerStores(
     {
       ...tables.settings,
       dynamodbEndpoint: proxy.endpoint,

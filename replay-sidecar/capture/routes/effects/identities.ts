@@ -3,12 +3,12 @@ import type { TouchedParts } from '@edge-migration/contract/write-event.ts';
 import { type Data, idOf, isObject } from '../http/data.ts';
 import { idFromText } from '../python/text.ts';
 import {
-  type Answer,
+  type ApiAnswer,
   type Effect,
   type Effects,
   type MatchedRequest,
+  NO_EFFECTS,
   NO_PARTS,
-  NOTHING,
   type WriteRequest,
 } from '../route.ts';
 import { identityEffect, storedKey } from './sdk.ts';
@@ -41,7 +41,7 @@ export function createIdentity(request: WriteRequest): Effects {
 export const MOVED: TouchedParts = { ...NO_PARTS, moved: true };
 
 /** `PUT|PATCH …/identities/<id>/`: the old name loses its document, the new one gets it. */
-export function renameIdentity(request: WriteRequest, answer: Answer): Effects {
+export function renameIdentity(request: WriteRequest, answer: ApiAnswer): Effects {
   const renamed = [request.data.string('identifier'), textOf(answer.json, 'identifier')];
   const effects = [...new Set(renamed)].flatMap((identifier) => identityEffect(request, identifier));
   const moved = effects.map((effect) => ({ ...effect, touched: MOVED }));
@@ -62,13 +62,13 @@ function formerIdentity(request: WriteRequest): readonly Effect[] {
 /** `POST …/identities/<id>/traits/` */
 export function createTrait(request: WriteRequest): Effects {
   const traits = storedKey(request.data.string('trait_key'));
-  if (traits.length === 0) return NOTHING;
+  if (traits.length === 0) return NO_EFFECTS;
   const effects = identityById(request, request.parameter('identity'), { traits, overrides: [] });
   return { effects: effects.map((effect) => ({ ...effect, traitGates: ['persistTraitData'] })) };
 }
 
 /** `PUT|PATCH …/traits/<id>/`: may rename the key. */
-export function updateTrait(request: WriteRequest, answer: Answer): Effects {
+export function updateTrait(request: WriteRequest, answer: ApiAnswer): Effects {
   const asked = request.data.string('trait_key');
   const answered = textOf(answer.json, 'trait_key');
   // A request that names no key leaves it as it was.
@@ -96,7 +96,7 @@ function unlessNamed(traits: TouchedParts['traits'], effects: readonly Effect[])
 /** `POST environments/<env>/delete-traits/` */
 export function deleteTraitKey(request: WriteRequest): Effects {
   const traits = storedKey(request.data.string('key'));
-  return traits.length === 0 ? NOTHING : { effects: everyIdentity(request, { traits, overrides: [] }) };
+  return traits.length === 0 ? NO_EFFECTS : { effects: everyIdentity(request, { traits, overrides: [] }) };
 }
 
 /** The overrides of the features named; of all features when none is. */

@@ -1,7 +1,14 @@
 import type { TouchedParts } from '@edge-migration/contract/write-event.ts';
 import { type Data, isObject } from '../http/data.ts';
 import { idFromText } from '../python/text.ts';
-import { type Answer, type Effect, type Effects, type MatchedRequest, NOTHING, type WriteRequest } from '../route.ts';
+import {
+  type ApiAnswer,
+  type Effect,
+  type Effects,
+  type MatchedRequest,
+  NO_EFFECTS,
+  type WriteRequest,
+} from '../route.ts';
 import { everyIdentity, identitiesNamedBy, identityById, identityByKnownId, idIn, overridesOf } from './identities.ts';
 import { featureEffect, optionEffect } from './settings.ts';
 
@@ -41,7 +48,7 @@ export function createOverride(request: WriteRequest): Effects {
 }
 
 /** `PUT|PATCH …/identities/<id>/featurestates/<id>/`: may move the override to another identity. */
-export function updateOverride(request: WriteRequest, answer: Answer): Effects {
+export function updateOverride(request: WriteRequest, answer: ApiAnswer): Effects {
   const former = idIn(request.found, 'feature');
   const features = [former, request.data.id('feature'), idIn(answer.json, 'feature')];
   const touched = former === undefined ? overridesOf() : overridesOf(...features);
@@ -72,7 +79,7 @@ function namesIdentity({ data }: WriteRequest): boolean {
 }
 
 /** `POST environments/<env>/featurestates/`, `POST features/featurestates/` */
-export function createFeatureState(request: WriteRequest, answer: Answer): Effects {
+export function createFeatureState(request: WriteRequest, answer: ApiAnswer): Effects {
   const features = [request.data.id('feature'), idIn(answer.json, 'feature')];
   const touched = overridesOf(...features);
   const scoped = withBodyEnvironment(request, answer);
@@ -89,7 +96,7 @@ export function createFeatureState(request: WriteRequest, answer: Answer): Effec
 function featureState(request: MatchedRequest, touched: TouchedParts, moved: boolean): Effects {
   const featureStateId = idFromText(request.parameter('featureState'));
   if (featureStateId === undefined)
-    return isAscii(request.parameter('featureState')) ? NOTHING : { effects: [], unnamed: true };
+    return isAscii(request.parameter('featureState')) ? NO_EFFECTS : { effects: [], unnamed: true };
   const target = { kind: 'featureState', featureStateId, ...(moved && { moved: true as const }) } as const;
   return { effects: [{ target, touched, traitGates: [] }] };
 }
@@ -103,7 +110,7 @@ function isAscii(text: string): boolean {
  * `PUT|PATCH features/featurestates/<id>/`. The path does not say whose state it is, but the answer does, and Core's row.
  * Where the body names an identity, the override may have come from any other one of the environment.
  */
-export function updateFeatureState(request: WriteRequest, answer: Answer): Effects {
+export function updateFeatureState(request: WriteRequest, answer: ApiAnswer): Effects {
   const features = [request.data.id('feature'), idIn(answer.json, 'feature')];
   const taken = takenValues(request, features);
   const identity = identityByKnownId(idIn(answer.json, 'identity'), overridesOf(...features));
@@ -119,7 +126,7 @@ export function updateFeatureState(request: WriteRequest, answer: Answer): Effec
 }
 
 /** The routes below `features/` name the environment by its id, in the body. */
-function withBodyEnvironment(request: WriteRequest, answer: Answer): MatchedRequest {
+function withBodyEnvironment(request: WriteRequest, answer: ApiAnswer): MatchedRequest {
   if (request.environment !== undefined) return request;
   const environmentId = idIn(answer.json, 'environment') ?? request.data.id('environment');
   return environmentId === undefined ? request : { ...request, environment: { environmentId } };
@@ -139,7 +146,7 @@ export function environmentFeatureStateLookup(request: MatchedRequest): string |
 }
 
 /** `PUT|PATCH environments/<env>/featurestates/<id>/`: may make the environment's own state an override, too. */
-export function updateEnvironmentFeatureState(request: WriteRequest, answer: Answer): Effects {
+export function updateEnvironmentFeatureState(request: WriteRequest, answer: ApiAnswer): Effects {
   const former = idIn(request.found, 'identity');
   const features = [idIn(request.found, 'feature'), request.data.id('feature'), idIn(answer.json, 'feature')];
   const touched = overridesOf(...features);

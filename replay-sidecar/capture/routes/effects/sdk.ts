@@ -2,7 +2,14 @@ import type { EnvironmentReference, WriteEvent } from '@edge-migration/contract/
 
 import type { Data } from '../http/data.ts';
 import { storable } from '../python/text.ts';
-import { type Answer, type Effect, type Effects, type MatchedRequest, NOTHING, type WriteRequest } from '../route.ts';
+import {
+  type ApiAnswer,
+  type Effect,
+  type Effects,
+  type MatchedRequest,
+  NO_EFFECTS,
+  type WriteRequest,
+} from '../route.ts';
 
 /** Limits of Core's columns, in code points. */
 const IDENTIFIER_LENGTH = 2000;
@@ -47,7 +54,7 @@ function environmentOf(request: MatchedRequest): EnvironmentReference {
 
 /** `POST identities/`: without an identifier, or transient, nothing is stored; a transient trait is left alone. */
 export function identify(request: WriteRequest): Effects {
-  if (request.data.isTrue('transient')) return NOTHING;
+  if (request.data.isTrue('transient')) return NO_EFFECTS;
   const traits = request.data.items('traits').filter((trait) => !trait.isTrue('transient'));
   const identifier = request.data.string('identifier');
   const keysOf = (some: readonly Data[]) => some.map((trait) => trait.string('trait_key'));
@@ -62,18 +69,18 @@ export function readsIdentity(request: MatchedRequest): boolean {
   return Boolean(request.query('identifier')) && !request.query('transient');
 }
 
-export function readIdentity(request: WriteRequest, answer: Answer): Effects {
+export function readIdentity(request: WriteRequest, answer: ApiAnswer): Effects {
   return createdByRead(request, request.query('identifier'), answer);
 }
 
 /** `GET identities/<identifier>/…`, `GET flags/<identifier>` */
-export function readIdentityByPath(request: WriteRequest, answer: Answer): Effects {
+export function readIdentityByPath(request: WriteRequest, answer: ApiAnswer): Effects {
   return createdByRead(request, request.parameter('identifier'), answer);
 }
 
 /** An identity that has a stored trait was there before: one that this very request created has none. */
-function createdByRead(request: WriteRequest, identifier: string | undefined, answer: Answer): Effects {
-  if (answer.status === 200 && showsStoredTrait(answer.json)) return NOTHING;
+function createdByRead(request: WriteRequest, identifier: string | undefined, answer: ApiAnswer): Effects {
+  if (answer.status === 200 && showsStoredTrait(answer.json)) return NO_EFFECTS;
   return { effects: identityEffect(request, identifier) };
 }
 

@@ -3,12 +3,12 @@ import { referenceOf } from '../environment-key.ts';
 import { isObject } from '../http/data.ts';
 import { idFromText, strip } from '../python/text.ts';
 import {
-  type Answer,
+  type ApiAnswer,
   type Effect,
   type Effects,
   type MatchedRequest,
+  NO_EFFECTS,
   NO_PARTS,
-  NOTHING,
   type WriteRequest,
 } from '../route.ts';
 import { everyIdentity, idIn, MOVED, overridesOf, textOf } from './identities.ts';
@@ -65,13 +65,13 @@ export function deleteFeature(request: WriteRequest): Effects {
 }
 
 /** `POST …/mv-options/`: the body says of which feature the option is, whatever the path says. */
-export function createOption(request: WriteRequest, answer: Answer): Effects {
+export function createOption(request: WriteRequest, answer: ApiAnswer): Effects {
   const features = [request.data.id('feature'), idIn(answer.json, 'feature')].filter((id) => id !== undefined);
   return { effects: [...namedFeature(request), ...features.map(featureEffect)] };
 }
 
 /** `PUT|PATCH …/mv-options/<o>/`: may give the option to another feature. */
-export function updateOption(request: WriteRequest, answer: Answer): Effects {
+export function updateOption(request: WriteRequest, answer: ApiAnswer): Effects {
   const { effects } = createOption(request, answer);
   return { effects: [...effects, ...optionEffect(idFromText(request.parameter('option')))] };
 }
@@ -90,12 +90,12 @@ export function changeVersion(request: WriteRequest): Effects {
 const EMBEDDED = ['name', 'type', 'multivariate_options'] as const;
 
 /** `PUT|PATCH projects/<p>/features/<f>/`: mostly changes nothing that is in an override, and before and after show it. */
-export function updateFeature(request: WriteRequest, answer: Answer): Effects {
+export function updateFeature(request: WriteRequest, answer: ApiAnswer): Effects {
   const options = request.data.items('multivariate_options');
   const named = EMBEDDED.some((name) => request.data.has(name)) || options.length > 0;
   const [before, after] = [embedded(request.found), embedded(answer.json)];
   const same = before !== undefined && after !== undefined && before === after;
-  if (!named || same) return NOTHING;
+  if (!named || same) return NO_EFFECTS;
   // Options that the body names by id are the feature's afterwards, whosever they were; those that it leaves out go.
   const own = optionsOf(request.found);
   const asked = namedOptions(request);
@@ -128,10 +128,10 @@ export function deleteEnvironment(request: WriteRequest): Effects {
 }
 
 /** `PUT|PATCH environments/<env>/`: a new `api_key` renames every document. */
-export function renameEnvironment(request: WriteRequest, answer: Answer): Effects {
+export function renameEnvironment(request: WriteRequest, answer: ApiAnswer): Effects {
   const answered = textOf(answer.json, 'api_key');
   const key = answered ?? request.data.string('api_key');
-  if (key === undefined || key === request.parameter('environment')) return NOTHING;
+  if (key === undefined || key === request.parameter('environment')) return NO_EFFECTS;
   const environmentId = idIn(answer.json, 'id');
   const renamed = environmentId === undefined ? referenceOf(strip(key)) : { environmentId };
   const after = renamed === undefined ? [] : everyIdentity({ ...request, environment: renamed }, MOVED);
@@ -175,7 +175,7 @@ export function deleteAccount(): Effects {
  */
 export function importFeatures(request: WriteRequest): Effects {
   const environmentId = idFromText(request.parameter('environmentId'));
-  if (environmentId === undefined) return NOTHING;
+  if (environmentId === undefined) return NO_EFFECTS;
   const all: Effect = {
     target: { kind: 'features', of: { environmentId } },
     touched: { traits: [], overrides: [] },
@@ -198,6 +198,6 @@ export function changeCohort(request: WriteRequest): Effects {
  * A form of the Django admin that was saved: what it changed is in no API. One that is shown again answers 200, as does
  * one that was saved in a pop-up.
  */
-export function saveAdminForm({ data }: WriteRequest, { status }: Answer): Effects {
-  return status === 200 && !data.has('_popup') ? NOTHING : { effects: [], unnamed: true };
+export function saveAdminForm({ data }: WriteRequest, { status }: ApiAnswer): Effects {
+  return status === 200 && !data.has('_popup') ? NO_EFFECTS : { effects: [], unnamed: true };
 }

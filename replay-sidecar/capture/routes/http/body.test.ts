@@ -3,16 +3,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { wildJson, wildText } from '../testing.ts';
-import { type Body, readBody } from './body.ts';
+import { type ParsedBody, parseBody } from './body.ts';
 import { UnreadableError } from './unreadable.ts';
 
-function readNow(bytes: Buffer, contentType: string | undefined): Body {
-  const body = readBody(bytes, contentType);
+function readNow(bytes: Buffer, contentType: string | undefined): ParsedBody {
+  const body = parseBody(bytes, contentType);
   if (body instanceof Promise) throw new RangeError('The body is too long to be read at once');
   return body;
 }
 
-function identifierOf(body: Body): string | undefined {
+function identifierOf(body: ParsedBody): string | undefined {
   return body.kind === 'object' ? body.data.string('identifier') : body.kind;
 }
 
@@ -232,19 +232,19 @@ describe('a long body', () => {
     const many = Buffer.from(
       JSON.stringify({ list: Array.from({ length: 100_000 }, () => 12345), identifier: 'alice' }),
     );
-    const body = await readBody(many, 'application/json', clock([]));
+    const body = await parseBody(many, 'application/json', clock([]));
     clearImmediate(immediate);
     expect(identifierOf(body)).toBe('alice');
     expect(rounds).toBeGreaterThanOrEqual(4);
   });
 
   it('is unreadable when others take all the time', async () => {
-    expect((await readBody(long, 'application/json', clock([0, 50_000]))).kind).toBe('unreadable');
-    expect(identifierOf(await readBody(long, 'application/json', clock([0, 100, 9_000])))).toBe('alice');
+    expect((await parseBody(long, 'application/json', clock([0, 50_000]))).kind).toBe('unreadable');
+    expect(identifierOf(await parseBody(long, 'application/json', clock([0, 100, 9_000])))).toBe('alice');
   });
 
   it('is refused for what is wrong at its end', async () => {
     const broken = Buffer.concat([long, Buffer.from('}')]);
-    expect((await readBody(broken, 'application/json')).kind).toBe('refused');
+    expect((await parseBody(broken, 'application/json')).kind).toBe('refused');
   });
 });

@@ -17,14 +17,14 @@ import { UnreadableError } from './unreadable.ts';
  * - `refused`: Core answers 400 or 415 before anything changes
  * - `unreadable`: Core may understand it, we do not
  */
-export type Body =
+export type ParsedBody =
   | { kind: 'object'; data: Data; longest?: number }
   | { kind: 'list'; items: readonly Data[] }
   | { kind: 'refused' }
   | { kind: 'unreadable' };
 
-const REFUSED: Body = { kind: 'refused' };
-const UNREADABLE: Body = { kind: 'unreadable' };
+const REFUSED: ParsedBody = { kind: 'refused' };
+const UNREADABLE: ParsedBody = { kind: 'unreadable' };
 
 /** REST framework's parsers in its order of preference, which decides for a content type with a wildcard. */
 const PARSERS = ['application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'] as const;
@@ -40,9 +40,13 @@ const LONGEST_MS = 10_000;
  *
  * @param contentType the request's header; the encoding comes from its `charset`
  */
-export function readBody(bytes: Buffer, contentType: string | undefined, clock?: Clock): Body | Promise<Body> {
+export function parseBody(
+  bytes: Buffer,
+  contentType: string | undefined,
+  clock?: Clock,
+): ParsedBody | Promise<ParsedBody> {
   if (bytes.length === 0) return { kind: 'object', data: NO_DATA };
-  return guarded<Body | Promise<Body>>(() => {
+  return guarded<ParsedBody | Promise<ParsedBody>>(() => {
     const type = parseParameters(contentType ?? '');
     const charset = charsetOf(type.parameters.get('charset'));
     if (charset === undefined) return UNREADABLE;
@@ -59,7 +63,7 @@ export function readBody(bytes: Buffer, contentType: string | undefined, clock?:
   });
 }
 
-function guarded<T>(read: () => T): T | Body {
+function guarded<T>(read: () => T): T | ParsedBody {
   try {
     return read();
   } catch (error) {
@@ -77,7 +81,7 @@ function matchesMediaType(parser: string, type: string): boolean {
   return (main === '*' || main === mainType) && (sub === '*' || sub === subType);
 }
 
-function readJson(bytes: Buffer | undefined, clock: Clock = systemClock): Body | Promise<Body> {
+function readJson(bytes: Buffer | undefined, clock: Clock = systemClock): ParsedBody | Promise<ParsedBody> {
   if (bytes === undefined) return REFUSED;
   const scanner = new JsonScanner(bytes);
   if (bytes.length > SLICE) return readSlices(scanner, bytes, clock);
@@ -85,7 +89,7 @@ function readJson(bytes: Buffer | undefined, clock: Clock = systemClock): Body |
   return jsonBody(bytes, scanner);
 }
 
-async function readSlices(scanner: JsonScanner, bytes: Buffer, clock: Clock): Promise<Body> {
+async function readSlices(scanner: JsonScanner, bytes: Buffer, clock: Clock): Promise<ParsedBody> {
   const began = clock.monotonic();
   for (;;) {
     await takeTurn();
@@ -95,12 +99,12 @@ async function readSlices(scanner: JsonScanner, bytes: Buffer, clock: Clock): Pr
   }
 }
 
-function jsonBody(bytes: Buffer, scanner: JsonScanner): Body {
+function jsonBody(bytes: Buffer, scanner: JsonScanner): ParsedBody {
   return jsonData(bytes, scanner.tape) ?? REFUSED;
 }
 
 /** Django compares the beginning of the header as it was sent, and takes few characters for a boundary. */
-function readMultipart(bytes: Buffer, header: string, type: ParameterisedValue, charset: Charset): Body {
+function readMultipart(bytes: Buffer, header: string, type: ParameterisedValue, charset: Charset): ParsedBody {
   const boundary = type.parameters.get('boundary') ?? '';
   if (!header.startsWith('multipart/') || !/^[ -~]{0,200}[!-~]$/.test(boundary)) return REFUSED;
   return { kind: 'object', data: formData(parseMultipart(bytes, boundary, charset)) };

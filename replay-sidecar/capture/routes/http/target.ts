@@ -1,6 +1,6 @@
 import { unquoteToBytes } from './query.ts';
 
-export interface Target {
+export interface RequestTarget {
   /** As Django's URL patterns see it: decoded, without the leading slash. */
   path: string;
   /** Undecoded, without the question mark. */
@@ -12,7 +12,7 @@ export interface Target {
  * fragment is cut off, the path is percent-decoded once (so `%2F` separates), a second leading slash stays. The proxy
  * refuses targets that this could split in another way than some release of gunicorn.
  */
-export function splitTarget(target: string): Target {
+export function splitTarget(target: string): RequestTarget {
   const absolute = target.startsWith('/') ? null : /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\/[^/?#]*/.exec(target);
   let rest = absolute === null ? target : target.slice(absolute[0].length);
   const fragment = rest.indexOf('#');

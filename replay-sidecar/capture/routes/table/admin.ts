@@ -20,7 +20,7 @@ import {
   updateFeatureState,
   updateOverride,
 } from '../effects/overrides.ts';
-import { itself, type Row, UPDATE } from './row.ts';
+import { itself, type RouteRow, UPDATE } from './row.ts';
 
 const IDENTITY = 'environments/<environment>/identities/<identity>/';
 const TRAIT = `${IDENTITY}traits/<trait>/`;
@@ -28,7 +28,7 @@ const OVERRIDE = `${IDENTITY}featurestates/<featureState>/`;
 const ENVIRONMENT_STATE = 'environments/<environment>/featurestates/<featureState>/';
 
 /** What the dashboard and scripts call about one identity (docs/flagsmith.md, "Admin endpoints"). */
-export const ADMIN: readonly Row[] = [
+export const ADMIN: readonly RouteRow[] = [
   {
     name: 'admin.createIdentity',
     methods: 'POST',

@@ -1,12 +1,12 @@
 import type { MatchedRequest, Method, Route } from '../route.ts';
 
-/** A route as a table writes it down: what is left out is as {@link route} says. */
-export type Row = Pick<Route, 'name' | 'path' | 'effects'> & { methods: Method | readonly Method[] } & Partial<
+/** A route as a table writes it down: what is left out is as {@link toRoute} says. */
+export type RouteRow = Pick<Route, 'name' | 'path' | 'effects'> & { methods: Method | readonly Method[] } & Partial<
     Omit<Route, 'methods'>
   >;
 
 /** Fills in what most routes have in common: the body and the answer say nothing, and Core has done all when it answers. */
-export function route(row: Row): Route {
+export function toRoute(row: RouteRow): Route {
   return {
     end: row.path.endsWith('/') ? 'format' : 'exact',
     environment: row.path.includes('<environment>') ? 'path' : 'none',

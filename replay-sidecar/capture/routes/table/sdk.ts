@@ -8,10 +8,10 @@ import {
   setTrait,
   setTraitByPath,
 } from '../effects/sdk.ts';
-import { READ, type Row } from './row.ts';
+import { READ, type RouteRow } from './row.ts';
 
 /** What SDKs call, with an environment's key (docs/flagsmith.md, "SDK endpoints"). */
-export const SDK: readonly Row[] = [
+export const SDK: readonly RouteRow[] = [
   // No router's: `identities/.json/` is the identity `.json` of the deprecated route.
   {
     name: 'sdk.identify',

@@ -16,13 +16,13 @@ import {
   updateFeature,
   updateOption,
 } from '../effects/settings.ts';
-import { itself, type Row, UPDATE } from './row.ts';
+import { itself, type RouteRow, UPDATE } from './row.ts';
 
 const FEATURE = 'projects/<project>/features/<feature>/';
 const OPTION = `${FEATURE}mv-options/<option>/`;
 
 /** What changes documents without naming an identity (docs/flagsmith.md, "Writes … without naming an identity"). */
-export const SETTINGS: readonly Row[] = [
+export const SETTINGS: readonly RouteRow[] = [
   {
     name: 'admin.createFeature',
     methods: 'POST',

@@ -3,10 +3,10 @@ import type {
   BodyExtent,
   Capture,
   CaptureHook,
-  Outcome,
+  CaptureOutcome,
   RequestHead,
 } from '@edge-migration/replay-sidecar/capture/proxy/hook.ts';
-import type { Limits } from '@edge-migration/replay-sidecar/capture/proxy/limits.ts';
+import type { ProxyLimits } from '@edge-migration/replay-sidecar/capture/proxy/limits.ts';
 import { createProxy, type ReverseProxy } from '@edge-migration/replay-sidecar/capture/proxy/proxy.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { createLogger } from '@edge-migration/runtime/logger.ts';
@@ -22,7 +22,7 @@ export interface ProxyUnderTest extends AsyncDisposable {
 export interface ProxySettings {
   readonly upstreamPort: number;
   readonly hook?: CaptureHook;
-  readonly limits?: Partial<Limits>;
+  readonly limits?: Partial<ProxyLimits>;
   readonly forwarded?: ForwardedPolicy;
 }
 
@@ -57,8 +57,8 @@ export async function startProxy(settings: ProxySettings): Promise<ProxyUnderTes
 export interface CapturedCall {
   readonly head: RequestHead;
   intent?: { readonly body: string | undefined; readonly extent: BodyExtent };
-  outcome?: Outcome;
-  readonly finished: Promise<Outcome>;
+  outcome?: CaptureOutcome;
+  readonly finished: Promise<CaptureOutcome>;
 }
 
 export interface RecordingHook extends CaptureHook {
@@ -78,7 +78,7 @@ export function createRecordingHook(
     misses,
     begin(head) {
       if (!wanted(head)) return undefined;
-      const { promise, resolve } = Promise.withResolvers<Outcome>();
+      const { promise, resolve } = Promise.withResolvers<CaptureOutcome>();
       const call: CapturedCall = { head, finished: promise };
       calls.push(call);
       return {
