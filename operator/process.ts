@@ -89,7 +89,7 @@ export async function runOperator({
   const verifyTemplate = verifyTemplateFile === undefined ? template : await readTemplate(verifyTemplateFile);
   const registry = new Registry();
   const client = createClient({ kubeConfig, clock, userAgent: 'edge-migration-operator', registry });
-  const stores = openStores(configuration, clock);
+  const stores = openWorkerStores(configuration, clock);
   const common = { clock, logger, registry, timings: { relistMs: configuration.relistSeconds * 1000 } };
   const caches = createCaches(client, configuration, common);
   const { stream, coreApi, watchHistory } = createCapture(client, configuration, stores.core, common, caches);
@@ -255,7 +255,7 @@ async function readTemplate(file: string): Promise<WorkerTemplate> {
   }
 }
 
-function openStores(configuration: OperatorConfiguration, clock: Clock) {
+function openWorkerStores(configuration: OperatorConfiguration, clock: Clock) {
   const core = openCore(configuration, { maxConnections: 4, applicationName: 'edge-migration-operator', clock });
   const edge = openEdge(configuration, { clock });
   const connection = connectToEdge(configuration, { clock });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { CheckpointFact, CopyCounts } from '../edge-migration/facts.ts';
-import { parseJson } from '../edge-migration/parse.ts';
+import { parseJsonText } from '../edge-migration/parse.ts';
 import { rangeCheckpointSchema } from '../job/range-checkpoint.ts';
 import { writeUnitsSchema } from './write-units.ts';
 
@@ -91,4 +91,4 @@ export function parseCheckpoint(text: string): CheckpointFact | undefined {
 }
 
 /** The whole checkpoint; undefined if the text is not one. */
-export const readCheckpoint = (text: string | undefined) => parseJson(text, checkpointSchema);
+export const readCheckpoint = (text: string | undefined) => parseJsonText(text, checkpointSchema);

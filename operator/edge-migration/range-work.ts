@@ -1,8 +1,8 @@
 import type { Operation, Spec } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Action } from './actions.ts';
-import type { Finding } from './conditions.ts';
+import type { DecidedCondition } from './conditions.ts';
 import type { Facts, JobFact, RangeWorkFacts } from './facts.ts';
-import { adjustJob, findLatest, hasLeftovers, removeJob, retryDelay } from './jobs.ts';
+import { adjustJobAction, findLatest, hasLeftovers, removeJobAction, retryDelay } from './jobs.ts';
 import { describeStranded, findPodTrouble, findStranded, whenToLook } from './trouble.ts';
 
 type Work<Settings = unknown> = RangeWorkFacts<{ readonly rangeId: number; readonly finished: boolean }, Settings>;
@@ -56,7 +56,7 @@ export interface WorkProgress {
   /** When what is left is tried again, in milliseconds since the epoch: to be kept in the status. */
   readonly retryTime?: number;
   /** What keeps pods from working. */
-  readonly degraded?: Finding<'True'> | undefined;
+  readonly degraded?: DecidedCondition<'True'> | undefined;
   /** When to look again at pods that are not as they should be. */
   readonly nextTime?: number | undefined;
 }
@@ -130,7 +130,7 @@ function follow<Settings extends object>(
   const stranded = spec.suspend ? undefined : findStranded(pods, now);
   if (stranded === undefined) {
     const wanted = { suspend: spec.suspend, parallelism: spec.copy.parallelism };
-    const actions = [...tellPods(spec, kind, remaining), ...adjustJob(operation, job, wanted)];
+    const actions = [...tellPods(spec, kind, remaining), ...adjustJobAction(operation, job, wanted)];
     const trouble = findPodTrouble(job, { podProblems: work.podProblems, pods, now });
     return { ...running, actions, degraded: spec.suspend ? undefined : trouble };
   }
@@ -139,7 +139,7 @@ function follow<Settings extends object>(
     ...running,
     ...(remaining.length > 0 && { retryTime }),
     degraded: describeStranded(job, stranded, work.podProblems),
-    actions: job.deleting ? [] : [removeJob(operation, job)],
+    actions: job.deleting ? [] : [removeJobAction(operation, job)],
   };
 }
 

@@ -8,12 +8,12 @@ import {
 } from '@edge-migration/contract/edge-migration/api.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import type { Action } from './actions.ts';
-import { type Finding, type FindingOf, formatTime, isTrue, isUnknown } from './conditions.ts';
+import { conditionTrue, conditionUnknown, type DecidedCondition, type FindingOf, formatTime } from './conditions.ts';
 import type { Facts, VerificationFacts } from './facts.ts';
 import { holdJobs } from './jobs.ts';
 import { agreeOnTable } from './overrides.ts';
 import { decideRanges, retire, type WorkKind, type WorkProgress } from './range-work.ts';
-import { describeProgress, describeVerdict, summariseComparison } from './verification-result.ts';
+import { describeComparisonProgress, describeVerdict, summariseComparison } from './verification-result.ts';
 
 /** The part of a decision that is about comparing Core and Edge. */
 export interface VerificationDecision {
@@ -164,7 +164,7 @@ function carryOn(view: View): VerificationDecision {
     case 'complete':
       return conclude(view, work);
     default:
-      return { ...rest(facts, before, describeProgress(work)), actions };
+      return { ...rest(facts, before, describeComparisonProgress(work)), actions };
   }
 }
 
@@ -200,7 +200,7 @@ function tellRunning(
   const again = retryTime === undefined ? {} : { retryTime: formatTime(retryTime) };
   const verification = { ...before, current: { ...others, ...again, attempt, ...moveProgress(view, work) } };
   return {
-    ...rest(facts, verification, spec.suspend ? 'suspended' : describeProgress(work)),
+    ...rest(facts, verification, spec.suspend ? 'suspended' : describeComparisonProgress(work)),
     actions,
     degraded,
     nextTime: spec.suspend ? undefined : facts.now + SETTINGS_MS,
@@ -226,7 +226,7 @@ function tellWaiting(
   const message = `the comparison of ${remaining.length} ranges failed (${problem}); tried again at ${retryTime}`;
   return {
     ...rest(facts, { ...before, current: { ...current, retryTime } }, message),
-    degraded: job?.outcome === 'complete' ? undefined : isTrue('ComparisonFailed', message),
+    degraded: job?.outcome === 'complete' ? undefined : conditionTrue('ComparisonFailed', message),
     nextTime: until,
   };
 }

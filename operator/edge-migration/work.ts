@@ -5,7 +5,7 @@ import {
   type Spec,
 } from '@edge-migration/contract/edge-migration/api.ts';
 import type { Action } from './actions.ts';
-import { type Finding, type FindingOf, formatTime, isFalse, isTrue } from './conditions.ts';
+import { conditionFalse, conditionTrue, type DecidedCondition, type FindingOf, formatTime } from './conditions.ts';
 import type { Facts, LiveSettings, WorkFacts } from './facts.ts';
 import { agreeOnTable } from './overrides.ts';
 import { earliest, isTooSoon, measureProgress, PROGRESS_INTERVAL_MS, summariseSkipped } from './progress.ts';
@@ -98,14 +98,14 @@ function tellPlanning({ facts, spec, operation, progress }: View): WorkDecision 
 
 function tellRunning(view: View): WorkDecision {
   const { facts, spec, progress } = view;
-  const { copy: measured, skipped, nextTime } = describeProgress(view);
+  const { copy: measured, skipped, nextTime } = describeComparisonProgress(view);
   const { retryTime, degraded, actions } = progress;
   const copy = retryTime === undefined ? measured : { ...measured, retryTime: formatTime(retryTime) };
   const read = `${copy.identitiesRead ?? 0} of ${copy.identitiesTotal ?? 0} identities`;
   return {
     finding: spec.suspend
       ? suspended(`stopped at ${read}`)
-      : isFalse('Copying', `${read} done, ${copy.identitiesPerSecond ?? 0} a second`),
+      : conditionFalse('Copying', `${read} done, ${copy.identitiesPerSecond ?? 0} a second`),
     degraded: degraded ?? (spec.suspend ? undefined : findFailing(facts.work)),
     copy,
     skipped,
@@ -118,20 +118,20 @@ function tellRunning(view: View): WorkDecision {
 /** Ranges are left and no pods work on them: they are started, wait until it is time to try again, or must not begin. */
 function tellRemaining(view: View, stage: Extract<Stage, { kind: 'stopped' | 'waiting' | 'starting' }>): WorkDecision {
   const { remaining, job, actions } = view.progress;
-  const { copy, skipped } = describeProgress(view);
+  const { copy, skipped } = describeComparisonProgress(view);
   const base = { degraded: undefined, skipped, copy, actions, nextTime: undefined, complete: false };
   const failed = job === undefined ? {} : { rangesFailed: remaining.length };
   switch (stage.kind) {
     case 'stopped':
       return { ...base, finding: suspended('no pods run'), copy: { ...copy, ...failed } };
     case 'waiting': {
-      const finding = isFalse('RangesFailed', describeFailure(view, stage.until));
+      const finding = conditionFalse('RangesFailed', describeFailure(view, stage.until));
       const status = { ...copy, ...failed, retryTime: formatTime(stage.until) };
-      const degraded = isTrue(finding.reason, finding.message);
+      const degraded = conditionTrue(finding.reason, finding.message);
       return { ...base, finding, degraded, copy: status, nextTime: stage.until };
     }
     case 'starting':
-      return { ...base, finding: isFalse('Copying', `pods for ${remaining.length} ranges are started`) };
+      return { ...base, finding: conditionFalse('Copying', `pods for ${remaining.length} ranges are started`) };
   }
 }
 
@@ -139,7 +139,7 @@ function tellSettling(view: View, until: number): WorkDecision {
   const message = `every range is done; complete at ${formatTime(until + 999)}, when nothing that was read or sent before may still be written`;
   return {
     ...summarise(view),
-    finding: isFalse('Settling', message),
+    finding: conditionFalse('Settling', message),
     degraded: findLingering(view.facts.work),
     actions: [],
     nextTime: until,
@@ -174,7 +174,7 @@ const listSkipped = ({ facts, operation }: View): SkippedStatus =>
   summariseSkipped(facts.work.checkpoints, objectNames(facts.migration, operation).skippedReport);
 
 /** Numbers of a running copy, taken over from the status before when they moved a moment ago. */
-function describeProgress(view: View): Pick<WorkDecision, 'copy' | 'skipped' | 'nextTime'> {
+function describeComparisonProgress(view: View): Pick<WorkDecision, 'copy' | 'skipped' | 'nextTime'> {
   const { facts, progress } = view;
   const { status } = facts.migration;
   const kept = keptFrom(view);
@@ -234,9 +234,11 @@ function findLingering({ idleSince, podProblems }: WorkFacts): DecidedCondition<
 }
 
 /** A pod says by its checkpoint why it failed, also when it is gone. */
-function findFailing({ checkpoints }: WorkFacts): Finding<'True'> | undefined {
+function findFailing({ checkpoints }: WorkFacts): DecidedCondition<'True'> | undefined {
   const failing = checkpoints.find(({ finished, lastError }) => !finished && lastError !== undefined);
-  return failing === undefined ? undefined : isTrue('CopyFailing', `range ${failing.rangeId}: ${failing.lastError}`);
+  return failing === undefined
+    ? undefined
+    : conditionTrue('CopyFailing', `range ${failing.rangeId}: ${failing.lastError}`);
 }
 
 function describeFailure({ facts, progress: { remaining, job } }: View, retryTime: number): string {

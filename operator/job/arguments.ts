@@ -20,7 +20,7 @@ export const workerArguments = {
 
 /** How they are written. */
 export const workerOptions = {
-  ...{ project: text, rate: text, 'page-size': text, 'on-conflict': text, report: text },
+  ...{ project: textOption, rate: textOption, 'page-size': textOption, 'on-conflict': textOption, report: textOption },
   json: flag,
 } as const;
 

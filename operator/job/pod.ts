@@ -14,7 +14,7 @@ import { followSettings, readRoot } from './control-config-map.ts';
 import { patienceOf, WorkerError, withPatience } from './failure.ts';
 import type { RangeOptions } from './range-options.ts';
 import { createRecord, type WorkerRecord } from './record.ts';
-import { type Limits, limitsOf, type OpenStores, openStores } from './stores.ts';
+import { type Limits, limitsOf, openWorkerStores, type WorkerStores } from './stores.ts';
 
 export interface PodContext<Configuration extends PodConfiguration = PodConfiguration> {
   readonly configuration: Configuration;
@@ -26,7 +26,7 @@ export interface PodContext<Configuration extends PodConfiguration = PodConfigur
 
 /** What a pod works with once it knows what it has to do. */
 export interface PodRange<Range, Settings, Checkpoint> extends RangeOptions<Range, Settings, Checkpoint> {
-  readonly stores: OpenStores;
+  readonly stores: WorkerStores;
   /** Calls `listener` whenever the settings were read again. */
   readonly onSettings: (listener: (settings: Settings) => void) => void;
 }
@@ -123,7 +123,7 @@ async function workOnRange<Range extends AnyRange, Settings extends Limits, Chec
   const { projectId, lateWriteSeconds } = configuration.work;
   const patience = { clock, logger, patienceMs: patienceOfPod(configuration) };
   const limits = { projectId, ...limitsOf(live.now()) };
-  await using stores = await openStores({ ...configuration, ...limits }, patienceOf(patience, signal));
+  await using stores = await openWorkerStores({ ...configuration, ...limits }, patienceOf(patience, signal));
   const { budget, readBudget } = stores.edge;
   live.listen((changed) => {
     budget.setMaximum(changed.maxWriteUnitsPerSecond);

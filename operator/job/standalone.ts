@@ -6,7 +6,7 @@ import { measureConsumption } from './consumption.ts';
 import { patienceOf } from './failure.ts';
 import { createMemoryRecord } from './memory-record.ts';
 import type { RangeOptions } from './range-options.ts';
-import { type Limits, type OpenStores, openStores, type StoreSettings } from './stores.ts';
+import { type Limits, openWorkerStores, type StoreSettings, type WorkerStores } from './stores.ts';
 
 /** What every worker is told by arguments when it works alone. */
 interface CommonArguments {
@@ -46,7 +46,7 @@ export interface StandaloneContext<Arguments, Configuration> {
 
 /** With what it works; only its kind knows the range and the settings. Nobody resumes it. */
 export type StandaloneWorker = Omit<RangeOptions<never, never, never>, 'range' | 'settings' | 'onProgress'> & {
-  readonly stores: OpenStores;
+  readonly stores: WorkerStores;
 };
 
 /**
@@ -66,7 +66,7 @@ export function createStandalone<
     const logger = createLogger(name, configuration.logLevel, process.stderr.fd);
     const patience = { clock, logger, patienceMs: configuration.patienceSeconds * 1000 };
     const settings = { ...configuration, projectId: options.project, ...chooseLimits(options) };
-    await using stores = await openStores(settings, patienceOf(patience, signal));
+    await using stores = await openWorkerStores(settings, patienceOf(patience, signal));
     const summary = await run({
       arguments: options,
       configuration,

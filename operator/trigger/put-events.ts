@@ -57,7 +57,7 @@ export function parsePutEvents(
   body: Uint8Array,
   { eventBus, nextId }: { eventBus: string; nextId: () => string },
 ): (BusEvent | Refusal)[] {
-  const { data } = requestSchema.safeParse(parseJson(body));
+  const { data } = requestSchema.safeParse(parseJsonText(body));
   if (data === undefined)
     throw new ProtocolError('SerializationException', 'the body is not that of PutEvents, in JSON and UTF-8');
   const { Entries } = data;
@@ -97,7 +97,7 @@ function readEntry(entry: Entry, eventBus: string, nextId: () => string): BusEve
       `there is no event bus ${quote(bus)} here: set IDENTITY_MIGRATION_EVENT_BUS_NAME of Flagsmith to ${quote(eventBus)}`,
     );
   }
-  const detail = parseJson(Buffer.from(Detail));
+  const detail = parseJsonText(Buffer.from(Detail));
   if (detail === undefined) return { code: 'MalformedDetail', message: 'Detail is malformed: it is not JSON' };
   return { id: nextId(), source, detailType, detail };
 }
@@ -108,7 +108,7 @@ const nameOfBus = (nameOrArn: string) => nameOrArn.replace(/^arn:aws[\w-]*:event
 const invalid = (message: string): Refusal => ({ code: 'InvalidArgument', message });
 
 /** Undefined for invalid JSON; JSON itself has no such value. */
-function parseJson(bytes: Uint8Array): unknown {
+function parseJsonText(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {

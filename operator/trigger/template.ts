@@ -31,7 +31,7 @@ export const templateText = z.string().transform((text, context): MigrationTempl
     context.issues.push({ code: 'custom', message, input: text });
     return z.NEVER;
   };
-  const value = parseJson(text);
+  const value = parseJsonText(text);
   if (value === undefined) return refuse('must be a JSON object');
   const { data, error } = templateSchema.safeParse(value);
   if (error !== undefined) {
@@ -41,7 +41,7 @@ export const templateText = z.string().transform((text, context): MigrationTempl
   return { labels: data.labels, annotations: data.annotations, spec: given.spec ?? {} };
 });
 
-function parseJson(text: string): unknown {
+function parseJsonText(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseJson } from '../edge-migration/parse.ts';
+import { parseJsonText } from '../edge-migration/parse.ts';
 import { rangeCheckpointSchema } from '../job/range-checkpoint.ts';
 import { verifyTotalsSchema } from './totals.ts';
 

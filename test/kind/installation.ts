@@ -64,7 +64,7 @@ export async function install(kubeconfig: string, options: RealOptions): Promise
   await applyObjects(access, [NAMESPACE, CORE_API.namespace].map(describeNamespace));
   await applyObjects(access, describeStores(images));
   for (const name of STORE_NAMES) await rollOut(access, STORES, `deployment/${name}`);
-  const stores = await openStores(access, started);
+  const stores = await openWorkerStores(access, started);
   const revision = randomBytes(4).toString('hex');
   const installed = { access, images, stores, options, revision };
   if (options.replay) await applyCoreApi(installed);
@@ -173,7 +173,7 @@ interface Stores {
   readonly readerUrl: string;
 }
 
-async function openStores(access: Access, started: AsyncDisposableStack): Promise<Stores> {
+async function openWorkerStores(access: Access, started: AsyncDisposableStack): Promise<Stores> {
   const [postgres, dynamodb] = [
     await access.forward(STORES, 'service/postgres', 5432),
     await access.forward(STORES, 'service/dynamodb', 8000),

@@ -1,6 +1,6 @@
 import type { LiveSettings } from '../../edge-migration/facts.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
-import type { OpenStores } from '../../job/stores.ts';
+import type { WorkerStores } from '../../job/stores.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import type { Range } from '../ranges.ts';
 import { type CopyOptions, copyRange } from './copy-range.ts';
@@ -20,7 +20,7 @@ export interface CopyChoices {
  * @throws as {@link copyRange}
  */
 export function copyOrPlan(
-  range: RangeOptions<Range, LiveSettings, Checkpoint> & Pick<CopyOptions, 'onSkipped'> & { stores: OpenStores },
+  range: RangeOptions<Range, LiveSettings, Checkpoint> & Pick<CopyOptions, 'onSkipped'> & { stores: WorkerStores },
   { mode, pageMaxAgeSeconds, replicationLagSeconds }: CopyChoices,
   signal: AbortSignal,
 ): Promise<Checkpoint> {

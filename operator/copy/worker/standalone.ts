@@ -2,7 +2,7 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { CoreProject } from '@edge-migration/identity/core/projects.ts';
 import { z } from 'zod';
-import { flag, integer, parseCommandLine, text, workerArguments, workerOptions } from '../../job/arguments.ts';
+import { flag, integer, parseCommandLine, textOption, workerArguments, workerOptions } from '../../job/arguments.ts';
 import { roundSeconds } from '../../job/consumption.ts';
 import { WorkerError } from '../../job/failure.ts';
 import { createStandalone, type StandaloneContext } from '../../job/standalone.ts';
@@ -50,7 +50,7 @@ export const runStandaloneCopy = createStandalone({
   name: 'copy',
   configuration: standaloneConfiguration,
   parseArguments: (args): Arguments =>
-    parseCommandLine(args, { ...workerOptions, environment: text, plan: flag }, argumentsSchema, USAGE),
+    parseCommandLine(args, { ...workerOptions, environment: textOption, plan: flag }, argumentsSchema, USAGE),
   chooseLimits: ({ rate }) => ({ maxWriteUnitsPerSecond: rate }),
   run,
 });

@@ -1,7 +1,7 @@
 import type { EdgeSettings } from '@edge-migration/identity/edge/table/table.ts';
 import { patienceOf } from '../../job/failure.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
-import type { OpenStores } from '../../job/stores.ts';
+import type { WorkerStores } from '../../job/stores.ts';
 import type { VerifyCheckpoint } from '../checkpoint.ts';
 import type { VerifySettings } from '../settings.ts';
 import { HOLD_MS } from './hold.ts';
@@ -26,7 +26,7 @@ export interface VerifyChoices extends Pick<VerifyOptions, 'seal' | 'onConflict'
  */
 export async function compareWithRegions(
   range: RangeOptions<VerifyOptions['range'], VerifySettings, VerifyCheckpoint> & {
-    readonly stores: OpenStores;
+    readonly stores: WorkerStores;
     readonly onSettings?: (listener: (settings: VerifySettings) => void) => void;
   },
   { regions: names, configuration, ...choices }: VerifyChoices,

@@ -89,7 +89,7 @@ export async function openProgress(options: ProgressOptions, signal: AbortSignal
   const progress = keepProgress(
     options,
     {
-      seen: () => countIdentities(ledger.totals()) + countDocuments(ledger.totals()),
+      seen: () => countComparedIdentities(ledger.totals()) + countDocuments(ledger.totals()),
       checkpoint() {
         addCosts();
         return {

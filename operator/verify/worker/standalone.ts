@@ -4,11 +4,11 @@ import type { Core } from '@edge-migration/identity/core/core.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { z } from 'zod';
 import { planRanges } from '../../copy/ranges.ts';
-import { flag, parseCommandLine, text, workerArguments, workerOptions } from '../../job/arguments.ts';
+import { flag, parseCommandLine, textOption, workerArguments, workerOptions } from '../../job/arguments.ts';
 import { roundSeconds } from '../../job/consumption.ts';
 import { createStandalone, type StandaloneContext } from '../../job/standalone.ts';
 import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
-import { countDocuments, countIdentities, type VerifyTotals } from '../totals.ts';
+import { countComparedIdentities, countDocuments, type VerifyTotals } from '../totals.ts';
 import { compareWithRegions } from './compare-with-regions.ts';
 import { type StandaloneVerifyConfiguration, standaloneVerifyConfiguration } from './configuration.ts';
 import { describeProgress, type VerifyOptions } from './verify-range.ts';
@@ -56,7 +56,7 @@ export const runStandaloneVerification = createStandalone({
   parseArguments: (args): Arguments =>
     parseCommandLine(
       args,
-      { ...workerOptions, regions: text, repair: flag, 'at-deadline': flag, clear: flag },
+      { ...workerOptions, regions: textOption, repair: flag, 'at-deadline': flag, clear: flag },
       argumentsSchema,
       USAGE,
     ),
@@ -118,7 +118,7 @@ export function wholeProject(environments: readonly { readonly id: number }[]): 
 
 function summarise(totals: VerifyTotals, seconds: number): VerifySummary {
   return {
-    identities: countIdentities(totals),
+    identities: countComparedIdentities(totals),
     documents: countDocuments(totals),
     ...totals,
     seconds: roundSeconds(seconds),

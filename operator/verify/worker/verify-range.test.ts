@@ -6,7 +6,7 @@ import { createMemoryRecord } from '../../job/memory-record.ts';
 import type { WorkerRecord } from '../../job/record.ts';
 import { openWorkerStores } from '../../job/stores.ts';
 import { createCheckpointCipher, createCipherKey } from '../checkpoint-cipher.ts';
-import { countDocuments, countIdentities, FINDING_KINDS, type VerifyTotals } from '../totals.ts';
+import { ALL_FINDING_KINDS, countComparedIdentities, countDocuments, type VerifyTotals } from '../totals.ts';
 import { CORRUPTIONS } from './testing/corruptions.ts';
 import { VERIFY_SETTINGS, verify } from './testing/verification.ts';
 

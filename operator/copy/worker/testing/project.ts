@@ -10,7 +10,7 @@ import pg from 'pg';
 import { vi } from 'vitest';
 import type { LiveSettings } from '../../../edge-migration/facts.ts';
 import { createMemoryRecord } from '../../../job/memory-record.ts';
-import { type OpenStores, openStores } from '../../../job/stores.ts';
+import { openWorkerStores, type WorkerStores } from '../../../job/stores.ts';
 import type { Checkpoint } from '../../checkpoint.ts';
 import type { Range } from '../../ranges.ts';
 import { type CopyOptions, copyRange } from '../copy-range.ts';
