@@ -1,6 +1,7 @@
 import type { Stores } from '@edge-migration/identity/converge.ts';
+import { CoreTimeoutError } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
-import type { Page } from '@edge-migration/identity/core/pages.ts';
+import type { Page, PageRequest } from '@edge-migration/identity/core/pages.ts';
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import type { VerifySegment } from '../ranges.ts';
 import type { VerifySettings } from '../settings.ts';
@@ -41,11 +42,29 @@ export function createPageReader({ stores, regions, look, settings, patiently }:
   const inParts = createParts(PART);
   const inLargeParts = createParts(Number.POSITIVE_INFINITY);
   let limit = FIRST_PAGE;
+  /** Pages that are still read before a larger one is tried. */
+  let steady = 0;
 
   /** Identities of the next page: as many as were not cut off for their size the last time, or more again. */
   function adaptLimit({ identities, isLast }: Page): void {
     const isCut = identities.length < limit && !isLast;
-    limit = isCut ? Math.max(identities.length, 1) : 2 * limit;
+    if (isCut) limit = Math.max(identities.length, 1);
+    else if (steady > 0) steady--;
+    else limit *= 2;
+  }
+
+  /** A page that Core does not read in time is not tried again as it was: a smaller one may be. */
+  async function readInTime(request: Omit<PageRequest, 'limit'>, signal: AbortSignal): Promise<Page> {
+    limit = Math.min(limit, settings().pageSize);
+    try {
+      return await core.identities.page({ ...request, limit }, signal);
+    } catch (error) {
+      if (error instanceof CoreTimeoutError) {
+        limit = Math.max(1, limit >> 1);
+        steady = STEADY_PAGES;
+      }
+      throw error;
+    }
   }
 
   async function readCore(
@@ -55,9 +74,8 @@ export function createPageReader({ stores, regions, look, settings, patiently }:
     signal: AbortSignal,
   ): Promise<ReadPage> {
     const after = typeof start === 'string' ? start : segment.after;
-    limit = Math.min(limit, settings().pageSize);
-    const request = { environment, order: segment.order, after, until: segment.until, limit };
-    const page = await patiently(() => core.identities.page(request, signal));
+    const request = { environment, order: segment.order, after, until: segment.until };
+    const page = await patiently(() => readInTime(request, signal));
     adaptLimit(page);
     const { identities, last, isLast } = page;
     return {
@@ -133,6 +151,8 @@ const asKey = (start: Start): Item | undefined => (start === null || typeof star
 
 /** The first page is small, because nothing is known yet of how large the rows are. */
 const FIRST_PAGE = 100;
+/** Trying a larger page costs as much as Core may take for one statement, if that is in vain. */
+const STEADY_PAGES = 10;
 /** Calls that are under way at the same time. */
 const IN_FLIGHT = 4;
 

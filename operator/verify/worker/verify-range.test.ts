@@ -1,3 +1,4 @@
+import { CoreTimeoutError } from '@edge-migration/identity/core/errors.ts';
 import type { Item } from '@edge-migration/identity/edge/document/document.ts';
 import { systemClock } from '@edge-migration/runtime/clock.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -74,6 +75,28 @@ describe('a comparison of what was just copied', () => {
     const whole = await verify(project);
     const paged = await verify(project, { settings: () => ({ ...VERIFY_SETTINGS, pageSize: 7 }) });
     expect(paged.totals).toEqual({ ...whole.totals, readUnits: paged.totals.readUnits });
+  });
+});
+
+describe('a Core that does not read large pages in time', () => {
+  useCopiedProject();
+
+  test('is compared in smaller ones, and not asked for larger ones again and again', async () => {
+    const { core } = project.stores;
+    const whole = await verify(project);
+    let timeouts = 0;
+    let pages = 0;
+    const page: typeof core.identities.page = (request, signal) => {
+      pages++;
+      if (request.limit <= 10) return core.identities.page(request, signal);
+      timeouts++;
+      return Promise.reject(new CoreTimeoutError('did not finish in time'));
+    };
+    const slow = { ...project.stores, core: { ...core, identities: { ...core.identities, page } } };
+    const { totals } = await verify({ stores: slow });
+    expect({ ...totals, readUnits: 0 }).toEqual({ ...whole.totals, readUnits: 0 });
+    expect(pages - timeouts).toBeGreaterThanOrEqual(IDENTITIES / 10);
+    expect(timeouts).toBeLessThan((pages - timeouts) / 2);
   });
 });
 
