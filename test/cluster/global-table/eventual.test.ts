@@ -273,6 +273,26 @@ describe('a region', () => {
     expect(await america.get('a')).toBe('meanwhile');
   });
 
+  test('has ways of their own for some clients, which can be dark or refuse writes while others notice nothing', async () => {
+    const region = global.region('us-east-2');
+    const way = await region.openWay();
+    using client = new RegionClient({ ...region, endpoint: way.endpoint }, europe.table);
+    await client.put('a', 'by the way');
+    expect(await america.get('a')).toBe('by the way');
+    way.refuseWrites(true);
+    await expect(client.put('a', 'refused')).rejects.toMatchObject({ name: 'AccessDeniedException' });
+    expect(await client.get('a')).toBe('by the way');
+    await america.put('a', 'by the others');
+    way.refuseWrites(false);
+    way.goDark();
+    await expect(client.get('a')).rejects.toMatchObject({ code: 'ECONNRESET' });
+    expect(await america.get('a')).toBe('by the others');
+    way.comeBack();
+    await client.delete('a');
+    expect(await america.get('a')).toBeUndefined();
+    expect(way.writes).toBe(2);
+  });
+
   test('describes the table as AWS does, with the other regions as replicas', async () => {
     global.region('us-east-2').setStatus('REGION_DISABLED');
     const { Table } = await europe.sdk.send(new DescribeTableCommand({ TableName: europe.table }));

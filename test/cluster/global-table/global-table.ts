@@ -9,9 +9,11 @@ import { EventualMode, type HistoryEntry } from './eventual.ts';
 import type { Delay } from './replication.ts';
 import { StrongMode } from './strong.ts';
 import type { Consistency, Version } from './tables.ts';
+import { openWay, type Way } from './way.ts';
 
 export { findLostWrites, type LostWrite } from './history.ts';
 export { HELD } from './replication.ts';
+export type { Way } from './way.ts';
 
 export interface GlobalTableOptions {
   /** Two or more; with strong consistency three, or two and a witness. */
@@ -44,6 +46,8 @@ export interface GlobalTableRegion {
   /** Clients' connections break, until `comeBack`; replication goes on. */
   goDark(): void;
   comeBack(): void;
+  /** Another endpoint, for some clients alone; it ends with the table. */
+  openWay(): Promise<Way>;
   /** What the other regions' `DescribeTable` tells of this replica from now on. */
   setStatus(status: string): void;
 }
@@ -90,6 +94,7 @@ export async function startGlobalTable(options: GlobalTableOptions = {}): Promis
       async (name) => [name, await Endpoint.start((request) => mode.handle(name, request), onFailure)] as const,
     ),
   );
+  const ways: { stop(): Promise<void> }[] = [];
   const handles = new Map(
     endpoints.map(([name, endpoint]): [string, GlobalTableRegion] => [
       name,
@@ -101,6 +106,11 @@ export async function startGlobalTable(options: GlobalTableOptions = {}): Promis
         rejoin: () => mode.rejoin(name),
         goDark: () => endpoint.goDark(),
         comeBack: () => endpoint.comeBack(),
+        async openWay() {
+          const way = await openWay((request) => mode.handle(name, request), onFailure);
+          ways.push(way);
+          return way;
+        },
         setStatus: (status) => void statuses.set(name, status),
       },
     ]),
@@ -112,7 +122,7 @@ export async function startGlobalTable(options: GlobalTableOptions = {}): Promis
 
   async function stop(): Promise<void> {
     const failed = failures.length > 0;
-    await Promise.all(endpoints.map(([, endpoint]) => endpoint.stop()));
+    await Promise.all([...ways, ...endpoints.map(([, endpoint]) => endpoint)].map((each) => each.stop()));
     await mode.stop();
     await dynamodb.stop();
     if (failed) throwFailures();

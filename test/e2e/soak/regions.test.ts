@@ -14,7 +14,7 @@ let regions: SoakRegions;
 let tables: TestTables;
 
 beforeAll(async () => {
-  regions = await startRegions({ seconds: SECONDS, random: createRandom(1), say: () => {} });
+  regions = await startRegions({ seconds: SECONDS, random: createRandom(1), say: () => {}, hasFailover: false });
   tables = await createTables(regions.home);
   const edge = openEdge(tables.settings, { credentials: regions.home.credentials });
   for (const { id, identifier, apiKey } of SHARED) {

@@ -9,6 +9,8 @@ import {
 } from '../../cluster/global-table/global-table.ts';
 import { canonicalText } from '../../core/canonical.ts';
 import type { DynamodbAccess } from '../../edge/tables.ts';
+import type { Fault } from './faults/faults.ts';
+import { createHomeFaults, createWays } from './faults/home.ts';
 import type { Violation } from './judgement.ts';
 import type { Random } from './random.ts';
 
@@ -16,9 +18,18 @@ import type { Random } from './random.ts';
 export interface SoakRegions extends AsyncDisposable {
   readonly home: DynamodbAccess;
   readonly other: DynamodbAccess;
-  /** Of the product: what it has to know of how slow replication is. */
+  /** The product's own way into the home region. */
+  readonly endpoint: string;
+  /** Of the product: what it has to know of how slow replication is, and where it may go on. */
   readonly settings: Readonly<Record<string, string>>;
-  /** Delays replication, and isolates the other region once, until the signal aborts; then all is as fast as it can be. */
+  /** Of the scene `home`. */
+  readonly faults: readonly Fault[];
+  /** The product's requests that wrote in the other region. */
+  readonly writtenElsewhere: number;
+  /**
+   * Delays replication, isolates the other region once, and, in the scene `home`, keeps the product from the home region
+   * meanwhile, until the signal aborts; then all is as fast as it can be.
+   */
   run(signal: AbortSignal): Promise<void>;
   /** What is left on its way arrives. */
   settle(): Promise<void>;
@@ -44,18 +55,33 @@ const APART_SECONDS = 60;
 /** Shares of the load after which the regions are apart, and for which at most. */
 const APART_AFTER = 0.5;
 const APART_SHARE = 0.2;
+/** Shares of the load between which the home region is dark: it has answered for a while when the regions meet again. */
+const DARK_AFTER = 0.45;
+const DARK_SHARE = 0.2;
+/** Of the product: a dark home region is left, and returned to, within the faults. */
+const FAILOVER_AFTER_SECONDS = 8;
+const FAILOVER_RETURN_SECONDS = 5;
 /** What a machine that is busy is late with deliveries that are due. */
 const LATE_MS = 10_000;
 
-/** @param seconds of load */
+interface RegionsOptions {
+  /** Of load. */
+  readonly seconds: number;
+  readonly random: Random;
+  readonly say: (text: string) => void;
+  /** The scene `home`: the product goes on in the other region while it cannot reach the home region. */
+  readonly hasFailover: boolean;
+}
+
 export async function startRegions(
-  { seconds, random, say }: { seconds: number; random: Random; say: (text: string) => void },
+  { seconds, random, say, hasFailover }: RegionsOptions,
   clock: Clock = systemClock,
 ): Promise<SoakRegions> {
   const global: GlobalTable = await startGlobalTable({ regions: [HOME, OTHER], random: () => random.next() });
   const [home, other] = [global.region(HOME), global.region(OTHER)];
   const apartSeconds = Math.ceil(Math.min(APART_SECONDS, seconds * APART_SHARE));
   const apart: { from: number; until: number }[] = [];
+  const ways = createWays(await home.openWay(), await other.openWay());
 
   async function stayApart(signal: AbortSignal): Promise<void> {
     await clock.sleep(seconds * APART_AFTER * 1000, signal);
@@ -71,6 +97,14 @@ export async function startRegions(
     }
   }
 
+  async function stayDark(signal: AbortSignal): Promise<void> {
+    if (!hasFailover) return;
+    await clock.sleep(seconds * DARK_AFTER * 1000, signal);
+    say('the home region is dark');
+    await ways.inTheDark(() => clock.sleep(seconds * DARK_SHARE * 1000, signal));
+    say('the home region answers again');
+  }
+
   /** The delay of its own, and how much of it fell into the time in which the regions were apart. */
   function mayTake({ write }: LostWrite): number {
     const delayed = write.stamp + DELAY_SECONDS * 1000;
@@ -81,13 +115,27 @@ export async function startRegions(
   return {
     home,
     other,
-    settings: { EDGE_MIGRATION_REPLICATION_LAG_SECONDS: String(DELAY_SECONDS + apartSeconds) },
+    endpoint: ways.home.endpoint,
+    settings: {
+      // Where the other region is looked into, it may be apart for longer.
+      EDGE_MIGRATION_REPLICATION_LAG_SECONDS: String(DELAY_SECONDS + (hasFailover ? 0 : apartSeconds)),
+      ...(hasFailover && {
+        EDGE_MIGRATION_DYNAMODB_OTHER_REGIONS: OTHER,
+        EDGE_MIGRATION_DYNAMODB_REGION_ENDPOINTS: `${OTHER}=${ways.other.endpoint}`,
+        EDGE_MIGRATION_FAILOVER_AFTER_SECONDS: String(FAILOVER_AFTER_SECONDS),
+        EDGE_MIGRATION_FAILOVER_RETURN_SECONDS: String(FAILOVER_RETURN_SECONDS),
+      }),
+    },
+    faults: hasFailover ? createHomeFaults(ways) : [],
+    get writtenElsewhere() {
+      return ways.other.writes;
+    },
     async run(signal) {
       global.setDelay({ minMs: 0, maxMs: DELAY_SECONDS * 1000 });
       const stopped = (error: unknown) => {
         if (!signal.aborted) throw error;
       };
-      await stayApart(signal).catch(stopped);
+      await Promise.all([stayApart(signal).catch(stopped), stayDark(signal).catch(stopped)]);
       if (!signal.aborted) await once(signal, 'abort');
       global.setDelay({ minMs: 0, maxMs: 500 });
     },

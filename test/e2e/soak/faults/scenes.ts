@@ -9,8 +9,8 @@ import { createDiskFaults, createStandbyFaults } from './stores.ts';
 import { createStreamFaults } from './streams.ts';
 import type { Targets } from './targets.ts';
 
-/** Kinds of faults besides killed and frozen processes. */
-export const SCENES = ['streams', 'clocks', 'standby', 'disks'] as const;
+/** Kinds of faults besides killed and frozen processes; `home` takes two regions (regions.ts). */
+export const SCENES = ['streams', 'clocks', 'standby', 'disks', 'home'] as const;
 export type Scene = (typeof SCENES)[number];
 
 /** What an installation needs for them, and what they do to it. */
