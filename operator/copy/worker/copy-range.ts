@@ -2,20 +2,19 @@ import { CoreTimeoutError } from '@edge-migration/identity/core/errors.ts';
 import type { CoreEnvironment } from '@edge-migration/identity/core/identity.ts';
 import { createLateWrites } from '@edge-migration/identity/edge/late-write.ts';
 import type { LiveSettings } from '../../edge-migration/facts.ts';
-import { createPatience, patienceOf, WorkerError } from '../../job/failure.ts';
+import { createPatience, patienceOf } from '../../job/failure.ts';
 import { type PageWork, type Place, workThrough } from '../../job/range-loop.ts';
 import type { RangeOptions } from '../../job/range-options.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import type { Range, Segment } from '../ranges.ts';
+import { createCompleteness } from './completeness.ts';
 import { createFailingSince, type FailingSince } from './failing-since.ts';
 import { lookUntilItHolds } from './look-again.ts';
-import { type Found, findMissed } from './missed.ts';
 import type { HandlePage } from './page.ts';
 import { createPageReader, nextOf, type ReadPage, restOf } from './page-reader.ts';
 import { createPageSizer } from './page-size.ts';
 import { identityMark, type Start } from './position.ts';
 import { openProgress, type ProgressOptions } from './progress.ts';
-import { createReadIds, type ReadIds } from './read-ids.ts';
 
 export interface CopyOptions extends RangeOptions<Range, LiveSettings, Checkpoint>, Pick<ProgressOptions, 'onSkipped'> {
   /** What to do with a page: write it, or look what that would mean. */
@@ -50,16 +49,14 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
   const readPage = createPageReader({ ...options, sizer, patiently, lost: late.lost }, signal);
   const { budget, overridesTable } = stores.edge;
   const progress = await openProgress({ ...options, patiently, budget, overridesTable }, lookUp, signal);
-
-  /** By environment; undefined while a process before has read some. */
-  let readIds: Map<number, ReadIds> | undefined = progress.isFromStart ? new Map() : undefined;
   // Whoever worked on it before may have been killed with an insert under way.
   if (progress.isResumed) late.lost();
   // Core keeps what is left of an environment whose deletion did not end; it is not copied, so it is not missed either.
   const live = range.segments.filter(({ environmentId }) => environments.has(environmentId));
+  const completeness = createCompleteness({ ...options, environments, progress, patiently, copyFrom: copySegments });
 
   await copySegments(progress.start);
-  await readWhatWasMissed();
+  await completeness.ensure(signal);
   await late.settled(signal);
   if (options.look !== undefined && progress.hasWritten) await lookAgain(options.look);
   return progress.finish(signal);
@@ -106,49 +103,6 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     );
   }
 
-  async function findMissedNow(): Promise<Found | 'unsure'> {
-    const present = await patiently(() => stores.core.projects.get(project.id, signal));
-    const there = new Set(present?.environments.map(({ id }) => id));
-    const isPresent = (id: number) => environments.has(id) && there.has(id);
-    const isOf = (id: number) => (segment: number) => range.segments[segment]!.environmentId === id;
-    const countOf = (id: number) =>
-      readIds === undefined ? progress.knownOf(isOf(id)) : (readIds.get(id)?.count() ?? 0);
-    const wasRead = { ids: readIds, sums: progress.knownSums(), countOf };
-    return patiently(() => findMissed({ core: stores.core, range, isPresent, wasRead, signal }));
-  }
-
-  /**
-   * One that was given a smaller identifier meanwhile was passed by; a second reading finds it. What is missed twice is not
-   * found by a third one either.
-   */
-  async function readWhatWasMissed(): Promise<void> {
-    for (let isRepeated = false; ; ) {
-      const found = await findMissedNow();
-      if (found !== 'unsure' && found.missed === 0) return;
-      const start = await progress.restart(signal);
-      if (isRepeated && found !== 'unsure') throw deficit(found);
-      isRepeated = found !== 'unsure';
-      logger.info({ rangeId: range.rangeId }, 'identities were missed, or may have been: the range is read again');
-      readIds = new Map();
-      await copySegments(start);
-    }
-  }
-
-  function deficit({ read, missed }: Found): WorkerError {
-    return new WorkerError(
-      'transient',
-      `project ${project.id}, range ${range.rangeId}: twice, ${read} identities were read where Core has ` +
-        `${read + missed}: Core's unique index on identifiers is damaged: REINDEX TABLE CONCURRENTLY environments_identity`,
-    );
-  }
-
-  function remember(environmentId: number, ids: readonly number[]): void {
-    if (readIds === undefined) return;
-    const own = readIds.get(environmentId) ?? createReadIds();
-    readIds.set(environmentId, own);
-    own.add(ids);
-  }
-
   async function lookUp(environment: Pick<CoreEnvironment, 'id'>, id: number) {
     const [identity] = await patiently(() => stores.core.identities.byId(environment, [id], signal));
     return identity;
@@ -168,7 +122,7 @@ export async function copyRange(options: CopyOptions, signal: AbortSignal): Prom
     if (done > 0) {
       const newestId = range.planned?.newestId ?? 0;
       const known = identities.slice(0, done).flatMap(({ id }) => (id <= newestId ? [id] : []));
-      remember(page.environment.id, known);
+      completeness.noteRead(page.environment.id, known);
       await progress.addPage(identityMark(identities[done - 1]!), { ...handled, known }, signal);
       failing.ended();
     }
