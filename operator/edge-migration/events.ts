@@ -47,8 +47,7 @@ function describeRetry(before: Status, after: Status): { reason: string; note: s
   const { rangesFailed = 0 } = before.copy ?? {};
   const { eventsParked = 0 } = before.replay ?? {};
   if (rangesFailed > 0) return { reason: 'Retried', note: `${taken} ${rangesFailed} failed ranges are started again` };
-  if (eventsParked > 0)
-    return { reason: 'Retried', note: `${taken} ${eventsParked} events that wait aside are tried again` };
+  if (eventsParked > 0) return { reason: 'Retried', note: `${taken} ${eventsParked} parked events are retried` };
   const note = `${taken} nothing had failed; to copy again delete the EdgeMigration and apply it again`;
   return { reason: 'NothingToRetry', note };
 }

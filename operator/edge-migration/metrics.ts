@@ -27,7 +27,7 @@ const SERIES: readonly [string, string, Read][] = [
   ['copy_throttled_requests', 'Requests that DynamoDB has throttled', ({ copy }) => copy?.throttledRequests],
   ['copy_ranges', 'Ranges that the copy was divided into', ({ copy }) => copy?.rangesTotal],
   ['copy_ranges_done', 'Ranges that are done', ({ copy }) => copy?.rangesDone],
-  ['copy_ranges_failed', 'Ranges that failed and are to be tried again', ({ copy }) => copy?.rangesFailed],
+  ['copy_ranges_failed', 'Ranges that failed and are to be retried', ({ copy }) => copy?.rangesFailed],
   [
     'copy_progress_timestamp_seconds',
     'When the numbers of the copy last moved',
@@ -37,7 +37,7 @@ const SERIES: readonly [string, string, Read][] = [
   ['replay_lag_seconds', 'Age of the oldest event that an applier has in hand', ({ replay }) => replay?.lagSeconds],
   ['replay_applied_events', 'Events after which Edge was looked at', ({ replay }) => replay?.eventsApplied],
   ['replay_dropped_events', 'Events that must not reach Edge', ({ replay }) => replay?.eventsDropped],
-  ['replay_parked_events', 'Events that wait aside now', ({ replay }) => replay?.eventsParked],
+  ['replay_parked_events', 'Events that are parked now', ({ replay }) => replay?.eventsParked],
   [
     'replay_unstorable_identities',
     'Identities that Edge cannot hold, or not as a whole, while their writes are followed',

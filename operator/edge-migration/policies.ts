@@ -84,6 +84,6 @@ export function decideCapturing({ capture }: Facts): FindingOf<'Capturing'> {
 export function decideSuspended({ migration }: Facts): FindingOf<'Suspended'> {
   if (migration.spec === undefined) return conditionUnknown('InvalidSpec', 'the spec cannot be read');
   return migration.spec.suspend
-    ? conditionTrue('Requested', 'spec.suspend is true; set it to false to go on')
+    ? conditionTrue('Requested', 'spec.suspend is true; set it to false to resume')
     : conditionFalse('NotRequested', 'spec.suspend is false');
 }

@@ -214,11 +214,11 @@ describe('at the deadline', () => {
     [
       'events are moving while it looks',
       { ...drained, replay: following({ takenUntil: AFTER, underWay: undefined }) },
-      /put aside at this moment/,
+      /are being parked/,
     ],
     ['the stream cannot be read', { ...drained, replay: unreadable }, /refused/],
     [
-      'events of the project wait aside',
+      'events of the project are parked',
       {
         ...drained,
         replay: following({
@@ -237,7 +237,7 @@ describe('at the deadline', () => {
           },
         }),
       },
-      /3 events wait aside/,
+      /3 events are parked/,
     ],
   ])('it waits while %s', (_, changes, message) => {
     const status = at(changes);

@@ -111,7 +111,7 @@ function judgeFollowing(
   }
   if (spec.suspend) {
     return {
-      replaying: conditionFalse('Suspended', 'suspended; events are kept aside until it goes on'),
+      replaying: conditionFalse('Suspended', 'suspended; events are parked until it is resumed'),
       degraded: undefined,
     };
   }
@@ -168,11 +168,11 @@ function findUnapplied(facts: Facts, deadline: number): string | undefined {
   if (replay.kind !== 'observed') return 'the stream cannot be read';
   const { takenUntil, underWay, project } = replay;
   if (takenUntil === undefined || takenUntil <= deadline) return 'events from before it are applied';
-  if (project.parked > 0) return `${project.parked} events wait aside; resume, or set spec.retry`;
+  if (project.parked > 0) return `${project.parked} events are parked; resume, or set spec.retry`;
   const { unresolved } = findStuck(facts, { start: migration.status.copy?.startTime, deadline: formatTime(deadline) });
   if (unresolved.length > 0)
-    return `${countEvents(unresolved)} events wait aside of which nobody can tell the project; set spec.retry, perhaps to drop them`;
-  if (underWay === undefined) return 'events are put aside at this moment, perhaps of this project';
+    return `${countEvents(unresolved)} events of unknown project are parked; set spec.retry, possibly to drop them`;
+  if (underWay === undefined) return 'events are being parked, possibly of this project';
   if (underWay > 0) return `${underWay} events that follow from earlier ones are applied`;
   return undefined;
 }

@@ -106,7 +106,7 @@ describe('pods that live on when their workers have ended', () => {
       work: { ...failed.work, jobs: [] },
     });
     expect(decide(gone).actions).toEqual([]);
-    expect(degradedBy(gone)).toMatch(/^RangesFailed.*its pods did not end; tried again at 2026-05-04T12:00:45Z/);
+    expect(degradedBy(gone)).toMatch(/^RangesFailed.*its pods did not end; retried at 2026-05-04T12:00:45Z/);
     const { status, nextTime } = decide(gone);
     expect(nextTime).toBe(NOON + 45 * SECOND);
     const later = { ...gone, now: NOON + 45 * SECOND, migration: { ...gone.migration, status } };

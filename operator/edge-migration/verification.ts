@@ -223,7 +223,7 @@ function tellWaiting(
 ): VerificationDecision {
   const retryTime = formatTime(until);
   const problem = work.podProblems[0]?.message ?? job?.failure ?? 'see the pods of the Job';
-  const message = `the comparison of ${remaining.length} ranges failed (${problem}); tried again at ${retryTime}`;
+  const message = `the comparison of ${remaining.length} ranges failed (${problem}); retried at ${retryTime}`;
   return {
     ...rest(facts, { ...before, current: { ...current, retryTime } }, message),
     degraded: job?.outcome === 'complete' ? undefined : conditionTrue('ComparisonFailed', message),

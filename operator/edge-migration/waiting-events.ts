@@ -37,17 +37,17 @@ export const countEvents = (waiting: readonly WaitingEvents[]): number =>
   waiting.reduce((sum, { events }) => sum + events, 0);
 
 const HOW =
-  'set spec.retry to a new text to try them now, or to drop-<text> to give them up as a gap, which is compared';
+  'set spec.retry to a new text to retry them now, or to drop-<text> to drop them as a gap, which is compared';
 
 /** Says what waits, and what can be done about it; undefined when nothing does. */
 export function describeStuck({ failed, unresolved }: Stuck): DecidedCondition<'True'> | undefined {
   if (failed.length > 0) {
-    const what = `${countEvents(failed)} events failed again and again and wait aside${describeSince(failed)}`;
+    const what = `${countEvents(failed)} events failed repeatedly and are parked${describeSince(failed)}`;
     return conditionTrue('EventsFailed', `${what}: correct the cause (the appliers' logs tell it), then ${HOW}`);
   }
   if (unresolved.length === 0) return undefined;
-  const what = `${countEvents(unresolved)} events wait aside${describeSince(unresolved)} of which nobody can tell the project`;
-  return conditionTrue('EventsUnresolved', `${what}: perhaps of this one; ${HOW}`);
+  const what = `${countEvents(unresolved)} events of unknown project are parked${describeSince(unresolved)}`;
+  return conditionTrue('EventsUnresolved', `${what}: they may belong to this one; ${HOW}`);
 }
 
 function describeSince(waiting: readonly WaitingEvents[]): string {

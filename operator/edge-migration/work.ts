@@ -243,14 +243,14 @@ function findFailing({ checkpoints }: WorkFacts): DecidedCondition<'True'> | und
 
 function describeFailure({ facts, progress: { remaining, job } }: View, retryTime: number): string {
   if (job === undefined) {
-    return `${remaining.length} ranges are left of a Job that was removed because its pods did not end; tried again at ${formatTime(retryTime)}, or now with a new spec.retry`;
+    return `${remaining.length} ranges are left of a Job that was removed because its pods did not end; retried at ${formatTime(retryTime)}, or now with a new spec.retry`;
   }
   if (job.outcome === 'complete') {
     return `${remaining.length} ranges were copied in Job ${job.name}, but their checkpoints were removed or damaged: they are copied again at ${formatTime(retryTime)}, or now with a new spec.retry`;
   }
   const problem = facts.work.podProblems[0];
   const cause = problem ? `pod ${problem.pod}: ${problem.message}` : (job.failure ?? 'see the pods of the Job');
-  return `${remaining.length} ranges failed in Job ${job.name} (${cause}); tried again at ${formatTime(retryTime)}, or now with a new spec.retry`;
+  return `${remaining.length} ranges failed in Job ${job.name} (${cause}); retried at ${formatTime(retryTime)}, or now with a new spec.retry`;
 }
 
 function describeCompletion(copy: CopyStatus, skipped: SkippedStatus): FindingOf<'Copied'> {

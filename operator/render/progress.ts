@@ -39,7 +39,7 @@ function listProgress({ spec, status }: EdgeMigration, now: number): string[] {
 
 /** An unknown count is not shown as zero. */
 function describeStillWriting({ stillOnCore }: NonNullable<EdgeMigration['status']['replay']>): string | undefined {
-  if (stillOnCore?.state === 'Gone') return 'nobody on Core';
+  if (stillOnCore?.state === 'Gone') return 'no clients on Core';
   const { writesPerDay } = stillOnCore ?? {};
   return writesPerDay === undefined || writesPerDay === 0
     ? undefined

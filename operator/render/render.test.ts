@@ -68,7 +68,7 @@ describe('progress', () => {
       describeProgress(withStatus({ phase: 'Replaying', replay: { stillOnCore } }), NOON);
     expect(said({ state: 'Writing', message: '', writesPerDay: 1200 })).toContain('still 1,200 writes/day to Core');
     expect(said({ state: 'Unknown', message: '' })).toBe('customers/project-42  Replaying');
-    expect(said({ state: 'Gone', message: '' })).toContain('nobody on Core');
+    expect(said({ state: 'Gone', message: '' })).toContain('no clients on Core');
   });
 
   test('on a terminal is a bar, and no line is longer than the terminal is wide', () => {
@@ -90,7 +90,7 @@ describe('progress', () => {
 
 describe('a status', () => {
   test('without conditions says that no operator has looked', () => {
-    expect(renderStatus(build(), NOON)).toContain('no operator has looked at it yet');
+    expect(renderStatus(build(), NOON)).toContain('no operator has processed it yet');
   });
 
   test('tells who still calls Core, and says of what is not counted that it is not known', () => {

@@ -21,7 +21,7 @@ export function renderStatus(migration: EdgeMigration, now: number): string {
       ['Phase', describePhase(migration)],
       [
         'Message',
-        status.message ?? 'no operator has looked at it yet: is one running, and does it watch this namespace?',
+        status.message ?? 'no operator has processed it yet: is one running, and does it watch this namespace?',
       ],
       ['Edge', describeEdge(status)],
       ['Spec', migration.specProblem],
@@ -131,7 +131,7 @@ export function describeReplay({ status }: EdgeMigration, now: number): Fields {
     ['Last applied', replay.lastAppliedTime],
     ['Events applied', counted(replay.eventsApplied)],
     ['Events dropped', replay.eventsDropped ? `${formatCount(replay.eventsDropped)} (after the deadline)` : undefined],
-    ['Events aside', replay.eventsParked ? formatCount(replay.eventsParked) : undefined],
+    ['Events parked', replay.eventsParked ? formatCount(replay.eventsParked) : undefined],
     ['Events unresolved', replay.eventsUnresolved ? formatCount(replay.eventsUnresolved) : undefined],
     [
       'Cannot be stored',

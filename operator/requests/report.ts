@@ -58,7 +58,7 @@ async function readPart(
   name: string | undefined,
 ): Promise<Part | undefined> {
   if (name === undefined) return undefined;
-  if (client === undefined) return { name, problem: "it is read in nobody's name here" };
+  if (client === undefined) return { name, problem: 'it cannot be read on behalf of the caller here' };
   try {
     const object = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
     if (object !== undefined) return { name, data: dataSchema.parse(object).data };

@@ -46,7 +46,7 @@ export function decideEvent({ projectId, project, migration }: EventFacts, event
   if (hasSucceeded(migration)) return { kind: 'leave', state: 'Succeeded', message: `${name} has succeeded already` };
   if (hasFailed(migration) && !isRetryPending(migration)) return { kind: 'retry', uid, token: nameToken(eventId) };
   if (spec.suspend) {
-    return { kind: 'leave', state: 'Suspended', message: `${name} is suspended: set spec.suspend to false to go on` };
+    return { kind: 'leave', state: 'Suspended', message: `${name} is suspended: set spec.suspend to false to resume` };
   }
   const accepted = conditionOf(migration, 'Accepted');
   if (accepted?.status !== 'False') return { kind: 'leave', state: 'UnderWay', message: `${name} is under way` };

@@ -87,7 +87,7 @@ function describe(outcome: Exclude<EventOutcome, { kind: 'refuse' }>): string {
     case 'start':
       return `${name} was a plan and is a migration now`;
     case 'retry':
-      return `${name} had failed and is tried again`;
+      return `${name} had failed and is retried`;
     case 'leave':
       return outcome.message;
   }

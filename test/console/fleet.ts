@@ -246,7 +246,7 @@ export function buildFleet(now: number): FleetMember[] {
       ...{ projectId: 112, projectName: 'Smart TV', spec: migrate(112) },
       status: {
         ...copying(96_000, 91_200),
-        ...{ phase: 'Retrying', message: '2 of 64 ranges failed (ThrottlingException) and are tried again in 40s' },
+        ...{ phase: 'Retrying', message: '2 of 64 ranges failed (ThrottlingException) and are retried in 40s' },
         conditions: conditions({
           ...ACCEPTED,
           Copied: ['False', 'RangesFailed'],

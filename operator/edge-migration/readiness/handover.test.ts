@@ -149,16 +149,16 @@ describe('a hand-over that failed', () => {
   });
 
   test('says when it is tried again', () => {
-    expect(say(again(2, 5))).toContain('it is tried again at 2026-05-04T12:15:00Z');
+    expect(say(again(2, 5))).toContain('it is retried at 2026-05-04T12:15:00Z');
     const suspended = decide({ ...failed(), migration: migration({}, { suspend: true }) });
-    expect(say(suspended)).not.toContain('tried again');
+    expect(say(suspended)).not.toContain('retried');
   });
 
   test('is told by EdgeReady with the last words of its pod', () => {
     const decision = decide(failed());
     expect(condition(decision.status, 'EdgeReady')).toBe('False/HandoverFailed');
     expect(say(decision)).toMatch(
-      /enable_dynamo_db .* is not set.*; the hand-over failed: AccessDenied; it is tried again at /,
+      /enable_dynamo_db .* is not set.*; the hand-over failed: AccessDenied; it is retried at /,
     );
     expect(condition(decision.status, 'Degraded')).toBe('False/AsExpected');
   });

@@ -99,7 +99,7 @@ function describeEnd(
 const retryDelay = (attempt: number) => doubled(HANDOVER_AGAIN, attempt - 1);
 
 const nameRetry = (time: number) =>
-  `; it is tried again at ${formatTime(time)}, or at once when the Core API's pods or the spec change (spec.retry, for example)`;
+  `; it is retried at ${formatTime(time)}, or at once when the Core API's pods or the spec change (spec.retry, for example)`;
 
 function isWanted(readiness: ReadinessFact, stage: HandoverStage): boolean {
   if (readiness.kind !== 'observed') return false;

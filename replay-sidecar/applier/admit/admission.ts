@@ -107,7 +107,7 @@ export class Admission {
     const { held } = delivery;
     this.store(delivery, projectId, reason, more).catch((error: unknown) => {
       if (held.isOpen())
-        this.options.logger.warn({ err: error, projectId, reason }, 'an event cannot be parked; tried again later');
+        this.options.logger.warn({ err: error, projectId, reason }, 'an event cannot be parked; retried later');
       held.nak(PARK_AGAIN_MS);
     });
   }

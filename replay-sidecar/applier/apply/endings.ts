@@ -36,7 +36,7 @@ export function createEndings({ admission: pipeline, counts, publish, now, logge
         await more();
         return true;
       } catch (error) {
-        logger.warn({ err: error, projectId }, 'what follows from an event cannot be published; tried again');
+        logger.warn({ err: error, projectId }, 'the derived events of an event cannot be published; retried');
         for (const { held } of works) held.nak(HAND_AGAIN_MS);
         return false;
       }

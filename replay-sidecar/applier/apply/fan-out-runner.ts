@@ -64,7 +64,7 @@ export function createFanOutRunner(options: EventRunnerOptions, looks: Looks, en
         );
         endings.finish(projectId, delivery, repeats.next(event, observed, now()));
       } catch (error) {
-        logger.warn({ err: error, eventId: event.id }, 'the parts of an event cannot be published; tried again');
+        logger.warn({ err: error, eventId: event.id }, 'the pages of an event cannot be published; retried');
         held.nak(HAND_AGAIN_MS);
       }
     },

@@ -88,7 +88,7 @@ export class Consumer {
       } catch (error) {
         signal.throwIfAborted();
         this.drop();
-        if (!failing) logger.warn({ err: error }, 'events cannot be fetched; tried again until they can');
+        if (!failing) logger.warn({ err: error }, 'events cannot be fetched; retried until they can');
         failing = true;
         await clock.sleep(FETCH_AGAIN_MS, signal);
       }

@@ -73,7 +73,7 @@ export function createOrphanedMessages({ connection, clock, logger }: OrphanedMe
         } catch (error) {
           signal.throwIfAborted();
           if (!failing)
-            logger.warn({ err: error }, 'the stream cannot be searched for strays; tried again until it can');
+            logger.warn({ err: error }, 'the stream cannot be searched for orphaned messages; retried until it can');
           failing = true;
         }
       }
