@@ -25,7 +25,7 @@ export interface PodContext<Configuration extends PodConfiguration = PodConfigur
 }
 
 /** What a pod works with once it knows what it has to do. */
-export interface PodRange<Range, Settings, Checkpoint> extends RangeOptions<Range, Settings, Checkpoint> {
+interface PodRange<Range, Settings, Checkpoint> extends RangeOptions<Range, Settings, Checkpoint> {
   readonly stores: WorkerStores;
   /** Calls `listener` whenever the settings were read again. */
   readonly onSettings: (listener: (settings: Settings) => void) => void;

@@ -45,7 +45,7 @@ export interface StandaloneContext<Arguments, Configuration> {
 }
 
 /** With what it works; only its kind knows the range and the settings. Nobody resumes it. */
-export type StandaloneWorker = Omit<RangeOptions<never, never, never>, 'range' | 'settings' | 'onProgress'> & {
+type StandaloneWorker = Omit<RangeOptions<never, never, never>, 'range' | 'settings' | 'onProgress'> & {
   readonly stores: WorkerStores;
 };
 
